@@ -1,0 +1,83 @@
+// swift-tools-version: 6.2
+// The map of Confab. Modules stand in layers; each may use only what it names here, and an undeclared
+// import fails the build. docs/architecture.md says what each room is for.
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    // Halves the cost of generic code that crosses a module border.
+    .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
+]
+
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+let package = Package(
+    name: "confab",
+    products: [.executable(name: "confab", targets: ["confab"])],
+    targets: [
+        // C libraries of Debian 12: module maps only.
+        .systemLibrary(name: "CUV"),
+        .systemLibrary(name: "COpenSSL"),
+        .systemLibrary(name: "CZlib"),
+        .systemLibrary(name: "CSQLite"),
+
+        // Ground: text, JSON, what is said about ourselves.
+        room("Bytes"),
+        room("JSON", ["Bytes"]),
+        room("Telemetry", ["Bytes", "JSON"]),
+
+        // Sockets and wire formats. Only EventLoop touches libuv; HTTPWire has no sockets.
+        room("EventLoop", ["CUV", "Bytes"]),
+        room("HTTPWire", ["CZlib", "COpenSSL", "Bytes"]),
+        room("TLS", ["COpenSSL", "Bytes"]),
+        room("Identity", ["COpenSSL", "Bytes", "JSON"]),
+
+        // The chat itself: values.
+        room("ChatModel", ["Bytes"]),
+        room("ChatCore", ["ChatModel", "Bytes"]),
+        room("Cluster", ["ChatCore", "ChatModel", "Bytes"]),
+        room("EmbeddedStore", ["CSQLite", "ChatModel", "Bytes"]),
+
+        // Dialects translate and do nothing else.
+        room("DialectKit", ["ChatModel", "JSON", "Bytes"]),
+        room("ConversationsDialect", ["DialectKit", "ChatModel", "JSON", "Bytes"]),
+
+        // Shells: what serves, what talks, what is typed.
+        room("Gateway", [
+            "EventLoop", "HTTPWire", "TLS", "Identity", "Cluster", "ChatCore", "ChatModel", "DialectKit", "Telemetry", "JSON", "Bytes",
+        ]),
+        room("AdminAPI", ["Gateway", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes"]),
+        room("ChatClient", ["EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
+        room("LoadGenerator", ["ChatClient", "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes"]),
+        room("Configuration", ["JSON", "Bytes"]),
+        .executableTarget(
+            name: "confab",
+            dependencies: [
+                "AdminAPI", "ChatClient", "Configuration", "ConversationsDialect", "EmbeddedStore", "Gateway", "Identity", "LoadGenerator",
+                "Telemetry", "TLS", "EventLoop", "ChatModel", "Cluster", "DialectKit", "JSON", "Bytes",
+            ],
+            swiftSettings: settings),
+
+        tests("BytesTests", ["Bytes"]),
+        tests("JSONTests", ["JSON", "Bytes"]),
+        tests("TelemetryTests", ["Telemetry", "JSON", "Bytes"]),
+        tests("EventLoopTests", ["EventLoop", "Bytes"]),
+        tests("HTTPWireTests", ["HTTPWire", "Bytes"]),
+        tests("TLSTests", ["TLS", "Bytes"]),
+        tests("IdentityTests", ["Identity", "JSON", "Bytes"]),
+        tests("ChatCoreTests", ["ChatCore", "ChatModel", "Bytes"]),
+        tests("ClusterTests", ["Cluster", "ChatCore", "ChatModel", "Bytes"]),
+        tests("ConfigurationTests", ["Configuration", "JSON", "Bytes"]),
+    ]
+)

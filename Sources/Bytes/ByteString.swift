@@ -1,0 +1,43 @@
+/// Text whose identity is its bytes.
+///
+/// Not `String`, which calls "é" written as one scalar and as two the same: as ids they are two different
+/// users in every store, and must be here.
+public struct ByteString: Sendable, Hashable, Comparable, ExpressibleByStringLiteral, CustomStringConvertible {
+    public let string: String
+
+    @inlinable
+    public init(_ string: String) {
+        self.string = string
+    }
+
+    public init(stringLiteral value: String) {
+        self.string = value
+    }
+
+    public var description: String { self.string }
+    @inlinable public var byteCount: Int { self.string.utf8.count }
+
+    @inlinable
+    public static func == (left: ByteString, right: ByteString) -> Bool {
+        left.withBytes { left in
+            right.withBytes { right in left.count == right.count && left.elementsEqual(right) }
+        }
+    }
+
+    public static func < (left: ByteString, right: ByteString) -> Bool {
+        left.string.utf8.lexicographicallyPrecedes(right.string.utf8)
+    }
+
+    @inlinable
+    public func hash(into hasher: inout Hasher) {
+        self.withBytes { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+        hasher.combine(UInt8(0xFF))  // No UTF-8 has this byte: two texts side by side cannot be read as two others.
+    }
+
+    /// Its UTF-8, for as long as `body` runs.
+    @inlinable
+    public func withBytes<R>(_ body: (UnsafeBufferPointer<UInt8>) -> R) -> R {
+        if let result = self.string.utf8.withContiguousStorageIfAvailable(body) { return result }
+        return Array(self.string.utf8).withUnsafeBufferPointer(body)
+    }
+}

@@ -1,0 +1,61 @@
+/// Percent-encoding of URLs (RFC 3986 section 2.1).
+public enum PercentEncoding {
+    /// The text with every `%XX` replaced; nil when one is malformed or what comes out is no UTF-8.
+    public static func decode(_ text: some Collection<UInt8>, plusIsSpace: Bool = false) -> String? {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(text.count)
+        var rest = text.makeIterator()
+        while let byte = rest.next() {
+            if byte == UInt8(ascii: "%") {
+                guard let high = rest.next().flatMap(Hex.value), let low = rest.next().flatMap(Hex.value) else { return nil }
+                bytes.append(high << 4 | low)
+            } else {
+                bytes.append(plusIsSpace && byte == UInt8(ascii: "+") ? UInt8(ascii: " ") : byte)
+            }
+        }
+        return String(validating: bytes, as: UTF8.self)
+    }
+
+    /// Everything but unreserved letters (RFC 3986 section 2.3) as `%XX`.
+    public static func encode(_ text: String) -> String {
+        var buffer = ByteBuffer(capacity: text.utf8.count)
+        for byte in text.utf8 {
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+                UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"):
+                buffer.append(byte)
+            default:
+                buffer.append(UInt8(ascii: "%"))
+                buffer.append(Hex.upperDigits[Int(byte >> 4)])
+                buffer.append(Hex.upperDigits[Int(byte & 15)])
+            }
+        }
+        return buffer.text
+    }
+}
+
+/// Hexadecimal digits.
+public enum Hex {
+    static let upperDigits = Array("0123456789ABCDEF".utf8)
+
+    /// The digit's value, 0 to 15; nil for any other letter.
+    public static func value(_ digit: UInt8) -> UInt8? {
+        switch digit {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): digit - UInt8(ascii: "A") + 10
+        default: nil
+        }
+    }
+
+    /// Two lower-case digits a byte.
+    public static func encode(_ bytes: some Sequence<UInt8>) -> String {
+        var text: [UInt8] = []
+        for byte in bytes {
+            for half in [byte >> 4, byte & 15] {
+                text.append(half < 10 ? UInt8(ascii: "0") + half : UInt8(ascii: "a") + half - 10)
+            }
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+}

@@ -1,0 +1,102 @@
+/// A moment: milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
+public struct Timestamp: Sendable, Hashable, Comparable {
+    public var milliseconds: Int64
+
+    public init(milliseconds: Int64) {
+        self.milliseconds = milliseconds
+    }
+
+    public static func < (left: Timestamp, right: Timestamp) -> Bool {
+        left.milliseconds < right.milliseconds
+    }
+
+    /// Whole seconds, rounded down.
+    public var seconds: Int64 {
+        let (quotient, remainder) = self.milliseconds.quotientAndRemainder(dividingBy: 1000)
+        return remainder < 0 ? quotient - 1 : quotient
+    }
+
+    /// RFC 3339 in UTC with milliseconds: `2026-01-31T12:00:00.123Z`.
+    public var text: String {
+        var buffer = ByteBuffer(capacity: 24)
+        buffer.append(timestamp: self)
+        return buffer.text
+    }
+}
+
+extension ByteBuffer {
+    /// The moment as RFC 3339 has it, in UTC with milliseconds, for the years 0 to 9999.
+    public mutating func append(timestamp: Timestamp) {
+        let day = CivilDay(daysSince1970: Int(timestamp.seconds.flooredDivision(by: 86_400)))
+        let secondOfDay = Int(timestamp.seconds - Int64(day.daysSince1970) * 86_400)
+        let millisecond = Int(timestamp.milliseconds - timestamp.seconds * 1000)
+        self.append(zeroPadded: day.year, digits: 4)
+        self.append(UInt8(ascii: "-"))
+        self.append(zeroPadded: day.month, digits: 2)
+        self.append(UInt8(ascii: "-"))
+        self.append(zeroPadded: day.day, digits: 2)
+        self.append(UInt8(ascii: "T"))
+        self.append(zeroPadded: secondOfDay / 3600, digits: 2)
+        self.append(UInt8(ascii: ":"))
+        self.append(zeroPadded: secondOfDay / 60 % 60, digits: 2)
+        self.append(UInt8(ascii: ":"))
+        self.append(zeroPadded: secondOfDay % 60, digits: 2)
+        self.append(UInt8(ascii: "."))
+        self.append(zeroPadded: millisecond, digits: 3)
+        self.append(UInt8(ascii: "Z"))
+    }
+
+    /// A number of at most four digits, with zeros in front.
+    public mutating func append(zeroPadded number: Int, digits: Int) {
+        var divisor = [1, 10, 100, 1000][digits - 1]
+        while divisor > 0 {
+            self.append(0x30 + UInt8(truncatingIfNeeded: number / divisor % 10))
+            divisor /= 10
+        }
+    }
+}
+
+/// A day of the Gregorian calendar in UTC.
+///
+/// The arithmetic is Howard Hinnant's `days_from_civil` and `civil_from_days`
+/// (https://howardhinnant.github.io/date_algorithms.html): eras of 400 years that begin in March.
+public struct CivilDay: Sendable, Equatable {
+    public let year: Int
+    public let month: Int
+    public let day: Int
+    public let daysSince1970: Int
+
+    public init(daysSince1970: Int) {
+        let shifted = daysSince1970 + 719_468
+        let era = Int(Int64(shifted).flooredDivision(by: 146_097))
+        let dayOfEra = shifted - era * 146_097
+        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let marchMonth = (5 * dayOfYear + 2) / 153
+        self.day = dayOfYear - (153 * marchMonth + 2) / 5 + 1
+        self.month = marchMonth < 10 ? marchMonth + 3 : marchMonth - 9
+        self.year = yearOfEra + era * 400 + (self.month <= 2 ? 1 : 0)
+        self.daysSince1970 = daysSince1970
+    }
+
+    /// Nil for a day that is not in the calendar (month 13, 30 February).
+    public init?(year: Int, month: Int, day: Int) {
+        guard (0...9999).contains(year), (1...12).contains(month), (1...31).contains(day) else { return nil }
+        let marchYear = month <= 2 ? year - 1 : year
+        let era = Int(Int64(marchYear).flooredDivision(by: 400))
+        let yearOfEra = marchYear - era * 400
+        let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
+        let dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
+        let made = CivilDay(daysSince1970: era * 146_097 + dayOfEra - 719_468)
+        guard made.month == month, made.day == day else { return nil }
+        self = made
+    }
+}
+
+extension Int64 {
+    /// The quotient rounded towards minus infinity.
+    func flooredDivision(by divisor: Int64) -> Int64 {
+        let (quotient, remainder) = self.quotientAndRemainder(dividingBy: divisor)
+        return remainder < 0 ? quotient - 1 : quotient
+    }
+}
