@@ -1,0 +1,45 @@
+public import Bytes
+
+/// What happened in a conversation, as the owner tells it to every loop that listens.
+public enum ChatEvent: Sendable {
+    case posted(Message)
+    case edited(Message)
+    case deleted(Message)
+    case joined(Member)
+    case left(Member, at: Timestamp)
+    case ended(by: UserID, at: Timestamp)
+    /// Addressed to every connection but the typist's.
+    case typing(Person, Bool)
+    /// These messages have been read by this member.
+    case read(Person, [SequenceNumber])
+    /// Addressed to the connections of the messages' author.
+    case status(author: UserID, MessageStatus, [SequenceNumber], at: Timestamp)
+    /// Who came and went; addressed to every connection but those of the person itself.
+    case presence([PresenceChange])
+    /// In a large conversation: how many are there, and the newest changes.
+    case crowd(online: Int, [PresenceChange])
+
+    /// Whether it may be merged or dropped for a reader who is slow.
+    public var isEphemeral: Bool {
+        switch self {
+        case .typing, .presence, .crowd: true
+        case .posted, .edited, .deleted, .joined, .left, .ended, .read, .status: false
+        }
+    }
+}
+
+/// How far a message has come on its way to the others.
+public enum MessageStatus: UInt8, Sendable { case delivered, read }
+
+/// Somebody came or went.
+public struct PresenceChange: Sendable, Equatable {
+    public let person: Person
+    public let isOnline: Bool
+    public let at: Timestamp
+
+    public init(person: Person, isOnline: Bool, at: Timestamp) {
+        self.person = person
+        self.isOnline = isOnline
+        self.at = at
+    }
+}

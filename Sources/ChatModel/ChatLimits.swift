@@ -1,0 +1,33 @@
+/// The bounds and times of the chat itself.
+public struct ChatLimits: Sendable {
+    /// UTF-8 bytes of a message's decoded text.
+    public var contentBytes = 16_384
+    /// Bytes of `metadata` as received.
+    public var metadataBytes = 8192
+    /// Messages kept of each conversation; 0 keeps all.
+    public var history = 10_000
+    /// How many of the newest messages are remembered by their client ids, and have delivered and read marks.
+    public var recentMessages = 1000
+    public var membersPerConversation = 1_000_000
+    /// A typing state ends by itself after this.
+    public var typing: Duration = .seconds(6)
+    public var typistsPerConversation = 50
+    /// An absence shorter than this is not announced.
+    public var blip: Duration = .seconds(2)
+    /// Who comes is announced together with whoever else comes within this time.
+    public var arrivals: Duration = .milliseconds(500)
+    /// Above the first number of people present events per person stop, until there are fewer than the second.
+    public var crowdAbove = 200
+    public var crowdUntil = 150
+    /// How often a crowd hears of itself, and how many changes it is told at once.
+    public var crowdInterval: Duration = .seconds(2)
+    public var crowdChanges = 100
+    /// How many ids a `read` tells of at most.
+    public var readReceipts = 100
+    /// How long moved cursors wait for company before they are stored.
+    public var cursorFlush: Duration = .seconds(1)
+    /// How long a conversation that nobody hears stays in memory.
+    public var idle: Duration = .seconds(60)
+
+    public init() {}
+}

@@ -1,0 +1,196 @@
+public import Bytes
+
+/// Where conversations are kept: the port that SQLite, memory and Redis fill.
+///
+/// Requests never wait for each other's answers; writes are done in the order in which a loop submitted them.
+public protocol ChatStore: Sendable {
+    /// Takes a request and answers it, once, to `client`: later from any thread, or at once from this one.
+    func submit(_ request: StoreRequest, ticket: StoreTicket, for client: any StoreClient)
+}
+
+/// Who asked: a loop.
+public protocol StoreClient: AnyObject, Sendable {
+    /// Called from any thread, also from within `submit`; only hands over.
+    func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket)
+}
+
+/// Says which request an answer belongs to.
+public typealias StoreTicket = UInt64
+
+/// The fencing number of a shard's ownership: every claim raises it, and writes under a lower one are refused.
+public typealias Epoch = Int
+
+public enum StoreRequest: Sendable {
+    /// Become the owner of a shard: whoever held it before is refused from then on.
+    case claim(shard: Int, owner: OwnerID)
+    /// Everything about a conversation but its messages.
+    case load(ConversationKey)
+    /// Author, client id and state of the newest messages.
+    case recent(ConversationKey, limit: Int)
+    case write(WriteBatch)
+    case page(ConversationKey, PageRange, limit: Int)
+    /// What has changed since a revision: messages above a number, and older ones that were edited or deleted since.
+    case changes(ConversationKey, after: SequenceNumber, since: Revision, limit: Int)
+    /// How many messages above a number others than this user wrote.
+    case unread(ConversationKey, after: SequenceNumber, by: UserID)
+    /// Does it work? Answered with `done` by a real read and, where there is one, a real write.
+    case probe
+}
+
+public enum StoreAnswer: Sendable {
+    case claimed(Epoch)
+    /// Nil: there is no such conversation.
+    case loaded(LoadedConversation?)
+    /// Oldest first.
+    case recent([RecentMessage])
+    case written(WriteOutcome)
+    case page(Page)
+    case unread(Int)
+    case done
+    /// The request was not done, and may be tried again; the sentence is for the log.
+    case failed(StoreFailure)
+}
+
+/// Who writes: a loop of a node's one life.
+public struct OwnerID: Sendable, Hashable, CustomStringConvertible {
+    public let incarnation: UInt64
+    public let loop: UInt16
+
+    public init(incarnation: UInt64, loop: UInt16) {
+        self.incarnation = incarnation
+        self.loop = loop
+    }
+
+    public var description: String { "\(String(self.incarnation, radix: 36)).\(self.loop)" }
+}
+
+/// What several conversations of one owner want written, in order.
+public struct WriteBatch: Sendable {
+    public let owner: OwnerID
+    public var writes: [Write]
+
+    public init(owner: OwnerID, writes: [Write]) {
+        self.owner = owner
+        self.writes = writes
+    }
+}
+
+/// One durable change of one conversation.
+public struct Write: Sendable {
+    public let conversation: ConversationKey
+    public let shard: Int
+    public let epoch: Epoch
+    /// The revision that this change makes, one above the stored one; 0 for a change that makes none (cursors).
+    public let revision: Revision
+    public let change: Change
+
+    public init(conversation: ConversationKey, shard: Int, epoch: Epoch, revision: Revision, change: Change) {
+        self.conversation = conversation
+        self.shard = shard
+        self.epoch = epoch
+        self.revision = revision
+        self.change = change
+    }
+
+    public enum Change: Sendable {
+        case create(ConversationRecord)
+        /// The next message; its number is one above the stored head.
+        case message(Message)
+        /// A message that is there gets other words, or loses them; one that is deleted stays so.
+        case amend(Message, at: Timestamp)
+        /// A member comes or changes.
+        case member(Member)
+        case remove(UserID)
+        case cursors(UserID, read: SequenceNumber, delivered: SequenceNumber)
+        case end(at: Timestamp)
+    }
+}
+
+/// What became of a batch.
+public enum WriteOutcome: Sendable, Equatable {
+    /// All of it is stored, as safely as the store is set up.
+    case stored
+    /// The writes with these places in the batch were refused, and with each all later ones of its conversation; the others are stored.
+    case refused([Int: WriteRefusal])
+}
+
+/// Why a write was refused.
+public enum WriteRefusal: Sendable, Equatable {
+    /// Another has claimed the shard, under this epoch.
+    case fenced(Epoch)
+    /// The stored revision or head is not what the write expected.
+    case outOfStep(stored: Revision)
+    /// The conversation's stored data cannot be understood.
+    case damaged
+}
+
+/// Why a store did not do a request: a sentence for operators that names file and cause.
+public struct StoreFailure: Error, Sendable, Equatable, CustomStringConvertible {
+    public let description: String
+
+    public init(_ description: String) {
+        self.description = description
+    }
+}
+
+/// A conversation as its next owner finds it.
+public struct LoadedConversation: Sendable {
+    public var record: ConversationRecord
+    public var head: SequenceNumber
+    public var revision: Revision
+    /// The oldest message that is kept; head + 1 where none is.
+    public var oldest: SequenceNumber
+    public var members: [Member]
+
+    public init(record: ConversationRecord, head: SequenceNumber, revision: Revision, oldest: SequenceNumber, members: [Member]) {
+        self.record = record
+        self.head = head
+        self.revision = revision
+        self.oldest = oldest
+        self.members = members
+    }
+}
+
+/// What an owner must know of a message to recognise its repetition and to mark its receipts.
+public struct RecentMessage: Sendable {
+    public let sequence: SequenceNumber
+    public let author: UserID
+    public let clientID: ClientID?
+    public let sentAt: Timestamp
+
+    public init(sequence: SequenceNumber, author: UserID, clientID: ClientID?, sentAt: Timestamp) {
+        self.sequence = sequence
+        self.author = author
+        self.clientID = clientID
+        self.sentAt = sentAt
+    }
+}
+
+/// Which messages a page has.
+public enum PageRange: Sendable, Equatable {
+    /// The newest ones.
+    case newest
+    /// The newest below this number.
+    case before(SequenceNumber)
+    /// The oldest above this number.
+    case after(SequenceNumber)
+}
+
+/// Messages, always oldest first.
+public struct Page: Sendable {
+    public var messages: [Message]
+    /// Older messages that were edited or deleted since the revision asked for; empty for a plain page.
+    public var amended: [Message]
+    /// As stored when the page was read: the newest message, the oldest that is kept, the last change.
+    public var head: SequenceNumber
+    public var oldest: SequenceNumber
+    public var revision: Revision
+
+    public init(messages: [Message], amended: [Message] = [], head: SequenceNumber, oldest: SequenceNumber, revision: Revision) {
+        self.messages = messages
+        self.amended = amended
+        self.head = head
+        self.oldest = oldest
+        self.revision = revision
+    }
+}

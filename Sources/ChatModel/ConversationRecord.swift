@@ -1,0 +1,46 @@
+public import Bytes
+
+/// What is kept of a conversation beside its messages and members.
+public struct ConversationRecord: Sendable, Equatable {
+    /// Who may become a member: anybody of the tenant, or only whom a token or a member lets in.
+    public enum Access: UInt8, Sendable { case closed = 0, open = 1 }
+
+    public var access: Access
+    public var title: String
+    public var creator: UserID?
+    public var createdAt: Timestamp
+    public var updatedAt: Timestamp
+    /// When it was ended; from then on it can be read only.
+    public var endedAt: Timestamp?
+
+    public init(access: Access, title: String = "", creator: UserID?, createdAt: Timestamp) {
+        self.access = access
+        self.title = title
+        self.creator = creator
+        self.createdAt = createdAt
+        self.updatedAt = createdAt
+        self.endedAt = nil
+    }
+}
+
+/// A user's place in a conversation.
+public struct Member: Sendable, Equatable {
+    public enum Role: UInt8, Sendable { case member = 0, creator = 1, admin = 2 }
+
+    public var user: UserID
+    public var name: ByteString
+    public var role: Role
+    public var joinedAt: Timestamp
+    /// The highest message that this member has read, and that a socket of this member's has taken. Neither moves back.
+    public var readCursor: SequenceNumber
+    public var deliveredCursor: SequenceNumber
+
+    public init(user: UserID, name: ByteString, role: Role, joinedAt: Timestamp, readCursor: SequenceNumber = 0, deliveredCursor: SequenceNumber = 0) {
+        self.user = user
+        self.name = name
+        self.role = role
+        self.joinedAt = joinedAt
+        self.readCursor = readCursor
+        self.deliveredCursor = deliveredCursor
+    }
+}
