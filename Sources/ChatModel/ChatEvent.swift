@@ -2,10 +2,13 @@ public import Bytes
 
 /// What happened in a conversation, as the owner tells it to every loop that listens.
 public enum ChatEvent: Sendable {
+    case created
     case posted(Message)
     case edited(Message)
     case deleted(Message)
     case joined(Member)
+    /// A member goes by another name.
+    case renamed(Member)
     case left(Member, at: Timestamp)
     case ended(by: UserID, at: Timestamp)
     /// Addressed to every connection but the typist's.
@@ -23,7 +26,7 @@ public enum ChatEvent: Sendable {
     public var isEphemeral: Bool {
         switch self {
         case .typing, .presence, .crowd: true
-        case .posted, .edited, .deleted, .joined, .left, .ended, .read, .status: false
+        case .created, .posted, .edited, .deleted, .joined, .renamed, .left, .ended, .read, .status: false
         }
     }
 }

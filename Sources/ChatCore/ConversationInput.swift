@@ -1,0 +1,35 @@
+public import ChatModel
+
+/// What reaches a conversation: what a session asks, and what a loop tells of its listeners.
+public enum ConversationInput: Sendable {
+    case command(ChatCommand)
+    /// The last connection of this user on that loop no longer hears the conversation.
+    case leave(UserID)
+    /// A loop that has listeners says what it knows: after a gap, after the owner's death.
+    case attach(Attachment)
+    /// A loop has no listeners any more.
+    case detach
+    /// A socket of this user's has taken these messages.
+    case delivered(UserID, ClosedRange<SequenceNumber>)
+
+    /// It asks what has been sent before, or who has had it.
+    var needsRecents: Bool {
+        switch self {
+        case .command(.post), .command(.read), .delivered: true
+        default: false
+        }
+    }
+}
+
+/// A loop's knowledge of a conversation that it listens to.
+public struct Attachment: Sendable {
+    /// Who hears the conversation through this loop.
+    public let present: [Person]
+    /// Whom the loop has been told to be online.
+    public let heard: [Person]
+
+    public init(present: [Person], heard: [Person]) {
+        self.present = present
+        self.heard = heard
+    }
+}

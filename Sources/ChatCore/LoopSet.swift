@@ -1,0 +1,34 @@
+import ChatModel
+
+/// The loops on which one user is present: hardly ever more than one, so one is held without an allocation.
+struct LoopSet: Sendable {
+    private(set) var first: OwnerID?
+    private var others: [OwnerID] = []
+
+    var isEmpty: Bool { self.first == nil }
+
+    var all: [OwnerID] {
+        guard let first = self.first else { return [] }
+        return [first] + self.others
+    }
+
+    func contains(_ loop: OwnerID) -> Bool {
+        self.first == loop || self.others.contains(loop)
+    }
+
+    mutating func insert(_ loop: OwnerID) {
+        if self.first == nil {
+            self.first = loop
+        } else if !self.contains(loop) {
+            self.others.append(loop)
+        }
+    }
+
+    mutating func remove(_ loop: OwnerID) {
+        if self.first == loop {
+            self.first = self.others.popLast()
+        } else {
+            self.others.removeAll { $0 == loop }
+        }
+    }
+}

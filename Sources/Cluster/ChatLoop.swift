@@ -1,0 +1,161 @@
+public import ChatCore
+public import ChatModel
+
+/// The chat of one loop: the conversations it owns and those it listens to, and its mail with the other loops.
+///
+/// It is a value: it is told what happened (envelopes, store answers, the time, what sessions ask) and says what is to
+/// be done (envelopes, store requests, deliveries). The simulation drives it exactly as the gateway does.
+public struct ChatLoop: Sendable {
+    public let id: OwnerID
+    private let limits: ChatLimits
+    private var view: View
+    private var outbox: Outbox
+    private var owner: Owner
+    private var listening: Listening
+    private var nextTick: Int64 = 0
+    private var nextReport: Int64 = 0
+
+    /// What gathered; take it with `takeEnvelopes` and its like after every `settle`.
+    private var envelopes: [Envelope] = []
+
+    public init(id: OwnerID, view: View, limits: ChatLimits) {
+        self.id = id
+        self.limits = limits
+        self.view = view
+        self.outbox = Outbox(id: id)
+        self.owner = Owner(id: id, limits: limits)
+        self.listening = Listening(id: id)
+    }
+
+    /// Conversations held in memory, as owner and as listener, and requests that wait for an answer.
+    public var counts: (owned: Int, heard: Int, waiting: Int) {
+        (self.owner.conversationCount, self.listening.feedCount, self.listening.waitingCount)
+    }
+
+    // MARK: What sessions ask
+
+    /// Somebody wants to come in; the answer says whether. Until then, and as long as it listens, the feed is kept.
+    public mutating func enter(_ key: ConversationKey, _ entrance: Entrance, context: UInt64, at now: Moment) -> (feed: FeedID, request: RequestID) {
+        self.listening.enter(key, entrance, owner: self.view.owner(of: key), context: context, at: now, outbox: &self.outbox)
+    }
+
+    /// Whoever asked to come in is gone before the answer.
+    public mutating func cancelEntrance(_ request: RequestID) {
+        self.listening.cancelEntrance(request)
+    }
+
+    /// A connection of this user's no longer listens.
+    public mutating func leave(_ feed: FeedID, _ user: UserID) {
+        self.listening.leave(feed, user, outbox: &self.outbox)
+    }
+
+    /// Something that the owner decides. Its answer comes as a delivery; with `context` nil nobody waits for one.
+    public mutating func ask(_ command: ChatCommand, in key: ConversationKey, context: UInt64?, at now: Moment) {
+        var command = command
+        if case .post(let body) = command, body.clientID == nil {
+            // A send that may have to be tried again needs an id to be known by.
+            let id = self.listening.mintClientID()
+            command = .post(MessageBody(author: body.author, clientID: id, content: body.content, metadata: body.metadata))
+        }
+        self.listening.ask(.command(command), in: key, owner: self.view.owner(of: key), context: context, at: now, outbox: &self.outbox)
+    }
+
+    /// Messages, straight from the store: whoever has come in may read.
+    public mutating func read(_ key: ConversationKey, _ range: PageRange, limit: Int, context: UInt64) {
+        self.listening.read(key, range, limit: limit, context: context, outbox: &self.outbox)
+    }
+
+    /// The newest message that the feed has shown.
+    public func shownThrough(_ feed: FeedID) -> SequenceNumber {
+        self.listening.shownThrough(feed)
+    }
+
+    /// A socket of this user's has taken these messages. Not urgent: reports leave together.
+    public mutating func delivered(_ feed: FeedID, to user: UserID, _ range: ClosedRange<SequenceNumber>) {
+        self.listening.delivered(feed, to: user, range)
+    }
+
+    // MARK: What happens
+
+    public mutating func receive(_ envelope: Envelope, at now: Moment) {
+        switch self.outbox.arrived(envelope) {
+        case .duplicate:
+            return
+        case .gap:
+            // What was lost is not known: everything between the two is made sure of again.
+            self.listening.repairAll(ownedBy: envelope.from, at: now, outbox: &self.outbox)
+            self.owner.doubt(envelope.from, at: now)
+            self.outbox.send(.resynchronize, to: envelope.from)
+        case .next:
+            break
+        }
+        for item in envelope.items { self.take(item, from: envelope.from, at: now) }
+    }
+
+    public mutating func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket, at now: Moment) {
+        if !self.owner.storeAnswered(answer, ticket: ticket, at: now, outbox: &self.outbox) {
+            self.listening.storeAnswered(answer, ticket: ticket, at: now, outbox: &self.outbox)
+        }
+    }
+
+    /// To be called some times a second.
+    public mutating func tick(at now: Moment) {
+        self.owner.tick(at: now, outbox: &self.outbox)
+        self.listening.retry(at: now, outbox: &self.outbox)
+        if now.monotonic >= self.nextReport {
+            self.nextReport = now.monotonic + 250
+            self.listening.report(outbox: &self.outbox)
+        }
+        if now.monotonic >= self.nextTick {
+            self.nextTick = now.monotonic + 1000
+            self.outbox.tick(into: &self.envelopes)
+        }
+    }
+
+    /// Does what has gathered: this loop's own mail, the batch for the store, envelopes. To be called at the end of a
+    /// turn, until it says that nothing is left.
+    ///
+    /// - Returns: whether anything was done.
+    public mutating func settle(at now: Moment) -> Bool {
+        var hasWorked = false
+        while !self.outbox.local.isEmpty {
+            hasWorked = true
+            let items = self.outbox.local
+            self.outbox.local = []
+            for item in items { self.take(item, from: self.id, at: now) }
+        }
+        self.owner.flush(outbox: &self.outbox)
+        self.outbox.seal(into: &self.envelopes)
+        return hasWorked || !self.outbox.requests.isEmpty
+    }
+
+    private mutating func take(_ item: Envelope.Item, from loop: OwnerID, at now: Moment) {
+        switch item {
+        case .input(let key, let input, let request):
+            self.owner.handle(input, in: key, from: Origin(loop: loop, request: request), at: now, outbox: &self.outbox)
+        case .answer(let request, let answer):
+            self.listening.answered(request, answer, at: now, outbox: &self.outbox)
+        case .event(let key, let event, let revision, let request):
+            self.listening.heard(event, in: key, revision, answering: request, from: loop, at: now, outbox: &self.outbox)
+        case .attachAgain(let key):
+            self.listening.repair(key, at: now, outbox: &self.outbox)
+        case .resynchronize:
+            self.listening.repairAll(ownedBy: loop, at: now, outbox: &self.outbox)
+        }
+    }
+
+    // MARK: What is to be done
+
+    public mutating func takeEnvelopes() -> [Envelope] {
+        defer { self.envelopes = [] }
+        return self.envelopes
+    }
+
+    public mutating func takeRequests() -> [(request: StoreRequest, ticket: StoreTicket)] {
+        self.outbox.takeRequests()
+    }
+
+    public mutating func takeDeliveries() -> [Delivery] {
+        self.listening.takeDeliveries()
+    }
+}

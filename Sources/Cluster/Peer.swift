@@ -1,0 +1,42 @@
+import ChatModel
+
+/// What a loop knows of its exchange with one other loop.
+struct Peer: Sendable {
+    let id: OwnerID
+    /// What leaves at the end of the turn.
+    var items: [Envelope.Item] = []
+    private(set) var sent: UInt64 = 0
+    private var received: UInt64 = 0
+
+    enum Arrival { case next, duplicate, gap }
+
+    init(id: OwnerID) {
+        self.id = id
+    }
+
+    /// What has gathered, as an envelope; nil when nothing has.
+    mutating func seal(from: OwnerID) -> Envelope? {
+        guard !self.items.isEmpty else { return nil }
+        self.sent += 1
+        defer { self.items = [] }
+        return Envelope(from: from, to: self.id, number: self.sent, items: self.items)
+    }
+
+    /// A lost *last* envelope shows only to who is told what the last one was.
+    mutating func tick(from: OwnerID) -> Envelope? {
+        guard self.sent > 0 else { return nil }
+        return Envelope(from: from, to: self.id, number: self.sent, items: [])
+    }
+
+    /// Judges an envelope by its number. One that comes after a later one counts as lost: its work is repaired, not done.
+    mutating func arrived(_ envelope: Envelope) -> Arrival {
+        if envelope.items.isEmpty {
+            guard envelope.number > self.received else { return .duplicate }
+            self.received = envelope.number
+            return .gap
+        }
+        guard envelope.number > self.received else { return .duplicate }
+        defer { self.received = envelope.number }
+        return envelope.number == self.received + 1 ? .next : .gap
+    }
+}
