@@ -128,7 +128,7 @@ extension JSONDocument {
         _ word: StaticString, _ kind: JSONKind, _ bytes: RawSpan, _ offset: inout Int
     ) throws(JSONError) {
         let end = offset + word.utf8CodeUnitCount
-        guard bytes.matches(word, from: offset, to: end) else { throw JSONError(.valueExpected, at: offset) }
+        guard end <= bytes.byteCount, bytes.matches(word, from: offset, to: end) else { throw JSONError(.valueExpected, at: offset) }
         try self.append(kind, from: offset, to: end, next: self.nodes.count + 1)
         offset = end
     }

@@ -9,8 +9,17 @@ extension RawSpan {
     @inline(__always)
     func matches(_ text: StaticString, from start: Int, to end: Int) -> Bool {
         let count = text.utf8CodeUnitCount
-        guard end - start == count, end <= self.byteCount else { return false }
-        for offset in 0..<count where self[byteAt: start &+ offset] != text.utf8Start[offset] { return false }
+        guard end - start == count else { return false }
+        var offset = 0
+        while offset &+ 8 <= count {
+            let expected = UnsafeRawPointer(text.utf8Start).loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+            guard self.unsafeLoadUnaligned(fromByteOffset: start &+ offset, as: UInt64.self) == expected else { return false }
+            offset &+= 8
+        }
+        while offset < count {
+            guard self[byteAt: start &+ offset] == text.utf8Start[offset] else { return false }
+            offset &+= 1
+        }
         return true
     }
 }
