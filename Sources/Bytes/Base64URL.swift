@@ -13,7 +13,8 @@ public enum Base64URL {
         var index = 0
         while index < bytes.count {
             let left = bytes.count - index
-            let group = UInt32(bytes[index]) << 16 | (left > 1 ? UInt32(bytes[index + 1]) << 8 : 0) | (left > 2 ? UInt32(bytes[index + 2]) : 0)
+            let group =
+                UInt32(bytes[index]) << 16 | (left > 1 ? UInt32(bytes[index + 1]) << 8 : 0) | (left > 2 ? UInt32(bytes[index + 2]) : 0)
             for place in 0..<min(left + 1, 4) {
                 text.append(self.alphabet[Int(group >> UInt32(18 - 6 * place)) & 63])
             }
@@ -24,22 +25,47 @@ public enum Base64URL {
 
     /// Nil for anything but canonical text: a foreign letter, padding, a length that no bytes have, stray last bits.
     public static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
-        guard text.count % 4 != 1 else { return nil }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(text.count * 3 / 4)
-        var bits: UInt32 = 0
-        var bitCount = 0
-        for letter in text {
-            let value = self.values[Int(letter)]
-            guard value != 0xFF else { return nil }
-            bits = bits << 6 | UInt32(value)
-            bitCount += 6
-            if bitCount >= 8 {
-                bitCount -= 8
-                bytes.append(UInt8(truncatingIfNeeded: bits >> UInt32(bitCount)))
-                bits &= (1 << UInt32(bitCount)) - 1
+        if let bytes = text.withContiguousStorageIfAvailable({ self.decode(UnsafeRawBufferPointer($0)) }) { return bytes }
+        return Array(text).withUnsafeBytes { self.decode($0) }
+    }
+
+    /// Nil for anything but canonical text.
+    public static func decode(_ text: UnsafeRawBufferPointer) -> [UInt8]? {
+        let leftover = text.count % 4
+        guard leftover != 1 else { return nil }
+        var isGood = true
+        let bytes = self.values.withUnsafeBufferPointer { values in
+            [UInt8](unsafeUninitializedCapacity: text.count / 4 * 3 + 2) { bytes, count in
+                // A foreign letter's value is 0xFF, whose high bits no good letter sets: looked at once, at the end.
+                var seen: UInt32 = 0
+                var place = 0
+                while place + 4 <= text.count {
+                    let (a, b) = (UInt32(values[Int(text[place])]), UInt32(values[Int(text[place + 1])]))
+                    let (c, d) = (UInt32(values[Int(text[place + 2])]), UInt32(values[Int(text[place + 3])]))
+                    seen |= a | b | c | d
+                    let group = a << 18 | b << 12 | c << 6 | d
+                    bytes[count] = UInt8(truncatingIfNeeded: group >> 16)
+                    bytes[count + 1] = UInt8(truncatingIfNeeded: group >> 8)
+                    bytes[count + 2] = UInt8(truncatingIfNeeded: group)
+                    count += 3
+                    place += 4
+                }
+                if leftover > 0 {
+                    let (a, b) = (UInt32(values[Int(text[place])]), UInt32(values[Int(text[place + 1])]))
+                    let c = leftover == 3 ? UInt32(values[Int(text[place + 2])]) : 0
+                    seen |= a | b | c
+                    let group = a << 18 | b << 12 | c << 6
+                    bytes[count] = UInt8(truncatingIfNeeded: group >> 16)
+                    count += 1
+                    if leftover == 3 {
+                        bytes[count] = UInt8(truncatingIfNeeded: group >> 8)
+                        count += 1
+                    }
+                    isGood = group & (leftover == 3 ? 0xFF : 0xFFFF) == 0
+                }
+                isGood = isGood && seen < 64
             }
         }
-        return bits == 0 ? bytes : nil
+        return isGood ? bytes : nil
     }
 }

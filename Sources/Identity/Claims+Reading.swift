@@ -1,0 +1,106 @@
+internal import Bytes
+internal import JSON
+
+extension Claims {
+    /// The last second of the year 9999. A larger `exp` is one in milliseconds, which would never come.
+    private static let lastSecond = 253_402_300_799
+
+    /// From the payload of a token whose signature is good. Claims we do not know are passed over (RFC 7519 section 4).
+    init(_ document: JSONDocument, in bytes: RawSpan) throws(TokenError) {
+        let root = document.root
+        guard document.kind(of: root) == .object else { throw .malformed(.payload) }
+        let reader = ClaimReader(document: document)
+        guard let subject = try reader.text("sub", in: bytes) else {
+            throw .badClaim(name: "sub", mustBe: "there: the user's id, \(IdentityRule.name.text)")
+        }
+        self.subject = subject
+        // `null` for no name is what identity providers send; for anything that decides, it is a mistake.
+        let hasUsername = document.presentMember("username", of: root, in: bytes) != nil
+        if hasUsername || document.presentMember("name", of: root, in: bytes) != nil {
+            self.username = try reader.text(hasUsername ? "username" : "name", in: bytes)
+        }
+        self.tenant = try reader.text("tenant_id", in: bytes)
+        self.agent = try reader.text("agent_id", in: bytes)
+        self.grants = try reader.grants("conversations", in: bytes).union(try reader.grants("channel_id", in: bytes))
+        self.isAdmin = try reader.flag("admin", in: bytes)
+        self.expiry = try reader.moment("exp", upToSecond: Self.lastSecond, in: bytes)
+        self.notBefore = try reader.moment("nbf", upToSecond: Self.lastSecond, in: bytes)
+        self.audience = try reader.texts("aud", in: bytes)
+        self.issuer = try reader.text("iss", in: bytes)
+    }
+}
+
+/// Reads single claims; each function answers "not there" apart from "there, but wrong".
+private struct ClaimReader {
+    let document: JSONDocument
+
+    private func member(_ name: StaticString, in bytes: RawSpan) -> JSONValue? {
+        self.document.member(name, of: self.document.root, in: bytes)
+    }
+
+    func text(_ name: StaticString, in bytes: RawSpan) throws(TokenError) -> String? {
+        guard let value = self.member(name, in: bytes) else { return nil }
+        guard let text = self.document.string(value, in: bytes) else { throw .badClaim(name: "\(name)", mustBe: "a string") }
+        return text
+    }
+
+    func flag(_ name: StaticString, in bytes: RawSpan) throws(TokenError) -> Bool {
+        guard let value = self.member(name, in: bytes) else { return false }
+        guard let flag = self.document.bool(value) else { throw .badClaim(name: "\(name)", mustBe: "true or false") }
+        return flag
+    }
+
+    /// A NumericDate: seconds since 1970, with or without a fraction (RFC 7519 section 2).
+    func moment(_ name: StaticString, upToSecond lastSecond: Int, in bytes: RawSpan) throws(TokenError) -> Timestamp? {
+        guard let value = self.member(name, in: bytes) else { return nil }
+        let range = 0...lastSecond
+        if let seconds = self.document.integer(value, in: bytes), range.contains(seconds) {
+            return Timestamp(milliseconds: Int64(seconds) * 1000)
+        }
+        if let seconds = self.document.double(value, in: bytes), seconds >= 0, seconds <= Double(lastSecond) {
+            return Timestamp(milliseconds: Int64((seconds * 1000).rounded(.down)))
+        }
+        throw .badClaim(name: "\(name)", mustBe: "a number of seconds since 1970, before the year 10000")
+    }
+
+    func texts(_ name: StaticString, in bytes: RawSpan) throws(TokenError) -> [String]? {
+        guard let value = self.member(name, in: bytes) else { return nil }
+        if let text = self.document.string(value, in: bytes) { return [text] }
+        guard self.document.kind(of: value) == .array else { throw .badClaim(name: "\(name)", mustBe: "a string or a list of strings") }
+        var texts: [String] = []
+        var next = self.document.firstElement(of: value)
+        while let element = next {
+            guard let text = self.document.string(element, in: bytes) else {
+                throw .badClaim(name: "\(name)", mustBe: "a string or a list of strings")
+            }
+            texts.append(text)
+            next = self.document.element(after: element, in: value)
+        }
+        return texts
+    }
+
+    func grants(_ name: StaticString, in bytes: RawSpan) throws(TokenError) -> Grants {
+        guard let value = self.member(name, in: bytes) else { return .none }
+        guard self.document.kind(of: value) == .array else { return try self.grant(value, name, in: bytes) }
+        var isAll = false
+        var listed: Set<ByteString> = []
+        var next = self.document.firstElement(of: value)
+        while let element = next {
+            switch try self.grant(element, name, in: bytes) {
+            case .all: isAll = true
+            case .listed(let one): listed.formUnion(one)
+            }
+            next = self.document.element(after: element, in: value)
+        }
+        return isAll ? .all : .listed(listed)
+    }
+
+    private func grant(_ value: JSONValue, _ name: StaticString, in bytes: RawSpan) throws(TokenError) -> Grants {
+        // Chats has integers for ids, and whoever makes its tokens lists them as such.
+        let id = self.document.string(value, in: bytes) ?? self.document.integer(value, in: bytes).map { String($0) }
+        guard let id, id == "*" || IdentityRule.conversation.allows(id) else {
+            throw .badClaim(name: "\(name)", mustBe: "\"*\", an id or a list of ids, each of \(IdentityRule.conversation.text)")
+        }
+        return id == "*" ? .all : .listed([ByteString(id)])
+    }
+}

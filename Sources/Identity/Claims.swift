@@ -1,0 +1,62 @@
+public import Bytes
+
+/// The claims of a token that mean something here (RFC 7519 section 4.1 and our own).
+///
+/// The same model for both ways, reading and making. Texts are as the token has them; `identity` holds them to the rules.
+public struct Claims: Sendable, Equatable {
+    /// `sub`
+    public var subject: String
+    /// `username`, else `name`
+    public var username: String?
+    /// `tenant_id`
+    public var tenant: String?
+    /// `agent_id`
+    public var agent: String?
+    /// `conversations` and `channel_id`
+    public var grants: Grants
+    /// `admin`
+    public var isAdmin: Bool
+    /// `exp`: the first moment at which the token is no longer good.
+    public var expiry: Timestamp?
+    /// `nbf`: the first moment at which it is good.
+    public var notBefore: Timestamp?
+    /// `aud`: nil when the token has none.
+    public var audience: [String]?
+    /// `iss`
+    public var issuer: String?
+
+    public init(
+        subject: String, username: String? = nil, tenant: String? = nil, agent: String? = nil, grants: Grants = .none,
+        isAdmin: Bool = false,
+        expiry: Timestamp? = nil, notBefore: Timestamp? = nil, audience: [String]? = nil, issuer: String? = nil
+    ) {
+        self.subject = subject
+        self.username = username
+        self.tenant = tenant
+        self.agent = agent
+        self.grants = grants
+        self.isAdmin = isAdmin
+        self.expiry = expiry
+        self.notBefore = notBefore
+        self.audience = audience
+        self.issuer = issuer
+    }
+
+    /// Who the claims are about. A text that breaks its rule is a `TokenError.badClaim`.
+    public func identity() throws(TokenError) -> Identity {
+        let user = try Self.checked(self.subject, .name, "sub")
+        var identity = Identity(user: user, grants: self.grants, isAdmin: self.isAdmin, expiry: self.expiry)
+        if let username = self.username { identity.displayName = try Self.checked(username, .name, "username") }
+        if let tenant = self.tenant { identity.tenant = try Self.checked(tenant, .tenant, "tenant_id") }
+        if let agent = self.agent { identity.agent = try Self.checked(agent, .name, "agent_id") }
+        if case .listed(let conversations) = self.grants {
+            for conversation in conversations { _ = try Self.checked(conversation.string, .conversation, "conversations") }
+        }
+        return identity
+    }
+
+    private static func checked(_ text: String, _ rule: IdentityRule, _ name: String) throws(TokenError) -> ByteString {
+        guard rule.allows(text) else { throw .badClaim(name: name, mustBe: rule.text) }
+        return ByteString(text)
+    }
+}

@@ -1,0 +1,51 @@
+/// What an id or a name in a token may look like.
+///
+/// One place decides, for the verifier and for whoever makes tokens: what is signed here is also accepted here.
+public enum IdentityRule: Sendable, Equatable {
+    /// 1 to 128 of `A-Z a-z 0-9 . _ : -`.
+    case conversation
+    /// 1 to 64 of `A-Z a-z 0-9 . _ -`.
+    case tenant
+    /// Users, agents and display names: 1 to 128 characters (Unicode scalars) without control characters.
+    case name
+
+    public func allows(_ text: String) -> Bool {
+        switch self {
+        case .conversation: Self.isPlain(text, lengthLimit: 128, alsoColon: true)
+        case .tenant: Self.isPlain(text, lengthLimit: 64, alsoColon: false)
+        case .name: Self.isName(text, lengthLimit: 128)
+        }
+    }
+
+    /// The rule in words that follow "must be".
+    public var text: String {
+        switch self {
+        case .conversation: "1 to 128 characters of A-Z a-z 0-9 . _ : -"
+        case .tenant: "1 to 64 characters of A-Z a-z 0-9 . _ -"
+        case .name: "1 to 128 characters without control characters"
+        }
+    }
+
+    private static func isPlain(_ text: String, lengthLimit: Int, alsoColon: Bool) -> Bool {
+        guard (1...lengthLimit).contains(text.utf8.count) else { return false }
+        return text.utf8.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+                UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
+                true
+            case UInt8(ascii: ":"): alsoColon
+            default: false
+            }
+        }
+    }
+
+    /// Control characters are Unicode's category Cc: U+0000 to U+001F and U+007F to U+009F.
+    private static func isName(_ text: String, lengthLimit: Int) -> Bool {
+        var count = 0
+        for scalar in text.unicodeScalars {
+            count += 1
+            if count > lengthLimit || scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value) { return false }
+        }
+        return count > 0
+    }
+}

@@ -1,0 +1,74 @@
+internal import COpenSSL
+
+/// Keys from PEM (RFC 7468): `PUBLIC KEY`, the older `RSA PUBLIC KEY`, and the key of a `CERTIFICATE`.
+extension PublicKey {
+    /// All keys of the text, in order; at least one.
+    static func all(pem text: [UInt8]) throws(Refusal) -> [PublicKey] {
+        ERR_clear_error()
+        defer { ERR_clear_error() }
+        guard let source = BIO_new_mem_buf(text, Int32(text.count)) else { throw Refusal(reason: "is more than memory can hold") }
+        defer { BIO_free(source) }
+        var keys: [PublicKey] = []
+        var block = PEMBlock()
+        while block.read(from: source) {
+            keys.append(try PublicKey(owning: try block.publicKey()))
+        }
+        guard Self.isEndOfPEM else { throw Refusal(reason: "holds a damaged PEM block") }
+        guard !keys.isEmpty else { throw Refusal(reason: "holds no PEM public key") }
+        return keys
+    }
+
+    /// `PEM_read_bio` fails at the end too; only the error tells that no further block has begun.
+    private static var isEndOfPEM: Bool {
+        let error = ERR_peek_last_error()
+        return ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE
+    }
+}
+
+/// One PEM block as OpenSSL reads it: label, headers, bytes.
+private struct PEMBlock: ~Copyable {
+    private var label: UnsafeMutablePointer<CChar>?
+    private var headers: UnsafeMutablePointer<CChar>?
+    private var bytes: UnsafeMutablePointer<UInt8>?
+    private var byteCount = 0
+
+    deinit {
+        Self.free(self.label, self.headers, self.bytes)
+    }
+
+    /// False at the end and for a damaged block.
+    mutating func read(from source: OpaquePointer) -> Bool {
+        Self.free(self.label, self.headers, self.bytes)
+        (self.label, self.headers, self.bytes) = (nil, nil, nil)
+        return PEM_read_bio(source, &self.label, &self.headers, &self.bytes, &self.byteCount) == 1
+    }
+
+    func publicKey() throws(PublicKey.Refusal) -> OpaquePointer {
+        var next = UnsafePointer(self.bytes)
+        let key: OpaquePointer?
+        switch self.label.map({ String(cString: $0) }) ?? "" {
+        case "PUBLIC KEY":
+            key = d2i_PUBKEY(nil, &next, self.byteCount)
+        case "RSA PUBLIC KEY":
+            key = d2i_PublicKey(EVP_PKEY_RSA, nil, &next, self.byteCount)
+        case "CERTIFICATE":
+            let certificate = d2i_X509(nil, &next, self.byteCount)
+            defer { X509_free(certificate) }
+            key = X509_get_pubkey(certificate)
+        case let label where label.hasSuffix("PRIVATE KEY"):
+            throw PublicKey.Refusal(reason: "holds a private key; give the public one")
+        default:
+            throw PublicKey.Refusal(reason: "holds a PEM block that is no public key")
+        }
+        guard let key else { throw PublicKey.Refusal(reason: "holds a damaged PEM block") }
+        return key
+    }
+
+    private static func free(
+        _ label: UnsafeMutablePointer<CChar>?, _ headers: UnsafeMutablePointer<CChar>?, _ bytes: UnsafeMutablePointer<UInt8>?
+    ) {
+        CRYPTO_free(label, #file, #line)
+        CRYPTO_free(headers, #file, #line)
+        CRYPTO_free(bytes, #file, #line)
+    }
+}

@@ -1,0 +1,7 @@
+/// The four signatures that are taken (RFC 7518 section 3.1, RFC 8037 section 3.1). `none` is not among them.
+public enum TokenAlgorithm: String, Sendable, CaseIterable {
+    case hs256 = "HS256"
+    case rs256 = "RS256"
+    case es256 = "ES256"
+    case edDSA = "EdDSA"
+}

@@ -1,0 +1,49 @@
+/// Why a token is refused.
+///
+/// The sentences go to clients and into logs: they name what is wrong and never repeat the token or anything in it.
+public enum TokenError: Error, Sendable, Equatable, CustomStringConvertible {
+    case tooLong(limitBytes: Int)
+    /// Not three parts of canonical base64url with JSON objects in the first two.
+    case malformed(TokenPart)
+    case algorithmNotAccepted
+    /// The header has a member that is never taken: a key of its own, or `crit`.
+    case headerNotAccepted(name: String)
+    /// No key of ours has the token's algorithm and key id.
+    case noKey
+    case badSignature
+    case expired
+    case notYetValid
+    case wrongAudience
+    case wrongIssuer
+    case badClaim(name: String, mustBe: String)
+
+    public var description: String {
+        switch self {
+        case .tooLong(let limit): "The token is longer than \(limit) bytes."
+        case .malformed(let part): "The token is not a JSON Web Token: \(part.sentenceEnd)."
+        case .algorithmNotAccepted: "The token's algorithm is not accepted; HS256, RS256, ES256 and EdDSA are."
+        case .headerNotAccepted(let name): "The token's header member \"\(name)\" is not accepted."
+        case .noKey: "No configured key fits the token's \"alg\" and \"kid\"."
+        case .badSignature: "The token's signature is wrong."
+        case .expired: "The token has expired."
+        case .notYetValid: "The token is not valid yet."
+        case .wrongAudience: "The token's claim \"aud\" does not name this service."
+        case .wrongIssuer: "The token's claim \"iss\" does not name the issuer expected here."
+        case .badClaim(let name, let rule): "The token's claim \"\(name)\" must be \(rule)."
+        }
+    }
+}
+
+/// What of a compact token a `TokenError` is about.
+public enum TokenPart: Sendable, Equatable {
+    case parts, header, payload, signature
+
+    var sentenceEnd: String {
+        switch self {
+        case .parts: "it must have three parts, joined by dots"
+        case .header: "its header must be a JSON object in base64url without padding"
+        case .payload: "its payload must be a JSON object in base64url without padding"
+        case .signature: "its signature must be base64url without padding"
+        }
+    }
+}

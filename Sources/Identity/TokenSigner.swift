@@ -1,0 +1,61 @@
+internal import Bytes
+internal import JSON
+
+/// Makes HS256 tokens: for `confab token`, the load generator and tests.
+public struct TokenSigner: Sendable {
+    private let key: HMACKey
+
+    private static let header = Base64URL.encode(Array(#"{"alg":"HS256","typ":"JWT"}"#.utf8))
+
+    /// Signs with a secret as `SecretFile.read` gives it.
+    public init(secret: [UInt8]) {
+        self.key = HMACKey(secret)
+    }
+
+    /// The compact token. Throws for claims that a verifier would refuse at any time, and for more than fit into a token.
+    public func sign(_ claims: Claims) throws(TokenError) -> String {
+        _ = try claims.identity()
+        let text = Self.header + "." + Base64URL.encode(claims.payload.bytes)
+        let signature = self.key.sign(text.utf8)
+        let token = text + "." + Base64URL.encode(signature)
+        guard token.utf8.count <= TokenVerifier.tokenByteLimit else { throw .tooLong(limitBytes: TokenVerifier.tokenByteLimit) }
+        return token
+    }
+}
+
+extension HMACKey {
+    fileprivate func sign(_ text: String.UTF8View) -> [UInt8] {
+        Array(text).withUnsafeBytes { self.sign($0) }
+    }
+}
+
+extension Claims {
+    /// As JSON; a claim that is not set is left out.
+    fileprivate var payload: ByteBuffer {
+        var members: [JSONTree.Member] = [.init("sub", .string(self.subject))]
+        func add(_ name: String, _ value: JSONTree?) {
+            if let value { members.append(.init(name, value)) }
+        }
+        add("username", self.username.map { .string($0) })
+        add("tenant_id", self.tenant.map { .string($0) })
+        add("agent_id", self.agent.map { .string($0) })
+        switch self.grants {
+        case .all: add("conversations", "*")
+        case .listed([]): break
+        case .listed(let conversations): add("conversations", .array(conversations.sorted().map { .string($0.string) }))
+        }
+        if self.isAdmin { add("admin", true) }
+        add("exp", self.expiry.map { Self.numericDate($0) })
+        add("nbf", self.notBefore.map { Self.numericDate($0) })
+        add("aud", self.audience.map { $0.count == 1 ? .string($0[0]) : .array($0.map { .string($0) }) })
+        add("iss", self.issuer.map { .string($0) })
+        var buffer = ByteBuffer()
+        buffer.append(json: .object(members))
+        return buffer
+    }
+
+    /// Whole seconds: other makers and readers of tokens seldom take fractions.
+    private static func numericDate(_ moment: Timestamp) -> JSONTree {
+        .integer(moment.seconds)
+    }
+}

@@ -1,0 +1,129 @@
+import Bytes
+import Testing
+
+@testable import Identity
+
+@Suite("The claims of a good token")
+struct ClaimTests {
+    private let verifier = TokenVerifier(secret: secret)
+
+    @Test("need only a user; the rest has defaults")
+    func defaults() throws {
+        let identity = try self.verifier.identity(payload: #"{"sub":"alice"}"#)
+        #expect(identity == Identity(user: "alice", displayName: "alice", tenant: "default", agent: "alice", grants: .none))
+        #expect(!identity.grants("general"))
+    }
+
+    @Test("give the display name from username, else name, and a null counts as none")
+    func displayNames() throws {
+        #expect(try self.verifier.identity(payload: #"{"sub":"a","name":"N","username":"U"}"#).displayName == "U")
+        #expect(try self.verifier.identity(payload: #"{"sub":"a","name":"N"}"#).displayName == "N")
+        #expect(try self.verifier.identity(payload: #"{"sub":"a","name":"N","username":null}"#).displayName == "N")
+        #expect(try self.verifier.identity(payload: #"{"sub":"a","name":null}"#).displayName == "a")
+    }
+
+    @Test("grant what conversations and channel_id list, in every shape")
+    func grants() throws {
+        func grants(_ claims: String) throws -> Grants {
+            try self.verifier.identity(payload: #"{"sub":"a",\#(claims)}"#).grants
+        }
+        #expect(try grants(#""conversations":"*""#) == .all)
+        #expect(try grants(#""conversations":["*"]"#) == .all)
+        #expect(try grants(#""conversations":["a","*"]"#) == .all)
+        #expect(try grants(#""conversations":"a:b""#) == .listed(["a:b"]))
+        #expect(try grants(#""conversations":7"#) == .listed(["7"]))
+        #expect(try grants(#""conversations":["a",7,"7",9007199254740993]"#) == .listed(["a", "7", "9007199254740993"]))
+        #expect(try grants(#""conversations":[]"#) == .none)
+        #expect(try grants(#""channel_id":"c""#) == .listed(["c"]))
+        #expect(try grants(#""channel_id":"c","conversations":["a"]"#) == .listed(["a", "c"]))
+        #expect(try grants(#""channel_id":"*","conversations":["a"]"#) == .all)
+    }
+
+    @Test("grant exactly the listed conversations")
+    func inclusion() throws {
+        let identity = try self.verifier.identity(payload: #"{"sub":"a","conversations":["general"]}"#)
+        #expect(identity.grants("general"))
+        #expect(!identity.grants("General"))
+        #expect(!identity.grants("*"))
+        #expect(try self.verifier.identity(payload: #"{"sub":"a","conversations":"*"}"#).grants("anything"))
+    }
+
+    @Test("may have texts of exactly the longest length, counted in characters")
+    func longest() throws {
+        let name = String(repeating: "é", count: 128)
+        let tenant = String(repeating: "t", count: 64)
+        let conversation = String(repeating: "c", count: 128)
+        let identity = try self.verifier.identity(
+            payload: #"{"sub":"\#(name)","tenant_id":"\#(tenant)","agent_id":"\#(name)","conversations":"\#(conversation)"}"#)
+        #expect(identity.user == ByteString(name))
+        #expect(identity.tenant == ByteString(tenant))
+        #expect(identity.grants(ByteString(conversation)))
+    }
+
+    @Test("end a token exactly at exp, not before")
+    func expiry() throws {
+        let second = now.seconds
+        #expect(
+            try self.verifier.identity(payload: #"{"sub":"a","exp":\#(second + 1)}"#).expiry == Timestamp(milliseconds: (second + 1) * 1000)
+        )
+        #expect(throws: TokenError.expired) { try self.verifier.identity(payload: #"{"sub":"a","exp":\#(second)}"#) }
+        let text = token(payload: #"{"sub":"a","exp":\#(second)}"#)
+        #expect(throws: Never.self) { try self.verifier.verify(text, at: Timestamp(milliseconds: second * 1000 - 1)) }
+    }
+
+    @Test("may have fractions of a second in exp")
+    func fractions() throws {
+        let identity = try self.verifier.identity(payload: #"{"sub":"a","exp":\#(now.seconds).5}"#)
+        #expect(identity.expiry == Timestamp(milliseconds: now.milliseconds + 500))
+        #expect(try self.verifier.identity(payload: #"{"sub":"a","exp":4e9}"#).expiry == Timestamp(milliseconds: 4_000_000_000_000))
+    }
+
+    @Test("begin a token exactly at nbf")
+    func notBefore() throws {
+        #expect(throws: Never.self) { try self.verifier.identity(payload: #"{"sub":"a","nbf":\#(now.seconds)}"#) }
+        #expect(throws: TokenError.notYetValid) { try self.verifier.identity(payload: #"{"sub":"a","nbf":\#(now.seconds + 1)}"#) }
+    }
+
+    @Test("are stretched by the leeway on both sides, and the expiry says so")
+    func leeway() throws {
+        let verifier = TokenVerifier(secret: secret, rules: TokenRules(leewaySeconds: 5))
+        let second = now.seconds
+        #expect(try verifier.identity(payload: #"{"sub":"a","exp":\#(second - 4)}"#).expiry == Timestamp(milliseconds: (second + 1) * 1000))
+        #expect(throws: TokenError.expired) { try verifier.identity(payload: #"{"sub":"a","exp":\#(second - 5)}"#) }
+        #expect(throws: Never.self) { try verifier.identity(payload: #"{"sub":"a","nbf":\#(second + 5)}"#) }
+        #expect(throws: TokenError.notYetValid) { try verifier.identity(payload: #"{"sub":"a","nbf":\#(second + 6)}"#) }
+    }
+
+    @Test("must name the audience when one is asked for, alone or in a list")
+    func audience() throws {
+        let verifier = TokenVerifier(secret: secret, rules: TokenRules(audience: "chat"))
+        #expect(throws: Never.self) { try verifier.identity(payload: #"{"sub":"a","aud":"chat"}"#) }
+        #expect(throws: Never.self) { try verifier.identity(payload: #"{"sub":"a","aud":["mail","chat"]}"#) }
+        for claim in [#","aud":"mail""#, #","aud":[]"#, #","aud":["mail","Chat"]"#, #","aud":"chat ""#, ""] {
+            #expect(throws: TokenError.wrongAudience) { try verifier.identity(payload: #"{"sub":"a"\#(claim)}"#) }
+        }
+        #expect(throws: Never.self) { try self.verifier.identity(payload: #"{"sub":"a","aud":"mail"}"#) }
+    }
+
+    @Test("must name the issuer when one is asked for")
+    func issuer() throws {
+        let verifier = TokenVerifier(secret: secret, rules: TokenRules(issuer: "https://id.example"))
+        #expect(throws: Never.self) { try verifier.identity(payload: #"{"sub":"a","iss":"https://id.example"}"#) }
+        for claim in [#","iss":"https://id.example/""#, #","iss":"""#, ""] {
+            #expect(throws: TokenError.wrongIssuer) { try verifier.identity(payload: #"{"sub":"a"\#(claim)}"#) }
+        }
+    }
+
+    @Test("count once when a name repeats: the last one")
+    func repeatedNames() throws {
+        #expect(try self.verifier.identity(payload: #"{"sub":"a","sub":"b"}"#).user == "b")
+        #expect(throws: TokenError.expired) { try self.verifier.identity(payload: #"{"sub":"a","exp":4000000000,"exp":1}"#) }
+    }
+
+    @Test("keep users apart whose names look the same")
+    func bytewiseNames() throws {
+        let composed = try self.verifier.identity(payload: #"{"sub":"\u00e9"}"#)
+        let decomposed = try self.verifier.identity(payload: #"{"sub":"e\u0301"}"#)
+        #expect(composed.user != decomposed.user)
+    }
+}

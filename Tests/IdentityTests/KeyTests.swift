@@ -1,0 +1,248 @@
+import Bytes
+import Foundation
+import Testing
+
+@testable import Identity
+
+@Suite("Key files")
+struct KeyTests {
+    private let folder: TemporaryFolder
+
+    init() throws {
+        self.folder = try TemporaryFolder()
+    }
+
+    private func load(pem: String) throws -> TokenVerifier {
+        try KeyFiles(publicKeys: [try self.folder.file("key.pem", pem)]).load()
+    }
+
+    private func load(keySet: String) throws -> TokenVerifier {
+        try KeyFiles(keySet: try self.folder.file("keys.json", keySet)).load()
+    }
+
+    /// How many keys a set with these entries has; the sentence when it cannot be used.
+    private func outcome(keys entries: String...) throws -> String {
+        do throws(KeyError) {
+            let path = try! self.folder.file("keys.json", #"{"keys":[\#(entries.joined(separator: ","))]}"#)
+            return try "\(KeyFiles(keySet: path).load().keys.map(\.algorithm.rawValue))"
+        } catch {
+            return error.description.replacing(self.folder.path + "/", with: "")
+        }
+    }
+
+    private static let oct = #"{"kty":"oct","kid":"s","k":"\#(Base64URL.encode(secret))"}"#
+    private static let rsa = "{\(Vectors.rsaNumbers),\"kid\":\"r\"}"
+    private static let p256 = "{\(Vectors.p256Numbers),\"kid\":\"e\"}"
+    private static let ed25519 = "{\(Vectors.ed25519Numbers),\"kid\":\"o\"}"
+
+    // MARK: PEM
+
+    @Test("may hold several PEM keys, with text around them")
+    func severalKeys() throws {
+        let verifier = try self.load(pem: "first:\n\(Vectors.rsaPEM)\nsecond:\n\(Vectors.p256PEM)\n\(Vectors.ed25519PEM)\nthat is all\n")
+        #expect(verifier.keys.map(\.algorithm) == [.rs256, .es256, .edDSA])
+        for token in [Vectors.rs256Token, Vectors.es256Token, Vectors.edDSAToken] {
+            #expect(try verifier.verify(token, at: now).user == "alice")
+        }
+    }
+
+    private static let badPEMs: [(String, String)] = [
+        (Vectors.rsa1024PEM, "it is an RSA key of 1024 bits, at least 2048 are needed."),
+        (Vectors.p384PEM, "it is an elliptic-curve key that is not on P-256."),
+        (Vectors.secp256k1PEM, "it is an elliptic-curve key that is not on P-256."),
+        (Vectors.ed448PEM, "it is neither an RSA, a P-256 nor an Ed25519 key."),
+        (Vectors.p256PrivatePEM, "it holds a private key; give the public one."),
+        ("\(Vectors.p256PEM)\n\(Vectors.p256PrivatePEM)", "it holds a private key; give the public one."),
+        (String(Vectors.p256PEM.dropLast(10)), "it holds a damaged PEM block."),
+        ("\(Vectors.p256PEM)\n\(Vectors.rsaPEM.dropLast(10))", "it holds a damaged PEM block."),
+        ("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "it holds a damaged PEM block."),
+        ("-----BEGIN DH PARAMETERS-----\nAAAA\n-----END DH PARAMETERS-----\n", "it holds a PEM block that is no public key."),
+        ("nothing here", "it holds no PEM public key."),
+        ("", "it holds no PEM public key."),
+    ]
+
+    @Test("are refused when a PEM key is weak, of another kind, private or damaged", arguments: Self.badPEMs)
+    func badPEM(pem: String, end: String) throws {
+        let error = #expect(throws: KeyError.self) { try self.load(pem: pem) }
+        #expect(error?.description == "\(self.folder.path)/key.pem cannot be used: \(end)")
+    }
+
+    // MARK: Key sets
+
+    @Test("may be a key set with one key of each kind")
+    func keySet() throws {
+        let verifier = try self.load(keySet: #"{"keys":[\#(Self.oct),\#(Self.rsa),\#(Self.p256),\#(Self.ed25519)]}"#)
+        #expect(verifier.keys.map(\.algorithm) == [.hs256, .rs256, .es256, .edDSA])
+        for token in [token(), Vectors.rs256Token, Vectors.es256Token, Vectors.edDSAToken] {
+            #expect(try verifier.verify(token, at: now).user == "alice")
+        }
+    }
+
+    @Test("give a token with a kid only the key of that name, or one without a name")
+    func keyIDs() throws {
+        let other = Array(secret.reversed())
+        let two = #"{"keys":[\#(Self.oct),{"kty":"oct","kid":"t","k":"\#(Base64URL.encode(other))"}]}"#
+        let verifier = try self.load(keySet: two)
+        func outcome(kid: String, key: [UInt8]) -> TokenError? {
+            do throws(TokenError) {
+                _ = try verifier.verify(token(header: #"{"alg":"HS256"\#(kid)}"#, key: key), at: now)
+                return nil
+            } catch {
+                return error
+            }
+        }
+        #expect(outcome(kid: #","kid":"s""#, key: secret) == nil)
+        #expect(outcome(kid: #","kid":"t""#, key: other) == nil)
+        #expect(outcome(kid: #","kid":"t""#, key: secret) == .badSignature)
+        #expect(outcome(kid: #","kid":"u""#, key: secret) == .noKey)
+        #expect(outcome(kid: #","kid":"""#, key: secret) == .noKey)
+        #expect(outcome(kid: "", key: secret) == nil)
+        #expect(outcome(kid: "", key: other) == nil)
+        #expect(throws: Never.self) {
+            try TokenVerifier(secret: secret).verify(token(header: #"{"alg":"HS256","kid":"s"}"#), at: now)
+        }
+    }
+
+    @Test("pass over keys of a set that are for something else")
+    func otherPurposes() throws {
+        #expect(try self.outcome(keys: Self.oct, #"{"kty":"EC","crv":"P-384","x":"AA","y":"AA"}"#) == #"["HS256"]"#)
+        #expect(try self.outcome(keys: Self.oct, #"{"kty":"OKP","crv":"X25519","x":"AA"}"#) == #"["HS256"]"#)
+        #expect(try self.outcome(keys: Self.oct, #"{"kty":"AKP","alg":"ML-DSA-44","pub":"AA"}"#) == #"["HS256"]"#)
+        #expect(try self.outcome(keys: Self.oct, "{\(Vectors.rsaNumbers),\"use\":\"enc\"}") == #"["HS256"]"#)
+        #expect(try self.outcome(keys: Self.oct, "{\(Vectors.rsaNumbers),\"alg\":\"RS512\"}") == #"["HS256"]"#)
+        #expect(try self.outcome(keys: Self.oct, "{\(Vectors.rsaNumbers),\"alg\":\"HS256\"}") == #"["HS256"]"#)
+        #expect(try self.outcome(keys: Self.oct, "{\(Vectors.rsaNumbers),\"key_ops\":[\"encrypt\"]}") == #"["HS256"]"#)
+        #expect(
+            try self.outcome(keys: "{\(Vectors.rsaNumbers),\"use\":\"sig\",\"alg\":\"RS256\",\"key_ops\":[\"verify\"]}") == #"["RS256"]"#)
+    }
+
+    @Test("are refused when a key of a set is broken, with its number")
+    func brokenKeys() throws {
+        let sentence = "Key 2 of keys.json cannot be used: it "
+        func second(_ key: String) throws -> String {
+            let text = try self.outcome(keys: Self.oct, key)
+            return text.hasPrefix(sentence) ? String(text.dropFirst(sentence.count)) : text
+        }
+        #expect(try second("{\(Vectors.rsa1024Numbers)}") == "is an RSA key of 1024 bits, at least 2048 are needed.")
+        #expect(try second("{\(Vectors.rsaNumbers.replacing("AQAB", with: "AQ"))}") == "is no sound public key.")
+        #expect(try second("{\(Vectors.rsaNumbers.replacing("AQAB", with: "Ag"))}") == "is no sound public key.")
+        #expect(try second("{\(Vectors.rsaNumbers.replacing("AQAB", with: "AQAB="))}") == "has a \"e\" that is not base64url.")
+        #expect(try second("{\(Vectors.rsaNumbers),\"d\":\"AQAB\"}") == "holds a private key; give the public one.")
+        #expect(try second(#"{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}"#) == "must have 32 bytes in each of \"x\" and \"y\".")
+        let offCurve = Base64URL.encode([UInt8](repeating: 1, count: 32))
+        #expect(try second(#"{"kty":"EC","crv":"P-256","x":"\#(offCurve)","y":"\#(offCurve)"}"#) == "has a point that is not on P-256.")
+        #expect(try second(#"{"kty":"OKP","crv":"Ed25519","x":"AA"}"#) == "must have 32 bytes in \"x\".")
+        #expect(try second(#"{"kty":"oct","k":"AAAA"}"#) == "is a secret of 3 bytes, at least 32 are needed.")
+        #expect(try second(#"{"kty":"oct"}"#) == "has no \"k\".")
+        #expect(try second(#"{"kty":"oct","k":7}"#) == "has a \"k\" that is no string.")
+        #expect(try second(#"{"k":"AAAA"}"#) == "has no \"kty\".")
+        #expect(try second("7") == "is no JSON object.")
+    }
+
+    @Test("are refused when a set is no set, or empty")
+    func noSet() throws {
+        func sentence(_ text: String) -> String? {
+            #expect(throws: KeyError.self) { try self.load(keySet: text) }?.description.replacing(self.folder.path + "/", with: "")
+        }
+        #expect(sentence("{") == "keys.json cannot be used: it is no JSON text, as byte 1 shows.")
+        #expect(sentence("[]") == "keys.json cannot be used: it is no JSON Web Key set: it has no list \"keys\".")
+        #expect(sentence(#"{"keys":{}}"#) == "keys.json cannot be used: it is no JSON Web Key set: it has no list \"keys\".")
+        #expect(sentence(#"{"keys":[]}"#) == "keys.json cannot be used: it has no key for HS256, RS256, ES256 or EdDSA.")
+    }
+
+    // MARK: Secrets
+
+    @Test("give the secret without one newline at the end")
+    func newline() throws {
+        let text = String(decoding: secret, as: UTF8.self)
+        for (ending, expected) in [("", ""), ("\n", ""), ("\r\n", ""), ("\n\n", "\n"), (" ", " ")] {
+            let file = SecretFile(path: try self.folder.file("secret", text + ending))
+            #expect(try file.read() == Array((text + expected).utf8))
+        }
+        let bytes = (0..<40).map { UInt8(255 - $0) }
+        #expect(try SecretFile(path: try self.folder.file("secret", bytes)).read() == bytes)
+    }
+
+    @Test("are refused when the secret is short, missing, a folder, too large or a PEM key")
+    func badSecrets() throws {
+        func error(_ path: String) -> KeyError? {
+            #expect(throws: KeyError.self) { try SecretFile(path: path).read() }
+        }
+        let short = try self.folder.file("short", String(repeating: "a", count: 31) + "\n")
+        #expect(error(short) == .secretTooShort(path: short, bytes: 31))
+        #expect(error(short)?.description.contains("at least 32") == true)
+        #expect(error(self.folder.path + "/none") == .file(path: self.folder.path + "/none", reason: "No such file or directory"))
+        #expect(error(self.folder.path) == .file(path: self.folder.path, reason: "Is a directory"))
+        let pem = try self.folder.file("pem", Vectors.rsaPEM)
+        #expect(error(pem) == .secretIsPEM(path: pem))
+        let large = try self.folder.file("large", [UInt8](repeating: 97, count: 1 << 20 + 1))
+        #expect(error(large) == .unusable(path: large, reason: "is larger than 1048576 bytes"))
+    }
+
+    @Test("get a secret at the first start, for the owner only, and the same one later")
+    func creation() throws {
+        let file = SecretFile(path: self.folder.path + "/made")
+        let (made, isNew) = try file.readOrCreate()
+        #expect(isNew)
+        #expect(made.count == 64)
+        let mode = try FileManager.default.attributesOfItem(atPath: file.path)[.posixPermissions] as? Int
+        #expect(mode == 0o600)
+        let (again, isNewAgain) = try file.readOrCreate()
+        #expect(again == made && !isNewAgain)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: self.folder.path) == ["made"])
+        #expect(try SecretFile(path: self.folder.path + "/another").readOrCreate().secret != made)
+    }
+
+    @Test("get no secret where none can be written")
+    func noCreation() {
+        let path = self.folder.path + "/no/such/folder"
+        #expect(throws: KeyError.self) { try SecretFile(path: path).readOrCreate() }
+    }
+
+    @Test("never replace a secret that another process made meanwhile")
+    func race() throws {
+        let path = try self.folder.file("secret", secret)
+        #expect(try !SmallFile.create(path, Array("other".utf8)))
+        #expect(try SecretFile(path: path).read() == secret)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: self.folder.path) == ["secret"])
+    }
+
+    // MARK: All together
+
+    @Test("are all read, and one bad file refuses them all")
+    func together() throws {
+        var files = KeyFiles(secret: SecretFile(path: try self.folder.file("secret", secret)))
+        files.publicKeys = [try self.folder.file("a.pem", Vectors.rsaPEM), try self.folder.file("b.pem", Vectors.p256PEM)]
+        files.keySet = try self.folder.file("keys.json", #"{"keys":[\#(Self.ed25519)]}"#)
+        let verifier = try files.load(TokenRules(leewaySeconds: 1))
+        #expect(verifier.keys.map(\.algorithm) == [.hs256, .rs256, .es256, .edDSA])
+        files.publicKeys.append(self.folder.path + "/missing.pem")
+        #expect(throws: KeyError.self) { try files.load() }
+        #expect(throws: KeyError.noKeys) { try KeyFiles().load() }
+    }
+
+    @Test("are refused when there are so many keys that a bad token would cost much")
+    func manyKeys() throws {
+        let path = try self.folder.file("many.pem", String(repeating: Vectors.ed25519PEM + "\n", count: 33))
+        #expect(throws: KeyError.tooManyKeys(limit: 32)) { try KeyFiles(publicKeys: [path]).load() }
+    }
+
+    @Test("show by a fingerprint that the key set has changed")
+    func fingerprint() throws {
+        var files = KeyFiles()
+        #expect(files.keySetFingerprint == nil)
+        files.keySet = self.folder.path + "/keys.json"
+        #expect(files.keySetFingerprint == nil)
+        _ = try self.folder.file("keys.json", "{}")
+        let first = files.keySetFingerprint
+        #expect(first != nil && first == files.keySetFingerprint)
+        _ = try self.folder.file("keys.json", "{ }")
+        #expect(files.keySetFingerprint != first)
+        // Of the same size, by rename: another inode.
+        let second = files.keySetFingerprint
+        let other = try self.folder.file("other.json", "[ ]")
+        try FileManager.default.removeItem(atPath: files.keySet!)
+        try FileManager.default.moveItem(atPath: other, toPath: files.keySet!)
+        #expect(files.keySetFingerprint != second)
+    }
+}
