@@ -1,1 +1,165 @@
-// Room of EventLoop.
+internal import CUV
+import Glibc
+import Synchronization
+
+/// A thread that waits for sockets, and on which actors run.
+///
+/// An actor whose `unownedExecutor` is the loop's runs on its thread only. The one object that the loop tells of sockets, mailboxes
+/// and time is its handler, usually such an actor. What is marked "on the loop" below must be called from there, which is checked.
+public final class EventLoop: SerialExecutor, Sendable {
+    public let name: String
+
+    // Everything but the inbox and the alarm belongs to the loop's thread; `isCurrent` guards every way in.
+    nonisolated(unsafe) let body: UnsafeMutablePointer<LoopBody>
+    let inbox = Mutex(LoopInbox())
+    let alarm: Alarm
+    private let thread = Mutex<LoopThread?>(nil)
+
+    /// Starts a loop that ticks every `tickPeriod`, which must be at least a millisecond. Whoever starts it stops and joins it.
+    public static func start(name: String, tickPeriod: Duration = .milliseconds(100)) throws(SocketError) -> EventLoop {
+        Resources.ignoreBrokenPipes()
+        let loop = try EventLoop(name: name, tickPeriod: tickPeriod)
+        // The thread holds the loop until it ends, so the loop never goes while libuv knows its address.
+        do throws(SocketError) {
+            let thread = try LoopThread(name: name) { loop.run() }
+            loop.thread.withLock { $0 = thread }
+            return loop
+        } catch {
+            loop.closeEverything()
+            loop.run()
+            throw error
+        }
+    }
+
+    /// Lets the loop run what it was given, close its sockets and end. Returns at once; any thread may call it, more than once.
+    public func stop() {
+        let isFirst = self.inbox.withLock {
+            guard $0.life == .running else { return false }
+            $0.life = .stopping
+            return true
+        }
+        if isFirst { self.wakeUp() }
+    }
+
+    /// Waits for the thread to end, which `stop()` must have asked for. Never on a loop that others wait for, least of all this one.
+    public func join() {
+        precondition(!self.isCurrent, "The loop \(self.name) cannot wait for its own end.")
+        self.thread.withLock { $0 }?.join()
+    }
+
+    /// Runs `work` on the loop, later in this turn or in the next. A closure each: for once in a while, never per message.
+    public func execute(_ work: @escaping @Sendable () -> Void) {
+        self.deliver { $0.works.append(work) }
+    }
+
+    /// Makes `handler` the one whom this loop tells, in place of any other, until the loop ends.
+    public func attach(_ handler: any EventLoopHandler) {
+        self.execute {
+            self.body.pointee.handler = handler
+            // Whatever was posted before has rung already and found nobody.
+            self.body.pointee.mailWaits = true
+            self.body.pointee.anotherTurnAsked = true
+        }
+    }
+
+    /// On the loop: has the next turn follow at once, after a look at the sockets, without sleep.
+    public func runAgain() {
+        self.expectCurrent()
+        self.body.pointee.anotherTurnAsked = true
+    }
+
+    init(name: String, tickPeriod: Duration) throws(SocketError) {
+        let milliseconds = UInt64(clamping: tickPeriod.wholeNanoseconds / 1_000_000)
+        precondition(milliseconds > 0, "A tick period of \(tickPeriod) is less than a millisecond.")
+        let alarm = try Alarm()
+        let body = UnsafeMutablePointer<LoopBody>.allocate(capacity: 1)
+        body.initialize(to: LoopBody())
+        let code = uv_loop_init(body.pointee.loop)
+        guard code == 0 else {
+            body.pointee.deallocate()
+            body.deinitialize(count: 1).deallocate()
+            throw SocketError(call: "epoll_create1", errno: -code)
+        }
+        self.name = name
+        self.alarm = alarm
+        self.body = body
+        self.startHandles(tickMilliseconds: milliseconds)
+    }
+
+    deinit {
+        self.body.pointee.deallocate()
+        self.body.deinitialize(count: 1).deallocate()
+    }
+}
+
+extension EventLoop {
+    // One of these calls per job or event: a thread's own value, because reading who runs the loop from a property is a race.
+    private static let currentKey: pthread_key_t = {
+        var key = pthread_key_t()
+        precondition(pthread_key_create(&key, nil) == 0, "No key for thread values is left.")
+        return key
+    }()
+
+    /// Whether the caller runs on this loop.
+    public var isCurrent: Bool {
+        pthread_getspecific(Self.currentKey) == UnsafeMutableRawPointer(Unmanaged.passUnretained(self).toOpaque())
+    }
+
+    func becomeCurrent() {
+        pthread_setspecific(Self.currentKey, Unmanaged.passUnretained(self).toOpaque())
+    }
+
+    func resignCurrent() {
+        pthread_setspecific(Self.currentKey, nil)
+    }
+
+    func expectCurrent(_ function: StaticString = #function) {
+        precondition(self.isCurrent, "\(function) was called from outside of the loop \(self.name).")
+    }
+}
+
+extension EventLoop {
+    public func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        if self.isCurrent {
+            self.body.pointee.jobs.append(job)
+        } else {
+            self.deliver { $0.jobs.append(job) }
+        }
+    }
+
+    public func checkIsolated() {
+        precondition(self.isCurrent, "Not on the loop \(self.name).")
+    }
+
+    public func isIsolatingCurrentContext() -> Bool? {
+        self.isCurrent
+    }
+
+    /// Puts something into the inbox and sees to it that somebody takes it out, be it after the loop's end.
+    private func deliver(_ put: (inout LoopInbox) -> Void) {
+        enum Need { case nothing, wake, thread }
+        let need: Need = self.inbox.withLock {
+            put(&$0)
+            if $0.life == .ended {
+                $0.life = .endedAndServed
+                return .thread
+            }
+            return $0.holdsOne ? .wake : .nothing
+        }
+        switch need {
+        case .nothing: break
+        case .wake: self.wakeUp()
+        case .thread: LoopThread.runDetached(name: self.name) { self.runLeftovers() }
+        }
+    }
+
+    /// Makes the loop look at its inbox and mailboxes before it sleeps.
+    func wakeUp() {
+        if self.isCurrent {
+            self.body.pointee.mailWaits = true
+        } else {
+            self.alarm.ring()
+        }
+    }
+}

@@ -1,1 +1,195 @@
-// Tests of EventLoop.
+import EventLoop
+import Glibc
+import Testing
+
+@Suite("A loop")
+struct EventLoopTests {
+    @Test("runs the actors that are pinned to it, and nobody else's")
+    func pinnedActors() async throws {
+        let loop = try EventLoop.start(name: "pinned")
+        defer { loop.stopAndJoin() }
+        let (first, second) = (Pinned(on: loop), Pinned(on: loop))
+
+        #expect(await first.isOnLoop())
+        #expect(await second.isOnLoop())
+        #expect(!loop.isCurrent)
+        #expect(loop.isIsolatingCurrentContext() == false)
+        await withTaskGroup(of: Void.self) { group in
+            for _ in 0..<500 { group.addTask { _ = await first.isOnLoop() } }
+        }
+        #expect(await first.calls == 501)
+    }
+
+    @Test("lets its actors be entered from what happens on it")
+    func assumeIsolated() async throws {
+        let loop = try EventLoop.start(name: "enter")
+        defer { loop.stopAndJoin() }
+        let actor = Pinned(on: loop)
+
+        #expect(try await loop.run { actor.assumeIsolated { $0.isOnLoop() } })
+    }
+
+    @Test("keeps the order of a turn: sockets, mailboxes, jobs, the end")
+    func orderInATurn() async throws {
+        let loop = try EventLoop.start(name: "order")
+        defer { loop.stopAndJoin() }
+        let actor = Pinned(on: loop)
+        let mailbox = Mailbox<Int>(of: loop)
+        let log = Log<String>()
+        let hasBegun = Box(false)
+        loop.attach(
+            Probe(
+                ready: { token, _, _ in
+                    log.note("socket")
+                    loop.setInterest(token, read: false, write: false)
+                    if hasBegun.value { return }
+                    hasBegun.value = true
+                    actor.assumeIsolated { $0.spawn { log.note("job") } }
+                    _ = mailbox.post(1)
+                },
+                mail: { if hasBegun.value { log.note("mail") } },
+                ending: { if hasBegun.value { log.note("end") } }))
+
+        let ends = [socketPair(), socketPair()]
+        for (_, far) in ends { _ = far.write([1]) }
+        try await loop.run { for (near, _) in ends { _ = try loop.register(near.descriptor) } }
+
+        #expect(await log.next(5) == ["socket", "socket", "mail", "job", "end"])
+        for (_, far) in ends { far.close() }
+    }
+
+    @Test("turns again without sleeping when it is asked to")
+    func runAgain() async throws {
+        let loop = try EventLoop.start(name: "again", tickPeriod: .seconds(3600))
+        defer { loop.stopAndJoin() }
+        let turns = Box(0)
+        let log = Log<Int>()
+        loop.attach(
+            Probe(ending: {
+                turns.value += 1
+                if turns.value < 1000 { loop.runAgain() } else { log.note(turns.value) }
+            }))
+
+        // Nothing else would wake it for an hour.
+        #expect(await log.next() == 1000)
+    }
+
+    @Test("runs jobs that were made while the turn ended")
+    func jobsAtTheEnd() async throws {
+        let loop = try EventLoop.start(name: "late", tickPeriod: .seconds(3600))
+        defer { loop.stopAndJoin() }
+        let actor = Pinned(on: loop)
+        let isFirst = Box(true)
+        let log = Log<String>()
+        loop.attach(
+            Probe(ending: {
+                guard isFirst.value else { return }
+                isFirst.value = false
+                actor.assumeIsolated { $0.spawn { log.note("ran") } }
+            }))
+
+        #expect(await log.next() == "ran")
+    }
+
+    @Test("sleeps between its ticks when nothing happens")
+    func idle() async throws {
+        let loop = try EventLoop.start(name: "idle", tickPeriod: .milliseconds(20))
+        defer { loop.stopAndJoin() }
+        let log = Log<UInt64>()
+        loop.attach(Probe(ticked: { _ in log.note(loop.turns.count) }))
+
+        let counts = await log.next(11)
+        let turns = counts[10] - counts[0]
+        // libuv counts in milliseconds and may wake a little early; more than that is a loop that spins.
+        #expect((10...30).contains(turns), "\(turns) turns for 10 ticks")
+    }
+
+    @Test("measures its turns")
+    func turns() async throws {
+        let loop = try EventLoop.start(name: "turns", tickPeriod: .seconds(3600))
+        defer { loop.stopAndJoin() }
+        let slow: Int64 = 2_000_000
+        try await loop.run {
+            let start = MonotonicTime.exact
+            while MonotonicTime.exact.nanoseconds - start.nanoseconds < slow {}
+        }
+        let turns = try await loop.run { loop.takeTurns() }
+
+        #expect(turns.count >= 1)
+        #expect(turns.longestNanoseconds >= slow)
+        #expect(turns.totalNanoseconds >= turns.longestNanoseconds)
+        #expect(try await loop.run { loop.turns.longestNanoseconds < slow })
+    }
+
+    @Test("closes its sockets when it stops, tells its handler, and leaves nothing behind")
+    func stop() async throws {
+        let log = Log<String>()
+        let (near, far) = socketPair()
+        weak var leftLoop: EventLoop?
+        weak var leftProbe: Probe?
+        do {
+            let loop = try EventLoop.start(name: "stop")
+            let probe = Probe(stopping: { log.note("stopping") })
+            (leftLoop, leftProbe) = (loop, probe)
+            loop.attach(probe)
+            _ = try await loop.run { try loop.register(near.descriptor) }
+            loop.stop()
+            loop.stop()
+            loop.join()
+            loop.join()
+        }
+
+        #expect(await log.next() == "stopping")
+        #expect(far.readAll() == ([], true))
+        #expect(leftProbe == nil)
+        #expect(leftLoop == nil)
+        far.close()
+    }
+
+    @Test("still runs the jobs of its actors after its end, one after the other, so that nobody waits for ever")
+    func afterTheEnd() async throws {
+        let loop = try EventLoop.start(name: "ended")
+        let actor = Pinned(on: loop)
+        loop.stopAndJoin()
+
+        await withTaskGroup(of: Void.self) { group in
+            for _ in 0..<200 { group.addTask { #expect(await actor.isOnLoop()) } }
+        }
+        #expect(await actor.calls == 200)
+        #expect(await registerError(on: loop) == .loopEnded)
+    }
+
+    private func registerError(on loop: EventLoop) async -> SocketError? {
+        let (near, far) = socketPair()
+        defer {
+            near.close()
+            far.close()
+        }
+        return await #expect(throws: SocketError.self) {
+            _ = try await loop.run { try loop.register(near.descriptor) }
+        }
+    }
+
+    @Test("runs what it was given before it was told to stop")
+    func workBeforeStop() async throws {
+        let loop = try EventLoop.start(name: "work")
+        let done = Box(0)
+        for _ in 0..<100 { loop.execute { done.value += 1 } }
+        loop.stopAndJoin()
+
+        #expect(done.value == 100)
+    }
+
+    @Test("calls back on a signal")
+    func signals() async throws {
+        let loop = try EventLoop.start(name: "signals")
+        defer { loop.stopAndJoin() }
+        let log = Log<(ProcessSignal, Bool)>()
+        try await SignalWatcher.watch([.hangUp, .terminate], on: loop) { log.note(($0, loop.isCurrent)) }
+
+        kill(getpid(), SIGHUP)
+        #expect(await log.next() == (.hangUp, true))
+        kill(getpid(), SIGTERM)
+        #expect(await log.next() == (.terminate, true))
+    }
+}

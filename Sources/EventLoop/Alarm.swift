@@ -1,0 +1,51 @@
+internal import CUV
+import Glibc
+import Synchronization
+
+/// Wakes a loop from other threads, with a system call only when it really sleeps.
+///
+/// An eventfd of our own and not a `uv_async_t`: that one must not be rung while or after the loop closes, and another thread
+/// cannot know. This descriptor stays open for as long as anybody holds the loop.
+struct Alarm: ~Copyable {
+    private enum State {
+        static let awake: UInt8 = 0  // will look at its lists before it sleeps
+        static let asleep: UInt8 = 1
+        static let rung: UInt8 = 2
+    }
+
+    let descriptor: Int32
+    private let state = Atomic<UInt8>(State.awake)
+
+    init() throws(SocketError) {
+        let descriptor = eventfd(0, Int32(EFD_NONBLOCK | EFD_CLOEXEC))
+        guard descriptor >= 0 else { throw SocketError(call: "eventfd", errno: errno) }
+        self.descriptor = descriptor
+    }
+
+    deinit {
+        close(self.descriptor)
+    }
+
+    /// Makes the loop look at its lists. Called after something was put into one.
+    func ring() {
+        guard self.state.exchange(State.rung, ordering: .acquiringAndReleasing) == State.asleep else { return }
+        var one: UInt64 = 1
+        write(self.descriptor, &one, 8)
+    }
+
+    /// Whether it was rung since the last call. To be followed by a look at the lists.
+    func takeRing() -> Bool {
+        self.state.exchange(State.awake, ordering: .acquiringAndReleasing) == State.rung
+    }
+
+    /// From here on a ring costs a system call and ends the sleep; false when one came before.
+    func fallAsleep() -> Bool {
+        self.state.compareExchange(expected: State.awake, desired: State.asleep, ordering: .acquiringAndReleasing).exchanged
+    }
+
+    /// Takes the wake-up off the descriptor.
+    func silence() {
+        var count: UInt64 = 0
+        read(self.descriptor, &count, 8)
+    }
+}

@@ -1,0 +1,76 @@
+internal import CUV
+
+extension EventLoop {
+    /// On the loop: watches a non-blocking descriptor, which belongs to the loop from here on unless this throws.
+    ///
+    /// The handler hears of it under the token. `tooManyDescriptors` and whatever epoll says otherwise are thrown.
+    public func register(_ descriptor: Int32, read: Bool = true, write: Bool = false) throws(SocketError) -> SocketToken {
+        self.expectCurrent()
+        guard !self.body.pointee.isClosed else { throw .loopEnded }
+        let token = self.body.pointee.sockets.take(descriptor)
+        let handle = self.body.pointee.sockets.handle(token.slot)
+        let code = uv_poll_init(self.body.pointee.loop, handle, descriptor)
+        guard code == 0 else {
+            self.body.pointee.sockets.retire(token.slot)
+            _ = self.body.pointee.sockets.release(token.slot)
+            throw SocketError(call: "epoll_ctl", errno: -code)
+        }
+        handle.pointee.data = token.pointer
+        self.setInterest(token, read: read, write: write)
+        return token
+    }
+
+    /// On the loop: what the socket is watched for. Says nothing to the kernel where nothing changes.
+    ///
+    /// With neither, even a connection's end is not noticed.
+    public func setInterest(_ token: SocketToken, read: Bool, write: Bool) {
+        self.expectCurrent()
+        guard self.body.pointee.sockets.names(token) else { return }
+        let interest = (read ? UInt8(UV_READABLE.rawValue) : 0) | (write ? UInt8(UV_WRITABLE.rawValue) : 0)
+        guard interest != self.body.pointee.sockets.interest(token.slot) else { return }
+        self.body.pointee.sockets.note(interest: interest, of: token.slot)
+        let handle = self.body.pointee.sockets.handle(token.slot)
+        if interest == 0 {
+            uv_poll_stop(handle)
+        } else {
+            uv_poll_start(handle, Int32(interest), Self.onPoll)
+        }
+    }
+
+    /// On the loop: the descriptor a token names; nil when it names none any more.
+    public func socket(_ token: SocketToken) -> Socket? {
+        self.expectCurrent()
+        guard self.body.pointee.sockets.names(token) else { return nil }
+        return Socket(descriptor: self.body.pointee.sockets.descriptor(token.slot))
+    }
+
+    /// On the loop: ends the watching at once and closes the descriptor at the end of the turn. Then the slot may be used again.
+    public func close(_ token: SocketToken) {
+        self.expectCurrent()
+        guard self.body.pointee.sockets.names(token) else { return }
+        self.closeWatched(token.slot, taker: nil)
+    }
+
+    /// On the loop: ends the watching at once and gives the open socket to `taker` at the end of the turn, on this loop.
+    ///
+    /// It may then be registered with another loop: what arrives meanwhile waits in the kernel. False, and `taker` is never
+    /// called, when the token names nothing.
+    @discardableResult
+    public func detach(_ token: SocketToken, then taker: @escaping (Socket) -> Void) -> Bool {
+        self.expectCurrent()
+        guard self.body.pointee.sockets.names(token) else { return false }
+        self.closeWatched(token.slot) { taker(Socket(descriptor: $0)) }
+        return true
+    }
+
+    /// On the loop: how many descriptors it watches.
+    public var socketCount: Int {
+        self.expectCurrent()
+        return self.body.pointee.sockets.watchedCount
+    }
+
+    func closeWatched(_ slot: UInt32, taker: ((Int32) -> Void)?) {
+        self.body.pointee.sockets.retire(slot, taker: taker)
+        confab_uv_close(self.body.pointee.sockets.handle(slot), Self.onSocketClosed)
+    }
+}

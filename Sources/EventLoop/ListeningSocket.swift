@@ -1,0 +1,106 @@
+internal import CUV
+import Glibc
+
+/// A socket that takes connections. Like `Socket`, a name for a descriptor and not its owner.
+public struct ListeningSocket: Sendable, Hashable {
+    public let socket: Socket
+    /// Where it listens, with the real port where 0 was asked for.
+    public let address: SocketAddress
+
+    public var descriptor: Int32 { self.socket.descriptor }
+
+    /// What became of `accept()`.
+    public enum Accept: Equatable, Sendable {
+        case accepted(Socket, peer: SocketAddress)
+        /// Nobody is waiting.
+        case wouldBlock
+        /// No descriptor is left. The caller waits in the kernel and the socket stays readable: stop listening to it for a while.
+        case tooManyDescriptors
+        /// The socket is broken; with the `errno`.
+        case failed(Int32)
+    }
+
+    /// Takes the next waiting connection: non-blocking, and closed in child processes.
+    public func accept() -> Accept {
+        while true {
+            var descriptor: Int32 = -1
+            let flags = Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+            var code: Int32 = 0
+            let peer = SocketAddress { address, length in
+                descriptor = confab_accept4(self.descriptor, address, length, flags)
+                code = errno
+            }
+            if descriptor >= 0 {
+                if let peer { return .accepted(Socket(descriptor: descriptor), peer: peer) }
+                Socket(descriptor: descriptor).close()
+                continue
+            }
+            switch code {
+            case EAGAIN: return .wouldBlock
+            case EMFILE, ENFILE: return .tooManyDescriptors
+            // accept(2): pending errors of the connection that was waiting come out here. It is gone; the next one is not.
+            case EINTR, ECONNABORTED, EPROTO, ENETDOWN, ENETUNREACH, EHOSTDOWN, EHOSTUNREACH, ENONET, EPERM: continue
+            default: return .failed(code)
+            }
+        }
+    }
+}
+
+extension ListeningSocket {
+    /// Listens on `host` (a literal or a name of this machine) and `port` (0 lets the kernel choose), with one socket.
+    public static func open(host: String, port: UInt16, backlog: Int32 = 4096) throws(SocketError) -> ListeningSocket {
+        try self.openGroup(host: host, port: port, count: 1, backlog: backlog)[0]
+    }
+
+    /// Listens with `count` sockets at the same address, among which the kernel shares the connections: one for each loop.
+    ///
+    /// Sharing (SO_REUSEPORT) also lets a second process in, which would silently take half of the connections. So a socket that
+    /// does not share is bound first, fails where anybody listens, and holds the address until ours are bound.
+    /// Of a name with several addresses the first that can be bound counts.
+    public static func openGroup(host: String, port: UInt16, count: Int, backlog: Int32 = 4096) throws(SocketError) -> [ListeningSocket] {
+        var failure: SocketError?
+        for address in try Resolver.resolveBlocking(host: host, port: port) {
+            do throws(SocketError) {
+                let probe = try self.bind(address, share: false)
+                defer { probe.close() }
+                guard let bound = probe.localAddress else { throw .system(call: "getsockname", errno: errno) }
+                return try self.openGroup(at: bound, behind: probe, count: count, backlog: backlog)
+            } catch {
+                failure = failure ?? error
+            }
+        }
+        throw failure ?? .unresolvable(host: host, reason: "it has no address")
+    }
+
+    private static func openGroup(
+        at address: SocketAddress, behind probe: Socket, count: Int, backlog: Int32
+    ) throws(SocketError) -> [ListeningSocket] {
+        var group: [ListeningSocket] = []
+        do throws(SocketError) {
+            for _ in 0..<count {
+                group.append(ListeningSocket(socket: try self.bind(address, share: true), address: address))
+            }
+            // Only when all are bound: next to a listening socket the probe's address could not be bound again.
+            for member in group where listen(member.descriptor, backlog) != 0 {
+                throw SocketError(call: "listen", errno: errno, address: address)
+            }
+        } catch {
+            for member in group { member.socket.close() }
+            throw error
+        }
+        return group
+    }
+
+    private static func bind(_ address: SocketAddress, share: Bool) throws(SocketError) -> Socket {
+        let socket = try Socket.open(address)
+        // Connections of an earlier process that still linger (TIME_WAIT) must not hinder a restart.
+        socket.set(SOL_SOCKET, SO_REUSEADDR, to: 1)
+        if share { socket.set(SOL_SOCKET, SO_REUSEPORT, to: 1) }
+        guard address.withSystemAddress({ Glibc.bind(socket.descriptor, $0, $1) }) == 0 else {
+            let code = errno
+            socket.close()
+            throw SocketError(call: "bind", errno: code, address: address)
+        }
+        return socket
+    }
+}

@@ -1,0 +1,56 @@
+internal import CUV
+import Glibc
+import Synchronization
+
+/// A thread with a name, that can be waited for.
+final class LoopThread: Sendable {
+    private enum State { case running(pthread_t), joined }
+
+    private let state: Mutex<State>
+
+    /// Starts it; it ends with `body`.
+    init(name: String, _ body: @escaping @Sendable () -> Void) throws(SocketError) {
+        self.state = Mutex(.running(try Self.spawn(name: name, body)))
+    }
+
+    deinit {
+        if case .running(let thread) = self.state.withLock({ $0 }) { pthread_detach(thread) }
+    }
+
+    /// Waits until it has ended. Whoever comes second waits as long.
+    func join() {
+        self.state.withLock {
+            guard case .running(let thread) = $0 else { return }
+            pthread_join(thread, nil)
+            $0 = .joined
+        }
+    }
+
+    /// Runs `body` on a thread that nobody waits for; on this one when the system gives no more threads.
+    static func runDetached(name: String, _ body: @escaping @Sendable () -> Void) {
+        if let thread = try? Self.spawn(name: name, body) { pthread_detach(thread) } else { body() }
+    }
+
+    private final class Start: Sendable {
+        let body: @Sendable () -> Void
+        init(body: @escaping @Sendable () -> Void) { self.body = body }
+    }
+
+    private static let main: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { start in
+        Unmanaged<Start>.fromOpaque(start!).takeRetainedValue().body()
+        return nil
+    }
+
+    private static func spawn(name: String, _ body: @escaping @Sendable () -> Void) throws(SocketError) -> pthread_t {
+        var thread = pthread_t()
+        let start = Unmanaged.passRetained(Start(body: body))
+        let code = pthread_create(&thread, nil, Self.main, start.toOpaque())
+        guard code == 0 else {
+            start.release()
+            throw .system(call: "pthread_create", errno: code)
+        }
+        // The kernel keeps 15 letters.
+        _ = String(name.prefix(15)).withCString { confab_set_thread_name(thread, $0) }
+        return thread
+    }
+}

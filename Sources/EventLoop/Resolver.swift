@@ -1,0 +1,36 @@
+import Glibc
+
+/// Host names to addresses, by the system's resolver.
+public enum Resolver {
+    /// The addresses of a literal or a name, best first, never none. May take seconds for a name.
+    public static func resolveBlocking(host: String, port: UInt16) throws(SocketError) -> [SocketAddress] {
+        if let address = SocketAddress(literal: host, port: port) { return [address] }
+        var hints = addrinfo()
+        hints.ai_family = AF_UNSPEC
+        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        var list: UnsafeMutablePointer<addrinfo>?
+        let code = getaddrinfo(host, nil, &hints, &list)
+        guard code == 0 else { throw .unresolvable(host: host, reason: String(cString: gai_strerror(code))) }
+        defer { freeaddrinfo(list) }
+        var addresses: [SocketAddress] = []
+        var next = list
+        while let entry = next {
+            if let address = SocketAddress(entry.pointee.ai_addr)?.with(port: port) { addresses.append(address) }
+            next = entry.pointee.ai_next
+        }
+        guard !addresses.isEmpty else { throw .unresolvable(host: host, reason: "it has no IPv4 or IPv6 address") }
+        return addresses
+    }
+
+    /// The same without holding up the caller's thread: a name is looked up on a thread of its own.
+    public static func resolve(host: String, port: UInt16) async throws(SocketError) -> [SocketAddress] {
+        if let address = SocketAddress(literal: host, port: port) { return [address] }
+        let result: Result<[SocketAddress], SocketError> = await withCheckedContinuation { continuation in
+            LoopThread.runDetached(name: "resolver") {
+                continuation.resume(
+                    returning: Result { () throws(SocketError) in try Self.resolveBlocking(host: host, port: port) })
+            }
+        }
+        return try result.get()
+    }
+}

@@ -1,0 +1,129 @@
+import EventLoop
+import Synchronization
+import Testing
+
+@Suite("A mailbox")
+struct MailboxTests {
+    @Test("takes messages up to its limit, in order, and then no more until it is drained")
+    func limit() async throws {
+        let loop = try EventLoop.start(name: "limit")
+        defer { loop.stopAndJoin() }
+        let mailbox = Mailbox<Int>(of: loop, limit: 3)
+
+        #expect((1...5).map { mailbox.post($0) } == [true, true, true, false, false])
+        var messages = [99]
+        mailbox.drain(into: &messages)
+        #expect(messages == [1, 2, 3])
+        #expect(mailbox.post(6))
+        mailbox.drain(into: &messages)
+        #expect(messages == [6])
+        mailbox.drain(into: &messages)
+        #expect(messages.isEmpty)
+    }
+
+    @Test("wakes its loop once for however many messages")
+    func oneWakeUp() async throws {
+        let loop = try EventLoop.start(name: "once", tickPeriod: .seconds(3600))
+        defer { loop.stopAndJoin() }
+        let mailbox = Mailbox<Int>(of: loop)
+        let drains = Log<(calls: Int, count: Int)>()
+        let calls = Box(0)
+        let isBlocked = Box(false)
+        let gate = Mutex(())
+        loop.attach(
+            Probe(mail: {
+                calls.value += 1
+                var messages: [Int] = []
+                mailbox.drain(into: &messages)
+                if !messages.isEmpty { drains.note((calls.value, messages.count)) }
+            }))
+        try await loop.run {}
+
+        // The loop stands still while a thousand are posted.
+        let before = Log<Int>()
+        gate.withLock { _ in
+            loop.execute {
+                before.note(calls.value)
+                isBlocked.value = true
+                gate.withLock { _ in }
+            }
+            while !isBlocked.value {}
+            for number in 0..<1000 { _ = mailbox.post(number) }
+        }
+        let (callsBefore, drain) = (await before.next(), await drains.next())
+        #expect(drain.count == 1000)
+        #expect(drain.calls == callsBefore + 1)
+    }
+
+    @Test("delivers everything from many threads, each one's in order")
+    func manyPosters() async throws {
+        let loop = try EventLoop.start(name: "many", tickPeriod: .seconds(3600))
+        defer { loop.stopAndJoin() }
+        let (posters, each) = (4, 20_000)
+        let mailbox = Mailbox<(poster: Int, number: Int)>(of: loop, limit: 1000)
+        let next = Box([Int](repeating: 0, count: posters))
+        let done = Log<Void>()
+        loop.attach(
+            Probe(mail: {
+                var messages: [(poster: Int, number: Int)] = []
+                mailbox.drain(into: &messages)
+                next.change { next in
+                    for message in messages {
+                        #expect(next[message.poster] == message.number)
+                        next[message.poster] += 1
+                    }
+                    if next.reduce(0, +) == posters * each { done.note(()) }
+                }
+            }))
+
+        await withTaskGroup(of: Void.self) { group in
+            for poster in 0..<posters {
+                group.addTask {
+                    for number in 0..<each {
+                        while !mailbox.post((poster, number)) { await Task.yield() }
+                    }
+                }
+            }
+        }
+        // Nothing but the mailbox would wake the loop for an hour: a lost wake-up hangs here.
+        _ = await done.next()
+        #expect(next.value == [Int](repeating: each, count: posters))
+    }
+
+    @Test("keeps the room of ordinary traffic and gives a burst's back")
+    func capacity() async throws {
+        let loop = try EventLoop.start(name: "room")
+        defer { loop.stopAndJoin() }
+        let mailbox = Mailbox<Int>(of: loop)
+        var messages: [Int] = []
+        for number in 0..<50_000 { _ = mailbox.post(number) }
+        mailbox.drain(into: &messages)
+        #expect(messages.count == 50_000)
+        var roomy = 0
+        for _ in 0..<4 {
+            _ = mailbox.post(1)
+            mailbox.drain(into: &messages)
+            if messages.capacity >= 1024 { roomy += 1 }
+        }
+        #expect(roomy <= 2)
+        #expect(messages.capacity < 1024)
+    }
+
+    @Test("that was filled before the loop had a handler is emptied when it gets one")
+    func lateHandler() async throws {
+        let loop = try EventLoop.start(name: "lately", tickPeriod: .seconds(3600))
+        defer { loop.stopAndJoin() }
+        let mailbox = Mailbox<Int>(of: loop)
+        _ = mailbox.post(7)
+        try await loop.run {}
+        let log = Log<[Int]>()
+        loop.attach(
+            Probe(mail: {
+                var messages: [Int] = []
+                mailbox.drain(into: &messages)
+                if !messages.isEmpty { log.note(messages) }
+            }))
+
+        #expect(await log.next() == [7])
+    }
+}

@@ -1,0 +1,209 @@
+import EventLoop
+import Glibc
+import Testing
+
+@Suite("A watched socket")
+struct WatchedSocketTests {
+    @Test("is reported when it can be read, and when its peer has gone")
+    func readable() async throws {
+        let loop = try EventLoop.start(name: "read")
+        defer { loop.stopAndJoin() }
+        let (near, far) = socketPair()
+        let log = Log<(bytes: [UInt8], ended: Bool)>()
+        loop.attach(
+            Probe(ready: { token, _, _ in
+                let read = loop.socket(token)!.readAll()
+                log.note(read)
+                if read.ended { loop.close(token) }
+            }))
+        _ = try await loop.run { try loop.register(near.descriptor) }
+
+        #expect(far.write([1, 2, 3]) == .moved(3))
+        #expect(await log.next() == ([1, 2, 3], false))
+        far.close()
+        #expect(await log.next() == ([], true))
+    }
+
+    @Test("is watched for what its owner is interested in, and for nothing else")
+    func interest() async throws {
+        let loop = try EventLoop.start(name: "interest", tickPeriod: .milliseconds(5))
+        defer { loop.stopAndJoin() }
+        let (near, far) = socketPair()
+        let (events, ticks) = (Log<String>(), Log<Void>())
+        let eventCount = Box(0)
+        loop.attach(
+            Probe(
+                ready: { token, readable, writable in
+                    eventCount.value += 1
+                    events.note("\(readable ? "r" : "")\(writable ? "w" : "")")
+                    loop.setInterest(token, read: false, write: false)
+                }, ticked: { _ in ticks.note(()) }))
+        let token = try await loop.run { try loop.register(near.descriptor, read: true, write: true) }
+
+        #expect(await events.next() == "w")
+        _ = far.write([1])
+        _ = await ticks.next(3)
+        #expect(eventCount.value == 1)
+        try await loop.run { loop.setInterest(token, read: true, write: false) }
+        #expect(await events.next() == "r")
+        try await loop.run { loop.setInterest(token, read: true, write: true) }
+        #expect(await events.next() == "rw")
+        far.close()
+    }
+
+    @Test("is ready for both after an error, so that reading says what it was")
+    func resetByPeer() async throws {
+        let loop = try EventLoop.start(name: "reset")
+        defer { loop.stopAndJoin() }
+        let listener = try ListeningSocket.open(host: "127.0.0.1", port: 0)
+        defer { listener.socket.close() }
+        let client = try Socket.connect(to: listener.address)
+        listener.socket.waitUntilReadable()
+        guard case .accepted(let served, _) = listener.accept() else {
+            Issue.record("nobody to accept")
+            return
+        }
+        let log = Log<String>()
+        loop.attach(
+            Probe(ready: { token, readable, writable in
+                var buffer: [UInt8] = [0]
+                let outcome = buffer.withUnsafeMutableBytes { loop.socket(token)!.read(into: $0) }
+                log.note("\(readable) \(writable) \(outcome)")
+                loop.close(token)
+            }))
+        _ = try await loop.run { try loop.register(served.descriptor) }
+        // Closing with a linger time of zero resets the connection.
+        var lingering = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(client.descriptor, SOL_SOCKET, SO_LINGER, &lingering, socklen_t(MemoryLayout<linger>.size))
+        client.close()
+
+        #expect(await log.next() == "true true failed(\(ECONNRESET))")
+    }
+
+    @Test("can be closed by its own event and by a neighbour's of the same turn, and is heard of no more")
+    func closeDuringCallback() async throws {
+        let loop = try EventLoop.start(name: "close")
+        defer { loop.stopAndJoin() }
+        let ends = [socketPair(), socketPair(), socketPair()]
+        for (_, far) in ends { _ = far.write([1]) }
+        let tokens = Box<[SocketToken]>([])
+        let (events, turns) = (Log<SocketToken>(), Log<Int>())
+        loop.attach(
+            Probe(
+                ready: { token, _, _ in
+                    events.note(token)
+                    for other in tokens.value {
+                        loop.close(other)
+                        loop.close(other)
+                    }
+                }, ending: { turns.note(loop.socketCount) }))
+        try await loop.run {
+            tokens.value = try ends.map { near, _ in try loop.register(near.descriptor) }
+        }
+
+        let first = await events.next()
+        #expect(tokens.value.contains(first))
+        for (_, far) in ends { far.waitUntilReadable() }
+        #expect(try await loop.run { loop.socketCount } == 0)
+        #expect(ends.allSatisfy { _, far in far.readAll() == ([], true) })
+        // Whoever was closed by the first one's event had one of its own in the same turn. It found nobody.
+        events.note(SocketToken(slot: 99, generation: 99))
+        #expect(await events.next() == SocketToken(slot: 99, generation: 99))
+        for (_, far) in ends { far.close() }
+    }
+
+    @Test("gives its slot to the next one, whom old tokens do not touch")
+    func generations() async throws {
+        let loop = try EventLoop.start(name: "slots")
+        defer { loop.stopAndJoin() }
+        let (first, firstFar) = socketPair()
+        let (second, secondFar) = socketPair()
+        let old = try await loop.run { try loop.register(first.descriptor) }
+        try await loop.run { loop.close(old) }
+        // In a later turn, because the slot is not free before the end of the turn that closed it.
+        firstFar.waitUntilReadable()
+        let new = try await loop.run { try loop.register(second.descriptor) }
+
+        #expect(old.slot == new.slot)
+        #expect(old.generation != new.generation)
+        let isGone = try await loop.run {
+            loop.close(old)
+            loop.setInterest(old, read: false, write: false)
+            return !loop.detach(old) { _ in } && loop.socket(old) == nil
+        }
+        #expect(isGone)
+        #expect(try await loop.run { loop.socket(new) } == second)
+        #expect(secondFar.readAll() == ([], false))
+        firstFar.close()
+        secondFar.close()
+    }
+
+    @Test("moves to another loop, as often as one likes, and loses no byte")
+    func detach() async throws {
+        let loops = [try EventLoop.start(name: "left"), try EventLoop.start(name: "right")]
+        defer { for loop in loops { loop.stopAndJoin() } }
+        let listener = try ListeningSocket.open(host: "127.0.0.1", port: 0)
+        defer { listener.socket.close() }
+        let client = try Socket.connect(to: listener.address)
+        listener.socket.waitUntilReadable()
+        guard case .accepted(let served, _) = listener.accept() else {
+            Issue.record("nobody to accept")
+            return
+        }
+
+        let total = 200_000
+        let received = Box<[UInt8]>([])
+        let moves = Box(0)
+        let done = Log<Void>()
+        for (loop, other) in [(loops[0], loops[1]), (loops[1], loops[0])] {
+            loop.attach(
+                Probe(ready: { token, _, _ in
+                    var buffer = [UInt8](repeating: 0, count: 701)
+                    switch buffer.withUnsafeMutableBytes({ loop.socket(token)!.read(into: $0) }) {
+                    case .moved(let count): received.change { $0 += buffer[..<count] }
+                    case .wouldBlock: return
+                    case .ended, .failed: return done.note(())
+                    }
+                    moves.value += 1
+                    #expect(
+                        loop.detach(token) { socket in
+                            other.execute { _ = try? other.register(socket.descriptor) }
+                        })
+                }))
+        }
+        _ = try await loops[0].run { try loops[0].register(served.descriptor) }
+        let sent = (0..<total).map { UInt8(truncatingIfNeeded: $0 &* 31 ^ ($0 >> 8)) }
+        var offset = 0
+        while offset < total {
+            switch client.write(Array(sent[offset..<min(offset + 10_000, total)])) {
+            case .moved(let count): offset += count
+            case .wouldBlock: await Task.yield()
+            case .ended, .failed: offset = total
+            }
+        }
+        client.shutdownWriting()
+        _ = await done.next()
+
+        #expect(received.value == sent)
+        #expect(moves.value > 200)
+        client.close()
+    }
+
+    @Test("is refused when the loop watches the same descriptor already, or a file that has no readiness")
+    func refused() async throws {
+        let loop = try EventLoop.start(name: "refused")
+        defer { loop.stopAndJoin() }
+        let (near, far) = socketPair()
+        _ = try await loop.run { try loop.register(near.descriptor) }
+        await #expect(throws: SocketError.system(call: "epoll_ctl", errno: EEXIST)) {
+            _ = try await loop.run { try loop.register(near.descriptor) }
+        }
+        let file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC)
+        await #expect(throws: SocketError.system(call: "epoll_ctl", errno: EPERM)) {
+            _ = try await loop.run { try loop.register(file) }
+        }
+        #expect(try await loop.run { loop.socketCount } == 1)
+        close(file)
+        far.close()
+    }
+}
