@@ -1,0 +1,157 @@
+public import Bytes
+
+/// A JSON value with everything in it: for what is read or written now and then (configuration, key sets, claims, the
+/// admin API), where convenience counts and not nanoseconds.
+public indirect enum JSONTree: Sendable, Hashable {
+    case null
+    case bool(Bool)
+    /// As it was written: no digit is lost.
+    case number(String)
+    case string(String)
+    case array([JSONTree])
+    /// In the order of the text; names may repeat.
+    case object([Member])
+
+    public struct Member: Sendable, Hashable {
+        public let name: String
+        public let value: JSONTree
+
+        public init(_ name: String, _ value: JSONTree) {
+            self.name = name
+            self.value = value
+        }
+    }
+
+    public static func integer(_ number: some FixedWidthInteger) -> JSONTree {
+        .number(String(number))
+    }
+
+    /// The member of that name, compared byte by byte, the last one if it repeats; nil when there is none or this is no object.
+    public subscript(name: String) -> JSONTree? {
+        self.members?.last { $0.name.utf8.elementsEqual(name.utf8) }?.value
+    }
+
+    public var isNull: Bool { self == .null }
+
+    public var boolValue: Bool? {
+        if case .bool(let value) = self { value } else { nil }
+    }
+
+    public var stringValue: String? {
+        if case .string(let text) = self { text } else { nil }
+    }
+
+    /// The number if it is written as an integer and fits.
+    public var integerValue: Int? {
+        if case .number(let text) = self { Int(text) } else { nil }
+    }
+
+    /// The nearest `Double`, if it is in its range.
+    public var doubleValue: Double? {
+        guard case .number(let text) = self, let number = Double(text), number.isFinite else { return nil }
+        return number
+    }
+
+    public var elements: [JSONTree]? {
+        if case .array(let elements) = self { elements } else { nil }
+    }
+
+    public var members: [Member]? {
+        if case .object(let members) = self { members } else { nil }
+    }
+}
+
+extension JSONTree {
+    /// Reads a whole JSON text, as strictly as `JSONDocument`.
+    public init(parsing bytes: RawSpan, depthLimit: Int = 32, valueLimit: Int = 65_536) throws(JSONError) {
+        var document = JSONDocument(depthLimit: depthLimit, valueLimit: valueLimit)
+        try document.parse(bytes)
+        self = document.tree(document.root, in: bytes)
+    }
+
+    /// Reads a whole JSON text, as strictly as `JSONDocument`.
+    public init(parsing text: String, depthLimit: Int = 32, valueLimit: Int = 65_536) throws(JSONError) {
+        let bytes = Array(text.utf8)
+        try self.init(parsing: bytes.span.bytes, depthLimit: depthLimit, valueLimit: valueLimit)
+    }
+
+    /// The value as JSON without spaces.
+    public var text: String {
+        var buffer = ByteBuffer()
+        buffer.append(json: self)
+        return buffer.text
+    }
+}
+
+extension JSONDocument {
+    /// The value with everything in it, copied.
+    public func tree(_ value: JSONValue, in bytes: RawSpan) -> JSONTree {
+        switch self.kind(of: value) {
+        case .null:
+            return .null
+        case .true:
+            return .bool(true)
+        case .false:
+            return .bool(false)
+        case .number:
+            return .number(bytes.extracting(self.range(of: value)).withUnsafeBytes { String(decoding: $0, as: UTF8.self) })
+        case .string:
+            return .string(self.string(value, in: bytes) ?? "")
+        case .array:
+            var elements: [JSONTree] = []
+            var next = self.firstElement(of: value)
+            while let element = next {
+                elements.append(self.tree(element, in: bytes))
+                next = self.element(after: element, in: value)
+            }
+            return .array(elements)
+        case .object:
+            var members: [JSONTree.Member] = []
+            var next = self.firstMember(of: value)
+            while let member = next {
+                members.append(JSONTree.Member(self.string(member.name, in: bytes) ?? "", self.tree(member.value, in: bytes)))
+                next = self.member(after: member, in: value)
+            }
+            return .object(members)
+        }
+    }
+}
+
+extension ByteBuffer {
+    /// The value as JSON without spaces.
+    public mutating func append(json tree: JSONTree) {
+        switch tree {
+        case .null: self.append("null")
+        case .bool(let value): self.append(value ? "true" : "false")
+        case .number(let text): self.append(text: text)
+        case .string(let text): self.append(jsonString: text)
+        case .array(let elements):
+            self.append(UInt8(ascii: "["))
+            for (place, element) in elements.enumerated() {
+                if place > 0 { self.append(UInt8(ascii: ",")) }
+                self.append(json: element)
+            }
+            self.append(UInt8(ascii: "]"))
+        case .object(let members):
+            self.append(UInt8(ascii: "{"))
+            for (place, member) in members.enumerated() {
+                if place > 0 { self.append(UInt8(ascii: ",")) }
+                self.append(jsonString: member.name)
+                self.append(UInt8(ascii: ":"))
+                self.append(json: member.value)
+            }
+            self.append(UInt8(ascii: "}"))
+        }
+    }
+}
+
+extension JSONTree: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral, ExpressibleByArrayLiteral,
+    ExpressibleByDictionaryLiteral, ExpressibleByNilLiteral
+{
+    public init(stringLiteral value: String) { self = .string(value) }
+    public init(integerLiteral value: Int) { self = .integer(value) }
+    public init(booleanLiteral value: Bool) { self = .bool(value) }
+    public init(arrayLiteral elements: JSONTree...) { self = .array(elements) }
+    public init(dictionaryLiteral members: (String, JSONTree)...) { self = .object(members.map { Member($0.0, $0.1) }) }
+    public init(nilLiteral: ()) { self = .null }
+}
