@@ -1,0 +1,96 @@
+public import Bytes
+internal import Glibc
+internal import Synchronization
+
+/// Says what happens, one event a line. May be called from every loop.
+///
+/// The name of an event is fixed text, so that it can be searched for and counted; what varies is in its fields.
+/// Asking for the level costs one relaxed load: an event that is not written does not even make its fields.
+public final class Logger: Sendable {
+    private let threshold: Atomic<UInt8>
+    private let format: LogFormat
+    private let writer: LogWriter
+    private let clock: @Sendable () -> Timestamp
+
+    /// A logger that writes events of `level` and graver. `clock` tells the time that stands in front of them.
+    public init(
+        level: LogLevel, format: LogFormat, writer: LogWriter, clock: @escaping @Sendable () -> Timestamp = Timestamp.wallClock
+    ) {
+        self.threshold = Atomic(level.rank)
+        self.format = format
+        self.writer = writer
+        self.clock = clock
+    }
+
+    /// From which gravity on events are written; may change at any time (SIGHUP).
+    public var level: LogLevel {
+        get { LogLevel.allCases[Int(self.threshold.load(ordering: .relaxed))] }
+        set { self.threshold.store(newValue.rank, ordering: .relaxed) }
+    }
+
+    /// Whether an event of this level would be written.
+    public func writes(_ level: LogLevel) -> Bool {
+        level.rank >= self.threshold.load(ordering: .relaxed)
+    }
+
+    public func debug(_ name: StaticString, _ fields: @autoclosure () -> LogFields = [:]) {
+        if self.writes(.debug) { self.write(.debug, name, fields()) }
+    }
+
+    public func info(_ name: StaticString, _ fields: @autoclosure () -> LogFields = [:]) {
+        if self.writes(.info) { self.write(.info, name, fields()) }
+    }
+
+    public func warning(_ name: StaticString, _ fields: @autoclosure () -> LogFields = [:]) {
+        if self.writes(.warning) { self.write(.warning, name, fields()) }
+    }
+
+    public func error(_ name: StaticString, _ fields: @autoclosure () -> LogFields = [:]) {
+        if self.writes(.error) { self.write(.error, name, fields()) }
+    }
+
+    /// The line for which scripts wait before they use a node, whatever the level. In text it is a sentence of its
+    /// own without a time in front, in JSON an event named `ready`.
+    public func ready(url: String, node: String, store: String) {
+        switch self.format {
+        case .text:
+            self.writer.append(Array("confab ready on \(url) (node \(node), store \(store))\n".utf8))
+        case .json:
+            self.write(.info, "ready", ["url": .text(url), "node": .text(node), "store": .text(store)])
+        }
+    }
+
+    /// Waits until everything said so far is written, but never longer than `limit`. Call it before the process ends.
+    /// - Returns: false when something is left.
+    @discardableResult
+    public func flush(within limit: Duration = .seconds(1)) -> Bool {
+        self.writer.flush(within: limit)
+    }
+
+    /// How many events were dropped because nobody read them.
+    public var droppedCount: UInt64 { self.writer.droppedCount }
+
+    private func write(_ level: LogLevel, _ name: StaticString, _ fields: LogFields) {
+        let dropped = self.writer.takeUnreportedDrops()
+        if dropped > 0 {
+            self.writer.append(self.line(.warning, "log events dropped", ["count": LogValue(dropped)]))
+        }
+        self.writer.append(self.line(level, name, fields))
+    }
+
+    private func line(_ level: LogLevel, _ name: StaticString, _ fields: LogFields) -> [UInt8] {
+        switch self.format {
+        case .text: LogLine.text(level, name, fields, at: self.clock())
+        case .json: LogLine.json(level, name, fields, at: self.clock())
+        }
+    }
+}
+
+extension Timestamp {
+    /// The system's clock (CLOCK_REALTIME).
+    public static func wallClock() -> Timestamp {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Timestamp(milliseconds: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
+    }
+}

@@ -1,0 +1,63 @@
+/// A measure that is published: what it is called, what it means, and what kind of number it is.
+///
+/// Names follow Prometheus' rules (https://prometheus.io/docs/practices/naming/): base units (`_seconds`, `_bytes`),
+/// counters end in `_total`. They are part of Confab's interface: dashboards and alerts are built on them.
+public struct MetricFamily: Sendable, Hashable {
+    public enum Kind: Sendable, Hashable {
+        /// Only ever grows, but for a restart.
+        case counter
+        /// Goes up and down.
+        case gauge
+        case histogram(HistogramScale)
+    }
+
+    public let name: String
+    public let help: String
+    public let kind: Kind
+
+    /// - Precondition: the name is one that Prometheus takes.
+    public init(_ name: String, _ kind: Kind, help: String) {
+        precondition(MetricFamily.isValid(name), "\(name) is no metric name")
+        precondition((kind == .counter) == name.hasSuffix("_total"), "\(name): counters, and only they, end in _total")
+        self.name = name
+        self.help = help
+        self.kind = kind
+    }
+
+    private static func isValid(_ name: String) -> Bool {
+        guard let first = name.utf8.first, !(0x30...0x39).contains(first) else { return false }
+        return name.utf8.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+                UInt8(ascii: "_"), UInt8(ascii: ":"):
+                true
+            default: false
+            }
+        }
+    }
+}
+
+/// What tells one sample of a family from another: `["dialect": "agents"]`.
+///
+/// Take only values of which there are few: every other set of labels is a time series of its own in Prometheus.
+public struct MetricLabels: Sendable, Hashable, ExpressibleByDictionaryLiteral {
+    struct Label: Sendable, Hashable {
+        let name: String
+        let value: String
+    }
+
+    let labels: [Label]
+
+    public init(dictionaryLiteral elements: (String, String)...) {
+        self.labels = elements.map { Label(name: $0.0, value: $0.1) }
+    }
+
+    init(_ labels: [Label]) {
+        self.labels = labels
+    }
+
+    /// These labels and one more.
+    func adding(_ name: String, _ value: String) -> MetricLabels {
+        MetricLabels(self.labels + [Label(name: name, value: value)])
+    }
+}

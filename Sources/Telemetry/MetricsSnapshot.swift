@@ -1,0 +1,85 @@
+/// What was measured up to a moment: values of one loop, or the sum over several.
+///
+/// A loop counts in plain numbers of its own, and now and then writes them into a snapshot; so counting needs no lock and
+/// no atomic. Values of the same family and labels are added up, gauges too (connections of loop 1 and of loop 2).
+public struct MetricsSnapshot: Sendable, Equatable {
+    enum Value: Sendable, Equatable {
+        case number(Double)
+        case histogram(Histogram)
+    }
+
+    struct Series: Sendable, Equatable {
+        let family: MetricFamily
+        var labels: [MetricLabels] = []
+        var values: [MetricLabels: Value] = [:]
+    }
+
+    /// In the order in which they first came, which is the order of the page.
+    private(set) var series: [Series] = []
+    private var places: [String: Int] = [:]
+
+    public init() {}
+
+    /// Adds to a counter or a gauge.
+    public mutating func add(_ value: Double, to family: MetricFamily, labels: MetricLabels = [:]) {
+        self.add(.number(value), to: family, labels)
+    }
+
+    /// Adds to a counter or a gauge. Exact up to 2^53, as everything in Prometheus.
+    public mutating func add(_ value: some BinaryInteger, to family: MetricFamily, labels: MetricLabels = [:]) {
+        self.add(.number(Double(value)), to: family, labels)
+    }
+
+    /// Adds what a histogram has recorded.
+    public mutating func add(_ histogram: Histogram, to family: MetricFamily, labels: MetricLabels = [:]) {
+        self.add(.histogram(histogram), to: family, labels)
+    }
+
+    /// Adds everything that another has.
+    public mutating func add(_ other: MetricsSnapshot) {
+        for series in other.series {
+            for labels in series.labels {
+                if let value = series.values[labels] { self.add(value, to: series.family, labels) }
+            }
+        }
+    }
+
+    /// The value of a counter or gauge; nil when it was never added to.
+    public func value(of family: MetricFamily, labels: MetricLabels = [:]) -> Double? {
+        guard let place = self.places[family.name], case .number(let number)? = self.series[place].values[labels] else { return nil }
+        return number
+    }
+
+    /// A histogram; nil when it was never added to.
+    public func histogram(of family: MetricFamily, labels: MetricLabels = [:]) -> Histogram? {
+        guard let place = self.places[family.name], case .histogram(let histogram)? = self.series[place].values[labels] else { return nil }
+        return histogram
+    }
+
+    private mutating func add(_ value: Value, to family: MetricFamily, _ labels: MetricLabels) {
+        let place = self.place(of: family)
+        switch (family.kind, value, self.series[place].values[labels]) {
+        case (.histogram, .histogram, nil), (.counter, .number, nil), (.gauge, .number, nil):
+            self.series[place].labels.append(labels)
+            self.series[place].values[labels] = value
+        case (.counter, .number(let more), .number(let number)?), (.gauge, .number(let more), .number(let number)?):
+            self.series[place].values[labels] = .number(number + more)
+        case (.histogram, .histogram(let more), .histogram(var histogram)?):
+            self.series[place].values[labels] = nil  // Else the addition would copy it.
+            histogram.add(more)
+            self.series[place].values[labels] = .histogram(histogram)
+        default:
+            preconditionFailure("\(family.name) is a \(family.kind), which takes no such value")
+        }
+    }
+
+    private mutating func place(of family: MetricFamily) -> Int {
+        if let place = self.places[family.name] {
+            precondition(self.series[place].family == family, "two families are called \(family.name)")
+            return place
+        }
+        self.places[family.name] = self.series.count
+        self.series.append(Series(family: family))
+        return self.series.count - 1
+    }
+}

@@ -1,0 +1,67 @@
+import Foundation
+import Testing
+
+@testable import Telemetry
+
+@Suite("Process statistics")
+struct ProcessStatisticsTests {
+    @Test("of this process are what they can be")
+    func own() throws {
+        var own = try #require(ProcessStatistics(countsProportionally: true))
+        // The kernel counts in hundredths of a second.
+        for _ in 0..<1_000_000 where own.cpuTime == .zero { own.cpuTime = ProcessStatistics()?.cpuTime ?? .zero }
+        #expect(own.cpuTime > .zero)
+        #expect(own.residentBytes > 1 << 20)
+        #expect(own.peakResidentBytes >= own.residentBytes)
+        #expect(own.virtualBytes > own.residentBytes)
+        #expect(own.proportionalBytes.map { $0 > 0 && $0 < own.virtualBytes } ?? true)
+        #expect(own.threadCount >= 1)
+        #expect(try #require(own.openDescriptorCount) >= 3)
+        let now = Date().timeIntervalSince1970
+        #expect(own.startTime < now + 1 && own.startTime > now - 86_400)
+        var snapshot = MetricsSnapshot()
+        own.add(to: &snapshot)
+        #expect(snapshot.value(of: .processResidentMemory) == Double(own.residentBytes))
+    }
+
+    @Test("of another process are found by its id, and of none are nil")
+    func other() throws {
+        let child = Process()
+        child.executableURL = URL(fileURLWithPath: "/bin/cat")
+        let input = Pipe()
+        let output = Pipe()
+        child.standardInput = input
+        child.standardOutput = output
+        try child.run()
+        // Once it has answered, it is the program it should be.
+        try input.fileHandleForWriting.write(contentsOf: Data("hello".utf8))
+        #expect(output.fileHandleForReading.availableData == Data("hello".utf8))
+        let statistics = try #require(ProcessStatistics(of: child.processIdentifier))
+        #expect(statistics.residentBytes > 0)
+        #expect(statistics.threadCount == 1)
+        #expect(ProcessStatistics.treeCPUTime(of: child.processIdentifier) != nil)
+        let whole = try #require(ProcessStatistics.treeCPUTime(of: ProcessInfo.processInfo.processIdentifier))
+        #expect(try #require(ProcessStatistics()).cpuTime >= .zero && whole > .zero)
+        try input.fileHandleForWriting.close()
+        child.waitUntilExit()
+        #expect(ProcessStatistics(of: child.processIdentifier) == nil)
+        #expect(ProcessStatistics.treeCPUTime(of: child.processIdentifier) == nil)
+    }
+
+    @Test("read a program's name with spaces and parentheses")
+    func awkwardName() throws {
+        let line = "42 (a) (b c) S 7 1 1 0 -1 4 1 2 3 4 150 50 20 10 20 0 5 0 900 4096000 250 18446744073709551615 1 1\n"
+        let stat = try #require(ProcessStat(line))
+        #expect(stat.parent == 7)
+        #expect(stat.cpuTime == .nanoseconds(200 * (1_000_000_000 / ProcessFile.ticksPerSecond)))
+        #expect(stat.reapedChildrenCPUTime == .nanoseconds(30 * (1_000_000_000 / ProcessFile.ticksPerSecond)))
+        #expect(stat.threadCount == 5)
+        #expect(stat.startTicks == 900)
+        #expect(stat.virtualBytes == 4_096_000)
+        #expect(stat.residentPages == 250)
+        for length in 0..<line.utf8.count - 30 {
+            _ = ProcessStat(String(line.prefix(length)))  // Whatever is cut off, nothing breaks.
+        }
+        #expect(ProcessStat("") == nil)
+    }
+}
