@@ -330,6 +330,7 @@ struct Owner: Sendable {
 
     private mutating func settleDoubt(of loop: OwnerID, _ number: UInt32) {
         guard !self.doubts.isEmpty else { return }
-        self.doubts[loop]?.places.remove(self.place(number))
+        let place = self.place(number)
+        self.doubts[loop]?.places.remove(place)
     }
 }
