@@ -50,8 +50,8 @@ let package = Package(
         room("EmbeddedStore", ["CSQLite", "ChatModel", "Bytes"]),
 
         // Dialects translate and do nothing else.
-        room("DialectKit", ["ChatModel", "JSON", "Bytes"]),
-        room("ConversationsDialect", ["DialectKit", "ChatModel", "JSON", "Bytes"]),
+        room("DialectKit", ["ChatModel", "Identity", "JSON", "Bytes"]),
+        room("ConversationsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
 
         // Shells: what serves, what talks, what is typed.
         room("Gateway", [

@@ -1,1 +1,65 @@
-// Room of ConversationsDialect.
+import Bytes
+public import ChatModel
+public import DialectKit
+
+/// The Conversations protocol (seed `003`): one WebSocket for one conversation, `/conversations/{id}/?token=`.
+public struct ConversationsDialect: Dialect {
+    public let name: StaticString = "conversations"
+    public let heartbeat: StaticString? = #"{"type":"heartbeat"}"#
+
+    public init() {}
+
+    /// A refused connection is accepted first and closed then, so that browsers see the code.
+    public func open(_ request: DialectRequest) -> DialectOpening? {
+        guard request.path.count == 2, request.path[0] == "conversations" else { return nil }
+        let id = ByteString(request.path[1])
+        switch request.credentials {
+        case .none:
+            return .session(RefusedSession(code: 4003, reason: "a token is required"))
+        case .refused(let sentence):
+            return .session(RefusedSession(code: 4003, reason: "the token is not valid", error: sentence))
+        case .bearer(let identity):
+            guard ConversationKey.isValid(id: id) else { return .session(RefusedSession(code: 4004, reason: "access denied")) }
+            return .session(ConversationsSession(identity: identity, conversation: id, after: request.value("after")))
+        }
+    }
+
+    public func render(_ event: ChatEvent, in conversation: ConversationKey, into rendering: inout Rendering) {
+        switch event {
+        case .posted(let message):
+            rendering.text.append(chatMessage: message)
+            rendering.finish()
+        case .edited(let message):
+            rendering.text.append(#"{"type":"message.edited","message":"#)
+            rendering.text.append(message: message)
+            rendering.text.append("}")
+            rendering.finish()
+        case .deleted(let message):
+            rendering.text.append(#"{"type":"message.deleted","message":"#)
+            rendering.text.append(message: message)
+            rendering.text.append("}")
+            rendering.finish()
+        case .typing(let person, let isTyping):
+            rendering.text.append(typing: isTyping, by: person)
+            rendering.finish(for: .others(person.id))
+        case .read(let person, let sequences):
+            rendering.text.append(read: sequences, by: person)
+            rendering.finish()
+        case .status(let author, let status, let sequences, let time):
+            for sequence in sequences {
+                rendering.text.append(status: status, of: sequence, at: time)
+                rendering.finish(for: .only(author))
+            }
+        case .presence(let changes):
+            for change in changes {
+                rendering.text.append(userStatus: change)
+                rendering.finish(for: .others(change.person.id))
+            }
+        case .crowd(let online, let changes):
+            rendering.text.append(crowd: online, changes, in: conversation)
+            rendering.finish()
+        case .created, .joined, .renamed, .left, .ended:
+            break  // The protocol has no words for these.
+        }
+    }
+}

@@ -1,0 +1,234 @@
+public import Bytes
+public import ChatModel
+public import DialectKit
+public import Identity
+public import JSON
+
+/// One connection of the Conversations protocol: a user in a conversation.
+public struct ConversationsSession: DialectSession {
+    private let identity: Identity
+    private let conversation: ConversationKey
+    private let person: Person
+    private let after: String?
+
+    enum Question: UInt8 { case enter, send, edit, delete, read, typing, fetch, fetchAfter }
+
+    init(identity: Identity, conversation: ByteString, after: String?) {
+        self.identity = identity
+        self.conversation = ConversationKey(tenant: identity.tenant, id: conversation)
+        self.person = Person(
+            id: UserID(token: identity.user), name: identity.displayName, agent: identity.agent == identity.user ? nil : identity.agent)
+        self.after = after
+    }
+
+    public var actor: Actor? { Actor(person: self.person, isAdmin: self.identity.isAdmin) }
+    public var tenant: ByteString { self.identity.tenant }
+
+    private var me: Actor { Actor(person: self.person, isAdmin: self.identity.isAdmin) }
+
+    public mutating func opened(into steps: inout SessionSteps) {
+        let point = self.after.map(MessageID.sequence)
+        if case .some(.none) = point {
+            steps.reply { $0.append(error: "after: is no message id", action: "connect") }
+        }
+        let entrance = Entrance(actor: self.me, isListed: self.identity.grants(self.conversation.id), access: .closed)
+        steps.append(.enter(self.conversation, entrance, after: point ?? nil, SessionTag(kind: Question.enter.rawValue)))
+    }
+
+    public mutating func receivedBinary(into steps: inout SessionSteps) {
+        steps.reply { $0.append(error: "binary frames are not taken; send JSON text", action: nil) }
+    }
+
+    public mutating func receivedTooLong(limit: Int, into steps: inout SessionSteps) {
+        steps.reply { $0.append(error: "the message is longer than \(limit) bytes", action: nil) }
+    }
+
+    public mutating func received(_ text: RawSpan, reading document: inout JSONDocument, at now: Timestamp, into steps: inout SessionSteps) {
+        do throws(JSONError) {
+            try document.parse(text)
+        } catch {
+            steps.reply { $0.append(error: error.description, action: nil) }
+            return
+        }
+        let root = document.root
+        guard let action = document.presentMember("action", of: root, in: text) else {
+            let why = document.kind(of: root) == .object ? "action: is missing" : "a frame must be a JSON object"
+            steps.reply { $0.append(error: why, action: nil) }
+            return
+        }
+        if document.equals(action, "send_message", in: text) {
+            self.send(document, text, into: &steps)
+        } else if document.equals(action, "heartbeat", in: text) || document.equals(action, "heartbeat_ack", in: text) {
+            return
+        } else if let name = document.string(action, in: text) {
+            self.obey(ByteString(name), document, text, into: &steps)
+        } else {
+            steps.reply { $0.append(error: "action: must be a string", action: nil) }
+        }
+    }
+
+    /// Everything but sending: failures are errors that name the action.
+    private func obey(_ action: ByteString, _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps) {
+        if let retryAfter = steps.retryAfter {
+            steps.reply { $0.append(error: "rate limited", action: action) { $0.append(retryAfter: retryAfter) } }
+            return
+        }
+        let root = document.root
+        do throws(FieldError) {
+            try self.checkConversation(document, text)
+            switch action {
+            case "typing":
+                let isTyping = try document.requiredBool("is_typing", of: root, in: text)
+                self.ask(.typing(isTyping, by: self.person), .typing, into: &steps)
+            case "read":
+                try self.read(document, text, into: &steps)
+            case "fetch_messages":
+                try self.fetch(document, text, into: &steps)
+            case "edit_message":
+                let sequence = try document.requiredMessageID("message_id", of: root, in: text)
+                let content = try document.content(of: root, in: text, limits: steps.limits)
+                self.ask(.edit(sequence, content: content, by: self.me), .edit, number: sequence, into: &steps)
+            case "delete_message":
+                let sequence = try document.requiredMessageID("message_id", of: root, in: text)
+                self.ask(.delete(sequence, by: self.me), .delete, number: sequence, into: &steps)
+            case "authenticate":
+                steps.append(.authenticate(try document.requiredString("token", of: root, in: text)))
+            default:
+                throw FieldError("action: \"\(action)\" is unknown")
+            }
+        } catch {
+            steps.reply { $0.append(error: error.description, action: action) }
+        }
+    }
+
+    /// `conversation_id` may be left out; when given it must be the connection's own.
+    private func checkConversation(_ document: borrowing JSONDocument, _ text: RawSpan) throws(FieldError) {
+        guard let id = try document.optionalString("conversation_id", of: document.root, in: text) else { return }
+        guard ByteString(id) == self.conversation.id else { throw FieldError("conversation_id: is not this connection's conversation") }
+    }
+
+    private func ask(_ command: ChatCommand, _ question: Question, number: Int = 0, into steps: inout SessionSteps) {
+        steps.append(.ask(command, in: self.conversation, SessionTag(kind: question.rawValue, number: number)))
+    }
+
+    /// Any failure is a `message.failed` with the `local_id`, so that the client knows which of its sends it was.
+    private func send(_ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps) {
+        var localID: ByteString?
+        do throws(FieldError) {
+            localID = try document.optionalString("local_id", of: document.root, in: text).map { ByteString($0) }
+            if let retryAfter = steps.retryAfter {
+                steps.reply { $0.append(failed: "rate limited", localID: localID, retryAfter: retryAfter) }
+                return
+            }
+            try self.checkConversation(document, text)
+            var clientID: ClientID?
+            if let localID {
+                clientID = ClientID(given: localID)
+                if clientID == nil { throw FieldError(ChatError.clientIDInvalid) }
+            }
+            let content = try document.content(of: document.root, in: text, limits: steps.limits)
+            let body = MessageBody(author: self.person, clientID: clientID, content: content)
+            steps.append(.ask(.post(body), in: self.conversation, SessionTag(kind: Question.send.rawValue, text: localID)))
+        } catch {
+            steps.reply { $0.append(failed: error.description, localID: localID, retryAfter: nil) }
+        }
+    }
+
+    /// Ids that are none are unknown like those that no message has; the known ones count.
+    private func read(_ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps) throws(FieldError) {
+        let texts = try document.requiredStrings("message_ids", of: document.root, in: text)
+        let sequences = texts.compactMap(MessageID.sequence)
+        let strangers = texts.filter { MessageID.sequence($0) == nil }
+        if !strangers.isEmpty { steps.reply { $0.append(error: Self.unknown(strangers), action: "read") } }
+        if !sequences.isEmpty { self.ask(.read(sequences, by: self.person.id), .read, into: &steps) }
+    }
+
+    private static func unknown(_ ids: [String]) -> String {
+        let named = ids.prefix(20).joined(separator: ", ")
+        return "message_ids: there is no message \(named)\(ids.count > 20 ? " and \(ids.count - 20) more" : "")"
+    }
+
+    private func fetch(_ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps) throws(FieldError) {
+        let root = document.root
+        let limit = try document.optionalInteger("limit", within: 1...100, of: root, in: text) ?? 20
+        let before = try document.optionalMessageID("before_id", of: root, in: text)
+        if let after = try document.optionalMessageID("after_id", of: root, in: text) {
+            guard before == nil else { throw FieldError("after_id: cannot stand beside before_id") }
+            steps.append(.read(self.conversation, .after(after), limit: limit, SessionTag(kind: Question.fetchAfter.rawValue)))
+        } else {
+            steps.append(.read(self.conversation, before.map { .before($0) } ?? .newest, limit: limit, SessionTag(kind: Question.fetch.rawValue)))
+        }
+    }
+
+    public mutating func paged(_ page: Page?, for tag: SessionTag, into steps: inout SessionSteps) {
+        guard let page else {
+            steps.reply { $0.append(error: "the history cannot be read at the moment; try again", action: "fetch_messages") }
+            return
+        }
+        // Newest first, as the seed's example has it; what follows a message comes oldest first.
+        let isForward = tag.kind == Question.fetchAfter.rawValue
+        steps.reply { $0.append(messages: isForward ? page.messages : page.messages.reversed(), fetchedFrom: self.conversation.id) }
+    }
+
+    public mutating func answered(_ answer: ChatAnswer, to tag: SessionTag, isShown: Bool, into steps: inout SessionSteps) {
+        switch (Question(rawValue: tag.kind), answer) {
+        case (.enter, .entered(let entered)):
+            for change in entered.present { steps.reply { $0.append(userStatus: change) } }
+            if entered.isCrowd { steps.reply { $0.append(crowd: entered.presentCount, [], in: self.conversation) } }
+        case (.enter, .failed(.unavailable)):
+            steps.append(.close(1013, "the conversation cannot be entered at the moment; try again"))
+        case (.enter, _):
+            steps.append(.close(4004, "access denied"))
+        case (.send, .posted(let message)):
+            // The answer to a send is the message itself, which this connection hears like everybody.
+            if !isShown { steps.reply { $0.append(chatMessage: message) } }
+        case (.send, .failed(let error)):
+            steps.reply { $0.append(failed: error.description, localID: tag.text, retryAfter: nil) }
+        case (.read, .read(let unknown)):
+            if !unknown.isEmpty { steps.reply { $0.append(error: Self.unknown(unknown.map(String.init)), action: "read") } }
+        case (let question, .failed(let error)):
+            steps.reply { $0.append(error: error.description, action: question?.action) }
+        default:
+            break
+        }
+    }
+
+    public mutating func historyTruncated(oldest: SequenceNumber, into steps: inout SessionSteps) {
+        steps.reply { $0.append(error: "history truncated", action: "connect") {
+                $0.append(#","oldest_id":""#)
+                $0.append(decimal: oldest)
+                $0.append(#"""#)
+            } }
+    }
+
+    public mutating func authenticated(_ result: Result<Identity, CredentialError>, into steps: inout SessionSteps) {
+        switch result {
+        case .success(let identity) where identity.user == self.identity.user && identity.tenant == self.identity.tenant:
+            steps.reply { $0.append(#"{"type":"authenticated"}"#) }
+        case .success:
+            steps.reply { $0.append(error: "token: belongs to another user", action: "authenticate") }
+        case .failure(let error):
+            steps.reply { $0.append(error: "token: \(error)", action: "authenticate") }
+        }
+    }
+
+    public mutating func expired(into steps: inout SessionSteps) {
+        steps.reply { $0.append(error: "token expired", action: nil) }
+        steps.append(.close(4003, "token expired"))
+    }
+}
+
+extension ConversationsSession.Question {
+    /// What the client asked for, in its words.
+    var action: ByteString? {
+        switch self {
+        case .enter: "connect"
+        case .send: "send_message"
+        case .edit: "edit_message"
+        case .delete: "delete_message"
+        case .read: "read"
+        case .typing: "typing"
+        case .fetch, .fetchAfter: "fetch_messages"
+        }
+    }
+}

@@ -1,0 +1,32 @@
+public import Bytes
+public import Identity
+
+/// The HTTP request that asks for a dialect.
+public struct DialectRequest: Sendable {
+    /// The path's parts, percent-decoded; an empty last one (a slash at the end) left out.
+    public let path: [String]
+    /// The query's names and values, percent-decoded, in order.
+    public let query: [(name: String, value: String)]
+    public let credentials: Credentials
+    public let now: Timestamp
+
+    public init(path: [String], query: [(name: String, value: String)], credentials: Credentials, now: Timestamp) {
+        self.path = path
+        self.query = query
+        self.credentials = credentials
+        self.now = now
+    }
+
+    /// The first value of that name.
+    public func value(_ name: String) -> String? {
+        self.query.first { $0.name == name }?.value
+    }
+}
+
+/// Who asks, as far as tokens say.
+public enum Credentials: Sendable {
+    case none
+    case bearer(Identity)
+    /// There is a token and it is bad; the sentence says why and has nothing of the token in it.
+    case refused(String)
+}

@@ -1,0 +1,111 @@
+public import Bytes
+public import ChatModel
+public import Identity
+public import JSON
+
+/// A dialect's state for one connection.
+///
+/// Every function takes what happened and appends what is to be done. The gateway keeps the connection's frames in the
+/// order of the steps, and reads nothing more from it while it waits to be let in or for a page.
+public protocol DialectSession: Sendable {
+    /// Who the connection belongs to; nil for one that is about to be refused.
+    var actor: Actor? { get }
+    var tenant: ByteString { get }
+
+    /// The upgrade is made.
+    mutating func opened(into steps: inout SessionSteps)
+
+    /// A text frame came. `document` is lent for reading it. When `steps.retryAfter` is set the connection has used up
+    /// its rate, and whatever the frame asks for is to be refused.
+    mutating func received(_ text: RawSpan, reading document: inout JSONDocument, at now: Timestamp, into steps: inout SessionSteps)
+
+    /// A binary frame came; dialects of text answer with an error.
+    mutating func receivedBinary(into steps: inout SessionSteps)
+
+    /// A message came that is longer than messages may be.
+    mutating func receivedTooLong(limit: Int, into steps: inout SessionSteps)
+
+    /// What the owner says to a command. A message that is marked as shown reaches this connection as an event as well.
+    mutating func answered(_ answer: ChatAnswer, to tag: SessionTag, isShown: Bool, into steps: inout SessionSteps)
+
+    /// The page that was asked for; nil when the store could not give it.
+    mutating func paged(_ page: Page?, for tag: SessionTag, into steps: inout SessionSteps)
+
+    /// The point to resume from is older than what is kept.
+    mutating func historyTruncated(oldest: SequenceNumber, into steps: inout SessionSteps)
+
+    /// The fresh token that was sent: who it says the bearer is, or why it is refused.
+    mutating func authenticated(_ result: Result<Identity, CredentialError>, into steps: inout SessionSteps)
+
+    /// The token's time is over.
+    mutating func expired(into steps: inout SessionSteps)
+}
+
+/// Why a fresh token was not taken.
+public struct CredentialError: Error, Sendable, CustomStringConvertible {
+    public let description: String
+
+    public init(_ description: String) {
+        self.description = description
+    }
+}
+
+/// What a session remembers a question by.
+public struct SessionTag: Sendable {
+    /// The dialect's own number for the kind of question.
+    public let kind: UInt8
+    public let number: Int
+    public let text: ByteString?
+
+    public init(kind: UInt8, number: Int = 0, text: ByteString? = nil) {
+        self.kind = kind
+        self.number = number
+        self.text = text
+    }
+}
+
+/// What a session wants done.
+public enum SessionStep: Sendable {
+    /// A text frame for this connection alone: this part of `SessionSteps.text`.
+    case reply(Range<Int>)
+    /// Come into a conversation and hear it, from behind this message on; nil: from what is said after the entrance.
+    case enter(ConversationKey, Entrance, after: SequenceNumber?, SessionTag)
+    /// Without a tag no answer is wanted.
+    case ask(ChatCommand, in: ConversationKey, SessionTag?)
+    /// A page of messages of the conversation that the connection hears.
+    case read(ConversationKey, PageRange, limit: Int, SessionTag)
+    /// Check a fresh token.
+    case authenticate(String)
+    /// Close the connection, behind what was written before.
+    case close(UInt16, StaticString)
+}
+
+/// What a session has decided, and the texts of its replies. Used again for every frame.
+public struct SessionSteps: Sendable {
+    public var text = ByteBuffer(capacity: 1024)
+    public private(set) var list: [SessionStep] = []
+    /// Set when the connection has used up its rate: seconds after which it may try again.
+    public var retryAfter: Double?
+    public let limits: ChatLimits
+
+    public init(limits: ChatLimits) {
+        self.limits = limits
+    }
+
+    public mutating func append(_ step: SessionStep) {
+        self.list.append(step)
+    }
+
+    /// A text frame for this connection alone.
+    public mutating func reply(_ write: (inout ByteBuffer) -> Void) {
+        let start = self.text.count
+        write(&self.text)
+        self.list.append(.reply(start..<self.text.count))
+    }
+
+    public mutating func removeAll() {
+        self.text.removeAll()
+        self.list.removeAll(keepingCapacity: true)
+        self.retryAfter = nil
+    }
+}
