@@ -78,8 +78,7 @@ static inline long confab_set_session_cache_off(SSL_CTX *context) {
 }
 
 static inline uint64_t confab_set_options(SSL_CTX *context) {
-    return SSL_CTX_set_options(
-        context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_CIPHER_SERVER_PREFERENCE);
+    return SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
 }
 
 static inline long confab_set_server_name(SSL *connection, const char *name) {
