@@ -102,7 +102,8 @@ public final class TLSConnection {
 
     /// Takes what has arrived, up to the buffer's size, which must not be 0.
     ///
-    /// Must be called until it says `wantRead`: what OpenSSL has taken from the socket and not handed out wakes no loop.
+    /// Must be called until it says `wantRead`, first of all right after the handshake: what OpenSSL has taken from the socket
+    /// and not handed out wakes no loop, and only then does it give its 16 KiB back.
     public func read(into buffer: UnsafeMutableRawBufferPointer) -> TLSResult {
         if let refusal = self.notOpen { return refusal }
         OpenSSLError.clear()

@@ -120,6 +120,31 @@ struct ConnectionTests {
         #expect(pair.server.send([1]).error != nil)
     }
 
+    @Test("takes no record in which any bit is turned")
+    func turnedBits() throws {
+        var bit = 0
+        var bits = 1
+        while bit < bits {
+            let (left, right) = (Link(), Link())
+            var pair = try Pair([left, right], self.server, self.client)
+            pair.shakeHands(rounds: 100) {
+                right.sendFromClient(Link.take(from: left.server, atMost: 1 << 16))
+                left.sendFromServer(Link.take(from: right.client, atMost: 1 << 16))
+            }
+            try #require(pair.serverProgress == .done)
+            #expect(pair.client.send(Array("hello".utf8)) == .bytes(5))
+            var record = Link.take(from: left.server, atMost: 1 << 16)
+            bits = record.count * 8
+            record[bit / 8] ^= 1 << UInt8(bit % 8)
+            right.sendFromClient(record)
+            let result = pair.server.receive().0
+            // A record that says it is longer is still waited for.
+            #expect(result.error != nil || result == .wantRead, "bit \(bit): \(result)")
+            bit += 1
+        }
+        #expect(bits == (5 + 5 + 1 + 16) * 8)
+    }
+
     @Test("carries nothing before its handshake")
     func tooEarly() throws {
         let link = Link()

@@ -33,6 +33,10 @@ final class Link {
         precondition(write(self.client, bytes, bytes.count) == bytes.count)
     }
 
+    func sendFromServer(_ bytes: [UInt8]) {
+        precondition(write(self.server, bytes, bytes.count) == bytes.count)
+    }
+
     /// What has arrived at the client's end, past TLS.
     func receivedByClient() -> [UInt8] {
         Self.take(from: self.client, atMost: 1 << 16)
