@@ -14,7 +14,8 @@ public struct ListeningSocket: Sendable, Hashable {
         case accepted(Socket, peer: SocketAddress)
         /// Nobody is waiting.
         case wouldBlock
-        /// No descriptor, or no memory for one, is left. The caller waits in the kernel and the socket stays readable: stop listening to it for a while.
+        /// No descriptor, or no memory for one, is left. The caller waits in the kernel and the socket stays readable: stop watching it
+        /// for a while.
         case tooManyDescriptors
         /// The socket is broken; with the `errno`.
         case failed(Int32)
