@@ -67,6 +67,24 @@ extension RawSpan {
         self.extracting(place).withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
     }
 
+    /// The first place of the byte from `start` on and before `end`.
+    @inline(__always)
+    func first(_ byte: UInt8, from start: Int, to end: Int) -> Int? {
+        let wanted = UInt64(byte) &* 0x0101_0101_0101_0101
+        var offset = start
+        while offset &+ 8 <= end {
+            let others = UInt64(littleEndian: self.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self)) ^ wanted
+            let found = (others &- 0x0101_0101_0101_0101) & ~others & 0x8080_8080_8080_8080
+            if found != 0 { return offset &+ found.trailingZeroBitCount >> 3 }
+            offset &+= 8
+        }
+        while offset < end {
+            if self[byteAt: offset] == byte { return offset }
+            offset &+= 1
+        }
+        return nil
+    }
+
     /// The first place from `start` on, and before `end`, of a byte that no field value may have: a control character other than a tab.
     @inline(__always)
     func firstControl(from start: Int, to end: Int) -> Int {

@@ -11,12 +11,12 @@ extension HTTPRequestHead {
         self.method = Self.method(bytes, start..<offset)
 
         let targetStart = offset + 1
-        offset = targetStart
-        while bytes[byteAt: offset] > 0x20, bytes[byteAt: offset] < 0x7F { offset &+= 1 }
-        guard offset > targetStart, bytes[byteAt: offset] == 0x20 else { throw .badRequest("The request's target is malformed.") }
-        self.target = targetStart..<offset
+        guard let targetEnd = bytes.first(0x20, from: targetStart, to: end), targetEnd > targetStart else {
+            throw .badRequest("The request's target is malformed.")
+        }
+        self.target = targetStart..<targetEnd
 
-        let version = offset + 1..<offset + 9
+        let version = targetEnd + 1..<targetEnd + 9
         guard version.upperBound + 2 <= end, bytes.matches("HTTP/", at: version.lowerBound..<version.lowerBound + 5),
             isDigit(bytes[byteAt: version.lowerBound + 5]), bytes[byteAt: version.lowerBound + 6] == UInt8(ascii: "."),
             isDigit(bytes[byteAt: version.lowerBound + 7]), bytes[byteAt: version.upperBound] == 0x0D,
@@ -98,16 +98,12 @@ extension HTTPRequestHead {
     }
 
     static func hasGoodEscapes(_ bytes: RawSpan, _ place: Range<Int>) -> Bool {
-        var offset = place.lowerBound
-        while offset < place.upperBound {
-            if bytes[byteAt: offset] == UInt8(ascii: "%") {
-                guard offset + 2 < place.upperBound, Hex.value(bytes[byteAt: offset + 1]) != nil,
-                    Hex.value(bytes[byteAt: offset + 2]) != nil
-                else {
-                    return false
-                }
+        var start = place.lowerBound
+        while let sign = bytes.first(UInt8(ascii: "%"), from: start, to: place.upperBound) {
+            guard sign + 2 < place.upperBound, Hex.value(bytes[byteAt: sign + 1]) != nil, Hex.value(bytes[byteAt: sign + 2]) != nil else {
+                return false
             }
-            offset &+= 1
+            start = sign + 3
         }
         return true
     }

@@ -55,7 +55,7 @@ struct HTTPHeadSearch: Sendable {
 
     /// The place behind the empty line; nil when it has not come.
     mutating func end(in bytes: RawSpan, limits: HTTPLimits) throws(HTTPError) -> Int? {
-        while let lineFeed = Self.firstLineFeed(in: bytes, from: self.searched) {
+        while let lineFeed = bytes.first(0x0A, from: self.searched, to: bytes.byteCount) {
             guard lineFeed > self.lineStart, bytes[byteAt: lineFeed - 1] == 0x0D else {
                 throw .badRequest("A line of the head does not end with CR and LF.")
             }
@@ -79,22 +79,6 @@ struct HTTPHeadSearch: Sendable {
         self.searched = bytes.byteCount
         if self.lineStart == self.start, self.searched - self.start > limits.requestLineBytes { throw Self.lineTooLong(limits) }
         guard self.searched <= limits.headBytes else { throw Self.headTooLong(limits) }
-        return nil
-    }
-
-    private static func firstLineFeed(in bytes: RawSpan, from start: Int) -> Int? {
-        var offset = start
-        while offset &+ 8 <= bytes.byteCount {
-            let word = UInt64(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
-            let others = word ^ 0x0A0A_0A0A_0A0A_0A0A
-            let found = (others &- 0x0101_0101_0101_0101) & ~others & 0x8080_8080_8080_8080
-            if found != 0 { return offset &+ found.trailingZeroBitCount >> 3 }
-            offset &+= 8
-        }
-        while offset < bytes.byteCount {
-            if bytes[byteAt: offset] == 0x0A { return offset }
-            offset &+= 1
-        }
         return nil
     }
 
