@@ -60,7 +60,7 @@ let package = Package(
         room("AdminAPI", ["Gateway", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes"]),
         room("ChatClient", ["EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
         room("LoadGenerator", ["ChatClient", "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes"]),
-        room("Configuration", ["JSON", "Bytes"]),
+        room("Configuration", ["Telemetry", "JSON", "Bytes"]),
         .executableTarget(
             name: "confab",
             dependencies: [
@@ -78,6 +78,6 @@ let package = Package(
         tests("IdentityTests", ["Identity", "JSON", "Bytes"]),
         tests("ChatCoreTests", ["ChatCore", "ChatModel", "Bytes"]),
         tests("ClusterTests", ["Cluster", "ChatCore", "ChatModel", "Bytes"]),
-        tests("ConfigurationTests", ["Configuration", "JSON", "Bytes"]),
+        tests("ConfigurationTests", ["Configuration", "Telemetry", "JSON", "Bytes"]),
     ]
 )
