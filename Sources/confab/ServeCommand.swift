@@ -1,4 +1,5 @@
 import AdminAPI
+import Bytes
 import ChatModel
 import Configuration
 import ConversationsDialect
@@ -168,7 +169,7 @@ extension ServeOptions {
 }
 
 extension Configuration.StoreLocation {
-    var embedded: EmbeddedStore.StoreLocation {
+    var embedded: EmbeddedLocation {
         switch self {
         case .memory: .memory
         case .sqlite(let path): .sqlite(path: path)
