@@ -55,9 +55,9 @@ let package = Package(
 
         // Shells: what serves, what talks, what is typed.
         room("Gateway", [
-            "EventLoop", "HTTPWire", "TLS", "Identity", "Cluster", "ChatCore", "ChatModel", "DialectKit", "Telemetry", "JSON", "Bytes",
+            "EventLoop", "HTTPWire", "TLS", "Identity", "Cluster", "ChatCore", "ChatModel", "Configuration", "DialectKit", "Telemetry", "JSON", "Bytes",
         ]),
-        room("AdminAPI", ["Gateway", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes"]),
+        room("AdminAPI", ["COpenSSL", "Gateway", "HTTPWire", "Telemetry", "Bytes"]),
         room("ChatClient", ["EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
         room("LoadGenerator", ["ChatClient", "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes"]),
         room("Configuration", ["Telemetry", "JSON", "Bytes"]),

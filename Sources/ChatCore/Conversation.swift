@@ -88,7 +88,9 @@ public struct Conversation: Sendable {
                 try self.checkExists(sequence, for: actor)
                 effects.append(.find(sequence, .delete(by: actor, origin)))
             case .read(let sequences, let user): try self.read(sequences, by: user, from: origin, at: now, into: &effects)
-            case .typing(let isTyping, let person): try self.typing(isTyping, by: person, at: now, into: &effects)
+            case .typing(let isTyping, let person):
+                try self.typing(isTyping, by: person, at: now, into: &effects)
+                effects.append(.answer(.done, to: origin))
             case .part(let user): try self.part(user, from: origin, at: now, into: &effects)
             case .end(let actor): try self.end(by: actor, from: origin, at: now, into: &effects)
             case .describe(let actor): try self.describe(for: actor, from: origin, into: &effects)

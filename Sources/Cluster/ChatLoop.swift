@@ -9,7 +9,7 @@ public struct ChatLoop: Sendable {
     public let id: OwnerID
     private let limits: ChatLimits
     private var view: View
-    private var outbox: Outbox
+    private(set) var outbox: Outbox
     private var owner: Owner
     private var listening: Listening
     private var nextTick: Int64 = 0
@@ -158,4 +158,9 @@ public struct ChatLoop: Sendable {
     public mutating func takeDeliveries() -> [Delivery] {
         self.listening.takeDeliveries()
     }
+}
+
+extension ChatLoop {
+    /// Whether `settle` would do something.
+    public var hasWork: Bool { !self.outbox.local.isEmpty || !self.outbox.requests.isEmpty }
 }

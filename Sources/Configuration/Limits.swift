@@ -21,7 +21,7 @@ public struct Limits: Sendable, Equatable {
     /// Clients of the node at one time.
     public var connections = 100_000
     /// Clients that the node takes in one second; the others are told to come again.
-    public var connectsPerSecond = 10_000
+    public var connectsPerSecond = 50_000
     /// How often the server pings; never above half of `idle`.
     public var ping: Duration = .seconds(25)
     /// How long a client may be silent.

@@ -106,7 +106,7 @@ enum ServeTable {
             setting("drain-seconds", .number, "SECONDS", default: "10", in: "Node", "how long SIGTERM spreads the closing of connections"),
             sets: \.drain, ValueParsing.seconds(in: .zero ... .seconds(86_400))),
         OptionBinding(
-            setting("limit", .limits, "NAME=VALUE", in: "Node", "changes one of the limits below; repeatable"),
+            setting("limit", .limits, "NAME=VALUE", in: "Node", "changes a limit; repeatable"),
             changes: \.limits, { (limits: inout Limits, text: String) throws(ValueProblem) in try LimitTable.apply(text, to: &limits) }),
         OptionBinding(
             setting(

@@ -3,41 +3,41 @@ import EventLoop
 
 /// One event loop's share of the node: its connections, and the chat of the conversations that it owns or hears.
 ///
-/// The actor only lets things in; everything it has is one struct, so that the way of a message pays no exclusivity checks.
-actor GatewayLoop: EventLoopHandler {
-    nonisolated let loop: EventLoop
-    private var state: LoopState
-
-    nonisolated var unownedExecutor: UnownedSerialExecutor { self.loop.asUnownedSerialExecutor() }
+/// Everything it has is one struct, bound to the loop: the way of a message pays no exclusivity checks.
+final class GatewayLoop: EventLoopHandler {
+    let loop: EventLoop
+    private let state: LoopBound<LoopState>
 
     init(index: Int, loop: EventLoop, shared: GatewayShared, live: LiveSettings) {
         self.loop = loop
-        self.state = LoopState(index: index, loop: loop, shared: shared, live: live)
+        self.state = LoopBound(LoopState(index: index, loop: loop, shared: shared, live: live), on: loop)
     }
 
-    nonisolated func socketReady(_ token: SocketToken, readable: Bool, writable: Bool) {
-        self.assumeIsolated { $0.state.socketReady(token, readable: readable, writable: writable) }
+    func socketReady(_ token: SocketToken, readable: Bool, writable: Bool) {
+        self.state.with { $0.socketReady(token, readable: readable, writable: writable) }
     }
 
-    nonisolated func messagesWaiting() {
-        self.assumeIsolated { $0.state.takeMail() }
+    func messagesWaiting() {
+        self.state.with { $0.takeMail() }
     }
 
-    nonisolated func turnEnding() {
-        self.assumeIsolated { $0.state.endTurn() }
+    func turnEnding() {
+        self.state.with { $0.endTurn() }
     }
 
-    nonisolated func tick(now: MonotonicTime) {
-        self.assumeIsolated { $0.state.tick() }
+    func tick(now: MonotonicTime) {
+        self.state.with { $0.tick() }
     }
 
-    nonisolated func loopStopping() {
-        self.assumeIsolated { $0.state.stop() }
+    func loopStopping() {
+        self.state.with { $0.stop() }
     }
 
-    /// Takes connections from these sockets.
+    /// On the loop: takes connections from these sockets.
     func listen(_ clients: ListeningSocket, _ admin: ListeningSocket?) throws(SocketError) {
-        try self.state.listen(clients, .clients)
-        if let admin { try self.state.listen(admin, .admin) }
+        try self.state.with { (state: inout LoopState) throws(SocketError) in
+            try state.listen(clients, .clients)
+            if let admin { try state.listen(admin, .admin) }
+        }
     }
 }

@@ -1,33 +1,8 @@
 public import ChatModel
+public import Configuration
 public import DialectKit
 public import Identity
 public import TLS
-
-/// The bounds of connections; what the chat itself bounds is in `ChatLimits`.
-public struct ConnectionLimits: Sendable {
-    /// A message; a longer one gets the dialect's error.
-    public var messageBytes = 65_536
-    /// A frame, and a message of several; a longer one closes the connection with 1009.
-    public var frameBytes = 1 << 20
-    public var jsonDepth = 32
-    public var messagesPerSecond = 50
-    public var messageBurst = 100
-    /// Unsent bytes of a connection. Above the first, typing and presence are left out; above the second it is closed with 1013.
-    public var ephemeralBytes = 65_536
-    public var outboundBytes = 1 << 20
-    /// Open connections of the whole node; one more is answered with 503.
-    public var connections = 100_000
-    public var pingSeconds = 25
-    public var idleSeconds = 60
-    public var headerSeconds = 10
-    public var headerBytes = 16_384
-    public var bodySeconds = 30
-    public var bodyBytes = 1 << 20
-    /// How long a close handshake, or a last write to a slow reader, may take.
-    public var closeSeconds = 5
-
-    public init() {}
-}
 
 /// What may change while the node runs: read again on SIGHUP.
 public struct LiveSettings: Sendable {
@@ -35,9 +10,9 @@ public struct LiveSettings: Sendable {
     /// With one, the client port speaks TLS.
     public var tls: TLSContext?
     public var origins: OriginPolicy
-    public var limits: ConnectionLimits
+    public var limits: Limits
 
-    public init(verifier: TokenVerifier, tls: TLSContext?, origins: OriginPolicy, limits: ConnectionLimits) {
+    public init(verifier: TokenVerifier, tls: TLSContext?, origins: OriginPolicy, limits: Limits) {
         self.verifier = verifier
         self.tls = tls
         self.origins = origins

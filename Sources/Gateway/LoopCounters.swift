@@ -6,7 +6,6 @@ struct LoopCounters {
     var connections: [Int]
     var messagesIn: [UInt64]
     var delivered: [UInt64]
-    var stored: UInt64 = 0
     var accepted: UInt64 = 0
     var httpRequests: UInt64 = 0
     var refusedConnections: UInt64 = 0
@@ -17,8 +16,10 @@ struct LoopCounters {
     var closes: [UInt16: UInt64] = [:]
     var bytesIn: UInt64 = 0
     var bytesOut: UInt64 = 0
-    /// From the receipt of a send to its answer.
-    var answerTimes = Histogram()
+    /// The longest turn of each second.
+    var turnTimes = Histogram()
+    /// From handing a batch to the store to its answer.
+    var storeTimes = Histogram()
 
     init(dialectCount: Int) {
         self.connections = Array(repeating: 0, count: dialectCount + 1)

@@ -1,7 +1,16 @@
+import Bytes
+import ChatCore
 import ChatModel
+import Cluster
+import Configuration
+import DialectKit
 import EventLoop
 import HTTPWire
+import Identity
+import JSON
+import Synchronization
 import TLS
+import Telemetry
 
 /// Connections: how they come, are read, and go.
 extension LoopState {
@@ -91,7 +100,7 @@ extension LoopState {
             self.place(
                 Connection(token: token, peer: peer, site: site, tls: tls, stage: tls == nil ? .http(HTTPExchange()) : .handshake),
                 descriptor: socket.descriptor)
-            self.setDeadline(Int(token.slot), after: self.live.limits.headerSeconds)
+            self.setDeadline(Int(token.slot), after: self.live.limits.header)
         } catch {
             self.shared.logger.warning("connection not taken", ["reason": .text(error.description)])
             socket.close()
@@ -103,7 +112,7 @@ extension LoopState {
         switch tls.handshake() {
         case .done:
             self.connections[slot]?.stage = .http(HTTPExchange())
-            self.setDeadline(slot, after: self.live.limits.headerSeconds)
+            self.setDeadline(slot, after: self.live.limits.header)
             self.loop.setInterest(token, read: true, write: false)
             self.read(token)
         case .wantRead: self.loop.setInterest(token, read: true, write: false)
@@ -258,7 +267,7 @@ extension LoopState {
         self.connections[slot]!.unread = []
         self.connections[slot]!.isReadingPaused = false
         self.updateInterest(slot)
-        self.setDeadline(slot, after: self.live.limits.closeSeconds)
+        self.setDeadline(slot, after: Self.closePatience)
         self.goOnEnding(slot)
     }
 

@@ -2,10 +2,13 @@ import Bytes
 import ChatCore
 import ChatModel
 import Cluster
+import Configuration
 import DialectKit
 import EventLoop
 import HTTPWire
+import Identity
 import JSON
+import Synchronization
 import TLS
 import Telemetry
 
@@ -47,6 +50,8 @@ struct LoopState {
     var reportable: [FeedID] = []
     /// TLS connections that have more to read than one turn should give them.
     var readAgain: [SocketToken] = []
+    /// Of the request that is being read.
+    var credentials = Credentials.none
     var date: HTTPDate
     var now: Moment
     private let startedAt: Int64

@@ -14,6 +14,10 @@ struct Slab<Element> {
         return 1 << 32 | UInt64(self.slots.count - 1)
     }
 
+    mutating func replace(_ key: UInt64, with element: Element) {
+        self.slots[Int(key & 0xFFFF_FFFF)].element = element
+    }
+
     /// The value, which is there no longer; nil when it was not.
     mutating func remove(_ key: UInt64) -> Element? {
         let slot = Int(key & 0xFFFF_FFFF)
