@@ -79,5 +79,10 @@ let package = Package(
         tests("ChatCoreTests", ["ChatCore", "ChatModel", "Bytes"]),
         tests("ClusterTests", ["Cluster", "ChatCore", "ChatModel", "Bytes"]),
         tests("ConfigurationTests", ["Configuration", "Telemetry", "JSON", "Bytes"]),
+
+        // The whole: real processes, as users meet them.
+        .target(name: "TestKit", dependencies: ["Identity", "Bytes"], path: "Tests/TestKit", swiftSettings: settings),
+        tests("SystemTests", ["TestKit"]),
+        tests("DocumentationTests", ["TestKit", "Configuration"]),
     ]
 )
