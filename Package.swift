@@ -87,5 +87,10 @@ let package = Package(
             swiftSettings: settings),
         tests("StoreContractTests", ["EmbeddedStore", "StoreTestSupport", "ChatModel", "Bytes"]),
         tests("EmbeddedStoreTests", ["EmbeddedStore", "StoreTestSupport", "StoreTorture", "ChatModel", "Bytes"]),
+
+        // The whole: real processes, as users meet them.
+        .target(name: "TestKit", dependencies: ["Identity", "Bytes"], path: "Tests/TestKit", swiftSettings: settings),
+        tests("SystemTests", ["TestKit"]),
+        tests("DocumentationTests", ["TestKit", "Configuration"]),
     ]
 )
