@@ -79,5 +79,18 @@ let package = Package(
         tests("ChatCoreTests", ["ChatCore", "ChatModel", "Bytes"]),
         tests("ClusterTests", ["Cluster", "ChatCore", "ChatModel", "Bytes"]),
         tests("ConfigurationTests", ["Configuration", "Telemetry", "JSON", "Bytes"]),
+
+        // Stores: one contract for all of them. StoreTorture is a process that tests may kill.
+        .target(name: "StoreTestSupport", dependencies: ["ChatModel", "Bytes"], path: "Tests/StoreTestSupport", swiftSettings: settings),
+        .executableTarget(
+            name: "StoreTorture", dependencies: ["EmbeddedStore", "StoreTestSupport", "ChatModel", "Bytes"], path: "Tests/StoreTorture",
+            swiftSettings: settings),
+        tests("StoreContractTests", ["EmbeddedStore", "StoreTestSupport", "ChatModel", "Bytes"]),
+        tests("EmbeddedStoreTests", ["EmbeddedStore", "StoreTestSupport", "StoreTorture", "ChatModel", "Bytes"]),
+
+        // The whole: real processes, as users meet them.
+        .target(name: "TestKit", dependencies: ["Identity", "Bytes"], path: "Tests/TestKit", swiftSettings: settings),
+        tests("SystemTests", ["TestKit"]),
+        tests("DocumentationTests", ["TestKit", "Configuration"]),
     ]
 )

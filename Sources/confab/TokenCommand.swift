@@ -31,6 +31,6 @@ enum TokenCommand {
         let end = Timestamp(milliseconds: WallClock.now.milliseconds + options.lifetime.components.seconds * 1000)
         return Claims(
             subject: options.subject, username: options.username, tenant: options.tenant, agent: options.agent, grants: grants,
-            isAdmin: options.isAdmin, expiry: end, audience: options.audience.map { [$0] } ?? [], issuer: options.issuer)
+            isAdmin: options.isAdmin, expiry: end, audience: options.audience.map { [$0] }, issuer: options.issuer)
     }
 }
