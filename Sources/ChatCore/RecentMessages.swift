@@ -24,8 +24,9 @@ struct RecentMessages: Sendable {
     /// The message that stands at place 0 of `items`.
     private var first: SequenceNumber
     private var items: [Item] = []
-    /// From send to place + 1 by open addressing (0: free); empty while looking at all items is as fast.
-    private var table: [UInt16] = []
+    /// By open addressing: half of the send (upper 16 bits) and place + 1 (lower 16 bits), 0 is free. Empty while looking
+    /// at all items is as fast.
+    private var table: [UInt32] = []
     /// The head at two earlier times, at least ten seconds apart: what is not above the older one may be forgotten.
     private var older: SequenceNumber = 0
     private var newer: (head: SequenceNumber, since: Int64) = (0, .min)
@@ -50,7 +51,7 @@ struct RecentMessages: Sendable {
         if self.items.count >= Int(self.limit + max(self.limit / 4, 1)) { self.forget(at: now) }
         self.items.append(Item(send: send, author: author))
         guard self.items.count > Self.scanLimit else { return }
-        if self.items.count * 3 > self.table.count * 2 {
+        if self.items.count * 2 > self.table.count {
             self.rebuildTable()
         } else {
             self.enter(send, place: self.items.count - 1)
@@ -81,16 +82,20 @@ struct RecentMessages: Sendable {
         let mask = self.table.count - 1
         var slot = Int(send) & mask
         while self.table[slot] != 0 {
-            let place = Int(self.table[slot]) - 1
-            if self.items[place].send == send { return self.first + place }
+            if self.isEntry(self.table[slot], of: send) { return self.first + Int(self.table[slot] & 0xFFFF) - 1 }
             slot = (slot + 1) & mask
         }
         return nil
     }
 
+    /// The half of the send that does not choose the slot tells nearly always, without a look at the item.
+    private func isEntry(_ entry: UInt32, of send: UInt32) -> Bool {
+        entry >> 16 == send >> 16 && self.items[Int(entry & 0xFFFF) - 1].send == send
+    }
+
     private mutating func rebuildTable() {
-        var size = 32
-        while size < self.items.count * 2 { size *= 2 }
+        var size = 64
+        while size < self.items.count * 3 { size *= 2 }
         self.table = Array(repeating: 0, count: size)
         for place in self.items.indices { self.enter(self.items[place].send, place: place) }
     }
@@ -99,9 +104,9 @@ struct RecentMessages: Sendable {
         guard send != 0 else { return }
         let mask = self.table.count - 1
         var slot = Int(send) & mask
-        while self.table[slot] != 0, self.items[Int(self.table[slot]) - 1].send != send { slot = (slot + 1) & mask }
+        while self.table[slot] != 0, !self.isEntry(self.table[slot], of: send) { slot = (slot + 1) & mask }
         // Of two under one fingerprint the newer one is remembered.
-        self.table[slot] = UInt16(place + 1)
+        self.table[slot] = send & 0xFFFF_0000 | UInt32(place + 1)
     }
 
     func author(of sequence: SequenceNumber) -> UInt32? {

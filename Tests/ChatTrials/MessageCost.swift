@@ -1,0 +1,101 @@
+import Bytes
+import ChatCore
+import ChatModel
+import ChatSimulation
+import Cluster
+import EmbeddedStore
+import Glibc
+
+/// What a message costs on the loop that owns its conversation and has its listener, with a store in memory: once with
+/// few conversations, once with many. The number of messages is the same.
+struct MessageCost {
+    private struct Session {
+        let key: ConversationKey
+        let person: Person
+        var feed: FeedID
+    }
+
+    private var chat: ChatLoop
+    private var tables: MemoryTables
+    private var sessions: [Session] = []
+    private var now = Moment(monotonic: 1_000_000, wall: Timestamp(milliseconds: 1_700_000_000_000))
+    private var chance = SeededGenerator(seed: 1)
+    private(set) var delivered = 0
+    private var sends = 0
+
+    init(conversations: Int) {
+        let id = OwnerID(incarnation: 7, loop: 0)
+        var limits = ChatLimits()
+        limits.history = 10_000
+        self.chat = ChatLoop(id: id, view: View(number: 1, nodes: [View.Node(incarnation: 7, loops: 1)]), limits: limits)
+        self.tables = MemoryTables(history: limits.history)
+        for number in 0..<conversations {
+            let key = ConversationKey(tenant: "default", id: ByteString(Self.uuid(number, "c")))
+            let person = Person(id: UserID(token: ByteString(Self.uuid(number, "a"))), name: ByteString("user \(number)"))
+            let entrance = Entrance(actor: Actor(person: person, isAdmin: false), isListed: true, access: .closed)
+            let (feed, _) = self.chat.enter(key, entrance, context: UInt64(number), at: self.now)
+            self.sessions.append(Session(key: key, person: person, feed: feed))
+            if number % 256 == 255 { self.settle() }
+        }
+        self.settle()
+    }
+
+    private static func uuid(_ number: Int, _ letter: String) -> String {
+        let digits = String(number)
+        return letter + "0000000-0000-4000-8000-" + String(repeating: "0", count: 12 - digits.count) + digits
+    }
+
+    /// As a gateway has it at the end of a turn.
+    private mutating func settle() {
+        while true {
+            while self.chat.settle(at: self.now) {
+                for (request, ticket) in self.chat.takeRequests() {
+                    self.chat.storeAnswered(self.tables.execute(request), ticket: ticket, at: self.now)
+                }
+            }
+            let deliveries = self.chat.takeDeliveries()
+            if deliveries.isEmpty { return }
+            for delivery in deliveries {
+                if case .event(_, .posted, _) = delivery { self.delivered += 1 }
+            }
+        }
+    }
+
+    /// Sends so many messages, so many a turn, to conversations drawn by chance.
+    mutating func send(_ count: Int, perTurn: Int) {
+        let text = String(repeating: "x", count: 120)
+        var left = count
+        while left > 0 {
+            for _ in 0..<min(perTurn, left) {
+                let number = Int(self.chance.next() % UInt64(self.sessions.count))
+                self.sends += 1
+                let body = MessageBody(
+                    author: self.sessions[number].person, clientID: ClientID(given: ByteString(String(self.sends))),
+                    content: text + String(10_000_000 + left))
+                self.chat.ask(.post(body), in: self.sessions[number].key, through: self.sessions[number].feed, context: UInt64(number), at: self.now)
+            }
+            left -= min(perTurn, left)
+            self.settle()
+            self.now.monotonic += 10
+            if self.now.monotonic % 100 == 0 { self.chat.tick(at: self.now) }
+        }
+    }
+
+    static func measure(conversations: Int, messages: Int, perTurn: Int) -> Double {
+        var cost = MessageCost(conversations: conversations)
+        cost.send(max(conversations * 4, 100_000), perTurn: perTurn)
+        let before = cost.delivered
+        let start = Self.processorTime
+        cost.send(messages, perTurn: perTurn)
+        let nanoseconds = (Self.processorTime - start) / Double(messages)
+        precondition(cost.delivered - before == messages, "\(cost.delivered - before) of \(messages) messages were delivered")
+        return nanoseconds
+    }
+
+    /// Nanoseconds of processor time that the process has used.
+    private static var processorTime: Double {
+        var time = timespec()
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+        return Double(time.tv_sec) * 1e9 + Double(time.tv_nsec)
+    }
+}
