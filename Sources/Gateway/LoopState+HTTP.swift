@@ -141,6 +141,10 @@ extension LoopState {
             guard opening != nil else { return false }
         }
         let upgrade = try WebSocketUpgrade(self.head, in: span)
+        guard self.mayConnect() else {
+            self.counters.refusedConnections += 1
+            throw HTTPError(.serviceUnavailable, "Too many clients connect at once; come again.", fields: [HTTPField("Retry-After", "1")])
+        }
         guard self.live.origins.allows(
             self.head.fields.text("origin", in: span), host: self.head.authority.map { String(span, $0) }, isSecure: self.isSecure(slot, span))
         else {
@@ -170,6 +174,14 @@ extension LoopState {
         self.send(slot, response)
         self.begin(talk, slot)
         return true
+    }
+
+    /// Whether another client may come in this second; each loop has its share.
+    private mutating func mayConnect() -> Bool {
+        let second = self.now.monotonic / 1000
+        if self.connects.second != second { self.connects = (second, 0) }
+        self.connects.count += 1
+        return self.connects.count <= max(1, self.live.limits.connectsPerSecond / self.shared.settings.loopCount)
     }
 
     private func isEchoPath(_ span: RawSpan) -> Bool {
