@@ -291,7 +291,7 @@ extension LoopState {
         guard let connection = self.connections[slot], let session = talk.session else { return }
         let handover = Handover(
             socket: Socket(descriptor: self.table.hot[slot].descriptor), peer: connection.peer, tls: connection.tls, session: session,
-            dialect: talk.dialect, isCompressed: talk.isCompressed, expiresAt: talk.expiresAt, response: response, unread: unread)
+            dialect: talk.dialect, takesCompression: talk.takesCompression, isCompressed: talk.isCompressed, expiresAt: talk.expiresAt, response: response, unread: unread)
         self.table.close(slot)
         self.connections[slot] = nil
         let shared = self.shared
@@ -306,7 +306,8 @@ extension LoopState {
     mutating func adopt(_ handover: Handover) {
         do throws(SocketError) {
             let token = try self.loop.register(handover.socket.descriptor)
-            let talk = self.talk(handover.session, dialect: handover.dialect, isCompressed: handover.isCompressed)
+            let talk = self.talk(
+                handover.session, dialect: handover.dialect, takesCompression: handover.takesCompression, isCompressed: handover.isCompressed)
             talk.expiresAt = handover.expiresAt
             self.place(
                 Connection(token: token, peer: handover.peer, site: .clients, tls: handover.tls, stage: .webSocket(talk)),

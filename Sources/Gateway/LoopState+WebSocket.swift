@@ -14,9 +14,9 @@ import Telemetry
 
 /// Frames of a WebSocket, and what its session makes of them.
 extension LoopState {
-    func talk(_ session: (any DialectSession)?, dialect: Int, isCompressed: Bool) -> WebSocketTalk {
+    func talk(_ session: (any DialectSession)?, dialect: Int, takesCompression: Bool, isCompressed: Bool) -> WebSocketTalk {
         WebSocketTalk(
-            reader: WebSocketReader(role: .server, takesCompression: isCompressed), session: session, dialect: dialect, isCompressed: isCompressed,
+            reader: WebSocketReader(role: .server, takesCompression: takesCompression), session: session, dialect: dialect, isCompressed: isCompressed,
             rate: RateBucket(limits: self.live.limits, at: self.now.monotonic))
     }
 
