@@ -1,3 +1,4 @@
+import Bytes
 import ChatModel
 import Cluster
 import DialectKit
@@ -29,6 +30,8 @@ struct Handover: @unchecked Sendable {
     let isCompressed: Bool
     /// The token's end, as monotonic milliseconds; 0 for never.
     let expiresAt: Int64
+    /// To its request; unsent.
+    let response: SharedFrame
     /// What the client has sent behind its request.
     let unread: [UInt8]
 }

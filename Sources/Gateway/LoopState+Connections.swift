@@ -43,7 +43,8 @@ extension LoopState {
             self.shakeHands(slot)
         case .http, .webSocket:
             if writable { self.drainBacklog(slot) }
-            if readable, self.isCurrent(token) { self.read(token) }
+            guard readable, self.isCurrent(token) else { return }
+            if self.connections[slot]!.isReadingPaused { self.updateInterest(slot) } else { self.read(token) }
         }
     }
 
@@ -81,8 +82,6 @@ extension LoopState {
     }
 
     private mutating func take(_ socket: Socket, from peer: SocketAddress, at site: Site) {
-        socket.setNoDelay()
-        socket.setUnsentLowWater()
         var tls: TLSConnection?
         if site == .clients, let context = self.live.tls {
             do throws(TLSError) {
@@ -215,10 +214,10 @@ extension LoopState {
         self.connections[slot]!.unread = Array(UnsafeRawBufferPointer(rebasing: buffer[offset...]))
     }
 
-    /// Reads no more until `resumeReading`: the client waits for an answer that it asked for.
+    /// Reads no more until `resumeReading`: the client waits for an answer that it asked for. Most answers come in the
+    /// same turn, so the kernel is told only when the client sends more meanwhile.
     mutating func pauseReading(_ slot: Int) {
         self.connections[slot]!.isReadingPaused = true
-        self.updateInterest(slot)
     }
 
     mutating func resumeReading(_ slot: Int) {
@@ -286,18 +285,20 @@ extension LoopState {
     // MARK: Moving
 
     /// Gives a connection that has just become a WebSocket to the loop on which its conversation lives.
-    mutating func move(_ slot: Int, to loop: Int, _ talk: WebSocketTalk, unread: [UInt8]) {
+    ///
+    /// - Parameter response: to the upgrade, still unsent: it leaves there, together with the session's first frames.
+    mutating func move(_ slot: Int, to loop: Int, _ talk: WebSocketTalk, response: SharedFrame, unread: [UInt8]) {
         guard let connection = self.connections[slot], let session = talk.session else { return }
         let handover = Handover(
             socket: Socket(descriptor: self.table.hot[slot].descriptor), peer: connection.peer, tls: connection.tls, session: session,
-            dialect: talk.dialect, isCompressed: talk.isCompressed, expiresAt: talk.expiresAt, unread: unread)
+            dialect: talk.dialect, isCompressed: talk.isCompressed, expiresAt: talk.expiresAt, response: response, unread: unread)
         self.table.close(slot)
         self.connections[slot] = nil
-        let (mailboxes, connectionCount) = (self.shared.mailboxes, self.shared)
+        let shared = self.shared
         self.loop.detach(connection.token) { socket in
-            if !mailboxes[loop].post(.adopt(handover)) {
+            if !shared.mailboxes[loop].post(.adopt(handover)) {
                 socket.close()
-                connectionCount.connectionCount.subtract(1, ordering: .relaxed)
+                shared.connectionCount.subtract(1, ordering: .relaxed)
             }
         }
     }
@@ -311,6 +312,7 @@ extension LoopState {
                 Connection(token: token, peer: handover.peer, site: .clients, tls: handover.tls, stage: .webSocket(talk)),
                 descriptor: handover.socket.descriptor)
             self.connections[Int(token.slot)]!.unread = handover.unread
+            self.send(Int(token.slot), handover.response)
             self.begin(talk, Int(token.slot))
             if self.isCurrent(token), self.connections[Int(token.slot)]!.tls != nil { self.readAgain.append(token) }
         } catch {

@@ -141,6 +141,10 @@ extension LoopState {
             guard opening != nil else { return false }
         }
         let upgrade = try WebSocketUpgrade(self.head, in: span)
+        guard self.mayConnect() else {
+            self.counters.refusedConnections += 1
+            throw HTTPError(.serviceUnavailable, "Too many clients connect at once; come again.", fields: [HTTPField("Retry-After", "1")])
+        }
         guard self.live.origins.allows(
             self.head.fields.text("origin", in: span), host: self.head.authority.map { String(span, $0) }, isSecure: self.isSecure(slot, span))
         else {
@@ -150,32 +154,34 @@ extension LoopState {
         if case .refused(let status, let sentence) = opening { throw HTTPError(HTTPStatus(rawValue: status), sentence) }
         self.framing.removeAll()
         upgrade.appendResponse(to: &self.framing)
-        self.send(slot, SharedFrame(self.framing.bytes))
+        let response = SharedFrame(self.framing.bytes)
         var session: (any DialectSession)?
         if case .session(let opened) = opening { session = opened }
         let talk = self.talk(session, dialect: dialect, isCompressed: upgrade.canCompress)
         if case .bearer(let identity) = self.credentials, let expiry = identity.expiry {
             talk.expiresAt = self.now.monotonic + max(1, expiry.milliseconds - self.now.wall.milliseconds)
         }
-        self.becomeWebSocket(slot, talk, unread: unread, &offset)
+        self.connections[slot]!.stage = .webSocket(talk)
+        if let home = session?.home {
+            let loop = View.home(of: home, loops: self.shared.settings.loopCount)
+            // Answers to earlier requests must have left.
+            if loop != self.index, self.table.hot[slot].frameCount == 0, self.connections[slot]!.backlog.isEmpty {
+                offset += unread.count
+                self.move(slot, to: loop, talk, response: response, unread: Array(unread))
+                return true
+            }
+        }
+        self.send(slot, response)
+        self.begin(talk, slot)
         return true
     }
 
-    private mutating func becomeWebSocket(_ slot: Int, _ talk: WebSocketTalk, unread: UnsafeRawBufferPointer, _ offset: inout Int) {
-        self.connections[slot]!.stage = .webSocket(talk)
-        if let home = talk.session?.home {
-            let loop = View.home(of: home, loops: self.shared.settings.loopCount)
-            // The response must have left whole: the next loop begins with an empty backlog.
-            if loop != self.index {
-                self.writeTurn(slot)
-                if self.connections[slot]?.backlog.isEmpty == true {
-                    offset += unread.count
-                    self.move(slot, to: loop, talk, unread: Array(unread))
-                    return
-                }
-            }
-        }
-        if self.connections[slot] != nil { self.begin(talk, slot) }
+    /// Whether another client may come in this second; each loop has its share.
+    private mutating func mayConnect() -> Bool {
+        let second = self.now.monotonic / 1000
+        if self.connects.second != second { self.connects = (second, 0) }
+        self.connects.count += 1
+        return self.connects.count <= max(1, self.live.limits.connectsPerSecond / self.shared.settings.loopCount)
     }
 
     private func isEchoPath(_ span: RawSpan) -> Bool {

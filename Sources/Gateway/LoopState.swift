@@ -31,6 +31,8 @@ struct LoopState {
     var listeners: [SocketToken] = []
     var acceptsAgainAt: Int64 = 0
     var isDraining = false
+    /// Clients that came in the present second.
+    var connects: (second: Int64, count: Int) = (0, 0)
 
     // Lent to whoever needs them during a call, and used again.
     let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
