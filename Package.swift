@@ -90,7 +90,7 @@ let package = Package(
 
         // The whole: real processes, as users meet them.
         .target(name: "TestKit", dependencies: ["Identity", "Bytes"], path: "Tests/TestKit", swiftSettings: settings),
-        tests("SystemTests", ["TestKit"]),
+        .testTarget(name: "SystemTests", dependencies: ["TestKit"], exclude: ["Clients"], swiftSettings: settings),
         tests("DocumentationTests", ["TestKit", "Configuration"]),
     ]
 )

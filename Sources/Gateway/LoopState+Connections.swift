@@ -188,7 +188,6 @@ extension LoopState {
     }
 
     private mutating func heard(_ slot: Int, _ count: Int) -> Int {
-        self.table.hot[slot].heardAt = self.tickNumber
         self.counters.bytesIn &+= UInt64(count)
         return count
     }
@@ -205,7 +204,10 @@ extension LoopState {
             let before = offset
             switch self.connections[slot]!.stage {
             case .http(let exchange): self.readRequests(slot, exchange, buffer, &offset)
-            case .webSocket(let talk): self.readFrames(slot, talk, buffer, &offset)
+            case .webSocket(let talk):
+                self.readFrames(slot, talk, buffer, &offset)
+                // Whole frames count as being heard, not bytes: else one that drips would keep its buffers for ever.
+                if offset > before, self.isCurrent(token) { self.table.hot[slot].heardAt = self.tickNumber }
             case .handshake, .listening: return
             }
             if offset == before { break }

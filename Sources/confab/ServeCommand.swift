@@ -24,7 +24,8 @@ enum ServeCommand {
         } catch {
             _ = logger.flush()
             Program.complain("confab: \(error)")
-            return 1
+            // A file that cannot be used is as good as a bad value.
+            return error is NodeKeys.Problem || error is FileProblem ? UsageError.exitStatus : 1
         }
     }
 }

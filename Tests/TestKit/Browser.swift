@@ -89,12 +89,18 @@ public final class Browser {
 
         /// Runs the body of an async function in the page; what it returns must be a text.
         public func run(_ body: String) throws -> String {
-            let expression = jsonString("(async () => { \(body) })()")
-            let answer = try self.browser.call(
-                "Runtime.evaluate", #"{"expression":\#(expression),"awaitPromise":true,"returnByValue":true}"#, in: self.session)
-            if let problem = answer.object("exceptionDetails") { throw TestFailure("the page's script failed: \(problem)") }
-            guard let value = answer.object("result")?["value"] else { throw TestFailure("the page's script returned no text: \(answer)") }
+            guard let value = try self.type("(async () => { \(body) })()") else { throw TestFailure("the page's script returned no text") }
             return value
+        }
+
+        /// Does what somebody does who types this into the page's console: what it declares stays. The result, where it is a text.
+        @discardableResult
+        public func type(_ script: String) throws -> String? {
+            let answer = try self.browser.call(
+                "Runtime.evaluate", #"{"expression":\#(jsonString(script)),"awaitPromise":true,"returnByValue":true,"replMode":true}"#,
+                in: self.session)
+            if let problem = answer.object("exceptionDetails") { throw TestFailure("the page's script failed: \(problem)") }
+            return answer.object("result")?["value"]
         }
     }
 }

@@ -36,6 +36,15 @@ public final class LineLog: Sendable {
         }
     }
 
+    /// The line with this number; `explanation` is asked when it does not come.
+    public func line(at place: Int, within time: Duration, _ explanation: () -> String) throws -> String {
+        try Deadline.wait(for: "line \(place + 1) of the output; \(explanation())", within: time) {
+            let (line, isOver) = self.state.withLock { (place < $0.lines.count ? $0.lines[place] : nil, $0.isOver) }
+            if line == nil, isOver { throw TestFailure("the output ended before line \(place + 1); \(explanation())") }
+            return line
+        }
+    }
+
     /// The first line that has this text in it; waits for it.
     @discardableResult
     public func line(with text: String, within time: Duration = Deadline.patience) throws -> String {
