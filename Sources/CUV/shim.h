@@ -1,3 +1,7 @@
+// First of all, so that what <uv.h> includes of the C library stays Swift's Glibc's. Else those declarations have two homes,
+// and the optimised build, which loads this module first, does not find them in the other.
+#pragma clang module import SwiftGlibc
+
 #include <stdint.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>

@@ -33,7 +33,7 @@ extension EventLoop {
             var readable = events & Int32(UV_READABLE.rawValue) != 0
             var writable = events & Int32(UV_WRITABLE.rawValue) != 0
             // After an error libuv watches no more, until it is asked again.
-            if status != 0 { loop.body.pointee.sockets.note(interest: 0, of: token.slot) }
+            if status != 0 { loop.body.pointee.sockets[token.slot].pointee.interest = 0 }
             if !readable && !writable { (readable, writable) = (true, true) }
             loop.body.pointee.handler?.socketReady(token, readable: readable, writable: writable)
         }

@@ -8,14 +8,13 @@ extension EventLoop {
         self.expectCurrent()
         guard !self.body.pointee.isClosed else { throw .loopEnded }
         let token = self.body.pointee.sockets.take(descriptor)
-        let handle = self.body.pointee.sockets.handle(token.slot)
+        let handle = self.body.pointee.sockets[token.slot].pointer(to: \.handle)!
         let code = uv_poll_init(self.body.pointee.loop, handle, descriptor)
         guard code == 0 else {
             self.body.pointee.sockets.retire(token.slot)
             _ = self.body.pointee.sockets.release(token.slot)
             throw SocketError(call: "epoll_ctl", errno: -code)
         }
-        handle.pointee.data = token.pointer
         self.setInterest(token, read: read, write: write)
         return token
     }
@@ -25,11 +24,11 @@ extension EventLoop {
     /// With neither, even a connection's end is not noticed.
     public func setInterest(_ token: SocketToken, read: Bool, write: Bool) {
         self.expectCurrent()
-        guard self.body.pointee.sockets.names(token) else { return }
+        guard let entry = self.body.pointee.sockets.named(token) else { return }
         let interest = (read ? UInt8(UV_READABLE.rawValue) : 0) | (write ? UInt8(UV_WRITABLE.rawValue) : 0)
-        guard interest != self.body.pointee.sockets.interest(token.slot) else { return }
-        self.body.pointee.sockets.note(interest: interest, of: token.slot)
-        let handle = self.body.pointee.sockets.handle(token.slot)
+        guard interest != entry.pointee.interest else { return }
+        entry.pointee.interest = interest
+        let handle = entry.pointer(to: \.handle)!
         if interest == 0 {
             uv_poll_stop(handle)
         } else {
@@ -40,14 +39,13 @@ extension EventLoop {
     /// On the loop: the descriptor a token names; nil when it names none any more.
     public func socket(_ token: SocketToken) -> Socket? {
         self.expectCurrent()
-        guard self.body.pointee.sockets.names(token) else { return nil }
-        return Socket(descriptor: self.body.pointee.sockets.descriptor(token.slot))
+        return self.body.pointee.sockets.named(token).map { Socket(descriptor: $0.pointee.descriptor) }
     }
 
     /// On the loop: ends the watching at once and closes the descriptor at the end of the turn. Then the slot may be used again.
     public func close(_ token: SocketToken) {
         self.expectCurrent()
-        guard self.body.pointee.sockets.names(token) else { return }
+        guard self.body.pointee.sockets.named(token) != nil else { return }
         self.closeWatched(token.slot, taker: nil)
     }
 
@@ -58,7 +56,7 @@ extension EventLoop {
     @discardableResult
     public func detach(_ token: SocketToken, then taker: @escaping (Socket) -> Void) -> Bool {
         self.expectCurrent()
-        guard self.body.pointee.sockets.names(token) else { return false }
+        guard self.body.pointee.sockets.named(token) != nil else { return false }
         self.closeWatched(token.slot) { taker(Socket(descriptor: $0)) }
         return true
     }
@@ -71,6 +69,6 @@ extension EventLoop {
 
     func closeWatched(_ slot: UInt32, taker: ((Int32) -> Void)?) {
         self.body.pointee.sockets.retire(slot, taker: taker)
-        confab_uv_close(self.body.pointee.sockets.handle(slot), Self.onSocketClosed)
+        confab_uv_close(self.body.pointee.sockets[slot], Self.onSocketClosed)
     }
 }

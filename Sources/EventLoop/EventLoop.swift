@@ -119,6 +119,12 @@ extension EventLoop {
 }
 
 extension EventLoop {
+    // The standard library's own looks for conformances every time, and is called for every job.
+    @inlinable
+    public func asUnownedSerialExecutor() -> UnownedSerialExecutor {
+        UnownedSerialExecutor(ordinary: self)
+    }
+
     public func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         if self.isCurrent {

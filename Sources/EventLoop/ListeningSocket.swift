@@ -14,7 +14,8 @@ public struct ListeningSocket: Sendable, Hashable {
         case accepted(Socket, peer: SocketAddress)
         /// Nobody is waiting.
         case wouldBlock
-        /// No descriptor is left. The caller waits in the kernel and the socket stays readable: stop listening to it for a while.
+        /// No descriptor, or no memory for one, is left. The caller waits in the kernel and the socket stays readable: stop watching it
+        /// for a while.
         case tooManyDescriptors
         /// The socket is broken; with the `errno`.
         case failed(Int32)
@@ -37,7 +38,7 @@ public struct ListeningSocket: Sendable, Hashable {
             }
             switch code {
             case EAGAIN: return .wouldBlock
-            case EMFILE, ENFILE: return .tooManyDescriptors
+            case EMFILE, ENFILE, ENOBUFS, ENOMEM: return .tooManyDescriptors
             // accept(2): pending errors of the connection that was waiting come out here. It is gone; the next one is not.
             case EINTR, ECONNABORTED, EPROTO, ENETDOWN, ENETUNREACH, EHOSTDOWN, EHOSTUNREACH, ENONET, EPERM: continue
             default: return .failed(code)

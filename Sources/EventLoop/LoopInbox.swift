@@ -1,4 +1,7 @@
 /// What other threads gave a loop to run, and whether it still runs at all.
+///
+/// The one list here without a bound: a job that is refused is a task that never ends. It holds at most one for each task that is
+/// waiting for an actor of the loop, so whoever starts tasks bounds it. Messages go through a `Mailbox`.
 struct LoopInbox {
     enum Life { case running, stopping, ended, endedAndServed }
 

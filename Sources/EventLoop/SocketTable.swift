@@ -1,81 +1,94 @@
 internal import CUV
 
-/// The descriptors a loop watches: 160 bytes of libuv's and 12 of ours for each.
-struct SocketTable {
+/// One descriptor that a loop watches: 160 bytes of libuv's and 6 of ours.
+struct WatchedSocket {
     enum State: UInt8 { case free, watched, closing, leaving }
 
-    struct Slot {
-        var generation: UInt32
-        var descriptor: Int32
-        var interest: UInt8 = 0
-        var state = State.free
-    }
+    // First, so that its address is the address of the whole.
+    var handle = uv_poll_t()
+    /// While free: the next free slot.
+    var descriptor: Int32 = -1
+    var interest: UInt8 = 0
+    var state = State.free
 
-    // Handles must not move while libuv knows them, so they live in slabs that are never given back.
+    /// The slot's token of this life, or while free of the next one. In the handle's data pointer: 8 bytes that are there anyway.
+    var token: SocketToken {
+        get { SocketToken(pointer: self.handle.data) }
+        set { self.handle.data = newValue.pointer }
+    }
+}
+
+/// The descriptors a loop watches.
+///
+/// libuv keeps the address of every handle, so they live in slabs, which do not move as an array does when it grows, and which are
+/// never given back. What we note about a socket lies beside its handle, for the same memory is touched by the same event.
+struct SocketTable {
     private static let slabBits = 8
     private static let slabMask = 255
+    private static let none: Int32 = -1
 
-    private var slabs: [UnsafeMutablePointer<uv_poll_t>] = []
-    private var slots: [Slot] = []
-    private var free: [UInt32] = []
+    private var slabs: [UnsafeMutablePointer<WatchedSocket>] = []
+    private var slotCount: UInt32 = 0
+    private var firstFree = Self.none
     /// Who gets the descriptors that are leaving, by slot.
     private var takers: [UInt32: (Int32) -> Void] = [:]
     private(set) var watchedCount = 0
 
-    func handle(_ slot: UInt32) -> UnsafeMutablePointer<uv_poll_t> {
+    /// The entry of a slot that has been given out at least once.
+    subscript(slot: UInt32) -> UnsafeMutablePointer<WatchedSocket> {
         self.slabs[Int(slot) >> Self.slabBits] + (Int(slot) & Self.slabMask)
     }
 
-    /// Whether the token names a watched descriptor.
-    func names(_ token: SocketToken) -> Bool {
-        let index = Int(token.slot)
-        return index < self.slots.count && self.slots[index].generation == token.generation && self.slots[index].state == .watched
+    /// The entry of what is watched under the token; nil when it names nothing any more.
+    func named(_ token: SocketToken) -> UnsafeMutablePointer<WatchedSocket>? {
+        guard token.slot < self.slotCount else { return nil }
+        let entry = self[token.slot]
+        return entry.pointee.token == token && entry.pointee.state == .watched ? entry : nil
     }
-
-    func descriptor(_ slot: UInt32) -> Int32 { self.slots[Int(slot)].descriptor }
-    func interest(_ slot: UInt32) -> UInt8 { self.slots[Int(slot)].interest }
-    mutating func note(interest: UInt8, of slot: UInt32) { self.slots[Int(slot)].interest = interest }
 
     /// A token for `descriptor`. Its handle is not yet libuv's.
     mutating func take(_ descriptor: Int32) -> SocketToken {
         let slot: UInt32
-        if let last = self.free.popLast() {
-            slot = last
+        if self.firstFree != Self.none {
+            slot = UInt32(self.firstFree)
+            self.firstFree = self[slot].pointee.descriptor
         } else {
-            slot = UInt32(self.slots.count)
-            if self.slots.count & Self.slabMask == 0 { self.slabs.append(.allocate(capacity: Self.slabMask + 1)) }
-            self.slots.append(Slot(generation: 1, descriptor: -1))
+            slot = self.slotCount
+            if Int(slot) & Self.slabMask == 0 { self.slabs.append(.allocate(capacity: Self.slabMask + 1)) }
+            self.slotCount += 1
+            self[slot].initialize(to: WatchedSocket())
+            self[slot].pointee.token = SocketToken(slot: slot, generation: 1)
         }
-        let generation = self.slots[Int(slot)].generation
-        self.slots[Int(slot)] = Slot(generation: generation, descriptor: descriptor, state: .watched)
+        self[slot].pointee.descriptor = descriptor
+        self[slot].pointee.state = .watched
         self.watchedCount += 1
-        return SocketToken(slot: slot, generation: generation)
+        return self[slot].pointee.token
     }
 
     /// From here on the token names nothing. The slot stays taken until `release`, when libuv has let go of the handle.
     mutating func retire(_ slot: UInt32, taker: ((Int32) -> Void)? = nil) {
-        let index = Int(slot)
-        self.slots[index].generation = max(self.slots[index].generation &+ 1, 1)
-        self.slots[index].state = taker == nil ? .closing : .leaving
+        let entry = self[slot]
+        entry.pointee.token = SocketToken(slot: slot, generation: max(entry.pointee.token.generation &+ 1, 1))
+        entry.pointee.state = taker == nil ? .closing : .leaving
         if let taker { self.takers[slot] = taker }
         self.watchedCount -= 1
     }
 
     /// Frees the slot. Answers with its descriptor, and who gets it; nil means that it is to be closed.
     mutating func release(_ slot: UInt32) -> (descriptor: Int32, taker: ((Int32) -> Void)?) {
-        let index = Int(slot)
-        let taker = self.slots[index].state == .leaving ? self.takers.removeValue(forKey: slot) : nil
-        let descriptor = self.slots[index].descriptor
-        self.slots[index].descriptor = -1
-        self.slots[index].interest = 0
-        self.slots[index].state = .free
-        self.free.append(slot)
+        let entry = self[slot]
+        let taker = entry.pointee.state == .leaving ? self.takers.removeValue(forKey: slot) : nil
+        let descriptor = entry.pointee.descriptor
+        entry.pointee.interest = 0
+        entry.pointee.state = .free
+        entry.pointee.descriptor = self.firstFree
+        self.firstFree = Int32(slot)
         return (descriptor, taker)
     }
 
     /// The slots that are watched.
     var watched: [UInt32] {
-        self.slots.indices.filter { self.slots[$0].state == .watched }.map(UInt32.init)
+        (0..<self.slotCount).filter { self[$0].pointee.state == .watched }
     }
 
     mutating func deallocate() {

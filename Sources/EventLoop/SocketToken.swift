@@ -13,7 +13,7 @@ public struct SocketToken: Sendable, Hashable {
 }
 
 extension SocketToken {
-    // A handle carries its token in its data pointer: 64 bits that are there anyway. Generations begin at 1, so it is never null.
+    /// As a libuv handle carries it. Generations begin at 1, so it is never null.
     var pointer: UnsafeMutableRawPointer? {
         UnsafeMutableRawPointer(bitPattern: UInt(self.generation) << 32 | UInt(self.slot))
     }

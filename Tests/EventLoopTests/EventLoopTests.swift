@@ -140,6 +140,7 @@ struct EventLoopTests {
         }
 
         #expect(await log.next() == "stopping")
+        far.waitUntilReadable()
         #expect(far.readAll() == ([], true))
         #expect(leftProbe == nil)
         #expect(leftLoop == nil)
@@ -191,5 +192,51 @@ struct EventLoopTests {
         #expect(await log.next() == (.hangUp, true))
         kill(getpid(), SIGTERM)
         #expect(await log.next() == (.terminate, true))
+    }
+}
+
+@Suite("State bound to a loop")
+struct LoopBoundTests {
+    @Test("is changed on the loop, from callbacks and from its actors alike")
+    func entered() async throws {
+        let loop = try EventLoop.start(name: "bound")
+        defer { loop.stopAndJoin() }
+        let state = LoopBound([Int](), on: loop)
+        let (near, far) = socketPair()
+        let log = Log<[Int]>()
+        loop.attach(
+            Probe(ready: { token, _, _ in
+                state.with { $0.append(1) }
+                log.note(state.with { $0 })
+                loop.close(token)
+            }))
+        _ = try await loop.run { try loop.register(near.descriptor) }
+        far.close()
+
+        #expect(await log.next() == [1])
+        #expect(
+            try await loop.run {
+                state.with { $0.append(2) }
+                return state.with { $0.count }
+            } == 2)
+    }
+
+    @Test("ends the process when it is entered from elsewhere")
+    func elsewhere() async {
+        await #expect(processExitsWith: .failure) {
+            let loop = try EventLoop.start(name: "elsewhere")
+            LoopBound(1, on: loop).with { $0 += 1 }
+        }
+    }
+
+    @Test("ends the process when it is entered twice at a time")
+    func twice() async {
+        await #expect(processExitsWith: .failure) {
+            let loop = try EventLoop.start(name: "twice")
+            let state = LoopBound(1, on: loop)
+            loop.execute { state.with { _ in state.with { $0 += 1 } } }
+            loop.stop()
+            loop.join()
+        }
     }
 }

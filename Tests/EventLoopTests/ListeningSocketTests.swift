@@ -102,8 +102,8 @@ struct ListeningSocketTests {
         let outcome: ListeningSocket.Accept? = await withCheckedContinuation { continuation in
             let thread = PlainThread {
                 // A table of descriptors for this thread only: filling it takes them from no other test.
-                guard PlainThread.unshareDescriptors() else { return continuation.resume(returning: nil) }
-                while dup(0) >= 0 {}
+                guard let kept = PlainThread.keepOnly(listener.descriptor) else { return continuation.resume(returning: nil) }
+                while dup(kept) >= 0 {}
                 continuation.resume(returning: listener.accept())
             }
             thread.start()
@@ -176,9 +176,14 @@ final class PlainThread: Sendable {
         pthread_detach(thread)
     }
 
-    /// unshare(2) with CLONE_FILES, which Swift's Glibc does not show.
-    static func unshareDescriptors() -> Bool {
-        guard let symbol = dlsym(nil, "unshare") else { return false }
-        return unsafeBitCast(symbol, to: (@convention(c) (Int32) -> Int32).self)(0x400) == 0
+    /// Gives this thread a table of descriptors of its own, with only `descriptor` in it: a copy of another test's socket would
+    /// keep that open. By unshare(2) with CLONE_FILES and close_range(2), which Swift's Glibc does not show.
+    static func keepOnly(_ descriptor: Int32) -> Int32? {
+        guard let unshare = dlsym(nil, "unshare"), let closeRange = dlsym(nil, "close_range") else { return nil }
+        guard unsafeBitCast(unshare, to: (@convention(c) (Int32) -> Int32).self)(0x400) == 0 else { return nil }
+        let close = unsafeBitCast(closeRange, to: (@convention(c) (UInt32, UInt32, Int32) -> Int32).self)
+        if descriptor > 0 { _ = close(0, UInt32(descriptor) - 1, 0) }
+        _ = close(UInt32(descriptor) + 1, .max, 0)
+        return descriptor
     }
 }

@@ -1,0 +1,345 @@
+// The floor under every figure of `confab bench`: what a chat server costs when it is no chat server.
+//
+// It upgrades to WebSocket whoever asks for /g/<group>, and gives each data frame of a connection to all connections of the group, its
+// sender too, with one send() each; with --coalesce what one turn of epoll brought leaves in one send() per connection. It checks,
+// numbers and keeps nothing. Linux and its C library only, one thread, 127.0.0.1 only.
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    headerMax = 14,                 // RFC 6455 section 5.2, with a mask
+    readMax = 128 << 10,
+    messageMax = 1 << 20,           // a longer one ends its connection
+    backlogMax = 64 << 20,          // so does a reader that is further behind
+    groupSlots = 1 << 14,
+    turnEvents = 512,
+};
+
+typedef struct { uint8_t *bytes; size_t count, room; } Bytes;
+
+typedef struct Group {
+    char *name;
+    int *members;                   // descriptors
+    size_t count, room;
+    Bytes turn;                     // --coalesce: the frames of this turn
+    struct Group *next, *nextDirty;
+    bool dirty;
+} Group;
+
+typedef struct {
+    Group *group;                   // NULL until upgraded
+    size_t place;                   // in the group's members
+    Bytes unread, unsent;
+    bool open;
+} Client;
+
+static Client *clients;             // by descriptor
+static int clientLimit, poller;
+static Group *groups[groupSlots], *dirtyGroups;
+static bool coalesce;
+
+static void *sure(void *memory) {
+    if (!memory) { fputs("rawfan: out of memory\n", stderr); exit(1); }
+    return memory;
+}
+
+static void put(Bytes *to, const void *bytes, size_t count) {
+    if (to->room - to->count < count) {
+        to->room = (to->count + count) * 3 / 2;
+        to->bytes = sure(realloc(to->bytes, to->room));
+    }
+    memcpy(to->bytes + to->count, bytes, count);
+    to->count += count;
+}
+
+static void drop(Bytes *all) {
+    free(all->bytes);
+    *all = (Bytes){0};
+}
+
+// ---- The handshake: base64(SHA-1(key + GUID)), RFC 6455 section 4.2.2.
+
+static uint32_t turnLeft(uint32_t word, int bits) { return word << bits | word >> (32 - bits); }
+
+// FIPS 180-4, of a text that fits in two blocks with its padding.
+static void sha1(const char *text, size_t count, uint8_t digest[20]) {
+    static const uint32_t constants[4] = {0x5a827999, 0x6ed9eba1, 0x8f1bbcdc, 0xca62c1d6};
+    uint32_t state[5] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
+    uint8_t padded[128] = {0};
+    size_t end = count + 9 <= 64 ? 64 : 128;
+    memcpy(padded, text, count);
+    padded[count] = 0x80;
+    padded[end - 2] = (uint8_t)(count * 8 >> 8);
+    padded[end - 1] = (uint8_t)(count * 8);
+    for (const uint8_t *block = padded; block < padded + end; block += 64) {
+        uint32_t schedule[80], a = state[0], b = state[1], c = state[2], d = state[3], e = state[4];
+        for (int t = 0; t < 80; t++) {
+            if (t < 16) {
+                uint32_t word;
+                memcpy(&word, block + 4 * t, 4);
+                schedule[t] = ntohl(word);
+            } else {
+                schedule[t] = turnLeft(schedule[t - 3] ^ schedule[t - 8] ^ schedule[t - 14] ^ schedule[t - 16], 1);
+            }
+            int phase = t / 20;
+            uint32_t mixed = phase == 0 ? d ^ (b & (c ^ d)) : phase == 2 ? (b & c) | (d & (b | c)) : b ^ c ^ d;
+            uint32_t sum = turnLeft(a, 5) + mixed + e + constants[phase] + schedule[t];
+            e = d, d = c, c = turnLeft(b, 30), b = a, a = sum;
+        }
+        state[0] += a, state[1] += b, state[2] += c, state[3] += d, state[4] += e;
+    }
+    for (int i = 0; i < 5; i++) {
+        uint32_t word = htonl(state[i]);
+        memcpy(digest + 4 * i, &word, 4);
+    }
+}
+
+static void base64(const uint8_t digest[20], char text[29]) {
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    uint32_t bits = 0;
+    int held = 0, out = 0;
+    for (int i = 0; i < 20; i++) {
+        bits = bits << 8 | digest[i];
+        for (held += 8; held >= 6; text[out++] = letters[bits >> held & 63]) held -= 6;
+    }
+    text[out++] = letters[bits << (6 - held) & 63];
+    text[out++] = '=';
+    text[out] = 0;
+}
+
+// ---- Connections.
+
+static void watch(int descriptor, uint32_t events, int operation) {
+    struct epoll_event event = {.events = events, .data.fd = descriptor};
+    epoll_ctl(poller, operation, descriptor, &event);
+}
+
+static void leave(int descriptor) {
+    Client *client = &clients[descriptor];
+    if (client->group) {
+        int last = client->group->members[--client->group->count];
+        client->group->members[client->place] = last;
+        clients[last].place = client->place;
+    }
+    drop(&client->unread);
+    drop(&client->unsent);
+    *client = (Client){0};
+    close(descriptor);
+}
+
+// Never ends a connection, because a group is being walked: a broken one is reported by epoll in its own time.
+static void give(int descriptor, const uint8_t *bytes, size_t count) {
+    Client *client = &clients[descriptor];
+    size_t sent = 0;
+    if (!client->unsent.count) {
+        ssize_t result = send(descriptor, bytes, count, MSG_NOSIGNAL);
+        if (result == (ssize_t)count) return;
+        if (result < 0 && errno != EAGAIN) return;
+        if (result > 0) sent = (size_t)result;
+        watch(descriptor, EPOLLIN | EPOLLOUT, EPOLL_CTL_MOD);
+    }
+    if (client->unsent.count + count - sent > backlogMax) shutdown(descriptor, SHUT_RDWR);
+    else put(&client->unsent, bytes + sent, count - sent);
+}
+
+static void giveRest(int descriptor) {
+    Bytes *rest = &clients[descriptor].unsent;
+    ssize_t sent = send(descriptor, rest->bytes, rest->count, MSG_NOSIGNAL);
+    if (sent <= 0) return;
+    rest->count -= (size_t)sent;
+    memmove(rest->bytes, rest->bytes + sent, rest->count);
+    if (rest->count) return;
+    drop(rest);
+    watch(descriptor, EPOLLIN, EPOLL_CTL_MOD);
+}
+
+// ---- Groups.
+
+static Group *groupNamed(const char *name, size_t count) {
+    size_t slot = 5381;
+    for (size_t i = 0; i < count; i++) slot = slot * 33 + (uint8_t)name[i];
+    slot %= groupSlots;
+    for (Group *group = groups[slot]; group; group = group->next) {
+        if (!strncmp(group->name, name, count) && !group->name[count]) return group;
+    }
+    Group *group = sure(calloc(1, sizeof *group));
+    group->name = sure(strndup(name, count));
+    group->next = groups[slot];
+    return groups[slot] = group;
+}
+
+static void join(int descriptor, Group *group) {
+    if (group->count == group->room) {
+        group->room = group->room * 2 + 4;
+        group->members = sure(realloc(group->members, group->room * sizeof *group->members));
+    }
+    clients[descriptor].group = group;
+    clients[descriptor].place = group->count;
+    group->members[group->count++] = descriptor;
+}
+
+static void giveAll(const Group *group, const uint8_t *bytes, size_t count) {
+    for (size_t i = 0; i < group->count; i++) give(group->members[i], bytes, count);
+}
+
+static void fanOut(Group *group, const uint8_t *frame, size_t count) {
+    if (!coalesce) return giveAll(group, frame, count);
+    put(&group->turn, frame, count);
+    if (group->dirty) return;
+    group->dirty = true;
+    group->nextDirty = dirtyGroups;
+    dirtyGroups = group;
+}
+
+static void endTurn(void) {
+    for (; dirtyGroups; dirtyGroups = dirtyGroups->nextDirty) {
+        giveAll(dirtyGroups, dirtyGroups->turn.bytes, dirtyGroups->turn.count);
+        dirtyGroups->turn.count = 0;
+        dirtyGroups->dirty = false;
+    }
+}
+
+// ---- What clients say. Both answer with the bytes they are done with; -1 ends the connection.
+
+static ssize_t upgrade(int descriptor, char *text, size_t count) {
+    char *end = memmem(text, count, "\r\n\r\n", 4);
+    if (!end) return count > 16384 ? -1 : 0;
+    *end = 0;
+    char *key = strcasestr(text, "\r\nsec-websocket-key:"), proof[64 + 37], accept[29], reply[160];
+    if (strncmp(text, "GET /g/", 7) || !key) return -1;
+    key += strlen("\r\nsec-websocket-key:");
+    key += strspn(key, " \t");
+    size_t keyCount = strcspn(key, " \t\r");
+    if (keyCount > 64) return -1;
+    uint8_t digest[20];
+    snprintf(proof, sizeof proof, "%.*s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", (int)keyCount, key);
+    sha1(proof, keyCount + 36, digest);
+    base64(digest, accept);
+    int length = snprintf(reply, sizeof reply,
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n", accept);
+    give(descriptor, (uint8_t *)reply, (size_t)length);
+    join(descriptor, groupNamed(text + 7, strcspn(text + 7, " ?")));
+    return end + 4 - text;
+}
+
+static ssize_t takeFrame(int descriptor, uint8_t *frame, size_t count) {
+    if (count < 2) return 0;
+    size_t length = frame[1] & 127, header = 2;
+    if (!(frame[1] & 128)) return -1;
+    if (length > 125) {
+        size_t extra = length == 126 ? 2 : 8;
+        if (count < 2 + extra) return 0;
+        length = 0;
+        for (; header < 2 + extra; header++) length = length << 8 | frame[header];
+    }
+    if (length > messageMax) return -1;
+    if (count < header + 4 + length) return 0;
+    uint8_t opcode = frame[0] & 15, mask[4], *text = frame + header + 4;
+    if (opcode == 8) return -1;
+    if (opcode < 8) {
+        memcpy(mask, frame + header, 4);
+        for (size_t i = 0; i < length; i++) text[i] ^= mask[i & 3];
+        // A server's frame is a client's without the mask: the header moves up against the text, and nothing is copied.
+        memmove(frame + 4, frame, header);
+        frame[5] &= 127;
+        fanOut(clients[descriptor].group, frame + 4, header + length);
+    }
+    return (ssize_t)(header + 4 + length);
+}
+
+static void take(int descriptor) {
+    static uint8_t buffer[headerMax + messageMax + readMax];
+    Client *client = &clients[descriptor];
+    size_t kept = client->unread.count, at = 0;
+    if (kept) memcpy(buffer, client->unread.bytes, kept);
+    ssize_t got = recv(descriptor, buffer + kept, readMax, 0);
+    if (got < 0 && errno == EAGAIN) return;
+    if (got <= 0) return leave(descriptor);
+    size_t count = kept + (size_t)got;
+    ssize_t done = 1;
+    while (done > 0 && at < count) {
+        done = client->group ? takeFrame(descriptor, buffer + at, count - at) : upgrade(descriptor, (char *)buffer + at, count - at);
+        if (done < 0) return leave(descriptor);
+        at += (size_t)done;
+    }
+    client->unread.count = 0;
+    if (at < count) put(&client->unread, buffer + at, count - at);
+    else if (client->unread.bytes) drop(&client->unread);
+}
+
+static void acceptAll(int listener) {
+    for (;;) {
+        int yes = 1, descriptor = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (descriptor < 0) return;
+        if (descriptor >= clientLimit) {
+            close(descriptor);
+            continue;
+        }
+        setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+        clients[descriptor].open = true;
+        watch(descriptor, EPOLLIN, EPOLL_CTL_ADD);
+    }
+}
+
+static int listenAt(uint16_t *port) {
+    int yes = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(*port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t length = sizeof address;
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (bind(listener, (struct sockaddr *)&address, length) || listen(listener, 4096)) {
+        fprintf(stderr, "rawfan: cannot listen on port %u: %s\n", *port, strerror(errno));
+        exit(1);
+    }
+    getsockname(listener, (struct sockaddr *)&address, &length);
+    *port = ntohs(address.sin_port);
+    return listener;
+}
+
+int main(int count, char **words) {
+    uint16_t port = 9100;
+    for (int i = 1; i < count; i++) {
+        char *end = "?";
+        if (!strcmp(words[i], "--coalesce")) coalesce = true, end = "";
+        else if (!strcmp(words[i], "--port") && ++i < count) port = (uint16_t)strtoul(words[i], &end, 10);
+        if (*end) {
+            fputs("usage: rawfan [--port N] [--coalesce]\n", stderr);
+            return 2;
+        }
+    }
+    struct rlimit files;
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    clientLimit = files.rlim_cur < 1 << 20 ? (int)files.rlim_cur : 1 << 20;
+    clients = sure(calloc((size_t)clientLimit, sizeof *clients));
+
+    int listener = listenAt(&port);
+    poller = epoll_create1(EPOLL_CLOEXEC);
+    watch(listener, EPOLLIN, EPOLL_CTL_ADD);
+    fprintf(stderr, "ready %u\n", port);
+    for (;;) {
+        struct epoll_event events[turnEvents];
+        int ready = epoll_wait(poller, events, turnEvents, -1);
+        bool somebodyWaits = false;
+        for (int i = 0; i < ready; i++) {
+            int descriptor = events[i].data.fd;
+            if (descriptor == listener) somebodyWaits = true;
+            if (events[i].events & EPOLLOUT && clients[descriptor].unsent.count) giveRest(descriptor);
+            if (events[i].events & ~(uint32_t)EPOLLOUT && clients[descriptor].open) take(descriptor);
+        }
+        endTurn();
+        // Last, so that no descriptor that was closed in this turn is somebody else's before the turn is over.
+        if (somebodyWaits) acceptAll(listener);
+    }
+}
