@@ -1,0 +1,127 @@
+public import Bytes
+
+/// What a response must know of the request it answers, and of the time.
+public struct HTTPAnswering: Sendable, Hashable {
+    /// After a HEAD the body is left out; its length is not.
+    public var isHead: Bool
+    public var keepsAlive: Bool
+    public var date: HTTPDate
+
+    public init(isHead: Bool, keepsAlive: Bool, date: HTTPDate) {
+        self.isHead = isHead
+        self.keepsAlive = keepsAlive
+        self.date = date
+    }
+
+    /// - Parameter willClose: whether the connection ends even if the client would keep it: after an error in the head, or at shutdown.
+    public init(_ head: HTTPRequestHead, date: HTTPDate, willClose: Bool = false) {
+        self.init(isHead: head.method == .head, keepsAlive: head.keepsAlive && !willClose, date: date)
+    }
+}
+
+extension ByteBuffer {
+    /// A whole response with its body (RFC 9112 section 4).
+    ///
+    /// - Parameter contentType: left out when there is no body.
+    public mutating func append(
+        httpResponse status: HTTPStatus, _ answering: HTTPAnswering, contentType: StaticString = "application/json",
+        fields: [HTTPField] = [],
+        body: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+    ) {
+        self.append(httpStatusLine: status)
+        self.append("Date: ")
+        self.append(text: answering.date.text)
+        self.append("\r\n")
+        if !body.isEmpty {
+            self.append("Content-Type: ")
+            self.append(contentType)
+            self.append("\r\n")
+        }
+        if !status.hasNoBody {
+            self.append("Content-Length: ")
+            self.append(decimal: body.count)
+            self.append("\r\n")
+        }
+        if !answering.keepsAlive { self.append("Connection: close\r\n") }
+        for field in fields { self.append(httpField: field) }
+        self.append("\r\n")
+        if !answering.isHead, !status.hasNoBody { self.append(contentsOf: body) }
+    }
+
+    /// A whole response with its body.
+    public mutating func append(
+        httpResponse status: HTTPStatus, _ answering: HTTPAnswering, contentType: StaticString = "application/json",
+        fields: [HTTPField] = [],
+        body: [UInt8]
+    ) {
+        body.withUnsafeBytes { self.append(httpResponse: status, answering, contentType: contentType, fields: fields, body: $0) }
+    }
+
+    /// A response that says why a request is refused: `{"error":"…"}`.
+    public mutating func append(httpError error: HTTPError, _ answering: HTTPAnswering) {
+        var body = ByteBuffer(capacity: error.sentence.utf8.count + 16)
+        body.append("{\"error\":\"")
+        for byte in error.sentence.utf8 {
+            // Quotes and backslashes, and control characters that a request brought in; sentences have no others.
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
+                body.append(UInt8(ascii: "\\"))
+                body.append(byte)
+            default:
+                body.append(byte < 0x20 ? UInt8(ascii: " ") : byte)
+            }
+        }
+        body.append("\"}")
+        self.append(httpResponse: error.status, answering, fields: error.fields, body: body.bytes)
+    }
+
+    /// What a client waits for that sent `Expect: 100-continue`.
+    public mutating func appendHTTPContinue() {
+        self.append("HTTP/1.1 100 Continue\r\n\r\n")
+    }
+
+    /// A request's head and body (RFC 9112 section 3). `Content-Length` is written when there is a body, or with POST, PUT and PATCH.
+    ///
+    /// - Parameters:
+    ///   - method: in capitals.
+    ///   - target: a path with its query, percent-encoded.
+    ///   - host: with the port unless it is the scheme's own.
+    public mutating func append(
+        httpRequest method: StaticString, target: String, host: String, fields: [HTTPField] = [], body: [UInt8] = []
+    ) {
+        self.append(method)
+        self.append(UInt8(ascii: " "))
+        self.append(headText: target)
+        self.append(" HTTP/1.1\r\nHost: ")
+        self.append(headText: host)
+        self.append("\r\n")
+        for field in fields { self.append(httpField: field) }
+        if !body.isEmpty || ["POST", "PUT", "PATCH"].contains(method.description) {
+            self.append("Content-Length: ")
+            self.append(decimal: body.count)
+            self.append("\r\n")
+        }
+        self.append("\r\n")
+        self.append(contentsOf: body)
+    }
+
+    mutating func append(httpStatusLine status: HTTPStatus) {
+        self.append("HTTP/1.1 ")
+        self.append(decimal: status.rawValue)
+        self.append(UInt8(ascii: " "))
+        self.append(status.phrase)
+        self.append("\r\n")
+    }
+
+    mutating func append(httpField field: HTTPField) {
+        self.append(headText: field.name)
+        self.append(": ")
+        self.append(headText: field.value)
+        self.append("\r\n")
+    }
+
+    /// A control character would end the line early, and whoever chose it could write fields of his own: it becomes a space.
+    private mutating func append(headText text: String) {
+        for byte in text.utf8 { self.append(byte < 0x20 || byte == 0x7F ? UInt8(ascii: " ") : byte) }
+    }
+}

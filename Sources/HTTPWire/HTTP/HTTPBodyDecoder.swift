@@ -1,0 +1,163 @@
+public import Bytes
+
+/// Takes a message's body out of a connection's bytes (RFC 9112 sections 6 and 7).
+///
+/// Chunk extensions and trailers are checked, bounded and dropped.
+public struct HTTPBodyDecoder: Sendable {
+    private enum State: Sendable, Equatable {
+        case bytes(left: Int)
+        case untilClose
+        case chunkSize(sum: Int, digitCount: Int)
+        case chunkExtension(size: Int)
+        case chunkLineFeed(size: Int)
+        case chunk(left: Int)
+        case chunkEnd
+        case chunkEndLineFeed
+        case trailer
+        case trailerName
+        case trailerValue
+        case trailerLineFeed
+        case lastLineFeed
+        case done
+    }
+
+    private var state: State
+    private let byteLimit: Int
+    private var taken = 0
+    /// Bytes of extensions and trailers.
+    private var extras = 0
+
+    /// What all the extensions and trailers of a message may have together.
+    private static let extraByteLimit = 4096
+    /// Sixteen would overflow.
+    private static let sizeDigitLimit = 15
+
+    /// - Parameter byteLimit: a body that has more bytes is refused with 413, at once if it says so in its head.
+    public init(_ length: HTTPBodyLength, byteLimit: Int) throws(HTTPError) {
+        self.byteLimit = byteLimit
+        switch length {
+        case .bytes(let count):
+            guard count <= byteLimit else { throw .contentTooLarge(limit: byteLimit) }
+            self.state = count == 0 ? .done : .bytes(left: count)
+        case .chunked:
+            self.state = .chunkSize(sum: 0, digitCount: 0)
+        case .untilClose:
+            self.state = .untilClose
+        }
+    }
+
+    /// Whether the whole body was taken. Of a body until the connection's end that is never known here.
+    public var isComplete: Bool { self.state == .done }
+
+    /// Appends what `bytes` hold of the body.
+    ///
+    /// - Returns: how many of the bytes were used up. Once the body is complete, what follows belongs to the next message.
+    public mutating func decode(_ bytes: RawSpan, into body: inout ByteBuffer) throws(HTTPError) -> Int {
+        var offset = 0
+        while offset < bytes.byteCount {
+            switch self.state {
+            case .done:
+                return offset
+            case .bytes(let left):
+                let count = try self.take(bytes, &offset, atMost: left, into: &body)
+                self.state = count == left ? .done : .bytes(left: left - count)
+            case .untilClose:
+                _ = try self.take(bytes, &offset, atMost: .max, into: &body)
+            case .chunk(let left):
+                let count = try self.take(bytes, &offset, atMost: left, into: &body)
+                self.state = count == left ? .chunkEnd : .chunk(left: left - count)
+            default:
+                try self.step(bytes[byteAt: offset])
+                offset += 1
+            }
+        }
+        return offset
+    }
+
+    private mutating func take(
+        _ bytes: RawSpan, _ offset: inout Int, atMost limit: Int, into body: inout ByteBuffer
+    ) throws(HTTPError) -> Int {
+        let count = min(limit, bytes.byteCount - offset)
+        guard count <= self.byteLimit - self.taken else { throw .contentTooLarge(limit: self.byteLimit) }
+        body.append(contentsOf: bytes.extracting(offset..<offset + count))
+        self.taken += count
+        offset += count
+        return count
+    }
+
+    /// One byte of what stands around the chunks.
+    private mutating func step(_ byte: UInt8) throws(HTTPError) {
+        switch self.state {
+        case .chunkSize(let sum, let digitCount):
+            if let digit = Hex.value(byte) {
+                guard digitCount < Self.sizeDigitLimit else { throw .badRequest("A chunk's size is too long.") }
+                self.state = .chunkSize(sum: sum << 4 | Int(digit), digitCount: digitCount + 1)
+                return
+            }
+            guard digitCount > 0 else { throw .badRequest("A chunk's size is malformed.") }
+            guard sum <= self.byteLimit - self.taken else { throw .contentTooLarge(limit: self.byteLimit) }
+            switch byte {
+            case 0x0D: self.state = .chunkLineFeed(size: sum)
+            case UInt8(ascii: ";"): self.state = .chunkExtension(size: sum)
+            default: throw .badRequest("A chunk's size is malformed.")
+            }
+        case .chunkExtension(let size):
+            if byte == 0x0D {
+                self.state = .chunkLineFeed(size: size)
+            } else {
+                try self.checkExtra(byte)
+            }
+        case .chunkLineFeed(let size):
+            try Self.check(byte, isLineFeedBehind: "A chunk's size")
+            self.state = size == 0 ? .trailer : .chunk(left: size)
+        case .chunkEnd:
+            guard byte == 0x0D else { throw .badRequest("A chunk is longer than its size says.") }
+            self.state = .chunkEndLineFeed
+        case .chunkEndLineFeed:
+            try Self.check(byte, isLineFeedBehind: "A chunk")
+            self.state = .chunkSize(sum: 0, digitCount: 0)
+        case .trailer:
+            if byte == 0x0D {
+                self.state = .lastLineFeed
+            } else {
+                guard ByteSet.token.contains(byte) else { throw .badRequest("A trailer field's name is malformed.") }
+                try self.checkExtra(byte)
+                self.state = .trailerName
+            }
+        case .trailerName:
+            guard byte == UInt8(ascii: ":") || ByteSet.token.contains(byte) else {
+                throw .badRequest("A trailer field's name is malformed.")
+            }
+            try self.checkExtra(byte)
+            if byte == UInt8(ascii: ":") { self.state = .trailerValue }
+        case .trailerValue:
+            if byte == 0x0D {
+                self.state = .trailerLineFeed
+            } else {
+                try self.checkExtra(byte)
+            }
+        case .trailerLineFeed:
+            try Self.check(byte, isLineFeedBehind: "A trailer field")
+            self.state = .trailer
+        case .lastLineFeed:
+            try Self.check(byte, isLineFeedBehind: "The last chunk")
+            self.state = .done
+        case .bytes, .untilClose, .chunk, .done:
+            preconditionFailure("The body's own bytes came where its chunks are marked off: \(self.state).")
+        }
+    }
+
+    private mutating func checkExtra(_ byte: UInt8) throws(HTTPError) {
+        guard byte >= 0x20 && byte != 0x7F || byte == 0x09 else {
+            throw .badRequest("A chunk's extension or a trailer field has a control character.")
+        }
+        self.extras += 1
+        guard self.extras <= Self.extraByteLimit else {
+            throw .badRequest("The body's chunk extensions and trailer fields have more than \(Self.extraByteLimit) bytes.")
+        }
+    }
+
+    private static func check(_ byte: UInt8, isLineFeedBehind what: String) throws(HTTPError) {
+        guard byte == 0x0A else { throw .badRequest("\(what) does not end with CR and LF.") }
+    }
+}

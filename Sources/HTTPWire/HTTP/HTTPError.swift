@@ -1,0 +1,50 @@
+/// A field of a head that is to be written.
+public struct HTTPField: Sendable, Hashable {
+    public let name: String
+    public let value: String
+
+    public init(_ name: String, _ value: String) {
+        self.name = name
+        self.value = value
+    }
+}
+
+/// Why a request is refused: what the response to it says.
+public struct HTTPError: Error, Sendable, Hashable, CustomStringConvertible {
+    public let status: HTTPStatus
+    /// For the body, `{"error":"…"}`.
+    public let sentence: String
+    /// What the status asks for: `Allow` with 405, `Upgrade` with 426.
+    public let fields: [HTTPField]
+
+    public init(_ status: HTTPStatus, _ sentence: String, fields: [HTTPField] = []) {
+        self.status = status
+        self.sentence = sentence
+        self.fields = fields
+    }
+
+    public var description: String { self.sentence }
+
+    public static func badRequest(_ sentence: String) -> HTTPError {
+        HTTPError(.badRequest, sentence)
+    }
+
+    public static let notFound = HTTPError(.notFound, "There is nothing at this path.")
+    public static let requestTimeout = HTTPError(.requestTimeout, "The request did not come in time.")
+    public static let serviceUnavailable = HTTPError(.serviceUnavailable, "The service cannot take requests at the moment.")
+    public static let internalServerError = HTTPError(.internalServerError, "Something went wrong inside the service.")
+
+    /// - Parameter allowed: the methods that the path takes, in capitals.
+    public static func methodNotAllowed(_ allowed: String...) -> HTTPError {
+        let list = allowed.joined(separator: ", ")
+        return HTTPError(.methodNotAllowed, "This path takes \(list) only.", fields: [HTTPField("Allow", list)])
+    }
+
+    public static func contentTooLarge(limit: Int) -> HTTPError {
+        HTTPError(.contentTooLarge, "The body has more than \(limit) bytes.")
+    }
+
+    public static func unsupportedMediaType(expected: String) -> HTTPError {
+        HTTPError(.unsupportedMediaType, "The Content-Type must be \(expected).")
+    }
+}

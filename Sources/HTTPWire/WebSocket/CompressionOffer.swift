@@ -1,0 +1,137 @@
+/// The negotiation of permessage-deflate (RFC 7692 sections 5 and 7.1).
+///
+/// Agreed on is only what one deflater and one inflater for all connections can do: no message refers to the one before, in either
+/// direction, and the window is the full one of 15 bits.
+enum CompressionOffer {
+    /// What a client of ours asks for.
+    static let request = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+
+    /// The answer to the first of the client's offers that can be taken; nil when there is none, or the field is malformed.
+    ///
+    /// - Parameter field: the value of `Sec-WebSocket-Extensions`; several fields are joined by commas.
+    static func answer(to field: String) -> String? {
+        guard let offers = ExtensionList(field) else { return nil }
+        for offer in offers.items where offer.name == "permessage-deflate" {
+            if let answer = self.answer(to: offer.parameters) { return answer }
+        }
+        return nil
+    }
+
+    private static func answer(to parameters: [ExtensionList.Parameter]) -> String? {
+        var answer = self.request
+        var seen: Set<String> = []
+        for parameter in parameters {
+            guard seen.insert(parameter.name).inserted else { return nil }
+            switch parameter.name {
+            case "server_no_context_takeover", "client_no_context_takeover":
+                guard parameter.value == nil else { return nil }
+            case "server_max_window_bits":
+                // A smaller window would need a deflater of its own.
+                guard parameter.value.flatMap(self.windowBits) == 15 else { return nil }
+                answer += "; server_max_window_bits=15"
+            case "client_max_window_bits":
+                // Says what the client could do; not to ask for it is always right.
+                guard parameter.value == nil || parameter.value.flatMap(self.windowBits) != nil else { return nil }
+            default:
+                return nil
+            }
+        }
+        return answer
+    }
+
+    /// Whether a server's answer to our `request` is one that we can live with.
+    static func isAgreed(_ field: String) -> Bool {
+        guard let answers = ExtensionList(field), answers.items.count == 1, answers.items[0].name == "permessage-deflate" else {
+            return false
+        }
+        var seen: Set<String> = []
+        for parameter in answers.items[0].parameters {
+            guard seen.insert(parameter.name).inserted else { return false }
+            switch parameter.name {
+            case "server_no_context_takeover", "client_no_context_takeover":
+                guard parameter.value == nil else { return false }
+            case "server_max_window_bits":
+                guard parameter.value.flatMap(self.windowBits) != nil else { return false }
+            default:
+                return false
+            }
+        }
+        // Asked for and not granted: its messages could refer to those before.
+        return seen.contains("server_no_context_takeover")
+    }
+
+    /// 8 to 15, without zeros in front (section 7.1.2).
+    private static func windowBits(_ text: String) -> Int? {
+        guard text.utf8.allSatisfy({ isDigit($0) }), let bits = Int(text), (8...15).contains(bits), String(bits) == text else { return nil }
+        return bits
+    }
+}
+
+/// The list in a `Sec-WebSocket-Extensions` field (RFC 6455 section 9.1).
+struct ExtensionList {
+    struct Parameter: Equatable {
+        let name: String
+        let value: String?
+    }
+
+    struct Item: Equatable {
+        let name: String
+        let parameters: [Parameter]
+    }
+
+    private(set) var items: [Item] = []
+
+    /// Nil when the field is malformed.
+    init?(_ field: String) {
+        var reader = Reader(rest: Array(field.utf8)[...])
+        repeat {
+            guard let name = reader.token() else { return nil }
+            var parameters: [Parameter] = []
+            while reader.take(";") {
+                guard let name = reader.token() else { return nil }
+                var value: String?
+                if reader.take("=") {
+                    value = reader.value()
+                    guard value != nil else { return nil }
+                }
+                parameters.append(Parameter(name: name, value: value))
+            }
+            self.items.append(Item(name: name, parameters: parameters))
+        } while reader.take(",")
+        guard reader.rest.isEmpty else { return nil }
+    }
+
+    private struct Reader {
+        var rest: ArraySlice<UInt8>
+
+        private mutating func skipBlanks() {
+            self.rest = self.rest.drop(while: isBlank)
+        }
+
+        /// Goes behind the letter if it comes next, and behind the blanks around it.
+        mutating func take(_ letter: Unicode.Scalar) -> Bool {
+            self.skipBlanks()
+            guard self.rest.first == UInt8(ascii: letter) else { return false }
+            self.rest.removeFirst()
+            return true
+        }
+
+        mutating func token() -> String? {
+            self.skipBlanks()
+            let token = self.rest.prefix { ByteSet.token.contains($0) }
+            self.rest = self.rest.dropFirst(token.count)
+            self.skipBlanks()
+            return token.isEmpty ? nil : String(decoding: token, as: UTF8.self)
+        }
+
+        /// A token, which may stand in quotes.
+        mutating func value() -> String? {
+            guard self.take("\"") else { return self.token() }
+            let quoted = self.rest.prefix { $0 != UInt8(ascii: "\"") }
+            self.rest = self.rest.dropFirst(quoted.count)
+            guard self.take("\""), !quoted.isEmpty, quoted.allSatisfy({ ByteSet.token.contains($0) }) else { return nil }
+            self.skipBlanks()
+            return String(decoding: quoted, as: UTF8.self)
+        }
+    }
+}

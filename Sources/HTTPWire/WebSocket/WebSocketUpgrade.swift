@@ -1,0 +1,110 @@
+public import Bytes
+internal import COpenSSL
+
+/// A client's request for a WebSocket, found to be good (RFC 6455 section 4.2.1).
+public struct WebSocketUpgrade: Sendable {
+    /// The subprotocols that the client speaks, in its order.
+    public let subprotocols: [String]
+    /// Whether messages may be compressed once the answer with compression was sent.
+    public var canCompress: Bool { self.compression != nil }
+
+    private let acceptKey: String
+    private let compression: String?
+
+    /// Whether a request asks for a WebSocket at all, well or badly.
+    public static func isAsked(by head: HTTPRequestHead, in bytes: RawSpan) -> Bool {
+        head.fields.contains("websocket", in: "upgrade", of: bytes)
+    }
+
+    /// Throws 400, 405 or 426 when the request is no good request for a WebSocket.
+    public init(_ head: HTTPRequestHead, in bytes: RawSpan) throws(HTTPError) {
+        guard head.method == .get else { throw .methodNotAllowed("GET") }
+        guard head.version == .http11 else { throw .badRequest("A WebSocket needs HTTP/1.1.") }
+        guard Self.isAsked(by: head, in: bytes) else {
+            throw Self.upgradeRequired("This path is for WebSockets: the Upgrade field must name websocket.")
+        }
+        guard head.fields.contains("upgrade", in: "connection", of: bytes) else {
+            throw .badRequest("The Connection field must name Upgrade.")
+        }
+        guard head.body == .bytes(0) else { throw .badRequest("A request for a WebSocket has no body.") }
+        guard head.fields.count(of: "sec-websocket-version", in: bytes) == 1, let version = head.field("sec-websocket-version", in: bytes),
+            bytes.matches("13", at: version)
+        else { throw Self.upgradeRequired("Sec-WebSocket-Version must be 13.") }
+        guard head.fields.count(of: "sec-websocket-key", in: bytes) == 1, let key = head.field("sec-websocket-key", in: bytes),
+            Self.isKey(bytes, key)
+        else { throw .badRequest("Sec-WebSocket-Key must be 16 bytes in Base64, once.") }
+
+        var subprotocols: [String] = []
+        if let list = head.fields.joined("sec-websocket-protocol", in: bytes) {
+            for item in list.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) {
+                let item = item.drop(while: isBlank)
+                let token = item.prefix { ByteSet.token.contains($0) }
+                guard !token.isEmpty, item.dropFirst(token.count).allSatisfy(isBlank) else {
+                    throw .badRequest("Sec-WebSocket-Protocol is malformed.")
+                }
+                subprotocols.append(String(decoding: token, as: UTF8.self))
+            }
+        }
+        self.subprotocols = subprotocols
+        self.compression = head.fields.joined("sec-websocket-extensions", in: bytes).flatMap { CompressionOffer.answer(to: $0) }
+        self.acceptKey = Self.acceptKey(for: bytes.text(at: key))
+    }
+
+    private static func upgradeRequired(_ sentence: String) -> HTTPError {
+        let fields = [HTTPField("Upgrade", "websocket"), HTTPField("Connection", "Upgrade"), HTTPField("Sec-WebSocket-Version", "13")]
+        return HTTPError(.upgradeRequired, sentence, fields: fields)
+    }
+
+    /// 16 bytes are 22 letters and two signs of padding.
+    private static func isKey(_ bytes: RawSpan, _ place: Range<Int>) -> Bool {
+        guard place.count == 24, bytes.matches("==", at: place.upperBound - 2..<place.upperBound) else { return false }
+        return place.dropLast(2).allSatisfy {
+            switch bytes[byteAt: $0] {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+                UInt8(ascii: "+"), UInt8(ascii: "/"):
+                true
+            default: false
+            }
+        }
+    }
+
+    /// What proves that the server has understood the request (RFC 6455 section 4.2.2).
+    static func acceptKey(for key: String) -> String {
+        let text = Array((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").utf8)
+        var digest = [UInt8](repeating: 0, count: Int(SHA_DIGEST_LENGTH))
+        _ = SHA1(text, text.count, &digest)
+        return Self.base64(digest)
+    }
+
+    /// Base64 with the common alphabet and padding (RFC 4648 section 4).
+    static func base64(_ bytes: [UInt8]) -> String {
+        var text = Base64URL.encode(bytes).utf8.map { letter -> UInt8 in
+            switch letter {
+            case UInt8(ascii: "-"): UInt8(ascii: "+")
+            case UInt8(ascii: "_"): UInt8(ascii: "/")
+            default: letter
+            }
+        }
+        while text.count % 4 != 0 { text.append(UInt8(ascii: "=")) }
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    /// The response that makes the connection a WebSocket (RFC 6455 section 4.2.2).
+    ///
+    /// - Parameters:
+    ///   - subprotocol: one of those offered, or none.
+    ///   - compresses: whether to agree on compression if the client offers it.
+    ///   - fields: more of them, such as cookies.
+    public func appendResponse(
+        to buffer: inout ByteBuffer, subprotocol: String? = nil, compresses: Bool = true, fields: [HTTPField] = []
+    ) {
+        buffer.append(httpStatusLine: .switchingProtocols)
+        buffer.append("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ")
+        buffer.append(text: self.acceptKey)
+        buffer.append("\r\n")
+        if let subprotocol { buffer.append(httpField: HTTPField("Sec-WebSocket-Protocol", subprotocol)) }
+        if compresses, let compression { buffer.append(httpField: HTTPField("Sec-WebSocket-Extensions", compression)) }
+        for field in fields { buffer.append(httpField: field) }
+        buffer.append("\r\n")
+    }
+}

@@ -1,0 +1,31 @@
+import HTTPWire
+import Testing
+
+@Suite("A query")
+struct HTTPQueryTests {
+    static func value(_ name: StaticString, _ query: String) throws -> String? {
+        let bytes = Array("GET /p\(query) HTTP/1.1\r\nHost: a\r\n\r\n".utf8)
+        var parser = HTTPRequestParser()
+        var head = HTTPRequestHead()
+        #expect(try parser.parse(bytes.span.bytes, into: &head, limits: HTTPLimits()))
+        return try head.queryValue(name, in: bytes.span.bytes)
+    }
+
+    @Test(
+        "gives the first value of a name, decoded",
+        arguments: [
+            ("", nil), ("?", nil), ("?a=1", nil), ("?token=x", "x"), ("?token=", ""), ("?token", ""), ("?a=1&token=x&token=y", "x"),
+            ("?tokens=1&xtoken=2&token=3", "3"), ("?token=a%20b+c%2B", "a b c+"), ("?token=%C3%A9", "é"),
+            ("?%74oken=x", "x"), ("?token=a=b", "a=b"), ("?&&token=x&", "x"), ("?a=token=x", nil), ("?token?=1", nil),
+        ] as [(String, String?)])
+    func values(_ query: String, _ value: String?) throws {
+        #expect(try Self.value("token", query) == value)
+    }
+
+    @Test("names the parameter that is no text")
+    func malformed() {
+        #expect(throws: HTTPError(.badRequest, "The query parameter after is not percent-encoded UTF-8.")) {
+            try Self.value("after", "?after=%FF")
+        }
+    }
+}
