@@ -79,5 +79,11 @@ let package = Package(
         tests("ChatCoreTests", ["ChatCore", "ChatModel", "Bytes"]),
         tests("ClusterTests", ["Cluster", "ChatCore", "ChatModel", "Bytes"]),
         tests("ConfigurationTests", ["Configuration", "JSON", "Bytes"]),
+        // A WebSocket server whose behaviour a test writes.
+        .target(
+            name: "ClientTestSupport", dependencies: ["EventLoop", "HTTPWire", "Bytes"], path: "Tests/ClientTestSupport",
+            swiftSettings: settings),
+        tests("ChatClientTests", ["ChatClient", "ClientTestSupport", "EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
+        tests("LoadGeneratorTests", ["LoadGenerator", "ClientTestSupport", "ChatClient", "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes"]),
     ]
 )

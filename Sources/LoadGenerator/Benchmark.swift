@@ -44,7 +44,8 @@ public enum Benchmark {
             // An even rate is kept by the ticks.
             let tick: Duration = plan.pacing == .quiet ? .milliseconds(20) : .milliseconds(1)
             let loop = try EventLoop.start(name: "bench", tickPeriod: tick)
-            let run = LoadRun(plan, on: loop, address: address, dialect: dialect, tls: tls, gauge: ServerGauge(process: options.serverProcess))
+            let run = LoadRun(
+                plan, on: loop, address: address, dialect: dialect, tls: tls, gauge: ServerGauge(process: options.serverProcess))
             let handler = LoadLoop(run, on: loop)
             loop.attach(handler)
             loop.join()

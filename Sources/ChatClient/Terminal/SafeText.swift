@@ -1,7 +1,8 @@
 /// Makes other people's words fit to be printed.
 ///
-/// A terminal obeys control characters: whoever can write a message could move the cursor, rename the window, or type for its reader.
-/// So each comes out as its number, and so do the marks that turn the direction of writing around, because they make a line read as another.
+/// A terminal obeys control characters: whoever can write a message could move the cursor, rename the window, or type for its
+/// reader. So each comes out as its number, and so do the marks that turn the direction of writing around, because they make a
+/// line read as another.
 public enum SafeText {
     /// The text in one line.
     ///

@@ -14,7 +14,9 @@ extension LoadRun {
             switch transfer {
             case .moved(let count):
                 if kept > 0 {
-                    self.connections[member].unread.withUnsafeBytes { self.room.baseAddress?.copyMemory(from: $0.baseAddress!, byteCount: kept) }
+                    self.connections[member].unread.withUnsafeBytes {
+                        self.room.baseAddress?.copyMemory(from: $0.baseAddress!, byteCount: kept)
+                    }
                 }
                 if self.record.isMeasuring { self.record.bytesIn += UInt64(count) }
                 self.take(member, UnsafeMutableRawBufferPointer(rebasing: self.room[..<(kept + count)]))
@@ -48,7 +50,8 @@ extension LoadRun {
                     text.withUnsafeBytes { self.hear(member, $0, at: now) }
                 case .ping(let place):
                     self.frame.removeAll()
-                    self.frame.append(webSocketFrame: .pong, payload: UnsafeRawBufferPointer(rebasing: bytes[place]), mask: self.chance.mask())
+                    self.frame.append(
+                        webSocketFrame: .pong, payload: UnsafeRawBufferPointer(rebasing: bytes[place]), mask: self.chance.mask())
                     self.sendFrame(to: member)
                 case .close(let code, let reason):
                     let text = String(decoding: bytes[reason], as: UTF8.self)

@@ -53,7 +53,7 @@ struct LoadFailures: Sendable, Equatable {
         case .foreign: "\(count) deliveries came to members of other conversations."
         case .outOfOrder: "\(count) members heard something else, or in another order, than the first of their conversation."
         case .applicationErrors: "The server answered with \(count) errors."
-        case .stalled: "The run was ended before its time."
+        case .stalled: "The run was ended before its time:"
         }
     }
 }

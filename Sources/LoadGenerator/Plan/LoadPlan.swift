@@ -27,6 +27,7 @@ struct LoadPlan: Sendable, Equatable {
     let settle: Duration
     let warmup: Duration
     let duration: Duration
+    let patience: Duration
     /// Begins the conversations' names, so that no run meets what another has left.
     let name: String
 
@@ -76,6 +77,7 @@ struct LoadPlan: Sendable, Equatable {
         self.settle = options.settle
         self.warmup = self.pacing == .quiet ? .zero : options.warmup
         self.duration = options.scenario == .connect ? .zero : options.duration
+        self.patience = options.patience
         self.name = name
     }
 

@@ -2,8 +2,8 @@ import EventLoop
 
 /// The phases of a run, and what ends each. It is told what is so, and answers with what to do at each edge.
 ///
-/// The server's CPU time is taken from quiet to quiet: from the moment at which nothing is on its way before the measured phase to the one after
-/// it, so that every message costs within it all that it costs.
+/// The server's CPU time is taken from quiet to quiet: from the moment at which nothing is on its way before the measured phase to
+/// the one after it, so that every message costs within it all that it costs.
 struct LoadSchedule {
     enum Phase: Equatable {
         /// Handshakes are made.
@@ -57,8 +57,6 @@ struct LoadSchedule {
 
     /// No handshake comes to its end for so long: they stand still.
     static let handshakePatience = Duration.seconds(15)
-    /// Nothing arrives for so long: what is missing is lost.
-    static let deliveryPatience = Duration.seconds(5)
     /// However slowly it comes.
     static let drainLimit = Duration.seconds(60)
     static let settleLimit = Duration.seconds(15)
@@ -74,6 +72,14 @@ struct LoadSchedule {
 
     /// To be called until it answers nil: one edge may follow another at once.
     mutating func advance(_ reading: Reading) -> Edge? {
+        while true {
+            let phase = self.phase
+            if let edge = self.step(reading) { return edge }
+            if self.phase == phase { return nil }
+        }
+    }
+
+    private mutating func step(_ reading: Reading) -> Edge? {
         let elapsed = reading.now.since(self.phaseStart)
         switch self.phase {
         case .connecting:
@@ -139,10 +145,10 @@ struct LoadSchedule {
         }
         let failures = reading.refused + reading.gone
         if failures > 50, failures > reading.open {
-            self.stall = "Most connections are refused; the run was ended."
+            self.stall = "most connections are refused."
             self.begin(.over, reading)
         } else if self.stillness(of: UInt64(decided), at: reading.now) >= Self.handshakePatience {
-            self.stall = "Handshakes stand still: \(reading.open) of \(self.plan.connections) connections are open."
+            self.stall = "handshakes stand still, and \(reading.open) of \(self.plan.connections) connections are open."
             self.begin(.over, reading)
         }
         return nil
@@ -150,7 +156,7 @@ struct LoadSchedule {
 
     private mutating func isDrained(_ reading: Reading, _ elapsed: Duration) -> Bool {
         reading.received >= reading.expected || elapsed >= Self.drainLimit
-            || self.stillness(of: reading.received + reading.repeated, at: reading.now) >= Self.deliveryPatience
+            || self.stillness(of: reading.received + reading.repeated, at: reading.now) >= self.plan.patience
     }
 
     /// How long ago the count has moved.

@@ -23,7 +23,7 @@ extension BenchmarkReport {
             add("CPU per delivery", Self.microseconds(self.serverMicrosecondsPerDelivery))
             add("CPU per message", Self.microseconds(self.serverMicrosecondsPerMessage))
             add("CPU per answer", self.plan.scenario == .send ? Self.microseconds(self.serverMicrosecondsPerAnswer) : nil)
-            add("CPU per connect", Self.microseconds(self.serverMicrosecondsPerConnect))
+            add("CPU per connect", self.plan.scenario == .connect ? Self.microseconds(self.serverMicrosecondsPerConnect) : nil)
             add("CPU per idle connection", Self.microseconds(self.serverMicrosecondsPerIdleConnectionSecond).map { "\($0) a second" })
             add("memory", self.memoryText(server))
             add("memory per connection", self.connectionMemoryText)
@@ -50,7 +50,8 @@ extension BenchmarkReport {
             case .window(let messages): ", as fast as taken with \(messages) messages on their way"
             case .closedLoop: ", each sends when answered"
             }
-        return "\(self.plan.scenario.rawValue) on \(self.plan.url): \(Self.count(UInt64(self.plan.connections))) connections in \(groups)\(pacing)"
+        return
+            "\(self.plan.scenario.rawValue) on \(self.plan.url): \(Self.count(UInt64(self.plan.connections))) connections in \(groups)\(pacing)"
     }
 
     private var connectionText: String {
@@ -87,7 +88,8 @@ extension BenchmarkReport {
         guard let latency else { return nil }
         func text(_ nanoseconds: UInt64) -> String {
             nanoseconds < 1_000_000
-                ? FixedPoint.text(Double(nanoseconds) / 1000, places: 0) + " µs" : FixedPoint.text(Double(nanoseconds) / 1e6, places: 1) + " ms"
+                ? FixedPoint.text(Double(nanoseconds) / 1000, places: 0) + " µs"
+                : FixedPoint.text(Double(nanoseconds) / 1e6, places: 1) + " ms"
         }
         return "median \(text(latency.median)), 99 % below \(text(latency.p99)), longest \(text(latency.maximum))"
     }
