@@ -55,12 +55,12 @@ let package = Package(
 
         // Shells: what serves, what talks, what is typed.
         room("Gateway", [
-            "EventLoop", "HTTPWire", "TLS", "Identity", "Cluster", "ChatCore", "ChatModel", "DialectKit", "Telemetry", "JSON", "Bytes",
+            "EventLoop", "HTTPWire", "TLS", "Identity", "Cluster", "ChatCore", "ChatModel", "Configuration", "DialectKit", "Telemetry", "JSON", "Bytes",
         ]),
-        room("AdminAPI", ["Gateway", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes"]),
+        room("AdminAPI", ["COpenSSL", "Gateway", "HTTPWire", "Telemetry", "Bytes"]),
         room("ChatClient", ["EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
         room("LoadGenerator", ["ChatClient", "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes"]),
-        room("Configuration", ["JSON", "Bytes"]),
+        room("Configuration", ["Telemetry", "JSON", "Bytes"]),
         .executableTarget(
             name: "confab",
             dependencies: [
@@ -78,12 +78,28 @@ let package = Package(
         tests("IdentityTests", ["Identity", "JSON", "Bytes"]),
         tests("ChatCoreTests", ["ChatCore", "ChatModel", "Bytes"]),
         tests("ClusterTests", ["Cluster", "ChatCore", "ChatModel", "Bytes"]),
-        tests("ConfigurationTests", ["Configuration", "JSON", "Bytes"]),
+        tests("ConfigurationTests", ["Configuration", "Telemetry", "JSON", "Bytes"]),
+
+        // Stores: one contract for all of them. StoreTorture is a process that tests may kill.
+        .target(name: "StoreTestSupport", dependencies: ["ChatModel", "Bytes"], path: "Tests/StoreTestSupport", swiftSettings: settings),
+        .executableTarget(
+            name: "StoreTorture", dependencies: ["EmbeddedStore", "StoreTestSupport", "ChatModel", "Bytes"], path: "Tests/StoreTorture",
+            swiftSettings: settings),
+        tests("StoreContractTests", ["EmbeddedStore", "StoreTestSupport", "ChatModel", "Bytes"]),
+        tests("EmbeddedStoreTests", ["EmbeddedStore", "StoreTestSupport", "StoreTorture", "ChatModel", "Bytes"]),
+
+        // The whole: real processes, as users meet them.
+        .target(name: "TestKit", dependencies: ["Identity", "Bytes"], path: "Tests/TestKit", swiftSettings: settings),
+        tests("SystemTests", ["TestKit"]),
+        tests("DocumentationTests", ["TestKit", "Configuration"]),
+
         // A WebSocket server whose behaviour a test writes.
         .target(
             name: "ClientTestSupport", dependencies: ["EventLoop", "HTTPWire", "Bytes"], path: "Tests/ClientTestSupport",
             swiftSettings: settings),
         tests("ChatClientTests", ["ChatClient", "ClientTestSupport", "EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
-        tests("LoadGeneratorTests", ["LoadGenerator", "ClientTestSupport", "ChatClient", "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes"]),
+        tests(
+            "LoadGeneratorTests",
+            ["LoadGenerator", "ClientTestSupport", "ChatClient", "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes"]),
     ]
 )

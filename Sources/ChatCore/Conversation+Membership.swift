@@ -6,51 +6,73 @@ extension Conversation {
         _ entrance: Entrance, listening: Bool, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]
     ) throws(ChatError) {
         let person = entrance.actor.person
-        let isMade = self.record == nil
+        let known = self.members.member(person.id)
+        let isMade = self.standing == .missing
         if isMade {
             guard entrance.isListed else { throw listening ? .accessDenied : .noSuchConversation }
+        } else {
+            guard known != nil || entrance.isListed || self.record?.access == .open else { throw .accessDenied }
+        }
+        guard known != nil || self.members.memberCount < self.rules.limits.membersPerConversation else {
+            throw .tooManyMembers(limit: self.rules.limits.membersPerConversation)
+        }
+        guard known != nil || !self.isStoreAway else { throw .unavailable }
+        if isMade {
             let record = ConversationRecord(access: entrance.access, creator: person.id, createdAt: now.wall)
             self.record = record
             self.write(.create(record), then: .created, into: &effects)
         }
-        guard let record = self.record else { throw .noSuchConversation }
-        let known = self.members.member(person.id)
-        guard known != nil || entrance.isListed || record.access == .open else { throw .accessDenied }
-        guard known != nil || self.members.memberCount < self.limits.membersPerConversation else {
-            throw .tooManyMembers(limit: self.limits.membersPerConversation)
-        }
         var member =
-            known.map { self.members[$0].member }
-            ?? Member(user: person.id, name: person.name, role: isMade ? .creator : .member, joinedAt: now.wall)
-        let isRenamed = member.name != person.name
-        member.name = person.name
+            known.map { self.members[$0].member } ?? Member(user: person.id, name: person.name, role: isMade ? .creator : .member, joinedAt: now.wall)
+        // While the store is away everybody keeps the name that it has.
+        let isRenamed = member.name != person.name && !self.isStoreAway
+        if known == nil || isRenamed { member.name = person.name }
         let number = self.members.insert(member, isMember: true)
         self.members[number].agent = person.agent
+        self.members.adopt(person.id, as: number)
         if listening {
-            self.hear(origin.loop)
+            self.listeners.insert(origin.loop, place: origin.place)
             self.appear(number, on: origin.loop, at: now, into: &effects)
         }
         if known == nil || isRenamed {
             self.write(.member(member), then: .member(number, isArrival: known == nil), from: origin, into: &effects)
-        } else if !self.pending.arrival(of: number, asker: origin) {
+        } else if let place = self.pending.lastIndex(where: { $0.isArrival(of: number) }) {
+            self.pending[place].join(origin)
+        } else {
             effects.append(.answer(self.entered(number), to: origin))
         }
     }
 
     /// What a member who has come in is told.
     func entered(_ number: UInt32) -> ChatAnswer {
-        let isCrowd = self.presence.isCrowd
-        let others = isCrowd ? [] : self.members.entries.filter { $0.isAnnounced && $0.member.user != self.members[number].member.user }
+        self.entered(telling: { $0 != number })
+    }
+
+    /// - Parameter isTold: of whom the receiver is to hear.
+    private func entered(telling isTold: (UInt32) -> Bool) -> ChatAnswer {
+        var present: [PresenceChange] = []
+        if !self.presence.isCrowd {
+            for other in self.members.active where self.members[other].isAnnounced && isTold(other) {
+                present.append(PresenceChange(person: self.members[other].person, isOnline: true, at: self.presence.since))
+            }
+        }
+        // An end that is on its way is told when it has been stored.
+        let isEnding = self.pending.contains { if case .ended = $0.kind { true } else { false } }
+        let ended = isEnding ? nil : self.record?.endedAt.map { Ending(by: self.endedBy ?? self.record?.creator ?? UserID(key: ""), at: $0) }
         return .entered(
             Entered(
-                head: self.storedHead, oldest: self.oldest, revision: self.storedRevision, isEnded: self.record?.endedAt != nil,
-                present: others.map { PresenceChange(person: $0.person, isOnline: true, at: self.presence.since) },
-                presentCount: self.presence.presentCount, isCrowd: isCrowd))
+                head: self.storedHead, oldest: self.oldest, revision: self.storedRevision, ended: ended, present: present,
+                presentCount: self.presence.announcedCount, isCrowd: self.presence.isCrowd))
     }
 
     mutating func part(_ user: UserID, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]) throws(ChatError) {
-        _ = try self.checkedRecord(for: user)
-        guard let number = self.members.member(user) else { throw .notAMember }
+        guard self.standing != .missing else { throw .noSuchConversation }
+        guard let number = self.members.member(user) else {
+            guard origin.isRepeat else { throw .notAMember }
+            self.answerDone(origin, into: &effects) { if case .left(let member, _) = $0 { member.user == user } else { false } }
+            return
+        }
+        guard !self.isStoreAway else { throw .unavailable }
         let member = self.members[number].member
         self.members.remove(number)
         self.write(.remove(user), then: .left(member, at: now.wall), from: origin, into: &effects)
@@ -58,72 +80,84 @@ extension Conversation {
 
     mutating func end(by actor: Actor, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]) throws(ChatError) {
         let record = try self.checkedRecord(for: actor.person.id, isAdmin: actor.isAdmin)
-        guard record.endedAt == nil else { throw .conversationEnded }
         guard actor.isAdmin || record.creator == actor.person.id else { throw .notAllowed("the creator of a conversation or an admin") }
+        guard record.endedAt == nil else {
+            guard origin.isRepeat else { throw .conversationEnded }
+            self.answerDone(origin, into: &effects) { if case .ended = $0 { true } else { false } }
+            return
+        }
+        guard !self.isStoreAway else { throw .unavailable }
         self.record?.endedAt = now.wall
+        self.endedBy = actor.person.id
         self.write(.end(at: now.wall), then: .ended(by: actor.person.id, at: now.wall), from: origin, into: &effects)
+    }
+
+    /// Answers a request that was asked before and finds itself done, or on its way to be.
+    private mutating func answerDone(_ origin: Origin, into effects: inout [ConversationEffect], where isSame: (PendingChange.Kind) -> Bool) {
+        if let place = self.pending.lastIndex(where: { isSame($0.kind) }) {
+            self.pending[place].join(origin)
+        } else {
+            effects.append(.answer(.done, to: origin))
+        }
     }
 
     func describe(for actor: Actor, from origin: Origin, into effects: inout [ConversationEffect]) throws(ChatError) {
         let record = try self.checkedRecord(for: actor.person.id, isAdmin: actor.isAdmin)
-        let members = self.members.entries.filter(\.isMember)
-        let online = Set(members.filter(\.isPresent).map(\.member.user))
+        let online = Set(self.members.active.lazy.filter { self.members[$0].isPresent }.map { self.members[$0].member.user })
         effects.append(
-            .answer(.described(Description(record: record, head: self.storedHead, members: members.map(\.member), online: online)), to: origin))
+            .answer(.described(Description(record: record, head: self.storedHead, members: self.members.members, online: online)), to: origin))
     }
 
-    mutating func hear(_ loop: OwnerID) {
-        if !self.interested.contains(loop) { self.interested.append(loop) }
-    }
+    // MARK: Loops that listen
 
     /// A loop that heard the conversation before says who is there: after a gap, or after the last owner's death.
     mutating func attach(_ attachment: Attachment, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]) {
-        guard self.record != nil else {
+        guard self.standing != .missing else {
             effects.append(.answer(.failed(.noSuchConversation), to: origin))
             return
         }
-        self.hear(origin.loop)
-        // Whom the loop heard to be online the others have heard too: nothing to announce unless they are gone.
-        for person in attachment.heard {
-            guard let number = self.members.member(person.id) else { continue }
-            self.members[number].isAnnounced = true
+        self.listeners.insert(origin.loop, place: origin.place)
+        // An owner that has just begun knows nobody: whom the loop heard to be online the others have heard too.
+        let reunionEnds = self.presence.bornAt + ConversationRules.reunion
+        for person in attachment.heard where now.monotonic < reunionEnds {
+            self.presence.reunionEnds = reunionEnds
+            guard let number = self.members.number(of: person.id), !self.members[number].isAnnounced else { continue }
             self.members[number].agent = person.agent
+            self.setAnnounced(number, true)
             self.considerAnnouncing(number, at: now, into: &effects)
         }
-        var present = Set<UserID>()
+        var present = Set<UInt32>()
         for person in attachment.present {
             guard let number = self.members.member(person.id) else { continue }
-            present.insert(person.id)
+            present.insert(number)
             self.members[number].agent = person.agent
             self.appear(number, on: origin.loop, at: now, into: &effects)
         }
-        for number in self.members.entries.indices.map(UInt32.init) {
-            let entry = self.members[number]
-            if entry.loops.contains(origin.loop), !present.contains(entry.member.user) {
-                self.disappear(number, from: origin.loop, at: now, into: &effects)
-            }
+        for number in self.members.active where self.members[number].loops.contains(origin.loop) && !present.contains(number) {
+            self.disappear(number, from: origin.loop, at: now, into: &effects)
         }
-        effects.append(
-            .answer(
-                .entered(
-                    Entered(
-                        head: self.storedHead, oldest: self.oldest, revision: self.storedRevision, isEnded: self.record?.endedAt != nil,
-                        present: self.presence.isCrowd
-                            ? [] : self.members.entries.filter(\.isAnnounced).map { PresenceChange(person: $0.person, isOnline: true, at: now.wall) },
-                        presentCount: self.presence.presentCount, isCrowd: self.presence.isCrowd)),
-                to: origin))
+        if self.knowledge == .whole {
+            for report in attachment.delivered { self.delivered(report.range, to: report.user, at: now, into: &effects) }
+        }
+        effects.append(.answer(self.entered(telling: { _ in true }), to: origin))
     }
 
     /// A loop has no listeners any more, or is gone with all it had.
     public mutating func detach(_ loop: OwnerID, at now: Moment, into effects: inout [ConversationEffect]) {
-        self.interested.removeAll { $0 == loop }
-        for number in self.members.entries.indices.map(UInt32.init) where self.members[number].loops.contains(loop) {
+        self.listeners.remove(loop)
+        for number in self.members.active where self.members[number].loops.contains(loop) {
             self.disappear(number, from: loop, at: now, into: &effects)
         }
     }
 
     mutating func leave(_ user: UserID, from loop: OwnerID, at now: Moment, into effects: inout [ConversationEffect]) {
-        guard let number = self.members.number(of: user) else { return }
+        guard let number = self.members.number(of: user), self.members[number].loops.contains(loop) else { return }
         self.disappear(number, from: loop, at: now, into: &effects)
+    }
+}
+
+extension PendingChange {
+    func isArrival(of number: UInt32) -> Bool {
+        if case .member(number, isArrival: true) = self.kind { true } else { false }
     }
 }

@@ -7,12 +7,22 @@ struct PresenceNews: Sendable {
     var due: [UInt32] = []
     /// Users with at least one connection that hears the conversation.
     var presentCount = 0
+    /// Those of whom the others know: what they are told as the number present, so that it is always that of a moment.
+    var announcedCount = 0
     /// Too many to tell of each.
     var isCrowd = false
+    /// It was a crowd, which knows numbers only: everybody is to be named again.
+    var mustNameAll = false
+    /// Whose departure from the crowd nobody was told of.
+    var untold: [UInt32] = []
     /// No announcement leaves before this monotonic millisecond.
     var nextAnnouncement: Int64 = 0
     /// When the last announcement left, as people read it.
     var since = Timestamp(milliseconds: 0)
+    /// When this owner began; 0 before.
+    var bornAt: Int64 = 0
+    /// Until then a new owner waits for whom the loops know to be online before it calls them offline.
+    var reunionEnds: Int64 = 0
 }
 
 extension Conversation {
@@ -20,30 +30,49 @@ extension Conversation {
         let wasPresent = self.members[number].isPresent
         self.members[number].loops.insert(loop)
         guard !wasPresent else { return }
+        self.members.updateActive(number)
         self.presence.presentCount += 1
-        if self.presence.presentCount > self.limits.crowdAbove { self.presence.isCrowd = true }
+        if self.presence.presentCount > self.rules.limits.crowdAbove {
+            self.presence.isCrowd = true
+            self.presence.mustNameAll = false
+        }
         self.considerAnnouncing(number, at: now, into: &effects)
     }
 
+    /// A loop on which this member was present has it no more.
     mutating func disappear(_ number: UInt32, from loop: OwnerID, at now: Moment, into effects: inout [ConversationEffect]) {
-        guard self.members[number].isPresent else { return }
         self.members[number].loops.remove(loop)
         guard !self.members[number].isPresent else { return }
+        self.members.updateActive(number)
         self.presence.presentCount -= 1
-        if self.presence.presentCount < self.limits.crowdUntil { self.presence.isCrowd = false }
+        if self.presence.isCrowd, self.presence.presentCount < self.rules.limits.crowdUntil {
+            self.presence.isCrowd = false
+            self.presence.mustNameAll = true
+            self.wake(at: max(now.monotonic, self.presence.nextAnnouncement), into: &effects)
+        }
         self.stopTyping(self.members[number].member.user, into: &effects)
         self.considerAnnouncing(number, at: now, into: &effects)
     }
 
+    mutating func setAnnounced(_ number: UInt32, _ isAnnounced: Bool) {
+        guard self.members[number].isAnnounced != isAnnounced else { return }
+        self.members[number].isAnnounced = isAnnounced
+        self.presence.announcedCount += isAnnounced ? 1 : -1
+        self.members.updateActive(number)
+    }
+
     /// What the others believe of this member is compared with what is so; a blip ends before it is told.
     mutating func considerAnnouncing(_ number: UInt32, at now: Moment, into effects: inout [ConversationEffect]) {
-        let entry = self.members[number]
-        guard entry.isPresent != entry.isAnnounced else {
+        let isPresent = self.members[number].isPresent
+        guard isPresent != self.members[number].isAnnounced else {
             self.members[number].announcementDue = 0
             return
         }
-        guard entry.announcementDue == 0 else { return }
-        let due = entry.isPresent ? max(now.monotonic, self.presence.nextAnnouncement) : now.after(self.limits.blip)
+        guard self.members[number].announcementDue == 0 else { return }
+        let due =
+            isPresent
+            ? max(now.monotonic, self.presence.nextAnnouncement)
+            : max(now.monotonic + self.rules.blip, self.presence.reunionEnds)
         self.members[number].announcementDue = due
         self.presence.due.append(number)
         if due <= now.monotonic {
@@ -55,12 +84,34 @@ extension Conversation {
 
     /// Tells everybody, in one event, of all whose time has come.
     mutating func announcePresence(at now: Moment, into effects: inout [ConversationEffect]) {
-        guard !self.presence.due.isEmpty else { return }
+        guard !self.presence.due.isEmpty || self.presence.mustNameAll else { return }
         guard now.monotonic >= self.presence.nextAnnouncement else {
             self.wake(at: self.presence.nextAnnouncement, into: &effects)
             return
         }
-        var changes: [PresenceChange] = []
+        let changed = self.takeDue(at: now, into: &effects)
+        guard !changed.isEmpty || self.presence.mustNameAll else { return }
+        self.presence.since = now.wall
+        self.presence.nextAnnouncement = now.monotonic + (self.presence.isCrowd ? self.rules.crowdInterval : self.rules.arrivals)
+        if self.presence.isCrowd {
+            let told = changed.suffix(self.rules.limits.crowdChanges)
+            for number in changed.dropLast(told.count) where !self.members[number].isAnnounced { self.presence.untold.append(number) }
+            self.presence.untold.removeFirst(max(0, self.presence.untold.count - ConversationRules.untoldLimit))
+            effects.append(.event(.crowd(online: self.presence.announcedCount, self.changes(told, at: now)), revision: 0, asked: nil))
+        } else if self.presence.mustNameAll {
+            self.presence.mustNameAll = false
+            let gone = Set(self.presence.untold + changed).filter { !self.members[$0].isAnnounced }.sorted()
+            self.presence.untold = []
+            let there = self.members.active.filter { self.members[$0].isAnnounced }
+            effects.append(.event(.presence(self.changes(gone, at: now) + self.changes(there, at: now)), revision: 0, asked: nil))
+        } else {
+            effects.append(.event(.presence(self.changes(changed, at: now)), revision: 0, asked: nil))
+        }
+    }
+
+    /// The members whose announcement is due; they count as announced.
+    private mutating func takeDue(at now: Moment, into effects: inout [ConversationEffect]) -> [UInt32] {
+        var changed: [UInt32] = []
         var later: [UInt32] = []
         var earliest = Int64.max
         for number in self.presence.due {
@@ -72,19 +123,15 @@ extension Conversation {
                 continue
             }
             self.members[number].announcementDue = 0
-            let isPresent = self.members[number].isPresent
-            self.members[number].isAnnounced = isPresent
-            changes.append(PresenceChange(person: self.members[number].person, isOnline: isPresent, at: now.wall))
+            self.setAnnounced(number, self.members[number].isPresent)
+            changed.append(number)
         }
         self.presence.due = later
-        if earliest != .max { self.wake(at: earliest, into: &effects) }
-        guard !changes.isEmpty else { return }
-        self.presence.since = now.wall
-        self.presence.nextAnnouncement = now.after(self.presence.isCrowd ? self.limits.crowdInterval : self.limits.arrivals)
-        if self.presence.isCrowd {
-            effects.append(.event(.crowd(online: self.presence.presentCount, changes.suffix(self.limits.crowdChanges)), revision: 0, asked: nil))
-        } else {
-            effects.append(.event(.presence(changes), revision: 0, asked: nil))
-        }
+        if earliest != .max { self.wake(at: max(earliest, now.monotonic + 1), into: &effects) }
+        return changed
+    }
+
+    private func changes(_ numbers: some Sequence<UInt32>, at now: Moment) -> [PresenceChange] {
+        numbers.map { PresenceChange(person: self.members[$0].person, isOnline: self.members[$0].isAnnounced, at: now.wall) }
     }
 }

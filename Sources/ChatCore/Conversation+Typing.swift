@@ -14,12 +14,12 @@ extension Conversation {
             self.stopTyping(person.id, into: &effects)
             return
         }
-        let until = now.after(self.limits.typing)
+        let until = now.monotonic + self.rules.typing
         if let place = self.typists.firstIndex(where: { $0.person.id == person.id }) {
             self.typists[place].until = until
         } else {
             // Where very many write at once nobody reads who they are: the rest is not told.
-            guard self.typists.count < self.limits.typistsPerConversation else { return }
+            guard self.typists.count < self.rules.limits.typistsPerConversation else { return }
             self.typists.append(Typist(person: person, until: until))
         }
         effects.append(.event(.typing(person, true), revision: 0, asked: nil))

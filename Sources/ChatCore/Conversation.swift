@@ -4,26 +4,52 @@ public import ChatModel
 ///
 /// It decides and does nothing: every function takes what happened and appends what is to be done. Numbers are given
 /// when a command comes, answers and events leave when the store has accepted, in the order of the revisions.
+///
+/// What the store knows (members, numbers) and what only the owner knows (who listens, who is present) are apart: when
+/// a write has failed the first is forgotten and loaded again, and the listeners notice nothing.
 public struct Conversation: Sendable {
-    public let key: ConversationKey
-    let limits: ChatLimits
-    /// Nil while there is no such conversation.
-    var record: ConversationRecord?
-    var members: MemberTable
+    /// How much of what the store knows is known here.
+    enum Knowledge: UInt8, Sendable {
+        case nothing, loading
+        /// All but the newest messages' senders.
+        case withoutRecents
+        case recalling, whole
+    }
+
+    enum Standing: UInt8, Sendable { case missing, active, ended }
+
+    // What every message touches stands first, so that it shares few lines of the cache.
+    var knowledge = Knowledge.nothing
+    private(set) var standing = Standing.missing
+    /// The owner says that the store takes no writes at the moment.
+    public var isStoreAway = false
     /// The last number and revision given, and the last ones stored.
-    var head: SequenceNumber
-    var revision: Revision
-    public internal(set) var storedHead: SequenceNumber
-    public internal(set) var storedRevision: Revision
-    /// The oldest message that the store had when the conversation was loaded.
-    var loadedOldest: SequenceNumber
+    var head: SequenceNumber = 0
+    var revision: Revision = 0
+    public internal(set) var storedHead: SequenceNumber = 0
+    public internal(set) var storedRevision: Revision = 0
     var lastSentAt: Int64 = 0
-    var pending = PendingChanges()
-    /// Nil until the store has been asked.
-    var recents: RecentMessages?
-    var waitingForRecents: [Waiting] = []
+    var members = MemberTable()
+    var recents: RecentMessages
     /// Loops that hear every event.
-    public internal(set) var interested: [OwnerID] = []
+    public internal(set) var listeners = ListenerLoops()
+    /// Sends that repeat one that is on its way.
+    var repeats: [Repeat] = []
+
+    let rules: ConversationRules
+    /// Nil while there is no such conversation.
+    var record: ConversationRecord? {
+        didSet { self.standing = self.record == nil ? .missing : self.record?.endedAt == nil ? .active : .ended }
+    }
+    var endedBy: UserID?
+    /// The oldest message that the store had when the conversation was loaded.
+    var loadedOldest: SequenceNumber = 1
+    /// Changes on their way that are no messages, oldest first: hardly ever more than a few.
+    var pending: [PendingChange] = []
+    var waiting: [Waiting] = []
+    /// Messages that are being looked up, and deletions that were stored meanwhile.
+    var searches = 0
+    var deletedMeanwhile: [SequenceNumber] = []
     var typists: [Typist] = []
     var presence = PresenceNews()
     var dirtyCursors: [UInt32] = []
@@ -35,35 +61,36 @@ public struct Conversation: Sendable {
         let origin: Origin
     }
 
-    /// The conversation as the store has it; nil for one that is not there.
-    public init(key: ConversationKey, loaded: LoadedConversation?, limits: ChatLimits) {
-        self.key = key
-        self.limits = limits
-        self.record = loaded?.record
-        self.members = MemberTable(loaded?.members ?? [])
-        self.head = loaded?.head ?? 0
-        self.storedHead = self.head
-        self.revision = loaded?.revision ?? 0
-        self.storedRevision = self.revision
-        self.loadedOldest = loaded?.oldest ?? 1
-        if self.head == 0 { self.recents = RecentMessages(next: 1, limit: limits.recentMessages) }
+    struct Repeat: Sendable {
+        let sequence: SequenceNumber
+        let body: MessageBody
+        let origin: Origin
+    }
+
+    /// A conversation of which nothing is known: the first command makes it ask the store.
+    public init(rules: ConversationRules) {
+        self.rules = rules
+        self.recents = RecentMessages(next: 1, limit: rules.limits.recentMessages)
     }
 
     /// The oldest message that can be read; head + 1 where there is none.
     var oldest: SequenceNumber {
-        self.limits.history == 0 ? self.loadedOldest : max(self.loadedOldest, self.storedHead - self.limits.history + 1)
+        let history = self.rules.limits.history
+        return history == 0 ? self.loadedOldest : max(self.loadedOldest, self.storedHead - history + 1)
     }
 
     /// Nobody hears it and nothing is under way: it may be dropped and loaded again when somebody asks.
     public var isIdle: Bool {
-        self.interested.isEmpty && self.pending.isEmpty && self.waitingForRecents.isEmpty && self.dirtyCursors.isEmpty
-            && self.presence.due.isEmpty && self.typists.isEmpty
+        self.listeners.isEmpty && self.revision == self.storedRevision && self.waiting.isEmpty && self.searches == 0
+            && self.dirtyCursors.isEmpty && self.presence.due.isEmpty && self.typists.isEmpty
+            && self.knowledge != .loading && self.knowledge != .recalling
     }
 
+    // MARK: What comes in
+
     public mutating func handle(_ input: ConversationInput, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]) {
-        if input.needsRecents, self.recents == nil, self.record != nil {
-            if self.waitingForRecents.isEmpty { effects.append(.recall) }
-            self.waitingForRecents.append(Waiting(input: input, origin: origin))
+        guard self.knows(enoughFor: input) else {
+            self.wait(input, origin, into: &effects)
             return
         }
         switch input {
@@ -75,20 +102,59 @@ public struct Conversation: Sendable {
         }
     }
 
+    private func knows(enoughFor input: ConversationInput) -> Bool {
+        switch self.knowledge {
+        case .whole: true
+        case .withoutRecents: !input.needsRecents
+        // What waits here are reports of deliveries alone, which a farewell may overtake.
+        case .nothing: input.isFarewell
+        // Everything waits, or a command would overtake another of the same client.
+        case .loading, .recalling: false
+        }
+    }
+
+    private mutating func wait(_ input: ConversationInput, _ origin: Origin, into effects: inout [ConversationEffect]) {
+        // Farewells are always taken: they are no more than what came before, and nothing would make up for a lost one.
+        guard self.waiting.count < ConversationRules.waitingLimit || input.isFarewell else {
+            effects.append(.answer(.failed(.unavailable), to: origin))
+            return
+        }
+        self.waiting.append(Waiting(input: input, origin: origin))
+        switch self.knowledge {
+        case .nothing:
+            self.knowledge = .loading
+            effects.append(.load)
+        case .withoutRecents:
+            self.knowledge = .recalling
+            effects.append(.recall)
+        case .loading, .recalling, .whole:
+            break
+        }
+    }
+
+    private mutating func goOn(at now: Moment, into effects: inout [ConversationEffect]) {
+        let waiting = self.waiting
+        self.waiting = []
+        // The first that has to wait again makes all behind it wait.
+        for input in waiting { self.handle(input.input, from: input.origin, at: now, into: &effects) }
+    }
+
     private mutating func obey(_ command: ChatCommand, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]) {
         do throws(ChatError) {
             switch command {
+            case .post(let body): try self.post(body, from: origin, at: now, into: &effects)
             case .enter(let entrance): try self.enter(entrance, listening: true, from: origin, at: now, into: &effects)
             case .join(let entrance): try self.enter(entrance, listening: false, from: origin, at: now, into: &effects)
-            case .post(let body): try self.post(body, from: origin, at: now, into: &effects)
             case .edit(let sequence, let content, let actor):
                 try self.checkExists(sequence, for: actor)
-                effects.append(.find(sequence, .edit(content: content, by: actor, origin)))
+                self.search(sequence, .edit(content: content, by: actor, origin), into: &effects)
             case .delete(let sequence, let actor):
                 try self.checkExists(sequence, for: actor)
-                effects.append(.find(sequence, .delete(by: actor, origin)))
+                self.search(sequence, .delete(by: actor, origin), into: &effects)
             case .read(let sequences, let user): try self.read(sequences, by: user, from: origin, at: now, into: &effects)
-            case .typing(let isTyping, let person): try self.typing(isTyping, by: person, at: now, into: &effects)
+            case .typing(let isTyping, let person):
+                try self.typing(isTyping, by: person, at: now, into: &effects)
+                effects.append(.answer(.done, to: origin))
             case .part(let user): try self.part(user, from: origin, at: now, into: &effects)
             case .end(let actor): try self.end(by: actor, from: origin, at: now, into: &effects)
             case .describe(let actor): try self.describe(for: actor, from: origin, into: &effects)
@@ -105,60 +171,133 @@ public struct Conversation: Sendable {
         return record
     }
 
-    /// Takes the next revision for a change and remembers what is to be said once it is stored.
+    // MARK: What the store says
+
+    /// The conversation as the store has it; nil for one that is not there.
+    public mutating func loaded(_ loaded: LoadedConversation?, at now: Moment, into effects: inout [ConversationEffect]) {
+        guard self.knowledge == .loading else { return }
+        let told = self.storedRevision
+        self.record = loaded?.record
+        self.members.reload(loaded?.members ?? [])
+        self.head = loaded?.head ?? 0
+        self.storedHead = self.head
+        self.revision = loaded?.revision ?? 0
+        self.storedRevision = self.revision
+        self.loadedOldest = loaded?.oldest ?? 1
+        self.recents = RecentMessages(next: self.head + 1, limit: self.rules.limits.recentMessages)
+        self.knowledge = self.head == 0 ? .whole : .withoutRecents
+        if self.presence.bornAt == 0 { self.presence.bornAt = now.monotonic }
+        // Something was stored of which nobody has been told.
+        if self.storedRevision != told, !self.listeners.isEmpty { effects.append(.callAgain) }
+        self.goOn(at: now, into: &effects)
+    }
+
+    /// What the store remembers of the newest messages.
+    public mutating func remember(_ messages: [RecentMessage], at now: Moment, into effects: inout [ConversationEffect]) {
+        guard self.knowledge == .recalling else { return }
+        self.fillRecents(messages)
+        self.knowledge = .whole
+        self.goOn(at: now, into: &effects)
+    }
+
+    /// A change has been stored: answers and events leave.
+    public mutating func stored(
+        _ change: Write.Change, revision: Revision, asked: Origin?, at now: Moment, into effects: inout [ConversationEffect]
+    ) {
+        // Cursors have no revision, and nobody waits for them.
+        guard revision != 0 else { return }
+        self.storedRevision = revision
+        if case .message(let message) = change {
+            self.storedHead = message.sequence
+            effects.append(.event(.posted(message), revision: revision, asked: asked))
+            if !self.repeats.isEmpty { self.answerRepeats(of: message, at: now, into: &effects) }
+        } else if let first = self.pending.first, first.revision == revision {
+            self.pending.removeFirst()
+            self.announce(first, at: now, into: &effects)
+        }
+    }
+
+    /// The store has not accepted a change, or could not be asked: whoever waits may try again, and what the store
+    /// knows is not known any more. Who listens and who is present stays.
+    public mutating func abandon(at now: Moment, into effects: inout [ConversationEffect]) {
+        self.knowledge = .nothing
+        self.searches = 0
+        self.deletedMeanwhile = []
+        for change in self.pending {
+            for asker in change.askers { effects.append(.answer(.failed(.unavailable), to: asker)) }
+        }
+        self.pending = []
+        for again in self.repeats { effects.append(.answer(.failed(.unavailable), to: again.origin)) }
+        self.repeats = []
+        self.revision = self.storedRevision
+        let waiting = self.waiting
+        self.waiting = []
+        for input in waiting {
+            switch input.input {
+            case .command, .attach: effects.append(.answer(.failed(.unavailable), to: input.origin))
+            case .leave, .detach: self.handle(input.input, from: input.origin, at: now, into: &effects)
+            case .delivered: self.waiting.append(input)
+            }
+        }
+    }
+
+    /// Another owns the conversation, or will: what only the owner says is taken back, and the listeners are sent there.
+    public mutating func close(at now: Moment, into effects: inout [ConversationEffect]) {
+        self.abandon(at: now, into: &effects)
+        for typist in self.typists { effects.append(.event(.typing(typist.person, false), revision: 0, asked: nil)) }
+        self.typists = []
+        effects.append(.callAgain)
+    }
+
+    /// The newest messages' senders are forgotten until somebody asks: of a conversation that rests they are most of its memory.
+    public mutating func rest() {
+        guard self.knowledge == .whole, self.revision == self.storedRevision, self.dirtyCursors.isEmpty, self.recents.range.count > 64 else { return }
+        self.recents = RecentMessages(next: self.head + 1, limit: self.rules.limits.recentMessages)
+        self.knowledge = .withoutRecents
+    }
+
+    // MARK: Changes
+
+    /// Takes the next revision for a change that is no message, and remembers what is to be said once it is stored.
     mutating func write(
         _ change: Write.Change, then kind: PendingChange.Kind, from origin: Origin? = nil, into effects: inout [ConversationEffect]
     ) {
         self.revision += 1
-        effects.append(.write(change, revision: self.revision))
-        self.pending.append(PendingChange(revision: self.revision, kind: kind, origin: origin))
-    }
-
-    /// The store has accepted everything up to this revision: answers and events leave.
-    public mutating func stored(through revision: Revision, at now: Moment, into effects: inout [ConversationEffect]) {
-        while let change = self.pending.popFirst(through: revision) {
-            self.storedRevision = change.revision
-            self.announce(change, at: now, into: &effects)
-        }
-    }
-
-    /// The store has not accepted: whoever waits may try again. The conversation is of no further use; its next
-    /// owner, perhaps this loop, loads it afresh.
-    public mutating func abandon(into effects: inout [ConversationEffect]) {
-        while let change = self.pending.popFirst(through: .max) {
-            for origin in change.askers { effects.append(.answer(.failed(.unavailable), to: origin)) }
-        }
-        for waiting in self.waitingForRecents { effects.append(.answer(.failed(.unavailable), to: waiting.origin)) }
-        self.waitingForRecents = []
+        effects.append(.write(change, revision: self.revision, asked: nil))
+        self.pending.append(PendingChange(revision: self.revision, kind: kind, askers: origin.map { [$0] } ?? []))
     }
 
     private mutating func announce(_ change: PendingChange, at now: Moment, into effects: inout [ConversationEffect]) {
+        let asker = change.askers.first
+        let answer: ChatAnswer
         switch change.kind {
         case .created:
             effects.append(.event(.created, revision: change.revision, asked: nil))
-        case .posted(let message):
-            self.storedHead = message.sequence
-            effects.append(.event(.posted(message), revision: change.revision, asked: change.origin))
-        case .amended(let message):
-            let event: ChatEvent = message.state == .deleted ? .deleted(message) : .edited(message)
-            effects.append(.event(event, revision: change.revision, asked: change.origin))
+            return
         case .member(let number, let isArrival):
             let event: ChatEvent = isArrival ? .joined(self.members[number].member) : .renamed(self.members[number].member)
             effects.append(.event(event, revision: change.revision, asked: nil))
-            for origin in change.askers { effects.append(.answer(self.entered(number), to: origin)) }
+            for asker in change.askers { effects.append(.answer(self.entered(number), to: asker)) }
             return
+        case .amended(let message):
+            if message.state == .deleted, self.searches > 0 { self.deletedMeanwhile.append(message.sequence) }
+            effects.append(.event(message.state == .deleted ? .deleted(message) : .edited(message), revision: change.revision, asked: asker))
+            answer = .amended(message)
         case .left(let member, let at):
-            effects.append(.event(.left(member, at: at), revision: change.revision, asked: change.origin))
+            effects.append(.event(.left(member, at: at), revision: change.revision, asked: asker))
+            answer = .done
         case .ended(let user, let at):
-            effects.append(.event(.ended(by: user, at: at), revision: change.revision, asked: change.origin))
+            effects.append(.event(.ended(by: user, at: at), revision: change.revision, asked: asker))
+            answer = .done
         }
-        for origin in change.repeats {
-            if case .posted(let message) = change.kind { effects.append(.answer(.posted(message), to: origin)) }
-        }
+        for asker in change.askers.dropFirst() { effects.append(.answer(answer, to: asker)) }
     }
 
-    /// What is due at this time is done.
+    // MARK: Time
+
+    /// What is due at this time is done. Called too early or once too often it does nothing.
     public mutating func tick(at now: Moment, into effects: inout [ConversationEffect]) {
+        guard self.wakeAt != 0, self.wakeAt <= now.monotonic else { return }
         self.wakeAt = 0
         self.endTyping(at: now, into: &effects)
         self.announcePresence(at: now, into: &effects)

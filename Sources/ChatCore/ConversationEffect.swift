@@ -1,13 +1,24 @@
 public import ChatModel
 
 /// Who asked: a loop, and which of its requests. Request 0 wants no answer.
-public struct Origin: Sendable, Hashable {
+public struct Origin: Sendable {
     public let loop: OwnerID
     public let request: RequestID
+    /// It has been asked before and may have been done: what finds itself done already is no error.
+    public let isRepeat: Bool
+    /// Where the loop keeps its feed of the conversation.
+    public let place: UInt32
 
-    public init(loop: OwnerID, request: RequestID) {
+    public init(loop: OwnerID, request: RequestID, isRepeat: Bool = false, place: UInt32 = .max) {
         self.loop = loop
         self.request = request
+        self.isRepeat = isRepeat
+        self.place = place
+    }
+
+    /// Whether it is the same request, asked again perhaps.
+    func isSame(as other: Origin) -> Bool {
+        self.request == other.request && self.loop == other.loop
     }
 }
 
@@ -16,18 +27,22 @@ public typealias RequestID = UInt64
 
 /// What a conversation wants done.
 public enum ConversationEffect: Sendable {
-    /// Joins this turn's batch.
-    case write(Write.Change, revision: Revision)
+    /// Joins this turn's batch. When it is stored, `stored` is called with the same change, revision and asker.
+    case write(Write.Change, revision: Revision, asked: Origin?)
     case answer(ChatAnswer, to: Origin)
     /// For every loop that listens. A durable change carries its revision, what is said by the way 0. The loop that
     /// asked for it finds its answer in the same event.
     case event(ChatEvent, revision: Revision, asked: Origin?)
     /// For the loops alone on which this user is present.
-    case tell(ChatEvent, [OwnerID])
+    case tell(ChatEvent, LoopSet)
     /// Read this message from the store and hand it to `found`.
     case find(SequenceNumber, Search)
-    /// Read the newest messages' authors and client ids and hand them to `remember`; the command waits.
+    /// Read what the store knows of the conversation and hand it to `loaded`; commands wait.
+    case load
+    /// Read the newest messages' authors and client ids and hand them to `remember`; commands wait.
     case recall
+    /// Loops that listen may have missed something: they are to attach again.
+    case callAgain
     /// Call `tick` when this monotonic millisecond has come.
     case wake(at: Int64)
 }
@@ -38,4 +53,10 @@ public enum Search: Sendable {
     case repeated(MessageBody, Origin)
     case edit(content: String, by: Actor, Origin)
     case delete(by: Actor, Origin)
+
+    public var origin: Origin {
+        switch self {
+        case .repeated(_, let origin), .edit(_, _, let origin), .delete(_, let origin): origin
+        }
+    }
 }

@@ -19,17 +19,39 @@ public enum ConversationInput: Sendable {
         default: false
         }
     }
+
+    /// It takes somebody away. Nothing has to be known for that: where nothing is known nobody is present.
+    public var isFarewell: Bool {
+        switch self {
+        case .leave, .detach: true
+        default: false
+        }
+    }
 }
 
 /// A loop's knowledge of a conversation that it listens to.
 public struct Attachment: Sendable {
-    /// Who hears the conversation through this loop.
+    /// Who hears the conversation through this loop, or is about to.
     public let present: [Person]
     /// Whom the loop has been told to be online.
     public let heard: [Person]
+    /// What the loop reported last of messages that its sockets have taken: the report may be what was lost.
+    public let delivered: [DeliveryReport]
 
-    public init(present: [Person], heard: [Person]) {
+    public init(present: [Person], heard: [Person], delivered: [DeliveryReport] = []) {
         self.present = present
         self.heard = heard
+        self.delivered = delivered
+    }
+}
+
+/// A socket of this user's has taken these messages.
+public struct DeliveryReport: Sendable, Equatable {
+    public let user: UserID
+    public var range: ClosedRange<SequenceNumber>
+
+    public init(user: UserID, range: ClosedRange<SequenceNumber>) {
+        self.user = user
+        self.range = range
     }
 }

@@ -1,16 +1,13 @@
-import ChatModel
+public import ChatModel
 
 /// The loops on which one user is present: hardly ever more than one, so one is held without an allocation.
-struct LoopSet: Sendable {
-    private(set) var first: OwnerID?
+public struct LoopSet: Sendable {
+    private var first: OwnerID?
     private var others: [OwnerID] = []
 
-    var isEmpty: Bool { self.first == nil }
+    init() {}
 
-    var all: [OwnerID] {
-        guard let first = self.first else { return [] }
-        return [first] + self.others
-    }
+    var isEmpty: Bool { self.first == nil }
 
     func contains(_ loop: OwnerID) -> Bool {
         self.first == loop || self.others.contains(loop)
@@ -30,5 +27,11 @@ struct LoopSet: Sendable {
         } else {
             self.others.removeAll { $0 == loop }
         }
+    }
+
+    public func forEach(_ body: (OwnerID) -> Void) {
+        guard let first = self.first else { return }
+        body(first)
+        for loop in self.others { body(loop) }
     }
 }

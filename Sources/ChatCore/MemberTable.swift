@@ -5,69 +5,85 @@ import ChatModel
 ///
 /// Who has left keeps the number, because messages and receipts still name its author.
 struct MemberTable: Sendable {
+    /// What every message asks of its author, apart from the rest: a few people stand in one line of the cache.
+    private struct Name: Sendable {
+        var user: UserID
+        var isMember: Bool
+    }
+
     struct Entry: Sendable {
         var member: Member
         var agent: ByteString?
-        var isMember: Bool
         /// The loops on which this user is present.
         var loops = LoopSet()
         /// What the others were last told: that this user is online.
         var isAnnounced = false
-        /// When a change of presence is due to be announced; 0 when there is none.
-        var announcementDue: Int64 = 0
         /// A cursor has moved and is not yet stored.
         var isCursorDirty = false
+        /// Where it stands among those who are there; -1 for those who are not.
+        fileprivate var activePlace: Int32 = -1
+        /// When a change of presence is due to be announced; 0 when there is none.
+        var announcementDue: Int64 = 0
 
         var person: Person { Person(id: self.member.user, name: self.member.name, agent: self.agent) }
         var isPresent: Bool { !self.loops.isEmpty }
     }
 
-    private(set) var entries: [Entry] = []
+    private var names: [Name] = []
+    private var entries: [Entry] = []
     private(set) var memberCount = 0
+    /// Who is present, or was announced to be: few of many members.
+    private(set) var active: [UInt32] = []
     /// Kept only where scanning would be slower: most conversations have a handful of members.
     private var index: [UserID: UInt32] = [:]
     private static let scanLimit = 8
 
-    init() {}
-
-    init(_ members: [Member]) {
-        self.entries.reserveCapacity(members.count)
-        for member in members { _ = self.insert(member, isMember: true) }
-    }
+    var count: Int { self.names.count }
 
     subscript(number: UInt32) -> Entry {
         get { self.entries[Int(number)] }
         _modify { yield &self.entries[Int(number)] }
     }
 
+    /// Everybody who is a member, in the order of their coming.
+    var members: [Member] {
+        self.names.indices.lazy.filter { self.names[$0].isMember }.map { self.entries[$0].member }
+    }
+
     /// The number of somebody who is or was a member.
     func number(of user: UserID) -> UInt32? {
-        if self.entries.count <= Self.scanLimit {
-            return self.entries.firstIndex { $0.member.user == user }.map(UInt32.init)
+        if self.names.count <= Self.scanLimit {
+            for place in self.names.indices where self.names[place].user == user { return UInt32(place) }
+            return nil
         }
         return self.index[user]
     }
 
     /// The number of somebody who is a member.
     func member(_ user: UserID) -> UInt32? {
-        guard let number = self.number(of: user), self[number].isMember else { return nil }
+        guard let number = self.number(of: user), self.names[Int(number)].isMember else { return nil }
         return number
+    }
+
+    func isMember(_ number: UInt32) -> Bool {
+        self.names[Int(number)].isMember
     }
 
     /// Adds somebody, or says again who it is.
     mutating func insert(_ member: Member, isMember: Bool) -> UInt32 {
         if let number = self.number(of: member.user) {
-            if isMember != self[number].isMember { self.memberCount += isMember ? 1 : -1 }
+            if isMember != self.isMember(number) { self.memberCount += isMember ? 1 : -1 }
+            self.names[Int(number)].isMember = isMember
             self[number].member = member
-            self[number].isMember = isMember
             return number
         }
-        let number = UInt32(self.entries.count)
-        self.entries.append(Entry(member: member, agent: nil, isMember: isMember))
+        let number = UInt32(self.names.count)
+        self.names.append(Name(user: member.user, isMember: isMember))
+        self.entries.append(Entry(member: member))
         if isMember { self.memberCount += 1 }
-        if self.entries.count == Self.scanLimit + 1 {
-            for (place, entry) in self.entries.enumerated() { self.index[entry.member.user] = UInt32(place) }
-        } else if self.entries.count > Self.scanLimit {
+        if self.names.count == Self.scanLimit + 1 {
+            for (place, name) in self.names.enumerated() { self.index[name.user] = UInt32(place) }
+        } else if self.names.count > Self.scanLimit {
             self.index[member.user] = number
         }
         return number
@@ -75,8 +91,47 @@ struct MemberTable: Sendable {
 
     /// Somebody is no member any more.
     mutating func remove(_ number: UInt32) {
-        guard self[number].isMember else { return }
-        self[number].isMember = false
+        guard self.isMember(number) else { return }
+        self.names[Int(number)].isMember = false
         self.memberCount -= 1
+    }
+
+    /// Takes over who is a member according to the store. Numbers, presence and cursors that are further stay.
+    mutating func reload(_ members: [Member]) {
+        if self.names.isEmpty {
+            self.names.reserveCapacity(members.count)
+            self.entries.reserveCapacity(members.count)
+        }
+        for place in self.names.indices { self.names[place].isMember = false }
+        self.memberCount = 0
+        for var member in members {
+            if let known = self.number(of: member.user).map({ self[$0].member }) {
+                member.readCursor = max(member.readCursor, known.readCursor)
+                member.deliveredCursor = max(member.deliveredCursor, known.deliveredCursor)
+            }
+            _ = self.insert(member, isMember: true)
+        }
+    }
+
+    /// Says that the member's text is this very object: comparing it with itself reads no bytes.
+    mutating func adopt(_ user: UserID, as number: UInt32) {
+        self.names[Int(number)].user = user
+    }
+
+    /// Notes whether somebody is to be found in `active`.
+    mutating func updateActive(_ number: UInt32) {
+        let isActive = self[number].isPresent || self[number].isAnnounced
+        let place = self[number].activePlace
+        if isActive, place < 0 {
+            self[number].activePlace = Int32(self.active.count)
+            self.active.append(number)
+        } else if !isActive, place >= 0 {
+            let last = self.active.removeLast()
+            if last != number {
+                self.active[Int(place)] = last
+                self[last].activePlace = place
+            }
+            self[number].activePlace = -1
+        }
     }
 }

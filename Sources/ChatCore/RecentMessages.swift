@@ -3,79 +3,107 @@ import ChatModel
 /// What an owner remembers of a conversation's newest messages: which sends they came from, and who has had them.
 ///
 /// It answers two questions without asking the store: has this send been made before, and which of these messages
-/// has nobody else had yet?
+/// has nobody else had yet? Eight bytes a message, because every busy conversation has a thousand of them: a send is
+/// known by 32 bits of its hash, and whoever finds one looks at the message itself before believing it.
 struct RecentMessages: Sendable {
-    struct Mark: OptionSet, Sendable {
-        let rawValue: UInt32
-        static let delivered = Mark(rawValue: 1 << 30)
-        static let read = Mark(rawValue: 1 << 31)
+    enum Mark: UInt32, Sendable {
+        case delivered = 0x4000_0000
+        case read = 0x8000_0000
     }
 
-    /// At least this many of the newest messages are remembered, at most twice as many.
-    let limit: Int
-    /// The message that stands at place 0 of `authors`.
+    private struct Item: Sendable {
+        /// 0 for a message without a client id.
+        let send: UInt32
+        /// Author number, with the marks in the two highest bits.
+        var author: UInt32
+    }
+
+    /// At least this many of the newest messages are remembered, at most a quarter more.
+    private let limit: Int32
+    /// The message that stands at place 0 of `items`.
     private var first: SequenceNumber
-    /// Author number, with the marks in the two highest bits.
-    private var authors: [UInt32] = []
-    // Two generations instead of one map that forgets one by one: the older is dropped whole when the younger is full.
-    private var younger: [UInt64: SequenceNumber] = [:]
-    private var older: [UInt64: SequenceNumber] = [:]
+    private var items: [Item] = []
+    /// From send to place + 1 by open addressing (0: free); empty while looking at all items is as fast.
+    private var table: [UInt16] = []
+    private static let scanLimit = 16
+    private static let authorMask: UInt32 = 0x3FFF_FFFF
 
     /// Remembers nothing yet of a conversation whose next message has this number.
     init(next: SequenceNumber, limit: Int) {
         self.first = next
-        self.limit = limit
+        self.limit = Int32(min(max(limit, 1), 50_000))
     }
-
-    private static let authorMask: UInt32 = (1 << 30) - 1
 
     /// The messages remembered.
-    var range: Range<SequenceNumber> { self.first..<(self.first + self.authors.count) }
+    var range: Range<SequenceNumber> { self.first..<(self.first + self.items.count) }
 
-    mutating func append(author: UInt32, client: UInt64?) {
-        if self.authors.count >= 2 * self.limit {
-            self.authors.removeFirst(self.limit)
-            self.first += self.limit
+    /// - Parameter send: what `fingerprint` says of its client id; 0 for none.
+    mutating func append(author: UInt32, send: UInt32) {
+        if self.items.count >= Int(self.limit + max(self.limit / 4, 1)) {
+            let forgotten = self.items.count - Int(self.limit)
+            self.items.removeFirst(forgotten)
+            self.first += forgotten
+            self.table = []
         }
-        if let client {
-            if self.younger.count >= self.limit {
-                self.older = self.younger
-                self.younger = [:]
-            }
-            self.younger[client] = self.first + self.authors.count
+        self.items.append(Item(send: send, author: author))
+        guard self.items.count > Self.scanLimit else { return }
+        if self.items.count * 3 > self.table.count * 2 {
+            self.rebuildTable()
+        } else {
+            self.enter(send, place: self.items.count - 1)
         }
-        self.authors.append(author)
     }
 
-    /// The message that a send under this hash made, if it is remembered. The hash may deceive: look at the message.
-    func sequence(client: UInt64) -> SequenceNumber? {
-        self.younger[client] ?? self.older[client]
+    /// The newest message that a send with this fingerprint made, if it is remembered.
+    func sequence(of send: UInt32) -> SequenceNumber? {
+        if self.items.count <= Self.scanLimit {
+            for place in self.items.indices.reversed() where self.items[place].send == send { return self.first + place }
+            return nil
+        }
+        let mask = self.table.count - 1
+        var slot = Int(send) & mask
+        while self.table[slot] != 0 {
+            let place = Int(self.table[slot]) - 1
+            if self.items[place].send == send { return self.first + place }
+            slot = (slot + 1) & mask
+        }
+        return nil
     }
 
-    /// Takes back a message whose number was given but that was not stored.
-    mutating func removeLast(client: UInt64?) {
-        self.authors.removeLast()
-        if let client { self.younger[client] = nil }
+    private mutating func rebuildTable() {
+        var size = 32
+        while size < self.items.count * 2 { size *= 2 }
+        self.table = Array(repeating: 0, count: size)
+        for place in self.items.indices { self.enter(self.items[place].send, place: place) }
+    }
+
+    private mutating func enter(_ send: UInt32, place: Int) {
+        guard send != 0 else { return }
+        let mask = self.table.count - 1
+        var slot = Int(send) & mask
+        while self.table[slot] != 0, self.items[Int(self.table[slot]) - 1].send != send { slot = (slot + 1) & mask }
+        // Of two under one fingerprint the newer one is remembered.
+        self.table[slot] = UInt16(place + 1)
     }
 
     func author(of sequence: SequenceNumber) -> UInt32? {
-        self.range.contains(sequence) ? self.authors[sequence - self.first] & Self.authorMask : nil
+        self.range.contains(sequence) ? self.items[sequence - self.first].author & Self.authorMask : nil
     }
 
     func isMarked(_ sequence: SequenceNumber, _ mark: Mark) -> Bool {
-        self.range.contains(sequence) && self.authors[sequence - self.first] & mark.rawValue != 0
+        self.range.contains(sequence) && self.items[sequence - self.first].author & mark.rawValue != 0
     }
 
     mutating func mark(_ sequence: SequenceNumber, _ mark: Mark) {
         guard self.range.contains(sequence) else { return }
-        self.authors[sequence - self.first] |= mark.rawValue
+        self.items[sequence - self.first].author |= mark.rawValue
     }
 
-    /// What a send is remembered by. Seeded for each process, so that nobody can choose ids that collide.
-    static func hash(author: UserID, client: ClientID) -> UInt64 {
+    /// What a send is remembered by, never 0. Seeded for each process, so that nobody can choose ids that collide.
+    static func fingerprint(author: UInt32, client: ClientID) -> UInt32 {
         var hasher = Hasher()
         hasher.combine(author)
         hasher.combine(client)
-        return UInt64(bitPattern: Int64(hasher.finalize()))
+        return max(1, UInt32(truncatingIfNeeded: hasher.finalize()))
     }
 }

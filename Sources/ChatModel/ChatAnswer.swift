@@ -1,3 +1,5 @@
+public import Bytes
+
 /// What the owner answers to a command.
 public enum ChatAnswer: Sendable {
     case entered(Entered)
@@ -11,29 +13,43 @@ public enum ChatAnswer: Sendable {
     case failed(ChatError)
 }
 
+/// Who ended a conversation, and when. Of one that ended long ago its creator is named.
+public struct Ending: Sendable, Equatable {
+    public let by: UserID
+    public let at: Timestamp
+
+    public init(by: UserID, at: Timestamp) {
+        self.by = by
+        self.at = at
+    }
+}
+
 /// What somebody who came in has to know.
 public struct Entered: Sendable {
     /// The newest message, and the oldest that is kept (head + 1 where none is).
     public let head: SequenceNumber
     public let oldest: SequenceNumber
     public let revision: Revision
-    public let isEnded: Bool
+    /// Nil while it can be written in.
+    public let ended: Ending?
     /// The others who are there; empty in a large conversation, which has the count alone.
     public let present: [PresenceChange]
     public let presentCount: Int
     public let isCrowd: Bool
 
     public init(
-        head: SequenceNumber, oldest: SequenceNumber, revision: Revision, isEnded: Bool, present: [PresenceChange], presentCount: Int, isCrowd: Bool
+        head: SequenceNumber, oldest: SequenceNumber, revision: Revision, ended: Ending?, present: [PresenceChange], presentCount: Int, isCrowd: Bool
     ) {
         self.head = head
         self.oldest = oldest
         self.revision = revision
-        self.isEnded = isEnded
+        self.ended = ended
         self.present = present
         self.presentCount = presentCount
         self.isCrowd = isCrowd
     }
+
+    public var isEnded: Bool { self.ended != nil }
 }
 
 /// A conversation with its members.

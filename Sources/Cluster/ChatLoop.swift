@@ -9,7 +9,7 @@ public struct ChatLoop: Sendable {
     public let id: OwnerID
     private let limits: ChatLimits
     private var view: View
-    private var outbox: Outbox
+    private(set) var outbox: Outbox
     private var owner: Owner
     private var listening: Listening
     private var nextTick: Int64 = 0
@@ -17,6 +17,8 @@ public struct ChatLoop: Sendable {
 
     /// What gathered; take it with `takeEnvelopes` and its like after every `settle`.
     private var envelopes: [Envelope] = []
+    /// The emptied array of this loop's last mail to itself.
+    private var spare: [Envelope.Item] = []
 
     public init(id: OwnerID, view: View, limits: ChatLimits) {
         self.id = id
@@ -29,7 +31,7 @@ public struct ChatLoop: Sendable {
 
     /// Conversations held in memory, as owner and as listener, and requests that wait for an answer.
     public var counts: (owned: Int, heard: Int, waiting: Int) {
-        (self.owner.conversationCount, self.listening.feedCount, self.listening.waitingCount)
+        (self.owner.conversationCount, self.listening.feeds.count, self.listening.requests.count)
     }
 
     // MARK: What sessions ask
@@ -41,7 +43,7 @@ public struct ChatLoop: Sendable {
 
     /// Whoever asked to come in is gone before the answer.
     public mutating func cancelEntrance(_ request: RequestID) {
-        self.listening.cancelEntrance(request)
+        self.listening.requests.cancel(request)
     }
 
     /// A connection of this user's no longer listens.
@@ -50,14 +52,24 @@ public struct ChatLoop: Sendable {
     }
 
     /// Something that the owner decides. Its answer comes as a delivery; with `context` nil nobody waits for one.
-    public mutating func ask(_ command: ChatCommand, in key: ConversationKey, context: UInt64?, at now: Moment) {
+    ///
+    /// - Parameter feed: the asker's own feed of the conversation, where it has one: it spares the search for it.
+    public mutating func ask(_ command: ChatCommand, in key: ConversationKey, through feed: FeedID? = nil, context: UInt64?, at now: Moment) {
         var command = command
         if case .post(let body) = command, body.clientID == nil {
             // A send that may have to be tried again needs an id to be known by.
             let id = self.listening.mintClientID()
             command = .post(MessageBody(author: body.author, clientID: id, content: body.content, metadata: body.metadata))
         }
-        self.listening.ask(.command(command), in: key, owner: self.view.owner(of: key), context: context, at: now, outbox: &self.outbox)
+        var feed = feed.flatMap { self.listening.feeds.isCurrent($0) ? $0 : nil }
+        if feed == nil, let slot = self.listening.feeds.slot(of: key) { feed = self.listening.feeds.name(slot) }
+        let owner = feed.map { self.listening.feeds[$0.slot].owner } ?? self.view.owner(of: key)
+        let input = ConversationInput.command(command)
+        if context == nil, input.isOfTheMoment {
+            self.listening.send(input, in: key, through: feed, owner: owner, 0, isRepeat: false, outbox: &self.outbox)
+        } else {
+            self.listening.ask(input, in: key, through: feed, owner: owner, context: context, at: now, outbox: &self.outbox)
+        }
     }
 
     /// Messages, straight from the store: whoever has come in may read.
@@ -70,7 +82,8 @@ public struct ChatLoop: Sendable {
         self.listening.shownThrough(feed)
     }
 
-    /// A socket of this user's has taken these messages. Not urgent: reports leave together.
+    /// A socket of this user's has taken these messages. Not urgent: reports leave together. Where many take the same
+    /// message, two users who report it are enough: it is delivered as soon as anybody but its author has it.
     public mutating func delivered(_ feed: FeedID, to user: UserID, _ range: ClosedRange<SequenceNumber>) {
         self.listening.delivered(feed, to: user, range)
     }
@@ -120,9 +133,13 @@ public struct ChatLoop: Sendable {
         var hasWorked = false
         while !self.outbox.local.isEmpty {
             hasWorked = true
-            let items = self.outbox.local
-            self.outbox.local = []
+            var items: [Envelope.Item] = []
+            swap(&items, &self.spare)
+            self.outbox.swapLocal(with: &items)
             for item in items { self.take(item, from: self.id, at: now) }
+            // Room for a burst is given back after it.
+            items.removeAll(keepingCapacity: items.count <= 4096)
+            swap(&items, &self.spare)
         }
         self.owner.flush(outbox: &self.outbox)
         self.outbox.seal(into: &self.envelopes)
@@ -131,12 +148,12 @@ public struct ChatLoop: Sendable {
 
     private mutating func take(_ item: Envelope.Item, from loop: OwnerID, at now: Moment) {
         switch item {
-        case .input(let key, let input, let request):
-            self.owner.handle(input, in: key, from: Origin(loop: loop, request: request), at: now, outbox: &self.outbox)
-        case .answer(let request, let answer):
-            self.listening.answered(request, answer, at: now, outbox: &self.outbox)
-        case .event(let key, let event, let revision, let request):
-            self.listening.heard(event, in: key, revision, answering: request, from: loop, at: now, outbox: &self.outbox)
+        case .input(let input):
+            self.owner.handle(input, from: loop, at: now, outbox: &self.outbox)
+        case .answer(let request, let answer, let place):
+            self.listening.answered(request, answer, place: place, at: now, outbox: &self.outbox)
+        case .event(let news):
+            self.listening.heard(news, from: loop, at: now, outbox: &self.outbox)
         case .attachAgain(let key):
             self.listening.repair(key, at: now, outbox: &self.outbox)
         case .resynchronize:
@@ -158,4 +175,9 @@ public struct ChatLoop: Sendable {
     public mutating func takeDeliveries() -> [Delivery] {
         self.listening.takeDeliveries()
     }
+}
+
+extension ChatLoop {
+    /// Whether `settle` would do something.
+    public var hasWork: Bool { !self.outbox.local.isEmpty || !self.outbox.requests.isEmpty }
 }

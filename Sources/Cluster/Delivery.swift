@@ -2,11 +2,13 @@ public import ChatModel
 
 /// What a loop's chat has for its listeners.
 public enum Delivery: Sendable {
-    /// For everybody who listens to the feed; `answering` is the context of the connection that asked for it.
+    /// For everybody who listens to the feed; `answering` is the context of the connection that asked for it, which
+    /// may or may not be one of those.
     case event(FeedID, ChatEvent, answering: UInt64?)
-    /// For the one who asked. A message that the asker's own feed shows as well is marked.
+    /// For the one who asked. Marked is a message that the conversation's feed shows as an event as well, at a place
+    /// behind what it had shown when this was asked.
     case answer(context: UInt64, ChatAnswer, isShown: Bool)
-    /// A page that was read for somebody.
+    /// A page that was read for somebody. It has every edit and deletion that the conversation's feed has shown.
     case page(context: UInt64, Page)
     case pageFailed(context: UInt64)
 }

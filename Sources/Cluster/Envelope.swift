@@ -18,16 +18,58 @@ public struct Envelope: Sendable {
     }
 
     public enum Item: Sendable {
-        /// For an owner: what a session asks, or what a loop tells of its listeners. Request 0 wants no answer.
-        case input(ConversationKey, ConversationInput, RequestID)
-        /// From an owner: the answer to a request.
-        case answer(RequestID, ChatAnswer)
-        /// From an owner to a loop that listens. A durable change has a revision; `answering` is the request of this
-        /// loop's that asked for it, or 0.
-        case event(ConversationKey, ChatEvent, Revision, answering: RequestID)
-        /// From an owner that has lost what it knew of a conversation's listeners.
+        /// For an owner: what a session asks, or what a loop tells of its listeners.
+        case input(Input)
+        /// From an owner: the answer to a request, and where the owner has the conversation.
+        case answer(RequestID, ChatAnswer, place: UInt32)
+        /// From an owner to a loop that listens.
+        case event(News)
+        /// From an owner that has lost what it knew of a conversation's listeners, or has not told them everything.
         case attachAgain(ConversationKey)
         /// From anybody who has missed envelopes of yours: attach again whatever I own.
         case resynchronize
+    }
+
+    /// Where the other side has the conversation is said as it was last known, which spares it a search; it compares the
+    /// key before it believes it. `UInt32.max` is nowhere.
+    public struct Input: Sendable {
+        public let conversation: ConversationKey
+        public let input: ConversationInput
+        /// 0 wants no answer.
+        public let request: RequestID
+        /// It was asked before, and may have been done.
+        public let isRepeat: Bool
+        public let ownerPlace: UInt32
+        public let feedPlace: UInt32
+
+        public init(
+            conversation: ConversationKey, input: ConversationInput, request: RequestID = 0, isRepeat: Bool = false, ownerPlace: UInt32 = .max,
+            feedPlace: UInt32 = .max
+        ) {
+            self.conversation = conversation
+            self.input = input
+            self.request = request
+            self.isRepeat = isRepeat
+            self.ownerPlace = ownerPlace
+            self.feedPlace = feedPlace
+        }
+    }
+
+    public struct News: Sendable {
+        public let conversation: ConversationKey
+        public let event: ChatEvent
+        /// 0 for what is no durable change.
+        public let revision: Revision
+        /// The request of the receiver's that asked for it, or 0.
+        public let answering: RequestID
+        public let feedPlace: UInt32
+
+        public init(conversation: ConversationKey, event: ChatEvent, revision: Revision, answering: RequestID, feedPlace: UInt32) {
+            self.conversation = conversation
+            self.event = event
+            self.revision = revision
+            self.answering = answering
+            self.feedPlace = feedPlace
+        }
     }
 }

@@ -28,27 +28,72 @@ struct Feed: Sendable {
         case hold(repair: Bool)
     }
 
-    let key: ConversationKey
-    var owner: OwnerID
+    struct Early: Sendable {
+        let event: ChatEvent
+        let answering: RequestID
+    }
+
+    /// Somebody who listens, or is about to.
+    struct Listener: Sendable {
+        var person: Person
+        var connections: Int32 = 0
+        /// Entrances that the owner has not answered.
+        var entering: Int32 = 0
+    }
+
+    /// An answer that waits until the feed has shown what comes before it.
+    struct Held: Sendable {
+        let sequence: SequenceNumber
+        let request: RequestID
+    }
+
+    // What every message touches stands first.
     var state: State = .opening
+    /// The owner has ended the conversation.
+    var isEnded = false
+    /// The owner tells of numbers, not of people.
+    var isCrowd = false
+    /// Something was missed while nobody had come in yet: the repair follows the first answer.
+    var mustRepair = false
+    /// Where the owner has the conversation.
+    var ownerPlace = UInt32.max
+    let owner: OwnerID
     /// The newest change and message shown.
     var revision: Revision = 0
     var shownThrough: SequenceNumber = 0
-    /// The newest message of which the owner was told that somebody has it.
-    var reportedThrough: SequenceNumber = 0
-    private(set) var early: [Revision: (ChatEvent, answering: RequestID)] = [:]
-    /// Who listens, with the number of connections.
-    var present: [UserID: (person: Person, connections: Int)] = [:]
+    private(set) var early: [Revision: Early] = [:]
+    var held: [Held] = []
+    let key: ConversationKey
+
+    /// The newest edit or deletion shown: a page that was read before would bring back what it took away.
+    var amendedAt: Revision = 0
+    /// While repairing: the attachment that the owner has not answered, and the page that the store has not.
+    var attachment: RequestID = 0
+    var fetch: StoreTicket = 0
+    /// While repairing: the change up to which edits have been shown.
+    var mendedThrough: Revision = 0
+    /// Who listens or is about to. Nobody: the feed is closed.
+    var listeners: [UserID: Listener] = [:]
+    /// Connections and entrances under way.
+    var connectionCount = 0
     /// Whom the loop was told to be online; empty in a crowd.
     var heard: [UserID: Person] = [:]
-    /// Listeners and entrances under way: while there are any, the feed is kept.
-    var listeners = 0
+    /// Of whom the listeners believe that they are typing.
+    var typists: [Person] = []
+    /// An end that was missed, while what came before it is being fetched.
+    var ending: Ending?
+    /// Reports of deliveries that have not left, and the last that have.
+    var reports: [DeliveryReport] = []
+    var reported: [DeliveryReport] = []
     static let earlyLimit = 1024
+    static let reportLimit = 64
 
     init(key: ConversationKey, owner: OwnerID) {
         self.key = key
         self.owner = owner
     }
+
+    // MARK: Changes
 
     /// Judges a change by its revision.
     mutating func judge(_ event: ChatEvent, revision: Revision, answering: RequestID) -> Verdict {
@@ -59,7 +104,7 @@ struct Feed: Sendable {
             if revision <= self.revision { return .drop }
             if revision == self.revision + 1, case .live = self.state { return .deliver }
             // At the bound what came early is forgotten; the repair reads it from the store.
-            if self.early.count < Self.earlyLimit { self.early[revision] = (event, answering) }
+            if self.early.count < Self.earlyLimit { self.early[revision] = Early(event: event, answering: answering) }
             if case .repairing = self.state { return .hold(repair: false) }
             return .hold(repair: true)
         }
@@ -67,43 +112,110 @@ struct Feed: Sendable {
 
     var hasEarly: Bool { !self.early.isEmpty }
 
-    /// The first answer: from here on everything is heard.
-    mutating func open(with entered: Entered) {
-        self.state = .live
-        self.revision = entered.revision
-        self.shownThrough = entered.head
-        for change in entered.present { self.heard[change.person.id] = change.person }
-    }
-
-    /// What listeners have to be told for them to know what the owner says of who is there.
-    mutating func presenceChanges(towards entered: Entered, at now: Moment) -> [PresenceChange] {
-        guard !entered.isCrowd else {
-            self.heard = [:]
-            return []
+    /// Notes that a change is shown.
+    mutating func note(_ event: ChatEvent, revision: Revision) {
+        self.revision = revision
+        switch event {
+        case .posted(let message): self.shownThrough = message.sequence
+        case .edited, .deleted: self.amendedAt = revision
+        case .ended: self.isEnded = true
+        default: break
         }
-        let online = Set(entered.present.map(\.person.id))
-        let gone = self.heard.values.filter { !online.contains($0.id) }.sorted { $0.id < $1.id }
-        let changes =
-            gone.map { PresenceChange(person: $0, isOnline: false, at: now.wall) } + entered.present.filter { self.heard[$0.person.id] == nil }
-        self.note(changes)
-        return changes
     }
 
     /// The next change, if it came early.
-    mutating func takeNext() -> (ChatEvent, answering: RequestID)? {
+    mutating func takeNext() -> Early? {
         guard !self.early.isEmpty else { return nil }
         return self.early.removeValue(forKey: self.revision + 1)
     }
 
     /// A repair has shown everything up to here: what is left of the early ones is in it, or follows it.
-    mutating func forget(through revision: Revision) -> [(ChatEvent, answering: RequestID)] {
+    mutating func forget(through revision: Revision) -> [Early] {
         let covered = self.early.filter { $0.key <= revision }.sorted { $0.key < $1.key }
         for (revision, _) in covered { self.early[revision] = nil }
         return covered.map(\.value)
     }
 
-    /// Notes what a presence event says.
-    mutating func note(_ changes: [PresenceChange]) {
+    /// The requests that wait for this message to be shown.
+    mutating func takeHeld(through sequence: SequenceNumber) -> [RequestID] {
+        guard !self.held.isEmpty else { return [] }
+        let due = self.held.filter { $0.sequence <= sequence }
+        self.held.removeAll { $0.sequence <= sequence }
+        return due.map(\.request)
+    }
+
+    // MARK: Presence
+
+    /// What of these changes the listeners have not been told; it counts as told.
+    mutating func news(in changes: [PresenceChange]) -> [PresenceChange] {
+        // A crowd has heard of few by name: everybody is told of everybody.
+        let news = self.isCrowd ? changes : changes.filter { (self.heard[$0.person.id] != nil) != $0.isOnline }
+        self.isCrowd = false
+        for change in news { self.heard[change.person.id] = change.isOnline ? change.person : nil }
+        return news
+    }
+
+    /// What listeners have to be told for them to know what the owner says of who is there.
+    ///
+    /// - Parameter newcomer: whom the owner has left out, because the answer is its own.
+    mutating func news(towards entered: Entered, newcomer: UserID? = nil, at now: Moment) -> [PresenceChange] {
+        guard !entered.isCrowd else {
+            self.heard = [:]
+            self.isCrowd = true
+            return []
+        }
+        self.isCrowd = false
+        var changes = entered.present.filter { self.heard[$0.person.id] == nil }
+        // Unless somebody is gone there are as many as before.
+        let known = self.heard.count + changes.count - (newcomer.map { self.heard[$0] == nil ? 0 : 1 } ?? 0)
+        if known > entered.present.count {
+            let online = Set(entered.present.map(\.person.id))
+            let gone = self.heard.values.filter { !online.contains($0.id) && $0.id != newcomer }.sorted { $0.id < $1.id }
+            changes = gone.map { PresenceChange(person: $0, isOnline: false, at: now.wall) } + changes
+        }
         for change in changes { self.heard[change.person.id] = change.isOnline ? change.person : nil }
+        return changes
+    }
+
+    /// What the owner is told of who listens here. In order: simulations must run the same way every time.
+    var knowledge: Attachment {
+        Attachment(
+            present: self.listeners.values.map(\.person).sorted { $0.id < $1.id }, heard: self.heard.values.sorted { $0.id < $1.id },
+            delivered: self.reported)
+    }
+
+    // MARK: Reports
+
+    /// A socket of this user's has taken these messages.
+    mutating func report(_ report: DeliveryReport) {
+        if let last = self.reports.lastIndex(where: { $0.user == report.user }), self.reports[last].range.touches(report.range) {
+            self.reports[last].range = self.reports[last].range.joined(with: report.range)
+        } else if self.reports.count < Self.reportLimit {
+            self.reports.append(report)
+        }
+        // Beyond the limit nobody is waiting for just this one: two of those who took a message are enough.
+    }
+
+    /// The reports that are to leave.
+    mutating func takeReports() -> [DeliveryReport] {
+        for report in self.reports {
+            if let known = self.reported.firstIndex(where: { $0.user == report.user && $0.range.touches(report.range) }) {
+                self.reported[known].range = self.reported[known].range.joined(with: report.range)
+            } else {
+                self.reported = self.reported.suffix(1) + [report]
+            }
+        }
+        defer { self.reports = [] }
+        return self.reports
+    }
+}
+
+extension ClosedRange<SequenceNumber> {
+    func touches(_ other: Self) -> Bool {
+        self.lowerBound <= other.upperBound + 1 && other.lowerBound <= self.upperBound + 1
+    }
+
+    func joined(with other: Self) -> Self {
+        Swift.min(self.lowerBound, other.lowerBound)...Swift.max(self.upperBound, other.upperBound)
     }
 }

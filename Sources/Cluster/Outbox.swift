@@ -4,9 +4,11 @@ import ChatModel
 struct Outbox: Sendable {
     let id: OwnerID
     /// For this very loop: the same items, without an envelope around them.
-    var local: [Envelope.Item] = []
-    private(set) var peers: [Peer] = []
+    private(set) var local: [Envelope.Item] = []
+    private var peers: [Peer] = []
     private var index: [OwnerID: Int] = [:]
+    /// Where mail went last: it mostly goes there again.
+    private var last = 0
     private(set) var requests: [(request: StoreRequest, ticket: StoreTicket)] = []
     private var lastTicket: StoreTicket = 0
 
@@ -22,15 +24,25 @@ struct Outbox: Sendable {
         }
     }
 
+    /// Takes this loop's mail to itself, and leaves the emptied array of the last time for the next.
+    mutating func swapLocal(with items: inout [Envelope.Item]) {
+        swap(&self.local, &items)
+    }
+
     mutating func arrived(_ envelope: Envelope) -> Peer.Arrival {
         self.peers[self.place(of: envelope.from)].arrived(envelope)
     }
 
     private mutating func place(of loop: OwnerID) -> Int {
-        if let place = self.index[loop] { return place }
-        self.peers.append(Peer(id: loop))
-        self.index[loop] = self.peers.count - 1
-        return self.peers.count - 1
+        if self.last < self.peers.count, self.peers[self.last].id == loop { return self.last }
+        if let place = self.index[loop] {
+            self.last = place
+        } else {
+            self.last = self.peers.count
+            self.index[loop] = self.peers.count
+            self.peers.append(Peer(id: loop))
+        }
+        return self.last
     }
 
     mutating func seal(into envelopes: inout [Envelope]) {

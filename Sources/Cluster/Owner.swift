@@ -6,27 +6,16 @@ import ChatModel
 struct Owner: Sendable {
     struct Slot: Sendable {
         let key: ConversationKey
-        let shard: Int
-        var generation: UInt32
-        /// Nil while the store has not answered.
-        var conversation: Conversation?
-        var waiting: [(input: ConversationInput, origin: Origin)] = []
+        var conversation: Conversation
+        /// Of the shard, since the conversation was last loaded.
+        var epoch: Epoch = 0
         var lastUsed: Int64
+        let shard: Int32
+        /// Which of the conversations it is that stood here.
+        let generation: UInt32
+        /// How often what was known of the store's side had to be given up: what was asked before is of no use after.
+        var term: UInt32 = 0
         var isUsed = true
-    }
-
-    enum ShardState: Sendable {
-        case claiming([UInt32])
-        case held(Epoch)
-    }
-
-    /// What a store answer is for.
-    enum Purpose: Sendable {
-        case claim(shard: Int)
-        case load(Place)
-        case recall(Place)
-        case find(Place, SequenceNumber, Search)
-        case write([Written])
     }
 
     struct Place: Sendable, Hashable {
@@ -34,120 +23,187 @@ struct Owner: Sendable {
         let generation: UInt32
     }
 
-    /// How far a batch brings a conversation.
-    struct Written: Sendable {
+    /// A conversation, and since when what is asked for it is of use.
+    struct Errand: Sendable {
         let place: Place
-        let first: Int
-        var revision: Revision
+        let term: UInt32
+    }
+
+    /// Whose a write of a batch is.
+    struct Asked: Sendable {
+        let errand: Errand
+        let origin: Origin?
+    }
+
+    enum ShardState: Sendable {
+        case claiming([Errand])
+        case held(Epoch)
+    }
+
+    /// What a store answer is for.
+    enum Purpose: Sendable {
+        case claim(shard: Int)
+        case load(Errand)
+        case recall(Errand)
+        case find(Errand, SequenceNumber, Search)
+        case write([Write], [Asked])
+    }
+
+    /// Envelopes to or from a loop were lost: the conversations that it heard are its own no longer unless it says so in time.
+    struct Doubt: Sendable {
+        let loop: OwnerID
+        var places: Set<Place>
+        let until: Int64
     }
 
     let id: OwnerID
     let limits: ChatLimits
-    private(set) var slots: [Slot] = []
-    private var index: [ConversationKey: UInt32] = [:]
+    private let rules: ConversationRules
+    var slots: [Slot] = []
+    private var index = SlotIndex()
     private var free: [UInt32] = []
-    private var shards: [Int: ShardState] = [:]
-    private var purposes: [StoreTicket: Purpose] = [:]
-    private var batch: [Write] = []
-    private var written: [Written] = []
-    private var wakeups = Wakeups()
+    var shards: [Int: ShardState] = [:]
+    var purposes: [StoreTicket: Purpose] = [:]
+    var batch: [Write] = []
+    var asked: [Asked] = []
+    /// Writes that the store has and has not answered.
+    var writesUnderWay = 0
+    /// Until when the store is spared, because it has just failed.
+    var writesAwayUntil: Int64 = 0
+    var readsAwayUntil: Int64 = 0
+    var wakeups = Wakeups()
     private var effects: [ConversationEffect] = []
-    /// Loops that have missed or been missed: their conversations are theirs no longer unless they say so in time.
-    private var doubts: [OwnerID: (places: Set<Place>, until: Int64)] = [:]
-    private var swept = 0
-    /// Inputs that wait for one conversation's loading; those beyond are told to try again.
-    static let waitingLimit = 4096
+    var doubts: [Doubt] = []
+    var swept = 0
+    /// Above this many writes that the store has not answered, sends are told to try again.
+    static let writesUnderWayLimit = 65_536
+    static let storePause: Int64 = 250
     static let doubtMilliseconds: Int64 = 5000
 
     init(id: OwnerID, limits: ChatLimits) {
         self.id = id
         self.limits = limits
+        self.rules = ConversationRules(limits)
     }
 
     var conversationCount: Int { self.index.count }
 
     // MARK: What comes in
 
-    mutating func handle(_ input: ConversationInput, in key: ConversationKey, from origin: Origin, at now: Moment, outbox: inout Outbox) {
-        let number = self.index[key] ?? self.open(key, at: now, outbox: &outbox)
-        if self.slots[Int(number)].conversation == nil {
-            guard self.slots[Int(number)].waiting.count < Self.waitingLimit else {
-                if origin.request != 0 { outbox.send(.answer(origin.request, .failed(.unavailable)), to: origin.loop) }
-                return
-            }
-            self.slots[Int(number)].waiting.append((input, origin))
-            return
-        }
-        self.slots[Int(number)].lastUsed = now.monotonic
-        if case .attach = input { self.settleDoubt(of: origin.loop, number) }
+    mutating func handle(_ input: Envelope.Input, from loop: OwnerID, at now: Moment, outbox: inout Outbox) {
+        guard let number = self.find(input) ?? self.open(input, at: now) else { return }
+        let slot = Int(number)
+        if case .attach = input.input { self.settleDoubt(of: loop, number) }
+        self.slots[slot].lastUsed = now.monotonic
+        self.slots[slot].conversation.isStoreAway = now.monotonic < self.writesAwayUntil || self.writesUnderWay >= Self.writesUnderWayLimit
+        let origin = Origin(loop: loop, request: input.request, isRepeat: input.isRepeat, place: input.feedPlace)
         var effects = self.takeEffects()
-        self.slots[Int(number)].conversation?.handle(input, from: origin, at: now, into: &effects)
-        self.run(&effects, of: number, outbox: &outbox)
+        self.slots[slot].conversation.handle(input.input, from: origin, at: now, into: &effects)
+        self.run(&effects, of: number, at: now, outbox: &outbox)
     }
 
-    private mutating func open(_ key: ConversationKey, at now: Moment, outbox: inout Outbox) -> UInt32 {
-        let shard = Shard.of(key)
-        let number: UInt32
-        if let reused = self.free.popLast() {
-            number = reused
-            self.slots[Int(number)] = Slot(key: key, shard: shard, generation: self.slots[Int(number)].generation &+ 1, lastUsed: now.monotonic)
-        } else {
-            number = UInt32(self.slots.count)
-            self.slots.append(Slot(key: key, shard: shard, generation: 1, lastUsed: now.monotonic))
-        }
-        self.index[key] = number
-        switch self.shards[shard] {
-        case .held:
-            self.load(number, outbox: &outbox)
-        case .claiming(let waiting):
-            self.shards[shard] = .claiming(waiting + [number])
-        case nil:
-            self.shards[shard] = .claiming([number])
-            self.purposes[outbox.request(.claim(shard: shard, owner: self.id))] = .claim(shard: shard)
-        }
+    private func find(_ input: Envelope.Input) -> UInt32? {
+        let place = Int(input.ownerPlace)
+        if place < self.slots.count, self.slots[place].isUsed, self.slots[place].key == input.conversation { return input.ownerPlace }
+        return self.index.slot(hash: input.conversation.hashValue) { self.slots[Int($0)].key == input.conversation }
+    }
+
+    private mutating func open(_ input: Envelope.Input, at now: Moment) -> UInt32? {
+        // Of a conversation that is not here nobody is known to listen: there is nobody to take away.
+        guard !input.input.isFarewell else { return nil }
+        let key = input.conversation
+        let number = self.free.popLast() ?? UInt32(self.slots.count)
+        let isNew = Int(number) == self.slots.count
+        let slot = Slot(
+            key: key, conversation: Conversation(rules: self.rules), lastUsed: now.monotonic, shard: Int32(Shard.of(key)),
+            generation: isNew ? 1 : self.slots[Int(number)].generation &+ 1)
+        if isNew { self.slots.append(slot) } else { self.slots[Int(number)] = slot }
+        self.index.insert(number, hash: key.hashValue)
         return number
     }
 
-    private mutating func load(_ number: UInt32, outbox: inout Outbox) {
-        let slot = self.slots[Int(number)]
-        self.purposes[outbox.request(.load(slot.key))] = .load(self.place(number))
+    /// Forgets the conversation in this slot.
+    mutating func close(_ number: UInt32) {
+        self.index.remove(number, hash: self.slots[Int(number)].key.hashValue)
+        self.slots[Int(number)].isUsed = false
+        self.slots[Int(number)].conversation = Conversation(rules: self.rules)
+        self.free.append(number)
     }
 
-    private func place(_ number: UInt32) -> Place {
+    func place(_ number: UInt32) -> Place {
         Place(slot: number, generation: self.slots[Int(number)].generation)
     }
 
-    private func isCurrent(_ place: Place) -> Bool {
-        let slot = self.slots[Int(place.slot)]
-        return slot.isUsed && slot.generation == place.generation
+    func errand(_ number: UInt32) -> Errand {
+        Errand(place: self.place(number), term: self.slots[Int(number)].term)
+    }
+
+    func isCurrent(_ place: Place) -> Bool {
+        self.slots[Int(place.slot)].generation == place.generation && self.slots[Int(place.slot)].isUsed
+    }
+
+    func isCurrent(_ errand: Errand) -> Bool {
+        self.slots[Int(errand.place.slot)].term == errand.term && self.isCurrent(errand.place)
     }
 
     // MARK: What conversations want
 
     private mutating func takeEffects() -> [ConversationEffect] {
-        defer { self.effects = [] }
-        return self.effects
+        var effects: [ConversationEffect] = []
+        swap(&effects, &self.effects)
+        return effects
     }
 
-    private mutating func run(_ effects: inout [ConversationEffect], of number: UInt32, outbox: inout Outbox) {
-        for effect in effects {
+    /// Has a conversation do something, and does what it wants done.
+    mutating func update(
+        _ number: UInt32, at now: Moment, outbox: inout Outbox, _ body: (inout Conversation, inout [ConversationEffect]) -> Void
+    ) {
+        var effects = self.takeEffects()
+        body(&self.slots[Int(number)].conversation, &effects)
+        self.run(&effects, of: number, at: now, outbox: &outbox)
+    }
+
+    private mutating func run(_ effects: inout [ConversationEffect], of number: UInt32, at now: Moment, outbox: inout Outbox) {
+        let slot = Int(number)
+        var next = 0
+        // One effect may bring others: a load that cannot be asked for.
+        while next < effects.count {
+            let effect = effects[next]
+            next += 1
             switch effect {
-            case .write(let change, let revision):
-                self.write(change, revision, of: number)
+            case .write(let change, let revision, let asked):
+                self.batch.append(
+                    Write(
+                        conversation: self.slots[slot].key, shard: Int(self.slots[slot].shard), epoch: self.slots[slot].epoch, revision: revision,
+                        change: change))
+                self.asked.append(Asked(errand: self.errand(number), origin: asked))
             case .answer(let answer, let origin):
-                if origin.request != 0 { outbox.send(.answer(origin.request, answer), to: origin.loop) }
+                if origin.request != 0 { outbox.send(.answer(origin.request, answer, place: number), to: origin.loop) }
             case .event(let event, let revision, let asked):
                 self.announce(event, revision, asked, of: number, outbox: &outbox)
             case .tell(let event, let loops):
-                for loop in loops { outbox.send(.event(self.slots[Int(number)].key, event, 0, answering: 0), to: loop) }
+                let key = self.slots[slot].key
+                loops.forEach { loop in
+                    outbox.send(.event(.init(conversation: key, event: event, revision: 0, answering: 0, feedPlace: .max)), to: loop)
+                }
             case .find(let sequence, let search):
-                let ticket = outbox.request(.page(self.slots[Int(number)].key, .after(sequence - 1), limit: 1))
-                self.purposes[ticket] = .find(self.place(number), sequence, search)
+                let ticket = outbox.request(.page(self.slots[slot].key, .after(sequence - 1), limit: 1))
+                self.purposes[ticket] = .find(self.errand(number), sequence, search)
+            case .load:
+                if now.monotonic < self.readsAwayUntil {
+                    self.slots[slot].term &+= 1
+                    self.slots[slot].conversation.abandon(at: now, into: &effects)
+                } else {
+                    self.load(number, outbox: &outbox)
+                }
             case .recall:
-                let ticket = outbox.request(.recent(self.slots[Int(number)].key, limit: self.limits.recentMessages))
-                self.purposes[ticket] = .recall(self.place(number))
+                let ticket = outbox.request(.recent(self.slots[slot].key, limit: self.limits.recentMessages))
+                self.purposes[ticket] = .recall(self.errand(number))
+            case .callAgain:
+                let listeners = self.slots[slot].conversation.listeners
+                for place in 0..<listeners.count { outbox.send(.attachAgain(self.slots[slot].key), to: listeners[place].loop) }
             case .wake(let time):
-                self.wakeups.insert(.init(time: time, slot: number, generation: self.slots[Int(number)].generation))
+                self.wakeups.insert(.init(time: time, slot: number, generation: self.slots[slot].generation))
             }
         }
         effects.removeAll(keepingCapacity: true)
@@ -155,182 +211,42 @@ struct Owner: Sendable {
         self.effects = effects
     }
 
-    private mutating func write(_ change: Write.Change, _ revision: Revision, of number: UInt32) {
-        let shard = self.slots[Int(number)].shard
-        guard case .held(let epoch) = self.shards[shard] else { preconditionFailure("a write in shard \(shard), which is not held") }
-        if let last = self.written.indices.last, self.written[last].place.slot == number {
-            if revision != 0 { self.written[last].revision = revision }
-        } else {
-            self.written.append(Written(place: self.place(number), first: self.batch.count, revision: revision))
-        }
-        self.batch.append(Write(conversation: self.slots[Int(number)].key, shard: shard, epoch: epoch, revision: revision, change: change))
-    }
-
     private func announce(_ event: ChatEvent, _ revision: Revision, _ asked: Origin?, of number: UInt32, outbox: inout Outbox) {
-        let key = self.slots[Int(number)].key
+        let slot = Int(number)
         var isAnswered = asked == nil || asked?.request == 0
-        for loop in self.slots[Int(number)].conversation?.interested ?? [] {
-            if let asked, asked.loop == loop {
-                isAnswered = true
-                outbox.send(.event(key, event, revision, answering: asked.request), to: loop)
-            } else {
-                outbox.send(.event(key, event, revision, answering: 0), to: loop)
-            }
+        for place in 0..<self.slots[slot].conversation.listeners.count {
+            let listener = self.slots[slot].conversation.listeners[place]
+            let answering = asked?.loop == listener.loop ? asked?.request ?? 0 : 0
+            if answering != 0 { isAnswered = true }
+            outbox.send(
+                .event(
+                    .init(
+                        conversation: self.slots[slot].key, event: event, revision: revision, answering: answering, feedPlace: listener.place)),
+                to: listener.loop)
         }
-        if !isAnswered, let asked { outbox.send(.answer(asked.request, Self.answer(for: event)), to: asked.loop) }
-    }
-
-    static func answer(for event: ChatEvent) -> ChatAnswer {
-        switch event {
-        case .posted(let message): .posted(message)
-        case .edited(let message), .deleted(let message): .amended(message)
-        default: .done
-        }
+        if !isAnswered, let asked { outbox.send(.answer(asked.request, event.answer, place: number), to: asked.loop) }
     }
 
     /// What has gathered since the last time leaves as one batch; nothing waits for company.
     mutating func flush(outbox: inout Outbox) {
         guard !self.batch.isEmpty else { return }
-        self.purposes[outbox.request(.write(WriteBatch(owner: self.id, writes: self.batch)))] = .write(self.written)
+        self.writesUnderWay += self.batch.count
+        let room = self.batch.count
+        self.purposes[outbox.request(.write(WriteBatch(owner: self.id, writes: self.batch)))] = .write(self.batch, self.asked)
         self.batch = []
-        self.written = []
+        self.asked = []
+        self.batch.reserveCapacity(room)
+        self.asked.reserveCapacity(room)
     }
+}
 
-    // MARK: What the store says
-
-    /// Whether the answer was for this owner.
-    mutating func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket, at now: Moment, outbox: inout Outbox) -> Bool {
-        guard let purpose = self.purposes.removeValue(forKey: ticket) else { return false }
-        switch (purpose, answer) {
-        case (.claim(let shard), .claimed(let epoch)):
-            guard case .claiming(let waiting) = self.shards[shard] else { return true }
-            self.shards[shard] = .held(epoch)
-            for number in waiting where self.slots[Int(number)].isUsed && self.slots[Int(number)].conversation == nil { self.load(number, outbox: &outbox) }
-        case (.claim(let shard), _):
-            guard case .claiming(let waiting) = self.shards.removeValue(forKey: shard) else { return true }
-            for number in waiting where self.slots[Int(number)].isUsed { self.reset(number, outbox: &outbox) }
-        case (.load(let place), .loaded(let loaded)):
-            guard self.isCurrent(place) else { return true }
-            self.slots[Int(place.slot)].conversation = Conversation(key: self.slots[Int(place.slot)].key, loaded: loaded, limits: self.limits)
-            let waiting = self.slots[Int(place.slot)].waiting
-            self.slots[Int(place.slot)].waiting = []
-            for (input, origin) in waiting {
-                self.handle(input, in: self.slots[Int(place.slot)].key, from: origin, at: now, outbox: &outbox)
-            }
-        case (.recall(let place), .recent(let messages)):
-            self.update(place, outbox: &outbox) { $0.remember(messages, at: now, into: &$1) }
-        case (.find(let place, let sequence, let search), .page(let page)):
-            self.update(place, outbox: &outbox) { conversation, effects in
-                let message = page.messages.first { $0.sequence == sequence }
-                conversation.found(message, for: search, sequence: sequence, at: now, into: &effects)
-            }
-        case (.write(let written), .written(.stored)):
-            for written in written {
-                self.update(written.place, outbox: &outbox) { $0.stored(through: written.revision, at: now, into: &$1) }
-            }
-        case (.write(let written), .written(.refused(let refusals))):
-            self.refused(written, refusals, at: now, outbox: &outbox)
-        case (.write(let written), _):
-            for written in written where self.isCurrent(written.place) { self.reset(written.place.slot, outbox: &outbox) }
-        case (.load(let place), _), (.recall(let place), _), (.find(let place, _, _), _):
-            if self.isCurrent(place) { self.reset(place.slot, outbox: &outbox) }
+extension ChatEvent {
+    /// What it answers to the one who asked for it.
+    var answer: ChatAnswer {
+        switch self {
+        case .posted(let message): .posted(message)
+        case .edited(let message), .deleted(let message): .amended(message)
+        default: .done
         }
-        return true
-    }
-
-    private mutating func update(
-        _ place: Place, outbox: inout Outbox, _ body: (inout Conversation, inout [ConversationEffect]) -> Void
-    ) {
-        guard self.isCurrent(place), self.slots[Int(place.slot)].conversation != nil else { return }
-        var effects = self.takeEffects()
-        body(&self.slots[Int(place.slot)].conversation!, &effects)
-        self.run(&effects, of: place.slot, outbox: &outbox)
-    }
-
-    private mutating func refused(_ written: [Written], _ refusals: [Int: WriteRefusal], at now: Moment, outbox: inout Outbox) {
-        for (place, entry) in written.enumerated() {
-            let end = place + 1 < written.count ? written[place + 1].first : Int.max
-            guard let refusal = refusals.first(where: { $0.key >= entry.first && $0.key < end })?.value else {
-                self.update(entry.place, outbox: &outbox) { $0.stored(through: entry.revision, at: now, into: &$1) }
-                continue
-            }
-            guard self.isCurrent(entry.place) else { continue }
-            let shard = self.slots[Int(entry.place.slot)].shard
-            self.reset(entry.place.slot, outbox: &outbox)
-            if case .fenced = refusal { self.loseShard(shard, outbox: &outbox) }
-        }
-    }
-
-    /// Another owns the shard: all its conversations are loaded again by whoever needs them.
-    private mutating func loseShard(_ shard: Int, outbox: inout Outbox) {
-        self.shards[shard] = nil
-        for number in self.slots.indices where self.slots[number].isUsed && self.slots[number].shard == shard {
-            self.reset(UInt32(number), outbox: &outbox)
-        }
-    }
-
-    /// What is known of a conversation is not to be relied on: whoever waits is told to try again, whoever listens to
-    /// attach again, and the store will be asked afresh.
-    private mutating func reset(_ number: UInt32, outbox: inout Outbox) {
-        let slot = self.slots[Int(number)]
-        for (_, origin) in slot.waiting where origin.request != 0 {
-            outbox.send(.answer(origin.request, .failed(.unavailable)), to: origin.loop)
-        }
-        if slot.conversation != nil {
-            var effects = self.takeEffects()
-            self.slots[Int(number)].conversation?.abandon(into: &effects)
-            self.run(&effects, of: number, outbox: &outbox)
-            for loop in slot.conversation?.interested ?? [] { outbox.send(.attachAgain(slot.key), to: loop) }
-        }
-        self.close(number)
-    }
-
-    private mutating func close(_ number: UInt32) {
-        self.index[self.slots[Int(number)].key] = nil
-        self.slots[Int(number)].conversation = nil
-        self.slots[Int(number)].waiting = []
-        self.slots[Int(number)].isUsed = false
-        self.free.append(number)
-    }
-
-    // MARK: Time
-
-    mutating func tick(at now: Moment, outbox: inout Outbox) {
-        while let due = self.wakeups.popDue(at: now.monotonic) {
-            self.update(Place(slot: due.slot, generation: due.generation), outbox: &outbox) { $0.tick(at: now, into: &$1) }
-        }
-        for (loop, doubt) in self.doubts where doubt.until <= now.monotonic {
-            self.doubts[loop] = nil
-            for place in doubt.places { self.update(place, outbox: &outbox) { $0.detach(loop, at: now, into: &$1) } }
-        }
-        self.sweep(at: now)
-    }
-
-    /// Looks at some conversations each time and drops those that nobody has needed for long.
-    private mutating func sweep(at now: Moment) {
-        for _ in 0..<min(self.slots.count, 256) {
-            self.swept = (self.swept + 1) % self.slots.count
-            let slot = self.slots[self.swept]
-            if slot.isUsed, slot.conversation?.isIdle == true, slot.lastUsed + self.limits.idle.wholeMilliseconds < now.monotonic {
-                self.close(UInt32(self.swept))
-            }
-        }
-    }
-
-    // MARK: Loops that may be gone
-
-    /// Envelopes between this loop and that one were lost: what it listens to is asked for again.
-    mutating func doubt(_ loop: OwnerID, at now: Moment) {
-        var places = Set<Place>()
-        for number in self.slots.indices where self.slots[number].isUsed && self.slots[number].conversation?.interested.contains(loop) == true {
-            places.insert(self.place(UInt32(number)))
-        }
-        self.doubts[loop] = (places, now.monotonic + Self.doubtMilliseconds)
-    }
-
-    private mutating func settleDoubt(of loop: OwnerID, _ number: UInt32) {
-        guard !self.doubts.isEmpty else { return }
-        let place = self.place(number)
-        self.doubts[loop]?.places.remove(place)
     }
 }

@@ -10,20 +10,29 @@ struct Requests: Sendable {
         let conversation: ConversationKey
         let input: ConversationInput
         let owner: OwnerID
+        /// The conversation's feed on this loop, where there is one.
+        let feed: FeedID?
         /// What the asker knows it by; nil for the loop's own.
         let context: UInt64?
         let deadline: Int64
         var askAgainAt: Int64
-        var attempts = 1
-        /// The newest message that this loop had shown when it asked.
-        let shownThrough: SequenceNumber
+        var attempts: Int32 = 1
         /// Whoever asked is gone; the answer is only cleared away.
         var isCancelled = false
+        /// The newest message that this loop's feed had shown when it was asked.
+        let shownThrough: SequenceNumber
+        /// Where it stands in the timetable; other places that name it are of the past.
+        var bucket: UInt8 = 0
+        /// What the owner has said, while the feed has not yet shown what comes before it.
+        var held: ChatAnswer?
+
+        var dueAt: Int64 { min(self.askAgainAt, self.deadline) }
     }
 
     private var slots: [Pending?] = []
     private var generations: [UInt32] = []
     private var free: [UInt32] = []
+    private var timetable = Timetable()
     private(set) var count = 0
 
     mutating func insert(_ pending: Pending) -> RequestID {
@@ -38,15 +47,16 @@ struct Requests: Sendable {
         self.generations[Int(slot)] &+= 1
         // 0 says that no answer is wanted.
         if self.generations[Int(slot)] == 0 { self.generations[Int(slot)] = 1 }
-        let generation = self.generations[Int(slot)]
         self.slots[Int(slot)] = pending
         self.count += 1
-        return RequestID(generation) << 32 | RequestID(slot)
+        let id = RequestID(self.generations[Int(slot)]) << 32 | RequestID(slot)
+        self.schedule(id)
+        return id
     }
 
     private func slot(of id: RequestID) -> Int? {
         let slot = Int(id & 0xFFFF_FFFF)
-        guard slot < self.slots.count, self.slots[slot] != nil, self.generations[slot] == UInt32(id >> 32) else { return nil }
+        guard slot < self.slots.count, self.generations[slot] == UInt32(id >> 32), self.slots[slot] != nil else { return nil }
         return slot
     }
 
@@ -56,18 +66,30 @@ struct Requests: Sendable {
 
     mutating func remove(_ id: RequestID) -> Pending? {
         guard let slot = self.slot(of: id) else { return nil }
-        defer {
-            self.slots[slot] = nil
-            self.free.append(UInt32(slot))
-            self.count -= 1
-        }
-        return self.slots[slot]
+        self.free.append(UInt32(slot))
+        self.count -= 1
+        var pending: Pending?
+        swap(&pending, &self.slots[slot])
+        return pending
     }
 
-    mutating func postpone(_ id: RequestID, until time: Int64) {
+    /// To be asked again at this time, unless its own time is over before.
+    mutating func postpone(_ id: RequestID, until time: Int64, isAttempt: Bool = false) {
         guard let slot = self.slot(of: id) else { return }
         self.slots[slot]?.askAgainAt = time
-        self.slots[slot]?.attempts += 1
+        if isAttempt { self.slots[slot]?.attempts += 1 }
+        self.schedule(id)
+    }
+
+    private mutating func schedule(_ id: RequestID) {
+        guard let slot = self.slot(of: id), let due = self.slots[slot]?.dueAt else { return }
+        self.slots[slot]?.bucket = self.timetable.insert(id, at: due)
+    }
+
+    /// The owner has answered, and the feed will show it in its place: it is not asked again.
+    mutating func hold(_ id: RequestID, _ answer: ChatAnswer) {
+        guard let slot = self.slot(of: id) else { return }
+        self.slots[slot]?.held = answer
     }
 
     mutating func cancel(_ id: RequestID) {
@@ -76,12 +98,11 @@ struct Requests: Sendable {
     }
 
     /// Those that are due to be asked again, or over.
-    func due(at time: Int64) -> [(RequestID, Pending)] {
-        guard self.count > 0 else { return [] }
-        var due: [(RequestID, Pending)] = []
-        for (slot, pending) in self.slots.enumerated() {
-            guard let pending, pending.askAgainAt <= time || pending.deadline <= time else { continue }
-            due.append((RequestID(self.generations[slot]) << 32 | RequestID(slot), pending))
+    mutating func takeDue(at time: Int64) -> [RequestID] {
+        var due: [RequestID] = []
+        for (id, bucket) in self.timetable.takeDue(at: time) {
+            guard let slot = self.slot(of: id), self.slots[slot]?.bucket == bucket, let dueAt = self.slots[slot]?.dueAt else { continue }
+            if dueAt <= time { due.append(id) } else { self.schedule(id) }
         }
         return due
     }

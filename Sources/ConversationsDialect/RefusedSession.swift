@@ -11,6 +11,7 @@ struct RefusedSession: DialectSession {
     var error: String?
     var actor: Actor? { nil }
     var tenant: ByteString { "" }
+    var home: ConversationKey? { nil }
 
     mutating func opened(into steps: inout SessionSteps) {
         if let error = self.error { steps.reply { $0.append(error: error, action: "connect") } }

@@ -11,6 +11,8 @@ public protocol DialectSession: Sendable {
     /// Who the connection belongs to; nil for one that is about to be refused.
     var actor: Actor? { get }
     var tenant: ByteString { get }
+    /// The one conversation that the connection is for, if its path names it: it is served where that conversation is.
+    var home: ConversationKey? { get }
 
     /// The upgrade is made.
     mutating func opened(into steps: inout SessionSteps)
@@ -34,7 +36,7 @@ public protocol DialectSession: Sendable {
     /// The point to resume from is older than what is kept.
     mutating func historyTruncated(oldest: SequenceNumber, into steps: inout SessionSteps)
 
-    /// The fresh token that was sent: who it says the bearer is, or why it is refused.
+    /// The fresh token that was sent: who it says the bearer is (the same user as before), or why it is refused.
     mutating func authenticated(_ result: Result<Identity, CredentialError>, into steps: inout SessionSteps)
 
     /// The token's time is over.

@@ -1,1 +1,37 @@
-// Room of EmbeddedStore.
+public import ChatModel
+
+/// The store of a node that stands alone.
+public enum EmbeddedStore: ChatStore {
+    case memory(MemoryStore)
+    case sqlite(SQLiteStore)
+
+    /// Opens a store that keeps the newest `history` messages of each conversation (0: all).
+    ///
+    /// The failure's sentence names the file and what is wrong with it.
+    public static func open(_ location: StoreLocation, history: Int) throws(StoreFailure) -> EmbeddedStore {
+        switch location {
+        case .memory: .memory(MemoryStore(history: history))
+        case .sqlite(let path): .sqlite(try SQLiteStore(path: path, options: SQLiteOptions(history: history)))
+        }
+    }
+
+    public func submit(_ request: StoreRequest, ticket: StoreTicket, for client: any StoreClient) {
+        switch self {
+        case .memory(let store): store.submit(request, ticket: ticket, for: client)
+        case .sqlite(let store): store.submit(request, ticket: ticket, for: client)
+        }
+    }
+
+    /// Does what has been submitted, then lets the file go; requests that come later fail.
+    public func close() {
+        if case .sqlite(let store) = self { store.close() }
+    }
+
+    /// What the store has done so far, for telemetry; all zero in memory.
+    public var statistics: StoreStatistics {
+        switch self {
+        case .memory: StoreStatistics()
+        case .sqlite(let store): store.statistics
+        }
+    }
+}

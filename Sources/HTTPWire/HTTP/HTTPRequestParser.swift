@@ -56,34 +56,33 @@ struct HTTPHeadSearch: Sendable {
     /// The place behind the empty line; nil when it has not come.
     mutating func end(in bytes: RawSpan, limits: HTTPLimits) throws(HTTPError) -> Int? {
         while let lineFeed = bytes.first(0x0A, from: self.searched, to: bytes.byteCount) {
+            // First, so that the same is said however the bytes are cut.
+            try self.checkLength(upTo: lineFeed, limits)
             guard lineFeed > self.lineStart, bytes[byteAt: lineFeed - 1] == 0x0D else {
                 throw .badRequest("A line of the head does not end with CR and LF.")
             }
             let isEmpty = lineFeed - 1 == self.lineStart
+            let isFirst = self.lineStart == self.start
             self.searched = lineFeed + 1
-            if self.lineStart == self.start {
-                if isEmpty {
-                    // One empty line in front of a request is let pass (RFC 9112 section 2.2).
-                    guard self.start == 0 else { throw .badRequest("There are empty lines in front of the request.") }
-                    self.start = self.searched
-                } else if lineFeed - self.start > limits.requestLineBytes {
-                    throw Self.lineTooLong(limits)
-                }
-            } else if isEmpty {
-                guard self.searched <= limits.headBytes else { throw Self.headTooLong(limits) }
-                return self.searched
+            guard self.searched <= limits.headBytes else { throw Self.headTooLong(limits) }
+            if isEmpty, !isFirst { return self.searched }
+            if isEmpty {
+                // One empty line in front of a request is let pass (RFC 9112 section 2.2).
+                guard self.start == 0 else { throw .badRequest("There are empty lines in front of the request.") }
+                self.start = self.searched
             }
             self.lineStart = self.searched
-            guard self.searched <= limits.headBytes else { throw Self.headTooLong(limits) }
         }
+        try self.checkLength(upTo: bytes.byteCount, limits)
         self.searched = bytes.byteCount
-        if self.lineStart == self.start, self.searched - self.start > limits.requestLineBytes { throw Self.lineTooLong(limits) }
-        guard self.searched <= limits.headBytes else { throw Self.headTooLong(limits) }
         return nil
     }
 
-    private static func lineTooLong(_ limits: HTTPLimits) -> HTTPError {
-        HTTPError(.uriTooLong, "The request line has more than \(limits.requestLineBytes) bytes.")
+    private func checkLength(upTo end: Int, _ limits: HTTPLimits) throws(HTTPError) {
+        if self.lineStart == self.start, end - self.start > limits.requestLineBytes {
+            throw HTTPError(.uriTooLong, "The request line has more than \(limits.requestLineBytes) bytes.")
+        }
+        guard end <= limits.headBytes else { throw Self.headTooLong(limits) }
     }
 
     private static func headTooLong(_ limits: HTTPLimits) -> HTTPError {

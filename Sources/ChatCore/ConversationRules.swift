@@ -1,0 +1,30 @@
+public import ChatModel
+
+/// The limits of the chat in the units in which conversations reckon; one for all conversations of a loop.
+///
+/// A class, so that a conversation holds one reference and not its own copy of every limit.
+public final class ConversationRules: Sendable {
+    let limits: ChatLimits
+    let typing: Int64
+    let blip: Int64
+    let arrivals: Int64
+    let crowdInterval: Int64
+    let cursorFlush: Int64
+    /// Commands that wait until the store has told about the conversation; those beyond are told to try again.
+    static let waitingLimit = 4096
+    /// A new owner waits so long, in milliseconds, for whom the loops know to be online before it calls them offline.
+    static let reunion: Int64 = 5000
+    /// Cursors that could not be stored are tried again after this many milliseconds.
+    static let cursorRetry: Int64 = 1000
+    /// Departures from a crowd that nobody was told of, kept for the time when it is a crowd no more.
+    static let untoldLimit = 4096
+
+    public init(_ limits: ChatLimits) {
+        self.limits = limits
+        self.typing = limits.typing.wholeMilliseconds
+        self.blip = limits.blip.wholeMilliseconds
+        self.arrivals = limits.arrivals.wholeMilliseconds
+        self.crowdInterval = limits.crowdInterval.wholeMilliseconds
+        self.cursorFlush = limits.cursorFlush.wholeMilliseconds
+    }
+}

@@ -1,0 +1,44 @@
+public import ChatModel
+
+/// The loops that hear a conversation: mostly one, which is held without an allocation.
+public struct ListenerLoops: Sendable {
+    public struct Element: Sendable {
+        public let loop: OwnerID
+        /// Where that loop keeps its feed of the conversation.
+        public var place: UInt32
+    }
+
+    private var first: Element?
+    private var others: [Element] = []
+
+    init() {}
+
+    public var isEmpty: Bool { self.first == nil }
+    public var count: Int { self.first == nil ? 0 : self.others.count + 1 }
+
+    public subscript(index: Int) -> Element {
+        index == 0 ? self.first! : self.others[index - 1]
+    }
+
+    public func contains(_ loop: OwnerID) -> Bool {
+        self.first?.loop == loop || self.others.contains { $0.loop == loop }
+    }
+
+    mutating func insert(_ loop: OwnerID, place: UInt32) {
+        if self.first == nil || self.first?.loop == loop {
+            self.first = Element(loop: loop, place: place)
+        } else if let index = self.others.firstIndex(where: { $0.loop == loop }) {
+            self.others[index].place = place
+        } else {
+            self.others.append(Element(loop: loop, place: place))
+        }
+    }
+
+    mutating func remove(_ loop: OwnerID) {
+        if self.first?.loop == loop {
+            self.first = self.others.popLast()
+        } else {
+            self.others.removeAll { $0.loop == loop }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+import ChatCore
+import ChatModel
+
+/// What a loop asks of owners and of the store, and the answers.
+extension Listening {
+    @discardableResult
+    mutating func ask(
+        _ input: ConversationInput, in key: ConversationKey, through feed: FeedID?, owner: OwnerID, context: UInt64?, at now: Moment,
+        outbox: inout Outbox
+    ) -> RequestID {
+        let request = self.requests.insert(
+            Requests.Pending(
+                conversation: key, input: input, owner: owner, feed: feed, context: context, deadline: now.monotonic + Self.patience,
+                askAgainAt: now.monotonic + Self.askAgainAfter, shownThrough: feed.map { self.feeds[$0.slot].shownThrough } ?? 0))
+        self.send(input, in: key, through: feed, owner: owner, request, isRepeat: false, outbox: &outbox)
+        return request
+    }
+
+    func send(
+        _ input: ConversationInput, in key: ConversationKey, through feed: FeedID?, owner: OwnerID, _ request: RequestID, isRepeat: Bool,
+        outbox: inout Outbox
+    ) {
+        let place = feed.map { self.feeds[$0.slot].ownerPlace } ?? .max
+        outbox.send(
+            .input(
+                .init(
+                    conversation: key, input: input, request: request, isRepeat: isRepeat, ownerPlace: place, feedPlace: feed?.slot ?? .max)),
+            to: owner)
+    }
+
+    /// Asks again what has waited for long, and gives up what has waited too long.
+    mutating func retry(at now: Moment, outbox: inout Outbox) {
+        for request in self.requests.takeDue(at: now.monotonic) {
+            guard let pending = self.requests[request] else { continue }
+            if pending.deadline <= now.monotonic {
+                self.finish(request, pending.held ?? .failed(.unavailable), at: now, outbox: &outbox)
+            } else if pending.held != nil || pending.input.isOfTheMoment {
+                self.requests.postpone(request, until: pending.deadline)
+            } else {
+                self.requests.postpone(request, until: now.monotonic + Self.askAgainAfter, isAttempt: true)
+                let feed = pending.feed.flatMap { self.feeds.isCurrent($0) ? $0 : nil }
+                self.send(
+                    self.current(pending.input, feed), in: pending.conversation, through: feed, owner: pending.owner, request,
+                    isRepeat: pending.attempts > 0, outbox: &outbox)
+            }
+        }
+    }
+
+    /// An attachment is told as it is when it leaves, not as it was when it was first asked.
+    private func current(_ input: ConversationInput, _ feed: FeedID?) -> ConversationInput {
+        guard case .attach = input, let feed else { return input }
+        return .attach(self.feeds[feed.slot].knowledge)
+    }
+
+    // MARK: Answers
+
+    mutating func answered(_ request: RequestID, _ answer: ChatAnswer, place: UInt32, at now: Moment, outbox: inout Outbox) {
+        guard let pending = self.requests[request] else { return }
+        let feed = pending.feed.flatMap { self.feeds.isCurrent($0) ? $0 : nil }
+        if let feed { self.feeds[feed.slot].ownerPlace = place }
+        switch answer {
+        case .failed(.unavailable) where now.monotonic < pending.deadline:
+            guard !pending.input.isOfTheMoment else { break }
+            // The owner could not; it, or the next one, may be able to in a moment.
+            let pause = pending.deadline == .max ? min(Self.repairPause, Self.refusedPause << Int64(min(pending.attempts, 8))) : Self.refusedPause
+            self.requests.postpone(request, until: now.monotonic + pause)
+            return
+        case .posted(let message):
+            guard let feed, self.feeds[feed.slot].state != .opening, message.sequence > self.feeds[feed.slot].shownThrough else { break }
+            self.hold(request, answer, message.sequence, feed.slot)
+            // An event travels ahead of later answers: this one's was missed.
+            if self.feeds[feed.slot].state == .live { self.repair(feed.slot, at: now, outbox: &outbox) }
+            return
+        default:
+            break
+        }
+        self.finish(request, answer, at: now, outbox: &outbox)
+    }
+
+    /// The message has its place among those that the feed has still to show: the answer goes with it.
+    mutating func hold(_ request: RequestID, _ answer: ChatAnswer, _ sequence: SequenceNumber, _ slot: UInt32) {
+        guard self.requests[request] != nil, !self.feeds[slot].held.contains(where: { $0.request == request }) else { return }
+        self.requests.hold(request, answer)
+        self.feeds[slot].held.append(Feed.Held(sequence: sequence, request: request))
+    }
+
+    mutating func finish(_ request: RequestID, _ answer: ChatAnswer, at now: Moment, outbox: inout Outbox) {
+        guard let pending = self.requests.remove(request) else { return }
+        switch pending.input {
+        case .command(.enter(let entrance)):
+            self.cameIn(pending, entrance, answer, at: now, outbox: &outbox)
+        case .attach:
+            self.attached(request, pending, answer, at: now, outbox: &outbox)
+        default:
+            self.deliver(answer, to: pending)
+        }
+    }
+
+    private mutating func deliver(_ answer: ChatAnswer, to pending: Requests.Pending) {
+        guard let context = pending.context else { return }
+        var isShown = false
+        if case .posted(let message) = answer, let feed = pending.feed, self.feeds.isCurrent(feed) {
+            isShown = message.sequence > pending.shownThrough
+        }
+        self.deliveries.append(.answer(context: context, answer, isShown: isShown))
+    }
+
+    // MARK: Pages
+
+    mutating func read(_ key: ConversationKey, _ range: PageRange, limit: Int, context: UInt64, attempts: Int = 1, outbox: inout Outbox) {
+        self.reads[outbox.request(.page(key, range, limit: limit))] = .page(context: context, key, range, limit: limit, attempts: attempts)
+    }
+
+    mutating func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket, at now: Moment, outbox: inout Outbox) {
+        guard let purpose = self.reads.removeValue(forKey: ticket) else { return }
+        switch (purpose, answer) {
+        case (.page(let context, let key, let range, let limit, let attempts), .page(let page)):
+            // It was read before an edit or a deletion that has been shown: deleted words must not come back.
+            if attempts < 4, let slot = self.feeds.slot(of: key), page.revision < self.feeds[slot].amendedAt {
+                self.read(key, range, limit: limit, context: context, attempts: attempts + 1, outbox: &outbox)
+            } else {
+                self.deliveries.append(.page(context: context, page))
+            }
+        case (.page(let context, _, _, _, _), _):
+            self.deliveries.append(.pageFailed(context: context))
+        case (.repair(let feed), .page(let page)):
+            if self.feeds.isCurrent(feed), self.feeds[feed.slot].fetch == ticket { self.mend(feed.slot, with: page, at: now, outbox: &outbox) }
+        case (.repair(let feed), _):
+            // The store is away: asked again by way of the owner, in a while.
+            guard self.feeds.isCurrent(feed), self.feeds[feed.slot].fetch == ticket else { return }
+            self.feeds[feed.slot].fetch = 0
+            if self.feeds[feed.slot].attachment == 0 { self.repair(feed.slot, isLater: true, at: now, outbox: &outbox) }
+        }
+    }
+
+    // MARK: Reports
+
+    mutating func delivered(_ feed: FeedID, to user: UserID, _ range: ClosedRange<SequenceNumber>) {
+        guard self.feeds.isCurrent(feed) else { return }
+        if self.feeds[feed.slot].reports.isEmpty { self.reporting.append(feed) }
+        self.feeds[feed.slot].report(DeliveryReport(user: user, range: range))
+    }
+
+    mutating func report(outbox: inout Outbox) {
+        for feed in self.reporting where self.feeds.isCurrent(feed) { self.report(feed.slot, outbox: &outbox) }
+        self.reporting.removeAll(keepingCapacity: self.reporting.count <= 4096)
+    }
+
+    mutating func report(_ slot: UInt32, outbox: inout Outbox) {
+        for report in self.feeds[slot].takeReports() { self.tell(.delivered(report.user, report.range), slot, outbox: &outbox) }
+    }
+}
+
+extension ConversationInput {
+    /// Asked again it would come too late, or overtake what was said since.
+    var isOfTheMoment: Bool {
+        if case .command(.typing) = self { true } else { false }
+    }
+}

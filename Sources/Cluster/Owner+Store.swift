@@ -1,0 +1,131 @@
+import ChatCore
+import ChatModel
+
+/// What an owner asks of the store, and what the store says.
+extension Owner {
+    mutating func load(_ number: UInt32, outbox: inout Outbox) {
+        let shard = Int(self.slots[Int(number)].shard)
+        let errand = self.errand(number)
+        switch self.shards[shard] {
+        case .held(let epoch):
+            self.slots[Int(number)].epoch = epoch
+            self.purposes[outbox.request(.load(self.slots[Int(number)].key))] = .load(errand)
+        case .claiming(let waiting):
+            self.shards[shard] = .claiming(waiting + [errand])
+        case nil:
+            self.shards[shard] = .claiming([errand])
+            self.purposes[outbox.request(.claim(shard: shard, owner: self.id))] = .claim(shard: shard)
+        }
+    }
+
+    /// Whether the answer was for this owner.
+    mutating func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket, at now: Moment, outbox: inout Outbox) -> Bool {
+        guard let purpose = self.purposes.removeValue(forKey: ticket) else { return false }
+        switch (purpose, answer) {
+        case (.write(let writes, let asked), .written(let outcome)):
+            self.writesUnderWay -= writes.count
+            self.written(writes, asked, outcome, at: now, outbox: &outbox)
+        case (.write(let writes, let asked), _):
+            self.writesUnderWay -= writes.count
+            self.writesAwayUntil = now.monotonic + Self.storePause
+            for place in writes.indices { self.notStored(writes[place], asked[place], at: now, outbox: &outbox) }
+        case (.claim(let shard), .claimed(let epoch)):
+            guard case .claiming(let waiting) = self.shards[shard] else { break }
+            self.shards[shard] = .held(epoch)
+            for errand in waiting where self.isCurrent(errand) { self.load(errand.place.slot, outbox: &outbox) }
+        case (.claim(let shard), _):
+            self.readsAwayUntil = now.monotonic + Self.storePause
+            guard case .claiming(let waiting) = self.shards.removeValue(forKey: shard) else { break }
+            for errand in waiting where self.isCurrent(errand) { self.abandon(errand.place.slot, at: now, outbox: &outbox) }
+        case (.load(let errand), .loaded(let loaded)):
+            guard self.isCurrent(errand) else { break }
+            self.update(errand.place.slot, at: now, outbox: &outbox) { $0.loaded(loaded, at: now, into: &$1) }
+        case (.recall(let errand), .recent(let messages)):
+            guard self.isCurrent(errand) else { break }
+            self.update(errand.place.slot, at: now, outbox: &outbox) { $0.remember(messages, at: now, into: &$1) }
+        case (.load(let errand), _), (.recall(let errand), _):
+            self.readsAwayUntil = now.monotonic + Self.storePause
+            if self.isCurrent(errand) { self.abandon(errand.place.slot, at: now, outbox: &outbox) }
+        case (.find(let errand, let sequence, let search), _):
+            self.found(answer, errand, sequence, search, at: now, outbox: &outbox)
+        }
+        return true
+    }
+
+    private mutating func found(
+        _ answer: StoreAnswer, _ errand: Errand, _ sequence: SequenceNumber, _ search: Search, at now: Moment, outbox: inout Outbox
+    ) {
+        guard self.isCurrent(errand) else {
+            self.refuse(search.origin, place: errand.place.slot, outbox: &outbox)
+            return
+        }
+        self.update(errand.place.slot, at: now, outbox: &outbox) { conversation, effects in
+            if case .page(let page) = answer {
+                let message = page.messages.first { $0.sequence == sequence }
+                conversation.found(message, for: search, sequence: sequence, at: now, into: &effects)
+            } else {
+                conversation.notFound(for: search, into: &effects)
+            }
+        }
+    }
+
+    private mutating func written(_ writes: [Write], _ asked: [Asked], _ outcome: WriteOutcome, at now: Moment, outbox: inout Outbox) {
+        switch outcome {
+        case .stored:
+            for place in writes.indices { self.stored(writes[place], asked[place], at: now, outbox: &outbox) }
+        case .refused(let refusals):
+            for place in writes.indices {
+                guard let refusal = refusals[place] else {
+                    self.stored(writes[place], asked[place], at: now, outbox: &outbox)
+                    continue
+                }
+                let isCurrent = self.isCurrent(asked[place].errand)
+                self.notStored(writes[place], asked[place], at: now, outbox: &outbox)
+                if case .fenced = refusal, isCurrent { self.loseShard(writes[place].shard, at: now, outbox: &outbox) }
+            }
+        }
+    }
+
+    private mutating func stored(_ write: Write, _ asked: Asked, at now: Moment, outbox: inout Outbox) {
+        guard self.isCurrent(asked.errand) else {
+            // It was given up, and stored all the same: whoever listens hears of it when it attaches again.
+            if let origin = asked.origin, origin.request != 0, case .message(let message) = write.change {
+                outbox.send(.answer(origin.request, .posted(message), place: asked.errand.place.slot), to: origin.loop)
+            }
+            return
+        }
+        self.update(asked.errand.place.slot, at: now, outbox: &outbox) {
+            $0.stored(write.change, revision: write.revision, asked: asked.origin, at: now, into: &$1)
+        }
+    }
+
+    private mutating func notStored(_ write: Write, _ asked: Asked, at now: Moment, outbox: inout Outbox) {
+        if let origin = asked.origin { self.refuse(origin, place: asked.errand.place.slot, outbox: &outbox) }
+        if case .cursors(let user, _, _) = write.change {
+            guard self.isCurrent(asked.errand.place) else { return }
+            self.update(asked.errand.place.slot, at: now, outbox: &outbox) { conversation, effects in
+                conversation.cursorsNotStored(of: user, at: now, into: &effects)
+            }
+        } else if self.isCurrent(asked.errand) {
+            self.abandon(asked.errand.place.slot, at: now, outbox: &outbox)
+        }
+    }
+
+    private func refuse(_ origin: Origin, place: UInt32, outbox: inout Outbox) {
+        if origin.request != 0 { outbox.send(.answer(origin.request, .failed(.unavailable), place: place), to: origin.loop) }
+    }
+
+    private mutating func abandon(_ number: UInt32, at now: Moment, outbox: inout Outbox) {
+        self.slots[Int(number)].term &+= 1
+        self.update(number, at: now, outbox: &outbox) { $0.abandon(at: now, into: &$1) }
+    }
+
+    /// Another owns the shard: all its conversations are loaded again by whoever needs them.
+    private mutating func loseShard(_ shard: Int, at now: Moment, outbox: inout Outbox) {
+        self.shards[shard] = nil
+        for number in self.slots.indices where self.slots[number].isUsed && self.slots[number].shard == Int32(shard) {
+            self.update(UInt32(number), at: now, outbox: &outbox) { $0.close(at: now, into: &$1) }
+            self.close(UInt32(number))
+        }
+    }
+}

@@ -1,0 +1,53 @@
+extension OptionBinding {
+    /// Takes the values of the command line; later ones of the same option win or are added.
+    static func apply(_ bindings: [OptionBinding<Target>], from scanned: ScannedArguments, to target: inout Target) throws(UsageError) {
+        let sources = SettingSources(commandLine: scanned, environment: [:], file: nil)
+        for binding in bindings {
+            let values = sources.values(of: binding.spec)
+            if !values.isEmpty { binding.reset(&target) }
+            for value in values {
+                do throws(ValueProblem) {
+                    try binding.apply(&target, value.text)
+                } catch {
+                    throw .badValue(name: value.place(of: binding.spec), problem: error.words)
+                }
+            }
+        }
+    }
+}
+
+extension TokenOptions {
+    init(_ scanned: ScannedArguments) throws(UsageError) {
+        var draft = TokenTable.Draft()
+        try OptionBinding.apply(TokenTable.bindings, from: scanned, to: &draft)
+        guard !draft.options.subject.isEmpty else { throw .missingArgument("--sub USER", command: "token") }
+        switch (draft.secretFile, draft.database) {
+        case (let path?, nil): draft.options.key = .secretFile(path)
+        case (nil, let path?): draft.options.key = .besideDatabase(path)
+        case (nil, nil): throw .missingArgument("--secret-file FILE or --database PATH", command: "token")
+        case (_?, _?): throw .conflict("token: --secret-file and --database are two secrets; give one")
+        }
+        self = draft.options
+    }
+}
+
+extension ChatOptions {
+    init(_ scanned: ScannedArguments) throws(UsageError) {
+        self.init()
+        try OptionBinding.apply(ChatTable.bindings, from: scanned, to: &self)
+        self.url = try Invocation.argument(0, in: scanned, of: CommandTable.chat, ServerURL.parse)
+        if self.token != nil, self.tokenFile != nil { throw .conflict("chat: --token and --token-file are two tokens; give one") }
+    }
+}
+
+extension BenchOptions {
+    init(_ scanned: ScannedArguments) throws(UsageError) {
+        self.init()
+        try OptionBinding.apply(BenchTable.bindings, from: scanned, to: &self)
+        self.scenario = try Invocation.argument(0, in: scanned, of: CommandTable.bench, ValueParsing.choice(Scenario.self))
+        self.url = try Invocation.argument(1, in: scanned, of: CommandTable.bench, ServerURL.parse)
+        if self.scenario == .groups || self.scenario == .send, self.groups > self.connections {
+            throw .conflict("bench: --groups \(self.groups) is more than --connections \(self.connections)")
+        }
+    }
+}

@@ -1,0 +1,63 @@
+/// A subcommand as parser, help, completion and reference know it.
+public struct CommandSpec: Sendable, Equatable {
+    /// What stands between the options: `URL`, or one of a few words.
+    public struct Argument: Sendable, Equatable {
+        public let name: String
+        public let help: String
+        /// The words it may be; empty when it may be anything.
+        public let words: [String]
+        public let isOptional: Bool
+
+        init(_ name: String, _ help: String, words: [String] = [], isOptional: Bool = false) {
+            self.name = name
+            self.help = help
+            self.words = words
+            self.isOptional = isOptional
+        }
+    }
+
+    public struct Example: Sendable, Equatable {
+        public let command: String
+        public let meaning: String
+
+        init(_ command: String, _ meaning: String) {
+            self.command = command
+            self.meaning = meaning
+        }
+    }
+
+    /// `serve`, `config show`.
+    public let name: String
+    /// One line.
+    public let summary: String
+    public let arguments: [Argument]
+    public let options: [OptionSpec]
+    public let examples: [Example]
+    /// Paragraphs at the end of the help.
+    public let notes: [String]
+
+    init(
+        _ name: String, _ summary: String, arguments: [Argument] = [], options: [OptionSpec] = [], examples: [Example] = [],
+        notes: [String] = []
+    ) {
+        self.name = name
+        self.summary = summary
+        self.arguments = arguments
+        self.options = options
+        self.examples = examples
+        self.notes = notes
+    }
+
+    func option(named name: String) -> OptionSpec? {
+        self.options.first { $0.name == name }
+    }
+
+    /// `confab bench [OPTIONS] SCENARIO URL`.
+    public var usage: String {
+        let arguments = self.arguments.map { argument in
+            let name = argument.words.isEmpty || argument.words.count > 3 ? argument.name : argument.words.joined(separator: "|")
+            return argument.isOptional ? "[\(name)]" : name
+        }
+        return (["confab", self.name] + (self.options.isEmpty ? [] : ["[OPTIONS]"]) + arguments).joined(separator: " ")
+    }
+}

@@ -1,0 +1,77 @@
+/// What `--help` prints.
+public enum HelpText {
+    /// All subcommands.
+    public static var overview: String {
+        let commands = CommandTable.all.map { (term: $0.name, text: $0.summary) }
+        return """
+            Confab: a chat server, alone or as one node of many.
+
+            Usage: confab SUBCOMMAND [OPTIONS]
+
+            Subcommands
+            \(TextLayout.columns(commands))
+            Try it
+              # a node on http://127.0.0.1:8080 that keeps its messages in ./confab.db
+              confab serve
+              # a token for alice, signed with the secret that this node has made
+              confab token --sub alice --conversations '*' --database confab.db > alice.jwt
+              # and a chat
+              confab chat ws://127.0.0.1:8080/conversations/lobby/ --token-file alice.jwt
+
+            `confab SUBCOMMAND --help` explains one of them, `confab --version` names the version.
+            Exit status: 0 done, 1 failed, 2 used wrongly.
+
+            """
+    }
+
+    /// The subcommands that begin with the same word: `config`.
+    static func text(ofFamily name: String, _ members: [CommandSpec]) -> String {
+        "Usage: confab \(name) \(members.map(\.secondName).joined(separator: "|")) [OPTIONS]\n\n"
+            + TextLayout.columns(members.map { (term: "confab \($0.name)", text: $0.summary) })
+            + "\n`confab \(name) \(members[0].secondName) --help` explains one of them.\n"
+    }
+
+    /// One subcommand with its options, grouped.
+    public static func text(of command: CommandSpec) -> String {
+        var text = "confab \(command.name): \(command.summary)\n\nUsage: \(command.usage)\n"
+        let arguments = command.arguments.map { (term: $0.name, text: $0.help) }
+        // The options of serve are explained there; the others that take them say so in a note.
+        let options = command.options.filter { !$0.isSetting || $0.name == "config" || command.name == "serve" }
+        let termWidth = (arguments.map(\.term.count) + options.map { self.row($0).term.count }).max()
+        if !arguments.isEmpty { text += "\nArguments\n" + TextLayout.columns(arguments, termWidth: termWidth) }
+        var groups: [String] = []
+        for option in options where !groups.contains(option.group) { groups.append(option.group) }
+        for group in groups {
+            let rows = options.filter { $0.group == group }.map(self.row)
+            text += "\n\(group)\n" + TextLayout.columns(rows, termWidth: termWidth)
+        }
+        if command.name == "serve" {
+            text +=
+                "\nLimits (--limit NAME=VALUE) with their defaults\n"
+                + TextLayout.columns(LimitTable.all.map(self.row), termWidth: termWidth)
+        }
+        if !command.examples.isEmpty {
+            text += "\nExamples\n"
+            for example in command.examples { text += "  # \(example.meaning)\n  \(example.command)\n" }
+        }
+        for note in command.notes { text += "\n" + TextLayout.paragraph(note) }
+        return text
+    }
+
+    private static func row(_ option: OptionSpec) -> (term: String, text: String) {
+        let term = option.name == "help" ? "-h, --help" : "--\(option.name) \(option.placeholder)".trimmingEnd
+        return (term, option.help + (option.defaultText.map { " [default: \($0)]" } ?? ""))
+    }
+
+    private static func row(_ limit: LimitSpec) -> (term: String, text: String) {
+        ("\(limit.name)=\(limit.defaultText)", "\(limit.help) [\(limit.rangeText)]")
+    }
+}
+
+extension String {
+    fileprivate var trimmingEnd: String {
+        var text = self
+        while text.hasSuffix(" ") { text.removeLast() }
+        return text
+    }
+}

@@ -1,0 +1,145 @@
+/// What a command line asks for. The values are read and checked; the program has only to do it.
+public enum Invocation: Sendable, Equatable {
+    case serve(ServeOptions)
+    case token(TokenOptions)
+    case chat(ChatOptions)
+    case bench(BenchOptions)
+    /// The settings are good in themselves; what is left to check is their files.
+    case checkConfiguration(ServeOptions)
+    case showConfiguration(ServeOptions, OutputFormat)
+    case completion(Shell)
+    case version
+    /// A text to print: help.
+    case help(String)
+
+    /// Reads a command line.
+    /// - Parameters:
+    ///   - arguments: without the program's name.
+    ///   - environment: all variables; only those of `serve` are read.
+    ///   - readFile: reads the file of `--config`.
+    public init(
+        _ arguments: [String], environment: [String: String],
+        readFile: (String) throws(FileProblem) -> [UInt8] = FileProblem.read
+    ) throws(UsageError) {
+        guard let first = arguments.first else { throw .noCommand }
+        switch first {
+        case "--help", "-h":
+            self = .help(HelpText.overview)
+            return
+        case "--version", "-V":
+            self = .version
+            return
+        default:
+            break
+        }
+        guard !first.hasPrefix("-") else {
+            // The option stands before its subcommand.
+            let name = String(first.drop { $0 == "-" }.prefix { $0 != "=" })
+            let owner = CommandTable.all.first { $0.option(named: name) != nil }
+            throw .unknownOption("--" + name, command: nil, suggestion: owner.map { "confab \($0.name) --\(name)" })
+        }
+        if arguments.count == 2, ["--help", "-h"].contains(arguments[1]),
+            let family = CommandTable.families.first(where: { $0.name == first })
+        {
+            self = .help(HelpText.text(ofFamily: family.name, family.members))
+            return
+        }
+        let (command, rest) = try Self.command(arguments[...])
+        if rest.prefix(while: { $0 != "--" }).contains(where: { $0 == "--help" || $0 == "-h" }) {
+            self = .help(HelpText.text(of: command))
+            return
+        }
+        let scanned = try ScannedArguments(rest, of: command)
+        switch command.name {
+        case "serve":
+            self = .serve(try Self.serveOptions(scanned, environment, readFile))
+        case "config check":
+            self = .checkConfiguration(try Self.serveOptions(scanned, environment, readFile))
+        case "config show":
+            let output = try Self.choice(OutputFormat.self, of: "output", in: scanned) ?? .text
+            self = .showConfiguration(try Self.serveOptions(scanned, environment, readFile), output)
+        case "token":
+            self = .token(try TokenOptions(scanned))
+        case "chat":
+            self = .chat(try ChatOptions(scanned))
+        case "bench":
+            self = .bench(try BenchOptions(scanned))
+        case "completion":
+            self = .completion(try Self.argument(0, in: scanned, of: command, ValueParsing.choice(Shell.self)))
+        case "help":
+            self = .help(try Self.help(on: scanned.arguments))
+        default:
+            preconditionFailure("the subcommand \(command.name) is in the table and nobody reads it")
+        }
+    }
+
+    /// The subcommand, which may be two words, and what follows it.
+    private static func command(_ words: ArraySlice<String>) throws(UsageError) -> (CommandSpec, ArraySlice<String>) {
+        let first = words.first ?? ""
+        if let command = CommandTable.command(named: first) { return (command, words.dropFirst()) }
+        let family = CommandTable.all.filter { $0.name.hasPrefix(first + " ") }
+        guard !family.isEmpty, !first.isEmpty else {
+            throw .unknownCommand(first, suggestion: Spelling.nearest(to: first, among: CommandTable.topLevelNames).map { "confab \($0)" })
+        }
+        let seconds = family.map { String($0.name.dropFirst(first.count + 1)) }
+        guard let second = words.dropFirst().first else {
+            throw .missingArgument(seconds.joined(separator: " or "), command: first)
+        }
+        guard let command = CommandTable.command(named: "\(first) \(second)") else {
+            let guess = Spelling.nearest(to: second, among: seconds) ?? seconds.joined(separator: " or ")
+            throw .unknownCommand("\(first) \(second)", suggestion: "confab \(first) \(guess)")
+        }
+        return (command, words.dropFirst(2))
+    }
+
+    private static func help(on words: [String]) throws(UsageError) -> String {
+        guard let first = words.first else { return HelpText.overview }
+        if words.count == 1, let family = CommandTable.families.first(where: { $0.name == first }) {
+            return HelpText.text(ofFamily: family.name, family.members)
+        }
+        return HelpText.text(of: try self.command(words[...]).0)
+    }
+
+    private static func serveOptions(
+        _ scanned: ScannedArguments, _ environment: [String: String], _ readFile: (String) throws(FileProblem) -> [UInt8]
+    ) throws(UsageError) -> ServeOptions {
+        let variable = environment["CONFAB_CONFIG"].flatMap { $0.isEmpty ? nil : $0 }
+        var file: ConfigurationFile?
+        if let path = scanned.occurrences.last(where: { $0.name == "config" })?.value ?? variable {
+            let bytes: [UInt8]
+            do throws(FileProblem) {
+                bytes = try readFile(path)
+            } catch {
+                throw .badFile(path, problem: "cannot be read: \(error)")
+            }
+            file = try ConfigurationFile(path: path, bytes: bytes)
+        }
+        return try ServeOptions(SettingSources(commandLine: scanned, environment: environment, file: file))
+    }
+
+    static func argument<Value>(
+        _ place: Int, in scanned: ScannedArguments, of command: CommandSpec, _ parse: (String) throws(ValueProblem) -> Value
+    ) throws(UsageError) -> Value {
+        let argument = command.arguments[place]
+        guard scanned.arguments.count > place else {
+            let words = argument.words.isEmpty ? "" : " (\(argument.words.joined(separator: ", ")))"
+            throw .missingArgument(argument.name + words, command: command.name)
+        }
+        do throws(ValueProblem) {
+            return try parse(scanned.arguments[place])
+        } catch {
+            throw .badValue(name: argument.name, problem: error.words)
+        }
+    }
+
+    private static func choice<Value: RawRepresentable<String> & CaseIterable & Sendable>(
+        _ type: Value.Type, of option: String, in scanned: ScannedArguments
+    ) throws(UsageError) -> Value? {
+        guard let text = scanned.occurrences.last(where: { $0.name == option })?.value else { return nil }
+        do throws(ValueProblem) {
+            return try ValueParsing.choice(type)(text)
+        } catch {
+            throw .badValue(name: "--\(option)", problem: error.words)
+        }
+    }
+}

@@ -1,0 +1,27 @@
+internal import JSON
+
+extension ServeOptions {
+    /// What `confab config show` prints: every setting in force and where it comes from.
+    public func report(_ format: OutputFormat) -> String {
+        switch format {
+        case .text:
+            let rows = [("SETTING", "VALUE", "FROM")] + self.settings.map { ($0.name, ($0.value ?? "-").shown, $0.origin.description) }
+            let nameWidth = rows.map(\.0.count).max() ?? 0
+            let valueWidth = rows.map(\.1.count).max() ?? 0
+            return rows.map { row in
+                let name = row.0 + String(repeating: " ", count: nameWidth - row.0.count)
+                let value = row.1 + String(repeating: " ", count: valueWidth - row.1.count)
+                return "\(name)  \(value)  \(row.2)\n"
+            }.joined()
+        case .json:
+            let settings = self.settings.map { setting in
+                JSONTree.object([
+                    .init("name", .string(setting.name)),
+                    .init("value", setting.value.map { .string($0) } ?? .null),
+                    .init("from", .string(setting.origin.description)),
+                ])
+            }
+            return JSONTree.object([.init("schema_version", 1), .init("settings", .array(settings))]).text + "\n"
+        }
+    }
+}

@@ -1,0 +1,83 @@
+/// Writes the script for zsh: a function to put on the `fpath`, or to source.
+enum ZshCompletion {
+    static var script: String {
+        """
+        #compdef confab
+        # zsh completion for confab
+        _confab() {
+            local command="${words[2]}"
+            if ((CURRENT == 2)); then
+                local -a commands=(
+        \(CommandTable.topLevel.map { "            " + self.described($0.name, $0.summary) }.joined(separator: "\n"))
+                )
+                _describe subcommand commands
+                return
+            fi
+            shift words
+            ((CURRENT -= 1))
+            case "$command" in
+        \(CommandTable.families.map(self.family).joined(separator: "\n"))
+            esac
+            case "$command" in
+        \(CommandTable.all.map(self.arguments).joined(separator: "\n"))
+            esac
+        }
+        if [[ "${funcstack[1]}" == _confab ]]; then
+            _confab "$@"
+        else
+            compdef _confab confab
+        fi
+
+        """
+    }
+
+    private static func described(_ name: String, _ summary: String) -> String {
+        "\(name):\(self.escaped(summary))".singleQuoted
+    }
+
+    private static func family(_ family: (name: String, members: [CommandSpec])) -> String {
+        """
+            \(family.name))
+                if ((CURRENT == 2)); then
+                    local -a commands=(
+        \(family.members.map { "                " + self.described($0.secondName, $0.summary) }.joined(separator: "\n"))
+                    )
+                    _describe subcommand commands
+                    return
+                fi
+                command="$command ${words[2]}"
+                shift words
+                ((CURRENT -= 1))
+                ;;
+        """
+    }
+
+    private static func arguments(of command: CommandSpec) -> String {
+        let specs = command.options.map(self.spec) + command.arguments.map(self.spec)
+        return "    \(command.name.singleQuoted))\n        _arguments \\\n"
+            + specs.map { "            " + $0.singleQuoted }.joined(separator: " \\\n") + "\n        ;;"
+    }
+
+    private static func spec(_ option: OptionSpec) -> String {
+        let start = (option.isRepeatable ? "*" : "") + "--" + option.name
+        guard option.form != .flag else { return "\(start)[\(self.escaped(option.help))]" }
+        let action =
+            switch ValueSuggestion(option) {
+            case .nothing: " "
+            case .files: "_files"
+            case .words(let words): "(\(words.joined(separator: " ")))"
+            case .beginnings(let words): "{compadd -S \"\" -- \(words.joined(separator: " "))}"
+            }
+        // Behind a colon an action would begin.
+        return "\(start)=[\(self.escaped(option.help))]:\(self.escaped(option.placeholder)):\(action)"
+    }
+
+    private static func spec(_ argument: CommandSpec.Argument) -> String {
+        let action = argument.words.isEmpty ? " " : "(\(argument.words.joined(separator: " ")))"
+        return "\(argument.isOptional ? "::" : ":")\(self.escaped(argument.name)):\(action)"
+    }
+
+    private static func escaped(_ text: String) -> String {
+        text.map { "[]:\\".contains($0) ? "\\\($0)" : String($0) }.joined()
+    }
+}

@@ -1,0 +1,116 @@
+import Bytes
+import ChatModel
+
+/// A conversation's row.
+struct StoredConversation {
+    let id: Int
+    let key: ConversationKey
+    var record: ConversationRecord
+    /// Of the last change that was no message; the newest message may have a higher one.
+    var revision: Revision
+    /// Messages below this have been taken out of the file.
+    var keptFrom: SequenceNumber
+}
+
+/// The table `conversations`.
+struct ConversationRows {
+    private let byKey: SQLiteStatement
+    private let insertion: SQLiteStatement?
+    private let replacement: SQLiteStatement?
+    private let connection: SQLiteConnection
+    private let text = RowText()
+
+    init(_ connection: SQLiteConnection, access: SQLiteConnection.Access) throws(SQLiteFailure) {
+        self.connection = connection
+        self.byKey = try connection.prepare(
+            """
+            SELECT id, access, title, creator, created_at, updated_at, ended_at, revision, kept_from, checksum
+            FROM conversations WHERE tenant = ? AND name = ?
+            """)
+        guard access == .readWrite else {
+            self.insertion = nil
+            self.replacement = nil
+            return
+        }
+        self.insertion = try connection.prepare("INSERT INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        self.replacement = try connection.prepare(
+            """
+            UPDATE conversations SET tenant = ?2, name = ?3, access = ?4, title = ?5, creator = ?6, created_at = ?7, updated_at = ?8,
+                ended_at = ?9, revision = ?10, kept_from = ?11, checksum = ?12
+            WHERE id = ?1
+            """)
+    }
+
+    func conversation(_ key: ConversationKey) throws(StorageFault) -> StoredConversation? {
+        let row = self.byKey
+        self.text.begin(byteCount: key.tenant.byteCount + key.id.byteCount)
+        row.bind(1, text: self.text.hold(key.tenant.string))
+        row.bind(2, text: self.text.hold(key.id.string))
+        defer { row.reset() }
+        guard try row.next() else { return nil }
+        var record = ConversationRecord(
+            access: ConversationRecord.Access(rawValue: UInt8(truncatingIfNeeded: row.int(1))) ?? .closed, title: row.text(2) ?? "",
+            creator: row.text(3).map { UserID(key: ByteString($0)) }, createdAt: Timestamp(milliseconds: Int64(row.int(4))))
+        record.updatedAt = Timestamp(milliseconds: Int64(row.int(5)))
+        record.endedAt = row.optionalInt(6).map { Timestamp(milliseconds: Int64($0)) }
+        let stored = StoredConversation(id: row.int(0), key: key, record: record, revision: row.int(7), keptFrom: row.int(8))
+        guard self.checksum(of: stored) == row.int(9) else { throw .damaged("the row of conversation \(key) is not what was stored") }
+        return stored
+    }
+
+    func insert(_ conversation: StoredConversation) throws(StorageFault) {
+        try self.write(conversation, with: self.insertion)
+    }
+
+    func replace(_ conversation: StoredConversation) throws(StorageFault) {
+        try self.write(conversation, with: self.replacement)
+    }
+
+    /// The id that a conversation gets which is made after all others.
+    func nextID() throws(SQLiteFailure) -> Int {
+        (try self.connection.number("SELECT max(id) FROM conversations") ?? 0) + 1
+    }
+
+    private func write(_ conversation: StoredConversation, with statement: SQLiteStatement?) throws(StorageFault) {
+        guard let statement else { preconditionFailure("a reader's connection wrote a conversation") }
+        let record = conversation.record
+        let sum = self.checksum(of: conversation)
+        self.text.begin(byteCount: Self.byteCount(of: conversation))
+        statement.bind(1, conversation.id)
+        statement.bind(2, text: self.text.hold(conversation.key.tenant.string))
+        statement.bind(3, text: self.text.hold(conversation.key.id.string))
+        statement.bind(4, Int(record.access.rawValue))
+        statement.bind(5, text: self.text.hold(record.title))
+        statement.bind(6, text: record.creator.map { self.text.hold($0.key.string) })
+        statement.bind(7, Int(record.createdAt.milliseconds))
+        statement.bind(8, Int(record.updatedAt.milliseconds))
+        statement.bind(9, record.endedAt.map { Int($0.milliseconds) })
+        statement.bind(10, conversation.revision)
+        statement.bind(11, conversation.keptFrom)
+        statement.bind(12, sum)
+        try statement.run()
+    }
+
+    private static func byteCount(of conversation: StoredConversation) -> Int {
+        conversation.key.tenant.byteCount + conversation.key.id.byteCount + conversation.record.title.utf8.count
+            + (conversation.record.creator?.key.byteCount ?? 0)
+    }
+
+    private func checksum(of conversation: StoredConversation) -> Int {
+        let record = conversation.record
+        self.text.begin(byteCount: Self.byteCount(of: conversation))
+        var sum = RowChecksum()
+        sum.fold(conversation.id)
+        sum.fold(self.text.hold(conversation.key.tenant.string))
+        sum.fold(self.text.hold(conversation.key.id.string))
+        sum.fold(Int(record.access.rawValue))
+        sum.fold(self.text.hold(record.title))
+        sum.fold(record.creator.map { self.text.hold($0.key.string) })
+        sum.fold(Int(record.createdAt.milliseconds))
+        sum.fold(Int(record.updatedAt.milliseconds))
+        sum.fold(record.endedAt.map { Int($0.milliseconds) })
+        sum.fold(conversation.revision)
+        sum.fold(conversation.keptFrom)
+        return sum.value
+    }
+}

@@ -1,0 +1,91 @@
+import Bytes
+import ChatModel
+
+/// The table `members`.
+struct MemberRows {
+    private static let columns = "user, name, role, joined_at, read_cursor, delivered_cursor, checksum"
+    private let all: SQLiteStatement
+    private let one: SQLiteStatement
+    private let replacement: SQLiteStatement?
+    private let deletion: SQLiteStatement?
+    private let text = RowText()
+
+    init(_ connection: SQLiteConnection, access: SQLiteConnection.Access) throws(SQLiteFailure) {
+        self.all = try connection.prepare("SELECT \(Self.columns) FROM members WHERE conversation = ? ORDER BY user")
+        self.one = try connection.prepare("SELECT \(Self.columns) FROM members WHERE conversation = ? AND user = ?")
+        guard access == .readWrite else {
+            self.replacement = nil
+            self.deletion = nil
+            return
+        }
+        self.replacement = try connection.prepare("REPLACE INTO members VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+        self.deletion = try connection.prepare("DELETE FROM members WHERE conversation = ? AND user = ?")
+    }
+
+    /// All members, in the order of their ids.
+    func members(of conversation: Int) throws(StorageFault) -> [Member] {
+        self.all.bind(1, conversation)
+        defer { self.all.reset() }
+        var members: [Member] = []
+        while try self.all.next() { members.append(try self.member(self.all, of: conversation)) }
+        return members
+    }
+
+    func member(_ user: UserID, of conversation: Int) throws(StorageFault) -> Member? {
+        self.text.begin(byteCount: user.key.byteCount)
+        self.one.bind(1, conversation)
+        self.one.bind(2, text: self.text.hold(user.key.string))
+        defer { self.one.reset() }
+        guard try self.one.next() else { return nil }
+        return try self.member(self.one, of: conversation)
+    }
+
+    /// Writes a member, new or over its old row.
+    func put(_ member: Member, of conversation: Int) throws(StorageFault) {
+        guard let statement = self.replacement else { preconditionFailure("a reader's connection wrote a member") }
+        let sum = self.checksum(of: member, in: conversation)
+        self.text.begin(byteCount: member.user.key.byteCount + member.name.byteCount)
+        statement.bind(1, conversation)
+        statement.bind(2, text: self.text.hold(member.user.key.string))
+        statement.bind(3, text: self.text.hold(member.name.string))
+        statement.bind(4, Int(member.role.rawValue))
+        statement.bind(5, Int(member.joinedAt.milliseconds))
+        statement.bind(6, member.readCursor)
+        statement.bind(7, member.deliveredCursor)
+        statement.bind(8, sum)
+        try statement.run()
+    }
+
+    func delete(_ user: UserID, of conversation: Int) throws(StorageFault) {
+        guard let statement = self.deletion else { preconditionFailure("a reader's connection deleted a member") }
+        self.text.begin(byteCount: user.key.byteCount)
+        statement.bind(1, conversation)
+        statement.bind(2, text: self.text.hold(user.key.string))
+        try statement.run()
+    }
+
+    private func member(_ row: SQLiteStatement, of conversation: Int) throws(StorageFault) -> Member {
+        let member = Member(
+            user: UserID(key: ByteString(row.text(0) ?? "")), name: ByteString(row.text(1) ?? ""),
+            role: Member.Role(rawValue: UInt8(truncatingIfNeeded: row.int(2))) ?? .member,
+            joinedAt: Timestamp(milliseconds: Int64(row.int(3))),
+            readCursor: row.int(4), deliveredCursor: row.int(5))
+        guard self.checksum(of: member, in: conversation) == row.int(6) else {
+            throw .damaged("a member of conversation \(conversation) is not what was stored")
+        }
+        return member
+    }
+
+    private func checksum(of member: Member, in conversation: Int) -> Int {
+        self.text.begin(byteCount: member.user.key.byteCount + member.name.byteCount)
+        var sum = RowChecksum()
+        sum.fold(conversation)
+        sum.fold(self.text.hold(member.user.key.string))
+        sum.fold(self.text.hold(member.name.string))
+        sum.fold(Int(member.role.rawValue))
+        sum.fold(Int(member.joinedAt.milliseconds))
+        sum.fold(member.readCursor)
+        sum.fold(member.deliveredCursor)
+        return sum.value
+    }
+}

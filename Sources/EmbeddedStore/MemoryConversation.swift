@@ -1,0 +1,122 @@
+import ChatModel
+
+/// One conversation of a store in memory. What an append touches stands together at the beginning.
+struct MemoryConversation {
+    let key: ConversationKey
+    private(set) var revision: Revision
+    private(set) var head: SequenceNumber = 0
+    private var messages = MessageRing()
+    private(set) var record: ConversationRecord
+    private var members: [UserID: Member] = [:]
+    /// Edits and deletions by rising revision; one whose message has changed again since, or is gone, is stale.
+    private var amendments: [Amendment] = []
+
+    private struct Amendment {
+        let revision: Revision
+        let sequence: SequenceNumber
+    }
+
+    init(key: ConversationKey, record: ConversationRecord) {
+        self.key = key
+        self.revision = 1
+        self.record = record
+    }
+
+    var messageCount: Int { self.messages.count }
+    var oldest: SequenceNumber { self.head - self.messages.count + 1 }
+
+    var loaded: LoadedConversation {
+        LoadedConversation(
+            record: self.record, head: self.head, revision: self.revision, oldest: self.oldest,
+            // In order of their ids: a dictionary's own order differs from run to run, and simulations must not.
+            members: self.members.values.sorted { $0.user < $1.user })
+    }
+
+    /// Does a write that has been found to be the next one.
+    @inline(__always)
+    mutating func apply(_ write: Write, history: Int) {
+        switch write.change {
+        case .message(var message):
+            message.revision = write.revision
+            self.messages.append(message, capacity: history)
+            self.head = message.sequence
+            self.revision = write.revision
+            self.record.updatedAt = message.sentAt
+        default:
+            self.applyRare(write)
+        }
+    }
+
+    private mutating func applyRare(_ write: Write) {
+        switch write.change {
+        case .message, .create:
+            preconditionFailure("a message or a creation came the way of the rare changes")
+        case .amend(let message, let time):
+            self.amend(message, revision: write.revision)
+            self.record.updatedAt = time
+        case .member(var member):
+            if let known = self.members[member.user] {
+                member.readCursor = max(member.readCursor, known.readCursor)
+                member.deliveredCursor = max(member.deliveredCursor, known.deliveredCursor)
+            }
+            self.members[member.user] = member
+        case .remove(let user):
+            self.members[user] = nil
+        case .end(let time):
+            if self.record.endedAt == nil { self.record.endedAt = time }
+            self.record.updatedAt = time
+        case .cursors(let user, let read, let delivered):
+            guard var member = self.members[user] else { return }
+            member.readCursor = max(member.readCursor, read)
+            member.deliveredCursor = max(member.deliveredCursor, delivered)
+            self.members[user] = member
+            return
+        }
+        self.revision = write.revision
+    }
+
+    private mutating func amend(_ message: Message, revision: Revision) {
+        guard message.sequence >= self.oldest else { return }
+        let place = message.sequence - self.oldest
+        let stored = self.messages[place]
+        guard stored.state != .deleted else { return }
+        self.messages[place] = stored.amended(as: message, revision: revision)
+        self.amendments.append(Amendment(revision: revision, sequence: message.sequence))
+        // Never more stale ones than there are messages.
+        if self.amendments.count > 2 * self.messages.count { self.amendments = self.amendments.filter(self.isCurrent) }
+    }
+
+    private func isCurrent(_ amendment: Amendment) -> Bool {
+        amendment.sequence >= self.oldest && self.messages[amendment.sequence - self.oldest].revision == amendment.revision
+    }
+
+    func page(_ range: PageRange, limit: Int) -> Page {
+        let window = range.window(oldest: self.oldest, head: self.head, limit: limit)
+        let messages = window.map { self.messages[$0 - self.oldest] }
+        return Page(messages: messages, head: self.head, oldest: self.oldest, revision: self.revision)
+    }
+
+    func changes(after: SequenceNumber, since: Revision, limit: Int) -> Page {
+        var page = self.page(.after(after), limit: limit)
+        page.amended = self.amendments.reversed().prefix { $0.revision > since }
+            .filter { $0.sequence <= after && self.isCurrent($0) }
+            .map { self.messages[$0.sequence - self.oldest] }
+            .sorted { $0.sequence < $1.sequence }
+        return page
+    }
+
+    func recent(limit: Int) -> [RecentMessage] {
+        PageRange.newest.window(oldest: self.oldest, head: self.head, limit: limit).map { RecentMessage(self.messages[$0 - self.oldest]) }
+    }
+
+    func unread(after: SequenceNumber, by user: UserID) -> Int {
+        PageRange.after(after).window(oldest: self.oldest, head: self.head, limit: .max)
+            .count { self.messages[$0 - self.oldest].body.author.id != user }
+    }
+}
+
+extension RecentMessage {
+    init(_ message: Message) {
+        self.init(sequence: message.sequence, author: message.body.author.id, clientID: message.body.clientID, sentAt: message.sentAt)
+    }
+}

@@ -1,0 +1,109 @@
+public import ChatModel
+
+/// A whole store as a value: it does a request at once and answers.
+///
+/// The rules of the port in their plainest form. `MemoryStore` puts locks around it, simulations use it as it is,
+/// and tests hold other stores against it.
+public struct MemoryTables: Sendable {
+    private var directory = ConversationDirectory()
+    private var conversations: [MemoryConversation] = []
+    private var fences: [ShardFence] = []
+    private let history: Int
+    /// What `touch` found: kept, so that its reading is not optimised away.
+    private var touched = 0
+
+    /// Shards are numbered from 0 to below this.
+    static let shardLimit = 65_536
+
+    /// A store that keeps the newest `history` messages of each conversation (0: all).
+    public init(history: Int) {
+        precondition(history >= 0, "history \(history) is below 0")
+        self.history = history
+    }
+
+    public mutating func execute(_ request: StoreRequest) -> StoreAnswer {
+        switch request {
+        case .claim(let shard, let owner): self.claim(shard, for: owner)
+        case .write(let batch): .written(self.write(batch))
+        case .load(let key): .loaded(self.conversation(key)?.loaded)
+        case .recent(let key, let limit): .recent(self.conversation(key)?.recent(limit: limit) ?? [])
+        case .page(let key, let range, let limit): .page(self.conversation(key)?.page(range, limit: limit) ?? .none)
+        case .changes(let key, let after, let since, let limit):
+            .page(self.conversation(key)?.changes(after: after, since: since, limit: limit) ?? .none)
+        case .unread(let key, let after, let user): .unread(self.conversation(key)?.unread(after: after, by: user) ?? 0)
+        case .probe: .done
+        }
+    }
+
+    /// Does one write, or says why not; `hash` is the key's.
+    @inline(__always)
+    mutating func apply(_ write: Write, by owner: OwnerID, hash: Int) -> WriteRefusal? {
+        if let refusal = self.fence(of: write.shard).refusal(of: owner, under: write.epoch) { return refusal }
+        guard let slot = self.slot(of: write.conversation, hash: hash) else { return self.begin(write, hash: hash) }
+        let revision = self.conversations[slot].revision
+        guard write.follows(revision: revision, head: self.conversations[slot].head) else { return .outOfStep(stored: revision) }
+        self.conversations[slot].apply(write, history: self.history)
+        return nil
+    }
+
+    private mutating func claim(_ shard: Int, for owner: OwnerID) -> StoreAnswer {
+        guard shard >= 0, shard < Self.shardLimit else { return .failed(StoreFailure("shard \(shard): there is no such shard")) }
+        while self.fences.count <= shard { self.fences.append(.unclaimed) }
+        self.fences[shard] = ShardFence(epoch: self.fences[shard].epoch + 1, owner: owner)
+        return .claimed(self.fences[shard].epoch)
+    }
+
+    private mutating func write(_ batch: WriteBatch) -> WriteOutcome {
+        // A span lends the writes: an array's iterator copies each, with a reference counted for every text in it.
+        let writes = batch.writes.span
+        var refused = RefusedWrites()
+        withUnsafeTemporaryAllocation(of: Int.self, capacity: writes.count) { hashes in
+            for place in writes.indices { hashes[place] = writes[place].conversation.hashValue }
+            self.touch(hashes)
+            for place in writes.indices where !refused.refuses(writes[place].conversation, at: place) {
+                if let refusal = self.apply(writes[place], by: batch.owner, hash: hashes[place]) {
+                    refused.note(refusal, of: writes[place].conversation, at: place)
+                }
+            }
+        }
+        return refused.outcome
+    }
+
+    /// Reads what the writes of a batch will need, for all of them before the first is done: the processor then waits for many at a
+    /// time, where there are so many conversations that its cache has not got them. A quarter of the cost with 100,000 of them.
+    private mutating func touch(_ hashes: UnsafeMutableBufferPointer<Int>) {
+        guard hashes.count > 1 else { return }
+        var sum = 0
+        for hash in hashes {
+            if let slot = self.directory.likelySlot(hash: hash) { sum &+= self.conversations[slot].messageCount }
+        }
+        self.touched = sum
+    }
+
+    private mutating func begin(_ write: Write, hash: Int) -> WriteRefusal? {
+        if let refusal = write.refusalWithoutConversation { return refusal }
+        if case .create(let record) = write.change {
+            self.conversations.append(MemoryConversation(key: write.conversation, record: record))
+            self.directory.insert(slot: self.conversations.count - 1, hash: hash)
+        }
+        return nil
+    }
+
+    private func fence(of shard: Int) -> ShardFence {
+        self.fences.indices.contains(shard) ? self.fences[shard] : .unclaimed
+    }
+
+    @inline(__always)
+    private func slot(of key: ConversationKey, hash: Int) -> Int? {
+        self.directory.slot(hash: hash) { self.conversations[$0].key == key }
+    }
+
+    private func conversation(_ key: ConversationKey) -> MemoryConversation? {
+        self.slot(of: key, hash: key.hashValue).map { self.conversations[$0] }
+    }
+}
+
+extension Page {
+    /// Of a conversation that does not exist.
+    static let none = Page(messages: [], head: 0, oldest: 1, revision: 0)
+}

@@ -1,0 +1,122 @@
+import ChatModel
+internal import Glibc
+
+/// A request on its way to a thread of the store.
+struct Submission {
+    let request: StoreRequest
+    let ticket: StoreTicket
+    let client: any StoreClient
+}
+
+/// What waits for one thread, in order, up to a number of requests and of bytes; beyond that it takes nothing.
+///
+/// A lock and a condition of the C library: Synchronization has no condition.
+final class RequestQueue: @unchecked Sendable {
+    // Unchecked because everything below is touched under `lock` only.
+    private let lock: UnsafeMutablePointer<pthread_mutex_t>
+    private let arrival: UnsafeMutablePointer<pthread_cond_t>
+    private let countLimit: Int
+    private let byteLimit: Int
+    private var waiting: [Submission] = []
+    private var bytes = 0
+    private var isAsleep = false
+    private var isClosed = false
+    private var turnedAway = 0
+
+    enum Offer { case taken, full, closed }
+
+    init(countLimit: Int, byteLimit: Int) {
+        self.countLimit = countLimit
+        self.byteLimit = byteLimit
+        self.lock = .allocate(capacity: 1)
+        self.arrival = .allocate(capacity: 1)
+        pthread_mutex_init(self.lock, nil)
+        pthread_cond_init(self.arrival, nil)
+    }
+
+    deinit {
+        pthread_cond_destroy(self.arrival)
+        pthread_mutex_destroy(self.lock)
+        self.arrival.deallocate()
+        self.lock.deallocate()
+    }
+
+    func offer(_ submission: Submission) -> Offer {
+        let size = submission.request.estimatedBytes
+        pthread_mutex_lock(self.lock)
+        defer { pthread_mutex_unlock(self.lock) }
+        guard !self.isClosed else { return .closed }
+        guard self.waiting.count < self.countLimit, self.bytes + size <= self.byteLimit || self.waiting.isEmpty else {
+            self.turnedAway += 1
+            return .full
+        }
+        self.waiting.append(submission)
+        self.bytes += size
+        if self.isAsleep {
+            self.isAsleep = false
+            pthread_cond_signal(self.arrival)
+        }
+        return .taken
+    }
+
+    /// Waits for requests and takes them, up to about this many writes; false when the queue is closed and empty.
+    func take(into taken: inout [Submission], writeLimit: Int) -> Bool {
+        pthread_mutex_lock(self.lock)
+        defer { pthread_mutex_unlock(self.lock) }
+        while self.waiting.isEmpty {
+            if self.isClosed { return false }
+            self.isAsleep = true
+            pthread_cond_wait(self.arrival, self.lock)
+        }
+        var writes = 0
+        let count = self.waiting.firstIndex { submission in
+            writes += submission.request.writeCount
+            return writes > writeLimit
+        }
+        if let count, count > 0 || self.waiting.count > 1 {
+            let taking = max(count, 1)
+            taken.append(contentsOf: self.waiting[..<taking])
+            self.waiting.removeFirst(taking)
+            for submission in taken { self.bytes -= submission.request.estimatedBytes }
+        } else {
+            swap(&taken, &self.waiting)
+            self.bytes = 0
+        }
+        return true
+    }
+
+    /// Takes nothing from here on; what waits is still done.
+    func close() {
+        pthread_mutex_lock(self.lock)
+        self.isClosed = true
+        pthread_cond_broadcast(self.arrival)
+        pthread_mutex_unlock(self.lock)
+    }
+
+    var state: (count: Int, bytes: Int, turnedAway: Int) {
+        pthread_mutex_lock(self.lock)
+        defer { pthread_mutex_unlock(self.lock) }
+        return (self.waiting.count, self.bytes, self.turnedAway)
+    }
+}
+
+extension StoreRequest {
+    fileprivate var writeCount: Int {
+        if case .write(let batch) = self { max(1, batch.writes.count) } else { 1 }
+    }
+
+    /// Roughly what a waiting request keeps in memory.
+    fileprivate var estimatedBytes: Int {
+        guard case .write(let batch) = self else { return 256 }
+        return batch.writes.reduce(256) { $0 + $1.estimatedBytes }
+    }
+}
+
+extension Write {
+    fileprivate var estimatedBytes: Int {
+        switch self.change {
+        case .message(let message), .amend(let message, _): 256 + message.body.content.utf8.count + (message.body.metadata?.count ?? 0)
+        case .create, .member, .remove, .cursors, .end: 256
+        }
+    }
+}

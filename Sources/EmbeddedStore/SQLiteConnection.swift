@@ -1,0 +1,86 @@
+internal import CSQLite
+
+/// What SQLite answered instead of doing what it was asked.
+struct SQLiteFailure: Error {
+    /// The extended result code (https://www.sqlite.org/rescode.html).
+    let code: Int32
+    let message: String
+
+    var primaryCode: Int32 { self.code & 0xFF }
+    /// The file's content makes no sense.
+    var isCorruption: Bool { self.primaryCode == SQLITE_CORRUPT || self.primaryCode == SQLITE_NOTADB }
+
+    /// What it means for who runs the service.
+    var cause: String {
+        switch self.primaryCode {
+        case SQLITE_FULL: "the disk is full"
+        case SQLITE_READONLY: "it cannot be written"
+        case SQLITE_BUSY, SQLITE_LOCKED: "another program keeps it locked"
+        case SQLITE_CORRUPT: "it is damaged"
+        case SQLITE_NOTADB: "it is no SQLite database, or its beginning is damaged"
+        case SQLITE_CANTOPEN: "it cannot be opened"
+        case SQLITE_IOERR: "it cannot be read or written"
+        case SQLITE_NOMEM: "there is not enough memory"
+        default: "SQLite failed"
+        }
+    }
+
+    var sentence: String { "\(self.cause) (SQLite: \(self.message), code \(self.code))" }
+}
+
+/// One connection to a database file. Used by one thread at a time.
+final class SQLiteConnection {
+    enum Access { case readWrite, readOnly }
+
+    let handle: OpaquePointer
+    private static let quiet: Void = { _ = confab_sqlite_without_memory_statistics() }()
+
+    init(path: String, access: Access) throws(SQLiteFailure) {
+        Self.quiet
+        let flags = access == .readWrite ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY
+        var handle: OpaquePointer?
+        let code = sqlite3_open_v2(path, &handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, nil)
+        guard let handle else { throw SQLiteFailure(code: code, message: String(cString: sqlite3_errstr(code))) }
+        self.handle = handle
+        guard code == SQLITE_OK else { throw self.failure(code) }
+        sqlite3_extended_result_codes(handle, 1)
+        sqlite3_busy_timeout(handle, 2000)
+    }
+
+    deinit {
+        sqlite3_close_v2(self.handle)
+    }
+
+    func failure(_ code: Int32) -> SQLiteFailure {
+        SQLiteFailure(code: code, message: String(cString: sqlite3_errmsg(self.handle)))
+    }
+
+    /// Runs statements that answer nothing of interest.
+    func execute(_ sql: String) throws(SQLiteFailure) {
+        let code = sqlite3_exec(self.handle, sql, nil, nil, nil)
+        guard code == SQLITE_OK else { throw self.failure(code) }
+    }
+
+    /// A statement that is kept and run again and again.
+    func prepare(_ sql: String) throws(SQLiteFailure) -> SQLiteStatement {
+        var statement: OpaquePointer?
+        let code = sqlite3_prepare_v3(self.handle, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &statement, nil)
+        guard code == SQLITE_OK, let statement else { throw self.failure(code) }
+        return SQLiteStatement(statement, of: self)
+    }
+
+    /// The number in the first column of a query's first row; nil where there is none.
+    func number(_ sql: String) throws(SQLiteFailure) -> Int? {
+        let statement = try self.prepare(sql)
+        return try statement.step() ? statement.optionalInt(0) : nil
+    }
+
+    /// The text in the first column of a query's first row.
+    func text(_ sql: String) throws(SQLiteFailure) -> String {
+        let statement = try self.prepare(sql)
+        return try statement.step() ? statement.text(0) ?? "" : ""
+    }
+
+    var isInTransaction: Bool { sqlite3_get_autocommit(self.handle) == 0 }
+    var lastInsertedRow: Int64 { sqlite3_last_insert_rowid(self.handle) }
+}

@@ -1,0 +1,147 @@
+internal import CSQLite
+import ChatModel
+
+/// Answers what only reads, on a connection of its own beside the writer.
+final class SQLiteReader {
+    private let conversations: ConversationRows
+    private let members: MemberRows
+    private let messages: MessageRows
+    private let places: PlaceRows
+    private let amendments: AmendmentRows
+    private let lastPosition: SQLiteStatement
+    private let begin: SQLiteStatement
+    private let end: SQLiteStatement
+    private let fresh: FreshMessages
+    private let options: SQLiteOptions
+
+    init(connection: SQLiteConnection, fresh: FreshMessages, options: SQLiteOptions) throws(SQLiteFailure) {
+        self.fresh = fresh
+        self.options = options
+        self.conversations = try ConversationRows(connection, access: .readOnly)
+        self.members = try MemberRows(connection, access: .readOnly)
+        self.messages = try MessageRows(connection, access: .readOnly)
+        self.places = try PlaceRows(connection, access: .readOnly)
+        self.amendments = try AmendmentRows(connection, access: .readOnly)
+        self.lastPosition = try connection.prepare("SELECT max(position) FROM messages")
+        self.begin = try connection.prepare("BEGIN")
+        self.end = try connection.prepare("ROLLBACK")
+    }
+
+    func answer(_ request: StoreRequest) throws(StorageFault) -> StoreAnswer {
+        for _ in 0..<16 {
+            let generation = self.fresh.settledGenerations
+            let answer = self.lookUp(request)
+            // Else places have gone from memory into the file since our look at the file began, and we may have seen them in neither.
+            if self.fresh.settledGenerations == generation { return try answer.get() }
+        }
+        throw .database(SQLiteFailure(code: SQLITE_BUSY, message: "the file changes faster than it is read"))
+    }
+
+    /// Looks at one state of the file.
+    private func lookUp(_ request: StoreRequest) -> Result<StoreAnswer, StorageFault> {
+        do {
+            try self.begin.run()
+        } catch {
+            return .failure(error)
+        }
+        defer { try? self.end.run() }
+        do {
+            return .success(try self.look(request))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private func look(_ request: StoreRequest) throws(StorageFault) -> StoreAnswer {
+        switch request {
+        case .load(let key):
+            guard let view = try self.view(of: key) else { return .loaded(nil) }
+            let members = try self.members.members(of: view.id)
+            return .loaded(
+                LoadedConversation(record: view.record, head: view.head, revision: view.revision, oldest: view.oldest, members: members))
+        case .recent(let key, let limit):
+            guard let view = try self.view(of: key) else { return .recent([]) }
+            return .recent(try self.messages(of: view, .newest, limit: limit).map(RecentMessage.init))
+        case .page(let key, let range, let limit):
+            guard let view = try self.view(of: key) else { return .page(.none) }
+            return .page(view.page(try self.messages(of: view, range, limit: limit)))
+        case .changes(let key, let after, let since, let limit):
+            guard let view = try self.view(of: key) else { return .page(.none) }
+            var page = view.page(try self.messages(of: view, .after(after), limit: limit))
+            for sequence in try self.amendments.sequences(of: view.id, since: since)
+            where sequence >= view.oldest && sequence <= min(after, view.head) {
+                page.amended += try self.messages(of: view, .before(sequence + 1), limit: 1)
+            }
+            return .page(page)
+        case .unread(let key, let after, let user):
+            guard let view = try self.view(of: key) else { return .unread(0) }
+            return .unread(try self.unread(in: view, after: after, by: user))
+        case .claim, .write, .probe:
+            preconditionFailure("a write came to a reader")
+        }
+    }
+
+    /// A conversation at one state of the file.
+    private struct View {
+        let id: Int
+        var record: ConversationRecord
+        var head: SequenceNumber
+        var revision: Revision
+        var oldest: SequenceNumber
+        /// The end of the log. Memory may be ahead of it by what was committed since we look.
+        let lastPosition: Int
+
+        func page(_ messages: [Message]) -> Page {
+            Page(messages: messages, head: self.head, oldest: self.oldest, revision: self.revision)
+        }
+    }
+
+    private func view(of key: ConversationKey) throws(StorageFault) -> View? {
+        guard let row = try self.conversations.conversation(key) else { return nil }
+        defer { self.lastPosition.reset() }
+        let last = try self.lastPosition.next() ? self.lastPosition.int(0) : 0
+        var view = View(
+            id: row.id, record: row.record, head: row.keptFrom - 1, revision: row.revision, oldest: row.keptFrom, lastPosition: last)
+        var newest = self.fresh.newest(of: row.id, upTo: last)
+        if newest == nil { newest = try self.places.newest(of: row.id) }
+        if let newest {
+            let message = try self.messages.message(at: newest.position, of: row.id, sequence: newest.sequence)
+            view.head = message.sequence
+            if message.revision > row.revision {
+                view.revision = message.revision
+                view.record.updatedAt = message.sentAt
+            }
+        }
+        view.oldest = self.options.oldest(keptFrom: row.keptFrom, head: view.head)
+        return view
+    }
+
+    private func messages(of view: View, _ range: PageRange, limit: Int) throws(StorageFault) -> [Message] {
+        let window = range.window(oldest: view.oldest, head: view.head, limit: limit)
+        guard !window.isEmpty else { return [] }
+        let fresh = self.fresh.places(of: view.id, in: window, upTo: view.lastPosition)
+        let settled = window.lowerBound..<(fresh.last?.sequence ?? window.upperBound)
+        var messages: [Message] = []
+        messages.reserveCapacity(window.count)
+        var places = settled.isEmpty ? [] : try self.places.places(of: view.id, in: settled)
+        places += fresh.reversed()
+        for place in places {
+            let expected = window.lowerBound + messages.count
+            guard place.sequence == expected else { throw .damaged("message \(expected) of conversation \(view.id) is missing") }
+            messages.append(try self.messages.message(at: place.position, of: view.id, sequence: expected))
+        }
+        guard messages.count == window.count else {
+            throw .damaged("message \(window.lowerBound + messages.count) of conversation \(view.id) is missing")
+        }
+        return messages
+    }
+
+    private func unread(in view: View, after: SequenceNumber, by user: UserID) throws(StorageFault) -> Int {
+        let window = PageRange.after(after).window(oldest: view.oldest, head: view.head, limit: .max)
+        guard !window.isEmpty else { return 0 }
+        let mark = MessageRows.mark(of: user)
+        let fresh = self.fresh.places(of: view.id, in: window, upTo: view.lastPosition)
+        let settled = window.lowerBound..<(fresh.last?.sequence ?? window.upperBound)
+        return fresh.count { $0.author != mark } + (try self.places.count(of: view.id, in: settled, notBy: mark))
+    }
+}

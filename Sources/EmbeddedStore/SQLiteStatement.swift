@@ -1,0 +1,73 @@
+internal import CSQLite
+
+/// A prepared statement. Parameters count from 1, columns from 0, as SQLite has them.
+final class SQLiteStatement {
+    private let handle: OpaquePointer
+    /// Outlives its statements.
+    private let connection: SQLiteConnection
+
+    init(_ handle: OpaquePointer, of connection: SQLiteConnection) {
+        self.handle = handle
+        self.connection = connection
+    }
+
+    deinit {
+        sqlite3_finalize(self.handle)
+    }
+
+    @inline(__always)
+    func bind(_ parameter: Int32, _ value: Int) {
+        sqlite3_bind_int64(self.handle, parameter, Int64(value))
+    }
+
+    func bind(_ parameter: Int32, _ value: Int?) {
+        if let value { self.bind(parameter, value) } else { sqlite3_bind_null(self.handle, parameter) }
+    }
+
+    /// The bytes must stay where they are until the statement has been run and reset (SQLITE_STATIC).
+    @inline(__always)
+    func bind(_ parameter: Int32, text: UnsafeRawBufferPointer?) {
+        guard let text else { return _ = sqlite3_bind_null(self.handle, parameter) }
+        sqlite3_bind_text(self.handle, parameter, text.baseAddress?.assumingMemoryBound(to: CChar.self), Int32(text.count), nil)
+    }
+
+    /// As `bind(_:text:)`, for bytes that are no text.
+    @inline(__always)
+    func bind(_ parameter: Int32, blob: UnsafeRawBufferPointer?) {
+        guard let blob else { return _ = sqlite3_bind_null(self.handle, parameter) }
+        sqlite3_bind_blob(self.handle, parameter, blob.baseAddress, Int32(blob.count), nil)
+    }
+
+    /// Goes to the next row; false when there is none.
+    @inline(__always)
+    func step() throws(SQLiteFailure) -> Bool {
+        let code = sqlite3_step(self.handle)
+        if code == SQLITE_ROW { return true }
+        if code == SQLITE_DONE { return false }
+        throw self.connection.failure(code)
+    }
+
+    @inline(__always)
+    func reset() {
+        sqlite3_reset(self.handle)
+    }
+
+    func int(_ column: Int32) -> Int {
+        Int(sqlite3_column_int64(self.handle, column))
+    }
+
+    func optionalInt(_ column: Int32) -> Int? {
+        sqlite3_column_type(self.handle, column) == SQLITE_NULL ? nil : self.int(column)
+    }
+
+    /// The bytes of a text or blob, until the next step; nil for NULL.
+    func bytes(_ column: Int32) -> UnsafeRawBufferPointer? {
+        guard sqlite3_column_type(self.handle, column) != SQLITE_NULL else { return nil }
+        let bytes = sqlite3_column_blob(self.handle, column)
+        return UnsafeRawBufferPointer(start: bytes, count: Int(sqlite3_column_bytes(self.handle, column)))
+    }
+
+    func text(_ column: Int32) -> String? {
+        self.bytes(column).map { String(decoding: $0, as: UTF8.self) }
+    }
+}

@@ -1,0 +1,207 @@
+import Bytes
+import ChatModel
+
+/// The one hand that writes a store's file: does requests in a transaction, and knows what is stored.
+final class SQLiteWriter {
+    let file: DatabaseFile
+    private let identity: DatabaseFile.Identity?
+    let options: SQLiteOptions
+    let connection: SQLiteConnection
+    let messages: MessageRows
+    let conversations: ConversationRows
+    let members: MemberRows
+    let places: PlaceRows
+    let amendments: AmendmentRows
+    private let shards: ShardRows
+    private let settings: SettingRows
+    private let begin: SQLiteStatement
+    private let commit: SQLiteStatement
+    private let rollback: SQLiteStatement
+
+    private var fences: [Int: ShardFence]
+    private var replacedFences: [(shard: Int, fence: ShardFence?)] = []
+    var ledger: ConversationLedger
+    let fresh: FreshMessages
+    /// The messages of this transaction.
+    var stored: [MessagePlace] = []
+    var nextPosition = 1
+    var nextConversation = 1
+    private var settling = Settlement()
+    private var gathered = 0
+    /// How many places each transaction settles at least.
+    private var settlingPace = 16
+    /// The writes of this transaction, for telemetry.
+    private(set) var writeCount = 0
+
+    /// A sealed generation on its way into the file.
+    private struct Settlement {
+        var places: [MessagePlace] = []
+        var done = 0
+        /// What was done when the last transaction was stored.
+        var kept = 0
+        var through = 0
+
+        var isActive: Bool { !self.places.isEmpty }
+    }
+
+    /// Reads what a writer has to know; afterwards `fresh` has all messages that `places` has not.
+    init(file: DatabaseFile, connection: SQLiteConnection, fresh: FreshMessages, options: SQLiteOptions) throws(StorageFault) {
+        self.file = file
+        self.identity = file.identity
+        self.options = options
+        self.connection = connection
+        self.fresh = fresh
+        self.ledger = ConversationLedger(limit: options.knownConversations)
+        do {
+            self.messages = try MessageRows(connection, access: .readWrite)
+            self.conversations = try ConversationRows(connection, access: .readWrite)
+            self.members = try MemberRows(connection, access: .readWrite)
+            self.places = try PlaceRows(connection, access: .readWrite)
+            self.amendments = try AmendmentRows(connection, access: .readWrite)
+            self.shards = try ShardRows(connection)
+            self.settings = try SettingRows(connection)
+            self.begin = try connection.prepare("BEGIN IMMEDIATE")
+            self.commit = try connection.prepare("COMMIT")
+            self.rollback = try connection.prepare("ROLLBACK")
+        } catch {
+            throw StorageFault(error)
+        }
+        self.fences = try self.shards.all()
+        try self.recover()
+    }
+
+    private func recover() throws(StorageFault) {
+        let settled = try self.settings.value(.settled)
+        do {
+            self.nextConversation = try self.conversations.nextID()
+            let log = try self.connection.prepare("SELECT position FROM messages WHERE position > \(settled) ORDER BY position")
+            self.nextPosition = settled + 1
+            while try log.next() {
+                let place = try self.messages.place(at: log.int(0))
+                self.nextPosition = place.position + 1
+                self.gathered = self.fresh.publish([place])
+            }
+        } catch let failure as SQLiteFailure {
+            throw StorageFault(failure)
+        } catch {
+            throw error as? StorageFault ?? .damaged("\(error)")
+        }
+    }
+
+    /// Does requests together: all are stored and answered, or all failed.
+    func perform(_ requests: [StoreRequest]) throws(StorageFault) -> [StoreAnswer] {
+        self.writeCount = 0
+        do {
+            try self.begin.run()
+            var answers: [StoreAnswer] = []
+            answers.reserveCapacity(requests.count)
+            for request in requests { answers.append(try self.answer(request)) }
+            try self.settle()
+            try self.commit.run()
+            self.keep()
+            return answers
+        } catch {
+            self.takeBack()
+            throw error
+        }
+    }
+
+    /// Why what is written would be lost; nil while all is well.
+    var loss: StoreFailure? { self.file.loss(of: self.identity) }
+
+    /// Brings all of the log into `places`, and the write-ahead log into the file.
+    func finish() throws(StorageFault) {
+        self.settlingPace = 4096
+        repeat {
+            if !self.settling.isActive { self.seal() }
+            _ = try self.perform([])
+        } while self.settling.isActive || self.gathered > 0
+        do {
+            try self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        } catch {
+            throw .database(error)
+        }
+    }
+
+    private func answer(_ request: StoreRequest) throws(StorageFault) -> StoreAnswer {
+        switch request {
+        case .claim(let shard, let owner): return try self.claim(shard, for: owner)
+        case .write(let batch): return .written(try self.write(batch))
+        case .probe:
+            try self.settings.put(try self.settings.value(.probes) + 1, in: .probes)
+            return .done
+        case .load, .recent, .page, .changes, .unread:
+            preconditionFailure("a read came to the writer")
+        }
+    }
+
+    private func claim(_ shard: Int, for owner: OwnerID) throws(StorageFault) -> StoreAnswer {
+        guard shard >= 0, shard < MemoryTables.shardLimit else { return .failed(StoreFailure("shard \(shard): there is no such shard")) }
+        let old = self.fences[shard]
+        let fence = ShardFence(epoch: (old?.epoch ?? 0) + 1, owner: owner)
+        try self.shards.put(fence, at: shard)
+        self.replacedFences.append((shard, old))
+        self.fences[shard] = fence
+        return .claimed(fence.epoch)
+    }
+
+    private func write(_ batch: WriteBatch) throws(StorageFault) -> WriteOutcome {
+        var refused = RefusedWrites()
+        for place in batch.writes.indices {
+            let write = batch.writes[place]
+            if refused.refuses(write.conversation, at: place) { continue }
+            let fence = self.fences[write.shard] ?? .unclaimed
+            var refusal = fence.refusal(of: batch.owner, under: write.epoch)
+            if refusal == nil { refusal = try self.apply(write) }
+            if let refusal { refused.note(refusal, of: write.conversation, at: place) }
+        }
+        self.writeCount += batch.writes.count
+        return refused.outcome
+    }
+
+    // MARK: - Settling
+
+    /// Puts some of a sealed generation into `places`: twice as many as came, so that it is done before the next is full.
+    private func settle() throws(StorageFault) {
+        if !self.settling.isActive, self.gathered + self.stored.count >= self.options.generationSize { self.seal() }
+        guard self.settling.isActive else { return }
+        let end = min(self.settling.places.count, self.settling.done + max(self.settlingPace, 2 * self.stored.count))
+        for place in self.settling.places[self.settling.done..<end] { try self.places.put(place) }
+        self.settling.done = end
+        if end == self.settling.places.count { try self.settings.put(self.settling.through, in: .settled) }
+    }
+
+    /// Takes what has been committed; what this transaction stores belongs to the next generation.
+    private func seal() {
+        self.settling = Settlement(places: self.fresh.seal(), through: self.nextPosition - self.stored.count - 1)
+        self.gathered = 0
+        if self.settling.places.isEmpty { self.fresh.settled() }
+    }
+
+    /// The transaction is stored.
+    private func keep() {
+        // Readers may look for the new messages from here on, before anybody has an answer.
+        self.gathered = self.fresh.publish(self.stored)
+        if self.settling.isActive, self.settling.done == self.settling.places.count {
+            self.fresh.settled()
+            self.settling = Settlement()
+        }
+        self.settling.kept = self.settling.done
+        self.stored.removeAll(keepingCapacity: self.stored.capacity <= 65_536)
+        self.replacedFences.removeAll(keepingCapacity: true)
+        self.ledger.commit()
+    }
+
+    /// The transaction failed: what it did here is undone, as SQLite has undone it in the file.
+    private func takeBack() {
+        self.begin.reset()
+        self.commit.reset()
+        if self.connection.isInTransaction { try? self.rollback.run() }
+        self.nextPosition -= self.stored.count
+        self.stored.removeAll(keepingCapacity: true)
+        self.settling.done = self.settling.kept
+        for (shard, fence) in self.replacedFences.reversed() { self.fences[shard] = fence }
+        self.replacedFences.removeAll(keepingCapacity: true)
+        self.ledger.rollBack()
+    }
+}

@@ -1,0 +1,94 @@
+import ChatModel
+import Synchronization
+
+/// What the writer's thread does.
+final class WriterLoop {
+    private let writer: SQLiteWriter
+    private let queue: RequestQueue
+    private let tally: SQLiteStore.Tally
+    private let clock = ContinuousClock()
+
+    init(writer: SQLiteWriter, queue: RequestQueue, tally: SQLiteStore.Tally) {
+        self.writer = writer
+        self.queue = queue
+        self.tally = tally
+    }
+
+    func run() {
+        var group: [Submission] = []
+        while self.queue.take(into: &group, writeLimit: self.writer.options.writesPerCommit) {
+            self.serve(group[...])
+            // After a burst the room is given back.
+            group.removeAll(keepingCapacity: group.capacity <= 16_384)
+        }
+        // What is left to settle would be settled when the file is opened again.
+        try? self.writer.finish()
+    }
+
+    private func serve(_ group: ArraySlice<Submission>) {
+        if let loss = self.writer.loss { return self.fail(group, loss) }
+        let start = self.clock.now
+        do {
+            let answers = try self.writer.perform(group.map(\.request))
+            self.note(since: start)
+            if let loss = self.writer.loss { return self.fail(group, loss) }
+            for (submission, answer) in zip(group, answers) { submission.client.storeAnswered(answer, ticket: submission.ticket) }
+        } catch {
+            self.tally.statistics.withLock { $0.failedCommits += 1 }
+            // One conversation on a damaged page must not fail the others: each request for itself.
+            if case .database(let failure) = error, failure.isCorruption, group.count > 1 {
+                for place in group.indices { self.serve(group[place...place]) }
+                return
+            }
+            self.fail(group, error.storeFailure(path: self.writer.file.path))
+        }
+    }
+
+    private func fail(_ group: ArraySlice<Submission>, _ failure: StoreFailure) {
+        for submission in group { submission.client.storeAnswered(.failed(failure), ticket: submission.ticket) }
+    }
+
+    private func note(since start: ContinuousClock.Instant) {
+        let microseconds = Int((self.clock.now - start) / .microseconds(1))
+        let writes = self.writer.writeCount
+        self.tally.statistics.withLock { statistics in
+            statistics.commits += 1
+            statistics.writes += writes
+            statistics.writesPerCommit.note(writes)
+            statistics.commitMicroseconds.note(microseconds)
+        }
+    }
+}
+
+/// What a reader's thread does.
+final class ReaderLoop {
+    private let reader: SQLiteReader
+    private let queue: RequestQueue
+    private let path: String
+
+    init(file: DatabaseFile, fresh: FreshMessages, options: SQLiteOptions, queue: RequestQueue) throws(StorageFault) {
+        do {
+            self.reader = try SQLiteReader(connection: try file.openForReading(options), fresh: fresh, options: options)
+        } catch {
+            throw StorageFault(error)
+        }
+        self.queue = queue
+        self.path = file.path
+    }
+
+    func run() {
+        var group: [Submission] = []
+        while self.queue.take(into: &group, writeLimit: .max) {
+            for submission in group { submission.client.storeAnswered(self.answer(submission.request), ticket: submission.ticket) }
+            group.removeAll(keepingCapacity: group.capacity <= 16_384)
+        }
+    }
+
+    private func answer(_ request: StoreRequest) -> StoreAnswer {
+        do {
+            return try self.reader.answer(request)
+        } catch {
+            return .failed(error.storeFailure(path: self.path))
+        }
+    }
+}

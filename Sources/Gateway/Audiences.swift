@@ -1,0 +1,71 @@
+import ChatModel
+import Cluster
+
+/// Who on this loop hears which conversation, by dialect and compression: those get the same bytes.
+struct Audiences {
+    struct Group {
+        let dialect: Int
+        let isCompressed: Bool
+        /// Those who hear everything.
+        var live: [UInt32] = []
+        /// Those who catch up: they get the messages by replay and everything else at once.
+        var catchingUp: [UInt32] = []
+    }
+
+    struct Audience {
+        var key: ConversationKey?
+        var groups: [Group] = []
+        /// The newest message of which the owner was told that somebody has it.
+        var reportedThrough: SequenceNumber = 0
+        /// A message went out in this turn, or nobody had taken it yet.
+        var isReportDue = false
+        /// Who wrote what is to be reported, as long as it is one; what one has written oneself needs no report.
+        var author: UserID?
+        var hasManyAuthors = false
+    }
+
+    private(set) var audiences: [Audience] = []
+
+    subscript(feed: FeedID) -> Audience {
+        get { self.audiences[Int(feed.slot)] }
+        _modify { yield &self.audiences[Int(feed.slot)] }
+    }
+
+    /// - Returns: the listener's place in its group's list.
+    mutating func insert(
+        _ slot: UInt32, into feed: FeedID, key: ConversationKey, dialect: Int, isCompressed: Bool, isLive: Bool, shownThrough: SequenceNumber
+    ) -> Int {
+        while self.audiences.count <= Int(feed.slot) { self.audiences.append(Audience()) }
+        if self[feed].key == nil {
+            self[feed] = Audience(key: key, reportedThrough: shownThrough)
+        }
+        let group = self.group(feed, dialect, isCompressed)
+        if isLive {
+            self[feed].groups[group].live.append(slot)
+            return self[feed].groups[group].live.count - 1
+        }
+        self[feed].groups[group].catchingUp.append(slot)
+        return self[feed].groups[group].catchingUp.count - 1
+    }
+
+    private mutating func group(_ feed: FeedID, _ dialect: Int, _ isCompressed: Bool) -> Int {
+        if let place = self[feed].groups.firstIndex(where: { $0.dialect == dialect && $0.isCompressed == isCompressed }) { return place }
+        self[feed].groups.append(Group(dialect: dialect, isCompressed: isCompressed))
+        return self[feed].groups.count - 1
+    }
+
+    /// - Returns: the connection that has taken the freed place, if one had to move.
+    mutating func remove(from feed: FeedID, dialect: Int, isCompressed: Bool, isLive: Bool, place: Int) -> UInt32? {
+        guard let group = self[feed].groups.firstIndex(where: { $0.dialect == dialect && $0.isCompressed == isCompressed }) else { return nil }
+        let moved = Self.swapRemove(&self[feed].groups[group], isLive ? \.live : \.catchingUp, place)
+        if self[feed].groups[group].live.isEmpty, self[feed].groups[group].catchingUp.isEmpty { self[feed].groups.remove(at: group) }
+        if self[feed].groups.isEmpty { self[feed] = Audience() }
+        return moved
+    }
+
+    private static func swapRemove(_ group: inout Group, _ list: WritableKeyPath<Group, [UInt32]>, _ place: Int) -> UInt32? {
+        guard let last = group[keyPath: list].popLast(), place < group[keyPath: list].count else { return nil }
+        group[keyPath: list][place] = last
+        return last
+    }
+}

@@ -1,0 +1,43 @@
+import ChatModel
+import EventLoop
+
+/// One event loop's share of the node: its connections, and the chat of the conversations that it owns or hears.
+///
+/// Everything it has is one struct, bound to the loop: the way of a message pays no exclusivity checks.
+final class GatewayLoop: EventLoopHandler {
+    let loop: EventLoop
+    private let state: LoopBound<LoopState>
+
+    init(index: Int, loop: EventLoop, shared: GatewayShared, live: LiveSettings) {
+        self.loop = loop
+        self.state = LoopBound(LoopState(index: index, loop: loop, shared: shared, live: live), on: loop)
+    }
+
+    func socketReady(_ token: SocketToken, readable: Bool, writable: Bool) {
+        self.state.with { $0.socketReady(token, readable: readable, writable: writable) }
+    }
+
+    func messagesWaiting() {
+        self.state.with { $0.takeMail() }
+    }
+
+    func turnEnding() {
+        self.state.with { $0.endTurn() }
+    }
+
+    func tick(now: MonotonicTime) {
+        self.state.with { $0.tick() }
+    }
+
+    func loopStopping() {
+        self.state.with { $0.stop() }
+    }
+
+    /// On the loop: takes connections from these sockets.
+    func listen(_ clients: ListeningSocket, _ admin: ListeningSocket?) throws(SocketError) {
+        try self.state.with { (state: inout LoopState) throws(SocketError) in
+            try state.listen(clients, .clients)
+            if let admin { try state.listen(admin, .admin) }
+        }
+    }
+}

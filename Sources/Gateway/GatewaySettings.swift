@@ -1,0 +1,64 @@
+public import ChatModel
+public import Configuration
+public import DialectKit
+public import Identity
+public import TLS
+
+/// What may change while the node runs: read again on SIGHUP.
+public struct LiveSettings: Sendable {
+    public var verifier: TokenVerifier
+    /// With one, the client port speaks TLS.
+    public var tls: TLSContext?
+    public var origins: OriginPolicy
+    public var limits: Limits
+
+    public init(verifier: TokenVerifier, tls: TLSContext?, origins: OriginPolicy, limits: Limits) {
+        self.verifier = verifier
+        self.tls = tls
+        self.origins = origins
+        self.limits = limits
+    }
+}
+
+/// What a node is from its start to its end.
+public struct GatewaySettings: Sendable {
+    public var nodeName: String
+    /// Names this one life of the node.
+    public var incarnation: UInt64
+    public var version: String
+    public var storeKind: String
+    public var loopCount: Int
+    public var clientHost: String
+    public var clientPort: UInt16
+    /// Nil: no admin listener.
+    public var adminHost: String?
+    public var adminPort: UInt16
+    public var dialects: [any Dialect]
+    public var chatLimits: ChatLimits
+    public var trustedProxies: ProxyList
+    /// A path at which frames are sent back as they came.
+    public var echoPath: String?
+    /// How long a drain spreads its closes.
+    public var drainSeconds: Int
+
+    public init(
+        nodeName: String, incarnation: UInt64, version: String, storeKind: String, loopCount: Int, clientHost: String, clientPort: UInt16,
+        adminHost: String?, adminPort: UInt16, dialects: [any Dialect], chatLimits: ChatLimits, trustedProxies: ProxyList, echoPath: String?,
+        drainSeconds: Int
+    ) {
+        self.nodeName = nodeName
+        self.incarnation = incarnation
+        self.version = version
+        self.storeKind = storeKind
+        self.loopCount = loopCount
+        self.clientHost = clientHost
+        self.clientPort = clientPort
+        self.adminHost = adminHost
+        self.adminPort = adminPort
+        self.dialects = dialects
+        self.chatLimits = chatLimits
+        self.trustedProxies = trustedProxies
+        self.echoPath = echoPath
+        self.drainSeconds = drainSeconds
+    }
+}

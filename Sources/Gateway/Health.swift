@@ -1,0 +1,71 @@
+import Bytes
+import JSON
+import Synchronization
+
+/// Whether the node can do its work, as its probes found it.
+public final class Health: Sendable {
+    public enum Status: Sendable, Equatable {
+        case starting
+        case healthy
+        case degraded(String)
+        case draining
+    }
+
+    private struct State {
+        var isStarted = false
+        var isDraining = false
+        /// When each loop last turned, as monotonic milliseconds.
+        var loops: [Int64]
+        var probeSentAt: Int64 = 0
+        var probeAnsweredAt: Int64 = 0
+        var storeFailure: String?
+    }
+
+    private let state: Mutex<State>
+    private let now: @Sendable () -> Int64
+    /// A loop, or a store, that has not answered for so long does not work.
+    static let patience: Int64 = 5000
+
+    /// - Parameter now: a monotonic clock in milliseconds.
+    init(loopCount: Int, now: @escaping @Sendable () -> Int64) {
+        self.now = now
+        self.state = Mutex(State(loops: Array(repeating: now(), count: loopCount)))
+    }
+
+    public var status: Status {
+        let now = self.now()
+        return self.state.withLock { state in
+            if state.isDraining { return .draining }
+            if !state.isStarted { return .starting }
+            if let stuck = state.loops.firstIndex(where: { now - $0 > Self.patience }) { return .degraded("loop \(stuck) does not turn") }
+            if let failure = state.storeFailure { return .degraded("store: \(failure)") }
+            if state.probeSentAt > state.probeAnsweredAt, now - state.probeSentAt > Self.patience { return .degraded("store: does not answer") }
+            return .healthy
+        }
+    }
+
+    func started() { self.state.withLock { $0.isStarted = true } }
+    func draining() { self.state.withLock { $0.isDraining = true } }
+    func turned(_ loop: Int) {
+        let now = self.now()
+        self.state.withLock { $0.loops[loop] = now }
+    }
+
+    /// Whether a probe may be sent: not while one is under way.
+    func probeMayLeave() -> Bool {
+        let now = self.now()
+        return self.state.withLock { state in
+            guard state.probeAnsweredAt >= state.probeSentAt else { return false }
+            state.probeSentAt = now
+            return true
+        }
+    }
+
+    func probed(_ failure: String?) {
+        let now = self.now()
+        self.state.withLock {
+            $0.probeAnsweredAt = max(now, $0.probeSentAt)
+            $0.storeFailure = failure
+        }
+    }
+}

@@ -1,0 +1,68 @@
+import Bytes
+import ChatCore
+import ChatModel
+import Cluster
+import Configuration
+import DialectKit
+import EventLoop
+import HTTPWire
+import Identity
+import JSON
+import Synchronization
+import TLS
+import Telemetry
+
+extension LoopState {
+    /// Puts what this loop has counted where `/metrics` finds it.
+    mutating func publish() {
+        var snapshot = MetricsSnapshot()
+        let names = ["echo"] + self.shared.settings.dialects.map { $0.name.description }
+        for (place, name) in names.enumerated() where place > 0 || self.shared.settings.echoPath != nil {
+            snapshot.add(self.counters.connections[place], to: .connections, labels: ["dialect": name])
+            snapshot.add(self.counters.messagesIn[place], to: .messagesIn, labels: ["dialect": name])
+            snapshot.add(self.counters.delivered[place], to: .messagesDelivered, labels: ["dialect": name])
+        }
+        snapshot.add(self.counters.accepted, to: .connectionsAccepted)
+        snapshot.add(self.counters.refusedConnections, to: .connectionsRefused)
+        snapshot.add(self.counters.httpRequests, to: .httpRequests)
+        snapshot.add(self.counters.bytesIn, to: .bytesIn)
+        snapshot.add(self.counters.bytesOut, to: .bytesOut)
+        snapshot.add(self.counters.droppedEphemeral, to: .dropped, labels: ["reason": "slow_reader"])
+        snapshot.add(self.counters.rateLimited, to: .dropped, labels: ["reason": "rate_limited"])
+        snapshot.add(self.counters.lostEnvelopes, to: .dropped, labels: ["reason": "mailbox_full"])
+        for (code, count) in self.counters.closes { snapshot.add(count, to: .closes, labels: ["code": String(code)]) }
+        let counts = self.chat.counts
+        snapshot.add(counts.owned, to: .conversationsOwned)
+        snapshot.add(counts.heard, to: .conversationsHeard)
+        snapshot.add(counts.waiting, to: .requestsWaiting)
+        snapshot.add(self.users.count, to: .users)
+        self.counters.turnTimes.record(.nanoseconds(self.loop.turns.longestNanoseconds))
+        snapshot.add(self.counters.turnTimes, to: .turnSeconds)
+        snapshot.add(self.counters.storeTimes, to: .storeSeconds)
+        self.shared.board.publish(snapshot, from: self.index)
+    }
+}
+
+/// What a node publishes of its connections and messages. The names are an interface: dashboards and alerts stand on them.
+extension MetricFamily {
+    static let connections = MetricFamily("confab_connections", .gauge, help: "Open WebSocket connections.")
+    static let connectionsAccepted = MetricFamily("confab_connections_accepted_total", .counter, help: "Connections accepted.")
+    static let connectionsRefused = MetricFamily(
+        "confab_connections_refused_total", .counter, help: "Requests refused for their origin, or because the node is full or draining.")
+    static let httpRequests = MetricFamily("confab_http_requests_total", .counter, help: "HTTP requests, upgrades included.")
+    static let messagesIn = MetricFamily("confab_messages_in_total", .counter, help: "WebSocket messages received from clients.")
+    static let messagesDelivered = MetricFamily(
+        "confab_messages_delivered_total", .counter, help: "Chat messages handed to connections, one for each of them.")
+    static let bytesIn = MetricFamily("confab_received_bytes_total", .counter, help: "Bytes read from connections.")
+    static let bytesOut = MetricFamily("confab_sent_bytes_total", .counter, help: "Bytes written to connections.")
+    static let dropped = MetricFamily("confab_dropped_total", .counter, help: "What was left out, by reason.")
+    static let closes = MetricFamily("confab_closes_total", .counter, help: "Connections closed by the server, by close code.")
+    static let conversationsOwned = MetricFamily("confab_conversations_owned", .gauge, help: "Conversations in memory that this node owns.")
+    static let conversationsHeard = MetricFamily("confab_conversations_heard", .gauge, help: "Conversations with listeners, counted for each loop.")
+    static let requestsWaiting = MetricFamily("confab_requests_waiting", .gauge, help: "Requests to owners that are not answered yet.")
+    static let users = MetricFamily("confab_users", .gauge, help: "Users with a connection, counted for each loop.")
+    static let turnSeconds = MetricFamily(
+        "confab_loop_turn_seconds", .histogram(.durations), help: "The longest turn of an event loop in each second: so long others had to wait.")
+    static let storeSeconds = MetricFamily(
+        "confab_store_write_seconds", .histogram(.durations), help: "From handing a batch to the store to its answer.")
+}

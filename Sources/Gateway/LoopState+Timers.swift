@@ -1,0 +1,124 @@
+import Bytes
+import ChatCore
+import ChatModel
+import Cluster
+import Configuration
+import DialectKit
+import EventLoop
+import HTTPWire
+import Identity
+import JSON
+import Synchronization
+import TLS
+import Telemetry
+
+/// What happens because time has passed.
+extension LoopState {
+    /// How long a close handshake, or the last words to a slow reader, may take.
+    static let closePatience = Duration.seconds(5)
+
+    /// The present stage of a connection must have ended by then.
+    mutating func setDeadline(_ slot: Int, after time: Duration) {
+        guard self.connections[slot] != nil else { return }
+        self.connections[slot]!.deadline = self.now.after(time)
+        self.scheduleTimer(slot)
+    }
+
+    /// Looks at the connection again when the next of its times has come.
+    mutating func scheduleTimer(_ slot: Int) {
+        guard let connection = self.connections[slot] else { return }
+        var next = connection.deadline == 0 ? Int64.max : connection.deadline
+        if case .webSocket(let talk) = connection.stage, !talk.hasSentClose {
+            let idleAt = self.now.monotonic + Int64(self.idleLimit) * 100 - Int64(self.tickNumber &- self.table.hot[slot].heardAt) * 100
+            for time in [talk.pingAt, talk.expiresAt, talk.drainAt, idleAt] where time != 0 { next = min(next, time) }
+        }
+        guard next != .max else { return }
+        let tick = max(self.tickNumber(at: next), self.wheel.tick + 1)
+        guard connection.timerAt <= self.wheel.tick || tick < connection.timerAt else { return }
+        self.connections[slot]!.timerAt = tick
+        self.wheel.schedule(UInt32(slot), generation: connection.token.generation, at: tick)
+    }
+
+    /// The longest silence, in ticks.
+    private var idleLimit: UInt32 { UInt32(clamping: self.live.limits.idle.wholeMilliseconds / 100) }
+
+    mutating func fireTimers() {
+        var expired: [TimerWheel.Entry] = []
+        swap(&expired, &self.expired)
+        expired.removeAll(keepingCapacity: true)
+        self.wheel.advance(to: self.tickNumber, into: &expired)
+        for entry in expired {
+            let token = SocketToken(slot: entry.index, generation: entry.generation)
+            // An entry that is not the connection's earliest is stale: the earlier one has set another.
+            guard self.isCurrent(token), self.connections[Int(entry.index)]!.timerAt <= self.wheel.tick else { continue }
+            self.timeHasCome(Int(entry.index))
+            if self.isCurrent(token) { self.scheduleTimer(Int(entry.index)) }
+        }
+        swap(&expired, &self.expired)
+    }
+
+    private mutating func timeHasCome(_ slot: Int) {
+        let connection = self.connections[slot]!
+        if connection.deadline != 0, connection.deadline <= self.now.monotonic {
+            self.deadlinePassed(slot, connection)
+            return
+        }
+        guard case .webSocket(let talk) = connection.stage, !talk.hasSentClose else { return }
+        if talk.expiresAt != 0, talk.expiresAt <= self.now.monotonic {
+            talk.expiresAt = 0
+            talk.session?.expired(into: &self.steps)
+            self.runSteps(slot, talk)
+        } else if talk.drainAt != 0, talk.drainAt <= self.now.monotonic {
+            self.closeWebSocket(slot, talk, .serviceRestart, "the node is going down; connect again")
+        } else if self.tickNumber &- self.table.hot[slot].heardAt >= self.idleLimit, !connection.isReadingPaused {
+            self.closeWebSocket(slot, talk, .goingAway, "nothing was heard for \(self.live.limits.idle)")
+        } else if talk.pingAt <= self.now.monotonic {
+            talk.pingAt = self.now.monotonic + self.live.limits.ping.wholeMilliseconds
+            self.ping(slot, talk)
+        }
+    }
+
+    private mutating func ping(_ slot: Int, _ talk: WebSocketTalk) {
+        self.sendFrame(slot, .ping, UnsafeRawBufferPointer(start: nil, count: 0))
+        guard talk.dialect >= 0, let heartbeat = self.shared.settings.dialects[talk.dialect].heartbeat else { return }
+        self.sendFrame(slot, .text, UnsafeRawBufferPointer(start: heartbeat.utf8Start, count: heartbeat.utf8CodeUnitCount))
+    }
+
+    private mutating func deadlinePassed(_ slot: Int, _ connection: Connection) {
+        self.connections[slot]!.deadline = 0
+        switch (connection.stage, connection.ending) {
+        case (.http(let exchange), .none) where exchange.pending != nil || exchange.requestCount == 0 || !connection.unread.isEmpty:
+            // Whoever has said nothing at all is not told that it was too slow: there is no request to answer.
+            if connection.unread.isEmpty, exchange.pending == nil {
+                self.drop(slot)
+            } else {
+                self.refuse(slot, .requestTimeout, HTTPAnswering(isHead: false, keepsAlive: false, date: self.date))
+            }
+        default:
+            self.drop(slot)
+        }
+    }
+
+    // MARK: Drain
+
+    /// No more connections; the clients are closed one after the other.
+    mutating func drain(over milliseconds: Int64) {
+        guard !self.isDraining else { return }
+        self.isDraining = true
+        for listener in self.listeners where self.connections[Int(listener.slot)]?.site == .clients { self.drop(Int(listener.slot)) }
+        let listeners = self.listeners
+        self.listeners = listeners.filter { self.isCurrent($0) }
+        let clients = self.connections.indices.filter { self.connections[$0]?.site == .clients }
+        for (place, slot) in clients.enumerated() {
+            switch self.connections[slot]!.stage {
+            case .webSocket(let talk):
+                talk.drainAt = self.now.monotonic + milliseconds * Int64(place) / Int64(clients.count) + 1
+                self.scheduleTimer(slot)
+            case .http(let exchange) where exchange.pending == nil && self.connections[slot]!.unread.isEmpty:
+                self.drop(slot)
+            case .http, .handshake, .listening:
+                break
+            }
+        }
+    }
+}

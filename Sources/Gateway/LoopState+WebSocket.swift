@@ -1,0 +1,209 @@
+import Bytes
+import ChatCore
+import ChatModel
+import Cluster
+import Configuration
+import DialectKit
+import EventLoop
+import HTTPWire
+import Identity
+import JSON
+import Synchronization
+import TLS
+import Telemetry
+
+/// Frames of a WebSocket, and what its session makes of them.
+extension LoopState {
+    func talk(_ session: (any DialectSession)?, dialect: Int, isCompressed: Bool) -> WebSocketTalk {
+        WebSocketTalk(
+            reader: WebSocketReader(role: .server, takesCompression: isCompressed), session: session, dialect: dialect, isCompressed: isCompressed,
+            rate: RateBucket(limits: self.live.limits, at: self.now.monotonic))
+    }
+
+    /// The connection is a WebSocket from here on.
+    mutating func begin(_ talk: WebSocketTalk, _ slot: Int) {
+        self.counters.connections[talk.dialect + 1] += 1
+        talk.pingAt = self.now.monotonic + self.live.limits.ping.wholeMilliseconds
+        self.connections[slot]!.deadline = 0
+        self.table.hot[slot].heardAt = self.tickNumber
+        self.scheduleTimer(slot)
+        if let session = talk.session, let actor = session.actor {
+            self.table.hot[slot].user = self.users.enter(actor.person.id, of: session.tenant)
+        }
+        talk.session?.opened(into: &self.steps)
+        self.runSteps(slot, talk)
+    }
+
+    mutating func readFrames(_ slot: Int, _ talk: WebSocketTalk, _ buffer: UnsafeMutableRawBufferPointer, _ offset: inout Int) {
+        let token = self.connections[slot]!.token
+        let limits = WebSocketLimits(frameBytes: self.live.limits.frameBytes, messageBytes: self.live.limits.frameBytes)
+        do throws(WebSocketError) {
+            while self.isCurrent(token), !self.connections[slot]!.isReadingPaused, case .none = self.connections[slot]!.ending {
+                guard let input = try talk.reader.next(in: buffer, from: &offset, limits: limits, inflater: self.inflater) else { return }
+                switch input {
+                case .message(let kind, let place):
+                    self.received(slot, talk, kind, UnsafeRawBufferPointer(rebasing: buffer[place]))
+                case .assembledMessage(let kind, let bytes):
+                    bytes.withUnsafeBytes { self.received(slot, talk, kind, $0) }
+                case .inflatedMessage(let kind):
+                    self.received(slot, talk, kind, self.inflater.output)
+                case .ping(let place):
+                    if !talk.hasSentClose { self.sendFrame(slot, .pong, UnsafeRawBufferPointer(rebasing: buffer[place])) }
+                case .pong:
+                    break
+                case .close(let code, _):
+                    self.heardClose(slot, talk, code)
+                    return
+                }
+            }
+        } catch {
+            self.failWebSocket(slot, talk, error)
+        }
+    }
+
+    private mutating func received(_ slot: Int, _ talk: WebSocketTalk, _ kind: WebSocketMessageKind, _ bytes: UnsafeRawBufferPointer) {
+        guard !talk.hasSentClose else { return }
+        self.counters.messagesIn[talk.dialect + 1] &+= 1
+        guard talk.dialect >= 0 else {
+            self.sendFrame(slot, kind == .text ? .text : .binary, bytes, compress: talk.isCompressed)
+            return
+        }
+        if kind == .binary {
+            talk.session?.receivedBinary(into: &self.steps)
+        } else if bytes.count > self.live.limits.messageBytes {
+            talk.session?.receivedTooLong(limit: self.live.limits.messageBytes, into: &self.steps)
+        } else {
+            self.steps.retryAfter = talk.rate.take(limits: self.live.limits, at: self.now.monotonic)
+            if self.steps.retryAfter != nil { self.counters.rateLimited &+= 1 }
+            talk.session?.received(bytes.bytes, reading: &self.document, at: self.now.wall, into: &self.steps)
+        }
+        self.runSteps(slot, talk)
+    }
+
+    // MARK: Steps
+
+    /// Does what a session has decided, in its order.
+    ///
+    /// - Parameter isPaced: the replies were asked for by the client and may be large.
+    mutating func runSteps(_ slot: Int, _ talk: WebSocketTalk, isPaced: Bool = false) {
+        // By number, because a step may make the session decide more.
+        var place = 0
+        while place < self.steps.list.count {
+            let step = self.steps.list[place]
+            place += 1
+            guard self.connections[slot] != nil, !talk.hasSentClose else { continue }
+            switch step {
+            case .reply(let range):
+                self.reply(slot, talk, range, isPaced: isPaced)
+            case .enter(let key, let entrance, let after, let tag):
+                self.enter(slot, talk, key, entrance, after: after, tag)
+            case .ask(let command, let key, let tag):
+                let token = self.connections[slot]!.token
+                let context = tag.map { self.questions.insert(Question(token: token, kind: .command($0))) }
+                self.chat.ask(command, in: key, context: context, at: self.now)
+            case .read(let key, let range, let limit, let tag):
+                self.readPage(slot, talk, key, range, limit, tag)
+            case .authenticate(let token):
+                self.authenticate(slot, talk, token)
+            case .close(let code, let reason):
+                self.closeWebSocket(slot, talk, WebSocketCloseCode(rawValue: code), reason.description)
+            }
+        }
+        self.steps.removeAll()
+    }
+
+    private mutating func reply(_ slot: Int, _ talk: WebSocketTalk, _ range: Range<Int>, isPaced: Bool) {
+        self.framing.removeAll()
+        self.steps.text.bytes.withUnsafeBytes {
+            self.frame(.text, UnsafeRawBufferPointer(rebasing: $0[range]), compress: talk.isCompressed)
+        }
+        let frame = SharedFrame(self.framing.bytes)
+        if isPaced { self.sendPaced(slot, frame) } else { self.send(slot, frame) }
+    }
+
+    /// Writes one frame behind what is in `framing`.
+    mutating func frame(_ opcode: WebSocketOpcode, _ payload: UnsafeRawBufferPointer, compress: Bool) {
+        if compress, payload.count >= Deflater.smallestByteCount {
+            let start = self.framing.reserveWebSocketHeader()
+            if self.deflater.deflate(payload, into: &self.framing) {
+                let place = self.framing.finishWebSocketFrame(opcode, reservedAt: start, isCompressed: true)
+                // A short header leaves room in front of it.
+                self.framing.bytes.removeSubrange(start..<place.lowerBound)
+                return
+            }
+            self.framing.truncate(to: start)
+        }
+        self.framing.append(webSocketFrame: opcode, payload: payload)
+    }
+
+    mutating func sendFrame(_ slot: Int, _ opcode: WebSocketOpcode, _ payload: UnsafeRawBufferPointer, compress: Bool = false) {
+        self.framing.removeAll()
+        self.frame(opcode, payload, compress: compress)
+        self.send(slot, SharedFrame(self.framing.bytes))
+    }
+
+    private mutating func authenticate(_ slot: Int, _ talk: WebSocketTalk, _ token: String) {
+        guard let session = talk.session, let actor = session.actor else { return }
+        do throws(TokenError) {
+            let identity = try self.live.verifier.verify(token, at: self.now.wall)
+            guard UserID(token: identity.user) == actor.person.id, identity.tenant == session.tenant else {
+                talk.session?.authenticated(.failure(CredentialError("belongs to another user")), into: &self.steps)
+                return
+            }
+            talk.expiresAt = identity.expiry.map { self.now.monotonic + max(1, $0.milliseconds - self.now.wall.milliseconds) } ?? 0
+            self.scheduleTimer(slot)
+            talk.session?.authenticated(.success(identity), into: &self.steps)
+        } catch {
+            talk.session?.authenticated(.failure(CredentialError(error.description)), into: &self.steps)
+        }
+    }
+
+    // MARK: Closing
+
+    /// Begins the close handshake (RFC 6455 section 7.1.2); the peer has `closeSeconds` to answer.
+    mutating func closeWebSocket(_ slot: Int, _ talk: WebSocketTalk, _ code: WebSocketCloseCode, _ reason: String) {
+        guard self.connections[slot] != nil, !talk.hasSentClose else { return }
+        self.sendClose(slot, talk, code, reason)
+        // Reading goes on: the answer is a frame.
+        talk.awaited = 0
+        self.resumeReading(slot)
+        if self.connections[slot] != nil { self.setDeadline(slot, after: Self.closePatience) }
+    }
+
+    private mutating func sendClose(_ slot: Int, _ talk: WebSocketTalk, _ code: WebSocketCloseCode?, _ reason: String) {
+        self.framing.removeAll()
+        self.framing.append(webSocketClose: code, reason: reason)
+        self.send(slot, SharedFrame(self.framing.bytes))
+        talk.hasSentClose = true
+        self.table.hot[slot].flags.remove(.isOpen)
+        self.leaveAll(talk, slot)
+        if let code { self.counters.closes[code.rawValue, default: 0] += 1 }
+    }
+
+    private mutating func heardClose(_ slot: Int, _ talk: WebSocketTalk, _ code: WebSocketCloseCode?) {
+        if !talk.hasSentClose {
+            self.framing.removeAll()
+            self.framing.append(webSocketClose: code)
+            self.send(slot, SharedFrame(self.framing.bytes))
+            talk.hasSentClose = true
+            self.table.hot[slot].flags.remove(.isOpen)
+            self.leaveAll(talk, slot)
+        }
+        self.finish(slot, .closeWhenSent)
+    }
+
+    private mutating func failWebSocket(_ slot: Int, _ talk: WebSocketTalk, _ error: WebSocketError) {
+        guard self.connections[slot] != nil else { return }
+        if !talk.hasSentClose {
+            self.shared.logger.debug("protocol error", ["reason": .text(error.description), "peer": .text(self.connections[slot]!.peer.text)])
+            self.sendClose(slot, talk, error.closeCode, error.description)
+        }
+        self.finish(slot, .lingerWhenSent)
+    }
+
+    /// The connection is gone or going: the conversations it heard are left.
+    mutating func end(_ talk: WebSocketTalk, _ slot: Int) {
+        self.leaveAll(talk, slot)
+        self.counters.connections[talk.dialect + 1] -= 1
+    }
+}

@@ -1,0 +1,194 @@
+import Bytes
+import ChatCore
+import ChatModel
+import Cluster
+import Configuration
+import DialectKit
+import EventLoop
+import HTTPWire
+import Identity
+import JSON
+import Synchronization
+import TLS
+import Telemetry
+
+/// Everything that one loop has.
+struct LoopState {
+    let index: Int
+    let loop: EventLoop
+    let shared: GatewayShared
+    var live: LiveSettings
+    let storeClient: LoopStoreClient
+    var chat: ChatLoop
+    var table = ConnectionTable()
+    var connections: [Connection?] = []
+    var audiences = Audiences()
+    var users = UserTable()
+    var questions = Slab<Question>()
+    var wheel: TimerWheel
+    var counters: LoopCounters
+    /// Listeners, to be paused when descriptors run out, and closed by a drain.
+    var listeners: [SocketToken] = []
+    var acceptsAgainAt: Int64 = 0
+    var isDraining = false
+    /// Clients that came in the present second.
+    var connects: (second: Int64, count: Int) = (0, 0)
+
+    // Lent to whoever needs them during a call, and used again.
+    let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
+    var document: JSONDocument
+    var steps: SessionSteps
+    var rendering = Rendering()
+    var framing = ByteBuffer(capacity: 4096)
+    var joined = ByteBuffer(capacity: 4096)
+    var joinedRange: Range<UInt32> = 0..<0
+    var head = HTTPRequestHead()
+    let deflater = Deflater()
+    let inflater = Inflater()
+    var mail: [LoopMail] = []
+    var dirty: [UInt32] = []
+    var expired: [TimerWheel.Entry] = []
+    /// Feeds whose new messages have to be reported as delivered after this turn's writes.
+    var reportable: [FeedID] = []
+    /// TLS connections that have more to read than one turn should give them.
+    var readAgain: [SocketToken] = []
+    /// Of the request that is being read.
+    var credentials = Credentials.none
+    var date: HTTPDate
+    var now: Moment
+    private let startedAt: Int64
+    private var isTimeRead = false
+    private var publishAt: Int64 = 0
+    private var probeAt: Int64 = 0
+
+    /// What an answer of the chat is for.
+    struct Question {
+        let token: SocketToken
+        let kind: Kind
+
+        enum Kind {
+            case command(SessionTag)
+            case entrance(FeedID, ConversationKey, after: SequenceNumber?, SessionTag)
+            case page(SessionTag, ConversationKey)
+            case replay(FeedID)
+        }
+    }
+
+    init(index: Int, loop: EventLoop, shared: GatewayShared, live: LiveSettings) {
+        self.index = index
+        self.loop = loop
+        self.shared = shared
+        self.live = live
+        self.storeClient = LoopStoreClient(mailbox: shared.mailboxes[index], health: shared.health, logger: shared.logger)
+        let id = OwnerID(incarnation: shared.settings.incarnation, loop: UInt16(index))
+        self.chat = ChatLoop(id: id, view: shared.view, limits: shared.settings.chatLimits)
+        self.counters = LoopCounters(dialectCount: shared.settings.dialects.count)
+        self.document = JSONDocument(depthLimit: live.limits.jsonDepth)
+        self.steps = SessionSteps(limits: shared.settings.chatLimits)
+        let now = Self.readClocks()
+        self.now = now
+        self.startedAt = now.monotonic
+        self.date = HTTPDate(now.wall)
+        self.wheel = TimerWheel(tick: 0)
+    }
+
+    // MARK: Time
+
+    private static func readClocks() -> Moment {
+        Moment(monotonic: MonotonicTime.now.nanoseconds / 1_000_000, wall: WallClock.now)
+    }
+
+    /// The loop's ticks of 100 ms, counted from its start.
+    var tickNumber: UInt32 { self.tickNumber(at: self.now.monotonic) }
+
+    func tickNumber(at monotonic: Int64) -> UInt32 {
+        UInt32(clamping: (monotonic - self.startedAt + 99) / 100)
+    }
+
+    /// The clocks are read once a turn.
+    mutating func beginTurn() {
+        guard !self.isTimeRead else { return }
+        self.isTimeRead = true
+        self.now = Self.readClocks()
+        if self.now.wall.seconds != self.date.seconds { self.date = HTTPDate(self.now.wall) }
+    }
+
+    mutating func tick() {
+        self.beginTurn()
+        self.shared.health.turned(self.index)
+        self.chat.tick(at: self.now)
+        self.fireTimers()
+        if self.acceptsAgainAt != 0, self.now.monotonic >= self.acceptsAgainAt { self.acceptAgain() }
+        if self.now.monotonic >= self.publishAt {
+            self.publishAt = self.now.monotonic + 1000
+            self.publish()
+        }
+        if self.index == 0, self.now.monotonic >= self.probeAt, self.shared.health.probeMayLeave() {
+            self.probeAt = self.now.monotonic + 2000
+            self.shared.store.submit(.probe, ticket: LoopStoreClient.probe, for: self.storeClient)
+        }
+    }
+
+    // MARK: Mail
+
+    mutating func takeMail() {
+        self.beginTurn()
+        var mail: [LoopMail] = []
+        swap(&mail, &self.mail)
+        self.shared.mailboxes[self.index].drain(into: &mail)
+        for letter in mail {
+            switch letter {
+            case .envelope(let envelope): self.chat.receive(envelope, at: self.now)
+            case .store(let answer, let ticket): self.chat.storeAnswered(answer, ticket: ticket, at: self.now)
+            case .adopt(let handover): self.adopt(handover)
+            case .reload(let live): self.live = live
+            case .drain(let milliseconds): self.drain(over: milliseconds)
+            case .publish: self.publish()
+            }
+        }
+        swap(&mail, &self.mail)
+    }
+
+    // MARK: The end of a turn
+
+    mutating func endTurn() {
+        self.beginTurn()
+        let again = self.readAgain
+        self.readAgain = []
+        for token in again { self.read(token) }
+        // What the chat decides makes sessions ask, and what they ask makes it decide: rarely more than twice.
+        for round in 0..<16 {
+            let isSettled = self.settle()
+            self.flush()
+            if isSettled, !self.chat.hasWork { break }
+            if round == 15 { self.loop.runAgain() }
+        }
+        if !self.readAgain.isEmpty { self.loop.runAgain() }
+        self.isTimeRead = false
+    }
+
+    /// - Returns: whether nothing was left to do.
+    private mutating func settle() -> Bool {
+        var isSettled = true
+        while self.chat.settle(at: self.now) {
+            isSettled = false
+            for (request, ticket) in self.chat.takeRequests() {
+                self.shared.store.submit(request, ticket: ticket, for: self.storeClient)
+            }
+            // A store in memory has answered already.
+            self.takeMail()
+        }
+        for envelope in self.chat.takeEnvelopes() {
+            // A full mailbox loses it, and the receiver sees the gap: the same as on the way between nodes.
+            if !self.shared.mailboxes[Int(envelope.to.loop)].post(.envelope(envelope)) { self.counters.lostEnvelopes += 1 }
+        }
+        let deliveries = self.chat.takeDeliveries()
+        for delivery in deliveries { self.deliver(delivery) }
+        return isSettled && deliveries.isEmpty
+    }
+
+    mutating func stop() {
+        for slot in self.connections.indices where self.connections[slot] != nil { self.connections[slot] = nil }
+        self.readBuffer.deallocate()
+    }
+}

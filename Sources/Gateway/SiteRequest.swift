@@ -1,0 +1,35 @@
+public import EventLoop
+public import HTTPWire
+
+/// A plain HTTP request, whole, as a site's handler gets it.
+public struct SiteRequest: Sendable {
+    public let method: HTTPMethod
+    /// Still percent-encoded.
+    public let path: String
+    public let query: String?
+    public let host: String?
+    public let origin: String?
+    public let authorization: String?
+    public let contentType: String?
+    public let peer: SocketAddress
+}
+
+/// What a site answers.
+public struct SiteResponse: Sendable {
+    public var status: HTTPStatus
+    public var contentType: StaticString
+    public var fields: [HTTPField]
+    public var body: [UInt8]
+
+    public init(_ status: HTTPStatus = .ok, contentType: StaticString = "application/json", fields: [HTTPField] = [], body: [UInt8]) {
+        self.status = status
+        self.contentType = contentType
+        self.fields = fields
+        self.body = body
+    }
+}
+
+/// Answers the plain HTTP requests of a listener, at once and on any loop.
+public protocol SiteHandler: Sendable {
+    func answer(_ request: SiteRequest, body: [UInt8]) throws(HTTPError) -> SiteResponse
+}

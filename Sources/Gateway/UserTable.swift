@@ -1,0 +1,49 @@
+import Bytes
+import ChatModel
+
+/// The users of a loop's connections, by small numbers: comparing two is comparing two numbers.
+struct UserTable {
+    private struct Key: Hashable {
+        let tenant: ByteString
+        let user: UserID
+    }
+
+    private var index: [Key: UInt32] = [:]
+    private var entries: [(key: Key, connections: Int)] = []
+    private var free: [UInt32] = []
+    static let nobody = UInt32.max
+
+    var count: Int { self.index.count }
+
+    /// The number of a user, for one more connection.
+    mutating func enter(_ user: UserID, of tenant: ByteString) -> UInt32 {
+        let key = Key(tenant: tenant, user: user)
+        if let number = self.index[key] {
+            self.entries[Int(number)].connections += 1
+            return number
+        }
+        if let number = self.free.popLast() {
+            self.entries[Int(number)] = (key, 1)
+            self.index[key] = number
+            return number
+        }
+        self.entries.append((key, 1))
+        self.index[key] = UInt32(self.entries.count - 1)
+        return UInt32(self.entries.count - 1)
+    }
+
+    mutating func leave(_ number: UInt32) {
+        guard number != Self.nobody else { return }
+        self.entries[Int(number)].connections -= 1
+        guard self.entries[Int(number)].connections == 0 else { return }
+        self.index[self.entries[Int(number)].key] = nil
+        self.free.append(number)
+    }
+
+    func user(_ number: UInt32) -> UserID { self.entries[Int(number)].key.user }
+
+    /// The number of a user who has a connection here.
+    func number(of user: UserID, in tenant: ByteString) -> UInt32? {
+        self.index[Key(tenant: tenant, user: user)]
+    }
+}

@@ -1,0 +1,31 @@
+import Configuration
+
+/// `confab config check`: everything that `serve` would find wrong, without serving.
+enum ConfigCommand {
+    static func check(_ options: ServeOptions) -> Int32 {
+        for warning in options.warnings { Program.complain("confab: warning: \(warning)") }
+        let problems = options.fileProblems { _, path in
+            do throws(FileProblem) {
+                _ = try FileProblem.read(path)
+                return nil
+            } catch {
+                return error.description
+            }
+        }
+        for problem in problems { Program.complain(problem.description) }
+        guard problems.isEmpty else { return UsageError.exitStatus }
+        // A secret of the node's own is made by the first start, not by a check.
+        guard options.jwtSecretFile != nil || options.tlsCertificateFile != nil || !options.jwtPublicKeyFiles.isEmpty || options.jwksFile != nil else {
+            print("the configuration is good")
+            return 0
+        }
+        do throws(NodeKeys.Problem) {
+            _ = try NodeKeys(options).load()
+        } catch {
+            Program.complain("confab: \(error)")
+            return UsageError.exitStatus
+        }
+        print("the configuration is good")
+        return 0
+    }
+}

@@ -1,0 +1,66 @@
+import Configuration
+import Gateway
+import Identity
+import TLS
+
+/// What a node reads from files and may read again: keys, certificate, origins, limits.
+struct NodeKeys {
+    let options: ServeOptions
+    let files: KeyFiles
+    let rules: TokenRules
+
+    /// A failure as one line that names the option.
+    struct Problem: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    init(_ options: ServeOptions) {
+        self.options = options
+        let isKeyNamed = options.jwtSecretFile != nil || !options.jwtPublicKeyFiles.isEmpty || options.jwksFile != nil
+        let secret = options.jwtSecretFile ?? (isKeyNamed ? nil : Self.ownSecretPath(options.store))
+        self.files = KeyFiles(secret: secret.map { SecretFile(path: $0) }, publicKeys: options.jwtPublicKeyFiles, keySet: options.jwksFile)
+        self.rules = TokenRules(
+            audience: options.jwtAudience, issuer: options.jwtIssuer, leewaySeconds: Int(options.jwtLeeway.components.seconds))
+    }
+
+    /// Where a node that was given no key keeps one of its own: beside the database, or in the working folder.
+    static func ownSecretPath(_ store: StoreLocation) -> String {
+        switch store {
+        case .memory: "confab.secret"
+        case .sqlite(let path): Self.secretPath(besideDatabase: path)
+        }
+    }
+
+    static func secretPath(besideDatabase path: String) -> String { "\(path).secret" }
+
+    /// Makes the node's own secret on the first start.
+    ///
+    /// - Returns: its path, if it was made.
+    func makeSecret() throws(Problem) -> String? {
+        guard self.options.jwtSecretFile == nil, let secret = self.files.secret else { return nil }
+        do throws(KeyError) {
+            return try secret.readOrCreate().isNew ? secret.path : nil
+        } catch {
+            throw Problem(description: error.description)
+        }
+    }
+
+    func load() throws(Problem) -> LiveSettings {
+        var tls: TLSContext?
+        let verifier: TokenVerifier
+        do {
+            verifier = try self.files.load(self.rules)
+            if let certificate = self.options.tlsCertificateFile, let key = self.options.tlsKeyFile {
+                tls = try TLSContext(serverCertificate: certificate, key: key)
+            }
+        } catch let error as KeyError {
+            throw Problem(description: error.description)
+        } catch let error as TLSError {
+            throw Problem(description: error.description)
+        } catch {
+            throw Problem(description: "\(error)")
+        }
+        return LiveSettings(
+            verifier: verifier, tls: tls, origins: OriginPolicy(self.options.origins), limits: self.options.limits)
+    }
+}

@@ -1,0 +1,178 @@
+import AdminAPI
+import Bytes
+import ChatModel
+import Configuration
+import ConversationsDialect
+import EmbeddedStore
+import EventLoop
+import FoundationEssentials
+import Gateway
+import Glibc
+import Identity
+import Telemetry
+
+/// `confab serve`: a node, from its start to its end.
+enum ServeCommand {
+    static func run(_ options: ServeOptions) async -> Int32 {
+        let logger = Logger(level: options.logLevel, format: options.logFormat, writer: LogWriter())
+        defer { _ = logger.flush() }
+        for warning in options.warnings { logger.warning("configuration", ["reason": .text(warning)]) }
+        Resources.raiseDescriptorLimit()
+        do {
+            let node = try RunningNode(options, logger)
+            return await node.serve()
+        } catch {
+            _ = logger.flush()
+            Program.complain("confab: \(error)")
+            return 1
+        }
+    }
+}
+
+/// A node that serves.
+struct RunningNode {
+    private let options: ServeOptions
+    private let logger: Logger
+    private let store: EmbeddedStore
+    private let gateway: Gateway
+    private let name: String
+
+    init(_ options: ServeOptions, _ logger: Logger) throws {
+        self.options = options
+        self.logger = logger
+        let keys = NodeKeys(options)
+        if let path = try keys.makeSecret() { logger.info("secret made", ["file": .text(path)]) }
+        let live = try keys.load()
+        if options.anonymous { logger.warning("anonymous connections are allowed; --anonymous off forbids them") }
+        let adminToken = try options.adminTokenFile.map { path in
+            var token = try FileProblem.read(path)
+            if token.last == UInt8(ascii: "\n") { token.removeLast() }
+            return token
+        }
+        self.name = options.nodeID ?? Self.inventedName()
+        let store = try EmbeddedStore.open(options.store.embedded, history: options.history)
+        self.store = store
+        let loopCount = options.loops ?? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+        let board = MetricsBoard(loopCount: loopCount)
+        let admin = AdminSite(isLoopback: options.admin?.isLoopback ?? true, token: adminToken) {
+            var snapshot = board.total()
+            store.statistics.add(to: &snapshot)
+            ProcessStatistics()?.add(to: &snapshot)
+            return snapshot
+        }
+        let proxies = options.trustedProxies
+        let settings = GatewaySettings(
+            nodeName: self.name, incarnation: UInt64.random(in: 1...UInt64.max), version: Program.version, storeKind: options.store.kind,
+            loopCount: loopCount, clientHost: options.listen.host, clientPort: options.listen.port, adminHost: options.admin?.host,
+            adminPort: options.admin?.port ?? 0, dialects: [ConversationsDialect()], chatLimits: options.chatLimits,
+            trustedProxies: ProxyList { peer in
+                guard let address = IPAddress(peer.host) else { return false }
+                return proxies.contains { $0.contains(address) }
+            }, echoPath: options.echoPath, drainSeconds: Int(options.drain.components.seconds))
+        self.gateway = try Gateway(settings, live: live, store: store, logger: logger, board: board, admin: admin)
+    }
+
+    private static func inventedName() -> String {
+        let suffix = (0..<4).map { _ in String("abcdefghijklmnopqrstuvwxyz0123456789".randomElement()!) }.joined()
+        return "\(ProcessInfo.processInfo.hostName)-\(suffix)"
+    }
+
+    /// Serves until a signal ends it.
+    func serve() async -> Int32 {
+        let (signals, received) = AsyncStream.makeStream(of: ProcessSignal.self, bufferingPolicy: .bufferingNewest(8))
+        do {
+            try await SignalWatcher.watch(Set(ProcessSignal.allCases), on: self.gateway.firstLoop) { received.yield($0) }
+        } catch {
+            Program.complain("confab: \(error)")
+            return 1
+        }
+        let scheme = self.options.tlsCertificateFile == nil ? "http" : "https"
+        self.logger.ready(url: "\(scheme)://\(self.gateway.clientAddress.text)", node: self.name, store: self.options.store.kind)
+        if let admin = self.gateway.adminAddress { self.logger.info("admin listening", ["address": .text(admin.text)]) }
+        let keySetWatch = Task { await self.watchKeySet() }
+        defer { keySetWatch.cancel() }
+        for await signal in signals {
+            guard signal != .hangUp else {
+                self.reload()
+                continue
+            }
+            return await self.end(signals)
+        }
+        return 0
+    }
+
+    /// Closes the clients one after the other; whoever asks a second time does not want to wait.
+    private func end(_ signals: AsyncStream<ProcessSignal>) async -> Int32 {
+        self.logger.info("draining", ["connections": LogValue(self.gateway.connectionCount), "over": LogValue(self.options.drain)])
+        self.gateway.drain(over: self.options.drain)
+        let isDrained = await withTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                // A close handshake may take five seconds more.
+                let end = ContinuousClock.now + self.options.drain + .seconds(6)
+                while self.gateway.connectionCount > 0, ContinuousClock.now < end, !Task.isCancelled { try? await Task.sleep(for: .milliseconds(20)) }
+                return true
+            }
+            group.addTask {
+                for await signal in signals where signal != .hangUp { return false }
+                return true
+            }
+            let first = await group.next() ?? true
+            group.cancelAll()
+            return first
+        }
+        self.gateway.stop()
+        self.store.close()
+        self.logger.info("stopped", ["drained": LogValue(isDrained)])
+        return 0
+    }
+
+    /// Reads keys, certificate, origins, limits and log level again. What cannot be read leaves everything as it was.
+    private func reload() {
+        do {
+            // The same command line and environment; what may have changed are files.
+            guard case .serve(let options) = try Invocation(
+                Array(CommandLine.arguments.dropFirst()), environment: ProcessInfo.processInfo.environment)
+            else { return }
+            self.gateway.reload(try NodeKeys(options).load())
+            self.logger.level = options.logLevel
+            self.logger.info("reloaded")
+        } catch {
+            self.logger.error("reload failed, everything stays as it was", ["reason": .text("\(error)")])
+        }
+    }
+
+    /// Reads the key set again when its file changes.
+    private func watchKeySet() async {
+        let files = NodeKeys(self.options).files
+        guard files.keySet != nil else { return }
+        var known = files.keySetFingerprint
+        while !Task.isCancelled {
+            try? await Task.sleep(for: .seconds(2))
+            let current = files.keySetFingerprint
+            guard current != known else { continue }
+            known = current
+            self.reload()
+        }
+    }
+}
+
+extension ServeOptions {
+    /// The part of the limits that the chat itself keeps.
+    var chatLimits: ChatLimits {
+        var limits = ChatLimits()
+        limits.contentBytes = self.limits.contentBytes
+        limits.metadataBytes = self.limits.metadataBytes
+        limits.typing = self.limits.typing
+        limits.history = self.history
+        return limits
+    }
+}
+
+extension Configuration.StoreLocation {
+    var embedded: EmbeddedLocation {
+        switch self {
+        case .memory: .memory
+        case .sqlite(let path): .sqlite(path: path)
+        }
+    }
+}

@@ -1,0 +1,28 @@
+import EmbeddedStore
+import Telemetry
+
+// Here, where `Configuration` is not imported, the name means one thing only.
+typealias EmbeddedLocation = StoreLocation
+
+extension StoreStatistics {
+    /// Publishes what the store has counted.
+    func add(to snapshot: inout MetricsSnapshot) {
+        snapshot.add(self.queuedWrites, to: .storeQueue, labels: ["kind": "write"])
+        snapshot.add(self.queuedReads, to: .storeQueue, labels: ["kind": "read"])
+        snapshot.add(self.queuedBytes, to: .storeQueueBytes)
+        snapshot.add(self.turnedAway, to: .storeTurnedAway)
+        snapshot.add(self.commits, to: .storeCommits)
+        snapshot.add(self.failedCommits, to: .storeFailedCommits)
+        snapshot.add(self.writes, to: .storeWrites)
+    }
+}
+
+extension MetricFamily {
+    static let storeQueue = MetricFamily("confab_store_queue", .gauge, help: "Requests that wait for the store.")
+    static let storeQueueBytes = MetricFamily("confab_store_queue_bytes", .gauge, help: "Bytes of the requests that wait for the store.")
+    static let storeTurnedAway = MetricFamily(
+        "confab_store_turned_away_total", .counter, help: "Requests that failed at once because the store's queue was full.")
+    static let storeCommits = MetricFamily("confab_store_commits_total", .counter, help: "Transactions that were made durable.")
+    static let storeFailedCommits = MetricFamily("confab_store_failed_commits_total", .counter, help: "Transactions that could not be made durable.")
+    static let storeWrites = MetricFamily("confab_store_writes_total", .counter, help: "Changes stored: messages, edits, deletions, members, cursors.")
+}

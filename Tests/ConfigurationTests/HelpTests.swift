@@ -1,0 +1,140 @@
+import Foundation
+import Testing
+
+@testable import Configuration
+
+@Suite("Help, reference and completion")
+struct HelpTests {
+    static let texts = [HelpText.overview] + CommandTable.all.map(HelpText.text)
+
+    @Test("fit a terminal of 100 columns, without loose ends", arguments: texts)
+    func width(text: String) {
+        for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+            #expect(line.count <= 100, "\(line)")
+            #expect(!line.hasSuffix(" "), "\(line)")
+            #expect(line.utf8.allSatisfy { (0x20...0x7E).contains($0) }, "\(line)")
+        }
+        #expect(text.hasSuffix("\n"))
+    }
+
+    @Test("of serve name every option with its default, and every limit")
+    func serve() {
+        let text = HelpText.text(of: CommandTable.serve)
+        for option in CommandTable.serve.options {
+            #expect(text.contains("--\(option.name)"))
+            if let standard = option.defaultText { #expect(text.contains("[default: \(standard)]")) }
+        }
+        for limit in LimitTable.all { #expect(text.contains("  \(limit.name)=\(limit.defaultText) ")) }
+        #expect(
+            text.hasPrefix(
+                """
+                confab serve: run a node
+
+                Usage: confab serve [OPTIONS]
+
+                Listeners
+                  --listen HOST:PORT          where clients connect; port 0 picks a free one
+                                              [default: 127.0.0.1:8080]
+
+                """))
+    }
+
+    @Test("have an example for every subcommand, which is a command line that works")
+    func examples() throws {
+        for command in CommandTable.all where command.name != "help" {
+            #expect(!command.examples.isEmpty)
+            for example in command.examples {
+                let line = String(example.command.prefix { $0 != ">" }).replacing("'", with: "")
+                #expect(line.hasPrefix("confab \(command.name)"))
+                #expect(complaint(String(line.dropFirst(7)), files: ["confab.json": "{}"]) == nil, "\(line)")
+            }
+        }
+    }
+
+    @Test("are in Markdown tables whose rows have as many cells as their heads")
+    func markdown() {
+        let text = MarkdownReference.markdown()
+        var cells = 0
+        for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+            guard line.hasPrefix("|") else {
+                cells = 0
+                continue
+            }
+            let count = line.replacing("\\|", with: "").count { $0 == "|" }
+            if cells > 0 { #expect(count == cells, "\(line)") }
+            cells = count
+        }
+        for command in CommandTable.all { #expect(text.contains("\n## confab \(command.name)\n")) }
+        for option in CommandTable.all.flatMap(\.options) where option.name != "help" {
+            #expect(text.contains("| `--\(option.name)"), "\(option.name)")
+        }
+        for limit in LimitTable.all { #expect(text.contains("| `\(limit.name)` | \(limit.defaultText) |")) }
+        for variable in ServeTable.options.compactMap(\.environment) { #expect(text.contains("`\(variable)`")) }
+    }
+
+    /// Where a program is; nil when it is not installed.
+    static func program(_ name: String) -> String? {
+        (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map { "\($0)/\(name)" }
+            .first(where: FileManager.default.isExecutableFile(atPath:))
+    }
+
+    /// What a shell says when it reads `script`, standard output and error together.
+    private func run(_ program: String, _ arguments: [String], input: String) throws -> (status: Int32, text: String) {
+        let process = Process()
+        let standardInput = Pipe()
+        let output = Pipe()
+        process.executableURL = URL(fileURLWithPath: program)
+        process.arguments = arguments
+        process.standardInput = standardInput
+        process.standardOutput = output
+        process.standardError = output
+        try process.run()
+        let writer = Thread {
+            try? standardInput.fileHandleForWriting.write(contentsOf: Data(input.utf8))
+            try? standardInput.fileHandleForWriting.close()
+        }
+        writer.start()
+        let text = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+        process.waitUntilExit()
+        return (process.terminationStatus, text)
+    }
+
+    @Test("are scripts that their shell can read", arguments: Shell.allCases)
+    func syntax(shell: Shell) throws {
+        guard let program = Self.program(shell.rawValue) else {
+            print("\(shell.rawValue) is not on the PATH: the check of its completion was left out")
+            return
+        }
+        let result = try self.run(program, ["-n"], input: shell.completionScript)
+        #expect(result.text == "")
+        #expect(result.status == 0)
+    }
+
+    @Test(
+        "complete in bash",
+        arguments: [
+            ("confab s", "serve"), ("confab c", "chat config completion"), ("confab --v", "--version"), ("confab config ", "check show"),
+            ("confab config s", "show"), ("confab config show --outp", "--output"), ("confab config show --output ", "text json"),
+            ("confab serve --jwt-a", "--jwt-audience"), ("confab serve --log-level ", "debug info warning error"),
+            ("confab serve --log-level = d", "debug"), ("confab serve --log-level =", "debug info warning error"),
+            ("confab serve --limit js", "json-depth="), ("confab serve --listen ", ""), ("confab bench br", "broadcast"),
+            ("confab completion ", "bash zsh fish --help"), ("confab serve --loops 2 --tls-k", "--tls-key"),
+            ("confab serve --config /etc/passw", "/etc/passwd"),
+        ])
+    func bash(line: String, expected: String) throws {
+        let program = try #require(Self.program("bash"), "bash is what this is about")
+        let words = line.split(separator: " ", omittingEmptySubsequences: false)
+        // compopt works only while a line is typed.
+        let script = """
+            \(Shell.bash.completionScript)
+            compopt() { :; }
+            COMP_WORDS=(\(words.map { String($0).singleQuoted }.joined(separator: " ")))
+            COMP_CWORD=\(words.count - 1)
+            _confab
+            echo "${COMPREPLY[*]}"
+            """
+        let result = try self.run(program, ["--norc"], input: script)
+        let found = result.text.split(separator: "\n").last.map(String.init) ?? ""
+        #expect(found.split(separator: " ").filter { !$0.hasSuffix("-") } == expected.split(separator: " "))
+    }
+}

@@ -1,0 +1,155 @@
+import Testing
+
+@testable import Configuration
+
+@Suite("A command line")
+struct InvocationTests {
+    @Test("of token says what to sign")
+    func token() throws {
+        var expected = TokenOptions()
+        expected.subject = "alice"
+        expected.key = .secretFile("s")
+        #expect(try invoke("token --sub alice --secret-file s") == .token(expected))
+
+        expected.username = "Alice"
+        expected.tenant = "t-1"
+        expected.agent = "a"
+        expected.conversations = .listed(["1", "lobby"])
+        expected.isAdmin = true
+        expected.lifetime = .seconds(7 * 86_400)
+        expected.audience = "aud"
+        expected.issuer = "iss"
+        expected.key = .besideDatabase("d")
+        #expect(
+            try invoke(
+                "token --sub alice --username Alice --tenant t-1 --agent a --conversations 1,lobby --admin --ttl 7d --audience aud "
+                    + "--issuer iss --database d") == .token(expected))
+    }
+
+    @Test("of token opens all conversations with a star, wherever it stands", arguments: ["*", "1,*", "*,1"])
+    func star(list: String) throws {
+        guard case .token(let options) = try invoke("token --sub a --secret-file s --conversations \(list)") else {
+            Issue.record("no token")
+            return
+        }
+        #expect(options.conversations == .all)
+    }
+
+    @Test("of token knows times", arguments: [("90s", 90), ("30m", 1800), ("1h", 3600), ("7d", 604_800)])
+    func times(text: String, seconds: Int) throws {
+        #expect(try ValueParsing.lifetime(text) == .seconds(seconds))
+    }
+
+    @Test("of chat and bench may have options on either side of arguments")
+    func order() throws {
+        var chat = ChatOptions()
+        chat.url = "wss://h/conversations/1/"
+        chat.name = "Bo"
+        chat.isPlain = true
+        for line in ["--name Bo --plain URL", "URL --name Bo --plain", "--plain URL --name=Bo", "--name Bo --plain -- URL"] {
+            #expect(try invoke("chat " + line.replacing("URL", with: chat.url)) == .chat(chat))
+        }
+        var bench = BenchOptions()
+        bench.scenario = .groups
+        bench.url = "ws://h:1"
+        bench.connections = 7
+        bench.groups = 2
+        bench.publishers = 3
+        bench.rate = 0
+        bench.window = 4
+        bench.duration = .milliseconds(1500)
+        bench.warmup = .zero
+        bench.messageBytes = 64
+        bench.secretFile = "s"
+        bench.serverProcess = 42
+        bench.adapter = .raw
+        bench.output = .json
+        #expect(
+            try invoke(
+                "bench --connections 7 groups --groups 2 --publishers 3 --rate 0 ws://h:1 --window 4 --seconds 1.5 --warmup 0 "
+                    + "--message-bytes 64 --secret-file s --server-pid 42 --adapter raw --output json") == .bench(bench))
+    }
+
+    @Test("says every default of bench and token in the help as it is")
+    func defaults() throws {
+        let bench = BenchTable.bindings.compactMap { binding in binding.spec.defaultText.map { "--\(binding.spec.name) \($0)" } }
+        #expect(try invoke("bench idle ws://h " + bench.joined(separator: " ")) == invoke("bench idle ws://h"))
+        #expect(try invoke("token --sub a --secret-file s --ttl 1h") == invoke("token --sub a --secret-file s"))
+    }
+
+    @Test("of config takes what serve takes")
+    func config() throws {
+        let options = try serve("--loops 2")
+        #expect(try invoke("config check --loops 2") == .checkConfiguration(options))
+        #expect(try invoke("config show --loops 2") == .showConfiguration(options, .text))
+        #expect(try invoke("config show --loops 2 --output json") == .showConfiguration(options, .json))
+    }
+
+    @Test("asks for help, the version, a script")
+    func others() throws {
+        for line in ["--help", "-h", "help"] { #expect(try invoke(line) == .help(HelpText.overview)) }
+        for command in CommandTable.all {
+            for line in ["\(command.name) --help", "\(command.name) -h", "\(command.name) --nonsense --help", "help \(command.name)"] {
+                #expect(try invoke(line) == .help(HelpText.text(of: command)), "\(line)")
+            }
+        }
+        #expect(try invoke("config --help") == invoke("help config"))
+        #expect(try invoke("--version") == .version)
+        for shell in Shell.allCases { #expect(try invoke("completion \(shell.rawValue)") == .completion(shell)) }
+    }
+
+    @Test("takes --help for a value behind -- only")
+    func helpAsArgument() {
+        #expect(complaint("serve -- --help") == "confab: serve: \"--help\" is one argument too many; see confab serve --help")
+    }
+
+    @Test("keeps the last of a repeated option")
+    func repetition() throws {
+        #expect(try serve("--loops 1 --loops 2").loops == 2)
+        #expect(try serve("--origins http://a --origins http://b").origins.others == ["http://a", "http://b"])
+    }
+
+    @Test(
+        "knows addresses",
+        arguments: [
+            ("127.0.0.1:80", true), ("[::1]:80", true), ("localhost:80", true), ("0.0.0.0:80", false), ("[::]:80", false),
+            ("node-1.example:80", false),
+        ])
+    func addresses(text: String, isLoopback: Bool) throws {
+        let address = try ListenAddress.parse(text)
+        #expect(address.description == text)
+        #expect(address.isLoopback == isLoopback)
+    }
+
+    @Test(
+        "knows origins",
+        arguments: [
+            ("http://A.example", "http://a.example"), ("https://a:443", "https://a"), ("http://a:443", "http://a:443"),
+            ("http://[::1]:3000", "http://[::1]:3000"), ("http://[::1]", "http://[::1]"), ("http://127.0.0.1:80", "http://127.0.0.1"),
+        ])
+    func origins(text: String, expected: String) throws {
+        var origins = AllowedOrigins()
+        try AllowedOrigins.add(text, to: &origins)
+        #expect(origins.others == [expected])
+    }
+
+    @Test("takes nobody for an answer where a list is asked for")
+    func emptyLists() throws {
+        for options in [
+            try serve("--origins none --trusted-proxies none"),
+            try serve("--config c", files: ["c": #"{"origins": [], "trusted-proxies": []}"#]),
+        ] {
+            #expect(options.origins == AllowedOrigins())
+            #expect(options.trustedProxies.isEmpty)
+        }
+        #expect(try serve("--origins *").origins.any)
+    }
+
+    @Test("reads a file as it is on disk, and says why it cannot")
+    func realFiles() throws {
+        #expect(throws: FileProblem("No such file or directory")) { try FileProblem.read("/nonexistent/confab.json") }
+        #expect(throws: FileProblem("Is a directory")) { try FileProblem.read("/") }
+        #expect(try FileProblem.read("/dev/null").isEmpty)
+        #expect(throws: FileProblem.self) { try FileProblem.read("/dev/zero") }
+    }
+}

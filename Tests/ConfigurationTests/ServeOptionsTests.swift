@@ -1,0 +1,206 @@
+import Bytes
+import Foundation
+import Telemetry
+import Testing
+
+@testable import Configuration
+
+@Suite("confab serve")
+struct ServeOptionsTests {
+    /// Every option once: as on the command line, in the environment, in a file, and what it must do.
+    struct Sample: Sendable, CustomTestStringConvertible {
+        let option: String
+        let words: [String]
+        let json: String
+        let isDone: @Sendable (ServeOptions) -> Bool
+        /// What it needs beside it.
+        var others = ""
+
+        var testDescription: String { self.option }
+    }
+
+    static let samples: [Sample] = [
+        Sample(option: "listen", words: ["[::1]:0"], json: #""[::1]:0""#) { $0.listen == ListenAddress(host: "::1", port: 0) },
+        Sample(option: "admin", words: ["off"], json: #""off""#) { $0.admin == nil },
+        Sample(option: "admin-token-file", words: ["a.token"], json: #""a.token""#) { $0.adminTokenFile == "a.token" },
+        Sample(
+            option: "tls-cert", words: ["c.pem"], json: #""c.pem""#, isDone: { $0.tlsCertificateFile == "c.pem" }, others: "--tls-key k"),
+        Sample(option: "tls-key", words: ["k.pem"], json: #""k.pem""#, isDone: { $0.tlsKeyFile == "k.pem" }, others: "--tls-cert c"),
+        Sample(option: "origins", words: ["own", "https://Chat.Example:443"], json: #"["own", "https://chat.example"]"#) {
+            $0.origins == AllowedOrigins(own: true, others: ["https://chat.example"])
+        },
+        Sample(option: "trusted-proxies", words: ["10.0.0.0/8", "::1"], json: #"["10.0.0.0/8", "::1"]"#) {
+            $0.trustedProxies.map(\.description) == ["10.0.0.0/8", "::1/128"]
+        },
+        Sample(option: "store", words: ["memory:"], json: #""memory:""#) { $0.store == .memory },
+        Sample(option: "history", words: ["77"], json: "77") { $0.history == 77 },
+        Sample(option: "jwt-secret-file", words: ["s"], json: #""s""#) { $0.jwtSecretFile == "s" },
+        Sample(option: "jwt-public-key-file", words: ["a.pem", "b.pem"], json: #"["a.pem", "b.pem"]"#) {
+            $0.jwtPublicKeyFiles == ["a.pem", "b.pem"]
+        },
+        Sample(option: "jwks-file", words: ["j"], json: #""j""#) { $0.jwksFile == "j" },
+        Sample(option: "jwt-audience", words: ["aud"], json: #""aud""#) { $0.jwtAudience == "aud" },
+        Sample(option: "jwt-issuer", words: ["iss"], json: #""iss""#) { $0.jwtIssuer == "iss" },
+        Sample(option: "jwt-leeway", words: ["2.5"], json: "2.5") { $0.jwtLeeway == .milliseconds(2500) },
+        Sample(option: "anonymous", words: ["off"], json: "false") { !$0.anonymous },
+        Sample(option: "node-id", words: ["a-1"], json: #""a-1""#) { $0.nodeID == "a-1" },
+        Sample(option: "loops", words: ["3"], json: "3") { $0.loops == 3 },
+        Sample(option: "drain-seconds", words: ["0.25"], json: "0.25") { $0.drain == .milliseconds(250) },
+        Sample(option: "limit", words: ["json-depth=9", "idle-seconds=90"], json: #"{"json-depth": 9, "idle-seconds": 90}"#) {
+            $0.limits.jsonDepth == 9 && $0.limits.idle == .seconds(90)
+        },
+        Sample(option: "echo-path", words: ["/echo"], json: #""/echo""#) { $0.echoPath == "/echo" },
+        Sample(option: "log-level", words: ["debug"], json: #""debug""#) { $0.logLevel == .debug },
+        Sample(option: "log-format", words: ["json"], json: #""json""#) { $0.logFormat == .json },
+    ]
+
+    @Test("without anything listens on loopback and keeps its messages in a file")
+    func defaults() throws {
+        let options = try serve()
+        #expect(options.listen.description == "127.0.0.1:8080")
+        #expect(options.admin?.description == "127.0.0.1:8090")
+        #expect(options.store == .sqlite(path: "confab.db"))
+        #expect(options.limits == Limits())
+        #expect(options.values == ServeOptions())
+        #expect(options.settings.allSatisfy { $0.origin == .standard })
+    }
+
+    @Test("has a sample here for every option")
+    func samplesAreComplete() {
+        #expect(ServeOptionsTests.samples.map(\.option) == ServeTable.bindings.map(\.spec.name))
+    }
+
+    @Test("takes every option on the command line", arguments: samples)
+    func commandLine(sample: Sample) throws {
+        let isRepeated = ["limit", "jwt-public-key-file"].contains(sample.option)
+        let values = isRepeated ? sample.words : [sample.words.joined(separator: ",")]
+        for separator in [" ", "="] {
+            let options = try serve(values.map { "--\(sample.option)\(separator)\($0)" }.joined(separator: " ") + " " + sample.others)
+            #expect(sample.isDone(options))
+            if sample.option != "limit" { #expect(options.setting(sample.option)?.origin == .commandLine) }
+        }
+        #expect(!sample.isDone(ServeOptions()), "the sample must differ from the default")
+    }
+
+    @Test("takes every option from the environment", arguments: samples)
+    func environment(sample: Sample) throws {
+        let variable = sample.option == "admin" ? "CONFAB_ADMIN_LISTEN" : "CONFAB_" + sample.option.uppercased().replacing("-", with: "_")
+        let options = try serve(sample.others, environment: [variable: sample.words.joined(separator: ",")])
+        #expect(sample.isDone(options))
+        if sample.option != "limit" { #expect(options.setting(sample.option)?.origin == .environment(variable)) }
+        #expect(try serve(environment: [variable: ""]) == serve(), "an empty variable is none")
+    }
+
+    @Test("takes every option from a file", arguments: samples)
+    func file(sample: Sample) throws {
+        let files = ["c.json": "{\"\(sample.option)\": \(sample.json)}"]
+        for options in [
+            try serve("--config c.json " + sample.others, files: files),
+            try serve(sample.others, environment: ["CONFAB_CONFIG": "c.json"], files: files),
+        ] {
+            #expect(sample.isDone(options))
+            #expect(options.configurationFile == "c.json")
+            if sample.option != "limit" { #expect(options.setting(sample.option)?.origin == .file("c.json")) }
+        }
+    }
+
+    @Test("believes the command line before the environment before the file")
+    func precedence() throws {
+        let files = ["c.json": #"{"loops": 1, "history": 1, "origins": ["http://file"], "node-id": "file"}"#]
+        let environment = ["CONFAB_LOOPS": "2", "CONFAB_HISTORY": "2", "CONFAB_ORIGINS": "http://environment"]
+        let options = try serve("--config c.json --loops 3", environment: environment, files: files)
+        #expect(options.loops == 3)
+        #expect(options.history == 2)
+        #expect(options.origins == AllowedOrigins(others: ["http://environment"]))
+        #expect(options.nodeID == "file")
+        #expect(options.setting("loops") == EffectiveSetting(name: "loops", value: "3", origin: .commandLine))
+        #expect(options.setting("history") == EffectiveSetting(name: "history", value: "2", origin: .environment("CONFAB_HISTORY")))
+        #expect(options.setting("node-id") == EffectiveSetting(name: "node-id", value: "file", origin: .file("c.json")))
+        #expect(options.setting("log-level") == EffectiveSetting(name: "log-level", value: "info", origin: .standard))
+    }
+
+    @Test("takes each limit from the strongest source that names it")
+    func limitPrecedence() throws {
+        let options = try serve(
+            "--config c.json --limit json-depth=7", environment: ["CONFAB_LIMIT": "json-depth=6,connections=6,message-burst=6"],
+            files: ["c.json": #"{"limit": {"json-depth": 5, "connections": 5, "messages-per-second": 5}}"#])
+        #expect(options.limits.jsonDepth == 7)
+        #expect(options.limits.connections == 6)
+        #expect(options.limits.messageBurst == 6)
+        #expect(options.limits.messagesPerSecond == 5)
+        #expect(options.setting("limit json-depth")?.origin == .commandLine)
+        #expect(options.setting("limit connections")?.origin == .environment("CONFAB_LIMIT"))
+        #expect(options.setting("limit messages-per-second")?.origin == .file("c.json"))
+        #expect(options.setting("limit idle-seconds")?.origin == .standard)
+    }
+
+    @Test("lets default limits make room for those that are set")
+    func limitsSettle() throws {
+        #expect(try serve("--limit idle-seconds=20").limits.ping == .seconds(10))
+        #expect(try serve("--limit idle-seconds=20").setting("limit ping-seconds")?.value == "10")
+        #expect(try serve("--limit message-bytes=1000").limits.contentBytes == 1000)
+        #expect(try serve("--limit ping-seconds=30 --limit idle-seconds=60").limits.ping == .seconds(30))
+    }
+
+    @Test("takes each limit at both ends of its range, and nothing beyond", arguments: LimitTable.all.map(\.name))
+    func limitRanges(name: String) throws {
+        let limit = try #require(LimitTable.named(name))
+        let ends = limit.rangeText.components(separatedBy: " to ")
+        for end in ends {
+            var limits = Limits()
+            try LimitTable.apply("\(name)=\(end)", to: &limits)
+            #expect(limit.text(in: limits) == end)
+        }
+        let beyond = ["-1", "0", ends[1] + "0", "", "x", "1e3", "0x10", "99999999999999999999"].filter { !ends.contains($0) }
+        for text in beyond {
+            var limits = Limits()
+            #expect(throws: ValueProblem.self, "\(text)") { try LimitTable.apply("\(name)=\(text)", to: &limits) }
+        }
+        // The default is one that may be given, and giving it changes nothing.
+        var limits = Limits()
+        try LimitTable.apply("\(name)=\(limit.defaultText)", to: &limits)
+        #expect(limits == Limits())
+    }
+
+    @Test("says the same default in the help as it has")
+    func defaultTexts() throws {
+        for binding in ServeTable.bindings {
+            guard let text = binding.spec.defaultText, !text.contains(" ") else { continue }
+            #expect(try serve("--\(binding.spec.name) \(text)").values == ServeOptions(), "--\(binding.spec.name)")
+        }
+    }
+
+    @Test("names the files that it needs, for whoever checks them")
+    func files() throws {
+        let options = try serve(
+            "--tls-cert c --tls-key k --jwt-public-key-file a --jwt-public-key-file b --jwks-file j --admin-token-file t")
+        #expect(options.namedFiles.map(\.path) == ["t", "c", "k", "a", "b", "j"])
+        #expect(
+            options.fileProblems { option, path in option == "--tls-key" ? "\(path) is empty" : nil }.map(\.description) == [
+                "confab: --tls-key: k: k is empty"
+            ])
+    }
+
+    @Test("warns of a variable that is nearly one of its own, and of no other")
+    func warnings() throws {
+        let options = try serve(
+            environment: [
+                "CONFAB_LISTN": "1", "CONFAB_ADMIN_URL": "http://x", "CONFAB_PORT": "tcp://1.2.3.4:5", "CONFAB_SERVICE_HOST": "h",
+                "CONFAB_PORT_8080_TCP": "t", "PATH": "p",
+            ])
+        #expect(options.warnings == ["the environment's CONFAB_LISTN is no setting and ignored; did you mean CONFAB_LISTEN?"])
+    }
+
+    @Test("reports its settings as a table and as JSON")
+    func report() throws {
+        let options = try serve("--loops 3", environment: ["CONFAB_NODE_ID": "a"])
+        let lines = options.report(.text).split(separator: "\n").map { $0.split(separator: " ", omittingEmptySubsequences: true) }
+        #expect(lines.first == ["SETTING", "VALUE", "FROM"])
+        #expect(lines.contains(["loops", "3", "command", "line"]))
+        #expect(lines.contains(["node-id", "a", "environment", "CONFAB_NODE_ID"]))
+        #expect(lines.contains(["limit", "json-depth", "32", "default"]))
+        #expect(
+            options.report(.json).hasPrefix(
+                #"{"schema_version":1,"settings":[{"name":"listen","value":"127.0.0.1:8080","from":"default"},"#))
+    }
+}

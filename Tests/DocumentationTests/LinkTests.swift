@@ -1,0 +1,2 @@
+import Testing
+@Suite struct LinkTests { @Test func x() {} }

@@ -1,0 +1,184 @@
+import Bytes
+import ChatModel
+import Foundation
+import StoreTestSupport
+import Testing
+
+@testable import EmbeddedStore
+
+@Suite("A SQLite store's file, when something is wrong with it,")
+struct DamagedFileTests {
+    private let folder: TemporaryFolder
+    private var path: String { "\(self.folder.path)/confab.db" }
+
+    init() throws {
+        self.folder = try TemporaryFolder()
+    }
+
+    private func failure(path: String? = nil) -> String {
+        do {
+            _ = try EmbeddedStore.open(.sqlite(path: path ?? self.path), history: 100)
+            return "opened"
+        } catch {
+            return error.description
+        }
+    }
+
+    private func execute(_ sql: String) throws {
+        try SQLiteConnection(path: self.path, access: .readWrite).execute(sql)
+    }
+
+    @Test("is named when its folder does not exist")
+    func missingFolder() {
+        let path = "\(self.folder.path)/nowhere/confab.db"
+        #expect(self.failure(path: path) == "\(path): the folder \(self.folder.path)/nowhere does not exist")
+    }
+
+    @Test("is named when it is a folder")
+    func isFolder() {
+        #expect(self.failure(path: self.folder.path) == "\(self.folder.path): it is not a file")
+    }
+
+    @Test("is refused when a newer Confab wrote it")
+    func newer() throws {
+        try EmbeddedStore.open(.sqlite(path: self.path), history: 100).close()
+        try self.execute("PRAGMA user_version = 1000")
+        #expect(
+            self.failure() == "\(self.path): it was written by a newer Confab (layout 1000); this one knows layouts up to \(Schema.version)"
+        )
+    }
+
+    @Test("is refused, and left as it is, when it is another program's")
+    func foreign() throws {
+        try self.execute("CREATE TABLE recipes (name TEXT)")
+        let before = try Data(contentsOf: URL(fileURLWithPath: self.path))
+        #expect(self.failure() == "\(self.path): it is not a Confab database")
+        #expect(try Data(contentsOf: URL(fileURLWithPath: self.path)) == before)
+        try Data(
+            "no database at all, and long enough to have a header; but what is in it is text, and more of it than a header has. ok.".utf8
+        )
+        .write(to: URL(fileURLWithPath: self.path))
+        #expect(self.failure().hasPrefix("\(self.path): it is no SQLite database, or its beginning is damaged"))
+    }
+
+    @Test("is refused when it cannot be written", .enabled(if: geteuid() != 0, "the superuser may write everything"))
+    func readOnly() throws {
+        try EmbeddedStore.open(.sqlite(path: self.path), history: 100).close()
+        try FileManager.default.setAttributes([.posixPermissions: 0o400], ofItemAtPath: self.path)
+        #expect(self.failure() == "\(self.path): this user may not write it")
+    }
+
+    @Test("is brought to our layout from every older one")
+    func migration() async throws {
+        for version in 1...Schema.version {
+            let path = "\(self.folder.path)/from-\(version).db"
+            let connection = try SQLiteConnection(path: path, access: .readWrite)
+            for step in 0..<version { try connection.execute(Schema.steps[step]) }
+            try connection.execute("PRAGMA application_id = \(Schema.applicationID); PRAGMA user_version = \(version)")
+            let store = try EmbeddedStore.open(.sqlite(path: path), history: 100)
+            var scribe = await store.begin(ConversationKey(tenant: "acme", id: "rex"))
+            #expect(await store.write([scribe.say("hello")], by: scribe) == .stored)
+            store.close()
+            #expect(try SQLiteConnection(path: path, access: .readOnly).number("PRAGMA user_version") == Schema.version)
+        }
+    }
+
+    @Test("fails writes once it was deleted or replaced, rather than write where nobody will find it", arguments: ["", "-wal"])
+    func deleted(suffix: String) async throws {
+        let store = try EmbeddedStore.open(.sqlite(path: self.path), history: 100)
+        var scribe = await store.begin(ConversationKey(tenant: "acme", id: "rex"))
+        try FileManager.default.moveItem(atPath: self.path + suffix, toPath: "\(self.folder.path)/away")
+        let answer = await store.ask(.write(WriteBatch(owner: scribe.owner, writes: [scribe.say("lost")])))
+        guard case .failed(let failure) = answer else { return _ = Issue.record("answered \(answer.text)") }
+        #expect(failure.description == "\(self.path) was removed or replaced while it was in use: restart after putting it back")
+        #expect(await store.ask(.probe).text == "failed")
+        try FileManager.default.moveItem(atPath: "\(self.folder.path)/away", toPath: self.path + suffix)
+        #expect(await store.ask(.probe).text == "done")
+        store.close()
+    }
+
+    @Test("has what it had before, when a transaction finds no room and is tried again")
+    func noRoom() async throws {
+        let file = try DatabaseFile(path: self.path)
+        let options = SQLiteOptions(history: 100)
+        let connection = try file.openForWriting(options)
+        let writer = try SQLiteWriter(file: file, connection: connection, fresh: FreshMessages(), options: options)
+        let owner = OwnerID(incarnation: 1, loop: 0)
+        let keys = (0..<3).map { ConversationKey(tenant: "acme", id: ByteString("c\($0)")) }
+        for key in keys { _ = try writer.perform([.claim(shard: key.shard, owner: owner)]) }
+        var scribes = keys.map { Scribe(key: $0, owner: owner, epoch: 1) }
+        _ = try writer.perform([.write(WriteBatch(owner: owner, writes: [scribes[0].create(), scribes[0].say("one")]))])
+
+        try connection.execute("PRAGMA max_page_count = 1")
+        let before = scribes
+        let large = String(repeating: "x", count: 100_000)
+        let requests: [StoreRequest] = [
+            .write(WriteBatch(owner: owner, writes: [scribes[0].say("two"), scribes[1].create(), scribes[1].say(large)])),
+            .claim(shard: keys[0].shard, owner: OwnerID(incarnation: 2, loop: 0)),
+        ]
+        #expect {
+            try writer.perform(requests)
+        } throws: { error in
+            (error as? StorageFault)?.storeFailure(path: self.path).description.hasPrefix("\(self.path): the disk is full") == true
+        }
+        try connection.execute("PRAGMA max_page_count = 1000000")
+
+        scribes = before
+        let answers = try writer.perform([
+            .write(WriteBatch(owner: owner, writes: [scribes[0].say("two"), scribes[1].create(), scribes[1].say(large)]))
+        ])
+        #expect(answers.map(\.text) == ["stored"])
+        let reader = try SQLiteReader(connection: try file.openForReading(options), fresh: writer.fresh, options: options)
+        guard case .page(let page) = try reader.answer(.page(keys[0], .newest, limit: 9)) else { return _ = Issue.record("no page") }
+        #expect(page.messages.map(\.body.content) == ["one", "two"])
+    }
+
+    @Test("never yields a message that was not stored, whichever bits flip", arguments: UInt64(1)...30)
+    func flippedBits(seed: UInt64) async throws {
+        var chance = SeededChance(seed: seed)
+        let keys = (0..<4).map { ConversationKey(tenant: "acme", id: ByteString("c\($0)")) }
+        var options = SQLiteOptions(history: 0)
+        options.generationSize = 40
+        let store = try SQLiteStore(path: self.path, options: options)
+        var stored: [ConversationKey: Set<String>] = [:]
+        for key in keys {
+            var scribe = await store.begin(key, title: "title")
+            for _ in 0..<8 {
+                let writes = (0..<10).map { _ in
+                    scribe.say("words \(scribe.head) of \(key)", clientID: "id \(scribe.head)", metadata: [1, 2, 3])
+                }
+                _ = await store.write(writes, by: scribe)
+            }
+            let page = try #require(await store.page(key, .after(0), limit: .max))
+            _ = await store.write(
+                [scribe.edit(page.messages[3], to: "other words"), scribe.delete(page.messages[5]), scribe.join("ann")], by: scribe)
+            stored[key] = Set(try #require(await store.page(key, .after(0), limit: .max)).messages.map(\.text))
+        }
+        store.close()
+
+        var bytes = try Data(contentsOf: URL(fileURLWithPath: self.path))
+        for _ in 0..<Int.random(in: 1...20, using: &chance) {
+            bytes[Int.random(in: 0..<bytes.count, using: &chance)] ^= 1 << UInt8.random(in: 0..<8, using: &chance)
+        }
+        try bytes.write(to: URL(fileURLWithPath: self.path))
+        // Every other seed without the check at the start, as large files are opened.
+        options.checkedBytes = seed % 2 == 0 ? 0 : 64 << 20
+        guard let damaged = try? SQLiteStore(path: self.path, options: options) else { return }
+        for key in keys {
+            for range in [PageRange.newest, .before(20), .after(60)] {
+                guard let page = await damaged.page(key, range, limit: 15) else { continue }
+                for message in page.messages { #expect(stored[key]?.contains(message.text) == true, "\(message.text)") }
+            }
+            guard let loaded = await damaged.load(key) else { continue }
+            #expect(loaded.record.title == "title")
+            #expect(loaded.members.allSatisfy { $0.user == Scribe.person("ann").id })
+            var scribe = Scribe(
+                key: key, owner: OwnerID(incarnation: 9, loop: 0),
+                epoch: await damaged.claim(key.shard, by: OwnerID(incarnation: 9, loop: 0)))
+            scribe.head = loaded.head
+            scribe.revision = loaded.revision
+            _ = await damaged.write([scribe.say("after the damage")], by: scribe)
+        }
+        damaged.close()
+    }
+}

@@ -1,0 +1,228 @@
+import Bytes
+import ChatModel
+import Foundation
+import StoreTestSupport
+import Synchronization
+import Testing
+
+@testable import EmbeddedStore
+
+private let rex = ConversationKey(tenant: "acme", id: "rex")
+
+@Suite("A SQLite store")
+struct SQLiteStoreTests {
+    private let folder: TemporaryFolder
+    private var path: String { "\(self.folder.path)/confab.db" }
+
+    init() throws {
+        self.folder = try TemporaryFolder()
+    }
+
+    private func open(history: Int = 100, _ change: (inout SQLiteOptions) -> Void = { _ in }) throws -> SQLiteStore {
+        var options = SQLiteOptions(history: history)
+        change(&options)
+        return try SQLiteStore(path: self.path, options: options)
+    }
+
+    @Test(
+        "answers as the model does, with places on their way into the file and the file closed and opened",
+        arguments: [UInt64(11), 12, 13, 14])
+    func likeTheModel(seed: UInt64) async throws {
+        let history = seed % 2 == 0 ? 70 : 400
+        var chance = SeededChance(seed: seed)
+        var model = MemoryTables(history: history)
+        var requests = RandomRequests(seed: seed, tenant: "acme", conversations: 6)
+        let change: (inout SQLiteOptions) -> Void = { options in
+            options.generationSize = 37
+            options.knownConversations = 3
+        }
+        var store = try self.open(history: history, change)
+        for number in 0..<2000 {
+            if Int.random(in: 0..<100, using: &chance) == 0 {
+                store.close()
+                store = try self.open(history: history, change)
+            }
+            let request = requests.next { model.execute($0) }
+            let expected = model.execute(request)
+            let answer = await store.ask(request)
+            guard answer.text == expected.text else {
+                Issue.record("seed \(seed), request \(number): \(request) was answered\n\(answer.text)\ninstead of\n\(expected.text)")
+                return
+            }
+            if case .claim(let shard, let owner) = request, case .claimed(let epoch) = answer { requests.claimed(shard, epoch, by: owner) }
+        }
+        store.close()
+    }
+
+    @Test("keeps owners, messages and members over a restart")
+    func restart() async throws {
+        var store = try self.open()
+        var scribe = await store.begin(rex, title: "kept")
+        _ = await store.write([scribe.say("one"), scribe.join("ann"), scribe.say("two")], by: scribe)
+        let before = await store.ask(.load(rex)).text
+        store.close()
+        store = try self.open()
+        #expect(await store.ask(.load(rex)).text == before)
+        #expect(await store.write([scribe.say("three")], by: scribe) == .stored)
+        #expect(await store.claim(rex.shard, by: scribe.owner) == 2)
+        store.close()
+    }
+
+    @Test("stores what gathers while it commits in one transaction")
+    func groups() async throws {
+        let store = try self.open()
+        var scribes: [Scribe] = []
+        for number in 0..<64 { scribes.append(await store.begin(ConversationKey(tenant: "acme", id: ByteString("c\(number)")))) }
+        let before = store.statistics
+        let rounds = 20
+        for _ in 0..<rounds {
+            let crowd = Crowd()
+            for place in scribes.indices {
+                store.submit(.write(WriteBatch(owner: scribes[place].owner, writes: [scribes[place].say("hello")])), ticket: 0, for: crowd)
+            }
+            await crowd.answered(64)
+        }
+        let after = store.statistics
+        #expect(after.writes - before.writes == 64 * rounds)
+        // The first goes alone, perhaps some go with the second: far fewer than one each.
+        #expect(after.commits - before.commits <= 16 * rounds)
+        #expect(after.writesPerCommit.sum - before.writesPerCommit.sum == 64 * rounds)
+        store.close()
+    }
+
+    @Test("does all that was submitted before it closes, and fails what comes later")
+    func close() async throws {
+        var store = try self.open(history: 0)
+        var scribe = await store.begin(rex)
+        let crowd = Crowd()
+        for _ in 0..<500 { store.submit(.write(WriteBatch(owner: scribe.owner, writes: [scribe.say("hello")])), ticket: 0, for: crowd) }
+        store.close()
+        #expect(crowd.stored == 500)
+        #expect(await store.ask(.load(rex)).text == "failed")
+        #expect(await store.ask(.probe).text == "failed")
+        store.close()
+        #expect(try FileManager.default.contentsOfDirectory(atPath: self.folder.path).sorted() == ["confab.db", "confab.db-lock"])
+        store = try self.open(history: 0)
+        #expect(await store.load(rex)?.head == 500)
+        store.close()
+    }
+
+    @Test("turns requests away at once when too many wait, and does the others")
+    func bound() async throws {
+        let store = try self.open { $0.queuedRequests = 10 }
+        var scribe = await store.begin(rex)
+        let crowd = Crowd()
+        // Blocks the writer in its answer until all are submitted.
+        let gate = Gate()
+        store.submit(.probe, ticket: 0, for: gate)
+        gate.waitUntilReached()
+        let batch = WriteBatch(owner: scribe.owner, writes: [scribe.cursors("ann", read: 1, delivered: 1)])
+        for _ in 0..<25 { store.submit(.write(batch), ticket: 0, for: crowd) }
+        #expect(crowd.failures.count == 15)
+        #expect(crowd.failures.first?.description == "\(self.path): too many requests wait for the disk")
+        #expect(store.statistics.queuedWrites == 10)
+        #expect(store.statistics.turnedAway == 15)
+        gate.open()
+        await crowd.answered(25)
+        #expect(crowd.stored == 10)
+        store.close()
+    }
+
+    @Test("turns a request away that would hold too many bytes")
+    func byteBound() async throws {
+        let store = try self.open { $0.queuedBytes = 10_000 }
+        var scribe = await store.begin(rex)
+        let gate = Gate()
+        store.submit(.probe, ticket: 0, for: gate)
+        gate.waitUntilReached()
+        let crowd = Crowd()
+        for _ in 0..<3 {
+            let write = scribe.say(String(repeating: "x", count: 6000))
+            store.submit(.write(WriteBatch(owner: scribe.owner, writes: [write])), ticket: 0, for: crowd)
+        }
+        #expect(crowd.failures.count == 2)
+        gate.open()
+        await crowd.answered(3)
+        #expect(crowd.stored == 1)
+        store.close()
+    }
+
+    @Test("takes the messages beyond the history out of the file, and a deleted one's words")
+    func words() async throws {
+        let store = try self.open(history: 64) { $0.generationSize = 50 }
+        var scribe = await store.begin(rex)
+        _ = await store.write([scribe.say("forgotten-words")], by: scribe)
+        for _ in 0..<20 { _ = await store.write((0..<50).map { _ in scribe.say("ordinary") }, by: scribe) }
+        _ = await store.write([scribe.say("deleted-words"), scribe.say("kept-words")], by: scribe)
+        let message = try #require(await store.page(rex, .newest, limit: 2)?.messages.first)
+        _ = await store.write([scribe.delete(message)], by: scribe)
+        store.close()
+        let bytes = try Data(contentsOf: URL(fileURLWithPath: self.path))
+        #expect(bytes.range(of: Data("forgotten-words".utf8)) == nil)
+        #expect(bytes.range(of: Data("deleted-words".utf8)) == nil)
+        #expect(bytes.range(of: Data("kept-words".utf8)) != nil)
+        // 64 of 1,003 messages, the step of 64 that goes at once, and what was on its way to `places`.
+        let connection = try SQLiteConnection(path: self.path, access: .readOnly)
+        #expect(try #require(try connection.number("SELECT count(*) FROM messages")) <= 64 + 64 + 150)
+        #expect(try connection.number("SELECT count(*) FROM places") == connection.number("SELECT count(*) FROM messages"))
+    }
+
+    @Test("can be looked at by another connection while it serves")
+    func lookedAt() async throws {
+        let store = try self.open()
+        _ = await store.begin(rex, title: "seen")
+        let connection = try SQLiteConnection(path: self.path, access: .readOnly)
+        #expect(try connection.text("SELECT title FROM conversations") == "seen")
+        store.close()
+    }
+}
+
+/// Counts answers.
+final class Crowd: StoreClient {
+    private struct State {
+        var stored = 0
+        var failures: [StoreFailure] = []
+        var count = 0
+        var waiting: (Int, CheckedContinuation<Void, Never>)?
+    }
+
+    private let state = Mutex(State())
+
+    var stored: Int { self.state.withLock { $0.stored } }
+    var failures: [StoreFailure] { self.state.withLock { $0.failures } }
+
+    func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) {
+        self.state.withLock { state in
+            state.count += 1
+            if case .written(.stored) = answer { state.stored += 1 }
+            if case .failed(let failure) = answer { state.failures.append(failure) }
+            if let (count, continuation) = state.waiting, state.count >= count {
+                state.waiting = nil
+                continuation.resume()
+            }
+        }
+    }
+
+    /// Waits for so many answers.
+    func answered(_ count: Int) async {
+        await withCheckedContinuation { continuation in
+            self.state.withLock { state in
+                if state.count >= count { continuation.resume() } else { state.waiting = (count, continuation) }
+            }
+        }
+    }
+}
+
+/// Holds the thread that answers until it is opened.
+final class Gate: StoreClient {
+    private let reached = DispatchSemaphore(value: 0)
+    private let opened = DispatchSemaphore(value: 0)
+
+    func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) {
+        self.reached.signal()
+        self.opened.wait()
+    }
+
+    func waitUntilReached() { self.reached.wait() }
+    func open() { self.opened.signal() }
+}

@@ -1,0 +1,183 @@
+import Bytes
+import ChatModel
+import EmbeddedStore
+import StoreTestSupport
+import Testing
+
+private let rex = ConversationKey(tenant: "acme", id: "rex")
+
+@Suite("Every store, when read,")
+struct ReadingContractTests {
+    /// A conversation with messages "1" to "count", by ann and bob in turn.
+    private func talk(_ store: any ChatStore, _ count: Int) async throws -> Scribe {
+        var scribe = await store.begin(rex)
+        let writes = (1...count).map { scribe.say("\($0)", by: $0 % 2 == 1 ? "ann" : "bob", clientID: "c\($0)") }
+        #expect(await store.write(writes, by: scribe) == .stored)
+        return scribe
+    }
+
+    @Test("knows nothing of a conversation that does not exist", arguments: StoreUnderTest.available)
+    func nothing(_ kind: StoreUnderTest) async throws {
+        let store = try kind.open(100)
+        #expect(await store.ask(.load(rex)).text == "no conversation")
+        #expect(await store.ask(.page(rex, .newest, limit: 9)).text == Page(messages: [], head: 0, oldest: 1, revision: 0).text)
+        #expect(
+            await store.ask(.changes(rex, after: 0, since: 0, limit: 9)).text == Page(messages: [], head: 0, oldest: 1, revision: 0).text)
+        #expect(await store.recent(rex, limit: 9)?.count == 0)
+        #expect(await store.unread(rex, after: 0, by: Scribe.person("ann").id) == 0)
+    }
+
+    @Test("shows an empty conversation as one whose oldest message would be the next", arguments: StoreUnderTest.available)
+    func empty(_ kind: StoreUnderTest) async throws {
+        let store = try kind.open(100)
+        _ = await store.begin(rex)
+        let loaded = try #require(await store.load(rex))
+        #expect(loaded.head == 0)
+        #expect(loaded.oldest == 1)
+        #expect(loaded.revision == 1)
+        #expect(await store.page(rex, .newest)?.messages.isEmpty == true)
+    }
+
+    @Test("pages from the end, below a number and above one, always oldest first", arguments: StoreUnderTest.available)
+    func pages(_ kind: StoreUnderTest) async throws {
+        let store = try kind.open(100)
+        _ = try await self.talk(store, 10)
+        let expectations: [(PageRange, Int, [Int])] = [
+            (.newest, 3, [8, 9, 10]), (.newest, 100, Array(1...10)), (.newest, 0, []), (.newest, -1, []), (.newest, .max, Array(1...10)),
+            (.before(4), 2, [2, 3]), (.before(4), 9, [1, 2, 3]), (.before(1), 9, []), (.before(99), 2, [9, 10]), (.before(.max), 1, [10]),
+            (.before(.min), 9, []), (.after(7), 2, [8, 9]), (.after(7), 9, [8, 9, 10]), (.after(10), 9, []), (.after(.max), 9, []),
+            (.after(-5), 2, [1, 2]), (.after(.min), .max, Array(1...10)), (.after(0), 1, [1]),
+        ]
+        for (range, limit, numbers) in expectations {
+            let page = try #require(await store.page(rex, range, limit: limit))
+            #expect(page.messages.map(\.sequence) == numbers, "\(range), \(limit)")
+            #expect(page.head == 10)
+            #expect(page.oldest == 1)
+            #expect(page.revision == 11)
+            #expect(page.amended.isEmpty)
+        }
+    }
+
+    @Test("never shows more messages than its history, and no hole in them", arguments: StoreUnderTest.available, [1, 3, 64, 100])
+    func history(_ kind: StoreUnderTest, limit: Int) async throws {
+        let store = try kind.open(limit)
+        var scribe = await store.begin(rex)
+        for round in 1...30 {
+            _ = await store.write((0..<15).map { scribe.say("\(round).\($0)") }, by: scribe)
+            let head = round * 15
+            let page = try #require(await store.page(rex, .after(0), limit: .max))
+            #expect(page.messages.map(\.sequence) == Array(max(1, head - limit + 1)...head))
+            #expect(page.oldest == max(1, head - limit + 1))
+            #expect(await store.load(rex)?.oldest == page.oldest)
+            #expect(await store.page(rex, .before(page.oldest))?.messages.count == 0)
+        }
+        #expect(await store.recent(rex, limit: .max)?.count == limit)
+        #expect(await store.unread(rex, after: 0, by: Scribe.person("bob").id) == limit)
+    }
+
+    @Test("keeps all messages where the history is 0", arguments: StoreUnderTest.available)
+    func unlimited(_ kind: StoreUnderTest) async throws {
+        let store = try kind.open(0)
+        _ = try await self.talk(store, 400)
+        #expect(await store.page(rex, .after(0))?.messages.map(\.sequence) == Array(1...400))
+    }
+
+    @Test("counts the amendment of a message that is not kept any more, and shows nothing of it", arguments: StoreUnderTest.available)
+    func amendForgotten(_ kind: StoreUnderTest) async throws {
+        let store = try kind.open(5)
+        var scribe = await store.begin(rex)
+        _ = await store.write([scribe.say("1")], by: scribe)
+        let first = try #require(await store.page(rex, .newest)?.messages.first)
+        _ = await store.write((2...9).map { scribe.say("\($0)") } + [scribe.edit(first, to: "uno")], by: scribe)
+        let changes = try #require(await store.changes(rex, after: 9, since: 0))
+        #expect(changes.amended.isEmpty)
+        #expect(changes.revision == 11)
+    }
+
+    @Test("tells what has changed: what is new, and what is older and was amended since", arguments: StoreUnderTest.available)
+    func changes(_ kind: StoreUnderTest) async throws {
+        let store = try kind.open(100)
+        var scribe = try await self.talk(store, 6)
+        let old = try #require(await store.page(rex, .newest)?.messages)
+        _ = await store.write([scribe.edit(old[3], to: "vier"), scribe.delete(old[0]), scribe.edit(old[3], to: "quattro")], by: scribe)
+        _ = await store.write([scribe.say("7"), scribe.edit(old[5], to: "sechs")], by: scribe)
+
+        let all = try #require(await store.changes(rex, after: 5, since: 7))
+        #expect(all.messages.map(\.sequence) == [6, 7])
+        #expect(all.messages.map(\.body.content) == ["sechs", "7"])
+        #expect(all.amended.map(\.sequence) == [1, 4])
+        #expect(all.amended.map(\.body.content) == ["", "quattro"])
+        #expect(all.revision == 12)
+
+        #expect(await store.changes(rex, after: 7, since: 9)?.amended.map(\.sequence) == [4, 6])
+        #expect(await store.changes(rex, after: 7, since: 12)?.amended.count == 0)
+        #expect(await store.changes(rex, after: 0, since: 0, limit: 2)?.messages.map(\.sequence) == [1, 2])
+        #expect(await store.changes(rex, after: 3, since: 7, limit: 1)?.amended.map(\.sequence) == [1])
+    }
+
+    @Test("names the newest messages' authors and client ids, deleted ones too, oldest first", arguments: StoreUnderTest.available)
+    func recent(_ kind: StoreUnderTest) async throws {
+        let store = try kind.open(100)
+        var scribe = try await self.talk(store, 6)
+        let last = try #require(await store.page(rex, .newest, limit: 1)?.messages.first)
+        _ = await store.write([scribe.delete(last)], by: scribe)
+        let recent = try #require(await store.recent(rex, limit: 2))
+        #expect(recent.map(\.sequence) == [5, 6])
+        #expect(recent.map(\.author) == [Scribe.person("ann").id, Scribe.person("bob").id])
+        #expect(recent.map { $0.clientID?.text } == ["c5", "c6"])
+        #expect(recent.map(\.sentAt) == [Scribe.time(6), Scribe.time(7)])
+        #expect(await store.recent(rex, limit: 0)?.count == 0)
+    }
+
+    @Test("counts what others wrote above a number", arguments: StoreUnderTest.available)
+    func unread(_ kind: StoreUnderTest) async throws {
+        let store = try kind.open(100)
+        _ = try await self.talk(store, 9)
+        let ann = Scribe.person("ann").id
+        #expect(await store.unread(rex, after: 0, by: ann) == 4)
+        #expect(await store.unread(rex, after: 4, by: ann) == 2)
+        #expect(await store.unread(rex, after: 9, by: ann) == 0)
+        #expect(await store.unread(rex, after: .max, by: ann) == 0)
+        #expect(await store.unread(rex, after: .min, by: Scribe.person("stranger").id) == 9)
+    }
+
+    @Test("shows at once what was answered as stored, whoever asks", arguments: StoreUnderTest.available)
+    func readsItsWrites(_ kind: StoreUnderTest) async throws {
+        let store = try kind.open(1000)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 0..<8 {
+                group.addTask {
+                    let key = ConversationKey(tenant: "acme", id: ByteString("c\(number)"))
+                    var scribe = await store.begin(key)
+                    for round in 1...60 {
+                        #expect(await store.write([scribe.say("\(round)")], by: scribe) == .stored)
+                        #expect(await store.page(key, .newest, limit: 1)?.messages.first?.body.content == "\(round)")
+                        #expect(await store.load(key)?.head == round)
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    @Test("answers thousands of requests of chance as the model does", arguments: StoreUnderTest.available, [UInt64(1), 2, 3])
+    func likeTheModel(_ kind: StoreUnderTest, seed: UInt64) async throws {
+        let history = 20
+        let store = try kind.open(history)
+        var model = MemoryTables(history: history)
+        var requests = RandomRequests(seed: seed, tenant: "acme", conversations: 5)
+        var stored = 0
+        for number in 0..<3000 {
+            let request = requests.next { model.execute($0) }
+            let expected = model.execute(request)
+            let answer = await store.ask(request)
+            if answer.text == "stored" { stored += 1 }
+            guard answer.text == expected.text else {
+                Issue.record("seed \(seed), request \(number): \(request) was answered\n\(answer.text)\ninstead of\n\(expected.text)")
+                return
+            }
+            if case .claim(let shard, let owner) = request, case .claimed(let epoch) = answer { requests.claimed(shard, epoch, by: owner) }
+        }
+        #expect(stored > 500, "chance made hardly a request that a store takes")
+    }
+}

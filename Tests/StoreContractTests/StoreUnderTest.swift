@@ -1,0 +1,18 @@
+import ChatModel
+import EmbeddedStore
+import StoreTestSupport
+import Testing
+
+/// A kind of store that has to keep the contract. Another one is a line in `available` and its opening.
+struct StoreUnderTest: Sendable, CustomTestStringConvertible {
+    let testDescription: String
+    /// Opens an empty store that keeps this many messages of a conversation.
+    let open: @Sendable (_ history: Int) throws -> any ChatStore
+
+    static let available = [memory, sqlite]
+
+    static let memory = StoreUnderTest(testDescription: "memory") { try EmbeddedStore.open(.memory, history: $0) }
+    static let sqlite = StoreUnderTest(testDescription: "SQLite") { history in
+        try HousedStore { try EmbeddedStore.open(.sqlite(path: "\($0.path)/confab.db"), history: history) }
+    }
+}

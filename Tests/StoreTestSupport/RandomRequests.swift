@@ -1,0 +1,117 @@
+import Bytes
+public import ChatModel
+
+/// Makes requests by seeded chance: mostly such as owners make, and some that must be refused.
+public struct RandomRequests {
+    private var chance: SeededChance
+    private var scribes: [Scribe]
+    private let owners: [OwnerID]
+    /// Shards that another than the first owner has.
+    private var lost: Set<Int>
+    private let names = ["ann", "bob", "robot", "zoë"]
+
+    public init(seed: UInt64, tenant: String, conversations: Int) {
+        self.chance = SeededChance(seed: seed)
+        self.owners = (0..<3).map { OwnerID(incarnation: .max - $0, loop: UInt16($0)) }
+        let owner = self.owners[0]
+        self.lost = []
+        self.scribes = (0..<conversations).map { number in
+            Scribe(key: ConversationKey(tenant: .init(tenant), id: .init("conversation-\(number)")), owner: owner, epoch: 0)
+        }
+        self.lost = Set(self.scribes.map(\.key.shard))
+    }
+
+    /// The next request. `oracle` is asked for what owners know.
+    public mutating func next(_ oracle: (StoreRequest) -> StoreAnswer) -> StoreRequest {
+        let key = self.scribes.randomElement(using: &self.chance)!.key
+        let head = self.look(at: key, oracle).head
+        if self.lost.contains(key.shard), self.number(0..<3) == 0 { return .claim(shard: key.shard, owner: self.owners[0]) }
+        switch self.number(0..<100) {
+        case ..<2: return .claim(shard: key.shard, owner: self.owners.randomElement(using: &self.chance)!)
+        case ..<10: return .load(key)
+        case ..<14: return .recent(key, limit: self.number(-1..<40))
+        case ..<24: return .page(key, self.range(around: head), limit: self.number(-1..<40))
+        case ..<34: return .changes(key, after: self.number(-2..<head + 3), since: self.number(0..<head + 20), limit: self.number(0..<40))
+        case ..<40: return .unread(key, after: self.number(-2..<head + 3), by: self.user())
+        case ..<41: return .probe
+        default: return .write(self.batch(oracle))
+        }
+    }
+
+    private mutating func batch(_ oracle: (StoreRequest) -> StoreAnswer) -> WriteBatch {
+        let owner = self.number(0..<20) == 0 ? self.owners[2] : self.owners[0]
+        for place in self.scribes.indices {
+            let found = self.look(at: self.scribes[place].key, oracle)
+            self.scribes[place].revision = found.revision
+            self.scribes[place].head = found.head
+        }
+        var writes: [Write] = []
+        for _ in 0..<self.number(1..<12) {
+            let place = self.number(0..<self.scribes.count)
+            // One in 30 expects another state than the stored one, or writes under another epoch.
+            if self.number(0..<30) == 0 { self.scribes[place].revision += self.number(-1..<2) }
+            if self.number(0..<60) == 0 { self.scribes[place].head += 1 }
+            let epoch = self.scribes[place].epoch
+            if self.number(0..<60) == 0 { self.scribes[place].epoch += 1 }
+            writes.append(self.write(place, oracle))
+            self.scribes[place].epoch = epoch
+        }
+        return WriteBatch(owner: owner, writes: writes)
+    }
+
+    private mutating func write(_ place: Int, _ oracle: (StoreRequest) -> StoreAnswer) -> Write {
+        let name = self.names.randomElement(using: &self.chance)!
+        let content = String(repeating: "wörter ", count: self.number(0..<40) == 0 ? 2000 : self.number(1..<30))
+        let old = self.message(place, oracle)
+        if self.scribes[place].revision == 0 { return self.scribes[place].create("title \(place)") }
+        switch self.number(0..<20) {
+        case 0: return self.scribes[place].create("again")
+        case 1: return self.scribes[place].join(name, role: .admin, read: self.number(0..<9))
+        case 2: return self.scribes[place].write(.remove(Scribe.person(name).id))
+        case 3 where self.number(0..<9) == 0: return self.scribes[place].write(.end(at: Scribe.time(self.scribes[place].revision)))
+        case 3, 4, 5: return self.scribes[place].cursors(name, read: self.number(0..<99), delivered: self.number(0..<99))
+        case 6, 7: return self.scribes[place].edit(old, to: content)
+        case 8: return self.scribes[place].delete(old)
+        default:
+            return self.scribes[place].say(
+                content, by: name, clientID: self.number(0..<3) == 0 ? nil : "id-\(self.number(0..<1000))",
+                metadata: self.number(0..<3) == 0 ? [UInt8](repeating: 7, count: self.number(0..<9)) : nil)
+        }
+    }
+
+    /// A message that is kept; or was once, or will be.
+    private mutating func message(_ place: Int, _ oracle: (StoreRequest) -> StoreAnswer) -> Message {
+        let sequence = self.number(1..<self.scribes[place].head + 2)
+        if case .page(let page) = oracle(.page(self.scribes[place].key, .after(sequence - 1), limit: 1)), let found = page.messages.first,
+            found.sequence == sequence
+        {
+            return found
+        }
+        let body = MessageBody(author: Scribe.person("ann"), clientID: nil, content: "gone")
+        return Message(sequence: sequence, revision: 1, sentAt: Scribe.time(1), body: body)
+    }
+
+    private mutating func look(at key: ConversationKey, _ oracle: (StoreRequest) -> StoreAnswer) -> (head: Int, revision: Int) {
+        if case .loaded(let loaded?) = oracle(.load(key)) { (loaded.head, loaded.revision) } else { (0, 0) }
+    }
+
+    private mutating func range(around head: Int) -> PageRange {
+        switch self.number(0..<3) {
+        case 0: .newest
+        case 1: .before(self.number(-2..<head + 5))
+        default: .after(self.number(-2..<head + 5))
+        }
+    }
+
+    private mutating func user() -> UserID { Scribe.person(self.names.randomElement(using: &self.chance)!).id }
+
+    private mutating func number(_ range: Range<Int>) -> Int { Int.random(in: range, using: &self.chance) }
+
+    /// Tells the owners which epoch a shard has: what they would have been answered.
+    public mutating func claimed(_ shard: Int, _ epoch: Epoch, by owner: OwnerID) {
+        // The first owner notices only its own claims: its writes are refused until it claims again.
+        guard owner == self.owners[0] else { return _ = self.lost.insert(shard) }
+        self.lost.remove(shard)
+        for place in self.scribes.indices where self.scribes[place].key.shard == shard { self.scribes[place].epoch = epoch }
+    }
+}

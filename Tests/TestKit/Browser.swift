@@ -1,0 +1,100 @@
+import Foundation
+
+/// A headless Chromium, driven over its DevTools protocol.
+public final class Browser {
+    private let process: ChildProcess
+    private let profile: TemporaryFolder
+    private let socket: WebSocketClient
+    private var lastID = 0
+    /// Events that came while something else was waited for.
+    private var events: [JSONObject] = []
+
+    /// - Parameter options: more switches of Chromium's.
+    public init(_ options: [String] = []) throws {
+        self.profile = try TemporaryFolder()
+        // Chromium's own sandbox does not start for root; what it opens here are pages of the tests.
+        let needed = [
+            "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-extensions", "--disable-background-networking",
+            "--no-first-run", "--no-proxy-server", "--remote-debugging-port=0", "--user-data-dir=\(self.profile.path)",
+        ]
+        self.process = try ChildProcess(
+            Checkout.program("chromium", "chromium-headless-shell", "google-chrome"), needed + options + ["about:blank"],
+            environment: ["HOME": self.profile.path], folder: self.profile.path)
+        do {
+            let line = try self.process.errors.line(with: "DevTools listening on ws://", within: .seconds(60))
+            guard let url = URL(string: String(line.split(separator: " ").last ?? "")), let port = url.port.flatMap(UInt16.init(exactly:)) else {
+                throw TestFailure("no address in: \(line)")
+            }
+            self.socket = try WebSocketClient(url.path, port: port)
+        } catch {
+            self.process.kill()
+            throw error
+        }
+    }
+
+    deinit {
+        self.process.kill()
+        // The profile is deleted afterwards: files that appear meanwhile would be left behind.
+        _ = try? self.process.end()
+    }
+
+    /// Opens a tab and waits until the page is loaded.
+    public func open(_ url: String) throws -> Tab {
+        let target = try self.call("Target.createTarget", #"{"url":"about:blank"}"#)["targetId"] ?? ""
+        let session = try self.call("Target.attachToTarget", #"{"targetId":"\#(target)","flatten":true}"#)["sessionId"] ?? ""
+        let tab = Tab(browser: self, session: session)
+        _ = try self.call("Page.enable", in: session)
+        _ = try self.call("Page.navigate", #"{"url":\#(jsonString(url))}"#, in: session)
+        try self.event("Page.loadEventFired", in: session)
+        return tab
+    }
+
+    fileprivate func call(_ method: String, _ parameters: String = "{}", in session: String? = nil) throws -> JSONObject {
+        self.lastID += 1
+        let id = self.lastID
+        let place = session.map { #","sessionId":"\#($0)""# } ?? ""
+        try self.socket.send(#"{"id":\#(id),"method":"\#(method)","params":\#(parameters)\#(place)}"#)
+        while true {
+            let message = try self.next()
+            guard message.number("id") == Double(id) else {
+                self.events.append(message)
+                continue
+            }
+            guard let result = message.object("result") else { throw TestFailure("\(method): \(message.object("error")?.text ?? "failed")") }
+            return result
+        }
+    }
+
+    private func event(_ name: String, in session: String) throws {
+        while true {
+            if let place = self.events.firstIndex(where: { $0["method"] == name && $0["sessionId"] == session }) {
+                self.events.remove(at: place)
+                return
+            }
+            self.events.append(try self.next())
+        }
+    }
+
+    private func next() throws -> JSONObject {
+        switch try self.socket.next(within: .seconds(60)) {
+        case .text(let text): return try JSONObject(text)
+        case let other: throw TestFailure("the browser answered with \(other)")
+        }
+    }
+
+    /// One page.
+    public struct Tab {
+        fileprivate let browser: Browser
+        fileprivate let session: String
+
+        /// Runs the body of an async function in the page; what it returns must be a text.
+        public func run(_ body: String) throws -> String {
+            let expression = jsonString("(async () => { \(body) })()")
+            let answer = try self.browser.call(
+                "Runtime.evaluate", #"{"expression":\#(expression),"awaitPromise":true,"returnByValue":true}"#, in: self.session)
+            if let problem = answer.object("exceptionDetails") { throw TestFailure("the page's script failed: \(problem)") }
+            guard let value = answer.object("result")?["value"] else { throw TestFailure("the page's script returned no text: \(answer)") }
+            return value
+        }
+    }
+}

@@ -1,0 +1,146 @@
+import Glibc
+
+/// A TCP connection by hand: what is sent is what the test says, to the byte, and every wait has an end.
+public final class ByteStream {
+    private var descriptor: Int32
+    private var received: [UInt8] = []
+    /// The peer has closed its side, or reset the connection.
+    public private(set) var isOver = false
+
+    /// - Parameter receiveBytes: bounds the kernel's buffer for what this side does not read; set before the connection is
+    ///   made, or the window is negotiated without it.
+    public init(port: UInt16, receiveBytes: Int32? = nil) throws {
+        self.descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        guard self.descriptor >= 0 else { throw TestFailure("no socket: errno \(errno)") }
+        if var size = receiveBytes { setsockopt(self.descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout.size(ofValue: size))) }
+        var address = sockaddr_in.loopback(port: port)
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(self.descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        guard result == 0 else {
+            let reason = errno
+            self.close()
+            throw TestFailure("nobody takes connections on port \(port): errno \(reason)")
+        }
+        _ = fcntl(self.descriptor, F_SETFL, O_NONBLOCK)
+        var on: Int32 = 1
+        setsockopt(self.descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout.size(ofValue: on)))
+    }
+
+    deinit { self.close() }
+
+    public func close() {
+        guard self.descriptor >= 0 else { return }
+        _ = Glibc.close(self.descriptor)
+        self.descriptor = -1
+    }
+
+    /// Ends only this side: the peer reads to the end and may still answer.
+    public func finishSending() { shutdown(self.descriptor, Int32(SHUT_WR)) }
+
+    public func send(_ text: String) throws { try self.send(Array(text.utf8)) }
+
+    public func send(_ bytes: [UInt8], within time: Duration = Deadline.patience) throws {
+        let deadline = Deadline(within: time)
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Glibc.send(self.descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            if count > 0 {
+                rest = rest.dropFirst(count)
+            } else if count < 0, errno == EAGAIN {
+                guard self.wait(Int16(POLLOUT), deadline) else { throw TestFailure("the peer takes nothing any more") }
+            } else {
+                throw TestFailure("the peer has closed the connection: errno \(errno)")
+            }
+        }
+    }
+
+    /// Bytes that have come and were not taken, after waiting for at least `count`. Fewer when the peer closes before.
+    public func peek(atLeast count: Int, within time: Duration = Deadline.patience) throws -> ArraySlice<UInt8> {
+        let deadline = Deadline(within: time)
+        while self.received.count < count, !self.isOver {
+            guard self.wait(Int16(POLLIN), deadline) else {
+                throw TestFailure("waited \(time) for \(count) bytes, and \(self.received.count) came: \(self.shown)")
+            }
+            self.read()
+        }
+        return self.received[...]
+    }
+
+    public func take(_ count: Int) {
+        self.received.removeFirst(count)
+    }
+
+    /// Reads to the end of the connection, and says whether it came in time.
+    public func drained(within time: Duration = Deadline.patience) -> Bool {
+        let deadline = Deadline(within: time)
+        while !self.isOver {
+            guard self.wait(Int16(POLLIN), deadline) else { return false }
+            self.read()
+        }
+        return true
+    }
+
+    /// A line without its end; nil at the end of the connection.
+    public func line(within time: Duration = Deadline.patience) throws -> String? {
+        var count = 1
+        while true {
+            let bytes = try self.peek(atLeast: count, within: time)
+            if let end = bytes.firstIndex(of: UInt8(ascii: "\n")) {
+                let line = String(decoding: bytes[..<end], as: UTF8.self)
+                self.take(end + 1)
+                return line.hasSuffix("\r") ? String(line.dropLast()) : line
+            }
+            if bytes.count < count { return nil }
+            count = bytes.count + 1
+        }
+    }
+
+    private var shown: String { String(decoding: self.received.suffix(400), as: UTF8.self) }
+
+    private func wait(_ events: Int16, _ deadline: Deadline) -> Bool {
+        var entry = pollfd(fd: self.descriptor, events: events, revents: 0)
+        while true {
+            let count = poll(&entry, 1, deadline.milliseconds)
+            if count > 0 { return true }
+            if count == 0 { return false }
+        }
+    }
+
+    private func read() {
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        let count = recv(self.descriptor, &buffer, buffer.count, 0)
+        if count > 0 {
+            self.received += buffer[..<count]
+        } else if count == 0 || (errno != EAGAIN && errno != EINTR) {
+            self.isOver = true
+        }
+    }
+}
+
+extension sockaddr_in {
+    static func loopback(port: UInt16) -> sockaddr_in {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
+        address.sin_addr.s_addr = INADDR_LOOPBACK.bigEndian
+        return address
+    }
+}
+
+/// A port of 127.0.0.1 that nobody had a moment ago: for what cannot be told to pick one itself.
+public func freePort() throws -> UInt16 {
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    defer { close(descriptor) }
+    var address = sockaddr_in.loopback(port: 0)
+    var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let result = withUnsafeMutablePointer(to: &address) {
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            bind(descriptor, $0, size) == 0 ? getsockname(descriptor, $0, &size) : -1
+        }
+    }
+    guard result == 0 else { throw TestFailure("no free port: errno \(errno)") }
+    return UInt16(bigEndian: address.sin_port)
+}

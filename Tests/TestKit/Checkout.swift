@@ -1,0 +1,34 @@
+import Foundation
+
+/// The checkout that the tests were built from, and what was built in it.
+public enum Checkout {
+    /// Its root folder.
+    public static let path = String(#filePath.dropLast("/Tests/TestKit/Checkout.swift".utf8.count))
+
+    /// `CONFAB_BINARY`, or the `confab` that was built with these tests.
+    public static var confab: String {
+        if let given = ProcessInfo.processInfo.environment["CONFAB_BINARY"], !given.isEmpty { return given }
+        let tests = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+        return tests.deletingLastPathComponent().appendingPathComponent("confab").path
+    }
+
+    /// The path of a file in the checkout.
+    public static func file(_ name: String) -> String { self.path + "/" + name }
+
+    public static func read(_ name: String) throws -> String {
+        try String(contentsOfFile: self.file(name), encoding: .utf8)
+    }
+
+    /// The first of these programs that the path has.
+    public static func program(_ names: String...) throws -> String {
+        let tools = ["\(self.path)/.build/tools/python/bin", "\(self.path)/.build/tools"]
+        let folders = tools + (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(String.init)
+        for name in names {
+            if let folder = folders.first(where: { access("\($0)/\(name)", X_OK) == 0 }) { return "\(folder)/\(name)" }
+        }
+        throw TestFailure("none of \(names) is on the path; script/bootstrap tests installs what the tests use")
+    }
+
+    /// A Python 3 that has `websockets`.
+    public static func python() throws -> String { try self.program("python3") }
+}

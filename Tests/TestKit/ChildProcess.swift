@@ -1,0 +1,145 @@
+import Foundation
+import Synchronization
+
+/// A program that a test has started; it ends with the test at the latest.
+public final class ChildProcess: Sendable {
+    /// How a process ended.
+    public enum Ending: Sendable, Equatable {
+        case exited(Int32)
+        case killed(signal: Int32)
+    }
+
+    public let id: Int32
+    public let output: LineLog
+    public let errors: LineLog
+    private let input: Mutex<Int32?>
+    private let ending = Mutex<Ending?>(nil)
+    private let name: String
+
+    /// - Parameters:
+    ///   - environment: added to the test's own, from which all settings of Confab's are taken away.
+    ///   - openFiles: `ulimit -n` of the process.
+    public init(
+        _ program: String, _ arguments: [String] = [], environment: [String: String] = [:], folder: String = "/", openFiles: Int? = nil
+    ) throws {
+        self.name = program
+        Self.ignoreBrokenPipes
+        let limit = openFiles.map { "ulimit -n \($0) && " } ?? ""
+        let words = ["/bin/sh", "-c", "cd \"$0\" && \(limit)exec \"$@\"", folder, program] + arguments
+        let environment = Self.environment(with: environment)
+        let (id, streams) = try Self.spawning.withLock { _ in try Self.spawn(words, environment) }
+        self.id = id
+        self.input = Mutex(streams.input)
+        self.output = LineLog(streams.output)
+        self.errors = LineLog(streams.errors)
+        Thread.detachNewThread { [self] in self.awaitEnd() }
+    }
+
+    /// Ends every child that is still there. The thread that waits for a child keeps it, so that this is not `deinit`.
+    public func kill() {
+        self.closeInput()
+        self.send(SIGKILL)
+    }
+
+    /// Does nothing when the process has ended.
+    public func send(_ signal: Int32) {
+        self.ending.withLock { if $0 == nil { _ = Glibc.kill(self.id, signal) } }
+    }
+
+    public var isRunning: Bool { self.ending.withLock { $0 == nil } }
+
+    /// Waits for the end.
+    @discardableResult
+    public func end(within time: Duration = Deadline.patience) throws -> Ending {
+        try Deadline.wait(
+            for: "\(self.name) to end; its last lines:\n\(self.errors.lines.suffix(20).joined(separator: "\n"))", within: time
+        ) { self.ending.withLock { $0 } }
+    }
+
+    /// Writes a line to its standard input.
+    public func type(_ line: String) throws {
+        let bytes = Array((line + "\n").utf8)
+        let written = self.input.withLock { $0.map { write($0, bytes, bytes.count) } }
+        guard written == bytes.count else { throw TestFailure("\(self.name) does not read its standard input") }
+    }
+
+    public func closeInput() {
+        self.input.withLock {
+            if let descriptor = $0 { close(descriptor) }
+            $0 = nil
+        }
+    }
+
+    private func awaitEnd() {
+        // Waits without reaping, so that the number is the child's own until everybody knows that it has ended.
+        var info = siginfo_t()
+        while waitid(P_PID, id_t(self.id), &info, WEXITED | WNOWAIT) != 0, errno == EINTR {}
+        self.ending.withLock { ending in
+            var status: Int32 = 0
+            while waitpid(self.id, &status, 0) < 0, errno == EINTR {}
+            ending = status & 0x7f == 0 ? .exited(status >> 8 & 0xff) : .killed(signal: status & 0x7f)
+        }
+    }
+
+    /// Writing to a process that has ended is an error of the write's, not the end of the tests.
+    private static let ignoreBrokenPipes: Void = { _ = signal(SIGPIPE, SIG_IGN) }()
+
+    private static func environment(with added: [String: String]) -> [String] {
+        var variables = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("CONFAB_") }
+        variables.merge(added) { $1 }
+        return variables.map { "\($0.key)=\($0.value)" }
+    }
+
+    // One at a time: another child that is started between the making of a pipe and its mark would hold it open for ever.
+    private static let spawning = Mutex(())
+
+    private static func pipe() throws -> (reading: Int32, writing: Int32) {
+        var ends: [Int32] = [0, 0]
+        guard Glibc.pipe(&ends) == 0 else { throw TestFailure("no pipe: errno \(errno)") }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        return (ends[0], ends[1])
+    }
+
+    private static func spawn(
+        _ words: [String], _ environment: [String]
+    ) throws -> (id: pid_t, streams: (input: Int32, output: Int32, errors: Int32)) {
+        let input = try self.pipe()
+        let output = try self.pipe()
+        let errors = try self.pipe()
+        defer { for end in [input.reading, output.writing, errors.writing] { close(end) } }
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        for (stream, end) in [input.reading, output.writing, errors.writing].enumerated() {
+            posix_spawn_file_actions_adddup2(&actions, end, Int32(stream))
+        }
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var standard = sigset_t()
+        sigemptyset(&standard)
+        sigaddset(&standard, SIGPIPE)
+        posix_spawnattr_setsigdefault(&attributes, &standard)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF))
+        var argv: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
+        var envp: [UnsafeMutablePointer<CChar>?] = environment.map { strdup($0) } + [nil]
+        defer { for text in argv + envp { free(text) } }
+        var id: pid_t = 0
+        let failure = posix_spawn(&id, words[0], &actions, &attributes, &argv, &envp)
+        guard failure == 0 else { throw TestFailure("\(words) could not be started: errno \(failure)") }
+        return (id, (input.writing, output.reading, errors.reading))
+    }
+}
+
+/// Runs a program to its end.
+public func run(
+    _ program: String, _ arguments: [String], environment: [String: String] = [:], folder: String = "/", input: String? = nil,
+    within time: Duration = Deadline.patience
+) throws -> (ending: ChildProcess.Ending, output: String, errors: String) {
+    let process = try ChildProcess(program, arguments, environment: environment, folder: folder)
+    defer { process.kill() }
+    if let input { try process.type(input) }
+    process.closeInput()
+    let ending = try process.end(within: time)
+    return (ending, try process.output.wholeText(), try process.errors.wholeText())
+}

@@ -1,0 +1,120 @@
+import Bytes
+import Foundation
+import Identity
+
+/// A running `confab serve` on free ports of 127.0.0.1, with everything it writes in a folder of its own.
+public final class ConfabServer {
+    public enum Store: Sendable {
+        case memory
+        /// In the server's folder.
+        case sqlite
+    }
+
+    public let folder: TemporaryFolder
+    public let process: ChildProcess
+    public let port: UInt16
+    public let adminPort: UInt16
+
+    /// HS256, at least 32 bytes.
+    public static let secret = "a secret of the tests, long enough"
+
+    /// Starts the server and waits until it says that it is ready.
+    ///
+    /// - Parameters:
+    ///   - options: added to those that the tests need; a later one wins.
+    ///   - folder: of a server that was there before, to go on with what it left.
+    public init(
+        _ options: [String] = [], store: Store = .memory, in folder: TemporaryFolder? = nil, environment: [String: String] = [:],
+        openFiles: Int? = nil
+    ) throws {
+        let folder = try folder ?? TemporaryFolder()
+        self.folder = folder
+        let secret = try folder.write(Self.secret, to: "jwt.secret")
+        let needed = [
+            "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--jwt-secret-file", secret,
+            "--store", store == .memory ? "memory:" : "sqlite:\(folder.file("confab.db"))", "--drain-seconds", "1",
+        ]
+        let process = try ChildProcess(
+            Checkout.confab, needed + options, environment: environment, folder: folder.path, openFiles: openFiles)
+        self.process = process
+        do {
+            let line = try process.errors.line("the ready line") { $0.contains("confab ready on ") || $0.contains(#""msg":"ready""#) }
+            self.port = try Self.port(in: line)
+            self.adminPort = try Self.port(in: process.errors.line(with: "admin listening"))
+        } catch {
+            process.kill()
+            throw error
+        }
+    }
+
+    deinit { self.process.kill() }
+
+    private static func port(in line: String) throws -> UInt16 {
+        guard let match = line.firstMatch(of: /127\.0\.0\.1:([0-9]+)/), let port = UInt16(match.1) else {
+            throw TestFailure("no address in: \(line)")
+        }
+        return port
+    }
+
+    // MARK: Identity
+
+    /// A token that the server takes, unless told otherwise for everything.
+    public static func token(
+        for user: String, name: String? = nil, tenant: String? = nil, conversations: [String]? = nil, isAdmin: Bool = false,
+        validFor seconds: Double = 3600, secret: String = ConfabServer.secret
+    ) throws -> String {
+        let grants: Grants = conversations.map { .listed(Set($0.map { .init($0) })) } ?? .all
+        let expiry = Date().timeIntervalSince1970 + seconds
+        let claims = Claims(
+            subject: user, username: name, tenant: tenant, grants: grants, isAdmin: isAdmin,
+            expiry: .init(milliseconds: Int64(expiry * 1000)))
+        return try TokenSigner(secret: Array(secret.utf8)).sign(claims)
+    }
+
+    // MARK: Talking to it
+
+    public func path(to conversation: String, token: String, query: String = "") -> String {
+        "/conversations/\(conversation)/?token=\(token)\(query.isEmpty ? "" : "&")\(query)"
+    }
+
+    public func connect(
+        _ user: String, to conversation: String = "lobby", query: String = "", receiveBytes: Int32? = nil
+    ) throws -> Talker {
+        try self.connect(token: Self.token(for: user), to: conversation, query: query, receiveBytes: receiveBytes)
+    }
+
+    public func connect(
+        token: String, to conversation: String = "lobby", query: String = "", receiveBytes: Int32? = nil
+    ) throws -> Talker {
+        let path = self.path(to: conversation, token: token, query: query)
+        return Talker(try WebSocketClient(path, port: self.port, receiveBytes: receiveBytes))
+    }
+
+    public func health() throws -> HTTPReply { try .get("/api/health", port: self.port) }
+
+    public func metrics() throws -> String {
+        let reply = try HTTPReply.get("/metrics", port: self.adminPort)
+        guard reply.status == 200 else { throw TestFailure("/metrics answers \(reply.status)") }
+        return reply.body
+    }
+
+    /// The value of a sample, by its name and labels as they are written: `confab_connections{dialect="conversations"}`.
+    public func metric(_ sample: String) throws -> Double? {
+        try self.metrics().split(separator: "\n").first { $0.hasPrefix(sample + " ") }.flatMap { Double($0.split(separator: " ").last ?? "") }
+    }
+
+    // MARK: Its end
+
+    /// Asks it to drain, and waits for its end.
+    @discardableResult
+    public func stop() throws -> ChildProcess.Ending {
+        self.process.send(SIGTERM)
+        return try self.process.end()
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    public func crash() throws {
+        self.process.send(SIGKILL)
+        try self.process.end()
+    }
+}

@@ -1,0 +1,42 @@
+import Glibc
+
+/// A moment until which a test waits for something that should happen at once.
+public struct Deadline: Sendable {
+    private let end: ContinuousClock.Instant
+
+    /// Machines that run tests are slow at times: this is the time after which something hangs, not how long it takes.
+    public static let patience: Duration = .seconds(30)
+
+    public init(within time: Duration = Self.patience) {
+        self.end = .now + time
+    }
+
+    public var isOver: Bool { .now >= self.end }
+
+    /// For `poll`: 0 when the time is over, and never less.
+    public var milliseconds: Int32 {
+        let left = self.end - .now
+        let (seconds, attoseconds) = left.components
+        guard seconds >= 0, attoseconds >= 0 else { return 0 }
+        return Int32(clamping: seconds * 1000 + attoseconds / 1_000_000_000_000_000 + 1)
+    }
+
+    /// Asks again and again, a hundred times a second, until there is an answer.
+    public static func wait<Answer>(
+        for what: @autoclosure () -> String, within time: Duration = Self.patience, until answer: () throws -> Answer?
+    ) throws -> Answer {
+        let deadline = Deadline(within: time)
+        while true {
+            if let answer = try answer() { return answer }
+            if deadline.isOver { throw TestFailure("waited \(time) for \(what())") }
+            poll(nil, 0, 10)
+        }
+    }
+
+    /// The same for a question of yes or no.
+    public static func wait(
+        for what: @autoclosure () -> String, within time: Duration = Self.patience, untilTrue isSo: () throws -> Bool
+    ) throws {
+        try self.wait(for: what(), within: time) { try isSo() ? () : nil }
+    }
+}

@@ -1,0 +1,40 @@
+/// A response to a plain HTTP request that was sent by hand.
+public struct HTTPReply: Sendable {
+    public let status: Int
+    /// Names in lower case.
+    public let fields: [String: String]
+    public let body: String
+
+    public static func get(_ path: String, port: UInt16, fields: [String: String] = [:]) throws -> HTTPReply {
+        let stream = try ByteStream(port: port)
+        let lines = fields.map { "\($0.key): \($0.value)\r\n" }.joined()
+        let host = fields["Host"] == nil ? "Host: 127.0.0.1:\(port)\r\n" : ""
+        try stream.send("GET \(path) HTTP/1.1\r\n\(host)\(lines)Connection: close\r\n\r\n")
+        return try HTTPReply(from: stream)
+    }
+
+    /// Reads a response whose body has a length, or none, or lasts until the connection ends.
+    public init(from stream: ByteStream) throws {
+        guard let start = try stream.line() else { throw TestFailure("the connection ended without a response") }
+        guard start.hasPrefix("HTTP/1.1 "), let status = Int(start.dropFirst(9).prefix(3)) else { throw TestFailure("no status line: \(start)") }
+        var fields: [String: String] = [:]
+        while let line = try stream.line(), !line.isEmpty {
+            guard let colon = line.firstIndex(of: ":") else { throw TestFailure("no field: \(line)") }
+            fields[line[..<colon].lowercased()] = line[line.index(after: colon)...].drop { $0 == " " }.description
+        }
+        self.status = status
+        self.fields = fields
+        if status == 101 || status == 204 {
+            self.body = ""
+        } else if let length = fields["content-length"].flatMap({ Int($0) }) {
+            let bytes = try stream.peek(atLeast: length)
+            self.body = String(decoding: bytes.prefix(length), as: UTF8.self)
+            stream.take(min(length, bytes.count))
+        } else {
+            guard stream.drained() else { throw TestFailure("the response has no end") }
+            let bytes = try stream.peek(atLeast: 0)
+            self.body = String(decoding: bytes, as: UTF8.self)
+            stream.take(bytes.count)
+        }
+    }
+}

@@ -1,0 +1,81 @@
+import Foundation
+import Synchronization
+
+/// The lines that a process writes, collected by a thread of its own so that the process never waits for the test.
+public final class LineLog: Sendable {
+    private let state = Mutex(State())
+
+    fileprivate struct State {
+        var lines: [String] = []
+        var rest: [UInt8] = []
+        var isOver = false
+    }
+
+    /// Reads `descriptor` to its end and closes it.
+    init(_ descriptor: Int32) {
+        Thread.detachNewThread { self.collect(descriptor) }
+    }
+
+    /// What has been written so far, without the line that is still being written.
+    public var lines: [String] { self.state.withLock { $0.lines } }
+
+    public var text: String { self.lines.joined(separator: "\n") }
+
+    /// The first line, of all that were ever written, that fits; waits for it.
+    @discardableResult
+    public func line(
+        _ what: String, within time: Duration = Deadline.patience, where fits: (String) -> Bool
+    ) throws -> String {
+        var seen = 0
+        return try Deadline.wait(for: "\(what); the last lines:\n\(self.lines.suffix(20).joined(separator: "\n"))", within: time) {
+            let (lines, isOver) = self.state.withLock { ($0.lines, $0.isOver) }
+            if let line = lines[seen...].first(where: fits) { return line }
+            seen = lines.count
+            if isOver { throw TestFailure("the output ended without \(what); its last lines:\n\(lines.suffix(20).joined(separator: "\n"))") }
+            return nil
+        }
+    }
+
+    /// The first line that has this text in it; waits for it.
+    @discardableResult
+    public func line(with text: String, within time: Duration = Deadline.patience) throws -> String {
+        try self.line("a line with \"\(text)\"", within: time) { $0.contains(text) }
+    }
+
+    /// Waits until the process has closed its output, and gives everything.
+    public func wholeText(within time: Duration = Deadline.patience) throws -> String {
+        try Deadline.wait(for: "the end of the output", within: time, untilTrue: { self.state.withLock { $0.isOver } })
+        return self.text
+    }
+
+    private func collect(_ descriptor: Int32) {
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        while true {
+            let count = read(descriptor, &buffer, buffer.count)
+            if count < 0, errno == EINTR { continue }
+            self.state.withLock { state in
+                if count <= 0 {
+                    state.isOver = true
+                    if !state.rest.isEmpty { state.lines.append(String(decoding: state.rest, as: UTF8.self)) }
+                } else {
+                    state.take(buffer[..<count])
+                }
+            }
+            if count <= 0 { break }
+        }
+        close(descriptor)
+    }
+}
+
+extension LineLog.State {
+    fileprivate mutating func take(_ bytes: ArraySlice<UInt8>) {
+        for byte in bytes {
+            if byte == UInt8(ascii: "\n") {
+                self.lines.append(String(decoding: self.rest, as: UTF8.self))
+                self.rest.removeAll(keepingCapacity: true)
+            } else {
+                self.rest.append(byte)
+            }
+        }
+    }
+}

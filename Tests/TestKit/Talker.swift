@@ -1,0 +1,86 @@
+/// Somebody in a conversation, over the Conversations protocol, by hand.
+public final class Talker {
+    public let socket: WebSocketClient
+
+    public init(_ socket: WebSocketClient) {
+        self.socket = socket
+    }
+
+    /// The next message of the server, whatever it is.
+    public func next(within time: Duration = Deadline.patience) throws -> JSONObject {
+        switch try self.socket.next(within: time) {
+        case .text(let text): return try JSONObject(text)
+        case let other: throw TestFailure("expected a message and got \(other)")
+        }
+    }
+
+    /// The next message of this type; others on the way to it are left out.
+    public func next(_ type: String, within time: Duration = Deadline.patience) throws -> JSONObject {
+        let deadline = Deadline(within: time)
+        while true {
+            let message = try self.next(within: .milliseconds(Int(deadline.milliseconds)))
+            if message["type"] == type { return message }
+        }
+    }
+
+    /// How the server ends the connection; what it sends before is left out.
+    public func closing(within time: Duration = Deadline.patience) throws -> WebSocketClient.Event {
+        let deadline = Deadline(within: time)
+        while true {
+            switch try self.socket.next(within: .milliseconds(Int(deadline.milliseconds))) {
+            case .text, .binary, .pong: continue
+            case let ending: return ending
+            }
+        }
+    }
+
+    public func send(_ json: String) throws { try self.socket.send(json) }
+
+    /// Says something; `answer` waits for what becomes of it.
+    public func say(_ content: String, as localID: String? = nil) throws {
+        let id = localID.map { #","local_id":\#(jsonString($0))"# } ?? ""
+        try self.send(#"{"action":"send_message","content":\#(jsonString(content))\#(id)}"#)
+    }
+
+    /// Says something and waits until it is stored.
+    @discardableResult
+    public func post(_ content: String, as localID: String? = nil) throws -> JSONObject {
+        try self.say(content, as: localID)
+        while true {
+            let answer = try self.next()
+            switch answer["type"] {
+            case "chat_message" where answer.object("message")?["content"] == content: return answer.object("message")!
+            case "message.failed": throw TestFailure("sending failed: \(answer)")
+            default: continue
+            }
+        }
+    }
+
+    /// A page of messages as `fetch_messages` gives it.
+    public func history(_ fields: String = "") throws -> [JSONObject] {
+        try self.send(#"{"action":"fetch_messages"\#(fields.isEmpty ? "" : ",")\#(fields)}"#)
+        return try self.next("messages_fetched").objects("messages") ?? []
+    }
+
+    /// Everything that is kept, oldest first, page by page.
+    public func wholeHistory() throws -> [JSONObject] {
+        var all: [JSONObject] = []
+        while true {
+            let page = try self.history(#""after_id":"\#(all.last?["id"] ?? "0")","limit":100"#)
+            if page.isEmpty { return all }
+            all += page
+        }
+    }
+
+    /// Waits until the server has read everything that was sent before; `frame` gets what it says on the way.
+    public func settle(_ frame: (String) -> Void = { _ in }) throws {
+        try self.socket.send(opcode: 9, Array("settled".utf8))
+        while true {
+            switch try self.socket.next() {
+            case .pong: return
+            case .text(let text): frame(text)
+            case let other: throw TestFailure("expected the answer to a ping and got \(other)")
+            }
+        }
+    }
+}

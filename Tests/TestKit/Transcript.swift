@@ -1,0 +1,148 @@
+import Foundation
+
+/// An example of a page under `docs/protocols`: what clients send and what the server must answer, letter by letter.
+///
+/// The page explains the form. Lines of the server are matched in order for each client and type of frame, so that frames of
+/// one type cannot overtake each other; presence, receipts and heartbeats that an example does not mention are let pass.
+public struct Transcript: Sendable, CustomStringConvertible {
+    /// Where it stands: the page and the line.
+    public let place: String
+    /// Added to `confab serve`.
+    public let options: [String]
+    public let lines: [Line]
+
+    public struct Line: Sendable {
+        public let client: String
+        public let isFromServer: Bool
+        public let text: String
+    }
+
+    public var description: String { self.place }
+
+    /// All examples of a page of the checkout.
+    public static func all(of page: String) throws -> [Transcript] {
+        try MarkdownPage(page).blocks.filter { $0.language == "transcript" }.map { block in
+            Transcript(
+                place: "\(page):\(block.line)", options: block.words,
+                lines: try block.text.split(separator: "\n").map { try Line(String($0), at: "\(page):\(block.line)") })
+        }
+    }
+
+    /// Plays it against a server. Throws where the server says anything else.
+    public func play(against server: ConfabServer) throws {
+        var clients: [String: TranscriptClient] = [:]
+        for line in self.lines {
+            do {
+                try self.play(line, with: &clients, server)
+            } catch {
+                throw TestFailure("\(self.place): \(line.client) \(line.isFromServer ? "S" : "C"): \(line.text)\n\(error)")
+            }
+        }
+        for client in clients.values { try client.finish() }
+    }
+
+    private func play(_ line: Line, with clients: inout [String: TranscriptClient], _ server: ConfabServer) throws {
+        if !line.isFromServer, line.text.hasPrefix("connect ") {
+            let path = try Self.withTokens(String(line.text.dropFirst("connect ".count)))
+            clients[line.client] = TranscriptClient(line.client, Talker(try WebSocketClient(path, port: server.port)))
+            return
+        }
+        guard let client = clients[line.client] else { throw TestFailure("\(line.client) is not connected") }
+        if line.isFromServer {
+            // Being accepted is what `connect` has waited for.
+            if line.text != "accepted" { try client.expect(line.text) }
+        } else if line.text.hasPrefix("binary ") {
+            try client.talker.socket.send(opcode: 2, line.text.split(separator: " ").dropFirst().compactMap { UInt8($0, radix: 16) })
+        } else if line.text.hasPrefix("close ") {
+            try client.talker.socket.close(UInt16(line.text.dropFirst("close ".count)) ?? 1000)
+        } else {
+            try client.talker.send(Self.withTokens(line.text))
+        }
+    }
+
+    /// Puts real tokens in the place of `<token of alice>`, `<token of bob, only 123>`, `<token of bob, named Bob>`,
+    /// `<token of bob, 3 s>`, `<expired token of bob>` and `<forged token of bob>`.
+    static func withTokens(_ text: String) throws -> String {
+        var text = text
+        while let match = text.firstMatch(of: /<(forged |expired )?token of ([a-z]+)(?:, (only|named) ([^>]*)|, ([0-9]+) s)?>/) {
+            let word = match.4.map(String.init)
+            let token = try ConfabServer.token(
+                for: String(match.2), name: match.3 == "named" ? word : nil, conversations: match.3 == "only" ? [word ?? ""] : nil,
+                validFor: match.1 == "expired " ? -10 : match.5.flatMap { Double($0) } ?? 3600,
+                secret: match.1 == "forged " ? "another secret, which the server does not have" : ConfabServer.secret)
+            text.replaceSubrange(match.range, with: token)
+        }
+        return text
+    }
+}
+
+extension Transcript.Line {
+    fileprivate init(_ text: String, at place: String) throws {
+        guard let match = text.wholeMatch(of: /([a-z]+) ([CS]): (.*)/) else { throw TestFailure("\(place): no line of a transcript: \(text)") }
+        self.init(client: String(match.1), isFromServer: match.2 == "S", text: String(match.3))
+    }
+}
+
+/// One client of a transcript that is being played.
+final class TranscriptClient {
+    let talker: Talker
+    private let name: String
+    /// Frames that have come and that no line has asked for yet.
+    private var unclaimed: [String] = []
+    private var isClosed = false
+
+    init(_ name: String, _ talker: Talker) {
+        self.name = name
+        self.talker = talker
+    }
+
+    /// Waits for a frame, or for the end, as a line has it.
+    func expect(_ text: String) throws {
+        let pattern = try Self.pattern(text)
+        let wanted = Self.type(of: text)
+        let deadline = Deadline()
+        while true {
+            if let place = self.unclaimed.firstIndex(where: { Self.type(of: $0) == wanted }) {
+                let frame = self.unclaimed.remove(at: place)
+                guard frame.wholeMatch(of: pattern) != nil else { throw TestFailure("instead came: \(frame)") }
+                return
+            }
+            guard !self.isClosed else { throw TestFailure("the connection ended before") }
+            switch try self.talker.socket.next(within: .milliseconds(Int(deadline.milliseconds))) {
+            case .text(let frame): self.unclaimed.append(frame)
+            case .close(let code, let reason):
+                self.isClosed = true
+                self.unclaimed.append("close \(code.map(String.init) ?? "") \(reason)")
+            case .end: self.isClosed = true
+            case let other: throw TestFailure("instead came: \(other)")
+            }
+        }
+    }
+
+    /// Nothing of importance may be left over.
+    func finish() throws {
+        if !self.isClosed {
+            try? self.talker.settle { self.unclaimed.append($0) }
+        }
+        let passing = ["heartbeat", "user_status", "message.status"]
+        if let frame = self.unclaimed.first(where: { !passing.contains(Self.type(of: $0)) }) {
+            throw TestFailure("\(self.name) got something that the page does not mention: \(frame)")
+        }
+    }
+
+    /// The text, with its placeholders as what they stand for.
+    private static func pattern(_ text: String) throws -> Regex<AnyRegexOutput> {
+        var pattern = NSRegularExpression.escapedPattern(for: text)
+        for (placeholder, expression) in [
+            ("<time>", #"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"#), ("<number>", #"\d+(?:\.\d+)?"#),
+        ] {
+            pattern = pattern.replacing(placeholder, with: expression)
+        }
+        return try Regex(pattern)
+    }
+
+    private static func type(of frame: String) -> String {
+        if frame.hasPrefix("close ") { return "close" }
+        return frame.firstMatch(of: /^\{"type":"([^"]*)"/).map { String($0.1) } ?? ""
+    }
+}
