@@ -155,6 +155,7 @@ struct LoopState {
         limits.contentBytes = live.limits.contentBytes
         limits.metadataBytes = live.limits.metadataBytes
         self.steps = SessionSteps(limits: limits)
+        self.document = JSONDocument(depthLimit: live.limits.jsonDepth)
     }
 
     // MARK: The end of a turn
