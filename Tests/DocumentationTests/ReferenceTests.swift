@@ -20,7 +20,9 @@ struct ReferenceTests {
     func names() throws {
         let reference = try Checkout.read("docs/reference.md")
         for page in ["docs/operating.md", "docs/protocols/conversations.md", "README.md"] {
-            for match in try MarkdownPage(page).prose.joined(separator: "\n").matches(of: /`(--[a-z-]+|[a-z]+(?:-[a-z]+)*-(?:seconds|bytes|burst|second))`/) {
+            for match in try MarkdownPage(page).prose.joined(separator: "\n").matches(
+                of: /`(--[a-z-]+|[a-z]+(?:-[a-z]+)*-(?:seconds|bytes|burst|second))`/)
+            {
                 #expect(reference.contains("`\(match.1)`") || reference.contains("`\(match.1) "), "\(page) names \(match.1)")
             }
         }

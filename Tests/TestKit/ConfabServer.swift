@@ -100,7 +100,9 @@ public final class ConfabServer {
 
     /// The value of a sample, by its name and labels as they are written: `confab_connections{dialect="conversations"}`.
     public func metric(_ sample: String) throws -> Double? {
-        try self.metrics().split(separator: "\n").first { $0.hasPrefix(sample + " ") }.flatMap { Double($0.split(separator: " ").last ?? "") }
+        try self.metrics().split(separator: "\n").first { $0.hasPrefix(sample + " ") }.flatMap {
+            Double($0.split(separator: " ").last ?? "")
+        }
     }
 
     // MARK: Its end

@@ -83,7 +83,9 @@ public struct Transcript: Sendable, CustomStringConvertible {
 
 extension Transcript.Line {
     fileprivate init(_ text: String, at place: String) throws {
-        guard let match = text.wholeMatch(of: /([a-z]+) ([CS]): (.*)/) else { throw TestFailure("\(place): no line of a transcript: \(text)") }
+        guard let match = text.wholeMatch(of: /([a-z]+) ([CS]): (.*)/) else {
+            throw TestFailure("\(place): no line of a transcript: \(text)")
+        }
         self.init(client: String(match.1), isFromServer: match.2 == "S", text: String(match.3))
     }
 }
