@@ -136,8 +136,9 @@ final class TranscriptClient {
     func settle() throws {
         let mark = "are you done?"
         try self.socket.send(#"{"action":"\#(mark)"}"#)
+        let deadline = Deadline()
         while true {
-            try self.hear(Deadline())
+            try self.hear(deadline)
             if self.unclaimed.last?.contains(mark) == true {
                 self.unclaimed.removeLast()
                 return
@@ -148,7 +149,7 @@ final class TranscriptClient {
 
     private func hear(_ deadline: Deadline) throws {
         guard !self.isClosed else { throw TestFailure("the connection ended before") }
-        switch try self.socket.next(within: .milliseconds(Int(deadline.milliseconds))) {
+        switch try self.socket.next(within: deadline.rest) {
         case .text(let frame): self.unclaimed.append(frame)
         case .close(let code, let reason):
             self.isClosed = true
