@@ -19,6 +19,8 @@ struct PresenceNews: Sendable {
     var nextAnnouncement: Int64 = 0
     /// When the last announcement left, as people read it.
     var since = Timestamp(milliseconds: 0)
+    /// Whoever comes in is told of a crowd until everybody has been named to those who are in.
+    var isToldAsCrowd: Bool { self.isCrowd || self.mustNameAll }
     /// When this owner began; 0 before.
     var bornAt: Int64 = 0
     /// Until then a new owner waits for whom the loops know to be online before it calls them offline.
@@ -55,6 +57,7 @@ extension Conversation {
     }
 
     mutating func setAnnounced(_ number: UInt32, _ isAnnounced: Bool) {
+        self.members[number].isTold = true
         guard self.members[number].isAnnounced != isAnnounced else { return }
         self.members[number].isAnnounced = isAnnounced
         self.presence.announcedCount += isAnnounced ? 1 : -1
@@ -131,7 +134,7 @@ extension Conversation {
         return changed
     }
 
-    private func changes(_ numbers: some Sequence<UInt32>, at now: Moment) -> [PresenceChange] {
+    func changes(_ numbers: some Sequence<UInt32>, at now: Moment) -> [PresenceChange] {
         numbers.map { PresenceChange(person: self.members[$0].person, isOnline: self.members[$0].isAnnounced, at: now.wall) }
     }
 }
