@@ -123,12 +123,15 @@ extension Listening {
         self.feeds[feed.slot].report(DeliveryReport(user: user, range: range))
     }
 
+    /// To be called once a period: what no message has taken along in that time leaves alone.
     mutating func report(outbox: inout Outbox) {
-        for feed in self.reporting where self.feeds.isCurrent(feed) { self.report(feed.slot, outbox: &outbox) }
-        self.reporting.removeAll(keepingCapacity: self.reporting.count <= 4096)
+        for feed in self.reportingNext where self.feeds.isCurrent(feed) { self.report(feed.slot, outbox: &outbox) }
+        self.reportingNext.removeAll(keepingCapacity: self.reportingNext.count <= 4096)
+        swap(&self.reporting, &self.reportingNext)
     }
 
     mutating func report(_ slot: UInt32, outbox: inout Outbox) {
+        guard !self.feeds[slot].reports.isEmpty else { return }
         for report in self.feeds[slot].takeReports() { self.tell(.delivered(report.user, report.range), slot, outbox: &outbox) }
     }
 }

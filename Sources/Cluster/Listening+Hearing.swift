@@ -72,6 +72,8 @@ extension Listening {
             return
         }
         self.feeds[slot].note(event, revision: revision)
+        // What the sockets have taken so far rides with the next message: its status leaves in the same write.
+        if case .posted = event { self.report(slot, outbox: &outbox) }
         if case .posted(let message) = event, !self.feeds[slot].held.isEmpty {
             self.showHeld(message, first: request, slot)
         } else {
