@@ -77,8 +77,16 @@ let package = Package(
         tests("TLSTests", ["TLS", "Bytes"]),
         tests("IdentityTests", ["Identity", "JSON", "Bytes"]),
         tests("ChatCoreTests", ["ChatCore", "ChatModel", "Bytes"]),
-        tests("ClusterTests", ["Cluster", "ChatCore", "ChatModel", "Bytes"]),
+        tests("ClusterTests", ["ChatSimulation", "Cluster", "ChatCore", "ChatModel", "Bytes"]),
         tests("ConfigurationTests", ["Configuration", "Telemetry", "JSON", "Bytes"]),
+
+        // The chat as values under a clock of its own: the simulation of a whole cluster, and what a message costs.
+        .target(
+            name: "ChatSimulation", dependencies: ["EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"], path: "Tests/ChatSimulation",
+            swiftSettings: settings),
+        .executableTarget(
+            name: "ChatTrials", dependencies: ["ChatSimulation", "EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"], path: "Tests/ChatTrials",
+            swiftSettings: settings),
 
         // Stores: one contract for all of them. StoreTorture is a process that tests may kill.
         .target(name: "StoreTestSupport", dependencies: ["ChatModel", "Bytes"], path: "Tests/StoreTestSupport", swiftSettings: settings),
