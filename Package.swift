@@ -54,9 +54,12 @@ let package = Package(
         room("ConversationsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
 
         // Shells: what serves, what talks, what is typed.
-        room("Gateway", [
-            "EventLoop", "HTTPWire", "TLS", "Identity", "Cluster", "ChatCore", "ChatModel", "Configuration", "DialectKit", "Telemetry", "JSON", "Bytes",
-        ]),
+        room(
+            "Gateway",
+            [
+                "EventLoop", "HTTPWire", "TLS", "Identity", "Cluster", "ChatCore", "ChatModel", "Configuration", "DialectKit", "Telemetry",
+                "JSON", "Bytes",
+            ]),
         room("AdminAPI", ["COpenSSL", "Gateway", "HTTPWire", "Telemetry", "Bytes"]),
         room("ChatClient", ["EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
         room("LoadGenerator", ["ChatClient", "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes"]),
@@ -95,6 +98,22 @@ let package = Package(
             swiftSettings: settings),
         tests("StoreContractTests", ["EmbeddedStore", "StoreTestSupport", "ChatModel", "Bytes"]),
         tests("EmbeddedStoreTests", ["EmbeddedStore", "StoreTestSupport", "StoreTorture", "ChatModel", "Bytes"]),
+
+        // A node in the test's own process. AllocationCounter counts what the test binary allocates.
+        .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+        .target(
+            name: "GatewayTestSupport",
+            dependencies: [
+                "ConversationsDialect", "DialectKit", "EmbeddedStore", "Gateway", "ChatModel", "Configuration", "EventLoop", "HTTPWire",
+                "Identity", "TLS", "Telemetry", "TestKit", "Bytes",
+            ], path: "Tests/GatewayTestSupport", swiftSettings: settings),
+        tests(
+            "GatewayTests",
+            [
+                "Gateway", "GatewayTestSupport", "AllocationCounter", "StoreTestSupport", "TestKit", "ConversationsDialect", "DialectKit",
+                "Cluster", "ChatCore", "ChatModel", "Configuration", "EventLoop", "HTTPWire", "Identity", "JSON", "TLS", "Telemetry",
+                "Bytes",
+            ]),
 
         // The whole: real processes, as users meet them.
         .target(name: "TestKit", dependencies: ["Identity", "Bytes"], path: "Tests/TestKit", swiftSettings: settings),

@@ -1,15 +1,6 @@
-import Bytes
-import ChatCore
-import ChatModel
 import Cluster
-import Configuration
 import DialectKit
 import EventLoop
-import HTTPWire
-import Identity
-import JSON
-import Synchronization
-import TLS
 import Telemetry
 
 extension LoopState {
@@ -35,8 +26,9 @@ extension LoopState {
         snapshot.add(counts.owned, to: .conversationsOwned)
         snapshot.add(counts.heard, to: .conversationsHeard)
         snapshot.add(counts.waiting, to: .requestsWaiting)
+        snapshot.add(self.questions.count, to: .answersAwaited)
         snapshot.add(self.users.count, to: .users)
-        self.counters.turnTimes.record(.nanoseconds(self.loop.turns.longestNanoseconds))
+        self.counters.turnTimes.record(.nanoseconds(self.loop.takeTurns().longestNanoseconds))
         snapshot.add(self.counters.turnTimes, to: .turnSeconds)
         snapshot.add(self.counters.storeTimes, to: .storeSeconds)
         self.shared.board.publish(snapshot, from: self.index)
@@ -58,11 +50,14 @@ extension MetricFamily {
     static let dropped = MetricFamily("confab_dropped_total", .counter, help: "What was left out, by reason.")
     static let closes = MetricFamily("confab_closes_total", .counter, help: "Connections closed by the server, by close code.")
     static let conversationsOwned = MetricFamily("confab_conversations_owned", .gauge, help: "Conversations in memory that this node owns.")
-    static let conversationsHeard = MetricFamily("confab_conversations_heard", .gauge, help: "Conversations with listeners, counted for each loop.")
+    static let conversationsHeard = MetricFamily(
+        "confab_conversations_heard", .gauge, help: "Conversations with listeners, counted for each loop.")
     static let requestsWaiting = MetricFamily("confab_requests_waiting", .gauge, help: "Requests to owners that are not answered yet.")
+    static let answersAwaited = MetricFamily("confab_answers_awaited", .gauge, help: "Answers and pages that connections wait for.")
     static let users = MetricFamily("confab_users", .gauge, help: "Users with a connection, counted for each loop.")
     static let turnSeconds = MetricFamily(
-        "confab_loop_turn_seconds", .histogram(.durations), help: "The longest turn of an event loop in each second: so long others had to wait.")
+        "confab_loop_turn_seconds", .histogram(.durations),
+        help: "The longest turn of an event loop in each second: so long others had to wait.")
     static let storeSeconds = MetricFamily(
         "confab_store_write_seconds", .histogram(.durations), help: "From handing a batch to the store to its answer.")
 }

@@ -63,15 +63,11 @@ struct RunningNode {
             ProcessStatistics()?.add(to: &snapshot)
             return snapshot
         }
-        let proxies = options.trustedProxies
         let settings = GatewaySettings(
-            nodeName: self.name, incarnation: UInt64.random(in: 1...UInt64.max), version: Program.version, storeKind: options.store.kind,
+            nodeName: self.name, incarnation: UInt64.random(in: 1...UInt64.max), version: Program.version,
             loopCount: loopCount, clientHost: options.listen.host, clientPort: options.listen.port, adminHost: options.admin?.host,
             adminPort: options.admin?.port ?? 0, dialects: [ConversationsDialect()], chatLimits: options.chatLimits,
-            trustedProxies: ProxyList { peer in
-                guard let address = IPAddress(peer.host) else { return false }
-                return proxies.contains { $0.contains(address) }
-            }, echoPath: options.echoPath, drainSeconds: Int(options.drain.components.seconds))
+            trustedProxies: options.trustedProxies, echoPath: options.echoPath)
         self.gateway = try Gateway(settings, live: live, store: store, logger: logger, board: board, admin: admin)
     }
 
