@@ -122,19 +122,19 @@ extension Conversation {
             return
         }
         self.listeners.insert(origin.loop, place: origin.place)
-        // An owner that has just begun knows nobody. Whom the loop heard to be online most others have heard too; those
-        // who have come in since the owner began have not.
+        // An owner that has just begun knows nobody, and takes the loop's word. Most others have heard it too, and will
+        // not show it again; those who have come in since the owner began have not.
         var learned: [UInt32] = []
         let reunionEnds = self.presence.bornAt + ConversationRules.reunion
         for person in attachment.heard where now.monotonic < reunionEnds {
             self.presence.reunionEnds = reunionEnds
-            guard let number = self.members.number(of: person.id), !self.members[number].isTold else { continue }
+            guard let number = self.members.member(person.id), !self.members[number].isTold else { continue }
             self.members[number].agent = person.agent
             self.setAnnounced(number, true)
             self.considerAnnouncing(number, at: now, into: &effects)
             learned.append(number)
         }
-        if !learned.isEmpty, self.listeners.count > 1, !self.presence.isToldAsCrowd {
+        if !learned.isEmpty, !self.presence.isToldAsCrowd {
             effects.append(.event(.presence(self.changes(learned, at: now)), revision: 0, asked: nil))
         }
         var present = Set<UInt32>()
