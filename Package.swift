@@ -95,7 +95,7 @@ let package = Package(
 
         // A WebSocket server whose behaviour a test writes.
         .target(
-            name: "ClientTestSupport", dependencies: ["EventLoop", "HTTPWire", "Bytes"], path: "Tests/ClientTestSupport",
+            name: "ClientTestSupport", dependencies: ["EventLoop", "HTTPWire", "TLS", "Bytes"], path: "Tests/ClientTestSupport",
             swiftSettings: settings),
         tests("ChatClientTests", ["ChatClient", "ClientTestSupport", "EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
         tests(
