@@ -100,6 +100,6 @@ let package = Package(
         tests("ChatClientTests", ["ChatClient", "ClientTestSupport", "EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
         tests(
             "LoadGeneratorTests",
-            ["LoadGenerator", "ClientTestSupport", "ChatClient", "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes"]),
+            ["LoadGenerator", "ClientTestSupport", "ChatClient", "Identity", "EventLoop", "HTTPWire", "TLS", "Telemetry", "JSON", "Bytes"]),
     ]
 )
