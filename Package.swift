@@ -77,8 +77,16 @@ let package = Package(
         tests("TLSTests", ["TLS", "Bytes"]),
         tests("IdentityTests", ["Identity", "JSON", "Bytes"]),
         tests("ChatCoreTests", ["ChatCore", "ChatModel", "Bytes"]),
-        tests("ClusterTests", ["Cluster", "ChatCore", "ChatModel", "Bytes"]),
+        tests("ClusterTests", ["ChatSimulation", "Cluster", "ChatCore", "ChatModel", "Bytes"]),
         tests("ConfigurationTests", ["Configuration", "Telemetry", "JSON", "Bytes"]),
+
+        // The chat as values under a clock of its own: the simulation of a whole cluster, and what a message costs.
+        .target(
+            name: "ChatSimulation", dependencies: ["EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"], path: "Tests/ChatSimulation",
+            swiftSettings: settings),
+        .executableTarget(
+            name: "ChatTrials", dependencies: ["ChatSimulation", "EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"], path: "Tests/ChatTrials",
+            swiftSettings: settings),
 
         // Stores: one contract for all of them. StoreTorture is a process that tests may kill.
         .target(name: "StoreTestSupport", dependencies: ["ChatModel", "Bytes"], path: "Tests/StoreTestSupport", swiftSettings: settings),
@@ -90,7 +98,7 @@ let package = Package(
 
         // The whole: real processes, as users meet them.
         .target(name: "TestKit", dependencies: ["Identity", "Bytes"], path: "Tests/TestKit", swiftSettings: settings),
-        tests("SystemTests", ["TestKit"]),
+        .testTarget(name: "SystemTests", dependencies: ["TestKit"], exclude: ["Clients"], swiftSettings: settings),
         tests("DocumentationTests", ["TestKit", "Configuration"]),
 
         // A WebSocket server whose behaviour a test writes.

@@ -24,7 +24,7 @@ extension Conversation {
         // A wall clock that is set back must not put a later message before an earlier one.
         self.lastSentAt = max(now.wall.milliseconds, self.lastSentAt)
         let message = Message(sequence: self.head, revision: self.revision, sentAt: Timestamp(milliseconds: self.lastSentAt), body: body)
-        self.recents.append(author: author, send: send)
+        self.recents.append(author: author, send: send, at: now.monotonic)
         effects.append(.write(.message(message), revision: self.revision, asked: origin))
     }
 
@@ -71,13 +71,14 @@ extension Conversation {
     }
 
     /// What the store remembers of the newest messages, with what the cursors tell of who has had them.
-    mutating func fillRecents(_ messages: [RecentMessage]) {
+    mutating func fillRecents(_ messages: [RecentMessage], at now: Moment) {
         var recents = RecentMessages(next: messages.first?.sequence ?? self.storedHead + 1, limit: self.rules.limits.recentMessages)
         for message in messages {
             let author =
                 self.members.number(of: message.author)
                 ?? self.members.insert(Member(user: message.author, name: message.author.shown, role: .member, joinedAt: message.sentAt), isMember: false)
-            recents.append(author: author, send: message.clientID.map { RecentMessages.fingerprint(author: author, client: $0) } ?? 0)
+            recents.append(
+                author: author, send: message.clientID.map { RecentMessages.fingerprint(author: author, client: $0) } ?? 0, at: now.monotonic)
             self.lastSentAt = max(self.lastSentAt, message.sentAt.milliseconds)
         }
         // Who has had which message is kept as cursors only: the two highest tell of every author whether another has it.

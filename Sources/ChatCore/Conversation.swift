@@ -47,9 +47,9 @@ public struct Conversation: Sendable {
     /// Changes on their way that are no messages, oldest first: hardly ever more than a few.
     var pending: [PendingChange] = []
     var waiting: [Waiting] = []
-    /// Messages that are being looked up, and deletions that were stored meanwhile.
+    /// Messages that are being looked up, and those that were deleted meanwhile.
     var searches = 0
-    var deletedMeanwhile: [SequenceNumber] = []
+    var deletedMeanwhile: [Message] = []
     var typists: [Typist] = []
     var presence = PresenceNews()
     var dirtyCursors: [UInt32] = []
@@ -195,7 +195,7 @@ public struct Conversation: Sendable {
     /// What the store remembers of the newest messages.
     public mutating func remember(_ messages: [RecentMessage], at now: Moment, into effects: inout [ConversationEffect]) {
         guard self.knowledge == .recalling else { return }
-        self.fillRecents(messages)
+        self.fillRecents(messages, at: now)
         self.knowledge = .whole
         self.goOn(at: now, into: &effects)
     }
@@ -280,7 +280,7 @@ public struct Conversation: Sendable {
             for asker in change.askers { effects.append(.answer(self.entered(number), to: asker)) }
             return
         case .amended(let message):
-            if message.state == .deleted, self.searches > 0 { self.deletedMeanwhile.append(message.sequence) }
+            if message.state == .deleted, self.searches > 0 { self.deletedMeanwhile.append(message) }
             effects.append(.event(message.state == .deleted ? .deleted(message) : .edited(message), revision: change.revision, asked: asker))
             answer = .amended(message)
         case .left(let member, let at):

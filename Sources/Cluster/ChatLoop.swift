@@ -41,9 +41,9 @@ public struct ChatLoop: Sendable {
         self.listening.enter(key, entrance, owner: self.view.owner(of: key), context: context, at: now, outbox: &self.outbox)
     }
 
-    /// Whoever asked to come in is gone before the answer.
+    /// Whoever asked to come in is gone before it has seen the answer; should that come all the same, it is for nobody.
     public mutating func cancelEntrance(_ request: RequestID) {
-        self.listening.requests.cancel(request)
+        self.listening.cancelEntrance(request, outbox: &self.outbox)
     }
 
     /// A connection of this user's no longer listens.
@@ -74,7 +74,7 @@ public struct ChatLoop: Sendable {
 
     /// Messages, straight from the store: whoever has come in may read.
     public mutating func read(_ key: ConversationKey, _ range: PageRange, limit: Int, context: UInt64) {
-        self.listening.read(key, range, limit: limit, context: context, outbox: &self.outbox)
+        self.listening.read(.init(context: context, conversation: key, range: range, limit: limit), outbox: &self.outbox)
     }
 
     /// The newest message that the feed has shown.
@@ -115,6 +115,7 @@ public struct ChatLoop: Sendable {
     public mutating func tick(at now: Moment) {
         self.owner.tick(at: now, outbox: &self.outbox)
         self.listening.retry(at: now, outbox: &self.outbox)
+        self.listening.releaseOldPages(at: now, outbox: &self.outbox)
         if now.monotonic >= self.nextReport {
             self.nextReport = now.monotonic + 250
             self.listening.report(outbox: &self.outbox)

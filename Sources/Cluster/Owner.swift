@@ -93,7 +93,7 @@ struct Owner: Sendable {
     mutating func handle(_ input: Envelope.Input, from loop: OwnerID, at now: Moment, outbox: inout Outbox) {
         guard let number = self.find(input) ?? self.open(input, at: now) else { return }
         let slot = Int(number)
-        if case .attach = input.input { self.settleDoubt(of: loop, number) }
+        if !self.doubts.isEmpty { self.considerDoubt(of: loop, number, input, outbox: &outbox) }
         self.slots[slot].lastUsed = now.monotonic
         self.slots[slot].conversation.isStoreAway = now.monotonic < self.writesAwayUntil || self.writesUnderWay >= Self.writesUnderWayLimit
         let origin = Origin(loop: loop, request: input.request, isRepeat: input.isRepeat, place: input.feedPlace)

@@ -68,6 +68,8 @@ final class WebSocketTalk {
     var session: (any DialectSession)?
     /// Which of the gateway's dialects; -1 for the echo.
     let dialect: Int
+    /// What the client sends may be compressed, and what it gets is.
+    var takesCompression: Bool { self.reader.takesCompression }
     let isCompressed: Bool
     var rate: RateBucket
     /// The conversations that this connection hears.

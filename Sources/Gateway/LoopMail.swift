@@ -27,6 +27,7 @@ struct Handover: @unchecked Sendable {
     let tls: TLSConnection?
     let session: any DialectSession
     let dialect: Int
+    let takesCompression: Bool
     let isCompressed: Bool
     /// The token's end, as monotonic milliseconds; 0 for never.
     let expiresAt: Int64

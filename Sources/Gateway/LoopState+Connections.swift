@@ -188,7 +188,6 @@ extension LoopState {
     }
 
     private mutating func heard(_ slot: Int, _ count: Int) -> Int {
-        self.table.hot[slot].heardAt = self.tickNumber
         self.counters.bytesIn &+= UInt64(count)
         return count
     }
@@ -205,7 +204,10 @@ extension LoopState {
             let before = offset
             switch self.connections[slot]!.stage {
             case .http(let exchange): self.readRequests(slot, exchange, buffer, &offset)
-            case .webSocket(let talk): self.readFrames(slot, talk, buffer, &offset)
+            case .webSocket(let talk):
+                self.readFrames(slot, talk, buffer, &offset)
+                // Whole frames count as being heard, not bytes: else one that drips would keep its buffers for ever.
+                if offset > before, self.isCurrent(token) { self.table.hot[slot].heardAt = self.tickNumber }
             case .handshake, .listening: return
             }
             if offset == before { break }
@@ -291,7 +293,7 @@ extension LoopState {
         guard let connection = self.connections[slot], let session = talk.session else { return }
         let handover = Handover(
             socket: Socket(descriptor: self.table.hot[slot].descriptor), peer: connection.peer, tls: connection.tls, session: session,
-            dialect: talk.dialect, isCompressed: talk.isCompressed, expiresAt: talk.expiresAt, response: response, unread: unread)
+            dialect: talk.dialect, takesCompression: talk.takesCompression, isCompressed: talk.isCompressed, expiresAt: talk.expiresAt, response: response, unread: unread)
         self.table.close(slot)
         self.connections[slot] = nil
         let shared = self.shared
@@ -306,7 +308,8 @@ extension LoopState {
     mutating func adopt(_ handover: Handover) {
         do throws(SocketError) {
             let token = try self.loop.register(handover.socket.descriptor)
-            let talk = self.talk(handover.session, dialect: handover.dialect, isCompressed: handover.isCompressed)
+            let talk = self.talk(
+                handover.session, dialect: handover.dialect, takesCompression: handover.takesCompression, isCompressed: handover.isCompressed)
             talk.expiresAt = handover.expiresAt
             self.place(
                 Connection(token: token, peer: handover.peer, site: .clients, tls: handover.tls, stage: .webSocket(talk)),

@@ -157,7 +157,7 @@ extension LoopState {
         let response = SharedFrame(self.framing.bytes)
         var session: (any DialectSession)?
         if case .session(let opened) = opening { session = opened }
-        let talk = self.talk(session, dialect: dialect, isCompressed: upgrade.canCompress)
+        let talk = self.talk(session, dialect: dialect, takesCompression: upgrade.canCompress, isCompressed: upgrade.takesDeflated)
         if case .bearer(let identity) = self.credentials, let expiry = identity.expiry {
             talk.expiresAt = self.now.monotonic + max(1, expiry.milliseconds - self.now.wall.milliseconds)
         }

@@ -14,9 +14,9 @@ import Telemetry
 
 /// Frames of a WebSocket, and what its session makes of them.
 extension LoopState {
-    func talk(_ session: (any DialectSession)?, dialect: Int, isCompressed: Bool) -> WebSocketTalk {
+    func talk(_ session: (any DialectSession)?, dialect: Int, takesCompression: Bool, isCompressed: Bool) -> WebSocketTalk {
         WebSocketTalk(
-            reader: WebSocketReader(role: .server, takesCompression: isCompressed), session: session, dialect: dialect, isCompressed: isCompressed,
+            reader: WebSocketReader(role: .server, takesCompression: takesCompression), session: session, dialect: dialect, isCompressed: isCompressed,
             rate: RateBucket(limits: self.live.limits, at: self.now.monotonic))
     }
 
@@ -65,7 +65,7 @@ extension LoopState {
         guard !talk.hasSentClose else { return }
         self.counters.messagesIn[talk.dialect + 1] &+= 1
         guard talk.dialect >= 0 else {
-            self.sendFrame(slot, kind == .text ? .text : .binary, bytes, compress: talk.isCompressed)
+            self.echo(slot, talk, kind, bytes)
             return
         }
         if kind == .binary {
@@ -78,6 +78,15 @@ extension LoopState {
             talk.session?.received(bytes.bytes, reading: &self.document, at: self.now.wall, into: &self.steps)
         }
         self.runSteps(slot, talk)
+    }
+
+    /// The client has asked for all of it, so it never counts as a slow reader's; but more is only read when it has left.
+    private mutating func echo(_ slot: Int, _ talk: WebSocketTalk, _ kind: WebSocketMessageKind, _ bytes: UnsafeRawBufferPointer) {
+        self.framing.removeAll()
+        self.frame(kind == .text ? .text : .binary, bytes, compress: talk.isCompressed)
+        self.sendPaced(slot, SharedFrame(self.framing.bytes))
+        guard let connection = self.connections[slot], !connection.backlog.isEmpty else { return }
+        self.pauseReading(slot)
     }
 
     // MARK: Steps

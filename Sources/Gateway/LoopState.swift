@@ -141,12 +141,21 @@ struct LoopState {
             case .envelope(let envelope): self.chat.receive(envelope, at: self.now)
             case .store(let answer, let ticket): self.chat.storeAnswered(answer, ticket: ticket, at: self.now)
             case .adopt(let handover): self.adopt(handover)
-            case .reload(let live): self.live = live
+            case .reload(let live): self.reload(live)
             case .drain(let milliseconds): self.drain(over: milliseconds)
             case .publish: self.publish()
             }
         }
         swap(&mail, &self.mail)
+    }
+
+    private mutating func reload(_ live: LiveSettings) {
+        self.live = live
+        var limits = self.steps.limits
+        limits.contentBytes = live.limits.contentBytes
+        limits.metadataBytes = live.limits.metadataBytes
+        self.steps = SessionSteps(limits: limits)
+        self.document = JSONDocument(depthLimit: live.limits.jsonDepth)
     }
 
     // MARK: The end of a turn
