@@ -122,11 +122,11 @@ let package = Package(
 
         // A WebSocket server whose behaviour a test writes.
         .target(
-            name: "ClientTestSupport", dependencies: ["EventLoop", "HTTPWire", "Bytes"], path: "Tests/ClientTestSupport",
+            name: "ClientTestSupport", dependencies: ["EventLoop", "HTTPWire", "TLS", "Bytes"], path: "Tests/ClientTestSupport",
             swiftSettings: settings),
         tests("ChatClientTests", ["ChatClient", "ClientTestSupport", "EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
         tests(
             "LoadGeneratorTests",
-            ["LoadGenerator", "ClientTestSupport", "ChatClient", "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes"]),
+            ["LoadGenerator", "ClientTestSupport", "ChatClient", "Identity", "EventLoop", "HTTPWire", "TLS", "Telemetry", "JSON", "Bytes"]),
     ]
 )

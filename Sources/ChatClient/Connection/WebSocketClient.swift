@@ -38,6 +38,7 @@ public struct WebSocketClient {
     private var transport: ClientTransport?
     private var reader = WebSocketReader(role: .client)
     private var unread: [UInt8] = []
+    private var room = [UInt8](repeating: 0, count: WebSocketClient.readByteCount)
     private var unsent = OutboundBytes(limitBytes: WebSocketClient.outboundByteLimit)
     private var writeFailure: ClientError?
     private var deadline = MonotonicTime(nanoseconds: .max)
@@ -205,16 +206,9 @@ extension WebSocketClient {
 
     private mutating func read(into events: inout [Event]) {
         repeat {
-            let kept = self.unread.count
-            self.unread.append(contentsOf: repeatElement(0, count: Self.readByteCount))
-            let transfer = self.unread.withUnsafeMutableBytes {
-                self.transport?.read(into: UnsafeMutableRawBufferPointer(rebasing: $0[kept...]))
-            }
-            guard case .moved(let count) = transfer else {
-                self.unread.removeLast(Self.readByteCount)
-                return self.stop(reading: transfer ?? .ended, into: &events)
-            }
-            self.unread.removeLast(Self.readByteCount - count)
+            let transfer = self.room.withUnsafeMutableBytes { self.transport?.read(into: $0) }
+            guard case .moved(let count) = transfer else { return self.stop(reading: transfer ?? .ended, into: &events) }
+            self.room.withUnsafeBytes { self.unread.append(contentsOf: $0[..<count]) }
             self.heardAt = .now
             self.isPinged = false
             self.take(into: &events)

@@ -34,7 +34,6 @@ final class ChatLoop: EventLoopHandler {
         var owesPiece = true
         var mustRedraw = false
         var resumePoint: Int?
-        var wantsAddresses = false
     }
 
     private let setup: Setup
@@ -67,6 +66,21 @@ final class ChatLoop: EventLoopHandler {
         }
     }
 
+    /// From the thread that looks names up: connects, if that is still wanted.
+    func lookedUp(_ result: Result<[SocketAddress], SocketError>) {
+        self.state.loop.execute {
+            self.state.with { state in
+                guard state.session.connection == .connecting else { return }
+                switch result {
+                case .success(let addresses): self.connect(to: addresses, .now, &state)
+                // A name that was there before comes back when the network does.
+                case .failure(let error):
+                    state.session.disconnected(.broken(reason: error.description), at: .now, into: &state.steps)
+                }
+            }
+        }
+    }
+
     /// From anywhere: a person wants to leave at once.
     func interrupted() {
         self.state.loop.execute {
@@ -86,17 +100,15 @@ final class ChatLoop: EventLoopHandler {
     }
 
     func turnEnding() {
-        let (lookUp, isOver) = self.state.with { state in
+        let isOver = self.state.with { state in
             self.carryOut(&state)
             self.display(&state)
             if state.owesPiece, state.session.takesInput, state.exitStatus == nil {
                 state.owesPiece = false
                 self.pump.askForMore()
             }
-            defer { state.wantsAddresses = false }
-            return (state.wantsAddresses, state.clientIsOver ? state.exitStatus : nil)
+            return state.clientIsOver ? state.exitStatus : nil
         }
-        if lookUp { self.lookUp() }
         if let isOver { self.finish(isOver) }
     }
 
@@ -166,7 +178,7 @@ extension ChatLoop {
             if state.session.lostAt == nil {
                 self.connect(to: self.setup.addresses, now, &state)
             } else {
-                state.wantsAddresses = true
+                self.pump.askForAddresses()
             }
         case .send(let text): state.client.send(text, into: &state.events)
         case .show(let line): state.lines.append(line)
@@ -184,30 +196,6 @@ extension ChatLoop {
         if let after = state.resumePoint { url = url.setting("after", to: String(after)) }
         state.clientIsOver = false
         state.client.connect(to: addresses, as: url, fields: fields, now: now, into: &state.events)
-    }
-
-    private func lookUp() {
-        let url = self.setup.url
-        Task {
-            let result: Result<[SocketAddress], SocketError>
-            do throws(SocketError) {
-                result = .success(try await Resolver.resolve(host: url.host, port: url.port))
-            } catch {
-                result = .failure(error)
-            }
-            self.state.loop.execute {
-                self.state.with { state in
-                    guard state.session.connection == .connecting else { return }
-                    switch result {
-                    case .success(let addresses): self.connect(to: addresses, .now, &state)
-                    // A name that was there before comes back when the network does.
-                    case .failure(let error):
-                        let error = ClientError.broken(reason: error.description)
-                        state.session.disconnected(error, at: .now, into: &state.steps)
-                    }
-                }
-            }
-        }
     }
 
     private func display(_ state: inout State) {

@@ -5,19 +5,19 @@ import TLS
 
 /// `confab chat`: talk in a conversation, from a terminal or through a pipe.
 public enum ChatTerminal {
-    /// Chats until the input ends, the person leaves, or the server refuses.
+    /// Chats until the input ends, the person leaves, or the server refuses. The calling thread reads the input meanwhile.
     ///
     /// - Returns: the exit status: 0 when all that was to be sent is stored, else 1.
-    public static func run(_ options: ChatTerminalOptions) async -> Int32 {
+    public static func run(_ options: ChatTerminalOptions) -> Int32 {
         do throws(ChatTerminalError) {
-            return try await self.chat(options)
+            return try self.chat(options)
         } catch {
             self.complain(error.description, to: options.errors)
             return 1
         }
     }
 
-    private static func chat(_ options: ChatTerminalOptions) async throws(ChatTerminalError) -> Int32 {
+    private static func chat(_ options: ChatTerminalOptions) throws(ChatTerminalError) -> Int32 {
         let url: WebSocketURL
         do throws(WebSocketURLError) {
             url = try WebSocketURL(options.url)
@@ -28,7 +28,12 @@ public enum ChatTerminal {
         guard let place = parts.lastIndex(of: "conversations"), place + 1 < parts.count else { throw .noConversation }
         guard let token = try TokenSource.token(options, url) else { throw .noToken }
         let tls = try self.tlsContext(url, options.authorities)
-        let addresses = try self.addresses(of: url)
+        let addresses: [SocketAddress]
+        do throws(SocketError) {
+            addresses = try self.lookUp(url).get()
+        } catch {
+            throw .client(.socket(error, place: url.host))
+        }
 
         let isInteractive = isatty(options.input) == 1 && isatty(options.output) == 1
         let hasScreen = isInteractive && !options.isPlain && options.environment["TERM"].map { $0 != "dumb" && !$0.isEmpty } == true
@@ -44,19 +49,14 @@ public enum ChatTerminal {
             settings: settings)
         let handler = ChatLoop(setup, pump: pump, on: loop)
         loop.attach(handler)
-        try? await SignalWatcher.watch([.interrupt, .terminate, .hangUp], on: loop) { _ in handler.interrupted() }
+        Task { try? await SignalWatcher.watch([.interrupt, .terminate, .hangUp], on: loop) { _ in handler.interrupted() } }
 
         let rawMode = hasScreen ? RawMode(options.input) : nil
         handler.start()
-        self.readAndWait(pump, handler, loop)
+        pump.run({ handler.typed($0) }, lookUp: { handler.lookedUp(Self.lookUp(url)) })
+        loop.join()
         rawMode?.restore()
         return handler.status ?? 1
-    }
-
-    /// On this thread, which has nothing else to do, the input is read; the loop has its own.
-    private static func readAndWait(_ pump: InputPump, _ handler: ChatLoop, _ loop: EventLoop) {
-        pump.run { handler.typed($0) }
-        loop.join()
     }
 
     private static func startLoop() throws(ChatTerminalError) -> EventLoop {
@@ -76,12 +76,8 @@ public enum ChatTerminal {
         }
     }
 
-    private static func addresses(of url: WebSocketURL) throws(ChatTerminalError) -> [SocketAddress] {
-        do throws(SocketError) {
-            return try Resolver.resolveBlocking(host: url.host, port: url.port)
-        } catch {
-            throw .client(.socket(error, place: url.host))
-        }
+    private static func lookUp(_ url: WebSocketURL) -> Result<[SocketAddress], SocketError> {
+        Result { () throws(SocketError) in try Resolver.resolveBlocking(host: url.host, port: url.port) }
     }
 
     private static func complain(_ sentence: String, to descriptor: Int32) {

@@ -1,6 +1,7 @@
 internal import Glibc
 
-/// Reads standard input on a thread that may wait for it, a piece at a time, as somebody elsewhere asks for pieces.
+/// Does what may have to wait, on a thread that has nothing else to do: reads standard input, a piece for each time that it is asked for
+/// one, and looks up host names.
 ///
 /// Not watched by the loop: for that the descriptor would have to be non-blocking, and that setting belongs to everybody who has the same
 /// terminal open, the shell that comes after us included. And files cannot be watched at all.
@@ -10,7 +11,8 @@ final class InputPump: Sendable {
 
     private enum Order {
         static let more: UInt8 = 1
-        static let stop: UInt8 = 2
+        static let lookUp: UInt8 = 2
+        static let stop: UInt8 = 3
     }
 
     private static let pieceByteCount = 4096
@@ -32,6 +34,9 @@ final class InputPump: Sendable {
     /// Asks for another piece, from any thread.
     func askForMore() { self.give(Order.more) }
 
+    /// Asks for the host's addresses, from any thread.
+    func askForAddresses() { self.give(Order.lookUp) }
+
     /// Ends `run`, from any thread.
     func stop() { self.give(Order.stop) }
 
@@ -40,8 +45,8 @@ final class InputPump: Sendable {
         while write(self.orders.write, &order, 1) < 0, errno == EINTR {}
     }
 
-    /// Reads until it is told to stop, a piece for each time that it was asked for one. An empty piece is the input's end.
-    func run(_ take: (ArraySlice<UInt8>) -> Void) {
+    /// Works until it is told to stop. An empty piece is the input's end.
+    func run(_ take: (ArraySlice<UInt8>) -> Void, lookUp: () -> Void) {
         var piece = [UInt8](repeating: 0, count: Self.pieceByteCount)
         var wanted = 0
         var hasEnded = false
@@ -51,8 +56,12 @@ final class InputPump: Sendable {
             guard poll(&entries, nfds_t(entries.count), -1) > 0 else { continue }
             if entries[0].revents != 0 {
                 var order: UInt8 = 0
-                guard read(self.orders.read, &order, 1) == 1, order != Order.stop else { return }
-                wanted += 1
+                guard read(self.orders.read, &order, 1) == 1 else { continue }
+                switch order {
+                case Order.more: wanted += 1
+                case Order.lookUp: lookUp()
+                default: return
+                }
             }
             guard entries.count > 1, entries[1].revents != 0 else { continue }
             let count = read(self.input, &piece, piece.count)
