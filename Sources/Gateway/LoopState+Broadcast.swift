@@ -116,8 +116,10 @@ extension LoopState {
         var first = UserTable.nobody
         var isSomebodyBehind = false
         for group in self.audiences[feed].groups {
-            for member in group.live {
-                let hot = self.table.hot[Int(member)]
+            var place = 0
+            while place < group.live.count {
+                let hot = self.table.hot[Int(group.live[place])]
+                place &+= 1
                 guard hot.user != first else { continue }
                 if hot.flags.contains(.hasBacklog) {
                     isSomebodyBehind = true

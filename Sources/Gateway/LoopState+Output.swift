@@ -29,7 +29,11 @@ extension LoopState {
         swap(&dirty, &self.dirty)
         repeat {
             self.table.takeDirty(into: &dirty)
-            for slot in dirty { self.writeTurn(Int(slot)) }
+            var place = 0
+            while place < dirty.count {
+                self.writeTurn(Int(dirty[place]))
+                place &+= 1
+            }
         } while self.table.isDirty
         swap(&dirty, &self.dirty)
         self.table.endTurn()
