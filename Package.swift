@@ -85,10 +85,12 @@ let package = Package(
 
         // The chat as values under a clock of its own: the simulation of a whole cluster, and what a message costs.
         .target(
-            name: "ChatSimulation", dependencies: ["EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"], path: "Tests/ChatSimulation",
+            name: "ChatSimulation", dependencies: ["EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"],
+            path: "Tests/ChatSimulation",
             swiftSettings: settings),
         .executableTarget(
-            name: "ChatTrials", dependencies: ["ChatSimulation", "EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"], path: "Tests/ChatTrials",
+            name: "ChatTrials", dependencies: ["ChatSimulation", "EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"],
+            path: "Tests/ChatTrials",
             swiftSettings: settings),
 
         // Stores: one contract for all of them. StoreTorture is a process that tests may kill.

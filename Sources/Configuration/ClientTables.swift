@@ -102,7 +102,8 @@ enum BenchTable {
             .client("rate", .number, "N", default: "50", in: "Load", "messages a second in all; 0 sends as fast as --window lets"),
             sets: \.rate, ValueParsing.integer(in: 0...10_000_000)),
         OptionBinding(
-            .client("window", .number, "N", default: "64", in: "Load", "with --rate 0: messages that are on their way to somebody at any time"),
+            .client(
+                "window", .number, "N", default: "64", in: "Load", "with --rate 0: messages that are on their way to somebody at any time"),
             sets: \.window, ValueParsing.integer(in: 1...1_000_000)),
         OptionBinding(
             .client("message-bytes", .number, "N", default: "128", in: "Load", "bytes of a message's content"),
