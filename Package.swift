@@ -54,9 +54,12 @@ let package = Package(
         room("ConversationsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
 
         // Shells: what serves, what talks, what is typed.
-        room("Gateway", [
-            "EventLoop", "HTTPWire", "TLS", "Identity", "Cluster", "ChatCore", "ChatModel", "Configuration", "DialectKit", "Telemetry", "JSON", "Bytes",
-        ]),
+        room(
+            "Gateway",
+            [
+                "EventLoop", "HTTPWire", "TLS", "Identity", "Cluster", "ChatCore", "ChatModel", "Configuration", "DialectKit", "Telemetry",
+                "JSON", "Bytes",
+            ]),
         room("AdminAPI", ["COpenSSL", "Gateway", "HTTPWire", "Telemetry", "Bytes"]),
         room("ChatClient", ["EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
         room("LoadGenerator", ["ChatClient", "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes"]),
@@ -82,10 +85,12 @@ let package = Package(
 
         // The chat as values under a clock of its own: the simulation of a whole cluster, and what a message costs.
         .target(
-            name: "ChatSimulation", dependencies: ["EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"], path: "Tests/ChatSimulation",
+            name: "ChatSimulation", dependencies: ["EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"],
+            path: "Tests/ChatSimulation",
             swiftSettings: settings),
         .executableTarget(
-            name: "ChatTrials", dependencies: ["ChatSimulation", "EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"], path: "Tests/ChatTrials",
+            name: "ChatTrials", dependencies: ["ChatSimulation", "EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"],
+            path: "Tests/ChatTrials",
             swiftSettings: settings),
 
         // Stores: one contract for all of them. StoreTorture is a process that tests may kill.
@@ -95,6 +100,22 @@ let package = Package(
             swiftSettings: settings),
         tests("StoreContractTests", ["EmbeddedStore", "StoreTestSupport", "ChatModel", "Bytes"]),
         tests("EmbeddedStoreTests", ["EmbeddedStore", "StoreTestSupport", "StoreTorture", "ChatModel", "Bytes"]),
+
+        // A node in the test's own process. AllocationCounter counts what the test binary allocates.
+        .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+        .target(
+            name: "GatewayTestSupport",
+            dependencies: [
+                "ConversationsDialect", "DialectKit", "EmbeddedStore", "Gateway", "ChatModel", "Configuration", "EventLoop", "HTTPWire",
+                "Identity", "TLS", "Telemetry", "TestKit", "Bytes",
+            ], path: "Tests/GatewayTestSupport", swiftSettings: settings),
+        tests(
+            "GatewayTests",
+            [
+                "Gateway", "GatewayTestSupport", "AllocationCounter", "StoreTestSupport", "TestKit", "ConversationsDialect", "DialectKit",
+                "Cluster", "ChatCore", "ChatModel", "Configuration", "EventLoop", "HTTPWire", "Identity", "JSON", "TLS", "Telemetry",
+                "Bytes",
+            ]),
 
         // The whole: real processes, as users meet them.
         .target(name: "TestKit", dependencies: ["Identity", "Bytes"], path: "Tests/TestKit", swiftSettings: settings),

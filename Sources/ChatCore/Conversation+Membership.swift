@@ -23,7 +23,8 @@ extension Conversation {
             self.write(.create(record), then: .created, into: &effects)
         }
         var member =
-            known.map { self.members[$0].member } ?? Member(user: person.id, name: person.name, role: isMade ? .creator : .member, joinedAt: now.wall)
+            known.map { self.members[$0].member }
+            ?? Member(user: person.id, name: person.name, role: isMade ? .creator : .member, joinedAt: now.wall)
         if known == nil, let before = self.members.number(of: person.id).map({ self.members[$0].member }) {
             // Who comes back has read what it had read.
             member.readCursor = before.readCursor
@@ -63,7 +64,8 @@ extension Conversation {
         }
         // An end that is on its way is told when it has been stored.
         let isEnding = self.pending.contains { if case .ended = $0.kind { true } else { false } }
-        let ended = isEnding ? nil : self.record?.endedAt.map { Ending(by: self.endedBy ?? self.record?.creator ?? UserID(key: ""), at: $0) }
+        let ended =
+            isEnding ? nil : self.record?.endedAt.map { Ending(by: self.endedBy ?? self.record?.creator ?? UserID(key: ""), at: $0) }
         return .entered(
             Entered(
                 head: self.storedHead, oldest: self.oldest, revision: self.storedRevision, ended: ended, present: present,
@@ -98,7 +100,8 @@ extension Conversation {
     }
 
     /// Answers a request that was asked before and finds itself done, or on its way to be.
-    private mutating func answerDone(_ origin: Origin, into effects: inout [ConversationEffect], where isSame: (PendingChange.Kind) -> Bool) {
+    private mutating func answerDone(_ origin: Origin, into effects: inout [ConversationEffect], where isSame: (PendingChange.Kind) -> Bool)
+    {
         if let place = self.pending.lastIndex(where: { isSame($0.kind) }) {
             self.pending[place].join(origin)
         } else {
@@ -110,7 +113,8 @@ extension Conversation {
         let record = try self.checkedRecord(for: actor.person.id, isAdmin: actor.isAdmin)
         let online = Set(self.members.active.lazy.filter { self.members[$0].isPresent }.map { self.members[$0].member.user })
         effects.append(
-            .answer(.described(Description(record: record, head: self.storedHead, members: self.members.members, online: online)), to: origin))
+            .answer(
+                .described(Description(record: record, head: self.storedHead, members: self.members.members, online: online)), to: origin))
     }
 
     // MARK: Loops that listen
@@ -122,19 +126,19 @@ extension Conversation {
             return
         }
         self.listeners.insert(origin.loop, place: origin.place)
-        // An owner that has just begun knows nobody. Whom the loop heard to be online most others have heard too; those
-        // who have come in since the owner began have not.
+        // An owner that has just begun knows nobody, and takes the loop's word. Most others have heard it too, and will
+        // not show it again; those who have come in since the owner began have not.
         var learned: [UInt32] = []
         let reunionEnds = self.presence.bornAt + ConversationRules.reunion
         for person in attachment.heard where now.monotonic < reunionEnds {
             self.presence.reunionEnds = reunionEnds
-            guard let number = self.members.number(of: person.id), !self.members[number].isTold else { continue }
+            guard let number = self.members.member(person.id), !self.members[number].isTold else { continue }
             self.members[number].agent = person.agent
             self.setAnnounced(number, true)
             self.considerAnnouncing(number, at: now, into: &effects)
             learned.append(number)
         }
-        if !learned.isEmpty, self.listeners.count > 1, !self.presence.isToldAsCrowd {
+        if !learned.isEmpty, !self.presence.isToldAsCrowd {
             effects.append(.event(.presence(self.changes(learned, at: now)), revision: 0, asked: nil))
         }
         var present = Set<UInt32>()

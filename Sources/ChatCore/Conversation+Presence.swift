@@ -13,8 +13,6 @@ struct PresenceNews: Sendable {
     var isCrowd = false
     /// It was a crowd, which knows numbers only: everybody is to be named again.
     var mustNameAll = false
-    /// Whose departure from the crowd nobody was told of.
-    var untold: [UInt32] = []
     /// No announcement leaves before this monotonic millisecond.
     var nextAnnouncement: Int64 = 0
     /// When the last announcement left, as people read it.
@@ -103,15 +101,12 @@ extension Conversation {
         }
         if self.presence.isCrowd {
             let told = changed.suffix(self.rules.limits.crowdChanges)
-            for number in changed.dropLast(told.count) where !self.members[number].isAnnounced { self.presence.untold.append(number) }
-            self.presence.untold.removeFirst(max(0, self.presence.untold.count - ConversationRules.untoldLimit))
             effects.append(.event(.crowd(online: self.presence.announcedCount, self.changes(told, at: now)), revision: 0, asked: nil))
         } else if self.presence.mustNameAll {
             self.presence.mustNameAll = false
-            let gone = Set(self.presence.untold + changed).filter { !self.members[$0].isAnnounced }.sorted()
-            self.presence.untold = []
+            // Loops know whom they were told of and miss in this list.
             let there = self.members.active.filter { self.members[$0].isAnnounced }
-            effects.append(.event(.presence(self.changes(gone, at: now) + self.changes(there, at: now)), revision: 0, asked: nil))
+            effects.append(.event(.presence(self.changes(there, at: now)), revision: 0, asked: nil))
         } else {
             effects.append(.event(.presence(self.changes(changed, at: now)), revision: 0, asked: nil))
         }

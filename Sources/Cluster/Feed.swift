@@ -97,7 +97,7 @@ struct Feed: Sendable {
     var listeners: [UserID: Listener] = [:]
     /// Connections and entrances under way.
     var connectionCount = 0
-    /// Whom the loop was told to be online; empty in a crowd.
+    /// Whom the listeners believe to be online; of a crowd only those whom they were told by name.
     var heard: [UserID: Person] = [:]
     /// Of whom the listeners believe that they are typing.
     var typists: [Person] = []
@@ -110,6 +110,7 @@ struct Feed: Sendable {
     var reported: [DeliveryReport] = []
     static let earlyLimit = 1024
     static let reportLimit = 64
+    static let heardLimit = 4096
 
     init(key: ConversationKey, owner: OwnerID) {
         self.key = key
@@ -187,11 +188,10 @@ struct Feed: Sendable {
     // MARK: Presence
 
     /// What of these changes the listeners have not been told; it counts as told.
-    mutating func news(in changes: [PresenceChange]) -> [PresenceChange] {
-        // A crowd has heard of few by name: everybody is told of everybody.
-        let news = self.isCrowd ? changes : changes.filter { (self.heard[$0.person.id] != nil) != $0.isOnline }
-        self.isCrowd = false
-        for change in news { self.heard[change.person.id] = change.isOnline ? change.person : nil }
+    mutating func news(in changes: [PresenceChange], at now: Moment) -> [PresenceChange] {
+        if self.isCrowd { return self.newsAfterCrowd(changes.filter(\.isOnline), at: now) }
+        let news = changes.filter { (self.heard[$0.person.id] != nil) != $0.isOnline }
+        self.note(news)
         return news
     }
 
@@ -199,22 +199,43 @@ struct Feed: Sendable {
     ///
     /// - Parameter newcomer: whom the owner has left out, because the answer is its own.
     mutating func news(towards entered: Entered, newcomer: UserID? = nil, at now: Moment) -> [PresenceChange] {
-        guard !entered.isCrowd else {
-            self.heard = [:]
+        if entered.isCrowd {
             self.isCrowd = true
             return []
         }
-        self.isCrowd = false
-        var changes = entered.present.filter { self.heard[$0.person.id] == nil }
+        if self.isCrowd { return self.newsAfterCrowd(entered.present, newcomer: newcomer, at: now) }
+        let come = entered.present.filter { self.heard[$0.person.id] == nil }
         // Unless somebody is gone there are as many as before.
-        let known = self.heard.count + changes.count - (newcomer.map { self.heard[$0] == nil ? 0 : 1 } ?? 0)
-        if known > entered.present.count {
-            let online = Set(entered.present.map(\.person.id))
-            let gone = self.heard.values.filter { !online.contains($0.id) && $0.id != newcomer }.sorted { $0.id < $1.id }
-            changes = gone.map { PresenceChange(person: $0, isOnline: false, at: now.wall) } + changes
-        }
+        let known = self.heard.count + come.count - (newcomer.map { self.heard[$0] == nil ? 0 : 1 } ?? 0)
+        let news = (known > entered.present.count ? self.gone(without: entered.present, newcomer: newcomer, at: now) : []) + come
+        self.note(news)
+        return news
+    }
+
+    /// Everybody is named again: those who came in while it was a crowd know nobody.
+    private mutating func newsAfterCrowd(_ present: [PresenceChange], newcomer: UserID? = nil, at now: Moment) -> [PresenceChange] {
+        self.isCrowd = false
+        let news = self.gone(without: present, newcomer: newcomer, at: now) + present
+        self.note(news)
+        return news
+    }
+
+    private func gone(without present: [PresenceChange], newcomer: UserID?, at now: Moment) -> [PresenceChange] {
+        let online = Set(present.map(\.person.id))
+        return self.heard.values.filter { !online.contains($0.id) && $0.id != newcomer }.sorted { $0.id < $1.id }
+            .map { PresenceChange(person: $0, isOnline: false, at: now.wall) }
+    }
+
+    /// The owner tells of a crowd: how many, and some of those who came and went.
+    mutating func noteCrowd(_ changes: [PresenceChange]) {
+        self.isCrowd = true
+        self.note(changes)
+        // Of a large crowd it is no longer known whom the listeners believe to be there.
+        if self.heard.count > Self.heardLimit { self.heard = [:] }
+    }
+
+    private mutating func note(_ changes: [PresenceChange]) {
         for change in changes { self.heard[change.person.id] = change.isOnline ? change.person : nil }
-        return changes
     }
 
     /// What the owner is told of who listens here. In order: simulations must run the same way every time.
@@ -223,7 +244,7 @@ struct Feed: Sendable {
         return Attachment(
             present: listeners.lazy.filter { $0.connections > 0 }.map(\.person),
             entering: listeners.lazy.filter { $0.connections == 0 }.map(\.person),
-            heard: self.heard.values.sorted { $0.id < $1.id }, delivered: self.reported)
+            heard: self.isCrowd ? [] : self.heard.values.sorted { $0.id < $1.id }, delivered: self.reported)
     }
 
     // MARK: Reports

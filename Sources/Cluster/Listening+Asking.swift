@@ -24,7 +24,8 @@ extension Listening {
         outbox.send(
             .input(
                 .init(
-                    conversation: key, input: input, request: request, isRepeat: isRepeat, ownerPlace: place, feedPlace: feed?.slot ?? .max)),
+                    conversation: key, input: input, request: request, isRepeat: isRepeat, ownerPlace: place, feedPlace: feed?.slot ?? .max)
+            ),
             to: owner)
     }
 
@@ -67,7 +68,8 @@ extension Listening {
         case .failed(.unavailable) where now.monotonic < pending.deadline:
             guard !pending.input.isOfTheMoment else { break }
             // The owner could not; it, or the next one, may be able to in a moment.
-            let pause = pending.deadline == .max ? min(Self.repairPause, Self.refusedPause << Int64(min(pending.attempts, 8))) : Self.refusedPause
+            let pause =
+                pending.deadline == .max ? min(Self.repairPause, Self.refusedPause << Int64(min(pending.attempts, 8))) : Self.refusedPause
             self.requests.postpone(request, until: now.monotonic + pause)
             return
         case .posted(let message):

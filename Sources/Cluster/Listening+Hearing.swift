@@ -11,7 +11,7 @@ extension Listening {
             return
         }
         if news.revision == 0 {
-            self.heardByTheWay(news.event, slot)
+            self.heardByTheWay(news.event, slot, at: now)
             return
         }
         switch self.feeds[slot].judge(news.event, revision: news.revision, answering: news.answering) {
@@ -37,18 +37,17 @@ extension Listening {
         }
     }
 
-    private mutating func heardByTheWay(_ event: ChatEvent, _ slot: UInt32) {
+    private mutating func heardByTheWay(_ event: ChatEvent, _ slot: UInt32, at now: Moment) {
         if case .opening = self.feeds[slot].state { return }  // The answer that is under way says who is there.
         switch event {
         case .presence(let changes):
             guard self.feeds[slot].attachment == 0 else { return }
-            let news = self.feeds[slot].news(in: changes)
+            let news = self.feeds[slot].news(in: changes, at: now)
             if !news.isEmpty { self.deliver(.presence(news), slot) }
             return
-        case .crowd:
+        case .crowd(_, let changes):
             guard self.feeds[slot].attachment == 0 else { return }
-            self.feeds[slot].heard = [:]
-            self.feeds[slot].isCrowd = true
+            self.feeds[slot].noteCrowd(changes)
         case .typing(let person, let isTyping):
             let place = self.feeds[slot].typists.firstIndex { $0.id == person.id }
             switch (place, isTyping) {
@@ -132,12 +131,15 @@ extension Listening {
         let attachment = ConversationInput.attach(self.feeds[slot].knowledge)
         let request = self.requests.insert(
             Requests.Pending(
-                conversation: self.feeds[slot].key, input: attachment, owner: self.feeds[slot].owner, feed: feed, context: nil, deadline: .max,
+                conversation: self.feeds[slot].key, input: attachment, owner: self.feeds[slot].owner, feed: feed, context: nil,
+                deadline: .max,
                 askAgainAt: now.monotonic + (isLater ? Self.refusedPause : Self.askAgainAfter), attempts: isLater ? 0 : 1,
                 shownThrough: self.feeds[slot].shownThrough))
         self.feeds[slot].attachment = request
         if !isLater {
-            self.send(attachment, in: self.feeds[slot].key, through: feed, owner: self.feeds[slot].owner, request, isRepeat: false, outbox: &outbox)
+            self.send(
+                attachment, in: self.feeds[slot].key, through: feed, owner: self.feeds[slot].owner, request, isRepeat: false,
+                outbox: &outbox)
         }
     }
 

@@ -63,15 +63,11 @@ struct RunningNode {
             ProcessStatistics()?.add(to: &snapshot)
             return snapshot
         }
-        let proxies = options.trustedProxies
         let settings = GatewaySettings(
-            nodeName: self.name, incarnation: UInt64.random(in: 1...UInt64.max), version: Program.version, storeKind: options.store.kind,
+            nodeName: self.name, incarnation: UInt64.random(in: 1...UInt64.max), version: Program.version,
             loopCount: loopCount, clientHost: options.listen.host, clientPort: options.listen.port, adminHost: options.admin?.host,
             adminPort: options.admin?.port ?? 0, dialects: [ConversationsDialect()], chatLimits: options.chatLimits,
-            trustedProxies: ProxyList { peer in
-                guard let address = IPAddress(peer.host) else { return false }
-                return proxies.contains { $0.contains(address) }
-            }, echoPath: options.echoPath, drainSeconds: Int(options.drain.components.seconds))
+            trustedProxies: options.trustedProxies, echoPath: options.echoPath)
         self.gateway = try Gateway(settings, live: live, store: store, logger: logger, board: board, admin: admin)
     }
 
@@ -112,7 +108,9 @@ struct RunningNode {
             group.addTask {
                 // A close handshake may take five seconds more.
                 let end = ContinuousClock.now + self.options.drain + .seconds(6)
-                while self.gateway.connectionCount > 0, ContinuousClock.now < end, !Task.isCancelled { try? await Task.sleep(for: .milliseconds(20)) }
+                while self.gateway.connectionCount > 0, ContinuousClock.now < end, !Task.isCancelled {
+                    try? await Task.sleep(for: .milliseconds(20))
+                }
                 return true
             }
             group.addTask {
@@ -133,8 +131,9 @@ struct RunningNode {
     private func reload() {
         do {
             // The same command line and environment; what may have changed are files.
-            guard case .serve(let options) = try Invocation(
-                Array(CommandLine.arguments.dropFirst()), environment: ProcessInfo.processInfo.environment)
+            guard
+                case .serve(let options) = try Invocation(
+                    Array(CommandLine.arguments.dropFirst()), environment: ProcessInfo.processInfo.environment)
             else { return }
             self.gateway.reload(try NodeKeys(options).load())
             self.logger.level = options.logLevel

@@ -19,8 +19,13 @@ struct Circumstances {
     let storeFailures: Int
     let claims: Int
     let storeDelay: ClosedRange<Int64>
+    /// How long a loop may be busy with other things before it ends its turn.
+    let turn: ClosedRange<Int64>
     /// How long clients wait between two acts.
     let pause: ClosedRange<Int64>
+
+    /// Nothing is lost and nothing fails: then nobody is turned away.
+    var isFair: Bool { self.lost == 0 && self.cuts == 0 && self.heldUp == 0 && self.storeFailures == 0 && self.claims == 0 }
 
     init(from chance: inout SeededGenerator) {
         let nodeCount = chance.pick([1, 1, 2, 2, 3])!
@@ -44,6 +49,7 @@ struct Circumstances {
         self.storeFailures = chance.happens(perMille: 500) ? chance.number(1...3) : 0
         self.claims = chance.happens(perMille: 250) ? chance.number(1...4) : 0
         self.storeDelay = 0...(chance.pick([0, 3, 30, 400])!)
+        self.turn = 0...(chance.pick([1, 1, 30])!)
         // What is asked again after five seconds must be remembered, also by an owner that has just loaded.
         let pace = chance.pick([(60, 900), (400, 150), (1500, 40), (1500, 20)])!
         self.pause = 1...Int64(pace.0)

@@ -36,10 +36,13 @@ extension Simulation {
             return
         }
         self.answers += 1
-        let patience: Int64 = 5200
+        let patience: Int64 = 5300
         self.historian.expect(
             self.now - question.askedAt <= patience, "\(client.name) waited \(self.now - question.askedAt) ms for \(answer.told)")
         self.tell("\(client.name) is told: \(answer.told)\(isShown ? ", shown" : "")\(isThere ? "" : ", and is gone")")
+        if self.circumstances.isFair, case .failed(.unavailable) = answer {
+            self.historian.expect(false, "\(client.name) was turned away though nothing failed")
+        }
         switch (question.kind, answer) {
         case (.entrance, .entered(let entered)):
             if isThere { self.cameIn(client, entered) }
@@ -129,7 +132,9 @@ extension Simulation {
     }
 
     private func report(_ messages: [Message], by client: SimulatedClient) {
-        guard let feed = client.feed, let first = messages.first, let last = messages.last, self.chance.happens(perMille: 800) else { return }
+        guard let feed = client.feed, let first = messages.first, let last = messages.last, self.chance.happens(perMille: 800) else {
+            return
+        }
         self.loops[client.loop].chat.delivered(feed, to: client.person.id, first.sequence...last.sequence)
     }
 

@@ -181,7 +181,12 @@ public final class Simulation {
             self.cutPairs = []
             self.store.failure = .none
         case .gather:
-            for client in self.clients where client.state == .away { self.connect(client) }
+            // Some stay away, and are to be seen as away.
+            for client in self.clients where client.state == .away && self.chance.happens(perMille: 600) {
+                client.isExpected = true
+                self.connect(client)
+            }
+            for client in self.clients where client.state != .away { client.isExpected = true }
         case .goodbye:
             for client in self.clients where client.isIn { self.sayGoodbye(client) }
         case .judge:
@@ -197,7 +202,7 @@ public final class Simulation {
     func wantTurn(_ number: Int) {
         guard !self.loops[number].isTurnDue else { return }
         self.loops[number].isTurnDue = true
-        self.agenda.add(.turn(number), at: self.now + self.chance.number(0...1))
+        self.agenda.add(.turn(number), at: self.now + self.chance.number(self.circumstances.turn))
     }
 
     /// The end of a loop's turn, as the gateway has it.
@@ -245,8 +250,10 @@ public final class Simulation {
     private func judge() {
         self.tell("--- judged")
         for client in self.clients {
+            // Who is no member and has no token for it stays outside; who has left is sent away on all its devices.
+            let mayBeAway = !client.isExpected || !client.isListed || self.historian.past(of: client.conversation).hasLostCursors
             self.historian.expect(
-                client.state == .live || client.state == .away && !client.isListed, "\(client.name) is \(client.state) after all has been calm")
+                client.state == .live || client.state == .away && mayBeAway, "\(client.name) is \(client.state) after all has been calm")
             self.historian.expect(client.hasSaidGoodbye || client.state == .away, "\(client.name) has had no answer to its last word")
             guard client.state == .live else { continue }
             let present = Set(self.clients.filter { $0.isIn && $0.conversation == client.conversation }.map(\.person.id))
@@ -265,7 +272,8 @@ public final class Simulation {
             self.historian.expect(loop.chat.counts.heard == 0, "loop \(loop.id) keeps \(loop.chat.counts.heard) feeds of nobody")
             self.historian.expect(loop.chat.counts.waiting == 0, "loop \(loop.id) waits for answers of nobody")
             if self.circumstances.limits.idle <= .seconds(5) {
-                self.historian.expect(loop.chat.counts.owned == 0, "loop \(loop.id) keeps \(loop.chat.counts.owned) conversations of nobody")
+                self.historian.expect(
+                    loop.chat.counts.owned == 0, "loop \(loop.id) keeps \(loop.chat.counts.owned) conversations of nobody")
             }
         }
     }

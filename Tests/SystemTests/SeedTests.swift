@@ -4,7 +4,8 @@ import Testing
 
 /// The published document that the Conversations protocol comes from, where it is at hand: in `CONFAB_SEEDS`, or beside the checkout.
 private enum Seed {
-    static let path = (ProcessInfo.processInfo.environment["CONFAB_SEEDS"] ?? Checkout.file("../shared/seeds")) + "/003_d41484937f228627.txt"
+    static let folder = ProcessInfo.processInfo.environment["CONFAB_SEEDS"] ?? Checkout.file("../shared/seeds")
+    static let path = folder + "/003_d41484937f228627.txt"
     static var isThere: Bool { access(self.path, R_OK) == 0 }
 
     /// The JSON objects of its examples, in their order, without their comments.
@@ -51,12 +52,12 @@ struct SeedTests {
         let server = try ConfabServer(limits)
         let scene = try Scene(server) { try connect($0, server.port) }
         func request(_ action: String) throws -> String {
-            guard let example = examples.first(where: { $0["action"] == action }) else { throw TestFailure("the document has no \(action)") }
+            let example = try #require(examples.first { $0["action"] == action }, "the document has no \(action)")
             return example.text.replacing("\n", with: " ")
         }
         /// What the document says that comes, in order.
         func expect(_ type: String, by client: any StockClient) throws {
-            guard let example = examples.first(where: { $0["type"] == type }) else { throw TestFailure("the document has no \(type)") }
+            let example = try #require(examples.first { $0["type"] == type }, "the document has no \(type)")
             let frame = try client.next(type)
             #expect(try Self.comparable(frame) == Self.comparable(example), "\(frame) is not as the document has it")
         }
@@ -135,7 +136,9 @@ extension StockClient {
     func next(_ type: String) throws -> JSONObject {
         let deadline = Deadline()
         while true {
-            guard case .text(let frame) = try self.next(within: deadline.rest) else { throw TestFailure("the connection ended before \(type)") }
+            guard case .text(let frame) = try self.next(within: deadline.rest) else {
+                throw TestFailure("the connection ended before \(type)")
+            }
             let event = try JSONObject(frame)
             if event["type"] == type { return event }
         }

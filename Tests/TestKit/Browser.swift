@@ -93,7 +93,9 @@ public final class Browser {
 
         /// Runs the body of an async function in the page; what it returns must be a text.
         public func run(_ body: String) throws -> String {
-            guard let value = try self.type("await (async () => { \(body) })()") else { throw TestFailure("the page's script returned no text: \(body)") }
+            guard let value = try self.type("await (async () => { \(body) })()") else {
+                throw TestFailure("the page's script returned no text: \(body)")
+            }
             return value
         }
 
