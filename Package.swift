@@ -80,8 +80,18 @@ let package = Package(
         tests("TLSTests", ["TLS", "Bytes"]),
         tests("IdentityTests", ["Identity", "JSON", "Bytes"]),
         tests("ChatCoreTests", ["ChatCore", "ChatModel", "Bytes"]),
-        tests("ClusterTests", ["Cluster", "ChatCore", "ChatModel", "Bytes"]),
+        tests("ClusterTests", ["ChatSimulation", "Cluster", "ChatCore", "ChatModel", "Bytes"]),
         tests("ConfigurationTests", ["Configuration", "Telemetry", "JSON", "Bytes"]),
+
+        // The chat as values under a clock of its own: the simulation of a whole cluster, and what a message costs.
+        .target(
+            name: "ChatSimulation", dependencies: ["EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"],
+            path: "Tests/ChatSimulation",
+            swiftSettings: settings),
+        .executableTarget(
+            name: "ChatTrials", dependencies: ["ChatSimulation", "EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"],
+            path: "Tests/ChatTrials",
+            swiftSettings: settings),
 
         // Stores: one contract for all of them. StoreTorture is a process that tests may kill.
         .target(name: "StoreTestSupport", dependencies: ["ChatModel", "Bytes"], path: "Tests/StoreTestSupport", swiftSettings: settings),
@@ -125,11 +135,11 @@ let package = Package(
 
         // A WebSocket server whose behaviour a test writes.
         .target(
-            name: "ClientTestSupport", dependencies: ["EventLoop", "HTTPWire", "Bytes"], path: "Tests/ClientTestSupport",
+            name: "ClientTestSupport", dependencies: ["EventLoop", "HTTPWire", "TLS", "Bytes"], path: "Tests/ClientTestSupport",
             swiftSettings: settings),
         tests("ChatClientTests", ["ChatClient", "ClientTestSupport", "EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
         tests(
             "LoadGeneratorTests",
-            ["LoadGenerator", "ClientTestSupport", "ChatClient", "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes"]),
+            ["LoadGenerator", "ClientTestSupport", "ChatClient", "Identity", "EventLoop", "HTTPWire", "TLS", "Telemetry", "JSON", "Bytes"]),
     ]
 )

@@ -18,19 +18,18 @@ extension Conversation {
     public mutating func found(
         _ message: Message?, for search: Search, sequence: SequenceNumber, at now: Moment, into effects: inout [ConversationEffect]
     ) {
-        let wasDeleted = self.deletedMeanwhile.contains(sequence)
+        let deleted = self.deletedMeanwhile.first { $0.sequence == sequence }
         self.searchEnded()
         switch search {
         case .repeated(let body, let origin):
             // It may have been deleted while the answer was on its way, and deleted words must not come back.
-            let current = wasDeleted && message?.state != .deleted ? message?.deleted(revision: self.storedRevision) : message
-            self.settle(body, current, sequence: sequence, from: origin, at: now, into: &effects)
+            self.settle(body, deleted ?? message, sequence: sequence, from: origin, at: now, into: &effects)
         case .edit(let content, let actor, let origin):
-            self.amend(message, sequence, by: actor, isGone: wasDeleted, from: origin, at: now, into: &effects) { message, revision in
+            self.amend(deleted ?? message, sequence, by: actor, from: origin, at: now, into: &effects) { message, revision in
                 message.edited(to: content, revision: revision)
             }
         case .delete(let actor, let origin):
-            self.amend(message, sequence, by: actor, isGone: wasDeleted, from: origin, at: now, into: &effects) { message, revision in
+            self.amend(deleted ?? message, sequence, by: actor, from: origin, at: now, into: &effects) { message, revision in
                 message.deleted(revision: revision)
             }
         }
@@ -47,16 +46,17 @@ extension Conversation {
         if self.searches == 0 { self.deletedMeanwhile = [] }
     }
 
-    /// - Parameter isGone: the message was deleted after the store was asked.
     private mutating func amend(
-        _ message: Message?, _ sequence: SequenceNumber, by actor: Actor, isGone: Bool, from origin: Origin, at now: Moment,
+        _ message: Message?, _ sequence: SequenceNumber, by actor: Actor, from origin: Origin, at now: Moment,
         into effects: inout [ConversationEffect], change: (Message, Revision) -> Message
     ) {
         do throws(ChatError) {
             // While the store was asked the conversation may have ended, and the author left.
             try self.checkExists(sequence, for: actor)
             guard let message else { throw .noSuchMessage(sequence) }
-            guard actor.isAdmin || message.body.author.id == actor.person.id else { throw .notAllowed("the author of a message or an admin") }
+            guard actor.isAdmin || message.body.author.id == actor.person.id else {
+                throw .notAllowed("the author of a message or an admin")
+            }
             let amended = change(message, self.revision + 1)
             let isDeletion = amended.state == .deleted
             if let place = self.pending.lastIndex(where: { $0.amended?.sequence == sequence }), let other = self.pending[place].amended {
@@ -67,20 +67,15 @@ extension Conversation {
                     return
                 }
                 guard other.state != .deleted else { throw .messageDeleted(sequence) }
-            } else if origin.isRepeat, isDeletion ? message.state == .deleted || isGone : Self.isSame(message, amended, unless: isGone) {
-                effects.append(.answer(.amended(isGone ? amended : message), to: origin))
+            } else if origin.isRepeat, message.state == amended.state, isDeletion || message.body.content == amended.body.content {
+                effects.append(.answer(.amended(message), to: origin))
                 return
             }
-            guard message.state != .deleted, !isGone else { throw .messageDeleted(sequence) }
+            guard message.state != .deleted else { throw .messageDeleted(sequence) }
             guard !self.isStoreAway else { throw .unavailable }
             self.write(.amend(amended, at: now.wall), then: .amended(amended), from: origin, into: &effects)
         } catch {
             effects.append(.answer(.failed(error), to: origin))
         }
-    }
-
-    /// Whether an edit has been made already.
-    private static func isSame(_ message: Message, _ amended: Message, unless isGone: Bool) -> Bool {
-        !isGone && message.state == .edited && message.body.content == amended.body.content
     }
 }

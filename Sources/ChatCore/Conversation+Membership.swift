@@ -23,7 +23,13 @@ extension Conversation {
             self.write(.create(record), then: .created, into: &effects)
         }
         var member =
-            known.map { self.members[$0].member } ?? Member(user: person.id, name: person.name, role: isMade ? .creator : .member, joinedAt: now.wall)
+            known.map { self.members[$0].member }
+            ?? Member(user: person.id, name: person.name, role: isMade ? .creator : .member, joinedAt: now.wall)
+        if known == nil, let before = self.members.number(of: person.id).map({ self.members[$0].member }) {
+            // Who comes back has read what it had read.
+            member.readCursor = before.readCursor
+            member.deliveredCursor = before.deliveredCursor
+        }
         // While the store is away everybody keeps the name that it has.
         let isRenamed = member.name != person.name && !self.isStoreAway
         if known == nil || isRenamed { member.name = person.name }
@@ -51,18 +57,19 @@ extension Conversation {
     /// - Parameter isTold: of whom the receiver is to hear.
     private func entered(telling isTold: (UInt32) -> Bool) -> ChatAnswer {
         var present: [PresenceChange] = []
-        if !self.presence.isCrowd {
+        if !self.presence.isToldAsCrowd {
             for other in self.members.active where self.members[other].isAnnounced && isTold(other) {
                 present.append(PresenceChange(person: self.members[other].person, isOnline: true, at: self.presence.since))
             }
         }
         // An end that is on its way is told when it has been stored.
         let isEnding = self.pending.contains { if case .ended = $0.kind { true } else { false } }
-        let ended = isEnding ? nil : self.record?.endedAt.map { Ending(by: self.endedBy ?? self.record?.creator ?? UserID(key: ""), at: $0) }
+        let ended =
+            isEnding ? nil : self.record?.endedAt.map { Ending(by: self.endedBy ?? self.record?.creator ?? UserID(key: ""), at: $0) }
         return .entered(
             Entered(
                 head: self.storedHead, oldest: self.oldest, revision: self.storedRevision, ended: ended, present: present,
-                presentCount: self.presence.announcedCount, isCrowd: self.presence.isCrowd))
+                presentCount: self.presence.announcedCount, isCrowd: self.presence.isToldAsCrowd))
     }
 
     mutating func part(_ user: UserID, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]) throws(ChatError) {
@@ -93,7 +100,8 @@ extension Conversation {
     }
 
     /// Answers a request that was asked before and finds itself done, or on its way to be.
-    private mutating func answerDone(_ origin: Origin, into effects: inout [ConversationEffect], where isSame: (PendingChange.Kind) -> Bool) {
+    private mutating func answerDone(_ origin: Origin, into effects: inout [ConversationEffect], where isSame: (PendingChange.Kind) -> Bool)
+    {
         if let place = self.pending.lastIndex(where: { isSame($0.kind) }) {
             self.pending[place].join(origin)
         } else {
@@ -105,7 +113,8 @@ extension Conversation {
         let record = try self.checkedRecord(for: actor.person.id, isAdmin: actor.isAdmin)
         let online = Set(self.members.active.lazy.filter { self.members[$0].isPresent }.map { self.members[$0].member.user })
         effects.append(
-            .answer(.described(Description(record: record, head: self.storedHead, members: self.members.members, online: online)), to: origin))
+            .answer(
+                .described(Description(record: record, head: self.storedHead, members: self.members.members, online: online)), to: origin))
     }
 
     // MARK: Loops that listen
@@ -117,21 +126,33 @@ extension Conversation {
             return
         }
         self.listeners.insert(origin.loop, place: origin.place)
-        // An owner that has just begun knows nobody: whom the loop heard to be online the others have heard too.
+        // An owner that has just begun knows nobody, and takes the loop's word. Most others have heard it too, and will
+        // not show it again; those who have come in since the owner began have not.
+        var learned: [UInt32] = []
         let reunionEnds = self.presence.bornAt + ConversationRules.reunion
         for person in attachment.heard where now.monotonic < reunionEnds {
             self.presence.reunionEnds = reunionEnds
-            guard let number = self.members.number(of: person.id), !self.members[number].isAnnounced else { continue }
+            guard let number = self.members.member(person.id), !self.members[number].isTold else { continue }
             self.members[number].agent = person.agent
             self.setAnnounced(number, true)
             self.considerAnnouncing(number, at: now, into: &effects)
+            learned.append(number)
+        }
+        if !learned.isEmpty, !self.presence.isToldAsCrowd {
+            effects.append(.event(.presence(self.changes(learned, at: now)), revision: 0, asked: nil))
         }
         var present = Set<UInt32>()
-        for person in attachment.present {
+        for person in attachment.present + attachment.entering {
             guard let number = self.members.member(person.id) else { continue }
             present.insert(number)
             self.members[number].agent = person.agent
             self.appear(number, on: origin.loop, at: now, into: &effects)
+        }
+        // Who listens and is no member has missed being told so.
+        for person in attachment.present where self.members.member(person.id) == nil {
+            let gone = self.members.number(of: person.id).map { self.members[$0].member }
+            let member = gone ?? Member(user: person.id, name: person.name, role: .member, joinedAt: now.wall)
+            effects.append(.tell(.left(member, at: now.wall), LoopSet(origin.loop)))
         }
         for number in self.members.active where self.members[number].loops.contains(origin.loop) && !present.contains(number) {
             self.disappear(number, from: origin.loop, at: now, into: &effects)

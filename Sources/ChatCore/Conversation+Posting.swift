@@ -2,7 +2,8 @@ import Bytes
 import ChatModel
 
 extension Conversation {
-    mutating func post(_ body: MessageBody, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]) throws(ChatError) {
+    mutating func post(_ body: MessageBody, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]) throws(ChatError)
+    {
         guard self.standing != .missing else { throw .noSuchConversation }
         guard let author = self.members.member(body.author.id) else { throw .notAMember }
         let send = body.clientID.map { RecentMessages.fingerprint(author: author, client: $0) } ?? 0
@@ -24,14 +25,16 @@ extension Conversation {
         // A wall clock that is set back must not put a later message before an earlier one.
         self.lastSentAt = max(now.wall.milliseconds, self.lastSentAt)
         let message = Message(sequence: self.head, revision: self.revision, sentAt: Timestamp(milliseconds: self.lastSentAt), body: body)
-        self.recents.append(author: author, send: send)
+        self.recents.append(author: author, send: send, at: now.monotonic)
         effects.append(.write(.message(message), revision: self.revision, asked: origin))
     }
 
     // MARK: Repeated sends
 
     /// A send that seems to be the one that made this message. Its words decide: the fingerprint may deceive.
-    private mutating func repeatSend(_ body: MessageBody, of sequence: SequenceNumber, from origin: Origin, into effects: inout [ConversationEffect]) {
+    private mutating func repeatSend(
+        _ body: MessageBody, of sequence: SequenceNumber, from origin: Origin, into effects: inout [ConversationEffect]
+    ) {
         if sequence <= self.storedHead {
             self.search(sequence, .repeated(body, origin), into: &effects)
         } else if !self.repeats.contains(where: { $0.origin.isSame(as: origin) }) {
@@ -71,13 +74,16 @@ extension Conversation {
     }
 
     /// What the store remembers of the newest messages, with what the cursors tell of who has had them.
-    mutating func fillRecents(_ messages: [RecentMessage]) {
+    mutating func fillRecents(_ messages: [RecentMessage], at now: Moment) {
         var recents = RecentMessages(next: messages.first?.sequence ?? self.storedHead + 1, limit: self.rules.limits.recentMessages)
         for message in messages {
             let author =
                 self.members.number(of: message.author)
-                ?? self.members.insert(Member(user: message.author, name: message.author.shown, role: .member, joinedAt: message.sentAt), isMember: false)
-            recents.append(author: author, send: message.clientID.map { RecentMessages.fingerprint(author: author, client: $0) } ?? 0)
+                ?? self.members.insert(
+                    Member(user: message.author, name: message.author.shown, role: .member, joinedAt: message.sentAt), isMember: false)
+            recents.append(
+                author: author, send: message.clientID.map { RecentMessages.fingerprint(author: author, client: $0) } ?? 0,
+                at: now.monotonic)
             self.lastSentAt = max(self.lastSentAt, message.sentAt.milliseconds)
         }
         // Who has had which message is kept as cursors only: the two highest tell of every author whether another has it.

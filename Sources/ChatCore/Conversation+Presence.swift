@@ -13,12 +13,12 @@ struct PresenceNews: Sendable {
     var isCrowd = false
     /// It was a crowd, which knows numbers only: everybody is to be named again.
     var mustNameAll = false
-    /// Whose departure from the crowd nobody was told of.
-    var untold: [UInt32] = []
     /// No announcement leaves before this monotonic millisecond.
     var nextAnnouncement: Int64 = 0
     /// When the last announcement left, as people read it.
     var since = Timestamp(milliseconds: 0)
+    /// Whoever comes in is told of a crowd until everybody has been named to those who are in.
+    var isToldAsCrowd: Bool { self.isCrowd || self.mustNameAll }
     /// When this owner began; 0 before.
     var bornAt: Int64 = 0
     /// Until then a new owner waits for whom the loops know to be online before it calls them offline.
@@ -55,6 +55,7 @@ extension Conversation {
     }
 
     mutating func setAnnounced(_ number: UInt32, _ isAnnounced: Bool) {
+        self.members[number].isTold = true
         guard self.members[number].isAnnounced != isAnnounced else { return }
         self.members[number].isAnnounced = isAnnounced
         self.presence.announcedCount += isAnnounced ? 1 : -1
@@ -92,18 +93,20 @@ extension Conversation {
         let changed = self.takeDue(at: now, into: &effects)
         guard !changed.isEmpty || self.presence.mustNameAll else { return }
         self.presence.since = now.wall
-        self.presence.nextAnnouncement = now.monotonic + (self.presence.isCrowd ? self.rules.crowdInterval : self.rules.arrivals)
+        if self.presence.isCrowd {
+            self.presence.nextAnnouncement = now.monotonic + self.rules.crowdInterval
+        } else if self.presence.presentCount > 1 {
+            // Who is alone has nobody to spare: the next one who comes is announced at once.
+            self.presence.nextAnnouncement = now.monotonic + self.rules.arrivals
+        }
         if self.presence.isCrowd {
             let told = changed.suffix(self.rules.limits.crowdChanges)
-            for number in changed.dropLast(told.count) where !self.members[number].isAnnounced { self.presence.untold.append(number) }
-            self.presence.untold.removeFirst(max(0, self.presence.untold.count - ConversationRules.untoldLimit))
             effects.append(.event(.crowd(online: self.presence.announcedCount, self.changes(told, at: now)), revision: 0, asked: nil))
         } else if self.presence.mustNameAll {
             self.presence.mustNameAll = false
-            let gone = Set(self.presence.untold + changed).filter { !self.members[$0].isAnnounced }.sorted()
-            self.presence.untold = []
+            // Loops know whom they were told of and miss in this list.
             let there = self.members.active.filter { self.members[$0].isAnnounced }
-            effects.append(.event(.presence(self.changes(gone, at: now) + self.changes(there, at: now)), revision: 0, asked: nil))
+            effects.append(.event(.presence(self.changes(there, at: now)), revision: 0, asked: nil))
         } else {
             effects.append(.event(.presence(self.changes(changed, at: now)), revision: 0, asked: nil))
         }
@@ -131,7 +134,7 @@ extension Conversation {
         return changed
     }
 
-    private func changes(_ numbers: some Sequence<UInt32>, at now: Moment) -> [PresenceChange] {
+    func changes(_ numbers: some Sequence<UInt32>, at now: Moment) -> [PresenceChange] {
         numbers.map { PresenceChange(person: self.members[$0].person, isOnline: self.members[$0].isAnnounced, at: now.wall) }
     }
 }

@@ -47,9 +47,9 @@ public struct Conversation: Sendable {
     /// Changes on their way that are no messages, oldest first: hardly ever more than a few.
     var pending: [PendingChange] = []
     var waiting: [Waiting] = []
-    /// Messages that are being looked up, and deletions that were stored meanwhile.
+    /// Messages that are being looked up, and those that were deleted meanwhile.
     var searches = 0
-    var deletedMeanwhile: [SequenceNumber] = []
+    var deletedMeanwhile: [Message] = []
     var typists: [Typist] = []
     var presence = PresenceNews()
     var dirtyCursors: [UInt32] = []
@@ -195,7 +195,7 @@ public struct Conversation: Sendable {
     /// What the store remembers of the newest messages.
     public mutating func remember(_ messages: [RecentMessage], at now: Moment, into effects: inout [ConversationEffect]) {
         guard self.knowledge == .recalling else { return }
-        self.fillRecents(messages)
+        self.fillRecents(messages, at: now)
         self.knowledge = .whole
         self.goOn(at: now, into: &effects)
     }
@@ -251,7 +251,8 @@ public struct Conversation: Sendable {
 
     /// The newest messages' senders are forgotten until somebody asks: of a conversation that rests they are most of its memory.
     public mutating func rest() {
-        guard self.knowledge == .whole, self.revision == self.storedRevision, self.dirtyCursors.isEmpty, self.recents.range.count > 64 else { return }
+        guard self.knowledge == .whole, self.revision == self.storedRevision, self.dirtyCursors.isEmpty, self.recents.range.count > 64
+        else { return }
         self.recents = RecentMessages(next: self.head + 1, limit: self.rules.limits.recentMessages)
         self.knowledge = .withoutRecents
     }
@@ -280,8 +281,9 @@ public struct Conversation: Sendable {
             for asker in change.askers { effects.append(.answer(self.entered(number), to: asker)) }
             return
         case .amended(let message):
-            if message.state == .deleted, self.searches > 0 { self.deletedMeanwhile.append(message.sequence) }
-            effects.append(.event(message.state == .deleted ? .deleted(message) : .edited(message), revision: change.revision, asked: asker))
+            if message.state == .deleted, self.searches > 0 { self.deletedMeanwhile.append(message) }
+            effects.append(
+                .event(message.state == .deleted ? .deleted(message) : .edited(message), revision: change.revision, asked: asker))
             answer = .amended(message)
         case .left(let member, let at):
             effects.append(.event(.left(member, at: at), revision: change.revision, asked: asker))

@@ -31,15 +31,18 @@ public enum ConversationInput: Sendable {
 
 /// A loop's knowledge of a conversation that it listens to.
 public struct Attachment: Sendable {
-    /// Who hears the conversation through this loop, or is about to.
+    /// Who hears the conversation through this loop.
     public let present: [Person]
+    /// Who has asked to and not been answered: perhaps let in already.
+    public let entering: [Person]
     /// Whom the loop has been told to be online.
     public let heard: [Person]
     /// What the loop reported last of messages that its sockets have taken: the report may be what was lost.
     public let delivered: [DeliveryReport]
 
-    public init(present: [Person], heard: [Person], delivered: [DeliveryReport] = []) {
+    public init(present: [Person], entering: [Person] = [], heard: [Person] = [], delivered: [DeliveryReport] = []) {
         self.present = present
+        self.entering = entering
         self.heard = heard
         self.delivered = delivered
     }

@@ -16,8 +16,6 @@ public final class ConversationRules: Sendable {
     static let reunion: Int64 = 5000
     /// Cursors that could not be stored are tried again after this many milliseconds.
     static let cursorRetry: Int64 = 1000
-    /// Departures from a crowd that nobody was told of, kept for the time when it is a crowd no more.
-    static let untoldLimit = 4096
 
     public init(_ limits: ChatLimits) {
         self.limits = limits

@@ -7,6 +7,10 @@ public struct LoopSet: Sendable {
 
     init() {}
 
+    init(_ loop: OwnerID) {
+        self.first = loop
+    }
+
     var isEmpty: Bool { self.first == nil }
 
     func contains(_ loop: OwnerID) -> Bool {

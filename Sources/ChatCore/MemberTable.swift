@@ -18,6 +18,8 @@ struct MemberTable: Sendable {
         var loops = LoopSet()
         /// What the others were last told: that this user is online.
         var isAnnounced = false
+        /// This owner has told the others something of this user: it knows better than any loop.
+        var isTold = false
         /// A cursor has moved and is not yet stored.
         var isCursorDirty = false
         /// Where it stands among those who are there; -1 for those who are not.

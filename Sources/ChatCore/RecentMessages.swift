@@ -18,14 +18,20 @@ struct RecentMessages: Sendable {
         var author: UInt32
     }
 
-    /// At least this many of the newest messages are remembered, at most a quarter more.
+    /// At least this many of the newest messages are remembered, at most a quarter more; and all of the last ten
+    /// seconds, so that a send that its node asks again is known however many others came since.
     private let limit: Int32
     /// The message that stands at place 0 of `items`.
     private var first: SequenceNumber
     private var items: [Item] = []
     /// From send to place + 1 by open addressing (0: free); empty while looking at all items is as fast.
     private var table: [UInt16] = []
+    /// The head at two earlier times, at least ten seconds apart: what is not above the older one may be forgotten.
+    private var older: SequenceNumber = 0
+    private var newer: (head: SequenceNumber, since: Int64) = (0, .min)
     private static let scanLimit = 16
+    private static let holdMilliseconds: Int64 = 10_000
+    private static let itemLimit = 60_000
     private static let authorMask: UInt32 = 0x3FFF_FFFF
 
     /// Remembers nothing yet of a conversation whose next message has this number.
@@ -37,14 +43,11 @@ struct RecentMessages: Sendable {
     /// The messages remembered.
     var range: Range<SequenceNumber> { self.first..<(self.first + self.items.count) }
 
-    /// - Parameter send: what `fingerprint` says of its client id; 0 for none.
-    mutating func append(author: UInt32, send: UInt32) {
-        if self.items.count >= Int(self.limit + max(self.limit / 4, 1)) {
-            let forgotten = self.items.count - Int(self.limit)
-            self.items.removeFirst(forgotten)
-            self.first += forgotten
-            self.table = []
-        }
+    /// - Parameters:
+    ///   - send: what `fingerprint` says of its client id; 0 for none.
+    ///   - now: a monotonic millisecond.
+    mutating func append(author: UInt32, send: UInt32, at now: Int64) {
+        if self.items.count >= Int(self.limit + max(self.limit / 4, 1)) { self.forget(at: now) }
         self.items.append(Item(send: send, author: author))
         guard self.items.count > Self.scanLimit else { return }
         if self.items.count * 3 > self.table.count * 2 {
@@ -52,6 +55,21 @@ struct RecentMessages: Sendable {
         } else {
             self.enter(send, place: self.items.count - 1)
         }
+    }
+
+    private mutating func forget(at now: Int64) {
+        let head = self.first + self.items.count - 1
+        if self.newer.since == .min || now - self.newer.since >= Self.holdMilliseconds {
+            self.older = self.newer.head
+            self.newer = (head, now)
+        }
+        var forgotten = self.items.count - Int(self.limit)
+        if self.items.count < Self.itemLimit { forgotten = min(forgotten, self.older - self.first + 1) }
+        // A few at a time would move the others each time.
+        guard forgotten >= max(Int(self.limit) / 4, 1) else { return }
+        self.items.removeFirst(forgotten)
+        self.first += forgotten
+        self.table = []
     }
 
     /// The newest message that a send with this fingerprint made, if it is remembered.

@@ -37,13 +37,15 @@ public struct ChatLoop: Sendable {
     // MARK: What sessions ask
 
     /// Somebody wants to come in; the answer says whether. Until then, and as long as it listens, the feed is kept.
-    public mutating func enter(_ key: ConversationKey, _ entrance: Entrance, context: UInt64, at now: Moment) -> (feed: FeedID, request: RequestID) {
+    public mutating func enter(_ key: ConversationKey, _ entrance: Entrance, context: UInt64, at now: Moment) -> (
+        feed: FeedID, request: RequestID
+    ) {
         self.listening.enter(key, entrance, owner: self.view.owner(of: key), context: context, at: now, outbox: &self.outbox)
     }
 
-    /// Whoever asked to come in is gone before the answer.
+    /// Whoever asked to come in is gone before it has seen the answer; should that come all the same, it is for nobody.
     public mutating func cancelEntrance(_ request: RequestID) {
-        self.listening.requests.cancel(request)
+        self.listening.cancelEntrance(request, outbox: &self.outbox)
     }
 
     /// A connection of this user's no longer listens.
@@ -54,7 +56,8 @@ public struct ChatLoop: Sendable {
     /// Something that the owner decides. Its answer comes as a delivery; with `context` nil nobody waits for one.
     ///
     /// - Parameter feed: the asker's own feed of the conversation, where it has one: it spares the search for it.
-    public mutating func ask(_ command: ChatCommand, in key: ConversationKey, through feed: FeedID? = nil, context: UInt64?, at now: Moment) {
+    public mutating func ask(_ command: ChatCommand, in key: ConversationKey, through feed: FeedID? = nil, context: UInt64?, at now: Moment)
+    {
         var command = command
         if case .post(let body) = command, body.clientID == nil {
             // A send that may have to be tried again needs an id to be known by.
@@ -74,7 +77,7 @@ public struct ChatLoop: Sendable {
 
     /// Messages, straight from the store: whoever has come in may read.
     public mutating func read(_ key: ConversationKey, _ range: PageRange, limit: Int, context: UInt64) {
-        self.listening.read(key, range, limit: limit, context: context, outbox: &self.outbox)
+        self.listening.read(.init(context: context, conversation: key, range: range, limit: limit), outbox: &self.outbox)
     }
 
     /// The newest message that the feed has shown.
@@ -115,6 +118,7 @@ public struct ChatLoop: Sendable {
     public mutating func tick(at now: Moment) {
         self.owner.tick(at: now, outbox: &self.outbox)
         self.listening.retry(at: now, outbox: &self.outbox)
+        self.listening.releaseOldPages(at: now, outbox: &self.outbox)
         if now.monotonic >= self.nextReport {
             self.nextReport = now.monotonic + 250
             self.listening.report(outbox: &self.outbox)

@@ -12,3 +12,18 @@ public enum Delivery: Sendable {
     case page(context: UInt64, Page)
     case pageFailed(context: UInt64)
 }
+
+extension [Delivery] {
+    /// Where the first message stands that follows an entrance or a page.
+    var firstMessageBehindAnArrival: Int? {
+        var hasArrival = false
+        for (place, delivery) in self.enumerated() {
+            switch delivery {
+            case .event(_, .posted, _): if hasArrival { return place }
+            case .answer(_, .entered, _), .page, .pageFailed: hasArrival = true
+            case .event, .answer: break
+            }
+        }
+        return nil
+    }
+}

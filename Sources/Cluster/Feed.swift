@@ -41,6 +41,18 @@ struct Feed: Sendable {
         var entering: Int32 = 0
     }
 
+    /// A page that was read for somebody.
+    struct PageRead: Sendable {
+        let context: UInt64
+        let conversation: ConversationKey
+        let range: PageRange
+        let limit: Int
+        var attempts = 1
+        var page: Page?
+        /// When it is handed out even if it is ahead.
+        var heldUntil: Int64 = 0
+    }
+
     /// An answer that waits until the feed has shown what comes before it.
     struct Held: Sendable {
         let sequence: SequenceNumber
@@ -61,6 +73,9 @@ struct Feed: Sendable {
     /// The newest change and message shown.
     var revision: Revision = 0
     var shownThrough: SequenceNumber = 0
+    /// The first message shown since the deliveries were taken for the so-manieth time.
+    var untakenFrom: SequenceNumber = 0
+    var untakenSince: UInt64 = 0
     private(set) var early: [Revision: Early] = [:]
     var held: [Held] = []
     let key: ConversationKey
@@ -70,23 +85,32 @@ struct Feed: Sendable {
     /// While repairing: the attachment that the owner has not answered, and the page that the store has not.
     var attachment: RequestID = 0
     var fetch: StoreTicket = 0
-    /// While repairing: the change up to which edits have been shown.
+    /// Entrances that were answered while the attachment was not. They wait for it: whoever came in now would know
+    /// other people to be online than those who are in.
+    var entrances: [RequestID] = []
+    /// The change up to which a repair has shown edits. It may be ahead of `revision`: a page tells of messages alone,
+    /// and the other changes come as the owner tells them.
     var mendedThrough: Revision = 0
+    /// While repairing: the change from which on the owner tells everything.
+    var attachedAt: Revision = 0
     /// Who listens or is about to. Nobody: the feed is closed.
     var listeners: [UserID: Listener] = [:]
     /// Connections and entrances under way.
     var connectionCount = 0
-    /// Whom the loop was told to be online; empty in a crowd.
+    /// Whom the listeners believe to be online; of a crowd only those whom they were told by name.
     var heard: [UserID: Person] = [:]
     /// Of whom the listeners believe that they are typing.
     var typists: [Person] = []
     /// An end that was missed, while what came before it is being fetched.
     var ending: Ending?
+    /// Pages that are ahead of what the feed has shown, and wait for it.
+    var pages: [PageRead] = []
     /// Reports of deliveries that have not left, and the last that have.
     var reports: [DeliveryReport] = []
     var reported: [DeliveryReport] = []
     static let earlyLimit = 1024
     static let reportLimit = 64
+    static let heardLimit = 4096
 
     init(key: ConversationKey, owner: OwnerID) {
         self.key = key
@@ -107,6 +131,16 @@ struct Feed: Sendable {
             if self.early.count < Self.earlyLimit { self.early[revision] = Early(event: event, answering: answering) }
             if case .repairing = self.state { return .hold(repair: false) }
             return .hold(repair: true)
+        }
+    }
+
+    /// Whether a repair has shown it before.
+    func hasShown(_ event: ChatEvent, revision: Revision) -> Bool {
+        switch event {
+        case .posted(let message): message.sequence <= self.shownThrough
+        case .edited, .deleted: revision <= self.mendedThrough
+        case .ended: self.isEnded
+        default: false
         }
     }
 
@@ -136,22 +170,28 @@ struct Feed: Sendable {
         return covered.map(\.value)
     }
 
-    /// The requests that wait for this message to be shown.
-    mutating func takeHeld(through sequence: SequenceNumber) -> [RequestID] {
+    /// The requests that wait for this message to be shown; nil: for any.
+    mutating func takeHeld(_ sequence: SequenceNumber?) -> [RequestID] {
         guard !self.held.isEmpty else { return [] }
-        let due = self.held.filter { $0.sequence <= sequence }
-        self.held.removeAll { $0.sequence <= sequence }
+        let due = self.held.filter { sequence == nil || $0.sequence == sequence }
+        self.held.removeAll { sequence == nil || $0.sequence == sequence }
         return due.map(\.request)
+    }
+
+    /// The pages that the feed has caught up with, or that have waited too long.
+    mutating func takePages(at now: Int64 = .min) -> [PageRead] {
+        let due = self.pages.filter { $0.page!.revision <= self.revision || $0.heldUntil <= now }
+        if !due.isEmpty { self.pages.removeAll { page in due.contains { $0.context == page.context } } }
+        return due
     }
 
     // MARK: Presence
 
     /// What of these changes the listeners have not been told; it counts as told.
-    mutating func news(in changes: [PresenceChange]) -> [PresenceChange] {
-        // A crowd has heard of few by name: everybody is told of everybody.
-        let news = self.isCrowd ? changes : changes.filter { (self.heard[$0.person.id] != nil) != $0.isOnline }
-        self.isCrowd = false
-        for change in news { self.heard[change.person.id] = change.isOnline ? change.person : nil }
+    mutating func news(in changes: [PresenceChange], at now: Moment) -> [PresenceChange] {
+        if self.isCrowd { return self.newsAfterCrowd(changes.filter(\.isOnline), at: now) }
+        let news = changes.filter { (self.heard[$0.person.id] != nil) != $0.isOnline }
+        self.note(news)
         return news
     }
 
@@ -159,29 +199,52 @@ struct Feed: Sendable {
     ///
     /// - Parameter newcomer: whom the owner has left out, because the answer is its own.
     mutating func news(towards entered: Entered, newcomer: UserID? = nil, at now: Moment) -> [PresenceChange] {
-        guard !entered.isCrowd else {
-            self.heard = [:]
+        if entered.isCrowd {
             self.isCrowd = true
             return []
         }
-        self.isCrowd = false
-        var changes = entered.present.filter { self.heard[$0.person.id] == nil }
+        if self.isCrowd { return self.newsAfterCrowd(entered.present, newcomer: newcomer, at: now) }
+        let come = entered.present.filter { self.heard[$0.person.id] == nil }
         // Unless somebody is gone there are as many as before.
-        let known = self.heard.count + changes.count - (newcomer.map { self.heard[$0] == nil ? 0 : 1 } ?? 0)
-        if known > entered.present.count {
-            let online = Set(entered.present.map(\.person.id))
-            let gone = self.heard.values.filter { !online.contains($0.id) && $0.id != newcomer }.sorted { $0.id < $1.id }
-            changes = gone.map { PresenceChange(person: $0, isOnline: false, at: now.wall) } + changes
-        }
+        let known = self.heard.count + come.count - (newcomer.map { self.heard[$0] == nil ? 0 : 1 } ?? 0)
+        let news = (known > entered.present.count ? self.gone(without: entered.present, newcomer: newcomer, at: now) : []) + come
+        self.note(news)
+        return news
+    }
+
+    /// Everybody is named again: those who came in while it was a crowd know nobody.
+    private mutating func newsAfterCrowd(_ present: [PresenceChange], newcomer: UserID? = nil, at now: Moment) -> [PresenceChange] {
+        self.isCrowd = false
+        let news = self.gone(without: present, newcomer: newcomer, at: now) + present
+        self.note(news)
+        return news
+    }
+
+    private func gone(without present: [PresenceChange], newcomer: UserID?, at now: Moment) -> [PresenceChange] {
+        let online = Set(present.map(\.person.id))
+        return self.heard.values.filter { !online.contains($0.id) && $0.id != newcomer }.sorted { $0.id < $1.id }
+            .map { PresenceChange(person: $0, isOnline: false, at: now.wall) }
+    }
+
+    /// The owner tells of a crowd: how many, and some of those who came and went.
+    mutating func noteCrowd(_ changes: [PresenceChange]) {
+        self.isCrowd = true
+        self.note(changes)
+        // Of a large crowd it is no longer known whom the listeners believe to be there.
+        if self.heard.count > Self.heardLimit { self.heard = [:] }
+    }
+
+    private mutating func note(_ changes: [PresenceChange]) {
         for change in changes { self.heard[change.person.id] = change.isOnline ? change.person : nil }
-        return changes
     }
 
     /// What the owner is told of who listens here. In order: simulations must run the same way every time.
     var knowledge: Attachment {
-        Attachment(
-            present: self.listeners.values.map(\.person).sorted { $0.id < $1.id }, heard: self.heard.values.sorted { $0.id < $1.id },
-            delivered: self.reported)
+        let listeners = self.listeners.values.sorted { $0.person.id < $1.person.id }
+        return Attachment(
+            present: listeners.lazy.filter { $0.connections > 0 }.map(\.person),
+            entering: listeners.lazy.filter { $0.connections == 0 }.map(\.person),
+            heard: self.isCrowd ? [] : self.heard.values.sorted { $0.id < $1.id }, delivered: self.reported)
     }
 
     // MARK: Reports

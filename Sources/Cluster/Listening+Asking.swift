@@ -11,7 +11,7 @@ extension Listening {
         let request = self.requests.insert(
             Requests.Pending(
                 conversation: key, input: input, owner: owner, feed: feed, context: context, deadline: now.monotonic + Self.patience,
-                askAgainAt: now.monotonic + Self.askAgainAfter, shownThrough: feed.map { self.feeds[$0.slot].shownThrough } ?? 0))
+                askAgainAt: now.monotonic + Self.askAgainAfter, shownThrough: feed.map { self.shownThrough($0) } ?? 0))
         self.send(input, in: key, through: feed, owner: owner, request, isRepeat: false, outbox: &outbox)
         return request
     }
@@ -24,7 +24,8 @@ extension Listening {
         outbox.send(
             .input(
                 .init(
-                    conversation: key, input: input, request: request, isRepeat: isRepeat, ownerPlace: place, feedPlace: feed?.slot ?? .max)),
+                    conversation: key, input: input, request: request, isRepeat: isRepeat, ownerPlace: place, feedPlace: feed?.slot ?? .max)
+            ),
             to: owner)
     }
 
@@ -37,13 +38,18 @@ extension Listening {
             } else if pending.held != nil || pending.input.isOfTheMoment {
                 self.requests.postpone(request, until: pending.deadline)
             } else {
-                self.requests.postpone(request, until: now.monotonic + Self.askAgainAfter, isAttempt: true)
-                let feed = pending.feed.flatMap { self.feeds.isCurrent($0) ? $0 : nil }
-                self.send(
-                    self.current(pending.input, feed), in: pending.conversation, through: feed, owner: pending.owner, request,
-                    isRepeat: pending.attempts > 0, outbox: &outbox)
+                self.askAgain(request, at: now, outbox: &outbox)
             }
         }
+    }
+
+    mutating func askAgain(_ request: RequestID, at now: Moment, outbox: inout Outbox) {
+        guard let pending = self.requests[request] else { return }
+        self.requests.postpone(request, until: now.monotonic + Self.askAgainAfter, isAttempt: true)
+        let feed = pending.feed.flatMap { self.feeds.isCurrent($0) ? $0 : nil }
+        self.send(
+            self.current(pending.input, feed), in: pending.conversation, through: feed, owner: pending.owner, request,
+            isRepeat: pending.attempts > 0, outbox: &outbox)
     }
 
     /// An attachment is told as it is when it leaves, not as it was when it was first asked.
@@ -62,7 +68,8 @@ extension Listening {
         case .failed(.unavailable) where now.monotonic < pending.deadline:
             guard !pending.input.isOfTheMoment else { break }
             // The owner could not; it, or the next one, may be able to in a moment.
-            let pause = pending.deadline == .max ? min(Self.repairPause, Self.refusedPause << Int64(min(pending.attempts, 8))) : Self.refusedPause
+            let pause =
+                pending.deadline == .max ? min(Self.repairPause, Self.refusedPause << Int64(min(pending.attempts, 8))) : Self.refusedPause
             self.requests.postpone(request, until: now.monotonic + pause)
             return
         case .posted(let message):
@@ -70,6 +77,11 @@ extension Listening {
             self.hold(request, answer, message.sequence, feed.slot)
             // An event travels ahead of later answers: this one's was missed.
             if self.feeds[feed.slot].state == .live { self.repair(feed.slot, at: now, outbox: &outbox) }
+            return
+        case .entered:
+            guard case .command(.enter) = pending.input, let feed, self.feeds[feed.slot].attachment != 0 else { break }
+            if pending.held == nil { self.feeds[feed.slot].entrances.append(request) }
+            self.requests.hold(request, answer)
             return
         default:
             break
@@ -88,7 +100,7 @@ extension Listening {
         guard let pending = self.requests.remove(request) else { return }
         switch pending.input {
         case .command(.enter(let entrance)):
-            self.cameIn(pending, entrance, answer, at: now, outbox: &outbox)
+            self.cameIn(request, pending, entrance, answer, at: now, outbox: &outbox)
         case .attach:
             self.attached(request, pending, answer, at: now, outbox: &outbox)
         default:
@@ -105,34 +117,6 @@ extension Listening {
         self.deliveries.append(.answer(context: context, answer, isShown: isShown))
     }
 
-    // MARK: Pages
-
-    mutating func read(_ key: ConversationKey, _ range: PageRange, limit: Int, context: UInt64, attempts: Int = 1, outbox: inout Outbox) {
-        self.reads[outbox.request(.page(key, range, limit: limit))] = .page(context: context, key, range, limit: limit, attempts: attempts)
-    }
-
-    mutating func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket, at now: Moment, outbox: inout Outbox) {
-        guard let purpose = self.reads.removeValue(forKey: ticket) else { return }
-        switch (purpose, answer) {
-        case (.page(let context, let key, let range, let limit, let attempts), .page(let page)):
-            // It was read before an edit or a deletion that has been shown: deleted words must not come back.
-            if attempts < 4, let slot = self.feeds.slot(of: key), page.revision < self.feeds[slot].amendedAt {
-                self.read(key, range, limit: limit, context: context, attempts: attempts + 1, outbox: &outbox)
-            } else {
-                self.deliveries.append(.page(context: context, page))
-            }
-        case (.page(let context, _, _, _, _), _):
-            self.deliveries.append(.pageFailed(context: context))
-        case (.repair(let feed), .page(let page)):
-            if self.feeds.isCurrent(feed), self.feeds[feed.slot].fetch == ticket { self.mend(feed.slot, with: page, at: now, outbox: &outbox) }
-        case (.repair(let feed), _):
-            // The store is away: asked again by way of the owner, in a while.
-            guard self.feeds.isCurrent(feed), self.feeds[feed.slot].fetch == ticket else { return }
-            self.feeds[feed.slot].fetch = 0
-            if self.feeds[feed.slot].attachment == 0 { self.repair(feed.slot, isLater: true, at: now, outbox: &outbox) }
-        }
-    }
-
     // MARK: Reports
 
     mutating func delivered(_ feed: FeedID, to user: UserID, _ range: ClosedRange<SequenceNumber>) {
@@ -141,12 +125,15 @@ extension Listening {
         self.feeds[feed.slot].report(DeliveryReport(user: user, range: range))
     }
 
+    /// To be called once a period: what no message has taken along in that time leaves alone.
     mutating func report(outbox: inout Outbox) {
-        for feed in self.reporting where self.feeds.isCurrent(feed) { self.report(feed.slot, outbox: &outbox) }
-        self.reporting.removeAll(keepingCapacity: self.reporting.count <= 4096)
+        for feed in self.reportingNext where self.feeds.isCurrent(feed) { self.report(feed.slot, outbox: &outbox) }
+        self.reportingNext.removeAll(keepingCapacity: self.reportingNext.count <= 4096)
+        swap(&self.reporting, &self.reportingNext)
     }
 
     mutating func report(_ slot: UInt32, outbox: inout Outbox) {
+        guard !self.feeds[slot].reports.isEmpty else { return }
         for report in self.feeds[slot].takeReports() { self.tell(.delivered(report.user, report.range), slot, outbox: &outbox) }
     }
 }

@@ -11,41 +11,43 @@ extension Listening {
             return
         }
         if news.revision == 0 {
-            self.heardByTheWay(news.event, slot)
+            self.heardByTheWay(news.event, slot, at: now)
             return
         }
         switch self.feeds[slot].judge(news.event, revision: news.revision, answering: news.answering) {
         case .deliver:
-            self.show(news.event, news.revision, answering: news.answering, slot)
-            self.showEarly(slot)
+            self.show(news.event, news.revision, answering: news.answering, slot, at: now, outbox: &outbox)
+            self.showEarly(slot, at: now, outbox: &outbox)
+            self.releasePages(slot, outbox: &outbox)
         case .drop:
             if news.answering != 0 { self.finish(news.answering, news.event.answer, at: now, outbox: &outbox) }
         case .hold(let mustRepair):
-            if news.answering != 0 { self.hold(news, slot) }
+            if news.answering != 0 { self.hold(news, slot, at: now, outbox: &outbox) }
             if mustRepair { self.repair(slot, at: now, outbox: &outbox) }
         }
     }
 
-    private mutating func hold(_ news: Envelope.News, _ slot: UInt32) {
-        if case .posted(let message) = news.event {
+    private mutating func hold(_ news: Envelope.News, _ slot: UInt32, at now: Moment, outbox: inout Outbox) {
+        if self.feeds[slot].hasShown(news.event, revision: news.revision) {
+            self.finish(news.answering, news.event.answer, at: now, outbox: &outbox)
+        } else if case .posted(let message) = news.event {
             self.hold(news.answering, news.event.answer, message.sequence, slot)
         } else {
             self.requests.hold(news.answering, news.event.answer)
         }
     }
 
-    private mutating func heardByTheWay(_ event: ChatEvent, _ slot: UInt32) {
+    private mutating func heardByTheWay(_ event: ChatEvent, _ slot: UInt32, at now: Moment) {
         if case .opening = self.feeds[slot].state { return }  // The answer that is under way says who is there.
         switch event {
         case .presence(let changes):
             guard self.feeds[slot].attachment == 0 else { return }
-            let news = self.feeds[slot].news(in: changes)
+            let news = self.feeds[slot].news(in: changes, at: now)
             if !news.isEmpty { self.deliver(.presence(news), slot) }
             return
-        case .crowd:
+        case .crowd(_, let changes):
             guard self.feeds[slot].attachment == 0 else { return }
-            self.feeds[slot].heard = [:]
-            self.feeds[slot].isCrowd = true
+            self.feeds[slot].noteCrowd(changes)
         case .typing(let person, let isTyping):
             let place = self.feeds[slot].typists.firstIndex { $0.id == person.id }
             switch (place, isTyping) {
@@ -60,8 +62,17 @@ extension Listening {
         self.deliver(event, slot)
     }
 
-    private mutating func show(_ event: ChatEvent, _ revision: Revision, answering request: RequestID, _ slot: UInt32) {
+    private mutating func show(
+        _ event: ChatEvent, _ revision: Revision, answering request: RequestID, _ slot: UInt32, at now: Moment, outbox: inout Outbox
+    ) {
+        if self.feeds[slot].hasShown(event, revision: revision) {
+            self.feeds[slot].revision = revision
+            if request != 0 { self.finish(request, event.answer, at: now, outbox: &outbox) }
+            return
+        }
         self.feeds[slot].note(event, revision: revision)
+        // What the sockets have taken so far rides with the next message: its status leaves in the same write.
+        if case .posted = event { self.report(slot, outbox: &outbox) }
         if case .posted(let message) = event, !self.feeds[slot].held.isEmpty {
             self.showHeld(message, first: request, slot)
         } else {
@@ -70,13 +81,15 @@ extension Listening {
     }
 
     /// Shows what came early and whose time has come.
-    private mutating func showEarly(_ slot: UInt32) {
-        while let early = self.feeds[slot].takeNext() { self.show(early.event, self.feeds[slot].revision + 1, answering: early.answering, slot) }
+    private mutating func showEarly(_ slot: UInt32, at now: Moment, outbox: inout Outbox) {
+        while let early = self.feeds[slot].takeNext() {
+            self.show(early.event, self.feeds[slot].revision + 1, answering: early.answering, slot, at: now, outbox: &outbox)
+        }
     }
 
     /// Shows a message with the answers that waited for it: one goes with it, the others follow.
     private mutating func showHeld(_ message: Message, first: RequestID, _ slot: UInt32) {
-        let held = self.feeds[slot].takeHeld(through: message.sequence)
+        let held = self.feeds[slot].takeHeld(message.sequence)
         var contexts: [UInt64] = []
         for request in [first] + held.filter({ $0 != first }) where request != 0 {
             if let context = self.requests.remove(request)?.context { contexts.append(context) }
@@ -108,7 +121,7 @@ extension Listening {
         }
         if case .live = self.feeds[slot].state {
             self.feeds[slot].state = .repairing
-            self.feeds[slot].mendedThrough = self.feeds[slot].revision
+            self.feeds[slot].mendedThrough = max(self.feeds[slot].mendedThrough, self.feeds[slot].revision)
         }
         _ = self.requests.remove(self.feeds[slot].attachment)
         // That somebody has stopped typing may be what was missed.
@@ -118,12 +131,15 @@ extension Listening {
         let attachment = ConversationInput.attach(self.feeds[slot].knowledge)
         let request = self.requests.insert(
             Requests.Pending(
-                conversation: self.feeds[slot].key, input: attachment, owner: self.feeds[slot].owner, feed: feed, context: nil, deadline: .max,
+                conversation: self.feeds[slot].key, input: attachment, owner: self.feeds[slot].owner, feed: feed, context: nil,
+                deadline: .max,
                 askAgainAt: now.monotonic + (isLater ? Self.refusedPause : Self.askAgainAfter), attempts: isLater ? 0 : 1,
                 shownThrough: self.feeds[slot].shownThrough))
         self.feeds[slot].attachment = request
         if !isLater {
-            self.send(attachment, in: self.feeds[slot].key, through: feed, owner: self.feeds[slot].owner, request, isRepeat: false, outbox: &outbox)
+            self.send(
+                attachment, in: self.feeds[slot].key, through: feed, owner: self.feeds[slot].owner, request, isRepeat: false,
+                outbox: &outbox)
         }
     }
 
@@ -135,6 +151,7 @@ extension Listening {
         guard case .entered(let entered) = answer else {
             self.feeds[slot].fetch = 0
             self.goLive(slot, at: now, outbox: &outbox)
+            self.letIn(slot, at: now, outbox: &outbox)
             return
         }
         let news = self.feeds[slot].news(towards: entered, at: now)
@@ -144,12 +161,22 @@ extension Listening {
             self.deliver(.presence(news), slot)
         }
         if entered.isEnded, !self.feeds[slot].isEnded { self.feeds[slot].ending = entered.ended }
+        self.feeds[slot].attachedAt = entered.revision
         if entered.revision > self.feeds[slot].revision {
             self.fetchMissing(slot, outbox: &outbox)
         } else {
             self.feeds[slot].fetch = 0
             self.goLive(slot, at: now, outbox: &outbox)
         }
+        self.letIn(slot, at: now, outbox: &outbox)
+    }
+
+    /// Those who were let in while the owner was asked who is there ask again: what they are told must begin where those
+    /// who are in have been told everything.
+    private mutating func letIn(_ slot: UInt32, at now: Moment, outbox: inout Outbox) {
+        let requests = self.feeds[slot].entrances
+        self.feeds[slot].entrances = []
+        for request in requests { self.askAgain(request, at: now, outbox: &outbox) }
     }
 
     private mutating func fetchMissing(_ slot: UInt32, outbox: inout Outbox) {
@@ -175,24 +202,25 @@ extension Listening {
         self.feeds[slot].amendedAt = max(self.feeds[slot].amendedAt, self.feeds[slot].mendedThrough)
         if self.feeds[slot].shownThrough < page.head, !page.messages.isEmpty {
             self.fetchMissing(slot, outbox: &outbox)
-        } else {
-            self.feeds[slot].revision = max(self.feeds[slot].revision, self.feeds[slot].mendedThrough)
-            if self.feeds[slot].attachment == 0 { self.goLive(slot, at: now, outbox: &outbox) }
+        } else if self.feeds[slot].attachment == 0 {
+            self.goLive(slot, at: now, outbox: &outbox)
         }
     }
 
     private mutating func goLive(_ slot: UInt32, at now: Moment, outbox: inout Outbox) {
         self.feeds[slot].state = .live
+        self.feeds[slot].revision = max(self.feeds[slot].revision, self.feeds[slot].attachedAt)
         // What came early and has been shown by the repair: who asked for it is answered.
         for early in self.feeds[slot].forget(through: self.feeds[slot].revision) where early.answering != 0 {
             self.finish(early.answering, early.event.answer, at: now, outbox: &outbox)
         }
-        self.showEarly(slot)
+        self.showEarly(slot, at: now, outbox: &outbox)
         if let ending = self.feeds[slot].ending {
             self.feeds[slot].ending = nil
             if !self.feeds[slot].isEnded { self.deliver(.ended(by: ending.by, at: ending.at), slot) }
             self.feeds[slot].isEnded = true
         }
+        self.releasePages(slot, outbox: &outbox)
         // Something between is missing still.
         if self.feeds[slot].hasEarly { self.repair(slot, at: now, outbox: &outbox) }
     }

@@ -9,14 +9,29 @@ struct Listening: Sendable {
     var requests = Requests()
     var reads: [StoreTicket: Purpose] = [:]
     var deliveries: [Delivery] = []
-    /// Feeds with reports of deliveries that have not left.
+    /// How often deliveries have been taken.
+    private var takes: UInt64 = 1
+    /// Entrances whose answers nobody may have seen yet.
+    private var entrances: [AnsweredEntrance] = []
+    /// Feeds with reports of deliveries that have not left, and those whose reports have waited for a whole period.
     var reporting: [FeedID] = []
+    var reportingNext: [FeedID] = []
+    /// Feeds with pages that wait for them.
+    var holding: [FeedID] = []
     private var mintedIDs: UInt64 = 0
 
     /// What a page of the store is for.
     enum Purpose: Sendable {
-        case page(context: UInt64, ConversationKey, PageRange, limit: Int, attempts: Int)
+        case page(Feed.PageRead)
         case repair(FeedID)
+    }
+
+    private struct AnsweredEntrance: Sendable {
+        let request: RequestID
+        let feed: FeedID
+        let user: UserID
+        /// Taken with the last deliveries: when the next are taken it has been seen.
+        var isHandedOut = false
     }
 
     /// A request is over after this, whatever became of it; promise 5 of the design.
@@ -24,16 +39,34 @@ struct Listening: Sendable {
     static let askAgainAfter: Int64 = 1000
     static let refusedPause: Int64 = 250
     static let repairPause: Int64 = 2000
+    static let pagePatience: Int64 = 2000
+    static let pageAttempts = 8
     static let repairPage = 200
 
     init(id: OwnerID) {
         self.id = id
     }
 
+    /// What there is for listeners, up to the first message behind an entrance or a page.
+    ///
+    /// Whoever comes in or reads a page asks at once how far the feed has shown, and that must be what has been taken:
+    /// with a message further on in the same list it would be shown that message twice.
     mutating func takeDeliveries() -> [Delivery] {
         var deliveries: [Delivery] = []
-        deliveries.reserveCapacity(min(self.deliveries.count, 4096))
-        swap(&deliveries, &self.deliveries)
+        if let cut = self.deliveries.firstMessageBehindAnArrival {
+            deliveries = Array(self.deliveries[..<cut])
+            self.deliveries.removeFirst(cut)
+            self.takes += 1
+            for delivery in self.deliveries {
+                if case .event(let feed, .posted(let message), _) = delivery { self.noteUntaken(message, feed) }
+            }
+        } else {
+            self.entrances.removeAll { $0.isHandedOut }
+            for place in self.entrances.indices { self.entrances[place].isHandedOut = true }
+            deliveries.reserveCapacity(min(self.deliveries.count, 4096))
+            swap(&deliveries, &self.deliveries)
+            self.takes += 1
+        }
         return deliveries
     }
 
@@ -42,11 +75,28 @@ struct Listening: Sendable {
         return ClientID(mintedFrom: StableHash.mix(self.id.incarnation ^ StableHash.mix(UInt64(self.id.loop) + 1)), count: self.mintedIDs)
     }
 
+    /// The newest message of the feed that has been taken.
     func shownThrough(_ feed: FeedID) -> SequenceNumber {
-        self.feeds.isCurrent(feed) ? self.feeds[feed.slot].shownThrough : 0
+        guard self.feeds.isCurrent(feed) else { return 0 }
+        return self.feeds[feed.slot].untakenSince == self.takes ? self.feeds[feed.slot].untakenFrom - 1 : self.feeds[feed.slot].shownThrough
+    }
+
+    private mutating func noteUntaken(_ message: Message, _ feed: FeedID) {
+        guard self.feeds.isCurrent(feed), self.feeds[feed.slot].untakenSince != self.takes else { return }
+        self.feeds[feed.slot].untakenSince = self.takes
+        self.feeds[feed.slot].untakenFrom = message.sequence
     }
 
     // MARK: Coming and going
+
+    /// Whoever asked to come in is gone. The answer may be among the deliveries that are just being looked at: then it
+    /// has come in, and leaves.
+    mutating func cancelEntrance(_ request: RequestID, outbox: inout Outbox) {
+        self.requests.cancel(request)
+        guard let place = self.entrances.firstIndex(where: { $0.request == request }) else { return }
+        let entrance = self.entrances.remove(at: place)
+        self.leave(entrance.feed, entrance.user, outbox: &outbox)
+    }
 
     mutating func enter(
         _ key: ConversationKey, _ entrance: Entrance, owner: OwnerID, context: UInt64, at now: Moment, outbox: inout Outbox
@@ -81,7 +131,8 @@ struct Listening: Sendable {
         self.tell(.detach, slot, outbox: &outbox)
         // An attachment that were asked again would bring back listeners that are gone.
         _ = self.requests.remove(self.feeds[slot].attachment)
-        let held = self.feeds[slot].takeHeld(through: .max) + self.feeds[slot].forget(through: .max).map(\.answering)
+        let held = self.feeds[slot].takeHeld(nil) + self.feeds[slot].forget(through: .max).map(\.answering)
+        for read in self.feeds[slot].pages { self.deliveries.append(.page(context: read.context, read.page!)) }
         self.feeds.close(slot)
         for request in held {
             guard let pending = self.requests.remove(request), let context = pending.context, let answer = pending.held else { continue }
@@ -91,12 +142,15 @@ struct Listening: Sendable {
 
     /// Tells the owner something that wants no answer.
     func tell(_ input: ConversationInput, _ slot: UInt32, outbox: inout Outbox) {
-        let item = Envelope.Input(conversation: self.feeds[slot].key, input: input, ownerPlace: self.feeds[slot].ownerPlace, feedPlace: slot)
+        let item = Envelope.Input(
+            conversation: self.feeds[slot].key, input: input, ownerPlace: self.feeds[slot].ownerPlace, feedPlace: slot)
         outbox.send(.input(item), to: self.feeds[slot].owner)
     }
 
     /// The owner's answer to somebody who wants to come in.
-    mutating func cameIn(_ pending: Requests.Pending, _ entrance: Entrance, _ answer: ChatAnswer, at now: Moment, outbox: inout Outbox) {
+    mutating func cameIn(
+        _ request: RequestID, _ pending: Requests.Pending, _ entrance: Entrance, _ answer: ChatAnswer, at now: Moment, outbox: inout Outbox
+    ) {
         guard let feed = pending.feed, self.feeds.isCurrent(feed) else { return }
         let slot = feed.slot
         let person = entrance.actor.person
@@ -116,6 +170,7 @@ struct Listening: Sendable {
             self.leave(feed, person.id, outbox: &outbox)
         } else if let context = pending.context {
             self.deliveries.append(.answer(context: context, answer, isShown: false))
+            self.entrances.append(AnsweredEntrance(request: request, feed: feed, user: person.id))
         }
     }
 
@@ -130,12 +185,15 @@ struct Listening: Sendable {
             if self.feeds[slot].mustRepair { self.repair(slot, at: now, outbox: &outbox) }
         case .live, .repairing:
             if !news.isEmpty { self.deliver(.presence(news), slot) }
-            if case .live = self.feeds[slot].state, entered.revision > self.feeds[slot].revision { self.repair(slot, at: now, outbox: &outbox) }
+            if case .live = self.feeds[slot].state, entered.revision > self.feeds[slot].revision {
+                self.repair(slot, at: now, outbox: &outbox)
+            }
         }
     }
 
     /// For everybody who listens.
     mutating func deliver(_ event: ChatEvent, _ slot: UInt32, answering context: UInt64? = nil) {
+        if case .posted(let message) = event { self.noteUntaken(message, self.feeds.name(slot)) }
         self.deliveries.append(.event(self.feeds.name(slot), event, answering: context))
     }
 }

@@ -46,8 +46,18 @@ extension Owner {
         if !places.isEmpty { self.doubts.append(Doubt(loop: loop, places: places, until: now.monotonic + Self.doubtMilliseconds)) }
     }
 
-    mutating func settleDoubt(of loop: OwnerID, _ number: UInt32) {
-        guard let index = self.doubts.firstIndex(where: { $0.loop == loop }) else { return }
-        self.doubts[index].places.remove(self.place(number))
+    mutating func considerDoubt(of loop: OwnerID, _ number: UInt32, _ input: Envelope.Input, outbox: inout Outbox) {
+        guard let index = self.doubts.firstIndex(where: { $0.loop == loop }), self.doubts[index].places.contains(self.place(number)) else {
+            return
+        }
+        switch input.input {
+        case .attach:
+            self.doubts[index].places.remove(self.place(number))
+        case .command(.enter):
+            // It may have let go of the conversation, which was lost, and come back: it is to say who listens now.
+            outbox.send(.attachAgain(input.conversation), to: loop)
+        default:
+            break
+        }
     }
 }

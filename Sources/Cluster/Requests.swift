@@ -77,6 +77,7 @@ struct Requests: Sendable {
     mutating func postpone(_ id: RequestID, until time: Int64, isAttempt: Bool = false) {
         guard let slot = self.slot(of: id) else { return }
         self.slots[slot]?.askAgainAt = time
+        if isAttempt { self.slots[slot]?.held = nil }
         if isAttempt { self.slots[slot]?.attempts += 1 }
         self.schedule(id)
     }

@@ -78,6 +78,7 @@ extension LoopState {
         guard let (question, slot, talk) = self.asker(context) else { return }
         switch question.kind {
         case .command(let tag, let feed):
+            if case .posted = answer { self.counters.stored[talk.dialect + 1] &+= 1 }
             talk.session?.answered(answer, to: tag, isShown: isShown && feed != nil, into: &self.steps)
             self.runSteps(slot, talk)
         case .entrance(let feed, let key, let after, let tag):

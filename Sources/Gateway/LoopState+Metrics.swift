@@ -11,6 +11,7 @@ extension LoopState {
         for (place, name) in names.enumerated() where place > 0 || self.shared.settings.echoPath != nil {
             snapshot.add(self.counters.connections[place], to: .connections, labels: ["dialect": name])
             snapshot.add(self.counters.messagesIn[place], to: .messagesIn, labels: ["dialect": name])
+            snapshot.add(self.counters.stored[place], to: .messagesStored, labels: ["dialect": name])
             snapshot.add(self.counters.delivered[place], to: .messagesDelivered, labels: ["dialect": name])
         }
         snapshot.add(self.counters.accepted, to: .connectionsAccepted)
@@ -43,6 +44,8 @@ extension MetricFamily {
         "confab_connections_refused_total", .counter, help: "Requests refused for their origin, or because the node is full or draining.")
     static let httpRequests = MetricFamily("confab_http_requests_total", .counter, help: "HTTP requests, upgrades included.")
     static let messagesIn = MetricFamily("confab_messages_in_total", .counter, help: "WebSocket messages received from clients.")
+    static let messagesStored = MetricFamily(
+        "confab_messages_stored_total", .counter, help: "Sends that were answered: their messages are stored.")
     static let messagesDelivered = MetricFamily(
         "confab_messages_delivered_total", .counter, help: "Chat messages handed to connections, one for each of them.")
     static let bytesIn = MetricFamily("confab_received_bytes_total", .counter, help: "Bytes read from connections.")

@@ -67,7 +67,7 @@ extension LoopState {
         guard !talk.hasSentClose else { return }
         self.counters.messagesIn[talk.dialect + 1] &+= 1
         guard talk.dialect >= 0 else {
-            self.sendFrame(slot, kind == .text ? .text : .binary, bytes, compress: talk.isCompressed)
+            self.echo(slot, talk, kind, bytes)
             return
         }
         self.steps.retryAfter = talk.rate.take(limits: self.live.limits, at: self.now.monotonic)
@@ -80,6 +80,15 @@ extension LoopState {
             talk.session?.received(bytes.bytes, reading: &self.document, at: self.now.wall, into: &self.steps)
         }
         self.runSteps(slot, talk)
+    }
+
+    /// The client has asked for all of it, so it never counts as a slow reader's; but more is only read when it has left.
+    private mutating func echo(_ slot: Int, _ talk: WebSocketTalk, _ kind: WebSocketMessageKind, _ bytes: UnsafeRawBufferPointer) {
+        self.framing.removeAll()
+        self.frame(kind == .text ? .text : .binary, bytes, compress: talk.isCompressed)
+        self.sendPaced(slot, SharedFrame(self.framing.bytes))
+        guard let connection = self.connections[slot], !connection.backlog.isEmpty else { return }
+        self.pauseReading(slot)
     }
 
     // MARK: Steps

@@ -15,7 +15,10 @@ enum ConfigCommand {
         for problem in problems { Program.complain(problem.description) }
         guard problems.isEmpty else { return UsageError.exitStatus }
         // A secret of the node's own is made by the first start, not by a check.
-        guard options.jwtSecretFile != nil || options.tlsCertificateFile != nil || !options.jwtPublicKeyFiles.isEmpty || options.jwksFile != nil else {
+        guard
+            options.jwtSecretFile != nil || options.tlsCertificateFile != nil || !options.jwtPublicKeyFiles.isEmpty
+                || options.jwksFile != nil
+        else {
             print("the configuration is good")
             return 0
         }

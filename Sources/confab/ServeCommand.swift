@@ -108,7 +108,9 @@ struct RunningNode {
             group.addTask {
                 // A close handshake may take five seconds more.
                 let end = ContinuousClock.now + self.options.drain + .seconds(6)
-                while self.gateway.connectionCount > 0, ContinuousClock.now < end, !Task.isCancelled { try? await Task.sleep(for: .milliseconds(20)) }
+                while self.gateway.connectionCount > 0, ContinuousClock.now < end, !Task.isCancelled {
+                    try? await Task.sleep(for: .milliseconds(20))
+                }
                 return true
             }
             group.addTask {
@@ -129,8 +131,9 @@ struct RunningNode {
     private func reload() {
         do {
             // The same command line and environment; what may have changed are files.
-            guard case .serve(let options) = try Invocation(
-                Array(CommandLine.arguments.dropFirst()), environment: ProcessInfo.processInfo.environment)
+            guard
+                case .serve(let options) = try Invocation(
+                    Array(CommandLine.arguments.dropFirst()), environment: ProcessInfo.processInfo.environment)
             else { return }
             self.gateway.reload(try NodeKeys(options).load())
             self.logger.level = options.logLevel

@@ -23,6 +23,8 @@ extension MetricFamily {
     static let storeTurnedAway = MetricFamily(
         "confab_store_turned_away_total", .counter, help: "Requests that failed at once because the store's queue was full.")
     static let storeCommits = MetricFamily("confab_store_commits_total", .counter, help: "Transactions that were made durable.")
-    static let storeFailedCommits = MetricFamily("confab_store_failed_commits_total", .counter, help: "Transactions that could not be made durable.")
-    static let storeWrites = MetricFamily("confab_store_writes_total", .counter, help: "Changes stored: messages, edits, deletions, members, cursors.")
+    static let storeFailedCommits = MetricFamily(
+        "confab_store_failed_commits_total", .counter, help: "Transactions that could not be made durable.")
+    static let storeWrites = MetricFamily(
+        "confab_store_writes_total", .counter, help: "Changes stored: messages, edits, deletions, members, cursors.")
 }

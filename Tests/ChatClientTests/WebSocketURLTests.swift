@@ -35,8 +35,8 @@ struct WebSocketURLTests {
             ("ws://host:0", "\"0\" is no port"), ("ws://host:65536", "\"65536\" is no port"), ("ws://host:8o", "\"8o\" is no port"),
             ("ws://host:-1", "\"-1\" is no port"), ("ws://user:pass@host", "a user name"), ("ws://host/#top", "fragment"),
             ("ws://ho st", "percent-encoded"), ("ws://höst", "percent-encoded"), ("ws://host/\r\nX: y", "percent-encoded"),
-            ("ws://[::1", "closing bracket"), ("ws://[host]", "no IPv6 address"), ("ws://[::1]80", "is no port"),
-            ("ws://ho\"st", "no host name"), ("ws://::1/", "is no port"), ("ws://[]", "no IPv6 address"),
+            ("ws://[::1", "closing bracket"), ("ws://[host]", "no IPv6 address"), ("ws://[::1]80", "a colon must stand"),
+            ("ws://ho\"st", "no host name"), ("ws://::1/", "stands in brackets"), ("ws://[]", "no IPv6 address"),
             ("ws://[::1]x", "a colon must stand"),
         ])
     func refusals(text: String, words: String) {

@@ -1,7 +1,7 @@
 import Bytes
 public import EventLoop
 public import HTTPWire
-import Synchronization
+public import TLS
 
 /// A small WebSocket server on a loop of its own, whose behaviour a test writes.
 public final class TestServer: EventLoopHandler, @unchecked Sendable {
@@ -26,6 +26,7 @@ public final class TestServer: EventLoopHandler, @unchecked Sendable {
 
     private struct Link {
         let socket: Socket
+        var tls: TLSConnection?
         var reader: WebSocketReader?
         var unread: [UInt8] = []
         var unsent: [UInt8] = []
@@ -38,6 +39,7 @@ public final class TestServer: EventLoopHandler, @unchecked Sendable {
     private let listener: ListeningSocket
     private var listenerToken: SocketToken?
     private var links: [SocketToken: Link] = [:]
+    private let tls: TLSContext?
     private let welcome: @Sendable (String) -> Welcome
     private let happened: @Sendable (TestServer, SocketToken, Happening) -> Void
 
@@ -45,12 +47,13 @@ public final class TestServer: EventLoopHandler, @unchecked Sendable {
     ///   - welcome: is given the target that a handshake asks for.
     ///   - happened: is given what happens, on the loop.
     public init(
-        port: UInt16 = 0, welcome: @escaping @Sendable (String) -> Welcome = { _ in .open },
+        port: UInt16 = 0, tls: TLSContext? = nil, welcome: @escaping @Sendable (String) -> Welcome = { _ in .open },
         happened: @escaping @Sendable (TestServer, SocketToken, Happening) -> Void
     ) throws {
         self.loop = try EventLoop.start(name: "server", tickPeriod: .milliseconds(5))
         self.listener = try ListeningSocket.open(host: "127.0.0.1", port: port)
         self.port = self.listener.address.port
+        self.tls = tls
         self.welcome = welcome
         self.happened = happened
         self.loop.attach(self)
@@ -109,7 +112,7 @@ public final class TestServer: EventLoopHandler, @unchecked Sendable {
         if token == self.listenerToken {
             while case .accepted(let socket, _) = self.listener.accept() {
                 guard let token = try? self.loop.register(socket.descriptor) else { return socket.close() }
-                self.links[token] = Link(socket: socket)
+                self.links[token] = Link(socket: socket, tls: self.tls.flatMap { try? TLSConnection(accepting: socket.descriptor, $0) })
             }
             return
         }
@@ -124,7 +127,15 @@ public final class TestServer: EventLoopHandler, @unchecked Sendable {
     private func flush(_ token: SocketToken) {
         guard var link = self.links[token] else { return }
         while !link.unsent.isEmpty {
-            guard case .moved(let count) = link.unsent.withUnsafeBytes({ link.socket.write($0) }) else { break }
+            let count = link.unsent.withUnsafeBytes { bytes -> Int? in
+                if let tls = link.tls {
+                    if case .bytes(let count) = tls.write(bytes) { return count }
+                } else if case .moved(let count) = link.socket.write(bytes) {
+                    return count
+                }
+                return nil
+            }
+            guard let count else { break }
             link.unsent.removeFirst(count)
         }
         self.links[token] = link
@@ -133,10 +144,34 @@ public final class TestServer: EventLoopHandler, @unchecked Sendable {
     }
 
     private func read(_ token: SocketToken) {
-        guard let socket = self.links[token]?.socket else { return }
+        guard let link = self.links[token] else { return }
+        if let tls = link.tls {
+            switch tls.handshake() {
+            case .done: break
+            case .wantRead, .wantWrite: return
+            case .failed: return self.drop(token)
+            }
+        }
         var room = [UInt8](repeating: 0, count: 65_536)
-        guard case .moved(let count) = room.withUnsafeMutableBytes({ socket.read(into: $0) }) else { return self.drop(token) }
-        self.links[token]?.unread += room[..<count]
+        while true {
+            let count = room.withUnsafeMutableBytes { room -> Int? in
+                if let tls = link.tls {
+                    return switch tls.read(into: room) {
+                    case .bytes(let count): count
+                    case .wantRead, .wantWrite: 0
+                    case .closed, .failed: nil
+                    }
+                }
+                return switch link.socket.read(into: room) {
+                case .moved(let count): count
+                case .wouldBlock: 0
+                case .ended, .failed: nil
+                }
+            }
+            guard let count else { return self.drop(token) }
+            if count == 0 { break }
+            self.links[token]?.unread += room[..<count]
+        }
         if self.links[token]?.reader == nil { self.shakeHands(token) }
         while let input = self.nextInput(token) { self.take(input, token) }
     }

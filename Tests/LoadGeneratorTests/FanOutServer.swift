@@ -2,6 +2,7 @@ import ClientTestSupport
 import EventLoop
 import HTTPWire
 import Synchronization
+import TLS
 
 /// Gives each text to all connections of the same path, as the floor does; on purpose it can do it badly.
 final class FanOutServer: Sendable {
@@ -30,9 +31,10 @@ final class FanOutServer: Sendable {
 
     let server: TestServer
 
-    init(_ fault: Fault = .none, answer: (@Sendable (String) -> String)? = nil) throws {
+    init(_ fault: Fault = .none, tls: TLSContext? = nil, answer: (@Sendable (String) -> String)? = nil) throws {
         let state = Mutex(State())
         self.server = try TestServer(
+            tls: tls,
             welcome: { _ in
                 guard case .refuses(let count) = fault else { return .open }
                 let refuses = state.withLock {

@@ -1,6 +1,7 @@
 import ClientTestSupport
 import Glibc
 import JSON
+import TLS
 import Testing
 
 @testable import LoadGenerator
@@ -40,6 +41,24 @@ struct RunTests {
         #expect(report.received == report.published * (scenario == .broadcast ? 12 : scenario == .groups ? 4 : 1))
         #expect(report.answers == report.published)
         #expect(report.latency != nil)
+    }
+
+    @Test("does the same over TLS, to a server that it has reason to trust")
+    func tls() throws {
+        let certificates = try TestCertificates()
+        let context = try TLSContext(serverCertificate: certificates.certificate, key: certificates.key)
+        for (authorities, isTrusted) in [(certificates.authority, true), (nil, false)] as [(String?, Bool)] {
+            let server = try FanOutServer(tls: context)
+            defer { server.stop() }
+            let options = self.options(.groups, server) {
+                $0.url = "wss://127.0.0.1:\(server.server.port)"
+                $0.authorities = authorities
+            }
+            let report = try Benchmark.report(of: options)
+            #expect(report.isGood == isTrusted)
+            #expect(report.received > 0 || !isTrusted)
+            #expect(isTrusted || report.failures.sentences[0].contains("certificate is not accepted"))
+        }
     }
 
     @Test("sends as fast as it is taken when there is no rate")

@@ -194,6 +194,27 @@ struct AbuseTests {
         try late.post("hello")
     }
 
+    @Test("the echo sends back what it gets, as fast as it is read, and is no slow reader's")
+    func echo() throws {
+        let server = try ConfabServer(["--echo-path", "/_echo", "--limit", "frame-bytes=8388608"])
+        let socket = try WebSocketClient("/_echo", port: server.port, receiveBytes: 65_536)
+        try socket.send("grüß dich")
+        #expect(try socket.next() == .text("grüß dich"))
+        try socket.send(opcode: 2, [0, 255], isFinal: false)
+        try socket.send(opcode: 9, [1])
+        try socket.send(opcode: 0, [128])
+        #expect(try socket.next() == .pong([1]))
+        #expect(try socket.next() == .binary([0, 255, 128]))
+
+        // Larger than what may wait for a connection, and nobody reads before all of it is on its way.
+        let large = [UInt8](repeating: 7, count: 4 << 20)
+        try socket.send(opcode: 2, large)
+        try socket.send("afterwards")
+        guard case .binary(let bytes) = try socket.next() else { throw TestFailure("no echo") }
+        #expect(bytes.count == large.count)
+        #expect(try socket.next() == .text("afterwards"))
+    }
+
     @Test("a frame above the limit ends the connection with 1009, and with nothing else")
     func tooLongFrame() throws {
         let server = try ConfabServer(["--limit", "frame-bytes=2048"])

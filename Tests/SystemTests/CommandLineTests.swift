@@ -44,7 +44,9 @@ struct CommandLineTests {
         #expect(result.errors.contains(mistake.says), "\(result.errors)")
     }
 
-    @Test("every subcommand has a help page with an example", arguments: ["serve", "token", "chat", "bench", "config check", "config show", "completion"])
+    @Test(
+        "every subcommand has a help page with an example",
+        arguments: ["serve", "token", "chat", "bench", "config check", "config show", "completion"])
     func help(_ command: String) throws {
         let result = try run(Checkout.confab, command.split(separator: " ").map(String.init) + ["--help"])
         #expect(result.ending == .exited(0))
@@ -70,7 +72,8 @@ struct CommandLineTests {
     func bashCompletion() throws {
         let script = try run(Checkout.confab, ["completion", "bash"]).output
         let folder = try TemporaryFolder()
-        let file = try folder.write(script + "\nCOMP_WORDS=(confab serve --lis); COMP_CWORD=2; _confab; echo \"${COMPREPLY[@]}\"\n", to: "try")
+        let file = try folder.write(
+            script + "\nCOMP_WORDS=(confab serve --lis); COMP_CWORD=2; _confab; echo \"${COMPREPLY[@]}\"\n", to: "try")
         #expect(try run("/bin/bash", [file]).output == "--listen")
     }
 
@@ -115,7 +118,8 @@ struct CommandLineTests {
     func lockedDatabase() throws {
         let server = try ConfabServer(store: .sqlite)
         let result = try run(
-            Checkout.confab, ["serve", "--listen", "127.0.0.1:0", "--admin", "off", "--store", "sqlite:confab.db"], folder: server.folder.path)
+            Checkout.confab, ["serve", "--listen", "127.0.0.1:0", "--admin", "off", "--store", "sqlite:confab.db"],
+            folder: server.folder.path)
         #expect(result.ending == .exited(1))
         #expect(result.errors.contains("confab.db"), "\(result.errors)")
         try server.connect("alice").post("undisturbed")
@@ -126,7 +130,8 @@ struct CommandLineTests {
         let folder = try TemporaryFolder()
         let secret = try folder.write(ConfabServer.secret, to: "secret")
         let result = try run(
-            Checkout.confab, ["token", "--sub", "alice", "--username", "Alice", "--conversations", "1,2", "--ttl", "2h", "--secret-file", secret])
+            Checkout.confab,
+            ["token", "--sub", "alice", "--username", "Alice", "--conversations", "1,2", "--ttl", "2h", "--secret-file", secret])
         #expect(result.ending == .exited(0))
         let parts = result.output.split(separator: ".", omittingEmptySubsequences: false)
         #expect(parts.count == 3)

@@ -40,7 +40,9 @@ struct DurabilityTests {
         func hear() throws -> Bool {
             guard case .text(let frame) = try self.talker.socket.next() else { return false }
             let event = try JSONObject(frame)
-            guard event["type"] == "chat_message", let message = event.object("message"), message["sender_id"] == self.name else { return true }
+            guard event["type"] == "chat_message", let message = event.object("message"), message["sender_id"] == self.name else {
+                return true
+            }
             self.answered[message["local_id"] ?? ""] = message["id"]
             return true
         }

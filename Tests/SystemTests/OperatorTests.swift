@@ -53,7 +53,10 @@ struct OperatorTests {
         #expect(try server.metric("confab_connections\(dialect)") == 3)
         #expect(try server.metric("confab_messages_in_total\(dialect)") == 2)
         let text = try server.metrics()
-        for name in ["process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds", "confab_loop_turn_seconds_bucket", "confab_store_write_seconds_bucket"] {
+        for name in [
+            "process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds", "confab_loop_turn_seconds_bucket",
+            "confab_store_write_seconds_bucket",
+        ] {
             #expect(text.contains("\n\(name)"), "there is no \(name)")
         }
     }

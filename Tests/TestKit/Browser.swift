@@ -14,7 +14,8 @@ public final class Browser {
         self.profile = try TemporaryFolder()
         // Chromium's own sandbox does not start for root; what it opens here are pages of the tests.
         let needed = [
-            "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-extensions", "--disable-background-networking",
+            "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-extensions",
+            "--disable-background-networking",
             "--no-first-run", "--no-proxy-server", "--remote-debugging-port=0", "--user-data-dir=\(self.profile.path)",
         ]
         self.process = try ChildProcess(
@@ -22,7 +23,8 @@ public final class Browser {
             environment: ["HOME": self.profile.path], folder: self.profile.path)
         do {
             let line = try self.process.errors.line(with: "DevTools listening on ws://", within: .seconds(60))
-            guard let url = URL(string: String(line.split(separator: " ").last ?? "")), let port = url.port.flatMap(UInt16.init(exactly:)) else {
+            guard let url = URL(string: String(line.split(separator: " ").last ?? "")), let port = url.port.flatMap(UInt16.init(exactly:))
+            else {
                 throw TestFailure("no address in: \(line)")
             }
             self.socket = try WebSocketClient(url.path, port: port)
@@ -60,7 +62,9 @@ public final class Browser {
                 self.events.append(message)
                 continue
             }
-            guard let result = message.object("result") else { throw TestFailure("\(method): \(message.object("error")?.text ?? "failed")") }
+            guard let result = message.object("result") else {
+                throw TestFailure("\(method): \(message.object("error")?.text ?? "failed")")
+            }
             return result
         }
     }
@@ -89,7 +93,9 @@ public final class Browser {
 
         /// Runs the body of an async function in the page; what it returns must be a text.
         public func run(_ body: String) throws -> String {
-            guard let value = try self.type("(async () => { \(body) })()") else { throw TestFailure("the page's script returned no text") }
+            guard let value = try self.type("await (async () => { \(body) })()") else {
+                throw TestFailure("the page's script returned no text: \(body)")
+            }
             return value
         }
 

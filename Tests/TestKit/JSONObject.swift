@@ -32,7 +32,9 @@ public struct JSONObject: Sendable, CustomStringConvertible {
     public func objects(_ name: String) -> [JSONObject]? { (self.members[name] as? [Any])?.compactMap(Self.object) }
 
     private static func object(_ value: Any) -> JSONObject? {
-        guard value is [String: Any], let data = try? JSONSerialization.data(withJSONObject: value, options: [.sortedKeys]) else { return nil }
+        guard value is [String: Any], let data = try? JSONSerialization.data(withJSONObject: value, options: [.sortedKeys]) else {
+            return nil
+        }
         return try? JSONObject(String(decoding: data, as: UTF8.self))
     }
 }

@@ -31,7 +31,9 @@ public final class LineLog: Sendable {
             let (lines, isOver) = self.state.withLock { ($0.lines, $0.isOver) }
             if let line = lines[seen...].first(where: fits) { return line }
             seen = lines.count
-            if isOver { throw TestFailure("the output ended without \(what); its last lines:\n\(lines.suffix(20).joined(separator: "\n"))") }
+            if isOver {
+                throw TestFailure("the output ended without \(what); its last lines:\n\(lines.suffix(20).joined(separator: "\n"))")
+            }
             return nil
         }
     }

@@ -111,13 +111,14 @@ public final class BrowserClient: StockClient {
 
     public func next(within time: Duration) throws -> WebSocketClient.Event {
         let milliseconds = Deadline(within: time).milliseconds
-        return try WebSocketClient.Event(line: self.tab.run(
-            """
-            if (window.heard.length === 0) {
-                await Promise.race([new Promise((r) => window.wake = r), new Promise((r) => setTimeout(r, \(milliseconds)))]);
-            }
-            return window.heard.length === 0 ? 'nothing' : window.heard.shift();
-            """))
+        return try WebSocketClient.Event(
+            line: self.tab.run(
+                """
+                if (window.heard.length === 0) {
+                    await Promise.race([new Promise((r) => window.wake = r), new Promise((r) => setTimeout(r, \(milliseconds)))]);
+                }
+                return window.heard.length === 0 ? 'nothing' : window.heard.shift();
+                """))
     }
 
     private func run(_ body: String) throws { _ = try self.tab.run(body + " return '';") }

@@ -83,7 +83,9 @@ public struct Transcript: Sendable, CustomStringConvertible {
 
 extension Transcript.Line {
     fileprivate init(_ text: String, at place: String) throws {
-        guard let match = text.wholeMatch(of: /([a-z]+) ([CS]): (.*)/) else { throw TestFailure("\(place): no line of a transcript: \(text)") }
+        guard let match = text.wholeMatch(of: /([a-z]+) ([CS]): (.*)/) else {
+            throw TestFailure("\(place): no line of a transcript: \(text)")
+        }
         self.init(client: String(match.1), isFromServer: match.2 == "S", text: String(match.3))
     }
 }
@@ -134,8 +136,9 @@ final class TranscriptClient {
     func settle() throws {
         let mark = "are you done?"
         try self.socket.send(#"{"action":"\#(mark)"}"#)
+        let deadline = Deadline()
         while true {
-            try self.hear(Deadline())
+            try self.hear(deadline)
             if self.unclaimed.last?.contains(mark) == true {
                 self.unclaimed.removeLast()
                 return
@@ -146,7 +149,7 @@ final class TranscriptClient {
 
     private func hear(_ deadline: Deadline) throws {
         guard !self.isClosed else { throw TestFailure("the connection ended before") }
-        switch try self.socket.next(within: .milliseconds(Int(deadline.milliseconds))) {
+        switch try self.socket.next(within: deadline.rest) {
         case .text(let frame): self.unclaimed.append(frame)
         case .close(let code, let reason):
             self.isClosed = true

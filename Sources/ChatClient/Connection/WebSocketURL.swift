@@ -57,16 +57,17 @@ public struct WebSocketURL: Sendable, Hashable, CustomStringConvertible {
             guard host.contains(":"), host.utf8.allSatisfy({ Hex.value($0) != nil || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: ".") })
             else { throw WebSocketURLError("\"[\(host)]\" is no IPv6 address") }
         } else {
+            guard authority.count(where: { $0 == ":" }) < 2 else {
+                throw WebSocketURLError("an IPv6 address stands in brackets, as in ws://[::1]:8080/")
+            }
             host = authority.prefix { $0 != ":" }
             portText = authority[host.endIndex...]
             guard host.utf8.allSatisfy({ Self.isHostLetter($0) }) else { throw WebSocketURLError("\"\(host)\" is no host name") }
         }
         guard !host.isEmpty else { throw WebSocketURLError("the host is missing") }
-        guard portText.count > 1 else {
-            guard portText.isEmpty || portText == ":" else { throw WebSocketURLError("a colon must stand between address and port") }
-            return (String(host), defaultPort)
-        }
-        guard portText.first == ":", portText.dropFirst().utf8.allSatisfy({ (0x30...0x39).contains($0) }),
+        guard portText.isEmpty || portText.first == ":" else { throw WebSocketURLError("a colon must stand between address and port") }
+        if portText.count < 2 { return (String(host), defaultPort) }
+        guard portText.dropFirst().utf8.allSatisfy({ (0x30...0x39).contains($0) }),
             let port = UInt16(portText.dropFirst()), port > 0
         else { throw WebSocketURLError("\"\(portText.dropFirst())\" is no port; ports are 1 to 65535") }
         return (String(host), port)

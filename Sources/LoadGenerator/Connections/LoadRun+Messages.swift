@@ -78,7 +78,7 @@ extension LoadRun {
             return
         }
         guard self.ledger.hear(mark, by: member) == .counted else { return }
-        let publisher = self.plan.members(of: Int(mark.group)).lowerBound + Int(mark.publisher)
+        let publisher = self.firstMembers[Int(mark.group)] + Int(mark.publisher)
         let isAnswer = publisher == member
         if self.record.isMeasuring {
             self.record.note(latency: now.nanoseconds - self.record.start.nanoseconds - mark.sentAt, isAnswer: isAnswer)
@@ -102,7 +102,7 @@ extension LoadRun {
             // Conversations take turns, and in each its publishers.
             let group = self.nextTurn % self.plan.groups
             let publisher = self.nextTurn / self.plan.groups % self.plan.publishersPerGroup
-            let member = self.plan.members(of: group).lowerBound + publisher
+            let member = self.firstMembers[group] + publisher
             guard !self.connections[member].isBackedUp else { return }
             self.nextTurn += 1
             self.pacer.noteOne(at: now)

@@ -14,6 +14,8 @@ struct LoadRun {
     let tls: TLSContext?
     let gauge: ServerGauge
     let groupOfMember: [UInt32]
+    /// Of each conversation; its publishers are the first of its members.
+    let firstMembers: [Int]
 
     var schedule: LoadSchedule
     var ledger: DeliveryLedger
@@ -59,6 +61,7 @@ struct LoadRun {
         self.tls = tls
         self.gauge = gauge
         self.groupOfMember = plan.groupOfMember
+        self.firstMembers = (0..<plan.groups).map { plan.members(of: $0).lowerBound }
         self.schedule = LoadSchedule(plan, start: start)
         self.ledger = DeliveryLedger(plan)
         self.record = LoadRecord(start: start, before: gauge.sample(withMemory: true))
@@ -113,7 +116,7 @@ struct LoadRun {
         self.pacer = Pacer(self.plan.pacing, from: now)
         self.answered.removeAll(keepingCapacity: true)
         guard self.plan.pacing == .closedLoop else { return }
-        for group in 0..<self.plan.groups { self.answered.append(self.plan.members(of: group).lowerBound) }
+        self.answered.append(contentsOf: self.firstMembers)
     }
 
     /// Says how it went.

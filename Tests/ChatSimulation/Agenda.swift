@@ -1,0 +1,44 @@
+/// What is to happen when, by the simulation's own clock; things of the same millisecond in the order in which they were put down.
+struct Agenda<Action> {
+    private struct Entry {
+        let time: Int64
+        let order: Int
+        let action: Action
+
+        func isBefore(_ other: Entry) -> Bool {
+            self.time == other.time ? self.order < other.order : self.time < other.time
+        }
+    }
+
+    private var heap: [Entry] = []
+    private var orders = 0
+
+    mutating func add(_ action: Action, at time: Int64) {
+        self.orders += 1
+        self.heap.append(Entry(time: time, order: self.orders, action: action))
+        var child = self.heap.count - 1
+        while child > 0, self.heap[child].isBefore(self.heap[(child - 1) / 2]) {
+            self.heap.swapAt(child, (child - 1) / 2)
+            child = (child - 1) / 2
+        }
+    }
+
+    mutating func next() -> (time: Int64, action: Action)? {
+        guard let first = self.heap.first else { return nil }
+        let last = self.heap.removeLast()
+        if !self.heap.isEmpty {
+            self.heap[0] = last
+            var parent = 0
+            while true {
+                var least = parent
+                for child in [2 * parent + 1, 2 * parent + 2] where child < self.heap.count && self.heap[child].isBefore(self.heap[least]) {
+                    least = child
+                }
+                guard least != parent else { break }
+                self.heap.swapAt(parent, least)
+                parent = least
+            }
+        }
+        return (first.time, first.action)
+    }
+}

@@ -1,0 +1,62 @@
+import Bytes
+import ChatModel
+import Cluster
+
+/// A user's device: one connection at a time to one conversation, and what it has been shown on it.
+final class SimulatedClient {
+    enum State: Equatable {
+        case away
+        case entering(RequestNumber)
+        case replaying
+        case live
+    }
+
+    typealias RequestNumber = UInt64
+
+    let number: Int
+    let person: Person
+    let conversation: ConversationKey
+    /// Its token lists the conversation.
+    let isListed: Bool
+
+    var state = State.away
+    /// Counts its connections: what was asked on an earlier one is no longer waited for.
+    var connection = 0
+    var loop = 0
+    var feed: FeedID?
+    /// The point to resume from; nil before anything was seen.
+    var lastSeen: SequenceNumber?
+    var resumesAfter: SequenceNumber?
+    var picture = Picture()
+    var sends = 0
+    /// It is to be there at the end.
+    var isExpected = false
+    /// It says what it has to say at the end, and nothing more.
+    var hasSaidGoodbye = false
+
+    init(number: Int, person: Person, conversation: ConversationKey, isListed: Bool) {
+        self.number = number
+        self.person = person
+        self.conversation = conversation
+        self.isListed = isListed
+    }
+
+    var name: String { "\(self.person.id)/\(self.number)" }
+
+    var isIn: Bool { self.state == .replaying || self.state == .live }
+}
+
+/// What a client's screen shows.
+struct Picture {
+    /// The newest message shown; the next one must be the next number.
+    var through: SequenceNumber = 0
+    var messages: [SequenceNumber: Message] = [:]
+    /// Edits of messages that have not been shown.
+    var amended: [SequenceNumber: Message] = [:]
+    var online: Set<UserID> = []
+    var crowd: Int?
+    var typists: Set<UserID> = []
+    var isEnded = false
+    var delivered: Set<SequenceNumber> = []
+    var read: Set<SequenceNumber> = []
+}

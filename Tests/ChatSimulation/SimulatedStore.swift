@@ -1,0 +1,89 @@
+import ChatModel
+import EmbeddedStore
+
+/// A store in memory that takes its time, and sometimes has none.
+///
+/// Writes are done in the order in which a loop submitted them; reads are done when they like. What a request finds is
+/// decided when it is done, which is neither when it was asked nor when it is answered.
+struct SimulatedStore {
+    enum Failure { case none, writes, everything }
+
+    struct Job {
+        let loop: Int
+        let request: StoreRequest
+        let ticket: StoreTicket
+    }
+
+    private var tables: MemoryTables
+    private var jobs: [Int: Job] = [:]
+    private var jobCount = 0
+    private var writesThrough: [Int: Int64] = [:]
+    private var answersThrough: [Int: Int64] = [:]
+    var failure = Failure.none
+
+    init(history: Int) {
+        self.tables = MemoryTables(history: history)
+    }
+
+    /// - Returns: the job, and when it is to be done.
+    mutating func submit(_ job: Job, at now: Int64, within delay: ClosedRange<Int64>, _ chance: inout SeededGenerator) -> (
+        job: Int, time: Int64
+    ) {
+        var time = now + chance.number(delay)
+        if job.request.isWrite {
+            time = max(time, self.writesThrough[job.loop] ?? 0)
+            self.writesThrough[job.loop] = time
+        }
+        self.jobCount += 1
+        self.jobs[self.jobCount] = job
+        return (self.jobCount, time)
+    }
+
+    /// Does a job; the answer leaves at that time.
+    mutating func work(
+        _ number: Int, at now: Int64, within delay: ClosedRange<Int64>, _ chance: inout SeededGenerator
+    ) -> (job: Job, answer: StoreAnswer, time: Int64) {
+        guard let job = self.jobs.removeValue(forKey: number) else { preconditionFailure("job \(number) was done before") }
+        var time = now + chance.number(delay)
+        if job.request.isWrite {
+            time = max(time, self.answersThrough[job.loop] ?? 0)
+            self.answersThrough[job.loop] = time
+        }
+        let isFailing =
+            switch self.failure {
+            case .none: false
+            case .writes: job.request.isWrite
+            case .everything: true
+            }
+        return (job, isFailing ? .failed(StoreFailure("the disk is full")) : self.tables.execute(job.request), time)
+    }
+
+    /// What is stored, as a check reads it.
+    func page(of conversation: ConversationKey) -> Page {
+        var tables = self.tables
+        guard case .page(let page) = tables.execute(.page(conversation, .after(0), limit: .max)) else {
+            preconditionFailure("a page was no page")
+        }
+        return page
+    }
+
+    func loaded(_ conversation: ConversationKey) -> LoadedConversation? {
+        var tables = self.tables
+        guard case .loaded(let loaded) = tables.execute(.load(conversation)) else { preconditionFailure("a load was no load") }
+        return loaded
+    }
+
+    /// Somebody else becomes the owner of a shard.
+    mutating func claim(_ shard: Int) {
+        _ = self.tables.execute(.claim(shard: shard, owner: OwnerID(incarnation: 999, loop: 0)))
+    }
+}
+
+extension StoreRequest {
+    var isWrite: Bool {
+        switch self {
+        case .write, .claim: true
+        default: false
+        }
+    }
+}

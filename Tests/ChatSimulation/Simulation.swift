@@ -1,0 +1,300 @@
+import Bytes
+import ChatCore
+import ChatModel
+import Cluster
+
+/// A whole cluster with its store, its network and its users in one thread, under a clock of its own.
+///
+/// Everything that happens is drawn from the seed: the same seed is the same story, whenever it is told.
+public final class Simulation {
+    enum Action {
+        case tick(Int)
+        case turn(Int)
+        case arrive(Envelope)
+        case work(Int)
+        case storeAnswer(Int, StoreAnswer, StoreTicket)
+        case act(Int)
+        case cut(Int, Int)
+        case restore(Int, Int)
+        case fail(SimulatedStore.Failure)
+        case claim
+        case calm
+        case gather
+        case goodbye
+        case judge
+        case depart
+        case inspect
+    }
+
+    /// How a simulation ended.
+    public struct Outcome {
+        public let seed: UInt64
+        /// What went wrong, if anything did.
+        public let violation: String?
+        public let story: [String]
+        public let messages: Int
+        public let answers: Int
+    }
+
+    let seed: UInt64
+    var chance: SeededGenerator
+    let circumstances: Circumstances
+    var agenda = Agenda<Action>()
+    var now: Int64 = 1_000_000
+    let start: Int64 = 1_000_000
+    var story: Story
+    var historian: Historian
+    var store: SimulatedStore
+    var loops: [SimulatedLoop] = []
+    var loopNumbers: [OwnerID: Int] = [:]
+    var clients: [SimulatedClient] = []
+    let conversations: [ConversationKey]
+    /// Pairs of nodes between which nothing passes.
+    var cutPairs: Set<[Int]> = []
+    var arrivals: [[Int]: Int64] = [:]
+    var isCalm = false
+    var isOver = false
+    var answers = 0
+
+    public init(seed: UInt64, isTold: Bool) {
+        self.seed = seed
+        self.chance = SeededGenerator(seed: seed)
+        self.circumstances = Circumstances(from: &self.chance)
+        self.story = Story(isTold: isTold)
+        self.historian = Historian(limits: self.circumstances.limits)
+        self.store = SimulatedStore(history: self.circumstances.limits.history)
+        self.conversations = (0..<self.circumstances.conversations).map { ConversationKey(tenant: "default", id: ByteString("talk-\($0)")) }
+        self.makeLoops()
+        self.makeClients()
+        self.plan()
+    }
+
+    /// The time as the loops know it.
+    var moment: Moment { Moment(monotonic: self.now, wall: Timestamp(milliseconds: 1_700_000_000_000 + self.now)) }
+
+    /// Plays one seed; when something goes wrong it is played again, told line by line.
+    public static func play(_ seed: UInt64) -> Outcome {
+        let outcome = Simulation(seed: seed, isTold: false).run()
+        return outcome.violation == nil ? outcome : Simulation(seed: seed, isTold: true).run()
+    }
+
+    public func run() -> Outcome {
+        while !self.isOver, self.historian.violation == nil, let (time, action) = self.agenda.next() {
+            self.now = time
+            self.perform(action)
+        }
+        if let violation = self.historian.violation { self.tell("WRONG: \(violation)") }
+        return Outcome(
+            seed: self.seed, violation: self.historian.violation, story: self.story.lines, messages: self.historian.messageCount,
+            answers: self.answers)
+    }
+
+    func tell(_ line: @autoclosure () -> String) {
+        self.story.tell(self.now - self.start, line)
+    }
+
+    // MARK: The beginning
+
+    private func makeLoops() {
+        let nodes = self.circumstances.nodes.enumerated().map { View.Node(incarnation: 11 + UInt64($0.offset), loops: $0.element) }
+        let view = View(number: 1, nodes: nodes)
+        for (node, described) in nodes.enumerated() {
+            for loop in 0..<described.loops {
+                let id = OwnerID(incarnation: described.incarnation, loop: UInt16(loop))
+                self.loopNumbers[id] = self.loops.count
+                self.loops.append(SimulatedLoop(id: id, node: node, view: view, limits: self.circumstances.limits))
+            }
+        }
+    }
+
+    private func makeClients() {
+        for number in 0..<self.circumstances.clients {
+            let user = number < self.circumstances.users ? number : self.chance.number(0...(self.circumstances.users - 1))
+            let name = "user\(user)"
+            // Two devices of one user call it by two names now and then.
+            let shown = self.chance.happens(perMille: 100) ? "\(name)'s phone" : name
+            self.clients.append(
+                SimulatedClient(
+                    number: number, person: Person(id: UserID(token: ByteString(name)), name: ByteString(shown)),
+                    conversation: self.chance.pick(self.conversations)!, isListed: self.chance.happens(perMille: 850)))
+        }
+    }
+
+    private func plan() {
+        for number in self.loops.indices { self.agenda.add(.tick(number), at: self.now + self.chance.number(0...99)) }
+        for number in self.clients.indices { self.agenda.add(.act(number), at: self.now + self.chance.number(0...2000)) }
+        let end = self.start + self.circumstances.calmFrom
+        for _ in 0..<self.circumstances.cuts where self.circumstances.nodes.count > 1 {
+            let from = self.chance.number(0...(self.circumstances.nodes.count - 1))
+            let to = (from + self.chance.number(1...(self.circumstances.nodes.count - 1))) % self.circumstances.nodes.count
+            let time = self.chance.number(self.start...end)
+            self.agenda.add(.cut(from, to), at: time)
+            self.agenda.add(.restore(from, to), at: min(end, time + self.chance.number(100...9000)))
+        }
+        for _ in 0..<self.circumstances.storeFailures {
+            let time = self.chance.number(self.start...end)
+            self.agenda.add(.fail(self.chance.happens(perMille: 500) ? .writes : .everything), at: time)
+            self.agenda.add(.fail(.none), at: min(end, time + self.chance.number(50...8000)))
+        }
+        for _ in 0..<self.circumstances.claims { self.agenda.add(.claim, at: self.chance.number(self.start...end)) }
+        self.agenda.add(.calm, at: end)
+        self.agenda.add(.gather, at: end + 7000)
+        self.agenda.add(.goodbye, at: end + 15_000)
+        self.agenda.add(.judge, at: end + 24_000)
+        self.agenda.add(.depart, at: end + 24_001)
+        self.agenda.add(.inspect, at: end + 35_000)
+    }
+
+    // MARK: What happens
+
+    private func perform(_ action: Action) {
+        switch action {
+        case .tick(let number):
+            self.loops[number].chat.tick(at: self.moment)
+            self.wantTurn(number)
+            self.agenda.add(.tick(number), at: self.now + 100)
+        case .turn(let number):
+            self.turn(number)
+        case .arrive(let envelope):
+            self.arrive(envelope)
+        case .work(let job):
+            self.work(job)
+        case .storeAnswer(let number, let answer, let ticket):
+            self.loops[number].chat.storeAnswered(answer, ticket: ticket, at: self.moment)
+            self.wantTurn(number)
+        case .act(let number):
+            self.act(self.clients[number])
+        case .cut(let from, let to):
+            self.tell("--- nothing passes from node \(from) to node \(to)")
+            self.cutPairs.insert([from, to])
+        case .restore(let from, let to):
+            self.tell("--- node \(to) hears node \(from) again")
+            self.cutPairs.remove([from, to])
+        case .fail(let failure):
+            self.tell(failure == .none ? "--- the store works again" : "--- the store fails: \(failure)")
+            self.store.failure = failure
+        case .claim:
+            self.claimByStranger()
+        case .calm:
+            self.tell("--- calm")
+            self.isCalm = true
+            self.cutPairs = []
+            self.store.failure = .none
+        case .gather:
+            // Some stay away, and are to be seen as away.
+            for client in self.clients where client.state == .away && self.chance.happens(perMille: 600) {
+                client.isExpected = true
+                self.connect(client)
+            }
+            for client in self.clients where client.state != .away { client.isExpected = true }
+        case .goodbye:
+            for client in self.clients where client.isIn { self.sayGoodbye(client) }
+        case .judge:
+            self.judge()
+        case .depart:
+            for client in self.clients { self.disconnect(client) }
+        case .inspect:
+            self.inspect()
+            self.isOver = true
+        }
+    }
+
+    func wantTurn(_ number: Int) {
+        guard !self.loops[number].isTurnDue else { return }
+        self.loops[number].isTurnDue = true
+        self.agenda.add(.turn(number), at: self.now + self.chance.number(self.circumstances.turn))
+    }
+
+    /// The end of a loop's turn, as the gateway has it.
+    private func turn(_ number: Int) {
+        self.loops[number].isTurnDue = false
+        while self.historian.violation == nil {
+            var isSettled = true
+            while self.loops[number].chat.settle(at: self.moment) {
+                isSettled = false
+                for (request, ticket) in self.loops[number].chat.takeRequests() { self.submit(request, ticket, of: number) }
+            }
+            for envelope in self.loops[number].chat.takeEnvelopes() { self.send(envelope) }
+            let deliveries = self.loops[number].chat.takeDeliveries()
+            for delivery in deliveries { self.deliver(delivery, on: number) }
+            if isSettled, deliveries.isEmpty { return }
+        }
+    }
+
+    private func submit(_ request: StoreRequest, _ ticket: StoreTicket, of loop: Int) {
+        let (job, time) = self.store.submit(
+            .init(loop: loop, request: request, ticket: ticket), at: self.now, within: self.circumstances.storeDelay, &self.chance)
+        self.agenda.add(.work(job), at: time)
+    }
+
+    private func work(_ number: Int) {
+        let (job, answer, time) = self.store.work(number, at: self.now, within: self.circumstances.storeDelay, &self.chance)
+        if case .write(let batch) = job.request {
+            self.tell("store: \(batch.writes.count) writes of \(batch.owner): \(answer.told)")
+            if case .written(let outcome) = answer {
+                for (place, write) in batch.writes.enumerated() where outcome.isStored(place) { self.historian.stored(write) }
+            }
+        }
+        self.agenda.add(.storeAnswer(job.loop, answer, job.ticket), at: time)
+    }
+
+    private func claimByStranger() {
+        guard let conversation = self.chance.pick(self.conversations) else { return }
+        self.tell("--- a stranger claims the shard of \(conversation)")
+        self.store.claim(Shard.of(conversation))
+        self.historian.fenced(conversation)
+    }
+
+    // MARK: The end
+
+    private func judge() {
+        self.tell("--- judged")
+        for client in self.clients {
+            // Who is no member and has no token for it stays outside; who has left is sent away on all its devices.
+            let mayBeAway = !client.isExpected || !client.isListed || self.historian.past(of: client.conversation).hasLostCursors
+            self.historian.expect(
+                client.state == .live || client.state == .away && mayBeAway, "\(client.name) is \(client.state) after all has been calm")
+            self.historian.expect(client.hasSaidGoodbye || client.state == .away, "\(client.name) has had no answer to its last word")
+            guard client.state == .live else { continue }
+            let present = Set(self.clients.filter { $0.isIn && $0.conversation == client.conversation }.map(\.person.id))
+            self.historian.compare(client, with: self.store.page(of: client.conversation), present: present)
+        }
+        for loop in self.loops {
+            let owed = loop.questions.values.count { !$0.isCancelled }
+            self.historian.expect(owed == 0, "loop \(loop.id) owes \(owed) answers after all has been calm")
+            self.historian.expect(loop.chat.counts.waiting == 0, "loop \(loop.id) still waits for \(loop.chat.counts.waiting) answers")
+        }
+    }
+
+    /// When everybody has gone nothing is kept.
+    private func inspect() {
+        for loop in self.loops {
+            self.historian.expect(loop.chat.counts.heard == 0, "loop \(loop.id) keeps \(loop.chat.counts.heard) feeds of nobody")
+            self.historian.expect(loop.chat.counts.waiting == 0, "loop \(loop.id) waits for answers of nobody")
+            if self.circumstances.limits.idle <= .seconds(5) {
+                self.historian.expect(
+                    loop.chat.counts.owned == 0, "loop \(loop.id) keeps \(loop.chat.counts.owned) conversations of nobody")
+            }
+        }
+    }
+}
+
+extension WriteOutcome {
+    func isStored(_ place: Int) -> Bool {
+        switch self {
+        case .stored: true
+        case .refused(let refusals): refusals[place] == nil
+        }
+    }
+}
+
+extension StoreAnswer {
+    var told: String {
+        switch self {
+        case .written(.stored): "stored"
+        case .written(.refused(let refusals)): "refused \(refusals.sorted { $0.key < $1.key })"
+        case .failed(let failure): "\(failure)"
+        default: "done"
+        }
+    }
+}

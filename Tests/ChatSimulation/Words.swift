@@ -1,0 +1,67 @@
+import ChatCore
+import ChatModel
+
+// How the story calls what travels.
+
+extension ConversationInput {
+    var told: String {
+        switch self {
+        case .command(let command): command.told
+        case .leave(let user): "\(user) leaves"
+        case .attach(let attachment): "attach \(attachment.present.map(\.id)) (\(attachment.entering.map(\.id)) at the door)"
+        case .detach: "detach"
+        case .delivered(let user, let range): "\(user) has \(range)"
+        }
+    }
+}
+
+extension ChatCommand {
+    var told: String {
+        switch self {
+        case .enter(let entrance): "\(entrance.actor.person.id) enters"
+        case .post(let body): "\(body.author.id) says \"\(body.content)\""
+        case .edit(let sequence, let content, let actor): "\(actor.person.id) edits \(sequence) to \"\(content)\""
+        case .delete(let sequence, let actor): "\(actor.person.id) deletes \(sequence)"
+        case .read(let sequences, let user): "\(user) reads \(sequences)"
+        case .typing(let isTyping, let person): "\(person.id) types: \(isTyping)"
+        case .join(let entrance): "\(entrance.actor.person.id) joins"
+        case .part(let user): "\(user) parts"
+        case .end(let actor): "\(actor.person.id) ends it"
+        case .describe: "describe"
+        }
+    }
+}
+
+extension ChatAnswer {
+    var told: String {
+        switch self {
+        case .entered(let entered): "entered at \(entered.head) r\(entered.revision), \(entered.present.map(\.person.id)) there"
+        case .posted(let message): "posted \(message.sequence)"
+        case .amended(let message): "amended \(message.sequence)"
+        case .read: "read"
+        case .done: "done"
+        case .described: "described"
+        case .failed(let error): "failed: \(error)"
+        }
+    }
+}
+
+extension ChatEvent {
+    var told: String {
+        switch self {
+        case .created: "created"
+        case .posted(let message): "\(message.sequence) \"\(message.body.content)\""
+        case .edited(let message): "\(message.sequence) edited"
+        case .deleted(let message): "\(message.sequence) deleted"
+        case .joined(let member): "\(member.user) joined"
+        case .renamed(let member): "\(member.user) renamed"
+        case .left(let member, _): "\(member.user) left"
+        case .ended: "ended"
+        case .typing(let person, let isTyping): "\(person.id) typing \(isTyping)"
+        case .read(let person, let sequences): "\(person.id) read \(sequences)"
+        case .status(let author, let status, let sequences, _): "\(author)'s \(sequences) \(status)"
+        case .presence(let changes): "presence \(changes.map { ($0.isOnline ? "+" : "-") + $0.person.id.description })"
+        case .crowd(let online, _): "crowd of \(online)"
+        }
+    }
+}
