@@ -83,6 +83,8 @@ extension LoopState {
             self.runSteps(slot, talk)
         case .entrance(let feed, let key, let after, let tag):
             talk.entrances.removeAll { $0.context == context }
+            // A quiet connection keeps no empty room.
+            if talk.entrances.isEmpty { talk.entrances = [] }
             if case .entered(let entered) = answer { self.cameIn(slot, talk, feed, key, entered, after: after) }
             talk.session?.answered(answer, to: tag, isShown: false, into: &self.steps)
             self.runSteps(slot, talk)
