@@ -114,7 +114,8 @@ struct Historian {
         let past = self.past(of: client.conversation)
         if case .messageDeleted(let sequence) = error, past.deletionsAsked[sequence] == 1 {
             let isItself = past.versions[sequence]?.values.first?.body.author.id == client.person.id
-            self.expect(!isItself || client.hasEdited.contains(sequence), "\(client.name) deleted \(sequence), and was told that it is deleted")
+            self.expect(
+                !isItself || client.hasEdited.contains(sequence), "\(client.name) deleted \(sequence), and was told that it is deleted")
         }
         if error == .conversationEnded, askedToEnd {
             self.expect(past.endsAsked > 1, "\(client.name) ended the conversation, and was told that it has ended")

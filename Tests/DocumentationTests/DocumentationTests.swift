@@ -55,7 +55,7 @@ struct DocumentationTests {
     func modules() throws {
         let package = try Checkout.read("Package.swift")
         let declared = Set(
-            package.matches(of: /(?:room\(|systemLibrary\(name: |executableTarget\(\s*name: )"([A-Za-z]+)"/).map { String($0.1) }
+            package.matches(of: /(?:room\(\s*|systemLibrary\(name: |executableTarget\(\s*name: )"([A-Za-z]+)"/).map { String($0.1) }
         )
         .subtracting(["StoreTorture", "ChatTrials"])
         let architecture = try MarkdownPage("docs/architecture.md").prose.joined(separator: "\n")
