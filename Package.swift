@@ -117,6 +117,17 @@ let package = Package(
                 "Bytes",
             ]),
 
+        // Dialects: each by itself, and the story that all of them tell.
+        tests(
+            "ConversationsDialectTests",
+            ["ConversationsDialect", "GatewayTestSupport", "TestKit", "DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
+        tests(
+            "DialectContractTests",
+            [
+                "ConversationsDialect", "EmbeddedStore", "DialectKit", "Cluster", "ChatCore", "ChatModel", "Identity", "JSON", "Bytes",
+            ]),
+        tests("AdminAPITests", ["AdminAPI", "Gateway", "GatewayTestSupport", "TestKit", "EventLoop", "HTTPWire", "Telemetry", "Bytes"]),
+
         // The whole: real processes, as users meet them.
         .target(name: "TestKit", dependencies: ["Identity", "Bytes"], path: "Tests/TestKit", swiftSettings: settings),
         .testTarget(name: "SystemTests", dependencies: ["TestKit"], exclude: ["Clients"], swiftSettings: settings),

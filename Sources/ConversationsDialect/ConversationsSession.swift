@@ -8,7 +8,7 @@ public import JSON
 public struct ConversationsSession: DialectSession {
     // Not the whole identity: there may be very many quiet connections, and what a token lists is asked for only once.
     private let conversation: ConversationKey
-    private let me: Actor
+    private var me: Actor
     private let isListed: Bool
     /// Where the client wants to go on; used once.
     private var after: String?
@@ -212,7 +212,8 @@ public struct ConversationsSession: DialectSession {
 
     public mutating func authenticated(_ result: Result<Identity, CredentialError>, into steps: inout SessionSteps) {
         switch result {
-        case .success:
+        case .success(let identity):
+            self.me = Actor(person: self.person, isAdmin: identity.isAdmin)
             steps.reply { $0.append(#"{"type":"authenticated"}"#) }
         case .failure(let error):
             steps.reply { $0.append(error: "token: \(error)", action: "authenticate") }
