@@ -47,7 +47,7 @@ let package = Package(
         room("ChatModel", ["Bytes"]),
         room("ChatCore", ["ChatModel", "Bytes"]),
         room("Cluster", ["ChatCore", "ChatModel", "Bytes"]),
-        room("EmbeddedStore", ["CSQLite", "ChatModel", "Bytes"]),
+        room("EmbeddedStore", ["CSQLite", "ChatModel", "Telemetry", "Bytes"]),
 
         // Dialects translate and do nothing else.
         room("DialectKit", ["ChatModel", "Identity", "JSON", "Bytes"]),

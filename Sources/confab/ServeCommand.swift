@@ -34,7 +34,7 @@ enum ServeCommand {
 struct RunningNode {
     private let options: ServeOptions
     private let logger: Logger
-    private let store: EmbeddedStore
+    private let store: LocalStore
     private let gateway: Gateway
     private let name: String
 
@@ -51,7 +51,11 @@ struct RunningNode {
             return token
         }
         self.name = options.nodeID ?? Self.inventedName()
-        let store = try EmbeddedStore.open(options.store.embedded, history: options.history)
+        let store: LocalStore =
+            switch options.store {
+            case .memory: .memory(history: options.history)
+            case .sqlite(let path): try .sqlite(path: path, history: options.history)
+            }
         self.store = store
         // One core is left to the kernel's network work and to the store's threads: on two cores, two loops beside them cost
         // a sixth more CPU for each message than one.
@@ -167,14 +171,5 @@ extension ServeOptions {
         limits.typing = self.limits.typing
         limits.history = self.history
         return limits
-    }
-}
-
-extension Configuration.StoreLocation {
-    var embedded: EmbeddedLocation {
-        switch self {
-        case .memory: .memory
-        case .sqlite(let path): .sqlite(path: path)
-        }
     }
 }
