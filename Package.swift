@@ -112,9 +112,9 @@ let package = Package(
         tests(
             "GatewayTests",
             [
-                "Gateway", "GatewayTestSupport", "AllocationCounter", "StoreTestSupport", "TestKit", "ConversationsDialect", "DialectKit",
-                "Cluster", "ChatCore", "ChatModel", "Configuration", "EventLoop", "HTTPWire", "Identity", "JSON", "TLS", "Telemetry",
-                "Bytes",
+                "Gateway", "GatewayTestSupport", "ClientTestSupport", "AllocationCounter", "StoreTestSupport", "TestKit",
+                "ConversationsDialect", "DialectKit", "Cluster", "ChatCore", "ChatModel", "Configuration", "EventLoop", "HTTPWire",
+                "Identity", "JSON", "TLS", "Telemetry", "Bytes",
             ]),
 
         // Dialects: each by itself, and the story that all of them tell.
