@@ -159,11 +159,11 @@ struct ChatTerminalTests {
         #expect(result.output == "alice: 1\nalice: 2\nalice: 3\n")
     }
 
-    @Test("takes hundreds of lines without holding them all")
+    @Test("takes thousands of lines without holding them all")
     func manyLines() async throws {
         let conversation = try Conversation()
         defer { conversation.stop() }
-        let lines = (1...600).map { "\($0)" }
+        let lines = (1...3000).map { "\($0)" }
         let path = NSTemporaryDirectory() + "confab-chat-\(UUID().uuidString)"
         try lines.joined(separator: "\n").write(toFile: path, atomically: true, encoding: .utf8)
         defer { try? FileManager.default.removeItem(atPath: path) }

@@ -15,6 +15,9 @@ struct Historian {
         /// An owner was replaced, or a member left: its cursors may be lost, and what they told is told again.
         var hasLostCursors = false
         var ended: Bool = false
+        /// How often a deletion of a message was asked for, and an end.
+        var deletionsAsked: [SequenceNumber: Int] = [:]
+        var endsAsked = 0
         /// When somebody was first told how far a message has come.
         var told: [Told: Int64] = [:]
     }
@@ -97,6 +100,26 @@ struct Historian {
     }
 
     // MARK: Answers
+
+    mutating func asked(_ command: ChatCommand, in conversation: ConversationKey) {
+        switch command {
+        case .delete(let sequence, _): self.pasts[conversation, default: Past()].deletionsAsked[sequence, default: 0] += 1
+        case .end: self.pasts[conversation, default: Past()].endsAsked += 1
+        default: break
+        }
+    }
+
+    /// Somebody was refused. Who asked for something alone, once, is not told that it has been done already.
+    mutating func refused(_ error: ChatError, to client: SimulatedClient, askedToEnd: Bool) {
+        let past = self.past(of: client.conversation)
+        if case .messageDeleted(let sequence) = error, past.deletionsAsked[sequence] == 1 {
+            let isItself = past.versions[sequence]?.values.first?.body.author.id == client.person.id
+            self.expect(!isItself || client.hasEdited.contains(sequence), "\(client.name) deleted \(sequence), and was told that it is deleted")
+        }
+        if error == .conversationEnded, askedToEnd {
+            self.expect(past.endsAsked > 1, "\(client.name) ended the conversation, and was told that it has ended")
+        }
+    }
 
     /// Somebody was told that this message is stored.
     mutating func answered(_ message: Message, to body: MessageBody, of client: SimulatedClient) {

@@ -29,6 +29,7 @@ final class SimulatedClient {
     var resumesAfter: SequenceNumber?
     var picture = Picture()
     var sends = 0
+    var hasEdited: Set<SequenceNumber> = []
     /// It is to be there at the end.
     var isExpected = false
     /// It says what it has to say at the end, and nothing more.

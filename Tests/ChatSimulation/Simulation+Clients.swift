@@ -84,6 +84,8 @@ extension Simulation {
     private func ask(_ command: ChatCommand, by client: SimulatedClient, _ kind: SimulatedLoop.Question.Kind) {
         let context = self.note(kind, of: client)
         self.tell("\(client.name): \(command.told)")
+        self.historian.asked(command, in: client.conversation)
+        if case .edit(let sequence, _, _) = command { client.hasEdited.insert(sequence) }
         let feed = self.chance.happens(perMille: 700) ? client.feed : nil
         self.loops[client.loop].chat.ask(command, in: client.conversation, through: feed, context: context, at: self.moment)
         self.wantTurn(client.loop)

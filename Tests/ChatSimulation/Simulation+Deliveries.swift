@@ -68,7 +68,11 @@ extension Simulation {
                 "\(client.name) was told of a change of \(sequence) that is not stored")
         case (.other("part"), .done):
             if isThere { self.disconnect(client) }
-        case (.amendment, .failed), (.other, _):
+        case (.amendment, .failed(let error)):
+            self.historian.refused(error, to: client, askedToEnd: false)
+        case (.other("end"), .failed(let error)):
+            self.historian.refused(error, to: client, askedToEnd: true)
+        case (.other, _):
             break
         default:
             self.historian.expect(false, "\(client.name) asked \(question.kind) and was told \(answer.told)")

@@ -1,0 +1,36 @@
+import ChatSimulation
+import Foundation
+import Testing
+
+/// Which seeds are played: `CONFAB_SIMULATION_SEED=17` plays and tells that one, `CONFAB_SIMULATION_SEEDS=5000` so many.
+enum SimulationSeeds {
+    static let only = ProcessInfo.processInfo.environment["CONFAB_SIMULATION_SEED"].flatMap { UInt64($0) }
+
+    static var all: [UInt64] {
+        if let only { return [only] }
+        let count = ProcessInfo.processInfo.environment["CONFAB_SIMULATION_SEEDS"].flatMap { UInt64($0) } ?? 150
+        return Array(1...max(1, count))
+    }
+}
+
+@Suite("Simulation")
+struct SimulationTests {
+    @Test("A cluster that loses, doubles and delays, with a store that fails, keeps every promise", arguments: SimulationSeeds.all)
+    func promises(seed: UInt64) {
+        let outcome = Simulation.play(seed)
+        if outcome.violation != nil {
+            let lines = SimulationSeeds.only == nil ? outcome.story.suffix(200) : outcome.story[...]
+            print("The story of seed \(seed)\(lines.count < outcome.story.count ? ", its end; CONFAB_SIMULATION_SEED=\(seed) tells all of it" : ""):")
+            for line in lines { print(line) }
+        }
+        #expect(outcome.violation == nil)
+        #expect(outcome.answers > 0)
+    }
+
+    @Test("The same seed is the same story")
+    func repetition() {
+        let tellings = (0..<2).map { _ in Simulation(seed: 7, isTold: true).run().story }
+        #expect(tellings[0] == tellings[1])
+        #expect(tellings[0].count > 100)
+    }
+}
