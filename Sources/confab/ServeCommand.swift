@@ -25,7 +25,7 @@ enum ServeCommand {
             _ = logger.flush()
             Program.complain("confab: \(error)")
             // A file that cannot be used is as good as a bad value.
-            return error is NodeKeys.Problem || error is FileProblem ? UsageError.exitStatus : 1
+            return error is NodeKeys.Problem ? UsageError.exitStatus : 1
         }
     }
 }
@@ -42,14 +42,10 @@ struct RunningNode {
         self.options = options
         self.logger = logger
         let keys = NodeKeys(options)
+        let adminToken = try keys.adminToken()
         if let path = try keys.makeSecret() { logger.info("secret made", ["file": .text(path)]) }
         let live = try keys.load()
         if options.anonymous { logger.warning("anonymous connections are allowed; --anonymous off forbids them") }
-        let adminToken = try options.adminTokenFile.map { path in
-            var token = try FileProblem.read(path)
-            if token.last == UInt8(ascii: "\n") { token.removeLast() }
-            return token
-        }
         self.name = options.nodeID ?? Self.inventedName()
         let store: LocalStore =
             switch options.store {
