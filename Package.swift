@@ -47,7 +47,7 @@ let package = Package(
         room("ChatModel", ["Bytes"]),
         room("ChatCore", ["ChatModel", "Bytes"]),
         room("Cluster", ["ChatCore", "ChatModel", "Bytes"]),
-        room("EmbeddedStore", ["CSQLite", "ChatModel", "Bytes"]),
+        room("EmbeddedStore", ["CSQLite", "ChatModel", "Telemetry", "Bytes"]),
 
         // Dialects translate and do nothing else.
         room("DialectKit", ["ChatModel", "Identity", "JSON", "Bytes"]),
@@ -112,9 +112,9 @@ let package = Package(
         tests(
             "GatewayTests",
             [
-                "Gateway", "GatewayTestSupport", "AllocationCounter", "StoreTestSupport", "TestKit", "ConversationsDialect", "DialectKit",
-                "Cluster", "ChatCore", "ChatModel", "Configuration", "EventLoop", "HTTPWire", "Identity", "JSON", "TLS", "Telemetry",
-                "Bytes",
+                "Gateway", "GatewayTestSupport", "ClientTestSupport", "AllocationCounter", "StoreTestSupport", "TestKit",
+                "ConversationsDialect", "DialectKit", "Cluster", "ChatCore", "ChatModel", "Configuration", "EventLoop", "HTTPWire",
+                "Identity", "JSON", "TLS", "Telemetry", "Bytes",
             ]),
 
         // Dialects: each by itself, and the story that all of them tell.

@@ -145,14 +145,3 @@ extension LoopState {
         other.memberships[index].place = membership.place
     }
 }
-
-extension ChatEvent {
-    /// What it answers to the one who asked for it.
-    var answer: ChatAnswer {
-        switch self {
-        case .posted(let message): .posted(message)
-        case .edited(let message), .deleted(let message): .amended(message)
-        default: .done
-        }
-    }
-}

@@ -25,7 +25,7 @@ enum ServeCommand {
             _ = logger.flush()
             Program.complain("confab: \(error)")
             // A file that cannot be used is as good as a bad value.
-            return error is NodeKeys.Problem || error is FileProblem ? UsageError.exitStatus : 1
+            return error is NodeKeys.Problem ? UsageError.exitStatus : 1
         }
     }
 }
@@ -34,7 +34,7 @@ enum ServeCommand {
 struct RunningNode {
     private let options: ServeOptions
     private let logger: Logger
-    private let store: EmbeddedStore
+    private let store: LocalStore
     private let gateway: Gateway
     private let name: String
 
@@ -42,16 +42,16 @@ struct RunningNode {
         self.options = options
         self.logger = logger
         let keys = NodeKeys(options)
+        let adminToken = try keys.adminToken()
         if let path = try keys.makeSecret() { logger.info("secret made", ["file": .text(path)]) }
         let live = try keys.load()
         if options.anonymous { logger.warning("anonymous connections are allowed; --anonymous off forbids them") }
-        let adminToken = try options.adminTokenFile.map { path in
-            var token = try FileProblem.read(path)
-            if token.last == UInt8(ascii: "\n") { token.removeLast() }
-            return token
-        }
         self.name = options.nodeID ?? Self.inventedName()
-        let store = try EmbeddedStore.open(options.store.embedded, history: options.history)
+        let store: LocalStore =
+            switch options.store {
+            case .memory: .memory(history: options.history)
+            case .sqlite(let path): try .sqlite(path: path, history: options.history)
+            }
         self.store = store
         // One core is left to the kernel's network work and to the store's threads: on two cores, two loops beside them cost
         // a sixth more CPU for each message than one.
@@ -167,14 +167,5 @@ extension ServeOptions {
         limits.typing = self.limits.typing
         limits.history = self.history
         return limits
-    }
-}
-
-extension Configuration.StoreLocation {
-    var embedded: EmbeddedLocation {
-        switch self {
-        case .memory: .memory
-        case .sqlite(let path): .sqlite(path: path)
-        }
     }
 }

@@ -1,9 +1,6 @@
 import EmbeddedStore
 import Telemetry
 
-// Here, where `Configuration` is not imported, the name means one thing only.
-typealias EmbeddedLocation = StoreLocation
-
 extension StoreStatistics {
     /// Publishes what the store has counted.
     func add(to snapshot: inout MetricsSnapshot) {
@@ -14,6 +11,8 @@ extension StoreStatistics {
         snapshot.add(self.commits, to: .storeCommits)
         snapshot.add(self.failedCommits, to: .storeFailedCommits)
         snapshot.add(self.writes, to: .storeWrites)
+        snapshot.add(self.commitTimes, to: .storeCommitSeconds)
+        snapshot.add(self.writesPerCommit, to: .storeWritesPerCommit)
     }
 }
 
@@ -27,4 +26,8 @@ extension MetricFamily {
         "confab_store_failed_commits_total", .counter, help: "Transactions that could not be made durable.")
     static let storeWrites = MetricFamily(
         "confab_store_writes_total", .counter, help: "Changes stored: messages, edits, deletions, members, cursors.")
+    static let storeCommitSeconds = MetricFamily(
+        "confab_store_commit_seconds", .histogram(.durations), help: "From the begin of a transaction until it is durable.")
+    static let storeWritesPerCommit = MetricFamily(
+        "confab_store_writes_per_commit", .histogram(.counts), help: "Changes in one transaction.")
 }

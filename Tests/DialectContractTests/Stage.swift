@@ -217,13 +217,3 @@ final class Stage {
         }
     }
 }
-
-extension ChatEvent {
-    fileprivate var answer: ChatAnswer {
-        switch self {
-        case .posted(let message): .posted(message)
-        case .edited(let message), .deleted(let message): .amended(message)
-        default: .done
-        }
-    }
-}

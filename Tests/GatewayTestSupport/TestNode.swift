@@ -35,7 +35,7 @@ public final class TestNode {
     public let store: StoreGate
     /// As the node was started with it.
     public let live: LiveSettings
-    private let embedded: EmbeddedStore
+    private let embedded: LocalStore
     private let logDescriptor: Int32
 
     /// HS256, at least 32 bytes.
@@ -65,7 +65,7 @@ public final class TestNode {
         self.logDescriptor = open(folder.file("log"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         self.logger = Logger(level: logLevel, format: .json, writer: LogWriter(descriptor: self.logDescriptor))
         self.board = MetricsBoard(loopCount: loops)
-        self.embedded = try EmbeddedStore.open(store == .memory ? .memory : .sqlite(path: folder.file("confab.db")), history: history)
+        self.embedded = store == .memory ? .memory(history: history) : try .sqlite(path: folder.file("confab.db"), history: history)
         self.store = StoreGate(before: self.embedded)
         self.gateway = try Gateway(
             setup.settings, live: setup.live, store: self.store, logger: self.logger, board: self.board, admin: setup.admin ?? NoSite())

@@ -1,6 +1,6 @@
 import Configuration
-import Foundation
 import Gateway
+import ClientTestSupport
 import GatewayTestSupport
 import TLS
 import TestKit
@@ -8,32 +8,14 @@ import Testing
 
 @Suite("TLS on the client port")
 struct GatewayTLSTests {
-    private let folder: TemporaryFolder
+    private let certificates: TestCertificates
     private let context: TLSContext
     private let client: TLSContext
 
     init() throws {
-        self.folder = try TemporaryFolder()
-        let (certificate, key) = try Self.makeCertificate("server", in: self.folder)
-        self.context = try TLSContext(serverCertificate: certificate, key: key)
-        self.client = try TLSContext(clientTrusting: certificate)
-    }
-
-    /// A certificate that vouches for itself, for localhost.
-    private static func makeCertificate(_ name: String, in folder: TemporaryFolder) throws -> (certificate: String, key: String) {
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        let (certificate, key) = (folder.file("\(name).pem"), folder.file("\(name).key"))
-        process.arguments = [
-            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-keyout", key, "-out",
-            certificate, "-days", "2",
-            "-subj", "/CN=\(name)", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
-        ]
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw TestFailure("openssl made no certificate") }
-        return (certificate, key)
+        self.certificates = try TestCertificates()
+        self.context = try TLSContext(serverCertificate: self.certificates.certificate, key: self.certificates.key)
+        self.client = try TLSContext(clientTrusting: self.certificates.authority)
     }
 
     private func node(loops: Int = 1, _ change: (inout TestNode.Setup) -> Void = { _ in }) throws -> TestNode {
@@ -100,11 +82,11 @@ struct GatewayTLSTests {
     func reload() throws {
         let node = try self.node()
         let before = try Peer("/echo", port: node.port, tls: self.client)
-        let (certificate, key) = try Self.makeCertificate("other", in: self.folder)
+        let other = try TestCertificates()
         var live = node.live
-        live.tls = try TLSContext(serverCertificate: certificate, key: key)
+        live.tls = try TLSContext(serverCertificate: other.certificate, key: other.key)
         node.gateway.reload(live)
-        let client = try TLSContext(clientTrusting: certificate)
+        let client = try TLSContext(clientTrusting: other.authority)
         try Deadline.wait(for: "the new certificate", untilTrue: { (try? Peer("/echo", port: node.port, tls: client)) != nil })
         #expect(throws: TestFailure.self) { try Peer("/echo", port: node.port, tls: self.client) }
         try before.send("still here")

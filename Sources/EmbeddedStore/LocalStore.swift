@@ -1,18 +1,20 @@
 public import ChatModel
 
 /// The store of a node that stands alone.
-public enum EmbeddedStore: ChatStore {
+public enum LocalStore: ChatStore {
     case memory(MemoryStore)
     case sqlite(SQLiteStore)
 
-    /// Opens a store that keeps the newest `history` messages of each conversation (0: all).
+    /// A store that lives as long as its process and keeps the newest `history` messages of each conversation (0: all).
+    public static func memory(history: Int) -> LocalStore {
+        .memory(MemoryStore(history: history))
+    }
+
+    /// Opens the file or makes it, and keeps the newest `history` messages of each conversation (0: all).
     ///
     /// The failure's sentence names the file and what is wrong with it.
-    public static func open(_ location: StoreLocation, history: Int) throws(StoreFailure) -> EmbeddedStore {
-        switch location {
-        case .memory: .memory(MemoryStore(history: history))
-        case .sqlite(let path): .sqlite(try SQLiteStore(path: path, options: SQLiteOptions(history: history)))
-        }
+    public static func sqlite(path: String, history: Int) throws(StoreFailure) -> LocalStore {
+        .sqlite(try SQLiteStore(path: path, options: SQLiteOptions(history: history)))
     }
 
     public func submit(_ request: StoreRequest, ticket: StoreTicket, for client: any StoreClient) {
