@@ -47,16 +47,19 @@ let package = Package(
         room("ChatModel", ["Bytes"]),
         room("ChatCore", ["ChatModel", "Bytes"]),
         room("Cluster", ["ChatCore", "ChatModel", "Bytes"]),
-        room("EmbeddedStore", ["CSQLite", "ChatModel", "Bytes"]),
+        room("EmbeddedStore", ["CSQLite", "ChatModel", "Telemetry", "Bytes"]),
 
         // Dialects translate and do nothing else.
         room("DialectKit", ["ChatModel", "Identity", "JSON", "Bytes"]),
         room("ConversationsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
 
         // Shells: what serves, what talks, what is typed.
-        room("Gateway", [
-            "EventLoop", "HTTPWire", "TLS", "Identity", "Cluster", "ChatCore", "ChatModel", "Configuration", "DialectKit", "Telemetry", "JSON", "Bytes",
-        ]),
+        room(
+            "Gateway",
+            [
+                "EventLoop", "HTTPWire", "TLS", "Identity", "Cluster", "ChatCore", "ChatModel", "Configuration", "DialectKit", "Telemetry",
+                "JSON", "Bytes",
+            ]),
         room("AdminAPI", ["COpenSSL", "Gateway", "HTTPWire", "Telemetry", "Bytes"]),
         room("ChatClient", ["EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
         room("LoadGenerator", ["ChatClient", "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes"]),
@@ -82,10 +85,12 @@ let package = Package(
 
         // The chat as values under a clock of its own: the simulation of a whole cluster, and what a message costs.
         .target(
-            name: "ChatSimulation", dependencies: ["EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"], path: "Tests/ChatSimulation",
+            name: "ChatSimulation", dependencies: ["EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"],
+            path: "Tests/ChatSimulation",
             swiftSettings: settings),
         .executableTarget(
-            name: "ChatTrials", dependencies: ["ChatSimulation", "EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"], path: "Tests/ChatTrials",
+            name: "ChatTrials", dependencies: ["ChatSimulation", "EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"],
+            path: "Tests/ChatTrials",
             swiftSettings: settings),
 
         // Stores: one contract for all of them. StoreTorture is a process that tests may kill.
@@ -96,9 +101,45 @@ let package = Package(
         tests("StoreContractTests", ["EmbeddedStore", "StoreTestSupport", "ChatModel", "Bytes"]),
         tests("EmbeddedStoreTests", ["EmbeddedStore", "StoreTestSupport", "StoreTorture", "ChatModel", "Bytes"]),
 
+        // A node in the test's own process. AllocationCounter counts what the test binary allocates.
+        .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+        .target(
+            name: "GatewayTestSupport",
+            dependencies: [
+                "ConversationsDialect", "DialectKit", "EmbeddedStore", "Gateway", "ChatModel", "Configuration", "EventLoop", "HTTPWire",
+                "Identity", "TLS", "Telemetry", "TestKit", "Bytes",
+            ], path: "Tests/GatewayTestSupport", swiftSettings: settings),
+        tests(
+            "GatewayTests",
+            [
+                "Gateway", "GatewayTestSupport", "ClientTestSupport", "AllocationCounter", "StoreTestSupport", "TestKit",
+                "ConversationsDialect", "DialectKit", "Cluster", "ChatCore", "ChatModel", "Configuration", "EventLoop", "HTTPWire",
+                "Identity", "JSON", "TLS", "Telemetry", "Bytes",
+            ]),
+
+        // Dialects: each by itself, and the story that all of them tell.
+        tests(
+            "ConversationsDialectTests",
+            ["ConversationsDialect", "GatewayTestSupport", "TestKit", "DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
+        tests(
+            "DialectContractTests",
+            [
+                "ConversationsDialect", "EmbeddedStore", "DialectKit", "Cluster", "ChatCore", "ChatModel", "Identity", "JSON", "Bytes",
+            ]),
+        tests("AdminAPITests", ["AdminAPI", "Gateway", "GatewayTestSupport", "TestKit", "EventLoop", "HTTPWire", "Telemetry", "Bytes"]),
+
         // The whole: real processes, as users meet them.
         .target(name: "TestKit", dependencies: ["Identity", "Bytes"], path: "Tests/TestKit", swiftSettings: settings),
-        tests("SystemTests", ["TestKit"]),
+        .testTarget(name: "SystemTests", dependencies: ["TestKit"], exclude: ["Clients"], swiftSettings: settings),
         tests("DocumentationTests", ["TestKit", "Configuration"]),
+
+        // A WebSocket server whose behaviour a test writes.
+        .target(
+            name: "ClientTestSupport", dependencies: ["EventLoop", "HTTPWire", "TLS", "Bytes"], path: "Tests/ClientTestSupport",
+            swiftSettings: settings),
+        tests("ChatClientTests", ["ChatClient", "ClientTestSupport", "EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
+        tests(
+            "LoadGeneratorTests",
+            ["LoadGenerator", "ClientTestSupport", "ChatClient", "Identity", "EventLoop", "HTTPWire", "TLS", "Telemetry", "JSON", "Bytes"]),
     ]
 )

@@ -29,7 +29,7 @@ public struct AdminSite: SiteHandler {
         guard request.method == .get || request.method == .head else { throw .methodNotAllowed("GET", "HEAD") }
         var page = ByteBuffer()
         self.snapshot().write(to: &page)
-        return SiteResponse(contentType: "text/plain; version=0.0.4; charset=utf-8", fields: [HTTPField("Cache-Control", "no-store")], body: page.bytes)
+        return SiteResponse(contentType: MetricsSnapshot.contentType, fields: [HTTPField("Cache-Control", "no-store")], body: page.bytes)
     }
 
     private func check(_ request: SiteRequest) throws(HTTPError) {

@@ -19,16 +19,21 @@ public struct IPAddress: Sendable, Hashable, CustomStringConvertible {
         }
         var six = in6_addr()
         guard inet_pton(AF_INET6, text, &six) == 1 else { return nil }
-        let value = withUnsafeBytes(of: six) { $0.reduce(UInt128(0)) { $0 << 8 | UInt128($1) } }
+        self.init(ipv6: withUnsafeBytes(of: six) { UInt128(bigEndian: $0.loadUnaligned(as: UInt128.self)) })
+    }
+
+    /// The IPv4 address of this number: `0x7F000001` is 127.0.0.1.
+    public init(ipv4 value: UInt32) {
+        self.init(isIPv6: false, value: UInt128(value))
+    }
+
+    /// The IPv6 address of this number, or the IPv4 address that is wrapped in it.
+    public init(ipv6 value: UInt128) {
         if value >> 32 == 0xFFFF {
             self.init(ipv4: UInt32(truncatingIfNeeded: value))
         } else {
             self.init(isIPv6: true, value: value)
         }
-    }
-
-    private init(ipv4 value: UInt32) {
-        self.init(isIPv6: false, value: UInt128(value))
     }
 
     private init(isIPv6: Bool, value: UInt128) {

@@ -54,7 +54,9 @@ extension Conversation {
             // While the store was asked the conversation may have ended, and the author left.
             try self.checkExists(sequence, for: actor)
             guard let message else { throw .noSuchMessage(sequence) }
-            guard actor.isAdmin || message.body.author.id == actor.person.id else { throw .notAllowed("the author of a message or an admin") }
+            guard actor.isAdmin || message.body.author.id == actor.person.id else {
+                throw .notAllowed("the author of a message or an admin")
+            }
             let amended = change(message, self.revision + 1)
             let isDeletion = amended.state == .deleted
             if let place = self.pending.lastIndex(where: { $0.amended?.sequence == sequence }), let other = self.pending[place].amended {

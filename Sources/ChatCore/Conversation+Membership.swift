@@ -23,7 +23,8 @@ extension Conversation {
             self.write(.create(record), then: .created, into: &effects)
         }
         var member =
-            known.map { self.members[$0].member } ?? Member(user: person.id, name: person.name, role: isMade ? .creator : .member, joinedAt: now.wall)
+            known.map { self.members[$0].member }
+            ?? Member(user: person.id, name: person.name, role: isMade ? .creator : .member, joinedAt: now.wall)
         if known == nil, let before = self.members.number(of: person.id).map({ self.members[$0].member }) {
             // Who comes back has read what it had read.
             member.readCursor = before.readCursor
@@ -63,7 +64,8 @@ extension Conversation {
         }
         // An end that is on its way is told when it has been stored.
         let isEnding = self.pending.contains { if case .ended = $0.kind { true } else { false } }
-        let ended = isEnding ? nil : self.record?.endedAt.map { Ending(by: self.endedBy ?? self.record?.creator ?? UserID(key: ""), at: $0) }
+        let ended =
+            isEnding ? nil : self.record?.endedAt.map { Ending(by: self.endedBy ?? self.record?.creator ?? UserID(key: ""), at: $0) }
         return .entered(
             Entered(
                 head: self.storedHead, oldest: self.oldest, revision: self.storedRevision, ended: ended, present: present,
@@ -98,7 +100,8 @@ extension Conversation {
     }
 
     /// Answers a request that was asked before and finds itself done, or on its way to be.
-    private mutating func answerDone(_ origin: Origin, into effects: inout [ConversationEffect], where isSame: (PendingChange.Kind) -> Bool) {
+    private mutating func answerDone(_ origin: Origin, into effects: inout [ConversationEffect], where isSame: (PendingChange.Kind) -> Bool)
+    {
         if let place = self.pending.lastIndex(where: { isSame($0.kind) }) {
             self.pending[place].join(origin)
         } else {
@@ -110,7 +113,8 @@ extension Conversation {
         let record = try self.checkedRecord(for: actor.person.id, isAdmin: actor.isAdmin)
         let online = Set(self.members.active.lazy.filter { self.members[$0].isPresent }.map { self.members[$0].member.user })
         effects.append(
-            .answer(.described(Description(record: record, head: self.storedHead, members: self.members.members, online: online)), to: origin))
+            .answer(
+                .described(Description(record: record, head: self.storedHead, members: self.members.members, online: online)), to: origin))
     }
 
     // MARK: Loops that listen

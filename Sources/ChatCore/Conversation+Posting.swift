@@ -2,7 +2,8 @@ import Bytes
 import ChatModel
 
 extension Conversation {
-    mutating func post(_ body: MessageBody, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]) throws(ChatError) {
+    mutating func post(_ body: MessageBody, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]) throws(ChatError)
+    {
         guard self.standing != .missing else { throw .noSuchConversation }
         guard let author = self.members.member(body.author.id) else { throw .notAMember }
         let send = body.clientID.map { RecentMessages.fingerprint(author: author, client: $0) } ?? 0
@@ -31,7 +32,9 @@ extension Conversation {
     // MARK: Repeated sends
 
     /// A send that seems to be the one that made this message. Its words decide: the fingerprint may deceive.
-    private mutating func repeatSend(_ body: MessageBody, of sequence: SequenceNumber, from origin: Origin, into effects: inout [ConversationEffect]) {
+    private mutating func repeatSend(
+        _ body: MessageBody, of sequence: SequenceNumber, from origin: Origin, into effects: inout [ConversationEffect]
+    ) {
         if sequence <= self.storedHead {
             self.search(sequence, .repeated(body, origin), into: &effects)
         } else if !self.repeats.contains(where: { $0.origin.isSame(as: origin) }) {
@@ -76,9 +79,11 @@ extension Conversation {
         for message in messages {
             let author =
                 self.members.number(of: message.author)
-                ?? self.members.insert(Member(user: message.author, name: message.author.shown, role: .member, joinedAt: message.sentAt), isMember: false)
+                ?? self.members.insert(
+                    Member(user: message.author, name: message.author.shown, role: .member, joinedAt: message.sentAt), isMember: false)
             recents.append(
-                author: author, send: message.clientID.map { RecentMessages.fingerprint(author: author, client: $0) } ?? 0, at: now.monotonic)
+                author: author, send: message.clientID.map { RecentMessages.fingerprint(author: author, client: $0) } ?? 0,
+                at: now.monotonic)
             self.lastSentAt = max(self.lastSentAt, message.sentAt.milliseconds)
         }
         // Who has had which message is kept as cursors only: the two highest tell of every author whether another has it.

@@ -93,7 +93,12 @@ extension Conversation {
         let changed = self.takeDue(at: now, into: &effects)
         guard !changed.isEmpty || self.presence.mustNameAll else { return }
         self.presence.since = now.wall
-        self.presence.nextAnnouncement = now.monotonic + (self.presence.isCrowd ? self.rules.crowdInterval : self.rules.arrivals)
+        if self.presence.isCrowd {
+            self.presence.nextAnnouncement = now.monotonic + self.rules.crowdInterval
+        } else if self.presence.presentCount > 1 {
+            // Who is alone has nobody to spare: the next one who comes is announced at once.
+            self.presence.nextAnnouncement = now.monotonic + self.rules.arrivals
+        }
         if self.presence.isCrowd {
             let told = changed.suffix(self.rules.limits.crowdChanges)
             effects.append(.event(.crowd(online: self.presence.announcedCount, self.changes(told, at: now)), revision: 0, asked: nil))

@@ -27,7 +27,8 @@ extension Conversation {
     }
 
     /// A socket of this user's has taken these messages.
-    mutating func delivered(_ range: ClosedRange<SequenceNumber>, to user: UserID, at now: Moment, into effects: inout [ConversationEffect]) {
+    mutating func delivered(_ range: ClosedRange<SequenceNumber>, to user: UserID, at now: Moment, into effects: inout [ConversationEffect])
+    {
         guard let receiver = self.members.number(of: user) else { return }
         let upper = min(range.upperBound, self.storedHead)
         let lower = max(range.lowerBound, self.recents.range.lowerBound)
@@ -58,7 +59,9 @@ extension Conversation {
         }
     }
 
-    private mutating func moveDelivered(_ number: UInt32, to sequence: SequenceNumber, at now: Moment, into effects: inout [ConversationEffect]) {
+    private mutating func moveDelivered(
+        _ number: UInt32, to sequence: SequenceNumber, at now: Moment, into effects: inout [ConversationEffect]
+    ) {
         guard self.members[number].member.deliveredCursor < sequence else { return }
         self.members[number].member.deliveredCursor = sequence
         self.cursorMoved(number, at: now, into: &effects)
@@ -88,7 +91,8 @@ extension Conversation {
             self.members[number].isCursorDirty = false
             let member = self.members[number].member
             guard self.members.isMember(number) else { continue }
-            effects.append(.write(.cursors(member.user, read: member.readCursor, delivered: member.deliveredCursor), revision: 0, asked: nil))
+            effects.append(
+                .write(.cursors(member.user, read: member.readCursor, delivered: member.deliveredCursor), revision: 0, asked: nil))
         }
         self.dirtyCursors.removeAll()
     }

@@ -251,7 +251,8 @@ public struct Conversation: Sendable {
 
     /// The newest messages' senders are forgotten until somebody asks: of a conversation that rests they are most of its memory.
     public mutating func rest() {
-        guard self.knowledge == .whole, self.revision == self.storedRevision, self.dirtyCursors.isEmpty, self.recents.range.count > 64 else { return }
+        guard self.knowledge == .whole, self.revision == self.storedRevision, self.dirtyCursors.isEmpty, self.recents.range.count > 64
+        else { return }
         self.recents = RecentMessages(next: self.head + 1, limit: self.rules.limits.recentMessages)
         self.knowledge = .withoutRecents
     }
@@ -281,7 +282,8 @@ public struct Conversation: Sendable {
             return
         case .amended(let message):
             if message.state == .deleted, self.searches > 0 { self.deletedMeanwhile.append(message) }
-            effects.append(.event(message.state == .deleted ? .deleted(message) : .edited(message), revision: change.revision, asked: asker))
+            effects.append(
+                .event(message.state == .deleted ? .deleted(message) : .edited(message), revision: change.revision, asked: asker))
             answer = .amended(message)
         case .left(let member, let at):
             effects.append(.event(.left(member, at: at), revision: change.revision, asked: asker))

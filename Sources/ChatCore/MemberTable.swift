@@ -81,6 +81,10 @@ struct MemberTable: Sendable {
         }
         let number = UInt32(self.names.count)
         self.names.append(Name(user: member.user, isMember: isMember))
+        if self.entries.count == self.entries.capacity {
+            // By a quarter, not by doubling: there may be very many conversations, and most of them have done growing.
+            self.entries.reserveCapacity(self.entries.count + self.entries.count / 4 + 1)
+        }
         self.entries.append(Entry(member: member))
         if isMember { self.memberCount += 1 }
         if self.names.count == Self.scanLimit + 1 {

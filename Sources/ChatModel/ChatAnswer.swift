@@ -38,7 +38,8 @@ public struct Entered: Sendable {
     public let isCrowd: Bool
 
     public init(
-        head: SequenceNumber, oldest: SequenceNumber, revision: Revision, ended: Ending?, present: [PresenceChange], presentCount: Int, isCrowd: Bool
+        head: SequenceNumber, oldest: SequenceNumber, revision: Revision, ended: Ending?, present: [PresenceChange], presentCount: Int,
+        isCrowd: Bool
     ) {
         self.head = head
         self.oldest = oldest

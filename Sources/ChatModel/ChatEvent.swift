@@ -22,6 +22,15 @@ public enum ChatEvent: Sendable {
     /// In a large conversation: how many are there, and the newest changes.
     case crowd(online: Int, [PresenceChange])
 
+    /// What it answers to the one who asked for it.
+    public var answer: ChatAnswer {
+        switch self {
+        case .posted(let message): .posted(message)
+        case .edited(let message), .deleted(let message): .amended(message)
+        default: .done
+        }
+    }
+
     /// Whether it may be merged or dropped for a reader who is slow.
     public var isEphemeral: Bool {
         switch self {

@@ -14,8 +14,8 @@ public struct ChatLimits: Sendable {
     public var typistsPerConversation = 50
     /// An absence shorter than this is not announced.
     public var blip: Duration = .seconds(2)
-    /// Who comes is announced together with whoever else comes within this time.
-    public var arrivals: Duration = .milliseconds(500)
+    /// After an announcement of who came, the next waits this long for company.
+    public var arrivals: Duration = .seconds(1)
     /// Above the first number of people present events per person stop, until there are fewer than the second.
     public var crowdAbove = 200
     public var crowdUntil = 150

@@ -35,7 +35,9 @@ public struct Member: Sendable, Equatable {
     public var readCursor: SequenceNumber
     public var deliveredCursor: SequenceNumber
 
-    public init(user: UserID, name: ByteString, role: Role, joinedAt: Timestamp, readCursor: SequenceNumber = 0, deliveredCursor: SequenceNumber = 0) {
+    public init(
+        user: UserID, name: ByteString, role: Role, joinedAt: Timestamp, readCursor: SequenceNumber = 0, deliveredCursor: SequenceNumber = 0
+    ) {
         self.user = user
         self.name = name
         self.role = role

@@ -26,7 +26,9 @@ public struct ClientID: Sendable, Hashable {
 
     /// Nil unless it has 1 to 128 bytes and no control characters.
     public init?(given text: ByteString) {
-        guard (1...128).contains(text.byteCount), text.withBytes({ bytes in bytes.allSatisfy { $0 >= 0x20 && $0 != 0x7F } }) else { return nil }
+        guard (1...128).contains(text.byteCount), text.withBytes({ bytes in bytes.allSatisfy { $0 >= 0x20 && $0 != 0x7F } }) else {
+            return nil
+        }
         self.text = text
     }
 

@@ -37,7 +37,9 @@ public struct ChatLoop: Sendable {
     // MARK: What sessions ask
 
     /// Somebody wants to come in; the answer says whether. Until then, and as long as it listens, the feed is kept.
-    public mutating func enter(_ key: ConversationKey, _ entrance: Entrance, context: UInt64, at now: Moment) -> (feed: FeedID, request: RequestID) {
+    public mutating func enter(_ key: ConversationKey, _ entrance: Entrance, context: UInt64, at now: Moment) -> (
+        feed: FeedID, request: RequestID
+    ) {
         self.listening.enter(key, entrance, owner: self.view.owner(of: key), context: context, at: now, outbox: &self.outbox)
     }
 
@@ -54,7 +56,8 @@ public struct ChatLoop: Sendable {
     /// Something that the owner decides. Its answer comes as a delivery; with `context` nil nobody waits for one.
     ///
     /// - Parameter feed: the asker's own feed of the conversation, where it has one: it spares the search for it.
-    public mutating func ask(_ command: ChatCommand, in key: ConversationKey, through feed: FeedID? = nil, context: UInt64?, at now: Moment) {
+    public mutating func ask(_ command: ChatCommand, in key: ConversationKey, through feed: FeedID? = nil, context: UInt64?, at now: Moment)
+    {
         var command = command
         if case .post(let body) = command, body.clientID == nil {
             // A send that may have to be tried again needs an id to be known by.

@@ -43,7 +43,8 @@ public struct Envelope: Sendable {
         public let feedPlace: UInt32
 
         public init(
-            conversation: ConversationKey, input: ConversationInput, request: RequestID = 0, isRepeat: Bool = false, ownerPlace: UInt32 = .max,
+            conversation: ConversationKey, input: ConversationInput, request: RequestID = 0, isRepeat: Bool = false,
+            ownerPlace: UInt32 = .max,
             feedPlace: UInt32 = .max
         ) {
             self.conversation = conversation

@@ -24,7 +24,8 @@ extension Listening {
         outbox.send(
             .input(
                 .init(
-                    conversation: key, input: input, request: request, isRepeat: isRepeat, ownerPlace: place, feedPlace: feed?.slot ?? .max)),
+                    conversation: key, input: input, request: request, isRepeat: isRepeat, ownerPlace: place, feedPlace: feed?.slot ?? .max)
+            ),
             to: owner)
     }
 
@@ -67,7 +68,8 @@ extension Listening {
         case .failed(.unavailable) where now.monotonic < pending.deadline:
             guard !pending.input.isOfTheMoment else { break }
             // The owner could not; it, or the next one, may be able to in a moment.
-            let pause = pending.deadline == .max ? min(Self.repairPause, Self.refusedPause << Int64(min(pending.attempts, 8))) : Self.refusedPause
+            let pause =
+                pending.deadline == .max ? min(Self.repairPause, Self.refusedPause << Int64(min(pending.attempts, 8))) : Self.refusedPause
             self.requests.postpone(request, until: now.monotonic + pause)
             return
         case .posted(let message):
@@ -123,12 +125,15 @@ extension Listening {
         self.feeds[feed.slot].report(DeliveryReport(user: user, range: range))
     }
 
+    /// To be called once a period: what no message has taken along in that time leaves alone.
     mutating func report(outbox: inout Outbox) {
-        for feed in self.reporting where self.feeds.isCurrent(feed) { self.report(feed.slot, outbox: &outbox) }
-        self.reporting.removeAll(keepingCapacity: self.reporting.count <= 4096)
+        for feed in self.reportingNext where self.feeds.isCurrent(feed) { self.report(feed.slot, outbox: &outbox) }
+        self.reportingNext.removeAll(keepingCapacity: self.reportingNext.count <= 4096)
+        swap(&self.reporting, &self.reportingNext)
     }
 
     mutating func report(_ slot: UInt32, outbox: inout Outbox) {
+        guard !self.feeds[slot].reports.isEmpty else { return }
         for report in self.feeds[slot].takeReports() { self.tell(.delivered(report.user, report.range), slot, outbox: &outbox) }
     }
 }

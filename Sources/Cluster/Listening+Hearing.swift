@@ -71,6 +71,8 @@ extension Listening {
             return
         }
         self.feeds[slot].note(event, revision: revision)
+        // What the sockets have taken so far rides with the next message: its status leaves in the same write.
+        if case .posted = event { self.report(slot, outbox: &outbox) }
         if case .posted(let message) = event, !self.feeds[slot].held.isEmpty {
             self.showHeld(message, first: request, slot)
         } else {
@@ -129,12 +131,15 @@ extension Listening {
         let attachment = ConversationInput.attach(self.feeds[slot].knowledge)
         let request = self.requests.insert(
             Requests.Pending(
-                conversation: self.feeds[slot].key, input: attachment, owner: self.feeds[slot].owner, feed: feed, context: nil, deadline: .max,
+                conversation: self.feeds[slot].key, input: attachment, owner: self.feeds[slot].owner, feed: feed, context: nil,
+                deadline: .max,
                 askAgainAt: now.monotonic + (isLater ? Self.refusedPause : Self.askAgainAfter), attempts: isLater ? 0 : 1,
                 shownThrough: self.feeds[slot].shownThrough))
         self.feeds[slot].attachment = request
         if !isLater {
-            self.send(attachment, in: self.feeds[slot].key, through: feed, owner: self.feeds[slot].owner, request, isRepeat: false, outbox: &outbox)
+            self.send(
+                attachment, in: self.feeds[slot].key, through: feed, owner: self.feeds[slot].owner, request, isRepeat: false,
+                outbox: &outbox)
         }
     }
 

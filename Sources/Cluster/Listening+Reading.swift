@@ -19,7 +19,9 @@ extension Listening {
         case (.page(let read), _):
             self.deliveries.append(.pageFailed(context: read.context))
         case (.repair(let feed), .page(let page)):
-            if self.feeds.isCurrent(feed), self.feeds[feed.slot].fetch == ticket { self.mend(feed.slot, with: page, at: now, outbox: &outbox) }
+            if self.feeds.isCurrent(feed), self.feeds[feed.slot].fetch == ticket {
+                self.mend(feed.slot, with: page, at: now, outbox: &outbox)
+            }
         case (.repair(let feed), _):
             // The store is away: asked again by way of the owner, in a while.
             guard self.feeds.isCurrent(feed), self.feeds[feed.slot].fetch == ticket else { return }

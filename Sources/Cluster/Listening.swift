@@ -13,8 +13,9 @@ struct Listening: Sendable {
     private var takes: UInt64 = 1
     /// Entrances whose answers nobody may have seen yet.
     private var entrances: [AnsweredEntrance] = []
-    /// Feeds with reports of deliveries that have not left.
+    /// Feeds with reports of deliveries that have not left, and those whose reports have waited for a whole period.
     var reporting: [FeedID] = []
+    var reportingNext: [FeedID] = []
     /// Feeds with pages that wait for them.
     var holding: [FeedID] = []
     private var mintedIDs: UInt64 = 0
@@ -141,12 +142,15 @@ struct Listening: Sendable {
 
     /// Tells the owner something that wants no answer.
     func tell(_ input: ConversationInput, _ slot: UInt32, outbox: inout Outbox) {
-        let item = Envelope.Input(conversation: self.feeds[slot].key, input: input, ownerPlace: self.feeds[slot].ownerPlace, feedPlace: slot)
+        let item = Envelope.Input(
+            conversation: self.feeds[slot].key, input: input, ownerPlace: self.feeds[slot].ownerPlace, feedPlace: slot)
         outbox.send(.input(item), to: self.feeds[slot].owner)
     }
 
     /// The owner's answer to somebody who wants to come in.
-    mutating func cameIn(_ request: RequestID, _ pending: Requests.Pending, _ entrance: Entrance, _ answer: ChatAnswer, at now: Moment, outbox: inout Outbox) {
+    mutating func cameIn(
+        _ request: RequestID, _ pending: Requests.Pending, _ entrance: Entrance, _ answer: ChatAnswer, at now: Moment, outbox: inout Outbox
+    ) {
         guard let feed = pending.feed, self.feeds.isCurrent(feed) else { return }
         let slot = feed.slot
         let person = entrance.actor.person
@@ -181,7 +185,9 @@ struct Listening: Sendable {
             if self.feeds[slot].mustRepair { self.repair(slot, at: now, outbox: &outbox) }
         case .live, .repairing:
             if !news.isEmpty { self.deliver(.presence(news), slot) }
-            if case .live = self.feeds[slot].state, entered.revision > self.feeds[slot].revision { self.repair(slot, at: now, outbox: &outbox) }
+            if case .live = self.feeds[slot].state, entered.revision > self.feeds[slot].revision {
+                self.repair(slot, at: now, outbox: &outbox)
+            }
         }
     }
 

@@ -47,7 +47,9 @@ extension Owner {
     }
 
     mutating func considerDoubt(of loop: OwnerID, _ number: UInt32, _ input: Envelope.Input, outbox: inout Outbox) {
-        guard let index = self.doubts.firstIndex(where: { $0.loop == loop }), self.doubts[index].places.contains(self.place(number)) else { return }
+        guard let index = self.doubts.firstIndex(where: { $0.loop == loop }), self.doubts[index].places.contains(self.place(number)) else {
+            return
+        }
         switch input.input {
         case .attach:
             self.doubts[index].places.remove(self.place(number))

@@ -174,7 +174,8 @@ struct Owner: Sendable {
             case .write(let change, let revision, let asked):
                 self.batch.append(
                     Write(
-                        conversation: self.slots[slot].key, shard: Int(self.slots[slot].shard), epoch: self.slots[slot].epoch, revision: revision,
+                        conversation: self.slots[slot].key, shard: Int(self.slots[slot].shard), epoch: self.slots[slot].epoch,
+                        revision: revision,
                         change: change))
                 self.asked.append(Asked(errand: self.errand(number), origin: asked))
             case .answer(let answer, let origin):
@@ -221,7 +222,8 @@ struct Owner: Sendable {
             outbox.send(
                 .event(
                     .init(
-                        conversation: self.slots[slot].key, event: event, revision: revision, answering: answering, feedPlace: listener.place)),
+                        conversation: self.slots[slot].key, event: event, revision: revision, answering: answering,
+                        feedPlace: listener.place)),
                 to: listener.loop)
         }
         if !isAnswered, let asked { outbox.send(.answer(asked.request, event.answer, place: number), to: asked.loop) }

@@ -46,7 +46,7 @@ extension BenchOptions {
         try OptionBinding.apply(BenchTable.bindings, from: scanned, to: &self)
         self.scenario = try Invocation.argument(0, in: scanned, of: CommandTable.bench, ValueParsing.choice(Scenario.self))
         self.url = try Invocation.argument(1, in: scanned, of: CommandTable.bench, ServerURL.parse)
-        if self.scenario == .groups || self.scenario == .send, self.groups > self.connections {
+        if [.groups, .idle, .connect].contains(self.scenario), self.groups > self.connections {
             throw .conflict("bench: --groups \(self.groups) is more than --connections \(self.connections)")
         }
     }

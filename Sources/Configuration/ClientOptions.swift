@@ -33,6 +33,8 @@ public struct ChatOptions: Sendable, Equatable {
     public var token: String?
     public var tokenFile: String?
     public var name: String?
+    /// Authorities that a wss server's certificate may be signed by; the system's when it is nil.
+    public var authorities: String?
     /// Lines only, without colour and without moving the cursor.
     public var isPlain = false
 
@@ -62,13 +64,19 @@ public struct BenchOptions: Sendable, Equatable {
     public var groups = 10
     public var publishers = 1
     /// Messages a second, all publishers together; 0: as many as `window` lets.
-    public var rate = 100
-    /// Unanswered messages of one publisher.
-    public var window = 16
+    public var rate = 50
+    /// With a rate of 0: messages on their way to somebody, all publishers together.
+    public var window = 64
     public var duration: Duration = .seconds(10)
     /// Before the measuring starts.
     public var warmup: Duration = .seconds(2)
-    public var messageBytes = 200
+    /// How long the server is left alone after the last connection was made.
+    public var settle: Duration = .seconds(3)
+    public var messageBytes = 128
+    /// Handshakes that are open at any time.
+    public var concurrency = 64
+    /// Authorities that a wss server's certificate may be signed by; the system's when it is nil.
+    public var authorities: String?
     public var secretFile: String?
     /// Whose CPU and memory are measured, too.
     public var serverProcess: Int?

@@ -78,6 +78,9 @@ enum ChatTable {
             .client("name", .text, "NAME", in: "Options", "the name that others see, where no token gives one"),
             sets: \.name, ValueParsing.optional(ValueParsing.person)),
         OptionBinding(
+            .client("ca-file", .file, "FILE", in: "Options", "authorities that a wss server's certificate may be signed by, in PEM"),
+            sets: \.authorities, ValueParsing.optionalText),
+        OptionBinding(
             .client("plain", .flag, "", in: "Options", "lines only: no colour, no moving cursor; for pipes and screen readers"),
             changes: \.isPlain, { (isPlain: inout Bool, _: String) throws(ValueProblem) in isPlain = true }),
     ]
@@ -90,19 +93,20 @@ enum BenchTable {
             .client("connections", .number, "N", default: "100", in: "Load", "connections in all"),
             sets: \.connections, ValueParsing.integer(in: 1...1_000_000)),
         OptionBinding(
-            .client("groups", .number, "N", default: "10", in: "Load", "conversations that they spread over (groups, send)"),
+            .client("groups", .number, "N", default: "10", in: "Load", "conversations that they spread over (groups, idle, connect)"),
             sets: \.groups, ValueParsing.integer(in: 1...1_000_000)),
         OptionBinding(
             .client("publishers", .number, "N", default: "1", in: "Load", "connections that send, in each conversation"),
             sets: \.publishers, ValueParsing.integer(in: 1...1_000_000)),
         OptionBinding(
-            .client("rate", .number, "N", default: "100", in: "Load", "messages a second in all; 0 sends as fast as --window lets"),
+            .client("rate", .number, "N", default: "50", in: "Load", "messages a second in all; 0 sends as fast as --window lets"),
             sets: \.rate, ValueParsing.integer(in: 0...10_000_000)),
         OptionBinding(
-            .client("window", .number, "N", default: "16", in: "Load", "messages that a publisher sends before it waits for answers"),
+            .client(
+                "window", .number, "N", default: "64", in: "Load", "with --rate 0: messages that are on their way to somebody at any time"),
             sets: \.window, ValueParsing.integer(in: 1...1_000_000)),
         OptionBinding(
-            .client("message-bytes", .number, "N", default: "200", in: "Load", "bytes of a message's content"),
+            .client("message-bytes", .number, "N", default: "128", in: "Load", "bytes of a message's content"),
             sets: \.messageBytes, ValueParsing.integer(in: 32...1_048_576)),
         OptionBinding(
             .client(
@@ -112,6 +116,15 @@ enum BenchTable {
         OptionBinding(
             .client("secret-file", .file, "FILE", in: "Load", "the server's --jwt-secret-file, to sign the users' tokens with"),
             sets: \.secretFile, ValueParsing.optionalText),
+        OptionBinding(
+            .client("concurrency", .number, "N", default: "64", in: "Load", "handshakes that are open at any time"),
+            sets: \.concurrency, ValueParsing.integer(in: 1...10_000)),
+        OptionBinding(
+            .client("ca-file", .file, "FILE", in: "Load", "authorities that a wss server's certificate may be signed by, in PEM"),
+            sets: \.authorities, ValueParsing.optionalText),
+        OptionBinding(
+            .client("settle", .number, "SECONDS", default: "3", in: "Measuring", "how long to leave the server alone after connecting"),
+            sets: \.settle, ValueParsing.seconds(in: .zero ... .seconds(600))),
         OptionBinding(
             .client("seconds", .number, "SECONDS", default: "10", in: "Measuring", "how long to measure"),
             sets: \.duration, ValueParsing.seconds(in: .milliseconds(100) ... .seconds(604_800))),

@@ -43,7 +43,7 @@ public enum LimitTable {
 
     public static let all: [LimitSpec] = [
         count("content-bytes", \.contentBytes, 1...1_048_576, "a message's content, as UTF-8"),
-        count("message-bytes", \.messageBytes, 256...4_194_304, "a request that carries a message, as it came"),
+        count("message-bytes", \.messageBytes, 256...67_108_864, "a request that carries a message, as it came"),
         count("metadata-bytes", \.metadataBytes, 2...1_048_576, "a message's metadata, as it came"),
         count("frame-bytes", \.frameBytes, 1024...67_108_864, "a WebSocket message; a longer one closes with 1009"),
         count("json-depth", \.jsonDepth, 4...512, "how deep JSON values may be nested"),

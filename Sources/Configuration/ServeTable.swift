@@ -100,7 +100,7 @@ enum ServeTable {
             setting("node-id", .text, "NAME", default: "host name and a random suffix", in: "Node", "unique name of this node"),
             sets: \.nodeID, ValueParsing.optional(ValueParsing.name("._-", upTo: 64))),
         OptionBinding(
-            setting("loops", .number, "N", default: "number of cores", in: "Node", "event-loop threads"),
+            setting("loops", .number, "N", default: "number of cores less one", in: "Node", "event-loop threads"),
             sets: \.loops, ValueParsing.optionalInteger(in: 1...256)),
         OptionBinding(
             setting("drain-seconds", .number, "SECONDS", default: "10", in: "Node", "how long SIGTERM spreads the closing of connections"),

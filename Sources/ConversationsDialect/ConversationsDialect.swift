@@ -1,6 +1,7 @@
 import Bytes
 public import ChatModel
 public import DialectKit
+import Identity
 
 /// The Conversations protocol (seed `003`): one WebSocket for one conversation, `/conversations/{id}/?token=`.
 public struct ConversationsDialect: Dialect {
@@ -19,7 +20,7 @@ public struct ConversationsDialect: Dialect {
         case .refused(let sentence):
             return .session(RefusedSession(code: 4003, reason: "the token is not valid", error: sentence))
         case .bearer(let identity):
-            guard ConversationKey.isValid(id: id) else { return .session(RefusedSession(code: 4004, reason: "access denied")) }
+            guard IdentityRule.conversation.allows(id.string) else { return .session(RefusedSession(code: 4004, reason: "access denied")) }
             return .session(ConversationsSession(identity: identity, conversation: id, after: request.value("after")))
         }
     }

@@ -8,7 +8,7 @@ public import JSON
 public struct ConversationsSession: DialectSession {
     // Not the whole identity: there may be very many quiet connections, and what a token lists is asked for only once.
     private let conversation: ConversationKey
-    private let me: Actor
+    private var me: Actor
     private let isListed: Bool
     /// Where the client wants to go on; used once.
     private var after: String?
@@ -48,7 +48,8 @@ public struct ConversationsSession: DialectSession {
         steps.reply { $0.append(error: "the message is longer than \(limit) bytes", action: nil) }
     }
 
-    public mutating func received(_ text: RawSpan, reading document: inout JSONDocument, at now: Timestamp, into steps: inout SessionSteps) {
+    public mutating func received(_ text: RawSpan, reading document: inout JSONDocument, at now: Timestamp, into steps: inout SessionSteps)
+    {
         do throws(JSONError) {
             try document.parse(text)
         } catch {
@@ -161,7 +162,8 @@ public struct ConversationsSession: DialectSession {
             guard before == nil else { throw FieldError("after_id: cannot stand beside before_id") }
             steps.append(.read(self.conversation, .after(after), limit: limit, SessionTag(kind: Question.fetchAfter.rawValue)))
         } else {
-            steps.append(.read(self.conversation, before.map { .before($0) } ?? .newest, limit: limit, SessionTag(kind: Question.fetch.rawValue)))
+            steps.append(
+                .read(self.conversation, before.map { .before($0) } ?? .newest, limit: limit, SessionTag(kind: Question.fetch.rawValue)))
         }
     }
 
@@ -199,16 +201,19 @@ public struct ConversationsSession: DialectSession {
     }
 
     public mutating func historyTruncated(oldest: SequenceNumber, into steps: inout SessionSteps) {
-        steps.reply { $0.append(error: "history truncated", action: "connect") {
+        steps.reply {
+            $0.append(error: "history truncated", action: "connect") {
                 $0.append(#","oldest_id":""#)
                 $0.append(decimal: oldest)
                 $0.append(#"""#)
-            } }
+            }
+        }
     }
 
     public mutating func authenticated(_ result: Result<Identity, CredentialError>, into steps: inout SessionSteps) {
         switch result {
-        case .success:
+        case .success(let identity):
+            self.me = Actor(person: self.person, isAdmin: identity.isAdmin)
             steps.reply { $0.append(#"{"type":"authenticated"}"#) }
         case .failure(let error):
             steps.reply { $0.append(error: "token: \(error)", action: "authenticate") }

@@ -88,7 +88,7 @@ public struct SessionSteps: Sendable {
     public private(set) var list: [SessionStep] = []
     /// Set when the connection has used up its rate: seconds after which it may try again.
     public var retryAfter: Double?
-    public let limits: ChatLimits
+    public var limits: ChatLimits
 
     public init(limits: ChatLimits) {
         self.limits = limits

@@ -1,5 +1,6 @@
 import ChatModel
 import Synchronization
+import Telemetry
 
 /// What the writer's thread does.
 final class WriterLoop {
@@ -49,13 +50,13 @@ final class WriterLoop {
     }
 
     private func note(since start: ContinuousClock.Instant) {
-        let microseconds = Int((self.clock.now - start) / .microseconds(1))
+        let time = self.clock.now - start
         let writes = self.writer.writeCount
         self.tally.statistics.withLock { statistics in
             statistics.commits += 1
             statistics.writes += writes
-            statistics.writesPerCommit.note(writes)
-            statistics.commitMicroseconds.note(microseconds)
+            statistics.writesPerCommit.record(UInt64(max(0, writes)))
+            statistics.commitTimes.record(time)
         }
     }
 }

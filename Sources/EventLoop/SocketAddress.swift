@@ -1,3 +1,4 @@
+public import Bytes
 import Glibc
 
 /// An IPv4 or IPv6 address with a port, in 32 bytes and without an allocation.
@@ -32,6 +33,16 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
                 let family = self.family == .ipv4 ? AF_INET : AF_INET6
                 inet_ntop(family, bytes.baseAddress!, text.baseAddress!, socklen_t(text.count))
                 return String(cString: text.baseAddress!)
+            }
+        }
+    }
+
+    /// The address without the port, to compare with networks.
+    public var ip: IPAddress {
+        withUnsafeBytes(of: self.bytes) { bytes in
+            switch self.family {
+            case .ipv4: IPAddress(ipv4: UInt32(bigEndian: bytes.load(as: UInt32.self)))
+            case .ipv6: IPAddress(ipv6: UInt128(bigEndian: bytes.loadUnaligned(as: UInt128.self)))
             }
         }
     }

@@ -13,12 +13,18 @@ struct Audiences {
     }
 
     struct Audience {
+        /// Whose it is: a feed's slot is given out again.
+        var feed: FeedID?
         var key: ConversationKey?
         var groups: [Group] = []
         /// The newest message of which the owner was told that somebody has it.
         var reportedThrough: SequenceNumber = 0
         /// A message went out in this turn, or nobody had taken it yet.
         var isReportDue = false
+        /// It is looked at after this turn's writes.
+        var isReportQueued = false
+        /// Somebody who catches up knows of more messages than the feed has shown.
+        var isAwaited = false
         /// Who wrote what is to be reported, as long as it is one; what one has written oneself needs no report.
         var author: UserID?
         var hasManyAuthors = false
@@ -31,14 +37,19 @@ struct Audiences {
         _modify { yield &self.audiences[Int(feed.slot)] }
     }
 
+    /// Whether anybody hears this feed.
+    func isCurrent(_ feed: FeedID) -> Bool {
+        Int(feed.slot) < self.audiences.count && self.audiences[Int(feed.slot)].feed == feed
+    }
+
+    /// - Parameter reportedThrough: where reports begin, if this is the first listener.
     /// - Returns: the listener's place in its group's list.
     mutating func insert(
-        _ slot: UInt32, into feed: FeedID, key: ConversationKey, dialect: Int, isCompressed: Bool, isLive: Bool, shownThrough: SequenceNumber
+        _ slot: UInt32, into feed: FeedID, key: ConversationKey, dialect: Int, isCompressed: Bool, isLive: Bool,
+        reportedThrough: SequenceNumber
     ) -> Int {
         while self.audiences.count <= Int(feed.slot) { self.audiences.append(Audience()) }
-        if self[feed].key == nil {
-            self[feed] = Audience(key: key, reportedThrough: shownThrough)
-        }
+        if !self.isCurrent(feed) { self[feed] = Audience(feed: feed, key: key, reportedThrough: reportedThrough) }
         let group = self.group(feed, dialect, isCompressed)
         if isLive {
             self[feed].groups[group].live.append(slot)
@@ -48,15 +59,19 @@ struct Audiences {
         return self[feed].groups[group].catchingUp.count - 1
     }
 
+    /// Groups of a dialect stand side by side, so that an event is rendered once for both.
     private mutating func group(_ feed: FeedID, _ dialect: Int, _ isCompressed: Bool) -> Int {
         if let place = self[feed].groups.firstIndex(where: { $0.dialect == dialect && $0.isCompressed == isCompressed }) { return place }
-        self[feed].groups.append(Group(dialect: dialect, isCompressed: isCompressed))
-        return self[feed].groups.count - 1
+        let place = self[feed].groups.firstIndex { $0.dialect > dialect } ?? self[feed].groups.count
+        self[feed].groups.insert(Group(dialect: dialect, isCompressed: isCompressed), at: place)
+        return place
     }
 
     /// - Returns: the connection that has taken the freed place, if one had to move.
     mutating func remove(from feed: FeedID, dialect: Int, isCompressed: Bool, isLive: Bool, place: Int) -> UInt32? {
-        guard let group = self[feed].groups.firstIndex(where: { $0.dialect == dialect && $0.isCompressed == isCompressed }) else { return nil }
+        guard self.isCurrent(feed),
+            let group = self[feed].groups.firstIndex(where: { $0.dialect == dialect && $0.isCompressed == isCompressed })
+        else { return nil }
         let moved = Self.swapRemove(&self[feed].groups[group], isLive ? \.live : \.catchingUp, place)
         if self[feed].groups[group].live.isEmpty, self[feed].groups[group].catchingUp.isEmpty { self[feed].groups.remove(at: group) }
         if self[feed].groups.isEmpty { self[feed] = Audience() }

@@ -9,15 +9,16 @@ struct Backlog {
     }
 
     private var entries: [Entry] = []
-    private var first = 0
+    private var head = 0
     /// Bytes of the first entry that are sent.
     private var offset = 0
     private(set) var countedBytes = 0
     private(set) var totalBytes = 0
 
-    var isEmpty: Bool { self.first == self.entries.count }
+    var isEmpty: Bool { self.head == self.entries.count }
+    var frameCount: Int { self.entries.count - self.head }
 
-    /// - Parameter offset: bytes that are sent already; only for the first entry of an empty backlog.
+    /// - Parameter offset: bytes that are sent already; only for the first frame of an empty backlog.
     mutating func append(_ frame: SharedFrame, isPaced: Bool = false, from offset: Int = 0) {
         if self.isEmpty { self.offset = offset }
         self.entries.append(Entry(frame: frame, isPaced: isPaced))
@@ -25,15 +26,23 @@ struct Backlog {
         if !isPaced { self.countedBytes += frame.count - offset }
     }
 
-    /// The oldest frames' unsent bytes, at most so many frames, for as long as `body` runs.
-    func withFrames<R>(atMost count: Int, _ body: ([UnsafeRawBufferPointer]) -> R) -> R {
-        func collect(_ place: Int, _ parts: [UnsafeRawBufferPointer]) -> R {
-            guard place < self.entries.count, parts.count < count else { return body(parts) }
-            return self.entries[place].frame.withBytes { bytes in
-                collect(place + 1, parts + [place == self.first ? UnsafeRawBufferPointer(rebasing: bytes[self.offset...]) : bytes])
+    /// The oldest frame, and how many of its bytes are sent.
+    var first: (frame: SharedFrame, offset: Int)? {
+        self.isEmpty ? nil : (self.entries[self.head].frame, self.offset)
+    }
+
+    /// Appends the oldest unsent bytes to `buffer`, about this many: where they end, a frame may go on.
+    func gather(upTo byteCount: Int, into buffer: inout ByteBuffer) {
+        var left = byteCount
+        for place in self.head..<self.entries.count {
+            guard left > 0 else { return }
+            self.entries[place].frame.withBytes { bytes in
+                let start = place == self.head ? self.offset : 0
+                let end = start + min(left, bytes.count - start)
+                buffer.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
+                left -= end - start
             }
         }
-        return collect(self.first, [])
     }
 
     /// So many bytes are sent.
@@ -41,13 +50,13 @@ struct Backlog {
         var left = count
         self.totalBytes -= count
         while left > 0 {
-            let entry = self.entries[self.first]
+            let entry = self.entries[self.head]
             let rest = entry.frame.count - self.offset
             let sent = min(rest, left)
             if !entry.isPaced { self.countedBytes -= sent }
             left -= sent
             if sent == rest {
-                self.first += 1
+                self.head += 1
                 self.offset = 0
             } else {
                 self.offset += sent
@@ -55,21 +64,25 @@ struct Backlog {
         }
         if self.isEmpty {
             self.entries = []
-            self.first = 0
-        } else if self.first >= 64 {
-            self.entries.removeFirst(self.first)
-            self.first = 0
+            self.head = 0
+        } else if self.head >= 64 {
+            self.entries.removeFirst(self.head)
+            self.head = 0
         }
     }
 
-    /// Everything but what is half sent: a frame that has begun must end.
-    mutating func truncate() {
+    /// Drops everything but what is half sent: a frame that has begun must end.
+    ///
+    /// - Parameter hasOffered: the first frame was offered to OpenSSL, which may have a record of it under way.
+    mutating func truncate(hasOffered: Bool) {
         guard !self.isEmpty else { return }
-        let kept = self.offset > 0 ? [self.entries[self.first]] : []
-        self.entries = kept
-        self.first = 0
-        self.totalBytes = kept.reduce(0) { $0 + $1.frame.count } - self.offset
-        self.countedBytes = kept.reduce(0) { $0 + ($1.isPaced ? 0 : $1.frame.count - self.offset) }
-        if kept.isEmpty { self.offset = 0 }
+        let first = self.entries[self.head]
+        self.entries = []
+        self.head = 0
+        self.totalBytes = 0
+        self.countedBytes = 0
+        if self.offset > 0 || hasOffered {
+            self.append(first.frame, isPaced: first.isPaced, from: self.offset)
+        }
     }
 }

@@ -13,8 +13,11 @@ enum Site: UInt8, Sendable { case clients, admin }
 /// What a loop holds of a connection beside its place in the `ConnectionTable`.
 struct Connection {
     let token: SocketToken
-    let peer: SocketAddress
+    /// Who connected; of a WebSocket that came by a trusted proxy, whom that names, with port 0.
+    var peer: SocketAddress
     let site: Site
+    /// It came when the node had all the clients that it may have.
+    let isSurplus: Bool
     var tls: TLSConnection?
     var stage: Stage
     /// Bytes that were read and not used: the beginning of a frame, or what waits while reading is paused.
@@ -27,10 +30,23 @@ struct Connection {
     var isReadingPaused = false
     var ending = Ending.none
 
+    init(token: SocketToken, peer: SocketAddress, site: Site, isSurplus: Bool = false, tls: TLSConnection? = nil, stage: Stage) {
+        self.token = token
+        self.peer = peer
+        self.site = site
+        self.isSurplus = isSurplus
+        self.tls = tls
+        self.stage = stage
+    }
+
+    var isListener: Bool {
+        if case .listening = self.stage { true } else { false }
+    }
+
     /// How a connection comes to its end.
-    enum Ending {
+    enum Ending: Equatable {
         case none
-        /// What is unsent leaves, then the socket is closed.
+        /// What is unsent leaves, then the socket is closed; nothing more is read.
         case closeWhenSent
         /// What is unsent leaves, then our side is closed, and what the peer still sends is thrown away until it closes
         /// too: closing at once would make the kernel reset the connection, and the last words would be lost with it.
@@ -53,6 +69,8 @@ final class HTTPExchange {
     /// The request whose body is coming.
     var pending: PendingRequest?
     var requestCount = 0
+    /// The head of a later request has begun, and its time runs.
+    var isHeadUnderWay = false
 
     struct PendingRequest {
         var decoder: HTTPBodyDecoder
@@ -68,38 +86,54 @@ final class WebSocketTalk {
     var session: (any DialectSession)?
     /// Which of the gateway's dialects; -1 for the echo.
     let dialect: Int
+    /// What the client sends may be compressed, and what it gets is.
+    var takesCompression: Bool { self.reader.takesCompression }
     let isCompressed: Bool
     var rate: RateBucket
     /// The conversations that this connection hears.
     var memberships: [Membership] = []
-    /// Entrances that wait for their answer.
-    var entrances: [(request: UInt64, feed: FeedID)] = []
-    var replay: Replay?
+    var entrances: [PendingEntrance] = []
     /// Answers that reading waits for: an entrance, a page.
     var awaited = 0
     var hasSentClose = false
-    /// When the next ping is due, when the token ends, and when a drain closes it, as monotonic milliseconds; 0 for never.
+    /// What the connection was closed with, by whoever said so first; 1006 is nobody.
+    var closeCode: UInt16 = 1006
+    /// When it became a WebSocket, when the next ping is due, when the token ends, and when a drain closes it, as monotonic
+    /// milliseconds; 0 for never.
+    var openedAt: Int64 = 0
     var pingAt: Int64 = 0
     var expiresAt: Int64 = 0
     var drainAt: Int64 = 0
 
+    /// An entrance that waits for its answer.
+    struct PendingEntrance {
+        let request: UInt64
+        let feed: FeedID
+        /// The question's key.
+        let context: UInt64
+    }
+
     struct Membership {
         let feed: FeedID
-        var conversation: ConversationKey
-        /// Its place in the audience's list of listeners, or of those who catch up.
+        let conversation: ConversationKey
+        /// Its place in the audience's list of those who hear everything, or of those who catch up.
         var place: Int
-        var isLive: Bool
+        /// Nil for those who hear everything.
+        var catchUp: CatchUp?
     }
 
     /// What was missed, on its way: page by page, as fast as the socket takes it.
-    struct Replay {
-        let feed: FeedID
-        let conversation: ConversationKey
-        /// The newest message that has been written.
+    struct CatchUp {
+        /// The newest message that has been written, or that the client has had before.
         var through: SequenceNumber
         /// The newest message that the socket has taken, and that was reported.
         var taken: SequenceNumber
         var isReading = false
+
+        init(from start: SequenceNumber) {
+            self.through = start
+            self.taken = start
+        }
     }
 
     init(reader: WebSocketReader, session: (any DialectSession)?, dialect: Int, isCompressed: Bool, rate: RateBucket) {

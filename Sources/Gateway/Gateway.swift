@@ -13,7 +13,7 @@ public final class Gateway: Sendable {
     /// Nil where there is no admin listener.
     public let adminAddress: SocketAddress?
     private let shared: GatewayShared
-    private let loops: [EventLoop]
+    private let members: [GatewayLoop]
 
     /// Opens the listeners and starts the loops; connections are taken when this returns.
     ///
@@ -21,30 +21,31 @@ public final class Gateway: Sendable {
     public init(
         _ settings: GatewaySettings, live: LiveSettings, store: any ChatStore, logger: Logger, board: MetricsBoard, admin: any SiteHandler
     ) throws(SocketError) {
-        let clientSockets = try ListeningSocket.openGroup(host: settings.clientHost, port: settings.clientPort, count: settings.loopCount)
-        var adminSockets: [ListeningSocket] = []
-        if let host = settings.adminHost {
-            adminSockets = try ListeningSocket.openGroup(host: host, port: settings.adminPort, count: 1)
+        let sockets = try Self.openSockets(settings)
+        let loops: [EventLoop]
+        do throws(SocketError) {
+            loops = try Self.startLoops(settings.loopCount)
+        } catch {
+            for socket in sockets.clients + sockets.admin { socket.socket.close() }
+            throw error
         }
-        var loops: [EventLoop] = []
-        for number in 0..<settings.loopCount { loops.append(try EventLoop.start(name: "confab-loop-\(number)")) }
         let now: @Sendable () -> Int64 = { MonotonicTime.now.nanoseconds / 1_000_000 }
         let health = Health(loopCount: settings.loopCount, now: now)
         let view = View(number: 1, nodes: [View.Node(incarnation: settings.incarnation, loops: settings.loopCount)])
         let site = ClientSite(node: settings.nodeName, version: settings.version, health: health, startedAt: now(), now: now)
         let shared = GatewayShared(
             settings: settings, view: view, store: store, logger: logger, board: board, health: health, clients: site, admin: admin,
-            mailboxes: loops.map { Mailbox(of: $0) })
+            loops: loops,
+            now: now)
         self.health = health
         self.shared = shared
-        self.loops = loops
-        self.clientAddress = clientSockets[0].address
-        self.adminAddress = adminSockets.first?.address
-        for (number, loop) in loops.enumerated() {
-            let member = GatewayLoop(index: number, loop: loop, shared: shared, live: live)
-            loop.attach(member)
-            let (clients, admin) = (clientSockets[number], number == 0 ? adminSockets.first : nil)
-            loop.execute {
+        self.clientAddress = sockets.clients[0].address
+        self.adminAddress = sockets.admin.first?.address
+        self.members = loops.enumerated().map { GatewayLoop(index: $0, loop: $1, shared: shared, live: live) }
+        for (number, member) in self.members.enumerated() {
+            member.loop.attach(member)
+            let (clients, admin) = (sockets.clients[number], number == 0 ? sockets.admin.first : nil)
+            member.loop.execute {
                 do throws(SocketError) {
                     try member.listen(clients, admin)
                 } catch {
@@ -56,25 +57,53 @@ public final class Gateway: Sendable {
     }
 
     /// A loop of the node's, for signals.
-    public var firstLoop: EventLoop { self.loops[0] }
+    public var firstLoop: EventLoop { self.members[0].loop }
 
     /// Client connections that are open.
     public var connectionCount: Int { self.shared.connectionCount.load(ordering: .relaxed) }
 
     /// Uses other keys, certificates, origins and limits: keys and limits for everybody at once, certificates for whoever comes.
     public func reload(_ live: LiveSettings) {
-        for mailbox in self.shared.mailboxes { _ = mailbox.post(.reload(live)) }
+        // Not by mail, which a full mailbox would refuse.
+        for member in self.members { member.loop.execute { member.reload(live) } }
     }
 
     /// Takes no more connections and closes those that there are with 1012, one after the other over this time.
     public func drain(over time: Duration) {
         self.health.draining()
-        for mailbox in self.shared.mailboxes { _ = mailbox.post(.drain(milliseconds: time.components.seconds * 1000)) }
+        for member in self.members { member.loop.execute { member.drain(over: time) } }
     }
 
     /// Ends the loops, whatever is under way on them.
     public func stop() {
-        for loop in self.loops { loop.stop() }
-        for loop in self.loops { loop.join() }
+        for member in self.members { member.loop.stop() }
+        for member in self.members { member.loop.join() }
+    }
+
+    private static func openSockets(_ settings: GatewaySettings) throws(SocketError) -> (
+        clients: [ListeningSocket], admin: [ListeningSocket]
+    ) {
+        let clients = try ListeningSocket.openGroup(host: settings.clientHost, port: settings.clientPort, count: settings.loopCount)
+        guard let host = settings.adminHost else { return (clients, []) }
+        do throws(SocketError) {
+            return (clients, [try ListeningSocket.open(host: host, port: settings.adminPort)])
+        } catch {
+            for socket in clients { socket.socket.close() }
+            throw error
+        }
+    }
+
+    private static func startLoops(_ count: Int) throws(SocketError) -> [EventLoop] {
+        var loops: [EventLoop] = []
+        do throws(SocketError) {
+            for number in 0..<count { loops.append(try EventLoop.start(name: "confab-loop-\(number)")) }
+        } catch {
+            for loop in loops {
+                loop.stop()
+                loop.join()
+            }
+            throw error
+        }
+        return loops
     }
 }

@@ -33,6 +33,16 @@ final class GatewayLoop: EventLoopHandler {
         self.state.with { $0.stop() }
     }
 
+    /// On the loop: other keys, certificates, origins and limits.
+    func reload(_ live: LiveSettings) {
+        self.state.with { $0.reload(live) }
+    }
+
+    /// On the loop: no more connections, and an end to those that there are.
+    func drain(over time: Duration) {
+        self.state.with { $0.drain(over: time) }
+    }
+
     /// On the loop: takes connections from these sockets.
     func listen(_ clients: ListeningSocket, _ admin: ListeningSocket?) throws(SocketError) {
         try self.state.with { (state: inout LoopState) throws(SocketError) in

@@ -1,3 +1,4 @@
+public import Bytes
 public import ChatModel
 public import Configuration
 public import DialectKit
@@ -26,7 +27,6 @@ public struct GatewaySettings: Sendable {
     /// Names this one life of the node.
     public var incarnation: UInt64
     public var version: String
-    public var storeKind: String
     public var loopCount: Int
     public var clientHost: String
     public var clientPort: UInt16
@@ -35,21 +35,18 @@ public struct GatewaySettings: Sendable {
     public var adminPort: UInt16
     public var dialects: [any Dialect]
     public var chatLimits: ChatLimits
-    public var trustedProxies: ProxyList
+    /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    public var trustedProxies: [IPNetwork]
     /// A path at which frames are sent back as they came.
     public var echoPath: String?
-    /// How long a drain spreads its closes.
-    public var drainSeconds: Int
 
     public init(
-        nodeName: String, incarnation: UInt64, version: String, storeKind: String, loopCount: Int, clientHost: String, clientPort: UInt16,
-        adminHost: String?, adminPort: UInt16, dialects: [any Dialect], chatLimits: ChatLimits, trustedProxies: ProxyList, echoPath: String?,
-        drainSeconds: Int
+        nodeName: String, incarnation: UInt64, version: String, loopCount: Int, clientHost: String, clientPort: UInt16, adminHost: String?,
+        adminPort: UInt16, dialects: [any Dialect], chatLimits: ChatLimits, trustedProxies: [IPNetwork], echoPath: String?
     ) {
         self.nodeName = nodeName
         self.incarnation = incarnation
         self.version = version
-        self.storeKind = storeKind
         self.loopCount = loopCount
         self.clientHost = clientHost
         self.clientPort = clientPort
@@ -59,6 +56,5 @@ public struct GatewaySettings: Sendable {
         self.chatLimits = chatLimits
         self.trustedProxies = trustedProxies
         self.echoPath = echoPath
-        self.drainSeconds = drainSeconds
     }
 }

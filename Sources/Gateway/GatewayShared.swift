@@ -15,12 +15,16 @@ final class GatewayShared: Sendable {
     let clients: any SiteHandler
     let admin: any SiteHandler
     let mailboxes: [Mailbox<LoopMail>]
+    let answers: [Mailbox<StoreLetter>]
+    let probe: StoreProbe
+    let complaints: StoreComplaints
     /// Open client connections of the node.
     let connectionCount = Atomic<Int>(0)
 
     init(
-        settings: GatewaySettings, view: View, store: any ChatStore, logger: Logger, board: MetricsBoard, health: Health, clients: any SiteHandler,
-        admin: any SiteHandler, mailboxes: [Mailbox<LoopMail>]
+        settings: GatewaySettings, view: View, store: any ChatStore, logger: Logger, board: MetricsBoard, health: Health,
+        clients: any SiteHandler,
+        admin: any SiteHandler, loops: [EventLoop], now: @escaping @Sendable () -> Int64
     ) {
         self.settings = settings
         self.view = view
@@ -30,34 +34,9 @@ final class GatewayShared: Sendable {
         self.health = health
         self.clients = clients
         self.admin = admin
-        self.mailboxes = mailboxes
-    }
-}
-
-/// Hands the store's answers to the loop that asked.
-final class LoopStoreClient: StoreClient {
-    private let mailbox: Mailbox<LoopMail>
-    private let health: Health
-    private let logger: Logger
-    /// The ticket of the node's own probe, which no loop's chat has asked for.
-    static let probe = StoreTicket.max
-
-    init(mailbox: Mailbox<LoopMail>, health: Health, logger: Logger) {
-        self.mailbox = mailbox
-        self.health = health
-        self.logger = logger
-    }
-
-    func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) {
-        if case .failed(let failure) = answer {
-            self.logger.warning("store request failed", ["reason": .text(failure.description)])
-        }
-        guard ticket != Self.probe else {
-            if case .failed(let failure) = answer { self.health.probed(failure.description) } else { self.health.probed(nil) }
-            return
-        }
-        // A mailbox has room for every answer: each belongs to a request, and those are bounded. Were it full all the
-        // same, the request would be asked again.
-        _ = self.mailbox.post(.store(answer, ticket))
+        self.mailboxes = loops.map { Mailbox(of: $0) }
+        self.answers = loops.map { Mailbox(of: $0, limit: .max) }
+        self.complaints = StoreComplaints(logger, now: now)
+        self.probe = StoreProbe(health, self.complaints)
     }
 }

@@ -39,7 +39,9 @@ public final class Health: Sendable {
             if !state.isStarted { return .starting }
             if let stuck = state.loops.firstIndex(where: { now - $0 > Self.patience }) { return .degraded("loop \(stuck) does not turn") }
             if let failure = state.storeFailure { return .degraded("store: \(failure)") }
-            if state.probeSentAt > state.probeAnsweredAt, now - state.probeSentAt > Self.patience { return .degraded("store: does not answer") }
+            if state.probeSentAt > state.probeAnsweredAt, now - state.probeSentAt > Self.patience {
+                return .degraded("store: does not answer")
+            }
             return .healthy
         }
     }

@@ -5,6 +5,7 @@ struct LoopCounters {
     /// By dialect.
     var connections: [Int]
     var messagesIn: [UInt64]
+    var stored: [UInt64]
     var delivered: [UInt64]
     var accepted: UInt64 = 0
     var httpRequests: UInt64 = 0
@@ -24,6 +25,7 @@ struct LoopCounters {
     init(dialectCount: Int) {
         self.connections = Array(repeating: 0, count: dialectCount + 1)
         self.messagesIn = Array(repeating: 0, count: dialectCount + 1)
+        self.stored = Array(repeating: 0, count: dialectCount + 1)
         self.delivered = Array(repeating: 0, count: dialectCount + 1)
     }
 }

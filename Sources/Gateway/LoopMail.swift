@@ -6,16 +6,16 @@ import EventLoop
 import HTTPWire
 import TLS
 
-/// What comes into a loop from outside its thread.
+/// What comes into a loop from other loops. A full mailbox loses it, and the sender, or who misses it, mends that.
 enum LoopMail: Sendable {
     case envelope(Envelope)
-    case store(StoreAnswer, StoreTicket)
     case adopt(Handover)
-    case reload(LiveSettings)
-    /// Close all clients, spread over so many milliseconds.
-    case drain(milliseconds: Int64)
-    /// Publish what has been counted.
-    case publish
+}
+
+/// What comes into a loop from the store. It must never be lost: nobody would ask again.
+struct StoreLetter: Sendable {
+    let answer: StoreAnswer
+    let ticket: StoreTicket
 }
 
 /// A connection on its way to the loop on which its conversation lives.
@@ -27,6 +27,7 @@ struct Handover: @unchecked Sendable {
     let tls: TLSConnection?
     let session: any DialectSession
     let dialect: Int
+    let takesCompression: Bool
     let isCompressed: Bool
     /// The token's end, as monotonic milliseconds; 0 for never.
     let expiresAt: Int64

@@ -1,27 +1,23 @@
 import Bytes
 import ChatCore
-import ChatModel
 import Cluster
 import Configuration
 import DialectKit
 import EventLoop
 import HTTPWire
 import Identity
-import JSON
 import Synchronization
-import TLS
-import Telemetry
 
 /// Requests over HTTP/1.1: one after the other, until one of them makes the connection a WebSocket.
 extension LoopState {
+    private static let pacedResponseBytes = 16 << 10
+
     mutating func readRequests(_ slot: Int, _ exchange: HTTPExchange, _ buffer: UnsafeMutableRawBufferPointer, _ offset: inout Int) {
+        guard exchange.pending == nil else { return self.readBody(slot, exchange, buffer, &offset) }
         do throws(HTTPError) {
-            if exchange.pending != nil {
-                try self.readBody(slot, exchange, buffer, &offset)
-            } else {
-                try self.readHead(slot, exchange, buffer, &offset)
-            }
+            try self.readHead(slot, exchange, buffer, &offset)
         } catch {
+            // What cannot be read is not a HEAD either.
             self.refuse(slot, error, HTTPAnswering(isHead: false, keepsAlive: false, date: self.date))
         }
     }
@@ -33,27 +29,52 @@ extension LoopState {
         let span = bytes.bytes
         let limits = HTTPLimits(headBytes: self.live.limits.headerBytes, requestLineBytes: min(8192, self.live.limits.headerBytes))
         guard try exchange.parser.parse(span, into: &self.head, limits: limits) else {
-            // From the first byte of a later request on its head, too, must come in time.
-            if exchange.requestCount > 0, self.connections[slot]!.unread.isEmpty { self.setDeadline(slot, after: self.live.limits.header) }
+            // From the first byte of a later request on its head, too, must come in time; the first one's time runs already.
+            if exchange.requestCount > 0, !exchange.isHeadUnderWay {
+                exchange.isHeadUnderWay = true
+                self.setDeadline(slot, after: self.live.limits.header)
+            }
             return
         }
         offset += self.head.byteCount
         exchange.requestCount += 1
+        exchange.isHeadUnderWay = false
         self.counters.httpRequests += 1
+        // Behind a body that is not read nothing can be told apart from it.
+        let ending = HTTPAnswering(self.head, date: self.date, willClose: true)
         let answering = HTTPAnswering(self.head, date: self.date, willClose: self.isDraining)
-        if self.isDraining || self.shared.connectionCount.load(ordering: .relaxed) > self.live.limits.connections, self.isClient(slot) {
-            // Health tells a load balancer why; everybody else is sent elsewhere.
-            guard self.isDraining, self.head.pathEquals("/api/health", in: span) else {
-                let busy = HTTPError(
-                    .serviceUnavailable, self.isDraining ? "The node is draining; connect again." : "The node has all the connections it may have.",
-                    fields: [HTTPField("Retry-After", "1")])
-                self.counters.refusedConnections += 1
-                self.refuse(slot, busy, HTTPAnswering(isHead: false, keepsAlive: false, date: self.date))
+        if self.isClient(slot), let refusal = self.refusal(slot, span) {
+            self.counters.refusedConnections += 1
+            self.refuse(slot, refusal, ending)
+            return
+        }
+        do throws(HTTPError) {
+            if self.isClient(slot), try self.openWebSocket(slot, span, unread: UnsafeRawBufferPointer(rebasing: buffer[offset...]), &offset)
+            {
                 return
             }
+        } catch {
+            self.refuse(slot, error, self.head.body == .bytes(0) ? answering : ending)
+            return
         }
-        if self.isClient(slot), try self.openWebSocket(slot, span, unread: UnsafeRawBufferPointer(rebasing: buffer[offset...]), &offset) { return }
         let request = self.siteRequest(slot, span)
+        do throws(HTTPError) {
+            try self.awaitBody(slot, exchange, request, answering)
+        } catch {
+            self.refuse(slot, error, ending)
+        }
+    }
+
+    /// Why a client is sent elsewhere. Health is always told: a load balancer asks for it.
+    private func refusal(_ slot: Int, _ span: RawSpan) -> HTTPError? {
+        guard self.isDraining || self.connections[slot]!.isSurplus, !self.head.pathEquals("/api/health", in: span) else { return nil }
+        let sentence = self.isDraining ? "The node is draining; connect again." : "The node has all the connections it may have."
+        return HTTPError(.serviceUnavailable, sentence, fields: [HTTPField("Retry-After", "1")])
+    }
+
+    private mutating func awaitBody(
+        _ slot: Int, _ exchange: HTTPExchange, _ request: SiteRequest, _ answering: HTTPAnswering
+    ) throws(HTTPError) {
         let decoder = try HTTPBodyDecoder(self.head.body, byteLimit: self.live.limits.bodyBytes)
         if decoder.isComplete {
             self.answer(slot, request, body: [], answering)
@@ -68,13 +89,16 @@ extension LoopState {
         self.setDeadline(slot, after: self.live.limits.body)
     }
 
-    private mutating func readBody(
-        _ slot: Int, _ exchange: HTTPExchange, _ buffer: UnsafeMutableRawBufferPointer, _ offset: inout Int
-    ) throws(HTTPError) {
+    private mutating func readBody(_ slot: Int, _ exchange: HTTPExchange, _ buffer: UnsafeMutableRawBufferPointer, _ offset: inout Int) {
         guard var pending = exchange.pending else { return }
         exchange.pending = nil  // Else the body would be copied each time.
-        let bytes = UnsafeRawBufferPointer(rebasing: buffer[offset...])
-        offset += try pending.decoder.decode(bytes.bytes, into: &pending.body)
+        do throws(HTTPError) {
+            let bytes = UnsafeRawBufferPointer(rebasing: buffer[offset...])
+            offset += try pending.decoder.decode(bytes.bytes, into: &pending.body)
+        } catch {
+            self.refuse(slot, error, HTTPAnswering(isHead: pending.answering.isHead, keepsAlive: false, date: self.date))
+            return
+        }
         guard pending.decoder.isComplete else {
             exchange.pending = pending
             return
@@ -112,137 +136,14 @@ extension LoopState {
     }
 
     private mutating func respond(_ slot: Int, _ answering: HTTPAnswering) {
-        self.send(slot, SharedFrame(self.framing.bytes))
+        let frame = SharedFrame(self.framing.bytes)
+        // Small ones leave together; a large one may be more than a connection may have pending otherwise.
+        if frame.count < Self.pacedResponseBytes { self.send(slot, frame) } else { self.sendPaced(slot, frame) }
         if answering.keepsAlive {
             self.setDeadline(slot, after: self.live.limits.idle)
         } else {
             self.finish(slot, .lingerWhenSent)
         }
-    }
-
-    // MARK: Upgrade
-
-    /// - Returns: whether the request was for a WebSocket, and has been answered.
-    private mutating func openWebSocket(
-        _ slot: Int, _ span: RawSpan, unread: UnsafeRawBufferPointer, _ offset: inout Int
-    ) throws(HTTPError) -> Bool {
-        let isEcho = self.isEchoPath(span)
-        var opening: DialectOpening?
-        var dialect = -1
-        if !isEcho {
-            guard let request = try self.dialectRequest(slot, span) else { return false }
-            for (place, candidate) in self.shared.settings.dialects.enumerated() {
-                opening = candidate.open(request)
-                if opening != nil {
-                    dialect = place
-                    break
-                }
-            }
-            guard opening != nil else { return false }
-        }
-        let upgrade = try WebSocketUpgrade(self.head, in: span)
-        guard self.live.origins.allows(
-            self.head.fields.text("origin", in: span), host: self.head.authority.map { String(span, $0) }, isSecure: self.isSecure(slot, span))
-        else {
-            self.counters.refusedConnections += 1
-            throw HTTPError(.forbidden, "Pages of this origin may not connect; see --origins.")
-        }
-        if case .refused(let status, let sentence) = opening { throw HTTPError(HTTPStatus(rawValue: status), sentence) }
-        self.framing.removeAll()
-        upgrade.appendResponse(to: &self.framing)
-        let response = SharedFrame(self.framing.bytes)
-        var session: (any DialectSession)?
-        if case .session(let opened) = opening { session = opened }
-        let talk = self.talk(session, dialect: dialect, isCompressed: upgrade.canCompress)
-        if case .bearer(let identity) = self.credentials, let expiry = identity.expiry {
-            talk.expiresAt = self.now.monotonic + max(1, expiry.milliseconds - self.now.wall.milliseconds)
-        }
-        self.connections[slot]!.stage = .webSocket(talk)
-        if let home = session?.home {
-            let loop = View.home(of: home, loops: self.shared.settings.loopCount)
-            // Answers to earlier requests must have left.
-            if loop != self.index, self.table.hot[slot].frameCount == 0, self.connections[slot]!.backlog.isEmpty {
-                offset += unread.count
-                self.move(slot, to: loop, talk, response: response, unread: Array(unread))
-                return true
-            }
-        }
-        self.send(slot, response)
-        self.begin(talk, slot)
-        return true
-    }
-
-    private func isEchoPath(_ span: RawSpan) -> Bool {
-        guard let echo = self.shared.settings.echoPath else { return false }
-        return self.head.pathText(in: span) == echo
-    }
-
-    private func isSecure(_ slot: Int, _ span: RawSpan) -> Bool {
-        let connection = self.connections[slot]!
-        if connection.tls != nil { return true }
-        guard self.shared.settings.trustedProxies.includes(connection.peer) else { return false }
-        return self.head.fields.text("x-forwarded-proto", in: span)?.lowercased() == "https"
-    }
-
-    /// The request as dialects see it; nil when the path cannot be any dialect's.
-    private mutating func dialectRequest(_ slot: Int, _ span: RawSpan) throws(HTTPError) -> DialectRequest? {
-        let path = span.extracting(self.head.path).withUnsafeBytes { Self.segments($0) }
-        guard let path, !path.isEmpty else { return nil }
-        var query: [(name: String, value: String)] = []
-        if let place = self.head.query {
-            let parsed = span.extracting(place).withUnsafeBytes { Self.pairs($0) }
-            guard let parsed else { throw .badRequest("The query is not percent-encoded UTF-8.") }
-            query = parsed
-        }
-        self.credentials = self.readCredentials(query, span)
-        return DialectRequest(path: path, query: query, credentials: self.credentials, now: self.now.wall)
-    }
-
-    private static func segments(_ path: UnsafeRawBufferPointer) -> [String]? {
-        var segments: [String] = []
-        for part in path.dropFirst().split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false) {
-            guard let text = PercentEncoding.decode(part) else { return nil }
-            segments.append(text)
-        }
-        if segments.last == "" { segments.removeLast() }
-        return segments
-    }
-
-    private static func pairs(_ query: UnsafeRawBufferPointer) -> [(name: String, value: String)]? {
-        var pairs: [(name: String, value: String)] = []
-        for part in query.split(separator: UInt8(ascii: "&")) {
-            let halves = part.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
-            guard let name = PercentEncoding.decode(halves[0], plusIsSpace: true),
-                let value = halves.count > 1 ? PercentEncoding.decode(halves[1], plusIsSpace: true) : ""
-            else { return nil }
-            pairs.append((name, value))
-        }
-        return pairs
-    }
-
-    /// A token that is bad is refused, also beside a good one; two good ones must be of the same user.
-    private func readCredentials(_ query: [(name: String, value: String)], _ span: RawSpan) -> Credentials {
-        var tokens = query.filter { $0.name == "token" }.map(\.value)
-        if let field = self.head.fields.text("authorization", in: span) {
-            let scheme = "bearer "
-            guard field.count > scheme.count, field.prefix(scheme.count).lowercased() == scheme else {
-                return .refused("the Authorization field is no bearer token")
-            }
-            tokens.append(String(field.dropFirst(scheme.count)))
-        }
-        guard !tokens.isEmpty else { return .none }
-        var first: Identity?
-        for token in tokens {
-            do throws(TokenError) {
-                let identity = try self.live.verifier.verify(token, at: self.now.wall)
-                if let first, first.user != identity.user || first.tenant != identity.tenant { return .refused("the tokens are of two users") }
-                first = first ?? identity
-            } catch {
-                return .refused(error.description)
-            }
-        }
-        guard let first else { return .none }
-        return .bearer(first)
     }
 }
 

@@ -1,15 +1,6 @@
-import Bytes
-import ChatCore
-import ChatModel
 import Cluster
-import Configuration
 import DialectKit
 import EventLoop
-import HTTPWire
-import Identity
-import JSON
-import Synchronization
-import TLS
 import Telemetry
 
 extension LoopState {
@@ -20,6 +11,7 @@ extension LoopState {
         for (place, name) in names.enumerated() where place > 0 || self.shared.settings.echoPath != nil {
             snapshot.add(self.counters.connections[place], to: .connections, labels: ["dialect": name])
             snapshot.add(self.counters.messagesIn[place], to: .messagesIn, labels: ["dialect": name])
+            snapshot.add(self.counters.stored[place], to: .messagesStored, labels: ["dialect": name])
             snapshot.add(self.counters.delivered[place], to: .messagesDelivered, labels: ["dialect": name])
         }
         snapshot.add(self.counters.accepted, to: .connectionsAccepted)
@@ -35,8 +27,9 @@ extension LoopState {
         snapshot.add(counts.owned, to: .conversationsOwned)
         snapshot.add(counts.heard, to: .conversationsHeard)
         snapshot.add(counts.waiting, to: .requestsWaiting)
+        snapshot.add(self.questions.count, to: .answersAwaited)
         snapshot.add(self.users.count, to: .users)
-        self.counters.turnTimes.record(.nanoseconds(self.loop.turns.longestNanoseconds))
+        self.counters.turnTimes.record(.nanoseconds(self.loop.takeTurns().longestNanoseconds))
         snapshot.add(self.counters.turnTimes, to: .turnSeconds)
         snapshot.add(self.counters.storeTimes, to: .storeSeconds)
         self.shared.board.publish(snapshot, from: self.index)
@@ -51,6 +44,8 @@ extension MetricFamily {
         "confab_connections_refused_total", .counter, help: "Requests refused for their origin, or because the node is full or draining.")
     static let httpRequests = MetricFamily("confab_http_requests_total", .counter, help: "HTTP requests, upgrades included.")
     static let messagesIn = MetricFamily("confab_messages_in_total", .counter, help: "WebSocket messages received from clients.")
+    static let messagesStored = MetricFamily(
+        "confab_messages_stored_total", .counter, help: "Sends that were answered: their messages are stored.")
     static let messagesDelivered = MetricFamily(
         "confab_messages_delivered_total", .counter, help: "Chat messages handed to connections, one for each of them.")
     static let bytesIn = MetricFamily("confab_received_bytes_total", .counter, help: "Bytes read from connections.")
@@ -58,11 +53,14 @@ extension MetricFamily {
     static let dropped = MetricFamily("confab_dropped_total", .counter, help: "What was left out, by reason.")
     static let closes = MetricFamily("confab_closes_total", .counter, help: "Connections closed by the server, by close code.")
     static let conversationsOwned = MetricFamily("confab_conversations_owned", .gauge, help: "Conversations in memory that this node owns.")
-    static let conversationsHeard = MetricFamily("confab_conversations_heard", .gauge, help: "Conversations with listeners, counted for each loop.")
+    static let conversationsHeard = MetricFamily(
+        "confab_conversations_heard", .gauge, help: "Conversations with listeners, counted for each loop.")
     static let requestsWaiting = MetricFamily("confab_requests_waiting", .gauge, help: "Requests to owners that are not answered yet.")
+    static let answersAwaited = MetricFamily("confab_answers_awaited", .gauge, help: "Answers and pages that connections wait for.")
     static let users = MetricFamily("confab_users", .gauge, help: "Users with a connection, counted for each loop.")
     static let turnSeconds = MetricFamily(
-        "confab_loop_turn_seconds", .histogram(.durations), help: "The longest turn of an event loop in each second: so long others had to wait.")
+        "confab_loop_turn_seconds", .histogram(.durations),
+        help: "The longest turn of an event loop in each second: so long others had to wait.")
     static let storeSeconds = MetricFamily(
         "confab_store_write_seconds", .histogram(.durations), help: "From handing a batch to the store to its answer.")
 }

@@ -1,14 +1,7 @@
 import Bytes
-import ChatCore
-import ChatModel
-import Cluster
 import Configuration
-import DialectKit
 import EventLoop
 import HTTPWire
-import Identity
-import JSON
-import Synchronization
 import TLS
 import Telemetry
 
@@ -23,7 +16,8 @@ extension LoopState {
     /// reader's. What the turn has for the connection goes first.
     mutating func sendPaced(_ slot: Int, _ frame: SharedFrame) {
         self.writeTurn(slot)
-        guard self.connections[slot] != nil else { return }
+        // Nothing follows a close frame, and that write may have brought one about.
+        guard self.connections[slot] != nil, self.table.hot[slot].flags.contains(.isOpen) else { return }
         let wasEmpty = self.connections[slot]!.backlog.isEmpty
         self.connections[slot]!.backlog.append(frame, isPaced: true)
         if wasEmpty { self.writeBacklog(slot) }
@@ -33,8 +27,14 @@ extension LoopState {
     mutating func flush() {
         var dirty: [UInt32] = []
         swap(&dirty, &self.dirty)
-        self.table.takeDirty(into: &dirty)
-        for slot in dirty { self.writeTurn(Int(slot)) }
+        repeat {
+            self.table.takeDirty(into: &dirty)
+            var place = 0
+            while place < dirty.count {
+                self.writeTurn(Int(dirty[place]))
+                place &+= 1
+            }
+        } while self.table.isDirty
         swap(&dirty, &self.dirty)
         self.table.endTurn()
         self.joinedRange = 0..<0
@@ -80,8 +80,9 @@ extension LoopState {
         let bytes = self.joined.bytes
         let sent = bytes.withUnsafeBytes { self.write($0, to: slot) }
         guard let sent, sent < bytes.count else { return }
-        // What is left stays one piece: OpenSSL wants to see the same bytes again.
-        self.connections[slot]!.backlog.append(bytes.withUnsafeBytes { SharedFrame(UnsafeRawBufferPointer(rebasing: $0[sent...])) })
+        // One piece from its beginning on: OpenSSL wants to see the same bytes again, and where a frame is half sent the backlog
+        // must know it.
+        self.connections[slot]!.backlog.append(SharedFrame(bytes), from: sent)
     }
 
     private mutating func append(_ frames: ConnectionTable.TurnFrames, to slot: Int) {
@@ -128,31 +129,57 @@ extension LoopState {
             self.updateInterest(slot)
             return
         }
+        let before = self.connections[slot]!.backlog.totalBytes
         self.writeBacklog(slot)
         self.noteBacklog(slot)
-        guard self.connections[slot] != nil, self.connections[slot]!.backlog.isEmpty else { return }
-        self.goOnEnding(slot)
-        guard self.connections[slot] != nil, case .webSocket(let talk) = self.connections[slot]!.stage, !talk.hasSentClose else { return }
-        for membership in talk.memberships where self.audiences[membership.feed].isReportDue { self.reportable.append(membership.feed) }
-        self.continueReplay(slot, talk)
-        self.resumeIfFree(slot, talk)
+        guard let connection = self.connections[slot] else { return }
+        if case .http = connection.stage, connection.backlog.totalBytes < before {
+            self.setDeadline(slot, after: connection.ending == .none ? self.live.limits.idle : Self.closePatience)
+        }
+        guard connection.backlog.isEmpty else { return }
+        guard connection.ending == .none else { return self.goOnEnding(slot) }
+        switch connection.stage {
+        case .webSocket(let talk) where !talk.hasSentClose:
+            for membership in talk.memberships { self.considerReporting(membership.feed) }
+            self.goOnCatchingUp(slot, talk)
+            self.resumeIfFree(slot, talk)
+        case .http:
+            self.resumeReading(slot)
+        case .webSocket, .handshake, .listening:
+            break
+        }
     }
 
     private mutating func writeBacklog(_ slot: Int) {
         for _ in 0..<16 {
-            guard self.connections[slot] != nil, !self.connections[slot]!.backlog.isEmpty else { return }
+            guard let connection = self.connections[slot], let (frame, offset) = connection.backlog.first else { return }
             let isTLS = self.table.hot[slot].flags.contains(.isTLS)
-            // In one piece: gathering is cheaper than a call for each frame, and TLS makes one record of it.
-            let (bytes, count) = self.connections[slot]!.backlog.withFrames(atMost: isTLS ? 1 : 64) { parts in
-                var bytes = ByteBuffer(capacity: parts.reduce(0) { $0 + $1.count })
-                for part in parts { bytes.append(contentsOf: part) }
-                return (bytes.bytes, parts.reduce(0) { $0 + $1.count })
+            let offered: Int
+            let sent: Int?
+            if isTLS || connection.backlog.frameCount == 1 || frame.count - offset >= Self.gatheredBytes {
+                // TLS frame by frame: after a record that was not taken OpenSSL wants at least the same bytes again, and what
+                // follows this frame may be dropped meanwhile.
+                offered = frame.count - offset
+                sent = frame.withBytes { self.write(UnsafeRawBufferPointer(rebasing: $0[offset...]), to: slot) }
+            } else {
+                self.gathered.removeAll()
+                connection.backlog.gather(upTo: Self.gatheredBytes, into: &self.gathered)
+                let bytes = self.gathered.bytes
+                offered = bytes.count
+                sent = bytes.withUnsafeBytes { self.write($0, to: slot) }
             }
-            guard let sent = bytes.withUnsafeBytes({ self.write($0, to: slot) }) else { return }
-            self.connections[slot]!.backlog.remove(sent)
-            if sent < count { return }
+            guard let sent else { return }
+            if sent > 0 {
+                self.connections[slot]!.backlog.remove(sent)
+                // Who takes what was asked for is not silent, though nothing is read meanwhile.
+                if self.connections[slot]!.isReadingPaused { self.table.hot[slot].heardAt = self.tickNumber }
+            }
+            if sent < offered { return }
         }
     }
+
+    /// Small frames leave together, in pieces of this size at most.
+    private static let gatheredBytes = 64 << 10
 
     /// Watches for room while there is something unsent, and closes who has let too much gather.
     private mutating func noteBacklog(_ slot: Int) {
@@ -163,6 +190,8 @@ extension LoopState {
         } else {
             self.table.hot[slot].flags.insert(.hasBacklog)
         }
+        // The next request is read when the answer has left.
+        if case .http = connection.stage, connection.ending == .none, !connection.backlog.isEmpty { self.pauseReading(slot) }
         self.updateInterest(slot)
         guard connection.backlog.countedBytes > self.live.limits.outboundBytes, case .none = connection.ending else { return }
         guard case .webSocket(let talk) = connection.stage else {
@@ -171,20 +200,22 @@ extension LoopState {
         }
         guard !talk.hasSentClose else { return }
         self.shared.logger.info(
-            "slow reader closed", ["connection": .integer(Int64(connection.token.slot)), "pending": .integer(Int64(connection.backlog.countedBytes))])
+            "slow reader closed",
+            [
+                "connection": .text(self.name(of: connection)), "address": .text(connection.address),
+                "pending": LogValue(connection.backlog.countedBytes),
+            ])
         self.closeSlowReader(slot, talk)
     }
 
     /// What has begun must end, then the client is told why; it resumes where it was.
     private mutating func closeSlowReader(_ slot: Int, _ talk: WebSocketTalk) {
-        self.leaveAll(talk, slot)
-        talk.hasSentClose = true
-        self.table.hot[slot].flags.remove(.isOpen)
-        self.counters.closes[WebSocketCloseCode.tryAgainLater.rawValue, default: 0] += 1
         var close = ByteBuffer()
         close.append(webSocketClose: .tryAgainLater, reason: "you read too slowly; resume where you were")
-        self.connections[slot]!.backlog.truncate()
+        _ = self.table.takeFrames(of: UInt32(slot))
+        self.connections[slot]!.backlog.truncate(hasOffered: self.table.hot[slot].flags.contains(.isTLS))
         self.connections[slot]!.backlog.append(SharedFrame(close.bytes))
+        self.saidClose(slot, talk, .tryAgainLater)
         self.finish(slot, .lingerWhenSent)
     }
 }

@@ -1,16 +1,8 @@
-import Bytes
 import ChatCore
-import ChatModel
-import Cluster
 import Configuration
 import DialectKit
 import EventLoop
 import HTTPWire
-import Identity
-import JSON
-import Synchronization
-import TLS
-import Telemetry
 
 /// What happens because time has passed.
 extension LoopState {
@@ -70,7 +62,8 @@ extension LoopState {
             self.runSteps(slot, talk)
         } else if talk.drainAt != 0, talk.drainAt <= self.now.monotonic {
             self.closeWebSocket(slot, talk, .serviceRestart, "the node is going down; connect again")
-        } else if self.tickNumber &- self.table.hot[slot].heardAt >= self.idleLimit, !connection.isReadingPaused {
+        } else if self.tickNumber &- self.table.hot[slot].heardAt >= self.idleLimit {
+            // Also when nothing is read because it takes nothing: then taking counts as a sign of life.
             self.closeWebSocket(slot, talk, .goingAway, "nothing was heard for \(self.live.limits.idle)")
         } else if talk.pingAt <= self.now.monotonic {
             talk.pingAt = self.now.monotonic + self.live.limits.ping.wholeMilliseconds
@@ -87,13 +80,10 @@ extension LoopState {
     private mutating func deadlinePassed(_ slot: Int, _ connection: Connection) {
         self.connections[slot]!.deadline = 0
         switch (connection.stage, connection.ending) {
-        case (.http(let exchange), .none) where exchange.pending != nil || exchange.requestCount == 0 || !connection.unread.isEmpty:
+        case (.http(let exchange), .none) where !connection.isReadingPaused && (exchange.pending != nil || !connection.unread.isEmpty):
             // Whoever has said nothing at all is not told that it was too slow: there is no request to answer.
-            if connection.unread.isEmpty, exchange.pending == nil {
-                self.drop(slot)
-            } else {
-                self.refuse(slot, .requestTimeout, HTTPAnswering(isHead: false, keepsAlive: false, date: self.date))
-            }
+            let isHead = exchange.pending?.answering.isHead ?? false
+            self.refuse(slot, .requestTimeout, HTTPAnswering(isHead: isHead, keepsAlive: false, date: self.date))
         default:
             self.drop(slot)
         }
@@ -102,8 +92,9 @@ extension LoopState {
     // MARK: Drain
 
     /// No more connections; the clients are closed one after the other.
-    mutating func drain(over milliseconds: Int64) {
+    mutating func drain(over time: Duration) {
         guard !self.isDraining else { return }
+        self.beginTurn()
         self.isDraining = true
         for listener in self.listeners where self.connections[Int(listener.slot)]?.site == .clients { self.drop(Int(listener.slot)) }
         let listeners = self.listeners
@@ -112,10 +103,11 @@ extension LoopState {
         for (place, slot) in clients.enumerated() {
             switch self.connections[slot]!.stage {
             case .webSocket(let talk):
-                talk.drainAt = self.now.monotonic + milliseconds * Int64(place) / Int64(clients.count) + 1
+                talk.drainAt = self.now.monotonic + time.wholeMilliseconds * Int64(place) / Int64(clients.count) + 1
                 self.scheduleTimer(slot)
             case .http(let exchange) where exchange.pending == nil && self.connections[slot]!.unread.isEmpty:
-                self.drop(slot)
+                // Not closed at once: the last answer may be on its way, and the next request.
+                if self.connections[slot]!.ending == .none { self.finish(slot, .lingerWhenSent) }
             case .http, .handshake, .listening:
                 break
             }

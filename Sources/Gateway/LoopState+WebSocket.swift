@@ -1,35 +1,37 @@
 import Bytes
 import ChatCore
 import ChatModel
-import Cluster
 import Configuration
 import DialectKit
 import EventLoop
 import HTTPWire
 import Identity
 import JSON
-import Synchronization
-import TLS
 import Telemetry
 
 /// Frames of a WebSocket, and what its session makes of them.
 extension LoopState {
-    func talk(_ session: (any DialectSession)?, dialect: Int, isCompressed: Bool) -> WebSocketTalk {
+    func talk(_ session: (any DialectSession)?, dialect: Int, takesCompression: Bool, isCompressed: Bool) -> WebSocketTalk {
         WebSocketTalk(
-            reader: WebSocketReader(role: .server, takesCompression: isCompressed), session: session, dialect: dialect, isCompressed: isCompressed,
+            reader: WebSocketReader(role: .server, takesCompression: takesCompression), session: session, dialect: dialect,
+            isCompressed: isCompressed,
             rate: RateBucket(limits: self.live.limits, at: self.now.monotonic))
     }
 
     /// The connection is a WebSocket from here on.
     mutating func begin(_ talk: WebSocketTalk, _ slot: Int) {
         self.counters.connections[talk.dialect + 1] += 1
-        talk.pingAt = self.now.monotonic + self.live.limits.ping.wholeMilliseconds
+        talk.openedAt = self.now.monotonic
+        talk.pingAt = self.now.after(self.live.limits.ping)
+        // It came by another loop, after this one's clients had been told to go.
+        if self.isDraining { talk.drainAt = self.now.monotonic + 1 }
         self.connections[slot]!.deadline = 0
         self.table.hot[slot].heardAt = self.tickNumber
         self.scheduleTimer(slot)
         if let session = talk.session, let actor = session.actor {
             self.table.hot[slot].user = self.users.enter(actor.person.id, of: session.tenant)
         }
+        self.logOpened(slot, talk)
         talk.session?.opened(into: &self.steps)
         self.runSteps(slot, talk)
     }
@@ -65,19 +67,28 @@ extension LoopState {
         guard !talk.hasSentClose else { return }
         self.counters.messagesIn[talk.dialect + 1] &+= 1
         guard talk.dialect >= 0 else {
-            self.sendFrame(slot, kind == .text ? .text : .binary, bytes, compress: talk.isCompressed)
+            self.echo(slot, talk, kind, bytes)
             return
         }
+        self.steps.retryAfter = talk.rate.take(limits: self.live.limits, at: self.now.monotonic)
+        if self.steps.retryAfter != nil { self.counters.rateLimited &+= 1 }
         if kind == .binary {
             talk.session?.receivedBinary(into: &self.steps)
         } else if bytes.count > self.live.limits.messageBytes {
             talk.session?.receivedTooLong(limit: self.live.limits.messageBytes, into: &self.steps)
         } else {
-            self.steps.retryAfter = talk.rate.take(limits: self.live.limits, at: self.now.monotonic)
-            if self.steps.retryAfter != nil { self.counters.rateLimited &+= 1 }
             talk.session?.received(bytes.bytes, reading: &self.document, at: self.now.wall, into: &self.steps)
         }
         self.runSteps(slot, talk)
+    }
+
+    /// The client has asked for all of it, so it never counts as a slow reader's; but more is only read when it has left.
+    private mutating func echo(_ slot: Int, _ talk: WebSocketTalk, _ kind: WebSocketMessageKind, _ bytes: UnsafeRawBufferPointer) {
+        self.framing.removeAll()
+        self.frame(kind == .text ? .text : .binary, bytes, compress: talk.isCompressed)
+        self.sendPaced(slot, SharedFrame(self.framing.bytes))
+        guard let connection = self.connections[slot], !connection.backlog.isEmpty else { return }
+        self.pauseReading(slot)
     }
 
     // MARK: Steps
@@ -98,9 +109,7 @@ extension LoopState {
             case .enter(let key, let entrance, let after, let tag):
                 self.enter(slot, talk, key, entrance, after: after, tag)
             case .ask(let command, let key, let tag):
-                let token = self.connections[slot]!.token
-                let context = tag.map { self.questions.insert(Question(token: token, kind: .command($0))) }
-                self.chat.ask(command, in: key, context: context, at: self.now)
+                self.ask(slot, talk, command, in: key, tag)
             case .read(let key, let range, let limit, let tag):
                 self.readPage(slot, talk, key, range, limit, tag)
             case .authenticate(let token):
@@ -170,14 +179,20 @@ extension LoopState {
         if self.connections[slot] != nil { self.setDeadline(slot, after: Self.closePatience) }
     }
 
-    private mutating func sendClose(_ slot: Int, _ talk: WebSocketTalk, _ code: WebSocketCloseCode?, _ reason: String) {
+    private mutating func sendClose(_ slot: Int, _ talk: WebSocketTalk, _ code: WebSocketCloseCode, _ reason: String) {
         self.framing.removeAll()
         self.framing.append(webSocketClose: code, reason: reason)
         self.send(slot, SharedFrame(self.framing.bytes))
+        self.saidClose(slot, talk, code)
+    }
+
+    /// The last frame is on its way: nothing follows it, and nothing is heard any more.
+    mutating func saidClose(_ slot: Int, _ talk: WebSocketTalk, _ code: WebSocketCloseCode) {
         talk.hasSentClose = true
+        talk.closeCode = code.rawValue
         self.table.hot[slot].flags.remove(.isOpen)
         self.leaveAll(talk, slot)
-        if let code { self.counters.closes[code.rawValue, default: 0] += 1 }
+        self.counters.closes[code.rawValue, default: 0] += 1
     }
 
     private mutating func heardClose(_ slot: Int, _ talk: WebSocketTalk, _ code: WebSocketCloseCode?) {
@@ -186,6 +201,8 @@ extension LoopState {
             self.framing.append(webSocketClose: code)
             self.send(slot, SharedFrame(self.framing.bytes))
             talk.hasSentClose = true
+            // 1005 says that there was none (RFC 6455 section 7.1.5).
+            talk.closeCode = code?.rawValue ?? 1005
             self.table.hot[slot].flags.remove(.isOpen)
             self.leaveAll(talk, slot)
         }
@@ -195,7 +212,10 @@ extension LoopState {
     private mutating func failWebSocket(_ slot: Int, _ talk: WebSocketTalk, _ error: WebSocketError) {
         guard self.connections[slot] != nil else { return }
         if !talk.hasSentClose {
-            self.shared.logger.debug("protocol error", ["reason": .text(error.description), "peer": .text(self.connections[slot]!.peer.text)])
+            let connection = self.connections[slot]!
+            self.shared.logger.debug(
+                "protocol error",
+                ["connection": .text(self.name(of: connection)), "address": .text(connection.address), "reason": .text(error.description)])
             self.sendClose(slot, talk, error.closeCode, error.description)
         }
         self.finish(slot, .lingerWhenSent)
@@ -205,5 +225,6 @@ extension LoopState {
     mutating func end(_ talk: WebSocketTalk, _ slot: Int) {
         self.leaveAll(talk, slot)
         self.counters.connections[talk.dialect + 1] -= 1
+        self.logClosed(slot, talk)
     }
 }

@@ -8,7 +8,6 @@ import EventLoop
 import HTTPWire
 import Identity
 import JSON
-import Synchronization
 import TLS
 import Telemetry
 
@@ -31,6 +30,8 @@ struct LoopState {
     var listeners: [SocketToken] = []
     var acceptsAgainAt: Int64 = 0
     var isDraining = false
+    /// Clients that came in the present second.
+    var connects: (second: Int64, count: Int) = (0, 0)
 
     // Lent to whoever needs them during a call, and used again.
     let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
@@ -43,11 +44,18 @@ struct LoopState {
     var head = HTTPRequestHead()
     let deflater = Deflater()
     let inflater = Inflater()
+    /// Unsent frames on their way into one write.
+    var gathered = ByteBuffer(capacity: 4096)
     var mail: [LoopMail] = []
+    var letters: [StoreLetter] = []
     var dirty: [UInt32] = []
     var expired: [TimerWheel.Entry] = []
-    /// Feeds whose new messages have to be reported as delivered after this turn's writes.
+    /// Feeds whose new messages may have to be reported as delivered after this turn's writes.
     var reportable: [FeedID] = []
+    /// Listeners who catch up and whose next page is due.
+    var behind: [(token: SocketToken, feed: FeedID)] = []
+    /// Batches that the store has not answered, with the time of their leaving, in nanoseconds.
+    private var writesUnderWay: [StoreTicket: Int64] = [:]
     /// TLS connections that have more to read than one turn should give them.
     var readAgain: [SocketToken] = []
     /// Of the request that is being read.
@@ -65,10 +73,11 @@ struct LoopState {
         let kind: Kind
 
         enum Kind {
-            case command(SessionTag)
+            /// With the asker's own feed of the conversation, where it listens.
+            case command(SessionTag, FeedID?)
             case entrance(FeedID, ConversationKey, after: SequenceNumber?, SessionTag)
             case page(SessionTag, ConversationKey)
-            case replay(FeedID)
+            case catchUp(FeedID)
         }
     }
 
@@ -77,7 +86,7 @@ struct LoopState {
         self.loop = loop
         self.shared = shared
         self.live = live
-        self.storeClient = LoopStoreClient(mailbox: shared.mailboxes[index], health: shared.health, logger: shared.logger)
+        self.storeClient = LoopStoreClient(shared.answers[index], shared.complaints)
         let id = OwnerID(incarnation: shared.settings.incarnation, loop: UInt16(index))
         self.chat = ChatLoop(id: id, view: shared.view, limits: shared.settings.chatLimits)
         self.counters = LoopCounters(dialectCount: shared.settings.dialects.count)
@@ -123,28 +132,56 @@ struct LoopState {
         }
         if self.index == 0, self.now.monotonic >= self.probeAt, self.shared.health.probeMayLeave() {
             self.probeAt = self.now.monotonic + 2000
-            self.shared.store.submit(.probe, ticket: LoopStoreClient.probe, for: self.storeClient)
+            self.shared.store.submit(.probe, ticket: 0, for: self.shared.probe)
         }
+    }
+
+    /// Other keys, certificates, origins and limits, for whoever is there and whoever comes.
+    ///
+    /// Times and numbers that the chat itself keeps (typing, history) stay as they were until the node starts again.
+    mutating func reload(_ live: LiveSettings) {
+        self.live = live
+        self.document = JSONDocument(depthLimit: live.limits.jsonDepth)
+        self.steps.limits.contentBytes = live.limits.contentBytes
+        self.steps.limits.metadataBytes = live.limits.metadataBytes
     }
 
     // MARK: Mail
 
     mutating func takeMail() {
         self.beginTurn()
+        self.takeLetters()
         var mail: [LoopMail] = []
         swap(&mail, &self.mail)
         self.shared.mailboxes[self.index].drain(into: &mail)
-        for letter in mail {
-            switch letter {
+        for item in mail {
+            switch item {
             case .envelope(let envelope): self.chat.receive(envelope, at: self.now)
-            case .store(let answer, let ticket): self.chat.storeAnswered(answer, ticket: ticket, at: self.now)
             case .adopt(let handover): self.adopt(handover)
-            case .reload(let live): self.live = live
-            case .drain(let milliseconds): self.drain(over: milliseconds)
-            case .publish: self.publish()
             }
         }
+        // Nothing that came is kept alive by the room it came in.
+        mail.removeAll(keepingCapacity: mail.count <= 1024)
         swap(&mail, &self.mail)
+    }
+
+    private mutating func takeLetters() {
+        var letters: [StoreLetter] = []
+        swap(&letters, &self.letters)
+        self.shared.answers[self.index].drain(into: &letters)
+        for letter in letters {
+            if let start = self.writesUnderWay.removeValue(forKey: letter.ticket) {
+                self.counters.storeTimes.record(UInt64(max(0, MonotonicTime.exact.nanoseconds - start)))
+            }
+            self.chat.storeAnswered(letter.answer, ticket: letter.ticket, at: self.now)
+        }
+        letters.removeAll(keepingCapacity: letters.count <= 1024)
+        swap(&letters, &self.letters)
+    }
+
+    private mutating func submit(_ request: StoreRequest, _ ticket: StoreTicket) {
+        if case .write = request { self.writesUnderWay[ticket] = MonotonicTime.exact.nanoseconds }
+        self.shared.store.submit(request, ticket: ticket, for: self.storeClient)
     }
 
     // MARK: The end of a turn
@@ -170,9 +207,7 @@ struct LoopState {
         var isSettled = true
         while self.chat.settle(at: self.now) {
             isSettled = false
-            for (request, ticket) in self.chat.takeRequests() {
-                self.shared.store.submit(request, ticket: ticket, for: self.storeClient)
-            }
+            for (request, ticket) in self.chat.takeRequests() { self.submit(request, ticket) }
             // A store in memory has answered already.
             self.takeMail()
         }
@@ -182,7 +217,9 @@ struct LoopState {
         }
         let deliveries = self.chat.takeDeliveries()
         for delivery in deliveries { self.deliver(delivery) }
-        return isSettled && deliveries.isEmpty
+        // Behind all of them: only here is it certain that whoever hears everything has got all that a feed counts as shown.
+        let hasCaughtUp = self.catchUpAll()
+        return isSettled && deliveries.isEmpty && !hasCaughtUp
     }
 
     mutating func stop() {

@@ -12,6 +12,20 @@ public struct SiteRequest: Sendable {
     public let authorization: String?
     public let contentType: String?
     public let peer: SocketAddress
+
+    public init(
+        method: HTTPMethod, path: String, query: String? = nil, host: String? = nil, origin: String? = nil, authorization: String? = nil,
+        contentType: String? = nil, peer: SocketAddress
+    ) {
+        self.method = method
+        self.path = path
+        self.query = query
+        self.host = host
+        self.origin = origin
+        self.authorization = authorization
+        self.contentType = contentType
+        self.peer = peer
+    }
 }
 
 /// What a site answers.

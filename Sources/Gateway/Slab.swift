@@ -3,6 +3,9 @@ struct Slab<Element> {
     private var slots: [(generation: UInt32, element: Element?)] = []
     private var free: [UInt32] = []
 
+    /// Values that are there.
+    var count: Int { self.slots.count - self.free.count }
+
     /// - Returns: the value's key.
     mutating func insert(_ element: Element) -> UInt64 {
         if let slot = self.free.popLast() {
@@ -21,7 +24,9 @@ struct Slab<Element> {
     /// The value, which is there no longer; nil when it was not.
     mutating func remove(_ key: UInt64) -> Element? {
         let slot = Int(key & 0xFFFF_FFFF)
-        guard slot < self.slots.count, self.slots[slot].generation == UInt32(key >> 32), let element = self.slots[slot].element else { return nil }
+        guard slot < self.slots.count, self.slots[slot].generation == UInt32(key >> 32), let element = self.slots[slot].element else {
+            return nil
+        }
         self.slots[slot].element = nil
         self.free.append(UInt32(slot))
         return element

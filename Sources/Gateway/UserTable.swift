@@ -37,6 +37,8 @@ struct UserTable {
         self.entries[Int(number)].connections -= 1
         guard self.entries[Int(number)].connections == 0 else { return }
         self.index[self.entries[Int(number)].key] = nil
+        // The names of who has gone are not kept.
+        self.entries[Int(number)].key = Key(tenant: "", user: UserID(key: ""))
         self.free.append(number)
     }
 

@@ -2,7 +2,7 @@ public import Bytes
 
 extension MetricsSnapshot {
     /// What `/metrics` names as its content type.
-    public static let contentType = "text/plain; version=0.0.4; charset=utf-8"
+    public static let contentType: StaticString = "text/plain; version=0.0.4; charset=utf-8"
 
     /// The page in Prometheus' text exposition format 0.0.4
     /// (https://prometheus.io/docs/instrumenting/exposition_formats/).

@@ -1,9 +1,35 @@
 import Configuration
+import LoadGenerator
 
 /// `confab bench`: the load generator.
 enum BenchCommand {
     static func run(_ options: BenchOptions) async -> Int32 {
-        Program.complain("confab: bench is not part of this build")
-        return 1
+        var wanted = BenchmarkOptions(Self.scenario(options.scenario), url: options.url)
+        wanted.connections = options.connections
+        wanted.groups = options.groups
+        wanted.publishers = options.publishers
+        wanted.rate = options.rate
+        wanted.window = options.window
+        wanted.duration = options.duration
+        wanted.warmup = options.warmup
+        wanted.settle = options.settle
+        wanted.concurrency = options.concurrency
+        wanted.messageBytes = options.messageBytes
+        wanted.secretFile = options.secretFile
+        wanted.serverProcess = options.serverProcess.map { Int32($0) }
+        wanted.authorities = options.authorities
+        wanted.adapter = options.adapter == .raw ? .raw : .confab
+        wanted.output = options.output == .json ? .json : .text
+        return Benchmark.run(wanted, write: { print($0, terminator: "") }, complain: { Program.complain("confab: \($0)") })
+    }
+
+    private static func scenario(_ scenario: BenchOptions.Scenario) -> BenchmarkOptions.Scenario {
+        switch scenario {
+        case .broadcast: .broadcast
+        case .groups: .groups
+        case .idle: .idle
+        case .connect: .connect
+        case .send: .send
+        }
     }
 }

@@ -1,9 +1,16 @@
+import ChatClient
 import Configuration
+import FoundationEssentials
 
 /// `confab chat`: talk in a terminal.
 enum ChatCommand {
     static func run(_ options: ChatOptions) async -> Int32 {
-        Program.complain("confab: chat is not part of this build")
-        return 1
+        var wanted = ChatTerminalOptions(url: options.url)
+        wanted.token = options.token
+        wanted.tokenFile = options.tokenFile
+        wanted.isPlain = options.isPlain
+        wanted.authorities = options.authorities
+        wanted.environment = ProcessInfo.processInfo.environment
+        return ChatTerminal.run(wanted)
     }
 }

@@ -15,12 +15,13 @@ enum ConfigCommand {
         for problem in problems { Program.complain(problem.description) }
         guard problems.isEmpty else { return UsageError.exitStatus }
         // A secret of the node's own is made by the first start, not by a check.
-        guard options.jwtSecretFile != nil || options.tlsCertificateFile != nil || !options.jwtPublicKeyFiles.isEmpty || options.jwksFile != nil else {
-            print("the configuration is good")
-            return 0
-        }
+        let namesKeys =
+            options.jwtSecretFile != nil || options.tlsCertificateFile != nil || !options.jwtPublicKeyFiles.isEmpty
+            || options.jwksFile != nil
+        let keys = NodeKeys(options)
         do throws(NodeKeys.Problem) {
-            _ = try NodeKeys(options).load()
+            _ = try keys.adminToken()
+            if namesKeys { _ = try keys.load() }
         } catch {
             Program.complain("confab: \(error)")
             return UsageError.exitStatus

@@ -45,6 +45,19 @@ struct NodeKeys {
         }
     }
 
+    /// What opens the admin API; one trailing newline is not part of it. Nil where no file is named.
+    func adminToken() throws(Problem) -> [UInt8]? {
+        guard let path = self.options.adminTokenFile else { return nil }
+        do throws(FileProblem) {
+            var token = try FileProblem.read(path)
+            if token.last == UInt8(ascii: "\n") { token.removeLast() }
+            guard !token.isEmpty else { throw FileProblem("is empty: it must hold a token") }
+            return token
+        } catch {
+            throw Problem(description: "--admin-token-file: \(path): \(error)")
+        }
+    }
+
     func load() throws(Problem) -> LiveSettings {
         var tls: TLSContext?
         let verifier: TokenVerifier

@@ -24,7 +24,8 @@ enum ServeCommand {
         } catch {
             _ = logger.flush()
             Program.complain("confab: \(error)")
-            return 1
+            // A file that cannot be used is as good as a bad value.
+            return error is NodeKeys.Problem ? UsageError.exitStatus : 1
         }
     }
 }
@@ -33,7 +34,7 @@ enum ServeCommand {
 struct RunningNode {
     private let options: ServeOptions
     private let logger: Logger
-    private let store: EmbeddedStore
+    private let store: LocalStore
     private let gateway: Gateway
     private let name: String
 
@@ -41,18 +42,20 @@ struct RunningNode {
         self.options = options
         self.logger = logger
         let keys = NodeKeys(options)
+        let adminToken = try keys.adminToken()
         if let path = try keys.makeSecret() { logger.info("secret made", ["file": .text(path)]) }
         let live = try keys.load()
         if options.anonymous { logger.warning("anonymous connections are allowed; --anonymous off forbids them") }
-        let adminToken = try options.adminTokenFile.map { path in
-            var token = try FileProblem.read(path)
-            if token.last == UInt8(ascii: "\n") { token.removeLast() }
-            return token
-        }
         self.name = options.nodeID ?? Self.inventedName()
-        let store = try EmbeddedStore.open(options.store.embedded, history: options.history)
+        let store: LocalStore =
+            switch options.store {
+            case .memory: .memory(history: options.history)
+            case .sqlite(let path): try .sqlite(path: path, history: options.history)
+            }
         self.store = store
-        let loopCount = options.loops ?? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+        // One core is left to the kernel's network work and to the store's threads: on two cores, two loops beside them cost
+        // a sixth more CPU for each message than one.
+        let loopCount = options.loops ?? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)) - 1)
         let board = MetricsBoard(loopCount: loopCount)
         let admin = AdminSite(isLoopback: options.admin?.isLoopback ?? true, token: adminToken) {
             var snapshot = board.total()
@@ -60,15 +63,11 @@ struct RunningNode {
             ProcessStatistics()?.add(to: &snapshot)
             return snapshot
         }
-        let proxies = options.trustedProxies
         let settings = GatewaySettings(
-            nodeName: self.name, incarnation: UInt64.random(in: 1...UInt64.max), version: Program.version, storeKind: options.store.kind,
+            nodeName: self.name, incarnation: UInt64.random(in: 1...UInt64.max), version: Program.version,
             loopCount: loopCount, clientHost: options.listen.host, clientPort: options.listen.port, adminHost: options.admin?.host,
             adminPort: options.admin?.port ?? 0, dialects: [ConversationsDialect()], chatLimits: options.chatLimits,
-            trustedProxies: ProxyList { peer in
-                guard let address = IPAddress(peer.host) else { return false }
-                return proxies.contains { $0.contains(address) }
-            }, echoPath: options.echoPath, drainSeconds: Int(options.drain.components.seconds))
+            trustedProxies: options.trustedProxies, echoPath: options.echoPath)
         self.gateway = try Gateway(settings, live: live, store: store, logger: logger, board: board, admin: admin)
     }
 
@@ -109,7 +108,9 @@ struct RunningNode {
             group.addTask {
                 // A close handshake may take five seconds more.
                 let end = ContinuousClock.now + self.options.drain + .seconds(6)
-                while self.gateway.connectionCount > 0, ContinuousClock.now < end, !Task.isCancelled { try? await Task.sleep(for: .milliseconds(20)) }
+                while self.gateway.connectionCount > 0, ContinuousClock.now < end, !Task.isCancelled {
+                    try? await Task.sleep(for: .milliseconds(20))
+                }
                 return true
             }
             group.addTask {
@@ -130,8 +131,9 @@ struct RunningNode {
     private func reload() {
         do {
             // The same command line and environment; what may have changed are files.
-            guard case .serve(let options) = try Invocation(
-                Array(CommandLine.arguments.dropFirst()), environment: ProcessInfo.processInfo.environment)
+            guard
+                case .serve(let options) = try Invocation(
+                    Array(CommandLine.arguments.dropFirst()), environment: ProcessInfo.processInfo.environment)
             else { return }
             self.gateway.reload(try NodeKeys(options).load())
             self.logger.level = options.logLevel
@@ -165,14 +167,5 @@ extension ServeOptions {
         limits.typing = self.limits.typing
         limits.history = self.history
         return limits
-    }
-}
-
-extension Configuration.StoreLocation {
-    var embedded: EmbeddedLocation {
-        switch self {
-        case .memory: .memory
-        case .sqlite(let path): .sqlite(path: path)
-        }
     }
 }

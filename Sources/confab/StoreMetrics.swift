@@ -1,9 +1,6 @@
 import EmbeddedStore
 import Telemetry
 
-// Here, where `Configuration` is not imported, the name means one thing only.
-typealias EmbeddedLocation = StoreLocation
-
 extension StoreStatistics {
     /// Publishes what the store has counted.
     func add(to snapshot: inout MetricsSnapshot) {
@@ -14,6 +11,8 @@ extension StoreStatistics {
         snapshot.add(self.commits, to: .storeCommits)
         snapshot.add(self.failedCommits, to: .storeFailedCommits)
         snapshot.add(self.writes, to: .storeWrites)
+        snapshot.add(self.commitTimes, to: .storeCommitSeconds)
+        snapshot.add(self.writesPerCommit, to: .storeWritesPerCommit)
     }
 }
 
@@ -23,6 +22,12 @@ extension MetricFamily {
     static let storeTurnedAway = MetricFamily(
         "confab_store_turned_away_total", .counter, help: "Requests that failed at once because the store's queue was full.")
     static let storeCommits = MetricFamily("confab_store_commits_total", .counter, help: "Transactions that were made durable.")
-    static let storeFailedCommits = MetricFamily("confab_store_failed_commits_total", .counter, help: "Transactions that could not be made durable.")
-    static let storeWrites = MetricFamily("confab_store_writes_total", .counter, help: "Changes stored: messages, edits, deletions, members, cursors.")
+    static let storeFailedCommits = MetricFamily(
+        "confab_store_failed_commits_total", .counter, help: "Transactions that could not be made durable.")
+    static let storeWrites = MetricFamily(
+        "confab_store_writes_total", .counter, help: "Changes stored: messages, edits, deletions, members, cursors.")
+    static let storeCommitSeconds = MetricFamily(
+        "confab_store_commit_seconds", .histogram(.durations), help: "From the begin of a transaction until it is durable.")
+    static let storeWritesPerCommit = MetricFamily(
+        "confab_store_writes_per_commit", .histogram(.counts), help: "Changes in one transaction.")
 }

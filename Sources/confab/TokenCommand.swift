@@ -17,7 +17,7 @@ enum TokenCommand {
             return 0
         } catch {
             Program.complain("confab: \(error)")
-            return 1
+            return UsageError.exitStatus
         }
     }
 

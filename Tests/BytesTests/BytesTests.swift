@@ -10,10 +10,12 @@ struct BytesTests {
         #expect(buffer.text == "\(number)")
     }
 
-    @Test("moments read as RFC 3339 has them", arguments: [
-        (0, "1970-01-01T00:00:00.000Z"), (1_769_860_800_123, "2026-01-31T12:00:00.123Z"), (951_827_696_999, "2000-02-29T12:34:56.999Z"),
-        (-1, "1969-12-31T23:59:59.999Z"), (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
-    ] as [(Int64, String)])
+    @Test(
+        "moments read as RFC 3339 has them",
+        arguments: [
+            (0, "1970-01-01T00:00:00.000Z"), (1_769_860_800_123, "2026-01-31T12:00:00.123Z"), (951_827_696_999, "2000-02-29T12:34:56.999Z"),
+            (-1, "1969-12-31T23:59:59.999Z"), (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+        ] as [(Int64, String)])
     func timestamps(milliseconds: Int64, text: String) {
         #expect(Timestamp(milliseconds: milliseconds).text == text)
     }

@@ -87,7 +87,8 @@ struct Historian {
             if let last = past.sends[send]?.last {
                 let window = self.limits.history > 0 ? min(self.limits.history, self.limits.recentMessages) : self.limits.recentMessages
                 self.expect(
-                    message.sequence - last > window, "\(key): a send of \(send.user) made message \(last) and, while that was remembered, \(message.sequence)")
+                    message.sequence - last > window,
+                    "\(key): a send of \(send.user) made message \(last) and, while that was remembered, \(message.sequence)")
             }
             past.sends[send, default: []].append(message.sequence)
         }
@@ -113,7 +114,8 @@ struct Historian {
         let past = self.past(of: client.conversation)
         if case .messageDeleted(let sequence) = error, past.deletionsAsked[sequence] == 1 {
             let isItself = past.versions[sequence]?.values.first?.body.author.id == client.person.id
-            self.expect(!isItself || client.hasEdited.contains(sequence), "\(client.name) deleted \(sequence), and was told that it is deleted")
+            self.expect(
+                !isItself || client.hasEdited.contains(sequence), "\(client.name) deleted \(sequence), and was told that it is deleted")
         }
         if error == .conversationEnded, askedToEnd {
             self.expect(past.endsAsked > 1, "\(client.name) ended the conversation, and was told that it has ended")
@@ -130,7 +132,8 @@ struct Historian {
             "\(client.name) was answered with message \(message.sequence), which is not its own")
         if let id = body.clientID {
             let made = self.past(of: client.conversation).sends[Send(user: body.author.id, client: id)] ?? []
-            self.expect(made.contains(message.sequence), "\(client.name) was answered with message \(message.sequence), which another send made")
+            self.expect(
+                made.contains(message.sequence), "\(client.name) was answered with message \(message.sequence), which another send made")
         } else {
             self.expect(
                 message.body.content == body.content || message.state != .asSent,
@@ -163,7 +166,8 @@ struct Historian {
         if let known {
             self.expect(
                 known.revision <= message.revision,
-                "\(client.name) was shown message \(message.sequence) \(message.state) (\(message.revision)) after it was \(known.state) (\(known.revision))")
+                "\(client.name) was shown message \(message.sequence) \(message.state) (\(message.revision)) after it was \(known.state) (\(known.revision))"
+            )
         }
         if message.sequence <= client.picture.through { client.picture.messages[message.sequence] = message }
     }
@@ -182,8 +186,10 @@ struct Historian {
             self.expect(author == client.person.id, "\(client.name) was told of the status of \(sequence), which is not its own")
             if self.past(of: client.conversation).hasLostCursors { continue }
             if status == .delivered {
-                self.expect(!client.picture.read.contains(sequence), "\(client.name) was told that \(sequence) is delivered after it was read")
-                self.expect(client.picture.delivered.insert(sequence).inserted, "\(client.name) was told twice that \(sequence) is delivered")
+                self.expect(
+                    !client.picture.read.contains(sequence), "\(client.name) was told that \(sequence) is delivered after it was read")
+                self.expect(
+                    client.picture.delivered.insert(sequence).inserted, "\(client.name) was told twice that \(sequence) is delivered")
             } else {
                 self.expect(client.picture.read.insert(sequence).inserted, "\(client.name) was told twice that \(sequence) is read")
             }
@@ -203,7 +209,8 @@ struct Historian {
             guard let shown = picture.messages[message.sequence] else { continue }
             self.expect(
                 shown.revision == message.revision,
-                "\(client.name) still sees message \(message.sequence) as \(shown.state) (\(shown.revision)), it is \(message.state) (\(message.revision))")
+                "\(client.name) still sees message \(message.sequence) as \(shown.state) (\(shown.revision)), it is \(message.state) (\(message.revision))"
+            )
         }
         if let crowd = picture.crowd {
             self.expect(crowd == present.count, "\(client.name) sees a crowd of \(crowd), there are \(present.count)")
@@ -214,6 +221,7 @@ struct Historian {
                 "\(client.name) sees online \(picture.online.sorted()), there are \(others.sorted())")
         }
         self.expect(picture.typists.isEmpty, "\(client.name) still sees \(picture.typists.sorted()) typing")
-        self.expect(picture.isEnded == self.past(of: client.conversation).ended, "\(client.name) does not know whether the conversation has ended")
+        self.expect(
+            picture.isEnded == self.past(of: client.conversation).ended, "\(client.name) does not know whether the conversation has ended")
     }
 }

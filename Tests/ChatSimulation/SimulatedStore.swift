@@ -26,7 +26,9 @@ struct SimulatedStore {
     }
 
     /// - Returns: the job, and when it is to be done.
-    mutating func submit(_ job: Job, at now: Int64, within delay: ClosedRange<Int64>, _ chance: inout SeededGenerator) -> (job: Int, time: Int64) {
+    mutating func submit(_ job: Job, at now: Int64, within delay: ClosedRange<Int64>, _ chance: inout SeededGenerator) -> (
+        job: Int, time: Int64
+    ) {
         var time = now + chance.number(delay)
         if job.request.isWrite {
             time = max(time, self.writesThrough[job.loop] ?? 0)
@@ -59,7 +61,9 @@ struct SimulatedStore {
     /// What is stored, as a check reads it.
     func page(of conversation: ConversationKey) -> Page {
         var tables = self.tables
-        guard case .page(let page) = tables.execute(.page(conversation, .after(0), limit: .max)) else { preconditionFailure("a page was no page") }
+        guard case .page(let page) = tables.execute(.page(conversation, .after(0), limit: .max)) else {
+            preconditionFailure("a page was no page")
+        }
         return page
     }
 

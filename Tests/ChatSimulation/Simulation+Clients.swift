@@ -48,7 +48,8 @@ extension Simulation {
         client.feed = feed
         client.state = .entering(request)
         self.tell(
-            "\(client.name) enters \(client.conversation.id) on \(self.loops[client.loop].id)\(client.resumesAfter.map { " after \($0)" } ?? "")")
+            "\(client.name) enters \(client.conversation.id) on \(self.loops[client.loop].id)\(client.resumesAfter.map { " after \($0)" } ?? "")"
+        )
         self.wantTurn(client.loop)
     }
 
@@ -175,5 +176,7 @@ extension Simulation {
 extension SimulatedClient {
     var actor: Actor { Actor(person: self.person, isAdmin: false) }
 
-    var entrance: Entrance { Entrance(actor: self.actor, isListed: self.isListed, access: self.conversation.id == "talk-0" ? .open : .closed) }
+    var entrance: Entrance {
+        Entrance(actor: self.actor, isListed: self.isListed, access: self.conversation.id == "talk-0" ? .open : .closed)
+    }
 }

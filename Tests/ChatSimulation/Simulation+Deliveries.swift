@@ -136,7 +136,9 @@ extension Simulation {
     }
 
     private func report(_ messages: [Message], by client: SimulatedClient) {
-        guard let feed = client.feed, let first = messages.first, let last = messages.last, self.chance.happens(perMille: 800) else { return }
+        guard let feed = client.feed, let first = messages.first, let last = messages.last, self.chance.happens(perMille: 800) else {
+            return
+        }
         self.loops[client.loop].chat.delivered(feed, to: client.person.id, first.sequence...last.sequence)
     }
 

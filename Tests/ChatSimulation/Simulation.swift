@@ -252,7 +252,8 @@ public final class Simulation {
         for client in self.clients {
             // Who is no member and has no token for it stays outside; who has left is sent away on all its devices.
             let mayBeAway = !client.isExpected || !client.isListed || self.historian.past(of: client.conversation).hasLostCursors
-            self.historian.expect(client.state == .live || client.state == .away && mayBeAway, "\(client.name) is \(client.state) after all has been calm")
+            self.historian.expect(
+                client.state == .live || client.state == .away && mayBeAway, "\(client.name) is \(client.state) after all has been calm")
             self.historian.expect(client.hasSaidGoodbye || client.state == .away, "\(client.name) has had no answer to its last word")
             guard client.state == .live else { continue }
             let present = Set(self.clients.filter { $0.isIn && $0.conversation == client.conversation }.map(\.person.id))
@@ -271,7 +272,8 @@ public final class Simulation {
             self.historian.expect(loop.chat.counts.heard == 0, "loop \(loop.id) keeps \(loop.chat.counts.heard) feeds of nobody")
             self.historian.expect(loop.chat.counts.waiting == 0, "loop \(loop.id) waits for answers of nobody")
             if self.circumstances.limits.idle <= .seconds(5) {
-                self.historian.expect(loop.chat.counts.owned == 0, "loop \(loop.id) keeps \(loop.chat.counts.owned) conversations of nobody")
+                self.historian.expect(
+                    loop.chat.counts.owned == 0, "loop \(loop.id) keeps \(loop.chat.counts.owned) conversations of nobody")
             }
         }
     }

@@ -20,7 +20,8 @@ struct SimulationTests {
         let outcome = Simulation.play(seed)
         if outcome.violation != nil {
             let lines = SimulationSeeds.only == nil ? outcome.story.suffix(200) : outcome.story[...]
-            print("The story of seed \(seed)\(lines.count < outcome.story.count ? ", its end; CONFAB_SIMULATION_SEED=\(seed) tells all of it" : ""):")
+            let hint = lines.count < outcome.story.count ? ", its end; CONFAB_SIMULATION_SEED=\(seed) tells all of it" : ""
+            print("The story of seed \(seed)\(hint):")
             for line in lines { print(line) }
         }
         #expect(outcome.violation == nil)

@@ -17,7 +17,7 @@ struct DamagedFileTests {
 
     private func failure(path: String? = nil) -> String {
         do {
-            _ = try EmbeddedStore.open(.sqlite(path: path ?? self.path), history: 100)
+            _ = try LocalStore.sqlite(path: path ?? self.path, history: 100)
             return "opened"
         } catch {
             return error.description
@@ -41,7 +41,7 @@ struct DamagedFileTests {
 
     @Test("is refused when a newer Confab wrote it")
     func newer() throws {
-        try EmbeddedStore.open(.sqlite(path: self.path), history: 100).close()
+        try LocalStore.sqlite(path: self.path, history: 100).close()
         try self.execute("PRAGMA user_version = 1000")
         #expect(
             self.failure() == "\(self.path): it was written by a newer Confab (layout 1000); this one knows layouts up to \(Schema.version)"
@@ -63,7 +63,7 @@ struct DamagedFileTests {
 
     @Test("is refused when it cannot be written", .enabled(if: geteuid() != 0, "the superuser may write everything"))
     func readOnly() throws {
-        try EmbeddedStore.open(.sqlite(path: self.path), history: 100).close()
+        try LocalStore.sqlite(path: self.path, history: 100).close()
         try FileManager.default.setAttributes([.posixPermissions: 0o400], ofItemAtPath: self.path)
         #expect(self.failure() == "\(self.path): this user may not write it")
     }
@@ -75,7 +75,7 @@ struct DamagedFileTests {
             let connection = try SQLiteConnection(path: path, access: .readWrite)
             for step in 0..<version { try connection.execute(Schema.steps[step]) }
             try connection.execute("PRAGMA application_id = \(Schema.applicationID); PRAGMA user_version = \(version)")
-            let store = try EmbeddedStore.open(.sqlite(path: path), history: 100)
+            let store = try LocalStore.sqlite(path: path, history: 100)
             var scribe = await store.begin(ConversationKey(tenant: "acme", id: "rex"))
             #expect(await store.write([scribe.say("hello")], by: scribe) == .stored)
             store.close()
@@ -85,7 +85,7 @@ struct DamagedFileTests {
 
     @Test("fails writes once it was deleted or replaced, rather than write where nobody will find it", arguments: ["", "-wal"])
     func deleted(suffix: String) async throws {
-        let store = try EmbeddedStore.open(.sqlite(path: self.path), history: 100)
+        let store = try LocalStore.sqlite(path: self.path, history: 100)
         var scribe = await store.begin(ConversationKey(tenant: "acme", id: "rex"))
         try FileManager.default.moveItem(atPath: self.path + suffix, toPath: "\(self.folder.path)/away")
         let answer = await store.ask(.write(WriteBatch(owner: scribe.owner, writes: [scribe.say("lost")])))

@@ -21,7 +21,7 @@ struct ProcessTests {
             lines -= 1
             if lines == 0 { process.kill() }
         }
-        let store = try EmbeddedStore.open(.sqlite(path: path), history: 0)
+        let store = try LocalStore.sqlite(path: path, history: 0)
         #expect(!answered.isEmpty)
         for (number, head) in answered {
             let page = try #require(
@@ -39,9 +39,9 @@ struct ProcessTests {
         let path = "\(folder.path)/confab.db"
         let process = try TortureProcess("hold", path)
         #expect(process.line() == "open")
-        #expect(throws: StoreFailure("\(path) is in use by another process")) { try EmbeddedStore.open(.sqlite(path: path), history: 10) }
+        #expect(throws: StoreFailure("\(path) is in use by another process")) { try LocalStore.sqlite(path: path, history: 10) }
         process.kill()
-        let store = try EmbeddedStore.open(.sqlite(path: path), history: 10)
+        let store = try LocalStore.sqlite(path: path, history: 10)
         let late = try TortureProcess("hold", path)
         #expect(late.line() == "refused: \(path) is in use by another process")
         store.close()
@@ -68,7 +68,7 @@ struct ProcessTests {
         let next = try #require(Int(head)) + 1
         #expect(process.line() == "healed \(next)")
         #expect(process.line() == nil)
-        let store = try EmbeddedStore.open(.sqlite(path: path), history: 0)
+        let store = try LocalStore.sqlite(path: path, history: 0)
         let page = try #require(await store.page(ConversationKey(tenant: "acme", id: "full"), .after(0), limit: .max))
         #expect(page.messages.count == next)
         #expect(page.messages.last?.body.content == "there is room again")

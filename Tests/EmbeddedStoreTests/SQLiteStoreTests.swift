@@ -3,6 +3,7 @@ import ChatModel
 import Foundation
 import StoreTestSupport
 import Synchronization
+import Telemetry
 import Testing
 
 @testable import EmbeddedStore

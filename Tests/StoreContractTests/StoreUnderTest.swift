@@ -11,8 +11,8 @@ struct StoreUnderTest: Sendable, CustomTestStringConvertible {
 
     static let available = [memory, sqlite]
 
-    static let memory = StoreUnderTest(testDescription: "memory") { try EmbeddedStore.open(.memory, history: $0) }
+    static let memory = StoreUnderTest(testDescription: "memory") { LocalStore.memory(history: $0) }
     static let sqlite = StoreUnderTest(testDescription: "SQLite") { history in
-        try HousedStore { try EmbeddedStore.open(.sqlite(path: "\($0.path)/confab.db"), history: history) }
+        try HousedStore { try LocalStore.sqlite(path: "\($0.path)/confab.db", history: history) }
     }
 }

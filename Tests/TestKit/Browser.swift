@@ -14,7 +14,8 @@ public final class Browser {
         self.profile = try TemporaryFolder()
         // Chromium's own sandbox does not start for root; what it opens here are pages of the tests.
         let needed = [
-            "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-extensions", "--disable-background-networking",
+            "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-extensions",
+            "--disable-background-networking",
             "--no-first-run", "--no-proxy-server", "--remote-debugging-port=0", "--user-data-dir=\(self.profile.path)",
         ]
         self.process = try ChildProcess(
@@ -22,7 +23,8 @@ public final class Browser {
             environment: ["HOME": self.profile.path], folder: self.profile.path)
         do {
             let line = try self.process.errors.line(with: "DevTools listening on ws://", within: .seconds(60))
-            guard let url = URL(string: String(line.split(separator: " ").last ?? "")), let port = url.port.flatMap(UInt16.init(exactly:)) else {
+            guard let url = URL(string: String(line.split(separator: " ").last ?? "")), let port = url.port.flatMap(UInt16.init(exactly:))
+            else {
                 throw TestFailure("no address in: \(line)")
             }
             self.socket = try WebSocketClient(url.path, port: port)
@@ -60,7 +62,9 @@ public final class Browser {
                 self.events.append(message)
                 continue
             }
-            guard let result = message.object("result") else { throw TestFailure("\(method): \(message.object("error")?.text ?? "failed")") }
+            guard let result = message.object("result") else {
+                throw TestFailure("\(method): \(message.object("error")?.text ?? "failed")")
+            }
             return result
         }
     }
@@ -89,12 +93,20 @@ public final class Browser {
 
         /// Runs the body of an async function in the page; what it returns must be a text.
         public func run(_ body: String) throws -> String {
-            let expression = jsonString("(async () => { \(body) })()")
-            let answer = try self.browser.call(
-                "Runtime.evaluate", #"{"expression":\#(expression),"awaitPromise":true,"returnByValue":true}"#, in: self.session)
-            if let problem = answer.object("exceptionDetails") { throw TestFailure("the page's script failed: \(problem)") }
-            guard let value = answer.object("result")?["value"] else { throw TestFailure("the page's script returned no text: \(answer)") }
+            guard let value = try self.type("await (async () => { \(body) })()") else {
+                throw TestFailure("the page's script returned no text: \(body)")
+            }
             return value
+        }
+
+        /// Does what somebody does who types this into the page's console: what it declares stays. The result, where it is a text.
+        @discardableResult
+        public func type(_ script: String) throws -> String? {
+            let answer = try self.browser.call(
+                "Runtime.evaluate", #"{"expression":\#(jsonString(script)),"awaitPromise":true,"returnByValue":true,"replMode":true}"#,
+                in: self.session)
+            if let problem = answer.object("exceptionDetails") { throw TestFailure("the page's script failed: \(problem)") }
+            return answer.object("result")?["value"]
         }
     }
 }

@@ -32,7 +32,7 @@ public final class ConfabServer {
         let secret = try folder.write(Self.secret, to: "jwt.secret")
         let needed = [
             "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--jwt-secret-file", secret,
-            "--store", store == .memory ? "memory:" : "sqlite:\(folder.file("confab.db"))", "--drain-seconds", "1",
+            "--store", store == .memory ? "memory:" : "sqlite:\(folder.file("confab.db"))", "--drain-seconds", "1", "--loops", "3",
         ]
         let process = try ChildProcess(
             Checkout.confab, needed + options, environment: environment, folder: folder.path, openFiles: openFiles)
@@ -100,7 +100,9 @@ public final class ConfabServer {
 
     /// The value of a sample, by its name and labels as they are written: `confab_connections{dialect="conversations"}`.
     public func metric(_ sample: String) throws -> Double? {
-        try self.metrics().split(separator: "\n").first { $0.hasPrefix(sample + " ") }.flatMap { Double($0.split(separator: " ").last ?? "") }
+        try self.metrics().split(separator: "\n").first { $0.hasPrefix(sample + " ") }.flatMap {
+            Double($0.split(separator: " ").last ?? "")
+        }
     }
 
     // MARK: Its end

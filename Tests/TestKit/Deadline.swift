@@ -13,6 +13,9 @@ public struct Deadline: Sendable {
 
     public var isOver: Bool { .now >= self.end }
 
+    /// What is left of it, for what waits in its turn.
+    public var rest: Duration { max(.zero, self.end - .now) }
+
     /// For `poll`: 0 when the time is over, and never less.
     public var milliseconds: Int32 {
         let left = self.end - .now

@@ -16,7 +16,9 @@ public struct HTTPReply: Sendable {
     /// Reads a response whose body has a length, or none, or lasts until the connection ends.
     public init(from stream: ByteStream) throws {
         guard let start = try stream.line() else { throw TestFailure("the connection ended without a response") }
-        guard start.hasPrefix("HTTP/1.1 "), let status = Int(start.dropFirst(9).prefix(3)) else { throw TestFailure("no status line: \(start)") }
+        guard start.hasPrefix("HTTP/1.1 "), let status = Int(start.dropFirst(9).prefix(3)) else {
+            throw TestFailure("no status line: \(start)")
+        }
         var fields: [String: String] = [:]
         while let line = try stream.line(), !line.isEmpty {
             guard let colon = line.firstIndex(of: ":") else { throw TestFailure("no field: \(line)") }

@@ -11,6 +11,15 @@ public struct JSONObject: Sendable, CustomStringConvertible {
         guard (try? JSONSerialization.jsonObject(with: self.data)) is [String: Any] else { throw TestFailure("no JSON object: \(text)") }
     }
 
+    /// A part of a token.
+    public init(base64URL text: String) throws {
+        let standard = text.replacing("-", with: "+").replacing("_", with: "/")
+        guard let data = Data(base64Encoded: standard + String(repeating: "=", count: (4 - standard.count % 4) % 4)) else {
+            throw TestFailure("no base64url: \(text)")
+        }
+        try self.init(String(decoding: data, as: UTF8.self))
+    }
+
     public var description: String { self.text }
 
     private var members: [String: Any] { (try? JSONSerialization.jsonObject(with: self.data)) as? [String: Any] ?? [:] }
@@ -23,7 +32,9 @@ public struct JSONObject: Sendable, CustomStringConvertible {
     public func objects(_ name: String) -> [JSONObject]? { (self.members[name] as? [Any])?.compactMap(Self.object) }
 
     private static func object(_ value: Any) -> JSONObject? {
-        guard value is [String: Any], let data = try? JSONSerialization.data(withJSONObject: value, options: [.sortedKeys]) else { return nil }
+        guard value is [String: Any], let data = try? JSONSerialization.data(withJSONObject: value, options: [.sortedKeys]) else {
+            return nil
+        }
         return try? JSONObject(String(decoding: data, as: UTF8.self))
     }
 }

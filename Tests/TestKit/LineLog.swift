@@ -31,8 +31,19 @@ public final class LineLog: Sendable {
             let (lines, isOver) = self.state.withLock { ($0.lines, $0.isOver) }
             if let line = lines[seen...].first(where: fits) { return line }
             seen = lines.count
-            if isOver { throw TestFailure("the output ended without \(what); its last lines:\n\(lines.suffix(20).joined(separator: "\n"))") }
+            if isOver {
+                throw TestFailure("the output ended without \(what); its last lines:\n\(lines.suffix(20).joined(separator: "\n"))")
+            }
             return nil
+        }
+    }
+
+    /// The line with this number; `explanation` is asked when it does not come.
+    public func line(at place: Int, within time: Duration, _ explanation: () -> String) throws -> String {
+        try Deadline.wait(for: "line \(place + 1) of the output; \(explanation())", within: time) {
+            let (line, isOver) = self.state.withLock { (place < $0.lines.count ? $0.lines[place] : nil, $0.isOver) }
+            if line == nil, isOver { throw TestFailure("the output ended before line \(place + 1); \(explanation())") }
+            return line
         }
     }
 

@@ -18,7 +18,7 @@ public final class Talker {
     public func next(_ type: String, within time: Duration = Deadline.patience) throws -> JSONObject {
         let deadline = Deadline(within: time)
         while true {
-            let message = try self.next(within: .milliseconds(Int(deadline.milliseconds)))
+            let message = try self.next(within: deadline.rest)
             if message["type"] == type { return message }
         }
     }
@@ -27,7 +27,7 @@ public final class Talker {
     public func closing(within time: Duration = Deadline.patience) throws -> WebSocketClient.Event {
         let deadline = Deadline(within: time)
         while true {
-            switch try self.socket.next(within: .milliseconds(Int(deadline.milliseconds))) {
+            switch try self.socket.next(within: deadline.rest) {
             case .text, .binary, .pong: continue
             case let ending: return ending
             }
@@ -46,8 +46,9 @@ public final class Talker {
     @discardableResult
     public func post(_ content: String, as localID: String? = nil) throws -> JSONObject {
         try self.say(content, as: localID)
+        let deadline = Deadline()
         while true {
-            let answer = try self.next()
+            let answer = try self.next(within: deadline.rest)
             switch answer["type"] {
             case "chat_message" where answer.object("message")?["content"] == content: return answer.object("message")!
             case "message.failed": throw TestFailure("sending failed: \(answer)")
@@ -72,15 +73,10 @@ public final class Talker {
         }
     }
 
-    /// Waits until the server has read everything that was sent before; `frame` gets what it says on the way.
-    public func settle(_ frame: (String) -> Void = { _ in }) throws {
+    /// Waits until the server has read everything that was sent before.
+    public func settle() throws {
         try self.socket.send(opcode: 9, Array("settled".utf8))
-        while true {
-            switch try self.socket.next() {
-            case .pong: return
-            case .text(let text): frame(text)
-            case let other: throw TestFailure("expected the answer to a ping and got \(other)")
-            }
-        }
+        let deadline = Deadline()
+        while try self.socket.next(within: deadline.rest) != .pong(Array("settled".utf8)) {}
     }
 }

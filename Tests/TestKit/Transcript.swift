@@ -28,12 +28,13 @@ public struct Transcript: Sendable, CustomStringConvertible {
         }
     }
 
-    /// Plays it against a server. Throws where the server says anything else.
-    public func play(against server: ConfabServer) throws {
+    /// Plays it against a server, with clients that `connect` makes for a path. Throws where the server says anything else.
+    public func play(connecting connect: (String) throws -> any StockClient) throws {
         var clients: [String: TranscriptClient] = [:]
+        let isAlone = Set(self.lines.map(\.client)).count == 1
         for line in self.lines {
             do {
-                try self.play(line, with: &clients, server)
+                try self.play(line, with: &clients, isAlone: isAlone, connect)
             } catch {
                 throw TestFailure("\(self.place): \(line.client) \(line.isFromServer ? "S" : "C"): \(line.text)\n\(error)")
             }
@@ -41,10 +42,14 @@ public struct Transcript: Sendable, CustomStringConvertible {
         for client in clients.values { try client.finish() }
     }
 
-    private func play(_ line: Line, with clients: inout [String: TranscriptClient], _ server: ConfabServer) throws {
+    private func play(
+        _ line: Line, with clients: inout [String: TranscriptClient], isAlone: Bool, _ connect: (String) throws -> any StockClient
+    ) throws {
         if !line.isFromServer, line.text.hasPrefix("connect ") {
             let path = try Self.withTokens(String(line.text.dropFirst("connect ".count)))
-            clients[line.client] = TranscriptClient(line.client, Talker(try WebSocketClient(path, port: server.port)))
+            clients[line.client] = TranscriptClient(line.client, try connect(path))
+            // Accepted is not yet inside: what others say in between would not be heard.
+            if !isAlone { try clients[line.client]?.settle() }
             return
         }
         guard let client = clients[line.client] else { throw TestFailure("\(line.client) is not connected") }
@@ -52,11 +57,11 @@ public struct Transcript: Sendable, CustomStringConvertible {
             // Being accepted is what `connect` has waited for.
             if line.text != "accepted" { try client.expect(line.text) }
         } else if line.text.hasPrefix("binary ") {
-            try client.talker.socket.send(opcode: 2, line.text.split(separator: " ").dropFirst().compactMap { UInt8($0, radix: 16) })
+            try client.socket.send(binary: line.text.split(separator: " ").dropFirst().compactMap { UInt8($0, radix: 16) })
         } else if line.text.hasPrefix("close ") {
-            try client.talker.socket.close(UInt16(line.text.dropFirst("close ".count)) ?? 1000)
+            try client.close(UInt16(line.text.dropFirst("close ".count)) ?? 1000)
         } else {
-            try client.talker.send(Self.withTokens(line.text))
+            try client.socket.send(Self.withTokens(line.text))
         }
     }
 
@@ -78,22 +83,29 @@ public struct Transcript: Sendable, CustomStringConvertible {
 
 extension Transcript.Line {
     fileprivate init(_ text: String, at place: String) throws {
-        guard let match = text.wholeMatch(of: /([a-z]+) ([CS]): (.*)/) else { throw TestFailure("\(place): no line of a transcript: \(text)") }
+        guard let match = text.wholeMatch(of: /([a-z]+) ([CS]): (.*)/) else {
+            throw TestFailure("\(place): no line of a transcript: \(text)")
+        }
         self.init(client: String(match.1), isFromServer: match.2 == "S", text: String(match.3))
     }
 }
 
 /// One client of a transcript that is being played.
 final class TranscriptClient {
-    let talker: Talker
+    let socket: any StockClient
     private let name: String
     /// Frames that have come and that no line has asked for yet.
     private var unclaimed: [String] = []
     private var isClosed = false
 
-    init(_ name: String, _ talker: Talker) {
+    init(_ name: String, _ socket: any StockClient) {
         self.name = name
-        self.talker = talker
+        self.socket = socket
+    }
+
+    func close(_ code: UInt16) throws {
+        try self.socket.close(code)
+        self.isClosed = true
     }
 
     /// Waits for a frame, or for the end, as a line has it.
@@ -107,26 +119,43 @@ final class TranscriptClient {
                 guard frame.wholeMatch(of: pattern) != nil else { throw TestFailure("instead came: \(frame)") }
                 return
             }
-            guard !self.isClosed else { throw TestFailure("the connection ended before") }
-            switch try self.talker.socket.next(within: .milliseconds(Int(deadline.milliseconds))) {
-            case .text(let frame): self.unclaimed.append(frame)
-            case .close(let code, let reason):
-                self.isClosed = true
-                self.unclaimed.append("close \(code.map(String.init) ?? "") \(reason)")
-            case .end: self.isClosed = true
-            case let other: throw TestFailure("instead came: \(other)")
-            }
+            try self.hear(deadline)
         }
     }
 
     /// Nothing of importance may be left over.
     func finish() throws {
-        if !self.isClosed {
-            try? self.talker.settle { self.unclaimed.append($0) }
-        }
+        if !self.isClosed { try self.settle() }
         let passing = ["heartbeat", "user_status", "message.status"]
         if let frame = self.unclaimed.first(where: { !passing.contains(Self.type(of: $0)) }) {
             throw TestFailure("\(self.name) got something that the page does not mention: \(frame)")
+        }
+    }
+
+    /// Asks for something that is refused: what was sent before has been done by then, and the client is inside.
+    func settle() throws {
+        let mark = "are you done?"
+        try self.socket.send(#"{"action":"\#(mark)"}"#)
+        let deadline = Deadline()
+        while true {
+            try self.hear(deadline)
+            if self.unclaimed.last?.contains(mark) == true {
+                self.unclaimed.removeLast()
+                return
+            }
+            if self.isClosed { return }
+        }
+    }
+
+    private func hear(_ deadline: Deadline) throws {
+        guard !self.isClosed else { throw TestFailure("the connection ended before") }
+        switch try self.socket.next(within: deadline.rest) {
+        case .text(let frame): self.unclaimed.append(frame)
+        case .close(let code, let reason):
+            self.isClosed = true
+            self.unclaimed.append("close \(code.map(String.init) ?? "") \(reason)")
+        case .end: self.isClosed = true
+        case let other: throw TestFailure("instead came: \(other)")
         }
     }
 

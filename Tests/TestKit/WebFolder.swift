@@ -10,7 +10,9 @@ public final class WebFolder {
             Checkout.python(), ["-u", "-m", "http.server", "0", "--bind", "127.0.0.1"], folder: self.folder.path)
         do {
             let words = try self.process.output.line(with: "Serving HTTP on").split(separator: " ")
-            guard let place = words.firstIndex(of: "port"), let port = UInt16(words[place + 1]) else { throw TestFailure("no port in \(words)") }
+            guard let place = words.firstIndex(of: "port"), let port = UInt16(words[place + 1]) else {
+                throw TestFailure("no port in \(words)")
+            }
             self.port = port
         } catch {
             self.process.kill()

@@ -77,8 +77,9 @@ public final class WebSocketClient {
     /// Ends the connection as RFC 6455 wants it, and waits for the server to do the same.
     public func close(_ code: UInt16 = 1000) throws {
         try self.send(opcode: 8, [UInt8(code >> 8), UInt8(code & 0xFF)])
+        let deadline = Deadline()
         while true {
-            switch try self.next() {
+            switch try self.next(within: deadline.rest) {
             case .close, .end: return
             default: continue
             }
@@ -115,7 +116,7 @@ public final class WebSocketClient {
     private func nextFrame(_ deadline: Deadline) throws -> (opcode: UInt8, payload: [UInt8])? {
         var wanted = 2
         while true {
-            let bytes = try self.stream.peek(atLeast: wanted, within: .milliseconds(Int(deadline.milliseconds)))
+            let bytes = try self.stream.peek(atLeast: wanted, within: deadline.rest)
             guard bytes.count >= wanted else { return nil }
             let first = bytes.startIndex
             guard bytes[first] & 0xF0 == 0x80, bytes[first + 1] & 0x80 == 0 else {

@@ -1,24 +1,30 @@
 /// The negotiation of permessage-deflate (RFC 7692 sections 5 and 7.1).
 ///
 /// Agreed on is only what one deflater and one inflater for all connections can do: no message refers to the one before, in either
-/// direction, and the window is the full one of 15 bits.
+/// direction. A client that can take only a smaller window than the full one of 15 bits is sent its messages as they are, which
+/// the extension leaves to the sender (section 6); what it compresses is inflated all the same.
 enum CompressionOffer {
     /// What a client of ours asks for.
     static let request = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 
-    /// The answer to the first of the client's offers that can be taken; nil when there is none, or the field is malformed.
-    ///
-    /// - Parameter field: the value of `Sec-WebSocket-Extensions`; several fields are joined by commas.
-    static func answer(to field: String) -> String? {
-        guard let offers = ExtensionList(field) else { return nil }
-        for offer in offers.items where offer.name == "permessage-deflate" {
-            if let answer = self.answer(to: offer.parameters) { return answer }
-        }
-        return nil
+    /// What is agreed on: the field's value, and whether our messages may be compressed with the full window.
+    struct Agreement: Equatable {
+        var field: String
+        var hasFullWindow = true
     }
 
-    private static func answer(to parameters: [ExtensionList.Parameter]) -> String? {
-        var answer = self.request
+    /// The answer to the first of the client's offers that can be taken, one with the full window before any other; nil when
+    /// there is none, or the field is malformed.
+    ///
+    /// - Parameter field: the value of `Sec-WebSocket-Extensions`; several fields are joined by commas.
+    static func answer(to field: String) -> Agreement? {
+        guard let offers = ExtensionList(field) else { return nil }
+        let agreements = offers.items.filter { $0.name == "permessage-deflate" }.compactMap { self.answer(to: $0.parameters) }
+        return agreements.first { $0.hasFullWindow } ?? agreements.first
+    }
+
+    private static func answer(to parameters: [ExtensionList.Parameter]) -> Agreement? {
+        var answer = Agreement(field: self.request)
         var seen: Set<String> = []
         for parameter in parameters {
             guard seen.insert(parameter.name).inserted else { return nil }
@@ -26,9 +32,9 @@ enum CompressionOffer {
             case "server_no_context_takeover", "client_no_context_takeover":
                 guard parameter.value == nil else { return nil }
             case "server_max_window_bits":
-                // A smaller window would need a deflater of its own.
-                guard parameter.value.flatMap(self.windowBits) == 15 else { return nil }
-                answer += "; server_max_window_bits=15"
+                guard let bits = parameter.value.flatMap(self.windowBits) else { return nil }
+                answer.field += "; server_max_window_bits=\(bits)"
+                answer.hasFullWindow = bits == 15
             case "client_max_window_bits":
                 // Says what the client could do; not to ask for it is always right.
                 guard parameter.value == nil || parameter.value.flatMap(self.windowBits) != nil else { return nil }

@@ -46,7 +46,8 @@ public struct WebSocketReader: Sendable {
 
     private var fragments: [UInt8] = []
     private let role: Role
-    private let takesCompression: Bool
+    /// Whether permessage-deflate was agreed on.
+    public let takesCompression: Bool
     /// The kind of the message whose fragments are being gathered.
     private var openKind: WebSocketMessageKind?
     private var openIsCompressed = false

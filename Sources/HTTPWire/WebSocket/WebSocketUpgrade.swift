@@ -5,11 +5,13 @@ internal import COpenSSL
 public struct WebSocketUpgrade: Sendable {
     /// The subprotocols that the client speaks, in its order.
     public let subprotocols: [String]
-    /// Whether messages may be compressed once the answer with compression was sent.
+    /// Whether the client may compress its messages once the answer with compression was sent.
     public var canCompress: Bool { self.compression != nil }
+    /// Whether ours may be, too: not for a client that takes only a smaller window than the `Deflater` uses.
+    public var takesDeflated: Bool { self.compression?.hasFullWindow == true }
 
     private let acceptKey: String
-    private let compression: String?
+    private let compression: CompressionOffer.Agreement?
 
     /// Whether a request asks for a WebSocket at all, well or badly.
     public static func isAsked(by head: HTTPRequestHead, in bytes: RawSpan) -> Bool {
@@ -103,7 +105,7 @@ public struct WebSocketUpgrade: Sendable {
         buffer.append(text: self.acceptKey)
         buffer.append("\r\n")
         if let subprotocol { buffer.append(httpField: HTTPField("Sec-WebSocket-Protocol", subprotocol)) }
-        if compresses, let compression { buffer.append(httpField: HTTPField("Sec-WebSocket-Extensions", compression)) }
+        if compresses, let compression { buffer.append(httpField: HTTPField("Sec-WebSocket-Extensions", compression.field)) }
         for field in fields { buffer.append(httpField: field) }
         buffer.append("\r\n")
     }

@@ -79,7 +79,8 @@ struct WebSocketHandshakeTests {
         ("permessage-deflate; server_max_window_bits=15", plain + "; server_max_window_bits=15"),
         ("permessage-deflate; server_max_window_bits=10, permessage-deflate", plain), ("x-webkit-deflate-frame, permessage-deflate", plain),
         ("foo; a=\"b\", permessage-deflate; client_max_window_bits", plain),
-        ("permessage-deflate; server_max_window_bits=10", nil), ("permessage-deflate; server_max_window_bits", nil),
+        ("permessage-deflate; server_max_window_bits=10", plain + "; server_max_window_bits=10"),
+        ("permessage-deflate; server_max_window_bits", nil),
         ("permessage-deflate; server_max_window_bits=16", nil), ("permessage-deflate; server_max_window_bits=015", nil),
         ("permessage-deflate; client_max_window_bits=7", nil), ("permessage-deflate; client_max_window_bits=x", nil),
         ("permessage-deflate; client_max_window_bits=", nil), ("permessage-deflate; client_max_window_bits; client_max_window_bits", nil),
@@ -97,6 +98,14 @@ struct WebSocketHandshakeTests {
         #expect(Self.response(upgrade).contains(line))
         #expect(Self.response(upgrade).contains("Extensions") == (answer != nil))
         #expect(!Self.response(upgrade, compresses: false).contains("Extensions"))
+    }
+
+    @Test("sends nothing compressed to a client that takes only a smaller window")
+    func smallWindow() throws {
+        let small = try Self.upgrade(Self.text(["Sec-WebSocket-Extensions": "permessage-deflate; server_max_window_bits=9"]))
+        #expect(small.canCompress && !small.takesDeflated)
+        let full = try Self.upgrade(Self.text(["Sec-WebSocket-Extensions": "permessage-deflate; server_max_window_bits=15"]))
+        #expect(full.canCompress && full.takesDeflated)
     }
 
     @Test("joins offers from several fields")

@@ -1,0 +1,67 @@
+import EventLoop
+
+/// Lines that were typed and are not known to be stored, in their order.
+struct LineOutbox {
+    struct Line: Equatable {
+        let localID: String
+        let text: String
+        /// How often the server could not store it for the moment.
+        var refusals = 0
+    }
+
+    private enum Head: Equatable {
+        /// It may leave at this moment, or any later one.
+        case ready(from: MonotonicTime)
+        case sent(at: MonotonicTime)
+    }
+
+    private var lines: [Line] = []
+    private var head = Head.ready(from: MonotonicTime(nanoseconds: .min))
+    private var nextNumber = 1
+
+    static let lineLimit = 1000
+
+    var isEmpty: Bool { self.lines.isEmpty }
+    var isFull: Bool { self.lines.count >= Self.lineLimit }
+    var count: Int { self.lines.count }
+    var first: Line? { self.lines.first }
+
+    mutating func add(_ text: String, prefix: String) {
+        self.lines.append(Line(localID: "\(prefix)-\(self.nextNumber)", text: text))
+        self.nextNumber += 1
+    }
+
+    /// The line that is to leave; from here on it is on its way.
+    mutating func takeNext(at now: MonotonicTime) -> Line? {
+        guard let line = self.lines.first, case .ready(let from) = self.head, now >= from else { return nil }
+        self.head = .sent(at: now)
+        return line
+    }
+
+    /// On a new connection what was unanswered on the old one is sent again.
+    mutating func connectionOpened() {
+        if case .sent = self.head { self.head = .ready(from: MonotonicTime(nanoseconds: .min)) }
+    }
+
+    /// Forgets the line if it is the first one. False when it is not here.
+    mutating func remove(_ localID: String) -> Bool {
+        guard self.lines.first?.localID == localID else { return false }
+        self.lines.removeFirst()
+        self.head = .ready(from: MonotonicTime(nanoseconds: .min))
+        return true
+    }
+
+    /// Keeps the first line back until a moment. Answers with how often that has happened to it.
+    mutating func postpone(until moment: MonotonicTime, isRefusal: Bool) -> Int {
+        guard !self.lines.isEmpty else { return 0 }
+        if isRefusal { self.lines[0].refusals += 1 }
+        self.head = .ready(from: moment)
+        return self.lines[0].refusals
+    }
+
+    /// How long the first line has been on its way; nil when it is not.
+    func ageOfUnanswered(at now: MonotonicTime) -> Duration? {
+        guard !self.lines.isEmpty, case .sent(let at) = self.head else { return nil }
+        return now.since(at)
+    }
+}

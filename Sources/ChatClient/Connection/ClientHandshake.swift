@@ -1,0 +1,92 @@
+public import Bytes
+public import HTTPWire
+internal import JSON
+
+/// The opening of a WebSocket from the client's side: the request, and the response to it, a refusal with its reason included.
+public struct ClientHandshake: Sendable {
+    private enum State: Sendable {
+        case head(HTTPResponseParser)
+        /// The server has refused; what it says about it is being read.
+        case refusal(HTTPStatus, HTTPBodyDecoder, body: ByteBuffer)
+    }
+
+    private let opening: WebSocketClientHandshake
+    private let url: WebSocketURL
+    private let fields: [HTTPField]
+    private var state = State.head(HTTPResponseParser())
+
+    /// What is read of a refusal's body.
+    private static let refusalByteLimit = 16 << 10
+
+    /// - Parameter fields: more of them for the request, such as `Authorization`.
+    public init(to url: WebSocketURL, fields: [HTTPField] = [], using chance: inout some RandomNumberGenerator) {
+        self.opening = WebSocketClientHandshake(using: &chance)
+        self.url = url
+        self.fields = fields
+    }
+
+    public func appendRequest(to buffer: inout ByteBuffer) {
+        self.opening.appendRequest(to: &buffer, target: self.url.target, host: self.url.hostField, fields: self.fields)
+    }
+
+    /// What became of the bytes so far.
+    public enum Progress: Sendable, Equatable {
+        /// Come back with more: behind the same bytes, but for the first `consumed` of them.
+        case more(consumed: Int)
+        /// The WebSocket is open; what follows the first `consumed` bytes are frames.
+        case open(consumed: Int)
+    }
+
+    /// Reads the response, from the first byte that was not consumed.
+    public mutating func receive(_ bytes: RawSpan) throws(ClientError) -> Progress {
+        switch self.state {
+        case .head(var parser):
+            var head = HTTPResponseHead()
+            do throws(HTTPResponseError) {
+                guard try parser.parse(bytes, into: &head) else {
+                    self.state = .head(parser)
+                    return .more(consumed: 0)
+                }
+                if head.status == .switchingProtocols {
+                    _ = try self.opening.verify(head, in: bytes)
+                    return .open(consumed: head.byteCount)
+                }
+            } catch {
+                throw .handshake(error)
+            }
+            guard let decoder = try? HTTPBodyDecoder(head.body, byteLimit: Self.refusalByteLimit) else {
+                throw .refused(head.status, sentence: nil)
+            }
+            self.state = .refusal(head.status, decoder, body: ByteBuffer())
+            let rest = bytes.extracting(head.byteCount..<bytes.byteCount)
+            return .more(consumed: head.byteCount + (try self.readRefusal(rest)))
+        case .refusal:
+            return .more(consumed: try self.readRefusal(bytes))
+        }
+    }
+
+    /// What to say when the connection ends before the response does.
+    public func ended() -> ClientError {
+        switch self.state {
+        case .head: .broken(reason: "the server closed it before it answered")
+        case .refusal(let status, _, let body): .refused(status, sentence: Self.sentence(in: body))
+        }
+    }
+
+    /// Throws the refusal once its body is whole; answers with how many bytes were taken before that.
+    private mutating func readRefusal(_ bytes: RawSpan) throws(ClientError) -> Int {
+        guard case .refusal(let status, var decoder, var body) = self.state else { return 0 }
+        guard let count = try? decoder.decode(bytes, into: &body) else {
+            throw .refused(status, sentence: Self.sentence(in: body))
+        }
+        guard !decoder.isComplete else { throw .refused(status, sentence: Self.sentence(in: body)) }
+        self.state = .refusal(status, decoder, body: body)
+        return count
+    }
+
+    /// `{"error":"…"}`, which is how our servers say it; nil for any other body.
+    private static func sentence(in body: ByteBuffer) -> String? {
+        guard let tree = try? JSONTree(parsing: body.bytes.span.bytes) else { return nil }
+        return (tree["error"] ?? tree["message"])?.stringValue.flatMap { $0.isEmpty ? nil : SafeText.line($0, limit: 500) }
+    }
+}

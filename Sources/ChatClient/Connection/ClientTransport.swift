@@ -1,0 +1,94 @@
+public import EventLoop
+internal import Glibc
+public import TLS
+
+/// A connected socket, with or without TLS over it.
+///
+/// The socket stays its opener's to watch and to close. What for to watch it depends on both directions, for TLS may have to write
+/// in order to read; so the owner watches it for reading, and for writing while it has something to write or `wantsWrite` is set.
+public struct ClientTransport {
+    /// What became of a read or write.
+    public enum Transfer: Equatable {
+        /// So many bytes went over, at least one.
+        case moved(Int)
+        case wouldBlock
+        /// The other side sends no more.
+        case ended
+        case failed(ClientError)
+    }
+
+    public let socket: Socket
+    private let tls: TLSConnection?
+    /// Whether the last call could not go on before the socket takes bytes.
+    public private(set) var wantsWrite = false
+
+    /// A socket that is used as it is.
+    public init(_ socket: Socket) {
+        self.socket = socket
+        self.tls = nil
+    }
+
+    /// TLS over a socket. The server's certificate must be for `serverName`.
+    public init(_ socket: Socket, to serverName: String, _ context: TLSContext) throws(ClientError) {
+        self.socket = socket
+        do throws(TLSError) {
+            self.tls = try TLSConnection(connecting: socket.descriptor, to: serverName, context)
+        } catch {
+            throw .tls(error)
+        }
+    }
+
+    /// Whether reads must go on until they would block: what TLS has taken from the socket wakes no loop.
+    public var readsMustDrain: Bool { self.tls != nil }
+
+    /// Goes on with the TLS handshake; answers whether it is done.
+    public mutating func handshake() throws(ClientError) -> Bool {
+        guard let tls = self.tls else { return true }
+        let progress = tls.handshake()
+        self.wantsWrite = progress == .wantWrite
+        switch progress {
+        case .done: return true
+        case .wantRead, .wantWrite: return false
+        case .failed(let error): throw .tls(error)
+        }
+    }
+
+    /// Takes what has arrived, up to the buffer's size, which must not be 0.
+    @inline(__always)
+    public mutating func read(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
+        if let tls = self.tls { return self.translated(tls.read(into: buffer)) }
+        return Self.translated(self.socket.read(into: buffer))
+    }
+
+    /// Gives bytes, at least one, to the socket. After `wouldBlock` the same bytes must come again, more may follow them.
+    @inline(__always)
+    public mutating func write(_ bytes: UnsafeRawBufferPointer) -> Transfer {
+        if let tls = self.tls { return self.translated(tls.write(bytes)) }
+        return Self.translated(self.socket.write(bytes))
+    }
+
+    /// Says to the other side that nothing more comes.
+    public func finish() {
+        self.tls?.close()
+        self.socket.shutdownWriting()
+    }
+
+    private static func translated(_ transfer: Socket.Transfer) -> Transfer {
+        switch transfer {
+        case .moved(let count): .moved(count)
+        case .wouldBlock: .wouldBlock
+        case .ended: .ended
+        case .failed(let code): .failed(.broken(reason: String(cString: strerror(code))))
+        }
+    }
+
+    private mutating func translated(_ result: TLSResult) -> Transfer {
+        self.wantsWrite = result == .wantWrite
+        switch result {
+        case .bytes(let count): return .moved(count)
+        case .wantRead, .wantWrite: return .wouldBlock
+        case .closed: return .ended
+        case .failed(let error): return .failed(.tls(error))
+        }
+    }
+}

@@ -1,0 +1,346 @@
+internal import Bytes
+public import EventLoop
+public import HTTPWire
+public import TLS
+
+/// One WebSocket from the client's side: connecting, shaking hands, frames, pings, closing. A value of whoever handles its loop.
+///
+/// It answers pings, keeps an eye on a silent other side, and bounds what it holds in both directions. What happens comes out as
+/// events, `closed` as the last one and only once.
+public struct WebSocketClient {
+    public enum Event: Sendable, Equatable {
+        case opened
+        case text([UInt8])
+        /// A binary message, which no protocol of ours has.
+        case binary
+        /// Anything at all was heard.
+        case heard
+        case closed(ClientError)
+    }
+
+    private enum State {
+        case idle
+        case connecting(rest: [SocketAddress])
+        case securing
+        case upgrading(ClientHandshake)
+        case open
+        /// Our close frame is sent, the other side's awaited.
+        case closing
+        case over
+    }
+
+    private let loop: EventLoop
+    private let tls: TLSContext?
+    private var url: WebSocketURL
+    private var fields: [HTTPField] = []
+    private var state = State.idle
+    private var token: SocketToken?
+    private var transport: ClientTransport?
+    private var reader = WebSocketReader(role: .client)
+    private var unread: [UInt8] = []
+    private var room = [UInt8](repeating: 0, count: WebSocketClient.readByteCount)
+    private var unsent = OutboundBytes(limitBytes: WebSocketClient.outboundByteLimit)
+    private var writeFailure: ClientError?
+    private var deadline = MonotonicTime(nanoseconds: .max)
+    private var heardAt = MonotonicTime(nanoseconds: 0)
+    private var isPinged = false
+    private var chance = SystemRandomNumberGenerator()
+
+    /// What may wait for a server that takes nothing.
+    public static let outboundByteLimit = 1 << 20
+    private static let inboundLimits = WebSocketLimits(frameBytes: 4 << 20, messageBytes: 4 << 20)
+    private static let readByteCount = 64 << 10
+    /// From the first packet to the open WebSocket.
+    private static let openingPatience = Duration.seconds(15)
+    private static let closingPatience = Duration.seconds(2)
+    /// After so much silence the other side is asked whether it is there, and after so much more given up.
+    private static let pingAfter = Duration.seconds(35)
+    private static let silenceLimit = Duration.seconds(50)
+
+    /// - Parameter tls: needed for `wss`.
+    public init(on loop: EventLoop, url: WebSocketURL, tls: TLSContext?) {
+        precondition(tls != nil || !url.isSecure, "A secure WebSocket needs a TLS context.")
+        self.loop = loop
+        self.url = url
+        self.tls = tls
+    }
+
+    public var isOpen: Bool {
+        if case .open = self.state { true } else { false }
+    }
+
+    /// Connects to the first of the addresses that answers. To be called when there is no connection, or none any more.
+    ///
+    /// - Parameter fields: more of them for the request, such as `Authorization`.
+    public mutating func connect(
+        to addresses: [SocketAddress], as url: WebSocketURL, fields: [HTTPField] = [], now: MonotonicTime, into events: inout [Event]
+    ) {
+        self.url = url
+        self.fields = fields
+        self.reader = WebSocketReader(role: .client)
+        self.unread = []
+        self.unsent = OutboundBytes(limitBytes: Self.outboundByteLimit)
+        self.writeFailure = nil
+        self.deadline = now.advanced(by: Self.openingPatience)
+        self.tryNext(of: addresses[...], after: nil, into: &events)
+    }
+
+    private mutating func tryNext(of addresses: ArraySlice<SocketAddress>, after failure: SocketError?, into events: inout [Event]) {
+        self.forgetSocket()
+        var failure = failure
+        for (place, address) in addresses.enumerated() {
+            do throws(SocketError) {
+                let socket = try Socket.connect(to: address)
+                socket.setNoDelay()
+                do throws(SocketError) {
+                    self.token = try self.loop.register(socket.descriptor, read: true, write: true)
+                } catch {
+                    socket.close()
+                    throw error
+                }
+                self.transport = ClientTransport(socket)
+                self.state = .connecting(rest: Array(addresses.dropFirst(place + 1)))
+                return
+            } catch {
+                failure = error
+            }
+        }
+        self.end(.socket(failure ?? .unreachable, place: self.place), into: &events)
+    }
+
+    /// For sentences: host and port.
+    private var place: String { "\(self.url.host.contains(":") ? "[\(self.url.host)]" : self.url.host):\(self.url.port)" }
+
+    /// Sends a text. It is lost when there is no connection, or the connection ends before it left.
+    public mutating func send(_ text: String, into events: inout [Event]) {
+        guard self.isOpen else { return }
+        var frame = ByteBuffer()
+        frame.append(webSocketText: text, mask: .random(in: .min ... .max, using: &self.chance))
+        self.send(frame, into: &events)
+    }
+
+    /// Says goodbye; `closed` comes when the other side has answered, or after two seconds.
+    public mutating func close(_ code: WebSocketCloseCode, now: MonotonicTime, into events: inout [Event]) {
+        guard self.isOpen else { return self.end(.closed(code, reason: ""), into: &events) }
+        self.sendClose(code, into: &events)
+        guard self.isOpen else { return }
+        self.state = .closing
+        self.deadline = now.advanced(by: Self.closingPatience)
+    }
+
+    /// Ends the connection without a goodbye.
+    public mutating func drop(_ error: ClientError, into events: inout [Event]) {
+        self.end(error, into: &events)
+    }
+
+    /// To be called about once a second or more often.
+    public mutating func tick(now: MonotonicTime, into events: inout [Event]) {
+        switch self.state {
+        case .idle, .over:
+            break
+        case .connecting, .securing, .upgrading:
+            if now >= self.deadline { self.end(.socket(.timedOut, place: self.place), into: &events) }
+        case .closing:
+            if now >= self.deadline { self.end(.closed(.normal, reason: ""), into: &events) }
+        case .open:
+            let silence = now.since(self.heardAt)
+            if silence >= Self.silenceLimit {
+                self.end(.silent(seconds: Int(silence.components.seconds)), into: &events)
+            } else if silence >= Self.pingAfter, !self.isPinged {
+                self.isPinged = true
+                var frame = ByteBuffer()
+                frame.append(
+                    webSocketFrame: .ping, payload: UnsafeRawBufferPointer(start: nil, count: 0),
+                    mask: .random(in: .min ... .max, using: &self.chance))
+                self.send(frame, into: &events)
+            }
+        }
+    }
+
+    /// To be told of what the loop says of any socket; what is not this one's is let pass.
+    public mutating func socketReady(_ token: SocketToken, readable: Bool, writable: Bool, into events: inout [Event]) {
+        guard token == self.token else { return }
+        switch self.state {
+        case .idle, .over:
+            break
+        case .connecting(let rest):
+            if let error = self.transport?.socket.connectError {
+                self.tryNext(of: rest[...], after: error, into: &events)
+            } else if writable {
+                self.secure(into: &events)
+            }
+        case .securing:
+            self.shakeHands(into: &events)
+        case .upgrading, .open, .closing:
+            if readable { self.read(into: &events) }
+            if writable || self.transport?.wantsWrite == true { self.flush(into: &events) }
+        }
+    }
+}
+
+extension WebSocketClient {
+    private mutating func secure(into events: inout [Event]) {
+        if self.url.isSecure, let tls = self.tls, let socket = self.transport?.socket {
+            do throws(ClientError) {
+                self.transport = try ClientTransport(socket, to: self.url.host, tls)
+            } catch {
+                return self.end(error, into: &events)
+            }
+        }
+        self.state = .securing
+        self.shakeHands(into: &events)
+    }
+
+    private mutating func shakeHands(into events: inout [Event]) {
+        do throws(ClientError) {
+            guard try self.transport?.handshake() == true else { return self.updateInterest() }
+        } catch {
+            return self.end(error, into: &events)
+        }
+        let handshake = ClientHandshake(to: self.url, fields: self.fields, using: &self.chance)
+        self.state = .upgrading(handshake)
+        var request = ByteBuffer()
+        handshake.appendRequest(to: &request)
+        self.send(request, into: &events)
+    }
+
+    private mutating func read(into events: inout [Event]) {
+        repeat {
+            let transfer = self.room.withUnsafeMutableBytes { self.transport?.read(into: $0) }
+            guard case .moved(let count) = transfer else { return self.stop(reading: transfer ?? .ended, into: &events) }
+            self.room.withUnsafeBytes { self.unread.append(contentsOf: $0[..<count]) }
+            self.heardAt = .now
+            self.isPinged = false
+            self.take(into: &events)
+        } while self.transport?.readsMustDrain == true
+        self.updateInterest()
+    }
+
+    private mutating func stop(reading transfer: ClientTransport.Transfer, into events: inout [Event]) {
+        switch transfer {
+        case .wouldBlock, .moved:
+            self.updateInterest()
+        case .ended:
+            if case .upgrading(let handshake) = self.state { return self.end(handshake.ended(), into: &events) }
+            if case .closing = self.state { return self.end(.closed(.normal, reason: ""), into: &events) }
+            self.end(self.writeFailure ?? .broken(reason: "the server closed it without a goodbye"), into: &events)
+        case .failed(let error):
+            self.end(self.writeFailure ?? error, into: &events)
+        }
+    }
+
+    private mutating func take(into events: inout [Event]) {
+        if case .upgrading(var handshake) = self.state {
+            do throws(ClientError) {
+                let progress = try handshake.receive(self.unread.span.bytes)
+                self.state = .upgrading(handshake)
+                switch progress {
+                case .more(let consumed):
+                    self.unread.removeFirst(consumed)
+                    return
+                case .open(let consumed):
+                    self.unread.removeFirst(consumed)
+                    self.state = .open
+                    events.append(.opened)
+                }
+            } catch {
+                return self.end(error, into: &events)
+            }
+        }
+        var offset = 0
+        do throws(WebSocketError) {
+            while let input = try self.next(from: &offset) { self.take(input, into: &events) }
+        } catch {
+            self.sendClose(error.closeCode, into: &events)
+            return self.end(.frames(error), into: &events)
+        }
+        self.unread.removeFirst(min(offset, self.unread.count))
+        if case .over = self.state { return }
+        events.append(.heard)
+    }
+
+    private enum Input {
+        case text([UInt8]), binary, ping([UInt8]), pong
+        case close(WebSocketCloseCode?, String)
+    }
+
+    private mutating func next(from offset: inout Int) throws(WebSocketError) -> Input? {
+        if case .over = self.state { return nil }
+        let input = self.unread.withUnsafeMutableBytes { bytes -> Result<Input?, WebSocketError> in
+            Result { () throws(WebSocketError) in
+                switch try self.reader.next(in: bytes, from: &offset, limits: Self.inboundLimits) {
+                case .message(.text, let place): .text(Array(bytes[place]))
+                case .assembledMessage(.text, let text): .text(text)
+                case .message(.binary, _), .assembledMessage(.binary, _), .inflatedMessage: .binary
+                case .ping(let place): .ping(Array(bytes[place]))
+                case .pong: .pong
+                case .close(let code, let reason): .close(code, String(decoding: bytes[reason], as: UTF8.self))
+                case nil: nil
+                }
+            }
+        }
+        return try input.get()
+    }
+
+    private mutating func take(_ input: Input, into events: inout [Event]) {
+        switch input {
+        case .text(let text): events.append(.text(text))
+        case .binary: events.append(.binary)
+        case .pong: break
+        case .ping(let payload):
+            var frame = ByteBuffer()
+            let mask = UInt32.random(in: .min ... .max, using: &self.chance)
+            payload.withUnsafeBytes { frame.append(webSocketFrame: .pong, payload: $0, mask: mask) }
+            self.send(frame, into: &events)
+        case .close(let code, let reason):
+            if self.isOpen { self.sendClose(code, into: &events) }
+            self.transport?.finish()
+            self.end(.closed(code, reason: SafeText.line(reason, limit: 200)), into: &events)
+        }
+    }
+
+    private mutating func sendClose(_ code: WebSocketCloseCode?, into events: inout [Event]) {
+        var frame = ByteBuffer()
+        frame.append(webSocketClose: code, mask: .random(in: .min ... .max, using: &self.chance))
+        self.send(frame, into: &events)
+    }
+
+    private mutating func send(_ bytes: ByteBuffer, into events: inout [Event]) {
+        guard self.writeFailure == nil else { return }
+        guard bytes.bytes.withUnsafeBytes({ self.unsent.append($0) }) else {
+            return self.end(.outboundFull(limitBytes: Self.outboundByteLimit), into: &events)
+        }
+        self.flush(into: &events)
+    }
+
+    private mutating func flush(into events: inout [Event]) {
+        guard var transport = self.transport else { return }
+        let error = self.unsent.flush(to: &transport)
+        self.transport = transport
+        if let error {
+            // Why may still be there to be read: a server that refuses says so, closes, and resets what comes behind that.
+            self.writeFailure = self.writeFailure ?? error
+            self.unsent = OutboundBytes(limitBytes: Self.outboundByteLimit)
+        }
+        self.updateInterest()
+    }
+
+    private mutating func updateInterest() {
+        guard let token = self.token else { return }
+        self.loop.setInterest(token, read: true, write: !self.unsent.isEmpty || self.transport?.wantsWrite == true)
+    }
+
+    private mutating func end(_ error: ClientError, into events: inout [Event]) {
+        if case .over = self.state { return }
+        self.state = .over
+        self.forgetSocket()
+        events.append(.closed(error))
+    }
+
+    private mutating func forgetSocket() {
+        if let token = self.token { self.loop.close(token) }
+        self.token = nil
+        self.transport = nil
+        self.unread = []
+    }
+}

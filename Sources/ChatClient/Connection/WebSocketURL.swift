@@ -1,0 +1,146 @@
+internal import Bytes
+
+/// Where a WebSocket is: the URL in parts (RFC 6455 section 3, RFC 3986).
+///
+/// `http` and `https` mean the same as `ws` and `wss`, because that is what people copy out of a browser.
+public struct WebSocketURL: Sendable, Hashable, CustomStringConvertible {
+    public let isSecure: Bool
+    /// A name or an address; an IPv6 address without its brackets.
+    public let host: String
+    public let port: UInt16
+    /// Percent-encoded; begins with a slash.
+    public let path: String
+    /// Percent-encoded, without the question mark; nil when there is none.
+    public let query: String?
+
+    /// Reads a URL. Whatever would not be sent to the server as it stands is refused: blanks, user names, fragments.
+    public init(_ text: String) throws(WebSocketURLError) {
+        guard !text.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x7F }) else {
+            throw WebSocketURLError("blanks, control characters and letters beyond ASCII must be percent-encoded")
+        }
+        guard let colon = text.range(ofASCII: "://") else {
+            throw WebSocketURLError("it must begin with ws://, wss://, http:// or https://")
+        }
+        switch text[..<colon.lowerBound].lowercased() {
+        case "ws", "http": self.isSecure = false
+        case "wss", "https": self.isSecure = true
+        default: throw WebSocketURLError("it must begin with ws://, wss://, http:// or https://")
+        }
+        let rest = text[colon.upperBound...]
+        guard !rest.contains("#") else { throw WebSocketURLError("a WebSocket has no fragment (\"#…\")") }
+        let authority = rest.prefix { $0 != "/" && $0 != "?" }
+        (self.host, self.port) = try Self.hostAndPort(authority, defaultPort: self.isSecure ? 443 : 80)
+        let target = rest[authority.endIndex...]
+        let path = target.prefix { $0 != "?" }
+        self.path = path.isEmpty ? "/" : String(path)
+        self.query = path.endIndex == target.endIndex ? nil : String(target[path.endIndex...].dropFirst())
+    }
+
+    private init(isSecure: Bool, host: String, port: UInt16, path: String, query: String?) {
+        self.isSecure = isSecure
+        self.host = host
+        self.port = port
+        self.path = path
+        self.query = query
+    }
+
+    private static func hostAndPort(_ authority: Substring, defaultPort: UInt16) throws(WebSocketURLError) -> (String, UInt16) {
+        guard !authority.contains("@") else {
+            throw WebSocketURLError("a user name or password (\"…@\") is not taken; the token is given apart")
+        }
+        let host: Substring
+        let portText: Substring
+        if authority.first == "[" {
+            guard let end = authority.firstIndex(of: "]") else { throw WebSocketURLError("the IPv6 address has no closing bracket") }
+            host = authority[authority.index(after: authority.startIndex)..<end]
+            portText = authority[authority.index(after: end)...]
+            guard host.contains(":"), host.utf8.allSatisfy({ Hex.value($0) != nil || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: ".") })
+            else { throw WebSocketURLError("\"[\(host)]\" is no IPv6 address") }
+        } else {
+            guard authority.count(where: { $0 == ":" }) < 2 else {
+                throw WebSocketURLError("an IPv6 address stands in brackets, as in ws://[::1]:8080/")
+            }
+            host = authority.prefix { $0 != ":" }
+            portText = authority[host.endIndex...]
+            guard host.utf8.allSatisfy({ Self.isHostLetter($0) }) else { throw WebSocketURLError("\"\(host)\" is no host name") }
+        }
+        guard !host.isEmpty else { throw WebSocketURLError("the host is missing") }
+        guard portText.isEmpty || portText.first == ":" else { throw WebSocketURLError("a colon must stand between address and port") }
+        if portText.count < 2 { return (String(host), defaultPort) }
+        guard portText.dropFirst().utf8.allSatisfy({ (0x30...0x39).contains($0) }),
+            let port = UInt16(portText.dropFirst()), port > 0
+        else { throw WebSocketURLError("\"\(portText.dropFirst())\" is no port; ports are 1 to 65535") }
+        return (String(host), port)
+    }
+
+    private static func isHostLetter(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+            UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"):
+            true
+        default: false
+        }
+    }
+
+    /// What the request line asks for.
+    public var target: String {
+        self.query.map { "\(self.path)?\($0)" } ?? self.path
+    }
+
+    /// What the Host field says: with the port unless it is the scheme's own (RFC 9110 section 7.2).
+    public var hostField: String {
+        let host = self.host.contains(":") ? "[\(self.host)]" : self.host
+        return self.port == (self.isSecure ? 443 : 80) ? host : "\(host):\(self.port)"
+    }
+
+    /// The whole URL, without its query: that may hold a token, and this is for messages.
+    public var description: String {
+        "\(self.isSecure ? "wss" : "ws")://\(self.hostField)\(self.path)"
+    }
+
+    /// The same place with another path below this one's, for a server that may be mounted somewhere.
+    public func appending(path: String) -> WebSocketURL {
+        let base = self.path.hasSuffix("/") ? String(self.path.dropLast()) : self.path
+        return WebSocketURL(isSecure: self.isSecure, host: self.host, port: self.port, path: base + path, query: self.query)
+    }
+
+    /// The same with a parameter behind those that are there. One of the same name is taken out, so that there are never two.
+    public func setting(_ name: String, to value: String) -> WebSocketURL {
+        var parameters = self.query.map { $0.split(separator: "&").map(String.init) } ?? []
+        parameters.removeAll { $0 == name || $0.hasPrefix(name + "=") }
+        parameters.append("\(name)=\(PercentEncoding.encode(value))")
+        let query = parameters.joined(separator: "&")
+        return WebSocketURL(isSecure: self.isSecure, host: self.host, port: self.port, path: self.path, query: query)
+    }
+
+    /// The decoded value of a parameter; nil when it is not there or is no UTF-8.
+    public func parameter(_ name: String) -> String? {
+        for parameter in self.query?.split(separator: "&") ?? [] where parameter.hasPrefix(name + "=") {
+            return PercentEncoding.decode(parameter.utf8.dropFirst(name.utf8.count + 1), plusIsSpace: true)
+        }
+        return nil
+    }
+}
+
+/// Why a text is no URL of a WebSocket.
+public struct WebSocketURLError: Error, Sendable, Hashable, CustomStringConvertible {
+    private let reason: String
+
+    init(_ reason: String) {
+        self.reason = reason
+    }
+
+    public var description: String { "The URL cannot be used: \(self.reason)." }
+}
+
+extension String {
+    /// Where `text` stands first.
+    fileprivate func range(ofASCII text: String) -> Range<String.Index>? {
+        var start = self.startIndex
+        while start < self.endIndex {
+            if self[start...].hasPrefix(text) { return start..<self.index(start, offsetBy: text.count) }
+            start = self.index(after: start)
+        }
+        return nil
+    }
+}

@@ -1,0 +1,181 @@
+/// Bytes for standard output and standard error.
+struct TerminalOutput: Equatable {
+    var out = ""
+    var errors = ""
+
+    var isEmpty: Bool { self.out.isEmpty && self.errors.isEmpty }
+}
+
+/// Lines for pipes, files, screen readers: messages on standard output, each on one line, all else on standard error.
+struct LineDisplay {
+    mutating func show(_ line: ChatLine, into output: inout TerminalOutput) {
+        switch line {
+        case .message(let message, _):
+            output.out += "\(SafeText.line(message.sender)): \(SafeText.line(message.content))\n"
+        case .edited(let message):
+            output.errors += "#\(message.id) of \(SafeText.line(message.sender)) is changed: \(SafeText.line(message.content))\n"
+        case .deleted(let message):
+            output.errors += "#\(message.id) of \(SafeText.line(message.sender)) is deleted.\n"
+        case .status(let id, let progress):
+            output.errors += "#\(id) is \(progress.words).\n"
+        case .notice(let sentence):
+            output.errors += "\(sentence)\n"
+        case .trouble(let sentence):
+            output.errors += "confab: \(sentence)\n"
+        }
+    }
+}
+
+/// A screen that scrolls, with a line to type in at its end and, where there is something to say, a line about the situation above that.
+struct ScreenDisplay {
+    /// Whether colours are wanted.
+    let hasColour: Bool
+    let clock: ClockText
+    private var drawnLines = 0
+    private var drawn: Drawn?
+
+    private struct Drawn: Equatable {
+        let situation: ChatSituation
+        let characters: [Character]
+        let cursor: Int
+        let columns: Int
+    }
+
+    init(hasColour: Bool, clock: ClockText) {
+        self.hasColour = hasColour
+        self.clock = clock
+    }
+
+    /// Writes `lines` above the end, and the end anew where anything about it has changed.
+    mutating func update(
+        _ lines: [ChatLine], _ situation: ChatSituation, _ editor: LineEditor, columns: Int, force: Bool = false,
+        into output: inout TerminalOutput
+    ) {
+        let drawn = Drawn(situation: situation, characters: editor.characters, cursor: editor.cursor, columns: columns)
+        guard force || !lines.isEmpty || drawn != self.drawn else { return }
+        self.erase(into: &output)
+        for line in lines {
+            // The prompt says it.
+            if case .status = line { continue }
+            output.out += self.text(of: line) + "\n"
+        }
+        self.draw(drawn, into: &output)
+    }
+
+    /// Takes the lines at the end away.
+    mutating func erase(into output: inout TerminalOutput) {
+        guard self.drawnLines > 0 else { return }
+        output.out += "\r"
+        if self.drawnLines > 1 { output.out += "\u{1B}[\(self.drawnLines - 1)A" }
+        output.out += "\u{1B}[J"
+        self.drawnLines = 0
+        self.drawn = nil
+    }
+
+    private mutating func draw(_ drawn: Drawn, into output: inout TerminalOutput) {
+        let room = max(drawn.columns - 1, 10)
+        if let words = Self.words(of: drawn.situation) {
+            output.out += self.styled(.dim, Self.cut(words, to: room)) + "\n"
+            self.drawnLines = 1
+        }
+        let prompt = Self.prompt(of: drawn.situation)
+        let promptWidth = DisplayWidth.of(prompt)
+        // So much of the line is shown, from the first character on from which the cursor is still in sight.
+        var start = 0
+        var width = drawn.characters[..<drawn.cursor].reduce(0) { $0 + DisplayWidth.of($1) }
+        while width > room - promptWidth - 1, start < drawn.cursor {
+            width -= DisplayWidth.of(drawn.characters[start])
+            start += 1
+        }
+        let shown = Self.cut(String(drawn.characters[start...]), to: room - promptWidth)
+        output.out += self.styled(.bold, prompt) + shown + "\r"
+        let column = promptWidth + width
+        if column > 0 { output.out += "\u{1B}[\(column)C" }
+        self.drawnLines += 1
+        self.drawn = drawn
+    }
+
+    private static func cut(_ text: String, to columns: Int) -> String {
+        var cut = ""
+        var width = 0
+        for character in text {
+            width += DisplayWidth.of(character)
+            if width > columns { break }
+            cut.append(character)
+        }
+        return cut
+    }
+
+    private static func words(of situation: ChatSituation) -> String? {
+        var parts: [String] = []
+        if let connection = situation.connection { parts.append("\(connection)…") }
+        switch situation.typing.count {
+        case 0: break
+        case 1: parts.append("\(situation.typing[0]) is typing…")
+        case 2, 3: parts.append("\(situation.typing.joined(separator: ", ")) are typing…")
+        default: parts.append("\(situation.typing.count) people are typing…")
+        }
+        return parts.isEmpty ? nil : parts.joined(separator: "  ")
+    }
+
+    /// The ticks are those of the newest message of one's own.
+    private static func prompt(of situation: ChatSituation) -> String {
+        switch situation.progress {
+        case nil: "> "
+        case .sending: "… > "
+        case .stored: "✓ > "
+        case .delivered: "✓✓ > "
+        case .read: "✓✓ read > "
+        }
+    }
+
+    private func text(of line: ChatLine) -> String {
+        switch line {
+        case .message(let message, let isMine):
+            let mark = message.isEdited ? self.styled(.dim, " (changed)") : ""
+            let name = self.styled(isMine ? .mine : .name(message.sender), SafeText.line(message.sender))
+            return "\(self.place(of: message)) \(name): \(SafeText.block(message.content, indentation: "    "))\(mark)"
+        case .edited(let message):
+            let words =
+                "\(SafeText.line(message.sender)) has changed #\(message.id): \(SafeText.block(message.content, indentation: "    "))"
+            return self.styled(.dim, words)
+        case .deleted(let message):
+            return self.styled(.dim, "#\(message.id) of \(SafeText.line(message.sender)) is deleted.")
+        case .status(let id, let progress):
+            return "#\(id) is \(progress.words)."
+        case .notice(let sentence):
+            return self.styled(.dim, sentence)
+        case .trouble(let sentence):
+            return self.styled(.trouble, sentence)
+        }
+    }
+
+    private func place(of message: ChatMessage) -> String {
+        let time = message.sentAt.map { self.clock.text(of: $0) + " " } ?? ""
+        return self.styled(.dim, "\(time)#\(message.id)")
+    }
+
+    private enum Style {
+        case dim, bold, mine, trouble
+        case name(String)
+
+        /// SGR parameters (ECMA-48 section 8.3.117).
+        var code: String {
+            switch self {
+            case .dim: return "2"
+            case .bold: return "1"
+            case .mine: return "1;32"
+            case .trouble: return "31"
+            case .name(let name):
+                // The same colour for the same name; neither red nor green, which mean something.
+                let colours = ["33", "34", "35", "36", "93", "94", "95", "96"]
+                let sum = name.utf8.reduce(5381) { ($0 &* 33) ^ Int($1) }
+                return "1;" + colours[Int(sum.magnitude % UInt(colours.count))]
+            }
+        }
+    }
+
+    private func styled(_ style: Style, _ text: String) -> String {
+        self.hasColour ? "\u{1B}[\(style.code)m\(text)\u{1B}[0m" : text
+    }
+}

@@ -1,0 +1,243 @@
+import Bytes
+import EventLoop
+internal import Glibc
+import HTTPWire
+import Synchronization
+import TLS
+
+/// Brings a chat, its connection and its terminal together on a loop.
+final class ChatLoop: EventLoopHandler {
+    struct Setup: Sendable {
+        let url: WebSocketURL
+        let token: String?
+        let tls: TLSContext?
+        let addresses: [SocketAddress]
+        let output: Int32
+        let errors: Int32
+        /// Nil where lines are wanted and no screen.
+        let screen: ScreenDisplay?
+        let settings: ChatSession.Settings
+    }
+
+    private struct State {
+        var session: ChatSession
+        var client: WebSocketClient
+        var screen: ScreenDisplay?
+        var lineDisplay = LineDisplay()
+        var editor = LineEditor()
+        var splitter = LineSplitter()
+        var lines: [ChatLine] = []
+        var steps: [ChatStep] = []
+        var events: [WebSocketClient.Event] = []
+        var exitStatus: Int32?
+        var clientIsOver = true
+        var owesPiece = true
+        var mustRedraw = false
+        var resumePoint: Int?
+    }
+
+    private let setup: Setup
+    private let pump: InputPump
+    private let state: LoopBound<State>
+    private let outcome = Mutex<Int32?>(nil)
+
+    init(_ setup: Setup, pump: InputPump, on loop: EventLoop) {
+        self.setup = setup
+        self.pump = pump
+        let session = ChatSession(setup.settings, using: SystemRandomNumberGenerator())
+        self.state = LoopBound(
+            State(session: session, client: WebSocketClient(on: loop, url: setup.url, tls: setup.tls), screen: setup.screen), on: loop)
+    }
+
+    /// The exit status; nil while it lasts.
+    var status: Int32? { self.outcome.withLock { $0 } }
+
+    func start() {
+        self.state.loop.execute {
+            self.state.with { $0.session.start(into: &$0.steps) }
+        }
+    }
+
+    /// From the thread that reads.
+    func typed(_ piece: ArraySlice<UInt8>) {
+        let piece = Array(piece)
+        self.state.loop.execute {
+            self.state.with { self.take(piece[...], &$0) }
+        }
+    }
+
+    /// From the thread that looks names up: connects, if that is still wanted.
+    func lookedUp(_ result: Result<[SocketAddress], SocketError>) {
+        self.state.loop.execute {
+            self.state.with { state in
+                guard state.session.connection == .connecting else { return }
+                switch result {
+                case .success(let addresses): self.connect(to: addresses, .now, &state)
+                // A name that was there before comes back when the network does.
+                case .failure(let error):
+                    state.session.disconnected(.broken(reason: error.description), at: .now, into: &state.steps)
+                }
+            }
+        }
+    }
+
+    /// From anywhere: a person wants to leave at once.
+    func interrupted() {
+        self.state.loop.execute {
+            self.state.with { $0.session.exit(into: &$0.steps) }
+        }
+    }
+
+    func socketReady(_ token: SocketToken, readable: Bool, writable: Bool) {
+        self.state.with { $0.client.socketReady(token, readable: readable, writable: writable, into: &$0.events) }
+    }
+
+    func tick(now: MonotonicTime) {
+        self.state.with {
+            $0.client.tick(now: now, into: &$0.events)
+            $0.session.tick(at: now, into: &$0.steps)
+        }
+    }
+
+    func turnEnding() {
+        let isOver = self.state.with { state in
+            self.carryOut(&state)
+            self.display(&state)
+            if state.owesPiece, state.session.takesInput, state.exitStatus == nil {
+                state.owesPiece = false
+                self.pump.askForMore()
+            }
+            return state.clientIsOver ? state.exitStatus : nil
+        }
+        if let isOver { self.finish(isOver) }
+    }
+
+    private func finish(_ status: Int32) {
+        self.outcome.withLock { $0 = status }
+        self.pump.stop()
+        self.state.loop.stop()
+    }
+}
+
+extension ChatLoop {
+    private func take(_ piece: ArraySlice<UInt8>, _ state: inout State) {
+        let now = MonotonicTime.now
+        state.owesPiece = true
+        if state.screen != nil {
+            var events: [LineEditor.Event] = []
+            state.editor.take(piece, into: &events)
+            for event in events {
+                switch event {
+                case .changed: state.session.editing(state.editor.text, at: now, into: &state.steps)
+                case .submitted(let line): state.session.typed(line, at: now, into: &state.steps)
+                case .ended: state.session.inputEnded(at: now)
+                case .redraw: state.mustRedraw = true
+                }
+            }
+        } else {
+            for line in state.splitter.take(piece) { state.session.typed(line, at: now, into: &state.steps) }
+            if piece.isEmpty, let line = state.splitter.finish() { state.session.typed(line, at: now, into: &state.steps) }
+        }
+        if piece.isEmpty {
+            state.owesPiece = false
+            state.session.inputEnded(at: now)
+        }
+    }
+
+    /// What the chat decides leads to events, and these to more decisions, until all is said.
+    private func carryOut(_ state: inout State) {
+        let now = MonotonicTime.now
+        repeat {
+            let events = state.events
+            state.events.removeAll(keepingCapacity: true)
+            for event in events { self.pass(event, now, &state) }
+            if state.steps.isEmpty { state.session.settle(into: &state.steps) }
+            let steps = state.steps
+            state.steps.removeAll(keepingCapacity: true)
+            for step in steps { self.carryOut(step, now, &state) }
+        } while !state.events.isEmpty || !state.steps.isEmpty
+    }
+
+    private func pass(_ event: WebSocketClient.Event, _ now: MonotonicTime, _ state: inout State) {
+        switch event {
+        case .opened: state.session.opened(at: now, into: &state.steps)
+        case .text(let text): state.session.received(text, at: now, into: &state.steps)
+        case .binary: state.lines.append(.trouble("The server sent a binary message, which the Conversations protocol does not have."))
+        case .heard: break
+        case .closed(let error):
+            state.clientIsOver = true
+            state.session.disconnected(error, at: now, into: &state.steps)
+        }
+    }
+
+    private func carryOut(_ step: ChatStep, _ now: MonotonicTime, _ state: inout State) {
+        switch step {
+        case .connect(let after):
+            state.resumePoint = after
+            // The first time the addresses are known; later they may have changed.
+            if state.session.lostAt == nil {
+                self.connect(to: self.setup.addresses, now, &state)
+            } else {
+                self.pump.askForAddresses()
+            }
+        case .send(let text): state.client.send(text, into: &state.events)
+        case .show(let line): state.lines.append(line)
+        case .close: state.client.close(.normal, now: now, into: &state.events)
+        case .drop(let error): state.client.drop(error, into: &state.events)
+        case .exit(let status): state.exitStatus = state.exitStatus ?? status
+        }
+    }
+
+    private func connect(to addresses: [SocketAddress], _ now: MonotonicTime, _ state: inout State) {
+        var url = self.setup.url
+        var fields: [HTTPField] = []
+        // In a field and not in the URL, which proxies write into their logs.
+        if let token = self.setup.token { fields.append(HTTPField("Authorization", "Bearer \(token)")) }
+        if let after = state.resumePoint { url = url.setting("after", to: String(after)) }
+        state.clientIsOver = false
+        state.client.connect(to: addresses, as: url, fields: fields, now: now, into: &state.events)
+    }
+
+    private func display(_ state: inout State) {
+        var output = TerminalOutput()
+        let lines = state.lines
+        state.lines.removeAll(keepingCapacity: true)
+        if state.screen != nil {
+            let columns = RawMode.columns(of: self.setup.output)
+            if state.mustRedraw { output.out += "\u{1B}[2J\u{1B}[H" }
+            if state.exitStatus == nil || !lines.isEmpty {
+                state.screen?.update(
+                    lines, state.session.situation, state.editor, columns: columns, force: state.mustRedraw, into: &output)
+            }
+            state.mustRedraw = false
+            if state.exitStatus != nil { state.screen?.erase(into: &output) }
+        } else {
+            for line in lines { state.lineDisplay.show(line, into: &output) }
+        }
+        guard !output.isEmpty else { return }
+        Self.write(output.errors, to: self.setup.errors)
+        // Whoever read our output has gone: there is nobody to chat for.
+        if !Self.write(output.out, to: self.setup.output) { state.session.exit(hasFailed: true, into: &state.steps) }
+    }
+
+    /// Waits where the reader is slow, and with it the loop and at last the server: nothing piles up here. False when the reader has gone.
+    @discardableResult
+    private static func write(_ text: String, to descriptor: Int32) -> Bool {
+        var text = text
+        return text.withUTF8 { bytes in
+            var rest = UnsafeRawBufferPointer(bytes)
+            while !rest.isEmpty {
+                let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
+                if count > 0 {
+                    rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+                } else if errno == EAGAIN {
+                    var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                    poll(&entry, 1, 1000)
+                } else if errno != EINTR {
+                    return false
+                }
+            }
+            return true
+        }
+    }
+}

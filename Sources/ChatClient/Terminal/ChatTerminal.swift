@@ -1,0 +1,87 @@
+import Bytes
+import EventLoop
+internal import Glibc
+import TLS
+
+/// `confab chat`: talk in a conversation, from a terminal or through a pipe.
+public enum ChatTerminal {
+    /// Chats until the input ends, the person leaves, or the server refuses. The calling thread reads the input meanwhile.
+    ///
+    /// - Returns: the exit status: 0 when all that was to be sent is stored, else 1.
+    public static func run(_ options: ChatTerminalOptions) -> Int32 {
+        do throws(ChatTerminalError) {
+            return try self.chat(options)
+        } catch {
+            self.complain(error.description, to: options.errors)
+            return 1
+        }
+    }
+
+    private static func chat(_ options: ChatTerminalOptions) throws(ChatTerminalError) -> Int32 {
+        let url: WebSocketURL
+        do throws(WebSocketURLError) {
+            url = try WebSocketURL(options.url)
+        } catch {
+            throw .url(error)
+        }
+        let parts = url.path.split(separator: "/")
+        guard let place = parts.lastIndex(of: "conversations"), place + 1 < parts.count else { throw .noConversation }
+        guard let token = try TokenSource.token(options, url) else { throw .noToken }
+        let tls = try self.tlsContext(url, options.authorities)
+        let addresses: [SocketAddress]
+        do throws(SocketError) {
+            addresses = try self.lookUp(url).get()
+        } catch {
+            throw .client(.socket(error, place: url.host))
+        }
+
+        let isInteractive = isatty(options.input) == 1 && isatty(options.output) == 1
+        let hasScreen = isInteractive && !options.isPlain && options.environment["TERM"].map { $0 != "dumb" && !$0.isEmpty } == true
+        guard let pump = InputPump(options.input) else { throw .system("Too many files are open (see ulimit -n).") }
+        let loop = try self.startLoop()
+        let settings = ChatSession.Settings(
+            user: TokenOwner(token: token)?.user, isInteractive: isInteractive,
+            localIDPrefix: Hex.encode((0..<8).map { _ in UInt8.random(in: 0...255) }))
+        let hasColour = options.environment["NO_COLOR"].map { $0.isEmpty } ?? true
+        let setup = ChatLoop.Setup(
+            url: url, token: url.parameter("token") == token ? nil : token, tls: tls, addresses: addresses, output: options.output,
+            errors: options.errors, screen: hasScreen ? ScreenDisplay(hasColour: hasColour, clock: ClockText { WallClock.now }) : nil,
+            settings: settings)
+        let handler = ChatLoop(setup, pump: pump, on: loop)
+        loop.attach(handler)
+        Task { try? await SignalWatcher.watch([.interrupt, .terminate, .hangUp], on: loop) { _ in handler.interrupted() } }
+
+        let rawMode = hasScreen ? RawMode(options.input) : nil
+        handler.start()
+        pump.run({ handler.typed($0) }, lookUp: { handler.lookedUp(Self.lookUp(url)) })
+        loop.join()
+        rawMode?.restore()
+        return handler.status ?? 1
+    }
+
+    private static func startLoop() throws(ChatTerminalError) -> EventLoop {
+        do throws(SocketError) {
+            return try EventLoop.start(name: "chat")
+        } catch {
+            throw .client(.socket(error, place: "This machine"))
+        }
+    }
+
+    private static func tlsContext(_ url: WebSocketURL, _ authorities: String?) throws(ChatTerminalError) -> TLSContext? {
+        guard url.isSecure else { return nil }
+        do throws(TLSError) {
+            return try TLSContext(clientTrusting: authorities, offersHTTP: true)
+        } catch {
+            throw .client(.tls(error))
+        }
+    }
+
+    private static func lookUp(_ url: WebSocketURL) -> Result<[SocketAddress], SocketError> {
+        Result { () throws(SocketError) in try Resolver.resolveBlocking(host: url.host, port: url.port) }
+    }
+
+    private static func complain(_ sentence: String, to descriptor: Int32) {
+        let line = Array("confab: \(sentence)\n".utf8)
+        _ = write(descriptor, line, line.count)
+    }
+}

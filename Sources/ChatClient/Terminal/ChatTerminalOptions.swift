@@ -1,0 +1,43 @@
+/// Where `confab chat` goes, as whom, and how it looks.
+public struct ChatTerminalOptions: Sendable {
+    /// `ws://host:8080/conversations/general/`
+    public var url: String
+    public var token: String?
+    /// A file whose first line is the token; `-` is standard input.
+    public var tokenFile: String?
+    /// Lines only: no colour, no moving cursor.
+    public var isPlain = false
+    /// A PEM file with the authorities that a `wss` server's certificate may be signed by; the system's when it is nil.
+    public var authorities: String?
+    /// The environment: `CONFAB_TOKEN`, `NO_COLOR`, `TERM`.
+    public var environment: [String: String] = [:]
+    /// Descriptors to read lines from, to write messages to, and to write all else to.
+    public var input: Int32 = 0
+    public var output: Int32 = 1
+    public var errors: Int32 = 2
+
+    public init(url: String) {
+        self.url = url
+    }
+}
+
+/// Why a chat cannot begin.
+enum ChatTerminalError: Error, Equatable, CustomStringConvertible {
+    case url(WebSocketURLError)
+    case noConversation
+    case noToken
+    case tokenFile(path: String, reason: String)
+    case client(ClientError)
+    case system(String)
+
+    var description: String {
+        switch self {
+        case .url(let error): error.description
+        case .noConversation: "The URL names no conversation, as ws://127.0.0.1:8080/conversations/general/ does."
+        case .noToken: "A token is needed: give it with --token-file, --token, or in CONFAB_TOKEN; confab token makes one."
+        case .tokenFile(let path, let reason): "--token-file: \(path): \(reason)."
+        case .client(let error): error.description
+        case .system(let sentence): sentence
+        }
+    }
+}

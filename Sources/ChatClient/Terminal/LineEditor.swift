@@ -1,0 +1,161 @@
+/// A line that is being typed in a terminal that hands over every key: what comes in becomes changes of the line.
+struct LineEditor {
+    enum Event: Equatable {
+        case changed
+        case submitted(String)
+        /// Ctrl-D on an empty line.
+        case ended
+        /// Ctrl-L.
+        case redraw
+    }
+
+    private(set) var characters: [Character] = []
+    /// Before which character the next one is put.
+    private(set) var cursor = 0
+
+    private var history: [String] = []
+    /// The place in the history that is shown; its count for the line that is being typed.
+    private var historyPlace = 0
+    private var draft = ""
+    private var pending: [UInt8] = []
+
+    private static let historyLimit = 100
+    /// What a server takes as a message is less.
+    private static let byteLimit = 64 << 10
+    private var byteCount = 0
+
+    var text: String { String(self.characters) }
+
+    /// Takes what was typed, whole characters and escape sequences or parts of them.
+    mutating func take(_ bytes: some Sequence<UInt8>, into events: inout [Event]) {
+        self.pending += bytes
+        var place = 0
+        while place < self.pending.count, let count = self.takeOne(self.pending[place...], into: &events) { place += count }
+        self.pending.removeFirst(place)
+    }
+
+    /// Takes the first key of `bytes`; answers with how many bytes that is, nil when it is not whole.
+    private mutating func takeOne(_ bytes: ArraySlice<UInt8>, into events: inout [Event]) -> Int? {
+        guard let first = bytes.first else { return nil }
+        switch first {
+        case 0x0D, 0x0A: self.submit(into: &events)
+        case 0x7F, 0x08: self.remove(self.cursor - 1..<self.cursor, into: &events)
+        case 0x01: self.move(to: 0, into: &events)
+        case 0x05: self.move(to: self.characters.count, into: &events)
+        case 0x02: self.move(to: self.cursor - 1, into: &events)
+        case 0x06: self.move(to: self.cursor + 1, into: &events)
+        case 0x04 where self.characters.isEmpty: events.append(.ended)
+        case 0x04: self.remove(self.cursor..<self.cursor + 1, into: &events)
+        case 0x0B: self.remove(self.cursor..<self.characters.count, into: &events)
+        case 0x0C: events.append(.redraw)
+        case 0x15: self.remove(0..<self.cursor, into: &events)
+        case 0x17: self.removeWord(into: &events)
+        case 0x0E: self.recall(self.historyPlace + 1, into: &events)
+        case 0x10: self.recall(self.historyPlace - 1, into: &events)
+        case 0x1B: return self.takeEscape(bytes, into: &events)
+        case 0x09: self.insert(" ", into: &events)
+        case 0x00...0x1F: break
+        case 0x20...0x7E: self.insert(Character(Unicode.Scalar(first)), into: &events)
+        default: return self.takeBeyondASCII(bytes, into: &events)
+        }
+        return 1
+    }
+
+    private mutating func takeBeyondASCII(_ bytes: ArraySlice<UInt8>, into events: inout [Event]) -> Int? {
+        let length = bytes[bytes.startIndex].leadingZeroBitCount == 0 ? (~bytes[bytes.startIndex]).leadingZeroBitCount : 1
+        guard (2...4).contains(length) else { return 1 }
+        guard bytes.count >= length else { return nil }
+        guard let text = String(validating: bytes.prefix(length), as: UTF8.self), let scalar = text.unicodeScalars.first else { return 1 }
+        // A mark, or what is joined, makes one character with what stands in front of the cursor.
+        if self.cursor > 0 {
+            let joined = String(self.characters[self.cursor - 1]) + text
+            if joined.count == 1 {
+                self.characters[self.cursor - 1] = Character(joined)
+                self.byteCount += length
+                events.append(.changed)
+                return length
+            }
+        }
+        if scalar.properties.generalCategory != .control { self.insert(Character(text), into: &events) }
+        return length
+    }
+
+    /// Keys that send several bytes (ECMA-48): an escape and a letter, or a control sequence.
+    private mutating func takeEscape(_ bytes: ArraySlice<UInt8>, into events: inout [Event]) -> Int? {
+        let keys = Array(bytes.prefix(16))
+        guard keys.count > 1 else { return nil }
+        guard keys[1] == UInt8(ascii: "[") || keys[1] == UInt8(ascii: "O") else { return 2 }
+        guard let end = keys.indices.dropFirst(2).first(where: { (0x40...0x7E).contains(keys[$0]) }) else {
+            return keys.count == 16 ? 16 : nil
+        }
+        switch (keys[end], keys[2..<end].first) {
+        case (UInt8(ascii: "A"), _): self.recall(self.historyPlace - 1, into: &events)
+        case (UInt8(ascii: "B"), _): self.recall(self.historyPlace + 1, into: &events)
+        case (UInt8(ascii: "C"), _): self.move(to: self.cursor + 1, into: &events)
+        case (UInt8(ascii: "D"), _): self.move(to: self.cursor - 1, into: &events)
+        case (UInt8(ascii: "H"), _), (UInt8(ascii: "~"), UInt8(ascii: "1")), (UInt8(ascii: "~"), UInt8(ascii: "7")):
+            self.move(to: 0, into: &events)
+        case (UInt8(ascii: "F"), _), (UInt8(ascii: "~"), UInt8(ascii: "4")), (UInt8(ascii: "~"), UInt8(ascii: "8")):
+            self.move(to: self.characters.count, into: &events)
+        case (UInt8(ascii: "~"), UInt8(ascii: "3")): self.remove(self.cursor..<self.cursor + 1, into: &events)
+        default: break
+        }
+        return end + 1
+    }
+
+    private mutating func insert(_ character: Character, into events: inout [Event]) {
+        guard self.byteCount + character.utf8.count <= Self.byteLimit else { return }
+        self.characters.insert(character, at: self.cursor)
+        self.byteCount += character.utf8.count
+        self.cursor += 1
+        events.append(.changed)
+    }
+
+    private mutating func remove(_ range: Range<Int>, into events: inout [Event]) {
+        let range = range.clamped(to: 0..<self.characters.count)
+        guard !range.isEmpty else { return }
+        self.byteCount -= self.characters[range].reduce(0) { $0 + $1.utf8.count }
+        self.characters.removeSubrange(range)
+        self.cursor = range.lowerBound
+        events.append(.changed)
+    }
+
+    private mutating func removeWord(into events: inout [Event]) {
+        var start = self.cursor
+        while start > 0, self.characters[start - 1] == " " { start -= 1 }
+        while start > 0, self.characters[start - 1] != " " { start -= 1 }
+        self.remove(start..<self.cursor, into: &events)
+    }
+
+    private mutating func move(to place: Int, into events: inout [Event]) {
+        let place = min(max(place, 0), self.characters.count)
+        guard place != self.cursor else { return }
+        self.cursor = place
+        events.append(.changed)
+    }
+
+    private mutating func submit(into events: inout [Event]) {
+        let text = self.text
+        if !text.isEmpty, self.history.last != text {
+            self.history.append(text)
+            if self.history.count > Self.historyLimit { self.history.removeFirst() }
+        }
+        self.historyPlace = self.history.count
+        self.show("")
+        events.append(.submitted(text))
+    }
+
+    private mutating func recall(_ place: Int, into events: inout [Event]) {
+        guard place != self.historyPlace, (0...self.history.count).contains(place) else { return }
+        if self.historyPlace == self.history.count { self.draft = self.text }
+        self.historyPlace = place
+        self.show(place == self.history.count ? self.draft : self.history[place])
+        events.append(.changed)
+    }
+
+    private mutating func show(_ text: String) {
+        self.characters = Array(text)
+        self.byteCount = text.utf8.count
+        self.cursor = self.characters.count
+    }
+}

@@ -1,0 +1,37 @@
+internal import Glibc
+
+/// A terminal that hands over every key at once and shows none of them by itself, until `restore()`.
+struct RawMode {
+    private let descriptor: Int32
+    private let before: termios
+
+    /// Nil when the descriptor is no terminal.
+    init?(_ descriptor: Int32) {
+        var settings = termios()
+        guard tcgetattr(descriptor, &settings) == 0 else { return nil }
+        self.descriptor = descriptor
+        self.before = settings
+        settings.c_lflag &= ~tcflag_t(ICANON | ECHO)
+        settings.c_iflag &= ~tcflag_t(IXON)
+        withUnsafeMutableBytes(of: &settings.c_cc) { keys in
+            keys[Int(VMIN)] = 1
+            keys[Int(VTIME)] = 0
+            // Ctrl-C still ends the program by its signal. Ctrl-Z would leave the shell with a terminal that echoes nothing.
+            keys[Int(VSUSP)] = 0
+        }
+        guard tcsetattr(descriptor, TCSADRAIN, &settings) == 0 else { return nil }
+    }
+
+    func restore() {
+        var settings = self.before
+        tcsetattr(self.descriptor, TCSADRAIN, &settings)
+    }
+
+    /// How wide the terminal is; 80 where it does not say.
+    static func columns(of descriptor: Int32) -> Int {
+        // `struct winsize`: rows, columns, and both in pixels.
+        var size: (UInt16, UInt16, UInt16, UInt16) = (0, 0, 0, 0)
+        guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.1 > 0 else { return 80 }
+        return Int(size.1)
+    }
+}

@@ -1,0 +1,135 @@
+import Bytes
+import ChatModel
+import Cluster
+import Configuration
+import DialectKit
+import HTTPWire
+
+/// Events on their way to everybody who hears a conversation, and what the owner is told of their arrival.
+extension LoopState {
+    /// Renders an event once for each dialect that is listening, and gives the one buffer to all its sockets.
+    mutating func broadcast(_ event: ChatEvent, to feed: FeedID) {
+        guard self.audiences.isCurrent(feed), let key = self.audiences[feed].key else { return }
+        if case .posted(let message) = event { self.noteForReport(feed, message) }
+        var rendered = -1
+        for place in self.audiences[feed].groups.indices {
+            let group = self.audiences[feed].groups[place]
+            if group.dialect != rendered {
+                rendered = group.dialect
+                self.rendering.removeAll()
+                self.shared.settings.dialects[group.dialect].render(event, in: key, into: &self.rendering)
+            }
+            for frame in self.rendering.frames.indices { self.broadcast(frame, of: event, to: group, in: key) }
+        }
+        if case .posted = event { self.wakeAwaiting(feed) }
+    }
+
+    private mutating func broadcast(_ place: Int, of event: ChatEvent, to group: Audiences.Group, in key: ConversationKey) {
+        let audience: ConnectionTable.Audience
+        switch self.rendering.frames[place].audience {
+        case .everybody: audience = .everybody
+        case .others(let id): audience = self.users.number(of: id, in: key.tenant).map { .others($0) } ?? .everybody
+        case .only(let id):
+            guard let number = self.users.number(of: id, in: key.tenant) else { return }
+            audience = .only(number)
+        }
+        self.framing.removeAll()
+        self.frame(place, compress: group.isCompressed)
+        let frame = self.table.add(SharedFrame(self.framing.bytes))
+        if case .posted = event {
+            // Those who catch up get messages from the store.
+            self.counters.delivered[group.dialect + 1] &+= UInt64(group.live.count)
+            _ = self.table.broadcast(frame, to: group.live, audience)
+            return
+        }
+        let limit = event.isEphemeral ? self.live.limits.ephemeralBytes : Int.max
+        var left = self.table.broadcast(frame, to: group.live, audience, unlessPendingAbove: limit)
+        if !group.catchingUp.isEmpty { left += self.table.broadcast(frame, to: group.catchingUp, audience, unlessPendingAbove: limit) }
+        self.counters.droppedEphemeral &+= UInt64(left)
+    }
+
+    /// Writes one of the rendered texts as a frame behind what is in `framing`.
+    mutating func frame(_ place: Int, compress: Bool) {
+        self.rendering.text.bytes.withUnsafeBytes {
+            self.frame(.text, UnsafeRawBufferPointer(rebasing: $0[self.rendering.range(of: place)]), compress: compress)
+        }
+    }
+
+    // MARK: Delivered
+
+    private mutating func noteForReport(_ feed: FeedID, _ message: Message) {
+        if !self.audiences[feed].isReportDue {
+            self.audiences[feed].isReportDue = true
+            self.audiences[feed].author = nil
+            self.audiences[feed].hasManyAuthors = false
+        }
+        let author = message.body.author.id
+        if let known = self.audiences[feed].author {
+            if known != author { self.audiences[feed].hasManyAuthors = true }
+        } else {
+            self.audiences[feed].author = author
+        }
+        self.considerReporting(feed)
+    }
+
+    /// Has the feed looked at after this turn's writes, if there is something to report.
+    mutating func considerReporting(_ feed: FeedID) {
+        guard self.audiences.isCurrent(feed), self.audiences[feed].isReportDue, !self.audiences[feed].isReportQueued else { return }
+        self.audiences[feed].isReportQueued = true
+        self.reportable.append(feed)
+    }
+
+    /// After the turn's writes: the first two users whose sockets have taken everything stand for all, since a
+    /// message counts as delivered when anybody but its author has it.
+    mutating func reportDelivered() {
+        guard !self.reportable.isEmpty else { return }
+        for place in self.reportable.indices {
+            let feed = self.reportable[place]
+            guard self.audiences.isCurrent(feed) else { continue }
+            self.audiences[feed].isReportQueued = false
+            if self.audiences[feed].isReportDue { self.report(feed) }
+        }
+        self.reportable.removeAll(keepingCapacity: self.reportable.count <= 4096)
+    }
+
+    private mutating func report(_ feed: FeedID) {
+        let shown = self.chat.shownThrough(feed)
+        let from = self.audiences[feed].reportedThrough + 1
+        guard from <= shown else {
+            self.audiences[feed].isReportDue = false
+            return
+        }
+        let (first, second, isSomebodyBehind) = self.receivers(feed)
+        guard second != UserTable.nobody || !isSomebodyBehind else { return }  // Looked at again when a socket has drained.
+        self.audiences[feed].reportedThrough = shown
+        self.audiences[feed].isReportDue = false
+        guard first != UserTable.nobody else { return }
+        let isOwnOnly =
+            second == UserTable.nobody && !self.audiences[feed].hasManyAuthors && self.audiences[feed].author == self.users.user(first)
+        guard !isOwnOnly else { return }
+        self.chat.delivered(feed, to: self.users.user(first), from...shown)
+        if second != UserTable.nobody { self.chat.delivered(feed, to: self.users.user(second), from...shown) }
+    }
+
+    /// Two users whose sockets have taken everything, and whether there is one of whom that cannot be said.
+    private func receivers(_ feed: FeedID) -> (first: UInt32, second: UInt32, isSomebodyBehind: Bool) {
+        var first = UserTable.nobody
+        var isSomebodyBehind = false
+        for group in self.audiences[feed].groups {
+            var place = 0
+            while place < group.live.count {
+                let hot = self.table.hot[Int(group.live[place])]
+                place &+= 1
+                guard hot.user != first else { continue }
+                if hot.flags.contains(.hasBacklog) {
+                    isSomebodyBehind = true
+                } else if first == UserTable.nobody {
+                    first = hot.user
+                } else {
+                    return (first, hot.user, isSomebodyBehind)
+                }
+            }
+        }
+        return (first, UserTable.nobody, isSomebodyBehind)
+    }
+}

@@ -1,0 +1,138 @@
+import Bytes
+import ChatModel
+import Cluster
+import DialectKit
+import EventLoop
+import HTTPWire
+
+/// How a listener comes from where it was to where everybody is, without a gap and without a repeat.
+///
+/// Whoever comes in hears everything but messages at once, and messages from the moment at which what it has had, and what
+/// it was sent from the store, meets what the feed has shown. That can be said only when all deliveries of the turn have
+/// been handed out: before, the feed counts messages as shown that its listeners have not been sent.
+extension LoopState {
+    /// A page's frames leave in pieces of about this size, so that a connection that must end can do so soon.
+    private static let pieceBytes = 64 << 10
+    private static let pageMessages = 100
+
+    /// - Parameter after: what the client has had; nil: it wants what is said after its entrance.
+    mutating func cameIn(
+        _ slot: Int, _ talk: WebSocketTalk, _ feed: FeedID, _ key: ConversationKey, _ entered: Entered, after: SequenceNumber?
+    ) {
+        let place = self.audiences.insert(
+            UInt32(slot), into: feed, key: key, dialect: talk.dialect, isCompressed: talk.isCompressed, isLive: false,
+            reportedThrough: entered.head)
+        // A point above the owner's head means the head.
+        let start = min(after ?? entered.head, entered.head)
+        talk.memberships.append(
+            WebSocketTalk.Membership(feed: feed, conversation: key, place: place, catchUp: WebSocketTalk.CatchUp(from: start)))
+        self.behind.append((self.connections[slot]!.token, feed))
+    }
+
+    /// The socket has taken what was written: those conversations go on of which something is missing.
+    mutating func goOnCatchingUp(_ slot: Int, _ talk: WebSocketTalk) {
+        guard let token = self.connections[slot]?.token else { return }
+        for membership in talk.memberships where membership.catchUp != nil { self.behind.append((token, membership.feed)) }
+    }
+
+    /// A message came to a feed on which listeners wait who know of more than it had shown.
+    mutating func wakeAwaiting(_ feed: FeedID) {
+        guard self.audiences[feed].isAwaited else { return }
+        self.audiences[feed].isAwaited = false
+        for place in self.audiences[feed].groups.indices {
+            for slot in self.audiences[feed].groups[place].catchingUp {
+                if let token = self.connections[Int(slot)]?.token { self.behind.append((token, feed)) }
+            }
+        }
+    }
+
+    /// - Returns: whether there was anything to do.
+    mutating func catchUpAll() -> Bool {
+        guard !self.behind.isEmpty else { return false }
+        let behind = self.behind
+        self.behind.removeAll(keepingCapacity: behind.count <= 4096)
+        for (token, feed) in behind where self.isCurrent(token) {
+            let slot = Int(token.slot)
+            if case .webSocket(let talk) = self.connections[slot]!.stage, !talk.hasSentClose { self.catchUp(slot, talk, feed) }
+        }
+        return true
+    }
+
+    /// The next page, or the end of catching up.
+    private mutating func catchUp(_ slot: Int, _ talk: WebSocketTalk, _ feed: FeedID) {
+        guard let index = talk.memberships.firstIndex(where: { $0.feed == feed }), let state = talk.memberships[index].catchUp,
+            !state.isReading,
+            self.connections[slot]!.backlog.isEmpty, let user = talk.session?.actor?.person.id
+        else { return }
+        if state.through > state.taken {
+            self.chat.delivered(feed, to: user, state.taken + 1...state.through)
+            talk.memberships[index].catchUp?.taken = state.through
+        }
+        let shown = self.chat.shownThrough(feed)
+        if state.through == shown {
+            self.goLive(slot, talk, index)
+        } else if state.through > shown {
+            // The feed has missed something itself: what it shows next may be what this client has had.
+            self.audiences[feed].isAwaited = true
+        } else {
+            talk.memberships[index].catchUp?.isReading = true
+            let context = self.questions.insert(Question(token: self.connections[slot]!.token, kind: .catchUp(feed)))
+            self.chat.read(talk.memberships[index].conversation, .after(state.through), limit: Self.pageMessages, context: context)
+        }
+    }
+
+    private mutating func goLive(_ slot: Int, _ talk: WebSocketTalk, _ index: Int) {
+        let membership = talk.memberships[index]
+        // In before out: an audience without listeners is forgotten.
+        let place = self.audiences.insert(
+            UInt32(slot), into: membership.feed, key: membership.conversation, dialect: talk.dialect, isCompressed: talk.isCompressed,
+            isLive: true,
+            reportedThrough: 0)
+        self.removeListener(membership, talk)
+        talk.memberships[index].place = place
+        talk.memberships[index].catchUp = nil
+    }
+
+    /// A page of what was missed; nil: the store could not give it.
+    mutating func catchUp(_ slot: Int, _ talk: WebSocketTalk, _ feed: FeedID, with page: Page?) {
+        guard let index = talk.memberships.firstIndex(where: { $0.feed == feed }), let state = talk.memberships[index].catchUp else {
+            return
+        }
+        guard let page else {
+            // Better no connection than one with a gap: the client comes back with the same point.
+            self.closeWebSocket(slot, talk, .tryAgainLater, "the history cannot be read at the moment; try again")
+            return
+        }
+        let shown = self.chat.shownThrough(feed)
+        if page.messages.first.map({ $0.sequence > state.through + 1 }) ?? (state.through < shown) {
+            talk.session?.historyTruncated(oldest: page.messages.first?.sequence ?? page.oldest, into: &self.steps)
+            self.runSteps(slot, talk)
+            guard self.connections[slot] != nil, !talk.hasSentClose else { return }
+        }
+        // What the store has and the feed has not shown yet comes live. Of what is not in the store nothing is left.
+        let messages = page.messages.prefix { $0.sequence <= shown }
+        talk.memberships[index].catchUp?.through = messages.last?.sequence ?? shown
+        talk.memberships[index].catchUp?.isReading = false
+        self.send(messages, of: talk.memberships[index].conversation, to: slot, talk)
+        guard self.connections[slot]?.backlog.isEmpty == true else { return }
+        self.behind.append((self.connections[slot]!.token, feed))
+    }
+
+    private mutating func send(_ messages: ArraySlice<Message>, of key: ConversationKey, to slot: Int, _ talk: WebSocketTalk) {
+        self.framing.removeAll()
+        for message in messages {
+            self.rendering.removeAll()
+            self.shared.settings.dialects[talk.dialect].render(.posted(message), in: key, into: &self.rendering)
+            for place in self.rendering.frames.indices { self.frame(place, compress: talk.isCompressed) }
+            if self.framing.count >= Self.pieceBytes { self.sendFraming(slot) }
+        }
+        self.sendFraming(slot)
+        self.counters.delivered[talk.dialect + 1] &+= UInt64(messages.count)
+    }
+
+    private mutating func sendFraming(_ slot: Int) {
+        guard !self.framing.isEmpty else { return }
+        self.sendPaced(slot, SharedFrame(self.framing.bytes))
+        self.framing.removeAll()
+    }
+}

@@ -1,0 +1,90 @@
+import Bytes
+import EventLoop
+import HTTPWire
+import Synchronization
+import TLS
+import Telemetry
+
+/// How connections go: away, or to another loop.
+extension LoopState {
+    /// The connection is gone, or shall be at once.
+    mutating func drop(_ slot: Int) {
+        guard let connection = self.connections[slot] else { return }
+        if case .webSocket(let talk) = connection.stage { self.end(talk, slot) }
+        connection.tls?.close()
+        self.users.leave(self.table.hot[slot].user)
+        self.table.close(slot)
+        self.connections[slot] = nil
+        if connection.site == .clients, !connection.isListener { self.shared.connectionCount.subtract(1, ordering: .relaxed) }
+        self.loop.close(connection.token)
+    }
+
+    /// What is unsent leaves; then the connection ends.
+    mutating func finish(_ slot: Int, _ ending: Connection.Ending) {
+        guard self.connections[slot] != nil else { return }
+        self.connections[slot]!.ending = ending
+        self.connections[slot]!.unread = []
+        self.connections[slot]!.isReadingPaused = false
+        self.updateInterest(slot)
+        self.setDeadline(slot, after: Self.closePatience)
+        self.goOnEnding(slot)
+    }
+
+    mutating func goOnEnding(_ slot: Int) {
+        guard let connection = self.connections[slot], connection.backlog.isEmpty, self.table.hot[slot].frameCount == 0 else { return }
+        switch connection.ending {
+        case .none, .lingering: return
+        case .closeWhenSent: self.drop(slot)
+        case .lingerWhenSent:
+            self.connections[slot]!.ending = .lingering
+            connection.tls?.close()
+            Socket(descriptor: self.table.hot[slot].descriptor).shutdownWriting()
+        }
+    }
+
+    // MARK: To another loop
+
+    /// Gives a connection that has just become a WebSocket to the loop on which its conversation lives.
+    ///
+    /// - Parameter response: to the upgrade, still unsent: it leaves there, together with the session's first frames.
+    mutating func move(_ slot: Int, to loop: Int, _ talk: WebSocketTalk, response: SharedFrame, unread: [UInt8]) {
+        guard let connection = self.connections[slot], let session = talk.session else { return }
+        let handover = Handover(
+            socket: Socket(descriptor: self.table.hot[slot].descriptor), peer: connection.peer, tls: connection.tls, session: session,
+            dialect: talk.dialect, takesCompression: talk.takesCompression, isCompressed: talk.isCompressed, expiresAt: talk.expiresAt,
+            response: response, unread: unread)
+        self.table.close(slot)
+        self.connections[slot] = nil
+        let shared = self.shared
+        self.loop.detach(connection.token) { socket in
+            if !shared.mailboxes[loop].post(.adopt(handover)) {
+                socket.close()
+                shared.connectionCount.subtract(1, ordering: .relaxed)
+            }
+        }
+    }
+
+    mutating func adopt(_ handover: Handover) {
+        do throws(SocketError) {
+            let token = try self.loop.register(handover.socket.descriptor)
+            let talk = self.talk(
+                handover.session, dialect: handover.dialect, takesCompression: handover.takesCompression,
+                isCompressed: handover.isCompressed)
+            talk.expiresAt = handover.expiresAt
+            self.place(
+                Connection(token: token, peer: handover.peer, site: .clients, tls: handover.tls, stage: .webSocket(talk)),
+                descriptor: handover.socket.descriptor)
+            let slot = Int(token.slot)
+            self.connections[slot]!.unread = handover.unread
+            // Its first frames are read when it has begun.
+            self.pauseReading(slot)
+            self.send(slot, handover.response)
+            self.begin(talk, slot)
+            if self.isCurrent(token) { self.resumeIfFree(slot, talk) }
+        } catch {
+            self.shared.logger.warning("connection not taken over", ["reason": .text(error.description)])
+            handover.socket.close()
+            self.shared.connectionCount.subtract(1, ordering: .relaxed)
+        }
+    }
+}

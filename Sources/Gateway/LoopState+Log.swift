@@ -1,0 +1,46 @@
+import ChatCore
+import DialectKit
+import EventLoop
+import Telemetry
+
+/// What the log says of connections: who they are, never what they say or what lets them in.
+extension LoopState {
+    /// A connection's name in the log: of its loop, unique in the node's life for as long as generations do not come round.
+    func name(of connection: Connection) -> String {
+        "\(self.index).\(connection.token.slot).\(connection.token.generation)"
+    }
+
+    func logOpened(_ slot: Int, _ talk: WebSocketTalk) {
+        guard self.shared.logger.writes(.debug), let connection = self.connections[slot] else { return }
+        self.shared.logger.debug(
+            "connection opened",
+            [
+                "connection": .text(self.name(of: connection)), "dialect": .text(self.dialectName(talk)),
+                "address": .text(connection.address),
+                "tls": LogValue(connection.tls != nil), "compressed": LogValue(talk.isCompressed),
+            ])
+    }
+
+    func logClosed(_ slot: Int, _ talk: WebSocketTalk) {
+        guard self.shared.logger.writes(.debug), let connection = self.connections[slot] else { return }
+        self.shared.logger.debug(
+            "connection closed",
+            [
+                "connection": .text(self.name(of: connection)), "dialect": .text(self.dialectName(talk)),
+                "address": .text(connection.address),
+                "code": LogValue(talk.closeCode), "seconds": LogValue(.milliseconds(self.now.monotonic - talk.openedAt)),
+            ])
+    }
+
+    private func dialectName(_ talk: WebSocketTalk) -> String {
+        talk.dialect < 0 ? "echo" : self.shared.settings.dialects[talk.dialect].name.description
+    }
+}
+
+extension Connection {
+    /// Where the client is, for the log.
+    var address: String {
+        // What a proxy names has no port.
+        self.peer.port == 0 ? self.peer.host : self.peer.text
+    }
+}

@@ -1,0 +1,183 @@
+import Bytes
+import ChatCore
+import Cluster
+import Configuration
+import DialectKit
+import EventLoop
+import HTTPWire
+import Identity
+
+/// Requests that make a connection a WebSocket: who asks, from where, and for which dialect.
+extension LoopState {
+    /// - Returns: whether the request was for a WebSocket, and has been answered.
+    mutating func openWebSocket(
+        _ slot: Int, _ span: RawSpan, unread: UnsafeRawBufferPointer, _ offset: inout Int
+    ) throws(HTTPError) -> Bool {
+        let isEcho = self.isEchoPath(span)
+        var opening: DialectOpening?
+        var dialect = -1
+        if !isEcho {
+            guard let request = try self.dialectRequest(slot, span) else { return false }
+            for (place, candidate) in self.shared.settings.dialects.enumerated() {
+                opening = candidate.open(request)
+                if opening != nil {
+                    dialect = place
+                    break
+                }
+            }
+            guard opening != nil else { return false }
+        }
+        let upgrade = try WebSocketUpgrade(self.head, in: span)
+        guard self.mayConnect() else {
+            self.counters.refusedConnections += 1
+            throw HTTPError(.serviceUnavailable, "Too many clients connect at once; come again.", fields: [HTTPField("Retry-After", "1")])
+        }
+        guard
+            self.live.origins.allows(
+                self.head.fields.text("origin", in: span), host: self.head.authority.map { String(span, $0) },
+                isSecure: self.isSecure(slot, span))
+        else {
+            self.counters.refusedConnections += 1
+            throw HTTPError(.forbidden, "Pages of this origin may not connect; see --origins.")
+        }
+        if case .refused(let status, let sentence) = opening { throw HTTPError(HTTPStatus(rawValue: status), sentence) }
+        self.framing.removeAll()
+        upgrade.appendResponse(to: &self.framing)
+        let response = SharedFrame(self.framing.bytes)
+        var session: (any DialectSession)?
+        if case .session(let opened) = opening { session = opened }
+        let talk = self.talk(session, dialect: dialect, takesCompression: upgrade.canCompress, isCompressed: upgrade.takesDeflated)
+        if case .bearer(let identity) = self.credentials, let expiry = identity.expiry {
+            talk.expiresAt = self.now.monotonic + max(1, expiry.milliseconds - self.now.wall.milliseconds)
+        }
+        self.connections[slot]!.stage = .webSocket(talk)
+        self.connections[slot]!.peer = self.clientAddress(slot, span)
+        if let home = session?.home {
+            let loop = View.home(of: home, loops: self.shared.settings.loopCount)
+            // Answers to earlier requests must have left.
+            if loop != self.index, self.table.hot[slot].frameCount == 0, self.connections[slot]!.backlog.isEmpty {
+                offset += unread.count
+                self.move(slot, to: loop, talk, response: response, unread: Array(unread))
+                return true
+            }
+        }
+        self.send(slot, response)
+        self.begin(talk, slot)
+        return true
+    }
+
+    /// Whether another client may come in this second; each loop has its share.
+    private mutating func mayConnect() -> Bool {
+        let second = self.now.monotonic / 1000
+        if self.connects.second != second { self.connects = (second, 0) }
+        self.connects.count += 1
+        return self.connects.count <= max(1, self.live.limits.connectsPerSecond / self.shared.settings.loopCount)
+    }
+
+    private func isEchoPath(_ span: RawSpan) -> Bool {
+        guard let echo = self.shared.settings.echoPath else { return false }
+        return self.head.pathText(in: span) == echo
+    }
+
+    private func isSecure(_ slot: Int, _ span: RawSpan) -> Bool {
+        let connection = self.connections[slot]!
+        if connection.tls != nil { return true }
+        guard self.isTrusted(connection.peer.ip) else { return false }
+        return self.head.fields.text("x-forwarded-proto", in: span)?.lowercased() == "https"
+    }
+
+    private func isTrusted(_ address: IPAddress) -> Bool {
+        self.shared.settings.trustedProxies.contains { $0.contains(address) }
+    }
+
+    /// Who is at the other end: from the last on, each believed proxy says who came to it.
+    private func clientAddress(_ slot: Int, _ span: RawSpan) -> SocketAddress {
+        var address = self.connections[slot]!.peer
+        guard self.isTrusted(address.ip), let list = self.head.fields.joined("x-forwarded-for", in: span) else { return address }
+        for item in list.split(separator: ",", omittingEmptySubsequences: false).reversed() {
+            guard self.isTrusted(address.ip), let next = SocketAddress(forwarded: item) else { return address }
+            address = next
+        }
+        return address
+    }
+
+    /// The request as dialects see it; nil when the path cannot be any dialect's.
+    private mutating func dialectRequest(_ slot: Int, _ span: RawSpan) throws(HTTPError) -> DialectRequest? {
+        let path = span.extracting(self.head.path).withUnsafeBytes { Self.segments($0) }
+        guard let path, !path.isEmpty else { return nil }
+        var query: [(name: String, value: String)] = []
+        if let place = self.head.query {
+            let parsed = span.extracting(place).withUnsafeBytes { Self.pairs($0) }
+            guard let parsed else { throw .badRequest("The query is not percent-encoded UTF-8.") }
+            query = parsed
+        }
+        self.credentials = self.readCredentials(query, span)
+        return DialectRequest(path: path, query: query, credentials: self.credentials, now: self.now.wall)
+    }
+
+    private static func segments(_ path: UnsafeRawBufferPointer) -> [String]? {
+        var segments: [String] = []
+        for part in path.dropFirst().split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false) {
+            guard let text = PercentEncoding.decode(part) else { return nil }
+            segments.append(text)
+        }
+        if segments.last == "" { segments.removeLast() }
+        return segments
+    }
+
+    private static func pairs(_ query: UnsafeRawBufferPointer) -> [(name: String, value: String)]? {
+        var pairs: [(name: String, value: String)] = []
+        for part in query.split(separator: UInt8(ascii: "&")) {
+            let halves = part.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
+            guard let name = PercentEncoding.decode(halves[0], plusIsSpace: true),
+                let value = halves.count > 1 ? PercentEncoding.decode(halves[1], plusIsSpace: true) : ""
+            else { return nil }
+            pairs.append((name, value))
+        }
+        return pairs
+    }
+
+    /// A token that is bad is refused, also beside a good one; two good ones must be of the same user.
+    private func readCredentials(_ query: [(name: String, value: String)], _ span: RawSpan) -> Credentials {
+        var tokens = query.filter { $0.name == "token" }.map(\.value)
+        if let field = self.head.fields.text("authorization", in: span) {
+            guard self.head.fields.count(of: "authorization", in: span) == 1 else {
+                return .refused("there are several Authorization fields")
+            }
+            let scheme = "bearer "
+            guard field.count > scheme.count, field.prefix(scheme.count).lowercased() == scheme else {
+                return .refused("the Authorization field is no bearer token")
+            }
+            tokens.append(String(field.dropFirst(scheme.count)))
+        }
+        guard !tokens.isEmpty else { return .none }
+        var first: Identity?
+        for token in tokens {
+            do throws(TokenError) {
+                let identity = try self.live.verifier.verify(token, at: self.now.wall)
+                if let first, first.user != identity.user || first.tenant != identity.tenant {
+                    return .refused("the tokens are of two users")
+                }
+                first = first ?? identity
+            } catch {
+                return .refused(error.description)
+            }
+        }
+        guard let first else { return .none }
+        return .bearer(first)
+    }
+}
+
+extension SocketAddress {
+    /// An address as proxies name it, with or without a port, which is of no use here; nil for a name such as `unknown`.
+    init?(forwarded text: Substring) {
+        var host = text.drop { $0 == " " || $0 == "\t" }
+        while let last = host.last, last == " " || last == "\t" { host.removeLast() }
+        if host.first == "[", let end = host.firstIndex(of: "]") {
+            host = host[host.index(after: host.startIndex)..<end]
+        } else if let colon = host.firstIndex(of: ":"), colon == host.lastIndex(of: ":") {
+            host = host[..<colon]
+        }
+        self.init(literal: String(host), port: 0)
+    }
+}

@@ -1,0 +1,70 @@
+import ChatModel
+import EventLoop
+import Synchronization
+import Telemetry
+
+/// Hands the store's answers to the loop that asked, from whatever thread they come.
+final class LoopStoreClient: StoreClient {
+    private let answers: Mailbox<StoreLetter>
+    private let complaints: StoreComplaints
+
+    init(_ answers: Mailbox<StoreLetter>, _ complaints: StoreComplaints) {
+        self.answers = answers
+        self.complaints = complaints
+    }
+
+    func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) {
+        if case .failed(let failure) = answer { self.complaints.add(failure) }
+        // This mailbox takes everything: each answer belongs to a request, and the store bounds those.
+        _ = self.answers.post(StoreLetter(answer: answer, ticket: ticket))
+    }
+}
+
+/// Asks the store now and then whether it works.
+final class StoreProbe: StoreClient {
+    private let health: Health
+    private let complaints: StoreComplaints
+
+    init(_ health: Health, _ complaints: StoreComplaints) {
+        self.health = health
+        self.complaints = complaints
+    }
+
+    func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) {
+        guard case .failed(let failure) = answer else { return self.health.probed(nil) }
+        self.complaints.add(failure)
+        self.health.probed(failure.description)
+    }
+}
+
+/// Says in the log that the store fails: once a second and not once a request, of which there may be thousands.
+final class StoreComplaints: Sendable {
+    private struct State {
+        var nextAt: Int64 = 0
+        var leftOut = 0
+    }
+
+    private let logger: Logger
+    private let now: @Sendable () -> Int64
+    private let state = Mutex(State())
+
+    /// - Parameter now: a monotonic clock in milliseconds.
+    init(_ logger: Logger, now: @escaping @Sendable () -> Int64) {
+        self.logger = logger
+        self.now = now
+    }
+
+    func add(_ failure: StoreFailure) {
+        let now = self.now()
+        let leftOut: Int? = self.state.withLock { state in
+            guard now >= state.nextAt else {
+                state.leftOut += 1
+                return nil
+            }
+            defer { state = State(nextAt: now + 1000) }
+            return state.leftOut
+        }
+        guard let leftOut else { return }
+        self.logger.warning("store request failed", ["reason": .text(failure.description), "others_since_last": LogValue(leftOut)])
+    }
+}

@@ -1,0 +1,93 @@
+import Bytes
+import ChatClient
+import EventLoop
+import Identity
+import JSON
+import TLS
+import Telemetry
+
+/// The load generator: `confab bench`.
+public enum Benchmark {
+    /// Runs a benchmark to its end and says how it went.
+    ///
+    /// - Parameters:
+    ///   - write: takes the report, text or one JSON document, with a newline at its end.
+    ///   - complain: takes sentences for standard error.
+    /// - Returns: the exit status: 0 when every message arrived once and in order, else 1.
+    public static func run(
+        _ options: BenchmarkOptions, write: (String) -> Void, complain: (String) -> Void
+    ) -> Int32 {
+        do throws(BenchmarkError) {
+            let report = try self.report(of: options)
+            write(options.output == .json ? report.json.text + "\n" : report.text)
+            // A document is for programs; whoever looks on is told, too.
+            if options.output == .json { for sentence in report.failures.sentences { complain(sentence) } }
+            return report.isGood ? 0 : 1
+        } catch {
+            complain(error.description)
+            return 1
+        }
+    }
+
+    static func report(of options: BenchmarkOptions) throws(BenchmarkError) -> BenchmarkReport {
+        let name = "bench-" + Hex.encode((0..<4).map { _ in UInt8.random(in: 0...255) })
+        let plan = try LoadPlan(options, name: name)
+        if let process = options.serverProcess, ProcessStatistics(of: process) == nil { throw .noSuchProcess(process) }
+        let dialect = try self.dialect(plan, options)
+        let tls = try self.tlsContext(plan, options)
+        let room = Resources.raiseDescriptorLimit()
+        guard plan.connections + 32 <= room else {
+            throw .option("--connections", problem: "this process may open \(room) files only (see ulimit -n)")
+        }
+        let address = try self.address(of: plan.url)
+        do throws(SocketError) {
+            // An even rate is kept by the ticks.
+            let tick: Duration = plan.pacing == .quiet ? .milliseconds(20) : .milliseconds(1)
+            let loop = try EventLoop.start(name: "bench", tickPeriod: tick)
+            let run = LoadRun(
+                plan, on: loop, address: address, dialect: dialect, tls: tls, gauge: ServerGauge(process: options.serverProcess))
+            let handler = LoadLoop(run, on: loop)
+            loop.attach(handler)
+            loop.join()
+            guard let report = handler.report else { preconditionFailure("The benchmark's loop ended without a report.") }
+            return report
+        } catch {
+            throw .socket(error)
+        }
+    }
+
+    private static func dialect(_ plan: LoadPlan, _ options: BenchmarkOptions) throws(BenchmarkError) -> LoadDialect {
+        var signer: TokenSigner?
+        if plan.adapter == .confab {
+            guard let path = options.secretFile else {
+                throw .option("--secret-file", problem: "the server's secret is needed to sign the users' tokens")
+            }
+            do throws(KeyError) {
+                signer = TokenSigner(secret: try SecretFile(path: path).read())
+            } catch {
+                throw .secret(error)
+            }
+        }
+        // Longer than any run.
+        let expiry = Timestamp(milliseconds: WallClock.now.milliseconds + 30 * 86_400_000)
+        return LoadDialect(plan, signer: signer, tokenExpiry: expiry)
+    }
+
+    private static func tlsContext(_ plan: LoadPlan, _ options: BenchmarkOptions) throws(BenchmarkError) -> TLSContext? {
+        guard plan.url.isSecure else { return nil }
+        do throws(TLSError) {
+            return try TLSContext(clientTrusting: options.authorities, offersHTTP: true)
+        } catch {
+            throw .client(.tls(error))
+        }
+    }
+
+    /// The first of the host's addresses at which somebody listens: `localhost` has two, and servers often listen at one.
+    private static func address(of url: WebSocketURL) throws(BenchmarkError) -> SocketAddress {
+        do throws(ClientError) {
+            return try ReachableAddress.find(host: url.host, port: url.port)
+        } catch {
+            throw .client(error)
+        }
+    }
+}

@@ -1,0 +1,33 @@
+import ChatClient
+import EventLoop
+import HTTPWire
+
+/// One member's connection.
+struct LoadConnection {
+    enum Step: Equatable {
+        case unborn
+        /// The kernel connects.
+        case connecting
+        /// TLS shakes hands.
+        case securing
+        /// The WebSocket's request is sent, its response awaited.
+        case upgrading
+        case open
+        /// Never let in, or lost.
+        case gone
+    }
+
+    var step = Step.unborn
+    var token = SocketToken(slot: 0, generation: 0)
+    var transport: ClientTransport?
+    var reader = WebSocketReader(role: .client)
+    /// The beginning of a frame whose end has not come.
+    var unread: [UInt8] = []
+    var unsent = OutboundBytes(limitBytes: LoadConnection.unsentByteLimit)
+    var connectedAt = MonotonicTime(nanoseconds: 0)
+
+    /// A publisher that has so much waiting publishes no more: its messages count as sent only when they are on their way.
+    private static let unsentByteLimit = 4 << 20
+
+    var isBackedUp: Bool { self.unsent.count > self.unsent.limitBytes / 2 }
+}

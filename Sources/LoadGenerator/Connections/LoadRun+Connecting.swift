@@ -1,0 +1,143 @@
+import Bytes
+import ChatClient
+import EventLoop
+import HTTPWire
+import TLS
+import Telemetry
+
+extension LoadRun {
+    /// Opens handshakes, up to the plan's number at a time.
+    mutating func startConnections() {
+        guard self.schedule.phase == .connecting else { return }
+        while self.started < self.plan.connections, self.openHandshakes < self.plan.concurrency {
+            let member = self.started
+            self.started += 1
+            self.openHandshakes += 1
+            self.connections[member].connectedAt = .exact
+            do throws(SocketError) {
+                let socket = try LoopbackSource.connect(to: self.address, member: member)
+                socket.setNoDelay()
+                try self.watch(socket, member)
+            } catch {
+                self.lose(member, .socket(error, place: self.address.text))
+            }
+        }
+    }
+
+    private mutating func watch(_ socket: Socket, _ member: Int) throws(SocketError) {
+        let token: SocketToken
+        do throws(SocketError) {
+            token = try self.loop.register(socket.descriptor, read: true, write: true)
+        } catch {
+            socket.close()
+            throw error
+        }
+        let slot = Int(token.slot)
+        if slot >= self.memberOfSlot.count {
+            self.memberOfSlot.append(contentsOf: repeatElement(0, count: slot + 1 - self.memberOfSlot.count))
+        }
+        self.memberOfSlot[slot] = UInt32(member)
+        self.connections[member].token = token
+        self.connections[member].transport = ClientTransport(socket)
+        self.connections[member].step = .connecting
+    }
+
+    mutating func socketReady(_ token: SocketToken, readable: Bool, writable: Bool) {
+        let member = Int(self.memberOfSlot[Int(token.slot)])
+        guard self.connections[member].token == token else { return }
+        switch self.connections[member].step {
+        case .open:
+            if readable { self.read(member) }
+            if writable { self.flush(member) }
+        case .upgrading:
+            self.read(member)
+            if writable { self.flush(member) }
+        case .connecting:
+            if let error = self.connections[member].transport?.socket.connectError {
+                self.lose(member, .socket(error, place: self.address.text))
+            } else if writable {
+                self.secure(member)
+            }
+        case .securing:
+            self.shakeHands(member)
+        case .unborn, .gone:
+            break
+        }
+    }
+
+    private mutating func secure(_ member: Int) {
+        if let tls = self.tls, let socket = self.connections[member].transport?.socket {
+            do throws(ClientError) {
+                self.connections[member].transport = try ClientTransport(socket, to: self.plan.url.host, tls)
+            } catch {
+                return self.lose(member, error)
+            }
+        }
+        self.connections[member].step = .securing
+        self.shakeHands(member)
+    }
+
+    private mutating func shakeHands(_ member: Int) {
+        do throws(ClientError) {
+            guard try self.connections[member].transport?.handshake() == true else { return self.updateInterest(member) }
+        } catch {
+            return self.lose(member, error)
+        }
+        let url = self.dialect.url(member: member, group: Int(self.groupOfMember[member]))
+        let handshake = ClientHandshake(to: url, using: &self.chance)
+        self.handshakes[member] = handshake
+        self.connections[member].step = .upgrading
+        self.frame.removeAll()
+        handshake.appendRequest(to: &self.frame)
+        self.sendFrame(to: member)
+        if self.connections[member].step == .upgrading { self.updateInterest(member) }
+    }
+
+    /// Reads the response to the handshake; answers with how many bytes of it are used up once the WebSocket is open.
+    mutating func receiveResponse(_ member: Int, _ bytes: UnsafeRawBufferPointer) -> (consumed: Int, isOpen: Bool)? {
+        guard var handshake = self.handshakes.removeValue(forKey: member) else { return nil }
+        do throws(ClientError) {
+            switch try handshake.receive(bytes.bytes) {
+            case .more(let consumed):
+                self.handshakes[member] = handshake
+                return (consumed, false)
+            case .open(let consumed):
+                self.connections[member].step = .open
+                self.openHandshakes -= 1
+                self.openCount += 1
+                let now = MonotonicTime.exact
+                self.record.connectLatency.record(now.since(self.connections[member].connectedAt))
+                self.record.lastConnect = now
+                return (consumed, true)
+            }
+        } catch {
+            self.lose(member, error)
+            return nil
+        }
+    }
+
+    /// Ends a connection that should have lived.
+    mutating func lose(_ member: Int, _ error: ClientError) {
+        let step = self.connections[member].step
+        guard step != .gone else { return }
+        self.connections[member].step = .gone
+        if step == .open {
+            self.openCount -= 1
+            self.goneCount += 1
+            // Refusals of the Conversations protocol come as close codes behind the handshake.
+            if case .closed(let code?, _) = error, code.rawValue == 4003 || code.rawValue == 4004 {
+                self.failures.add(.refused, example: error.description)
+            } else {
+                self.failures.add(.closedEarly, example: error.description)
+            }
+        } else {
+            self.openHandshakes -= 1
+            self.refusedCount += 1
+            self.handshakes[member] = nil
+            self.failures.add(.refused, example: error.description)
+        }
+        self.connections[member].transport = nil
+        self.connections[member].unread = []
+        self.loop.close(self.connections[member].token)
+    }
+}

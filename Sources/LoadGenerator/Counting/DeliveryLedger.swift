@@ -1,0 +1,76 @@
+/// Who sent what, and who heard it: finds what was lost, repeated, misdirected or out of order.
+///
+/// Every member has a counter for each publisher of its conversation, which says what it must hear next, and a hash over all that it has
+/// heard, in its order. Members of one conversation have heard the same in the same order if their hashes are the same.
+struct DeliveryLedger {
+    enum Hearing: Equatable {
+        case counted
+        case repeated
+        /// Of another conversation, or by nobody who publishes.
+        case foreign
+    }
+
+    private let groupOfMember: [UInt32]
+    private let memberCounts: [Int]
+    private let publishersPerGroup: Int
+
+    private var next: [UInt32]
+    private var hashes: [UInt64]
+    private var sent: [UInt32]
+
+    private(set) var published: UInt64 = 0
+    /// Deliveries that what was published must make.
+    private(set) var expected: UInt64 = 0
+    private(set) var received: UInt64 = 0
+    private(set) var repeated: UInt64 = 0
+    private(set) var foreign: UInt64 = 0
+    /// How many numbers were left out by what came behind them; some of them may still have come later, as repeats.
+    private(set) var skipped: UInt64 = 0
+
+    init(_ plan: LoadPlan) {
+        self.groupOfMember = plan.groupOfMember
+        self.memberCounts = (0..<plan.groups).map { plan.members(of: $0).count }
+        self.publishersPerGroup = plan.publishersPerGroup
+        self.next = Array(repeating: 0, count: plan.connections * plan.publishersPerGroup)
+        self.hashes = Array(repeating: 0, count: plan.connections)
+        self.sent = Array(repeating: 0, count: plan.groups * plan.publishersPerGroup)
+    }
+
+    /// The number of the next message of a publisher, which counts as sent from here on.
+    mutating func publish(by publisher: Int, in group: Int) -> UInt32 {
+        let index = group * self.publishersPerGroup + publisher
+        let number = self.sent[index]
+        self.sent[index] += 1
+        self.published += 1
+        self.expected += UInt64(self.memberCounts[group])
+        return number
+    }
+
+    mutating func hear(_ mark: LoadMark, by member: Int) -> Hearing {
+        guard mark.group == self.groupOfMember[member], mark.publisher < self.publishersPerGroup else {
+            self.foreign += 1
+            return .foreign
+        }
+        let index = member * self.publishersPerGroup + Int(mark.publisher)
+        let expected = self.next[index]
+        guard mark.number >= expected else {
+            self.repeated += 1
+            return .repeated
+        }
+        self.skipped += UInt64(mark.number - expected)
+        self.next[index] = mark.number + 1
+        self.hashes[member] = (self.hashes[member] ^ (UInt64(mark.publisher) << 32 | UInt64(mark.number))) &* 0x9E37_79B9_7F4A_7C15
+        self.received += 1
+        return .counted
+    }
+
+    var lost: UInt64 { self.expected > self.received ? self.expected - self.received : 0 }
+
+    /// How many members have heard something else, or in another order, than the first one of their conversation.
+    func membersInDisorder(_ plan: LoadPlan) -> Int {
+        (0..<plan.groups).reduce(0) { count, group in
+            let members = plan.members(of: group)
+            return count + members.filter { self.hashes[$0] != self.hashes[members.lowerBound] }.count
+        }
+    }
+}

@@ -1,0 +1,25 @@
+public import ChatClient
+public import EventLoop
+public import Identity
+
+/// Why a benchmark cannot begin.
+public enum BenchmarkError: Error, Sendable, Equatable, CustomStringConvertible {
+    case url(WebSocketURLError)
+    /// `option` as the command line names it; `problem` ends the sentence.
+    case option(String, problem: String)
+    case secret(KeyError)
+    case client(ClientError)
+    case socket(SocketError)
+    case noSuchProcess(Int32)
+
+    public var description: String {
+        switch self {
+        case .url(let error): error.description
+        case .option(let option, let problem): "\(option): \(problem)."
+        case .secret(let error): error.description
+        case .client(let error): error.description
+        case .socket(let error): error.description
+        case .noSuchProcess(let process): "--server-pid: there is no process \(process) on this machine."
+        }
+    }
+}

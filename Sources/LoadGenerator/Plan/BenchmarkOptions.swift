@@ -1,0 +1,65 @@
+/// What load to make, where, and what to measure.
+public struct BenchmarkOptions: Sendable, Equatable {
+    public enum Scenario: String, Sendable, CaseIterable {
+        /// One conversation with all connections.
+        case broadcast
+        /// Many conversations side by side.
+        case groups
+        /// Connections that enter and are quiet: memory, and what quiet costs.
+        case idle
+        /// What it costs to enter.
+        case connect
+        /// As many conversations as connections, in each one sender, who sends again when answered.
+        case send
+    }
+
+    public enum Adapter: String, Sendable, CaseIterable {
+        /// The Conversations protocol, entered with a token.
+        case confab
+        /// Frames as they are, to a server that gives each to all connections of the path `/g/<group>`: the floor.
+        case raw
+    }
+
+    public enum Output: String, Sendable, CaseIterable {
+        case text
+        case json
+    }
+
+    public var scenario: Scenario
+    /// ws, wss, http or https; a path is what the server is mounted under.
+    public var url: String
+    public var connections = 100
+    /// Conversations that the connections spread over. `broadcast` has one, `send` one for each connection, whatever this says.
+    public var groups = 10
+    /// Connections of each conversation that send.
+    public var publishers = 1
+    /// Messages a second, all publishers together; 0: as fast as `window` lets.
+    public var rate = 50
+    /// With a rate of 0: messages that are on their way to somebody at any time, all publishers together.
+    public var window = 64
+    /// How long is measured.
+    public var duration: Duration = .seconds(10)
+    /// How long messages are sent before that.
+    public var warmup: Duration = .seconds(2)
+    /// How long the server is left alone, at least, after the last connection was made.
+    public var settle: Duration = .seconds(3)
+    /// For so long nothing must have arrived before what is missing counts as lost.
+    public var patience: Duration = .seconds(5)
+    /// Of a message's content.
+    public var messageBytes = 128
+    /// Handshakes that are open at any time.
+    public var concurrency = 64
+    /// The server's HS256 secret, to sign tokens with.
+    public var secretFile: String?
+    /// A process on this machine whose CPU time and memory are measured.
+    public var serverProcess: Int32?
+    /// A PEM file with the authorities that a `wss` server's certificate may be signed by; the system's when it is nil.
+    public var authorities: String?
+    public var adapter = Adapter.confab
+    public var output = Output.text
+
+    public init(_ scenario: Scenario, url: String) {
+        self.scenario = scenario
+        self.url = url
+    }
+}

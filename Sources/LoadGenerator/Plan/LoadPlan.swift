@@ -1,0 +1,102 @@
+import ChatClient
+import EventLoop
+
+/// What a run does, worked out from the options: who is in which conversation, who sends, and when.
+struct LoadPlan: Sendable, Equatable {
+    enum Pacing: Sendable, Equatable {
+        /// Nobody sends.
+        case quiet
+        /// Evenly, so many messages a second.
+        case rate(perSecond: Int)
+        /// Until so many messages are on their way, each to everybody in its conversation.
+        case window(messages: Int)
+        /// Each publisher sends when its last message was answered.
+        case closedLoop
+    }
+
+    let scenario: BenchmarkOptions.Scenario
+    let adapter: BenchmarkOptions.Adapter
+    let url: WebSocketURL
+    let connections: Int
+    let groups: Int
+    let publishersPerGroup: Int
+    let pacing: Pacing
+    let messageBytes: Int
+    let concurrency: Int
+    /// Of the phases.
+    let settle: Duration
+    let warmup: Duration
+    let duration: Duration
+    let patience: Duration
+    /// Begins the conversations' names, so that no run meets what another has left.
+    let name: String
+
+    /// One counter is kept for every connection and every publisher whom it hears.
+    private static let counterLimit = 64 << 20
+
+    init(_ options: BenchmarkOptions, name: String) throws(BenchmarkError) {
+        do throws(WebSocketURLError) {
+            self.url = try WebSocketURL(options.url)
+        } catch {
+            throw .url(error)
+        }
+        try Self.check("--connections", options.connections, in: 1...1_000_000)
+        self.scenario = options.scenario
+        self.adapter = options.adapter
+        self.connections = options.connections
+        switch options.scenario {
+        case .broadcast: self.groups = 1
+        case .send: self.groups = options.connections
+        case .groups, .idle, .connect: self.groups = options.groups
+        }
+        try Self.check("--groups", self.groups, in: 1...options.connections)
+        let smallestGroup = self.connections / self.groups
+        switch options.scenario {
+        case .broadcast, .groups:
+            self.publishersPerGroup = options.publishers
+            self.pacing = options.rate == 0 ? .window(messages: options.window) : .rate(perSecond: options.rate)
+        case .send:
+            self.publishersPerGroup = 1
+            self.pacing = .closedLoop
+        case .idle, .connect:
+            self.publishersPerGroup = 0
+            self.pacing = .quiet
+        }
+        guard self.publishersPerGroup <= smallestGroup else {
+            throw .option("--publishers", problem: "\(self.publishersPerGroup) is more than the \(smallestGroup) members of a conversation")
+        }
+        guard self.connections * max(self.publishersPerGroup, 1) <= Self.counterLimit else {
+            throw .option("--publishers", problem: "so many publishers and connections need more counters than \(Self.counterLimit)")
+        }
+        try Self.check("--rate", options.rate, in: 0...10_000_000)
+        try Self.check("--window", options.window, in: 1...1_000_000)
+        try Self.check("--message-bytes", options.messageBytes, in: LoadMark.byteCount...LoadMark.contentByteLimit)
+        try Self.check("--concurrency", options.concurrency, in: 1...10_000)
+        self.messageBytes = options.messageBytes
+        self.concurrency = options.concurrency
+        self.settle = options.settle
+        self.warmup = self.pacing == .quiet ? .zero : options.warmup
+        self.duration = options.scenario == .connect ? .zero : options.duration
+        self.patience = options.patience
+        self.name = name
+    }
+
+    private static func check(_ option: String, _ value: Int, in range: ClosedRange<Int>) throws(BenchmarkError) {
+        guard !range.contains(value) else { return }
+        throw .option(option, problem: "\(value) is not within \(range.lowerBound) to \(range.upperBound)")
+    }
+
+    /// The members of a conversation. Sizes differ by one at most.
+    func members(of group: Int) -> Range<Int> {
+        group * self.connections / self.groups..<(group + 1) * self.connections / self.groups
+    }
+
+    /// The conversation of every member.
+    var groupOfMember: [UInt32] {
+        (0..<self.groups).flatMap { group in self.members(of: group).map { _ in UInt32(group) } }
+    }
+
+    func conversation(_ group: Int) -> String {
+        "\(self.name)-\(group)"
+    }
+}

@@ -1,0 +1,66 @@
+import EventLoop
+import Telemetry
+
+/// What is noted while a run lasts.
+struct LoadRecord: Sendable {
+    /// What was counted up to a moment.
+    struct Counts: Sendable, Equatable {
+        var published: UInt64 = 0
+        var expected: UInt64 = 0
+        var received: UInt64 = 0
+
+        init() {}
+
+        init(_ ledger: DeliveryLedger) {
+            self.published = ledger.published
+            self.expected = ledger.expected
+            self.received = ledger.received
+        }
+    }
+
+    let start: MonotonicTime
+    let before: GaugeSample
+    /// When the server had settled after the last connection.
+    var connected: GaugeSample?
+    /// When the quiet of `idle` was over.
+    var rested: GaugeSample?
+    private(set) var measuringStart: (sample: GaugeSample, counts: Counts)?
+    private(set) var measuringEnd: (sample: GaugeSample, counts: Counts)?
+    private(set) var isMeasuring = false
+    var publishingStart: MonotonicTime?
+    var publishingEnd: MonotonicTime?
+    var lastConnect: MonotonicTime
+    var longestLag = Duration.zero
+    /// In the measured phase.
+    var bytesIn: UInt64 = 0
+    private(set) var answers: UInt64 = 0
+    private(set) var latency = Histogram()
+    private(set) var answerLatency = Histogram()
+    var connectLatency = Histogram()
+
+    init(start: MonotonicTime, before: GaugeSample) {
+        self.start = start
+        self.before = before
+        self.lastConnect = start
+    }
+
+    mutating func beginMeasuring(_ sample: GaugeSample, _ ledger: DeliveryLedger) {
+        self.measuringStart = (sample, Counts(ledger))
+        self.publishingStart = .exact
+        self.isMeasuring = true
+    }
+
+    mutating func endMeasuring(_ sample: GaugeSample, _ ledger: DeliveryLedger) {
+        self.measuringEnd = (sample, Counts(ledger))
+        self.isMeasuring = false
+    }
+
+    /// A delivery of the measured phase.
+    mutating func note(latency nanoseconds: Int64, isAnswer: Bool) {
+        let latency = UInt64(max(0, nanoseconds))
+        self.latency.record(latency)
+        guard isAnswer else { return }
+        self.answers += 1
+        self.answerLatency.record(latency)
+    }
+}

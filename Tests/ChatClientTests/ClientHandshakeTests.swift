@@ -1,0 +1,103 @@
+import Bytes
+import HTTPWire
+import Testing
+
+@testable import ChatClient
+
+@Suite("The opening of a WebSocket")
+struct ClientHandshakeTests {
+    private func handshake(fields: [HTTPField] = []) throws -> (ClientHandshake, request: String, accept: String) {
+        var chance = SeededChance(seed: 7)
+        let handshake = ClientHandshake(to: try WebSocketURL("ws://127.0.0.1:9/x?y=1"), fields: fields, using: &chance)
+        var request = ByteBuffer()
+        handshake.appendRequest(to: &request)
+        // The server's side says what the answer to this key is.
+        var parser = HTTPRequestParser()
+        var head = HTTPRequestHead()
+        let isWhole = try parser.parse(request.bytes.span.bytes, into: &head, limits: HTTPLimits())
+        #expect(isWhole)
+        var response = ByteBuffer()
+        try WebSocketUpgrade(head, in: request.bytes.span.bytes).appendResponse(to: &response)
+        return (handshake, request.text, response.text)
+    }
+
+    /// Spans cannot be named inside of `#expect`.
+    private func receive(_ bytes: some Collection<UInt8>, _ handshake: inout ClientHandshake) throws -> ClientHandshake.Progress {
+        let bytes = Array(bytes)
+        return try handshake.receive(bytes.span.bytes)
+    }
+
+    @Test("asks for what the URL says, with the fields it was given")
+    func request() throws {
+        let (_, request, _) = try self.handshake(fields: [HTTPField("Authorization", "Bearer abc")])
+        #expect(request.hasPrefix("GET /x?y=1 HTTP/1.1\r\nHost: 127.0.0.1:9\r\n"))
+        #expect(request.contains("\r\nAuthorization: Bearer abc\r\n"))
+    }
+
+    @Test("is open when the server's answer fits, wherever that is cut in two, and leaves the frames behind it")
+    func opening() throws {
+        let (handshake, _, answer) = try self.handshake()
+        let bytes = Array((answer + "frames").utf8)
+        for cut in 0...bytes.count {
+            var handshake = handshake
+            var progress = try self.receive(bytes[..<cut], &handshake)
+            if progress == .more(consumed: 0) { progress = try self.receive(bytes, &handshake) }
+            #expect(progress == .open(consumed: answer.utf8.count))
+        }
+    }
+
+    @Test(
+        "is refused with the server's own words, wherever they are cut",
+        arguments: [
+            (401, #"{"error":"token: has expired"}"#, "The server refuses the WebSocket with status 401: token: has expired."),
+            (403, "<html>", "The server refuses the WebSocket with status 403: this is not allowed."),
+            (404, "", "The server refuses the WebSocket with status 404: there is nothing at this path."),
+            (503, #"{"error":"full.\u001b[2J"}"#, #"The server refuses the WebSocket with status 503: full.\u{1b}[2J."#),
+            (426, #"{"message":"try harder!"}"#, "The server refuses the WebSocket with status 426: try harder!"),
+            (500, #"{"error":7}"#, "The server refuses the WebSocket with status 500 Internal Server Error."),
+        ])
+    func refusal(status: Int, body: String, sentence: String) throws {
+        let (handshake, _, _) = try self.handshake()
+        let answer = Array("HTTP/1.1 \(status) No\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)".utf8)
+        for cut in 0..<answer.count {
+            var handshake = handshake
+            let error = #expect(throws: ClientError.self) {
+                guard case .more(let consumed) = try self.receive(answer[..<cut], &handshake) else { return }
+                _ = try self.receive(answer[consumed...], &handshake)
+            }
+            #expect(error?.description == sentence)
+            #expect(error?.isTransient == (status >= 500))
+        }
+    }
+
+    @Test("is refused in the words that have come when the connection ends before the rest")
+    func cutOffRefusal() throws {
+        var (handshake, _, _) = try self.handshake()
+        #expect(handshake.ended() == .broken(reason: "the server closed it before it answered"))
+        let answer = Array("HTTP/1.1 403 No\r\n\r\n{\"error\":\"go away\"}".utf8)
+        #expect(try self.receive(answer, &handshake) == .more(consumed: answer.count))
+        #expect(handshake.ended() == .refused(.forbidden, sentence: "go away"))
+    }
+
+    @Test("does not read a refusal that has no end")
+    func endlessRefusal() throws {
+        var (handshake, _, _) = try self.handshake()
+        let answer = Array(("HTTP/1.1 400 No\r\n\r\n" + String(repeating: "x", count: 20_000)).utf8)
+        #expect(throws: ClientError.refused(.badRequest, sentence: nil)) { try self.receive(answer, &handshake) }
+    }
+
+    @Test(
+        "is no opening when the answer is somebody else's",
+        arguments: [
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n",
+            "SSH-2.0-OpenSSH_9.2\r\n\r\n", "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        ])
+    func strangers(answer: String) throws {
+        var (handshake, _, _) = try self.handshake()
+        let error = #expect(throws: ClientError.self) { try self.receive(answer.utf8, &handshake) }
+        guard case .handshake = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+    }
+}

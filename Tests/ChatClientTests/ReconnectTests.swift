@@ -1,0 +1,107 @@
+import EventLoop
+import HTTPWire
+import Testing
+
+@testable import ChatClient
+
+@Suite("A lost connection")
+struct ReconnectTests {
+    @Test("comes back after longer and longer waits, up to half a minute, and never all at once")
+    func backoff() {
+        var first = SeededChance(seed: 1)
+        var second = SeededChance(seed: 2)
+        var backoff = Backoff()
+        var other = Backoff()
+        var longest = Duration.milliseconds(500)
+        for _ in 0..<20 {
+            let wait = backoff.next(using: &first)
+            #expect(wait != other.next(using: &second))
+            #expect((longest * 0.5...longest).contains(wait))
+            longest = min(longest * 2, .seconds(30))
+        }
+        backoff.reset()
+        #expect(backoff.next(using: &first) <= .milliseconds(500))
+    }
+
+    @Test("goes on where it was, from the very beginning where there was nothing yet")
+    func resumePoint() {
+        var stage = SessionStage()
+        _ = stage.enter([])
+        _ = stage.lose()
+        #expect(stage.pass(.seconds(1)).connects == [0])
+
+        stage = SessionStage()
+        _ = stage.enter([(9, "bob", "nine")])
+        _ = stage.hear(SessionStage.message(10, "bob", "ten"))
+        _ = stage.lose()
+        #expect(stage.pass(.seconds(1)).connects == [10])
+        _ = stage.open()
+        #expect(stage.hear(SessionStage.message(11, "bob", "eleven")).shown == ["#11 bob: eleven"])
+    }
+
+    @Test("that broke before the history came is made from the start")
+    func brokenEntrance() {
+        var stage = SessionStage()
+        _ = stage.enter([(1, "bob", "one")])
+        _ = stage.lose()
+        _ = stage.pass(.seconds(1))
+        #expect(stage.open().sent == [#"{"action":"fetch_messages","limit":1}"#])
+        _ = stage.lose()
+        #expect(stage.pass(.seconds(3)).connects == [1])
+    }
+
+    @Test("is not made again when the server does not want us", arguments: [4003, 4004] as [UInt16])
+    func unwanted(code: UInt16) {
+        var stage = SessionStage()
+        _ = stage.enter()
+        let steps = stage.lose(.closed(WebSocketCloseCode(rawValue: code), reason: "why"))
+        #expect(steps.shown.count == 1)
+        #expect(steps.exitStatus == 1)
+    }
+
+    @Test("keeps a person waiting as long as they like, without a word at every attempt")
+    func longOutage() {
+        var stage = SessionStage()
+        _ = stage.enter()
+        _ = stage.lose()
+        var shown: [String] = []
+        var attempts = 0
+        for _ in 0..<3600 {
+            let steps = stage.pass(.milliseconds(100))
+            shown += steps.shown
+            #expect(steps.exitStatus == nil)
+            guard !steps.connects.isEmpty else { continue }
+            attempts += 1
+            shown += stage.lose(.socket(.refused, place: "host:1")).shown
+        }
+        #expect(shown == [])
+        #expect((12...40).contains(attempts))
+        #expect(stage.session.situation.connection == "connection lost; connecting again")
+    }
+
+    @Test("says which messages are gone for good")
+    func truncated() {
+        var stage = SessionStage()
+        _ = stage.enter([(3, "bob", "x")])
+        _ = stage.lose()
+        _ = stage.pass(.seconds(1))
+        _ = stage.open()
+        let error = #"{"type":"error","action":"connect","error":"history truncated","oldest_id":"90"}"#
+        #expect(stage.hear(error).shown == ["trouble Some messages are gone: the server keeps them from #90 on only."])
+    }
+
+    @Test("asks again what was not answered")
+    func questions() {
+        var stage = SessionStage()
+        _ = stage.enter()
+        _ = stage.type("/edit 3 new")
+        _ = stage.type("/history 5")
+        _ = stage.lose()
+        _ = stage.pass(.seconds(1))
+        #expect(
+            stage.open().sent == [
+                #"{"action":"fetch_messages","limit":1}"#, #"{"action":"edit_message","message_id":"3","content":"new"}"#,
+                #"{"action":"fetch_messages","limit":5}"#,
+            ])
+    }
+}

@@ -1,0 +1,244 @@
+import ClientTestSupport
+import EventLoop
+import HTTPWire
+import TLS
+import Testing
+
+@testable import ChatClient
+
+/// A client on a loop of its own, told what to do when something happens.
+private final class Probe: EventLoopHandler {
+    struct State {
+        var client: WebSocketClient
+        var events: [WebSocketClient.Event] = []
+    }
+
+    let state: LoopBound<State>
+    let notes: AsyncStream<WebSocketClient.Event>
+    private let note: AsyncStream<WebSocketClient.Event>.Continuation
+
+    init(_ url: WebSocketURL, tls: TLSContext?, on loop: EventLoop) {
+        self.state = LoopBound(State(client: WebSocketClient(on: loop, url: url, tls: tls)), on: loop)
+        (self.notes, self.note) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1000))
+    }
+
+    func perform(_ work: @escaping @Sendable (inout State) -> Void) {
+        self.state.loop.execute { self.state.with(work) }
+    }
+
+    func socketReady(_ token: SocketToken, readable: Bool, writable: Bool) {
+        self.state.with { $0.client.socketReady(token, readable: readable, writable: writable, into: &$0.events) }
+    }
+
+    func tick(now: MonotonicTime) {
+        self.state.with { $0.client.tick(now: now, into: &$0.events) }
+    }
+
+    func turnEnding() {
+        let events = self.state.with { state in
+            defer { state.events = [] }
+            return state.events
+        }
+        for event in events where event != .heard { self.note.yield(event) }
+    }
+
+    func loopStopping() { self.note.finish() }
+}
+
+@Suite("A WebSocket client")
+struct WebSocketClientTests {
+    /// Connects, lets `act` go on with each event, and answers with all events up to the end.
+    private func events(
+        _ server: TestServer, host: String = "127.0.0.1", scheme: String = "ws", tls: TLSContext? = nil, port: UInt16? = nil,
+        addresses: [SocketAddress]? = nil,
+        act: @escaping @Sendable (inout WebSocketClient, WebSocketClient.Event, inout [WebSocketClient.Event]) -> Void = { _, _, _ in }
+    ) async throws -> [WebSocketClient.Event] {
+        let port = port ?? server.port
+        let url = try WebSocketURL("\(scheme)://\(host):\(port)/x")
+        let loop = try EventLoop.start(name: "client", tickPeriod: .milliseconds(5))
+        defer {
+            loop.stop()
+            loop.join()
+            server.stop()
+        }
+        let probe = Probe(url, tls: tls, on: loop)
+        loop.attach(probe)
+        let addresses = try addresses ?? Resolver.resolveBlocking(host: "127.0.0.1", port: port)
+        probe.perform { $0.client.connect(to: addresses, as: url, now: .now, into: &$0.events) }
+        var seen: [WebSocketClient.Event] = []
+        for await event in probe.notes {
+            seen.append(event)
+            probe.perform { act(&$0.client, event, &$0.events) }
+            if case .closed = event { break }
+        }
+        return seen
+    }
+
+    private func echo(tls: TLSContext? = nil) throws -> TestServer {
+        try TestServer(tls: tls) { server, token, happening in
+            if case .text(let text) = happening { server.send(text, to: token) }
+        }
+    }
+
+    @Test("sends, hears, and says goodbye", arguments: ["hello", "", "Grüße 👋", String(repeating: "long ", count: 100_000)])
+    func echo(text: String) async throws {
+        let seen = try await self.events(self.echo()) { client, event, events in
+            switch event {
+            case .opened: client.send(text, into: &events)
+            case .text: client.close(.normal, now: .now, into: &events)
+            default: break
+            }
+        }
+        #expect(seen == [.opened, .text(Array(text.utf8)), .closed(.closed(.normal, reason: ""))])
+    }
+
+    @Test("does the same with TLS, and knows its server")
+    func tls() async throws {
+        let certificates = try TestCertificates()
+        let server = try TLSContext(serverCertificate: certificates.certificate, key: certificates.key)
+        let trusting = try TLSContext(clientTrusting: certificates.authority, offersHTTP: true)
+        let text = String(repeating: "secret ", count: 30_000)
+        let seen = try await self.events(self.echo(tls: server), host: "localhost", scheme: "wss", tls: trusting) { client, event, events in
+            switch event {
+            case .opened: client.send(text, into: &events)
+            case .text: client.close(.normal, now: .now, into: &events)
+            default: break
+            }
+        }
+        #expect(seen == [.opened, .text(Array(text.utf8)), .closed(.closed(.normal, reason: ""))])
+
+        // An authority that is not trusted, and a name that is not in the certificate.
+        let strange = try TLSContext(clientTrusting: nil, offersHTTP: true)
+        for (host, context) in [("localhost", strange), ("example.test", trusting)] {
+            let seen = try await self.events(self.echo(tls: server), host: host, scheme: "wss", tls: context)
+            guard case .closed(.tls(.certificateNotAccepted))? = seen.last, seen.count == 1 else {
+                Issue.record("\(seen)")
+                return
+            }
+        }
+    }
+
+    @Test("takes messages in pieces, between which it answers pings")
+    func fragments() async throws {
+        let pongs = Notebook<Bool>()
+        let server = try TestServer { server, token, happening in
+            switch happening {
+            case .opened:
+                // Two fragments, a ping between them, each byte on its own.
+                let frames: [UInt8] = [0x01, 3, 0x61, 0x62, 0x63, 0x89, 2, 0x70, 0x71, 0x80, 1, 0x64]
+                for byte in frames { server.send([byte], to: token) }
+            case .pong:
+                pongs.add(true)
+                server.close(token, WebSocketCloseCode(rawValue: 4003), reason: "token expired")
+            default: break
+            }
+        }
+        let seen = try await self.events(server)
+        #expect(
+            seen == [.opened, .text(Array("abcd".utf8)), .closed(.closed(WebSocketCloseCode(rawValue: 4003), reason: "token expired"))])
+        #expect(pongs.all == [true])
+    }
+
+    @Test("hears why it is refused even when what it sends is no longer taken")
+    func refusalWhileSending() async throws {
+        for _ in 0..<20 {
+            let server = try TestServer { server, token, happening in
+                if case .opened = happening { server.close(token, WebSocketCloseCode(rawValue: 4004), reason: "access denied") }
+            }
+            let seen = try await self.events(server) { client, event, events in
+                if case .opened = event { for _ in 0..<50 { client.send("much to say", into: &events) } }
+            }
+            #expect(seen.last == .closed(.closed(WebSocketCloseCode(rawValue: 4004), reason: "access denied")))
+        }
+    }
+
+    @Test("names a refusal before the WebSocket is open")
+    func httpRefusal() async throws {
+        let server = try TestServer(
+            welcome: { _ in .bytes("HTTP/1.1 403 Forbidden\r\nContent-Length: 19\r\n\r\n{\"error\":\"not you\"}") },
+            happened: { _, _, _ in })
+        #expect(try await self.events(server) == [.closed(.refused(.forbidden, sentence: "not you"))])
+    }
+
+    @Test("ends a connection on which frames are broken")
+    func brokenFrames() async throws {
+        let codes = Notebook<WebSocketCloseCode?>()
+        let server = try TestServer { server, token, happening in
+            switch happening {
+            case .opened: server.send([0x81, 0x80, 0, 0, 0, 0], to: token)
+            case .closing(let code): codes.add(code)
+            default: break
+            }
+        }
+        #expect(try await self.events(server) == [.opened, .closed(.frames(.maskedServerFrame))])
+        #expect(codes.all.allSatisfy { $0 == .protocolError })
+    }
+
+    @Test("says what is lost when the server goes without a word")
+    func drop() async throws {
+        let server = try TestServer { server, token, happening in
+            if case .opened = happening { server.drop(token) }
+        }
+        let seen = try await self.events(server)
+        guard case .closed(.broken)? = seen.last else {
+            Issue.record("\(seen)")
+            return
+        }
+    }
+
+    @Test("tries the next address when nobody listens at the first")
+    func secondAddress() async throws {
+        let server = try self.echo()
+        let addresses = try ["127.0.0.9", "127.0.0.1"].map { try #require(SocketAddress(literal: $0, port: server.port)) }
+        let seen = try await self.events(server, addresses: addresses) { client, event, events in
+            if case .opened = event { client.close(.normal, now: .now, into: &events) }
+        }
+        #expect(seen.first == .opened)
+    }
+
+    @Test("says where nobody listens")
+    func refused() async throws {
+        let seen = try await self.events(self.echo(), port: 1)
+        #expect(seen == [.closed(.socket(.refused, place: "127.0.0.1:1"))])
+        guard case .closed(let error) = seen[0] else { return }
+        #expect(error.description == "127.0.0.1:1 refuses the connection: nobody listens there.")
+    }
+
+    @Test("gives a silent server up, after asking whether it is there")
+    func silence() async throws {
+        let server = try TestServer { _, _, _ in }
+        let seen = try await self.events(server) { client, event, events in
+            if case .opened = event {
+                client.tick(now: .now.advanced(by: .seconds(36)), into: &events)
+                client.tick(now: .now.advanced(by: .seconds(51)), into: &events)
+            }
+        }
+        #expect(seen.count == 2)
+        guard case .closed(.silent(let seconds))? = seen.last else {
+            Issue.record("\(seen)")
+            return
+        }
+        #expect(seconds >= 50)
+    }
+
+    @Test("does not wait for ever for a server that does not answer")
+    func openingPatience() async throws {
+        let server = try TestServer(welcome: { _ in .bytes("HTTP/1.1 1") }, happened: { _, _, _ in })
+        let loop = try EventLoop.start(name: "client", tickPeriod: .milliseconds(5))
+        defer {
+            loop.stop()
+            loop.join()
+            server.stop()
+        }
+        let url = try WebSocketURL("ws://127.0.0.1:\(server.port)/")
+        let probe = Probe(url, tls: nil, on: loop)
+        loop.attach(probe)
+        let address = try #require(SocketAddress(literal: "127.0.0.1", port: server.port))
+        probe.perform {
+            $0.client.connect(to: [address], as: url, now: .now, into: &$0.events)
+            $0.client.tick(now: .now.advanced(by: .seconds(16)), into: &$0.events)
+        }
+        var notes = probe.notes.makeAsyncIterator()
+        #expect(await notes.next() == .closed(.socket(.timedOut, place: "127.0.0.1:\(server.port)")))
+    }
+}

@@ -1,0 +1,57 @@
+import Bytes
+import ChatModel
+import ConversationsDialect
+import DialectKit
+import Identity
+import JSON
+
+/// What must hold of any frame that a client sends: fed by the fuzzer (`script/fuzz conversations`) and by the corpus in the
+/// ordinary tests. A check that fails stops the process.
+enum ConversationsProperty {
+    private static let limits = ChatLimits()
+
+    /// - Returns: whether the frame asks for something, and is not answered with an error.
+    @discardableResult
+    static func check(_ bytes: [UInt8]) -> Bool {
+        let identity = Identity(user: "alice", grants: .all)
+        let request = DialectRequest(
+            path: ["conversations", "lobby"], query: [], credentials: .bearer(identity), now: Timestamp(milliseconds: 0))
+        guard case .session(var session)? = ConversationsDialect().open(request) else { preconditionFailure("no session was opened") }
+        var document = JSONDocument()
+        var steps = SessionSteps(limits: self.limits)
+        bytes.withUnsafeBytes { session.received($0.bytes, reading: &document, at: Timestamp(milliseconds: 0), into: &steps) }
+        var asks = false
+        for step in steps.list {
+            switch step {
+            case .reply(let range):
+                self.checkReply(Array(steps.text.bytes[range]))
+            case .ask(.post(let body), let key, _):
+                asks = true
+                precondition(key.id == "lobby", "a message for another conversation")
+                precondition((try? self.limits.check(content: body.content)) != nil, "a message that the limits forbid")
+                precondition(body.author.id == UserID(token: "alice"), "a message of another author")
+            case .ask, .authenticate:
+                asks = true
+            case .read(_, _, let limit, _):
+                asks = true
+                precondition((1...100).contains(limit), "a page of \(limit) messages")
+            case .enter, .close:
+                preconditionFailure("a frame made the session enter or leave")
+            }
+        }
+        precondition(!steps.list.isEmpty || self.isHeartbeat(bytes), "a frame was dropped in silence")
+        return asks
+    }
+
+    private static func checkReply(_ text: [UInt8]) {
+        guard let reply = text.withUnsafeBytes({ try? JSONTree(parsing: $0.bytes) }) else { preconditionFailure("a reply that is no JSON") }
+        let type = reply["type"]?.stringValue
+        precondition(type == "error" || type == "message.failed", "a reply of type \(type ?? "none")")
+        precondition(reply["error"]?.stringValue?.isEmpty == false, "an error without words")
+    }
+
+    private static func isHeartbeat(_ bytes: [UInt8]) -> Bool {
+        guard let frame = bytes.withUnsafeBytes({ try? JSONTree(parsing: $0.bytes) }) else { return false }
+        return ["heartbeat", "heartbeat_ack"].contains(frame["action"]?.stringValue)
+    }
+}

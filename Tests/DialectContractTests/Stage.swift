@@ -1,0 +1,219 @@
+import Bytes
+import ChatCore
+import ChatModel
+import Cluster
+import DialectKit
+import EmbeddedStore
+import Foundation
+import Identity
+import JSON
+import Synchronization
+
+/// One loop's chat over a store in memory, with sessions of any dialects: what the gateway does, without sockets and clocks.
+final class Stage {
+    /// A client: what it was sent, and how its connection ended.
+    final class Client {
+        let tongue: Tongue
+        fileprivate var session: any DialectSession
+        fileprivate var feed: FeedID?
+        fileprivate var key: ConversationKey?
+        fileprivate(set) var frames: [String] = []
+        fileprivate(set) var closed: UInt16?
+
+        fileprivate init(_ tongue: Tongue, _ session: any DialectSession) {
+            self.tongue = tongue
+            self.session = session
+        }
+
+        fileprivate var objects: [[String: Any]] {
+            self.frames.map { (try? JSONSerialization.jsonObject(with: Data($0.utf8))) as? [String: Any] ?? [:] }
+        }
+
+        /// The messages that it has been sent, in their order.
+        var heard: [Tongue.Heard] { self.objects.compactMap { self.tongue.message($0) } }
+        var errors: [String] { self.objects.indices.filter { self.tongue.isError(self.objects[$0]) }.map { self.frames[$0] } }
+    }
+
+    private enum Question {
+        case command(Client, SessionTag)
+        case entrance(Client, FeedID, ConversationKey, after: Int?, SessionTag)
+        case page(Client, SessionTag)
+        case replay(Client, ConversationKey)
+    }
+
+    private var chat: ChatLoop
+    private let store = MemoryStore(history: 1000)
+    private let letters = Letters()
+    private var clients: [Client] = []
+    private var questions: [UInt64: Question] = [:]
+    private var lastQuestion: UInt64 = 0
+    private var now = Moment(monotonic: 1000, wall: Timestamp(milliseconds: 1_700_000_000_000))
+    private var document = JSONDocument()
+    private var steps = SessionSteps(limits: ChatLimits())
+
+    private final class Letters: StoreClient {
+        let list = Mutex<[(StoreAnswer, StoreTicket)]>([])
+        func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) { self.list.withLock { $0.append((answer, ticket)) } }
+    }
+
+    init() {
+        let view = View(number: 1, nodes: [View.Node(incarnation: 1, loops: 1)])
+        self.chat = ChatLoop(id: OwnerID(incarnation: 1, loop: 0), view: view, limits: ChatLimits())
+    }
+
+    // MARK: What clients do
+
+    /// Connects; nil when the request is refused before the upgrade.
+    func connect(_ tongue: Tongue, to conversation: String, after: Int? = nil, as credentials: Credentials) -> Client? {
+        switch tongue.dialect.open(tongue.request(conversation, after, credentials)) {
+        case .session(let session):
+            let client = Client(tongue, session)
+            self.clients.append(client)
+            client.session.opened(into: &self.steps)
+            self.runSteps(of: client)
+            self.settle()
+            return client
+        case .refused, nil:
+            return nil
+        }
+    }
+
+    func send(_ text: String, from client: Client) {
+        guard client.closed == nil else { return }
+        let bytes = Array(text.utf8)
+        client.session.received(bytes.span.bytes, reading: &self.document, at: self.now.wall, into: &self.steps)
+        self.runSteps(of: client)
+        self.settle()
+    }
+
+    func say(_ content: String, in conversation: String, as id: String? = nil, from client: Client) {
+        self.send(client.tongue.say(conversation, content, id), from: client)
+    }
+
+    /// The connection is gone.
+    func leave(_ client: Client) {
+        client.closed = client.closed ?? 1006
+        if let feed = client.feed, let user = client.session.actor?.person.id { self.chat.leave(feed, user) }
+        client.feed = nil
+        self.settle()
+    }
+
+    // MARK: What a gateway does
+
+    private func ask(_ question: Question) -> UInt64 {
+        self.lastQuestion += 1
+        self.questions[self.lastQuestion] = question
+        return self.lastQuestion
+    }
+
+    private func runSteps(of client: Client) {
+        let steps = self.steps
+        self.steps.removeAll()
+        for step in steps.list where client.closed == nil {
+            switch step {
+            case .reply(let range): client.frames.append(String(decoding: steps.text.bytes[range], as: UTF8.self))
+            case .enter(let key, let entrance, let after, let tag):
+                let context = self.lastQuestion + 1
+                let (feed, _) = self.chat.enter(key, entrance, context: context, at: self.now)
+                _ = self.ask(.entrance(client, feed, key, after: after, tag))
+            case .ask(let command, let key, let tag):
+                let context = tag.map { self.ask(.command(client, $0)) }
+                self.chat.ask(command, in: key, context: context, at: self.now)
+            case .read(let key, let range, let limit, let tag):
+                self.chat.read(key, range, limit: limit, context: self.ask(.page(client, tag)))
+            case .authenticate:
+                client.session.authenticated(.failure(CredentialError("nobody looks at tokens here")), into: &self.steps)
+                self.runSteps(of: client)
+            case .close(let code, _):
+                self.leave(client)
+                client.closed = code
+            }
+        }
+    }
+
+    /// A second goes by, and everything that follows from it and from before.
+    private func settle() {
+        for _ in 0..<3 {
+            self.now.monotonic += 1000
+            self.now.wall = Timestamp(milliseconds: self.now.wall.milliseconds + 1000)
+            self.chat.tick(at: self.now)
+            repeat {
+                while self.chat.settle(at: self.now) {
+                    for (request, ticket) in self.chat.takeRequests() { self.store.submit(request, ticket: ticket, for: self.letters) }
+                    let letters = self.letters.list.withLock { list in
+                        defer { list = [] }
+                        return list
+                    }
+                    for (answer, ticket) in letters { self.chat.storeAnswered(answer, ticket: ticket, at: self.now) }
+                }
+                for delivery in self.chat.takeDeliveries() { self.deliver(delivery) }
+            } while self.chat.hasWork
+        }
+    }
+
+    private func deliver(_ delivery: Delivery) {
+        switch delivery {
+        case .event(let feed, let event, let context):
+            let asker = context.flatMap { self.asker($0) }
+            for client in self.clients where client.feed == feed { self.show(event, to: client) }
+            if let context, asker?.closed == nil { self.answered(context, event.answer, isShown: asker?.feed == feed) }
+        case .answer(let context, let answer, let isShown):
+            self.answered(context, answer, isShown: isShown && self.asker(context)?.feed != nil)
+        case .page(let context, let page): self.paged(context, page)
+        case .pageFailed(let context): self.paged(context, nil)
+        }
+    }
+
+    private func asker(_ context: UInt64) -> Client? {
+        switch self.questions[context] {
+        case .command(let client, _), .entrance(let client, _, _, _, _), .page(let client, _), .replay(let client, _): client
+        case nil: nil
+        }
+    }
+
+    private func show(_ event: ChatEvent, to client: Client) {
+        guard let key = client.key, let me = client.session.actor?.person.id else { return }
+        var rendering = Rendering()
+        client.tongue.dialect.render(event, in: key, into: &rendering)
+        for place in rendering.frames.indices {
+            let isForMe =
+                switch rendering.frames[place].audience {
+                case .everybody: true
+                case .others(let user): user != me
+                case .only(let user): user == me
+                }
+            if isForMe { client.frames.append(String(decoding: rendering.text.bytes[rendering.range(of: place)], as: UTF8.self)) }
+        }
+    }
+
+    private func answered(_ context: UInt64, _ answer: ChatAnswer, isShown: Bool) {
+        switch self.questions.removeValue(forKey: context) {
+        case .command(let client, let tag):
+            client.session.answered(answer, to: tag, isShown: isShown, into: &self.steps)
+            self.runSteps(of: client)
+        case .entrance(let client, let feed, let key, let after, let tag):
+            if case .entered(let entered) = answer {
+                client.key = key
+                // Who resumes hears everything else when it has been sent what it missed: nobody talks meanwhile.
+                client.feed = feed
+                if let after, after < entered.head {
+                    self.chat.read(key, .after(after), limit: 1000, context: self.ask(.replay(client, key)))
+                }
+            }
+            client.session.answered(answer, to: tag, isShown: false, into: &self.steps)
+            self.runSteps(of: client)
+        case .page, .replay, nil: break
+        }
+    }
+
+    private func paged(_ context: UInt64, _ page: Page?) {
+        switch self.questions.removeValue(forKey: context) {
+        case .page(let client, let tag):
+            client.session.paged(page, for: tag, into: &self.steps)
+            self.runSteps(of: client)
+        case .replay(let client, _):
+            for message in page?.messages ?? [] { self.show(.posted(message), to: client) }
+        case .command, .entrance, nil: break
+        }
+    }
+}

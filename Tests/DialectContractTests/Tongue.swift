@@ -1,0 +1,60 @@
+import Bytes
+import ConversationsDialect
+import DialectKit
+import Foundation
+import Identity
+import Testing
+
+/// A dialect that has to tell the same story as all others, and how a test speaks it.
+///
+/// Another dialect is another value in `all`; the stories stay as they are.
+struct Tongue: Sendable, CustomTestStringConvertible {
+    let dialect: any Dialect
+    /// The request of somebody who wants to come into a conversation, from behind this message on.
+    let request: @Sendable (_ conversation: String, _ after: Int?, Credentials) -> DialectRequest
+    /// The frame that says something there.
+    let say: @Sendable (_ conversation: String, _ content: String, _ id: String?) -> String
+    /// The frame that says something with a field of a wrong type.
+    let nonsense: String
+    /// What of a frame is somebody's message, or the answer to one's own.
+    let message: @Sendable ([String: Any]) -> Heard?
+    /// Whether a frame says that something went wrong.
+    let isError: @Sendable ([String: Any]) -> Bool
+
+    var testDescription: String { self.dialect.name.description }
+
+    /// A message as a client gets it.
+    struct Heard: Equatable, CustomStringConvertible {
+        let id: Int
+        let author: String
+        let content: String
+        var description: String { "\(self.id) \(self.author): \(self.content)" }
+    }
+
+    static let all = [conversations]
+
+    static let conversations = Tongue(
+        dialect: ConversationsDialect(),
+        request: { conversation, after, credentials in
+            DialectRequest(
+                path: ["conversations", conversation], query: after.map { [("after", "\($0)")] } ?? [], credentials: credentials,
+                now: Timestamp(milliseconds: 0))
+        },
+        say: { _, content, id in
+            Self.json(["action": "send_message", "content": content, "local_id": id as Any?])
+        },
+        nonsense: #"{"action":"typing","is_typing":"perhaps"}"#,
+        message: { frame in
+            guard frame["type"] as? String == "chat_message", let message = frame["message"] as? [String: Any],
+                let id = (message["id"] as? String).flatMap({ Int($0) }), let author = message["sender_id"] as? String,
+                let content = message["content"] as? String
+            else { return nil }
+            return Heard(id: id, author: author, content: content)
+        },
+        isError: { ["error", "message.failed"].contains($0["type"] as? String) })
+
+    static func json(_ members: [String: Any?]) -> String {
+        let data = try? JSONSerialization.data(withJSONObject: members.compactMapValues { $0 })
+        return String(decoding: data ?? Data(), as: UTF8.self)
+    }
+}

@@ -1,2 +1,0 @@
-import Testing
-@Suite struct LinkTests { @Test func x() {} }

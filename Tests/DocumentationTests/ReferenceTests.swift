@@ -1,0 +1,30 @@
+import Configuration
+import Foundation
+import TestKit
+import Testing
+
+@Suite("The reference of the command line")
+struct ReferenceTests {
+    /// With `CONFAB_WRITE_REFERENCE` in the environment the page is written and not compared.
+    @Test("is what the tables of the parser say")
+    func reference() throws {
+        let text = MarkdownReference.markdown()
+        if ProcessInfo.processInfo.environment["CONFAB_WRITE_REFERENCE"] != nil {
+            try text.write(toFile: Checkout.file("docs/reference.md"), atomically: true, encoding: .utf8)
+        }
+        let isSame = try Checkout.read("docs/reference.md") == text
+        #expect(isSame, "docs/reference.md is out of date: CONFAB_WRITE_REFERENCE=1 script/test docs writes it anew")
+    }
+
+    @Test("knows every limit and option that the other pages name")
+    func names() throws {
+        let reference = try Checkout.read("docs/reference.md")
+        for page in ["docs/operating.md", "docs/protocols/conversations.md", "README.md"] {
+            for match in try MarkdownPage(page).prose.joined(separator: "\n").matches(
+                of: /`(--[a-z-]+|[a-z]+(?:-[a-z]+)*-(?:seconds|bytes|burst|second))`/)
+            {
+                #expect(reference.contains("`\(match.1)`") || reference.contains("`\(match.1) "), "\(page) names \(match.1)")
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+import Bytes
+import StoreTestSupport
+import Testing
+
+@testable import Gateway
+
+@Suite("What a socket has not taken yet")
+struct BacklogTests {
+    private static func frame(_ text: String) -> SharedFrame { SharedFrame(Array(text.utf8)) }
+
+    private static func text(_ backlog: Backlog, upTo count: Int = .max) -> String {
+        var buffer = ByteBuffer()
+        backlog.gather(upTo: count, into: &buffer)
+        return buffer.text
+    }
+
+    @Test("leaves in order, from where it was broken off")
+    func order() {
+        var backlog = Backlog()
+        backlog.append(Self.frame("Hello"), from: 2)
+        backlog.append(Self.frame(", world"))
+        #expect(Self.text(backlog) == "llo, world")
+        #expect(backlog.totalBytes == 10)
+        backlog.remove(4)
+        #expect(Self.text(backlog) == " world")
+        #expect(backlog.first?.offset == 1)
+        backlog.remove(6)
+        #expect(backlog.isEmpty)
+        #expect(backlog.totalBytes == 0 && backlog.countedBytes == 0)
+        #expect(backlog.first == nil)
+    }
+
+    @Test("is gathered in pieces that may end inside of a frame")
+    func pieces() {
+        var backlog = Backlog()
+        for text in ["abc", "defg", "hi"] { backlog.append(Self.frame(text)) }
+        #expect((0...10).map { Self.text(backlog, upTo: $0) } == (0...10).map { String("abcdefghi".prefix($0)) })
+        backlog.remove(2)
+        #expect(Self.text(backlog, upTo: 3) == "cde")
+        #expect(backlog.frameCount == 3)
+    }
+
+    @Test("does not count what the client has asked for")
+    func paced() {
+        var backlog = Backlog()
+        backlog.append(Self.frame("12345"), isPaced: true)
+        backlog.append(Self.frame("678"))
+        #expect(backlog.countedBytes == 3 && backlog.totalBytes == 8)
+        backlog.remove(6)
+        #expect(backlog.countedBytes == 2 && backlog.totalBytes == 2)
+    }
+
+    @Test("is cut down to the frame that is half sent, which must end")
+    func truncation() {
+        var backlog = Backlog()
+        for text in ["abc", "def"] { backlog.append(Self.frame(text)) }
+        backlog.remove(1)
+        backlog.truncate(hasOffered: false)
+        backlog.append(Self.frame("!"))
+        #expect(Self.text(backlog) == "bc!")
+        #expect(backlog.totalBytes == 3 && backlog.countedBytes == 3)
+    }
+
+    @Test("is cut down to nothing between two frames, but for one that OpenSSL was offered")
+    func truncationBetween() {
+        for hasOffered in [false, true] {
+            var backlog = Backlog()
+            for text in ["abc", "def", "ghi"] { backlog.append(Self.frame(text), isPaced: true) }
+            backlog.remove(3)
+            backlog.truncate(hasOffered: hasOffered)
+            backlog.append(Self.frame("!"))
+            #expect(Self.text(backlog) == (hasOffered ? "def!" : "!"))
+            #expect(backlog.countedBytes == 1)
+            #expect(backlog.totalBytes == (hasOffered ? 4 : 1))
+        }
+    }
+
+    @Test("is the same as one long text, whatever is taken of it", arguments: 0..<10 as Range<UInt64>)
+    func oracle(seed: UInt64) {
+        var chance = SeededChance(seed: seed)
+        var backlog = Backlog()
+        // Each byte with whether it counts.
+        var bytes: [(letter: UInt8, counts: Bool)] = []
+        for step in 0..<3000 {
+            switch Int.random(in: 0..<10, using: &chance) {
+            case 0..<4:
+                let text = (0..<Int.random(in: 1..<20, using: &chance)).map { _ in UInt8.random(in: 97...122, using: &chance) }
+                let offset = bytes.isEmpty ? Int.random(in: 0..<text.count, using: &chance) : 0
+                let isPaced = Bool.random(using: &chance)
+                backlog.append(SharedFrame(text), isPaced: isPaced, from: offset)
+                bytes += text[offset...].map { ($0, !isPaced) }
+            case 4..<9:
+                let count = Int.random(in: 0...min(bytes.count, 40), using: &chance)
+                if count > 0 { backlog.remove(count) }
+                bytes.removeFirst(count)
+            default:
+                let count = Int.random(in: 0...60, using: &chance)
+                #expect(
+                    Self.text(backlog, upTo: count) == String(decoding: bytes.prefix(count).map(\.letter), as: UTF8.self), "step \(step)")
+            }
+            #expect(backlog.isEmpty == bytes.isEmpty)
+            #expect(backlog.totalBytes == bytes.count)
+            #expect(backlog.countedBytes == bytes.count { $0.counts })
+        }
+    }
+}

@@ -1,0 +1,208 @@
+import Configuration
+import GatewayTestSupport
+import Identity
+import Telemetry
+import TestKit
+import Testing
+
+@testable import Gateway
+
+@Suite("A drain")
+struct DrainTests {
+    @Test("closes clients with 1012, one after the other, takes no more, and leaves nothing", arguments: [1, 2])
+    func drain(loops: Int) throws {
+        let node = try TestNode(loops: loops)
+        let peers = try (0..<24).map { try node.peer("user\($0)", in: "room\($0 % 6)") }
+        let idle = try ByteStream(port: node.port)
+        try idle.send("GET /api/health HTTP/1.1\r\nHost: here\r\n\r\n")
+        #expect(try HTTPReply(from: idle).status == 200)
+        let half = try (0..<2).map { _ in try ByteStream(port: node.port) }
+        try half[0].send("GET /echo HTTP/1.1\r\nHo")
+        try half[1].send("GET /api/health HTTP/1.1\r\nHo")
+        try node.waitForConnections(27)
+        _ = try node.metrics("heads to have begun") { ($0.value(of: .bytesIn) ?? 0) > 0 }
+        node.gateway.drain(over: .milliseconds(1200))
+        var ends: [ContinuousClock.Instant] = []
+        var isClosed = [Bool](repeating: false, count: peers.count)
+        try Peer.wait(for: "all to be closed", among: peers) {
+            for (place, peer) in peers.enumerated() where !isClosed[place] && peer.closing != nil {
+                isClosed[place] = true
+                ends.append(.now)
+                try peer.send(bytes: WebSocketClient.frame(opcode: 8, [3, 0xF4]))
+            }
+            return !isClosed.contains(false)
+        }
+        #expect(peers.allSatisfy { $0.closing?.closeCode == 1012 })
+        #expect(ends.last! - ends.first! > .milliseconds(600))
+        // An idle connection is just ended; a request under way is answered.
+        #expect(idle.drained())
+        #expect(try idle.peek(atLeast: 0).isEmpty)
+        for stream in half { try stream.send("st: here\r\n\r\n") }
+        let refused = try HTTPReply(from: half[0])
+        #expect(refused.status == 503 && refused.fields["retry-after"] == "1" && refused.fields["connection"] == "close")
+        let health = try HTTPReply(from: half[1])
+        #expect(health.status == 503)
+        #expect(try JSONObject(health.body)["status"] == "draining")
+        #expect(node.gateway.health.status == .draining)
+        #expect(throws: TestFailure.self) { try ByteStream(port: node.port) }
+        for stream in half + [idle] { stream.close() }
+        try node.waitForConnections(0)
+    }
+
+    @Test("reaches those, too, who are on their way from loop to loop", arguments: 0..<5)
+    func underWay(_ round: Int) throws {
+        let node = try TestNode(loops: 3)
+        let streams = try (0..<40).map { number in
+            let stream = try ByteStream(port: node.port)
+            let path = try TestNode.path("user\(number)", in: "room\(number)")
+            try stream.send(
+                "GET \(path) HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                    + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+            return stream
+        }
+        node.gateway.drain(over: .milliseconds(100))
+        // Nobody answers the close frame: every connection ends all the same.
+        #expect(streams.allSatisfy { $0.drained(within: .seconds(20)) })
+        for stream in streams { stream.close() }
+        try node.waitForConnections(0)
+    }
+}
+
+@Suite("A reload")
+struct ReloadTests {
+    @Test("changes what living connections may do")
+    func limits() throws {
+        let node = try TestNode()
+        let ann = try node.talker("ann")
+        try ann.post("as long as this")
+        var live = node.live
+        live.limits.contentBytes = 5
+        live.limits.messageBytes = 300
+        live.limits.jsonDepth = 4
+        node.gateway.reload(live)
+        try Deadline.wait(
+            for: "the new limits",
+            untilTrue: {
+                try ann.say("as long as this")
+                return try ann.next()["type"] == "message.failed"
+            })
+        try ann.say("short")
+        #expect(try ann.next("chat_message").object("message")?["content"] == "short")
+        try ann.send(#"{"action":"typing","is_typing":\#(String(repeating: " ", count: 300))true}"#)
+        #expect(try ann.next("error")["error"] == "the message is longer than 300 bytes")
+        try ann.send(#"{"a":[[[[1]]]],"action":"heartbeat"}"#)
+        #expect(try ann.next("error")["error"]?.contains("more than 4 deep") == true)
+        live.limits.messagesPerSecond = 1
+        live.limits.messageBurst = 1
+        live.limits.contentBytes = 100
+        node.gateway.reload(live)
+        try Deadline.wait(
+            for: "the new rate",
+            untilTrue: {
+                try ann.say("quick", as: "q")
+                let answer = try ann.next()
+                guard answer["type"] == "message.failed", answer["error"] == "rate limited" else { return false }
+                #expect(answer["local_id"] == "q" && answer.number("retry_after").map { $0 > 0 && $0 <= 1 } == true)
+                return true
+            })
+    }
+
+    @Test("changes who may come, and throws nobody out")
+    func keys() throws {
+        let node = try TestNode()
+        let ann = try node.talker("ann")
+        var live = node.live
+        live.verifier = TokenVerifier(secret: Array("another secret, which is long enough too".utf8))
+        live.origins = OriginPolicy(AllowedOrigins(others: ["https://other.test"]))
+        node.gateway.reload(live)
+        try Deadline.wait(
+            for: "the new key",
+            untilTrue: {
+                let bob = Talker(try WebSocketClient(TestNode.path("bob", in: "room"), port: node.port))
+                return try bob.next()["error"] == "The token's signature is wrong."
+            })
+        #expect(try WebSocketClient.refusal(of: "/echo", port: node.port, fields: ["Origin": "https://page.test"]).status == 403)
+        _ = try node.echo(fields: ["Origin": "https://other.test"])
+        try ann.post("still here")
+    }
+}
+
+@Suite("Messages of a connection")
+struct MessageTests {
+    @Test("count against its rate whatever they are, and what is beyond is not stored")
+    func rate() throws {
+        let node = try TestNode { setup in
+            setup.live.limits.messagesPerSecond = 1
+            setup.live.limits.messageBurst = 5
+        }
+        let ann = try node.talker("ann")
+        try ann.socket.send(opcode: 2, [1, 2, 3])
+        try ann.send(String(repeating: " ", count: 70_000))
+        for number in 0..<10 { try ann.say("\(number)", as: "\(number)") }
+        let answers = try (0..<12).map { _ in try ann.next() }
+        #expect(answers[0].text == #"{"type":"error","action":null,"error":"binary frames are not taken; send JSON text"}"#)
+        #expect(answers[1].text == #"{"type":"error","action":null,"error":"the message is longer than 65536 bytes"}"#)
+        let stored = answers.filter { $0["type"] == "chat_message" }
+        #expect(stored.count == 3)
+        let failed = answers.filter { $0["type"] == "message.failed" }
+        #expect(failed.count == 7 && failed.allSatisfy { $0["error"] == "rate limited" && $0.number("retry_after") != nil })
+        let metrics = try node.metrics("the limit to be counted") { ($0.value(of: .dropped, labels: ["reason": "rate_limited"]) ?? 0) == 7 }
+        #expect(metrics.value(of: .messagesIn, labels: ["dialect": "conversations"]) == 12)
+    }
+
+    @Test("wait while a page that was asked for is read")
+    func pause() throws {
+        let node = try TestNode()
+        let ann = try node.talker("ann")
+        let bob = try node.talker("bob")
+        try ann.post("one")
+        node.store.close(.page)
+        try ann.send(#"{"action":"fetch_messages"}"#)
+        try ann.say("two")
+        try Deadline.wait(for: "the page to be asked for", untilTrue: { node.store.heldCount == 1 })
+        for number in 0..<5 { try bob.post("bob's \(number)") }
+        node.store.open()
+        #expect(try ann.next("messages_fetched").objects("messages")?.count == 6)
+        while true {
+            let message = try #require(try ann.next("chat_message").object("message"))
+            guard message["sender_id"] == "ann" else { continue }
+            #expect(message["content"] == "two" && message["id"] == "7")
+            break
+        }
+    }
+
+    @Test("that fail because the store is away are said to have failed, within five seconds")
+    func storeAway() throws {
+        let node = try TestNode()
+        let ann = try node.talker("ann")
+        node.store.fail(.write)
+        let start = ContinuousClock.now
+        try ann.say("lost", as: "l1")
+        let failed = try ann.next("message.failed")
+        #expect(failed["local_id"] == "l1" && failed["error"] == "the message could not be stored; try again")
+        #expect(ContinuousClock.now - start < .seconds(8))
+        node.store.fail()
+        #expect(try ann.post("kept", as: "l2")["id"] == "1")
+        // However many requests failed, the log says so once a second.
+        #expect(try node.log("store request failed", atLeast: 1).count < 12)
+    }
+
+    @Test("may name numbers of any size", arguments: TestNode.Store.allCases)
+    func hugeNumbers(store: TestNode.Store) throws {
+        let node = try TestNode(store: store)
+        let ann = try node.talker("ann")
+        try ann.post("one")
+        let huge = ["0", "2", "9223372036854775806", "9223372036854775807"]
+        for number in huge {
+            #expect(try ann.history(#""after_id":"\#(number)""#).count == (number == "0" ? 1 : 0))
+            #expect(try ann.history(#""before_id":"\#(number)""#).count == (number == "0" ? 0 : 1))
+            for action in [#""edit_message","content":"x""#, #""delete_message""#] {
+                try ann.send(#"{"action":\#(action),"message_id":"\#(number)"}"#)
+                #expect(try ann.next("error")["error"] == "message_id: there is no message \(number)")
+            }
+            try ann.send(#"{"action":"read","message_ids":["\#(number)"]}"#)
+            #expect(try ann.next("error")["error"] == "message_ids: there is no message \(number)")
+        }
+        try ann.post("two")
+    }
+}

@@ -1,0 +1,157 @@
+import Configuration
+import GatewayTestSupport
+import StoreTestSupport
+import TestKit
+import Testing
+
+@testable import Gateway
+
+@Suite("Resuming")
+struct ResumeTests {
+    private static func node(_ store: TestNode.Store = .memory, loops: Int = 1, history: Int = 10_000) throws -> TestNode {
+        try TestNode(loops: loops, store: store, history: history) { $0.live.limits.allowEverything() }
+    }
+
+    @Test(
+        "goes on behind the message that is named, own messages too", arguments: TestNode.Store.allCases,
+        [("0", 1), ("1", 2), ("249", 250), ("250", 251), ("251", 251), ("9223372036854775807", 251)])
+    func points(store: TestNode.Store, _ point: (after: String, first: Int)) throws {
+        let node = try Self.node(store, loops: 2)
+        try node.fill(250)
+        for user in ["reader", "author"] {
+            let peer = try node.peer(user, after: point.after)
+            try Peer.wait(for: "the replay", among: [peer]) { Say.ids(of: peer.texts).count == 251 - point.first }
+            #expect(Say.ids(of: peer.texts) == Array(point.first..<251))
+            #expect(!peer.texts.contains { $0.contains("error") })
+        }
+        let late = try node.peer("late", after: point.after)
+        let author = try node.peer("author")
+        try author.send(Say.message("live"))
+        try Peer.wait(for: "the live one", among: [late]) { Say.ids(of: late.texts).last == 251 }
+        #expect(Say.ids(of: late.texts) == Array(point.first...251))
+    }
+
+    @Test(
+        "with what is no message id is an error that names it, and live from there",
+        arguments: ["", "-1", "abc", "01", "+1", "1.0", "9223372036854775808", "%201"])
+    func badPoint(after: String) throws {
+        let node = try Self.node()
+        try node.fill(3)
+        let peer = try node.peer("reader", after: after)
+        #expect(try peer.next() == .text(#"{"type":"error","action":"connect","error":"after: is no message id"}"#))
+        try peer.send(Say.message("live"))
+        try Peer.wait(for: "the live one", among: [peer]) { !Say.ids(of: peer.texts).isEmpty }
+        #expect(Say.ids(of: peer.texts) == [4])
+    }
+
+    @Test("behind what is kept says what is lost, then gives what there is", arguments: TestNode.Store.allCases)
+    func truncated(store: TestNode.Store) throws {
+        let node = try Self.node(store, history: 100)
+        try node.fill(250)
+        for (after, isLost) in [("0", true), ("149", true), ("150", false), ("200", false)] {
+            let peer = try node.peer("reader", after: after)
+            let first = max(151, Int(after)! + 1)
+            try Peer.wait(for: "the replay", among: [peer]) { Say.ids(of: peer.texts).last == 250 }
+            #expect(Say.ids(of: peer.texts) == Array(first...250))
+            let errors = peer.texts.filter { $0.contains(#""error""#) }
+            #expect(errors == (isLost ? [#"{"type":"error","action":"connect","error":"history truncated","oldest_id":"151"}"#] : []))
+            if isLost {
+                let place = try #require(peer.texts.firstIndex { $0.contains("truncated") })
+                #expect(Say.ids(of: Array(peer.texts[..<place])).isEmpty)
+            }
+        }
+    }
+
+    @Test("tells of what is lost while it is under way")
+    func truncatedMeanwhile() throws {
+        let node = try Self.node(history: 100)
+        try node.fill(100)
+        node.store.close(.page)
+        let peer = try node.peer("reader", after: "0")
+        try Deadline.wait(for: "the replay to begin", untilTrue: { node.store.heldCount == 1 })
+        try node.fill(120)
+        node.store.open()
+        try Peer.wait(for: "the replay", among: [peer]) { Say.ids(of: peer.texts).last == 220 }
+        #expect(Say.ids(of: peer.texts) == Array(121...220))
+        #expect(peer.texts.count { $0.contains(#""error":"history truncated","oldest_id":"121""#) } == 1)
+    }
+
+    @Test("is paced: a long way behind is no slow reader")
+    func paced() throws {
+        let node = try TestNode { setup in
+            setup.live.limits.allowEverything()
+            setup.live.limits.outboundBytes = 100_000
+        }
+        try node.fill(1000, bytes: 4000)
+        let slow = try node.peer("slow", after: "0", receiveBytes: 131_072)
+        // Meanwhile others talk, which is not sent to it live.
+        let author = try node.peer("author")
+        for number in 1001...1100 {
+            try author.send(Say.message(String(repeating: "y", count: 4000)))
+            try Peer.wait(for: "one's own message", among: [author]) { Say.ids(of: author.texts).last == number }
+        }
+        try Peer.wait(for: "everything", among: [slow]) { Say.ids(of: slow.texts).last == 1100 }
+        #expect(Say.ids(of: slow.texts) == Array(1...1100))
+        #expect(slow.closing == nil)
+    }
+
+    @Test("that cannot read the store is closed with 1013, to come again")
+    func unreadable() throws {
+        let node = try Self.node()
+        try node.fill(10)
+        node.store.fail(.page)
+        let peer = try node.peer("reader", after: "5")
+        try Peer.wait(for: "the end", among: [peer]) { peer.closing != nil }
+        #expect(peer.closing?.closeCode == 1013)
+        node.store.fail()
+        let again = try node.peer("reader", after: "5")
+        try Peer.wait(for: "the replay", among: [again]) { Say.ids(of: again.texts) == Array(6...10) }
+    }
+
+    /// A reader that comes and goes, and keeps what it has seen.
+    private struct Reader {
+        var peer: Peer?
+        var seen = 0
+    }
+
+    @Test("has neither gap nor repeat while others write, come and go", arguments: [1, 2, 3], 0..<4 as Range<UInt64>)
+    func concurrent(loops: Int, seed: UInt64) throws {
+        let node = try Self.node(seed % 2 == 0 ? .memory : .sqlite, loops: loops)
+        var chance = SeededChance(seed: seed &* 31 &+ UInt64(loops))
+        let writers = try (0..<3).map { try node.peer("writer\($0)") }
+        var readers = [Reader](repeating: Reader(), count: 8)
+        var said = 0
+
+        func take(_ place: Int) throws {
+            guard let peer = readers[place].peer else { return }
+            try peer.receiveNow()
+            for id in Say.ids(of: peer.takeTexts()) {
+                #expect(id == readers[place].seen + 1, "reader \(place)")
+                readers[place].seen = id
+            }
+        }
+
+        for _ in 0..<1500 {
+            let place = Int.random(in: 0..<readers.count, using: &chance)
+            switch Int.random(in: 0..<10, using: &chance) {
+            case 0..<5:
+                for _ in 0..<Int.random(in: 1...5, using: &chance) {
+                    try writers.randomElement(using: &chance)!.send(Say.message("\(said)"))
+                    said += 1
+                }
+            case 5..<8:
+                try take(place)
+            default:
+                try take(place)
+                readers[place].peer = readers[place].peer == nil ? try node.peer("reader\(place)", after: "\(readers[place].seen)") : nil
+            }
+        }
+        for place in readers.indices where readers[place].peer == nil {
+            readers[place].peer = try node.peer("reader\(place)", after: "\(readers[place].seen)")
+        }
+        try Peer.wait(for: "everybody to have everything, \(readers.map(\.seen)) of \(said)", among: readers.map { $0.peer! } + writers) {
+            for place in readers.indices { try take(place) }
+            return readers.allSatisfy { $0.seen == said }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+import Configuration
+import GatewayTestSupport
+import Glibc
+import Telemetry
+import TestKit
+import Testing
+
+@testable import Gateway
+
+@Suite("A slow reader")
+struct SlowReaderTests {
+    private let content = String(repeating: "m", count: 4000)
+
+    @Test("is closed with 1013 behind whole frames, and fifty others miss nothing", arguments: [1, 3])
+    func closed(loops: Int) throws {
+        let node = try TestNode(loops: loops) { setup in
+            setup.live.limits.allowEverything()
+            setup.live.limits.outboundBytes = 200_000
+        }
+        let slow = try node.peer("slow", receiveBytes: 131_072)
+        let others = try (0..<50).map { try node.peer("user\($0 % 7)") }
+        let author = try node.peer("author")
+        try node.waitForConnections(52)
+        var said = 0
+        while said < 3000, try !node.hasLogged("slow reader closed") {
+            for _ in 0..<20 { try author.send(Say.message(self.content)) }
+            said += 20
+            try Peer.wait(for: "one's own messages", among: [author] + others) { Say.ids(of: author.texts).count == said }
+        }
+        try #require(said < 3000, "it was never closed")
+        try Peer.wait(for: "everybody's messages", among: [author] + others) { others.allSatisfy { Say.ids(of: $0.texts).count == said } }
+        #expect(([author] + others).allSatisfy { Say.ids(of: $0.texts) == Array(1...said) })
+        try Peer.wait(for: "the end", among: [slow]) { slow.isOver }
+        #expect(slow.closing?.closeCode == 1013)
+        let heard = Say.ids(of: slow.texts)
+        #expect(heard == Array(1...heard.count) && heard.count < said)
+        try node.waitForConnections(51)
+        // It resumes where it was.
+        let again = try node.peer("slow", after: "\(heard.count)")
+        try Peer.wait(for: "the rest", among: [again]) { Say.ids(of: again.texts).count == said - heard.count }
+        #expect(Say.ids(of: again.texts) == Array(heard.count + 1...said))
+    }
+
+    @Test("goes without typing first, and loses no message")
+    func ephemeral() throws {
+        let node = try TestNode { setup in
+            setup.live.limits.allowEverything()
+            setup.live.limits.outboundBytes = 100_000_000
+            setup.live.limits.ephemeralBytes = 50_000
+        }
+        let slow = try node.peer("slow", receiveBytes: 131_072)
+        let author = try node.peer("author")
+        try author.send(#"{"action":"typing","is_typing":true}"#)
+        try Peer.wait(for: "typing", among: [slow]) { slow.texts.contains { $0.contains(#""typing""#) } }
+        _ = slow.takeTexts()
+        for _ in 0..<200 { try author.send(Say.message(self.content)) }
+        try Peer.wait(for: "one's own messages", among: [author]) { Say.ids(of: author.texts).count == 200 }
+        for _ in 0..<5 {
+            try author.send(#"{"action":"typing","is_typing":false}"#)
+            try author.send(#"{"action":"typing","is_typing":true}"#)
+        }
+        try author.send(Say.message("the last one"))
+        let metrics = try node.metrics("typing to be left out") { ($0.value(of: .dropped, labels: ["reason": "slow_reader"]) ?? 0) >= 10 }
+        #expect(metrics.value(of: .closes, labels: ["code": "1013"]) == nil)
+        try Peer.wait(for: "all messages", among: [slow]) { Say.ids(of: slow.texts).count == 201 }
+        #expect(Say.ids(of: slow.texts) == Array(1...201))
+        #expect(!slow.texts.contains { $0.contains(#""typing""#) })
+        // Once it has caught up it is told again.
+        try author.send(#"{"action":"typing","is_typing":false}"#)
+        try Peer.wait(for: "typing", among: [slow]) { slow.texts.contains { $0.contains(#""typing""#) } }
+    }
+
+    @Test("gets a page as fast as it takes it, and its next request is read when the page has left")
+    func page() throws {
+        let node = try TestNode { setup in
+            setup.live.limits.allowEverything()
+            setup.live.limits.outboundBytes = 100_000
+        }
+        try node.fill(100, bytes: 16_000)
+        let author = try node.peer("author")
+        let slow = try node.peer("slow", receiveBytes: 131_072)
+        for number in 0..<3 {
+            try slow.send(#"{"action":"fetch_messages","limit":100}"#)
+            try slow.send(Say.message("behind page \(number)"))
+        }
+        // The pages are four megabytes; none of the messages behind them is said before the first page has left.
+        #expect(throws: TestFailure.self) {
+            try Peer.wait(for: "", among: [author], within: .milliseconds(300)) { !Say.ids(of: author.texts).isEmpty }
+        }
+        try Peer.wait(for: "pages and messages", among: [slow]) { Say.ids(of: slow.texts).count == 3 }
+        let pages = slow.texts.indices.filter { slow.texts[$0].hasPrefix(#"{"type":"messages_fetched""#) }
+        let messages = slow.texts.indices.filter { Say.id(of: slow.texts[$0]) != nil }
+        #expect(pages.count == 3 && messages.count == 3 && zip(pages, messages).allSatisfy { $0 < $1 })
+        #expect(slow.closing == nil)
+    }
+
+    @Test("that takes nothing of what it has asked for is not waited for for ever")
+    func deadPage() throws {
+        let node = try TestNode { setup in
+            setup.live.limits.allowEverything()
+            setup.live.limits.idle = .milliseconds(800)
+            setup.live.limits.ping = .milliseconds(400)
+        }
+        try node.fill(100, bytes: 16_000)
+        let dead = try node.peer("dead", receiveBytes: 131_072)
+        try dead.send(#"{"action":"fetch_messages","limit":100}"#)
+        let metrics = try node.metrics("it to be closed") { ($0.value(of: .closes, labels: ["code": "1001"]) ?? 0) >= 1 }
+        #expect(metrics.value(of: .closes, labels: ["code": "1013"]) == nil)
+    }
+}

@@ -1,0 +1,234 @@
+import Bytes
+import ChatModel
+import Configuration
+import StoreTestSupport
+import Synchronization
+import Testing
+
+@testable import Gateway
+
+@Suite("The users of a loop")
+struct UserTableTests {
+    private static func user(_ name: String) -> UserID { UserID(token: .init(name)) }
+
+    @Test("have one number for all their connections, until the last has gone")
+    func numbers() {
+        var users = UserTable()
+        let ann = users.enter(Self.user("ann"), of: "t")
+        let bob = users.enter(Self.user("bob"), of: "t")
+        #expect(users.enter(Self.user("ann"), of: "t") == ann)
+        #expect(ann != bob)
+        #expect(users.user(ann) == Self.user("ann"))
+        users.leave(ann)
+        #expect(users.number(of: Self.user("ann"), in: "t") == ann)
+        users.leave(ann)
+        #expect(users.number(of: Self.user("ann"), in: "t") == nil)
+        #expect(users.count == 1)
+        #expect(users.enter(Self.user("cid"), of: "t") == ann, "the number is given out again")
+        #expect(users.user(ann) == Self.user("cid"))
+    }
+
+    @Test("are told apart by tenant, and from guests of the same name")
+    func apart() {
+        var users = UserTable()
+        let numbers = [
+            users.enter(Self.user("ann"), of: "t"), users.enter(Self.user("ann"), of: "u"), users.enter(UserID(anonymous: "ann"), of: "t"),
+        ]
+        #expect(Set(numbers).count == 3)
+        #expect(users.number(of: UserID(anonymous: "ann"), in: "u") == nil)
+    }
+
+    @Test("do not mind that nobody leaves")
+    func nobody() {
+        var users = UserTable()
+        users.leave(UserTable.nobody)
+        #expect(users.count == 0)
+    }
+
+    @Test("leave no name behind")
+    func noName() {
+        var users = UserTable()
+        let number = users.enter(Self.user("a name that is too long to be held without an allocation"), of: "tenant")
+        users.leave(number)
+        #expect(users.user(number).shown == "")
+    }
+}
+
+@Suite("What a connection may send")
+struct RateBucketTests {
+    private static func limits(perSecond: Int, burst: Int) -> Limits {
+        var limits = Limits()
+        limits.messagesPerSecond = perSecond
+        limits.messageBurst = burst
+        return limits
+    }
+
+    @Test("is a burst at once, then so many a second")
+    func burst() {
+        let limits = Self.limits(perSecond: 10, burst: 3)
+        var bucket = RateBucket(limits: limits, at: 1000)
+        #expect((0..<3).allSatisfy { _ in bucket.take(limits: limits, at: 1000) == nil })
+        let wait = bucket.take(limits: limits, at: 1000)
+        #expect(wait.map { abs($0 - 0.1) < 0.001 } == true)
+        #expect(bucket.take(limits: limits, at: 1050).map { abs($0 - 0.05) < 0.001 } == true)
+        #expect(bucket.take(limits: limits, at: 1100) == nil)
+        #expect(bucket.take(limits: limits, at: 1100) != nil)
+    }
+
+    @Test("does not gather beyond the burst")
+    func bound() {
+        let limits = Self.limits(perSecond: 1000, burst: 5)
+        var bucket = RateBucket(limits: limits, at: 0)
+        #expect((0..<100).count { _ in bucket.take(limits: limits, at: 1_000_000_000) == nil } == 5)
+    }
+
+    @Test("follows limits that change, both ways")
+    func changed() {
+        var bucket = RateBucket(limits: Self.limits(perSecond: 1, burst: 100), at: 0)
+        let fewer = Self.limits(perSecond: 1, burst: 2)
+        #expect((0..<10).count { _ in bucket.take(limits: fewer, at: 0) == nil } == 2)
+        let more = Self.limits(perSecond: 1000, burst: 50)
+        #expect((0..<100).count { _ in bucket.take(limits: more, at: 40) == nil } == 40)
+    }
+
+    @Test("in the long run never exceeds rate and burst, and never wastes any", arguments: 0..<5 as Range<UInt64>)
+    func longRun(seed: UInt64) {
+        var chance = SeededChance(seed: seed)
+        let limits = Self.limits(perSecond: Int.random(in: 1...200, using: &chance), burst: Int.random(in: 1...100, using: &chance))
+        var bucket = RateBucket(limits: limits, at: 0)
+        var now: Int64 = 0
+        var taken = 0
+        for _ in 0..<20_000 {
+            now += Int64.random(in: 0...5, using: &chance)
+            if bucket.take(limits: limits, at: now) == nil { taken += 1 }
+        }
+        let most = Double(limits.messageBurst) + Double(now) / 1000 * Double(limits.messagesPerSecond)
+        #expect(Double(taken) <= most + 1)
+        if limits.messagesPerSecond < 150 { #expect(Double(taken) >= most * 0.97 - 2) }
+    }
+}
+
+@Suite("Numbers that are given out again")
+struct SlabTests {
+    @Test("name only the life they were given for")
+    func lives() {
+        var slab = Slab<String>()
+        let first = slab.insert("a")
+        let second = slab.insert("b")
+        #expect(slab.remove(first) == "a")
+        #expect(slab.remove(first) == nil)
+        let third = slab.insert("c")
+        #expect(third != first && third & 0xFFFF_FFFF == first & 0xFFFF_FFFF)
+        #expect(slab.remove(first) == nil)
+        slab.replace(second, with: "d")
+        #expect(slab.remove(second) == "d")
+        #expect(slab.remove(third) == "c")
+        #expect(slab.remove(77 << 32 | 12) == nil)
+        #expect(slab.count == 0)
+    }
+}
+
+@Suite("Pages that may connect")
+struct OriginPolicyTests {
+    private static let policy = OriginPolicy(AllowedOrigins(own: true, others: ["https://chat.example", "http://localhost:3000"]))
+
+    @Test(
+        "are the server's own and those that are named",
+        arguments: [
+            ("http://here:8080", "here:8080", false, true), ("HTTP://Here:8080", "hERE:8080", false, true),
+            ("http://here", "here:80", false, true),
+            ("http://here:80", "here", false, true), ("https://here", "here:443", true, true),
+            ("https://here:8080", "here:8080", false, false),
+            ("http://here:8080", "here:8080", true, false), ("http://here:8081", "here:8080", false, false),
+            ("https://here:80", "here", true, false),
+            ("https://chat.example", "here", false, true), ("https://CHAT.example", "here", true, true),
+            ("http://chat.example", "here", false, false),
+            ("https://chat.example.evil", "here", false, false), ("https://evil/chat.example", "here", false, false),
+            ("http://localhost:3000", "here", false, true), ("null", "here", false, false), ("", "here", false, false),
+            ("http://here:8080/", "here:8080", false, false),
+        ])
+    func table(origin: String, host: String, isSecure: Bool, isAllowed: Bool) {
+        #expect(Self.policy.allows(origin, host: host, isSecure: isSecure) == isAllowed)
+    }
+
+    @Test("are any where any may, and programs have no origin")
+    func others() {
+        #expect(Self.policy.allows(nil, host: "here", isSecure: false))
+        #expect(OriginPolicy(AllowedOrigins(any: true)).allows("https://evil.example", host: "here", isSecure: false))
+        #expect(OriginPolicy(AllowedOrigins()).allows("http://here", host: "here", isSecure: false) == false)
+        #expect(Self.policy.allows("http://here", host: nil, isSecure: false) == false)
+    }
+}
+
+@Suite("Health")
+struct HealthTests {
+    /// A clock that the test turns.
+    private final class Clock: Sendable {
+        private let time = Mutex<Int64>(1000)
+        var now: Int64 {
+            get { self.time.withLock { $0 } }
+            set { self.time.withLock { $0 = newValue } }
+        }
+    }
+
+    private let clock = Clock()
+
+    private func health(loops: Int = 2) -> Health {
+        let clock = self.clock
+        return Health(loopCount: loops) { clock.now }
+    }
+
+    @Test("begins with the start, and a drain ends it for good")
+    func life() {
+        let health = self.health()
+        #expect(health.status == .starting)
+        health.started()
+        #expect(health.status == .healthy)
+        health.probed("disk full")
+        health.draining()
+        #expect(health.status == .draining)
+        health.probed(nil)
+        #expect(health.status == .draining)
+    }
+
+    @Test("names a loop that does not turn")
+    func loops() {
+        let health = self.health()
+        health.started()
+        self.clock.now += Health.patience
+        health.turned(0)
+        #expect(health.status == .healthy)
+        self.clock.now += 1
+        #expect(health.status == .degraded("loop 1 does not turn"))
+        health.turned(1)
+        #expect(health.status == .healthy)
+    }
+
+    @Test("says what the store says, until a probe succeeds")
+    func store() {
+        let health = self.health()
+        health.started()
+        #expect(health.probeMayLeave())
+        health.probed("disk full")
+        #expect(health.status == .degraded("store: disk full"))
+        #expect(health.probeMayLeave())
+        health.probed(nil)
+        #expect(health.status == .healthy)
+    }
+
+    @Test("sends one probe at a time, and counts silence as an answer")
+    func silence() {
+        let health = self.health()
+        health.started()
+        #expect(health.probeMayLeave())
+        #expect(!health.probeMayLeave())
+        self.clock.now += Health.patience + 1
+        health.turned(0)
+        health.turned(1)
+        #expect(health.status == .degraded("store: does not answer"))
+        #expect(!health.probeMayLeave())
+        health.probed(nil)
+        #expect(health.status == .healthy)
+        #expect(health.probeMayLeave())
+    }
+}

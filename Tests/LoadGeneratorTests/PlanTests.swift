@@ -1,0 +1,221 @@
+import EventLoop
+import Testing
+
+@testable import LoadGenerator
+
+@Suite("A plan")
+struct LoadPlanTests {
+    private func plan(_ scenario: BenchmarkOptions.Scenario, _ change: (inout BenchmarkOptions) -> Void = { _ in }) throws -> LoadPlan {
+        var options = BenchmarkOptions(scenario, url: "ws://127.0.0.1:1")
+        change(&options)
+        return try LoadPlan(options, name: "test")
+    }
+
+    @Test("spreads the connections evenly over the conversations")
+    func spreading() throws {
+        let plan = try self.plan(.groups) { ($0.connections, $0.groups) = (11, 3) }
+        #expect((0..<3).map { plan.members(of: $0) } == [0..<3, 3..<7, 7..<11])
+        #expect(plan.groupOfMember == [0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2])
+    }
+
+    @Test("has one conversation to broadcast, and one for every sender")
+    func scenarios() throws {
+        #expect(try self.plan(.broadcast).groups == 1)
+        #expect(try self.plan(.send).groups == 100)
+        #expect(try self.plan(.send).pacing == .closedLoop)
+        #expect(try self.plan(.idle).pacing == .quiet)
+        #expect(try self.plan(.idle).warmup == .zero)
+        #expect(try self.plan(.connect).duration == .zero)
+        #expect(try self.plan(.groups) { $0.rate = 7 }.pacing == .rate(perSecond: 7))
+        #expect(try self.plan(.groups) { ($0.rate, $0.window) = (0, 9) }.pacing == .window(messages: 9))
+    }
+
+    @Test("refuses what cannot be done, and names the option")
+    func refusals() {
+        func words(_ scenario: BenchmarkOptions.Scenario, _ change: (inout BenchmarkOptions) -> Void) -> String {
+            do {
+                _ = try self.plan(scenario, change)
+                return "none"
+            } catch {
+                return "\(error)"
+            }
+        }
+        #expect(words(.groups) { $0.groups = 101 } == "--groups: 101 is not within 1 to 100.")
+        #expect(words(.broadcast) { $0.publishers = 101 } == "--publishers: 101 is more than the 100 members of a conversation.")
+        #expect(words(.groups) { $0.publishers = 11 } == "--publishers: 11 is more than the 10 members of a conversation.")
+        #expect(words(.groups) { $0.messageBytes = 20 } == "--message-bytes: 20 is not within 28 to 1048576.")
+        #expect(words(.idle) { $0.connections = 0 } == "--connections: 0 is not within 1 to 1000000.")
+        #expect(words(.broadcast) { ($0.connections, $0.publishers) = (100_000, 10_000) }.hasPrefix("--publishers: so many"))
+        #expect(words(.idle) { $0.url = "127.0.0.1" } == "The URL cannot be used: it must begin with ws://, wss://, http:// or https://.")
+    }
+}
+
+@Suite("A pacer")
+struct PacerTests {
+    private let start = MonotonicTime(nanoseconds: 1_000_000_000_000)
+
+    @Test("lets messages go at an even rate, however seldom it is asked", arguments: [1, 7, 50, 1000, 1_000_000], [1, 3, 250])
+    func rate(perSecond: Int, milliseconds: Int) {
+        var pacer = Pacer(.rate(perSecond: perSecond), from: self.start)
+        var total = 0
+        for moment in stride(from: 0, through: 3000, by: milliseconds) {
+            let now = self.start.advanced(by: .milliseconds(moment))
+            let due = pacer.due(at: now, onTheWay: 0, deliveriesPerMessage: 1)
+            for _ in 0..<due { pacer.noteOne(at: now) }
+            total += due
+            #expect(total == moment * perSecond / 1000 + 1)
+        }
+    }
+
+    @Test("keeps its rate for a week without running over")
+    func week() {
+        let pacer = Pacer(.rate(perSecond: 10_000_000), from: self.start)
+        let due = pacer.due(at: self.start.advanced(by: .seconds(604_800)), onTheWay: 0, deliveriesPerMessage: 1)
+        #expect(due == 6_048_000_000_001)
+    }
+
+    @Test("says how late it was asked")
+    func lag() {
+        var pacer = Pacer(.rate(perSecond: 100), from: self.start)
+        pacer.noteOne(at: self.start)
+        #expect(pacer.longestLag == .zero)
+        pacer.noteOne(at: self.start.advanced(by: .milliseconds(35)))
+        pacer.noteOne(at: self.start.advanced(by: .milliseconds(35)))
+        #expect(pacer.longestLag == .milliseconds(25))
+    }
+
+    @Test("fills its window and no more")
+    func window() {
+        let pacer = Pacer(.window(messages: 4), from: self.start)
+        #expect(pacer.due(at: self.start, onTheWay: 0, deliveriesPerMessage: 10) == 4)
+        #expect(pacer.due(at: self.start, onTheWay: 39, deliveriesPerMessage: 10) == 1)
+        #expect(pacer.due(at: self.start, onTheWay: 40, deliveriesPerMessage: 10) == 0)
+        #expect(pacer.due(at: self.start, onTheWay: 55, deliveriesPerMessage: 10) == 0)
+    }
+}
+
+@Suite("A run's schedule")
+struct LoadScheduleTests {
+    private static let start = MonotonicTime(nanoseconds: 0)
+
+    private func plan(_ scenario: BenchmarkOptions.Scenario, _ change: (inout BenchmarkOptions) -> Void = { _ in }) throws -> LoadPlan {
+        var options = BenchmarkOptions(scenario, url: "ws://127.0.0.1:1")
+        (options.settle, options.warmup, options.duration) = (.seconds(3), .seconds(2), .seconds(10))
+        change(&options)
+        return try LoadPlan(options, name: "test")
+    }
+
+    private func reading(_ seconds: Double, open: Int = 100) -> LoadSchedule.Reading {
+        LoadSchedule.Reading(now: Self.start.advanced(by: .milliseconds(Int(seconds * 1000))), open: open)
+    }
+
+    /// Lets time pass in steps of 10 ms; answers with the edges and the seconds at which they came.
+    private func edges(_ schedule: inout LoadSchedule, _ read: (Double) -> LoadSchedule.Reading) -> [String] {
+        var edges: [String] = []
+        for step in 0..<20_000 {
+            let seconds = Double(step) / 100
+            while let edge = schedule.advance(read(seconds)) {
+                edges.append("\(edge) \(seconds)")
+                if edge == .over { return edges }
+            }
+        }
+        return edges
+    }
+
+    @Test("measures from quiet to quiet")
+    func publishing() throws {
+        var schedule = LoadSchedule(try self.plan(.groups), start: Self.start)
+        let edges = self.edges(&schedule) { self.reading($0) }
+        #expect(
+            edges == [
+                "settled 3.0", "measuringBegins 5.2", "publishingEnds 15.2", "measuringEnds 15.3", "over 15.6",
+            ])
+    }
+
+    @Test("waits for what is on its way, before and after")
+    func draining() throws {
+        var schedule = LoadSchedule(try self.plan(.groups), start: Self.start)
+        // Until 7 s and from 16 s to 19 s a message is missing; something else arrives all the time.
+        let edges = self.edges(&schedule) { seconds in
+            var reading = self.reading(seconds)
+            reading.expected = 1000
+            reading.received = seconds < 7 ? UInt64(seconds * 100) : (16..<19).contains(seconds) ? UInt64(seconds * 10) : 1000
+            return reading
+        }
+        #expect(edges == ["settled 3.0", "measuringBegins 7.2", "publishingEnds 17.2", "measuringEnds 19.1", "over 19.4"])
+    }
+
+    @Test("gives up what does not arrive")
+    func loss() throws {
+        var schedule = LoadSchedule(try self.plan(.send) { $0.warmup = .zero }, start: Self.start)
+        let edges = self.edges(&schedule) { seconds in
+            var reading = self.reading(seconds)
+            reading.expected = 10
+            reading.received = 9
+            return reading
+        }
+        #expect(edges == ["settled 3.0", "measuringBegins 3.2", "publishingEnds 13.2", "measuringEnds 18.3", "over 18.6"])
+    }
+
+    @Test("does not wait for ever for what trickles in")
+    func trickle() throws {
+        var schedule = LoadSchedule(try self.plan(.send) { $0.warmup = .zero }, start: Self.start)
+        let edges = self.edges(&schedule) { seconds in
+            var reading = self.reading(seconds)
+            reading.expected = 1_000_000
+            reading.received = UInt64(seconds * 100)
+            return reading
+        }
+        #expect(edges[3] == "measuringEnds 73.3")
+    }
+
+    @Test("lets the news of the entrances pass, but not for ever", arguments: [(5.0, 5.5), (100.0, 15.0)])
+    func settling(noiseEnds: Double, settled: Double) throws {
+        var schedule = LoadSchedule(try self.plan(.groups), start: Self.start)
+        let edges = self.edges(&schedule) { seconds in
+            var reading = self.reading(seconds)
+            reading.frames = UInt64(min(seconds, noiseEnds) * 100)
+            return reading
+        }
+        #expect(edges[0] == "settled \(settled)")
+    }
+
+    @Test("measures quiet connections while they are quiet")
+    func idle() throws {
+        var schedule = LoadSchedule(try self.plan(.idle), start: Self.start)
+        #expect(self.edges(&schedule) { self.reading($0) } == ["settled 3.0", "restEnds 13.0", "over 13.0"])
+    }
+
+    @Test("ends after the connects when that is all")
+    func connecting() throws {
+        var schedule = LoadSchedule(try self.plan(.connect), start: Self.start)
+        #expect(self.edges(&schedule) { self.reading($0, open: min(100, Int($0 * 50))) } == ["settled 5.0", "over 5.0"])
+    }
+
+    @Test("does not begin with a connection missing")
+    func refused() throws {
+        var schedule = LoadSchedule(try self.plan(.groups), start: Self.start)
+        let edges = self.edges(&schedule) { seconds in
+            var reading = self.reading(seconds, open: 99)
+            reading.refused = 1
+            return reading
+        }
+        #expect(edges == ["over 0.0"])
+        #expect(schedule.stall == nil)
+    }
+
+    @Test("stops when handshakes stand still, or most are refused")
+    func standstill() throws {
+        var schedule = LoadSchedule(try self.plan(.groups), start: Self.start)
+        #expect(self.edges(&schedule) { self.reading($0, open: min(40, Int($0 * 10))) } == ["over 19.0"])
+        #expect(schedule.stall == "handshakes stand still, and 40 of 100 connections are open.")
+
+        schedule = LoadSchedule(try self.plan(.groups), start: Self.start)
+        _ = self.edges(&schedule) { seconds in
+            var reading = self.reading(seconds, open: 10)
+            reading.refused = min(60, Int(seconds * 10))
+            return reading
+        }
+        #expect(schedule.stall == "most connections are refused.")
+    }
+}

@@ -1,0 +1,171 @@
+import ClientTestSupport
+import Glibc
+import JSON
+import TLS
+import Testing
+
+@testable import LoadGenerator
+
+/// Whole runs against a server in this process.
+@Suite("A run", .serialized)
+struct RunTests {
+    private func options(
+        _ scenario: BenchmarkOptions.Scenario, _ server: FanOutServer, _ change: (inout BenchmarkOptions) -> Void = { _ in }
+    ) -> BenchmarkOptions {
+        var options = BenchmarkOptions(scenario, url: server.url)
+        options.adapter = .raw
+        (options.connections, options.groups, options.publishers, options.rate) = (12, 3, 2, 300)
+        (options.settle, options.warmup, options.duration) = (.zero, .milliseconds(100), .milliseconds(300))
+        options.patience = .milliseconds(500)
+        change(&options)
+        return options
+    }
+
+    private func report(
+        _ scenario: BenchmarkOptions.Scenario, _ fault: FanOutServer.Fault = .none, _ change: (inout BenchmarkOptions) -> Void = { _ in }
+    ) throws -> BenchmarkReport {
+        let server = try FanOutServer(fault)
+        defer { server.stop() }
+        return try Benchmark.report(of: self.options(scenario, server, change))
+    }
+
+    @Test(
+        "delivers every message to every member of its conversation",
+        arguments: [.broadcast, .groups, .send] as [BenchmarkOptions.Scenario])
+    func whole(scenario: BenchmarkOptions.Scenario) throws {
+        let report = try self.report(scenario)
+        #expect(report.failures.sentences == [])
+        #expect(report.openConnections == 12)
+        #expect(report.published > 0)
+        #expect(report.received == report.expected)
+        #expect(report.received == report.published * (scenario == .broadcast ? 12 : scenario == .groups ? 4 : 1))
+        #expect(report.answers == report.published)
+        #expect(report.latency != nil)
+    }
+
+    @Test("does the same over TLS, to a server that it has reason to trust")
+    func tls() throws {
+        let certificates = try TestCertificates()
+        let context = try TLSContext(serverCertificate: certificates.certificate, key: certificates.key)
+        for (authorities, isTrusted) in [(certificates.authority, true), (nil, false)] as [(String?, Bool)] {
+            let server = try FanOutServer(tls: context)
+            defer { server.stop() }
+            let options = self.options(.groups, server) {
+                $0.url = "wss://127.0.0.1:\(server.server.port)"
+                $0.authorities = authorities
+            }
+            let report = try Benchmark.report(of: options)
+            #expect(report.isGood == isTrusted)
+            #expect(report.received > 0 || !isTrusted)
+            #expect(isTrusted || report.failures.sentences[0].contains("certificate is not accepted"))
+        }
+    }
+
+    @Test("sends as fast as it is taken when there is no rate")
+    func saturation() throws {
+        let report = try self.report(.broadcast) { ($0.rate, $0.window, $0.connections, $0.publishers) = (0, 8, 3, 3) }
+        #expect(report.failures.sentences == [])
+        #expect(report.published > 8)
+    }
+
+    @Test("never exceeds its rate")
+    func rate() throws {
+        let report = try self.report(.groups) { ($0.rate, $0.warmup) = (200, .zero) }
+        #expect((1...61).contains(report.published))
+    }
+
+    @Test("carries messages of every size", arguments: [28, 126, 65_536, 300_000])
+    func sizes(byteCount: Int) throws {
+        let report = try self.report(.groups) { ($0.messageBytes, $0.rate) = (byteCount, 50) }
+        #expect(report.failures.sentences == [])
+        #expect(report.bytesIn >= report.received * UInt64(byteCount))
+    }
+
+    @Test("measures quiet connections, and connects")
+    func quiet() throws {
+        let idle = try self.report(.idle) { $0.serverProcess = getpid() }
+        #expect(idle.failures.sentences == [])
+        #expect(idle.restTime.map { $0 >= .milliseconds(300) } == true)
+        #expect(idle.residentBytesPerConnection != nil)
+
+        let connect = try self.report(.connect) { ($0.concurrency, $0.serverProcess) = (5, getpid()) }
+        #expect(connect.failures.sentences == [])
+        #expect(connect.connectLatency != nil)
+        #expect(connect.serverMicrosecondsPerConnect != nil)
+    }
+
+    @Test("finds lost messages")
+    func loss() throws {
+        let report = try self.report(.broadcast, .drops(every: 97))
+        #expect(report.failures.count(of: .lost) > 0)
+        #expect(!report.isGood)
+    }
+
+    @Test("finds repeated messages")
+    func repetition() throws {
+        let report = try self.report(.broadcast, .repeats(every: 97))
+        #expect(report.failures.count(of: .repeated) > 0)
+        #expect(report.failures.count(of: .lost) == 0)
+    }
+
+    @Test("finds members that hear two senders in another order")
+    func disorder() throws {
+        let report = try self.report(.broadcast, .swaps)
+        #expect(report.failures.count(of: .outOfOrder) >= 1)
+    }
+
+    @Test("finds messages of other conversations")
+    func misdirection() throws {
+        let report = try self.report(.groups, .misdirects)
+        #expect(report.failures.count(of: .foreign) > 0)
+        #expect(report.failures.count(of: .lost) == 0)
+    }
+
+    @Test("names connections that end early, with the server's reason")
+    func earlyEnd() throws {
+        let report = try self.report(.send, .closes(after: 5))
+        #expect(report.failures.count(of: .closedEarly) == 12)
+        #expect(report.failures.sentences.first == "12 connections ended early. The server went away (enough).")
+    }
+
+    @Test("names connections that are refused, with the server's reason, and does not go on")
+    func refusal() throws {
+        let report = try self.report(.groups, .refuses(2))
+        #expect(
+            report.failures.sentences == [
+                "2 connections were refused. The server refuses the WebSocket with status 503: there is no room."
+            ])
+        #expect(report.published == 0)
+    }
+
+    @Test("says what is wrong and exits with 1 when it cannot begin")
+    func cannotBegin() throws {
+        var complaints: [String] = []
+        var options = BenchmarkOptions(.groups, url: "ws://127.0.0.1:1")
+        #expect(Benchmark.run(options, write: { _ in }, complain: { complaints.append($0) }) == 1)
+        options.secretFile = "/nowhere/secret"
+        #expect(Benchmark.run(options, write: { _ in }, complain: { complaints.append($0) }) == 1)
+        options.adapter = .raw
+        options.serverProcess = Int32.max
+        #expect(Benchmark.run(options, write: { _ in }, complain: { complaints.append($0) }) == 1)
+        #expect(complaints.count == 3)
+        #expect(complaints[0] == "--secret-file: the server's secret is needed to sign the users' tokens.")
+        #expect(complaints[1].hasPrefix("/nowhere/secret: "))
+        #expect(complaints[2] == "--server-pid: there is no process 2147483647 on this machine.")
+    }
+
+    @Test("writes one JSON document and exits with 0 when all is well, 1 when not")
+    func output() throws {
+        for (fault, status) in [(FanOutServer.Fault.none, Int32(0)), (.drops(every: 50), 1)] {
+            let server = try FanOutServer(fault)
+            defer { server.stop() }
+            var written = ""
+            var complaints: [String] = []
+            let options = self.options(.groups, server) { $0.output = .json }
+            #expect(Benchmark.run(options, write: { written += $0 }, complain: { complaints.append($0) }) == status)
+            let tree = try JSONTree(parsing: written)
+            #expect(tree["result"]?.stringValue == (status == 0 ? "ok" : "failed"))
+            #expect(complaints.isEmpty == (status == 0))
+        }
+    }
+}

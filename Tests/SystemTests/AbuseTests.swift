@@ -1,0 +1,302 @@
+import Glibc
+import TestKit
+import Testing
+
+/// A request that is sent as it stands, and the status it must get.
+struct RequestCase: Sendable, CustomTestStringConvertible {
+    let testDescription: String
+    let text: String
+    let status: Int
+
+    init(_ name: String, _ text: String, _ status: Int = 400) {
+        self.testDescription = name
+        self.text = text
+        self.status = status
+    }
+}
+
+private let ambiguousRequests = [
+    RequestCase("bare line feeds", "GET /api/health HTTP/1.1\nHost: a\n\n"),
+    RequestCase("a space before a colon", "GET /api/health HTTP/1.1\r\nHost : a\r\n\r\n"),
+    RequestCase(
+        "two framings of the body",
+        "POST /api/health HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    RequestCase("two lengths", "POST /api/health HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
+    RequestCase("a folded line", "GET /api/health HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n"),
+    RequestCase("two hosts", "GET /api/health HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
+    RequestCase("no host", "GET /api/health HTTP/1.1\r\n\r\n"),
+    RequestCase("two spaces", "GET  /api/health HTTP/1.1\r\nHost: a\r\n\r\n"),
+]
+
+private let refusedRequests = [
+    RequestCase("an unknown path", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 404),
+    RequestCase("a path of WebSockets without an upgrade", "GET /conversations/1/ HTTP/1.1\r\nHost: a\r\n\r\n", 426),
+    RequestCase("another method", "POST /api/health HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 405),
+    RequestCase("the metrics, on the clients' port", "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n", 404),
+    RequestCase("a long path", "GET /\(String(repeating: "x", count: 20_000)) HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+    RequestCase("a long field", "GET / HTTP/1.1\r\nHost: a\r\nX: \(String(repeating: "x", count: 20_000))\r\n\r\n", 431),
+    RequestCase("a long body", "GET /api/health HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n", 413),
+]
+
+/// Bytes of a client that breaks RFC 6455, and the close code they must get.
+struct FrameCase: Sendable, CustomTestStringConvertible {
+    let testDescription: String
+    let bytes: [UInt8]
+    let code: UInt16
+}
+
+private let brokenFrames = [
+    FrameCase(testDescription: "not masked", bytes: [0x81, 0x01, 0x41], code: 1002),
+    FrameCase(testDescription: "compressed, where that was not agreed", bytes: [0xC1, 0x80, 0, 0, 0, 0], code: 1002),
+    FrameCase(testDescription: "an opcode that nobody knows", bytes: [0x83, 0x80, 0, 0, 0, 0], code: 1002),
+    FrameCase(testDescription: "the rest of nothing", bytes: [0x80, 0x80, 0, 0, 0, 0], code: 1002),
+    FrameCase(testDescription: "a long ping", bytes: [0x89, 0xFE, 0x00, 0x7E], code: 1002),
+    FrameCase(testDescription: "text that is no UTF-8", bytes: [0x81, 0x82, 0, 0, 0, 0, 0xC3, 0x28], code: 1007),
+    FrameCase(testDescription: "half a close code", bytes: [0x88, 0x81, 0, 0, 0, 0, 0x03], code: 1002),
+]
+
+@Suite("What must not break a node")
+struct AbuseTests {
+    @Test("who never reads is closed with 1013, the others notice nothing, and it may resume")
+    func slowReader() throws {
+        let server = try ConfabServer(["--limit", "outbound-bytes=65536", "--limit", "message-burst=1000"])
+        let writer = try server.connect("writer")
+        let others = try (0..<100).map { try server.connect("other \($0)") }
+        let slow = try server.connect("slow", receiveBytes: 4096)
+        for talker in others + [writer, slow] { try talker.settle() }
+
+        let content = String(repeating: "x", count: 16_000)
+        var count = 0
+        while !server.process.errors.text.contains("slow reader closed") {
+            count += 1
+            try #require(count < 500, "the buffers of both kernels cannot be so large")
+            #expect(try writer.post(content)["id"] == String(count))
+            // Presence apart, everybody hears every message at once and in order.
+            for other in others { #expect(try other.next("chat_message").object("message")?["id"] == String(count)) }
+        }
+
+        var last = 0
+        let ending = try self.read(slow) { last = $0 }
+        #expect(ending == 1013)
+        #expect(last < count)
+        let back = try server.connect("slow", query: "after=\(last)")
+        for number in (last + 1)...count { #expect(try back.next("chat_message").object("message")?["id"] == String(number)) }
+    }
+
+    /// Reads messages to the end; the close code.
+    private func read(_ talker: Talker, _ message: (Int) -> Void) throws -> UInt16? {
+        while true {
+            switch try talker.socket.next() {
+            case .text(let frame):
+                let event = try JSONObject(frame)
+                if event["type"] == "chat_message" { message(Int(event.object("message")?["id"] ?? "") ?? 0) }
+            case .close(let code, _): return code
+            case .end: return nil
+            default: continue
+            }
+        }
+    }
+
+    @Test("connections that say nothing are closed in time and cost little, while others talk")
+    func silence() throws {
+        let server = try ConfabServer(["--limit", "header-seconds=2", "--limit", "connects-per-second=1000000"])
+        let talker = try server.connect("alice")
+        try talker.settle()
+        let before = try server.residentBytes()
+
+        let silent = try (0..<900).map { _ in try ByteStream(port: server.port) }
+        try talker.post("in between")
+        let perConnection = (try server.residentBytes() - before) / silent.count
+
+        #expect(perConnection < 16_384)
+        for stream in silent { #expect(stream.drained(within: .seconds(20))) }
+        try talker.post("afterwards")
+    }
+
+    @Test("a request that comes a byte at a time is answered with 408")
+    func slowHeader() throws {
+        let server = try ConfabServer(["--limit", "header-seconds=1"])
+        let stream = try ByteStream(port: server.port)
+        try self.drip("GET /api/health HTTP/1.1\r\nHost: 127.0.0.1\r\n" + String(repeating: "X-Slow: yes\r\n", count: 100), to: stream)
+        #expect(try HTTPReply(from: stream).status == 408)
+    }
+
+    @Test("a body that comes a byte at a time is answered with 408")
+    func slowBody() throws {
+        let server = try ConfabServer(["--limit", "body-seconds=1"])
+        let stream = try ByteStream(port: server.port)
+        try stream.send("GET /api/health HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n")
+        try self.drip(String(repeating: "b", count: 1000), to: stream)
+        #expect(try HTTPReply(from: stream).status == 408)
+    }
+
+    /// Sends twenty bytes a second until there is an answer.
+    private func drip(_ text: String, to stream: ByteStream) throws {
+        for byte in Array(text.utf8) {
+            guard (try? stream.send([byte])) != nil else { return }
+            if (try? stream.peek(atLeast: 1, within: .milliseconds(50))) != nil { return }
+        }
+    }
+
+    @Test("a WebSocket of which nothing is heard is closed with 1001")
+    func idleWebSocket() throws {
+        let server = try ConfabServer(["--limit", "idle-seconds=1"])
+        let answering = try server.connect("answering")
+        let silent = try server.connect("silent")
+        silent.socket.stopAnswering()
+        // Heartbeats come with the pings, twice in idle-seconds.
+        for _ in 0..<4 { _ = try answering.next("heartbeat") }
+        #expect(try silent.closing() == .close(code: 1001, reason: "nothing was heard for 1.0 seconds"))
+        try answering.post("still here")
+    }
+
+    @Test("a frame that never ends does not keep a WebSocket")
+    func endlessFrame() throws {
+        let server = try ConfabServer(["--limit", "idle-seconds=1"])
+        let talker = try server.connect("dripping")
+        try talker.settle()
+        let frame = WebSocketClient.frame(opcode: 1, Array(repeating: UInt8(ascii: "x"), count: 1000))
+        for byte in frame.prefix(200) {
+            guard (try? talker.socket.stream.send([byte])) != nil else { break }
+            if talker.socket.stream.drained(within: .milliseconds(50)) { break }
+        }
+        #expect(talker.socket.stream.isOver, "it was kept for ten seconds")
+    }
+
+    @Test("without file descriptors accepting pauses, says so, and goes on later")
+    func descriptors() throws {
+        let server = try ConfabServer(["--loops", "1"], openFiles: 64)
+        let talker = try server.connect("alice")
+        try talker.settle()
+        var crowd = try (0..<100).map { _ in try ByteStream(port: server.port) }
+        try server.process.errors.line(with: "no file descriptors left")
+
+        try talker.post("who is inside talks on")
+        for stream in crowd { stream.close() }
+        crowd.removeAll()
+
+        try server.connect("bob").post("and others come in again")
+    }
+
+    @Test("one connection more than the node may have is told to come again")
+    func tooManyConnections() throws {
+        let server = try ConfabServer(["--limit", "connections=3"])
+        let talkers = try (0..<3).map { try server.connect("user \($0)") }
+        for talker in talkers { try talker.settle() }
+        let path = server.path(to: "lobby", token: try ConfabServer.token(for: "late"))
+
+        let refusal = try WebSocketClient.refusal(of: path, port: server.port)
+
+        #expect(refusal.status == 503)
+        #expect(refusal.fields["retry-after"] != nil)
+        try talkers[0].socket.close()
+        let late = try Deadline.wait(for: "room") { try? server.connect("late") }
+        try late.post("hello")
+    }
+
+    @Test("the echo sends back what it gets, as fast as it is read, and is no slow reader's")
+    func echo() throws {
+        let server = try ConfabServer(["--echo-path", "/_echo", "--limit", "frame-bytes=8388608"])
+        let socket = try WebSocketClient("/_echo", port: server.port, receiveBytes: 65_536)
+        try socket.send("grüß dich")
+        #expect(try socket.next() == .text("grüß dich"))
+        try socket.send(opcode: 2, [0, 255], isFinal: false)
+        try socket.send(opcode: 9, [1])
+        try socket.send(opcode: 0, [128])
+        #expect(try socket.next() == .pong([1]))
+        #expect(try socket.next() == .binary([0, 255, 128]))
+
+        // Larger than what may wait for a connection, and nobody reads before all of it is on its way.
+        let large = [UInt8](repeating: 7, count: 4 << 20)
+        try socket.send(opcode: 2, large)
+        try socket.send("afterwards")
+        guard case .binary(let bytes) = try socket.next() else { throw TestFailure("no echo") }
+        #expect(bytes.count == large.count)
+        #expect(try socket.next() == .text("afterwards"))
+    }
+
+    @Test("a frame above the limit ends the connection with 1009, and with nothing else")
+    func tooLongFrame() throws {
+        let server = try ConfabServer(["--limit", "frame-bytes=2048"])
+        let talker = try server.connect("alice")
+        try talker.settle()
+        try talker.socket.send(opcode: 1, Array(repeating: UInt8(ascii: " "), count: 3000))
+        guard case .close(let code, _) = try talker.closing() else { throw TestFailure("no close frame") }
+        #expect(code == 1009)
+
+        let fragments = try server.connect("alice")
+        try fragments.settle()
+        for number in 0..<3 {
+            try fragments.socket.send(opcode: number == 0 ? 1 : 0, Array(repeating: UInt8(ascii: " "), count: 1000), isFinal: false)
+        }
+        guard case .close(let second, _) = try fragments.closing() else { throw TestFailure("no close frame") }
+        #expect(second == 1009)
+    }
+
+    @Test("what no WebSocket client may send ends the connection with the right code", arguments: brokenFrames)
+    func brokenFrame(_ frame: FrameCase) throws {
+        let server = try ConfabServer()
+        let talker = try server.connect("alice")
+        try talker.settle()
+        try talker.socket.stream.send(frame.bytes)
+        guard case .close(let code, _) = try talker.closing() else { throw TestFailure("no close frame") }
+        #expect(code == frame.code)
+    }
+
+    @Test("requests that two servers could read differently are refused, and end the connection", arguments: ambiguousRequests)
+    func ambiguousRequest(_ request: RequestCase) throws {
+        let server = try ConfabServer()
+        #expect(try self.answer(of: server, to: request).drained())
+    }
+
+    @Test("requests for what is not there are told what is wrong", arguments: refusedRequests)
+    func refusal(_ request: RequestCase) throws {
+        let server = try ConfabServer()
+        _ = try self.answer(of: server, to: request)
+        #expect(try server.health().status == 200)
+    }
+
+    private func answer(of server: ConfabServer, to request: RequestCase) throws -> ByteStream {
+        let stream = try ByteStream(port: server.port)
+        try stream.send(request.text)
+        let reply = try HTTPReply(from: stream)
+        #expect(reply.status == request.status)
+        #expect(try JSONObject(reply.body)["error"]?.isEmpty == false)
+        return stream
+    }
+
+    @Test("several requests of one connection are answered in order")
+    func pipelining() throws {
+        let server = try ConfabServer()
+        let stream = try ByteStream(port: server.port)
+        let get = "GET /api/health HTTP/1.1\r\nHost: a\r\n\r\n"
+        try stream.send(get + "HEAD /api/health HTTP/1.1\r\nHost: a\r\n\r\n")
+        #expect(try HTTPReply(from: stream).status == 200)
+        // The answer to HEAD has the length of the body that it does not have.
+        #expect(try stream.line() == "HTTP/1.1 200 OK")
+        while let line = try stream.line(), !line.isEmpty {}
+        try stream.send(get)
+        #expect(try HTTPReply(from: stream).status == 200)
+    }
+}
+
+extension ConfabServer {
+    /// Memory that the process holds.
+    fileprivate func residentBytes() throws -> Int {
+        let status = try String(contentsOfProcFile: "/proc/\(self.process.id)/status")
+        guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmRSS:") }),
+            let kilobytes = line.split(separator: " ").compactMap({ Int($0) }).first
+        else { throw TestFailure("no VmRSS") }
+        return kilobytes * 1024
+    }
+}
+
+extension String {
+    fileprivate init(contentsOfProcFile path: String) throws {
+        guard let file = fopen(path, "r") else { throw TestFailure("\(path) cannot be read") }
+        defer { fclose(file) }
+        var bytes = [UInt8](repeating: 0, count: 65_536)
+        let count = fread(&bytes, 1, bytes.count, file)
+        self = String(decoding: bytes[..<count], as: UTF8.self)
+    }
+}

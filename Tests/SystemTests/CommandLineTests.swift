@@ -1,0 +1,148 @@
+import Glibc
+import TestKit
+import Testing
+
+/// A command line that is wrong, and a word that the complaint must have.
+struct Mistake: Sendable, CustomTestStringConvertible {
+    let words: [String]
+    let says: String
+    var testDescription: String { self.words.joined(separator: " ") }
+}
+
+private let mistakes = [
+    Mistake(words: ["serv"], says: "serve"),
+    Mistake(words: ["serve", "--lissen", "127.0.0.1:0"], says: "--listen"),
+    Mistake(words: ["serve", "--listen", "nowhere"], says: "--listen"),
+    Mistake(words: ["serve", "--listen", "127.0.0.1:99999"], says: "--listen"),
+    Mistake(words: ["serve", "--listen"], says: "--listen"),
+    Mistake(words: ["serve", "--loops", "0"], says: "--loops"),
+    Mistake(words: ["serve", "--store", "mysql:x"], says: "--store"),
+    Mistake(words: ["serve", "--limit", "content-byte=1"], says: "content-bytes"),
+    Mistake(words: ["serve", "--limit", "content-bytes=none"], says: "content-bytes"),
+    Mistake(words: ["serve", "--admin", "0.0.0.0:0"], says: "--admin-token-file"),
+    Mistake(words: ["serve", "--tls-cert", "cert.pem"], says: "--tls-key"),
+    Mistake(words: ["serve", "--config", "missing.json"], says: "missing.json"),
+    Mistake(words: ["serve", "--jwt-secret-file", "missing.secret"], says: "missing.secret"),
+    Mistake(words: ["serve", "--admin-token-file", "missing.token"], says: "--admin-token-file: missing.token: No such file"),
+    Mistake(words: ["serve", "--admin-token-file", "/dev/null"], says: "--admin-token-file: /dev/null: is empty"),
+    Mistake(words: ["config", "check", "--admin-token-file", "/dev/null"], says: "--admin-token-file: /dev/null: is empty"),
+    Mistake(words: ["serve", "more"], says: "more"),
+    Mistake(words: ["token"], says: "--sub"),
+    Mistake(words: ["token", "--sub", "alice"], says: "--secret-file"),
+    Mistake(words: ["chat"], says: "URL"),
+    Mistake(words: ["chat", "gopher://127.0.0.1/"], says: "URL"),
+    Mistake(words: ["bench", "party", "ws://127.0.0.1:1"], says: "SCENARIO"),
+    Mistake(words: ["completion", "tcsh"], says: "SHELL"),
+]
+
+@Suite("The command line")
+struct CommandLineTests {
+    @Test("a mistake is one line that names it, and status 2", arguments: mistakes)
+    func mistake(_ mistake: Mistake) throws {
+        let folder = try TemporaryFolder()
+        let result = try run(Checkout.confab, mistake.words, folder: folder.path)
+        #expect(result.ending == .exited(2))
+        #expect(result.output == "")
+        #expect(result.errors.split(separator: "\n").count == 1)
+        #expect(result.errors.contains(mistake.says), "\(result.errors)")
+    }
+
+    @Test(
+        "every subcommand has a help page with an example",
+        arguments: ["serve", "token", "chat", "bench", "config check", "config show", "completion"])
+    func help(_ command: String) throws {
+        let result = try run(Checkout.confab, command.split(separator: " ").map(String.init) + ["--help"])
+        #expect(result.ending == .exited(0))
+        #expect(result.output.contains("confab \(command)"))
+        #expect(result.output.contains("xample"))
+        #expect(result.errors == "")
+    }
+
+    @Test("the completion scripts are understood by their shells")
+    func completion() throws {
+        let folder = try TemporaryFolder()
+        for shell in ["bash", "zsh", "fish"] {
+            let script = try run(Checkout.confab, ["completion", shell])
+            #expect(script.ending == .exited(0))
+            let file = try folder.write(script.output, to: shell)
+            // Only bash is on every machine.
+            guard let program = try? Checkout.program(shell) else { continue }
+            #expect(try run(program, ["-n", file]).ending == .exited(0), "\(shell)")
+        }
+    }
+
+    @Test("bash completes an option that has been begun")
+    func bashCompletion() throws {
+        let script = try run(Checkout.confab, ["completion", "bash"]).output
+        let folder = try TemporaryFolder()
+        let file = try folder.write(
+            script + "\nCOMP_WORDS=(confab serve --lis); COMP_CWORD=2; _confab; echo \"${COMPREPLY[@]}\"\n", to: "try")
+        #expect(try run("/bin/bash", [file]).output == "--listen")
+    }
+
+    @Test("the environment, the file and the command line: the nearer one wins")
+    func sources() throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.write(#"{"history":1,"node-id":"file","log-level":"error"}"#, to: "confab.json")
+        let result = try run(
+            Checkout.confab, ["config", "show", "--output", "json", "--config", file, "--node-id", "line"],
+            environment: ["CONFAB_NODE_ID": "environment", "CONFAB_HISTORY": "2"])
+        #expect(result.ending == .exited(0))
+        #expect(result.output.contains("line"))
+        #expect(!result.output.contains("environment\""))
+        let checked = try run(Checkout.confab, ["config", "check", "--config", file], folder: folder.path)
+        #expect(checked.ending == .exited(0), "\(checked.errors)")
+    }
+
+    @Test("a port that is taken is a sentence and status 1")
+    func portInUse() throws {
+        let server = try ConfabServer()
+        let folder = try TemporaryFolder()
+        let result = try run(
+            Checkout.confab, ["serve", "--listen", "127.0.0.1:\(server.port)", "--admin", "off", "--store", "memory:"], folder: folder.path)
+        #expect(result.ending == .exited(1))
+        #expect(result.errors.contains("127.0.0.1:\(server.port)"), "\(result.errors)")
+        #expect(result.errors.contains("in use"), "\(result.errors)")
+    }
+
+    @Test("a file that is no database is a sentence and status 1, and stays as it is")
+    func foreignFile() throws {
+        let folder = try TemporaryFolder()
+        let text = String(repeating: "This is a letter to my grandmother.\n", count: 200)
+        try folder.write(text, to: "letter.db")
+        let result = try run(
+            Checkout.confab, ["serve", "--listen", "127.0.0.1:0", "--admin", "off", "--store", "sqlite:letter.db"], folder: folder.path)
+        #expect(result.ending == .exited(1))
+        #expect(result.errors.contains("letter.db"), "\(result.errors)")
+        #expect(try folder.read("letter.db") == text)
+    }
+
+    @Test("a database that another node has open is a sentence and status 1")
+    func lockedDatabase() throws {
+        let server = try ConfabServer(store: .sqlite)
+        let result = try run(
+            Checkout.confab, ["serve", "--listen", "127.0.0.1:0", "--admin", "off", "--store", "sqlite:confab.db"],
+            folder: server.folder.path)
+        #expect(result.ending == .exited(1))
+        #expect(result.errors.contains("confab.db"), "\(result.errors)")
+        try server.connect("alice").post("undisturbed")
+    }
+
+    @Test("a token is one line, and says what was asked for")
+    func token() throws {
+        let folder = try TemporaryFolder()
+        let secret = try folder.write(ConfabServer.secret, to: "secret")
+        let result = try run(
+            Checkout.confab,
+            ["token", "--sub", "alice", "--username", "Alice", "--conversations", "1,2", "--ttl", "2h", "--secret-file", secret])
+        #expect(result.ending == .exited(0))
+        let parts = result.output.split(separator: ".", omittingEmptySubsequences: false)
+        #expect(parts.count == 3)
+        let claims = try JSONObject(base64URL: String(parts[1]))
+        #expect(claims["sub"] == "alice")
+        #expect(claims["username"] == "Alice")
+        #expect(claims.strings("conversations") == ["1", "2"])
+        #expect(abs((claims.number("exp") ?? 0) - Double(time(nil)) - 7200) < 60)
+        #expect(!claims.text.contains("aud"))
+    }
+}

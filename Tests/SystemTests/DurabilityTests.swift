@@ -1,0 +1,149 @@
+import TestKit
+import Testing
+
+/// Numbers from a seed, so that a failure can be repeated (SplitMix64).
+struct SeededNumbers: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) { self.state = seed }
+
+    mutating func next() -> UInt64 {
+        self.state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = self.state
+        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ mixed >> 31
+    }
+}
+
+@Suite("What was answered is stored")
+struct DurabilityTests {
+    /// Somebody who sends without waiting for answers.
+    private final class Sender {
+        let talker: Talker
+        let name: String
+        private(set) var sent = 0
+        /// Answered messages: id by client id.
+        private(set) var answered: [String: String] = [:]
+
+        init(_ server: ConfabServer, _ name: String) throws {
+            self.talker = try server.connect(name, to: "burst")
+            self.name = name
+        }
+
+        func send() throws {
+            self.sent += 1
+            try self.talker.say("\(self.name) says \(self.sent)", as: "\(self.name)-\(self.sent)")
+        }
+
+        /// Takes one answer; false at the end of the connection.
+        func hear() throws -> Bool {
+            guard case .text(let frame) = try self.talker.socket.next() else { return false }
+            let event = try JSONObject(frame)
+            guard event["type"] == "chat_message", let message = event.object("message"), message["sender_id"] == self.name else {
+                return true
+            }
+            self.answered[message["local_id"] ?? ""] = message["id"]
+            return true
+        }
+    }
+
+    @Test("kill -9 in the middle of a burst takes nothing of it back", arguments: 1...10)
+    func burst(seed: Int) throws {
+        var chance = SeededNumbers(seed: UInt64(seed))
+        let limits = ["--limit", "messages-per-second=1000000", "--limit", "message-burst=1000000"]
+        let server = try ConfabServer(limits, store: .sqlite)
+        let senders = [try Sender(server, "alice"), try Sender(server, "bob")]
+        for sender in senders { try sender.talker.settle() }
+
+        let answersBeforeTheEnd = Int.random(in: 5...300, using: &chance)
+        while senders.reduce(0, { $0 + $1.answered.count }) < answersBeforeTheEnd {
+            let sender = senders.randomElement(using: &chance)!
+            // A conversation remembers the client ids of its newest 1,000 messages, and all are sent once more below.
+            for _ in 0..<Int.random(in: 1...40, using: &chance) where sender.sent < 450 { try sender.send() }
+            for _ in 0..<Int.random(in: 1...10, using: &chance) where sender.answered.count < sender.sent { _ = try sender.hear() }
+        }
+        try server.crash()
+        // What had left before is an answer as well.
+        for sender in senders { while try sender.hear() {} }
+
+        let revived = try ConfabServer(limits, store: .sqlite, in: server.folder)
+        try self.check(revived, senders)
+    }
+
+    private func check(_ server: ConfabServer, _ senders: [Sender]) throws {
+        let reader = try server.connect("reader", to: "burst")
+        let history = try reader.wholeHistory()
+        let ids = history.map { $0["id"] }
+        #expect(ids == history.indices.map { String($0 + 1) }, "the numbers have a hole or a repeat")
+        let contents = Dictionary(uniqueKeysWithValues: history.map { ($0["id"]!, $0["content"]!) })
+        for sender in senders {
+            for (localID, id) in sender.answered {
+                let number = localID.dropFirst(sender.name.count + 1)
+                #expect(contents[id] == "\(sender.name) says \(number)", "the answered message \(localID) is gone")
+            }
+        }
+        #expect(Set(contents.values).count == contents.count, "a message is there twice")
+
+        // Who does not know sends again: what was stored gets its first number, and nothing is there twice.
+        for sender in senders {
+            let talker = try server.connect(sender.name, to: "burst")
+            for number in (0..<sender.sent).map({ $0 + 1 }) {
+                let message = try talker.post("\(sender.name) says \(number)", as: "\(sender.name)-\(number)")
+                if let id = sender.answered["\(sender.name)-\(number)"] { #expect(message["id"] == id) }
+            }
+        }
+        let everything = try reader.wholeHistory().compactMap { $0["content"] }
+        #expect(everything.count == senders.reduce(0) { $0 + $1.sent })
+        #expect(Set(everything).count == everything.count)
+    }
+
+    @Test("edits, deletions, members and cursors outlive a kill -9, too")
+    func everythingElse() throws {
+        let server = try ConfabServer(store: .sqlite)
+        let alice = try server.connect("alice")
+        try alice.post("first")
+        try alice.post("second")
+        try alice.send(#"{"action":"edit_message","message_id":"1","content":"edited"}"#)
+        _ = try alice.next("message.edited")
+        try alice.send(#"{"action":"delete_message","message_id":"2"}"#)
+        _ = try alice.next("message.deleted")
+        let bob = try server.connect(token: ConfabServer.token(for: "bob", conversations: ["lobby"]))
+        try bob.post("third")
+
+        try server.crash()
+        let revived = try ConfabServer(store: .sqlite, in: server.folder)
+
+        // A member by now, whatever the token lists.
+        let again = try revived.connect(token: ConfabServer.token(for: "bob", conversations: []))
+        let history = try again.wholeHistory()
+        #expect(history.map { $0["content"] } == ["edited", "", "third"])
+        #expect(history.map { $0.bool("is_edited") } == [true, false, false])
+        #expect(history.map { $0.bool("is_deleted") } == [false, true, false])
+        let stranger = try revived.connect(token: ConfabServer.token(for: "eve", conversations: []))
+        #expect(try stranger.closing() == .close(code: 4004, reason: "access denied"))
+    }
+
+    @Test("a reader that comes back with its last id hears the rest, once and in order")
+    func resume() throws {
+        let server = try ConfabServer(["--limit", "message-burst=1000"], store: .sqlite)
+        let writer = try server.connect("writer")
+        let reader = try server.connect("reader")
+        try reader.settle()
+        for number in 1...250 {
+            try writer.say("message \(number)")
+            if number == 60 {
+                while try reader.next("chat_message").object("message")?["id"] != "60" {}
+                reader.socket.drop()
+            }
+            if number % 50 == 0 { while try writer.next("chat_message").object("message")?["id"] != String(number) {} }
+        }
+
+        let back = try server.connect("reader", query: "after=60")
+        for number in 61...250 {
+            #expect(try back.next("chat_message").object("message")?["id"] == String(number))
+        }
+        try writer.post("live")
+        #expect(try back.next("chat_message").object("message")?["content"] == "live")
+    }
+}

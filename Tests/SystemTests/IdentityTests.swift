@@ -1,0 +1,138 @@
+import Glibc
+import TestKit
+import Testing
+
+@Suite("Who may come in")
+struct IdentityTests {
+    private func code(_ event: WebSocketClient.Event) -> UInt16? {
+        if case .close(let code, _) = event { code } else { nil }
+    }
+
+    @Test("a token may stand in the URL or in the Authorization field, and both must be of the same user")
+    func places() throws {
+        let server = try ConfabServer()
+        let alice = try ConfabServer.token(for: "alice")
+        let bob = try ConfabServer.token(for: "bob")
+        let field = ["Authorization": "Bearer \(alice)"]
+
+        try Talker(WebSocketClient("/conversations/1", port: server.port, fields: field)).post("by field")
+        try Talker(WebSocketClient("/conversations/1/?token=\(alice)", port: server.port, fields: field)).post("by both")
+        let two = Talker(try WebSocketClient("/conversations/1/?token=\(bob)", port: server.port, fields: field))
+        #expect(try self.code(two.closing()) == 4003)
+        let broken = Talker(try WebSocketClient("/conversations/1/?token=\(alice)x", port: server.port))
+        #expect(try self.code(broken.closing()) == 4003)
+    }
+
+    @Test("a page from elsewhere is refused before the upgrade, one of an allowed origin comes in")
+    func origins() throws {
+        let server = try ConfabServer(["--origins", "own,https://chat.example"])
+        let path = server.path(to: "1", token: try ConfabServer.token(for: "alice"))
+        func connect(from origin: String) throws -> WebSocketClient {
+            try WebSocketClient(path, port: server.port, fields: ["Origin": origin])
+        }
+        _ = try connect(from: "https://chat.example")
+        _ = try connect(from: "http://127.0.0.1:\(server.port)")
+        for foreign in ["https://evil.example", "http://chat.example", "https://chat.example.evil.example", "null", "http://127.0.0.1:1"] {
+            let refusal = try WebSocketClient.refusal(of: path, port: server.port, fields: ["Origin": foreign])
+            #expect(refusal.status == 403)
+            #expect(try JSONObject(refusal.body)["error"]?.isEmpty == false)
+        }
+    }
+
+    @Test("conversations of two tenants have nothing to do with each other")
+    func tenants() throws {
+        let server = try ConfabServer()
+        let here = try server.connect(token: ConfabServer.token(for: "alice", tenant: "here"))
+        let there = try server.connect(token: ConfabServer.token(for: "alice", tenant: "there"))
+        try here.settle()
+        try there.settle()
+        #expect(try here.post("hello", as: "a1")["id"] == "1")
+        #expect(try there.post("other", as: "a1")["content"] == "other")
+        #expect(try there.wholeHistory().count == 1)
+    }
+
+    @Test("an expired socket is told so and closed with 4003; one that sent a fresh token goes on")
+    func expiry() throws {
+        let server = try ConfabServer()
+        let ending = try server.connect(token: ConfabServer.token(for: "alice", validFor: 2))
+        let renewing = try server.connect(token: ConfabServer.token(for: "bob", validFor: 2))
+        try renewing.send(#"{"action":"authenticate","token":"\#(try ConfabServer.token(for: "bob", validFor: 60))"}"#)
+        _ = try renewing.next("authenticated")
+
+        #expect(try ending.next("error")["error"] == "token expired")
+        #expect(try self.code(ending.closing()) == 4003)
+        try renewing.post("still here")
+    }
+
+    @Test("tokens for another audience or of another issuer are refused")
+    func audience() throws {
+        let server = try ConfabServer(["--jwt-audience", "chat", "--jwt-issuer", "here"])
+        func token(_ options: String...) throws -> String {
+            let words = ["token", "--sub", "alice", "--conversations", "*", "--secret-file", server.folder.file("jwt.secret")]
+            return try run(Checkout.confab, words + options).output
+        }
+        try server.connect(token: token("--audience", "chat", "--issuer", "here")).post("hello")
+        for options in [["--audience", "mail", "--issuer", "here"], ["--audience", "chat", "--issuer", "there"]] {
+            let made = try token(options[0], options[1], options[2], options[3])
+            #expect(try self.code(server.connect(token: made).closing()) == 4003)
+        }
+        #expect(try self.code(server.connect(token: token()).closing()) == 4003)
+    }
+
+    /// A token signed with RS256 by OpenSSL's own program.
+    private func rsaToken(key: String, in folder: TemporaryFolder) throws -> String {
+        let script = """
+            b64() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
+            head=$(printf '{"alg":"RS256","typ":"JWT"}' | b64)
+            claims=$(printf '{"sub":"alice","conversations":"*","exp":%s}' $(($(date +%s) + 600)) | b64)
+            printf '%s.%s.%s' "$head" "$claims" "$(printf '%s.%s' "$head" "$claims" | openssl dgst -sha256 -sign "$0" -binary | b64)"
+            """
+        let made = try run("/bin/sh", ["-c", script, key], folder: folder.path)
+        #expect(made.ending == .exited(0), "\(made.errors)")
+        return made.output
+    }
+
+    private func makeKey(_ name: String, in folder: TemporaryFolder) throws {
+        let script = "openssl genrsa -out \(name).key 2048 && openssl rsa -in \(name).key -pubout -out \(name).pem"
+        #expect(try run("/bin/sh", ["-c", script], folder: folder.path).ending == .exited(0))
+    }
+
+    @Test("RS256 tokens of a key in a PEM file come in, others do not; SIGHUP takes the file's next key")
+    func publicKey() throws {
+        let folder = try TemporaryFolder()
+        try self.makeKey("first", in: folder)
+        try self.makeKey("second", in: folder)
+        let first = try self.rsaToken(key: "first.key", in: folder)
+        let second = try self.rsaToken(key: "second.key", in: folder)
+        try folder.write(folder.read("first.pem"), to: "jwt.pem")
+        let server = try ConfabServer(["--jwt-public-key-file", folder.file("jwt.pem")], in: folder)
+        try server.connect(token: first).post("hello")
+        #expect(try self.code(server.connect(token: second).closing()) == 4003)
+
+        try folder.write(folder.read("second.pem"), to: "jwt.pem")
+        server.process.send(SIGHUP)
+        try server.process.errors.line(with: "reloaded")
+
+        try server.connect(token: second).post("hello")
+        #expect(try self.code(server.connect(token: first).closing()) == 4003)
+    }
+
+    @Test("a key set is read again when its file changes")
+    func keySet() throws {
+        let folder = try TemporaryFolder()
+        func publish(_ secret: String) throws {
+            let encoded = try run("/bin/sh", ["-c", "printf %s \"$0\" | openssl base64 -A | tr '+/' '-_' | tr -d '='", secret]).output
+            try folder.write(#"{"keys":[{"kty":"oct","alg":"HS256","k":"\#(encoded)"}]}"#, to: "keys.json")
+        }
+        let secret = "the second key of the key set, long enough"
+        let token = try ConfabServer.token(for: "alice", secret: secret)
+        try publish("the first key of the key set, long enough")
+        let server = try ConfabServer(["--jwks-file", folder.file("keys.json")], in: folder)
+        #expect(try self.code(server.connect(token: token).closing()) == 4003)
+
+        try publish(secret)
+        try server.process.errors.line(with: "reloaded")
+
+        try server.connect(token: token).post("hello")
+    }
+}

@@ -1,0 +1,153 @@
+import Glibc
+import TestKit
+import Testing
+
+@Suite("A node from its start to its end")
+struct LifecycleTests {
+    @Test("says that it is ready, on one line, and then it is healthy")
+    func ready() throws {
+        let server = try ConfabServer(["--node-id", "n1"])
+        let line = try server.process.errors.line(with: "confab ready")
+        #expect(line == "confab ready on http://127.0.0.1:\(server.port) (node n1, store memory)")
+
+        let reply = try server.health()
+        #expect(reply.status == 200)
+        let health = try JSONObject(reply.body)
+        #expect(health["status"] == "healthy")
+        #expect(health["node"] == "n1")
+        #expect(health.number("uptime_seconds") != nil)
+        #expect(health["version"]?.isEmpty == false)
+    }
+
+    @Test("SIGTERM closes its clients with 1012, one after the other, and ends with 0", arguments: [SIGTERM, SIGINT])
+    func drain(_ signal: Int32) throws {
+        let server = try ConfabServer(store: .sqlite)
+        let talkers = try (0..<3).map { try server.connect("user \($0)") }
+        for talker in talkers { try talker.settle() }
+
+        server.process.send(signal)
+
+        for talker in talkers {
+            guard case .close(let code, _) = try talker.closing() else {
+                Issue.record("a client was left without a close frame")
+                continue
+            }
+            #expect(code == 1012)
+        }
+        #expect(try server.process.end() == .exited(0))
+        #expect(throws: TestFailure.self) { try ByteStream(port: server.port) }
+    }
+
+    @Test("a second SIGTERM does not wait for the drain")
+    func impatience() throws {
+        let server = try ConfabServer(["--drain-seconds", "3600"])
+        let talkers = try (0..<4).map { try server.connect("user \($0)") }
+        for talker in talkers { try talker.settle() }
+
+        server.process.send(SIGTERM)
+        try server.process.errors.line(with: "draining")
+        server.process.send(SIGTERM)
+
+        #expect(try server.process.end() == .exited(0))
+    }
+
+    @Test("a drain waits for a message that is under way")
+    func lastMessage() throws {
+        let server = try ConfabServer(["--drain-seconds", "1"], store: .sqlite)
+        let talker = try server.connect("alice")
+        try talker.settle()
+
+        try talker.say("the last one", as: "last")
+        server.process.send(SIGTERM)
+        try server.process.end()
+
+        let revived = try ConfabServer(store: .sqlite, in: server.folder)
+        let contents = try revived.connect("alice").wholeHistory().compactMap { $0["content"] }
+        var isAnswered = false
+        while case .text(let frame) = try talker.socket.next() { isAnswered = isAnswered || frame.contains("the last one") }
+        #expect(contents == (isAnswered ? ["the last one"] : []))
+    }
+
+    @Test("SIGHUP reads the secret again: tokens of the old one are refused, who is inside stays")
+    func reloadSecret() throws {
+        let server = try ConfabServer()
+        let inside = try server.connect("alice")
+        try inside.settle()
+        let secret = "another secret of the tests, long enough"
+        try server.folder.write(secret, to: "jwt.secret")
+
+        server.process.send(SIGHUP)
+        try server.process.errors.line(with: "reloaded")
+
+        #expect(try server.connect("bob").closing() == .close(code: 4003, reason: "the token is not valid"))
+        let carol = try server.connect(token: ConfabServer.token(for: "carol", secret: secret))
+        try carol.post("hello")
+        try inside.post("still here")
+    }
+
+    @Test("SIGHUP reads limits and the log level again")
+    func reloadConfiguration() throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.write(#"{"log-level":"info"}"#, to: "confab.json")
+        let server = try ConfabServer(["--config", file], in: folder)
+        try folder.write(#"{"log-level":"debug","limit":{"content-bytes":5}}"#, to: "confab.json")
+
+        server.process.send(SIGHUP)
+        try server.process.errors.line(with: "reloaded")
+
+        // A broken frame is worth a line to whoever looks for it, and to nobody else.
+        let broken = try server.connect("alice")
+        try broken.settle()
+        try broken.socket.stream.send([0x01, 0x00])
+        _ = try broken.closing()
+        try server.process.errors.line(with: "debug protocol error")
+        let talker = try server.connect("alice")
+        try talker.say("longer than five bytes")
+        #expect(try talker.next("message.failed")["error"] == "content: longer than 5 bytes")
+    }
+
+    @Test("a reload that fails leaves everything as it was")
+    func failedReload() throws {
+        let server = try ConfabServer()
+        try server.folder.write("short", to: "jwt.secret")
+
+        server.process.send(SIGHUP)
+        try server.process.errors.line(with: "reload failed")
+
+        try server.connect("alice").post("hello")
+        #expect(try server.health().status == 200)
+    }
+
+    @Test("makes a secret of its own beside the database, which nobody else may read, and keeps it")
+    func ownSecret() throws {
+        let folder = try TemporaryFolder()
+        let options = ["serve", "--listen", "127.0.0.1:0", "--admin", "off", "--store", "sqlite:chat.db", "--drain-seconds", "0"]
+        func serve(_ work: (UInt16) throws -> Void) throws {
+            let process = try ChildProcess(Checkout.confab, options, folder: folder.path)
+            defer { process.kill() }
+            let ready = try process.errors.line(with: "confab ready")
+            try work(UInt16(ready.firstMatch(of: /:([0-9]+) \(/)?.1 ?? "") ?? 0)
+            process.send(SIGTERM)
+            #expect(try process.end() == .exited(0))
+        }
+        func token() throws -> String {
+            let made = try run(
+                Checkout.confab, ["token", "--sub", "alice", "--conversations", "*", "--database", "chat.db"], folder: folder.path)
+            #expect(made.ending == .exited(0))
+            return made.output
+        }
+
+        try serve { port in
+            var status = stat()
+            #expect(stat(folder.file("chat.db.secret"), &status) == 0)
+            #expect(status.st_mode & 0o777 == 0o600)
+            try Talker(WebSocketClient("/conversations/1/?token=\(token())", port: port)).post("hello")
+        }
+        let secret = try folder.read("chat.db.secret")
+        try serve { port in
+            let history = try Talker(WebSocketClient("/conversations/1/?token=\(token())", port: port)).history()
+            #expect(history.count == 1)
+        }
+        #expect(try folder.read("chat.db.secret") == secret)
+    }
+}

@@ -1,0 +1,152 @@
+import Foundation
+import TestKit
+import Testing
+
+/// The published document that the Conversations protocol comes from, where it is at hand: in `CONFAB_SEEDS`, or beside the checkout.
+private enum Seed {
+    static let folder = ProcessInfo.processInfo.environment["CONFAB_SEEDS"] ?? Checkout.file("../shared/seeds")
+    static let path = folder + "/003_d41484937f228627.txt"
+    static var isThere: Bool { access(self.path, R_OK) == 0 }
+
+    /// The JSON objects of its examples, in their order, without their comments.
+    static func examples() throws -> [JSONObject] {
+        let text = try String(contentsOfFile: self.path, encoding: .utf8)
+        return try text.matches(of: /```javascript\n((?s).*?)```/).flatMap { block in
+            let lines = block.1.split(separator: "\n").map { line in
+                line.firstRange(of: /(^|\s)\/\/.*/).map { String(line[..<$0.lowerBound]) } ?? String(line)
+            }
+            // Objects begin and end at the margin.
+            let bodies = lines.joined(separator: "\n").matches(of: /(?m)^\{(?s).*?^\}/).map { String($0.0) }
+            return try bodies.map { try JSONObject($0.replacing(/,(\s*[\]}])/) { $0.1 }) }
+        }
+    }
+}
+
+/// The numbers in the document's examples are those of a conversation with 455 messages before: that is what they are tried in.
+@Suite("The published examples, letter by letter but for times", .enabled(if: Seed.isThere))
+struct SeedTests {
+    /// What takes part: the user of the examples, and somebody else.
+    private struct Scene {
+        let john: any StockClient
+        let other: any StockClient
+
+        init(_ server: ConfabServer, _ connect: (String) throws -> any StockClient) throws {
+            let token = try ConfabServer.token(for: "789", name: "john_doe")
+            let talker = try server.connect(token: token, to: "123")
+            for number in 1...455 { try talker.post(number == 455 ? "Previous message" : "message \(number)") }
+            // An absence that is not announced would hide that he comes again.
+            let observer = try server.connect("observer", to: "123")
+            try observer.settle()
+            try talker.socket.close()
+            while try observer.next("user_status")["status"] != "offline" {}
+            try observer.socket.close()
+            self.other = try connect(server.path(to: "123", token: ConfabServer.token(for: "other")))
+            try self.other.settle()
+            self.john = try connect(server.path(to: "123", token: token))
+        }
+    }
+
+    private func play(_ connect: (String, UInt16) throws -> any StockClient) throws {
+        let examples = try Seed.examples()
+        let limits = ["--limit", "message-burst=1000"]
+        let server = try ConfabServer(limits)
+        let scene = try Scene(server) { try connect($0, server.port) }
+        func request(_ action: String) throws -> String {
+            let example = try #require(examples.first { $0["action"] == action }, "the document has no \(action)")
+            return example.text.replacing("\n", with: " ")
+        }
+        /// What the document says that comes, in order.
+        func expect(_ type: String, by client: any StockClient) throws {
+            let example = try #require(examples.first { $0["type"] == type }, "the document has no \(type)")
+            let frame = try client.next(type)
+            #expect(try Self.comparable(frame) == Self.comparable(example), "\(frame) is not as the document has it")
+        }
+
+        // Somebody has come.
+        try expect("user_status", by: scene.other)
+        // Sending: john's message is number 456, and everybody hears it as the document has it.
+        try scene.john.send(request("send_message"))
+        try expect("chat_message", by: scene.john)
+        try expect("chat_message", by: scene.other)
+        try expect("message.status", by: scene.john)
+        try scene.other.send(#"{"action":"send_message","content":"And 457"}"#)
+        _ = try scene.john.next("chat_message")
+        // Typing, reading, history.
+        try scene.john.send(request("typing"))
+        try expect("typing", by: scene.other)
+        try scene.john.send(request("read"))
+        try expect("read", by: scene.john)
+        try expect("read", by: scene.other)
+        try scene.john.send(request("fetch_messages"))
+        let page = try scene.john.next("messages_fetched")
+        let wanted = try #require(examples.first { $0["type"] == "messages_fetched" })
+        #expect(page["conversation_id"] == wanted["conversation_id"])
+        #expect(page.objects("messages")?.count == 20)
+        let (first, second) = (try #require(page.objects("messages")?.first), try #require(wanted.objects("messages")?.first))
+        #expect(try Self.comparable(first) == Self.comparable(second))
+        // No response is expected of these; what comes next is the answer to something else.
+        try scene.john.send(request("heartbeat_ack"))
+        try scene.john.send(request("heartbeat"))
+        // A failure names the client's own id.
+        let failing = try request("send_message").replacing("Hello!", with: " ")
+        try scene.john.send(failing)
+        let failure = try scene.john.next("message.failed")
+        let shown = try #require(examples.first { $0["type"] == "message.failed" })
+        #expect(failure["local_id"] == shown["local_id"])
+        #expect(failure["error"]?.isEmpty == false)
+        // The documented codes.
+        #expect(try Self.code(connect("/conversations/123/?token=nonsense", server.port)) == 4003)
+        let elsewhere = try ConfabServer.token(for: "eve", conversations: ["124"])
+        #expect(try Self.code(connect(server.path(to: "123", token: elsewhere), server.port)) == 4004)
+    }
+
+    private static func code(_ client: any StockClient) throws -> UInt16? {
+        while true {
+            switch try client.next(within: Deadline.patience) {
+            case .close(let code, _): return code
+            case .end: return nil
+            default: continue
+            }
+        }
+    }
+
+    /// The object without what differs each time.
+    private static func comparable(_ object: JSONObject) throws -> String {
+        let text = object.text.replacing(/"(timestamp|sent_at)"\s*:\s*"[^"]*"/) { "\"\($0.1)\":\"\"" }
+        let value = try JSONSerialization.jsonObject(with: Data(text.utf8))
+        return String(decoding: try JSONSerialization.data(withJSONObject: value, options: [.sortedKeys]), as: UTF8.self)
+    }
+
+    @Test("with our own client and with Python's", arguments: StockClientKind.allCases)
+    func stock(_ kind: StockClientKind) throws {
+        try self.play { try kind.connect($0, port: $1) }
+    }
+
+    @Test("in Chromium")
+    func browser() throws {
+        let browser = try Browser()
+        try self.play { path, port in
+            try BrowserClient(path, in: browser.open("http://127.0.0.1:\(port)/api/health"), port: port)
+        }
+    }
+}
+
+extension StockClient {
+    /// The next message of this type; others on the way to it are left out.
+    func next(_ type: String) throws -> JSONObject {
+        let deadline = Deadline()
+        while true {
+            guard case .text(let frame) = try self.next(within: deadline.rest) else {
+                throw TestFailure("the connection ended before \(type)")
+            }
+            let event = try JSONObject(frame)
+            if event["type"] == type { return event }
+        }
+    }
+
+    /// Waits until the client is inside and hears what is said.
+    func settle() throws {
+        try self.send(#"{"action":"are you done?"}"#)
+        _ = try self.next("error")
+    }
+}

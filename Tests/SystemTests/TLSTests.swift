@@ -1,0 +1,82 @@
+import Glibc
+import TestKit
+import Testing
+
+@Suite("TLS")
+struct TLSTests {
+    private func makeCertificate(_ name: String, in folder: TemporaryFolder) throws {
+        let words = [
+            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=\(name)",
+            "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem",
+        ]
+        #expect(try run(Checkout.program("openssl"), words, folder: folder.path).ending == .exited(0))
+    }
+
+    /// The common name of the certificate that the server shows.
+    private func name(at port: UInt16) throws -> String {
+        let script = "openssl s_client -connect 127.0.0.1:\(port) </dev/null 2>/dev/null | openssl x509 -noout -subject"
+        return try run("/bin/sh", ["-c", script]).output
+    }
+
+    @Test("clients talk over wss with a certificate of one's own, and SIGHUP takes the next one while they stay")
+    func certificate() throws {
+        let folder = try TemporaryFolder()
+        try self.makeCertificate("first", in: folder)
+        let server = try ConfabServer(["--tls-cert", "cert.pem", "--tls-key", "key.pem"], in: folder)
+        #expect(try server.process.errors.line(with: "confab ready").contains("https://127.0.0.1:\(server.port)"))
+        func connect(_ user: String) throws -> PythonClient {
+            let path = try server.path(to: "lobby", token: ConfabServer.token(for: user))
+            return try PythonClient("wss://127.0.0.1:\(server.port)\(path)", authority: folder.file("cert.pem"))
+        }
+        let alice = try connect("alice")
+        #expect(try self.name(at: server.port).contains("first"))
+
+        try self.makeCertificate("second", in: folder)
+        server.process.send(SIGHUP)
+        try server.process.errors.line(with: "reloaded")
+
+        #expect(try self.name(at: server.port).contains("second"))
+        let bob = try connect("bob")
+        // Beyond a TLS record, and what one reading takes.
+        let content = String(repeating: "long ", count: 3000)
+        try alice.send(#"{"action":"send_message","content":"\#(content)"}"#)
+        try alice.expectMessage(content)
+        try bob.send(#"{"action":"send_message","content":"short"}"#)
+        try bob.expectMessage("short")
+        try alice.expectMessage("short")
+    }
+
+    @Test("who speaks plain HTTP to a TLS port, or only says hello, costs it nothing")
+    func plainText() throws {
+        let folder = try TemporaryFolder()
+        try self.makeCertificate("only", in: folder)
+        let server = try ConfabServer(["--tls-cert", "cert.pem", "--tls-key", "key.pem", "--limit", "header-seconds=1"], in: folder)
+        let plain = try ByteStream(port: server.port)
+        try plain.send("GET /api/health HTTP/1.1\r\nHost: a\r\n\r\n")
+        #expect(plain.drained())
+        let silent = try ByteStream(port: server.port)
+        #expect(silent.drained())
+        #expect(try self.name(at: server.port).contains("only"))
+    }
+
+    @Test("a certificate without its key is a sentence and status 2")
+    func foreignKey() throws {
+        let folder = try TemporaryFolder()
+        try self.makeCertificate("first", in: folder)
+        try folder.write(folder.read("cert.pem"), to: "other.pem")
+        try self.makeCertificate("second", in: folder)
+        let words = [
+            "serve", "--listen", "127.0.0.1:0", "--admin", "off", "--store", "memory:", "--tls-cert", "other.pem", "--tls-key", "key.pem",
+        ]
+        let result = try run(Checkout.confab, words, folder: folder.path)
+        #expect(result.ending == .exited(2))
+        #expect(result.errors.contains("key.pem") || result.errors.contains("other.pem"), "\(result.errors)")
+    }
+}
+
+extension StockClient {
+    /// Waits for a message with this content.
+    func expectMessage(_ content: String) throws {
+        while try self.next("chat_message").object("message")?["content"] != content {}
+    }
+}

@@ -1,0 +1,45 @@
+// Tells the thread sanitizer what Swift's libraries do, which are not built under it. Loaded in front of them by script/test.
+//
+// A contended Mutex: the quick ways of locking and unlocking are compiled into our own code, where the sanitizer sees their atomics;
+// the slow ones are in libswiftSynchronization, and everything that passed through them looked like a race.
+//
+// Tasks: the runtime would say by itself what happens before what, but looks for the sanitizer behind its own library, and so never
+// finds it in the program.
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+extern void __tsan_acquire(void *) __attribute__((weak));
+extern void __tsan_release(void *) __attribute__((weak));
+
+extern bool _swift_tsan_enabled __attribute__((weak));
+extern void (*_swift_tsan_acquire)(void *) __attribute__((weak));
+extern void (*_swift_tsan_release)(void *) __attribute__((weak));
+
+__attribute__((constructor)) static void tellTheRuntime(void) {
+    if (!__tsan_acquire || !&_swift_tsan_enabled) return;
+    _swift_tsan_acquire = __tsan_acquire;
+    _swift_tsan_release = __tsan_release;
+    _swift_tsan_enabled = true;
+}
+
+#define SWIFT __attribute__((swiftcall))
+#define SELF __attribute__((swift_context)) void *mutex
+
+typedef SWIFT void LockSlow(uint32_t thread, SELF);
+typedef SWIFT void UnlockSlow(SELF);
+
+SWIFT void lockSlow(uint32_t thread, SELF) __asm__("$s15Synchronization12_MutexHandleV9_lockSlowyys6UInt32VF");
+SWIFT void lockSlow(uint32_t thread, SELF) {
+    LockSlow *original = (LockSlow *)dlsym(RTLD_NEXT, "$s15Synchronization12_MutexHandleV9_lockSlowyys6UInt32VF");
+    original(thread, mutex);
+    if (__tsan_acquire) __tsan_acquire(mutex);
+}
+
+SWIFT void unlockSlow(SELF) __asm__("$s15Synchronization12_MutexHandleV11_unlockSlowyyF");
+SWIFT void unlockSlow(SELF) {
+    UnlockSlow *original = (UnlockSlow *)dlsym(RTLD_NEXT, "$s15Synchronization12_MutexHandleV11_unlockSlowyyF");
+    if (__tsan_release) __tsan_release(mutex);
+    original(mutex);
+}
