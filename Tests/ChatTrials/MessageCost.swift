@@ -72,7 +72,8 @@ struct MessageCost {
                 let body = MessageBody(
                     author: self.sessions[number].person, clientID: ClientID(given: ByteString(String(self.sends))),
                     content: text + String(10_000_000 + left))
-                self.chat.ask(.post(body), in: self.sessions[number].key, through: self.sessions[number].feed, context: UInt64(number), at: self.now)
+                self.chat.ask(
+                    .post(body), in: self.sessions[number].key, through: self.sessions[number].feed, context: UInt64(number), at: self.now)
             }
             left -= min(perTurn, left)
             self.settle()
