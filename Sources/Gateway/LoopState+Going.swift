@@ -31,13 +31,15 @@ extension LoopState {
     }
 
     mutating func goOnEnding(_ slot: Int) {
-        guard let connection = self.connections[slot], connection.backlog.isEmpty, self.table.hot[slot].frameCount == 0 else { return }
-        switch connection.ending {
+        // Asked after every write, so the most frequent answer comes first.
+        guard let ending = self.connections[slot]?.ending, ending != .none else { return }
+        guard self.connections[slot]!.backlog.isEmpty, self.table.hot[slot].frameCount == 0 else { return }
+        switch ending {
         case .none, .lingering: return
         case .closeWhenSent: self.drop(slot)
         case .lingerWhenSent:
             self.connections[slot]!.ending = .lingering
-            connection.tls?.close()
+            self.connections[slot]!.tls?.close()
             Socket(descriptor: self.table.hot[slot].descriptor).shutdownWriting()
         }
     }

@@ -117,6 +117,9 @@ extension LoopState {
     }
 
     private mutating func answer(_ slot: Int, _ request: SiteRequest, body: [UInt8], _ answering: HTTPAnswering) {
+        var answering = answering
+        // The drain may have begun while the body came.
+        if self.isDraining { answering.keepsAlive = false }
         do throws(HTTPError) {
             let site = self.isClient(slot) ? self.shared.clients : self.shared.admin
             let response = try site.answer(request, body: body)

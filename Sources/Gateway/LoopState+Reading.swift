@@ -28,9 +28,10 @@ extension LoopState {
     mutating func read(_ token: SocketToken) {
         guard self.isCurrent(token) else { return }
         let slot = Int(token.slot)
-        if self.connections[slot]!.ending == .lingering {
-            self.throwAway(slot)
-            return
+        switch self.connections[slot]!.ending {
+        case .none, .lingerWhenSent: break
+        case .closeWhenSent: return  // Its peer may have gone; what it was sent before has not.
+        case .lingering: return self.throwAway(slot)
         }
         // OpenSSL holds what the kernel no longer shows as readable: read until it has nothing, within reason.
         let isTLS = self.table.hot[slot].flags.contains(.isTLS)

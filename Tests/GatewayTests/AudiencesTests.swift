@@ -64,7 +64,7 @@ struct AudiencesTests {
         var audiences = Audiences()
         var places: [Listener: Int] = [:]
         var next: UInt32 = 0
-        for _ in 0..<3000 {
+        for _ in 0..<800 {
             if places.isEmpty || Int.random(in: 0..<100, using: &chance) < (places.count < 60 ? 60 : 40) {
                 let listener = Listener(
                     slot: next, feed: Int.random(in: 0..<4, using: &chance), dialect: Int.random(in: 0..<3, using: &chance),
