@@ -1,6 +1,6 @@
+import ClientTestSupport
 import Configuration
 import Gateway
-import ClientTestSupport
 import GatewayTestSupport
 import TLS
 import TestKit
