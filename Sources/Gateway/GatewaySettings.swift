@@ -39,6 +39,8 @@ public struct GatewaySettings: Sendable {
     public var trustedProxies: [IPNetwork]
     /// A path at which frames are sent back as they came.
     public var echoPath: String?
+    /// How much other loops may have waiting for one.
+    var mailboxLimit = 65_536
 
     public init(
         nodeName: String, incarnation: UInt64, version: String, loopCount: Int, clientHost: String, clientPort: UInt16, adminHost: String?,

@@ -34,7 +34,7 @@ final class GatewayShared: Sendable {
         self.health = health
         self.clients = clients
         self.admin = admin
-        self.mailboxes = loops.map { Mailbox(of: $0) }
+        self.mailboxes = loops.map { Mailbox(of: $0, limit: settings.mailboxLimit) }
         self.answers = loops.map { Mailbox(of: $0, limit: .max) }
         self.complaints = StoreComplaints(logger, now: now)
         self.probe = StoreProbe(health, self.complaints)

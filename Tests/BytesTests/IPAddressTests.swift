@@ -13,6 +13,13 @@ struct IPAddressTests {
         #expect(IPAddress("::ffff:192.0.2.1") == IPAddress("192.0.2.1"))
     }
 
+    @Test("are numbers, in the order in which they are written")
+    func numbers() {
+        #expect(IPAddress(ipv4: 0xC000_0201) == IPAddress("192.0.2.1"))
+        #expect(IPAddress(ipv6: 0xFFFF_C000_0201) == IPAddress("192.0.2.1"))
+        #expect(IPAddress(ipv6: 0x2001_0DB8 << 96 | 1) == IPAddress("2001:db8::1"))
+    }
+
     @Test(
         "refuse what is none",
         arguments: ["", "localhost", "1.2.3", "1.2.3.4.5", "256.1.1.1", "01.2.3.4", ":::", "fe80::1%eth0", "1.2.3.4 "])

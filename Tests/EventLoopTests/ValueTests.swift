@@ -72,6 +72,7 @@ struct SocketAddressTests {
         ])
     func text(literal: String, text: String) {
         #expect(SocketAddress(literal: literal, port: 80)?.text == text)
+        #expect(SocketAddress(literal: literal, port: 80)?.ip == IPAddress(literal))
     }
 
     @Test("is no name and no half address", arguments: ["localhost", "", "1.2.3", "1.2.3.4.5", "[::1]", "::g"])

@@ -39,9 +39,12 @@ public final class Peer {
     private var chance = SystemRandomNumberGenerator()
 
     /// Connects, and makes the upgrade; throws when it is refused.
+    ///
+    /// - Parameter staysWhereItIs: whether to ask for something else in the same breath: the connection has an answer to send
+    ///   and cannot be given to the loop of its conversation.
     public init(
         _ path: String, port: UInt16, tls context: TLSContext? = nil, compresses: Bool = false, receiveBytes: Int32? = nil,
-        fields: [HTTPField] = []
+        fields: [HTTPField] = [], staysWhereItIs: Bool = false
     ) throws {
         self.reader = WebSocketReader(role: .client, takesCompression: compresses)
         let socket = try Socket.connect(to: SocketAddress(literal: "127.0.0.1", port: port)!)
@@ -54,7 +57,7 @@ public final class Peer {
             try self.wait(Int16(POLLOUT))
             if let error = socket.connectError { throw TestFailure(error.description) }
             if let context { try self.shakeHands(context) }
-            try self.upgrade(path, port, compresses, fields)
+            try self.upgrade(path, port, compresses, fields, staysWhereItIs)
         } catch {
             close(socket.descriptor)
             throw error
@@ -85,25 +88,44 @@ public final class Peer {
         }
     }
 
-    private func upgrade(_ path: String, _ port: UInt16, _ compresses: Bool, _ fields: [HTTPField]) throws {
+    private func upgrade(
+        _ path: String, _ port: UInt16, _ compresses: Bool, _ fields: [HTTPField], _ isBehindAnother: Bool
+    ) throws {
         let handshake = WebSocketClientHandshake(offersCompression: compresses, using: &self.chance)
         var request = ByteBuffer()
+        if isBehindAnother { request.append("GET /api/health HTTP/1.1\r\nHost: here\r\n\r\n") }
         handshake.appendRequest(to: &request, target: path, host: "127.0.0.1:\(port)", fields: fields)
         try self.send(bytes: request.bytes)
-        var parser = HTTPResponseParser()
-        var head = HTTPResponseHead()
-        var response: [UInt8] = []
-        while try !parser.parse(response.span.bytes, into: &head) {
-            guard !self.isOver else { throw TestFailure("the connection ended before a response came") }
-            try self.wait(Int16(POLLIN))
-            self.receive()
-            response = self.bytes
+        if isBehindAnother {
+            let (head, _) = try self.response()
+            guard case .bytes(let count) = head.body else { throw TestFailure("health has no length") }
+            while self.bytes.count < head.byteCount + count { try self.receiveMore() }
+            self.bytes.removeFirst(head.byteCount + count)
         }
-        guard try handshake.verify(head, in: response.span.bytes).compresses == compresses else {
+        let (head, bytes) = try self.response()
+        guard try handshake.verify(head, in: bytes.span.bytes).compresses == compresses else {
             throw TestFailure("compression was not agreed on")
         }
         self.offset = head.byteCount
         try self.parse()
+    }
+
+    /// The head of a response, and the bytes that begin with it.
+    private func response() throws -> (HTTPResponseHead, [UInt8]) {
+        var parser = HTTPResponseParser()
+        var head = HTTPResponseHead()
+        var bytes = self.bytes
+        while try !parser.parse(bytes.span.bytes, into: &head) {
+            try self.receiveMore()
+            bytes = self.bytes
+        }
+        return (head, bytes)
+    }
+
+    private func receiveMore() throws {
+        guard !self.isOver else { throw TestFailure("the connection ended before a response came") }
+        try self.wait(Int16(POLLIN))
+        self.receive()
     }
 
     // MARK: Sending

@@ -134,8 +134,13 @@ public final class TestNode {
     }
 
     /// Somebody who has come in, read with `Peer`.
-    public func peer(_ user: String, in conversation: String = "room", after: String? = nil, receiveBytes: Int32? = nil) throws -> Peer {
-        try Peer(Self.path(user, in: conversation, after: after), port: self.port, receiveBytes: receiveBytes)
+    ///
+    /// - Parameter staysWhereItIs: whether it stays on the loop that has taken it, wherever its conversation lives.
+    public func peer(
+        _ user: String, in conversation: String = "room", after: String? = nil, receiveBytes: Int32? = nil, staysWhereItIs: Bool = false
+    ) throws -> Peer {
+        try Peer(
+            Self.path(user, in: conversation, after: after), port: self.port, receiveBytes: receiveBytes, staysWhereItIs: staysWhereItIs)
     }
 
     /// A WebSocket whose frames are sent back.

@@ -1,6 +1,7 @@
 import Configuration
 import GatewayTestSupport
 import StoreTestSupport
+import Telemetry
 import TestKit
 import Testing
 
@@ -118,7 +119,7 @@ struct ResumeTests {
     func concurrent(loops: Int, seed: UInt64) throws {
         let node = try Self.node(seed % 2 == 0 ? .memory : .sqlite, loops: loops)
         var chance = SeededChance(seed: seed &* 31 &+ UInt64(loops))
-        let writers = try (0..<3).map { try node.peer("writer\($0)") }
+        let writers = try (0..<3).map { try node.peer("writer\($0)", staysWhereItIs: true) }
         var readers = [Reader](repeating: Reader(), count: 8)
         var said = 0
 
@@ -143,7 +144,9 @@ struct ResumeTests {
                 try take(place)
             default:
                 try take(place)
-                readers[place].peer = readers[place].peer == nil ? try node.peer("reader\(place)", after: "\(readers[place].seen)") : nil
+                readers[place].peer =
+                    readers[place].peer == nil
+                    ? try node.peer("reader\(place)", after: "\(readers[place].seen)", staysWhereItIs: place % 2 == 0) : nil
             }
         }
         for place in readers.indices where readers[place].peer == nil {
@@ -153,5 +156,43 @@ struct ResumeTests {
             for place in readers.indices { try take(place) }
             return readers.allSatisfy { $0.seen == said }
         }
+    }
+
+    @Test("has neither gap nor repeat where loops lose each other's mail", arguments: 0..<3 as Range<UInt64>)
+    func lostMail(seed: UInt64) throws {
+        let node = try TestNode(loops: 3) { setup in
+            setup.live.limits.allowEverything()
+            setup.settings.mailboxLimit = 1
+        }
+        var chance = SeededChance(seed: seed)
+        // Connections on whatever loop has taken them, so that most of what is said goes from loop to loop. Who was not let in
+        // because the question was lost again and again comes again.
+        func connect(_ user: String) throws -> Peer {
+            try Deadline.wait(for: "a connection") {
+                guard let peer = try? node.peer(user, after: "0", staysWhereItIs: true) else { return nil }
+                try peer.send(bytes: WebSocketClient.frame(opcode: 9))
+                try Peer.wait(for: "the door", among: [peer]) { peer.isOver || peer.closing != nil || peer.events.contains(.pong([])) }
+                return peer.isOver || peer.closing != nil ? nil : peer
+            }
+        }
+        let peers = try (0..<9).map { try connect("user\($0)") }
+        var said = 0
+        for _ in 0..<60 {
+            for _ in 0..<Int.random(in: 1...4, using: &chance) {
+                try peers.randomElement(using: &chance)!.send(Say.message("\(said)"))
+                said += 1
+            }
+            if Bool.random(using: &chance) { try peers.randomElement(using: &chance)!.receiveNow() }
+        }
+        func state() -> (heard: [Int], failed: Int) {
+            (peers.map { Say.ids(of: $0.texts).last ?? 0 }, peers.map { $0.texts.count { $0.contains("message.failed") } }.reduce(0, +))
+        }
+        // A send that was lost again and again for five seconds is said to have failed.
+        try Peer.wait(for: "everybody to have everything, \(state()) of \(said)", among: peers) {
+            let (heard, failed) = state()
+            return Set(heard).count == 1 && heard[0] + failed >= said
+        }
+        #expect(peers.allSatisfy { Say.ids(of: $0.texts) == Array(1...state().heard[0]) })
+        _ = try node.metrics("lost mail to be counted") { ($0.value(of: .dropped, labels: ["reason": "mailbox_full"]) ?? 0) > 0 }
     }
 }
