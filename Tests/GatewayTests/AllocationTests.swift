@@ -46,9 +46,9 @@ struct AllocationTests {
     func perListener() throws {
         let one = try Self.allocations(listeners: 1)
         let many = try Self.allocations(listeners: 1000)
-        // The loop's own tasks, once a second, are counted along.
-        #expect(many.message < one.message + 60, "an allocation for each listener makes a thousand")
-        #expect(many.typing < one.typing + 60)
+        // What the loop does by the clock is counted along: the more of it, the longer a busy machine takes.
+        #expect(many.message < one.message + 500, "an allocation for each listener makes a thousand")
+        #expect(many.typing < one.typing + 500)
         #expect(one.message > 0, "nothing was counted")
     }
 }
