@@ -31,9 +31,11 @@ let package = Package(
         .systemLibrary(name: "COpenSSL"),
         .systemLibrary(name: "CZlib"),
         .systemLibrary(name: "CSQLite"),
+        // An instruction of the processor's.
+        .systemLibrary(name: "CPrefetch"),
 
         // Ground: text, JSON, what is said about ourselves.
-        room("Bytes"),
+        room("Bytes", ["CPrefetch"]),
         room("JSON", ["Bytes"]),
         room("Telemetry", ["Bytes", "JSON"]),
 

@@ -86,6 +86,12 @@ public struct Conversation: Sendable {
             && self.knowledge != .loading && self.knowledge != .recalling
     }
 
+    /// A message is about to be posted: what that will read is fetched. Mutating, for so it is called without a copy.
+    public mutating func prefetch() {
+        self.members.prefetch()
+        self.recents.prefetch(self.head)
+    }
+
     // MARK: What comes in
 
     public mutating func handle(_ input: ConversationInput, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]) {

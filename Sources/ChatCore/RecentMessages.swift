@@ -1,3 +1,4 @@
+import Bytes
 import ChatModel
 
 /// What an owner remembers of a conversation's newest messages: which sends they came from, and who has had them.
@@ -24,13 +25,15 @@ struct RecentMessages: Sendable {
     /// The message that stands at place 0 of `items`.
     private var first: SequenceNumber
     private var items: [Item] = []
+    /// A bit for each item, chosen by its send: of a few items most sends that are none of them are told by this alone.
+    private var signature: UInt64 = 0
     /// By open addressing: half of the send (upper 16 bits) and place + 1 (lower 16 bits), 0 is free. Empty while looking
     /// at all items is as fast.
     private var table: [UInt32] = []
     /// The head at two earlier times, at least ten seconds apart: what is not above the older one may be forgotten.
     private var older: SequenceNumber = 0
     private var newer: (head: SequenceNumber, since: Int64) = (0, .min)
-    private static let scanLimit = 16
+    private static let scanLimit = 32
     private static let holdMilliseconds: Int64 = 10_000
     private static let itemLimit = 60_000
     private static let authorMask: UInt32 = 0x3FFF_FFFF
@@ -44,12 +47,19 @@ struct RecentMessages: Sendable {
     /// The messages remembered.
     var range: Range<SequenceNumber> { self.first..<(self.first + self.items.count) }
 
+    /// Fetches what the next message will read, where this one is the newest.
+    @inline(__always)
+    func prefetch(_ newest: SequenceNumber) {
+        Prefetch.element(newest + 1 - self.first, of: self.items)
+    }
+
     /// - Parameters:
     ///   - send: what `fingerprint` says of its client id; 0 for none.
     ///   - now: a monotonic millisecond.
     mutating func append(author: UInt32, send: UInt32, at now: Int64) {
         if self.items.count >= Int(self.limit + max(self.limit / 4, 1)) { self.forget(at: now) }
         self.items.append(Item(send: send, author: author))
+        self.signature |= Self.bit(of: send)
         guard self.items.count > Self.scanLimit else { return }
         if self.items.count * 2 > self.table.count {
             self.rebuildTable()
@@ -70,11 +80,13 @@ struct RecentMessages: Sendable {
         guard forgotten >= max(Int(self.limit) / 4, 1) else { return }
         self.items.removeFirst(forgotten)
         self.first += forgotten
+        self.signature = self.items.reduce(0) { $0 | Self.bit(of: $1.send) }
         self.table = []
     }
 
     /// The newest message that a send with this fingerprint made, if it is remembered.
     func sequence(of send: UInt32) -> SequenceNumber? {
+        guard self.signature & Self.bit(of: send) != 0 else { return nil }
         if self.items.count <= Self.scanLimit {
             for place in self.items.indices.reversed() where self.items[place].send == send { return self.first + place }
             return nil
@@ -86,6 +98,10 @@ struct RecentMessages: Sendable {
             slot = (slot + 1) & mask
         }
         return nil
+    }
+
+    private static func bit(of send: UInt32) -> UInt64 {
+        1 << UInt64(send & 63)
     }
 
     /// The half of the send that does not choose the slot tells nearly always, without a look at the item.

@@ -20,6 +20,9 @@ public struct ChatLoop: Sendable {
     /// The emptied array of this loop's last mail to itself.
     private var spare: [Envelope.Item] = []
 
+    /// For so many items at once memory is fetched: the more, the less each waits, as long as the processor's cache holds it all.
+    private static let preparation = 32
+
     public init(id: OwnerID, view: View, limits: ChatLimits) {
         self.id = id
         self.limits = limits
@@ -75,6 +78,11 @@ public struct ChatLoop: Sendable {
         }
     }
 
+    /// A connection that listens to this feed has sent something: what it will ask is being read. Nothing depends on it.
+    public func expect(_ feed: FeedID) {
+        self.listening.feeds.prefetch(feed.slot)
+    }
+
     /// Messages, straight from the store: whoever has come in may read.
     public mutating func read(_ key: ConversationKey, _ range: PageRange, limit: Int, context: UInt64) {
         self.listening.read(.init(context: context, conversation: key, range: range, limit: limit), outbox: &self.outbox)
@@ -105,7 +113,7 @@ public struct ChatLoop: Sendable {
         case .next:
             break
         }
-        for item in envelope.items { self.take(item, from: envelope.from, at: now) }
+        self.take(envelope.items, from: envelope.from, at: now)
     }
 
     public mutating func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket, at now: Moment) {
@@ -140,7 +148,7 @@ public struct ChatLoop: Sendable {
             var items: [Envelope.Item] = []
             swap(&items, &self.spare)
             self.outbox.swapLocal(with: &items)
-            for item in items { self.take(item, from: self.id, at: now) }
+            self.take(items, from: self.id, at: now)
             // Room for a burst is given back after it.
             items.removeAll(keepingCapacity: items.count <= 4096)
             swap(&items, &self.spare)
@@ -148,6 +156,26 @@ public struct ChatLoop: Sendable {
         self.owner.flush(outbox: &self.outbox)
         self.outbox.seal(into: &self.envelopes)
         return hasWorked || !self.outbox.requests.isEmpty
+    }
+
+    private mutating func take(_ items: [Envelope.Item], from loop: OwnerID, at now: Moment) {
+        for place in items.indices {
+            if place % Self.preparation == 0 { self.prefetch(items, from: place) }
+            self.take(items[place], from: loop, at: now)
+        }
+    }
+
+    /// Fetches what the next items will need, for all of them at once. In two rounds, for the second's places are known by the first.
+    private mutating func prefetch(_ items: [Envelope.Item], from first: Int) {
+        // Lent by the buffer; the array would hand out copies.
+        items.withUnsafeBufferPointer { items in
+            let next = first..<min(first + Self.preparation, items.count)
+            for place in next {
+                self.owner.prefetch(items[place].ownerPlace)
+                self.listening.feeds.prefetch(items[place].feedPlace)
+            }
+            for place in next { self.owner.prefetchWithin(items[place].ownerPlace) }
+        }
     }
 
     private mutating func take(_ item: Envelope.Item, from loop: OwnerID, at now: Moment) {

@@ -28,6 +28,16 @@ public struct Envelope: Sendable {
         case attachAgain(ConversationKey)
         /// From anybody who has missed envelopes of yours: attach again whatever I own.
         case resynchronize
+
+        /// Where the owner that it is for has the conversation; `.max` is nowhere.
+        var ownerPlace: UInt32 {
+            if case .input(let input) = self { input.ownerPlace } else { .max }
+        }
+
+        /// Where the listener that it is for has its feed; `.max` is nowhere.
+        var feedPlace: UInt32 {
+            if case .event(let news) = self { news.feedPlace } else { .max }
+        }
     }
 
     /// Where the other side has the conversation is said as it was last known, which spares it a search; it compares the

@@ -78,7 +78,13 @@ struct Feed: Sendable {
     var untakenSince: UInt64 = 0
     private(set) var early: [Revision: Early] = [:]
     var held: [Held] = []
+    /// Pages that are ahead of what the feed has shown, and wait for it.
+    var pages: [PageRead] = []
+    /// Reports of deliveries that have not left.
+    var reports: [DeliveryReport] = []
     let key: ConversationKey
+    /// What the above takes.
+    static let hotBytes = 120
 
     /// The newest edit or deletion shown: a page that was read before would bring back what it took away.
     var amendedAt: Revision = 0
@@ -103,10 +109,7 @@ struct Feed: Sendable {
     var typists: [Person] = []
     /// An end that was missed, while what came before it is being fetched.
     var ending: Ending?
-    /// Pages that are ahead of what the feed has shown, and wait for it.
-    var pages: [PageRead] = []
-    /// Reports of deliveries that have not left, and the last that have.
-    var reports: [DeliveryReport] = []
+    /// Reports of deliveries that have left last.
     var reported: [DeliveryReport] = []
     static let earlyLimit = 1024
     static let reportLimit = 64

@@ -1,57 +1,68 @@
+import Bytes
 import ChatCore
 import ChatModel
 
 /// The feeds of a loop, each in a slot that is its name while it is open.
 struct FeedTable: Sendable {
-    private var slots: [Feed?] = []
-    private var generations: [UInt32] = []
+    private struct Slot: Sendable {
+        /// Which of the feeds it is that stood here.
+        var generation: UInt32
+        var feed: Feed?
+    }
+
+    private var slots: [Slot] = []
     private var free: [UInt32] = []
     private var index = SlotIndex()
 
     var count: Int { self.index.count }
 
     subscript(slot: UInt32) -> Feed {
-        get { self.slots[Int(slot)]! }
-        _modify { yield &self.slots[Int(slot)]! }
+        get { self.slots[Int(slot)].feed! }
+        _modify { yield &self.slots[Int(slot)].feed! }
+    }
+
+    /// The feed that stands here, if the place is right, will be asked or told something in this turn.
+    func prefetch(_ place: UInt32) {
+        guard Int(place) < self.slots.count else { return }
+        Prefetch.element(Int(place), of: self.slots, bytes: MemoryLayout<Int>.stride + Feed.hotBytes)
     }
 
     /// The slots of all open feeds.
     var open: [UInt32] {
-        self.slots.indices.lazy.filter { self.slots[$0] != nil }.map { UInt32($0) }
+        self.slots.indices.lazy.filter { self.slots[$0].feed != nil }.map { UInt32($0) }
     }
 
     /// - Parameter place: where it was last.
     func slot(of key: ConversationKey, near place: UInt32 = .max) -> UInt32? {
-        if Int(place) < self.slots.count, self.slots[Int(place)]?.key == key { return place }
-        return self.index.slot(hash: key.hashValue) { self.slots[Int($0)]?.key == key }
+        if Int(place) < self.slots.count, self.slots[Int(place)].feed?.key == key { return place }
+        return self.index.slot(hash: key.hashValue) { self.slots[Int($0)].feed?.key == key }
     }
 
     mutating func open(_ feed: Feed) -> UInt32 {
         let slot: UInt32
         if let reused = self.free.popLast() {
             slot = reused
-            self.slots[Int(slot)] = feed
+            self.slots[Int(slot)] = Slot(generation: self.slots[Int(slot)].generation &+ 1, feed: feed)
         } else {
             slot = UInt32(self.slots.count)
-            self.slots.append(feed)
-            self.generations.append(0)
+            self.slots.append(Slot(generation: 1, feed: feed))
         }
-        self.generations[Int(slot)] &+= 1
         self.index.insert(slot, hash: feed.key.hashValue)
         return slot
     }
 
     mutating func close(_ slot: UInt32) {
         self.index.remove(slot, hash: self[slot].key.hashValue)
-        self.slots[Int(slot)] = nil
+        self.slots[Int(slot)].feed = nil
         self.free.append(slot)
     }
 
     func name(_ slot: UInt32) -> FeedID {
-        FeedID(slot: slot, generation: self.generations[Int(slot)])
+        FeedID(slot: slot, generation: self.slots[Int(slot)].generation)
     }
 
     func isCurrent(_ feed: FeedID) -> Bool {
-        Int(feed.slot) < self.slots.count && self.generations[Int(feed.slot)] == feed.generation && self.slots[Int(feed.slot)] != nil
+        Int(feed.slot) < self.slots.count && self.slots[Int(feed.slot)].generation == feed.generation
+            && self.slots[Int(feed.slot)].feed != nil
     }
 }

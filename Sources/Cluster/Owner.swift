@@ -1,3 +1,4 @@
+import Bytes
 import ChatCore
 import ChatModel
 
@@ -6,7 +7,6 @@ import ChatModel
 struct Owner: Sendable {
     struct Slot: Sendable {
         let key: ConversationKey
-        var conversation: Conversation
         /// Of the shard, since the conversation was last loaded.
         var epoch: Epoch = 0
         var lastUsed: Int64
@@ -16,6 +16,19 @@ struct Owner: Sendable {
         /// How often what was known of the store's side had to be given up: what was asked before is of no use after.
         var term: UInt32 = 0
         var isUsed = true
+        // Last, for what every message touches stands at its beginning: one stretch of memory with the above.
+        var conversation: Conversation
+
+        init(key: ConversationKey, conversation: Conversation, lastUsed: Int64, generation: UInt32) {
+            self.key = key
+            self.lastUsed = lastUsed
+            self.shard = Int32(Shard.of(key))
+            self.generation = generation
+            self.conversation = conversation
+        }
+
+        /// What a message touches of a slot.
+        static let hotBytes = 256
     }
 
     struct Place: Sendable, Hashable {
@@ -102,6 +115,16 @@ struct Owner: Sendable {
         self.run(&effects, of: number, at: now, outbox: &outbox)
     }
 
+    /// A conversation that stands here, if the place is right, will be asked for something in this turn.
+    func prefetch(_ place: UInt32) {
+        if Int(place) < self.slots.count { Prefetch.element(Int(place), of: self.slots, bytes: Slot.hotBytes) }
+    }
+
+    /// The same for what its slot points to, which has to be there by then.
+    mutating func prefetchWithin(_ place: UInt32) {
+        if Int(place) < self.slots.count { self.slots[Int(place)].conversation.prefetch() }
+    }
+
     private func find(_ input: Envelope.Input) -> UInt32? {
         let place = Int(input.ownerPlace)
         if place < self.slots.count, self.slots[place].isUsed, self.slots[place].key == input.conversation { return input.ownerPlace }
@@ -115,7 +138,7 @@ struct Owner: Sendable {
         let number = self.free.popLast() ?? UInt32(self.slots.count)
         let isNew = Int(number) == self.slots.count
         let slot = Slot(
-            key: key, conversation: Conversation(rules: self.rules), lastUsed: now.monotonic, shard: Int32(Shard.of(key)),
+            key: key, conversation: Conversation(rules: self.rules), lastUsed: now.monotonic,
             generation: isNew ? 1 : self.slots[Int(number)].generation &+ 1)
         if isNew { self.slots.append(slot) } else { self.slots[Int(number)] = slot }
         self.index.insert(number, hash: key.hashValue)

@@ -1,3 +1,4 @@
+import Bytes
 import ChatModel
 
 /// One conversation of a store in memory. What an append touches stands together at the beginning.
@@ -6,7 +7,12 @@ struct MemoryConversation {
     private(set) var revision: Revision
     private(set) var head: SequenceNumber = 0
     private var messages = MessageRing()
-    private(set) var record: ConversationRecord
+    private var updatedAt: Timestamp
+    /// What the above takes.
+    static let hotBytes = 80
+
+    /// As it is, but for the time of its last change.
+    private var record: ConversationRecord
     private var members: [UserID: Member] = [:]
     /// Edits and deletions by rising revision; one whose message has changed again since, or is gone, is stale.
     private var amendments: [Amendment] = []
@@ -20,14 +26,22 @@ struct MemoryConversation {
         self.key = key
         self.revision = 1
         self.record = record
+        self.updatedAt = record.updatedAt
     }
 
-    var messageCount: Int { self.messages.count }
+    /// The next message is on its way: what that will touch beyond the conversation itself is fetched.
+    /// Mutating, for so it is called without a copy.
+    mutating func prefetch(history: Int) {
+        self.messages.prefetch(self.head, capacity: history)
+    }
+
     var oldest: SequenceNumber { self.head - self.messages.count + 1 }
 
     var loaded: LoadedConversation {
-        LoadedConversation(
-            record: self.record, head: self.head, revision: self.revision, oldest: self.oldest,
+        var record = self.record
+        record.updatedAt = self.updatedAt
+        return LoadedConversation(
+            record: record, head: self.head, revision: self.revision, oldest: self.oldest,
             // In order of their ids: a dictionary's own order differs from run to run, and simulations must not.
             members: self.members.values.sorted { $0.user < $1.user })
     }
@@ -41,7 +55,7 @@ struct MemoryConversation {
             self.messages.append(message, capacity: history)
             self.head = message.sequence
             self.revision = write.revision
-            self.record.updatedAt = message.sentAt
+            self.updatedAt = message.sentAt
         default:
             self.applyRare(write)
         }
@@ -53,7 +67,7 @@ struct MemoryConversation {
             preconditionFailure("a message or a creation came the way of the rare changes")
         case .amend(let message, let time):
             self.amend(message, revision: write.revision)
-            self.record.updatedAt = time
+            self.updatedAt = time
         case .member(var member):
             if let known = self.members[member.user] {
                 member.readCursor = max(member.readCursor, known.readCursor)
@@ -64,7 +78,7 @@ struct MemoryConversation {
             self.members[user] = nil
         case .end(let time):
             if self.record.endedAt == nil { self.record.endedAt = time }
-            self.record.updatedAt = time
+            self.updatedAt = time
         case .cursors(let user, let read, let delivered):
             guard var member = self.members[user] else { return }
             member.readCursor = max(member.readCursor, read)

@@ -1,3 +1,4 @@
+import Bytes
 import ChatModel
 
 /// The newest messages of a conversation, in order; it grows up to its capacity and then forgets the oldest.
@@ -12,6 +13,12 @@ struct MessageRing {
     subscript(place: Int) -> Message {
         get { self.storage[self.index(place)] }
         set { self.storage[self.index(place)] = newValue }
+    }
+
+    /// Fetches the place of the next message, where so many have ever been added.
+    @inline(__always)
+    func prefetch(_ added: Int, capacity: Int) {
+        Prefetch.element(capacity == 0 || added < capacity ? added : self.start, of: self.storage)
     }
 
     /// Adds a message; with `capacity` there already, instead of the oldest. 0 keeps all.

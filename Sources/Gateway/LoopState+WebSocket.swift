@@ -1,6 +1,7 @@
 import Bytes
 import ChatCore
 import ChatModel
+import Cluster
 import Configuration
 import DialectKit
 import EventLoop
@@ -70,6 +71,7 @@ extension LoopState {
             self.echo(slot, talk, kind, bytes)
             return
         }
+        if let feed = talk.memberships.first?.feed { self.chat.expect(feed) }
         self.steps.retryAfter = talk.rate.take(limits: self.live.limits, at: self.now.monotonic)
         if self.steps.retryAfter != nil { self.counters.rateLimited &+= 1 }
         if kind == .binary {

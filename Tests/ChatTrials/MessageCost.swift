@@ -15,6 +15,9 @@ struct MessageCost {
         var feed: FeedID
     }
 
+    /// Which conversation is the next to be sent to.
+    enum Order { case byChance, inTurn }
+
     private var chat: ChatLoop
     private var tables: MemoryTables
     private var sessions: [Session] = []
@@ -22,6 +25,8 @@ struct MessageCost {
     private var chance = SeededGenerator(seed: 1)
     private(set) var delivered = 0
     private var sends = 0
+    /// Of the loop and its store; not of those who think of what to send.
+    private var nanoseconds = 0.0
 
     init(conversations: Int) {
         let id = OwnerID(incarnation: 7, loop: 0)
@@ -61,36 +66,43 @@ struct MessageCost {
         }
     }
 
-    /// Sends so many messages, so many a turn, to conversations drawn by chance.
-    mutating func send(_ count: Int, perTurn: Int) {
+    /// Sends so many messages, so many a turn.
+    mutating func send(_ count: Int, perTurn: Int, _ order: Order) {
         let text = String(repeating: "x", count: 120)
         var left = count
         while left > 0 {
+            var turn: [(session: Int, key: ConversationKey, feed: FeedID, body: MessageBody)] = []
             for _ in 0..<min(perTurn, left) {
-                let number = Int(self.chance.next() % UInt64(self.sessions.count))
+                let number = order == .inTurn ? self.sends % self.sessions.count : Int(self.chance.next() % UInt64(self.sessions.count))
                 self.sends += 1
                 let body = MessageBody(
                     author: self.sessions[number].person, clientID: ClientID(given: ByteString(String(self.sends))),
                     content: text + String(10_000_000 + left))
-                self.chat.ask(
-                    .post(body), in: self.sessions[number].key, through: self.sessions[number].feed, context: UInt64(number), at: self.now)
+                turn.append((number, self.sessions[number].key, self.sessions[number].feed, body))
             }
             left -= min(perTurn, left)
+            let start = Self.processorTime
+            self.chat.expect(turn[0].feed)
+            for (place, (number, key, feed, body)) in turn.enumerated() {
+                // As long before as a gateway reads a frame.
+                if place + 1 < turn.count { self.chat.expect(turn[place + 1].feed) }
+                self.chat.ask(.post(body), in: key, through: feed, context: UInt64(number), at: self.now)
+            }
             self.settle()
+            self.nanoseconds += Self.processorTime - start
             self.now.monotonic += 10
             if self.now.monotonic % 100 == 0 { self.chat.tick(at: self.now) }
         }
     }
 
-    static func measure(conversations: Int, messages: Int, perTurn: Int) -> Double {
-        var cost = MessageCost(conversations: conversations)
-        cost.send(max(conversations * 4, 100_000), perTurn: perTurn)
-        let before = cost.delivered
-        let start = Self.processorTime
-        cost.send(messages, perTurn: perTurn)
-        let nanoseconds = (Self.processorTime - start) / Double(messages)
-        precondition(cost.delivered - before == messages, "\(cost.delivered - before) of \(messages) messages were delivered")
-        return nanoseconds
+    /// Nanoseconds of processor time for each of so many messages.
+    mutating func measure(messages: Int, perTurn: Int, _ order: Order) -> Double {
+        self.send(max(self.sessions.count * 4, 100_000), perTurn: perTurn, order)
+        let before = self.delivered
+        self.nanoseconds = 0
+        self.send(messages, perTurn: perTurn, order)
+        precondition(self.delivered - before == messages, "\(self.delivered - before) of \(messages) messages were delivered")
+        return self.nanoseconds / Double(messages)
     }
 
     /// Nanoseconds of processor time that the process has used.

@@ -2,9 +2,11 @@
 //
 //   ChatTrials simulate [seeds] [first]   plays so many seeds and tells the story of the first that fails
 //   ChatTrials tell <seed>                tells the story of one seed
-//   ChatTrials cost [messages] [a turn]   processor time of a message, in 100 and in 100,000 conversations
-//   ChatTrials cost-of <conversations> <messages> <a turn>
+//   ChatTrials cost [messages] [a turn]   processor time of a message, in 100 and in 100,000 conversations, one after the
+//                                         other and drawn by chance
+//   ChatTrials cost-of <conversations> <messages> <a turn> [1: in turn]
 import ChatSimulation
+import Glibc
 
 let arguments = CommandLine.arguments.dropFirst()
 switch arguments.first {
@@ -29,17 +31,26 @@ case "tell":
 case "cost":
     let messages = Int(arguments.dropFirst().first ?? "2000000") ?? 2_000_000
     let perTurn = Int(arguments.dropFirst(2).first ?? "100") ?? 100
-    var few: [Double] = []
-    var many: [Double] = []
-    for _ in 0..<3 {
-        few.append(MessageCost.measure(conversations: 100, messages: messages, perTurn: perTurn))
-        many.append(MessageCost.measure(conversations: 100_000, messages: messages, perTurn: perTurn))
+    for order in [MessageCost.Order.inTurn, .byChance] {
+        var few: [Double] = []
+        var many: [Double] = []
+        for _ in 0..<3 {
+            var cost = MessageCost(conversations: 100)
+            few.append(cost.measure(messages: messages, perTurn: perTurn, order))
+            cost = MessageCost(conversations: 100_000)
+            many.append(cost.measure(messages: messages, perTurn: perTurn, order))
+        }
+        let (least, most) = (few.min()!, many.min()!)
+        print(
+            "\(order == .inTurn ? "in turn" : "by chance"), \(perTurn) a turn: \(Int(least)) ns in 100 conversations, "
+                + "\(Int(most)) ns in 100,000: \(Int(((most / least - 1) * 100).rounded())) % more")
     }
-    let (least, most) = (few.min()!, many.min()!)
-    print("\(Int(least)) ns in 100 conversations, \(Int(most)) ns in 100,000: \(Int((most / least - 1) * 100)) % more (\(perTurn) a turn)")
 case "cost-of":
     let numbers = arguments.dropFirst().compactMap { Int($0) }
-    print("\(Int(MessageCost.measure(conversations: numbers[0], messages: numbers[1], perTurn: numbers[2]))) ns")
+    var cost = MessageCost(conversations: numbers[0])
+    print("\(Int(cost.measure(messages: numbers[1], perTurn: numbers[2], numbers.count > 3 ? .inTurn : .byChance))) ns")
+    // A profile of the run is not to show how it is taken down.
+    exit(0)
 default:
     print("ChatTrials simulate [seeds] [first] | tell <seed> | cost | cost-of")
 }
