@@ -24,11 +24,15 @@ extension Stage {
         self.ask(.post(.said(words, by: person, id: id)), on: loop, request: request, again: again)
     }
 
-    mutating func edit(_ sequence: SequenceNumber, to words: String, by person: Person, admin: Bool = false, request: RequestID? = nil, again: Bool = false) -> [String] {
+    mutating func edit(
+        _ sequence: SequenceNumber, to words: String, by person: Person, admin: Bool = false, request: RequestID? = nil, again: Bool = false
+    ) -> [String] {
         self.ask(.edit(sequence, content: words, by: Actor(person: person, isAdmin: admin)), request: request, again: again)
     }
 
-    mutating func delete(_ sequence: SequenceNumber, by person: Person, admin: Bool = false, request: RequestID? = nil, again: Bool = false) -> [String] {
+    mutating func delete(_ sequence: SequenceNumber, by person: Person, admin: Bool = false, request: RequestID? = nil, again: Bool = false)
+        -> [String]
+    {
         self.ask(.delete(sequence, by: Actor(person: person, isAdmin: admin)), request: request, again: again)
     }
 

@@ -42,7 +42,7 @@ struct Stage {
     init(of people: [Person], open: Bool = false, _ limits: ChatLimits = ChatLimits()) {
         self.init(limits)
         for person in people { _ = self.enter(person, access: open ? .open : .closed) }
-        for person in people { _ = self.leave(person) }
+        _ = self.detach(east)
         _ = self.pass(.seconds(10))
         self.asked = []
         self.announced = []
