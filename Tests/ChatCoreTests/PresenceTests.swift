@@ -127,6 +127,20 @@ struct PresenceTests {
         #expect(stage.entered?.presentCount == 2)
         #expect(stage.pass(.seconds(1)) == ["event: presence +cid +dan"])
     }
+
+    @Test("of somebody who comes and goes quickly waits in one place")
+    func flapping() {
+        var stage = Self.stage(there: ann, bob)
+        for _ in 0..<100 {
+            _ = stage.leave(bob)
+            _ = stage.pass(.milliseconds(1500))
+            _ = stage.enter(bob)
+            _ = stage.leave(bob)
+            _ = stage.pass(.milliseconds(100))
+            _ = stage.enter(bob)
+        }
+        #expect(stage.conversation.presence.due.count <= 1)
+    }
 }
 
 @Suite("A crowd")
