@@ -54,7 +54,7 @@ struct LosingTests {
     }
 
     @Test("calls the listeners again when something was stored of which they have not heard")
-    func storedUnheard() throws {
+    func storedUnheard() {
         var stage = Stage(of: [ann])
         _ = stage.enter(ann)
         stage.isStoreSlow = true
@@ -104,6 +104,34 @@ struct LosingTests {
         #expect(stage.failStore() == [])
         stage.isStoreSlow = false
         #expect(stage.describe(by: ann) == ["tell east: delivered 1 of ann", "answer: described"])
+    }
+
+    @Test("asks the store again in a second for what waits without an asker: reports of deliveries")
+    func reportsAlone() {
+        var stage = Stage(of: [ann, bob])
+        _ = stage.say("hi", by: ann)
+        stage.changeOwner()
+        stage.isStoreSlow = true
+        _ = stage.deliver(1...1, to: bob)
+        _ = stage.failStore()
+        stage.isStoreSlow = false
+        _ = stage.pass(.seconds(3))
+        #expect(stage.shelf.members.map(\.deliveredCursor) == [0, 1])
+        #expect(stage.conversation.isIdle)
+    }
+
+    @Test("stores the cursors that had moved, though nobody asks for anything any more")
+    func cursorsAlone() {
+        var stage = Stage(of: [ann, bob])
+        _ = stage.say("hi", by: ann)
+        _ = stage.read(1, by: bob)
+        stage.isStoreSlow = true
+        _ = stage.say("lost", by: ann)
+        _ = stage.failStore()
+        stage.isStoreSlow = false
+        _ = stage.pass(.seconds(3))
+        #expect(stage.shelf.members.map(\.readCursor) == [0, 1])
+        #expect(stage.conversation.isIdle)
     }
 
     @Test("forgets who came in by a change that was not stored")

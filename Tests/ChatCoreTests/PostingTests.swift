@@ -85,7 +85,7 @@ struct PostingTests {
 @Suite("A send that is repeated")
 struct RepeatedSendTests {
     @Test("gets the first answer again, whatever its words, and nobody else hears of it")
-    func stored() throws {
+    func stored() {
         var stage = Stage(of: [ann])
         #expect(stage.say("first", by: ann, id: "a") == ["event: posted 1 first"])
         _ = stage.pass(.seconds(1))
@@ -197,22 +197,20 @@ struct RepeatedSendTests {
 @Suite("A send whose fingerprint is another message's")
 struct FingerprintTests {
     /// Two ids of the first member's that are remembered alike: the seed of the fingerprints is the process's.
-    private static func lookalikes() throws -> (String, String) {
+    private static let lookalikes: (String, String) = {
         var seen: [UInt32: Int] = [:]
         for number in 0..<1_000_000 {
-            let client = try #require(ClientID(given: ByteString("\(number)")))
+            let client = ClientID(stored: ByteString("\(number)"))
             if let other = seen.updateValue(number, forKey: RecentMessages.fingerprint(author: 0, client: client)) {
                 return ("\(other)", "\(number)")
             }
         }
-        throw NoLookalikes()
-    }
-
-    private struct NoLookalikes: Error {}
+        preconditionFailure("a million fingerprints are all different")
+    }()
 
     @Test("becomes a message of its own, and the other's words are not its answer")
-    func ownMessage() throws {
-        let (one, other) = try Self.lookalikes()
+    func ownMessage() {
+        let (one, other) = Self.lookalikes
         var stage = Stage(of: [ann])
         #expect(stage.say("mine", by: ann, id: one) == ["event: posted 1 mine"])
         #expect(stage.say("another", by: ann, id: other) == ["event: posted 2 another"])
@@ -220,8 +218,8 @@ struct FingerprintTests {
     }
 
     @Test("becomes one while the other is on its way, and only one however often it is repeated")
-    func onItsWay() throws {
-        let (one, other) = try Self.lookalikes()
+    func onItsWay() {
+        let (one, other) = Self.lookalikes
         var stage = Stage(of: [ann])
         stage.isStoreSlow = true
         _ = stage.say("mine", by: ann, id: one, request: 1)
@@ -232,8 +230,8 @@ struct FingerprintTests {
     }
 
     @Test("becomes one message, though two sends of it look the other up at once")
-    func lookedUpTwice() throws {
-        let (one, other) = try Self.lookalikes()
+    func lookedUpTwice() {
+        let (one, other) = Self.lookalikes
         var stage = Stage(of: [ann])
         _ = stage.say("mine", by: ann, id: one)
         stage.isStoreSlow = true
