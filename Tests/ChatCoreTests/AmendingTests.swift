@@ -41,6 +41,9 @@ struct EditTests {
         for number in 1...3 { _ = stage.say("\(number)", by: ann) }
         for sequence in [-1, 0, 1, 4] { #expect(stage.edit(sequence, to: "no", by: ann) == [refused(.noSuchMessage(sequence))]) }
         for sequence in [2, 3] { #expect(stage.edit(sequence, to: "yes", by: ann) == ["event: edited \(sequence) yes"]) }
+        stage.isStoreSlow = true
+        _ = stage.say("4", by: ann)
+        #expect(stage.edit(4, to: "no", by: ann) == [refused(.noSuchMessage(4))])
     }
 
     @Test("finds no message that the store has no longer")
@@ -120,6 +123,16 @@ struct EditTests {
         #expect(stage.answerStore() == ["event: edited 1 ho, answers 1", "answer 2: edited 1 ho"])
     }
 
+    @Test("to the same words is an edit of its own for another request, also while the first is stored")
+    func sameWords() {
+        var stage = Self.stage
+        stage.isStoreSlow = true
+        _ = stage.edit(1, to: "ho", by: ann, request: 1)
+        _ = stage.edit(1, to: "ho", by: ann, request: 2)
+        #expect(stage.answerStore() == [])
+        #expect(stage.answerStore() == ["event: edited 1 ho, answers 1", "event: edited 1 ho, answers 2"])
+    }
+
     @Test("follows another edit that is on its way")
     func afterAnother() {
         var stage = Self.stage
@@ -173,6 +186,18 @@ struct DeletionTests {
         _ = stage.delete(1, by: bob, admin: true, request: 2)
         #expect(stage.answerStore() == [])
         #expect(stage.answerStore() == ["event: deleted 1, answers 1", "answer 2: deleted 1"])
+    }
+
+    @Test("is done once, though another was stored while its message was looked up")
+    func meanwhile() {
+        var stage = Stage(of: [ann])
+        _ = stage.say("hello", by: ann)
+        stage.isStoreSlow = true
+        _ = stage.delete(1, by: ann, request: 1)
+        _ = stage.delete(1, by: ann, request: 2)
+        _ = stage.answerStoreNewest()
+        #expect(stage.answerStoreNewest() == ["event: deleted 1, answers 2"])
+        #expect(stage.answerStore() == ["answer 1: refused, \(ChatError.messageDeleted(1))"])
     }
 
     @Test("may follow an edit that is on its way")

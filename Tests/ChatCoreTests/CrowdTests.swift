@@ -58,6 +58,14 @@ struct CrowdTests {
         #expect(stage.entered?.isCrowd == true)
     }
 
+    @Test("that is one again at once hears nothing of it")
+    func blip() {
+        var stage = Self.stage(there: 4)
+        for person in crowd(4)[1...] { _ = stage.leave(person) }
+        for person in crowd(4)[1...] { #expect(stage.enter(person) == ["answer: entered"]) }
+        #expect(stage.pass(.seconds(10)) == [])
+    }
+
     @Test("names everybody when it is one no more")
     func ends() {
         var stage = Self.stage(there: 4)

@@ -5,8 +5,10 @@ import Testing
 
 @Suite("Cursors")
 struct CursorTests {
-    private static var stage: Stage {
-        var stage = Stage(of: [ann, bob, cid])
+    private static var stage: Stage { stage() }
+
+    private static func stage(_ limits: ChatLimits = ChatLimits()) -> Stage {
+        var stage = Stage(of: [ann, bob, cid], limits)
         for number in 1...3 { _ = stage.say("\(number)", by: ann) }
         stage.forgetAsked()
         return stage
@@ -39,10 +41,12 @@ struct CursorTests {
 
     @Test("that the store has not taken are written again in a second, as they are then")
     func retry() {
-        var stage = Self.stage
+        var limits = ChatLimits()
+        limits.cursorFlush = .milliseconds(100)
+        var stage = Self.stage(limits)
         _ = stage.read(1, by: bob)
         stage.isStoreSlow = true
-        _ = stage.pass(.seconds(1))
+        _ = stage.pass(.milliseconds(100))
         _ = stage.failStore()
         stage.isStoreSlow = false
         _ = stage.read(2, by: bob)

@@ -115,6 +115,13 @@ struct ReceiptTests {
         #expect(stage.read(1, by: stranger) == [refused(.notAMember)])
     }
 
+    @Test("of deliveries come late, and count though the receiver has left meanwhile")
+    func late() {
+        var stage = Self.stage()
+        _ = stage.part(bob)
+        #expect(stage.deliver(1...3, to: bob) == ["tell east: delivered 1,2,3 of ann"])
+    }
+
     @Test("are not repeated by the next owner, who has the cursors from the store")
     func nextOwner() {
         var stage = Self.stage()

@@ -128,6 +128,21 @@ struct RepeatedSendTests {
         #expect(stage.answerStore() == ["answer: posted 1"])
     }
 
+    @Test("does not bring them back either when another message was found in between")
+    func deletedLongMeanwhile() {
+        var stage = Stage(of: [ann])
+        _ = stage.say("regret", by: ann, id: "a")
+        _ = stage.say("more", by: ann, id: "b")
+        stage.isStoreSlow = true
+        _ = stage.say("regret", by: ann, id: "a")
+        _ = stage.say("more", by: ann, id: "b")
+        _ = stage.delete(1, by: ann)
+        _ = stage.answerStoreNewest()
+        #expect(stage.answerStoreNewest() == ["event: deleted 1"])
+        #expect(stage.answerStoreNewest() == ["answer: posted 2 more"])
+        #expect(stage.answerStoreNewest() == ["answer: posted 1"])
+    }
+
     @Test("is refused when its author has left meanwhile")
     func leftMeanwhile() {
         var stage = Stage(of: [ann, bob])
