@@ -81,7 +81,7 @@ let package = Package(
         tests("HTTPWireTests", ["HTTPWire", "Bytes"]),
         tests("TLSTests", ["TLS", "Bytes"]),
         tests("IdentityTests", ["Identity", "JSON", "Bytes"]),
-        tests("ChatCoreTests", ["ChatCore", "ChatModel", "Bytes"]),
+        tests("ChatCoreTests", ["ChatSimulation", "ChatCore", "ChatModel", "Bytes"]),
         tests("ClusterTests", ["ChatSimulation", "Cluster", "ChatCore", "ChatModel", "Bytes"]),
         tests("ConfigurationTests", ["Configuration", "Telemetry", "JSON", "Bytes"]),
 

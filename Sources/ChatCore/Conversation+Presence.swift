@@ -75,7 +75,10 @@ extension Conversation {
             ? max(now.monotonic, self.presence.nextAnnouncement)
             : max(now.monotonic + self.rules.blip, self.presence.reunionEnds)
         self.members[number].announcementDue = due
-        self.presence.due.append(number)
+        if !self.members[number].isListedAsDue {
+            self.members[number].isListedAsDue = true
+            self.presence.due.append(number)
+        }
         if due <= now.monotonic {
             self.announcePresence(at: now, into: &effects)
         } else {
@@ -119,12 +122,13 @@ extension Conversation {
         var earliest = Int64.max
         for number in self.presence.due {
             let due = self.members[number].announcementDue
-            if due == 0 { continue }
             if due > now.monotonic {
                 later.append(number)
                 earliest = min(earliest, due)
                 continue
             }
+            self.members[number].isListedAsDue = false
+            if due == 0 { continue }
             self.members[number].announcementDue = 0
             self.setAnnounced(number, self.members[number].isPresent)
             changed.append(number)

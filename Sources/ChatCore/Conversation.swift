@@ -245,6 +245,7 @@ public struct Conversation: Sendable {
             case .delivered: self.waiting.append(input)
             }
         }
+        if !self.waiting.isEmpty { self.wake(at: now.monotonic + ConversationRules.cursorRetry, into: &effects) }
     }
 
     /// Another owns the conversation, or will: what only the owner says is taken back, and the listeners are sent there.
@@ -309,7 +310,16 @@ public struct Conversation: Sendable {
         self.wakeAt = 0
         self.endTyping(at: now, into: &effects)
         self.announcePresence(at: now, into: &effects)
+        self.askAgain(into: &effects)
         self.flushCursors(at: now, into: &effects)
+    }
+
+    /// Reports of deliveries and moved cursors have nobody who asks again: without this they would wait, and keep the
+    /// conversation in memory, until somebody happens to need it.
+    private mutating func askAgain(into effects: inout [ConversationEffect]) {
+        guard self.knowledge == .nothing, !self.waiting.isEmpty || !self.dirtyCursors.isEmpty else { return }
+        self.knowledge = .loading
+        effects.append(.load)
     }
 
     /// Asks for a `tick` at this time, unless an earlier one has been asked for.

@@ -26,6 +26,8 @@ struct MemberTable: Sendable {
         fileprivate var activePlace: Int32 = -1
         /// When a change of presence is due to be announced; 0 when there is none.
         var announcementDue: Int64 = 0
+        /// It stands in the list of those whose announcement is due, where a blip that has ended stays until a tick.
+        var isListedAsDue = false
 
         var person: Person { Person(id: self.member.user, name: self.member.name, agent: self.agent) }
         var isPresent: Bool { !self.loops.isEmpty }

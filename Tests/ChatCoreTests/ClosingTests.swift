@@ -1,0 +1,18 @@
+import ChatModel
+import Testing
+
+@testable import ChatCore
+
+@Suite("A conversation that another owns from now on")
+struct ClosingTests {
+    @Test("takes back who types, tells askers to try again, and sends the listeners there")
+    func close() {
+        var stage = Stage(of: [ann, bob])
+        _ = stage.enter(ann)
+        _ = stage.type(by: bob)
+        stage.isStoreSlow = true
+        _ = stage.end(by: ann)
+        #expect(stage.run { $0.close(at: $1, into: &$2) } == [refused(.unavailable), "event: bob stops typing", "call again"])
+        #expect(stage.pass(.seconds(10)) == [])
+    }
+}

@@ -1,0 +1,96 @@
+import ChatModel
+import Testing
+
+@testable import ChatCore
+
+@Suite("Cursors")
+struct CursorTests {
+    private static var stage: Stage { stage() }
+
+    private static func stage(_ limits: ChatLimits = ChatLimits()) -> Stage {
+        var stage = Stage(of: [ann, bob, cid], limits)
+        for number in 1...3 { _ = stage.say("\(number)", by: ann) }
+        stage.forgetAsked()
+        return stage
+    }
+
+    @Test("that have moved are stored together after 1 s, one write for each member")
+    func flush() {
+        var stage = Self.stage
+        _ = stage.deliver(1...1, to: bob)
+        _ = stage.pass(.milliseconds(999))
+        _ = stage.read(2, by: bob)
+        _ = stage.deliver(1...3, to: cid)
+        #expect(stage.asked == [])
+        _ = stage.pass(.milliseconds(1))
+        #expect(stage.asked == ["cursors bob read 2 delivered 2", "cursors cid read 0 delivered 3"])
+        _ = stage.pass(.seconds(10))
+        #expect(stage.asked.count == 2)
+    }
+
+    @Test("never move back")
+    func forward() {
+        var stage = Self.stage
+        _ = stage.read(3, by: bob)
+        _ = stage.pass(.seconds(1))
+        _ = stage.read(1, by: bob)
+        _ = stage.deliver(1...2, to: bob)
+        _ = stage.pass(.seconds(1))
+        #expect(stage.asked == ["cursors bob read 3 delivered 3"])
+    }
+
+    @Test("that the store has not taken are written again in a second, as they are then")
+    func retry() {
+        var limits = ChatLimits()
+        limits.cursorFlush = .milliseconds(100)
+        var stage = Self.stage(limits)
+        _ = stage.read(1, by: bob)
+        stage.isStoreSlow = true
+        _ = stage.pass(.milliseconds(100))
+        _ = stage.failStore()
+        stage.isStoreSlow = false
+        _ = stage.read(2, by: bob)
+        stage.forgetAsked()
+        _ = stage.pass(.milliseconds(999))
+        #expect(stage.asked == [])
+        _ = stage.pass(.milliseconds(1))
+        #expect(stage.asked == ["cursors bob read 2 delivered 2"])
+    }
+
+    @Test("wait while the store is away")
+    func storeAway() {
+        var stage = Self.stage
+        stage.conversation.isStoreAway = true
+        _ = stage.read(1, by: bob)
+        _ = stage.pass(.seconds(5))
+        #expect(stage.asked == [])
+        stage.conversation.isStoreAway = false
+        _ = stage.pass(.seconds(1))
+        #expect(stage.asked == ["cursors bob read 1 delivered 1"])
+    }
+
+    @Test("of whom has left meanwhile are not stored")
+    func left() {
+        var stage = Self.stage
+        _ = stage.read(1, by: bob)
+        _ = stage.part(bob)
+        stage.forgetAsked()
+        _ = stage.pass(.seconds(5))
+        #expect(stage.asked == [])
+    }
+
+    @Test("that are further than the store's stay when the conversation is loaded again")
+    func reloaded() {
+        var stage = Self.stage
+        _ = stage.read(2, by: bob)
+        stage.isStoreSlow = true
+        _ = stage.say("lost", by: ann)
+        _ = stage.failStore()
+        stage.isStoreSlow = false
+        _ = stage.describe(by: ann)
+        #expect(stage.described?.members.map(\.readCursor) == [0, 2, 0])
+        stage.forgetAsked()
+        _ = stage.pass(.seconds(3))
+        #expect(stage.asked == ["cursors bob read 2 delivered 2"])
+    }
+}

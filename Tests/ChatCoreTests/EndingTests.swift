@@ -1,0 +1,28 @@
+import ChatModel
+import Testing
+
+@testable import ChatCore
+
+@Suite("Ending a conversation")
+struct EndingTests {
+    @Test("is its creator's right and an admin's, member or not")
+    func who() {
+        var stage = Stage(of: [ann, bob])
+        #expect(stage.end(by: bob) == [refused(.notAllowed("the creator of a conversation or an admin"))])
+        #expect(stage.end(by: cid) == [refused(.notAMember)])
+        var other = stage
+        #expect(stage.end(by: ann, request: 1) == ["event: ended by ann, answers 1"])
+        #expect(other.end(by: cid, admin: true, request: 1) == ["event: ended by cid, answers 1"])
+    }
+
+    @Test("is done once: again it is refused, unless it is the same request")
+    func twice() {
+        var stage = Stage(of: [ann])
+        stage.isStoreSlow = true
+        _ = stage.end(by: ann, request: 1)
+        #expect(stage.end(by: ann, request: 2, again: true) == [])
+        #expect(stage.answerStore() == ["event: ended by ann, answers 1", "answer 2: done"])
+        #expect(stage.end(by: ann, request: 1, again: true) == ["answer 1: done"])
+        #expect(stage.end(by: ann) == [refused(.conversationEnded)])
+    }
+}

@@ -1,0 +1,78 @@
+import Bytes
+import ChatModel
+import ChatSimulation
+import Testing
+
+@testable import ChatCore
+
+@Suite("The table of members")
+struct MemberTableTests {
+    private static func member(_ number: Int, read: SequenceNumber = 0, delivered: SequenceNumber = 0) -> Member {
+        let name = ByteString("p\(number)")
+        let time = Timestamp(milliseconds: 0)
+        return Member(
+            user: UserID(token: name), name: name, role: .member, joinedAt: time, readCursor: read, deliveredCursor: delivered)
+    }
+
+    @Test("tells what a plain list tells, whoever comes and goes", arguments: [4, 8, 9, 10, 60], [1, 2] as [UInt64])
+    func oracle(people: Int, seed: UInt64) {
+        var chance = SeededGenerator(seed: seed)
+        var table = MemberTable()
+        var everybody: [(user: UserID, isMember: Bool)] = []
+        for _ in 0..<500 {
+            let member = Self.member(chance.number(1...people))
+            let known = everybody.firstIndex { $0.user == member.user }
+            if chance.happens(perMille: 600) {
+                let isMember = chance.happens(perMille: 800)
+                let number = table.insert(member, isMember: isMember)
+                #expect(Int(number) == known ?? everybody.count, "the number never changes")
+                if let known { everybody[known].isMember = isMember } else { everybody.append((member.user, isMember)) }
+            } else if let known {
+                table.remove(UInt32(known))
+                everybody[known].isMember = false
+            }
+            #expect(table.count == everybody.count)
+            #expect(table.members.map(\.user) == everybody.filter(\.isMember).map(\.user))
+            #expect(table.memberCount == everybody.filter(\.isMember).count)
+            let asked = Self.member(chance.number(1...people)).user
+            let place = everybody.firstIndex { $0.user == asked }
+            #expect(table.number(of: asked) == place.map(UInt32.init))
+            #expect(table.member(asked) == place.flatMap { everybody[$0].isMember ? UInt32($0) : nil })
+        }
+    }
+
+    @Test("knows who is present or announced, and nobody else", arguments: [1, 2] as [UInt64])
+    func active(seed: UInt64) {
+        var chance = SeededGenerator(seed: seed)
+        var table = MemberTable()
+        for number in 0..<20 { _ = table.insert(Self.member(number), isMember: true) }
+        for _ in 0..<1000 {
+            let number = UInt32(chance.number(0...19))
+            switch chance.number(0...3) {
+            case 0: table[number].loops.insert(east)
+            case 1: table[number].loops.remove(east)
+            case 2: table[number].isAnnounced = true
+            default: table[number].isAnnounced = false
+            }
+            table.updateActive(number)
+            let expected = (0..<UInt32(20)).filter { table[$0].isPresent || table[$0].isAnnounced }
+            #expect(table.active.sorted() == expected)
+        }
+    }
+
+    @Test("takes the members from the store, and keeps numbers, presence and cursors that are further", arguments: [2, 20])
+    func reload(count: Int) {
+        var table = MemberTable()
+        for number in 0..<count { _ = table.insert(Self.member(number, read: 3, delivered: 5), isMember: true) }
+        table[1].loops.insert(east)
+        table.reload([Self.member(100), Self.member(1, read: 2, delivered: 9)])
+        #expect(table.members.map(\.user) == [Self.member(1).user, Self.member(100).user])
+        #expect(table.memberCount == 2)
+        #expect(table.number(of: Self.member(0).user) == 0)
+        #expect(table.member(Self.member(0).user) == nil)
+        #expect(table[1].isPresent)
+        #expect(table[1].member.readCursor == 3)
+        #expect(table[1].member.deliveredCursor == 9)
+        #expect(table.number(of: Self.member(100).user) == UInt32(count))
+    }
+}

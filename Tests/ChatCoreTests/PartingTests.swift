@@ -1,0 +1,54 @@
+import ChatModel
+import Testing
+
+@testable import ChatCore
+
+@Suite("Leaving a conversation for good")
+struct PartingTests {
+    @Test("is told to everybody, and takes the right to write and read")
+    func part() {
+        var stage = Stage(of: [ann, bob])
+        #expect(stage.part(bob, request: 1) == ["event: left bob, answers 1"])
+        #expect(stage.say("hi", by: bob) == [refused(.notAMember)])
+        #expect(stage.shelf.members.map(\.user) == [ann.id])
+    }
+
+    @Test("is done once: again it is refused, unless it is the same request")
+    func twice() {
+        var stage = Stage(of: [ann, bob])
+        _ = stage.part(bob, request: 1)
+        #expect(stage.part(bob, request: 1, again: true) == ["answer 1: done"])
+        #expect(stage.part(bob, request: 2) == ["answer 2: refused, \(ChatError.notAMember)"])
+    }
+
+    @Test("asked again while it is stored is answered once, with the event")
+    func onItsWay() {
+        var stage = Stage(of: [ann, bob])
+        stage.isStoreSlow = true
+        _ = stage.part(bob, request: 1)
+        #expect(stage.part(bob, request: 1, again: true) == [])
+        #expect(stage.part(bob, request: 2, again: true) == [])
+        #expect(stage.answerStore() == ["event: left bob, answers 1", "answer 2: done"])
+    }
+
+    @Test("is not for ever: who comes back has read what it had read")
+    func back() {
+        var stage = Stage(of: [ann, bob], open: true)
+        _ = stage.say("hi", by: ann)
+        _ = stage.read(1, by: bob)
+        _ = stage.part(bob)
+        _ = stage.join(bob)
+        #expect(stage.shelf.members.last?.user == bob.id)
+        #expect(stage.shelf.members.last?.readCursor == 1)
+        #expect(stage.shelf.members.last?.deliveredCursor == 1)
+    }
+
+    @Test("leaves the creator the right to end it after coming back")
+    func creator() {
+        var stage = Stage(of: [ann, bob], open: true)
+        _ = stage.part(ann)
+        #expect(stage.end(by: ann) == [refused(.notAMember)])
+        _ = stage.join(ann)
+        #expect(stage.end(by: ann) == ["event: ended by ann"])
+    }
+}

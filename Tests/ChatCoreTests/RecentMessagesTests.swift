@@ -1,0 +1,129 @@
+import Bytes
+import ChatModel
+import ChatSimulation
+import Testing
+
+@testable import ChatCore
+
+@Suite("The memory of the newest messages")
+struct RecentMessagesTests {
+    /// What it must know, kept as plainly as can be.
+    private struct Oracle {
+        struct Item {
+            let sequence: SequenceNumber
+            let author: UInt32
+            let send: UInt32
+            let at: Int64
+            var isDelivered = false
+            var isRead = false
+        }
+
+        private(set) var items: [Item] = []
+
+        mutating func append(author: UInt32, send: UInt32, at now: Int64) {
+            self.items.append(Item(sequence: self.items.count + 1, author: author, send: send, at: now))
+        }
+
+        mutating func mark(_ sequence: SequenceNumber, _ mark: RecentMessages.Mark) {
+            switch mark {
+            case .delivered: self.items[sequence - 1].isDelivered = true
+            case .read: self.items[sequence - 1].isRead = true
+            }
+        }
+
+        func sequence(of send: UInt32, in range: Range<SequenceNumber>) -> SequenceNumber? {
+            self.items[(range.lowerBound - 1)..<(range.upperBound - 1)].last { $0.send == send }?.sequence
+        }
+    }
+
+    @Test("tells what a plain list tells, whatever comes", arguments: [1, 3, 16, 50, 400], [1, 2, 3] as [UInt64])
+    func oracle(limit: Int, seed: UInt64) {
+        var chance = SeededGenerator(seed: seed)
+        var oracle = Oracle()
+        var recents = RecentMessages(next: 1, limit: limit)
+        var now: Int64 = 1
+        for round in 1...3000 {
+            // Now many in a moment, now few in a long time.
+            now += chance.happens(perMille: round % 1000 < 500 ? 5 : 900) ? chance.number(0...500) : 0
+            let author = UInt32(chance.number(0...5))
+            // Few enough that the same come again, in places of the table that lie together.
+            let send = chance.happens(perMille: 200) ? 0 : UInt32(chance.number(1...300)) << UInt32(chance.number(0...1) * 16)
+            recents.append(author: author, send: send, at: now)
+            oracle.append(author: author, send: send, at: now)
+            let range = recents.range
+            #expect(range.upperBound == round + 1)
+            if chance.happens(perMille: 500) {
+                let sequence = chance.number(max(1, range.lowerBound - 3)...round)
+                let mark: RecentMessages.Mark = chance.happens(perMille: 500) ? .read : .delivered
+                recents.mark(sequence, mark)
+                if range.contains(sequence) { oracle.mark(sequence, mark) }
+            }
+            let wanted = UInt32(chance.number(1...300)) << UInt32(chance.number(0...1) * 16)
+            #expect(recents.sequence(of: wanted) == oracle.sequence(of: wanted, in: range))
+            let asked = chance.number(range.lowerBound...round)
+            #expect(recents.author(of: asked) == oracle.items[asked - 1].author)
+            #expect(recents.isMarked(asked, .delivered) == oracle.items[asked - 1].isDelivered)
+            #expect(recents.isMarked(asked, .read) == oracle.items[asked - 1].isRead)
+            // What has been forgotten was beyond the limit, and ten seconds old.
+            if range.lowerBound > 1 {
+                #expect(range.count >= limit)
+                #expect(now - oracle.items[range.lowerBound - 2].at >= 10_000)
+            }
+        }
+    }
+
+    @Test("holds at most a quarter more than its limit when messages come slowly")
+    func bound() {
+        var recents = RecentMessages(next: 1, limit: 100)
+        for number in 1...5000 {
+            recents.append(author: 0, send: UInt32(number), at: Int64(number) * 1000)
+            #expect(recents.range.count <= 125 || number < 200)
+        }
+        #expect(recents.range.upperBound == 5001)
+        #expect(recents.range.count >= 100)
+    }
+
+    @Test("holds all of the last ten seconds, however many they are")
+    func busy() {
+        var recents = RecentMessages(next: 1, limit: 100)
+        for number in 1...5000 { recents.append(author: 0, send: UInt32(number), at: 9999 * Int64(number) / 5000 + 1) }
+        #expect(recents.sequence(of: 1) == 1)
+        #expect(recents.range == 1..<5001)
+    }
+
+    @Test("holds no more than its table has places for, however busy the last ten seconds are")
+    func flood() {
+        var recents = RecentMessages(next: 1, limit: 1000)
+        for number in 1...100_000 { recents.append(author: 0, send: UInt32(number), at: 1) }
+        #expect(recents.range.count <= 60_000)
+        #expect(recents.range.upperBound == 100_001)
+        #expect(recents.sequence(of: 1) == nil)
+        #expect(recents.sequence(of: 100_000) == 100_000)
+    }
+
+    @Test("begins at any number")
+    func next() {
+        var recents = RecentMessages(next: 42, limit: 10)
+        #expect(recents.range.isEmpty)
+        recents.append(author: 3, send: 7, at: 0)
+        #expect(recents.sequence(of: 7) == 42)
+        #expect(recents.author(of: 42) == 3)
+        #expect(recents.author(of: 41) == nil)
+        #expect(recents.author(of: 43) == nil)
+    }
+
+    @Test("names the newest message of several with the same fingerprint", arguments: [2, 40])
+    func newest(count: Int) {
+        var recents = RecentMessages(next: 1, limit: 1000)
+        for number in 1...count { recents.append(author: 0, send: number % 2 == 0 ? 5 : 6, at: 0) }
+        #expect(recents.sequence(of: 5) == count)
+    }
+
+    @Test("gives no fingerprint the number that stands for none")
+    func fingerprints() throws {
+        let client = try #require(ClientID(given: "a"))
+        #expect(RecentMessages.fingerprint(author: 1, client: client) != 0)
+        #expect(RecentMessages.fingerprint(author: 1, client: client) == RecentMessages.fingerprint(author: 1, client: client))
+        #expect(RecentMessages.fingerprint(author: 1, client: client) != RecentMessages.fingerprint(author: 2, client: client))
+    }
+}

@@ -1,0 +1,55 @@
+import ChatModel
+
+/// What a store has of one conversation.
+struct Shelf {
+    var record: ConversationRecord?
+    var members: [Member] = []
+    var messages: [Message] = []
+    var revision: Revision = 0
+    /// Where the kept messages begin.
+    var oldest: SequenceNumber = 1
+
+    mutating func write(_ change: Write.Change, _ revision: Revision) {
+        if revision != 0 {
+            precondition(revision == self.revision + 1, "revision \(revision) after \(self.revision)")
+            self.revision = revision
+        }
+        switch change {
+        case .create(let record): self.record = record
+        case .message(let message):
+            precondition(message.sequence == self.messages.count + 1, "message \(message.sequence) after \(self.messages.count)")
+            self.messages.append(message)
+        case .amend(let message, _): self.messages[message.sequence - 1] = message
+        case .member(let member):
+            if let place = self.members.firstIndex(where: { $0.user == member.user }) {
+                self.members[place] = member
+            } else {
+                self.members.append(member)
+            }
+        case .remove(let user): self.members.removeAll { $0.user == user }
+        case .cursors(let user, let read, let delivered):
+            for place in self.members.indices where self.members[place].user == user {
+                self.members[place].readCursor = read
+                self.members[place].deliveredCursor = delivered
+            }
+        case .end(let time): self.record?.endedAt = time
+        }
+    }
+
+    func message(_ sequence: SequenceNumber) -> Message? {
+        sequence >= self.oldest && sequence <= self.messages.count ? self.messages[sequence - 1] : nil
+    }
+
+    var loaded: LoadedConversation? {
+        self.record.map {
+            LoadedConversation(
+                record: $0, head: self.messages.count, revision: self.revision, oldest: self.oldest, members: self.members)
+        }
+    }
+
+    var recent: [RecentMessage] {
+        self.messages.dropFirst(self.oldest - 1).map {
+            RecentMessage(sequence: $0.sequence, author: $0.body.author.id, clientID: $0.body.clientID, sentAt: $0.sentAt)
+        }
+    }
+}

@@ -1,0 +1,113 @@
+import Bytes
+import ChatModel
+
+@testable import ChatCore
+
+let ann = Person(id: UserID(token: "ann"), name: "Ann")
+let bob = Person(id: UserID(token: "bob"), name: "Bob")
+let cid = Person(id: UserID(token: "cid"), name: "Cid")
+let dan = Person(id: UserID(token: "dan"), name: "Dan")
+
+/// Loops of two nodes.
+let east = OwnerID(incarnation: 1, loop: 0)
+let west = OwnerID(incarnation: 2, loop: 0)
+
+/// So many people that nobody has a name.
+func crowd(_ count: Int) -> [Person] {
+    (1...count).map { Person(id: UserID(token: ByteString("p\($0)")), name: ByteString("P\($0)")) }
+}
+
+/// The line of an answer that refuses.
+func refused(_ error: ChatError) -> String { "answer: refused, \(error)" }
+
+extension MessageBody {
+    static func said(_ words: String, by person: Person, id: String? = nil) -> MessageBody {
+        MessageBody(author: person, clientID: id.flatMap { ClientID(given: ByteString($0)) }, content: words)
+    }
+}
+
+/// How tests read what a conversation does: `answer: posted 1 hi`, `event: joined bob`, `tell east: read 1 of ann`.
+/// Who asked is named by the number of the request, where the test has given one.
+enum Line {
+    static func answer(_ answer: ChatAnswer, to origin: Origin) -> String {
+        "answer\(Self.name(of: origin, before: " ")): \(Self.words(answer))"
+    }
+
+    static func event(_ event: ChatEvent, asked: Origin?) -> String {
+        let name = asked.map { Self.name(of: $0, before: ", answers ") } ?? ""
+        return "event: \(Self.words(event))\(name)"
+    }
+
+    static func tell(_ event: ChatEvent, _ loops: LoopSet) -> String {
+        var names: [String] = []
+        loops.forEach { names.append($0 == east ? "east" : "west") }
+        return "tell \(names.sorted().joined(separator: " ")): \(Self.words(event))"
+    }
+
+    static func errand(_ errand: Stage.StoreErrand) -> String {
+        switch errand {
+        case .load: "load"
+        case .recall: "recall"
+        case .find(let sequence, _, _): "find \(sequence)"
+        case .write(let change, let revision, _): revision == 0 ? Self.words(change) : "\(revision) \(Self.words(change))"
+        }
+    }
+
+    private static func name(of origin: Origin, before: String) -> String {
+        (1..<1000).contains(origin.request) ? "\(before)\(origin.request)" : ""
+    }
+
+    private static func words(_ answer: ChatAnswer) -> String {
+        switch answer {
+        case .entered: "entered"
+        case .posted(let message): "posted \(Self.words(message))"
+        case .amended(let message): "\(message.state) \(Self.words(message))"
+        case .read(let unknown): unknown.isEmpty ? "read" : "read, unknown \(Self.list(unknown))"
+        case .done: "done"
+        case .described: "described"
+        case .failed(let error): "refused, \(error)"
+        }
+    }
+
+    private static func words(_ event: ChatEvent) -> String {
+        switch event {
+        case .created: "created"
+        case .posted(let message): "posted \(Self.words(message))"
+        case .edited(let message): "edited \(Self.words(message))"
+        case .deleted(let message): "deleted \(Self.words(message))"
+        case .joined(let member): "joined \(member.user)"
+        case .renamed(let member): "renamed \(member.user) \(member.name)"
+        case .left(let member, _): "left \(member.user)"
+        case .ended(let user, _): "ended by \(user)"
+        case .typing(let person, let isTyping): "\(person.id) \(isTyping ? "types" : "stops typing")"
+        case .read(let person, let sequences): "\(person.id) read \(Self.list(sequences))"
+        case .status(let author, let status, let sequences, _): "\(status) \(Self.list(sequences)) of \(author)"
+        case .presence(let changes): "presence\(Self.words(changes))"
+        case .crowd(let online, let changes): "crowd of \(online)\(Self.words(changes))"
+        }
+    }
+
+    private static func words(_ change: Write.Change) -> String {
+        switch change {
+        case .create: "create"
+        case .message(let message): "message \(Self.words(message))"
+        case .amend(let message, _): "amend \(Self.words(message))"
+        case .member(let member): "member \(member.user) \(member.name)"
+        case .remove(let user): "remove \(user)"
+        case .cursors(let user, let read, let delivered): "cursors \(user) read \(read) delivered \(delivered)"
+        case .end: "end"
+        }
+    }
+
+    private static func words(_ message: Message) -> String {
+        message.body.content.isEmpty ? "\(message.sequence)" : "\(message.sequence) \(message.body.content)"
+    }
+
+    private static func words(_ changes: [PresenceChange]) -> String {
+        changes.map { " \($0.isOnline ? "+" : "-")\($0.person.id)" }.sorted().joined()
+    }
+
+    private static func list(_ sequences: [SequenceNumber]) -> String {
+        sequences.map(String.init).joined(separator: ",")
+    }
+}
