@@ -157,10 +157,11 @@ extension Conversation {
         for number in self.members.active where self.members[number].loops.contains(origin.loop) && !present.contains(number) {
             self.disappear(number, from: origin.loop, at: now, into: &effects)
         }
-        if self.knowledge == .whole {
-            for report in attachment.delivered { self.delivered(report.range, to: report.user, at: now, into: &effects) }
-        }
         effects.append(.answer(self.entered(telling: { _ in true }), to: origin))
+        // A new owner has to recall the newest messages before it can say whose they are: the reports wait for that.
+        for report in attachment.delivered {
+            self.handle(.delivered(report.user, report.range), from: Origin(loop: origin.loop, request: 0), at: now, into: &effects)
+        }
     }
 
     /// A loop has no listeners any more, or is gone with all it had.

@@ -264,14 +264,3 @@ struct Owner: Sendable {
         self.asked.reserveCapacity(room)
     }
 }
-
-extension ChatEvent {
-    /// What it answers to the one who asked for it.
-    var answer: ChatAnswer {
-        switch self {
-        case .posted(let message): .posted(message)
-        case .edited(let message), .deleted(let message): .amended(message)
-        default: .done
-        }
-    }
-}

@@ -32,7 +32,6 @@ public struct ChatOptions: Sendable, Equatable {
     public var url = ""
     public var token: String?
     public var tokenFile: String?
-    public var name: String?
     /// Authorities that a wss server's certificate may be signed by; the system's when it is nil.
     public var authorities: String?
     /// Lines only, without colour and without moving the cursor.

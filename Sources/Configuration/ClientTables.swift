@@ -75,9 +75,6 @@ enum ChatTable {
             .client("token-file", .file, "FILE", in: "Options", "a file with the token; - reads it from standard input"),
             sets: \.tokenFile, ValueParsing.optionalText),
         OptionBinding(
-            .client("name", .text, "NAME", in: "Options", "the name that others see, where no token gives one"),
-            sets: \.name, ValueParsing.optional(ValueParsing.person)),
-        OptionBinding(
             .client("ca-file", .file, "FILE", in: "Options", "authorities that a wss server's certificate may be signed by, in PEM"),
             sets: \.authorities, ValueParsing.optionalText),
         OptionBinding(

@@ -100,8 +100,16 @@ struct AttachmentTests {
         _ = stage.enter(ann, on: west)
         _ = stage.read(by: bob)
         let report = DeliveryReport(user: bob.id, range: 1...2)
-        #expect(stage.attach(east, delivered: [report]) == ["tell west: delivered 1,2 of ann", "answer 1: entered"])
+        #expect(stage.attach(east, delivered: [report]) == ["answer 1: entered", "tell west: delivered 1,2 of ann"])
         #expect(stage.attach(east, delivered: [report]) == ["answer 1: entered"])
+    }
+
+    @Test("brings its reports to a new owner too, who first has to recall whose the messages are")
+    func reportsToAStranger() {
+        var stage = Self.stage
+        _ = stage.enter(ann, on: west)
+        let report = DeliveryReport(user: bob.id, range: 1...2)
+        #expect(stage.attach(east, delivered: [report]) == ["answer 1: entered", "tell west: delivered 1,2 of ann"])
     }
 
     @Test("names the place of its feed, which later attachments change")

@@ -44,9 +44,11 @@ struct InvocationTests {
     func order() throws {
         var chat = ChatOptions()
         chat.url = "wss://h/conversations/1/"
-        chat.name = "Bo"
+        chat.tokenFile = "F"
         chat.isPlain = true
-        for line in ["--name Bo --plain URL", "URL --name Bo --plain", "--plain URL --name=Bo", "--name Bo --plain -- URL"] {
+        for line in [
+            "--token-file F --plain URL", "URL --token-file F --plain", "--plain URL --token-file=F", "--token-file F --plain -- URL",
+        ] {
             #expect(try invoke("chat " + line.replacing("URL", with: chat.url)) == .chat(chat))
         }
         var bench = BenchOptions()
