@@ -180,3 +180,40 @@ struct ConnectionLifeTests {
         #expect(metrics.value(of: .messagesIn, labels: ["dialect": "conversations"]) == 50)
     }
 }
+
+@Suite("A connection that the server closes")
+struct ServerCloseTests {
+    @Test("ends with the peer's own close frame, whatever that says, and ignores what comes before it")
+    func crossing() throws {
+        let node = try TestNode { setup in
+            setup.live.limits.idle = .milliseconds(400)
+            setup.live.limits.ping = .seconds(100)
+        }
+        let socket = try ByteStream(port: node.port)
+        try socket.send(
+            "GET /echo HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+        #expect(try HTTPReply(from: socket).status == 101)
+        #expect(try Array(socket.peek(atLeast: 4).prefix(1) + socket.peek(atLeast: 4).dropFirst(2).prefix(2)) == [0x88, 0x03, 0xE9])
+        try socket.send(WebSocketClient.frame(opcode: 1, Array("too late".utf8)) + WebSocketClient.frame(opcode: 9, [1]))
+        try socket.send(WebSocketClient.frame(opcode: 8, [0x0F, 0xA0]))
+        #expect(socket.drained())
+        // One close frame, and nothing behind it.
+        let bytes = try Array(socket.peek(atLeast: 0))
+        #expect(bytes.count == 2 + Int(bytes[1]))
+        try node.waitForConnections(0)
+    }
+
+    @Test("waits for its peer's answer, but not for ever")
+    func noAnswer() throws {
+        let node = try TestNode(logLevel: .debug) { $0.live.limits.idle = .milliseconds(400) }
+        let socket = try node.echo()
+        socket.stopAnswering()
+        let bytes = try socket.stream.peek(atLeast: 4)
+        #expect(bytes.contains(0x88))
+        #expect(node.gateway.connectionCount == 1)
+        #expect(socket.stream.drained(within: .seconds(20)))
+        try node.waitForConnections(0)
+        #expect(try node.log("connection closed", atLeast: 1)[0].number("code") == 1001)
+    }
+}
