@@ -109,7 +109,7 @@ let package = Package(
             name: "GatewayTestSupport",
             dependencies: [
                 "ConversationsDialect", "DialectKit", "EmbeddedStore", "Gateway", "ChatModel", "Configuration", "EventLoop", "HTTPWire",
-                "Identity", "TLS", "Telemetry", "TestKit", "Bytes",
+                "Identity", "StoreTestSupport", "TLS", "Telemetry", "TestKit", "Bytes",
             ], path: "Tests/GatewayTestSupport", swiftSettings: settings),
         tests(
             "GatewayTests",
