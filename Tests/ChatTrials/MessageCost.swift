@@ -6,8 +6,8 @@ import Cluster
 import EmbeddedStore
 import Glibc
 
-/// What a message costs on the loop that owns its conversation and has its listener, with a store in memory: once with
-/// few conversations, once with many. The number of messages is the same.
+/// What a message costs on the loop that owns its conversation and has its listener, and its store: once with few conversations,
+/// once with many. The number of messages is the same.
 struct MessageCost {
     private struct Session {
         let key: ConversationKey
@@ -19,7 +19,7 @@ struct MessageCost {
     enum Order { case byChance, inTurn }
 
     private var chat: ChatLoop
-    private var tables: MemoryTables
+    private var store: TrialStore
     private var sessions: [Session] = []
     private var now = Moment(monotonic: 1_000_000, wall: Timestamp(milliseconds: 1_700_000_000_000))
     private var chance = SeededGenerator(seed: 1)
@@ -28,12 +28,13 @@ struct MessageCost {
     /// Of the loop and its store; not of those who think of what to send.
     private var nanoseconds = 0.0
 
-    init(conversations: Int) {
+    /// - Parameter directory: where SQLite keeps its file; nil for a store in memory.
+    init(conversations: Int, directory: String? = nil) {
         let id = OwnerID(incarnation: 7, loop: 0)
         var limits = ChatLimits()
         limits.history = 10_000
         self.chat = ChatLoop(id: id, view: View(number: 1, nodes: [View.Node(incarnation: 7, loops: 1)]), limits: limits)
-        self.tables = MemoryTables(history: limits.history)
+        self.store = TrialStore(directory: directory, history: limits.history)
         for number in 0..<conversations {
             let key = ConversationKey(tenant: "default", id: ByteString(Self.uuid(number, "c")))
             let person = Person(id: UserID(token: ByteString(Self.uuid(number, "a"))), name: ByteString("user \(number)"))
@@ -54,8 +55,8 @@ struct MessageCost {
     private mutating func settle() {
         while true {
             while self.chat.settle(at: self.now) {
-                for (request, ticket) in self.chat.takeRequests() {
-                    self.chat.storeAnswered(self.tables.execute(request), ticket: ticket, at: self.now)
+                for (answer, ticket) in self.store.execute(self.chat.takeRequests()) {
+                    self.chat.storeAnswered(answer, ticket: ticket, at: self.now)
                 }
             }
             let deliveries = self.chat.takeDeliveries()
@@ -103,6 +104,30 @@ struct MessageCost {
         self.send(messages, perTurn: perTurn, order)
         precondition(self.delivered - before == messages, "\(self.delivered - before) of \(messages) messages were delivered")
         return self.nanoseconds / Double(messages)
+    }
+
+    /// Of the same number of messages in so many conversations; the least of three runs.
+    static func least(conversations: Int, messages: Int, perTurn: Int, _ order: Order, isFile: Bool) -> Double {
+        (0..<3).map { _ in
+            let directory = isFile ? Self.makeDirectory() : nil
+            var cost = MessageCost(conversations: conversations, directory: directory)
+            defer {
+                cost.store.close()
+                directory.map(Self.removeDirectory)
+            }
+            return cost.measure(messages: messages, perTurn: perTurn, order)
+        }.min()!
+    }
+
+    private static func makeDirectory() -> String {
+        var template = Array("/tmp/confab-trial-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { fatalError("no directory can be made in /tmp") }
+        return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    private static func removeDirectory(_ path: String) {
+        for file in ["trial.db", "trial.db-wal", "trial.db-shm", "trial.db-lock"] { unlink(path + "/" + file) }
+        rmdir(path)
     }
 
     /// Nanoseconds of processor time that the process has used.

@@ -3,7 +3,7 @@
 //   ChatTrials simulate [seeds] [first]   plays so many seeds and tells the story of the first that fails
 //   ChatTrials tell <seed>                tells the story of one seed
 //   ChatTrials cost [messages] [a turn]   processor time of a message, in 100 and in 100,000 conversations, one after the
-//                                         other and drawn by chance
+//                                         other and drawn by chance, in memory and (a fifth of the messages) in SQLite
 //   ChatTrials cost-of <conversations> <messages> <a turn> [1: in turn]
 import ChatSimulation
 import Glibc
@@ -29,21 +29,17 @@ case "tell":
     let outcome = Simulation(seed: UInt64(arguments.dropFirst().first ?? "1") ?? 1, isTold: true).run()
     for line in outcome.story { print(line) }
 case "cost":
-    let messages = Int(arguments.dropFirst().first ?? "2000000") ?? 2_000_000
+    let messages = Int(arguments.dropFirst().first ?? "1000000") ?? 1_000_000
     let perTurn = Int(arguments.dropFirst(2).first ?? "100") ?? 100
-    for order in [MessageCost.Order.inTurn, .byChance] {
-        var few: [Double] = []
-        var many: [Double] = []
-        for _ in 0..<3 {
-            var cost = MessageCost(conversations: 100)
-            few.append(cost.measure(messages: messages, perTurn: perTurn, order))
-            cost = MessageCost(conversations: 100_000)
-            many.append(cost.measure(messages: messages, perTurn: perTurn, order))
+    for isFile in [false, true] {
+        for order in [MessageCost.Order.inTurn, .byChance] {
+            let count = isFile ? messages / 5 : messages
+            let few = MessageCost.least(conversations: 100, messages: count, perTurn: perTurn, order, isFile: isFile)
+            let many = MessageCost.least(conversations: 100_000, messages: count, perTurn: perTurn, order, isFile: isFile)
+            print(
+                "\(isFile ? "SQLite" : "memory"), \(order == .inTurn ? "in turn" : "by chance"), \(perTurn) a turn: "
+                    + "\(Int(few)) ns in 100 conversations, \(Int(many)) ns in 100,000, \((many / few * 100).rounded() / 100) times")
         }
-        let (least, most) = (few.min()!, many.min()!)
-        print(
-            "\(order == .inTurn ? "in turn" : "by chance"), \(perTurn) a turn: \(Int(least)) ns in 100 conversations, "
-                + "\(Int(most)) ns in 100,000: \(Int(((most / least - 1) * 100).rounded())) % more")
     }
 case "cost-of":
     let numbers = arguments.dropFirst().compactMap { Int($0) }
