@@ -46,6 +46,8 @@ final class Stage {
     private var chats: [OwnerID: ChatLoop] = [:]
     private var heldEnvelopes: [Envelope] = []
     private var errands: [Errand] = []
+    /// Who has asked to come in.
+    private var people: [OwnerID: Set<UserID>] = [:]
     private var shown: [OwnerID: [String]] = [:]
     private var letters: [Way: [String]] = [:]
     private var asked: [OwnerID: [String]] = [:]
@@ -66,6 +68,7 @@ final class Stage {
 
     func enter(_ person: Person, on loop: OwnerID, context: UInt64 = 1, isListed: Bool = true) -> Seat {
         let entrance = Entrance(actor: Actor(person: person, isAdmin: false), isListed: isListed, access: .closed)
+        self.people[loop, default: []].insert(person.id)
         let names = self.chats[loop]!.enter(self.key, entrance, context: context, at: self.moment)
         return Seat(person: person, loop: loop, feed: names.feed, request: names.request)
     }
@@ -133,10 +136,19 @@ final class Stage {
                 }
                 for delivery in self.chats[loop]!.takeDeliveries() {
                     isBusy = true
-                    self.shown[loop, default: []].append(delivery.told)
+                    self.show(delivery, on: loop)
                 }
             }
         }
+    }
+
+    private func show(_ delivery: Delivery, on loop: OwnerID) {
+        if case .event(_, .presence(let changes), _) = delivery {
+            // Nobody is told of itself: of whoever sits alone on its loop nobody is told.
+            let others = changes.filter { self.people[loop] != [$0.person.id] }
+            if others.isEmpty { return }
+        }
+        self.shown[loop, default: []].append(delivery.told)
     }
 
     /// Time passes in steps of 100 ms, and every loop ticks at each.
