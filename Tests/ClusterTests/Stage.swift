@@ -46,20 +46,30 @@ final class Stage {
     private var chats: [OwnerID: ChatLoop] = [:]
     private var heldEnvelopes: [Envelope] = []
     private var errands: [Errand] = []
-    /// Who has asked to come in.
+    /// Called while a loop's deliveries are being looked at.
+    var whenShown: ((String) -> Void)?
+    /// Who has asked to come in, and who was let in.
+    private var doors: [UInt64: UserID] = [:]
     private var people: [OwnerID: Set<UserID>] = [:]
     private var shown: [OwnerID: [String]] = [:]
     private var letters: [Way: [String]] = [:]
     private var asked: [OwnerID: [String]] = [:]
 
     init(limits: ChatLimits = .init()) {
-        self.key = Self.keys(ownedBy: .far).first { _ in true }!
+        self.key = Self.keys(1)[0]
         self.tables = MemoryTables(history: limits.history)
         for loop in Self.loops { self.chats[loop] = ChatLoop(id: loop, view: Self.view, limits: limits) }
     }
 
-    static func keys(ownedBy loop: OwnerID) -> some Sequence<ConversationKey> {
-        (0..<Int.max).lazy.map { ConversationKey.numbered($0) }.filter { Self.view.owner(of: $0) == loop }
+    /// The first conversations of `far` for which this is true.
+    static func keys(_ count: Int, where isWanted: (ConversationKey) -> Bool = { _ in true }) -> [ConversationKey] {
+        var keys: [ConversationKey] = []
+        for number in 0... {
+            let key = ConversationKey.numbered(number)
+            if Self.view.owner(of: key) == .far, isWanted(key) { keys.append(key) }
+            if keys.count == count { break }
+        }
+        return keys
     }
 
     var moment: Moment { .sample(self.now) }
@@ -68,14 +78,14 @@ final class Stage {
 
     func enter(_ person: Person, on loop: OwnerID, context: UInt64 = 1, isListed: Bool = true) -> Seat {
         let entrance = Entrance(actor: Actor(person: person, isAdmin: false), isListed: isListed, access: .closed)
-        self.people[loop, default: []].insert(person.id)
+        self.doors[context] = person.id
         let names = self.chats[loop]!.enter(self.key, entrance, context: context, at: self.moment)
         return Seat(person: person, loop: loop, feed: names.feed, request: names.request)
     }
 
     /// Lets alice in on `near` and bob on `third`, and waits until nothing is left to be told.
     func gather() -> (alice: Seat, bob: Seat) {
-        let seats = (self.enter(.alice, on: .near), self.enter(.bob, on: .third))
+        let seats = (self.enter(.alice, on: .near, context: 1), self.enter(.bob, on: .third, context: 2))
         self.pass(3000)
         self.forget()
         return seats
@@ -121,8 +131,11 @@ final class Stage {
     /// Until nothing is left to be done at this moment.
     func settle() {
         var isBusy = true
+        var rounds = 0
         while isBusy {
             isBusy = false
+            rounds += 1
+            precondition(rounds < 10_000, "the loops find no rest")
             for loop in Self.loops {
                 while self.chats[loop]!.settle(at: self.moment) {
                     isBusy = true
@@ -143,12 +156,18 @@ final class Stage {
     }
 
     private func show(_ delivery: Delivery, on loop: OwnerID) {
-        if case .event(_, .presence(let changes), _) = delivery {
+        var delivery = delivery
+        if case .event(let feed, .presence(let changes), let context) = delivery {
             // Nobody is told of itself: of whoever sits alone on its loop nobody is told.
             let others = changes.filter { self.people[loop] != [$0.person.id] }
             if others.isEmpty { return }
+            delivery = .event(feed, .presence(others), answering: context)
+        }
+        if case .answer(let context, .entered, _) = delivery, let person = self.doors[context] {
+            self.people[loop, default: []].insert(person)
         }
         self.shown[loop, default: []].append(delivery.told)
+        self.whenShown?(delivery.told)
     }
 
     /// Time passes in steps of 100 ms, and every loop ticks at each.
