@@ -77,7 +77,7 @@ struct DeliveriesTests {
         #expect(self.chat.shownThrough(self.feed) == 0)
     }
 
-    @Test("say who asked by the context, never by the request, which other owners may use as well")
+    @Test("have nothing of an answer to what nobody has asked")
     mutating func foreignAnswer() {
         self.receive(.answer(0, .done, place: 0), .answer(self.requests[0] + 5, .done, place: 0))
         #expect(self.chat.takeDeliveries().isEmpty)
