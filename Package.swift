@@ -82,7 +82,7 @@ let package = Package(
         tests("TLSTests", ["TLS", "Bytes"]),
         tests("IdentityTests", ["Identity", "JSON", "Bytes"]),
         tests("ChatCoreTests", ["ChatSimulation", "ChatCore", "ChatModel", "Bytes"]),
-        tests("ClusterTests", ["ChatSimulation", "Cluster", "ChatCore", "ChatModel", "Bytes"]),
+        tests("ClusterTests", ["ChatSimulation", "EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"]),
         tests("ConfigurationTests", ["Configuration", "Telemetry", "JSON", "Bytes"]),
 
         // The chat as values under a clock of its own: the simulation of a whole cluster, and what a message costs.

@@ -103,7 +103,13 @@ struct Requests: Sendable {
         var due: [RequestID] = []
         for (id, bucket) in self.timetable.takeDue(at: time) {
             guard let slot = self.slot(of: id), self.slots[slot]?.bucket == bucket, let dueAt = self.slots[slot]?.dueAt else { continue }
-            if dueAt <= time { due.append(id) } else { self.schedule(id) }
+            guard dueAt <= time else {
+                self.schedule(id)
+                continue
+            }
+            // It may stand in this bucket twice, put off to the same tenth of a second by two refusals.
+            self.slots[slot]?.bucket = .max
+            due.append(id)
         }
         return due
     }

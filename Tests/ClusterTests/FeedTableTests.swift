@@ -1,0 +1,71 @@
+import ChatModel
+import ChatSimulation
+import Testing
+
+@testable import Cluster
+
+@Suite("A table of feeds")
+struct FeedTableTests {
+    private func open(_ number: Int, in table: inout FeedTable) -> FeedID {
+        let slot = table.open(Feed(key: .numbered(number), owner: .far))
+        return table.name(slot)
+    }
+
+    @Test("has what a plain dictionary has, through every order of openings and closings", arguments: 0..<8 as Range<UInt64>)
+    func oracle(seed: UInt64) {
+        var chance = SeededGenerator(seed: seed)
+        var table = FeedTable()
+        var names: [Int: FeedID] = [:]
+        var past: [FeedID] = []
+        for _ in 0..<600 {
+            let number = chance.number(0...60)
+            if let name = names.removeValue(forKey: number) {
+                #expect(table[name.slot].key == .numbered(number))
+                table.close(name.slot)
+                past.append(name)
+            } else {
+                #expect(table.slot(of: .numbered(number)) == nil)
+                names[number] = self.open(number, in: &table)
+            }
+            #expect(table.count == names.count)
+            #expect(Set(table.open) == Set(names.values.map(\.slot)))
+        }
+        for (number, name) in names {
+            #expect(table.slot(of: .numbered(number)) == name.slot)
+            #expect(table.isCurrent(name))
+        }
+        #expect(past.allSatisfy { !table.isCurrent($0) })
+    }
+
+    @Test("does not take a feed for the one that stood in its slot before")
+    func reuse() {
+        var table = FeedTable()
+        let first = self.open(1, in: &table)
+        table.close(first.slot)
+        #expect(!table.isCurrent(first))
+        let second = self.open(2, in: &table)
+
+        #expect(second.slot == first.slot)
+        #expect(second != first)
+        #expect(!table.isCurrent(first))
+        #expect(table.isCurrent(second))
+    }
+
+    @Test("believes where a feed was last only if it is still there")
+    func place() {
+        var table = FeedTable()
+        let one = self.open(1, in: &table).slot
+        let two = self.open(2, in: &table).slot
+        #expect(table.slot(of: .numbered(1), near: one) == one)
+        #expect(table.slot(of: .numbered(1), near: two) == one)
+        #expect(table.slot(of: .numbered(1), near: 77) == one)
+        #expect(table.slot(of: .numbered(3), near: one) == nil)
+        table.close(one)
+        #expect(table.slot(of: .numbered(1), near: one) == nil)
+    }
+
+    @Test("calls a slot that it never had not current")
+    func unknown() {
+        #expect(!FeedTable().isCurrent(FeedID(slot: 5, generation: 1)))
+    }
+}

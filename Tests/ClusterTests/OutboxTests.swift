@@ -1,0 +1,75 @@
+import ChatModel
+import Testing
+
+@testable import Cluster
+
+@Suite("An outbox")
+struct OutboxTests {
+    @Test("puts what goes to one loop in one turn into one envelope, in order")
+    func oneEnvelope() {
+        var outbox = Outbox(id: .near)
+        for number in 1...3 { outbox.send(.attachAgain(.numbered(number)), to: .far) }
+        outbox.send(.resynchronize, to: .third)
+        var envelopes: [Envelope] = []
+        outbox.seal(into: &envelopes)
+
+        #expect(envelopes.map(\.to) == [.far, .third])
+        #expect(envelopes.map(\.number) == [1, 1])
+        let keys = envelopes[0].items.map { if case .attachAgain(let key) = $0 { key } else { nil } as ConversationKey? }
+        #expect(keys == [.numbered(1), .numbered(2), .numbered(3)])
+    }
+
+    @Test("numbers every pair of loops by itself")
+    func numbersPerPair() {
+        var outbox = Outbox(id: .near)
+        var envelopes: [Envelope] = []
+        for loop in [OwnerID.far, .third, .far, .far] {
+            outbox.send(.resynchronize, to: loop)
+            outbox.seal(into: &envelopes)
+        }
+        #expect(envelopes.map(\.to) == [.far, .third, .far, .far])
+        #expect(envelopes.map(\.number) == [1, 1, 2, 3])
+
+        #expect(outbox.arrived(Envelope(from: .far, to: .near, number: 1, items: [.resynchronize])) == .next)
+        #expect(outbox.arrived(Envelope(from: .third, to: .near, number: 2, items: [.resynchronize])) == .gap)
+        #expect(outbox.arrived(Envelope(from: .far, to: .near, number: 2, items: [.resynchronize])) == .next)
+    }
+
+    @Test("keeps mail of a loop to itself out of envelopes")
+    func local() {
+        var outbox = Outbox(id: .near)
+        outbox.send(.resynchronize, to: .near)
+        var envelopes: [Envelope] = []
+        outbox.seal(into: &envelopes)
+        outbox.tick(into: &envelopes)
+        #expect(envelopes.isEmpty)
+
+        var items: [Envelope.Item] = []
+        outbox.swapLocal(with: &items)
+        #expect(items.count == 1)
+        #expect(outbox.local.isEmpty)
+    }
+
+    @Test("ticks for every loop that it has written to, and for no other")
+    func ticks() {
+        var outbox = Outbox(id: .near)
+        var envelopes: [Envelope] = []
+        outbox.send(.resynchronize, to: .far)
+        _ = outbox.arrived(Envelope(from: .third, to: .near, number: 1, items: [.resynchronize]))
+        outbox.seal(into: &envelopes)
+        envelopes = []
+        outbox.tick(into: &envelopes)
+        #expect(envelopes.map(\.to) == [.far])
+    }
+
+    @Test("gives every request to the store a ticket of its own, and hands it out once")
+    func tickets() {
+        var outbox = Outbox(id: .near)
+        let tickets = (0..<3).map { _ in outbox.request(.probe) }
+        #expect(outbox.takeRequests().map(\.ticket) == tickets)
+        #expect(outbox.takeRequests().isEmpty)
+        #expect(!tickets.contains(outbox.request(.probe)))
+        #expect(Set(tickets).count == 3)
+        #expect(!tickets.contains(0))
+    }
+}

@@ -1,0 +1,52 @@
+import Bytes
+import ChatCore
+import ChatModel
+import Cluster
+
+// The people, messages and times that tests speak of.
+
+extension Person {
+    static let alice = Person.named("alice")
+    static let bob = Person.named("bob")
+    static let carol = Person.named("carol")
+
+    static func named(_ name: String) -> Person {
+        Person(id: UserID(token: ByteString(name)), name: ByteString(name))
+    }
+
+    var isComing: PresenceChange { PresenceChange(person: self, isOnline: true, at: Moment.sample(0).wall) }
+    var isGoing: PresenceChange { PresenceChange(person: self, isOnline: false, at: Moment.sample(0).wall) }
+}
+
+extension MessageBody {
+    static func said(_ content: String, by author: Person, id: String? = nil) -> MessageBody {
+        MessageBody(author: author, clientID: id.map { ClientID(given: ByteString($0))! }, content: content)
+    }
+}
+
+extension Message {
+    /// The message with this number; written by the change of the same number, unless another is named.
+    static func sample(_ sequence: SequenceNumber, revision: Revision? = nil, by author: Person = .bob) -> Message {
+        Message(
+            sequence: sequence, revision: revision ?? sequence, sentAt: Timestamp(milliseconds: 0),
+            body: .said("words \(sequence)", by: author))
+    }
+}
+
+extension Moment {
+    static func sample(_ milliseconds: Int64) -> Moment {
+        Moment(monotonic: milliseconds, wall: Timestamp(milliseconds: 1_700_000_000_000 + milliseconds))
+    }
+}
+
+extension ConversationKey {
+    static func numbered(_ number: Int) -> ConversationKey {
+        ConversationKey(tenant: "default", id: ByteString("talk-\(number)"))
+    }
+}
+
+extension OwnerID {
+    static let near = OwnerID(incarnation: 1, loop: 0)
+    static let far = OwnerID(incarnation: 2, loop: 0)
+    static let third = OwnerID(incarnation: 3, loop: 0)
+}

@@ -1,0 +1,102 @@
+import ChatCore
+import ChatModel
+
+@testable import Cluster
+
+// What tests call that which travels and is shown: short, so that a whole course of events is one list.
+
+extension Delivery {
+    /// `3 "hello" ← 7`: message 3, which is also the answer to 7. `7: posted 3, shown`: an answer whose message the feed shows as well.
+    var told: String {
+        switch self {
+        case .event(_, let event, let context): event.told + (context.map { " ← \($0)" } ?? "")
+        case .answer(let context, let answer, let isShown): "\(context): \(answer.told)" + (isShown ? ", shown" : "")
+        case .page(let context, let page): "\(context): page \(page.messages.map(\.told))"
+        case .pageFailed(let context): "\(context): no page"
+        }
+    }
+}
+
+extension Message {
+    var told: String { self.state == .deleted ? "\(self.sequence) deleted" : "\(self.sequence) \(self.body.content)" }
+}
+
+extension ChatEvent {
+    var told: String {
+        switch self {
+        case .created: "created"
+        case .posted(let message): message.told
+        case .edited(let message): "edited \(message.told)"
+        case .deleted(let message): message.told
+        case .joined(let member): "\(member.user) joined"
+        case .renamed(let member): "\(member.user) renamed"
+        case .left(let member, _): "\(member.user) left"
+        case .ended(let user, _): "ended by \(user)"
+        case .typing(let person, let isTyping): "\(person.id) \(isTyping ? "types" : "types no more")"
+        case .read(let person, let sequences): "\(person.id) read \(sequences)"
+        case .status(_, let status, let sequences, _): "\(sequences) \(status)"
+        case .presence(let changes): changes.map { ($0.isOnline ? "+" : "-") + $0.person.id.description }.joined(separator: " ")
+        case .crowd(let online, _): "crowd of \(online)"
+        }
+    }
+}
+
+extension ChatAnswer {
+    var told: String {
+        switch self {
+        case .entered(let entered): "entered at \(entered.head)"
+        case .posted(let message): "posted \(message.sequence)"
+        case .amended(let message): "amended \(message.sequence)"
+        case .read: "read"
+        case .done: "done"
+        case .described: "described"
+        case .failed(.unavailable): "unavailable"
+        case .failed(let error): "refused: \(error)"
+        }
+    }
+}
+
+extension Envelope.Item {
+    var told: String {
+        switch self {
+        case .input(let input): input.input.told + (input.isRepeat ? ", again" : "")
+        case .answer(_, let answer, _): "answer \(answer.told)"
+        case .event(let news): "event \(news.event.told)"
+        case .attachAgain: "attach again"
+        case .resynchronize: "resynchronize"
+        }
+    }
+}
+
+extension ConversationInput {
+    var told: String {
+        switch self {
+        case .command(.enter(let entrance)): "\(entrance.actor.person.id) enters"
+        case .command(.post(let body)): "\(body.author.id) says \(body.content)"
+        case .command(.typing(let isTyping, let person)): "\(person.id) \(isTyping ? "types" : "types no more")"
+        case .command(.delete(let sequence, _)): "delete \(sequence)"
+        case .command: "command"
+        case .leave(let user): "\(user) leaves"
+        case .attach(let attachment): "attach \((attachment.present + attachment.entering).map(\.id.description).joined(separator: " "))"
+        case .detach: "detach"
+        case .delivered(let user, let range): "\(user) has \(range)"
+        }
+    }
+}
+
+extension StoreRequest {
+    var told: String {
+        switch self {
+        case .claim: "claim"
+        case .load: "load"
+        case .recent: "recent"
+        case .write(let batch): "write \(batch.writes.count)"
+        case .page: "page"
+        case .changes: "changes"
+        case .unread: "unread"
+        case .probe: "probe"
+        }
+    }
+
+    var isWrite: Bool { if case .write = self { true } else { false } }
+}
