@@ -203,15 +203,8 @@ struct Historian {
 
     /// At the end, when all is quiet, every picture is the stored one.
     mutating func compare(_ client: SimulatedClient, with page: Page, present: Set<UserID>) {
+        self.compareMessages(client, with: page)
         let picture = client.picture
-        self.expect(picture.through == page.head, "\(client.name) was shown \(picture.through) messages of \(page.head)")
-        for message in page.messages {
-            guard let shown = picture.messages[message.sequence] else { continue }
-            self.expect(
-                shown.revision == message.revision,
-                "\(client.name) still sees message \(message.sequence) as \(shown.state) (\(shown.revision)), it is \(message.state) (\(message.revision))"
-            )
-        }
         if let crowd = picture.crowd {
             self.expect(crowd == present.count, "\(client.name) sees a crowd of \(crowd), there are \(present.count)")
         } else {
@@ -223,5 +216,18 @@ struct Historian {
         self.expect(picture.typists.isEmpty, "\(client.name) still sees \(picture.typists.sorted()) typing")
         self.expect(
             picture.isEnded == self.past(of: client.conversation).ended, "\(client.name) does not know whether the conversation has ended")
+    }
+
+    /// Every message is shown as the store has it.
+    mutating func compareMessages(_ client: SimulatedClient, with page: Page) {
+        let picture = client.picture
+        self.expect(picture.through == page.head, "\(client.name) was shown \(picture.through) messages of \(page.head)")
+        for message in page.messages {
+            guard let shown = picture.messages[message.sequence] else { continue }
+            self.expect(
+                shown.revision == message.revision,
+                "\(client.name) still sees message \(message.sequence) as \(shown.state) (\(shown.revision)), it is \(message.state) (\(message.revision))"
+            )
+        }
     }
 }

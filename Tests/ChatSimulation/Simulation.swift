@@ -19,6 +19,7 @@ public final class Simulation {
         case fail(SimulatedStore.Failure)
         case claim
         case calm
+        case look
         case gather
         case goodbye
         case judge
@@ -138,6 +139,8 @@ public final class Simulation {
         }
         for _ in 0..<self.circumstances.claims { self.agenda.add(.claim, at: self.chance.number(self.start...end)) }
         self.agenda.add(.calm, at: end)
+        // A request is asked again for five seconds; a lost last word shows with the next tick.
+        self.agenda.add(.look, at: end + 6999)
         self.agenda.add(.gather, at: end + 7000)
         self.agenda.add(.goodbye, at: end + 15_000)
         self.agenda.add(.judge, at: end + 24_000)
@@ -180,6 +183,8 @@ public final class Simulation {
             self.isCalm = true
             self.cutPairs = []
             self.store.failure = .none
+        case .look:
+            self.look()
         case .gather:
             // Some stay away, and are to be seen as away.
             for client in self.clients where client.state == .away && self.chance.happens(perMille: 600) {
@@ -246,6 +251,13 @@ public final class Simulation {
     }
 
     // MARK: The end
+
+    /// Nobody has said anything since it is calm: what was lost before has been noticed all the same.
+    private func look() {
+        for client in self.clients where client.state == .live {
+            self.historian.compareMessages(client, with: self.store.page(of: client.conversation))
+        }
+    }
 
     private func judge() {
         self.tell("--- judged")
