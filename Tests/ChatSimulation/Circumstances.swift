@@ -18,6 +18,8 @@ struct Circumstances {
     let cuts: Int
     let storeFailures: Int
     let claims: Int
+    /// So many milliseconds before the calm nothing passes between any two loops: last words are lost that nothing follows.
+    let silence: Int64
     let storeDelay: ClosedRange<Int64>
     /// How long a loop may be busy with other things before it ends its turn.
     let turn: ClosedRange<Int64>
@@ -25,7 +27,9 @@ struct Circumstances {
     let pause: ClosedRange<Int64>
 
     /// Nothing is lost and nothing fails: then nobody is turned away.
-    var isFair: Bool { self.lost == 0 && self.cuts == 0 && self.heldUp == 0 && self.storeFailures == 0 && self.claims == 0 }
+    var isFair: Bool {
+        self.lost == 0 && self.silence == 0 && self.cuts == 0 && self.heldUp == 0 && self.storeFailures == 0 && self.claims == 0
+    }
 
     init(from chance: inout SeededGenerator) {
         let nodeCount = chance.pick([1, 1, 2, 2, 3])!
@@ -46,6 +50,7 @@ struct Circumstances {
         self.doubled = isRough ? chance.number(0...50) : 0
         self.heldUp = isRough ? chance.number(0...30) : 0
         self.cuts = isRough ? chance.number(0...4) : 0
+        self.silence = isRough ? chance.pick([0, 300, 1500])! : 0
         self.storeFailures = chance.happens(perMille: 500) ? chance.number(1...3) : 0
         self.claims = chance.happens(perMille: 250) ? chance.number(1...4) : 0
         self.storeDelay = 0...(chance.pick([0, 3, 30, 400])!)

@@ -11,6 +11,10 @@ extension Simulation {
             return
         }
         let isNear = fromNode == toNode
+        if !self.isCalm, self.now >= self.start + self.circumstances.calmFrom - self.circumstances.silence {
+            self.tellLost(envelope, "lost in the silence")
+            return
+        }
         let lost = self.isCalm ? 0 : isNear ? self.circumstances.lost / 20 : self.circumstances.lost
         if self.chance.happens(perMille: lost) {
             self.tellLost(envelope, "lost")
