@@ -75,46 +75,56 @@ let package = Package(
             swiftSettings: settings),
 
         tests("BytesTests", ["Bytes"]),
-        tests("JSONTests", ["JSON", "Bytes"]),
+        tests("JSONTests", ["RepeatableChance", "JSON", "Bytes"]),
         tests("TelemetryTests", ["Telemetry", "JSON", "Bytes"]),
-        tests("EventLoopTests", ["EventLoop", "Bytes"]),
-        tests("HTTPWireTests", ["HTTPWire", "Bytes"]),
+        tests("EventLoopTests", ["RepeatableChance", "EventLoop", "Bytes"]),
+        tests("HTTPWireTests", ["RepeatableChance", "HTTPWire", "Bytes"]),
         tests("TLSTests", ["TLS", "Bytes"]),
-        tests("IdentityTests", ["Identity", "JSON", "Bytes"]),
-        tests("ChatCoreTests", ["ChatSimulation", "ChatCore", "ChatModel", "Bytes"]),
-        tests("ClusterTests", ["ChatSimulation", "EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"]),
+        tests("IdentityTests", ["RepeatableChance", "Identity", "TestKit", "JSON", "Bytes"]),
+        tests("ChatCoreTests", ["RepeatableChance", "ChatSimulation", "ChatCore", "ChatModel", "Bytes"]),
+        tests("ClusterTests", ["RepeatableChance", "ChatSimulation", "EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"]),
         tests("ConfigurationTests", ["Configuration", "Telemetry", "JSON", "Bytes"]),
+
+        // Chance that tests can have again.
+        .target(name: "RepeatableChance", path: "Tests/RepeatableChance", swiftSettings: settings),
 
         // The chat as values under a clock of its own: the simulation of a whole cluster, and what a message costs.
         .target(
-            name: "ChatSimulation", dependencies: ["EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"],
+            name: "ChatSimulation", dependencies: ["RepeatableChance", "EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"],
             path: "Tests/ChatSimulation",
             swiftSettings: settings),
         .executableTarget(
-            name: "ChatTrials", dependencies: ["ChatSimulation", "EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"],
+            name: "ChatTrials",
+            dependencies: ["RepeatableChance", "ChatSimulation", "EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"],
             path: "Tests/ChatTrials",
             swiftSettings: settings),
 
         // Stores: one contract for all of them. StoreTorture is a process that tests may kill.
-        .target(name: "StoreTestSupport", dependencies: ["ChatModel", "Bytes"], path: "Tests/StoreTestSupport", swiftSettings: settings),
+        .target(
+            name: "StoreTestSupport", dependencies: ["RepeatableChance", "TestKit", "ChatModel", "Bytes"], path: "Tests/StoreTestSupport",
+            swiftSettings: settings),
         .executableTarget(
             name: "StoreTorture", dependencies: ["EmbeddedStore", "StoreTestSupport", "ChatModel", "Bytes"], path: "Tests/StoreTorture",
             swiftSettings: settings),
-        tests("StoreContractTests", ["EmbeddedStore", "StoreTestSupport", "ChatModel", "Bytes"]),
-        tests("EmbeddedStoreTests", ["EmbeddedStore", "StoreTestSupport", "StoreTorture", "ChatModel", "Bytes"]),
+        tests("StoreContractTests", ["EmbeddedStore", "StoreTestSupport", "TestKit", "ChatModel", "Bytes"]),
+        tests(
+            "EmbeddedStoreTests",
+            ["RepeatableChance", "EmbeddedStore", "StoreTestSupport", "StoreTorture", "TestKit", "ChatModel", "Bytes"]),
 
         // A node in the test's own process. AllocationCounter counts what the test binary allocates.
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .target(
             name: "GatewayTestSupport",
             dependencies: [
-                "ConversationsDialect", "DialectKit", "EmbeddedStore", "Gateway", "ChatModel", "Configuration", "EventLoop", "HTTPWire",
+                "RepeatableChance", "ConversationsDialect", "DialectKit", "EmbeddedStore", "Gateway", "ChatModel", "Configuration",
+                "EventLoop", "HTTPWire",
                 "Identity", "StoreTestSupport", "TLS", "Telemetry", "TestKit", "Bytes",
             ], path: "Tests/GatewayTestSupport", swiftSettings: settings),
         tests(
             "GatewayTests",
             [
-                "Gateway", "GatewayTestSupport", "ClientTestSupport", "AllocationCounter", "StoreTestSupport", "TestKit",
+                "RepeatableChance", "Gateway", "GatewayTestSupport", "ClientTestSupport", "AllocationCounter", "StoreTestSupport",
+                "TestKit",
                 "ConversationsDialect", "DialectKit", "Cluster", "ChatCore", "ChatModel", "Configuration", "EventLoop", "HTTPWire",
                 "Identity", "JSON", "TLS", "Telemetry", "Bytes",
             ]),
@@ -132,14 +142,14 @@ let package = Package(
 
         // The whole: real processes, as users meet them.
         .target(name: "TestKit", dependencies: ["Identity", "Bytes"], path: "Tests/TestKit", swiftSettings: settings),
-        .testTarget(name: "SystemTests", dependencies: ["TestKit"], exclude: ["Clients"], swiftSettings: settings),
+        .testTarget(name: "SystemTests", dependencies: ["RepeatableChance", "TestKit"], exclude: ["Clients"], swiftSettings: settings),
         tests("DocumentationTests", ["TestKit", "Configuration"]),
 
         // A WebSocket server whose behaviour a test writes.
         .target(
             name: "ClientTestSupport", dependencies: ["EventLoop", "HTTPWire", "TLS", "Bytes"], path: "Tests/ClientTestSupport",
             swiftSettings: settings),
-        tests("ChatClientTests", ["ChatClient", "ClientTestSupport", "EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
+        tests("ChatClientTests", ["RepeatableChance", "ChatClient", "ClientTestSupport", "EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
         tests(
             "LoadGeneratorTests",
             ["LoadGenerator", "ClientTestSupport", "ChatClient", "Identity", "EventLoop", "HTTPWire", "TLS", "Telemetry", "JSON", "Bytes"]),

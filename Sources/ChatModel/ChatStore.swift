@@ -25,13 +25,14 @@ public enum StoreRequest: Sendable {
     case claim(shard: Int, owner: OwnerID)
     /// Everything about a conversation but its messages.
     case load(ConversationKey)
-    /// Author, client id and state of the newest messages.
+    /// Who sent the newest messages, when and under which client ids.
     case recent(ConversationKey, limit: Int)
     case write(WriteBatch)
     case page(ConversationKey, PageRange, limit: Int)
-    /// What has changed since a revision: messages above a number, and older ones that were edited or deleted since.
+    /// What has changed since a revision: messages above a number, and older ones that were edited or deleted since. The limit
+    /// is that of the messages; the amended ones come whole.
     case changes(ConversationKey, after: SequenceNumber, since: Revision, limit: Int)
-    /// How many messages above a number others than this user wrote.
+    /// How many messages above a number others than this user wrote; deleted ones count.
     case unread(ConversationKey, after: SequenceNumber, by: UserID)
     /// Does it work? Answered with `done` by a real read and, where there is one, a real write.
     case probe
@@ -92,15 +93,20 @@ public struct Write: Sendable {
         self.change = change
     }
 
+    /// What does not belong to a conversation that is stored up to the revision before is refused as out of step: anything but a
+    /// creation where there is none, and a creation where there is one.
     public enum Change: Sendable {
+        /// The first of all, of revision 1.
         case create(ConversationRecord)
         /// The next message; its number is one above the stored head.
         case message(Message)
-        /// A message that is there gets other words, or loses them; one that is deleted stays so.
+        /// A message that is there gets other words, or loses them; nothing else of it changes, and one that is deleted stays so. Of a
+        /// message that is no longer kept only the revision is noted.
         case amend(Message, at: Timestamp)
         /// A member comes or changes.
         case member(Member)
         case remove(UserID)
+        /// Neither cursor moves back; of whom is no member nothing is kept.
         case cursors(UserID, read: SequenceNumber, delivered: SequenceNumber)
         case end(at: Timestamp)
     }
@@ -116,7 +122,7 @@ public enum WriteOutcome: Sendable, Equatable {
 
 /// Why a write was refused.
 public enum WriteRefusal: Sendable, Equatable {
-    /// Another has claimed the shard, under this epoch.
+    /// Another has claimed the shard, under this epoch; 0: nobody ever has.
     case fenced(Epoch)
     /// The stored revision or head is not what the write expected.
     case outOfStep(stored: Revision)

@@ -9,6 +9,7 @@ public struct ConversationRecord: Sendable, Equatable {
     public var title: String
     public var creator: UserID?
     public var createdAt: Timestamp
+    /// Of the last message, edit, deletion or end; who comes and goes changes nothing.
     public var updatedAt: Timestamp
     /// When it was ended; from then on it can be read only.
     public var endedAt: Timestamp?

@@ -80,11 +80,17 @@ struct Feed: Sendable {
     var held: [Held] = []
     /// Pages that are ahead of what the feed has shown, and wait for it.
     var pages: [PageRead] = []
-    /// Reports of deliveries that have not left.
+    /// Reports of deliveries that have not left, and for how many periods more they may wait for company.
     var reports: [DeliveryReport] = []
+    var reportPeriods: UInt8 = 0
+    /// It stands in the loop's list of feeds with reports.
+    var isReporting = false
+    /// When the newest message was shown, and whether the one before it was less than a second older.
+    var shownAt = -Self.busyMilliseconds
+    var isBusy = false
     let key: ConversationKey
     /// What the above takes.
-    static let hotBytes = 120
+    static let hotBytes = 136
 
     /// The newest edit or deletion shown: a page that was read before would bring back what it took away.
     var amendedAt: Revision = 0
@@ -113,6 +119,10 @@ struct Feed: Sendable {
     var reported: [DeliveryReport] = []
     static let earlyLimit = 1024
     static let reportLimit = 64
+    /// So many periods of a quarter of a second a report waits for the next message of a busy conversation: a status that leaves
+    /// alone is a write of its own.
+    static let busyReportPeriods: UInt8 = 4
+    private static let busyMilliseconds: Int64 = 1000
     static let heardLimit = 4096
 
     init(key: ConversationKey, owner: OwnerID) {
@@ -150,10 +160,13 @@ struct Feed: Sendable {
     var hasEarly: Bool { !self.early.isEmpty }
 
     /// Notes that a change is shown.
-    mutating func note(_ event: ChatEvent, revision: Revision) {
+    mutating func note(_ event: ChatEvent, revision: Revision, at now: Moment) {
         self.revision = revision
         switch event {
-        case .posted(let message): self.shownThrough = message.sequence
+        case .posted(let message):
+            self.shownThrough = message.sequence
+            self.isBusy = now.monotonic - self.shownAt < Self.busyMilliseconds
+            self.shownAt = now.monotonic
         case .edited, .deleted: self.amendedAt = revision
         case .ended: self.isEnded = true
         default: break

@@ -121,15 +121,29 @@ extension Listening {
 
     mutating func delivered(_ feed: FeedID, to user: UserID, _ range: ClosedRange<SequenceNumber>) {
         guard self.feeds.isCurrent(feed) else { return }
-        if self.feeds[feed.slot].reports.isEmpty { self.reporting.append(feed) }
+        if self.feeds[feed.slot].reports.isEmpty {
+            self.feeds[feed.slot].reportPeriods = self.feeds[feed.slot].isBusy ? Feed.busyReportPeriods : 1
+        }
+        if !self.feeds[feed.slot].isReporting {
+            self.feeds[feed.slot].isReporting = true
+            self.reporting.append(feed)
+        }
         self.feeds[feed.slot].report(DeliveryReport(user: user, range: range))
     }
 
-    /// To be called once a period: what no message has taken along in that time leaves alone.
+    /// To be called once a period: what no message has taken along in its time leaves alone.
     mutating func report(outbox: inout Outbox) {
-        for feed in self.reportingNext where self.feeds.isCurrent(feed) { self.report(feed.slot, outbox: &outbox) }
-        self.reportingNext.removeAll(keepingCapacity: self.reportingNext.count <= 4096)
-        swap(&self.reporting, &self.reportingNext)
+        var waiting: [FeedID] = []
+        swap(&waiting, &self.reporting)
+        for feed in waiting where self.feeds.isCurrent(feed) {
+            if self.feeds[feed.slot].reports.isEmpty || self.feeds[feed.slot].reportPeriods == 0 {
+                self.feeds[feed.slot].isReporting = false
+                self.report(feed.slot, outbox: &outbox)
+            } else {
+                self.feeds[feed.slot].reportPeriods -= 1
+                self.reporting.append(feed)
+            }
+        }
     }
 
     mutating func report(_ slot: UInt32, outbox: inout Outbox) {

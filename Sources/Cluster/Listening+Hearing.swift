@@ -70,7 +70,7 @@ extension Listening {
             if request != 0 { self.finish(request, event.answer, at: now, outbox: &outbox) }
             return
         }
-        self.feeds[slot].note(event, revision: revision)
+        self.feeds[slot].note(event, revision: revision, at: now)
         // What the sockets have taken so far rides with the next message: its status leaves in the same write.
         if case .posted = event { self.report(slot, outbox: &outbox) }
         if case .posted(let message) = event, !self.feeds[slot].held.isEmpty {

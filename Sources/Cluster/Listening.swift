@@ -13,9 +13,8 @@ struct Listening: Sendable {
     private var takes: UInt64 = 1
     /// Entrances whose answers nobody may have seen yet.
     private var entrances: [AnsweredEntrance] = []
-    /// Feeds with reports of deliveries that have not left, and those whose reports have waited for a whole period.
+    /// Feeds with reports of deliveries that have not left, or had some since the last look.
     var reporting: [FeedID] = []
-    var reportingNext: [FeedID] = []
     /// Feeds with pages that wait for them.
     var holding: [FeedID] = []
     private var mintedIDs: UInt64 = 0

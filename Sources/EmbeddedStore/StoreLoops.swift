@@ -27,11 +27,11 @@ final class WriterLoop {
     }
 
     private func serve(_ group: ArraySlice<Submission>) {
-        if let loss = self.writer.loss { return self.fail(group, loss) }
         let start = self.clock.now
         do {
             let answers = try self.writer.perform(group.map(\.request))
             self.note(since: start)
+            // Asked afterwards alone: the file may be taken away at any time until the answer leaves.
             if let loss = self.writer.loss { return self.fail(group, loss) }
             for (submission, answer) in zip(group, answers) { submission.client.storeAnswered(answer, ticket: submission.ticket) }
         } catch {

@@ -27,6 +27,8 @@ struct ConnectionTable {
         /// The turn's frames for this connection do not follow each other; all are in `scattered`.
         static let isScattered = Flags(rawValue: 4)
         static let isTLS = Flags(rawValue: 8)
+        /// It closes when everything has left.
+        static let isEnding = Flags(rawValue: 16)
     }
 
     var hot: [Hot] = []

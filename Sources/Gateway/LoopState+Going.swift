@@ -23,6 +23,7 @@ extension LoopState {
     mutating func finish(_ slot: Int, _ ending: Connection.Ending) {
         guard self.connections[slot] != nil else { return }
         self.connections[slot]!.ending = ending
+        if ending != .none { self.table.hot[slot].flags.insert(.isEnding) }
         self.connections[slot]!.unread = []
         self.connections[slot]!.isReadingPaused = false
         self.updateInterest(slot)
@@ -31,8 +32,7 @@ extension LoopState {
     }
 
     mutating func goOnEnding(_ slot: Int) {
-        // Asked after every write, so the most frequent answer comes first.
-        guard let ending = self.connections[slot]?.ending, ending != .none else { return }
+        guard self.table.hot[slot].flags.contains(.isEnding), let ending = self.connections[slot]?.ending else { return }
         guard self.connections[slot]!.backlog.isEmpty, self.table.hot[slot].frameCount == 0 else { return }
         switch ending {
         case .none, .lingering: return

@@ -43,16 +43,17 @@ extension LoopState {
 
     /// Writes what the turn has for one connection.
     mutating func writeTurn(_ slot: Int) {
-        guard self.table.hot[slot].frameCount > 0, self.connections[slot] != nil else { return }
+        guard self.table.hot[slot].frameCount > 0 else { return }
+        // Nearly all writes are of this kind: one frame, which the socket takes. Nothing but the hot struct is touched.
+        if self.table.hot[slot].flags == .isOpen, self.table.hot[slot].frameCount == 1 {
+            self.writeFrame(slot)
+            return
+        }
         let frames = self.table.takeFrames(of: UInt32(slot))
         if self.table.hot[slot].flags.contains(.hasBacklog) {
             self.append(frames, to: slot)
         } else {
             switch frames {
-            case .run(let range) where range.count == 1:
-                let frame = self.table.frames[Int(range.lowerBound)]
-                let sent = frame.withBytes { self.write($0, to: slot) }
-                if let sent, sent < frame.count { self.connections[slot]!.backlog.append(frame, from: sent) }
             case .run(let range):
                 self.join(range)
                 self.writeJoined(to: slot)
@@ -66,6 +67,15 @@ extension LoopState {
         guard self.connections[slot] != nil else { return }
         if !self.connections[slot]!.backlog.isEmpty { self.noteBacklog(slot) }
         self.goOnEnding(slot)
+    }
+
+    /// Writes the turn's only frame of a connection that has nothing unsent.
+    private mutating func writeFrame(_ slot: Int) {
+        let frame = self.table.frames[Int(self.table.hot[slot].firstFrame)]
+        self.table.hot[slot].frameCount = 0
+        guard let sent = frame.withBytes({ self.write($0, to: slot) }), sent < frame.count else { return }
+        self.connections[slot]!.backlog.append(frame, from: sent)
+        self.noteBacklog(slot)
     }
 
     /// The frames of a run as one piece: made once for all the connections that get the same run.

@@ -83,7 +83,7 @@ extension LoopState {
 
     /// Reads what has arrived; nil when there is nothing, or the connection has ended with this.
     private mutating func take(_ slot: Int, into buffer: UnsafeMutableRawBufferPointer) -> Int? {
-        if let tls = self.connections[slot]!.tls {
+        if self.table.hot[slot].flags.contains(.isTLS), let tls = self.connections[slot]!.tls {
             switch tls.read(into: buffer) {
             case .bytes(let count): return self.heard(slot, count)
             case .wantRead: return nil

@@ -1,4 +1,5 @@
 import EventLoop
+import RepeatableChance
 import Testing
 
 @testable import ChatClient
@@ -16,7 +17,7 @@ private struct UnreliableServer {
         for message in self.messages where message.id > after { self.outbound?.append(Self.frame(message)) }
     }
 
-    mutating func take(_ text: String, using chance: inout SeededChance) {
+    mutating func take(_ text: String, using chance: inout SeededGenerator) {
         guard self.outbound != nil else { return }
         if text.contains("fetch_messages") {
             let limit = text.contains("\"limit\":20") ? 20 : 1
@@ -48,7 +49,7 @@ private struct UnreliableServer {
 struct ChatChanceTests {
     @Test("stores every line once and in order, and shows every message once and in order", arguments: 0..<100 as Range<UInt64>)
     func everything(seed: UInt64) {
-        var chance = SeededChance(seed: seed)
+        var chance = SeededGenerator(seed: seed)
         var server = UnreliableServer()
         for number in 0..<Int.random(in: 0..<4, using: &chance) { server.post("bob", "old\(number)") }
         let isInteractive = Bool.random(using: &chance)

@@ -1,5 +1,6 @@
 import Bytes
 import HTTPWire
+import RepeatableChance
 import Testing
 
 @testable import ChatClient
@@ -7,7 +8,7 @@ import Testing
 @Suite("The opening of a WebSocket")
 struct ClientHandshakeTests {
     private func handshake(fields: [HTTPField] = []) throws -> (ClientHandshake, request: String, accept: String) {
-        var chance = SeededChance(seed: 7)
+        var chance = SeededGenerator(seed: 7)
         let handshake = ClientHandshake(to: try WebSocketURL("ws://127.0.0.1:9/x?y=1"), fields: fields, using: &chance)
         var request = ByteBuffer()
         handshake.appendRequest(to: &request)

@@ -1,5 +1,6 @@
 import EventLoop
 import HTTPWire
+import RepeatableChance
 import Testing
 
 @testable import ChatClient
@@ -8,8 +9,8 @@ import Testing
 struct ReconnectTests {
     @Test("comes back after longer and longer waits, up to half a minute, and never all at once")
     func backoff() {
-        var first = SeededChance(seed: 1)
-        var second = SeededChance(seed: 2)
+        var first = SeededGenerator(seed: 1)
+        var second = SeededGenerator(seed: 2)
         var backoff = Backoff()
         var other = Backoff()
         var longest = Duration.milliseconds(500)

@@ -1,4 +1,5 @@
 import EventLoop
+import RepeatableChance
 
 @testable import ChatClient
 
@@ -9,7 +10,7 @@ struct SessionStage {
 
     init(isInteractive: Bool = true, user: String? = "alice") {
         let settings = ChatSession.Settings(user: user, isInteractive: isInteractive, localIDPrefix: "id")
-        self.session = ChatSession(settings, using: SeededChance(seed: 3))
+        self.session = ChatSession(settings, using: SeededGenerator(seed: 3))
     }
 
     /// What a change makes the session decide, settled.

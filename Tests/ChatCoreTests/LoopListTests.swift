@@ -1,5 +1,6 @@
 import ChatModel
 import ChatSimulation
+import RepeatableChance
 import Testing
 
 @testable import ChatCore

@@ -1,6 +1,7 @@
 import Bytes
 import ChatModel
 import ChatSimulation
+import RepeatableChance
 import Testing
 
 @testable import ChatCore

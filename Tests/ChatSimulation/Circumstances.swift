@@ -1,4 +1,5 @@
 import ChatModel
+import RepeatableChance
 
 /// Under what a simulation runs: everything is drawn from its seed.
 struct Circumstances {

@@ -1,5 +1,6 @@
 import ChatModel
 import EmbeddedStore
+import RepeatableChance
 
 /// A store in memory that takes its time, and sometimes has none.
 ///

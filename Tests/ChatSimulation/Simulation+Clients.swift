@@ -1,6 +1,7 @@
 import Bytes
 import ChatModel
 import Cluster
+import RepeatableChance
 
 /// What users do.
 extension Simulation {

@@ -1,5 +1,6 @@
 import ChatModel
 import Cluster
+import RepeatableChance
 
 /// What loops have for their clients: shown, and held against the historian's knowledge.
 extension Simulation {

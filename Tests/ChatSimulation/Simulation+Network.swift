@@ -1,5 +1,6 @@
 import ChatModel
 import Cluster
+import RepeatableChance
 
 /// The way between loops: within a node it hardly ever loses anything, between nodes it does what networks do.
 extension Simulation {

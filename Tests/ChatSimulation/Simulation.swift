@@ -2,6 +2,7 @@ import Bytes
 import ChatCore
 import ChatModel
 import Cluster
+import RepeatableChance
 
 /// A whole cluster with its store, its network and its users in one thread, under a clock of its own.
 ///

@@ -5,6 +5,7 @@ import ChatSimulation
 import Cluster
 import EmbeddedStore
 import Glibc
+import RepeatableChance
 
 /// What a message costs on the loop that owns its conversation and has its listener, and its store: once with few conversations,
 /// once with many. The number of messages is the same.

@@ -106,6 +106,7 @@ struct ReportingTests {
     func alone() {
         let (alice, bob) = self.stage.gather()
         self.stage.say("one", by: alice)
+        self.stage.pass(1000)
         self.stage.say("two", by: alice)
         self.stage.delivered(1...1, to: bob)
         self.stage.delivered(2...2, to: bob)
@@ -113,6 +114,26 @@ struct ReportingTests {
         #expect(self.reports() == [])
         self.stage.pass(600)
         #expect(self.reports() == ["bob has 1...2"])
+        self.stage.pass(2000)
+        #expect(self.reports() == [])
+    }
+
+    @Test("wait for a second, and a quarter more at the latest, where messages follow each other in less: the next may take them along")
+    func busy() {
+        let (alice, bob) = self.stage.gather()
+        self.stage.say("one", by: alice)
+        self.stage.pass(900)
+        self.stage.say("two", by: alice)
+        self.stage.delivered(1...2, to: bob)
+        self.stage.pass(900)
+        #expect(self.reports() == [])
+        self.stage.say("three", by: alice)
+        #expect(self.reports() == ["bob has 1...2"])
+        self.stage.delivered(3...3, to: bob)
+        self.stage.pass(1000)
+        #expect(self.reports() == [])
+        self.stage.pass(400)
+        #expect(self.reports() == ["bob has 3...3"])
         self.stage.pass(2000)
         #expect(self.reports() == [])
     }

@@ -54,11 +54,11 @@ struct FeedTests {
         var feed = self.feed(at: 5)
         for revision in [8, 7, 10] { _ = self.judge(revision, by: &feed) }
         #expect(feed.takeNext() == nil)
-        feed.note(.posted(.sample(6)), revision: 6)
+        feed.note(.posted(.sample(6)), revision: 6, at: .sample(0))
         for revision in [7, 8] {
             let next = feed.takeNext()
             #expect(next?.answering == RequestID(revision))
-            feed.note(next!.event, revision: revision)
+            feed.note(next!.event, revision: revision, at: .sample(0))
         }
         #expect(feed.takeNext() == nil)
         #expect(feed.hasEarly)
@@ -83,15 +83,15 @@ struct FeedTests {
     @Test("notes of each change what later ones are held against")
     func notes() {
         var feed = self.feed(at: 3)
-        feed.note(.posted(.sample(4)), revision: 4)
+        feed.note(.posted(.sample(4)), revision: 4, at: .sample(0))
         #expect(feed.shownThrough == 4)
         #expect(feed.amendedAt == 0)
-        feed.note(.edited(.sample(2)), revision: 5)
+        feed.note(.edited(.sample(2)), revision: 5, at: .sample(0))
         #expect(feed.shownThrough == 4)
         #expect(feed.amendedAt == 5)
-        feed.note(.deleted(.sample(1)), revision: 6)
+        feed.note(.deleted(.sample(1)), revision: 6, at: .sample(0))
         #expect(feed.amendedAt == 6)
-        feed.note(.ended(by: Person.bob.id, at: Moment.sample(0).wall), revision: 7)
+        feed.note(.ended(by: Person.bob.id, at: Moment.sample(0).wall), revision: 7, at: .sample(0))
         #expect(feed.isEnded)
         #expect(feed.revision == 7)
     }

@@ -1,6 +1,7 @@
 import ChatCore
 import ChatModel
 import ChatSimulation
+import RepeatableChance
 import Testing
 
 @testable import Cluster

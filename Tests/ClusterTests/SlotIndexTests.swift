@@ -1,4 +1,5 @@
 import ChatSimulation
+import RepeatableChance
 import Testing
 
 @testable import Cluster

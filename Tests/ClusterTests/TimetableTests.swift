@@ -1,5 +1,6 @@
 import ChatCore
 import ChatSimulation
+import RepeatableChance
 import Testing
 
 @testable import Cluster

@@ -1,7 +1,9 @@
 import Bytes
 import ChatModel
 import Foundation
+import RepeatableChance
 import StoreTestSupport
+import TestKit
 import Testing
 
 @testable import EmbeddedStore
@@ -135,7 +137,7 @@ struct DamagedFileTests {
 
     @Test("never yields a message that was not stored, whichever bits flip", arguments: UInt64(1)...30)
     func flippedBits(seed: UInt64) async throws {
-        var chance = SeededChance(seed: seed)
+        var chance = SeededGenerator(seed: seed)
         let keys = (0..<4).map { ConversationKey(tenant: "acme", id: ByteString("c\($0)")) }
         var options = SQLiteOptions(history: 0)
         options.generationSize = 40

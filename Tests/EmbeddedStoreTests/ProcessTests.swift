@@ -1,14 +1,16 @@
 import Bytes
 import ChatModel
 import EmbeddedStore
+import RepeatableChance
 import StoreTestSupport
+import TestKit
 import Testing
 
 @Suite("A SQLite store, when processes die or meet,")
 struct ProcessTests {
     @Test("has everything that it answered before it was killed", arguments: [UInt64(1), 2, 3])
     func killed(seed: UInt64) async throws {
-        var chance = SeededChance(seed: seed)
+        var chance = SeededGenerator(seed: seed)
         let folder = try TemporaryFolder()
         let path = "\(folder.path)/confab.db"
         var answered: [Int: Int] = [:]

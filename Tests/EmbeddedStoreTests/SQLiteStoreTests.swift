@@ -1,9 +1,11 @@
 import Bytes
 import ChatModel
 import Foundation
+import RepeatableChance
 import StoreTestSupport
 import Synchronization
 import Telemetry
+import TestKit
 import Testing
 
 @testable import EmbeddedStore
@@ -30,7 +32,7 @@ struct SQLiteStoreTests {
         arguments: [UInt64(11), 12, 13, 14])
     func likeTheModel(seed: UInt64) async throws {
         let history = seed % 2 == 0 ? 70 : 400
-        var chance = SeededChance(seed: seed)
+        var chance = SeededGenerator(seed: seed)
         var model = MemoryTables(history: history)
         var requests = RandomRequests(seed: seed, tenant: "acme", conversations: 6)
         let change: (inout SQLiteOptions) -> Void = { options in

@@ -1,12 +1,13 @@
 import Bytes
 import EventLoop
+import RepeatableChance
 import Testing
 
 @Suite("A timer wheel")
 struct TimerWheelTests {
     @Test("fires what a plain list fires, at the same ticks", arguments: 0..<8 as Range<UInt64>)
     func oracle(seed: UInt64) {
-        var random = SeededGenerator(state: seed)
+        var random = SeededGenerator(seed: seed)
         var now = UInt32.random(in: 0...1_000_000, using: &random)
         var wheel = TimerWheel(tick: now)
         var due: [TimerWheel.Entry: UInt32] = [:]

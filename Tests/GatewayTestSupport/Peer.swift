@@ -2,6 +2,7 @@ import Bytes
 import EventLoop
 import Glibc
 public import HTTPWire
+import RepeatableChance
 import StoreTestSupport
 public import TLS
 public import TestKit
@@ -92,7 +93,7 @@ public final class Peer {
         _ path: String, _ port: UInt16, _ compresses: Bool, _ fields: [HTTPField], _ isBehindAnother: Bool
     ) throws {
         // Not the system's, which has no storage: the thread sanitizer takes the empty place that all of them share for a race.
-        var chance = SeededChance(seed: .random(in: 0 ... .max))
+        var chance = SeededGenerator(seed: .random(in: 0 ... .max))
         let handshake = WebSocketClientHandshake(offersCompression: compresses, using: &chance)
         var request = ByteBuffer()
         if isBehindAnother { request.append("GET /api/health HTTP/1.1\r\nHost: here\r\n\r\n") }

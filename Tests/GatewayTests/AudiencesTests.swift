@@ -2,6 +2,7 @@ import Bytes
 import ChatCore
 import ChatModel
 import Cluster
+import RepeatableChance
 import StoreTestSupport
 import Testing
 
@@ -59,7 +60,7 @@ struct AudiencesTests {
             let isCompressed: Bool
             let isLive: Bool
         }
-        var chance = SeededChance(seed: seed)
+        var chance = SeededGenerator(seed: seed)
         let feeds = Self.feeds(4)
         var audiences = Audiences()
         var places: [Listener: Int] = [:]

@@ -1,4 +1,5 @@
 import Bytes
+import RepeatableChance
 import StoreTestSupport
 import Testing
 
@@ -77,7 +78,7 @@ struct BacklogTests {
 
     @Test("is the same as one long text, whatever is taken of it", arguments: 0..<10 as Range<UInt64>)
     func oracle(seed: UInt64) {
-        var chance = SeededChance(seed: seed)
+        var chance = SeededGenerator(seed: seed)
         var backlog = Backlog()
         // Each byte with whether it counts.
         var bytes: [(letter: UInt8, counts: Bool)] = []

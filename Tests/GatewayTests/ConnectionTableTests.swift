@@ -1,4 +1,5 @@
 import Bytes
+import RepeatableChance
 import StoreTestSupport
 import Testing
 
@@ -110,7 +111,7 @@ struct ConnectionTableTests {
 
     @Test("are what a list for each connection would hold, whatever happens", arguments: 0..<20 as Range<UInt64>)
     func oracle(seed: UInt64) {
-        var chance = SeededChance(seed: seed)
+        var chance = SeededGenerator(seed: seed)
         let count = 12
         var table = Self.table(of: count)
         var lists = [String](repeating: "", count: count)

@@ -1,5 +1,6 @@
 import Configuration
 import GatewayTestSupport
+import RepeatableChance
 import StoreTestSupport
 import Telemetry
 import TestKit
@@ -118,7 +119,7 @@ struct ResumeTests {
     @Test("has neither gap nor repeat while others write, come and go", arguments: [1, 2, 3], 0..<4 as Range<UInt64>)
     func concurrent(loops: Int, seed: UInt64) throws {
         let node = try Self.node(seed % 2 == 0 ? .memory : .sqlite, loops: loops)
-        var chance = SeededChance(seed: seed &* 31 &+ UInt64(loops))
+        var chance = SeededGenerator(seed: seed &* 31 &+ UInt64(loops))
         let writers = try (0..<3).map { try node.peer("writer\($0)", staysWhereItIs: true) }
         var readers = [Reader](repeating: Reader(), count: 8)
         var said = 0
@@ -164,7 +165,7 @@ struct ResumeTests {
             setup.live.limits.allowEverything()
             setup.settings.mailboxLimit = 1
         }
-        var chance = SeededChance(seed: seed)
+        var chance = SeededGenerator(seed: seed)
         // Connections on whatever loop has taken them, so that most of what is said goes from loop to loop. Who was not let in
         // because the question was lost again and again comes again.
         func connect(_ user: String) throws -> Peer {

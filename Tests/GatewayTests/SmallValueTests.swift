@@ -1,6 +1,7 @@
 import Bytes
 import ChatModel
 import Configuration
+import RepeatableChance
 import StoreTestSupport
 import Synchronization
 import Testing
@@ -93,7 +94,7 @@ struct RateBucketTests {
 
     @Test("in the long run never exceeds rate and burst, and never wastes any", arguments: 0..<5 as Range<UInt64>)
     func longRun(seed: UInt64) {
-        var chance = SeededChance(seed: seed)
+        var chance = SeededGenerator(seed: seed)
         let limits = Self.limits(perSecond: Int.random(in: 1...200, using: &chance), burst: Int.random(in: 1...100, using: &chance))
         var bucket = RateBucket(limits: limits, at: 0)
         var now: Int64 = 0

@@ -1,4 +1,6 @@
 import Bytes
+import RepeatableChance
+import TestKit
 import Testing
 
 @testable import Identity
@@ -7,7 +9,7 @@ import Testing
 @Suite("By chance")
 struct ChanceTests {
     /// The bytes with a few changes: single bytes, pieces taken out, doubled, or put elsewhere.
-    private static func mutated(_ bytes: [UInt8], _ chance: inout SeededChance) -> [UInt8] {
+    private static func mutated(_ bytes: [UInt8], _ chance: inout SeededGenerator) -> [UInt8] {
         var bytes = bytes
         for _ in 0..<Int.random(in: 1...3, using: &chance) where !bytes.isEmpty {
             let from = Int.random(in: 0..<bytes.count, using: &chance)
@@ -24,7 +26,7 @@ struct ChanceTests {
 
     @Test("a well signed payload of any bytes is refused, or its identity keeps every rule")
     func payloads() {
-        var chance = SeededChance(seed: 7)
+        var chance = SeededGenerator(seed: 7)
         let payload = Array(
             #"{"sub":"alice","username":"A\u00e9","tenant_id":"t","agent_id":"x","conversations":["a",7],"channel_id":"*","exp":4e9,"nbf":1.5}"#
                 .utf8)
@@ -48,7 +50,7 @@ struct ChanceTests {
 
     @Test("a well signed token with a header of any bytes is refused, or was one for our key")
     func headers() {
-        var chance = SeededChance(seed: 8)
+        var chance = SeededGenerator(seed: 8)
         let header = Array(#"{"alg":"HS256","typ":"JWT","kid":"a","crit":["exp"]}"#.utf8)
         let verifier = TokenVerifier(secret: secret)
         var accepted = 0
@@ -66,15 +68,15 @@ struct ChanceTests {
 
     @Test("damaged PEM files and key sets are refused, or hold keys of ours")
     func keyFiles() throws {
-        var chance = SeededChance(seed: 9)
+        var chance = SeededGenerator(seed: 9)
         let folder = try TemporaryFolder()
         let pem = Array("\(Vectors.rsaPEM)\n\(Vectors.p256CertificatePEM)\n\(Vectors.ed25519PEM)\n".utf8)
         let set = Array(#"{"keys":[{\#(Vectors.rsaNumbers)},{\#(Vectors.p256Numbers)},{\#(Vectors.ed25519Numbers)}]}"#.utf8)
         var refused = 0
         for _ in 0..<500 {
             let files = [
-                KeyFiles(publicKeys: [try folder.file("keys.pem", Self.mutated(pem, &chance))]),
-                KeyFiles(keySet: try folder.file("keys.json", Self.mutated(set, &chance))),
+                KeyFiles(publicKeys: [try folder.write(Self.mutated(pem, &chance), to: "keys.pem")]),
+                KeyFiles(keySet: try folder.write(Self.mutated(set, &chance), to: "keys.json")),
             ]
             for file in files {
                 do throws(KeyError) {

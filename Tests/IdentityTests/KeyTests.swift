@@ -1,5 +1,6 @@
 import Bytes
 import Foundation
+import TestKit
 import Testing
 
 @testable import Identity
@@ -13,17 +14,17 @@ struct KeyTests {
     }
 
     private func load(pem: String) throws -> TokenVerifier {
-        try KeyFiles(publicKeys: [try self.folder.file("key.pem", pem)]).load()
+        try KeyFiles(publicKeys: [try self.folder.write(pem, to: "key.pem")]).load()
     }
 
     private func load(keySet: String) throws -> TokenVerifier {
-        try KeyFiles(keySet: try self.folder.file("keys.json", keySet)).load()
+        try KeyFiles(keySet: try self.folder.write(keySet, to: "keys.json")).load()
     }
 
     /// How many keys a set with these entries has; the sentence when it cannot be used.
     private func outcome(keys entries: String...) throws -> String {
         do throws(KeyError) {
-            let path = try! self.folder.file("keys.json", #"{"keys":[\#(entries.joined(separator: ","))]}"#)
+            let path = try! self.folder.write(#"{"keys":[\#(entries.joined(separator: ","))]}"#, to: "keys.json")
             return try "\(KeyFiles(keySet: path).load().keys.map(\.algorithm.rawValue))"
         } catch {
             return error.description.replacing(self.folder.path + "/", with: "")
@@ -156,11 +157,11 @@ struct KeyTests {
     func newline() throws {
         let text = String(decoding: secret, as: UTF8.self)
         for (ending, expected) in [("", ""), ("\n", ""), ("\r\n", ""), ("\n\n", "\n"), (" ", " ")] {
-            let file = SecretFile(path: try self.folder.file("secret", text + ending))
+            let file = SecretFile(path: try self.folder.write(text + ending, to: "secret"))
             #expect(try file.read() == Array((text + expected).utf8))
         }
         let bytes = (0..<40).map { UInt8(255 - $0) }
-        #expect(try SecretFile(path: try self.folder.file("secret", bytes)).read() == bytes)
+        #expect(try SecretFile(path: try self.folder.write(bytes, to: "secret")).read() == bytes)
     }
 
     @Test("are refused when the secret is short, missing, a folder, too large or a PEM key")
@@ -168,14 +169,14 @@ struct KeyTests {
         func error(_ path: String) -> KeyError? {
             #expect(throws: KeyError.self) { try SecretFile(path: path).read() }
         }
-        let short = try self.folder.file("short", String(repeating: "a", count: 31) + "\n")
+        let short = try self.folder.write(String(repeating: "a", count: 31) + "\n", to: "short")
         #expect(error(short) == .secretTooShort(path: short, bytes: 31))
         #expect(error(short)?.description.contains("at least 32") == true)
         #expect(error(self.folder.path + "/none") == .file(path: self.folder.path + "/none", reason: "No such file or directory"))
         #expect(error(self.folder.path) == .file(path: self.folder.path, reason: "Is a directory"))
-        let pem = try self.folder.file("pem", Vectors.rsaPEM)
+        let pem = try self.folder.write(Vectors.rsaPEM, to: "pem")
         #expect(error(pem) == .secretIsPEM(path: pem))
-        let large = try self.folder.file("large", [UInt8](repeating: 97, count: 1 << 20 + 1))
+        let large = try self.folder.write([UInt8](repeating: 97, count: 1 << 20 + 1), to: "large")
         #expect(error(large) == .unusable(path: large, reason: "is larger than 1048576 bytes"))
     }
 
@@ -201,7 +202,7 @@ struct KeyTests {
 
     @Test("never replace a secret that another process made meanwhile")
     func race() throws {
-        let path = try self.folder.file("secret", secret)
+        let path = try self.folder.write(secret, to: "secret")
         #expect(try !SmallFile.create(path, Array("other".utf8)))
         #expect(try SecretFile(path: path).read() == secret)
         #expect(try FileManager.default.contentsOfDirectory(atPath: self.folder.path) == ["secret"])
@@ -211,9 +212,9 @@ struct KeyTests {
 
     @Test("are all read, and one bad file refuses them all")
     func together() throws {
-        var files = KeyFiles(secret: SecretFile(path: try self.folder.file("secret", secret)))
-        files.publicKeys = [try self.folder.file("a.pem", Vectors.rsaPEM), try self.folder.file("b.pem", Vectors.p256PEM)]
-        files.keySet = try self.folder.file("keys.json", #"{"keys":[\#(Self.ed25519)]}"#)
+        var files = KeyFiles(secret: SecretFile(path: try self.folder.write(secret, to: "secret")))
+        files.publicKeys = [try self.folder.write(Vectors.rsaPEM, to: "a.pem"), try self.folder.write(Vectors.p256PEM, to: "b.pem")]
+        files.keySet = try self.folder.write(#"{"keys":[\#(Self.ed25519)]}"#, to: "keys.json")
         let verifier = try files.load(TokenRules(leewaySeconds: 1))
         #expect(verifier.keys.map(\.algorithm) == [.hs256, .rs256, .es256, .edDSA])
         files.publicKeys.append(self.folder.path + "/missing.pem")
@@ -223,7 +224,7 @@ struct KeyTests {
 
     @Test("are refused when there are so many keys that a bad token would cost much")
     func manyKeys() throws {
-        let path = try self.folder.file("many.pem", String(repeating: Vectors.ed25519PEM + "\n", count: 33))
+        let path = try self.folder.write(String(repeating: Vectors.ed25519PEM + "\n", count: 33), to: "many.pem")
         #expect(throws: KeyError.tooManyKeys(limit: 32)) { try KeyFiles(publicKeys: [path]).load() }
     }
 
@@ -233,14 +234,14 @@ struct KeyTests {
         #expect(files.keySetFingerprint == nil)
         files.keySet = self.folder.path + "/keys.json"
         #expect(files.keySetFingerprint == nil)
-        _ = try self.folder.file("keys.json", "{}")
+        _ = try self.folder.write("{}", to: "keys.json")
         let first = files.keySetFingerprint
         #expect(first != nil && first == files.keySetFingerprint)
-        _ = try self.folder.file("keys.json", "{ }")
+        _ = try self.folder.write("{ }", to: "keys.json")
         #expect(files.keySetFingerprint != first)
         // Of the same size, by rename: another inode.
         let second = files.keySetFingerprint
-        let other = try self.folder.file("other.json", "[ ]")
+        let other = try self.folder.write("[ ]", to: "other.json")
         try FileManager.default.removeItem(atPath: files.keySet!)
         try FileManager.default.moveItem(atPath: other, toPath: files.keySet!)
         #expect(files.keySetFingerprint != second)

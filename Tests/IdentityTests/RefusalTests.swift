@@ -1,4 +1,5 @@
 import Bytes
+import RepeatableChance
 import Testing
 
 @testable import Identity
@@ -194,7 +195,7 @@ struct RefusalTests {
 
     @Test("when any byte of it is another", arguments: [UInt64(1), 2])
     func changedBytes(seed: UInt64) throws {
-        var chance = SeededChance(seed: seed)
+        var chance = SeededGenerator(seed: seed)
         let keys =
             [VerificationKey(secret: secret)]
             + (try [Vectors.rsaPEM, Vectors.p256PEM, Vectors.ed25519PEM].map {
@@ -214,7 +215,7 @@ struct RefusalTests {
 
     @Test("when bytes are put in, taken out or moved, as chance has it")
     func shuffledBytes() {
-        var chance = SeededChance(seed: 20_260_131)
+        var chance = SeededGenerator(seed: 20_260_131)
         let verifier = TokenVerifier(secret: secret)
         let bytes = Array(token(payload: #"{"sub":"alice","conversations":["a","b"],"exp":4000000000}"#).utf8)
         let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/".utf8)

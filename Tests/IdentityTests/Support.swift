@@ -1,5 +1,4 @@
 import Bytes
-import Foundation
 
 @testable import Identity
 
@@ -25,46 +24,5 @@ extension TokenVerifier {
 
     func verify(bytes: [UInt8]) throws(TokenError) -> Identity {
         try self.verify(bytes.span.bytes, at: now)
-    }
-}
-
-/// A folder that is gone after the test.
-final class TemporaryFolder {
-    let path: String
-
-    init() throws {
-        self.path = FileManager.default.temporaryDirectory.appending(path: "identity-\(UUID().uuidString)").path
-        try FileManager.default.createDirectory(atPath: self.path, withIntermediateDirectories: false)
-    }
-
-    deinit {
-        try? FileManager.default.removeItem(atPath: self.path)
-    }
-
-    func file(_ name: String, _ text: String) throws -> String {
-        try self.file(name, Array(text.utf8))
-    }
-
-    func file(_ name: String, _ bytes: [UInt8]) throws -> String {
-        let path = self.path + "/" + name
-        try Data(bytes).write(to: URL(filePath: path))
-        return path
-    }
-}
-
-/// Repeatable chance (SplitMix64, Steele, Lea and Flood 2014).
-struct SeededChance: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) {
-        self.state = seed
-    }
-
-    mutating func next() -> UInt64 {
-        self.state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = self.state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

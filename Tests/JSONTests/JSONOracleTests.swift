@@ -1,5 +1,6 @@
 import Foundation
 import JSON
+import RepeatableChance
 import Testing
 
 @Suite("JSON against Foundation")
@@ -37,7 +38,7 @@ struct JSONOracleTests {
 
     @Test("takes what Foundation takes and refuses what it refuses", arguments: [1, 2, 3, 4] as [UInt64])
     func mutations(_ seed: UInt64) {
-        var chance = SeededChance(seed: seed)
+        var chance = SeededGenerator(seed: seed)
         let letters = Array("{}[]:,\"\\u0dD8cC/ntrue false.-+eE19\n\0é\u{1F}".utf8) + [0x80, 0xFF, 0xED, 0xA0]
         var acceptedCount = 0
         for _ in 0..<6000 {

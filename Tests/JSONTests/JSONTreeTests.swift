@@ -1,5 +1,6 @@
 import Bytes
 import JSON
+import RepeatableChance
 import Testing
 
 @Suite("A JSON tree")
@@ -62,7 +63,7 @@ struct JSONStringWriterTests {
 
     @Test("comes back as it was, whatever it holds")
     func roundTrip() throws {
-        var chance = SeededChance(seed: 7)
+        var chance = SeededGenerator(seed: 7)
         let alphabet: [Unicode.Scalar] = [
             "a", "\"", "\\", "\n", "\0", "\u{1F}", " ", "/", "é", "€", "😀", "\u{7F}", "\u{D7FF}", "\u{10FFFF}", "u",
         ]
@@ -74,24 +75,5 @@ struct JSONStringWriterTests {
             let read = try JSONTree(parsing: buffer.bytes.span.bytes).stringValue
             #expect(read.map { Array($0.utf8) } == Array(text.utf8))
         }
-    }
-}
-
-/// Chance that can be had again (SplitMix64).
-struct SeededChance: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { self.state = seed }
-
-    mutating func next() -> UInt64 {
-        self.state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = self.state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-
-    mutating func next(below bound: Int) -> Int {
-        Int.random(in: 0..<bound, using: &self)
     }
 }

@@ -1,6 +1,7 @@
 import ChatModel
 import EmbeddedStore
 import StoreTestSupport
+import TestKit
 import Testing
 
 /// A kind of store that has to keep the contract. Another one is a line in `available` and its opening.

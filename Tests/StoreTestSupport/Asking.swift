@@ -59,20 +59,3 @@ extension ConversationKey {
     /// The shard that a conversation belongs to.
     public var shard: Int { Int(StableHash.of(self.tenant, self.id) % 4096) }
 }
-
-/// Chance that is the same for the same seed (SplitMix64, https://prng.di.unimi.it/splitmix64.c).
-public struct SeededChance: RandomNumberGenerator {
-    private var state: UInt64
-
-    public init(seed: UInt64) {
-        self.state = seed
-    }
-
-    public mutating func next() -> UInt64 {
-        self.state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = self.state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-}

@@ -1,9 +1,10 @@
 import Bytes
 public import ChatModel
+import RepeatableChance
 
 /// Makes requests by seeded chance: mostly such as owners make, and some that must be refused.
 public struct RandomRequests {
-    private var chance: SeededChance
+    private var chance: SeededGenerator
     private var scribes: [Scribe]
     private let owners: [OwnerID]
     /// Shards that another than the first owner has.
@@ -11,7 +12,7 @@ public struct RandomRequests {
     private let names = ["ann", "bob", "robot", "zoë"]
 
     public init(seed: UInt64, tenant: String, conversations: Int) {
-        self.chance = SeededChance(seed: seed)
+        self.chance = SeededGenerator(seed: seed)
         self.owners = (0..<3).map { OwnerID(incarnation: .max - $0, loop: UInt16($0)) }
         let owner = self.owners[0]
         self.lost = []

@@ -1,20 +1,6 @@
+import RepeatableChance
 import TestKit
 import Testing
-
-/// Numbers from a seed, so that a failure can be repeated (SplitMix64).
-struct SeededNumbers: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { self.state = seed }
-
-    mutating func next() -> UInt64 {
-        self.state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = self.state
-        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ mixed >> 31
-    }
-}
 
 @Suite("What was answered is stored")
 struct DurabilityTests {
@@ -50,7 +36,7 @@ struct DurabilityTests {
 
     @Test("kill -9 in the middle of a burst takes nothing of it back", arguments: 1...10)
     func burst(seed: Int) throws {
-        var chance = SeededNumbers(seed: UInt64(seed))
+        var chance = SeededGenerator(seed: UInt64(seed))
         let limits = ["--limit", "messages-per-second=1000000", "--limit", "message-burst=1000000"]
         let server = try ConfabServer(limits, store: .sqlite)
         let senders = [try Sender(server, "alice"), try Sender(server, "bob")]

@@ -20,8 +20,13 @@ public final class TemporaryFolder: Sendable {
     /// Writes a file and says where it is.
     @discardableResult
     public func write(_ text: String, to name: String) throws -> String {
+        try self.write(Array(text.utf8), to: name)
+    }
+
+    @discardableResult
+    public func write(_ bytes: [UInt8], to name: String) throws -> String {
         let path = self.file(name)
-        try text.write(toFile: path, atomically: false, encoding: .utf8)
+        try Data(bytes).write(to: URL(filePath: path))
         return path
     }
 

@@ -1,5 +1,6 @@
 import Bytes
 import HTTPWire
+import RepeatableChance
 import Testing
 
 @Suite("permessage-deflate")
@@ -20,7 +21,7 @@ struct CompressionTests {
 
     /// Text that shrinks, of about that size.
     static func prose(_ byteCount: Int, seed: UInt64 = 1) -> [UInt8] {
-        var chance = SeededChance(seed: seed)
+        var chance = SeededGenerator(seed: seed)
         let words = ["chat", "message", "hello", "naïve", "room", "conversation", "{\"content\":", "\"local_id\"", "😀"]
         var text: [UInt8] = []
         while text.count < byteCount { text.append(contentsOf: words[chance.next(below: words.count)].utf8) }
@@ -60,7 +61,7 @@ struct CompressionTests {
 
     @Test("leaves alone what is short or does not shrink")
     func notWorthIt() {
-        var chance = SeededChance(seed: 3)
+        var chance = SeededGenerator(seed: 3)
         #expect(Self.deflated(Self.prose(200)) == nil)
         #expect(Self.deflated([UInt8](repeating: 65, count: 255)) == nil)
         #expect(Self.deflated([UInt8](repeating: 65, count: 256)) != nil)
@@ -123,7 +124,7 @@ struct CompressionTests {
 
     @Test("survives any bytes", arguments: [1, 2] as [UInt64])
     func chance(_ seed: UInt64) throws {
-        var chance = SeededChance(seed: seed)
+        var chance = SeededGenerator(seed: seed)
         let whole = try #require(Self.deflated(Self.prose(2000)))
         let inflater = Inflater()
         for _ in 0..<2000 {

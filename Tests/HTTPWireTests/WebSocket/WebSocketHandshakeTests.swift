@@ -1,5 +1,6 @@
 import Bytes
 import HTTPWire
+import RepeatableChance
 import Testing
 
 @Suite("A WebSocket handshake")
@@ -125,7 +126,7 @@ struct WebSocketHandshakeTests {
 
     @Test("works from our client to our server")
     func bothSides() throws {
-        var chance = SeededChance(seed: 1)
+        var chance = SeededGenerator(seed: 1)
         for offersCompression in [false, true] {
             let handshake = WebSocketClientHandshake(offersCompression: offersCompression, subprotocols: ["x", "y"], using: &chance)
             var request = ByteBuffer()
@@ -139,7 +140,7 @@ struct WebSocketHandshakeTests {
 
     @Test("is broken off by our client when the answer is not the right one")
     func clientRefuses() throws {
-        var chance = SeededChance(seed: 1)
+        var chance = SeededGenerator(seed: 1)
         let handshake = WebSocketClientHandshake(using: &chance)
         var request = ByteBuffer()
         handshake.appendRequest(to: &request, target: "/", host: "h")

@@ -1,5 +1,6 @@
 import Bytes
 import HTTPWire
+import RepeatableChance
 import Testing
 
 @Suite("A WebSocket reader")
@@ -157,7 +158,7 @@ struct WebSocketReaderTests {
 
     @Test("survives any bytes, and hears the same at once and byte by byte", arguments: [1, 2, 3] as [UInt64])
     func chance(_ seed: UInt64) {
-        var chance = SeededChance(seed: seed)
+        var chance = SeededGenerator(seed: seed)
         for _ in 0..<300 {
             var bytes = Self.conversation
             for _ in 0...chance.next(below: 4) { bytes[chance.next(below: bytes.count)] = UInt8(truncatingIfNeeded: chance.next()) }

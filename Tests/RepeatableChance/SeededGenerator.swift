@@ -23,6 +23,10 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
         Int(self.number(Int64(range.lowerBound)...Int64(range.upperBound)))
     }
 
+    public mutating func next(below bound: Int) -> Int {
+        Int(self.next() % UInt64(bound))
+    }
+
     /// True so many times in a thousand.
     public mutating func happens(perMille: Int) -> Bool {
         self.next() % 1000 < UInt64(perMille)

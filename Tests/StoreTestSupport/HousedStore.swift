@@ -1,19 +1,5 @@
 public import ChatModel
-import Foundation
-
-/// A folder of a test's own, gone with the last who holds it.
-public final class TemporaryFolder: Sendable {
-    public let path: String
-
-    public init() throws {
-        self.path = FileManager.default.temporaryDirectory.path + "/confab-test-\(UUID().uuidString)"
-        try FileManager.default.createDirectory(atPath: self.path, withIntermediateDirectories: true)
-    }
-
-    deinit {
-        try? FileManager.default.removeItem(atPath: self.path)
-    }
-}
+public import TestKit
 
 /// A store and the folder that it lives in.
 public struct HousedStore: ChatStore {
