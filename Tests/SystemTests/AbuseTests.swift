@@ -61,7 +61,7 @@ struct AbuseTests {
     func slowReader() throws {
         let server = try ConfabServer(["--limit", "outbound-bytes=65536", "--limit", "message-burst=1000"])
         let writer = try server.connect("writer")
-        let others = try (0..<100).map { try server.connect("other \($0)") }
+        let others = try (0..<1000).map { try server.connect("other \($0)") }
         let slow = try server.connect("slow", receiveBytes: 4096)
         for talker in others + [writer, slow] { try talker.settle() }
 
