@@ -45,7 +45,6 @@ public final class SQLiteStore: ChatStore {
         } catch {
             throw error.storeFailure(path: path)
         }
-        // Not before: an object that is given up half made leaks (Swift 6.3).
         self.path = path
         self.writes = writes
         self.loads = loads

@@ -6,8 +6,11 @@ import Testing
 
 @testable import ChatClient
 
-/// A client on a loop of its own, told what to do when something happens.
+/// A client on a loop of its own, told what to do when something happens: on that loop and at once, for it counts seconds,
+/// and a test may have to wait for many others.
 private final class Probe: EventLoopHandler {
+    typealias Act = @Sendable (inout WebSocketClient, WebSocketClient.Event, inout [WebSocketClient.Event]) -> Void
+
     struct State {
         var client: WebSocketClient
         var events: [WebSocketClient.Event] = []
@@ -16,8 +19,10 @@ private final class Probe: EventLoopHandler {
     let state: LoopBound<State>
     let notes: AsyncStream<WebSocketClient.Event>
     private let note: AsyncStream<WebSocketClient.Event>.Continuation
+    private let act: Act
 
-    init(_ url: WebSocketURL, tls: TLSContext?, on loop: EventLoop) {
+    init(_ url: WebSocketURL, tls: TLSContext?, on loop: EventLoop, act: @escaping Act = { _, _, _ in }) {
+        self.act = act
         self.state = LoopBound(State(client: WebSocketClient(on: loop, url: url, tls: tls)), on: loop)
         (self.notes, self.note) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1000))
     }
@@ -35,11 +40,16 @@ private final class Probe: EventLoopHandler {
     }
 
     func turnEnding() {
-        let events = self.state.with { state in
-            defer { state.events = [] }
-            return state.events
+        self.state.with { state in
+            while !state.events.isEmpty {
+                let events = state.events
+                state.events = []
+                for event in events where event != .heard {
+                    self.note.yield(event)
+                    self.act(&state.client, event, &state.events)
+                }
+            }
         }
-        for event in events where event != .heard { self.note.yield(event) }
     }
 
     func loopStopping() { self.note.finish() }
@@ -51,7 +61,7 @@ struct WebSocketClientTests {
     private func events(
         _ server: TestServer, host: String = "127.0.0.1", scheme: String = "ws", tls: TLSContext? = nil, port: UInt16? = nil,
         addresses: [SocketAddress]? = nil,
-        act: @escaping @Sendable (inout WebSocketClient, WebSocketClient.Event, inout [WebSocketClient.Event]) -> Void = { _, _, _ in }
+        act: @escaping Probe.Act = { _, _, _ in }
     ) async throws -> [WebSocketClient.Event] {
         let port = port ?? server.port
         let url = try WebSocketURL("\(scheme)://\(host):\(port)/x")
@@ -61,14 +71,13 @@ struct WebSocketClientTests {
             loop.join()
             server.stop()
         }
-        let probe = Probe(url, tls: tls, on: loop)
+        let probe = Probe(url, tls: tls, on: loop, act: act)
         loop.attach(probe)
         let addresses = try addresses ?? Resolver.resolveBlocking(host: "127.0.0.1", port: port)
         probe.perform { $0.client.connect(to: addresses, as: url, now: .now, into: &$0.events) }
         var seen: [WebSocketClient.Event] = []
         for await event in probe.notes {
             seen.append(event)
-            probe.perform { act(&$0.client, event, &$0.events) }
             if case .closed = event { break }
         }
         return seen

@@ -15,9 +15,9 @@ func tell(_ line: String) {
     _ = write(1, line, line.utf8.count)
 }
 
-let store: LocalStore
+let store: SQLiteStore
 do {
-    store = try LocalStore.sqlite(path: arguments[2], history: 0)
+    store = try SQLiteStore(path: arguments[2], options: SQLiteOptions(history: 0))
 } catch {
     tell("refused: \(error)")
     exit(1)
@@ -39,9 +39,9 @@ default:
 
 /// Sends without end in 20 conversations, many at once, and tells of each answer before it goes on.
 struct Burst {
-    let store: LocalStore
+    let store: SQLiteStore
 
-    init(_ store: LocalStore) {
+    init(_ store: SQLiteStore) {
         self.store = store
     }
 
@@ -66,9 +66,9 @@ struct Burst {
 
 /// Writes until there is no room, says what it heard, makes room, and goes on.
 struct FullDisk {
-    let store: LocalStore
+    let store: SQLiteStore
 
-    init(_ store: LocalStore) {
+    init(_ store: SQLiteStore) {
         self.store = store
     }
 
