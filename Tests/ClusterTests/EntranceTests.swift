@@ -91,7 +91,7 @@ struct EntranceTests {
     func cancelledInHand() {
         _ = self.stage.gather()
         let carol = self.stage.enter(.carol, on: .far, context: 7)
-        self.stage.whenShown = { [stage] told in
+        self.stage.whenShown = { [unowned stage] told in
             if told == "7: entered at 0" { stage.cancelEntrance(carol) }
         }
         self.stage.settle()
