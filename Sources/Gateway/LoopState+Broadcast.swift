@@ -79,8 +79,8 @@ extension LoopState {
         self.reportable.append(feed)
     }
 
-    /// After the turn's writes: the first two users whose sockets have taken everything stand for all, since a
-    /// message counts as delivered when anybody but its author has it.
+    /// After the turn's writes: the first user whose sockets have taken everything stands for all, since a message counts as
+    /// delivered when anybody but its author has it; where there are several authors, the first two.
     mutating func reportDelivered() {
         guard !self.reportable.isEmpty else { return }
         for place in self.reportable.indices {
@@ -99,20 +99,22 @@ extension LoopState {
             self.audiences[feed].isReportDue = false
             return
         }
-        let (first, second, isSomebodyBehind) = self.receivers(feed)
-        guard second != UserTable.nobody || !isSomebodyBehind else { return }  // Looked at again when a socket has drained.
+        var author: UInt32?
+        if !self.audiences[feed].hasManyAuthors, let only = self.audiences[feed].author, let key = self.audiences[feed].key {
+            author = self.users.number(of: only, in: key.tenant)
+        }
+        let (first, second, isSomebodyBehind) = self.receivers(feed, but: author)
+        let isEnough = (author == nil ? second : first) != UserTable.nobody
+        guard isEnough || !isSomebodyBehind else { return }  // Looked at again when a socket has drained.
         self.audiences[feed].reportedThrough = shown
         self.audiences[feed].isReportDue = false
         guard first != UserTable.nobody else { return }
-        let isOwnOnly =
-            second == UserTable.nobody && !self.audiences[feed].hasManyAuthors && self.audiences[feed].author == self.users.user(first)
-        guard !isOwnOnly else { return }
         self.chat.delivered(feed, to: self.users.user(first), from...shown)
         if second != UserTable.nobody { self.chat.delivered(feed, to: self.users.user(second), from...shown) }
     }
 
-    /// Two users whose sockets have taken everything, and whether there is one of whom that cannot be said.
-    private func receivers(_ feed: FeedID) -> (first: UInt32, second: UInt32, isSomebodyBehind: Bool) {
+    /// Two users, or one beside the author, whose sockets have taken everything, and whether there is one of whom that cannot be said.
+    private func receivers(_ feed: FeedID, but author: UInt32?) -> (first: UInt32, second: UInt32, isSomebodyBehind: Bool) {
         var first = UserTable.nobody
         var isSomebodyBehind = false
         for group in self.audiences[feed].groups {
@@ -120,11 +122,12 @@ extension LoopState {
             while place < group.live.count {
                 let hot = self.table.hot[Int(group.live[place])]
                 place &+= 1
-                guard hot.user != first else { continue }
+                guard hot.user != first, hot.user != author else { continue }
                 if hot.flags.contains(.hasBacklog) {
                     isSomebodyBehind = true
                 } else if first == UserTable.nobody {
                     first = hot.user
+                    if author != nil { return (first, UserTable.nobody, isSomebodyBehind) }
                 } else {
                     return (first, hot.user, isSomebodyBehind)
                 }
