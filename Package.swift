@@ -79,7 +79,7 @@ let package = Package(
         tests("TelemetryTests", ["Telemetry", "JSON", "Bytes"]),
         tests("EventLoopTests", ["RepeatableChance", "EventLoop", "Bytes"]),
         tests("HTTPWireTests", ["RepeatableChance", "HTTPWire", "Bytes"]),
-        tests("TLSTests", ["TLS", "Bytes"]),
+        tests("TLSTests", ["TLS", "TestKit", "Bytes"]),
         tests("IdentityTests", ["RepeatableChance", "Identity", "TestKit", "JSON", "Bytes"]),
         tests("ChatCoreTests", ["RepeatableChance", "ChatSimulation", "ChatCore", "ChatModel", "Bytes"]),
         tests("ClusterTests", ["RepeatableChance", "ChatSimulation", "EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"]),
@@ -149,9 +149,14 @@ let package = Package(
         .target(
             name: "ClientTestSupport", dependencies: ["EventLoop", "HTTPWire", "TLS", "Bytes"], path: "Tests/ClientTestSupport",
             swiftSettings: settings),
-        tests("ChatClientTests", ["RepeatableChance", "ChatClient", "ClientTestSupport", "EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
+        tests(
+            "ChatClientTests",
+            ["RepeatableChance", "ChatClient", "ClientTestSupport", "TestKit", "EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
         tests(
             "LoadGeneratorTests",
-            ["LoadGenerator", "ClientTestSupport", "ChatClient", "Identity", "EventLoop", "HTTPWire", "TLS", "Telemetry", "JSON", "Bytes"]),
+            [
+                "LoadGenerator", "ClientTestSupport", "TestKit", "ChatClient", "Identity", "EventLoop", "HTTPWire", "TLS", "Telemetry",
+                "JSON", "Bytes",
+            ]),
     ]
 )

@@ -12,7 +12,8 @@ public enum Prefetch {
         // Not `withUnsafeBufferPointer`, which reads the count first and so waits for what is to be fetched.
         let storage = unsafeBitCast(copy array, to: UnsafeRawPointer.self)
         confab_prefetch(storage)
-        let address = storage + Self.headerBytes + place * MemoryLayout<Element>.stride
+        // Wrapping: a place that cannot be is no reason to stop.
+        let address = storage + (Self.headerBytes &+ place &* MemoryLayout<Element>.stride)
         var offset = 0
         while offset < bytes {
             confab_prefetch(address + offset)

@@ -35,6 +35,8 @@ public struct Conversation: Sendable {
     public internal(set) var listeners = ListenerLoops()
     /// Sends that repeat one that is on its way.
     var repeats: [Repeat] = []
+    /// What the above takes.
+    public static var hotBytes: Int { MemoryLayout<Self>.offset(of: \.rules)! }
 
     let rules: ConversationRules
     /// Nil while there is no such conversation.

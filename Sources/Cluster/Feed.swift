@@ -90,7 +90,7 @@ struct Feed: Sendable {
     var isBusy = false
     let key: ConversationKey
     /// What the above takes.
-    static let hotBytes = 136
+    static var hotBytes: Int { MemoryLayout<Self>.offset(of: \.amendedAt)! }
 
     /// The newest edit or deletion shown: a page that was read before would bring back what it took away.
     var amendedAt: Revision = 0

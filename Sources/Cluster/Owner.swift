@@ -28,7 +28,7 @@ struct Owner: Sendable {
         }
 
         /// What a message touches of a slot.
-        static let hotBytes = 256
+        static var hotBytes: Int { MemoryLayout<Self>.offset(of: \.conversation)! + Conversation.hotBytes }
     }
 
     struct Place: Sendable, Hashable {

@@ -9,7 +9,7 @@ struct MemoryConversation {
     private var messages = MessageRing()
     private var updatedAt: Timestamp
     /// What the above takes.
-    static let hotBytes = 80
+    static var hotBytes: Int { MemoryLayout<Self>.offset(of: \.record)! }
 
     /// As it is, but for the time of its last change.
     private var record: ConversationRecord

@@ -57,11 +57,8 @@ public struct MemoryTables: Sendable {
         let writes = batch.writes.span
         var refused = RefusedWrites()
         withUnsafeTemporaryAllocation(of: Int.self, capacity: writes.count) { hashes in
-            for place in writes.indices {
-                hashes[place] = writes[place].conversation.hashValue
-                Prefetch.element(writes[place].shard, of: self.fences)
-            }
-            self.prefetch(hashes)
+            for place in writes.indices { hashes[place] = writes[place].conversation.hashValue }
+            self.prefetch(writes, hashes)
             for place in writes.indices where !refused.refuses(writes[place].conversation, at: place) {
                 if let refusal = self.apply(writes[place], by: batch.owner, hash: hashes[place]) {
                     refused.note(refusal, of: writes[place].conversation, at: place)
@@ -73,9 +70,12 @@ public struct MemoryTables: Sendable {
 
     /// Fetches what the writes of a batch will need, for all of them before the first is done: with a hundred thousand conversations
     /// next to nothing of it is in the processor's cache. In three rounds, because each place is known by the one before.
-    private mutating func prefetch(_ hashes: UnsafeMutableBufferPointer<Int>) {
+    private mutating func prefetch(_ writes: Span<Write>, _ hashes: UnsafeMutableBufferPointer<Int>) {
         guard hashes.count > 1 else { return }
-        for hash in hashes { self.directory.prefetch(hash: hash) }
+        for place in writes.indices {
+            Prefetch.element(writes[place].shard, of: self.fences)
+            self.directory.prefetch(hash: hashes[place])
+        }
         withUnsafeTemporaryAllocation(of: Int.self, capacity: hashes.count) { slots in
             var count = 0
             for hash in hashes {

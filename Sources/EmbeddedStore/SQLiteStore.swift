@@ -11,7 +11,7 @@ public final class SQLiteStore: ChatStore {
     private let writes: RequestQueue
     private let loads: RequestQueue
     private let pages: RequestQueue
-    private let tally: Tally
+    private let tally = Tally()
     /// Nil once closed.
     private let threads: Mutex<Threads?>
 
@@ -30,26 +30,22 @@ public final class SQLiteStore: ChatStore {
         let file = try DatabaseFile(path: path)
         let fresh = FreshMessages()
         let connection = try file.openForWriting(options)
-        let writes = RequestQueue(countLimit: options.queuedRequests, byteLimit: options.queuedBytes)
-        let loads = RequestQueue(countLimit: options.queuedRequests, byteLimit: .max)
-        let pages = RequestQueue(countLimit: options.queuedRequests, byteLimit: .max)
-        let tally = Tally()
+        self.path = path
+        self.writes = RequestQueue(countLimit: options.queuedRequests, byteLimit: options.queuedBytes)
+        self.loads = RequestQueue(countLimit: options.queuedRequests, byteLimit: .max)
+        self.pages = RequestQueue(countLimit: options.queuedRequests, byteLimit: .max)
         let writing: WriterLoop
         let loading: ReaderLoop
         let paging: ReaderLoop
         do {
             writing = WriterLoop(
-                writer: try SQLiteWriter(file: file, connection: connection, fresh: fresh, options: options), queue: writes, tally: tally)
-            loading = try ReaderLoop(file: file, fresh: fresh, options: options, queue: loads)
-            paging = try ReaderLoop(file: file, fresh: fresh, options: options, queue: pages)
+                writer: try SQLiteWriter(file: file, connection: connection, fresh: fresh, options: options), queue: self.writes,
+                tally: self.tally)
+            loading = try ReaderLoop(file: file, fresh: fresh, options: options, queue: self.loads)
+            paging = try ReaderLoop(file: file, fresh: fresh, options: options, queue: self.pages)
         } catch {
             throw error.storeFailure(path: path)
         }
-        self.path = path
-        self.writes = writes
-        self.loads = loads
-        self.pages = pages
-        self.tally = tally
         self.threads = Mutex(nil)
         let threads = Threads(
             writer: StoreThread(name: "store-writer", writing.run),

@@ -23,7 +23,7 @@ extension LoopState {
     mutating func finish(_ slot: Int, _ ending: Connection.Ending) {
         guard self.connections[slot] != nil else { return }
         self.connections[slot]!.ending = ending
-        if ending != .none { self.table.hot[slot].flags.insert(.isEnding) }
+        self.table.hot[slot].flags.insert(.isEnding)
         self.connections[slot]!.unread = []
         self.connections[slot]!.isReadingPaused = false
         self.updateInterest(slot)

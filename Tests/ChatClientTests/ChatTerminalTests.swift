@@ -46,7 +46,8 @@ private final class Conversation: Sendable {
         self.serverBox.withLock { $0 = server }
     }
 
-    func stop() { self.serverBox.withLock { $0 }?.stop() }
+    /// The server holds what it does, and that holds this: it is let go of here.
+    func stop() { self.serverBox.withLock { $0.take() }?.stop() }
 
     private static func frame(_ message: (id: Int, sender: String, content: String, localID: String?)) -> String {
         SessionStage.message(message.id, message.sender, message.content, localID: message.localID)

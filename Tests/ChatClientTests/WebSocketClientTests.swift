@@ -4,6 +4,8 @@ import HTTPWire
 import TLS
 import Testing
 
+import class TestKit.TestCertificates
+
 @testable import ChatClient
 
 /// A client on a loop of its own, told what to do when something happens: on that loop and at once, for it counts seconds,

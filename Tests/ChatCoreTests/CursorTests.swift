@@ -45,10 +45,7 @@ struct CursorTests {
         limits.cursorFlush = .milliseconds(100)
         var stage = Self.stage(limits)
         _ = stage.read(1, by: bob)
-        stage.isStoreSlow = true
-        _ = stage.pass(.milliseconds(100))
-        _ = stage.failStore()
-        stage.isStoreSlow = false
+        _ = stage.losing { $0.pass(.milliseconds(100)) }
         _ = stage.read(2, by: bob)
         stage.forgetAsked()
         _ = stage.pass(.milliseconds(999))
@@ -83,10 +80,7 @@ struct CursorTests {
     func reloaded() {
         var stage = Self.stage
         _ = stage.read(2, by: bob)
-        stage.isStoreSlow = true
-        _ = stage.say("lost", by: ann)
-        _ = stage.failStore()
-        stage.isStoreSlow = false
+        _ = stage.losing { $0.say("lost", by: ann) }
         _ = stage.describe(by: ann)
         #expect(stage.described?.members.map(\.readCursor) == [0, 2, 0])
         stage.forgetAsked()

@@ -21,10 +21,7 @@ struct LosingTests {
     @Test("gives the number of a send that was not stored to the next one")
     func failedSend() {
         var stage = Stage(of: [ann])
-        stage.isStoreSlow = true
-        _ = stage.say("lost", by: ann)
-        #expect(stage.failStore() == [refused(.unavailable)])
-        stage.isStoreSlow = false
+        #expect(stage.losing { $0.say("lost", by: ann) } == [refused(.unavailable)])
         #expect(stage.say("kept", by: ann) == ["event: posted 1 kept"])
     }
 
@@ -44,10 +41,7 @@ struct LosingTests {
     func keepsListeners() {
         var stage = Stage(of: [ann])
         _ = stage.enter(ann)
-        stage.isStoreSlow = true
-        _ = stage.say("lost", by: ann)
-        _ = stage.failStore()
-        stage.isStoreSlow = false
+        _ = stage.losing { $0.say("lost", by: ann) }
         #expect(stage.conversation.listeners.contains(east))
         #expect(stage.describe(by: ann) == ["answer: described"])
         #expect(stage.described?.online == [ann.id])
@@ -72,10 +66,7 @@ struct LosingTests {
     func nothingUnheard() {
         var stage = Stage(of: [ann])
         _ = stage.enter(ann)
-        stage.isStoreSlow = true
-        _ = stage.say("lost", by: ann)
-        _ = stage.failStore()
-        stage.isStoreSlow = false
+        _ = stage.losing { $0.say("lost", by: ann) }
         #expect(stage.describe(by: ann) == ["answer: described"])
     }
 
@@ -99,10 +90,7 @@ struct LosingTests {
         _ = stage.say("hi", by: ann)
         stage.changeOwner()
         _ = stage.enter(ann)
-        stage.isStoreSlow = true
-        _ = stage.deliver(1...1, to: bob)
-        #expect(stage.failStore() == [])
-        stage.isStoreSlow = false
+        #expect(stage.losing { $0.deliver(1...1, to: bob) } == [])
         #expect(stage.describe(by: ann) == ["tell east: delivered 1 of ann", "answer: described"])
     }
 
@@ -111,10 +99,7 @@ struct LosingTests {
         var stage = Stage(of: [ann, bob])
         _ = stage.say("hi", by: ann)
         stage.changeOwner()
-        stage.isStoreSlow = true
-        _ = stage.deliver(1...1, to: bob)
-        _ = stage.failStore()
-        stage.isStoreSlow = false
+        _ = stage.losing { $0.deliver(1...1, to: bob) }
         _ = stage.pass(.seconds(3))
         #expect(stage.shelf.members.map(\.deliveredCursor) == [0, 1])
         #expect(stage.conversation.isIdle)
@@ -125,10 +110,7 @@ struct LosingTests {
         var stage = Stage(of: [ann, bob])
         _ = stage.say("hi", by: ann)
         _ = stage.read(1, by: bob)
-        stage.isStoreSlow = true
-        _ = stage.say("lost", by: ann)
-        _ = stage.failStore()
-        stage.isStoreSlow = false
+        _ = stage.losing { $0.say("lost", by: ann) }
         _ = stage.pass(.seconds(3))
         #expect(stage.shelf.members.map(\.readCursor) == [0, 1])
         #expect(stage.conversation.isIdle)
@@ -137,20 +119,14 @@ struct LosingTests {
     @Test("forgets who came in by a change that was not stored")
     func failedArrival() {
         var stage = Stage(of: [ann])
-        stage.isStoreSlow = true
-        _ = stage.join(bob, listed: true)
-        _ = stage.failStore()
-        stage.isStoreSlow = false
+        _ = stage.losing { $0.join(bob, listed: true) }
         #expect(stage.say("hi", by: bob) == [refused(.notAMember)])
     }
 
     @Test("may be ended by somebody after an end that was not stored")
     func failedEnd() {
         var stage = Stage(of: [ann])
-        stage.isStoreSlow = true
-        _ = stage.end(by: ann)
-        #expect(stage.failStore() == [refused(.unavailable)])
-        stage.isStoreSlow = false
+        #expect(stage.losing { $0.end(by: ann) } == [refused(.unavailable)])
         #expect(stage.say("hi", by: ann) == ["event: posted 1 hi"])
         #expect(stage.end(by: ann) == ["event: ended by ann"])
     }

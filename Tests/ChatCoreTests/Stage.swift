@@ -134,6 +134,14 @@ struct Stage {
         self.work { $2 = effects }
     }
 
+    /// The store fails in all that this asks of it, and works again afterwards.
+    mutating func losing(_ ask: (inout Stage) -> [String]) -> [String] {
+        self.isStoreSlow = true
+        defer { self.isStoreSlow = false }
+        _ = ask(&self)
+        return self.failStore()
+    }
+
     /// The slow store fails in all it was asked.
     mutating func failStore() -> [String] {
         self.lines = []

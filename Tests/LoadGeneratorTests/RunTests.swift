@@ -2,6 +2,7 @@ import ClientTestSupport
 import Glibc
 import JSON
 import TLS
+import TestKit
 import Testing
 
 @testable import LoadGenerator

@@ -1,14 +1,15 @@
 import Bytes
 import Foundation
 import TLS
+import TestKit
 import Testing
 
 @Suite("A TLS context")
 struct ContextTests {
-    private let certificates: Certificates
+    private let certificates: TestCertificates
 
     init() throws {
-        self.certificates = try Certificates()
+        self.certificates = try TestCertificates()
     }
 
     private func sentence(_ certificate: String, _ key: String) -> String? {

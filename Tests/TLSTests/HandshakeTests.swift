@@ -1,15 +1,16 @@
 import Glibc
 import TLS
+import TestKit
 import Testing
 
 @Suite("A TLS handshake")
 struct HandshakeTests {
-    private let certificates: Certificates
+    private let certificates: TestCertificates
     private let server: TLSContext
     private let client: TLSContext
 
     init() throws {
-        self.certificates = try Certificates()
+        self.certificates = try TestCertificates()
         self.server = try TLSContext(serverCertificate: self.certificates.certificate, key: self.certificates.key)
         self.client = try TLSContext(clientTrusting: self.certificates.authority, offersHTTP: true)
     }
