@@ -114,7 +114,7 @@ extension EventLoop {
         uv_run(self.body.pointee.loop, UV_RUN_DEFAULT)
         let code = uv_loop_close(self.body.pointee.loop)
         precondition(code == 0, "The loop \(self.name) ended with open handles.")
-        self.body.pointee.handler = nil
+        self.body.pointee.forgetListeners()
         self.runLeftovers()
     }
 

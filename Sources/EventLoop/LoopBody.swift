@@ -38,9 +38,16 @@ struct LoopBody {
         self.wake = .allocate(capacity: 1)
     }
 
-    mutating func deallocate() {
-        self.sockets.deallocate()
+    /// Lets go of everybody whom the loop told of something: they may hold the loop. After the loop is closed.
+    mutating func forgetListeners() {
+        self.handler = nil
         for signal in self.signals { signal.handle.deallocate() }
+        self.signals = []
+    }
+
+    mutating func deallocate() {
+        self.forgetListeners()
+        self.sockets.deallocate()
         self.wake.deallocate()
         self.timer.deallocate()
         self.idle.deallocate()
