@@ -20,7 +20,7 @@ public final class Browser {
         ]
         self.process = try ChildProcess(
             Checkout.program("chromium", "chromium-headless-shell", "google-chrome"), needed + options + ["about:blank"],
-            environment: ["HOME": self.profile.path], folder: self.profile.path)
+            environment: ["HOME": self.profile.path, "TMPDIR": self.profile.path], folder: self.profile.path)
         do {
             let line = try self.process.errors.line(with: "DevTools listening on ws://", within: .seconds(60))
             guard let url = URL(string: String(line.split(separator: " ").last ?? "")), let port = url.port.flatMap(UInt16.init(exactly:))
@@ -35,9 +35,9 @@ public final class Browser {
     }
 
     deinit {
-        self.process.kill()
-        // The profile is deleted afterwards: files that appear meanwhile would be left behind.
-        _ = try? self.process.end()
+        // The profile is deleted afterwards: files that Chromium's other processes wrote meanwhile would be left behind.
+        _ = try? self.call("Browser.close")
+        if (try? self.process.end()) == nil { self.process.kill() }
     }
 
     /// Opens a tab and waits until the page is loaded.
