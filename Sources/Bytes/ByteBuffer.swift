@@ -78,7 +78,7 @@ public struct ByteBuffer: Sendable, Equatable {
 
     /// Forgets what was written and keeps the room, unless that has grown beyond `capacityLimit`.
     public mutating func removeAll(keepingCapacityUpTo capacityLimit: Int = 1 << 20) {
-        self.bytes.removeAll(keepingCapacity: self.bytes.capacity <= capacityLimit)
+        if !self.bytes.isEmpty { self.bytes.removeAll(keepingCapacity: self.bytes.capacity <= capacityLimit) }
     }
 
     /// Drops everything behind the first `count` bytes.

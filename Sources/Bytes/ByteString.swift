@@ -19,17 +19,23 @@ public struct ByteString: Sendable, Hashable, Comparable, ExpressibleByStringLit
 
     @inlinable
     public static func == (left: ByteString, right: ByteString) -> Bool {
-        left.withBytes { left in
-            right.withBytes { right in
+        // Equal bits are equal texts, be they a short text itself or the same object: so are most of those that are compared.
+        if unsafeBitCast(left.string, to: (UInt64, UInt64).self) == unsafeBitCast(right.string, to: (UInt64, UInt64).self) { return true }
+        return left.hasBytes(of: right)
+    }
+
+    @inlinable
+    func hasBytes(of other: ByteString) -> Bool {
+        self.withBytes { left in
+            other.withBytes { right in
                 left.count == right.count && Self.equal(UnsafeRawBufferPointer(left), UnsafeRawBufferPointer(right))
             }
         }
     }
 
-    /// Whether two buffers of the same size have the same bytes: eight at a time, and at once where they are the same buffer.
+    /// Whether two buffers of the same size have the same bytes: eight at a time.
     @inlinable
     static func equal(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
-        if left.baseAddress == right.baseAddress { return true }
         var place = 0
         while place + 8 <= left.count {
             if left.loadUnaligned(fromByteOffset: place, as: UInt64.self) != right.loadUnaligned(fromByteOffset: place, as: UInt64.self) {

@@ -19,7 +19,7 @@ public struct SharedFrame: @unchecked Sendable {
     }
 
     /// How many bytes it has.
-    public var count: Int { self.storage.header }
+    public var count: Int { self.storage.withUnsafeMutablePointerToHeader { $0.pointee } }
 
     /// Its bytes, for as long as `body` runs.
     public func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {

@@ -30,28 +30,37 @@ extension ByteBuffer {
         let day = CivilDay(daysSince1970: Int(timestamp.seconds.flooredDivision(by: 86_400)))
         let secondOfDay = Int(timestamp.seconds - Int64(day.daysSince1970) * 86_400)
         let millisecond = Int(timestamp.milliseconds - timestamp.seconds * 1000)
-        self.append(zeroPadded: day.year, digits: 4)
-        self.append(UInt8(ascii: "-"))
-        self.append(zeroPadded: day.month, digits: 2)
-        self.append(UInt8(ascii: "-"))
-        self.append(zeroPadded: day.day, digits: 2)
-        self.append(UInt8(ascii: "T"))
-        self.append(zeroPadded: secondOfDay / 3600, digits: 2)
-        self.append(UInt8(ascii: ":"))
-        self.append(zeroPadded: secondOfDay / 60 % 60, digits: 2)
-        self.append(UInt8(ascii: ":"))
-        self.append(zeroPadded: secondOfDay % 60, digits: 2)
-        self.append(UInt8(ascii: "."))
-        self.append(zeroPadded: millisecond, digits: 3)
-        self.append(UInt8(ascii: "Z"))
+        // Every message has one or two: the digits are put into the pattern where it stands.
+        let start = self.bytes.count
+        self.append("0000-00-00T00:00:00.000Z")
+        self.bytes.withUnsafeMutableBufferPointer { bytes in
+            let text = UnsafeMutableBufferPointer(rebasing: bytes[start...])
+            text.put(day.year, before: 4, digits: 4)
+            text.put(day.month, before: 7, digits: 2)
+            text.put(day.day, before: 10, digits: 2)
+            text.put(secondOfDay / 3600, before: 13, digits: 2)
+            text.put(secondOfDay / 60 % 60, before: 16, digits: 2)
+            text.put(secondOfDay % 60, before: 19, digits: 2)
+            text.put(millisecond, before: 23, digits: 3)
+        }
     }
 
-    /// A number of at most four digits, with zeros in front.
+    /// The last `digits` digits of a number, with zeros in front.
     public mutating func append(zeroPadded number: Int, digits: Int) {
-        var divisor = [1, 10, 100, 1000][digits - 1]
-        while divisor > 0 {
-            self.append(0x30 + UInt8(truncatingIfNeeded: number / divisor % 10))
-            divisor /= 10
+        for _ in 0..<digits { self.bytes.append(0x30) }
+        let end = self.bytes.count
+        self.bytes.withUnsafeMutableBufferPointer { $0.put(number, before: end, digits: digits) }
+    }
+}
+
+extension UnsafeMutableBufferPointer<UInt8> {
+    fileprivate func put(_ number: Int, before end: Int, digits: Int) {
+        var rest = UInt(truncatingIfNeeded: number)
+        var place = end
+        while place > end - digits {
+            place -= 1
+            self[place] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
         }
     }
 }

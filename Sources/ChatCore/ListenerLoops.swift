@@ -24,6 +24,12 @@ public struct ListenerLoops: Sendable {
         self.first?.loop == loop || self.others.contains { $0.loop == loop }
     }
 
+    /// Where this loop keeps its feed of the conversation; nil when it does not listen.
+    public func place(of loop: OwnerID) -> UInt32? {
+        if self.first?.loop == loop { return self.first?.place }
+        return self.others.first { $0.loop == loop }?.place
+    }
+
     mutating func insert(_ loop: OwnerID, place: UInt32) {
         if self.first == nil || self.first?.loop == loop {
             self.first = Element(loop: loop, place: place)

@@ -1,3 +1,4 @@
+import Bytes
 public import ChatCore
 public import ChatModel
 
@@ -59,9 +60,9 @@ public struct ChatLoop: Sendable {
     /// Something that the owner decides. Its answer comes as a delivery; with `context` nil nobody waits for one.
     ///
     /// - Parameter feed: the asker's own feed of the conversation, where it has one: it spares the search for it.
-    public mutating func ask(_ command: ChatCommand, in key: ConversationKey, through feed: FeedID? = nil, context: UInt64?, at now: Moment)
-    {
-        var command = command
+    public mutating func ask(
+        _ command: consuming ChatCommand, in key: ConversationKey, through feed: FeedID? = nil, context: UInt64?, at now: Moment
+    ) {
         if case .post(let body) = command, body.clientID == nil {
             // A send that may have to be tried again needs an id to be known by.
             let id = self.listening.mintClientID()
@@ -113,7 +114,8 @@ public struct ChatLoop: Sendable {
         case .next:
             break
         }
-        self.take(envelope.items, from: envelope.from, at: now)
+        var items = envelope.items
+        self.take(&items, from: envelope.from, at: now)
     }
 
     public mutating func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket, at now: Moment) {
@@ -148,9 +150,9 @@ public struct ChatLoop: Sendable {
             var items: [Envelope.Item] = []
             swap(&items, &self.spare)
             self.outbox.swapLocal(with: &items)
-            self.take(items, from: self.id, at: now)
+            self.take(&items, from: self.id, at: now)
             // Room for a burst is given back after it.
-            items.removeAll(keepingCapacity: items.count <= 4096)
+            items.clear()
             swap(&items, &self.spare)
         }
         self.owner.flush(outbox: &self.outbox)
@@ -158,10 +160,11 @@ public struct ChatLoop: Sendable {
         return hasWorked || !self.outbox.requests.isEmpty
     }
 
-    private mutating func take(_ items: [Envelope.Item], from loop: OwnerID, at now: Moment) {
+    private mutating func take(_ items: inout [Envelope.Item], from loop: OwnerID, at now: Moment) {
         for place in items.indices {
-            if place % Self.preparation == 0 { self.prefetch(items, from: place) }
-            self.take(items[place], from: loop, at: now)
+            if place % Self.preparation == 0, items.count > 1 { self.prefetch(items, from: place) }
+            // Moved out: a copy would count a reference for every text in it.
+            self.take(exchange(&items[place], with: .resynchronize), from: loop, at: now)
         }
     }
 
@@ -178,8 +181,8 @@ public struct ChatLoop: Sendable {
         }
     }
 
-    private mutating func take(_ item: Envelope.Item, from loop: OwnerID, at now: Moment) {
-        switch item {
+    private mutating func take(_ item: consuming Envelope.Item, from loop: OwnerID, at now: Moment) {
+        switch consume item {
         case .input(let input):
             self.owner.handle(input, from: loop, at: now, outbox: &self.outbox)
         case .answer(let request, let answer, let place):

@@ -1,3 +1,4 @@
+import Bytes
 import ChatCore
 import ChatModel
 
@@ -275,17 +276,17 @@ struct Feed: Sendable {
         // Beyond the limit nobody is waiting for just this one: two of those who took a message are enough.
     }
 
-    /// The reports that are to leave.
-    mutating func takeReports() -> [DeliveryReport] {
+    /// The reports have left; the last two are kept.
+    mutating func noteReported() {
         for report in self.reports {
             if let known = self.reported.firstIndex(where: { $0.user == report.user && $0.range.touches(report.range) }) {
                 self.reported[known].range = self.reported[known].range.joined(with: report.range)
             } else {
-                self.reported = self.reported.suffix(1) + [report]
+                if self.reported.count == 2 { self.reported.removeFirst() }
+                self.reported.append(report)
             }
         }
-        defer { self.reports = [] }
-        return self.reports
+        self.reports.clear(keepingRoomFor: 2)
     }
 }
 

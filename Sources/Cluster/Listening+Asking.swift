@@ -148,7 +148,8 @@ extension Listening {
 
     mutating func report(_ slot: UInt32, outbox: inout Outbox) {
         guard !self.feeds[slot].reports.isEmpty else { return }
-        for report in self.feeds[slot].takeReports() { self.tell(.delivered(report.user, report.range), slot, outbox: &outbox) }
+        for report in self.feeds[slot].reports { self.tell(.delivered(report.user, report.range), slot, outbox: &outbox) }
+        self.feeds[slot].noteReported()
     }
 }
 

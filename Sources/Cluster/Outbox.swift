@@ -16,11 +16,11 @@ struct Outbox: Sendable {
         self.id = id
     }
 
-    mutating func send(_ item: Envelope.Item, to loop: OwnerID) {
+    mutating func send(_ item: consuming Envelope.Item, to loop: OwnerID) {
         if loop == self.id {
-            self.local.append(item)
+            self.local.append(consume item)
         } else {
-            self.peers[self.place(of: loop)].items.append(item)
+            self.peers[self.place(of: loop)].items.append(consume item)
         }
     }
 

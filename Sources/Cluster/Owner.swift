@@ -191,9 +191,10 @@ struct Owner: Sendable {
         var next = 0
         // One effect may bring others: a load that cannot be asked for.
         while next < effects.count {
-            let effect = effects[next]
+            // Moved out: a copy would count a reference for every text in it.
+            let effect = exchange(&effects[next], with: .recall)
             next += 1
-            switch effect {
+            switch consume effect {
             case .write(let change, let revision, let asked):
                 self.batch.append(
                     Write(
@@ -208,7 +209,8 @@ struct Owner: Sendable {
             case .tell(let event, let loops):
                 let key = self.slots[slot].key
                 loops.forEach { loop in
-                    outbox.send(.event(.init(conversation: key, event: event, revision: 0, answering: 0, feedPlace: .max)), to: loop)
+                    let place = self.slots[slot].conversation.listeners.place(of: loop) ?? .max
+                    outbox.send(.event(.init(conversation: key, event: event, revision: 0, answering: 0, feedPlace: place)), to: loop)
                 }
             case .find(let sequence, let search):
                 let ticket = outbox.request(.page(self.slots[slot].key, .after(sequence - 1), limit: 1))
@@ -230,7 +232,7 @@ struct Owner: Sendable {
                 self.wakeups.insert(.init(time: time, slot: number, generation: self.slots[slot].generation))
             }
         }
-        effects.removeAll(keepingCapacity: true)
+        effects.clear(keepingRoomFor: .max)
         // The room is used again, so that a message allocates none.
         self.effects = effects
     }

@@ -35,7 +35,7 @@ struct Requests: Sendable {
     private var timetable = Timetable()
     private(set) var count = 0
 
-    mutating func insert(_ pending: Pending) -> RequestID {
+    mutating func insert(_ pending: consuming Pending) -> RequestID {
         let slot: UInt32
         if let reused = self.free.popLast() {
             slot = reused
@@ -47,7 +47,7 @@ struct Requests: Sendable {
         self.generations[Int(slot)] &+= 1
         // 0 says that no answer is wanted.
         if self.generations[Int(slot)] == 0 { self.generations[Int(slot)] = 1 }
-        self.slots[Int(slot)] = pending
+        self.slots[Int(slot)] = consume pending
         self.count += 1
         let id = RequestID(self.generations[Int(slot)]) << 32 | RequestID(slot)
         self.schedule(id)

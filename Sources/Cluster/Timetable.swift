@@ -1,3 +1,4 @@
+import Bytes
 import ChatCore
 
 /// Which requests are to be looked at when: tenths of a second, used again in turn.
@@ -33,7 +34,7 @@ struct Timetable: Sendable {
             guard !self.buckets[bucket].isEmpty else { continue }
             for id in self.buckets[bucket] { due.append((id, UInt8(bucket))) }
             // What a burst has taken is given back.
-            self.buckets[bucket].removeAll(keepingCapacity: self.buckets[bucket].count <= 1024)
+            self.buckets[bucket].clear(keepingRoomFor: 1024)
         }
         self.through = last
         return due

@@ -49,7 +49,7 @@ public struct Rendering: Sendable {
 
     public mutating func removeAll() {
         self.text.removeAll()
-        self.frames.removeAll(keepingCapacity: true)
+        self.frames.clear(keepingRoomFor: .max)
     }
 }
 

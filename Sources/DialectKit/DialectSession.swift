@@ -98,6 +98,11 @@ public struct SessionSteps: Sendable {
         self.list.append(step)
     }
 
+    /// One of the list, moved out of it: each may be had once.
+    public mutating func take(_ place: Int) -> SessionStep {
+        exchange(&self.list[place], with: .reply(0..<0))
+    }
+
     /// A text frame for this connection alone.
     public mutating func reply(_ write: (inout ByteBuffer) -> Void) {
         let start = self.text.count
@@ -107,7 +112,7 @@ public struct SessionSteps: Sendable {
 
     public mutating func removeAll() {
         self.text.removeAll()
-        self.list.removeAll(keepingCapacity: true)
+        self.list.clear(keepingRoomFor: .max)
         self.retryAfter = nil
     }
 }

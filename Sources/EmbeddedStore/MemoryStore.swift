@@ -43,7 +43,7 @@ public final class MemoryStore: ChatStore {
         let writes = batch.writes.span
         for place in writes.indices where !refused.refuses(writes[place].conversation, at: place) {
             let hash = writes[place].conversation.hashValue
-            if let refusal = self.stripe(hash).tables.withLock({ $0.apply(batch.writes[place], by: batch.owner, hash: hash) }) {
+            if let refusal = self.stripe(hash).tables.withLock({ $0.apply(writes[place], by: batch.owner, hash: hash) }) {
                 refused.note(refusal, of: writes[place].conversation, at: place)
             }
         }

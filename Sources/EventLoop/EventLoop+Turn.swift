@@ -1,3 +1,4 @@
+import Bytes
 internal import CUV
 import Synchronization
 
@@ -86,7 +87,7 @@ extension EventLoop {
         swap(&batch, &self.body.pointee.jobs)
         for job in batch { job.runSynchronously(on: self.asUnownedSerialExecutor()) }
         // Room for an ordinary turn is kept; what a burst took is given back.
-        batch.removeAll(keepingCapacity: batch.capacity <= 4096)
+        batch.clear()
         self.body.pointee.spareJobs = batch
         return true
     }

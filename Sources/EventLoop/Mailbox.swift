@@ -1,3 +1,4 @@
+import Bytes
 import Synchronization
 
 /// A bounded list of messages into a loop, from any thread.
@@ -31,7 +32,7 @@ public final class Mailbox<Message: Sendable>: Sendable {
     public func drain(into messages: inout [Message]) {
         // The room that a burst took is given back by the first drain that finds it mostly empty.
         let isRoomy = messages.capacity > 1024 && messages.count < messages.capacity / 8
-        messages.removeAll(keepingCapacity: !isRoomy)
+        if isRoomy { messages = [] } else { messages.clear(keepingRoomFor: .max) }
         self.waiting.withLock { swap(&$0, &messages) }
     }
 }

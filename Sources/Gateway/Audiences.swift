@@ -28,6 +28,8 @@ struct Audiences {
         /// Who wrote what is to be reported, as long as it is one; what one has written oneself needs no report.
         var author: UserID?
         var hasManyAuthors = false
+        /// The users whose numbers were looked up last.
+        var talking = (UserTable.nobody, UserTable.nobody)
     }
 
     private(set) var audiences: [Audience] = []

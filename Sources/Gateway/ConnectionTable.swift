@@ -60,6 +60,9 @@ struct ConnectionTable {
         return UInt32(self.frames.count - 1)
     }
 
+    /// The bytes of one of the turn's frames, which the table holds until the turn's end: no listener counts a reference for them.
+    func bytes(of frame: Int) -> UnsafeRawBufferPointer { self.frames[frame].withBytes { $0 } }
+
     /// One of the turn's frames goes to one connection.
     mutating func queue(_ frame: UInt32, to slot: UInt32) {
         let place = Int(slot)
@@ -153,12 +156,12 @@ struct ConnectionTable {
     var isDirty: Bool { !self.dirty.isEmpty }
 
     mutating func takeDirty(into list: inout [UInt32]) {
-        list.removeAll(keepingCapacity: true)
+        list.clear(keepingRoomFor: .max)
         swap(&list, &self.dirty)
     }
 
     /// The turn is over; what is still unsent holds its frames itself.
     mutating func endTurn() {
-        self.frames.removeAll(keepingCapacity: self.frames.count <= 4096)
+        self.frames.clear()
     }
 }

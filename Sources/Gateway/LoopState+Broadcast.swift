@@ -19,18 +19,18 @@ extension LoopState {
                 self.rendering.removeAll()
                 self.shared.settings.dialects[group.dialect].render(event, in: key, into: &self.rendering)
             }
-            for frame in self.rendering.frames.indices { self.broadcast(frame, of: event, to: group, in: key) }
+            for frame in self.rendering.frames.indices { self.broadcast(frame, of: event, to: group, feed) }
         }
         if case .posted = event { self.wakeAwaiting(feed) }
     }
 
-    private mutating func broadcast(_ place: Int, of event: ChatEvent, to group: Audiences.Group, in key: ConversationKey) {
+    private mutating func broadcast(_ place: Int, of event: ChatEvent, to group: Audiences.Group, _ feed: FeedID) {
         let audience: ConnectionTable.Audience
         switch self.rendering.frames[place].audience {
         case .everybody: audience = .everybody
-        case .others(let id): audience = self.users.number(of: id, in: key.tenant).map { .others($0) } ?? .everybody
+        case .others(let id): audience = self.number(of: id, in: feed).map { .others($0) } ?? .everybody
         case .only(let id):
-            guard let number = self.users.number(of: id, in: key.tenant) else { return }
+            guard let number = self.number(of: id, in: feed) else { return }
             audience = .only(number)
         }
         self.framing.removeAll()
@@ -46,6 +46,17 @@ extension LoopState {
         var left = self.table.broadcast(frame, to: group.live, audience, unlessPendingAbove: limit)
         if !group.catchingUp.isEmpty { left += self.table.broadcast(frame, to: group.catchingUp, audience, unlessPendingAbove: limit) }
         self.counters.droppedEphemeral &+= UInt64(left)
+    }
+
+    /// The number of a user of the feed's conversation: mostly of one of the two asked for last, who are talking.
+    private mutating func number(of user: UserID, in feed: FeedID) -> UInt32? {
+        guard let key = self.audiences[feed].key else { return nil }
+        let talking = self.audiences[feed].talking
+        if self.users.isUser(talking.0, user, of: key.tenant) { return talking.0 }
+        if self.users.isUser(talking.1, user, of: key.tenant) { return talking.1 }
+        guard let number = self.users.number(of: user, in: key.tenant) else { return nil }
+        self.audiences[feed].talking = (number, talking.0)
+        return number
     }
 
     /// Writes one of the rendered texts as a frame behind what is in `framing`.
@@ -89,7 +100,7 @@ extension LoopState {
             self.audiences[feed].isReportQueued = false
             if self.audiences[feed].isReportDue { self.report(feed) }
         }
-        self.reportable.removeAll(keepingCapacity: self.reportable.count <= 4096)
+        self.reportable.clear()
     }
 
     private mutating func report(_ feed: FeedID) {
@@ -100,9 +111,7 @@ extension LoopState {
             return
         }
         var author: UInt32?
-        if !self.audiences[feed].hasManyAuthors, let only = self.audiences[feed].author, let key = self.audiences[feed].key {
-            author = self.users.number(of: only, in: key.tenant)
-        }
+        if !self.audiences[feed].hasManyAuthors, let only = self.audiences[feed].author { author = self.number(of: only, in: feed) }
         let (first, second, isSomebodyBehind) = self.receivers(feed, but: author)
         let isEnough = (author == nil ? second : first) != UserTable.nobody
         guard isEnough || !isSomebodyBehind else { return }  // Looked at again when a socket has drained.
@@ -114,6 +123,7 @@ extension LoopState {
     }
 
     /// Two users, or one beside the author, whose sockets have taken everything, and whether there is one of whom that cannot be said.
+    @inline(__always)
     private func receivers(_ feed: FeedID, but author: UInt32?) -> (first: UInt32, second: UInt32, isSomebodyBehind: Bool) {
         var first = UserTable.nobody
         var isSomebodyBehind = false

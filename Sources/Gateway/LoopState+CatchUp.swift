@@ -50,7 +50,7 @@ extension LoopState {
     mutating func catchUpAll() -> Bool {
         guard !self.behind.isEmpty else { return false }
         let behind = self.behind
-        self.behind.removeAll(keepingCapacity: behind.count <= 4096)
+        self.behind.clear()
         for (token, feed) in behind where self.isCurrent(token) {
             let slot = Int(token.slot)
             if case .webSocket(let talk) = self.connections[slot]!.stage, !talk.hasSentClose { self.catchUp(slot, talk, feed) }

@@ -51,6 +51,7 @@ extension LoopState {
 
     // MARK: What the chat delivers
 
+    @inline(never)  // Inlined, it is given copies.
     mutating func deliver(_ delivery: Delivery) {
         switch delivery {
         case .event(let feed, let event, let context):

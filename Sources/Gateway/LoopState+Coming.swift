@@ -21,6 +21,8 @@ extension LoopState {
         self.connections[slot] = connection
     }
 
+    // Inlined, here and elsewhere where a changing function calls one that only reads: the call would be given a copy of the loop's state.
+    @inline(__always)
     func isCurrent(_ token: SocketToken) -> Bool {
         Int(token.slot) < self.connections.count && self.connections[Int(token.slot)]?.token == token
     }

@@ -71,10 +71,11 @@ extension LoopState {
 
     /// Writes the turn's only frame of a connection that has nothing unsent.
     private mutating func writeFrame(_ slot: Int) {
-        let frame = self.table.frames[Int(self.table.hot[slot].firstFrame)]
+        let frame = Int(self.table.hot[slot].firstFrame)
         self.table.hot[slot].frameCount = 0
-        guard let sent = frame.withBytes({ self.write($0, to: slot) }), sent < frame.count else { return }
-        self.connections[slot]!.backlog.append(frame, from: sent)
+        let bytes = self.table.bytes(of: frame)
+        guard let sent = self.write(bytes, to: slot), sent < bytes.count else { return }
+        self.connections[slot]!.backlog.append(self.table.frames[frame], from: sent)
         self.noteBacklog(slot)
     }
 

@@ -1,3 +1,4 @@
+import Bytes
 import ChatCore
 import Configuration
 import DialectKit
@@ -37,7 +38,7 @@ extension LoopState {
     mutating func fireTimers() {
         var expired: [TimerWheel.Entry] = []
         swap(&expired, &self.expired)
-        expired.removeAll(keepingCapacity: true)
+        expired.clear(keepingRoomFor: .max)
         self.wheel.advance(to: self.tickNumber, into: &expired)
         for entry in expired {
             let token = SocketToken(slot: entry.index, generation: entry.generation)

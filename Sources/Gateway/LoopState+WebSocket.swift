@@ -41,7 +41,7 @@ extension LoopState {
         let token = self.connections[slot]!.token
         let limits = WebSocketLimits(frameBytes: self.live.limits.frameBytes, messageBytes: self.live.limits.frameBytes)
         do throws(WebSocketError) {
-            while self.isCurrent(token), !self.connections[slot]!.isReadingPaused, case .none = self.connections[slot]!.ending {
+            while self.isCurrent(token), !self.connections[slot]!.isReadingPaused, self.connections[slot]!.ending == .none {
                 guard let input = try talk.reader.next(in: buffer, from: &offset, limits: limits, inflater: self.inflater) else { return }
                 switch input {
                 case .message(let kind, let place):
@@ -102,10 +102,10 @@ extension LoopState {
         // By number, because a step may make the session decide more.
         var place = 0
         while place < self.steps.list.count {
-            let step = self.steps.list[place]
+            let step = self.steps.take(place)
             place += 1
             guard self.connections[slot] != nil, !talk.hasSentClose else { continue }
-            switch step {
+            switch consume step {
             case .reply(let range):
                 self.reply(slot, talk, range, isPaced: isPaced)
             case .enter(let key, let entrance, let after, let tag):

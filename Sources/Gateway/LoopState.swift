@@ -161,7 +161,7 @@ struct LoopState {
             }
         }
         // Nothing that came is kept alive by the room it came in.
-        mail.removeAll(keepingCapacity: mail.count <= 1024)
+        mail.clear(keepingRoomFor: 1024)
         swap(&mail, &self.mail)
     }
 
@@ -169,13 +169,17 @@ struct LoopState {
         var letters: [StoreLetter] = []
         swap(&letters, &self.letters)
         self.shared.answers[self.index].drain(into: &letters)
-        for letter in letters {
-            if let start = self.writesUnderWay.removeValue(forKey: letter.ticket) {
-                self.counters.storeTimes.record(UInt64(max(0, MonotonicTime.exact.nanoseconds - start)))
+        // Lent by the buffer; the array would hand out copies.
+        letters.withUnsafeBufferPointer { letters in
+            for place in letters.indices {
+                let ticket = letters[place].ticket
+                if let start = self.writesUnderWay.removeValue(forKey: ticket) {
+                    self.counters.storeTimes.record(UInt64(max(0, MonotonicTime.exact.nanoseconds - start)))
+                }
+                self.chat.storeAnswered(letters[place].answer, ticket: ticket, at: self.now)
             }
-            self.chat.storeAnswered(letter.answer, ticket: letter.ticket, at: self.now)
         }
-        letters.removeAll(keepingCapacity: letters.count <= 1024)
+        letters.clear(keepingRoomFor: 1024)
         swap(&letters, &self.letters)
     }
 
@@ -215,8 +219,9 @@ struct LoopState {
             // A full mailbox loses it, and the receiver sees the gap: the same as on the way between nodes.
             if !self.shared.mailboxes[Int(envelope.to.loop)].post(.envelope(envelope)) { self.counters.lostEnvelopes += 1 }
         }
-        let deliveries = self.chat.takeDeliveries()
-        for delivery in deliveries { self.deliver(delivery) }
+        var deliveries = self.chat.takeDeliveries()
+        // Moved out: a copy would count a reference for every text in it.
+        for place in deliveries.indices { self.deliver(exchange(&deliveries[place], with: .pageFailed(context: 0))) }
         // Behind all of them: only here is it certain that whoever hears everything has got all that a feed counts as shown.
         let hasCaughtUp = self.catchUpAll()
         return isSettled && deliveries.isEmpty && !hasCaughtUp

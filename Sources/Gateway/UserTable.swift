@@ -44,6 +44,11 @@ struct UserTable {
 
     func user(_ number: UInt32) -> UserID { self.entries[Int(number)].key.user }
 
+    /// Whether a number, of which nothing is known, is this user's.
+    func isUser(_ number: UInt32, _ user: UserID, of tenant: ByteString) -> Bool {
+        Int(number) < self.entries.count && self.entries[Int(number)].key.user == user && self.entries[Int(number)].key.tenant == tenant
+    }
+
     /// The number of a user who has a connection here.
     func number(of user: UserID, in tenant: ByteString) -> UInt32? {
         self.index[Key(tenant: tenant, user: user)]

@@ -131,3 +131,11 @@ struct FeedReportTests {
         #expect(range.joined(with: 1...4) == 1...5)
     }
 }
+
+extension Feed {
+    /// The reports, as if they had left.
+    fileprivate mutating func takeReports() -> [DeliveryReport] {
+        defer { self.noteReported() }
+        return self.reports
+    }
+}
