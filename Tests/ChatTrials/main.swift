@@ -34,11 +34,11 @@ case "cost":
     for isFile in [false, true] {
         for order in [MessageCost.Order.inTurn, .byChance] {
             let count = isFile ? messages / 5 : messages
-            let few = MessageCost.least(conversations: 100, messages: count, perTurn: perTurn, order, isFile: isFile)
-            let many = MessageCost.least(conversations: 100_000, messages: count, perTurn: perTurn, order, isFile: isFile)
+            let least = MessageCost.least(
+                conversations: [100, 100_000], messages: count, perTurn: perTurn, order, isFile: isFile)
             print(
-                "\(isFile ? "SQLite" : "memory"), \(order == .inTurn ? "in turn" : "by chance"), \(perTurn) a turn: "
-                    + "\(Int(few)) ns in 100 conversations, \(Int(many)) ns in 100,000, \((many / few * 100).rounded() / 100) times")
+                "\(isFile ? "SQLite" : "memory"), \(order == .inTurn ? "in turn" : "by chance"), \(perTurn) a turn: \(Int(least[0])) ns "
+                    + "in 100 conversations, \(Int(least[1])) ns in 100,000, \((least[1] / least[0] * 100).rounded() / 100) times")
         }
     }
 case "cost-of":
