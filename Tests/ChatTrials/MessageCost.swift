@@ -16,6 +16,9 @@ struct MessageCost {
         var feed: FeedID
     }
 
+    /// So many messages a conversation keeps: it has them before anything is measured, so that no memory grows, here or there.
+    private static let history = 16
+
     /// Which conversation is the next to be sent to.
     enum Order { case byChance, inTurn }
 
@@ -33,7 +36,8 @@ struct MessageCost {
     init(conversations: Int, directory: String? = nil) {
         let id = OwnerID(incarnation: 7, loop: 0)
         var limits = ChatLimits()
-        limits.history = 10_000
+        limits.history = Self.history
+        limits.recentMessages = Self.history
         self.chat = ChatLoop(id: id, view: View(number: 1, nodes: [View.Node(incarnation: 7, loops: 1)]), limits: limits)
         self.store = TrialStore(directory: directory, history: limits.history)
         for number in 0..<conversations {
@@ -99,7 +103,7 @@ struct MessageCost {
 
     /// Nanoseconds of processor time for each of so many messages.
     mutating func measure(messages: Int, perTurn: Int, _ order: Order) -> Double {
-        self.send(max(self.sessions.count * 4, 100_000), perTurn: perTurn, order)
+        self.send(max(self.sessions.count * Self.history * 3 / 2, 100_000), perTurn: perTurn, order)
         let before = self.delivered
         self.nanoseconds = 0
         self.send(messages, perTurn: perTurn, order)
