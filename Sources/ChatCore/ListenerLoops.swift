@@ -20,6 +20,8 @@ public struct ListenerLoops: Sendable {
         index == 0 ? self.first! : self.others[index - 1]
     }
 
+    public var all: [Element] { self.first.map { [$0] + self.others } ?? [] }
+
     public func contains(_ loop: OwnerID) -> Bool {
         self.first?.loop == loop || self.others.contains { $0.loop == loop }
     }

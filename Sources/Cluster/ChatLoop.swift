@@ -9,10 +9,12 @@ public import ChatModel
 public struct ChatLoop: Sendable {
     public let id: OwnerID
     private let limits: ChatLimits
-    private var view: View
     private(set) var outbox: Outbox
     private var owner: Owner
     private var listening: Listening
+    /// The highest number of a view that this loop has heard of, be it its own. Where it is higher than the followed one's the node is
+    /// to look for it.
+    public private(set) var newestView: Int
     private var nextTick: Int64 = 0
     private var nextReport: Int64 = 0
 
@@ -27,11 +29,14 @@ public struct ChatLoop: Sendable {
     public init(id: OwnerID, view: View, limits: ChatLimits) {
         self.id = id
         self.limits = limits
-        self.view = view
-        self.outbox = Outbox(id: id)
-        self.owner = Owner(id: id, limits: limits)
+        self.outbox = Outbox(id: id, view: view.number)
+        self.owner = Owner(id: id, view: view, limits: limits)
+        self.newestView = view.number
         self.listening = Listening(id: id)
     }
+
+    /// What this loop goes by.
+    public var view: View { self.owner.view }
 
     /// Conversations held in memory, as owner and as listener, and requests that wait for an answer.
     public var counts: (owned: Int, heard: Int, waiting: Int) {
@@ -102,7 +107,17 @@ public struct ChatLoop: Sendable {
 
     // MARK: What happens
 
+    /// Who is there and who owns what has changed. A view that is no newer than the followed one is of the past.
+    public mutating func follow(_ view: View, at now: Moment) {
+        guard view.number > self.view.number else { return }
+        self.newestView = max(self.newestView, view.number)
+        self.outbox.follow(view)
+        self.owner.follow(view, at: now, outbox: &self.outbox)
+        self.listening.follow(view, at: now, outbox: &self.outbox)
+    }
+
     public mutating func receive(_ envelope: Envelope, at now: Moment) {
+        self.newestView = max(self.newestView, envelope.view)
         switch self.outbox.arrived(envelope) {
         case .duplicate:
             return
@@ -187,6 +202,8 @@ public struct ChatLoop: Sendable {
             self.owner.handle(input, from: loop, at: now, outbox: &self.outbox)
         case .answer(let request, let answer, let place):
             self.listening.answered(request, answer, place: place, at: now, outbox: &self.outbox)
+        case .moved(let request):
+            self.listening.moved(request, at: now, outbox: &self.outbox)
         case .event(let news):
             self.listening.heard(news, from: loop, at: now, outbox: &self.outbox)
         case .attachAgain(let key):

@@ -7,13 +7,16 @@ public struct Envelope: Sendable {
     public let to: OwnerID
     /// 1, 2, 3 … for this pair, so that the receiver sees what never came.
     public let number: UInt64
+    /// The number of the sender's view: a receiver whose own is older learns that there is another.
+    public let view: Int
     /// Empty in a tick, which repeats the last number and takes none.
     public var items: [Item]
 
-    public init(from: OwnerID, to: OwnerID, number: UInt64, items: [Item]) {
+    public init(from: OwnerID, to: OwnerID, number: UInt64, view: Int, items: [Item]) {
         self.from = from
         self.to = to
         self.number = number
+        self.view = view
         self.items = items
     }
 
@@ -22,6 +25,8 @@ public struct Envelope: Sendable {
         case input(Input)
         /// From an owner: the answer to a request, and where the owner has the conversation.
         case answer(RequestID, ChatAnswer, place: UInt32)
+        /// From somebody who does not own what a request is for, by its own view.
+        case moved(RequestID)
         /// From an owner to a loop that listens.
         case event(News)
         /// From an owner that has lost what it knew of a conversation's listeners, or has not told them everything.

@@ -70,7 +70,7 @@ struct Feed: Sendable {
     var mustRepair = false
     /// Where the owner has the conversation.
     var ownerPlace = UInt32.max
-    let owner: OwnerID
+    var owner: OwnerID
     /// The newest change and message shown.
     var revision: Revision = 0
     var shownThrough: SequenceNumber = 0

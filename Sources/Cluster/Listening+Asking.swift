@@ -58,6 +58,40 @@ extension Listening {
         return .attach(self.feeds[feed.slot].knowledge)
     }
 
+    /// Another view: conversations that have another owner in it are attached there, and what waits for an answer is asked there.
+    mutating func follow(_ view: View, at now: Moment, outbox: inout Outbox) {
+        for slot in self.feeds.open {
+            let owner = view.owner(of: self.feeds[slot].key)
+            guard owner != self.feeds[slot].owner else { continue }
+            self.feeds[slot].owner = owner
+            self.feeds[slot].ownerPlace = .max
+            self.repair(slot, at: now, outbox: &outbox)
+        }
+        for request in self.requests.all {
+            guard let pending = self.requests[request] else { continue }
+            let owner = view.owner(of: pending.conversation)
+            guard owner != pending.owner else { continue }
+            self.requests.redirect(request, to: owner)
+            if pending.input.isOfTheMoment {
+                self.moved(request, at: now, outbox: &outbox)
+            } else if pending.held == nil {
+                // What the last owner has answered needs no other answer, only its place in what the feed shows.
+                self.askAgain(request, at: now, outbox: &outbox)
+            }
+        }
+    }
+
+    /// Whoever was asked does not own the conversation, by its own view: it, or this loop, will have another in a moment.
+    mutating func moved(_ request: RequestID, at now: Moment, outbox: inout Outbox) {
+        guard let pending = self.requests[request] else { return }
+        if pending.input.isOfTheMoment {
+            // The moment is over, and nobody waits for it.
+            self.finish(request, .done, at: now, outbox: &outbox)
+        } else if pending.held == nil {
+            self.requests.postpone(request, until: now.monotonic + Self.refusedPause)
+        }
+    }
+
     // MARK: Answers
 
     mutating func answered(_ request: RequestID, _ answer: ChatAnswer, place: UInt32, at now: Moment, outbox: inout Outbox) {

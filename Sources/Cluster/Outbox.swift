@@ -3,6 +3,8 @@ import ChatModel
 /// What a loop's chat has decided to send: to other loops, to itself, to the store.
 struct Outbox: Sendable {
     let id: OwnerID
+    /// The number of the view that this loop follows.
+    private var view: Int
     /// For this very loop: the same items, without an envelope around them.
     private(set) var local: [Envelope.Item] = []
     private var peers: [Peer] = []
@@ -12,8 +14,19 @@ struct Outbox: Sendable {
     private(set) var requests: [(request: StoreRequest, ticket: StoreTicket)] = []
     private var lastTicket: StoreTicket = 0
 
-    init(id: OwnerID) {
+    init(id: OwnerID, view: Int) {
         self.id = id
+        self.view = view
+    }
+
+    /// Another view: what was for nodes that are gone is forgotten with them.
+    mutating func follow(_ view: View) {
+        self.view = view.number
+        let there = Set(view.nodes.map(\.incarnation))
+        guard self.peers.contains(where: { !there.contains($0.id.incarnation) }) else { return }
+        self.peers.removeAll { !there.contains($0.id.incarnation) }
+        self.index = Dictionary(uniqueKeysWithValues: self.peers.enumerated().map { ($1.id, $0) })
+        self.last = 0
     }
 
     mutating func send(_ item: consuming Envelope.Item, to loop: OwnerID) {
@@ -47,13 +60,13 @@ struct Outbox: Sendable {
 
     mutating func seal(into envelopes: inout [Envelope]) {
         for place in self.peers.indices {
-            if let envelope = self.peers[place].seal(from: self.id) { envelopes.append(envelope) }
+            if let envelope = self.peers[place].seal(from: self.id, view: self.view) { envelopes.append(envelope) }
         }
     }
 
     mutating func tick(into envelopes: inout [Envelope]) {
         for place in self.peers.indices {
-            if let envelope = self.peers[place].tick(from: self.id) { envelopes.append(envelope) }
+            if let envelope = self.peers[place].tick(from: self.id, view: self.view) { envelopes.append(envelope) }
         }
     }
 

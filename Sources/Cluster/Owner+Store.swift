@@ -127,8 +127,7 @@ extension Owner {
     private mutating func loseShard(_ shard: Int, at now: Moment, outbox: inout Outbox) {
         self.shards[shard] = nil
         for number in self.slots.indices where self.slots[number].isUsed && self.slots[number].shard == Int32(shard) {
-            self.update(UInt32(number), at: now, outbox: &outbox) { $0.close(at: now, into: &$1) }
-            self.close(UInt32(number))
+            self.letGo(UInt32(number), at: now, outbox: &outbox)
         }
     }
 }

@@ -71,6 +71,7 @@ struct Owner: Sendable {
 
     let id: OwnerID
     let limits: ChatLimits
+    private(set) var view: View
     private let rules: ConversationRules
     var slots: [Slot] = []
     private var index = SlotIndex()
@@ -93,8 +94,9 @@ struct Owner: Sendable {
     static let storePause: Int64 = 250
     static let doubtMilliseconds: Int64 = 5000
 
-    init(id: OwnerID, limits: ChatLimits) {
+    init(id: OwnerID, view: View, limits: ChatLimits) {
         self.id = id
+        self.view = view
         self.limits = limits
         self.rules = ConversationRules(limits)
     }
@@ -104,7 +106,7 @@ struct Owner: Sendable {
     // MARK: What comes in
 
     mutating func handle(_ input: Envelope.Input, from loop: OwnerID, at now: Moment, outbox: inout Outbox) {
-        guard let number = self.find(input) ?? self.open(input, at: now) else { return }
+        guard let number = self.find(input) ?? self.open(input, from: loop, at: now, outbox: &outbox) else { return }
         let slot = Int(number)
         if !self.doubts.isEmpty { self.considerDoubt(of: loop, number, input, outbox: &outbox) }
         self.slots[slot].lastUsed = now.monotonic
@@ -131,10 +133,16 @@ struct Owner: Sendable {
         return self.index.slot(hash: input.conversation.hashValue) { self.slots[Int($0)].key == input.conversation }
     }
 
-    private mutating func open(_ input: Envelope.Input, at now: Moment) -> UInt32? {
+    /// Nil where there is nothing to be done here.
+    private mutating func open(_ input: Envelope.Input, from loop: OwnerID, at now: Moment, outbox: inout Outbox) -> UInt32? {
         // Of a conversation that is not here nobody is known to listen: there is nobody to take away.
         guard !input.input.isFarewell else { return nil }
         let key = input.conversation
+        // What is here is this loop's own: `follow` lets go of everything else.
+        guard self.view.owner(of: key) == self.id else {
+            if input.request != 0 { outbox.send(.moved(input.request), to: loop) }
+            return nil
+        }
         let number = self.free.popLast() ?? UInt32(self.slots.count)
         let isNew = Int(number) == self.slots.count
         let slot = Slot(
@@ -151,6 +159,34 @@ struct Owner: Sendable {
         self.slots[Int(number)].isUsed = false
         self.slots[Int(number)].conversation = Conversation(rules: self.rules)
         self.free.append(number)
+    }
+
+    // MARK: Views
+
+    /// Another view: what is another's in it is let go, and loops of nodes that are gone listen no more.
+    ///
+    /// Writes that are in flight stay so: they are stored before the next owner claims the shard, or refused after.
+    mutating func follow(_ view: View, at now: Moment, outbox: inout Outbox) {
+        let there = Set(view.nodes.map(\.incarnation))
+        let isSomebodyGone = !self.view.nodes.allSatisfy { there.contains($0.incarnation) }
+        self.view = view
+        for number in self.slots.indices where self.slots[number].isUsed {
+            if view.owner(of: Int(self.slots[number].shard)) != self.id {
+                self.letGo(UInt32(number), at: now, outbox: &outbox)
+            } else if isSomebodyGone {
+                for listener in self.slots[number].conversation.listeners.all where !there.contains(listener.loop.incarnation) {
+                    self.update(UInt32(number), at: now, outbox: &outbox) { $0.detach(listener.loop, at: now, into: &$1) }
+                }
+            }
+        }
+        for shard in self.shards.keys where view.owner(of: shard) != self.id { self.shards[shard] = nil }
+        self.doubts.removeAll { !there.contains($0.loop.incarnation) }
+    }
+
+    /// A conversation is another's from here on: what is known of its readers is written down, and its listeners are sent there.
+    mutating func letGo(_ number: UInt32, at now: Moment, outbox: inout Outbox) {
+        self.update(number, at: now, outbox: &outbox) { $0.close(at: now, into: &$1) }
+        self.close(number)
     }
 
     func place(_ number: UInt32) -> Place {

@@ -15,17 +15,17 @@ struct Peer: Sendable {
     }
 
     /// What has gathered, as an envelope; nil when nothing has.
-    mutating func seal(from: OwnerID) -> Envelope? {
+    mutating func seal(from: OwnerID, view: Int) -> Envelope? {
         guard !self.items.isEmpty else { return nil }
         self.sent += 1
         defer { self.items = [] }
-        return Envelope(from: from, to: self.id, number: self.sent, items: self.items)
+        return Envelope(from: from, to: self.id, number: self.sent, view: view, items: self.items)
     }
 
     /// A lost *last* envelope shows only to who is told what the last one was.
-    mutating func tick(from: OwnerID) -> Envelope? {
+    func tick(from: OwnerID, view: Int) -> Envelope? {
         guard self.sent > 0 else { return nil }
-        return Envelope(from: from, to: self.id, number: self.sent, items: [])
+        return Envelope(from: from, to: self.id, number: self.sent, view: view, items: [])
     }
 
     /// Judges an envelope by its number. One that comes after a later one counts as lost: its work is repaired, not done.

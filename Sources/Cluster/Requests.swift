@@ -9,7 +9,7 @@ struct Requests: Sendable {
     struct Pending: Sendable {
         let conversation: ConversationKey
         let input: ConversationInput
-        let owner: OwnerID
+        var owner: OwnerID
         /// The conversation's feed on this loop, where there is one.
         let feed: FeedID?
         /// What the asker knows it by; nil for the loop's own.
@@ -62,6 +62,17 @@ struct Requests: Sendable {
 
     subscript(id: RequestID) -> Pending? {
         self.slot(of: id).flatMap { self.slots[$0] }
+    }
+
+    /// All that wait for an answer.
+    var all: [RequestID] {
+        self.slots.indices.lazy.filter { self.slots[$0] != nil }.map { RequestID(self.generations[$0]) << 32 | RequestID($0) }
+    }
+
+    /// Another is to be asked from here on.
+    mutating func redirect(_ id: RequestID, to owner: OwnerID) {
+        guard let slot = self.slot(of: id) else { return }
+        self.slots[slot]!.owner = owner
     }
 
     mutating func remove(_ id: RequestID) -> Pending? {

@@ -1,31 +1,57 @@
 import Bytes
 public import ChatModel
 
-/// Who is there and, by that alone, who owns what.
+/// Who is there and, by that alone, who owns what: the same on every node that has a view of this number.
 ///
-/// Ranking is by rendezvous (Thaler and Ravishankar, 1998): of all nodes the one whose hash with the shard is highest
-/// owns it, so a node that comes or goes moves its own shards only. Within a node a shard always has the same loop.
+/// Ranking is by rendezvous (Thaler and Ravishankar, 1998): of all nodes of a list the one whose hash with the shard is highest owns
+/// it, so a node that comes or goes moves its own shards only. Within a node a shard always has the same loop.
+///
+/// While nodes come or drain there are two lists, and bits that say which shards follow the new one already: every view moves a few.
+/// Without such a move both lists are the same.
 public struct View: Sendable, Equatable {
     public struct Node: Sendable, Equatable {
         public let incarnation: UInt64
         public let loops: Int
+        /// It is about to go: its shards move to others.
+        public var isDraining: Bool
 
-        public init(incarnation: UInt64, loops: Int) {
+        public init(incarnation: UInt64, loops: Int, isDraining: Bool = false) {
             self.incarnation = incarnation
             self.loops = loops
+            self.isDraining = isDraining
         }
     }
 
+    /// Every change makes the next number.
     public let number: Int
+    /// Everybody who is there, by rising incarnation.
     public let nodes: [Node]
+    /// Those among whom the shards have their owners that do not follow the new list yet.
+    public let oldList: [UInt64]
+    /// Those among whom the others have theirs.
+    public let newList: [UInt64]
+    /// The shards that follow the new list.
+    public let moved: ShardSet
     /// The owner of every shard, worked out once.
     private let owners: [OwnerID]
 
+    /// A view in which nothing moves: everybody owns its share.
     public init(number: Int, nodes: [Node]) {
-        precondition(!nodes.isEmpty, "a view without nodes owns nothing")
+        let all = nodes.map(\.incarnation)
+        self.init(number: number, nodes: nodes, oldList: all, newList: all, moved: ShardSet())
+    }
+
+    /// A view as it was kept. Lists may name nodes that are there, and at least one.
+    public init(number: Int, nodes: [Node], oldList: [UInt64], newList: [UInt64], moved: ShardSet) {
+        precondition(!oldList.isEmpty && !newList.isEmpty, "a view without nodes owns nothing")
         self.number = number
-        self.nodes = nodes
-        self.owners = (0..<Shard.count).map { Self.owner(of: $0, among: nodes) }
+        self.nodes = nodes.sorted { $0.incarnation < $1.incarnation }
+        self.oldList = oldList.sorted()
+        self.newList = newList.sorted()
+        self.moved = moved
+        let old = Candidates(nodes, oldList)
+        let new = oldList == newList ? old : Candidates(nodes, newList)
+        self.owners = (0..<Shard.count).map { (moved.contains($0) ? new : old).owner(of: $0) }
     }
 
     public func owner(of shard: Int) -> OwnerID {
@@ -34,6 +60,11 @@ public struct View: Sendable, Equatable {
 
     public func owner(of conversation: ConversationKey) -> OwnerID {
         self.owners[Shard.of(conversation)]
+    }
+
+    /// The node of an incarnation; nil when it is not there.
+    public func node(_ incarnation: UInt64) -> Node? {
+        self.nodes.first { $0.incarnation == incarnation }
     }
 
     /// The loop of a node that a conversation's listeners gather on, whoever owns it: the one that owns it, where
@@ -46,13 +77,23 @@ public struct View: Sendable, Equatable {
         Int(truncatingIfNeeded: StableHash.mix(UInt64(shard) &+ 1) % UInt64(loops))
     }
 
-    private static func owner(of shard: Int, among nodes: [Node]) -> OwnerID {
-        let weight = { (node: Node) in StableHash.mix(UInt64(shard) ^ StableHash.mix(node.incarnation)) }
-        let best = nodes.max { left, right in
-            let (a, b) = (weight(left), weight(right))
-            return a == b ? left.incarnation < right.incarnation : a < b
+    /// The nodes of a list, ready to be ranked.
+    private struct Candidates {
+        private let nodes: [(node: Node, hash: UInt64)]
+
+        init(_ nodes: [Node], _ list: [UInt64]) {
+            self.nodes = nodes.filter { list.contains($0.incarnation) }.map { ($0, StableHash.mix($0.incarnation)) }
+            precondition(self.nodes.count == list.count, "a list of a view names a node that is not there")
         }
-        guard let best else { preconditionFailure("a view without nodes") }
-        return OwnerID(incarnation: best.incarnation, loop: UInt16(self.loop(of: shard, loops: best.loops)))
+
+        func owner(of shard: Int) -> OwnerID {
+            var best = self.nodes[0].node
+            var highest = StableHash.mix(UInt64(shard) ^ self.nodes[0].hash)
+            for (node, hash) in self.nodes.dropFirst() {
+                let weight = StableHash.mix(UInt64(shard) ^ hash)
+                if weight > highest || weight == highest && node.incarnation > best.incarnation { (best, highest) = (node, weight) }
+            }
+            return OwnerID(incarnation: best.incarnation, loop: UInt16(View.loop(of: shard, loops: best.loops)))
+        }
     }
 }

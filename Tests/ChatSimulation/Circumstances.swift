@@ -19,6 +19,10 @@ struct Circumstances {
     let cuts: Int
     let storeFailures: Int
     let claims: Int
+    /// Changes of the view: nodes that come, drain, stay after all, and shards that move.
+    let shifts: Int
+    /// Nodes that die.
+    let deaths: Int
     /// So many milliseconds before the calm nothing passes between any two loops: last words are lost that nothing follows.
     let silence: Int64
     let storeDelay: ClosedRange<Int64>
@@ -30,6 +34,7 @@ struct Circumstances {
     /// Nothing is lost and nothing fails: then nobody is turned away.
     var isFair: Bool {
         self.lost == 0 && self.silence == 0 && self.cuts == 0 && self.heldUp == 0 && self.storeFailures == 0 && self.claims == 0
+            && self.deaths == 0
     }
 
     init(from chance: inout SeededGenerator) {
@@ -54,6 +59,8 @@ struct Circumstances {
         self.silence = isRough ? chance.pick([0, 300, 1500])! : 0
         self.storeFailures = chance.happens(perMille: 500) ? chance.number(1...3) : 0
         self.claims = chance.happens(perMille: 250) ? chance.number(1...4) : 0
+        self.shifts = chance.happens(perMille: 500) ? chance.number(1...15) : 0
+        self.deaths = chance.happens(perMille: 400) ? chance.number(1...2) : 0
         self.storeDelay = 0...(chance.pick([0, 3, 30, 400])!)
         self.turn = 0...(chance.pick([1, 1, 30])!)
         // What is asked again after five seconds must be remembered, also by an owner that has just loaded.

@@ -28,6 +28,8 @@ struct SimulatedLoop {
     let node: Int
     var chat: ChatLoop
     var isTurnDue = false
+    /// Its node has died: nothing happens on it any more.
+    var isDead = false
     var listeners: [FeedID: [Int]] = [:]
     var questions: [UInt64: Question] = [:]
     private var contexts: UInt64 = 0

@@ -40,7 +40,7 @@ extension Simulation {
 
     func connect(_ client: SimulatedClient) {
         client.connection += 1
-        client.loop = self.chance.number(0...(self.loops.count - 1))
+        client.loop = self.chance.pick(self.loops.indices.filter { !self.loops[$0].isDead })!
         client.picture = Picture()
         client.resumesAfter = self.chance.happens(perMille: 600) ? client.lastSeen : nil
         if client.resumesAfter == nil, self.chance.happens(perMille: 150) { client.resumesAfter = 0 }

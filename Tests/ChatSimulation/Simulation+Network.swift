@@ -39,7 +39,7 @@ extension Simulation {
     }
 
     func arrive(_ envelope: Envelope) {
-        guard let number = self.loopNumbers[envelope.to] else { return }
+        guard let number = self.loopNumbers[envelope.to], !self.loops[number].isDead else { return }
         if !envelope.items.isEmpty { self.tell("net: \(envelope.told)") }
         self.loops[number].chat.receive(envelope, at: self.moment)
         self.wantTurn(number)
@@ -58,6 +58,7 @@ extension Envelope.Item {
         case .input(let input):
             "\(input.input.told) #\(input.request & 0xFFFF)\(input.isRepeat ? " again" : "")"
         case .answer(let request, let answer, _): "answer #\(request & 0xFFFF) \(answer.told)"
+        case .moved(let request): "moved #\(request & 0xFFFF)"
         case .event(let news): "\(news.event.told) r\(news.revision)"
         case .attachAgain(let key): "attach \(key.id) again"
         case .resynchronize: "resynchronize"

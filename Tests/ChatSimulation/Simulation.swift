@@ -19,6 +19,10 @@ public final class Simulation {
         case restore(Int, Int)
         case fail(SimulatedStore.Failure)
         case claim
+        case shift
+        case die
+        case bury(UInt64)
+        case learn(Int, View)
         case calm
         case look
         case gather
@@ -47,6 +51,8 @@ public final class Simulation {
     var story: Story
     var historian: Historian
     var store: SimulatedStore
+    /// The newest view; loops learn of it one after the other.
+    var view: View
     var loops: [SimulatedLoop] = []
     var loopNumbers: [OwnerID: Int] = [:]
     var clients: [SimulatedClient] = []
@@ -65,8 +71,10 @@ public final class Simulation {
         self.story = Story(isTold: isTold)
         self.historian = Historian(limits: self.circumstances.limits)
         self.store = SimulatedStore(history: self.circumstances.limits.history)
+        let nodes = self.circumstances.nodes.enumerated().map { View.Node(incarnation: 11 + UInt64($0.offset), loops: $0.element) }
+        self.view = View(number: 1, nodes: nodes)
         self.conversations = (0..<self.circumstances.conversations).map { ConversationKey(tenant: "default", id: ByteString("talk-\($0)")) }
-        self.makeLoops()
+        for node in nodes { self.start(node) }
         self.makeClients()
         self.plan()
     }
@@ -97,18 +105,6 @@ public final class Simulation {
 
     // MARK: The beginning
 
-    private func makeLoops() {
-        let nodes = self.circumstances.nodes.enumerated().map { View.Node(incarnation: 11 + UInt64($0.offset), loops: $0.element) }
-        let view = View(number: 1, nodes: nodes)
-        for (node, described) in nodes.enumerated() {
-            for loop in 0..<described.loops {
-                let id = OwnerID(incarnation: described.incarnation, loop: UInt16(loop))
-                self.loopNumbers[id] = self.loops.count
-                self.loops.append(SimulatedLoop(id: id, node: node, view: view, limits: self.circumstances.limits))
-            }
-        }
-    }
-
     private func makeClients() {
         for number in 0..<self.circumstances.clients {
             let user = number < self.circumstances.users ? number : self.chance.number(0...(self.circumstances.users - 1))
@@ -123,7 +119,6 @@ public final class Simulation {
     }
 
     private func plan() {
-        for number in self.loops.indices { self.agenda.add(.tick(number), at: self.now + self.chance.number(0...99)) }
         for number in self.clients.indices { self.agenda.add(.act(number), at: self.now + self.chance.number(0...2000)) }
         let end = self.start + self.circumstances.calmFrom
         for _ in 0..<self.circumstances.cuts where self.circumstances.nodes.count > 1 {
@@ -139,6 +134,9 @@ public final class Simulation {
             self.agenda.add(.fail(.none), at: min(end, time + self.chance.number(50...8000)))
         }
         for _ in 0..<self.circumstances.claims { self.agenda.add(.claim, at: self.chance.number(self.start...end)) }
+        for _ in 0..<self.circumstances.shifts { self.agenda.add(.shift, at: self.chance.number(self.start...end)) }
+        // Whoever dies is buried before it is calm.
+        for _ in 0..<self.circumstances.deaths { self.agenda.add(.die, at: self.chance.number(self.start...(end - 3000))) }
         self.agenda.add(.calm, at: end)
         // A request is asked again for five seconds; a lost last word shows with the next tick.
         self.agenda.add(.look, at: end + 6999)
@@ -154,6 +152,7 @@ public final class Simulation {
     private func perform(_ action: Action) {
         switch action {
         case .tick(let number):
+            guard !self.loops[number].isDead else { return }
             self.loops[number].chat.tick(at: self.moment)
             self.wantTurn(number)
             self.agenda.add(.tick(number), at: self.now + 100)
@@ -164,6 +163,7 @@ public final class Simulation {
         case .work(let job):
             self.work(job)
         case .storeAnswer(let number, let answer, let ticket):
+            guard !self.loops[number].isDead else { return }
             self.loops[number].chat.storeAnswered(answer, ticket: ticket, at: self.moment)
             self.wantTurn(number)
         case .act(let number):
@@ -179,6 +179,14 @@ public final class Simulation {
             self.store.failure = failure
         case .claim:
             self.claimByStranger()
+        case .shift:
+            self.shift()
+        case .die:
+            self.killSomebody()
+        case .bury(let incarnation):
+            self.bury(incarnation)
+        case .learn(let number, let view):
+            self.learn(number, view)
         case .calm:
             self.tell("--- calm")
             self.isCalm = true
@@ -214,6 +222,7 @@ public final class Simulation {
     /// The end of a loop's turn, as the gateway has it.
     private func turn(_ number: Int) {
         self.loops[number].isTurnDue = false
+        guard !self.loops[number].isDead else { return }
         while self.historian.violation == nil {
             var isSettled = true
             while self.loops[number].chat.settle(at: self.moment) {
@@ -272,7 +281,7 @@ public final class Simulation {
             let present = Set(self.clients.filter { $0.isIn && $0.conversation == client.conversation }.map(\.person.id))
             self.historian.compare(client, with: self.store.page(of: client.conversation), present: present)
         }
-        for loop in self.loops {
+        for loop in self.loops where !loop.isDead {
             let owed = loop.questions.values.count { !$0.isCancelled }
             self.historian.expect(owed == 0, "loop \(loop.id) owes \(owed) answers after all has been calm")
             self.historian.expect(loop.chat.counts.waiting == 0, "loop \(loop.id) still waits for \(loop.chat.counts.waiting) answers")
@@ -281,7 +290,7 @@ public final class Simulation {
 
     /// When everybody has gone nothing is kept.
     private func inspect() {
-        for loop in self.loops {
+        for loop in self.loops where !loop.isDead {
             self.historian.expect(loop.chat.counts.heard == 0, "loop \(loop.id) keeps \(loop.chat.counts.heard) feeds of nobody")
             self.historian.expect(loop.chat.counts.waiting == 0, "loop \(loop.id) waits for answers of nobody")
             if self.circumstances.limits.idle <= .seconds(5) {

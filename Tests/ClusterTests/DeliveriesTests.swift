@@ -25,7 +25,7 @@ struct DeliveriesTests {
     }
 
     private mutating func receive(_ items: Envelope.Item..., number: UInt64 = 1) {
-        self.chat.receive(Envelope(from: .far, to: .near, number: number, items: items), at: .sample(0))
+        self.chat.receive(Envelope(from: .far, to: .near, number: number, view: 1, items: items), at: .sample(0))
     }
 
     private func entered(_ place: Int, at head: SequenceNumber) -> Envelope.Item {

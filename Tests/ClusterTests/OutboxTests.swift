@@ -7,7 +7,7 @@ import Testing
 struct OutboxTests {
     @Test("puts what goes to one loop in one turn into one envelope, in order")
     func oneEnvelope() {
-        var outbox = Outbox(id: .near)
+        var outbox = Outbox(id: .near, view: 1)
         for number in 1...3 { outbox.send(.attachAgain(.numbered(number)), to: .far) }
         outbox.send(.resynchronize, to: .third)
         var envelopes: [Envelope] = []
@@ -21,7 +21,7 @@ struct OutboxTests {
 
     @Test("numbers every pair of loops by itself")
     func numbersPerPair() {
-        var outbox = Outbox(id: .near)
+        var outbox = Outbox(id: .near, view: 1)
         var envelopes: [Envelope] = []
         for loop in [OwnerID.far, .third, .far, .far] {
             outbox.send(.resynchronize, to: loop)
@@ -30,14 +30,14 @@ struct OutboxTests {
         #expect(envelopes.map(\.to) == [.far, .third, .far, .far])
         #expect(envelopes.map(\.number) == [1, 1, 2, 3])
 
-        #expect(outbox.arrived(Envelope(from: .far, to: .near, number: 1, items: [.resynchronize])) == .next)
-        #expect(outbox.arrived(Envelope(from: .third, to: .near, number: 2, items: [.resynchronize])) == .gap)
-        #expect(outbox.arrived(Envelope(from: .far, to: .near, number: 2, items: [.resynchronize])) == .next)
+        #expect(outbox.arrived(Envelope(from: .far, to: .near, number: 1, view: 1, items: [.resynchronize])) == .next)
+        #expect(outbox.arrived(Envelope(from: .third, to: .near, number: 2, view: 1, items: [.resynchronize])) == .gap)
+        #expect(outbox.arrived(Envelope(from: .far, to: .near, number: 2, view: 1, items: [.resynchronize])) == .next)
     }
 
     @Test("keeps mail of a loop to itself out of envelopes")
     func local() {
-        var outbox = Outbox(id: .near)
+        var outbox = Outbox(id: .near, view: 1)
         outbox.send(.resynchronize, to: .near)
         var envelopes: [Envelope] = []
         outbox.seal(into: &envelopes)
@@ -52,10 +52,10 @@ struct OutboxTests {
 
     @Test("ticks for every loop that it has written to, and for no other")
     func ticks() {
-        var outbox = Outbox(id: .near)
+        var outbox = Outbox(id: .near, view: 1)
         var envelopes: [Envelope] = []
         outbox.send(.resynchronize, to: .far)
-        _ = outbox.arrived(Envelope(from: .third, to: .near, number: 1, items: [.resynchronize]))
+        _ = outbox.arrived(Envelope(from: .third, to: .near, number: 1, view: 1, items: [.resynchronize]))
         outbox.seal(into: &envelopes)
         envelopes = []
         outbox.tick(into: &envelopes)
@@ -64,7 +64,7 @@ struct OutboxTests {
 
     @Test("gives every request to the store a ticket of its own, and hands it out once")
     func tickets() {
-        var outbox = Outbox(id: .near)
+        var outbox = Outbox(id: .near, view: 1)
         let tickets = (0..<3).map { _ in outbox.request(.probe) }
         #expect(outbox.takeRequests().map(\.ticket) == tickets)
         #expect(outbox.takeRequests().isEmpty)

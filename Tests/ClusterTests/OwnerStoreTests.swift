@@ -199,8 +199,8 @@ struct OwnerStoreTests {
 struct WriteLimitTests {
     @Test("refuses sends until the store has caught up")
     func limit() {
-        var owner = Owner(id: .far, limits: .init())
-        var outbox = Outbox(id: .far)
+        var owner = Owner(id: .far, view: Stage.view, limits: .init())
+        var outbox = Outbox(id: .far, view: 1)
         var store = MemoryTables(history: 0)
         let key = Stage.keys(1)[0]
         func handle(_ command: ChatCommand) -> [String] {

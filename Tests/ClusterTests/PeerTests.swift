@@ -6,7 +6,7 @@ import Testing
 @Suite("A peer")
 struct PeerTests {
     private func envelope(_ number: UInt64, isTick: Bool = false) -> Envelope {
-        Envelope(from: .far, to: .near, number: number, items: isTick ? [] : [.resynchronize])
+        Envelope(from: .far, to: .near, number: number, view: 1, items: isTick ? [] : [.resynchronize])
     }
 
     private func judge(_ envelopes: Envelope...) -> [Peer.Arrival] {
@@ -17,31 +17,31 @@ struct PeerTests {
     @Test("numbers what leaves 1, 2, 3, and sends nothing where nothing has gathered")
     func numbering() {
         var peer = Peer(id: .far)
-        #expect(peer.seal(from: .near) == nil)
+        #expect(peer.seal(from: .near, view: 1) == nil)
         for number in 1...3 as ClosedRange<UInt64> {
             peer.items.append(.resynchronize)
-            let envelope = peer.seal(from: .near)
+            let envelope = peer.seal(from: .near, view: 1)
             #expect(envelope?.number == number)
             #expect(envelope?.from == .near)
             #expect(envelope?.to == .far)
             #expect(envelope?.items.count == 1)
-            #expect(peer.seal(from: .near) == nil)
+            #expect(peer.seal(from: .near, view: 1) == nil)
         }
     }
 
     @Test("repeats in a tick the last number, takes none for it, and is silent before the first")
     func ticking() {
         var peer = Peer(id: .far)
-        #expect(peer.tick(from: .near) == nil)
+        #expect(peer.tick(from: .near, view: 1) == nil)
         peer.items.append(.resynchronize)
-        _ = peer.seal(from: .near)
+        _ = peer.seal(from: .near, view: 1)
         for _ in 0..<2 {
-            let tick = peer.tick(from: .near)
+            let tick = peer.tick(from: .near, view: 1)
             #expect(tick?.number == 1)
             #expect(tick?.items.isEmpty == true)
         }
         peer.items.append(.resynchronize)
-        #expect(peer.seal(from: .near)?.number == 2)
+        #expect(peer.seal(from: .near, view: 1)?.number == 2)
     }
 
     @Test("takes envelopes that follow each other as the next")

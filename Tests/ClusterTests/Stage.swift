@@ -180,6 +180,17 @@ final class Stage {
         }
     }
 
+    /// A loop learns of another view.
+    func learn(_ view: View, on loop: OwnerID) {
+        self.chats[loop]!.follow(view, at: self.moment)
+        self.settle()
+    }
+
+    /// All of them do, one after the other.
+    func learn(_ view: View) {
+        for loop in Self.loops { self.learn(view, on: loop) }
+    }
+
     func set(_ road: Road, from: OwnerID, to: OwnerID) {
         self.roads[Way(from: from, to: to)] = road
     }
@@ -255,6 +266,8 @@ final class Stage {
     }
 
     // MARK: What is to be seen
+
+    func newestView(of loop: OwnerID) -> Int { self.chats[loop]!.newestView }
 
     func counts(of loop: OwnerID) -> (owned: Int, heard: Int, waiting: Int) { self.chats[loop]!.counts }
 

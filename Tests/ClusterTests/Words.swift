@@ -62,6 +62,7 @@ extension Envelope.Item {
         case .input(let input): input.input.told + (input.isRepeat ? ", again" : "")
         case .answer(_, let answer, _): "answer \(answer.told)"
         case .event(let news): "event \(news.event.told)"
+        case .moved: "moved"
         case .attachAgain: "attach again"
         case .resynchronize: "resynchronize"
         }
