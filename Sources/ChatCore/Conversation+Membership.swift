@@ -138,8 +138,13 @@ extension Conversation {
             self.considerAnnouncing(number, at: now, into: &effects)
             learned.append(number)
         }
-        if !learned.isEmpty, !self.presence.isToldAsCrowd {
-            effects.append(.event(.presence(self.changes(learned, at: now)), revision: 0, asked: nil))
+        if !learned.isEmpty {
+            if self.presence.isToldAsCrowd {
+                self.presence.isCountDue = true
+                self.announcePresence(at: now, into: &effects)
+            } else {
+                effects.append(.event(.presence(self.changes(learned, at: now)), revision: 0, asked: nil))
+            }
         }
         var present = Set<UInt32>()
         for person in attachment.present + attachment.entering {

@@ -13,6 +13,8 @@ struct PresenceNews: Sendable {
     var isCrowd = false
     /// It was a crowd, which knows numbers only: everybody is to be named again.
     var mustNameAll = false
+    /// More are known to be online, of whom those who listen to this crowd have heard no number.
+    var isCountDue = false
     /// No announcement leaves before this monotonic millisecond.
     var nextAnnouncement: Int64 = 0
     /// When the last announcement left, as people read it.
@@ -88,13 +90,14 @@ extension Conversation {
 
     /// Tells everybody, in one event, of all whose time has come.
     mutating func announcePresence(at now: Moment, into effects: inout [ConversationEffect]) {
-        guard !self.presence.due.isEmpty || self.presence.mustNameAll else { return }
+        guard !self.presence.due.isEmpty || self.presence.mustNameAll || self.presence.isCountDue else { return }
         guard now.monotonic >= self.presence.nextAnnouncement else {
             self.wake(at: self.presence.nextAnnouncement, into: &effects)
             return
         }
         let changed = self.takeDue(at: now, into: &effects)
-        guard !changed.isEmpty || self.presence.mustNameAll else { return }
+        guard !changed.isEmpty || self.presence.mustNameAll || self.presence.isCountDue && self.presence.isCrowd else { return }
+        self.presence.isCountDue = false
         self.presence.since = now.wall
         if self.presence.isCrowd {
             self.presence.nextAnnouncement = now.monotonic + self.rules.crowdInterval

@@ -111,8 +111,10 @@ public struct ChatLoop: Sendable {
     public mutating func follow(_ view: View, at now: Moment) {
         guard view.number > self.view.number else { return }
         self.newestView = max(self.newestView, view.number)
-        self.outbox.follow(view)
-        self.owner.follow(view, at: now, outbox: &self.outbox)
+        // Not all that are not there: whoever has come since a view that is itself of the past may be heard already.
+        let gone = Set(self.view.nodes.map(\.incarnation)).subtracting(view.nodes.map(\.incarnation))
+        self.outbox.follow(view, gone: gone)
+        self.owner.follow(view, gone: gone, at: now, outbox: &self.outbox)
         self.listening.follow(view, at: now, outbox: &self.outbox)
     }
 

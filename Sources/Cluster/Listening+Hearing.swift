@@ -11,7 +11,8 @@ extension Listening {
             return
         }
         if news.revision == 0 {
-            self.heardByTheWay(news.event, slot, at: now)
+            // Who is there and who is typing is for the owner to say, not for one that was it and whose last words come late.
+            if owner == self.feeds[slot].owner || !news.event.isOfTheOwner { self.heardByTheWay(news.event, slot, at: now) }
             return
         }
         switch self.feeds[slot].judge(news.event, revision: news.revision, answering: news.answering) {
@@ -221,7 +222,17 @@ extension Listening {
             self.feeds[slot].isEnded = true
         }
         self.releasePages(slot, outbox: &outbox)
-        // Something between is missing still.
-        if self.feeds[slot].hasEarly { self.repair(slot, at: now, outbox: &outbox) }
+        // Something between is missing still; or the owner that answered knows less than another has told, and needs a moment to notice.
+        if self.feeds[slot].hasEarly { self.repair(slot, isLater: true, at: now, outbox: &outbox) }
+    }
+}
+
+extension ChatEvent {
+    /// What holds until its owner takes it back.
+    fileprivate var isOfTheOwner: Bool {
+        switch self {
+        case .presence, .crowd, .typing: true
+        default: false
+        }
     }
 }

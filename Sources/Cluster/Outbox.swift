@@ -19,12 +19,11 @@ struct Outbox: Sendable {
         self.view = view
     }
 
-    /// Another view: what was for nodes that are gone is forgotten with them.
-    mutating func follow(_ view: View) {
+    /// Another view: what was for nodes that are gone in it is forgotten with them.
+    mutating func follow(_ view: View, gone: Set<UInt64>) {
         self.view = view.number
-        let there = Set(view.nodes.map(\.incarnation))
-        guard self.peers.contains(where: { !there.contains($0.id.incarnation) }) else { return }
-        self.peers.removeAll { !there.contains($0.id.incarnation) }
+        guard self.peers.contains(where: { gone.contains($0.id.incarnation) }) else { return }
+        self.peers.removeAll { gone.contains($0.id.incarnation) }
         self.index = Dictionary(uniqueKeysWithValues: self.peers.enumerated().map { ($1.id, $0) })
         self.last = 0
     }

@@ -118,7 +118,8 @@ extension Owner {
         if origin.request != 0 { outbox.send(.answer(origin.request, .failed(.unavailable), place: place), to: origin.loop) }
     }
 
-    private mutating func abandon(_ number: UInt32, at now: Moment, outbox: inout Outbox) {
+    /// What is known of the store's side of a conversation is given up: whoever needs it loads it again.
+    mutating func abandon(_ number: UInt32, at now: Moment, outbox: inout Outbox) {
         self.slots[Int(number)].term &+= 1
         self.update(number, at: now, outbox: &outbox) { $0.abandon(at: now, into: &$1) }
     }

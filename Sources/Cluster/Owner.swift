@@ -165,22 +165,24 @@ struct Owner: Sendable {
 
     /// Another view: what is another's in it is let go, and loops of nodes that are gone listen no more.
     ///
-    /// Writes that are in flight stay so: they are stored before the next owner claims the shard, or refused after.
-    mutating func follow(_ view: View, at now: Moment, outbox: inout Outbox) {
-        let there = Set(view.nodes.map(\.incarnation))
-        let isSomebodyGone = !self.view.nodes.allSatisfy { there.contains($0.incarnation) }
+    /// Writes that are in flight stay so: they are stored before the next owner claims the shard, or refused after. When a view between
+    /// has been missed, a shard may have been another's meanwhile: it is claimed again, and its conversations are loaded again.
+    mutating func follow(_ view: View, gone: Set<UInt64>, at now: Moment, outbox: inout Outbox) {
+        let isOneMissed = view.number != self.view.number + 1
         self.view = view
+        for shard in self.shards.keys where isOneMissed || view.owner(of: shard) != self.id { self.shards[shard] = nil }
         for number in self.slots.indices where self.slots[number].isUsed {
             if view.owner(of: Int(self.slots[number].shard)) != self.id {
                 self.letGo(UInt32(number), at: now, outbox: &outbox)
-            } else if isSomebodyGone {
-                for listener in self.slots[number].conversation.listeners.all where !there.contains(listener.loop.incarnation) {
-                    self.update(UInt32(number), at: now, outbox: &outbox) { $0.detach(listener.loop, at: now, into: &$1) }
-                }
+                continue
+            }
+            if isOneMissed { self.abandon(UInt32(number), at: now, outbox: &outbox) }
+            guard !gone.isEmpty else { continue }
+            for listener in self.slots[number].conversation.listeners.all where gone.contains(listener.loop.incarnation) {
+                self.update(UInt32(number), at: now, outbox: &outbox) { $0.detach(listener.loop, at: now, into: &$1) }
             }
         }
-        for shard in self.shards.keys where view.owner(of: shard) != self.id { self.shards[shard] = nil }
-        self.doubts.removeAll { !there.contains($0.loop.incarnation) }
+        self.doubts.removeAll { gone.contains($0.loop.incarnation) }
     }
 
     /// A conversation is another's from here on: what is known of its readers is written down, and its listeners are sent there.

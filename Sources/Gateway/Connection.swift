@@ -95,6 +95,8 @@ final class WebSocketTalk {
     var entrances: [PendingEntrance] = []
     /// Answers that reading waits for: an entrance, a page.
     var awaited = 0
+    /// Commands that have not been answered: a drain waits for them.
+    var underWay = 0
     var hasSentClose = false
     /// What the connection was closed with, by whoever said so first; 1006 is nobody.
     var closeCode: UInt16 = 1006

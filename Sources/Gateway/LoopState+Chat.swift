@@ -23,6 +23,7 @@ extension LoopState {
         let token = self.connections[slot]!.token
         let feed = talk.memberships.first { $0.conversation == key }?.feed
         let context = tag.map { self.questions.insert(Question(token: token, kind: .command($0, feed))) }
+        if context != nil { talk.underWay += 1 }
         self.chat.ask(command, in: key, through: feed, context: context, at: self.now)
     }
 
@@ -79,6 +80,7 @@ extension LoopState {
         guard let (question, slot, talk) = self.asker(context) else { return }
         switch question.kind {
         case .command(let tag, let feed):
+            talk.underWay -= 1
             if case .posted = answer { self.counters.stored[talk.dialect + 1] &+= 1 }
             talk.session?.answered(answer, to: tag, isShown: isShown && feed != nil, into: &self.steps)
             self.runSteps(slot, talk)

@@ -61,6 +61,10 @@ extension LoopState {
             talk.expiresAt = 0
             talk.session?.expired(into: &self.steps)
             self.runSteps(slot, talk)
+        } else if talk.drainAt != 0, talk.drainAt <= self.now.monotonic, talk.underWay > 0 {
+            // Closed now it would not hear that what it has sent is stored. Every command is answered in time, and no more are read.
+            self.pauseReading(slot)
+            talk.drainAt = self.now.monotonic + 100
         } else if talk.drainAt != 0, talk.drainAt <= self.now.monotonic {
             self.closeWebSocket(slot, talk, .serviceRestart, "the node is going down; connect again")
         } else if self.tickNumber &- self.table.hot[slot].heardAt >= self.idleLimit {
