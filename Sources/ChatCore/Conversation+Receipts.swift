@@ -77,6 +77,12 @@ extension Conversation {
         }
     }
 
+    /// Cursors that have moved go to the store at once: another will own the conversation.
+    public mutating func writeDownCursors(at now: Moment, into effects: inout [ConversationEffect]) {
+        self.cursorFlushDue = now.monotonic
+        self.flushCursors(at: now, into: &effects)
+    }
+
     /// Moved cursors go to the store together.
     mutating func flushCursors(at now: Moment, into effects: inout [ConversationEffect]) {
         guard !self.dirtyCursors.isEmpty else { return }

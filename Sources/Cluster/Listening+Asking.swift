@@ -100,7 +100,8 @@ extension Listening {
         if let feed { self.feeds[feed.slot].ownerPlace = place }
         switch answer {
         case .failed(.unavailable) where now.monotonic < pending.deadline:
-            guard !pending.input.isOfTheMoment else { break }
+            // The moment is over, and nobody waits for it.
+            if pending.input.isOfTheMoment { return self.finish(request, .done, at: now, outbox: &outbox) }
             // The owner could not; it, or the next one, may be able to in a moment.
             let pause =
                 pending.deadline == .max ? min(Self.repairPause, Self.refusedPause << Int64(min(pending.attempts, 8))) : Self.refusedPause

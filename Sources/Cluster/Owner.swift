@@ -173,6 +173,8 @@ struct Owner: Sendable {
         for shard in self.shards.keys where isOneMissed || view.owner(of: shard) != self.id { self.shards[shard] = nil }
         for number in self.slots.indices where self.slots[number].isUsed {
             if view.owner(of: Int(self.slots[number].shard)) != self.id {
+                // Stored before the next owner claims the shard, or refused: then a reader's next receipt says it again.
+                self.update(UInt32(number), at: now, outbox: &outbox) { $0.writeDownCursors(at: now, into: &$1) }
                 self.letGo(UInt32(number), at: now, outbox: &outbox)
                 continue
             }
@@ -185,7 +187,7 @@ struct Owner: Sendable {
         self.doubts.removeAll { gone.contains($0.loop.incarnation) }
     }
 
-    /// A conversation is another's from here on: what is known of its readers is written down, and its listeners are sent there.
+    /// A conversation is another's from here on: its listeners are sent there.
     mutating func letGo(_ number: UInt32, at now: Moment, outbox: inout Outbox) {
         self.update(number, at: now, outbox: &outbox) { $0.close(at: now, into: &$1) }
         self.close(number)

@@ -93,6 +93,26 @@ struct FollowingTests {
         #expect(self.stage.take(on: .third) == ["-alice"])
     }
 
+    @Test("write down what they know of readers before they let go")
+    func cursors() {
+        let (alice, bob) = self.stage.gather()
+        self.stage.say("one", by: alice)
+        self.stage.ask(.read([1], by: bob.person.id), by: bob)
+        self.stage.settle()
+        self.stage.learn(self.drained, on: .far)
+        #expect(self.stage.storedMembers.first { $0.user == bob.person.id }?.readCursor == 1)
+    }
+
+    @Test("have nobody wait for an answer to what was for the moment", arguments: [true, false])
+    func typing(isMoved: Bool) {
+        let (alice, _) = self.stage.gather()
+        if isMoved { self.stage.learn(self.drained, on: .far) } else { self.stage.set(.losing, from: .near, to: .far) }
+        self.stage.ask(.typing(true, by: .alice), by: alice, context: 9)
+        self.stage.settle()
+        if !isMoved { self.stage.learn(self.drained, on: .near) }
+        #expect(self.stage.take(on: .near).contains("9: done"))
+    }
+
     @Test("do not go back to a view that is older than theirs")
     func older() {
         let (alice, _) = self.stage.gather()
