@@ -23,7 +23,7 @@ public struct ListenerLoops: Sendable {
     public var all: [Element] { self.first.map { [$0] + self.others } ?? [] }
 
     public func contains(_ loop: OwnerID) -> Bool {
-        self.first?.loop == loop || self.others.contains { $0.loop == loop }
+        self.place(of: loop) != nil
     }
 
     /// Where this loop keeps its feed of the conversation; nil when it does not listen.

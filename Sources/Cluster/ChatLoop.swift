@@ -29,7 +29,7 @@ public struct ChatLoop: Sendable {
     public init(id: OwnerID, view: View, limits: ChatLimits) {
         self.id = id
         self.limits = limits
-        self.outbox = Outbox(id: id, view: view.number)
+        self.outbox = Outbox(id: id)
         self.owner = Owner(id: id, view: view, limits: limits)
         self.newestView = view.number
         self.listening = Listening(id: id)
@@ -113,7 +113,7 @@ public struct ChatLoop: Sendable {
         self.newestView = max(self.newestView, view.number)
         // Not all that are not there: whoever has come since a view that is itself of the past may be heard already.
         let gone = Set(self.view.nodes.map(\.incarnation)).subtracting(view.nodes.map(\.incarnation))
-        self.outbox.follow(view, gone: gone)
+        self.outbox.forget(gone)
         self.owner.follow(view, gone: gone, at: now, outbox: &self.outbox)
         self.listening.follow(view, at: now, outbox: &self.outbox)
     }
@@ -152,7 +152,7 @@ public struct ChatLoop: Sendable {
         }
         if now.monotonic >= self.nextTick {
             self.nextTick = now.monotonic + 1000
-            self.outbox.tick(into: &self.envelopes)
+            self.outbox.tick(view: self.owner.view.number, into: &self.envelopes)
         }
     }
 
@@ -173,7 +173,7 @@ public struct ChatLoop: Sendable {
             swap(&items, &self.spare)
         }
         self.owner.flush(outbox: &self.outbox)
-        self.outbox.seal(into: &self.envelopes)
+        self.outbox.seal(view: self.owner.view.number, into: &self.envelopes)
         return hasWorked || !self.outbox.requests.isEmpty
     }
 

@@ -83,12 +83,18 @@ extension Listening {
 
     /// Whoever was asked does not own the conversation, by its own view: it, or this loop, will have another in a moment.
     mutating func moved(_ request: RequestID, at now: Moment, outbox: inout Outbox) {
-        guard let pending = self.requests[request] else { return }
+        guard let pending = self.requests[request], pending.held == nil else { return }
+        self.putOff(request, pending, by: Self.refusedPause, at: now, outbox: &outbox)
+    }
+
+    /// Whoever was asked could not, and is asked again after a pause; what was for the moment is over by then, and nobody waits for it.
+    private mutating func putOff(
+        _ request: RequestID, _ pending: Requests.Pending, by pause: Int64, at now: Moment, outbox: inout Outbox
+    ) {
         if pending.input.isOfTheMoment {
-            // The moment is over, and nobody waits for it.
             self.finish(request, .done, at: now, outbox: &outbox)
-        } else if pending.held == nil {
-            self.requests.postpone(request, until: now.monotonic + Self.refusedPause)
+        } else {
+            self.requests.postpone(request, until: now.monotonic + pause)
         }
     }
 
@@ -100,12 +106,10 @@ extension Listening {
         if let feed { self.feeds[feed.slot].ownerPlace = place }
         switch answer {
         case .failed(.unavailable) where now.monotonic < pending.deadline:
-            // The moment is over, and nobody waits for it.
-            if pending.input.isOfTheMoment { return self.finish(request, .done, at: now, outbox: &outbox) }
             // The owner could not; it, or the next one, may be able to in a moment.
             let pause =
                 pending.deadline == .max ? min(Self.repairPause, Self.refusedPause << Int64(min(pending.attempts, 8))) : Self.refusedPause
-            self.requests.postpone(request, until: now.monotonic + pause)
+            self.putOff(request, pending, by: pause, at: now, outbox: &outbox)
             return
         case .posted(let message):
             guard let feed, self.feeds[feed.slot].state != .opening, message.sequence > self.feeds[feed.slot].shownThrough else { break }

@@ -3,8 +3,6 @@ import ChatModel
 /// What a loop's chat has decided to send: to other loops, to itself, to the store.
 struct Outbox: Sendable {
     let id: OwnerID
-    /// The number of the view that this loop follows.
-    private var view: Int
     /// For this very loop: the same items, without an envelope around them.
     private(set) var local: [Envelope.Item] = []
     private var peers: [Peer] = []
@@ -14,14 +12,12 @@ struct Outbox: Sendable {
     private(set) var requests: [(request: StoreRequest, ticket: StoreTicket)] = []
     private var lastTicket: StoreTicket = 0
 
-    init(id: OwnerID, view: Int) {
+    init(id: OwnerID) {
         self.id = id
-        self.view = view
     }
 
-    /// Another view: what was for nodes that are gone in it is forgotten with them.
-    mutating func follow(_ view: View, gone: Set<UInt64>) {
-        self.view = view.number
+    /// What was for nodes that are gone is forgotten with them.
+    mutating func forget(_ gone: Set<UInt64>) {
         guard self.peers.contains(where: { gone.contains($0.id.incarnation) }) else { return }
         self.peers.removeAll { gone.contains($0.id.incarnation) }
         self.index = Dictionary(uniqueKeysWithValues: self.peers.enumerated().map { ($1.id, $0) })
@@ -57,15 +53,16 @@ struct Outbox: Sendable {
         return self.last
     }
 
-    mutating func seal(into envelopes: inout [Envelope]) {
+    /// - Parameter view: the number of the one that this loop follows.
+    mutating func seal(view: Int, into envelopes: inout [Envelope]) {
         for place in self.peers.indices {
-            if let envelope = self.peers[place].seal(from: self.id, view: self.view) { envelopes.append(envelope) }
+            if let envelope = self.peers[place].seal(from: self.id, view: view) { envelopes.append(envelope) }
         }
     }
 
-    mutating func tick(into envelopes: inout [Envelope]) {
+    mutating func tick(view: Int, into envelopes: inout [Envelope]) {
         for place in self.peers.indices {
-            if let envelope = self.peers[place].tick(from: self.id, view: self.view) { envelopes.append(envelope) }
+            if let envelope = self.peers[place].tick(from: self.id, view: view) { envelopes.append(envelope) }
         }
     }
 

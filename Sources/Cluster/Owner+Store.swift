@@ -72,10 +72,7 @@ extension Owner {
     private mutating func written(_ writes: [Write], _ asked: [Asked], _ outcome: WriteOutcome, at now: Moment, outbox: inout Outbox) {
         switch outcome {
         case .stored:
-            // Lent by the buffer; the array would hand out copies.
-            writes.withUnsafeBufferPointer { writes in
-                for place in writes.indices { self.stored(writes[place], asked[place], at: now, outbox: &outbox) }
-            }
+            for place in writes.indices { self.stored(writes[place], asked[place], at: now, outbox: &outbox) }
         case .refused(let refusals):
             for place in writes.indices {
                 guard let refusal = refusals[place] else {

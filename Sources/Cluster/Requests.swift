@@ -49,10 +49,12 @@ struct Requests: Sendable {
         if self.generations[Int(slot)] == 0 { self.generations[Int(slot)] = 1 }
         self.slots[Int(slot)] = consume pending
         self.count += 1
-        let id = RequestID(self.generations[Int(slot)]) << 32 | RequestID(slot)
+        let id = self.id(of: Int(slot))
         self.schedule(id)
         return id
     }
+
+    private func id(of slot: Int) -> RequestID { RequestID(self.generations[slot]) << 32 | RequestID(slot) }
 
     private func slot(of id: RequestID) -> Int? {
         let slot = Int(id & 0xFFFF_FFFF)
@@ -66,7 +68,7 @@ struct Requests: Sendable {
 
     /// All that wait for an answer.
     var all: [RequestID] {
-        self.slots.indices.lazy.filter { self.slots[$0] != nil }.map { RequestID(self.generations[$0]) << 32 | RequestID($0) }
+        self.slots.indices.lazy.filter { self.slots[$0] != nil }.map(self.id)
     }
 
     /// Another is to be asked from here on.

@@ -57,8 +57,8 @@ extension View {
     /// The shards whose owner by the new list is another one, and that do not follow it yet.
     public var waiting: [Int] {
         guard self.oldList != self.newList else { return [] }
-        let target = View(number: 0, nodes: self.nodes, oldList: self.newList, newList: self.newList, moved: ShardSet())
-        return (0..<Shard.count).filter { !self.moved.contains($0) && self.owner(of: $0) != target.owner(of: $0) }
+        let new = Candidates(self.nodes, self.newList)
+        return (0..<Shard.count).filter { !self.moved.contains($0) && self.owner(of: $0) != new.owner(of: $0) }
     }
 
     /// Those who are to share the shards, by rising incarnation; nil where everybody is about to go.

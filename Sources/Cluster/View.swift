@@ -78,7 +78,7 @@ public struct View: Sendable, Equatable {
     }
 
     /// The nodes of a list, ready to be ranked.
-    private struct Candidates {
+    struct Candidates {
         private let nodes: [(node: Node, hash: UInt64)]
 
         init(_ nodes: [Node], _ list: [UInt64]) {

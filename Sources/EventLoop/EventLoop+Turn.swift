@@ -1,4 +1,3 @@
-import Bytes
 internal import CUV
 import Synchronization
 
@@ -87,7 +86,7 @@ extension EventLoop {
         swap(&batch, &self.body.pointee.jobs)
         for job in batch { job.runSynchronously(on: self.asUnownedSerialExecutor()) }
         // Room for an ordinary turn is kept; what a burst took is given back.
-        batch.clear()
+        batch.removeAll(keepingCapacity: batch.capacity <= 4096)
         self.body.pointee.spareJobs = batch
         return true
     }

@@ -61,12 +61,8 @@ extension LoopState {
             talk.expiresAt = 0
             talk.session?.expired(into: &self.steps)
             self.runSteps(slot, talk)
-        } else if talk.drainAt != 0, talk.drainAt <= self.now.monotonic, talk.underWay > 0 {
-            // Closed now it would not hear that what it has sent is stored. Every command is answered in time, and no more are read.
-            self.pauseReading(slot)
-            talk.drainAt = self.now.monotonic + 100
         } else if talk.drainAt != 0, talk.drainAt <= self.now.monotonic {
-            self.closeWebSocket(slot, talk, .serviceRestart, "the node is going down; connect again")
+            self.closeForDrain(slot, talk)
         } else if self.tickNumber &- self.table.hot[slot].heardAt >= self.idleLimit {
             // Also when nothing is read because it takes nothing: then taking counts as a sign of life.
             self.closeWebSocket(slot, talk, .goingAway, "nothing was heard for \(self.live.limits.idle)")
@@ -74,6 +70,16 @@ extension LoopState {
             talk.pingAt = self.now.monotonic + self.live.limits.ping.wholeMilliseconds
             self.ping(slot, talk)
         }
+    }
+
+    private mutating func closeForDrain(_ slot: Int, _ talk: WebSocketTalk) {
+        guard talk.underWay > 0 else {
+            self.closeWebSocket(slot, talk, .serviceRestart, "the node is going down; connect again")
+            return
+        }
+        // Closed now it would not hear that what it has sent is stored. Every command is answered in time, and no more are read.
+        self.pauseReading(slot)
+        talk.drainAt = self.now.monotonic + 100
     }
 
     private mutating func ping(_ slot: Int, _ talk: WebSocketTalk) {

@@ -7,11 +7,11 @@ import Testing
 struct OutboxTests {
     @Test("puts what goes to one loop in one turn into one envelope, in order")
     func oneEnvelope() {
-        var outbox = Outbox(id: .near, view: 1)
+        var outbox = Outbox(id: .near)
         for number in 1...3 { outbox.send(.attachAgain(.numbered(number)), to: .far) }
         outbox.send(.resynchronize, to: .third)
         var envelopes: [Envelope] = []
-        outbox.seal(into: &envelopes)
+        outbox.seal(view: 1, into: &envelopes)
 
         #expect(envelopes.map(\.to) == [.far, .third])
         #expect(envelopes.map(\.number) == [1, 1])
@@ -21,11 +21,11 @@ struct OutboxTests {
 
     @Test("numbers every pair of loops by itself")
     func numbersPerPair() {
-        var outbox = Outbox(id: .near, view: 1)
+        var outbox = Outbox(id: .near)
         var envelopes: [Envelope] = []
         for loop in [OwnerID.far, .third, .far, .far] {
             outbox.send(.resynchronize, to: loop)
-            outbox.seal(into: &envelopes)
+            outbox.seal(view: 1, into: &envelopes)
         }
         #expect(envelopes.map(\.to) == [.far, .third, .far, .far])
         #expect(envelopes.map(\.number) == [1, 1, 2, 3])
@@ -37,11 +37,11 @@ struct OutboxTests {
 
     @Test("keeps mail of a loop to itself out of envelopes")
     func local() {
-        var outbox = Outbox(id: .near, view: 1)
+        var outbox = Outbox(id: .near)
         outbox.send(.resynchronize, to: .near)
         var envelopes: [Envelope] = []
-        outbox.seal(into: &envelopes)
-        outbox.tick(into: &envelopes)
+        outbox.seal(view: 1, into: &envelopes)
+        outbox.tick(view: 1, into: &envelopes)
         #expect(envelopes.isEmpty)
 
         var items: [Envelope.Item] = []
@@ -52,19 +52,19 @@ struct OutboxTests {
 
     @Test("ticks for every loop that it has written to, and for no other")
     func ticks() {
-        var outbox = Outbox(id: .near, view: 1)
+        var outbox = Outbox(id: .near)
         var envelopes: [Envelope] = []
         outbox.send(.resynchronize, to: .far)
         _ = outbox.arrived(Envelope(from: .third, to: .near, number: 1, view: 1, items: [.resynchronize]))
-        outbox.seal(into: &envelopes)
+        outbox.seal(view: 1, into: &envelopes)
         envelopes = []
-        outbox.tick(into: &envelopes)
+        outbox.tick(view: 1, into: &envelopes)
         #expect(envelopes.map(\.to) == [.far])
     }
 
     @Test("gives every request to the store a ticket of its own, and hands it out once")
     func tickets() {
-        var outbox = Outbox(id: .near, view: 1)
+        var outbox = Outbox(id: .near)
         let tickets = (0..<3).map { _ in outbox.request(.probe) }
         #expect(outbox.takeRequests().map(\.ticket) == tickets)
         #expect(outbox.takeRequests().isEmpty)

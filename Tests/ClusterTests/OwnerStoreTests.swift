@@ -200,7 +200,7 @@ struct WriteLimitTests {
     @Test("refuses sends until the store has caught up")
     func limit() {
         var owner = Owner(id: .far, view: Stage.view, limits: .init())
-        var outbox = Outbox(id: .far, view: 1)
+        var outbox = Outbox(id: .far)
         var store = MemoryTables(history: 0)
         let key = Stage.keys(1)[0]
         func handle(_ command: ChatCommand) -> [String] {

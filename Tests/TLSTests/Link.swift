@@ -11,7 +11,8 @@ final class Link {
     init(bufferBytes: Int32? = nil) {
         signal(SIGPIPE, SIG_IGN)
         var ends: [Int32] = [0, 0]
-        precondition(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0, &ends) == 0)
+        // Not for children: a program started by another test would hold an end open after its close.
+        precondition(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0)
         if var size = bufferBytes {
             for end in ends { setsockopt(end, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size)) }
         }

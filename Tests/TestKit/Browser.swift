@@ -37,7 +37,9 @@ public final class Browser {
     deinit {
         // The profile is deleted afterwards: files that Chromium's other processes wrote meanwhile would be left behind.
         _ = try? self.call("Browser.close")
-        if (try? self.process.end()) == nil { self.process.kill() }
+        guard (try? self.process.end()) == nil else { return }
+        self.process.kill()
+        _ = try? self.process.end()
     }
 
     /// Opens a tab and waits until the page is loaded.
