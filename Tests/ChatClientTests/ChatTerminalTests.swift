@@ -115,14 +115,22 @@ struct ChatTerminalTests {
         options.errors = errorPipe.fileHandleForWriting.fileDescriptor
         change(&options)
         let chosen = options
-        // It blocks its thread, and the test's is one of few.
-        let status = await withCheckedContinuation { done in
-            Thread.detachNewThread { done.resume(returning: ChatTerminal.run(chosen)) }
-        }
+        // Read meanwhile: a pipe may be full with half of its 64 kB, because a line is not parted between two pages.
+        async let output = Self.onThread { Self.text(outPipe) }
+        async let errors = Self.onThread { Self.text(errorPipe) }
+        let status = await Self.onThread { ChatTerminal.run(chosen) }
         try? outPipe.fileHandleForWriting.close()
         try? errorPipe.fileHandleForWriting.close()
-        func text(_ pipe: Pipe) -> String { String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self) }
-        return Result(status: status, output: text(outPipe), errors: text(errorPipe))
+        return Result(status: status, output: await output, errors: await errors)
+    }
+
+    /// What blocks gets a thread of its own: the tests' are few.
+    private static func onThread<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value {
+        await withCheckedContinuation { done in Thread.detachNewThread { done.resume(returning: work()) } }
+    }
+
+    private static func text(_ pipe: Pipe) -> String {
+        String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
     }
 
     @Test("sends its lines in order, waits for their answers, and ends with 0")
