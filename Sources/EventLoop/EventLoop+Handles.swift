@@ -15,7 +15,8 @@ extension EventLoop {
     private static let onTimer: uv_timer_cb = { handle in
         EventLoop.with(handle) { loop in
             loop.beginTurn()
-            loop.body.pointee.handler?.tick(now: .now)
+            let now = MonotonicTime.now
+            loop.tellAll { $0.tick(now: now) }
         }
     }
 
@@ -35,7 +36,9 @@ extension EventLoop {
             // After an error libuv watches no more, until it is asked again.
             if status != 0 { loop.body.pointee.sockets[token.slot].pointee.interest = 0 }
             if !readable && !writable { (readable, writable) = (true, true) }
-            loop.body.pointee.handler?.socketReady(token, readable: readable, writable: writable)
+            let listener = Int(loop.body.pointee.sockets[token.slot].pointee.listener)
+            let handler = listener == 0 ? loop.body.pointee.handler : loop.body.pointee.guests[listener - 1]
+            handler?.socketReady(token, readable: readable, writable: writable)
         }
     }
 
@@ -44,6 +47,17 @@ extension EventLoop {
             let token = SocketToken(pointer: handle!.pointee.data)
             let (descriptor, taker) = loop.body.pointee.sockets.release(token.slot)
             if let taker { taker(descriptor) } else { Glibc.close(descriptor) }
+        }
+    }
+
+    /// The handler first, then its guests: what they do is for it.
+    @inline(__always)
+    func tellAll(_ tell: (any EventLoopHandler) -> Void) {
+        if let handler = self.body.pointee.handler { tell(handler) }
+        var place = 0
+        while place < self.body.pointee.guests.count {
+            tell(self.body.pointee.guests[place])
+            place += 1
         }
     }
 

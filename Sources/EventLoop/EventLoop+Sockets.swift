@@ -3,11 +3,19 @@ internal import CUV
 extension EventLoop {
     /// On the loop: watches a non-blocking descriptor, which belongs to the loop from here on unless this throws.
     ///
-    /// The handler hears of it under the token. `tooManyDescriptors` and whatever epoll says otherwise are thrown.
-    public func register(_ descriptor: Int32, read: Bool = true, write: Bool = false) throws(SocketError) -> SocketToken {
+    /// The handler hears of it under the token, or the guest that it is for. `tooManyDescriptors` and whatever epoll says otherwise are
+    /// thrown.
+    public func register(
+        _ descriptor: Int32, read: Bool = true, write: Bool = false, for guest: (any EventLoopHandler)? = nil
+    ) throws(SocketError) -> SocketToken {
         self.expectCurrent()
         guard !self.body.pointee.isClosed else { throw .loopEnded }
-        let token = self.body.pointee.sockets.take(descriptor)
+        let listener = guest.map { guest in
+            let place = self.body.pointee.guests.firstIndex { $0 === guest }
+            guard let place else { preconditionFailure("A socket was registered for somebody who is no guest of the loop \(self.name).") }
+            return UInt8(place + 1)
+        }
+        let token = self.body.pointee.sockets.take(descriptor, for: listener ?? 0)
         let handle = self.body.pointee.sockets[token.slot].pointer(to: \.handle)!
         let code = uv_poll_init(self.body.pointee.loop, handle, descriptor)
         guard code == 0 else {

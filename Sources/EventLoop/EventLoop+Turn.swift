@@ -41,14 +41,14 @@ extension EventLoop {
             if self.alarm.takeRing() { self.body.pointee.mailWaits = true }
             if self.body.pointee.mailWaits {
                 self.body.pointee.mailWaits = false
-                self.body.pointee.handler?.messagesWaiting()
+                self.tellAll { $0.messagesWaiting() }
                 self.takeInbox()
             }
             if !self.runJobs() && !self.body.pointee.mailWaits { break }
         }
-        self.body.pointee.handler?.turnEnding()
+        self.tellAll { $0.turnEnding() }
         if self.body.pointee.isStopping {
-            self.body.pointee.handler?.loopStopping()
+            self.tellAll { $0.loopStopping() }
             self.closeEverything()
             return
         }

@@ -62,6 +62,18 @@ public final class EventLoop: SerialExecutor, Sendable {
         }
     }
 
+    /// On the loop: has `guest` told of the sockets that are registered for it, and of everything else right after the handler, until
+    /// the loop ends. At most 255.
+    ///
+    /// For what serves the handler with sockets of its own, such as the connection to a store.
+    public func admit(_ guest: any EventLoopHandler) {
+        self.expectCurrent()
+        precondition(self.body.pointee.guests.count < 255, "The loop \(self.name) has no room for another guest.")
+        self.body.pointee.guests.append(guest)
+        self.body.pointee.mailWaits = true
+        self.body.pointee.anotherTurnAsked = true
+    }
+
     /// On the loop: has the next turn follow at once, after a look at the sockets, without sleep.
     public func runAgain() {
         self.expectCurrent()

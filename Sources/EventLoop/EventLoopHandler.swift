@@ -1,4 +1,4 @@
-/// What happens on a loop, told to the one object that lives there.
+/// What happens on a loop, told to the one object that lives there, and to the guests that serve it.
 ///
 /// Everything is called on the loop's thread, so an actor pinned to the loop answers with `assumeIsolated`. In a turn the order is:
 /// `tick` and the sockets' events, `messagesWaiting`, the actors' jobs, `turnEnding`.

@@ -12,6 +12,8 @@ struct LoopBody {
     let wake: UnsafeMutablePointer<uv_poll_t>
 
     var handler: (any EventLoopHandler)?
+    /// Others whom the loop tells of their own sockets, and of everything else after the handler.
+    var guests: [any EventLoopHandler] = []
     var sockets = SocketTable()
     var signals: [SignalHandle] = []
 
@@ -41,6 +43,7 @@ struct LoopBody {
     /// Lets go of everybody whom the loop told of something: they may hold the loop. After the loop is closed.
     mutating func forgetListeners() {
         self.handler = nil
+        self.guests = []
         for signal in self.signals { signal.handle.deallocate() }
         self.signals = []
     }

@@ -1,6 +1,6 @@
 internal import CUV
 
-/// One descriptor that a loop watches: 160 bytes of libuv's and 6 of ours.
+/// One descriptor that a loop watches: 160 bytes of libuv's and 7 of ours.
 struct WatchedSocket {
     enum State: UInt8 { case free, watched, closing, leaving }
 
@@ -9,6 +9,8 @@ struct WatchedSocket {
     /// While free: the next free slot.
     var descriptor: Int32 = -1
     var interest: UInt8 = 0
+    /// Who is told of it: 0 is the loop's handler, n its n-th guest.
+    var listener: UInt8 = 0
     var state = State.free
 
     /// The slot's token of this life, or while free of the next one. In the handle's data pointer: 8 bytes that are there anyway.
@@ -47,7 +49,7 @@ struct SocketTable {
     }
 
     /// A token for `descriptor`. Its handle is not yet libuv's.
-    mutating func take(_ descriptor: Int32) -> SocketToken {
+    mutating func take(_ descriptor: Int32, for listener: UInt8) -> SocketToken {
         let slot: UInt32
         if self.firstFree != Self.none {
             slot = UInt32(self.firstFree)
@@ -60,6 +62,7 @@ struct SocketTable {
             self[slot].pointee.token = SocketToken(slot: slot, generation: 1)
         }
         self[slot].pointee.descriptor = descriptor
+        self[slot].pointee.listener = listener
         self[slot].pointee.state = .watched
         self.watchedCount += 1
         return self[slot].pointee.token

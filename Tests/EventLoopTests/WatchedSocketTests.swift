@@ -24,6 +24,41 @@ struct WatchedSocketTests {
         #expect(await log.next() == ([], true))
     }
 
+    @Test("of a guest is told to the guest alone; turns end for the handler first")
+    func guest() async throws {
+        let loop = try EventLoop.start(name: "guest")
+        defer { loop.stopAndJoin() }
+        let (near, far) = socketPair()
+        let (mine, other) = socketPair()
+        let log = Log<String>()
+        let turns = Box<[String]>([])
+        func probe(_ name: String) -> Probe {
+            Probe(
+                ready: { token, _, _ in
+                    _ = loop.socket(token)!.readAll()
+                    log.note(name)
+                },
+                ending: { if turns.value.count < 100 { turns.value.append(name) } })
+        }
+        let guest = probe("guest")
+        loop.attach(probe("handler"))
+        try await loop.run {
+            loop.admit(guest)
+            turns.value = []
+            _ = try loop.register(near.descriptor, for: guest)
+            _ = try loop.register(mine.descriptor)
+        }
+        _ = far.write([1])
+        #expect(await log.next() == "guest")
+        _ = other.write([1])
+        #expect(await log.next() == "handler")
+        let order = try await loop.run { turns.value }
+        #expect(order.count > 1 && order.count.isMultiple(of: 2))
+        #expect(order.enumerated().allSatisfy { $1 == ($0.isMultiple(of: 2) ? "handler" : "guest") })
+        far.close()
+        other.close()
+    }
+
     @Test("is watched for what its owner is interested in, and for nothing else")
     func interest() async throws {
         let loop = try EventLoop.start(name: "interest", tickPeriod: .milliseconds(5))
