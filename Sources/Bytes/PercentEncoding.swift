@@ -19,18 +19,27 @@ public enum PercentEncoding {
     /// Everything but unreserved letters (RFC 3986 section 2.3) as `%XX`.
     public static func encode(_ text: String) -> String {
         var buffer = ByteBuffer(capacity: text.utf8.count)
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-                UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"):
-                buffer.append(byte)
-            default:
-                buffer.append(UInt8(ascii: "%"))
-                buffer.append(Hex.upperDigits[Int(byte >> 4)])
-                buffer.append(Hex.upperDigits[Int(byte & 15)])
+        buffer.append(percentEncoding: ByteString(text))
+        return buffer.text
+    }
+}
+
+extension ByteBuffer {
+    /// The text with everything but unreserved letters (RFC 3986 section 2.3) as `%XX`.
+    public mutating func append(percentEncoding text: ByteString) {
+        text.withBytes { bytes in
+            for byte in bytes {
+                switch byte {
+                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+                    UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"):
+                    self.append(byte)
+                default:
+                    self.append(UInt8(ascii: "%"))
+                    self.append(Hex.upperDigits[Int(byte >> 4)])
+                    self.append(Hex.upperDigits[Int(byte & 15)])
+                }
             }
         }
-        return buffer.text
     }
 }
 

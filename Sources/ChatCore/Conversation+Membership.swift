@@ -177,6 +177,16 @@ extension Conversation {
         }
     }
 
+    /// Nodes are gone: their loops listen no more, and what they asked and had to wait for is for nobody.
+    ///
+    /// - Parameter incarnations: those of the nodes.
+    public mutating func forget(_ incarnations: Set<UInt64>, at now: Moment, into effects: inout [ConversationEffect]) {
+        self.waiting.removeAll { incarnations.contains($0.origin.loop.incarnation) }
+        for listener in self.listeners.all where incarnations.contains(listener.loop.incarnation) {
+            self.detach(listener.loop, at: now, into: &effects)
+        }
+    }
+
     mutating func leave(_ user: UserID, from loop: OwnerID, at now: Moment, into effects: inout [ConversationEffect]) {
         guard let number = self.members.number(of: user), self.members[number].loops.contains(loop) else { return }
         self.disappear(number, from: loop, at: now, into: &effects)

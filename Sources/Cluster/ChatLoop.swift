@@ -7,7 +7,7 @@ public import ChatModel
 /// It is a value: it is told what happened (envelopes, store answers, the time, what sessions ask) and says what is to
 /// be done (envelopes, store requests, deliveries). The simulation drives it exactly as the gateway does.
 public struct ChatLoop: Sendable {
-    public let id: OwnerID
+    public private(set) var id: OwnerID
     private let limits: ChatLimits
     private(set) var outbox: Outbox
     private var owner: Owner
@@ -118,7 +118,23 @@ public struct ChatLoop: Sendable {
         self.listening.follow(view, at: now, outbox: &self.outbox)
     }
 
+    /// This node was taken for dead and goes on as another: what it owned is others', who listens here stays and attaches again.
+    ///
+    /// Writes that the store has not answered are stored or refused, and nobody here hears which: whoever asked asks again.
+    ///
+    /// - Parameter view: one that has the new incarnation and not the old one.
+    public mutating func become(_ id: OwnerID, view: View, at now: Moment) {
+        precondition(view.node(id.incarnation) != nil && view.node(self.id.incarnation) == nil, "\(self.id) cannot be \(id) in this view")
+        self.id = id
+        self.newestView = max(self.newestView, view.number)
+        self.outbox.become(id)
+        self.owner = Owner(id: id, view: view, limits: self.limits)
+        self.listening.become(id, view: view, at: now, outbox: &self.outbox)
+    }
+
+    /// Mail to an incarnation of before is for nobody, and mail from a node that is gone is of no use: that may not know it yet.
     public mutating func receive(_ envelope: Envelope, at now: Moment) {
+        guard envelope.to == self.id, !self.isGone(envelope) else { return }
         self.newestView = max(self.newestView, envelope.view)
         switch self.outbox.arrived(envelope) {
         case .duplicate:
@@ -133,6 +149,12 @@ public struct ChatLoop: Sendable {
         }
         var items = envelope.items
         self.take(&items, from: envelope.from, at: now)
+    }
+
+    /// Whoever is not in the followed view has either come since, and then goes by a later one, or is gone.
+    private func isGone(_ envelope: Envelope) -> Bool {
+        envelope.from.incarnation != self.id.incarnation && envelope.view <= self.view.number
+            && self.view.node(envelope.from.incarnation) == nil
     }
 
     public mutating func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket, at now: Moment) {

@@ -59,10 +59,12 @@ extension Listening {
     }
 
     /// Another view: conversations that have another owner in it are attached there, and what waits for an answer is asked there.
-    mutating func follow(_ view: View, at now: Moment, outbox: inout Outbox) {
+    ///
+    /// - Parameter isEverythingNew: who has the same owner as before does so too, because that does not know this loop.
+    mutating func follow(_ view: View, isEverythingNew: Bool = false, at now: Moment, outbox: inout Outbox) {
         for slot in self.feeds.open {
             let owner = view.owner(of: self.feeds[slot].key)
-            guard owner != self.feeds[slot].owner else { continue }
+            guard isEverythingNew || owner != self.feeds[slot].owner else { continue }
             self.feeds[slot].owner = owner
             self.feeds[slot].ownerPlace = .max
             self.repair(slot, at: now, outbox: &outbox)
@@ -70,7 +72,7 @@ extension Listening {
         for request in self.requests.all {
             guard let pending = self.requests[request] else { continue }
             let owner = view.owner(of: pending.conversation)
-            guard owner != pending.owner else { continue }
+            guard isEverythingNew || owner != pending.owner else { continue }
             self.requests.redirect(request, to: owner)
             if pending.input.isOfTheMoment {
                 self.moved(request, at: now, outbox: &outbox)

@@ -4,7 +4,7 @@ import ChatModel
 
 /// The conversations that a loop listens to, and what it has asked of their owners.
 struct Listening: Sendable {
-    let id: OwnerID
+    private(set) var id: OwnerID
     var feeds = FeedTable()
     var requests = Requests()
     var reads: [StoreTicket: Purpose] = [:]
@@ -44,6 +44,12 @@ struct Listening: Sendable {
 
     init(id: OwnerID) {
         self.id = id
+    }
+
+    /// Another incarnation listens: every owner hears so.
+    mutating func become(_ id: OwnerID, view: View, at now: Moment, outbox: inout Outbox) {
+        self.id = id
+        self.follow(view, isEverythingNew: true, at: now, outbox: &outbox)
     }
 
     /// What there is for listeners, up to the first message behind an entrance or a page.

@@ -2,7 +2,7 @@ import ChatModel
 
 /// What a loop's chat has decided to send: to other loops, to itself, to the store.
 struct Outbox: Sendable {
-    let id: OwnerID
+    private(set) var id: OwnerID
     /// For this very loop: the same items, without an envelope around them.
     private(set) var local: [Envelope.Item] = []
     private var peers: [Peer] = []
@@ -14,6 +14,16 @@ struct Outbox: Sendable {
 
     init(id: OwnerID) {
         self.id = id
+    }
+
+    /// Nobody knows who this is from here on: every exchange begins anew. What the store is asked stays asked, because pages are among
+    /// it, and tickets go on, so that answers to the old owner are for nobody.
+    mutating func become(_ id: OwnerID) {
+        self.id = id
+        self.local = []
+        self.peers = []
+        self.index = [:]
+        self.last = 0
     }
 
     /// What was for nodes that are gone is forgotten with them.

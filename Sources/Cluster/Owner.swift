@@ -179,10 +179,7 @@ struct Owner: Sendable {
                 continue
             }
             if isOneMissed { self.abandon(UInt32(number), at: now, outbox: &outbox) }
-            guard !gone.isEmpty else { continue }
-            for listener in self.slots[number].conversation.listeners.all where gone.contains(listener.loop.incarnation) {
-                self.update(UInt32(number), at: now, outbox: &outbox) { $0.detach(listener.loop, at: now, into: &$1) }
-            }
+            if !gone.isEmpty { self.update(UInt32(number), at: now, outbox: &outbox) { $0.forget(gone, at: now, into: &$1) } }
         }
         self.doubts.removeAll { gone.contains($0.loop.incarnation) }
     }

@@ -23,6 +23,9 @@ struct Circumstances {
     let shifts: Int
     /// Nodes that die.
     let deaths: Int
+    /// Nodes that stand still for some seconds and go on; and whose clocks go wrong.
+    let freezes: Int
+    let jumps: Int
     /// So many milliseconds before the calm nothing passes between any two loops: last words are lost that nothing follows.
     let silence: Int64
     let storeDelay: ClosedRange<Int64>
@@ -34,7 +37,7 @@ struct Circumstances {
     /// Nothing is lost and nothing fails: then nobody is turned away.
     var isFair: Bool {
         self.lost == 0 && self.silence == 0 && self.cuts == 0 && self.heldUp == 0 && self.storeFailures == 0 && self.claims == 0
-            && self.deaths == 0
+            && self.deaths == 0 && self.freezes == 0
     }
 
     init(from chance: inout SeededGenerator) {
@@ -61,6 +64,8 @@ struct Circumstances {
         self.claims = chance.happens(perMille: 250) ? chance.number(1...4) : 0
         self.shifts = chance.happens(perMille: 500) ? chance.number(1...15) : 0
         self.deaths = chance.happens(perMille: 400) ? chance.number(1...2) : 0
+        self.freezes = chance.happens(perMille: 300) ? chance.number(1...2) : 0
+        self.jumps = chance.happens(perMille: 250) ? chance.number(1...3) : 0
         self.storeDelay = 0...(chance.pick([0, 3, 30, 400])!)
         self.turn = 0...(chance.pick([1, 1, 30])!)
         // What is asked again after five seconds must be remembered, also by an owner that has just loaded.

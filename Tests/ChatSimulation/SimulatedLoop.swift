@@ -24,12 +24,14 @@ struct SimulatedLoop {
         var isCancelled = false
     }
 
-    let id: OwnerID
+    var id: OwnerID
     let node: Int
     var chat: ChatLoop
     var isTurnDue = false
     /// Its node has died: nothing happens on it any more.
     var isDead = false
+    /// Until then nothing happens on it.
+    var frozenUntil: Int64 = 0
     var listeners: [FeedID: [Int]] = [:]
     var questions: [UInt64: Question] = [:]
     private var contexts: UInt64 = 0

@@ -38,8 +38,9 @@ extension Simulation {
         }
         self.answers += 1
         let patience: Int64 = 5300
-        self.historian.expect(
-            self.now - question.askedAt <= patience, "\(client.name) waited \(self.now - question.askedAt) ms for \(answer.told)")
+        // A node that stood still could not say anything, and gives up right after.
+        let waited = self.now - max(question.askedAt, self.loops[loop].frozenUntil)
+        self.historian.expect(waited <= patience, "\(client.name) waited \(waited) ms for \(answer.told)")
         self.tell("\(client.name) is told: \(answer.told)\(isShown ? ", shown" : "")\(isThere ? "" : ", and is gone")")
         if self.circumstances.isFair, case .failed(.unavailable) = answer {
             self.historian.expect(false, "\(client.name) was turned away though nothing failed")

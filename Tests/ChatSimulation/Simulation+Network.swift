@@ -41,7 +41,7 @@ extension Simulation {
     func arrive(_ envelope: Envelope) {
         guard let number = self.loopNumbers[envelope.to], !self.loops[number].isDead else { return }
         if !envelope.items.isEmpty { self.tell("net: \(envelope.told)") }
-        self.loops[number].chat.receive(envelope, at: self.moment)
+        self.loops[number].chat.receive(envelope, at: self.moment(of: number))
         self.wantTurn(number)
     }
 }

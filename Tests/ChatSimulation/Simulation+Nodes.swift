@@ -46,8 +46,9 @@ extension Simulation {
     }
 
     func learn(_ number: Int, _ view: View) {
-        guard !self.loops[number].isDead else { return }
-        self.loops[number].chat.follow(view, at: self.moment)
+        // Whoever is not in it any more is to be another before it goes by it.
+        guard !self.loops[number].isDead, view.node(self.loops[number].id.incarnation) != nil else { return }
+        self.loops[number].chat.follow(view, at: self.moment(of: number))
         self.wantTurn(number)
     }
 
@@ -71,9 +72,58 @@ extension Simulation {
         self.agenda.add(.bury(incarnation), at: self.now + self.chance.number(500...3000))
     }
 
-    /// The others have noticed.
+    /// The others have noticed, as soon as there are others.
     func bury(_ incarnation: UInt64) {
-        self.publish(self.view.without(incarnation))
+        guard self.view.node(incarnation) != nil else { return }
+        if let view = self.view.without(incarnation) {
+            self.publish(view)
+        } else {
+            self.agenda.add(.bury(incarnation), at: self.now + 500)
+        }
+    }
+
+    /// A node stands still: after three seconds the others take it for dead. Then it goes on where it stood, and does not know.
+    func freezeSomebody() {
+        let alive = Set(self.loops.filter { !$0.isDead && self.now >= $0.frozenUntil }.map(\.node)).sorted()
+        guard let node = self.chance.pick(alive) else { return }
+        let time = self.now + min(self.chance.number(200...20_000), max(1, self.start + self.circumstances.calmFrom - 2500 - self.now))
+        let numbers = self.loops.indices.filter { self.loops[$0].node == node }
+        let incarnation = self.loops[numbers[0]].id.incarnation
+        self.tell("--- node \(self.name(of: incarnation)) stands still for \(time - self.now) ms")
+        for number in numbers { self.loops[number].frozenUntil = time }
+        // What its clients hear late they would else seem to hear twice.
+        for conversation in self.conversations { self.historian.fenced(conversation) }
+        guard time > self.now + 3000, alive.count > 1 else { return }
+        self.agenda.add(.bury(incarnation), at: self.now + 3000)
+        self.agenda.add(.rejoin(node), at: time + self.chance.number(0...1000))
+    }
+
+    /// A node finds itself taken for dead, and comes again as another; its loops hear of that one after the other.
+    func rejoin(_ node: Int) {
+        let numbers = self.loops.indices.filter { self.loops[$0].node == node }
+        guard !self.loops[numbers[0]].isDead, self.view.node(self.loops[numbers[0]].id.incarnation) == nil else { return }
+        let incarnation = self.loops.map(\.id.incarnation).max()! + 1
+        self.tell("--- node \(self.name(of: self.loops[numbers[0]].id.incarnation)) goes on as \(self.name(of: incarnation))")
+        self.publish(self.view.joined(by: View.Node(incarnation: incarnation, loops: numbers.count)))
+        for number in numbers {
+            let id = OwnerID(incarnation: incarnation, loop: self.loops[number].id.loop)
+            self.loopNumbers[id] = number
+            self.agenda.add(.become(number, id, self.view), at: self.now + self.chance.number(0...100))
+        }
+    }
+
+    func become(_ number: Int, _ id: OwnerID, _ view: View) {
+        guard !self.loops[number].isDead else { return }
+        self.loops[number].id = id
+        self.loops[number].chat.become(id, view: view, at: self.moment(of: number))
+        self.wantTurn(number)
+    }
+
+    /// A clock is put right, or wrong.
+    func jump() {
+        guard let node = self.chance.pick(Array(Set(self.loops.map(\.node))).sorted()) else { return }
+        self.clockErrors[node] = self.chance.number(-7_200_000...7_200_000)
+        self.tell("--- the clock of node \(node) goes wrong by \(self.clockErrors[node]!) ms")
     }
 
     private func name(of incarnation: UInt64) -> String { String(incarnation, radix: 36) }

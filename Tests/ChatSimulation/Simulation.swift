@@ -21,6 +21,10 @@ public final class Simulation {
         case claim
         case shift
         case die
+        case freeze
+        case rejoin(Int)
+        case become(Int, OwnerID, View)
+        case jump
         case bury(UInt64)
         case learn(Int, View)
         case calm
@@ -60,6 +64,8 @@ public final class Simulation {
     /// Pairs of nodes between which nothing passes.
     var cutPairs: Set<[Int]> = []
     var arrivals: [[Int]: Int64] = [:]
+    /// By how many milliseconds the clocks of nodes are wrong.
+    var clockErrors: [Int: Int64] = [:]
     var isCalm = false
     var isOver = false
     var answers = 0
@@ -79,8 +85,11 @@ public final class Simulation {
         self.plan()
     }
 
-    /// The time as the loops know it.
-    var moment: Moment { Moment(monotonic: self.now, wall: Timestamp(milliseconds: 1_700_000_000_000 + self.now)) }
+    /// The time as a loop knows it: its node's clock may go wrong.
+    func moment(of number: Int) -> Moment {
+        let error = self.clockErrors[self.loops[number].node] ?? 0
+        return Moment(monotonic: self.now, wall: Timestamp(milliseconds: 1_700_000_000_000 + self.now + error))
+    }
 
     /// Plays one seed; when something goes wrong it is played again, told line by line.
     public static func play(_ seed: UInt64) -> Outcome {
@@ -137,6 +146,9 @@ public final class Simulation {
         for _ in 0..<self.circumstances.shifts { self.agenda.add(.shift, at: self.chance.number(self.start...end)) }
         // Whoever dies is buried before it is calm.
         for _ in 0..<self.circumstances.deaths { self.agenda.add(.die, at: self.chance.number(self.start...(end - 3000))) }
+        // So long at most that its absence has been noticed, and noticed to be over, when it is calm.
+        for _ in 0..<self.circumstances.freezes { self.agenda.add(.freeze, at: self.chance.number(self.start...(end - 3000))) }
+        for _ in 0..<self.circumstances.jumps { self.agenda.add(.jump, at: self.chance.number(self.start...end)) }
         self.agenda.add(.calm, at: end)
         // A request is asked again for five seconds; a lost last word shows with the next tick.
         self.agenda.add(.look, at: end + 6999)
@@ -150,10 +162,15 @@ public final class Simulation {
     // MARK: What happens
 
     private func perform(_ action: Action) {
+        // What is for a frozen node waits for it.
+        if let number = self.loop(of: action), self.now < self.loops[number].frozenUntil {
+            self.agenda.add(action, at: self.loops[number].frozenUntil)
+            return
+        }
         switch action {
         case .tick(let number):
             guard !self.loops[number].isDead else { return }
-            self.loops[number].chat.tick(at: self.moment)
+            self.loops[number].chat.tick(at: self.moment(of: number))
             self.wantTurn(number)
             self.agenda.add(.tick(number), at: self.now + 100)
         case .turn(let number):
@@ -164,7 +181,7 @@ public final class Simulation {
             self.work(job)
         case .storeAnswer(let number, let answer, let ticket):
             guard !self.loops[number].isDead else { return }
-            self.loops[number].chat.storeAnswered(answer, ticket: ticket, at: self.moment)
+            self.loops[number].chat.storeAnswered(answer, ticket: ticket, at: self.moment(of: number))
             self.wantTurn(number)
         case .act(let number):
             self.act(self.clients[number])
@@ -185,6 +202,14 @@ public final class Simulation {
             self.killSomebody()
         case .bury(let incarnation):
             self.bury(incarnation)
+        case .freeze:
+            self.freezeSomebody()
+        case .rejoin(let node):
+            self.rejoin(node)
+        case .become(let number, let id, let view):
+            self.become(number, id, view)
+        case .jump:
+            self.jump()
         case .learn(let number, let view):
             self.learn(number, view)
         case .calm:
@@ -213,6 +238,17 @@ public final class Simulation {
         }
     }
 
+    /// The loop that something happens on.
+    private func loop(of action: Action) -> Int? {
+        switch action {
+        case .tick(let number), .turn(let number), .storeAnswer(let number, _, _), .learn(let number, _), .become(let number, _, _): number
+        case .arrive(let envelope): self.loopNumbers[envelope.to]
+        case .rejoin(let node): self.loops.firstIndex { $0.node == node }
+        case .act(let number): self.clients[number].state == .away ? nil : self.clients[number].loop
+        default: nil
+        }
+    }
+
     func wantTurn(_ number: Int) {
         guard !self.loops[number].isTurnDue else { return }
         self.loops[number].isTurnDue = true
@@ -225,7 +261,7 @@ public final class Simulation {
         guard !self.loops[number].isDead else { return }
         while self.historian.violation == nil {
             var isSettled = true
-            while self.loops[number].chat.settle(at: self.moment) {
+            while self.loops[number].chat.settle(at: self.moment(of: number)) {
                 isSettled = false
                 for (request, ticket) in self.loops[number].chat.takeRequests() { self.submit(request, ticket, of: number) }
             }
@@ -282,8 +318,8 @@ public final class Simulation {
             self.historian.compare(client, with: self.store.page(of: client.conversation), present: present)
         }
         for loop in self.loops where !loop.isDead {
-            let owed = loop.questions.values.count { !$0.isCancelled }
-            self.historian.expect(owed == 0, "loop \(loop.id) owes \(owed) answers after all has been calm")
+            let owed = loop.questions.values.filter { !$0.isCancelled }.map { "\(self.clients[$0.client].name): \($0.kind)" }
+            self.historian.expect(owed.isEmpty, "loop \(loop.id) owes answers after all has been calm: \(owed.sorted())")
             self.historian.expect(loop.chat.counts.waiting == 0, "loop \(loop.id) still waits for \(loop.chat.counts.waiting) answers")
         }
     }

@@ -8,7 +8,7 @@ enum SimulationSeeds {
 
     static var all: [UInt64] {
         if let only { return [only] }
-        let count = ProcessInfo.processInfo.environment["CONFAB_SIMULATION_SEEDS"].flatMap { UInt64($0) } ?? 150
+        let count = ProcessInfo.processInfo.environment["CONFAB_SIMULATION_SEEDS"].flatMap { UInt64($0) } ?? 50
         return Array(1...max(1, count))
     }
 }
