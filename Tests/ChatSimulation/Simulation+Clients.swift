@@ -45,7 +45,8 @@ extension Simulation {
         client.resumesAfter = self.chance.happens(perMille: 600) ? client.lastSeen : nil
         if client.resumesAfter == nil, self.chance.happens(perMille: 150) { client.resumesAfter = 0 }
         let context = self.note(.entrance, of: client)
-        let (feed, request) = self.loops[client.loop].chat.enter(client.conversation, client.entrance, context: context, at: self.moment(of: client.loop))
+        let (feed, request) = self.loops[client.loop].chat.enter(
+            client.conversation, client.entrance, context: context, at: self.moment(of: client.loop))
         client.feed = feed
         client.state = .entering(request)
         self.tell(
@@ -88,7 +89,8 @@ extension Simulation {
         self.historian.asked(command, in: client.conversation)
         if case .edit(let sequence, _, _) = command { client.hasEdited.insert(sequence) }
         let feed = self.chance.happens(perMille: 700) ? client.feed : nil
-        self.loops[client.loop].chat.ask(command, in: client.conversation, through: feed, context: context, at: self.moment(of: client.loop))
+        self.loops[client.loop].chat.ask(
+            command, in: client.conversation, through: feed, context: context, at: self.moment(of: client.loop))
         self.wantTurn(client.loop)
     }
 
