@@ -31,6 +31,7 @@ let package = Package(
         .systemLibrary(name: "COpenSSL"),
         .systemLibrary(name: "CZlib"),
         .systemLibrary(name: "CSQLite"),
+        .systemLibrary(name: "CHiredis"),
         // An instruction of the processor's.
         .systemLibrary(name: "CPrefetch"),
 
@@ -44,6 +45,7 @@ let package = Package(
         room("HTTPWire", ["CZlib", "COpenSSL", "Bytes"]),
         room("TLS", ["COpenSSL", "Bytes"]),
         room("Identity", ["COpenSSL", "Bytes", "JSON"]),
+        room("RedisClient", ["CHiredis", "COpenSSL", "EventLoop", "TLS", "Bytes"]),
 
         // The chat itself: values.
         room("ChatModel", ["Bytes"]),
@@ -80,6 +82,7 @@ let package = Package(
         tests("EventLoopTests", ["RepeatableChance", "EventLoop", "Bytes"]),
         tests("HTTPWireTests", ["RepeatableChance", "HTTPWire", "Bytes"]),
         tests("TLSTests", ["TLS", "TestKit", "Bytes"]),
+        tests("RedisClientTests", ["RepeatableChance", "RedisClient", "CHiredis", "TestKit", "EventLoop", "TLS", "Bytes"]),
         tests("IdentityTests", ["RepeatableChance", "Identity", "TestKit", "JSON", "Bytes"]),
         tests("ChatCoreTests", ["RepeatableChance", "ChatSimulation", "ChatCore", "ChatModel", "Bytes"]),
         tests("ClusterTests", ["RepeatableChance", "ChatSimulation", "EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"]),

@@ -1,0 +1,176 @@
+public import EventLoop
+
+/// Who gives commands, and hears what became of each: exactly one of `redisReplied` and `redisFailed`, in the order of the commands,
+/// unless the client is closed. All on the client's loop.
+public protocol RedisClientUser: AnyObject, Sendable {
+    /// The reply is good until this returns. It is no error: those come as `redisFailed`.
+    func redisReplied(_ reply: RedisReply, to tag: UInt64)
+    func redisFailed(_ error: RedisError, tag: UInt64)
+    /// Comes before the failures of the commands that were under way.
+    func redisChanged(_ state: RedisClient.State)
+}
+
+/// Redis for one loop: commands go into a pipeline, replies come to the loop's one user.
+///
+/// A guest of the loop; everything here is to be called on its thread. What a turn of the loop brings leaves in one write when the turn
+/// ends. Nothing is sent twice: when a connection breaks, whoever gave the commands decides about each of them. Commands wait while there
+/// is no connection, up to `RedisSettings.commandPatience` and the bounds there.
+public final class RedisClient: EventLoopHandler {
+    public enum State: Sendable, Equatable {
+        /// There has been no connection yet.
+        case connecting
+        /// Commands are sent. Each connection has a higher epoch: what was verified under another is to be verified again.
+        case ready(epoch: Int)
+        /// There is no connection any more, or none came about; attempts go on.
+        case away(RedisOutage)
+        case closed
+    }
+
+    private struct Body {
+        var link: RedisLink
+        var state = State.connecting
+        /// The turn whose commands have been sent: one that is written later in it would have to wait for an event.
+        var flushedTurn: UInt64?
+    }
+
+    public let loop: EventLoop
+    private let body: LoopBound<Body>
+    private weak let user: (any RedisClientUser)?
+
+    /// Prepares a client; nothing happens before `start()`.
+    ///
+    /// - Parameters:
+    ///   - scripts: what EVALSHA may name. The server has them before it gets the first command.
+    ///   - seed: of the waits between attempts to connect; another for each client.
+    ///   - user: not kept alive by this.
+    public init(_ settings: RedisSettings, scripts: [RedisScript] = [], on loop: EventLoop, seed: UInt64, user: any RedisClientUser) {
+        precondition(!settings.url.isSecure || settings.tls != nil, "A URL with rediss needs a TLS context.")
+        let session = RedisSession(settings, scripts: scripts, seed: seed)
+        self.loop = loop
+        self.body = LoopBound(Body(link: RedisLink(settings, session: session, on: loop)), on: loop)
+        self.user = user
+    }
+
+    /// Becomes a guest of the loop and connects.
+    public func start() {
+        self.loop.admit(self)
+        self.tick(now: .now)
+    }
+
+    /// What was told last.
+    public var state: State { self.body.with { $0.state } }
+
+    /// How many commands are unanswered, waiting or under way.
+    public var commandCount: Int { self.body.with { $0.link.session.commandCount } }
+
+    /// Writes a command behind all others. Its reply or failure comes with `tag`, never before this returns.
+    ///
+    /// Commands of the same slot are done in this order. Throws `queueFull` or `closed`; then nothing was written and nothing will be told.
+    ///
+    /// - Parameter slot: of the command's keys; see `RedisSlot`.
+    @inline(__always)
+    public func command(tag: UInt64, slot: RedisSlot = .any, _ write: (inout RedisCommandWriter) -> Void) throws(RedisError) {
+        try self.body.with { body throws(RedisError) in
+            if body.flushedTurn != nil { self.askForTurn(&body) }
+            try body.link.session.command(tag: tag, now: .now, write)
+        }
+    }
+
+    /// Ends the connection at once. Commands that are unanswered stay so, and nothing is told any more.
+    public func close() {
+        self.body.with {
+            $0.link.close()
+            $0.state = .closed
+        }
+    }
+
+    private func askForTurn(_ body: inout Body) {
+        if body.flushedTurn == self.loop.turns.count { self.loop.runAgain() }
+        body.flushedTurn = nil
+    }
+
+    // MARK: The loop
+
+    public func socketReady(_ token: SocketToken, readable: Bool, writable: Bool) {
+        let now = MonotonicTime.now
+        var isReadAgain: Bool
+        repeat {
+            isReadAgain = self.body.with { $0.link.socketReady(token, readable: readable, writable: writable, for: self, now: now) }
+            self.tell(now: now)
+        } while isReadAgain
+    }
+
+    public func turnEnding() {
+        let now = MonotonicTime.now
+        self.body.with {
+            $0.link.flush(now: now)
+            $0.flushedTurn = self.loop.turns.count
+        }
+        // The user's own end of the turn may have been before this.
+        if self.tell(now: now) { self.loop.runAgain() }
+    }
+
+    public func tick(now: MonotonicTime) {
+        if let attempt = self.body.with({ $0.link.tick(now: now) }) { self.resolve(for: attempt) }
+        self.tell(now: now)
+    }
+
+    public func loopStopping() {
+        self.close()
+    }
+
+    private func resolve(for attempt: Int) {
+        let place = self.body.with { $0.link.place }
+        if let address = SocketAddress(literal: place.host, port: place.port) { return self.connect(attempt, to: .success([address])) }
+        Task {
+            let addresses = await Resolver.addresses(of: place)
+            self.loop.execute {
+                self.connect(attempt, to: addresses)
+                self.tell(now: .now)
+            }
+        }
+    }
+
+    private func connect(_ attempt: Int, to addresses: Result<[SocketAddress], SocketError>) {
+        self.body.with { $0.link.connect(attempt, to: addresses, for: self, now: .now) }
+    }
+
+    /// Tells the user what there is to tell; answers whether there was anything.
+    ///
+    /// Nothing is entered while the user is called, who may well give the next command.
+    @discardableResult
+    private func tell(now: MonotonicTime) -> Bool {
+        guard var event = self.body.with({ $0.link.next(now: now) }) else { return false }
+        // Asked for once and not for each reply.
+        let user = self.user
+        while true {
+            switch event {
+            case .reply(let reply, let tag): user?.redisReplied(reply, to: tag)
+            case .failed(let error, let tag): user?.redisFailed(error, tag: tag)
+            case .ready(let epoch): self.change(to: .ready(epoch: epoch), for: user)
+            case .away(let outage): self.change(to: .away(outage), for: user)
+            case .push: break
+            }
+            guard let next = self.body.with({ $0.link.next(now: now) }) else { return true }
+            event = next
+        }
+    }
+
+    private func change(to state: State, for user: (any RedisClientUser)?) {
+        let isNews = self.body.with { body in
+            defer { body.state = state }
+            return body.state != state
+        }
+        if isNews { user?.redisChanged(state) }
+    }
+}
+
+extension Resolver {
+    static func addresses(of place: RedisPlace) async -> Result<[SocketAddress], SocketError> {
+        do throws(SocketError) {
+            return .success(try await Self.resolve(host: place.host, port: place.port))
+        } catch {
+            return .failure(error)
+        }
+    }
+}

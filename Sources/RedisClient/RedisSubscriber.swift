@@ -1,0 +1,171 @@
+public import Bytes
+public import EventLoop
+
+/// Who hears what is published. All on the subscriber's loop; the bytes are good until the call returns.
+public protocol RedisSubscriberUser: AnyObject, Sendable {
+    /// From here on what is published in the channel comes. Again after every reconnection: what was published meanwhile is lost.
+    func redisSubscribed(to channel: UnsafeRawBufferPointer)
+    func redisPublished(_ payload: UnsafeRawBufferPointer, in channel: UnsafeRawBufferPointer)
+    func redisSubscriberChanged(_ state: RedisClient.State)
+}
+
+/// The channels of Redis that one loop listens to, over a connection of its own: one that subscribes may do nothing else.
+///
+/// A guest of the loop; everything here is to be called on its thread. It connects again by itself and subscribes to the same channels.
+/// Redis cuts it off when it reads too slowly, and promises nothing of what it sends.
+public final class RedisSubscriber: EventLoopHandler {
+    private struct Body {
+        var link: RedisLink
+        var state = RedisClient.State.connecting
+        var channels: [ByteString] = []
+        var flushedTurn: UInt64?
+    }
+
+    public let loop: EventLoop
+    private let body: LoopBound<Body>
+    private weak let user: (any RedisSubscriberUser)?
+
+    /// Prepares a subscriber; nothing happens before `start()`.
+    ///
+    /// - Parameters:
+    ///   - seed: of the waits between attempts to connect; another for each client.
+    ///   - user: not kept alive by this.
+    public init(_ settings: RedisSettings, on loop: EventLoop, seed: UInt64, user: any RedisSubscriberUser) {
+        precondition(!settings.url.isSecure || settings.tls != nil, "A URL with rediss needs a TLS context.")
+        let session = RedisSession(settings, for: .subscription, seed: seed)
+        self.loop = loop
+        self.body = LoopBound(Body(link: RedisLink(settings, session: session, on: loop)), on: loop)
+        self.user = user
+    }
+
+    /// Becomes a guest of the loop and connects.
+    public func start() {
+        self.loop.admit(self)
+        self.tick(now: .now)
+    }
+
+    /// What was told last.
+    public var state: RedisClient.State { self.body.with { $0.state } }
+
+    /// Listens to a channel, from when `redisSubscribed` says so. Twice is once.
+    public func subscribe(to channel: ByteString) {
+        self.body.with { body in
+            guard !body.channels.contains(channel) else { return }
+            body.channels.append(channel)
+            self.say("SUBSCRIBE", [channel], &body)
+        }
+    }
+
+    /// Listens to it no more. Some messages may still come.
+    public func unsubscribe(from channel: ByteString) {
+        self.body.with { body in
+            guard let place = body.channels.firstIndex(of: channel) else { return }
+            body.channels.remove(at: place)
+            self.say("UNSUBSCRIBE", [channel], &body)
+        }
+    }
+
+    /// Drops the connection and makes another, with the same channels: for a user who does not hear what must be there.
+    public func reconnect() {
+        self.body.with { $0.link.session.lose(.broken(reason: "it was given up"), now: .now) }
+        self.loop.runAgain()
+    }
+
+    /// Ends the connection at once. Nothing is told any more.
+    public func close() {
+        self.body.with {
+            $0.link.close()
+            $0.state = .closed
+        }
+    }
+
+    private func say(_ word: StaticString, _ channels: [ByteString], _ body: inout Body) {
+        if body.flushedTurn == self.loop.turns.count { self.loop.runAgain() }
+        body.link.session.say {
+            $0.append(word)
+            for channel in channels { $0.append(text: channel) }
+        }
+    }
+
+    // MARK: The loop
+
+    public func socketReady(_ token: SocketToken, readable: Bool, writable: Bool) {
+        let now = MonotonicTime.now
+        var isReadAgain: Bool
+        repeat {
+            isReadAgain = self.body.with { $0.link.socketReady(token, readable: readable, writable: writable, for: self, now: now) }
+            self.tell(now: now)
+        } while isReadAgain
+    }
+
+    public func turnEnding() {
+        let now = MonotonicTime.now
+        self.body.with {
+            $0.link.flush(now: now)
+            $0.flushedTurn = self.loop.turns.count
+        }
+        if self.tell(now: now) { self.loop.runAgain() }
+    }
+
+    public func tick(now: MonotonicTime) {
+        if let attempt = self.body.with({ $0.link.tick(now: now) }) { self.resolve(for: attempt) }
+        self.tell(now: now)
+    }
+
+    public func loopStopping() {
+        self.close()
+    }
+
+    private func resolve(for attempt: Int) {
+        let place = self.body.with { $0.link.place }
+        if let address = SocketAddress(literal: place.host, port: place.port) { return self.connect(attempt, to: .success([address])) }
+        Task {
+            let addresses = await Resolver.addresses(of: place)
+            self.loop.execute {
+                self.connect(attempt, to: addresses)
+                self.tell(now: .now)
+            }
+        }
+    }
+
+    private func connect(_ attempt: Int, to addresses: Result<[SocketAddress], SocketError>) {
+        self.body.with { $0.link.connect(attempt, to: addresses, for: self, now: .now) }
+    }
+
+    @discardableResult
+    private func tell(now: MonotonicTime) -> Bool {
+        guard var event = self.body.with({ $0.link.next(now: now) }) else { return false }
+        let user = self.user
+        while true {
+            switch event {
+            case .push(let reply): self.take(reply, for: user)
+            case .ready(let epoch):
+                self.body.with { if !$0.channels.isEmpty { self.say("SUBSCRIBE", $0.channels, &$0) } }
+                self.change(to: .ready(epoch: epoch), for: user)
+            case .away(let outage): self.change(to: .away(outage), for: user)
+            case .reply, .failed: break
+            }
+            guard let next = self.body.with({ $0.link.next(now: now) }) else { return true }
+            event = next
+        }
+    }
+
+    /// `message`, channel, payload; `subscribe`, channel, count. Others, such as the answer to a ping, say nothing more than that they came.
+    private func take(_ push: RedisReply, for user: (any RedisSubscriberUser)?) {
+        var parts = push.elements
+        guard let user, let kind = parts.next(), let channel = parts.next(), let last = parts.next() else { return }
+        if kind.isText("message") {
+            user.redisPublished(last.bytes, in: channel.bytes)
+        } else if kind.isText("subscribe") {
+            user.redisSubscribed(to: channel.bytes)
+        }
+    }
+
+    private func change(to state: RedisClient.State, for user: (any RedisSubscriberUser)?) {
+        let isNews = self.body.with { body in
+            defer { body.state = state }
+            return body.state != state
+        }
+        if isNews { user?.redisSubscriberChanged(state) }
+    }
+}

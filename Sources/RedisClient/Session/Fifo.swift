@@ -1,0 +1,35 @@
+/// First in, first out, in a ring that grows when it is full.
+struct Fifo<Element> {
+    private var ring: [Element?] = Array(repeating: nil, count: 16)
+    private var head = 0
+    private(set) var count = 0
+
+    // A burst's room is given back when it is over.
+    private static var keptRoom: Int { 8192 }
+
+    var isEmpty: Bool { self.count == 0 }
+    var first: Element? { self.count == 0 ? nil : self.ring[self.head] }
+
+    mutating func append(_ element: Element) {
+        if self.count == self.ring.count { self.grow() }
+        self.ring[(self.head + self.count) & (self.ring.count - 1)] = element
+        self.count += 1
+    }
+
+    mutating func popFirst() -> Element? {
+        guard self.count > 0 else { return nil }
+        defer { if self.count == 0, self.ring.count > Self.keptRoom { self = Fifo() } }
+        self.count -= 1
+        defer { self.head = (self.head + 1) & (self.ring.count - 1) }
+        return self.ring[self.head].take()
+    }
+
+    private mutating func grow() {
+        var larger: [Element?] = []
+        larger.reserveCapacity(self.ring.count * 2)
+        for place in 0..<self.count { larger.append(self.ring[(self.head + place) & (self.ring.count - 1)]) }
+        larger.append(contentsOf: repeatElement(nil, count: self.ring.count * 2 - self.count))
+        self.ring = larger
+        self.head = 0
+    }
+}

@@ -1,0 +1,72 @@
+internal import Bytes
+
+/// What a new connection says before any command, all of it at once, and what each answer means.
+struct Greeting {
+    enum Step: Equatable {
+        case authenticate, select, setName, loadScript, ping
+    }
+
+    private(set) var steps: [Step] = []
+    private(set) var output = Outgoing()
+    private var answered = 0
+
+    init(_ settings: RedisSettings, scripts: [RedisScript]) {
+        let url = settings.url
+        if let password = url.password {
+            self.say(.authenticate) {
+                $0.append("AUTH")
+                if let user = url.user { $0.append(text: user) }
+                $0.append(text: password.text)
+            }
+        }
+        if url.database != 0 {
+            self.say(.select) {
+                $0.append("SELECT")
+                $0.append(url.database)
+            }
+        }
+        if let name = settings.name {
+            self.say(.setName) {
+                $0.append("CLIENT")
+                $0.append("SETNAME")
+                $0.append(text: name)
+            }
+        }
+        for script in scripts { self.say(.loadScript) { $0.append(loading: script) } }
+        // Last, because its answer says whether the server takes commands at all.
+        self.say(.ping) { $0.append("PING") }
+    }
+
+    private mutating func say(_ step: Step, _ write: (inout RedisCommandWriter) -> Void) {
+        self.steps.append(step)
+        _ = self.output.write(byteLimit: .max, write)
+    }
+
+    var isAnswered: Bool { self.answered == self.steps.count }
+
+    mutating func didSend(_ count: Int) {
+        self.output.didSend(count)
+    }
+
+    /// Takes the answer to the next step. Throws what makes the connection useless.
+    mutating func hear(_ error: RedisError?) throws(RedisError) {
+        let step = self.steps[self.answered]
+        self.answered += 1
+        guard let error else { return }
+        switch (step, error) {
+        // It is for CLIENT LIST, and not everybody may.
+        case (.setName, _): break
+        // Who may not ask, or not write, may be let in all the same; commands say it for themselves.
+        case (.ping, .notPermitted), (.ping, .snapshotFailed): break
+        default: throw error
+        }
+    }
+}
+
+extension RedisCommandWriter {
+    mutating func append(loading script: RedisScript) {
+        self.append("SCRIPT")
+        self.append("LOAD")
+        self.append(text: script.source)
+    }
+}

@@ -1,0 +1,12 @@
+/// A password, which shows itself to nobody who prints it or what holds it.
+public struct RedisSecret: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    let text: String
+
+    public init(_ text: String) {
+        self.text = text
+    }
+
+    public var description: String { "(secret)" }
+    public var debugDescription: String { self.description }
+    public var customMirror: Mirror { Mirror(self, children: []) }
+}

@@ -1,0 +1,119 @@
+public import Bytes
+
+/// Writes one command as RESP wants it, an array of byte strings, straight into what the connection sends.
+///
+/// The words are counted while they are written, and the count is put in front at the end.
+public struct RedisCommandWriter {
+    @usableFromInline var buffer: ByteBuffer
+    @usableFromInline let start: Int
+    @usableFromInline var wordCount = 0
+
+    /// Begins a command behind what is in `buffer`, which `finish()` gives back.
+    init(into buffer: consuming ByteBuffer) {
+        self.buffer = buffer
+        self.start = self.buffer.count
+        // Most commands have fewer than ten words; see `finish`.
+        self.buffer.append("*0\r\n")
+    }
+
+    @inlinable
+    public mutating func append(_ bytes: UnsafeRawBufferPointer) {
+        self.begin(byteCount: bytes.count)
+        self.buffer.append(contentsOf: bytes)
+        self.buffer.append("\r\n")
+    }
+
+    /// A word of the protocol: `SET`.
+    @inlinable
+    public mutating func append(_ word: StaticString) {
+        self.append(UnsafeRawBufferPointer(start: word.utf8Start, count: word.utf8CodeUnitCount))
+    }
+
+    @inlinable
+    public mutating func append(text: ByteString) {
+        text.withBytes { self.append(UnsafeRawBufferPointer($0)) }
+    }
+
+    @inlinable
+    public mutating func append(_ bytes: [UInt8]) {
+        bytes.withUnsafeBytes { self.append($0) }
+    }
+
+    @inlinable
+    public mutating func append(_ bytes: ByteBuffer) {
+        self.append(bytes.bytes)
+    }
+
+    @inlinable
+    public mutating func append(text: String) {
+        self.append(text: ByteString(text))
+    }
+
+    /// A word of several parts, such as a key with a prefix.
+    @inlinable
+    public mutating func append(text first: ByteString, _ second: ByteString) {
+        self.begin(byteCount: first.byteCount + second.byteCount)
+        self.buffer.append(text: first.string)
+        self.buffer.append(text: second.string)
+        self.buffer.append("\r\n")
+    }
+
+    /// A number in decimal digits.
+    @inlinable
+    public mutating func append(_ number: some FixedWidthInteger) {
+        self.begin(byteCount: Self.digitCount(of: number))
+        self.buffer.append(decimal: number)
+        self.buffer.append("\r\n")
+    }
+
+    /// A word of `byteCount` bytes that `write` appends to the buffer, exactly so many.
+    @inlinable
+    public mutating func append(byteCount: Int, _ write: (inout ByteBuffer) -> Void) {
+        self.begin(byteCount: byteCount)
+        let end = self.buffer.count + byteCount
+        write(&self.buffer)
+        precondition(self.buffer.count == end, "A word of \(byteCount) bytes was announced, and \(self.buffer.count - end) more were written.")
+        self.buffer.append("\r\n")
+    }
+
+    /// `EVALSHA`, the script's name, and how many keys follow. Keys and arguments are to be appended next.
+    @inlinable
+    public mutating func append(_ script: RedisScript, keyCount: Int) {
+        self.append("EVALSHA")
+        self.append(text: script.digest)
+        self.append(keyCount)
+    }
+
+    @inlinable
+    @inline(__always)
+    mutating func begin(byteCount: Int) {
+        self.wordCount += 1
+        self.buffer.append(UInt8(ascii: "$"))
+        self.buffer.append(decimal: byteCount)
+        self.buffer.append("\r\n")
+    }
+
+    @inlinable
+    static func digitCount(of number: some FixedWidthInteger) -> Int {
+        var count = number < 0 ? 2 : 1
+        var rest = number.magnitude / 10
+        while rest != 0 {
+            count += 1
+            rest /= 10
+        }
+        return count
+    }
+
+    /// Puts the number of words where it belongs, and gives the buffer back.
+    consuming func finish() -> ByteBuffer {
+        precondition(self.wordCount > 0, "A command without a word was written.")
+        if self.wordCount < 10 {
+            self.buffer.bytes[self.start + 1] = UInt8(ascii: "0") + UInt8(self.wordCount)
+        } else {
+            var count = ByteBuffer()
+            count.append(decimal: self.wordCount)
+            self.buffer.bytes.replaceSubrange(self.start + 1..<self.start + 2, with: count.bytes)
+        }
+        return self.buffer
+    }
+}
