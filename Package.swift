@@ -51,6 +51,7 @@ let package = Package(
         room("ChatModel", ["Bytes"]),
         room("ChatCore", ["ChatModel", "Bytes"]),
         room("Cluster", ["ChatCore", "ChatModel", "Bytes"]),
+        room("ClusterWire", ["Cluster", "ChatCore", "ChatModel", "Identity", "JSON", "Bytes"]),
         room("EmbeddedStore", ["CSQLite", "ChatModel", "Telemetry", "Bytes"]),
 
         // Dialects translate and do nothing else.
@@ -86,6 +87,7 @@ let package = Package(
         tests("IdentityTests", ["RepeatableChance", "Identity", "TestKit", "JSON", "Bytes"]),
         tests("ChatCoreTests", ["RepeatableChance", "ChatSimulation", "ChatCore", "ChatModel", "Bytes"]),
         tests("ClusterTests", ["RepeatableChance", "ChatSimulation", "EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"]),
+        tests("ClusterWireTests", ["RepeatableChance", "ClusterWire", "Cluster", "ChatCore", "ChatModel", "Identity", "JSON", "Bytes"]),
         tests("ConfigurationTests", ["Configuration", "Telemetry", "JSON", "Bytes"]),
 
         // Chance that tests can have again.

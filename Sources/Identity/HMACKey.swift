@@ -4,14 +4,15 @@ internal import COpenSSL
 ///
 /// Prepared once, copied for every token: OpenSSL's own `HMAC` looks the algorithm up and hashes the key every time,
 /// which costs three times as much, and allocates.
-struct HMACKey: Sendable {
+public struct HMACKey: Sendable {
     private let inside: SHA256_CTX
     private let outside: SHA256_CTX
 
-    static let signatureBytes = 32
+    public static let signatureBytes = 32
     private static let blockBytes = 64
 
-    init(_ secret: [UInt8]) {
+    /// A secret of any length, as the RFC has it.
+    public init(_ secret: [UInt8]) {
         var key = secret
         if key.count > Self.blockBytes {
             var hash = Self.start()
@@ -24,7 +25,8 @@ struct HMACKey: Sendable {
         key.withUnsafeMutableBytes { OPENSSL_cleanse($0.baseAddress, $0.count) }
     }
 
-    func sign(_ message: UnsafeRawBufferPointer) -> [UInt8] {
+    /// The signature, of 32 bytes.
+    public func sign(_ message: UnsafeRawBufferPointer) -> [UInt8] {
         [UInt8](unsafeUninitializedCapacity: Self.signatureBytes) { signature, count in
             self.sign(message, into: signature.baseAddress!)
             count = Self.signatureBytes
@@ -40,7 +42,8 @@ struct HMACKey: Sendable {
         }
     }
 
-    private func sign(_ message: UnsafeRawBufferPointer, into signature: UnsafeMutablePointer<UInt8>) {
+    /// Writes the signature where there is room for 32 bytes.
+    public func sign(_ message: UnsafeRawBufferPointer, into signature: UnsafeMutablePointer<UInt8>) {
         var inside = self.inside
         SHA256_Update(&inside, message.baseAddress, message.count)
         SHA256_Final(signature, &inside)

@@ -1,0 +1,113 @@
+internal import Bytes
+
+/// What the layout is made of; `Parcel` says how.
+extension ByteBuffer {
+    mutating func append(incarnation: UInt64) {
+        withUnsafeBytes(of: incarnation.littleEndian) { self.append(contentsOf: $0) }
+    }
+
+    mutating func append(number: UInt64) {
+        var rest = number
+        while rest >= 0x80 {
+            self.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest >>= 7
+        }
+        self.append(UInt8(truncatingIfNeeded: rest))
+    }
+
+    /// Of something that is counted: sequences, revisions, members.
+    mutating func append(count: Int) {
+        self.append(number: UInt64(bitPattern: Int64(count)))
+    }
+
+    /// A number that may be negative, such as one that a client names.
+    mutating func append(signed number: Int) {
+        self.append(number: UInt64(bitPattern: Int64(number << 1 ^ number >> (Int.bitWidth - 1))))
+    }
+
+    mutating func append(moment: Timestamp) {
+        self.append(signed: Int(moment.milliseconds))
+    }
+
+    mutating func append(flag: Bool) {
+        self.append(flag ? 1 : 0)
+    }
+
+    mutating func append(byte value: some WireByte) {
+        self.append(value.rawValue)
+    }
+
+    /// A place in a table; `.max` is nowhere and takes the shortest.
+    mutating func append(place: UInt32) {
+        self.append(number: UInt64(place &+ 1))
+    }
+
+    mutating func append(string: String) {
+        self.append(count: string.utf8.count)
+        self.append(text: string)
+    }
+
+    mutating func append(string: ByteString) {
+        self.append(string: string.string)
+    }
+
+    /// A text that may be missing: 0, or one more than the number of its bytes.
+    mutating func append(string: ByteString?) {
+        guard let string else { return self.append(0) }
+        self.append(count: string.byteCount + 1)
+        self.append(text: string.string)
+    }
+
+    /// Bytes that may be missing.
+    mutating func append(bytes: [UInt8]?) {
+        guard let bytes else { return self.append(0) }
+        self.append(count: bytes.count + 1)
+        self.append(contentsOf: bytes)
+    }
+
+    mutating func append(record value: borrowing some WireValue) {
+        let start = self.openRecord()
+        value.write(to: &self)
+        self.closeRecord(from: start)
+    }
+
+    mutating func append(record value: (some WireValue)?) {
+        if let value { self.append(record: value) } else { self.append(0) }
+    }
+
+    mutating func append(list: [some WireValue]) {
+        self.append(count: list.count)
+        for value in list { self.append(record: value) }
+    }
+
+    mutating func append(list: [Int]) {
+        self.append(count: list.count)
+        for number in list { self.append(signed: number) }
+    }
+
+    /// Leaves one byte for the length of what follows; answers with where that begins.
+    mutating func openRecord() -> Int {
+        self.append(0)
+        return self.count
+    }
+
+    mutating func closeRecord(from start: Int) {
+        let length = self.count - start
+        guard length >= 0x80 else {
+            self.bytes[start - 1] = UInt8(truncatingIfNeeded: length)
+            return
+        }
+        // One byte was too little: what was written moves on, to make room for the others.
+        let more = (Int.bitWidth - length.leadingZeroBitCount + 6) / 7 - 1
+        for _ in 0..<more { self.append(0) }
+        self.bytes.withUnsafeMutableBytes { bytes in
+            let record = bytes.baseAddress! + start
+            (record + more).copyMemory(from: record, byteCount: length)
+            var rest = length
+            for place in 0...more {
+                bytes[start - 1 + place] = UInt8(truncatingIfNeeded: rest & 0x7F) | (place < more ? 0x80 : 0)
+                rest >>= 7
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+internal import Bytes
+internal import ChatModel
+
+extension ChatAnswer: WireValue {
+    func write(to output: inout ByteBuffer) {
+        switch self {
+        case .entered(let entered):
+            output.append(1)
+            output.append(record: entered)
+        case .posted(let message):
+            output.append(2)
+            output.append(record: message)
+        case .amended(let message):
+            output.append(3)
+            output.append(record: message)
+        case .read(let unknown):
+            output.append(4)
+            output.append(list: unknown)
+        case .done:
+            output.append(5)
+        case .described(let description):
+            output.append(6)
+            output.append(record: description)
+        case .failed(let error):
+            output.append(7)
+            output.append(record: error)
+        }
+    }
+
+    static func read(from input: inout WireReader) throws(Misreading) -> Self {
+        switch try input.byte() {
+        case 1: return .entered(try input.record())
+        case 2: return .posted(try input.record())
+        case 3: return .amended(try input.record())
+        case 4: return .read(unknown: try input.numbers())
+        case 5: return .done
+        case 6: return .described(try input.record())
+        case 7: return .failed(try input.record())
+        default: throw .unknownKind
+        }
+    }
+}
+
+extension Entered: WireValue {
+    func write(to output: inout ByteBuffer) {
+        output.append(count: self.head)
+        output.append(count: self.oldest)
+        output.append(count: self.revision)
+        output.append(record: self.ended)
+        output.append(list: self.present)
+        output.append(count: self.presentCount)
+        output.append(flag: self.isCrowd)
+    }
+
+    static func read(from input: inout WireReader) throws(Misreading) -> Self {
+        let head = try input.count()
+        let oldest = try input.count()
+        let revision = try input.count()
+        let ended = try input.optionalRecord(Ending.self)
+        let present = try input.list(of: PresenceChange.self)
+        let presentCount = try input.count()
+        return Self(
+            head: head, oldest: oldest, revision: revision, ended: ended, present: present, presentCount: presentCount,
+            isCrowd: try input.flag())
+    }
+}
+
+extension Ending: WireValue {
+    func write(to output: inout ByteBuffer) {
+        output.append(user: self.by)
+        output.append(moment: self.at)
+    }
+
+    static func read(from input: inout WireReader) throws(Misreading) -> Self {
+        let user = try input.user()
+        return Self(by: user, at: try input.moment())
+    }
+}
+
+extension Description: WireValue {
+    // Of members only the place among them says that they are online; their ids stand there already.
+    func write(to output: inout ByteBuffer) {
+        output.append(record: self.record)
+        output.append(count: self.head)
+        output.append(list: self.members)
+        let places = self.members.indices.filter { self.online.contains(self.members[$0].user) }
+        output.append(count: places.count)
+        for place in places { output.append(count: place) }
+        let known = Set(places.lazy.map { self.members[$0].user })
+        let others = known.count == self.online.count ? [] : self.online.subtracting(known).sorted()
+        output.append(count: others.count)
+        for user in others { output.append(user: user) }
+    }
+
+    static func read(from input: inout WireReader) throws(Misreading) -> Self {
+        let record = try input.record(ConversationRecord.self)
+        let head = try input.count()
+        let members = try input.list(of: Member.self)
+        var online: Set<UserID> = []
+        for _ in 0..<(try input.listCount()) {
+            let place = try input.count()
+            guard place < members.count else { throw .malformed(.number) }
+            online.insert(members[place].user)
+        }
+        for _ in 0..<(try input.listCount()) { online.insert(try input.user()) }
+        return Self(record: record, head: head, members: members, online: online)
+    }
+}

@@ -1,0 +1,95 @@
+internal import Bytes
+internal import ChatModel
+
+extension ChatCommand: WireValue {
+    func write(to output: inout ByteBuffer) {
+        switch self {
+        case .enter(let entrance):
+            output.append(1)
+            output.append(record: entrance)
+        case .post(let body):
+            output.append(2)
+            output.append(record: body)
+        case .edit(let sequence, let content, let actor):
+            output.append(3)
+            output.append(signed: sequence)
+            output.append(string: content)
+            output.append(record: actor)
+        case .delete(let sequence, let actor):
+            output.append(4)
+            output.append(signed: sequence)
+            output.append(record: actor)
+        case .read(let sequences, let user):
+            output.append(5)
+            output.append(list: sequences)
+            output.append(user: user)
+        case .typing(let isTyping, let person):
+            output.append(6)
+            output.append(flag: isTyping)
+            output.append(record: person)
+        case .join(let entrance):
+            output.append(7)
+            output.append(record: entrance)
+        case .part(let user):
+            output.append(8)
+            output.append(user: user)
+        case .end(let actor):
+            output.append(9)
+            output.append(record: actor)
+        case .describe(let actor):
+            output.append(10)
+            output.append(record: actor)
+        }
+    }
+
+    static func read(from input: inout WireReader) throws(Misreading) -> Self {
+        switch try input.byte() {
+        case 1: return .enter(try input.record())
+        case 2: return .post(try input.record())
+        case 3:
+            let sequence = try input.signed()
+            let content = try input.string()
+            return .edit(sequence, content: content, by: try input.record())
+        case 4:
+            let sequence = try input.signed()
+            return .delete(sequence, by: try input.record())
+        case 5:
+            let sequences = try input.numbers()
+            return .read(sequences, by: try input.user())
+        case 6:
+            let isTyping = try input.flag()
+            return .typing(isTyping, by: try input.person())
+        case 7: return .join(try input.record())
+        case 8: return .part(try input.user())
+        case 9: return .end(by: try input.record())
+        case 10: return .describe(by: try input.record())
+        default: throw .unknownKind
+        }
+    }
+}
+
+extension Actor: WireValue {
+    func write(to output: inout ByteBuffer) {
+        output.append(record: self.person)
+        output.append(flag: self.isAdmin)
+    }
+
+    static func read(from input: inout WireReader) throws(Misreading) -> Self {
+        let person = try input.person()
+        return Self(person: person, isAdmin: try input.flag())
+    }
+}
+
+extension Entrance: WireValue {
+    func write(to output: inout ByteBuffer) {
+        output.append(record: self.actor)
+        output.append(flag: self.isListed)
+        output.append(byte: self.access)
+    }
+
+    static func read(from input: inout WireReader) throws(Misreading) -> Self {
+        let actor = try input.record(Actor.self)
+        let isListed = try input.flag()
+        return Self(actor: actor, isListed: isListed, access: try input.byte())
+    }
+}

@@ -1,0 +1,60 @@
+internal import Bytes
+internal import ChatModel
+
+extension ChatError: WireValue {
+    func write(to output: inout ByteBuffer) {
+        switch self {
+        case .noSuchConversation: output.append(1)
+        case .notAMember: output.append(2)
+        case .accessDenied: output.append(3)
+        case .conversationEnded: output.append(4)
+        case .noSuchMessage(let sequence):
+            output.append(5)
+            output.append(signed: sequence)
+        case .messageDeleted(let sequence):
+            output.append(6)
+            output.append(signed: sequence)
+        case .notAllowed(let who):
+            output.append(7)
+            output.append(string: who)
+        case .contentEmpty: output.append(8)
+        case .contentTooLong(let limit):
+            output.append(9)
+            output.append(count: limit)
+        case .metadataTooLong(let limit):
+            output.append(10)
+            output.append(count: limit)
+        case .clientIDInvalid: output.append(11)
+        case .tooManyMembers(let limit):
+            output.append(12)
+            output.append(count: limit)
+        case .rateLimited(let seconds):
+            output.append(13)
+            output.append(number: seconds.bitPattern)
+        case .unavailable: output.append(14)
+        }
+    }
+
+    static func read(from input: inout WireReader) throws(Misreading) -> Self {
+        switch try input.byte() {
+        case 1: return .noSuchConversation
+        case 2: return .notAMember
+        case 3: return .accessDenied
+        case 4: return .conversationEnded
+        case 5: return .noSuchMessage(try input.signed())
+        case 6: return .messageDeleted(try input.signed())
+        case 7: return .notAllowed(try input.string())
+        case 8: return .contentEmpty
+        case 9: return .contentTooLong(limit: try input.count())
+        case 10: return .metadataTooLong(limit: try input.count())
+        case 11: return .clientIDInvalid
+        case 12: return .tooManyMembers(limit: try input.count())
+        case 13:
+            let seconds = Double(bitPattern: try input.number())
+            guard seconds >= 0, seconds <= Double(WireReader.countLimit) else { throw .malformed(.number) }
+            return .rateLimited(retryAfterSeconds: seconds)
+        case 14: return .unavailable
+        default: throw .unknownKind
+        }
+    }
+}

@@ -1,0 +1,104 @@
+internal import Bytes
+internal import ChatModel
+
+extension ChatEvent: WireValue {
+    func write(to output: inout ByteBuffer) {
+        switch self {
+        case .created:
+            output.append(1)
+        case .posted(let message):
+            output.append(2)
+            output.append(record: message)
+        case .edited(let message):
+            output.append(3)
+            output.append(record: message)
+        case .deleted(let message):
+            output.append(4)
+            output.append(record: message)
+        case .joined(let member):
+            output.append(5)
+            output.append(record: member)
+        case .renamed(let member):
+            output.append(6)
+            output.append(record: member)
+        case .left(let member, let moment):
+            output.append(7)
+            output.append(record: member)
+            output.append(moment: moment)
+        case .ended(let user, let moment):
+            output.append(8)
+            output.append(user: user)
+            output.append(moment: moment)
+        case .typing(let person, let isTyping):
+            output.append(9)
+            output.append(record: person)
+            output.append(flag: isTyping)
+        case .read(let person, let sequences):
+            output.append(10)
+            output.append(record: person)
+            output.append(list: sequences)
+        case .status(let author, let status, let sequences, let moment):
+            output.append(11)
+            output.append(user: author)
+            output.append(byte: status)
+            output.append(list: sequences)
+            output.append(moment: moment)
+        case .presence(let changes):
+            output.append(12)
+            output.append(list: changes)
+        case .crowd(let online, let changes):
+            output.append(13)
+            output.append(count: online)
+            output.append(list: changes)
+        }
+    }
+
+    static func read(from input: inout WireReader) throws(Misreading) -> Self {
+        switch try input.byte() {
+        case 1: return .created
+        case 2: return .posted(try input.record())
+        case 3: return .edited(try input.record())
+        case 4: return .deleted(try input.record())
+        case 5: return .joined(try input.record())
+        case 6: return .renamed(try input.record())
+        case 7:
+            let member = try input.record(Member.self)
+            return .left(member, at: try input.moment())
+        case 8:
+            let user = try input.user()
+            return .ended(by: user, at: try input.moment())
+        case 9:
+            let person = try input.person()
+            return .typing(person, try input.flag())
+        case 10:
+            let person = try input.person()
+            return .read(person, try input.numbers())
+        case 11:
+            let author = try input.user()
+            let status = try input.byte(MessageStatus.self)
+            let sequences = try input.numbers()
+            return .status(author: author, status, sequences, at: try input.moment())
+        case 12: return .presence(try input.list())
+        case 13:
+            let online = try input.count()
+            return .crowd(online: online, try input.list())
+        default: throw .unknownKind
+        }
+    }
+}
+
+extension MessageStatus: WireByte {}
+
+extension PresenceChange: WireValue {
+    func write(to output: inout ByteBuffer) {
+        output.append(record: self.person)
+        output.append(flag: self.isOnline)
+        output.append(moment: self.at)
+    }
+
+    static func read(from input: inout WireReader) throws(Misreading) -> Self {
+        let person = try input.person()
+        let isOnline = try input.flag()
+        return Self(person: person, isOnline: isOnline, at: try input.moment())
+    }
+}

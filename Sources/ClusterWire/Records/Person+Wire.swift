@@ -1,0 +1,28 @@
+internal import Bytes
+internal import ChatModel
+
+extension Person: WireValue {
+    func write(to output: inout ByteBuffer) {
+        output.append(user: self.id)
+        output.append(string: self.name)
+        output.append(string: self.agent)
+    }
+
+    static func read(from input: inout WireReader) throws(Misreading) -> Self {
+        let user = try input.user()
+        let name = try input.byteString()
+        return Self(id: user, name: name, agent: try input.optionalByteString())
+    }
+}
+
+extension ByteBuffer {
+    mutating func append(user: UserID) {
+        self.append(string: user.key)
+    }
+}
+
+extension WireReader {
+    mutating func user() throws(Misreading) -> UserID {
+        UserID(key: try self.byteString())
+    }
+}

@@ -1,0 +1,243 @@
+internal import Bytes
+internal import ChatModel
+internal import Glibc
+
+/// Reads what `ByteBuffer+Wire` writes, out of bytes that it only borrows: it must not outlive them.
+///
+/// It trusts nothing: every field is checked against the end of the record that it is in, and nothing is made room for before
+/// it is there.
+struct WireReader {
+    private let bytes: UnsafeRawBufferPointer
+    private(set) var position: Int
+    /// Where the record ends that is being read.
+    private var end: Int
+    /// Items that a later version has brought.
+    private(set) var unknownItems = 0
+    // Those who speak in a parcel mostly speak again, of the same conversation: their texts are made once.
+    private var lastKey: (place: Range<Int>, value: ConversationKey)?
+    private var lastPerson: (place: Range<Int>, value: Person)?
+
+    /// The number of a message or a change, and whatever else is counted: far from what overflows when it is counted on.
+    static let countLimit = 1 << 53
+    /// From year 0 to year 9999.
+    static let moments: ClosedRange<Int64> = -62_167_219_200_000...253_402_300_799_999
+    /// Lists get room for so many elements at once; for more when they are there.
+    static let roomLimit = 64
+
+    init(_ bytes: UnsafeRawBufferPointer, from position: Int) {
+        self.bytes = bytes
+        self.position = position
+        self.end = bytes.count
+    }
+
+    /// Whether the record has no more fields: those that a later version has added are missing in one of an earlier.
+    var isAtEnd: Bool { self.position == self.end }
+
+    private var left: Int { self.end - self.position }
+
+    // MARK: Numbers
+
+    mutating func byte() throws(Misreading) -> UInt8 {
+        guard self.position < self.end else { throw .malformed(.cutShort) }
+        defer { self.position += 1 }
+        return self.bytes[self.position]
+    }
+
+    mutating func number() throws(Misreading) -> UInt64 {
+        let first = try self.byte()
+        if first < 0x80 { return UInt64(first) }
+        var number = UInt64(first & 0x7F)
+        var shift: UInt64 = 7
+        while true {
+            let byte = try self.byte()
+            // The tenth byte has the highest bit alone.
+            guard shift < 63 || shift == 63 && byte <= 1 else { throw .malformed(.number) }
+            number |= UInt64(byte & 0x7F) << shift
+            if byte < 0x80 { return number }
+            shift += 7
+        }
+    }
+
+    mutating func count() throws(Misreading) -> Int {
+        let number = try self.number()
+        guard number <= UInt64(Self.countLimit) else { throw .malformed(.number) }
+        return Int(number)
+    }
+
+    mutating func signed() throws(Misreading) -> Int {
+        let number = try self.number()
+        return Int(Int64(bitPattern: number >> 1) ^ -Int64(bitPattern: number & 1))
+    }
+
+    mutating func place() throws(Misreading) -> UInt32 {
+        let number = try self.number()
+        guard number <= UInt64(UInt32.max) else { throw .malformed(.number) }
+        return UInt32(number) &- 1
+    }
+
+    mutating func loop() throws(Misreading) -> UInt16 {
+        let number = try self.number()
+        guard number <= UInt64(UInt16.max) else { throw .malformed(.number) }
+        return UInt16(number)
+    }
+
+    mutating func moment() throws(Misreading) -> Timestamp {
+        let milliseconds = Int64(try self.signed())
+        guard Self.moments.contains(milliseconds) else { throw .malformed(.moment) }
+        return Timestamp(milliseconds: milliseconds)
+    }
+
+    mutating func flag() throws(Misreading) -> Bool {
+        switch try self.byte() {
+        case 0: return false
+        case 1: return true
+        default: throw .unknownKind
+        }
+    }
+
+    mutating func byte<Value: WireByte>(_: Value.Type = Value.self) throws(Misreading) -> Value {
+        guard let value = Value(rawValue: try self.byte()) else { throw .unknownKind }
+        return value
+    }
+
+    // MARK: Texts
+
+    mutating func string() throws(Misreading) -> String {
+        try self.string(of: try self.number())
+    }
+
+    mutating func byteString() throws(Misreading) -> ByteString {
+        ByteString(try self.string())
+    }
+
+    mutating func optionalByteString() throws(Misreading) -> ByteString? {
+        let number = try self.number()
+        return number == 0 ? nil : ByteString(try self.string(of: number - 1))
+    }
+
+    mutating func optionalBytes() throws(Misreading) -> [UInt8]? {
+        let number = try self.number()
+        return number == 0 ? nil : [UInt8](try self.take(number - 1))
+    }
+
+    private mutating func string(of length: UInt64) throws(Misreading) -> String {
+        let text = try self.take(length).bindMemory(to: UInt8.self)
+        guard let string = String(validating: text, as: UTF8.self) else { throw .malformed(.text) }
+        return string
+    }
+
+    private mutating func take(_ length: UInt64) throws(Misreading) -> UnsafeRawBufferPointer {
+        guard length <= UInt64(self.left) else { throw .malformed(.cutShort) }
+        defer { self.position += Int(length) }
+        return UnsafeRawBufferPointer(rebasing: self.bytes[self.position..<self.position + Int(length)])
+    }
+
+    // MARK: Records and lists
+
+    /// From here to `leave` only the record's own fields can be read.
+    ///
+    /// - Returns: where the record ends that this one is in.
+    mutating func enter() throws(Misreading) -> Int {
+        let length = try self.number()
+        guard length <= UInt64(self.left) else { throw .malformed(.cutShort) }
+        defer { self.end = self.position + Int(length) }
+        return self.end
+    }
+
+    /// Skips what is left of the record.
+    mutating func leave(to outer: Int) {
+        self.position = self.end
+        self.end = outer
+    }
+
+    mutating func record<Value: WireValue>(_: Value.Type = Value.self) throws(Misreading) -> Value {
+        let outer = try self.enter()
+        let value = try Value.read(from: &self)
+        self.leave(to: outer)
+        return value
+    }
+
+    mutating func optionalRecord<Value: WireValue>(_: Value.Type = Value.self) throws(Misreading) -> Value? {
+        let outer = try self.enter()
+        let value = self.isAtEnd ? nil : try Value.read(from: &self)
+        self.leave(to: outer)
+        return value
+    }
+
+    mutating func list<Value: WireValue>(of _: Value.Type = Value.self) throws(Misreading) -> [Value] {
+        var list: [Value] = []
+        let count = try self.listCount()
+        list.reserveCapacity(min(count, Self.roomLimit))
+        for _ in 0..<count { list.append(try self.record()) }
+        return list
+    }
+
+    mutating func numbers() throws(Misreading) -> [Int] {
+        var list: [Int] = []
+        let count = try self.listCount()
+        list.reserveCapacity(min(count, Self.roomLimit))
+        for _ in 0..<count { list.append(try self.signed()) }
+        return list
+    }
+
+    /// Every element has at least one byte.
+    mutating func listCount() throws(Misreading) -> Int {
+        let count = try self.number()
+        guard count <= UInt64(self.left) else { throw .malformed(.count) }
+        return Int(count)
+    }
+
+    /// The items of an envelope; one of an unknown kind is left out and counted.
+    mutating func item<Value: WireValue>(_: Value.Type = Value.self) throws(Misreading) -> Value? {
+        let outer = try self.enter()
+        let end = self.end
+        do throws(Misreading) {
+            let value = try Value.read(from: &self)
+            self.leave(to: outer)
+            return value
+        } catch {
+            guard case .unknownKind = error else { throw error }
+            // It may have stood in a record of the item's.
+            self.end = end
+            self.leave(to: outer)
+            self.unknownItems += 1
+            return nil
+        }
+    }
+
+    // MARK: What repeats
+
+    mutating func conversation() throws(Misreading) -> ConversationKey {
+        let (outer, place) = try self.enterRepeated()
+        if let last = self.lastKey, self.isSame(last.place, place) {
+            self.leave(to: outer)
+            return last.value
+        }
+        let key = try ConversationKey.read(from: &self)
+        self.leave(to: outer)
+        self.lastKey = (place, key)
+        return key
+    }
+
+    mutating func person() throws(Misreading) -> Person {
+        let (outer, place) = try self.enterRepeated()
+        if let last = self.lastPerson, self.isSame(last.place, place) {
+            self.leave(to: outer)
+            return last.value
+        }
+        let person = try Person.read(from: &self)
+        self.leave(to: outer)
+        self.lastPerson = (place, person)
+        return person
+    }
+
+    private mutating func enterRepeated() throws(Misreading) -> (outer: Int, place: Range<Int>) {
+        let outer = try self.enter()
+        return (outer, self.position..<self.end)
+    }
+
+    private func isSame(_ one: Range<Int>, _ other: Range<Int>) -> Bool {
+        guard one.count == other.count else { return false }
+        return memcmp(self.bytes.baseAddress! + one.lowerBound, self.bytes.baseAddress! + other.lowerBound, one.count) == 0
+    }
+}
