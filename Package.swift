@@ -52,6 +52,7 @@ let package = Package(
         room("ChatCore", ["ChatModel", "Bytes"]),
         room("Cluster", ["ChatCore", "ChatModel", "Bytes"]),
         room("ClusterWire", ["Cluster", "ChatCore", "ChatModel", "Identity", "JSON", "Bytes"]),
+        room("RedisStore", ["RedisClient", "EventLoop", "ChatModel", "Bytes"]),
         room("EmbeddedStore", ["CSQLite", "ChatModel", "Telemetry", "Bytes"]),
 
         // Dialects translate and do nothing else.
@@ -111,7 +112,9 @@ let package = Package(
         .executableTarget(
             name: "StoreTorture", dependencies: ["EmbeddedStore", "StoreTestSupport", "ChatModel", "Bytes"], path: "Tests/StoreTorture",
             swiftSettings: settings),
-        tests("StoreContractTests", ["EmbeddedStore", "StoreTestSupport", "TestKit", "ChatModel", "Bytes"]),
+        tests(
+            "StoreContractTests",
+            ["EmbeddedStore", "RedisStore", "RedisClient", "StoreTestSupport", "TestKit", "EventLoop", "ChatModel", "Bytes"]),
         tests(
             "EmbeddedStoreTests",
             ["RepeatableChance", "EmbeddedStore", "StoreTestSupport", "StoreTorture", "TestKit", "ChatModel", "Bytes"]),

@@ -44,7 +44,7 @@ extension Owner {
             guard self.isCurrent(errand) else { break }
             self.update(errand.place.slot, at: now, outbox: &outbox) { $0.remember(messages, at: now, into: &$1) }
         case (.load(let errand), _), (.recall(let errand), _):
-            self.readsAwayUntil = now.monotonic + Self.storePause
+            if !answer.isOfOneConversation { self.readsAwayUntil = now.monotonic + Self.storePause }
             if self.isCurrent(errand) { self.abandon(errand.place.slot, at: now, outbox: &outbox) }
         case (.find(let errand, let sequence, let search), _):
             self.found(answer, errand, sequence, search, at: now, outbox: &outbox)
@@ -127,5 +127,12 @@ extension Owner {
         for number in self.slots.indices where self.slots[number].isUsed && self.slots[number].shard == Int32(shard) {
             self.letGo(UInt32(number), at: now, outbox: &outbox)
         }
+    }
+}
+
+extension StoreAnswer {
+    /// A failure that says nothing about other conversations.
+    var isOfOneConversation: Bool {
+        if case .failed(let failure) = self { failure.isOfOneConversation } else { false }
     }
 }

@@ -75,7 +75,7 @@ struct ReadingContractTests {
         #expect(await store.unread(rex, after: 0, by: Scribe.person("bob").id) == limit)
     }
 
-    @Test("keeps all messages where the history is 0", arguments: StoreUnderTest.available)
+    @Test("keeps all messages where the history is 0", arguments: StoreUnderTest.unlimited)
     func unlimited(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(0)
         _ = try await self.talk(store, 400)

@@ -10,9 +10,12 @@ struct StoreUnderTest: Sendable, CustomTestStringConvertible {
     /// Opens an empty store that keeps this many messages of a conversation.
     let open: @Sendable (_ history: Int) throws -> any ChatStore
 
-    static let available = [memory, sqlite]
+    static let available = [memory, sqlite, redis]
+    /// Those that keep all messages when the history is 0.
+    static let unlimited = [memory, sqlite]
 
     static let memory = StoreUnderTest(testDescription: "memory") { LocalStore.memory(history: $0) }
+    static let redis = StoreUnderTest(testDescription: "Redis") { try RedisUnderTest(history: $0) }
     static let sqlite = StoreUnderTest(testDescription: "SQLite") { history in
         try HousedStore { try LocalStore.sqlite(path: "\($0.path)/confab.db", history: history) }
     }

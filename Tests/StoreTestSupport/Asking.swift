@@ -1,4 +1,3 @@
-import Bytes
 public import ChatModel
 import Synchronization
 
@@ -57,5 +56,5 @@ extension ChatStore {
 
 extension ConversationKey {
     /// The shard that a conversation belongs to.
-    public var shard: Int { Int(StableHash.of(self.tenant, self.id) % 4096) }
+    public var shard: Int { Shard.of(self) }
 }

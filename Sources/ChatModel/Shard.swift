@@ -1,5 +1,4 @@
 import Bytes
-public import ChatModel
 
 /// Conversations are owned by hash slots, not one by one: that many owners can be named, moved and fenced.
 public enum Shard {

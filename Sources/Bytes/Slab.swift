@@ -1,14 +1,16 @@
 /// Values under small numbers that are given out again; a key says which life of its number it means.
-struct Slab<Element> {
+public struct Slab<Element> {
     private var elements: [Element?] = []
     private var generations: [UInt32] = []
     private var free: [UInt32] = []
 
+    public init() {}
+
     /// Values that are there.
-    var count: Int { self.elements.count - self.free.count }
+    public var count: Int { self.elements.count - self.free.count }
 
     /// - Returns: the value's key.
-    mutating func insert(_ element: consuming Element) -> UInt64 {
+    public mutating func insert(_ element: consuming Element) -> UInt64 {
         if let slot = self.free.popLast() {
             self.generations[Int(slot)] &+= 1
             self.elements[Int(slot)] = consume element
@@ -19,12 +21,26 @@ struct Slab<Element> {
         return 1 << 32 | UInt64(self.elements.count - 1)
     }
 
-    mutating func replace(_ key: UInt64, with element: consuming Element) {
+    /// Puts another value under a key that `insert` gave and `remove` has not taken.
+    public mutating func replace(_ key: UInt64, with element: consuming Element) {
         self.elements[Int(key & 0xFFFF_FFFF)] = consume element
     }
 
+    /// The value that is there; nil when it was removed. Only what is there can be changed.
+    public subscript(key: UInt64) -> Element? {
+        get {
+            let slot = Int(key & 0xFFFF_FFFF)
+            return slot < self.elements.count && self.generations[slot] == UInt32(key >> 32) ? self.elements[slot] : nil
+        }
+        _modify {
+            let slot = Int(key & 0xFFFF_FFFF)
+            precondition(self.generations[slot] == UInt32(key >> 32), "a value that is not there was to be changed")
+            yield &self.elements[slot]
+        }
+    }
+
     /// The value, which is there no longer; nil when it was not.
-    mutating func remove(_ key: UInt64) -> Element? {
+    public mutating func remove(_ key: UInt64) -> Element? {
         let slot = Int(key & 0xFFFF_FFFF)
         guard slot < self.elements.count, self.generations[slot] == UInt32(key >> 32), let element = self.elements[slot].take() else {
             return nil
@@ -33,3 +49,5 @@ struct Slab<Element> {
         return element
     }
 }
+
+extension Slab: Sendable where Element: Sendable {}

@@ -1,0 +1,319 @@
+import Bytes
+public import ChatModel
+public import EventLoop
+public import RedisClient
+
+/// Conversations in Redis streams: fills `ChatStore` for one loop, over the loop's own connection.
+///
+/// A batch is one script call in Redis, in Redis Cluster one for each shard; calls follow each other without waiting for answers. Where
+/// Redis has replicas a write counts as stored when so many of them have it as `?wait=N` says, one if it says nothing.
+public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
+    /// What the client of this store is to load.
+    public static let scripts = [claim, write, load, page, recent, unread]
+    private static let claim = RedisScript(StoreScripts.claim)
+    private static let write = RedisScript(StoreScripts.write)
+    private static let load = RedisScript(StoreScripts.load)
+    private static let page = RedisScript(StoreScripts.page)
+    private static let recent = RedisScript(StoreScripts.recent)
+    private static let unread = RedisScript(StoreScripts.unread)
+
+    public let loop: EventLoop
+    private let settings: RedisStoreSettings
+    private let body: LoopBound<Body>
+
+    private struct Body {
+        var client: RedisClient?
+        var calls = Slab<StoreCall>()
+        var deeds = Slab<StoreDeed>()
+        let words: StoreWords
+        /// As the server said last; nil while it has not.
+        var replicaCount: Int?
+        var isReady = false
+        var askRoleAt = MonotonicTime(nanoseconds: 0)
+    }
+
+    /// Prepares a store; it answers nothing before it has a client.
+    public init(_ settings: RedisStoreSettings, on loop: EventLoop) {
+        self.loop = loop
+        self.settings = settings
+        let keys = StoreKeys(cluster: ByteString(settings.clusterName))
+        self.body = LoopBound(Body(words: StoreWords(keys: keys, history: settings.history)), on: loop)
+    }
+
+    /// On the loop: begins to work over a client, which this store keeps from here on, and whose user is or tells this store.
+    public func start(over client: RedisClient) {
+        self.body.with { $0.client = client }
+        self.loop.admit(self)
+    }
+
+    public func submit(_ request: StoreRequest, ticket: StoreTicket, for client: any StoreClient) {
+        guard self.loop.isCurrent else {
+            self.loop.execute { self.submit(request, ticket: ticket, for: client) }
+            return
+        }
+        let asker = StoreCall.Asker(client: client, ticket: ticket)
+        do throws(RedisError) {
+            try self.body.with { body throws(RedisError) in try self.ask(request, asker, &body) }
+        } catch {
+            client.storeAnswered(.failed(StoreFailure(error)), ticket: ticket)
+        }
+    }
+}
+
+// MARK: Asking
+
+extension RedisStore {
+    /// Throws when nothing was asked, and nothing will be answered.
+    private func ask(_ request: StoreRequest, _ asker: StoreCall.Asker, _ body: inout Body) throws(RedisError) {
+        switch request {
+        case .claim, .write:
+            let deadline = MonotonicTime.now.advanced(by: self.settings.patience)
+            let deed = body.deeds.insert(StoreDeed(asker: asker, request: request, deadline: deadline))
+            do throws(RedisError) {
+                try self.begin(deed, request, &body)
+            } catch {
+                // Part of it may be on its way; then its answers settle it.
+                if body.deeds[deed]?.commandsUnderWay == 0 {
+                    _ = body.deeds.remove(deed)
+                    throw error
+                }
+                body.deeds[deed]?.failure = StoreFailure(error)
+            }
+        case .load(let key):
+            try self.read(key, Self.load, request, asker, &body) { _ in }
+        case .recent(let key, let limit):
+            try self.read(key, Self.recent, request, asker, &body) { $0.append(clamped: max(0, limit)) }
+        case .page(let key, let range, let limit):
+            try self.read(key, Self.page, request, asker, &body) { $0.append(range, limit: limit, since: -1) }
+        case .changes(let key, let after, let since, let limit):
+            try self.read(key, Self.page, request, asker, &body) { $0.append(.after(after), limit: limit, since: since) }
+        case .unread(let key, let after, let user):
+            try self.read(key, Self.unread, request, asker, &body) {
+                $0.append(clamped: after)
+                $0.append(text: user.key)
+            }
+        case .probe:
+            try self.call(.read(asker, request), .any, &body) { command, words in words.appendProbe(to: &command) }
+        }
+    }
+
+    private func begin(_ deed: UInt64, _ request: StoreRequest, _ body: inout Body) throws(RedisError) {
+        switch request {
+        case .claim(let shard, let owner):
+            try self.call(.claim(deed), self.settings.slot(of: shard), &body) { command, words in
+                command.append(Self.claim, keyCount: 1)
+                words.appendLease(of: shard, for: owner, to: &command)
+            }
+            try self.confirm(deed, self.settings.slot(of: shard), &body)
+        case .write(let batch):
+            guard self.settings.isCluster else { return try self.send(batch, nil, for: deed, &body) }
+            // A script stays in one slot: a call for each shard, in the order in which the batch names them.
+            var parts: [(shard: Int, places: [Int])] = []
+            for (place, write) in batch.writes.enumerated() {
+                if let known = parts.firstIndex(where: { $0.shard == write.shard }) {
+                    parts[known].places.append(place)
+                } else {
+                    parts.append((write.shard, [place]))
+                }
+            }
+            for part in parts { try self.send(batch, part.places, for: deed, &body) }
+        default:
+            preconditionFailure("a read is no deed")
+        }
+    }
+
+    /// - Parameter places: of the writes in the batch; nil for all of them.
+    private func send(_ batch: WriteBatch, _ places: [Int]?, for deed: UInt64, _ body: inout Body) throws(RedisError) {
+        let slot = self.settings.slot(of: batch.writes[places?.first ?? 0].shard)
+        try self.call(.write(deed, places: places), slot, &body) { command, words in
+            if let places {
+                words.append(batch, places, to: &command, script: Self.write)
+            } else {
+                words.append(batch, batch.writes.indices, to: &command, script: Self.write)
+            }
+        }
+        try self.confirm(deed, slot, &body)
+    }
+
+    /// Right behind a write, and on the connection that carries it: WAIT is about what its own connection has written.
+    private func confirm(_ deed: UInt64, _ slot: RedisSlot, _ body: inout Body) throws(RedisError) {
+        let wanted = self.replicasWanted(body)
+        guard wanted > 0 else { return }
+        try self.call(.confirm(deed, slot), slot, &body) { command, _ in
+            command.append("WAIT")
+            command.append(wanted)
+            command.append(self.settings.waitMilliseconds)
+        }
+    }
+
+    private func replicasWanted(_ body: borrowing Body) -> Int {
+        self.settings.waitReplicas ?? min(1, body.replicaCount ?? 1)
+    }
+
+    private func read(
+        _ key: ConversationKey, _ script: RedisScript, _ request: StoreRequest, _ asker: StoreCall.Asker, _ body: inout Body,
+        _ arguments: (inout RedisCommandWriter) -> Void
+    ) throws(RedisError) {
+        let shard = Shard.of(key)
+        try self.call(.read(asker, request), self.settings.slot(of: shard), &body) { command, words in
+            command.append(script, keyCount: 1)
+            words.append(key, in: shard, to: &command)
+            arguments(&command)
+        }
+    }
+
+    private func call(
+        _ call: StoreCall, _ slot: RedisSlot, _ body: inout Body, _ write: (inout RedisCommandWriter, StoreWords) -> Void
+    ) throws(RedisError) {
+        guard let client = body.client else { throw .noConnection }
+        let words = body.words
+        let tag = body.calls.insert(call)
+        do throws(RedisError) {
+            try client.command(tag: tag, slot: slot) { write(&$0, words) }
+        } catch {
+            _ = body.calls.remove(tag)
+            throw error
+        }
+        switch call {
+        case .claim(let deed), .write(let deed, _), .confirm(let deed, _): body.deeds[deed]?.commandsUnderWay += 1
+        case .read, .role: break
+        }
+    }
+}
+
+// MARK: Answers
+
+extension RedisStore {
+    public func redisReplied(_ reply: RedisReply, to tag: UInt64) {
+        guard let call = self.body.with({ $0.calls.remove(tag) }) else { return }
+        switch call {
+        case .read(let asker, let request):
+            asker.client.storeAnswered(self.answer(to: request, reply), ticket: asker.ticket)
+        case .claim(let deed):
+            self.settle(deed) { $0.epoch = Int(reply.integer ?? 0) }
+        case .write(let deed, let places):
+            self.settle(deed) { $0.note(reply, at: places) }
+        case .confirm(let deed, let slot):
+            self.confirmed(by: Int(reply.integer ?? 0), deed, slot)
+        case .role:
+            self.body.with { $0.replicaCount = reply.replicaCount }
+        }
+    }
+
+    public func redisFailed(_ error: RedisError, tag: UInt64) {
+        guard let call = self.body.with({ $0.calls.remove(tag) }) else { return }
+        // The scripts are being loaded again, ahead of whatever is asked from here on.
+        if error == .scriptLost, self.askAgain(call) { return }
+        switch call {
+        case .read(let asker, let request):
+            asker.client.storeAnswered(.failed(StoreFailure(error, about: request.conversation)), ticket: asker.ticket)
+        case .claim(let deed), .write(let deed, _), .confirm(let deed, _):
+            let isInDoubt = error == .connectionLost(mayBeDone: true)
+            self.settle(deed) { deed in
+                deed.failure = deed.failure ?? StoreFailure(error)
+                if isInDoubt { deed.isUnconfirmed = true }
+            }
+        case .role:
+            break
+        }
+    }
+
+    /// - Returns: whether it was asked.
+    private func askAgain(_ call: StoreCall) -> Bool {
+        self.body.with { body in
+            do throws(RedisError) {
+                switch call {
+                case .read(let asker, let request):
+                    try self.ask(request, asker, &body)
+                case .claim(let deed), .write(let deed, _):
+                    guard let request = body.deeds[deed]?.request else { return false }
+                    body.deeds[deed]?.commandsUnderWay -= 1
+                    if case .write(_, let places?) = call, case .write(let batch) = request {
+                        try self.send(batch, places, for: deed, &body)
+                    } else {
+                        try self.begin(deed, request, &body)
+                    }
+                case .confirm, .role:
+                    return false
+                }
+                return true
+            } catch {
+                if case .claim(let deed) = call { body.deeds[deed]?.commandsUnderWay += 1 }
+                if case .write(let deed, _) = call { body.deeds[deed]?.commandsUnderWay += 1 }
+                return false
+            }
+        }
+    }
+
+    /// Asked again for as long as there is patience: a replica may just be catching up.
+    private func confirmed(by count: Int, _ number: UInt64, _ slot: RedisSlot) {
+        self.settle(number) { deed, body in
+            guard count < self.replicasWanted(body), deed.failure == nil else { return }
+            guard MonotonicTime.now < deed.deadline, (try? self.confirm(number, slot, &body)) != nil else {
+                deed.isUnconfirmed = true
+                return
+            }
+        }
+    }
+
+    /// A command of the deed is answered; with the last of them it is.
+    private func settle(_ number: UInt64, _ note: (inout StoreDeed) -> Void) {
+        self.settle(number) { deed, _ in note(&deed) }
+    }
+
+    private func settle(_ number: UInt64, _ note: (inout StoreDeed, inout Body) -> Void) {
+        let done: StoreDeed? = self.body.with { body in
+            guard var deed = body.deeds[number] else { return nil }
+            note(&deed, &body)
+            deed.commandsUnderWay = (body.deeds[number]?.commandsUnderWay ?? 1) - 1
+            body.deeds.replace(number, with: deed)
+            return deed.commandsUnderWay == 0 ? body.deeds.remove(number) : nil
+        }
+        guard var done else { return }
+        // Where nothing waits for replicas, what may be done is found by loading it.
+        if self.body.with({ self.replicasWanted($0) }) == 0 { done.isUnconfirmed = false }
+        done.asker.client.storeAnswered(done.answer, ticket: done.asker.ticket)
+    }
+
+    private func answer(to request: StoreRequest, _ reply: RedisReply) -> StoreAnswer {
+        do throws(DamagedValue) {
+            switch request {
+            case .load: return .loaded(try StoredParts.loaded(reply))
+            case .recent: return .recent(reply.isNull ? [] : try StoredParts.recent(reply))
+            case .page, .changes: return .page(try StoredParts.page(reply))
+            case .unread: return .unread(Int(reply.integer ?? 0))
+            case .probe: return .done
+            case .claim, .write: preconditionFailure("a deed is no read")
+            }
+        } catch {
+            return .failed(StoreFailure("\(request.conversation?.description ?? ""): \(error.reason)", isOfOneConversation: true))
+        }
+    }
+
+    public func redisChanged(_ state: RedisClient.State) {
+        self.body.with { body in
+            if case .ready = state { body.isReady = true } else { body.isReady = false }
+            // Another server may have other replicas.
+            body.replicaCount = nil
+            body.askRoleAt = MonotonicTime(nanoseconds: 0)
+            self.askRole(now: .now, &body)
+        }
+    }
+}
+
+// MARK: The loop
+
+extension RedisStore {
+    public func socketReady(_ token: SocketToken, readable: Bool, writable: Bool) {}
+
+    public func tick(now: MonotonicTime) {
+        self.body.with { self.askRole(now: now, &$0) }
+    }
+
+    /// Once a second: replicas come and go.
+    private func askRole(now: MonotonicTime, _ body: inout Body) {
+        guard body.isReady, self.settings.waitReplicas == nil, now >= body.askRoleAt else { return }
+        body.askRoleAt = now.advanced(by: .seconds(1))
+        try? self.call(.role, .any, &body) { command, _ in command.append("ROLE") }
+    }
+}

@@ -1,0 +1,36 @@
+import Bytes
+import ChatModel
+public import RedisClient
+
+/// What a Redis store goes by; the same for all loops of a node, and for all nodes of a cluster.
+public struct RedisStoreSettings: Sendable {
+    /// The first part of every key: 1 to 32 of `a-z 0-9 -`.
+    public let clusterName: String
+    /// So many messages are kept of each conversation; Redis itself may keep some more. At least 1.
+    public let history: Int
+    /// How many replicas must have a write before it counts as stored. Nil: one, where there are any.
+    public let waitReplicas: Int?
+    /// How long Redis is asked to wait for them at a time.
+    public let waitMilliseconds: Int
+    /// So long an answer waits for replicas; then the write has failed, though it may be stored.
+    public let patience: Duration
+    /// Each shard's slot in Redis Cluster; empty elsewhere, where a script may have any keys.
+    private let slots: [RedisSlot]
+
+    public init(clusterName: String, history: Int, url: RedisURL, patience: Duration = .seconds(5)) {
+        precondition(history > 0, "a Redis store keeps a bounded history, not \(history)")
+        self.clusterName = clusterName
+        self.history = history
+        self.waitReplicas = url.waitReplicas
+        self.waitMilliseconds = url.waitMilliseconds ?? 100
+        self.patience = patience
+        self.slots = url.kind == .cluster ? (0..<Shard.count).map { RedisSlot(key: ByteString("{s\($0)}")) } : []
+    }
+
+    /// Whether a script may only have keys of one shard.
+    var isCluster: Bool { !self.slots.isEmpty }
+
+    func slot(of shard: Int) -> RedisSlot {
+        self.isCluster ? self.slots[shard] : .any
+    }
+}

@@ -1,0 +1,59 @@
+import ChatModel
+import EventLoop
+import RedisClient
+
+/// A command under way, and what its reply is for.
+enum StoreCall {
+    /// A read, or a probe.
+    case read(Asker, StoreRequest)
+    /// The raising of a shard's epoch, for a deed.
+    case claim(UInt64)
+    /// A deed's writes: all of them, or in Redis Cluster those with these places, which lie in one slot.
+    case write(UInt64, places: [Int]?)
+    /// How many replicas have what a deed wrote.
+    case confirm(UInt64, RedisSlot)
+    /// What the server is, and how many replicas it has.
+    case role
+
+    /// Who asked, and under which number.
+    struct Asker {
+        let client: any StoreClient
+        let ticket: StoreTicket
+    }
+}
+
+/// A claim or a batch of writes under way: it is answered when each of its commands is, and the replicas have it.
+struct StoreDeed {
+    let asker: StoreCall.Asker
+    let request: StoreRequest
+    let deadline: MonotonicTime
+    /// Commands that have not been answered.
+    var commandsUnderWay = 0
+    var epoch: Epoch = 0
+    var refusals: [Int: WriteRefusal] = [:]
+    /// Why part of it was not done, or may not be.
+    var failure: StoreFailure?
+    /// It may be done, but not where it would outlive a failover: whoever goes on from it must claim first, which confirms it too.
+    var isUnconfirmed = false
+
+    /// What to say when nothing is under way any more.
+    var answer: StoreAnswer {
+        switch self.request {
+        case .claim:
+            if let failure { return .failed(failure) }
+            return self.isUnconfirmed ? .failed(.unconfirmed) : .claimed(self.epoch)
+        case .write(let batch):
+            if self.isUnconfirmed {
+                return .written(.refused(Dictionary(uniqueKeysWithValues: batch.writes.indices.map { ($0, .fenced(0)) })))
+            }
+            if let failure { return .failed(failure) }
+            return .written(self.refusals.isEmpty ? .stored : .refused(self.refusals))
+        default:
+            preconditionFailure("a read is no deed")
+        }
+    }
+}
+
+extension StoreFailure {
+    static let unconfirmed = StoreFailure("no replica has confirmed the write in time; it may be stored")
+}

@@ -1,0 +1,33 @@
+import Bytes
+import ChatModel
+
+/// The names under which a cluster keeps things in Redis: `p:{s<shard>}:<kind>:<tenant>:<conversation>`, where `p` is its name.
+///
+/// The braces are Redis Cluster's hash tag: all keys of a shard lie in one slot, so that one script can have them. Ids are
+/// percent-encoded, so that no id ends a part of a name, begins a tag, or is a pattern.
+struct StoreKeys: Sendable {
+    /// The cluster's name: 1 to 32 of `a-z 0-9 -`.
+    let cluster: ByteString
+
+    private func appendShard(_ shard: Int, to name: inout ByteBuffer) {
+        name.append(text: self.cluster.string)
+        name.append(":{s")
+        name.append(decimal: shard)
+        name.append(UInt8(ascii: "}"))
+    }
+
+    /// The hash that says who owns a shard.
+    func appendLease(of shard: Int, to name: inout ByteBuffer) {
+        self.appendShard(shard, to: &name)
+        name.append(":lease")
+    }
+
+    /// The hash of a conversation: what it is, and how far it is stored. The scripts make the names of its other keys from this one.
+    func appendConversation(_ key: ConversationKey, in shard: Int, to name: inout ByteBuffer) {
+        self.appendShard(shard, to: &name)
+        name.append(":conv:")
+        name.append(percentEncoding: key.tenant)
+        name.append(UInt8(ascii: ":"))
+        name.append(percentEncoding: key.id)
+    }
+}

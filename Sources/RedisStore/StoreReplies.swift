@@ -1,0 +1,76 @@
+import ChatModel
+import RedisClient
+
+extension RedisReply {
+    /// Of an answer to ROLE: how many replicas the master has; nil for a server that is none.
+    var replicaCount: Int? {
+        self[0]?.isText("master") == true ? self[2]?.count : nil
+    }
+}
+
+extension StoreDeed {
+    /// What the write script says: 0, or for each refused write its place, why, and a number.
+    ///
+    /// - Parameter places: in the batch, of the writes that the script had; nil where it had all of them.
+    mutating func note(_ reply: RedisReply, at places: [Int]?) {
+        var parts = reply.elements
+        while let place = parts.next()?.integer, let why = parts.next(), let number = parts.next()?.integer {
+            let refusal: WriteRefusal =
+                if why.isText("fenced") {
+                    .fenced(Int(number))
+                } else if why.isText("step") {
+                    .outOfStep(stored: Int(number))
+                } else {
+                    .damaged
+                }
+            self.refusals[places.map { $0[Int(place)] } ?? Int(place)] = refusal
+        }
+    }
+}
+
+extension StoreFailure {
+    init(_ error: RedisError, about conversation: ConversationKey? = nil) {
+        switch error {
+        case .other(let words) where words.hasPrefix("DAMAGED "):
+            self.init("\(conversation?.description ?? ""): the Redis key \(words.dropFirst(8))", isOfOneConversation: true)
+        case .wrongType:
+            self.init("\(conversation?.description ?? ""): \(error)", isOfOneConversation: true)
+        default:
+            self.init(error.description)
+        }
+    }
+}
+
+extension StoreRequest {
+    /// The one conversation that it is about, where there is one.
+    var conversation: ConversationKey? {
+        switch self {
+        case .load(let key), .recent(let key, _), .page(let key, _, _), .changes(let key, _, _, _), .unread(let key, _, _): key
+        case .claim, .write, .probe: nil
+        }
+    }
+}
+
+extension RedisCommandWriter {
+    /// A number as Lua can hold it: beyond 2^53 its numbers have gaps, and nothing of ours is there.
+    mutating func append(clamped number: Int) {
+        self.append(max(-(1 << 52), min(number, 1 << 52)))
+    }
+
+    /// The range of a page, its limit, and the revision since which amended messages are wanted as well (-1: none are).
+    mutating func append(_ range: PageRange, limit: Int, since: Int) {
+        switch range {
+        case .newest:
+            self.append("newest")
+            self.append(0)
+        case .before(let number):
+            self.append("before")
+            self.append(clamped: number)
+        case .after(let number):
+            self.append("after")
+            self.append(clamped: number)
+        }
+        self.append(clamped: limit)
+        self.append(clamped: since)
+    }
+}

@@ -1,0 +1,329 @@
+/// What Redis does for the store, each in one step: scripts, because a check and the write that hangs on it must not be parted.
+///
+/// Each gets the key of a conversation's hash as a key, which says to Redis Cluster where it runs, and makes the names of the
+/// conversation's other keys from it: they have the same hash tag, and so the same slot (`StoreKeys`). Commands are called so that an
+/// error comes back as a value: a script that failed half-way would keep what it had written.
+enum StoreScripts {
+    /// Names an owner of a shard, under the next epoch, which is the answer. KEYS: the lease. ARGV: the owner.
+    static let claim = """
+        #!lua
+        local epoch = redis.call('HINCRBY', KEYS[1], 'epoch', 1)
+        redis.call('HSET', KEYS[1], 'owner', ARGV[1])
+        return epoch
+        """
+
+    /// Writes a batch. KEYS: for each run of writes of one conversation its hash. ARGV: the owner, how many messages are kept, and for
+    /// each run the epoch, the number of writes, and the writes (`StoreWords` says how).
+    ///
+    /// Answers 0 when everything is stored; else three values for each write that was refused: its place, why, and the number that
+    /// belongs to it. What a conversation is stored up to is read once and written once, however many writes it has.
+    static let write = """
+        #!lua
+        local owner, history, at = ARGV[1], tonumber(ARGV[2]), 3
+        local states, order, leases, refusals, place = {}, {}, {}, {}, -1
+
+        local function begin(key)
+          local cut = string.find(key, ':conv:', 1, true)
+          local prefix, name = string.sub(key, 1, cut), string.sub(key, cut + 6)
+          local lease = leases[prefix]
+          if not lease then
+            lease = redis.pcall('HMGET', prefix .. 'lease', 'epoch', 'owner')
+            leases[prefix] = lease
+          end
+          local state = {prefix = prefix, name = name, lease = lease, rev = 0, head = 0}
+          local found = redis.pcall('HMGET', key, 'v', 'rev', 'head')
+          if lease.err or found.err or found[1] and found[1] ~= '1' then
+            state.damaged = true
+          elseif found[1] then
+            state.exists, state.rev, state.head = true, tonumber(found[2]), tonumber(found[3])
+            if not state.rev or not state.head then state.damaged = true end
+          end
+          states[key] = state
+          order[#order + 1] = key
+          return state
+        end
+
+        local function refuse(state, why, number)
+          if not state.why then state.why, state.number = why, number end
+          refusals[#refusals + 1] = place
+          refusals[#refusals + 1] = state.why
+          refusals[#refusals + 1] = state.number
+        end
+
+        local function hash_key(state, kind) return state.prefix .. kind .. state.name end
+
+        local function changed(state, rev, updated)
+          state.rev, state.rev_text, state.updated = rev, ARGV[at + 1], updated or state.updated
+        end
+
+        local function merged_cursors(stored, read, delivered)
+          local role, joined, r, d, rest = string.match(stored, '^(%d+) (%-?%d+) (%d+) (%d+) (.*)$')
+          if not role then return nil end
+          if tonumber(r) > tonumber(read) then read = r end
+          if tonumber(d) > tonumber(delivered) then delivered = d end
+          return role, joined, read, delivered, rest
+        end
+
+        local sizes = {m = 11, c = 8, a = 6, j = 8, d = 3, e = 3, r = 4}
+        for k = 1, #KEYS do
+          local key = KEYS[k]
+          local epoch, count = ARGV[at], tonumber(ARGV[at + 1])
+          at = at + 2
+          local state = states[key] or begin(key)
+          local lease = state.lease
+          local is_mine = not lease.err and lease[1] == epoch and lease[2] == owner
+          for _ = 1, count do
+            place = place + 1
+            local kind = ARGV[at]
+            local rev = tonumber(ARGV[at + 1])
+            if state.why then
+              refuse(state)
+            elseif state.damaged then
+              refuse(state, 'damaged', 0)
+            elseif not is_mine then
+              refuse(state, 'fenced', tonumber(lease[1] or 0))
+            elseif kind == 'm' then
+              local head = tonumber(ARGV[at + 2])
+              if not state.exists or rev ~= state.rev + 1 or head ~= state.head + 1 then
+                refuse(state, 'step', state.rev)
+              else
+                local log, id, added = hash_key(state, 'log:'), ARGV[at + 2] .. '-0', nil
+                if ARGV[at + 8] == '' and ARGV[at + 9] == '0' and ARGV[at + 10] == '' then
+                  added = redis.pcall('XADD', log, 'MAXLEN', '~', history, id, 'r', ARGV[at + 1], 't', ARGV[at + 3], 'u', ARGV[at + 4],
+                    'n', ARGV[at + 5], 'i', ARGV[at + 6], 'x', ARGV[at + 7])
+                else
+                  added = redis.pcall('XADD', log, 'MAXLEN', '~', history, id, 'r', ARGV[at + 1], 't', ARGV[at + 3], 'u', ARGV[at + 4],
+                    'n', ARGV[at + 5], 'i', ARGV[at + 6], 'x', ARGV[at + 7], 'm', ARGV[at + 8], 's', ARGV[at + 9], 'g', ARGV[at + 10])
+                end
+                if type(added) == 'table' then
+                  refuse(state, 'damaged', 0)
+                else
+                  state.head, state.head_text = head, ARGV[at + 2]
+                  changed(state, rev, ARGV[at + 3])
+                end
+              end
+            elseif kind == 'r' then
+              local members = hash_key(state, 'members:')
+              local stored = redis.pcall('HGET', members, ARGV[at + 1])
+              if type(stored) == 'table' then
+                refuse(state, 'damaged', 0)
+              elseif stored then
+                local role, joined, read, delivered, rest = merged_cursors(stored, ARGV[at + 2], ARGV[at + 3])
+                if role then
+                  redis.call('HSET', members, ARGV[at + 1], table.concat({role, joined, read, delivered, rest}, ' '))
+                else
+                  refuse(state, 'damaged', 0)
+                end
+              end
+            elseif kind == 'c' then
+              if state.exists or rev ~= 1 then
+                refuse(state, 'step', state.rev)
+              else
+                redis.call('HSET', key, 'v', '1', 'access', ARGV[at + 2], 'title', ARGV[at + 3], 'created', ARGV[at + 5], 'head', '0')
+                if ARGV[at + 4] ~= '' then redis.call('HSET', key, 'creator', ARGV[at + 4]) end
+                if ARGV[at + 7] ~= '' then redis.call('HSET', key, 'ended', ARGV[at + 7]) end
+                state.exists = true
+                changed(state, rev, ARGV[at + 6])
+              end
+            elseif not state.exists or rev ~= state.rev + 1 then
+              refuse(state, 'step', state.rev)
+            elseif kind == 'a' then
+              local number = tonumber(ARGV[at + 2])
+              if number < 1 or number > state.head then
+                refuse(state, 'step', state.rev)
+              else
+                local isKept = history == 0 or number > state.head - history
+                local amend = hash_key(state, 'amend:')
+                local stored = isKept and redis.pcall('HGET', amend, ARGV[at + 2])
+                if type(stored) == 'table' then
+                  refuse(state, 'damaged', 0)
+                else
+                  -- Nothing that is deleted gets words again; the change counts all the same.
+                  if isKept and not (stored and string.find(stored, '^%d+ 2 ')) then
+                    redis.call('HSET', amend, ARGV[at + 2], ARGV[at + 1] .. ' ' .. ARGV[at + 4] .. ' ' .. ARGV[at + 5])
+                    state.amended = ARGV[at + 1]
+                    -- What belongs to messages that are gone goes now and then.
+                    if history > 0 and redis.call('HLEN', amend) % 64 == 0 then
+                      for _, old in ipairs(redis.call('HKEYS', amend)) do
+                        if tonumber(old) <= state.head - history then redis.call('HDEL', amend, old) end
+                      end
+                    end
+                  end
+                  changed(state, rev, ARGV[at + 3])
+                end
+              end
+            elseif kind == 'j' then
+              local members = hash_key(state, 'members:')
+              local stored = redis.pcall('HGET', members, ARGV[at + 2])
+              local read, delivered, isWhole = ARGV[at + 5], ARGV[at + 6], type(stored) ~= 'table'
+              if isWhole and stored then
+                local role
+                role, _, read, delivered = merged_cursors(stored, read, delivered)
+                isWhole = role ~= nil
+              end
+              if isWhole then
+                redis.call('HSET', members, ARGV[at + 2], table.concat({ARGV[at + 3], ARGV[at + 4], read, delivered, ARGV[at + 7]}, ' '))
+                changed(state, rev)
+              else
+                refuse(state, 'damaged', 0)
+              end
+            elseif kind == 'd' then
+              if type(redis.pcall('HDEL', hash_key(state, 'members:'), ARGV[at + 2])) == 'table' then
+                refuse(state, 'damaged', 0)
+              else
+                changed(state, rev)
+              end
+            elseif kind == 'e' then
+              redis.call('HSETNX', key, 'ended', ARGV[at + 2])
+              changed(state, rev, ARGV[at + 2])
+            end
+            at = at + sizes[kind]
+          end
+        end
+
+        for _, key in ipairs(order) do
+          local state = states[key]
+          if state.rev_text then
+            local fields = {'rev', state.rev_text}
+            if state.head_text then fields[3], fields[4] = 'head', state.head_text end
+            if state.updated then fields[#fields + 1] = 'updated'; fields[#fields + 1] = state.updated end
+            if state.amended then fields[#fields + 1] = 'arev'; fields[#fields + 1] = state.amended end
+            redis.call('HSET', key, unpack(fields))
+          end
+        end
+        if #refusals == 0 then return 0 end
+        return refusals
+        """
+
+    /// What the scripts that read begin with: `head`, `rev`, `arev` (the last amendment's revision) and `oldest` of a conversation, and
+    /// the names of its keys. Answers nil where there is no such conversation.
+    private static let look = """
+        #!lua flags=no-writes
+        local key, history = KEYS[1], tonumber(ARGV[1])
+        local cut = string.find(key, ':conv:', 1, true)
+        local prefix, name = string.sub(key, 1, cut), string.sub(key, cut + 6)
+        local log = prefix .. 'log:' .. name
+        local found = redis.pcall('HMGET', key, 'v', 'rev', 'head', 'arev')
+        if found.err then return redis.error_reply('DAMAGED ' .. key .. ' is no hash') end
+        if not found[1] then
+          if redis.call('EXISTS', key) == 1 then return redis.error_reply('DAMAGED ' .. key .. ' has no field v') end
+          return false
+        end
+        if found[1] ~= '1' then return redis.error_reply('DAMAGED ' .. key .. ' has the format ' .. found[1] .. ', which is not ours') end
+        local rev, head, arev = tonumber(found[2]), tonumber(found[3]), tonumber(found[4] or '0')
+        if not rev or not head or not arev then return redis.error_reply('DAMAGED ' .. key .. ' has no numbers in rev, head or arev') end
+        local first = redis.pcall('XRANGE', log, '-', '+', 'COUNT', 1)
+        if first.err then return redis.error_reply('DAMAGED ' .. log .. ' is no stream') end
+        local oldest = head + 1
+        if first[1] then oldest = tonumber(string.match(first[1][1], '^(%d+)%-')) end
+        if history > 0 and oldest < head - history + 1 then oldest = head - history + 1 end
+        local function field(entry, wanted)
+          local fields = entry[2]
+          for place = 1, #fields, 2 do if fields[place] == wanted then return fields[place + 1] end end
+          return ''
+        end
+
+        """
+
+    /// Everything but the messages. KEYS: the hash. ARGV: how many messages are kept. Answers the hash, the members, and the oldest number.
+    static let load =
+        look + """
+            local members = redis.pcall('HGETALL', prefix .. 'members:' .. name)
+            if members.err then return redis.error_reply('DAMAGED ' .. prefix .. 'members:' .. name .. ' is no hash') end
+            return {redis.call('HGETALL', key), members, oldest}
+            """
+
+    /// Messages with their amendments. KEYS: the hash. ARGV: how many messages are kept; `newest`, `before` or `after`, and its number;
+    /// the limit; since which revision amended ones below the page are wanted, or -1.
+    ///
+    /// Answers head, oldest, revision, the stream's entries, the amendments of those (number, amendment, …), and amended entries below.
+    static let page =
+        look + """
+            local mode, number, limit, since = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+            local low, high = 1, 0
+            if limit > 0 and oldest <= head then
+              if mode == 'newest' then
+                low, high = math.max(oldest, head - math.min(limit, head) + 1), head
+              elseif mode == 'before' then
+                if number > oldest then
+                  local stop = math.min(number, head + 1)
+                  low, high = math.max(oldest, stop - math.min(limit, stop)), stop - 1
+                end
+              elseif number < head then
+                low = math.max(number + 1, oldest)
+                high = low + math.min(limit, head - low + 1) - 1
+              end
+            end
+            local entries, overlays, below = {}, {}, {}
+            if low <= high then
+              entries = redis.call('XRANGE', log, string.format('%.0f', low), string.format('%.0f', high))
+            end
+            local amend = prefix .. 'amend:' .. name
+            if arev > 0 and #entries > 0 then
+              for from = 1, #entries, 500 do
+                local ids = {}
+                for place = from, math.min(from + 499, #entries) do ids[#ids + 1] = string.match(entries[place][1], '^%d+') end
+                local values = redis.pcall('HMGET', amend, unpack(ids))
+                if values.err then return redis.error_reply('DAMAGED ' .. amend .. ' is no hash') end
+                for place = 1, #ids do
+                  if values[place] then
+                    overlays[#overlays + 1] = ids[place]
+                    overlays[#overlays + 1] = values[place]
+                  end
+                end
+              end
+            end
+            if since >= 0 and arev > since then
+              local all = redis.pcall('HGETALL', amend)
+              if all.err then return redis.error_reply('DAMAGED ' .. amend .. ' is no hash') end
+              for place = 1, #all, 2 do
+                local amended = tonumber(all[place])
+                if amended >= oldest and amended <= number and tonumber(string.match(all[place + 1], '^%d+')) > since then
+                  local entry = redis.call('XRANGE', log, all[place], all[place])[1]
+                  if entry then
+                    below[#below + 1] = entry
+                    overlays[#overlays + 1] = all[place]
+                    overlays[#overlays + 1] = all[place + 1]
+                  end
+                end
+              end
+            end
+            return {head, oldest, rev, entries, overlays, below}
+            """
+
+    /// Who wrote the newest messages. KEYS: the hash. ARGV: how many messages are kept, and how many are wanted.
+    ///
+    /// Answers number, author, client id and time of each, one behind the other, oldest first.
+    static let recent =
+        look + """
+            local found = {}
+            local low = math.max(oldest, head - tonumber(ARGV[2]) + 1)
+            while low <= head do
+              local entries = redis.call('XRANGE', log, string.format('%.0f', low), '+', 'COUNT', 256)
+              if #entries == 0 then break end
+              for _, entry in ipairs(entries) do
+                found[#found + 1] = string.match(entry[1], '^%d+')
+                found[#found + 1] = field(entry, 'u')
+                found[#found + 1] = field(entry, 'i')
+                found[#found + 1] = field(entry, 't')
+              end
+              low = tonumber(found[#found - 3]) + 1
+            end
+            return found
+            """
+
+    /// How many messages above a number others wrote. KEYS: the hash. ARGV: how many messages are kept, the number, the user.
+    static let unread =
+        look + """
+            local low, count = math.max(oldest, tonumber(ARGV[2]) + 1), 0
+            while low <= head do
+              local entries = redis.call('XRANGE', log, string.format('%.0f', low), '+', 'COUNT', 256)
+              if #entries == 0 then break end
+              for _, entry in ipairs(entries) do
+                if field(entry, 'u') ~= ARGV[3] then count = count + 1 end
+              end
+              low = tonumber(string.match(entries[#entries][1], '^%d+')) + 1
+            end
+            return count
+            """
+}

@@ -1,0 +1,159 @@
+import Bytes
+import ChatModel
+import RedisClient
+
+/// Writes what the scripts take as keys and arguments; used again for every command of a loop, so that it allocates nothing.
+final class StoreWords {
+    private let keys: StoreKeys
+    private let history: Int
+    private var name = ByteBuffer(capacity: 128)
+    private var packed = ByteBuffer(capacity: 512)
+
+    init(keys: StoreKeys, history: Int) {
+        self.keys = keys
+        self.history = history
+    }
+
+    /// The lease of a shard, and who is to own it.
+    func appendLease(of shard: Int, for owner: OwnerID, to command: inout RedisCommandWriter) {
+        self.name.removeAll()
+        self.keys.appendLease(of: shard, to: &self.name)
+        command.append(self.name)
+        command.append(text: owner.description)
+    }
+
+    /// A conversation's hash, and how many messages are kept: what every script that reads begins with.
+    func append(_ conversation: ConversationKey, in shard: Int, to command: inout RedisCommandWriter) {
+        self.appendHash(of: conversation, in: shard, to: &command)
+        command.append(self.history)
+    }
+
+    /// A whole command that writes something, to see whether that can be done.
+    func appendProbe(to command: inout RedisCommandWriter) {
+        command.append("SET")
+        command.append(text: self.keys.cluster, ":{c}:probe")
+        command.append(1)
+    }
+
+    private func appendHash(of conversation: ConversationKey, in shard: Int, to command: inout RedisCommandWriter) {
+        self.name.removeAll()
+        self.keys.appendConversation(conversation, in: shard, to: &self.name)
+        command.append(self.name)
+    }
+
+    /// A call of the write script (`StoreScripts.write`).
+    ///
+    /// Writes of one conversation and epoch that stand side by side are a run: the conversation is named once for all of them.
+    ///
+    /// - Parameter places: of the writes that belong to this call, in order.
+    func append(
+        _ batch: WriteBatch, _ places: some RandomAccessCollection<Int>, to command: inout RedisCommandWriter, script: RedisScript
+    ) {
+        let writes = batch.writes.span
+        var runCount = 0
+        var last: Int?
+        for place in places {
+            if !Self.isRun(writes, last, place) { runCount += 1 }
+            last = place
+        }
+        command.append(script, keyCount: runCount)
+        last = nil
+        for place in places {
+            if !Self.isRun(writes, last, place) {
+                self.appendHash(of: writes[place].conversation, in: writes[place].shard, to: &command)
+            }
+            last = place
+        }
+        command.append(text: batch.owner.description)
+        command.append(self.history)
+        var next = places.startIndex
+        while next < places.endIndex {
+            var end = places.index(after: next)
+            while end < places.endIndex, Self.isRun(writes, places[next], places[end]) { places.formIndex(after: &end) }
+            command.append(writes[places[next]].epoch)
+            command.append(places.distance(from: next, to: end))
+            while next < end {
+                self.append(writes[places[next]], to: &command)
+                places.formIndex(after: &next)
+            }
+        }
+    }
+
+    private static func isRun(_ writes: Span<Write>, _ last: Int?, _ next: Int) -> Bool {
+        guard let last else { return false }
+        return writes[last].epoch == writes[next].epoch && writes[last].conversation == writes[next].conversation
+    }
+
+    private func append(_ write: borrowing Write, to command: inout RedisCommandWriter) {
+        switch write.change {
+        case .message(let message):
+            let body = message.body
+            command.append("m")
+            command.append(write.revision)
+            command.append(message.sequence)
+            command.append(message.sentAt.milliseconds)
+            command.append(text: body.author.id.key)
+            command.append(text: body.author.name)
+            command.append(text: body.clientID?.text ?? "")
+            command.append(text: body.content)
+            self.append(optional: body.metadata, to: &command)
+            command.append(message.state.rawValue)
+            if let agent = body.author.agent { command.append(text: "=", agent) } else { command.append("") }
+        case .cursors(let user, let read, let delivered):
+            command.append("r")
+            command.append(text: user.key)
+            command.append(read)
+            command.append(delivered)
+        case .create(let record):
+            command.append("c")
+            command.append(write.revision)
+            command.append(record.access.rawValue)
+            command.append(text: record.title)
+            command.append(text: record.creator?.key ?? "")
+            command.append(record.createdAt.milliseconds)
+            command.append(record.updatedAt.milliseconds)
+            if let ended = record.endedAt { command.append(ended.milliseconds) } else { command.append("") }
+        case .amend(let message, let time):
+            command.append("a")
+            command.append(write.revision)
+            command.append(message.sequence)
+            command.append(time.milliseconds)
+            command.append(message.state.rawValue)
+            self.packed.removeAll()
+            self.packed.append(decimal: message.body.content.utf8.count)
+            self.packed.append(UInt8(ascii: " "))
+            self.packed.append(text: message.body.content)
+            if let metadata = message.body.metadata {
+                self.packed.append(UInt8(ascii: "="))
+                self.packed.append(contentsOf: metadata)
+            }
+            command.append(self.packed)
+        case .member(let member):
+            command.append("j")
+            command.append(write.revision)
+            command.append(text: member.user.key)
+            command.append(member.role.rawValue)
+            command.append(member.joinedAt.milliseconds)
+            command.append(member.readCursor)
+            command.append(member.deliveredCursor)
+            command.append(text: member.name)
+        case .remove(let user):
+            command.append("d")
+            command.append(write.revision)
+            command.append(text: user.key)
+        case .end(let time):
+            command.append("e")
+            command.append(write.revision)
+            command.append(time.milliseconds)
+        }
+    }
+
+    /// What may be missing begins with a sign where it is there: nothing and an empty text are two things.
+    private func append(optional bytes: [UInt8]?, to command: inout RedisCommandWriter) {
+        guard let bytes else { return command.append("") }
+        self.packed.removeAll()
+        self.packed.append(UInt8(ascii: "="))
+        self.packed.append(contentsOf: bytes)
+        command.append(self.packed)
+    }
+}

@@ -1,0 +1,190 @@
+import Bytes
+import ChatModel
+import RedisClient
+
+/// What is kept under a key and is not what we put there. The sentence names what is missing.
+struct DamagedValue: Error {
+    let reason: String
+
+    init(_ reason: String) {
+        self.reason = reason
+    }
+}
+
+/// Reads what the scripts answer back into the chat's own values.
+enum StoredParts {
+    static func loaded(_ reply: RedisReply) throws(DamagedValue) -> LoadedConversation? {
+        if reply.isNull { return nil }
+        guard let fields = reply[0], let people = reply[1], let oldest = reply[2]?.integer else { throw DamagedValue("the answer is cut") }
+        var (record, head, revision) = (ConversationRecord(access: .closed, creator: nil, createdAt: .init(milliseconds: 0)), 0, 0)
+        var pairs = fields.elements
+        while let name = pairs.next(), let value = pairs.next() {
+            if name.isText("title") {
+                record.title = value.string
+            } else if name.isText("creator") {
+                record.creator = UserID(key: ByteString(value.string))
+            } else if let number = value.integer {
+                if name.isText("access") {
+                    guard let access = ConversationRecord.Access(rawValue: UInt8(clamping: number)) else { throw DamagedValue("access is \(number)") }
+                    record.access = access
+                } else if name.isText("created") {
+                    record.createdAt.milliseconds = number
+                } else if name.isText("updated") {
+                    record.updatedAt.milliseconds = number
+                } else if name.isText("ended") {
+                    record.endedAt = Timestamp(milliseconds: number)
+                } else if name.isText("head") {
+                    head = Int(number)
+                } else if name.isText("rev") {
+                    revision = Int(number)
+                }
+            }
+        }
+        var members: [Member] = []
+        members.reserveCapacity(people.count / 2)
+        pairs = people.elements
+        while let user = pairs.next(), let value = pairs.next() { members.append(try self.member(user, value)) }
+        return LoadedConversation(record: record, head: head, revision: revision, oldest: Int(oldest), members: members)
+    }
+
+    /// `role joined read delivered name`, parted by blanks.
+    private static func member(_ user: RedisReply, _ value: RedisReply) throws(DamagedValue) -> Member {
+        var rest = Words(value.bytes)
+        guard let role = rest.number().flatMap({ Member.Role(rawValue: UInt8(clamping: $0)) }), let joined = rest.number(),
+            let read = rest.number(), let delivered = rest.number()
+        else { throw DamagedValue("a member is not what was stored") }
+        return Member(
+            user: UserID(key: ByteString(user.string)), name: ByteString(rest.text), role: role, joinedAt: Timestamp(milliseconds: joined),
+            readCursor: Int(read), deliveredCursor: Int(delivered))
+    }
+
+    static func recent(_ reply: RedisReply) throws(DamagedValue) -> [RecentMessage] {
+        var messages: [RecentMessage] = []
+        messages.reserveCapacity(reply.count / 4)
+        var parts = reply.elements
+        while let sequence = parts.next(), let author = parts.next(), let clientID = parts.next(), let time = parts.next() {
+            guard let number = sequence.integer, let sentAt = time.integer else { throw DamagedValue("a message is not what was stored") }
+            messages.append(
+                RecentMessage(
+                    sequence: Int(number), author: UserID(key: ByteString(author.string)),
+                    clientID: clientID.bytes.isEmpty ? nil : ClientID(stored: ByteString(clientID.string)),
+                    sentAt: Timestamp(milliseconds: sentAt)))
+        }
+        return messages
+    }
+
+    static func page(_ reply: RedisReply) throws(DamagedValue) -> Page {
+        if reply.isNull { return Page(messages: [], head: 0, oldest: 1, revision: 0) }
+        var parts = reply.elements
+        guard let head = parts.next()?.integer, let oldest = parts.next()?.integer, let revision = parts.next()?.integer,
+            let entries = parts.next(), let overlays = parts.next(), let below = parts.next()
+        else { throw DamagedValue("the answer is cut") }
+        let amendments = try self.amendments(overlays)
+        var page = Page(messages: [], head: Int(head), oldest: Int(oldest), revision: Int(revision))
+        page.messages.reserveCapacity(entries.count)
+        for entry in entries.elements { page.messages.append(try self.message(entry, amendments)) }
+        for (place, message) in page.messages.enumerated() where message.sequence != page.messages[0].sequence + place {
+            throw DamagedValue("between message \(page.messages[place - 1].sequence) and \(message.sequence) there is a hole")
+        }
+        for entry in below.elements { page.amended.append(try self.message(entry, amendments)) }
+        page.amended.sort { $0.sequence < $1.sequence }
+        return page
+    }
+
+    /// An edit or a deletion: what it makes of a message.
+    private struct Amendment {
+        let revision: Revision
+        let state: Message.State
+        let content: String
+        let metadata: [UInt8]?
+    }
+
+    /// By number: `revision state byte-count content`, and behind that the metadata with a sign before it where there is any.
+    private static func amendments(_ overlays: RedisReply) throws(DamagedValue) -> [SequenceNumber: Amendment] {
+        var amendments: [SequenceNumber: Amendment] = [:]
+        var parts = overlays.elements
+        while let sequence = parts.next(), let value = parts.next() {
+            var rest = Words(value.bytes)
+            guard let number = sequence.integer, let revision = rest.number(),
+                let state = rest.number().flatMap({ Message.State(rawValue: UInt8(clamping: $0)) }), let size = rest.number(),
+                let content = rest.text(byteCount: Int(size))
+            else { throw DamagedValue("an amendment is not what was stored") }
+            amendments[Int(number)] = Amendment(revision: Int(revision), state: state, content: content, metadata: rest.optionalBytes)
+        }
+        return amendments
+    }
+
+    /// An entry of the stream: its id is `<sequence>-0`.
+    private static func message(
+        _ entry: RedisReply, _ amendments: [SequenceNumber: Amendment]
+    ) throws(DamagedValue) -> Message {
+        guard let id = entry[0], let fields = entry[1], let sequence = Words(id.bytes).leadingNumber else {
+            throw DamagedValue("an entry of the stream is not what was stored")
+        }
+        var (revision, sentAt, author, name) = (Int64?.none, Int64?.none, ByteString?.none, ByteString(""))
+        var (agent, clientID, content, metadata) = (ByteString?.none, ClientID?.none, String?.none, [UInt8]?.none)
+        var state = Message.State.asSent
+        var pairs = fields.elements
+        while let field = pairs.next(), let value = pairs.next() {
+            // Every name of ours is one letter.
+            switch field.bytes.count == 1 ? field.bytes[0] : 0 {
+            case UInt8(ascii: "r"): revision = value.integer
+            case UInt8(ascii: "t"): sentAt = value.integer
+            case UInt8(ascii: "u"): author = ByteString(value.string)
+            case UInt8(ascii: "n"): name = ByteString(value.string)
+            case UInt8(ascii: "i"): clientID = value.bytes.isEmpty ? nil : ClientID(stored: ByteString(value.string))
+            case UInt8(ascii: "x"): content = value.string
+            case UInt8(ascii: "m"): metadata = Words(value.bytes).optionalBytes
+            case UInt8(ascii: "g"): agent = Words(value.bytes).optionalBytes.map { ByteString(String(decoding: $0, as: UTF8.self)) }
+            case UInt8(ascii: "s"): state = value.integer.flatMap { Message.State(rawValue: UInt8(clamping: $0)) } ?? .asSent
+            default: break
+            }
+        }
+        guard let revision, let sentAt, let author, let content else {
+            throw DamagedValue("message \(sequence) is not what was stored")
+        }
+        let person = Person(id: UserID(key: author), name: name, agent: agent)
+        if let amendment = amendments[Int(sequence)] {
+            let body = MessageBody(author: person, clientID: clientID, content: amendment.content, metadata: amendment.metadata)
+            return Message(
+                sequence: Int(sequence), revision: amendment.revision, sentAt: Timestamp(milliseconds: sentAt), state: amendment.state, body: body)
+        }
+        let body = MessageBody(author: person, clientID: clientID, content: content, metadata: metadata)
+        return Message(sequence: Int(sequence), revision: Int(revision), sentAt: Timestamp(milliseconds: sentAt), state: state, body: body)
+    }
+}
+
+/// Takes parts off the front of a value.
+private struct Words {
+    private var bytes: UnsafeRawBufferPointer
+
+    init(_ bytes: UnsafeRawBufferPointer) {
+        self.bytes = bytes
+    }
+
+    /// The decimal number up to the next blank, which is taken too.
+    mutating func number() -> Int64? {
+        guard let end = self.bytes.firstIndex(of: UInt8(ascii: " ")) else { return nil }
+        defer { self.bytes = UnsafeRawBufferPointer(rebasing: self.bytes[(end + 1)...]) }
+        return Int64(String(decoding: self.bytes[..<end], as: UTF8.self))
+    }
+
+    /// The number that a stream's id begins with.
+    var leadingNumber: Int64? {
+        Int64(String(decoding: self.bytes.prefix { $0 != UInt8(ascii: "-") }, as: UTF8.self))
+    }
+
+    mutating func text(byteCount: Int) -> String? {
+        guard byteCount >= 0, byteCount <= self.bytes.count else { return nil }
+        defer { self.bytes = UnsafeRawBufferPointer(rebasing: self.bytes[byteCount...]) }
+        return String(decoding: self.bytes[..<byteCount], as: UTF8.self)
+    }
+
+    /// All that is left, as text.
+    var text: String { String(decoding: self.bytes, as: UTF8.self) }
+
+    /// All that is left behind the sign that says that it is there.
+    var optionalBytes: [UInt8]? {
+        self.bytes.isEmpty ? nil : Array(self.bytes.dropFirst())
+    }
+}
