@@ -88,7 +88,9 @@ let package = Package(
         tests("IdentityTests", ["RepeatableChance", "Identity", "TestKit", "JSON", "Bytes"]),
         tests("ChatCoreTests", ["RepeatableChance", "ChatSimulation", "ChatCore", "ChatModel", "Bytes"]),
         tests("ClusterTests", ["RepeatableChance", "ChatSimulation", "EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"]),
-        tests("ClusterWireTests", ["RepeatableChance", "ClusterWire", "Cluster", "ChatCore", "ChatModel", "Identity", "JSON", "Bytes"]),
+        tests(
+            "ClusterWireTests",
+            ["RepeatableChance", "AllocationCounter", "ClusterWire", "Cluster", "ChatCore", "ChatModel", "Identity", "JSON", "Bytes"]),
         tests("ConfigurationTests", ["Configuration", "Telemetry", "JSON", "Bytes"]),
 
         // Chance that tests can have again.
@@ -101,7 +103,10 @@ let package = Package(
             swiftSettings: settings),
         .executableTarget(
             name: "ChatTrials",
-            dependencies: ["RepeatableChance", "ChatSimulation", "EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"],
+            dependencies: [
+                "RepeatableChance", "AllocationCounter", "ChatSimulation", "EmbeddedStore", "ClusterWire", "Cluster", "ChatCore",
+                "ChatModel", "Bytes",
+            ],
             path: "Tests/ChatTrials",
             swiftSettings: settings),
 

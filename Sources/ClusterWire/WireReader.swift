@@ -122,8 +122,11 @@ struct WireReader {
 
     private mutating func string(of length: UInt64) throws(Misreading) -> String {
         let text = try self.take(length).bindMemory(to: UInt8.self)
-        guard let string = String(validating: text, as: UTF8.self) else { throw .malformed(.text) }
-        return string
+        do {
+            return String(copying: try UTF8Span(validating: text.span))
+        } catch {
+            throw .malformed(.text)
+        }
     }
 
     private mutating func take(_ length: UInt64) throws(Misreading) -> UnsafeRawBufferPointer {

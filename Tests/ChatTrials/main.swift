@@ -4,6 +4,7 @@
 //   ChatTrials tell <seed>                tells the story of one seed
 //   ChatTrials cost [messages] [a turn]   processor time of a message, in 100 and in 100,000 conversations, one after the
 //                                         other and drawn by chance, in memory and (a fifth of the messages) in SQLite
+//   ChatTrials wire                       what it costs to write and to read a parcel for another node
 //   ChatTrials cost-of <conversations> <messages> <a turn> [1: in turn]
 import ChatSimulation
 import Glibc
@@ -41,6 +42,13 @@ case "cost":
                     + "in 100 conversations, \(Int(least[1])) ns in 100,000, \((least[1] / least[0] * 100).rounded() / 100) times")
         }
     }
+case "wire":
+    for messages in [1, 20, 200] {
+        let cost = WireCost.measure(messages: messages, rounds: 40_000 / messages)
+        print(
+            "\(messages) messages, \(cost.bytes) bytes: \(cost.writing.nanoseconds) ns and \(cost.writing.allocations) allocations to write, "
+                + "\(cost.reading.nanoseconds) ns and \(cost.reading.allocations) to read")
+    }
 case "cost-of":
     let numbers = arguments.dropFirst().compactMap { Int($0) }
     var cost = MessageCost(conversations: numbers[0])
@@ -48,5 +56,5 @@ case "cost-of":
     // A profile of the run is not to show how it is taken down.
     exit(0)
 default:
-    print("ChatTrials simulate [seeds] [first] | tell <seed> | cost | cost-of")
+    print("ChatTrials simulate [seeds] [first] | tell <seed> | cost | wire | cost-of")
 }

@@ -1,0 +1,69 @@
+import AllocationCounter
+import Bytes
+import ChatModel
+import Cluster
+import ClusterWire
+import Glibc
+
+/// What it costs a node to tell another of messages: to write a parcel of them, and to read it.
+enum WireCost {
+    private static let key = ClusterKey(secret: [UInt8](repeating: 7, count: 32))!
+    private static let from = OwnerID(incarnation: 0x0123_4567_89AB_CDEF, loop: 0)
+    private static let to = OwnerID(incarnation: 0xFEDC_BA98_7654_3210, loop: 1)
+
+    private static func envelope(messages: Int) -> Envelope {
+        let conversation = ConversationKey(tenant: "default", id: "c0000000-0000-4000-8000-000000000001")
+        let items = (0..<messages).map { number in
+            let digits = String(100 + number)
+            let author = Person(
+                id: UserID(token: ByteString("a0000000-0000-4000-8000-000000000\(digits)")), name: ByteString("user \(digits)"))
+            let body = MessageBody(
+                author: author, clientID: ClientID(mintedFrom: 7, count: UInt64(number)), content: String(repeating: "x", count: 200))
+            let message = Message(
+                sequence: 1000 + number, revision: 2000 + number, sentAt: Timestamp(milliseconds: 1_700_000_000_000), body: body)
+            return Envelope.Item.event(
+                Envelope.News(conversation: conversation, event: .posted(message), revision: 2000 + number, answering: 0, feedPlace: 4711))
+        }
+        return Envelope(from: self.from, to: self.to, number: 123_456, view: 12, items: items)
+    }
+
+    struct Cost {
+        let nanoseconds: Int
+        let allocations: UInt
+    }
+
+    /// - Returns: the parcel's bytes, and what writing and reading cost: the least of ten times so many rounds.
+    static func measure(messages: Int, rounds: Int) -> (bytes: Int, writing: Cost, reading: Cost) {
+        let envelope = self.envelope(messages: messages)
+        var buffer = ByteBuffer(capacity: 1 << 16)
+        let writing = self.least(rounds) {
+            buffer.removeAll()
+            let writer = ParcelWriter(from: self.from.incarnation, to: self.to.incarnation, in: &buffer)
+            precondition(writer.append(envelope, to: &buffer), "the parcel is full")
+            writer.seal(with: self.key, in: &buffer)
+        }
+        let reading = self.least(rounds) {
+            let parcel = try? Parcel(buffer.bytes.span.bytes, for: self.to.incarnation, key: self.key)
+            precondition(parcel?.envelopes.first?.items.count == messages, "the parcel is not what was written")
+        }
+        return (buffer.count, writing, reading)
+    }
+
+    private static func least(_ rounds: Int, _ body: () -> Void) -> Cost {
+        var least = Double.infinity
+        for _ in 0..<10 {
+            let start = Self.processorTime
+            for _ in 0..<rounds { body() }
+            least = min(least, (Self.processorTime - start) / Double(rounds))
+        }
+        let before = allocation_counter_count()
+        body()
+        return Cost(nanoseconds: Int(least), allocations: allocation_counter_count() - before)
+    }
+
+    private static var processorTime: Double {
+        var time = timespec()
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+        return Double(time.tv_sec) * 1e9 + Double(time.tv_nsec)
+    }
+}

@@ -1,0 +1,210 @@
+import Bytes
+import ChatCore
+import ChatModel
+import Cluster
+import RepeatableChance
+
+/// Items, by chance, of every kind.
+struct Chance {
+    var generator: SeededGenerator
+
+    init(seed: UInt64) {
+        self.generator = SeededGenerator(seed: seed)
+    }
+
+    mutating func happens() -> Bool { self.generator.next(below: 2) == 0 }
+
+    mutating func number() -> Int { Int(truncatingIfNeeded: self.generator.next() >> UInt64(self.generator.next(below: 64))) }
+
+    mutating func count() -> Int { Int(self.generator.next() >> UInt64(11 + self.generator.next(below: 53))) }
+
+    mutating func place() -> UInt32 {
+        self.happens() ? .max : UInt32(truncatingIfNeeded: self.generator.next() >> UInt64(32 + self.generator.next(below: 32)))
+    }
+
+    mutating func moment() -> Timestamp {
+        Timestamp(milliseconds: self.generator.number(Int64(-62_167_219_200_000)...253_402_300_799_999))
+    }
+
+    mutating func text() -> String {
+        let letters: [Unicode.Scalar] = [
+            "a", "Z", "0", " ", "\u{0}", "\u{1}", "\u{7F}", "é", "\u{301}", "߿", "€", "\u{FFFF}", "🚀", "\u{10FFFF}",
+        ]
+        let length = self.generator.next(below: self.happens() ? 8 : 200)
+        var text = String.UnicodeScalarView()
+        for _ in 0..<length { text.append(letters[self.happens() ? 0 : self.generator.next(below: letters.count)]) }
+        return String(text)
+    }
+
+    mutating func byteString() -> ByteString { ByteString(self.text()) }
+
+    mutating func list<Element>(_ make: (inout Self) -> Element) -> [Element] {
+        (0..<self.generator.next(below: 4)).map { _ in make(&self) }
+    }
+
+    mutating func user() -> UserID { self.happens() ? UserID(token: self.byteString()) : UserID(anonymous: self.byteString()) }
+
+    mutating func person() -> Person {
+        Person(id: self.user(), name: self.byteString(), agent: self.happens() ? self.byteString() : nil)
+    }
+
+    mutating func actor() -> Actor { Actor(person: self.person(), isAdmin: self.happens()) }
+
+    mutating func entrance() -> Entrance {
+        Entrance(actor: self.actor(), isListed: self.happens(), access: self.happens() ? .open : .closed)
+    }
+
+    mutating func body() -> MessageBody {
+        let minted = ClientID(mintedFrom: self.generator.next(), count: self.generator.next())
+        let clientID = self.happens() ? minted : self.happens() ? ClientID(stored: self.byteString()) : nil
+        return MessageBody(
+            author: self.person(), clientID: clientID, content: self.text(), metadata: self.happens() ? Array(self.text().utf8) : nil)
+    }
+
+    mutating func message() -> Message {
+        let state = self.generator.pick([Message.State.asSent, .edited, .deleted])!
+        return Message(sequence: self.count(), revision: self.count(), sentAt: self.moment(), state: state, body: self.body())
+    }
+
+    mutating func member() -> Member {
+        Member(
+            user: self.user(), name: self.byteString(), role: self.generator.pick([.member, .creator, .admin])!, joinedAt: self.moment(),
+            readCursor: self.count(), deliveredCursor: self.count())
+    }
+
+    mutating func change() -> PresenceChange {
+        PresenceChange(person: self.person(), isOnline: self.happens(), at: self.moment())
+    }
+
+    mutating func range() -> ClosedRange<SequenceNumber> {
+        let first = self.count() / 2
+        return first...first + self.count() / 2
+    }
+
+    mutating func command() -> ChatCommand {
+        switch self.generator.next(below: 10) {
+        case 0: .enter(self.entrance())
+        case 1: .post(self.body())
+        case 2: .edit(self.number(), content: self.text(), by: self.actor())
+        case 3: .delete(self.number(), by: self.actor())
+        case 4: .read(self.list { $0.number() }, by: self.user())
+        case 5: .typing(self.happens(), by: self.person())
+        case 6: .join(self.entrance())
+        case 7: .part(self.user())
+        case 8: .end(by: self.actor())
+        default: .describe(by: self.actor())
+        }
+    }
+
+    mutating func input() -> ConversationInput {
+        switch self.generator.next(below: 8) {
+        case 0: .leave(self.user())
+        case 1:
+            .attach(
+                Attachment(
+                    present: self.list { $0.person() }, entering: self.list { $0.person() }, heard: self.list { $0.person() },
+                    delivered: self.list { DeliveryReport(user: $0.user(), range: $0.range()) }))
+        case 2: .detach
+        case 3: .delivered(self.user(), self.range())
+        default: .command(self.command())
+        }
+    }
+
+    mutating func error() -> ChatError {
+        switch self.generator.next(below: 14) {
+        case 0: .noSuchConversation
+        case 1: .notAMember
+        case 2: .accessDenied
+        case 3: .conversationEnded
+        case 4: .noSuchMessage(self.number())
+        case 5: .messageDeleted(self.number())
+        case 6: .notAllowed(self.text())
+        case 7: .contentEmpty
+        case 8: .contentTooLong(limit: self.count())
+        case 9: .metadataTooLong(limit: self.count())
+        case 10: .clientIDInvalid
+        case 11: .tooManyMembers(limit: self.count())
+        case 12: .rateLimited(retryAfterSeconds: Double(self.generator.next(below: 100_000)) / 7)
+        default: .unavailable
+        }
+    }
+
+    mutating func entered() -> Entered {
+        Entered(
+            head: self.count(), oldest: self.count(), revision: self.count(),
+            ended: self.happens() ? Ending(by: self.user(), at: self.moment()) : nil, present: self.list { $0.change() },
+            presentCount: self.count(), isCrowd: self.happens())
+    }
+
+    mutating func description() -> Description {
+        var record = ConversationRecord(
+            access: self.happens() ? .open : .closed, title: self.text(), creator: self.happens() ? self.user() : nil,
+            createdAt: self.moment())
+        record.updatedAt = self.moment()
+        record.endedAt = self.happens() ? self.moment() : nil
+        let members = self.list { $0.member() }
+        var online = Set(self.list { $0.user() })
+        for member in members where self.happens() { online.insert(member.user) }
+        return Description(record: record, head: self.count(), members: members, online: online)
+    }
+
+    mutating func answer() -> ChatAnswer {
+        switch self.generator.next(below: 8) {
+        case 0: .entered(self.entered())
+        case 1: .posted(self.message())
+        case 2: .amended(self.message())
+        case 3: .read(unknown: self.list { $0.number() })
+        case 4: .done
+        case 5: .described(self.description())
+        default: .failed(self.error())
+        }
+    }
+
+    mutating func event() -> ChatEvent {
+        switch self.generator.next(below: 13) {
+        case 0: .created
+        case 1: .posted(self.message())
+        case 2: .edited(self.message())
+        case 3: .deleted(self.message())
+        case 4: .joined(self.member())
+        case 5: .renamed(self.member())
+        case 6: .left(self.member(), at: self.moment())
+        case 7: .ended(by: self.user(), at: self.moment())
+        case 8: .typing(self.person(), self.happens())
+        case 9: .read(self.person(), self.list { $0.number() })
+        case 10: .status(author: self.user(), self.happens() ? .read : .delivered, self.list { $0.number() }, at: self.moment())
+        case 11: .presence(self.list { $0.change() })
+        default: .crowd(online: self.count(), self.list { $0.change() })
+        }
+    }
+
+    mutating func key() -> ConversationKey { ConversationKey(tenant: self.byteString(), id: self.byteString()) }
+
+    mutating func item(about key: ConversationKey) -> Envelope.Item {
+        let conversation = self.happens() ? key : self.key()
+        return switch self.generator.next(below: 9) {
+        case 0, 1, 2:
+            .input(
+                Envelope.Input(
+                    conversation: conversation, input: self.input(), request: self.generator.next(), isRepeat: self.happens(),
+                    ownerPlace: self.place(), feedPlace: self.place()))
+        case 3, 4: .answer(self.generator.next(), self.answer(), place: self.place())
+        case 5: .moved(self.generator.next())
+        case 6: .attachAgain(conversation)
+        case 7: .resynchronize
+        default:
+            .event(
+                Envelope.News(
+                    conversation: conversation, event: self.event(), revision: self.count(), answering: self.generator.next(),
+                    feedPlace: self.place()))
+        }
+    }
+
+    mutating func envelope(from: UInt64, to: UInt64) -> Envelope {
+        let key = self.key()
+        return Envelope(
+            from: OwnerID(incarnation: from, loop: UInt16(truncatingIfNeeded: self.generator.next())),
+            to: OwnerID(incarnation: to, loop: UInt16(self.generator.next(below: 4))), number: self.generator.next(), view: self.count(),
+            items: (0..<self.generator.next(below: 20)).map { _ in self.item(about: key) })
+    }
+}

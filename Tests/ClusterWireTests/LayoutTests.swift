@@ -1,0 +1,31 @@
+import Bytes
+import ChatModel
+import Cluster
+import Testing
+
+@testable import ClusterWire
+
+/// What has been sent by nodes that others run is not to be changed: a test that fails here says that the layout is another.
+@Suite("The layout of a parcel")
+struct LayoutTests {
+    @Test("is what it was, byte by byte")
+    func bytes() throws {
+        let news = Envelope.News(conversation: .lobby, event: .posted(.plain), revision: 2, answering: 5 << 32, feedPlace: 4)
+        let parcel = Parcel.bytes([.carrying([.event(news), .resynchronize], number: 300), .carrying([], number: 300)])
+        // Version and flags, the two nodes, the first envelope.
+        let layout =
+            "0100" + "efcdab8967452301ffffffffffffffff" + "4701ac02ac020302"
+            // An event: whose conversation, posted, the message, its body, its author, what is behind it.
+            + "3d04" + "0e0764656661756c74056c6f626279" + "2502" + "230102f6a1abfef96200"
+            + "19" + "0d05616c69636505416c69636500" + "03743106" + "48656c6c6f21" + "00" + "02808080805005"
+            // Another item, the tick, the code.
+            + "0106" + "0701ac02ac020300" + "086c0098b74622237c16035d83c76d36"
+        #expect(Hex.encode(parcel) == layout)
+    }
+
+    @Test("is what it was for every kind of item")
+    func everything() {
+        let hash = Parcel.bytes(Samples.envelopes).withUnsafeBufferPointer { StableHash.fnv1a($0) }
+        #expect(String(hash, radix: 16) == "327049b6d27b2ccf")
+    }
+}

@@ -1,0 +1,39 @@
+import Bytes
+import ChatModel
+import Cluster
+
+@testable import ClusterWire
+
+/// What must hold of any bytes that come as a parcel: fed by the fuzzer (`script/fuzz parcel`) and by the corpus in the ordinary tests.
+/// A check that fails stops the process.
+enum ParcelProperty {
+    private static let key = ClusterKey(secret: [UInt8](repeating: 7, count: 32))!
+
+    /// - Parameter bytes: the parcel up to its code.
+    /// - Returns: whether it is one.
+    @discardableResult
+    static func check(_ bytes: [UInt8]) -> Bool {
+        precondition(
+            bytes.withUnsafeBytes { (try? Parcel($0.bytes, for: 0, key: self.key)) == nil }, "a parcel without a code was accepted")
+        guard let parcel = self.read(bytes) else { return false }
+        let written = self.write(parcel)
+        guard let again = self.read(written) else { preconditionFailure("what was read cannot be read again once it is written") }
+        precondition(again.unknownItems == 0 && again.envelopes.count == parcel.envelopes.count, "something was lost in writing")
+        precondition(self.write(again) == written, "what was read is written otherwise the second time")
+        for envelope in parcel.envelopes {
+            precondition(envelope.from.incarnation == parcel.from && envelope.to.incarnation == parcel.to, "an envelope of other nodes")
+        }
+        return true
+    }
+
+    private static func read(_ bytes: [UInt8]) -> Parcel? {
+        bytes.withUnsafeBytes { try? Parcel(unsealed: $0) }
+    }
+
+    private static func write(_ parcel: Parcel) -> [UInt8] {
+        var buffer = ByteBuffer()
+        let writer = ParcelWriter(from: parcel.from, to: parcel.to, in: &buffer)
+        for envelope in parcel.envelopes { precondition(writer.append(envelope, to: &buffer), "it has become too long") }
+        return buffer.bytes
+    }
+}

@@ -1,0 +1,155 @@
+import Bytes
+import ChatCore
+import ChatModel
+import Cluster
+import Testing
+
+@testable import ClusterWire
+
+@Suite("A parcel of a later version")
+struct VersionsTests {
+    /// Behind its fields the value has some that this version does not know.
+    private func extended(_ value: some WireValue) throws {
+        var plain = ByteBuffer()
+        value.write(to: &plain)
+        var buffer = ByteBuffer()
+        buffer.appendRecord {
+            value.write(to: &$0)
+            $0.append(contentsOf: [UInt8](repeating: 0xFF, count: 200))
+        }
+        buffer.append(0x2A)
+        let (again, next) = try buffer.bytes.withUnsafeBytes { bytes in
+            var reader = WireReader(bytes, from: 0)
+            return (try reader.record(type(of: value)), try reader.byte())
+        }
+        #expect(next == 0x2A, "\(type(of: value))")
+        var written = ByteBuffer()
+        again.write(to: &written)
+        #expect(written == plain)
+    }
+
+    @Test("may have added fields to any record")
+    func fields() throws {
+        for item in Samples.items { try self.extended(item) }
+        for input in Samples.inputs { try self.extended(input) }
+        for command in Samples.commands { try self.extended(command) }
+        for answer in Samples.answers { try self.extended(answer) }
+        for error in Samples.errors { try self.extended(error) }
+        for event in Samples.events { try self.extended(event) }
+        for message in [Message.plain, .edited, .deleted] { try self.extended(message) }
+        for body in [MessageBody.plain, .rich, .bare] { try self.extended(body) }
+        for person in [Person.alice, .agent, .anonymous] { try self.extended(person) }
+        for change in Samples.changes { try self.extended(change) }
+        try self.extended(ConversationKey.long)
+        try self.extended(Samples.record)
+        try self.extended(Member.alice)
+        try self.extended(Ending(by: .alice, at: .sample))
+        try self.extended(Actor(person: .agent, isAdmin: true))
+        try self.extended(DeliveryReport(user: .alice, range: 1...2))
+    }
+
+    @Test("may have added fields to envelopes, and to what repeats in them")
+    func envelopes() throws {
+        func item(_ output: inout ByteBuffer, extra: UInt8) {
+            output.appendRecord {
+                $0.append(5)
+                $0.appendRecord {
+                    ConversationKey.lobby.write(to: &$0)
+                    $0.append(contentsOf: [9, 9, extra])
+                }
+            }
+        }
+        let bytes = Parcel.unsealed {
+            $0.append(contentsOf: [1, 2, 3, 4, 3])
+            item(&$0, extra: 1)
+            item(&$0, extra: 1)
+            item(&$0, extra: 2)
+            $0.append(contentsOf: [0xFF, 0xFF])
+        }
+        let parcel = try Parcel(unsealed: bytes + bytes.dropFirst(Parcel.headerBytes))
+        #expect(parcel.envelopes.count == 2 && parcel.unknownItems == 0)
+        for envelope in parcel.envelopes {
+            #expect(envelope.from.loop == 1 && envelope.to.loop == 2 && envelope.number == 3 && envelope.view == 4)
+            #expect(envelope.items.map(told) == [Envelope.Item](repeating: .attachAgain(.lobby), count: 3).map(told))
+        }
+    }
+
+    struct Invention: CustomTestStringConvertible, Sendable {
+        let testDescription: String
+        let item: @Sendable (inout ByteBuffer) -> Void
+    }
+
+    private static let inventions: [Invention] = [
+        Invention(testDescription: "item") { $0.append(contentsOf: [77, 1, 2, 3]) },
+        Invention(testDescription: "input") { $0.appendInput { $0.append(contentsOf: [77, 1, 2, 3]) } },
+        Invention(testDescription: "command") {
+            $0.appendInput {
+                $0.append(1)
+                $0.appendRecord { $0.append(contentsOf: [77, 0xFF, 0xFF]) }
+            }
+        },
+        Invention(testDescription: "answer") { $0.appendAnswer { $0.append(77) } },
+        Invention(testDescription: "error") {
+            $0.appendAnswer {
+                $0.append(7)
+                $0.appendRecord { $0.append(77) }
+            }
+        },
+        Invention(testDescription: "event") {
+            $0.append(4)
+            $0.append(record: ConversationKey.lobby)
+            $0.appendRecord { $0.append(contentsOf: [77, 1]) }
+        },
+        Invention(testDescription: "state of a message") {
+            $0.appendAnswer {
+                $0.append(2)
+                $0.appendRecord { $0.append(contentsOf: [1, 1, 0, 77]) }
+            }
+        },
+        Invention(testDescription: "access") {
+            $0.appendInput {
+                $0.append(1)
+                $0.appendRecord {
+                    $0.append(1)
+                    $0.appendRecord {
+                        $0.append(record: Actor(person: .alice, isAdmin: false))
+                        $0.append(contentsOf: [0, 77])
+                    }
+                }
+            }
+        },
+        Invention(testDescription: "third truth") {
+            $0.appendInput {
+                $0.append(1)
+                $0.appendRecord { $0.append(contentsOf: [6, 2]) }
+            }
+        },
+    ]
+
+    @Test("may have invented any kind of anything: the items beside it are delivered", arguments: Self.inventions)
+    func kinds(_ invention: Invention) throws {
+        let bytes = Parcel.unsealed {
+            $0.append(contentsOf: [0, 0, 1, 1, 3])
+            $0.append(record: Samples.items[1])
+            $0.appendRecord(invention.item)
+            $0.append(record: Envelope.Item.attachAgain(.lobby))
+        }
+        let parcel = try Parcel(unsealed: bytes + bytes.dropFirst(Parcel.headerBytes))
+        #expect(parcel.unknownItems == 2)
+        for envelope in parcel.envelopes {
+            #expect(envelope.items.map(told) == [Samples.items[1], .attachAgain(.lobby)].map(told))
+        }
+    }
+
+    @Test("may have nothing in an envelope that is understood, which is no tick for that", arguments: Self.inventions)
+    func nothing(_ invention: Invention) throws {
+        let bytes = Parcel.unsealed {
+            $0.append(contentsOf: [0, 0, 1, 1, 1])
+            $0.appendRecord(invention.item)
+        }
+        let parcel = try Parcel(unsealed: bytes)
+        #expect(parcel.unknownItems == 1)
+        // The receiver counts it, and does nothing.
+        #expect(parcel.envelopes[0].items.map(told) == [told(Envelope.Item.moved(0))])
+    }
+}
