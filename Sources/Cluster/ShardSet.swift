@@ -1,3 +1,5 @@
+import ChatModel
+
 /// Some of the shards: a bit for each.
 public struct ShardSet: Sendable, Equatable {
     /// The lowest bit of the first word is shard 0.

@@ -1,3 +1,5 @@
+import ChatModel
+
 /// How one view follows another: values in, values out. Who keeps them sees to it that nobody else has made the same number.
 extension View {
     /// A node has come, or says again who it is. It owns nothing before a step gives it something.

@@ -1,3 +1,4 @@
+import Bytes
 import ChatCore
 import ChatModel
 import Cluster

@@ -1,3 +1,4 @@
+import Bytes
 import Cluster
 import DialectKit
 import EventLoop

@@ -6,20 +6,39 @@ import RedisStore
 import Synchronization
 import TestKit
 
-/// A Redis store on a loop of its own, in a Redis server that all of a run share: each store has another cluster's name.
+/// A Redis store on a loop of its own. Those that are there at the same time share a server: each has another cluster's name.
 final class RedisUnderTest: ChatStore {
-    private static let server = Mutex<RedisServer?>(nil)
+    /// Ends with the last store that is in it.
+    private final class House: Sendable {
+        let server: Mutex<RedisServer>
+        let url: String
+
+        init() throws {
+            let server = try RedisServer()
+            self.url = server.url
+            self.server = Mutex(server)
+        }
+    }
+
+    private struct Shared {
+        weak var house: House?
+    }
+
+    private static let shared = Mutex(Shared())
     private static let stores = Atomic(0)
+    private let house: House
     private let store: RedisStore
     private let client: RedisClient
 
     init(history: Int) throws {
-        let url = try Self.server.withLock { server in
-            if server == nil { server = try RedisServer() }
-            return server!.url
+        let house = try Self.shared.withLock { shared in
+            let house = try shared.house ?? House()
+            shared.house = house
+            return house
         }
+        self.house = house
         let number = Self.stores.wrappingAdd(1, ordering: .relaxed).newValue
-        let settings = try RedisSettings(RedisURL(url))
+        let settings = try RedisSettings(RedisURL(house.url))
         let loop = try EventLoop.start(name: "redis-store-\(number)")
         let store = RedisStore(RedisStoreSettings(clusterName: "test-\(number)", history: history, url: settings.url), on: loop)
         let client = RedisClient(settings, scripts: RedisStore.scripts, on: loop, seed: UInt64(number), user: store)

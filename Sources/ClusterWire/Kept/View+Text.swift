@@ -1,4 +1,5 @@
 internal import Bytes
+internal import ChatModel
 public import Cluster
 internal import JSON
 
