@@ -22,7 +22,7 @@ struct Outgoing {
         let count = self.buffer.count
         var taken = ByteBuffer()
         swap(&taken, &self.buffer)
-        var writer = RedisCommandWriter(into: taken)
+        var writer = RedisCommandWriter(into: consume taken)
         write(&writer)
         self.buffer = writer.finish()
         if self.unsentCount <= byteLimit { return true }

@@ -224,7 +224,8 @@ struct RedisSession {
                 }
             case .greeting:
                 if let event = self.shakeHands(now: now) { return event }
-                if case .greeting = self.state { return nil }
+                // Commands do not wait any longer for a server that does not greet back.
+                if case .greeting = self.state { return self.nextFailure() }
             case .resting, .connecting:
                 return self.nextFailure()
             case .over:

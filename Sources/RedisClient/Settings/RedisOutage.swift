@@ -30,4 +30,3 @@ public enum RedisOutage: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 }
-

@@ -100,7 +100,8 @@ extension RedisURL {
         guard let colon = whole.firstIndex(of: ":") else {
             throw RedisURLError("what stands before the \"@\" must be user:password, or :password for the default user")
         }
-        guard let user = PercentEncoding.decode(whole[..<colon].utf8), let password = PercentEncoding.decode(whole[colon...].utf8.dropFirst())
+        guard let user = PercentEncoding.decode(whole[..<colon].utf8),
+            let password = PercentEncoding.decode(whole[colon...].utf8.dropFirst())
         else { throw RedisURLError("user or password is not percent-encoded as it should be; a \"%\" is written %25") }
         guard !password.isEmpty else { throw RedisURLError("the password before the \"@\" is empty") }
         return (user.isEmpty ? nil : user, RedisSecret(password))

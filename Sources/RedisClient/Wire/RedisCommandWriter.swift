@@ -2,15 +2,16 @@ public import Bytes
 
 /// Writes one command as RESP wants it, an array of byte strings, straight into what the connection sends.
 ///
-/// The words are counted while they are written, and the count is put in front at the end.
-public struct RedisCommandWriter {
+/// The words are counted while they are written, and the count is put in front at the end. Not copyable, because with a second reference
+/// to the buffer every command would copy all that waits before it.
+public struct RedisCommandWriter: ~Copyable {
     @usableFromInline var buffer: ByteBuffer
     @usableFromInline let start: Int
     @usableFromInline var wordCount = 0
 
     /// Begins a command behind what is in `buffer`, which `finish()` gives back.
     init(into buffer: consuming ByteBuffer) {
-        self.buffer = buffer
+        self.buffer = consume buffer
         self.start = self.buffer.count
         // Most commands have fewer than ten words; see `finish`.
         self.buffer.append("*0\r\n")
@@ -72,7 +73,8 @@ public struct RedisCommandWriter {
         self.begin(byteCount: byteCount)
         let end = self.buffer.count + byteCount
         write(&self.buffer)
-        precondition(self.buffer.count == end, "A word of \(byteCount) bytes was announced, and \(self.buffer.count - end) more were written.")
+        precondition(
+            self.buffer.count == end, "A word of \(byteCount) bytes was announced, and \(self.buffer.count - end) more were written.")
         self.buffer.append("\r\n")
     }
 

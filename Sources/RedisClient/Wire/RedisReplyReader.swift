@@ -2,7 +2,7 @@ internal import CHiredis
 
 /// Why bytes are no reply that we take.
 public enum RedisReplyError: Error, Sendable, Hashable, CustomStringConvertible {
-    /// Not RESP2, or arrays in arrays more than seven deep; in hiredis' words.
+    /// Not RESP2, or arrays in arrays more than eight deep; in hiredis' words.
     case malformed(String)
     /// More than a reply may have.
     case tooLarge(limitBytes: Int)
@@ -101,16 +101,17 @@ extension RedisReplyReader {
         return functions
     }()
 
-    private static let onString: @convention(c) (UnsafePointer<redisReadTask>?, UnsafeMutablePointer<CChar>?, Int) -> UnsafeMutableRawPointer? =
-        { task, text, count in
-            let kind: RedisReply.Kind =
-                switch task!.pointee.type {
-                case REDIS_REPLY_ERROR: .error
-                case REDIS_REPLY_STATUS: .status
-                default: .string
-                }
-            return RedisReplyReader.add(task!) { $0.append(kind, UnsafeRawBufferPointer(start: text, count: count)) }
-        }
+    private static let onString:
+        @convention(c) (UnsafePointer<redisReadTask>?, UnsafeMutablePointer<CChar>?, Int) -> UnsafeMutableRawPointer? =
+            { task, text, count in
+                let kind: RedisReply.Kind =
+                    switch task!.pointee.type {
+                    case REDIS_REPLY_ERROR: .error
+                    case REDIS_REPLY_STATUS: .status
+                    default: .string
+                    }
+                return RedisReplyReader.add(task!) { $0.append(kind, UnsafeRawBufferPointer(start: text, count: count)) }
+            }
 
     private static let onArray: @convention(c) (UnsafePointer<redisReadTask>?, Int32) -> UnsafeMutableRawPointer? = { task, count in
         if count == 0 { return RedisReplyReader.add(task!) { $0.append(.array) } }

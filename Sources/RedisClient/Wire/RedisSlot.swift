@@ -23,7 +23,9 @@ public struct RedisSlot: Sendable, Hashable {
     /// The slot of a key: of what stands between its first braces, if anything does.
     public init(key: UnsafeRawBufferPointer) {
         var hashed = key[...]
-        if let open = key.firstIndex(of: UInt8(ascii: "{")), let close = key[(open + 1)...].firstIndex(of: UInt8(ascii: "}")), close > open + 1 {
+        if let open = key.firstIndex(of: UInt8(ascii: "{")), let close = key[(open + 1)...].firstIndex(of: UInt8(ascii: "}")),
+            close > open + 1
+        {
             hashed = key[(open + 1)..<close]
         }
         self.number = Self.crc16(UnsafeRawBufferPointer(rebasing: hashed)) % Self.count

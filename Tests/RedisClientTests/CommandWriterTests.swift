@@ -1,0 +1,81 @@
+import Bytes
+import CHiredis
+import Glibc
+import RepeatableChance
+import Testing
+
+@testable import RedisClient
+
+@Suite("Commands")
+struct CommandWriterTests {
+    private static func written(_ write: (inout RedisCommandWriter) -> Void) -> [UInt8] {
+        var writer = RedisCommandWriter(into: ByteBuffer([1, 2, 3]))
+        write(&writer)
+        let bytes = writer.finish().bytes
+        #expect(bytes.starts(with: [1, 2, 3]))
+        return Array(bytes.dropFirst(3))
+    }
+
+    /// As hiredis writes them.
+    private static func expected(_ words: [[UInt8]]) -> [UInt8] {
+        var target: UnsafeMutablePointer<CChar>?
+        let copies = words.map { word in
+            let copy = UnsafeMutablePointer<CChar>.allocate(capacity: max(word.count, 1))
+            for (place, byte) in word.enumerated() { copy[place] = CChar(bitPattern: byte) }
+            return copy
+        }
+        defer { for copy in copies { copy.deallocate() } }
+        var pointers = copies.map { UnsafePointer<CChar>?($0) }
+        let lengths = words.map(\.count)
+        let count = redisFormatCommandArgv(&target, Int32(words.count), &pointers, lengths)
+        defer { redisFreeCommand(target) }
+        return (0..<Int(count)).map { UInt8(bitPattern: target![$0]) }
+    }
+
+    @Test("are what hiredis makes of the same words", arguments: 0..<20)
+    func oracle(seed: UInt64) {
+        var chance = SeededGenerator(seed: seed)
+        for _ in 0..<20 {
+            let words = (0..<chance.number(1...130)).map { _ in
+                (0..<chance.next(below: 40)).map { _ in UInt8(truncatingIfNeeded: chance.next()) }
+            }
+            #expect(Self.written { for word in words { $0.append(word) } } == Self.expected(words))
+        }
+    }
+
+    @Test("take words of every kind")
+    func kinds() {
+        let script = RedisScript("return 1")
+        let bytes = Self.written {
+            $0.append("SET")
+            $0.append(text: "text")
+            $0.append(text: ByteString("tëxt"))
+            $0.append(text: "a:", ByteString("b"))
+            $0.append(Int64.min)
+            $0.append(UInt64.max)
+            $0.append(-10)
+            $0.append(ByteBuffer([1, 2]))
+            $0.append(byteCount: 4) { $0.append("four") }
+            $0.append(script, keyCount: 12)
+        }
+        let words = [
+            "SET", "text", "tëxt", "a:b", "-9223372036854775808", "18446744073709551615", "-10", "\u{1}\u{2}", "four", "EVALSHA",
+            "e0e1f9fabfc9d4800c877a703b823ac0578ff8db", "12",
+        ]
+        #expect(bytes == Self.expected(words.map { Array($0.utf8) }))
+    }
+
+    @Test("go to the slot of their key, or of what stands in its braces")
+    func slots() {
+        // The specification's own examples.
+        #expect(RedisSlot(key: "123456789").number == 0x31C3)
+        #expect(RedisSlot(key: "{user1000}.following") == RedisSlot(key: "{user1000}.followers"))
+        #expect(RedisSlot(key: "{user1000}.following") == RedisSlot(key: "user1000"))
+        #expect(RedisSlot(key: "foo{}{bar}") != RedisSlot(key: "bar"))
+        #expect(RedisSlot(key: "foo{{bar}}zap") == RedisSlot(key: "{bar"))
+        #expect(RedisSlot(key: "foo{bar}{zap}") == RedisSlot(key: "bar"))
+        #expect(RedisSlot(key: "foo{bar") != RedisSlot(key: "bar"))
+        #expect(RedisSlot(key: "foo").number == 12_182)
+        #expect(RedisSlot(key: "") == RedisSlot(0))
+    }
+}

@@ -1,0 +1,290 @@
+import Bytes
+import EventLoop
+import Testing
+
+@testable import RedisClient
+
+@Suite("A connection to Redis")
+struct RedisSessionTests {
+    @Test("says who it is, loads the scripts and asks whether commands are taken, and waits for all the answers")
+    func greeting() throws {
+        var stage = try SessionStage("redis://user:pass@a/2", scripts: ["return 1"]) { $0.name = "me" }
+        stage.give(1, "GET")
+        #expect(stage.tick() == true)
+        #expect(stage.takeSent().isEmpty)
+        stage.session.opened(now: stage.now)
+        #expect(stage.takeSent() == "AUTH user pass|SELECT 2|CLIENT SETNAME me|SCRIPT LOAD return 1|PING")
+        #expect(stage.hear("+OK\r\n+OK\r\n-NOPERM no\r\n$2\r\nab\r\n").isEmpty)
+        #expect(stage.hear("+PONG\r\n") == ["ready 1"])
+        #expect(stage.takeSent() == "GET")
+        #expect(stage.hear(":7\r\n") == ["1: 7"])
+    }
+
+    @Test("is given up when the greeting is refused, and commands go on waiting")
+    func refusedGreeting() throws {
+        for (greeting, reason) in [("-LOADING x", RedisError.loading), ("-NOAUTH x", .notAuthenticated), ("-BUSY x", .busy)] {
+            var stage = try SessionStage()
+            stage.give(1, "GET")
+            _ = stage.tick()
+            stage.session.opened(now: stage.now)
+            #expect(stage.hear(greeting + "\r\n") == ["away \(RedisOutage.refused(reason))"])
+            stage.connect()
+            #expect(stage.takeSent() == "GET")
+        }
+        // Who may not ping may be let in, and so may be read what cannot be written.
+        for greeting in ["-NOPERM x", "-MISCONF x"] {
+            var stage = try SessionStage()
+            _ = stage.tick()
+            stage.session.opened(now: stage.now)
+            #expect(stage.hear(greeting + "\r\n") == ["ready 1"])
+        }
+    }
+
+    @Test("that breaks fails what was under way, in order, and says of each whether it may be done")
+    func broken() throws {
+        var stage = try SessionStage()
+        stage.connect()
+        stage.give(1, "ONE")
+        stage.give(2, "TWO")
+        stage.send(but: 3)
+        stage.give(3, "THREE")
+        stage.session.lose(.ended, now: stage.now)
+        stage.give(4, "FOUR")
+        #expect(
+            stage.events() == [
+                "away \(RedisOutage.ended)", "1: \(RedisError.connectionLost(mayBeDone: true))",
+                "2: \(RedisError.connectionLost(mayBeDone: false))", "3: \(RedisError.connectionLost(mayBeDone: false))",
+            ])
+        // Nothing is said twice, and what came later is sent, from its beginning.
+        stage.session.lose(.ended, now: stage.now)
+        #expect(stage.events().isEmpty)
+        stage.connect(epoch: 2)
+        #expect(stage.takeSent() == "FOUR")
+    }
+
+    @Test("is tried again after longer and longer waits, up to two seconds, never two clients at once")
+    func backoff() {
+        var first = Backoff(first: .milliseconds(50), longest: .seconds(2), seed: 1)
+        var other = Backoff(first: .milliseconds(50), longest: .seconds(2), seed: 2)
+        var longest = Duration.milliseconds(50)
+        for _ in 0..<20 {
+            let wait = first.next()
+            #expect(wait != other.next())
+            #expect((longest / 2...longest).contains(wait))
+            longest = min(longest * 2, .seconds(2))
+        }
+        first.reset()
+        #expect(first.next() <= .milliseconds(50))
+    }
+
+    @Test("that breaks at once again and again is no reason to hurry; one that lasted is")
+    func flapping() throws {
+        var stage = try SessionStage()
+        for epoch in 1...8 {
+            stage.connect(epoch: epoch)
+            stage.session.lose(.ended, now: stage.now)
+            _ = stage.events()
+        }
+        let start = stage.now
+        while !stage.tick() { stage.now = stage.now.advanced(by: .milliseconds(10)) }
+        #expect(stage.now.since(start) >= .seconds(1))
+        stage.session.opened(now: stage.now)
+        #expect(stage.hear("+PONG\r\n") == ["ready 9"])
+        stage.now = stage.now.advanced(by: .seconds(3))
+        stage.session.lose(.ended, now: stage.now)
+        #expect(stage.tick() == false)
+        stage.now = stage.now.advanced(by: .milliseconds(50))
+        #expect(stage.tick() == true)
+    }
+
+    @Test("is given up when connecting takes too long, and when the oldest command waits too long for its answer")
+    func patience() throws {
+        var stage = try SessionStage()
+        #expect(stage.tick() == true)
+        stage.pass(.milliseconds(4_990))
+        #expect(stage.events().isEmpty)
+        stage.pass(.milliseconds(20))
+        #expect(stage.events() == ["away \(RedisOutage.socket(.timedOut, place: "redis://a:6379"))"])
+
+        stage.connect()
+        stage.give(1, "ONE")
+        stage.pass(.milliseconds(4_900))
+        stage.give(2, "TWO")
+        #expect(stage.hear(":1\r\n") == ["1: 1"])
+        stage.pass(.milliseconds(4_900))
+        #expect(stage.events().isEmpty)
+        stage.pass(.milliseconds(200))
+        #expect(stage.events().first == "away \(RedisOutage.silent(milliseconds: 5_100))")
+    }
+
+    @Test("that does not come fails what waits for it, each after its own time, and sends no more of that")
+    func waiting() throws {
+        var stage = try SessionStage()
+        stage.give(1, "ONE")
+        stage.pass(.seconds(3))
+        stage.give(2, "TWO")
+        #expect(stage.events().isEmpty)
+        stage.pass(.seconds(3))
+        #expect(stage.events().filter { $0.hasPrefix("1") } == ["1: \(RedisError.noConnection)"])
+        stage.connect()
+        #expect(stage.takeSent() == "TWO")
+        // Its time for the answer begins now.
+        stage.pass(.seconds(4))
+        #expect(stage.hear("+OK\r\n") == ["2: OK"])
+    }
+
+    @Test("that says nothing is asked whether it is there")
+    func idle() throws {
+        for purpose in [RedisSession.Purpose.commands, .subscription] {
+            var stage = try SessionStage(for: purpose)
+            stage.connect()
+            stage.pass(.milliseconds(4_990))
+            #expect(stage.takeSent().isEmpty)
+            stage.pass(.milliseconds(20))
+            #expect(stage.takeSent() == "PING")
+            let pong = stage.hear(purpose == .commands ? "+PONG\r\n" : "*2\r\n$4\r\npong\r\n$0\r\n\r\n")
+            #expect(pong == (purpose == .commands ? [] : ["push"]))
+            stage.pass(.milliseconds(5_010))
+            #expect(stage.takeSent() == "PING")
+            stage.pass(.milliseconds(5_010))
+            #expect(stage.events() == ["away \(RedisOutage.silent(milliseconds: 5_010))"])
+        }
+    }
+
+    @Test("loads lost scripts again once, before anybody hears that they were lost")
+    func lostScripts() throws {
+        var stage = try SessionStage(scripts: ["a", "b"])
+        stage.connect()
+        stage.give(1, "EVALSHA")
+        stage.give(2, "EVALSHA")
+        _ = stage.takeSent()
+        stage.give(3, "EVALSHA")
+        #expect(stage.hear("-NOSCRIPT x\r\n") == ["1: \(RedisError.scriptLost)"])
+        stage.give(1, "EVALSHA")
+        #expect(stage.takeSent() == "EVALSHA|SCRIPT LOAD a|SCRIPT LOAD b|EVALSHA")
+        #expect(
+            stage.hear("-NOSCRIPT x\r\n-NOSCRIPT x\r\n$1\r\na\r\n$1\r\nb\r\n:1\r\n")
+                == ["2: \(RedisError.scriptLost)", "3: \(RedisError.scriptLost)", "1: 1"])
+        #expect(stage.takeSent().isEmpty)
+        stage.give(1, "EVALSHA")
+        #expect(stage.hear("-NOSCRIPT x\r\n") == ["1: \(RedisError.scriptLost)"])
+        #expect(stage.takeSent() == "EVALSHA|SCRIPT LOAD a|SCRIPT LOAD b")
+        #expect(stage.hear("-OOM x\r\n") == ["away \(RedisOutage.refused(.outOfMemory))"])
+    }
+
+    @Test("is given up when it brings what nobody asked for, or what is no reply")
+    func nonsense() throws {
+        for (bytes, outage) in [
+            (":1\r\n", RedisOutage.reply(.malformed("nobody asked for it"))),
+            ("-ERR max number of clients reached\r\n", .refused(.other("ERR max number of clients reached"))),
+        ] {
+            var stage = try SessionStage()
+            stage.connect()
+            #expect(stage.hear(bytes) == ["away \(outage)"])
+        }
+        var stage = try SessionStage()
+        stage.connect()
+        stage.give(1, "ONE")
+        _ = stage.takeSent()
+        let events = stage.hear("HTTP/1.1 400 Bad Request\r\n")
+        #expect(events.count == 2 && events[0].hasPrefix("away What the server sent is no Redis reply"))
+    }
+
+    @Test("holds back no more than it may")
+    func bounds() throws {
+        var stage = try SessionStage {
+            $0.commandLimit = 2
+            $0.unsentByteLimit = 40
+        }
+        stage.give(1, "ONE")
+        #expect(throws: RedisError.queueFull) {
+            try stage.session.command(tag: 2, now: stage.now) { $0.append(text: String(repeating: "x", count: 30)) }
+        }
+        stage.give(2, "TWO")
+        #expect(throws: RedisError.queueFull) { try stage.session.command(tag: 3, now: stage.now) { $0.append("X") } }
+        stage.connect()
+        #expect(stage.takeSent() == "ONE|TWO")
+        #expect(throws: RedisError.queueFull) { try stage.session.command(tag: 3, now: stage.now) { $0.append("X") } }
+        #expect(stage.hear(":1\r\n") == ["1: 1"])
+        stage.give(3, "X")
+        stage.session.close()
+        #expect(throws: RedisError.closed) { try stage.session.command(tag: 3, now: stage.now) { $0.append("X") } }
+        #expect(stage.events().isEmpty)
+    }
+}
+
+/// A session with a clock that the test moves and a server that it plays.
+private struct SessionStage {
+    var session: RedisSession
+    var now = MonotonicTime(nanoseconds: 1_000_000_000_000)
+
+    init(
+        _ url: String = "redis://a", scripts: [String] = [], for purpose: RedisSession.Purpose = .commands,
+        _ adjust: (inout RedisSettings) -> Void = { _ in }
+    ) throws {
+        var settings = try RedisSettings(RedisURL(url))
+        adjust(&settings)
+        self.session = RedisSession(settings, scripts: scripts.map(RedisScript.init), for: purpose, seed: 1)
+    }
+
+    mutating func tick() -> Bool { self.session.tick(now: self.now) }
+
+    mutating func pass(_ time: Duration) {
+        self.now = self.now.advanced(by: time)
+        _ = self.tick()
+    }
+
+    /// Connects, waiting as long as it must, and lets the server greet back.
+    mutating func connect(epoch: Int = 1) {
+        while !self.tick() { self.now = self.now.advanced(by: .milliseconds(10)) }
+        self.session.opened(now: self.now)
+        let count = self.takeSent().split(separator: "|").count
+        #expect(self.hear(String(repeating: "+OK\r\n", count: count)) == ["ready \(epoch)"])
+    }
+
+    mutating func give(_ tag: UInt64, _ word: String) {
+        do {
+            try self.session.command(tag: tag, now: self.now) { $0.append(text: word) }
+        } catch {
+            Issue.record("\(word): \(error)")
+        }
+    }
+
+    mutating func hear(_ text: String) -> [String] {
+        Array(text.utf8).withUnsafeBytes { self.session.receive($0, now: self.now) }
+        return self.events()
+    }
+
+    mutating func events() -> [String] {
+        var events: [String] = []
+        while let event = self.session.next(now: self.now) {
+            switch event {
+            case .ready(let epoch): events.append("ready \(epoch)")
+            case .away(let outage): events.append("away \(outage)")
+            case .reply(let reply, let tag): events.append("\(tag): \(reply.integer.map(String.init) ?? reply.string)")
+            case .failed(let error, let tag): events.append("\(tag): \(error)")
+            case .push: events.append("push")
+            }
+        }
+        return events
+    }
+
+    var sent: String {
+        guard self.session.hasUnsent else { return "" }
+        return self.session.withUnsent { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// Sends everything, or all but some bytes.
+    mutating func send(but rest: Int = 0) {
+        if self.session.hasUnsent { self.session.didSend(self.session.withUnsent(\.count) - rest) }
+    }
+
+    /// Sends everything, and says which commands that was.
+    mutating func takeSent() -> String {
+        let commands = self.sent.split(separator: "*").map { command in
+            command.split(separator: "\r\n").dropFirst().enumerated().filter { $0.offset % 2 == 1 }.map(\.element).joined(separator: " ")
+        }
+        self.send()
+        return commands.joined(separator: "|")
+    }
+}

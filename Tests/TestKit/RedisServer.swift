@@ -1,0 +1,109 @@
+import Foundation
+
+/// A running `redis-server` on a free port of 127.0.0.1, with its data in a folder of its own.
+public final class RedisServer {
+    public let folder: TemporaryFolder
+    public let port: UInt16
+    public private(set) var process: ChildProcess
+    private let options: [String]
+    private let certificates: TestCertificates?
+
+    /// Starts the server and waits until it takes connections.
+    ///
+    /// - Parameters:
+    ///   - options: of redis-server, `["--appendonly", "yes"]`; a later one wins over those that the tests need.
+    ///   - port: nil for a free one.
+    ///   - folder: of a server that was there before, to go on with what it left.
+    ///   - certificates: it speaks TLS with `server` of these, and nothing else.
+    public init(
+        _ options: [String] = [], port: UInt16? = nil, in folder: TemporaryFolder? = nil, certificates: TestCertificates? = nil
+    ) throws {
+        let folder = try folder ?? TemporaryFolder()
+        self.folder = folder
+        self.options = options
+        self.certificates = certificates
+        if let port {
+            self.port = port
+            self.process = try Self.start(port, options, folder, certificates)
+            return
+        }
+        // Between the finding of a port and its use somebody else may take it.
+        for _ in 0..<5 {
+            let port = try freePort()
+            guard let process = try? Self.start(port, options, folder, certificates) else { continue }
+            self.port = port
+            self.process = process
+            return
+        }
+        let port = try freePort()
+        self.port = port
+        self.process = try Self.start(port, options, folder, certificates)
+    }
+
+    deinit { self.process.kill() }
+
+    private static func start(
+        _ port: UInt16, _ options: [String], _ folder: TemporaryFolder, _ certificates: TestCertificates?
+    ) throws -> ChildProcess {
+        var needed = [
+            "--bind", "127.0.0.1", "--dir", folder.path, "--daemonize", "no", "--logfile", "", "--save", "", "--appendonly", "no",
+        ]
+        if let certificates {
+            needed += [
+                "--port", "0", "--tls-port", "\(port)", "--tls-cert-file", certificates.certificate, "--tls-key-file", certificates.key,
+                "--tls-auth-clients", "no", "--tls-ca-cert-file", certificates.authority,
+            ]
+        } else {
+            needed += ["--port", "\(port)"]
+        }
+        let process = try ChildProcess(Checkout.program("redis-server"), needed + options, folder: folder.path)
+        do {
+            try process.output.line("the line that it is ready") {
+                $0.contains("Ready to accept connections") || $0.contains("Sentinel ID is")
+            }
+        } catch {
+            process.kill()
+            throw error
+        }
+        return process
+    }
+
+    public var url: String { "\(self.certificates == nil ? "redis" : "rediss")://127.0.0.1:\(self.port)" }
+
+    /// Gives a command by `redis-cli`, and says what that prints.
+    @discardableResult
+    public func ask(_ words: String...) throws -> String {
+        let security = self.certificates.map { ["--tls", "--cacert", $0.authority] } ?? []
+        let answer = try run(Checkout.program("redis-cli"), ["-h", "127.0.0.1", "-p", "\(self.port)"] + security + words)
+        guard answer.ending == .exited(0) else { throw TestFailure("redis-cli \(words.joined(separator: " ")): \(answer.errors)") }
+        return answer.output.trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+
+    // MARK: Its end
+
+    /// Asks it to end, and waits for that.
+    public func stop() throws {
+        self.process.send(SIGTERM)
+        try self.process.end()
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    public func crash() throws {
+        self.process.send(SIGKILL)
+        try self.process.end()
+    }
+
+    /// It stays, with all its connections, and does nothing until `thaw()`.
+    public func freeze() {
+        self.process.send(SIGSTOP)
+    }
+
+    public func thaw() {
+        self.process.send(SIGCONT)
+    }
+
+    /// Starts it again after its end, on the same port and with what is in its folder.
+    public func restart() throws {
+        self.process = try Self.start(self.port, self.options, self.folder, self.certificates)
+    }
+}
