@@ -33,7 +33,7 @@ public struct View: Sendable, Equatable {
     /// The shards that follow the new list.
     public let moved: ShardSet
     /// The owner of every shard, worked out once.
-    private let owners: [OwnerID]
+    private let ownersOfShards: [OwnerID]
 
     /// A view in which nothing moves: everybody owns its share.
     public init(number: Int, nodes: [Node]) {
@@ -51,16 +51,19 @@ public struct View: Sendable, Equatable {
         self.moved = moved
         let old = Candidates(nodes, oldList)
         let new = oldList == newList ? old : Candidates(nodes, newList)
-        self.owners = (0..<Shard.count).map { (moved.contains($0) ? new : old).owner(of: $0) }
+        self.ownersOfShards = (0..<Shard.count).map { (moved.contains($0) ? new : old).owner(of: $0) }
     }
 
     public func owner(of shard: Int) -> OwnerID {
-        self.owners[shard]
+        self.ownersOfShards[shard]
     }
 
     public func owner(of conversation: ConversationKey) -> OwnerID {
-        self.owners[Shard.of(conversation)]
+        self.ownersOfShards[Shard.of(conversation)]
     }
+
+    /// Everybody who owns a shard.
+    var owners: Set<UInt64> { Set(self.ownersOfShards.map(\.incarnation)) }
 
     /// The node of an incarnation; nil when it is not there.
     public func node(_ incarnation: UInt64) -> Node? {

@@ -1,0 +1,293 @@
+import Bytes
+
+/// A node's place in the cluster: what it hears of the others, and what it does about the view.
+///
+/// It beats twice a second, takes part in every change of the view, and takes others for dead that have not beaten for three seconds by
+/// Redis' clock, or for one while nobody hears their mailbox for just as long: a killed process shows at once. It takes nobody for dead
+/// while it may be itself, or Redis, that is ill: on a young connection, or without having heard its own probe. Nothing here makes a
+/// write safe, which the epochs do; this only says where to go.
+public struct Membership: Sendable {
+    /// What Redis says to a beat.
+    public struct Pulse: Sendable {
+        /// Redis' clock, in milliseconds.
+        public let time: Int64
+        /// The number of the view that is kept; 0 where none ever was.
+        public let number: Int
+        /// Kept views that are not known yet, oldest first; the last is the one that holds. None where everybody has left.
+        public let views: [View]
+        /// When each of the others beat last, by Redis' clock.
+        public let beats: [UInt64: Int64]
+
+        public init(time: Int64, number: Int, views: [View], beats: [UInt64: Int64]) {
+            self.time = time
+            self.number = number
+            self.views = views
+            self.beats = beats
+        }
+    }
+
+    /// Why a view is to follow another; for the log and for the cluster's own record of events.
+    public enum Reason: String, Sendable { case joins, dies, moves, drains, stays, leaves, restores }
+
+    /// A view that is to take the place of another, unless somebody was quicker.
+    public struct Proposal: Sendable, Equatable {
+        /// Nil where nobody is left in it.
+        public let view: View?
+        /// The number of the view that it follows; it holds only where that is kept.
+        public let replacing: Int
+        public let reason: Reason
+        /// Whom it is about.
+        public let incarnation: UInt64
+        /// It holds only while that node's last beat is at least so old, in milliseconds.
+        public let age: Int64?
+    }
+
+    /// What is to be done.
+    public enum Directive: Sendable, Equatable {
+        /// Say that this node lives, and ask what holds.
+        case beat
+        case propose(Proposal)
+        /// The node's loops go by this view from here on. Views come in order.
+        case follow(View)
+        /// They do so under another incarnation: the one before is taken for dead.
+        case become(UInt64, View)
+        /// Find out whether anybody hears the mailbox of that node, and say so by `mailbox(of:isHeard:at:)`.
+        case knock(UInt64)
+        /// The others are to look at the view.
+        case announce
+    }
+
+    public static let beatPeriod: Int64 = 500
+    /// So many shards change their owner with one view, and the next follows after so long.
+    public static let stepShards = 128
+    public static let stepPeriod: Int64 = 100
+    private static let silence: Int64 = 3000
+    private static let unheardSilence: Int64 = 1000
+    private static let suspicion: Int64 = 600
+
+    /// This node, as the others know it or are to know it.
+    public private(set) var me: View.Node
+    /// What this node's loops go by; nil before it is one of the cluster's.
+    public private(set) var view: View?
+    /// What holds, as this node last heard: the loops' own view, or one that this node is not in.
+    private var kept: View?
+    private var keptNumber = 0
+    private var isBeaten = true
+    private var nextBeat: Int64 = 0
+    private var nextStep: Int64 = 0
+    private var connectedAt: Int64?
+    private var probedAt: Int64 = .min
+    private var proposal: Proposal?
+    /// Others whose last beat is old: how old, by their incarnation.
+    private var ages: [UInt64: Int64] = [:]
+    /// Since when nobody hears a mailbox.
+    private var unheard: [UInt64: Int64] = [:]
+    private var wantsToDrain = false
+    private var isLeaving = false
+
+    /// - Parameter me: its incarnation is random: nobody else has, or ever had, the same.
+    public init(_ me: View.Node) {
+        self.me = me
+    }
+
+    /// It has left, or was never in.
+    public var isOutside: Bool { self.view == nil }
+
+    /// How long each node has not beaten, in milliseconds, where that is longer than it should be.
+    public var suspects: [UInt64: Int64] { self.ages.filter { $0.value >= Self.suspicion } }
+
+    // MARK: What happens
+
+    /// There is a connection to a Redis that has not been known to be the same as before.
+    public mutating func connected(at now: Int64) {
+        self.connectedAt = now
+        self.isBeaten = true
+        self.nextBeat = now
+        self.proposal = nil
+        self.unheard = [:]
+    }
+
+    public mutating func disconnected() {
+        self.connectedAt = nil
+        self.proposal = nil
+        self.ages = [:]
+        self.unheard = [:]
+    }
+
+    /// This node's own mailbox has brought it what it had sent there.
+    public mutating func probed(at now: Int64) {
+        self.probedAt = now
+    }
+
+    /// Somebody has said that there is another view.
+    public mutating func announced(at now: Int64) {
+        self.nextBeat = min(self.nextBeat, now)
+    }
+
+    public mutating func mailbox(of incarnation: UInt64, isHeard: Bool, at now: Int64) {
+        if isHeard {
+            self.unheard[incarnation] = nil
+        } else if self.unheard[incarnation] == nil {
+            self.unheard[incarnation] = now
+        }
+    }
+
+    /// To be called some times a second.
+    public mutating func tick(at now: Int64) -> [Directive] {
+        guard self.connectedAt != nil else { return [] }
+        var directives: [Directive] = []
+        if now >= self.nextBeat, self.isBeaten {
+            self.isBeaten = false
+            self.nextBeat = now + Self.beatPeriod
+            directives.append(.beat)
+        }
+        directives += self.improve(at: now)
+        return directives
+    }
+
+    /// The beat was not answered.
+    public mutating func missed() {
+        self.isBeaten = true
+    }
+
+    public mutating func heard(_ pulse: Pulse, at now: Int64) -> [Directive] {
+        self.isBeaten = true
+        var directives = self.learn(pulse)
+        self.ages = [:]
+        for node in self.kept?.nodes ?? [] where node.incarnation != self.me.incarnation {
+            // Whose record is gone has not beaten for as long as records are kept.
+            self.ages[node.incarnation] = pulse.beats[node.incarnation].map { pulse.time - $0 } ?? Self.silence
+        }
+        self.unheard = self.unheard.filter { self.ages[$0.key, default: 0] >= Self.suspicion }
+        directives += self.suspects.keys.sorted().map { .knock($0) }
+        directives += self.improve(at: now)
+        return directives
+    }
+
+    /// What became of the view that was proposed. Nothing is wrong with a refusal: somebody was quicker.
+    public mutating func proposed(isKept: Bool, at now: Int64) -> [Directive] {
+        guard let proposal = self.proposal else { return [] }
+        self.proposal = nil
+        guard isKept else {
+            self.nextBeat = now
+            return []
+        }
+        self.keptNumber = proposal.replacing + 1
+        self.kept = proposal.view
+        guard let view = proposal.view else {
+            self.view = nil
+            return []
+        }
+        if let number = proposal.view?.number { self.keptNumber = number }
+        return self.adopt(view) + [.announce]
+    }
+
+    /// This node is about to go, or stays after all.
+    public mutating func drain(_ wantsToDrain: Bool) {
+        self.wantsToDrain = wantsToDrain
+    }
+
+    /// This node goes: the others need not find out.
+    public mutating func leave() {
+        self.isLeaving = true
+    }
+
+    /// Nothing of this node's is left to be handed over.
+    public var ownsNothing: Bool {
+        guard let view = self.view else { return true }
+        return !view.owners.contains(self.me.incarnation)
+    }
+
+    // MARK: What follows from it
+
+    private mutating func learn(_ pulse: Pulse) -> [Directive] {
+        self.keptNumber = pulse.number
+        guard let newest = pulse.views.last else {
+            // Either it is the one that is known, or there is none.
+            if pulse.number != self.kept?.number { self.kept = nil }
+            return []
+        }
+        self.kept = newest
+        guard newest.number > self.view?.number ?? 0 else { return [] }
+        if newest.node(self.me.incarnation) == nil {
+            // Taken for dead: it comes again as another.
+            if self.view?.node(self.me.incarnation) != nil { self.be(View.Node(incarnation: self.nextIncarnation, loops: self.me.loops)) }
+            return []
+        }
+        return pulse.views.flatMap { $0.node(self.me.incarnation) == nil ? [] : self.adopt($0) }
+    }
+
+    private mutating func be(_ node: View.Node) {
+        self.me = node
+        self.proposal = nil
+    }
+
+    private var nextIncarnation: UInt64 { max(1, StableHash.mix(self.me.incarnation &+ 1)) }
+
+    private mutating func adopt(_ view: View) -> [Directive] {
+        guard view.number > self.view?.number ?? 0, view.node(self.me.incarnation) != nil else { return [] }
+        let before = self.view
+        self.view = view
+        guard let before, before.node(self.me.incarnation) == nil else { return [.follow(view)] }
+        return [.become(self.me.incarnation, view)]
+    }
+
+    /// What this node would change about the view, if anything.
+    private mutating func improve(at now: Int64) -> [Directive] {
+        guard self.proposal == nil, self.isBeaten, let proposal = self.improvement(at: now) else { return [] }
+        self.proposal = proposal
+        return [.propose(proposal)]
+    }
+
+    private mutating func improvement(at now: Int64) -> Proposal? {
+        guard let kept = self.kept, kept.number >= self.view?.number ?? 0 else { return self.restoration }
+        guard kept.node(self.me.incarnation) != nil else {
+            return self.isLeaving ? nil : self.propose(kept.joined(by: self.me), .joins)
+        }
+        if self.isLeaving {
+            return Proposal(
+                view: kept.without(self.me.incarnation), replacing: kept.number, reason: .leaves, incarnation: self.me.incarnation, age: nil)
+        }
+        if let dead = self.dead(at: now), let view = kept.without(dead.incarnation) {
+            return Proposal(view: view, replacing: kept.number, reason: .dies, incarnation: dead.incarnation, age: dead.age)
+        }
+        if let view = kept.setting(draining: self.wantsToDrain, self.me.incarnation) {
+            return self.propose(view, self.wantsToDrain ? .drains : .stays)
+        }
+        guard self.isFirst, now >= self.nextStep, let view = kept.step(shards: Self.stepShards) else { return nil }
+        self.nextStep = now + Self.stepPeriod
+        return self.propose(view, .moves)
+    }
+
+    /// Where nothing is kept, or something older than what this node goes by: Redis has forgotten, and is told again.
+    private var restoration: Proposal? {
+        if self.isLeaving { return nil }
+        let view = self.view.map { $0.node(self.me.incarnation) == nil ? View(number: $0.number, nodes: [self.me]) : $0 }
+        guard let view else {
+            // The first of all, or the first after everybody has left.
+            return self.propose(View(number: self.keptNumber + 1, nodes: [self.me]), .joins, replacing: self.keptNumber)
+        }
+        return self.propose(view.renumbered(above: self.keptNumber), .restores, replacing: self.keptNumber)
+    }
+
+    private func propose(_ view: View, _ reason: Reason, replacing: Int? = nil) -> Proposal {
+        Proposal(view: view, replacing: replacing ?? view.number - 1, reason: reason, incarnation: self.me.incarnation, age: nil)
+    }
+
+    private func dead(at now: Int64) -> (incarnation: UInt64, age: Int64)? {
+        guard let connectedAt = self.connectedAt, now - connectedAt >= Self.silence, now - Self.unheardSilence <= self.probedAt else { return nil }
+        for (incarnation, age) in self.ages.sorted(by: { $0.key < $1.key }) {
+            if age >= Self.silence { return (incarnation, Self.silence) }
+            if age >= Self.unheardSilence, let since = self.unheard[incarnation], now - since >= Self.unheardSilence {
+                return (incarnation, Self.unheardSilence)
+            }
+        }
+        return nil
+    }
+
+    /// The one who moves shards: of those who live the first. If two take themselves for it, the quicker one is.
+    private var isFirst: Bool {
+        let living = (self.kept?.nodes ?? []).filter { self.ages[$0.incarnation, default: 0] < Self.unheardSilence }
+        return living.first?.incarnation == self.me.incarnation
+    }
+}
