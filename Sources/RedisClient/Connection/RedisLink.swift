@@ -33,6 +33,8 @@ struct RedisLink {
     private static let feedByteCount = 16 << 10
 
     init(_ settings: RedisSettings, session: RedisSession, on loop: EventLoop) {
+        // A sentinel would be taken for the server itself.
+        precondition(settings.url.kind == .standalone, "\(settings.url) names sentinels or a cluster, which this client does not know yet.")
         self.settings = settings
         self.place = settings.url.places[0]
         self.session = session
