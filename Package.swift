@@ -59,6 +59,11 @@ let package = Package(
         room("DialectKit", ["ChatModel", "Identity", "JSON", "Bytes"]),
         room("ConversationsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
 
+        // A node's place among others.
+        room(
+            "NodeLink",
+            ["RedisStore", "RedisClient", "ClusterWire", "Cluster", "ChatModel", "EventLoop", "Telemetry", "Bytes"]),
+
         // Shells: what serves, what talks, what is typed.
         room(
             "Gateway",
@@ -69,11 +74,12 @@ let package = Package(
         room("AdminAPI", ["COpenSSL", "Gateway", "HTTPWire", "Telemetry", "Bytes"]),
         room("ChatClient", ["EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
         room("LoadGenerator", ["ChatClient", "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes"]),
-        room("Configuration", ["Telemetry", "JSON", "Bytes"]),
+        room("Configuration", ["RedisClient", "Telemetry", "JSON", "Bytes"]),
         .executableTarget(
             name: "confab",
             dependencies: [
-                "AdminAPI", "ChatClient", "Configuration", "ConversationsDialect", "EmbeddedStore", "Gateway", "Identity", "LoadGenerator",
+                "AdminAPI", "ChatClient", "ClusterWire", "Configuration", "ConversationsDialect", "EmbeddedStore", "Gateway", "Identity",
+                "LoadGenerator", "NodeLink", "RedisClient", "RedisStore",
                 "Telemetry", "TLS", "EventLoop", "ChatModel", "Cluster", "DialectKit", "JSON", "Bytes",
             ],
             swiftSettings: settings),

@@ -90,6 +90,9 @@ public struct Membership: Sendable {
         self.me = me
     }
 
+    /// What holds, as this node last heard.
+    public var known: View? { self.kept }
+
     /// It has left, or was never in.
     public var isOutside: Bool { self.view == nil }
 
@@ -240,9 +243,10 @@ public struct Membership: Sendable {
     }
 
     private mutating func improvement(at now: Int64) -> Proposal? {
-        guard let kept = self.kept, kept.number >= self.view?.number ?? 0 else { return self.restoration }
+        guard let kept = self.kept, kept.number >= self.view?.number ?? 0 else { return self.restoration(at: now) }
         guard kept.node(self.me.incarnation) != nil else {
-            return self.isLeaving ? nil : self.propose(kept.joined(by: self.me), .joins)
+            // Whoever comes must be able to hear the others.
+            return self.isLeaving || !self.hearsItself(at: now) ? nil : self.propose(kept.joined(by: self.me), .joins)
         }
         if self.isLeaving {
             return Proposal(
@@ -260,8 +264,8 @@ public struct Membership: Sendable {
     }
 
     /// Where nothing is kept, or something older than what this node goes by: Redis has forgotten, and is told again.
-    private var restoration: Proposal? {
-        if self.isLeaving { return nil }
+    private func restoration(at now: Int64) -> Proposal? {
+        if self.isLeaving || !self.hearsItself(at: now) { return nil }
         let view = self.view.map { $0.node(self.me.incarnation) == nil ? View(number: $0.number, nodes: [self.me]) : $0 }
         guard let view else {
             // The first of all, or the first after everybody has left.
@@ -274,8 +278,10 @@ public struct Membership: Sendable {
         Proposal(view: view, replacing: replacing ?? view.number - 1, reason: reason, incarnation: self.me.incarnation, age: nil)
     }
 
+    private func hearsItself(at now: Int64) -> Bool { now - Self.unheardSilence <= self.probedAt }
+
     private func dead(at now: Int64) -> (incarnation: UInt64, age: Int64)? {
-        guard let connectedAt = self.connectedAt, now - connectedAt >= Self.silence, now - Self.unheardSilence <= self.probedAt else { return nil }
+        guard let connectedAt = self.connectedAt, now - connectedAt >= Self.silence, self.hearsItself(at: now) else { return nil }
         for (incarnation, age) in self.ages.sorted(by: { $0.key < $1.key }) {
             if age >= Self.silence { return (incarnation, Self.silence) }
             if age >= Self.unheardSilence, let since = self.unheard[incarnation], now - since >= Self.unheardSilence {

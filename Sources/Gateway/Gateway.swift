@@ -1,5 +1,5 @@
 public import ChatModel
-import Cluster
+public import Cluster
 public import EventLoop
 import HTTPWire
 import Synchronization
@@ -17,9 +17,12 @@ public final class Gateway: Sendable {
 
     /// Opens the listeners and starts the loops; connections are taken when this returns.
     ///
-    /// - Parameter board: where the loops leave what they count.
+    /// - Parameters:
+    ///   - board: where the loops leave what they count.
+    ///   - store: gives each loop its way to the store.
     public init(
-        _ settings: GatewaySettings, live: LiveSettings, store: any ChatStore, logger: Logger, board: MetricsBoard, admin: any SiteHandler
+        _ settings: GatewaySettings, live: LiveSettings, logger: Logger, board: MetricsBoard, admin: any SiteHandler,
+        store: (EventLoop, Int) -> any ChatStore
     ) throws(SocketError) {
         let sockets = try Self.openSockets(settings)
         let loops: [EventLoop]
@@ -31,10 +34,12 @@ public final class Gateway: Sendable {
         }
         let now: @Sendable () -> Int64 = { MonotonicTime.now.nanoseconds / 1_000_000 }
         let health = Health(loopCount: settings.loopCount, now: now)
-        let view = View(number: 1, nodes: [View.Node(incarnation: settings.incarnation, loops: settings.loopCount)])
+        let me = View.Node(incarnation: settings.incarnation, loops: settings.loopCount)
+        // Every view of a cluster is newer than what its nodes begin with.
+        let view = View(number: 0, nodes: [me])
         let site = ClientSite(node: settings.nodeName, version: settings.version, health: health, startedAt: now(), now: now)
         let shared = GatewayShared(
-            settings: settings, view: view, store: store, logger: logger, board: board, health: health, clients: site, admin: admin,
+            settings: settings, view: view, stores: loops.enumerated().map { store($1, $0) }, logger: logger, board: board, health: health, clients: site, admin: admin,
             loops: loops,
             now: now)
         self.health = health
@@ -53,8 +58,18 @@ public final class Gateway: Sendable {
                 }
             }
         }
-        health.started()
+        if !settings.isClustered { health.started() }
     }
+
+    /// For a node of a cluster: `join` gets what the relay is to tell, and the loops, and gives the relay. Clients are turned away until
+    /// `started()`.
+    public func connect(_ join: (any RelayReceiver, [EventLoop]) -> any Relay) {
+        let relay = join(self.shared, self.members.map(\.loop))
+        for member in self.members { member.loop.execute { member.connect(relay) } }
+    }
+
+    /// From here on clients are let in.
+    public func started() { self.health.started() }
 
     /// A loop of the node's, for signals.
     public var firstLoop: EventLoop { self.members[0].loop }
@@ -67,6 +82,9 @@ public final class Gateway: Sendable {
         // Not by mail, which a full mailbox would refuse.
         for member in self.members { member.loop.execute { member.reload(live) } }
     }
+
+    /// Says that the node is going down: load balancers send nobody any more.
+    public func refuseClients() { self.health.draining() }
 
     /// Takes no more connections and closes those that there are with 1012, one after the other over this time.
     public func drain(over time: Duration) {

@@ -1,4 +1,5 @@
 import ChatModel
+import Cluster
 import EventLoop
 
 /// One event loop's share of the node: its connections, and the chat of the conversations that it owns or hears.
@@ -36,6 +37,11 @@ final class GatewayLoop: EventLoopHandler {
     /// On the loop: other keys, certificates, origins and limits.
     func reload(_ live: LiveSettings) {
         self.state.with { $0.reload(live) }
+    }
+
+    /// On the loop: mail for other nodes goes this way.
+    func connect(_ relay: any Relay) {
+        self.state.with { $0.relay = relay }
     }
 
     /// On the loop: no more connections, and an end to those that there are.
