@@ -75,10 +75,13 @@ extension ServeOptions {
         if case .redis = self.store {
             guard self.history > 0 else { throw .conflict("--history: 0 keeps all messages, which only sqlite: can") }
             if self.jwtSecretFile == nil, self.jwtPublicKeyFiles.isEmpty, self.jwksFile == nil {
-                throw .conflict("--store: all nodes on Redis must know the same tokens, so that --jwt-secret-file, --jwt-public-key-file or --jwks-file is required")
+                throw .conflict(
+                    "--store: all nodes on Redis must know the same tokens, so that --jwt-secret-file, --jwt-public-key-file or --jwks-file is required"
+                )
             }
             if self.jwtSecretFile == nil, self.clusterKeyFile == nil {
-                throw .conflict("--store: nodes on Redis sign their mail, so that --cluster-key-file is required where there is no --jwt-secret-file")
+                throw .conflict(
+                    "--store: nodes on Redis sign their mail, so that --cluster-key-file is required where there is no --jwt-secret-file")
             }
         }
         if self.history == 0, self.store == .memory { throw .conflict("--history: 0 keeps all messages, which only sqlite: can") }

@@ -163,7 +163,8 @@ private enum TrustedProxies {
 
 private enum ClusterName {
     static func parse(_ text: String) throws(ValueProblem) -> String {
-        let isName = (1...32).contains(text.utf8.count) && text.utf8.allSatisfy { "abcdefghijklmnopqrstuvwxyz0123456789-".utf8.contains($0) }
+        let isName =
+            (1...32).contains(text.utf8.count) && text.utf8.allSatisfy { "abcdefghijklmnopqrstuvwxyz0123456789-".utf8.contains($0) }
         guard isName else { throw ValueProblem("\(text.quoted) is not 1 to 32 of the characters a-z 0-9 -") }
         return text
     }

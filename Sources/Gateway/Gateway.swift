@@ -39,7 +39,8 @@ public final class Gateway: Sendable {
         let view = View(number: 0, nodes: [me])
         let site = ClientSite(node: settings.nodeName, version: settings.version, health: health, startedAt: now(), now: now)
         let shared = GatewayShared(
-            settings: settings, view: view, stores: loops.enumerated().map { store($1, $0) }, logger: logger, board: board, health: health, clients: site, admin: admin,
+            settings: settings, view: view, stores: loops.enumerated().map { store($1, $0) }, logger: logger, board: board, health: health,
+            clients: site, admin: admin,
             loops: loops,
             now: now)
         self.health = health

@@ -21,7 +21,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
         var proposedHash = ""
         /// The mailbox that is listened to.
         var mailbox: UInt64 = 0
-        var heardAt: Int64 = 0
+        var heardAt: Int64
         var isLinkGood = true
         var proposal: Membership.Proposal?
         /// Whose record stands where in the answer to the beat that is under way.
@@ -29,6 +29,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
         var knocks: [UInt64: UInt64] = [:]
         var lastKnock: UInt64 = 1 << 32
         var viewProblem: String?
+        var toldNodes: [View.Node] = []
     }
 
     private enum Tag {
@@ -55,7 +56,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
         self.receiver = receiver
         self.logger = logger
         let me = View.Node(incarnation: settings.record.incarnation, loops: settings.record.loops)
-        self.body = LoopBound(Body(membership: Membership(me), record: settings.record), on: loop)
+        self.body = LoopBound(Body(membership: Membership(me), record: settings.record, heardAt: Self.now), on: loop)
     }
 
     func start() {
@@ -104,11 +105,12 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
             case .beat: self.beat()
             case .propose(let proposal): self.propose(proposal)
             case .follow(let view):
-                self.logger.info("view", ["number": LogValue(view.number), "nodes": LogValue(view.nodes.count)])
+                self.tell(of: view)
                 self.receiver.follow(view)
             case .become(let incarnation, let view):
                 self.logger.warning(
-                    "taken for dead, goes on as another", ["incarnation": .text(LinkNames.text(incarnation)), "view": LogValue(view.number)])
+                    "taken for dead, goes on as another",
+                    ["incarnation": .text(LinkNames.text(incarnation)), "view": LogValue(view.number)])
                 self.receiver.become(incarnation, in: view)
             case .knock(let node):
                 self.body.with { body in
@@ -119,10 +121,30 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
             case .announce:
                 self.body.with { body in
                     let me = body.membership.me.incarnation
-                    for node in body.membership.view?.nodes ?? [] where node.incarnation != me { body.outlet?.knock(from: me, at: node.incarnation) }
+                    for node in body.membership.view?.nodes ?? [] where node.incarnation != me {
+                        body.outlet?.knock(from: me, at: node.incarnation)
+                    }
                 }
             }
         }
+    }
+
+    /// Who comes and goes is news; that some shards move is not.
+    private func tell(of view: View) {
+        let fields: LogFields = ["number": LogValue(view.number), "nodes": LogValue(view.nodes.count)]
+        let isNews = self.body.with { body in
+            defer { body.toldNodes = view.nodes }
+            return body.toldNodes != view.nodes
+        }
+        if isNews { self.logger.info("view", fields) } else { self.logger.debug("view", fields) }
+    }
+
+    private func tell(of proposal: Membership.Proposal) {
+        let fields: LogFields = [
+            "reason": .text(proposal.reason.rawValue), "node": .text(LinkNames.text(proposal.incarnation)),
+            "number": LogValue(proposal.view?.number ?? proposal.replacing + 1),
+        ]
+        if proposal.reason == .moves { self.logger.debug("view changed", fields) } else { self.logger.info("view changed", fields) }
     }
 
     private func note() {
@@ -130,7 +152,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
             let membership = body.membership
             var standing = NodeLink.Standing()
             standing.isIn = membership.view?.node(membership.me.incarnation) != nil
-            standing.ownsNothing = membership.ownsNothing
+            standing.hasHandedOver = membership.hasHandedOver
             if case .away(let outage)? = body.client?.state { standing.outage = outage.description }
             return standing
         }
@@ -209,12 +231,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
             self.act { body in
                 if isKept {
                     body.knownHash = body.proposedHash
-                    if let proposal = body.proposal {
-                        self.logger.info(
-                            "view changed",
-                            ["reason": .text(proposal.reason.rawValue), "node": .text(LinkNames.text(proposal.incarnation)),
-                             "number": LogValue(proposal.view?.number ?? proposal.replacing + 1)])
-                    }
+                    if let proposal = body.proposal { self.tell(of: proposal) }
                 }
                 body.proposal = nil
                 return body.membership.proposed(isKept: isKept, at: now)

@@ -35,8 +35,8 @@ public final class NodeLink: Relay {
     public struct Standing: Sendable, Equatable {
         /// It is in the view that its loops go by.
         public var isIn = false
-        /// No shard is its own.
-        public var ownsNothing = true
+        /// No shard is its own, or nobody is there who could take it.
+        public var hasHandedOver = true
         /// Why there is no Redis; nil while there is.
         public var outage: String?
 

@@ -97,7 +97,12 @@ final class SharedStore: Sendable {
             try? await Task.sleep(for: .milliseconds(20))
             waits += 1
             if waits % 250 == 100 {
-                self.logger.info("waiting for redis", ["url": .text(self.redis.url.description), "reason": .text(self.standing.outage ?? "the cluster has not let the node in yet")])
+                self.logger.info(
+                    "waiting for redis",
+                    [
+                        "url": .text(self.redis.url.description),
+                        "reason": .text(self.standing.outage ?? "the cluster has not let the node in yet"),
+                    ])
             }
         }
     }
@@ -107,7 +112,7 @@ final class SharedStore: Sendable {
     /// Hands everything over that the node owns, for so long at most.
     func handOver(within limit: Duration) async {
         self.link.withLock { $0 }?.drain(true)
-        await self.wait(within: limit) { $0.ownsNothing }
+        await self.wait(within: limit) { $0.hasHandedOver }
     }
 
     /// Takes the node out of the view.
