@@ -49,7 +49,14 @@ final class StoreWords {
     func append(
         _ batch: WriteBatch, _ places: some RandomAccessCollection<Int>, to command: inout RedisCommandWriter, script: RedisScript
     ) {
-        let writes = batch.writes.span
+        // Lent by the buffer; the array would hand out copies. Its span, handed on, crashes the optimizer of Swift 6.3.1.
+        batch.writes.withUnsafeBufferPointer { self.append($0, by: batch.owner, places, to: &command, script: script) }
+    }
+
+    private func append(
+        _ writes: UnsafeBufferPointer<Write>, by owner: OwnerID, _ places: some RandomAccessCollection<Int>,
+        to command: inout RedisCommandWriter, script: RedisScript
+    ) {
         var runCount = 0
         var last: Int?
         for place in places {
@@ -64,7 +71,7 @@ final class StoreWords {
             }
             last = place
         }
-        command.append(text: batch.owner.description)
+        command.append(text: owner.description)
         command.append(self.history)
         var next = places.startIndex
         while next < places.endIndex {
@@ -79,7 +86,7 @@ final class StoreWords {
         }
     }
 
-    private static func isRun(_ writes: Span<Write>, _ last: Int?, _ next: Int) -> Bool {
+    private static func isRun(_ writes: UnsafeBufferPointer<Write>, _ last: Int?, _ next: Int) -> Bool {
         guard let last else { return false }
         return writes[last].epoch == writes[next].epoch && writes[last].conversation == writes[next].conversation
     }
