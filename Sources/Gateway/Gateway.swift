@@ -14,6 +14,7 @@ public final class Gateway: Sendable {
     public let adminAddress: SocketAddress?
     private let shared: GatewayShared
     private let members: [GatewayLoop]
+    private let clientSockets: [ListeningSocket]
 
     /// Opens the listeners and starts the loops; connections are taken when this returns.
     ///
@@ -45,24 +46,27 @@ public final class Gateway: Sendable {
             now: now)
         self.health = health
         self.shared = shared
+        self.clientSockets = sockets.clients
         self.clientAddress = sockets.clients[0].address
         self.adminAddress = sockets.admin.first?.address
         self.members = loops.enumerated().map { GatewayLoop(index: $0, loop: $1, shared: shared, live: live) }
         for (number, member) in self.members.enumerated() {
             member.loop.attach(member)
-            let (clients, admin) = (sockets.clients[number], number == 0 ? sockets.admin.first : nil)
-            member.loop.execute {
-                do throws(SocketError) {
-                    try member.listen(clients, admin)
-                } catch {
-                    logger.error("listening failed", ["reason": .text(error.description)])
-                }
-            }
+            guard number == 0, let admin = sockets.admin.first else { continue }
+            member.loop.execute { Self.trying(logger) { () throws(SocketError) in try member.listen(admin, .admin) } }
         }
-        if !settings.isClustered { health.started() }
+        if !settings.isClustered { self.started() }
     }
 
-    /// For a node of a cluster: `join` gets what the relay is to tell, and the loops, and gives the relay. Clients are turned away until
+    private static func trying(_ logger: Logger, _ work: () throws(SocketError) -> Void) {
+        do throws(SocketError) {
+            try work()
+        } catch {
+            logger.error("listening failed", ["reason": .text(error.description)])
+        }
+    }
+
+    /// For a node of a cluster: `join` gets what the relay is to tell, and the loops, and gives the relay. Clients are refused until
     /// `started()`.
     public func connect(_ join: (any RelayReceiver, [EventLoop]) -> any Relay) {
         let relay = join(self.shared, self.members.map(\.loop))
@@ -70,7 +74,17 @@ public final class Gateway: Sendable {
     }
 
     /// From here on clients are let in.
-    public func started() { self.health.started() }
+    public func started() {
+        self.health.started()
+        for (member, socket) in zip(self.members, self.clientSockets) {
+            member.loop.execute {
+                Self.trying(self.shared.logger) { () throws(SocketError) in
+                    if self.shared.settings.isClustered { try socket.listen() }
+                    try member.listen(socket, .clients)
+                }
+            }
+        }
+    }
 
     /// A loop of the node's, for signals.
     public var firstLoop: EventLoop { self.members[0].loop }
@@ -102,7 +116,8 @@ public final class Gateway: Sendable {
     private static func openSockets(_ settings: GatewaySettings) throws(SocketError) -> (
         clients: [ListeningSocket], admin: [ListeningSocket]
     ) {
-        let clients = try ListeningSocket.openGroup(host: settings.clientHost, port: settings.clientPort, count: settings.loopCount)
+        let clients = try ListeningSocket.openGroup(
+            host: settings.clientHost, port: settings.clientPort, count: settings.loopCount, isListening: !settings.isClustered)
         guard let host = settings.adminHost else { return (clients, []) }
         do throws(SocketError) {
             return (clients, [try ListeningSocket.open(host: host, port: settings.adminPort)])

@@ -49,11 +49,8 @@ final class GatewayLoop: EventLoopHandler {
         self.state.with { $0.drain(over: time) }
     }
 
-    /// On the loop: takes connections from these sockets.
-    func listen(_ clients: ListeningSocket, _ admin: ListeningSocket?) throws(SocketError) {
-        try self.state.with { (state: inout LoopState) throws(SocketError) in
-            try state.listen(clients, .clients)
-            if let admin { try state.listen(admin, .admin) }
-        }
+    /// On the loop: takes connections from this socket.
+    func listen(_ socket: ListeningSocket, _ site: Site) throws(SocketError) {
+        try self.state.with { (state: inout LoopState) throws(SocketError) in try state.listen(socket, site) }
     }
 }

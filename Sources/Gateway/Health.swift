@@ -48,7 +48,6 @@ public final class Health: Sendable {
         }
     }
 
-    var isStarted: Bool { self.state.withLock { $0.isStarted } }
     func started() { self.state.withLock { $0.isStarted = true } }
     func draining() { self.state.withLock { $0.isDraining = true } }
     func linkFailed(_ reason: String?) { self.state.withLock { $0.linkFailure = reason } }

@@ -28,9 +28,6 @@ extension LoopState {
             guard opening != nil else { return false }
         }
         let upgrade = try WebSocketUpgrade(self.head, in: span)
-        guard self.shared.health.isStarted else {
-            throw HTTPError(.serviceUnavailable, "The node is starting; come again.", fields: [HTTPField("Retry-After", "1")])
-        }
         guard self.mayConnect() else {
             self.counters.refusedConnections += 1
             throw HTTPError(.serviceUnavailable, "Too many clients connect at once; come again.", fields: [HTTPField("Retry-After", "1")])
