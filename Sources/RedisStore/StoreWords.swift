@@ -80,8 +80,18 @@ final class StoreWords {
             command.append(writes[places[next]].epoch)
             command.append(places.distance(from: next, to: end))
             while next < end {
-                self.append(writes[places[next]], to: &command)
-                places.formIndex(after: &next)
+                // The cursors of several members stand as one: they are read and written together.
+                var cursors = next
+                while cursors < end, writes[places[cursors]].change.isOfCursors { places.formIndex(after: &cursors) }
+                if next < cursors {
+                    command.append("r")
+                    command.append(places.distance(from: next, to: cursors))
+                }
+                if next == cursors { places.formIndex(after: &cursors) }
+                while next < cursors {
+                    self.append(writes[places[next]], to: &command)
+                    places.formIndex(after: &next)
+                }
             }
         }
     }
@@ -107,7 +117,6 @@ final class StoreWords {
             command.append(message.state.rawValue)
             if let agent = body.author.agent { command.append(text: "=", agent) } else { command.append("") }
         case .cursors(let user, let read, let delivered):
-            command.append("r")
             command.append(text: user.key)
             command.append(read)
             command.append(delivered)
@@ -162,5 +171,11 @@ final class StoreWords {
         self.packed.append(UInt8(ascii: "="))
         self.packed.append(contentsOf: bytes)
         command.append(self.packed)
+    }
+}
+
+extension Write.Change {
+    fileprivate var isOfCursors: Bool {
+        if case .cursors = self { true } else { false }
     }
 }
