@@ -63,7 +63,9 @@ public final class Torture {
         self.settings = settings
         self.say = say
         self.chance = SeededGenerator(seed: settings.seed)
-        self.redis = try RedisServer(["--appendonly", "yes", "--appendfsync", settings.appendfsync])
+        self.redis = try RedisServer([
+            "--appendonly", "yes", "--appendfsync", settings.appendfsync, "--aof-timestamp-enabled", "yes",
+        ])
         self.stage = Stage(Journal())
         self.fleet = try Fleet("torture", redis: self.redis.port, binary: settings.binary, on: self.stage)
         self.neighbour = settings.hasNeighbour ? try Neighbour(redis: self.redis.port, binary: settings.binary, seed: settings.seed) : nil
@@ -220,7 +222,7 @@ public final class Torture {
         return verdict
     }
 
-    /// What every node and Redis have written, and what happened.
+    /// What every node and Redis have written, Redis' data, and what happened.
     public func writeLogs(to folder: String) throws {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         try self.fleet.writeLogs(to: folder)
@@ -228,6 +230,7 @@ public final class Torture {
         let story = self.lines + self.journal.violations.map { "VIOLATION \($0)" }
         try story.joined(separator: "\n").write(toFile: "\(folder)/story.log", atomically: true, encoding: .utf8)
         try self.redis.process.output.text.write(toFile: "\(folder)/redis.log", atomically: true, encoding: .utf8)
+        try FileManager.default.copyItem(atPath: self.redis.folder.path, toPath: "\(folder)/redis")
     }
 
     private func wait(for what: String, _ names: () -> [String]) {

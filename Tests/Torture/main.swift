@@ -94,8 +94,8 @@ func report(_ verdict: Torture.Verdict) {
         say("worst gap after \(kind.rawValue): \(seconds(gap.worst)), of \(gap.count)")
     }
     for (why, count) in counts.endings.sorted(by: { $0.key < $1.key }) { say("  \(count) × \(why)") }
-    for violation in verdict.violations { say("VIOLATION \(violation)") }
-    if verdict.violationCount > verdict.violations.count { say("… \(verdict.violationCount) violations in all") }
+    for violation in verdict.violations.prefix(20) { say("VIOLATION \(violation)") }
+    if verdict.violationCount > 20 { say("… \(verdict.violationCount) violations in all") }
 }
 
 func torture(_ arguments: Arguments) throws -> Bool {
