@@ -161,8 +161,14 @@ let package = Package(
 
         // The whole: real processes, as users meet them.
         .target(name: "TestKit", dependencies: ["Identity", "Bytes"], path: "Tests/TestKit", swiftSettings: settings),
-        .testTarget(name: "SystemTests", dependencies: ["RepeatableChance", "TestKit"], exclude: ["Clients"], swiftSettings: settings),
+        .testTarget(name: "SystemTests", dependencies: ["RepeatableChance", "ClusterTorture", "TestKit"], exclude: ["Clients"], swiftSettings: settings),
         tests("DocumentationTests", ["TestKit", "Configuration"]),
+
+        // A cluster of real processes, faults, and who judges what its clients were told.
+        .target(
+            name: "ClusterTorture", dependencies: ["RepeatableChance", "TestKit"], path: "Tests/ClusterTorture", swiftSettings: settings),
+        .executableTarget(name: "Torture", dependencies: ["ClusterTorture", "TestKit"], path: "Tests/Torture", swiftSettings: settings),
+        tests("ClusterTortureTests", ["ClusterTorture", "TestKit"]),
 
         // A WebSocket server whose behaviour a test writes.
         .target(

@@ -25,9 +25,15 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
         var client: RedisClient?
         var calls = Slab<StoreCall>()
         var deeds = Slab<StoreDeed>()
+        /// Writes that are not answered, in the order in which they were asked for: so they are answered, too. One that has to wait for a
+        /// replica once more would else be overtaken, and owners take an answer to a later write for one to all before it.
+        var writes: [UInt64] = []
+        /// Deeds that were asked for while nobody knew whether there are replicas to be waited for.
+        var undecided: [UInt64] = []
         let words: StoreWords
-        /// As the server said last; nil while it has not.
+        /// As the server said last; nil where it is no master.
         var replicaCount: Int?
+        var isRoleKnown = false
         var isReady = false
         var askRoleAt = MonotonicTime(nanoseconds: 0)
     }
@@ -79,6 +85,7 @@ extension RedisStore {
                 }
                 body.deeds[deed]?.failure = StoreFailure(error)
             }
+            if case .write = request { body.writes.append(deed) }
         case .load(let key):
             try self.read(key, Self.load, request, asker, &body) { _ in }
         case .recent(let key, let limit):
@@ -136,8 +143,14 @@ extension RedisStore {
     }
 
     /// Right behind a write, and on the connection that carries it: WAIT is about what its own connection has written.
+    ///
+    /// Not before it is known that there is somebody to be waited for: where nobody is, each would hold up everything behind it.
     private func confirm(_ deed: UInt64, _ slot: RedisSlot, _ body: inout Body) throws(RedisError) {
-        let wanted = self.replicasWanted(body)
+        guard let wanted = self.replicasWanted(body) else {
+            if body.deeds[deed]?.unconfirmedSlots.isEmpty ?? false { body.undecided.append(deed) }
+            body.deeds[deed]?.unconfirmedSlots.append(slot)
+            return
+        }
         guard wanted > 0 else { return }
         try self.call(.confirm(deed, slot), slot, &body) { command, _ in
             command.append("WAIT")
@@ -146,8 +159,10 @@ extension RedisStore {
         }
     }
 
-    private func replicasWanted(_ body: borrowing Body) -> Int {
-        self.settings.waitReplicas ?? min(1, body.replicaCount ?? 1)
+    /// Nil while it is not known how many there are.
+    private func replicasWanted(_ body: borrowing Body) -> Int? {
+        if let wanted = self.settings.waitReplicas { return wanted }
+        return body.isRoleKnown ? min(1, body.replicaCount ?? 1) : nil
     }
 
     private func read(
@@ -196,7 +211,7 @@ extension RedisStore {
         case .confirm(let deed, let slot):
             self.confirmed(by: Int(reply.integer ?? 0), deed, slot)
         case .role:
-            self.body.with { $0.replicaCount = reply.replicaCount }
+            self.learnRole(reply.replicaCount)
         }
     }
 
@@ -214,7 +229,8 @@ extension RedisStore {
                 if isInDoubt { deed.isUnconfirmed = true }
             }
         case .role:
-            break
+            // Of a connection that is there: the user may not ask.
+            if self.body.with({ $0.isReady }) { self.learnRole(nil) }
         }
     }
 
@@ -248,12 +264,35 @@ extension RedisStore {
     /// Asked again for as long as there is patience: a replica may just be catching up.
     private func confirmed(by count: Int, _ number: UInt64, _ slot: RedisSlot) {
         self.settle(number) { deed, body in
-            guard count < self.replicasWanted(body), deed.failure == nil else { return }
+            guard let wanted = self.replicasWanted(body), count < wanted, deed.failure == nil else { return }
             guard MonotonicTime.now < deed.deadline, (try? self.confirm(number, slot, &body)) != nil else {
                 deed.isUnconfirmed = true
                 return
             }
         }
+    }
+
+    private func learnRole(_ replicaCount: Int?) {
+        let undecided = self.body.with { body in
+            body.replicaCount = replicaCount
+            body.isRoleKnown = true
+            return exchange(&body.undecided, with: [])
+        }
+        for deed in undecided { self.decide(deed) }
+    }
+
+    /// Nobody will say any more whether replicas have what was written over the connection that is gone. What has not left yet will be
+    /// written over the next.
+    private func forgetRole() {
+        let undecided = self.body.with { body in
+            body.replicaCount = nil
+            body.isRoleKnown = false
+            let done = body.undecided.filter { body.deeds[$0]?.commandsUnderWay == 0 }
+            body.undecided.removeAll { done.contains($0) }
+            for deed in done { body.deeds[deed]?.isUnconfirmed = true }
+            return done
+        }
+        for deed in undecided { self.decide(deed) }
     }
 
     /// A command of the deed is answered; with the last of them it is.
@@ -262,17 +301,44 @@ extension RedisStore {
     }
 
     private func settle(_ number: UInt64, _ note: (inout StoreDeed, inout Body) -> Void) {
-        let done: StoreDeed? = self.body.with { body in
-            guard var deed = body.deeds[number] else { return nil }
+        self.body.with { body in
+            guard var deed = body.deeds[number] else { return }
             note(&deed, &body)
             deed.commandsUnderWay = (body.deeds[number]?.commandsUnderWay ?? 1) - 1
+            deed.unconfirmedSlots = body.deeds[number]?.unconfirmedSlots ?? []
             body.deeds.replace(number, with: deed)
-            return deed.commandsUnderWay == 0 ? body.deeds.remove(number) : nil
         }
-        guard var done else { return }
+        self.decide(number)
+    }
+
+    /// Asks for what a deed still needs, and answers it and those that waited for it when it needs nothing.
+    private func decide(_ number: UInt64) {
+        let claim: StoreDeed? = self.body.with { body in
+            self.confirmIfDecided(number, &body)
+            guard let deed = body.deeds[number], deed.isDone, case .claim = deed.request else { return nil }
+            return body.deeds.remove(number)
+        }
+        if let claim { self.answer(claim) }
+        while let write = self.body.with({ self.nextWrite(&$0) }) { self.answer(write) }
+    }
+
+    private func confirmIfDecided(_ number: UInt64, _ body: inout Body) {
+        guard let deed = body.deeds[number], deed.commandsUnderWay == 0, !deed.isDone, self.replicasWanted(body) != nil else { return }
+        body.deeds[number]?.unconfirmedSlots = []
+        for slot in deed.unconfirmedSlots where (try? self.confirm(number, slot, &body)) == nil { body.deeds[number]?.isUnconfirmed = true }
+    }
+
+    private func nextWrite(_ body: inout Body) -> StoreDeed? {
+        guard let first = body.writes.first, body.deeds[first]?.isDone ?? true else { return nil }
+        body.writes.removeFirst()
+        return body.deeds.remove(first)
+    }
+
+    private func answer(_ deed: StoreDeed) {
+        var deed = deed
         // Where nothing waits for replicas, what may be done is found by loading it.
-        if self.body.with({ self.replicasWanted($0) }) == 0 { done.isUnconfirmed = false }
-        done.asker.client.storeAnswered(done.answer, ticket: done.asker.ticket)
+        if self.body.with({ self.replicasWanted($0) }) == 0 { deed.isUnconfirmed = false }
+        deed.asker.client.storeAnswered(deed.answer, ticket: deed.asker.ticket)
     }
 
     private func answer(to request: StoreRequest, _ reply: RedisReply) -> StoreAnswer {
@@ -291,10 +357,10 @@ extension RedisStore {
     }
 
     public func redisChanged(_ state: RedisClient.State) {
+        // Another server may have other replicas.
+        self.forgetRole()
         self.body.with { body in
             if case .ready = state { body.isReady = true } else { body.isReady = false }
-            // Another server may have other replicas.
-            body.replicaCount = nil
             body.askRoleAt = MonotonicTime(nanoseconds: 0)
             self.askRole(now: .now, &body)
         }
