@@ -28,7 +28,7 @@ struct LoopState {
     var questions = Slab<Question>()
     var wheel: TimerWheel
     var counters: LoopCounters
-    /// Listeners, to be paused when descriptors run out, and closed by a drain.
+    /// Listeners, to be paused when descriptors run out.
     var listeners: [SocketToken] = []
     var acceptsAgainAt: Int64 = 0
     var isDraining = false
