@@ -294,7 +294,8 @@ public struct Membership: Sendable {
 
     private func dead(at now: Int64) -> (incarnation: UInt64, age: Int64)? {
         guard let connectedAt = self.connectedAt, now - connectedAt >= Self.silence, self.hearsItself(at: now) else { return nil }
-        for (incarnation, age) in self.ages.sorted(by: { $0.key < $1.key }) {
+        // Until the next beat the ages tell of a node, too, that has just been taken out.
+        for (incarnation, age) in self.ages.sorted(by: { $0.key < $1.key }) where self.kept?.node(incarnation) != nil {
             if age >= Self.silence { return (incarnation, Self.silence) }
             if age >= Self.unheardSilence, let since = self.unheard[incarnation], now - since >= Self.unheardSilence {
                 return (incarnation, Self.unheardSilence)

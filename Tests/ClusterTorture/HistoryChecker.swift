@@ -30,6 +30,8 @@ public struct HistoryChecker: Sendable {
 
     private struct Reader {
         let conversation: String
+        /// Over which connection, and from where on.
+        let connection: String
         /// The last message that it was shown.
         var through: Int
         /// Sends that it has repeated on this connection: the answer comes out of turn.
@@ -73,8 +75,8 @@ public struct HistoryChecker: Sendable {
     // MARK: What happened
 
     /// A reader begins, or begins again, after this message.
-    public mutating func resumes(_ reader: String, in conversation: String, after number: Int) {
-        self.readers[reader] = Reader(conversation: conversation, through: number)
+    public mutating func resumes(_ reader: String, in conversation: String, after number: Int, through node: String = "n1") {
+        self.readers[reader] = Reader(conversation: conversation, connection: "\(node) after \(number)", through: number)
     }
 
     /// A reader sends; not for the first time where the same id went out before, over this connection or another.
@@ -87,7 +89,7 @@ public struct HistoryChecker: Sendable {
     /// A reader was shown a message, as one of its own or of somebody else.
     public mutating func hears(_ message: Message, reader name: String) {
         guard var reader = self.readers[name] else { preconditionFailure("\(name) hears something and is nowhere") }
-        let place = "\(reader.conversation): \(name)"
+        let place = "\(reader.conversation): \(name) (\(reader.connection))"
         defer { self.readers[name] = reader }
         self.judge(message, in: reader.conversation, place)
         if message.sender == name, let localID = message.localID {

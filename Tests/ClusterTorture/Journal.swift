@@ -25,6 +25,8 @@ public final class Journal: Sendable {
     }
 
     private struct State {
+        /// When the first violation was seen.
+        var brokenAt: ContinuousClock.Instant?
         var checker = HistoryChecker()
         var counts = Counts()
         var watch: Watch?
@@ -50,6 +52,7 @@ public final class Journal: Sendable {
         let now = ContinuousClock.now
         self.state.withLock { state in
             state.checker.hears(message, reader: member)
+            if state.brokenAt == nil, state.checker.violationCount > 0 { state.brokenAt = now }
             guard let asked else { return }
             state.counts.answered += 1
             // What was under way when it began, or repeats something older, says nothing about how it is now.
@@ -59,6 +62,9 @@ public final class Journal: Sendable {
             state.watch = watch
         }
     }
+
+    /// When somebody heard for the first time what should not be.
+    var brokenAt: ContinuousClock.Instant? { self.state.withLock { $0.brokenAt } }
 
     // MARK: Gaps
 

@@ -104,7 +104,7 @@ final class Member {
         let path = "/conversations/\(self.plan.conversation)/?token=\(self.token)&after=\(point)"
         do {
             let socket = try WebSocketClient(path, port: port, within: .seconds(2))
-            self.journal.check { $0.resumes(self.plan.name, in: self.plan.conversation, after: point) }
+            self.journal.check { $0.resumes(self.plan.name, in: self.plan.conversation, after: point, through: node) }
             if self.connections > 0 { self.journal.count { $0.reconnects += 1 } }
             self.connections += 1
             return socket

@@ -105,7 +105,8 @@ public final class Torture {
     public func play(_ kinds: [FaultKind], for time: Duration) throws {
         let end = ContinuousClock.now + time
         while ContinuousClock.now < end, self.journal.violationCount == 0 {
-            self.rest(.milliseconds(self.chance.number(500...3000)))
+            // Some strike what has hardly come back.
+            self.rest(.milliseconds(self.chance.happens(perMille: 300) ? self.chance.number(0...150) : self.chance.number(500...3000)))
             let kind = self.chance.pick(kinds)!
             let limit = self.settings.nodes + 2
             guard let fault = Fault.draw(kind, among: self.fleet.names, upTo: limit, using: &self.chance) else { continue }
@@ -212,6 +213,7 @@ public final class Torture {
         self.stage.act = .over
         self.journal.check { $0.conclude() }
         if let neighbour = self.neighbour { for violation in neighbour.finish() { self.object("the other cluster: \(violation)") } }
+        if let brokenAt = self.journal.brokenAt { self.tell("the first member heard something wrong at \(seconds(brokenAt - self.begin))") }
         self.tell("\(self.journal.violationCount == 0 ? "nothing is wrong" : "\(self.journal.violationCount) violations")")
         var verdict = Verdict()
         verdict.violations = self.journal.violations

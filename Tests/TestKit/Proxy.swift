@@ -55,16 +55,25 @@ public final class Proxy: Sendable {
     deinit { self.close() }
 
     /// What becomes of bytes from here on; connections that were lost stay lost.
-    public func set(_ condition: Condition) { self.control.state.withLock { $0.condition = condition }; self.control.ring() }
+    public func set(_ condition: Condition) {
+        self.control.state.withLock { $0.condition = condition }
+        self.control.ring()
+        while self.control.state.withLock({ $0.known != condition && !$0.isOver }) { usleep(500) }
+    }
 
     public var condition: Condition { self.control.state.withLock { $0.condition } }
 
-    public func close() { self.control.state.withLock { $0.isOver = true }; self.control.ring() }
+    public func close() {
+        self.control.state.withLock { $0.isOver = true }
+        self.control.ring()
+    }
 
     /// What the thread is told.
     fileprivate final class Control: Sendable {
         struct State {
             var condition = Condition.good
+            /// What the thread goes by.
+            var known = Condition.good
             var isOver = false
         }
 
@@ -116,6 +125,7 @@ private struct Switchboard {
             let (condition, isOver) = control.state.withLock { ($0.condition, $0.isOver) }
             if isOver { break }
             self.change(to: condition)
+            control.state.withLock { $0.known = condition }
             self.turn()
         }
         for link in self.links { self.reset(link) }
