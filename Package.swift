@@ -97,6 +97,7 @@ let package = Package(
         tests(
             "ClusterWireTests",
             ["RepeatableChance", "AllocationCounter", "ClusterWire", "Cluster", "ChatCore", "ChatModel", "Identity", "JSON", "Bytes"]),
+        tests("NodeLinkTests", ["NodeLink"]),
         tests("ConfigurationTests", ["Configuration", "Telemetry", "JSON", "Bytes"]),
 
         // Chance that tests can have again.

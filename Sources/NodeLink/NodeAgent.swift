@@ -30,12 +30,15 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
         var lastKnock: UInt64 = 1 << 32
         var viewProblem: String?
         var toldNodes: [View.Node] = []
+        /// Advice about Redis' settings that the log has.
+        var given: Set<String> = []
     }
 
     private enum Tag {
         static let beat: UInt64 = 1
         static let propose: UInt64 = 2
         static let probe: UInt64 = 3
+        static let settings: UInt64 = 4
     }
 
     /// After so much silence of its own mailbox a node is ill, and listens anew.
@@ -237,6 +240,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
                 return body.membership.proposed(isKept: isKept, at: now)
             }
         case Tag.probe: break
+        case Tag.settings: self.advise(RedisAdvice(reply))
         default:
             self.body.with { body in
                 guard let node = body.knocks.removeValue(forKey: tag) else { return }
@@ -287,9 +291,25 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
         if case .away(let outage) = state { self.logger.warning("redis is away", ["reason": .text(outage.description)]) }
         if case .ready = state { self.logger.info("redis is there") }
         self.body.with { body in
-            if case .ready = state { body.membership.connected(at: now) } else { body.membership.disconnected() }
+            guard case .ready = state else { return body.membership.disconnected() }
+            body.membership.connected(at: now)
+            // A user of Redis that may not ask this is told nothing.
+            try? body.client?.command(tag: Tag.settings) { command in
+                command.append("CONFIG")
+                command.append("GET")
+                for setting in RedisAdvice.settings { command.append(setting) }
+            }
         }
         self.note()
+    }
+
+    /// Once for each thing that is wrong: it is as wrong after every reconnection.
+    private func advise(_ advice: RedisAdvice) {
+        let news = self.body.with { body in
+            defer { body.given.formUnion(advice.sentences) }
+            return advice.sentences.filter { !body.given.contains($0) }
+        }
+        for sentence in news { self.logger.warning("redis settings", ["reason": .text(sentence)]) }
     }
 
     // MARK: Mail
