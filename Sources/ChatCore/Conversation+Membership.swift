@@ -125,6 +125,12 @@ extension Conversation {
             effects.append(.answer(.failed(.noSuchConversation), to: origin))
             return
         }
+        guard !self.isBehind(attachment) else {
+            // Asked again in a moment, when the store has said what there is.
+            effects.append(.answer(.failed(.unavailable), to: origin))
+            effects.append(.mistrust)
+            return
+        }
         self.listeners.insert(origin.loop, place: origin.place)
         // An owner that has just begun knows nobody, and takes the loop's word. Most others have heard it too, and will
         // not show it again; those who have come in since the owner began have not.

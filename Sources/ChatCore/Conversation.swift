@@ -38,6 +38,13 @@ public struct Conversation: Sendable {
     /// What the above takes.
     public static var hotBytes: Int { MemoryLayout<Self>.offset(of: \.rules)! }
 
+    /// What the store may forget, oldest first.
+    var held: [HeldChange] = []
+    /// The newest change and message that anybody was ever told of, as far as this owner knows.
+    var toldRevision: Revision = 0
+    var toldHead: SequenceNumber = 0
+    /// Until this is stored, what the store had forgotten is being written again; 0 when it is not.
+    var restoringThrough: Revision = 0
     let rules: ConversationRules
     /// Nil while there is no such conversation.
     var record: ConversationRecord? {
@@ -185,6 +192,7 @@ public struct Conversation: Sendable {
     public mutating func loaded(_ loaded: LoadedConversation?, at now: Moment, into effects: inout [ConversationEffect]) {
         guard self.knowledge == .loading else { return }
         let told = self.storedRevision
+        let before = self.record
         self.record = loaded?.record
         self.members.reload(loaded?.members ?? [])
         self.head = loaded?.head ?? 0
@@ -196,7 +204,14 @@ public struct Conversation: Sendable {
         self.knowledge = self.head == 0 ? .whole : .withoutRecents
         if self.presence.bornAt == 0 { self.presence.bornAt = now.monotonic }
         // Something was stored of which nobody has been told.
-        if self.storedRevision != told, !self.listeners.isEmpty { effects.append(.callAgain) }
+        if self.storedRevision > told, !self.listeners.isEmpty { effects.append(.callAgain) }
+        if self.rules.hold > 0, self.storedRevision < self.toldRevision {
+            self.knowledge = .loading
+            self.restore(before, at: now, into: &effects)
+            return
+        }
+        self.toldRevision = self.storedRevision
+        self.toldHead = self.storedHead
         self.goOn(at: now, into: &effects)
     }
 
@@ -215,13 +230,22 @@ public struct Conversation: Sendable {
         // Cursors have no revision, and nobody waits for them.
         guard revision != 0 else { return }
         self.storedRevision = revision
+        self.toldRevision = max(self.toldRevision, revision)
+        self.holdInstead(change, revision, at: now)
         if case .message(let message) = change {
             self.storedHead = message.sequence
-            effects.append(.event(.posted(message), revision: revision, asked: asked))
+            self.toldHead = max(self.toldHead, message.sequence)
+            // What nobody has any more was shown long ago by everybody who ever will.
+            if message.state != .deleted { effects.append(.event(.posted(message), revision: revision, asked: asked)) }
             if !self.repeats.isEmpty { self.answerRepeats(of: message, at: now, into: &effects) }
         } else if let first = self.pending.first, first.revision == revision {
             self.pending.removeFirst()
             self.announce(first, at: now, into: &effects)
+        }
+        if self.restoringThrough != 0, revision >= self.restoringThrough {
+            self.restoringThrough = 0
+            self.knowledge = self.head == 0 ? .whole : .withoutRecents
+            self.goOn(at: now, into: &effects)
         }
     }
 
@@ -229,6 +253,7 @@ public struct Conversation: Sendable {
     /// knows is not known any more. Who listens and who is present stays.
     public mutating func abandon(at now: Moment, into effects: inout [ConversationEffect]) {
         self.knowledge = .nothing
+        self.restoringThrough = 0
         self.searches = 0
         self.deletedMeanwhile = []
         for change in self.pending {

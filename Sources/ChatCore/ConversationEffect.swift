@@ -41,6 +41,8 @@ public enum ConversationEffect: Sendable {
     case load
     /// Read the newest messages' authors and client ids and hand them to `remember`; commands wait.
     case recall
+    /// What is known of the store's side is not to be believed: give up what is under way, and load again.
+    case mistrust
     /// Loops that listen may have missed something: they are to attach again.
     case callAgain
     /// Call `tick` when this monotonic millisecond has come.

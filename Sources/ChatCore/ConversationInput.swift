@@ -39,12 +39,20 @@ public struct Attachment: Sendable {
     public let heard: [Person]
     /// What the loop reported last of messages that its sockets have taken: the report may be what was lost.
     public let delivered: [DeliveryReport]
+    /// The newest change and message that it has shown: an owner who knows less is behind, or the store is.
+    public let revision: Revision
+    public let through: SequenceNumber
 
-    public init(present: [Person], entering: [Person] = [], heard: [Person] = [], delivered: [DeliveryReport] = []) {
+    public init(
+        present: [Person], entering: [Person] = [], heard: [Person] = [], delivered: [DeliveryReport] = [], revision: Revision = 0,
+        through: SequenceNumber = 0
+    ) {
         self.present = present
         self.entering = entering
         self.heard = heard
         self.delivered = delivered
+        self.revision = revision
+        self.through = through
     }
 }
 

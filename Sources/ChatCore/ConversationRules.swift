@@ -10,6 +10,7 @@ public final class ConversationRules: Sendable {
     let arrivals: Int64
     let crowdInterval: Int64
     let cursorFlush: Int64
+    let hold: Int64
     /// Commands that wait until the store has told about the conversation; those beyond are told to try again.
     static let waitingLimit = 4096
     /// A new owner waits so long, in milliseconds, for whom the loops know to be online before it calls them offline.
@@ -24,5 +25,6 @@ public final class ConversationRules: Sendable {
         self.arrivals = limits.arrivals.wholeMilliseconds
         self.crowdInterval = limits.crowdInterval.wholeMilliseconds
         self.cursorFlush = limits.cursorFlush.wholeMilliseconds
+        self.hold = limits.hold.wholeMilliseconds
     }
 }

@@ -26,6 +26,8 @@ public struct ChatLimits: Sendable {
     public var readReceipts = 100
     /// How long moved cursors wait for company before they are stored.
     public var cursorFlush: Duration = .seconds(1)
+    /// How long what was stored is held in case the store forgets it, as Redis may at a failover; zero for a store that does not forget.
+    public var hold: Duration = .zero
     /// How long a conversation that nobody hears stays in memory.
     public var idle: Duration = .seconds(60)
 

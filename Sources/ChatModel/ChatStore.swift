@@ -109,6 +109,8 @@ public struct Write: Sendable {
         /// Neither cursor moves back; of whom is no member nothing is kept.
         case cursors(UserID, read: SequenceNumber, delivered: SequenceNumber)
         case end(at: Timestamp)
+        /// Nothing but the revision, which another change had that nobody has any more.
+        case skip
     }
 }
 

@@ -157,6 +157,11 @@ public struct ChatLoop: Sendable {
             && self.view.node(envelope.from.incarnation) == nil
     }
 
+    /// The connection to the store is another than before, and what it leads to may have forgotten what it had said to have.
+    public mutating func storeMayHaveForgotten(at now: Moment) {
+        self.owner.compareWithStore(at: now, outbox: &self.outbox)
+    }
+
     public mutating func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket, at now: Moment) {
         if !self.owner.storeAnswered(answer, ticket: ticket, at: now, outbox: &self.outbox) {
             self.listening.storeAnswered(answer, ticket: ticket, at: now, outbox: &self.outbox)

@@ -261,7 +261,8 @@ struct Feed: Sendable {
         return Attachment(
             present: listeners.lazy.filter { $0.connections > 0 }.map(\.person),
             entering: listeners.lazy.filter { $0.connections == 0 }.map(\.person),
-            heard: self.isCrowd ? [] : self.heard.values.sorted { $0.id < $1.id }, delivered: self.reported)
+            heard: self.isCrowd ? [] : self.heard.values.sorted { $0.id < $1.id }, delivered: self.reported,
+            revision: self.revision, through: self.shownThrough)
     }
 
     // MARK: Reports

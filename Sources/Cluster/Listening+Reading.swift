@@ -18,13 +18,14 @@ extension Listening {
             self.paged(read, at: now, outbox: &outbox)
         case (.page(let read), _):
             self.deliveries.append(.pageFailed(context: read.context))
-        case (.repair(let feed), .page(let page)):
-            if self.feeds.isCurrent(feed), self.feeds[feed.slot].fetch == ticket {
-                self.mend(feed.slot, with: page, at: now, outbox: &outbox)
-            }
         case (.repair(let feed), _):
-            // The store is away: asked again by way of the owner, in a while.
             guard self.feeds.isCurrent(feed), self.feeds[feed.slot].fetch == ticket else { return }
+            // What is older than what the owner has said shows that the store has forgotten; the owner will write it again.
+            if case .page(let page) = answer, page.revision >= self.feeds[feed.slot].attachedAt {
+                self.mend(feed.slot, with: page, at: now, outbox: &outbox)
+                return
+            }
+            // The store is away: asked again by way of the owner, in a while.
             self.feeds[feed.slot].fetch = 0
             if self.feeds[feed.slot].attachment == 0 { self.repair(feed.slot, isLater: true, at: now, outbox: &outbox) }
         }

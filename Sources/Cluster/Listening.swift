@@ -185,6 +185,8 @@ struct Listening: Sendable {
         case .opening:
             self.feeds[slot].state = .live
             self.feeds[slot].revision = entered.revision
+            // A page that is older than that is of a store that has forgotten something.
+            self.feeds[slot].amendedAt = entered.revision
             self.feeds[slot].shownThrough = entered.head
             self.feeds[slot].isEnded = entered.isEnded
             if self.feeds[slot].mustRepair { self.repair(slot, at: now, outbox: &outbox) }

@@ -88,7 +88,13 @@ extension Owner {
 
     private mutating func stored(_ write: Write, _ asked: Asked, at now: Moment, outbox: inout Outbox) {
         guard self.isCurrent(asked.errand) else {
-            // It was given up, and stored all the same: whoever listens hears of it when it attaches again.
+            // It was given up, and stored all the same: whoever listens hears of it when it attaches again. A store that forgets may have
+            // forgotten it: who asked asks again.
+            if self.limits.hold > .zero {
+                guard self.isCurrent(asked.errand.place) else { return }
+                self.slots[Int(asked.errand.place.slot)].conversation.hold(write.change, write.revision, at: now)
+                return
+            }
             if let origin = asked.origin, origin.request != 0, case .message(let message) = write.change {
                 outbox.send(.answer(origin.request, .posted(message), place: asked.errand.place.slot), to: origin.loop)
             }
@@ -121,11 +127,17 @@ extension Owner {
         self.update(number, at: now, outbox: &outbox) { $0.abandon(at: now, into: &$1) }
     }
 
-    /// Another owns the shard: all its conversations are loaded again by whoever needs them.
+    /// Another has claimed the shard, or the store has forgotten who has it: it is claimed again when it is needed.
+    ///
+    /// Where a store may forget, what was written is held on to: it is compared as soon as the shard is claimed.
     private mutating func loseShard(_ shard: Int, at now: Moment, outbox: inout Outbox) {
-        self.shards[shard] = nil
+        guard self.shards.removeValue(forKey: shard) != nil else { return }
         for number in self.slots.indices where self.slots[number].isUsed && self.slots[number].shard == Int32(shard) {
-            self.letGo(UInt32(number), at: now, outbox: &outbox)
+            if self.limits.hold > .zero {
+                self.update(UInt32(number), at: now, outbox: &outbox) { $1.append(.mistrust) }
+            } else {
+                self.letGo(UInt32(number), at: now, outbox: &outbox)
+            }
         }
     }
 }

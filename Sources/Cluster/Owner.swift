@@ -184,6 +184,13 @@ struct Owner: Sendable {
         self.doubts.removeAll { gone.contains($0.loop.incarnation) }
     }
 
+    /// The store may be another than before, or an earlier one: whatever it may have forgotten is compared, and written again.
+    mutating func compareWithStore(at now: Moment, outbox: inout Outbox) {
+        for number in self.slots.indices where self.slots[number].isUsed {
+            self.update(UInt32(number), at: now, outbox: &outbox) { $0.compare(at: now, into: &$1) }
+        }
+    }
+
     /// A conversation is another's from here on: its listeners are sent there.
     mutating func letGo(_ number: UInt32, at now: Moment, outbox: inout Outbox) {
         self.update(number, at: now, outbox: &outbox) { $0.close(at: now, into: &$1) }
@@ -262,6 +269,10 @@ struct Owner: Sendable {
             case .recall:
                 let ticket = outbox.request(.recent(self.slots[slot].key, limit: self.limits.recentMessages))
                 self.purposes[ticket] = .recall(self.errand(number))
+            case .mistrust:
+                self.slots[slot].term &+= 1
+                self.slots[slot].conversation.abandon(at: now, into: &effects)
+                self.slots[slot].conversation.reload(into: &effects)
             case .callAgain:
                 let listeners = self.slots[slot].conversation.listeners
                 for place in 0..<listeners.count { outbox.send(.attachAgain(self.slots[slot].key), to: listeners[place].loop) }

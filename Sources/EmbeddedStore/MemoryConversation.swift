@@ -76,6 +76,8 @@ struct MemoryConversation {
             self.members[member.user] = member
         case .remove(let user):
             self.members[user] = nil
+        case .skip:
+            break
         case .end(let time):
             if self.record.endedAt == nil { self.record.endedAt = time }
             self.updatedAt = time

@@ -116,7 +116,7 @@ extension Write {
     fileprivate var estimatedBytes: Int {
         switch self.change {
         case .message(let message), .amend(let message, _): 256 + message.body.content.utf8.count + (message.body.metadata?.count ?? 0)
-        case .create, .member, .remove, .cursors, .end: 256
+        case .create, .member, .remove, .cursors, .end, .skip: 256
         }
     }
 }

@@ -96,6 +96,8 @@ extension SQLiteWriter {
             let row = try self.row(of: write.conversation)
             try self.members.delete(user, of: id)
             try self.put(row, revision: write.revision, slot)
+        case .skip:
+            try self.put(try self.row(of: write.conversation), revision: write.revision, slot)
         case .end(let time):
             var row = try self.row(of: write.conversation)
             if row.record.endedAt == nil { row.record.endedAt = time }

@@ -10,7 +10,7 @@ extension Write {
         case .create: false
         case .message(let message): self.revision == stored + 1 && message.sequence == head + 1
         case .amend(let message, _): self.revision == stored + 1 && message.sequence >= 1 && message.sequence <= head
-        case .member, .remove, .end: self.revision == stored + 1
+        case .member, .remove, .end, .skip: self.revision == stored + 1
         }
     }
 
@@ -19,7 +19,7 @@ extension Write {
         switch self.change {
         case .create: self.revision == 1 ? nil : .outOfStep(stored: 0)
         case .cursors: nil
-        case .message, .amend, .member, .remove, .end: .outOfStep(stored: 0)
+        case .message, .amend, .member, .remove, .end, .skip: .outOfStep(stored: 0)
         }
     }
 }

@@ -60,6 +60,10 @@ extension GatewayShared: RelayReceiver {
         for letters in self.orders { _ = letters.post(.become(incarnation, view)) }
     }
 
+    func storeMayHaveForgotten(on loop: Int) {
+        _ = self.orders[loop].post(.compareWithStore)
+    }
+
     func linkFailed(_ reason: String?) {
         self.health.linkFailed(reason)
     }

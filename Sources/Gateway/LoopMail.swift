@@ -16,6 +16,7 @@ enum LoopMail: Sendable {
 enum LoopOrder: Sendable {
     case follow(View)
     case become(UInt64, View)
+    case compareWithStore
 }
 
 /// What comes into a loop from the store. It must never be lost: nobody would ask again.

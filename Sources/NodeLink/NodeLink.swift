@@ -24,6 +24,9 @@ public final class NodeLink: Relay {
             LoopBound(MailOutlet(names: names, key: settings.key, client: connection.client), on: loop)
         }
         self.agent = NodeAgent(settings, names: names, on: loops[0], receiver: receiver, logger: logger)
+        for (number, connection) in connections.enumerated() {
+            connection.store.tell { receiver.storeMayHaveForgotten(on: number) }
+        }
         self.agent.start()
     }
 

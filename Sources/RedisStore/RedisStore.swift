@@ -31,6 +31,9 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
         /// Deeds that were asked for while nobody knew whether there are replicas to be waited for.
         var undecided: [UInt64] = []
         let words: StoreWords
+        /// Who wants to know of another connection, and whether there was one before.
+        var whenBack: (@Sendable () -> Void)?
+        var wasThere = false
         /// As the server said last; nil where it is no master.
         var replicaCount: Int?
         var isRoleKnown = false
@@ -50,6 +53,12 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
     public func start(over client: RedisClient) {
         self.body.with { $0.client = client }
         self.loop.admit(self)
+    }
+
+    /// From any thread: `whenBack` is called, on the loop, whenever there is a connection after another: it may lead to a server that has
+    /// forgotten what was stored.
+    public func tell(whenBack: @escaping @Sendable () -> Void) {
+        self.loop.execute { self.body.with { $0.whenBack = whenBack } }
     }
 
     public func submit(_ request: StoreRequest, ticket: StoreTicket, for client: any StoreClient) {

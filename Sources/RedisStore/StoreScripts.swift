@@ -82,7 +82,7 @@ enum StoreScripts {
           return true
         end
 
-        local sizes = {m = 11, c = 8, a = 6, j = 8, d = 3, e = 3}
+        local sizes = {m = 11, c = 8, a = 6, j = 8, d = 3, e = 3, s = 2}
         for k = 1, #KEYS do
           local key = KEYS[k]
           local epoch, count = ARGV[at], tonumber(ARGV[at + 1])
@@ -198,6 +198,8 @@ enum StoreScripts {
               else
                 updated = ''
               end
+            elseif kind == 's' then
+              updated = ''
             elseif kind == 'e' then
               call('HSETNX', key, 'ended', ARGV[at + 2])
               updated = ARGV[at + 2]

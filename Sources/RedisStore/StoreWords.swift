@@ -157,6 +157,9 @@ final class StoreWords {
             command.append("d")
             command.append(write.revision)
             command.append(text: user.key)
+        case .skip:
+            command.append("s")
+            command.append(write.revision)
         case .end(let time):
             command.append("e")
             command.append(write.revision)

@@ -199,6 +199,8 @@ extension ServeOptions {
         limits.metadataBytes = self.limits.metadataBytes
         limits.typing = self.limits.typing
         limits.history = self.history
+        // A failover of Redis may lose what it has said to have.
+        if case .redis = self.store { limits.hold = .seconds(60) }
         return limits
     }
 }

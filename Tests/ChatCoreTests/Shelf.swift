@@ -33,6 +33,7 @@ struct Shelf {
                 self.members[place].deliveredCursor = delivered
             }
         case .end(let time): self.record?.endedAt = time
+        case .skip: break
         }
     }
 

@@ -28,6 +28,8 @@ struct Circumstances {
     let jumps: Int
     /// So many milliseconds before the calm nothing passes between any two loops: last words are lost that nothing follows.
     let silence: Int64
+    /// Failovers at which the store forgets what it had stored in the last moments.
+    let forgets: Int
     let storeDelay: ClosedRange<Int64>
     /// How long a loop may be busy with other things before it ends its turn.
     let turn: ClosedRange<Int64>
@@ -37,7 +39,7 @@ struct Circumstances {
     /// Nothing is lost and nothing fails: then nobody is turned away.
     var isFair: Bool {
         self.lost == 0 && self.silence == 0 && self.cuts == 0 && self.heldUp == 0 && self.storeFailures == 0 && self.claims == 0
-            && self.deaths == 0 && self.freezes == 0
+            && self.deaths == 0 && self.freezes == 0 && self.forgets == 0
     }
 
     init(from chance: inout SeededGenerator) {
@@ -66,6 +68,10 @@ struct Circumstances {
         self.deaths = chance.happens(perMille: 400) ? chance.number(1...2) : 0
         self.freezes = chance.happens(perMille: 300) ? chance.number(1...2) : 0
         self.jumps = chance.happens(perMille: 250) ? chance.number(1...3) : 0
+        // Where owners change as well, what the last one wrote may be gone with it.
+        let isSteady = self.deaths == 0 && self.shifts == 0 && self.freezes == 0 && self.claims == 0
+        self.forgets = isSteady && chance.happens(perMille: 400) ? chance.number(1...3) : 0
+        if self.forgets > 0 { self.limits.hold = .seconds(60) }
         self.storeDelay = 0...(chance.pick([0, 3, 30, 400])!)
         self.turn = 0...(chance.pick([1, 1, 30])!)
         // What is asked again after five seconds must be remembered, also by an owner that has just loaded.

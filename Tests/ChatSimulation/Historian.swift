@@ -15,6 +15,9 @@ struct Historian {
         /// An owner was replaced, or a member left: its cursors may be lost, and what they told is told again.
         var hasLostCursors = false
         var ended: Bool = false
+        /// What the store had once and lost: it may be shown while it is written again.
+        var forgotten: [SequenceNumber: [Revision: Message]] = [:]
+        var hasForgotten = false
         /// How often a deletion of a message was asked for, and an end.
         var deletionsAsked: [SequenceNumber: Int] = [:]
         var endsAsked = 0
@@ -60,13 +63,14 @@ struct Historian {
         case .amend(let message, _):
             let known = self.pasts[key]?.versions[message.sequence]
             let isDeleted = known?.values.contains { $0.state == .deleted } ?? false
-            self.expect(!isDeleted, "\(key): message \(message.sequence) was changed after its deletion")
+            let isAgain = self.past(of: key).hasForgotten
+            self.expect(!isDeleted || isAgain, "\(key): message \(message.sequence) was changed after its deletion")
             self.pasts[key]?.versions[message.sequence, default: [:]][write.revision] = message
         case .end:
             self.pasts[key, default: Past()].ended = true
         case .remove:
             self.pasts[key, default: Past()].hasLostCursors = true
-        case .create, .member, .cursors:
+        case .create, .member, .cursors, .skip:
             break
         }
     }
@@ -92,6 +96,25 @@ struct Historian {
             }
             past.sends[send, default: []].append(message.sequence)
         }
+        self.pasts[key] = past
+    }
+
+    /// The store has lost what came after this: it is to be there again, with the numbers under which anybody has seen it.
+    mutating func forgot(_ key: ConversationKey, down loaded: LoadedConversation?) {
+        var past = self.past(of: key)
+        let head = loaded?.head ?? 0
+        for sequence in past.versions.keys where sequence > head {
+            for version in past.versions[sequence]!.values { past.contents.remove(version.body.content) }
+            past.forgotten[sequence] = past.versions[sequence]
+            past.versions[sequence] = nil
+        }
+        for send in past.sends.keys { past.sends[send]?.removeAll { $0 > head } }
+        past.sends = past.sends.filter { !$0.value.isEmpty }
+        past.head = min(past.head, head)
+        past.oldest = self.limits.history > 0 ? max(1, past.head - self.limits.history + 1) : 1
+        past.ended = loaded?.record.endedAt != nil
+        past.hasLostCursors = true
+        past.hasForgotten = true
         self.pasts[key] = past
     }
 
@@ -124,7 +147,8 @@ struct Historian {
 
     /// Somebody was told that this message is stored.
     mutating func answered(_ message: Message, to body: MessageBody, of client: SimulatedClient) {
-        let stored = self.past(of: client.conversation).versions[message.sequence]?[message.revision]
+        let past = self.past(of: client.conversation)
+        let stored = past.versions[message.sequence]?[message.revision] ?? past.forgotten[message.sequence]?[message.revision]
         self.expect(stored != nil, "\(client.name) was answered with message \(message.sequence), which is not stored")
         guard let stored else { return }
         self.expect(
@@ -133,7 +157,7 @@ struct Historian {
         if let id = body.clientID {
             let made = self.past(of: client.conversation).sends[Send(user: body.author.id, client: id)] ?? []
             self.expect(
-                made.contains(message.sequence), "\(client.name) was answered with message \(message.sequence), which another send made")
+                past.hasForgotten || made.contains(message.sequence), "\(client.name) was answered with message \(message.sequence), which another send made")
         } else {
             self.expect(
                 message.body.content == body.content || message.state != .asSent,
@@ -158,7 +182,8 @@ struct Historian {
 
     /// A message is on the screen, newly or again: it may be newer than what stood there, never older.
     mutating func look(at message: Message, by client: SimulatedClient) {
-        let stored = self.past(of: client.conversation).versions[message.sequence]?[message.revision]
+        let past = self.past(of: client.conversation)
+        let stored = past.versions[message.sequence]?[message.revision] ?? past.forgotten[message.sequence]?[message.revision]
         self.expect(
             stored?.body.content == message.body.content && stored?.state == message.state,
             "\(client.name) was shown message \(message.sequence) in a version \(message.revision) that is not stored")
@@ -182,7 +207,8 @@ struct Historian {
 
     mutating func status(_ status: MessageStatus, of sequences: [SequenceNumber], for client: SimulatedClient, at now: Int64) {
         for sequence in sequences {
-            let author = self.past(of: client.conversation).versions[sequence]?.values.first?.body.author.id
+            let past = self.past(of: client.conversation)
+            let author = (past.versions[sequence] ?? past.forgotten[sequence])?.values.first?.body.author.id
             self.expect(author == client.person.id, "\(client.name) was told of the status of \(sequence), which is not its own")
             if self.past(of: client.conversation).hasLostCursors { continue }
             if status == .delivered {

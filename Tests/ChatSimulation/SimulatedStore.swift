@@ -16,14 +16,31 @@ struct SimulatedStore {
     }
 
     private var tables: MemoryTables
+    /// What was there at some times of the last second, oldest first.
+    private var earlier: [(time: Int64, tables: MemoryTables)] = []
+    /// Whether such times are kept.
+    let isForgetful: Bool
     private var jobs: [Int: Job] = [:]
     private var jobCount = 0
     private var writesThrough: [Int: Int64] = [:]
     private var answersThrough: [Int: Int64] = [:]
     var failure = Failure.none
 
-    init(history: Int) {
+    init(history: Int, isForgetful: Bool) {
         self.tables = MemoryTables(history: history)
+        self.isForgetful = isForgetful
+    }
+
+    /// A failover: what was stored within so many milliseconds is gone, claims too.
+    mutating func forget(_ milliseconds: Int64, at now: Int64) {
+        if let state = self.earlier.last(where: { $0.time <= now - milliseconds }) ?? self.earlier.first { self.tables = state.tables }
+        self.earlier = []
+    }
+
+    private mutating func remember(at now: Int64) {
+        guard self.isForgetful, now - (self.earlier.last?.time ?? 0) >= 100 else { return }
+        self.earlier.removeAll { $0.time < now - 2000 }
+        self.earlier.append((now, self.tables))
     }
 
     /// - Returns: the job, and when it is to be done.
@@ -44,6 +61,7 @@ struct SimulatedStore {
     mutating func work(
         _ number: Int, at now: Int64, within delay: ClosedRange<Int64>, _ chance: inout SeededGenerator
     ) -> (job: Job, answer: StoreAnswer, time: Int64) {
+        self.remember(at: now)
         guard let job = self.jobs.removeValue(forKey: number) else { preconditionFailure("job \(number) was done before") }
         var time = now + chance.number(delay)
         if job.request.isWrite {

@@ -64,7 +64,8 @@ extension Simulation {
             if isCalmNow { client.hasSaidGoodbye = isEnded }
             self.historian.expect(!isCalmNow || isEnded, "\(client.name) could not say goodbye: \(error)")
         case (.amendment(let sequence), .amended(let message)):
-            let versions = self.historian.past(of: client.conversation).versions[sequence]
+            let past = self.historian.past(of: client.conversation)
+            let versions = past.versions[sequence] ?? past.forgotten[sequence]
             self.historian.expect(
                 message.sequence == sequence && (versions?.values.contains { $0.state == message.state } ?? false),
                 "\(client.name) was told of a change of \(sequence) that is not stored")

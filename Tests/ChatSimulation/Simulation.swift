@@ -25,6 +25,8 @@ public final class Simulation {
         case rejoin(Int)
         case become(Int, OwnerID, View)
         case jump
+        case forget
+        case back(Int)
         case bury(UInt64)
         case learn(Int, View)
         case calm
@@ -76,7 +78,7 @@ public final class Simulation {
         self.circumstances = Circumstances(from: &self.chance)
         self.story = Story(isTold: isTold)
         self.historian = Historian(limits: self.circumstances.limits)
-        self.store = SimulatedStore(history: self.circumstances.limits.history)
+        self.store = SimulatedStore(history: self.circumstances.limits.history, isForgetful: self.circumstances.forgets > 0)
         let nodes = self.circumstances.nodes.enumerated().map { View.Node(incarnation: 11 + UInt64($0.offset), loops: $0.element) }
         self.view = View(number: 1, nodes: nodes)
         self.conversations = (0..<self.circumstances.conversations).map { ConversationKey(tenant: "default", id: ByteString("talk-\($0)")) }
@@ -149,6 +151,7 @@ public final class Simulation {
         // So long at most that its absence has been noticed, and noticed to be over, when it is calm.
         for _ in 0..<self.circumstances.freezes { self.agenda.add(.freeze, at: self.chance.number(self.start...(end - 3000))) }
         for _ in 0..<self.circumstances.jumps { self.agenda.add(.jump, at: self.chance.number(self.start...end)) }
+        for _ in 0..<self.circumstances.forgets { self.agenda.add(.forget, at: self.chance.number(self.start...(end - 1000))) }
         self.agenda.add(.calm, at: end)
         // A request is asked again for five seconds; a lost last word shows with the next tick.
         self.agenda.add(.look, at: end + 6999)
@@ -210,6 +213,11 @@ public final class Simulation {
             self.become(number, id, view)
         case .jump:
             self.jump()
+        case .forget:
+            self.forget()
+        case .back(let number):
+            self.loops[number].chat.storeMayHaveForgotten(at: self.moment(of: number))
+            self.wantTurn(number)
         case .learn(let number, let view):
             self.learn(number, view)
         case .calm:
@@ -241,7 +249,7 @@ public final class Simulation {
     /// The loop that something happens on.
     private func loop(of action: Action) -> Int? {
         switch action {
-        case .tick(let number), .turn(let number), .storeAnswer(let number, _, _), .learn(let number, _), .become(let number, _, _): number
+        case .tick(let number), .turn(let number), .storeAnswer(let number, _, _), .learn(let number, _), .become(let number, _, _), .back(let number): number
         case .arrive(let envelope): self.loopNumbers[envelope.to]
         case .rejoin(let node): self.loops.firstIndex { $0.node == node }
         case .act(let number): self.clients[number].state == .away ? nil : self.clients[number].loop
@@ -287,6 +295,15 @@ public final class Simulation {
             }
         }
         self.agenda.add(.storeAnswer(job.loop, answer, job.ticket), at: time)
+    }
+
+    /// Redis loses a moment: every connection breaks, and each loop finds out when it does.
+    private func forget() {
+        let time = Int64(self.chance.number(0...1000))
+        self.tell("--- the store forgets the last \(time) ms")
+        self.store.forget(time, at: self.now)
+        for conversation in self.conversations { self.historian.forgot(conversation, down: self.store.loaded(conversation)) }
+        for number in self.loops.indices { self.agenda.add(.back(number), at: self.now + self.chance.number(0...500)) }
     }
 
     private func claimByStranger() {

@@ -43,13 +43,18 @@ extension Attachment: WireValue {
         output.append(list: self.entering)
         output.append(list: self.heard)
         output.append(list: self.delivered)
+        output.append(signed: self.revision)
+        output.append(signed: self.through)
     }
 
     static func read(from input: inout WireReader) throws(Misreading) -> Self {
         let present = try input.list(of: Person.self)
         let entering = try input.list(of: Person.self)
         let heard = try input.list(of: Person.self)
-        return Self(present: present, entering: entering, heard: heard, delivered: try input.list())
+        let delivered = try input.list(of: DeliveryReport.self)
+        return Self(
+            present: present, entering: entering, heard: heard, delivered: delivered, revision: try input.signed(),
+            through: try input.signed())
     }
 }
 
