@@ -27,7 +27,7 @@ public final class RedisClient: EventLoopHandler {
     }
 
     private struct Body {
-        var link: RedisLink
+        var network: RedisNetwork
         var state = State.connecting
         /// The turn whose commands have been sent: one that is written later in it would have to wait for an event.
         var flushedTurn: UInt64?
@@ -45,9 +45,8 @@ public final class RedisClient: EventLoopHandler {
     ///   - user: not kept alive by this.
     public init(_ settings: RedisSettings, scripts: [RedisScript] = [], on loop: EventLoop, seed: UInt64, user: any RedisClientUser) {
         precondition(!settings.url.isSecure || settings.tls != nil, "A URL with rediss needs a TLS context.")
-        let session = RedisSession(settings, scripts: scripts, seed: seed)
         self.loop = loop
-        self.body = LoopBound(Body(link: RedisLink(settings, session: session, on: loop)), on: loop)
+        self.body = LoopBound(Body(network: RedisNetwork(settings, scripts: scripts, for: .commands, seed: seed, on: loop)), on: loop)
         self.user = user
     }
 
@@ -61,7 +60,7 @@ public final class RedisClient: EventLoopHandler {
     public var state: State { self.body.with { $0.state } }
 
     /// How many commands are unanswered, waiting or under way.
-    public var commandCount: Int { self.body.with { $0.link.session.commandCount } }
+    public var commandCount: Int { self.body.with { $0.network.commandCount } }
 
     /// Writes a command behind all others. Its reply or failure comes with `tag`, never before this returns.
     ///
@@ -72,14 +71,14 @@ public final class RedisClient: EventLoopHandler {
     public func command(tag: UInt64, slot: RedisSlot = .any, _ write: (inout RedisCommandWriter) -> Void) throws(RedisError) {
         try self.body.with { body throws(RedisError) in
             if body.flushedTurn != nil { self.askForTurn(&body) }
-            try body.link.session.command(tag: tag, now: .now, write)
+            try body.network.command(tag: tag, slot: slot, now: .now, write)
         }
     }
 
     /// Ends the connection at once. Commands that are unanswered stay so, and nothing is told any more.
     public func close() {
         self.body.with {
-            $0.link.close()
+            $0.network.close()
             $0.state = .closed
         }
     }
@@ -95,7 +94,7 @@ public final class RedisClient: EventLoopHandler {
         let now = MonotonicTime.now
         var isReadAgain: Bool
         repeat {
-            isReadAgain = self.body.with { $0.link.socketReady(token, readable: readable, writable: writable, for: self, now: now) }
+            isReadAgain = self.body.with { $0.network.socketReady(token, readable: readable, writable: writable, for: self, now: now) }
             self.tell(now: now)
         } while isReadAgain
     }
@@ -103,7 +102,7 @@ public final class RedisClient: EventLoopHandler {
     public func turnEnding() {
         let now = MonotonicTime.now
         self.body.with {
-            $0.link.flush(now: now)
+            $0.network.flush(now: now)
             $0.flushedTurn = self.loop.turns.count
         }
         // The user's own end of the turn may have been before this.
@@ -111,7 +110,7 @@ public final class RedisClient: EventLoopHandler {
     }
 
     public func tick(now: MonotonicTime) {
-        if let attempt = self.body.with({ $0.link.tick(now: now) }) { self.resolve(for: attempt) }
+        self.attempt(self.body.with { $0.network.tick(now: now) })
         self.tell(now: now)
     }
 
@@ -119,20 +118,12 @@ public final class RedisClient: EventLoopHandler {
         self.close()
     }
 
-    private func resolve(for attempt: Int) {
-        let place = self.body.with { $0.link.place }
-        if let address = SocketAddress(literal: place.host, port: place.port) { return self.connect(attempt, to: .success([address])) }
-        Task {
-            let addresses = await Resolver.addresses(of: place)
-            self.loop.execute {
-                self.connect(attempt, to: addresses)
-                self.tell(now: .now)
-            }
+    private func attempt(_ attempts: [RedisNetwork.Attempt]) {
+        Resolver.resolve(attempts, on: self.loop) { [weak self] attempt, addresses in
+            guard let self else { return }
+            self.body.with { $0.network.connect(attempt, to: addresses, for: self, now: .now) }
+            self.tell(now: .now)
         }
-    }
-
-    private func connect(_ attempt: Int, to addresses: Result<[SocketAddress], SocketError>) {
-        self.body.with { $0.link.connect(attempt, to: addresses, for: self, now: .now) }
     }
 
     /// Tells the user what there is to tell; answers whether there was anything.
@@ -140,7 +131,7 @@ public final class RedisClient: EventLoopHandler {
     /// Nothing is entered while the user is called, who may well give the next command.
     @discardableResult
     private func tell(now: MonotonicTime) -> Bool {
-        guard var event = self.body.with({ $0.link.next(now: now) }) else { return false }
+        guard var event = self.body.with({ $0.network.next(now: now) }) else { return false }
         // Asked for once and not for each reply.
         let user = self.user
         while true {
@@ -149,9 +140,9 @@ public final class RedisClient: EventLoopHandler {
             case .failed(let error, let tag): user?.redisFailed(error, tag: tag)
             case .ready(let epoch): self.change(to: .ready(epoch: epoch), for: user)
             case .away(let outage): self.change(to: .away(outage), for: user)
-            case .push: break
+            case .push, .returned: break
             }
-            guard let next = self.body.with({ $0.link.next(now: now) }) else { return true }
+            guard let next = self.body.with({ $0.network.next(now: now) }) else { return true }
             event = next
         }
     }
@@ -162,15 +153,5 @@ public final class RedisClient: EventLoopHandler {
             return body.state != state
         }
         if isNews { user?.redisChanged(state) }
-    }
-}
-
-extension Resolver {
-    static func addresses(of place: RedisPlace) async -> Result<[SocketAddress], SocketError> {
-        do throws(SocketError) {
-            return .success(try await Self.resolve(host: place.host, port: place.port))
-        } catch {
-            return .failure(error)
-        }
     }
 }

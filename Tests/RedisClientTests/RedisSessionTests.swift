@@ -93,6 +93,7 @@ struct RedisSessionTests {
         stage.now = stage.now.advanced(by: .seconds(3))
         stage.session.lose(.ended, now: stage.now)
         #expect(stage.tick() == false)
+        #expect(stage.events().count == 1)
         stage.now = stage.now.advanced(by: .milliseconds(50))
         #expect(stage.tick() == true)
     }
@@ -236,7 +237,7 @@ private struct SessionStage {
 
     /// Connects, waiting as long as it must, and lets the server greet back.
     mutating func connect(epoch: Int = 1) {
-        while !self.tick() { self.now = self.now.advanced(by: .milliseconds(10)) }
+        if case .connecting = self.session.state {} else { while !self.tick() { self.now = self.now.advanced(by: .milliseconds(10)) } }
         self.session.opened(now: self.now)
         let count = self.takeSent().split(separator: "|").count
         #expect(self.hear(String(repeating: "+OK\r\n", count: count)) == ["ready \(epoch)"])
@@ -264,6 +265,7 @@ private struct SessionStage {
             case .reply(let reply, let tag): events.append("\(tag): \(reply.integer.map(String.init) ?? reply.string)")
             case .failed(let error, let tag): events.append("\(tag): \(error)")
             case .push: events.append("push")
+            case .returned(let parcels, let error): events.append("returned \(parcels.map(\.tag)): \(error)")
             }
         }
         return events

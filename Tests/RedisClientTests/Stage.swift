@@ -110,12 +110,18 @@ final class Stage: Sendable {
         return answer
     }
 
-    private func ask(_ words: [String]) throws -> Heard {
+    func answer(to words: [String], slot: RedisSlot) throws -> Answer {
+        let heard = try self.ask(words, slot: slot)
+        guard case .replied(_, let answer) = heard else { throw TestFailure("\(words) failed: \(heard)") }
+        return answer
+    }
+
+    func ask(_ words: [String], slot: RedisSlot = .any) throws -> Heard {
         let tag = self.tags.withLock {
             $0 += 1
             return $0
         }
-        try self.loop.run { [client] in try client.command(tag: tag) { for word in words { $0.append(text: word) } } }
+        try self.loop.run { [client] in try client.command(tag: tag, slot: slot) { for word in words { $0.append(text: word) } } }
         return try self.listener.next("the answer to \(words)") {
             switch $0 {
             case .replied(tag, _), .failed(tag, _): true
