@@ -1,3 +1,4 @@
+public import Bytes
 public import EventLoop
 
 /// Who gives commands, and hears what became of each: exactly one of `redisReplied` and `redisFailed`, in the order of the commands,
@@ -34,6 +35,7 @@ public final class RedisClient: EventLoopHandler {
     }
 
     public let loop: EventLoop
+    private let isCluster: Bool
     private let body: LoopBound<Body>
     private weak let user: (any RedisClientUser)?
 
@@ -46,6 +48,7 @@ public final class RedisClient: EventLoopHandler {
     public init(_ settings: RedisSettings, scripts: [RedisScript] = [], on loop: EventLoop, seed: UInt64, user: any RedisClientUser) {
         precondition(!settings.url.isSecure || settings.tls != nil, "A URL with rediss needs a TLS context.")
         self.loop = loop
+        self.isCluster = settings.url.kind == .cluster
         self.body = LoopBound(Body(network: RedisNetwork(settings, scripts: scripts, for: .commands, seed: seed, on: loop)), on: loop)
         self.user = user
     }
@@ -81,6 +84,44 @@ public final class RedisClient: EventLoopHandler {
             $0.network.close()
             $0.state = .closed
         }
+    }
+
+    /// While `redisReplied` is called: the connection that brought the reply.
+    public var answering: RedisConnection { self.body.with { $0.network.lastAnswering } }
+
+    /// Writes a command to one connection and no other: for WAIT, which is about what its own connection has written.
+    ///
+    /// Throws `connectionLost` when that connection is no more, and otherwise as the command without one.
+    public func command(
+        tag: UInt64, slot: RedisSlot, over connection: RedisConnection, _ write: (inout RedisCommandWriter) -> Void
+    ) throws(RedisError) {
+        try self.body.with { body throws(RedisError) in
+            if body.flushedTurn != nil { self.askForTurn(&body) }
+            try body.network.command(tag: tag, slot: slot, over: connection, now: .now, write)
+        }
+    }
+
+    /// Publishes in a channel, as those that subscribe over such a URL hear it: SPUBLISH in a cluster, PUBLISH elsewhere.
+    ///
+    /// - Parameter payload: writes one word.
+    public func publish(
+        tag: UInt64, to channel: ByteString, slot: RedisSlot, _ payload: (inout RedisCommandWriter) -> Void
+    ) throws(RedisError) {
+        try self.command(tag: tag, slot: slot) {
+            $0.append(self.isCluster ? "SPUBLISH" : "PUBLISH")
+            $0.append(text: channel)
+            payload(&$0)
+        }
+    }
+
+    /// A slot of each server that takes commands; `.any` where there is one. None while the cluster is not known.
+    public var masters: [RedisSlot] {
+        self.isCluster ? self.body.with { $0.network.routes.map.firstSlots } : [.any]
+    }
+
+    /// Tells apart the servers that take commands of slots; nil while it is not known which that is.
+    public func master(of slot: RedisSlot) -> Int? {
+        self.body.with { $0.network.master(of: slot) }
     }
 
     private func askForTurn(_ body: inout Body) {

@@ -48,7 +48,7 @@ public final class RedisSubscriber: EventLoopHandler {
     /// Listens to a channel, from when `redisSubscribed` says so. Twice is once.
     public func subscribe(to channel: ByteString) {
         self.body.with {
-            $0.network.subscribe(to: channel)
+            $0.network.subscribe(to: channel, now: .now)
             self.askForTurn(&$0)
         }
     }
@@ -136,9 +136,9 @@ public final class RedisSubscriber: EventLoopHandler {
     private func take(_ push: RedisReply, for user: (any RedisSubscriberUser)?) {
         var parts = push.elements
         guard let user, let kind = parts.next(), let channel = parts.next(), let last = parts.next() else { return }
-        if kind.isText("message") {
+        if kind.isText("message") || kind.isText("smessage") {
             user.redisPublished(last.bytes, in: channel.bytes)
-        } else if kind.isText("subscribe") {
+        } else if kind.isText("subscribe") || kind.isText("ssubscribe") {
             user.redisSubscribed(to: channel.bytes)
         }
     }

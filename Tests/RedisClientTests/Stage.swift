@@ -14,6 +14,12 @@ enum Heard: Equatable, Sendable {
     case published(String, String)
 
     var isReady: Bool { if case .changed(.ready) = self { true } else { false } }
+    var tag: UInt64? {
+        switch self {
+        case .replied(let tag, _), .failed(let tag, _): tag
+        case .changed, .subscribed, .published: nil
+        }
+    }
     var isAway: Bool { if case .changed(.away) = self { true } else { false } }
 }
 
@@ -41,6 +47,9 @@ final class Listener: RedisClientUser, RedisSubscriberUser {
         self.heard.withLock { $0.append(entry) }
         self.onAnswer(entry)
     }
+
+    /// What was told of the connection.
+    var states: [Heard] { self.all.filter { if case .changed = $0 { true } else { false } } }
 
     var all: [Heard] { self.heard.withLock { $0 } }
 
@@ -112,7 +121,7 @@ final class Stage: Sendable {
 
     func answer(to words: [String], slot: RedisSlot) throws -> Answer {
         let heard = try self.ask(words, slot: slot)
-        guard case .replied(_, let answer) = heard else { throw TestFailure("\(words) failed: \(heard)") }
+        guard case .replied(_, let answer) = heard else { throw TestFailure("\(words) failed: \(heard), after \(self.listener.states)") }
         return answer
     }
 

@@ -47,12 +47,14 @@ struct RedisLink {
         if let place { self.session.name = place.description }
     }
 
-    /// The server is elsewhere from here on. Whatever connection there is, is lost for that reason, and the next is due at once.
-    mutating func move(to place: RedisPlace, because outage: RedisOutage, now: MonotonicTime) {
+    /// The server is elsewhere from here on. Whatever connection there is, is lost for that reason.
+    ///
+    /// - Parameter atOnce: the next attempt is due, and not only after the wait that attempts have between them.
+    mutating func move(to place: RedisPlace, because outage: RedisOutage, now: MonotonicTime, atOnce: Bool = true) {
         self.place = place
         self.session.name = place.description
         self.session.lose(outage, now: now)
-        self.session.hurry(now: now)
+        if atOnce { self.session.hurry(now: now) }
     }
 
     // MARK: Connecting

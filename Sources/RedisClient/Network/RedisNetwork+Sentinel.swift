@@ -15,7 +15,7 @@ extension RedisNetwork {
         for place in self.informants.indices { self.informants[place].session.askForMaster(self.search?.name) }
     }
 
-    mutating func hear(_ event: RedisSession.Event, from sentinel: Int, now: MonotonicTime) {
+    mutating func hearSentinel(_ event: RedisSession.Event, from sentinel: Int, now: MonotonicTime) {
         switch event {
         case .ready: self.informants[sentinel].session.askForMaster(self.search?.name)
         case .push(let reply):

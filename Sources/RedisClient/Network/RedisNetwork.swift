@@ -26,13 +26,17 @@ struct RedisNetwork {
     var search: MasterSearch?
     /// When the sentinels are asked again.
     var searchAt = MonotonicTime(nanoseconds: .min)
-    private(set) var subscriptions = Subscriptions()
+    var routes = ClusterRoutes()
+    var subscriptions = Subscriptions()
     /// One server and nobody to ask: the way of every command and reply is short.
     private let isSingle: Bool
+    let isCluster: Bool
+    /// The place of the server whose reply was told last.
+    private var answering = 0
     /// Whose events are taken next, informants first.
     private var turn = 0
     /// Something happened that may have given somebody an event who has had his turn.
-    private var isDisturbed = false
+    var isDisturbed = false
 
     init(
         _ settings: RedisSettings, scripts: [RedisScript] = [], for purpose: RedisSession.Purpose, seed: UInt64, on loop: EventLoop
@@ -44,6 +48,7 @@ struct RedisNetwork {
         self.loop = loop
         let url = settings.url
         self.isSingle = url.kind == .standalone
+        self.isCluster = url.kind == .cluster
         switch url.kind {
         case .standalone:
             self.servers = [self.link(to: url.places[0], as: .server)]
@@ -52,27 +57,47 @@ struct RedisNetwork {
             self.informants = url.places.map { self.link(to: $0, as: .sentinel(knowsPassword: false)) }
             self.search = MasterSearch(name: name, sentinelCount: url.places.count)
         case .cluster:
-            preconditionFailure("\(url) names a cluster, which this client does not know yet.")
+            self.informants = [self.scout()]
         }
     }
 
-    mutating func link(to place: RedisPlace?, as counterpart: RedisSession.Counterpart, isInformant: Bool = false) -> RedisLink {
+    private mutating func link(to place: RedisPlace?, as counterpart: RedisSession.Counterpart) -> RedisLink {
+        if counterpart.isSentinel {
+            return self.link(to: place, as: counterpart, self.settings, for: .subscription, readByteCount: 4 << 10)
+        }
+        return self.link(to: place, as: counterpart, self.settings, for: self.purpose, readByteCount: 64 << 10)
+    }
+
+    /// Who asks for the slots. Others can be asked too, so it has little patience with each.
+    private mutating func scout() -> RedisLink {
+        var settings = self.settings
+        settings.connectPatience = min(settings.connectPatience, ClusterRoutes.scoutPatience)
+        return self.link(to: settings.url.places[0], as: .clusterNode, settings, for: .subscription, readByteCount: 16 << 10)
+    }
+
+    mutating func clusterNode(at place: RedisPlace) -> RedisLink { self.link(to: place, as: .clusterNode) }
+
+    private mutating func link(
+        to place: RedisPlace?, as counterpart: RedisSession.Counterpart, _ settings: RedisSettings, for purpose: RedisSession.Purpose,
+        readByteCount: Int
+    ) -> RedisLink {
         self.linkCount += 1
-        let asks = isInformant || counterpart.isSentinel
         let session = RedisSession(
-            self.settings, scripts: asks ? [] : self.scripts, for: asks ? .subscription : self.purpose, with: counterpart,
+            settings, scripts: purpose == .commands ? self.scripts : [], for: purpose, with: counterpart,
             seed: StableHash.mix(self.seed &+ UInt64(self.linkCount)))
-        return RedisLink(
-            self.settings, session: session, to: place, number: self.linkCount, readByteCount: asks ? 4 << 10 : 64 << 10, on: self.loop)
+        return RedisLink(settings, session: session, to: place, number: self.linkCount, readByteCount: readByteCount, on: self.loop)
     }
 
     /// How many commands are unanswered, waiting or under way.
-    var commandCount: Int { self.servers.reduce(0) { $0 + $1.session.commandCount } }
+    var commandCount: Int {
+        self.servers.reduce(self.routes.waiting.count + self.routes.failures.count) { $0 + $1.session.commandCount }
+    }
 
     // MARK: The loop
 
     mutating func tick(now: MonotonicTime) -> [Attempt] {
         if self.search != nil { self.searchAgain(now: now) }
+        if self.isCluster { self.lookAfterCluster(now: now) }
         var attempts: [Attempt] = []
         for place in self.informants.indices { self.informants[place].tick(now: now, &attempts) }
         for place in self.servers.indices { self.servers[place].tick(now: now, &attempts) }
@@ -111,6 +136,7 @@ struct RedisNetwork {
     mutating func close() {
         for place in self.servers.indices { self.servers[place].close() }
         for place in self.informants.indices { self.informants[place].close() }
+        self.routes.isClosed = true
     }
 
     /// Drops the connections to the servers and makes others.
@@ -124,17 +150,39 @@ struct RedisNetwork {
     mutating func command(
         tag: UInt64, slot: RedisSlot, now: MonotonicTime, _ write: (inout RedisCommandWriter) -> Void
     ) throws(RedisError) {
+        if self.isCluster { return try self.commandInCluster(tag: tag, slot: slot, now: now, write) }
         try self.servers[0].session.command(tag: tag, now: now, write)
     }
 
-    mutating func subscribe(to channel: ByteString) {
+    /// The connection that brought the reply that was told last.
+    var lastAnswering: RedisConnection {
+        guard self.answering < self.servers.count else { return RedisConnection(link: 0, epoch: 0) }
+        return RedisConnection(link: self.servers[self.answering].number, epoch: self.servers[self.answering].session.epoch)
+    }
+
+    /// Writes a command to a connection, if that is still there.
+    mutating func command(
+        tag: UInt64, slot: RedisSlot, over connection: RedisConnection, now: MonotonicTime, _ write: (inout RedisCommandWriter) -> Void
+    ) throws(RedisError) {
+        let place = self.servers.firstIndex {
+            $0.number == connection.link && $0.session.epoch == connection.epoch && $0.session.isReady
+        }
+        guard let place else { throw .connectionLost(mayBeDone: false) }
+        try self.servers[place].session.command(tag: tag, slot: slot, now: now, write)
+    }
+
+    mutating func subscribe(to channel: ByteString, now: MonotonicTime) {
         guard self.subscriptions.add(channel) else { return }
+        if self.isCluster { return self.arrange(now: now) }
         self.servers[0].session.say("SUBSCRIBE", [channel])
     }
 
     mutating func unsubscribe(from channel: ByteString) {
-        guard self.subscriptions.remove(channel) else { return }
-        self.servers[0].session.say("UNSUBSCRIBE", [channel])
+        guard let channel = self.subscriptions.remove(channel) else { return }
+        guard self.isCluster else { return self.servers[0].session.say("UNSUBSCRIBE", [channel.name]) }
+        for place in self.servers.indices where self.servers[place].number == channel.link {
+            self.servers[place].session.say("SUNSUBSCRIBE", [channel.name])
+        }
     }
 
     // MARK: Events
@@ -158,9 +206,13 @@ struct RedisNetwork {
                     continue
                 }
             } else if place < self.servers.count {
-                if let event = self.servers[place].next(now: now) { return self.passOn(event, from: place, now: now) }
+                if let event = self.servers[place].next(now: now) {
+                    if let told = self.passOn(event, from: place, now: now) { return told }
+                    continue
+                }
             } else {
                 self.turn = 0
+                if self.isCluster, let event = self.nextOfCluster() { return event }
                 guard self.isDisturbed else { return nil }
                 self.isDisturbed = false
                 continue
@@ -169,7 +221,19 @@ struct RedisNetwork {
         }
     }
 
-    private mutating func passOn(_ event: RedisSession.Event, from place: Int, now: MonotonicTime) -> RedisSession.Event {
+    private mutating func hear(_ event: RedisSession.Event, from informant: Int, now: MonotonicTime) {
+        if self.isCluster { return self.hearScout(event, now: now) }
+        self.hearSentinel(event, from: informant, now: now)
+    }
+
+    /// Nil for what is nobody else's business.
+    @inline(__always)
+    private mutating func passOn(_ event: RedisSession.Event, from place: Int, now: MonotonicTime) -> RedisSession.Event? {
+        if case .reply = event {
+            self.answering = place
+            return event
+        }
+        if self.isCluster { return self.passOnInCluster(event, from: place, now: now) }
         switch event {
         case .ready: self.subscribeAgain()
         case .away: self.searchAt = now
@@ -180,7 +244,7 @@ struct RedisNetwork {
 
     private mutating func subscribeAgain() {
         guard self.purpose == .subscription, !self.subscriptions.channels.isEmpty else { return }
-        self.servers[0].session.say("SUBSCRIBE", self.subscriptions.channels)
+        self.servers[0].session.say("SUBSCRIBE", self.subscriptions.channels.map(\.name))
     }
 }
 
@@ -191,30 +255,17 @@ extension RedisLink {
     }
 }
 
+/// One connection to one server, as long as it lasts.
+public struct RedisConnection: Sendable, Hashable {
+    let link: Int
+    let epoch: Int
+}
+
 extension RedisSession {
     mutating func say(_ word: StaticString, _ words: [ByteString] = []) {
         self.say {
             $0.append(word)
             for word in words { $0.append(text: word) }
         }
-    }
-}
-
-/// The channels that are listened to.
-struct Subscriptions {
-    private(set) var channels: [ByteString] = []
-
-    /// Whether it was not there.
-    mutating func add(_ channel: ByteString) -> Bool {
-        guard !self.channels.contains(channel) else { return false }
-        self.channels.append(channel)
-        return true
-    }
-
-    /// Whether it was there.
-    mutating func remove(_ channel: ByteString) -> Bool {
-        guard let place = self.channels.firstIndex(of: channel) else { return false }
-        self.channels.remove(at: place)
-        return true
     }
 }

@@ -117,6 +117,12 @@ struct RedisSession {
         self.greeting = Greeting(settings, scripts: scripts, to: counterpart)
     }
 
+    /// How long the server has owed the next answer.
+    func silence(now: MonotonicTime) -> Duration {
+        guard case .ready(let since) = self.state, let command = self.commands.first else { return .zero }
+        return now.since(max(command.writtenAt, since))
+    }
+
     var isReady: Bool { if case .ready = self.state { true } else { false } }
 
     /// How many commands are unanswered.
@@ -316,7 +322,10 @@ struct RedisSession {
                 }
                 if self.purpose == .subscription {
                     if reply.kind != .error { return .push(reply) }
-                    self.lose(.refused(RedisError(reply: reply.bytes)), now: now)
+                    let error = RedisError(reply: reply.bytes)
+                    // The channel is elsewhere.
+                    if self.counterpart == .clusterNode, case .moved = error { return .returned([], error) }
+                    self.lose(.refused(error), now: now)
                 } else if let event = self.take(reply, now: now) {
                     return event
                 }
