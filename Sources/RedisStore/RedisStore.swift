@@ -26,8 +26,8 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
         var calls = Slab<StoreCall>()
         var deeds = Slab<StoreDeed>()
         let words: StoreWords
-        /// As the server said last; nil while it has not.
-        var replicaCount: Int?
+        /// By the client's number of each master, what it says of its replicas.
+        var replicas: [Int: ReplicaWatch] = [:]
         var isReady = false
         var askRoleAt = MonotonicTime(nanoseconds: 0)
     }
@@ -100,11 +100,12 @@ extension RedisStore {
     private func begin(_ deed: UInt64, _ request: StoreRequest, _ body: inout Body) throws(RedisError) {
         switch request {
         case .claim(let shard, let owner):
-            try self.call(.claim(deed), self.settings.slot(of: shard), &body) { command, words in
+            let slot = self.settings.slot(of: shard)
+            try self.call(.claim(deed, slot), slot, &body) { command, words in
                 command.append(Self.claim, keyCount: 1)
                 words.appendLease(of: shard, for: owner, to: &command)
             }
-            try self.confirm(deed, self.settings.slot(of: shard), &body)
+            try self.confirm(deed, slot, &body)
         case .write(let batch):
             guard self.settings.isCluster else { return try self.send(batch, nil, for: deed, &body) }
             // A script stays in one slot: a call for each shard, in the order in which the batch names them.
@@ -125,7 +126,7 @@ extension RedisStore {
     /// - Parameter places: of the writes in the batch; nil for all of them.
     private func send(_ batch: WriteBatch, _ places: [Int]?, for deed: UInt64, _ body: inout Body) throws(RedisError) {
         let slot = self.settings.slot(of: batch.writes[places?.first ?? 0].shard)
-        try self.call(.write(deed, places: places), slot, &body) { command, words in
+        try self.call(.write(deed, slot, places: places), slot, &body) { command, words in
             if let places {
                 words.append(batch, places, to: &command, script: Self.write)
             } else {
@@ -136,18 +137,23 @@ extension RedisStore {
     }
 
     /// Right behind a write, and on the connection that carries it: WAIT is about what its own connection has written.
-    private func confirm(_ deed: UInt64, _ slot: RedisSlot, _ body: inout Body) throws(RedisError) {
-        let wanted = self.replicasWanted(body)
+    ///
+    /// - Parameter connection: that has carried it, when this is asked again.
+    private func confirm(_ deed: UInt64, _ slot: RedisSlot, over connection: RedisConnection? = nil, _ body: inout Body) throws(RedisError)
+    {
+        let wanted = self.replicasWanted(slot, body)
         guard wanted > 0 else { return }
-        try self.call(.confirm(deed, slot), slot, &body) { command, _ in
+        try self.call(.confirm(deed, slot), slot, over: connection, &body) { command, _ in
             command.append("WAIT")
             command.append(wanted)
             command.append(self.settings.waitMilliseconds)
         }
     }
 
-    private func replicasWanted(_ body: borrowing Body) -> Int {
-        self.settings.waitReplicas ?? min(1, body.replicaCount ?? 1)
+    private func replicasWanted(_ slot: RedisSlot, _ body: borrowing Body) -> Int {
+        if let wanted = self.settings.waitReplicas { return wanted }
+        guard let master = body.client?.master(of: slot), let replicas = body.replicas[master] else { return 1 }
+        return replicas.wanted(now: .now, patience: self.settings.patience)
     }
 
     private func read(
@@ -163,19 +169,24 @@ extension RedisStore {
     }
 
     private func call(
-        _ call: StoreCall, _ slot: RedisSlot, _ body: inout Body, _ write: (inout RedisCommandWriter, StoreWords) -> Void
+        _ call: StoreCall, _ slot: RedisSlot, over connection: RedisConnection? = nil, _ body: inout Body,
+        _ write: (inout RedisCommandWriter, StoreWords) -> Void
     ) throws(RedisError) {
         guard let client = body.client else { throw .noConnection }
         let words = body.words
         let tag = body.calls.insert(call)
         do throws(RedisError) {
-            try client.command(tag: tag, slot: slot) { write(&$0, words) }
+            if let connection {
+                try client.command(tag: tag, slot: slot, over: connection) { write(&$0, words) }
+            } else {
+                try client.command(tag: tag, slot: slot) { write(&$0, words) }
+            }
         } catch {
             _ = body.calls.remove(tag)
             throw error
         }
         switch call {
-        case .claim(let deed), .write(let deed, _), .confirm(let deed, _): body.deeds[deed]?.commandsUnderWay += 1
+        case .claim(let deed, _), .write(let deed, _, _), .confirm(let deed, _): body.deeds[deed]?.commandsUnderWay += 1
         case .read, .role: break
         }
     }
@@ -189,14 +200,14 @@ extension RedisStore {
         switch call {
         case .read(let asker, let request):
             asker.client.storeAnswered(self.answer(to: request, reply), ticket: asker.ticket)
-        case .claim(let deed):
+        case .claim(let deed, _):
             self.settle(deed) { $0.epoch = Int(reply.integer ?? 0) }
-        case .write(let deed, let places):
+        case .write(let deed, _, let places):
             self.settle(deed) { $0.note(reply, at: places) }
         case .confirm(let deed, let slot):
             self.confirmed(by: Int(reply.integer ?? 0), deed, slot)
-        case .role:
-            self.body.with { $0.replicaCount = reply.replicaCount }
+        case .role(let master):
+            self.body.with { $0.replicas[master, default: ReplicaWatch()].note(reply.replicaCount, now: .now) }
         }
     }
 
@@ -207,11 +218,17 @@ extension RedisStore {
         switch call {
         case .read(let asker, let request):
             asker.client.storeAnswered(.failed(StoreFailure(error, about: request.conversation)), ticket: asker.ticket)
-        case .claim(let deed), .write(let deed, _), .confirm(let deed, _):
-            let isInDoubt = error == .connectionLost(mayBeDone: true)
+        case .claim(let deed, let slot), .write(let deed, let slot, _):
+            self.settle(deed) { deed, body in
+                deed.failure = deed.failure ?? StoreFailure(error)
+                // Where nothing waits for replicas, what may be done is found by loading it.
+                if error == .connectionLost(mayBeDone: true), self.replicasWanted(slot, body) > 0 { deed.isUnconfirmed = true }
+            }
+        case .confirm(let deed, _):
+            // Whatever the reason: what it was to confirm may be done.
             self.settle(deed) { deed in
                 deed.failure = deed.failure ?? StoreFailure(error)
-                if isInDoubt { deed.isUnconfirmed = true }
+                deed.isUnconfirmed = true
             }
         case .role:
             break
@@ -225,10 +242,10 @@ extension RedisStore {
                 switch call {
                 case .read(let asker, let request):
                     try self.ask(request, asker, &body)
-                case .claim(let deed), .write(let deed, _):
+                case .claim(let deed, _), .write(let deed, _, _):
                     guard let request = body.deeds[deed]?.request else { return false }
                     body.deeds[deed]?.commandsUnderWay -= 1
-                    if case .write(_, let places?) = call, case .write(let batch) = request {
+                    if case .write(_, _, let places?) = call, case .write(let batch) = request {
                         try self.send(batch, places, for: deed, &body)
                     } else {
                         try self.begin(deed, request, &body)
@@ -238,8 +255,8 @@ extension RedisStore {
                 }
                 return true
             } catch {
-                if case .claim(let deed) = call { body.deeds[deed]?.commandsUnderWay += 1 }
-                if case .write(let deed, _) = call { body.deeds[deed]?.commandsUnderWay += 1 }
+                if case .claim(let deed, _) = call { body.deeds[deed]?.commandsUnderWay += 1 }
+                if case .write(let deed, _, _) = call { body.deeds[deed]?.commandsUnderWay += 1 }
                 return false
             }
         }
@@ -248,8 +265,11 @@ extension RedisStore {
     /// Asked again for as long as there is patience: a replica may just be catching up.
     private func confirmed(by count: Int, _ number: UInt64, _ slot: RedisSlot) {
         self.settle(number) { deed, body in
-            guard count < self.replicasWanted(body), deed.failure == nil else { return }
-            guard MonotonicTime.now < deed.deadline, (try? self.confirm(number, slot, &body)) != nil else {
+            guard count < self.replicasWanted(slot, body), deed.failure == nil else { return }
+            // The slot may have another master by now, and that one knows nothing of what this connection has written.
+            guard MonotonicTime.now < deed.deadline, let connection = body.client?.answering,
+                (try? self.confirm(number, slot, over: connection, &body)) != nil
+            else {
                 deed.isUnconfirmed = true
                 return
             }
@@ -269,9 +289,7 @@ extension RedisStore {
             body.deeds.replace(number, with: deed)
             return deed.commandsUnderWay == 0 ? body.deeds.remove(number) : nil
         }
-        guard var done else { return }
-        // Where nothing waits for replicas, what may be done is found by loading it.
-        if self.body.with({ self.replicasWanted($0) }) == 0 { done.isUnconfirmed = false }
+        guard let done else { return }
         done.asker.client.storeAnswered(done.answer, ticket: done.asker.ticket)
     }
 
@@ -293,8 +311,8 @@ extension RedisStore {
     public func redisChanged(_ state: RedisClient.State) {
         self.body.with { body in
             if case .ready = state { body.isReady = true } else { body.isReady = false }
-            // Another server may have other replicas.
-            body.replicaCount = nil
+            // Another server may have other replicas. In a cluster each has a number of its own.
+            if !self.settings.isCluster { body.replicas.removeAll() }
             body.askRoleAt = MonotonicTime(nanoseconds: 0)
             self.askRole(now: .now, &body)
         }
@@ -310,10 +328,16 @@ extension RedisStore {
         self.body.with { self.askRole(now: now, &$0) }
     }
 
-    /// Once a second: replicas come and go.
+    /// Once a second, each master: replicas come and go. One that is away is asked when it comes back.
     private func askRole(now: MonotonicTime, _ body: inout Body) {
-        guard body.isReady, self.settings.waitReplicas == nil, now >= body.askRoleAt else { return }
+        guard let client = body.client, body.isReady || self.settings.isCluster, self.settings.waitReplicas == nil, now >= body.askRoleAt
+        else {
+            return
+        }
         body.askRoleAt = now.advanced(by: .seconds(1))
-        try? self.call(.role, .any, &body) { command, _ in command.append("ROLE") }
+        for slot in client.masters {
+            guard let master = client.master(of: slot) else { continue }
+            try? self.call(.role(master), slot, &body) { command, _ in command.append("ROLE") }
+        }
     }
 }

@@ -7,13 +7,13 @@ enum StoreCall {
     /// A read, or a probe.
     case read(Asker, StoreRequest)
     /// The raising of a shard's epoch, for a deed.
-    case claim(UInt64)
+    case claim(UInt64, RedisSlot)
     /// A deed's writes: all of them, or in Redis Cluster those with these places, which lie in one slot.
-    case write(UInt64, places: [Int]?)
+    case write(UInt64, RedisSlot, places: [Int]?)
     /// How many replicas have what a deed wrote.
     case confirm(UInt64, RedisSlot)
-    /// What the server is, and how many replicas it has.
-    case role
+    /// What a server is, and how many replicas it has; with the client's number of it.
+    case role(Int)
 
     /// Who asked, and under which number.
     struct Asker {

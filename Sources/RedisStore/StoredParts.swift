@@ -25,7 +25,9 @@ enum StoredParts {
                 record.creator = UserID(key: ByteString(value.string))
             } else if let number = value.integer {
                 if name.isText("access") {
-                    guard let access = ConversationRecord.Access(rawValue: UInt8(clamping: number)) else { throw DamagedValue("access is \(number)") }
+                    guard let access = ConversationRecord.Access(rawValue: UInt8(clamping: number)) else {
+                        throw DamagedValue("access is \(number)")
+                    }
                     record.access = access
                 } else if name.isText("created") {
                     record.createdAt.milliseconds = number
@@ -147,7 +149,8 @@ enum StoredParts {
         if let amendment = amendments[Int(sequence)] {
             let body = MessageBody(author: person, clientID: clientID, content: amendment.content, metadata: amendment.metadata)
             return Message(
-                sequence: Int(sequence), revision: amendment.revision, sentAt: Timestamp(milliseconds: sentAt), state: amendment.state, body: body)
+                sequence: Int(sequence), revision: amendment.revision, sentAt: Timestamp(milliseconds: sentAt), state: amendment.state,
+                body: body)
         }
         let body = MessageBody(author: person, clientID: clientID, content: content, metadata: metadata)
         return Message(sequence: Int(sequence), revision: Int(revision), sentAt: Timestamp(milliseconds: sentAt), state: state, body: body)
