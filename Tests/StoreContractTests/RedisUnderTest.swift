@@ -51,15 +51,19 @@ final class RedisUnderTest: ChatStore {
     private let store: RedisStore
     private let client: RedisClient
 
-    init(_ kind: Kind, history: Int) throws {
+    convenience init(_ kind: Kind, history: Int) throws {
         Self.endAtExit
         let house = try Self.houses.withLock { houses in
             let house = try houses[kind] ?? House(kind)
             houses[kind] = house
             return house
         }
+        try self.init(at: house.url, history: history)
+    }
+
+    init(at url: String, history: Int) throws {
         let number = Self.stores.wrappingAdd(1, ordering: .relaxed).newValue
-        let settings = try RedisSettings(RedisURL(house.url))
+        let settings = try RedisSettings(RedisURL(url))
         let loop = try EventLoop.start(name: "redis-store-\(number)")
         let store = RedisStore(RedisStoreSettings(clusterName: "test-\(number)", history: history, url: settings.url), on: loop)
         let client = RedisClient(settings, scripts: RedisStore.scripts, on: loop, seed: UInt64(number), user: store)
