@@ -1,8 +1,8 @@
 public import Bytes
 public import EventLoop
 
-/// Who gives commands, and hears what became of each: exactly one of `redisReplied` and `redisFailed`, in the order of the commands,
-/// unless the client is closed. All on the client's loop.
+/// Who gives commands, and hears what became of each: exactly one of `redisReplied` and `redisFailed`, unless the client is closed, and in
+/// the order of the commands; in a cluster in the order of each slot's, but see `RedisClient`. All on the client's loop.
 public protocol RedisClientUser: AnyObject, Sendable {
     /// The reply is good until this returns. It is no error: those come as `redisFailed`.
     func redisReplied(_ reply: RedisReply, to tag: UInt64)
@@ -16,13 +16,26 @@ public protocol RedisClientUser: AnyObject, Sendable {
 /// A guest of the loop; everything here is to be called on its thread. What a turn of the loop brings leaves in one write when the turn
 /// ends. Nothing is sent twice: when a connection breaks, whoever gave the commands decides about each of them. Commands wait while there
 /// is no connection, up to `RedisSettings.commandPatience` and the bounds there.
+///
+/// **Sentinels**: all of them are asked, and listened to for news of another master. A server gets commands when it says itself that it is the
+/// master. It is left at once when the sentinels have another, and when it answers READONLY; that command has failed, and so has what is
+/// under way. The URL's user and password are for the servers; a sentinel gets them only when it answers NOAUTH.
+///
+/// **Cluster**: a connection to each master, and one more that asks where the slots are. What a server says is elsewhere (MOVED, ASK) is sent there,
+/// and what it puts off (TRYAGAIN) is sent again, both within bounds: no server has done it. While that happens to a command, later ones
+/// of its slot that are under way may be done before it, so who needs their order must check it where it counts, in the script. A
+/// WAIT that was written right behind a command of its slot goes with it, and what the first server says to that WAIT is not told: else
+/// one server would confirm what another does. A WAIT that comes later needs the connection that its command was answered on. The bounds
+/// of commands and bytes are those of each connection. When a master fails, so do its commands; what comes after them waits for the next.
 public final class RedisClient: EventLoopHandler {
     public enum State: Sendable, Equatable {
         /// There has been no connection yet.
         case connecting
-        /// Commands are sent. Each connection has a higher epoch: what was verified under another is to be verified again.
+        /// Commands are sent. Each connection has a higher epoch: what was verified under another is to be verified again. In a cluster all
+        /// masters are connected and every slot has one, and the epoch rises with each other master or connection.
         case ready(epoch: Int)
-        /// There is no connection any more, or none came about; attempts go on.
+        /// There is no connection any more, or none came about; attempts go on. In a cluster so it is with one master at least, or a slot
+        /// has none; commands of other slots are done.
         case away(RedisOutage)
         case closed
     }

@@ -13,6 +13,9 @@ public protocol RedisSubscriberUser: AnyObject, Sendable {
 ///
 /// A guest of the loop; everything here is to be called on its thread. It connects again by itself and subscribes to the same channels.
 /// Redis cuts it off when it reads too slowly, and promises nothing of what it sends.
+///
+/// With sentinels it listens at the master and follows it. In a cluster channels are those of SSUBSCRIBE, over a connection to each master that has
+/// any, and are followed when their slot moves; `RedisClient.publish` reaches them.
 public final class RedisSubscriber: EventLoopHandler {
     private struct Body {
         var network: RedisNetwork

@@ -16,6 +16,7 @@ extension RealServers {
             try self.migration(cluster)
             try self.graceful(cluster)
             try self.crash(cluster)
+            try self.freeze(cluster)
         }
 
         private func commands(_ cluster: RedisClusterServers) throws {
@@ -126,6 +127,26 @@ extension RealServers {
             try hearing.listener.next("the message") { $0 == .published("b1", "here") }
             try cluster.server(of: old).restart()
             try Deadline.wait(for: "the old master to come back") { try !cluster.nodes().contains { $0.isFailed } }
+        }
+
+        /// A master that stops without a word is replaced by the others, long before patience with it ends.
+        private func freeze(_ cluster: RedisClusterServers) throws {
+            let stage = try Stage(cluster.url()) { $0.commandPatience = .seconds(60) }
+            let epoch = try stage.untilReady()
+            let slot = RedisSlot(key: "c")
+            let old = try cluster.master(of: Int(slot.number))
+            try Deadline.wait(for: "a replica") { try cluster.server(of: old).ask("INFO", "replication").contains("state=online") }
+            try cluster.server(of: old).freeze()
+            defer { try? cluster.server(of: old).thaw() }
+            try stage.loop.run { [client = stage.client] in
+                try client.command(tag: 1, slot: slot) { for word in ["SET", "c", "1"] { $0.append(text: word) } }
+            }
+            try stage.listener.next("another master") { if case .changed(.ready(let next)) = $0 { next > epoch } else { false } }
+            #expect(try stage.answer(to: ["SET", "c", "2"], slot: slot) == .status("OK"))
+            try Deadline.wait(for: "the end of the first command") {
+                stage.listener.all.contains(.failed(1, .connectionLost(mayBeDone: true)))
+            }
+            #expect(try stage.answer(to: ["GET", "c"], slot: slot) == .text("2"))
         }
     }
 }

@@ -255,12 +255,6 @@ extension RedisLink {
     }
 }
 
-/// One connection to one server, as long as it lasts.
-public struct RedisConnection: Sendable, Hashable {
-    let link: Int
-    let epoch: Int
-}
-
 extension RedisSession {
     mutating func say(_ word: StaticString, _ words: [ByteString] = []) {
         self.say {
