@@ -59,6 +59,11 @@ let package = Package(
         room("DialectKit", ["ChatModel", "Identity", "JSON", "Bytes"]),
         room("ConversationsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
 
+        // A node's place among others.
+        room(
+            "NodeLink",
+            ["RedisStore", "RedisClient", "ClusterWire", "Cluster", "ChatModel", "EventLoop", "Telemetry", "Bytes"]),
+
         // Shells: what serves, what talks, what is typed.
         room(
             "Gateway",
@@ -69,11 +74,12 @@ let package = Package(
         room("AdminAPI", ["COpenSSL", "Gateway", "HTTPWire", "Telemetry", "Bytes"]),
         room("ChatClient", ["EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
         room("LoadGenerator", ["ChatClient", "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes"]),
-        room("Configuration", ["Telemetry", "JSON", "Bytes"]),
+        room("Configuration", ["RedisClient", "Telemetry", "JSON", "Bytes"]),
         .executableTarget(
             name: "confab",
             dependencies: [
-                "AdminAPI", "ChatClient", "Configuration", "ConversationsDialect", "EmbeddedStore", "Gateway", "Identity", "LoadGenerator",
+                "AdminAPI", "ChatClient", "ClusterWire", "Configuration", "ConversationsDialect", "EmbeddedStore", "Gateway", "Identity",
+                "LoadGenerator", "NodeLink", "RedisClient", "RedisStore",
                 "Telemetry", "TLS", "EventLoop", "ChatModel", "Cluster", "DialectKit", "JSON", "Bytes",
             ],
             swiftSettings: settings),
@@ -91,6 +97,7 @@ let package = Package(
         tests(
             "ClusterWireTests",
             ["RepeatableChance", "AllocationCounter", "ClusterWire", "Cluster", "ChatCore", "ChatModel", "Identity", "JSON", "Bytes"]),
+        tests("NodeLinkTests", ["NodeLink"]),
         tests("ConfigurationTests", ["Configuration", "Telemetry", "JSON", "Bytes"]),
 
         // Chance that tests can have again.
@@ -155,8 +162,16 @@ let package = Package(
 
         // The whole: real processes, as users meet them.
         .target(name: "TestKit", dependencies: ["Identity", "Bytes"], path: "Tests/TestKit", swiftSettings: settings),
-        .testTarget(name: "SystemTests", dependencies: ["RepeatableChance", "TestKit"], exclude: ["Clients"], swiftSettings: settings),
+        .testTarget(
+            name: "SystemTests", dependencies: ["RepeatableChance", "ClusterTorture", "TestKit"], exclude: ["Clients"],
+            swiftSettings: settings),
         tests("DocumentationTests", ["TestKit", "Configuration"]),
+
+        // A cluster of real processes, faults, and who judges what its clients were told.
+        .target(
+            name: "ClusterTorture", dependencies: ["RepeatableChance", "TestKit"], path: "Tests/ClusterTorture", swiftSettings: settings),
+        .executableTarget(name: "Torture", dependencies: ["ClusterTorture", "TestKit"], path: "Tests/Torture", swiftSettings: settings),
+        tests("ClusterTortureTests", ["ClusterTorture", "TestKit"]),
 
         // A WebSocket server whose behaviour a test writes.
         .target(

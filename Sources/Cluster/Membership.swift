@@ -73,6 +73,9 @@ public struct Membership: Sendable {
     private var kept: View?
     private var keptNumber = 0
     private var isBeaten = true
+    /// Under which incarnation it has beaten last, and been answered: who is in the view and has never beaten is taken for dead.
+    private var beating: UInt64 = 0
+    private var beaten: UInt64 = 0
     private var nextBeat: Int64 = 0
     private var nextStep: Int64 = 0
     private var connectedAt: Int64?
@@ -80,6 +83,8 @@ public struct Membership: Sendable {
     private var proposal: Proposal?
     /// Others whose last beat is old: how old, by their incarnation.
     private var ages: [UInt64: Int64] = [:]
+    /// Others who have no record, and since when.
+    private var recordless: [UInt64: Int64] = [:]
     /// Since when nobody hears a mailbox.
     private var unheard: [UInt64: Int64] = [:]
     private var wantsToDrain = false
@@ -89,6 +94,9 @@ public struct Membership: Sendable {
     public init(_ me: View.Node) {
         self.me = me
     }
+
+    /// What holds, as this node last heard.
+    public var known: View? { self.kept }
 
     /// It has left, or was never in.
     public var isOutside: Bool { self.view == nil }
@@ -138,6 +146,7 @@ public struct Membership: Sendable {
         var directives: [Directive] = []
         if now >= self.nextBeat, self.isBeaten {
             self.isBeaten = false
+            self.beating = self.me.incarnation
             self.nextBeat = now + Self.beatPeriod
             directives.append(.beat)
         }
@@ -152,12 +161,20 @@ public struct Membership: Sendable {
 
     public mutating func heard(_ pulse: Pulse, at now: Int64) -> [Directive] {
         self.isBeaten = true
-        var directives = self.learn(pulse)
+        self.beaten = self.beating
+        var directives = self.learn(pulse, at: now)
         self.ages = [:]
+        var recordless: [UInt64: Int64] = [:]
         for node in self.kept?.nodes ?? [] where node.incarnation != self.me.incarnation {
-            // Whose record is gone has not beaten for as long as records are kept.
-            self.ages[node.incarnation] = pulse.beats[node.incarnation].map { pulse.time - $0 } ?? Self.silence
+            if let beat = pulse.beats[node.incarnation] {
+                self.ages[node.incarnation] = pulse.time - beat
+            } else {
+                // Redis may have forgotten its record: it has as much time as anybody to say that it lives.
+                recordless[node.incarnation] = self.recordless[node.incarnation] ?? now
+                self.ages[node.incarnation] = now - recordless[node.incarnation]!
+            }
         }
+        self.recordless = recordless
         self.unheard = self.unheard.filter { self.ages[$0.key, default: 0] >= Self.suspicion }
         directives += self.suspects.keys.sorted().map { .knock($0) }
         directives += self.improve(at: now)
@@ -172,14 +189,10 @@ public struct Membership: Sendable {
             self.nextBeat = now
             return []
         }
-        self.keptNumber = proposal.replacing + 1
+        self.keptNumber = proposal.view?.number ?? proposal.replacing + 1
         self.kept = proposal.view
-        guard let view = proposal.view else {
-            self.view = nil
-            return []
-        }
-        if let number = proposal.view?.number { self.keptNumber = number }
-        return self.adopt(view) + [.announce]
+        if proposal.reason == .leaves { self.view = nil }
+        return (proposal.view.map { self.adopt($0) } ?? []) + [.announce]
     }
 
     /// This node is about to go, or stays after all.
@@ -192,15 +205,15 @@ public struct Membership: Sendable {
         self.isLeaving = true
     }
 
-    /// Nothing of this node's is left to be handed over.
-    public var ownsNothing: Bool {
+    /// Nothing of this node's is left to be handed over, or there is nobody to whom.
+    public var hasHandedOver: Bool {
         guard let view = self.view else { return true }
-        return !view.owners.contains(self.me.incarnation)
+        return !view.owners.contains(self.me.incarnation) || view.nodes.allSatisfy(\.isDraining)
     }
 
     // MARK: What follows from it
 
-    private mutating func learn(_ pulse: Pulse) -> [Directive] {
+    private mutating func learn(_ pulse: Pulse, at now: Int64) -> [Directive] {
         self.keptNumber = pulse.number
         guard let newest = pulse.views.last else {
             // Either it is the one that is known, or there is none.
@@ -211,15 +224,14 @@ public struct Membership: Sendable {
         guard newest.number > self.view?.number ?? 0 else { return [] }
         if newest.node(self.me.incarnation) == nil {
             // Taken for dead: it comes again as another.
-            if self.view?.node(self.me.incarnation) != nil { self.be(View.Node(incarnation: self.nextIncarnation, loops: self.me.loops)) }
+            if self.view?.node(self.me.incarnation) != nil {
+                self.me = View.Node(incarnation: self.nextIncarnation, loops: self.me.loops)
+                self.proposal = nil
+                self.nextBeat = now
+            }
             return []
         }
         return pulse.views.flatMap { $0.node(self.me.incarnation) == nil ? [] : self.adopt($0) }
-    }
-
-    private mutating func be(_ node: View.Node) {
-        self.me = node
-        self.proposal = nil
     }
 
     private var nextIncarnation: UInt64 { max(1, StableHash.mix(self.me.incarnation &+ 1)) }
@@ -240,13 +252,14 @@ public struct Membership: Sendable {
     }
 
     private mutating func improvement(at now: Int64) -> Proposal? {
-        guard let kept = self.kept, kept.number >= self.view?.number ?? 0 else { return self.restoration }
+        guard let kept = self.kept, kept.number >= self.view?.number ?? 0 else { return self.restoration(at: now) }
         guard kept.node(self.me.incarnation) != nil else {
-            return self.isLeaving ? nil : self.propose(kept.joined(by: self.me), .joins)
+            return self.isLeaving || !self.mayJoin(at: now) ? nil : self.propose(kept.joined(by: self.me), .joins)
         }
         if self.isLeaving {
             return Proposal(
-                view: kept.without(self.me.incarnation), replacing: kept.number, reason: .leaves, incarnation: self.me.incarnation, age: nil)
+                view: kept.without(self.me.incarnation), replacing: kept.number, reason: .leaves, incarnation: self.me.incarnation, age: nil
+            )
         }
         if let dead = self.dead(at: now), let view = kept.without(dead.incarnation) {
             return Proposal(view: view, replacing: kept.number, reason: .dies, incarnation: dead.incarnation, age: dead.age)
@@ -260,8 +273,8 @@ public struct Membership: Sendable {
     }
 
     /// Where nothing is kept, or something older than what this node goes by: Redis has forgotten, and is told again.
-    private var restoration: Proposal? {
-        if self.isLeaving { return nil }
+    private func restoration(at now: Int64) -> Proposal? {
+        if self.isLeaving || !self.mayJoin(at: now) { return nil }
         let view = self.view.map { $0.node(self.me.incarnation) == nil ? View(number: $0.number, nodes: [self.me]) : $0 }
         guard let view else {
             // The first of all, or the first after everybody has left.
@@ -274,9 +287,15 @@ public struct Membership: Sendable {
         Proposal(view: view, replacing: replacing ?? view.number - 1, reason: reason, incarnation: self.me.incarnation, age: nil)
     }
 
+    /// Whoever comes must be able to hear the others, and must be known to live.
+    private func mayJoin(at now: Int64) -> Bool { self.hearsItself(at: now) && self.beaten == self.me.incarnation }
+
+    private func hearsItself(at now: Int64) -> Bool { now - Self.unheardSilence <= self.probedAt }
+
     private func dead(at now: Int64) -> (incarnation: UInt64, age: Int64)? {
-        guard let connectedAt = self.connectedAt, now - connectedAt >= Self.silence, now - Self.unheardSilence <= self.probedAt else { return nil }
-        for (incarnation, age) in self.ages.sorted(by: { $0.key < $1.key }) {
+        guard let connectedAt = self.connectedAt, now - connectedAt >= Self.silence, self.hearsItself(at: now) else { return nil }
+        // Until the next beat the ages tell of a node, too, that has just been taken out.
+        for (incarnation, age) in self.ages.sorted(by: { $0.key < $1.key }) where self.kept?.node(incarnation) != nil {
             if age >= Self.silence { return (incarnation, Self.silence) }
             if age >= Self.unheardSilence, let since = self.unheard[incarnation], now - since >= Self.unheardSilence {
                 return (incarnation, Self.unheardSilence)

@@ -27,12 +27,22 @@ extension ServeOptions {
             }
         }
         try self.settleLimits(limitOrigins)
+        self.settleStore()
         for limit in LimitTable.all {
             let origin = limitOrigins[limit.name] ?? .standard
             self.settings.append(EffectiveSetting(name: "limit \(limit.name)", value: limit.text(in: self.limits), origin: origin))
         }
         try self.checkTogether()
         self.warnings = EnvironmentCheck.warnings(for: sources.environment)
+    }
+
+    /// What is shared by a cluster is not open to everybody unless somebody said so; and a password in the URL is shown to nobody.
+    private mutating func settleStore() {
+        func place(_ name: String) -> Int? { self.settings.firstIndex { $0.name == name } }
+        if let place = place("store") { self.settings[place].value = self.store.description }
+        guard let place = place("anonymous"), self.settings[place].origin == .standard else { return }
+        if case .redis = self.store { self.anonymous = false }
+        self.settings[place].value = self.anonymous ? "on" : "off"
     }
 
     /// A limit that is not given makes room for one that is; two that are given must fit.
@@ -62,6 +72,18 @@ extension ServeOptions {
         }
         if self.tlsCertificateFile != nil, self.tlsKeyFile == nil { throw .conflict("--tls-cert needs --tls-key") }
         if self.tlsKeyFile != nil, self.tlsCertificateFile == nil { throw .conflict("--tls-key needs --tls-cert") }
+        if case .redis = self.store {
+            guard self.history > 0 else { throw .conflict("--history: 0 keeps all messages, which only sqlite: can") }
+            if self.jwtSecretFile == nil, self.jwtPublicKeyFiles.isEmpty, self.jwksFile == nil {
+                throw .conflict(
+                    "--store: all nodes on Redis must know the same tokens, so that --jwt-secret-file, --jwt-public-key-file or --jwks-file is required"
+                )
+            }
+            if self.jwtSecretFile == nil, self.clusterKeyFile == nil {
+                throw .conflict(
+                    "--store: nodes on Redis sign their mail, so that --cluster-key-file is required where there is no --jwt-secret-file")
+            }
+        }
         if self.history == 0, self.store == .memory { throw .conflict("--history: 0 keeps all messages, which only sqlite: can") }
     }
 }

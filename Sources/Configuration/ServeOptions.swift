@@ -19,6 +19,13 @@ public struct ServeOptions: Sendable, Equatable {
     /// Messages kept of each conversation; 0: all.
     public var history = 10_000
 
+    /// The first part of every key in Redis: clusters of different names can share one.
+    public var clusterName = "confab"
+    /// What nodes sign their mail with; nil: derived from the JWT secret.
+    public var clusterKeyFile: String?
+    /// Who is believed for `rediss://`; nil: whom the system believes.
+    public var redisCAFile: String?
+
     /// Nil: the server makes one beside its database.
     public var jwtSecretFile: String?
     public var jwtPublicKeyFiles: [String] = []
@@ -64,6 +71,8 @@ public struct ServeOptions: Sendable, Equatable {
         add("--jwt-secret-file", self.jwtSecretFile)
         for path in self.jwtPublicKeyFiles { add("--jwt-public-key-file", path) }
         add("--jwks-file", self.jwksFile)
+        add("--cluster-key-file", self.clusterKeyFile)
+        add("--redis-ca-file", self.redisCAFile)
         return files
     }
 
@@ -98,6 +107,6 @@ public struct EffectiveSetting: Sendable, Equatable {
     /// `listen`; a limit as `limit content-bytes`.
     public let name: String
     /// Nil when it is not set and has no default.
-    public let value: String?
+    public internal(set) var value: String?
     public let origin: Origin
 }

@@ -3,7 +3,7 @@ internal import Telemetry
 
 /// The options of `confab serve`. Whoever adds one adds it here and nowhere else.
 enum ServeTable {
-    static let bindings: [OptionBinding<ServeOptions>] = listeners + messages + identity + node + logging
+    static let bindings: [OptionBinding<ServeOptions>] = listeners + messages + cluster + identity + node + logging
 
     /// All of them as the help shows them, `--config` at the end.
     static let options: [OptionSpec] =
@@ -56,7 +56,7 @@ enum ServeTable {
         OptionBinding(
             setting(
                 "store", .text, "URL", default: "sqlite:confab.db", in: "Messages",
-                "where messages are kept: sqlite:PATH in a file, memory: until the process ends"),
+                "where messages are kept: sqlite:PATH in a file, memory: until the process ends, redis://HOST:PORT for a cluster of nodes"),
             sets: \.store, StoreLocation.parse),
         OptionBinding(
             setting(
@@ -65,11 +65,29 @@ enum ServeTable {
             sets: \.history, ValueParsing.integer(in: 0...1_000_000_000)),
     ]
 
+    private static let cluster: [OptionBinding<ServeOptions>] = [
+        OptionBinding(
+            setting(
+                "cluster-name", .text, "NAME", default: "confab", in: "Cluster",
+                "first part of every key in Redis: clusters of different names can share one"),
+            sets: \.clusterName, ClusterName.parse),
+        OptionBinding(
+            setting(
+                "cluster-key-file", .file, "FILE", in: "Cluster",
+                "what nodes sign their mail with, at least 32 bytes; needed with Redis where there is no --jwt-secret-file"),
+            sets: \.clusterKeyFile, ValueParsing.optionalText),
+        OptionBinding(
+            setting(
+                "redis-ca-file", .file, "FILE", in: "Cluster",
+                "certificate authorities (PEM) to believe for rediss://; without it the system's"),
+            sets: \.redisCAFile, ValueParsing.optionalText),
+    ]
+
     private static let identity: [OptionBinding<ServeOptions>] = [
         OptionBinding(
             setting(
                 "jwt-secret-file", .file, "FILE", in: "Who may connect",
-                "HS256 secret, at least 32 bytes; without it one is made beside the database on the first start"),
+                "HS256 secret, at least 32 bytes; without it one is made beside the database on the first start, but not with Redis"),
             sets: \.jwtSecretFile, ValueParsing.optionalText),
         OptionBinding(
             setting(
@@ -90,7 +108,7 @@ enum ServeTable {
             sets: \.jwtLeeway, ValueParsing.seconds(in: .zero ... .seconds(3600))),
         OptionBinding(
             setting(
-                "anonymous", .toggle, "on|off", default: "on", in: "Who may connect",
+                "anonymous", .toggle, "on|off", default: "on, with Redis off", in: "Who may connect",
                 "whether a client may come without a token where its dialect allows that"),
             sets: \.anonymous, ValueParsing.toggle),
     ]
@@ -140,6 +158,15 @@ private enum TrustedProxies {
             }
             return [network]
         }
+    }
+}
+
+private enum ClusterName {
+    static func parse(_ text: String) throws(ValueProblem) -> String {
+        let isName =
+            (1...32).contains(text.utf8.count) && text.utf8.allSatisfy { "abcdefghijklmnopqrstuvwxyz0123456789-".utf8.contains($0) }
+        guard isName else { throw ValueProblem("\(text.quoted) is not 1 to 32 of the characters a-z 0-9 -") }
+        return text
     }
 }
 

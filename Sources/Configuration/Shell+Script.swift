@@ -28,7 +28,8 @@ enum ValueSuggestion {
         switch option.form {
         case .file, .files: self = .files
         case .limits: self = .beginnings(LimitTable.all.map { $0.name + "=" })
-        case .text where option.name == "store": self = .beginnings(["memory:", "sqlite:"])
+        case .text where option.name == "store":
+            self = .beginnings(["memory:", "sqlite:", "redis://", "redis+sentinel://", "redis+cluster://"])
         case _ where !option.words.isEmpty: self = .words(option.words)
         default: self = .nothing
         }

@@ -1,28 +1,35 @@
+public import RedisClient
+
 /// Where messages are kept.
 public enum StoreLocation: Sendable, Hashable, CustomStringConvertible {
     /// Nowhere but in memory: gone with the process.
     case memory
     /// In an SQLite database, made when it is missing.
     case sqlite(path: String)
+    /// In Redis, for all nodes that use the same.
+    case redis(RedisURL)
 
-    /// `memory` or `sqlite`.
+    /// `memory`, `sqlite` or `redis`.
     public var kind: String {
         switch self {
         case .memory: "memory"
         case .sqlite: "sqlite"
+        case .redis: "redis"
         }
     }
 
+    /// Without a password.
     public var description: String {
         switch self {
         case .memory: "memory:"
         case .sqlite(let path): "sqlite:\(path)"
+        case .redis(let url): url.description
         }
     }
 
     /// Says nothing of an unknown URL but its kind: there may be a password in it.
     static func parse(_ text: String) throws(ValueProblem) -> StoreLocation {
-        let known = "known are memory: and sqlite:PATH"
+        let known = "known are memory:, sqlite:PATH, redis://HOST:PORT, redis+sentinel:// and redis+cluster://"
         guard let colon = text.firstIndex(of: ":") else {
             throw ValueProblem("\(text.quoted) is no store URL; \(known)")
         }
@@ -34,6 +41,12 @@ public enum StoreLocation: Sendable, Hashable, CustomStringConvertible {
         case "sqlite":
             guard !rest.isEmpty else { throw ValueProblem("the path is missing: sqlite:PATH") }
             return .sqlite(path: rest)
+        case let kind where kind.hasPrefix("redis"):
+            do throws(RedisURLError) {
+                return .redis(try RedisURL(text))
+            } catch {
+                throw ValueProblem(error.reason)
+            }
         case let kind:
             throw ValueProblem("unknown store kind \(kind.quoted); \(known)")
         }

@@ -58,14 +58,27 @@ extension ListeningSocket {
     /// Sharing (SO_REUSEPORT) also lets a second process in, which would silently take half of the connections. So a socket that
     /// does not share is bound first, fails where anybody listens, and holds the address until ours are bound.
     /// Of a name with several addresses the first that can be bound counts.
-    public static func openGroup(host: String, port: UInt16, count: Int, backlog: Int32 = 4096) throws(SocketError) -> [ListeningSocket] {
+    ///
+    /// - Parameter isListening: without it the address is held, and whoever connects is refused until `listen()`.
+    public static func openGroup(
+        host: String, port: UInt16, count: Int, backlog: Int32 = 4096, isListening: Bool = true
+    ) throws(SocketError) -> [ListeningSocket] {
         var failure: SocketError?
         for address in try Resolver.resolveBlocking(host: host, port: port) {
             do throws(SocketError) {
                 let probe = try self.bind(address, share: false)
                 defer { probe.close() }
                 guard let bound = probe.localAddress else { throw .system(call: "getsockname", errno: errno) }
-                return try self.openGroup(at: bound, behind: probe, count: count, backlog: backlog)
+                let group = try self.bindGroup(at: bound, count: count)
+                guard isListening else { return group }
+                do throws(SocketError) {
+                    // Only when all are bound: next to a listening socket the probe's address could not be bound again.
+                    for member in group { try member.listen(backlog: backlog) }
+                } catch {
+                    for member in group { member.socket.close() }
+                    throw error
+                }
+                return group
             } catch {
                 failure = failure ?? error
             }
@@ -73,17 +86,18 @@ extension ListeningSocket {
         throw failure ?? .unresolvable(host: host, reason: "it has no address")
     }
 
-    private static func openGroup(
-        at address: SocketAddress, behind probe: Socket, count: Int, backlog: Int32
-    ) throws(SocketError) -> [ListeningSocket] {
+    /// From here on connections come in.
+    public func listen(backlog: Int32 = 4096) throws(SocketError) {
+        guard Glibc.listen(self.descriptor, backlog) == 0 else {
+            throw SocketError(call: "listen", errno: errno, address: self.address)
+        }
+    }
+
+    private static func bindGroup(at address: SocketAddress, count: Int) throws(SocketError) -> [ListeningSocket] {
         var group: [ListeningSocket] = []
         do throws(SocketError) {
             for _ in 0..<count {
                 group.append(ListeningSocket(socket: try self.bind(address, share: true), address: address))
-            }
-            // Only when all are bound: next to a listening socket the probe's address could not be bound again.
-            for member in group where listen(member.descriptor, backlog) != 0 {
-                throw SocketError(call: "listen", errno: errno, address: address)
             }
         } catch {
             for member in group { member.socket.close() }

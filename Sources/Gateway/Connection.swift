@@ -131,6 +131,8 @@ final class WebSocketTalk {
         /// The newest message that the socket has taken, and that was reported.
         var taken: SequenceNumber
         var isReading = false
+        /// What the client says that it has had, where the owner does not know of so much; until the store has been asked.
+        var claimed: SequenceNumber?
 
         init(from start: SequenceNumber) {
             self.through = start

@@ -1,5 +1,5 @@
 public import ChatModel
-import Cluster
+public import Cluster
 public import EventLoop
 import HTTPWire
 import Synchronization
@@ -14,12 +14,16 @@ public final class Gateway: Sendable {
     public let adminAddress: SocketAddress?
     private let shared: GatewayShared
     private let members: [GatewayLoop]
+    private let clientSockets: [ListeningSocket]
 
     /// Opens the listeners and starts the loops; connections are taken when this returns.
     ///
-    /// - Parameter board: where the loops leave what they count.
+    /// - Parameters:
+    ///   - board: where the loops leave what they count.
+    ///   - store: gives each loop its way to the store.
     public init(
-        _ settings: GatewaySettings, live: LiveSettings, store: any ChatStore, logger: Logger, board: MetricsBoard, admin: any SiteHandler
+        _ settings: GatewaySettings, live: LiveSettings, logger: Logger, board: MetricsBoard, admin: any SiteHandler,
+        store: (EventLoop, Int) -> any ChatStore
     ) throws(SocketError) {
         let sockets = try Self.openSockets(settings)
         let loops: [EventLoop]
@@ -31,29 +35,55 @@ public final class Gateway: Sendable {
         }
         let now: @Sendable () -> Int64 = { MonotonicTime.now.nanoseconds / 1_000_000 }
         let health = Health(loopCount: settings.loopCount, now: now)
-        let view = View(number: 1, nodes: [View.Node(incarnation: settings.incarnation, loops: settings.loopCount)])
+        let me = View.Node(incarnation: settings.incarnation, loops: settings.loopCount)
+        // Every view of a cluster is newer than what its nodes begin with.
+        let view = View(number: 0, nodes: [me])
         let site = ClientSite(node: settings.nodeName, version: settings.version, health: health, startedAt: now(), now: now)
         let shared = GatewayShared(
-            settings: settings, view: view, store: store, logger: logger, board: board, health: health, clients: site, admin: admin,
+            settings: settings, view: view, stores: loops.enumerated().map { store($1, $0) }, logger: logger, board: board, health: health,
+            clients: site, admin: admin,
             loops: loops,
             now: now)
         self.health = health
         self.shared = shared
+        self.clientSockets = sockets.clients
         self.clientAddress = sockets.clients[0].address
         self.adminAddress = sockets.admin.first?.address
         self.members = loops.enumerated().map { GatewayLoop(index: $0, loop: $1, shared: shared, live: live) }
         for (number, member) in self.members.enumerated() {
             member.loop.attach(member)
-            let (clients, admin) = (sockets.clients[number], number == 0 ? sockets.admin.first : nil)
+            guard number == 0, let admin = sockets.admin.first else { continue }
+            member.loop.execute { Self.trying(logger) { () throws(SocketError) in try member.listen(admin, .admin) } }
+        }
+        if !settings.isClustered { self.started() }
+    }
+
+    private static func trying(_ logger: Logger, _ work: () throws(SocketError) -> Void) {
+        do throws(SocketError) {
+            try work()
+        } catch {
+            logger.error("listening failed", ["reason": .text(error.description)])
+        }
+    }
+
+    /// For a node of a cluster: `join` gets what the relay is to tell, and the loops, and gives the relay. Clients are refused until
+    /// `started()`.
+    public func connect(_ join: (any RelayReceiver, [EventLoop]) -> any Relay) {
+        let relay = join(self.shared, self.members.map(\.loop))
+        for member in self.members { member.loop.execute { member.connect(relay) } }
+    }
+
+    /// From here on clients are let in.
+    public func started() {
+        self.health.started()
+        for (member, socket) in zip(self.members, self.clientSockets) {
             member.loop.execute {
-                do throws(SocketError) {
-                    try member.listen(clients, admin)
-                } catch {
-                    logger.error("listening failed", ["reason": .text(error.description)])
+                Self.trying(self.shared.logger) { () throws(SocketError) in
+                    if self.shared.settings.isClustered { try socket.listen() }
+                    try member.listen(socket, .clients)
                 }
             }
         }
-        health.started()
     }
 
     /// A loop of the node's, for signals.
@@ -67,6 +97,9 @@ public final class Gateway: Sendable {
         // Not by mail, which a full mailbox would refuse.
         for member in self.members { member.loop.execute { member.reload(live) } }
     }
+
+    /// Says that the node is going down: load balancers send nobody any more.
+    public func refuseClients() { self.health.draining() }
 
     /// Takes no more connections and closes those that there are with 1012, one after the other over this time.
     public func drain(over time: Duration) {
@@ -83,7 +116,8 @@ public final class Gateway: Sendable {
     private static func openSockets(_ settings: GatewaySettings) throws(SocketError) -> (
         clients: [ListeningSocket], admin: [ListeningSocket]
     ) {
-        let clients = try ListeningSocket.openGroup(host: settings.clientHost, port: settings.clientPort, count: settings.loopCount)
+        let clients = try ListeningSocket.openGroup(
+            host: settings.clientHost, port: settings.clientPort, count: settings.loopCount, isListening: !settings.isClustered)
         guard let host = settings.adminHost else { return (clients, []) }
         do throws(SocketError) {
             return (clients, [try ListeningSocket.open(host: host, port: settings.adminPort)])

@@ -1,4 +1,5 @@
 import ChatModel
+import Cluster
 import EventLoop
 
 /// One event loop's share of the node: its connections, and the chat of the conversations that it owns or hears.
@@ -38,16 +39,18 @@ final class GatewayLoop: EventLoopHandler {
         self.state.with { $0.reload(live) }
     }
 
+    /// On the loop: mail for other nodes goes this way.
+    func connect(_ relay: any Relay) {
+        self.state.with { $0.relay = relay }
+    }
+
     /// On the loop: no more connections, and an end to those that there are.
     func drain(over time: Duration) {
         self.state.with { $0.drain(over: time) }
     }
 
-    /// On the loop: takes connections from these sockets.
-    func listen(_ clients: ListeningSocket, _ admin: ListeningSocket?) throws(SocketError) {
-        try self.state.with { (state: inout LoopState) throws(SocketError) in
-            try state.listen(clients, .clients)
-            if let admin { try state.listen(admin, .admin) }
-        }
+    /// On the loop: takes connections from this socket.
+    func listen(_ socket: ListeningSocket, _ site: Site) throws(SocketError) {
+        try self.state.with { (state: inout LoopState) throws(SocketError) in try state.listen(socket, site) }
     }
 }

@@ -19,6 +19,7 @@ public final class Health: Sendable {
         var probeSentAt: Int64 = 0
         var probeAnsweredAt: Int64 = 0
         var storeFailure: String?
+        var linkFailure: String?
     }
 
     private let state: Mutex<State>
@@ -38,6 +39,7 @@ public final class Health: Sendable {
             if state.isDraining { return .draining }
             if !state.isStarted { return .starting }
             if let stuck = state.loops.firstIndex(where: { now - $0 > Self.patience }) { return .degraded("loop \(stuck) does not turn") }
+            if let failure = state.linkFailure { return .degraded("cluster: \(failure)") }
             if let failure = state.storeFailure { return .degraded("store: \(failure)") }
             if state.probeSentAt > state.probeAnsweredAt, now - state.probeSentAt > Self.patience {
                 return .degraded("store: does not answer")
@@ -48,6 +50,7 @@ public final class Health: Sendable {
 
     func started() { self.state.withLock { $0.isStarted = true } }
     func draining() { self.state.withLock { $0.isDraining = true } }
+    func linkFailed(_ reason: String?) { self.state.withLock { $0.linkFailure = reason } }
     func turned(_ loop: Int) {
         let now = self.now()
         self.state.withLock { $0.loops[loop] = now }

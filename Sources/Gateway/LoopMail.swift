@@ -12,6 +12,12 @@ enum LoopMail: Sendable {
     case adopt(Handover)
 }
 
+/// What the cluster tells a loop. It must never be lost, and is rare.
+enum LoopOrder: Sendable {
+    case follow(View)
+    case become(UInt64, View)
+}
+
 /// What comes into a loop from the store. It must never be lost: nobody would ask again.
 struct StoreLetter: Sendable {
     let answer: StoreAnswer

@@ -22,10 +22,11 @@ extension LoopState {
         let place = self.audiences.insert(
             UInt32(slot), into: feed, key: key, dialect: talk.dialect, isCompressed: talk.isCompressed, isLive: false,
             reportedThrough: entered.head)
-        // A point above the owner's head means the head.
-        let start = min(after ?? entered.head, entered.head)
-        talk.memberships.append(
-            WebSocketTalk.Membership(feed: feed, conversation: key, place: place, catchUp: WebSocketTalk.CatchUp(from: start)))
+        // A point above the head means the head. But this may be the head of a node that slept while another became the owner, and the
+        // client may have been there: then it would hear everything since once more. The store knows.
+        var state = WebSocketTalk.CatchUp(from: min(after ?? entered.head, entered.head))
+        if let after, after > entered.head { state.claimed = after }
+        talk.memberships.append(WebSocketTalk.Membership(feed: feed, conversation: key, place: place, catchUp: state))
         self.behind.append((self.connections[slot]!.token, feed))
     }
 
@@ -69,16 +70,23 @@ extension LoopState {
             talk.memberships[index].catchUp?.taken = state.through
         }
         let shown = self.chat.shownThrough(feed)
-        if state.through == shown {
+        if let claimed = state.claimed {
+            self.readOn(slot, talk, index, from: claimed)
+        } else if state.through == shown {
             self.goLive(slot, talk, index)
         } else if state.through > shown {
             // The feed has missed something itself: what it shows next may be what this client has had.
             self.audiences[feed].isAwaited = true
         } else {
-            talk.memberships[index].catchUp?.isReading = true
-            let context = self.questions.insert(Question(token: self.connections[slot]!.token, kind: .catchUp(feed)))
-            self.chat.read(talk.memberships[index].conversation, .after(state.through), limit: Self.pageMessages, context: context)
+            self.readOn(slot, talk, index, from: state.through)
         }
+    }
+
+    private mutating func readOn(_ slot: Int, _ talk: WebSocketTalk, _ index: Int, from point: SequenceNumber) {
+        let membership = talk.memberships[index]
+        talk.memberships[index].catchUp?.isReading = true
+        let context = self.questions.insert(Question(token: self.connections[slot]!.token, kind: .catchUp(membership.feed)))
+        self.chat.read(membership.conversation, .after(point), limit: Self.pageMessages, context: context)
     }
 
     private mutating func goLive(_ slot: Int, _ talk: WebSocketTalk, _ index: Int) {
@@ -101,6 +109,15 @@ extension LoopState {
         guard let page else {
             // Better no connection than one with a gap: the client comes back with the same point.
             self.closeWebSocket(slot, talk, .tryAgainLater, "the history cannot be read at the moment; try again")
+            return
+        }
+        if let claimed = state.claimed {
+            var known = state
+            if claimed <= page.head { known = WebSocketTalk.CatchUp(from: claimed) }
+            known.claimed = nil
+            known.isReading = false
+            talk.memberships[index].catchUp = known
+            self.behind.append((self.connections[slot]!.token, feed))
             return
         }
         let shown = self.chat.shownThrough(feed)

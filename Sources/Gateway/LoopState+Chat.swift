@@ -83,7 +83,8 @@ extension LoopState {
         case .command(let tag, let feed):
             talk.underWay -= 1
             if case .posted = answer { self.counters.stored[talk.dialect + 1] &+= 1 }
-            talk.session?.answered(answer, to: tag, isShown: isShown && feed != nil, into: &self.steps)
+            let isShown = feed != nil && (isShown || self.isToCome(answer, feed, talk))
+            talk.session?.answered(answer, to: tag, isShown: isShown, into: &self.steps)
             self.runSteps(slot, talk)
         case .entrance(let feed, let key, let after, let tag):
             talk.entrances.removeAll { $0.context == context }
@@ -96,6 +97,15 @@ extension LoopState {
         case .page, .catchUp:
             break
         }
+    }
+
+    /// Who still catches up, and repeats a send that was stored long ago, is shown that message in its place: said at once, it would come
+    /// before others that are older, and then once more.
+    private func isToCome(_ answer: ChatAnswer, _ feed: FeedID?, _ talk: WebSocketTalk) -> Bool {
+        guard case .posted(let message) = answer, let state = talk.memberships.first(where: { $0.feed == feed })?.catchUp else {
+            return false
+        }
+        return message.sequence > max(state.through, state.claimed ?? 0)
     }
 
     private mutating func paged(_ context: UInt64, _ page: Page?) {

@@ -102,15 +102,15 @@ extension LoopState {
 
     // MARK: Drain
 
-    /// No more connections; the clients are closed one after the other.
+    /// The clients are closed one after the other; who comes is sent away.
+    ///
+    /// The listeners stay until the end: a load balancer that is refused takes the node for dead, and cuts off the clients that it
+    /// has here.
     mutating func drain(over time: Duration) {
         guard !self.isDraining else { return }
         self.beginTurn()
         self.isDraining = true
-        for listener in self.listeners where self.connections[Int(listener.slot)]?.site == .clients { self.drop(Int(listener.slot)) }
-        let listeners = self.listeners
-        self.listeners = listeners.filter { self.isCurrent($0) }
-        let clients = self.connections.indices.filter { self.connections[$0]?.site == .clients }
+        let clients = self.connections.indices.filter { self.connections[$0].map { $0.site == .clients && !$0.isListener } ?? false }
         for (place, slot) in clients.enumerated() {
             switch self.connections[slot]!.stage {
             case .webSocket(let talk):

@@ -19,6 +19,8 @@ struct LoopState {
     var live: LiveSettings
     let storeClient: LoopStoreClient
     var chat: ChatLoop
+    /// The way to other nodes, where there are any.
+    var relay: (any Relay)?
     var table = ConnectionTable()
     var connections: [Connection?] = []
     var audiences = Audiences()
@@ -26,7 +28,7 @@ struct LoopState {
     var questions = Slab<Question>()
     var wheel: TimerWheel
     var counters: LoopCounters
-    /// Listeners, to be paused when descriptors run out, and closed by a drain.
+    /// Listeners, to be paused when descriptors run out.
     var listeners: [SocketToken] = []
     var acceptsAgainAt: Int64 = 0
     var isDraining = false
@@ -48,6 +50,7 @@ struct LoopState {
     var gathered = ByteBuffer(capacity: 4096)
     var mail: [LoopMail] = []
     var letters: [StoreLetter] = []
+    private var orders: [LoopOrder] = []
     var dirty: [UInt32] = []
     var expired: [TimerWheel.Entry] = []
     /// Feeds whose new messages may have to be reported as delivered after this turn's writes.
@@ -132,7 +135,7 @@ struct LoopState {
         }
         if self.index == 0, self.now.monotonic >= self.probeAt, self.shared.health.probeMayLeave() {
             self.probeAt = self.now.monotonic + 2000
-            self.shared.store.submit(.probe, ticket: 0, for: self.shared.probe)
+            self.shared.stores[0].submit(.probe, ticket: 0, for: self.shared.probe)
         }
     }
 
@@ -151,6 +154,7 @@ struct LoopState {
     mutating func takeMail() {
         self.beginTurn()
         self.takeLetters()
+        self.takeOrders()
         var mail: [LoopMail] = []
         swap(&mail, &self.mail)
         self.shared.mailboxes[self.index].drain(into: &mail)
@@ -183,9 +187,23 @@ struct LoopState {
         swap(&letters, &self.letters)
     }
 
+    private mutating func takeOrders() {
+        var orders: [LoopOrder] = []
+        swap(&orders, &self.orders)
+        self.shared.orders[self.index].drain(into: &orders)
+        for order in orders {
+            switch order {
+            case .follow(let view): self.chat.follow(view, at: self.now)
+            case .become(let incarnation, let view):
+                self.chat.become(OwnerID(incarnation: incarnation, loop: UInt16(self.index)), view: view, at: self.now)
+            }
+        }
+        swap(&orders, &self.orders)
+    }
+
     private mutating func submit(_ request: StoreRequest, _ ticket: StoreTicket) {
         if case .write = request { self.writesUnderWay[ticket] = MonotonicTime.exact.nanoseconds }
-        self.shared.store.submit(request, ticket: ticket, for: self.storeClient)
+        self.shared.stores[self.index].submit(request, ticket: ticket, for: self.storeClient)
     }
 
     // MARK: The end of a turn
@@ -215,16 +233,26 @@ struct LoopState {
             // A store in memory has answered already.
             self.takeMail()
         }
-        for envelope in self.chat.takeEnvelopes() {
-            // A full mailbox loses it, and the receiver sees the gap: the same as on the way between nodes.
-            if !self.shared.mailboxes[Int(envelope.to.loop)].post(.envelope(envelope)) { self.counters.lostEnvelopes += 1 }
-        }
+        self.send(self.chat.takeEnvelopes())
         var deliveries = self.chat.takeDeliveries()
         // Moved out: a copy would count a reference for every text in it.
         for place in deliveries.indices { self.deliver(exchange(&deliveries[place], with: .pageFailed(context: 0))) }
         // Behind all of them: only here is it certain that whoever hears everything has got all that a feed counts as shown.
         let hasCaughtUp = self.catchUpAll()
         return isSettled && deliveries.isEmpty && !hasCaughtUp
+    }
+
+    private mutating func send(_ envelopes: [Envelope]) {
+        var others: [Envelope] = []
+        for envelope in envelopes {
+            if envelope.to.incarnation != self.chat.id.incarnation {
+                others.append(envelope)
+            } else if !self.shared.mailboxes[Int(envelope.to.loop)].post(.envelope(envelope)) {
+                // A full mailbox loses it, and the receiver sees the gap: the same as on the way between nodes.
+                self.counters.lostEnvelopes += 1
+            }
+        }
+        if !others.isEmpty { self.relay?.send(others, from: self.index) }
     }
 
     mutating func stop() {

@@ -25,8 +25,13 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
         var client: RedisClient?
         var calls = Slab<StoreCall>()
         var deeds = Slab<StoreDeed>()
+        /// Writes that are not answered, in the order in which they were asked for: so they are answered, too. One that has to wait for a
+        /// replica once more would else be overtaken, and owners take an answer to a later write for one to all before it.
+        var writes: [UInt64] = []
+        /// Deeds that were asked for while nobody knew whether there are replicas to be waited for.
+        var undecided: [UInt64] = []
         let words: StoreWords
-        /// By the client's number of each master, what it says of its replicas.
+        /// By the client's number of each master that has said it, what it says of its replicas.
         var replicas: [Int: ReplicaWatch] = [:]
         var isReady = false
         var askRoleAt = MonotonicTime(nanoseconds: 0)
@@ -79,6 +84,7 @@ extension RedisStore {
                 }
                 body.deeds[deed]?.failure = StoreFailure(error)
             }
+            if case .write = request { body.writes.append(deed) }
         case .load(let key):
             try self.read(key, Self.load, request, asker, &body) { _ in }
         case .recent(let key, let limit):
@@ -138,10 +144,16 @@ extension RedisStore {
 
     /// Right behind a write, and on the connection that carries it: WAIT is about what its own connection has written.
     ///
-    /// - Parameter connection: that has carried it, when this is asked again.
+    /// Not before it is known that there is somebody to be waited for: where nobody is, each would hold up everything behind it.
+    ///
+    /// - Parameter connection: that has carried the write, when this is asked later.
     private func confirm(_ deed: UInt64, _ slot: RedisSlot, over connection: RedisConnection? = nil, _ body: inout Body) throws(RedisError)
     {
-        let wanted = self.replicasWanted(slot, body)
+        guard let wanted = self.replicasWanted(slot, body) else {
+            if body.deeds[deed]?.unconfirmed.isEmpty ?? false { body.undecided.append(deed) }
+            body.deeds[deed]?.unconfirmed.append(StoreDeed.Unconfirmed(slot: slot, connection: connection))
+            return
+        }
         guard wanted > 0 else { return }
         try self.call(.confirm(deed, slot), slot, over: connection, &body) { command, _ in
             command.append("WAIT")
@@ -150,10 +162,11 @@ extension RedisStore {
         }
     }
 
-    private func replicasWanted(_ slot: RedisSlot, _ body: borrowing Body) -> Int {
+    /// Nil while it is not known how many the slot's master has.
+    private func replicasWanted(_ slot: RedisSlot, _ body: borrowing Body) -> Int? {
         if let wanted = self.settings.waitReplicas { return wanted }
-        guard let master = body.client?.master(of: slot), let replicas = body.replicas[master] else { return 1 }
-        return replicas.wanted(now: .now, patience: self.settings.patience)
+        guard let master = body.client?.master(of: slot) else { return nil }
+        return body.replicas[master]?.wanted(now: .now, patience: self.settings.patience)
     }
 
     private func read(
@@ -200,14 +213,20 @@ extension RedisStore {
         switch call {
         case .read(let asker, let request):
             asker.client.storeAnswered(self.answer(to: request, reply), ticket: asker.ticket)
-        case .claim(let deed, _):
-            self.settle(deed) { $0.epoch = Int(reply.integer ?? 0) }
-        case .write(let deed, _, let places):
-            self.settle(deed) { $0.note(reply, at: places) }
+        case .claim(let number, let slot):
+            self.settle(number) { deed, body in
+                deed.epoch = Int(reply.integer ?? 0)
+                self.noteCarrier(of: number, slot, &body)
+            }
+        case .write(let number, let slot, let places):
+            self.settle(number) { deed, body in
+                deed.note(reply, at: places)
+                self.noteCarrier(of: number, slot, &body)
+            }
         case .confirm(let deed, let slot):
             self.confirmed(by: Int(reply.integer ?? 0), deed, slot)
         case .role(let master):
-            self.body.with { $0.replicas[master, default: ReplicaWatch()].note(reply.replicaCount, now: .now) }
+            self.learnRole(of: master, reply.replicaCount)
         }
     }
 
@@ -218,11 +237,11 @@ extension RedisStore {
         switch call {
         case .read(let asker, let request):
             asker.client.storeAnswered(.failed(StoreFailure(error, about: request.conversation)), ticket: asker.ticket)
-        case .claim(let deed, let slot), .write(let deed, let slot, _):
-            self.settle(deed) { deed, body in
+        case .claim(let deed, _), .write(let deed, _, _):
+            let isInDoubt = error == .connectionLost(mayBeDone: true)
+            self.settle(deed) { deed in
                 deed.failure = deed.failure ?? StoreFailure(error)
-                // Where nothing waits for replicas, what may be done is found by loading it.
-                if error == .connectionLost(mayBeDone: true), self.replicasWanted(slot, body) > 0 { deed.isUnconfirmed = true }
+                if isInDoubt { deed.isUnconfirmed = true }
             }
         case .confirm(let deed, _):
             // Whatever the reason: what it was to confirm may be done.
@@ -230,8 +249,12 @@ extension RedisStore {
                 deed.failure = deed.failure ?? StoreFailure(error)
                 deed.isUnconfirmed = true
             }
-        case .role:
-            break
+        case .role(let master):
+            switch error {
+            case .connectionLost, .noConnection, .queueFull, .closed: break
+            // Of a connection that is there: the user may not ask.
+            default: self.learnRole(of: master, nil)
+            }
         }
     }
 
@@ -265,15 +288,64 @@ extension RedisStore {
     /// Asked again for as long as there is patience: a replica may just be catching up.
     private func confirmed(by count: Int, _ number: UInt64, _ slot: RedisSlot) {
         self.settle(number) { deed, body in
-            guard count < self.replicasWanted(slot, body), deed.failure == nil else { return }
+            guard count < self.replicasWanted(slot, body) ?? 1, deed.failure == nil else { return }
             // The slot may have another master by now, and that one knows nothing of what this connection has written.
             guard MonotonicTime.now < deed.deadline, let connection = body.client?.answering,
                 (try? self.confirm(number, slot, over: connection, &body)) != nil
             else {
+                deed.failure = .unconfirmed
                 deed.isUnconfirmed = true
                 return
             }
         }
+    }
+
+    /// A write that is to be confirmed later is confirmed over the connection that has carried it.
+    private func noteCarrier(of deed: UInt64, _ slot: RedisSlot, _ body: inout Body) {
+        guard let unconfirmed = body.deeds[deed]?.unconfirmed, !unconfirmed.isEmpty, let connection = body.client?.answering else { return }
+        for place in unconfirmed.indices where unconfirmed[place].slot == slot {
+            body.deeds[deed]?.unconfirmed[place].connection = connection
+        }
+    }
+
+    private func learnRole(of master: Int, _ replicaCount: Int?) {
+        let undecided = self.body.with { body in
+            body.replicas[master, default: ReplicaWatch()].note(replicaCount, now: .now)
+            let undecided = body.undecided
+            // Other masters may not have said it yet.
+            body.undecided = undecided.filter { deed in
+                body.deeds[deed]?.unconfirmed.contains { self.replicasWanted($0.slot, body) == nil } ?? false
+            }
+            return undecided
+        }
+        for deed in undecided { self.decide(deed) }
+    }
+
+    /// Nobody will say any more whether replicas have what was written over a connection that is gone. What has not left yet will be
+    /// written over the next.
+    ///
+    /// Not so in a cluster: it may be another master whose connection has changed, and each has a number of its own. There the connection is
+    /// found to be gone when it is to be asked.
+    private func forgetRole() {
+        if self.settings.isCluster { return }
+        self.giveUp { body in
+            body.replicas = [:]
+            return body.undecided.filter { body.deeds[$0]?.commandsUnderWay == 0 }
+        }
+    }
+
+    private func giveUp(_ choose: (inout Body) -> [UInt64]) {
+        let done = self.body.with { body in
+            let done = choose(&body)
+            body.undecided.removeAll { done.contains($0) }
+            for deed in done {
+                body.deeds[deed]?.isUnconfirmed = true
+                // Though the next master may have no replicas to wait for: it may not have the write either.
+                if body.deeds[deed]?.failure == nil { body.deeds[deed]?.failure = .unconfirmed }
+            }
+            return done
+        }
+        for deed in done { self.decide(deed) }
     }
 
     /// A command of the deed is answered; with the last of them it is.
@@ -282,15 +354,59 @@ extension RedisStore {
     }
 
     private func settle(_ number: UInt64, _ note: (inout StoreDeed, inout Body) -> Void) {
-        let done: StoreDeed? = self.body.with { body in
-            guard var deed = body.deeds[number] else { return nil }
+        self.body.with { body in
+            guard var deed = body.deeds[number] else { return }
             note(&deed, &body)
             deed.commandsUnderWay = (body.deeds[number]?.commandsUnderWay ?? 1) - 1
+            deed.unconfirmed = body.deeds[number]?.unconfirmed ?? []
             body.deeds.replace(number, with: deed)
-            return deed.commandsUnderWay == 0 ? body.deeds.remove(number) : nil
         }
-        guard let done else { return }
-        done.asker.client.storeAnswered(done.answer, ticket: done.asker.ticket)
+        self.decide(number)
+    }
+
+    /// Asks for what a deed still needs, and answers it and those that waited for it when it needs nothing.
+    private func decide(_ number: UInt64) {
+        let claim: StoreDeed? = self.body.with { body in
+            self.confirmIfDecided(number, &body)
+            guard let deed = body.deeds[number], deed.isDone, case .claim = deed.request else { return nil }
+            return body.deeds.remove(number)
+        }
+        if let claim { self.answer(claim) }
+        while let write = self.body.with({ self.nextWrite(&$0) }) { self.answer(write) }
+    }
+
+    private func confirmIfDecided(_ number: UInt64, _ body: inout Body) {
+        guard let deed = body.deeds[number], deed.commandsUnderWay == 0, !deed.isDone,
+            !deed.unconfirmed.contains(where: { self.replicasWanted($0.slot, body) == nil })
+        else { return }
+        body.deeds[number]?.unconfirmed = []
+        for part in deed.unconfirmed where (try? self.confirm(number, part.slot, over: part.connection, &body)) == nil {
+            body.deeds[number]?.isUnconfirmed = true
+            body.deeds[number]?.failure = .unconfirmed
+        }
+    }
+
+    private func nextWrite(_ body: inout Body) -> StoreDeed? {
+        guard let first = body.writes.first, body.deeds[first]?.isDone ?? true else { return nil }
+        body.writes.removeFirst()
+        return body.deeds.remove(first)
+    }
+
+    private func answer(_ deed: StoreDeed) {
+        var deed = deed
+        // Where nothing waits for replicas, what may be done is found by loading it.
+        if deed.isUnconfirmed, self.body.with({ !self.waitsForReplicas(deed.request, $0) }) { deed.isUnconfirmed = false }
+        deed.asker.client.storeAnswered(deed.answer, ticket: deed.asker.ticket)
+    }
+
+    private func waitsForReplicas(_ request: StoreRequest, _ body: borrowing Body) -> Bool {
+        switch request {
+        case .claim(let shard, _): return self.replicasWanted(self.settings.slot(of: shard), body) != 0
+        case .write(let batch):
+            for write in batch.writes where self.replicasWanted(self.settings.slot(of: write.shard), body) != 0 { return true }
+            return false
+        default: return false
+        }
     }
 
     private func answer(to request: StoreRequest, _ reply: RedisReply) -> StoreAnswer {
@@ -309,10 +425,10 @@ extension RedisStore {
     }
 
     public func redisChanged(_ state: RedisClient.State) {
+        // Another server may have other replicas.
+        self.forgetRole()
         self.body.with { body in
             if case .ready = state { body.isReady = true } else { body.isReady = false }
-            // Another server may have other replicas. In a cluster each has a number of its own.
-            if !self.settings.isCluster { body.replicas.removeAll() }
             body.askRoleAt = MonotonicTime(nanoseconds: 0)
             self.askRole(now: .now, &body)
         }
@@ -326,6 +442,8 @@ extension RedisStore {
 
     public func tick(now: MonotonicTime) {
         self.body.with { self.askRole(now: now, &$0) }
+        guard self.body.with({ !$0.undecided.isEmpty }) else { return }
+        self.giveUp { body in body.undecided.filter { body.deeds[$0].map { $0.commandsUnderWay == 0 && now >= $0.deadline } ?? true } }
     }
 
     /// Once a second, each master: replicas come and go. One that is away is asked when it comes back.

@@ -29,6 +29,8 @@ struct StoreDeed {
     let deadline: MonotonicTime
     /// Commands that have not been answered.
     var commandsUnderWay = 0
+    /// Where replicas are to be asked for what was written, once it is known whether there are any.
+    var unconfirmed: [Unconfirmed] = []
     var epoch: Epoch = 0
     var refusals: [Int: WriteRefusal] = [:]
     /// Why part of it was not done, or may not be.
@@ -36,7 +38,18 @@ struct StoreDeed {
     /// It may be done, but not where it would outlive a failover: whoever goes on from it must claim first, which confirms it too.
     var isUnconfirmed = false
 
-    /// What to say when nothing is under way any more.
+    /// A write in a slot, and the connection that has carried it, once it is answered.
+    struct Unconfirmed {
+        let slot: RedisSlot
+        var connection: RedisConnection?
+    }
+
+    /// Nothing is under way any more, and nothing is to be asked.
+    var isDone: Bool {
+        self.commandsUnderWay == 0 && (self.unconfirmed.isEmpty || self.failure != nil || self.isUnconfirmed)
+    }
+
+    /// What to say when it is done.
     var answer: StoreAnswer {
         switch self.request {
         case .claim:

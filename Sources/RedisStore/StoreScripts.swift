@@ -21,17 +21,18 @@ enum StoreScripts {
         #!lua
         local owner, history, at = ARGV[1], tonumber(ARGV[2]), 3
         local states, order, leases, refusals, place = {}, {}, {}, {}, -1
+        local call, pcall = redis.call, redis.pcall
 
         local function begin(key)
           local cut = string.find(key, ':conv:', 1, true)
-          local prefix, name = string.sub(key, 1, cut), string.sub(key, cut + 6)
+          local prefix = string.sub(key, 1, cut)
           local lease = leases[prefix]
           if not lease then
-            lease = redis.pcall('HMGET', prefix .. 'lease', 'epoch', 'owner')
+            lease = pcall('HMGET', prefix .. 'lease', 'epoch', 'owner')
             leases[prefix] = lease
           end
-          local state = {prefix = prefix, name = name, lease = lease, rev = 0, head = 0}
-          local found = redis.pcall('HMGET', key, 'v', 'rev', 'head')
+          local state = {prefix = prefix, name = string.sub(key, cut + 6), lease = lease, rev = 0, head = 0}
+          local found = pcall('HMGET', key, 'v', 'rev', 'head')
           if lease.err or found.err or found[1] and found[1] ~= '1' then
             state.damaged = true
           elseif found[1] then
@@ -50,21 +51,38 @@ enum StoreScripts {
           refusals[#refusals + 1] = state.number
         end
 
-        local function hash_key(state, kind) return state.prefix .. kind .. state.name end
-
-        local function changed(state, rev, updated)
-          state.rev, state.rev_text, state.updated = rev, ARGV[at + 1], updated or state.updated
-        end
-
-        local function merged_cursors(stored, read, delivered)
-          local role, joined, r, d, rest = string.match(stored, '^(%d+) (%-?%d+) (%d+) (%d+) (.*)$')
-          if not role then return nil end
+        -- What a member's entry becomes: neither cursor moves back. Nil where it is no entry of ours.
+        local function moved(stored, role, joined, read, delivered, name)
+          local old_role, old_joined, r, d, old_name = string.match(stored, '^(%d+) (%-?%d+) (%d+) (%d+) (.*)$')
+          if not old_role then return nil end
           if tonumber(r) > tonumber(read) then read = r end
           if tonumber(d) > tonumber(delivered) then delivered = d end
-          return role, joined, read, delivered, rest
+          return (role or old_role) .. ' ' .. (joined or old_joined) .. ' ' .. read .. ' ' .. delivered .. ' ' .. (name or old_name)
         end
 
-        local sizes = {m = 11, c = 8, a = 6, j = 8, d = 3, e = 3, r = 4}
+        -- The cursors of some members, in one reading and one writing.
+        local function move_cursors(state, count)
+          local users, entries = {}, {}
+          for n = 1, count do users[n] = ARGV[at + 3 * n - 1] end
+          local members = state.prefix .. 'members:' .. state.name
+          local stored = pcall('HMGET', members, unpack(users))
+          if stored.err then return false end
+          local latest = {}
+          for n = 1, count do
+            local entry = latest[users[n]] or stored[n]
+            if entry then
+              entry = moved(entry, nil, nil, ARGV[at + 3 * n], ARGV[at + 3 * n + 1], nil)
+              if not entry then return false end
+              latest[users[n]] = entry
+              entries[#entries + 1] = users[n]
+              entries[#entries + 1] = entry
+            end
+          end
+          if #entries > 0 then call('HSET', members, unpack(entries)) end
+          return true
+        end
+
+        local sizes = {m = 11, c = 8, a = 6, j = 8, d = 3, e = 3}
         for k = 1, #KEYS do
           local key = KEYS[k]
           local epoch, count = ARGV[at], tonumber(ARGV[at + 1])
@@ -72,58 +90,65 @@ enum StoreScripts {
           local state = states[key] or begin(key)
           local lease = state.lease
           local is_mine = not lease.err and lease[1] == epoch and lease[2] == owner
-          for _ = 1, count do
-            place = place + 1
+          while count > 0 do
+            place, count = place + 1, count - 1
             local kind = ARGV[at]
             local rev = tonumber(ARGV[at + 1])
-            if state.why then
-              refuse(state)
-            elseif state.damaged then
-              refuse(state, 'damaged', 0)
-            elseif not is_mine then
-              refuse(state, 'fenced', tonumber(lease[1] or 0))
+            local size, updated = sizes[kind], nil
+            if kind == 'r' then
+              -- So many writes stand as one.
+              size, place, count = 2 + 3 * rev, place + rev - 1, count - rev + 1
+            end
+            if state.why or state.damaged or not is_mine then
+              if kind == 'r' then place = place - rev + 1 end
+              for n = 1, kind == 'r' and rev or 1 do
+                if n > 1 then place = place + 1 end
+                if state.why then
+                  refuse(state)
+                elseif state.damaged then
+                  refuse(state, 'damaged', 0)
+                else
+                  refuse(state, 'fenced', tonumber(lease[1] or 0))
+                end
+              end
             elseif kind == 'm' then
               local head = tonumber(ARGV[at + 2])
               if not state.exists or rev ~= state.rev + 1 or head ~= state.head + 1 then
                 refuse(state, 'step', state.rev)
               else
-                local log, id, added = hash_key(state, 'log:'), ARGV[at + 2] .. '-0', nil
+                local added
                 if ARGV[at + 8] == '' and ARGV[at + 9] == '0' and ARGV[at + 10] == '' then
-                  added = redis.pcall('XADD', log, 'MAXLEN', '~', history, id, 'r', ARGV[at + 1], 't', ARGV[at + 3], 'u', ARGV[at + 4],
-                    'n', ARGV[at + 5], 'i', ARGV[at + 6], 'x', ARGV[at + 7])
+                  added = pcall('XADD', state.prefix .. 'log:' .. state.name, 'MAXLEN', '~', history, ARGV[at + 2] .. '-0',
+                    'r', ARGV[at + 1], 't', ARGV[at + 3], 'u', ARGV[at + 4], 'n', ARGV[at + 5], 'i', ARGV[at + 6], 'x', ARGV[at + 7])
                 else
-                  added = redis.pcall('XADD', log, 'MAXLEN', '~', history, id, 'r', ARGV[at + 1], 't', ARGV[at + 3], 'u', ARGV[at + 4],
-                    'n', ARGV[at + 5], 'i', ARGV[at + 6], 'x', ARGV[at + 7], 'm', ARGV[at + 8], 's', ARGV[at + 9], 'g', ARGV[at + 10])
+                  added = pcall('XADD', state.prefix .. 'log:' .. state.name, 'MAXLEN', '~', history, ARGV[at + 2] .. '-0',
+                    'r', ARGV[at + 1], 't', ARGV[at + 3], 'u', ARGV[at + 4], 'n', ARGV[at + 5], 'i', ARGV[at + 6], 'x', ARGV[at + 7],
+                    'm', ARGV[at + 8], 's', ARGV[at + 9], 'g', ARGV[at + 10])
                 end
                 if type(added) == 'table' then
                   refuse(state, 'damaged', 0)
                 else
                   state.head, state.head_text = head, ARGV[at + 2]
-                  changed(state, rev, ARGV[at + 3])
+                  updated = ARGV[at + 3]
                 end
               end
             elseif kind == 'r' then
-              local members = hash_key(state, 'members:')
-              local stored = redis.pcall('HGET', members, ARGV[at + 1])
-              if type(stored) == 'table' then
-                refuse(state, 'damaged', 0)
-              elseif stored then
-                local role, joined, read, delivered, rest = merged_cursors(stored, ARGV[at + 2], ARGV[at + 3])
-                if role then
-                  redis.call('HSET', members, ARGV[at + 1], table.concat({role, joined, read, delivered, rest}, ' '))
-                else
+              if not move_cursors(state, rev) then
+                for n = 1, rev do
+                  place = place - rev + n
                   refuse(state, 'damaged', 0)
+                  place = place + rev - n
                 end
               end
             elseif kind == 'c' then
               if state.exists or rev ~= 1 then
                 refuse(state, 'step', state.rev)
               else
-                redis.call('HSET', key, 'v', '1', 'access', ARGV[at + 2], 'title', ARGV[at + 3], 'created', ARGV[at + 5], 'head', '0')
-                if ARGV[at + 4] ~= '' then redis.call('HSET', key, 'creator', ARGV[at + 4]) end
-                if ARGV[at + 7] ~= '' then redis.call('HSET', key, 'ended', ARGV[at + 7]) end
+                call('HSET', key, 'v', '1', 'access', ARGV[at + 2], 'title', ARGV[at + 3], 'created', ARGV[at + 5], 'head', '0')
+                if ARGV[at + 4] ~= '' then call('HSET', key, 'creator', ARGV[at + 4]) end
+                if ARGV[at + 7] ~= '' then call('HSET', key, 'ended', ARGV[at + 7]) end
                 state.exists = true
-                changed(state, rev, ARGV[at + 6])
+                updated = ARGV[at + 6]
               end
             elseif not state.exists or rev ~= state.rev + 1 then
               refuse(state, 'step', state.rev)
@@ -132,63 +157,71 @@ enum StoreScripts {
               if number < 1 or number > state.head then
                 refuse(state, 'step', state.rev)
               else
-                local isKept = history == 0 or number > state.head - history
-                local amend = hash_key(state, 'amend:')
-                local stored = isKept and redis.pcall('HGET', amend, ARGV[at + 2])
+                local is_kept = number > state.head - history
+                local amend = state.prefix .. 'amend:' .. state.name
+                local stored = is_kept and pcall('HGET', amend, ARGV[at + 2])
                 if type(stored) == 'table' then
                   refuse(state, 'damaged', 0)
                 else
                   -- Nothing that is deleted gets words again; the change counts all the same.
-                  if isKept and not (stored and string.find(stored, '^%d+ 2 ')) then
-                    redis.call('HSET', amend, ARGV[at + 2], ARGV[at + 1] .. ' ' .. ARGV[at + 4] .. ' ' .. ARGV[at + 5])
+                  if is_kept and not (stored and string.find(stored, '^%d+ 2 ')) then
+                    call('HSET', amend, ARGV[at + 2], ARGV[at + 1] .. ' ' .. ARGV[at + 4] .. ' ' .. ARGV[at + 5])
                     state.amended = ARGV[at + 1]
                     -- What belongs to messages that are gone goes now and then.
-                    if history > 0 and redis.call('HLEN', amend) % 64 == 0 then
-                      for _, old in ipairs(redis.call('HKEYS', amend)) do
-                        if tonumber(old) <= state.head - history then redis.call('HDEL', amend, old) end
+                    if call('HLEN', amend) % 64 == 0 then
+                      for _, old in ipairs(call('HKEYS', amend)) do
+                        if tonumber(old) <= state.head - history then call('HDEL', amend, old) end
                       end
                     end
                   end
-                  changed(state, rev, ARGV[at + 3])
+                  updated = ARGV[at + 3]
                 end
               end
             elseif kind == 'j' then
-              local members = hash_key(state, 'members:')
-              local stored = redis.pcall('HGET', members, ARGV[at + 2])
-              local read, delivered, isWhole = ARGV[at + 5], ARGV[at + 6], type(stored) ~= 'table'
-              if isWhole and stored then
-                local role
-                role, _, read, delivered = merged_cursors(stored, read, delivered)
-                isWhole = role ~= nil
+              local members = state.prefix .. 'members:' .. state.name
+              local stored = pcall('HGET', members, ARGV[at + 2])
+              local entry
+              if not stored then
+                entry = ARGV[at + 3] .. ' ' .. ARGV[at + 4] .. ' ' .. ARGV[at + 5] .. ' ' .. ARGV[at + 6] .. ' ' .. ARGV[at + 7]
+              elseif type(stored) ~= 'table' then
+                entry = moved(stored, ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7])
               end
-              if isWhole then
-                redis.call('HSET', members, ARGV[at + 2], table.concat({ARGV[at + 3], ARGV[at + 4], read, delivered, ARGV[at + 7]}, ' '))
-                changed(state, rev)
+              if entry then
+                call('HSET', members, ARGV[at + 2], entry)
+                updated = ''
               else
                 refuse(state, 'damaged', 0)
               end
             elseif kind == 'd' then
-              if type(redis.pcall('HDEL', hash_key(state, 'members:'), ARGV[at + 2])) == 'table' then
+              if type(pcall('HDEL', state.prefix .. 'members:' .. state.name, ARGV[at + 2])) == 'table' then
                 refuse(state, 'damaged', 0)
               else
-                changed(state, rev)
+                updated = ''
               end
             elseif kind == 'e' then
-              redis.call('HSETNX', key, 'ended', ARGV[at + 2])
-              changed(state, rev, ARGV[at + 2])
+              call('HSETNX', key, 'ended', ARGV[at + 2])
+              updated = ARGV[at + 2]
             end
-            at = at + sizes[kind]
+            if updated then
+              state.rev, state.rev_text = rev, ARGV[at + 1]
+              if updated ~= '' then state.updated = updated end
+            end
+            at = at + size
           end
         end
 
         for _, key in ipairs(order) do
           local state = states[key]
           if state.rev_text then
-            local fields = {'rev', state.rev_text}
-            if state.head_text then fields[3], fields[4] = 'head', state.head_text end
-            if state.updated then fields[#fields + 1] = 'updated'; fields[#fields + 1] = state.updated end
-            if state.amended then fields[#fields + 1] = 'arev'; fields[#fields + 1] = state.amended end
-            redis.call('HSET', key, unpack(fields))
+            if state.head_text and state.updated and not state.amended then
+              call('HSET', key, 'rev', state.rev_text, 'head', state.head_text, 'updated', state.updated)
+            else
+              local fields = {'rev', state.rev_text}
+              if state.head_text then fields[3], fields[4] = 'head', state.head_text end
+              if state.updated then fields[#fields + 1] = 'updated'; fields[#fields + 1] = state.updated end
+              if state.amended then fields[#fields + 1] = 'arev'; fields[#fields + 1] = state.amended end
+              call('HSET', key, unpack(fields))
+            end
           end
         end
         if #refusals == 0 then return 0 end

@@ -49,7 +49,14 @@ final class StoreWords {
     func append(
         _ batch: WriteBatch, _ places: some RandomAccessCollection<Int>, to command: inout RedisCommandWriter, script: RedisScript
     ) {
-        let writes = batch.writes.span
+        // Lent by the buffer; the array would hand out copies. Its span, handed on, crashes the optimizer of Swift 6.3.1.
+        batch.writes.withUnsafeBufferPointer { self.append($0, by: batch.owner, places, to: &command, script: script) }
+    }
+
+    private func append(
+        _ writes: UnsafeBufferPointer<Write>, by owner: OwnerID, _ places: some RandomAccessCollection<Int>,
+        to command: inout RedisCommandWriter, script: RedisScript
+    ) {
         var runCount = 0
         var last: Int?
         for place in places {
@@ -64,7 +71,7 @@ final class StoreWords {
             }
             last = place
         }
-        command.append(text: batch.owner.description)
+        command.append(text: owner.description)
         command.append(self.history)
         var next = places.startIndex
         while next < places.endIndex {
@@ -73,13 +80,23 @@ final class StoreWords {
             command.append(writes[places[next]].epoch)
             command.append(places.distance(from: next, to: end))
             while next < end {
-                self.append(writes[places[next]], to: &command)
-                places.formIndex(after: &next)
+                // The cursors of several members stand as one: they are read and written together.
+                var cursors = next
+                while cursors < end, writes[places[cursors]].change.isOfCursors { places.formIndex(after: &cursors) }
+                if next < cursors {
+                    command.append("r")
+                    command.append(places.distance(from: next, to: cursors))
+                }
+                if next == cursors { places.formIndex(after: &cursors) }
+                while next < cursors {
+                    self.append(writes[places[next]], to: &command)
+                    places.formIndex(after: &next)
+                }
             }
         }
     }
 
-    private static func isRun(_ writes: Span<Write>, _ last: Int?, _ next: Int) -> Bool {
+    private static func isRun(_ writes: UnsafeBufferPointer<Write>, _ last: Int?, _ next: Int) -> Bool {
         guard let last else { return false }
         return writes[last].epoch == writes[next].epoch && writes[last].conversation == writes[next].conversation
     }
@@ -100,7 +117,6 @@ final class StoreWords {
             command.append(message.state.rawValue)
             if let agent = body.author.agent { command.append(text: "=", agent) } else { command.append("") }
         case .cursors(let user, let read, let delivered):
-            command.append("r")
             command.append(text: user.key)
             command.append(read)
             command.append(delivered)
@@ -155,5 +171,11 @@ final class StoreWords {
         self.packed.append(UInt8(ascii: "="))
         self.packed.append(contentsOf: bytes)
         command.append(self.packed)
+    }
+}
+
+extension Write.Change {
+    fileprivate var isOfCursors: Bool {
+        if case .cursors = self { true } else { false }
     }
 }

@@ -1,3 +1,4 @@
+import ClusterWire
 import Configuration
 import Gateway
 import Identity
@@ -24,8 +25,10 @@ struct NodeKeys {
     }
 
     /// Where a node that was given no key keeps one of its own: beside the database, or in the working folder.
-    static func ownSecretPath(_ store: StoreLocation) -> String {
+    static func ownSecretPath(_ store: StoreLocation) -> String? {
         switch store {
+        // Another node could not know it.
+        case .redis: nil
         case .memory: "confab.secret"
         case .sqlite(let path): Self.secretPath(besideDatabase: path)
         }
@@ -42,6 +45,26 @@ struct NodeKeys {
             return try secret.readOrCreate().isNew ? secret.path : nil
         } catch {
             throw Problem(description: error.description)
+        }
+    }
+
+    /// What the nodes of a cluster sign their mail with.
+    func clusterKey() throws(Problem) -> ClusterKey {
+        do {
+            if let path = self.options.clusterKeyFile {
+                var secret = try FileProblem.read(path)
+                if secret.last == UInt8(ascii: "\n") { secret.removeLast() }
+                guard let key = ClusterKey(secret: secret) else {
+                    throw FileProblem("has \(secret.count) bytes; at least \(ClusterKey.secretByteMinimum) are needed")
+                }
+                return key
+            }
+            guard let secret = try self.files.secret?.read() else { throw FileProblem("is missing") }
+            return ClusterKey(derivedFrom: secret, cluster: self.options.clusterName)
+        } catch let error as KeyError {
+            throw Problem(description: error.description)
+        } catch {
+            throw Problem(description: "--cluster-key-file: \(self.options.clusterKeyFile ?? ""): \(error)")
         }
     }
 

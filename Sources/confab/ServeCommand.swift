@@ -9,6 +9,7 @@ import FoundationEssentials
 import Gateway
 import Glibc
 import Identity
+import Synchronization
 import Telemetry
 
 /// `confab serve`: a node, from its start to its end.
@@ -34,9 +35,15 @@ enum ServeCommand {
 struct RunningNode {
     private let options: ServeOptions
     private let logger: Logger
-    private let store: LocalStore
+    private let store: NodeStore
     private let gateway: Gateway
     private let name: String
+    private let stops = StopRequests()
+
+    /// Signals that ask the node to end. Not counted off a stream: whoever stops listening to that ends it.
+    private final class StopRequests: Sendable {
+        let count = Atomic(0)
+    }
 
     init(_ options: ServeOptions, _ logger: Logger) throws {
         self.options = options
@@ -47,11 +54,8 @@ struct RunningNode {
         let live = try keys.load()
         if options.anonymous { logger.warning("anonymous connections are allowed; --anonymous off forbids them") }
         self.name = options.nodeID ?? Self.inventedName()
-        let store: LocalStore =
-            switch options.store {
-            case .memory: .memory(history: options.history)
-            case .sqlite(let path): try .sqlite(path: path, history: options.history)
-            }
+        let incarnation = UInt64.random(in: 1...UInt64.max)
+        let store = try NodeStore(options, keys, name: self.name, incarnation: incarnation, logger: logger)
         self.store = store
         // One core is left to the kernel's network work and to the store's threads: on two cores, two loops beside them cost
         // a sixth more CPU for each message than one.
@@ -63,12 +67,13 @@ struct RunningNode {
             ProcessStatistics()?.add(to: &snapshot)
             return snapshot
         }
-        let settings = GatewaySettings(
-            nodeName: self.name, incarnation: UInt64.random(in: 1...UInt64.max), version: Program.version,
+        var settings = GatewaySettings(
+            nodeName: self.name, incarnation: incarnation, version: Program.version,
             loopCount: loopCount, clientHost: options.listen.host, clientPort: options.listen.port, adminHost: options.admin?.host,
             adminPort: options.admin?.port ?? 0, dialects: [ConversationsDialect()], chatLimits: options.chatLimits,
             trustedProxies: options.trustedProxies, echoPath: options.echoPath)
-        self.gateway = try Gateway(settings, live: live, store: store, logger: logger, board: board, admin: admin)
+        settings.isClustered = store.isShared
+        self.gateway = try Gateway(settings, live: live, logger: logger, board: board, admin: admin) { store.way(on: $0, $1) }
     }
 
     private static func inventedName() -> String {
@@ -80,10 +85,18 @@ struct RunningNode {
     func serve() async -> Int32 {
         let (signals, received) = AsyncStream.makeStream(of: ProcessSignal.self, bufferingPolicy: .bufferingNewest(8))
         do {
-            try await SignalWatcher.watch(Set(ProcessSignal.allCases), on: self.gateway.firstLoop) { received.yield($0) }
+            try await SignalWatcher.watch(Set(ProcessSignal.allCases), on: self.gateway.firstLoop) { signal in
+                if signal != .hangUp { self.stops.count.wrappingAdd(1, ordering: .relaxed) }
+                received.yield(signal)
+            }
         } catch {
             Program.complain("confab: \(error)")
             return 1
+        }
+        if case .shared(let shared) = self.store {
+            let isStopped = await self.isStopped(by: 1, before: { await shared.join(self.gateway, version: Program.version) })
+            if isStopped { return await self.stop(isDrained: true) }
+            self.gateway.started()
         }
         let scheme = self.options.tlsCertificateFile == nil ? "http" : "https"
         self.logger.ready(url: "\(scheme)://\(self.gateway.clientAddress.text)", node: self.name, store: self.options.store.kind)
@@ -95,32 +108,52 @@ struct RunningNode {
                 self.reload()
                 continue
             }
-            return await self.end(signals)
+            return await self.end()
         }
         return 0
     }
 
-    /// Closes the clients one after the other; whoever asks a second time does not want to wait.
-    private func end(_ signals: AsyncStream<ProcessSignal>) async -> Int32 {
+    /// Hands over what the node owns, and closes the clients one after the other.
+    private func end() async -> Int32 {
         self.logger.info("draining", ["connections": LogValue(self.gateway.connectionCount), "over": LogValue(self.options.drain)])
-        self.gateway.drain(over: self.options.drain)
-        let isDrained = await withTaskGroup(of: Bool.self) { group in
-            group.addTask {
+        // Whoever asks a second time does not want to wait.
+        let isStopped = await self.isStopped(
+            by: 2,
+            before: {
+                self.gateway.refuseClients()
+                if case .shared(let shared) = self.store { await shared.handOver(within: .seconds(10)) }
+                self.gateway.drain(over: self.options.drain)
                 // A close handshake may take five seconds more.
                 let end = ContinuousClock.now + self.options.drain + .seconds(6)
                 while self.gateway.connectionCount > 0, ContinuousClock.now < end, !Task.isCancelled {
                     try? await Task.sleep(for: .milliseconds(20))
                 }
-                return true
+            })
+        return await self.stop(isDrained: !isStopped)
+    }
+
+    /// Does something that takes its time; whether so many signals that end the node had come before it was done.
+    private func isStopped(by count: Int, before work: @escaping @Sendable () async -> Void) async -> Bool {
+        await withTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                await work()
+                return false
             }
             group.addTask {
-                for await signal in signals where signal != .hangUp { return false }
-                return true
+                while !Task.isCancelled {
+                    if self.stops.count.load(ordering: .relaxed) >= count { return true }
+                    try? await Task.sleep(for: .milliseconds(20))
+                }
+                return false
             }
-            let first = await group.next() ?? true
+            let first = await group.next() ?? false
             group.cancelAll()
             return first
         }
+    }
+
+    private func stop(isDrained: Bool) async -> Int32 {
+        if case .shared(let shared) = self.store { await shared.leave(within: .seconds(2)) }
         self.gateway.stop()
         self.store.close()
         self.logger.info("stopped", ["drained": LogValue(isDrained)])

@@ -34,6 +34,9 @@ struct ServeOptionsTests {
         },
         Sample(option: "store", words: ["memory:"], json: #""memory:""#) { $0.store == .memory },
         Sample(option: "history", words: ["77"], json: "77") { $0.history == 77 },
+        Sample(option: "cluster-name", words: ["chat-2"], json: #""chat-2""#) { $0.clusterName == "chat-2" },
+        Sample(option: "cluster-key-file", words: ["k"], json: #""k""#) { $0.clusterKeyFile == "k" },
+        Sample(option: "redis-ca-file", words: ["ca.pem"], json: #""ca.pem""#) { $0.redisCAFile == "ca.pem" },
         Sample(option: "jwt-secret-file", words: ["s"], json: #""s""#) { $0.jwtSecretFile == "s" },
         Sample(option: "jwt-public-key-file", words: ["a.pem", "b.pem"], json: #"["a.pem", "b.pem"]"#) {
             $0.jwtPublicKeyFiles == ["a.pem", "b.pem"]

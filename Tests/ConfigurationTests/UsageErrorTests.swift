@@ -31,9 +31,29 @@ struct UsageErrorTests {
         ("serve --admin 127.0.0.1:8080", "--admin: 127.0.0.1:8080 is where clients connect (--listen)"),
         ("serve --tls-cert c", "--tls-cert needs --tls-key"),
         ("serve --tls-key k", "--tls-key needs --tls-cert"),
-        ("serve --store redis://u:secret@h:1", "--store: unknown store kind \"redis\"; known are memory: and sqlite:PATH"),
-        ("serve --store rediss://h", "--store: unknown store kind \"rediss\"; known are memory: and sqlite:PATH"),
-        ("serve --store memory", "--store: \"memory\" is no store URL; known are memory: and sqlite:PATH"),
+        (
+            "serve --store redis://u:secret@h:1",
+            "--store: all nodes on Redis must know the same tokens, so that --jwt-secret-file, --jwt-public-key-file or --jwks-file is required"
+        ),
+        (
+            "serve --store rediss://h --jwks-file j",
+            "--store: nodes on Redis sign their mail, so that --cluster-key-file is required where there is no --jwt-secret-file"
+        ),
+        ("serve --store redis://h --jwt-secret-file s --history 0", "--history: 0 keeps all messages, which only sqlite: can"),
+        (
+            "serve --store redis+sentinel://h:1 --jwt-secret-file s",
+            "--store: the master's name is missing: redis+sentinel://host:26379/NAME"
+        ),
+        ("serve --store redis://h/x --jwt-secret-file s", "--store: \"x\" is no number of a database"),
+        ("serve --cluster-name Chat", "--cluster-name: \"Chat\" is not 1 to 32 of the characters a-z 0-9 -"),
+        (
+            "serve --store mysql://h",
+            "--store: unknown store kind \"mysql\"; known are memory:, sqlite:PATH, redis://HOST:PORT, redis+sentinel:// and redis+cluster://"
+        ),
+        (
+            "serve --store memory",
+            "--store: \"memory\" is no store URL; known are memory:, sqlite:PATH, redis://HOST:PORT, redis+sentinel:// and redis+cluster://"
+        ),
         ("serve --store memory:x", "--store: memory: takes nothing behind the colon"),
         ("serve --store sqlite:", "--store: the path is missing: sqlite:PATH"),
         ("serve --store memory: --history 0", "--history: 0 keeps all messages, which only sqlite: can"),

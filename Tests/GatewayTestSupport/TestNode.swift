@@ -67,8 +67,10 @@ public final class TestNode {
         self.board = MetricsBoard(loopCount: loops)
         self.embedded = store == .memory ? .memory(history: history) : try .sqlite(path: folder.file("confab.db"), history: history)
         self.store = StoreGate(before: self.embedded)
+        let store = self.store
         self.gateway = try Gateway(
-            setup.settings, live: setup.live, store: self.store, logger: self.logger, board: self.board, admin: setup.admin ?? NoSite())
+            setup.settings, live: setup.live, logger: self.logger, board: self.board, admin: setup.admin ?? NoSite()
+        ) { _, _ in store }
     }
 
     deinit {

@@ -49,9 +49,22 @@ struct DrainTests {
         #expect(last.status == 404 && last.fields["connection"] == "close")
         #expect(half.allSatisfy { $0.drained() })
         #expect(node.gateway.health.status == .draining)
-        #expect(throws: TestFailure.self) { try ByteStream(port: node.port) }
+        // A load balancer that asks is told so to the end; nobody else gets in.
+        #expect(try JSONObject(HTTPReply.get("/api/health", port: node.port).body)["status"] == "draining")
+        #expect(try HTTPReply.get("/elsewhere", port: node.port).status == 503)
         for stream in half + [idle] { stream.close() }
         try node.waitForConnections(0)
+    }
+
+    @Test("sends away who comes from its announcement on, and closes nobody yet")
+    func announcement() throws {
+        let node = try TestNode(loops: 2)
+        let peer = try node.peer("ann", in: "room")
+        node.gateway.refuseClients()
+        #expect(try HTTPReply.get("/elsewhere", port: node.port).status == 503)
+        try peer.send(Say.message("still here"))
+        try Peer.wait(for: "the message", among: [peer]) { peer.texts.contains { $0.contains("still here") } }
+        #expect(peer.closing == nil)
     }
 
     @Test("reaches those, too, who are on their way from loop to loop", arguments: 0..<5)

@@ -75,4 +75,62 @@ struct ReadmeTests {
         let heard = try carol.run("while (heard.length < 4) await new Promise((r) => setTimeout(r, 10)); return heard.join('|')")
         #expect(heard == "alice: Is anybody there?|bob: Hello, this is Bob.|carol: Hello from a browser|alice: Welcome, both of you.")
     }
+
+    @Test("goes on with two people on two nodes, one of which is killed, and neither misses or hears twice a word")
+    func severalNodes() throws {
+        let data = try TemporaryFolder()
+        let port = try freePort()
+        func here(_ text: String) -> String {
+            text.replacing("127.0.0.1:8080", with: "127.0.0.1:\(port)").replacing("--port 8080", with: "--port \(port)")
+                .replacing("/tmp/several", with: data.path)
+        }
+        let cluster = try LocalCluster(command: here(self.block("sh", with: "script/cluster 3")), in: data)
+        #expect(cluster.parts.map(\.name) == ["redis", "n1", "n2", "n3", "haproxy"])
+        #expect(cluster.port == port)
+
+        let folder = try TemporaryFolder()
+        try FileManager.default.createSymbolicLink(atPath: folder.file("confab"), withDestinationPath: Checkout.confab)
+        let path = try "\(folder.path):\(URL(fileURLWithPath: Checkout.python()).deletingLastPathComponent().path):/usr/bin:/bin"
+        let tokens = try here(self.block("sh", with: "/tmp/several/jwt.secret"))
+        let made = try run("/bin/sh", ["-e", "-c", tokens], environment: ["PATH": path], folder: folder.path)
+        #expect(made.ending == .exited(0), "\(made.errors)")
+        try folder.write(here(self.block("python", with: "unanswered")), to: "talk.py")
+        func open(_ user: String) throws -> ChildProcess {
+            let command = try self.block("sh", with: "talk.py \(user)")
+            return try ChildProcess("/bin/sh", ["-c", "exec \(command)"], environment: ["PATH": path], folder: folder.path)
+        }
+
+        let alice = try open("alice")
+        defer { alice.kill() }
+        let home = try #require(cluster.settle(at: 1).first { $0.connections == 1 }?.node)
+        let bob = try open("bob")
+        defer { bob.kill() }
+        #expect(try cluster.settle(at: 2).map(\.connections).sorted() == [0, 1, 1])
+        try alice.type("Hello, Bob.")
+        try bob.output.line(with: "alice: Hello, Bob.")
+        try bob.type("Hello, Alice.")
+        try alice.output.line(with: "bob: Hello, Alice.")
+
+        let kill = try self.block("sh", with: "kill -9").replacing("PID", with: "\(home.process)")
+        #expect(try run("/bin/sh", ["-c", kill]).ending == .exited(0))
+        for number in 1...20 {
+            try alice.type("A\(number)")
+            try bob.type("B\(number)")
+        }
+        for talker in [alice, bob] {
+            try talker.output.line(with: "alice: A20", within: .seconds(20))
+            try talker.output.line(with: "bob: B20", within: .seconds(20))
+        }
+        #expect(alice.output.lines == bob.output.lines)
+        let said = (1...20).flatMap { ["alice: A\($0)", "bob: B\($0)"] } + ["alice: Hello, Bob.", "bob: Hello, Alice."]
+        #expect(alice.output.lines.sorted() == said.sorted())
+        for user in ["alice", "bob"] {
+            let own = alice.output.lines.filter { $0.hasPrefix(user) }
+            #expect(own.dropFirst() == (1...20).map { "\(user): \(user == "alice" ? "A" : "B")\($0)" }[...])
+        }
+        try cluster.awaitReturn(of: home)
+
+        #expect(try cluster.stop() == .exited(0))
+        #expect(try !LocalCluster.isAlive(in: data))
+    }
 }

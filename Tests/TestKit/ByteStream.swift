@@ -59,6 +59,11 @@ public final class ByteStream {
         }
     }
 
+    /// Whether something is there to be taken, the end of the connection included; waits for it.
+    public func hasSomething(within time: Duration) -> Bool {
+        !self.received.isEmpty || self.isOver || self.wait(Int16(POLLIN), Deadline(within: time))
+    }
+
     /// Bytes that have come and were not taken, after waiting for at least `count`. Fewer when the peer closes before.
     public func peek(atLeast count: Int, within time: Duration = Deadline.patience) throws -> ArraySlice<UInt8> {
         let deadline = Deadline(within: time)

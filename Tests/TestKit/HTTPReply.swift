@@ -14,13 +14,14 @@ public struct HTTPReply: Sendable {
     }
 
     /// Reads a response whose body has a length, or none, or lasts until the connection ends.
-    public init(from stream: ByteStream) throws {
-        guard let start = try stream.line() else { throw TestFailure("the connection ended without a response") }
+    public init(from stream: ByteStream, within time: Duration = Deadline.patience) throws {
+        let deadline = Deadline(within: time)
+        guard let start = try stream.line(within: deadline.rest) else { throw TestFailure("the connection ended without a response") }
         guard start.hasPrefix("HTTP/1.1 "), let status = Int(start.dropFirst(9).prefix(3)) else {
             throw TestFailure("no status line: \(start)")
         }
         var fields: [String: String] = [:]
-        while let line = try stream.line(), !line.isEmpty {
+        while let line = try stream.line(within: deadline.rest), !line.isEmpty {
             guard let colon = line.firstIndex(of: ":") else { throw TestFailure("no field: \(line)") }
             fields[line[..<colon].lowercased()] = line[line.index(after: colon)...].drop { $0 == " " }.description
         }
@@ -29,11 +30,11 @@ public struct HTTPReply: Sendable {
         if status == 101 || status == 204 {
             self.body = ""
         } else if let length = fields["content-length"].flatMap({ Int($0) }) {
-            let bytes = try stream.peek(atLeast: length)
+            let bytes = try stream.peek(atLeast: length, within: deadline.rest)
             self.body = String(decoding: bytes.prefix(length), as: UTF8.self)
             stream.take(min(length, bytes.count))
         } else {
-            guard stream.drained() else { throw TestFailure("the response has no end") }
+            guard stream.drained(within: deadline.rest) else { throw TestFailure("the response has no end") }
             let bytes = try stream.peek(atLeast: 0)
             self.body = String(decoding: bytes, as: UTF8.self)
             stream.take(bytes.count)

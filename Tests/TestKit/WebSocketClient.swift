@@ -20,9 +20,11 @@ public final class WebSocketClient {
     private static let accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
     /// Makes the upgrade; throws when it is refused.
-    public convenience init(_ path: String, port: UInt16, fields: [String: String] = [:], receiveBytes: Int32? = nil) throws {
+    public convenience init(
+        _ path: String, port: UInt16, fields: [String: String] = [:], receiveBytes: Int32? = nil, within time: Duration = Deadline.patience
+    ) throws {
         let stream = try ByteStream(port: port, receiveBytes: receiveBytes)
-        let reply = try Self.upgrade(path, port, fields, stream)
+        let reply = try Self.upgrade(path, port, fields, stream, within: time)
         guard reply.status == 101, reply.fields["sec-websocket-accept"] == Self.accept else {
             throw TestFailure("the upgrade of \(path) was refused: \(reply.status) \(reply.body)")
         }
@@ -41,14 +43,16 @@ public final class WebSocketClient {
         return reply
     }
 
-    private static func upgrade(_ path: String, _ port: UInt16, _ fields: [String: String], _ stream: ByteStream) throws -> HTTPReply {
+    private static func upgrade(
+        _ path: String, _ port: UInt16, _ fields: [String: String], _ stream: ByteStream, within time: Duration = Deadline.patience
+    ) throws -> HTTPReply {
         var all = [
             "Host": "127.0.0.1:\(port)", "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
             "Sec-WebSocket-Key": Self.key,
         ]
         all.merge(fields) { $1 }
         try stream.send("GET \(path) HTTP/1.1\r\n" + all.map { "\($0.key): \($0.value)\r\n" }.joined() + "\r\n")
-        return try HTTPReply(from: stream)
+        return try HTTPReply(from: stream, within: time)
     }
 
     public func send(_ text: String) throws {
@@ -97,18 +101,36 @@ public final class WebSocketClient {
         let deadline = Deadline(within: time)
         while true {
             guard let (opcode, payload) = try self.nextFrame(deadline) else { return .end }
-            switch opcode {
-            case 1: return .text(String(decoding: payload, as: UTF8.self))
-            case 2: return .binary(payload)
-            case 8:
-                // Answered at once: the server waits for it before it closes the connection.
-                try? self.send(opcode: 8, Array(payload.prefix(2)))
-                let code = payload.count >= 2 ? UInt16(payload[0]) << 8 | UInt16(payload[1]) : nil
-                return .close(code: code, reason: String(decoding: payload.dropFirst(2), as: UTF8.self))
-            case 9: if self.isAnswering { try self.send(opcode: 10, payload) }
-            case 10: return .pong(payload)
-            default: throw TestFailure("the server sent a frame with opcode \(opcode)")
-            }
+            if let event = try self.event(opcode, payload) { return event }
+        }
+    }
+
+    /// What comes next, if anything comes in that time: for who has something else to do meanwhile.
+    public func nextIfAny(within time: Duration) throws -> Event? {
+        let deadline = Deadline(within: time)
+        while self.stream.hasSomething(within: deadline.rest) {
+            // The rest of a frame comes soon after its beginning, or the server stands still.
+            guard let (opcode, payload) = try self.nextFrame(Deadline(within: .seconds(5))) else { return .end }
+            if let event = try self.event(opcode, payload) { return event }
+        }
+        return nil
+    }
+
+    /// Nil for what is of no interest to a test.
+    private func event(_ opcode: UInt8, _ payload: [UInt8]) throws -> Event? {
+        switch opcode {
+        case 1: return .text(String(decoding: payload, as: UTF8.self))
+        case 2: return .binary(payload)
+        case 8:
+            // Answered at once: the server waits for it before it closes the connection.
+            try? self.send(opcode: 8, Array(payload.prefix(2)))
+            let code = payload.count >= 2 ? UInt16(payload[0]) << 8 | UInt16(payload[1]) : nil
+            return .close(code: code, reason: String(decoding: payload.dropFirst(2), as: UTF8.self))
+        case 9:
+            if self.isAnswering { try self.send(opcode: 10, payload) }
+            return nil
+        case 10: return .pong(payload)
+        default: throw TestFailure("the server sent a frame with opcode \(opcode)")
         }
     }
 

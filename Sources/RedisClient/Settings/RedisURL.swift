@@ -208,7 +208,7 @@ extension RedisURL {
 
 /// Why a text is no URL of Redis. Says what is wrong and shows no part that could be a password.
 public struct RedisURLError: Error, Sendable, Hashable, CustomStringConvertible {
-    private let reason: String
+    public let reason: String
 
     init(_ reason: String) {
         self.reason = reason

@@ -1,0 +1,17 @@
+/// What carries mail to the other nodes of a cluster: the port that Redis fills. A node that stands alone has none.
+public protocol Relay: AnyObject, Sendable {
+    /// On the loop of this number: sends what is for loops of other nodes. Whatever does not arrive is lost mail, which its receiver misses.
+    func send(_ envelopes: [Envelope], from loop: Int)
+}
+
+/// What a relay tells the node: any thread may call it.
+public protocol RelayReceiver: AnyObject, Sendable {
+    /// Mail for one of the node's loops.
+    func receive(_ envelope: Envelope)
+    /// The loops go by this view from here on; views come in order.
+    func follow(_ view: View)
+    /// The node was taken for dead and goes on under another incarnation.
+    func become(_ incarnation: UInt64, in view: View)
+    /// Whether mail flows; nil: it does. The sentence says what is wrong.
+    func linkFailed(_ reason: String?)
+}

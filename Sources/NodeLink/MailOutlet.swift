@@ -1,0 +1,74 @@
+import Bytes
+import ChatModel
+import Cluster
+import ClusterWire
+import RedisClient
+
+/// One loop's mail to other nodes: one publish for each of them and turn, over the loop's own connection.
+struct MailOutlet {
+    private let names: LinkNames
+    private let key: ClusterKey
+    private let client: RedisClient
+    private var mailboxes: [UInt64: (name: ByteString, slot: RedisSlot)] = [:]
+    private var parcel = ByteBuffer(capacity: 4096)
+
+    /// Nobody hears what becomes of a publish: lost mail is missed by its receiver.
+    static let tag = UInt64.max
+
+    init(names: LinkNames, key: ClusterKey, client: RedisClient) {
+        self.names = names
+        self.key = key
+        self.client = client
+    }
+
+    mutating func send(_ envelopes: [Envelope]) {
+        // Mostly all of them go to the same node, or to one of a few.
+        var done: [UInt64] = []
+        for place in envelopes.indices where !done.contains(envelopes[place].to.incarnation) {
+            let node = envelopes[place].to.incarnation
+            done.append(node)
+            self.send(envelopes, from: place, to: node)
+        }
+    }
+
+    private mutating func send(_ envelopes: [Envelope], from first: Int, to node: UInt64) {
+        self.parcel.removeAll()
+        var writer = ParcelWriter(from: envelopes[first].from.incarnation, to: node, in: &self.parcel)
+        var isEmpty = true
+        for place in first..<envelopes.count where envelopes[place].to.incarnation == node {
+            if writer.append(envelopes[place], to: &self.parcel) {
+                isEmpty = false
+                continue
+            }
+            self.publish(&writer, to: node)
+            writer = ParcelWriter(from: envelopes[first].from.incarnation, to: node, in: &self.parcel)
+            // One that is too large for a parcel of its own is lost mail.
+            isEmpty = !writer.append(envelopes[place], to: &self.parcel)
+        }
+        if !isEmpty { self.publish(&writer, to: node) }
+    }
+
+    /// A parcel without mail: whoever gets it knows that mail flows, and looks at the view.
+    mutating func knock(from me: UInt64, at node: UInt64, tag: UInt64 = Self.tag) {
+        self.parcel.removeAll()
+        var writer = ParcelWriter(from: me, to: node, in: &self.parcel)
+        self.publish(&writer, to: node, tag: tag)
+    }
+
+    private mutating func publish(_ writer: inout ParcelWriter, to node: UInt64, tag: UInt64 = Self.tag) {
+        writer.seal(with: self.key, in: &self.parcel)
+        let mailbox = self.mailbox(of: node)
+        // Where too much waits for Redis already, mail is lost like any other.
+        try? self.client.publish(tag: tag, to: mailbox.name, slot: mailbox.slot) { $0.append(self.parcel) }
+        self.parcel.removeAll()
+    }
+
+    private mutating func mailbox(of node: UInt64) -> (name: ByteString, slot: RedisSlot) {
+        if let known = self.mailboxes[node] { return known }
+        // Nodes come and go for as long as this one lives.
+        if self.mailboxes.count > 1000 { self.mailboxes = [:] }
+        let name = self.names.mailbox(node)
+        self.mailboxes[node] = (name, RedisSlot(key: name))
+        return (name, RedisSlot(key: name))
+    }
+}

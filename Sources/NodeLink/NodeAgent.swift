@@ -1,0 +1,370 @@
+import Bytes
+import Cluster
+import ClusterWire
+import EventLoop
+import RedisClient
+import Synchronization
+import Telemetry
+
+/// Does what `Membership` decides: beats, proposes views, reads the node's mailbox. Lives on the node's first loop.
+///
+/// It has a connection of its own: what is said about who lives must not wait behind messages.
+final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
+    private struct Body {
+        var membership: Membership
+        var record: NodeRecord
+        var client: RedisClient?
+        var subscriber: RedisSubscriber?
+        var outlet: MailOutlet?
+        /// The hash of the view that is known, as Redis keeps it.
+        var knownHash = ""
+        var proposedHash = ""
+        /// The mailbox that is listened to.
+        var mailbox: UInt64 = 0
+        var heardAt: Int64
+        var isLinkGood = true
+        var proposal: Membership.Proposal?
+        /// Whose record stands where in the answer to the beat that is under way.
+        var askedFor: [UInt64] = []
+        var knocks: [UInt64: UInt64] = [:]
+        var lastKnock: UInt64 = 1 << 32
+        var viewProblem: String?
+        var toldNodes: [View.Node] = []
+        /// Advice about Redis' settings that the log has.
+        var given: Set<String> = []
+    }
+
+    private enum Tag {
+        static let beat: UInt64 = 1
+        static let propose: UInt64 = 2
+        static let probe: UInt64 = 3
+        static let settings: UInt64 = 4
+    }
+
+    /// After so much silence of its own mailbox a node is ill, and listens anew.
+    private static let silence: Int64 = 1000
+
+    let loop: EventLoop
+    let standing = Mutex(NodeLink.Standing())
+    private let settings: NodeLinkSettings
+    private let names: LinkNames
+    private let receiver: any RelayReceiver
+    private let logger: Logger
+    private let body: LoopBound<Body>
+
+    init(_ settings: NodeLinkSettings, names: LinkNames, on loop: EventLoop, receiver: any RelayReceiver, logger: Logger) {
+        self.loop = loop
+        self.settings = settings
+        self.names = names
+        self.receiver = receiver
+        self.logger = logger
+        let me = View.Node(incarnation: settings.record.incarnation, loops: settings.record.loops)
+        self.body = LoopBound(Body(membership: Membership(me), record: settings.record, heardAt: Self.now), on: loop)
+    }
+
+    func start() {
+        self.loop.execute {
+            let seed = self.settings.record.incarnation
+            let client = RedisClient(self.settings.redis, scripts: LinkScripts.all, on: self.loop, seed: seed, user: self)
+            let subscriber = RedisSubscriber(self.settings.redis, on: self.loop, seed: seed &+ 1, user: self)
+            self.body.with {
+                $0.client = client
+                $0.subscriber = subscriber
+                $0.outlet = MailOutlet(names: self.names, key: self.settings.key, client: client)
+            }
+            self.loop.admit(self)
+            client.start()
+            subscriber.start()
+            self.tick(now: .now)
+        }
+    }
+
+    /// From any thread.
+    func change(_ change: @escaping @Sendable (inout Membership) -> Void) {
+        self.loop.execute {
+            self.body.with { change(&$0.membership) }
+            self.tick(now: .now)
+        }
+    }
+
+    private static var now: Int64 { MonotonicTime.now.nanoseconds / 1_000_000 }
+
+    // MARK: The loop
+
+    func socketReady(_ token: SocketToken, readable: Bool, writable: Bool) {}
+
+    func tick(now: MonotonicTime) {
+        let now = now.nanoseconds / 1_000_000
+        self.act { $0.membership.tick(at: now) }
+        self.watchMail(at: now)
+        self.listen()
+        self.note()
+    }
+
+    /// Has the membership decide, and does what it says, and what follows from that.
+    private func act(_ decide: (inout Body) -> [Membership.Directive]) {
+        for directive in self.body.with(decide) {
+            switch directive {
+            case .beat: self.beat()
+            case .propose(let proposal): self.propose(proposal)
+            case .follow(let view):
+                self.tell(of: view)
+                self.receiver.follow(view)
+            case .become(let incarnation, let view):
+                self.logger.warning(
+                    "taken for dead, goes on as another",
+                    ["incarnation": .text(LinkNames.text(incarnation)), "view": LogValue(view.number)])
+                self.receiver.become(incarnation, in: view)
+            case .knock(let node):
+                self.body.with { body in
+                    body.lastKnock += 1
+                    body.knocks[body.lastKnock] = node
+                    body.outlet?.knock(from: body.membership.me.incarnation, at: node, tag: body.lastKnock)
+                }
+            case .announce:
+                self.body.with { body in
+                    let me = body.membership.me.incarnation
+                    for node in body.membership.view?.nodes ?? [] where node.incarnation != me {
+                        body.outlet?.knock(from: me, at: node.incarnation)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Who comes and goes is news; that some shards move is not.
+    private func tell(of view: View) {
+        let fields: LogFields = ["number": LogValue(view.number), "nodes": LogValue(view.nodes.count)]
+        let isNews = self.body.with { body in
+            defer { body.toldNodes = view.nodes }
+            return body.toldNodes != view.nodes
+        }
+        if isNews { self.logger.info("view", fields) } else { self.logger.debug("view", fields) }
+    }
+
+    private func tell(of proposal: Membership.Proposal) {
+        let fields: LogFields = [
+            "reason": .text(proposal.reason.rawValue), "node": .text(LinkNames.text(proposal.incarnation)),
+            "number": LogValue(proposal.view?.number ?? proposal.replacing + 1),
+        ]
+        if proposal.reason == .moves { self.logger.debug("view changed", fields) } else { self.logger.info("view changed", fields) }
+    }
+
+    private func note() {
+        let standing = self.body.with { body in
+            let membership = body.membership
+            var standing = NodeLink.Standing()
+            standing.isIn = membership.view?.node(membership.me.incarnation) != nil
+            standing.hasHandedOver = membership.hasHandedOver
+            if case .away(let outage)? = body.client?.state { standing.outage = outage.description }
+            return standing
+        }
+        self.standing.withLock { $0 = standing }
+    }
+
+    // MARK: Beats and views
+
+    private func beat() {
+        self.body.with { body in
+            guard let client = body.client else { return }
+            let me = body.membership.me.incarnation
+            body.record.incarnation = me
+            let known = body.membership.known
+            body.askedFor = (known?.nodes ?? []).map(\.incarnation).filter { $0 != me }
+            do throws(RedisError) {
+                try client.command(tag: Tag.beat, slot: RedisSlot(key: self.names.view)) { command in
+                    command.append(LinkScripts.beat, keyCount: 3 + body.askedFor.count)
+                    command.append(text: self.names.view)
+                    command.append(text: self.names.views)
+                    command.append(text: self.names.node(me))
+                    for node in body.askedFor { command.append(text: self.names.node(node)) }
+                    command.append(known?.number ?? 0)
+                    command.append(text: body.knownHash)
+                    command.append(text: body.record.text)
+                    command.append(LinkScripts.recordMilliseconds)
+                }
+                if body.mailbox == me { body.outlet?.knock(from: me, at: me, tag: Tag.probe) }
+            } catch {
+                body.membership.missed()
+            }
+        }
+    }
+
+    private func propose(_ proposal: Membership.Proposal) {
+        self.body.with { body in
+            guard let client = body.client else { return }
+            let text = proposal.view?.text ?? ""
+            body.proposal = proposal
+            body.proposedHash = Self.hash(text)
+            let number = proposal.view?.number ?? proposal.replacing + 1
+            do throws(RedisError) {
+                try client.command(tag: Tag.propose, slot: RedisSlot(key: self.names.view)) { command in
+                    command.append(LinkScripts.propose, keyCount: proposal.age == nil ? 3 : 4)
+                    command.append(text: self.names.view)
+                    command.append(text: self.names.views)
+                    command.append(text: self.names.events)
+                    if proposal.age != nil { command.append(text: self.names.node(proposal.incarnation)) }
+                    command.append(proposal.replacing)
+                    command.append(number)
+                    command.append(text: text)
+                    command.append(text: body.proposedHash)
+                    command.append(LinkScripts.keptViews)
+                    command.append(text: proposal.reason.rawValue)
+                    command.append(text: LinkNames.text(proposal.incarnation))
+                    command.append(proposal.age ?? 0)
+                }
+            } catch {
+                _ = body.membership.proposed(isKept: false, at: Self.now)
+            }
+        }
+    }
+
+    private static func hash(_ text: String) -> String {
+        String(StableHash.of(ByteString(text)), radix: 36)
+    }
+
+    func redisReplied(_ reply: RedisReply, to tag: UInt64) {
+        let now = Self.now
+        switch tag {
+        case Tag.beat:
+            guard let pulse = self.pulse(reply) else { return self.body.with { $0.membership.missed() } }
+            self.act { $0.membership.heard(pulse, at: now) }
+        case Tag.propose:
+            let isKept = reply.integer == 1
+            self.act { body in
+                if isKept {
+                    body.knownHash = body.proposedHash
+                    if let proposal = body.proposal { self.tell(of: proposal) }
+                }
+                body.proposal = nil
+                return body.membership.proposed(isKept: isKept, at: now)
+            }
+        case Tag.probe: break
+        case Tag.settings: self.advise(RedisAdvice(reply))
+        default:
+            self.body.with { body in
+                guard let node = body.knocks.removeValue(forKey: tag) else { return }
+                body.membership.mailbox(of: node, isHeard: reply.integer ?? 0 > 0, at: now)
+            }
+        }
+        self.listen()
+        self.note()
+    }
+
+    func redisFailed(_ error: RedisError, tag: UInt64) {
+        switch tag {
+        case Tag.beat: self.body.with { $0.membership.missed() }
+        case Tag.propose: self.act { $0.membership.proposed(isKept: false, at: Self.now) }
+        default: _ = self.body.with { $0.knocks.removeValue(forKey: tag) }
+        }
+    }
+
+    /// Nil where what is kept is no view of ours: then nothing is done about it, and the log says so.
+    private func pulse(_ reply: RedisReply) -> Membership.Pulse? {
+        guard let time = reply[0]?.integer, let number = reply[1]?.integer, let texts = reply[2], let beats = reply[3] else { return nil }
+        var views: [View] = []
+        var newest = ""
+        do throws(KeptTextError) {
+            for text in texts.elements {
+                newest = text.string
+                views.append(try View(text: newest))
+            }
+        } catch {
+            let isNews = self.body.with { body in
+                defer { body.viewProblem = error.description }
+                return body.viewProblem != error.description
+            }
+            if isNews { self.logger.error("view unreadable", ["reason": .text(error.description)]) }
+            return nil
+        }
+        return self.body.with { body in
+            body.viewProblem = nil
+            if !newest.isEmpty { body.knownHash = Self.hash(newest) }
+            var ages: [UInt64: Int64] = [:]
+            for (node, beat) in zip(body.askedFor, beats.elements) { ages[node] = beat.integer }
+            return Membership.Pulse(time: time, number: Int(number), views: views, beats: ages)
+        }
+    }
+
+    func redisChanged(_ state: RedisClient.State) {
+        let now = Self.now
+        if case .away(let outage) = state { self.logger.warning("redis is away", ["reason": .text(outage.description)]) }
+        if case .ready = state { self.logger.info("redis is there") }
+        self.body.with { body in
+            guard case .ready = state else { return body.membership.disconnected() }
+            body.membership.connected(at: now)
+            // A user of Redis that may not ask this is told nothing.
+            try? body.client?.command(tag: Tag.settings) { command in
+                command.append("CONFIG")
+                command.append("GET")
+                for setting in RedisAdvice.settings { command.append(setting) }
+            }
+        }
+        self.note()
+    }
+
+    /// Once for each thing that is wrong: it is as wrong after every reconnection.
+    private func advise(_ advice: RedisAdvice) {
+        let news = self.body.with { body in
+            defer { body.given.formUnion(advice.sentences) }
+            return advice.sentences.filter { !body.given.contains($0) }
+        }
+        for sentence in news { self.logger.warning("redis settings", ["reason": .text(sentence)]) }
+    }
+
+    // MARK: Mail
+
+    /// The mailbox is named by the incarnation.
+    private func listen() {
+        self.body.with { body in
+            let me = body.membership.me.incarnation
+            guard body.mailbox != me, let subscriber = body.subscriber else { return }
+            if body.mailbox != 0 { subscriber.unsubscribe(from: self.names.mailbox(body.mailbox)) }
+            subscriber.subscribe(to: self.names.mailbox(me))
+            body.mailbox = me
+            body.heardAt = Self.now
+        }
+    }
+
+    func redisSubscribed(to channel: UnsafeRawBufferPointer) {
+        self.body.with { $0.heardAt = Self.now }
+    }
+
+    func redisPublished(_ payload: UnsafeRawBufferPointer, in channel: UnsafeRawBufferPointer) {
+        let me = self.body.with { $0.membership.me.incarnation }
+        let now = Self.now
+        do throws(ParcelError) {
+            let parcel = try Parcel(payload.bytes, for: me, key: self.settings.key)
+            for envelope in parcel.envelopes { self.receiver.receive(envelope) }
+            self.body.with { body in
+                if parcel.from == me {
+                    body.heardAt = now
+                    body.membership.probed(at: now)
+                } else if parcel.envelopes.isEmpty {
+                    body.membership.announced(at: now)
+                }
+            }
+            if parcel.envelopes.isEmpty, parcel.from != me { self.act { $0.membership.tick(at: now) } }
+        } catch {
+            self.logger.warning("mail refused", ["reason": .text(error.description)])
+        }
+    }
+
+    func redisSubscriberChanged(_ state: RedisClient.State) {}
+
+    /// A node that does not hear itself hears nobody: it listens anew, and says that it is ill until it does.
+    private func watchMail(at now: Int64) {
+        let (isGood, changed) = self.body.with { body in
+            let isGood = now - body.heardAt <= Self.silence
+            defer { body.isLinkGood = isGood }
+            if !isGood, now - body.heardAt > 2 * Self.silence, case .ready? = body.subscriber?.state, case .ready? = body.client?.state {
+                body.subscriber?.reconnect()
+                body.heardAt = now - Self.silence
+            }
+            return (isGood, isGood != body.isLinkGood)
+        }
+        guard changed else { return }
+        self.receiver.linkFailed(isGood ? nil : "the node does not hear its own mailbox in Redis")
+        if isGood { self.logger.info("mail flows again") } else { self.logger.warning("mail does not flow") }
+    }
+}

@@ -1,0 +1,58 @@
+import Bytes
+public import Cluster
+import ClusterWire
+public import EventLoop
+import RedisClient
+import Synchronization
+public import Telemetry
+
+/// A node's link to the others, over Redis: carries mail between loops, and keeps the node in the view.
+///
+/// The first loop reads the node's mailbox and beats; every loop publishes over its own connection.
+public final class NodeLink: Relay {
+    private let outlets: [LoopBound<MailOutlet>]
+    private let agent: NodeAgent
+    private let connections: [LoopConnection]
+
+    /// Begins to join. The loops and their connections are the node's, in order; `receiver` is told what comes.
+    public init(
+        _ settings: NodeLinkSettings, loops: [EventLoop], connections: [LoopConnection], receiver: any RelayReceiver, logger: Logger
+    ) {
+        let names = LinkNames(cluster: settings.clusterName)
+        self.connections = connections
+        self.outlets = zip(loops, connections).map { loop, connection in
+            LoopBound(MailOutlet(names: names, key: settings.key, client: connection.client), on: loop)
+        }
+        self.agent = NodeAgent(settings, names: names, on: loops[0], receiver: receiver, logger: logger)
+        self.agent.start()
+    }
+
+    public func send(_ envelopes: [Envelope], from loop: Int) {
+        self.outlets[loop].with { $0.send(envelopes) }
+    }
+
+    /// What is known of the node's place.
+    public struct Standing: Sendable, Equatable {
+        /// It is in the view that its loops go by.
+        public var isIn = false
+        /// No shard is its own, or nobody is there who could take it.
+        public var hasHandedOver = true
+        /// Why there is no Redis; nil while there is.
+        public var outage: String?
+
+        /// Of a node that has only begun.
+        public init() {}
+    }
+
+    public var standing: Standing { self.agent.standing.withLock { $0 } }
+
+    /// Hands the node's shards over, some at a time, to the others; or takes its share again.
+    public func drain(_ isDraining: Bool) {
+        self.agent.change { $0.drain(isDraining) }
+    }
+
+    /// Takes the node out of the view, so that the others need not find out.
+    public func leave() {
+        self.agent.change { $0.leave() }
+    }
+}

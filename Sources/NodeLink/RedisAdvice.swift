@@ -1,0 +1,55 @@
+import RedisClient
+
+/// What an operator should change about a Redis that keeps conversations, each in a sentence that says what may happen otherwise.
+///
+/// A value: it is told the settings by name, as CONFIG GET gives them.
+struct RedisAdvice {
+    /// The settings that it wants to know.
+    static let settings: [StaticString] = ["maxmemory", "maxmemory-policy", "appendonly", "save", "client-output-buffer-limit"]
+
+    private var values: [String: String] = [:]
+
+    /// - Parameter reply: the answer to CONFIG GET: names and values, one behind the other.
+    init(_ reply: RedisReply) {
+        var parts = reply.elements
+        while let name = parts.next(), let value = parts.next() { self.values[name.string] = value.string }
+    }
+
+    init(_ values: [String: String]) {
+        self.values = values
+    }
+
+    /// Mail from another node may have so many bytes; a subscriber for whom more waits is cut off by Redis.
+    static let mailBytes = 16 << 20
+
+    /// Nothing where all is well.
+    var sentences: [String] {
+        var sentences: [String] = []
+        if let policy = self.values["maxmemory-policy"], policy != "noeviction" {
+            sentences.append(
+                "maxmemory-policy is \(policy): a full Redis throws stored messages away; it should be noeviction, which refuses writes instead"
+            )
+        }
+        if self.values["appendonly"] == "no" {
+            if self.values["save"]?.isEmpty == true {
+                sentences.append("neither appendonly nor save is set: everything is lost when Redis ends; appendonly should be yes")
+            } else {
+                sentences.append("appendonly is no: what was stored since the last snapshot is lost when Redis ends; it should be yes")
+            }
+        }
+        if let limit = self.pubSubLimit, limit.hard > 0, limit.hard < Self.mailBytes {
+            sentences.append(
+                "client-output-buffer-limit allows pubsub \(limit.hard) bytes: nodes are cut off in bursts; it should be 64mb 32mb 60 or more"
+            )
+        }
+        return sentences
+    }
+
+    /// `normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60`: class, hard limit, soft limit, seconds.
+    private var pubSubLimit: (hard: Int, soft: Int)? {
+        guard let words = self.values["client-output-buffer-limit"]?.split(separator: " "), let place = words.firstIndex(of: "pubsub"),
+            place + 2 < words.count, let hard = Int(words[place + 1]), let soft = Int(words[place + 2])
+        else { return nil }
+        return (hard, soft)
+    }
+}

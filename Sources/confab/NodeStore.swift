@@ -1,0 +1,128 @@
+import ChatModel
+import Cluster
+import ClusterWire
+import Configuration
+import EmbeddedStore
+import EventLoop
+import Gateway
+import NodeLink
+import RedisClient
+import RedisStore
+import Synchronization
+import Telemetry
+
+/// Where a node keeps messages: by itself, or with others in Redis.
+enum NodeStore {
+    case local(LocalStore)
+    case shared(SharedStore)
+
+    init(_ options: ServeOptions, _ keys: NodeKeys, name: String, incarnation: UInt64, logger: Logger) throws {
+        switch options.store {
+        case .memory: self = .local(.memory(history: options.history))
+        case .sqlite(let path): self = .local(try .sqlite(path: path, history: options.history))
+        case .redis(let url):
+            var redis = try RedisSettings(url, trusting: options.redisCAFile)
+            redis.name = "confab-\(name)"
+            self = .shared(
+                SharedStore(
+                    redis: redis, store: RedisStoreSettings(clusterName: options.clusterName, history: options.history, url: url),
+                    key: try keys.clusterKey(), name: name, incarnation: incarnation, logger: logger))
+        }
+    }
+
+    var isShared: Bool {
+        if case .shared = self { true } else { false }
+    }
+
+    /// A loop's way to the store.
+    func way(on loop: EventLoop, _ number: Int) -> any ChatStore {
+        switch self {
+        case .local(let store): store
+        case .shared(let shared): shared.way(on: loop, number)
+        }
+    }
+
+    var statistics: StoreStatistics {
+        switch self {
+        case .local(let store): store.statistics
+        case .shared: StoreStatistics()
+        }
+    }
+
+    func close() {
+        if case .local(let store) = self { store.close() }
+    }
+}
+
+/// A store in Redis, and the node's link to the others who use it.
+final class SharedStore: Sendable {
+    private let redis: RedisSettings
+    private let store: RedisStoreSettings
+    private let key: ClusterKey
+    private let name: String
+    private let incarnation: UInt64
+    private let logger: Logger
+    private let connections = Mutex<[LoopConnection]>([])
+    private let link = Mutex<NodeLink?>(nil)
+
+    init(redis: RedisSettings, store: RedisStoreSettings, key: ClusterKey, name: String, incarnation: UInt64, logger: Logger) {
+        self.redis = redis
+        self.store = store
+        self.key = key
+        self.name = name
+        self.incarnation = incarnation
+        self.logger = logger
+    }
+
+    func way(on loop: EventLoop, _ number: Int) -> any ChatStore {
+        let connection = LoopConnection(self.redis, store: self.store, on: loop, seed: self.incarnation &+ UInt64(number) &+ 10)
+        self.connections.withLock { $0.append(connection) }
+        return connection.store
+    }
+
+    /// Makes the node one of the cluster's: returns when it is, however long Redis is away.
+    func join(_ gateway: Gateway, version: String) async {
+        gateway.connect { receiver, loops in
+            let record = NodeRecord(
+                incarnation: self.incarnation, name: self.name, address: gateway.clientAddress.text,
+                adminAddress: gateway.adminAddress?.text, version: version, loops: loops.count, startedAt: WallClock.now)
+            let settings = NodeLinkSettings(clusterName: self.store.clusterName, redis: self.redis, key: self.key, record: record)
+            let link = NodeLink(
+                settings, loops: loops, connections: self.connections.withLock { $0 }, receiver: receiver, logger: self.logger)
+            self.link.withLock { $0 = link }
+            return link
+        }
+        var waits = 0
+        while !Task.isCancelled, !self.standing.isIn {
+            try? await Task.sleep(for: .milliseconds(20))
+            waits += 1
+            if waits % 250 == 100 {
+                self.logger.info(
+                    "waiting for redis",
+                    [
+                        "url": .text(self.redis.url.description),
+                        "reason": .text(self.standing.outage ?? "the cluster has not let the node in yet"),
+                    ])
+            }
+        }
+    }
+
+    private var standing: NodeLink.Standing { self.link.withLock { $0 }?.standing ?? NodeLink.Standing() }
+
+    /// Hands everything over that the node owns, for so long at most.
+    func handOver(within limit: Duration) async {
+        self.link.withLock { $0 }?.drain(true)
+        await self.wait(within: limit) { $0.hasHandedOver }
+    }
+
+    /// Takes the node out of the view.
+    func leave(within limit: Duration) async {
+        self.link.withLock { $0 }?.leave()
+        await self.wait(within: limit) { !$0.isIn }
+    }
+
+    private func wait(within limit: Duration, until isDone: (NodeLink.Standing) -> Bool) async {
+        let end = ContinuousClock.now + limit
+        while !isDone(self.standing), ContinuousClock.now < end, !Task.isCancelled { try? await Task.sleep(for: .milliseconds(20)) }
+    }
+}

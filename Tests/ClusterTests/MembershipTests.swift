@@ -1,0 +1,131 @@
+import Cluster
+import Testing
+
+@Suite("Membership")
+struct MembershipTests {
+    @Test("makes the first view of the first node, and gives each that comes its share, some shards at a time")
+    func coming() {
+        var stage = MembershipStage()
+        let first = stage.start(7)
+        stage.pass(1000)
+        #expect(stage.shares == [7: 4096])
+        _ = stage.start(8)
+        _ = stage.start(9)
+        stage.pass(10_000)
+        #expect(stage.isSettled)
+        #expect(stage.shares.count == 3 && stage.shares.values.allSatisfy { (1200...1500).contains($0) })
+        #expect(stage.events.filter { $0 == "joins" }.count == 3)
+        #expect(stage.events.filter { $0 == "moves" }.count > 10)
+        // Nobody has missed a view: whoever does must load all its conversations again.
+        let followed = stage.nodes[first].followed
+        #expect(followed == Array(followed.first!...followed.last!))
+    }
+
+    @Test("takes a killed node out of the view within two seconds, because nobody hears its mailbox")
+    func killed() {
+        var stage = Self.settled([7, 8, 9])
+        stage.nodes[1].isAlive = false
+        stage.pass(2000)
+        #expect(Set(stage.view!.nodes.map(\.incarnation)) == [7, 9])
+        #expect(stage.events.last == "dies")
+        stage.pass(3000)
+        #expect(stage.isSettled)
+    }
+
+    @Test("takes a node that stands still out of the view after three seconds; it comes again as another, and is let in")
+    func frozen() {
+        var stage = Self.settled([7, 8, 9])
+        stage.nodes[2].isAlive = false
+        // It stands still, but its mailbox's connection is there: somebody hears.
+        let incarnation = stage.nodes[2].membership.me.incarnation
+        stage.nodes[2].isHeard = true
+        var other = MembershipStage.Node(membership: Membership(View.Node(incarnation: incarnation, loops: 1)))
+        other.isConnected = false
+        stage.nodes.append(other)
+        stage.pass(2500)
+        #expect(stage.view!.node(9) != nil)
+        stage.pass(1500)
+        #expect(stage.view!.node(9) == nil)
+        stage.nodes.removeLast()
+        stage.nodes[2].isAlive = true
+        stage.pass(15_000)
+        #expect(stage.nodes[2].becameAt.count == 1)
+        #expect(stage.nodes[2].membership.me.incarnation != 9)
+        #expect(stage.view!.nodes.count == 3 && stage.isSettled)
+    }
+
+    @Test("takes nobody for dead while Redis has been away, or while it does not hear itself")
+    func patient() {
+        var stage = Self.settled([7, 8])
+        // Redis is away for everybody, and nothing of its clock stands still.
+        for place in stage.nodes.indices { stage.nodes[place].isConnected = false; stage.nodes[place].membership.disconnected() }
+        stage.pass(20_000)
+        for place in stage.nodes.indices { stage.nodes[place].isConnected = true; stage.nodes[place].membership.connected(at: stage.now) }
+        stage.pass(10_000)
+        #expect(!stage.events.contains("dies"))
+        // One node is ill itself: it may say nothing about others.
+        stage.nodes[1].isAlive = false
+        stage.nodes[0].isHeard = false
+        stage.pass(20_000)
+        #expect(!stage.events.contains("dies"))
+    }
+
+    @Test("tells Redis again what it has forgotten, under a higher number")
+    func forgotten() {
+        var stage = Self.settled([7, 8, 9])
+        let lost = stage.number
+        // A failover: an older view is back.
+        stage.view = stage.views[stage.views.count - 3]
+        stage.views.removeLast(2)
+        stage.number = stage.view!.number
+        stage.pass(5000)
+        #expect(stage.number > lost)
+        #expect(stage.isSettled && stage.view!.nodes.count == 3)
+        // Everything is gone.
+        stage.view = nil
+        stage.views = []
+        stage.number = 0
+        stage.beats = [:]
+        let before = stage.nodes[0].view!.number
+        stage.pass(5000)
+        #expect(stage.number > before)
+        #expect(stage.isSettled)
+        #expect(stage.view!.nodes.map(\.incarnation) == [7, 8, 9], "somebody was taken for dead because its record was gone")
+    }
+
+    @Test("hands a draining node's shards over, and lets it go without a search for it")
+    func leaving() {
+        var stage = Self.settled([7, 8, 9])
+        stage.nodes[0].membership.drain(true)
+        stage.pass(8000)
+        #expect(stage.nodes[0].membership.hasHandedOver)
+        #expect(stage.shares[7] == nil)
+        stage.nodes[0].membership.leave()
+        stage.pass(1000)
+        #expect(stage.nodes[0].membership.isOutside)
+        #expect(stage.view!.nodes.count == 2)
+        #expect(!stage.events.contains("dies"))
+    }
+
+    @Test("of the last node ends with a view of nobody, from which the next begins")
+    func lastOne() {
+        var stage = Self.settled([7])
+        stage.nodes[0].membership.leave()
+        stage.pass(1000)
+        #expect(stage.view == nil)
+        let number = stage.number
+        stage.nodes[0].isAlive = false
+        _ = stage.start(8)
+        stage.pass(1000)
+        #expect(stage.view?.nodes.map(\.incarnation) == [8])
+        #expect(stage.number > number)
+    }
+
+    private static func settled(_ incarnations: [UInt64]) -> MembershipStage {
+        var stage = MembershipStage()
+        for incarnation in incarnations { _ = stage.start(incarnation) }
+        stage.pass(15_000)
+        #expect(stage.isSettled)
+        return stage
+    }
+}

@@ -1,0 +1,126 @@
+import RepeatableChance
+public import TestKit
+
+/// What is done to a cluster, as it is named on the command line. Faults of Sentinel and Redis Cluster are to come here.
+public enum FaultKind: String, Sendable, CaseIterable {
+    case kill, freeze, drain, join, leave
+    case restartAll = "restart-all"
+    case redisRestart = "redis-restart"
+    case redisFreeze = "redis-freeze"
+    case pubsubKill = "pubsub-kill"
+    case cut
+    case twoClusters = "two-clusters"
+}
+
+/// One thing that is done to a cluster, with everything that chance has to say about it.
+public enum Fault: Sendable, CustomStringConvertible {
+    /// `kill -9`, and a start after so long.
+    case kill(String, restartAfter: Duration)
+    /// SIGSTOP, and SIGCONT after so long.
+    case freeze(String, for: Duration)
+    /// SIGTERM, its end, and a start.
+    case drain(String)
+    case join(String)
+    /// SIGTERM, and it does not come back.
+    case leave(String)
+    case restartAll(isKilled: Bool)
+    /// SIGTERM, and a start with its data after so long.
+    case redisRestart(after: Duration)
+    case redisFreeze(for: Duration)
+    /// Every subscription is cut off, and mail with it.
+    case pubsubKill
+    case cut(String, Proxy.Condition, for: Duration)
+    /// A node of another cluster comes to the same Redis, and goes again by `kill -9`.
+    case twoClusters
+
+    public var kind: FaultKind {
+        switch self {
+        case .kill: .kill
+        case .freeze: .freeze
+        case .drain: .drain
+        case .join: .join
+        case .leave: .leave
+        case .restartAll: .restartAll
+        case .redisRestart: .redisRestart
+        case .redisFreeze: .redisFreeze
+        case .pubsubKill: .pubsubKill
+        case .cut: .cut
+        case .twoClusters: .twoClusters
+        }
+    }
+
+    public var description: String {
+        switch self {
+        case .kill(let node, let time): "kill \(node), start it \(seconds(time)) later"
+        case .freeze(let node, let time): "freeze \(node) for \(seconds(time))"
+        case .drain(let node): "drain \(node) and start it again"
+        case .join(let node): "join \(node)"
+        case .leave(let node): "leave \(node)"
+        case .restartAll(let isKilled): "restart-all, \(isKilled ? "killed" : "drained")"
+        case .redisRestart(let time): "redis-restart, away for \(seconds(time))"
+        case .redisFreeze(let time): "redis-freeze for \(seconds(time))"
+        case .pubsubKill: "pubsub-kill"
+        case .cut(let node, let condition, let time): "cut \(node) from Redis for \(seconds(time)): \(Self.text(condition))"
+        case .twoClusters: "two-clusters: a node of the other one comes and is killed"
+        }
+    }
+
+    private static func text(_ condition: Proxy.Condition) -> String {
+        switch condition {
+        case .good: "nothing"
+        case .cut: "reset"
+        case .halfOpen(let way): "half-open, bytes vanish \(way.rawValue)"
+        case .held(let way): "bytes are held back \(way.rawValue)"
+        case .slow(let way, let time): "slow by \(seconds(time)) \(way.rawValue)"
+        }
+    }
+
+    /// Whether a cluster beside it on the same Redis notices.
+    var hitsRedis: Bool {
+        switch self {
+        case .redisRestart, .redisFreeze, .pubsubKill: true
+        default: false
+        }
+    }
+
+    /// What chance makes of a kind; nil where it cannot be now.
+    ///
+    /// - Parameter limit: between so many nodes and two the cluster grows and shrinks.
+    static func draw(_ kind: FaultKind, among nodes: [String], upTo limit: Int, using chance: inout SeededGenerator) -> Fault? {
+        // Always as many draws, so that what follows does not depend on what there is.
+        let first = chance.next()
+        let time = chance.number(0...1000)
+        let choice = chance.next(below: 8)
+        let node = nodes[Int(first % UInt64(nodes.count))]
+        switch kind {
+        case .kill: return .kill(node, restartAfter: .milliseconds(time * 4))
+        case .freeze: return .freeze(node, for: .milliseconds(1000 + time * 19))
+        case .drain: return .drain(node)
+        case .join: return (1...limit).map { "n\($0)" }.first { !nodes.contains($0) }.map { .join($0) }
+        case .leave: return nodes.count > 2 ? .leave(node) : nil
+        case .restartAll: return .restartAll(isKilled: choice % 2 == 0)
+        case .redisRestart: return .redisRestart(after: .milliseconds(time * 5))
+        case .redisFreeze: return .redisFreeze(for: .milliseconds(500 + time * 8))
+        case .pubsubKill: return .pubsubKill
+        case .cut: return .cut(node, self.condition(choice, time), for: .milliseconds(1000 + time * 9))
+        case .twoClusters: return .twoClusters
+        }
+    }
+
+    private static func condition(_ choice: Int, _ time: Int) -> Proxy.Condition {
+        let way = Proxy.Way.allCases[time % Proxy.Way.allCases.count]
+        return switch choice {
+        case 0, 1: .cut
+        case 2, 3: .halfOpen(way)
+        case 4, 5: .held(way)
+        default: .slow(way, .milliseconds(20 + time / 2))
+        }
+    }
+}
+
+/// `1.53 s`.
+func seconds(_ time: Duration) -> String {
+    let (seconds, attoseconds) = time.components
+    let hundredths = seconds * 100 + attoseconds / 10_000_000_000_000_000
+    return "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100) s"
+}

@@ -1,0 +1,90 @@
+import Synchronization
+
+/// What all members of a torture tell, from their threads: for the checker, for the counts, and for how long conversations stood still.
+public final class Journal: Sendable {
+    /// What there is to be told at the end.
+    public struct Counts: Sendable {
+        /// Sends that were answered, each once.
+        public var answered = 0
+        /// Answers that a send could not be done; it was tried again.
+        public var refused = 0
+        /// Sends whose connection ended, or was given up, before the answer; they were sent again.
+        public var unknown = 0
+        /// Connections that were made after the first.
+        public var reconnects = 0
+        /// Why connections ended that no member wanted to end, and what errors said.
+        public var endings: [String: Int] = [:]
+    }
+
+    /// Something that stops conversations for a while, or should not.
+    private struct Watch {
+        let begin: ContinuousClock.Instant
+        let heads: [String: Int]
+        var waiting: Set<String>
+        var gap: Duration?
+    }
+
+    private struct State {
+        /// When the first violation was seen.
+        var brokenAt: ContinuousClock.Instant?
+        var checker = HistoryChecker()
+        var counts = Counts()
+        var watch: Watch?
+        var settled: Set<String> = []
+    }
+
+    private let state = Mutex(State())
+
+    public var counts: Counts { self.state.withLock { $0.counts } }
+    public var violations: [String] { self.state.withLock { $0.checker.violations } }
+    public var violationCount: Int { self.state.withLock { $0.checker.violationCount } }
+    public var messageCount: Int { self.state.withLock { $0.checker.messageCount } }
+
+    func count(_ change: (inout Counts) -> Void) { self.state.withLock { change(&$0.counts) } }
+    func check<Answer: Sendable>(_ change: (inout HistoryChecker) -> Answer) -> Answer { self.state.withLock { change(&$0.checker) } }
+
+    func ended(_ why: String) { self.count { $0.endings[why, default: 0] += 1 } }
+
+    /// A member was shown a message.
+    ///
+    /// - Parameter asked: when the member sent it for the last time, where it is an answer that was waited for.
+    func heard(_ message: HistoryChecker.Message, _ member: String, in conversation: String, asked: ContinuousClock.Instant?) {
+        let now = ContinuousClock.now
+        self.state.withLock { state in
+            state.checker.hears(message, reader: member)
+            if state.brokenAt == nil, state.checker.violationCount > 0 { state.brokenAt = now }
+            guard let asked else { return }
+            state.counts.answered += 1
+            // What was under way when it began, or repeats something older, says nothing about how it is now.
+            guard var watch = state.watch, asked >= watch.begin, message.number > watch.heads[conversation, default: 0] else { return }
+            watch.waiting.remove(conversation)
+            if watch.waiting.isEmpty, watch.gap == nil { watch.gap = now - watch.begin }
+            state.watch = watch
+        }
+    }
+
+    /// When somebody heard for the first time what should not be.
+    var brokenAt: ContinuousClock.Instant? { self.state.withLock { $0.brokenAt } }
+
+    // MARK: Gaps
+
+    /// From here on each of the conversations has to take a message.
+    func watch(_ conversations: [String]) {
+        self.state.withLock { state in
+            let heads = Dictionary(uniqueKeysWithValues: conversations.map { ($0, state.checker.head(of: $0)) })
+            state.watch = Watch(begin: .now, heads: heads, waiting: Set(conversations))
+        }
+    }
+
+    /// How long it took until each of them had; nil while some have not.
+    var gap: Duration? { self.state.withLock { $0.watch?.gap } }
+
+    var waiting: [String] { self.state.withLock { $0.watch?.waiting.sorted() ?? [] } }
+
+    // MARK: The end
+
+    /// Everything that this member has sent is answered.
+    func settled(_ member: String) { self.state.withLock { _ = $0.settled.insert(member) } }
+
+    var settledMembers: Set<String> { self.state.withLock { $0.settled } }
+}

@@ -1,0 +1,125 @@
+import ClusterTorture
+import Testing
+
+@Suite("The checker of histories")
+struct HistoryCheckerTests {
+    private func message(_ number: Int, _ sender: String = "ann", _ place: Int? = nil, at time: String = "noon") -> HistoryChecker.Message {
+        let place = place ?? number
+        return HistoryChecker.Message(number, by: sender, as: "\(sender)-\(place)", "\(sender) says \(place)", at: time)
+    }
+
+    /// Ann says so many things, which she and Bob hear.
+    private func told(_ count: Int, kept: Int? = nil) -> HistoryChecker {
+        var checker = HistoryChecker()
+        checker.resumes("ann", in: "c", after: 0)
+        checker.resumes("bob", in: "c", after: 0)
+        for number in 1...count {
+            checker.sends("ann says \(number)", as: "ann-\(number)", by: "ann")
+            checker.hears(self.message(number), reader: "ann")
+            checker.hears(self.message(number), reader: "bob")
+        }
+        checker.reads(self.history(1...(kept ?? count)), of: "c", through: "n1")
+        return checker
+    }
+
+    private func history(_ numbers: ClosedRange<Int>) -> [HistoryChecker.Message] {
+        numbers.map {
+            var message = self.message($0)
+            message.localID = nil
+            return message
+        }
+    }
+
+    private func verdict(of checker: HistoryChecker) -> [String] {
+        var checker = checker
+        checker.conclude()
+        return checker.violations
+    }
+
+    @Test("finds nothing where nothing is wrong, resumes and repeated sends included")
+    func good() {
+        var checker = self.told(5)
+        checker.resumes("bob", in: "c", after: 3)
+        checker.hears(self.message(4), reader: "bob")
+        checker.hears(self.message(5), reader: "bob")
+        checker.sends("ann says 2", as: "ann-2", by: "ann")
+        checker.hears(self.message(2), reader: "ann")
+        checker.reads(self.history(1...5), of: "c", through: "n2")
+        #expect(self.verdict(of: checker) == [])
+    }
+
+    @Test("misses an answered message that no history has")
+    func lost() {
+        #expect(self.verdict(of: self.told(5, kept: 4)) == ["c: the history through n1 has 4 messages of 5"])
+    }
+
+    @Test("sees a hole in the numbers")
+    func hole() {
+        var checker = self.told(5)
+        checker.reads(self.history(1...2) + self.history(4...5), of: "c", through: "n2")
+        #expect(checker.violations == ["c: the history through n2 has message 4 in place 3"])
+    }
+
+    @Test("sees a gap and a repeat in what a reader is shown")
+    func gapAndRepeat() {
+        var checker = self.told(5)
+        checker.resumes("bob", in: "c", after: 2)
+        checker.hears(self.message(4), reader: "bob")
+        checker.hears(self.message(4), reader: "bob")
+        #expect(
+            checker.violations == [
+                "c: bob (n1 after 2) heard message 4 after 2: there is a gap", "c: bob (n1 after 2) heard message 4 again, after 4",
+            ])
+    }
+
+    @Test("takes the second answer to a repeated send once, and not for a repeat of somebody else's")
+    func repeatedAnswer() {
+        var checker = self.told(5)
+        checker.sends("ann says 2", as: "ann-2", by: "ann")
+        checker.hears(self.message(2), reader: "bob")
+        checker.hears(self.message(2), reader: "ann")
+        checker.hears(self.message(2), reader: "ann")
+        #expect(checker.violations == ["c: bob (n1 after 0) heard message 2 again, after 5", "c: ann (n1 after 0) heard message 2 again, after 5"])
+    }
+
+    @Test("sees that a send was stored twice")
+    func twice() {
+        var checker = self.told(5)
+        checker.hears(self.message(6, "ann", 3), reader: "bob")
+        #expect(checker.violations == ["c: bob (n1 after 0) has message 6 as \"ann says 3\" by ann (ann-3, noon), which is message 3 as well"])
+    }
+
+    @Test("sees two messages under one number, and one at two times")
+    func disagreement() {
+        var checker = self.told(5)
+        checker.sends("ann says 6", as: "ann-6", by: "ann")
+        checker.resumes("bob", in: "c", after: 3)
+        checker.hears(self.message(4, at: "midnight"), reader: "bob")
+        checker.hears(self.message(5, "ann", 6), reader: "bob")
+        #expect(checker.violations.count == 2)
+        #expect(checker.violations.allSatisfy { $0.contains("others have") })
+    }
+
+    @Test("sees a message that nobody has sent, and one with other words")
+    func invented() {
+        var checker = self.told(5)
+        checker.hears(self.message(6, "eve", 1), reader: "bob")
+        checker.sends("ann says 7", as: "ann-7", by: "ann")
+        var other = self.message(7)
+        other.content = "ann says nothing"
+        checker.hears(other, reader: "bob")
+        #expect(checker.violations.count == 2)
+        #expect(checker.violations[0].hasSuffix("which nobody has sent"))
+        #expect(checker.violations[1].hasSuffix("and what was sent is \"ann says 7\""))
+    }
+
+    @Test("sees who was not shown everything, and a history that nobody has read")
+    func incomplete() {
+        var checker = self.told(5)
+        checker.resumes("carol", in: "c", after: 4)
+        checker.resumes("dave", in: "d", after: 0)
+        checker.sends("hello", as: "dave-1", by: "dave")
+        checker.hears(HistoryChecker.Message(1, by: "dave", as: "dave-1", "hello", at: "noon"), reader: "dave")
+        #expect(self.verdict(of: checker) == ["d: nobody has read its history", "c: carol was shown 4 messages of 5"])
+    }
+}

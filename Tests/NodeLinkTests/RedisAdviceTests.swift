@@ -1,0 +1,43 @@
+import Testing
+
+@testable import NodeLink
+
+@Suite("Advice about Redis")
+struct RedisAdviceTests {
+    private static let good = [
+        "maxmemory": "0", "maxmemory-policy": "noeviction", "appendonly": "yes", "save": "",
+        "client-output-buffer-limit": "normal 0 0 0 slave 268435456 67108864 60 pubsub 67108864 33554432 60",
+    ]
+
+    @Test("is silent where all is well, and where nothing could be asked")
+    func good() {
+        #expect(RedisAdvice(Self.good).sentences.isEmpty)
+        #expect(RedisAdvice([:]).sentences.isEmpty)
+    }
+
+    @Test(
+        "names each setting under which messages are lost",
+        arguments: [
+            ("maxmemory-policy", "allkeys-lru", "maxmemory-policy is allkeys-lru"),
+            ("appendonly", "no", "neither appendonly nor save is set"),
+            ("client-output-buffer-limit", "normal 0 0 0 slave 0 0 0 pubsub 1048576 8388608 60", "allows pubsub 1048576 bytes"),
+        ])
+    func bad(name: String, value: String, words: String) {
+        var settings = Self.good
+        settings[name] = value
+        let sentences = RedisAdvice(settings).sentences
+        #expect(sentences.count == 1)
+        #expect(sentences[0].contains(words))
+    }
+
+    @Test("says of snapshots alone how much is lost")
+    func snapshots() {
+        var settings = Self.good
+        settings["appendonly"] = "no"
+        settings["save"] = "3600 1"
+        #expect(
+            RedisAdvice(settings).sentences == [
+                "appendonly is no: what was stored since the last snapshot is lost when Redis ends; it should be yes"
+            ])
+    }
+}

@@ -1,0 +1,135 @@
+// Plays faults against a cluster of real processes, and judges what its clients were told: script/torture.
+import ClusterTorture
+import Foundation
+import TestKit
+
+struct Arguments {
+    var seed = UInt64.random(in: 1...999_999)
+    var minutes = 1.0
+    var faults = FaultKind.allCases
+    var nodes = 3
+    var binary: String?
+    var measure: FaultKind?
+
+    init(_ words: [String]) throws {
+        var words = words[...]
+        while let word = words.popFirst() {
+            guard let value = words.popFirst() else { throw TestFailure("\(word) needs a value") }
+            switch word {
+            case "--seed": self.seed = try Self.read(UInt64(value), word, value)
+            case "--minutes": self.minutes = try Self.read(Double(value), word, value)
+            case "--nodes": self.nodes = try Self.read(Int(value).flatMap { (2...9).contains($0) ? $0 : nil }, word, value)
+            case "--binary": self.binary = value
+            case "--faults":
+                self.faults = try value.split(separator: ",").map { try Self.read(FaultKind(rawValue: String($0)), word, String($0)) }
+            case "--measure":
+                self.measure = value == "takeover" ? .kill : value == "frozen" ? .freeze : nil
+                if self.measure == nil { throw TestFailure("--measure takes takeover or frozen, not \(value)") }
+            default: throw TestFailure("there is no option \(word)")
+            }
+        }
+        if self.faults.isEmpty { throw TestFailure("--faults names none") }
+    }
+
+    private static func read<Value>(_ value: Value?, _ option: String, _ text: String) throws -> Value {
+        guard let value else { throw TestFailure("\(option) does not take \(text)") }
+        return value
+    }
+
+    var settings: TortureSettings {
+        var settings = TortureSettings(seed: self.seed)
+        settings.nodes = self.nodes
+        if let binary = self.binary { settings.binary = binary }
+        settings.hasNeighbour = self.measure == nil && self.faults.contains(.twoClusters)
+        return settings
+    }
+
+    var replay: String {
+        let binary = self.binary.map { " --binary \($0)" } ?? ""
+        return "script/torture --seed \(self.seed) --minutes \(self.minutes) --faults \(self.faults.map(\.rawValue).joined(separator: ","))"
+            + " --nodes \(self.nodes)\(binary)"
+    }
+}
+
+func say(_ line: String) {
+    FileHandle.standardOutput.write(Data("\(line)\n".utf8))
+}
+
+func seconds(_ time: Duration) -> String { String(format: "%.2f s", time / .seconds(1)) }
+
+/// Ten times the same fault to one node after the other; how long conversations stood still.
+func measure(_ kind: FaultKind, _ arguments: Arguments) throws -> Bool {
+    var settings = arguments.settings
+    settings.isSteady = true
+    settings.conversations = 12
+    settings.members = settings.nodes
+    settings.pace = .milliseconds(100)
+    let torture = try Torture(settings, say: say)
+    try torture.start()
+    var gaps: [Duration] = []
+    for round in 0..<10 {
+        let node = "n\(round % settings.nodes + 1)"
+        let fault = kind == .kill ? Fault.kill(node, restartAfter: .seconds(3)) : Fault.freeze(node, for: .seconds(7))
+        if let gap = try torture.strike(fault) { gaps.append(gap) }
+        // Until everybody is with the node that is theirs, and that node has its share.
+        Thread.sleep(forTimeInterval: 6)
+    }
+    let verdict = try torture.finish()
+    report(verdict)
+    gaps.sort()
+    guard gaps.count == 10 else { return false }
+    let median = (gaps[4] + gaps[5]) / 2
+    let limit = Duration.seconds(kind == .kill ? 2 : 5)
+    say(
+        "\(kind == .kill ? "takeover after kill -9" : "takeover from a frozen owner"): median \(seconds(median)),"
+            + " from \(seconds(gaps[0])) to \(seconds(gaps[9])); the limit is \(seconds(limit))")
+    return median < limit && verdict.violationCount == 0
+}
+
+func report(_ verdict: Torture.Verdict) {
+    let counts = verdict.counts
+    say("")
+    say(
+        "\(verdict.messages) messages; sends: \(counts.answered) answered, \(counts.refused) refused, \(counts.unknown) unknown;"
+            + " \(counts.reconnects) reconnects")
+    for (kind, gap) in verdict.gaps.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+        say("worst gap after \(kind.rawValue): \(seconds(gap.worst)), of \(gap.count)")
+    }
+    for (why, count) in counts.endings.sorted(by: { $0.key < $1.key }) { say("  \(count) × \(why)") }
+    for violation in verdict.violations.prefix(20) { say("VIOLATION \(violation)") }
+    if verdict.violationCount > 20 { say("… \(verdict.violationCount) violations in all") }
+}
+
+func torture(_ arguments: Arguments) throws -> Bool {
+    say("seed \(arguments.seed)")
+    let torture = try Torture(arguments.settings, say: say)
+    var failure: String?
+    do {
+        try torture.start()
+        try torture.play(arguments.faults, for: .seconds(arguments.minutes * 60))
+    } catch {
+        failure = "\(error)"
+    }
+    let verdict = try torture.finish()
+    report(verdict)
+    if let failure { say("VIOLATION \(failure)") }
+    let isGood = failure == nil && verdict.violationCount == 0
+    if !isGood {
+        let folder =
+            "\(FileManager.default.temporaryDirectory.path)/confab-torture-\(arguments.seed)-\(ProcessInfo.processInfo.processIdentifier)"
+        try torture.writeLogs(to: folder)
+        say("logs: \(folder)")
+    }
+    say("again: \(arguments.replay)")
+    say(isGood ? "verdict: every promise was kept" : "verdict: PROMISES WERE BROKEN")
+    return isGood
+}
+
+do {
+    let arguments = try Arguments(Array(CommandLine.arguments.dropFirst()))
+    let isGood = try arguments.measure.map { try measure($0, arguments) } ?? torture(arguments)
+    exit(isGood ? 0 : 1)
+} catch {
+    FileHandle.standardError.write(Data("torture: \(error)\n".utf8))
+    exit(2)
+}
