@@ -59,11 +59,7 @@ struct MailOutlet {
         writer.seal(with: self.key, in: &self.parcel)
         let mailbox = self.mailbox(of: node)
         // Where too much waits for Redis already, mail is lost like any other.
-        try? self.client.command(tag: tag, slot: mailbox.slot) { command in
-            command.append("PUBLISH")
-            command.append(text: mailbox.name)
-            command.append(self.parcel)
-        }
+        try? self.client.publish(tag: tag, to: mailbox.name, slot: mailbox.slot) { $0.append(self.parcel) }
         self.parcel.removeAll()
     }
 

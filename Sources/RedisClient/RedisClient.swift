@@ -1,7 +1,8 @@
+public import Bytes
 public import EventLoop
 
-/// Who gives commands, and hears what became of each: exactly one of `redisReplied` and `redisFailed`, in the order of the commands,
-/// unless the client is closed. All on the client's loop.
+/// Who gives commands, and hears what became of each: exactly one of `redisReplied` and `redisFailed`, unless the client is closed, and in
+/// the order of the commands; in a cluster in the order of each slot's, but see `RedisClient`. All on the client's loop.
 public protocol RedisClientUser: AnyObject, Sendable {
     /// The reply is good until this returns. It is no error: those come as `redisFailed`.
     func redisReplied(_ reply: RedisReply, to tag: UInt64)
@@ -15,25 +16,39 @@ public protocol RedisClientUser: AnyObject, Sendable {
 /// A guest of the loop; everything here is to be called on its thread. What a turn of the loop brings leaves in one write when the turn
 /// ends. Nothing is sent twice: when a connection breaks, whoever gave the commands decides about each of them. Commands wait while there
 /// is no connection, up to `RedisSettings.commandPatience` and the bounds there.
+///
+/// **Sentinels**: all of them are asked, and listened to for news of another master. A server gets commands when it says itself that it is the
+/// master. It is left at once when the sentinels have another, and when it answers READONLY; that command has failed, and so has what is
+/// under way. The URL's user and password are for the servers; a sentinel gets them only when it answers NOAUTH.
+///
+/// **Cluster**: a connection to each master, and one more that asks where the slots are. What a server says is elsewhere (MOVED, ASK) is sent there,
+/// and what it puts off (TRYAGAIN) is sent again, both within bounds: no server has done it. While that happens to a command, later ones
+/// of its slot that are under way may be done before it, so who needs their order must check it where it counts, in the script. A
+/// WAIT that was written right behind a command of its slot goes with it, and what the first server says to that WAIT is not told: else
+/// one server would confirm what another does. A WAIT that comes later needs the connection that its command was answered on. The bounds
+/// of commands and bytes are those of each connection. When a master fails, so do its commands; what comes after them waits for the next.
 public final class RedisClient: EventLoopHandler {
     public enum State: Sendable, Equatable {
         /// There has been no connection yet.
         case connecting
-        /// Commands are sent. Each connection has a higher epoch: what was verified under another is to be verified again.
+        /// Commands are sent. Each connection has a higher epoch: what was verified under another is to be verified again. In a cluster all
+        /// masters are connected and every slot has one, and the epoch rises with each other master or connection.
         case ready(epoch: Int)
-        /// There is no connection any more, or none came about; attempts go on.
+        /// There is no connection any more, or none came about; attempts go on. In a cluster so it is with one master at least, or a slot
+        /// has none; commands of other slots are done.
         case away(RedisOutage)
         case closed
     }
 
     private struct Body {
-        var link: RedisLink
+        var network: RedisNetwork
         var state = State.connecting
         /// The turn whose commands have been sent: one that is written later in it would have to wait for an event.
         var flushedTurn: UInt64?
     }
 
     public let loop: EventLoop
+    private let isCluster: Bool
     private let body: LoopBound<Body>
     private weak let user: (any RedisClientUser)?
 
@@ -45,9 +60,9 @@ public final class RedisClient: EventLoopHandler {
     ///   - user: not kept alive by this.
     public init(_ settings: RedisSettings, scripts: [RedisScript] = [], on loop: EventLoop, seed: UInt64, user: any RedisClientUser) {
         precondition(!settings.url.isSecure || settings.tls != nil, "A URL with rediss needs a TLS context.")
-        let session = RedisSession(settings, scripts: scripts, seed: seed)
         self.loop = loop
-        self.body = LoopBound(Body(link: RedisLink(settings, session: session, on: loop)), on: loop)
+        self.isCluster = settings.url.kind == .cluster
+        self.body = LoopBound(Body(network: RedisNetwork(settings, scripts: scripts, for: .commands, seed: seed, on: loop)), on: loop)
         self.user = user
     }
 
@@ -61,7 +76,7 @@ public final class RedisClient: EventLoopHandler {
     public var state: State { self.body.with { $0.state } }
 
     /// How many commands are unanswered, waiting or under way.
-    public var commandCount: Int { self.body.with { $0.link.session.commandCount } }
+    public var commandCount: Int { self.body.with { $0.network.commandCount } }
 
     /// Writes a command behind all others. Its reply or failure comes with `tag`, never before this returns.
     ///
@@ -72,16 +87,54 @@ public final class RedisClient: EventLoopHandler {
     public func command(tag: UInt64, slot: RedisSlot = .any, _ write: (inout RedisCommandWriter) -> Void) throws(RedisError) {
         try self.body.with { body throws(RedisError) in
             if body.flushedTurn != nil { self.askForTurn(&body) }
-            try body.link.session.command(tag: tag, now: .now, write)
+            try body.network.command(tag: tag, slot: slot, now: .now, write)
         }
     }
 
     /// Ends the connection at once. Commands that are unanswered stay so, and nothing is told any more.
     public func close() {
         self.body.with {
-            $0.link.close()
+            $0.network.close()
             $0.state = .closed
         }
+    }
+
+    /// While `redisReplied` is called: the connection that brought the reply.
+    public var answering: RedisConnection { self.body.with { $0.network.lastAnswering } }
+
+    /// Writes a command to one connection and no other: for WAIT, which is about what its own connection has written.
+    ///
+    /// Throws `connectionLost` when that connection is no more, and otherwise as the command without one.
+    public func command(
+        tag: UInt64, slot: RedisSlot, over connection: RedisConnection, _ write: (inout RedisCommandWriter) -> Void
+    ) throws(RedisError) {
+        try self.body.with { body throws(RedisError) in
+            if body.flushedTurn != nil { self.askForTurn(&body) }
+            try body.network.command(tag: tag, slot: slot, over: connection, now: .now, write)
+        }
+    }
+
+    /// Publishes in a channel, as those that subscribe over such a URL hear it: SPUBLISH in a cluster, PUBLISH elsewhere.
+    ///
+    /// - Parameter payload: writes one word.
+    public func publish(
+        tag: UInt64, to channel: ByteString, slot: RedisSlot, _ payload: (inout RedisCommandWriter) -> Void
+    ) throws(RedisError) {
+        try self.command(tag: tag, slot: slot) {
+            $0.append(self.isCluster ? "SPUBLISH" : "PUBLISH")
+            $0.append(text: channel)
+            payload(&$0)
+        }
+    }
+
+    /// A slot of each server that takes commands; `.any` where there is one. None while the cluster is not known.
+    public var masters: [RedisSlot] {
+        self.isCluster ? self.body.with { $0.network.routes.map.firstSlots } : [.any]
+    }
+
+    /// Tells apart the servers that take commands of slots; nil while it is not known which that is.
+    public func master(of slot: RedisSlot) -> Int? {
+        self.body.with { $0.network.master(of: slot) }
     }
 
     private func askForTurn(_ body: inout Body) {
@@ -95,7 +148,7 @@ public final class RedisClient: EventLoopHandler {
         let now = MonotonicTime.now
         var isReadAgain: Bool
         repeat {
-            isReadAgain = self.body.with { $0.link.socketReady(token, readable: readable, writable: writable, for: self, now: now) }
+            isReadAgain = self.body.with { $0.network.socketReady(token, readable: readable, writable: writable, for: self, now: now) }
             self.tell(now: now)
         } while isReadAgain
     }
@@ -103,7 +156,7 @@ public final class RedisClient: EventLoopHandler {
     public func turnEnding() {
         let now = MonotonicTime.now
         self.body.with {
-            $0.link.flush(now: now)
+            $0.network.flush(now: now)
             $0.flushedTurn = self.loop.turns.count
         }
         // The user's own end of the turn may have been before this.
@@ -111,7 +164,7 @@ public final class RedisClient: EventLoopHandler {
     }
 
     public func tick(now: MonotonicTime) {
-        if let attempt = self.body.with({ $0.link.tick(now: now) }) { self.resolve(for: attempt) }
+        self.attempt(self.body.with { $0.network.tick(now: now) })
         self.tell(now: now)
     }
 
@@ -119,20 +172,12 @@ public final class RedisClient: EventLoopHandler {
         self.close()
     }
 
-    private func resolve(for attempt: Int) {
-        let place = self.body.with { $0.link.place }
-        if let address = SocketAddress(literal: place.host, port: place.port) { return self.connect(attempt, to: .success([address])) }
-        Task {
-            let addresses = await Resolver.addresses(of: place)
-            self.loop.execute {
-                self.connect(attempt, to: addresses)
-                self.tell(now: .now)
-            }
+    private func attempt(_ attempts: [RedisNetwork.Attempt]) {
+        Resolver.resolve(attempts, on: self.loop) { [weak self] attempt, addresses in
+            guard let self else { return }
+            self.body.with { $0.network.connect(attempt, to: addresses, for: self, now: .now) }
+            self.tell(now: .now)
         }
-    }
-
-    private func connect(_ attempt: Int, to addresses: Result<[SocketAddress], SocketError>) {
-        self.body.with { $0.link.connect(attempt, to: addresses, for: self, now: .now) }
     }
 
     /// Tells the user what there is to tell; answers whether there was anything.
@@ -140,7 +185,7 @@ public final class RedisClient: EventLoopHandler {
     /// Nothing is entered while the user is called, who may well give the next command.
     @discardableResult
     private func tell(now: MonotonicTime) -> Bool {
-        guard var event = self.body.with({ $0.link.next(now: now) }) else { return false }
+        guard var event = self.body.with({ $0.network.next(now: now) }) else { return false }
         // Asked for once and not for each reply.
         let user = self.user
         while true {
@@ -149,9 +194,9 @@ public final class RedisClient: EventLoopHandler {
             case .failed(let error, let tag): user?.redisFailed(error, tag: tag)
             case .ready(let epoch): self.change(to: .ready(epoch: epoch), for: user)
             case .away(let outage): self.change(to: .away(outage), for: user)
-            case .push: break
+            case .push, .returned: break
             }
-            guard let next = self.body.with({ $0.link.next(now: now) }) else { return true }
+            guard let next = self.body.with({ $0.network.next(now: now) }) else { return true }
             event = next
         }
     }
@@ -162,15 +207,5 @@ public final class RedisClient: EventLoopHandler {
             return body.state != state
         }
         if isNews { user?.redisChanged(state) }
-    }
-}
-
-extension Resolver {
-    static func addresses(of place: RedisPlace) async -> Result<[SocketAddress], SocketError> {
-        do throws(SocketError) {
-            return .success(try await Self.resolve(host: place.host, port: place.port))
-        } catch {
-            return .failure(error)
-        }
     }
 }

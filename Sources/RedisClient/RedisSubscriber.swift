@@ -13,11 +13,13 @@ public protocol RedisSubscriberUser: AnyObject, Sendable {
 ///
 /// A guest of the loop; everything here is to be called on its thread. It connects again by itself and subscribes to the same channels.
 /// Redis cuts it off when it reads too slowly, and promises nothing of what it sends.
+///
+/// With sentinels it listens at the master and follows it. In a cluster channels are those of SSUBSCRIBE, over a connection to each master that has
+/// any, and are followed when their slot moves; `RedisClient.publish` reaches them.
 public final class RedisSubscriber: EventLoopHandler {
     private struct Body {
-        var link: RedisLink
+        var network: RedisNetwork
         var state = RedisClient.State.connecting
-        var channels: [ByteString] = []
         var flushedTurn: UInt64?
     }
 
@@ -32,9 +34,8 @@ public final class RedisSubscriber: EventLoopHandler {
     ///   - user: not kept alive by this.
     public init(_ settings: RedisSettings, on loop: EventLoop, seed: UInt64, user: any RedisSubscriberUser) {
         precondition(!settings.url.isSecure || settings.tls != nil, "A URL with rediss needs a TLS context.")
-        let session = RedisSession(settings, for: .subscription, seed: seed)
         self.loop = loop
-        self.body = LoopBound(Body(link: RedisLink(settings, session: session, on: loop)), on: loop)
+        self.body = LoopBound(Body(network: RedisNetwork(settings, for: .subscription, seed: seed, on: loop)), on: loop)
         self.user = user
     }
 
@@ -49,42 +50,36 @@ public final class RedisSubscriber: EventLoopHandler {
 
     /// Listens to a channel, from when `redisSubscribed` says so. Twice is once.
     public func subscribe(to channel: ByteString) {
-        self.body.with { body in
-            guard !body.channels.contains(channel) else { return }
-            body.channels.append(channel)
-            self.say("SUBSCRIBE", [channel], &body)
+        self.body.with {
+            $0.network.subscribe(to: channel, now: .now)
+            self.askForTurn(&$0)
         }
     }
 
     /// Listens to it no more. Some messages may still come.
     public func unsubscribe(from channel: ByteString) {
-        self.body.with { body in
-            guard let place = body.channels.firstIndex(of: channel) else { return }
-            body.channels.remove(at: place)
-            self.say("UNSUBSCRIBE", [channel], &body)
+        self.body.with {
+            $0.network.unsubscribe(from: channel)
+            self.askForTurn(&$0)
         }
     }
 
     /// Drops the connection and makes another, with the same channels: for a user who does not hear what must be there.
     public func reconnect() {
-        self.body.with { $0.link.session.lose(.broken(reason: "it was given up"), now: .now) }
+        self.body.with { $0.network.reconnect(now: .now) }
         self.loop.runAgain()
     }
 
     /// Ends the connection at once. Nothing is told any more.
     public func close() {
         self.body.with {
-            $0.link.close()
+            $0.network.close()
             $0.state = .closed
         }
     }
 
-    private func say(_ word: StaticString, _ channels: [ByteString], _ body: inout Body) {
+    private func askForTurn(_ body: inout Body) {
         if body.flushedTurn == self.loop.turns.count { self.loop.runAgain() }
-        body.link.session.say {
-            $0.append(word)
-            for channel in channels { $0.append(text: channel) }
-        }
     }
 
     // MARK: The loop
@@ -93,7 +88,7 @@ public final class RedisSubscriber: EventLoopHandler {
         let now = MonotonicTime.now
         var isReadAgain: Bool
         repeat {
-            isReadAgain = self.body.with { $0.link.socketReady(token, readable: readable, writable: writable, for: self, now: now) }
+            isReadAgain = self.body.with { $0.network.socketReady(token, readable: readable, writable: writable, for: self, now: now) }
             self.tell(now: now)
         } while isReadAgain
     }
@@ -101,14 +96,14 @@ public final class RedisSubscriber: EventLoopHandler {
     public func turnEnding() {
         let now = MonotonicTime.now
         self.body.with {
-            $0.link.flush(now: now)
+            $0.network.flush(now: now)
             $0.flushedTurn = self.loop.turns.count
         }
         if self.tell(now: now) { self.loop.runAgain() }
     }
 
     public func tick(now: MonotonicTime) {
-        if let attempt = self.body.with({ $0.link.tick(now: now) }) { self.resolve(for: attempt) }
+        self.attempt(self.body.with { $0.network.tick(now: now) })
         self.tell(now: now)
     }
 
@@ -116,36 +111,26 @@ public final class RedisSubscriber: EventLoopHandler {
         self.close()
     }
 
-    private func resolve(for attempt: Int) {
-        let place = self.body.with { $0.link.place }
-        if let address = SocketAddress(literal: place.host, port: place.port) { return self.connect(attempt, to: .success([address])) }
-        Task {
-            let addresses = await Resolver.addresses(of: place)
-            self.loop.execute {
-                self.connect(attempt, to: addresses)
-                self.tell(now: .now)
-            }
+    private func attempt(_ attempts: [RedisNetwork.Attempt]) {
+        Resolver.resolve(attempts, on: self.loop) { [weak self] attempt, addresses in
+            guard let self else { return }
+            self.body.with { $0.network.connect(attempt, to: addresses, for: self, now: .now) }
+            self.tell(now: .now)
         }
-    }
-
-    private func connect(_ attempt: Int, to addresses: Result<[SocketAddress], SocketError>) {
-        self.body.with { $0.link.connect(attempt, to: addresses, for: self, now: .now) }
     }
 
     @discardableResult
     private func tell(now: MonotonicTime) -> Bool {
-        guard var event = self.body.with({ $0.link.next(now: now) }) else { return false }
+        guard var event = self.body.with({ $0.network.next(now: now) }) else { return false }
         let user = self.user
         while true {
             switch event {
             case .push(let reply): self.take(reply, for: user)
-            case .ready(let epoch):
-                self.body.with { if !$0.channels.isEmpty { self.say("SUBSCRIBE", $0.channels, &$0) } }
-                self.change(to: .ready(epoch: epoch), for: user)
+            case .ready(let epoch): self.change(to: .ready(epoch: epoch), for: user)
             case .away(let outage): self.change(to: .away(outage), for: user)
-            case .reply, .failed: break
+            case .reply, .failed, .returned: break
             }
-            guard let next = self.body.with({ $0.link.next(now: now) }) else { return true }
+            guard let next = self.body.with({ $0.network.next(now: now) }) else { return true }
             event = next
         }
     }
@@ -154,9 +139,9 @@ public final class RedisSubscriber: EventLoopHandler {
     private func take(_ push: RedisReply, for user: (any RedisSubscriberUser)?) {
         var parts = push.elements
         guard let user, let kind = parts.next(), let channel = parts.next(), let last = parts.next() else { return }
-        if kind.isText("message") {
+        if kind.isText("message") || kind.isText("smessage") {
             user.redisPublished(last.bytes, in: channel.bytes)
-        } else if kind.isText("subscribe") {
+        } else if kind.isText("subscribe") || kind.isText("ssubscribe") {
             user.redisSubscribed(to: channel.bytes)
         }
     }

@@ -34,9 +34,8 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
         /// Who wants to know of another connection, and whether there was one before.
         var whenBack: (@Sendable () -> Void)?
         var wasThere = false
-        /// As the server said last; nil where it is no master.
-        var replicaCount: Int?
-        var isRoleKnown = false
+        /// By the client's number of each master that has said it, what it says of its replicas.
+        var replicas: [Int: ReplicaWatch] = [:]
         var isReady = false
         var askRoleAt = MonotonicTime(nanoseconds: 0)
     }
@@ -116,11 +115,12 @@ extension RedisStore {
     private func begin(_ deed: UInt64, _ request: StoreRequest, _ body: inout Body) throws(RedisError) {
         switch request {
         case .claim(let shard, let owner):
-            try self.call(.claim(deed), self.settings.slot(of: shard), &body) { command, words in
+            let slot = self.settings.slot(of: shard)
+            try self.call(.claim(deed, slot), slot, &body) { command, words in
                 command.append(Self.claim, keyCount: 1)
                 words.appendLease(of: shard, for: owner, to: &command)
             }
-            try self.confirm(deed, self.settings.slot(of: shard), &body)
+            try self.confirm(deed, slot, &body)
         case .write(let batch):
             guard self.settings.isCluster else { return try self.send(batch, nil, for: deed, &body) }
             // A script stays in one slot: a call for each shard, in the order in which the batch names them.
@@ -141,7 +141,7 @@ extension RedisStore {
     /// - Parameter places: of the writes in the batch; nil for all of them.
     private func send(_ batch: WriteBatch, _ places: [Int]?, for deed: UInt64, _ body: inout Body) throws(RedisError) {
         let slot = self.settings.slot(of: batch.writes[places?.first ?? 0].shard)
-        try self.call(.write(deed, places: places), slot, &body) { command, words in
+        try self.call(.write(deed, slot, places: places), slot, &body) { command, words in
             if let places {
                 words.append(batch, places, to: &command, script: Self.write)
             } else {
@@ -154,24 +154,28 @@ extension RedisStore {
     /// Right behind a write, and on the connection that carries it: WAIT is about what its own connection has written.
     ///
     /// Not before it is known that there is somebody to be waited for: where nobody is, each would hold up everything behind it.
-    private func confirm(_ deed: UInt64, _ slot: RedisSlot, _ body: inout Body) throws(RedisError) {
-        guard let wanted = self.replicasWanted(body) else {
-            if body.deeds[deed]?.unconfirmedSlots.isEmpty ?? false { body.undecided.append(deed) }
-            body.deeds[deed]?.unconfirmedSlots.append(slot)
+    ///
+    /// - Parameter connection: that has carried the write, when this is asked later.
+    private func confirm(_ deed: UInt64, _ slot: RedisSlot, over connection: RedisConnection? = nil, _ body: inout Body) throws(RedisError)
+    {
+        guard let wanted = self.replicasWanted(slot, body) else {
+            if body.deeds[deed]?.unconfirmed.isEmpty ?? false { body.undecided.append(deed) }
+            body.deeds[deed]?.unconfirmed.append(StoreDeed.Unconfirmed(slot: slot, connection: connection))
             return
         }
         guard wanted > 0 else { return }
-        try self.call(.confirm(deed, slot), slot, &body) { command, _ in
+        try self.call(.confirm(deed, slot), slot, over: connection, &body) { command, _ in
             command.append("WAIT")
             command.append(wanted)
             command.append(self.settings.waitMilliseconds)
         }
     }
 
-    /// Nil while it is not known how many there are.
-    private func replicasWanted(_ body: borrowing Body) -> Int? {
+    /// Nil while it is not known how many the slot's master has.
+    private func replicasWanted(_ slot: RedisSlot, _ body: borrowing Body) -> Int? {
         if let wanted = self.settings.waitReplicas { return wanted }
-        return body.isRoleKnown ? min(1, body.replicaCount ?? 1) : nil
+        guard let master = body.client?.master(of: slot) else { return nil }
+        return body.replicas[master]?.wanted(now: .now, patience: self.settings.patience)
     }
 
     private func read(
@@ -187,19 +191,24 @@ extension RedisStore {
     }
 
     private func call(
-        _ call: StoreCall, _ slot: RedisSlot, _ body: inout Body, _ write: (inout RedisCommandWriter, StoreWords) -> Void
+        _ call: StoreCall, _ slot: RedisSlot, over connection: RedisConnection? = nil, _ body: inout Body,
+        _ write: (inout RedisCommandWriter, StoreWords) -> Void
     ) throws(RedisError) {
         guard let client = body.client else { throw .noConnection }
         let words = body.words
         let tag = body.calls.insert(call)
         do throws(RedisError) {
-            try client.command(tag: tag, slot: slot) { write(&$0, words) }
+            if let connection {
+                try client.command(tag: tag, slot: slot, over: connection) { write(&$0, words) }
+            } else {
+                try client.command(tag: tag, slot: slot) { write(&$0, words) }
+            }
         } catch {
             _ = body.calls.remove(tag)
             throw error
         }
         switch call {
-        case .claim(let deed), .write(let deed, _), .confirm(let deed, _): body.deeds[deed]?.commandsUnderWay += 1
+        case .claim(let deed, _), .write(let deed, _, _), .confirm(let deed, _): body.deeds[deed]?.commandsUnderWay += 1
         case .read, .role: break
         }
     }
@@ -213,14 +222,20 @@ extension RedisStore {
         switch call {
         case .read(let asker, let request):
             asker.client.storeAnswered(self.answer(to: request, reply), ticket: asker.ticket)
-        case .claim(let deed):
-            self.settle(deed) { $0.epoch = Int(reply.integer ?? 0) }
-        case .write(let deed, let places):
-            self.settle(deed) { $0.note(reply, at: places) }
+        case .claim(let number, let slot):
+            self.settle(number) { deed, body in
+                deed.epoch = Int(reply.integer ?? 0)
+                self.noteCarrier(of: number, slot, &body)
+            }
+        case .write(let number, let slot, let places):
+            self.settle(number) { deed, body in
+                deed.note(reply, at: places)
+                self.noteCarrier(of: number, slot, &body)
+            }
         case .confirm(let deed, let slot):
             self.confirmed(by: Int(reply.integer ?? 0), deed, slot)
-        case .role:
-            self.learnRole(reply.replicaCount)
+        case .role(let master):
+            self.learnRole(of: master, reply.replicaCount)
         }
     }
 
@@ -231,15 +246,24 @@ extension RedisStore {
         switch call {
         case .read(let asker, let request):
             asker.client.storeAnswered(.failed(StoreFailure(error, about: request.conversation)), ticket: asker.ticket)
-        case .claim(let deed), .write(let deed, _), .confirm(let deed, _):
+        case .claim(let deed, _), .write(let deed, _, _):
             let isInDoubt = error == .connectionLost(mayBeDone: true)
             self.settle(deed) { deed in
                 deed.failure = deed.failure ?? StoreFailure(error)
                 if isInDoubt { deed.isUnconfirmed = true }
             }
-        case .role:
+        case .confirm(let deed, _):
+            // Whatever the reason: what it was to confirm may be done.
+            self.settle(deed) { deed in
+                deed.failure = deed.failure ?? StoreFailure(error)
+                deed.isUnconfirmed = true
+            }
+        case .role(let master):
+            switch error {
+            case .connectionLost, .noConnection, .queueFull, .closed: break
             // Of a connection that is there: the user may not ask.
-            if self.body.with({ $0.isReady }) { self.learnRole(nil) }
+            default: self.learnRole(of: master, nil)
+            }
         }
     }
 
@@ -250,10 +274,10 @@ extension RedisStore {
                 switch call {
                 case .read(let asker, let request):
                     try self.ask(request, asker, &body)
-                case .claim(let deed), .write(let deed, _):
+                case .claim(let deed, _), .write(let deed, _, _):
                     guard let request = body.deeds[deed]?.request else { return false }
                     body.deeds[deed]?.commandsUnderWay -= 1
-                    if case .write(_, let places?) = call, case .write(let batch) = request {
+                    if case .write(_, _, let places?) = call, case .write(let batch) = request {
                         try self.send(batch, places, for: deed, &body)
                     } else {
                         try self.begin(deed, request, &body)
@@ -263,8 +287,8 @@ extension RedisStore {
                 }
                 return true
             } catch {
-                if case .claim(let deed) = call { body.deeds[deed]?.commandsUnderWay += 1 }
-                if case .write(let deed, _) = call { body.deeds[deed]?.commandsUnderWay += 1 }
+                if case .claim(let deed, _) = call { body.deeds[deed]?.commandsUnderWay += 1 }
+                if case .write(let deed, _, _) = call { body.deeds[deed]?.commandsUnderWay += 1 }
                 return false
             }
         }
@@ -273,35 +297,64 @@ extension RedisStore {
     /// Asked again for as long as there is patience: a replica may just be catching up.
     private func confirmed(by count: Int, _ number: UInt64, _ slot: RedisSlot) {
         self.settle(number) { deed, body in
-            guard let wanted = self.replicasWanted(body), count < wanted, deed.failure == nil else { return }
-            guard MonotonicTime.now < deed.deadline, (try? self.confirm(number, slot, &body)) != nil else {
+            guard count < self.replicasWanted(slot, body) ?? 1, deed.failure == nil else { return }
+            // The slot may have another master by now, and that one knows nothing of what this connection has written.
+            guard MonotonicTime.now < deed.deadline, let connection = body.client?.answering,
+                (try? self.confirm(number, slot, over: connection, &body)) != nil
+            else {
+                deed.failure = .unconfirmed
                 deed.isUnconfirmed = true
                 return
             }
         }
     }
 
-    private func learnRole(_ replicaCount: Int?) {
+    /// A write that is to be confirmed later is confirmed over the connection that has carried it.
+    private func noteCarrier(of deed: UInt64, _ slot: RedisSlot, _ body: inout Body) {
+        guard let unconfirmed = body.deeds[deed]?.unconfirmed, !unconfirmed.isEmpty, let connection = body.client?.answering else { return }
+        for place in unconfirmed.indices where unconfirmed[place].slot == slot {
+            body.deeds[deed]?.unconfirmed[place].connection = connection
+        }
+    }
+
+    private func learnRole(of master: Int, _ replicaCount: Int?) {
         let undecided = self.body.with { body in
-            body.replicaCount = replicaCount
-            body.isRoleKnown = true
-            return exchange(&body.undecided, with: [])
+            body.replicas[master, default: ReplicaWatch()].note(replicaCount, now: .now)
+            let undecided = body.undecided
+            // Other masters may not have said it yet.
+            body.undecided = undecided.filter { deed in
+                body.deeds[deed]?.unconfirmed.contains { self.replicasWanted($0.slot, body) == nil } ?? false
+            }
+            return undecided
         }
         for deed in undecided { self.decide(deed) }
     }
 
-    /// Nobody will say any more whether replicas have what was written over the connection that is gone. What has not left yet will be
+    /// Nobody will say any more whether replicas have what was written over a connection that is gone. What has not left yet will be
     /// written over the next.
+    ///
+    /// Not so in a cluster: it may be another master whose connection has changed, and each has a number of its own. There the connection is
+    /// found to be gone when it is to be asked.
     private func forgetRole() {
-        let undecided = self.body.with { body in
-            body.replicaCount = nil
-            body.isRoleKnown = false
-            let done = body.undecided.filter { body.deeds[$0]?.commandsUnderWay == 0 }
+        if self.settings.isCluster { return }
+        self.giveUp { body in
+            body.replicas = [:]
+            return body.undecided.filter { body.deeds[$0]?.commandsUnderWay == 0 }
+        }
+    }
+
+    private func giveUp(_ choose: (inout Body) -> [UInt64]) {
+        let done = self.body.with { body in
+            let done = choose(&body)
             body.undecided.removeAll { done.contains($0) }
-            for deed in done { body.deeds[deed]?.isUnconfirmed = true }
+            for deed in done {
+                body.deeds[deed]?.isUnconfirmed = true
+                // Though the next master may have no replicas to wait for: it may not have the write either.
+                if body.deeds[deed]?.failure == nil { body.deeds[deed]?.failure = .unconfirmed }
+            }
             return done
         }
-        for deed in undecided { self.decide(deed) }
+        for deed in done { self.decide(deed) }
     }
 
     /// A command of the deed is answered; with the last of them it is.
@@ -314,7 +367,7 @@ extension RedisStore {
             guard var deed = body.deeds[number] else { return }
             note(&deed, &body)
             deed.commandsUnderWay = (body.deeds[number]?.commandsUnderWay ?? 1) - 1
-            deed.unconfirmedSlots = body.deeds[number]?.unconfirmedSlots ?? []
+            deed.unconfirmed = body.deeds[number]?.unconfirmed ?? []
             body.deeds.replace(number, with: deed)
         }
         self.decide(number)
@@ -332,9 +385,14 @@ extension RedisStore {
     }
 
     private func confirmIfDecided(_ number: UInt64, _ body: inout Body) {
-        guard let deed = body.deeds[number], deed.commandsUnderWay == 0, !deed.isDone, self.replicasWanted(body) != nil else { return }
-        body.deeds[number]?.unconfirmedSlots = []
-        for slot in deed.unconfirmedSlots where (try? self.confirm(number, slot, &body)) == nil { body.deeds[number]?.isUnconfirmed = true }
+        guard let deed = body.deeds[number], deed.commandsUnderWay == 0, !deed.isDone,
+            !deed.unconfirmed.contains(where: { self.replicasWanted($0.slot, body) == nil })
+        else { return }
+        body.deeds[number]?.unconfirmed = []
+        for part in deed.unconfirmed where (try? self.confirm(number, part.slot, over: part.connection, &body)) == nil {
+            body.deeds[number]?.isUnconfirmed = true
+            body.deeds[number]?.failure = .unconfirmed
+        }
     }
 
     private func nextWrite(_ body: inout Body) -> StoreDeed? {
@@ -346,8 +404,18 @@ extension RedisStore {
     private func answer(_ deed: StoreDeed) {
         var deed = deed
         // Where nothing waits for replicas, what may be done is found by loading it.
-        if self.body.with({ self.replicasWanted($0) }) == 0 { deed.isUnconfirmed = false }
+        if deed.isUnconfirmed, self.body.with({ !self.waitsForReplicas(deed.request, $0) }) { deed.isUnconfirmed = false }
         deed.asker.client.storeAnswered(deed.answer, ticket: deed.asker.ticket)
+    }
+
+    private func waitsForReplicas(_ request: StoreRequest, _ body: borrowing Body) -> Bool {
+        switch request {
+        case .claim(let shard, _): return self.replicasWanted(self.settings.slot(of: shard), body) != 0
+        case .write(let batch):
+            for write in batch.writes where self.replicasWanted(self.settings.slot(of: write.shard), body) != 0 { return true }
+            return false
+        default: return false
+        }
     }
 
     private func answer(to request: StoreRequest, _ reply: RedisReply) -> StoreAnswer {
@@ -368,11 +436,15 @@ extension RedisStore {
     public func redisChanged(_ state: RedisClient.State) {
         // Another server may have other replicas.
         self.forgetRole()
-        self.body.with { body in
+        let whenBack: (@Sendable () -> Void)? = self.body.with { body in
             if case .ready = state { body.isReady = true } else { body.isReady = false }
             body.askRoleAt = MonotonicTime(nanoseconds: 0)
             self.askRole(now: .now, &body)
+            guard body.isReady else { return nil }
+            defer { body.wasThere = true }
+            return body.wasThere ? body.whenBack : nil
         }
+        whenBack?()
     }
 }
 
@@ -383,12 +455,20 @@ extension RedisStore {
 
     public func tick(now: MonotonicTime) {
         self.body.with { self.askRole(now: now, &$0) }
+        guard self.body.with({ !$0.undecided.isEmpty }) else { return }
+        self.giveUp { body in body.undecided.filter { body.deeds[$0].map { $0.commandsUnderWay == 0 && now >= $0.deadline } ?? true } }
     }
 
-    /// Once a second: replicas come and go.
+    /// Once a second, each master: replicas come and go. One that is away is asked when it comes back.
     private func askRole(now: MonotonicTime, _ body: inout Body) {
-        guard body.isReady, self.settings.waitReplicas == nil, now >= body.askRoleAt else { return }
+        guard let client = body.client, body.isReady || self.settings.isCluster, self.settings.waitReplicas == nil, now >= body.askRoleAt
+        else {
+            return
+        }
         body.askRoleAt = now.advanced(by: .seconds(1))
-        try? self.call(.role, .any, &body) { command, _ in command.append("ROLE") }
+        for slot in client.masters {
+            guard let master = client.master(of: slot) else { continue }
+            try? self.call(.role(master), slot, &body) { command, _ in command.append("ROLE") }
+        }
     }
 }

@@ -7,13 +7,13 @@ enum StoreCall {
     /// A read, or a probe.
     case read(Asker, StoreRequest)
     /// The raising of a shard's epoch, for a deed.
-    case claim(UInt64)
+    case claim(UInt64, RedisSlot)
     /// A deed's writes: all of them, or in Redis Cluster those with these places, which lie in one slot.
-    case write(UInt64, places: [Int]?)
+    case write(UInt64, RedisSlot, places: [Int]?)
     /// How many replicas have what a deed wrote.
     case confirm(UInt64, RedisSlot)
-    /// What the server is, and how many replicas it has.
-    case role
+    /// What a server is, and how many replicas it has; with the client's number of it.
+    case role(Int)
 
     /// Who asked, and under which number.
     struct Asker {
@@ -30,7 +30,7 @@ struct StoreDeed {
     /// Commands that have not been answered.
     var commandsUnderWay = 0
     /// Where replicas are to be asked for what was written, once it is known whether there are any.
-    var unconfirmedSlots: [RedisSlot] = []
+    var unconfirmed: [Unconfirmed] = []
     var epoch: Epoch = 0
     var refusals: [Int: WriteRefusal] = [:]
     /// Why part of it was not done, or may not be.
@@ -38,9 +38,15 @@ struct StoreDeed {
     /// It may be done, but not where it would outlive a failover: whoever goes on from it must claim first, which confirms it too.
     var isUnconfirmed = false
 
+    /// A write in a slot, and the connection that has carried it, once it is answered.
+    struct Unconfirmed {
+        let slot: RedisSlot
+        var connection: RedisConnection?
+    }
+
     /// Nothing is under way any more, and nothing is to be asked.
     var isDone: Bool {
-        self.commandsUnderWay == 0 && (self.unconfirmedSlots.isEmpty || self.failure != nil || self.isUnconfirmed)
+        self.commandsUnderWay == 0 && (self.unconfirmed.isEmpty || self.failure != nil || self.isUnconfirmed)
     }
 
     /// What to say when it is done.

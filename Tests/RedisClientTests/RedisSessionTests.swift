@@ -93,6 +93,7 @@ struct RedisSessionTests {
         stage.now = stage.now.advanced(by: .seconds(3))
         stage.session.lose(.ended, now: stage.now)
         #expect(stage.tick() == false)
+        #expect(stage.events().count == 1)
         stage.now = stage.now.advanced(by: .milliseconds(50))
         #expect(stage.tick() == true)
     }
@@ -190,6 +191,84 @@ struct RedisSessionTests {
         #expect(events.count == 2 && events[0].hasPrefix("away What the server sent is no Redis reply"))
     }
 
+    @Test("to a master says ROLE first, and is given up when it is none or says READONLY")
+    func master() throws {
+        var stage = try SessionStage("redis+sentinel://:pass@a/m", scripts: ["return 1"], with: .master)
+        _ = stage.tick()
+        stage.session.opened(now: stage.now)
+        #expect(stage.takeSent() == "AUTH pass|ROLE|SCRIPT LOAD return 1|PING")
+        #expect(stage.hear("+OK\r\n*5\r\n$5\r\nslave\r\n$1\r\na\r\n:1\r\n$1\r\nx\r\n:0\r\n") == ["away \(RedisOutage.notMaster)"])
+        while !stage.tick() { stage.now = stage.now.advanced(by: .milliseconds(10)) }
+        stage.session.opened(now: stage.now)
+        _ = stage.takeSent()
+        #expect(stage.hear("+OK\r\n*3\r\n$6\r\nmaster\r\n:1\r\n*0\r\n$1\r\na\r\n+PONG\r\n") == ["ready 1"])
+        for tag in 1...3 { stage.give(UInt64(tag), "SET") }
+        _ = stage.takeSent()
+        #expect(
+            stage.hear("+OK\r\n-READONLY x\r\n-READONLY x\r\n") == [
+                "1: OK", "2: \(RedisError.readOnly)", "away \(RedisOutage.refused(.readOnly))",
+                "3: \(RedisError.connectionLost(mayBeDone: true))",
+            ])
+    }
+
+    @Test("to a sentinel says no password before it is asked for one")
+    func sentinel() throws {
+        for (knows, greeting) in [(false, "PING"), (true, "AUTH pass|PING")] {
+            var stage = try SessionStage("redis+sentinel://:pass@a/m/3", for: .subscription, with: .sentinel(knowsPassword: knows))
+            _ = stage.tick()
+            stage.session.opened(now: stage.now)
+            #expect(stage.takeSent() == greeting)
+        }
+    }
+
+    @Test("to a cluster hands back what is done elsewhere, with the WAIT behind it, whose answer here means nothing")
+    func handedBack() throws {
+        var stage = try SessionStage("redis+cluster://a", with: .clusterNode)
+        stage.connect()
+        stage.give(1, "ONE", slot: RedisSlot(1))
+        stage.give(2, "WAIT 1 9", slot: RedisSlot(1))
+        stage.give(3, "TWO", slot: RedisSlot(2))
+        stage.give(4, "WAIT 1 9", slot: RedisSlot(2))
+        stage.give(5, "THREE", slot: RedisSlot(1))
+        stage.give(6, "WAIT 1 9", slot: RedisSlot(1))
+        _ = stage.takeSent()
+        let moved = "-MOVED 1 b:7\r\n"
+        #expect(stage.hear(moved) == ["returned [1, 2]: \(RedisError.moved(slot: 1, to: RedisPlace(host: "b", port: 7)))"])
+        // The first WAIT's answer is passed over; the other slot is nobody's business.
+        #expect(stage.hear(":1\r\n:2\r\n:3\r\n") == ["3: 2", "4: 3"])
+        #expect(stage.hear("-TRYAGAIN x\r\n") == ["returned [5, 6]: \(RedisError.tryAgain)"])
+        #expect(stage.hear(":9\r\n") == [])
+        #expect(stage.session.commandCount == 0)
+        #expect(stage.returned.map(\.isWait) == [false, true, false, true])
+
+        // Somewhere else they are written as they were, behind the question where the slot is still moving.
+        var other = try SessionStage("redis+cluster://b", with: .clusterNode)
+        other.connect()
+        for (place, parcel) in stage.returned.enumerated() { other.session.deliver(parcel, asking: place == 2, now: other.now) }
+        #expect(other.takeSent() == "ONE|WAIT 1 9|ASKING|THREE|WAIT 1 9")
+        #expect(other.hear(":1\r\n:2\r\n+OK\r\n-ASK 1 c:8\r\n:0\r\n").dropLast() == ["1: 1", "2: 2"])
+        #expect(other.returned.map(\.tag) == [5, 6])
+    }
+
+    @Test("to a cluster that is not there gives back what waits, for another node")
+    func withdrawn() throws {
+        var stage = try SessionStage("redis+cluster://a", with: .clusterNode)
+        stage.connect()
+        stage.give(1, "ONE", slot: RedisSlot(1))
+        _ = stage.takeSent()
+        #expect(stage.session.withdraw().isEmpty)
+        stage.session.lose(.ended, now: stage.now)
+        stage.give(2, "TWO", slot: RedisSlot(1))
+        stage.give(3, "WAIT 1 9", slot: RedisSlot(1))
+        let parcels = stage.session.withdraw()
+        #expect(parcels.map(\.tag) == [2, 3] && parcels.map(\.isWait) == [false, true])
+        #expect(stage.events() == ["away \(RedisOutage.ended)", "1: \(RedisError.connectionLost(mayBeDone: true))"])
+        stage.give(4, "FOUR", slot: RedisSlot(1))
+        stage.connect(epoch: 2)
+        #expect(stage.takeSent() == "FOUR")
+        #expect(stage.hear(":4\r\n") == ["4: 4"])
+    }
+
     @Test("holds back no more than it may")
     func bounds() throws {
         var stage = try SessionStage {
@@ -217,14 +296,17 @@ struct RedisSessionTests {
 private struct SessionStage {
     var session: RedisSession
     var now = MonotonicTime(nanoseconds: 1_000_000_000_000)
+    /// Everything that was handed back.
+    var returned: [Parcel] = []
 
     init(
         _ url: String = "redis://a", scripts: [String] = [], for purpose: RedisSession.Purpose = .commands,
+        with counterpart: RedisSession.Counterpart = .server,
         _ adjust: (inout RedisSettings) -> Void = { _ in }
     ) throws {
         var settings = try RedisSettings(RedisURL(url))
         adjust(&settings)
-        self.session = RedisSession(settings, scripts: scripts.map(RedisScript.init), for: purpose, seed: 1)
+        self.session = RedisSession(settings, scripts: scripts.map(RedisScript.init), for: purpose, with: counterpart, seed: 1)
     }
 
     mutating func tick() -> Bool { self.session.tick(now: self.now) }
@@ -236,17 +318,19 @@ private struct SessionStage {
 
     /// Connects, waiting as long as it must, and lets the server greet back.
     mutating func connect(epoch: Int = 1) {
-        while !self.tick() { self.now = self.now.advanced(by: .milliseconds(10)) }
+        if case .connecting = self.session.state {} else { while !self.tick() { self.now = self.now.advanced(by: .milliseconds(10)) } }
         self.session.opened(now: self.now)
         let count = self.takeSent().split(separator: "|").count
         #expect(self.hear(String(repeating: "+OK\r\n", count: count)) == ["ready \(epoch)"])
     }
 
-    mutating func give(_ tag: UInt64, _ word: String) {
+    mutating func give(_ tag: UInt64, _ words: String, slot: RedisSlot = .any) {
         do {
-            try self.session.command(tag: tag, now: self.now) { $0.append(text: word) }
+            try self.session.command(tag: tag, slot: slot, now: self.now) {
+                for word in words.split(separator: " ") { $0.append(text: String(word)) }
+            }
         } catch {
-            Issue.record("\(word): \(error)")
+            Issue.record("\(words): \(error)")
         }
     }
 
@@ -264,6 +348,9 @@ private struct SessionStage {
             case .reply(let reply, let tag): events.append("\(tag): \(reply.integer.map(String.init) ?? reply.string)")
             case .failed(let error, let tag): events.append("\(tag): \(error)")
             case .push: events.append("push")
+            case .returned(let parcels, let error):
+                events.append("returned \(parcels.map(\.tag)): \(error)")
+                self.returned += parcels
             }
         }
         return events

@@ -14,6 +14,12 @@ enum Heard: Equatable, Sendable {
     case published(String, String)
 
     var isReady: Bool { if case .changed(.ready) = self { true } else { false } }
+    var tag: UInt64? {
+        switch self {
+        case .replied(let tag, _), .failed(let tag, _): tag
+        case .changed, .subscribed, .published: nil
+        }
+    }
     var isAway: Bool { if case .changed(.away) = self { true } else { false } }
 }
 
@@ -41,6 +47,9 @@ final class Listener: RedisClientUser, RedisSubscriberUser {
         self.heard.withLock { $0.append(entry) }
         self.onAnswer(entry)
     }
+
+    /// What was told of the connection.
+    var states: [Heard] { self.all.filter { if case .changed = $0 { true } else { false } } }
 
     var all: [Heard] { self.heard.withLock { $0 } }
 
@@ -110,12 +119,18 @@ final class Stage: Sendable {
         return answer
     }
 
-    private func ask(_ words: [String]) throws -> Heard {
+    func answer(to words: [String], slot: RedisSlot) throws -> Answer {
+        let heard = try self.ask(words, slot: slot)
+        guard case .replied(_, let answer) = heard else { throw TestFailure("\(words) failed: \(heard), after \(self.listener.states)") }
+        return answer
+    }
+
+    func ask(_ words: [String], slot: RedisSlot = .any) throws -> Heard {
         let tag = self.tags.withLock {
             $0 += 1
             return $0
         }
-        try self.loop.run { [client] in try client.command(tag: tag) { for word in words { $0.append(text: word) } } }
+        try self.loop.run { [client] in try client.command(tag: tag, slot: slot) { for word in words { $0.append(text: word) } } }
         return try self.listener.next("the answer to \(words)") {
             switch $0 {
             case .replied(tag, _), .failed(tag, _): true

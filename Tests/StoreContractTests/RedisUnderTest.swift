@@ -6,39 +6,64 @@ import RedisStore
 import Synchronization
 import TestKit
 
-/// A Redis store on a loop of its own. Those that are there at the same time share a server: each has another cluster's name.
+/// A Redis store on a loop of its own. All of a kind share servers: each has another cluster's name.
 final class RedisUnderTest: ChatStore {
-    /// Ends with the last store that is in it.
-    private final class House: Sendable {
-        let server: Mutex<RedisServer>
-        let url: String
+    enum Kind: Hashable { case standalone, sentinel, cluster }
 
-        init() throws {
-            let server = try RedisServer()
-            self.url = server.url
-            self.server = Mutex(server)
+    /// Where stores of a kind are kept: until the process ends, because a cluster takes seconds to make.
+    private final class House: Sendable {
+        let url: String
+        private let servers: Mutex<[AnyObject]>
+
+        init(_ kind: Kind) throws {
+            switch kind {
+            case .standalone:
+                let server = try RedisServer()
+                self.url = server.url
+                self.servers = Mutex([server])
+            case .sentinel:
+                let trio = try SentinelTrio()
+                self.url = trio.url
+                self.servers = Mutex([trio])
+            case .cluster:
+                let cluster = try RedisClusterServers()
+                self.url = cluster.url()
+                self.servers = Mutex([cluster])
+            }
+        }
+
+        /// Ends the processes, each by its own number.
+        func end() {
+            let servers = self.servers.withLock { servers in
+                defer { servers = [] }
+                return servers
+            }
+            _ = consume servers
         }
     }
 
-    private struct Shared {
-        weak var house: House?
-    }
-
-    private static let shared = Mutex(Shared())
+    private static let houses = Mutex<[Kind: House]>([:])
+    /// Nothing that is static is ever let go of otherwise.
+    private static let endAtExit: Void = {
+        atexit { RedisUnderTest.houses.withLock { for house in $0.values { house.end() } } }
+    }()
     private static let stores = Atomic(0)
-    private let house: House
     private let store: RedisStore
     private let client: RedisClient
 
-    init(history: Int) throws {
-        let house = try Self.shared.withLock { shared in
-            let house = try shared.house ?? House()
-            shared.house = house
+    convenience init(_ kind: Kind, history: Int) throws {
+        Self.endAtExit
+        let house = try Self.houses.withLock { houses in
+            let house = try houses[kind] ?? House(kind)
+            houses[kind] = house
             return house
         }
-        self.house = house
+        try self.init(at: house.url, history: history)
+    }
+
+    init(at url: String, history: Int) throws {
         let number = Self.stores.wrappingAdd(1, ordering: .relaxed).newValue
-        let settings = try RedisSettings(RedisURL(house.url))
+        let settings = try RedisSettings(RedisURL(url))
         let loop = try EventLoop.start(name: "redis-store-\(number)")
         let store = RedisStore(RedisStoreSettings(clusterName: "test-\(number)", history: history, url: settings.url), on: loop)
         let client = RedisClient(settings, scripts: RedisStore.scripts, on: loop, seed: UInt64(number), user: store)

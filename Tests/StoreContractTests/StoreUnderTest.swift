@@ -10,12 +10,14 @@ struct StoreUnderTest: Sendable, CustomTestStringConvertible {
     /// Opens an empty store that keeps this many messages of a conversation.
     let open: @Sendable (_ history: Int) throws -> any ChatStore
 
-    static let available = [memory, sqlite, redis]
+    static let available = [memory, sqlite, redis, redisSentinel, redisCluster]
     /// Those that keep all messages when the history is 0.
     static let unlimited = [memory, sqlite]
 
     static let memory = StoreUnderTest(testDescription: "memory") { LocalStore.memory(history: $0) }
-    static let redis = StoreUnderTest(testDescription: "Redis") { try RedisUnderTest(history: $0) }
+    static let redis = StoreUnderTest(testDescription: "Redis") { try RedisUnderTest(.standalone, history: $0) }
+    static let redisSentinel = StoreUnderTest(testDescription: "Redis by Sentinel") { try RedisUnderTest(.sentinel, history: $0) }
+    static let redisCluster = StoreUnderTest(testDescription: "Redis Cluster") { try RedisUnderTest(.cluster, history: $0) }
     static let sqlite = StoreUnderTest(testDescription: "SQLite") { history in
         try HousedStore { try LocalStore.sqlite(path: "\($0.path)/confab.db", history: history) }
     }

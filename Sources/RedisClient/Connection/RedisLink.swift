@@ -14,31 +14,47 @@ struct RedisLink {
         case open
     }
 
+    /// Names the link to its guest, and is never given to another.
+    let number: Int
     private let loop: EventLoop
     private let settings: RedisSettings
-    let place: RedisPlace
+    /// Nil while nobody knows where the server is.
+    private(set) var place: RedisPlace?
     var session: RedisSession
     private var phase = Phase.unconnected
     private var attempt = 0
-    private var token: SocketToken?
+    private(set) var token: SocketToken?
     private var transport: RedisTransport?
     /// The other end takes nothing any more; it may still have said something.
     private var isDeaf = false
     /// What was read last, and which of it the session has not had.
-    private var room = [UInt8](repeating: 0, count: RedisLink.readByteCount)
+    private var room: [UInt8]
     private var unfed = 0..<0
 
-    private static let readByteCount = 64 << 10
     /// The reader moves what is behind a reply whenever a kilobyte is read, so that small pieces are cheaper than the whole.
     private static let feedByteCount = 16 << 10
 
-    init(_ settings: RedisSettings, session: RedisSession, on loop: EventLoop) {
-        // A sentinel would be taken for the server itself.
-        precondition(settings.url.kind == .standalone, "\(settings.url) names sentinels or a cluster, which this client does not know yet.")
+    init(
+        _ settings: RedisSettings, session: RedisSession, to place: RedisPlace?, number: Int = 0, readByteCount: Int = 64 << 10,
+        on loop: EventLoop
+    ) {
+        self.number = number
         self.settings = settings
-        self.place = settings.url.places[0]
+        self.place = place
         self.session = session
+        self.room = [UInt8](repeating: 0, count: readByteCount)
         self.loop = loop
+        if let place { self.session.name = place.description }
+    }
+
+    /// The server is elsewhere from here on. Whatever connection there is, is lost for that reason.
+    ///
+    /// - Parameter atOnce: the next attempt is due, and not only after the wait that attempts have between them.
+    mutating func move(to place: RedisPlace, because outage: RedisOutage, now: MonotonicTime, atOnce: Bool = true) {
+        self.place = place
+        self.session.name = place.description
+        self.session.lose(outage, now: now)
+        if atOnce { self.session.hurry(now: now) }
     }
 
     // MARK: Connecting
@@ -46,7 +62,7 @@ struct RedisLink {
     /// To be called at every tick. An attempt to connect begins with the number that this answers: its `connect` is to be called, with the
     /// addresses of `place`.
     mutating func tick(now: MonotonicTime) -> Int? {
-        guard self.session.tick(now: now) else { return nil }
+        guard self.session.tick(now: now, mayConnect: self.place != nil) else { return nil }
         self.attempt += 1
         self.phase = .resolving
         return self.attempt
@@ -60,7 +76,7 @@ struct RedisLink {
         guard attempt == self.attempt, case .resolving = self.phase else { return }
         switch addresses {
         case .success(let addresses): self.tryNext(of: addresses[...], after: .unreachable, for: guest, now: now)
-        case .failure(let error): self.session.lose(.socket(error, place: self.place.description), now: now)
+        case .failure(let error): self.session.lose(.socket(error, place: self.session.name), now: now)
         }
     }
 
@@ -69,7 +85,7 @@ struct RedisLink {
     ) {
         self.dropSocket()
         guard let address = addresses.first else {
-            return self.session.lose(.socket(failure, place: self.place.description), now: now)
+            return self.session.lose(.socket(failure, place: self.session.name), now: now)
         }
         do throws(SocketError) {
             let socket = try Socket.connect(to: address)
@@ -90,7 +106,7 @@ struct RedisLink {
     private mutating func secure(now: MonotonicTime) {
         if let tls = self.settings.tls, let socket = self.transport?.socket {
             do throws(TLSError) {
-                self.transport = try RedisTransport(socket, to: self.place.host, tls)
+                self.transport = try RedisTransport(socket, to: self.place?.host ?? "", tls)
             } catch {
                 return self.session.lose(.tls(error), now: now)
             }

@@ -10,6 +10,12 @@ struct Fifo<Element> {
     var isEmpty: Bool { self.count == 0 }
     var first: Element? { self.count == 0 ? nil : self.ring[self.head] }
 
+    /// The element that is so many behind the first.
+    subscript(place: Int) -> Element {
+        get { self.ring[(self.head + place) & (self.ring.count - 1)]! }
+        set { self.ring[(self.head + place) & (self.ring.count - 1)] = newValue }
+    }
+
     mutating func append(_ element: Element) {
         if self.count == self.ring.count { self.grow() }
         self.ring[(self.head + self.count) & (self.ring.count - 1)] = element

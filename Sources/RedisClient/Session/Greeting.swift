@@ -3,23 +3,23 @@ internal import Bytes
 /// What a new connection says before any command, all of it at once, and what each answer means.
 struct Greeting {
     enum Step: Equatable {
-        case authenticate, select, setName, loadScript, ping
+        case authenticate, select, setName, askRole, loadScript, ping
     }
 
     private(set) var steps: [Step] = []
     private(set) var output = Outgoing()
     private var answered = 0
 
-    init(_ settings: RedisSettings, scripts: [RedisScript]) {
+    init(_ settings: RedisSettings, scripts: [RedisScript], to counterpart: RedisSession.Counterpart) {
         let url = settings.url
-        if let password = url.password {
+        if let password = url.password, counterpart != .sentinel(knowsPassword: false) {
             self.say(.authenticate) {
                 $0.append("AUTH")
                 if let user = url.user { $0.append(text: user) }
                 $0.append(text: password.text)
             }
         }
-        if url.database != 0 {
+        if url.database != 0, !counterpart.isSentinel {
             self.say(.select) {
                 $0.append("SELECT")
                 $0.append(url.database)
@@ -32,6 +32,7 @@ struct Greeting {
                 $0.append(text: name)
             }
         }
+        if counterpart == .master { self.say(.askRole) { $0.append("ROLE") } }
         for script in scripts { self.say(.loadScript) { $0.append(loading: script) } }
         // Last, because its answer says whether the server takes commands at all.
         self.say(.ping) { $0.append("PING") }
@@ -49,16 +50,19 @@ struct Greeting {
     }
 
     /// Takes the answer to the next step. Throws what makes the connection useless.
-    mutating func hear(_ error: RedisError?) throws(RedisError) {
+    mutating func hear(_ reply: RedisReply) throws(RedisOutage) {
         let step = self.steps[self.answered]
         self.answered += 1
-        guard let error else { return }
-        switch (step, error) {
+        guard reply.kind == .error else {
+            if step == .askRole, reply[0]?.isText("master") != true { throw .notMaster }
+            return
+        }
+        switch (step, RedisError(reply: reply.bytes)) {
         // It is for CLIENT LIST, and not everybody may.
         case (.setName, _): break
         // Who may not ask, or not write, may be let in all the same; commands say it for themselves.
         case (.ping, .notPermitted), (.ping, .snapshotFailed): break
-        default: throw error
+        case (_, let error): throw .refused(error)
         }
     }
 }

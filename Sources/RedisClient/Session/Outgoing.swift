@@ -5,10 +5,18 @@ struct Outgoing {
     private var buffer = ByteBuffer()
     /// How much of the buffer has left.
     private var sentCount = 0
+    /// How much of the buffer nobody needs any more.
+    private var freeCount = 0
     /// The place in the stream of the buffer's first byte.
     private var origin: UInt64 = 0
+    /// What has left stays until `free(to:)`: it may have to be sent again, elsewhere.
+    private let keepsSent: Bool
 
     private static let keptBytes = 1 << 20
+
+    init(keepsSent: Bool = false) {
+        self.keepsSent = keepsSent
+    }
 
     /// The place behind everything that was written.
     var end: UInt64 { self.origin + UInt64(self.buffer.count) }
@@ -30,26 +38,40 @@ struct Outgoing {
         return false
     }
 
+    /// Adds a command that was written before.
+    mutating func append(_ bytes: [UInt8]) {
+        self.buffer.append(contentsOf: bytes)
+    }
+
     func withUnsent<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
         self.buffer.bytes.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[self.sentCount...])) }
+    }
+
+    /// What stands between two places, of what is still here.
+    func bytes(_ range: Range<UInt64>) -> ArraySlice<UInt8> {
+        self.buffer.bytes[Int(range.lowerBound - self.origin)..<Int(range.upperBound - self.origin)]
     }
 
     /// So many more bytes have left.
     mutating func didSend(_ count: Int) {
         self.sentCount += count
-        if self.sentCount == self.buffer.count {
-            self.clear()
-        } else if self.sentCount > self.unsentCount {
-            // What is left goes to the front once that is less than what has gone, so that each byte is moved once at most.
-            self.buffer.bytes.removeFirst(self.sentCount)
-            self.origin += UInt64(self.sentCount)
-            self.sentCount = 0
-        }
+        if !self.keepsSent { self.free(to: self.sent) }
     }
 
-    /// Forgets what stands before a place, unsent.
-    mutating func skip(to place: UInt64) {
-        if place > self.sent { self.didSend(Int(place - self.sent)) }
+    /// Nobody needs what stands before a place, and it is not sent either.
+    mutating func free(to place: UInt64) {
+        guard place > self.origin else { return }
+        self.freeCount = max(self.freeCount, Int(place - self.origin))
+        self.sentCount = max(self.sentCount, self.freeCount)
+        if self.freeCount == self.buffer.count {
+            self.clear()
+        } else if self.freeCount > self.buffer.count - self.freeCount {
+            // What is left goes to the front once that is less than what has gone, so that each byte is moved once at most.
+            self.buffer.bytes.removeFirst(self.freeCount)
+            self.origin += UInt64(self.freeCount)
+            self.sentCount -= self.freeCount
+            self.freeCount = 0
+        }
     }
 
     /// Forgets everything; the places go on.
@@ -57,5 +79,6 @@ struct Outgoing {
         self.origin = self.end
         self.buffer.removeAll(keepingCapacityUpTo: Self.keptBytes)
         self.sentCount = 0
+        self.freeCount = 0
     }
 }

@@ -14,6 +14,20 @@ struct RedisSession {
         case subscription
     }
 
+    /// What the server is among the others.
+    enum Counterpart: Equatable {
+        /// The only one.
+        case server
+        /// The one that sentinels name: it must say itself that it is the master, and when it is no more it is left.
+        case master
+        /// What it says is elsewhere is handed back, to be sent there.
+        case clusterNode
+        /// It knows a server. The password is for the servers, and for it only when it asks for one.
+        case sentinel(knowsPassword: Bool)
+
+        var isSentinel: Bool { if case .sentinel = self { true } else { false } }
+    }
+
     enum State: Equatable {
         /// There is no connection, and there shall be one at this time.
         case resting(until: MonotonicTime)
@@ -32,29 +46,49 @@ struct RedisSession {
         case reply(RedisReply, tag: UInt64)
         case failed(RedisError, tag: UInt64)
         case push(RedisReply)
+        /// The server has not done a command and says why: another has to, or itself later. Behind it come the WAITs that its user
+        /// wrote right behind it, because they are about what it does; the server's own answers to them are not told.
+        case returned([Parcel], RedisError)
     }
 
     /// A command that waits for its reply, be it sent or not.
     private struct Command {
-        enum Kind: UInt8 { case user, ping, loadScript }
+        enum Kind: UInt8 {
+            case user
+            /// A user's WAIT, in a cluster.
+            case wait
+            case ping, loadScript
+            /// Nobody is told its answer: ASKING, and a WAIT that was handed back.
+            case silent
+        }
 
         var tag: UInt64
-        /// The place behind it in `outgoing`.
+        /// The place behind it in `outgoing`. It begins where the command before it ends.
         var end: UInt64
         var writtenAt: MonotonicTime
         var kind: Kind
+        var slot = RedisSlot.any
+        var moves: UInt8 = 0
+        var pauses: UInt8 = 0
+
+        var isUsers: Bool { self.kind == .user || self.kind == .wait }
     }
 
     private let settings: RedisSettings
     private let scripts: [RedisScript]
     private let purpose: Purpose
+    var counterpart: Counterpart
+    /// What outages call the server.
+    var name: String
     private let reader: RedisReplyReader
     private(set) var state: State
     private(set) var epoch = 0
     private var backoff: Backoff
     private var greeting: Greeting
-    private var outgoing = Outgoing()
+    private var outgoing: Outgoing
     private var commands = Fifo<Command>()
+    /// The place behind the last command that was taken out of `commands`.
+    private var takenEnd: UInt64 = 0
 
     /// So many of the commands were there when the connection broke, and how far they had left.
     private var lostCount = 0
@@ -67,14 +101,26 @@ struct RedisSession {
     private var heardAt = MonotonicTime(nanoseconds: .min)
     private var pingedAt: MonotonicTime?
 
-    init(_ settings: RedisSettings, scripts: [RedisScript] = [], for purpose: Purpose = .commands, seed: UInt64) {
+    init(
+        _ settings: RedisSettings, scripts: [RedisScript] = [], for purpose: Purpose = .commands, with counterpart: Counterpart = .server,
+        seed: UInt64
+    ) {
         self.settings = settings
         self.scripts = scripts
         self.purpose = purpose
+        self.counterpart = counterpart
+        self.name = settings.url.description
+        self.outgoing = Outgoing(keepsSent: counterpart == .clusterNode)
         self.reader = RedisReplyReader(byteLimit: settings.replyByteLimit)
         self.state = .resting(until: MonotonicTime(nanoseconds: .min))
         self.backoff = Backoff(first: settings.firstRetryWait, longest: settings.longestRetryWait, seed: seed)
-        self.greeting = Greeting(settings, scripts: scripts)
+        self.greeting = Greeting(settings, scripts: scripts, to: counterpart)
+    }
+
+    /// How long the server has owed the next answer.
+    func silence(now: MonotonicTime) -> Duration {
+        guard case .ready(let since) = self.state, let command = self.commands.first else { return .zero }
+        return now.since(max(command.writtenAt, since))
     }
 
     var isReady: Bool { if case .ready = self.state { true } else { false } }
@@ -84,18 +130,21 @@ struct RedisSession {
 
     // MARK: Connecting
 
-    /// To be called often. True when it is time to connect; then `opened` or `lost` is to follow.
-    mutating func tick(now: MonotonicTime) -> Bool {
+    /// To be called often. True when it is time to connect; then `opened` or `lose` is to follow.
+    ///
+    /// - Parameter mayConnect: false while nobody knows where to.
+    mutating func tick(now: MonotonicTime, mayConnect: Bool = true) -> Bool {
         switch self.state {
         case .resting(let until):
             self.waitedTooLong = now.advanced(by: .zero - self.settings.commandPatience)
-            guard now >= until else { return false }
+            // Not before the end of the last connection was told: until then its socket is there.
+            guard mayConnect, now >= until, self.untoldOutage == nil else { return false }
             self.state = .connecting(since: now)
             return true
         case .connecting(let since), .greeting(let since):
             self.waitedTooLong = now.advanced(by: .zero - self.settings.commandPatience)
             if now.since(since) >= self.settings.connectPatience {
-                self.lose(.socket(.timedOut, place: self.settings.url.description), now: now)
+                self.lose(.socket(.timedOut, place: self.name), now: now)
             }
         case .ready(let since):
             self.checkSilence(readySince: since, now: now)
@@ -109,7 +158,7 @@ struct RedisSession {
     mutating func opened(now: MonotonicTime) {
         guard case .connecting(let since) = self.state else { return }
         self.reader.reset()
-        self.greeting = Greeting(self.settings, scripts: self.scripts)
+        self.greeting = Greeting(self.settings, scripts: self.scripts, to: self.counterpart)
         self.state = .greeting(since: since)
         self.heardAt = now
         self.pingedAt = nil
@@ -131,10 +180,21 @@ struct RedisSession {
         self.state = .resting(until: now.advanced(by: self.backoff.next()))
     }
 
+    /// The next attempt to connect is due at once.
+    mutating func hurry(now: MonotonicTime) {
+        if case .resting = self.state { self.state = .resting(until: now) }
+    }
+
+    /// Says why there is no connection, while nobody even knows where to connect to.
+    mutating func despair(_ outage: RedisOutage) {
+        if case .resting = self.state { self.untoldOutage = outage }
+    }
+
     /// Everything ends, and nothing is told any more.
     mutating func close() {
         self.state = .over
         self.commands = Fifo()
+        self.takenEnd = self.outgoing.end
         self.lostCount = 0
         self.untoldOutage = nil
         self.outgoing.clear()
@@ -158,12 +218,56 @@ struct RedisSession {
 
     /// Writes a command, behind all others. Throws `queueFull` or `closed`, and then it is not written.
     @inline(__always)
-    mutating func command(tag: UInt64, now: MonotonicTime, _ write: (inout RedisCommandWriter) -> Void) throws(RedisError) {
+    mutating func command(
+        tag: UInt64, slot: RedisSlot = .any, now: MonotonicTime, _ write: (inout RedisCommandWriter) -> Void
+    ) throws(RedisError) {
         if self.state == .over { throw .closed }
+        let start = self.outgoing.end
         guard self.commands.count < self.settings.commandLimit,
             self.outgoing.write(byteLimit: self.settings.unsentByteLimit, write)
         else { throw .queueFull }
-        self.commands.append(Command(tag: tag, end: self.outgoing.end, writtenAt: now, kind: .user))
+        let end = self.outgoing.end
+        let isWait = self.counterpart == .clusterNode && Parcel.isWait(self.outgoing.bytes(start..<end))
+        self.commands.append(Command(tag: tag, end: end, writtenAt: now, kind: isWait ? .wait : .user, slot: slot))
+    }
+
+    /// Writes a command that another server has handed back, or that has waited for a server.
+    ///
+    /// - Parameter asking: the server does not have the slot yet, but may have the key.
+    mutating func deliver(_ parcel: Parcel, asking: Bool, now: MonotonicTime) {
+        // Else a server could be found silent that has just been asked.
+        let writtenAt = self.isReady ? now : parcel.writtenAt
+        if asking { self.append(.silent, now: writtenAt) { $0.append("ASKING") } }
+        self.outgoing.append(parcel.bytes)
+        self.commands.append(
+            Command(
+                tag: parcel.tag, end: self.outgoing.end, writtenAt: writtenAt, kind: parcel.isWait ? .wait : .user, slot: parcel.slot,
+                moves: parcel.moves, pauses: parcel.pauses))
+    }
+
+    /// Takes out, in order, the commands that wait for a connection.
+    mutating func withdraw() -> [Parcel] {
+        guard !self.isReady else { return [] }
+        var kept = Fifo<Command>()
+        var parcels: [Parcel] = []
+        for place in 0..<self.commands.count {
+            let command = self.commands[place]
+            if place < self.lostCount {
+                kept.append(command)
+            } else if command.isUsers {
+                parcels.append(self.parcel(command, from: place == 0 ? self.takenEnd : self.commands[place - 1].end))
+            }
+        }
+        self.commands = kept
+        self.takenEnd = self.outgoing.end
+        self.outgoing.clear()
+        return parcels
+    }
+
+    private func parcel(_ command: Command, from start: UInt64) -> Parcel {
+        Parcel(
+            tag: command.tag, slot: command.slot, isWait: command.kind == .wait, bytes: Array(self.outgoing.bytes(start..<command.end)),
+            writtenAt: command.writtenAt, moves: command.moves, pauses: command.pauses)
     }
 
     /// Writes what no reply of its own comes to. Lost where there is no connection.
@@ -218,7 +322,10 @@ struct RedisSession {
                 }
                 if self.purpose == .subscription {
                     if reply.kind != .error { return .push(reply) }
-                    self.lose(.refused(RedisError(reply: reply.bytes)), now: now)
+                    let error = RedisError(reply: reply.bytes)
+                    // The channel is elsewhere.
+                    if self.counterpart == .clusterNode, case .moved = error { return .returned([], error) }
+                    self.lose(.refused(error), now: now)
                 } else if let event = self.take(reply, now: now) {
                     return event
                 }
@@ -247,25 +354,53 @@ struct RedisSession {
     /// The reply to the oldest command; nil when that is one of our own.
     @inline(__always)
     private mutating func take(_ reply: RedisReply, now: MonotonicTime) -> Event? {
-        guard let command = self.commands.popFirst() else {
+        let start = self.takenEnd
+        guard let command = self.popCommand() else {
             // Such as "-ERR max number of clients reached", and nothing good in any case.
             self.lose(reply.kind == .error ? .refused(RedisError(reply: reply.bytes)) : .reply(.malformed("nobody asked for it")), now: now)
             return nil
         }
+        defer { if self.counterpart == .clusterNode { self.outgoing.free(to: command.end) } }
         guard reply.kind == .error else {
-            return command.kind == .user ? .reply(reply, tag: command.tag) : nil
+            return command.isUsers ? .reply(reply, tag: command.tag) : nil
         }
         let error = RedisError(reply: reply.bytes)
         switch command.kind {
-        case .user:
+        case .user, .wait:
             if error == .scriptLost { self.loadScripts(for: command, now: now) }
+            if self.counterpart == .clusterNode, error.isForAnotherServer { return .returned(self.takeBack(command, from: start), error) }
+            // The rest of what is under way is in doubt at best: it was never the master's, or is no more.
+            if self.counterpart == .master, error == .readOnly || error == .masterDown { self.lose(.refused(error), now: now) }
             return .failed(error, tag: command.tag)
-        case .ping:
+        case .ping, .silent:
             return nil
         case .loadScript:
             self.lose(.refused(error), now: now)
             return nil
         }
+    }
+
+    @inline(__always)
+    private mutating func popCommand() -> Command? {
+        guard let command = self.commands.popFirst() else { return nil }
+        self.takenEnd = command.end
+        return command
+    }
+
+    /// A command that was not done, and the WAITs behind it.
+    private mutating func takeBack(_ command: Command, from start: UInt64) -> [Parcel] {
+        var parcels = [self.parcel(command, from: start)]
+        var end = command.end
+        for place in 0..<self.commands.count {
+            let next = self.commands[place]
+            if next.slot == command.slot {
+                guard next.kind == .wait else { break }
+                parcels.append(self.parcel(next, from: end))
+                self.commands[place].kind = .silent
+            }
+            end = next.end
+        }
+        return parcels
     }
 
     /// Before its sender hears of it, so that what the sender writes next comes behind. Many may fail for the same reason: once for all
@@ -278,10 +413,10 @@ struct RedisSession {
 
     private mutating func shakeHands(now: MonotonicTime) -> Event? {
         while let reply = self.reply(now: now) {
-            do throws(RedisError) {
-                try self.greeting.hear(reply.kind == .error ? RedisError(reply: reply.bytes) : nil)
+            do throws(RedisOutage) {
+                try self.greeting.hear(reply)
             } catch {
-                self.lose(.refused(error), now: now)
+                self.lose(error, now: now)
                 return nil
             }
             guard self.greeting.isAnswered else { continue }
@@ -297,13 +432,14 @@ struct RedisSession {
             self.untoldOutage = nil
             return .away(outage)
         }
-        while self.lostCount > 0, let command = self.commands.popFirst() {
+        while self.lostCount > 0, let command = self.popCommand() {
             self.lostCount -= 1
-            if command.kind == .user { return .failed(.connectionLost(mayBeDone: command.end <= self.lostSent), tag: command.tag) }
+            if command.isUsers { return .failed(.connectionLost(mayBeDone: command.end <= self.lostSent), tag: command.tag) }
         }
         while let command = self.commands.first, command.writtenAt <= self.waitedTooLong {
-            _ = self.commands.popFirst()
-            self.outgoing.skip(to: command.end)
+            _ = self.popCommand()
+            self.outgoing.free(to: command.end)
+            guard command.isUsers else { continue }
             return .failed(.noConnection, tag: command.tag)
         }
         return nil

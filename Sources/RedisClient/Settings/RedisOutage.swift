@@ -14,6 +14,16 @@ public enum RedisOutage: Error, Sendable, Equatable, CustomStringConvertible {
     /// The server has not answered for so long.
     case silent(milliseconds: Int64)
     case reply(RedisReplyError)
+    /// The server that the sentinels name says that it is no master.
+    case notMaster
+    /// The sentinels name another master now.
+    case masterChanged(to: RedisPlace)
+    /// Sentinels answer, and none of them knows a master of this name.
+    case unknownMaster(name: String)
+    /// No sentinel can be asked, and no master is known; with what is wrong with one of them.
+    case noSentinel(reason: String)
+    /// No node of the cluster can be asked where the slots are; with what is wrong with one of them.
+    case noClusterNode(reason: String)
 
     public var description: String {
         switch self {
@@ -27,6 +37,11 @@ public enum RedisOutage: Error, Sendable, Equatable, CustomStringConvertible {
         case .broken(let reason): "The connection to Redis broke: \(reason)."
         case .silent(let milliseconds): "The Redis server has not answered for \(milliseconds) ms."
         case .reply(let error): error.description
+        case .notMaster: "The Redis server that the sentinels name is no master."
+        case .masterChanged(let place): "The sentinels name another master: \(place)."
+        case .unknownMaster(let name): "The sentinels do not know a master named \"\(name)\"."
+        case .noSentinel(let reason): "No sentinel can be asked for the master: \(reason)"
+        case .noClusterNode(let reason): "No node of the Redis Cluster can be asked where the slots are: \(reason)"
         }
     }
 }

@@ -84,6 +84,14 @@ public enum RedisError: Error, Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// Whether a server of a cluster has not done the command because another has to, or itself a little later.
+    var isForAnotherServer: Bool {
+        switch self {
+        case .moved, .ask, .tryAgain: true
+        default: false
+        }
+    }
+
     /// Reads an error reply, without its minus.
     public init(reply bytes: UnsafeRawBufferPointer) {
         // Words of up to 15 bytes need no allocation.

@@ -1,0 +1,93 @@
+import Bytes
+import ChatModel
+import EventLoop
+import RedisClient
+import RedisStore
+import StoreTestSupport
+import TestKit
+import Testing
+
+/// One owner writes on while the master of its shard is replaced. What the store answered as stored must be there afterwards.
+@Suite("A Redis store whose master is replaced", .serialized)
+struct RedisFailoverTests {
+    private static let key = ConversationKey(tenant: "acme", id: "rex")
+
+    @Test("by sentinels keeps what it answered as stored, and goes on by itself")
+    func sentinel() async throws {
+        let trio = try SentinelTrio()
+        let store = try RedisUnderTest(at: trio.url, history: 10_000)
+        try await self.write(to: store) {
+            try trio.failOver()
+        } until: {
+            try trio.master() === trio.servers[1]
+        }
+    }
+
+    @Test("by its death, and the sentinels find out, does so too")
+    func death() async throws {
+        let trio = try SentinelTrio()
+        let store = try RedisUnderTest(at: trio.url, history: 10_000)
+        try await self.write(to: store) {
+            try trio.servers[0].crash()
+        } until: {
+            try trio.master() === trio.servers[1]
+        }
+    }
+
+    @Test("in a cluster, by agreement, does so too")
+    func cluster() async throws {
+        let cluster = try RedisClusterServers()
+        let store = try RedisUnderTest(at: cluster.url(), history: 10_000)
+        let slot = Int(RedisSlot(key: ByteString("{s\(Self.key.shard)}")).number)
+        let old = try cluster.master(of: slot)
+        let new = try cluster.replica(of: old)
+        try await self.write(to: store) {
+            _ = try cluster.server(of: new).ask("CLUSTER", "FAILOVER")
+        } until: {
+            try cluster.master(of: slot).id == new.id
+        }
+    }
+
+    /// Writes and writes, `fail` after a while, until it is replaced and writing goes well again; then compares.
+    private func write(
+        to store: RedisUnderTest, fail: () throws -> Void, until isReplaced: () throws -> Bool
+    ) async throws {
+        var scribe = await store.begin(Self.key)
+        #expect(scribe.epoch == 1)
+        var stored: Set<String> = []
+        var hasBeenReplaced = false
+        var afterwards = 0
+        let deadline = Deadline(within: .seconds(60))
+        var number = 0
+        while afterwards < 200 {
+            guard !deadline.isOver else {
+                throw TestFailure("after \(number) writes \(stored.count) were stored, \(afterwards) of them since")
+            }
+            number += 1
+            if number == 200 {
+                try fail()
+            } else if number > 200, number.isMultiple(of: 20), !hasBeenReplaced {
+                hasBeenReplaced = (try? isReplaced()) ?? false
+            }
+            if await store.write([scribe.say("message \(number)")], by: scribe) == .stored {
+                stored.insert("message \(number)")
+                if hasBeenReplaced { afterwards += 1 }
+                continue
+            }
+            // As a new owner would: claim, and see how far it is stored.
+            afterwards = 0
+            let epoch = await store.claim(Self.key.shard, by: scribe.owner)
+            guard epoch > 0, let loaded = await store.load(Self.key) else {
+                try await Task.sleep(for: .milliseconds(50))
+                continue
+            }
+            scribe.epoch = epoch
+            (scribe.head, scribe.revision) = (loaded.head, loaded.revision)
+        }
+        let page = try #require(await store.page(Self.key, .newest, limit: 10_000))
+        let there = page.messages.map(\.body.content)
+        #expect(stored.subtracting(there) == [], "lost")
+        #expect(Set(there).count == there.count, "stored twice")
+        #expect(page.messages.map(\.sequence) == Array(1...page.messages.count))
+    }
+}

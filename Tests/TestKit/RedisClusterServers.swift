@@ -1,0 +1,121 @@
+import Foundation
+
+/// Three masters of a Redis Cluster and a replica of each, on free ports of 127.0.0.1.
+public final class RedisClusterServers {
+    public let servers: [RedisServer]
+
+    /// A node of the cluster as the others see it.
+    public struct Node {
+        public let id: String
+        public let port: UInt16
+        public let isMaster: Bool
+        public let isFailed: Bool
+        /// The id of its master.
+        public let master: String?
+        /// `first-last`, as they stand in CLUSTER NODES, without those on the move.
+        public let slots: [ClosedRange<Int>]
+
+        init?(line: Substring) {
+            let words = line.split(separator: " ").map(String.init)
+            guard words.count >= 8, let place = words[1].split(separator: "@").first, let port = place.split(separator: ":").last else {
+                return nil
+            }
+            self.id = words[0]
+            self.port = UInt16(port) ?? 0
+            let flags = words[2].split(separator: ",")
+            self.isMaster = flags.contains("master")
+            self.isFailed = flags.contains("fail")
+            self.master = words[3] == "-" ? nil : words[3]
+            self.slots = words[8...].compactMap { word in
+                let ends = word.split(separator: "-").compactMap { Int($0) }
+                return word.hasPrefix("[") || ends.isEmpty ? nil : ends[0]...ends[ends.count - 1]
+            }
+        }
+    }
+
+    /// Waits until every node takes the cluster for whole and every replica follows.
+    public init() throws {
+        var servers: [RedisServer] = []
+        for _ in 0..<6 { servers.append(try Self.server()) }
+        self.servers = servers
+        let places = servers.map { "127.0.0.1:\($0.port)" }
+        let made = try run(
+            Checkout.program("redis-cli"),
+            ["--cluster", "create"] + places + ["--cluster-replicas", "1", "--cluster-yes"])
+        guard made.ending == .exited(0) else { throw TestFailure("no cluster could be made: \(made.output)") }
+        for server in servers {
+            try Deadline.wait(for: "the cluster to be whole") { try server.ask("CLUSTER", "INFO").contains("cluster_state:ok") }
+        }
+        for server in servers {
+            try Deadline.wait(for: "the replicas to follow") {
+                let role = try server.ask("INFO", "replication")
+                return role.contains("role:master") ? role.contains("state=online") : role.contains("master_link_status:up")
+            }
+        }
+    }
+
+    private static func server() throws -> RedisServer {
+        for _ in 0..<20 {
+            // The nodes speak with each other on the port that is higher by 10,000.
+            let port = UInt16.random(in: 20_000..<32_000)
+            guard isFree(port), isFree(port + 10_000) else { continue }
+            let options = [
+                "--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-config-file", "nodes.conf",
+                "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1", "--cluster-replica-validity-factor", "0",
+            ]
+            if let server = try? RedisServer(options, port: port) { return server }
+        }
+        throw TestFailure("no free port for a node of a cluster")
+    }
+
+    /// - Parameter dead: places before those of the cluster where nobody listens.
+    public func url(dead: [UInt16] = []) -> String {
+        "redis+cluster://" + (dead + self.servers.map(\.port)).map { "127.0.0.1:\($0)" }.joined(separator: ",")
+    }
+
+    /// As a living node sees them.
+    public func nodes() throws -> [Node] {
+        for server in self.servers where server.process.isRunning {
+            guard let list = try? server.ask("CLUSTER", "NODES") else { continue }
+            let nodes = list.split(whereSeparator: \.isNewline).compactMap { Node(line: $0) }
+            if nodes.count == self.servers.count { return nodes }
+        }
+        throw TestFailure("no node says who is there")
+    }
+
+    public func server(of node: Node) throws -> RedisServer {
+        guard let server = self.servers.first(where: { $0.port == node.port }) else {
+            throw TestFailure("there is no node at \(node.port)")
+        }
+        return server
+    }
+
+    /// The master that has a slot.
+    public func master(of slot: Int) throws -> Node {
+        guard let node = try self.nodes().first(where: { $0.isMaster && !$0.isFailed && $0.slots.contains { $0.contains(slot) } }) else {
+            throw TestFailure("nobody has slot \(slot)")
+        }
+        return node
+    }
+
+    public func replica(of master: Node) throws -> Node {
+        guard let node = try self.nodes().first(where: { $0.master == master.id && !$0.isFailed }) else {
+            throw TestFailure("\(master.port) has no replica")
+        }
+        return node
+    }
+}
+
+/// Whether nobody listens on a port of 127.0.0.1.
+public func isFree(_ port: UInt16) -> Bool {
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    defer { close(descriptor) }
+    var yes: Int32 = 1
+    setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
+    var address = sockaddr_in.loopback(port: port)
+    return withUnsafePointer(to: &address) {
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+        }
+    }
+}
