@@ -161,7 +161,9 @@ let package = Package(
 
         // The whole: real processes, as users meet them.
         .target(name: "TestKit", dependencies: ["Identity", "Bytes"], path: "Tests/TestKit", swiftSettings: settings),
-        .testTarget(name: "SystemTests", dependencies: ["RepeatableChance", "ClusterTorture", "TestKit"], exclude: ["Clients"], swiftSettings: settings),
+        .testTarget(
+            name: "SystemTests", dependencies: ["RepeatableChance", "ClusterTorture", "TestKit"], exclude: ["Clients"],
+            swiftSettings: settings),
         tests("DocumentationTests", ["TestKit", "Configuration"]),
 
         // A cluster of real processes, faults, and who judges what its clients were told.

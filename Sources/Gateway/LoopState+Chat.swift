@@ -102,7 +102,9 @@ extension LoopState {
     /// Who still catches up, and repeats a send that was stored long ago, is shown that message in its place: said at once, it would come
     /// before others that are older, and then once more.
     private func isToCome(_ answer: ChatAnswer, _ feed: FeedID?, _ talk: WebSocketTalk) -> Bool {
-        guard case .posted(let message) = answer, let state = talk.memberships.first(where: { $0.feed == feed })?.catchUp else { return false }
+        guard case .posted(let message) = answer, let state = talk.memberships.first(where: { $0.feed == feed })?.catchUp else {
+            return false
+        }
         return message.sequence > max(state.through, state.claimed ?? 0)
     }
 

@@ -144,7 +144,9 @@ private struct Switchboard {
     private mutating func turn() {
         for link in self.links where link.isOver { self.reset(link) }
         self.links.removeAll { $0.isOver }
-        var entries = [pollfd(fd: self.listener, events: Int16(POLLIN), revents: 0), pollfd(fd: self.bell, events: Int16(POLLIN), revents: 0)]
+        var entries = [
+            pollfd(fd: self.listener, events: Int16(POLLIN), revents: 0), pollfd(fd: self.bell, events: Int16(POLLIN), revents: 0),
+        ]
         var wait: Int32 = 1000
         for link in self.links {
             entries.append(self.entry(link.client, reading: link.toServer, writing: link.toClient, .toClient, &wait))

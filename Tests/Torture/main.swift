@@ -80,18 +80,20 @@ func measure(_ kind: FaultKind, _ arguments: Arguments) throws -> Bool {
     guard gaps.count == 10 else { return false }
     let median = (gaps[4] + gaps[5]) / 2
     let limit = Duration.seconds(kind == .kill ? 2 : 5)
-    say("\(kind == .kill ? "takeover after kill -9" : "takeover from a frozen owner"): median \(seconds(median)),"
-        + " from \(seconds(gaps[0])) to \(seconds(gaps[9])); the limit is \(seconds(limit))")
+    say(
+        "\(kind == .kill ? "takeover after kill -9" : "takeover from a frozen owner"): median \(seconds(median)),"
+            + " from \(seconds(gaps[0])) to \(seconds(gaps[9])); the limit is \(seconds(limit))")
     return median < limit && verdict.violationCount == 0
 }
 
 func report(_ verdict: Torture.Verdict) {
     let counts = verdict.counts
     say("")
-    say("\(verdict.messages) messages; sends: \(counts.answered) answered, \(counts.refused) refused, \(counts.unknown) unknown;"
-        + " \(counts.reconnects) reconnects")
+    say(
+        "\(verdict.messages) messages; sends: \(counts.answered) answered, \(counts.refused) refused, \(counts.unknown) unknown;"
+            + " \(counts.reconnects) reconnects")
     for (kind, gap) in verdict.gaps.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
-        say("worst gap after \(kind.rawValue): \(seconds(gap.worst)), of \(gap.count)")
+        say("worst gap after \(kind.rawValue): \(seconds(gap.worst)), of \(gap.count); longest silence \(seconds(gap.silence))")
     }
     for (why, count) in counts.endings.sorted(by: { $0.key < $1.key }) { say("  \(count) × \(why)") }
     for violation in verdict.violations.prefix(20) { say("VIOLATION \(violation)") }
@@ -113,7 +115,8 @@ func torture(_ arguments: Arguments) throws -> Bool {
     if let failure { say("VIOLATION \(failure)") }
     let isGood = failure == nil && verdict.violationCount == 0
     if !isGood {
-        let folder = "\(FileManager.default.temporaryDirectory.path)/confab-torture-\(arguments.seed)-\(ProcessInfo.processInfo.processIdentifier)"
+        let folder =
+            "\(FileManager.default.temporaryDirectory.path)/confab-torture-\(arguments.seed)-\(ProcessInfo.processInfo.processIdentifier)"
         try torture.writeLogs(to: folder)
         say("logs: \(folder)")
     }
