@@ -131,8 +131,14 @@ final class WebSocketTalk {
         /// The newest message that the socket has taken, and that was reported.
         var taken: SequenceNumber
         var isReading = false
-        /// What the client says that it has had, where the owner does not know of so much; until the store has been asked.
-        var claimed: SequenceNumber?
+        /// Until the store has been asked.
+        var claim: Claim?
+
+        /// What the client said that it has had when it came in, where the owner did not know of so much.
+        struct Claim {
+            let through: SequenceNumber
+            let at: Timestamp
+        }
 
         init(from start: SequenceNumber) {
             self.through = start

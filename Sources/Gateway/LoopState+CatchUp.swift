@@ -1,4 +1,5 @@
 import Bytes
+import ChatCore
 import ChatModel
 import Cluster
 import DialectKit
@@ -14,6 +15,8 @@ extension LoopState {
     /// A page's frames leave in pieces of about this size, so that a connection that must end can do so soon.
     private static let pieceBytes = 64 << 10
     private static let pageMessages = 100
+    /// A write takes less, and no owner is replaced so soon after its last one.
+    private static let writeMilliseconds: Int64 = 500
 
     /// - Parameter after: what the client has had; nil: it wants what is said after its entrance.
     mutating func cameIn(
@@ -22,10 +25,9 @@ extension LoopState {
         let place = self.audiences.insert(
             UInt32(slot), into: feed, key: key, dialect: talk.dialect, isCompressed: talk.isCompressed, isLive: false,
             reportedThrough: entered.head)
-        // A point above the head means the head. But this may be the head of a node that slept while another became the owner, and the
-        // client may have been there: then it would hear everything since once more. The store knows.
+        // A point above the owner's head means the head.
         var state = WebSocketTalk.CatchUp(from: min(after ?? entered.head, entered.head))
-        if let after, after > entered.head { state.claimed = after }
+        if let after, after > entered.head { state.claim = .init(through: after, at: self.now.wall) }
         talk.memberships.append(WebSocketTalk.Membership(feed: feed, conversation: key, place: place, catchUp: state))
         self.behind.append((self.connections[slot]!.token, feed))
     }
@@ -70,23 +72,16 @@ extension LoopState {
             talk.memberships[index].catchUp?.taken = state.through
         }
         let shown = self.chat.shownThrough(feed)
-        if let claimed = state.claimed {
-            self.readOn(slot, talk, index, from: claimed)
-        } else if state.through == shown {
+        if state.through == shown, state.claim == nil {
             self.goLive(slot, talk, index)
         } else if state.through > shown {
             // The feed has missed something itself: what it shows next may be what this client has had.
             self.audiences[feed].isAwaited = true
         } else {
-            self.readOn(slot, talk, index, from: state.through)
+            talk.memberships[index].catchUp?.isReading = true
+            let context = self.questions.insert(Question(token: self.connections[slot]!.token, kind: .catchUp(feed)))
+            self.chat.read(talk.memberships[index].conversation, .after(state.through), limit: Self.pageMessages, context: context)
         }
-    }
-
-    private mutating func readOn(_ slot: Int, _ talk: WebSocketTalk, _ index: Int, from point: SequenceNumber) {
-        let membership = talk.memberships[index]
-        talk.memberships[index].catchUp?.isReading = true
-        let context = self.questions.insert(Question(token: self.connections[slot]!.token, kind: .catchUp(membership.feed)))
-        self.chat.read(membership.conversation, .after(point), limit: Self.pageMessages, context: context)
     }
 
     private mutating func goLive(_ slot: Int, _ talk: WebSocketTalk, _ index: Int) {
@@ -111,14 +106,13 @@ extension LoopState {
             self.closeWebSocket(slot, talk, .tryAgainLater, "the history cannot be read at the moment; try again")
             return
         }
-        if let claimed = state.claimed {
-            var known = state
-            if claimed <= page.head { known = WebSocketTalk.CatchUp(from: claimed) }
-            known.claimed = nil
-            known.isReading = false
-            talk.memberships[index].catchUp = known
-            self.behind.append((self.connections[slot]!.token, feed))
-            return
+        if let claim = state.claim {
+            talk.memberships[index].catchUp?.claim = nil
+            if self.isKnown(claim, by: page) {
+                talk.memberships[index].catchUp = WebSocketTalk.CatchUp(from: claim.through)
+                self.behind.append((self.connections[slot]!.token, feed))
+                return
+            }
         }
         let shown = self.chat.shownThrough(feed)
         if page.messages.first.map({ $0.sequence > state.through + 1 }) ?? (state.through < shown) {
@@ -133,6 +127,15 @@ extension LoopState {
         self.send(messages, of: talk.memberships[index].conversation, to: slot, talk)
         guard self.connections[slot]?.backlog.isEmpty == true else { return }
         self.behind.append((self.connections[slot]!.token, feed))
+    }
+
+    /// Whether the client may have had what the owner did not know of.
+    ///
+    /// That may be one which slept, or was cut off, while others took over: then the store has had messages for a while that are news to
+    /// it, and the client, who was elsewhere, would hear them once more. What the owner was just storing is none of those.
+    private func isKnown(_ claim: WebSocketTalk.CatchUp.Claim, by page: Page) -> Bool {
+        guard claim.through <= page.head, let oldest = page.messages.first else { return false }
+        return oldest.sentAt.milliseconds < claim.at.milliseconds - Self.writeMilliseconds
     }
 
     private mutating func send(_ messages: ArraySlice<Message>, of key: ConversationKey, to slot: Int, _ talk: WebSocketTalk) {

@@ -105,7 +105,7 @@ extension LoopState {
         guard case .posted(let message) = answer, let state = talk.memberships.first(where: { $0.feed == feed })?.catchUp else {
             return false
         }
-        return message.sequence > max(state.through, state.claimed ?? 0)
+        return message.sequence > max(state.through, state.claim?.through ?? 0)
     }
 
     private mutating func paged(_ context: UInt64, _ page: Page?) {

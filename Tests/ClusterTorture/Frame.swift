@@ -4,24 +4,36 @@ import Foundation
 struct Frame: Decodable {
     struct Message: Decodable {
         let id: String
-        let local_id: String?
-        let sender_id: String
+        let localID: String?
+        let senderID: String
         let content: String
         /// Live messages have the one, those of a page the other.
         let timestamp: String?
-        let sent_at: String?
+        let sentAt: String?
+
+        private enum CodingKeys: String, CodingKey {
+            case localID = "local_id"
+            case senderID = "sender_id"
+            case sentAt = "sent_at"
+            case id, content, timestamp
+        }
 
         var told: HistoryChecker.Message? {
-            guard let number = Int(self.id), let time = self.timestamp ?? self.sent_at else { return nil }
-            return HistoryChecker.Message(number, by: self.sender_id, as: self.local_id, self.content, at: time)
+            guard let number = Int(self.id), let time = self.timestamp ?? self.sentAt else { return nil }
+            return HistoryChecker.Message(number, by: self.senderID, as: self.localID, self.content, at: time)
         }
     }
 
     let type: String
     let message: Message?
     let messages: [Message]?
-    let local_id: String?
+    let localID: String?
     let error: String?
+
+    private enum CodingKeys: String, CodingKey {
+        case localID = "local_id"
+        case type, message, messages, error
+    }
 
     init(_ text: String) throws {
         self = try JSONDecoder().decode(Frame.self, from: Data(text.utf8))

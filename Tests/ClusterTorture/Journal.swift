@@ -22,6 +22,16 @@ public final class Journal: Sendable {
         let heads: [String: Int]
         var waiting: Set<String>
         var gap: Duration?
+        /// When each of them took its last message, and the longest time that one of them took none.
+        var lastAt: [String: ContinuousClock.Instant] = [:]
+        var silence = Duration.zero
+
+        mutating func took(_ conversation: String, at now: ContinuousClock.Instant) {
+            self.silence = max(self.silence, now - self.lastAt[conversation, default: self.begin])
+            self.lastAt[conversation] = now
+            self.waiting.remove(conversation)
+            if self.waiting.isEmpty, self.gap == nil { self.gap = now - self.begin }
+        }
     }
 
     private struct State {
@@ -57,8 +67,7 @@ public final class Journal: Sendable {
             state.counts.answered += 1
             // What was under way when it began, or repeats something older, says nothing about how it is now.
             guard var watch = state.watch, asked >= watch.begin, message.number > watch.heads[conversation, default: 0] else { return }
-            watch.waiting.remove(conversation)
-            if watch.waiting.isEmpty, watch.gap == nil { watch.gap = now - watch.begin }
+            watch.took(conversation, at: now)
             state.watch = watch
         }
     }
@@ -78,6 +87,9 @@ public final class Journal: Sendable {
 
     /// How long it took until each of them had; nil while some have not.
     var gap: Duration? { self.state.withLock { $0.watch?.gap } }
+
+    /// The longest time that one of them took none, so far.
+    var silence: Duration { self.state.withLock { $0.watch?.silence ?? .zero } }
 
     var waiting: [String] { self.state.withLock { $0.watch?.waiting.sorted() ?? [] } }
 

@@ -216,7 +216,7 @@ final class Member {
                 $0.refused += 1
                 $0.endings["refused: \(frame.error ?? "")", default: 0] += 1
             }
-            if let localID = frame.local_id { self.pending[localID]?.againAt = .now + .milliseconds(self.chance.number(100...500)) }
+            if let localID = frame.localID { self.pending[localID]?.againAt = .now + .milliseconds(self.chance.number(100...500)) }
         case "error":
             // Nothing that a member does is wrong, and everything is kept.
             self.journal.ended("error: \(frame.error ?? text)")

@@ -29,14 +29,22 @@ public struct TortureSettings: Sendable {
 ///
 /// One thread plays the faults, one after the other. After each of them every conversation has to take a message again.
 public final class Torture {
+    /// How bad a kind of fault was.
+    public struct Gap: Sendable {
+        public var count = 0
+        /// The longest time from a fault until every conversation had taken a message again.
+        public var worst = Duration.zero
+        /// The longest time that a conversation took none, the pauses of those who talk included.
+        public var silence = Duration.zero
+    }
+
     /// What came of it.
     public struct Verdict: Sendable {
         public var violations: [String] = []
         public var violationCount = 0
         public var messages = 0
         public var counts = Journal.Counts()
-        /// The longest time from a fault until every conversation had taken a message again, and how often there was one.
-        public var gaps: [FaultKind: (worst: Duration, count: Int)] = [:]
+        public var gaps: [FaultKind: Gap] = [:]
     }
 
     /// After so long without a message a conversation hangs.
@@ -52,7 +60,7 @@ public final class Torture {
     private let neighbour: Neighbour?
     private let conversations: [String]
     private var plans: [MemberPlan] = []
-    private var gaps: [FaultKind: (worst: Duration, count: Int)] = [:]
+    private var gaps: [FaultKind: Gap] = [:]
     private var lines: [String] = []
     private var chance: SeededGenerator
 
@@ -123,8 +131,11 @@ public final class Torture {
         try self.perform(fault)
         let gap = try self.awaitMessages("\(fault)", within: Self.patience)
         if let gap {
-            let before = self.gaps[fault.kind, default: (.zero, 0)]
-            self.gaps[fault.kind] = (max(before.worst, gap), before.count + 1)
+            var all = self.gaps[fault.kind, default: Gap()]
+            all.count += 1
+            all.worst = max(all.worst, gap)
+            all.silence = max(all.silence, self.journal.silence)
+            self.gaps[fault.kind] = all
         }
         for name in self.fleet.crashed { self.object("\(name) has ended by itself") }
         return gap
@@ -151,6 +162,8 @@ public final class Torture {
         case .restartAll(let isKilled):
             let names = self.fleet.names
             try self.fleet.end(names, by: isKilled ? SIGKILL : SIGTERM)
+            // What was taken before the last of them ended says nothing.
+            if !isKilled { self.journal.watch(self.conversations) }
             try self.fleet.start(names)
         case .redisRestart(let time):
             try self.redis.stop()
@@ -177,7 +190,8 @@ public final class Torture {
         let deadline = Deadline(within: time)
         while !deadline.isOver {
             if let gap = self.journal.gap {
-                self.tell("  every conversation has gone on \(seconds(gap)) after it began")
+                let silence = self.journal.silence
+                self.tell("  every conversation has gone on \(seconds(gap)) after it began; one took nothing for \(seconds(silence))")
                 return gap
             }
             self.rest(.milliseconds(10))

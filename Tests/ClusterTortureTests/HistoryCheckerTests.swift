@@ -79,14 +79,18 @@ struct HistoryCheckerTests {
         checker.hears(self.message(2), reader: "bob")
         checker.hears(self.message(2), reader: "ann")
         checker.hears(self.message(2), reader: "ann")
-        #expect(checker.violations == ["c: bob (n1 after 0) heard message 2 again, after 5", "c: ann (n1 after 0) heard message 2 again, after 5"])
+        #expect(
+            checker.violations == [
+                "c: bob (n1 after 0) heard message 2 again, after 5", "c: ann (n1 after 0) heard message 2 again, after 5",
+            ])
     }
 
     @Test("sees that a send was stored twice")
     func twice() {
         var checker = self.told(5)
         checker.hears(self.message(6, "ann", 3), reader: "bob")
-        #expect(checker.violations == ["c: bob (n1 after 0) has message 6 as \"ann says 3\" by ann (ann-3, noon), which is message 3 as well"])
+        #expect(
+            checker.violations == ["c: bob (n1 after 0) has message 6 as \"ann says 3\" by ann (ann-3, noon), which is message 3 as well"])
     }
 
     @Test("sees two messages under one number, and one at two times")

@@ -1,3 +1,5 @@
+import Bytes
+import ChatModel
 import Configuration
 import GatewayTestSupport
 import RepeatableChance
@@ -76,6 +78,45 @@ struct ResumeTests {
         try Peer.wait(for: "the replay", among: [peer]) { Say.ids(of: peer.texts).last == 220 }
         #expect(Say.ids(of: peer.texts) == Array(121...220))
         #expect(peer.texts.count { $0.contains(#""error":"history truncated","oldest_id":"121""#) } == 1)
+    }
+
+    @Test("a send that is repeated meanwhile is answered in its place, once")
+    func repeatedSend() throws {
+        let node = try Self.node()
+        let author = try node.peer("author")
+        for number in 1...5 { try author.send(Say.message("\(number)", as: "id \(number)")) }
+        try Peer.wait(for: "five messages", among: [author]) { Say.ids(of: author.texts).last == 5 }
+        node.store.close(.page)
+        let back = try node.peer("author", after: "1")
+        try Deadline.wait(for: "the replay to begin", untilTrue: { node.store.heldCount == 1 })
+        node.store.letPass()
+        try back.send(Say.message("4", as: "id 4"))
+        try Deadline.wait(for: "the owner to look it up", untilTrue: { node.store.passed(.page) == 1 })
+        try author.send(Say.message("6"))
+        try Peer.wait(for: "the sixth", among: [author]) { Say.ids(of: author.texts).last == 6 }
+        node.store.open()
+        try Peer.wait(for: "the replay", among: [back]) { Say.ids(of: back.texts).last == 6 }
+        #expect(Say.ids(of: back.texts) == Array(2...6))
+    }
+
+    @Test("at a node that slept while another was the owner begins where the client was, not where the node was")
+    func sleeper() async throws {
+        let node = try Self.node()
+        try node.fill(10)
+        let key = ConversationKey(tenant: "default", id: "room")
+        let other = OwnerID(incarnation: 99, loop: 0)
+        var scribe = Scribe(key: key, owner: other, epoch: await node.store.claim(key.shard, by: other))
+        let loaded = try #require(await node.store.load(key))
+        scribe.revision = loaded.revision
+        scribe.head = loaded.head
+        let writes = (1...20).map { scribe.say("elsewhere \($0)") }
+        #expect(await node.store.write(writes, by: scribe) == .stored)
+
+        let peer = try node.peer("author", after: "25")
+        try peer.send(Say.message("here again"))
+
+        try Peer.wait(for: "its own message", among: [peer]) { Say.ids(of: peer.texts).last == 31 }
+        #expect(Say.ids(of: peer.texts) == Array(26...31))
     }
 
     @Test("is paced: a long way behind is no slow reader")

@@ -93,7 +93,7 @@ func report(_ verdict: Torture.Verdict) {
         "\(verdict.messages) messages; sends: \(counts.answered) answered, \(counts.refused) refused, \(counts.unknown) unknown;"
             + " \(counts.reconnects) reconnects")
     for (kind, gap) in verdict.gaps.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
-        say("worst gap after \(kind.rawValue): \(seconds(gap.worst)), of \(gap.count)")
+        say("worst gap after \(kind.rawValue): \(seconds(gap.worst)), of \(gap.count); longest silence \(seconds(gap.silence))")
     }
     for (why, count) in counts.endings.sorted(by: { $0.key < $1.key }) { say("  \(count) × \(why)") }
     for violation in verdict.violations.prefix(20) { say("VIOLATION \(violation)") }
