@@ -2,6 +2,7 @@ import Bytes
 import EventLoop
 import Foundation
 import RedisClient
+import Synchronization
 import TLS
 import TestKit
 import Testing
@@ -220,6 +221,30 @@ extension RealServers {
             #expect(try stage.listener.next(3) == (0..<3).map { .replied($0, .status("PONG")) })
             #expect(throws: RedisError.queueFull) { try stage.give([["ECHO", String(repeating: "x", count: 300)]]) }
             #expect(try stage.answer(to: "PING") == .status("PONG"))
+        }
+
+        @Test("takes a command for the connection that brought a reply, as long as that one lasts")
+        func connections() throws {
+            let server = try RedisServer()
+            let answering = Mutex<RedisConnection?>(nil)
+            let holder = ClientHolder()
+            let listener = Listener { heard in
+                if case .replied(1, _) = heard { answering.withLock { $0 = holder.client?.answering } }
+            }
+            let stage = try Stage(server.url, listener: listener)
+            holder.client = stage.client
+            try stage.untilReady()
+            try stage.loop.run { [client = stage.client] in try client.command(tag: 1) { $0.append("PING") } }
+            try stage.listener.next("the reply") { $0.tag == 1 }
+            let connection = try #require(answering.withLock { $0 })
+            let ping: @Sendable (UInt64) throws -> Void = { [client = stage.client] tag in
+                try client.command(tag: tag, slot: .any, over: connection) { $0.append("PING") }
+            }
+            try stage.loop.run { try ping(2) }
+            #expect(try stage.listener.next() == .replied(2, .status("PONG")))
+            try server.ask("CLIENT", "KILL", "TYPE", "normal")
+            try stage.untilReady()
+            #expect(throws: RedisError.connectionLost(mayBeDone: false)) { try stage.loop.run { try ping(3) } }
         }
 
         @Test("hears nothing more after the client is closed")

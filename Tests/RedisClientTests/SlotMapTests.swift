@@ -76,6 +76,18 @@ struct SlotMapTests {
         #expect(next(.tryAgain) == .tell)
     }
 
+    @Test("that nobody has are waited for, each by itself")
+    func waiting() {
+        var room = WaitingRoom()
+        for slot in [1, 2, 1] as [UInt16] {
+            room.append(
+                Parcel(tag: 0, slot: RedisSlot(slot), isWait: false, bytes: [1, 2, 3], writtenAt: MonotonicTime(nanoseconds: 0)))
+        }
+        #expect(room.count == 3 && room.byteCount == 9 && room.has(RedisSlot(2)) && !room.has(RedisSlot(3)))
+        #expect(room.takeAll().map(\.slot.number) == [1, 2, 1])
+        #expect(room.isEmpty && room.byteCount == 0 && !room.has(RedisSlot(1)))
+    }
+
     @Test("are all reachable, or somebody is away, or a slot has nobody: each is told once")
     func news() throws {
         func told(_ event: RedisSession.Event?) -> String {

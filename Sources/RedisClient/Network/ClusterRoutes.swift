@@ -5,8 +5,7 @@ struct ClusterRoutes {
     var map = SlotMap()
     /// By a master's place in the map its link's place among the servers; nil where there is none.
     var servers: [Int?] = []
-    /// Commands whose slot has no master that is known, or whose server has put them off; in their order.
-    var waiting: [Parcel] = []
+    var waiting = WaitingRoom()
     /// Commands that are given up, and not yet told.
     var failures = Fifo<(error: RedisError, tag: UInt64)>()
     /// By link, why it has no connection.
@@ -43,10 +42,6 @@ struct ClusterRoutes {
     /// The slots are asked for soon: something does not fit what is known.
     mutating func doubt(now: MonotonicTime) {
         self.askAt = min(self.askAt, now.advanced(by: Self.shortestAskPause))
-    }
-
-    func isWaiting(_ slot: RedisSlot) -> Bool {
-        !self.waiting.isEmpty && self.waiting.contains { $0.slot == slot }
     }
 
     mutating func fail(_ parcels: [Parcel], _ error: RedisError) {

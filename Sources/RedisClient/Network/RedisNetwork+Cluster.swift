@@ -169,13 +169,12 @@ extension RedisNetwork {
         tag: UInt64, slot: RedisSlot, now: MonotonicTime, _ write: (inout RedisCommandWriter) -> Void
     ) throws(RedisError) {
         if self.routes.isClosed { throw .closed }
-        if !self.routes.isWaiting(slot), let server = self.server(for: slot) {
+        if !self.routes.waiting.has(slot), let server = self.server(for: slot) {
             return try self.servers[server].session.command(tag: tag, slot: slot, now: now, write)
         }
         var written = Outgoing()
-        let waitingBytes = self.routes.waiting.reduce(0) { $0 + $1.bytes.count }
         guard self.routes.waiting.count < self.settings.commandLimit,
-            written.write(byteLimit: self.settings.unsentByteLimit - waitingBytes, write)
+            written.write(byteLimit: self.settings.unsentByteLimit - self.routes.waiting.byteCount, write)
         else { throw .queueFull }
         let bytes = Array(written.bytes(0..<written.end))
         self.routes.waiting.append(Parcel(tag: tag, slot: slot, isWait: Parcel.isWait(bytes), bytes: bytes, writtenAt: now))
@@ -184,27 +183,26 @@ extension RedisNetwork {
     /// Gives what waits to the servers that have its slots now.
     private mutating func release(now: MonotonicTime) {
         guard !self.routes.waiting.isEmpty else { return }
-        var kept: [Parcel] = []
-        var held: Set<RedisSlot> = []
-        for parcel in self.routes.waiting {
+        for parcel in self.routes.waiting.takeAll() {
             // Nothing of a slot goes before what waits for the same.
-            if now >= parcel.restsUntil, !held.contains(parcel.slot), let server = self.server(for: parcel.slot) {
+            if now >= parcel.restsUntil, !self.routes.waiting.has(parcel.slot), let server = self.server(for: parcel.slot) {
                 self.servers[server].session.deliver(parcel, asking: false, now: now)
             } else {
-                held.insert(parcel.slot)
-                kept.append(parcel)
+                self.routes.waiting.append(parcel)
             }
         }
-        self.routes.waiting = kept
     }
 
     private mutating func expire(now: MonotonicTime) {
         let limit = now.advanced(by: .zero - self.settings.commandPatience)
-        guard self.routes.waiting.contains(where: { $0.writtenAt <= limit }) else { return }
-        for parcel in self.routes.waiting where parcel.writtenAt <= limit {
-            self.routes.fail([parcel], parcel.pauses > 0 ? .tryAgain : self.routes.map.isEmpty ? .noConnection : .clusterDown)
+        guard self.routes.waiting.parcels.contains(where: { $0.writtenAt <= limit }) else { return }
+        for parcel in self.routes.waiting.takeAll() {
+            if parcel.writtenAt > limit {
+                self.routes.waiting.append(parcel)
+            } else {
+                self.routes.fail([parcel], parcel.pauses > 0 ? .tryAgain : self.routes.map.isEmpty ? .noConnection : .clusterDown)
+            }
         }
-        self.routes.waiting.removeAll { $0.writtenAt <= limit }
     }
 
     /// - Parameter server: that has not done the first of them; it answers the others, which are WAITs, as if it had.
