@@ -3,6 +3,7 @@ public import Cluster
 import ClusterWire
 public import EventLoop
 import RedisClient
+import RedisStore
 import Synchronization
 public import Telemetry
 

@@ -71,10 +71,12 @@ extension Stage {
     }
 
     mutating func attach(
-        _ loop: OwnerID, present: [Person] = [], entering: [Person] = [], heard: [Person] = [], delivered: [DeliveryReport] = []
+        _ loop: OwnerID, present: [Person] = [], entering: [Person] = [], heard: [Person] = [], delivered: [DeliveryReport] = [],
+        revision: Revision = 0, through: SequenceNumber = 0
     ) -> [String] {
         self.handle(
-            .attach(Attachment(present: present, entering: entering, heard: heard, delivered: delivered)),
+            .attach(
+                Attachment(present: present, entering: entering, heard: heard, delivered: delivered, revision: revision, through: through)),
             from: Origin(loop: loop, request: 1))
     }
 }

@@ -92,6 +92,9 @@ struct Stage {
         case .find(let sequence, let search): self.request(.find(sequence, search, self.shelf.message(sequence)), into: &effects)
         case .load: self.request(.load, into: &effects)
         case .recall: self.request(.recall, into: &effects)
+        case .mistrust:
+            self.conversation.abandon(at: self.now, into: &effects)
+            self.conversation.reload(into: &effects)
         }
     }
 

@@ -96,6 +96,7 @@ enum Line {
         case .remove(let user): "remove \(user)"
         case .cursors(let user, let read, let delivered): "cursors \(user) read \(read) delivered \(delivered)"
         case .end: "end"
+        case .skip: "skip"
         }
     }
 

@@ -215,6 +215,17 @@ struct WritingContractTests {
         #expect(record.updatedAt == Scribe.time(60))
     }
 
+    @Test("takes a number for a change that nobody has any more, and changes nothing else", arguments: StoreUnderTest.available)
+    func skip(_ kind: StoreUnderTest) async throws {
+        let store = try kind.open(100)
+        var scribe = await store.begin(rex)
+        _ = await store.write([scribe.say("one"), scribe.write(.skip), scribe.say("two")], by: scribe)
+        #expect(await store.load(rex)?.revision == 4)
+        #expect(await store.page(rex, .newest)?.messages.map(\.revision) == [2, 4])
+        scribe.revision += 1
+        #expect(await store.write([scribe.write(.skip)], by: scribe) == .refused([0: .outOfStep(stored: 4)]))
+    }
+
     @Test("tells tenants, and ids that only look alike, apart", arguments: StoreUnderTest.available)
     func keys(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
