@@ -96,6 +96,9 @@ public struct Membership: Sendable {
     /// It has left, or was never in.
     public var isOutside: Bool { self.view == nil }
 
+    /// It has said that it goes, and what holds is without it.
+    public var hasLeft: Bool { self.isLeaving && self.kept?.node(self.me.incarnation) == nil }
+
     /// How long each node has not beaten, in milliseconds, where that is longer than it should be.
     public var suspects: [UInt64: Int64] { self.ages.filter { $0.value >= Self.suspicion } }
 

@@ -129,7 +129,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
         let standing = self.body.with { body in
             let membership = body.membership
             var standing = NodeLink.Standing()
-            standing.isIn = membership.view?.node(membership.me.incarnation) != nil
+            standing.isIn = !membership.hasLeft && membership.view?.node(membership.me.incarnation) != nil
             standing.ownsNothing = membership.ownsNothing
             if case .away(let outage)? = body.client?.state { standing.outage = outage.description }
             return standing
