@@ -84,7 +84,8 @@ extension Conversation {
 
     /// Takes the numbers of changes that nobody has any more, so that no other gets them.
     private mutating func fill(
-        below revision: Revision, head: SequenceNumber, _ before: ConversationRecord?, at now: Moment, into effects: inout [ConversationEffect]
+        below revision: Revision, head: SequenceNumber, _ before: ConversationRecord?, at now: Moment,
+        into effects: inout [ConversationEffect]
     ) {
         while self.revision + 1 < revision {
             if self.revision == 0 {

@@ -140,10 +140,7 @@ public struct ChatLoop: Sendable {
         case .duplicate:
             return
         case .gap:
-            // What was lost is not known: everything between the two is made sure of again.
-            self.listening.repairAll(ownedBy: envelope.from, at: now, outbox: &self.outbox)
-            self.owner.doubt(envelope.from, at: now)
-            self.outbox.send(.resynchronize, to: envelope.from)
+            self.doubt(envelope.from, at: now)
         case .next:
             break
         }
@@ -155,6 +152,22 @@ public struct ChatLoop: Sendable {
     private func isGone(_ envelope: Envelope) -> Bool {
         envelope.from.incarnation != self.id.incarnation && envelope.view <= self.view.number
             && self.view.node(envelope.from.incarnation) == nil
+    }
+
+    /// What other nodes have sent may not have come: everything between them and this loop is made sure of again, and what waits for
+    /// their answers is asked again.
+    public mutating func mailWasLost(at now: Moment) {
+        for node in self.view.nodes where node.incarnation != self.id.incarnation {
+            for loop in 0..<node.loops { self.doubt(OwnerID(incarnation: node.incarnation, loop: UInt16(loop)), at: now) }
+        }
+        self.listening.askAgain(outside: self.id.incarnation, at: now, outbox: &self.outbox)
+    }
+
+    /// What was lost between this loop and another is not known: everything between the two is made sure of again.
+    private mutating func doubt(_ loop: OwnerID, at now: Moment) {
+        self.listening.repairAll(ownedBy: loop, at: now, outbox: &self.outbox)
+        self.owner.doubt(loop, at: now)
+        self.outbox.send(.resynchronize, to: loop)
     }
 
     /// The connection to the store is another than before, and what it leads to may have forgotten what it had said to have.

@@ -83,6 +83,16 @@ extension Listening {
         }
     }
 
+    /// The answers of other nodes may have been lost.
+    mutating func askAgain(outside incarnation: UInt64, at now: Moment, outbox: inout Outbox) {
+        for request in self.requests.all {
+            guard let pending = self.requests[request], pending.owner.incarnation != incarnation, pending.held == nil,
+                !pending.input.isOfTheMoment
+            else { continue }
+            self.askAgain(request, at: now, outbox: &outbox)
+        }
+    }
+
     /// Whoever was asked does not own the conversation, by its own view: it, or this loop, will have another in a moment.
     mutating func moved(_ request: RequestID, at now: Moment, outbox: inout Outbox) {
         guard let pending = self.requests[request], pending.held == nil else { return }

@@ -12,6 +12,8 @@ public protocol RelayReceiver: AnyObject, Sendable {
     func follow(_ view: View)
     /// The node was taken for dead and goes on under another incarnation.
     func become(_ incarnation: UInt64, in view: View)
+    /// Whatever other nodes have sent in the last moments may not have come.
+    func mailWasLost()
     /// The connection of this loop to the store is another than before, and what it leads to may have forgotten something.
     func storeMayHaveForgotten(on loop: Int)
     /// Whether mail flows; nil: it does. The sentence says what is wrong.

@@ -60,6 +60,10 @@ extension GatewayShared: RelayReceiver {
         for letters in self.orders { _ = letters.post(.become(incarnation, view)) }
     }
 
+    func mailWasLost() {
+        for letters in self.orders { _ = letters.post(.mailWasLost) }
+    }
+
     func storeMayHaveForgotten(on loop: Int) {
         _ = self.orders[loop].post(.compareWithStore)
     }

@@ -17,6 +17,7 @@ enum LoopOrder: Sendable {
     case follow(View)
     case become(UInt64, View)
     case compareWithStore
+    case mailWasLost
 }
 
 /// What comes into a loop from the store. It must never be lost: nobody would ask again.

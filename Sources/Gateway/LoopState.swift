@@ -194,6 +194,7 @@ struct LoopState {
         for order in orders {
             switch order {
             case .follow(let view): self.chat.follow(view, at: self.now)
+            case .mailWasLost: self.chat.mailWasLost(at: self.now)
             case .compareWithStore: self.chat.storeMayHaveForgotten(at: self.now)
             case .become(let incarnation, let view):
                 self.chat.become(OwnerID(incarnation: incarnation, loop: UInt16(self.index)), view: view, at: self.now)

@@ -23,6 +23,8 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
         var mailbox: UInt64 = 0
         var heardAt: Int64
         var isLinkGood = true
+        /// The mailbox that was listened to before.
+        var hasListened: UInt64 = 0
         var proposal: Membership.Proposal?
         /// Whose record stands where in the answer to the beat that is under way.
         var askedFor: [UInt64] = []
@@ -327,7 +329,13 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
     }
 
     func redisSubscribed(to channel: UnsafeRawBufferPointer) {
-        self.body.with { $0.heardAt = Self.now }
+        let isAgain = self.body.with { body in
+            body.heardAt = Self.now
+            defer { body.hasListened = body.mailbox }
+            return body.hasListened == body.mailbox
+        }
+        // What was published while nobody listened is lost, and nothing needs to wait until that is noticed.
+        if isAgain { self.receiver.mailWasLost() }
     }
 
     func redisPublished(_ payload: UnsafeRawBufferPointer, in channel: UnsafeRawBufferPointer) {

@@ -157,7 +157,8 @@ struct Historian {
         if let id = body.clientID {
             let made = self.past(of: client.conversation).sends[Send(user: body.author.id, client: id)] ?? []
             self.expect(
-                past.hasForgotten || made.contains(message.sequence), "\(client.name) was answered with message \(message.sequence), which another send made")
+                past.hasForgotten || made.contains(message.sequence),
+                "\(client.name) was answered with message \(message.sequence), which another send made")
         } else {
             self.expect(
                 message.body.content == body.content || message.state != .asSent,

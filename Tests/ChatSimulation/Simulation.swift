@@ -249,7 +249,9 @@ public final class Simulation {
     /// The loop that something happens on.
     private func loop(of action: Action) -> Int? {
         switch action {
-        case .tick(let number), .turn(let number), .storeAnswer(let number, _, _), .learn(let number, _), .become(let number, _, _), .back(let number): number
+        case .tick(let number), .turn(let number), .storeAnswer(let number, _, _), .learn(let number, _), .become(let number, _, _),
+            .back(let number):
+            number
         case .arrive(let envelope): self.loopNumbers[envelope.to]
         case .rejoin(let node): self.loops.firstIndex { $0.node == node }
         case .act(let number): self.clients[number].state == .away ? nil : self.clients[number].loop

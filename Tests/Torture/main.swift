@@ -10,6 +10,8 @@ struct Arguments {
     var nodes = 3
     var binary: String?
     var measure: FaultKind?
+    /// Where the logs go that are of interest even if nothing is wrong.
+    var logs: String?
 
     init(_ words: [String]) throws {
         var words = words[...]
@@ -20,6 +22,7 @@ struct Arguments {
             case "--minutes": self.minutes = try Self.read(Double(value), word, value)
             case "--nodes": self.nodes = try Self.read(Int(value).flatMap { (2...9).contains($0) ? $0 : nil }, word, value)
             case "--binary": self.binary = value
+            case "--logs": self.logs = value
             case "--faults":
                 self.faults = try value.split(separator: ",").map { try Self.read(FaultKind(rawValue: String($0)), word, String($0)) }
             case "--measure":
@@ -114,9 +117,9 @@ func torture(_ arguments: Arguments) throws -> Bool {
     report(verdict)
     if let failure { say("VIOLATION \(failure)") }
     let isGood = failure == nil && verdict.violationCount == 0
-    if !isGood {
-        let folder =
-            "\(FileManager.default.temporaryDirectory.path)/confab-torture-\(arguments.seed)-\(ProcessInfo.processInfo.processIdentifier)"
+    if !isGood || arguments.logs != nil {
+        let name = "confab-torture-\(arguments.seed)-\(ProcessInfo.processInfo.processIdentifier)"
+        let folder = arguments.logs ?? "\(FileManager.default.temporaryDirectory.path)/\(name)"
         try torture.writeLogs(to: folder)
         say("logs: \(folder)")
     }

@@ -16,7 +16,7 @@ public struct RedisSettings: Sendable {
     public var pingAfter = Duration.seconds(5)
     /// The wait before the second attempt to connect; it doubles up to `longestRetryWait`, each less a part by chance.
     public var firstRetryWait = Duration.milliseconds(50)
-    public var longestRetryWait = Duration.seconds(2)
+    public var longestRetryWait = Duration.seconds(1)
 
     /// So many commands may be unanswered, waiting for a connection or under way.
     public var commandLimit = 65_536
