@@ -20,8 +20,8 @@ extension Simulation {
         let someone = self.chance.pick(self.view.nodes)!
         switch self.chance.number(0...9) {
         case 0 where self.view.nodes.count < 4:
-            let newest = self.loops.map(\.id.incarnation).max()!
-            let node = View.Node(incarnation: newest + 1, loops: self.chance.number(1...2))
+            self.newestIncarnation += 1
+            let node = View.Node(incarnation: self.newestIncarnation, loops: self.chance.number(1...2))
             self.tell("--- node \(self.name(of: node.incarnation)) comes")
             self.publish(self.view.joined(by: node))
             self.start(node)
@@ -72,9 +72,10 @@ extension Simulation {
         self.agenda.add(.bury(incarnation), at: self.now + self.chance.number(500...3000))
     }
 
-    /// The others have noticed, as soon as there are others.
+    /// The others have noticed, as soon as there are others; unless it goes on by then.
     func bury(_ incarnation: UInt64) {
-        guard self.view.node(incarnation) != nil else { return }
+        let isSilent = self.loops.contains { $0.id.incarnation == incarnation && ($0.isDead || self.now < $0.frozenUntil) }
+        guard self.view.node(incarnation) != nil, isSilent else { return }
         if let view = self.view.without(incarnation) {
             self.publish(view)
         } else {
@@ -102,7 +103,8 @@ extension Simulation {
     func rejoin(_ node: Int) {
         let numbers = self.loops.indices.filter { self.loops[$0].node == node }
         guard !self.loops[numbers[0]].isDead, self.view.node(self.loops[numbers[0]].id.incarnation) == nil else { return }
-        let incarnation = self.loops.map(\.id.incarnation).max()! + 1
+        self.newestIncarnation += 1
+        let incarnation = self.newestIncarnation
         self.tell("--- node \(self.name(of: self.loops[numbers[0]].id.incarnation)) goes on as \(self.name(of: incarnation))")
         self.publish(self.view.joined(by: View.Node(incarnation: incarnation, loops: numbers.count)))
         for number in numbers {

@@ -59,6 +59,8 @@ public final class Simulation {
     var store: SimulatedStore
     /// The newest view; loops learn of it one after the other.
     var view: View
+    /// Nobody ever gets the same again.
+    var newestIncarnation: UInt64 = 10
     var loops: [SimulatedLoop] = []
     var loopNumbers: [OwnerID: Int] = [:]
     var clients: [SimulatedClient] = []
@@ -82,6 +84,7 @@ public final class Simulation {
         let nodes = self.circumstances.nodes.enumerated().map { View.Node(incarnation: 11 + UInt64($0.offset), loops: $0.element) }
         self.view = View(number: 1, nodes: nodes)
         self.conversations = (0..<self.circumstances.conversations).map { ConversationKey(tenant: "default", id: ByteString("talk-\($0)")) }
+        self.newestIncarnation += UInt64(nodes.count)
         for node in nodes { self.start(node) }
         self.makeClients()
         self.plan()
@@ -194,6 +197,12 @@ public final class Simulation {
         case .restore(let from, let to):
             self.tell("--- node \(to) hears node \(from) again")
             self.cutPairs.remove([from, to])
+            // A node knows of some of its losses, and of others not.
+            guard self.chance.happens(perMille: 500) else { return }
+            for number in self.loops.indices where self.loops[number].node == to && !self.loops[number].isDead {
+                self.loops[number].chat.mailWasLost(at: self.moment(of: number))
+                self.wantTurn(number)
+            }
         case .fail(let failure):
             self.tell(failure == .none ? "--- the store works again" : "--- the store fails: \(failure)")
             self.store.failure = failure
