@@ -164,6 +164,7 @@ let package = Package(
                 "ConversationsDialect", "EmbeddedStore", "DialectKit", "Cluster", "ChatCore", "ChatModel", "Identity", "JSON", "Bytes",
             ]),
         tests("OperatorClientTests", ["OperatorClient", "JSON"]),
+        tests("NodeLinkTests", ["NodeLink", "ClusterWire", "Cluster", "Bytes"]),
         tests(
             "AdminAPITests",
             ["ChatModel", "AdminAPI", "Gateway", "GatewayTestSupport", "TestKit", "EventLoop", "HTTPWire", "Telemetry", "Bytes"]),

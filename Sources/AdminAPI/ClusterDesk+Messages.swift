@@ -22,14 +22,21 @@ extension ClusterDesk {
     }
 
     private func load(_ key: ConversationKey) async throws(HTTPError) -> LoadedConversation {
-        guard case .loaded(let loaded)? = await self.read(.load(key)) else { throw Self.storeAway }
-        guard let loaded else { throw Self.unknown(key) }
-        return loaded
+        switch await self.read(.load(key)) {
+        case .loaded(let loaded?)?: return loaded
+        case .loaded(nil)?: throw Self.unknown(key)
+        case .failed(let failure)? where failure.isOfOneConversation: throw HTTPError(.conflict, failure.description)
+        default: throw Self.storeAway
+        }
     }
 
     private func page(_ key: ConversationKey, _ range: PageRange, limit: Int) async throws(HTTPError) -> Page {
-        guard case .page(let page)? = await self.read(.page(key, range, limit: limit)) else { throw Self.storeAway }
-        return page
+        switch await self.read(.page(key, range, limit: limit)) {
+        case .page(let page)?: return page
+        // What is kept of it is damaged: no other node could read it either.
+        case .failed(let failure)? where failure.isOfOneConversation: throw HTTPError(.conflict, failure.description)
+        default: throw Self.storeAway
+        }
     }
 
     // MARK: History
@@ -103,18 +110,34 @@ extension ClusterDesk {
 
     // MARK: Verify
 
+    /// Page by page; where the store finds a page damaged, message by message, so that the place is known.
+    private func readAll(of key: ConversationKey, into check: inout StreamCheck) async throws(HTTPError) {
+        var singles = 0
+        while true {
+            let page: Page
+            do throws(HTTPError) {
+                page = try await self.page(key, .after(check.last), limit: singles > 0 ? 1 : Self.pageMessages)
+            } catch {
+                guard error.status == .conflict else { throw error }
+                guard singles > 0 else {
+                    singles = Self.pageMessages
+                    continue
+                }
+                return check.add(error.sentence)
+            }
+            check.take(page)
+            if page.messages.isEmpty { return }
+            singles = max(0, singles - 1)
+        }
+    }
+
     /// Reads everything that is kept, and then asks the owner.
     func verify(_ key: ConversationKey) async throws(HTTPError) -> JSONTree {
         let scene = try await self.scene()
         let loaded = try await self.load(key)
         var check = StreamCheck()
-        var page = try await self.page(key, .after(0), limit: Self.pageMessages)
-        check.begin(oldest: page.oldest)
-        while !page.messages.isEmpty {
-            check.take(page)
-            page = try await self.page(key, .after(check.last), limit: Self.pageMessages)
-        }
-        check.take(page)
+        check.begin(oldest: loaded.oldest)
+        try await self.readAll(of: key, into: &check)
         let owner = scene.view.owner(of: key)
         let peers = scene.peers.filter { $0.incarnation == owner.incarnation }
         let question: JSONTree = ["conversation": .string(key.id.string), "tenant": .string(key.tenant.string)]
@@ -210,7 +233,7 @@ struct StreamCheck {
         if recordedHead > self.last { self.add("the record names message \(recordedHead); the stream ends at \(self.last)") }
     }
 
-    private mutating func add(_ fault: String) {
+    mutating func add(_ fault: String) {
         if self.faults.count < Self.faultLimit { self.faults.append(fault) }
     }
 }

@@ -182,6 +182,12 @@ public final class ClusterDesk: Sendable {
         return turns.sorted()[max(0, (turns.count * 99 + 99) / 100 - 1)]
     }
 
+    /// No limit is none, and not 0.
+    private static func number(_ text: String?, named name: String) -> JSONTree {
+        guard let number = text.flatMap({ Int($0) }), name != "memory_limit" || number > 0 else { return .null }
+        return .integer(number)
+    }
+
     /// A number with one digit behind the point at most.
     static func decimal(_ number: Double) -> String {
         guard number.isFinite else { return "0" }
@@ -202,7 +208,8 @@ public final class ClusterDesk: Sendable {
         let facts = RedisInfo(info)
         row.append(.init("round_trip", .number(Self.decimal(Double(microseconds) / 1000))))
         for (name, key) in RedisInfo.texts { row.append(.init(name, facts[key].map { .string($0) } ?? .null)) }
-        for (name, key) in RedisInfo.numbers { row.append(.init(name, facts[key].flatMap { Int($0) }.map { .integer($0) } ?? .null)) }
+        for (name, key) in RedisInfo.numbers { row.append(.init(name, Self.number(facts[key], named: name))) }
+        row.append(.init("append_only", facts["aof_enabled"].map { .bool($0 == "1") } ?? .null))
         return .object(row)
     }
 }
@@ -213,7 +220,7 @@ struct RedisInfo {
     static let texts = [("version", "redis_version"), ("mode", "redis_mode"), ("role", "role"), ("eviction", "maxmemory_policy")]
     static let numbers = [
         ("replicas", "connected_slaves"), ("memory", "used_memory"), ("memory_limit", "maxmemory"), ("clients", "connected_clients"),
-        ("append_only", "aof_enabled"), ("uptime", "uptime_in_seconds"),
+        ("uptime", "uptime_in_seconds"),
     ]
 
     private var facts: [Substring: Substring] = [:]

@@ -60,7 +60,7 @@ extension CommandTable {
             Words(
                 summary: "say something in a conversation",
                 arguments: [self.conversation, .init("TEXT", "what to say")],
-                examples: [.init("confab send lobby 'back at noon' --as ops --yes", "as the user ops")],
+                examples: [.init("confab send lobby Hello --as ops --yes", "as the user ops")],
                 notes: ["It goes the way of every message: it has its number and is stored when this is done."])
         case .verify:
             Words(

@@ -41,7 +41,7 @@ extension Sheet.Column {
         .init("LAST DELIVERY", "last_delivery", .milliseconds, importance: 10), .init("REBUILDS", "rebuilds", .number, importance: 9),
         .init("CLIENTS", "clients", .number, importance: 3), .init("MEMORY", "memory", .bytes, importance: 6),
         .init("MEMORY LIMIT", "memory_limit", .bytes, importance: 4), .init("EVICTION", "eviction", importance: 6),
-        .init("APPEND ONLY", "append_only", .number, importance: 4), .init("UPTIME", "uptime", .seconds, importance: 2),
+        .init("APPEND ONLY", "append_only", .flag, importance: 4), .init("UPTIME", "uptime", .seconds, importance: 2),
         .init("FAILURE", "failure", importance: 11),
     ]
     static let status: [Self] = [

@@ -22,8 +22,9 @@ struct MemoTests {
     func roundTrip() throws {
         let answer = Memo(.answer, from: 1, to: .max, id: 0, topic: "", body: "")
         for memo in [Self.memo, answer] { #expect(try Self.read(Self.bytes(memo)) == memo) }
-        #expect(Memo.isMarked(Self.bytes().span.bytes))
-        #expect(!Memo.isMarked(Parcel.bytes([]).span.bytes))
+        let (marked, parcel) = (Self.bytes(), Parcel.bytes([]))
+        let areMarked = [Memo.isMarked(marked.span.bytes), Memo.isMarked(parcel.span.bytes)]
+        #expect(areMarked == [true, false])
         #expect(throws: ParcelError.otherVersion(UInt8(ascii: "M"))) { try Parcel.read(Self.bytes()) }
         #expect(throws: ParcelError.otherVersion(1)) { try Self.read([1] + Self.bytes().dropFirst()) }
     }
