@@ -5,6 +5,7 @@ internal import Gateway
 internal import HTTPWire
 internal import JSON
 internal import NodeLink
+internal import Telemetry
 
 /// What is said in conversations, read and written for operators.
 extension ClusterDesk {
@@ -85,6 +86,8 @@ extension ClusterDesk {
         }
         let answer = try await self.command(.post(MessageBody(author: person, clientID: nil, content: content)), in: key)
         guard case .posted(let message) = answer else { throw .internalServerError }
+        self.logger.info(
+            "sent by an operator", ["conversation": .text(key.description), "user": .text(user), "sequence": LogValue(message.sequence)])
         return Self.document([.init("conversation", .string(key.id.string)), .init("messages", [Self.row(message)])])
     }
 

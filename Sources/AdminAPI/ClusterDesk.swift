@@ -7,7 +7,7 @@ public import Gateway
 internal import JSON
 public import NodeLink
 internal import Synchronization
-internal import Telemetry
+public import Telemetry
 
 /// Where operators ask: any node's desk answers for the whole cluster.
 ///
@@ -31,15 +31,17 @@ public final class ClusterDesk: Sendable {
     let store: String
     let limits: ChatLimits
     private let standardDrain: Duration
+    let logger: Logger
     private let state: Mutex<State>
 
     /// - Parameter drain: how long a drain spreads its closes where the operator does not say.
-    public init(record: NodeRecord, clusterName: String, store: String, limits: ChatLimits, drain: Duration) {
+    public init(record: NodeRecord, clusterName: String, store: String, limits: ChatLimits, drain: Duration, logger: Logger) {
         self.state = Mutex(State(record: record))
         self.clusterName = clusterName
         self.store = store
         self.limits = limits
         self.standardDrain = drain
+        self.logger = logger
     }
 
     /// From here on questions are answered.
@@ -75,6 +77,7 @@ public final class ClusterDesk: Sendable {
             over = time.map { min($0, paced) } ?? paced
         }
         let limit = over
+        self.logger.info("drained by an operator", ["connections": LogValue(connections), "over": LogValue(limit)])
         self.state.withLock { state in
             state.drain?.cancel()
             state.drain = Task {
@@ -103,6 +106,7 @@ public final class ClusterDesk: Sendable {
             return state.isEnding
         }
         guard !isEnding else { return false }
+        self.logger.info("resumed by an operator")
         self.link?.drain(false)
         gateway.takeClients()
         return true
@@ -122,7 +126,7 @@ public final class ClusterDesk: Sendable {
         case "node":
             return await self.ownRow(gateway)
         case "shards":
-            let holdings = await gateway.reports(within: Self.patience).flatMap(\.holdings)
+            let holdings = await gateway.holdings(within: Self.patience)
             return .array(holdings.map { [.integer($0.shard), .integer($0.epoch), .integer($0.conversations)] })
         case "stored":
             guard let id = question["conversation"]?.stringValue, let tenant = question["tenant"]?.stringValue else { return nil }

@@ -11,7 +11,7 @@ extension ChatLoop {
         public let conversations: Int
     }
 
-    /// The shards that this loop owns and has claimed: those that somebody needed. In order.
+    /// The shards that this loop owns and has claimed: those that somebody needed. In order; looks at every conversation.
     public var holdings: [Holding] {
         var counts: [Int: Int] = [:]
         for slot in self.owner.slots where slot.isUsed { counts[Int(slot.shard), default: 0] += 1 }
@@ -24,9 +24,8 @@ extension ChatLoop {
     /// What the owner takes for stored of a conversation: its newest message and its last change. Nil where it is not in memory here, or
     /// has not been read from the store yet.
     public func stored(of key: ConversationKey) -> (head: SequenceNumber, revision: Revision)? {
-        guard let slot = self.owner.slots.first(where: { $0.isUsed && $0.key == key }), slot.conversation.storedRevision > 0 else {
-            return nil
-        }
-        return (slot.conversation.storedHead, slot.conversation.storedRevision)
+        guard let number = self.owner.slot(of: key) else { return nil }
+        let conversation = self.owner.slots[Int(number)].conversation
+        return conversation.storedRevision > 0 ? (conversation.storedHead, conversation.storedRevision) : nil
     }
 }

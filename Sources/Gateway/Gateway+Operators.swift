@@ -1,5 +1,5 @@
 public import ChatModel
-import Cluster
+public import Cluster
 import EventLoop
 import Synchronization
 
@@ -7,13 +7,22 @@ import Synchronization
 extension Gateway {
     /// Every loop's report; one that does not answer in time is missing.
     public func reports(within time: Duration) async -> [LoopReport] {
-        await withTaskGroup(of: LoopReport?.self) { group in
-            for loop in 0..<self.loopCount {
-                group.addTask { await self.order(loop, within: time) { reply in .report { reply($0) } } }
-            }
-            var reports: [LoopReport] = []
-            for await report in group { if let report { reports.append(report) } }
-            return reports
+        await self.orderAll(within: time) { reply in .report { reply($0) } }
+    }
+
+    /// The shards that each loop has claimed; of one that does not answer in time they are missing.
+    public func holdings(within time: Duration) async -> [ChatLoop.Holding] {
+        await self.orderAll(within: time) { reply in .holdings { reply($0) } }.flatMap(\.self)
+    }
+
+    private func orderAll<Value: Sendable>(
+        within time: Duration, _ make: @escaping @Sendable (@escaping @Sendable (Value) -> Void) -> LoopOrder
+    ) async -> [Value] {
+        await withTaskGroup(of: Value?.self) { group in
+            for loop in 0..<self.loopCount { group.addTask { await self.order(loop, within: time, make) } }
+            var values: [Value] = []
+            for await value in group { if let value { values.append(value) } }
+            return values
         }
     }
 

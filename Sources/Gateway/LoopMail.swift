@@ -17,6 +17,7 @@ enum LoopOrder: Sendable {
     case follow(View)
     case become(UInt64, View)
     case report(@Sendable (LoopReport) -> Void)
+    case holdings(@Sendable ([ChatLoop.Holding]) -> Void)
     /// What the owner of this conversation, if it is this loop, takes for stored of it.
     case stored(ConversationKey, @Sendable ((head: SequenceNumber, revision: Revision)?) -> Void)
     /// A command of somebody's who has no connection.

@@ -1,5 +1,3 @@
-public import Cluster
-
 /// What a loop says of itself to operators.
 public struct LoopReport: Sendable {
     /// Open WebSockets.
@@ -18,7 +16,6 @@ public struct LoopReport: Sendable {
     public var turns: [UInt64] = []
     /// The process's share of a core over the last second; of the first loop only.
     public var cpu = 0.0
-    public var holdings: [ChatLoop.Holding] = []
 }
 
 /// What a loop measures from second to second, for operators.

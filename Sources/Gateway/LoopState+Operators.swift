@@ -25,7 +25,6 @@ extension LoopState {
             report.pendingBytes += Int(connection.pendingBytes)
             if connection.pendingBytes > Self.slowBytes { report.slow += 1 }
         }
-        report.holdings = self.chat.holdings
         return report
     }
 

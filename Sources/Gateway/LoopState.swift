@@ -202,6 +202,7 @@ struct LoopState {
             case .become(let incarnation, let view):
                 self.chat.become(OwnerID(incarnation: incarnation, loop: UInt16(self.index)), view: view, at: self.now)
             case .report(let reply): reply(self.report)
+            case .holdings(let reply): reply(self.chat.holdings)
             case .stored(let key, let reply): reply(self.chat.stored(of: key))
             case .command(let command, let key, let reply): self.command(command, in: key, reply: reply)
             case .read(let request, let reply): self.shared.stores[self.index].submit(request, ticket: 0, for: StoreReader(reply))
