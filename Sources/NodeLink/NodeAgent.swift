@@ -258,6 +258,8 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
                 body.proposal = nil
                 return body.membership.proposed(isKept: isKept, at: now)
             }
+            // At once: until it is known whether who is no longer there has left or died, nobody misses it.
+            self.meetOthers(at: now)
         case Tag.probe: break
         default:
             if let errand = self.body.with({ $0.errands.removeValue(forKey: tag) }) { return self.errandDone(errand, reply) }

@@ -19,11 +19,14 @@ extension OperatorCommand {
             throw .silence("\(Wording.shown(self.name)) does not answer: it cannot be drained")
         }
         let load = Self.load(of: row)
-        if self.options.isDryRun {
-            return self.tell("\(self.name) would hand over \(load.shards) and close \(load.connections)", dryRun: true)
-        }
-        let isAgreed = self.screen.confirms(
-            "Drain \(self.name): hand over \(load.shards) and close \(load.connections)?", isSure: self.options.isSure)
+        // Alone, or where all others are drained, there is nobody to give the shards to.
+        let isAlone = self.others(in: try self.connection.get("nodes")) == 0
+        let (plan, would) =
+            isAlone
+            ? ("keep \(load.shards)", "keep \(load.shards), for nobody else is there,")
+            : ("hand over \(load.shards)", "hand over \(load.shards)")
+        if self.options.isDryRun { return self.tell("\(self.name) would \(would) and close \(load.connections)", dryRun: true) }
+        let isAgreed = self.screen.confirms("Drain \(self.name): \(plan) and close \(load.connections)?", isSure: self.options.isSure)
         guard isAgreed else { return 1 }
         let answer = try self.connection.post("drain", .object(question))
         let limit = (answer["drain"]?["seconds"]?.doubleValue ?? 10) + Self.graceSeconds
@@ -31,7 +34,6 @@ extension OperatorCommand {
         let isDone = try self.watch(for: limit) { row, others in
             last = row
             self.screen.progress("\(self.name): \(Self.load(of: row).shards), \(Self.load(of: row).connections) left")
-            // Alone, or where all others are drained, there is nobody to give the shards to.
             return row["connections"]?.integerValue == 0 && (row["shards"]?.integerValue == 0 || others == 0)
                 && row["state"]?.stringValue == "draining"
         }
@@ -67,15 +69,22 @@ extension OperatorCommand {
     private func watch(for seconds: Double, until isDone: (JSONTree, Int) -> Bool) throws(AdminProblem) -> Bool {
         let end = ContinuousClock.now + .seconds(seconds)
         while true {
-            let rows = try self.connection.get("nodes")["nodes"]?.elements ?? []
-            let others = rows.filter { $0["node"]?.stringValue != self.name && $0["state"]?.stringValue == "active" }.count
-            guard let row = rows.first(where: { $0["node"]?.stringValue == self.name }), row["state"]?.stringValue != "gone" else {
+            let document = try self.connection.get("nodes")
+            let others = self.others(in: document)
+            guard let row = document["nodes"]?.elements?.first(where: { $0["node"]?.stringValue == self.name }),
+                row["state"]?.stringValue != "gone"
+            else {
                 throw .silence("\(self.name) is gone")
             }
             if isDone(row, others) { return true }
             guard ContinuousClock.now < end else { return false }
             poll(nil, 0, 500)
         }
+    }
+
+    /// How many nodes but this are active.
+    private func others(in document: JSONTree) -> Int {
+        (document["nodes"]?.elements ?? []).filter { $0["node"]?.stringValue != self.name && $0["state"]?.stringValue == "active" }.count
     }
 
     private static func load(of row: JSONTree) -> (shards: String, connections: String) {
