@@ -71,15 +71,21 @@ let package = Package(
                 "EventLoop", "HTTPWire", "TLS", "Identity", "Cluster", "ChatCore", "ChatModel", "Configuration", "DialectKit", "Telemetry",
                 "JSON", "Bytes",
             ]),
-        room("AdminAPI", ["COpenSSL", "Gateway", "HTTPWire", "Telemetry", "Bytes"]),
+        room(
+            "AdminAPI",
+            [
+                "COpenSSL", "Gateway", "NodeLink", "ClusterWire", "Cluster", "ChatModel", "EventLoop", "HTTPWire", "Telemetry", "JSON",
+                "Bytes",
+            ]),
         room("ChatClient", ["EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
+        room("OperatorClient", ["Configuration", "JSON", "Bytes"]),
         room("LoadGenerator", ["ChatClient", "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes"]),
         room("Configuration", ["RedisClient", "Telemetry", "JSON", "Bytes"]),
         .executableTarget(
             name: "confab",
             dependencies: [
                 "AdminAPI", "ChatClient", "ClusterWire", "Configuration", "ConversationsDialect", "EmbeddedStore", "Gateway", "Identity",
-                "LoadGenerator", "NodeLink", "RedisClient", "RedisStore",
+                "LoadGenerator", "NodeLink", "OperatorClient", "RedisClient", "RedisStore",
                 "Telemetry", "TLS", "EventLoop", "ChatModel", "Cluster", "DialectKit", "JSON", "Bytes",
             ],
             swiftSettings: settings),
@@ -97,7 +103,6 @@ let package = Package(
         tests(
             "ClusterWireTests",
             ["RepeatableChance", "AllocationCounter", "ClusterWire", "Cluster", "ChatCore", "ChatModel", "Identity", "JSON", "Bytes"]),
-        tests("NodeLinkTests", ["NodeLink"]),
         tests("ConfigurationTests", ["Configuration", "Telemetry", "JSON", "Bytes"]),
 
         // Chance that tests can have again.
@@ -158,7 +163,11 @@ let package = Package(
             [
                 "ConversationsDialect", "EmbeddedStore", "DialectKit", "Cluster", "ChatCore", "ChatModel", "Identity", "JSON", "Bytes",
             ]),
-        tests("AdminAPITests", ["AdminAPI", "Gateway", "GatewayTestSupport", "TestKit", "EventLoop", "HTTPWire", "Telemetry", "Bytes"]),
+        tests("OperatorClientTests", ["OperatorClient", "JSON"]),
+        tests("NodeLinkTests", ["NodeLink", "ClusterWire", "Cluster", "Bytes"]),
+        tests(
+            "AdminAPITests",
+            ["ChatModel", "AdminAPI", "Gateway", "GatewayTestSupport", "TestKit", "EventLoop", "HTTPWire", "Telemetry", "Bytes"]),
 
         // The whole: real processes, as users meet them.
         .target(name: "TestKit", dependencies: ["Identity", "Bytes"], path: "Tests/TestKit", swiftSettings: settings),

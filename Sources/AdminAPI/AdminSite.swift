@@ -4,23 +4,32 @@ public import Gateway
 public import HTTPWire
 public import Telemetry
 
-/// What the admin listener answers: `/metrics`, for Prometheus.
+/// What the admin listener answers: `/metrics`, for Prometheus, and under `/api/cluster/` what `confab nodes` and its like ask.
 ///
 /// It is never on the client port, and no user's token opens it. On loopback, pages in a browser of the same machine are
 /// kept out by their `Origin`, and by a `Host` that is not loopback (DNS rebinding); elsewhere a bearer token is asked for.
 public struct AdminSite: SiteHandler {
     private let isLoopback: Bool
     private let token: [UInt8]?
+    private let desk: ClusterDesk?
     private let snapshot: @Sendable () -> MetricsSnapshot
 
     /// - Parameters:
     ///   - isLoopback: whether only this machine reaches the listener.
     ///   - token: the bearer token that every request must carry; nil for none.
+    ///   - desk: answers for the cluster.
     ///   - snapshot: everything that is published.
-    public init(isLoopback: Bool, token: [UInt8]?, snapshot: @escaping @Sendable () -> MetricsSnapshot) {
+    public init(isLoopback: Bool, token: [UInt8]?, desk: ClusterDesk? = nil, snapshot: @escaping @Sendable () -> MetricsSnapshot) {
         self.isLoopback = isLoopback
         self.token = token
+        self.desk = desk
         self.snapshot = snapshot
+    }
+
+    public func work(for request: SiteRequest, body: [UInt8]) throws(HTTPError) -> SiteWork? {
+        guard let desk = self.desk, request.path.hasPrefix(ClusterDesk.prefix) else { return nil }
+        try self.check(request)
+        return try desk.work(for: request, body: body)
     }
 
     public func answer(_ request: SiteRequest, body: [UInt8]) throws(HTTPError) -> SiteResponse {

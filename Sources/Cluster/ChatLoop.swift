@@ -10,7 +10,7 @@ public struct ChatLoop: Sendable {
     public private(set) var id: OwnerID
     private let limits: ChatLimits
     private(set) var outbox: Outbox
-    private var owner: Owner
+    private(set) var owner: Owner
     private var listening: Listening
     /// The highest number of a view that this loop has heard of, be it its own. Where it is higher than the followed one's the node is
     /// to look for it.

@@ -133,6 +133,11 @@ struct Owner: Sendable {
         return self.index.slot(hash: input.conversation.hashValue) { self.slots[Int($0)].key == input.conversation }
     }
 
+    /// Where a conversation stands; nil where it is not in memory.
+    func slot(of key: ConversationKey) -> UInt32? {
+        self.index.slot(hash: key.hashValue) { self.slots[Int($0)].key == key }
+    }
+
     /// Nil where there is nothing to be done here.
     private mutating func open(_ input: Envelope.Input, from loop: OwnerID, at now: Moment, outbox: inout Outbox) -> UInt32? {
         // Of a conversation that is not here nobody is known to listen: there is nobody to take away.

@@ -62,6 +62,12 @@ public struct View: Sendable, Equatable {
         self.ownersOfShards[Shard.of(conversation)]
     }
 
+    /// Who owns the shard when the present move is over; now, where none is.
+    public func nextOwner(of shard: Int) -> OwnerID {
+        if self.oldList == self.newList || self.moved.contains(shard) { return self.owner(of: shard) }
+        return Candidates(self.nodes, self.newList).owner(of: shard)
+    }
+
     /// Everybody who owns a shard.
     var owners: Set<UInt64> { Set(self.ownersOfShards.map(\.incarnation)) }
 

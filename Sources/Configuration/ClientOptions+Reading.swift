@@ -1,7 +1,9 @@
 extension OptionBinding {
     /// Takes the values of the command line; later ones of the same option win or are added.
-    static func apply(_ bindings: [OptionBinding<Target>], from scanned: ScannedArguments, to target: inout Target) throws(UsageError) {
-        let sources = SettingSources(commandLine: scanned, environment: [:], file: nil)
+    static func apply(
+        _ bindings: [OptionBinding<Target>], from scanned: ScannedArguments, environment: [String: String] = [:], to target: inout Target
+    ) throws(UsageError) {
+        let sources = SettingSources(commandLine: scanned, environment: environment, file: nil)
         for binding in bindings {
             let values = sources.values(of: binding.spec)
             if !values.isEmpty { binding.reset(&target) }

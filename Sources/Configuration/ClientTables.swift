@@ -140,12 +140,15 @@ enum BenchTable {
 }
 
 extension OptionSpec {
-    /// An option that only the command line has.
+    /// An option that only the command line has, and perhaps a variable.
     static func client(
-        _ name: String, _ form: Form, _ placeholder: String, default defaultText: String? = nil, in group: String, _ help: String
+        _ name: String, _ form: Form, _ placeholder: String, default defaultText: String? = nil, in group: String, _ help: String,
+        variable: String? = nil
     ) -> OptionSpec {
-        OptionSpec(
-            name: name, form: form, placeholder: placeholder, defaultText: defaultText, help: help, group: group, isSetting: false)
+        let help = help + (variable.map { " (or the variable \($0))" } ?? "")
+        return OptionSpec(
+            name: name, form: form, placeholder: placeholder, defaultText: defaultText, help: help, group: group, isSetting: false,
+            variable: variable)
     }
 }
 

@@ -2,7 +2,7 @@
 public enum CommandTable {
     public static let all: [CommandSpec] = explained + [help]
 
-    private static let explained = [serve, token, chat, bench, configCheck, configShow, completion]
+    private static let explained = [serve, token, chat, bench] + operatorCommands + [configCheck, configShow, completion]
 
     /// The first words of the subcommands, each once.
     static let topLevelNames = firstNames(explained) + [help.name]

@@ -19,7 +19,7 @@ public enum HelpText {
               confab chat ws://127.0.0.1:8080/conversations/lobby/ --token-file alice.jwt
 
             `confab SUBCOMMAND --help` explains one of them, `confab --version` names the version.
-            Exit status: 0 done, 1 failed, 2 used wrongly.
+            Exit status: 0 done, 1 failed, 2 used wrongly, 3 the cluster, or a part of it, did not answer.
 
             """
     }

@@ -4,6 +4,8 @@ public enum Invocation: Sendable, Equatable {
     case token(TokenOptions)
     case chat(ChatOptions)
     case bench(BenchOptions)
+    /// What operators ask and do.
+    case operate(OperatorOptions)
     /// The settings are good in themselves; what is left to check is their files.
     case checkConfiguration(ServeOptions)
     case showConfiguration(ServeOptions, OutputFormat)
@@ -15,7 +17,7 @@ public enum Invocation: Sendable, Equatable {
     /// Reads a command line.
     /// - Parameters:
     ///   - arguments: without the program's name.
-    ///   - environment: all variables; only those of `serve` are read.
+    ///   - environment: all variables; those of `serve` are read, and those that say where to ask.
     ///   - readFile: reads the file of `--config`.
     public init(
         _ arguments: [String], environment: [String: String],
@@ -69,6 +71,10 @@ public enum Invocation: Sendable, Equatable {
         case "help":
             self = .help(try Self.help(on: scanned.arguments))
         default:
+            if let verb = OperatorOptions.Verb(rawValue: command.name) {
+                self = .operate(try OperatorOptions(verb, scanned, environment))
+                return
+            }
             preconditionFailure("the subcommand \(command.name) is in the table and nobody reads it")
         }
     }

@@ -32,10 +32,12 @@ public struct OptionSpec: Sendable, Equatable {
     public let group: String
     /// Whether environment and file may set it, as those of `serve`.
     public let isSetting: Bool
+    /// The environment variable of one that is no setting.
+    var variable: String?
 
     /// Its environment variable; nil when it has none.
     public var environment: String? {
-        guard self.isSetting else { return nil }
+        guard self.isSetting else { return self.variable }
         // CONFAB_ADMIN is for the verbs that ask a node; this one listens.
         if self.name == "admin" { return "CONFAB_ADMIN_LISTEN" }
         return "CONFAB_" + self.name.uppercased().map { $0 == "-" ? "_" : String($0) }.joined()

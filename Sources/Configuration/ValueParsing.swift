@@ -35,6 +35,11 @@ enum ValueParsing {
         }
     }
 
+    static func optionalSeconds(in range: ClosedRange<Duration>) -> @Sendable (String) throws(ValueProblem) -> Duration? {
+        let parse = self.seconds(in: range)
+        return { (text: String) throws(ValueProblem) in try parse(text) }
+    }
+
     /// `90s`, `30m`, `1h`, `7d`.
     static func lifetime(_ text: String) throws(ValueProblem) -> Duration {
         let units: [Character: Int] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]

@@ -98,10 +98,21 @@ public final class Gateway: Sendable {
         for member in self.members { member.loop.execute { member.reload(live) } }
     }
 
+    public var loopCount: Int { self.members.count }
+
+    func post(_ order: LoopOrder, to loop: Int) { _ = self.shared.orders[loop].post(order) }
+
     /// Says that the node is going down: load balancers send nobody any more.
     public func refuseClients() { self.health.draining() }
 
-    /// Takes no more connections and closes those that there are with 1012, one after the other over this time.
+    /// Takes clients again after a drain, or in the middle of one.
+    public func takeClients() {
+        self.health.draining(false)
+        for member in self.members { member.loop.execute { member.endDrain() } }
+    }
+
+    /// Takes no more connections and closes those that there are with 1012, one after the other over this time. Of two drains the quicker
+    /// counts.
     public func drain(over time: Duration) {
         self.health.draining()
         for member in self.members { member.loop.execute { member.drain(over: time) } }

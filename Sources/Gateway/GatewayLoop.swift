@@ -49,6 +49,11 @@ final class GatewayLoop: EventLoopHandler {
         self.state.with { $0.drain(over: time) }
     }
 
+    /// On the loop: whoever is still here stays.
+    func endDrain() {
+        self.state.with { $0.endDrain() }
+    }
+
     /// On the loop: takes connections from this socket.
     func listen(_ socket: ListeningSocket, _ site: Site) throws(SocketError) {
         try self.state.with { (state: inout LoopState) throws(SocketError) in try state.listen(socket, site) }

@@ -49,7 +49,7 @@ public final class Health: Sendable {
     }
 
     func started() { self.state.withLock { $0.isStarted = true } }
-    func draining() { self.state.withLock { $0.isDraining = true } }
+    func draining(_ isDraining: Bool = true) { self.state.withLock { $0.isDraining = isDraining } }
     func linkFailed(_ reason: String?) { self.state.withLock { $0.linkFailure = reason } }
     func turned(_ loop: Int) {
         let now = self.now()

@@ -12,12 +12,21 @@ enum LoopMail: Sendable {
     case adopt(Handover)
 }
 
-/// What the cluster tells a loop. It must never be lost, and is rare.
+/// What the cluster tells a loop, and what its operators ask of it. It must never be lost, and is rare.
 enum LoopOrder: Sendable {
     case follow(View)
     case become(UInt64, View)
     case compareWithStore
     case mailWasLost
+    case report(@Sendable (LoopReport) -> Void)
+    case holdings(@Sendable ([ChatLoop.Holding]) -> Void)
+    /// What the owner of this conversation, if it is this loop, takes for stored of it.
+    case stored(ConversationKey, @Sendable ((head: SequenceNumber, revision: Revision)?) -> Void)
+    /// A command of somebody's who has no connection.
+    case command(ChatCommand, ConversationKey, @Sendable (ChatAnswer) -> Void)
+    case read(StoreRequest, @Sendable (StoreAnswer) -> Void)
+    /// A request over plain HTTP has its answer.
+    case respond(SocketToken, Result<SiteResponse, HTTPError>, HTTPAnswering)
 }
 
 /// What comes into a loop from the store. It must never be lost: nobody would ask again.

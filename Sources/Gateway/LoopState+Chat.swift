@@ -69,8 +69,8 @@ extension LoopState {
     }
 
     /// The question's connection, if it is still there.
-    private mutating func asker(_ context: UInt64) -> (question: Question, slot: Int, talk: WebSocketTalk)? {
-        guard let question = self.questions.remove(context), self.isCurrent(question.token) else { return nil }
+    private mutating func asker(_ question: Question?) -> (question: Question, slot: Int, talk: WebSocketTalk)? {
+        guard let question, self.isCurrent(question.token) else { return nil }
         let slot = Int(question.token.slot)
         guard case .webSocket(let talk) = self.connections[slot]!.stage, !talk.hasSentClose else { return nil }
         return (question, slot, talk)
@@ -78,7 +78,9 @@ extension LoopState {
 
     /// - Parameter isShown: the conversation's feed shows it; but only who listens hears what it shows.
     private mutating func answered(_ context: UInt64, _ answer: ChatAnswer, isShown: Bool) {
-        guard let (question, slot, talk) = self.asker(context) else { return }
+        let asked = self.questions.remove(context)
+        if case .order(let reply)? = asked?.kind { return reply(answer) }
+        guard let (question, slot, talk) = self.asker(asked) else { return }
         switch question.kind {
         case .command(let tag, let feed):
             talk.underWay -= 1
@@ -94,7 +96,7 @@ extension LoopState {
             talk.session?.answered(answer, to: tag, isShown: false, into: &self.steps)
             self.runSteps(slot, talk)
             if self.connections[slot] != nil, !talk.hasSentClose { self.awaitedCame(slot, talk) }
-        case .page, .catchUp:
+        case .page, .catchUp, .order:
             break
         }
     }
@@ -109,7 +111,7 @@ extension LoopState {
     }
 
     private mutating func paged(_ context: UInt64, _ page: Page?) {
-        guard let (question, slot, talk) = self.asker(context) else { return }
+        guard let (question, slot, talk) = self.asker(self.questions.remove(context)) else { return }
         switch question.kind {
         case .page(let tag, let key):
             talk.session?.paged(page, for: tag, into: &self.steps)
@@ -123,7 +125,7 @@ extension LoopState {
             self.awaitedCame(slot, talk)
         case .catchUp(let feed):
             self.catchUp(slot, talk, feed, with: page)
-        case .command, .entrance:
+        case .command, .entrance, .order:
             break
         }
     }

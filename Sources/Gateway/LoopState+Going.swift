@@ -1,4 +1,5 @@
 import Bytes
+import ChatCore
 import EventLoop
 import HTTPWire
 import Synchronization
@@ -83,6 +84,11 @@ extension LoopState {
             self.send(slot, handover.response)
             self.begin(talk, slot)
             if self.isCurrent(token) { self.resumeIfFree(slot, talk) }
+            // It was on its way while this loop's clients were told when to go.
+            if self.isDraining, self.isCurrent(token) {
+                talk.drainAt = self.now.monotonic + 1
+                self.scheduleTimer(slot)
+            }
         } catch {
             self.shared.logger.warning("connection not taken over", ["reason": .text(error.description)])
             handover.socket.close()

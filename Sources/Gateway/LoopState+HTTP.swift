@@ -125,14 +125,18 @@ extension LoopState {
         if self.isDraining { answering.keepsAlive = false }
         do throws(HTTPError) {
             let site = self.isClient(slot) ? self.shared.clients : self.shared.admin
-            let response = try site.answer(request, body: body)
-            self.framing.removeAll()
-            self.framing.append(
-                httpResponse: response.status, answering, contentType: response.contentType, fields: response.fields, body: response.body)
-            self.respond(slot, answering)
+            if let work = try site.work(for: request, body: body) { return try self.begin(work, slot, answering) }
+            self.respond(slot, try site.answer(request, body: body), answering)
         } catch {
             self.refuse(slot, error, answering)
         }
+    }
+
+    mutating func respond(_ slot: Int, _ response: SiteResponse, _ answering: HTTPAnswering) {
+        self.framing.removeAll()
+        self.framing.append(
+            httpResponse: response.status, answering, contentType: response.contentType, fields: response.fields, body: response.body)
+        self.respond(slot, answering)
     }
 
     mutating func refuse(_ slot: Int, _ error: HTTPError, _ answering: HTTPAnswering) {

@@ -1,4 +1,5 @@
 import Bytes
+import ChatCore
 import Cluster
 import DialectKit
 import EventLoop
@@ -30,7 +31,11 @@ extension LoopState {
         snapshot.add(counts.waiting, to: .requestsWaiting)
         snapshot.add(self.questions.count, to: .answersAwaited)
         snapshot.add(self.users.count, to: .users)
-        self.counters.turnTimes.record(.nanoseconds(self.loop.takeTurns().longestNanoseconds))
+        let turn = self.loop.takeTurns().longestNanoseconds
+        self.counters.turnTimes.record(.nanoseconds(turn))
+        self.pace.note(
+            into: self.counters.messagesIn.reduce(0, &+), out: self.counters.delivered.reduce(0, &+),
+            cpu: self.index == 0 ? ProcessClock.nanoseconds : 0, turn: UInt64(clamping: turn), at: self.now.monotonic)
         snapshot.add(self.counters.turnTimes, to: .turnSeconds)
         snapshot.add(self.counters.storeTimes, to: .storeSeconds)
         self.shared.board.publish(snapshot, from: self.index)

@@ -107,14 +107,15 @@ extension LoopState {
     /// The listeners stay until the end: a load balancer that is refused takes the node for dead, and cuts off the clients that it
     /// has here.
     mutating func drain(over time: Duration) {
-        guard !self.isDraining else { return }
         self.beginTurn()
         self.isDraining = true
         let clients = self.connections.indices.filter { self.connections[$0].map { $0.site == .clients && !$0.isListener } ?? false }
         for (place, slot) in clients.enumerated() {
             switch self.connections[slot]!.stage {
             case .webSocket(let talk):
-                talk.drainAt = self.now.monotonic + time.wholeMilliseconds * Int64(place) / Int64(clients.count) + 1
+                let end = self.now.monotonic + time.wholeMilliseconds * Int64(place) / Int64(clients.count) + 1
+                // Of two drains the quicker counts.
+                talk.drainAt = talk.drainAt == 0 ? end : min(talk.drainAt, end)
                 self.scheduleTimer(slot)
             case .http(let exchange) where exchange.pending == nil && self.connections[slot]!.unread.isEmpty:
                 // Not closed at once: the last answer may be on its way, and the next request.
@@ -122,6 +123,16 @@ extension LoopState {
             case .http, .handshake, .listening:
                 break
             }
+        }
+    }
+    /// Whoever has not been closed yet stays after all.
+    mutating func endDrain() {
+        self.beginTurn()
+        self.isDraining = false
+        for slot in self.connections.indices {
+            guard case .webSocket(let talk)? = self.connections[slot]?.stage, talk.drainAt != 0, !talk.hasSentClose else { continue }
+            talk.drainAt = 0
+            self.resumeIfFree(slot, talk)
         }
     }
 }

@@ -32,6 +32,9 @@ struct LoopState {
     var listeners: [SocketToken] = []
     var acceptsAgainAt: Int64 = 0
     var isDraining = false
+    /// What is measured for operators, and requests whose answers take their time.
+    var pace = LoopPace()
+    var worksUnderWay = 0
     /// Clients that came in the present second.
     var connects: (second: Int64, count: Int) = (0, 0)
 
@@ -81,6 +84,8 @@ struct LoopState {
             case entrance(FeedID, ConversationKey, after: SequenceNumber?, SessionTag)
             case page(SessionTag, ConversationKey)
             case catchUp(FeedID)
+            /// Of an operator's; nobody's connection waits for it.
+            case order(@Sendable (ChatAnswer) -> Void)
         }
     }
 
@@ -198,6 +203,12 @@ struct LoopState {
             case .compareWithStore: self.chat.storeMayHaveForgotten(at: self.now)
             case .become(let incarnation, let view):
                 self.chat.become(OwnerID(incarnation: incarnation, loop: UInt16(self.index)), view: view, at: self.now)
+            case .report(let reply): reply(self.report)
+            case .holdings(let reply): reply(self.chat.holdings)
+            case .stored(let key, let reply): reply(self.chat.stored(of: key))
+            case .command(let command, let key, let reply): self.command(command, in: key, reply: reply)
+            case .read(let request, let reply): self.shared.stores[self.index].submit(request, ticket: 0, for: StoreReader(reply))
+            case .respond(let token, let result, let answering): self.respond(to: token, result, answering)
             }
         }
         swap(&orders, &self.orders)

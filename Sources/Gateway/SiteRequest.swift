@@ -43,7 +43,16 @@ public struct SiteResponse: Sendable {
     }
 }
 
-/// Answers the plain HTTP requests of a listener, at once and on any loop.
+/// Finds an answer that takes its time: it is others' to give.
+public typealias SiteWork = @Sendable () async throws(HTTPError) -> SiteResponse
+
+/// Answers the plain HTTP requests of a listener, on any loop.
 public protocol SiteHandler: Sendable {
+    /// Nil for what `answer` answers at once.
+    func work(for request: SiteRequest, body: [UInt8]) throws(HTTPError) -> SiteWork?
     func answer(_ request: SiteRequest, body: [UInt8]) throws(HTTPError) -> SiteResponse
+}
+
+extension SiteHandler {
+    public func work(for request: SiteRequest, body: [UInt8]) throws(HTTPError) -> SiteWork? { nil }
 }

@@ -55,12 +55,32 @@ struct MailOutlet {
         self.publish(&writer, to: node, tag: tag)
     }
 
+    /// A question to another node, or an answer.
+    ///
+    /// - Returns: whether it left; only then the tag is heard of again.
+    @discardableResult
+    mutating func send(_ memo: Memo, tag: UInt64 = Self.tag) -> Bool {
+        self.parcel.removeAll()
+        memo.write(to: &self.parcel, key: self.key)
+        return self.publish(to: memo.to, tag: tag)
+    }
+
     private mutating func publish(_ writer: inout ParcelWriter, to node: UInt64, tag: UInt64 = Self.tag) {
         writer.seal(with: self.key, in: &self.parcel)
+        self.publish(to: node, tag: tag)
+    }
+
+    @discardableResult
+    private mutating func publish(to node: UInt64, tag: UInt64) -> Bool {
+        defer { self.parcel.removeAll() }
         let mailbox = self.mailbox(of: node)
-        // Where too much waits for Redis already, mail is lost like any other.
-        try? self.client.publish(tag: tag, to: mailbox.name, slot: mailbox.slot) { $0.append(self.parcel) }
-        self.parcel.removeAll()
+        do throws(RedisError) {
+            try self.client.publish(tag: tag, to: mailbox.name, slot: mailbox.slot) { $0.append(self.parcel) }
+            return true
+        } catch {
+            // Where too much waits for Redis already, mail is lost like any other.
+            return false
+        }
     }
 
     private mutating func mailbox(of node: UInt64) -> (name: ByteString, slot: RedisSlot) {

@@ -10,7 +10,7 @@ import Telemetry
 ///
 /// It has a connection of its own: what is said about who lives must not wait behind messages.
 final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
-    private struct Body {
+    struct Body {
         var membership: Membership
         var record: NodeRecord
         var client: RedisClient?
@@ -34,6 +34,21 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
         var toldNodes: [View.Node] = []
         /// Advice about Redis' settings that the log has.
         var given: Set<String> = []
+        var acquaintances = Acquaintances()
+        var correspondence = Correspondence()
+        /// What was asked of Redis for others, by tag.
+        var errands: [UInt64: Errand] = [:]
+        /// How often the mailbox was listened to anew because nothing came.
+        var rebuilds = 0
+    }
+
+    enum Errand {
+        /// What a node says of itself.
+        case record(UInt64)
+        /// Whether anybody heard a question to another node.
+        case question(UInt64)
+        /// What Redis says of itself.
+        case redis(UInt64)
     }
 
     private enum Tag {
@@ -49,17 +64,22 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
     let loop: EventLoop
     let standing = Mutex(NodeLink.Standing())
     private let settings: NodeLinkSettings
-    private let names: LinkNames
+    let names: LinkNames
     private let receiver: any RelayReceiver
     private let logger: Logger
-    private let body: LoopBound<Body>
+    let answering: NodeLink.Answering
+    let body: LoopBound<Body>
 
-    init(_ settings: NodeLinkSettings, names: LinkNames, on loop: EventLoop, receiver: any RelayReceiver, logger: Logger) {
+    init(
+        _ settings: NodeLinkSettings, names: LinkNames, on loop: EventLoop, receiver: any RelayReceiver, logger: Logger,
+        answering: @escaping NodeLink.Answering
+    ) {
         self.loop = loop
         self.settings = settings
         self.names = names
         self.receiver = receiver
         self.logger = logger
+        self.answering = answering
         let me = View.Node(incarnation: settings.record.incarnation, loops: settings.record.loops)
         self.body = LoopBound(Body(membership: Membership(me), record: settings.record, heardAt: Self.now), on: loop)
     }
@@ -89,7 +109,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
         }
     }
 
-    private static var now: Int64 { MonotonicTime.now.nanoseconds / 1_000_000 }
+    static var now: Int64 { MonotonicTime.now.nanoseconds / 1_000_000 }
 
     // MARK: The loop
 
@@ -99,6 +119,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
         let now = now.nanoseconds / 1_000_000
         self.act { $0.membership.tick(at: now) }
         self.watchMail(at: now)
+        self.endQuestions(at: now)
         self.listen()
         self.note()
     }
@@ -231,6 +252,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
         case Tag.beat:
             guard let pulse = self.pulse(reply) else { return self.body.with { $0.membership.missed() } }
             self.act { $0.membership.heard(pulse, at: now) }
+            self.meetOthers(at: now)
         case Tag.propose:
             let isKept = reply.integer == 1
             self.act { body in
@@ -241,9 +263,12 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
                 body.proposal = nil
                 return body.membership.proposed(isKept: isKept, at: now)
             }
+            // At once: until it is known whether who is no longer there has left or died, nobody misses it.
+            self.meetOthers(at: now)
         case Tag.probe: break
         case Tag.settings: self.advise(RedisAdvice(reply))
         default:
+            if let errand = self.body.with({ $0.errands.removeValue(forKey: tag) }) { return self.errandDone(errand, reply) }
             self.body.with { body in
                 guard let node = body.knocks.removeValue(forKey: tag) else { return }
                 body.membership.mailbox(of: node, isHeard: reply.integer ?? 0 > 0, at: now)
@@ -257,7 +282,9 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
         switch tag {
         case Tag.beat: self.body.with { $0.membership.missed() }
         case Tag.propose: self.act { $0.membership.proposed(isKept: false, at: Self.now) }
-        default: _ = self.body.with { $0.knocks.removeValue(forKey: tag) }
+        default:
+            if let errand = self.body.with({ $0.errands.removeValue(forKey: tag) }) { return self.errandDone(errand, nil) }
+            _ = self.body.with { $0.knocks.removeValue(forKey: tag) }
         }
     }
 
@@ -342,6 +369,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
         let me = self.body.with { $0.membership.me.incarnation }
         let now = Self.now
         do throws(ParcelError) {
+            guard !Memo.isMarked(payload.bytes) else { return self.take(try Memo(payload.bytes, for: me, key: self.settings.key)) }
             let parcel = try Parcel(payload.bytes, for: me, key: self.settings.key)
             for envelope in parcel.envelopes { self.receiver.receive(envelope) }
             self.body.with { body in
@@ -367,6 +395,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
             defer { body.isLinkGood = isGood }
             if !isGood, now - body.heardAt > 2 * Self.silence, case .ready? = body.subscriber?.state, case .ready? = body.client?.state {
                 body.subscriber?.reconnect()
+                body.rebuilds += 1
                 body.heardAt = now - Self.silence
             }
             return (isGood, isGood != body.isLinkGood)

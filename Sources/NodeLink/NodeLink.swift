@@ -12,19 +12,21 @@ public import Telemetry
 /// The first loop reads the node's mailbox and beats; every loop publishes over its own connection.
 public final class NodeLink: Relay {
     private let outlets: [LoopBound<MailOutlet>]
-    private let agent: NodeAgent
+    let agent: NodeAgent
     private let connections: [LoopConnection]
 
-    /// Begins to join. The loops and their connections are the node's, in order; `receiver` is told what comes.
+    /// Begins to join. The loops and their connections are the node's, in order; `receiver` is told what comes, and
+    /// `answering` answers what other nodes ask.
     public init(
-        _ settings: NodeLinkSettings, loops: [EventLoop], connections: [LoopConnection], receiver: any RelayReceiver, logger: Logger
+        _ settings: NodeLinkSettings, loops: [EventLoop], connections: [LoopConnection], receiver: any RelayReceiver, logger: Logger,
+        answering: @escaping Answering
     ) {
         let names = LinkNames(cluster: settings.clusterName)
         self.connections = connections
         self.outlets = zip(loops, connections).map { loop, connection in
             LoopBound(MailOutlet(names: names, key: settings.key, client: connection.client), on: loop)
         }
-        self.agent = NodeAgent(settings, names: names, on: loops[0], receiver: receiver, logger: logger)
+        self.agent = NodeAgent(settings, names: names, on: loops[0], receiver: receiver, logger: logger, answering: answering)
         for (number, connection) in connections.enumerated() {
             connection.store.tell { receiver.storeMayHaveForgotten(on: number) }
         }

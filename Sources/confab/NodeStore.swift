@@ -1,3 +1,4 @@
+import AdminAPI
 import ChatModel
 import Cluster
 import ClusterWire
@@ -81,14 +82,18 @@ final class SharedStore: Sendable {
     }
 
     /// Makes the node one of the cluster's: returns when it is, however long Redis is away.
-    func join(_ gateway: Gateway, version: String) async {
+    ///
+    /// - Parameter desk: answers what operators ask, also by other nodes.
+    func join(_ gateway: Gateway, version: String, desk: ClusterDesk) async {
         gateway.connect { receiver, loops in
             let record = NodeRecord(
                 incarnation: self.incarnation, name: self.name, address: gateway.clientAddress.text,
                 adminAddress: gateway.adminAddress?.text, version: version, loops: loops.count, startedAt: WallClock.now)
             let settings = NodeLinkSettings(clusterName: self.store.clusterName, redis: self.redis, key: self.key, record: record)
             let link = NodeLink(
-                settings, loops: loops, connections: self.connections.withLock { $0 }, receiver: receiver, logger: self.logger)
+                settings, loops: loops, connections: self.connections.withLock { $0 }, receiver: receiver, logger: self.logger,
+                answering: { await desk.answer($0, $1) })
+            desk.link(link)
             self.link.withLock { $0 = link }
             return link
         }

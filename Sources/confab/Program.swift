@@ -1,6 +1,7 @@
 import Configuration
 import FoundationEssentials
 import Glibc
+import OperatorClient
 
 /// The command line: finds the subcommand and does it.
 enum Program {
@@ -21,6 +22,7 @@ enum Program {
         case .token(let options): return TokenCommand.run(options)
         case .chat(let options): return await ChatCommand.run(options)
         case .bench(let options): return await BenchCommand.run(options)
+        case .operate(let options): return OperatorCommand.run(options, environment: ProcessInfo.processInfo.environment)
         case .checkConfiguration(let options): return ConfigCommand.check(options)
         case .showConfiguration(let options, let format): print(options.report(format), terminator: "")
         case .completion(let shell): print(shell.completionScript, terminator: "")

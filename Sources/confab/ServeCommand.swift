@@ -1,6 +1,7 @@
 import AdminAPI
 import Bytes
 import ChatModel
+import ClusterWire
 import Configuration
 import ConversationsDialect
 import EmbeddedStore
@@ -38,6 +39,7 @@ struct RunningNode {
     private let store: NodeStore
     private let gateway: Gateway
     private let name: String
+    private let desk: ClusterDesk
     private let stops = StopRequests()
 
     /// Signals that ask the node to end. Not counted off a stream: whoever stops listening to that ends it.
@@ -61,7 +63,13 @@ struct RunningNode {
         // a sixth more CPU for each message than one.
         let loopCount = options.loops ?? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)) - 1)
         let board = MetricsBoard(loopCount: loopCount)
-        let admin = AdminSite(isLoopback: options.admin?.isLoopback ?? true, token: adminToken) {
+        self.desk = ClusterDesk(
+            record: NodeRecord(
+                incarnation: incarnation, name: self.name, address: options.listen.description, version: Program.version, loops: loopCount,
+                startedAt: WallClock.now),
+            clusterName: options.clusterName, store: options.store.kind, limits: options.chatLimits, drain: options.drain,
+            logger: logger)
+        let admin = AdminSite(isLoopback: options.admin?.isLoopback ?? true, token: adminToken, desk: self.desk) {
             var snapshot = board.total()
             store.statistics.add(to: &snapshot)
             ProcessStatistics()?.add(to: &snapshot)
@@ -74,6 +82,7 @@ struct RunningNode {
             trustedProxies: options.trustedProxies, echoPath: options.echoPath)
         settings.isClustered = store.isShared
         self.gateway = try Gateway(settings, live: live, logger: logger, board: board, admin: admin) { store.way(on: $0, $1) }
+        self.desk.open(self.gateway)
     }
 
     private static func inventedName() -> String {
@@ -94,7 +103,8 @@ struct RunningNode {
             return 1
         }
         if case .shared(let shared) = self.store {
-            let isStopped = await self.isStopped(by: 1, before: { await shared.join(self.gateway, version: Program.version) })
+            let isStopped = await self.isStopped(
+                by: 1, before: { await shared.join(self.gateway, version: Program.version, desk: self.desk) })
             if isStopped { return await self.stop(isDrained: true) }
             self.gateway.started()
         }
@@ -115,6 +125,7 @@ struct RunningNode {
 
     /// Hands over what the node owns, and closes the clients one after the other.
     private func end() async -> Int32 {
+        self.desk.end()
         self.logger.info("draining", ["connections": LogValue(self.gateway.connectionCount), "over": LogValue(self.options.drain)])
         // Whoever asks a second time does not want to wait.
         let isStopped = await self.isStopped(

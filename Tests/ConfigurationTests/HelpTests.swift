@@ -113,7 +113,8 @@ struct HelpTests {
     @Test(
         "complete in bash",
         arguments: [
-            ("confab s", "serve"), ("confab c", "chat config completion"), ("confab --v", "--version"), ("confab config ", "check show"),
+            ("confab se", "serve send"), ("confab c", "chat config completion"), ("confab --v", "--version"),
+            ("confab config ", "check show"),
             ("confab config s", "show"), ("confab config show --outp", "--output"), ("confab config show --output ", "text json"),
             ("confab serve --jwt-a", "--jwt-audience"), ("confab serve --log-level ", "debug info warning error"),
             ("confab serve --log-level = d", "debug"), ("confab serve --log-level =", "debug info warning error"),

@@ -5,7 +5,10 @@ import Testing
 @Suite("A wrong command line")
 struct UsageErrorTests {
     static let complaints: [(line: String, words: String)] = [
-        ("", "a subcommand is missing: serve, token, chat, bench, config, completion, help; see confab --help"),
+        (
+            "",
+            "a subcommand is missing: serve, token, chat, bench, status, nodes, shards, owner, history, tail, send, verify, redis, drain, resume, config, completion, help; see confab --help"
+        ),
         ("srve", "\"srve\" is no subcommand; did you mean confab serve?"),
         ("xyzzy", "\"xyzzy\" is no subcommand; see confab --help"),
         ("--lissten 1", "--lissten: no such option; see confab --help"),

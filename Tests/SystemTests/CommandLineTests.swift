@@ -49,7 +49,10 @@ struct CommandLineTests {
 
     @Test(
         "every subcommand has a help page with an example",
-        arguments: ["serve", "token", "chat", "bench", "config check", "config show", "completion"])
+        arguments: [
+            "serve", "token", "chat", "bench", "status", "nodes", "shards", "owner", "history", "tail", "send", "verify", "redis", "drain",
+            "resume", "config check", "config show", "completion",
+        ])
     func help(_ command: String) throws {
         let result = try run(Checkout.confab, command.split(separator: " ").map(String.init) + ["--help"])
         #expect(result.ending == .exited(0))

@@ -1,0 +1,249 @@
+internal import Bytes
+internal import ChatModel
+internal import Cluster
+internal import ClusterWire
+internal import EventLoop
+internal import Gateway
+internal import HTTPWire
+internal import JSON
+internal import NodeLink
+
+/// What is said of nodes and shards: asked of all of them, and put together.
+extension ClusterDesk {
+    /// Who is there, as this node knows.
+    struct Scene: Sendable {
+        let me: UInt64
+        let view: View
+        let peers: [NodeLink.Peer]
+
+        func peer(named name: String) -> NodeLink.Peer? { self.peers.first { $0.name == name } }
+        func name(of node: UInt64) -> String { self.peers.first { $0.incarnation == node }?.name ?? String(node, radix: 36) }
+    }
+
+    /// What the nodes answered; who is gone was not asked.
+    struct Answers: Sendable {
+        var answers: [UInt64: JSONTree] = [:]
+        var asked = 0
+
+        var members: [JSONTree.Member] {
+            [.init("nodes_asked", .integer(self.asked)), .init("nodes_answered", .integer(self.answers.count))]
+        }
+    }
+
+    func scene() async throws(HTTPError) -> Scene {
+        guard let gateway = self.gateway else { throw Self.starting }
+        guard let link = self.link else {
+            let me = View.Node(
+                incarnation: self.record.incarnation, loops: gateway.loopCount, isDraining: gateway.health.status == .draining)
+            let peer = NodeLink.Peer(
+                incarnation: me.incarnation, record: self.record, isDraining: me.isDraining, silentFor: nil, goneFor: nil)
+            return Scene(me: me.incarnation, view: View(number: 0, nodes: [me]), peers: [peer])
+        }
+        let surroundings = await link.surroundings()
+        guard let view = surroundings.view else { throw Self.starting }
+        return Scene(me: surroundings.me, view: view, peers: surroundings.peers)
+    }
+
+    static let starting = HTTPError(.serviceUnavailable, "The node is starting; ask again in a moment.")
+
+    func ask(_ topic: String, _ question: JSONTree = .object([]), of peers: [NodeLink.Peer], in scene: Scene) async -> Answers {
+        let others = peers.filter { $0.goneFor == nil && $0.incarnation != scene.me }.map(\.incarnation)
+        // Those who are gone count as well: they are missed.
+        var all = Answers(asked: peers.count)
+        async let texts = self.link?.askAll(others, topic, question.text) ?? [:]
+        if peers.contains(where: { $0.incarnation == scene.me }) { all.answers[scene.me] = await self.answer(topic, question) }
+        for (node, text) in await texts { all.answers[node] = try? JSONTree(parsing: text) }
+        return all
+    }
+
+    // MARK: Nodes
+
+    func nodes() async throws(HTTPError) -> JSONTree {
+        let scene = try await self.scene()
+        let answers = await self.ask("node", of: scene.peers, in: scene)
+        return Self.document([.init("nodes", .array(Self.rows(scene, answers)))] + answers.members)
+    }
+
+    static func rows(_ scene: Scene, _ answers: Answers) -> [JSONTree] {
+        var shards: [UInt64: Int] = [:]
+        for shard in 0..<Shard.count { shards[scene.view.owner(of: shard).incarnation, default: 0] += 1 }
+        let loads = scene.peers.compactMap { peer in
+            peer.isDraining ? nil : answers.answers[peer.incarnation]?["connections"]?.integerValue
+        }
+        let mean = loads.isEmpty ? 0 : Double(loads.reduce(0, +)) / Double(loads.count)
+        return scene.peers.map { peer in
+            let answer = answers.answers[peer.incarnation]
+            var row: [JSONTree.Member] = [
+                .init("node", .string(peer.name)), .init("state", .string(Self.state(peer, answer))),
+                .init("address", peer.record.map { .string($0.address) } ?? .null),
+                .init("admin_address", peer.record?.adminAddress.map { .string($0) } ?? .null),
+                .init("version", peer.record.map { .string($0.version) } ?? .null),
+            ]
+            if let gone = peer.goneFor ?? (answer == nil ? peer.silentFor ?? 0 : nil) { row.append(.init("silent", .integer(gone / 1000))) }
+            row += (answer?.members ?? []).filter { !["health", "reason"].contains($0.name) }
+            row.append(.init("shards", .integer(peer.goneFor == nil ? shards[peer.incarnation, default: 0] : 0)))
+            var imbalance = JSONTree.null
+            if mean > 0, !peer.isDraining, let load = answer?["connections"]?.integerValue {
+                imbalance = .integer(Int((100 * (Double(load) - mean) / mean).rounded()))
+            }
+            row.append(.init("imbalance", imbalance))
+            row.append(.init("health", answer?["health"] ?? .null))
+            row.append(.init("reason", answer?["reason"] ?? .null))
+            return .object(row)
+        }
+    }
+
+    private static func state(_ peer: NodeLink.Peer, _ answer: JSONTree?) -> String {
+        if peer.goneFor != nil { return "gone" }
+        if answer == nil || peer.silentFor ?? 0 >= 1000 { return "suspect" }
+        return peer.isDraining || answer?["health"]?.stringValue == "draining" ? "draining" : "active"
+    }
+
+    // MARK: Shards
+
+    /// Whether the shard follows the old list and will follow another.
+    private static func isMoving(_ shard: Int, _ view: View) -> Bool {
+        view.oldList != view.newList && !view.moved.contains(shard)
+            && view.nextOwner(of: shard).incarnation != view.owner(of: shard).incarnation
+    }
+
+    func shards(of node: String?) async throws(HTTPError) -> JSONTree {
+        let scene = try await self.scene()
+        if let node { _ = try self.peer(named: node, in: scene) }
+        let answers = await self.ask("shards", of: scene.peers, in: scene)
+        var holdings: [Int: (node: UInt64, epoch: Int, conversations: Int)] = [:]
+        for (node, answer) in answers.answers {
+            for holding in answer.elements ?? [] {
+                let numbers = (holding.elements ?? []).compactMap(\.integerValue)
+                // Where it is another's in the view that we know, one of the two is about to hear of it.
+                guard numbers.count == 3, scene.view.owner(of: numbers[0]).incarnation == node else { continue }
+                holdings[numbers[0]] = (node, numbers[1], numbers[2])
+            }
+        }
+        var rows: [JSONTree] = []
+        for shard in 0..<Shard.count {
+            let owner = scene.view.owner(of: shard)
+            let name = scene.name(of: owner.incarnation)
+            guard node == nil || name == node else { continue }
+            rows.append([
+                "shard": .integer(shard), "owner": .string(name), "loop": .integer(owner.loop),
+                "epoch": holdings[shard].map { .integer($0.epoch) } ?? .null,
+                "conversations": .integer(holdings[shard]?.conversations ?? 0),
+                "state": .string(Self.isMoving(shard, scene.view) ? "moving" : "stable"),
+            ])
+        }
+        return Self.document([.init("view", .integer(scene.view.number)), .init("shards", .array(rows))] + answers.members)
+    }
+
+    func owner(of key: ConversationKey) async throws(HTTPError) -> JSONTree {
+        let scene = try await self.scene()
+        if case .loaded(nil)? = await self.read(.load(key)) { throw Self.unknown(key) }
+        let shard = Shard.of(key)
+        let owner = scene.view.owner(of: shard)
+        let peer = scene.peers.filter { $0.incarnation == owner.incarnation }
+        let question: JSONTree = ["conversation": .string(key.id.string), "tenant": .string(key.tenant.string)]
+        async let holdings = self.ask("shards", of: peer, in: scene)
+        let stored = await self.ask("stored", question, of: peer, in: scene).answers[owner.incarnation]
+        let answers = await holdings
+        let epoch = answers.answers[owner.incarnation]?.elements?.first { $0.elements?.first?.integerValue == shard }?.elements?[1]
+        let name = scene.name(of: owner.incarnation)
+        let isMoving = Self.isMoving(shard, scene.view)
+        let count = scene.view.oldList.count
+        var why = count == 1 ? "\(name) is the only node" : "\(name) ranks highest of \(count) nodes for shard \(shard)"
+        if isMoving {
+            why =
+                "\(name) had shard \(shard) before the present move, which gives it to \(scene.name(of: scene.view.nextOwner(of: shard).incarnation))"
+        } else if scene.view.moved.contains(shard) {
+            why = "\(name) ranks highest of the \(scene.view.newList.count) nodes that stay, and the shard has moved already"
+        }
+        return Self.document(
+            [
+                .init("conversation", .string(key.id.string)), .init("tenant", .string(key.tenant.string)), .init("shard", .integer(shard)),
+                .init("owner", .string(name)), .init("loop", .integer(owner.loop)), .init("epoch", epoch ?? .null),
+                .init("state", .string(isMoving ? "moving" : "stable")), .init("head", stored?["head"] ?? .null),
+                .init("revision", stored?["revision"] ?? .null), .init("view", .integer(scene.view.number)), .init("why", .string(why)),
+            ] + answers.members)
+    }
+
+    func peer(named name: String, in scene: Scene) throws(HTTPError) -> NodeLink.Peer {
+        guard let peer = scene.peer(named: name) else {
+            let names = scene.peers.map(\.name).joined(separator: ", ")
+            throw HTTPError(.notFound, "There is no node \(name); there are \(names).")
+        }
+        return peer
+    }
+
+    // MARK: Status
+
+    func status() async throws(HTTPError) -> JSONTree {
+        let scene = try await self.scene()
+        let answers = await self.ask("node", of: scene.peers, in: scene)
+        let rows = Self.rows(scene, answers)
+        func sum(_ name: String) -> JSONTree { .number(Self.decimal(rows.compactMap { $0[name]?.doubleValue }.reduce(0, +))) }
+        let moving = (0..<Shard.count).filter { Self.isMoving($0, scene.view) }.count
+        var problems: [String] = []
+        for (peer, row) in zip(scene.peers, rows) {
+            switch row["state"]?.stringValue {
+            case "gone": problems.append("\(peer.name) is gone for \((peer.goneFor ?? 0) / 1000) s")
+            case "suspect": problems.append("\(peer.name) does not answer")
+            case "draining": problems.append("\(peer.name) is drained: it takes no clients until `confab resume \(peer.name)`")
+            default: break
+            }
+            if row["health"]?.stringValue == "degraded" { problems.append("\(peer.name): \(row["reason"]?.stringValue ?? "degraded")") }
+            if let silent = row["silent_loops"]?.integerValue { problems.append("\(peer.name): \(silent) of its loops do not answer") }
+        }
+        if moving > 0 { problems.append("\(moving) shards are on their way to other nodes") }
+        let versions = Set(scene.peers.compactMap { $0.goneFor == nil ? $0.record?.version : nil })
+        if versions.count > 1 { problems.append("nodes of several versions: \(versions.sorted().joined(separator: ", "))") }
+        return Self.document(
+            [
+                .init("cluster", .string(self.clusterName)), .init("store", .string(self.store)),
+                .init("view", .integer(scene.view.number)), .init("nodes", .integer(scene.peers.count)),
+                .init("shards", .integer(Shard.count)), .init("shards_moving", .integer(moving)), .init("connections", sum("connections")),
+                .init("users", sum("users")), .init("conversations", sum("conversations")), .init("in_s", sum("in_s")),
+                .init("out_s", sum("out_s")), .init("slow", sum("slow")), .init("asked", .string(self.record.name)),
+                .init("problems", .array(problems.map { .string($0) })),
+            ] + answers.members)
+    }
+
+    func redis() async throws(HTTPError) -> JSONTree {
+        guard self.link != nil else {
+            throw HTTPError(
+                .conflict,
+                "There is no Redis: this node stands alone and keeps its messages in \(self.store == "memory" ? "memory" : "SQLite").")
+        }
+        let scene = try await self.scene()
+        let answers = await self.ask("redis", of: scene.peers, in: scene)
+        let rows = scene.peers.map { peer in
+            JSONTree.object([.init("node", .string(peer.name))] + (answers.answers[peer.incarnation]?.members ?? []))
+        }
+        return Self.document([.init("redis", .array(rows))] + answers.members)
+    }
+
+    // MARK: Drain
+
+    func change(_ verb: String, _ question: JSONTree) async throws(HTTPError) -> JSONTree {
+        guard let name = question["node"]?.stringValue else { throw .badRequest("The body must name a \"node\".") }
+        if let rate = question["rate"], rate.integerValue.map({ $0 < 1 }) ?? true {
+            throw .badRequest("\"rate\" must be a number above 0.")
+        }
+        if let time = question["deadline"], time.doubleValue.map({ !(0...86_400).contains($0) }) ?? true {
+            throw .badRequest("\"deadline\" must be 0 to 86400 seconds.")
+        }
+        let scene = try await self.scene()
+        let peer = try self.peer(named: name, in: scene)
+        guard question["dry_run"]?.boolValue != true else {
+            let answers = await self.ask("node", of: [peer], in: scene)
+            return Self.document(
+                [.init("nodes", .array(Self.rows(scene, answers).filter { $0["node"]?.stringValue == name }))] + answers.members)
+        }
+        let answers = await self.ask(verb, question, of: [peer], in: scene)
+        guard let answer = answers.answers[peer.incarnation] else {
+            throw HTTPError(.serviceUnavailable, "\(name) does not answer.")
+        }
+        if answer == .bool(false) { throw HTTPError(.conflict, "\(name) is going down: it cannot be resumed.") }
+        return Self.document([.init("node", .string(name)), .init(verb, answer)] + answers.members)
+    }
+
+    static func document(_ members: [JSONTree.Member]) -> JSONTree { .object([.init("schema_version", 1)] + members) }
+}

@@ -1,0 +1,240 @@
+internal import Bytes
+public import ChatModel
+internal import Cluster
+public import ClusterWire
+internal import EventLoop
+public import Gateway
+internal import JSON
+public import NodeLink
+internal import Synchronization
+public import Telemetry
+
+/// Where operators ask: any node's desk answers for the whole cluster.
+///
+/// It asks the others by their mailboxes, two seconds each, and says who did not answer. A node alone is a cluster of one. What it does
+/// itself is little: everything is read from loops, the store and the link, none of which waits for it.
+public final class ClusterDesk: Sendable {
+    private struct State {
+        var record: NodeRecord
+        var gateway: Gateway?
+        var link: NodeLink?
+        var drain: Task<Void, Never>?
+        var isEnding = false
+    }
+
+    /// How long this node's own loops and store may take: less than a question from another node may.
+    static let patience = Duration.milliseconds(1500)
+    static let handOverPatience = Duration.seconds(10)
+
+    let clusterName: String
+    /// `memory`, `sqlite` or `redis`.
+    let store: String
+    let limits: ChatLimits
+    private let standardDrain: Duration
+    let logger: Logger
+    private let state: Mutex<State>
+
+    /// - Parameter drain: how long a drain spreads its closes where the operator does not say.
+    public init(record: NodeRecord, clusterName: String, store: String, limits: ChatLimits, drain: Duration, logger: Logger) {
+        self.state = Mutex(State(record: record))
+        self.clusterName = clusterName
+        self.store = store
+        self.limits = limits
+        self.standardDrain = drain
+        self.logger = logger
+    }
+
+    /// From here on questions are answered.
+    public func open(_ gateway: Gateway) {
+        self.state.withLock { state in
+            state.record.address = gateway.clientAddress.text
+            state.record.adminAddress = gateway.adminAddress?.text
+            state.gateway = gateway
+        }
+    }
+
+    /// The node is one of several.
+    public func link(_ link: NodeLink) { self.state.withLock { $0.link = link } }
+
+    /// The node goes down: nobody resumes it any more.
+    public func end() { self.state.withLock { $0.isEnding = true } }
+
+    /// What the node says of itself; in a cluster its incarnation may change.
+    var record: NodeRecord { self.state.withLock { $0.record } }
+    var gateway: Gateway? { self.state.withLock { $0.gateway } }
+    var link: NodeLink? { self.state.withLock { $0.link } }
+
+    // MARK: Drain
+
+    /// Goes on by itself: whoever asked need not stay.
+    func drain(over time: Duration?, rate: Int?) -> JSONTree {
+        guard let gateway = self.gateway else { return .null }
+        let link = self.link
+        let connections = gateway.connectionCount
+        var over = time ?? self.standardDrain
+        if let rate {
+            let paced = Duration.seconds(Double(connections) / Double(rate))
+            over = time.map { min($0, paced) } ?? paced
+        }
+        let limit = over
+        self.logger.info("drained by an operator", ["connections": LogValue(connections), "over": LogValue(limit)])
+        self.state.withLock { state in
+            state.drain?.cancel()
+            state.drain = Task {
+                gateway.refuseClients()
+                if let link {
+                    link.drain(true)
+                    // The standing is that of before until the node's agent has decided.
+                    let end = ContinuousClock.now + Self.handOverPatience
+                    try? await Task.sleep(for: .milliseconds(200))
+                    while !link.standing.hasHandedOver, ContinuousClock.now < end, !Task.isCancelled {
+                        try? await Task.sleep(for: .milliseconds(50))
+                    }
+                }
+                if !Task.isCancelled { gateway.drain(over: limit) }
+            }
+        }
+        return ["connections": .integer(connections), "seconds": .number(Self.decimal(limit / .seconds(1)))]
+    }
+
+    /// - Returns: whether the node takes clients again.
+    func resume() -> Bool {
+        guard let gateway = self.gateway else { return false }
+        let isEnding = self.state.withLock { state in
+            state.drain?.cancel()
+            state.drain = nil
+            return state.isEnding
+        }
+        guard !isEnding else { return false }
+        self.logger.info("resumed by an operator")
+        self.link?.drain(false)
+        gateway.takeClients()
+        return true
+    }
+
+    // MARK: What others ask this node
+
+    /// Answers a question of this node's own, or of another's; nil for one that it does not understand.
+    public func answer(_ topic: String, _ body: String) async -> String? {
+        guard let question = try? JSONTree(parsing: body) else { return nil }
+        return await self.answer(topic, question)?.text
+    }
+
+    func answer(_ topic: String, _ question: JSONTree) async -> JSONTree? {
+        guard let gateway = self.gateway else { return nil }
+        switch topic {
+        case "node":
+            return await self.ownRow(gateway)
+        case "shards":
+            let holdings = await gateway.holdings(within: Self.patience)
+            return .array(holdings.map { [.integer($0.shard), .integer($0.epoch), .integer($0.conversations)] })
+        case "stored":
+            guard let id = question["conversation"]?.stringValue, let tenant = question["tenant"]?.stringValue else { return nil }
+            let key = ConversationKey(tenant: ByteString(tenant), id: ByteString(id))
+            guard let stored = await gateway.stored(of: key, within: Self.patience) else { return .null }
+            return ["head": .integer(stored.head), "revision": .integer(stored.revision)]
+        case "redis":
+            return await self.ownRedis()
+        case "drain":
+            let seconds = question["deadline"]?.doubleValue.map { Duration.seconds($0) }
+            return self.drain(over: seconds, rate: question["rate"]?.integerValue)
+        case "resume":
+            return .bool(self.resume())
+        default:
+            return nil
+        }
+    }
+
+    /// What `nodes` shows of this node.
+    private func ownRow(_ gateway: Gateway) async -> JSONTree {
+        let reports = await gateway.reports(within: Self.patience)
+        let connections = reports.map(\.connections).reduce(0, +)
+        let process = ProcessStatistics()
+        var row: [JSONTree.Member] = [
+            .init("uptime", .integer((WallClock.now.milliseconds - self.record.startedAt.milliseconds) / 1000)),
+            .init("connections", .integer(connections)),
+            .init("users", .integer(reports.map(\.users).reduce(0, +))),
+            .init("conversations", .integer(reports.map(\.conversations).reduce(0, +))),
+            .init("in_s", .number(Self.decimal(reports.map(\.messagesIn).reduce(0, +)))),
+            .init("out_s", .number(Self.decimal(reports.map(\.messagesOut).reduce(0, +)))),
+            .init("slow", .integer(reports.map(\.slow).reduce(0, +))),
+            .init("pending", .integer(reports.map(\.pendingBytes).reduce(0, +))),
+        ]
+        if let link = self.link { row.append(.init("mail_age", .integer(await link.surroundings().lastDeliveryAge))) }
+        let lag = reports.compactMap { Self.percentile99($0.turns) }.max()
+        row.append(.init("loop_lag_p99", lag.map { .number(Self.decimal(Double($0) / 1e6)) } ?? .null))
+        row.append(.init("rss", process.map { .integer($0.residentBytes) } ?? .null))
+        row.append(.init("b_conn", process.flatMap { connections == 0 ? nil : .integer(Int($0.residentBytes) / connections) } ?? .null))
+        row.append(.init("cpu", .number(Self.decimal(100 * reports.map(\.cpu).reduce(0, +)))))
+        let health: (word: String, reason: String?) =
+            switch gateway.health.status {
+            case .healthy: ("healthy", nil)
+            case .starting: ("degraded", "the node is starting")
+            case .degraded(let reason): ("degraded", reason)
+            case .draining: ("draining", nil)
+            }
+        row.append(.init("health", .string(health.word)))
+        row.append(.init("reason", health.reason.map { .string($0) } ?? .null))
+        if reports.count < gateway.loopCount {
+            row.append(.init("silent_loops", .integer(gateway.loopCount - reports.count)))
+        }
+        return .object(row)
+    }
+
+    static func percentile99(_ turns: [UInt64]) -> UInt64? {
+        guard !turns.isEmpty else { return nil }
+        return turns.sorted()[max(0, (turns.count * 99 + 99) / 100 - 1)]
+    }
+
+    /// No limit is none, and not 0.
+    private static func number(_ text: String?, named name: String) -> JSONTree {
+        guard let number = text.flatMap({ Int($0) }), name != "memory_limit" || number > 0 else { return .null }
+        return .integer(number)
+    }
+
+    /// A number with one digit behind the point at most.
+    static func decimal(_ number: Double) -> String {
+        guard number.isFinite else { return "0" }
+        let tenths = Int((number * 10).rounded())
+        return tenths % 10 == 0 ? String(tenths / 10) : "\(tenths < 0 ? "-" : "")\(abs(tenths) / 10).\(abs(tenths) % 10)"
+    }
+
+    private func ownRedis() async -> JSONTree? {
+        guard let link = self.link else { return nil }
+        let surroundings = await link.surroundings()
+        var row: [JSONTree.Member] = [
+            .init("last_delivery", .integer(surroundings.lastDeliveryAge)), .init("rebuilds", .integer(surroundings.rebuilds)),
+        ]
+        guard let (info, microseconds) = await link.inspectRedis() else {
+            row.append(.init("failure", .string(link.standing.outage ?? "Redis does not answer")))
+            return .object(row)
+        }
+        let facts = RedisInfo(info)
+        row.append(.init("round_trip", .number(Self.decimal(Double(microseconds) / 1000))))
+        for (name, key) in RedisInfo.texts { row.append(.init(name, facts[key].map { .string($0) } ?? .null)) }
+        for (name, key) in RedisInfo.numbers { row.append(.init(name, Self.number(facts[key], named: name))) }
+        row.append(.init("append_only", facts["aof_enabled"].map { .bool($0 == "1") } ?? .null))
+        return .object(row)
+    }
+}
+
+/// What Redis' `INFO` says: lines of `name:value` under headings.
+struct RedisInfo {
+    /// Our names for what is shown of it, and its own.
+    static let texts = [("version", "redis_version"), ("mode", "redis_mode"), ("role", "role"), ("eviction", "maxmemory_policy")]
+    static let numbers = [
+        ("replicas", "connected_slaves"), ("memory", "used_memory"), ("memory_limit", "maxmemory"), ("clients", "connected_clients"),
+        ("uptime", "uptime_in_seconds"),
+    ]
+
+    private var facts: [Substring: Substring] = [:]
+
+    init(_ text: String) {
+        for line in text.split(whereSeparator: { $0.isNewline }) where !line.hasPrefix("#") {
+            guard let colon = line.firstIndex(of: ":") else { continue }
+            self.facts[line[..<colon]] = line[line.index(after: colon)...]
+        }
+    }
+
+    subscript(name: String) -> String? { self.facts[name[...]].map(String.init) }
+}

@@ -1,0 +1,31 @@
+internal import ChatCore
+public import ChatModel
+
+/// What operators want to know of a loop.
+extension ChatLoop {
+    /// A shard that this loop has claimed.
+    public struct Holding: Sendable, Equatable {
+        public let shard: Int
+        public let epoch: Epoch
+        /// Conversations of it that are in memory.
+        public let conversations: Int
+    }
+
+    /// The shards that this loop owns and has claimed: those that somebody needed. In order; looks at every conversation.
+    public var holdings: [Holding] {
+        var counts: [Int: Int] = [:]
+        for slot in self.owner.slots where slot.isUsed { counts[Int(slot.shard), default: 0] += 1 }
+        return self.owner.shards.keys.sorted().compactMap { shard in
+            guard case .held(let epoch)? = self.owner.shards[shard] else { return nil }
+            return Holding(shard: shard, epoch: epoch, conversations: counts[shard, default: 0])
+        }
+    }
+
+    /// What the owner takes for stored of a conversation: its newest message and its last change. Nil where it is not in memory here, or
+    /// has not been read from the store yet.
+    public func stored(of key: ConversationKey) -> (head: SequenceNumber, revision: Revision)? {
+        guard let number = self.owner.slot(of: key) else { return nil }
+        let conversation = self.owner.slots[Int(number)].conversation
+        return conversation.storedRevision > 0 ? (conversation.storedHead, conversation.storedRevision) : nil
+    }
+}

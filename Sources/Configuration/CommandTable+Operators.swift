@@ -1,0 +1,99 @@
+extension CommandTable {
+    static let operatorCommands = OperatorOptions.Verb.allCases.map(operatorCommand)
+
+    static func operatorCommand(_ verb: OperatorOptions.Verb) -> CommandSpec {
+        let words = self.words(of: verb)
+        return CommandSpec(
+            verb.rawValue, words.summary, arguments: words.arguments,
+            options: OperatorTable.bindings(of: verb).map(\.spec) + [helpOption], examples: words.examples, notes: words.notes)
+    }
+
+    private struct Words {
+        let summary: String
+        var arguments: [CommandSpec.Argument] = []
+        let examples: [CommandSpec.Example]
+        var notes: [String] = []
+    }
+
+    private static let conversation = CommandSpec.Argument("CONVERSATION", "the conversation's id")
+    private static let absence =
+        "A node that does not answer within two seconds is a row without numbers, and the exit status is 3. Every row is one of the JSON "
+        + "document's; its keys are the columns' names."
+
+    private static func words(of verb: OperatorOptions.Verb) -> Words {
+        switch verb {
+        case .status:
+            Words(
+                summary: "the cluster on one screen, and what is wrong", examples: [.init("confab status", "what is wrong, if anything")],
+                notes: [self.absence])
+        case .nodes:
+            Words(
+                summary: "the nodes, what they carry and how they are",
+                examples: [
+                    .init("confab nodes --sort -connections", "the busiest first"),
+                    .init("confab nodes --output json --admin http://10.0.0.7:8090", "for a program, by way of another node"),
+                ], notes: [self.absence])
+        case .shards:
+            Words(
+                summary: "which node owns which of the 4,096 shards",
+                examples: [.init("confab shards --node n1 --sort -conversations --limit 10", "the fullest of a node's")],
+                notes: ["A shard has an epoch once it has been claimed, which happens when one of its conversations is first needed."])
+        case .owner:
+            Words(
+                summary: "who owns a conversation, and why", arguments: [self.conversation],
+                examples: [.init("confab owner lobby", "its shard, owner and epoch")])
+        case .history:
+            Words(
+                summary: "messages of a conversation", arguments: [self.conversation],
+                examples: [
+                    .init("confab history lobby --last 50", "the newest fifty"),
+                    .init("confab history lobby --after 120 --output json", "a program's page"),
+                ])
+        case .tail:
+            Words(
+                summary: "messages of a conversation, as they come", arguments: [self.conversation],
+                examples: [.init("confab tail lobby", "until Ctrl-C")],
+                notes: [
+                    "With --output json every message is an object on a line of its own. Without --after it begins with what comes next."
+                ])
+        case .send:
+            Words(
+                summary: "say something in a conversation",
+                arguments: [self.conversation, .init("TEXT", "what to say")],
+                examples: [.init("confab send lobby Hello --as ops --yes", "as the user ops")],
+                notes: ["It goes the way of every message: it has its number and is stored when this is done."])
+        case .verify:
+            Words(
+                summary: "say whether a conversation's stream is whole", arguments: [self.conversation],
+                examples: [.init("confab verify lobby", "exit status 0: it is")],
+                notes: [
+                    "Reads everything that is kept: no number is missing and none is there twice, numbers and revisions rise, and the end is "
+                        + "where the owner says. Exit status 1 when it is not so."
+                ])
+        case .redis:
+            Words(
+                summary: "Redis, as each node sees it",
+                examples: [.init("confab redis", "round trips, memory, and the age of the last delivery")],
+                notes: [
+                    "ROUND TRIP is that of one INFO, LAST DELIVERY how long ago the node's mailbox last brought it what it had sent itself, "
+                        + "REBUILDS how often it had to listen anew because nothing came."
+                ])
+        case .drain:
+            Words(
+                summary: "take a node out of service without a loss", arguments: [.init("NODE", "the node's name")],
+                examples: [
+                    .init("confab drain n1 --yes", "hand its shards over, and close its clients"),
+                    .init("confab drain n1 --rate 200 --dry-run", "what that would do"),
+                ],
+                notes: [
+                    "The node hands its shards over, then closes its clients with 1012 one after the other; they come again elsewhere. It stays "
+                        + "up, takes nobody and answers /api/health with 503 `draining` until `confab resume` or its end. The node does all that: "
+                        + "ending this command stops nothing. Alone it has nobody to give its shards to, and keeps them."
+                ])
+        case .resume:
+            Words(
+                summary: "take a drained node into service again", arguments: [.init("NODE", "the node's name")],
+                examples: [.init("confab resume n1 --yes", "it takes clients, and its share of the shards")])
+        }
+    }
+}

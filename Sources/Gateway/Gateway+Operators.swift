@@ -1,0 +1,78 @@
+public import ChatModel
+public import Cluster
+import EventLoop
+import Synchronization
+
+/// What operators ask of a node.
+extension Gateway {
+    /// Every loop's report; one that does not answer in time is missing.
+    public func reports(within time: Duration) async -> [LoopReport] {
+        await self.orderAll(within: time) { reply in .report { reply($0) } }
+    }
+
+    /// The shards that each loop has claimed; of one that does not answer in time they are missing.
+    public func holdings(within time: Duration) async -> [ChatLoop.Holding] {
+        await self.orderAll(within: time) { reply in .holdings { reply($0) } }.flatMap(\.self)
+    }
+
+    private func orderAll<Value: Sendable>(
+        within time: Duration, _ make: @escaping @Sendable (@escaping @Sendable (Value) -> Void) -> LoopOrder
+    ) async -> [Value] {
+        await withTaskGroup(of: Value?.self) { group in
+            for loop in 0..<self.loopCount { group.addTask { await self.order(loop, within: time, make) } }
+            var values: [Value] = []
+            for await value in group { if let value { values.append(value) } }
+            return values
+        }
+    }
+
+    /// What this node, as the owner, takes for stored of a conversation; nil where it is not in memory.
+    public func stored(of key: ConversationKey, within time: Duration) async -> (head: SequenceNumber, revision: Revision)? {
+        let loop = View.home(of: key, loops: self.loopCount)
+        return await self.order(loop, within: time) { reply in .stored(key) { reply($0) } } ?? nil
+    }
+
+    /// A command of somebody's who has no connection; nil: no answer in time.
+    public func command(_ command: ChatCommand, in key: ConversationKey, within time: Duration) async -> ChatAnswer? {
+        let loop = View.home(of: key, loops: self.loopCount)
+        return await self.order(loop, within: time) { reply in .command(command, key) { reply($0) } }
+    }
+
+    /// Something that is only read; nil: no answer in time.
+    public func read(_ request: StoreRequest, within time: Duration) async -> StoreAnswer? {
+        await self.order(0, within: time) { reply in .read(request) { reply($0) } }
+    }
+
+    private func order<Value: Sendable>(
+        _ loop: Int, within time: Duration, _ make: (@escaping @Sendable (Value) -> Void) -> LoopOrder
+    ) async -> Value? {
+        await withCheckedContinuation { continuation in
+            let answer = OneAnswer(continuation)
+            let patience = Task {
+                try? await Task.sleep(for: time)
+                answer.give(nil)
+            }
+            self.post(
+                make {
+                    answer.give($0)
+                    patience.cancel()
+                }, to: loop)
+        }
+    }
+}
+
+/// The first answer counts, be it that there is none.
+private final class OneAnswer<Value: Sendable>: Sendable {
+    private let continuation: Mutex<CheckedContinuation<Value?, Never>?>
+
+    init(_ continuation: CheckedContinuation<Value?, Never>) {
+        self.continuation = Mutex(continuation)
+    }
+
+    func give(_ value: Value?) {
+        self.continuation.withLock { waiting in
+            defer { waiting = nil }
+            return waiting
+        }?.resume(returning: value)
+    }
+}

@@ -1,0 +1,70 @@
+public import Cluster
+public import ClusterWire
+
+extension NodeLink {
+    /// A node as the others see it.
+    public struct Peer: Sendable, Equatable {
+        public let incarnation: UInt64
+        /// What it says of itself; nil while that has not been read yet.
+        public let record: NodeRecord?
+        /// It hands its shards over, or has done so.
+        public let isDraining: Bool
+        /// For so many milliseconds it has not said that it lives, where that is longer than it should be.
+        public let silentFor: Int64?
+        /// It was taken for dead so many milliseconds ago.
+        public let goneFor: Int64?
+
+        public init(incarnation: UInt64, record: NodeRecord?, isDraining: Bool, silentFor: Int64?, goneFor: Int64?) {
+            self.incarnation = incarnation
+            self.record = record
+            self.isDraining = isDraining
+            self.silentFor = silentFor
+            self.goneFor = goneFor
+        }
+
+        public var name: String { self.record?.name ?? LinkNames.text(self.incarnation) }
+    }
+
+    /// What a node knows of its cluster.
+    public struct Surroundings: Sendable {
+        /// This node.
+        public var me: UInt64 = 0
+        /// What holds, as this node last heard.
+        public var view: View?
+        /// Everybody, this node too, and those who have died lately; by name.
+        public var peers: [Peer] = []
+        /// So many milliseconds ago this node's own mailbox brought it what it had sent there.
+        public var lastDeliveryAge: Int64 = 0
+        /// How often it had to listen anew because nothing came.
+        public var rebuilds = 0
+    }
+
+    /// Answers the questions of other nodes, each once; nil for one that it does not understand.
+    public typealias Answering = @Sendable (_ topic: String, _ body: String) async -> String?
+
+    public func surroundings() async -> Surroundings {
+        await withCheckedContinuation { continuation in self.agent.survey { continuation.resume(returning: $0) } }
+    }
+
+    /// Asks another node; it has two seconds to answer.
+    public func ask(_ node: UInt64, _ topic: String, _ body: String) async -> Result<String, LinkError> {
+        await withCheckedContinuation { continuation in
+            self.agent.ask(node, topic, body) { continuation.resume(returning: $0) }
+        }
+    }
+
+    /// Asks several nodes at once; who does not answer in time is missing.
+    public func askAll(_ nodes: [UInt64], _ topic: String, _ body: String) async -> [UInt64: String] {
+        await withTaskGroup(of: (UInt64, String?).self) { group in
+            for node in nodes { group.addTask { (node, try? await self.ask(node, topic, body).get()) } }
+            var answers: [UInt64: String] = [:]
+            for await (node, answer) in group { answers[node] = answer }
+            return answers
+        }
+    }
+
+    /// What `INFO` says of the Redis that this node talks to, and how long that took, in microseconds. Nil when it does not answer.
+    public func inspectRedis() async -> (info: String, microseconds: Int64)? {
+        await withCheckedContinuation { continuation in self.agent.inspectRedis { continuation.resume(returning: $0) } }
+    }
+}

@@ -1,0 +1,194 @@
+public import Configuration
+import Glibc
+import JSON
+
+/// `confab nodes` and its like: asks one node, which asks the others, and shows what they say.
+public struct OperatorCommand {
+    let options: OperatorOptions
+    let screen: Screen
+    let connection: AdminConnection
+
+    /// - Returns: the exit status.
+    public static func run(_ options: OperatorOptions, environment: [String: String]) -> Int32 {
+        let screen = Screen(environment: environment, isTable: options.output == .table)
+        do throws(TokenProblem) {
+            let token = try Self.token(options.tokenFile)
+            return Self(options: options, screen: screen, connection: AdminConnection(options.url, token: token)).run()
+        } catch {
+            screen.complain("confab: \(error.sentence)")
+            return UsageError.exitStatus
+        }
+    }
+
+    private struct TokenProblem: Error {
+        let sentence: String
+    }
+
+    private static func token(_ path: String?) throws(TokenProblem) -> String? {
+        guard let path else { return nil }
+        do throws(FileProblem) {
+            var token = try FileProblem.read(path)
+            if token.last == UInt8(ascii: "\n") { token.removeLast() }
+            guard !token.isEmpty, token.allSatisfy({ (0x21...0x7E).contains($0) }) else { throw FileProblem("holds no token on one line") }
+            return String(decoding: token, as: UTF8.self)
+        } catch {
+            throw TokenProblem(sentence: "--admin-token-file: \(path): \(error)")
+        }
+    }
+
+    private func run() -> Int32 {
+        do throws(AdminProblem) {
+            switch self.options.verb {
+            case .status: return try self.showStatus()
+            case .nodes: return try self.showRows("nodes", Sheet.Column.nodes, path: "nodes", hasTotals: true)
+            case .shards: return try self.showRows("shards", Sheet.Column.shards, path: "shards" + self.nodeQuery, hasTotals: true)
+            case .redis: return try self.showRows("redis", Sheet.Column.redis, path: "redis", hasTotals: false)
+            case .history: return try self.showRows("messages", Sheet.Column.messages, path: self.historyPath, hasTotals: false)
+            case .owner: return try self.showRecord(Sheet.Column.owner, self.connection.get("owner" + self.conversationQuery))
+            case .verify: return try self.verify()
+            case .tail: return try self.tail()
+            case .send: return try self.send()
+            case .drain: return try self.drain()
+            case .resume: return try self.resume()
+            }
+        } catch {
+            self.screen.complain("confab: \(error.sentence)")
+            return error.exitStatus
+        }
+    }
+
+    // MARK: Paths
+
+    private var nodeQuery: String { self.options.node.map { "?node=\(AdminPath.encode($0))" } ?? "" }
+
+    var conversationQuery: String {
+        "?conversation=\(AdminPath.encode(self.options.conversation))&tenant=\(AdminPath.encode(self.options.tenant))"
+    }
+
+    private var historyPath: String {
+        let limit = self.options.after == nil ? self.options.last ?? 20 : self.options.limit ?? 1000
+        return "history\(self.conversationQuery)&last=\(min(limit, 1000))" + (self.options.after.map { "&after=\($0)" } ?? "")
+    }
+
+    // MARK: Showing
+
+    /// A document whose rows are under `key`.
+    private func showRows(_ key: String, _ columns: [Sheet.Column], path: String, hasTotals: Bool) throws(AdminProblem) -> Int32 {
+        var order: (key: String, isFalling: Bool)?
+        if let name = self.options.sort {
+            guard let found = Sheet.order(name, among: columns) else {
+                let names = columns.map(\.title).joined(separator: ", ")
+                self.screen.complain("confab: --sort: \"\(Wording.shown(name))\" is no column of \(self.options.verb.rawValue): \(names)")
+                return UsageError.exitStatus
+            }
+            order = found
+        }
+        let document = try self.connection.get(path)
+        let all = document[key]?.elements ?? []
+        // A column that no row has anything to say in says nothing.
+        let shown = columns.filter { column in column.importance == .max || all.contains { !($0[column.key] ?? .null).isNull } }
+        var sheet = Sheet(self.options.output == .csv ? columns : shown, all)
+        if let order { sheet.sort(by: order.key, isFalling: order.isFalling) }
+        if let limit = self.options.limit { sheet.limit(to: limit) }
+        switch self.options.output {
+        case .table: self.screen.show(sheet.table(totalsOf: hasTotals ? all : nil))
+        case .csv: self.screen.write(sheet.csv())
+        case .json: self.screen.write(self.replacing(key, in: document, with: sheet.rows).text + "\n")
+        }
+        return self.screen.footer(of: document)
+    }
+
+    private func replacing(_ key: String, in document: JSONTree, with rows: [JSONTree]) -> JSONTree {
+        .object((document.members ?? []).map { $0.name == key ? JSONTree.Member(key, .array(rows)) : $0 })
+    }
+
+    private func showRecord(_ columns: [Sheet.Column], _ document: JSONTree) -> Int32 {
+        let sheet = Sheet(columns, [document])
+        switch self.options.output {
+        case .table: self.screen.write(sheet.record())
+        case .csv: self.screen.write(sheet.csv())
+        case .json: self.screen.write(document.text + "\n")
+        }
+        return self.screen.footer(of: document)
+    }
+
+    private func showStatus() throws(AdminProblem) -> Int32 {
+        let document = try self.connection.get("status")
+        guard self.options.output == .table else { return self.showRecord(Sheet.Column.status, document) }
+        self.screen.write(Sheet(Sheet.Column.status.filter { $0.key != "problems" }, [document]).record())
+        let problems = (document["problems"]?.elements ?? []).compactMap(\.stringValue)
+        self.screen.write("\n" + (problems.isEmpty ? "All is well.\n" : problems.map { "! \(Wording.shown($0))\n" }.joined()))
+        return self.screen.footer(of: document)
+    }
+
+    private func verify() throws(AdminProblem) -> Int32 {
+        let document = try self.connection.get("verify" + self.conversationQuery)
+        guard self.options.output == .table else {
+            let status = self.showRecord(Sheet.Column.verification, document)
+            return document["whole"]?.boolValue == true ? status : 1
+        }
+        self.screen.write(Sheet(Sheet.Column.verification.filter { $0.key != "faults" }, [document]).record())
+        let faults = (document["faults"]?.elements ?? []).compactMap(\.stringValue)
+        self.screen.write("\n" + (faults.isEmpty ? "The stream is whole.\n" : faults.map { "! \(Wording.shown($0))\n" }.joined()))
+        let status = self.screen.footer(of: document)
+        return document["whole"]?.boolValue == true ? status : 1
+    }
+
+    // MARK: Messages
+
+    /// Until it is ended.
+    private func tail() throws(AdminProblem) -> Int32 {
+        let path = "history" + self.conversationQuery
+        var after = self.options.after
+        while true {
+            let document = try self.connection.get(path + (after.map { "&last=100&after=\($0)" } ?? "&last=1"))
+            let messages = after == nil ? [] : document["messages"]?.elements ?? []
+            for message in messages { self.screen.write(self.line(of: message)) }
+            after = messages.last?["id"]?.stringValue.flatMap { Int($0) } ?? after ?? document["head"]?.integerValue ?? 0
+            if messages.count < 100 { poll(nil, 0, 500) }
+        }
+    }
+
+    private func line(of message: JSONTree) -> String {
+        switch self.options.output {
+        case .json: return message.text + "\n"
+        case .csv: return Sheet(Sheet.Column.messages, [message]).csv().split(separator: "\n", maxSplits: 1).dropFirst().joined()
+        case .table:
+            let words = ["id", "timestamp", "sender_id", "content"].map { Wording.shown(message[$0]?.stringValue ?? "-") }
+            return "\(words[0])  \(words[1])  \(words[2]): \(words[3])\n"
+        }
+    }
+
+    private func send() throws(AdminProblem) -> Int32 {
+        let place = "\(self.options.conversation) of tenant \(self.options.tenant)"
+        if self.options.isDryRun {
+            _ = try self.connection.get("owner" + self.conversationQuery)
+            return self.tell("would say it in \(place), as \(self.options.user)", dryRun: true)
+        }
+        guard self.screen.confirms("Say it in \(place), as \(self.options.user)?", isSure: self.options.isSure) else { return 1 }
+        let document = try self.connection.post(
+            "send",
+            [
+                "conversation": .string(self.options.conversation), "tenant": .string(self.options.tenant),
+                "user": .string(self.options.user), "content": .string(self.options.text),
+            ])
+        guard self.options.output == .table else {
+            let sheet = Sheet(Sheet.Column.messages, document["messages"]?.elements ?? [])
+            self.screen.write(self.options.output == .csv ? sheet.csv() : document.text + "\n")
+            return 0
+        }
+        self.screen.write("message \(document["messages"]?.elements?.first?["id"]?.stringValue ?? "?") of \(self.options.conversation)\n")
+        return 0
+    }
+
+    /// A sentence as the output that was asked for.
+    func tell(_ sentence: String, dryRun: Bool) -> Int32 {
+        switch self.options.output {
+        case .table, .csv: self.screen.write(Wording.shown(sentence) + "\n")
+        case .json:
+            let document: JSONTree = ["schema_version": 1, "dry_run": .bool(dryRun), "summary": .string(sentence)]
+            self.screen.write(document.text + "\n")
+        }
+        return 0
+    }
+}

@@ -1,0 +1,95 @@
+import Bytes
+import ChatModel
+import Testing
+
+@testable import AdminAPI
+
+@Suite("A stream's check")
+struct StreamCheckTests {
+    private static func message(_ number: Int, revision: Int? = nil, _ state: Message.State = .asSent) -> Message {
+        let author = Person(id: UserID(token: "alice"), name: "Alice")
+        return Message(
+            sequence: number, revision: revision ?? number + 1, sentAt: Timestamp(milliseconds: 0), state: state,
+            body: MessageBody(author: author, clientID: nil, content: "x"))
+    }
+
+    /// What is wrong with a stream of these messages, read in pages of two.
+    private static func faults(_ messages: [Message], oldest: Int = 1, head: Int? = nil, revision: Int = 100, owner: Int? = nil) -> [String]
+    {
+        var check = StreamCheck()
+        let head = head ?? messages.last?.sequence ?? 0
+        check.begin(oldest: oldest)
+        for start in stride(from: 0, to: messages.count, by: 2) {
+            let part = Array(messages[start..<min(start + 2, messages.count)])
+            check.take(Page(messages: part, head: head, oldest: oldest, revision: revision))
+        }
+        check.take(Page(messages: [], head: head, oldest: oldest, revision: revision))
+        if let owner { check.compare(ownerHead: owner, ownerRevision: revision + 1) }
+        return check.faults
+    }
+
+    @Test("finds nothing in a whole one, be it empty, cut off by its history, or edited")
+    func whole() {
+        #expect(Self.faults((1...5).map { Self.message($0) }, owner: 5) == [])
+        #expect(Self.faults((8...12).map { Self.message($0) }, oldest: 8) == [])
+        #expect(Self.faults([]) == [])
+        #expect(Self.faults([], oldest: 8, head: 7, owner: 7) == [])
+        #expect(
+            Self.faults([Self.message(1), Self.message(2, revision: 9, .edited), Self.message(3), Self.message(4, revision: 8, .deleted)])
+                == [])
+    }
+
+    @Test("finds holes, repeats and disorder")
+    func broken() {
+        #expect(Self.faults([Self.message(1), Self.message(3)]) == ["message 2 is missing"])
+        #expect(Self.faults([Self.message(1), Self.message(2), Self.message(6)]) == ["messages 3 to 5 are missing"])
+        #expect(Self.faults([Self.message(2)], oldest: 1) == ["the oldest message is 2; 1 should be kept"])
+        #expect(Self.faults([Self.message(1), Self.message(1, revision: 5)]) == ["message 1 comes after 1"])
+        #expect(
+            Self.faults([Self.message(1, revision: 7), Self.message(2, revision: 6)])
+                == ["message 2 has revision 6, no higher than one before it"])
+        #expect(Self.faults([Self.message(1), Self.message(2, revision: 2, .edited)]) == ["revision 2 is two messages' own"])
+        #expect(Self.faults([Self.message(1)], revision: 1) == ["message 1 has revision 2, above the stream's 1"])
+    }
+
+    @Test("finds an end that is not where the owner, or the head, says")
+    func end() {
+        #expect(Self.faults([Self.message(1)], head: 3) == ["the stream ends at 1; its head is 3"])
+        #expect(Self.faults([Self.message(1)], owner: 2) == ["the owner is at message 2; the stream ends at 1"])
+        #expect(Self.faults([Self.message(1), Self.message(2)], owner: 1) == ["the owner is at message 1; the stream goes on to 2"])
+    }
+
+    @Test("says no more than twenty things")
+    func bound() {
+        #expect(Self.faults((1...100).map { Self.message($0 * 2) }, oldest: 2).count == StreamCheck.faultLimit)
+    }
+}
+
+@Suite("What is read for operators")
+struct DeskReadingTests {
+    @Test("the facts of Redis' INFO, whatever else is in it")
+    func redis() {
+        let info = RedisInfo("# Server\r\nredis_version:7.0.15\r\nrole:master\r\n\r\nconfig_file:/a:b\r\nnonsense\r\n")
+        #expect(info["redis_version"] == "7.0.15")
+        #expect(info["role"] == "master")
+        #expect(info["config_file"] == "/a:b")
+        #expect(info["nonsense"] == nil)
+    }
+
+    @Test("queries, decoded")
+    func query() throws {
+        let query = try ClusterDesk.Query("conversation=a%2Fb+c&last=20&empty=&flag")
+        #expect(query["conversation"] == "a/b c")
+        #expect(query["empty"] == "" && query["flag"] == "" && query["other"] == nil)
+        #expect(try query.number("last", in: 1...20) == 20)
+        #expect(throws: (any Error).self) { try query.number("last", in: 1...19) }
+        #expect(throws: (any Error).self) { try ClusterDesk.Query("a=%ZZ") }
+    }
+
+    @Test("the 99th percentile of a few seconds is the longest, of a hundred the one before")
+    func lag() {
+        #expect(ClusterDesk.percentile99([]) == nil)
+        #expect(ClusterDesk.percentile99([3, 9, 1]) == 9)
+        #expect(ClusterDesk.percentile99((1...100).map { $0 }) == 99)
+    }
+}

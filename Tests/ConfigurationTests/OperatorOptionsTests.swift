@@ -1,0 +1,58 @@
+import Testing
+
+@testable import Configuration
+
+@Suite("The command lines of operators")
+struct OperatorOptionsTests {
+    private func options(_ line: String, environment: [String: String] = [:]) throws(UsageError) -> OperatorOptions {
+        let words = line.split(separator: " ").map(String.init)
+        guard case .operate(let options) = try Invocation(words, environment: environment) else { preconditionFailure(line) }
+        return options
+    }
+
+    private func complaint(_ line: String) -> String? {
+        do throws(UsageError) {
+            _ = try self.options(line)
+            return nil
+        } catch {
+            return error.description
+        }
+    }
+
+    @Test("have options before and after their arguments")
+    func places() throws {
+        let send = try self.options("send --as ops lobby --tenant t1 hello --yes")
+        #expect(send.verb == .send && send.conversation == "lobby" && send.text == "hello" && send.user == "ops")
+        #expect(send.tenant == "t1" && send.isSure && !send.isDryRun)
+        let drain = try self.options("drain n1 --rate 100 --deadline 2.5 --dry-run --output json")
+        #expect(drain.node == "n1" && drain.rate == 100 && drain.deadline == .milliseconds(2500))
+        #expect(drain.isDryRun && drain.output == .json)
+        #expect(try self.options("nodes --sort -connections --limit 3").sort == "-connections")
+    }
+
+    @Test("find the node in the environment, and the command line wins")
+    func environment() throws {
+        let environment = ["CONFAB_ADMIN_URL": "http://10.0.0.1:1", "CONFAB_ADMIN_TOKEN_FILE": "t"]
+        #expect(try self.options("nodes").url == "http://127.0.0.1:8090")
+        #expect(try self.options("nodes", environment: environment).url == "http://10.0.0.1:1")
+        #expect(try self.options("nodes", environment: environment).tokenFile == "t")
+        #expect(try self.options("nodes --admin http://[::1]:2", environment: environment).url == "http://[::1]:2")
+    }
+
+    @Test(
+        "that are wrong are a sentence",
+        arguments: [
+            ("owner", "confab: owner: CONVERSATION is missing; see confab owner --help"),
+            ("send lobby hi", "confab: send: --as USER is missing; see confab send --help"),
+            ("drain", "confab: drain: NODE is missing; see confab drain --help"),
+            ("nodes n1", "confab: nodes: \"n1\" is one argument too many; see confab nodes --help"),
+            ("nodes --tenant t", "confab: --tenant: no such option; see confab nodes --help"),
+            ("history lobby --last 0", "confab: --last: 0 is not between 1 and 1000"),
+            ("history lobby --last 1 --after 1", "confab: history: --last and --after are two places to begin at; give one"),
+            ("status --admin ftp://x", "confab: --admin: \"ftp://x\" is no URL such as http://127.0.0.1:8090"),
+            ("status --output xml", "confab: --output: \"xml\" is none of table, json, csv"),
+        ])
+    func mistakes(line: String, sentence: String) {
+        #expect(self.complaint(line) == sentence)
+    }
+}
