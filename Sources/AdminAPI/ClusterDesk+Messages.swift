@@ -11,6 +11,7 @@ internal import Telemetry
 extension ClusterDesk {
     static let messageLimit = 1000
     private static let pageMessages = 500
+    private static let emptyPageLimit = 1000
 
     static func unknown(_ key: ConversationKey) -> HTTPError {
         HTTPError(.notFound, "There is no conversation \(key.id) in tenant \(key.tenant).")
@@ -116,10 +117,14 @@ extension ClusterDesk {
     /// Page by page; where the store finds a page damaged, message by message, so that the place is known.
     private func readAll(of key: ConversationKey, into check: inout StreamCheck) async throws(HTTPError) {
         var singles = 0
+        var after = 0
+        // A store may look at no more numbers than it was asked for: behind a hole there may be more. But not for ever.
+        var emptyPages = 0
         while true {
+            let limit = singles > 0 ? 1 : Self.pageMessages
             let page: Page
             do throws(HTTPError) {
-                page = try await self.page(key, .after(check.last), limit: singles > 0 ? 1 : Self.pageMessages)
+                page = try await self.page(key, .after(after), limit: limit)
             } catch {
                 guard error.status == .conflict else { throw error }
                 guard singles > 0 else {
@@ -129,7 +134,13 @@ extension ClusterDesk {
                 return check.add(error.sentence)
             }
             check.take(page)
-            if page.messages.isEmpty { return }
+            if let last = page.messages.last?.sequence {
+                after = max(after, last)
+            } else {
+                after = max(after + 1, page.oldest) + limit - 1
+                emptyPages += 1
+            }
+            if after >= page.head || emptyPages > Self.emptyPageLimit { return check.finish() }
             singles = max(0, singles - 1)
         }
     }
@@ -179,6 +190,7 @@ struct StreamCheck {
     private(set) var revision = 0
     private(set) var faults: [String] = []
     private var head = 0
+    private var oldestKept = 1
     /// The highest revision of messages that are as they were sent.
     private var lastRevision = 0
     private var revisions: Set<Int> = []
@@ -217,11 +229,17 @@ struct StreamCheck {
         }
         self.head = page.head
         self.revision = page.revision
-        if page.messages.isEmpty, self.last < page.head, self.count > 0 || page.oldest <= page.head {
-            self.add("the stream ends at \(self.last); its head is \(page.head)")
+        self.oldestKept = page.oldest
+    }
+
+    /// All of it was read.
+    mutating func finish() {
+        if self.count == 0, self.oldestKept > self.head {
+            // Nothing of it is kept any more.
+            self.last = self.head
+        } else if self.last < self.head {
+            self.add("the stream ends at \(self.last); its head is \(self.head)")
         }
-        // Nothing of it is kept any more.
-        if self.count == 0 { self.last = max(self.last, page.head) }
     }
 
     mutating func compare(ownerHead: Int, ownerRevision: Int) {

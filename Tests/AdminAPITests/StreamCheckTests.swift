@@ -24,6 +24,7 @@ struct StreamCheckTests {
             check.take(Page(messages: part, head: head, oldest: oldest, revision: revision))
         }
         check.take(Page(messages: [], head: head, oldest: oldest, revision: revision))
+        check.finish()
         if let owner { check.compare(ownerHead: owner, ownerRevision: revision + 1) }
         return check.faults
     }
