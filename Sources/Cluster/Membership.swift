@@ -40,6 +40,9 @@ public struct Membership: Sendable {
         public let incarnation: UInt64
         /// It holds only while that node's last beat is at least so old, in milliseconds.
         public let age: Int64?
+
+        /// What is kept has this number when it has taken its place.
+        public var number: Int { self.view?.number ?? self.replacing + 1 }
     }
 
     /// What is to be done.
@@ -80,7 +83,8 @@ public struct Membership: Sendable {
     private var nextStep: Int64 = 0
     private var connectedAt: Int64?
     private var probedAt: Int64 = .min
-    private var proposal: Proposal?
+    /// What was proposed, and is not decided.
+    public private(set) var proposal: Proposal?
     /// Others whose last beat is old: how old, by their incarnation.
     private var ages: [UInt64: Int64] = [:]
     /// Others who have no record, and since when.
@@ -189,7 +193,7 @@ public struct Membership: Sendable {
             self.nextBeat = now
             return []
         }
-        self.keptNumber = proposal.view?.number ?? proposal.replacing + 1
+        self.keptNumber = proposal.number
         self.kept = proposal.view
         if proposal.reason == .leaves { self.view = nil }
         return (proposal.view.map { self.adopt($0) } ?? []) + [.announce]

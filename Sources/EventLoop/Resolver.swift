@@ -2,6 +2,16 @@ import Glibc
 
 /// Host names to addresses, by the system's resolver.
 public enum Resolver {
+    /// Whether the name of a host may have this letter: those of DNS, and the underscore, which some networks use.
+    public static func isHostLetter(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+            UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"):
+            true
+        default: false
+        }
+    }
+
     /// The addresses of a literal or a name, best first, never none. May take seconds for a name.
     public static func resolveBlocking(host: String, port: UInt16) throws(SocketError) -> [SocketAddress] {
         if let address = SocketAddress(literal: host, port: port) { return [address] }

@@ -25,7 +25,6 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
         var isLinkGood = true
         /// The mailbox that was listened to before.
         var hasListened: UInt64 = 0
-        var proposal: Membership.Proposal?
         /// Whose record stands where in the answer to the beat that is under way.
         var askedFor: [UInt64] = []
         var knocks: [UInt64: UInt64] = [:]
@@ -168,7 +167,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
     private func tell(of proposal: Membership.Proposal) {
         let fields: LogFields = [
             "reason": .text(proposal.reason.rawValue), "node": .text(LinkNames.text(proposal.incarnation)),
-            "number": LogValue(proposal.view?.number ?? proposal.replacing + 1),
+            "number": LogValue(proposal.number),
         ]
         if proposal.reason == .moves { self.logger.debug("view changed", fields) } else { self.logger.info("view changed", fields) }
     }
@@ -217,9 +216,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
         self.body.with { body in
             guard let client = body.client else { return }
             let text = proposal.view?.text ?? ""
-            body.proposal = proposal
             body.proposedHash = Self.hash(text)
-            let number = proposal.view?.number ?? proposal.replacing + 1
             do throws(RedisError) {
                 try client.command(tag: Tag.propose, slot: RedisSlot(key: self.names.view)) { command in
                     command.append(LinkScripts.propose, keyCount: proposal.age == nil ? 3 : 4)
@@ -228,7 +225,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
                     command.append(text: self.names.events)
                     if proposal.age != nil { command.append(text: self.names.node(proposal.incarnation)) }
                     command.append(proposal.replacing)
-                    command.append(number)
+                    command.append(proposal.number)
                     command.append(text: text)
                     command.append(text: body.proposedHash)
                     command.append(LinkScripts.keptViews)
@@ -258,9 +255,8 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
             self.act { body in
                 if isKept {
                     body.knownHash = body.proposedHash
-                    if let proposal = body.proposal { self.tell(of: proposal) }
+                    if let proposal = body.membership.proposal { self.tell(of: proposal) }
                 }
-                body.proposal = nil
                 return body.membership.proposed(isKept: isKept, at: now)
             }
             // At once: until it is known whether who is no longer there has left or died, nobody misses it.

@@ -78,7 +78,7 @@ struct MembershipStage {
     private mutating func keep(_ proposal: Membership.Proposal) -> Bool {
         guard proposal.replacing == self.number else { return false }
         if let age = proposal.age, let beat = self.beats[proposal.incarnation], self.now - beat < age { return false }
-        self.number = proposal.view?.number ?? proposal.replacing + 1
+        self.number = proposal.number
         self.view = proposal.view
         self.views = proposal.view.map { self.views + [$0] } ?? []
         self.events.append(proposal.reason.rawValue)

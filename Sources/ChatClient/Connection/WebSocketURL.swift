@@ -1,4 +1,5 @@
 internal import Bytes
+internal import EventLoop
 
 /// Where a WebSocket is: the URL in parts (RFC 6455 section 3, RFC 3986).
 ///
@@ -62,7 +63,7 @@ public struct WebSocketURL: Sendable, Hashable, CustomStringConvertible {
             }
             host = authority.prefix { $0 != ":" }
             portText = authority[host.endIndex...]
-            guard host.utf8.allSatisfy({ Self.isHostLetter($0) }) else { throw WebSocketURLError("\"\(host)\" is no host name") }
+            guard host.utf8.allSatisfy({ Resolver.isHostLetter($0) }) else { throw WebSocketURLError("\"\(host)\" is no host name") }
         }
         guard !host.isEmpty else { throw WebSocketURLError("the host is missing") }
         guard portText.isEmpty || portText.first == ":" else { throw WebSocketURLError("a colon must stand between address and port") }
@@ -71,15 +72,6 @@ public struct WebSocketURL: Sendable, Hashable, CustomStringConvertible {
             let port = UInt16(portText.dropFirst()), port > 0
         else { throw WebSocketURLError("\"\(portText.dropFirst())\" is no port; ports are 1 to 65535") }
         return (String(host), port)
-    }
-
-    private static func isHostLetter(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-            UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"):
-            true
-        default: false
-        }
     }
 
     /// What the request line asks for.

@@ -1,4 +1,5 @@
 internal import Bytes
+internal import EventLoop
 
 /// Where Redis is and who we are to it: the URL in parts.
 ///
@@ -132,7 +133,7 @@ extension RedisURL {
             }
             host = text.prefix { $0 != ":" }
             portText = text[host.endIndex...]
-            guard host.utf8.allSatisfy(Self.isHostLetter) else { throw RedisURLError("the host is no host name") }
+            guard host.utf8.allSatisfy(Resolver.isHostLetter) else { throw RedisURLError("the host is no host name") }
         }
         guard !host.isEmpty else { throw RedisURLError("a host is missing") }
         guard portText.isEmpty || (portText.count > 1 && portText.dropFirst().utf8.allSatisfy(Self.isDigit)),
@@ -195,15 +196,6 @@ extension RedisURL {
     }
 
     private static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
-
-    private static func isHostLetter(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-            UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"):
-            true
-        default: false
-        }
-    }
 }
 
 /// Why a text is no URL of Redis. Says what is wrong and shows no part that could be a password.
