@@ -79,7 +79,8 @@ let package = Package(
             ]),
         room("ChatClient", ["EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
         room("OperatorClient", ["Configuration", "JSON", "Bytes"]),
-        room("LoadGenerator", ["ChatClient", "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes"]),
+        room(
+            "LoadGenerator", ["CHiredis", "ChatClient", "RedisClient", "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes"]),
         room("Configuration", ["RedisClient", "Telemetry", "JSON", "Bytes"]),
         .executableTarget(
             name: "confab",
@@ -103,7 +104,7 @@ let package = Package(
         tests(
             "ClusterWireTests",
             ["RepeatableChance", "AllocationCounter", "ClusterWire", "Cluster", "ChatCore", "ChatModel", "Identity", "JSON", "Bytes"]),
-        tests("ConfigurationTests", ["Configuration", "Telemetry", "JSON", "Bytes"]),
+        tests("ConfigurationTests", ["Configuration", "RedisClient", "Telemetry", "JSON", "Bytes"]),
 
         // Chance that tests can have again.
         .target(name: "RepeatableChance", path: "Tests/RepeatableChance", swiftSettings: settings),
@@ -167,7 +168,10 @@ let package = Package(
         tests("NodeLinkTests", ["NodeLink", "ClusterWire", "Cluster", "Bytes"]),
         tests(
             "AdminAPITests",
-            ["ChatModel", "AdminAPI", "Gateway", "GatewayTestSupport", "TestKit", "EventLoop", "HTTPWire", "Telemetry", "Bytes"]),
+            [
+                "ChatModel", "AdminAPI", "Gateway", "GatewayTestSupport", "TestKit", "EventLoop", "HTTPWire", "JSON", "NodeLink",
+                "Telemetry", "Bytes",
+            ]),
 
         // The whole: real processes, as users meet them.
         .target(name: "TestKit", dependencies: ["Identity", "Bytes"], path: "Tests/TestKit", swiftSettings: settings),
@@ -192,7 +196,8 @@ let package = Package(
         tests(
             "LoadGeneratorTests",
             [
-                "LoadGenerator", "ClientTestSupport", "TestKit", "ChatClient", "Identity", "EventLoop", "HTTPWire", "TLS", "Telemetry",
+                "LoadGenerator", "ClientTestSupport", "TestKit", "ChatClient", "RedisClient", "Identity", "EventLoop", "HTTPWire", "TLS",
+                "Telemetry",
                 "JSON", "Bytes",
             ]),
     ]

@@ -89,6 +89,12 @@ extension ClusterDesk {
         guard case .posted(let message) = answer else { throw .internalServerError }
         self.logger.info(
             "sent by an operator", ["conversation": .text(key.description), "user": .text(user), "sequence": LogValue(message.sequence)])
+        self.link?.record(
+            "send",
+            [
+                .init("conversation", key.id.string), .init("tenant", key.tenant.string), .init("user", user),
+                .init("message", String(message.sequence)),
+            ])
         return Self.document([.init("conversation", .string(key.id.string)), .init("messages", [Self.row(message)])])
     }
 

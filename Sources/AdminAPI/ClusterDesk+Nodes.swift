@@ -111,13 +111,11 @@ extension ClusterDesk {
         let scene = try await self.scene()
         if let node { _ = try self.peer(named: node, in: scene) }
         let answers = await self.ask("shards", of: scene.peers, in: scene)
-        var holdings: [Int: (node: UInt64, epoch: Int, conversations: Int)] = [:]
+        var lines: [Int: ShardLine] = [:]
         for (node, answer) in answers.answers {
-            for holding in answer.elements ?? [] {
-                let numbers = (holding.elements ?? []).compactMap(\.integerValue)
+            for line in (answer.elements ?? []).compactMap(ShardLine.init) {
                 // Where it is another's in the view that we know, one of the two is about to hear of it.
-                guard numbers.count == 3, scene.view.owner(of: numbers[0]).incarnation == node else { continue }
-                holdings[numbers[0]] = (node, numbers[1], numbers[2])
+                if scene.view.owner(of: line.shard).incarnation == node { lines[line.shard] = line }
             }
         }
         var rows: [JSONTree] = []
@@ -127,8 +125,9 @@ extension ClusterDesk {
             guard node == nil || name == node else { continue }
             rows.append([
                 "shard": .integer(shard), "owner": .string(name), "loop": .integer(owner.loop),
-                "epoch": holdings[shard].map { .integer($0.epoch) } ?? .null,
-                "conversations": .integer(holdings[shard]?.conversations ?? 0),
+                "epoch": lines[shard].map { .integer($0.epoch) } ?? .null,
+                "since": lines[shard]?.since.map { .string($0.text) } ?? .null,
+                "conversations": .integer(lines[shard]?.conversations ?? 0), "msg_s": .number(lines[shard]?.messages ?? "0"),
                 "state": .string(Self.isMoving(shard, scene.view) ? "moving" : "stable"),
             ])
         }
@@ -145,7 +144,7 @@ extension ClusterDesk {
         async let holdings = self.ask("shards", of: peer, in: scene)
         let stored = await self.ask("stored", question, of: peer, in: scene).answers[owner.incarnation]
         let answers = await holdings
-        let epoch = answers.answers[owner.incarnation]?.elements?.first { $0.elements?.first?.integerValue == shard }?.elements?[1]
+        let line = answers.answers[owner.incarnation]?.elements?.lazy.compactMap(ShardLine.init).first { $0.shard == shard }
         let name = scene.name(of: owner.incarnation)
         let isMoving = Self.isMoving(shard, scene.view)
         let count = scene.view.oldList.count
@@ -159,7 +158,8 @@ extension ClusterDesk {
         return Self.document(
             [
                 .init("conversation", .string(key.id.string)), .init("tenant", .string(key.tenant.string)), .init("shard", .integer(shard)),
-                .init("owner", .string(name)), .init("loop", .integer(owner.loop)), .init("epoch", epoch ?? .null),
+                .init("owner", .string(name)), .init("loop", .integer(owner.loop)),
+                .init("epoch", line.map { .integer($0.epoch) } ?? .null),
                 .init("state", .string(isMoving ? "moving" : "stable")), .init("head", stored?["head"] ?? .null),
                 .init("revision", stored?["revision"] ?? .null), .init("view", .integer(scene.view.number)), .init("why", .string(why)),
             ] + answers.members)
@@ -206,16 +206,28 @@ extension ClusterDesk {
             ] + answers.members)
     }
 
+    var noRedis: HTTPError {
+        HTTPError(
+            .conflict,
+            "There is no Redis: this node stands alone and keeps its messages in \(self.store == "memory" ? "memory" : "SQLite").")
+    }
+
     func redis() async throws(HTTPError) -> JSONTree {
-        guard self.link != nil else {
-            throw HTTPError(
-                .conflict,
-                "There is no Redis: this node stands alone and keeps its messages in \(self.store == "memory" ? "memory" : "SQLite").")
-        }
+        guard let link = self.link else { throw self.noRedis }
         let scene = try await self.scene()
+        // Once for all of them: it is the same Redis, and not asked the same by every node.
+        async let measured = link.measureStreams()
         let answers = await self.ask("redis", of: scene.peers, in: scene)
+        let streams = await measured
         let rows = scene.peers.map { peer in
-            JSONTree.object([.init("node", .string(peer.name))] + (answers.answers[peer.incarnation]?.members ?? []))
+            var row: [JSONTree.Member] = [.init("node", .string(peer.name))]
+            if let answer = answers.answers[peer.incarnation]?.members {
+                row += answer
+                if !answer.contains(where: { $0.name == "failure" }) {
+                    row.append(.init("stream_bytes", streams.map { .integer($0) } ?? .null))
+                }
+            }
+            return JSONTree.object(row)
         }
         return Self.document([.init("redis", .array(rows))] + answers.members)
     }

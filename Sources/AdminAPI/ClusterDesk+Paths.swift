@@ -12,7 +12,9 @@ extension ClusterDesk {
     func work(for request: SiteRequest, body: [UInt8]) throws(HTTPError) -> SiteWork {
         let verb = String(request.path.dropFirst(Self.prefix.count))
         let isChange = ["send", "drain", "resume"].contains(verb)
-        guard isChange || ["status", "nodes", "shards", "owner", "history", "verify", "redis"].contains(verb) else { throw .notFound }
+        guard isChange || ["status", "nodes", "shards", "owner", "history", "verify", "redis", "events"].contains(verb) else {
+            throw .notFound
+        }
         if isChange {
             guard request.method == .post else { throw .methodNotAllowed("POST") }
             let question = try Self.json(request, body)
@@ -26,6 +28,9 @@ extension ClusterDesk {
         case "status": return { () async throws(HTTPError) in Self.response(try await self.status()) }
         case "nodes": return { () async throws(HTTPError) in Self.response(try await self.nodes()) }
         case "redis": return { () async throws(HTTPError) in Self.response(try await self.redis()) }
+        case "events":
+            let limit = try query.number("last", in: 1...Self.eventLimit) ?? 20
+            return { () async throws(HTTPError) in Self.response(try await self.events(after: query["after"], limit: limit)) }
         case "shards": return { () async throws(HTTPError) in Self.response(try await self.shards(of: query["node"])) }
         default: break
         }

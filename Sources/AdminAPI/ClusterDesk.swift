@@ -78,6 +78,8 @@ public final class ClusterDesk: Sendable {
         }
         let limit = over
         self.logger.info("drained by an operator", ["connections": LogValue(connections), "over": LogValue(limit)])
+        let seconds = Self.decimal(limit / .seconds(1))
+        link?.record("drain", [.init("connections", String(connections)), .init("seconds", seconds)])
         self.state.withLock { state in
             state.drain?.cancel()
             state.drain = Task {
@@ -94,7 +96,7 @@ public final class ClusterDesk: Sendable {
                 if !Task.isCancelled { gateway.drain(over: limit) }
             }
         }
-        return ["connections": .integer(connections), "seconds": .number(Self.decimal(limit / .seconds(1)))]
+        return ["connections": .integer(connections), "seconds": .number(seconds)]
     }
 
     /// - Returns: whether the node takes clients again.
@@ -107,6 +109,7 @@ public final class ClusterDesk: Sendable {
         }
         guard !isEnding else { return false }
         self.logger.info("resumed by an operator")
+        self.link?.record("resume")
         self.link?.drain(false)
         gateway.takeClients()
         return true
@@ -126,8 +129,7 @@ public final class ClusterDesk: Sendable {
         case "node":
             return await self.ownRow(gateway)
         case "shards":
-            let holdings = await gateway.holdings(within: Self.patience)
-            return .array(holdings.map { [.integer($0.shard), .integer($0.epoch), .integer($0.conversations)] })
+            return .array(await gateway.shards(within: Self.patience).map(ShardLine.init).map(\.tree))
         case "stored":
             guard let id = question["conversation"]?.stringValue, let tenant = question["tenant"]?.stringValue else { return nil }
             let key = ConversationKey(tenant: ByteString(tenant), id: ByteString(id))

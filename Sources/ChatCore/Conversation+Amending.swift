@@ -3,9 +3,23 @@ public import ChatModel
 
 /// Edits and deletions, and the look into the store that comes before each.
 extension Conversation {
-    func checkExists(_ sequence: SequenceNumber, for actor: Actor) throws(ChatError) {
+    /// Asks the store for a message that is to be amended, also for one above the head where another may have been the owner meanwhile.
+    mutating func search(
+        _ sequence: SequenceNumber, for actor: Actor, _ search: Search, into effects: inout [ConversationEffect]
+    ) throws(ChatError) {
+        try self.checkExists(sequence, for: actor, orElsewhere: true)
+        self.search(sequence, search, into: &effects)
+    }
+
+    /// Whether a number was never given out here, and may have been elsewhere.
+    private func isUnheardOf(_ sequence: SequenceNumber) -> Bool { self.rules.hold > 0 && sequence > self.head }
+
+    private func checkExists(_ sequence: SequenceNumber, for actor: Actor, orElsewhere: Bool = false) throws(ChatError) {
         let record = try self.checkedRecord(for: actor.person.id, isAdmin: actor.isAdmin)
         guard record.endedAt == nil else { throw .conversationEnded }
+        if orElsewhere, self.isUnheardOf(sequence) { return }
+        // It is being stored, and somebody may have read it in a store that others read as well.
+        if self.rules.hold > 0, sequence > self.storedHead, sequence <= self.head { throw .unavailable }
         guard sequence >= self.oldest, sequence <= self.storedHead else { throw .noSuchMessage(sequence) }
     }
 
@@ -20,6 +34,12 @@ extension Conversation {
     ) {
         let deleted = self.deletedMeanwhile.first { $0.sequence == sequence }
         self.searchEnded()
+        guard message == nil || !self.isUnheardOf(sequence) else {
+            // This owner slept while another was it. To say that there is no such message would be wrong.
+            effects.append(.answer(.failed(.unavailable), to: search.origin))
+            effects.append(.mistrust)
+            return
+        }
         switch search {
         case .repeated(let body, let origin):
             // It may have been deleted while the answer was on its way, and deleted words must not come back.

@@ -37,7 +37,7 @@ extension Conversation {
         self.members[number].agent = person.agent
         self.members.adopt(person.id, as: number)
         if listening {
-            self.listeners.insert(origin.loop, place: origin.place)
+            self.listeners.insert(origin.loop, place: origin.place, since: self.revision)
             self.appear(number, on: origin.loop, at: now, into: &effects)
         }
         if known == nil || isRenamed {
@@ -131,7 +131,7 @@ extension Conversation {
             effects.append(.mistrust)
             return
         }
-        self.listeners.insert(origin.loop, place: origin.place)
+        self.listeners.insert(origin.loop, place: origin.place, since: self.revision)
         // An owner that has just begun knows nobody, and takes the loop's word. Most others have heard it too, and will
         // not show it again; those who have come in since the owner began have not.
         var learned: [UInt32] = []
@@ -187,7 +187,7 @@ extension Conversation {
     ///
     /// - Parameter incarnations: those of the nodes.
     public mutating func forget(_ incarnations: Set<UInt64>, at now: Moment, into effects: inout [ConversationEffect]) {
-        self.waiting.removeAll { incarnations.contains($0.origin.loop.incarnation) }
+        self.waiting.removeAll { !$0.input.isOffer && incarnations.contains($0.origin.loop.incarnation) }
         for listener in self.listeners.all where incarnations.contains(listener.loop.incarnation) {
             self.detach(listener.loop, at: now, into: &effects)
         }

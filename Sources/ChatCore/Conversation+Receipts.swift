@@ -19,7 +19,7 @@ extension Conversation {
             self.mark(affected, .read, by: reader, at: now, into: &effects)
             if before < highest {
                 self.members[reader].member.readCursor = highest
-                self.cursorMoved(reader, at: now, into: &effects)
+                self.cursorMoved(reader, within: self.rules.cursorFlush, at: now, into: &effects)
             }
             self.moveDelivered(reader, to: highest, at: now, into: &effects)
         }
@@ -64,17 +64,21 @@ extension Conversation {
     ) {
         guard self.members[number].member.deliveredCursor < sequence else { return }
         self.members[number].member.deliveredCursor = sequence
-        self.cursorMoved(number, at: now, into: &effects)
+        self.cursorMoved(number, within: self.rules.deliveredFlush, at: now, into: &effects)
     }
 
-    private mutating func cursorMoved(_ number: UInt32, at now: Moment, into effects: inout [ConversationEffect]) {
-        guard !self.members[number].isCursorDirty else { return }
-        self.members[number].isCursorDirty = true
-        self.dirtyCursors.append(number)
-        if self.dirtyCursors.count == 1 {
-            self.cursorFlushDue = now.monotonic + self.rules.cursorFlush
-            self.wake(at: self.cursorFlushDue, into: &effects)
+    /// - Parameter delay: how many milliseconds it may take at most until the store has it.
+    private mutating func cursorMoved(
+        _ number: UInt32, within delay: Int64, at now: Moment, into effects: inout [ConversationEffect]
+    ) {
+        if !self.members[number].isCursorDirty {
+            self.members[number].isCursorDirty = true
+            self.dirtyCursors.append(number)
+            if self.dirtyCursors.count == 1 { self.cursorFlushDue = .max }
         }
+        guard now.monotonic + delay < self.cursorFlushDue else { return }
+        self.cursorFlushDue = now.monotonic + delay
+        self.wake(at: self.cursorFlushDue, into: &effects)
     }
 
     /// Cursors that have moved go to the store at once: another will own the conversation.
@@ -106,7 +110,7 @@ extension Conversation {
     /// The store has not taken a member's cursors: they are written again in a while.
     public mutating func cursorsNotStored(of user: UserID, at now: Moment, into effects: inout [ConversationEffect]) {
         guard let number = self.members.number(of: user) else { return }
-        self.cursorMoved(number, at: now, into: &effects)
+        self.cursorMoved(number, within: ConversationRules.cursorRetry, at: now, into: &effects)
         self.cursorFlushDue = max(self.cursorFlushDue, now.monotonic + ConversationRules.cursorRetry)
     }
 }

@@ -1,17 +1,11 @@
 import Bytes
 public import ChatModel
 
-/// A change that the store has said it has, and may forget all the same: a Redis that lost a failover, or its last second.
-struct HeldChange: Sendable {
-    let revision: Revision
-    let change: Write.Change
-    let storedAt: Int64
-}
-
 /// What an owner does when the store has forgotten something that was answered: it writes it again, under the same numbers.
 ///
-/// What is so old that it is not held any more, or was another owner's, nobody has: its numbers were seen, and are never used for
-/// something else. A message that is lost like this becomes an empty, deleted one.
+/// It compares what it holds itself, and what former owners offer that hold something of their time. Where the store has another history
+/// under the same numbers, the store decides: what it lacks is appended again under the next ones. What nobody holds any more is asked for on
+/// all loops before it is given up: then its numbers, which were seen, are taken by empty, deleted messages.
 extension Conversation {
     /// The store has a change. Of a store that does not forget nothing is held.
     public mutating func hold(_ change: Write.Change, _ revision: Revision, at now: Moment) {
@@ -28,10 +22,15 @@ extension Conversation {
         self.hold(change, revision, at: now)
     }
 
+    /// What a former owner keeps of its time: nothing where the last of it is too old to be forgotten by any store.
+    public func heldChanges(at now: Moment) -> [HeldChange] {
+        guard let last = self.held.last, last.storedAt >= now.monotonic - self.rules.hold else { return [] }
+        return self.held
+    }
+
     /// The store may be another than before: what it has is looked at again, where something could be missing.
     public mutating func compare(at now: Moment, into effects: inout [ConversationEffect]) {
-        guard let last = self.held.last, last.storedAt >= now.monotonic - self.rules.hold else { return }
-        effects.append(.mistrust)
+        if !self.heldChanges(at: now).isEmpty { effects.append(.mistrust) }
     }
 
     /// What is known of the store's side is not true any more, and is asked for at once.
@@ -50,59 +49,224 @@ extension Conversation {
         return true
     }
 
-    /// Writes again what the store, as it was just loaded, has lost; until it is stored everything waits.
-    ///
-    /// - Parameter before: the conversation as it was known before.
-    mutating func restore(_ before: ConversationRecord?, at now: Moment, into effects: inout [ConversationEffect]) {
-        let lost = self.held.filter { $0.revision > self.storedRevision }
-        for (place, held) in lost.enumerated() {
-            let nextMessage = lost[place...].lazy.compactMap { $0.change.sequenceOfMessage }.first
-            self.fill(below: held.revision, head: nextMessage.map { $0 - 1 } ?? self.toldHead, before, at: now, into: &effects)
-            self.restore(held.change, into: &effects)
+    // MARK: Offers of former owners
+
+    /// A former owner says what it holds. It is answered when the store has all of it.
+    mutating func offered(_ input: ConversationInput, from origin: Origin, into effects: inout [ConversationEffect]) {
+        guard self.rules.hold > 0 else {
+            effects.append(.answer(.done, to: origin))
+            return
         }
-        self.fill(below: self.toldRevision + 1, head: self.toldHead, before, at: now, into: &effects)
-        self.restoringThrough = self.revision
+        self.waiting.removeAll { $0.input.isOffer && $0.origin.isSame(as: origin) }
+        guard self.waiting.count < ConversationRules.waitingLimit else {
+            effects.append(.answer(.failed(.unavailable), to: origin))
+            return
+        }
+        self.waiting.append(Waiting(input: input, origin: origin))
+        switch self.knowledge {
+        case .nothing: self.reload(into: &effects)
+        case .loading: self.stopAwaiting(into: &effects)
+        case .withoutRecents, .recalling, .whole: effects.append(.mistrust)
+        }
     }
 
-    private mutating func restore(_ change: Write.Change, into effects: inout [ConversationEffect]) {
+    /// Holders of what is missing have spoken, or their time is over.
+    mutating func stopAwaiting(into effects: inout [ConversationEffect]) {
+        guard self.restoring.isAwaiting else { return }
+        self.restoring.isAwaiting = false
+        effects.append(.load)
+    }
+
+    mutating func tickRestoring(at now: Moment, into effects: inout [ConversationEffect]) {
+        guard self.restoring.isAwaiting else { return }
+        if now.monotonic >= self.restoring.awaitedUntil {
+            self.stopAwaiting(into: &effects)
+        } else {
+            self.wake(at: self.restoring.awaitedUntil, into: &effects)
+        }
+    }
+
+    // MARK: Comparing
+
+    /// Whether what was just loaded may lack something that was answered.
+    func hasToCompare(at now: Moment) -> Bool {
+        self.rules.hold > 0
+            && (self.storedRevision < self.toldRevision || self.waiting.contains { $0.input.isOffer } || !self.heldChanges(at: now).isEmpty)
+    }
+
+    /// Reads of the store's messages those of which something is held; where that is this owner's own alone, the newest: what is the
+    /// same there is the same before.
+    mutating func askToCompare(at now: Moment, isNewestEnough: Bool, into effects: inout [ConversationEffect]) {
+        let offers = self.waiting.lazy.compactMap { $0.input.offer }
+        let newest = self.held.last { $0.message != nil && $0.revision <= self.storedRevision }?.message
+        self.restoring.isNewestAlone = isNewestEnough && offers.isEmpty && newest.map { $0.sequence <= self.storedHead } ?? true
+        let first = self.restoring.isNewestAlone ? newest?.sequence : (offers + [self.held]).joined().compactMap(\.message?.sequence).min()
+        guard let first, first <= self.storedHead else {
+            self.compared(Page(messages: [], head: self.storedHead, oldest: 1, revision: self.storedRevision), at: now, into: &effects)
+            return
+        }
+        effects.append(.compare(after: first - 1, limit: self.restoring.isNewestAlone ? 1 : self.storedHead - first + 1))
+    }
+
+    /// What the store has where something is held.
+    public mutating func compared(_ page: Page, at now: Moment, into effects: inout [ConversationEffect]) {
+        guard self.knowledge == .loading, self.restoringThrough == 0 else { return }
+        let offers = self.waiting.compactMap { $0.input.offer }
+        let comparison = StoreComparison(
+            own: self.held, offered: offers, record: self.record, page: page, isWhole: !self.restoring.isNewestAlone,
+            stored: self.storedRevision)
+        if self.restoring.isNewestAlone, !offers.isEmpty || !comparison.displaced.isEmpty {
+            self.askToCompare(at: now, isNewestEnough: false, into: &effects)
+            return
+        }
+        if comparison.lacksSome(through: self.toldRevision), self.isWorthAwaiting(at: now, into: &effects) { return }
+        for place in self.waiting.indices { self.waiting[place].isCompared = self.waiting[place].input.isOffer }
+        self.held.removeSubrange(comparison.ownKept...)
+        self.restore(comparison, page, at: now, into: &effects)
+        self.restoringThrough = self.revision
+        if self.storedRevision == self.revision { self.restored(at: now, into: &effects) }
+    }
+
+    /// Somebody may hold what is missing: all loops are asked once, and given some time.
+    private mutating func isWorthAwaiting(at now: Moment, into effects: inout [ConversationEffect]) -> Bool {
+        if self.restoring.awaitedUntil == 0 {
+            self.restoring.awaitedUntil = now.monotonic + ConversationRules.holdersPatience
+            effects.append(.seekHolders)
+        }
+        guard now.monotonic < self.restoring.awaitedUntil else { return false }
+        self.restoring.isAwaiting = true
+        self.wake(at: self.restoring.awaitedUntil, into: &effects)
+        return true
+    }
+
+    /// The store has all that is held anywhere: whoever waits is heard.
+    mutating func restored(at now: Moment, into effects: inout [ConversationEffect]) {
+        if self.restoring.changes != RestoredChanges() { effects.append(.restored(self.restoring.changes)) }
+        // Those who have shown what the store has displaced are to see what it has instead.
+        if self.restoring.changes.moved > 0 { effects.append(.callAgain) }
+        self.restoring = Restoring()
+        self.restoringThrough = 0
+        self.toldRevision = self.storedRevision
+        self.toldHead = self.storedHead
+        self.knowledge = self.head == 0 ? .whole : .withoutRecents
+        self.goOn(at: now, into: &effects)
+    }
+
+    // MARK: Writing again
+
+    /// Writes again what the store, as it was just loaded, has lost; until it is stored everything waits.
+    private mutating func restore(_ comparison: StoreComparison, _ page: Page, at now: Moment, into effects: inout [ConversationEffect]) {
+        var displaced: [HeldChange] = []
+        var known = KnownMessages(page.messages)
+        self.lastSentAt = max(self.lastSentAt, known.lastSentAt)
+        for (place, missing) in comparison.missing.enumerated() {
+            let next = comparison.missing[place...].lazy.compactMap(\.posted).first
+            self.fill(
+                below: missing.revision, head: next.map { $0.sequence - 1 } ?? self.toldHead, sentAt: next?.sentAt, at: now, into: &effects)
+            if let message = missing.posted, message.sequence != self.head + 1 {
+                displaced.append(missing)
+                continue
+            }
+            if let message = missing.message { known.note(message) }
+            self.restore(missing.change, at: now, into: &effects)
+            self.restoring.changes.inPlace += 1
+        }
+        displaced += comparison.displaced
+        for (place, change) in displaced.enumerated() {
+            let later = displaced[place...].dropFirst()
+            self.append(change.change, followedBy: later, &known, at: now, into: &effects)
+        }
+        self.fill(below: self.toldRevision + 1, head: self.toldHead, sentAt: nil, at: now, into: &effects)
+    }
+
+    private mutating func restore(_ change: Write.Change, at now: Moment, into effects: inout [ConversationEffect]) {
         self.revision += 1
+        var change = change
         switch change {
         case .create(let record): self.record = record
-        case .message(let message):
+        case .message(var message):
             self.head = message.sequence
-            var message = message
+            self.lastSentAt = max(self.lastSentAt, message.sentAt.milliseconds)
             message.revision = self.revision
-            effects.append(.write(.message(message), revision: self.revision, asked: nil))
-            return
+            change = .message(message)
+        case .amend(var message, let time):
+            message.revision = self.revision
+            change = .amend(message, at: time)
         case .member(let member): _ = self.members.insert(member, isMember: true)
         case .remove(let user): if let number = self.members.member(user) { self.members.remove(number) }
         case .end(let time): self.record?.endedAt = time
-        case .amend, .cursors, .skip: break
+        case .cursors, .skip: break
         }
+        // Not when it is stored: should that fail, it is still what the store is to have.
+        self.hold(change, self.revision, at: now)
         effects.append(.write(change, revision: self.revision, asked: nil))
     }
 
-    /// Takes the numbers of changes that nobody has any more, so that no other gets them.
-    private mutating func fill(
-        below revision: Revision, head: SequenceNumber, _ before: ConversationRecord?, at now: Moment,
+    /// Does again, as the next change, what another history has taken the number of; nothing where that has done it as well.
+    private mutating func append(
+        _ change: Write.Change, followedBy later: ArraySlice<HeldChange>, _ known: inout KnownMessages, at now: Moment,
         into effects: inout [ConversationEffect]
     ) {
+        let again: Write.Change
+        switch change {
+        case .message(var message):
+            // Its author's node may have sent it to the other master as well.
+            guard known.sequence(of: message) == nil else { return }
+            // What was deleted afterwards comes without its words: they must not be seen for a moment.
+            let isDeleted = later.contains { $0.message.map { $0.state == .deleted && $0.isSame(as: message) } ?? false }
+            if isDeleted { message = message.deleted(revision: 0) }
+            message.sequence = self.head + 1
+            message.sentAt = Timestamp(milliseconds: max(message.sentAt.milliseconds, self.lastSentAt))
+            known.note(message)
+            again = .message(message)
+        case .amend(var message, let time):
+            guard let sequence = known.sequence(of: message) ?? known.sequenceBefore(message), sequence <= self.head else { return }
+            message.sequence = sequence
+            if let current = known[sequence] {
+                let isDone = current.state == message.state && current.body.content == message.body.content
+                guard current.state != .deleted, !isDone else { return }
+                message.sentAt = current.sentAt
+            }
+            known.note(message)
+            again = .amend(message, at: time)
+        case .member(let member):
+            guard self.members.member(member.user) == nil else { return }
+            again = change
+        case .remove(let user):
+            guard self.members.member(user) != nil else { return }
+            again = change
+        case .end:
+            guard self.record?.endedAt == nil else { return }
+            again = change
+        case .create:
+            guard self.revision == 0 else { return }
+            again = change
+        case .cursors, .skip:
+            return
+        }
+        self.restore(again, at: now, into: &effects)
+        self.restoring.changes.moved += 1
+    }
+
+    /// Takes the numbers of changes that nobody has any more, so that no other gets them.
+    ///
+    /// - Parameter sentAt: of the message that follows, which none before it was sent after.
+    private mutating func fill(
+        below revision: Revision, head: SequenceNumber, sentAt: Timestamp?, at now: Moment, into effects: inout [ConversationEffect]
+    ) {
         while self.revision + 1 < revision {
+            self.restoring.changes.lost += 1
             if self.revision == 0 {
-                self.restore(.create(before ?? ConversationRecord(access: .closed, creator: nil, createdAt: now.wall)), into: &effects)
+                let record = self.record ?? ConversationRecord(access: .closed, creator: nil, createdAt: now.wall)
+                self.restore(.create(record), at: now, into: &effects)
             } else if self.head < head {
                 let nobody = MessageBody(author: Person(id: UserID(anonymous: "nobody"), name: "nobody"), clientID: nil, content: "")
-                let message = Message(sequence: self.head + 1, revision: 0, sentAt: now.wall, state: .deleted, body: nobody)
-                self.restore(.message(message), into: &effects)
+                let sentAt = sentAt ?? Timestamp(milliseconds: max(self.lastSentAt, now.wall.milliseconds))
+                let message = Message(sequence: self.head + 1, revision: 0, sentAt: sentAt, state: .deleted, body: nobody)
+                self.restore(.message(message), at: now, into: &effects)
             } else {
-                self.restore(.skip, into: &effects)
+                self.restore(.skip, at: now, into: &effects)
             }
         }
-    }
-}
-
-extension Write.Change {
-    fileprivate var sequenceOfMessage: SequenceNumber? {
-        if case .message(let message) = self { message.sequence } else { nil }
     }
 }

@@ -45,6 +45,7 @@ public struct Conversation: Sendable {
     var toldHead: SequenceNumber = 0
     /// Until this is stored, what the store had forgotten is being written again; 0 when it is not.
     var restoringThrough: Revision = 0
+    var restoring = Restoring()
     let rules: ConversationRules
     /// Nil while there is no such conversation.
     var record: ConversationRecord? {
@@ -68,6 +69,8 @@ public struct Conversation: Sendable {
     struct Waiting: Sendable {
         let input: ConversationInput
         let origin: Origin
+        /// Of an offer: what the store lacks of it is on its way there.
+        var isCompared = false
     }
 
     struct Repeat: Sendable {
@@ -104,6 +107,10 @@ public struct Conversation: Sendable {
     // MARK: What comes in
 
     public mutating func handle(_ input: ConversationInput, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]) {
+        if input.isOffer {
+            self.offered(input, from: origin, into: &effects)
+            return
+        }
         guard self.knows(enoughFor: input) else {
             self.wait(input, origin, into: &effects)
             return
@@ -114,6 +121,7 @@ public struct Conversation: Sendable {
         case .attach(let attachment): self.attach(attachment, from: origin, at: now, into: &effects)
         case .detach: self.detach(origin.loop, at: now, into: &effects)
         case .delivered(let user, let range): self.delivered(range, to: user, at: now, into: &effects)
+        case .held: break
         }
     }
 
@@ -147,11 +155,17 @@ public struct Conversation: Sendable {
         }
     }
 
-    private mutating func goOn(at now: Moment, into effects: inout [ConversationEffect]) {
+    mutating func goOn(at now: Moment, into effects: inout [ConversationEffect]) {
         let waiting = self.waiting
         self.waiting = []
         // The first that has to wait again makes all behind it wait.
-        for input in waiting { self.handle(input.input, from: input.origin, at: now, into: &effects) }
+        for input in waiting {
+            if input.isCompared {
+                effects.append(.answer(.done, to: input.origin))
+            } else {
+                self.handle(input.input, from: input.origin, at: now, into: &effects)
+            }
+        }
     }
 
     private mutating func obey(_ command: ChatCommand, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]) {
@@ -161,11 +175,9 @@ public struct Conversation: Sendable {
             case .enter(let entrance): try self.enter(entrance, listening: true, from: origin, at: now, into: &effects)
             case .join(let entrance): try self.enter(entrance, listening: false, from: origin, at: now, into: &effects)
             case .edit(let sequence, let content, let actor):
-                try self.checkExists(sequence, for: actor)
-                self.search(sequence, .edit(content: content, by: actor, origin), into: &effects)
+                try self.search(sequence, for: actor, .edit(content: content, by: actor, origin), into: &effects)
             case .delete(let sequence, let actor):
-                try self.checkExists(sequence, for: actor)
-                self.search(sequence, .delete(by: actor, origin), into: &effects)
+                try self.search(sequence, for: actor, .delete(by: actor, origin), into: &effects)
             case .read(let sequences, let user): try self.read(sequences, by: user, from: origin, at: now, into: &effects)
             case .typing(let isTyping, let person):
                 try self.typing(isTyping, by: person, at: now, into: &effects)
@@ -193,7 +205,8 @@ public struct Conversation: Sendable {
         guard self.knowledge == .loading else { return }
         let told = self.storedRevision
         let before = self.record
-        self.record = loaded?.record
+        // What is lost altogether is made again as it was.
+        self.record = loaded?.record ?? (self.rules.hold > 0 && self.toldRevision > 0 ? before : nil)
         self.members.reload(loaded?.members ?? [])
         self.head = loaded?.head ?? 0
         self.storedHead = self.head
@@ -205,13 +218,14 @@ public struct Conversation: Sendable {
         if self.presence.bornAt == 0 { self.presence.bornAt = now.monotonic }
         // Something was stored of which nobody has been told.
         if self.storedRevision > told, !self.listeners.isEmpty { effects.append(.callAgain) }
-        if self.rules.hold > 0, self.storedRevision < self.toldRevision {
+        if self.hasToCompare(at: now) {
             self.knowledge = .loading
-            self.restore(before, at: now, into: &effects)
+            self.askToCompare(at: now, isNewestEnough: true, into: &effects)
             return
         }
         self.toldRevision = self.storedRevision
         self.toldHead = self.storedHead
+        self.restoring = Restoring()
         self.goOn(at: now, into: &effects)
     }
 
@@ -235,18 +249,22 @@ public struct Conversation: Sendable {
         if case .message(let message) = change {
             self.storedHead = message.sequence
             self.toldHead = max(self.toldHead, message.sequence)
-            // What nobody has any more was shown long ago by everybody who ever will.
-            if message.state != .deleted { effects.append(.event(.posted(message), revision: revision, asked: asked)) }
+            if let event = Self.event(of: change) { effects.append(.event(event, revision: revision, asked: asked)) }
             if !self.repeats.isEmpty { self.answerRepeats(of: message, at: now, into: &effects) }
         } else if let first = self.pending.first, first.revision == revision {
             self.pending.removeFirst()
             self.announce(first, at: now, into: &effects)
         }
         if self.restoringThrough != 0, revision >= self.restoringThrough {
-            self.restoringThrough = 0
-            self.knowledge = self.head == 0 ? .whole : .withoutRecents
-            self.goOn(at: now, into: &effects)
+            self.restored(at: now, into: &effects)
         }
+    }
+
+    /// What is said of a change as soon as it is stored, where the change alone tells: of messages, which are nearly all there is.
+    public static func event(of change: Write.Change) -> ChatEvent? {
+        // What nobody has any more was shown long ago by everybody who ever will.
+        guard case .message(let message) = change, message.state != .deleted else { return nil }
+        return .posted(message)
     }
 
     /// The store has not accepted a change, or could not be asked: whoever waits may try again, and what the store
@@ -254,6 +272,8 @@ public struct Conversation: Sendable {
     public mutating func abandon(at now: Moment, into effects: inout [ConversationEffect]) {
         self.knowledge = .nothing
         self.restoringThrough = 0
+        self.restoring.isAwaiting = false
+        self.restoring.changes = RestoredChanges()
         self.searches = 0
         self.deletedMeanwhile = []
         for change in self.pending {
@@ -269,7 +289,7 @@ public struct Conversation: Sendable {
             switch input.input {
             case .command, .attach: effects.append(.answer(.failed(.unavailable), to: input.origin))
             case .leave, .detach: self.handle(input.input, from: input.origin, at: now, into: &effects)
-            case .delivered: self.waiting.append(input)
+            case .delivered, .held: self.waiting.append(Waiting(input: input.input, origin: input.origin))
             }
         }
         if !self.waiting.isEmpty { self.wake(at: now.monotonic + ConversationRules.cursorRetry, into: &effects) }
@@ -338,6 +358,7 @@ public struct Conversation: Sendable {
         self.endTyping(at: now, into: &effects)
         self.announcePresence(at: now, into: &effects)
         self.askAgain(into: &effects)
+        self.tickRestoring(at: now, into: &effects)
         self.flushCursors(at: now, into: &effects)
     }
 

@@ -41,6 +41,12 @@ public enum ConversationEffect: Sendable {
     case load
     /// Read the newest messages' authors and client ids and hand them to `remember`; commands wait.
     case recall
+    /// Read so many messages above this one and hand the page to `compared`; commands wait.
+    case compare(after: SequenceNumber, limit: Int)
+    /// Ask all loops for what they hold of this conversation; it comes as `held`.
+    case seekHolders
+    /// The store has what it had forgotten: something for operators to know.
+    case restored(RestoredChanges)
     /// What is known of the store's side is not to be believed: give up what is under way, and load again.
     case mistrust
     /// Loops that listen may have missed something: they are to attach again.

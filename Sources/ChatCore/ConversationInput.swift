@@ -11,6 +11,8 @@ public enum ConversationInput: Sendable {
     case detach
     /// A socket of this user's has taken these messages.
     case delivered(UserID, ClosedRange<SequenceNumber>)
+    /// A former owner says what it holds of its time, oldest first: the store may have forgotten it.
+    case held([HeldChange])
 
     /// It asks what has been sent before, or who has had it.
     var needsRecents: Bool {
@@ -18,6 +20,15 @@ public enum ConversationInput: Sendable {
         case .command(.post), .command(.read), .delivered: true
         default: false
         }
+    }
+
+    /// What a former owner holds.
+    var offer: [HeldChange]? {
+        if case .held(let changes) = self { changes } else { nil }
+    }
+
+    var isOffer: Bool {
+        if case .held = self { true } else { false }
     }
 
     /// It takes somebody away. Nothing has to be known for that: where nothing is known nobody is present.

@@ -10,6 +10,7 @@ public final class ConversationRules: Sendable {
     let arrivals: Int64
     let crowdInterval: Int64
     let cursorFlush: Int64
+    let deliveredFlush: Int64
     let hold: Int64
     /// Commands that wait until the store has told about the conversation; those beyond are told to try again.
     static let waitingLimit = 4096
@@ -18,6 +19,9 @@ public final class ConversationRules: Sendable {
     /// Cursors that could not be stored are tried again after this many milliseconds.
     static let cursorRetry: Int64 = 1000
 
+    /// What the store has forgotten is waited for so long, in milliseconds, before its numbers are given up.
+    static let holdersPatience: Int64 = 2000
+
     public init(_ limits: ChatLimits) {
         self.limits = limits
         self.typing = limits.typing.wholeMilliseconds
@@ -25,6 +29,7 @@ public final class ConversationRules: Sendable {
         self.arrivals = limits.arrivals.wholeMilliseconds
         self.crowdInterval = limits.crowdInterval.wholeMilliseconds
         self.cursorFlush = limits.cursorFlush.wholeMilliseconds
+        self.deliveredFlush = limits.deliveredFlush.wholeMilliseconds
         self.hold = limits.hold.wholeMilliseconds
     }
 }

@@ -6,6 +6,8 @@ public struct ListenerLoops: Sendable {
         public let loop: OwnerID
         /// Where that loop keeps its feed of the conversation.
         public var place: UInt32
+        /// The newest change, be it stored or not, when the loop asked last where the conversation stands.
+        public var since: Revision
     }
 
     private var first: Element?
@@ -32,13 +34,14 @@ public struct ListenerLoops: Sendable {
         return self.others.first { $0.loop == loop }?.place
     }
 
-    mutating func insert(_ loop: OwnerID, place: UInt32) {
+    mutating func insert(_ loop: OwnerID, place: UInt32, since: Revision) {
+        let element = Element(loop: loop, place: place, since: since)
         if self.first == nil || self.first?.loop == loop {
-            self.first = Element(loop: loop, place: place)
+            self.first = element
         } else if let index = self.others.firstIndex(where: { $0.loop == loop }) {
-            self.others[index].place = place
+            self.others[index] = element
         } else {
-            self.others.append(Element(loop: loop, place: place))
+            self.others.append(element)
         }
     }
 

@@ -1,23 +1,23 @@
 public import ChatModel
 
-/// The loops on which one user is present: hardly ever more than one, so one is held without an allocation.
+/// Some loops, as those on which one user is present: hardly ever more than one, so one is held without an allocation.
 public struct LoopSet: Sendable {
     private var first: OwnerID?
     private var others: [OwnerID] = []
 
-    init() {}
+    public init() {}
 
     init(_ loop: OwnerID) {
         self.first = loop
     }
 
-    var isEmpty: Bool { self.first == nil }
+    public var isEmpty: Bool { self.first == nil }
 
-    func contains(_ loop: OwnerID) -> Bool {
+    public func contains(_ loop: OwnerID) -> Bool {
         self.first == loop || self.others.contains(loop)
     }
 
-    mutating func insert(_ loop: OwnerID) {
+    public mutating func insert(_ loop: OwnerID) {
         if self.first == nil {
             self.first = loop
         } else if !self.contains(loop) {

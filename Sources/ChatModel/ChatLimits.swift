@@ -24,8 +24,10 @@ public struct ChatLimits: Sendable {
     public var crowdChanges = 100
     /// How many ids a `read` tells of at most.
     public var readReceipts = 100
-    /// How long moved cursors wait for company before they are stored.
+    /// How long moved cursors wait for company before they are stored: what somebody has read, and what has only been delivered, which
+    /// moves with every message and which loops name to a new owner by themselves.
     public var cursorFlush: Duration = .seconds(1)
+    public var deliveredFlush: Duration = .seconds(5)
     /// How long what was stored is held in case the store forgets it, as Redis may at a failover; zero for a store that does not forget.
     public var hold: Duration = .zero
     /// How long a conversation that nobody hears stays in memory.

@@ -21,8 +21,9 @@ public typealias StoreTicket = UInt64
 public typealias Epoch = Int
 
 public enum StoreRequest: Sendable {
-    /// Become the owner of a shard: whoever held it before is refused from then on.
-    case claim(shard: Int, owner: OwnerID)
+    /// Become the owner of a shard: whoever held it before is refused from then on. So is a claim under an earlier view than that of the
+    /// claim before it: a node that has stood still must not take from the owner what it owns no longer. 0 is earlier than all.
+    case claim(shard: Int, owner: OwnerID, view: Int = 0)
     /// Everything about a conversation but its messages.
     case load(ConversationKey)
     /// Who sent the newest messages, when and under which client ids.
@@ -40,6 +41,8 @@ public enum StoreRequest: Sendable {
 
 public enum StoreAnswer: Sendable {
     case claimed(Epoch)
+    /// The claim was refused: the shard was claimed under this view, which is a later one.
+    case outdated(view: Int)
     /// Nil: there is no such conversation.
     case loaded(LoadedConversation?)
     /// Oldest first.
@@ -69,10 +72,24 @@ public struct OwnerID: Sendable, Hashable, CustomStringConvertible {
 public struct WriteBatch: Sendable {
     public let owner: OwnerID
     public var writes: [Write]
+    /// What other nodes hear in the same step if all of the batch is stored, and never else. A relay packs them, where the store can
+    /// carry them; a store of one node has none.
+    public var notices: [Notice] = []
 
     public init(owner: OwnerID, writes: [Write]) {
         self.owner = owner
         self.writes = writes
+    }
+}
+
+/// Bytes for whoever listens at a channel of the server that the store is in.
+public struct Notice: Sendable {
+    public let channel: ByteString
+    public let payload: [UInt8]
+
+    public init(channel: ByteString, payload: [UInt8]) {
+        self.channel = channel
+        self.payload = payload
     }
 }
 

@@ -15,6 +15,8 @@ public struct ChatLoop: Sendable {
     /// The highest number of a view that this loop has heard of, be it its own. Where it is higher than the followed one's the node is
     /// to look for it.
     public private(set) var newestView: Int
+    /// Whether the store lets other nodes hear of what it stores in the same step; then what `takeNews` gives goes along with the writes.
+    public var carriesNews = false
     private var nextTick: Int64 = 0
     private var nextReport: Int64 = 0
 
@@ -25,6 +27,8 @@ public struct ChatLoop: Sendable {
 
     /// For so many items at once memory is fetched: the more, the less each waits, as long as the processor's cache holds it all.
     private static let preparation = 32
+    /// So many changes travel in one offer: the longest texts leave room for them in a parcel.
+    private static let offeredAtOnce = 128
 
     public init(id: OwnerID, view: View, limits: ChatLimits) {
         self.id = id
@@ -32,7 +36,7 @@ public struct ChatLoop: Sendable {
         self.outbox = Outbox(id: id)
         self.owner = Owner(id: id, view: view, limits: limits)
         self.newestView = view.number
-        self.listening = Listening(id: id)
+        self.listening = Listening(id: id, hold: limits.hold)
     }
 
     /// What this loop goes by.
@@ -42,6 +46,9 @@ public struct ChatLoop: Sendable {
     public var counts: (owned: Int, heard: Int, waiting: Int) {
         (self.owner.conversationCount, self.listening.feeds.count, self.listening.requests.count)
     }
+
+    /// What this loop had to do because its store had forgotten something, since it began.
+    public var restored: RestoredChanges { self.owner.restored }
 
     // MARK: What sessions ask
 
@@ -128,7 +135,8 @@ public struct ChatLoop: Sendable {
         self.id = id
         self.newestView = max(self.newestView, view.number)
         self.outbox.become(id)
-        self.owner = Owner(id: id, view: view, limits: self.limits)
+        self.owner.keepAll(at: now)
+        self.owner = Owner(id: id, view: view, limits: self.limits, after: self.owner)
         self.listening.become(id, view: view, at: now, outbox: &self.outbox)
     }
 
@@ -136,15 +144,16 @@ public struct ChatLoop: Sendable {
     public mutating func receive(_ envelope: Envelope, at now: Moment) {
         guard envelope.to == self.id, !self.isGone(envelope) else { return }
         self.newestView = max(self.newestView, envelope.view)
+        var items = envelope.items
         switch self.outbox.arrived(envelope) {
         case .duplicate:
-            return
+            // Or late: then its gap was seen and mended, perhaps before what the store carried was stored. Revisions tell the two apart.
+            items.removeAll { !$0.isDurableNews }
         case .gap:
             self.doubt(envelope.from, at: now)
         case .next:
             break
         }
-        var items = envelope.items
         self.take(&items, from: envelope.from, at: now)
     }
 
@@ -173,9 +182,24 @@ public struct ChatLoop: Sendable {
     /// The connection to the store is another than before, and what it leads to may have forgotten what it had said to have.
     public mutating func storeMayHaveForgotten(at now: Moment) {
         self.owner.compareWithStore(at: now, outbox: &self.outbox)
+        self.listening.storeMayHaveForgotten(at: now, outbox: &self.outbox)
+    }
+
+    /// Tells the owners of these conversations what their store may have forgotten.
+    private mutating func offer(_ keepsakes: [Owner.Keepsake], at now: Moment) {
+        for keepsake in keepsakes {
+            let owner = self.view.owner(of: keepsake.key)
+            for part in stride(from: 0, to: keepsake.changes.count, by: Self.offeredAtOnce) {
+                let changes = Array(keepsake.changes[part..<min(part + Self.offeredAtOnce, keepsake.changes.count)])
+                self.listening.ask(
+                    .held(changes), in: keepsake.key, through: nil, owner: owner, context: nil, patience: Listening.offerPatience,
+                    at: now, outbox: &self.outbox)
+            }
+        }
     }
 
     public mutating func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket, at now: Moment) {
+        if case .outdated(let view) = answer { self.newestView = max(self.newestView, view) }
         if !self.owner.storeAnswered(answer, ticket: ticket, at: now, outbox: &self.outbox) {
             self.listening.storeAnswered(answer, ticket: ticket, at: now, outbox: &self.outbox)
         }
@@ -186,6 +210,7 @@ public struct ChatLoop: Sendable {
         self.owner.tick(at: now, outbox: &self.outbox)
         self.listening.retry(at: now, outbox: &self.outbox)
         self.listening.releaseOldPages(at: now, outbox: &self.outbox)
+        self.listening.checkIfDue(at: now, outbox: &self.outbox)
         if now.monotonic >= self.nextReport {
             self.nextReport = now.monotonic + 250
             self.listening.report(outbox: &self.outbox)
@@ -202,6 +227,7 @@ public struct ChatLoop: Sendable {
     /// - Returns: whether anything was done.
     public mutating func settle(at now: Moment) -> Bool {
         var hasWorked = false
+        if self.owner.unoffered > 0 { self.offer(self.owner.takeUnoffered(), at: now) }
         while !self.outbox.local.isEmpty {
             hasWorked = true
             var items: [Envelope.Item] = []
@@ -212,8 +238,9 @@ public struct ChatLoop: Sendable {
             items.clear()
             swap(&items, &self.spare)
         }
-        self.owner.flush(outbox: &self.outbox)
+        // Numbered in the order in which they are to leave: what has gathered, then what the writes carry.
         self.outbox.seal(view: self.owner.view.number, into: &self.envelopes)
+        self.owner.flush(carriesNews: self.carriesNews, outbox: &self.outbox)
         return hasWorked || !self.outbox.requests.isEmpty
     }
 
@@ -252,6 +279,8 @@ public struct ChatLoop: Sendable {
             self.listening.repair(key, at: now, outbox: &self.outbox)
         case .resynchronize:
             self.listening.repairAll(ownedBy: loop, at: now, outbox: &self.outbox)
+        case .wanted(let key):
+            self.offer(self.owner.kept(of: key), at: now)
         }
     }
 
@@ -264,6 +293,13 @@ public struct ChatLoop: Sendable {
 
     public mutating func takeRequests() -> [(request: StoreRequest, ticket: StoreTicket)] {
         self.outbox.takeRequests()
+    }
+
+    /// What the write among the requests carries, if all of it is stored: for loops of other nodes. Where `carriesNews` is off, nothing.
+    ///
+    /// Envelopes that were taken at the same time are to leave before it.
+    public mutating func takeNews() -> [Envelope] {
+        self.outbox.takeNews()
     }
 
     public mutating func takeDeliveries() -> [Delivery] {

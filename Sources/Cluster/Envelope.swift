@@ -33,6 +33,13 @@ public struct Envelope: Sendable {
         case attachAgain(ConversationKey)
         /// From anybody who has missed envelopes of yours: attach again whatever I own.
         case resynchronize
+        /// From an owner whose store has forgotten something of a conversation: who holds changes of it is to offer them.
+        case wanted(ConversationKey)
+
+        /// Of a change that is stored, and that its revision lets nobody take in twice.
+        var isDurableNews: Bool {
+            if case .event(let news) = self { news.revision != 0 } else { false }
+        }
 
         /// Where the owner that it is for has the conversation; `.max` is nowhere.
         var ownerPlace: UInt32 {

@@ -139,13 +139,23 @@ struct Feed: Sendable {
         case .opening:
             return .drop
         case .live, .repairing:
-            if revision <= self.revision { return .drop }
-            if revision == self.revision + 1, case .live = self.state { return .deliver }
+            if revision <= self.revision {
+                guard self.leap(to: event) > 0 else { return .drop }
+                // The owner has another history than was shown: two masters, for a moment.
+                if case .repairing = self.state { return .hold(repair: false) }
+                return .hold(repair: true)
+            }
+            if revision == self.revision + 1, case .live = self.state, self.leap(to: event) <= 1 { return .deliver }
             // At the bound what came early is forgotten; the repair reads it from the store.
             if self.early.count < Self.earlyLimit { self.early[revision] = Early(event: event, answering: answering) }
             if case .repairing = self.state { return .hold(repair: false) }
             return .hold(repair: true)
         }
+    }
+
+    /// By how many messages this one is ahead of what was shown.
+    private func leap(to event: ChatEvent) -> Int {
+        if case .posted(let message) = event { message.sequence - self.shownThrough } else { 0 }
     }
 
     /// Whether a repair has shown it before.
@@ -156,6 +166,18 @@ struct Feed: Sendable {
         case .ended: self.isEnded
         default: false
         }
+    }
+
+    /// What follows has come to nothing, and is shown as the store has it.
+    mutating func goBack(to revision: Revision, through sequence: SequenceNumber) {
+        self.revision = min(self.revision, revision)
+        self.mendedThrough = min(self.mendedThrough, revision)
+        self.amendedAt = self.mendedThrough
+        self.attachedAt = 0
+        self.shownThrough = min(self.shownThrough, sequence)
+        self.early = [:]
+        // What was being fetched begins behind that.
+        self.fetch = 0
     }
 
     var hasEarly: Bool { !self.early.isEmpty }

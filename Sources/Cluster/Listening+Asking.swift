@@ -5,12 +5,12 @@ import ChatModel
 extension Listening {
     @discardableResult
     mutating func ask(
-        _ input: ConversationInput, in key: ConversationKey, through feed: FeedID?, owner: OwnerID, context: UInt64?, at now: Moment,
-        outbox: inout Outbox
+        _ input: ConversationInput, in key: ConversationKey, through feed: FeedID?, owner: OwnerID, context: UInt64?,
+        patience: Int64 = Self.patience, at now: Moment, outbox: inout Outbox
     ) -> RequestID {
         let request = self.requests.insert(
             Requests.Pending(
-                conversation: key, input: input, owner: owner, feed: feed, context: context, deadline: now.monotonic + Self.patience,
+                conversation: key, input: input, owner: owner, feed: feed, context: context, deadline: now.monotonic + patience,
                 askAgainAt: now.monotonic + Self.askAgainAfter, shownThrough: feed.map { self.shownThrough($0) } ?? 0))
         self.send(input, in: key, through: feed, owner: owner, request, isRepeat: false, outbox: &outbox)
         return request
@@ -195,11 +195,15 @@ extension Listening {
                 self.reporting.append(feed)
             }
         }
+        outbox.hurry()
     }
 
+    /// To an owner elsewhere reports go along with other mail: by themselves each message would have a parcel more.
     mutating func report(_ slot: UInt32, outbox: inout Outbox) {
         guard !self.feeds[slot].reports.isEmpty else { return }
-        for report in self.feeds[slot].reports { self.tell(.delivered(report.user, report.range), slot, outbox: &outbox) }
+        for report in self.feeds[slot].reports {
+            outbox.sendAlong(self.input(.delivered(report.user, report.range), slot), to: self.feeds[slot].owner)
+        }
         self.feeds[slot].noteReported()
     }
 }

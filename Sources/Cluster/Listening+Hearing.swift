@@ -72,10 +72,11 @@ extension Listening {
             return
         }
         self.feeds[slot].note(event, revision: revision, at: now)
+        self.shown.note(event, revision, in: self.feeds.name(slot), at: now)
         // What the sockets have taken so far rides with the next message: its status leaves in the same write.
         if case .posted = event { self.report(slot, outbox: &outbox) }
         if case .posted(let message) = event, !self.feeds[slot].held.isEmpty {
-            self.showHeld(message, first: request, slot)
+            self.showHeld(message, first: request, slot, at: now, outbox: &outbox)
         } else {
             self.deliver(event, slot, answering: request == 0 ? nil : self.requests.remove(request)?.context)
         }
@@ -89,10 +90,16 @@ extension Listening {
     }
 
     /// Shows a message with the answers that waited for it: one goes with it, the others follow.
-    private mutating func showHeld(_ message: Message, first: RequestID, _ slot: UInt32) {
+    ///
+    /// An answer that named another message under this number came from an owner that writes to another master: it is asked for again.
+    private mutating func showHeld(_ message: Message, first: RequestID, _ slot: UInt32, at now: Moment, outbox: inout Outbox) {
         let held = self.feeds[slot].takeHeld(message.sequence)
         var contexts: [UInt64] = []
         for request in [first] + held.filter({ $0 != first }) where request != 0 {
+            if request != first, case .posted(let other) = self.requests[request]?.held, !other.isOfSameSend(as: message) {
+                self.askAgain(request, at: now, outbox: &outbox)
+                continue
+            }
             if let context = self.requests.remove(request)?.context { contexts.append(context) }
         }
         self.deliver(.posted(message), slot, answering: contexts.first)
@@ -193,11 +200,14 @@ extension Listening {
         self.feeds[slot].fetch = 0
         let shown = self.feeds[slot].shownThrough
         for message in page.amended where message.sequence <= shown && message.revision > self.feeds[slot].mendedThrough {
-            self.deliver(message.state == .deleted ? .deleted(message) : .edited(message), slot)
+            let event: ChatEvent = message.state == .deleted ? .deleted(message) : .edited(message)
+            self.shown.note(event, message.revision, in: self.feeds.name(slot), at: now)
+            self.deliver(event, slot)
         }
         for message in page.messages where message.sequence > shown {
             self.feeds[slot].shownThrough = message.sequence
-            self.showHeld(message, first: 0, slot)
+            self.shown.note(.posted(message), message.revision, in: self.feeds.name(slot), at: now)
+            self.showHeld(message, first: 0, slot, at: now, outbox: &outbox)
         }
         self.feeds[slot].mendedThrough = max(self.feeds[slot].mendedThrough, page.revision)
         self.feeds[slot].amendedAt = max(self.feeds[slot].amendedAt, self.feeds[slot].mendedThrough)
@@ -234,5 +244,11 @@ extension ChatEvent {
         case .presence, .crowd, .typing: true
         default: false
         }
+    }
+}
+
+extension Message {
+    fileprivate func isOfSameSend(as other: Message) -> Bool {
+        self.body.clientID == other.body.clientID && self.body.author.id == other.body.author.id
     }
 }

@@ -18,6 +18,10 @@ extension Listening {
             self.paged(read, at: now, outbox: &outbox)
         case (.page(let read), _):
             self.deliveries.append(.pageFailed(context: read.context))
+        case (.check(let feed, let items), .page(let page)):
+            self.checked(feed, items, page, at: now, outbox: &outbox)
+        case (.check, _):
+            self.checkAgain(at: now)
         case (.repair(let feed), _):
             guard self.feeds.isCurrent(feed), self.feeds[feed.slot].fetch == ticket else { return }
             // What is older than what the owner has said shows that the store has forgotten; the owner will write it again.

@@ -17,12 +17,18 @@ struct Listening: Sendable {
     var reporting: [FeedID] = []
     /// Feeds with pages that wait for them.
     var holding: [FeedID] = []
+    /// What may have to be shown otherwise, because the store has forgotten it.
+    var shown: ShownMessages
+    /// When that is looked at again.
+    var checksDue: [Int64] = []
     private var mintedIDs: UInt64 = 0
 
     /// What a page of the store is for.
     enum Purpose: Sendable {
         case page(Feed.PageRead)
         case repair(FeedID)
+        /// Of what was shown, which is held against it.
+        case check(FeedID, [ShownMessages.Item])
     }
 
     private struct AnsweredEntrance: Sendable {
@@ -35,15 +41,20 @@ struct Listening: Sendable {
 
     /// A request is over after this, whatever became of it; promise 5 of the design.
     static let patience: Int64 = 5000
+    /// An offer of what the store may have forgotten is of use for as long as it is held.
+    static let offerPatience: Int64 = 60_000
     static let askAgainAfter: Int64 = 1000
     static let refusedPause: Int64 = 250
     static let repairPause: Int64 = 2000
     static let pagePatience: Int64 = 2000
     static let pageAttempts = 8
     static let repairPage = 200
+    static let secondCheck: Int64 = 5000
+    static let undecidedCheck: Int64 = 1000
 
-    init(id: OwnerID) {
+    init(id: OwnerID, hold: Duration) {
         self.id = id
+        self.shown = ShownMessages(within: hold)
     }
 
     /// Another incarnation listens: every owner hears so.
@@ -147,9 +158,12 @@ struct Listening: Sendable {
 
     /// Tells the owner something that wants no answer.
     func tell(_ input: ConversationInput, _ slot: UInt32, outbox: inout Outbox) {
-        let item = Envelope.Input(
-            conversation: self.feeds[slot].key, input: input, ownerPlace: self.feeds[slot].ownerPlace, feedPlace: slot)
-        outbox.send(.input(item), to: self.feeds[slot].owner)
+        outbox.send(self.input(input, slot), to: self.feeds[slot].owner)
+    }
+
+    func input(_ input: ConversationInput, _ slot: UInt32) -> Envelope.Item {
+        .input(
+            Envelope.Input(conversation: self.feeds[slot].key, input: input, ownerPlace: self.feeds[slot].ownerPlace, feedPlace: slot))
     }
 
     /// The owner's answer to somebody who wants to come in.

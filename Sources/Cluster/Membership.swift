@@ -75,6 +75,10 @@ public struct Membership: Sendable {
     /// What holds, as this node last heard: the loops' own view, or one that this node is not in.
     private var kept: View?
     private var keptNumber = 0
+    /// The number of a view that was kept once: heard of, named by the last beat that left, and by the last that was answered.
+    private var heardNumber = 0
+    private var askedNumber = 0
+    private var provenNumber = 0
     private var isBeaten = true
     /// Under which incarnation it has beaten last, and been answered: who is in the view and has never beaten is taken for dead.
     private var beating: UInt64 = 0
@@ -131,6 +135,14 @@ public struct Membership: Sendable {
         self.probedAt = now
     }
 
+    /// Somebody goes by a view of this number, or has claimed a shard under it: it was kept once. Should Redis know only of earlier ones,
+    /// it has forgotten it, and this node's view is told it under a later number, or its claims would be refused for ever.
+    public mutating func heard(ofView number: Int, at now: Int64) {
+        guard number > max(self.heardNumber, self.keptNumber) else { return }
+        self.heardNumber = number
+        self.nextBeat = min(self.nextBeat, now)
+    }
+
     /// Somebody has said that there is another view.
     public mutating func announced(at now: Int64) {
         self.nextBeat = min(self.nextBeat, now)
@@ -151,6 +163,7 @@ public struct Membership: Sendable {
         if now >= self.nextBeat, self.isBeaten {
             self.isBeaten = false
             self.beating = self.me.incarnation
+            self.askedNumber = self.heardNumber
             self.nextBeat = now + Self.beatPeriod
             directives.append(.beat)
         }
@@ -166,6 +179,7 @@ public struct Membership: Sendable {
     public mutating func heard(_ pulse: Pulse, at now: Int64) -> [Directive] {
         self.isBeaten = true
         self.beaten = self.beating
+        self.provenNumber = self.askedNumber
         var directives = self.learn(pulse, at: now)
         self.ages = [:]
         var recordless: [UInt64: Int64] = [:]
@@ -257,6 +271,7 @@ public struct Membership: Sendable {
 
     private mutating func improvement(at now: Int64) -> Proposal? {
         guard let kept = self.kept, kept.number >= self.view?.number ?? 0 else { return self.restoration(at: now) }
+        if kept.number < self.provenNumber, kept == self.view { return self.restoration(at: now) }
         guard kept.node(self.me.incarnation) != nil else {
             return self.isLeaving || !self.mayJoin(at: now) ? nil : self.propose(kept.joined(by: self.me), .joins)
         }
@@ -284,7 +299,8 @@ public struct Membership: Sendable {
             // The first of all, or the first after everybody has left.
             return self.propose(View(number: self.keptNumber + 1, nodes: [self.me]), .joins, replacing: self.keptNumber)
         }
-        return self.propose(view.renumbered(above: self.keptNumber), .restores, replacing: self.keptNumber)
+        let above = max(self.keptNumber, self.provenNumber)
+        return self.propose(view.renumbered(above: above), .restores, replacing: self.keptNumber)
     }
 
     private func propose(_ view: View, _ reason: Reason, replacing: Int? = nil) -> Proposal {

@@ -11,6 +11,8 @@ struct Outbox: Sendable {
     private var last = 0
     private(set) var requests: [(request: StoreRequest, ticket: StoreTicket)] = []
     private var lastTicket: StoreTicket = 0
+    /// What leaves with the writes of this turn, if they are stored.
+    private var news: [Envelope] = []
 
     init(id: OwnerID) {
         self.id = id
@@ -22,6 +24,7 @@ struct Outbox: Sendable {
         self.id = id
         self.local = []
         self.peers = []
+        self.news = []
         self.index = [:]
         self.last = 0
     }
@@ -40,6 +43,40 @@ struct Outbox: Sendable {
         } else {
             self.peers[self.place(of: loop)].items.append(consume item)
         }
+    }
+
+    /// Sends what may wait for other mail to the same loop, at most until the next `hurry`.
+    mutating func sendAlong(_ item: consuming Envelope.Item, to loop: OwnerID) {
+        guard loop != self.id else { return self.local.append(consume item) }
+        let place = self.place(of: loop)
+        if self.peers[place].riders.count < Peer.riderLimit {
+            self.peers[place].riders.append(consume item)
+        } else {
+            self.peers[place].items.append(consume item)
+        }
+    }
+
+    /// For a loop of another node: leaves with the writes that are asked for next.
+    mutating func sendWithWrites(_ item: consuming Envelope.Item, to loop: OwnerID) {
+        self.peers[self.place(of: loop)].news.append(consume item)
+    }
+
+    /// What leaves with the writes is numbered here: what was sealed before is to be sent before them, the rest behind them.
+    mutating func sealNews(view: Int) {
+        for place in self.peers.indices {
+            if let envelope = self.peers[place].sealNews(from: self.id, view: view) { self.news.append(envelope) }
+        }
+    }
+
+    mutating func takeNews() -> [Envelope] {
+        if self.news.isEmpty { return [] }
+        defer { self.news = [] }
+        return self.news
+    }
+
+    /// What still waits for other mail leaves by itself, all for one loop in one envelope.
+    mutating func hurry() {
+        for place in self.peers.indices { self.peers[place].hurry() }
     }
 
     /// Takes this loop's mail to itself, and leaves the emptied array of the last time for the next.

@@ -14,7 +14,7 @@ extension Owner {
             self.shards[shard] = .claiming(waiting + [errand])
         case nil:
             self.shards[shard] = .claiming([errand])
-            self.purposes[outbox.request(.claim(shard: shard, owner: self.id))] = .claim(shard: shard)
+            self.purposes[outbox.request(.claim(shard: shard, owner: self.id, view: self.view.number))] = .claim(shard: shard)
         }
     }
 
@@ -34,7 +34,8 @@ extension Owner {
             self.shards[shard] = .held(epoch)
             for errand in waiting where self.isCurrent(errand) { self.load(errand.place.slot, outbox: &outbox) }
         case (.claim(let shard), _):
-            self.readsAwayUntil = now.monotonic + Self.storePause
+            // Where a later view holds, the store is well: it is this node that has not heard of it.
+            if case .outdated = answer {} else { self.readsAwayUntil = now.monotonic + Self.storePause }
             guard case .claiming(let waiting) = self.shards.removeValue(forKey: shard) else { break }
             for errand in waiting where self.isCurrent(errand) { self.abandon(errand.place.slot, at: now, outbox: &outbox) }
         case (.load(let errand), .loaded(let loaded)):
@@ -43,7 +44,10 @@ extension Owner {
         case (.recall(let errand), .recent(let messages)):
             guard self.isCurrent(errand) else { break }
             self.update(errand.place.slot, at: now, outbox: &outbox) { $0.remember(messages, at: now, into: &$1) }
-        case (.load(let errand), _), (.recall(let errand), _):
+        case (.compare(let errand), .page(let page)):
+            guard self.isCurrent(errand) else { break }
+            self.update(errand.place.slot, at: now, outbox: &outbox) { $0.compared(page, at: now, into: &$1) }
+        case (.load(let errand), _), (.recall(let errand), _), (.compare(let errand), _):
             if !answer.isOfOneConversation { self.readsAwayUntil = now.monotonic + Self.storePause }
             if self.isCurrent(errand) { self.abandon(errand.place.slot, at: now, outbox: &outbox) }
         case (.find(let errand, let sequence, let search), _):
@@ -72,7 +76,11 @@ extension Owner {
     private mutating func written(_ writes: [Write], _ asked: [Asked], _ outcome: WriteOutcome, at now: Moment, outbox: inout Outbox) {
         switch outcome {
         case .stored:
-            for place in writes.indices { self.stored(writes[place], asked[place], at: now, outbox: &outbox) }
+            for place in writes.indices {
+                if !asked[place].told.isEmpty { self.told = (writes[place].revision, asked[place].told) }
+                self.stored(writes[place], asked[place], at: now, outbox: &outbox)
+                self.told = (0, LoopSet())
+            }
         case .refused(let refusals):
             for place in writes.indices {
                 guard let refusal = refusals[place] else {
@@ -91,8 +99,11 @@ extension Owner {
             // It was given up, and stored all the same: whoever listens hears of it when it attaches again. A store that forgets may have
             // forgotten it: who asked asks again.
             if self.limits.hold > .zero {
-                guard self.isCurrent(asked.errand.place) else { return }
-                self.slots[Int(asked.errand.place.slot)].conversation.hold(write.change, write.revision, at: now)
+                if self.isCurrent(asked.errand.place) {
+                    self.slots[Int(asked.errand.place.slot)].conversation.hold(write.change, write.revision, at: now)
+                } else {
+                    self.keep(write, at: now)
+                }
                 return
             }
             if let origin = asked.origin, origin.request != 0, case .message(let message) = write.change {

@@ -16,6 +16,7 @@ extension Owner {
                 self.update(place.slot, at: now, outbox: &outbox) { $0.detach(doubt.loop, at: now, into: &$1) }
             }
         }
+        self.forgetKeepsakes(at: now)
         self.sweep(at: now)
     }
 
@@ -27,7 +28,7 @@ extension Owner {
             self.swept = (self.swept + 1) % self.slots.count
             guard self.slots[self.swept].isUsed, self.slots[self.swept].lastUsed + idle < now.monotonic else { continue }
             if self.slots[self.swept].conversation.isIdle {
-                self.close(UInt32(self.swept))
+                self.close(UInt32(self.swept), at: now)
             } else {
                 self.slots[self.swept].conversation.rest()
             }

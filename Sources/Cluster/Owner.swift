@@ -16,6 +16,8 @@ struct Owner: Sendable {
         /// How often what was known of the store's side had to be given up: what was asked before is of no use after.
         var term: UInt32 = 0
         var isUsed = true
+        /// The newest change that other nodes hear of as soon as the store has it.
+        var newsThrough: Revision = 0
         // Last, for what every message touches stands at its beginning: one stretch of memory with the above.
         var conversation: Conversation
 
@@ -46,6 +48,8 @@ struct Owner: Sendable {
     struct Asked: Sendable {
         let errand: Errand
         let origin: Origin?
+        /// Loops of other nodes that hear of it in the step that stores it.
+        var told = LoopSet()
     }
 
     enum ShardState: Sendable {
@@ -59,6 +63,7 @@ struct Owner: Sendable {
         case load(Errand)
         case recall(Errand)
         case find(Errand, SequenceNumber, Search)
+        case compare(Errand)
         case write([Write], [Asked])
     }
 
@@ -87,7 +92,17 @@ struct Owner: Sendable {
     var readsAwayUntil: Int64 = 0
     var wakeups = Wakeups()
     private var effects: [ConversationEffect] = []
+    /// Who has heard of this change from the store's step already.
+    var told: (revision: Revision, loops: LoopSet) = (0, LoopSet())
     var doubts: [Doubt] = []
+    /// Of conversations that were let go; oldest first.
+    var keepsakes: [Keepsake] = []
+    /// So many of them were offered to nobody while the store was in doubt.
+    var unoffered = 0
+    /// Until when what is let go may be what the store has just forgotten.
+    var inDoubtUntil: Int64 = .min
+    /// What was done about what the store had forgotten.
+    var restored = RestoredChanges()
     var swept = 0
     /// Above this many writes that the store has not answered, sends are told to try again.
     static let writesUnderWayLimit = 65_536
@@ -99,6 +114,15 @@ struct Owner: Sendable {
         self.view = view
         self.limits = limits
         self.rules = ConversationRules(limits)
+    }
+
+    /// Another owner in the same loop, who keeps what the last one kept.
+    init(id: OwnerID, view: View, limits: ChatLimits, after last: Owner) {
+        self.init(id: id, view: view, limits: limits)
+        self.keepsakes = last.keepsakes
+        self.unoffered = last.unoffered
+        self.inDoubtUntil = last.inDoubtUntil
+        self.restored = last.restored
     }
 
     var conversationCount: Int { self.index.count }
@@ -158,8 +182,9 @@ struct Owner: Sendable {
         return number
     }
 
-    /// Forgets the conversation in this slot.
-    mutating func close(_ number: UInt32) {
+    /// Forgets the conversation in this slot, but for what its store may forget as well.
+    mutating func close(_ number: UInt32, at now: Moment) {
+        self.keep(number, at: now)
         self.index.remove(number, hash: self.slots[Int(number)].key.hashValue)
         self.slots[Int(number)].isUsed = false
         self.slots[Int(number)].conversation = Conversation(rules: self.rules)
@@ -191,6 +216,8 @@ struct Owner: Sendable {
 
     /// The store may be another than before, or an earlier one: whatever it may have forgotten is compared, and written again.
     mutating func compareWithStore(at now: Moment, outbox: inout Outbox) {
+        self.inDoubtUntil = now.after(self.limits.hold)
+        self.unoffered = self.keepsakes.count
         for number in self.slots.indices where self.slots[number].isUsed {
             self.update(UInt32(number), at: now, outbox: &outbox) { $0.compare(at: now, into: &$1) }
         }
@@ -199,7 +226,7 @@ struct Owner: Sendable {
     /// A conversation is another's from here on: its listeners are sent there.
     mutating func letGo(_ number: UInt32, at now: Moment, outbox: inout Outbox) {
         self.update(number, at: now, outbox: &outbox) { $0.close(at: now, into: &$1) }
-        self.close(number)
+        self.close(number, at: now)
     }
 
     func place(_ number: UInt32) -> Place {
@@ -274,6 +301,13 @@ struct Owner: Sendable {
             case .recall:
                 let ticket = outbox.request(.recent(self.slots[slot].key, limit: self.limits.recentMessages))
                 self.purposes[ticket] = .recall(self.errand(number))
+            case .compare(let sequence, let limit):
+                let ticket = outbox.request(.page(self.slots[slot].key, .after(sequence), limit: limit))
+                self.purposes[ticket] = .compare(self.errand(number))
+            case .seekHolders:
+                self.seekHolders(of: self.slots[slot].key, outbox: &outbox)
+            case .restored(let changes):
+                self.restored += changes
             case .mistrust:
                 self.slots[slot].term &+= 1
                 self.slots[slot].conversation.abandon(at: now, into: &effects)
@@ -293,10 +327,13 @@ struct Owner: Sendable {
     private func announce(_ event: ChatEvent, _ revision: Revision, _ asked: Origin?, of number: UInt32, outbox: inout Outbox) {
         let slot = Int(number)
         var isAnswered = asked == nil || asked?.request == 0
+        let told = revision == self.told.revision ? self.told.loops : LoopSet()
         for place in 0..<self.slots[slot].conversation.listeners.count {
             let listener = self.slots[slot].conversation.listeners[place]
             let answering = asked?.loop == listener.loop ? asked?.request ?? 0 : 0
             if answering != 0 { isAnswered = true }
+            // Who has asked since the write left may have missed what it carried: only for others the numbers tell.
+            if !told.isEmpty, listener.since < revision, told.contains(listener.loop) { continue }
             outbox.send(
                 .event(
                     .init(
@@ -304,12 +341,48 @@ struct Owner: Sendable {
                         feedPlace: listener.place)),
                 to: listener.loop)
         }
-        if !isAnswered, let asked { outbox.send(.answer(asked.request, event.answer, place: number), to: asked.loop) }
+        if !isAnswered, let asked, told.isEmpty || !told.contains(asked.loop) {
+            outbox.send(.answer(asked.request, event.answer, place: number), to: asked.loop)
+        }
+    }
+
+    /// Loops of other nodes hear of a message in the step that stores it: a publish, and the way back for the owner to ask for it, are
+    /// saved. Should the step fail, nothing is said, and the gap in the envelopes' numbers makes sure that nobody relies on it.
+    private mutating func announceWithWrite(_ place: Int, outbox: inout Outbox) {
+        let write = self.batch[place]
+        guard let event = Conversation.event(of: write.change), self.isCurrent(self.asked[place].errand) else { return }
+        let slot = Int(self.asked[place].errand.place.slot)
+        // Behind a change that is announced once it is known to be stored, it would come too early.
+        guard self.slots[slot].conversation.storedRevision + 1 == write.revision || self.slots[slot].newsThrough + 1 == write.revision
+        else {
+            return
+        }
+        self.slots[slot].newsThrough = write.revision
+        let asker = self.asked[place].origin.flatMap { $0.request == 0 ? nil : $0 }
+        for number in 0..<self.slots[slot].conversation.listeners.count {
+            let listener = self.slots[slot].conversation.listeners[number]
+            guard listener.loop.incarnation != self.id.incarnation else { continue }
+            let news = Envelope.News(
+                conversation: write.conversation, event: event, revision: write.revision,
+                answering: asker?.loop == listener.loop ? asker?.request ?? 0 : 0, feedPlace: listener.place)
+            outbox.sendWithWrites(.event(news), to: listener.loop)
+            self.asked[place].told.insert(listener.loop)
+        }
+        if let asker, asker.loop.incarnation != self.id.incarnation, !self.asked[place].told.contains(asker.loop) {
+            outbox.sendWithWrites(.answer(asker.request, event.answer, place: UInt32(slot)), to: asker.loop)
+            self.asked[place].told.insert(asker.loop)
+        }
     }
 
     /// What has gathered since the last time leaves as one batch; nothing waits for company.
-    mutating func flush(outbox: inout Outbox) {
+    ///
+    /// - Parameter carriesNews: the store lets other nodes hear of what it stores in the same step.
+    mutating func flush(carriesNews: Bool = false, outbox: inout Outbox) {
         guard !self.batch.isEmpty else { return }
+        if carriesNews {
+            for place in self.batch.indices { self.announceWithWrite(place, outbox: &outbox) }
+            outbox.sealNews(view: self.view.number)
+        }
         self.writesUnderWay += self.batch.count
         let room = self.batch.count
         self.purposes[outbox.request(.write(WriteBatch(owner: self.id, writes: self.batch)))] = .write(self.batch, self.asked)

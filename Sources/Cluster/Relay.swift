@@ -1,7 +1,18 @@
+public import ChatModel
+
 /// What carries mail to the other nodes of a cluster: the port that Redis fills. A node that stands alone has none.
 public protocol Relay: AnyObject, Sendable {
     /// On the loop of this number: sends what is for loops of other nodes. Whatever does not arrive is lost mail, which its receiver misses.
     func send(_ envelopes: [Envelope], from loop: Int)
+
+    /// From any thread: there is, or was, a view of this number, and the loops go by an earlier one.
+    func hasHeard(ofView number: Int)
+
+    /// On the loop of this number: whether its store can let other nodes hear of what it stores in the same step.
+    func storeCarriesNews(of loop: Int) -> Bool
+
+    /// On the loop of this number: the same mail as a store can carry it, a notice for each node.
+    func notices(of news: [Envelope], from loop: Int) -> [Notice]
 }
 
 /// What a relay tells the node: any thread may call it.

@@ -28,7 +28,7 @@ struct ScannedArguments: Equatable {
             }
             try self.takeOption(word, from: &rest, of: command)
         }
-        if self.arguments.count > command.arguments.count {
+        if self.arguments.count > command.arguments.count, command.arguments.last?.isRepeatable != true {
             let extra = self.arguments[command.arguments.count]
             let guess = command.option(named: extra).map { "--" + $0.name }
             throw .unexpectedArgument(extra, command: command.name, suggestion: guess)

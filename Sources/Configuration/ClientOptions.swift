@@ -1,3 +1,5 @@
+public import RedisClient
+
 /// What `confab token` is to sign and with which secret.
 public struct TokenOptions: Sendable, Equatable {
     public enum Key: Sendable, Equatable {
@@ -57,8 +59,8 @@ public struct BenchOptions: Sendable, Equatable {
     }
 
     public var scenario = Scenario.broadcast
-    /// ws, wss, http or https, and a host.
-    public var url = ""
+    /// ws, wss, http or https, and a host, of each server; at least one.
+    public var urls: [String] = []
     public var connections = 100
     public var groups = 10
     public var publishers = 1
@@ -77,8 +79,10 @@ public struct BenchOptions: Sendable, Equatable {
     /// Authorities that a wss server's certificate may be signed by; the system's when it is nil.
     public var authorities: String?
     public var secretFile: String?
-    /// Whose CPU and memory are measured, too.
-    public var serverProcess: Int?
+    /// Whose CPU and memory are measured, too; each once.
+    public var serverProcesses: [Int] = []
+    /// Whose commands are counted.
+    public var redis: RedisURL?
     public var adapter = Adapter.confab
     public var output = OutputFormat.text
 

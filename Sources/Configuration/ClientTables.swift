@@ -1,3 +1,5 @@
+internal import RedisClient
+
 /// The options of `confab token`.
 enum TokenTable {
     /// `TokenOptions` while it is read: its key may still be missing or given twice.
@@ -129,14 +131,31 @@ enum BenchTable {
             .client("warmup", .number, "SECONDS", default: "2", in: "Measuring", "how long to run before that"),
             sets: \.warmup, ValueParsing.seconds(in: .zero ... .seconds(3600))),
         OptionBinding(
-            .client("server-pid", .number, "PID", in: "Measuring", "a process on this machine whose CPU and memory are measured, too"),
-            sets: \.serverProcess, ValueParsing.optionalInteger(in: 1...Int(Int32.max))),
+            .client(
+                "server-pid", .list, "PID", in: "Measuring",
+                "processes on this machine whose CPU and memory are measured, too: nodes, redis-server; with commas between, or repeated"),
+            lists: \.serverProcesses, ValueParsing.list(ValueParsing.integer(in: 1...Int(Int32.max)))),
+        OptionBinding(
+            .client("redis", .text, "URL", in: "Measuring", "the redis:// server of the nodes: counts the commands that it gets"),
+            sets: \.redis, Self.redis),
         OptionBinding(
             .client(
                 "output", .choice(OutputFormat.allCases.map(\.rawValue)), "text|json", default: "text", in: "Measuring",
                 "a report for people or one JSON document"),
             sets: \.output, ValueParsing.choice(OutputFormat.self)),
     ]
+
+    /// Counters are those of one server, and asked for by the plain protocol.
+    private static let redis: @Sendable (String) throws(ValueProblem) -> RedisURL? = { (text: String) throws(ValueProblem) in
+        let url: RedisURL
+        do throws(RedisURLError) {
+            url = try RedisURL(text)
+        } catch {
+            throw ValueProblem(error.reason)
+        }
+        guard url.kind == .standalone, !url.isSecure else { throw ValueProblem("counts are asked of one server: redis://HOST:PORT") }
+        return url
+    }
 }
 
 extension OptionSpec {

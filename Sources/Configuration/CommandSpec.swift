@@ -7,12 +7,15 @@ public struct CommandSpec: Sendable, Equatable {
         /// The words it may be; empty when it may be anything.
         public let words: [String]
         public let isOptional: Bool
+        /// Whether there may be more than one. Only the last argument of a subcommand can be so.
+        public let isRepeatable: Bool
 
-        init(_ name: String, _ help: String, words: [String] = [], isOptional: Bool = false) {
+        init(_ name: String, _ help: String, words: [String] = [], isOptional: Bool = false, isRepeatable: Bool = false) {
             self.name = name
             self.help = help
             self.words = words
             self.isOptional = isOptional
+            self.isRepeatable = isRepeatable
         }
     }
 
@@ -52,10 +55,11 @@ public struct CommandSpec: Sendable, Equatable {
         self.options.first { $0.name == name }
     }
 
-    /// `confab bench [OPTIONS] SCENARIO URL`.
+    /// `confab bench [OPTIONS] SCENARIO URL...`.
     public var usage: String {
         let arguments = self.arguments.map { argument in
-            let name = argument.words.isEmpty || argument.words.count > 3 ? argument.name : argument.words.joined(separator: "|")
+            let word = argument.words.isEmpty || argument.words.count > 3 ? argument.name : argument.words.joined(separator: "|")
+            let name = word + (argument.isRepeatable ? "..." : "")
             return argument.isOptional ? "[\(name)]" : name
         }
         return (["confab", self.name] + (self.options.isEmpty ? [] : ["[OPTIONS]"]) + arguments).joined(separator: " ")

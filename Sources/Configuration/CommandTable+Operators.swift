@@ -37,7 +37,10 @@ extension CommandTable {
             Words(
                 summary: "which node owns which of the 4,096 shards",
                 examples: [.init("confab shards --node n1 --sort -conversations --limit 10", "the fullest of a node's")],
-                notes: ["A shard has an epoch once it has been claimed, which happens when one of its conversations is first needed."])
+                notes: [
+                    "A shard has an epoch once it has been claimed, which happens when one of its conversations is first needed; SINCE says "
+                        + "when that was. CONVERSATIONS are those in memory, MSG/S the messages of the last second."
+                ])
         case .owner:
             Words(
                 summary: "who owns a conversation, and why", arguments: [self.conversation],
@@ -75,8 +78,18 @@ extension CommandTable {
                 summary: "Redis, as each node sees it",
                 examples: [.init("confab redis", "round trips, memory, and the age of the last delivery")],
                 notes: [
-                    "ROUND TRIP is that of one INFO, LAST DELIVERY how long ago the node's mailbox last brought it what it had sent itself, "
+                    "ROUND TRIP is that of one INFO, STREAM BYTES what all conversations' messages take (of many keys an estimate), LAST DELIVERY how long ago the node's mailbox last brought it what it had sent itself, "
                         + "REBUILDS how often it had to listen anew because nothing came."
+                ])
+        case .events:
+            Words(
+                summary: "what happened in the cluster",
+                examples: [
+                    .init("confab events --last 100", "oldest first"), .init("confab events --follow", "and what happens from here on"),
+                ],
+                notes: [
+                    "Who joins, dies, moves, drains, stays, leaves or restores shards is what nodes did by themselves; drain, resume and send are "
+                        + "what operators had them do. With --follow and --output json every event is an object on a line of its own."
                 ])
         case .drain:
             Words(

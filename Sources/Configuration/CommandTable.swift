@@ -64,13 +64,18 @@ public enum CommandTable {
                 "SCENARIO",
                 "broadcast: all hear one; groups: many conversations; idle: only connected; connect: come and go; "
                     + "send: how fast sends are answered", words: BenchOptions.Scenario.allCases.map(\.rawValue)),
-            .init("URL", "the server: ws://127.0.0.1:8080"),
+            .init(
+                "URL", "the server: ws://127.0.0.1:8080; of several each gets its part of every conversation, the first the publishers",
+                isRepeatable: true),
         ],
         options: BenchTable.bindings.map(\.spec) + [helpOption],
         examples: [
             .init(
                 "confab bench broadcast ws://127.0.0.1:8080 --connections 1000 --rate 50 --secret-file jwt.secret",
-                "50,000 deliveries a second")
+                "50,000 deliveries a second"),
+            .init(
+                "confab bench groups ws://a:8080 ws://b:8080 --secret-file jwt.secret --redis redis://r",
+                "two nodes and their Redis"),
         ])
 
     static let configCheck = CommandSpec(

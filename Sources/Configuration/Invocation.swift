@@ -123,10 +123,11 @@ public enum Invocation: Sendable, Equatable {
         return try ServeOptions(SettingSources(commandLine: scanned, environment: environment, file: file))
     }
 
+    /// Reads the argument at `place`; those behind the last one of the subcommand are more of that.
     static func argument<Value>(
         _ place: Int, in scanned: ScannedArguments, of command: CommandSpec, _ parse: (String) throws(ValueProblem) -> Value
     ) throws(UsageError) -> Value {
-        let argument = command.arguments[place]
+        let argument = command.arguments[min(place, command.arguments.count - 1)]
         guard scanned.arguments.count > place else {
             let words = argument.words.isEmpty ? "" : " (\(argument.words.joined(separator: ", ")))"
             throw .missingArgument(argument.name + words, command: command.name)

@@ -1,7 +1,7 @@
 /// What `confab nodes` and its like ask a node, and how they show the answer.
 public struct OperatorOptions: Sendable, Equatable {
     public enum Verb: String, Sendable, CaseIterable {
-        case status, nodes, shards, owner, history, tail, send, verify, redis, drain, resume
+        case status, nodes, shards, owner, history, tail, send, verify, redis, events, drain, resume
     }
 
     public enum Output: String, Sendable, CaseIterable { case table, json, csv }
@@ -21,6 +21,8 @@ public struct OperatorOptions: Sendable, Equatable {
     public var user = ""
     public var last: Int?
     public var after: Int?
+    /// Goes on with what comes.
+    public var follows = false
     /// Closes a second, and how long they may take; the node's own settings where neither is said.
     public var rate: Int?
     public var deadline: Duration?
@@ -38,7 +40,7 @@ public struct OperatorOptions: Sendable, Equatable {
             self.conversation = try Invocation.argument(0, in: scanned, of: command, ValueParsing.text)
         case .drain, .resume:
             self.node = try Invocation.argument(0, in: scanned, of: command, ValueParsing.text)
-        case .status, .nodes, .shards, .redis:
+        case .status, .nodes, .shards, .redis, .events:
             break
         }
         if verb == .send {
@@ -64,6 +66,7 @@ enum OperatorTable {
         case .history: [self.tenant, self.last, self.after] + self.rows + self.common
         case .tail: [self.tenant, self.after] + self.common
         case .send: [self.user, self.tenant] + self.changes + self.common
+        case .events: [self.lastEvents, self.follow] + self.common
         case .drain: [self.rate, self.deadline] + self.changes + self.common
         case .resume: self.changes + self.common
         }
@@ -113,6 +116,12 @@ enum OperatorTable {
     private static let last = Binding(
         .client("last", .number, "N", default: "20", in: "What", "so many of the newest messages"),
         sets: \.last, ValueParsing.optionalInteger(in: 1...1000))
+    private static let lastEvents = Binding(
+        .client("last", .number, "N", default: "20", in: "What", "so many of the newest"),
+        sets: \.last, ValueParsing.optionalInteger(in: 1...1000))
+    private static let follow = Binding(
+        .client("follow", .flag, "", in: "What", "go on with what happens, until Ctrl-C"),
+        changes: \.follows, { (follows: inout Bool, _: String) throws(ValueProblem) in follows = true })
     private static let after = Binding(
         .client("after", .number, "M", in: "What", "what was said after this message"),
         sets: \.after, ValueParsing.optionalInteger(in: 0...Int(Int32.max)))

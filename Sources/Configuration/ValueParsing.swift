@@ -102,6 +102,17 @@ enum ValueParsing {
         { (text: String) throws(ValueProblem) in [try parse(text)] }
     }
 
+    /// Several, with commas between them.
+    static func list<Value>(
+        _ parse: @escaping @Sendable (String) throws(ValueProblem) -> Value
+    ) -> @Sendable (String) throws(ValueProblem) -> [Value] {
+        { (text: String) throws(ValueProblem) in
+            var values: [Value] = []
+            for part in text.split(separator: ",", omittingEmptySubsequences: false) { values.append(try parse(String(part))) }
+            return values
+        }
+    }
+
     /// Whether `range` has the number is the caller's to ask.
     static func digits(_ text: String) -> Int? {
         let digits = text.hasPrefix("-") ? text.dropFirst() : text[...]

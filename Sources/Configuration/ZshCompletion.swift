@@ -74,7 +74,8 @@ enum ZshCompletion {
 
     private static func spec(_ argument: CommandSpec.Argument) -> String {
         let action = argument.words.isEmpty ? " " : "(\(argument.words.joined(separator: " ")))"
-        return "\(argument.isOptional ? "::" : ":")\(self.escaped(argument.name)):\(action)"
+        let start = argument.isRepeatable ? "*:" : argument.isOptional ? "::" : ":"
+        return "\(start)\(self.escaped(argument.name)):\(action)"
     }
 
     private static func escaped(_ text: String) -> String {

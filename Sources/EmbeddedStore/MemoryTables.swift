@@ -22,7 +22,7 @@ public struct MemoryTables: Sendable {
 
     public mutating func execute(_ request: StoreRequest) -> StoreAnswer {
         switch request {
-        case .claim(let shard, let owner): self.claim(shard, for: owner)
+        case .claim(let shard, let owner, let view): self.claim(shard, for: owner, under: view)
         case .write(let batch): .written(self.write(batch))
         case .load(let key): .loaded(self.conversation(key)?.loaded)
         case .recent(let key, let limit): .recent(self.conversation(key)?.recent(limit: limit) ?? [])
@@ -45,10 +45,11 @@ public struct MemoryTables: Sendable {
         return nil
     }
 
-    private mutating func claim(_ shard: Int, for owner: OwnerID) -> StoreAnswer {
+    private mutating func claim(_ shard: Int, for owner: OwnerID, under view: Int) -> StoreAnswer {
         guard shard >= 0, shard < Self.shardLimit else { return .failed(StoreFailure("shard \(shard): there is no such shard")) }
         while self.fences.count <= shard { self.fences.append(.unclaimed) }
-        self.fences[shard] = ShardFence(epoch: self.fences[shard].epoch + 1, owner: owner)
+        if view < self.fences[shard].view { return .outdated(view: self.fences[shard].view) }
+        self.fences[shard] = ShardFence(epoch: self.fences[shard].epoch + 1, owner: owner, view: view)
         return .claimed(self.fences[shard].epoch)
     }
 

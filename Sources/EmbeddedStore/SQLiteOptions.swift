@@ -9,6 +9,9 @@ public struct SQLiteOptions: Sendable {
     public var knownConversations = 131_072
     /// The most writes in one transaction: what came later waits for the next.
     public var writesPerCommit = 8192
+    /// No commit begins sooner than this after the one before it, so that messages that come one by one share one, too: each costs an
+    /// `fdatasync` and two wake-ups, whatever is in it. One that took longer is followed at once by the next.
+    public var commitInterval = Duration.milliseconds(1)
     /// How much of the file each connection keeps in memory, in KiB.
     public var cacheKiB = 16_384
     /// Files up to this size are checked from end to end when they are opened.

@@ -4,7 +4,8 @@ import Synchronization
 /// A store in a SQLite file, for a node that serves alone.
 ///
 /// One thread writes: it takes all that has gathered, stores it in one transaction, answers, and takes the next. So a commit's fsync
-/// is shared by as many as wait, and nobody waits for a timer. Two threads read: one what owners need to begin, one pages of history,
+/// is shared by as many as wait. What comes after a quiet time is stored at once; in a stream no commit begins sooner than
+/// `SQLiteOptions.commitInterval` after the one before. Two threads read: one what owners need to begin, one pages of history,
 /// which may be many.
 public final class SQLiteStore: ChatStore {
     private let path: String

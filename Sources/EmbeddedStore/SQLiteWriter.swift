@@ -125,7 +125,7 @@ final class SQLiteWriter {
 
     private func answer(_ request: StoreRequest) throws(StorageFault) -> StoreAnswer {
         switch request {
-        case .claim(let shard, let owner): return try self.claim(shard, for: owner)
+        case .claim(let shard, let owner, let view): return try self.claim(shard, for: owner, under: view)
         case .write(let batch): return .written(try self.write(batch))
         case .probe:
             try self.settings.put(try self.settings.value(.probes) + 1, in: .probes)
@@ -135,10 +135,11 @@ final class SQLiteWriter {
         }
     }
 
-    private func claim(_ shard: Int, for owner: OwnerID) throws(StorageFault) -> StoreAnswer {
+    private func claim(_ shard: Int, for owner: OwnerID, under view: Int) throws(StorageFault) -> StoreAnswer {
         guard shard >= 0, shard < MemoryTables.shardLimit else { return .failed(StoreFailure("shard \(shard): there is no such shard")) }
         let old = self.fences[shard]
-        let fence = ShardFence(epoch: (old?.epoch ?? 0) + 1, owner: owner)
+        if let old, view < old.view { return .outdated(view: old.view) }
+        let fence = ShardFence(epoch: (old?.epoch ?? 0) + 1, owner: owner, view: view)
         try self.shards.put(fence, at: shard)
         self.replacedFences.append((shard, old))
         self.fences[shard] = fence

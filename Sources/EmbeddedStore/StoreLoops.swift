@@ -1,4 +1,5 @@
 import ChatModel
+internal import Glibc
 import Synchronization
 import Telemetry
 
@@ -18,12 +19,20 @@ final class WriterLoop {
     func run() {
         var group: [Submission] = []
         while self.queue.take(into: &group, writeLimit: self.writer.options.writesPerCommit) {
+            let start = self.clock.now
             self.serve(group[...])
             // After a burst the room is given back.
             group.removeAll(keepingCapacity: group.capacity <= 16_384)
+            self.pause(since: start)
         }
         // What is left to settle would be settled when the file is opened again.
         try? self.writer.finish()
+    }
+
+    /// Lets the next commit gather until one may begin: one that came alone has waited for nothing.
+    private func pause(since start: ContinuousClock.Instant) {
+        let left = self.writer.options.commitInterval - (self.clock.now - start)
+        if left > .zero { usleep(UInt32(left / .microseconds(1))) }
     }
 
     private func serve(_ group: ArraySlice<Submission>) {

@@ -84,6 +84,8 @@ extension PageRange {
 struct ShardFence: Equatable {
     var epoch: Epoch
     var owner: OwnerID
+    /// Under which view it was claimed. Not kept in a file: a node that serves alone has one view for all its life.
+    var view = 0
 
     /// A shard that nobody has claimed; no write carries its epoch.
     static let unclaimed = ShardFence(epoch: 0, owner: OwnerID(incarnation: 0, loop: 0))

@@ -1,5 +1,5 @@
 public import ChatModel
-public import Cluster
+import Cluster
 import EventLoop
 import Synchronization
 
@@ -11,8 +11,8 @@ extension Gateway {
     }
 
     /// The shards that each loop has claimed; of one that does not answer in time they are missing.
-    public func holdings(within time: Duration) async -> [ChatLoop.Holding] {
-        await self.orderAll(within: time) { reply in .holdings { reply($0) } }.flatMap(\.self)
+    public func shards(within time: Duration) async -> [ShardReport] {
+        await self.orderAll(within: time) { reply in .shards { reply($0) } }.flatMap(\.self)
     }
 
     private func orderAll<Value: Sendable>(

@@ -1,3 +1,4 @@
+import ChatCore
 import Telemetry
 
 /// What a loop counts: plain numbers, published once a second.
@@ -15,6 +16,8 @@ struct LoopCounters {
     var rateLimited: UInt64 = 0
     /// Connections closed by the server, by code.
     var closes: [UInt16: UInt64] = [:]
+    /// What the log says already of changes that the store had forgotten.
+    var loggedRestored = RestoredChanges()
     var bytesIn: UInt64 = 0
     var bytesOut: UInt64 = 0
     /// The longest turn of each second.

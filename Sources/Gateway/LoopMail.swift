@@ -19,7 +19,7 @@ enum LoopOrder: Sendable {
     case compareWithStore
     case mailWasLost
     case report(@Sendable (LoopReport) -> Void)
-    case holdings(@Sendable ([ChatLoop.Holding]) -> Void)
+    case shards(@Sendable ([ShardReport]) -> Void)
     /// What the owner of this conversation, if it is this loop, takes for stored of it.
     case stored(ConversationKey, @Sendable ((head: SequenceNumber, revision: Revision)?) -> Void)
     /// A command of somebody's who has no connection.

@@ -32,6 +32,19 @@ extension LoopState {
             ])
     }
 
+    /// The store has forgotten something that was answered; said once a second at most.
+    mutating func logRestored(_ restored: RestoredChanges) {
+        let logged = self.counters.loggedRestored
+        guard restored != logged else { return }
+        self.counters.loggedRestored = restored
+        self.shared.logger.warning(
+            "the store had forgotten changes that were answered",
+            [
+                "loop": LogValue(self.index), "writtenAgain": LogValue(restored.inPlace - logged.inPlace),
+                "movedToOtherNumbers": LogValue(restored.moved - logged.moved), "lost": LogValue(restored.lost - logged.lost),
+            ])
+    }
+
     private func dialectName(_ talk: WebSocketTalk) -> String {
         talk.dialect < 0 ? "echo" : self.shared.settings.dialects[talk.dialect].name.description
     }

@@ -25,6 +25,11 @@ extension LoopState {
         snapshot.add(self.counters.rateLimited, to: .dropped, labels: ["reason": "rate_limited"])
         snapshot.add(self.counters.lostEnvelopes, to: .dropped, labels: ["reason": "mailbox_full"])
         for (code, count) in self.counters.closes { snapshot.add(count, to: .closes, labels: ["code": String(code)]) }
+        let restored = self.chat.restored
+        snapshot.add(UInt64(restored.inPlace), to: .restored, labels: ["how": "in_place"])
+        snapshot.add(UInt64(restored.moved), to: .restored, labels: ["how": "moved"])
+        snapshot.add(UInt64(restored.lost), to: .restored, labels: ["how": "lost"])
+        self.logRestored(restored)
         let counts = self.chat.counts
         snapshot.add(counts.owned, to: .conversationsOwned)
         snapshot.add(counts.heard, to: .conversationsHeard)
@@ -36,6 +41,7 @@ extension LoopState {
         self.pace.note(
             into: self.counters.messagesIn.reduce(0, &+), out: self.counters.delivered.reduce(0, &+),
             cpu: self.index == 0 ? ProcessClock.nanoseconds : 0, turn: UInt64(clamping: turn), at: self.now.monotonic)
+        self.shardPace.note(at: self.now.monotonic)
         snapshot.add(self.counters.turnTimes, to: .turnSeconds)
         snapshot.add(self.counters.storeTimes, to: .storeSeconds)
         self.shared.board.publish(snapshot, from: self.index)
@@ -58,6 +64,9 @@ extension MetricFamily {
     static let bytesOut = MetricFamily("confab_sent_bytes_total", .counter, help: "Bytes written to connections.")
     static let dropped = MetricFamily("confab_dropped_total", .counter, help: "What was left out, by reason.")
     static let closes = MetricFamily("confab_closes_total", .counter, help: "Connections closed by the server, by close code.")
+    static let restored = MetricFamily(
+        "confab_restored_total", .counter,
+        help: "Changes that the store had forgotten: written again in place, appended again because it had others, or lost.")
     static let conversationsOwned = MetricFamily("confab_conversations_owned", .gauge, help: "Conversations in memory that this node owns.")
     static let conversationsHeard = MetricFamily(
         "confab_conversations_heard", .gauge, help: "Conversations with listeners, counted for each loop.")

@@ -21,6 +21,8 @@ struct LoopState {
     var chat: ChatLoop
     /// The way to other nodes, where there are any.
     var relay: (any Relay)?
+    /// The highest number of a view that the relay has been told of.
+    private var newestView = 0
     var table = ConnectionTable()
     var connections: [Connection?] = []
     var audiences = Audiences()
@@ -34,6 +36,7 @@ struct LoopState {
     var isDraining = false
     /// What is measured for operators, and requests whose answers take their time.
     var pace = LoopPace()
+    var shardPace = ShardPace()
     var worksUnderWay = 0
     /// Clients that came in the present second.
     var connects: (second: Int64, count: Int) = (0, 0)
@@ -204,7 +207,7 @@ struct LoopState {
             case .become(let incarnation, let view):
                 self.chat.become(OwnerID(incarnation: incarnation, loop: UInt16(self.index)), view: view, at: self.now)
             case .report(let reply): reply(self.report)
-            case .holdings(let reply): reply(self.chat.holdings)
+            case .shards(let reply): reply(self.chat.holdings.map(self.shardPace.report))
             case .stored(let key, let reply): reply(self.chat.stored(of: key))
             case .command(let command, let key, let reply): self.command(command, in: key, reply: reply)
             case .read(let request, let reply): self.shared.stores[self.index].submit(request, ticket: 0, for: StoreReader(reply))
@@ -214,8 +217,16 @@ struct LoopState {
         swap(&orders, &self.orders)
     }
 
-    private mutating func submit(_ request: StoreRequest, _ ticket: StoreTicket) {
-        if case .write = request { self.writesUnderWay[ticket] = MonotonicTime.exact.nanoseconds }
+    private mutating func submit(_ request: StoreRequest, _ ticket: StoreTicket, _ news: [Envelope]) {
+        self.shardPace.leaves(request, at: self.now.wall)
+        var request = request
+        if case .write(var batch) = request {
+            self.writesUnderWay[ticket] = MonotonicTime.exact.nanoseconds
+            if !news.isEmpty, let relay = self.relay {
+                batch.notices = relay.notices(of: news, from: self.index)
+                request = .write(batch)
+            }
+        }
         self.shared.stores[self.index].submit(request, ticket: ticket, for: self.storeClient)
     }
 
@@ -240,13 +251,21 @@ struct LoopState {
     /// - Returns: whether nothing was left to do.
     private mutating func settle() -> Bool {
         var isSettled = true
+        self.chat.carriesNews = self.relay?.storeCarriesNews(of: self.index) ?? false
         while self.chat.settle(at: self.now) {
             isSettled = false
-            for (request, ticket) in self.chat.takeRequests() { self.submit(request, ticket) }
+            // In the order in which they are numbered.
+            if self.chat.carriesNews { self.send(self.chat.takeEnvelopes()) }
+            let news = self.chat.takeNews()
+            for (request, ticket) in self.chat.takeRequests() { self.submit(request, ticket, news) }
             // A store in memory has answered already.
             self.takeMail()
         }
         self.send(self.chat.takeEnvelopes())
+        if self.chat.newestView > self.newestView {
+            self.newestView = self.chat.newestView
+            if self.newestView > self.chat.view.number { self.relay?.hasHeard(ofView: self.newestView) }
+        }
         var deliveries = self.chat.takeDeliveries()
         // Moved out: a copy would count a reference for every text in it.
         for place in deliveries.indices { self.deliver(exchange(&deliveries[place], with: .pageFailed(context: 0))) }

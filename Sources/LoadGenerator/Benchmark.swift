@@ -32,20 +32,22 @@ public enum Benchmark {
     static func report(of options: BenchmarkOptions) throws(BenchmarkError) -> BenchmarkReport {
         let name = "bench-" + Hex.encode((0..<4).map { _ in UInt8.random(in: 0...255) })
         let plan = try LoadPlan(options, name: name)
-        if let process = options.serverProcess, ProcessStatistics(of: process) == nil { throw .noSuchProcess(process) }
+        for process in options.serverProcesses where ProcessStatistics(of: process) == nil { throw .noSuchProcess(process) }
         let dialect = try self.dialect(plan, options)
         let tls = try self.tlsContext(plan, options)
         let room = Resources.raiseDescriptorLimit()
         guard plan.connections + 32 <= room else {
             throw .option("--connections", problem: "this process may open \(room) files only (see ulimit -n)")
         }
-        let address = try self.address(of: plan.url)
+        let addresses = try plan.urls.map { url throws(BenchmarkError) in try self.address(of: url) }
+        let counter = try options.redis.map { url throws(BenchmarkError) in try CommandCounter(url) }
+        let gauge = ServerGauge(processes: options.serverProcesses, counter: counter)
         do throws(SocketError) {
             // An even rate is kept by the ticks.
             let tick: Duration = plan.pacing == .quiet ? .milliseconds(20) : .milliseconds(1)
             let loop = try EventLoop.start(name: "bench", tickPeriod: tick)
             let run = LoadRun(
-                plan, on: loop, address: address, dialect: dialect, tls: tls, gauge: ServerGauge(process: options.serverProcess))
+                plan, on: loop, addresses: addresses, dialect: dialect, tls: tls, gauge: gauge)
             let handler = LoadLoop(run, on: loop)
             loop.attach(handler)
             loop.join()
@@ -74,7 +76,7 @@ public enum Benchmark {
     }
 
     private static func tlsContext(_ plan: LoadPlan, _ options: BenchmarkOptions) throws(BenchmarkError) -> TLSContext? {
-        guard plan.url.isSecure else { return nil }
+        guard plan.urls.contains(where: \.isSecure) else { return nil }
         do throws(TLSError) {
             return try TLSContext(clientTrusting: options.authorities, offersHTTP: true)
         } catch {

@@ -55,6 +55,9 @@ struct Acquaintances {
         self.known[node]?.isAsked = false
     }
 
+    /// What its operators call a node; nil where that is not known.
+    func name(of node: UInt64) -> String? { self.known[node]?.record?.name }
+
     /// Everybody, by name. Of whom a younger node has the name of nobody needs to hear.
     func peers(in view: View?, suspects: [UInt64: Int64], at now: Int64) -> [NodeLink.Peer] {
         var peers: [NodeLink.Peer] = []

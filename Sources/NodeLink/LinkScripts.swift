@@ -1,4 +1,5 @@
 import RedisClient
+import RedisStore
 
 /// What Redis does for the cluster, each in one step.
 enum LinkScripts {
@@ -28,7 +29,7 @@ enum LinkScripts {
 
     /// A view takes the place of another, if that holds. KEYS: the view, the views, the events; and the record of the node that is taken for
     /// dead, where one is. ARGV: the number that must hold, the view's number, text (empty: nobody is left) and hash, how many views are
-    /// kept, the event's name and node, and how old in milliseconds the dead node's last beat must be.
+    /// kept, the event's name, its node, how old in milliseconds the dead node's last beat must be, and what operators call the node.
     ///
     /// Answers 1 when it is done, 0 when another view holds or the node lives.
     static let propose = RedisScript(
@@ -48,11 +49,14 @@ enum LinkScripts {
           redis.call('RPUSH', KEYS[2], ARGV[3])
           redis.call('LTRIM', KEYS[2], -tonumber(ARGV[5]), -1)
         end
-        redis.call('XADD', KEYS[3], 'MAXLEN', '~', 10000, '*', 'event', ARGV[6], 'node', ARGV[7], 'view', ARGV[2])
+        redis.call('XADD', KEYS[3], 'MAXLEN', '~', \(keptEvents), '*',
+          'event', ARGV[6], 'node', ARGV[7], 'name', ARGV[9], 'view', ARGV[2])
         return 1
         """)
 
-    static let all = [beat, propose]
+    static let all = [beat, propose, StreamSurvey.script]
+    /// So many events are kept at least; not many more.
+    static let keptEvents = 10_000
     /// So many views are kept for nodes that have missed some.
     static let keptViews = 64
     /// So long a record outlives its node's last beat: operators see for a while who was there.

@@ -12,6 +12,8 @@ public final class LoopConnection: Sendable {
     public init(_ settings: RedisSettings, store: RedisStoreSettings, on loop: EventLoop, seed: UInt64) {
         let store = RedisStore(store, on: loop)
         let switchboard = Switchboard(store: store)
+        var settings = settings
+        settings.asksForSilence = true
         let client = RedisClient(settings, scripts: RedisStore.scripts, on: loop, seed: seed, user: switchboard)
         self.store = store
         self.switchboard = switchboard

@@ -22,16 +22,32 @@ struct MailOutlet {
     }
 
     mutating func send(_ envelopes: [Envelope]) {
+        self.pack(envelopes) { outlet, node in outlet.publish(to: node, tag: Self.tag) }
+    }
+
+    /// The same mail for the store to carry.
+    mutating func notices(of envelopes: [Envelope]) -> [Notice] {
+        var notices: [Notice] = []
+        self.pack(envelopes) { outlet, node in
+            let payload = outlet.parcel.bytes
+            notices.append(Notice(channel: outlet.mailbox(of: node).name, payload: payload))
+            outlet.parcel.removeAll()
+        }
+        return notices
+    }
+
+    /// Packs a parcel for each node; `done` is called with the node when one is whole, and leaves the buffer empty.
+    private mutating func pack(_ envelopes: [Envelope], done: (inout MailOutlet, UInt64) -> Void) {
         // Mostly all of them go to the same node, or to one of a few.
-        var done: [UInt64] = []
-        for place in envelopes.indices where !done.contains(envelopes[place].to.incarnation) {
+        var packed: [UInt64] = []
+        for place in envelopes.indices where !packed.contains(envelopes[place].to.incarnation) {
             let node = envelopes[place].to.incarnation
-            done.append(node)
-            self.send(envelopes, from: place, to: node)
+            packed.append(node)
+            self.pack(envelopes, from: place, to: node, done: done)
         }
     }
 
-    private mutating func send(_ envelopes: [Envelope], from first: Int, to node: UInt64) {
+    private mutating func pack(_ envelopes: [Envelope], from first: Int, to node: UInt64, done: (inout MailOutlet, UInt64) -> Void) {
         self.parcel.removeAll()
         var writer = ParcelWriter(from: envelopes[first].from.incarnation, to: node, in: &self.parcel)
         var isEmpty = true
@@ -40,19 +56,23 @@ struct MailOutlet {
                 isEmpty = false
                 continue
             }
-            self.publish(&writer, to: node)
+            writer.seal(with: self.key, in: &self.parcel)
+            done(&self, node)
             writer = ParcelWriter(from: envelopes[first].from.incarnation, to: node, in: &self.parcel)
             // One that is too large for a parcel of its own is lost mail.
             isEmpty = !writer.append(envelopes[place], to: &self.parcel)
         }
-        if !isEmpty { self.publish(&writer, to: node) }
+        if isEmpty { return self.parcel.removeAll() }
+        writer.seal(with: self.key, in: &self.parcel)
+        done(&self, node)
     }
 
     /// A parcel without mail: whoever gets it knows that mail flows, and looks at the view.
     mutating func knock(from me: UInt64, at node: UInt64, tag: UInt64 = Self.tag) {
         self.parcel.removeAll()
-        var writer = ParcelWriter(from: me, to: node, in: &self.parcel)
-        self.publish(&writer, to: node, tag: tag)
+        let writer = ParcelWriter(from: me, to: node, in: &self.parcel)
+        writer.seal(with: self.key, in: &self.parcel)
+        self.publish(to: node, tag: tag)
     }
 
     /// A question to another node, or an answer.
@@ -65,17 +85,12 @@ struct MailOutlet {
         return self.publish(to: memo.to, tag: tag)
     }
 
-    private mutating func publish(_ writer: inout ParcelWriter, to node: UInt64, tag: UInt64 = Self.tag) {
-        writer.seal(with: self.key, in: &self.parcel)
-        self.publish(to: node, tag: tag)
-    }
-
     @discardableResult
     private mutating func publish(to node: UInt64, tag: UInt64) -> Bool {
         defer { self.parcel.removeAll() }
         let mailbox = self.mailbox(of: node)
         do throws(RedisError) {
-            try self.client.publish(tag: tag, to: mailbox.name, slot: mailbox.slot) { $0.append(self.parcel) }
+            try self.client.publish(tag: tag, to: mailbox.name, slot: mailbox.slot, isHeardOf: tag != Self.tag) { $0.append(self.parcel) }
             return true
         } catch {
             // Where too much waits for Redis already, mail is lost like any other.

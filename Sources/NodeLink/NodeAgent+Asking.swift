@@ -39,8 +39,8 @@ extension NodeAgent {
                     answer.me = body.membership.me.incarnation
                     answer.view = body.membership.view
                     answer.peers = body.acquaintances.peers(in: body.membership.view, suspects: body.membership.suspects, at: now)
-                    answer.lastDeliveryAge = now - body.heardAt
-                    answer.rebuilds = body.rebuilds
+                    answer.lastDeliveryAge = body.mailbox.age(at: now)
+                    answer.rebuilds = body.mailbox.rebuilds
                     return answer
                 })
         }
@@ -102,6 +102,8 @@ extension NodeAgent {
         case .redis(let id):
             let waiting = self.body.with { $0.correspondence.failed(id) }
             if let reply, reply.kind == .string { waiting?(.success(reply.string)) } else { waiting?(.failure(.noAnswer)) }
+        case .events(let id, let tell): self.eventsCame(id, reply, tell)
+        case .streams(let survey): self.looked(survey, reply)
         }
     }
 

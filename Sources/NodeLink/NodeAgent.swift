@@ -9,7 +9,7 @@ import Telemetry
 /// Does what `Membership` decides: beats, proposes views, reads the node's mailbox. Lives on the node's first loop.
 ///
 /// It has a connection of its own: what is said about who lives must not wait behind messages.
-final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
+final class NodeAgent: EventLoopHandler, RedisClientUser {
     struct Body {
         var membership: Membership
         var record: NodeRecord
@@ -19,12 +19,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
         /// The hash of the view that is known, as Redis keeps it.
         var knownHash = ""
         var proposedHash = ""
-        /// The mailbox that is listened to.
-        var mailbox: UInt64 = 0
-        var heardAt: Int64
-        var isLinkGood = true
-        /// The mailbox that was listened to before.
-        var hasListened: UInt64 = 0
+        var mailbox: OwnMailbox
         /// Whose record stands where in the answer to the beat that is under way.
         var askedFor: [UInt64] = []
         var knocks: [UInt64: UInt64] = [:]
@@ -37,8 +32,6 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
         var correspondence = Correspondence()
         /// What was asked of Redis for others, by tag.
         var errands: [UInt64: Errand] = [:]
-        /// How often the mailbox was listened to anew because nothing came.
-        var rebuilds = 0
     }
 
     enum Errand {
@@ -48,24 +41,25 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
         case question(UInt64)
         /// What Redis says of itself.
         case redis(UInt64)
+        /// What happened in the cluster.
+        case events(UInt64, @Sendable ([NodeLink.Event]?) -> Void)
+        case streams(Survey)
     }
 
-    private enum Tag {
+    enum Tag {
         static let beat: UInt64 = 1
         static let propose: UInt64 = 2
         static let probe: UInt64 = 3
         static let settings: UInt64 = 4
+        static let record: UInt64 = 5
     }
-
-    /// After so much silence of its own mailbox a node is ill, and listens anew.
-    private static let silence: Int64 = 1000
 
     let loop: EventLoop
     let standing = Mutex(NodeLink.Standing())
-    private let settings: NodeLinkSettings
+    let settings: NodeLinkSettings
     let names: LinkNames
-    private let receiver: any RelayReceiver
-    private let logger: Logger
+    let receiver: any RelayReceiver
+    let logger: Logger
     let answering: NodeLink.Answering
     let body: LoopBound<Body>
 
@@ -80,7 +74,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
         self.logger = logger
         self.answering = answering
         let me = View.Node(incarnation: settings.record.incarnation, loops: settings.record.loops)
-        self.body = LoopBound(Body(membership: Membership(me), record: settings.record, heardAt: Self.now), on: loop)
+        self.body = LoopBound(Body(membership: Membership(me), record: settings.record, mailbox: OwnMailbox(at: Self.now)), on: loop)
     }
 
     func start() {
@@ -124,7 +118,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
     }
 
     /// Has the membership decide, and does what it says, and what follows from that.
-    private func act(_ decide: (inout Body) -> [Membership.Directive]) {
+    func act(_ decide: (inout Body) -> [Membership.Directive]) {
         for directive in self.body.with(decide) {
             switch directive {
             case .beat: self.beat()
@@ -205,7 +199,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
                     command.append(text: body.record.text)
                     command.append(LinkScripts.recordMilliseconds)
                 }
-                if body.mailbox == me { body.outlet?.knock(from: me, at: me, tag: Tag.probe) }
+                if body.mailbox.incarnation == me { body.outlet?.knock(from: me, at: me, tag: Tag.probe) }
             } catch {
                 body.membership.missed()
             }
@@ -232,6 +226,8 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
                     command.append(text: proposal.reason.rawValue)
                     command.append(text: LinkNames.text(proposal.incarnation))
                     command.append(proposal.age ?? 0)
+                    let isMine = proposal.incarnation == body.membership.me.incarnation
+                    command.append(text: isMine ? body.record.name : body.acquaintances.name(of: proposal.incarnation) ?? "")
                 }
             } catch {
                 _ = body.membership.proposed(isKept: false, at: Self.now)
@@ -335,69 +331,5 @@ final class NodeAgent: EventLoopHandler, RedisClientUser, RedisSubscriberUser {
             return advice.sentences.filter { !body.given.contains($0) }
         }
         for sentence in news { self.logger.warning("redis settings", ["reason": .text(sentence)]) }
-    }
-
-    // MARK: Mail
-
-    /// The mailbox is named by the incarnation.
-    private func listen() {
-        self.body.with { body in
-            let me = body.membership.me.incarnation
-            guard body.mailbox != me, let subscriber = body.subscriber else { return }
-            if body.mailbox != 0 { subscriber.unsubscribe(from: self.names.mailbox(body.mailbox)) }
-            subscriber.subscribe(to: self.names.mailbox(me))
-            body.mailbox = me
-            body.heardAt = Self.now
-        }
-    }
-
-    func redisSubscribed(to channel: UnsafeRawBufferPointer) {
-        let isAgain = self.body.with { body in
-            body.heardAt = Self.now
-            defer { body.hasListened = body.mailbox }
-            return body.hasListened == body.mailbox
-        }
-        // What was published while nobody listened is lost, and nothing needs to wait until that is noticed.
-        if isAgain { self.receiver.mailWasLost() }
-    }
-
-    func redisPublished(_ payload: UnsafeRawBufferPointer, in channel: UnsafeRawBufferPointer) {
-        let me = self.body.with { $0.membership.me.incarnation }
-        let now = Self.now
-        do throws(ParcelError) {
-            guard !Memo.isMarked(payload.bytes) else { return self.take(try Memo(payload.bytes, for: me, key: self.settings.key)) }
-            let parcel = try Parcel(payload.bytes, for: me, key: self.settings.key)
-            for envelope in parcel.envelopes { self.receiver.receive(envelope) }
-            self.body.with { body in
-                if parcel.from == me {
-                    body.heardAt = now
-                    body.membership.probed(at: now)
-                } else if parcel.envelopes.isEmpty {
-                    body.membership.announced(at: now)
-                }
-            }
-            if parcel.envelopes.isEmpty, parcel.from != me { self.act { $0.membership.tick(at: now) } }
-        } catch {
-            self.logger.warning("mail refused", ["reason": .text(error.description)])
-        }
-    }
-
-    func redisSubscriberChanged(_ state: RedisClient.State) {}
-
-    /// A node that does not hear itself hears nobody: it listens anew, and says that it is ill until it does.
-    private func watchMail(at now: Int64) {
-        let (isGood, changed) = self.body.with { body in
-            let isGood = now - body.heardAt <= Self.silence
-            defer { body.isLinkGood = isGood }
-            if !isGood, now - body.heardAt > 2 * Self.silence, case .ready? = body.subscriber?.state, case .ready? = body.client?.state {
-                body.subscriber?.reconnect()
-                body.rebuilds += 1
-                body.heardAt = now - Self.silence
-            }
-            return (isGood, isGood != body.isLinkGood)
-        }
-        guard changed else { return }
-        self.receiver.linkFailed(isGood ? nil : "the node does not hear its own mailbox in Redis")
-        if isGood { self.logger.info("mail flows again") } else { self.logger.warning("mail does not flow") }
     }
 }

@@ -1,4 +1,5 @@
 import Bytes
+public import ChatModel
 public import Cluster
 import ClusterWire
 public import EventLoop
@@ -35,6 +36,18 @@ public final class NodeLink: Relay {
 
     public func send(_ envelopes: [Envelope], from loop: Int) {
         self.outlets[loop].with { $0.send(envelopes) }
+    }
+
+    public func hasHeard(ofView number: Int) {
+        self.agent.change { $0.heard(ofView: number, at: NodeAgent.now) }
+    }
+
+    public func storeCarriesNews(of loop: Int) -> Bool {
+        self.connections[loop].store.carriesNotices
+    }
+
+    public func notices(of news: [Envelope], from loop: Int) -> [Notice] {
+        self.outlets[loop].with { $0.notices(of: news) }
     }
 
     /// What is known of the node's place.

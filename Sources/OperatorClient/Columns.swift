@@ -15,8 +15,9 @@ extension Sheet.Column {
     ]
     static let shards: [Self] = [
         .init("SHARD", "shard", .number), .init("OWNER", "owner"), .init("LOOP", "loop", .number, importance: 1),
-        .init("EPOCH", "epoch", .number), .init("CONVERSATIONS", "conversations", .number, importance: 2, isSummed: true),
-        .init("STATE", "state", .state),
+        .init("EPOCH", "epoch", .number), .init("SINCE", "since", importance: 3),
+        .init("CONVERSATIONS", "conversations", .number, importance: 2, isSummed: true),
+        .init("MSG/S", "msg_s", .number, importance: 4, isSummed: true), .init("STATE", "state", .state),
     ]
     static let owner: [Self] = [
         .init("CONVERSATION", "conversation"), .init("TENANT", "tenant"), .init("SHARD", "shard", .number), .init("OWNER", "owner"),
@@ -40,9 +41,14 @@ extension Sheet.Column {
         .init("REPLICAS", "replicas", .number, importance: 7), .init("ROUND TRIP", "round_trip", .milliseconds, importance: 10),
         .init("LAST DELIVERY", "last_delivery", .milliseconds, importance: 10), .init("REBUILDS", "rebuilds", .number, importance: 9),
         .init("CLIENTS", "clients", .number, importance: 3), .init("MEMORY", "memory", .bytes, importance: 6),
-        .init("MEMORY LIMIT", "memory_limit", .bytes, importance: 4), .init("EVICTION", "eviction", importance: 6),
+        .init("STREAM BYTES", "stream_bytes", .bytes, importance: 6), .init("MEMORY LIMIT", "memory_limit", .bytes, importance: 4),
+        .init("EVICTION", "eviction", importance: 6),
         .init("APPEND ONLY", "append_only", .flag, importance: 4), .init("UPTIME", "uptime", .seconds, importance: 2),
         .init("FAILURE", "failure", importance: 11),
+    ]
+    static let events: [Self] = [
+        .init("ID", "id", importance: 1), .init("TIMESTAMP", "timestamp"), .init("EVENT", "event"), .init("NODE", "node"),
+        .init("VIEW", "view", .number, importance: 2), .init("DETAIL", "detail", importance: 3),
     ]
     static let status: [Self] = [
         .init("CLUSTER", "cluster"), .init("STORE", "store"), .init("VIEW", "view", .number), .init("NODES", "nodes", .number),

@@ -47,6 +47,10 @@ public struct OperatorCommand {
             case .owner: return try self.showRecord(Sheet.Column.owner, self.connection.get("owner" + self.conversationQuery))
             case .verify: return try self.verify()
             case .tail: return try self.tail()
+            case .events:
+                return self.options.follows
+                    ? try self.followEvents()
+                    : try self.showRows("events", Sheet.Column.events, path: "events?last=\(self.options.last ?? 20)", hasTotals: false)
             case .send: return try self.send()
             case .drain: return try self.drain()
             case .resume: return try self.resume()
@@ -143,19 +147,34 @@ public struct OperatorCommand {
         while true {
             let document = try self.connection.get(path + (after.map { "&last=100&after=\($0)" } ?? "&last=1"))
             let messages = after == nil ? [] : document["messages"]?.elements ?? []
-            for message in messages { self.screen.write(self.line(of: message)) }
+            for message in messages { self.screen.write(self.line(of: message, Sheet.Column.messages)) }
             after = messages.last?["id"]?.stringValue.flatMap { Int($0) } ?? after ?? document["head"]?.integerValue ?? 0
             if messages.count < 100 { poll(nil, 0, 500) }
         }
     }
 
-    private func line(of message: JSONTree) -> String {
+    /// As they happen, until it is ended.
+    private func followEvents() throws(AdminProblem) -> Int32 {
+        var after: String?
+        while true {
+            let query = after.map { "last=1000&after=\(AdminPath.encode($0))" } ?? "last=\(self.options.last ?? 20)"
+            let events = try self.connection.get("events?\(query)")["events"]?.elements ?? []
+            for event in events { self.screen.write(self.line(of: event, Sheet.Column.events)) }
+            after = events.last?["id"]?.stringValue ?? after ?? "0"
+            if events.count < 1000 { poll(nil, 0, 500) }
+        }
+    }
+
+    private func line(of row: JSONTree, _ columns: [Sheet.Column]) -> String {
+        func word(_ key: String) -> String { Wording.shown(row[key]?.stringValue ?? "-") }
         switch self.options.output {
-        case .json: return message.text + "\n"
-        case .csv: return Sheet(Sheet.Column.messages, [message]).csv().split(separator: "\n", maxSplits: 1).dropFirst().joined()
+        case .json: return row.text + "\n"
+        case .csv: return Sheet(columns, [row]).csv().split(separator: "\n", maxSplits: 1).dropFirst().joined()
+        case .table where self.options.verb == .tail:
+            return "\(word("id"))  \(word("timestamp"))  \(word("sender_id")): \(word("content"))\n"
         case .table:
-            let words = ["id", "timestamp", "sender_id", "content"].map { Wording.shown(message[$0]?.stringValue ?? "-") }
-            return "\(words[0])  \(words[1])  \(words[2]): \(words[3])\n"
+            let detail = row["detail"]?.stringValue.map { ": \(Wording.shown($0))" } ?? ""
+            return "\(word("timestamp"))  \(word("node"))  \(word("event"))\(detail)\n"
         }
     }
 

@@ -27,7 +27,7 @@ public protocol RedisClientUser: AnyObject, Sendable {
 /// WAIT that was written right behind a command of its slot goes with it, and what the first server says to that WAIT is not told: else
 /// one server would confirm what another does. A WAIT that comes later needs the connection that its command was answered on. The bounds
 /// of commands and bytes are those of each connection. When a master fails, so do its commands; what comes after them waits for the next.
-public final class RedisClient: EventLoopHandler {
+public final class RedisClient: Sendable {
     public enum State: Sendable, Equatable {
         /// There has been no connection yet.
         case connecting
@@ -40,17 +40,8 @@ public final class RedisClient: EventLoopHandler {
         case closed
     }
 
-    private struct Body {
-        var network: RedisNetwork
-        var state = State.connecting
-        /// The turn whose commands have been sent: one that is written later in it would have to wait for an event.
-        var flushedTurn: UInt64?
-    }
-
-    public let loop: EventLoop
     private let isCluster: Bool
-    private let body: LoopBound<Body>
-    private weak let user: (any RedisClientUser)?
+    private let guest: RedisGuest<Teller>
 
     /// Prepares a client; nothing happens before `start()`.
     ///
@@ -59,24 +50,19 @@ public final class RedisClient: EventLoopHandler {
     ///   - seed: of the waits between attempts to connect; another for each client.
     ///   - user: not kept alive by this.
     public init(_ settings: RedisSettings, scripts: [RedisScript] = [], on loop: EventLoop, seed: UInt64, user: any RedisClientUser) {
-        precondition(!settings.url.isSecure || settings.tls != nil, "A URL with rediss needs a TLS context.")
-        self.loop = loop
         self.isCluster = settings.url.kind == .cluster
-        self.body = LoopBound(Body(network: RedisNetwork(settings, scripts: scripts, for: .commands, seed: seed, on: loop)), on: loop)
-        self.user = user
+        let network = RedisNetwork(settings, scripts: scripts, for: .commands, seed: seed, on: loop)
+        self.guest = RedisGuest(network, on: loop, teller: Teller(user: user))
     }
 
     /// Becomes a guest of the loop and connects.
-    public func start() {
-        self.loop.admit(self)
-        self.tick(now: .now)
-    }
+    public func start() { self.guest.start() }
 
     /// What was told last.
-    public var state: State { self.body.with { $0.state } }
+    public var state: State { self.guest.state }
 
     /// How many commands are unanswered, waiting or under way.
-    public var commandCount: Int { self.body.with { $0.network.commandCount } }
+    public var commandCount: Int { self.guest.body.with { $0.network.commandCount } }
 
     /// Writes a command behind all others. Its reply or failure comes with `tag`, never before this returns.
     ///
@@ -85,22 +71,17 @@ public final class RedisClient: EventLoopHandler {
     /// - Parameter slot: of the command's keys; see `RedisSlot`.
     @inline(__always)
     public func command(tag: UInt64, slot: RedisSlot = .any, _ write: (inout RedisCommandWriter) -> Void) throws(RedisError) {
-        try self.body.with { body throws(RedisError) in
-            if body.flushedTurn != nil { self.askForTurn(&body) }
+        try self.guest.body.with { body throws(RedisError) in
+            self.guest.askForTurn(&body)
             try body.network.command(tag: tag, slot: slot, now: .now, write)
         }
     }
 
     /// Ends the connection at once. Commands that are unanswered stay so, and nothing is told any more.
-    public func close() {
-        self.body.with {
-            $0.network.close()
-            $0.state = .closed
-        }
-    }
+    public func close() { self.guest.close() }
 
     /// While `redisReplied` is called: the connection that brought the reply.
-    public var answering: RedisConnection { self.body.with { $0.network.lastAnswering } }
+    public var answering: RedisConnection { self.guest.body.with { $0.network.lastAnswering } }
 
     /// Writes a command to one connection and no other: for WAIT, which is about what its own connection has written.
     ///
@@ -108,104 +89,59 @@ public final class RedisClient: EventLoopHandler {
     public func command(
         tag: UInt64, slot: RedisSlot, over connection: RedisConnection, _ write: (inout RedisCommandWriter) -> Void
     ) throws(RedisError) {
-        try self.body.with { body throws(RedisError) in
-            if body.flushedTurn != nil { self.askForTurn(&body) }
+        try self.guest.body.with { body throws(RedisError) in
+            self.guest.askForTurn(&body)
             try body.network.command(tag: tag, slot: slot, over: connection, now: .now, write)
         }
     }
 
     /// Publishes in a channel, as those that subscribe over such a URL hear it: SPUBLISH in a cluster, PUBLISH elsewhere.
     ///
-    /// - Parameter payload: writes one word.
+    /// - Parameters:
+    ///   - isHeardOf: whether anybody wants the reply. Without, it is asked for only where that cannot be helped, and `tag` may be told.
+    ///   - payload: writes one word.
     public func publish(
-        tag: UInt64, to channel: ByteString, slot: RedisSlot, _ payload: (inout RedisCommandWriter) -> Void
+        tag: UInt64, to channel: ByteString, slot: RedisSlot, isHeardOf: Bool = true, _ payload: (inout RedisCommandWriter) -> Void
     ) throws(RedisError) {
-        try self.command(tag: tag, slot: slot) {
-            $0.append(self.isCluster ? "SPUBLISH" : "PUBLISH")
-            $0.append(text: channel)
-            payload(&$0)
+        func write(_ command: inout RedisCommandWriter) {
+            command.append(self.isCluster ? "SPUBLISH" : "PUBLISH")
+            command.append(text: channel)
+            payload(&command)
+        }
+        if !isHeardOf, self.commandUnheard(write) { return }
+        try self.command(tag: tag, slot: slot, write)
+    }
+
+    private func commandUnheard(_ write: (inout RedisCommandWriter) -> Void) -> Bool {
+        self.guest.body.with { body in
+            self.guest.askForTurn(&body)
+            return body.network.commandUnheard(write)
         }
     }
 
     /// A slot of each server that takes commands; `.any` where there is one. None while the cluster is not known.
     public var masters: [RedisSlot] {
-        self.isCluster ? self.body.with { $0.network.routes.map.firstSlots } : [.any]
+        self.isCluster ? self.guest.body.with { $0.network.routes.map.firstSlots } : [.any]
     }
 
     /// Tells apart the servers that take commands of slots; nil while it is not known which that is.
     public func master(of slot: RedisSlot) -> Int? {
-        self.body.with { $0.network.master(of: slot) }
+        self.guest.body.with { $0.network.master(of: slot) }
     }
 
-    private func askForTurn(_ body: inout Body) {
-        if body.flushedTurn == self.loop.turns.count { self.loop.runAgain() }
-        body.flushedTurn = nil
-    }
+    /// Brings a client's user what there is to hear.
+    private struct Teller: RedisTeller {
+        weak let user: (any RedisClientUser)?
 
-    // MARK: The loop
-
-    public func socketReady(_ token: SocketToken, readable: Bool, writable: Bool) {
-        let now = MonotonicTime.now
-        var isReadAgain: Bool
-        repeat {
-            isReadAgain = self.body.with { $0.network.socketReady(token, readable: readable, writable: writable, for: self, now: now) }
-            self.tell(now: now)
-        } while isReadAgain
-    }
-
-    public func turnEnding() {
-        let now = MonotonicTime.now
-        self.body.with {
-            $0.network.flush(now: now)
-            $0.flushedTurn = self.loop.turns.count
-        }
-        // The user's own end of the turn may have been before this.
-        if self.tell(now: now) { self.loop.runAgain() }
-    }
-
-    public func tick(now: MonotonicTime) {
-        self.attempt(self.body.with { $0.network.tick(now: now) })
-        self.tell(now: now)
-    }
-
-    public func loopStopping() {
-        self.close()
-    }
-
-    private func attempt(_ attempts: [RedisNetwork.Attempt]) {
-        Resolver.resolve(attempts, on: self.loop) { [weak self] attempt, addresses in
-            guard let self else { return }
-            self.body.with { $0.network.connect(attempt, to: addresses, for: self, now: .now) }
-            self.tell(now: .now)
-        }
-    }
-
-    /// Tells the user what there is to tell; answers whether there was anything.
-    ///
-    /// Nothing is entered while the user is called, who may well give the next command.
-    @discardableResult
-    private func tell(now: MonotonicTime) -> Bool {
-        guard var event = self.body.with({ $0.network.next(now: now) }) else { return false }
-        // Asked for once and not for each reply.
-        let user = self.user
-        while true {
+        @inline(__always)
+        static func tell(_ event: RedisSession.Event, to user: (any RedisClientUser)?) {
             switch event {
             case .reply(let reply, let tag): user?.redisReplied(reply, to: tag)
             case .failed(let error, let tag): user?.redisFailed(error, tag: tag)
-            case .ready(let epoch): self.change(to: .ready(epoch: epoch), for: user)
-            case .away(let outage): self.change(to: .away(outage), for: user)
-            case .push, .returned: break
+            case .ready, .away, .push, .returned: break
             }
-            guard let next = self.body.with({ $0.network.next(now: now) }) else { return true }
-            event = next
         }
-    }
 
-    private func change(to state: State, for user: (any RedisClientUser)?) {
-        let isNews = self.body.with { body in
-            defer { body.state = state }
-            return body.state != state
-        }
-        if isNews { user?.redisChanged(state) }
+        static func tell(_ state: State, to user: (any RedisClientUser)?) { user?.redisChanged(state) }
     }
 }

@@ -45,7 +45,7 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
         self.loop = loop
         self.settings = settings
         let keys = StoreKeys(cluster: ByteString(settings.clusterName))
-        self.body = LoopBound(Body(words: StoreWords(keys: keys, history: settings.history)), on: loop)
+        self.body = LoopBound(Body(words: StoreWords(keys: keys, history: settings.history, namesAllKeys: settings.isCluster)), on: loop)
     }
 
     /// On the loop: begins to work over a client, which this store keeps from here on, and whose user is or tells this store.
@@ -58,6 +58,12 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
     /// forgotten what was stored.
     public func tell(whenBack: @escaping @Sendable () -> Void) {
         self.loop.execute { self.body.with { $0.whenBack = whenBack } }
+    }
+
+    /// On the loop: whether notices of a batch are published in the step that stores it. Not in Redis Cluster, where they belong to other
+    /// slots, and not where replicas are to have a write before anybody hears of it.
+    public var carriesNotices: Bool {
+        !self.settings.isCluster && self.body.with { $0.isReady && self.replicasWanted(.any, $0) == 0 }
     }
 
     public func submit(_ request: StoreRequest, ticket: StoreTicket, for client: any StoreClient) {
@@ -114,11 +120,11 @@ extension RedisStore {
 
     private func begin(_ deed: UInt64, _ request: StoreRequest, _ body: inout Body) throws(RedisError) {
         switch request {
-        case .claim(let shard, let owner):
+        case .claim(let shard, let owner, let view):
             let slot = self.settings.slot(of: shard)
             try self.call(.claim(deed, slot), slot, &body) { command, words in
                 command.append(Self.claim, keyCount: 1)
-                words.appendLease(of: shard, for: owner, to: &command)
+                words.appendLease(of: shard, for: owner, view: view, to: &command)
             }
             try self.confirm(deed, slot, &body)
         case .write(let batch):
@@ -141,6 +147,9 @@ extension RedisStore {
     /// - Parameter places: of the writes in the batch; nil for all of them.
     private func send(_ batch: WriteBatch, _ places: [Int]?, for deed: UInt64, _ body: inout Body) throws(RedisError) {
         let slot = self.settings.slot(of: batch.writes[places?.first ?? 0].shard)
+        var batch = batch
+        // A replica has come since they were packed: lost mail, which its receiver misses.
+        if !batch.notices.isEmpty, self.replicasWanted(slot, body) != 0 { batch.notices = [] }
         try self.call(.write(deed, slot, places: places), slot, &body) { command, words in
             if let places {
                 words.append(batch, places, to: &command, script: Self.write)
@@ -184,8 +193,7 @@ extension RedisStore {
     ) throws(RedisError) {
         let shard = Shard.of(key)
         try self.call(.read(asker, request), self.settings.slot(of: shard), &body) { command, words in
-            command.append(script, keyCount: 1)
-            words.append(key, in: shard, to: &command)
+            words.append(script, of: key, in: shard, to: &command)
             arguments(&command)
         }
     }
@@ -225,6 +233,7 @@ extension RedisStore {
         case .claim(let number, let slot):
             self.settle(number) { deed, body in
                 deed.epoch = Int(reply.integer ?? 0)
+                if reply.integer == nil { deed.outdatedBy = reply[0]?.integer.map { Int($0) } }
                 self.noteCarrier(of: number, slot, &body)
             }
         case .write(let number, let slot, let places):
@@ -410,7 +419,7 @@ extension RedisStore {
 
     private func waitsForReplicas(_ request: StoreRequest, _ body: borrowing Body) -> Bool {
         switch request {
-        case .claim(let shard, _): return self.replicasWanted(self.settings.slot(of: shard), body) != 0
+        case .claim(let shard, _, _): return self.replicasWanted(self.settings.slot(of: shard), body) != 0
         case .write(let batch):
             for write in batch.writes where self.replicasWanted(self.settings.slot(of: write.shard), body) != 0 { return true }
             return false

@@ -32,6 +32,8 @@ struct StoreDeed {
     /// Where replicas are to be asked for what was written, once it is known whether there are any.
     var unconfirmed: [Unconfirmed] = []
     var epoch: Epoch = 0
+    /// The later view under which the shard was claimed already.
+    var outdatedBy: Int?
     var refusals: [Int: WriteRefusal] = [:]
     /// Why part of it was not done, or may not be.
     var failure: StoreFailure?
@@ -54,6 +56,7 @@ struct StoreDeed {
         switch self.request {
         case .claim:
             if let failure { return .failed(failure) }
+            if let outdatedBy { return .outdated(view: outdatedBy) }
             return self.isUnconfirmed ? .failed(.unconfirmed) : .claimed(self.epoch)
         case .write(let batch):
             if self.isUnconfirmed {

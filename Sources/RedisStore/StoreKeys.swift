@@ -22,10 +22,20 @@ struct StoreKeys: Sendable {
         name.append(":lease")
     }
 
-    /// The hash of a conversation: what it is, and how far it is stored. The scripts make the names of its other keys from this one.
-    func appendConversation(_ key: ConversationKey, in shard: Int, to name: inout ByteBuffer) {
+    /// What is kept of a conversation under keys of its own.
+    enum Part: String, CaseIterable {
+        /// The hash: what it is, and how far it is stored. The scripts make the names of the others from this one.
+        case conversation = ":conv:"
+        case log = ":log:"
+        case members = ":members:"
+        case amendments = ":amend:"
+    }
+
+    static let otherParts: [Part] = [.log, .members, .amendments]
+
+    func append(_ part: Part, of key: ConversationKey, in shard: Int, to name: inout ByteBuffer) {
         self.appendShard(shard, to: &name)
-        name.append(":conv:")
+        name.append(text: part.rawValue)
         name.append(percentEncoding: key.tenant)
         name.append(UInt8(ascii: ":"))
         name.append(percentEncoding: key.id)

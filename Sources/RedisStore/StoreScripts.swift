@@ -1,25 +1,30 @@
 /// What Redis does for the store, each in one step: scripts, because a check and the write that hangs on it must not be parted.
 ///
-/// Each gets the key of a conversation's hash as a key, which says to Redis Cluster where it runs, and makes the names of the
-/// conversation's other keys from it: they have the same hash tag, and so the same slot (`StoreKeys`). Commands are called so that an
+/// Each gets the key of a conversation's hash as a key, and makes the names of the conversation's other keys from it: they have the same
+/// hash tag, and so the same slot (`StoreKeys`). Redis Cluster is told of the others as well, behind it, so that it puts a script off
+/// while a slot moves and has them on two sides. Commands are called so that an
 /// error comes back as a value: a script that failed half-way would keep what it had written.
 enum StoreScripts {
-    /// Names an owner of a shard, under the next epoch, which is the answer. KEYS: the lease. ARGV: the owner.
+    /// Names an owner of a shard, under the next epoch, which is the answer. KEYS: the lease. ARGV: the owner, and the number of the view
+    /// under which it claims. Where the shard was claimed under a later one, nothing is done, and that one is the answer, in an array.
     static let claim = """
         #!lua
+        local view = redis.call('HGET', KEYS[1], 'view')
+        if view and tonumber(view) > tonumber(ARGV[2]) then return {tonumber(view)} end
         local epoch = redis.call('HINCRBY', KEYS[1], 'epoch', 1)
-        redis.call('HSET', KEYS[1], 'owner', ARGV[1])
+        redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'view', ARGV[2])
         return epoch
         """
 
-    /// Writes a batch. KEYS: for each run of writes of one conversation its hash. ARGV: the owner, how many messages are kept, and for
-    /// each run the epoch, the number of writes, and the writes (`StoreWords` says how).
+    /// Writes a batch. KEYS: for each run of writes of one conversation its hash, and in a cluster the other keys. ARGV: the owner, how many
+    /// messages are kept, the number of notices with channel and payload of each, and for each run the epoch, the number of writes, and the
+    /// writes (`StoreWords` says how).
     ///
-    /// Answers 0 when everything is stored; else three values for each write that was refused: its place, why, and the number that
+    /// Answers 0 when everything is stored, and has published the notices then; else three values for each write that was refused: its place, why, and the number that
     /// belongs to it. What a conversation is stored up to is read once and written once, however many writes it has.
     static let write = """
         #!lua
-        local owner, history, at = ARGV[1], tonumber(ARGV[2]), 3
+        local owner, history, at = ARGV[1], tonumber(ARGV[2]), 4 + 2 * ARGV[3]
         local states, order, leases, refusals, place = {}, {}, {}, {}, -1
         local call, pcall = redis.call, redis.pcall
 
@@ -83,8 +88,11 @@ enum StoreScripts {
         end
 
         local sizes = {m = 11, c = 8, a = 6, j = 8, d = 3, e = 3, s = 2}
-        for k = 1, #KEYS do
-          local key = KEYS[k]
+        -- In a cluster there are more keys, behind those of the runs, for Redis to know of.
+        local run = 0
+        while at <= #ARGV do
+          run = run + 1
+          local key = KEYS[run]
           local epoch, count = ARGV[at], tonumber(ARGV[at + 1])
           at = at + 2
           local state = states[key] or begin(key)
@@ -226,8 +234,10 @@ enum StoreScripts {
             end
           end
         end
-        if #refusals == 0 then return 0 end
-        return refusals
+        if #refusals > 0 then return refusals end
+        -- Whoever may not publish has stored it all the same.
+        for notice = 4, 2 + 2 * ARGV[3], 2 do pcall('PUBLISH', ARGV[notice], ARGV[notice + 1]) end
+        return 0
         """
 
     /// What the scripts that read begin with: `head`, `rev`, `arev` (the last amendment's revision) and `oldest` of a conversation, and

@@ -6,25 +6,36 @@ import RedisClient
 final class StoreWords {
     private let keys: StoreKeys
     private let history: Int
+    /// In Redis Cluster a script has to name every key that it touches. Of a slot that moves some keys are on one side and some on the
+    /// other: a script that named one of them would run where that one is, and write the others there anew.
+    private let namesAllKeys: Bool
     private var name = ByteBuffer(capacity: 128)
     private var packed = ByteBuffer(capacity: 512)
 
-    init(keys: StoreKeys, history: Int) {
+    init(keys: StoreKeys, history: Int, namesAllKeys: Bool) {
         self.keys = keys
         self.history = history
+        self.namesAllKeys = namesAllKeys
     }
 
-    /// The lease of a shard, and who is to own it.
-    func appendLease(of shard: Int, for owner: OwnerID, to command: inout RedisCommandWriter) {
+    /// The lease of a shard, and who is to own it by which view.
+    func appendLease(of shard: Int, for owner: OwnerID, view: Int, to command: inout RedisCommandWriter) {
+        self.appendLease(of: shard, to: &command)
+        command.append(text: owner.description)
+        command.append(view)
+    }
+
+    private func appendLease(of shard: Int, to command: inout RedisCommandWriter) {
         self.name.removeAll()
         self.keys.appendLease(of: shard, to: &self.name)
         command.append(self.name)
-        command.append(text: owner.description)
     }
 
-    /// A conversation's hash, and how many messages are kept: what every script that reads begins with.
-    func append(_ conversation: ConversationKey, in shard: Int, to command: inout RedisCommandWriter) {
-        self.appendHash(of: conversation, in: shard, to: &command)
+    /// A script that reads, with a conversation's hash and how many messages are kept, which is what every one of them begins with.
+    func append(_ script: RedisScript, of conversation: ConversationKey, in shard: Int, to command: inout RedisCommandWriter) {
+        command.append(script, keyCount: 1 + (self.namesAllKeys ? StoreKeys.otherParts.count : 0))
+        self.append(.conversation, of: conversation, in: shard, to: &command)
+        if self.namesAllKeys { self.appendOthers(of: conversation, in: shard, to: &command) }
         command.append(self.history)
     }
 
@@ -35,10 +46,16 @@ final class StoreWords {
         command.append(1)
     }
 
-    private func appendHash(of conversation: ConversationKey, in shard: Int, to command: inout RedisCommandWriter) {
+    private func append(
+        _ part: StoreKeys.Part, of conversation: ConversationKey, in shard: Int, to command: inout RedisCommandWriter
+    ) {
         self.name.removeAll()
-        self.keys.appendConversation(conversation, in: shard, to: &self.name)
+        self.keys.append(part, of: conversation, in: shard, to: &self.name)
         command.append(self.name)
+    }
+
+    private func appendOthers(of conversation: ConversationKey, in shard: Int, to command: inout RedisCommandWriter) {
+        for part in StoreKeys.otherParts { self.append(part, of: conversation, in: shard, to: &command) }
     }
 
     /// A call of the write script (`StoreScripts.write`).
@@ -50,11 +67,11 @@ final class StoreWords {
         _ batch: WriteBatch, _ places: some RandomAccessCollection<Int>, to command: inout RedisCommandWriter, script: RedisScript
     ) {
         // Lent by the buffer; the array would hand out copies. Its span, handed on, crashes the optimizer of Swift 6.3.1.
-        batch.writes.withUnsafeBufferPointer { self.append($0, by: batch.owner, places, to: &command, script: script) }
+        batch.writes.withUnsafeBufferPointer { self.append($0, by: batch.owner, batch.notices, places, to: &command, script: script) }
     }
 
     private func append(
-        _ writes: UnsafeBufferPointer<Write>, by owner: OwnerID, _ places: some RandomAccessCollection<Int>,
+        _ writes: UnsafeBufferPointer<Write>, by owner: OwnerID, _ notices: [Notice], _ places: some RandomAccessCollection<Int>,
         to command: inout RedisCommandWriter, script: RedisScript
     ) {
         var runCount = 0
@@ -63,16 +80,22 @@ final class StoreWords {
             if !Self.isRun(writes, last, place) { runCount += 1 }
             last = place
         }
-        command.append(script, keyCount: runCount)
+        command.append(script, keyCount: self.namesAllKeys ? runCount * StoreKeys.Part.allCases.count + 1 : runCount)
         last = nil
         for place in places {
             if !Self.isRun(writes, last, place) {
-                self.appendHash(of: writes[place].conversation, in: writes[place].shard, to: &command)
+                self.append(.conversation, of: writes[place].conversation, in: writes[place].shard, to: &command)
             }
             last = place
         }
+        if self.namesAllKeys { self.appendOthers(of: writes, places, to: &command) }
         command.append(text: owner.description)
         command.append(self.history)
+        command.append(notices.count)
+        for notice in notices {
+            command.append(text: notice.channel)
+            command.append(notice.payload)
+        }
         var next = places.startIndex
         while next < places.endIndex {
             var end = places.index(after: next)
@@ -93,6 +116,20 @@ final class StoreWords {
                     places.formIndex(after: &next)
                 }
             }
+        }
+    }
+
+    /// Behind the hashes of all runs, which are all of one shard.
+    private func appendOthers(
+        of writes: UnsafeBufferPointer<Write>, _ places: some RandomAccessCollection<Int>, to command: inout RedisCommandWriter
+    ) {
+        var last: Int?
+        for place in places {
+            if last == nil { self.appendLease(of: writes[place].shard, to: &command) }
+            if !Self.isRun(writes, last, place) {
+                self.appendOthers(of: writes[place].conversation, in: writes[place].shard, to: &command)
+            }
+            last = place
         }
     }
 

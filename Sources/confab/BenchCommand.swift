@@ -4,7 +4,7 @@ import LoadGenerator
 /// `confab bench`: the load generator.
 enum BenchCommand {
     static func run(_ options: BenchOptions) async -> Int32 {
-        var wanted = BenchmarkOptions(Self.scenario(options.scenario), url: options.url)
+        var wanted = BenchmarkOptions(Self.scenario(options.scenario), urls: options.urls)
         wanted.connections = options.connections
         wanted.groups = options.groups
         wanted.publishers = options.publishers
@@ -16,7 +16,8 @@ enum BenchCommand {
         wanted.concurrency = options.concurrency
         wanted.messageBytes = options.messageBytes
         wanted.secretFile = options.secretFile
-        wanted.serverProcess = options.serverProcess.map { Int32($0) }
+        wanted.serverProcesses = options.serverProcesses.map { Int32($0) }
+        wanted.redis = options.redis
         wanted.authorities = options.authorities
         wanted.adapter = options.adapter == .raw ? .raw : .confab
         wanted.output = options.output == .json ? .json : .text

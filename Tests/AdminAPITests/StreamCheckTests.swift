@@ -1,5 +1,7 @@
 import Bytes
 import ChatModel
+import JSON
+import NodeLink
 import Testing
 
 @testable import AdminAPI
@@ -92,5 +94,35 @@ struct DeskReadingTests {
         #expect(ClusterDesk.percentile99([]) == nil)
         #expect(ClusterDesk.percentile99([3, 9, 1]) == 9)
         #expect(ClusterDesk.percentile99((1...100).map { $0 }) == 99)
+    }
+
+    @Test("shards' lines, as they were written, and of a later version")
+    func shardLines() throws {
+        let text = "[4095,7,3,1700000000123,2.5]"
+        let line = try #require(ShardLine(try JSONTree(parsing: text)))
+        #expect(line.shard == 4095 && line.epoch == 7 && line.conversations == 3 && line.messages == "2.5")
+        #expect(line.since == Timestamp(milliseconds: 1_700_000_000_123))
+        #expect(line.tree.text == text)
+        #expect(ShardLine(try JSONTree(parsing: "[1,1,0,null,0,\"more\"]"))?.since == nil)
+        for text in ["[4096,1,0,null,0]", "[1,1,0]", "{}", "[1,null,0,null,0]"] {
+            #expect(ShardLine(try JSONTree(parsing: text)) == nil, "\(text)")
+        }
+    }
+
+    @Test("events, with the name of the node and what an operator had it do")
+    func events() {
+        let joins = NodeLink.Event(
+            id: "1700000000123-0", details: [.init("event", "joins"), .init("node", "z"), .init("name", ""), .init("view", "3")])
+        #expect(
+            ClusterDesk.row(joins) == [
+                "id": "1700000000123-0", "timestamp": "2023-11-14T22:13:20.123Z", "event": "joins", "node": "z", "view": 3, "detail": .null,
+            ])
+        let drain = NodeLink.Event(
+            id: "5-1", details: [.init("event", "drain"), .init("name", "n1"), .init("connections", "4"), .init("seconds", "0.5")])
+        #expect(ClusterDesk.row(drain)["detail"] == "4 connections to be closed within 0.5 s")
+        #expect(ClusterDesk.row(drain)["node"] == "n1")
+        for (id, isOne) in [("0", true), ("17-2", true), ("", false), ("-", false), ("1-2-3", false), ("+", false), ("(1", false)] {
+            #expect(ClusterDesk.isEventID(id) == isOne, "\(id)")
+        }
     }
 }

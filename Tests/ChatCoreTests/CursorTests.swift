@@ -5,21 +5,20 @@ import Testing
 
 @Suite("Cursors")
 struct CursorTests {
-    private static var stage: Stage { stage() }
-
-    private static func stage(_ limits: ChatLimits = ChatLimits()) -> Stage {
-        var stage = Stage(of: [ann, bob, cid], limits)
+    private static var stage: Stage {
+        var stage = Stage(of: [ann, bob, cid])
         for number in 1...3 { _ = stage.say("\(number)", by: ann) }
         stage.forgetAsked()
         return stage
     }
 
-    @Test("that have moved are stored together after 1 s, one write for each member")
+    @Test("that have moved are stored together 1 s after somebody has read something, one write for each member")
     func flush() {
         var stage = Self.stage
         _ = stage.deliver(1...1, to: bob)
-        _ = stage.pass(.milliseconds(999))
+        _ = stage.pass(.milliseconds(500))
         _ = stage.read(2, by: bob)
+        _ = stage.pass(.milliseconds(999))
         _ = stage.deliver(1...3, to: cid)
         #expect(stage.asked == [])
         _ = stage.pass(.milliseconds(1))
@@ -39,13 +38,26 @@ struct CursorTests {
         #expect(stage.asked == ["cursors bob read 3 delivered 3"])
     }
 
+    @Test("of what was only delivered wait for five seconds, or for somebody who has read something")
+    func deliveredOnly() {
+        var stage = Self.stage
+        _ = stage.deliver(1...2, to: bob)
+        _ = stage.pass(.milliseconds(4900))
+        #expect(stage.asked == [])
+        _ = stage.pass(.milliseconds(100))
+        #expect(stage.asked == ["cursors bob read 0 delivered 2"])
+        stage.forgetAsked()
+        _ = stage.deliver(3...3, to: bob)
+        _ = stage.read(3, by: bob)
+        _ = stage.pass(.seconds(1))
+        #expect(stage.asked == ["cursors bob read 3 delivered 3"])
+    }
+
     @Test("that the store has not taken are written again in a second, as they are then")
     func retry() {
-        var limits = ChatLimits()
-        limits.cursorFlush = .milliseconds(100)
-        var stage = Self.stage(limits)
+        var stage = Self.stage
         _ = stage.read(1, by: bob)
-        _ = stage.losing { $0.pass(.milliseconds(100)) }
+        _ = stage.losing { $0.pass(.seconds(1)) }
         _ = stage.read(2, by: bob)
         stage.forgetAsked()
         _ = stage.pass(.milliseconds(999))

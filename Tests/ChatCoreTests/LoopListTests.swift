@@ -43,7 +43,7 @@ struct ListenerLoopsTests {
         for place in 0..<UInt32(1000) {
             let loop = loops[chance.number(0...4)]
             if chance.happens(perMille: 500) {
-                listeners.insert(loop, place: place)
+                listeners.insert(loop, place: place, since: 0)
                 oracle[loop] = place
             } else {
                 listeners.remove(loop)

@@ -100,7 +100,7 @@ struct LosingTests {
         _ = stage.say("hi", by: ann)
         stage.changeOwner()
         _ = stage.losing { $0.deliver(1...1, to: bob) }
-        _ = stage.pass(.seconds(3))
+        _ = stage.pass(.seconds(8))
         #expect(stage.shelf.members.map(\.deliveredCursor) == [0, 1])
         #expect(stage.conversation.isIdle)
     }

@@ -44,7 +44,7 @@ struct RestingTests {
         _ = stage.deliver(1...65, to: bob)
         stage.conversation.rest()
         #expect(stage.conversation.recents.range.count == 65)
-        _ = stage.pass(.seconds(1))
+        _ = stage.pass(.seconds(5))
         stage.conversation.rest()
         #expect(stage.conversation.recents.range.isEmpty)
         #expect(stage.deliver(1...65, to: bob) == [], "what was told before the rest is not told after it")

@@ -1,3 +1,4 @@
+import Bytes
 import ChatModel
 import Testing
 
@@ -49,11 +50,95 @@ struct RestoringTests {
         stage.changeOwner()
         _ = stage.enter(ann)
         // A loop has seen two messages and an edit more, which were another owner's.
-        _ = stage.attach(west, present: [ann], revision: revision + 3, through: 3)
+        #expect(stage.attach(west, present: [ann], revision: revision + 3, through: 3).contains("who holds it"))
+        // Until then somebody may say that it holds them.
+        #expect(stage.shelf.messages.map(\.state) == [.asSent])
+        #expect(stage.pass(.seconds(2)).contains("restored 0, moved 0, lost 3"))
         #expect(stage.shelf.messages.map(\.state) == [.asSent, .deleted, .deleted])
         #expect(stage.shelf.revision == revision + 3)
         #expect(stage.attach(west, present: [ann], revision: revision + 3, through: 3).last == "answer 1: entered")
         #expect(stage.say("four", by: ann).last == "event: posted 4 four")
+    }
+
+    @Test("takes what a former owner holds of it, before it gives up what was seen: under the same numbers")
+    func offered() {
+        var stage = Stage(of: [ann], Self.limits)
+        _ = stage.say("one", by: ann, id: "a")
+        let before = stage.shelf
+        _ = stage.say("two", by: ann, id: "b")
+        _ = stage.say("three", by: ann, id: "c")
+        let held = stage.conversation.heldChanges(at: stage.now)
+        stage.changeOwner()
+        let after = stage.shelf
+        stage.shelf = before
+        _ = stage.attach(west, present: [ann], revision: after.revision, through: 3)
+        #expect(stage.shelf.messages.count == 1)
+        #expect(stage.handle(.held(held), from: Origin(loop: west, request: 9)).contains("answer 9: done"))
+        #expect(stage.shelf.messages.map(\.body.content) == ["one", "two", "three"])
+        #expect(stage.shelf.messages.map(\.revision) == after.messages.map(\.revision))
+        // Offered again it is there already.
+        #expect(stage.handle(.held(held), from: Origin(loop: west, request: 10)) == ["answer 10: done"])
+        #expect(stage.shelf.revision == after.revision)
+        #expect(stage.say("two", by: ann, id: "b", request: 11, again: true) == ["answer 11: posted 2 two"])
+    }
+
+    @Test("that another master gave its numbers to others is appended again under the next ones, each send once")
+    func displaced() {
+        var stage = Stage(of: [ann, bob], Self.limits)
+        _ = stage.say("one", by: ann, id: "a")
+        var other = stage
+        other.now = Moment(monotonic: stage.now.monotonic, wall: Timestamp(milliseconds: stage.now.wall.milliseconds + 7))
+        _ = stage.say("mine", by: ann, id: "b")
+        _ = stage.say("told to both", by: ann, id: "c")
+        _ = stage.edit(2, to: "mine, corrected", by: ann)
+        _ = stage.delete(1, by: ann)
+        _ = other.say("theirs", by: bob, id: "d")
+        _ = other.say("told to both", by: ann, id: "c")
+        stage.shelf = other.shelf
+        let lines = stage.run { $0.compare(at: $1, into: &$2) }
+        #expect(lines.contains("restored 0, moved 3, lost 0") && lines.contains("call again"))
+        #expect(stage.shelf.messages.map(\.body.content) == ["", "theirs", "told to both", "mine, corrected"])
+        #expect(stage.shelf.messages.map { $0.body.clientID?.text } == ["a", "d", "c", "b"])
+        #expect(stage.say("mine", by: ann, id: "b", request: 9, again: true) == ["answer 9: posted 4 mine, corrected"])
+        // It is the store's history that it holds from here on.
+        stage.forgetAsked()
+        #expect(stage.run { $0.compare(at: $1, into: &$2) } == [])
+        #expect(stage.shelf.revision == other.shelf.revision + 3)
+    }
+
+    @Test("whose deleted message another master displaced never shows its words again")
+    func displacedDeletion() {
+        var stage = Stage(of: [ann, bob], Self.limits)
+        var other = stage
+        other.now = Moment(monotonic: stage.now.monotonic, wall: Timestamp(milliseconds: stage.now.wall.milliseconds + 7))
+        _ = stage.say("secret", by: ann, id: "a")
+        _ = stage.delete(1, by: ann)
+        _ = other.say("theirs", by: bob, id: "b")
+        stage.shelf = other.shelf
+        let lines = stage.run { $0.compare(at: $1, into: &$2) }
+        #expect(!lines.contains { $0.contains("secret") })
+        #expect(stage.shelf.messages.map(\.body.content) == ["theirs", ""])
+        #expect(stage.shelf.messages.map(\.state) == [.asSent, .deleted])
+    }
+
+    @Test("that slept while another owned it denies no message that it does not know: who wants to edit it tries again")
+    func amendsUnheardOf() {
+        var stage = Stage(of: [ann], Self.limits)
+        _ = stage.say("one", by: ann)
+        let revision = stage.shelf.revision + 1
+        let body = MessageBody.said("said elsewhere", by: ann)
+        stage.shelf.write(.message(Message(sequence: 2, revision: revision, sentAt: stage.now.wall, body: body)), revision)
+        #expect(stage.edit(2, to: "edited", by: ann, request: 1).contains("answer 1: refused, \(ChatError.unavailable)"))
+        #expect(stage.edit(2, to: "edited", by: ann, request: 2) == ["event: edited 2 edited, answers 2"])
+        #expect(stage.edit(3, to: "edited", by: ann) == [refused(.noSuchMessage(3))])
+    }
+
+    @Test("denies no message that is being stored: others may have read it in the store")
+    func amendsUnderWay() {
+        var stage = Stage(of: [ann], Self.limits)
+        stage.isStoreSlow = true
+        _ = stage.say("one", by: ann)
+        #expect(stage.edit(1, to: "edited", by: ann) == [refused(.unavailable)])
     }
 
     @Test("goes on from what was stored since, when it was only behind")

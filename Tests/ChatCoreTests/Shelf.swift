@@ -41,6 +41,11 @@ struct Shelf {
         sequence >= self.oldest && sequence <= self.messages.count ? self.messages[sequence - 1] : nil
     }
 
+    func page(after sequence: SequenceNumber, limit: Int) -> Page {
+        let messages = self.messages.filter { $0.sequence > sequence && $0.sequence >= self.oldest }.prefix(limit)
+        return Page(messages: Array(messages), head: self.messages.count, oldest: self.oldest, revision: self.revision)
+    }
+
     var loaded: LoadedConversation? {
         self.record.map {
             LoadedConversation(

@@ -30,6 +30,7 @@ struct Stage {
         /// With the message as it was when the store was asked.
         case find(SequenceNumber, Search, Message?)
         case load, recall
+        case compare(SequenceNumber, Int)
     }
 
     init(_ limits: ChatLimits = ChatLimits()) {
@@ -92,6 +93,10 @@ struct Stage {
         case .find(let sequence, let search): self.request(.find(sequence, search, self.shelf.message(sequence)), into: &effects)
         case .load: self.request(.load, into: &effects)
         case .recall: self.request(.recall, into: &effects)
+        case .compare(let sequence, let limit): self.request(.compare(sequence, limit), into: &effects)
+        case .seekHolders: self.lines.append("who holds it")
+        case .restored(let changes):
+            self.lines.append("restored \(changes.inPlace), moved \(changes.moved), lost \(changes.lost)")
         case .mistrust:
             self.conversation.abandon(at: self.now, into: &effects)
             self.conversation.reload(into: &effects)
@@ -114,6 +119,8 @@ struct Stage {
             self.conversation.found(message, for: search, sequence: sequence, at: self.now, into: &effects)
         case .load: self.conversation.loaded(self.shelf.loaded, at: self.now, into: &effects)
         case .recall: self.conversation.remember(self.shelf.recent, at: self.now, into: &effects)
+        case .compare(let sequence, let limit):
+            self.conversation.compared(self.shelf.page(after: sequence, limit: limit), at: self.now, into: &effects)
         }
     }
 
@@ -158,7 +165,7 @@ struct Stage {
             case .write(_, _, let asked):
                 if let asked { self.lines.append(Line.answer(.failed(.unavailable), to: asked)) }
                 fallthrough
-            case .load, .recall:
+            case .load, .recall, .compare:
                 if !isAbandoned { self.work { $0.abandon(at: $1, into: &$2) } }
                 isAbandoned = true
             }

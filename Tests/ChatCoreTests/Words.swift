@@ -48,6 +48,7 @@ enum Line {
         switch errand {
         case .load: "load"
         case .recall: "recall"
+        case .compare(let sequence, let limit): "compare \(limit) after \(sequence)"
         case .find(let sequence, _, _): "find \(sequence)"
         case .write(let change, let revision, _): revision == 0 ? Self.words(change) : "\(revision) \(Self.words(change))"
         }

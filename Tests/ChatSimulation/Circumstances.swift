@@ -30,7 +30,11 @@ struct Circumstances {
     let silence: Int64
     /// Failovers at which the store forgets what it had stored in the last moments.
     let forgets: Int
+    /// Moments in which there are two masters, of which one is given up with all that was written to it.
+    let splits: Int
     let storeDelay: ClosedRange<Int64>
+    /// Whether other nodes hear of a message in the step that stores it.
+    let carriesNews: Bool
     /// How long a loop may be busy with other things before it ends its turn.
     let turn: ClosedRange<Int64>
     /// How long clients wait between two acts.
@@ -39,7 +43,7 @@ struct Circumstances {
     /// Nothing is lost and nothing fails: then nobody is turned away.
     var isFair: Bool {
         self.lost == 0 && self.silence == 0 && self.cuts == 0 && self.heldUp == 0 && self.storeFailures == 0 && self.claims == 0
-            && self.deaths == 0 && self.freezes == 0 && self.forgets == 0
+            && self.deaths == 0 && self.freezes == 0 && self.forgets == 0 && self.splits == 0
     }
 
     init(from chance: inout SeededGenerator) {
@@ -71,8 +75,10 @@ struct Circumstances {
         // Where owners change as well, what the last one wrote may be gone with it.
         let isSteady = self.deaths == 0 && self.shifts == 0 && self.freezes == 0 && self.claims == 0
         self.forgets = isSteady && chance.happens(perMille: 400) ? chance.number(1...3) : 0
-        if self.forgets > 0 { self.limits.hold = .seconds(60) }
+        self.splits = nodeCount > 1 && isSteady && self.forgets == 0 && chance.happens(perMille: 500) ? chance.number(1...2) : 0
+        if self.forgets + self.splits > 0 { self.limits.hold = .seconds(60) }
         self.storeDelay = 0...(chance.pick([0, 3, 30, 400])!)
+        self.carriesNews = chance.happens(perMille: 500)
         self.turn = 0...(chance.pick([1, 1, 30])!)
         // What is asked again after five seconds must be remembered, also by an owner that has just loaded.
         let pace = chance.pick([(60, 900), (400, 150), (1500, 40), (1500, 20)])!

@@ -16,7 +16,13 @@ struct Historian {
         var hasLostCursors = false
         var ended: Bool = false
         /// What the store had once and lost: it may be shown while it is written again.
-        var forgotten: [SequenceNumber: [Revision: Message]] = [:]
+        var forgotten: [SequenceNumber: [Message]] = [:]
+        /// Numbers that stood for another message before: who has seen that goes back to them.
+        var rewritten: Set<SequenceNumber> = []
+        /// Who wrote what a send has made.
+        var writers: [Send: OwnerID] = [:]
+        /// The sends that were answered, with the numbers that were told.
+        var answered: [Send: SequenceNumber] = [:]
         var hasForgotten = false
         /// How often a deletion of a message was asked for, and an end.
         var deletionsAsked: [SequenceNumber: Int] = [:]
@@ -37,6 +43,8 @@ struct Historian {
     }
 
     private(set) var pasts: [ConversationKey: Past] = [:]
+    /// While there are two masters: what the other one was told.
+    private var others: [ConversationKey: Past]?
     private(set) var violation: String?
     private let limits: ChatLimits
 
@@ -55,11 +63,13 @@ struct Historian {
 
     // MARK: The store
 
-    mutating func stored(_ write: Write) {
+    mutating func stored(_ write: Write, by owner: OwnerID, onOther: Bool) {
+        if onOther { self.changeSides() }
+        defer { if onOther { self.changeSides() } }
         let key = write.conversation
         switch write.change {
         case .message(let message):
-            self.stored(message, in: key)
+            self.stored(message, by: owner, in: key)
         case .amend(let message, _):
             let known = self.pasts[key]?.versions[message.sequence]
             let isDeleted = known?.values.contains { $0.state == .deleted } ?? false
@@ -75,17 +85,28 @@ struct Historian {
         }
     }
 
-    private mutating func stored(_ message: Message, in key: ConversationKey) {
+    private mutating func changeSides() {
+        guard let others = self.others else { return }
+        self.others = self.pasts
+        self.pasts = others
+    }
+
+    private mutating func stored(_ message: Message, by owner: OwnerID, in key: ConversationKey) {
         var past = self.past(of: key)
         self.expect(message.sequence == past.head + 1, "\(key): message \(message.sequence) was stored behind \(past.head)")
-        if let before = past.versions[past.head]?.values.first {
+        // What is written again keeps its time, and may stand behind what another master let in later.
+        if let before = past.versions[past.head]?.values.first, past.rewritten.isEmpty {
             self.expect(before.sentAt <= message.sentAt, "\(key): message \(message.sequence) was sent before its predecessor")
         }
-        self.expect(!past.ended, "\(key): message \(message.sequence) was stored after the end")
-        self.expect(past.contents.insert(message.body.content).inserted, "\(key): \"\(message.body.content)\" was stored twice")
+        self.expect(!past.ended || past.hasForgotten, "\(key): message \(message.sequence) was stored after the end")
+        let isRepeated = message.state != .deleted && !past.contents.insert(message.body.content).inserted
+        self.expect(!isRepeated, "\(key): \"\(message.body.content)\" was stored twice")
         past.head = message.sequence
         if self.limits.history > 0 { past.oldest = max(1, past.head - self.limits.history + 1) }
         past.versions[message.sequence] = [message.revision: message]
+        if let lost = past.forgotten[message.sequence], !lost.allSatisfy({ $0.isSame(as: message) }) {
+            past.rewritten.insert(message.sequence)
+        }
         if let client = message.body.clientID {
             let send = Send(user: message.body.author.id, client: client)
             if let last = past.sends[send]?.last {
@@ -95,6 +116,7 @@ struct Historian {
                     "\(key): a send of \(send.user) made message \(last) and, while that was remembered, \(message.sequence)")
             }
             past.sends[send, default: []].append(message.sequence)
+            past.writers[send] = owner
         }
         self.pasts[key] = past
     }
@@ -105,7 +127,7 @@ struct Historian {
         let head = loaded?.head ?? 0
         for sequence in past.versions.keys where sequence > head {
             for version in past.versions[sequence]!.values { past.contents.remove(version.body.content) }
-            past.forgotten[sequence] = past.versions[sequence]
+            past.forgotten[sequence, default: []] += past.versions[sequence]!.values
             past.versions[sequence] = nil
         }
         for send in past.sends.keys { past.sends[send]?.removeAll { $0 > head } }
@@ -122,6 +144,59 @@ struct Historian {
         self.pasts[conversation, default: Past()].hasLostCursors = true
     }
 
+    /// From here on there are two masters, and who hears of one may have heard of the other.
+    mutating func split() {
+        for key in self.pasts.keys { self.pasts[key]!.hasLostCursors = true }
+        self.others = self.pasts
+    }
+
+    /// What one was told has come to nothing; it may have been answered and shown.
+    mutating func unite(keepingOther: Bool) {
+        guard let others = self.others else { return }
+        let (kept, lost) = keepingOther ? (others, self.pasts) : (self.pasts, others)
+        let asked = self.pasts
+        self.pasts = kept
+        self.others = nil
+        for (key, lost) in lost {
+            var past = self.past(of: key)
+            for (sequence, versions) in lost.versions {
+                let gone = versions.values.filter { version in
+                    let same = past.versions[sequence]?[version.revision]
+                    return same.map { !$0.isSame(as: version) || $0.body.content != version.body.content } ?? true
+                }
+                guard !gone.isEmpty else { continue }
+                past.forgotten[sequence, default: []] += gone
+                if let there = past.versions[sequence]?.values.first, !gone.allSatisfy({ $0.isSame(as: there) }) {
+                    past.rewritten.insert(sequence)
+                }
+            }
+            for (sequence, versions) in lost.forgotten { past.forgotten[sequence, default: []] += versions }
+            past.rewritten.formUnion(lost.rewritten)
+            past.writers.merge(lost.writers) { mine, _ in mine }
+            past.answered.merge(lost.answered) { mine, _ in mine }
+            // What was asked and told does not depend on who was told to store it.
+            past.deletionsAsked = asked[key]?.deletionsAsked ?? [:]
+            past.endsAsked = asked[key]?.endsAsked ?? 0
+            past.hasLostCursors = true
+            past.hasForgotten = true
+            self.pasts[key] = past
+        }
+    }
+
+    /// Every version of a message that any master was ever told.
+    func versions(of sequence: SequenceNumber, in key: ConversationKey) -> [Message] {
+        [self.pasts[key], self.others?[key]].compactMap { $0 }.flatMap { past in
+            Array(past.versions[sequence, default: [:]].values) + past.forgotten[sequence, default: []]
+        }
+    }
+
+    /// Whether a version is of a history that has come to nothing, or may yet.
+    private func isInDoubt(_ message: Message, in key: ConversationKey) -> Bool {
+        if self.others != nil { return true }
+        guard let kept = self.past(of: key).versions[message.sequence]?[message.revision] else { return true }
+        return !kept.isSame(as: message) || kept.body.content != message.body.content
+    }
+
     // MARK: Answers
 
     mutating func asked(_ command: ChatCommand, in conversation: ConversationKey) {
@@ -135,7 +210,8 @@ struct Historian {
     /// Somebody was refused. Who asked for something alone, once, is not told that it has been done already.
     mutating func refused(_ error: ChatError, to client: SimulatedClient, askedToEnd: Bool) {
         let past = self.past(of: client.conversation)
-        if case .messageDeleted(let sequence) = error, past.deletionsAsked[sequence] == 1 {
+        // A number that the history of another master has taken may have had its deletion under another one.
+        if case .messageDeleted(let sequence) = error, past.deletionsAsked[sequence] == 1, !past.rewritten.contains(sequence) {
             let isItself = past.versions[sequence]?.values.first?.body.author.id == client.person.id
             self.expect(
                 !isItself || client.hasEdited.contains(sequence), "\(client.name) deleted \(sequence), and was told that it is deleted")
@@ -148,16 +224,19 @@ struct Historian {
     /// Somebody was told that this message is stored.
     mutating func answered(_ message: Message, to body: MessageBody, of client: SimulatedClient) {
         let past = self.past(of: client.conversation)
-        let stored = past.versions[message.sequence]?[message.revision] ?? past.forgotten[message.sequence]?[message.revision]
-        self.expect(stored != nil, "\(client.name) was answered with message \(message.sequence), which is not stored")
-        guard let stored else { return }
+        let stored = self.versions(of: message.sequence, in: client.conversation).filter { $0.revision == message.revision }
+        self.expect(!stored.isEmpty, "\(client.name) was answered with message \(message.sequence), which is not stored")
+        guard !stored.isEmpty else { return }
+        if let id = message.body.clientID {
+            self.pasts[client.conversation]?.answered[Send(user: message.body.author.id, client: id)] = message.sequence
+        }
         self.expect(
-            stored.body.author.id == body.author.id && stored.sentAt == message.sentAt,
+            stored.contains { $0.body.author.id == body.author.id && $0.sentAt == message.sentAt },
             "\(client.name) was answered with message \(message.sequence), which is not its own")
         if let id = body.clientID {
             let made = self.past(of: client.conversation).sends[Send(user: body.author.id, client: id)] ?? []
             self.expect(
-                past.hasForgotten || made.contains(message.sequence),
+                past.hasForgotten || self.others != nil || made.contains(message.sequence),
                 "\(client.name) was answered with message \(message.sequence), which another send made")
         } else {
             self.expect(
@@ -174,7 +253,8 @@ struct Historian {
         let next = client.picture.through + 1
         if message.sequence != next {
             let isDropped = message.sequence > next && past.oldest >= message.sequence
-            self.expect(isDropped, "\(client.name) was shown message \(message.sequence) where \(next) was next")
+            let isRewritten = message.sequence < next && past.rewritten.contains(message.sequence)
+            self.expect(isDropped || isRewritten, "\(client.name) was shown message \(message.sequence) where \(next) was next")
         }
         client.picture.through = message.sequence
         client.lastSeen = message.sequence
@@ -183,15 +263,16 @@ struct Historian {
 
     /// A message is on the screen, newly or again: it may be newer than what stood there, never older.
     mutating func look(at message: Message, by client: SimulatedClient) {
-        let past = self.past(of: client.conversation)
-        let stored = past.versions[message.sequence]?[message.revision] ?? past.forgotten[message.sequence]?[message.revision]
+        let stored = self.versions(of: message.sequence, in: client.conversation)
         self.expect(
-            stored?.body.content == message.body.content && stored?.state == message.state,
+            stored.contains {
+                $0.revision == message.revision && $0.body.content == message.body.content && $0.state == message.state
+            },
             "\(client.name) was shown message \(message.sequence) in a version \(message.revision) that is not stored")
         let known = client.picture.messages[message.sequence] ?? client.picture.amended[message.sequence]
         if let known {
             self.expect(
-                known.revision <= message.revision,
+                known.revision <= message.revision || self.isInDoubt(known, in: client.conversation),
                 "\(client.name) was shown message \(message.sequence) \(message.state) (\(message.revision)) after it was \(known.state) (\(known.revision))"
             )
         }
@@ -208,9 +289,8 @@ struct Historian {
 
     mutating func status(_ status: MessageStatus, of sequences: [SequenceNumber], for client: SimulatedClient, at now: Int64) {
         for sequence in sequences {
-            let past = self.past(of: client.conversation)
-            let author = (past.versions[sequence] ?? past.forgotten[sequence])?.values.first?.body.author.id
-            self.expect(author == client.person.id, "\(client.name) was told of the status of \(sequence), which is not its own")
+            let isOwn = self.versions(of: sequence, in: client.conversation).contains { $0.body.author.id == client.person.id }
+            self.expect(isOwn, "\(client.name) was told of the status of \(sequence), which is not its own")
             if self.past(of: client.conversation).hasLostCursors { continue }
             if status == .delivered {
                 self.expect(
@@ -245,16 +325,46 @@ struct Historian {
             picture.isEnded == self.past(of: client.conversation).ended, "\(client.name) does not know whether the conversation has ended")
     }
 
+    /// Every send that was answered is in the history that is left, once; unless whoever wrote it has died with what it held.
+    mutating func compareAnswers(in key: ConversationKey, with page: Page, dead: Set<OwnerID>) {
+        let past = self.past(of: key)
+        var counts: [Send: Int] = [:]
+        for message in page.messages {
+            guard let id = message.body.clientID else { continue }
+            counts[Send(user: message.body.author.id, client: id), default: 0] += 1
+        }
+        for (send, sequence) in past.answered.sorted(by: { $0.value < $1.value }) where sequence >= page.oldest {
+            let isLost = past.writers[send].map { dead.contains($0) } ?? false
+            let count = counts[send] ?? 0
+            let window = self.limits.history > 0 ? min(self.limits.history, self.limits.recentMessages) : self.limits.recentMessages
+            self.expect(
+                count == 1 || count == 0 && isLost || count > 1 && page.messages.count > window,
+                "\(key): message \(sequence) was answered to \(send.user), and is stored \(count) times in the end")
+        }
+    }
+
     /// Every message is shown as the store has it.
     mutating func compareMessages(_ client: SimulatedClient, with page: Page) {
         let picture = client.picture
         self.expect(picture.through == page.head, "\(client.name) was shown \(picture.through) messages of \(page.head)")
         for message in page.messages {
             guard let shown = picture.messages[message.sequence] else { continue }
+            // What a master that is no more had under this number is the same to the eye, where only its revision is another.
+            let isSameToSee =
+                shown.isSame(as: message) && shown.state == message.state && shown.body.content == message.body.content
+                && self.isInDoubt(shown, in: client.conversation)
             self.expect(
-                shown.revision == message.revision,
+                shown.revision == message.revision || isSameToSee,
                 "\(client.name) still sees message \(message.sequence) as \(shown.state) (\(shown.revision)), it is \(message.state) (\(message.revision))"
             )
         }
+    }
+}
+
+extension Message {
+    /// Whether both are one message, whatever became of its words.
+    func isSame(as other: Message) -> Bool {
+        self.sequence == other.sequence && self.sentAt == other.sentAt && self.body.author.id == other.body.author.id
+            && self.body.clientID == other.body.clientID
     }
 }

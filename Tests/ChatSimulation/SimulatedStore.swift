@@ -1,4 +1,5 @@
 import ChatModel
+import Cluster
 import EmbeddedStore
 import RepeatableChance
 
@@ -11,11 +12,16 @@ struct SimulatedStore {
 
     struct Job {
         let loop: Int
+        let node: Int
         let request: StoreRequest
         let ticket: StoreTicket
+        /// What it carries to other nodes if all of it is stored.
+        var news: [Envelope] = []
     }
 
     private var tables: MemoryTables
+    /// While there are two masters: what the other one has, and the nodes that write to it.
+    private var other: (tables: MemoryTables, nodes: Set<Int>)?
     /// What was there at some times of the last second, oldest first.
     private var earlier: [(time: Int64, tables: MemoryTables)] = []
     /// Whether such times are kept.
@@ -34,6 +40,20 @@ struct SimulatedStore {
     /// A failover: what was stored within so many milliseconds is gone, claims too.
     mutating func forget(_ milliseconds: Int64, at now: Int64) {
         if let state = self.earlier.last(where: { $0.time <= now - milliseconds }) ?? self.earlier.first { self.tables = state.tables }
+        self.earlier = []
+    }
+
+    var isSplit: Bool { self.other != nil }
+
+    func isOnOther(_ node: Int) -> Bool { self.other?.nodes.contains(node) ?? false }
+
+    /// From here on there are two masters.
+    mutating func split(other nodes: Set<Int>) { self.other = (self.tables, nodes) }
+
+    /// One master is left, and what was written to the other one only is gone.
+    mutating func unite(keepingOther: Bool) {
+        if keepingOther, let other { self.tables = other.tables }
+        self.other = nil
         self.earlier = []
     }
 
@@ -74,7 +94,9 @@ struct SimulatedStore {
             case .writes: job.request.isWrite
             case .everything: true
             }
-        return (job, isFailing ? .failed(StoreFailure("the disk is full")) : self.tables.execute(job.request), time)
+        if isFailing { return (job, .failed(StoreFailure("the disk is full")), time) }
+        let answer = self.isOnOther(job.node) ? self.other!.tables.execute(job.request) : self.tables.execute(job.request)
+        return (job, answer, time)
     }
 
     /// What is stored, as a check reads it.
@@ -93,8 +115,8 @@ struct SimulatedStore {
     }
 
     /// Somebody else becomes the owner of a shard.
-    mutating func claim(_ shard: Int) {
-        _ = self.tables.execute(.claim(shard: shard, owner: OwnerID(incarnation: 999, loop: 0)))
+    mutating func claim(_ shard: Int, under view: Int) {
+        _ = self.tables.execute(.claim(shard: shard, owner: OwnerID(incarnation: 999, loop: 0), view: view))
     }
 }
 

@@ -52,7 +52,10 @@ extension Simulation {
             if isThere { client.state = .away; client.feed = nil }
         case (.send(let body), .posted(let message)):
             self.historian.answered(message, to: body, of: client)
-            if isThere, client.state == .live, question.connection == client.connection {
+            if isThere, client.state == .live, question.connection == client.connection,
+                // Who has gone back stands elsewhere than its loop.
+                self.historian.past(of: client.conversation).rewritten.isEmpty
+            {
                 self.historian.expect(
                     isShown == (message.sequence > question.through),
                     "\(client.name) asked at \(question.through) and was told that \(message.sequence) is \(isShown ? "" : "not ")shown")
@@ -64,10 +67,9 @@ extension Simulation {
             if isCalmNow { client.hasSaidGoodbye = isEnded }
             self.historian.expect(!isCalmNow || isEnded, "\(client.name) could not say goodbye: \(error)")
         case (.amendment(let sequence), .amended(let message)):
-            let past = self.historian.past(of: client.conversation)
-            let versions = past.versions[sequence] ?? past.forgotten[sequence]
+            let versions = self.historian.versions(of: sequence, in: client.conversation)
             self.historian.expect(
-                message.sequence == sequence && (versions?.values.contains { $0.state == message.state } ?? false),
+                message.sequence == sequence && versions.contains { $0.state == message.state },
                 "\(client.name) was told of a change of \(sequence) that is not stored")
         case (.other("part"), .done):
             if isThere { self.disconnect(client) }

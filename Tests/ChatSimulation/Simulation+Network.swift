@@ -62,6 +62,7 @@ extension Envelope.Item {
         case .event(let news): "\(news.event.told) r\(news.revision)"
         case .attachAgain(let key): "attach \(key.id) again"
         case .resynchronize: "resynchronize"
+        case .wanted(let key): "who holds \(key.id)"
         }
     }
 }

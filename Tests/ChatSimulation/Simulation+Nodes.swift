@@ -33,6 +33,14 @@ extension Simulation {
         }
     }
 
+    /// Some node drains, or stays after all, and whatever has another owner by that is handed over.
+    func handOver() {
+        let someone = self.chance.pick(self.view.nodes)!
+        self.tell("--- node \(self.name(of: someone.incarnation)) \(someone.isDraining ? "takes back" : "hands over") all it can")
+        self.publish(self.view.setting(draining: !someone.isDraining, someone.incarnation))
+        self.publish(self.view.step(shards: Shard.count))
+    }
+
     /// Every loop learns of a view when it does; what the one has learnt the other has not.
     private func publish(_ view: View?) {
         guard let view else { return }

@@ -1,5 +1,5 @@
 import Bytes
-import ChatCore
+public import ChatCore
 import ChatModel
 import Cluster
 import RepeatableChance
@@ -26,6 +26,9 @@ public final class Simulation {
         case become(Int, OwnerID, View)
         case jump
         case forget
+        case handOver
+        case split
+        case unite
         case back(Int)
         case bury(UInt64)
         case learn(Int, View)
@@ -46,6 +49,8 @@ public final class Simulation {
         public let story: [String]
         public let messages: Int
         public let answers: Int
+        /// What owners did about what their store had forgotten.
+        public let restored: RestoredChanges
     }
 
     let seed: UInt64
@@ -110,7 +115,8 @@ public final class Simulation {
         if let violation = self.historian.violation { self.tell("WRONG: \(violation)") }
         return Outcome(
             seed: self.seed, violation: self.historian.violation, story: self.story.lines, messages: self.historian.messageCount,
-            answers: self.answers)
+            answers: self.answers,
+            restored: self.loops.reduce(into: RestoredChanges()) { $0 += $1.chat.restored })
     }
 
     func tell(_ line: @autoclosure () -> String) {
@@ -155,6 +161,14 @@ public final class Simulation {
         for _ in 0..<self.circumstances.freezes { self.agenda.add(.freeze, at: self.chance.number(self.start...(end - 3000))) }
         for _ in 0..<self.circumstances.jumps { self.agenda.add(.jump, at: self.chance.number(self.start...end)) }
         for _ in 0..<self.circumstances.forgets { self.agenda.add(.forget, at: self.chance.number(self.start...(end - 1000))) }
+        for _ in 0..<self.circumstances.splits {
+            let time = self.chance.number(self.start...(end - 6000))
+            let duration = Int64(self.chance.number(300...4500))
+            self.agenda.add(.split, at: time)
+            self.agenda.add(.unite, at: time + duration)
+            // Who owns what changes meanwhile: the last owner and the next believe for a moment that they are it, each with a master.
+            for _ in 0..<self.chance.number(1...4) { self.agenda.add(.handOver, at: time + self.chance.number(0...duration)) }
+        }
         self.agenda.add(.calm, at: end)
         // A request is asked again for five seconds; a lost last word shows with the next tick.
         self.agenda.add(.look, at: end + 6999)
@@ -224,7 +238,14 @@ public final class Simulation {
             self.jump()
         case .forget:
             self.forget()
+        case .handOver:
+            self.handOver()
+        case .split:
+            self.split()
+        case .unite:
+            self.unite()
         case .back(let number):
+            guard !self.loops[number].isDead else { return }
             self.loops[number].chat.storeMayHaveForgotten(at: self.moment(of: number))
             self.wantTurn(number)
         case .learn(let number, let view):
@@ -280,9 +301,12 @@ public final class Simulation {
         guard !self.loops[number].isDead else { return }
         while self.historian.violation == nil {
             var isSettled = true
+            self.loops[number].chat.carriesNews = self.circumstances.carriesNews
             while self.loops[number].chat.settle(at: self.moment(of: number)) {
                 isSettled = false
-                for (request, ticket) in self.loops[number].chat.takeRequests() { self.submit(request, ticket, of: number) }
+                for envelope in self.loops[number].chat.takeEnvelopes() { self.send(envelope) }
+                let news = self.loops[number].chat.takeNews()
+                for (request, ticket) in self.loops[number].chat.takeRequests() { self.submit(request, ticket, news, of: number) }
             }
             for envelope in self.loops[number].chat.takeEnvelopes() { self.send(envelope) }
             let deliveries = self.loops[number].chat.takeDeliveries()
@@ -291,9 +315,11 @@ public final class Simulation {
         }
     }
 
-    private func submit(_ request: StoreRequest, _ ticket: StoreTicket, of loop: Int) {
+    private func submit(_ request: StoreRequest, _ ticket: StoreTicket, _ news: [Envelope], of loop: Int) {
+        let carried = if case .write = request { news } else { [Envelope]() }
         let (job, time) = self.store.submit(
-            .init(loop: loop, request: request, ticket: ticket), at: self.now, within: self.circumstances.storeDelay, &self.chance)
+            .init(loop: loop, node: self.loops[loop].node, request: request, ticket: ticket, news: carried), at: self.now,
+            within: self.circumstances.storeDelay, &self.chance)
         self.agenda.add(.work(job), at: time)
     }
 
@@ -302,7 +328,10 @@ public final class Simulation {
         if case .write(let batch) = job.request {
             self.tell("store: \(batch.writes.count) writes of \(batch.owner): \(answer.told)")
             if case .written(let outcome) = answer {
-                for (place, write) in batch.writes.enumerated() where outcome.isStored(place) { self.historian.stored(write) }
+                for (place, write) in batch.writes.enumerated() where outcome.isStored(place) {
+                    self.historian.stored(write, by: batch.owner, onOther: self.store.isOnOther(job.node))
+                }
+                if outcome == .stored { for envelope in job.news { self.send(envelope) } }
             }
         }
         self.agenda.add(.storeAnswer(job.loop, answer, job.ticket), at: time)
@@ -310,17 +339,24 @@ public final class Simulation {
 
     /// Redis loses a moment: every connection breaks, and each loop finds out when it does.
     private func forget() {
+        guard !self.store.isSplit else { return }
         let time = Int64(self.chance.number(0...1000))
         self.tell("--- the store forgets the last \(time) ms")
         self.store.forget(time, at: self.now)
         for conversation in self.conversations { self.historian.forgot(conversation, down: self.store.loaded(conversation)) }
-        for number in self.loops.indices { self.agenda.add(.back(number), at: self.now + self.chance.number(0...500)) }
+        self.noticeAnotherStore()
+    }
+
+    func noticeAnotherStore() {
+        for number in self.loops.indices where !self.loops[number].isDead {
+            self.agenda.add(.back(number), at: self.now + self.chance.number(0...500))
+        }
     }
 
     private func claimByStranger() {
         guard let conversation = self.chance.pick(self.conversations) else { return }
         self.tell("--- a stranger claims the shard of \(conversation)")
-        self.store.claim(Shard.of(conversation))
+        self.store.claim(Shard.of(conversation), under: self.view.number)
         self.historian.fenced(conversation)
     }
 
@@ -344,6 +380,10 @@ public final class Simulation {
             guard client.state == .live else { continue }
             let present = Set(self.clients.filter { $0.isIn && $0.conversation == client.conversation }.map(\.person.id))
             self.historian.compare(client, with: self.store.page(of: client.conversation), present: present)
+        }
+        let dead = Set(self.loops.filter(\.isDead).map(\.id))
+        for conversation in self.conversations {
+            self.historian.compareAnswers(in: conversation, with: self.store.page(of: conversation), dead: dead)
         }
         for loop in self.loops where !loop.isDead {
             let owed = loop.questions.values.filter { !$0.isCancelled }.map { "\(self.clients[$0.client].name): \($0.kind)" }

@@ -11,6 +11,7 @@ extension ConversationInput {
         case .attach(let attachment): "attach \(attachment.present.map(\.id)) (\(attachment.entering.map(\.id)) at the door)"
         case .detach: "detach"
         case .delivered(let user, let range): "\(user) has \(range)"
+        case .held(let changes): "holds \(changes.map(\.revision))"
         }
     }
 }

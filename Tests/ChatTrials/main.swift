@@ -6,6 +6,7 @@
 //                                         other and drawn by chance, in memory and (a fifth of the messages) in SQLite
 //   ChatTrials wire                       what it costs to write and to read a parcel for another node
 //   ChatTrials cost-of <conversations> <messages> <a turn> [1: in turn]
+import ChatCore
 import ChatSimulation
 import Glibc
 
@@ -14,11 +15,12 @@ switch arguments.first {
 case "simulate":
     let count = UInt64(arguments.dropFirst().first ?? "1000") ?? 1000
     let first = UInt64(arguments.dropFirst(2).first ?? "1") ?? 1
-    var (messages, answers) = (0, 0)
+    var (messages, answers, restored) = (0, 0, RestoredChanges())
     for seed in first..<(first + count) {
         let outcome = Simulation.play(seed)
         messages += outcome.messages
         answers += outcome.answers
+        restored += outcome.restored
         if let violation = outcome.violation {
             for line in outcome.story { print(line) }
             print("seed \(seed): \(violation)")
@@ -26,6 +28,7 @@ case "simulate":
         }
     }
     print("\(messages) messages, \(answers) answers")
+    print("forgotten by stores: \(restored.inPlace) changes written again, \(restored.moved) under other numbers, \(restored.lost) lost")
 case "tell":
     let outcome = Simulation(seed: UInt64(arguments.dropFirst().first ?? "1") ?? 1, isTold: true).run()
     for line in outcome.story { print(line) }

@@ -91,15 +91,17 @@ struct ReportingTests {
 
     private func reports() -> [String] { self.stage.takeLetters(from: .third, to: .far).filter { $0.contains(" has ") } }
 
-    @Test("leave with the next message")
-    func withMessage() {
+    @Test("leave with the next mail to the owner")
+    func withMail() {
         let (alice, bob) = self.stage.gather()
         self.stage.say("one", by: alice)
         self.stage.delivered(1...1, to: bob)
         #expect(self.reports() == [])
         self.stage.say("two", by: alice)
+        #expect(self.reports() == [])
+        self.stage.say("three", by: bob)
         #expect(self.reports() == ["bob has 1...1"])
-        #expect(self.stage.take(on: .near) == ["1 one", "2 two", "[1] delivered"])
+        #expect(self.stage.take(on: .near) == ["1 one", "2 two", "[1] delivered", "3 three"])
     }
 
     @Test("leave alone after a quarter of a second at the earliest and half a second at the latest, several as one")
@@ -128,6 +130,7 @@ struct ReportingTests {
         self.stage.pass(900)
         #expect(self.reports() == [])
         self.stage.say("three", by: alice)
+        self.stage.pass(300)
         #expect(self.reports() == ["bob has 1...2"])
         self.stage.delivered(3...3, to: bob)
         self.stage.pass(1000)

@@ -70,6 +70,21 @@ struct MembershipTests {
         #expect(!stage.events.contains("dies"))
     }
 
+    @Test("goes by a view above any that somebody has heard of, where Redis has forgotten that one")
+    func heardOf() {
+        var stage = Self.settled([7, 8])
+        let before = stage.number
+        stage.nodes[0].membership.heard(ofView: before + 40, at: stage.now)
+        stage.pass(2000)
+        #expect(stage.number == before + 41)
+        #expect(stage.events.last == "restores")
+        #expect(stage.isSettled)
+        // What is known to all is no reason.
+        stage.nodes[1].membership.heard(ofView: before + 41, at: stage.now)
+        stage.pass(2000)
+        #expect(stage.number == before + 41)
+    }
+
     @Test("tells Redis again what it has forgotten, under a higher number")
     func forgotten() {
         var stage = Self.settled([7, 8, 9])

@@ -35,6 +35,45 @@ struct OutboxTests {
         #expect(outbox.arrived(Envelope(from: .far, to: .near, number: 2, view: 1, items: [.resynchronize])) == .next)
     }
 
+    @Test("takes what is not urgent along with the next mail to the same loop, before it, and alone when it must not wait any longer")
+    func riders() {
+        var outbox = Outbox(id: .near)
+        var envelopes: [Envelope] = []
+        outbox.sendAlong(.attachAgain(.numbered(1)), to: .far)
+        outbox.seal(view: 1, into: &envelopes)
+        #expect(envelopes.isEmpty)
+        outbox.send(.attachAgain(.numbered(2)), to: .far)
+        outbox.sendAlong(.attachAgain(.numbered(3)), to: .third)
+        outbox.seal(view: 1, into: &envelopes)
+        #expect(envelopes.map(\.to) == [.far])
+        let keys = envelopes[0].items.map { if case .attachAgain(let key) = $0 { key } else { nil } as ConversationKey? }
+        #expect(keys == [.numbered(1), .numbered(2)])
+        outbox.hurry()
+        outbox.seal(view: 1, into: &envelopes)
+        #expect(envelopes.map(\.to) == [.far, .third])
+        // To itself nothing waits, and more than a number of them wait for nothing.
+        outbox.sendAlong(.resynchronize, to: .near)
+        #expect(outbox.local.count == 1)
+        for _ in 0...Peer.riderLimit { outbox.sendAlong(.resynchronize, to: .far) }
+        outbox.seal(view: 1, into: &envelopes)
+        #expect(envelopes.last?.items.count == Peer.riderLimit + 1)
+    }
+
+    @Test("numbers what the writes carry behind what was sealed before, and before what comes after")
+    func news() {
+        var outbox = Outbox(id: .near)
+        var envelopes: [Envelope] = []
+        outbox.send(.resynchronize, to: .far)
+        outbox.seal(view: 1, into: &envelopes)
+        outbox.sendWithWrites(.attachAgain(.numbered(1)), to: .far)
+        outbox.sealNews(view: 1)
+        outbox.send(.resynchronize, to: .far)
+        outbox.seal(view: 1, into: &envelopes)
+        #expect(envelopes.map(\.number) == [1, 3])
+        #expect(outbox.takeNews().map(\.number) == [2])
+        #expect(outbox.takeNews().isEmpty)
+    }
+
     @Test("keeps mail of a loop to itself out of envelopes")
     func local() {
         var outbox = Outbox(id: .near)

@@ -9,7 +9,7 @@ import EmbeddedStore
 extension Stage {
     /// Somebody else becomes the owner of the conversation's shard.
     func claimByStranger() {
-        _ = self.tables.execute(.claim(shard: Shard.of(self.key), owner: OwnerID(incarnation: 99, loop: 0)))
+        _ = self.tables.execute(.claim(shard: Shard.of(self.key), owner: OwnerID(incarnation: 99, loop: 0), view: Stage.view.number))
     }
 
     /// A message that is in the store without its owner's knowledge.

@@ -32,6 +32,8 @@ final class Stage {
         let loop: OwnerID
         let request: StoreRequest
         let ticket: StoreTicket
+        /// What the store carries to other nodes if all of it is stored.
+        var news: [Envelope] = []
         var answer: StoreAnswer?
     }
 
@@ -43,6 +45,8 @@ final class Stage {
     var tables: MemoryTables
     var roads: [Way: Road] = [:]
     var moods: [OwnerID: StoreMood] = [:]
+    /// Whether the store lets other nodes hear of what it stores in the same step.
+    var carriesNews = false
     private var chats: [OwnerID: ChatLoop] = [:]
     private var heldEnvelopes: [Envelope] = []
     private var errands: [Errand] = []
@@ -137,10 +141,13 @@ final class Stage {
             rounds += 1
             precondition(rounds < 10_000, "the loops find no rest")
             for loop in Self.loops {
+                self.chats[loop]!.carriesNews = self.carriesNews
                 while self.chats[loop]!.settle(at: self.moment) {
                     isBusy = true
+                    if self.carriesNews { for envelope in self.chats[loop]!.takeEnvelopes() { self.carry(envelope) } }
+                    let news = self.chats[loop]!.takeNews()
                     for (request, ticket) in self.chats[loop]!.takeRequests() {
-                        self.submit(Errand(loop: loop, request: request, ticket: ticket))
+                        self.submit(Errand(loop: loop, request: request, ticket: ticket, news: request.isWrite ? news : []))
                     }
                 }
                 for envelope in self.chats[loop]!.takeEnvelopes() {
@@ -238,13 +245,19 @@ final class Stage {
         case .failingWrites: if errand.request.isWrite { self.fail(errand) } else { self.finish(errand) }
         case .holding: self.errands.append(errand)
         case .late:
-            errand.answer = self.tables.execute(errand.request)
+            errand.answer = self.execute(errand)
             self.errands.append(errand)
         }
     }
 
+    private func execute(_ errand: Errand) -> StoreAnswer {
+        let answer = self.tables.execute(errand.request)
+        if case .written(.stored) = answer { for envelope in errand.news { self.carry(envelope) } }
+        return answer
+    }
+
     private func finish(_ errand: Errand) {
-        self.chats[errand.loop]!.storeAnswered(errand.answer ?? self.tables.execute(errand.request), ticket: errand.ticket, at: self.moment)
+        self.chats[errand.loop]!.storeAnswered(errand.answer ?? self.execute(errand), ticket: errand.ticket, at: self.moment)
     }
 
     private func fail(_ errand: Errand) {
@@ -266,6 +279,14 @@ final class Stage {
     }
 
     // MARK: What is to be seen
+
+    /// Every loop's connection to the store is another than before.
+    func reconnectStore() {
+        for loop in Self.loops { self.chats[loop]!.storeMayHaveForgotten(at: self.moment) }
+        self.settle()
+    }
+
+    func restored(by loop: OwnerID) -> RestoredChanges { self.chats[loop]!.restored }
 
     func newestView(of loop: OwnerID) -> Int { self.chats[loop]!.newestView }
 

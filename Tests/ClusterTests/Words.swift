@@ -65,6 +65,7 @@ extension Envelope.Item {
         case .moved: "moved"
         case .attachAgain: "attach again"
         case .resynchronize: "resynchronize"
+        case .wanted: "wanted"
         }
     }
 }
@@ -81,6 +82,7 @@ extension ConversationInput {
         case .attach(let attachment): "attach \((attachment.present + attachment.entering).map(\.id.description).joined(separator: " "))"
         case .detach: "detach"
         case .delivered(let user, let range): "\(user) has \(range)"
+        case .held(let changes): "holds \(changes.map(\.revision))"
         }
     }
 }

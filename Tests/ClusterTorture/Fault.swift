@@ -1,14 +1,18 @@
 import RepeatableChance
 public import TestKit
 
-/// What is done to a cluster, as it is named on the command line. Faults of Sentinel and Redis Cluster are to come here.
+/// What is done to a cluster, as it is named on the command line.
 public enum FaultKind: String, Sendable, CaseIterable {
     case kill, freeze, drain, join, leave
     case restartAll = "restart-all"
     case redisRestart = "redis-restart"
     case redisFreeze = "redis-freeze"
+    case redisKill = "redis-kill"
     case pubsubKill = "pubsub-kill"
     case cut
+    case failover
+    case clusterFailover = "cluster-failover"
+    case reshard
     case twoClusters = "two-clusters"
 }
 
@@ -24,11 +28,7 @@ public enum Fault: Sendable, CustomStringConvertible {
     /// SIGTERM, and it does not come back.
     case leave(String)
     case restartAll(isKilled: Bool)
-    /// SIGTERM, and a start with its data after so long.
-    case redisRestart(after: Duration)
-    case redisFreeze(for: Duration)
-    /// Every subscription is cut off, and mail with it.
-    case pubsubKill
+    case store(StoreFault)
     case cut(String, Proxy.Condition, for: Duration)
     /// A node of another cluster comes to the same Redis, and goes again by `kill -9`.
     case twoClusters
@@ -41,9 +41,7 @@ public enum Fault: Sendable, CustomStringConvertible {
         case .join: .join
         case .leave: .leave
         case .restartAll: .restartAll
-        case .redisRestart: .redisRestart
-        case .redisFreeze: .redisFreeze
-        case .pubsubKill: .pubsubKill
+        case .store(let fault): fault.kind
         case .cut: .cut
         case .twoClusters: .twoClusters
         }
@@ -57,9 +55,7 @@ public enum Fault: Sendable, CustomStringConvertible {
         case .join(let node): "join \(node)"
         case .leave(let node): "leave \(node)"
         case .restartAll(let isKilled): "restart-all, \(isKilled ? "killed" : "drained")"
-        case .redisRestart(let time): "redis-restart, away for \(seconds(time))"
-        case .redisFreeze(let time): "redis-freeze for \(seconds(time))"
-        case .pubsubKill: "pubsub-kill"
+        case .store(let fault): fault.description
         case .cut(let node, let condition, let time): "cut \(node) from Redis for \(seconds(time)): \(Self.text(condition))"
         case .twoClusters: "two-clusters: a node of the other one comes and is killed"
         }
@@ -77,10 +73,7 @@ public enum Fault: Sendable, CustomStringConvertible {
 
     /// Whether a cluster beside it on the same Redis notices.
     var hitsRedis: Bool {
-        switch self {
-        case .redisRestart, .redisFreeze, .pubsubKill: true
-        default: false
-        }
+        if case .store = self { true } else { false }
     }
 
     /// What chance makes of a kind; nil where it cannot be now.
@@ -99,13 +92,19 @@ public enum Fault: Sendable, CustomStringConvertible {
         case .join: return (1...limit).map { "n\($0)" }.first { !nodes.contains($0) }.map { .join($0) }
         case .leave: return nodes.count > 2 ? .leave(node) : nil
         case .restartAll: return .restartAll(isKilled: choice % 2 == 0)
-        case .redisRestart: return .redisRestart(after: .milliseconds(time * 5))
-        case .redisFreeze: return .redisFreeze(for: .milliseconds(500 + time * 8))
-        case .pubsubKill: return .pubsubKill
+        case .redisRestart: return .store(.restart(after: .milliseconds(time * 5)))
+        case .redisFreeze: return .store(.freeze(first, for: .milliseconds(500 + time * 8)))
+        case .redisKill: return .store(.kill(first, restartAfter: .milliseconds(time * 4), self.moment(choice)))
+        case .pubsubKill: return .store(.pubsubKill)
+        case .failover: return .store(.failover(self.moment(choice)))
+        case .clusterFailover: return .store(.clusterFailover(first, self.moment(choice)))
+        case .reshard: return .store(.reshard(from: first, to: UInt64(time), pause: .milliseconds(time / 5)))
         case .cut: return .cut(node, self.condition(choice, time), for: .milliseconds(1000 + time * 9))
         case .twoClusters: return .twoClusters
         }
     }
+
+    private static func moment(_ choice: Int) -> StoreFault.Moment { choice < 4 ? .whenever : .beforeAmendment }
 
     private static func condition(_ choice: Int, _ time: Int) -> Proxy.Condition {
         let way = Proxy.Way.allCases[time % Proxy.Way.allCases.count]

@@ -2,12 +2,12 @@ import Foundation
 import Synchronization
 import TestKit
 
-/// The nodes of a cluster: processes, each with a proxy of its own between it and Redis.
+/// The nodes of a cluster: processes, each with a proxy of its own between it and a single Redis.
 ///
 /// Used by one thread, the one that plays the faults; members only read the stage's directory of nodes that take clients.
 final class Fleet {
     private struct Node {
-        let proxy: Proxy
+        let proxy: Proxy?
         var process: ChildProcess
         /// Of this process and those before it.
         var lives = 1
@@ -15,15 +15,15 @@ final class Fleet {
 
     let clusterName: String
     private let stage: Stage
-    private let redisPort: UInt16
+    private let place: StorePlace
     private let folder: TemporaryFolder
     private let binary: String
     private var nodes: [String: Node] = [:]
     private var logs: [(name: String, process: ChildProcess)] = []
 
-    init(_ clusterName: String, redis: UInt16, binary: String, on stage: Stage) throws {
+    init(_ clusterName: String, at place: StorePlace, binary: String, on stage: Stage) throws {
         self.clusterName = clusterName
-        self.redisPort = redis
+        self.place = place
         self.binary = binary
         self.stage = stage
         self.folder = try TemporaryFolder()
@@ -42,11 +42,11 @@ final class Fleet {
     /// Starts them at the same time, and waits until all are ready.
     func start(_ names: [String]) throws {
         for name in names {
-            let proxy = try self.nodes[name]?.proxy ?? Proxy(to: self.redisPort)
+            let (url, proxy) = try self.way(of: name)
             let process = try ChildProcess(
                 self.binary,
                 [
-                    "serve", "--store", "redis://127.0.0.1:\(proxy.port)", "--cluster-name", self.clusterName, "--node-id", name,
+                    "serve", "--store", url, "--cluster-name", self.clusterName, "--node-id", name,
                     "--jwt-secret-file", self.folder.file("jwt.secret"), "--listen", "127.0.0.1:0", "--admin", "off",
                     "--drain-seconds", "1", "--loops", "2", "--history", "1000000",
                     "--limit", "messages-per-second=100000", "--limit", "message-burst=100000",
@@ -61,6 +61,15 @@ final class Fleet {
                 throw TestFailure("no address in: \(line)")
             }
             self.stage.directory.withLock { $0[name] = port }
+        }
+    }
+
+    private func way(of name: String) throws -> (url: String, Proxy?) {
+        switch self.place {
+        case .url(let url): return (url, nil)
+        case .server(let port):
+            let proxy = try self.nodes[name]?.proxy ?? Proxy(to: port)
+            return ("redis://127.0.0.1:\(proxy.port)", proxy)
         }
     }
 
@@ -86,7 +95,10 @@ final class Fleet {
 
     func signal(_ name: String, _ signal: Int32) throws { try self.node(name).process.send(signal) }
 
-    func set(_ condition: Proxy.Condition, for name: String) throws { try self.node(name).proxy.set(condition) }
+    func set(_ condition: Proxy.Condition, for name: String) throws {
+        guard let proxy = try self.node(name).proxy else { throw TestFailure("nothing stands between \(name) and its store") }
+        proxy.set(condition)
+    }
 
     /// Those whose process has ended by itself.
     var crashed: [String] { self.nodes.filter { !$0.value.process.isRunning }.keys.sorted() }

@@ -10,17 +10,22 @@ struct Frame: Decodable {
         /// Live messages have the one, those of a page the other.
         let timestamp: String?
         let sentAt: String?
+        let isEdited: Bool?
+        let isDeleted: Bool?
 
         private enum CodingKeys: String, CodingKey {
             case localID = "local_id"
             case senderID = "sender_id"
             case sentAt = "sent_at"
+            case isEdited = "is_edited"
+            case isDeleted = "is_deleted"
             case id, content, timestamp
         }
 
         var told: HistoryChecker.Message? {
             guard let number = Int(self.id), let time = self.timestamp ?? self.sentAt else { return nil }
-            return HistoryChecker.Message(number, by: self.senderID, as: self.localID, self.content, at: time)
+            let state: HistoryChecker.Message.State = self.isDeleted == true ? .deleted : self.isEdited == true ? .edited : .sent
+            return HistoryChecker.Message(number, by: self.senderID, as: self.localID, self.content, at: time, state)
         }
     }
 
@@ -28,11 +33,12 @@ struct Frame: Decodable {
     let message: Message?
     let messages: [Message]?
     let localID: String?
+    let action: String?
     let error: String?
 
     private enum CodingKeys: String, CodingKey {
         case localID = "local_id"
-        case type, message, messages, error
+        case type, message, messages, action, error
     }
 
     init(_ text: String) throws {

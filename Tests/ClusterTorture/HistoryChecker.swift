@@ -1,7 +1,8 @@
 /// Judges what the members of conversations were told: takes everything that happened, in any conversation, and says what is wrong.
 ///
 /// It knows only what clients can know, and the promises: what was answered is stored, numbers are 1, 2, 3 … and mean the same message
-/// for everybody, nobody misses or hears one twice, and a send that is repeated is answered with the first message.
+/// for everybody, nobody misses or hears one twice, a send that is repeated is answered with the first message, and neither an edit nor a
+/// deletion is ever taken back.
 public struct HistoryChecker: Sendable {
     /// A message as somebody was told it.
     public struct Message: Sendable, Equatable {
@@ -11,14 +12,44 @@ public struct HistoryChecker: Sendable {
         public var localID: String?
         public var content: String
         public var time: String
+        public var state: State
 
-        public init(_ number: Int, by sender: String, as localID: String?, _ content: String, at time: String) {
+        /// In the order in which a message goes through them.
+        public enum State: Int, Sendable, Comparable {
+            case sent, edited, deleted
+
+            public static func < (first: Self, second: Self) -> Bool { first.rawValue < second.rawValue }
+        }
+
+        public init(_ number: Int, by sender: String, as localID: String?, _ content: String, at time: String, _ state: State = .sent) {
             self.number = number
             self.sender = sender
             self.localID = localID
             self.content = content
             self.time = time
+            self.state = state
         }
+    }
+
+    /// A message as everybody knows it.
+    private struct Known {
+        /// As it was told first.
+        var message: Message
+        /// Its words in each state that somebody was told.
+        var contents: [Message.State: String]
+
+        func inState(of other: Message) -> Message {
+            var message = self.message
+            message.state = other.state
+            message.content = self.contents[other.state] ?? other.content
+            return message
+        }
+    }
+
+    /// What a message's author wants it to become; one edit at most.
+    private struct Wish {
+        var edit: String?
+        var deletion = false
     }
 
     /// What somebody said, before anybody answered.
@@ -46,7 +77,11 @@ public struct HistoryChecker: Sendable {
     private var contents: [Send: String] = [:]
     private var numbers: [Send: Int] = [:]
     private var answered: Set<Send> = []
-    private var messages: [String: [Int: Message]] = [:]
+    private var messages: [String: [Int: Known]] = [:]
+    private var wishes: [String: [Int: Wish]] = [:]
+    /// By reader, the edits and deletions that it was told of, over whatever connection.
+    private var told: [String: [Int: Message.State]] = [:]
+    private var lost: [String: Set<Int>] = [:]
     private var heads: [String: Int] = [:]
     private var kept: [String: [String: Int]] = [:]
     private var readers: [String: Reader] = [:]
@@ -92,6 +127,7 @@ public struct HistoryChecker: Sendable {
         let place = "\(reader.conversation): \(name) (\(reader.connection))"
         defer { self.readers[name] = reader }
         self.judge(message, in: reader.conversation, place)
+        self.judgeState(of: message, reader: name, place)
         if message.sender == name, let localID = message.localID {
             self.answered.insert(Send(conversation: reader.conversation, sender: name, localID: localID))
             if message.number <= reader.through, let left = reader.repeated[localID], left > 0 {
@@ -109,13 +145,37 @@ public struct HistoryChecker: Sendable {
         }
     }
 
+    /// The author of a message asks for other words, or for its deletion.
+    public mutating func amends(_ number: Int, in conversation: String, to content: String?) {
+        if let content {
+            self.wishes[conversation, default: [:]][number, default: Wish()].edit = content
+        } else {
+            self.wishes[conversation, default: [:]][number, default: Wish()].deletion = true
+        }
+    }
+
+    /// A reader was told of an edit or a deletion.
+    public mutating func hearsAmended(_ message: Message, reader name: String) {
+        guard let reader = self.readers[name] else { preconditionFailure("\(name) hears something and is nowhere") }
+        let place = "\(reader.conversation): \(name) (\(reader.connection))"
+        self.judge(message, in: reader.conversation, place)
+        self.judgeState(of: message, reader: name, place)
+    }
+
     /// The whole history of a conversation as a node gives it, oldest first.
     public mutating func reads(_ history: [Message], of conversation: String, through node: String) {
         for (place, message) in history.enumerated() where message.number != place + 1 {
             self.object("\(conversation): the history through \(node) has message \(message.number) in place \(place + 1)")
             break
         }
-        for message in history { self.judge(message, in: conversation, "\(conversation): the history through \(node)") }
+        for message in history {
+            let place = "\(conversation): the history through \(node)"
+            self.judge(message, in: conversation, place)
+            let last = self.messages[conversation]?[message.number]?.contents.keys.max() ?? .sent
+            if message.state < last, message.sender != Self.nobody {
+                self.object("\(place) has message \(message.number) as \(message.state), and it was \(last)")
+            }
+        }
         self.kept[conversation, default: [:]][node] = history.count
     }
 
@@ -131,7 +191,7 @@ public struct HistoryChecker: Sendable {
         for (name, reader) in self.readers.sorted(by: { $0.key < $1.key }) where reader.through != self.head(of: reader.conversation) {
             self.object("\(reader.conversation): \(name) was shown \(reader.through) messages of \(self.head(of: reader.conversation))")
         }
-        for send in self.answered where self.numbers[send] == nil {
+        for send in self.answered where self.numbers[send] == nil && self.lost[send.conversation] == nil {
             self.object("\(send.conversation): \(send.sender) was answered, and nobody knows with what")
         }
     }
@@ -141,21 +201,61 @@ public struct HistoryChecker: Sendable {
     /// The same number is the same message for everybody, somebody has sent it, and the same send has made no other.
     private mutating func judge(_ message: Message, in conversation: String, _ place: String) {
         self.heads[conversation] = max(self.head(of: conversation), message.number)
-        guard let known = self.messages[conversation]?[message.number] else {
-            self.messages[conversation, default: [:]][message.number] = message
+        self.judgeWish(message, in: conversation, place)
+        guard var known = self.messages[conversation]?[message.number] else {
+            self.messages[conversation, default: [:]][message.number] = Known(message: message, contents: [message.state: message.content])
             return self.meet(message, in: conversation, place)
         }
+        let expected = known.inState(of: message)
         var shown = message
         // History has no client ids; whoever told of it first may have been history.
-        if shown.localID == nil { shown.localID = known.localID }
-        guard shown == known || known.localID == nil else {
-            return self.object("\(place) has message \(message.number) as \(Self.text(shown)), others have \(Self.text(known))")
+        if shown.localID == nil { shown.localID = expected.localID }
+        guard shown == expected || expected.localID == nil else {
+            if shown.sender == Self.nobody { return self.loses(known.message, in: conversation) }
+            return self.object("\(place) has message \(message.number) as \(Self.text(shown)), others have \(Self.text(expected))")
         }
-        if known.localID == nil, shown.localID != nil {
-            self.messages[conversation]?[message.number] = shown
-            self.meet(shown, in: conversation, place)
+        let isFirstLive = expected.localID == nil && shown.localID != nil
+        if isFirstLive { known.message = shown }
+        known.contents[message.state] = message.content
+        self.messages[conversation]?[message.number] = known
+        if isFirstLive { self.meet(shown, in: conversation, place) }
+    }
+
+    /// Once for each message, whoever is told of it.
+    private mutating func loses(_ message: Message, in conversation: String) {
+        guard self.lost[conversation, default: []].insert(message.number).inserted else { return }
+        self.object(
+            "\(conversation): message \(message.number), \(Self.text(message)), was shown and is lost: nobody had it any more after the store"
+                + " forgot it, and an empty one of nobody's has its number")
+        // Its author may send it again, and then it is another message.
+        if let localID = message.localID {
+            self.numbers[Send(conversation: conversation, sender: message.sender, localID: localID)] = nil
         }
     }
+
+    /// Only what its author wanted becomes of a message.
+    private mutating func judgeWish(_ message: Message, in conversation: String, _ place: String) {
+        let wish = self.wishes[conversation]?[message.number]
+        switch message.state {
+        case .sent: return
+        case .edited: if wish?.edit == message.content { return }
+        case .deleted: if message.content.isEmpty, wish?.deletion == true || message.sender == Self.nobody { return }
+        }
+        self.object("\(place) has message \(message.number) as \(Self.text(message)), \(message.state), which nobody wanted")
+    }
+
+    /// Nobody is shown again what was taken away before their eyes.
+    private mutating func judgeState(of message: Message, reader: String, _ place: String) {
+        let last = self.told[reader]?[message.number] ?? .sent
+        if message.state < last {
+            self.object("\(place) was shown message \(message.number) as \(message.state) after it was \(last)")
+        } else if message.state > last {
+            self.told[reader, default: [:]][message.number] = message.state
+        }
+    }
+
+    /// Whose messages stand for those that the store has forgotten and nobody has any more.
+    private static let nobody = "nobody"
 
     private mutating func meet(_ message: Message, in conversation: String, _ place: String) {
         guard let localID = message.localID else { return }
@@ -163,7 +263,7 @@ public struct HistoryChecker: Sendable {
         guard let content = self.contents[send] else {
             return self.object("\(place) has message \(message.number) as \(Self.text(message)), which nobody has sent")
         }
-        if content != message.content {
+        if message.state == .sent, content != message.content {
             self.object("\(place) has message \(message.number) as \(Self.text(message)), and what was sent is \"\(content)\"")
         }
         if let other = self.numbers[send], other != message.number, abs(other - message.number) <= Self.rememberedMessages {

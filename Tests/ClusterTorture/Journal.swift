@@ -6,6 +6,8 @@ public final class Journal: Sendable {
     public struct Counts: Sendable {
         /// Sends that were answered, each once.
         public var answered = 0
+        /// Edits and deletions that were answered.
+        public var amended = 0
         /// Answers that a send could not be done; it was tried again.
         public var refused = 0
         /// Sends whose connection ended, or was given up, before the answer; they were sent again.
@@ -19,7 +21,9 @@ public final class Journal: Sendable {
     /// Something that stops conversations for a while, or should not.
     private struct Watch {
         let begin: ContinuousClock.Instant
-        let heads: [String: Int]
+        /// What was sent earlier does not count.
+        var since: ContinuousClock.Instant
+        var heads: [String: Int]
         var waiting: Set<String>
         var gap: Duration?
         /// When each of them took its last message, and the longest time that one of them took none.
@@ -41,6 +45,7 @@ public final class Journal: Sendable {
         var counts = Counts()
         var watch: Watch?
         var settled: Set<String> = []
+        var intentions = 0
     }
 
     private let state = Mutex(State())
@@ -66,7 +71,7 @@ public final class Journal: Sendable {
             guard let asked else { return }
             state.counts.answered += 1
             // What was under way when it began, or repeats something older, says nothing about how it is now.
-            guard var watch = state.watch, asked >= watch.begin, message.number > watch.heads[conversation, default: 0] else { return }
+            guard var watch = state.watch, asked >= watch.since, message.number > watch.heads[conversation, default: 0] else { return }
             watch.took(conversation, at: now)
             state.watch = watch
         }
@@ -75,13 +80,31 @@ public final class Journal: Sendable {
     /// When somebody heard for the first time what should not be.
     var brokenAt: ContinuousClock.Instant? { self.state.withLock { $0.brokenAt } }
 
+    /// A member has the answer to a message, and is about to edit or delete it.
+    func intends() { self.state.withLock { $0.intentions += 1 } }
+
+    var intentions: Int { self.state.withLock { $0.intentions } }
+
     // MARK: Gaps
 
     /// From here on each of the conversations has to take a message.
     func watch(_ conversations: [String]) {
         self.state.withLock { state in
             let heads = Dictionary(uniqueKeysWithValues: conversations.map { ($0, state.checker.head(of: $0)) })
-            state.watch = Watch(begin: .now, heads: heads, waiting: Set(conversations))
+            let now = ContinuousClock.now
+            state.watch = Watch(begin: now, since: now, heads: heads, waiting: Set(conversations))
+        }
+    }
+
+    /// From here on all of them have to take a message once more; the gap is still counted from the first time.
+    func watchOn() {
+        self.state.withLock { state in
+            guard var watch = state.watch else { return }
+            watch.since = .now
+            watch.waiting = Set(watch.heads.keys)
+            for conversation in watch.heads.keys { watch.heads[conversation] = state.checker.head(of: conversation) }
+            watch.gap = nil
+            state.watch = watch
         }
     }
 

@@ -55,6 +55,10 @@ final class Member {
     private var sent = 0
     private var pending: [String: Send] = [:]
     private var order: [String] = []
+    /// One after the other; only the first is under way.
+    private var amendments: [Amendment] = []
+    /// Messages up to this one are not thought of again: their amendments may be under way, or done.
+    private var thoughtThrough = 0
     private var connections = 0
     private var nextSend: ContinuousClock.Instant
 
@@ -115,7 +119,7 @@ final class Member {
     }
 
     /// Without numbers, so that the like count together.
-    private static func kind(of error: any Error) -> String {
+    private static func kind(of error: Any) -> String {
         let words = "\(error)".prefix { $0 != ":" && !$0.isNumber }
         return words.trimmingCharacters(in: .whitespaces)
     }
@@ -127,19 +131,24 @@ final class Member {
         let patience = Duration.milliseconds(self.chance.number(self.plan.patience))
         do {
             for localID in self.order { try self.send(localID, over: socket) }
+            if !self.amendments.isEmpty, self.amendments[0].sendAt == nil { self.amendments[0].sendAt = .now }
             while true {
                 let act = self.stage.act
                 if act == .over { return }
-                if act == .settling, self.pending.isEmpty { self.journal.settled(self.plan.name) }
+                if act == .settling, self.pending.isEmpty, self.amendments.isEmpty { self.journal.settled(self.plan.name) }
                 let now = ContinuousClock.now
                 if act == .playing, let leaveAt, now >= leaveAt { return self.leave() }
-                if self.order.contains(where: { self.pending[$0].map { $0.againAt == nil && $0.askedAt + patience < now } ?? false }) {
+                let isIgnored = self.amendments.first.map { $0.sendAt == nil && $0.askedAt + patience < now } ?? false
+                if isIgnored
+                    || self.order.contains(where: { self.pending[$0].map { $0.againAt == nil && $0.askedAt + patience < now } ?? false })
+                {
                     self.journal.ended("given up: no answer")
                     return self.leave()
                 }
                 for localID in self.order where self.pending[localID]?.againAt.map({ $0 <= now }) ?? false {
                     try self.send(localID, over: socket)
                 }
+                try self.amend(over: socket, at: now)
                 if act == .playing { try self.speak(over: socket, at: now) }
                 let wait = self.plan.pace == nil || act != .playing ? .milliseconds(100) : min(.milliseconds(100), self.nextSend - .now)
                 guard let event = try socket.nextIfAny(within: max(.milliseconds(1), wait)) else { continue }
@@ -186,6 +195,47 @@ final class Member {
         try socket.send(#"{"action":"send_message","content":"\#(send.content)","local_id":"\#(localID)"}"#)
     }
 
+    // MARK: Having second thoughts
+
+    /// Some messages are edited or deleted soon after they were answered, some both.
+    private func intend(_ message: HistoryChecker.Message) {
+        guard message.number > self.thoughtThrough else { return }
+        self.thoughtThrough = message.number
+        guard self.stage.act == .playing, self.amendments.count < 4, self.chance.happens(perMille: 150) else { return }
+        let isEdited = self.chance.happens(perMille: 600)
+        let isDeleted = !isEdited || self.chance.happens(perMille: 300)
+        let at = ContinuousClock.now + .milliseconds(self.chance.number(0...300))
+        if isEdited { self.amendments.append(Amendment(number: message.number, content: "\(message.content), or not", sendAt: at)) }
+        if isDeleted { self.amendments.append(Amendment(number: message.number, content: nil, sendAt: at)) }
+        self.journal.intends()
+    }
+
+    private func amend(over socket: WebSocketClient, at now: ContinuousClock.Instant) throws {
+        guard let first = self.amendments.first, let at = first.sendAt, at <= now else { return }
+        self.amendments[0].sendAt = nil
+        self.amendments[0].askedAt = now
+        self.journal.check { $0.amends(first.number, in: self.plan.conversation, to: first.content) }
+        try socket.send(first.frame)
+    }
+
+    private func amended() {
+        self.amendments.removeFirst()
+        self.journal.count { $0.amended += 1 }
+    }
+
+    private func amendmentFailed(_ error: String) {
+        guard let first = self.amendments.first, first.sendAt == nil else { return }
+        switch first.refusal(error) {
+        case .ofAnother: return
+        case .done: self.amended()
+        case .later: self.amendments[0].sendAt = .now + .milliseconds(self.chance.number(100...500))
+        case .wrong:
+            self.amendments.removeFirst()
+            let place = "\(self.plan.conversation): \(self.plan.name)"
+            self.journal.check { $0.object("\(place) was answered with message \(first.number), and to \(first.action): \(error)") }
+        }
+    }
+
     /// False when the connection is at its end.
     private func takes(_ event: WebSocketClient.Event) throws -> Bool {
         switch event {
@@ -209,8 +259,13 @@ final class Member {
             if message.sender == self.plan.name, let localID = message.localID, let send = self.pending.removeValue(forKey: localID) {
                 asked = send.askedAt
                 self.order.removeAll { $0 == localID }
+                if message.state == .sent { self.intend(message) }
             }
             self.journal.heard(message, self.plan.name, in: self.plan.conversation, asked: asked)
+        case "message.edited", "message.deleted":
+            guard let message = frame.message?.told else { throw TestFailure("no message: \(text)") }
+            self.journal.check { $0.hearsAmended(message, reader: self.plan.name) }
+            if let first = self.amendments.first, first.sendAt == nil, first.isAnswered(by: message) { self.amended() }
         case "message.failed":
             self.journal.count {
                 $0.refused += 1
@@ -219,7 +274,8 @@ final class Member {
             if let localID = frame.localID { self.pending[localID]?.againAt = .now + .milliseconds(self.chance.number(100...500)) }
         case "error":
             // Nothing that a member does is wrong, and everything is kept.
-            self.journal.ended("error: \(frame.error ?? text)")
+            self.journal.ended("error: \(Self.kind(of: frame.error ?? text))")
+            if frame.action == "edit_message" || frame.action == "delete_message" { return self.amendmentFailed(frame.error ?? text) }
             if frame.error == "history truncated" { self.journal.check { $0.object("\(self.plan.name): \(text)") } }
         default: break
         }

@@ -5,6 +5,7 @@ import TestKit
 /// How a torture is to be.
 public struct TortureSettings: Sendable {
     public var seed: UInt64
+    public var store = StoreMode.redis
     public var nodes = 3
     public var conversations = 8
     /// Of each conversation; the last of them only reads.
@@ -54,7 +55,7 @@ public final class Torture {
     public let settings: TortureSettings
     private let say: (String) -> Void
     private let begin = ContinuousClock.now
-    private let redis: RedisServer
+    private let store: any TortureStore
     private let stage: Stage
     private let fleet: Fleet
     private let neighbour: Neighbour?
@@ -71,12 +72,16 @@ public final class Torture {
         self.settings = settings
         self.say = say
         self.chance = SeededGenerator(seed: settings.seed)
-        self.redis = try RedisServer([
-            "--appendonly", "yes", "--appendfsync", settings.appendfsync, "--aof-timestamp-enabled", "yes",
-        ])
+        let options = ["--appendonly", "yes", "--appendfsync", settings.appendfsync, "--aof-timestamp-enabled", "yes"]
+        self.store =
+            switch settings.store {
+            case .redis: try StandaloneStore(options)
+            case .sentinel: try SentinelStore(options)
+            case .cluster: try ClusterStore(options)
+            }
         self.stage = Stage(Journal())
-        self.fleet = try Fleet("torture", redis: self.redis.port, binary: settings.binary, on: self.stage)
-        self.neighbour = settings.hasNeighbour ? try Neighbour(redis: self.redis.port, binary: settings.binary, seed: settings.seed) : nil
+        self.fleet = try Fleet("torture", at: self.store.place, binary: settings.binary, on: self.stage)
+        self.neighbour = settings.hasNeighbour ? try Neighbour(at: self.store.place, binary: settings.binary, seed: settings.seed) : nil
         self.conversations = (1...settings.conversations).map { "c\($0)" }
     }
 
@@ -88,7 +93,7 @@ public final class Torture {
     public func start() throws {
         let names = (1...self.settings.nodes).map { "n\($0)" }
         try self.fleet.start(names)
-        self.tell("\(names.joined(separator: ", ")) are ready; Redis with appendfsync \(self.settings.appendfsync)")
+        self.tell("\(names.joined(separator: ", ")) are ready; \(self.store.title), appendfsync \(self.settings.appendfsync)")
         for conversation in self.conversations {
             for number in 0..<self.settings.members {
                 var plan = MemberPlan(
@@ -165,16 +170,8 @@ public final class Torture {
             // What was taken before the last of them ended says nothing.
             if !isKilled { self.journal.watch(self.conversations) }
             try self.fleet.start(names)
-        case .redisRestart(let time):
-            try self.redis.stop()
-            self.rest(time)
-            try self.redis.restart()
-        case .redisFreeze(let time):
-            self.redis.freeze()
-            self.rest(time)
-            self.redis.thaw()
-        case .pubsubKill:
-            try self.redis.ask("CLIENT", "KILL", "TYPE", "pubsub")
+        case .store(let fault):
+            try self.store.perform(fault, self.scene)
         case .cut(let node, let condition, let time):
             try self.fleet.set(condition, for: node)
             self.rest(time)
@@ -183,6 +180,23 @@ public final class Torture {
             try self.neighbour?.comeAndGo()
         }
         self.tell("  over")
+    }
+
+    private var scene: Scene {
+        Scene(
+            rest: { self.rest($0) },
+            await: { moment in
+                if case .beforeAmendment = moment { self.awaitAmendment() }
+                self.journal.watch(self.conversations)
+            },
+            turn: { self.journal.watchOn() })
+    }
+
+    /// Where for a while nobody wants to amend anything it is any moment.
+    private func awaitAmendment() {
+        let count = self.journal.intentions
+        let deadline = Deadline(within: .seconds(5))
+        while self.journal.intentions == count, !deadline.isOver { self.rest(.milliseconds(1)) }
     }
 
     @discardableResult
@@ -245,8 +259,7 @@ public final class Torture {
         try self.neighbour?.fleet.writeLogs(to: folder)
         let story = self.lines + self.journal.violations.map { "VIOLATION \($0)" }
         try story.joined(separator: "\n").write(toFile: "\(folder)/story.log", atomically: true, encoding: .utf8)
-        try self.redis.process.output.text.write(toFile: "\(folder)/redis.log", atomically: true, encoding: .utf8)
-        try FileManager.default.copyItem(atPath: self.redis.folder.path, toPath: "\(folder)/redis")
+        try self.store.writeLogs(to: folder)
     }
 
     private func wait(for what: String, _ names: () -> [String]) {

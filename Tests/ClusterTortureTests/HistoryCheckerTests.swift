@@ -126,4 +126,62 @@ struct HistoryCheckerTests {
         checker.hears(HistoryChecker.Message(1, by: "dave", as: "dave-1", "hello", at: "noon"), reader: "dave")
         #expect(self.verdict(of: checker) == ["d: nobody has read its history", "c: carol was shown 4 messages of 5"])
     }
+
+    /// What Ann makes of her second message.
+    private func amended(_ content: String, _ state: HistoryChecker.Message.State) -> HistoryChecker.Message {
+        HistoryChecker.Message(2, by: "ann", as: "ann-2", content, at: "noon", state)
+    }
+
+    @Test("takes edits and deletions that the author wanted, also from those who were not there")
+    func amendments() {
+        var checker = self.told(3)
+        checker.amends(2, in: "c", to: "ann says no")
+        for reader in ["ann", "bob"] { checker.hearsAmended(self.amended("ann says no", .edited), reader: reader) }
+        checker.resumes("carol", in: "c", after: 1)
+        checker.hears(self.amended("ann says no", .edited), reader: "carol")
+        checker.hears(self.message(3), reader: "carol")
+        checker.amends(2, in: "c", to: nil)
+        for reader in ["ann", "bob", "carol"] { checker.hearsAmended(self.amended("", .deleted), reader: reader) }
+        var history = self.history(1...3)
+        history[1].content = ""
+        history[1].state = .deleted
+        checker.reads(history, of: "c", through: "n1")
+        #expect(self.verdict(of: checker) == [])
+    }
+
+    @Test("sees words that are back after their deletion, with a reader and in a history")
+    func deletedIsBack() {
+        var checker = self.told(3)
+        checker.amends(2, in: "c", to: nil)
+        checker.hearsAmended(self.amended("", .deleted), reader: "bob")
+        checker.resumes("bob", in: "c", after: 1)
+        checker.hears(self.message(2), reader: "bob")
+        checker.reads(self.history(1...3), of: "c", through: "n2")
+        #expect(
+            checker.violations == [
+                "c: bob (n1 after 1) was shown message 2 as sent after it was deleted",
+                "c: the history through n2 has message 2 as sent, and it was deleted",
+            ])
+    }
+
+    @Test("sees an edit and a deletion that nobody wanted")
+    func unwanted() {
+        var checker = self.told(3)
+        checker.amends(2, in: "c", to: "ann says no")
+        checker.hearsAmended(self.amended("ann says yes", .edited), reader: "bob")
+        checker.hearsAmended(self.amended("", .deleted), reader: "bob")
+        #expect(checker.violations.count == 2)
+        #expect(checker.violations.allSatisfy { $0.hasSuffix("which nobody wanted") })
+    }
+
+    @Test("says once of a message that was shown that an empty one of nobody's stands in its place")
+    func replaced() {
+        var checker = self.told(3)
+        var history = self.history(1...3)
+        history[1] = HistoryChecker.Message(2, by: "nobody", as: nil, "", at: "midnight", .deleted)
+        checker.reads(history, of: "c", through: "n1")
+        checker.reads(history, of: "c", through: "n2")
+        #expect(checker.violations.count == 1)
+        #expect(checker.violations.first?.hasPrefix("c: message 2, \"ann says 2\" by ann (ann-2, noon), was shown and is lost") == true)
+    }
 }

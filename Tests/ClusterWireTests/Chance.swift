@@ -96,8 +96,19 @@ struct Chance {
         }
     }
 
+    mutating func change() -> Write.Change {
+        switch self.generator.next(below: 6) {
+        case 0: .message(self.message())
+        case 1: .amend(self.message(), at: self.moment())
+        case 2: .remove(self.user())
+        case 3: .cursors(self.user(), read: self.count(), delivered: self.count())
+        case 4: .end(at: self.moment())
+        default: .skip
+        }
+    }
+
     mutating func input() -> ConversationInput {
-        switch self.generator.next(below: 8) {
+        switch self.generator.next(below: 9) {
         case 0: .leave(self.user())
         case 1:
             .attach(
@@ -106,6 +117,7 @@ struct Chance {
                     delivered: self.list { DeliveryReport(user: $0.user(), range: $0.range()) }))
         case 2: .detach
         case 3: .delivered(self.user(), self.range())
+        case 4: .held(self.list { HeldChange(revision: $0.count(), change: $0.change(), storedAt: 0) })
         default: .command(self.command())
         }
     }
@@ -182,7 +194,7 @@ struct Chance {
 
     mutating func item(about key: ConversationKey) -> Envelope.Item {
         let conversation = self.happens() ? key : self.key()
-        return switch self.generator.next(below: 9) {
+        return switch self.generator.next(below: 10) {
         case 0, 1, 2:
             .input(
                 Envelope.Input(
@@ -192,6 +204,7 @@ struct Chance {
         case 5: .moved(self.generator.next())
         case 6: .attachAgain(conversation)
         case 7: .resynchronize
+        case 8: .wanted(conversation)
         default:
             .event(
                 Envelope.News(

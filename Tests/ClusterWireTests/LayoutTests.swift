@@ -1,4 +1,5 @@
 import Bytes
+import ChatCore
 import ChatModel
 import Cluster
 import Testing
@@ -25,7 +26,28 @@ struct LayoutTests {
 
     @Test("is what it was for every kind of item")
     func everything() {
-        let hash = Parcel.bytes(Samples.envelopes).withUnsafeBufferPointer { StableHash.fnv1a($0) }
-        #expect(String(hash, radix: 16) == "9fb50ba7afa06a21")
+        #expect(self.hash(of: Samples.envelopes) == "a763a683f17a1b1b")
+        // Kinds that came later have changed nothing of those before.
+        let first = Samples.envelopes.map { envelope in
+            Envelope(
+                from: envelope.from, to: envelope.to, number: envelope.number, view: envelope.view,
+                items: envelope.items.filter(\.isOfTheFirst))
+        }
+        #expect(self.hash(of: first) == "9fb50ba7afa06a21")
+    }
+
+    private func hash(of envelopes: [Envelope]) -> String {
+        String(Parcel.bytes(envelopes).withUnsafeBufferPointer { StableHash.fnv1a($0) }, radix: 16)
+    }
+}
+
+extension Envelope.Item {
+    /// Every node of this version of the layout understands it.
+    fileprivate var isOfTheFirst: Bool {
+        switch self {
+        case .wanted: false
+        case .input(let input): if case .held = input.input { false } else { true }
+        default: true
+        }
     }
 }

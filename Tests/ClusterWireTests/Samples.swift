@@ -110,8 +110,13 @@ enum Samples {
                 Attachment(
                     present: [.alice, .agent], entering: [.anonymous], heard: [.alice],
                     delivered: [DeliveryReport(user: .alice, range: 1...1), DeliveryReport(user: .anonymous, range: 5...500)])),
-            .delivered(.alice, 1...1), .delivered(.anonymous, 100...1_000_000),
+            .delivered(.alice, 1...1), .delivered(.anonymous, 100...1_000_000), .held([]), .held(Self.heldChanges),
         ]
+
+    static let heldChanges = [
+        Write.Change.create(Self.record), .message(.plain), .amend(.edited, at: .sample), .member(.alice), .remove(.anonymous),
+        .cursors(.alice, read: 1, delivered: 300), .end(at: .long), .skip,
+    ].enumerated().map { HeldChange(revision: $0.offset * 100, change: $0.element, storedAt: 0) }
 
     static let events: [ChatEvent] = [
         .created, .posted(.plain), .edited(.edited), .deleted(.deleted), .joined(.alice), .renamed(.bob), .left(.carol, at: .sample),
@@ -136,7 +141,7 @@ enum Samples {
                     answering: number % 2 == 0 ? 0 : 1 << 40,
                     feedPlace: UInt32(number)))
         }
-        + [.moved(0), .moved(.max), .attachAgain(.long), .attachAgain(.lobby), .resynchronize]
+        + [.moved(0), .moved(.max), .attachAgain(.long), .attachAgain(.lobby), .resynchronize, .wanted(.long), .wanted(.lobby)]
 
     static let envelopes = [
         Envelope(from: .near, to: .far, number: 1, view: 12, items: Self.items),

@@ -106,6 +106,17 @@ struct VersionsTests {
                 $0.appendRecord { $0.append(contentsOf: [1, 1, 0, 77]) }
             }
         },
+        Invention(testDescription: "held change") {
+            $0.appendInput {
+                $0.append(6)
+                $0.append(2)
+                $0.append(record: Samples.heldChanges[1])
+                $0.appendRecord {
+                    $0.append(1)
+                    $0.appendRecord { $0.append(77) }
+                }
+            }
+        },
         Invention(testDescription: "access") {
             $0.appendInput {
                 $0.append(1)

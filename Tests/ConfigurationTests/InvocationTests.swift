@@ -1,3 +1,4 @@
+import RedisClient
 import Testing
 
 @testable import Configuration
@@ -53,7 +54,7 @@ struct InvocationTests {
         }
         var bench = BenchOptions()
         bench.scenario = .groups
-        bench.url = "ws://h:1"
+        bench.urls = ["ws://h:1", "wss://i"]
         bench.connections = 7
         bench.groups = 2
         bench.publishers = 3
@@ -63,13 +64,15 @@ struct InvocationTests {
         bench.warmup = .zero
         bench.messageBytes = 64
         bench.secretFile = "s"
-        bench.serverProcess = 42
+        bench.serverProcesses = [42, 7, 43]
+        bench.redis = try RedisURL("redis://:p@h:6400")
         bench.adapter = .raw
         bench.output = .json
         #expect(
             try invoke(
-                "bench --connections 7 groups --groups 2 --publishers 3 --rate 0 ws://h:1 --window 4 --seconds 1.5 --warmup 0 "
-                    + "--message-bytes 64 --secret-file s --server-pid 42 --adapter raw --output json") == .bench(bench))
+                "bench --connections 7 groups --groups 2 --publishers 3 --rate 0 ws://h:1 --window 4 --seconds 1.5 wss://i --warmup 0 "
+                    + "--message-bytes 64 --secret-file s --server-pid 42,7 --server-pid 43 --redis redis://:p@h:6400 "
+                    + "--adapter raw --output json") == .bench(bench))
     }
 
     @Test("says every default of bench and token in the help as it is")

@@ -27,6 +27,8 @@ struct OperatorOptionsTests {
         let drain = try self.options("drain n1 --rate 100 --deadline 2.5 --dry-run --output json")
         #expect(drain.node == "n1" && drain.rate == 100 && drain.deadline == .milliseconds(2500))
         #expect(drain.isDryRun && drain.output == .json)
+        let events = try self.options("events --follow --last 5")
+        #expect(events.verb == .events && events.follows && events.last == 5)
         #expect(try self.options("nodes --sort -connections --limit 3").sort == "-connections")
     }
 

@@ -7,7 +7,7 @@ struct UsageErrorTests {
     static let complaints: [(line: String, words: String)] = [
         (
             "",
-            "a subcommand is missing: serve, token, chat, bench, status, nodes, shards, owner, history, tail, send, verify, redis, drain, resume, config, completion, help; see confab --help"
+            "a subcommand is missing: serve, token, chat, bench, status, nodes, shards, owner, history, tail, send, verify, redis, events, drain, resume, config, completion, help; see confab --help"
         ),
         ("srve", "\"srve\" is no subcommand; did you mean confab serve?"),
         ("xyzzy", "\"xyzzy\" is no subcommand; see confab --help"),
@@ -112,7 +112,12 @@ struct UsageErrorTests {
             "SCENARIO: \"brodcast\" is none of broadcast, groups, idle, connect, send; did you mean broadcast?"
         ),
         ("bench groups ws://h --connections 2 --groups 3", "bench: --groups 3 is more than --connections 2"),
-        ("bench idle ws://h ws://i", "bench: \"ws://i\" is one argument too many; see confab bench --help"),
+        ("bench idle ws://h i", "URL: \"i\" is no URL such as ws://127.0.0.1:8080"),
+        ("bench idle ws://h --server-pid 5,5", "bench: --server-pid 5 is given twice"),
+        ("bench idle ws://h --server-pid 5,", "--server-pid: \"\" is no whole number"),
+        ("bench idle ws://h --redis redis+cluster://h", "--redis: counts are asked of one server: redis://HOST:PORT"),
+        ("bench idle ws://h --redis redis://h:0", "--redis: a port is no number from 1 to 65535"),
+        ("chat ws://h ws://i", "chat: \"ws://i\" is one argument too many; see confab chat --help"),
         ("completion", "completion: SHELL (bash, zsh, fish) is missing; see confab completion --help"),
         ("completion tcsh", "SHELL: \"tcsh\" is none of bash, zsh, fish"),
         ("completion bsh", "SHELL: \"bsh\" is none of bash, zsh, fish; did you mean bash?"),

@@ -52,7 +52,9 @@ struct SQLiteStoreTests {
                 Issue.record("seed \(seed), request \(number): \(request) was answered\n\(answer.text)\ninstead of\n\(expected.text)")
                 return
             }
-            if case .claim(let shard, let owner) = request, case .claimed(let epoch) = answer { requests.claimed(shard, epoch, by: owner) }
+            if case .claim(let shard, let owner, _) = request, case .claimed(let epoch) = answer {
+                requests.claimed(shard, epoch, by: owner)
+            }
         }
         store.close()
     }
@@ -90,6 +92,19 @@ struct SQLiteStoreTests {
         // The first goes alone, perhaps some go with the second: far fewer than one each.
         #expect(after.commits - before.commits <= 16 * rounds)
         #expect(after.writesPerCommit.sum - before.writesPerCommit.sum == 64 * rounds)
+        store.close()
+    }
+
+    @Test("begins no commit sooner than the interval after the one before, so that what comes one by one shares one")
+    func interval() async throws {
+        let store = try self.open { $0.commitInterval = .seconds(1) }
+        var scribe = await store.begin(rex)
+        let before = store.statistics
+        let crowd = Crowd()
+        for _ in 0..<64 { store.submit(.write(WriteBatch(owner: scribe.owner, writes: [scribe.say("hello")])), ticket: 0, for: crowd) }
+        await crowd.answered(64)
+        #expect(store.statistics.writes - before.writes == 64)
+        #expect(store.statistics.commits - before.commits == 1)
         store.close()
     }
 

@@ -65,7 +65,7 @@ struct DeliveryLedgerTests {
     private let plan: LoadPlan
 
     init() throws {
-        var options = BenchmarkOptions(.groups, url: "ws://127.0.0.1:1")
+        var options = BenchmarkOptions(.groups, urls: ["ws://127.0.0.1:1"])
         (options.connections, options.groups, options.publishers) = (6, 2, 2)
         self.plan = try LoadPlan(options, name: "test")
     }

@@ -13,7 +13,7 @@ struct LoadDialectTests {
     private static let secret = Array("a secret of at least thirty-two bytes".utf8)
 
     private func dialect(_ adapter: BenchmarkOptions.Adapter, url: String = "ws://127.0.0.1:1/chat") throws -> LoadDialect {
-        var options = BenchmarkOptions(.groups, url: url)
+        var options = BenchmarkOptions(.groups, urls: [url])
         options.adapter = adapter
         let expiry = Timestamp(milliseconds: 1_900_000_000_000)
         return LoadDialect(try LoadPlan(options, name: "run"), signer: TokenSigner(secret: Self.secret), tokenExpiry: expiry)
@@ -21,15 +21,15 @@ struct LoadDialectTests {
 
     @Test("enters each conversation with a token that lists it")
     func entrance() throws {
-        let url = try self.dialect(.confab).url(member: 7, group: 3)
+        let url = try self.dialect(.confab).url(member: 37, group: 3)
         #expect(url.path == "/chat/conversations/run-3/")
         let token = try #require(url.parameter("token"))
         let payload = try #require(Base64URL.decode(Array(token.utf8.split(separator: UInt8(ascii: "."))[1])))
         let claims = try JSONTree(parsing: String(decoding: payload, as: UTF8.self))
-        #expect(claims["sub"] == .string("u7"))
+        #expect(claims["sub"] == .string("u37"))
         #expect(claims["conversations"] == .array([.string("run-3")]))
         #expect(claims["exp"] == .integer(1_900_000_000))
-        #expect(try self.dialect(.raw).url(member: 7, group: 3).target == "/chat/g/run-3")
+        #expect(try self.dialect(.raw).url(member: 37, group: 3).target == "/chat/g/run-3")
     }
 
     @Test("sends JSON that says what the protocol asks for")
@@ -67,7 +67,7 @@ struct LoadDialectTests {
             return #"{"type":"chat_message","message":{"id":"1","sender_id":"x","content":"\#(content)","status":"sent"}}"#
         }
         defer { server.stop() }
-        var options = BenchmarkOptions(.groups, url: server.url)
+        var options = BenchmarkOptions(.groups, urls: [server.url])
         (options.connections, options.groups, options.rate, options.secretFile) = (6, 2, 200, secretPath)
         (options.settle, options.warmup, options.duration) = (.zero, .zero, .milliseconds(200))
         let report = try Benchmark.report(of: options)

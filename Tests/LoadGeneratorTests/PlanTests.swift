@@ -1,3 +1,4 @@
+import ChatClient
 import EventLoop
 import Testing
 
@@ -6,7 +7,7 @@ import Testing
 @Suite("A plan")
 struct LoadPlanTests {
     private func plan(_ scenario: BenchmarkOptions.Scenario, _ change: (inout BenchmarkOptions) -> Void = { _ in }) throws -> LoadPlan {
-        var options = BenchmarkOptions(scenario, url: "ws://127.0.0.1:1")
+        var options = BenchmarkOptions(scenario, urls: ["ws://127.0.0.1:1"])
         change(&options)
         return try LoadPlan(options, name: "test")
     }
@@ -16,6 +17,24 @@ struct LoadPlanTests {
         let plan = try self.plan(.groups) { ($0.connections, $0.groups) = (11, 3) }
         #expect((0..<3).map { plan.members(of: $0) } == [0..<3, 3..<7, 7..<11])
         #expect(plan.groupOfMember == [0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2])
+    }
+
+    @Test("gives each server a part of every conversation, and the publishers to the first")
+    func places() throws {
+        let urls = ["ws://127.0.0.1:1", "ws://127.0.0.1:2"]
+        let plan = try self.plan(.groups) { ($0.urls, $0.connections, $0.groups, $0.publishers) = (urls, 11, 2, 2) }
+        #expect(plan.urls.map(\.port) == [1, 2])
+        #expect((0..<5).map { plan.place(of: $0, in: 0) } == [0, 0, 0, 1, 1])
+        #expect((5..<11).map { plan.place(of: $0, in: 1) } == [0, 0, 0, 1, 1, 1])
+    }
+
+    @Test("leaves no server out where conversations have fewer members")
+    func lonelyPlaces() throws {
+        let urls = (1...3).map { "ws://127.0.0.1:\($0)" }
+        let senders = try self.plan(.send) { ($0.urls, $0.connections) = (urls, 7) }
+        #expect((0..<7).map { senders.place(of: $0, in: $0) } == [0, 1, 2, 0, 1, 2, 0])
+        let pairs = try self.plan(.groups) { ($0.urls, $0.connections, $0.groups) = (urls, 6, 3) }
+        #expect((0..<6).map { pairs.place(of: $0, in: $0 / 2) } == [0, 1, 1, 2, 2, 0])
     }
 
     @Test("has one conversation to broadcast, and one for every sender")
@@ -46,7 +65,8 @@ struct LoadPlanTests {
         #expect(words(.groups) { $0.messageBytes = 20 } == "--message-bytes: 20 is not within 28 to 1048576.")
         #expect(words(.idle) { $0.connections = 0 } == "--connections: 0 is not within 1 to 1000000.")
         #expect(words(.broadcast) { ($0.connections, $0.publishers) = (100_000, 10_000) }.hasPrefix("--publishers: so many"))
-        #expect(words(.idle) { $0.url = "127.0.0.1" } == "The URL cannot be used: it must begin with ws://, wss://, http:// or https://.")
+        #expect(
+            words(.idle) { $0.urls = ["127.0.0.1"] } == "The URL cannot be used: it must begin with ws://, wss://, http:// or https://.")
     }
 }
 
@@ -99,7 +119,7 @@ struct LoadScheduleTests {
     private static let start = MonotonicTime(nanoseconds: 0)
 
     private func plan(_ scenario: BenchmarkOptions.Scenario, _ change: (inout BenchmarkOptions) -> Void = { _ in }) throws -> LoadPlan {
-        var options = BenchmarkOptions(scenario, url: "ws://127.0.0.1:1")
+        var options = BenchmarkOptions(scenario, urls: ["ws://127.0.0.1:1"])
         (options.settle, options.warmup, options.duration) = (.seconds(3), .seconds(2), .seconds(10))
         change(&options)
         return try LoadPlan(options, name: "test")

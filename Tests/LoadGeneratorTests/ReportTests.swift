@@ -11,12 +11,26 @@ struct BenchmarkReportTests {
         GaugeSample(
             at: MonotonicTime(nanoseconds: Int64(seconds * 1e9)), generatorCPU: .milliseconds(cpu / 2),
             server: ServerSample(
-                cpu: .milliseconds(cpu), residentBytes: resident, peakResidentBytes: resident + 1024, proportionalBytes: resident - 512,
-                threadCount: 3))
+                cpu: .milliseconds(cpu), processCPU: [.milliseconds(cpu / 4), .milliseconds(cpu - cpu / 4)], residentBytes: resident,
+                peakResidentBytes: resident + 1024, proportionalBytes: resident - 512,
+                threadCount: 3),
+            redis: self.commands(cpu))
+    }
+
+    /// As many of two kinds as milliseconds of CPU time.
+    private func commands(_ count: Int) -> CommandSample {
+        CommandSample(
+            stats: "# Stats\r\npubsub_channels:2\r\npubsub_patterns:0\r\npubsubshard_channels:1\r\n",
+            commandStats: """
+                # Commandstats\r
+                cmdstat_evalsha:calls=\(count),usec=5,usec_per_call=1.00,rejected_calls=0,failed_calls=0\r
+                cmdstat_client|setname:calls=7,usec=5,usec_per_call=1.00,rejected_calls=0,failed_calls=0\r
+                cmdstat_xadd:calls=\(3 * count),usec=5,usec_per_call=1.00,rejected_calls=0,failed_calls=0\r\n
+                """)
     }
 
     private func report(failures: LoadFailures = LoadFailures()) throws -> BenchmarkReport {
-        var options = BenchmarkOptions(.broadcast, url: "ws://127.0.0.1:8080/?token=secret")
+        var options = BenchmarkOptions(.broadcast, urls: ["ws://127.0.0.1:8080/?token=secret"])
         (options.connections, options.publishers) = (4, 1)
         let plan = try LoadPlan(options, name: "test")
         var ledger = DeliveryLedger(plan)
@@ -53,6 +67,10 @@ struct BenchmarkReportTests {
         #expect(report.rate(of: report.received) == 10)
         #expect(report.connectsPerSecond == 2)
         #expect(report.generatorCPU == .milliseconds(20))
+        #expect(report.server?.measuredProcessCPU == [.milliseconds(10), .milliseconds(30)])
+        #expect(report.processMicrosecondsPerMessage == [2000, 6000])
+        #expect(report.redis?.calls == ["evalsha": 40, "xadd": 120])
+        #expect(report.redis?.channelCount == 3)
     }
 
     @Test("is one JSON document with stable names")
@@ -61,11 +79,12 @@ struct BenchmarkReportTests {
         #expect(tree["schema_version"] == .integer(1))
         #expect(
             tree.members?.map(\.name) == [
-                "schema_version", "scenario", "adapter", "url", "result", "failures", "connections", "connected", "groups", "publishers",
-                "message_bytes", "published", "deliveries_expected", "deliveries", "refused", "closed_early", "lost", "repeated", "foreign",
+                "schema_version", "scenario", "adapter", "url", "urls", "result", "failures", "connections", "connected", "groups",
+                "publishers", "message_bytes", "published", "deliveries_expected", "deliveries", "refused", "closed_early", "lost",
+                "repeated", "foreign",
                 "out_of_order", "application_errors", "stalled", "answers", "connect_seconds", "publish_seconds", "measured_seconds",
                 "max_lag_ms", "connects_per_second", "deliveries_per_second", "answers_per_second", "bytes_per_delivery", "latency_us",
-                "answer_us", "connect_us", "generator_cpu_seconds", "server",
+                "answer_us", "connect_us", "generator_cpu_seconds", "server", "redis",
             ])
         #expect(tree["result"] == .string("ok"))
         #expect(tree["url"] == .string("ws://127.0.0.1:8080/"))
@@ -76,6 +95,11 @@ struct BenchmarkReportTests {
         #expect(tree["server"]?["cpu_seconds"] == .number("0.040"))
         #expect(tree["server"]?["peak_rss_bytes"] == .integer(21_024))
         #expect(tree["connect_us"] == .null)
+        #expect(tree["server"]?["processes"]?.elements?.last?["cpu_us_per_message"] == .number("6000.000"))
+        #expect(tree["redis"]?["commands"]?.members?.map(\.name) == ["xadd", "evalsha"])
+        #expect(tree["redis"]?["commands_per_message"] == .number("8.0000"))
+        #expect(tree["redis"]?["script_commands_per_message"] == .number("24.0000"))
+        #expect(tree["redis"]?["channels"] == .integer(3))
     }
 
     @Test("says that its figures are not to be used when anything was wrong, and what")

@@ -1,6 +1,7 @@
 import ClientTestSupport
 import Glibc
 import JSON
+import RedisClient
 import TLS
 import TestKit
 import Testing
@@ -11,23 +12,24 @@ import Testing
 @Suite("A run", .serialized)
 struct RunTests {
     private func options(
-        _ scenario: BenchmarkOptions.Scenario, _ server: FanOutServer, _ change: (inout BenchmarkOptions) -> Void = { _ in }
-    ) -> BenchmarkOptions {
-        var options = BenchmarkOptions(scenario, url: server.url)
+        _ scenario: BenchmarkOptions.Scenario, _ server: FanOutServer, _ change: (inout BenchmarkOptions) throws -> Void = { _ in }
+    ) rethrows -> BenchmarkOptions {
+        var options = BenchmarkOptions(scenario, urls: [server.url])
         options.adapter = .raw
         (options.connections, options.groups, options.publishers, options.rate) = (12, 3, 2, 300)
         (options.settle, options.warmup, options.duration) = (.zero, .milliseconds(100), .milliseconds(300))
         options.patience = .milliseconds(500)
-        change(&options)
+        try change(&options)
         return options
     }
 
     private func report(
-        _ scenario: BenchmarkOptions.Scenario, _ fault: FanOutServer.Fault = .none, _ change: (inout BenchmarkOptions) -> Void = { _ in }
+        _ scenario: BenchmarkOptions.Scenario, _ fault: FanOutServer.Fault = .none,
+        _ change: (inout BenchmarkOptions) throws -> Void = { _ in }
     ) throws -> BenchmarkReport {
         let server = try FanOutServer(fault)
         defer { server.stop() }
-        return try Benchmark.report(of: self.options(scenario, server, change))
+        return try Benchmark.report(of: try self.options(scenario, server, change))
     }
 
     @Test(
@@ -44,6 +46,19 @@ struct RunTests {
         #expect(report.latency != nil)
     }
 
+    @Test("spreads every conversation over the servers")
+    func servers() throws {
+        // Neither gives to the connections of the other, so every message misses the members there.
+        let other = try FanOutServer()
+        defer { other.stop() }
+        let apart = try self.report(.groups) { ($0.urls, $0.warmup) = ($0.urls + [other.url], .zero) }
+        #expect(apart.failures.count(of: .lost) == apart.expected / 2)
+        #expect(apart.openConnections == 12)
+
+        let senders = try self.report(.send) { $0.urls.append(other.url) }
+        #expect(senders.failures.sentences == [])
+    }
+
     @Test("does the same over TLS, to a server that it has reason to trust")
     func tls() throws {
         let certificates = try TestCertificates()
@@ -52,7 +67,7 @@ struct RunTests {
             let server = try FanOutServer(tls: context)
             defer { server.stop() }
             let options = self.options(.groups, server) {
-                $0.url = "wss://127.0.0.1:\(server.server.port)"
+                $0.urls = ["wss://127.0.0.1:\(server.server.port)"]
                 $0.authorities = authorities
             }
             let report = try Benchmark.report(of: options)
@@ -84,15 +99,50 @@ struct RunTests {
 
     @Test("measures quiet connections, and connects")
     func quiet() throws {
-        let idle = try self.report(.idle) { $0.serverProcess = getpid() }
+        let idle = try self.report(.idle) { $0.serverProcesses = [getpid()] }
         #expect(idle.failures.sentences == [])
         #expect(idle.restTime.map { $0 >= .milliseconds(300) } == true)
         #expect(idle.residentBytesPerConnection != nil)
 
-        let connect = try self.report(.connect) { ($0.concurrency, $0.serverProcess) = (5, getpid()) }
+        let connect = try self.report(.connect) { ($0.concurrency, $0.serverProcesses) = (5, [getpid()]) }
         #expect(connect.failures.sentences == [])
         #expect(connect.connectLatency != nil)
         #expect(connect.serverMicrosecondsPerConnect != nil)
+    }
+
+    @Test("measures all processes that it is told of, together and apart")
+    func processes() throws {
+        let child = try ChildProcess("/bin/sleep", ["60"])
+        defer { child.kill() }
+        let report = try self.report(.groups) { $0.serverProcesses = [getpid(), child.id] }
+        let server = try #require(report.server)
+        #expect(server.measuredProcessCPU.count == 2)
+        #expect(server.measuredProcessCPU.reduce(.zero, +) == server.measuredCPU)
+        #expect(server.measuredProcessCPU[1] == .zero)
+        #expect(server.threadCount > 1)
+    }
+
+    @Test("counts what Redis is asked meanwhile, without its own questions")
+    func redis() throws {
+        let redis = try RedisServer(["--requirepass", "open"])
+        let report = try self.report(.idle) { $0.redis = try RedisURL("redis://:open@127.0.0.1:\(redis.port)") }
+        #expect(report.redis == CommandSample())
+        #expect(report.json["redis"]?["commands_given"] == .integer(0))
+        #expect(report.json["redis"]?["commands_per_message"] == .null)
+    }
+
+    @Test("says why Redis cannot be asked")
+    func withoutRedis() throws {
+        let redis = try RedisServer(["--requirepass", "open"])
+        for (url, problem) in [
+            ("redis://127.0.0.1:1", "--redis: 127.0.0.1:1 is not reached: Connection refused."),
+            ("redis://:wrong@127.0.0.1:\(redis.port)", "--redis: 127.0.0.1:\(redis.port) does not take the password."),
+            ("redis://127.0.0.1:\(redis.port)", "--redis: 127.0.0.1:\(redis.port) does not answer INFO."),
+        ] {
+            let url = try RedisURL(url)
+            let error = #expect(throws: BenchmarkError.self) { try self.report(.idle) { $0.redis = url } }
+            #expect(error?.description == problem)
+        }
     }
 
     @Test("finds lost messages")
@@ -142,12 +192,12 @@ struct RunTests {
     @Test("says what is wrong and exits with 1 when it cannot begin")
     func cannotBegin() throws {
         var complaints: [String] = []
-        var options = BenchmarkOptions(.groups, url: "ws://127.0.0.1:1")
+        var options = BenchmarkOptions(.groups, urls: ["ws://127.0.0.1:1"])
         #expect(Benchmark.run(options, write: { _ in }, complain: { complaints.append($0) }) == 1)
         options.secretFile = "/nowhere/secret"
         #expect(Benchmark.run(options, write: { _ in }, complain: { complaints.append($0) }) == 1)
         options.adapter = .raw
-        options.serverProcess = Int32.max
+        options.serverProcesses = [getpid(), Int32.max]
         #expect(Benchmark.run(options, write: { _ in }, complain: { complaints.append($0) }) == 1)
         #expect(complaints.count == 3)
         #expect(complaints[0] == "--secret-file: the server's secret is needed to sign the users' tokens.")

@@ -20,6 +20,38 @@ struct RedisSessionTests {
         #expect(stage.hear(":7\r\n") == ["1: 7"])
     }
 
+    @Test("has commands answered with nothing where the server can do that, and the replies of the others are whose they were")
+    func unheard() throws {
+        for (answer, isAble) in [("+OK", true), ("-NOPERM no", false)] {
+            var stage = try SessionStage { $0.asksForSilence = true }
+            #expect(!stage.session.commandUnheard { $0.append("MAIL") })
+            _ = stage.tick()
+            stage.session.opened(now: stage.now)
+            #expect(stage.takeSent() == "CLIENT REPLY ON|PING")
+            #expect(stage.hear(answer + "\r\n+PONG\r\n") == ["ready 1"])
+            stage.give(1, "ONE")
+            #expect(stage.session.commandUnheard { $0.append("MAIL") } == isAble)
+            stage.give(2, "TWO")
+            #expect(stage.takeSent() == (isAble ? "ONE|CLIENT REPLY SKIP|MAIL|TWO" : "ONE|TWO"))
+            #expect(stage.hear(":1\r\n:2\r\n") == ["1: 1", "2: 2"])
+        }
+    }
+
+    @Test("leaves out wholly what there is no room for, so that no other command goes without its answer")
+    func unheardWithoutRoom() throws {
+        var stage = try SessionStage {
+            $0.asksForSilence = true
+            $0.unsentByteLimit = 64
+        }
+        _ = stage.tick()
+        stage.session.opened(now: stage.now)
+        _ = stage.takeSent()
+        _ = stage.hear("+OK\r\n+PONG\r\n")
+        #expect(!stage.session.commandUnheard { $0.append([UInt8](repeating: 120, count: 100)) })
+        stage.give(1, "ONE")
+        #expect(stage.takeSent() == "ONE")
+    }
+
     @Test("is given up when the greeting is refused, and commands go on waiting")
     func refusedGreeting() throws {
         for (greeting, reason) in [("-LOADING x", RedisError.loading), ("-NOAUTH x", .notAuthenticated), ("-BUSY x", .busy)] {
@@ -116,6 +148,56 @@ struct RedisSessionTests {
         #expect(stage.events().isEmpty)
         stage.pass(.milliseconds(200))
         #expect(stage.events().first == "away \(RedisOutage.silent(milliseconds: 5_100))")
+    }
+
+    @Test("that owes an answer and says nothing at all for two seconds is given up, however long commands may wait")
+    func silence() throws {
+        var stage = try SessionStage { $0.commandPatience = .seconds(60) }
+        stage.connect()
+        stage.passSlowly(.seconds(4))
+        stage.give(1, "ONE")
+        stage.passSlowly(.milliseconds(1_900))
+        #expect(stage.events().isEmpty)
+        stage.passSlowly(.milliseconds(100))
+        #expect(
+            stage.events() == ["away \(RedisOutage.silent(milliseconds: 2_000))", "1: \(RedisError.connectionLost(mayBeDone: false))"])
+
+        // Nor does a greeting take for ever.
+        while !stage.tick() { stage.now = stage.now.advanced(by: .milliseconds(10)) }
+        stage.session.opened(now: stage.now)
+        stage.passSlowly(.milliseconds(1_900))
+        #expect(stage.events().isEmpty)
+        stage.passSlowly(.milliseconds(100))
+        #expect(stage.events() == ["away \(RedisOutage.socket(.timedOut, place: "redis://a:6379"))"])
+    }
+
+    @Test("that is slow but answers, or sends a long answer bit by bit, is kept until the oldest command has waited too long")
+    func slowness() throws {
+        var stage = try SessionStage()
+        stage.connect()
+        for tag in 1...3 { stage.give(UInt64(tag), "GET") }
+        stage.passSlowly(.milliseconds(1_900))
+        #expect(stage.hear(":1\r\n") == ["1: 1"])
+        stage.passSlowly(.milliseconds(1_900))
+        #expect(stage.hear("$5\r\nab").isEmpty)
+        stage.passSlowly(.milliseconds(1_100))
+        #expect(stage.hear("c").isEmpty)
+        stage.passSlowly(.milliseconds(100))
+        #expect(stage.events().first == "away \(RedisOutage.silent(milliseconds: 5_000))")
+    }
+
+    @Test("is not given up for the silence of a time in which its own loop stood still")
+    func standstill() throws {
+        var stage = try SessionStage()
+        stage.connect()
+        stage.give(1, "ONE")
+        stage.pass(.seconds(4))
+        #expect(stage.hear(":1\r\n") == ["1: 1"])
+    }
+
+    @Test("has the time that WAIT may take on top")
+    func waitingForReplicas() throws {
+        #expect(try RedisSettings(RedisURL("redis://a?wait-ms=3000")).silencePatience == .seconds(5))
     }
 
     @Test("that does not come fails what waits for it, each after its own time, and sends no more of that")
@@ -314,6 +396,12 @@ private struct SessionStage {
     mutating func pass(_ time: Duration) {
         self.now = self.now.advanced(by: time)
         _ = self.tick()
+    }
+
+    /// In ticks, as loops do.
+    mutating func passSlowly(_ time: Duration) {
+        let end = self.now.advanced(by: time)
+        while self.now < end { self.pass(.milliseconds(100)) }
     }
 
     /// Connects, waiting as long as it must, and lets the server greet back.

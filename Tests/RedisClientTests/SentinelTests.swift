@@ -44,7 +44,10 @@ extension RealServers {
         @Test("that is frozen is given up as soon as the sentinels have another, not when patience ends")
         func frozen() throws {
             let trio = try SentinelTrio()
-            let stage = try Stage(trio.url) { $0.commandPatience = .seconds(60) }
+            let stage = try Stage(trio.url) {
+                $0.commandPatience = .seconds(60)
+                $0.silencePatience = .seconds(60)
+            }
             try stage.untilReady()
             trio.servers[0].freeze()
             try stage.give([["SET", "k", "1"]])

@@ -158,6 +158,24 @@ extension RealServers {
             #expect(try stage.answer(to: "PING") == .status("PONG"))
         }
 
+        @Test("whose link loses bytes, which neither end hears of, gets another connection", arguments: Proxy.Way.allCases)
+        func halfOpen(_ way: Proxy.Way) throws {
+            let server = try RedisServer()
+            let proxy = try Proxy(to: server.port)
+            defer { proxy.close() }
+            let stage = try Stage("redis://127.0.0.1:\(proxy.port)") { $0.commandPatience = .seconds(60) }
+            try stage.untilReady()
+            proxy.set(.halfOpen(way))
+            try stage.give([["PING"]])
+            guard case .changed(.away(.silent)) = try stage.listener.next() else { throw TestFailure("nothing was noticed") }
+            #expect(try stage.listener.next() == .failed(0, .connectionLost(mayBeDone: true)))
+            // An attempt that was made meanwhile has lost bytes as well, and nobody waits long for it.
+            try stage.give([["PING"]])
+            proxy.set(.good)
+            #expect(try stage.untilReady() == 2)
+            #expect(try stage.listener.next() == .replied(0, .status("PONG")))
+        }
+
         @Test("that falls silent is noticed without any command")
         func idle() throws {
             let server = try RedisServer()

@@ -176,7 +176,9 @@ struct ReadingContractTests {
                 Issue.record("seed \(seed), request \(number): \(request) was answered\n\(answer.text)\ninstead of\n\(expected.text)")
                 return
             }
-            if case .claim(let shard, let owner) = request, case .claimed(let epoch) = answer { requests.claimed(shard, epoch, by: owner) }
+            if case .claim(let shard, let owner, _) = request, case .claimed(let epoch) = answer {
+                requests.claimed(shard, epoch, by: owner)
+            }
         }
         #expect(stored > 500, "chance made hardly a request that a store takes")
     }

@@ -1,9 +1,11 @@
 import Bytes
 import ChatModel
 import EventLoop
+import Foundation
 import RedisClient
 import RedisStore
 import StoreTestSupport
+import Synchronization
 import TestKit
 import Testing
 
@@ -46,6 +48,31 @@ struct RedisFailoverTests {
         } until: {
             try cluster.master(of: slot).id == new.id
         }
+    }
+
+    /// A script that named only one of a conversation's keys would run where that one is, and begin the others there anew.
+    @Test("in a cluster, while its slot goes to another master key by key, does so too")
+    func moving() async throws {
+        // No server is started again here, and nothing else of them changes.
+        nonisolated(unsafe) let cluster = try RedisClusterServers()
+        let store = try RedisUnderTest(at: cluster.url(), history: 10_000)
+        let slot = Int(RedisSlot(key: ByteString("{s\(Self.key.shard)}")).number)
+        let old = try cluster.master(of: slot)
+        let new = try #require(cluster.nodes().first { $0.isMaster && $0.id != old.id })
+        let failure = Mutex<(any Error)?>(nil)
+        try await self.write(to: store) {
+            Thread.detachNewThread {
+                do {
+                    try cluster.move(slot: "\(slot)", from: old, to: new) { Thread.sleep(forTimeInterval: 0.2) }
+                } catch {
+                    failure.withLock { $0 = error }
+                }
+            }
+        } until: {
+            if let error = failure.withLock({ $0 }) { throw error }
+            return try cluster.master(of: slot).id == new.id
+        }
+        #expect(failure.withLock { $0 } == nil)
     }
 
     /// Writes and writes, `fail` after a while, until it is replaced and writing goes well again; then compares.

@@ -19,6 +19,19 @@ struct WritingContractTests {
         #expect(await store.claim(6, by: mine) == 1)
     }
 
+    @Test("refuses a claim under an earlier view than that of the claim before, and changes nothing", arguments: StoreUnderTest.available)
+    func outdatedClaim(_ kind: StoreUnderTest) async throws {
+        let store = try kind.open(100)
+        var scribe = await store.begin(rex, by: mine)
+        #expect(await store.ask(.claim(shard: rex.shard, owner: mine, view: 7)).text == "claimed 2")
+        #expect(await store.ask(.claim(shard: rex.shard, owner: other, view: 6)).text == "outdated by 7")
+        #expect(await store.ask(.claim(shard: rex.shard, owner: other)).text == "outdated by 7")
+        scribe.epoch = 2
+        #expect(await store.write([scribe.say("still mine")], by: mine) == .stored)
+        #expect(await store.ask(.claim(shard: rex.shard, owner: other, view: 7)).text == "claimed 3")
+        #expect(await store.ask(.claim(shard: kim.shard, owner: other, view: 1)).text == "claimed 1")
+    }
+
     @Test("refuses a writer that has been replaced, and names the epoch it lost to", arguments: StoreUnderTest.available)
     func replaced(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)

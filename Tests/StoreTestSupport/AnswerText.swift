@@ -8,6 +8,7 @@ extension StoreAnswer {
     public var text: String {
         switch self {
         case .claimed(let epoch): "claimed \(epoch)"
+        case .outdated(let view): "outdated by \(view)"
         case .loaded(nil): "no conversation"
         case .loaded(let loaded?): loaded.text
         case .recent(let messages):

@@ -10,8 +10,8 @@ struct ClusterFaultTests {
         .kill("n2", restartAfter: .seconds(1)),
         .freeze("n3", for: .seconds(4)),
         .drain("n1"),
-        .redisRestart(after: .seconds(1)),
-        .pubsubKill,
+        .store(.restart(after: .seconds(1))),
+        .store(.pubsubKill),
         .cut("n2", .cut, for: .seconds(2)),
         .cut("n1", .halfOpen(.both), for: .seconds(4)),
     ]
@@ -29,7 +29,8 @@ struct ClusterFaultTests {
 
         #expect(gap != nil)
         #expect(verdict.violations == [])
-        #expect(verdict.messages > 20)
+        // Every conversation has taken one at the start, and one after the fault; some faults are over in no time.
+        #expect(verdict.messages >= 2 * settings.conversations)
     }
 
     @Test("beside another one in the same Redis")

@@ -69,9 +69,10 @@ struct ClusterVerbTests {
         #expect(shard["owner"] == owner["owner"])
         // The nodes came one after the other: it may have had an owner before.
         #expect(shard.number("epoch") ?? 0 >= 1 && shard.number("epoch") == owner.number("epoch"))
+        #expect(shard["since"]?.hasSuffix("Z") == true && shard.number("msg_s") != nil)
         #expect(owner.number("head") == 1)
         let own = try confab("shards", "--node", try #require(owner["owner"]), "--sort", "-conversations", "--limit", "1", at: ports[2])
-        #expect(own.output.hasPrefix("SHARD  OWNER  LOOP  EPOCH  CONVERSATIONS  STATE\n"))
+        #expect(own.output.hasPrefix("SHARD  OWNER  LOOP  EPOCH  SINCE                     CONVERSATIONS  MSG/S  STATE\n"))
         #expect(try confab("owner", "lobby", at: ports[2]).output.contains("OWNER         \(owner["owner"] ?? "?")\n"))
 
         let said = try confab("send", "lobby", "two", "--as", "ops", "--output", "json", at: ports[2])
@@ -91,7 +92,15 @@ struct ClusterVerbTests {
 
         let redis = try confab("redis", "--output", "json", at: ports[0]).rows("redis")
         #expect(redis.count == 3 && redis.allSatisfy { $0["role"] == "master" && $0.number("round_trip") != nil })
-        #expect(try confab("redis", at: ports[0]).output.contains("LAST DELIVERY"))
+        #expect(redis.allSatisfy { $0.number("stream_bytes") ?? 0 > 100 })
+        #expect(try confab("redis", at: ports[0]).output.contains("STREAM BYTES"))
+
+        let events = try confab("events", "--last", "1000", "--output", "json", at: ports[2]).rows("events")
+        #expect(events.last?["event"] == "send" && events.last?["node"] == "n3", "\(events)")
+        #expect(events.last?["detail"] == "message 2 of lobby in tenant default, as ops")
+        #expect(events.filter { $0["event"] == "joins" }.compactMap { $0["node"] }.sorted() == ["n1", "n2", "n3"], "\(events)")
+        #expect(events.allSatisfy { $0["timestamp"]?.hasSuffix("Z") == true && $0.number("view") != nil })
+        #expect(try confab("events", "--last", "1", at: ports[0]).output.split(separator: "\n").count == 2)
     }
 
     @Test("a hole in a stream is found, and named")
@@ -162,9 +171,13 @@ struct ClusterVerbTests {
         let token = try ConfabServer.token(for: "bob", secret: secret)
         #expect(try WebSocketClient.refusal(of: "/conversations/lobby/?token=\(token)", port: node.port).status == 503)
 
+        let follower = try ChildProcess(Checkout.confab, ["events", "--follow", "--last", "500", "--admin", "http://127.0.0.1:\(port)"])
+        defer { follower.kill() }
+        #expect(try follower.output.line(with: "  drain: ").hasSuffix("n2  drain: 1 connections to be closed within 0.2 s"))
         let resumed = try confab("resume", "n2", "--yes", "--output", "json", at: port)
         #expect(resumed.status == 0, "\(resumed)")
         #expect(try HTTPReply.get("/api/health", port: node.port).status == 200)
+        #expect(try follower.output.line(with: "  resume").hasSuffix("  n2  resume"))
         let bob = try self.connect("bob", to: node, of: cluster)
         try bob.post("two")
         try Deadline.wait(for: "its shards to come back", untilTrue: { try self.row("n2", at: port)?.number("shards") ?? 0 > 1000 })
@@ -196,6 +209,7 @@ struct LoneVerbTests {
         let redis = try confab("redis", at: port)
         #expect(redis.status == 1)
         #expect(redis.errors == "confab: There is no Redis: this node stands alone and keeps its messages in SQLite.")
+        #expect(try confab("events", at: port).errors == redis.errors)
 
         let plan = try confab("drain", "solo", "--dry-run", at: port)
         #expect(plan.output == "solo would keep 4096 shards, for nobody else is there, and close 1 client")

@@ -5,7 +5,7 @@ public final class RedisClusterServers {
     public let servers: [RedisServer]
 
     /// A node of the cluster as the others see it.
-    public struct Node {
+    public struct Node: Sendable {
         public let id: String
         public let port: UInt16
         public let isMaster: Bool
@@ -34,43 +34,70 @@ public final class RedisClusterServers {
     }
 
     /// Waits until every node takes the cluster for whole and every replica follows.
-    public init() throws {
+    ///
+    /// - Parameters:
+    ///   - options: of every server.
+    ///   - certificates: all of them speak TLS, also with each other, and nothing else.
+    public init(_ options: [String] = [], certificates: TestCertificates? = nil) throws {
         var servers: [RedisServer] = []
-        for _ in 0..<6 { servers.append(try Self.server()) }
+        for _ in 0..<6 { servers.append(try Self.server(options, certificates)) }
         self.servers = servers
+        self.isSecure = certificates != nil
         let places = servers.map { "127.0.0.1:\($0.port)" }
         let made = try run(
             Checkout.program("redis-cli"),
-            ["--cluster", "create"] + places + ["--cluster-replicas", "1", "--cluster-yes"])
+            (certificates?.clientOptions ?? []) + ["--cluster", "create"] + places + ["--cluster-replicas", "1", "--cluster-yes"])
         guard made.ending == .exited(0) else { throw TestFailure("no cluster could be made: \(made.output)") }
-        for server in servers {
-            try Deadline.wait(for: "the cluster to be whole") { try server.ask("CLUSTER", "INFO").contains("cluster_state:ok") }
+        try self.awaitWhole()
+    }
+
+    private let isSecure: Bool
+
+    /// Waits until every node takes the cluster for whole and every master has a replica that follows.
+    public func awaitWhole(within time: Duration = Deadline.patience) throws {
+        for server in self.servers {
+            try Deadline.wait(
+                for: "the cluster to be whole", within: time,
+                untilTrue: {
+                    try server.process.isRunning && server.ask("CLUSTER", "INFO").contains("cluster_state:ok")
+                })
         }
-        for server in servers {
-            try Deadline.wait(for: "the replicas to follow") {
-                let role = try server.ask("INFO", "replication")
-                return role.contains("role:master") ? role.contains("state=online") : role.contains("master_link_status:up")
-            }
+        try Deadline.wait(
+            for: "three masters with a replica each", within: time,
+            untilTrue: {
+                let nodes = try self.nodes()
+                let masters = nodes.filter { $0.isMaster && !$0.isFailed && !$0.slots.isEmpty }
+                return masters.count == 3 && masters.allSatisfy { master in nodes.contains { $0.master == master.id && !$0.isFailed } }
+            })
+        for server in self.servers {
+            try Deadline.wait(
+                for: "the replicas to follow", within: time,
+                untilTrue: {
+                    let role = try server.ask("INFO", "replication")
+                    return role.contains("role:master") ? role.contains("state=online") : role.contains("master_link_status:up")
+                })
         }
     }
 
-    private static func server() throws -> RedisServer {
+    private static func server(_ options: [String], _ certificates: TestCertificates?) throws -> RedisServer {
         for _ in 0..<20 {
             // The nodes speak with each other on the port that is higher by 10,000.
             let port = UInt16.random(in: 20_000..<32_000)
             guard isFree(port), isFree(port + 10_000) else { continue }
-            let options = [
+            let needed = [
                 "--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-config-file", "nodes.conf",
                 "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1", "--cluster-replica-validity-factor", "0",
             ]
-            if let server = try? RedisServer(options, port: port) { return server }
+            let security = certificates == nil ? [] : ["--tls-cluster", "yes", "--tls-replication", "yes"]
+            if let server = try? RedisServer(needed + security + options, port: port, certificates: certificates) { return server }
         }
         throw TestFailure("no free port for a node of a cluster")
     }
 
     /// - Parameter dead: places before those of the cluster where nobody listens.
     public func url(dead: [UInt16] = []) -> String {
-        "redis+cluster://" + (dead + self.servers.map(\.port)).map { "127.0.0.1:\($0)" }.joined(separator: ",")
+        (self.isSecure ? "rediss" : "redis") + "+cluster://"
+            + (dead + self.servers.map(\.port)).map { "127.0.0.1:\($0)" }.joined(separator: ",")
     }
 
     /// As a living node sees them.

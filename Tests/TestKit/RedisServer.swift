@@ -49,10 +49,7 @@ public final class RedisServer {
             "--bind", "127.0.0.1", "--dir", folder.path, "--daemonize", "no", "--logfile", "", "--save", "", "--appendonly", "no",
         ]
         if let certificates {
-            needed += [
-                "--port", "0", "--tls-port", "\(port)", "--tls-cert-file", certificates.certificate, "--tls-key-file", certificates.key,
-                "--tls-auth-clients", "no", "--tls-ca-cert-file", certificates.authority,
-            ]
+            needed += ["--port", "0", "--tls-port", "\(port)"] + certificates.redisOptions.flatMap { ["--\($0.name)", $0.value] }
         } else {
             needed += ["--port", "\(port)"]
         }
@@ -73,7 +70,7 @@ public final class RedisServer {
     /// Gives a command by `redis-cli`, and says what that prints.
     @discardableResult
     public func ask(_ words: String...) throws -> String {
-        let security = self.certificates.map { ["--tls", "--cacert", $0.authority] } ?? []
+        let security = self.certificates?.clientOptions ?? []
         let answer = try run(Checkout.program("redis-cli"), ["-h", "127.0.0.1", "-p", "\(self.port)"] + security + words)
         guard answer.ending == .exited(0) else { throw TestFailure("redis-cli \(words.joined(separator: " ")): \(answer.errors)") }
         return answer.output.trimmingCharacters(in: .whitespacesAndNewlines)
@@ -103,7 +100,9 @@ public final class RedisServer {
     }
 
     /// Starts it again after its end, on the same port and with what is in its folder.
-    public func restart() throws {
-        self.process = try Self.start(self.port, self.options, self.folder, self.certificates)
+    ///
+    /// - Parameter options: for this life, over those of before.
+    public func restart(_ options: [String] = []) throws {
+        self.process = try Self.start(self.port, self.options + options, self.folder, self.certificates)
     }
 }

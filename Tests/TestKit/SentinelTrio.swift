@@ -1,9 +1,9 @@
 import Foundation
 
-/// A master, its replica and three sentinels that watch them, all on free ports of 127.0.0.1.
+/// A master, its replicas and three sentinels that watch them, all on free ports of 127.0.0.1.
 public final class SentinelTrio {
     public static let masterName = "test-master"
-    /// The one that is the master at first, and its replica.
+    /// The one that is the master at first, and its replicas.
     public let servers: [RedisServer]
     public private(set) var sentinels: [Sentinel] = []
 
@@ -13,14 +13,22 @@ public final class SentinelTrio {
         public let process: ChildProcess
         private let folder: TemporaryFolder
         private let password: String?
+        private let certificates: TestCertificates?
 
-        init(watching master: UInt16, _ name: String, password: String?, serverPassword: String?) throws {
+        init(
+            watching master: UInt16, _ name: String, password: String?, serverPassword: String?, certificates: TestCertificates?
+        ) throws {
             let folder = try TemporaryFolder()
             let port = try freePort()
             var lines = [
-                "port \(port)", "bind 127.0.0.1", "dir \(folder.path)", "sentinel monitor \(name) 127.0.0.1 \(master) 2",
+                "bind 127.0.0.1", "dir \(folder.path)", "sentinel monitor \(name) 127.0.0.1 \(master) 2",
                 "sentinel down-after-milliseconds \(name) 1000", "sentinel failover-timeout \(name) 3000",
             ]
+            if let certificates {
+                lines += ["port 0", "tls-port \(port)", "tls-replication yes"] + certificates.redisOptions.map { "\($0.name) \($0.value)" }
+            } else {
+                lines.append("port \(port)")
+            }
             if let password { lines += ["requirepass \(password)", "sentinel sentinel-pass \(password)"] }
             if let serverPassword { lines.append("sentinel auth-pass \(name) \(serverPassword)") }
             let file = try folder.write(lines.joined(separator: "\n") + "\n", to: "sentinel.conf")
@@ -28,6 +36,7 @@ public final class SentinelTrio {
             self.port = port
             self.folder = folder
             self.password = password
+            self.certificates = certificates
             try self.process.output.line("the line that it is ready") { $0.contains("Sentinel ID is") }
         }
 
@@ -36,7 +45,8 @@ public final class SentinelTrio {
         @discardableResult
         public func ask(_ words: String...) throws -> String {
             let identity = self.password.map { ["-a", $0, "--no-auth-warning"] } ?? []
-            let answer = try run(Checkout.program("redis-cli"), ["-h", "127.0.0.1", "-p", "\(self.port)"] + identity + words)
+            let security = self.certificates?.clientOptions ?? []
+            let answer = try run(Checkout.program("redis-cli"), ["-h", "127.0.0.1", "-p", "\(self.port)"] + security + identity + words)
             return answer.output.trimmingCharacters(in: .whitespacesAndNewlines)
         }
 
@@ -49,32 +59,70 @@ public final class SentinelTrio {
         }
     }
 
-    /// Waits until the replica follows and every sentinel knows all the others.
-    public init(password: String? = nil, sentinelPassword: String? = nil) throws {
-        var options = ["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"]
+    /// Waits until the replicas follow and every sentinel knows all the others.
+    ///
+    /// - Parameters:
+    ///   - replicas: how many there are beside the master.
+    ///   - options: of every server.
+    ///   - certificates: all of them speak TLS, also with each other, and nothing else.
+    public init(
+        replicas: Int = 1, _ options: [String] = [], password: String? = nil, sentinelPassword: String? = nil,
+        certificates: TestCertificates? = nil
+    ) throws {
+        var options = ["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"] + options
         if let password { options += ["--requirepass", password, "--masterauth", password] }
-        let master = try RedisServer(options)
-        let replica = try RedisServer(options + ["--replicaof", "127.0.0.1", "\(master.port)"])
-        self.servers = [master, replica]
+        if certificates != nil { options += ["--tls-replication", "yes"] }
+        let master = try RedisServer(options, certificates: certificates)
+        var servers = [master]
+        for _ in 0..<replicas {
+            servers.append(try RedisServer(options + ["--replicaof", "127.0.0.1", "\(master.port)"], certificates: certificates))
+        }
+        self.servers = servers
         self.password = password
+        self.certificates = certificates
         for _ in 0..<3 {
             let sentinel = try Sentinel(
-                watching: master.port, Self.masterName, password: sentinelPassword, serverPassword: password)
+                watching: master.port, Self.masterName, password: sentinelPassword, serverPassword: password, certificates: certificates)
             // As it comes, all of this takes seconds.
             try sentinel.ask(
                 "SENTINEL", "DEBUG", "info-period", "300", "publish-period", "200", "ask-period", "200", "ping-period", "200",
                 "election-timeout", "2000")
             self.sentinels.append(sentinel)
         }
-        try Deadline.wait(for: "the replica to follow") { try self.ask(replica, "INFO", "replication").contains("master_link_status:up") }
+        try self.awaitWhole()
+    }
+
+    /// Waits until there is one master for all sentinels, all others follow it, and every sentinel knows that.
+    public func awaitWhole(within time: Duration = Deadline.patience) throws {
+        try Deadline.wait(for: "the replicas to follow", within: time, untilTrue: { try self.isFollowed(self.master()) })
         for sentinel in self.sentinels {
-            try Deadline.wait(for: "the sentinels to know each other") {
+            try Deadline.wait(for: "the sentinels to know each other", within: time) {
                 let lines = try sentinel.ask("SENTINEL", "MASTER", Self.masterName).split(whereSeparator: \.isNewline).map(String.init)
-                return Self.field("num-slaves", lines) == "1" && Self.field("num-other-sentinels", lines) == "2"
+                // Without a failover that is still being told: until it is over there is no other.
+                let master = try self.master()
+                return Self.field("num-slaves", lines) == "\(self.servers.count - 1)" && Self.field("num-other-sentinels", lines) == "2"
+                    && Self.field("flags", lines) == "master" && Self.field("port", lines) == "\(master.port)"
             }
         }
     }
 
+    /// Whether all others have everything that a server has.
+    private func isFollowed(_ master: RedisServer) throws -> Bool {
+        for server in self.servers {
+            guard server.process.isRunning else { return false }
+            let report = try self.ask(server, "INFO", "replication")
+            if server === master {
+                guard report.contains("role:master"), report.matches(of: /state=online/).count == self.servers.count - 1 else {
+                    return false
+                }
+            } else {
+                guard report.contains("master_port:\(master.port)"), report.contains("master_link_status:up") else { return false }
+            }
+        }
+        return true
+    }
+
+    private let certificates: TestCertificates?
     private let password: String?
 
     private static func field(_ name: String, _ lines: [String]) -> String? {
@@ -87,14 +135,16 @@ public final class SentinelTrio {
     ///   - identity: `:password@`.
     ///   - master: the name that the sentinels are asked for.
     public func url(_ identity: String = "", master: String = SentinelTrio.masterName) -> String {
-        "redis+sentinel://\(identity)" + self.sentinels.map { "127.0.0.1:\($0.port)" }.joined(separator: ",") + "/\(master)"
+        "\(self.certificates == nil ? "redis" : "rediss")+sentinel://\(identity)"
+            + self.sentinels.map { "127.0.0.1:\($0.port)" }.joined(separator: ",") + "/\(master)"
     }
 
     /// Gives a server a command, with the password that all of them have.
     @discardableResult
     public func ask(_ server: RedisServer, _ words: String...) throws -> String {
         let identity = self.password.map { ["-a", $0, "--no-auth-warning"] } ?? []
-        let answer = try run(Checkout.program("redis-cli"), ["-h", "127.0.0.1", "-p", "\(server.port)"] + identity + words)
+        let security = self.certificates?.clientOptions ?? []
+        let answer = try run(Checkout.program("redis-cli"), ["-h", "127.0.0.1", "-p", "\(server.port)"] + security + identity + words)
         return answer.output.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
@@ -107,7 +157,7 @@ public final class SentinelTrio {
         throw TestFailure("no sentinel names the master")
     }
 
-    /// Has the replica promoted, as soon as the sentinels agree to.
+    /// Has a replica promoted, as soon as the sentinels agree to.
     public func failOver() throws {
         try Deadline.wait(for: "a failover to begin") {
             try self.sentinels[0].ask("SENTINEL", "FAILOVER", Self.masterName) == "OK"

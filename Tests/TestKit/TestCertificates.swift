@@ -17,6 +17,17 @@ public final class TestCertificates {
     public var certificate: String { self.path("server.pem") }
     public var key: String { self.path("server.key") }
 
+    /// What a Redis server or a sentinel needs to speak TLS with `server`: names of settings, and values.
+    var redisOptions: [(name: String, value: String)] {
+        [
+            ("tls-cert-file", self.certificate), ("tls-key-file", self.key), ("tls-ca-cert-file", self.authority),
+            ("tls-auth-clients", "no"),
+        ]
+    }
+
+    /// Of redis-cli.
+    var clientOptions: [String] { ["--tls", "--cacert", self.authority] }
+
     private static let newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc"]
 
     public func makeAuthority(_ name: String) throws {

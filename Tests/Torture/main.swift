@@ -6,7 +6,9 @@ import TestKit
 struct Arguments {
     var seed = UInt64.random(in: 1...999_999)
     var minutes = 1.0
-    var faults = FaultKind.allCases
+    var store = StoreMode.redis
+    /// Nil for all that the store has.
+    private var namedFaults: [FaultKind]?
     var nodes = 3
     var binary: String?
     var measure: FaultKind?
@@ -20,11 +22,12 @@ struct Arguments {
             switch word {
             case "--seed": self.seed = try Self.read(UInt64(value), word, value)
             case "--minutes": self.minutes = try Self.read(Double(value), word, value)
+            case "--store": self.store = try Self.read(StoreMode(rawValue: value), word, value)
             case "--nodes": self.nodes = try Self.read(Int(value).flatMap { (2...9).contains($0) ? $0 : nil }, word, value)
             case "--binary": self.binary = value
             case "--logs": self.logs = value
             case "--faults":
-                self.faults = try value.split(separator: ",").map { try Self.read(FaultKind(rawValue: String($0)), word, String($0)) }
+                self.namedFaults = try value.split(separator: ",").map { try Self.read(FaultKind(rawValue: String($0)), word, String($0)) }
             case "--measure":
                 self.measure = value == "takeover" ? .kill : value == "frozen" ? .freeze : nil
                 if self.measure == nil { throw TestFailure("--measure takes takeover or frozen, not \(value)") }
@@ -32,7 +35,10 @@ struct Arguments {
             }
         }
         if self.faults.isEmpty { throw TestFailure("--faults names none") }
+        for fault in self.faults { if let refusal = fault.refusal(for: self.store) { throw TestFailure(refusal) } }
     }
+
+    var faults: [FaultKind] { self.namedFaults ?? self.store.faults }
 
     private static func read<Value>(_ value: Value?, _ option: String, _ text: String) throws -> Value {
         guard let value else { throw TestFailure("\(option) does not take \(text)") }
@@ -42,6 +48,7 @@ struct Arguments {
     var settings: TortureSettings {
         var settings = TortureSettings(seed: self.seed)
         settings.nodes = self.nodes
+        settings.store = self.store
         if let binary = self.binary { settings.binary = binary }
         settings.hasNeighbour = self.measure == nil && self.faults.contains(.twoClusters)
         return settings
@@ -49,7 +56,8 @@ struct Arguments {
 
     var replay: String {
         let binary = self.binary.map { " --binary \($0)" } ?? ""
-        return "script/torture --seed \(self.seed) --minutes \(self.minutes) --faults \(self.faults.map(\.rawValue).joined(separator: ","))"
+        return
+            "script/torture --store \(self.store.rawValue) --seed \(self.seed) --minutes \(self.minutes) --faults \(self.faults.map(\.rawValue).joined(separator: ","))"
             + " --nodes \(self.nodes)\(binary)"
     }
 }
@@ -94,7 +102,7 @@ func report(_ verdict: Torture.Verdict) {
     say("")
     say(
         "\(verdict.messages) messages; sends: \(counts.answered) answered, \(counts.refused) refused, \(counts.unknown) unknown;"
-            + " \(counts.reconnects) reconnects")
+            + " \(counts.amended) edits and deletions; \(counts.reconnects) reconnects")
     for (kind, gap) in verdict.gaps.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
         say("worst gap after \(kind.rawValue): \(seconds(gap.worst)), of \(gap.count); longest silence \(seconds(gap.silence))")
     }

@@ -20,6 +20,9 @@ extension ConversationInput: WireValue {
             output.append(5)
             output.append(user: user)
             output.append(range: range)
+        case .held(let changes):
+            output.append(6)
+            output.append(list: changes)
         }
     }
 
@@ -32,6 +35,7 @@ extension ConversationInput: WireValue {
         case 5:
             let user = try input.user()
             return .delivered(user, try input.range())
+        case 6: return .held(try input.list(of: HeldChange.self))
         default: throw .unknownKind
         }
     }

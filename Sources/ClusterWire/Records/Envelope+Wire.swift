@@ -58,6 +58,9 @@ extension Envelope.Item: WireValue {
             output.append(record: key)
         case .resynchronize:
             output.append(6)
+        case .wanted(let key):
+            output.append(7)
+            output.append(record: key)
         }
     }
 
@@ -72,6 +75,7 @@ extension Envelope.Item: WireValue {
         case 4: return .event(try .read(from: &input))
         case 5: return .attachAgain(try input.conversation())
         case 6: return .resynchronize
+        case 7: return .wanted(try input.conversation())
         default: throw .unknownKind
         }
     }

@@ -22,11 +22,12 @@ struct LoadDialect {
     /// Where a member connects.
     func url(member: Int, group: Int) -> WebSocketURL {
         let conversation = self.plan.conversation(group)
+        let server = self.plan.urls[self.plan.place(of: member, in: group)]
         switch self.plan.adapter {
         case .raw:
-            return self.plan.url.appending(path: "/g/\(conversation)")
+            return server.appending(path: "/g/\(conversation)")
         case .confab:
-            let url = self.plan.url.appending(path: "/conversations/\(conversation)/")
+            let url = server.appending(path: "/conversations/\(conversation)/")
             return self.token(member: member, conversation: conversation).map { url.setting("token", to: $0) } ?? url
         }
     }

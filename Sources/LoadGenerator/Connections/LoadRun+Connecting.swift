@@ -14,14 +14,19 @@ extension LoadRun {
             self.started += 1
             self.openHandshakes += 1
             self.connections[member].connectedAt = .exact
+            let address = self.address(of: member)
             do throws(SocketError) {
-                let socket = try LoopbackSource.connect(to: self.address, member: member)
+                let socket = try LoopbackSource.connect(to: address, member: member)
                 socket.setNoDelay()
                 try self.watch(socket, member)
             } catch {
-                self.lose(member, .socket(error, place: self.address.text))
+                self.lose(member, .socket(error, place: address.text))
             }
         }
+    }
+
+    private func address(of member: Int) -> SocketAddress {
+        self.addresses[self.plan.place(of: member, in: Int(self.groupOfMember[member]))]
     }
 
     private mutating func watch(_ socket: Socket, _ member: Int) throws(SocketError) {
@@ -54,7 +59,7 @@ extension LoadRun {
             if writable { self.flush(member) }
         case .connecting:
             if let error = self.connections[member].transport?.socket.connectError {
-                self.lose(member, .socket(error, place: self.address.text))
+                self.lose(member, .socket(error, place: self.address(of: member).text))
             } else if writable {
                 self.secure(member)
             }
@@ -66,9 +71,10 @@ extension LoadRun {
     }
 
     private mutating func secure(_ member: Int) {
-        if let tls = self.tls, let socket = self.connections[member].transport?.socket {
+        let url = self.plan.urls[self.plan.place(of: member, in: Int(self.groupOfMember[member]))]
+        if url.isSecure, let tls = self.tls, let socket = self.connections[member].transport?.socket {
             do throws(ClientError) {
-                self.connections[member].transport = try ClientTransport(socket, to: self.plan.url.host, tls)
+                self.connections[member].transport = try ClientTransport(socket, to: url.host, tls)
             } catch {
                 return self.lose(member, error)
             }

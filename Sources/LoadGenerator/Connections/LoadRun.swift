@@ -9,7 +9,8 @@ import Telemetry
 struct LoadRun {
     let plan: LoadPlan
     let loop: EventLoop
-    let address: SocketAddress
+    /// Of the plan's servers.
+    let addresses: [SocketAddress]
     let dialect: LoadDialect
     let tls: TLSContext?
     let gauge: ServerGauge
@@ -51,12 +52,12 @@ struct LoadRun {
     static let frameByteLimit = 4 << 20
 
     init(
-        _ plan: LoadPlan, on loop: EventLoop, address: SocketAddress, dialect: LoadDialect, tls: TLSContext?, gauge: ServerGauge
+        _ plan: LoadPlan, on loop: EventLoop, addresses: [SocketAddress], dialect: LoadDialect, tls: TLSContext?, gauge: ServerGauge
     ) {
         let start = MonotonicTime.exact
         self.plan = plan
         self.loop = loop
-        self.address = address
+        self.addresses = addresses
         self.dialect = dialect
         self.tls = tls
         self.gauge = gauge

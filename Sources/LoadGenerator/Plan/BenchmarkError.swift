@@ -11,6 +11,8 @@ public enum BenchmarkError: Error, Sendable, Equatable, CustomStringConvertible 
     case client(ClientError)
     case socket(SocketError)
     case noSuchProcess(Int32)
+    /// `reason` is a sentence without its end.
+    case redis(reason: String)
 
     public var description: String {
         switch self {
@@ -20,6 +22,7 @@ public enum BenchmarkError: Error, Sendable, Equatable, CustomStringConvertible 
         case .client(let error): error.description
         case .socket(let error): error.description
         case .noSuchProcess(let process): "--server-pid: there is no process \(process) on this machine."
+        case .redis(let reason): "--redis: \(reason)."
         }
     }
 }

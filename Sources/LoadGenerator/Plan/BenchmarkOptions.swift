@@ -1,3 +1,5 @@
+public import RedisClient
+
 /// What load to make, where, and what to measure.
 public struct BenchmarkOptions: Sendable, Equatable {
     public enum Scenario: String, Sendable, CaseIterable {
@@ -26,8 +28,8 @@ public struct BenchmarkOptions: Sendable, Equatable {
     }
 
     public var scenario: Scenario
-    /// ws, wss, http or https; a path is what the server is mounted under.
-    public var url: String
+    /// ws, wss, http or https; a path is what the server is mounted under. Of several each gets its part of every conversation.
+    public var urls: [String]
     public var connections = 100
     /// Conversations that the connections spread over. `broadcast` has one, `send` one for each connection, whatever this says.
     public var groups = 10
@@ -51,15 +53,17 @@ public struct BenchmarkOptions: Sendable, Equatable {
     public var concurrency = 64
     /// The server's HS256 secret, to sign tokens with.
     public var secretFile: String?
-    /// A process on this machine whose CPU time and memory are measured.
-    public var serverProcess: Int32?
+    /// Processes on this machine whose CPU time and memory are measured; none may descend from another.
+    public var serverProcesses: [Int32] = []
+    /// One server without TLS, whose commands are counted.
+    public var redis: RedisURL?
     /// A PEM file with the authorities that a `wss` server's certificate may be signed by; the system's when it is nil.
     public var authorities: String?
     public var adapter = Adapter.confab
     public var output = Output.text
 
-    public init(_ scenario: Scenario, url: String) {
+    public init(_ scenario: Scenario, urls: [String]) {
         self.scenario = scenario
-        self.url = url
+        self.urls = urls
     }
 }

@@ -16,7 +16,8 @@ struct LoadPlan: Sendable, Equatable {
 
     let scenario: BenchmarkOptions.Scenario
     let adapter: BenchmarkOptions.Adapter
-    let url: WebSocketURL
+    /// Of the servers; never empty.
+    let urls: [WebSocketURL]
     let connections: Int
     let groups: Int
     let publishersPerGroup: Int
@@ -36,10 +37,11 @@ struct LoadPlan: Sendable, Equatable {
 
     init(_ options: BenchmarkOptions, name: String) throws(BenchmarkError) {
         do throws(WebSocketURLError) {
-            self.url = try WebSocketURL(options.url)
+            self.urls = try options.urls.map { text throws(WebSocketURLError) in try WebSocketURL(text) }
         } catch {
             throw .url(error)
         }
+        guard !self.urls.isEmpty else { throw .option("URL", problem: "a server is missing") }
         try Self.check("--connections", options.connections, in: 1...1_000_000)
         self.scenario = options.scenario
         self.adapter = options.adapter
@@ -89,6 +91,16 @@ struct LoadPlan: Sendable, Equatable {
     /// The members of a conversation. Sizes differ by one at most.
     func members(of group: Int) -> Range<Int> {
         group * self.connections / self.groups..<(group + 1) * self.connections / self.groups
+    }
+
+    /// Which of the servers a member connects to.
+    ///
+    /// Each has an equal part of every conversation, the first one the publishers. Where there are fewer members than servers, every
+    /// conversation begins at the next server, so that none is left out.
+    func place(of member: Int, in group: Int) -> Int {
+        let members = self.members(of: group)
+        let part = (member - members.lowerBound) * self.urls.count / max(members.count, self.urls.count)
+        return members.count < self.urls.count ? (group + part) % self.urls.count : part
     }
 
     /// The conversation of every member.

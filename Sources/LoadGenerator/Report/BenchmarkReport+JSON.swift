@@ -11,7 +11,8 @@ extension BenchmarkReport {
             .init("schema_version", .integer(Self.schemaVersion)),
             .init("scenario", .string(self.plan.scenario.rawValue)),
             .init("adapter", .string(self.plan.adapter.rawValue)),
-            .init("url", .string(self.plan.url.description)),
+            .init("url", .string(self.plan.urls[0].description)),
+            .init("urls", .array(self.plan.urls.map { .string($0.description) })),
             .init("result", .string(self.isGood ? "ok" : "failed")),
             .init("failures", self.failureJSON),
             .init("connections", .integer(self.plan.connections)),
@@ -39,6 +40,7 @@ extension BenchmarkReport {
             .init("connect_us", Self.latency(self.connectLatency)),
             .init("generator_cpu_seconds", Self.seconds(self.generatorCPU)),
             .init("server", self.serverJSON),
+            .init("redis", self.redisJSON),
         ]
         return .object(members)
     }
@@ -66,6 +68,27 @@ extension BenchmarkReport {
             .init("rss_bytes_per_connection", Self.number(self.residentBytesPerConnection, places: 0)),
             .init("pss_bytes_per_connection", Self.number(self.proportionalBytesPerConnection, places: 0)),
             .init("threads", .integer(server.threadCount)),
+            .init("processes", .array(self.processJSON(server))),
+        ])
+    }
+
+    private func processJSON(_ server: Server) -> [JSONTree] {
+        zip(server.measuredProcessCPU, self.processMicrosecondsPerMessage).map { cpu, perMessage in
+            .object([
+                .init("cpu_seconds", Self.seconds(cpu)), .init("cpu_us_per_message", Self.number(perMessage, places: 3)),
+            ])
+        }
+    }
+
+    private var redisJSON: JSONTree {
+        guard let redis = self.redis else { return .null }
+        return .object([
+            .init("commands", .object(redis.sorted.map { .init($0.name, .integer($0.calls)) })),
+            .init("commands_given", .integer(redis.given)),
+            .init("commands_in_scripts", .integer(redis.calledByScripts)),
+            .init("commands_per_message", Self.number(self.perMessage(redis.given), places: 4)),
+            .init("script_commands_per_message", Self.number(self.perMessage(redis.calledByScripts), places: 4)),
+            .init("channels", .integer(redis.channelCount)),
         ])
     }
 

@@ -20,6 +20,11 @@ extension BenchmarkReport {
         if let server = self.server {
             lines.append("Server")
             add("CPU", server.measuredCPU.map { "\(FixedPoint.text($0 / .seconds(1), places: 2)) s" })
+            if server.measuredProcessCPU.count > 1 {
+                add(
+                    "CPU of each process",
+                    server.measuredProcessCPU.map { FixedPoint.text($0 / .seconds(1), places: 2) + " s" }.joined(separator: ", "))
+            }
             add("CPU per delivery", Self.microseconds(self.serverMicrosecondsPerDelivery))
             add("CPU per message", Self.microseconds(self.serverMicrosecondsPerMessage))
             add("CPU per answer", self.plan.scenario == .send ? Self.microseconds(self.serverMicrosecondsPerAnswer) : nil)
@@ -27,6 +32,13 @@ extension BenchmarkReport {
             add("CPU per idle connection", Self.microseconds(self.serverMicrosecondsPerIdleConnectionSecond).map { "\($0) a second" })
             add("memory", self.memoryText(server))
             add("memory per connection", self.connectionMemoryText)
+        }
+        if let redis = self.redis {
+            lines.append("Redis")
+            add("commands from outside", self.commandText(redis.given))
+            add("commands by scripts", self.commandText(redis.calledByScripts))
+            add("the most frequent", redis.sorted.prefix(6).map { "\($0.name) \(Self.count($0.calls))" }.joined(separator: ", "))
+            add("channels", Self.count(redis.channelCount))
         }
         if let cpu = self.generatorCPU {
             lines.append("Generator")
@@ -51,7 +63,7 @@ extension BenchmarkReport {
             case .closedLoop: ", each sends when answered"
             }
         return
-            "\(self.plan.scenario.rawValue) on \(self.plan.url): \(Self.count(UInt64(self.plan.connections))) connections in \(groups)\(pacing)"
+            "\(self.plan.scenario.rawValue) on \(self.plan.urls.map(\.description).joined(separator: ", ")): \(Self.count(UInt64(self.plan.connections))) connections in \(groups)\(pacing)"
     }
 
     private var connectionText: String {
@@ -63,6 +75,10 @@ extension BenchmarkReport {
         let rate = self.rate(of: self.received).map { ", \(Self.whole($0)) a second" } ?? ""
         let size = self.received > 0 ? ", \(Self.whole(Double(self.bytesIn) / Double(self.received))) bytes each" : ""
         return "\(Self.count(self.received)) of \(Self.count(self.expected))\(rate)\(size)"
+    }
+
+    private func commandText(_ count: UInt64) -> String {
+        Self.count(count) + (self.perMessage(count).map { ", \(FixedPoint.text($0, places: 3)) a message" } ?? "")
     }
 
     private func memoryText(_ server: Server) -> String {

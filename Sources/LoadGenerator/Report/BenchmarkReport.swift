@@ -20,12 +20,14 @@ struct BenchmarkReport: Sendable, Equatable {
         }
     }
 
-    /// What the server's process tree used.
+    /// What the server's process trees used, together.
     struct Server: Sendable, Equatable {
         /// From before the first connection until the server had settled after the last.
         var connectCPU: Duration?
         /// Of the phase that is measured: from quiet to quiet.
         var measuredCPU: Duration?
+        /// The same of each process, in the order of the options.
+        var measuredProcessCPU: [Duration] = []
         var residentBytesBefore: UInt64
         var residentBytesConnected: UInt64?
         var residentBytesAfter: UInt64?
@@ -55,6 +57,8 @@ struct BenchmarkReport: Sendable, Equatable {
     var answerLatency: Latency?
     var connectLatency: Latency?
     var server: Server?
+    /// What Redis was asked in the phase that is measured, and the channels at its end.
+    var redis: CommandSample?
     /// This process' own CPU time in the measured phase.
     var generatorCPU: Duration?
 
@@ -84,6 +88,7 @@ struct BenchmarkReport: Sendable, Equatable {
             self.generatorCPU = to.generatorCPU - from.generatorCPU
         }
         self.server = Self.server(record)
+        if let from = record.measuredFrom?.redis, let to = record.measuredTo?.redis { self.redis = to.since(from) }
     }
 
     private static func server(_ record: LoadRecord) -> Server? {
@@ -96,10 +101,10 @@ struct BenchmarkReport: Sendable, Equatable {
             proportionalBytesConnected: connected?.proportionalBytes, peakResidentBytes: last.peakResidentBytes,
             threadCount: last.threadCount)
         server.connectCPU = record.connected?.server.map { $0.cpu - before.cpu }
-        let (from, to) =
-            record.measuringStart == nil
-            ? (record.connected?.server, record.rested?.server) : (record.measuringStart?.sample.server, record.measuringEnd?.sample.server)
-        if let from, let to { server.measuredCPU = to.cpu - from.cpu }
+        if let from = record.measuredFrom?.server, let to = record.measuredTo?.server {
+            server.measuredCPU = to.cpu - from.cpu
+            server.measuredProcessCPU = zip(to.processCPU, from.processCPU).map { $0 - $1 }
+        }
         return server
     }
 }
@@ -113,6 +118,9 @@ extension BenchmarkReport {
 
     var serverMicrosecondsPerDelivery: Double? { Self.microseconds(self.server?.measuredCPU, per: Double(self.received)) }
     var serverMicrosecondsPerMessage: Double? { Self.microseconds(self.server?.measuredCPU, per: Double(self.published)) }
+    var processMicrosecondsPerMessage: [Double?] {
+        (self.server?.measuredProcessCPU ?? []).map { Self.microseconds($0, per: Double(self.published)) }
+    }
     var serverMicrosecondsPerAnswer: Double? { Self.microseconds(self.server?.measuredCPU, per: Double(self.answers)) }
     var serverMicrosecondsPerConnect: Double? { Self.microseconds(self.server?.connectCPU, per: Double(self.openConnections)) }
     var serverMicrosecondsPerIdleConnectionSecond: Double? {
@@ -129,6 +137,11 @@ extension BenchmarkReport {
     private static func difference(_ before: UInt64?, _ after: UInt64?, per count: Int) -> Double? {
         guard let before, let after, count > 0 else { return nil }
         return (Double(after) - Double(before)) / Double(count)
+    }
+
+    /// Commands of Redis for each message; nil when there were none of these, or nothing was counted.
+    func perMessage(_ commands: UInt64?) -> Double? {
+        commands.flatMap { self.published > 0 ? Double($0) / Double(self.published) : nil }
     }
 
     /// So many a second of the measured time.

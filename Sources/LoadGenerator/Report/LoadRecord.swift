@@ -55,6 +55,10 @@ struct LoadRecord: Sendable {
         self.isMeasuring = false
     }
 
+    /// The edges of what is measured: the messages' phase, or the quiet of `idle`.
+    var measuredFrom: GaugeSample? { self.measuringStart?.sample ?? self.connected }
+    var measuredTo: GaugeSample? { self.measuringStart == nil ? self.rested : self.measuringEnd?.sample }
+
     /// A delivery of the measured phase.
     mutating func note(latency nanoseconds: Int64, isAnswer: Bool) {
         let latency = UInt64(max(0, nanoseconds))

@@ -8,11 +8,16 @@ struct GaugeSample: Sendable {
     /// User and system time of this process.
     var generatorCPU: Duration
     var server: ServerSample?
+    /// What Redis had been asked.
+    var redis: CommandSample?
 }
 
+/// What the server's processes have used; all but `processCPU` is the sum of them.
 struct ServerSample: Sendable {
-    /// User and system time of the process and all its descendants. The kernel counts it in ticks of 10 ms.
+    /// User and system time of the processes and all their descendants. The kernel counts it in ticks of 10 ms.
     var cpu: Duration
+    /// Of each process, in the order of the options.
+    var processCPU: [Duration]
     var residentBytes: UInt64
     var peakResidentBytes: UInt64
     /// Nil where the kernel does not tell.
@@ -21,24 +26,37 @@ struct ServerSample: Sendable {
 }
 
 /// Reads a server's CPU time and memory at the edges of the phases, because only the run itself knows where these are.
-struct ServerGauge: Sendable {
-    let process: Int32?
+struct ServerGauge {
+    let processes: [Int32]
+    let counter: CommandCounter?
 
-    /// - Parameter withMemory: whether to ask for the shared part of its memory too, for which the kernel walks all of it.
+    /// - Parameter withMemory: whether to ask for the shared part of their memory too, for which the kernel walks all of it.
     func sample(withMemory: Bool) -> GaugeSample {
         var own = timespec()
         clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &own)
         return GaugeSample(
             at: .exact, generatorCPU: .seconds(own.tv_sec) + .nanoseconds(own.tv_nsec),
-            server: self.process.flatMap { Self.server($0, withMemory) })
+            server: self.server(withMemory), redis: self.counter?.sample())
     }
 
-    private static func server(_ process: Int32, _ withMemory: Bool) -> ServerSample? {
-        guard let cpu = ProcessStatistics.treeCPUTime(of: process),
-            let memory = ProcessStatistics(of: process, countsProportionally: withMemory)
-        else { return nil }
-        return ServerSample(
-            cpu: cpu, residentBytes: memory.residentBytes, peakResidentBytes: memory.peakResidentBytes,
-            proportionalBytes: memory.proportionalBytes, threadCount: memory.threadCount)
+    /// Nil when one of the processes is gone: a part of the server is none.
+    private func server(_ withMemory: Bool) -> ServerSample? {
+        guard !self.processes.isEmpty else { return nil }
+        var sample = ServerSample(
+            cpu: .zero, processCPU: [], residentBytes: 0, peakResidentBytes: 0, proportionalBytes: withMemory ? 0 : nil, threadCount: 0)
+        // All CPU times first, so that nothing lies between them.
+        for process in self.processes {
+            guard let cpu = ProcessStatistics.treeCPUTime(of: process) else { return nil }
+            sample.cpu += cpu
+            sample.processCPU.append(cpu)
+        }
+        for process in self.processes {
+            guard let memory = ProcessStatistics(of: process, countsProportionally: withMemory) else { return nil }
+            sample.residentBytes += memory.residentBytes
+            sample.peakResidentBytes += memory.peakResidentBytes
+            sample.proportionalBytes = sample.proportionalBytes.flatMap { sum in memory.proportionalBytes.map { sum + $0 } }
+            sample.threadCount += memory.threadCount
+        }
+        return sample
     }
 }

@@ -154,6 +154,11 @@ struct RedisNetwork {
         try self.servers[0].session.command(tag: tag, now: now, write)
     }
 
+    /// Writes a command whose reply nobody wants. In a cluster the reply may say that the slot is elsewhere.
+    mutating func commandUnheard(_ write: (inout RedisCommandWriter) -> Void) -> Bool {
+        !self.isCluster && self.servers[0].session.commandUnheard(write)
+    }
+
     /// The connection that brought the reply that was told last.
     var lastAnswering: RedisConnection {
         guard self.answering < self.servers.count else { return RedisConnection(link: 0, epoch: 0) }

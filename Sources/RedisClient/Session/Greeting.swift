@@ -3,12 +3,14 @@ internal import Bytes
 /// What a new connection says before any command, all of it at once, and what each answer means.
 struct Greeting {
     enum Step: Equatable {
-        case authenticate, select, setName, askRole, loadScript, ping
+        case authenticate, select, setName, askRole, askMuting, loadScript, ping
     }
 
     private(set) var steps: [Step] = []
     private(set) var output = Outgoing()
     private var answered = 0
+    /// The server can be told to answer a command with nothing.
+    private(set) var mayMute = false
 
     init(_ settings: RedisSettings, scripts: [RedisScript], to counterpart: RedisSession.Counterpart) {
         let url = settings.url
@@ -30,6 +32,13 @@ struct Greeting {
                 $0.append("CLIENT")
                 $0.append("SETNAME")
                 $0.append(text: name)
+            }
+        }
+        if settings.asksForSilence, counterpart == .server || counterpart == .master {
+            self.say(.askMuting) {
+                $0.append("CLIENT")
+                $0.append("REPLY")
+                $0.append("ON")
             }
         }
         if counterpart == .master { self.say(.askRole) { $0.append("ROLE") } }
@@ -55,11 +64,12 @@ struct Greeting {
         self.answered += 1
         guard reply.kind == .error else {
             if step == .askRole, reply[0]?.isText("master") != true { throw .notMaster }
+            if step == .askMuting { self.mayMute = true }
             return
         }
         switch (step, RedisError(reply: reply.bytes)) {
-        // It is for CLIENT LIST, and not everybody may.
-        case (.setName, _): break
+        // The one is for CLIENT LIST, the other saves work, and not everybody may.
+        case (.setName, _), (.askMuting, _): break
         // Who may not ask, or not write, may be let in all the same; commands say it for themselves.
         case (.ping, .notPermitted), (.ping, .snapshotFailed): break
         case (_, let error): throw .refused(error)

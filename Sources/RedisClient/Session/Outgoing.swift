@@ -38,6 +38,11 @@ struct Outgoing {
         return false
     }
 
+    /// Takes back what was written last, and has not left, from a place on.
+    mutating func takeBack(from place: UInt64) {
+        self.buffer.truncate(to: Int(place - self.origin))
+    }
+
     /// Adds a command that was written before.
     mutating func append(_ bytes: [UInt8]) {
         self.buffer.append(contentsOf: bytes)

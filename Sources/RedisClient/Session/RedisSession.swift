@@ -51,29 +51,6 @@ struct RedisSession {
         case returned([Parcel], RedisError)
     }
 
-    /// A command that waits for its reply, be it sent or not.
-    private struct Command {
-        enum Kind: UInt8 {
-            case user
-            /// A user's WAIT, in a cluster.
-            case wait
-            case ping, loadScript
-            /// Nobody is told its answer: ASKING, and a WAIT that was handed back.
-            case silent
-        }
-
-        var tag: UInt64
-        /// The place behind it in `outgoing`. It begins where the command before it ends.
-        var end: UInt64
-        var writtenAt: MonotonicTime
-        var kind: Kind
-        var slot = RedisSlot.any
-        var moves: UInt8 = 0
-        var pauses: UInt8 = 0
-
-        var isUsers: Bool { self.kind == .user || self.kind == .wait }
-    }
-
     private let settings: RedisSettings
     private let scripts: [RedisScript]
     private let purpose: Purpose
@@ -85,21 +62,18 @@ struct RedisSession {
     private(set) var epoch = 0
     private var backoff: Backoff
     private var greeting: Greeting
-    private var outgoing: Outgoing
-    private var commands = Fifo<Command>()
-    /// The place behind the last command that was taken out of `commands`.
-    private var takenEnd: UInt64 = 0
-
-    /// So many of the commands were there when the connection broke, and how far they had left.
-    private var lostCount = 0
-    private var lostSent: UInt64 = 0
+    private var pipeline: Pipeline
     private var untoldOutage: RedisOutage?
-    /// Commands that were written before it waited too long for a connection.
-    private var waitedTooLong = MonotonicTime(nanoseconds: .min)
     /// Commands that end before this place were sent before the scripts were loaded again.
     private var scriptsLoadedAt: UInt64 = 0
     private var heardAt = MonotonicTime(nanoseconds: .min)
     private var pingedAt: MonotonicTime?
+    private var tickedAt = MonotonicTime(nanoseconds: 0)
+    /// Since then ticks have come as they should.
+    private var awakeSince = MonotonicTime(nanoseconds: 0)
+
+    /// A loop whose ticks are so far apart has stood still and heard nobody: what came meanwhile is still to be read.
+    private static let standstill = Duration.seconds(1)
 
     init(
         _ settings: RedisSettings, scripts: [RedisScript] = [], for purpose: Purpose = .commands, with counterpart: Counterpart = .server,
@@ -110,7 +84,7 @@ struct RedisSession {
         self.purpose = purpose
         self.counterpart = counterpart
         self.name = settings.url.description
-        self.outgoing = Outgoing(keepsSent: counterpart == .clusterNode)
+        self.pipeline = Pipeline(isClusterNode: counterpart == .clusterNode, settings)
         self.reader = RedisReplyReader(byteLimit: settings.replyByteLimit)
         self.state = .resting(until: MonotonicTime(nanoseconds: .min))
         self.backoff = Backoff(first: settings.firstRetryWait, longest: settings.longestRetryWait, seed: seed)
@@ -119,14 +93,14 @@ struct RedisSession {
 
     /// How long the server has owed the next answer.
     func silence(now: MonotonicTime) -> Duration {
-        guard case .ready(let since) = self.state, let command = self.commands.first else { return .zero }
+        guard case .ready(let since) = self.state, let command = self.pipeline.first else { return .zero }
         return now.since(max(command.writtenAt, since))
     }
 
     var isReady: Bool { if case .ready = self.state { true } else { false } }
 
     /// How many commands are unanswered.
-    var commandCount: Int { self.commands.count }
+    var commandCount: Int { self.pipeline.count }
 
     // MARK: Connecting
 
@@ -134,16 +108,18 @@ struct RedisSession {
     ///
     /// - Parameter mayConnect: false while nobody knows where to.
     mutating func tick(now: MonotonicTime, mayConnect: Bool = true) -> Bool {
+        if now.since(self.tickedAt) > Self.standstill { self.awakeSince = now }
+        self.tickedAt = now
         switch self.state {
         case .resting(let until):
-            self.waitedTooLong = now.advanced(by: .zero - self.settings.commandPatience)
+            self.pipeline.expire(before: now.advanced(by: .zero - self.settings.commandPatience))
             // Not before the end of the last connection was told: until then its socket is there.
             guard mayConnect, now >= until, self.untoldOutage == nil else { return false }
             self.state = .connecting(since: now)
             return true
         case .connecting(let since), .greeting(let since):
-            self.waitedTooLong = now.advanced(by: .zero - self.settings.commandPatience)
-            if now.since(since) >= self.settings.connectPatience {
+            self.pipeline.expire(before: now.advanced(by: .zero - self.settings.commandPatience))
+            if now.since(since) >= self.settings.connectPatience || self.isGreetingOverdue(now: now) {
                 self.lose(.socket(.timedOut, place: self.name), now: now)
             }
         case .ready(let since):
@@ -170,9 +146,7 @@ struct RedisSession {
         case .resting, .over: return
         case .connecting, .greeting: break
         case .ready(let since):
-            self.lostCount = self.commands.count
-            self.lostSent = self.outgoing.sent
-            self.outgoing.clear()
+            self.pipeline.lose()
             // One that comes and goes is no better than none.
             if now.since(since) >= self.settings.longestRetryWait { self.backoff.reset() }
         }
@@ -193,22 +167,30 @@ struct RedisSession {
     /// Everything ends, and nothing is told any more.
     mutating func close() {
         self.state = .over
-        self.commands = Fifo()
-        self.takenEnd = self.outgoing.end
-        self.lostCount = 0
         self.untoldOutage = nil
-        self.outgoing.clear()
+        self.pipeline.forget()
+    }
+
+    private func isGreetingOverdue(now: MonotonicTime) -> Bool {
+        guard case .greeting = self.state else { return false }
+        return self.silence(since: self.heardAt, now: now) >= self.settings.silencePatience
+    }
+
+    /// How long nothing at all has come that could have been heard.
+    private func silence(since asked: MonotonicTime, now: MonotonicTime) -> Duration {
+        now.since(max(asked, self.heardAt, self.awakeSince))
     }
 
     private mutating func checkSilence(readySince: MonotonicTime, now: MonotonicTime) {
-        let patience = self.settings.commandPatience
-        if let asked = self.commands.first.map({ max($0.writtenAt, readySince) }) ?? self.pingedAt {
-            let silence = now.since(asked)
-            if silence >= patience { self.lose(.silent(milliseconds: silence.wholeNanoseconds / 1_000_000), now: now) }
+        if let asked = self.pipeline.first.map({ max($0.writtenAt, readySince) }) ?? self.pingedAt {
+            let age = now.since(asked)
+            if age >= self.settings.commandPatience || self.silence(since: asked, now: now) >= self.settings.silencePatience {
+                self.lose(.silent(milliseconds: age.wholeNanoseconds / 1_000_000), now: now)
+            }
         } else if now.since(self.heardAt) >= self.settings.pingAfter {
             self.pingedAt = now
             switch self.purpose {
-            case .commands: self.append(.ping, now: now) { $0.append("PING") }
+            case .commands: self.pipeline.append(.ping, now: now) { $0.append("PING") }
             case .subscription: self.say { $0.append("PING") }
             }
         }
@@ -222,13 +204,14 @@ struct RedisSession {
         tag: UInt64, slot: RedisSlot = .any, now: MonotonicTime, _ write: (inout RedisCommandWriter) -> Void
     ) throws(RedisError) {
         if self.state == .over { throw .closed }
-        let start = self.outgoing.end
-        guard self.commands.count < self.settings.commandLimit,
-            self.outgoing.write(byteLimit: self.settings.unsentByteLimit, write)
-        else { throw .queueFull }
-        let end = self.outgoing.end
-        let isWait = self.counterpart == .clusterNode && Parcel.isWait(self.outgoing.bytes(start..<end))
-        self.commands.append(Command(tag: tag, end: end, writtenAt: now, kind: isWait ? .wait : .user, slot: slot))
+        try self.pipeline.write(tag: tag, slot: slot, now: now, write)
+    }
+
+    /// Writes a command whose reply nobody wants, so that none comes.
+    ///
+    /// - Returns: false when it was not written: there is no connection, its server cannot do that, or too much waits to be sent.
+    mutating func commandUnheard(_ write: (inout RedisCommandWriter) -> Void) -> Bool {
+        self.isReady && self.greeting.mayMute && self.pipeline.writeUnheard(write)
     }
 
     /// Writes a command that another server has handed back, or that has waited for a server.
@@ -236,65 +219,34 @@ struct RedisSession {
     /// - Parameter asking: the server does not have the slot yet, but may have the key.
     mutating func deliver(_ parcel: Parcel, asking: Bool, now: MonotonicTime) {
         // Else a server could be found silent that has just been asked.
-        let writtenAt = self.isReady ? now : parcel.writtenAt
-        if asking { self.append(.silent, now: writtenAt) { $0.append("ASKING") } }
-        self.outgoing.append(parcel.bytes)
-        self.commands.append(
-            Command(
-                tag: parcel.tag, end: self.outgoing.end, writtenAt: writtenAt, kind: parcel.isWait ? .wait : .user, slot: parcel.slot,
-                moves: parcel.moves, pauses: parcel.pauses))
+        self.pipeline.append(parcel, asking: asking, now: self.isReady ? now : parcel.writtenAt)
     }
 
     /// Takes out, in order, the commands that wait for a connection.
     mutating func withdraw() -> [Parcel] {
-        guard !self.isReady else { return [] }
-        var kept = Fifo<Command>()
-        var parcels: [Parcel] = []
-        for place in 0..<self.commands.count {
-            let command = self.commands[place]
-            if place < self.lostCount {
-                kept.append(command)
-            } else if command.isUsers {
-                parcels.append(self.parcel(command, from: place == 0 ? self.takenEnd : self.commands[place - 1].end))
-            }
-        }
-        self.commands = kept
-        self.takenEnd = self.outgoing.end
-        self.outgoing.clear()
-        return parcels
-    }
-
-    private func parcel(_ command: Command, from start: UInt64) -> Parcel {
-        Parcel(
-            tag: command.tag, slot: command.slot, isWait: command.kind == .wait, bytes: Array(self.outgoing.bytes(start..<command.end)),
-            writtenAt: command.writtenAt, moves: command.moves, pauses: command.pauses)
+        self.isReady ? [] : self.pipeline.withdraw()
     }
 
     /// Writes what no reply of its own comes to. Lost where there is no connection.
     mutating func say(_ write: (inout RedisCommandWriter) -> Void) {
-        if self.isReady { _ = self.outgoing.write(byteLimit: .max, write) }
-    }
-
-    private mutating func append(_ kind: Command.Kind, now: MonotonicTime, _ write: (inout RedisCommandWriter) -> Void) {
-        _ = self.outgoing.write(byteLimit: .max, write)
-        self.commands.append(Command(tag: 0, end: self.outgoing.end, writtenAt: now, kind: kind))
+        if self.isReady { self.pipeline.say(write) }
     }
 
     /// Whether there is something to send now.
     var hasUnsent: Bool {
         switch self.state {
         case .greeting: self.greeting.output.unsentCount > 0
-        case .ready: self.outgoing.unsentCount > 0
+        case .ready: self.pipeline.hasUnsent
         case .resting, .connecting, .over: false
         }
     }
 
     func withUnsent<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
-        self.isReady ? self.outgoing.withUnsent(body) : self.greeting.output.withUnsent(body)
+        self.isReady ? self.pipeline.withUnsent(body) : self.greeting.output.withUnsent(body)
     }
 
     mutating func didSend(_ count: Int) {
-        if self.isReady { self.outgoing.didSend(count) } else { self.greeting.didSend(count) }
+        if self.isReady { self.pipeline.didSend(count) } else { self.greeting.didSend(count) }
     }
 
     // MARK: Hearing
@@ -354,13 +306,13 @@ struct RedisSession {
     /// The reply to the oldest command; nil when that is one of our own.
     @inline(__always)
     private mutating func take(_ reply: RedisReply, now: MonotonicTime) -> Event? {
-        let start = self.takenEnd
-        guard let command = self.popCommand() else {
+        let start = self.pipeline.takenEnd
+        guard let command = self.pipeline.popFirst() else {
             // Such as "-ERR max number of clients reached", and nothing good in any case.
             self.lose(reply.kind == .error ? .refused(RedisError(reply: reply.bytes)) : .reply(.malformed("nobody asked for it")), now: now)
             return nil
         }
-        defer { if self.counterpart == .clusterNode { self.outgoing.free(to: command.end) } }
+        defer { self.pipeline.free(command) }
         guard reply.kind == .error else {
             return command.isUsers ? .reply(reply, tag: command.tag) : nil
         }
@@ -368,7 +320,9 @@ struct RedisSession {
         switch command.kind {
         case .user, .wait:
             if error == .scriptLost { self.loadScripts(for: command, now: now) }
-            if self.counterpart == .clusterNode, error.isForAnotherServer { return .returned(self.takeBack(command, from: start), error) }
+            if self.counterpart == .clusterNode, error.isForAnotherServer {
+                return .returned(self.pipeline.takeBack(command, from: start), error)
+            }
             // The rest of what is under way is in doubt at best: it was never the master's, or is no more.
             if self.counterpart == .master, error == .readOnly || error == .masterDown { self.lose(.refused(error), now: now) }
             return .failed(error, tag: command.tag)
@@ -380,35 +334,12 @@ struct RedisSession {
         }
     }
 
-    @inline(__always)
-    private mutating func popCommand() -> Command? {
-        guard let command = self.commands.popFirst() else { return nil }
-        self.takenEnd = command.end
-        return command
-    }
-
-    /// A command that was not done, and the WAITs behind it.
-    private mutating func takeBack(_ command: Command, from start: UInt64) -> [Parcel] {
-        var parcels = [self.parcel(command, from: start)]
-        var end = command.end
-        for place in 0..<self.commands.count {
-            let next = self.commands[place]
-            if next.slot == command.slot {
-                guard next.kind == .wait else { break }
-                parcels.append(self.parcel(next, from: end))
-                self.commands[place].kind = .silent
-            }
-            end = next.end
-        }
-        return parcels
-    }
-
     /// Before its sender hears of it, so that what the sender writes next comes behind. Many may fail for the same reason: once for all
     /// that were written before.
-    private mutating func loadScripts(for command: Command, now: MonotonicTime) {
+    private mutating func loadScripts(for command: Pipeline.Command, now: MonotonicTime) {
         guard command.end > self.scriptsLoadedAt else { return }
-        for script in self.scripts { self.append(.loadScript, now: now) { $0.append(loading: script) } }
-        self.scriptsLoadedAt = self.outgoing.end
+        for script in self.scripts { self.pipeline.append(.loadScript, now: now) { $0.append(loading: script) } }
+        self.scriptsLoadedAt = self.pipeline.end
     }
 
     private mutating func shakeHands(now: MonotonicTime) -> Event? {
@@ -432,16 +363,6 @@ struct RedisSession {
             self.untoldOutage = nil
             return .away(outage)
         }
-        while self.lostCount > 0, let command = self.popCommand() {
-            self.lostCount -= 1
-            if command.isUsers { return .failed(.connectionLost(mayBeDone: command.end <= self.lostSent), tag: command.tag) }
-        }
-        while let command = self.commands.first, command.writtenAt <= self.waitedTooLong {
-            _ = self.popCommand()
-            self.outgoing.free(to: command.end)
-            guard command.isUsers else { continue }
-            return .failed(.noConnection, tag: command.tag)
-        }
-        return nil
+        return self.pipeline.nextFailure().map { .failed($0.error, tag: $0.tag) }
     }
 }

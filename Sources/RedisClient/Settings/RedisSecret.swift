@@ -1,6 +1,6 @@
 /// A password, which shows itself to nobody who prints it or what holds it.
 public struct RedisSecret: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
-    let text: String
+    package let text: String
 
     public init(_ text: String) {
         self.text = text

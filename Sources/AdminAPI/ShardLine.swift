@@ -1,0 +1,43 @@
+internal import Bytes
+internal import ChatModel
+internal import Cluster
+internal import Gateway
+internal import JSON
+
+/// What a node answers of one of its shards, as an array: there are thousands of them. Nodes of other versions may say more.
+struct ShardLine: Equatable {
+    let shard: Int
+    let epoch: Int
+    let conversations: Int
+    /// When it was claimed.
+    var since: Timestamp?
+    /// A second.
+    var messages = "0"
+
+    init(_ report: ShardReport) {
+        self.shard = report.holding.shard
+        self.epoch = report.holding.epoch
+        self.conversations = report.holding.conversations
+        self.since = report.since
+        self.messages = ClusterDesk.decimal(report.messages)
+    }
+
+    /// Nil where it is none.
+    init?(_ tree: JSONTree) {
+        guard let parts = tree.elements, parts.count >= 5, let shard = parts[0].integerValue, (0..<Shard.count).contains(shard),
+            let epoch = parts[1].integerValue, let conversations = parts[2].integerValue, let messages = parts[4].doubleValue
+        else { return nil }
+        self.shard = shard
+        self.epoch = epoch
+        self.conversations = conversations
+        self.since = parts[3].integerValue.map { Timestamp(milliseconds: Int64($0)) }
+        self.messages = ClusterDesk.decimal(messages)
+    }
+
+    var tree: JSONTree {
+        [
+            .integer(self.shard), .integer(self.epoch), .integer(self.conversations),
+            self.since.map { .integer($0.milliseconds) } ?? .null, .number(self.messages),
+        ]
+    }
+}

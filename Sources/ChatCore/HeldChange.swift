@@ -1,0 +1,61 @@
+public import ChatModel
+
+/// A change that the store has said it has, and may forget all the same: a Redis that lost a failover, or its last second.
+public struct HeldChange: Sendable {
+    public let revision: Revision
+    public let change: Write.Change
+    /// A monotonic millisecond of whoever holds it; for one that came from another loop, of when it came.
+    let storedAt: Int64
+
+    public init(revision: Revision, change: Write.Change, storedAt: Int64) {
+        self.revision = revision
+        self.change = change
+        self.storedAt = storedAt
+    }
+
+    /// The message that it wrote or amended.
+    var message: Message? {
+        switch self.change {
+        case .message(let message), .amend(let message, _): message
+        default: nil
+        }
+    }
+
+    /// The message that it wrote.
+    var posted: Message? {
+        if case .message(let message) = self.change { message } else { nil }
+    }
+
+    /// Whether both are one change of one history; of what cannot be told apart that is assumed.
+    func isSame(as other: HeldChange) -> Bool {
+        guard self.revision == other.revision, (self.posted == nil) == (other.posted == nil) else { return false }
+        guard let mine = self.message, let others = other.message else { return self.message == nil && other.message == nil }
+        return mine.sequence == others.sequence && mine.isSame(as: others)
+    }
+}
+
+extension Message {
+    /// Whether they are one message, whatever became of its words. What has its number from two masters has not the same.
+    func isSame(as other: Message) -> Bool {
+        self.sequence == other.sequence && self.sentAt == other.sentAt && self.body.author.id == other.body.author.id
+            && self.body.clientID == other.body.clientID
+    }
+}
+
+/// What owners had to do because their store had forgotten something, in changes.
+public struct RestoredChanges: Sendable, Equatable {
+    /// Written again under the same numbers.
+    public var inPlace = 0
+    /// Appended again under the next numbers, because the store had others under theirs.
+    public var moved = 0
+    /// Nobody had them any more: their numbers are taken by empty messages, or by nothing.
+    public var lost = 0
+
+    public init() {}
+
+    public static func += (sum: inout Self, other: Self) {
+        sum.inPlace += other.inPlace
+        sum.moved += other.moved
+        sum.lost += other.lost
+    }
+}

@@ -1,0 +1,42 @@
+import Bytes
+import ChatModel
+
+/// The messages that a store has since two histories parted, by their numbers and by the sends that made them.
+struct KnownMessages {
+    private struct Send: Hashable {
+        let author: UserID
+        let client: ClientID?
+        /// Tells those apart that came without a client id.
+        let content: String?
+
+        init(_ message: Message) {
+            self.author = message.body.author.id
+            self.client = message.body.clientID
+            self.content = message.body.clientID == nil ? message.body.content : nil
+        }
+    }
+
+    private var messages: [SequenceNumber: Message] = [:]
+    private var sends: [Send: SequenceNumber] = [:]
+    private let first: SequenceNumber
+    let lastSentAt: Int64
+
+    init(_ messages: [Message]) {
+        self.first = messages.first?.sequence ?? .max
+        self.lastSentAt = messages.last?.sentAt.milliseconds ?? 0
+        for message in messages { self.note(message) }
+    }
+
+    subscript(sequence: SequenceNumber) -> Message? { self.messages[sequence] }
+
+    /// The message that the same send has made.
+    func sequence(of message: Message) -> SequenceNumber? { self.sends[Send(message)] }
+
+    /// The number of one that is older than all of these: no history has another under it.
+    func sequenceBefore(_ message: Message) -> SequenceNumber? { message.sequence < self.first ? message.sequence : nil }
+
+    mutating func note(_ message: Message) {
+        self.messages[message.sequence] = message
+        self.sends[Send(message)] = message.sequence
+    }
+}

@@ -1,0 +1,10 @@
+/// How far a conversation has come with what its store has forgotten.
+struct Restoring: Sendable {
+    /// Of the store's messages only the newest is read of which something is held.
+    var isNewestAlone = false
+    /// Something is missing, and the loops have been asked who holds it.
+    var isAwaiting = false
+    /// Until when it is waited for; 0 before anybody was asked.
+    var awaitedUntil: Int64 = 0
+    var changes = RestoredChanges()
+}

@@ -1,0 +1,54 @@
+public import Bytes
+import ChatModel
+public import Cluster
+
+/// What a loop says to operators of a shard that it owns and has claimed.
+public struct ShardReport: Sendable {
+    public let holding: ChatLoop.Holding
+    /// When it was claimed.
+    public let since: Timestamp?
+    /// Messages a second that were given to the store, over the last second.
+    public let messages: Double
+}
+
+/// What a loop measures of its shards from second to second, for operators.
+///
+/// Counted where batches leave for the store: there each message costs one addition, and conversations need not be looked at.
+struct ShardPace {
+    private var counts = [UInt32](repeating: 0, count: Shard.count)
+    private var latest = [UInt32](repeating: 0, count: Shard.count)
+    /// How long the latest counts took to come about.
+    private var seconds = 1.0
+    private var notedAt: Int64 = 0
+    private var claims: [Int: Timestamp] = [:]
+
+    mutating func leaves(_ request: StoreRequest, at now: Timestamp) {
+        switch request {
+        case .claim(let shard, _, _):
+            self.claims[shard] = now
+        case .write(let batch):
+            // Lent by the buffer; the array would hand out copies.
+            batch.writes.withUnsafeBufferPointer { writes in
+                for place in writes.indices where writes[place].change.isMessage { self.counts[writes[place].shard] &+= 1 }
+            }
+        default: break
+        }
+    }
+
+    /// To be called every second or so.
+    mutating func note(at now: Int64) {
+        defer { self.notedAt = now }
+        guard self.notedAt > 0, now > self.notedAt else { return }
+        self.seconds = Double(now - self.notedAt) / 1000
+        swap(&self.counts, &self.latest)
+        for shard in self.counts.indices { self.counts[shard] = 0 }
+    }
+
+    func report(_ holding: ChatLoop.Holding) -> ShardReport {
+        ShardReport(holding: holding, since: self.claims[holding.shard], messages: Double(self.latest[holding.shard]) / self.seconds)
+    }
+}
+
+extension Write.Change {
+    fileprivate var isMessage: Bool { if case .message = self { true } else { false } }
+}

@@ -1,0 +1,69 @@
+import CHiredis
+internal import Glibc
+import RedisClient
+
+/// Asks a redis-server what it has been asked, by `INFO`.
+///
+/// It waits for the answer: the count belongs to the moment at which CPU time is read, when nothing is on its way. That is why it is
+/// not the client that nodes have, which also greets and pings.
+final class CommandCounter {
+    private let context: UnsafeMutablePointer<redisContext>
+    /// How often we have asked ourselves, which is taken off.
+    private var questionCount: UInt64 = 0
+
+    private static let patience = timeval(tv_sec: 2, tv_usec: 0)
+
+    /// Connects, and asks once.
+    init(_ url: RedisURL) throws(BenchmarkError) {
+        let place = url.places[0]
+        guard let context = redisConnectWithTimeout(place.host, Int32(place.port), Self.patience) else { throw .redis(reason: "no memory") }
+        self.context = context
+        guard context.pointee.err == 0, redisSetTimeout(context, Self.patience) == REDIS_OK else {
+            throw .redis(reason: "\(place) is not reached: \(Self.problem(of: context))")
+        }
+        if let password = url.password {
+            let answer = self.ask(["AUTH"] + (url.user.map { [$0] } ?? []) + [password.text])
+            guard case .text? = answer else { throw .redis(reason: "\(place) does not take the password") }
+        }
+        guard self.sample() != nil else { throw .redis(reason: "\(place) does not answer INFO") }
+    }
+
+    deinit { redisFree(self.context) }
+
+    private static func problem(of context: UnsafeMutablePointer<redisContext>) -> String {
+        withUnsafeBytes(of: context.pointee.errstr) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    }
+
+    /// What has been counted so far, without our own questions; nil when there is no answer.
+    func sample() -> CommandSample? {
+        guard case .text(let channels)? = self.inquire("stats"), case .text(let commands)? = self.inquire("commandstats") else {
+            return nil
+        }
+        var sample = CommandSample(stats: channels, commandStats: commands)
+        // The last question is not counted in its own answer.
+        sample.calls["info", default: 0] &-= self.questionCount - 1
+        return sample
+    }
+
+    private func inquire(_ section: String) -> Answer? {
+        self.questionCount += 1
+        return self.ask(["INFO", section])
+    }
+
+    private enum Answer {
+        case text(String)
+        case error
+    }
+
+    private func ask(_ words: [String]) -> Answer? {
+        let copies = words.map { strdup($0) }
+        defer { for copy in copies { free(copy) } }
+        var pointers = copies.map { UnsafePointer<CChar>($0) }
+        let lengths = words.map(\.utf8.count)
+        guard let answer = redisCommandArgv(self.context, Int32(words.count), &pointers, lengths) else { return nil }
+        defer { freeReplyObject(answer) }
+        let reply = answer.assumingMemoryBound(to: redisReply.self).pointee
+        guard reply.type == REDIS_REPLY_STRING || reply.type == REDIS_REPLY_STATUS, let text = reply.str else { return .error }
+        return .text(String(decoding: UnsafeRawBufferPointer(start: text, count: reply.len), as: UTF8.self))
+    }
+}

@@ -1,0 +1,212 @@
+internal import Bytes
+internal import EventLoop
+
+/// Commands that wait for their replies, with the bytes of those that have not left: replies come in the order of the commands.
+///
+/// It knows no connection. When one is lost, what was there fails, in order and each with whether it may be done; what is written from
+/// then on waits for the next.
+struct Pipeline {
+    /// A command that waits for its reply, be it sent or not.
+    struct Command {
+        enum Kind: UInt8 {
+            case user
+            /// A user's WAIT, in a cluster.
+            case wait
+            case ping, loadScript
+            /// Nobody is told its answer: ASKING, and a WAIT that was handed back.
+            case silent
+        }
+
+        var tag: UInt64
+        /// The place behind it in `outgoing`. It begins where the command before it ends.
+        var end: UInt64
+        var writtenAt: MonotonicTime
+        var kind: Kind
+        var slot = RedisSlot.any
+        var moves: UInt8 = 0
+        var pauses: UInt8 = 0
+
+        var isUsers: Bool { self.kind == .user || self.kind == .wait }
+    }
+
+    private let isClusterNode: Bool
+    private let commandLimit: Int
+    private let unsentByteLimit: Int
+    private var outgoing: Outgoing
+    private var commands = Fifo<Command>()
+    /// The place behind the last command that was taken out.
+    private(set) var takenEnd: UInt64 = 0
+
+    /// So many of the commands were there when the connection broke, and how far they had left.
+    private var lostCount = 0
+    private var lostSent: UInt64 = 0
+    /// Commands that were written until then have waited too long for a connection.
+    private var expired = MonotonicTime(nanoseconds: .min)
+
+    /// - Parameter isClusterNode: what is said to be elsewhere is handed back, so what has left is kept until it is answered.
+    init(isClusterNode: Bool, _ settings: RedisSettings) {
+        self.isClusterNode = isClusterNode
+        self.commandLimit = settings.commandLimit
+        self.unsentByteLimit = settings.unsentByteLimit
+        self.outgoing = Outgoing(keepsSent: isClusterNode)
+    }
+
+    var count: Int { self.commands.count }
+    /// The command that is answered next.
+    var first: Command? { self.commands.first }
+    /// The place behind everything that was written.
+    var end: UInt64 { self.outgoing.end }
+
+    // MARK: Writing
+
+    /// Writes a command behind all others. Throws `queueFull`, and then it is not written.
+    @inline(__always)
+    mutating func write(
+        tag: UInt64, slot: RedisSlot, now: MonotonicTime, _ write: (inout RedisCommandWriter) -> Void
+    ) throws(RedisError) {
+        let start = self.outgoing.end
+        guard self.commands.count < self.commandLimit, self.outgoing.write(byteLimit: self.unsentByteLimit, write) else {
+            throw .queueFull
+        }
+        let end = self.outgoing.end
+        let isWait = self.isClusterNode && Parcel.isWait(self.outgoing.bytes(start..<end))
+        self.commands.append(Command(tag: tag, end: end, writtenAt: now, kind: isWait ? .wait : .user, slot: slot))
+    }
+
+    /// Writes a command that another server has handed back, or that has waited for a server.
+    ///
+    /// - Parameter asking: the server does not have the slot yet, but may have the key.
+    mutating func append(_ parcel: Parcel, asking: Bool, now: MonotonicTime) {
+        if asking { self.append(.silent, now: now) { $0.append("ASKING") } }
+        self.outgoing.append(parcel.bytes)
+        self.commands.append(
+            Command(
+                tag: parcel.tag, end: self.outgoing.end, writtenAt: now, kind: parcel.isWait ? .wait : .user, slot: parcel.slot,
+                moves: parcel.moves, pauses: parcel.pauses))
+    }
+
+    /// Writes a command of our own.
+    mutating func append(_ kind: Command.Kind, now: MonotonicTime, _ write: (inout RedisCommandWriter) -> Void) {
+        self.say(write)
+        self.commands.append(Command(tag: 0, end: self.outgoing.end, writtenAt: now, kind: kind))
+    }
+
+    /// Writes what no reply of its own comes to.
+    mutating func say(_ write: (inout RedisCommandWriter) -> Void) {
+        _ = self.outgoing.write(byteLimit: .max, write)
+    }
+
+    /// Writes a command whose reply nobody wants, and tells the server to send none: that spares a write there and a wake-up here.
+    ///
+    /// False, and it is not written, where too much waits to be sent.
+    mutating func writeUnheard(_ write: (inout RedisCommandWriter) -> Void) -> Bool {
+        let start = self.outgoing.end
+        self.say {
+            $0.append("CLIENT")
+            $0.append("REPLY")
+            $0.append("SKIP")
+        }
+        if self.outgoing.write(byteLimit: self.unsentByteLimit, write) { return true }
+        self.outgoing.takeBack(from: start)
+        return false
+    }
+
+    // MARK: Sending
+
+    var hasUnsent: Bool { self.outgoing.unsentCount > 0 }
+
+    func withUnsent<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R { self.outgoing.withUnsent(body) }
+
+    mutating func didSend(_ count: Int) { self.outgoing.didSend(count) }
+
+    // MARK: Taking out
+
+    @inline(__always)
+    mutating func popFirst() -> Command? {
+        guard let command = self.commands.popFirst() else { return nil }
+        self.takenEnd = command.end
+        return command
+    }
+
+    /// A command that was taken out is done with: its bytes are not needed any more.
+    @inline(__always)
+    mutating func free(_ command: Command) {
+        if self.isClusterNode { self.outgoing.free(to: command.end) }
+    }
+
+    /// A command that was not done, and the WAITs behind it.
+    mutating func takeBack(_ command: Command, from start: UInt64) -> [Parcel] {
+        var parcels = [self.parcel(command, from: start)]
+        var end = command.end
+        for place in 0..<self.commands.count {
+            let next = self.commands[place]
+            if next.slot == command.slot {
+                guard next.kind == .wait else { break }
+                parcels.append(self.parcel(next, from: end))
+                self.commands[place].kind = .silent
+            }
+            end = next.end
+        }
+        return parcels
+    }
+
+    /// Takes out, in order, the commands that wait for a connection: to be called where there is none.
+    mutating func withdraw() -> [Parcel] {
+        var kept = Fifo<Command>()
+        var parcels: [Parcel] = []
+        for place in 0..<self.commands.count {
+            let command = self.commands[place]
+            if place < self.lostCount {
+                kept.append(command)
+            } else if command.isUsers {
+                parcels.append(self.parcel(command, from: place == 0 ? self.takenEnd : self.commands[place - 1].end))
+            }
+        }
+        self.commands = kept
+        self.takenEnd = self.outgoing.end
+        self.outgoing.clear()
+        return parcels
+    }
+
+    private func parcel(_ command: Command, from start: UInt64) -> Parcel {
+        Parcel(
+            tag: command.tag, slot: command.slot, isWait: command.kind == .wait, bytes: Array(self.outgoing.bytes(start..<command.end)),
+            writtenAt: command.writtenAt, moves: command.moves, pauses: command.pauses)
+    }
+
+    // MARK: Failing
+
+    /// The connection is gone: everything that is here fails.
+    mutating func lose() {
+        self.lostCount = self.commands.count
+        self.lostSent = self.outgoing.sent
+        self.outgoing.clear()
+    }
+
+    /// What was written until then has waited too long for a connection.
+    mutating func expire(before time: MonotonicTime) {
+        self.expired = time
+    }
+
+    /// Everything ends, and nobody is told.
+    mutating func forget() {
+        self.commands = Fifo()
+        self.takenEnd = self.outgoing.end
+        self.lostCount = 0
+        self.outgoing.clear()
+    }
+
+    /// The next command that nobody answers; to be asked while there is no connection.
+    mutating func nextFailure() -> (error: RedisError, tag: UInt64)? {
+        while self.lostCount > 0, let command = self.popFirst() {
+            self.lostCount -= 1
+            if command.isUsers { return (.connectionLost(mayBeDone: command.end <= self.lostSent), command.tag) }
+        }
+        while let command = self.commands.first, command.writtenAt <= self.expired {
+            _ = self.popFirst()
+            self.outgoing.free(to: command.end)
+            if command.isUsers { return (.noConnection, command.tag) }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,80 @@
+import ChatCore
+import ChatModel
+import Testing
+
+@testable import Cluster
+
+@Suite("When the store has forgotten what was answered")
+struct ForgettingTests {
+    let stage: Stage
+
+    init() {
+        var limits = ChatLimits()
+        limits.hold = .seconds(60)
+        self.stage = Stage(limits: limits)
+    }
+
+    /// Far gives away all that it owns.
+    private func changeOwner() throws {
+        let draining = try #require(Stage.view.setting(draining: true, OwnerID.far.incarnation))
+        let moved = try #require(draining.step(shards: Shard.count))
+        for view in [draining, moved] { self.stage.learn(view) }
+        self.stage.pass(1000)
+        #expect(moved.owner(of: self.stage.key) != .far)
+    }
+
+    @Test("by an owner that is one no more, that one hands it over: nothing is lost, and every number stays")
+    func handedOver() throws {
+        let (alice, bob) = self.stage.gather()
+        self.stage.say("one", by: alice)
+        let before = self.stage.tables
+        self.stage.say("two", by: bob)
+        self.stage.say("three", by: alice)
+        try self.changeOwner()
+        self.stage.forget()
+        self.stage.tables = before
+        self.stage.reconnectStore()
+        self.stage.pass(10_000)
+        #expect(self.stage.storedWords == ["1 one", "2 two", "3 three"])
+        #expect(self.stage.take(on: .near) + self.stage.take(on: .third) == [])
+        self.stage.say("four", by: alice)
+        #expect(self.stage.take(on: .third) == ["4 four"])
+    }
+
+    @Test("and the former owner has not noticed, it is asked for what it holds before its numbers are given up")
+    func asked() throws {
+        let (alice, _) = self.stage.gather()
+        let before = self.stage.tables
+        self.stage.say("one", by: alice)
+        try self.changeOwner()
+        self.stage.tables = before
+        // A loop that listens tells the next owner of a message that the store does not have.
+        self.stage.set(.losing, between: .near, and: .third)
+        self.stage.pass(2000)
+        self.stage.set(.open, between: .near, and: .third)
+        self.stage.say("two", by: alice)
+        self.stage.pass(10_000)
+        #expect(self.stage.storedWords.first == "1 one")
+        #expect(self.stage.stored.messages.map(\.body.content) == ["one", "two"])
+    }
+
+    @Test("because another master has other messages under its numbers, loops show those, and then what was appended again")
+    func displaced() {
+        let (alice, bob) = self.stage.gather()
+        self.stage.say("one", by: alice)
+        let before = self.stage.tables
+        self.stage.say("mine", by: alice)
+        self.stage.tables = before
+        self.stage.storeBehindTheBack("theirs", by: .bob)
+        self.stage.forget()
+        self.stage.reconnectStore()
+        self.stage.pass(10_000)
+        #expect(self.stage.storedWords == ["1 one", "2 theirs", "3 mine"])
+        // A loop may hear of what was appended before it has seen what came in between.
+        #expect(self.stage.take(on: .near).suffix(2) == ["2 theirs", "3 mine"])
+        #expect(self.stage.take(on: .third).suffix(2) == ["2 theirs", "3 mine"])
+        #expect(self.stage.restored(by: .far).moved == 1)
+        self.stage.say("four", by: bob)
+        #expect(self.stage.take(on: .near) == ["4 four"])
+    }
+}

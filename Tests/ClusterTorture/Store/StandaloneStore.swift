@@ -1,0 +1,36 @@
+import TestKit
+
+/// One server, which is away while it is away.
+final class StandaloneStore: TortureStore {
+    private let server: RedisServer
+
+    init(_ options: [String]) throws {
+        self.server = try RedisServer(options)
+    }
+
+    var title: String { "Redis" }
+    var place: StorePlace { .server(self.server.port) }
+    var servers: [RedisServer] { [self.server] }
+
+    func master(_ choice: UInt64) -> RedisServer { self.server }
+
+    func perform(_ fault: StoreFault, _ scene: Scene) throws {
+        switch fault {
+        case .kill(_, let time, let moment):
+            scene.await(moment)
+            try self.server.crash()
+            scene.turn()
+            scene.rest(time)
+            try self.server.restart()
+        case .restart(let time):
+            try self.server.stop()
+            scene.rest(time)
+            try self.server.restart()
+        case .freeze(let choice, let time): try self.freeze(choice, for: time, scene)
+        case .pubsubKill: try self.killSubscriptions()
+        case .failover, .clusterFailover, .reshard: throw TestFailure("there is nobody beside this server")
+        }
+    }
+
+    func awaitWhole() {}
+}

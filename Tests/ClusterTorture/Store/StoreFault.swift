@@ -1,0 +1,58 @@
+/// What is done to servers of Redis.
+public enum StoreFault: Sendable, CustomStringConvertible {
+    /// `kill -9` of a master, and a start after so long.
+    case kill(UInt64, restartAfter: Duration, Moment)
+    /// SIGSTOP of a master. Where it has replicas one of them takes over meanwhile, and the old master does not know it when it goes on.
+    case freeze(UInt64, for: Duration)
+    /// Every subscription is cut off, and mail with it.
+    case pubsubKill
+    /// SIGTERM, and a start with its data after so long.
+    case restart(after: Duration)
+    /// SENTINEL FAILOVER: for seconds the old master takes writes that nobody will keep.
+    case failover(Moment)
+    /// CLUSTER FAILOVER of a master's replica: the two agree.
+    case clusterFailover(UInt64, Moment)
+    /// Slots with conversations in them move from a master to another, key by key, with so long between two keys.
+    case reshard(from: UInt64, to: UInt64, pause: Duration)
+
+    /// When it strikes.
+    public enum Moment: Sendable {
+        case whenever
+        /// Somebody's message was just answered, and its author is about to edit or delete it.
+        case beforeAmendment
+    }
+
+    public var kind: FaultKind {
+        switch self {
+        case .kill: .redisKill
+        case .freeze: .redisFreeze
+        case .pubsubKill: .pubsubKill
+        case .restart: .redisRestart
+        case .failover: .failover
+        case .clusterFailover: .clusterFailover
+        case .reshard: .reshard
+        }
+    }
+
+    public var description: String {
+        let name = self.kind.rawValue
+        return switch self {
+        case .kill(_, let time, let moment): "\(name)\(moment.text), start it \(seconds(time)) after it is replaced or gone"
+        case .freeze(_, let time): "\(name) for \(seconds(time))"
+        case .pubsubKill: name
+        case .restart(let time): "\(name), away for \(seconds(time))"
+        case .failover(let moment): "\(name)\(moment.text)"
+        case .clusterFailover(_, let moment): "\(name)\(moment.text)"
+        case .reshard(_, _, let pause): "\(name), a key every \(seconds(pause))"
+        }
+    }
+}
+
+extension StoreFault.Moment {
+    fileprivate var text: String {
+        switch self {
+        case .whenever: ""
+        case .beforeAmendment: " between a message and its edit or deletion"
+        }
+    }
+}

@@ -1,0 +1,63 @@
+import Foundation
+import TestKit
+
+/// The Redis of a torture: its servers, and what is done to them.
+protocol TortureStore: AnyObject {
+    /// `a master with two replicas`, for the story.
+    var title: String { get }
+    var place: StorePlace { get }
+    /// All of them, whatever they are at the moment.
+    var servers: [RedisServer] { get }
+
+    /// The master that chance picks, or the only one.
+    func master(_ choice: UInt64) throws -> RedisServer
+
+    /// Does what only this kind of store can have happen to it.
+    func perform(_ fault: StoreFault, _ scene: Scene) throws
+
+    /// Waits until whatever fails next can be replaced again.
+    func awaitWhole() throws
+
+    func writeLogs(to folder: String) throws
+}
+
+/// Where the nodes of a torture find their store.
+enum StorePlace {
+    /// Each node through a proxy of its own.
+    case server(UInt16)
+    /// As it is: these servers tell of each other, and nothing can stand between.
+    case url(String)
+}
+
+/// What a store asks of the torture that it is in.
+struct Scene {
+    let rest: (Duration) -> Void
+    /// Returns when it is that moment: the fault begins.
+    let await: (StoreFault.Moment) -> Void
+    /// The worst has happened. What conversations took before, since the fault began, says nothing about whether they go on.
+    let turn: () -> Void
+}
+
+extension TortureStore {
+    func freeze(_ choice: UInt64, for time: Duration, _ scene: Scene) throws {
+        let master = try self.master(choice)
+        master.freeze()
+        scene.rest(time)
+        master.thaw()
+        try self.awaitWhole()
+    }
+
+    func killSubscriptions() throws {
+        for server in self.servers { try server.ask("CLIENT", "KILL", "TYPE", "pubsub") }
+    }
+
+    /// What each server has written, and its data.
+    func writeServers(to folder: String) throws {
+        for (number, server) in self.servers.enumerated() {
+            try server.process.output.text.write(toFile: "\(folder)/redis-\(number + 1).log", atomically: true, encoding: .utf8)
+            try FileManager.default.copyItem(atPath: server.folder.path, toPath: "\(folder)/redis-\(number + 1)")
+        }
+    }
+
+    func writeLogs(to folder: String) throws { try self.writeServers(to: folder) }
+}

@@ -1,0 +1,21 @@
+import ClusterTorture
+import Testing
+
+@Suite("The stores of a torture")
+struct StoreModeTests {
+    @Test("refuse the faults that make no sense for them, in a sentence that names both options")
+    func refusals() {
+        #expect(FaultKind.cut.refusal(for: .redis) == nil)
+        #expect(
+            FaultKind.failover.refusal(for: .cluster)
+                == "--faults failover needs --store sentinel and cannot be played with --store cluster")
+        #expect(
+            FaultKind.cut.refusal(for: .sentinel) == "--faults cut needs --store redis and cannot be played with --store sentinel")
+    }
+
+    @Test("play all others, each of which has a store", arguments: StoreMode.allCases)
+    func faults(of store: StoreMode) {
+        #expect(store.faults.allSatisfy { $0.refusal(for: store) == nil })
+        #expect(Set(StoreMode.allCases.flatMap(\.faults)) == Set(FaultKind.allCases))
+    }
+}

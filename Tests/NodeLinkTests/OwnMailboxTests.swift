@@ -1,0 +1,63 @@
+import Testing
+
+@testable import NodeLink
+
+@Suite("A node's own mailbox")
+struct OwnMailboxTests {
+    /// One that was listened to and heard at 1,000.
+    private static func mailbox() -> OwnMailbox {
+        var mailbox = OwnMailbox(at: 0)
+        _ = mailbox.move(to: 7, at: 900)
+        _ = mailbox.subscribed(at: 950)
+        mailbox.heard(at: 1000)
+        return mailbox
+    }
+
+    @Test("is named by the incarnation, and the old one is left with it")
+    func moving() {
+        var mailbox = OwnMailbox(at: 0)
+        var move = mailbox.move(to: 7, at: 0)
+        #expect(move?.old == nil && move?.new == 7)
+        move = mailbox.move(to: 7, at: 0)
+        #expect(move == nil)
+        move = mailbox.move(to: 8, at: 0)
+        #expect(move?.old == 7 && move?.new == 8)
+    }
+
+    @Test("may have missed something when it is listened to again, and not the first time")
+    func again() {
+        var mailbox = OwnMailbox(at: 0)
+        _ = mailbox.move(to: 7, at: 0)
+        var isAgain = mailbox.subscribed(at: 0)
+        #expect(!isAgain)
+        isAgain = mailbox.subscribed(at: 0)
+        #expect(isAgain)
+        _ = mailbox.move(to: 8, at: 0)
+        isAgain = mailbox.subscribed(at: 0)
+        #expect(!isAgain)
+    }
+
+    @Test("is ill after a second of silence, which is said once, and well when something comes")
+    func health() {
+        var mailbox = Self.mailbox()
+        let changes = [1500, 2000, 2001, 2500].map { mailbox.change(at: $0) }
+        #expect(changes == [nil, nil, false, nil])
+        mailbox.heard(at: 2600)
+        let change = mailbox.change(at: 2600)
+        #expect(change == true)
+    }
+
+    @Test("is listened to anew after two seconds, and once a second from then on, and is ill meanwhile")
+    func rebuilding() {
+        var mailbox = Self.mailbox()
+        _ = mailbox.change(at: 2500)
+        let times = stride(from: Int64(2600), through: 5200, by: 100).filter { time in
+            defer { _ = mailbox.change(at: time) }
+            return mailbox.mustListenAnew(at: time)
+        }
+        #expect(times == [3100, 4100, 5100])
+        #expect(mailbox.rebuilds == 3)
+        let change = mailbox.change(at: 5200)
+        #expect(change == nil)
+    }
+}
