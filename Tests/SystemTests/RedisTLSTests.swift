@@ -34,6 +34,8 @@ struct RedisTLSTests {
         }
         let alice = try nodes[0].connect("alice")
         let bob = try nodes[1].connect("bob")
+        // Who has said something has come in; the handshake alone does not say so.
+        try bob.post("I am here")
         try alice.post("before", as: "a1")
         #expect(try bob.next("chat_message").object("message")?["content"] == "before")
 
