@@ -74,7 +74,12 @@ extension Conversation {
     }
 
     /// What the store remembers of the newest messages, with what the cursors tell of who has had them.
+    ///
+    /// Where they do not end with the newest message, the store is not what it was when the conversation was loaded: nothing is believed,
+    /// and the next write finds out.
     mutating func fillRecents(_ messages: [RecentMessage], at now: Moment) {
+        let isWhole = messages.last?.sequence == self.storedHead && messages.count == self.storedHead + 1 - messages[0].sequence
+        let messages = isWhole ? messages : []
         var recents = RecentMessages(next: messages.first?.sequence ?? self.storedHead + 1, limit: self.rules.limits.recentMessages)
         for message in messages {
             let author =

@@ -238,9 +238,8 @@ public struct ChatLoop: Sendable {
             items.clear()
             swap(&items, &self.spare)
         }
-        // Numbered in the order in which they are to leave: what has gathered, then what the writes carry.
-        self.outbox.seal(view: self.owner.view.number, into: &self.envelopes)
         self.owner.flush(carriesNews: self.carriesNews, outbox: &self.outbox)
+        self.outbox.seal(view: self.owner.view.number, into: &self.envelopes)
         return hasWorked || !self.outbox.requests.isEmpty
     }
 

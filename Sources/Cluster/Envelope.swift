@@ -41,6 +41,15 @@ public struct Envelope: Sendable {
             if case .event(let news) = self { news.revision != 0 } else { false }
         }
 
+        /// Nobody asks for it again where it is lost: the repair of the gap that it leaves says what holds.
+        var isByTheWay: Bool {
+            switch self {
+            case .event(let news): news.revision == 0
+            case .input(let input): if case .delivered = input.input { true } else { false }
+            default: false
+            }
+        }
+
         /// Where the owner that it is for has the conversation; `.max` is nowhere.
         var ownerPlace: UInt32 {
             if case .input(let input) = self { input.ownerPlace } else { .max }

@@ -61,13 +61,6 @@ struct Outbox: Sendable {
         self.peers[self.place(of: loop)].news.append(consume item)
     }
 
-    /// What leaves with the writes is numbered here: what was sealed before is to be sent before them, the rest behind them.
-    mutating func sealNews(view: Int) {
-        for place in self.peers.indices {
-            if let envelope = self.peers[place].sealNews(from: self.id, view: view) { self.news.append(envelope) }
-        }
-    }
-
     mutating func takeNews() -> [Envelope] {
         if self.news.isEmpty { return [] }
         defer { self.news = [] }
@@ -100,10 +93,14 @@ struct Outbox: Sendable {
         return self.last
     }
 
+    /// What has gathered is numbered; what leaves with the writes is what `takeNews` gives next.
+    ///
     /// - Parameter view: the number of the one that this loop follows.
     mutating func seal(view: Int, into envelopes: inout [Envelope]) {
         for place in self.peers.indices {
-            if let envelope = self.peers[place].seal(from: self.id, view: view) { envelopes.append(envelope) }
+            let (mail, news) = self.peers[place].seal(from: self.id, view: view)
+            if let mail { envelopes.append(mail) }
+            if let news { self.news.append(news) }
         }
     }
 

@@ -286,7 +286,9 @@ struct Owner: Sendable {
                 let key = self.slots[slot].key
                 loops.forEach { loop in
                     let place = self.slots[slot].conversation.listeners.place(of: loop) ?? .max
-                    outbox.send(.event(.init(conversation: key, event: event, revision: 0, answering: 0, feedPlace: place)), to: loop)
+                    let news = Envelope.Item.event(.init(conversation: key, event: event, revision: 0, answering: 0, feedPlace: place))
+                    // What the report of it waited for, it may wait for too: by itself each message would have a parcel more.
+                    if event.isDelivery { outbox.sendAlong(news, to: loop) } else { outbox.send(news, to: loop) }
                 }
             case .find(let sequence, let search):
                 let ticket = outbox.request(.page(self.slots[slot].key, .after(sequence - 1), limit: 1))
@@ -381,7 +383,6 @@ struct Owner: Sendable {
         guard !self.batch.isEmpty else { return }
         if carriesNews {
             for place in self.batch.indices { self.announceWithWrite(place, outbox: &outbox) }
-            outbox.sealNews(view: self.view.number)
         }
         self.writesUnderWay += self.batch.count
         let room = self.batch.count
@@ -390,5 +391,12 @@ struct Owner: Sendable {
         self.asked = []
         self.batch.reserveCapacity(room)
         self.asked.reserveCapacity(room)
+    }
+}
+
+extension ChatEvent {
+    /// That a message has been taken by somebody's sockets, which nobody waits for.
+    fileprivate var isDelivery: Bool {
+        if case .status(_, .delivered, _, _) = self { true } else { false }
     }
 }

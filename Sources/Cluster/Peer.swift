@@ -20,26 +20,30 @@ struct Peer: Sendable {
         self.id = id
     }
 
-    /// What has gathered, as an envelope; nil when nothing that is urgent has.
-    mutating func seal(from: OwnerID, view: Int) -> Envelope? {
-        guard !self.items.isEmpty else { return nil }
-        self.sent += 1
-        if !self.riders.isEmpty {
+    /// What has gathered, as an envelope for now, and one that leaves with this turn's writes; nil where there is nothing to say.
+    mutating func seal(from: OwnerID, view: Int) -> (mail: Envelope?, news: Envelope?) {
+        // A publish, and two wake-ups, are saved where nobody waits for it should the write fail.
+        let rides = !self.news.isEmpty && self.items.allSatisfy(\.isByTheWay)
+        if !self.items.isEmpty || rides, !self.riders.isEmpty {
             // They were said earlier.
             swap(&self.items, &self.riders)
             self.items.append(contentsOf: self.riders)
             self.riders.clear(keepingRoomFor: 64)
         }
-        defer { self.items = [] }
-        return Envelope(from: from, to: self.id, number: self.sent, view: view, items: self.items)
+        if rides, !self.items.isEmpty {
+            swap(&self.items, &self.news)
+            self.news.append(contentsOf: self.items)
+            self.items = []
+        }
+        // Numbered in the order in which they leave.
+        let mail = self.envelope(of: exchange(&self.items, with: []), from: from, view: view)
+        return (mail, self.envelope(of: exchange(&self.news, with: []), from: from, view: view))
     }
 
-    /// What leaves with the writes, as an envelope; nil when nothing does.
-    mutating func sealNews(from: OwnerID, view: Int) -> Envelope? {
-        guard !self.news.isEmpty else { return nil }
+    private mutating func envelope(of items: consuming [Envelope.Item], from: OwnerID, view: Int) -> Envelope? {
+        guard !items.isEmpty else { return nil }
         self.sent += 1
-        defer { self.news = [] }
-        return Envelope(from: from, to: self.id, number: self.sent, view: view, items: self.news)
+        return Envelope(from: from, to: self.id, number: self.sent, view: view, items: items)
     }
 
     /// What still waits for other mail leaves at the end of this turn.

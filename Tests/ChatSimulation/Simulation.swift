@@ -326,7 +326,7 @@ public final class Simulation {
     private func work(_ number: Int) {
         let (job, answer, time) = self.store.work(number, at: self.now, within: self.circumstances.storeDelay, &self.chance)
         if case .write(let batch) = job.request {
-            self.tell("store: \(batch.writes.count) writes of \(batch.owner): \(answer.told)")
+            self.tell("store: \(batch.owner) writes \(batch.writes.map(\.told).joined(separator: ", ")): \(answer.told)")
             if case .written(let outcome) = answer {
                 for (place, write) in batch.writes.enumerated() where outcome.isStored(place) {
                     self.historian.stored(write, by: batch.owner, onOther: self.store.isOnOther(job.node))

@@ -66,3 +66,20 @@ extension ChatEvent {
         }
     }
 }
+
+extension Write {
+    var told: String {
+        let change =
+            switch self.change {
+            case .create: "the conversation"
+            case .message(let message): "\(message.sequence) \"\(message.body.content)\""
+            case .amend(let message, _): "\(message.sequence) as \(message.state)"
+            case .member(let member): "member \(member.user)"
+            case .remove(let user): "no member \(user)"
+            case .cursors(let user, let read, let delivered): "\(user)'s \(read) read and \(delivered) delivered"
+            case .skip: "nothing"
+            case .end: "the end"
+            }
+        return "\(self.conversation.id) r\(self.revision) \(change)"
+    }
+}

@@ -15,7 +15,7 @@ switch arguments.first {
 case "simulate":
     let count = UInt64(arguments.dropFirst().first ?? "1000") ?? 1000
     let first = UInt64(arguments.dropFirst(2).first ?? "1") ?? 1
-    var (messages, answers, restored) = (0, 0, RestoredChanges())
+    var (messages, answers, restored, isSound) = (0, 0, RestoredChanges(), true)
     for seed in first..<(first + count) {
         let outcome = Simulation.play(seed)
         messages += outcome.messages
@@ -24,14 +24,17 @@ case "simulate":
         if let violation = outcome.violation {
             for line in outcome.story { print(line) }
             print("seed \(seed): \(violation)")
+            isSound = false
             break
         }
     }
     print("\(messages) messages, \(answers) answers")
     print("forgotten by stores: \(restored.inPlace) changes written again, \(restored.moved) under other numbers, \(restored.lost) lost")
+    if !isSound { exit(1) }
 case "tell":
     let outcome = Simulation(seed: UInt64(arguments.dropFirst().first ?? "1") ?? 1, isTold: true).run()
     for line in outcome.story { print(line) }
+    if outcome.violation != nil { exit(1) }
 case "cost":
     let messages = Int(arguments.dropFirst().first ?? "1000000") ?? 1_000_000
     let perTurn = Int(arguments.dropFirst(2).first ?? "100") ?? 100

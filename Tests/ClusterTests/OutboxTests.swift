@@ -1,3 +1,4 @@
+import ChatCore
 import ChatModel
 import Testing
 
@@ -63,15 +64,37 @@ struct OutboxTests {
     func news() {
         var outbox = Outbox(id: .near)
         var envelopes: [Envelope] = []
+        outbox.sendWithWrites(.attachAgain(.numbered(1)), to: .far)
         outbox.send(.resynchronize, to: .far)
         outbox.seal(view: 1, into: &envelopes)
-        outbox.sendWithWrites(.attachAgain(.numbered(1)), to: .far)
-        outbox.sealNews(view: 1)
         outbox.send(.resynchronize, to: .far)
         outbox.seal(view: 1, into: &envelopes)
         #expect(envelopes.map(\.number) == [1, 3])
         #expect(outbox.takeNews().map(\.number) == [2])
         #expect(outbox.takeNews().isEmpty)
+    }
+
+    @Test("lets the writes carry what nobody asks for again, with what waits for other mail, and nothing that somebody waits for")
+    func company() {
+        let typing = Envelope.Item.event(
+            .init(conversation: .numbered(1), event: .typing(.alice, true), revision: 0, answering: 0, feedPlace: 0))
+        var outbox = Outbox(id: .near)
+        var envelopes: [Envelope] = []
+        outbox.send(typing, to: .far)
+        outbox.sendAlong(.input(.init(conversation: .numbered(1), input: .delivered(Person.alice.id, 1...2))), to: .far)
+        outbox.sendWithWrites(.attachAgain(.numbered(1)), to: .far)
+        outbox.send(typing, to: .third)
+        outbox.seal(view: 1, into: &envelopes)
+        #expect(envelopes.map(\.to) == [.third])
+        #expect(outbox.takeNews().map(\.items.count) == [3])
+
+        envelopes = []
+        outbox.send(typing, to: .far)
+        outbox.send(.answer(1, .done, place: 0), to: .far)
+        outbox.sendWithWrites(.attachAgain(.numbered(1)), to: .far)
+        outbox.seal(view: 1, into: &envelopes)
+        #expect(envelopes.map(\.items.count) == [2])
+        #expect(outbox.takeNews().map(\.items.count) == [1])
     }
 
     @Test("keeps mail of a loop to itself out of envelopes")
