@@ -73,13 +73,17 @@ extension Conversation {
         }
     }
 
+    /// Whether these are the newest messages, one behind the other.
+    func areNewest(_ messages: [RecentMessage]) -> Bool {
+        guard let first = messages.first, let last = messages.last else { return self.storedHead == 0 }
+        return last.sequence == self.storedHead && messages.count == last.sequence + 1 - first.sequence
+    }
+
     /// What the store remembers of the newest messages, with what the cursors tell of who has had them.
     ///
-    /// Where they do not end with the newest message, the store is not what it was when the conversation was loaded: nothing is believed,
-    /// and the next write finds out.
+    /// Of messages that are not the newest nothing is believed.
     mutating func fillRecents(_ messages: [RecentMessage], at now: Moment) {
-        let isWhole = messages.last?.sequence == self.storedHead && messages.count == self.storedHead + 1 - messages[0].sequence
-        let messages = isWhole ? messages : []
+        let messages = self.areNewest(messages) ? messages : []
         var recents = RecentMessages(next: messages.first?.sequence ?? self.storedHead + 1, limit: self.rules.limits.recentMessages)
         for message in messages {
             let author =

@@ -7,7 +7,7 @@ public import ChatModel
 /// under the same numbers, the store decides: what it lacks is appended again under the next ones. What nobody holds any more is asked for on
 /// all loops before it is given up: then its numbers, which were seen, are taken by empty, deleted messages.
 extension Conversation {
-    /// The store has a change. Of a store that does not forget nothing is held.
+    /// The store has a change, or others hear of it when it does. Of a store that does not forget nothing is held.
     public mutating func hold(_ change: Write.Change, _ revision: Revision, at now: Moment) {
         guard self.rules.hold > 0, revision > self.held.last?.revision ?? 0 else { return }
         let half = self.held.count / 2
@@ -15,11 +15,26 @@ extension Conversation {
         self.held.append(HeldChange(revision: revision, change: change, storedAt: now.monotonic))
     }
 
-    /// As `hold`, of what holds now: what was held under the same number or a later one has come to nothing.
+    /// The store has refused a change. Nobody has heard of it, unless it is one that is written again.
+    public mutating func holdNoLonger(_ change: Write.Change, _ revision: Revision) {
+        guard revision > self.restoringThrough, let place = self.held.lastIndex(where: { $0.revision <= revision }),
+            self.held[place].isSame(as: HeldChange(revision: revision, change: change, storedAt: 0))
+        else { return }
+        self.held.remove(at: place)
+    }
+
+    /// As `hold`, of what is stored now: later ones are on their way, or were held when the number came to another.
     mutating func holdInstead(_ change: Write.Change, _ revision: Revision, at now: Moment) {
         guard self.rules.hold > 0, self.restoringThrough == 0 else { return }
-        while let last = self.held.last, last.revision >= revision { self.held.removeLast() }
-        self.hold(change, revision, at: now)
+        let stored = HeldChange(revision: revision, change: change, storedAt: now.monotonic)
+        guard let last = self.held.last, last.revision >= revision else { return self.hold(change, revision, at: now) }
+        let place = self.held.firstIndex { $0.revision >= revision } ?? self.held.endIndex
+        if self.held[place].revision > revision {
+            self.held.insert(stored, at: place)
+        } else if !self.held[place].isSame(as: stored) {
+            self.held.removeSubrange(place...)
+            self.held.append(stored)
+        }
     }
 
     /// What a former owner keeps of its time: nothing where the last of it is too old to be forgotten by any store.
@@ -100,8 +115,10 @@ extension Conversation {
         let offers = self.waiting.lazy.compactMap { $0.input.offer }
         let newest = self.held.last { $0.message != nil && $0.revision <= self.storedRevision }?.message
         self.restoring.isNewestAlone = isNewestEnough && offers.isEmpty && newest.map { $0.sequence <= self.storedHead } ?? true
-        let first = self.restoring.isNewestAlone ? newest?.sequence : (offers + [self.held]).joined().compactMap(\.message?.sequence).min()
-        guard let first, first <= self.storedHead else {
+        let oldest = self.restoring.isNewestAlone ? newest?.sequence : (offers + [self.held]).joined().compactMap(\.message?.sequence).min()
+        // Sends that are to be appended again may have been made under lower numbers of another history.
+        let margin = self.restoring.isNewestAlone ? 0 : self.rules.limits.recentMessages
+        guard let first = oldest.map({ max(1, min($0, self.storedHead + 1) - margin) }), first <= self.storedHead else {
             self.compared(Page(messages: [], head: self.storedHead, oldest: 1, revision: self.storedRevision), at: now, into: &effects)
             return
         }
@@ -144,7 +161,7 @@ extension Conversation {
         if self.restoring.changes != RestoredChanges() { effects.append(.restored(self.restoring.changes)) }
         // Those who have shown what the store has displaced are to see what it has instead.
         if self.restoring.changes.moved > 0 { effects.append(.callAgain) }
-        self.restoring = Restoring()
+        self.restoring.end()
         self.restoringThrough = 0
         self.toldRevision = self.storedRevision
         self.toldHead = self.storedHead
@@ -163,7 +180,8 @@ extension Conversation {
             let next = comparison.missing[place...].lazy.compactMap(\.posted).first
             self.fill(
                 below: missing.revision, head: next.map { $0.sequence - 1 } ?? self.toldHead, sentAt: next?.sentAt, at: now, into: &effects)
-            if let message = missing.posted, message.sequence != self.head + 1 {
+            // A send that was made twice while nothing was known of the newest messages is written once.
+            if let message = missing.posted, message.sequence != self.head + 1 || known.hasSend(of: message) {
                 displaced.append(missing)
                 continue
             }

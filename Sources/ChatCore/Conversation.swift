@@ -223,15 +223,23 @@ public struct Conversation: Sendable {
             self.askToCompare(at: now, isNewestEnough: true, into: &effects)
             return
         }
+        self.held = []
         self.toldRevision = self.storedRevision
         self.toldHead = self.storedHead
-        self.restoring = Restoring()
+        self.restoring.end()
         self.goOn(at: now, into: &effects)
     }
 
     /// What the store remembers of the newest messages.
     public mutating func remember(_ messages: [RecentMessage], at now: Moment, into effects: inout [ConversationEffect]) {
         guard self.knowledge == .recalling else { return }
+        // The store is not what it was when the conversation was loaded. Looked at again a few times, it may just have lost its messages.
+        if !self.areNewest(messages), self.rules.hold > 0, self.restoring.vainRecalls < Restoring.vainRecallLimit {
+            self.restoring.vainRecalls += 1
+            effects.append(.mistrust)
+            return
+        }
+        self.restoring.vainRecalls = 0
         self.fillRecents(messages, at: now)
         self.knowledge = .whole
         self.goOn(at: now, into: &effects)

@@ -32,6 +32,9 @@ struct KnownMessages {
     /// The message that the same send has made.
     func sequence(of message: Message) -> SequenceNumber? { self.sends[Send(message)] }
 
+    /// Whether the same send has made one of them, by its client id.
+    func hasSend(of message: Message) -> Bool { message.body.clientID != nil && self.sequence(of: message) != nil }
+
     /// The number of one that is older than all of these: no history has another under it.
     func sequenceBefore(_ message: Message) -> SequenceNumber? { message.sequence < self.first ? message.sequence : nil }
 

@@ -7,4 +7,14 @@ struct Restoring: Sendable {
     /// Until when it is waited for; 0 before anybody was asked.
     var awaitedUntil: Int64 = 0
     var changes = RestoredChanges()
+    /// How often the store's newest messages were not those that it was loaded with.
+    var vainRecalls: UInt8 = 0
+    static let vainRecallLimit: UInt8 = 3
+
+    /// The store has all that is held.
+    mutating func end() {
+        let vain = self.vainRecalls
+        self = Restoring()
+        self.vainRecalls = vain
+    }
 }

@@ -238,7 +238,7 @@ public struct ChatLoop: Sendable {
             items.clear()
             swap(&items, &self.spare)
         }
-        self.owner.flush(carriesNews: self.carriesNews, outbox: &self.outbox)
+        self.owner.flush(carriesNews: self.carriesNews, at: now, outbox: &self.outbox)
         self.outbox.seal(view: self.owner.view.number, into: &self.envelopes)
         return hasWorked || !self.outbox.requests.isEmpty
     }

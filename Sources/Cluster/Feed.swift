@@ -224,6 +224,11 @@ struct Feed: Sendable {
         return due
     }
 
+    /// What waits for the feed may wait so much longer.
+    mutating func keepPages(for milliseconds: Int64) {
+        for place in self.pages.indices { self.pages[place].heldUntil += milliseconds }
+    }
+
     // MARK: Presence
 
     /// What of these changes the listeners have not been told; it counts as told.

@@ -70,11 +70,15 @@ extension Listening {
         for read in self.feeds[slot].takePages() { self.handOut(read, outbox: &outbox) }
     }
 
-    /// Pages do not wait for a feed that is in trouble.
+    /// Pages do not wait for a feed that is in trouble. To be called some times a second.
     mutating func releaseOldPages(at now: Moment, outbox: inout Outbox) {
+        let pause = now.monotonic - self.lookedForOldPagesAt
+        self.lookedForOldPagesAt = now.monotonic
         guard !self.holding.isEmpty else { return }
         self.holding.removeAll { !self.feeds.isCurrent($0) || self.feeds[$0.slot].pages.isEmpty }
         for feed in self.holding {
+            // A loop that stood still has yet to hear what came meanwhile: the feed is in no trouble.
+            if pause > Self.pagePatience / 2 { self.feeds[feed.slot].keepPages(for: pause) }
             for read in self.feeds[feed.slot].takePages(at: now.monotonic) { self.handOut(read, outbox: &outbox) }
         }
     }

@@ -17,6 +17,7 @@ struct Listening: Sendable {
     var reporting: [FeedID] = []
     /// Feeds with pages that wait for them.
     var holding: [FeedID] = []
+    var lookedForOldPagesAt: Int64 = 0
     /// What may have to be shown otherwise, because the store has forgotten it.
     var shown: ShownMessages
     /// When that is looked at again.

@@ -28,10 +28,7 @@ extension Owner {
         case (.write(let writes, let asked), _):
             self.writesUnderWay -= writes.count
             self.writesAwayUntil = now.monotonic + Self.storePause
-            for place in writes.indices {
-                self.holdIfTold(writes[place], asked[place], at: now)
-                self.notStored(writes[place], asked[place], at: now, outbox: &outbox)
-            }
+            for place in writes.indices { self.notStored(writes[place], asked[place], at: now, outbox: &outbox) }
         case (.claim(let shard), .claimed(let epoch)):
             guard case .claiming(let waiting) = self.shards[shard] else { break }
             self.shards[shard] = .held(epoch)
@@ -85,6 +82,10 @@ extension Owner {
                 self.told = (0, LoopSet())
             }
         case .refused(let refusals):
+            for place in refusals.keys where self.isCurrent(asked[place].errand.place) {
+                let slot = Int(asked[place].errand.place.slot)
+                self.slots[slot].conversation.holdNoLonger(writes[place].change, writes[place].revision)
+            }
             for place in writes.indices {
                 guard let refusal = refusals[place] else {
                     self.stored(writes[place], asked[place], at: now, outbox: &outbox)
@@ -129,13 +130,6 @@ extension Owner {
         } else if self.isCurrent(asked.errand) {
             self.abandon(asked.errand.place.slot, at: now, outbox: &outbox)
         }
-    }
-
-    /// Whether it was stored is not known, but if it was, loops of other nodes have heard of it: it is held like what was answered, so
-    /// that it is written again under its number where the store turns out not to have it.
-    private mutating func holdIfTold(_ write: Write, _ asked: Asked, at now: Moment) {
-        guard !asked.told.isEmpty, self.isCurrent(asked.errand.place) else { return }
-        self.slots[Int(asked.errand.place.slot)].conversation.hold(write.change, write.revision, at: now)
     }
 
     private func refuse(_ origin: Origin, place: UInt32, outbox: inout Outbox) {

@@ -376,13 +376,24 @@ struct Owner: Sendable {
         }
     }
 
+    /// Others may hear of a change before its owner learns that it is stored, and the store may forget it between the two: it is held from
+    /// here on, as are those before it, whose numbers nobody else must get.
+    private mutating func holdAlready(_ place: Int, at now: Moment) {
+        let write = self.batch[place]
+        guard write.revision > 0, self.isCurrent(self.asked[place].errand) else { return }
+        self.slots[Int(self.asked[place].errand.place.slot)].conversation.hold(write.change, write.revision, at: now)
+    }
+
     /// What has gathered since the last time leaves as one batch; nothing waits for company.
     ///
     /// - Parameter carriesNews: the store lets other nodes hear of what it stores in the same step.
-    mutating func flush(carriesNews: Bool = false, outbox: inout Outbox) {
+    mutating func flush(carriesNews: Bool = false, at now: Moment, outbox: inout Outbox) {
         guard !self.batch.isEmpty else { return }
         if carriesNews {
-            for place in self.batch.indices { self.announceWithWrite(place, outbox: &outbox) }
+            for place in self.batch.indices {
+                self.holdAlready(place, at: now)
+                self.announceWithWrite(place, outbox: &outbox)
+            }
         }
         self.writesUnderWay += self.batch.count
         let room = self.batch.count

@@ -152,4 +152,50 @@ struct RestoringTests {
         #expect(stage.shelf.messages.map(\.body.content) == ["one", "two"])
         #expect(stage.say("three", by: ann).last == "event: posted 3 three")
     }
+
+    @Test("believes no newest messages that are not the newest it was loaded with, and looks at the store again")
+    func recollection() {
+        var stage = Stage(of: [ann, bob], Self.limits)
+        _ = stage.say("one", by: ann, id: "a")
+        let before = stage.shelf
+        _ = stage.say("two", by: bob, id: "b")
+        let after = stage.shelf
+        stage.changeOwner()
+        _ = stage.enter(ann)
+        // Forgotten between the two readings, and there again when it has looked.
+        stage.shelf = before
+        #expect(stage.say("two", by: bob, id: "b").first == refused(.unavailable))
+        stage.shelf = after
+        stage.changeOwner()
+        #expect(stage.say("two", by: bob, id: "b", request: 10, again: true) == ["answer 10: posted 2 two"])
+    }
+
+    @Test("goes on without its newest messages where the store has lost them for good")
+    func lostLog() {
+        var stage = Stage(of: [ann, bob], Self.limits)
+        _ = stage.say("one", by: ann, id: "a")
+        stage.changeOwner()
+        stage.shelf.recollectsNothing = true
+        for _ in 0..<Restoring.vainRecallLimit { #expect(stage.say("two", by: bob, id: "b") == [refused(.unavailable)]) }
+        #expect(stage.say("two", by: bob, id: "b") == ["event: posted 2 two"])
+    }
+
+    @Test("writes again what others may have heard of before it knew that it was stored, and not what the store has refused")
+    func unanswered() {
+        for isRefused in [false, true] {
+            var stage = Stage(of: [ann, bob], Self.limits)
+            let before = stage.shelf
+            stage.isStoreSlow = true
+            _ = stage.say("one", by: ann, id: "a")
+            let body = MessageBody.said("one", by: ann, id: "a")
+            let revision = before.revision + 1
+            let change = Write.Change.message(Message(sequence: 1, revision: revision, sentAt: stage.now.wall, body: body))
+            stage.conversation.hold(change, revision, at: stage.now)
+            if isRefused { stage.conversation.holdNoLonger(change, revision) }
+            _ = stage.failStore()
+            stage.isStoreSlow = false
+            _ = stage.enter(ann)
+            #expect(stage.shelf.messages.map(\.body.content) == (isRefused ? [] : ["one"]))
+        }
+    }
 }

@@ -53,9 +53,14 @@ struct Shelf {
         }
     }
 
+    /// The messages are gone, and all else is there.
+    var recollectsNothing = false
+
     var recent: [RecentMessage] {
-        self.messages.dropFirst(self.oldest - 1).map {
-            RecentMessage(sequence: $0.sequence, author: $0.body.author.id, clientID: $0.body.clientID, sentAt: $0.sentAt)
-        }
+        self.recollectsNothing
+            ? []
+            : self.messages.dropFirst(self.oldest - 1).map {
+                RecentMessage(sequence: $0.sequence, author: $0.body.author.id, clientID: $0.body.clientID, sentAt: $0.sentAt)
+            }
     }
 }

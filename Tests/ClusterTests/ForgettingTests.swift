@@ -77,4 +77,22 @@ struct ForgettingTests {
         self.stage.say("four", by: bob)
         #expect(self.stage.take(on: .near) == ["4 four"])
     }
+
+    @Test("before its owner has heard that it is stored, and others have, it is written again under its number")
+    func heardAlready() {
+        let (alice, bob) = self.stage.gather()
+        self.stage.carriesNews = true
+        let before = self.stage.tables
+        self.stage.moods[.far] = .late
+        self.stage.say("one", by: alice, id: "a", context: 7)
+        #expect(self.stage.take(on: .near) == ["1 one ← 7"])
+        self.stage.tables = before
+        self.stage.moods[.far] = .working
+        self.stage.reconnectStore()
+        self.stage.answerHeld()
+        self.stage.pass(10_000)
+        #expect(self.stage.storedWords == ["1 one"])
+        self.stage.say("two", by: bob)
+        #expect(self.stage.storedWords == ["1 one", "2 two"])
+    }
 }

@@ -205,12 +205,12 @@ struct WriteLimitTests {
         let key = Stage.keys(1)[0]
         func handle(_ command: ChatCommand) -> [String] {
             owner.handle(.init(conversation: key, input: .command(command), request: 5), from: .far, at: .sample(10), outbox: &outbox)
-            owner.flush(outbox: &outbox)
+            owner.flush(at: .sample(0), outbox: &outbox)
             while !outbox.requests.isEmpty {
                 for (request, ticket) in outbox.takeRequests() {
                     _ = owner.storeAnswered(store.execute(request), ticket: ticket, at: .sample(10), outbox: &outbox)
                 }
-                owner.flush(outbox: &outbox)
+                owner.flush(at: .sample(0), outbox: &outbox)
             }
             var items: [Envelope.Item] = []
             outbox.swapLocal(with: &items)
