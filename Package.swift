@@ -32,6 +32,7 @@ let package = Package(
         .systemLibrary(name: "CZlib"),
         .systemLibrary(name: "CSQLite"),
         .systemLibrary(name: "CHiredis"),
+        .systemLibrary(name: "CURing"),
         // An instruction of the processor's.
         .systemLibrary(name: "CPrefetch"),
 
@@ -41,7 +42,7 @@ let package = Package(
         room("Telemetry", ["Bytes", "JSON"]),
 
         // Sockets and wire formats. Only EventLoop touches libuv; HTTPWire has no sockets.
-        room("EventLoop", ["CUV", "Bytes"]),
+        room("EventLoop", ["CUV", "CURing", "Bytes"]),
         room("HTTPWire", ["CZlib", "COpenSSL", "Bytes"]),
         room("TLS", ["COpenSSL", "Bytes"]),
         room("Identity", ["COpenSSL", "Bytes", "JSON"]),

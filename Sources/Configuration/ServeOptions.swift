@@ -41,6 +41,8 @@ public struct ServeOptions: Sendable, Equatable {
     public var nodeID: String?
     /// Event-loop threads; nil: as many as there are cores.
     public var loops: Int?
+    /// Whether a message goes to many sockets with one call of the kernel, where it lets us.
+    public var ioUring = true
     /// How long a drain spreads its closes.
     public var drain: Duration = .seconds(10)
     public var limits = Limits()

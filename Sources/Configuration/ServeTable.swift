@@ -121,6 +121,11 @@ enum ServeTable {
             setting("loops", .number, "N", default: "number of cores less one", in: "Node", "event-loop threads"),
             sets: \.loops, ValueParsing.optionalInteger(in: 1...256)),
         OptionBinding(
+            setting(
+                "io-uring", .toggle, "on|off", default: "on", in: "Node",
+                "sends a message to many sockets with one call of the kernel, where the kernel lets us"),
+            sets: \.ioUring, ValueParsing.toggle),
+        OptionBinding(
             setting("drain-seconds", .number, "SECONDS", default: "10", in: "Node", "how long SIGTERM spreads the closing of connections"),
             sets: \.drain, ValueParsing.seconds(in: .zero ... .seconds(86_400))),
         OptionBinding(

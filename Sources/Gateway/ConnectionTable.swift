@@ -63,6 +63,12 @@ struct ConnectionTable {
     /// The bytes of one of the turn's frames, which the table holds until the turn's end: no listener counts a reference for them.
     func bytes(of frame: Int) -> UnsafeRawBufferPointer { self.frames[frame].withBytes { $0 } }
 
+    /// Nearly all writes are of this kind: the turn's only frame of a connection that has nothing unsent and no TLS. Nothing but the hot
+    /// struct is touched for it.
+    func isSimple(_ slot: Int) -> Bool {
+        self.hot[slot].flags == .isOpen && self.hot[slot].frameCount == 1
+    }
+
     /// One of the turn's frames goes to one connection.
     mutating func queue(_ frame: UInt32, to slot: UInt32) {
         let place = Int(slot)

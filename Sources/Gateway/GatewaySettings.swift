@@ -39,6 +39,8 @@ public struct GatewaySettings: Sendable {
     public var trustedProxies: [IPNetwork]
     /// A path at which frames are sent back as they came.
     public var echoPath: String?
+    /// Whether frames for many sockets leave with one call of the kernel, where it lets us.
+    public var usesSendRing = true
     /// Whether it shares its conversations with other nodes: then it takes nobody before it is one of them.
     public var isClustered = false
     /// How much other loops may have waiting for one.

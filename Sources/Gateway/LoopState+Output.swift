@@ -29,10 +29,15 @@ extension LoopState {
         swap(&dirty, &self.dirty)
         repeat {
             self.table.takeDirty(into: &dirty)
-            var place = 0
-            while place < dirty.count {
-                self.writeTurn(Int(dirty[place]))
-                place &+= 1
+            // One alone is written as cheaply without it.
+            if dirty.count > 1, let ring = self.ringOfThisLoop() {
+                self.writeTurns(of: dirty, through: ring)
+            } else {
+                var place = 0
+                while place < dirty.count {
+                    self.writeTurn(Int(dirty[place]))
+                    place &+= 1
+                }
             }
         } while self.table.isDirty
         swap(&dirty, &self.dirty)
@@ -44,8 +49,7 @@ extension LoopState {
     /// Writes what the turn has for one connection.
     mutating func writeTurn(_ slot: Int) {
         guard self.table.hot[slot].frameCount > 0 else { return }
-        // Nearly all writes are of this kind: one frame, which the socket takes. Nothing but the hot struct is touched.
-        if self.table.hot[slot].flags == .isOpen, self.table.hot[slot].frameCount == 1 {
+        if self.table.isSimple(slot) {
             self.writeFrame(slot)
             return
         }
@@ -74,9 +78,7 @@ extension LoopState {
         let frame = Int(self.table.hot[slot].firstFrame)
         self.table.hot[slot].frameCount = 0
         let bytes = self.table.bytes(of: frame)
-        guard let sent = self.write(bytes, to: slot), sent < bytes.count else { return }
-        self.connections[slot]!.backlog.append(self.table.frames[frame], from: sent)
-        self.noteBacklog(slot)
+        self.sent(Socket(descriptor: self.table.hot[slot].descriptor).write(bytes), of: frame, to: slot)
     }
 
     /// The frames of a run as one piece: made once for all the connections that get the same run.
@@ -121,15 +123,28 @@ extension LoopState {
             self.counters.bytesOut &+= UInt64(sent)
             return sent
         }
-        switch Socket(descriptor: self.table.hot[slot].descriptor).write(bytes) {
-        case .moved(let count): sent = count
-        case .wouldBlock: sent = 0
+        return self.count(Socket(descriptor: self.table.hot[slot].descriptor).write(bytes), of: slot)
+    }
+
+    /// - Returns: how many bytes the socket has taken; nil when the connection is gone, and has been dropped.
+    private mutating func count(_ transfer: Socket.Transfer, of slot: Int) -> Int? {
+        switch transfer {
+        case .moved(let count):
+            self.counters.bytesOut &+= UInt64(count)
+            return count
+        case .wouldBlock:
+            return 0
         case .ended, .failed:
             self.drop(slot)
             return nil
         }
-        self.counters.bytesOut &+= UInt64(sent)
-        return sent
+    }
+
+    /// What became of one of the turn's frames, the only one of its connection.
+    mutating func sent(_ transfer: Socket.Transfer, of frame: Int, to slot: Int) {
+        guard let sent = self.count(transfer, of: slot), sent < self.table.frames[frame].count else { return }
+        self.connections[slot]!.backlog.append(self.table.frames[frame], from: sent)
+        self.noteBacklog(slot)
     }
 
     // MARK: Slow readers

@@ -52,6 +52,11 @@ struct LoopState {
     var head = HTTPRequestHead()
     let deflater = Deflater()
     let inflater = Inflater()
+    /// Where frames for many connections leave together; made in the first turn, by the loop's own thread.
+    var sendRing: SendRing?
+    var hasTriedSendRing = false
+    /// The connections and frames of what was added to it.
+    var offered: [(slot: UInt32, frame: UInt32)] = []
     /// Unsent frames on their way into one write.
     var gathered = ByteBuffer(capacity: 4096)
     var mail: [LoopMail] = []

@@ -81,6 +81,7 @@ struct RunningNode {
             adminPort: options.admin?.port ?? 0, dialects: [ConversationsDialect()], chatLimits: options.chatLimits,
             trustedProxies: options.trustedProxies, echoPath: options.echoPath)
         settings.isClustered = store.isShared
+        settings.usesSendRing = options.ioUring
         self.gateway = try Gateway(settings, live: live, logger: logger, board: board, admin: admin) { store.way(on: $0, $1) }
         self.desk.open(self.gateway)
     }

@@ -48,6 +48,7 @@ struct ServeOptionsTests {
         Sample(option: "anonymous", words: ["off"], json: "false") { !$0.anonymous },
         Sample(option: "node-id", words: ["a-1"], json: #""a-1""#) { $0.nodeID == "a-1" },
         Sample(option: "loops", words: ["3"], json: "3") { $0.loops == 3 },
+        Sample(option: "io-uring", words: ["off"], json: "false") { !$0.ioUring },
         Sample(option: "drain-seconds", words: ["0.25"], json: "0.25") { $0.drain == .milliseconds(250) },
         Sample(option: "limit", words: ["json-depth=9", "idle-seconds=90"], json: #"{"json-depth": 9, "idle-seconds": 90}"#) {
             $0.limits.jsonDepth == 9 && $0.limits.idle == .seconds(90)

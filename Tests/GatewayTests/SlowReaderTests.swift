@@ -11,9 +11,10 @@ import Testing
 struct SlowReaderTests {
     private let content = String(repeating: "m", count: 4000)
 
-    @Test("is closed with 1013 behind whole frames, and fifty others miss nothing", arguments: [1, 3])
-    func closed(loops: Int) throws {
+    @Test("is closed with 1013 behind whole frames, and fifty others miss nothing", arguments: [1, 3], [true, false])
+    func closed(loops: Int, usesSendRing: Bool) throws {
         let node = try TestNode(loops: loops) { setup in
+            setup.settings.usesSendRing = usesSendRing
             setup.live.limits.allowEverything()
             setup.live.limits.outboundBytes = 200_000
         }

@@ -1,0 +1,88 @@
+import CURing
+import Glibc
+
+/// Sends to many sockets with one call of the kernel: what was added leaves with `submit`, in io_uring's way.
+///
+/// A broadcast costs one entry into the kernel instead of one for each listener, and its listeners wake up together. Every send is told
+/// not to wait, so the kernel has done all of them when `submit` returns, and what was sent need not live longer. Of one thread: the
+/// one that makes it.
+public final class SendRing {
+    private var ring = io_uring()
+    private let results: UnsafeMutableBufferPointer<Int32>
+    /// How many sends have been added since the last `submit`.
+    public private(set) var count = 0
+
+    /// The kernel has refused to go on, and keeps what it did not take: the ring must not be used any more.
+    public private(set) var isBroken = false
+
+    /// More in one call gain nothing; 50 kB.
+    public static let capacity = 512
+
+    /// - Throws: where the kernel has no io_uring, or whoever runs the process forbids it, as the profiles of many containers do.
+    public init() throws(SocketError) {
+        var parameters = io_uring_params()
+        parameters.flags = UInt32(IORING_SETUP_SINGLE_ISSUER) | UInt32(IORING_SETUP_DEFER_TASKRUN)
+        let result = io_uring_queue_init_params(UInt32(Self.capacity), &self.ring, &parameters)
+        guard result == 0 else { throw SocketError(call: "io_uring_setup", errno: -result) }
+        self.results = .allocate(capacity: Self.capacity)
+    }
+
+    deinit {
+        self.results.deallocate()
+        io_uring_queue_exit(&self.ring)
+    }
+
+    public var isFull: Bool { self.count == Self.capacity }
+
+    /// Adds a send; there must be room. The bytes must live until `submit`.
+    public func add(_ bytes: UnsafeRawBufferPointer, to socket: Socket) {
+        let entry = io_uring_get_sqe(&self.ring)
+        io_uring_prep_send(entry, socket.descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
+        io_uring_sqe_set_data64(entry, UInt64(self.count))
+        self.results[self.count] = -EAGAIN
+        self.count += 1
+    }
+
+    /// Does what was added.
+    ///
+    /// - Returns: what became of each, in the order in which they were added; valid until the next `add`.
+    public func submit() -> Outcomes {
+        let outcomes = Outcomes(results: UnsafeBufferPointer(rebasing: self.results[..<self.count]))
+        var open = self.count
+        self.count = 0
+        while open > 0 {
+            let result = io_uring_submit_and_wait(&self.ring, UInt32(open))
+            open -= self.reap()
+            // What the kernel would not take, for want of memory, is as if the socket had no room.
+            if result < 0, result != -EINTR, open > 0 {
+                self.isBroken = true
+                break
+            }
+        }
+        return outcomes
+    }
+
+    private func reap() -> Int {
+        var reaped = 0
+        var entry: UnsafeMutablePointer<io_uring_cqe>?
+        while io_uring_peek_cqe(&self.ring, &entry) == 0, let done = entry {
+            self.results[Int(done.pointee.user_data)] = done.pointee.res
+            io_uring_cqe_seen(&self.ring, done)
+            reaped += 1
+        }
+        return reaped
+    }
+
+    /// What became of some sends.
+    public struct Outcomes {
+        let results: UnsafeBufferPointer<Int32>
+
+        public var count: Int { self.results.count }
+
+        public subscript(place: Int) -> Socket.Transfer {
+            let result = self.results[place]
+            if result >= 0 { return .moved(Int(result)) }
+            return result == -EAGAIN || result == -EINTR ? .wouldBlock : .failed(-result)
+        }
+    }
+}

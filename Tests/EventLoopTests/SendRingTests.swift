@@ -1,0 +1,90 @@
+import Glibc
+import Testing
+
+@testable import EventLoop
+
+private func kernelHasRings() -> Bool { (try? SendRing()) != nil }
+
+@Suite("Sends that leave together", .enabled(if: kernelHasRings(), "the kernel has no io_uring, or forbids it"))
+struct SendRingTests {
+    /// Two ends of a stream, closed with it.
+    private final class Pair {
+        let near: Socket
+        let far: Socket
+
+        init() throws {
+            var ends: [Int32] = [0, 0]
+            try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0, &ends) == 0)
+            self.near = Socket(descriptor: ends[0])
+            self.far = Socket(descriptor: ends[1])
+        }
+
+        deinit {
+            self.near.close()
+            self.far.close()
+        }
+
+        /// All that has come.
+        func heard() -> [UInt8] {
+            var bytes: [UInt8] = []
+            let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 1)
+            defer { buffer.deallocate() }
+            while case .moved(let count) = self.far.read(into: buffer) { bytes += buffer[..<count] }
+            return bytes
+        }
+    }
+
+    @Test("reach each socket with its own bytes, as many at once as there is room for, again and again")
+    func many() throws {
+        let ring = try SendRing()
+        let pairs = try (0..<60).map { _ in try Pair() }
+        let words = (0..<pairs.count).map { number in Array("for \(number)".utf8) }
+        for round in 1...20 {
+            for (pair, word) in zip(pairs, words) { word.withUnsafeBytes { ring.add($0, to: pair.near) } }
+            let outcomes = ring.submit()
+            #expect((0..<outcomes.count).map { outcomes[$0] } == words.map { .moved($0.count) }, "round \(round)")
+            #expect(ring.count == 0)
+        }
+        for (pair, word) in zip(pairs, words) { #expect(pair.heard() == (0..<20).flatMap { _ in word }) }
+    }
+
+    @Test("fill the ring, and the next ones begin with its first place")
+    func full() throws {
+        let ring = try SendRing()
+        // Of a stream's smallest pieces the kernel keeps some hundreds.
+        let pairs = try (0..<8).map { _ in try Pair() }
+        let byte: [UInt8] = [7]
+        byte.withUnsafeBytes { bytes in
+            while !ring.isFull { ring.add(bytes, to: pairs[ring.count % 8].near) }
+            #expect(ring.submit().count == SendRing.capacity)
+            ring.add(bytes, to: pairs[0].near)
+            #expect(ring.submit().count == 1)
+        }
+        #expect(ring.submit().count == 0)
+        #expect(pairs.map { $0.heard().count }.reduce(0, +) == SendRing.capacity + 1)
+    }
+
+    @Test("wait for no socket: one takes what it has room for, a full one nothing, a dead one says why, and the others go on")
+    func unwilling() throws {
+        let ring = try SendRing()
+        let (full, dead, well) = (try Pair(), try Pair(), try Pair())
+        dead.far.shutdownWriting()
+        _ = shutdown(dead.near.descriptor, Int32(SHUT_RDWR))
+        let much = [UInt8](repeating: 1, count: 4 << 20)
+        try much.withUnsafeBytes { bytes in
+            ring.add(bytes, to: full.near)
+            let first = ring.submit()
+            guard case .moved(let count) = first[0] else { throw SocketError(call: "send", errno: 0) }
+            #expect(count > 0 && count < bytes.count)
+            ring.add(bytes, to: full.near)
+            ring.add(UnsafeRawBufferPointer(rebasing: bytes[..<5]), to: dead.near)
+            ring.add(UnsafeRawBufferPointer(rebasing: bytes[..<5]), to: well.near)
+            let second = ring.submit()
+            #expect(second[0] == .wouldBlock)
+            #expect(second[1] == .failed(EPIPE))
+            #expect(second[2] == .moved(5))
+        }
+        #expect(well.heard().count == 5)
+        #expect(!ring.isBroken)
+    }
+}
