@@ -28,7 +28,8 @@ extension Conversation {
         guard self.rules.hold > 0, self.restoringThrough == 0 else { return }
         let stored = HeldChange(revision: revision, change: change, storedAt: now.monotonic)
         guard let last = self.held.last, last.revision >= revision else { return self.hold(change, revision, at: now) }
-        let place = self.held.firstIndex { $0.revision >= revision } ?? self.held.endIndex
+        // From the end: what is on its way is there.
+        let place = (self.held.lastIndex { $0.revision < revision } ?? -1) + 1
         if self.held[place].revision > revision {
             self.held.insert(stored, at: place)
         } else if !self.held[place].isSame(as: stored) {

@@ -142,7 +142,12 @@ public struct Conversation: Sendable {
             effects.append(.answer(.failed(.unavailable), to: origin))
             return
         }
-        self.waiting.append(Waiting(input: input, origin: origin))
+        // Asked again before it was looked at, it is one request, which may have been done before.
+        if origin.isRepeat, let place = self.waiting.firstIndex(where: { $0.origin.isSame(as: origin) }) {
+            self.waiting[place] = Waiting(input: input, origin: origin)
+        } else {
+            self.waiting.append(Waiting(input: input, origin: origin))
+        }
         switch self.knowledge {
         case .nothing:
             self.knowledge = .loading

@@ -158,6 +158,8 @@ extension Listening {
         self.feeds[slot].attachment = 0
         guard case .entered(let entered) = answer else {
             self.feeds[slot].fetch = 0
+            // Of what an earlier answer told something may not have been fetched.
+            self.feeds[slot].attachedAt = self.feeds[slot].revision
             self.goLive(slot, at: now, outbox: &outbox)
             self.letIn(slot, at: now, outbox: &outbox)
             return

@@ -30,7 +30,7 @@ extension LoopState {
         repeat {
             self.table.takeDirty(into: &dirty)
             // One alone is written as cheaply without it.
-            if dirty.count > 1, let ring = self.ringOfThisLoop() {
+            if dirty.count > 1, let ring = self.sendRing {
                 self.writeTurns(of: dirty, through: ring)
             } else {
                 var place = 0

@@ -3,18 +3,15 @@ import Telemetry
 
 /// Frames of a turn that leave together, with one call of the kernel.
 extension LoopState {
-    /// The ring; nil where there is none, or it is not wanted.
-    mutating func ringOfThisLoop() -> SendRing? {
-        if !self.hasTriedSendRing {
-            self.hasTriedSendRing = true
-            guard self.shared.settings.usesSendRing else { return nil }
-            do throws(SocketError) {
-                self.sendRing = try SendRing()
-            } catch {
-                self.shared.logger.info("sends go one by one", ["reason": .text(error.description)])
-            }
+    /// To be called once. Where the kernel has no ring for us, everything is written as if none had been wanted.
+    mutating func makeSendRing() {
+        self.hasTriedSendRing = true
+        guard self.shared.settings.usesSendRing else { return }
+        do throws(SocketError) {
+            self.sendRing = try SendRing()
+        } catch {
+            self.shared.logger.info("sends go one by one", ["reason": .text(error.description)])
         }
-        return self.sendRing
     }
 
     /// Writes what the turn has for these connections, each of which is among them once.

@@ -52,7 +52,7 @@ struct LoopState {
     var head = HTTPRequestHead()
     let deflater = Deflater()
     let inflater = Inflater()
-    /// Where frames for many connections leave together; made in the first turn, by the loop's own thread.
+    /// Where frames for many connections leave together; made at the first tick, by the loop's own thread.
     var sendRing: SendRing?
     var hasTriedSendRing = false
     /// The connections and frames of what was added to it.
@@ -138,6 +138,7 @@ struct LoopState {
 
     mutating func tick() {
         self.beginTurn()
+        if !self.hasTriedSendRing { self.makeSendRing() }
         self.shared.health.turned(self.index)
         self.chat.tick(at: self.now)
         self.fireTimers()
