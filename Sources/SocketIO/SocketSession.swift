@@ -7,7 +7,7 @@ public import JSON
 /// protocol ends the connection, as in the reference server. What is sound and still not taken (binary events, JSON that nests too deep) is
 /// refused in words, and the connection goes on.
 public struct SocketSession: Sendable {
-    private enum State: Sendable {
+    enum State: Sendable {
         /// No CONNECT has come.
         case waiting(until: Int64)
         /// A CONNECT is being judged. What is left of the client's time is kept for when it is refused.
@@ -18,10 +18,10 @@ public struct SocketSession: Sendable {
         case ended
     }
 
-    private let limits: SocketLimits
-    private var state: State
+    let limits: SocketLimits
+    var state: State
     /// How many binary frames are still to come of a packet that was refused.
-    private var attachmentsDue = 0
+    var attachmentsDue = 0
 
     public init(limits: SocketLimits = SocketLimits(), openedAt now: Int64) {
         self.limits = limits
@@ -47,6 +47,8 @@ public struct SocketSession: Sendable {
     }
 
     /// A packet came as text. `document` is lent for reading it: the steps speak of what it holds then.
+    ///
+    /// - Parameter text: UTF-8, which what lies below makes sure of.
     public mutating func received(_ text: RawSpan, reading document: inout JSONDocument, at now: Int64, into steps: inout SocketSteps) {
         if case .ended = self.state { return }
         do throws(SocketPacketError) {

@@ -10,6 +10,8 @@ enum SocketProperty {
     /// - Returns: whether the connection still lives.
     @discardableResult
     static func check(_ bytes: [UInt8]) -> Bool {
+        // What comes over Engine.IO is UTF-8.
+        guard String(validating: bytes, as: UTF8.self) != nil else { return false }
         var watched = WatchedSocketSession()
         for line in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
             self.checkSpelling(Array(line))
@@ -22,12 +24,10 @@ enum SocketProperty {
     private static func checkSpelling(_ text: [UInt8]) {
         let limits = SocketLimits()
         guard let packet = try? SocketPacket.read(text.span.bytes, limits: limits) else { return }
+        // No JSON begins so; behind a main namespace that is left out it would be taken for another one.
+        if let payload = packet.payload, text[payload].first == UInt8(ascii: "/") { return }
         var written = ByteBuffer()
-        var namespace: ByteString?
-        if let place = packet.namespace {
-            guard let name = String(validating: text[place], as: UTF8.self) else { return }
-            namespace = ByteString(name)
-        }
+        let namespace = packet.namespace.map { ByteString(String(decoding: text[$0], as: UTF8.self)) }
         written.append(socketPacket: packet.kind, attachmentCount: packet.attachmentCount, namespace: namespace, ackID: packet.ackID)
         if let payload = packet.payload { written.append(contentsOf: Array(text[payload])) }
         guard let again = try? SocketPacket.read(written.bytes.span.bytes, limits: limits) else {

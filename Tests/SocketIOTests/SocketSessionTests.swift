@@ -134,6 +134,31 @@ struct SocketSessionTests {
         #expect(peer.receive("2\(payload)") == [.event(name: "a", payload: payload, ackID: nil)])
     }
 
+    @Test("goes on elsewhere from wherever it stands, by the clock of that place")
+    func moved() {
+        var connecting = SocketPeer()
+        _ = connecting.receive("0")
+        var refused = SocketPeer.connected()
+        _ = refused.receive(#"52-["a",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#)
+        _ = refused.receiveBinary()
+        var dismissed = SocketPeer.connected()
+        _ = dismissed.disconnect()
+        let standings = [SocketPeer(), connecting, .connected(), refused, dismissed].map { $0.session.standing(at: 5000) }
+        #expect(
+            standings == [
+                SocketStanding(.waiting(left: 40_000)), SocketStanding(.connecting(left: 40_000)), SocketStanding(.connected),
+                SocketStanding(.connected, attachmentsDue: 1), SocketStanding(.dismissed(left: 40_000)),
+            ])
+        for standing in standings.compactMap({ $0 }) {
+            let session = SocketSession(at: standing, since: 700_000)
+            #expect(session.standing(at: 700_000) == standing)
+            #expect(session.isConnected == (standing.phase == .connected))
+        }
+        var ended = SocketPeer()
+        _ = ended.receive("x")
+        #expect(ended.session.standing(at: 0) == nil)
+    }
+
     @Test("says why it ended in words that fit into a close frame")
     func words() {
         let closures: [SocketClosure] = [
