@@ -6,11 +6,13 @@ public enum EngineClosure: Sendable, Hashable, CustomStringConvertible {
     case byServer(code: UInt16)
     /// The session's WebSocket ended, or the connection of a request that had not been answered.
     case transportClosed
+    /// No pong came within `pingTimeout`.
     case pingTimeout
     /// A poll came while another one waited.
     case secondPoll
     /// A POST came while another one was under way.
     case secondPost
+    /// What came is no packet. Over polling its POST is refused as well.
     case malformed(EnginePacketError)
     /// A packet that a client does not send, or not there.
     case unexpected(EnginePacketKind)

@@ -3,16 +3,18 @@ internal import JSON
 
 /// What the `open` packet tells a client (Engine.IO protocol v4, "Handshake").
 public struct EngineHandshake: Sendable, Hashable {
+    /// What the client names the session by in every later request.
     public let sid: EngineSessionID
     /// The transport that the session begins with; one that polls may go over to WebSocket.
     public let transport: EngineTransport
-    /// Milliseconds.
+    /// Milliseconds from one ping of the server's to the next.
     public let pingInterval: Int64
-    /// Milliseconds.
+    /// Milliseconds that a pong may take; by both, the client tells when the server is gone.
     public let pingTimeout: Int64
-    /// Bytes.
+    /// The most bytes that the client may send in one POST.
     public let maxPayload: Int
 
+    /// The handshake of a session that begins over `transport` and lives by these settings.
     public init(_ sid: EngineSessionID, over transport: EngineTransport, _ settings: EngineSettings) {
         self.sid = sid
         self.transport = transport

@@ -10,6 +10,7 @@ public enum EnginePacketKind: UInt8, Sendable, Hashable {
 
 /// A packet as it was received: what it is, and where its data lies.
 public struct EnginePacket: Sendable, Hashable {
+    /// What it is for.
     public let kind: EnginePacketKind
     /// Whether the data is binary: in a polling payload, base64 behind the letter `b`. Only messages are.
     public let isBinary: Bool
@@ -33,6 +34,7 @@ public struct EnginePacket: Sendable, Hashable {
 public enum EnginePacketError: Error, Sendable, Hashable, CustomStringConvertible {
     /// There is no letter that says what the packet is.
     case empty
+    /// The first letter is no type of packet; it is this byte.
     case unknownType(UInt8)
     case notUTF8
     case tooManyPackets(limit: Int)

@@ -32,6 +32,7 @@ public struct EnginePayloadReader: Sendable {
     /// Where the next packet begins; nil behind the last one.
     private var offset: Int? = 0
 
+    /// A reader before the first packet.
     public init() {}
 
     /// The next packet; nil when there is none left. A payload without a byte is one empty packet, which is an error.

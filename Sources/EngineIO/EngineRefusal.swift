@@ -7,7 +7,9 @@ internal import JSON
 public struct EngineRefusal: Error, Sendable, Hashable, CustomStringConvertible {
     /// The HTTP status.
     public let status: Int
+    /// The reference server's number for the reason, 0 to 5.
     public let code: Int
+    /// The reference server's words for the reason.
     public let message: String
 
     private init(status: Int = 400, code: Int, _ message: String) {
@@ -16,11 +18,17 @@ public struct EngineRefusal: Error, Sendable, Hashable, CustomStringConvertible 
         self.message = message
     }
 
+    /// `transport` is missing, or none that we have.
     public static let unknownTransport = EngineRefusal(code: 0, "Transport unknown")
+    /// `sid` names no session, or one that is over.
     public static let unknownSession = EngineRefusal(code: 1, "Session ID unknown")
+    /// A request without `sid` that is no GET.
     public static let badHandshakeMethod = EngineRefusal(code: 2, "Bad handshake method")
+    /// A request that the session or its own query does not allow.
     public static let badRequest = EngineRefusal(code: 3, "Bad request")
+    /// A request from an origin, or of somebody, that may not come in.
     public static let forbidden = EngineRefusal(status: 403, code: 4, "Forbidden")
+    /// `EIO` is missing or not 4.
     public static let unsupportedVersion = EngineRefusal(code: 5, "Unsupported protocol version")
     /// A POST has more bytes than `maxPayload`, or more packets than we take at once. The reference server sends the status alone.
     public static let payloadTooLarge = EngineRefusal(status: 413, code: 3, "Payload too large")

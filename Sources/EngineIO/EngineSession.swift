@@ -39,6 +39,7 @@ public struct EngineSession: Sendable {
     /// Polls are released this often while a WebSocket takes over: a client that has not heard of it yet polls again at once.
     static let noopInterval: Int64 = 100
 
+    /// What the client names it by.
     public let id: EngineSessionID
     let settings: EngineSettings
     var state: State

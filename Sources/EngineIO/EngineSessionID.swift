@@ -2,6 +2,7 @@ internal import Bytes
 
 /// What a session is called in `sid`: whoever knows it may speak for the session, so it must not be guessed.
 public struct EngineSessionID: Sendable, Hashable, CustomStringConvertible {
+    /// As it stands in a query: unreserved letters only.
     public let text: String
 
     /// An id of 128 random bits: 22 letters of the URL-safe alphabet.

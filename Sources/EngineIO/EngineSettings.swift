@@ -23,6 +23,7 @@ public final class EngineSettings: Sendable {
     /// How long what is left to say waits for a poll when the server closes the session.
     public let closeTimeout: Int64
 
+    /// The times and bounds that stock clients expect unless told otherwise.
     public init(
         pingInterval: Int64 = 25_000, pingTimeout: Int64 = 20_000, maxPayload: Int = 1_000_000, postPackets: Int = 16_384,
         answerPackets: Int = 16, answerBytes: Int = 1_000_000, outboxPackets: Int = 4096, outboxBytes: Int = 4 << 20,

@@ -2,8 +2,10 @@ public import Bytes
 
 /// What the caller calls an HTTP request of a session; no two that are open at the same time are called the same.
 public struct EngineRequestID: RawRepresentable, Sendable, Hashable {
+    /// The caller's own number for it.
     public let rawValue: UInt64
 
+    /// The one that the caller counts as this.
     public init(rawValue: UInt64) {
         self.rawValue = rawValue
     }
@@ -11,8 +13,10 @@ public struct EngineRequestID: RawRepresentable, Sendable, Hashable {
 
 /// What the caller calls a WebSocket of a session; no two that are open at the same time are called the same.
 public struct EngineSocketID: RawRepresentable, Sendable, Hashable {
+    /// The caller's own number for it.
     public let rawValue: UInt64
 
+    /// The one that the caller counts as this.
     public init(rawValue: UInt64) {
         self.rawValue = rawValue
     }
@@ -24,11 +28,13 @@ public enum EngineAnswer: Sendable, Hashable {
     case payload(Range<Int>)
     /// A POST's: 200, with the body `ok`.
     case taken
+    /// Its status, with `ByteBuffer.append(engineRefusal:)` for a body.
     case refused(EngineRefusal)
 }
 
 /// What a session wants done.
 public enum EngineStep: Sendable {
+    /// Answer a request. Each gets one answer, unless its connection broke.
     case answer(EngineRequestID, EngineAnswer)
     /// A text frame with this packet, behind those before it.
     case send(SharedFrame, EngineSocketID)
@@ -48,8 +54,10 @@ public enum EngineStep: Sendable {
 public struct EngineSteps: Sendable {
     /// The bodies of polls' answers, one behind the other.
     public private(set) var text = ByteBuffer(capacity: 1024)
+    /// What is to be done, in this order.
     public private(set) var list: [EngineStep] = []
 
+    /// Nothing to do yet.
     public init() {}
 
     /// Forgets everything once it is done, and keeps the room for it, but for a burst's.

@@ -1,5 +1,6 @@
 /// Why a connection must be ended.
 public enum SocketClosure: Sendable, Hashable, CustomStringConvertible {
+    /// What came is no packet, or not the one that was announced.
     case malformed(SocketPacketError)
     /// CONNECT did not come in time.
     case connectTimeout

@@ -4,8 +4,10 @@ public struct SocketLimits: Sendable, Hashable {
     public var connectTimeout: Int64
     /// The most binary frames that a packet may announce.
     public var attachments: Int
+    /// The most bytes of a namespace's name.
     public var namespaceBytes: Int
 
+    /// The reference server's time, and bounds that no client reaches in earnest.
     public init(connectTimeout: Int64 = 45_000, attachments: Int = 10, namespaceBytes: Int = 256) {
         self.connectTimeout = connectTimeout
         self.attachments = attachments

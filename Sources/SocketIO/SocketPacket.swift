@@ -16,6 +16,7 @@ public struct SocketPacket: Sendable, Hashable {
     /// The greatest ack id: what a JavaScript client counts up to without skipping one.
     public static let ackIDLimit = (1 << 53) - 1
 
+    /// What it is for.
     public let kind: SocketPacketKind
     /// How many binary frames follow; 0 for a packet that is none of the binary ones.
     public let attachmentCount: Int

@@ -23,6 +23,7 @@ public struct SocketSession: Sendable {
     /// How many binary frames are still to come of a packet that was refused.
     var attachmentsDue = 0
 
+    /// The session of a connection that was opened just then; its time to CONNECT runs.
     public init(limits: SocketLimits = SocketLimits(), openedAt now: Int64) {
         self.limits = limits
         self.state = .waiting(until: now + limits.connectTimeout)

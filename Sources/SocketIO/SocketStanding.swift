@@ -2,20 +2,24 @@
 ///
 /// What is left of a time is in milliseconds, since no two nodes' clocks agree.
 public struct SocketStanding: Sendable, Hashable {
+    /// Whether the client is in, and what is left of its time if it is not.
     public enum Phase: Sendable, Hashable {
         /// No CONNECT has come.
         case waiting(left: Int64)
         /// A CONNECT is being judged.
         case connecting(left: Int64)
+        /// The client is in, for as long as it likes.
         case connected
         /// DISCONNECT was sent, and the client may not know it yet.
         case dismissed(left: Int64)
     }
 
+    /// Whether the client is in.
     public let phase: Phase
     /// How many binary frames are still to come of a packet that was refused.
     public let attachmentsDue: Int
 
+    /// As it was told by another node.
     public init(_ phase: Phase, attachmentsDue: Int = 0) {
         self.phase = phase
         self.attachmentsDue = attachmentsDue

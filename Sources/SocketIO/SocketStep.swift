@@ -27,6 +27,7 @@ public enum SocketStep: Sendable, Hashable {
     /// The client wants to come in; answer with `accept` or `refuse`. Its `auth` is the document's root, an object that lies here in the
     /// text; nil when there is none.
     case connect(auth: Range<Int>?, SocketRecovery?)
+    /// The client says something.
     case event(SocketEvent)
     /// The client answers an event of ours: the array of arguments lies here, and is the document's root.
     case acknowledged(id: Int, Range<Int>)
@@ -43,8 +44,10 @@ public enum SocketStep: Sendable, Hashable {
 public struct SocketSteps: Sendable {
     /// Packets as text, one behind the other.
     public private(set) var text = ByteBuffer(capacity: 256)
+    /// What is to be done, in this order.
     public private(set) var list: [SocketStep] = []
 
+    /// Nothing to do yet.
     public init() {}
 
     /// Forgets everything once it is done, and keeps the room for it.

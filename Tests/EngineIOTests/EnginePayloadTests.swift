@@ -78,6 +78,25 @@ struct EnginePayloadTests {
         }
     }
 
+    @Test(
+        "may be cut between two packets into two payloads, and means the same; cut elsewhere it does not",
+        arguments: ["4hello\u{1E}bAQ==\u{1E}3\u{1E}4x"])
+    func split(_ text: String) throws {
+        let whole = Array(text.utf8)
+        let packets = try Self.read(whole)
+        for place in 0..<whole.count {
+            let before = Array(whole.prefix(place))
+            let after = Array(whole.dropFirst(place))
+            guard whole[place] == EnginePayload.separator else {
+                let parts = try? Self.read(before) + Self.read(after)
+                #expect(parts != packets)
+                continue
+            }
+            #expect(try Self.read(before) + Self.read(Array(after.dropFirst())) == packets)
+            #expect(throws: EnginePacketError.empty) { try Self.read(after) }
+        }
+    }
+
     @Test("gives back what was put into it", arguments: 0..<200 as Range<UInt64>)
     func roundTrip(_ seed: UInt64) throws {
         var chance = SeededGenerator(seed: seed)
