@@ -44,6 +44,8 @@ let package = Package(
         // Sockets and wire formats. Only EventLoop touches libuv; HTTPWire has no sockets.
         room("EventLoop", ["CUV", "CURing", "Bytes"]),
         room("HTTPWire", ["CZlib", "COpenSSL", "Bytes"]),
+        room("EngineIO", ["JSON", "Bytes"]),
+        room("SocketIO", ["JSON", "Bytes"]),
         room("TLS", ["COpenSSL", "Bytes"]),
         room("Identity", ["COpenSSL", "Bytes", "JSON"]),
         room("RedisClient", ["CHiredis", "COpenSSL", "EventLoop", "TLS", "Bytes"]),
@@ -97,6 +99,8 @@ let package = Package(
         tests("TelemetryTests", ["Telemetry", "JSON", "Bytes"]),
         tests("EventLoopTests", ["RepeatableChance", "EventLoop", "Bytes"]),
         tests("HTTPWireTests", ["RepeatableChance", "HTTPWire", "Bytes"]),
+        tests("EngineIOTests", ["RepeatableChance", "EngineIO", "JSON", "Bytes"]),
+        tests("SocketIOTests", ["RepeatableChance", "SocketIO", "JSON", "Bytes"]),
         tests("TLSTests", ["TLS", "TestKit", "Bytes"]),
         tests("RedisClientTests", ["RepeatableChance", "RedisClient", "CHiredis", "TestKit", "EventLoop", "TLS", "Bytes"]),
         tests("IdentityTests", ["RepeatableChance", "Identity", "TestKit", "JSON", "Bytes"]),

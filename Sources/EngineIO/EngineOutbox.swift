@@ -1,0 +1,70 @@
+internal import Bytes
+
+/// Packets that wait for a poll, in order.
+///
+/// Taken from the front without moving what is behind it, so that a long queue costs no more for each packet than a short one.
+struct EngineOutbox: Sendable {
+    private struct Entry: Sendable {
+        let packet: SharedFrame
+        /// Whether the next one must travel in the same answer.
+        let hasCompanion: Bool
+    }
+
+    private var entries: [Entry] = []
+    /// What stands before this place has been taken.
+    private var first = 0
+    /// Of all packets that wait.
+    private(set) var byteCount = 0
+
+    var count: Int { self.entries.count - self.first }
+    var isEmpty: Bool { self.first == self.entries.count }
+
+    mutating func append(_ packet: SharedFrame, hasCompanion: Bool) {
+        self.entries.append(Entry(packet: packet, hasCompanion: hasCompanion))
+        self.byteCount += packet.count
+    }
+
+    mutating func removeAll() {
+        self.entries = []
+        self.first = 0
+        self.byteCount = 0
+    }
+
+    /// Moves one answer's worth from the front into `body`: at least one packet or pair, as many as the two limits allow, and never
+    /// one of a pair.
+    mutating func take(packetLimit: Int, byteLimit: Int, into body: inout ByteBuffer) {
+        let start = body.count
+        var packetCount = 0
+        while !self.isEmpty {
+            let groupCount = self.entries[self.first].hasCompanion ? 2 : 1
+            let group = self.entries[self.first..<self.first + groupCount]
+            let byteCount = group.reduce(groupCount) { $0 + $1.packet.count }
+            if packetCount > 0, packetCount + groupCount > packetLimit || body.count - start + byteCount > byteLimit { break }
+            for entry in group {
+                if packetCount > 0 { body.append(EnginePayload.separator) }
+                entry.packet.withBytes { body.append(contentsOf: $0) }
+                packetCount += 1
+                self.byteCount -= entry.packet.count
+            }
+            self.first += groupCount
+        }
+        self.forgetWhatWasTaken()
+    }
+
+    /// Hands over every packet, in order, and is empty then.
+    mutating func drain(_ take: (SharedFrame) -> Void) {
+        for entry in self.entries[self.first...] { take(entry.packet) }
+        self.removeAll()
+    }
+
+    // Half of the list at least is dead when it is moved, so each packet is moved once on average. An empty one gives its room back:
+    // most sessions wait with nothing to say.
+    private mutating func forgetWhatWasTaken() {
+        if self.isEmpty {
+            self.removeAll()
+        } else if self.first > self.count {
+            self.entries.removeFirst(self.first)
+            self.first = 0
+        }
+    }
+}

@@ -1,0 +1,67 @@
+public import Bytes
+internal import JSON
+
+/// Packets as text. Control characters are escaped in their JSON, so none holds Engine.IO's record separator.
+extension ByteBuffer {
+    /// A packet up to its JSON.
+    ///
+    /// - Parameters:
+    ///   - attachmentCount: how many binary frames follow; only for the binary kinds.
+    ///   - namespace: as clients write it, with its slash; nil for the main one.
+    public mutating func append(
+        socketPacket kind: SocketPacketKind, attachmentCount: Int = 0, namespace: ByteString? = nil, ackID: Int? = nil
+    ) {
+        self.append(kind.letter)
+        if kind.isBinary {
+            self.append(decimal: attachmentCount)
+            self.append("-")
+        }
+        if let namespace {
+            self.append(text: namespace.string)
+            self.append(",")
+        }
+        if let ackID { self.append(decimal: ackID) }
+    }
+
+    /// An event of the main namespace with one argument: `2["<name>",<argument>]`.
+    ///
+    /// - Parameter argument: writes JSON.
+    public mutating func append(socketEvent name: StaticString, _ argument: (inout ByteBuffer) -> Void) {
+        self.append(socketPacket: .event)
+        self.append(#"[""#)
+        self.append(name)
+        self.append(#"","#)
+        argument(&self)
+        self.append("]")
+    }
+
+    /// The answer to an event of the main namespace that asked for one: `3<id>[<argument>]`.
+    ///
+    /// - Parameter argument: writes JSON.
+    public mutating func append(socketAck id: Int, _ argument: (inout ByteBuffer) -> Void) {
+        self.append(socketPacket: .ack, ackID: id)
+        self.append("[")
+        argument(&self)
+        self.append("]")
+    }
+
+    /// The answer to a CONNECT that is taken: `0{"sid":…}`, with `pid` where the connection can be recovered.
+    mutating func append(socketConnected sid: String, pid: String?) {
+        self.append(socketPacket: .connect)
+        self.append(#"{"sid":"#)
+        self.append(jsonString: sid)
+        if let pid {
+            self.append(#","pid":"#)
+            self.append(jsonString: pid)
+        }
+        self.append("}")
+    }
+
+    /// The answer to a CONNECT that is refused: `4{"message":…}`.
+    mutating func append(socketConnectError message: String, namespace: ByteString? = nil) {
+        self.append(socketPacket: .connectError, namespace: namespace)
+        self.append(#"{"message":"#)
+        self.append(jsonString: message)
+        self.append("}")
+    }
+}

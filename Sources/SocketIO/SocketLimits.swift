@@ -1,0 +1,16 @@
+/// The bounds of a connection. Times are milliseconds.
+public struct SocketLimits: Sendable, Hashable {
+    /// How long a client may take to CONNECT, from the opening of the connection or from its last DISCONNECT.
+    public var connectTimeout: Int64
+    /// The most binary frames that a packet may announce.
+    public var attachments: Int
+    /// The most bytes of a namespace's name.
+    public var namespaceBytes: Int
+
+    /// The reference server's time, and bounds that no client reaches in earnest.
+    public init(connectTimeout: Int64 = 45_000, attachments: Int = 10, namespaceBytes: Int = 256) {
+        self.connectTimeout = connectTimeout
+        self.attachments = attachments
+        self.namespaceBytes = namespaceBytes
+    }
+}

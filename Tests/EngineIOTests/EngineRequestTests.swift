@@ -1,0 +1,95 @@
+import Bytes
+import EngineIO
+import Testing
+
+@Suite("An Engine.IO request")
+struct EngineRequestTests {
+    private static let sid = EnginePeer.id.text
+    private static let polling = "EIO=4&transport=polling&sid=\(sid)"
+    private static let webSocket = "EIO=4&transport=websocket&sid=\(sid)"
+
+    @Test("polls, posts or upgrades a session that it names")
+    func sessions() throws {
+        #expect(try readRequest(Self.polling) == .poll(EnginePeer.id))
+        #expect(try readRequest(Self.polling, .post) == .post(EnginePeer.id))
+        #expect(try readRequest(Self.webSocket, isWebSocket: true) == .upgrade(EnginePeer.id))
+    }
+
+    @Test("may have its parameters in any order, percent-encoded, beside unknown ones")
+    func spelling() throws {
+        #expect(try readRequest("t=P0x1&b64=1&transport=%70olling&x&&%45IO=4") == .handshake(.polling))
+        #expect(try readRequest("sid=\(Self.sid)&EIO=4&t=1&transport=polling&t=2") == .poll(EnginePeer.id))
+    }
+
+    @Test(
+        "is refused in the protocol's words",
+        arguments: [
+            ("", .get, false, .unknownTransport), ("?", .get, false, .unknownTransport),
+            ("EIO=4&transport=flashsocket", .get, false, .unknownTransport),
+            ("EIO=4&transport=webtransport", .get, true, .unknownTransport),
+            ("EIO=4&transport=polling", .get, true, .badRequest),
+            ("EIO=4&transport=websocket", .get, false, .badRequest),
+            ("EIO=4&transport=websocket", .post, false, .badHandshakeMethod),
+            ("EIO=4&transport=polling&j=0", .get, false, .badRequest),
+            ("EIO=4&transport=polling&transport=polling", .get, false, .badRequest),
+            ("EIO=4&transport=polling&EIO=4", .get, false, .badRequest),
+            ("EIO=4&transport=polling&sid=a&sid=a", .get, false, .badRequest),
+            ("EIO=4&transport=%zz", .get, false, .badRequest), ("EIO=4&transport=%ff", .get, false, .badRequest),
+            ("%&EIO=4&transport=polling", .get, false, .badRequest),
+            ("EIO=4&transport=polling&sid=", .get, false, .unknownSession),
+            ("EIO=4&transport=polling&sid", .get, false, .unknownSession),
+            ("EIO=4&transport=polling&sid=a%20b", .get, false, .unknownSession),
+            ("EIO=4&transport=polling&sid=a%00", .get, false, .unknownSession),
+            ("EIO=4&transport=polling&sid=\(String(repeating: "a", count: 129))", .get, false, .unknownSession),
+            ("EIO=3&transport=polling&sid=a", .get, false, .unsupportedVersion),
+            ("transport=polling&sid=a", .post, false, .unsupportedVersion),
+            ("EIO=4&transport=polling&sid=a", .other, false, .badRequest),
+            ("EIO=4&transport=websocket&sid=a", .post, true, .badRequest),
+            ("EIO=4&transport=websocket&sid=a", .get, false, .badRequest),
+            ("EIO=4&transport=polling&sid=a", .get, true, .badRequest),
+        ] as [(String, EngineMethod, Bool, EngineRefusal)])
+    func refusals(_ query: String, _ method: EngineMethod, _ isWebSocket: Bool, _ refusal: EngineRefusal) {
+        #expect(throws: refusal) { try readRequest(query, method, isWebSocket: isWebSocket) }
+    }
+
+    @Test("is something defined wherever it is cut off", arguments: [polling, "t=%41b&EIO=4&transport=polling"])
+    func truncated(_ query: String) {
+        let refusals: [EngineRefusal?] = (0..<query.utf8.count).map { length in
+            do throws(EngineRefusal) {
+                _ = try readRequest(String(query.prefix(length)))
+                return nil
+            } catch {
+                return error
+            }
+        }
+        #expect(refusals.first == .unknownTransport)
+        #expect(refusals.allSatisfy { $0 == nil || [.unknownTransport, .badRequest, .unknownSession].contains($0) })
+    }
+
+    @Test(
+        "is answered with a code, a message and a status",
+        arguments: [
+            (.unknownTransport, 400, #"{"code":0,"message":"Transport unknown"}"#),
+            (.unknownSession, 400, #"{"code":1,"message":"Session ID unknown"}"#),
+            (.badHandshakeMethod, 400, #"{"code":2,"message":"Bad handshake method"}"#),
+            (.badRequest, 400, #"{"code":3,"message":"Bad request"}"#),
+            (.forbidden, 403, #"{"code":4,"message":"Forbidden"}"#),
+            (.unsupportedVersion, 400, #"{"code":5,"message":"Unsupported protocol version"}"#),
+            (.payloadTooLarge, 413, #"{"code":3,"message":"Payload too large"}"#),
+        ] as [(EngineRefusal, Int, String)])
+    func bodies(_ refusal: EngineRefusal, _ status: Int, _ body: String) {
+        var buffer = ByteBuffer()
+        buffer.append(engineRefusal: refusal)
+        #expect(buffer.text == body)
+        #expect(refusal.status == status)
+    }
+
+    @Test("names a session by 128 bits as they were drawn")
+    func ids() {
+        #expect(EngineSessionID(random: (0, 0)).text == "AAAAAAAAAAAAAAAAAAAAAA")
+        #expect(EngineSessionID(random: (.max, .max)).text == "_____________________w")
+        #expect(EngineSessionID(random: (1, 0)) != EngineSessionID(random: (0, 1)))
+        let id = EngineSessionID(random: (0x0123_4567_89AB_CDEF, 0xFEDC_BA98_7654_3210))
+        #expect(id.text.utf8.count == 22 && EngineSessionID(named: id.text) == id)
+    }
+}
