@@ -423,7 +423,8 @@ extension RedisStore {
         let done = self.body.with { body in
             let done = choose(&body)
             body.undecided.removeAll { done.contains($0) }
-            for deed in done {
+            // One that failed has been answered meanwhile.
+            for deed in done where body.deeds[deed] != nil {
                 body.deeds[deed]?.isUnconfirmed = true
                 // Though the next master may have no replicas to wait for: it may not have the write either.
                 if body.deeds[deed]?.failure == nil { body.deeds[deed]?.failure = .unconfirmed }
