@@ -1,5 +1,7 @@
 import Bytes
 import ChatModel
+import Foundation
+import RedisClient
 import RedisStore
 import StoreTestSupport
 import TestKit
@@ -180,5 +182,41 @@ struct RedisListTests {
         #expect(await other.catalog()?.entries.map(\.key.id) == ["rex"])
         #expect(await other.numbers(of: ["bob", "ann"]) == numbers?.reversed())
         #expect(await other.nextNumber() == 2)
+    }
+
+    @Test("in a cluster, when their server is away, refuse who comes in and let all others speak")
+    func serverAway() async throws {
+        let cluster = try RedisClusterServers()
+        let store = try RedisUnderTest(at: cluster.url() + "?wait=0", history: 100)
+        func server(of tag: String) throws -> RedisServer {
+            try cluster.server(of: cluster.master(of: Int(RedisSlot(key: ByteString("{\(tag)}")).number)))
+        }
+        var rex = await store.begin(acme("rex"))
+        var kim = await store.begin(acme("kim"))
+        let home = try server(of: "s\(acme("rex").shard)")
+        let other = try #require(
+            try (0..<100).lazy.map { "user \($0)" }.first {
+                let name = $0.replacingOccurrences(of: " ", with: "%20")
+                return try server(of: "u:acme:\(name)") !== home && server(of: "u:acme:\(name)") !== server(of: "s\(acme("kim").shard)")
+            })
+        let away = try server(of: "u:acme:\(other.replacingOccurrences(of: " ", with: "%20"))")
+        // Nobody takes over: there is nobody to.
+        for node in try cluster.nodes() where !node.isMaster { try cluster.server(of: node).crash() }
+        away.freeze()
+        defer { away.thaw() }
+        let answers = Questions()
+        store.submit(.write(WriteBatch(owner: rex.owner, writes: [rex.say("one"), rex.join(other)])), ticket: 1, for: answers)
+        store.submit(.write(WriteBatch(owner: kim.owner, writes: [kim.say("first")])), ticket: 2, for: answers)
+        let texts = await answers.answers(2).map(\.answer.text)
+        #expect(texts == ["failed", "stored"])
+        away.thaw()
+        var loaded: LoadedConversation?
+        let deadline = Deadline()
+        while loaded == nil, !deadline.isOver {
+            loaded = await store.load(rex.key)
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        #expect(loaded?.members.count == 0)
+        #expect(loaded?.head == 0)
     }
 }
