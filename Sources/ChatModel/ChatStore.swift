@@ -35,6 +35,21 @@ public enum StoreRequest: Sendable {
     case changes(ConversationKey, after: SequenceNumber, since: Revision, limit: Int)
     /// How many messages above a number others than this user wrote; deleted ones count.
     case unread(ConversationKey, after: SequenceNumber, by: UserID)
+    /// What a user is a member of in a tenant, with what a list shows of it. `after` is nil for the first page, and then what the page before
+    /// names as `next`.
+    ///
+    /// Whatever comes and goes meanwhile, who stays a member is met in one of the pages; in another too, perhaps, where its membership
+    /// was written between them.
+    case memberships(of: UserID, tenant: ByteString, after: ByteString?, limit: Int, unreadLimit: Int)
+    /// What is in a tenant's catalog, newest made first. Whatever comes and goes meanwhile, what stays in it is met once.
+    case catalog(tenant: ByteString, after: ListPlace?, limit: Int)
+    /// The numbers by which some protocols know users of a tenant, in the order of the users. Who has none gets the next one of the tenant's,
+    /// from `firstUserNumber` on: for good, and nobody else's.
+    case numbers(of: [UserID], tenant: ByteString)
+    /// Whose numbers these are, in their order; nil where one is nobody's.
+    case users(numbered: [Int], tenant: ByteString)
+    /// A number that this tenant has not counted to before: 1, 2, 3 …, perhaps with holes.
+    case nextNumber(tenant: ByteString)
     /// Does it work? Answered with `done` by a real read and, where there is one, a real write.
     case probe
 }
@@ -50,6 +65,11 @@ public enum StoreAnswer: Sendable {
     case written(WriteOutcome)
     case page(Page)
     case unread(Int)
+    case memberships(MembershipPage)
+    case catalog(CatalogPage)
+    case numbers([Int])
+    case users([UserID?])
+    case number(Int)
     case done
     /// The request was not done, and may be tried again; the sentence is for the log.
     case failed(StoreFailure)
@@ -152,7 +172,7 @@ public enum WriteRefusal: Sendable, Equatable {
 /// Why a store did not do a request: a sentence for operators that names file and cause.
 public struct StoreFailure: Error, Sendable, Equatable, CustomStringConvertible {
     public let description: String
-    /// It is about what is kept of one conversation: others are served as ever.
+    /// It is about what is kept of one conversation, user or tenant, or about this one request: others are served as ever.
     public let isOfOneConversation: Bool
 
     public init(_ description: String, isOfOneConversation: Bool = false) {

@@ -5,8 +5,14 @@ public struct ConversationRecord: Sendable, Equatable {
     /// Who may become a member: anybody of the tenant, or only whom a token or a member lets in.
     public enum Access: UInt8, Sendable { case closed = 0, open = 1 }
 
+    /// What it was made as: by which client protocol, or as a user's inbox. Which lists it is in hangs on that.
+    public enum Kind: UInt8, Sendable { case conversations = 0, pets = 1, chats = 2, rooms = 3, agents = 4, inbox = 5 }
+
     public var access: Access
+    public var kind: Kind
     public var title: String
+    /// What the protocol that made it keeps of it beyond the title, in its own writing: nobody else reads it.
+    public var details: ByteString
     public var creator: UserID?
     public var createdAt: Timestamp
     /// Of the last message, edit, deletion or end; who comes and goes changes nothing.
@@ -14,14 +20,22 @@ public struct ConversationRecord: Sendable, Equatable {
     /// When it was ended; from then on it can be read only.
     public var endedAt: Timestamp?
 
-    public init(access: Access, title: String = "", creator: UserID?, createdAt: Timestamp) {
+    public init(
+        access: Access, kind: Kind = .conversations, title: String = "", details: ByteString = "", creator: UserID?, createdAt: Timestamp
+    ) {
         self.access = access
+        self.kind = kind
         self.title = title
+        self.details = details
         self.creator = creator
         self.createdAt = createdAt
         self.updatedAt = createdAt
         self.endedAt = nil
     }
+
+    /// Whether the tenant's catalog has it for as long as it is not ended.
+    public var isForCatalog: Bool { self.kind == .rooms }
+    public var isInCatalog: Bool { self.isForCatalog && self.endedAt == nil }
 }
 
 /// A user's place in a conversation.

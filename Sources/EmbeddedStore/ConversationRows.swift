@@ -24,7 +24,7 @@ struct ConversationRows {
         self.connection = connection
         self.byKey = try connection.prepare(
             """
-            SELECT id, access, title, creator, created_at, updated_at, ended_at, revision, kept_from, checksum
+            SELECT id, access, title, creator, created_at, updated_at, ended_at, revision, kept_from, checksum, kind, details
             FROM conversations WHERE tenant = ? AND name = ?
             """)
         guard access == .readWrite else {
@@ -32,11 +32,11 @@ struct ConversationRows {
             self.replacement = nil
             return
         }
-        self.insertion = try connection.prepare("INSERT INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        self.insertion = try connection.prepare("INSERT INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         self.replacement = try connection.prepare(
             """
             UPDATE conversations SET tenant = ?2, name = ?3, access = ?4, title = ?5, creator = ?6, created_at = ?7, updated_at = ?8,
-                ended_at = ?9, revision = ?10, kept_from = ?11, checksum = ?12
+                ended_at = ?9, revision = ?10, kept_from = ?11, checksum = ?12, kind = ?13, details = ?14
             WHERE id = ?1
             """)
     }
@@ -49,8 +49,10 @@ struct ConversationRows {
         defer { row.reset() }
         guard try row.next() else { return nil }
         var record = ConversationRecord(
-            access: ConversationRecord.Access(rawValue: UInt8(truncatingIfNeeded: row.int(1))) ?? .closed, title: row.text(2) ?? "",
-            creator: row.text(3).map { UserID(key: ByteString($0)) }, createdAt: Timestamp(milliseconds: Int64(row.int(4))))
+            access: ConversationRecord.Access(rawValue: UInt8(truncatingIfNeeded: row.int(1))) ?? .closed,
+            kind: ConversationRecord.Kind(rawValue: UInt8(truncatingIfNeeded: row.int(10))) ?? .conversations, title: row.text(2) ?? "",
+            details: ByteString(row.text(11) ?? ""), creator: row.text(3).map { UserID(key: ByteString($0)) },
+            createdAt: Timestamp(milliseconds: Int64(row.int(4))))
         record.updatedAt = Timestamp(milliseconds: Int64(row.int(5)))
         record.endedAt = row.optionalInt(6).map { Timestamp(milliseconds: Int64($0)) }
         let stored = StoredConversation(id: row.int(0), key: key, record: record, revision: row.int(7), keptFrom: row.int(8))
@@ -88,12 +90,14 @@ struct ConversationRows {
         statement.bind(10, conversation.revision)
         statement.bind(11, conversation.keptFrom)
         statement.bind(12, sum)
+        statement.bind(13, Int(record.kind.rawValue))
+        statement.bind(14, text: self.text.hold(record.details.string))
         try statement.run()
     }
 
     private static func byteCount(of conversation: StoredConversation) -> Int {
         conversation.key.tenant.byteCount + conversation.key.id.byteCount + conversation.record.title.utf8.count
-            + (conversation.record.creator?.key.byteCount ?? 0)
+            + conversation.record.details.byteCount + (conversation.record.creator?.key.byteCount ?? 0)
     }
 
     private func checksum(of conversation: StoredConversation) -> Int {
@@ -111,6 +115,10 @@ struct ConversationRows {
         sum.fold(record.endedAt.map { Int($0.milliseconds) })
         sum.fold(conversation.revision)
         sum.fold(conversation.keptFrom)
+        if record.kind != .conversations || record.details.byteCount > 0 {
+            sum.fold(Int(record.kind.rawValue))
+            sum.fold(self.text.hold(record.details.string))
+        }
         return sum.value
     }
 }

@@ -18,7 +18,12 @@ struct MemberRows {
             self.deletion = nil
             return
         }
-        self.replacement = try connection.prepare("REPLACE INTO members VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+        // Not REPLACE, which takes the old row out of every index and puts it in again, for each cursor that moves.
+        self.replacement = try connection.prepare(
+            """
+            INSERT INTO members VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO UPDATE SET name = ?3, role = ?4, joined_at = ?5,
+                read_cursor = ?6, delivered_cursor = ?7, checksum = ?8
+            """)
         self.deletion = try connection.prepare("DELETE FROM members WHERE conversation = ? AND user = ?")
     }
 

@@ -12,7 +12,7 @@ struct MemoryConversation {
     static var hotBytes: Int { MemoryLayout<Self>.offset(of: \.record)! }
 
     /// As it is, but for the time of its last change.
-    private var record: ConversationRecord
+    private(set) var record: ConversationRecord
     private var members: [UserID: Member] = [:]
     /// Edits and deletions by rising revision; one whose message has changed again since, or is gone, is stale.
     private var amendments: [Amendment] = []
@@ -37,14 +37,29 @@ struct MemoryConversation {
 
     var oldest: SequenceNumber { self.head - self.messages.count + 1 }
 
-    var loaded: LoadedConversation {
+    private var loadedRecord: ConversationRecord {
         var record = self.record
         record.updatedAt = self.updatedAt
-        return LoadedConversation(
-            record: record, head: self.head, revision: self.revision, oldest: self.oldest,
+        return record
+    }
+
+    var loaded: LoadedConversation {
+        LoadedConversation(
+            record: self.loadedRecord, head: self.head, revision: self.revision, oldest: self.oldest,
             // In order of their ids: a dictionary's own order differs from run to run, and simulations must not.
             members: self.members.values.sorted { $0.user < $1.user })
     }
+
+    /// As it stands in a member's list; nil where the user is no member.
+    func membership(of user: UserID, unreadLimit: Int) -> ListedMembership? {
+        guard let member = self.members[user] else { return nil }
+        return ListedMembership(
+            key: self.key, record: self.loadedRecord, head: self.head, member: member,
+            last: self.messages.count > 0 ? self.messages[self.messages.count - 1] : nil,
+            unread: min(max(0, unreadLimit), self.unread(after: member.readCursor, by: user)))
+    }
+
+    var catalogEntry: CatalogEntry { CatalogEntry(key: self.key, record: self.loadedRecord, head: self.head) }
 
     /// Does a write that has been found to be the next one.
     @inline(__always)

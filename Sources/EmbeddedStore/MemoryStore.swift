@@ -1,3 +1,4 @@
+import Bytes
 public import ChatModel
 import Synchronization
 
@@ -34,8 +35,28 @@ public final class MemoryStore: ChatStore {
         case .claim: self.claim(request)
         case .load(let key), .recent(let key, _), .page(let key, _, _), .changes(let key, _, _, _), .unread(let key, _, _):
             self.stripe(key.hashValue).tables.withLock { $0.execute(request) }
+        case .numbers(_, let tenant), .users(_, let tenant), .nextNumber(let tenant):
+            self.stripe(tenant.hashValue).tables.withLock { $0.execute(request) }
+        case .memberships(_, _, _, let limit, _): self.memberships(request, limit: limit)
+        case .catalog(_, _, let limit): self.catalog(request, limit: limit)
         case .probe: .done
         }
+    }
+
+    private func memberships(_ request: StoreRequest, limit: Int) -> StoreAnswer {
+        let pages = self.stripes.map { stripe in
+            guard case .memberships(let page) = stripe.tables.withLock({ $0.execute(request) }) else { return MembershipPage() }
+            return page
+        }
+        return .memberships(MembershipPage(joining: pages, limit: limit))
+    }
+
+    private func catalog(_ request: StoreRequest, limit: Int) -> StoreAnswer {
+        let pages = self.stripes.map { stripe in
+            guard case .catalog(let page) = stripe.tables.withLock({ $0.execute(request) }) else { return CatalogPage() }
+            return page
+        }
+        return .catalog(CatalogPage(joining: pages, limit: limit))
     }
 
     private func write(_ batch: WriteBatch) -> WriteOutcome {

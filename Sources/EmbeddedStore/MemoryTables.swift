@@ -9,6 +9,8 @@ public struct MemoryTables: Sendable {
     private var directory = ConversationDirectory()
     private var conversations: [MemoryConversation] = []
     private var fences: [ShardFence] = []
+    private(set) var lists = ListIndex()
+    var tenants: [ByteString: TenantNumbers] = [:]
     private let history: Int
 
     /// Shards are numbered from 0 to below this.
@@ -21,7 +23,8 @@ public struct MemoryTables: Sendable {
     }
 
     public mutating func execute(_ request: StoreRequest) -> StoreAnswer {
-        switch request {
+        if let excess = request.excess { return .failed(excess) }
+        return switch request {
         case .claim(let shard, let owner, let view): self.claim(shard, for: owner, under: view)
         case .write(let batch): .written(self.write(batch))
         case .load(let key): .loaded(self.conversation(key)?.loaded)
@@ -30,6 +33,12 @@ public struct MemoryTables: Sendable {
         case .changes(let key, let after, let since, let limit):
             .page(self.conversation(key)?.changes(after: after, since: since, limit: limit) ?? .none)
         case .unread(let key, let after, let user): .unread(self.conversation(key)?.unread(after: after, by: user) ?? 0)
+        case .memberships(let user, let tenant, let after, let limit, let unreadLimit):
+            .memberships(self.memberships(of: user, in: tenant, after: after, limit: limit, unreadLimit: unreadLimit))
+        case .catalog(let tenant, let after, let limit): .catalog(self.catalog(of: tenant, after: after, limit: limit))
+        case .numbers(let users, let tenant): .numbers(self.numbers(of: users, in: tenant))
+        case .users(let numbers, let tenant): .users(numbers.map { self.tenants[tenant]?.user(numbered: $0) })
+        case .nextNumber(let tenant): .number(self.tenants[tenant, default: TenantNumbers()].next())
         case .probe: .done
         }
     }
@@ -42,6 +51,8 @@ public struct MemoryTables: Sendable {
         let revision = self.conversations[slot].revision
         guard write.follows(revision: revision, head: self.conversations[slot].head) else { return .outOfStep(stored: revision) }
         self.conversations[slot].apply(write, history: self.history)
+        if case .message = write.change { return nil }
+        self.lists.note(write.change, of: self.conversations[slot].record, at: write.conversation)
         return nil
     }
 
@@ -94,6 +105,7 @@ public struct MemoryTables: Sendable {
         if case .create(let record) = write.change {
             self.conversations.append(MemoryConversation(key: write.conversation, record: record))
             self.directory.insert(slot: self.conversations.count - 1, hash: hash)
+            self.lists.note(record, at: write.conversation)
         }
         return nil
     }
@@ -107,7 +119,7 @@ public struct MemoryTables: Sendable {
         self.directory.slot(hash: hash) { self.conversations[$0].key == key }
     }
 
-    private func conversation(_ key: ConversationKey) -> MemoryConversation? {
+    func conversation(_ key: ConversationKey) -> MemoryConversation? {
         self.slot(of: key, hash: key.hashValue).map { self.conversations[$0] }
     }
 }

@@ -4,10 +4,12 @@ import ChatModel
 /// Answers what only reads, on a connection of its own beside the writer.
 final class SQLiteReader {
     private let conversations: ConversationRows
-    private let members: MemberRows
+    let members: MemberRows
     private let messages: MessageRows
     private let places: PlaceRows
     private let amendments: AmendmentRows
+    let lists: ListRows
+    private let numbers: NumberRows
     private let lastPosition: SQLiteStatement
     private let begin: SQLiteStatement
     private let end: SQLiteStatement
@@ -22,6 +24,8 @@ final class SQLiteReader {
         self.messages = try MessageRows(connection, access: .readOnly)
         self.places = try PlaceRows(connection, access: .readOnly)
         self.amendments = try AmendmentRows(connection, access: .readOnly)
+        self.lists = try ListRows(connection)
+        self.numbers = try NumberRows(connection, access: .readOnly)
         self.lastPosition = try connection.prepare("SELECT max(position) FROM messages")
         self.begin = try connection.prepare("BEGIN")
         self.end = try connection.prepare("ROLLBACK")
@@ -76,13 +80,18 @@ final class SQLiteReader {
         case .unread(let key, let after, let user):
             guard let view = try self.view(of: key) else { return .unread(0) }
             return .unread(try self.unread(in: view, after: after, by: user))
-        case .claim, .write, .probe:
+        case .memberships(let user, let tenant, let after, let limit, let unreadLimit):
+            return try self.memberships(of: user, in: tenant, after: after, limit: StoreRequest.listed(limit), unreadLimit: unreadLimit)
+        case .catalog(let tenant, let after, let limit):
+            return .catalog(try self.catalog(of: tenant, after: after, limit: StoreRequest.listed(limit)))
+        case .users(let numbers, let tenant): return try self.numbers.users(numbered: numbers, in: tenant)
+        case .claim, .write, .numbers, .nextNumber, .probe:
             preconditionFailure("a write came to a reader")
         }
     }
 
     /// A conversation at one state of the file.
-    private struct View {
+    struct View {
         let id: Int
         var record: ConversationRecord
         var head: SequenceNumber
@@ -96,7 +105,7 @@ final class SQLiteReader {
         }
     }
 
-    private func view(of key: ConversationKey) throws(StorageFault) -> View? {
+    func view(of key: ConversationKey) throws(StorageFault) -> View? {
         guard let row = try self.conversations.conversation(key) else { return nil }
         defer { self.lastPosition.reset() }
         let last = try self.lastPosition.next() ? self.lastPosition.int(0) : 0
@@ -116,7 +125,7 @@ final class SQLiteReader {
         return view
     }
 
-    private func messages(of view: View, _ range: PageRange, limit: Int) throws(StorageFault) -> [Message] {
+    func messages(of view: View, _ range: PageRange, limit: Int) throws(StorageFault) -> [Message] {
         let window = range.window(oldest: view.oldest, head: view.head, limit: limit)
         guard !window.isEmpty else { return [] }
         let fresh = self.fresh.places(of: view.id, in: window, upTo: view.lastPosition)
@@ -136,7 +145,7 @@ final class SQLiteReader {
         return messages
     }
 
-    private func unread(in view: View, after: SequenceNumber, by user: UserID) throws(StorageFault) -> Int {
+    func unread(in view: View, after: SequenceNumber, by user: UserID) throws(StorageFault) -> Int {
         let window = PageRange.after(after).window(oldest: view.oldest, head: view.head, limit: .max)
         guard !window.isEmpty else { return 0 }
         let mark = MessageRows.mark(of: user)

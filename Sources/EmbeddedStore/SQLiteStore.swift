@@ -61,9 +61,9 @@ public final class SQLiteStore: ChatStore {
     public func submit(_ request: StoreRequest, ticket: StoreTicket, for client: any StoreClient) {
         let queue =
             switch request {
-            case .claim, .write, .probe: self.writes
+            case .claim, .write, .numbers, .nextNumber, .probe: self.writes
             case .load, .recent: self.loads
-            case .page, .changes, .unread: self.pages
+            case .page, .changes, .unread, .memberships, .catalog, .users: self.pages
             }
         switch queue.offer(Submission(request: request, ticket: ticket, client: client)) {
         case .taken: break

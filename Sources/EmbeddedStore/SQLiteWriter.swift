@@ -14,6 +14,7 @@ final class SQLiteWriter {
     let amendments: AmendmentRows
     private let shards: ShardRows
     private let settings: SettingRows
+    private let numbers: NumberRows
     private let begin: SQLiteStatement
     private let commit: SQLiteStatement
     private let rollback: SQLiteStatement
@@ -60,6 +61,7 @@ final class SQLiteWriter {
             self.amendments = try AmendmentRows(connection, access: .readWrite)
             self.shards = try ShardRows(connection)
             self.settings = try SettingRows(connection)
+            self.numbers = try NumberRows(connection, access: .readWrite)
             self.begin = try connection.prepare("BEGIN IMMEDIATE")
             self.commit = try connection.prepare("COMMIT")
             self.rollback = try connection.prepare("ROLLBACK")
@@ -130,8 +132,22 @@ final class SQLiteWriter {
         case .probe:
             try self.settings.put(try self.settings.value(.probes) + 1, in: .probes)
             return .done
-        case .load, .recent, .page, .changes, .unread:
+        case .numbers, .nextNumber: return try self.number(request)
+        case .load, .recent, .page, .changes, .unread, .memberships, .catalog, .users:
             preconditionFailure("a read came to the writer")
+        }
+    }
+
+    /// What is damaged in one tenant must not fail the transaction, which is everybody's.
+    private func number(_ request: StoreRequest) throws(StorageFault) -> StoreAnswer {
+        do {
+            switch request {
+            case .numbers(let users, let tenant): return try self.numbers.numbers(of: users, in: tenant)
+            case .nextNumber(let tenant): return .number(try self.numbers.next(in: tenant))
+            default: preconditionFailure("it is not about numbers")
+            }
+        } catch .damaged(let what) {
+            return .failed(StoreFailure("\(self.file.path): it is damaged: \(what)", isOfOneConversation: true))
         }
     }
 

@@ -43,7 +43,19 @@ enum Schema {
             read_cursor INTEGER NOT NULL, delivered_cursor INTEGER NOT NULL, checksum INTEGER NOT NULL,
             PRIMARY KEY (conversation, user)
         ) WITHOUT ROWID;
+        """,
+        // Rows of before keep their checksums: kind and details are summed up only where they are there.
         """
+        ALTER TABLE conversations ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE conversations ADD COLUMN details TEXT NOT NULL DEFAULT '';
+        CREATE INDEX catalog ON conversations (tenant, created_at, name) WHERE kind = 3 AND ended_at IS NULL;
+        CREATE INDEX memberships ON members (user);
+        CREATE TABLE numbers (
+            tenant TEXT, user TEXT, number INTEGER NOT NULL, checksum INTEGER NOT NULL, PRIMARY KEY (tenant, user)
+        ) WITHOUT ROWID;
+        CREATE UNIQUE INDEX numbered ON numbers (tenant, number);
+        CREATE TABLE counters (tenant TEXT PRIMARY KEY, value INTEGER NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID;
+        """,
     ]
 
     /// Brings the file to our version, each step in a transaction of its own.

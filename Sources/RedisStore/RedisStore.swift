@@ -9,25 +9,35 @@ public import RedisClient
 /// Redis has replicas a write counts as stored when so many of them have it as `?wait=N` says, one if it says nothing.
 public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
     /// What the client of this store is to load.
-    public static let scripts = [claim, write, load, page, recent, unread]
+    public static let scripts = [claim, write, load, page, recent, unread, lines, glance, sweep, numbers, nextNumber, users]
     private static let claim = RedisScript(StoreScripts.claim)
     private static let write = RedisScript(StoreScripts.write)
     private static let load = RedisScript(StoreScripts.load)
     private static let page = RedisScript(StoreScripts.page)
     private static let recent = RedisScript(StoreScripts.recent)
     private static let unread = RedisScript(StoreScripts.unread)
+    static let lines = RedisScript(ListScripts.lines)
+    static let glance = RedisScript(ListScripts.glance)
+    static let sweep = RedisScript(ListScripts.sweep)
+    private static let numbers = RedisScript(NumberScripts.numbers)
+    private static let nextNumber = RedisScript(NumberScripts.next)
+    private static let users = RedisScript(NumberScripts.users)
 
     public let loop: EventLoop
-    private let settings: RedisStoreSettings
-    private let body: LoopBound<Body>
+    let settings: RedisStoreSettings
+    let body: LoopBound<Body>
 
-    private struct Body {
+    struct Body {
         var client: RedisClient?
         var calls = Slab<StoreCall>()
         var deeds = Slab<StoreDeed>()
         /// Writes that are not answered, in the order in which they were asked for: so they are answered, too. One that has to wait for a
         /// replica once more would else be overtaken, and owners take an answer to a later write for one to all before it.
         var writes: [UInt64] = []
+        /// Writes that wait for lists to name what they make; in Redis Cluster alone.
+        var waiting = WaitingWrites()
+        /// Pages of lists that are being read.
+        var readings = Slab<ListReading>()
         /// Deeds that were asked for while nobody knew whether there are replicas to be waited for.
         var undecided: [UInt64] = []
         let words: StoreWords
@@ -71,6 +81,7 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
             self.loop.execute { self.submit(request, ticket: ticket, for: client) }
             return
         }
+        if let excess = request.excess { return client.storeAnswered(.failed(excess), ticket: ticket) }
         let asker = StoreCall.Asker(client: client, ticket: ticket)
         do throws(RedisError) {
             try self.body.with { body throws(RedisError) in try self.ask(request, asker, &body) }
@@ -86,14 +97,14 @@ extension RedisStore {
     /// Throws when nothing was asked, and nothing will be answered.
     private func ask(_ request: StoreRequest, _ asker: StoreCall.Asker, _ body: inout Body) throws(RedisError) {
         switch request {
-        case .claim, .write:
+        case .claim, .write, .numbers, .nextNumber:
             let deadline = MonotonicTime.now.advanced(by: self.settings.patience)
             let deed = body.deeds.insert(StoreDeed(asker: asker, request: request, deadline: deadline))
             do throws(RedisError) {
                 try self.begin(deed, request, &body)
             } catch {
                 // Part of it may be on its way; then its answers settle it.
-                if body.deeds[deed]?.commandsUnderWay == 0 {
+                if body.deeds[deed]?.commandsUnderWay == 0, body.deeds[deed]?.partsWaiting == 0 {
                     _ = body.deeds.remove(deed)
                     throw error
                 }
@@ -112,6 +123,15 @@ extension RedisStore {
             try self.read(key, Self.unread, request, asker, &body) {
                 $0.append(clamped: after)
                 $0.append(text: user.key)
+            }
+        case .memberships, .catalog:
+            try self.read(request, asker, &body)
+        case .users(let numbers, let tenant):
+            let key = body.words.name(of: .numbers(tenant))
+            try self.call(.read(asker, request), self.settings.slot(of: key), &body) { command, _ in
+                command.append(Self.users, keyCount: 1)
+                command.append(text: key)
+                for number in numbers { command.append(number) }
             }
         case .probe:
             try self.call(.read(asker, request), .any, &body) { command, words in words.appendProbe(to: &command) }
@@ -138,23 +158,47 @@ extension RedisStore {
                     parts.append((write.shard, [place]))
                 }
             }
-            for part in parts { try self.send(batch, part.places, for: deed, &body) }
+            for part in parts {
+                let places = self.setAside(part.places, of: batch, for: deed, &body)
+                if !places.isEmpty { try self.send(batch, places, for: deed, &body) }
+            }
+        case .numbers(let users, let tenant):
+            try self.number(deed, tenant, Self.numbers, &body) { command in
+                command.append(StoreRequest.firstUserNumber)
+                for user in users { command.append(text: user.key) }
+            }
+        case .nextNumber(let tenant):
+            try self.number(deed, tenant, Self.nextNumber, &body) { _ in }
         default:
             preconditionFailure("a read is no deed")
         }
     }
 
+    private func number(
+        _ deed: UInt64, _ tenant: ByteString, _ script: RedisScript, _ body: inout Body, _ arguments: (inout RedisCommandWriter) -> Void
+    ) throws(RedisError) {
+        let key = body.words.name(of: .numbers(tenant))
+        let slot = self.settings.slot(of: key)
+        try self.call(.number(deed, slot), slot, &body) { command, _ in
+            command.append(script, keyCount: 1)
+            command.append(text: key)
+            arguments(&command)
+        }
+        try self.confirm(deed, slot, &body)
+    }
+
     /// - Parameter places: of the writes in the batch; nil for all of them.
-    private func send(_ batch: WriteBatch, _ places: [Int]?, for deed: UInt64, _ body: inout Body) throws(RedisError) {
+    func send(_ batch: WriteBatch, _ places: [Int]?, for deed: UInt64, _ body: inout Body) throws(RedisError) {
         let slot = self.settings.slot(of: batch.writes[places?.first ?? 0].shard)
         var batch = batch
         // A replica has come since they were packed: lost mail, which its receiver misses.
         if !batch.notices.isEmpty, self.replicasWanted(slot, body) != 0 { batch.notices = [] }
+        let now = WallClock.now
         try self.call(.write(deed, slot, places: places), slot, &body) { command, words in
             if let places {
-                words.append(batch, places, to: &command, script: Self.write)
+                words.append(batch, places, at: now, to: &command, script: Self.write)
             } else {
-                words.append(batch, batch.writes.indices, to: &command, script: Self.write)
+                words.append(batch, batch.writes.indices, at: now, to: &command, script: Self.write)
             }
         }
         try self.confirm(deed, slot, &body)
@@ -181,7 +225,7 @@ extension RedisStore {
     }
 
     /// Nil while it is not known how many the slot's master has.
-    private func replicasWanted(_ slot: RedisSlot, _ body: borrowing Body) -> Int? {
+    func replicasWanted(_ slot: RedisSlot, _ body: borrowing Body) -> Int? {
         if let wanted = self.settings.waitReplicas { return wanted }
         guard let master = body.client?.master(of: slot) else { return nil }
         return body.replicas[master]?.wanted(now: .now, patience: self.settings.patience)
@@ -198,7 +242,7 @@ extension RedisStore {
         }
     }
 
-    private func call(
+    func call(
         _ call: StoreCall, _ slot: RedisSlot, over connection: RedisConnection? = nil, _ body: inout Body,
         _ write: (inout RedisCommandWriter, StoreWords) -> Void
     ) throws(RedisError) {
@@ -216,8 +260,9 @@ extension RedisStore {
             throw error
         }
         switch call {
-        case .claim(let deed, _), .write(let deed, _, _), .confirm(let deed, _): body.deeds[deed]?.commandsUnderWay += 1
-        case .read, .role: break
+        case .claim(let deed, _), .write(let deed, _, _), .number(let deed, _), .confirm(let deed, _):
+            body.deeds[deed]?.commandsUnderWay += 1
+        case .read, .line, .confirmLine, .lines, .glance, .sweep, .role: break
         }
     }
 }
@@ -241,6 +286,16 @@ extension RedisStore {
                 deed.note(reply, at: places)
                 self.noteCarrier(of: number, slot, &body)
             }
+        case .number(let number, let slot):
+            self.settle(number) { deed, body in
+                deed.noteNumbers(reply)
+                self.noteCarrier(of: number, slot, &body)
+            }
+        case .line(let part, let place, let slot): self.lineWritten(part, place, slot)
+        case .confirmLine(let part, let place, let slot): self.lineConfirmed(by: Int(reply.integer ?? 0), part, place, slot)
+        case .lines(let reading): self.linesRead(reading, reply)
+        case .glance(let reading, let place): self.glanced(reading, place, reply)
+        case .sweep: break
         case .confirm(let deed, let slot):
             self.confirmed(by: Int(reply.integer ?? 0), deed, slot)
         case .role(let master):
@@ -254,13 +309,20 @@ extension RedisStore {
         if error == .scriptLost, self.askAgain(call) { return }
         switch call {
         case .read(let asker, let request):
-            asker.client.storeAnswered(.failed(StoreFailure(error, about: request.conversation)), ticket: asker.ticket)
+            asker.client.storeAnswered(.failed(StoreFailure(error, about: request.subject)), ticket: asker.ticket)
         case .claim(let deed, _), .write(let deed, _, _):
             let isInDoubt = error == .connectionLost(mayBeDone: true)
             self.settle(deed) { deed in
                 deed.failure = deed.failure ?? StoreFailure(error)
                 if isInDoubt { deed.isUnconfirmed = true }
             }
+        case .number(let number, _):
+            self.settle(number) { deed in deed.failure = deed.failure ?? StoreFailure(error, about: deed.request.subject) }
+        case .line(let part, let place, _): self.lineFailed(error, part, place)
+        case .confirmLine(let part, let place, _): self.lineFailed(error, part, place)
+        case .lines(let reading): self.linesFailed(reading, error)
+        case .glance(let reading, let place): self.glanceFailed(reading, place, error)
+        case .sweep: break
         case .confirm(let deed, _):
             // Whatever the reason: what it was to confirm may be done.
             self.settle(deed) { deed in
@@ -283,7 +345,7 @@ extension RedisStore {
                 switch call {
                 case .read(let asker, let request):
                     try self.ask(request, asker, &body)
-                case .claim(let deed, _), .write(let deed, _, _):
+                case .claim(let deed, _), .write(let deed, _, _), .number(let deed, _):
                     guard let request = body.deeds[deed]?.request else { return false }
                     body.deeds[deed]?.commandsUnderWay -= 1
                     if case .write(_, _, let places?) = call, case .write(let batch) = request {
@@ -291,13 +353,18 @@ extension RedisStore {
                     } else {
                         try self.begin(deed, request, &body)
                     }
-                case .confirm, .role:
+                case .lines(let reading):
+                    try self.askForLines(reading, &body)
+                case .glance(let reading, let place):
+                    try self.glance(at: place, of: reading, &body)
+                case .line, .confirmLine, .sweep, .confirm, .role:
                     return false
                 }
                 return true
             } catch {
                 if case .claim(let deed, _) = call { body.deeds[deed]?.commandsUnderWay += 1 }
                 if case .write(let deed, _, _) = call { body.deeds[deed]?.commandsUnderWay += 1 }
+                if case .number(let deed, _) = call { body.deeds[deed]?.commandsUnderWay += 1 }
                 return false
             }
         }
@@ -356,7 +423,8 @@ extension RedisStore {
         let done = self.body.with { body in
             let done = choose(&body)
             body.undecided.removeAll { done.contains($0) }
-            for deed in done {
+            // One that failed has been answered meanwhile.
+            for deed in done where body.deeds[deed] != nil {
                 body.deeds[deed]?.isUnconfirmed = true
                 // Though the next master may have no replicas to wait for: it may not have the write either.
                 if body.deeds[deed]?.failure == nil { body.deeds[deed]?.failure = .unconfirmed }
@@ -383,13 +451,15 @@ extension RedisStore {
     }
 
     /// Asks for what a deed still needs, and answers it and those that waited for it when it needs nothing.
-    private func decide(_ number: UInt64) {
-        let claim: StoreDeed? = self.body.with { body in
+    func decide(_ number: UInt64) {
+        let single: StoreDeed? = self.body.with { body in
             self.confirmIfDecided(number, &body)
-            guard let deed = body.deeds[number], deed.isDone, case .claim = deed.request else { return nil }
+            guard let deed = body.deeds[number], deed.isDone else { return nil }
+            // Writes are answered in their order.
+            if case .write = deed.request { return nil }
             return body.deeds.remove(number)
         }
-        if let claim { self.answer(claim) }
+        if let single { self.answer(single) }
         while let write = self.body.with({ self.nextWrite(&$0) }) { self.answer(write) }
     }
 
@@ -423,6 +493,8 @@ extension RedisStore {
         case .write(let batch):
             for write in batch.writes where self.replicasWanted(self.settings.slot(of: write.shard), body) != 0 { return true }
             return false
+        case .numbers(_, let tenant), .nextNumber(let tenant):
+            return self.replicasWanted(self.settings.slot(of: body.words.name(of: .numbers(tenant))), body) != 0
         default: return false
         }
     }
@@ -434,11 +506,13 @@ extension RedisStore {
             case .recent: return .recent(reply.isNull ? [] : try StoredParts.recent(reply))
             case .page, .changes: return .page(try StoredParts.page(reply))
             case .unread: return .unread(Int(reply.integer ?? 0))
+            case .users: return .users(StoredParts.users(reply))
             case .probe: return .done
-            case .claim, .write: preconditionFailure("a deed is no read")
+            case .claim, .write, .numbers, .nextNumber: preconditionFailure("a deed is no read")
+            case .memberships, .catalog: preconditionFailure("a list is read in several steps")
             }
         } catch {
-            return .failed(StoreFailure("\(request.conversation?.description ?? ""): \(error.reason)", isOfOneConversation: true))
+            return .failed(StoreFailure(error, about: request.subject))
         }
     }
 

@@ -10,6 +10,18 @@ enum StoreCall {
     case claim(UInt64, RedisSlot)
     /// A deed's writes: all of them, or in Redis Cluster those with these places, which lie in one slot.
     case write(UInt64, RedisSlot, places: [Int]?)
+    /// What a deed wants of a tenant's numbers.
+    case number(UInt64, RedisSlot)
+    /// The line in a list that a waiting part (`WaitingWrites`) needs for the write at this place in its batch.
+    case line(UInt64, place: Int, RedisSlot)
+    /// How many replicas have that line.
+    case confirmLine(UInt64, place: Int, RedisSlot)
+    /// Lines of a list that is being read.
+    case lines(UInt64)
+    /// What the line at this place of a list's look stands for.
+    case glance(UInt64, place: Int)
+    /// The taking out of lines that stand for nothing; whatever comes of it.
+    case sweep
     /// How many replicas have what a deed wrote.
     case confirm(UInt64, RedisSlot)
     /// What a server is, and how many replicas it has; with the client's number of it.
@@ -22,18 +34,22 @@ enum StoreCall {
     }
 }
 
-/// A claim or a batch of writes under way: it is answered when each of its commands is, and the replicas have it.
+/// A claim, a batch of writes or the giving of numbers under way: it is answered when each of its commands is, and the replicas have it.
 struct StoreDeed {
     let asker: StoreCall.Asker
     let request: StoreRequest
     let deadline: MonotonicTime
     /// Commands that have not been answered.
     var commandsUnderWay = 0
+    /// Parts of the batch that have not been sent, because lists come first (`WaitingWrites`).
+    var partsWaiting = 0
     /// Where replicas are to be asked for what was written, once it is known whether there are any.
     var unconfirmed: [Unconfirmed] = []
     var epoch: Epoch = 0
     /// The later view under which the shard was claimed already.
     var outdatedBy: Int?
+    /// The numbers that were asked for.
+    var numbers: [Int] = []
     var refusals: [Int: WriteRefusal] = [:]
     /// Why part of it was not done, or may not be.
     var failure: StoreFailure?
@@ -48,7 +64,8 @@ struct StoreDeed {
 
     /// Nothing is under way any more, and nothing is to be asked.
     var isDone: Bool {
-        self.commandsUnderWay == 0 && (self.unconfirmed.isEmpty || self.failure != nil || self.isUnconfirmed)
+        self.commandsUnderWay == 0 && self.partsWaiting == 0
+            && (self.unconfirmed.isEmpty || self.failure != nil || self.isUnconfirmed)
     }
 
     /// What to say when it is done.
@@ -64,6 +81,11 @@ struct StoreDeed {
             }
             if let failure { return .failed(failure) }
             return .written(self.refusals.isEmpty ? .stored : .refused(self.refusals))
+        case .numbers, .nextNumber:
+            if let failure { return .failed(failure) }
+            if self.isUnconfirmed { return .failed(.unconfirmed) }
+            if case .nextNumber = self.request { return .number(self.numbers[0]) }
+            return .numbers(self.numbers)
         default:
             preconditionFailure("a read is no deed")
         }

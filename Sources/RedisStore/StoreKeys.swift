@@ -3,6 +3,8 @@ import ChatModel
 
 /// The names under which a cluster keeps things in Redis: `p:{s<shard>}:<kind>:<tenant>:<conversation>`, where `p` is its name.
 ///
+/// What belongs to users and tenants: `p:{u:<tenant>:<user>}:convs`, `p:{t:<tenant>}:rooms` and `p:{t:<tenant>}:numbers`.
+///
 /// The braces are Redis Cluster's hash tag: all keys of a shard lie in one slot, so that one script can have them. Ids are
 /// percent-encoded, so that no id ends a part of a name, begins a tag, or is a pattern.
 struct StoreKeys: Sendable {
@@ -32,6 +34,36 @@ struct StoreKeys: Sendable {
     }
 
     static let otherParts: [Part] = [.log, .members, .amendments]
+
+    /// What is kept of a user, or of a tenant: in slots of their own, so that in Redis Cluster no script has it together with a conversation.
+    enum Shelf: Equatable {
+        /// The sorted set of a user's conversations, by when each was last written there.
+        case memberships(UserID, ByteString)
+        /// The sorted set of a tenant's catalog, by when each conversation was made.
+        case catalog(ByteString)
+        /// The hash of a tenant's numbers.
+        case numbers(ByteString)
+    }
+
+    func append(_ shelf: Shelf, to name: inout ByteBuffer) {
+        name.append(text: self.cluster.string)
+        switch shelf {
+        case .memberships(let user, let tenant):
+            name.append(":{u:")
+            name.append(percentEncoding: tenant)
+            name.append(UInt8(ascii: ":"))
+            name.append(percentEncoding: user.key)
+            name.append("}:convs")
+        case .catalog(let tenant):
+            name.append(":{t:")
+            name.append(percentEncoding: tenant)
+            name.append("}:rooms")
+        case .numbers(let tenant):
+            name.append(":{t:")
+            name.append(percentEncoding: tenant)
+            name.append("}:numbers")
+        }
+    }
 
     func append(_ part: Part, of key: ConversationKey, in shard: Int, to name: inout ByteBuffer) {
         self.appendShard(shard, to: &name)

@@ -26,26 +26,47 @@ extension StoreDeed {
             self.refusals[places.map { $0[Int(place)] } ?? Int(place)] = refusal
         }
     }
-}
 
-extension StoreFailure {
-    init(_ error: RedisError, about conversation: ConversationKey? = nil) {
-        switch error {
-        case .other(let words) where words.hasPrefix("DAMAGED "):
-            self.init("\(conversation?.description ?? ""): the Redis key \(words.dropFirst(8))", isOfOneConversation: true)
-        case .wrongType:
-            self.init("\(conversation?.description ?? ""): \(error)", isOfOneConversation: true)
-        default:
-            self.init(error.description)
+    /// What the scripts about numbers say: one, or as many as there are users.
+    mutating func noteNumbers(_ reply: RedisReply) {
+        do throws(DamagedValue) {
+            if let number = reply.integer { self.numbers = [Int(number)] } else { self.numbers = try StoredParts.numbers(reply) }
+        } catch {
+            self.failure = StoreFailure(error, about: self.request.subject)
         }
     }
 }
 
+extension StoreFailure {
+    /// - Parameter subject: what was asked about, where it is one thing.
+    init(_ error: RedisError, about subject: String?) {
+        switch error {
+        case .other(let words) where words.hasPrefix("DAMAGED "):
+            self.init("\(subject ?? ""): the Redis key \(words.dropFirst(8))", isOfOneConversation: true)
+        case .wrongType:
+            self.init("\(subject ?? ""): \(error)", isOfOneConversation: true)
+        default:
+            self.init(error.description)
+        }
+    }
+
+    init(_ error: RedisError) {
+        self.init(error, about: nil)
+    }
+
+    init(_ damage: DamagedValue, about subject: String?) {
+        self.init("\(subject ?? ""): \(damage.reason)", isOfOneConversation: true)
+    }
+}
+
 extension StoreRequest {
-    /// The one conversation that it is about, where there is one.
-    var conversation: ConversationKey? {
+    /// What it is about, where that is one conversation, user or tenant.
+    var subject: String? {
         switch self {
-        case .load(let key), .recent(let key, _), .page(let key, _, _), .changes(let key, _, _, _), .unread(let key, _, _): key
+        case .load(let key), .recent(let key, _), .page(let key, _, _), .changes(let key, _, _, _), .unread(let key, _, _): key.description
+        case .memberships(let user, let tenant, _, _, _): "the conversations of \(tenant)/\(user)"
+        case .catalog(let tenant, _, _): "the catalog of \(tenant)"
+        case .numbers(_, let tenant), .users(_, let tenant), .nextNumber(let tenant): "the numbers of \(tenant)"
         case .claim, .write, .probe: nil
         }
     }

@@ -18,7 +18,7 @@ enum StoreScripts {
 
     /// Writes a batch. KEYS: for each run of writes of one conversation its hash, and in a cluster the other keys. ARGV: the owner, how many
     /// messages are kept, the number of notices with channel and payload of each, and for each run the epoch, the number of writes, and the
-    /// writes (`StoreWords` says how).
+    /// writes (`StoreWords` says how). In Redis Cluster the writes name no lists, which lie in other slots and have been written before.
     ///
     /// Answers 0 when everything is stored, and has published the notices then; else three values for each write that was refused: its place, why, and the number that
     /// belongs to it. What a conversation is stored up to is read once and written once, however many writes it has.
@@ -56,6 +56,13 @@ enum StoreScripts {
           refusals[#refusals + 1] = state.number
         end
 
+        -- Puts a conversation into a list, where the command at this place names one; false where that cannot be done. A line never moves
+        -- back.
+        local function list(first)
+          if ARGV[first] == '' then return true end
+          return type(pcall('ZADD', ARGV[first], 'GT', ARGV[first + 1], ARGV[first + 2])) ~= 'table'
+        end
+
         -- What a member's entry becomes: neither cursor moves back. Nil where it is no entry of ours.
         local function moved(stored, role, joined, read, delivered, name)
           local old_role, old_joined, r, d, old_name = string.match(stored, '^(%d+) (%-?%d+) (%d+) (%d+) (.*)$')
@@ -87,7 +94,7 @@ enum StoreScripts {
           return true
         end
 
-        local sizes = {m = 11, c = 8, a = 6, j = 8, d = 3, e = 3, s = 2}
+        local sizes = {m = 11, c = 13, a = 6, j = 11, d = 3, e = 3, s = 2}
         -- In a cluster there are more keys, behind those of the runs, for Redis to know of.
         local run = 0
         while at <= #ARGV do
@@ -151,10 +158,14 @@ enum StoreScripts {
             elseif kind == 'c' then
               if state.exists or rev ~= 1 then
                 refuse(state, 'step', state.rev)
+              elseif not list(at + 10) then
+                refuse(state, 'damaged', 0)
               else
                 call('HSET', key, 'v', '1', 'access', ARGV[at + 2], 'title', ARGV[at + 3], 'created', ARGV[at + 5], 'head', '0')
                 if ARGV[at + 4] ~= '' then call('HSET', key, 'creator', ARGV[at + 4]) end
                 if ARGV[at + 7] ~= '' then call('HSET', key, 'ended', ARGV[at + 7]) end
+                if ARGV[at + 8] ~= '0' then call('HSET', key, 'kind', ARGV[at + 8]) end
+                if ARGV[at + 9] ~= '' then call('HSET', key, 'details', ARGV[at + 9]) end
                 state.exists = true
                 updated = ARGV[at + 6]
               end
@@ -194,7 +205,7 @@ enum StoreScripts {
               elseif type(stored) ~= 'table' then
                 entry = moved(stored, ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7])
               end
-              if entry then
+              if entry and list(at + 8) then
                 call('HSET', members, ARGV[at + 2], entry)
                 updated = ''
               else
@@ -242,7 +253,7 @@ enum StoreScripts {
 
     /// What the scripts that read begin with: `head`, `rev`, `arev` (the last amendment's revision) and `oldest` of a conversation, and
     /// the names of its keys. Answers nil where there is no such conversation.
-    private static let look = """
+    static let look = """
         #!lua flags=no-writes
         local key, history = KEYS[1], tonumber(ARGV[1])
         local cut = string.find(key, ':conv:', 1, true)

@@ -11,6 +11,8 @@ final class StoreWords {
     private let namesAllKeys: Bool
     private var name = ByteBuffer(capacity: 128)
     private var packed = ByteBuffer(capacity: 512)
+    /// When the batch is written that is being appended.
+    private var now = Timestamp(milliseconds: 0)
 
     init(keys: StoreKeys, history: Int, namesAllKeys: Bool) {
         self.keys = keys
@@ -46,6 +48,39 @@ final class StoreWords {
         command.append(1)
     }
 
+    /// The key of what is kept of a user or a tenant.
+    func name(of shelf: StoreKeys.Shelf) -> ByteString {
+        self.name.removeAll()
+        self.keys.append(shelf, to: &self.name)
+        return ByteString(self.name.text)
+    }
+
+    /// A whole command that puts a conversation into a list.
+    func appendCommand(for entry: ListEntry, to command: inout RedisCommandWriter) {
+        command.append("ZADD")
+        self.appendKey(of: entry, to: &command)
+        command.append("GT")
+        command.append(entry.score)
+        command.append(text: entry.id)
+    }
+
+    private func appendKey(of entry: ListEntry, to command: inout RedisCommandWriter) {
+        self.name.removeAll()
+        self.keys.append(entry.shelf, to: &self.name)
+        command.append(self.name)
+    }
+
+    /// The list that the write script is to put a conversation into, if it is to do so.
+    private func append(_ entry: ListEntry?, to command: inout RedisCommandWriter) {
+        guard let entry, !self.namesAllKeys else {
+            for _ in 0..<3 { command.append("") }
+            return
+        }
+        self.appendKey(of: entry, to: &command)
+        command.append(entry.score)
+        command.append(text: entry.id)
+    }
+
     private func append(
         _ part: StoreKeys.Part, of conversation: ConversationKey, in shard: Int, to command: inout RedisCommandWriter
     ) {
@@ -64,8 +99,10 @@ final class StoreWords {
     ///
     /// - Parameter places: of the writes that belong to this call, in order.
     func append(
-        _ batch: WriteBatch, _ places: some RandomAccessCollection<Int>, to command: inout RedisCommandWriter, script: RedisScript
+        _ batch: WriteBatch, _ places: some RandomAccessCollection<Int>, at now: Timestamp, to command: inout RedisCommandWriter,
+        script: RedisScript
     ) {
+        self.now = now
         // Lent by the buffer; the array would hand out copies. Its span, handed on, crashes the optimizer of Swift 6.3.1.
         batch.writes.withUnsafeBufferPointer { self.append($0, by: batch.owner, batch.notices, places, to: &command, script: script) }
     }
@@ -166,6 +203,9 @@ final class StoreWords {
             command.append(record.createdAt.milliseconds)
             command.append(record.updatedAt.milliseconds)
             if let ended = record.endedAt { command.append(ended.milliseconds) } else { command.append("") }
+            command.append(record.kind.rawValue)
+            command.append(text: record.details)
+            self.append(ListEntry(write, at: self.now), to: &command)
         case .amend(let message, let time):
             command.append("a")
             command.append(write.revision)
@@ -190,6 +230,7 @@ final class StoreWords {
             command.append(member.readCursor)
             command.append(member.deliveredCursor)
             command.append(text: member.name)
+            self.append(ListEntry(write, at: self.now), to: &command)
         case .remove(let user):
             command.append("d")
             command.append(write.revision)

@@ -16,11 +16,27 @@ enum StoredParts {
     static func loaded(_ reply: RedisReply) throws(DamagedValue) -> LoadedConversation? {
         if reply.isNull { return nil }
         guard let fields = reply[0], let people = reply[1], let oldest = reply[2]?.integer else { throw DamagedValue("the answer is cut") }
+        let (record, head, revision) = try self.record(fields)
+        var members: [Member] = []
+        members.reserveCapacity(people.count / 2)
+        var pairs = people.elements
+        while let user = pairs.next(), let value = pairs.next() {
+            members.append(try self.member(UserID(key: ByteString(user.string)), value))
+        }
+        return LoadedConversation(record: record, head: head, revision: revision, oldest: Int(oldest), members: members)
+    }
+
+    /// A conversation's hash.
+    private static func record(
+        _ fields: RedisReply
+    ) throws(DamagedValue) -> (record: ConversationRecord, head: SequenceNumber, revision: Revision) {
         var (record, head, revision) = (ConversationRecord(access: .closed, creator: nil, createdAt: .init(milliseconds: 0)), 0, 0)
         var pairs = fields.elements
         while let name = pairs.next(), let value = pairs.next() {
             if name.isText("title") {
                 record.title = value.string
+            } else if name.isText("details") {
+                record.details = ByteString(value.string)
             } else if name.isText("creator") {
                 record.creator = UserID(key: ByteString(value.string))
             } else if let number = value.integer {
@@ -29,6 +45,11 @@ enum StoredParts {
                         throw DamagedValue("access is \(number)")
                     }
                     record.access = access
+                } else if name.isText("kind") {
+                    guard let kind = ConversationRecord.Kind(rawValue: UInt8(clamping: number)) else {
+                        throw DamagedValue("kind is \(number)")
+                    }
+                    record.kind = kind
                 } else if name.isText("created") {
                     record.createdAt.milliseconds = number
                 } else if name.isText("updated") {
@@ -42,21 +63,65 @@ enum StoredParts {
                 }
             }
         }
-        var members: [Member] = []
-        members.reserveCapacity(people.count / 2)
-        pairs = people.elements
-        while let user = pairs.next(), let value = pairs.next() { members.append(try self.member(user, value)) }
-        return LoadedConversation(record: record, head: head, revision: revision, oldest: Int(oldest), members: members)
+        return (record, head, revision)
+    }
+
+    /// What a catalog shows of a conversation; nil where there is none.
+    static func catalogEntry(_ key: ConversationKey, _ reply: RedisReply) throws(DamagedValue) -> CatalogEntry? {
+        if reply.isNull { return nil }
+        guard let fields = reply[0] else { throw DamagedValue("the answer is cut") }
+        let (record, head, _) = try self.record(fields)
+        return CatalogEntry(key: key, record: record, head: head)
+    }
+
+    /// What a member's list shows of a conversation; nil where there is none, or the user is no member.
+    static func membership(_ key: ConversationKey, of user: UserID, _ reply: RedisReply) throws(DamagedValue) -> ListedMembership? {
+        if reply.isNull || reply.kind == .integer { return nil }
+        var parts = reply.elements
+        guard let fields = parts.next(), let member = parts.next(), let last = parts.next(), let amendment = parts.next(),
+            let unread = parts.next()?.integer
+        else { throw DamagedValue("the answer is cut") }
+        let (record, head, _) = try self.record(fields)
+        let amendments = amendment.isNull ? [:] : [head: try self.amendment(amendment)]
+        return ListedMembership(
+            key: key, record: record, head: head, member: try self.member(user, member),
+            last: last.isNull ? nil : try self.message(last, amendments), unread: Int(unread))
+    }
+
+    /// Lines of a list, each by its name and its score.
+    static func lines(_ reply: RedisReply) throws(DamagedValue) -> [ListPlace] {
+        var lines: [ListPlace] = []
+        lines.reserveCapacity(reply.count / 2)
+        var parts = reply.elements
+        while let name = parts.next(), let score = parts.next() {
+            guard let milliseconds = score.integer else { throw DamagedValue("the line \(name.string) has the score \(score.string)") }
+            lines.append(ListPlace(moment: Timestamp(milliseconds: milliseconds), id: ByteString(name.string)))
+        }
+        return lines
+    }
+
+    static func numbers(_ reply: RedisReply) throws(DamagedValue) -> [Int] {
+        var numbers: [Int] = []
+        numbers.reserveCapacity(reply.count)
+        for part in reply.elements {
+            guard let number = part.integer else { throw DamagedValue("\(part.string) is no number") }
+            numbers.append(Int(number))
+        }
+        return numbers
+    }
+
+    static func users(_ reply: RedisReply) -> [UserID?] {
+        reply.elements.map { $0.isNull ? nil : UserID(key: ByteString($0.string)) }
     }
 
     /// `role joined read delivered name`, parted by blanks.
-    private static func member(_ user: RedisReply, _ value: RedisReply) throws(DamagedValue) -> Member {
+    private static func member(_ user: UserID, _ value: RedisReply) throws(DamagedValue) -> Member {
         var rest = Words(value.bytes)
         guard let role = rest.number().flatMap({ Member.Role(rawValue: UInt8(clamping: $0)) }), let joined = rest.number(),
             let read = rest.number(), let delivered = rest.number()
         else { throw DamagedValue("a member is not what was stored") }
         return Member(
-            user: UserID(key: ByteString(user.string)), name: ByteString(rest.text), role: role, joinedAt: Timestamp(milliseconds: joined),
+            user: user, name: ByteString(rest.text), role: role, joinedAt: Timestamp(milliseconds: joined),
             readCursor: Int(read), deliveredCursor: Int(delivered))
     }
 
@@ -101,19 +166,24 @@ enum StoredParts {
         let metadata: [UInt8]?
     }
 
-    /// By number: `revision state byte-count content`, and behind that the metadata with a sign before it where there is any.
+    /// By number.
     private static func amendments(_ overlays: RedisReply) throws(DamagedValue) -> [SequenceNumber: Amendment] {
         var amendments: [SequenceNumber: Amendment] = [:]
         var parts = overlays.elements
         while let sequence = parts.next(), let value = parts.next() {
-            var rest = Words(value.bytes)
-            guard let number = sequence.integer, let revision = rest.number(),
-                let state = rest.number().flatMap({ Message.State(rawValue: UInt8(clamping: $0)) }), let size = rest.number(),
-                let content = rest.text(byteCount: Int(size))
-            else { throw DamagedValue("an amendment is not what was stored") }
-            amendments[Int(number)] = Amendment(revision: Int(revision), state: state, content: content, metadata: rest.optionalBytes)
+            guard let number = sequence.integer else { throw DamagedValue("an amendment is not what was stored") }
+            amendments[Int(number)] = try self.amendment(value)
         }
         return amendments
+    }
+
+    /// `revision state byte-count content`, and behind that the metadata with a sign before it where there is any.
+    private static func amendment(_ value: RedisReply) throws(DamagedValue) -> Amendment {
+        var rest = Words(value.bytes)
+        guard let revision = rest.number(), let state = rest.number().flatMap({ Message.State(rawValue: UInt8(clamping: $0)) }),
+            let size = rest.number(), let content = rest.text(byteCount: Int(size))
+        else { throw DamagedValue("an amendment is not what was stored") }
+        return Amendment(revision: Int(revision), state: state, content: content, metadata: rest.optionalBytes)
     }
 
     /// An entry of the stream: its id is `<sequence>-0`.

@@ -97,6 +97,11 @@ extension StoreRequest {
         case .page: "page"
         case .changes: "changes"
         case .unread: "unread"
+        case .memberships: "memberships"
+        case .catalog: "catalog"
+        case .numbers: "numbers"
+        case .users: "users"
+        case .nextNumber: "next number"
         case .probe: "probe"
         }
     }

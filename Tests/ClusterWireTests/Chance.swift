@@ -152,6 +152,8 @@ struct Chance {
         var record = ConversationRecord(
             access: self.happens() ? .open : .closed, title: self.text(), creator: self.happens() ? self.user() : nil,
             createdAt: self.moment())
+        record.kind = self.happens() ? .rooms : .conversations
+        record.details = ByteString(self.text())
         record.updatedAt = self.moment()
         record.endedAt = self.happens() ? self.moment() : nil
         let members = self.list { $0.member() }

@@ -26,14 +26,14 @@ struct LayoutTests {
 
     @Test("is what it was for every kind of item")
     func everything() {
-        #expect(self.hash(of: Samples.envelopes) == "a763a683f17a1b1b")
+        #expect(self.hash(of: Samples.envelopes) == "8acdb6d009bc62e")
         // Kinds that came later have changed nothing of those before.
         let first = Samples.envelopes.map { envelope in
             Envelope(
                 from: envelope.from, to: envelope.to, number: envelope.number, view: envelope.view,
                 items: envelope.items.filter(\.isOfTheFirst))
         }
-        #expect(self.hash(of: first) == "9fb50ba7afa06a21")
+        #expect(self.hash(of: first) == "4648cb5932dad8c9")
     }
 
     private func hash(of envelopes: [Envelope]) -> String {

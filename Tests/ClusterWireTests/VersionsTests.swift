@@ -48,6 +48,19 @@ struct VersionsTests {
         try self.extended(DeliveryReport(user: .alice, range: 1...2))
     }
 
+    @Test("has a kind and details in the record of a conversation, which are the usual where an earlier one had none")
+    func earlierRecord() throws {
+        var whole = ByteBuffer()
+        Samples.record.write(to: &whole)
+        var buffer = ByteBuffer()
+        buffer.appendRecord { $0.append(contentsOf: whole.bytes.dropLast(2)) }
+        let read = try buffer.bytes.withUnsafeBytes { bytes in
+            var reader = WireReader(bytes, from: 0)
+            return try reader.record(ConversationRecord.self)
+        }
+        #expect(read == Samples.record)
+    }
+
     @Test("may have added fields to envelopes, and to what repeats in them")
     func envelopes() throws {
         func item(_ output: inout ByteBuffer, extra: UInt8) {

@@ -73,6 +73,39 @@ struct SQLiteStoreTests {
         store.close()
     }
 
+    @Test("keeps lists and numbers over a restart")
+    func restartOfLists() async throws {
+        var store = try self.open()
+        var scribe = await store.begin(rex, title: "kept", kind: .rooms)
+        _ = await store.write([scribe.join("ann"), scribe.say("one")], by: scribe)
+        let numbers = await store.numbers(of: ["ann", "bob"])
+        _ = await store.nextNumber()
+        let (memberships, catalog) = (await store.memberships(of: "ann")?.text, await store.catalog()?.text)
+        store.close()
+        store = try self.open()
+        #expect(await store.memberships(of: "ann")?.text == memberships)
+        #expect(await store.catalog()?.text == catalog)
+        #expect(await store.numbers(of: ["bob", "cat", "ann"]) == [numbers?[1], (numbers?[1] ?? 0) + 1, numbers?[0]].compactMap { $0 })
+        #expect(await store.nextNumber() == 2)
+        store.close()
+    }
+
+    @Test("finds what is in a list by an index")
+    func plans() throws {
+        try self.open().close()
+        let connection = try SQLiteConnection(path: self.path, access: .readOnly)
+        func plan(_ statement: String) throws -> String {
+            let steps = try connection.prepare("EXPLAIN QUERY PLAN \(statement)")
+            var plan: [String] = []
+            while try steps.step() { plan.append(steps.text(3) ?? "") }
+            return plan.joined(separator: "; ")
+        }
+        #expect(
+            try plan(ListRows.membershipsOfUser).hasPrefix("SEARCH members USING COVERING INDEX memberships (user=? AND conversation>?)"))
+        #expect(try plan(ListRows.newestOfCatalog) == "SEARCH conversations USING INDEX catalog (tenant=?)")
+        #expect(try plan(ListRows.catalogBelow) == "SEARCH conversations USING INDEX catalog (tenant=? AND (created_at,name)<(?,?))")
+    }
+
     @Test("stores what gathers while it commits in one transaction")
     func groups() async throws {
         let store = try self.open()

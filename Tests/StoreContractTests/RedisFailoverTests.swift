@@ -96,7 +96,10 @@ struct RedisFailoverTests {
             } else if number > 200, number.isMultiple(of: 20), !hasBeenReplaced {
                 hasBeenReplaced = (try? isReplaced()) ?? false
             }
-            if await store.write([scribe.say("message \(number)")], by: scribe) == .stored {
+            var writes = [scribe.say("message \(number)")]
+            // Lines in lists, which in a cluster lie on all masters.
+            if number.isMultiple(of: 5) { writes.append(scribe.join("user \(number)")) }
+            if await store.write(writes, by: scribe) == .stored {
                 stored.insert("message \(number)")
                 if hasBeenReplaced { afterwards += 1 }
                 continue
@@ -116,5 +119,12 @@ struct RedisFailoverTests {
         #expect(stored.subtracting(there) == [], "lost")
         #expect(Set(there).count == there.count, "stored twice")
         #expect(page.messages.map(\.sequence) == Array(1...page.messages.count))
+        let members = try #require(await store.load(Self.key)).members
+        #expect(members.count >= 40)
+        for member in members {
+            let request = StoreRequest.memberships(of: member.user, tenant: Self.key.tenant, after: nil, limit: 9, unreadLimit: 0)
+            guard case .memberships(let lists) = await store.ask(request) else { return _ = Issue.record("\(member.user) has no list") }
+            #expect(lists.memberships.map(\.key) == [Self.key], "a membership without a line: \(member.user)")
+        }
     }
 }

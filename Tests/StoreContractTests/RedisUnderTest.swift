@@ -13,6 +13,8 @@ final class RedisUnderTest: ChatStore {
     /// Where stores of a kind are kept: until the process ends, because a cluster takes seconds to make.
     private final class House: Sendable {
         let url: String
+        /// What redis-cli needs to reach it.
+        let reach: [String]
         private let servers: Mutex<[AnyObject]>
 
         init(_ kind: Kind) throws {
@@ -20,14 +22,17 @@ final class RedisUnderTest: ChatStore {
             case .standalone:
                 let server = try RedisServer()
                 self.url = server.url
+                self.reach = ["-p", "\(server.port)"]
                 self.servers = Mutex([server])
             case .sentinel:
                 let trio = try SentinelTrio()
                 self.url = trio.url
+                self.reach = ["-p", "\(trio.servers[0].port)"]
                 self.servers = Mutex([trio])
             case .cluster:
                 let cluster = try RedisClusterServers()
                 self.url = cluster.url()
+                self.reach = ["-c", "-p", "\(cluster.servers[0].port)"]
                 self.servers = Mutex([cluster])
             }
         }
@@ -48,24 +53,38 @@ final class RedisUnderTest: ChatStore {
         atexit { RedisUnderTest.houses.withLock { for house in $0.values { house.end() } } }
     }()
     private static let stores = Atomic(0)
+    /// The first part of its keys.
+    let name: String
+    private let url: String
+    private let reach: [String]
     private let store: RedisStore
     private let client: RedisClient
 
-    convenience init(_ kind: Kind, history: Int) throws {
+    convenience init(_ kind: Kind, history: Int, lineAge: Duration = .seconds(86_400)) throws {
         Self.endAtExit
         let house = try Self.houses.withLock { houses in
             let house = try houses[kind] ?? House(kind)
             houses[kind] = house
             return house
         }
-        try self.init(at: house.url, history: history)
+        try self.init(at: house.url, history: history, lineAge: lineAge, reach: house.reach)
     }
 
-    init(at url: String, history: Int) throws {
+    /// - Parameters:
+    ///   - name: of a store's that was made before, which this is to share everything with.
+    ///   - reach: what redis-cli needs.
+    init(
+        at url: String, history: Int, lineAge: Duration = .seconds(86_400), named name: String? = nil, reach: [String] = []
+    ) throws {
         let number = Self.stores.wrappingAdd(1, ordering: .relaxed).newValue
         let settings = try RedisSettings(RedisURL(url))
         let loop = try EventLoop.start(name: "redis-store-\(number)")
-        let store = RedisStore(RedisStoreSettings(clusterName: "test-\(number)", history: history, url: settings.url), on: loop)
+        let name = name ?? "test-\(number)"
+        self.name = name
+        self.url = url
+        self.reach = reach
+        let storeSettings = RedisStoreSettings(clusterName: name, history: history, url: settings.url, lineAge: lineAge)
+        let store = RedisStore(storeSettings, on: loop)
         let client = RedisClient(settings, scripts: RedisStore.scripts, on: loop, seed: UInt64(number), user: store)
         loop.execute {
             store.start(over: client)
@@ -77,6 +96,18 @@ final class RedisUnderTest: ChatStore {
 
     deinit {
         self.store.loop.stop()
+    }
+
+    /// Another node's store, beside this one.
+    func neighbour() throws -> RedisUnderTest {
+        try RedisUnderTest(at: self.url, history: 100, named: self.name, reach: self.reach)
+    }
+
+    /// What redis-cli prints, asked behind the store's back.
+    @discardableResult
+    func ask(redis words: String...) throws -> String {
+        let answer = try run(Checkout.program("redis-cli"), self.reach + words)
+        return answer.output.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
     func submit(_ request: StoreRequest, ticket: StoreTicket, for client: any StoreClient) {

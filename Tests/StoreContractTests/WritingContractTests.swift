@@ -249,6 +249,28 @@ struct WritingContractTests {
         for (number, key) in keys.enumerated() { #expect(await store.load(key)?.record.title == "\(number)") }
     }
 
+    @Test("does batches in the order in which they came, though members come in with some of them", arguments: StoreUnderTest.available)
+    func batchesInOrder(_ kind: StoreUnderTest) async throws {
+        let store = try kind.open(1000)
+        var scribe = await store.begin(rex)
+        var second = await store.begin(kim)
+        let asked = Questions()
+        for number in 0..<60 {
+            var writes = [scribe.say("\(number)")]
+            if number % 3 != 1 { writes.append(scribe.join("user \(number)")) }
+            if number % 4 == 0 { writes.append(second.say("\(number)")) }
+            if number % 5 == 0 { writes.append(scribe.cursors("user 0", read: number, delivered: number)) }
+            store.submit(.write(WriteBatch(owner: scribe.owner, writes: writes)), ticket: UInt64(number), for: asked)
+        }
+        let answers = await asked.answers(60)
+        #expect(answers.map(\.ticket) == Array(0..<60))
+        #expect(Set(answers.map(\.answer.text)) == ["stored"])
+        #expect(await store.page(rex, .newest)?.messages.map(\.body.content) == (0..<60).map { "\($0)" })
+        #expect(await store.load(rex)?.members.count == 40)
+        #expect(await store.load(kim)?.head == 15)
+        #expect(await store.memberships(of: "user 0")?.memberships.first?.member.readCursor == 55)
+    }
+
     @Test("answers a probe", arguments: StoreUnderTest.available)
     func probe(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)

@@ -18,6 +18,11 @@ extension StoreAnswer {
         case .written(.refused(let places)): places.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }.joined(separator: ", ")
         case .page(let page): page.text
         case .unread(let count): "unread \(count)"
+        case .memberships(let page): page.text
+        case .catalog(let page): page.text
+        case .numbers(let numbers): "numbers \(numbers)"
+        case .users(let users): "users \(users.map { $0?.description ?? "-" })"
+        case .number(let number): "number \(number)"
         case .done: "done"
         case .failed: "failed"
         }
@@ -27,15 +32,43 @@ extension StoreAnswer {
 extension LoadedConversation {
     /// All of it but the order of the members.
     public var text: String {
-        let record = self.record
-        let members = self.members.sorted { $0.user < $1.user }.map { member in
-            "\(member.user) \(member.name) \(member.role) \(member.joinedAt.milliseconds) \(member.readCursor) \(member.deliveredCursor)"
-        }
-        return """
-            \(self.head) \(self.revision) \(self.oldest) \(record.access) '\(record.title)' \(record.creator?.description ?? "-") \
-            \(record.createdAt.milliseconds) \(record.updatedAt.milliseconds) \(record.endedAt?.milliseconds ?? 0)
-            \(members.joined(separator: "\n"))
+        let members = self.members.sorted { $0.user < $1.user }.map(\.text)
+        return "\(self.head) \(self.revision) \(self.oldest) \(self.record.text)\n\(members.joined(separator: "\n"))"
+    }
+}
+
+extension ConversationRecord {
+    public var text: String {
+        """
+        \(self.access) \(self.kind) '\(self.title)' '\(self.details)' \(self.creator?.description ?? "-") \
+        \(self.createdAt.milliseconds) \(self.updatedAt.milliseconds) \(self.endedAt?.milliseconds ?? 0)
+        """
+    }
+}
+
+extension Member {
+    public var text: String {
+        "\(self.user) \(self.name) \(self.role) \(self.joinedAt.milliseconds) \(self.readCursor) \(self.deliveredCursor)"
+    }
+}
+
+extension MembershipPage {
+    /// All of it but the order and where it goes on: stores differ in that.
+    public var text: String {
+        self.memberships.sorted { $0.key < $1.key }.map { membership in
             """
+            \(membership.key) \(membership.record.text) \(membership.head) \(membership.member.text) \(membership.last?.text ?? "-") \
+            unread \(membership.unread)
+            """
+        }.joined(separator: "\n") + "\n\(self.damaged)"
+    }
+}
+
+extension CatalogPage {
+    /// All of it but where it goes on: a store may have to look whether there is more.
+    public var text: String {
+        self.entries.map { "\($0.key) \($0.record.text) \($0.head)" }.joined(separator: "\n")
+            + "\n\(self.damaged)"
     }
 }
 

@@ -1,3 +1,4 @@
+public import Bytes
 public import ChatModel
 import Synchronization
 
@@ -14,6 +15,38 @@ private final class Question: StoreClient {
             preconditionFailure("ticket \(ticket) was answered twice")
         }
         continuation.resume(returning: answer)
+    }
+}
+
+/// Gathers answers in the order in which they come.
+public final class Questions: StoreClient {
+    private struct State {
+        var answers: [(ticket: StoreTicket, answer: StoreAnswer)] = []
+        var waiting: (count: Int, continuation: CheckedContinuation<Void, Never>)?
+    }
+
+    private let state = Mutex(State())
+
+    public init() {}
+
+    public func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) {
+        self.state.withLock { state in
+            state.answers.append((ticket, answer))
+            if let waiting = state.waiting, state.answers.count >= waiting.count {
+                state.waiting = nil
+                waiting.continuation.resume()
+            }
+        }
+    }
+
+    /// Waits until so many have come.
+    public func answers(_ count: Int) async -> [(ticket: StoreTicket, answer: StoreAnswer)] {
+        await withCheckedContinuation { continuation in
+            self.state.withLock { state in
+                if state.answers.count >= count { continuation.resume() } else { state.waiting = (count, continuation) }
+            }
+        }
+        return self.state.withLock { $0.answers }
     }
 }
 
@@ -46,6 +79,31 @@ extension ChatStore {
 
     public func recent(_ key: ConversationKey, limit: Int) async -> [RecentMessage]? {
         if case .recent(let messages) = await self.ask(.recent(key, limit: limit)) { messages } else { nil }
+    }
+
+    public func memberships(
+        of name: String, in tenant: ByteString = "acme", after: ByteString? = nil, limit: Int = 100, unreadLimit: Int = 100
+    ) async -> MembershipPage? {
+        let request = StoreRequest.memberships(
+            of: Scribe.person(name).id, tenant: tenant, after: after, limit: limit, unreadLimit: unreadLimit)
+        return if case .memberships(let page) = await self.ask(request) { page } else { nil }
+    }
+
+    public func catalog(of tenant: ByteString = "acme", after: ListPlace? = nil, limit: Int = 100) async -> CatalogPage? {
+        if case .catalog(let page) = await self.ask(.catalog(tenant: tenant, after: after, limit: limit)) { page } else { nil }
+    }
+
+    public func numbers(of names: [String], in tenant: ByteString = "acme") async -> [Int]? {
+        let request = StoreRequest.numbers(of: names.map { Scribe.person($0).id }, tenant: tenant)
+        return if case .numbers(let numbers) = await self.ask(request) { numbers } else { nil }
+    }
+
+    public func users(numbered numbers: [Int], in tenant: ByteString = "acme") async -> [UserID?]? {
+        if case .users(let users) = await self.ask(.users(numbered: numbers, tenant: tenant)) { users } else { nil }
+    }
+
+    public func nextNumber(in tenant: ByteString = "acme") async -> Int? {
+        if case .number(let number) = await self.ask(.nextNumber(tenant: tenant)) { number } else { nil }
     }
 
     /// Nil if the store failed.

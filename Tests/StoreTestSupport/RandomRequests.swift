@@ -35,6 +35,12 @@ public struct RandomRequests {
         case ..<34: return .changes(key, after: self.number(-2..<head + 3), since: self.number(0..<head + 20), limit: self.number(0..<40))
         case ..<40: return .unread(key, after: self.number(-2..<head + 3), by: self.user())
         case ..<41: return .probe
+        case ..<44:
+            return .memberships(of: self.user(), tenant: key.tenant, after: nil, limit: 100, unreadLimit: self.number(-1..<9))
+        case ..<46: return .catalog(tenant: key.tenant, after: self.place(), limit: self.number(-1..<9))
+        case ..<48: return .numbers(of: (0..<self.number(0..<4)).map { _ in self.user() }, tenant: key.tenant)
+        case ..<49: return .users(numbered: [StoreRequest.firstUserNumber + self.number(-1..<6)], tenant: key.tenant)
+        case ..<50: return .nextNumber(tenant: key.tenant)
         default: return .write(self.batch(oracle))
         }
     }
@@ -64,7 +70,11 @@ public struct RandomRequests {
         let name = self.names.randomElement(using: &self.chance)!
         let content = String(repeating: "wörter ", count: self.number(0..<40) == 0 ? 2000 : self.number(1..<30))
         let old = self.message(place, oracle)
-        if self.scribes[place].revision == 0 { return self.scribes[place].create("title \(place)") }
+        if self.scribes[place].revision == 0 {
+            // Some of the same moment.
+            return self.scribes[place].create(
+                "title \(place)", kind: place % 3 == 0 ? .pets : .rooms, details: ByteString("\(place / 2)"), at: Scribe.time(place / 2))
+        }
         switch self.number(0..<20) {
         case 0: return self.scribes[place].create("again")
         case 1: return self.scribes[place].join(name, role: .admin, read: self.number(0..<9))
@@ -102,6 +112,12 @@ public struct RandomRequests {
         case 1: .before(self.number(-2..<head + 5))
         default: .after(self.number(-2..<head + 5))
         }
+    }
+
+    private mutating func place() -> ListPlace? {
+        if self.number(0..<2) == 0 { return nil }
+        let scribe = self.number(0..<self.scribes.count)
+        return ListPlace(moment: Scribe.time(scribe / 2 + self.number(-1..<2)), id: self.scribes[scribe].key.id)
     }
 
     private mutating func user() -> UserID { Scribe.person(self.names.randomElement(using: &self.chance)!).id }

@@ -28,8 +28,12 @@ public struct Scribe {
         return Write(conversation: self.key, shard: self.key.shard, epoch: self.epoch, revision: self.revision, change: change)
     }
 
-    public mutating func create(_ title: String = "") -> Write {
-        self.write(.create(ConversationRecord(access: .open, title: title, creator: Self.person("ann").id, createdAt: Self.time(0))))
+    public mutating func create(
+        _ title: String = "", kind: ConversationRecord.Kind = .conversations, details: ByteString = "", at time: Timestamp = Self.time(0)
+    ) -> Write {
+        let creator = Self.person("ann").id
+        return self.write(
+            .create(ConversationRecord(access: .open, kind: kind, title: title, details: details, creator: creator, createdAt: time)))
     }
 
     /// The next message.
@@ -67,9 +71,12 @@ public struct Scribe {
 
 extension ChatStore {
     /// A conversation that has been claimed and made.
-    public func begin(_ key: ConversationKey, by owner: OwnerID = OwnerID(incarnation: 1, loop: 0), title: String = "") async -> Scribe {
+    public func begin(
+        _ key: ConversationKey, by owner: OwnerID = OwnerID(incarnation: 1, loop: 0), title: String = "",
+        kind: ConversationRecord.Kind = .conversations, at time: Timestamp = Scribe.time(0)
+    ) async -> Scribe {
         var scribe = Scribe(key: key, owner: owner, epoch: await self.claim(key.shard, by: owner))
-        _ = await self.write([scribe.create(title)], by: owner)
+        _ = await self.write([scribe.create(title, kind: kind, at: time)], by: owner)
         return scribe
     }
 

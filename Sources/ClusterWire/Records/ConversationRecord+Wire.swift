@@ -10,6 +10,8 @@ extension ConversationRecord: WireValue {
         output.append(moment: self.updatedAt)
         output.append(flag: self.endedAt != nil)
         if let moment = self.endedAt { output.append(moment: moment) }
+        output.append(byte: self.kind)
+        output.append(string: self.details)
     }
 
     static func read(from input: inout WireReader) throws(Misreading) -> Self {
@@ -19,11 +21,15 @@ extension ConversationRecord: WireValue {
         var record = Self(access: access, title: title, creator: creator, createdAt: try input.moment())
         record.updatedAt = try input.moment()
         if try input.flag() { record.endedAt = try input.moment() }
+        if input.isAtEnd { return record }
+        record.kind = try input.byte()
+        record.details = try input.byteString()
         return record
     }
 }
 
 extension ConversationRecord.Access: WireByte {}
+extension ConversationRecord.Kind: WireByte {}
 
 extension Member: WireValue {
     func write(to output: inout ByteBuffer) {

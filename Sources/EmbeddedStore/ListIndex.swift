@@ -1,0 +1,74 @@
+import Bytes
+import ChatModel
+
+/// Which conversations of a store in memory are in which lists, in the order in which they are paged.
+struct ListIndex {
+    private struct Inhabitant: Hashable {
+        let tenant: ByteString
+        let user: UserID
+    }
+
+    private var memberships: [Inhabitant: [ByteString]] = [:]
+    private var catalogs: [ByteString: [ListPlace]] = [:]
+
+    /// A conversation was made.
+    mutating func note(_ record: ConversationRecord, at key: ConversationKey) {
+        guard record.isInCatalog else { return }
+        self.catalogs[key.tenant, default: []].insertSorted(ListPlace(moment: record.createdAt, id: key.id))
+    }
+
+    /// A conversation of this record was changed.
+    mutating func note(_ change: Write.Change, of record: ConversationRecord, at key: ConversationKey) {
+        switch change {
+        case .member(let member):
+            self.memberships[Inhabitant(tenant: key.tenant, user: member.user), default: []].insertSorted(key.id)
+        case .remove(let user):
+            self.memberships[Inhabitant(tenant: key.tenant, user: user)]?.removeSorted(key.id)
+        case .end:
+            if record.isForCatalog {
+                self.catalogs[key.tenant]?.removeSorted(ListPlace(moment: record.createdAt, id: key.id))
+            }
+        case .create, .message, .amend, .cursors, .skip:
+            break
+        }
+    }
+
+    /// A user's conversations by rising ids above one.
+    func memberships(of user: UserID, in tenant: ByteString, after id: ByteString?, limit: Int) -> ArraySlice<ByteString> {
+        guard let all = self.memberships[Inhabitant(tenant: tenant, user: user)] else { return [] }
+        return all[(id.map { all.firstPlace(after: $0) } ?? 0)...].prefix(limit)
+    }
+
+    /// A tenant's catalog below a place, newest first.
+    func catalog(of tenant: ByteString, after place: ListPlace?, limit: Int) -> ReversedCollection<ArraySlice<ListPlace>> {
+        guard let all = self.catalogs[tenant] else { return ([] as ArraySlice).reversed() }
+        return all[..<(place.map { all.firstPlace(notBefore: $0) } ?? all.count)].suffix(limit).reversed()
+    }
+}
+
+extension Array where Element: Comparable {
+    fileprivate func firstPlace(notBefore element: Element) -> Int {
+        var (low, high) = (0, self.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if self[middle] < element { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    fileprivate func firstPlace(after element: Element) -> Int {
+        let place = self.firstPlace(notBefore: element)
+        return place < self.count && self[place] == element ? place + 1 : place
+    }
+
+    /// Once only.
+    fileprivate mutating func insertSorted(_ element: Element) {
+        let place = self.firstPlace(notBefore: element)
+        if place == self.count || self[place] != element { self.insert(element, at: place) }
+    }
+
+    fileprivate mutating func removeSorted(_ element: Element) {
+        let place = self.firstPlace(notBefore: element)
+        if place < self.count, self[place] == element { self.remove(at: place) }
+    }
+}

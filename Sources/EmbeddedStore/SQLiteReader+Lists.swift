@@ -1,0 +1,55 @@
+import Bytes
+import ChatModel
+
+extension SQLiteReader {
+    /// A page by rising row ids: one that was made later comes behind all others.
+    func memberships(
+        of user: UserID, in tenant: ByteString, after: ByteString?, limit: Int, unreadLimit: Int
+    ) throws(StorageFault) -> StoreAnswer {
+        guard let start = after.map({ Int($0.string) }) ?? 0 else { return .failed(.noPlace(after)) }
+        var page = MembershipPage()
+        let rows = try self.lists.memberships(of: user, in: tenant, after: start, limit: limit + 1)
+        for row in rows.prefix(limit) {
+            let key = ConversationKey(tenant: tenant, id: row.name)
+            do {
+                guard let view = try self.view(of: key), let member = try self.members.member(user, of: view.id) else { continue }
+                page.memberships.append(
+                    ListedMembership(
+                        key: key, record: view.record, head: view.head, member: member,
+                        last: try self.messages(of: view, .newest, limit: 1).first,
+                        unread: min(max(0, unreadLimit), try self.unread(in: view, after: member.readCursor, by: user))))
+            } catch .damaged(let what) {
+                page.damaged.append(.damaged(key, what))
+            }
+        }
+        if rows.count > limit { page.next = ByteString("\(rows[limit - 1].id)") }
+        return .memberships(page)
+    }
+
+    func catalog(of tenant: ByteString, after: ListPlace?, limit: Int) throws(StorageFault) -> CatalogPage {
+        var page = CatalogPage()
+        let places = try self.lists.catalog(of: tenant, after: after, limit: limit + 1)
+        for place in places.prefix(limit) {
+            let key = ConversationKey(tenant: tenant, id: place.id)
+            do {
+                guard let view = try self.view(of: key), view.record.isInCatalog else { continue }
+                page.entries.append(CatalogEntry(key: key, record: view.record, head: view.head))
+            } catch .damaged(let what) {
+                page.damaged.append(.damaged(key, what))
+            }
+        }
+        if places.count > limit { page.next = places[limit - 1] }
+        return page
+    }
+}
+
+extension StoreFailure {
+    /// A page was asked for behind what no page has named.
+    static func noPlace(_ after: ByteString?) -> StoreFailure {
+        StoreFailure("after: \"\(after?.string ?? "")\" is no place in a list of memberships", isOfOneConversation: true)
+    }
+
+    fileprivate static func damaged(_ key: ConversationKey, _ what: String) -> StoreFailure {
+        StoreFailure("\(key): it is damaged: \(what)", isOfOneConversation: true)
+    }
+}

@@ -1,0 +1,76 @@
+import Bytes
+import ChatModel
+import StoreTestSupport
+import TestKit
+import Testing
+
+@testable import EmbeddedStore
+
+/// What was stored in an older layout is what is read in ours. The rows are what that layout's Confab wrote.
+@Suite("A SQLite store's file of an older layout")
+struct MigrationTests {
+    private let folder: TemporaryFolder
+    private var path: String { "\(self.folder.path)/confab.db" }
+
+    init() throws {
+        self.folder = try TemporaryFolder()
+    }
+
+    private func write(layout: Int, _ rows: String) throws {
+        let connection = try SQLiteConnection(path: self.path, access: .readWrite)
+        for step in 0..<layout { try connection.execute(Schema.steps[step]) }
+        try connection.execute("PRAGMA application_id = \(Schema.applicationID); PRAGMA user_version = \(layout)")
+        try connection.execute(rows)
+    }
+
+    private static let ofLayout1 = """
+        INSERT INTO settings VALUES ('settled', 3, 8782914216836399248);
+        INSERT INTO shards VALUES (2735, 1, -2795894114431219393, 0, -2772166769317848094);
+        INSERT INTO conversations VALUES (1, 'acme', 'rex', 0, '', 'ann', 1795224713575, 1795224715558, NULL, 5, 1, -345982111718828695);
+        INSERT INTO messages VALUES
+            (1, 1, 1, 3, 1795224714553, 0, 'ann', 'ann''s name', NULL, '91ebebc836631d62-1', 'one', NULL, 1643754770974700700),
+            (2, 1, 2, 4, 1795224715558, 0, 'ann', 'ann''s name', NULL, '91ebebc836631d62-2', 'two', NULL, -1061923207763605180),
+            (3, 1, 3, 6, 1795224717586, 0, 'bob', 'bob''s name', NULL, 'ecdfc3f29c7f1979-1', 'three', NULL, -2417535647594808666);
+        INSERT INTO places VALUES (1, 1, 1, 219721997357443), (1, 2, 2, 219721997357443), (1, 3, 3, 71173659107724);
+        INSERT INTO members VALUES
+            (1, 'ann', 'ann''s name', 1, 1795224713575, 0, 0, 3700436062200114165),
+            (1, 'bob', 'bob''s name', 0, 1795224716609, 0, 0, 6600836933592435216);
+        """
+
+    @Test("1 has its members' lists, and keeps all else")
+    func fromLayout1() async throws {
+        try self.write(layout: 1, Self.ofLayout1)
+        var store = try LocalStore.sqlite(path: self.path, history: 100)
+        let key = ConversationKey(tenant: "acme", id: "rex")
+        let loaded = try #require(await store.load(key))
+        #expect(loaded.record.kind == .conversations)
+        #expect(loaded.record.details == "")
+        #expect(loaded.record.createdAt == Timestamp(milliseconds: 1_795_224_713_575))
+        #expect(loaded.head == 3)
+        #expect(loaded.revision == 6)
+        #expect(await store.page(key, .newest)?.messages.map(\.body.content) == ["one", "two", "three"])
+        for (name, unread) in [("ann", 1), ("bob", 2)] {
+            let page = try #require(await store.memberships(of: name))
+            #expect(page.memberships.map(\.key) == [key])
+            #expect(page.memberships.first?.member.name == ByteString("\(name)'s name"))
+            #expect(page.memberships.first?.unread == unread)
+            #expect(page.damaged.isEmpty)
+        }
+        #expect(await store.catalog()?.entries.count == 0)
+
+        // It is written to as any other, and opened again.
+        let owner = OwnerID(incarnation: 7, loop: 0)
+        var scribe = Scribe(key: key, owner: owner, epoch: await store.claim(key.shard, by: owner))
+        #expect(scribe.epoch == 2)
+        (scribe.head, scribe.revision) = (3, 6)
+        #expect(
+            await store.write([scribe.cursors("ann", read: 3, delivered: 3), scribe.join("cat"), scribe.say("four")], by: owner) == .stored)
+        _ = await store.begin(ConversationKey(tenant: "acme", id: "room"), kind: .rooms)
+        store.close()
+        store = try LocalStore.sqlite(path: self.path, history: 100)
+        #expect(await store.memberships(of: "ann")?.memberships.first?.unread == 0)
+        #expect(await store.memberships(of: "cat")?.memberships.first?.head == 4)
+        #expect(await store.catalog()?.entries.map(\.key.id) == ["room"])
+        store.close()
+    }
+}

@@ -1,0 +1,87 @@
+import Bytes
+import ChatModel
+import StoreTestSupport
+import Testing
+
+@Suite("Every store, asked for numbers,")
+struct NumberContractTests {
+    private static let first = StoreRequest.firstUserNumber
+
+    @Test("gives each user of a tenant one, for good, and knows whose it is", arguments: StoreUnderTest.available)
+    func users(_ kind: StoreUnderTest) async throws {
+        let store = try kind.open(100)
+        let first = Self.first
+        #expect(first == 1_099_511_627_776)
+        #expect(await store.numbers(of: []) == [])
+        #expect(await store.numbers(of: ["ann", "bob"]) == [first, first + 1])
+        #expect(await store.numbers(of: ["cat", "bob", "cat", "zoë", "ann"]) == [first + 2, first + 1, first + 2, first + 3, first])
+        #expect(await store.numbers(of: ["bob"], in: "other") == [first])
+        // Not the token's user of that name.
+        let guest = UserID(anonymous: "ann")
+        #expect(await store.ask(.numbers(of: [guest], tenant: "acme")).text == "numbers [\(first + 4)]")
+        let users = try #require(await store.users(numbered: [first + 3, first + 5, first + 4, first, 0, -1, .max, .min]))
+        #expect(users == [Scribe.person("zoë").id, nil, guest, Scribe.person("ann").id, nil, nil, nil, nil])
+        #expect(await store.users(numbered: [first, first + 1], in: "other") == [Scribe.person("bob").id, nil])
+        #expect(await store.users(numbered: []) == [])
+        #expect(await store.users(numbered: [first], in: "nobody's") == [nil])
+    }
+
+    @Test("counts for each tenant by itself", arguments: StoreUnderTest.available)
+    func counter(_ kind: StoreUnderTest) async throws {
+        let store = try kind.open(100)
+        for number in 1...3 { #expect(await store.nextNumber() == number) }
+        #expect(await store.nextNumber(in: "other") == 1)
+        #expect(await store.numbers(of: ["ann"]) == [Self.first])
+        #expect(await store.nextNumber() == 4)
+    }
+
+    @Test("takes a thousand users at a time, and no more", arguments: StoreUnderTest.available)
+    func bounds(_ kind: StoreUnderTest) async throws {
+        let store = try kind.open(100)
+        let names = (0...1000).map { "user \($0)" }
+        #expect(await store.numbers(of: Array(names.dropLast())) == Array(Self.first..<Self.first + 1000))
+        #expect(await store.users(numbered: Array(Self.first..<Self.first + 1000))?.last == Scribe.person("user 999").id)
+        for request in [
+            StoreRequest.numbers(of: names.map { Scribe.person($0).id }, tenant: "acme"),
+            .users(numbered: Array(0...1000), tenant: "acme"),
+        ] {
+            guard case .failed(let failure) = await store.ask(request) else { return _ = Issue.record("it was taken") }
+            #expect(failure.description.hasPrefix("1001 "))
+            #expect(failure.isOfOneConversation)
+        }
+        #expect(await store.numbers(of: ["user 1000"]) == [Self.first + 1000])
+    }
+
+    @Test("gives nobody another's, and nobody two, to two clients at once", arguments: StoreUnderTest.available)
+    func twoClients(_ kind: StoreUnderTest) async throws {
+        let store = try kind.open(100)
+        // Another node's, where there can be one.
+        let other = try (store as? RedisUnderTest)?.neighbour() ?? store
+        let names = (0..<60).map { "user \($0)" }
+        let answers = try await withThrowingTaskGroup(of: ([String], [Int], Int).self) { group in
+            for (place, client) in [store, other, store, other].enumerated() {
+                for round in 0..<20 {
+                    // Each in another order, and in other company.
+                    let start = (place * 17 + round * 7) % 60
+                    let asked = (0..<5).map { names[(start + $0 * (place + 1)) % 60] }
+                    group.addTask {
+                        (asked, try #require(await client.numbers(of: asked)), try #require(await client.nextNumber()))
+                    }
+                }
+            }
+            var answers: [([String], [Int], Int)] = []
+            for try await answer in group { answers.append(answer) }
+            return answers
+        }
+        var numbers: [String: Int] = [:]
+        for (asked, given, _) in answers {
+            for (name, number) in zip(asked, given) {
+                #expect(numbers[name] ?? number == number)
+                numbers[name] = number
+            }
+        }
+        #expect(Set(numbers.values) == Set(Self.first..<Self.first + numbers.count))
+        #expect(answers.map(\.2).sorted() == Array(1...80))
+        for (name, number) in numbers { #expect(await other.users(numbered: [number]) == [Scribe.person(name).id]) }
+    }
+}
