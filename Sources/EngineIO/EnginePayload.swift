@@ -38,9 +38,27 @@ public struct EnginePayloadReader: Sendable {
     /// The next packet; nil when there is none left. A payload without a byte is one empty packet, which is an error.
     public mutating func next(in bytes: RawSpan) throws(EnginePacketError) -> EnginePacket? {
         guard let start = self.offset else { return nil }
-        var end = start
-        while end < bytes.byteCount, bytes.unsafeLoad(fromByteOffset: end, as: UInt8.self) != EnginePayload.separator { end &+= 1 }
+        let end = Self.separator(in: bytes, from: start) ?? bytes.byteCount
         self.offset = end < bytes.byteCount ? end + 1 : nil
         return try EnginePacket.read(start..<end, of: bytes)
+    }
+
+    /// Where the next separator is, looked for eight bytes at a time.
+    private static func separator(in bytes: RawSpan, from start: Int) -> Int? {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        var offset = start
+        while offset &+ 8 <= bytes.byteCount {
+            // A byte that is the separator becomes zero and borrows; the lowest mark is always right.
+            let word = UInt64(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
+            let difference = word ^ (ones &* UInt64(EnginePayload.separator))
+            let marks = (difference &- ones) & ~difference & (ones &* 0x80)
+            if marks != 0 { return offset &+ marks.trailingZeroBitCount >> 3 }
+            offset &+= 8
+        }
+        while offset < bytes.byteCount {
+            if bytes.unsafeLoad(fromByteOffset: offset, as: UInt8.self) == EnginePayload.separator { return offset }
+            offset &+= 1
+        }
+        return nil
     }
 }

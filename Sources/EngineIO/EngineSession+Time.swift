@@ -46,12 +46,12 @@ extension EngineSession {
             // From when it is sent, not from when it was due: a pong needs its time, however late the ping is.
             self.heartbeat = .pongDue(now + self.settings.pingTimeout)
             self.send(Self.pingPacket, into: &steps)
-            self.flush(into: &steps)
         case .pongDue(let due) where due <= now:
             self.end(.pingTimeout, into: &steps)
         case .pingDue, .pongDue:
             break
         }
+        self.flush(into: &steps)
         self.releasePoll(at: now, into: &steps)
     }
 }

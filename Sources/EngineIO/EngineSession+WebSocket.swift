@@ -47,6 +47,7 @@ extension EngineSession {
             polling.probe?.noopDue = now
             self.state = .polling(polling)
             steps.append(.send(Self.probeAnswer, probe.socket))
+            self.flush(into: &steps)
             self.releasePoll(at: now, into: &steps)
         } else if probe.noopDue != nil, Self.equals(text, "5") {
             self.upgrade(to: probe.socket, polling, into: &steps)

@@ -75,7 +75,8 @@ public struct EngineSession: Sendable {
         self.heartbeat = .pingDue(now + settings.pingInterval)
     }
 
-    /// The WebSocket that carries the session; nil while it polls.
+    /// The WebSocket that carries the session; nil while it polls. While there is one nothing waits here, so that whoever has a frame ready
+    /// for many sockets may send it to this one past the session.
     public var socket: EngineSocketID? {
         if case .webSocket(let socket) = self.state { socket } else { nil }
     }
@@ -96,7 +97,8 @@ public struct EngineSession: Sendable {
     /// Sends a packet: on the WebSocket at once, to a poll with the next `flush`.
     ///
     /// What is sent in one turn of a loop shares its polling answer that way. When more waits than may, the session is closed and nothing
-    /// dropped out of its middle: a gap that the client does not know of is worse than a connection that begins anew.
+    /// dropped out of its middle: a gap that the client does not know of is worse than a connection that begins anew. A session that is
+    /// over, or that this side has closed, says nothing more.
     ///
     /// - Parameters:
     ///   - packet: the whole packet as text, its type's letter first; it must not hold a separator (0x1E).

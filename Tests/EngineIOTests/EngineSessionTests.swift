@@ -197,6 +197,19 @@ struct EngineSessionTests {
         #expect(peer.poll(3) == [.payload(3, "6")])
     }
 
+    @Test("gives a poll that it releases what was sent in the same turn")
+    func releasedWithPackets() {
+        var peer = EnginePeer()
+        _ = peer.poll(1)
+        _ = peer.open(1)
+        _ = peer.send("4a")
+        #expect(peer.receive("2probe", on: 1) == [.sent(1, "3probe"), .payload(1, "4a")])
+        #expect(peer.poll(2) == [.payload(2, "6")])
+        _ = peer.poll(3)
+        _ = peer.send("4b")
+        #expect(peer.tick(at: 100) == [.payload(3, "4b")])
+    }
+
     @Test("goes on polling while a WebSocket probes, and gives it the rest in order")
     func racing() {
         var peer = EnginePeer()
