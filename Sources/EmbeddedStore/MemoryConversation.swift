@@ -56,7 +56,7 @@ struct MemoryConversation {
         return ListedMembership(
             key: self.key, record: self.loadedRecord, head: self.head, member: member,
             last: self.messages.count > 0 ? self.messages[self.messages.count - 1] : nil,
-            unread: min(max(0, unreadLimit), self.unread(after: member.readCursor, by: user)))
+            unread: self.unread(after: member.readCursor, by: user, limit: unreadLimit))
     }
 
     var catalogEntry: CatalogEntry { CatalogEntry(key: self.key, record: self.loadedRecord, head: self.head) }
@@ -140,9 +140,11 @@ struct MemoryConversation {
         PageRange.newest.window(oldest: self.oldest, head: self.head, limit: limit).map { RecentMessage(self.messages[$0 - self.oldest]) }
     }
 
-    func unread(after: SequenceNumber, by user: UserID) -> Int {
-        PageRange.after(after).window(oldest: self.oldest, head: self.head, limit: .max)
-            .count { self.messages[$0 - self.oldest].body.author.id != user }
+    /// - Parameter limit: so far is counted.
+    func unread(after: SequenceNumber, by user: UserID, limit: Int = .max) -> Int {
+        PageRange.after(after).window(oldest: self.oldest, head: self.head, limit: .max).lazy
+            .filter { self.messages[$0 - self.oldest].body.author.id != user }
+            .prefix(max(0, limit)).count
     }
 }
 

@@ -18,7 +18,9 @@ struct PlaceRows {
             WHERE conversation = ? AND sequence >= ? AND sequence < ? ORDER BY sequence LIMIT ?
             """)
         self.unread = try connection.prepare(
-            "SELECT count(*) FROM places WHERE conversation = ? AND sequence >= ? AND sequence < ? AND author <> ?")
+            """
+            SELECT count(*) FROM (SELECT 1 FROM places WHERE conversation = ? AND sequence >= ? AND sequence < ? AND author <> ? LIMIT ?)
+            """)
         guard access == .readWrite else {
             self.replacement = nil
             self.deletion = nil
@@ -47,12 +49,15 @@ struct PlaceRows {
         return places
     }
 
-    /// How many messages in a window others than this author wrote.
-    func count(of conversation: Int, in window: Range<SequenceNumber>, notBy author: Int) throws(StorageFault) -> Int {
+    /// How many messages in a window others than this author wrote, counted up to a limit.
+    func count(
+        of conversation: Int, in window: Range<SequenceNumber>, notBy author: Int, limit: Int
+    ) throws(StorageFault) -> Int {
         self.unread.bind(1, conversation)
         self.unread.bind(2, window.lowerBound)
         self.unread.bind(3, window.upperBound)
         self.unread.bind(4, author)
+        self.unread.bind(5, limit)
         defer { self.unread.reset() }
         return try self.unread.next() ? self.unread.int(0) : 0
     }

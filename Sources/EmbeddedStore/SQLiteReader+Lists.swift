@@ -17,7 +17,7 @@ extension SQLiteReader {
                     ListedMembership(
                         key: key, record: view.record, head: view.head, member: member,
                         last: try self.messages(of: view, .newest, limit: 1).first,
-                        unread: min(max(0, unreadLimit), try self.unread(in: view, after: member.readCursor, by: user))))
+                        unread: try self.unread(in: view, after: member.readCursor, by: user, limit: unreadLimit)))
             } catch .damaged(let what) {
                 page.damaged.append(.damaged(key, what))
             }

@@ -145,12 +145,15 @@ final class SQLiteReader {
         return messages
     }
 
-    func unread(in view: View, after: SequenceNumber, by user: UserID) throws(StorageFault) -> Int {
+    /// - Parameter limit: so far is counted.
+    func unread(in view: View, after: SequenceNumber, by user: UserID, limit: Int = .max) throws(StorageFault) -> Int {
         let window = PageRange.after(after).window(oldest: view.oldest, head: view.head, limit: .max)
-        guard !window.isEmpty else { return 0 }
+        guard !window.isEmpty, limit > 0 else { return 0 }
         let mark = MessageRows.mark(of: user)
         let fresh = self.fresh.places(of: view.id, in: window, upTo: view.lastPosition)
         let settled = window.lowerBound..<(fresh.last?.sequence ?? window.upperBound)
-        return fresh.count { $0.author != mark } + (try self.places.count(of: view.id, in: settled, notBy: mark))
+        let count = fresh.count { $0.author != mark }
+        guard count < limit else { return limit }
+        return count + (try self.places.count(of: view.id, in: settled, notBy: mark, limit: limit - count))
     }
 }

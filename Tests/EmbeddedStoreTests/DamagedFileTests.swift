@@ -135,6 +135,32 @@ struct DamagedFileTests {
         #expect(page.messages.map(\.body.content) == ["one", "two"])
     }
 
+    @Test("names the user or the tenant whose number is damaged, and serves all others")
+    func damagedNumbers() async throws {
+        var store = try LocalStore.sqlite(path: self.path, history: 100)
+        let first = StoreRequest.firstUserNumber
+        #expect(await store.numbers(of: ["ann", "bob"]) == [first, first + 1])
+        #expect(await store.nextNumber() == 1)
+        store.close()
+        try self.execute("UPDATE numbers SET number = number + 5 WHERE user = 'ann'; UPDATE counters SET value = 70")
+        store = try LocalStore.sqlite(path: self.path, history: 100)
+        let requests: [(StoreRequest, String)] = [
+            (.numbers(of: [Scribe.person("ann").id], tenant: "acme"), "the number of user ann of tenant acme"),
+            // The highest number is hers now: nobody gets the one behind it.
+            (.numbers(of: [Scribe.person("cat").id], tenant: "acme"), "the number of user ann of tenant acme"),
+            (.users(numbered: [first + 5], tenant: "acme"), "the number of user ann of tenant acme"),
+            (.nextNumber(tenant: "acme"), "the counter of tenant acme"),
+        ]
+        for (request, what) in requests {
+            guard case .failed(let failure) = await store.ask(request) else { return _ = Issue.record("\(request) was done") }
+            #expect(failure.description == "\(self.path): it is damaged: \(what) is not what was stored")
+        }
+        #expect(await store.numbers(of: ["bob"]) == [first + 1])
+        #expect(await store.numbers(of: ["ann"], in: "other") == [first])
+        #expect(await store.nextNumber(in: "other") == 1)
+        store.close()
+    }
+
     @Test("never yields a message that was not stored, whichever bits flip", arguments: UInt64(1)...30)
     func flippedBits(seed: UInt64) async throws {
         var chance = SeededGenerator(seed: seed)
@@ -156,6 +182,8 @@ struct DamagedFileTests {
                 [scribe.edit(page.messages[3], to: "other words"), scribe.delete(page.messages[5]), scribe.join("ann")], by: scribe)
             stored[key] = Set(try #require(await store.page(key, .after(0), limit: .max)).messages.map(\.text))
         }
+        let names = (0..<50).map { "user \($0)" }
+        let numbers = try #require(await store.numbers(of: names))
         store.close()
 
         var bytes = try Data(contentsOf: URL(fileURLWithPath: self.path))
@@ -180,6 +208,18 @@ struct DamagedFileTests {
             scribe.head = loaded.head
             scribe.revision = loaded.revision
             _ = await damaged.write([scribe.say("after the damage")], by: scribe)
+        }
+        for membership in await damaged.memberships(of: "ann")?.memberships ?? [] {
+            #expect(membership.record.title == "title")
+            #expect(membership.member.user == Scribe.person("ann").id)
+            let last = try #require(membership.last)
+            #expect(stored[membership.key]?.contains(last.text) == true || last.body.content == "after the damage")
+        }
+        for (name, number) in zip(names, numbers) {
+            guard let found = await damaged.numbers(of: [name])?.first else { continue }
+            #expect(found == number || found >= StoreRequest.firstUserNumber + 50, "\(name) has another's number")
+            guard let users = await damaged.users(numbered: [number]) else { continue }
+            #expect(users == [Scribe.person(name).id] || users == [nil])
         }
         damaged.close()
     }

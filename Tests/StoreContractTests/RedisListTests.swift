@@ -184,6 +184,28 @@ struct RedisListTests {
         #expect(await other.nextNumber() == 2)
     }
 
+    @Test("and numbers are there after a restart of Redis")
+    func restart() async throws {
+        let server = try RedisServer(["--appendonly", "yes", "--appendfsync", "always"])
+        let store = try RedisUnderTest(at: server.url, history: 100)
+        var rex = await store.begin(acme("rex"), kind: .rooms)
+        _ = await store.write([rex.join("bob"), rex.say("hello")], by: rex)
+        let numbers = await store.numbers(of: ["ann", "bob"])
+        _ = await store.nextNumber()
+        let before = (await store.memberships(of: "bob")?.text, await store.catalog()?.text)
+        try server.crash()
+        try server.restart()
+        let other = try store.neighbour()
+        #expect(await other.memberships(of: "bob")?.text == before.0)
+        #expect(await other.catalog()?.text == before.1)
+        #expect(
+            await other.numbers(of: ["bob", "cat", "ann"]) == [
+                StoreRequest.firstUserNumber + 1, StoreRequest.firstUserNumber + 2, StoreRequest.firstUserNumber,
+            ])
+        #expect(numbers == [StoreRequest.firstUserNumber, StoreRequest.firstUserNumber + 1])
+        #expect(await other.nextNumber() == 2)
+    }
+
     @Test("in a cluster, when their server is away, refuse who comes in and let all others speak")
     func serverAway() async throws {
         let cluster = try RedisClusterServers()
