@@ -39,6 +39,8 @@ final class DatabaseFile: Sendable {
     }
 
     deinit {
+        // Closing alone leaves it locked for as long as a child process, between its fork and its exec, has the descriptor too.
+        flock(self.lock, LOCK_UN)
         close(self.lock)
     }
 
