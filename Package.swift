@@ -77,7 +77,8 @@ let package = Package(
         room(
             "AdminAPI",
             [
-                "COpenSSL", "Gateway", "NodeLink", "ClusterWire", "Cluster", "ChatModel", "EventLoop", "HTTPWire", "Telemetry", "JSON",
+                "COpenSSL", "Gateway", "NodeLink", "ClusterWire", "Cluster", "ChatCore", "ChatModel", "EventLoop", "HTTPWire", "Telemetry",
+                "JSON",
                 "Bytes",
             ]),
         room("ChatClient", ["EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),

@@ -179,6 +179,7 @@ extension ClusterDesk {
         let scene = try await self.scene()
         let answers = await self.ask("node", of: scene.peers, in: scene)
         let rows = Self.rows(scene, answers)
+        let meaning = await self.meaningOfAnswers()
         func sum(_ name: String) -> JSONTree { .number(Self.decimal(rows.compactMap { $0[name]?.doubleValue }.reduce(0, +))) }
         let moving = (0..<Shard.count).filter { Self.isMoving($0, scene.view) }.count
         var problems: [String] = []
@@ -190,20 +191,43 @@ extension ClusterDesk {
             default: break
             }
             if row["health"]?.stringValue == "degraded" { problems.append("\(peer.name): \(row["reason"]?.stringValue ?? "degraded")") }
+            for (key, fate) in [("renumbered", "kept under other numbers"), ("lost", "lost")] {
+                guard let count = row[key]?.integerValue, count > 0 else { continue }
+                problems.append("\(peer.name): Redis had forgotten changes that were answered; \(count) of them are \(fate)")
+            }
             if let silent = row["silent_loops"]?.integerValue { problems.append("\(peer.name): \(silent) of its loops do not answer") }
         }
-        if moving > 0 { problems.append("\(moving) shards are on their way to other nodes") }
+        if moving > 0 {
+            problems.append("\(moving) shards are on their way to other nodes")
+        } else if !scene.view.isSettled {
+            problems.append("the shards are about to be shared out among other nodes than before")
+        }
         let versions = Set(scene.peers.compactMap { $0.goneFor == nil ? $0.record?.version : nil })
         if versions.count > 1 { problems.append("nodes of several versions: \(versions.sorted().joined(separator: ", "))") }
         return Self.document(
             [
                 .init("cluster", .string(self.clusterName)), .init("store", .string(self.store)),
-                .init("view", .integer(scene.view.number)), .init("nodes", .integer(scene.peers.count)),
+                .init("answered_is", .string(meaning)), .init("view", .integer(scene.view.number)),
+                .init("nodes", .integer(scene.peers.count)),
                 .init("shards", .integer(Shard.count)), .init("shards_moving", .integer(moving)), .init("connections", sum("connections")),
                 .init("users", sum("users")), .init("conversations", sum("conversations")), .init("in_s", sum("in_s")),
-                .init("out_s", sum("out_s")), .init("slow", sum("slow")), .init("asked", .string(self.record.name)),
+                .init("out_s", sum("out_s")), .init("slow", sum("slow")), .init("restored", sum("restored")),
+                .init("renumbered", sum("renumbered")), .init("lost", sum("lost")), .init("asked", .string(self.record.name)),
                 .init("problems", .array(problems.map { .string($0) })),
             ] + answers.members)
+    }
+
+    /// What is certain when a send has been answered.
+    private func meaningOfAnswers() async -> String {
+        guard let link = self.link else { return self.store == "memory" ? "in the memory of this node" : "on the disk of this node" }
+        async let inspected = link.inspectRedis()
+        let safety = await link.surroundings().safety ?? "in Redis, which does not say how safely"
+        guard let info = await inspected?.info, let replicas = RedisInfo(info)["connected_slaves"].flatMap({ Int($0) }) else {
+            return safety
+        }
+        let awaited = self.waitReplicas ?? min(1, replicas)
+        if awaited > 0 { return "\(safety), and in \(awaited) of \(replicas) replicas" }
+        return replicas == 0 ? safety : "\(safety); its replicas (\(replicas)) may not have it"
     }
 
     var noRedis: HTTPError {

@@ -1,4 +1,5 @@
 internal import Bytes
+internal import ChatCore
 public import ChatModel
 internal import Cluster
 public import ClusterWire
@@ -29,16 +30,21 @@ public final class ClusterDesk: Sendable {
     let clusterName: String
     /// `memory`, `sqlite` or `redis`.
     let store: String
+    /// So many replicas must have a write before it is answered; nil: one, where there are any.
+    let waitReplicas: Int?
     let limits: ChatLimits
     private let standardDrain: Duration
     let logger: Logger
     private let state: Mutex<State>
 
     /// - Parameter drain: how long a drain spreads its closes where the operator does not say.
-    public init(record: NodeRecord, clusterName: String, store: String, limits: ChatLimits, drain: Duration, logger: Logger) {
+    public init(
+        record: NodeRecord, clusterName: String, store: String, waitReplicas: Int?, limits: ChatLimits, drain: Duration, logger: Logger
+    ) {
         self.state = Mutex(State(record: record))
         self.clusterName = clusterName
         self.store = store
+        self.waitReplicas = waitReplicas
         self.limits = limits
         self.standardDrain = drain
         self.logger = logger
@@ -175,6 +181,10 @@ public final class ClusterDesk: Sendable {
             case .degraded(let reason): ("degraded", reason)
             case .draining: ("draining", nil)
             }
+        let restored = reports.reduce(into: RestoredChanges()) { $0 += $1.restored }
+        row.append(.init("restored", .integer(restored.inPlace)))
+        row.append(.init("renumbered", .integer(restored.moved)))
+        row.append(.init("lost", .integer(restored.lost)))
         row.append(.init("health", .string(health.word)))
         row.append(.init("reason", health.reason.map { .string($0) } ?? .null))
         if reports.count < gateway.loopCount {

@@ -39,10 +39,8 @@ extension View {
         var (old, new, moved) = (self.oldList, self.newList, self.moved)
         var waiting = self.waiting
         if waiting.isEmpty {
-            // Where everybody drains, everybody keeps what it has: there is nobody to give it to.
-            let wanted = Self.wanted(self.nodes) ?? new
-            if old == new, new == wanted { return nil }
-            (old, new, moved) = (new, wanted, ShardSet())
+            if self.isSettled { return nil }
+            (old, new, moved) = (new, self.wantedList, ShardSet())
             let next = self.next(oldList: old, newList: new, moved: moved)
             if old == new { return next }
             waiting = next.waiting
@@ -55,6 +53,12 @@ extension View {
     public func renumbered(above number: Int) -> View {
         View(number: max(self.number, number) + 1, nodes: self.nodes, oldList: self.oldList, newList: self.newList, moved: self.moved)
     }
+
+    /// Whether every shard is where it belongs, and nobody is there who is still to get a share.
+    public var isSettled: Bool { self.oldList == self.newList && self.newList == self.wantedList }
+
+    /// Where everybody drains, everybody keeps what it has: there is nobody to give it to.
+    private var wantedList: [UInt64] { Self.wanted(self.nodes) ?? self.newList }
 
     /// The shards whose owner by the new list is another one, and that do not follow it yet.
     public var waiting: [Int] {

@@ -18,6 +18,11 @@ public enum StoreLocation: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// So many replicas must have a write before it is answered; nil: one, where there are any.
+    public var waitReplicas: Int? {
+        if case .redis(let url) = self { url.waitReplicas } else { nil }
+    }
+
     /// Without a password.
     public var description: String {
         switch self {

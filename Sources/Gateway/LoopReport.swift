@@ -1,3 +1,5 @@
+public import ChatCore
+
 /// What a loop says of itself to operators.
 public struct LoopReport: Sendable {
     /// Open WebSockets.
@@ -16,6 +18,8 @@ public struct LoopReport: Sendable {
     public var turns: [UInt64] = []
     /// The process's share of a core over the last second; of the first loop only.
     public var cpu = 0.0
+    /// What the store had forgotten although it was answered, and what became of it.
+    public var restored = RestoredChanges()
 }
 
 /// What a loop measures from second to second, for operators.

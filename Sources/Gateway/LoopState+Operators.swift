@@ -21,6 +21,7 @@ extension LoopState {
         report.messagesOut = self.pace.messagesOut
         report.cpu = self.index == 0 ? self.pace.cpu : 0
         report.turns = self.pace.turns
+        report.restored = self.chat.restored
         for connection in self.table.hot where connection.flags.contains(.isOpen) {
             report.pendingBytes += Int(connection.pendingBytes)
             if connection.pendingBytes > Self.slowBytes { report.slow += 1 }

@@ -41,6 +41,7 @@ extension NodeAgent {
                     answer.peers = body.acquaintances.peers(in: body.membership.view, suspects: body.membership.suspects, at: now)
                     answer.lastDeliveryAge = body.mailbox.age(at: now)
                     answer.rebuilds = body.mailbox.rebuilds
+                    answer.safety = body.safety
                     return answer
                 })
         }

@@ -26,6 +26,8 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
         var lastKnock: UInt64 = 1 << 32
         var viewProblem: String?
         var toldNodes: [View.Node] = []
+        /// Where Redis has what it has answered, in words; nil where it does not say.
+        var safety: String?
         /// Advice about Redis' settings that the log has.
         var given: Set<String> = []
         var acquaintances = Acquaintances()
@@ -327,6 +329,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
     /// Once for each thing that is wrong: it is as wrong after every reconnection.
     private func advise(_ advice: RedisAdvice) {
         let news = self.body.with { body in
+            body.safety = advice.safety
             defer { body.given.formUnion(advice.sentences) }
             return advice.sentences.filter { !body.given.contains($0) }
         }

@@ -37,6 +37,8 @@ extension NodeLink {
         public var lastDeliveryAge: Int64 = 0
         /// How often it had to listen anew because nothing came.
         public var rebuilds = 0
+        /// Where a write is that Redis has answered, its replicas apart: "on the disk of Redis". Nil where Redis does not say.
+        public var safety: String?
     }
 
     /// Answers the questions of other nodes, each once; nil for one that it does not understand.

@@ -5,7 +5,9 @@ import RedisClient
 /// A value: it is told the settings by name, as CONFIG GET gives them.
 struct RedisAdvice {
     /// The settings that it wants to know.
-    static let settings: [StaticString] = ["maxmemory", "maxmemory-policy", "appendonly", "save", "client-output-buffer-limit"]
+    static let settings: [StaticString] = [
+        "maxmemory", "maxmemory-policy", "appendonly", "appendfsync", "save", "client-output-buffer-limit",
+    ]
 
     private var values: [String: String] = [:]
 
@@ -43,6 +45,18 @@ struct RedisAdvice {
             )
         }
         return sentences
+    }
+
+    /// Where a write is that Redis has answered, its replicas apart; nil where Redis did not say.
+    var safety: String? {
+        switch (self.values["appendonly"], self.values["appendfsync"]) {
+        case ("yes", "always"): "on the disk of Redis"
+        case ("yes", "everysec"): "in the memory of Redis, on its disk within a second"
+        case ("yes", "no"): "in the memory of Redis, on its disk when its system writes it"
+        case ("no", _):
+            self.values["save"]?.isEmpty == true ? "in the memory of Redis" : "in the memory of Redis, on its disk with the next snapshot"
+        default: nil
+        }
     }
 
     /// `normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60`: class, hard limit, soft limit, seconds.

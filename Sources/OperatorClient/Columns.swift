@@ -51,9 +51,12 @@ extension Sheet.Column {
         .init("VIEW", "view", .number, importance: 2), .init("DETAIL", "detail", importance: 3),
     ]
     static let status: [Self] = [
-        .init("CLUSTER", "cluster"), .init("STORE", "store"), .init("VIEW", "view", .number), .init("NODES", "nodes", .number),
+        .init("CLUSTER", "cluster"), .init("STORE", "store"), .init("ANSWERED IS", "answered_is"), .init("VIEW", "view", .number),
+        .init("NODES", "nodes", .number),
         .init("SHARDS", "shards", .number), .init("SHARDS MOVING", "shards_moving", .number), .init("CONNECTIONS", "connections", .number),
         .init("USERS", "users", .number), .init("CONVERSATIONS", "conversations", .number), .init("IN/S", "in_s", .number),
-        .init("OUT/S", "out_s", .number), .init("SLOW", "slow", .number), .init("PROBLEMS", "problems"),
+        .init("OUT/S", "out_s", .number), .init("SLOW", "slow", .number), .init("RESTORED", "restored", .number),
+        .init("RENUMBERED", "renumbered", .number),
+        .init("LOST", "lost", .number), .init("PROBLEMS", "problems"),
     ]
 }

@@ -67,7 +67,8 @@ struct RunningNode {
             record: NodeRecord(
                 incarnation: incarnation, name: self.name, address: options.listen.description, version: Program.version, loops: loopCount,
                 startedAt: WallClock.now),
-            clusterName: options.clusterName, store: options.store.kind, limits: options.chatLimits, drain: options.drain,
+            clusterName: options.clusterName, store: options.store.kind, waitReplicas: options.store.waitReplicas,
+            limits: options.chatLimits, drain: options.drain,
             logger: logger)
         let admin = AdminSite(isLoopback: options.admin?.isLoopback ?? true, token: adminToken, desk: self.desk) {
             var snapshot = board.total()

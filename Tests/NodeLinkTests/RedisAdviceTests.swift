@@ -30,6 +30,19 @@ struct RedisAdviceTests {
         #expect(sentences[0].contains(words))
     }
 
+    @Test(
+        "says where a write is that was answered",
+        arguments: [
+            (["appendonly": "yes", "appendfsync": "always"], "on the disk of Redis"),
+            (["appendonly": "yes", "appendfsync": "everysec"], "in the memory of Redis, on its disk within a second"),
+            (["appendonly": "yes", "appendfsync": "no"], "in the memory of Redis, on its disk when its system writes it"),
+            (["appendonly": "no", "save": ""], "in the memory of Redis"),
+            (["appendonly": "no", "save": "60 1"], "in the memory of Redis, on its disk with the next snapshot"), ([:], nil),
+        ])
+    func safety(settings: [String: String], words: String?) {
+        #expect(RedisAdvice(settings).safety == words)
+    }
+
     @Test("says of snapshots alone how much is lost")
     func snapshots() {
         var settings = Self.good
