@@ -82,7 +82,7 @@ extension ClusterDesk {
         let member = try await self.load(key).members.first { $0.user == id }
         let person = Person(id: id, name: member?.name ?? ByteString(user))
         if member == nil {
-            let entrance = Entrance(actor: Actor(person: person, isAdmin: true), isListed: true, access: .closed)
+            let entrance = Entrance(actor: Actor(person: person, isAdmin: true), isListed: true, kind: .conversations)
             _ = try await self.command(.join(entrance), in: key)
         }
         let answer = try await self.command(.post(MessageBody(author: person, clientID: nil, content: content)), in: key)

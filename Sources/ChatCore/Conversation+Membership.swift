@@ -5,6 +5,7 @@ extension Conversation {
     mutating func enter(
         _ entrance: Entrance, listening: Bool, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]
     ) throws(ChatError) {
+        guard !self.isInbox else { return self.listen(to: entrance.actor.person, from: origin, into: &effects) }
         let person = entrance.actor.person
         let known = self.members.member(person.id)
         let isMade = self.standing == .missing
@@ -18,9 +19,9 @@ extension Conversation {
         }
         guard known != nil || !self.isStoreAway else { throw .unavailable }
         if isMade {
-            let record = ConversationRecord(access: entrance.access, creator: person.id, createdAt: now.wall)
-            self.record = record
-            self.write(.create(record), then: .created, into: &effects)
+            self.make(
+                ConversationRecord(access: entrance.kind.access, kind: entrance.kind, creator: person.id, createdAt: now.wall),
+                into: &effects)
         }
         var member =
             known.map { self.members[$0].member }
@@ -45,17 +46,28 @@ extension Conversation {
         } else if let place = self.pending.lastIndex(where: { $0.isArrival(of: number) }) {
             self.pending[place].join(origin)
         } else {
-            effects.append(.answer(self.entered(number), to: origin))
+            effects.append(.answer(self.entered(number, isNew: false), to: origin))
         }
     }
 
+    /// Nothing is written for somebody who only listens: very many do, and most inboxes stay empty.
+    private mutating func listen(to person: Person, from origin: Origin, into effects: inout [ConversationEffect]) {
+        self.listeners.insert(origin.loop, place: origin.place, since: self.revision)
+        var entered = self.whereabouts(telling: { _ in false })
+        entered.member = self.members.member(person.id).map { self.members[$0].member }
+        effects.append(.answer(.entered(entered), to: origin))
+    }
+
     /// What a member who has come in is told.
-    func entered(_ number: UInt32) -> ChatAnswer {
-        self.entered(telling: { $0 != number })
+    func entered(_ number: UInt32, isNew: Bool) -> ChatAnswer {
+        var entered = self.whereabouts(telling: { $0 != number })
+        entered.member = self.members[number].member
+        entered.isNewMember = isNew
+        return .entered(entered)
     }
 
     /// - Parameter isTold: of whom the receiver is to hear.
-    private func entered(telling isTold: (UInt32) -> Bool) -> ChatAnswer {
+    private func whereabouts(telling isTold: (UInt32) -> Bool) -> Entered {
         var present: [PresenceChange] = []
         if !self.presence.isToldAsCrowd {
             for other in self.members.active where self.members[other].isAnnounced && isTold(other) {
@@ -66,10 +78,52 @@ extension Conversation {
         let isEnding = self.pending.contains { if case .ended = $0.kind { true } else { false } }
         let ended =
             isEnding ? nil : self.record?.endedAt.map { Ending(by: self.endedBy ?? self.record?.creator ?? UserID(key: ""), at: $0) }
-        return .entered(
-            Entered(
-                head: self.storedHead, oldest: self.oldest, revision: self.storedRevision, ended: ended, present: present,
-                presentCount: self.presence.announcedCount, isCrowd: self.presence.isToldAsCrowd))
+        return Entered(
+            head: self.storedHead, oldest: self.oldest, revision: self.storedRevision, ended: ended, present: present,
+            presentCount: self.presence.announcedCount, isCrowd: self.presence.isToldAsCrowd)
+    }
+
+    // MARK: Making
+
+    /// The first change of all.
+    mutating func make(_ record: ConversationRecord, into effects: inout [ConversationEffect]) {
+        self.record = record
+        self.write(.create(record), then: .created, into: &effects)
+    }
+
+    /// The conversation with all its first members; answered when the last of them is stored.
+    mutating func create(
+        _ founding: Founding, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]
+    ) throws(ChatError) {
+        guard !self.isInbox else { throw .accessDenied }
+        if let record = self.record {
+            guard origin.isRepeat, record.kind == founding.kind, record.creator == founding.creator.person.id,
+                record.title == founding.title, record.details == founding.details
+            else { throw .conversationExists }
+            if let place = self.pending.lastIndex(where: { !$0.founders.isEmpty }) {
+                if !self.pending[place].founders.contains(where: { $0.isSame(as: origin) }) { self.pending[place].founders.append(origin) }
+            } else {
+                self.answerDescription(to: origin, into: &effects)
+            }
+            return
+        }
+        guard founding.members.count <= self.rules.limits.membersPerConversation else {
+            throw .tooManyMembers(limit: self.rules.limits.membersPerConversation)
+        }
+        guard !self.isStoreAway else { throw .unavailable }
+        let creator = founding.creator.person.id
+        self.make(
+            ConversationRecord(
+                access: founding.kind.access, kind: founding.kind, title: founding.title, details: founding.details, creator: creator,
+                createdAt: now.wall), into: &effects)
+        for person in founding.members where self.members.member(person.id) == nil {
+            let member = Member(
+                user: person.id, name: person.name, role: person.id == creator ? .creator : .member, joinedAt: now.wall)
+            let number = self.members.insert(member, isMember: true)
+            self.members[number].agent = person.agent
+            self.write(.member(member), then: .member(number, isArrival: true), into: &effects)
+        }
+        self.pending[self.pending.count - 1].founders = [origin]
     }
 
     mutating func part(_ user: UserID, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]) throws(ChatError) {
@@ -109,8 +163,16 @@ extension Conversation {
         }
     }
 
-    func describe(for actor: Actor, from origin: Origin, into effects: inout [ConversationEffect]) throws(ChatError) {
-        let record = try self.checkedRecord(for: actor.person.id, isAdmin: actor.isAdmin)
+    func describe(
+        for actor: Actor, _ guests: Guests, from origin: Origin, into effects: inout [ConversationEffect]
+    ) throws(ChatError) {
+        let isAdmitted = guests == .all || guests == .ofOpen && self.record?.access == .open
+        _ = try self.checkedRecord(for: actor.person.id, isAdmin: actor.isAdmin || isAdmitted)
+        self.answerDescription(to: origin, into: &effects)
+    }
+
+    func answerDescription(to origin: Origin, into effects: inout [ConversationEffect]) {
+        guard let record = self.record else { return effects.append(.answer(.failed(.noSuchConversation), to: origin)) }
         let online = Set(self.members.active.lazy.filter { self.members[$0].isPresent }.map { self.members[$0].member.user })
         effects.append(
             .answer(
@@ -121,7 +183,7 @@ extension Conversation {
 
     /// A loop that heard the conversation before says who is there: after a gap, or after the last owner's death.
     mutating func attach(_ attachment: Attachment, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]) {
-        guard self.standing != .missing else {
+        guard self.standing != .missing || self.isInbox else {
             effects.append(.answer(.failed(.noSuchConversation), to: origin))
             return
         }
@@ -136,7 +198,7 @@ extension Conversation {
         // not show it again; those who have come in since the owner began have not.
         var learned: [UInt32] = []
         let reunionEnds = self.presence.bornAt + ConversationRules.reunion
-        for person in attachment.heard where now.monotonic < reunionEnds {
+        for person in attachment.heard where now.monotonic < reunionEnds && !self.isInbox {
             self.presence.reunionEnds = reunionEnds
             guard let number = self.members.member(person.id), !self.members[number].isTold else { continue }
             self.members[number].agent = person.agent
@@ -153,14 +215,14 @@ extension Conversation {
             }
         }
         var present = Set<UInt32>()
-        for person in attachment.present + attachment.entering {
+        for person in attachment.present + attachment.entering where !self.isInbox {
             guard let number = self.members.member(person.id) else { continue }
             present.insert(number)
             self.members[number].agent = person.agent
             self.appear(number, on: origin.loop, at: now, into: &effects)
         }
         // Who listens and is no member has missed being told so.
-        for person in attachment.present where self.members.member(person.id) == nil {
+        for person in attachment.present where !self.isInbox && self.members.member(person.id) == nil {
             let gone = self.members.number(of: person.id).map { self.members[$0].member }
             let member = gone ?? Member(user: person.id, name: person.name, role: .member, joinedAt: now.wall)
             effects.append(.tell(.left(member, at: now.wall), LoopSet(origin.loop)))
@@ -168,7 +230,7 @@ extension Conversation {
         for number in self.members.active where self.members[number].loops.contains(origin.loop) && !present.contains(number) {
             self.disappear(number, from: origin.loop, at: now, into: &effects)
         }
-        effects.append(.answer(self.entered(telling: { _ in true }), to: origin))
+        effects.append(.answer(.entered(self.whereabouts(telling: { _ in true })), to: origin))
         // A new owner has to recall the newest messages before it can say whose they are: the reports wait for that.
         for report in attachment.delivered {
             self.handle(.delivered(report.user, report.range), from: Origin(loop: origin.loop, request: 0), at: now, into: &effects)

@@ -4,8 +4,12 @@ import ChatModel
 extension Conversation {
     mutating func post(_ body: MessageBody, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]) throws(ChatError)
     {
+        if self.isInbox, self.standing == .missing {
+            guard !self.isStoreAway else { throw .unavailable }
+            self.make(ConversationRecord(access: .closed, kind: .inbox, creator: nil, createdAt: now.wall), into: &effects)
+        }
         guard self.standing != .missing else { throw .noSuchConversation }
-        guard let author = self.members.member(body.author.id) else { throw .notAMember }
+        let author = try self.author(of: body)
         let send = body.clientID.map { RecentMessages.fingerprint(author: author, client: $0) } ?? 0
         // Before `ended`: what was answered before the end is answered again after it.
         if send != 0, let sequence = self.recents.sequence(of: send) {
@@ -13,6 +17,23 @@ extension Conversation {
             return
         }
         try self.number(body, author: author, send: send, from: origin, at: now, into: &effects)
+    }
+
+    /// A member; where anybody may deliver, they are one to their sends' ids, of which the stored message says whose it was.
+    private mutating func author(of body: MessageBody) throws(ChatError) -> UInt32 {
+        if self.isInbox { return self.anybody }
+        guard let author = self.members.member(body.author.id) else { throw .notAMember }
+        return author
+    }
+
+    /// One entry for all who are no members and may deliver: there is no end to them.
+    private var anybody: UInt32 {
+        mutating get {
+            let nobody = UserID(key: "")
+            return self.members.number(of: nobody)
+                ?? self.members.insert(
+                    Member(user: nobody, name: "", role: .member, joinedAt: Timestamp(milliseconds: 0)), isMember: false)
+        }
     }
 
     private mutating func number(
@@ -60,7 +81,7 @@ extension Conversation {
         }
         do throws(ChatError) {
             guard self.standing != .missing else { throw .noSuchConversation }
-            guard let author = self.members.member(body.author.id) else { throw .notAMember }
+            let author = try self.author(of: body)
             let send = body.clientID.map { RecentMessages.fingerprint(author: author, client: $0) } ?? 0
             // Somebody with the same repeat was first.
             if let newer = self.recents.sequence(of: send), newer > sequence {
@@ -71,6 +92,12 @@ extension Conversation {
         } catch {
             effects.append(.answer(.failed(error), to: origin))
         }
+    }
+
+    private mutating func number(ofAuthor message: RecentMessage) -> UInt32 {
+        self.members.number(of: message.author)
+            ?? self.members.insert(
+                Member(user: message.author, name: message.author.shown, role: .member, joinedAt: message.sentAt), isMember: false)
     }
 
     /// Whether these are the newest messages, one behind the other.
@@ -86,10 +113,7 @@ extension Conversation {
         let messages = self.areNewest(messages) ? messages : []
         var recents = RecentMessages(next: messages.first?.sequence ?? self.storedHead + 1, limit: self.rules.limits.recentMessages)
         for message in messages {
-            let author =
-                self.members.number(of: message.author)
-                ?? self.members.insert(
-                    Member(user: message.author, name: message.author.shown, role: .member, joinedAt: message.sentAt), isMember: false)
+            let author = self.isInbox ? self.anybody : self.number(ofAuthor: message)
             recents.append(
                 author: author, send: message.clientID.map { RecentMessages.fingerprint(author: author, client: $0) } ?? 0,
                 at: now.monotonic)

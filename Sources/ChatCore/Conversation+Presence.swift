@@ -142,6 +142,9 @@ extension Conversation {
     }
 
     func changes(_ numbers: some Sequence<UInt32>, at now: Moment) -> [PresenceChange] {
-        numbers.map { PresenceChange(person: self.members[$0].person, isOnline: self.members[$0].isAnnounced, at: now.wall) }
+        numbers.map {
+            PresenceChange(
+                person: self.members[$0].person, isOnline: self.members[$0].isAnnounced, at: now.wall, isMember: self.members.isMember($0))
+        }
     }
 }

@@ -6,6 +6,7 @@ extension Conversation {
         _ sequences: [SequenceNumber], by user: UserID, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]
     ) throws(ChatError) {
         guard self.standing != .missing else { throw .noSuchConversation }
+        guard !self.isInbox else { return self.settle(sequences, by: user, from: origin, at: now, into: &effects) }
         guard let reader = self.members.member(user) else { throw .notAMember }
         let known = sequences.filter { $0 >= 1 && $0 <= self.storedHead }
         if let highest = known.max() {
@@ -24,6 +25,22 @@ extension Conversation {
             self.moveDelivered(reader, to: highest, at: now, into: &effects)
         }
         effects.append(.answer(.read(unknown: sequences.filter { $0 < 1 || $0 > self.storedHead }), to: origin))
+    }
+
+    /// What came into an inbox has arrived. Whoever has something to remember becomes a member by it.
+    private mutating func settle(
+        _ sequences: [SequenceNumber], by user: UserID, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]
+    ) {
+        defer { effects.append(.answer(.read(unknown: []), to: origin)) }
+        guard let highest = sequences.filter({ $0 <= self.storedHead }).max(), highest > 0 else { return }
+        if let reader = self.members.member(user) {
+            guard self.members[reader].member.readCursor < highest else { return }
+            self.members[reader].member.readCursor = highest
+            self.cursorMoved(reader, within: self.rules.cursorFlush, at: now, into: &effects)
+        } else if !self.isStoreAway {
+            let member = Member(user: user, name: user.shown, role: .member, joinedAt: now.wall, readCursor: highest)
+            self.write(.member(member), then: .member(self.members.insert(member, isMember: true), isArrival: true), into: &effects)
+        }
     }
 
     /// A socket of this user's has taken these messages.

@@ -21,6 +21,8 @@ public struct Conversation: Sendable {
     // What every message touches stands first, so that it shares few lines of the cache.
     var knowledge = Knowledge.nothing
     private(set) var standing = Standing.missing
+    /// See `ConversationKey.isInbox`.
+    let isInbox: Bool
     /// The owner says that the store takes no writes at the moment.
     public var isStoreAway = false
     /// The last number and revision given, and the last ones stored.
@@ -80,8 +82,9 @@ public struct Conversation: Sendable {
     }
 
     /// A conversation of which nothing is known: the first command makes it ask the store.
-    public init(rules: ConversationRules) {
+    public init(rules: ConversationRules, isInbox: Bool = false) {
         self.rules = rules
+        self.isInbox = isInbox
         self.recents = RecentMessages(next: 1, limit: rules.limits.recentMessages)
     }
 
@@ -177,6 +180,7 @@ public struct Conversation: Sendable {
         do throws(ChatError) {
             switch command {
             case .post(let body): try self.post(body, from: origin, at: now, into: &effects)
+            case .create(let founding): try self.create(founding, from: origin, at: now, into: &effects)
             case .enter(let entrance): try self.enter(entrance, listening: true, from: origin, at: now, into: &effects)
             case .join(let entrance): try self.enter(entrance, listening: false, from: origin, at: now, into: &effects)
             case .edit(let sequence, let content, let actor):
@@ -189,7 +193,7 @@ public struct Conversation: Sendable {
                 effects.append(.answer(.done, to: origin))
             case .part(let user): try self.part(user, from: origin, at: now, into: &effects)
             case .end(let actor): try self.end(by: actor, from: origin, at: now, into: &effects)
-            case .describe(let actor): try self.describe(for: actor, from: origin, into: &effects)
+            case .describe(let actor, let guests): try self.describe(for: actor, guests, from: origin, into: &effects)
             }
         } catch {
             effects.append(.answer(.failed(error), to: origin))
@@ -290,7 +294,7 @@ public struct Conversation: Sendable {
         self.searches = 0
         self.deletedMeanwhile = []
         for change in self.pending {
-            for asker in change.askers { effects.append(.answer(.failed(.unavailable), to: asker)) }
+            for asker in change.askers + change.founders { effects.append(.answer(.failed(.unavailable), to: asker)) }
         }
         self.pending = []
         for again in self.repeats { effects.append(.answer(.failed(.unavailable), to: again.origin)) }
@@ -336,6 +340,7 @@ public struct Conversation: Sendable {
     }
 
     private mutating func announce(_ change: PendingChange, at now: Moment, into effects: inout [ConversationEffect]) {
+        defer { for founder in change.founders { self.answerDescription(to: founder, into: &effects) } }
         let asker = change.askers.first
         let answer: ChatAnswer
         switch change.kind {
@@ -345,7 +350,7 @@ public struct Conversation: Sendable {
         case .member(let number, let isArrival):
             let event: ChatEvent = isArrival ? .joined(self.members[number].member) : .renamed(self.members[number].member)
             effects.append(.event(event, revision: change.revision, asked: nil))
-            for asker in change.askers { effects.append(.answer(self.entered(number), to: asker)) }
+            for asker in change.askers { effects.append(.answer(self.entered(number, isNew: isArrival), to: asker)) }
             return
         case .amended(let message):
             if message.state == .deleted, self.searches > 0 { self.deletedMeanwhile.append(message) }

@@ -17,6 +17,8 @@ struct PendingChange: Sendable {
     let kind: Kind
     /// Who asked for it, then who asked for the same.
     var askers: [Origin]
+    /// Who asked for the conversation, of which this was the last to be made.
+    var founders: [Origin] = []
 
     /// The same request, asked again, gets one answer.
     mutating func join(_ asker: Origin) {

@@ -9,6 +9,7 @@ public enum ChatAnswer: Sendable {
     /// Done; the ids named are those that exist not.
     case read(unknown: [SequenceNumber])
     case done
+    /// Of a conversation that is there, or has just been made.
     case described(Description)
     case failed(ChatError)
 }
@@ -36,6 +37,10 @@ public struct Entered: Sendable {
     public let present: [PresenceChange]
     public let presentCount: Int
     public let isCrowd: Bool
+    /// What the one who came in is as a member; nil for whom an inbox has nothing to remember of.
+    public var member: Member?
+    /// It has become one by this.
+    public var isNewMember = false
 
     public init(
         head: SequenceNumber, oldest: SequenceNumber, revision: Revision, ended: Ending?, present: [PresenceChange], presentCount: Int,

@@ -1,7 +1,11 @@
+public import Bytes
+
 /// What a session asks of the owner of a conversation.
 public enum ChatCommand: Sendable {
     /// A connection of this person comes in: membership is judged, presence counted.
     case enter(Entrance)
+    /// Make a conversation that is not there yet.
+    case create(Founding)
     /// Say something.
     case post(MessageBody)
     /// Other words for a message; its author's or an admin's right.
@@ -17,8 +21,36 @@ public enum ChatCommand: Sendable {
     case part(UserID)
     /// Nobody may write from now on; its creator's or an admin's right.
     case end(by: Actor)
-    /// Who is there and what it is about.
-    case describe(by: Actor)
+    /// Who is there and what it is about: for members and admins, and for the guests that are admitted.
+    case describe(by: Actor, guests: Guests = .none)
+}
+
+/// Who but members may look at a conversation.
+public enum Guests: UInt8, Sendable {
+    case none = 0
+    /// Whoever asks, if the conversation is open.
+    case ofOpen = 1
+    /// Whoever asks: the bearer of a token that lists it, say.
+    case all = 2
+}
+
+/// A conversation that is to be made, with its first members.
+public struct Founding: Sendable {
+    public let kind: ConversationRecord.Kind
+    public let title: String
+    /// See `ConversationRecord.details`.
+    public let details: ByteString
+    public let creator: Actor
+    /// The creator too, where that is to be one.
+    public let members: [Person]
+
+    public init(kind: ConversationRecord.Kind, title: String = "", details: ByteString = "", creator: Actor, members: [Person]) {
+        self.kind = kind
+        self.title = title
+        self.details = details
+        self.creator = creator
+        self.members = members
+    }
 }
 
 /// Who acts, and whether a token says that it may do everything.
@@ -38,11 +70,11 @@ public struct Entrance: Sendable {
     /// The bearer's token lists the conversation: it makes one a member, and the conversation if there is none.
     public let isListed: Bool
     /// What a conversation is made as, where entering makes it.
-    public let access: ConversationRecord.Access
+    public let kind: ConversationRecord.Kind
 
-    public init(actor: Actor, isListed: Bool, access: ConversationRecord.Access) {
+    public init(actor: Actor, isListed: Bool, kind: ConversationRecord.Kind) {
         self.actor = actor
         self.isListed = isListed
-        self.access = access
+        self.kind = kind
     }
 }

@@ -1,6 +1,8 @@
 /// Why the chat refused something. Dialects turn it into their own shape; the words are the same in all of them.
 public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
     case noSuchConversation
+    /// One that is to be made is there already.
+    case conversationExists
     case notAMember
     /// Neither listed in the token nor a member, and the conversation is closed.
     case accessDenied
@@ -21,6 +23,7 @@ public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .noSuchConversation: "no such conversation"
+        case .conversationExists: "the conversation exists already"
         case .notAMember: "not a member of this conversation"
         case .accessDenied: "access denied"
         case .conversationEnded: "conversation ended"

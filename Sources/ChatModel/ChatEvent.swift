@@ -48,10 +48,13 @@ public struct PresenceChange: Sendable, Equatable {
     public let person: Person
     public let isOnline: Bool
     public let at: Timestamp
+    /// False of somebody who has left the conversation for good, as was told before.
+    public var isMember: Bool
 
-    public init(person: Person, isOnline: Bool, at: Timestamp) {
+    public init(person: Person, isOnline: Bool, at: Timestamp, isMember: Bool = true) {
         self.person = person
         self.isOnline = isOnline
         self.at = at
+        self.isMember = isMember
     }
 }

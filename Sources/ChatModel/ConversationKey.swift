@@ -10,6 +10,26 @@ public struct ConversationKey: Sendable, Hashable, Comparable, CustomStringConve
         self.id = id
     }
 
+    /// What is addressed to a user, and not to a conversation. No client can write such an id: theirs have no "@".
+    public static func inbox(of user: UserID, in tenant: ByteString) -> Self { Self(tenant: tenant, id: ByteString("@user:\(user.key)")) }
+
+    /// What is addressed to an agent, whoever acts as it.
+    public static func inbox(ofAgent agent: ByteString, in tenant: ByteString) -> Self {
+        Self(tenant: tenant, id: ByteString("@agent:\(agent)"))
+    }
+
+    /// What is addressed to everybody of a tenant who speaks this protocol.
+    public static func inbox(ofAll dialect: StaticString, in tenant: ByteString) -> Self {
+        Self(tenant: tenant, id: ByteString("@all:\(dialect)"))
+    }
+
+    /// Clients know of it by what it brings and cannot name it. Nobody is present there, and nobody has to be a member: only Confab itself
+    /// listens and writes, for whom it may.
+    public var isInbox: Bool { self.id.string.utf8.first == UInt8(ascii: "@") }
+
+    /// An inbox of one user or agent.
+    public var isPersonalInbox: Bool { self.isInbox && !self.id.string.hasPrefix("@all:") }
+
     public var description: String { "\(self.tenant)/\(self.id)" }
 
     public static func < (left: ConversationKey, right: ConversationKey) -> Bool {

@@ -5,8 +5,14 @@ public struct ConversationRecord: Sendable, Equatable {
     /// Who may become a member: anybody of the tenant, or only whom a token or a member lets in.
     public enum Access: UInt8, Sendable { case closed = 0, open = 1 }
 
-    /// What it was made as: by which client protocol, or as a user's inbox. Which lists it is in hangs on that.
-    public enum Kind: UInt8, Sendable { case conversations = 0, pets = 1, chats = 2, rooms = 3, agents = 4, inbox = 5 }
+    /// What it was made as: by which client protocol, or as an inbox, which clients know by what it brings and cannot name. Which lists it
+    /// is in hangs on that.
+    public enum Kind: UInt8, Sendable {
+        case conversations = 0, pets = 1, chats = 2, rooms = 3, agents = 4, inbox = 5
+
+        /// Whoever has the link may come into what is made to be shared; anything else is for those who are let in.
+        public var access: Access { self == .rooms || self == .chats ? .open : .closed }
+    }
 
     public var access: Access
     public var kind: Kind

@@ -17,6 +17,11 @@ public final class MessageBody: Sendable {
         self.content = content
         self.metadata = metadata
     }
+
+    /// The same under an id.
+    public func named(_ id: ClientID) -> MessageBody {
+        MessageBody(author: self.author, clientID: id, content: self.content, metadata: self.metadata)
+    }
 }
 
 /// The id under which a send is made only once, however often it is repeated.

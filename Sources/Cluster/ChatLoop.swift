@@ -75,11 +75,8 @@ public struct ChatLoop: Sendable {
     public mutating func ask(
         _ command: consuming ChatCommand, in key: ConversationKey, through feed: FeedID? = nil, context: UInt64?, at now: Moment
     ) {
-        if case .post(let body) = command, body.clientID == nil {
-            // A send that may have to be tried again needs an id to be known by.
-            let id = self.listening.mintClientID()
-            command = .post(MessageBody(author: body.author, clientID: id, content: body.content, metadata: body.metadata))
-        }
+        // A send that may have to be tried again needs an id to be known by.
+        if case .post(let body) = command, body.clientID == nil { command = .post(body.named(self.listening.mintClientID())) }
         var feed = feed.flatMap { self.listening.feeds.isCurrent($0) ? $0 : nil }
         if feed == nil, let slot = self.listening.feeds.slot(of: key) { feed = self.listening.feeds.name(slot) }
         let owner = feed.map { self.listening.feeds[$0.slot].owner } ?? self.view.owner(of: key)

@@ -175,7 +175,7 @@ struct Owner: Sendable {
         let number = self.free.popLast() ?? UInt32(self.slots.count)
         let isNew = Int(number) == self.slots.count
         let slot = Slot(
-            key: key, conversation: Conversation(rules: self.rules), lastUsed: now.monotonic,
+            key: key, conversation: Conversation(rules: self.rules, isInbox: key.isInbox), lastUsed: now.monotonic,
             generation: isNew ? 1 : self.slots[Int(number)].generation &+ 1)
         if isNew { self.slots.append(slot) } else { self.slots[Int(number)] = slot }
         self.index.insert(number, hash: key.hashValue)

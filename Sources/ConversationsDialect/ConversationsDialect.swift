@@ -18,7 +18,9 @@ public struct ConversationsDialect: Dialect {
         case .none:
             return .session(RefusedSession(code: 4003, reason: "a token is required"))
         case .refused(let sentence):
-            return .session(RefusedSession(code: 4003, reason: "the token is not valid", error: sentence))
+            var error = ByteBuffer()
+            error.append(error: sentence, action: "connect")
+            return .session(RefusedSession(code: 4003, reason: "the token is not valid", error: error))
         case .bearer(let identity):
             guard IdentityRule.conversation.allows(id.string) else { return .session(RefusedSession(code: 4004, reason: "access denied")) }
             return .session(ConversationsSession(identity: identity, conversation: id, after: request.value("after")))

@@ -36,8 +36,8 @@ public struct ConversationsSession: DialectSession {
             steps.reply { $0.append(error: "after: is no message id", action: "connect") }
         }
         self.after = nil
-        let entrance = Entrance(actor: self.me, isListed: self.isListed, access: .closed)
-        steps.append(.enter(self.conversation, entrance, after: point ?? nil, SessionTag(kind: Question.enter.rawValue)))
+        let entrance = Entrance(actor: self.me, isListed: self.isListed, kind: .conversations)
+        steps.append(.enter(self.conversation, entrance, from: point.flatMap { $0 }.map { .after($0) } ?? .now, SessionTag(kind: Question.enter.rawValue)))
     }
 
     public mutating func receivedBinary(into steps: inout SessionSteps) {
@@ -198,6 +198,10 @@ public struct ConversationsSession: DialectSession {
         default:
             break
         }
+    }
+
+    public mutating func left(_ conversation: ConversationKey, into steps: inout SessionSteps) {
+        steps.append(.close(4004, "no member of this conversation any more"))
     }
 
     public mutating func historyTruncated(oldest: SequenceNumber, into steps: inout SessionSteps) {

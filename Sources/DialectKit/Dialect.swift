@@ -56,6 +56,9 @@ public struct Rendering: Sendable {
 /// Who of those that hear a conversation gets a frame.
 public enum Audience: Sendable, Equatable {
     case everybody
+    /// All connections but those of this user.
     case others(UserID)
     case only(UserID)
+    /// All connections but the one that asked for what happened.
+    case otherConnections
 }

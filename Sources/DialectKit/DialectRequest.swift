@@ -8,12 +8,17 @@ public struct DialectRequest: Sendable {
     /// The query's names and values, percent-decoded, in order.
     public let query: [(name: String, value: String)]
     public let credentials: Credentials
+    /// Whether somebody without a token may come in where the protocol allows it.
+    public let allowsAnonymous: Bool
     public let now: Timestamp
 
-    public init(path: [String], query: [(name: String, value: String)], credentials: Credentials, now: Timestamp) {
+    public init(
+        path: [String], query: [(name: String, value: String)], credentials: Credentials, allowsAnonymous: Bool = false, now: Timestamp
+    ) {
         self.path = path
         self.query = query
         self.credentials = credentials
+        self.allowsAnonymous = allowsAnonymous
         self.now = now
     }
 

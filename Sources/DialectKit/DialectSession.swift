@@ -33,6 +33,15 @@ public protocol DialectSession: Sendable {
     /// The page that was asked for; nil when the store could not give it.
     mutating func paged(_ page: Page?, for tag: SessionTag, into steps: inout SessionSteps)
 
+    /// What was asked of the store beside pages; nil when it could not answer.
+    mutating func fetched(_ answer: StoreAnswer?, for tag: SessionTag, into steps: inout SessionSteps)
+
+    /// Something came into an inbox that the connection hears.
+    mutating func received(_ message: Message, in inbox: ConversationKey, into steps: inout SessionSteps)
+
+    /// The user is no member any more, wherever that was asked for: the connection does not hear the conversation from here on.
+    mutating func left(_ conversation: ConversationKey, into steps: inout SessionSteps)
+
     /// The point to resume from is older than what is kept.
     mutating func historyTruncated(oldest: SequenceNumber, into steps: inout SessionSteps)
 
@@ -41,6 +50,12 @@ public protocol DialectSession: Sendable {
 
     /// The token's time is over.
     mutating func expired(into steps: inout SessionSteps)
+}
+
+/// What a protocol without lists and inboxes need not say.
+extension DialectSession {
+    public mutating func fetched(_ answer: StoreAnswer?, for tag: SessionTag, into steps: inout SessionSteps) {}
+    public mutating func received(_ message: Message, in inbox: ConversationKey, into steps: inout SessionSteps) {}
 }
 
 /// Why a fresh token was not taken.
@@ -70,16 +85,30 @@ public struct SessionTag: Sendable {
 public enum SessionStep: Sendable {
     /// A text frame for this connection alone: this part of `SessionSteps.text`.
     case reply(Range<Int>)
-    /// Come into a conversation and hear it, from behind this message on; nil: from what is said after the entrance.
-    case enter(ConversationKey, Entrance, after: SequenceNumber?, SessionTag)
+    /// Come into a conversation and hear it.
+    case enter(ConversationKey, Entrance, from: Beginning, SessionTag)
+    /// Hear a conversation no more, and stay its member.
+    case leave(ConversationKey)
     /// Without a tag no answer is wanted.
     case ask(ChatCommand, in: ConversationKey, SessionTag?)
     /// A page of messages of the conversation that the connection hears.
     case read(ConversationKey, PageRange, limit: Int, SessionTag)
+    /// Something that the store knows and that is no page: lists and numbers. Nothing else is read from the client until it has come.
+    case fetch(StoreRequest, SessionTag)
     /// Check a fresh token.
     case authenticate(String)
     /// Close the connection, behind what was written before.
     case close(UInt16, StaticString)
+}
+
+/// Where somebody who comes in begins to hear.
+public enum Beginning: Sendable, Equatable {
+    /// With what is said after the entrance.
+    case now
+    /// Behind this message.
+    case after(SequenceNumber)
+    /// Behind what has been read. What is heard counts as read when a ping that was sent behind it is answered; for inboxes.
+    case unread
 }
 
 /// What a session has decided, and the texts of its replies. Used again for every frame.

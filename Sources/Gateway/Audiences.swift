@@ -17,6 +17,8 @@ struct Audiences {
         var feed: FeedID?
         var key: ConversationKey?
         var groups: [Group] = []
+        /// What comes is for sessions to look at, each by itself.
+        var isPersonal = false
         /// The newest message of which the owner was told that somebody has it.
         var reportedThrough: SequenceNumber = 0
         /// A message went out in this turn, or nobody had taken it yet.
@@ -51,7 +53,9 @@ struct Audiences {
         reportedThrough: SequenceNumber
     ) -> Int {
         while self.audiences.count <= Int(feed.slot) { self.audiences.append(Audience()) }
-        if !self.isCurrent(feed) { self[feed] = Audience(feed: feed, key: key, reportedThrough: reportedThrough) }
+        if !self.isCurrent(feed) {
+            self[feed] = Audience(feed: feed, key: key, isPersonal: key.isPersonalInbox, reportedThrough: reportedThrough)
+        }
         let group = self.group(feed, dialect, isCompressed)
         if isLive {
             self[feed].groups[group].live.append(slot)

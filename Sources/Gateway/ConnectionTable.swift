@@ -99,6 +99,8 @@ struct ConnectionTable {
         case everybody
         case others(UInt32)
         case only(UInt32)
+        /// All but this connection.
+        case allBut(UInt32)
     }
 
     /// One of the turn's frames goes to many, but not to those who have more pending than that.
@@ -118,16 +120,18 @@ struct ConnectionTable {
             }
             return 0
         case .everybody:
-            return self.broadcast(frame, to: members, unlessPendingAbove: limit) { _ in true }
+            return self.broadcast(frame, to: members, unlessPendingAbove: limit) { _, _ in true }
         case .others(let user):
-            return self.broadcast(frame, to: members, unlessPendingAbove: limit) { $0 != user }
+            return self.broadcast(frame, to: members, unlessPendingAbove: limit) { other, _ in other != user }
         case .only(let user):
-            return self.broadcast(frame, to: members, unlessPendingAbove: limit) { $0 == user }
+            return self.broadcast(frame, to: members, unlessPendingAbove: limit) { other, _ in other == user }
+        case .allBut(let slot):
+            return self.broadcast(frame, to: members, unlessPendingAbove: limit) { _, other in other != slot }
         }
     }
 
     @inline(__always)
-    private mutating func broadcast(_ frame: UInt32, to members: [UInt32], unlessPendingAbove limit: Int, _ concerns: (UInt32) -> Bool)
+    private mutating func broadcast(_ frame: UInt32, to members: [UInt32], unlessPendingAbove limit: Int, _ concerns: (_ user: UInt32, _ slot: UInt32) -> Bool)
         -> Int
     {
         var left = 0
@@ -135,7 +139,7 @@ struct ConnectionTable {
         while place < members.count {
             let member = members[place]
             place &+= 1
-            guard concerns(self.hot[Int(member)].user) else { continue }
+            guard concerns(self.hot[Int(member)].user, member) else { continue }
             if Int(self.hot[Int(member)].pendingBytes) > limit { left += 1 } else { self.queue(frame, to: member) }
         }
         return left

@@ -37,6 +37,8 @@ public struct GatewaySettings: Sendable {
     public var chatLimits: ChatLimits
     /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     public var trustedProxies: [IPNetwork]
+    /// Whether somebody without a token may come in where a protocol allows it.
+    public var allowsAnonymous = false
     /// A path at which frames are sent back as they came.
     public var echoPath: String?
     /// Whether frames for many sockets leave with one call of the kernel, where it lets us.

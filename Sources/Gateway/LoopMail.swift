@@ -33,6 +33,8 @@ enum LoopOrder: Sendable {
 struct StoreLetter: Sendable {
     let answer: StoreAnswer
     let ticket: StoreTicket
+    /// It answers what a session asked, and not the chat.
+    let isForSession: Bool
 }
 
 /// A connection on its way to the loop on which its conversation lives.

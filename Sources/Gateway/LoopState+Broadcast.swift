@@ -8,8 +8,11 @@ import HTTPWire
 /// Events on their way to everybody who hears a conversation, and what the owner is told of their arrival.
 extension LoopState {
     /// Renders an event once for each dialect that is listening, and gives the one buffer to all its sockets.
-    mutating func broadcast(_ event: ChatEvent, to feed: FeedID) {
+    ///
+    /// - Parameter context: the question that this answers, if it was asked here.
+    mutating func broadcast(_ event: ChatEvent, to feed: FeedID, askedBy context: UInt64?) {
         guard self.audiences.isCurrent(feed), let key = self.audiences[feed].key else { return }
+        if self.audiences[feed].isPersonal { return self.deliver(event, to: feed) }
         if case .posted(let message) = event { self.noteForReport(feed, message) }
         var rendered = -1
         for place in self.audiences[feed].groups.indices {
@@ -19,12 +22,12 @@ extension LoopState {
                 self.rendering.removeAll()
                 self.shared.settings.dialects[group.dialect].render(event, in: key, into: &self.rendering)
             }
-            for frame in self.rendering.frames.indices { self.broadcast(frame, of: event, to: group, feed) }
+            for frame in self.rendering.frames.indices { self.broadcast(frame, of: event, to: group, feed, askedBy: context) }
         }
         if case .posted = event { self.wakeAwaiting(feed) }
     }
 
-    private mutating func broadcast(_ place: Int, of event: ChatEvent, to group: Audiences.Group, _ feed: FeedID) {
+    private mutating func broadcast(_ place: Int, of event: ChatEvent, to group: Audiences.Group, _ feed: FeedID, askedBy context: UInt64?) {
         let audience: ConnectionTable.Audience
         switch self.rendering.frames[place].audience {
         case .everybody: audience = .everybody
@@ -32,6 +35,7 @@ extension LoopState {
         case .only(let id):
             guard let number = self.number(of: id, in: feed) else { return }
             audience = .only(number)
+        case .otherConnections: audience = self.asker(of: context).map { .allBut($0) } ?? .everybody
         }
         self.framing.removeAll()
         self.frame(place, compress: group.isCompressed)
@@ -46,6 +50,12 @@ extension LoopState {
         var left = self.table.broadcast(frame, to: group.live, audience, unlessPendingAbove: limit)
         if !group.catchingUp.isEmpty { left += self.table.broadcast(frame, to: group.catchingUp, audience, unlessPendingAbove: limit) }
         self.counters.droppedEphemeral &+= UInt64(left)
+    }
+
+    /// The connection that sent what a question is about.
+    private func asker(of context: UInt64?) -> UInt32? {
+        guard let context, let question = self.questions[context], case .command = question.kind else { return nil }
+        return question.token.slot
     }
 
     /// The number of a user of the feed's conversation: mostly of one of the two asked for last, who are talking.

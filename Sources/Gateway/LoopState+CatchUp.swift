@@ -18,16 +18,22 @@ extension LoopState {
     /// A write takes less, and no owner is replaced so soon after its last one.
     private static let writeMilliseconds: Int64 = 500
 
-    /// - Parameter after: what the client has had; nil: it wants what is said after its entrance.
     mutating func cameIn(
-        _ slot: Int, _ talk: WebSocketTalk, _ feed: FeedID, _ key: ConversationKey, _ entered: Entered, after: SequenceNumber?
+        _ slot: Int, _ talk: WebSocketTalk, _ feed: FeedID, _ key: ConversationKey, _ entered: Entered, from beginning: Beginning
     ) {
+        let after: SequenceNumber? =
+            switch beginning {
+            case .now: nil
+            case .after(let sequence): sequence
+            case .unread: entered.member?.readCursor ?? 0
+            }
         let place = self.audiences.insert(
             UInt32(slot), into: feed, key: key, dialect: talk.dialect, isCompressed: talk.isCompressed, isLive: false,
             reportedThrough: entered.head)
         // A point above the owner's head means the head.
         var state = WebSocketTalk.CatchUp(from: min(after ?? entered.head, entered.head))
         if let after, after > entered.head { state.claim = .init(through: after, at: self.now.wall) }
+        if beginning == .unread { self.inboxes[UInt32(slot)] = OpenInbox(token: self.connections[slot]!.token, feed: feed, key: key) }
         talk.memberships.append(WebSocketTalk.Membership(feed: feed, conversation: key, place: place, catchUp: state))
         self.behind.append((self.connections[slot]!.token, feed))
     }
@@ -139,6 +145,7 @@ extension LoopState {
     }
 
     private mutating func send(_ messages: ArraySlice<Message>, of key: ConversationKey, to slot: Int, _ talk: WebSocketTalk) {
+        if key.isPersonalInbox { return messages.forEach { self.deliver($0, in: key, to: slot, talk) } }
         self.framing.removeAll()
         for message in messages {
             self.rendering.removeAll()

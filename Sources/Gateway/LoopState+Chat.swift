@@ -10,12 +10,12 @@ extension LoopState {
     // MARK: What sessions ask
 
     mutating func enter(
-        _ slot: Int, _ talk: WebSocketTalk, _ key: ConversationKey, _ entrance: Entrance, after: SequenceNumber?, _ tag: SessionTag
+        _ slot: Int, _ talk: WebSocketTalk, _ key: ConversationKey, _ entrance: Entrance, from beginning: Beginning, _ tag: SessionTag
     ) {
         // The feed is known only afterwards, so the question is asked in two steps.
         let context = self.questions.insert(Question(token: self.connections[slot]!.token, kind: .command(tag, nil)))
         let (feed, request) = self.chat.enter(key, entrance, context: context, at: self.now)
-        self.questions.replace(context, with: Question(token: self.connections[slot]!.token, kind: .entrance(feed, key, after: after, tag)))
+        self.questions.replace(context, with: Question(token: self.connections[slot]!.token, kind: .entrance(feed, key, from: beginning, tag)))
         talk.entrances.append(WebSocketTalk.PendingEntrance(request: request, feed: feed, context: context))
         self.await(slot, talk)
     }
@@ -33,6 +33,22 @@ extension LoopState {
         let context = self.questions.insert(Question(token: self.connections[slot]!.token, kind: .page(tag, key)))
         self.chat.read(key, range, limit: limit, context: context)
         self.await(slot, talk)
+    }
+
+    mutating func fetch(_ slot: Int, _ talk: WebSocketTalk, _ request: StoreRequest, _ tag: SessionTag) {
+        let context = self.questions.insert(Question(token: self.connections[slot]!.token, kind: .fetch(tag)))
+        self.await(slot, talk)
+        self.shared.stores[self.index].submit(request, ticket: context, for: self.sessionsClient)
+    }
+
+    mutating func fetched(_ answer: StoreAnswer, for context: UInt64) {
+        guard let (question, slot, talk) = self.asker(self.questions.remove(context)), case .fetch(let tag) = question.kind else { return }
+        var answered: StoreAnswer? = answer
+        if case .failed = answer { answered = nil }
+        talk.session?.fetched(answered, for: tag, into: &self.steps)
+        self.runSteps(slot, talk, isPaced: true)
+        guard self.connections[slot] != nil, !talk.hasSentClose else { return }
+        self.awaitedCame(slot, talk)
     }
 
     /// Nothing more is read from the client until what it waits for has come, and has left.
@@ -57,7 +73,8 @@ extension LoopState {
     mutating func deliver(_ delivery: Delivery) {
         switch delivery {
         case .event(let feed, let event, let context):
-            self.broadcast(event, to: feed)
+            self.broadcast(event, to: feed, askedBy: context)
+            if case .left(let member, _) = event { self.showOut(member.user, of: feed) }
             if let context { self.answered(context, event.answer, isShown: true) }
         case .answer(let context, let answer, let isShown):
             self.answered(context, answer, isShown: isShown)
@@ -88,15 +105,15 @@ extension LoopState {
             let isShown = feed != nil && (isShown || self.isToCome(answer, feed, talk))
             talk.session?.answered(answer, to: tag, isShown: isShown, into: &self.steps)
             self.runSteps(slot, talk)
-        case .entrance(let feed, let key, let after, let tag):
+        case .entrance(let feed, let key, let beginning, let tag):
             talk.entrances.removeAll { $0.context == context }
             // A quiet connection keeps no empty room.
             if talk.entrances.isEmpty { talk.entrances = [] }
-            if case .entered(let entered) = answer { self.cameIn(slot, talk, feed, key, entered, after: after) }
+            if case .entered(let entered) = answer { self.cameIn(slot, talk, feed, key, entered, from: beginning) }
             talk.session?.answered(answer, to: tag, isShown: false, into: &self.steps)
             self.runSteps(slot, talk)
             if self.connections[slot] != nil, !talk.hasSentClose { self.awaitedCame(slot, talk) }
-        case .page, .catchUp, .order:
+        case .page, .catchUp, .fetch, .order:
             break
         }
     }
@@ -125,12 +142,35 @@ extension LoopState {
             self.awaitedCame(slot, talk)
         case .catchUp(let feed):
             self.catchUp(slot, talk, feed, with: page)
-        case .command, .entrance, .order:
+        case .command, .entrance, .fetch, .order:
             break
         }
     }
 
     // MARK: Leaving
+
+    /// A connection hears a conversation no more.
+    mutating func leave(_ key: ConversationKey, _ talk: WebSocketTalk) {
+        guard let place = talk.memberships.firstIndex(where: { $0.conversation == key }), let user = talk.session?.actor?.person.id else {
+            return
+        }
+        let membership = talk.memberships.remove(at: place)
+        self.removeListener(membership, talk)
+        self.chat.leave(membership.feed, user)
+    }
+
+    /// Somebody is no member any more: the conversation is for others alone.
+    mutating func showOut(_ user: UserID, of feed: FeedID) {
+        guard self.audiences.isCurrent(feed), let key = self.audiences[feed].key, let number = self.users.number(of: user, in: key.tenant)
+        else { return }
+        let listeners = self.audiences[feed].groups.flatMap { $0.live + $0.catchingUp }
+        for slot in listeners.map(Int.init) where self.table.hot[slot].user == number {
+            guard case .webSocket(let talk)? = self.connections[slot]?.stage, !talk.hasSentClose else { continue }
+            self.leave(key, talk)
+            talk.session?.left(key, into: &self.steps)
+            self.runSteps(slot, talk)
+        }
+    }
 
     mutating func leaveAll(_ talk: WebSocketTalk, _ slot: Int) {
         for entrance in talk.entrances {

@@ -112,7 +112,8 @@ extension LoopState {
             query = parsed
         }
         self.credentials = self.readCredentials(query, span)
-        return DialectRequest(path: path, query: query, credentials: self.credentials, now: self.now.wall)
+        return DialectRequest(path: path, query: query, credentials: self.credentials, allowsAnonymous: self.shared.settings.allowsAnonymous,
+            now: self.now.wall)
     }
 
     private static func segments(_ path: UnsafeRawBufferPointer) -> [String]? {

@@ -52,8 +52,8 @@ extension LoopState {
                     self.received(slot, talk, kind, self.inflater.output)
                 case .ping(let place):
                     if !talk.hasSentClose { self.sendFrame(slot, .pong, UnsafeRawBufferPointer(rebasing: buffer[place])) }
-                case .pong:
-                    break
+                case .pong(let place):
+                    self.settle(slot, talk, UnsafeRawBufferPointer(rebasing: buffer[place]))
                 case .close(let code, _):
                     self.heardClose(slot, talk, code)
                     return
@@ -108,8 +108,12 @@ extension LoopState {
             switch consume step {
             case .reply(let range):
                 self.reply(slot, talk, range, isPaced: isPaced)
-            case .enter(let key, let entrance, let after, let tag):
-                self.enter(slot, talk, key, entrance, after: after, tag)
+            case .enter(let key, let entrance, let beginning, let tag):
+                self.enter(slot, talk, key, entrance, from: beginning, tag)
+            case .leave(let key):
+                self.leave(key, talk)
+            case .fetch(let request, let tag):
+                self.fetch(slot, talk, request, tag)
             case .ask(let command, let key, let tag):
                 self.ask(slot, talk, command, in: key, tag)
             case .read(let key, let range, let limit, let tag):
@@ -225,6 +229,7 @@ extension LoopState {
 
     /// The connection is gone or going: the conversations it heard are left.
     mutating func end(_ talk: WebSocketTalk, _ slot: Int) {
+        self.inboxes[UInt32(slot)] = nil
         self.leaveAll(talk, slot)
         self.counters.connections[talk.dialect + 1] -= 1
         self.logClosed(slot, talk)

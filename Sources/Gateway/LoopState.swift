@@ -18,6 +18,7 @@ struct LoopState {
     let shared: GatewayShared
     var live: LiveSettings
     let storeClient: LoopStoreClient
+    let sessionsClient: LoopStoreClient
     var chat: ChatLoop
     /// The way to other nodes, where there are any.
     var relay: (any Relay)?
@@ -68,6 +69,8 @@ struct LoopState {
     var reportable: [FeedID] = []
     /// Listeners who catch up and whose next page is due.
     var behind: [(token: SocketToken, feed: FeedID)] = []
+    /// Inboxes whose messages count as read when their connections have answered a ping behind them.
+    var inboxes: [UInt32: OpenInbox] = [:]
     /// Batches that the store has not answered, with the time of their leaving, in nanoseconds.
     private var writesUnderWay: [StoreTicket: Int64] = [:]
     /// TLS connections that have more to read than one turn should give them.
@@ -89,7 +92,8 @@ struct LoopState {
         enum Kind {
             /// With the asker's own feed of the conversation, where it listens.
             case command(SessionTag, FeedID?)
-            case entrance(FeedID, ConversationKey, after: SequenceNumber?, SessionTag)
+            case entrance(FeedID, ConversationKey, from: Beginning, SessionTag)
+            case fetch(SessionTag)
             case page(SessionTag, ConversationKey)
             case catchUp(FeedID)
             /// Of an operator's; nobody's connection waits for it.
@@ -103,6 +107,7 @@ struct LoopState {
         self.shared = shared
         self.live = live
         self.storeClient = LoopStoreClient(shared.answers[index], shared.complaints)
+        self.sessionsClient = LoopStoreClient(shared.answers[index], shared.complaints, isForSessions: true)
         let id = OwnerID(incarnation: shared.settings.incarnation, loop: UInt16(index))
         self.chat = ChatLoop(id: id, view: shared.view, limits: shared.settings.chatLimits)
         self.counters = LoopCounters(dialectCount: shared.settings.dialects.count)
@@ -191,6 +196,10 @@ struct LoopState {
         letters.withUnsafeBufferPointer { letters in
             for place in letters.indices {
                 let ticket = letters[place].ticket
+                if letters[place].isForSession {
+                    self.fetched(letters[place].answer, for: ticket)
+                    continue
+                }
                 if let start = self.writesUnderWay.removeValue(forKey: ticket) {
                     self.counters.storeTimes.record(UInt64(max(0, MonotonicTime.exact.nanoseconds - start)))
                 }

@@ -7,16 +7,18 @@ import Telemetry
 final class LoopStoreClient: StoreClient {
     private let answers: Mailbox<StoreLetter>
     private let complaints: StoreComplaints
+    private let isForSessions: Bool
 
-    init(_ answers: Mailbox<StoreLetter>, _ complaints: StoreComplaints) {
+    init(_ answers: Mailbox<StoreLetter>, _ complaints: StoreComplaints, isForSessions: Bool = false) {
         self.answers = answers
         self.complaints = complaints
+        self.isForSessions = isForSessions
     }
 
     func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) {
         if case .failed(let failure) = answer { self.complaints.add(failure) }
         // This mailbox takes everything: each answer belongs to a request, and the store bounds those.
-        _ = self.answers.post(StoreLetter(answer: answer, ticket: ticket))
+        _ = self.answers.post(StoreLetter(answer: answer, ticket: ticket, isForSession: self.isForSessions))
     }
 }
 

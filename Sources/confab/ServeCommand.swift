@@ -83,6 +83,7 @@ struct RunningNode {
             trustedProxies: options.trustedProxies, echoPath: options.echoPath)
         settings.isClustered = store.isShared
         settings.usesSendRing = options.ioUring
+        settings.allowsAnonymous = options.anonymous
         self.gateway = try Gateway(settings, live: live, logger: logger, board: board, admin: admin) { store.way(on: $0, $1) }
         self.desk.open(self.gateway)
     }

@@ -10,7 +10,7 @@ struct EntranceTests {
     func makes() {
         var stage = Stage()
         #expect(
-            stage.enter(ann, access: .open, request: 1)
+            stage.enter(ann, kind: .chats, request: 1)
                 == ["event: presence +ann", "event: created", "event: joined ann", "answer 1: entered"])
         #expect(stage.asked == ["load", "1 create", "2 member ann Ann"])
         #expect(stage.shelf.record?.access == .open)

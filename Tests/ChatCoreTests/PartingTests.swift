@@ -43,6 +43,20 @@ struct PartingTests {
         #expect(stage.shelf.members.last?.deliveredCursor == 1)
     }
 
+    @Test("is known to whom it goes offline for")
+    func offline() {
+        var stage = Stage(of: [ann, bob])
+        _ = stage.enter(bob)
+        _ = stage.part(bob)
+        _ = stage.leave(bob)
+        stage.now = Moment(monotonic: stage.now.after(.seconds(3)), wall: stage.now.wall)
+        var effects: [ConversationEffect] = []
+        stage.conversation.tick(at: stage.now, into: &effects)
+        let changes = effects.flatMap { if case .event(.presence(let changes), _, _) = $0 { changes } else { [] } }
+        #expect(changes.map(\.isOnline) == [false])
+        #expect(changes.map(\.isMember) == [false])
+    }
+
     @Test("leaves the creator the right to end it after coming back")
     func creator() {
         var stage = Stage(of: [ann, bob], open: true)

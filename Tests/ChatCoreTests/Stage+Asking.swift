@@ -6,16 +6,16 @@ import ChatModel
 /// What people and loops ask, in the words of the tests.
 extension Stage {
     mutating func enter(
-        _ person: Person, listed: Bool = true, admin: Bool = false, access: ConversationRecord.Access = .closed, on loop: OwnerID = east,
+        _ person: Person, listed: Bool = true, admin: Bool = false, kind: ConversationRecord.Kind = .conversations, on loop: OwnerID = east,
         request: RequestID? = nil
     ) -> [String] {
         let actor = Actor(person: person, isAdmin: admin)
-        return self.ask(.enter(Entrance(actor: actor, isListed: listed, access: access)), on: loop, request: request)
+        return self.ask(.enter(Entrance(actor: actor, isListed: listed, kind: kind)), on: loop, request: request)
     }
 
     mutating func join(_ person: Person, listed: Bool = false, request: RequestID? = nil) -> [String] {
         let actor = Actor(person: person, isAdmin: false)
-        return self.ask(.join(Entrance(actor: actor, isListed: listed, access: .closed)), request: request)
+        return self.ask(.join(Entrance(actor: actor, isListed: listed, kind: .conversations)), request: request)
     }
 
     mutating func say(

@@ -33,16 +33,19 @@ struct Stage {
         case compare(SequenceNumber, Int)
     }
 
-    init(_ limits: ChatLimits = ChatLimits()) {
+    private let isInbox: Bool
+
+    init(_ limits: ChatLimits = ChatLimits(), isInbox: Bool = false) {
         self.rules = ConversationRules(limits)
-        self.conversation = Conversation(rules: self.rules)
+        self.isInbox = isInbox
+        self.conversation = Conversation(rules: self.rules, isInbox: isInbox)
         self.now = Moment(monotonic: 100_000, wall: Timestamp(milliseconds: 1_800_000_000_000))
     }
 
     /// A conversation that the first of these has made; all are members, and nobody is there.
     init(of people: [Person], open: Bool = false, _ limits: ChatLimits = ChatLimits()) {
         self.init(limits)
-        for person in people { _ = self.enter(person, access: open ? .open : .closed) }
+        for person in people { _ = self.enter(person, kind: open ? .chats : .conversations) }
         _ = self.detach(east)
         _ = self.pass(.seconds(10))
         self.asked = []
@@ -205,7 +208,7 @@ struct Stage {
 
     /// The owner dies: another begins with what the store has.
     mutating func changeOwner() {
-        self.conversation = Conversation(rules: self.rules)
+        self.conversation = Conversation(rules: self.rules, isInbox: self.isInbox)
         self.wakes = []
         self.held = []
         self.asked = []

@@ -180,6 +180,6 @@ extension SimulatedClient {
     var actor: Actor { Actor(person: self.person, isAdmin: false) }
 
     var entrance: Entrance {
-        Entrance(actor: self.actor, isListed: self.isListed, access: self.conversation.id == "talk-0" ? .open : .closed)
+        Entrance(actor: self.actor, isListed: self.isListed, kind: self.conversation.id == "talk-0" ? .rooms : .conversations)
     }
 }

@@ -43,7 +43,7 @@ struct MessageCost {
         for number in 0..<conversations {
             let key = ConversationKey(tenant: "default", id: ByteString(Self.uuid(number, "c")))
             let person = Person(id: UserID(token: ByteString(Self.uuid(number, "a"))), name: ByteString("user \(number)"))
-            let entrance = Entrance(actor: Actor(person: person, isAdmin: false), isListed: true, access: .closed)
+            let entrance = Entrance(actor: Actor(person: person, isAdmin: false), isListed: true, kind: .conversations)
             let (feed, _) = self.chat.enter(key, entrance, context: UInt64(number), at: self.now)
             self.sessions.append(Session(key: key, person: person, feed: feed))
             if number % 256 == 255 { self.settle() }

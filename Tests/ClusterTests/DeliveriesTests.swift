@@ -15,7 +15,7 @@ struct DeliveriesTests {
     init() {
         var chat = ChatLoop(id: .near, view: Stage.view, limits: .init())
         let names = [Person.alice, .carol].enumerated().map { place, person in
-            let entrance = Entrance(actor: Actor(person: person, isAdmin: false), isListed: true, access: .closed)
+            let entrance = Entrance(actor: Actor(person: person, isAdmin: false), isListed: true, kind: .conversations)
             return chat.enter(Stage.keys(1)[0], entrance, context: UInt64(place + 1), at: .sample(0))
         }
         _ = chat.settle(at: .sample(0))

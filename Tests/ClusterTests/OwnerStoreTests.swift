@@ -217,7 +217,7 @@ struct WriteLimitTests {
             return items.map(\.told)
         }
         let post = ChatCommand.post(.said("hello", by: .alice, id: "a"))
-        _ = handle(.enter(Entrance(actor: Actor(person: .alice, isAdmin: false), isListed: true, access: .closed)))
+        _ = handle(.enter(Entrance(actor: Actor(person: .alice, isAdmin: false), isListed: true, kind: .conversations)))
         #expect(owner.writesUnderWay == 0)
         owner.writesUnderWay = Owner.writesUnderWayLimit
         #expect(handle(post) == ["answer unavailable"])

@@ -81,7 +81,7 @@ final class Stage {
     // MARK: What sessions do
 
     func enter(_ person: Person, on loop: OwnerID, context: UInt64 = 1, isListed: Bool = true) -> Seat {
-        let entrance = Entrance(actor: Actor(person: person, isAdmin: false), isListed: isListed, access: .closed)
+        let entrance = Entrance(actor: Actor(person: person, isAdmin: false), isListed: isListed, kind: .conversations)
         self.doors[context] = person.id
         let names = self.chats[loop]!.enter(self.key, entrance, context: context, at: self.moment)
         return Seat(person: person, loop: loop, feed: names.feed, request: names.request)

@@ -51,7 +51,7 @@ struct Chance {
     mutating func actor() -> Actor { Actor(person: self.person(), isAdmin: self.happens()) }
 
     mutating func entrance() -> Entrance {
-        Entrance(actor: self.actor(), isListed: self.happens(), access: self.happens() ? .open : .closed)
+        Entrance(actor: self.actor(), isListed: self.happens(), kind: self.happens() ? .rooms : .conversations)
     }
 
     mutating func body() -> MessageBody {
@@ -82,7 +82,7 @@ struct Chance {
     }
 
     mutating func command() -> ChatCommand {
-        switch self.generator.next(below: 10) {
+        switch self.generator.next(below: 11) {
         case 0: .enter(self.entrance())
         case 1: .post(self.body())
         case 2: .edit(self.number(), content: self.text(), by: self.actor())
@@ -92,7 +92,12 @@ struct Chance {
         case 6: .join(self.entrance())
         case 7: .part(self.user())
         case 8: .end(by: self.actor())
-        default: .describe(by: self.actor())
+        case 9:
+            .create(
+                Founding(
+                    kind: .chats, title: self.text(), details: ByteString(self.text()), creator: self.actor(),
+                    members: self.list { $0.person() }))
+        default: .describe(by: self.actor(), guests: self.happens() ? .all : .none)
         }
     }
 
@@ -123,7 +128,8 @@ struct Chance {
     }
 
     mutating func error() -> ChatError {
-        switch self.generator.next(below: 14) {
+        switch self.generator.next(below: 15) {
+        case 13: .conversationExists
         case 0: .noSuchConversation
         case 1: .notAMember
         case 2: .accessDenied

@@ -61,6 +61,7 @@ extension Member {
 enum Samples {
     static let changes = [
         PresenceChange(person: .alice, isOnline: true, at: .sample), PresenceChange(person: .agent, isOnline: false, at: .long),
+        PresenceChange(person: .anonymous, isOnline: false, at: .sample, isMember: false),
     ]
 
     static let record: ConversationRecord = {
@@ -73,7 +74,7 @@ enum Samples {
         .noSuchConversation, .notAMember, .accessDenied, .conversationEnded, .noSuchMessage(-5), .messageDeleted(.max),
         .notAllowed("admins"),
         .contentEmpty, .contentTooLong(limit: 16_384), .metadataTooLong(limit: 0), .clientIDInvalid, .tooManyMembers(limit: 1_000_000),
-        .rateLimited(retryAfterSeconds: 0.25), .unavailable,
+        .rateLimited(retryAfterSeconds: 0.25), .unavailable, .conversationExists,
     ]
 
     static let answers: [ChatAnswer] =
@@ -83,6 +84,13 @@ enum Samples {
                     head: 12, oldest: 3, revision: 400, ended: Ending(by: .alice, at: .sample), present: Self.changes, presentCount: 3,
                     isCrowd: false)),
             .entered(Entered(head: 0, oldest: 1, revision: 0, ended: nil, present: [], presentCount: 5000, isCrowd: true)),
+            .entered(
+                {
+                    var entered = Entered(
+                        head: 3, oldest: 1, revision: 9, ended: nil, present: [], presentCount: 1, isCrowd: false)
+                    (entered.member, entered.isNewMember) = (.bob, true)
+                    return entered
+                }()),
             .posted(.plain), .amended(.edited), .read(unknown: []), .read(unknown: [0, -1, .min, .max, 128]), .done,
             .described(Description(record: Self.record, head: 12, members: [.alice, .bob, .carol], online: [.alice, .anonymous])),
             .described(
@@ -92,15 +100,21 @@ enum Samples {
         ] + Self.errors.map { .failed($0) }
 
     static let commands: [ChatCommand] = [
-        .enter(Entrance(actor: Actor(person: .alice, isAdmin: true), isListed: false, access: .open)),
+        .enter(Entrance(actor: Actor(person: .alice, isAdmin: true), isListed: false, kind: .rooms)),
         .post(.plain), .post(.rich), .post(.bare),
         .edit(7, content: "other words", by: Actor(person: .anonymous, isAdmin: false)),
         .edit(.min, content: "", by: Actor(person: .alice, isAdmin: true)),
         .delete(.max, by: Actor(person: .agent, isAdmin: false)),
         .read([1, 2, 300], by: .alice), .read([], by: .anonymous),
         .typing(true, by: .alice), .typing(false, by: .agent),
-        .join(Entrance(actor: Actor(person: .agent, isAdmin: false), isListed: true, access: .closed)),
+        .join(Entrance(actor: Actor(person: .agent, isAdmin: false), isListed: true, kind: .conversations)),
         .part(.anonymous), .end(by: Actor(person: .alice, isAdmin: false)), .describe(by: Actor(person: .alice, isAdmin: true)),
+        .describe(by: Actor(person: .anonymous, isAdmin: false), guests: .ofOpen),
+        .create(Founding(kind: .chats, creator: Actor(person: .alice, isAdmin: false), members: [])),
+        .create(
+            Founding(
+                kind: .pets, title: "Über uns", details: #"{"pet":"rex"}"#, creator: Actor(person: .agent, isAdmin: true),
+                members: [.agent, .anonymous])),
     ]
 
     static let inputs: [ConversationInput] =

@@ -17,7 +17,7 @@ struct AudiencesTests {
         let now = Moment(monotonic: 0, wall: .init(milliseconds: 0))
         let actor = Actor(person: Person(id: UserID(token: "ann"), name: "ann"), isAdmin: false)
         return (0..<count).map { number in
-            chat.enter(Self.key(number), Entrance(actor: actor, isListed: true, access: .closed), context: 0, at: now).feed
+            chat.enter(Self.key(number), Entrance(actor: actor, isListed: true, kind: .conversations), context: 0, at: now).feed
         }
     }
 

@@ -50,6 +50,8 @@ extension Entered: WireValue {
         output.append(list: self.present)
         output.append(count: self.presentCount)
         output.append(flag: self.isCrowd)
+        output.append(record: self.member)
+        output.append(flag: self.isNewMember)
     }
 
     static func read(from input: inout WireReader) throws(Misreading) -> Self {
@@ -59,9 +61,13 @@ extension Entered: WireValue {
         let ended = try input.optionalRecord(Ending.self)
         let present = try input.list(of: PresenceChange.self)
         let presentCount = try input.count()
-        return Self(
+        var entered = Self(
             head: head, oldest: oldest, revision: revision, ended: ended, present: present, presentCount: presentCount,
             isCrowd: try input.flag())
+        if input.isAtEnd { return entered }
+        entered.member = try input.optionalRecord()
+        entered.isNewMember = try input.flag()
+        return entered
     }
 }
 

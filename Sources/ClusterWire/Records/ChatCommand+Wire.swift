@@ -36,9 +36,13 @@ extension ChatCommand: WireValue {
         case .end(let actor):
             output.append(9)
             output.append(record: actor)
-        case .describe(let actor):
+        case .describe(let actor, let guests):
             output.append(10)
             output.append(record: actor)
+            output.append(byte: guests)
+        case .create(let founding):
+            output.append(11)
+            output.append(record: founding)
         }
     }
 
@@ -62,7 +66,10 @@ extension ChatCommand: WireValue {
         case 7: return .join(try input.record())
         case 8: return .part(try input.user())
         case 9: return .end(by: try input.record())
-        case 10: return .describe(by: try input.record())
+        case 10:
+            let actor = try input.record(Actor.self)
+            return .describe(by: actor, guests: input.isAtEnd ? .none : try input.byte())
+        case 11: return .create(try input.record())
         default: throw .unknownKind
         }
     }
@@ -84,12 +91,32 @@ extension Entrance: WireValue {
     func write(to output: inout ByteBuffer) {
         output.append(record: self.actor)
         output.append(flag: self.isListed)
-        output.append(byte: self.access)
+        output.append(byte: self.kind)
     }
 
     static func read(from input: inout WireReader) throws(Misreading) -> Self {
         let actor = try input.record(Actor.self)
         let isListed = try input.flag()
-        return Self(actor: actor, isListed: isListed, access: try input.byte())
+        return Self(actor: actor, isListed: isListed, kind: try input.byte())
+    }
+}
+
+extension Guests: WireByte {}
+
+extension Founding: WireValue {
+    func write(to output: inout ByteBuffer) {
+        output.append(byte: self.kind)
+        output.append(string: self.title)
+        output.append(string: self.details)
+        output.append(record: self.creator)
+        output.append(list: self.members)
+    }
+
+    static func read(from input: inout WireReader) throws(Misreading) -> Self {
+        let kind = try input.byte(ConversationRecord.Kind.self)
+        let title = try input.string()
+        let details = try input.byteString()
+        let creator = try input.record(Actor.self)
+        return Self(kind: kind, title: title, details: details, creator: creator, members: try input.list(of: Person.self))
     }
 }

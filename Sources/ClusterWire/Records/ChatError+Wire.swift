@@ -32,6 +32,7 @@ extension ChatError: WireValue {
             output.append(13)
             output.append(number: seconds.bitPattern)
         case .unavailable: output.append(14)
+        case .conversationExists: output.append(15)
         }
     }
 
@@ -54,6 +55,7 @@ extension ChatError: WireValue {
             guard seconds >= 0, seconds <= Double(WireReader.countLimit) else { throw .malformed(.number) }
             return .rateLimited(retryAfterSeconds: seconds)
         case 14: return .unavailable
+        case 15: return .conversationExists
         default: throw .unknownKind
         }
     }

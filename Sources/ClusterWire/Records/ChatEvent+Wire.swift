@@ -94,11 +94,13 @@ extension PresenceChange: WireValue {
         output.append(record: self.person)
         output.append(flag: self.isOnline)
         output.append(moment: self.at)
+        output.append(flag: self.isMember)
     }
 
     static func read(from input: inout WireReader) throws(Misreading) -> Self {
         let person = try input.person()
         let isOnline = try input.flag()
-        return Self(person: person, isOnline: isOnline, at: try input.moment())
+        let moment = try input.moment()
+        return Self(person: person, isOnline: isOnline, at: moment, isMember: input.isAtEnd ? true : try input.flag())
     }
 }

@@ -1,0 +1,130 @@
+public import Bytes
+public import ChatModel
+public import Identity
+
+/// The conversations of a connection that is for all of its user's, and not for one: those it is a member of, those its token names, and
+/// those that it asks for itself.
+///
+/// A value for the sessions of such dialects: it appends the steps, and is told what came of them.
+public struct Subscriptions: Sendable {
+    public let tenant: ByteString
+    public private(set) var actor: Actor
+    private let grants: Grants
+    private let kind: ConversationRecord.Kind
+    /// The conversations that the connection hears.
+    public private(set) var heard: Set<ByteString> = []
+    /// Those that it has asked to hear without the client's asking.
+    private var entering: Set<ByteString> = []
+    private var listed = 0
+
+    /// A connection hears so many conversations of its own accord at most; whatever is beyond, the client has to name.
+    public static let limit = 1000
+    /// Tags of this kind and those above are not the session's.
+    public static let firstKind: UInt8 = 0xF0
+    private enum Kind: UInt8 { case list = 0xF0, enter, inbox, ownInbox }
+
+    /// - Parameter kind: what entering makes a conversation as, where the token names one that is not there.
+    public init(tenant: ByteString, actor: Actor, grants: Grants, kind: ConversationRecord.Kind) {
+        self.tenant = tenant
+        self.actor = actor
+        self.grants = grants
+        self.kind = kind
+    }
+
+    public func key(_ conversation: ByteString) -> ConversationKey { ConversationKey(tenant: self.tenant, id: conversation) }
+    public func hears(_ conversation: ByteString) -> Bool { self.heard.contains(conversation) }
+    public func entrance(to conversation: ByteString) -> Entrance {
+        Entrance(actor: self.actor, isListed: self.grants.include(conversation), kind: self.kind)
+    }
+
+    /// The user's inbox is heard first, and only then is asked for its conversations: what is made between the two is in one of them.
+    public mutating func open(into steps: inout SessionSteps) {
+        self.listen(to: .inbox(of: self.actor.person.id, in: self.tenant), Kind.ownInbox, into: &steps)
+        if case .listed(let conversations) = self.grants {
+            for conversation in conversations.sorted().prefix(Self.limit) { self.enter(conversation, into: &steps) }
+        }
+    }
+
+    /// Hears an inbox from here on.
+    public func listen(to inbox: ConversationKey, into steps: inout SessionSteps) {
+        self.listen(to: inbox, .inbox, into: &steps)
+    }
+
+    private func listen(to inbox: ConversationKey, _ kind: Kind, into steps: inout SessionSteps) {
+        let entrance = Entrance(actor: self.actor, isListed: true, kind: .inbox)
+        steps.append(.enter(inbox, entrance, from: .now, SessionTag(kind: kind.rawValue)))
+    }
+
+    /// Hears a conversation from here on, if it does not already and the user may.
+    public mutating func enter(_ conversation: ByteString, into steps: inout SessionSteps) {
+        guard !self.hears(conversation), self.entering.insert(conversation).inserted else { return }
+        steps.append(
+            .enter(
+                self.key(conversation), self.entrance(to: conversation), from: .now,
+                SessionTag(kind: Kind.enter.rawValue, text: conversation)))
+    }
+
+    private func fetch(after place: ByteString?, into steps: inout SessionSteps) {
+        let request = StoreRequest.memberships(
+            of: self.actor.person.id, tenant: self.tenant, after: place, limit: StoreRequest.listLimit, unreadLimit: 0)
+        steps.append(.fetch(request, SessionTag(kind: Kind.list.rawValue)))
+    }
+
+    /// The session has entered a conversation itself, or a page of an answer told it to.
+    public mutating func entered(_ conversation: ByteString) { self.heard.insert(conversation) }
+
+    /// The user is no member of it any more, or the connection shall not hear it.
+    public mutating func left(_ conversation: ByteString) { self.heard.remove(conversation) }
+
+    /// What the store says of the user's conversations.
+    ///
+    /// - Returns: whether it was asked here.
+    public mutating func take(_ answer: StoreAnswer?, for tag: SessionTag, into steps: inout SessionSteps) -> Bool {
+        guard tag.kind == Kind.list.rawValue else { return false }
+        guard case .memberships(let page)? = answer else {
+            // Better no connection than one that misses what is said.
+            steps.append(.close(1013, "the conversations cannot be listed at the moment; try again"))
+            return true
+        }
+        for membership in page.memberships where !membership.key.isInbox {
+            guard self.listed < Self.limit else { return true }
+            self.listed += 1
+            self.enter(membership.key.id, into: &steps)
+        }
+        if let next = page.next { self.fetch(after: next, into: &steps) }
+        return true
+    }
+
+    /// What the owner says of a conversation that was entered here.
+    ///
+    /// - Returns: whether it was.
+    public mutating func take(_ answer: ChatAnswer, for tag: SessionTag, into steps: inout SessionSteps) -> Bool {
+        switch Kind(rawValue: tag.kind) {
+        case .enter:
+            guard let conversation = tag.text else { return true }
+            self.entering.remove(conversation)
+            switch answer {
+            case .entered: self.heard.insert(conversation)
+            case .failed(.unavailable): steps.append(.close(1013, "a conversation cannot be entered at the moment; try again"))
+            default: break
+            }
+            return true
+        case .inbox, .ownInbox:
+            if case .failed = answer {
+                steps.append(.close(1013, "the inbox cannot be read at the moment; try again"))
+            } else if tag.kind == Kind.ownInbox.rawValue, !self.actor.person.id.isAnonymous {
+                self.fetch(after: nil, into: &steps)
+            }
+            return true
+        case .list:
+            return true
+        case nil:
+            return false
+        }
+    }
+
+    /// A fresh token of the same user's: what it lists beyond the first one's is entered when it is asked for.
+    public mutating func renew(_ identity: Identity) {
+        self.actor = Actor(person: self.actor.person, isAdmin: identity.isAdmin)
+    }
+}
