@@ -121,7 +121,9 @@ struct Listening: Sendable {
         let slot = self.feeds.slot(of: key) ?? self.feeds.open(Feed(key: key, owner: owner))
         let person = entrance.actor.person
         self.feeds[slot].connectionCount += 1
-        self.feeds[slot].listeners[person.id, default: Feed.Listener(person: person)].entering += 1
+        var listener = self.feeds[slot].listeners[person.id] ?? Feed.Listener(person: person)
+        listener.entering += 1
+        self.feeds[slot].listeners[person.id] = listener
         let feed = self.feeds.name(slot)
         let request = self.ask(.command(.enter(entrance)), in: key, through: feed, owner: owner, context: context, at: now, outbox: &outbox)
         return (feed, request)
