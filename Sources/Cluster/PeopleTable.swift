@@ -29,7 +29,16 @@ struct PeopleTable<Element: OfUser>: Sendable {
     }
 
     private func place(of user: UserID) -> Int? {
-        self.list.count <= Self.scanLimit ? self.list.firstIndex { $0.user == user } : self.index[user]
+        guard self.list.count <= Self.scanLimit else { return self.index[user] }
+        // By number, not by `firstIndex(where:)`, which would copy each of them.
+        for place in self.list.indices where self.list[place].user == user { return place }
+        return nil
+    }
+
+    /// Changes what is known of somebody, in place; of whom nothing is known, nothing happens.
+    mutating func update(_ user: UserID, _ change: (inout Element) -> Void) {
+        guard let place = self.place(of: user) else { return }
+        change(&self.list[place])
     }
 
     private mutating func insert(_ element: Element) {
