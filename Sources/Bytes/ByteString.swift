@@ -20,9 +20,16 @@ public struct ByteString: Sendable, Hashable, Comparable, ExpressibleByStringLit
     @inlinable
     public static func == (left: ByteString, right: ByteString) -> Bool {
         // Equal bits are equal texts, be they a short text itself or the same object: so are most of those that are compared.
-        if unsafeBitCast(left.string, to: (UInt64, UInt64).self) == unsafeBitCast(right.string, to: (UInt64, UInt64).self) { return true }
+        let leftBits = unsafeBitCast(left.string, to: (UInt64, UInt64).self)
+        let rightBits = unsafeBitCast(right.string, to: (UInt64, UInt64).self)
+        if leftBits == rightBits { return true }
+        // Two short texts with other bits are two texts.
+        if leftBits.1 & rightBits.1 & Self.isShortMark != 0 { return false }
         return left.hasBytes(of: right)
     }
+
+    /// Set in the second word of a `String` that holds its text itself: up to 15 bytes.
+    @usableFromInline static let isShortMark: UInt64 = 1 << 61
 
     @inlinable
     func hasBytes(of other: ByteString) -> Bool {

@@ -2,6 +2,14 @@
 public enum PercentEncoding {
     /// The text with every `%XX` replaced; nil when one is malformed or what comes out is no UTF-8.
     public static func decode(_ text: some Collection<UInt8>, plusIsSpace: Bool = false) -> String? {
+        if let decoded = text.withContiguousStorageIfAvailable({ self.decode($0, plusIsSpace) }) { return decoded }
+        return Array(text).withUnsafeBufferPointer { self.decode($0, plusIsSpace) }
+    }
+
+    private static func decode(_ text: UnsafeBufferPointer<UInt8>, _ plusIsSpace: Bool) -> String? {
+        let isEncoded = text.contains { $0 == UInt8(ascii: "%") || plusIsSpace && $0 == UInt8(ascii: "+") }
+        // Most texts say what they mean.
+        guard isEncoded else { return self.text(text.span) }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.count)
         var rest = text.makeIterator()
@@ -13,7 +21,12 @@ public enum PercentEncoding {
                 bytes.append(plusIsSpace && byte == UInt8(ascii: "+") ? UInt8(ascii: " ") : byte)
             }
         }
-        return String(validating: bytes, as: UTF8.self)
+        return self.text(bytes.span)
+    }
+
+    private static func text(_ bytes: Span<UInt8>) -> String? {
+        guard let text = try? UTF8Span(validating: bytes) else { return nil }
+        return String(copying: text)
     }
 
     /// Everything but unreserved letters (RFC 3986 section 2.3) as `%XX`.

@@ -1,4 +1,4 @@
-// The low-level SHA-256 is deprecated in favour of EVP, which allocates and takes locks at every use; its state
+// The low-level SHA-1 and SHA-256 are deprecated in favour of EVP, which allocates and takes locks at every use; their state
 // is a plain value, which is what lets an HMAC key be prepared once and copied without either.
 #define OPENSSL_SUPPRESS_DEPRECATED
 

@@ -22,12 +22,12 @@ struct MemberTable: Sendable {
         var isTold = false
         /// A cursor has moved and is not yet stored.
         var isCursorDirty = false
+        /// It stands in the list of those whose announcement is due, where a blip that has ended stays until a tick.
+        var isListedAsDue = false
         /// Where it stands among those who are there; -1 for those who are not.
         fileprivate var activePlace: Int32 = -1
         /// When a change of presence is due to be announced; 0 when there is none.
         var announcementDue: Int64 = 0
-        /// It stands in the list of those whose announcement is due, where a blip that has ended stays until a tick.
-        var isListedAsDue = false
 
         var person: Person { Person(id: self.member.user, name: self.member.name, agent: self.agent) }
         var isPresent: Bool { !self.loops.isEmpty }
@@ -38,9 +38,9 @@ struct MemberTable: Sendable {
     private(set) var memberCount = 0
     /// Who is present, or was announced to be: few of many members.
     private(set) var active: [UInt32] = []
-    /// Kept only where scanning would be slower: most conversations have a handful of members.
+    /// Kept only where there are more than `scanLimit`: most conversations have a handful of members, and a scan of those takes no memory.
     private var index: [UserID: UInt32] = [:]
-    private static let scanLimit = 8
+    private static let scanLimit = 24
 
     var count: Int { self.names.count }
 

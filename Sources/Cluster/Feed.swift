@@ -35,11 +35,12 @@ struct Feed: Sendable {
     }
 
     /// Somebody who listens, or is about to.
-    struct Listener: Sendable {
+    struct Listener: OfUser {
         var person: Person
         var connections: Int32 = 0
         /// Entrances that the owner has not answered.
         var entering: Int32 = 0
+        var user: UserID { self.person.id }
     }
 
     /// A page that was read for somebody.
@@ -107,11 +108,11 @@ struct Feed: Sendable {
     /// While repairing: the change from which on the owner tells everything.
     var attachedAt: Revision = 0
     /// Who listens or is about to. Nobody: the feed is closed.
-    var listeners: [UserID: Listener] = [:]
+    var listeners = PeopleTable<Listener>()
     /// Connections and entrances under way.
     var connectionCount = 0
     /// Whom the listeners believe to be online; of a crowd only those whom they were told by name.
-    var heard: [UserID: Person] = [:]
+    var heard = PeopleTable<Person>()
     /// Of whom the listeners believe that they are typing.
     var typists: [Person] = []
     /// An end that was missed, while what came before it is being fetched.
@@ -275,7 +276,7 @@ struct Feed: Sendable {
         self.isCrowd = true
         self.note(changes)
         // Of a large crowd it is no longer known whom the listeners believe to be there.
-        if self.heard.count > Self.heardLimit { self.heard = [:] }
+        if self.heard.count > Self.heardLimit { self.heard = PeopleTable() }
     }
 
     private mutating func note(_ changes: [PresenceChange]) {

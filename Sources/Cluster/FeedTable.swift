@@ -17,7 +17,8 @@ struct FeedTable: Sendable {
     var count: Int { self.index.count }
 
     subscript(slot: UInt32) -> Feed {
-        get { self.slots[Int(slot)].feed! }
+        // Not `get`, which would copy the feed for one field of it.
+        _read { yield self.slots[Int(slot)].feed! }
         _modify { yield &self.slots[Int(slot)].feed! }
     }
 

@@ -121,7 +121,9 @@ struct Listening: Sendable {
         let slot = self.feeds.slot(of: key) ?? self.feeds.open(Feed(key: key, owner: owner))
         let person = entrance.actor.person
         self.feeds[slot].connectionCount += 1
-        self.feeds[slot].listeners[person.id, default: Feed.Listener(person: person)].entering += 1
+        var listener = self.feeds[slot].listeners[person.id] ?? Feed.Listener(person: person)
+        listener.entering += 1
+        self.feeds[slot].listeners[person.id] = listener
         let feed = self.feeds.name(slot)
         let request = self.ask(.command(.enter(entrance)), in: key, through: feed, owner: owner, context: context, at: now, outbox: &outbox)
         return (feed, request)
@@ -129,7 +131,7 @@ struct Listening: Sendable {
 
     mutating func leave(_ feed: FeedID, _ user: UserID, outbox: inout Outbox) {
         guard self.feeds.isCurrent(feed), let listener = self.feeds[feed.slot].listeners[user], listener.connections > 0 else { return }
-        self.feeds[feed.slot].listeners[user]?.connections -= 1
+        self.feeds[feed.slot].listeners.update(user) { $0.connections -= 1 }
         self.forget(user, feed.slot, outbox: &outbox)
     }
 
@@ -174,7 +176,7 @@ struct Listening: Sendable {
         guard let feed = pending.feed, self.feeds.isCurrent(feed) else { return }
         let slot = feed.slot
         let person = entrance.actor.person
-        self.feeds[slot].listeners[person.id]?.entering -= 1
+        self.feeds[slot].listeners.update(person.id) { $0.entering -= 1 }
         guard case .entered(let entered) = answer else {
             if let context = pending.context, !pending.isCancelled {
                 self.deliveries.append(.answer(context: context, answer, isShown: false))
@@ -183,8 +185,10 @@ struct Listening: Sendable {
             self.forget(person.id, slot, outbox: &outbox)
             return
         }
-        self.feeds[slot].listeners[person.id]?.connections += 1
-        self.feeds[slot].listeners[person.id]?.person = person
+        self.feeds[slot].listeners.update(person.id) { listener in
+            listener.connections += 1
+            listener.person = person
+        }
         self.opened(slot, with: entered, for: person.id, at: now, outbox: &outbox)
         if pending.isCancelled {
             self.leave(feed, person.id, outbox: &outbox)

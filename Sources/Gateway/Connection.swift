@@ -58,8 +58,8 @@ struct Connection {
         case handshake
         case http(HTTPExchange)
         case webSocket(WebSocketTalk)
-        /// A listening socket.
-        case listening(ListeningSocket)
+        /// A listening socket; apart, for it is larger than what the very many need.
+        indirect case listening(ListeningSocket)
     }
 }
 
@@ -84,28 +84,31 @@ final class HTTPExchange {
 final class WebSocketTalk {
     var reader: WebSocketReader
     var session: (any DialectSession)?
-    /// Which of the gateway's dialects; -1 for the echo.
-    let dialect: Int
-    /// What the client sends may be compressed, and what it gets is.
-    var takesCompression: Bool { self.reader.takesCompression }
-    let isCompressed: Bool
     var rate: RateBucket
     /// The conversations that this connection hears.
     var memberships: [Membership] = []
     var entrances: [PendingEntrance] = []
-    /// Answers that reading waits for: an entrance, a page.
-    var awaited = 0
-    /// Commands that have not been answered: a drain waits for them.
-    var underWay = 0
+    // Small numbers side by side: there may be very many quiet connections.
+    private let dialectPlace: Int16
+    /// What the client gets is compressed; what it sends may be.
+    let isCompressed: Bool
     var hasSentClose = false
     /// What the connection was closed with, by whoever said so first; 1006 is nobody.
     var closeCode: UInt16 = 1006
+    /// Answers that reading waits for: an entrance, a page.
+    var awaited: Int32 = 0
+    /// Commands that have not been answered: a drain waits for them.
+    var underWay: Int32 = 0
     /// When it became a WebSocket, when the next ping is due, when the token ends, and when a drain closes it, as monotonic
     /// milliseconds; 0 for never.
     var openedAt: Int64 = 0
     var pingAt: Int64 = 0
     var expiresAt: Int64 = 0
     var drainAt: Int64 = 0
+
+    /// Which of the gateway's dialects; -1 for the echo.
+    var dialect: Int { Int(self.dialectPlace) }
+    var takesCompression: Bool { self.reader.takesCompression }
 
     /// An entrance that waits for its answer.
     struct PendingEntrance {
@@ -124,8 +127,8 @@ final class WebSocketTalk {
         var catchUp: CatchUp?
     }
 
-    /// What was missed, on its way: page by page, as fast as the socket takes it.
-    struct CatchUp {
+    /// What was missed, on its way: page by page, as fast as the socket takes it. A class, for the many quiet connections have none.
+    final class CatchUp {
         /// The newest message that has been written, or that the client has had before.
         var through: SequenceNumber
         /// The newest message that the socket has taken, and that was reported.
@@ -149,7 +152,7 @@ final class WebSocketTalk {
     init(reader: WebSocketReader, session: (any DialectSession)?, dialect: Int, isCompressed: Bool, rate: RateBucket) {
         self.reader = reader
         self.session = session
-        self.dialect = dialect
+        self.dialectPlace = Int16(dialect)
         self.isCompressed = isCompressed
         self.rate = rate
     }

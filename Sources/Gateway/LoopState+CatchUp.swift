@@ -31,7 +31,7 @@ extension LoopState {
             UInt32(slot), into: feed, key: key, dialect: talk.dialect, isCompressed: talk.isCompressed, isLive: false,
             reportedThrough: entered.head)
         // A point above the owner's head means the head.
-        var state = WebSocketTalk.CatchUp(from: min(after ?? entered.head, entered.head))
+        let state = WebSocketTalk.CatchUp(from: min(after ?? entered.head, entered.head))
         if let after, after > entered.head { state.claim = .init(through: after, at: self.now.wall) }
         if beginning == .unread { self.inboxes[UInt32(slot)] = OpenInbox(token: self.connections[slot]!.token, feed: feed, key: key) }
         talk.memberships.append(WebSocketTalk.Membership(feed: feed, conversation: key, place: place, catchUp: state))
@@ -75,7 +75,7 @@ extension LoopState {
         else { return }
         if state.through > state.taken {
             self.chat.delivered(feed, to: user, state.taken + 1...state.through)
-            talk.memberships[index].catchUp?.taken = state.through
+            state.taken = state.through
         }
         let shown = self.chat.shownThrough(feed)
         if state.through == shown, state.claim == nil {
@@ -84,7 +84,7 @@ extension LoopState {
             // The feed has missed something itself: what it shows next may be what this client has had.
             self.audiences[feed].isAwaited = true
         } else {
-            talk.memberships[index].catchUp?.isReading = true
+            state.isReading = true
             let context = self.questions.insert(Question(token: self.connections[slot]!.token, kind: .catchUp(feed)))
             self.chat.read(talk.memberships[index].conversation, .after(state.through), limit: Self.pageMessages, context: context)
         }
@@ -113,7 +113,7 @@ extension LoopState {
             return
         }
         if let claim = state.claim {
-            talk.memberships[index].catchUp?.claim = nil
+            state.claim = nil
             if self.isKnown(claim, by: page) {
                 talk.memberships[index].catchUp = WebSocketTalk.CatchUp(from: claim.through)
                 self.behind.append((self.connections[slot]!.token, feed))
@@ -128,8 +128,8 @@ extension LoopState {
         }
         // What the store has and the feed has not shown yet comes live. Of what is not in the store nothing is left.
         let messages = page.messages.prefix { $0.sequence <= shown }
-        talk.memberships[index].catchUp?.through = messages.last?.sequence ?? shown
-        talk.memberships[index].catchUp?.isReading = false
+        state.through = messages.last?.sequence ?? shown
+        state.isReading = false
         self.send(messages, of: talk.memberships[index].conversation, to: slot, talk)
         guard self.connections[slot]?.backlog.isEmpty == true else { return }
         self.behind.append((self.connections[slot]!.token, feed))

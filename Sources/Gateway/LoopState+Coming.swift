@@ -14,7 +14,7 @@ extension LoopState {
         self.listeners.append(token)
     }
 
-    mutating func place(_ connection: Connection, descriptor: Int32) {
+    mutating func place(_ connection: consuming Connection, descriptor: Int32) {
         let slot = Int(connection.token.slot)
         while self.connections.count <= slot { self.connections.append(nil) }
         self.table.open(slot, descriptor: descriptor, isTLS: connection.tls != nil, at: self.tickNumber)

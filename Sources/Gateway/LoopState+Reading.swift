@@ -165,8 +165,8 @@ extension LoopState {
     }
 
     func updateInterest(_ slot: Int) {
-        let connection = self.connections[slot]!
-        let reads = !connection.isReadingPaused && connection.ending != .closeWhenSent
-        self.loop.setInterest(connection.token, read: reads, write: !connection.backlog.isEmpty)
+        // Field by field: a copy of the connection costs more than all that is asked here.
+        let reads = !self.connections[slot]!.isReadingPaused && self.connections[slot]!.ending != .closeWhenSent
+        self.loop.setInterest(self.connections[slot]!.token, read: reads, write: !self.connections[slot]!.backlog.isEmpty)
     }
 }

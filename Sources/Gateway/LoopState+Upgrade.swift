@@ -80,9 +80,8 @@ extension LoopState {
     }
 
     private func isSecure(_ slot: Int, _ span: RawSpan) -> Bool {
-        let connection = self.connections[slot]!
-        if connection.tls != nil { return true }
-        guard self.isTrusted(connection.peer.ip) else { return false }
+        if self.connections[slot]!.tls != nil { return true }
+        guard self.isTrusted(self.connections[slot]!.peer.ip) else { return false }
         return self.head.fields.text("x-forwarded-proto", in: span)?.lowercased() == "https"
     }
 

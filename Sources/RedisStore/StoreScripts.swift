@@ -132,17 +132,20 @@ enum StoreScripts {
                 refuse(state, 'step', state.rev)
               else
                 local added
+                local log = state.prefix .. 'log:' .. state.name
                 if ARGV[at + 8] == '' and ARGV[at + 9] == '0' and ARGV[at + 10] == '' then
-                  added = pcall('XADD', state.prefix .. 'log:' .. state.name, 'MAXLEN', '~', history, ARGV[at + 2] .. '-0',
+                  added = pcall('XADD', log, ARGV[at + 2] .. '-0',
                     'r', ARGV[at + 1], 't', ARGV[at + 3], 'u', ARGV[at + 4], 'n', ARGV[at + 5], 'i', ARGV[at + 6], 'x', ARGV[at + 7])
                 else
-                  added = pcall('XADD', state.prefix .. 'log:' .. state.name, 'MAXLEN', '~', history, ARGV[at + 2] .. '-0',
+                  added = pcall('XADD', log, ARGV[at + 2] .. '-0',
                     'r', ARGV[at + 1], 't', ARGV[at + 3], 'u', ARGV[at + 4], 'n', ARGV[at + 5], 'i', ARGV[at + 6], 'x', ARGV[at + 7],
                     'm', ARGV[at + 8], 's', ARGV[at + 9], 'g', ARGV[at + 10])
                 end
                 if type(added) == 'table' then
                   refuse(state, 'damaged', 0)
                 else
+                  -- Redis drops a hundred entries at a time: there is no need to ask it each time.
+                  if head % 64 == 0 then call('XTRIM', log, 'MAXLEN', '~', ARGV[2]) end
                   state.head, state.head_text = head, ARGV[at + 2]
                   updated = ARGV[at + 3]
                 end

@@ -25,7 +25,7 @@ struct FeedPresenceTests {
         #expect(self.told(feed.news(in: changes, at: .sample(0))) == ["+bob"])
         #expect(feed.news(in: changes, at: .sample(0)).isEmpty)
         #expect(self.told(feed.news(in: [Person.alice.isGoing], at: .sample(0))) == ["-alice"])
-        #expect(Set(feed.heard.keys) == [Person.bob.id])
+        #expect(Set(feed.heard.values.map(\.id)) == [Person.bob.id])
     }
 
     @Test("makes of an owner's list of those present who has come and who is gone")
@@ -75,7 +75,7 @@ struct FeedPresenceTests {
         feed.noteCrowd((1..<Feed.heardLimit).map { Person.named("p\($0)").isComing })
         #expect(feed.heard.count == Feed.heardLimit)
         feed.noteCrowd([Person.named("one more").isComing])
-        #expect(feed.heard.isEmpty)
+        #expect(feed.heard.count == 0)
     }
 }
 

@@ -8,7 +8,8 @@ public struct WebSocketClientHandshake: Sendable {
 
     /// - Parameter offersCompression: whether to ask for permessage-deflate.
     public init(offersCompression: Bool = false, subprotocols: [String] = [], using chance: inout some RandomNumberGenerator) {
-        self.key = WebSocketUpgrade.base64((0..<16).map { _ in UInt8.random(in: 0...255, using: &chance) })
+        var nonce = (0..<16).map { _ in UInt8.random(in: 0...255, using: &chance) }
+        self.key = nonce.withUnsafeMutableBufferPointer { WebSocketUpgrade.base64($0) }
         self.offersCompression = offersCompression
         self.subprotocols = subprotocols
     }

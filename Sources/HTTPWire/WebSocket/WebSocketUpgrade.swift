@@ -72,23 +72,25 @@ public struct WebSocketUpgrade: Sendable {
 
     /// What proves that the server has understood the request (RFC 6455 section 4.2.2).
     static func acceptKey(for key: String) -> String {
-        let text = Array((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").utf8)
-        var digest = [UInt8](repeating: 0, count: Int(SHA_DIGEST_LENGTH))
-        _ = SHA1(text, text.count, &digest)
-        return Self.base64(digest)
+        var text = key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+        // Not OpenSSL's `SHA1`, which looks the algorithm up every time: that costs more than the hash.
+        var hash = SHA_CTX()
+        SHA1_Init(&hash)
+        text.withUTF8 { _ = SHA1_Update(&hash, $0.baseAddress, $0.count) }
+        return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Int(SHA_DIGEST_LENGTH)) { digest in
+            SHA1_Final(digest.baseAddress, &hash)
+            return Self.base64(digest)
+        }
     }
 
     /// Base64 with the common alphabet and padding (RFC 4648 section 4).
-    static func base64(_ bytes: [UInt8]) -> String {
-        var text = Base64URL.encode(bytes).utf8.map { letter -> UInt8 in
-            switch letter {
-            case UInt8(ascii: "-"): UInt8(ascii: "+")
-            case UInt8(ascii: "_"): UInt8(ascii: "/")
-            default: letter
-            }
+    static func base64(_ bytes: UnsafeMutableBufferPointer<UInt8>) -> String {
+        let length = (bytes.count + 2) / 3 * 4
+        // OpenSSL writes a zero behind the text.
+        return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: length + 1) { text in
+            EVP_EncodeBlock(text.baseAddress, bytes.baseAddress, Int32(bytes.count))
+            return String(decoding: text[..<length], as: UTF8.self)
         }
-        while text.count % 4 != 0 { text.append(UInt8(ascii: "=")) }
-        return String(decoding: text, as: UTF8.self)
     }
 
     /// The response that makes the connection a WebSocket (RFC 6455 section 4.2.2).
