@@ -61,6 +61,7 @@ let package = Package(
         // Dialects translate and do nothing else.
         room("DialectKit", ["ChatModel", "Identity", "JSON", "Bytes"]),
         room("ConversationsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
+        room("PetsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
 
         // A node's place among others.
         room(
@@ -90,7 +91,7 @@ let package = Package(
             name: "confab",
             dependencies: [
                 "AdminAPI", "ChatClient", "ClusterWire", "Configuration", "ConversationsDialect", "EmbeddedStore", "Gateway", "Identity",
-                "LoadGenerator", "NodeLink", "OperatorClient", "RedisClient", "RedisStore",
+                "LoadGenerator", "NodeLink", "OperatorClient", "PetsDialect", "RedisClient", "RedisStore",
                 "Telemetry", "TLS", "EventLoop", "ChatModel", "Cluster", "DialectKit", "JSON", "Bytes",
             ],
             swiftSettings: settings),
@@ -162,13 +163,21 @@ let package = Package(
             ]),
 
         // Dialects: each by itself, and the story that all of them tell.
+        .target(
+            name: "DialectTestSupport", dependencies: ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"],
+            path: "Tests/DialectTestSupport", swiftSettings: settings),
         tests(
             "ConversationsDialectTests",
-            ["ConversationsDialect", "GatewayTestSupport", "TestKit", "DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
+            [
+                "ConversationsDialect", "DialectTestSupport", "GatewayTestSupport", "TestKit", "DialectKit", "ChatModel", "Identity", "JSON",
+                "Bytes",
+            ]),
+        tests("PetsDialectTests", ["PetsDialect", "DialectTestSupport", "DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
         tests(
             "DialectContractTests",
             [
-                "ConversationsDialect", "EmbeddedStore", "DialectKit", "Cluster", "ChatCore", "ChatModel", "Identity", "JSON", "Bytes",
+                "ConversationsDialect", "PetsDialect", "EmbeddedStore", "DialectKit", "Cluster", "ChatCore", "ChatModel", "Identity", "JSON",
+                "Bytes",
             ]),
         tests("OperatorClientTests", ["OperatorClient", "JSON"]),
         tests("NodeLinkTests", ["NodeLink", "ClusterWire", "Cluster", "Bytes"]),

@@ -1,5 +1,6 @@
 import Bytes
 import ChatModel
+import DialectKit
 import JSON
 
 /// The server's frames, letter by letter as seed `003` prints them.
@@ -133,14 +134,5 @@ extension ByteBuffer {
         self.append(jsonString: sentence)
         if let retryAfter { self.append(retryAfter: retryAfter) }
         self.append("}")
-    }
-
-    /// Seconds, with two places.
-    mutating func append(retryAfter seconds: Double) {
-        let hundredths = Int((seconds * 100).rounded(.up))
-        self.append(#","retry_after":"#)
-        self.append(decimal: hundredths / 100)
-        self.append(".")
-        self.append(zeroPadded: hundredths % 100, digits: 2)
     }
 }

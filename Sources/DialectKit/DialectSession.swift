@@ -73,11 +73,14 @@ public struct SessionTag: Sendable {
     public let kind: UInt8
     public let number: Int
     public let text: ByteString?
+    /// Where a connection may be in several: the one that was asked about.
+    public let conversation: ByteString?
 
-    public init(kind: UInt8, number: Int = 0, text: ByteString? = nil) {
+    public init(kind: UInt8, number: Int = 0, text: ByteString? = nil, conversation: ByteString? = nil) {
         self.kind = kind
         self.number = number
         self.text = text
+        self.conversation = conversation
     }
 }
 

@@ -1,4 +1,6 @@
+public import Bytes
 public import ChatModel
+import Identity
 public import JSON
 
 /// A field of a client's frame that cannot be taken; the sentence begins with its name.
@@ -70,6 +72,13 @@ extension JSONDocument {
     public func requiredMessageID(_ name: StaticString, of object: JSONValue, in bytes: RawSpan) throws(FieldError) -> SequenceNumber {
         guard let sequence = try self.optionalMessageID(name, of: object, in: bytes) else { throw FieldError("\(name): is missing") }
         return sequence
+    }
+
+    /// Any dialect's conversations may be named.
+    public func requiredConversationID(_ name: StaticString, of object: JSONValue, in bytes: RawSpan) throws(FieldError) -> ByteString {
+        let id = try self.requiredString(name, of: object, in: bytes)
+        guard IdentityRule.conversation.allows(id) else { throw FieldError("\(name): is no conversation id") }
+        return ByteString(id)
     }
 
     /// A message's text, within the limits.

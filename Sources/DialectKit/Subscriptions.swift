@@ -61,7 +61,7 @@ public struct Subscriptions: Sendable {
         steps.append(
             .enter(
                 self.key(conversation), self.entrance(to: conversation), from: .now,
-                SessionTag(kind: Kind.enter.rawValue, text: conversation)))
+                SessionTag(kind: Kind.enter.rawValue, conversation: conversation)))
     }
 
     private func fetch(after place: ByteString?, into steps: inout SessionSteps) {
@@ -101,7 +101,7 @@ public struct Subscriptions: Sendable {
     public mutating func take(_ answer: ChatAnswer, for tag: SessionTag, into steps: inout SessionSteps) -> Bool {
         switch Kind(rawValue: tag.kind) {
         case .enter:
-            guard let conversation = tag.text else { return true }
+            guard let conversation = tag.conversation else { return true }
             self.entering.remove(conversation)
             switch answer {
             case .entered: self.heard.insert(conversation)

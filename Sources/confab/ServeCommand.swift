@@ -10,6 +10,7 @@ import FoundationEssentials
 import Gateway
 import Glibc
 import Identity
+import PetsDialect
 import Synchronization
 import Telemetry
 
@@ -79,7 +80,7 @@ struct RunningNode {
         var settings = GatewaySettings(
             nodeName: self.name, incarnation: incarnation, version: Program.version,
             loopCount: loopCount, clientHost: options.listen.host, clientPort: options.listen.port, adminHost: options.admin?.host,
-            adminPort: options.admin?.port ?? 0, dialects: [ConversationsDialect()], chatLimits: options.chatLimits,
+            adminPort: options.admin?.port ?? 0, dialects: [ConversationsDialect(), PetsDialect()], chatLimits: options.chatLimits,
             trustedProxies: options.trustedProxies, echoPath: options.echoPath)
         settings.isClustered = store.isShared
         settings.usesSendRing = options.ioUring

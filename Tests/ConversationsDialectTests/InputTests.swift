@@ -2,6 +2,7 @@ import Bytes
 import ChatModel
 import Configuration
 import DialectKit
+import DialectTestSupport
 import Gateway
 import GatewayTestSupport
 import Identity
@@ -112,10 +113,10 @@ struct InputTests {
             Case(#"{"action":"read","message_ids":[]}"#, error(#""read""#, "message_ids: must not be empty")),
             Case(#"{"action":"read","message_ids":"1"}"#, error(#""read""#, "message_ids: must be an array of strings")),
             Case(#"{"action":"read","message_ids":[1]}"#, error(#""read""#, "message_ids: must be an array of strings")),
-            Case(#"{"action":"fetch_messages"}"#, "fetch newest limit 20 in tenant/room-1"),
-            Case(#"{"action":"fetch_messages","limit":1}"#, "fetch newest limit 1 in tenant/room-1"),
-            Case(#"{"action":"fetch_messages","limit":100,"before_id":"12"}"#, "fetch before(12) limit 100 in tenant/room-1"),
-            Case(#"{"action":"fetch_messages","after_id":"0"}"#, "fetch after(0) limit 20 in tenant/room-1"),
+            Case(#"{"action":"fetch_messages"}"#, "read newest limit 20 in tenant/room-1"),
+            Case(#"{"action":"fetch_messages","limit":1}"#, "read newest limit 1 in tenant/room-1"),
+            Case(#"{"action":"fetch_messages","limit":100,"before_id":"12"}"#, "read before(12) limit 100 in tenant/room-1"),
+            Case(#"{"action":"fetch_messages","after_id":"0"}"#, "read after(0) limit 20 in tenant/room-1"),
             Case(#"{"action":"fetch_messages","limit":0}"#, error(#""fetch_messages""#, "limit: must be a whole number from 1 to 100")),
             Case(#"{"action":"fetch_messages","limit":101}"#, error(#""fetch_messages""#, "limit: must be a whole number from 1 to 100")),
             Case(#"{"action":"fetch_messages","limit":-1}"#, error(#""fetch_messages""#, "limit: must be a whole number from 1 to 100")),

@@ -2,6 +2,7 @@ import Bytes
 import ChatModel
 import ConversationsDialect
 import DialectKit
+import DialectTestSupport
 import Identity
 import Testing
 
@@ -129,7 +130,7 @@ struct OutputTests {
     @Test("when it comes in: who is there, or how many; and why not")
     func entering() {
         var probe = SessionProbe(agent: "bot", isAdmin: true)
-        #expect(probe.opened() == ["enter tenant/room-1 as ann Ann for bot admin listed closed after -"])
+        #expect(probe.opened() == ["enter tenant/room-1 as ann Ann for bot admin listed conversations from now"])
         func entered(_ present: [Person], count: Int, isCrowd: Bool) -> ChatAnswer {
             .entered(
                 Entered(
@@ -157,7 +158,7 @@ struct OutputTests {
         arguments: [("0", "0"), ("17", "17"), ("9223372036854775807", "9223372036854775807")])
     func resuming(after: String, point: String) {
         var probe = SessionProbe(after: after, grants: .listed(["room-2"]))
-        #expect(probe.opened() == ["enter tenant/room-1 as ann Ann unlisted closed after \(point)"])
+        #expect(probe.opened() == ["enter tenant/room-1 as ann Ann unlisted conversations after \(point)"])
     }
 
     @Test("when the point is none", arguments: ["", "x", "-1", "1.5", "007", "9223372036854775808", "１"])
@@ -166,7 +167,7 @@ struct OutputTests {
         #expect(
             probe.opened() == [
                 #"{"type":"error","action":"connect","error":"after: is no message id"}"#,
-                "enter tenant/room-1 as ann Ann listed closed after -",
+                "enter tenant/room-1 as ann Ann listed conversations from now",
             ])
         #expect(
             probe.tell { $0.historyTruncated(oldest: 151, into: &$1) } == [

@@ -15,8 +15,8 @@ final class Stage {
     final class Client {
         let tongue: Tongue
         fileprivate var session: any DialectSession
-        fileprivate var feed: FeedID?
-        fileprivate var key: ConversationKey?
+        /// What it hears.
+        fileprivate var feeds: [FeedID: ConversationKey] = [:]
         fileprivate(set) var frames: [String] = []
         fileprivate(set) var closed: UInt16?
 
@@ -30,20 +30,23 @@ final class Stage {
         }
 
         /// The messages that it has been sent, in their order.
-        var heard: [Tongue.Heard] { self.objects.compactMap { self.tongue.message($0) } }
+        var heard: [Tongue.Heard] { self.objects.compactMap { self.tongue.message($0, self.session.actor?.person.id.shown.string ?? "") } }
         var errors: [String] { self.objects.indices.filter { self.tongue.isError(self.objects[$0]) }.map { self.frames[$0] } }
     }
 
     private enum Question {
         case command(Client, SessionTag)
-        case entrance(Client, FeedID, ConversationKey, after: Int?, SessionTag)
+        case entrance(Client, FeedID, ConversationKey, from: Beginning, SessionTag)
         case page(Client, SessionTag)
+        case fetch(Client, SessionTag)
         case replay(Client, ConversationKey)
     }
 
     private var chat: ChatLoop
     private let store = MemoryStore(history: 1000)
+    /// The store's answers to the chat, and those to sessions.
     private let letters = Letters()
+    private let lists = Letters()
     private var clients: [Client] = []
     private var questions: [UInt64: Question] = [:]
     private var lastQuestion: UInt64 = 0
@@ -54,6 +57,12 @@ final class Stage {
     private final class Letters: StoreClient {
         let list = Mutex<[(StoreAnswer, StoreTicket)]>([])
         func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) { self.list.withLock { $0.append((answer, ticket)) } }
+        func take() -> [(StoreAnswer, StoreTicket)] {
+            self.list.withLock { list in
+                defer { list = [] }
+                return list
+            }
+        }
     }
 
     init() {
@@ -72,6 +81,7 @@ final class Stage {
             client.session.opened(into: &self.steps)
             self.runSteps(of: client)
             self.settle()
+            if let enter = tongue.enter { self.send(enter(conversation), from: client) }
             return client
         case .refused, nil:
             return nil
@@ -93,8 +103,8 @@ final class Stage {
     /// The connection is gone.
     func leave(_ client: Client) {
         client.closed = client.closed ?? 1006
-        if let feed = client.feed, let user = client.session.actor?.person.id { self.chat.leave(feed, user) }
-        client.feed = nil
+        if let user = client.session.actor?.person.id { for feed in client.feeds.keys { self.chat.leave(feed, user) } }
+        client.feeds = [:]
         self.settle()
     }
 
@@ -112,10 +122,16 @@ final class Stage {
         for step in steps.list where client.closed == nil {
             switch step {
             case .reply(let range): client.frames.append(String(decoding: steps.text.bytes[range], as: UTF8.self))
-            case .enter(let key, let entrance, let after, let tag):
+            case .enter(let key, let entrance, let beginning, let tag):
                 let context = self.lastQuestion + 1
                 let (feed, _) = self.chat.enter(key, entrance, context: context, at: self.now)
-                _ = self.ask(.entrance(client, feed, key, after: after, tag))
+                _ = self.ask(.entrance(client, feed, key, from: beginning, tag))
+            case .leave(let key):
+                guard let feed = client.feeds.first(where: { $0.value == key })?.key, let user = client.session.actor?.person.id else { break }
+                client.feeds[feed] = nil
+                self.chat.leave(feed, user)
+            case .fetch(let request, let tag):
+                self.store.submit(request, ticket: self.ask(.fetch(client, tag)), for: self.lists)
             case .ask(let command, let key, let tag):
                 let context = tag.map { self.ask(.command(client, $0)) }
                 self.chat.ask(command, in: key, context: context, at: self.now)
@@ -140,13 +156,10 @@ final class Stage {
             repeat {
                 while self.chat.settle(at: self.now) {
                     for (request, ticket) in self.chat.takeRequests() { self.store.submit(request, ticket: ticket, for: self.letters) }
-                    let letters = self.letters.list.withLock { list in
-                        defer { list = [] }
-                        return list
-                    }
-                    for (answer, ticket) in letters { self.chat.storeAnswered(answer, ticket: ticket, at: self.now) }
+                    for (answer, ticket) in self.letters.take() { self.chat.storeAnswered(answer, ticket: ticket, at: self.now) }
                 }
                 for delivery in self.chat.takeDeliveries() { self.deliver(delivery) }
+                for (answer, ticket) in self.lists.take() { self.fetched(ticket, answer) }
             } while self.chat.hasWork
         }
     }
@@ -155,10 +168,10 @@ final class Stage {
         switch delivery {
         case .event(let feed, let event, let context):
             let asker = context.flatMap { self.asker($0) }
-            for client in self.clients where client.feed == feed { self.show(event, to: client) }
-            if let context, asker?.closed == nil { self.answered(context, event.answer, isShown: asker?.feed == feed) }
+            for client in self.clients { if let key = client.feeds[feed] { self.show(event, in: key, to: client, askedBy: asker) } }
+            if let context, asker?.closed == nil { self.answered(context, event.answer, isShown: asker?.feeds[feed] != nil) }
         case .answer(let context, let answer, let isShown):
-            self.answered(context, answer, isShown: isShown && self.asker(context)?.feed != nil)
+            self.answered(context, answer, isShown: isShown && self.asker(context)?.feeds.isEmpty == false)
         case .page(let context, let page): self.paged(context, page)
         case .pageFailed(let context): self.paged(context, nil)
         }
@@ -166,13 +179,19 @@ final class Stage {
 
     private func asker(_ context: UInt64) -> Client? {
         switch self.questions[context] {
-        case .command(let client, _), .entrance(let client, _, _, _, _), .page(let client, _), .replay(let client, _): client
+        case .command(let client, _), .entrance(let client, _, _, _, _), .page(let client, _), .fetch(let client, _), .replay(let client, _):
+            client
         case nil: nil
         }
     }
 
-    private func show(_ event: ChatEvent, to client: Client) {
-        guard let key = client.key, let me = client.session.actor?.person.id else { return }
+    private func show(_ event: ChatEvent, in key: ConversationKey, to client: Client, askedBy asker: Client? = nil) {
+        guard let me = client.session.actor?.person.id else { return }
+        if key.isPersonalInbox, case .posted(let message) = event {
+            client.session.received(message, in: key, into: &self.steps)
+            self.runSteps(of: client)
+            return
+        }
         var rendering = Rendering()
         client.tongue.dialect.render(event, in: key, into: &rendering)
         for place in rendering.frames.indices {
@@ -181,6 +200,7 @@ final class Stage {
                 case .everybody: true
                 case .others(let user): user != me
                 case .only(let user): user == me
+                case .otherConnections: client !== asker
                 }
             if isForMe { client.frames.append(String(decoding: rendering.text.bytes[rendering.range(of: place)], as: UTF8.self)) }
         }
@@ -191,19 +211,30 @@ final class Stage {
         case .command(let client, let tag):
             client.session.answered(answer, to: tag, isShown: isShown, into: &self.steps)
             self.runSteps(of: client)
-        case .entrance(let client, let feed, let key, let after, let tag):
+        case .entrance(let client, let feed, let key, let beginning, let tag):
             if case .entered(let entered) = answer {
-                client.key = key
                 // Who resumes hears everything else when it has been sent what it missed: nobody talks meanwhile.
-                client.feed = feed
-                if let after, after < entered.head {
+                client.feeds[feed] = key
+                let after =
+                    switch beginning {
+                    case .now: entered.head
+                    case .after(let sequence): sequence
+                    case .unread: entered.member?.readCursor ?? 0
+                    }
+                if after < entered.head {
                     self.chat.read(key, .after(after), limit: 1000, context: self.ask(.replay(client, key)))
                 }
             }
             client.session.answered(answer, to: tag, isShown: false, into: &self.steps)
             self.runSteps(of: client)
-        case .page, .replay, nil: break
+        case .page, .fetch, .replay, nil: break
         }
+    }
+
+    private func fetched(_ context: UInt64, _ answer: StoreAnswer) {
+        guard case .fetch(let client, let tag)? = self.questions.removeValue(forKey: context), client.closed == nil else { return }
+        client.session.fetched(answer, for: tag, into: &self.steps)
+        self.runSteps(of: client)
     }
 
     private func paged(_ context: UInt64, _ page: Page?) {
@@ -211,9 +242,9 @@ final class Stage {
         case .page(let client, let tag):
             client.session.paged(page, for: tag, into: &self.steps)
             self.runSteps(of: client)
-        case .replay(let client, _):
-            for message in page?.messages ?? [] { self.show(.posted(message), to: client) }
-        case .command, .entrance, nil: break
+        case .replay(let client, let key):
+            for message in page?.messages ?? [] { self.show(.posted(message), in: key, to: client) }
+        case .command, .entrance, .fetch, nil: break
         }
     }
 }

@@ -3,6 +3,7 @@ import ConversationsDialect
 import DialectKit
 import Foundation
 import Identity
+import PetsDialect
 import Testing
 
 /// A dialect that has to tell the same story as all others, and how a test speaks it.
@@ -12,12 +13,16 @@ struct Tongue: Sendable, CustomTestStringConvertible {
     let dialect: any Dialect
     /// The request of somebody who wants to come into a conversation, from behind this message on.
     let request: @Sendable (_ conversation: String, _ after: Int?, Credentials) -> DialectRequest
+    /// The frame by which a conversation is entered, where that is not done by connecting.
+    var enter: (@Sendable (_ conversation: String) -> String)?
+    /// Whether one can go on behind a message.
+    var resumes = true
     /// The frame that says something there.
     let say: @Sendable (_ conversation: String, _ content: String, _ id: String?) -> String
     /// The frame that says something with a field of a wrong type.
     let nonsense: String
-    /// What of a frame is somebody's message, or the answer to one's own.
-    let message: @Sendable ([String: Any]) -> Heard?
+    /// What of a frame to `me` is somebody's message, or the answer to one's own.
+    let message: @Sendable (_ frame: [String: Any], _ me: String) -> Heard?
     /// Whether a frame says that something went wrong.
     let isError: @Sendable ([String: Any]) -> Bool
 
@@ -31,7 +36,7 @@ struct Tongue: Sendable, CustomTestStringConvertible {
         var description: String { "\(self.id) \(self.author): \(self.content)" }
     }
 
-    static let all = [conversations]
+    static let all = [conversations, pets]
 
     static let conversations = Tongue(
         dialect: ConversationsDialect(),
@@ -44,7 +49,7 @@ struct Tongue: Sendable, CustomTestStringConvertible {
             Self.json(["action": "send_message", "content": content, "local_id": id as Any?])
         },
         nonsense: #"{"action":"typing","is_typing":"perhaps"}"#,
-        message: { frame in
+        message: { frame, _ in
             guard frame["type"] as? String == "chat_message", let message = frame["message"] as? [String: Any],
                 let id = (message["id"] as? String).flatMap({ Int($0) }), let author = message["sender_id"] as? String,
                 let content = message["content"] as? String
@@ -52,6 +57,24 @@ struct Tongue: Sendable, CustomTestStringConvertible {
             return Heard(id: id, author: author, content: content)
         },
         isError: { ["error", "message.failed"].contains($0["type"] as? String) })
+
+    static let pets = Tongue(
+        dialect: PetsDialect(),
+        request: { _, _, credentials in DialectRequest(path: ["ws"], query: [], credentials: credentials, now: Timestamp(milliseconds: 0)) },
+        enter: { Self.json(["event": "history", "data": ["conversation_id": $0]]) },
+        resumes: false,
+        say: { conversation, content, id in
+            Self.json(["event": "message", "data": ["conversation_id": conversation, "content": content, "local_id": id as Any?].compactMapValues { $0 }])
+        },
+        nonsense: #"{"event":"history","data":{"conversation_id":7}}"#,
+        message: { frame, me in
+            guard let event = frame["event"] as? String, ["message", "message_sent"].contains(event),
+                let data = frame["data"] as? [String: Any], let id = (data["message_id"] as? String).flatMap({ Int($0) }),
+                let content = data["content"] as? String
+            else { return nil }
+            return Heard(id: id, author: event == "message" ? data["sender_id"] as? String ?? "" : me, content: content)
+        },
+        isError: { $0["event"] as? String == "error" })
 
     static func json(_ members: [String: Any?]) -> String {
         let data = try? JSONSerialization.data(withJSONObject: members.compactMapValues { $0 })

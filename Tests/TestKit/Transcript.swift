@@ -135,7 +135,8 @@ final class TranscriptClient {
     /// Asks for something that is refused: what was sent before has been done by then, and the client is inside.
     func settle() throws {
         let mark = "are you done?"
-        try self.socket.send(#"{"action":"\#(mark)"}"#)
+        // Each protocol has its own word for what a client wants, and none knows this one.
+        try self.socket.send(#"{"action":"\#(mark)","event":"\#(mark)","type":"\#(mark)"}"#)
         let deadline = Deadline()
         while true {
             try self.hear(deadline)
@@ -172,6 +173,6 @@ final class TranscriptClient {
 
     private static func type(of frame: String) -> String {
         if frame.hasPrefix("close ") { return "close" }
-        return frame.firstMatch(of: /^\{"type":"([^"]*)"/).map { String($0.1) } ?? ""
+        return frame.firstMatch(of: /^\{"(?:type|event)":"([^"]*)"/).map { String($0.1) } ?? ""
     }
 }

@@ -1,0 +1,45 @@
+import Bytes
+public import ChatModel
+public import DialectKit
+import Identity
+
+/// The Pets protocol (seed `000`): one WebSocket for all of a user's conversations, `/ws/`, with `{"event","data"}` both ways.
+public struct PetsDialect: Dialect {
+    public let name: StaticString = "pets"
+    /// The protocol has no frame for it.
+    public let heartbeat: StaticString? = nil
+
+    public init() {}
+
+    /// A refused connection is accepted first and closed then, so that browsers see the code.
+    public func open(_ request: DialectRequest) -> DialectOpening? {
+        guard request.path == ["ws"] else { return nil }
+        switch request.credentials {
+        case .none:
+            guard request.allowsAnonymous else { return .session(Self.refusal("a token is required")) }
+            return .session(PetsSession(stranger: UUIDText.random()))
+        case .refused(let sentence):
+            return .session(Self.refusal(sentence))
+        case .bearer(let identity):
+            return .session(PetsSession(identity: identity, allowsAnonymous: request.allowsAnonymous))
+        }
+    }
+
+    private static func refusal(_ sentence: String) -> RefusedSession {
+        var error = ByteBuffer()
+        error.append(error: sentence, event: nil)
+        return RefusedSession(code: 4401, reason: "authentication required", error: error)
+    }
+
+    public func render(_ event: ChatEvent, in conversation: ConversationKey, into rendering: inout Rendering) {
+        // The protocol has words for messages alone.
+        guard case .posted(let message) = event else { return }
+        if conversation.isInbox {
+            rendering.text.append(broadcast: message)
+            rendering.finish()
+        } else {
+            rendering.text.append(message: message, in: conversation.id)
+            rendering.finish(for: .otherConnections)
+        }
+    }
+}

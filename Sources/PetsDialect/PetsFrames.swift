@@ -1,0 +1,121 @@
+import Bytes
+import ChatModel
+import DialectKit
+import JSON
+
+/// The server's frames, letter by letter as seed `000` prints them.
+extension ByteBuffer {
+    mutating func append(connectedAs user: UserID) {
+        self.append(#"{"event":"connected","data":{"user_id":"#)
+        self.append(jsonString: user.shown)
+        self.append("}}")
+    }
+
+    /// What everybody but its sender's connection gets of a message.
+    mutating func append(message: Message, in conversation: ByteString) {
+        self.append(#"{"event":"message","data":"#)
+        self.append(fieldsOf: message, in: conversation)
+        self.append("}")
+    }
+
+    /// `is_edited` and `is_deleted` only where they are true.
+    private mutating func append(fieldsOf message: Message, in conversation: ByteString) {
+        self.append(#"{"conversation_id":"#)
+        self.append(jsonString: conversation)
+        self.append(#","message_id":""#)
+        self.append(decimal: message.sequence)
+        self.append(#"","sender_id":"#)
+        self.append(jsonString: message.body.author.id.shown)
+        self.append(#","content":"#)
+        self.append(jsonString: message.body.content)
+        self.append(#","timestamp":""#)
+        self.append(timestamp: message.sentAt)
+        switch message.state {
+        case .asSent: self.append(#""}"#)
+        case .edited: self.append(#"","is_edited":true}"#)
+        case .deleted: self.append(#"","is_deleted":true}"#)
+        }
+    }
+
+    mutating func append(sent message: Message, in conversation: ByteString, localID: ByteString?) {
+        self.append(#"{"event":"message_sent","data":{"conversation_id":"#)
+        self.append(jsonString: conversation)
+        self.append(#","message_id":""#)
+        self.append(decimal: message.sequence)
+        if let localID {
+            self.append(#"","local_id":"#)
+            self.append(jsonString: localID)
+            self.append(#","content":"#)
+        } else {
+            self.append(#"","content":"#)
+        }
+        self.append(jsonString: message.body.content)
+        self.append(#","timestamp":""#)
+        self.append(timestamp: message.sentAt)
+        self.append(#""}}"#)
+    }
+
+    mutating func append(broadcast message: Message) {
+        self.append(#"{"event":"broadcast","data":{"sender_id":"#)
+        self.append(jsonString: message.body.author.id.shown)
+        self.append(#","content":"#)
+        self.append(jsonString: message.body.content)
+        self.append(#","timestamp":""#)
+        self.append(timestamp: message.sentAt)
+        self.append(#""}}"#)
+    }
+
+    /// - Parameter fields: as `PetsDetails` writes them.
+    mutating func append(created conversation: ByteString, _ fields: ByteString, client: UserID) {
+        self.append(#"{"event":"conversation_created","data":{"conversation_id":"#)
+        self.append(jsonString: conversation)
+        self.append(",")
+        self.append(text: fields.string)
+        self.append(#","client_id":"#)
+        self.append(jsonString: client.shown)
+        self.append("}}")
+    }
+
+    mutating func append(conversations: [ListedMembership]) {
+        self.append(#"{"event":"conversations","data":["#)
+        for (place, listed) in conversations.enumerated() {
+            self.append(place > 0 ? #",{"conversation_id":"# : #"{"conversation_id":"#)
+            self.append(jsonString: listed.key.id)
+            self.append(",")
+            self.append(text: PetsDetails.fields(of: listed.record).string)
+            self.append(#","client_id":"#)
+            if let creator = listed.record.creator { self.append(jsonString: creator.shown) } else { self.append("null") }
+            self.append(#","created_at":""#)
+            self.append(timestamp: listed.record.createdAt)
+            self.append(#"","updated_at":""#)
+            self.append(timestamp: listed.record.updatedAt)
+            self.append(#"","last_message":"#)
+            if let last = listed.last { self.append(fieldsOf: last, in: listed.key.id) } else { self.append("null") }
+            self.append("}")
+        }
+        self.append("]}")
+    }
+
+    mutating func append(history messages: [Message], of conversation: ByteString) {
+        self.append(#"{"event":"history","data":{"conversation_id":"#)
+        self.append(jsonString: conversation)
+        self.append(#","messages":["#)
+        for (place, message) in messages.enumerated() {
+            if place > 0 { self.append(",") }
+            self.append(fieldsOf: message, in: conversation)
+        }
+        self.append("]}}")
+    }
+
+    /// - Parameter event: what the client asked for, where that is known.
+    mutating func append(error sentence: String, event: ByteString?, retryAfter: Double? = nil) {
+        self.append(#"{"event":"error","data":{"message":"#)
+        self.append(jsonString: sentence)
+        if let event {
+            self.append(#","event":"#)
+            self.append(jsonString: event)
+        }
+        if let retryAfter { self.append(retryAfter: retryAfter) }
+        self.append("}}")
+    }
+}

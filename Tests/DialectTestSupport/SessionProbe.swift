@@ -1,0 +1,119 @@
+import Bytes
+public import ChatModel
+public import DialectKit
+public import Identity
+import JSON
+
+/// A session by itself: what it is told, and every step that it wants, as a line of text. Replies stand as they are sent.
+public struct SessionProbe {
+    public private(set) var session: any DialectSession
+    private var document = JSONDocument(depthLimit: 8)
+    private var steps: SessionSteps
+    /// The tags of what was asked, oldest first.
+    public private(set) var tags: [SessionTag] = []
+
+    /// - Parameter dialect: which lets this one in.
+    public init(_ dialect: some Dialect, _ request: DialectRequest, limits: ChatLimits = ChatLimits()) {
+        guard case .session(let session) = dialect.open(request) else { preconditionFailure("the upgrade was refused") }
+        self.session = session
+        self.steps = SessionSteps(limits: limits)
+    }
+
+    public mutating func opened() -> [String] {
+        self.session.opened(into: &self.steps)
+        return self.take()
+    }
+
+    public mutating func send(_ text: String, retryAfter: Double? = nil) -> [String] { self.send(Array(text.utf8), retryAfter: retryAfter) }
+
+    public mutating func send(_ bytes: [UInt8], retryAfter: Double? = nil) -> [String] {
+        self.steps.retryAfter = retryAfter
+        self.session.received(bytes.span.bytes, reading: &self.document, at: Timestamp(milliseconds: 0), into: &self.steps)
+        return self.take()
+    }
+
+    /// What the owner says to what was asked last, or before that.
+    public mutating func answer(_ answer: ChatAnswer, to place: Int? = nil, isShown: Bool = false) -> [String] {
+        self.session.answered(answer, to: self.tags[place ?? self.tags.count - 1], isShown: isShown, into: &self.steps)
+        return self.take()
+    }
+
+    /// What the store says to what was asked of it last.
+    public mutating func store(_ answer: StoreAnswer?) -> [String] {
+        self.session.fetched(answer, for: self.tags.last!, into: &self.steps)
+        return self.take()
+    }
+
+    public mutating func page(_ page: Page?) -> [String] {
+        self.session.paged(page, for: self.tags.last!, into: &self.steps)
+        return self.take()
+    }
+
+    /// Anything else that happens to a session.
+    public mutating func tell(_ body: (inout any DialectSession, inout SessionSteps) -> Void) -> [String] {
+        body(&self.session, &self.steps)
+        return self.take()
+    }
+
+    private mutating func take() -> [String] {
+        defer { self.steps.removeAll() }
+        return self.steps.list.map { step in
+            switch step {
+            case .reply(let range): return String(decoding: self.steps.text.bytes[range], as: UTF8.self)
+            case .enter(let key, let entrance, let beginning, let tag):
+                self.tags.append(tag)
+                let actor = entrance.actor
+                return "enter \(key) as \(actor.person.id) \(actor.person.name) \(actor.person.agent.map { "for \($0) " } ?? "")"
+                    + "\(actor.isAdmin ? "admin " : "")\(entrance.isListed ? "listed" : "unlisted") \(entrance.kind) \(Self.text(beginning))"
+            case .leave(let key): return "leave \(key)"
+            case .ask(let command, let key, let tag):
+                if let tag { self.tags.append(tag) }
+                return "\(Self.text(command)) in \(key)"
+            case .read(let key, let range, let limit, let tag):
+                self.tags.append(tag)
+                return "read \(range) limit \(limit) in \(key)"
+            case .fetch(let request, let tag):
+                self.tags.append(tag)
+                return "fetch \(Self.text(request))"
+            case .authenticate(let token): return "authenticate \(token)"
+            case .close(let code, let reason): return "close \(code) \(reason)"
+            }
+        }
+    }
+
+    private static func text(_ command: ChatCommand) -> String {
+        switch command {
+        case .post(let body):
+            "post \(body.content.debugDescription) id \(body.clientID?.text.string.debugDescription ?? "-") by \(body.author.id)"
+        case .edit(let sequence, let content, let actor):
+            "edit \(sequence) \(content.debugDescription) by \(actor.person.id)\(actor.isAdmin ? " admin" : "")"
+        case .delete(let sequence, let actor): "delete \(sequence) by \(actor.person.id)\(actor.isAdmin ? " admin" : "")"
+        case .read(let sequences, let user): "read \(sequences) by \(user)"
+        case .create(let founding):
+            "create \(founding.kind) \(founding.title.debugDescription) \(founding.details) by \(founding.creator.person.id) with "
+                + founding.members.map { "\($0.id)" }.joined(separator: ", ")
+        case .typing(let isTyping, let person): "typing \(isTyping) by \(person.id)"
+        case .join(let entrance): "join \(entrance.kind) by \(entrance.actor.person.id)"
+        case .part(let user): "part \(user)"
+        case .end(let actor): "end by \(actor.person.id)"
+        case .describe(let actor, let guests): "describe for \(actor.person.id) guests \(guests)"
+        case .enter: "enter, as a command"
+        }
+    }
+
+    private static func text(_ beginning: Beginning) -> String {
+        switch beginning {
+        case .now: "from now"
+        case .after(let sequence): "after \(sequence)"
+        case .unread: "from what is unread"
+        }
+    }
+
+    private static func text(_ request: StoreRequest) -> String {
+        switch request {
+        case .memberships(let user, let tenant, let after, _, let unread):
+            "conversations of \(user) in \(tenant) after \(after.map(\.string) ?? "-") unread \(unread)"
+        default: "\(request)"
+        }
+    }
+}

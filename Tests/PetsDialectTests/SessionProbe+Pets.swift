@@ -1,0 +1,27 @@
+import Bytes
+import ChatModel
+import DialectKit
+import DialectTestSupport
+import Identity
+import PetsDialect
+
+extension SessionProbe {
+    /// Ann, who has just come and hears the conversation "c".
+    static func pets(grants: Grants = .listed(["c"]), isAdmin: Bool = false, limits: ChatLimits = ChatLimits()) -> SessionProbe {
+        let identity = Identity(user: "ann", displayName: "Ann", tenant: "tenant", grants: grants, isAdmin: isAdmin)
+        var probe = SessionProbe(
+            PetsDialect(), DialectRequest(path: ["ws"], query: [], credentials: .bearer(identity), now: Timestamp(milliseconds: 0)),
+            limits: limits)
+        _ = probe.opened()
+        for place in probe.tags.indices { _ = probe.answer(.entered(.nobody), to: place) }
+        _ = probe.store(.memberships(MembershipPage()))
+        return probe
+    }
+}
+
+extension Entered {
+    /// Of a conversation in which nobody is and nothing was said.
+    static var nobody: Entered {
+        Entered(head: 0, oldest: 1, revision: 1, ended: nil, present: [], presentCount: 0, isCrowd: false)
+    }
+}
