@@ -31,10 +31,11 @@ public struct Transcript: Sendable, CustomStringConvertible {
     /// Plays it against a server, with clients that `connect` makes for a path. Throws where the server says anything else.
     public func play(connecting connect: (String) throws -> any StockClient) throws {
         var clients: [String: TranscriptClient] = [:]
+        var names = Names()
         let isAlone = Set(self.lines.map(\.client)).count == 1
         for line in self.lines {
             do {
-                try self.play(line, with: &clients, isAlone: isAlone, connect)
+                try self.play(line, with: &clients, &names, isAlone: isAlone, connect)
             } catch {
                 throw TestFailure("\(self.place): \(line.client) \(line.isFromServer ? "S" : "C"): \(line.text)\n\(error)")
             }
@@ -43,7 +44,8 @@ public struct Transcript: Sendable, CustomStringConvertible {
     }
 
     private func play(
-        _ line: Line, with clients: inout [String: TranscriptClient], isAlone: Bool, _ connect: (String) throws -> any StockClient
+        _ line: Line, with clients: inout [String: TranscriptClient], _ names: inout Names, isAlone: Bool,
+        _ connect: (String) throws -> any StockClient
     ) throws {
         if !line.isFromServer, line.text.hasPrefix("connect ") {
             let path = try Self.withTokens(String(line.text.dropFirst("connect ".count)))
@@ -55,21 +57,39 @@ public struct Transcript: Sendable, CustomStringConvertible {
         guard let client = clients[line.client] else { throw TestFailure("\(line.client) is not connected") }
         if line.isFromServer {
             // Being accepted is what `connect` has waited for.
-            if line.text != "accepted" { try client.expect(line.text) }
+            if line.text != "accepted" { try client.expect(line.text, &names) }
         } else if line.text.hasPrefix("binary ") {
             try client.socket.send(binary: line.text.split(separator: " ").dropFirst().compactMap { UInt8($0, radix: 16) })
         } else if line.text.hasPrefix("close ") {
             try client.close(UInt16(line.text.dropFirst("close ".count)) ?? 1000)
         } else {
-            try client.socket.send(Self.withTokens(line.text))
+            try client.socket.send(names.replaced(in: Self.withTokens(line.text)))
         }
+    }
+
+    /// What the server has named and a transcript calls `<the conversation>`, say: whatever it is where it comes first, the same from
+    /// then on.
+    struct Names {
+        private var values: [String: String] = [:]
+
+        func replaced(in text: String) -> String {
+            self.values.reduce(text) { $0.replacing("<the \($1.key)>", with: $1.value) }
+        }
+
+        /// Takes the values of the names that a frame is the first to have.
+        mutating func note(_ text: String, in frame: String, matching expression: Regex<AnyRegexOutput>) {
+            guard let match = frame.wholeMatch(of: expression) else { return }
+            for (name, output) in zip(Self.names(in: text), match.output.dropFirst()) { self.values[name] = output.substring.map(String.init) }
+        }
+
+        static func names(in text: String) -> [String] { text.matches(of: /<the ([a-z ]+)>/).map { String($0.1) } }
     }
 
     /// Puts real tokens in the place of `<token of alice>`, `<token of bob, only 123>`, `<token of bob, named Bob>`,
     /// `<token of bob, 3 s>`, `<expired token of bob>` and `<forged token of bob>`.
     static func withTokens(_ text: String) throws -> String {
         var text = text
-        while let match = text.firstMatch(of: /<(forged |expired )?token of ([a-z]+)(?:, (only|named) ([^>]*)|, ([0-9]+) s)?>/) {
+        while let match = text.firstMatch(of: /<(forged |expired )?token of ([a-z0-9-]+)(?:, (only|named) ([^>]*)|, ([0-9]+) s)?>/) {
             let word = match.4.map(String.init)
             let token = try ConfabServer.token(
                 for: String(match.2), name: match.3 == "named" ? word : nil, conversations: match.3 == "only" ? [word ?? ""] : nil,
@@ -109,7 +129,8 @@ final class TranscriptClient {
     }
 
     /// Waits for a frame, or for the end, as a line has it.
-    func expect(_ text: String) throws {
+    func expect(_ text: String, _ names: inout Transcript.Names) throws {
+        let text = names.replaced(in: text)
         let pattern = try Self.pattern(text)
         let wanted = Self.type(of: text)
         let deadline = Deadline()
@@ -117,6 +138,7 @@ final class TranscriptClient {
             if let place = self.unclaimed.firstIndex(where: { Self.type(of: $0) == wanted }) {
                 let frame = self.unclaimed.remove(at: place)
                 guard frame.wholeMatch(of: pattern) != nil else { throw TestFailure("instead came: \(frame)") }
+                names.note(text, in: frame, matching: pattern)
                 return
             }
             try self.hear(deadline)
@@ -168,6 +190,7 @@ final class TranscriptClient {
         ] {
             pattern = pattern.replacing(placeholder, with: expression)
         }
+        pattern = pattern.replacing(/<the [a-z ]+>/, with: "([^\"]+)")
         return try Regex(pattern)
     }
 
