@@ -37,7 +37,7 @@ extension Conversation {
     }
 
     private mutating func number(
-        _ body: MessageBody, author: UInt32, send: UInt32, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]
+        _ body: MessageBody, author: UInt32, send: UInt64, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]
     ) throws(ChatError) {
         guard self.standing == .active else { throw .conversationEnded }
         guard !self.isStoreAway else { throw .unavailable }

@@ -13,7 +13,7 @@ struct RecentMessagesTests {
         struct Item {
             let sequence: SequenceNumber
             let author: UInt32
-            let send: UInt32
+            let send: UInt64
             let at: Int64
             var isDelivered = false
             var isRead = false
@@ -21,7 +21,7 @@ struct RecentMessagesTests {
 
         private(set) var items: [Item] = []
 
-        mutating func append(author: UInt32, send: UInt32, at now: Int64) {
+        mutating func append(author: UInt32, send: UInt64, at now: Int64) {
             self.items.append(Item(sequence: self.items.count + 1, author: author, send: send, at: now))
         }
 
@@ -32,7 +32,7 @@ struct RecentMessagesTests {
             }
         }
 
-        func sequence(of send: UInt32, in range: Range<SequenceNumber>) -> SequenceNumber? {
+        func sequence(of send: UInt64, in range: Range<SequenceNumber>) -> SequenceNumber? {
             self.items[(range.lowerBound - 1)..<(range.upperBound - 1)].last { $0.send == send }?.sequence
         }
     }
@@ -48,7 +48,7 @@ struct RecentMessagesTests {
             now += chance.happens(perMille: round % 1000 < 500 ? 5 : 900) ? chance.number(0...500) : 0
             let author = UInt32(chance.number(0...5))
             // Few enough that the same come again, in places of the table that lie together.
-            let send = chance.happens(perMille: 200) ? 0 : UInt32(chance.number(1...300)) << UInt32(chance.number(0...1) * 16)
+            let send = chance.happens(perMille: 200) ? 0 : UInt64(chance.number(1...300)) << UInt64(chance.number(0...3) * 16)
             recents.append(author: author, send: send, at: now)
             oracle.append(author: author, send: send, at: now)
             let range = recents.range
@@ -59,7 +59,7 @@ struct RecentMessagesTests {
                 recents.mark(sequence, mark)
                 if range.contains(sequence) { oracle.mark(sequence, mark) }
             }
-            let wanted = UInt32(chance.number(1...300)) << UInt32(chance.number(0...1) * 16)
+            let wanted = UInt64(chance.number(1...300)) << UInt64(chance.number(0...3) * 16)
             #expect(recents.sequence(of: wanted) == oracle.sequence(of: wanted, in: range))
             let asked = chance.number(range.lowerBound...round)
             #expect(recents.author(of: asked) == oracle.items[asked - 1].author)
@@ -77,7 +77,7 @@ struct RecentMessagesTests {
     func bound() {
         var recents = RecentMessages(next: 1, limit: 100)
         for number in 1...5000 {
-            recents.append(author: 0, send: UInt32(number), at: Int64(number) * 1000)
+            recents.append(author: 0, send: UInt64(number), at: Int64(number) * 1000)
             #expect(recents.range.count <= 125 || number < 200)
         }
         #expect(recents.range.upperBound == 5001)
@@ -87,7 +87,7 @@ struct RecentMessagesTests {
     @Test("holds all of the last ten seconds, however many they are")
     func busy() {
         var recents = RecentMessages(next: 1, limit: 100)
-        for number in 1...5000 { recents.append(author: 0, send: UInt32(number), at: 9999 * Int64(number) / 5000 + 1) }
+        for number in 1...5000 { recents.append(author: 0, send: UInt64(number), at: 9999 * Int64(number) / 5000 + 1) }
         #expect(recents.sequence(of: 1) == 1)
         #expect(recents.range == 1..<5001)
     }
@@ -95,7 +95,7 @@ struct RecentMessagesTests {
     @Test("holds no more than its table has places for, however busy the last ten seconds are")
     func flood() {
         var recents = RecentMessages(next: 1, limit: 1000)
-        for number in 1...100_000 { recents.append(author: 0, send: UInt32(number), at: 1) }
+        for number in 1...100_000 { recents.append(author: 0, send: UInt64(number), at: 1) }
         #expect(recents.range.count <= 60_000)
         #expect(recents.range.upperBound == 100_001)
         #expect(recents.sequence(of: 1) == nil)
