@@ -62,6 +62,8 @@ let package = Package(
         room("DialectKit", ["ChatModel", "Identity", "JSON", "Bytes"]),
         room("ConversationsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
         room("PetsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
+        room("ChatsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
+        room("AgentsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
 
         // A node's place among others.
         room(
@@ -90,7 +92,8 @@ let package = Package(
         .executableTarget(
             name: "confab",
             dependencies: [
-                "AdminAPI", "ChatClient", "ClusterWire", "Configuration", "ConversationsDialect", "EmbeddedStore", "Gateway", "Identity",
+                "AdminAPI", "AgentsDialect", "ChatClient", "ChatsDialect", "ClusterWire", "Configuration", "ConversationsDialect",
+                "EmbeddedStore", "Gateway", "Identity",
                 "LoadGenerator", "NodeLink", "OperatorClient", "PetsDialect", "RedisClient", "RedisStore",
                 "Telemetry", "TLS", "EventLoop", "ChatModel", "Cluster", "DialectKit", "JSON", "Bytes",
             ],
@@ -169,14 +172,18 @@ let package = Package(
         tests(
             "ConversationsDialectTests",
             [
-                "ConversationsDialect", "DialectTestSupport", "GatewayTestSupport", "TestKit", "DialectKit", "ChatModel", "Identity", "JSON",
+                "ConversationsDialect", "DialectTestSupport", "GatewayTestSupport", "TestKit", "DialectKit", "ChatModel", "Identity",
+                "JSON",
                 "Bytes",
             ]),
         tests("PetsDialectTests", ["PetsDialect", "DialectTestSupport", "DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
+        tests("AgentsDialectTests", ["AgentsDialect", "DialectTestSupport", "DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
+        tests("ChatsDialectTests", ["ChatsDialect", "DialectTestSupport", "DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
         tests(
             "DialectContractTests",
             [
-                "ConversationsDialect", "PetsDialect", "EmbeddedStore", "DialectKit", "Cluster", "ChatCore", "ChatModel", "Identity", "JSON",
+                "ConversationsDialect", "PetsDialect", "ChatsDialect", "AgentsDialect", "EmbeddedStore", "DialectKit", "Cluster",
+                "ChatCore", "ChatModel", "Identity", "JSON",
                 "Bytes",
             ]),
         tests("OperatorClientTests", ["OperatorClient", "JSON"]),

@@ -31,6 +31,7 @@ extension Conversation {
             member.readCursor = before.readCursor
             member.deliveredCursor = before.deliveredCursor
         }
+        if known == nil, entrance.skipsHistory { member.readCursor = max(member.readCursor, self.storedHead) }
         // While the store is away everybody keeps the name that it has.
         let isRenamed = member.name != person.name && !self.isStoreAway
         if known == nil || isRenamed { member.name = person.name }
@@ -174,9 +175,13 @@ extension Conversation {
     func answerDescription(to origin: Origin, into effects: inout [ConversationEffect]) {
         guard let record = self.record else { return effects.append(.answer(.failed(.noSuchConversation), to: origin)) }
         let online = Set(self.members.active.lazy.filter { self.members[$0].isPresent }.map { self.members[$0].member.user })
+        var agents: [UserID: ByteString] = [:]
+        for number in self.members.active { agents[self.members[number].member.user] = self.members[number].agent }
         effects.append(
             .answer(
-                .described(Description(record: record, head: self.storedHead, members: self.members.members, online: online)), to: origin))
+                .described(
+                    Description(record: record, head: self.storedHead, members: self.members.members, online: online, agents: agents)),
+                to: origin))
     }
 
     // MARK: Loops that listen

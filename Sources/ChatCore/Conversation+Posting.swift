@@ -10,7 +10,7 @@ extension Conversation {
         }
         guard self.standing != .missing else { throw .noSuchConversation }
         let author = try self.author(of: body)
-        let send = body.clientID.map { RecentMessages.fingerprint(author: author, client: $0) } ?? 0
+        let send = self.fingerprint(of: body.clientID, by: body.author.id, author)
         // Before `ended`: what was answered before the end is answered again after it.
         if send != 0, let sequence = self.recents.sequence(of: send) {
             self.repeatSend(body, of: sequence, from: origin, into: &effects)
@@ -24,6 +24,15 @@ extension Conversation {
         if self.isInbox { return self.anybody }
         guard let author = self.members.member(body.author.id) else { throw .notAMember }
         return author
+    }
+
+    /// What a send is known by; 0 for one without an id.
+    private func fingerprint(of id: ClientID?, by user: UserID, _ author: UInt32) -> UInt64 {
+        guard let id else { return 0 }
+        guard self.isInbox else { return RecentMessages.fingerprint(author: author, client: id) }
+        // There all share one number: their ids tell them apart.
+        let hash = user.key.withBytes { StableHash.fnv1a($0) }
+        return RecentMessages.fingerprint(author: UInt32(truncatingIfNeeded: hash), client: id)
     }
 
     /// One entry for all who are no members and may deliver: there is no end to them.
@@ -82,7 +91,7 @@ extension Conversation {
         do throws(ChatError) {
             guard self.standing != .missing else { throw .noSuchConversation }
             let author = try self.author(of: body)
-            let send = body.clientID.map { RecentMessages.fingerprint(author: author, client: $0) } ?? 0
+            let send = self.fingerprint(of: body.clientID, by: body.author.id, author)
             // Somebody with the same repeat was first.
             if let newer = self.recents.sequence(of: send), newer > sequence {
                 self.repeatSend(body, of: newer, from: origin, into: &effects)
@@ -115,12 +124,11 @@ extension Conversation {
         for message in messages {
             let author = self.isInbox ? self.anybody : self.number(ofAuthor: message)
             recents.append(
-                author: author, send: message.clientID.map { RecentMessages.fingerprint(author: author, client: $0) } ?? 0,
-                at: now.monotonic)
+                author: author, send: self.fingerprint(of: message.clientID, by: message.author, author), at: now.monotonic)
             self.lastSentAt = max(self.lastSentAt, message.sentAt.milliseconds)
         }
         // Who has had which message is kept as cursors only: the two highest tell of every author whether another has it.
-        var (delivered, read) = (HighestTwo(), HighestTwo())
+        var (delivered, read) = (HighestCursors<UInt32>(), HighestCursors<UInt32>())
         for number in 0..<UInt32(self.members.count) {
             delivered.note(self.members[number].member.deliveredCursor, of: number)
             read.note(self.members[number].member.readCursor, of: number)
@@ -131,24 +139,5 @@ extension Conversation {
             if read.highest(but: author) >= sequence { recents.mark(sequence, .read) }
         }
         self.recents = recents
-    }
-}
-
-/// The two highest of some cursors, so that one can ask for the highest of everybody but one.
-private struct HighestTwo {
-    private var first = (member: UInt32.max, cursor: 0)
-    private var second = 0
-
-    mutating func note(_ cursor: SequenceNumber, of member: UInt32) {
-        if cursor > self.first.cursor {
-            self.second = self.first.cursor
-            self.first = (member, cursor)
-        } else {
-            self.second = max(self.second, cursor)
-        }
-    }
-
-    func highest(but member: UInt32) -> SequenceNumber {
-        self.first.member == member ? self.second : self.first.cursor
     }
 }

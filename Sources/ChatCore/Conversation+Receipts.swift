@@ -10,21 +10,51 @@ extension Conversation {
         guard let reader = self.members.member(user) else { throw .notAMember }
         let known = sequences.filter { $0 >= 1 && $0 <= self.storedHead }
         if let highest = known.max() {
-            effects.append(.event(.read(self.members[reader].person, known), revision: 0, asked: nil))
-            let before = self.members[reader].member.readCursor
-            // What the cursor covers beyond the ids named counts as read too, the newest of it.
-            let covered = max(before, highest - self.rules.limits.readReceipts) + 1
-            let older = Set(known.filter { $0 < covered }).sorted()
-            let affected = older + (covered <= highest ? Array(covered...highest) : [])
-            self.mark(affected, .delivered, by: reader, at: now, into: &effects)
-            self.mark(affected, .read, by: reader, at: now, into: &effects)
-            if before < highest {
-                self.members[reader].member.readCursor = highest
-                self.cursorMoved(reader, within: self.rules.cursorFlush, at: now, into: &effects)
-            }
-            self.moveDelivered(reader, to: highest, at: now, into: &effects)
+            let covered = self.covered(by: highest, from: self.members[reader].member.readCursor)
+            self.read(known, beside: covered, upTo: highest, by: reader, at: now, into: &effects)
         }
         effects.append(.answer(.read(unknown: sequences.filter { $0 < 1 || $0 > self.storedHead }), to: origin))
+    }
+
+    /// A member has read everything up to a message; 0 is before the first.
+    mutating func read(
+        through sequence: SequenceNumber, by user: UserID, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]
+    ) throws(ChatError) {
+        guard self.standing != .missing else { throw .noSuchConversation }
+        guard !self.isInbox else { return self.settle([sequence], by: user, from: origin, at: now, into: &effects) }
+        guard let reader = self.members.member(user) else { throw .notAMember }
+        guard sequence >= 0, sequence <= self.storedHead else {
+            effects.append(.answer(.read(unknown: [sequence]), to: origin))
+            return
+        }
+        let covered = self.covered(by: sequence, from: self.members[reader].member.readCursor)
+        self.read(Array(covered), beside: covered, upTo: sequence, by: reader, at: now, into: &effects)
+        effects.append(.answer(.read(unknown: []), to: origin))
+    }
+
+    /// What a cursor newly covers that moves up to `highest`, the newest of it; empty where it does not move.
+    private func covered(by highest: SequenceNumber, from cursor: SequenceNumber) -> Range<SequenceNumber> {
+        let first = max(cursor, highest - self.rules.limits.readReceipts) + 1
+        return first..<max(first, highest + 1)
+    }
+
+    /// - Parameters:
+    ///   - named: what everybody is told of.
+    ///   - covered: what counts as read too.
+    private mutating func read(
+        _ named: [SequenceNumber], beside covered: Range<SequenceNumber>, upTo highest: SequenceNumber, by reader: UInt32, at now: Moment,
+        into effects: inout [ConversationEffect]
+    ) {
+        let before = self.members[reader].member.readCursor
+        effects.append(.event(.read(self.members[reader].person, named, through: max(before, highest)), revision: 0, asked: nil))
+        let affected = Set(named.filter { $0 < covered.lowerBound }).sorted() + Array(covered)
+        self.mark(affected, .delivered, by: reader, at: now, into: &effects)
+        self.mark(affected, .read, by: reader, at: now, into: &effects)
+        if before < highest {
+            self.members[reader].member.readCursor = highest
+            self.cursorMoved(reader, within: self.rules.cursorFlush, at: now, into: &effects)
+        }
+        self.moveDelivered(reader, to: highest, at: now, into: &effects)
     }
 
     /// What came into an inbox has arrived. Whoever has something to remember becomes a member by it.

@@ -188,6 +188,8 @@ public struct Conversation: Sendable {
             case .delete(let sequence, let actor):
                 try self.search(sequence, for: actor, .delete(by: actor, origin), into: &effects)
             case .read(let sequences, let user): try self.read(sequences, by: user, from: origin, at: now, into: &effects)
+            case .readThrough(let sequence, let user):
+                try self.read(through: sequence, by: user, from: origin, at: now, into: &effects)
             case .typing(let isTyping, let person):
                 try self.typing(isTyping, by: person, at: now, into: &effects)
                 effects.append(.answer(.done, to: origin))

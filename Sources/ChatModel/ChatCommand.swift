@@ -14,6 +14,8 @@ public enum ChatCommand: Sendable {
     case delete(SequenceNumber, by: Actor)
     /// These messages have been read, and so has everything below the highest of them.
     case read([SequenceNumber], by: UserID)
+    /// Everything up to this message has been read.
+    case readThrough(SequenceNumber, by: UserID)
     case typing(Bool, by: Person)
     /// Become a member of an open conversation without listening to it.
     case join(Entrance)
@@ -71,10 +73,13 @@ public struct Entrance: Sendable {
     public let isListed: Bool
     /// What a conversation is made as, where entering makes it.
     public let kind: ConversationRecord.Kind
+    /// Whoever becomes a member by this has nothing unread: what was said before counts as read.
+    public let skipsHistory: Bool
 
-    public init(actor: Actor, isListed: Bool, kind: ConversationRecord.Kind) {
+    public init(actor: Actor, isListed: Bool, kind: ConversationRecord.Kind, skipsHistory: Bool = false) {
         self.actor = actor
         self.isListed = isListed
         self.kind = kind
+        self.skipsHistory = skipsHistory
     }
 }

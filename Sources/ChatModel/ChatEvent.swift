@@ -13,8 +13,8 @@ public enum ChatEvent: Sendable {
     case ended(by: UserID, at: Timestamp)
     /// Addressed to every connection but the typist's.
     case typing(Person, Bool)
-    /// These messages have been read by this member.
-    case read(Person, [SequenceNumber])
+    /// These messages have been read by this member, whose cursor stands at the last number.
+    case read(Person, [SequenceNumber], through: SequenceNumber)
     /// Addressed to the connections of the messages' author.
     case status(author: UserID, MessageStatus, [SequenceNumber], at: Timestamp)
     /// Who came and went; addressed to every connection but those of the person itself.

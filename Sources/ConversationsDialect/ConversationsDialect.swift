@@ -45,7 +45,9 @@ public struct ConversationsDialect: Dialect {
         case .typing(let person, let isTyping):
             rendering.text.append(typing: isTyping, by: person)
             rendering.finish(for: .others(person.id))
-        case .read(let person, let sequences):
+        case .read(let person, let sequences, _):
+            // A cursor that did not move is no news.
+            guard !sequences.isEmpty else { return }
             rendering.text.append(read: sequences, by: person)
             rendering.finish()
         case .status(let author, let status, let sequences, let time):

@@ -37,7 +37,10 @@ public struct ConversationsSession: DialectSession {
         }
         self.after = nil
         let entrance = Entrance(actor: self.me, isListed: self.isListed, kind: .conversations)
-        steps.append(.enter(self.conversation, entrance, from: point.flatMap { $0 }.map { .after($0) } ?? .now, SessionTag(kind: Question.enter.rawValue)))
+        steps.append(
+            .enter(
+                self.conversation, entrance, from: point.flatMap { $0 }.map { .after($0) } ?? .now,
+                SessionTag(kind: Question.enter.rawValue)))
     }
 
     public mutating func receivedBinary(into steps: inout SessionSteps) {

@@ -121,6 +121,8 @@ public struct SessionSteps: Sendable {
     /// Set when the connection has used up its rate: seconds after which it may try again.
     public var retryAfter: Double?
     public var limits: ChatLimits
+    /// The time of this turn.
+    public var now = Timestamp(milliseconds: 0)
 
     public init(limits: ChatLimits) {
         self.limits = limits

@@ -30,9 +30,21 @@ extension JSONDocument {
         return text
     }
 
-    public func requiredBool(_ name: StaticString, of object: JSONValue, in bytes: RawSpan) throws(FieldError) -> Bool {
+    public func requiredObject(_ name: StaticString, of object: JSONValue, in bytes: RawSpan) throws(FieldError) -> JSONValue {
         guard let value = self.presentMember(name, of: object, in: bytes) else { throw FieldError("\(name): is missing") }
+        guard self.kind(of: value) == .object else { throw FieldError("\(name): must be an object") }
+        return value
+    }
+
+    /// Nil when the field is missing or null.
+    public func optionalBool(_ name: StaticString, of object: JSONValue, in bytes: RawSpan) throws(FieldError) -> Bool? {
+        guard let value = self.presentMember(name, of: object, in: bytes) else { return nil }
         guard let bool = self.bool(value) else { throw FieldError("\(name): must be true or false") }
+        return bool
+    }
+
+    public func requiredBool(_ name: StaticString, of object: JSONValue, in bytes: RawSpan) throws(FieldError) -> Bool {
+        guard let bool = try self.optionalBool(name, of: object, in: bytes) else { throw FieldError("\(name): is missing") }
         return bool
     }
 
@@ -82,12 +94,20 @@ extension JSONDocument {
     }
 
     /// A message's text, within the limits.
-    public func content(of object: JSONValue, in bytes: RawSpan, limits: ChatLimits) throws(FieldError) -> String {
-        let content = try self.requiredString("content", of: object, in: bytes)
+    ///
+    /// - Parameter name: what the protocol calls it.
+    public func content(
+        _ name: StaticString = "content", of object: JSONValue, in bytes: RawSpan, limits: ChatLimits
+    ) throws(FieldError) -> String {
+        let content = try self.requiredString(name, of: object, in: bytes)
         do throws(ChatError) {
             try limits.check(content: content)
         } catch {
-            throw FieldError(error)
+            switch error {
+            case .contentEmpty: throw FieldError("\(name): must not be empty")
+            case .contentTooLong(let limit): throw FieldError("\(name): longer than \(limit) bytes")
+            default: throw FieldError(error)
+            }
         }
         return content
     }

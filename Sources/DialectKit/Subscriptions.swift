@@ -73,6 +73,12 @@ public struct Subscriptions: Sendable {
     /// The session has entered a conversation itself, or a page of an answer told it to.
     public mutating func entered(_ conversation: ByteString) { self.heard.insert(conversation) }
 
+    /// Tells the user's other connections of a conversation that this one has joined.
+    public func announce(_ conversation: ByteString, into steps: inout SessionSteps) {
+        let body = MessageBody(author: self.actor.person, clientID: nil, content: conversation.string)
+        steps.append(.ask(.post(body), in: .inbox(of: self.actor.person.id, in: self.tenant), nil))
+    }
+
     /// The user is no member of it any more, or the connection shall not hear it.
     public mutating func left(_ conversation: ByteString) { self.heard.remove(conversation) }
 
@@ -112,7 +118,7 @@ public struct Subscriptions: Sendable {
         case .inbox, .ownInbox:
             if case .failed = answer {
                 steps.append(.close(1013, "the inbox cannot be read at the moment; try again"))
-            } else if tag.kind == Kind.ownInbox.rawValue, !self.actor.person.id.isAnonymous {
+            } else if tag.kind == Kind.ownInbox.rawValue {
                 self.fetch(after: nil, into: &steps)
             }
             return true

@@ -134,6 +134,8 @@ final class WebSocketTalk {
         /// The newest message that the socket has taken, and that was reported.
         var taken: SequenceNumber
         var isReading = false
+        /// Messages of which this connection was told as their sender: protocols with an answer of its own for that do not repeat them.
+        var answered: Set<SequenceNumber> = []
         /// Until the store has been asked.
         var claim: Claim?
 

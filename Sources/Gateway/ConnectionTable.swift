@@ -131,7 +131,9 @@ struct ConnectionTable {
     }
 
     @inline(__always)
-    private mutating func broadcast(_ frame: UInt32, to members: [UInt32], unlessPendingAbove limit: Int, _ concerns: (_ user: UInt32, _ slot: UInt32) -> Bool)
+    private mutating func broadcast(
+        _ frame: UInt32, to members: [UInt32], unlessPendingAbove limit: Int, _ concerns: (_ user: UInt32, _ slot: UInt32) -> Bool
+    )
         -> Int
     {
         var left = 0

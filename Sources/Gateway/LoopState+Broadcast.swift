@@ -3,6 +3,7 @@ import ChatModel
 import Cluster
 import Configuration
 import DialectKit
+import EventLoop
 import HTTPWire
 
 /// Events on their way to everybody who hears a conversation, and what the owner is told of their arrival.
@@ -14,20 +15,39 @@ extension LoopState {
         guard self.audiences.isCurrent(feed), let key = self.audiences[feed].key else { return }
         if self.audiences[feed].isPersonal { return self.deliver(event, to: feed) }
         if case .posted(let message) = event { self.noteForReport(feed, message) }
-        var rendered = -1
-        for place in self.audiences[feed].groups.indices {
-            let group = self.audiences[feed].groups[place]
-            if group.dialect != rendered {
-                rendered = group.dialect
-                self.rendering.removeAll()
-                self.shared.settings.dialects[group.dialect].render(event, in: key, into: &self.rendering)
-            }
-            for frame in self.rendering.frames.indices { self.broadcast(frame, of: event, to: group, feed, askedBy: context) }
-        }
+        self.broadcast(event, to: feed, key, only: nil, askedBy: context)
         if case .posted = event { self.wakeAwaiting(feed) }
     }
 
-    private mutating func broadcast(_ place: Int, of event: ChatEvent, to group: Audiences.Group, _ feed: FeedID, askedBy context: UInt64?) {
+    /// - Parameter dialect: nil for all.
+    mutating func broadcast(_ event: ChatEvent, to feed: FeedID, _ key: ConversationKey, only dialect: Int?, askedBy context: UInt64?) {
+        var rendered = -1
+        var isHeld = false
+        for place in self.audiences[feed].groups.indices {
+            let group = self.audiences[feed].groups[place]
+            if let dialect, group.dialect != dialect { continue }
+            if group.dialect != rendered {
+                rendered = group.dialect
+                isHeld = self.render(event, for: group.dialect, feed, key)
+            }
+            guard !isHeld else { continue }
+            for frame in self.rendering.frames.indices { self.broadcast(frame, of: event, to: group, feed, askedBy: context) }
+        }
+    }
+
+    /// - Returns: whether it has to wait for the numbers of users.
+    private mutating func render(_ event: ChatEvent, for dialect: Int, _ feed: FeedID, _ key: ConversationKey) -> Bool {
+        if !self.held.isEmpty, self.hold(event, HeldEvents.Place(feed: feed, dialect: dialect)) { return true }
+        self.rendering.removeAll()
+        self.shared.settings.dialects[dialect].render(event, in: key, into: &self.rendering)
+        guard !self.rendering.unnumbered.isEmpty else { return false }
+        self.held[HeldEvents.Place(feed: feed, dialect: dialect)] = HeldEvents(events: [event])
+        self.lookUpNumbers(for: .held(HeldEvents.Place(feed: feed, dialect: dialect)), in: key.tenant)
+        return true
+    }
+
+    private mutating func broadcast(_ place: Int, of event: ChatEvent, to group: Audiences.Group, _ feed: FeedID, askedBy context: UInt64?)
+    {
         let audience: ConnectionTable.Audience
         switch self.rendering.frames[place].audience {
         case .everybody: audience = .everybody
@@ -138,6 +158,10 @@ extension LoopState {
         var first = UserTable.nobody
         var isSomebodyBehind = false
         for group in self.audiences[feed].groups {
+            if !self.held.isEmpty, self.isHeld(feed, group.dialect) {
+                isSomebodyBehind = true
+                continue
+            }
             var place = 0
             while place < group.live.count {
                 let hot = self.table.hot[Int(group.live[place])]

@@ -79,6 +79,11 @@ extension LoopState {
         }
         let shown = self.chat.shownThrough(feed)
         if state.through == shown, state.claim == nil {
+            if !self.held.isEmpty, self.isHeld(feed, talk.dialect) {
+                // It would hear once more what it has just read; released, that wakes it.
+                self.audiences[feed].isAwaited = true
+                return
+            }
             self.goLive(slot, talk, index)
         } else if state.through > shown {
             // The feed has missed something itself: what it shows next may be what this client has had.
@@ -121,16 +126,18 @@ extension LoopState {
             }
         }
         let shown = self.chat.shownThrough(feed)
+        // What the store has and the feed has not shown yet comes live. Of what is not in the store nothing is left.
+        let messages = page.messages.prefix { $0.sequence <= shown }
+        let key = talk.memberships[index].conversation
+        guard self.areNumbersKnown(messages, of: key, for: slot, talk, feed) else { return }
         if page.messages.first.map({ $0.sequence > state.through + 1 }) ?? (state.through < shown) {
             talk.session?.historyTruncated(oldest: page.messages.first?.sequence ?? page.oldest, into: &self.steps)
             self.runSteps(slot, talk)
             guard self.connections[slot] != nil, !talk.hasSentClose else { return }
         }
-        // What the store has and the feed has not shown yet comes live. Of what is not in the store nothing is left.
-        let messages = page.messages.prefix { $0.sequence <= shown }
         state.through = messages.last?.sequence ?? shown
         state.isReading = false
-        self.send(messages, of: talk.memberships[index].conversation, to: slot, talk)
+        self.send(messages, of: key, to: slot, talk, but: state.answered)
         guard self.connections[slot]?.backlog.isEmpty == true else { return }
         self.behind.append((self.connections[slot]!.token, feed))
     }
@@ -144,13 +151,18 @@ extension LoopState {
         return oldest.sentAt.milliseconds < claim.at.milliseconds - Self.writeMilliseconds
     }
 
-    private mutating func send(_ messages: ArraySlice<Message>, of key: ConversationKey, to slot: Int, _ talk: WebSocketTalk) {
+    private mutating func send(
+        _ messages: ArraySlice<Message>, of key: ConversationKey, to slot: Int, _ talk: WebSocketTalk, but answered: Set<SequenceNumber>
+    ) {
         if key.isPersonalInbox { return messages.forEach { self.deliver($0, in: key, to: slot, talk) } }
         self.framing.removeAll()
         for message in messages {
             self.rendering.removeAll()
             self.shared.settings.dialects[talk.dialect].render(.posted(message), in: key, into: &self.rendering)
-            for place in self.rendering.frames.indices { self.frame(place, compress: talk.isCompressed) }
+            for place in self.rendering.frames.indices {
+                if self.rendering.frames[place].audience == .otherConnections, answered.contains(message.sequence) { continue }
+                self.frame(place, compress: talk.isCompressed)
+            }
             if self.framing.count >= Self.pieceBytes { self.sendFraming(slot) }
         }
         self.sendFraming(slot)

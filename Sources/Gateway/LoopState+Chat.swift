@@ -15,7 +15,8 @@ extension LoopState {
         // The feed is known only afterwards, so the question is asked in two steps.
         let context = self.questions.insert(Question(token: self.connections[slot]!.token, kind: .command(tag, nil)))
         let (feed, request) = self.chat.enter(key, entrance, context: context, at: self.now)
-        self.questions.replace(context, with: Question(token: self.connections[slot]!.token, kind: .entrance(feed, key, from: beginning, tag)))
+        self.questions.replace(
+            context, with: Question(token: self.connections[slot]!.token, kind: .entrance(feed, key, from: beginning, tag)))
         talk.entrances.append(WebSocketTalk.PendingEntrance(request: request, feed: feed, context: context))
         self.await(slot, talk)
     }
@@ -42,7 +43,9 @@ extension LoopState {
     }
 
     mutating func fetched(_ answer: StoreAnswer, for context: UInt64) {
-        guard let (question, slot, talk) = self.asker(self.questions.remove(context)), case .fetch(let tag) = question.kind else { return }
+        guard let question = self.questions.remove(context) else { return }
+        if case .numbers(let use, let users, let tenant) = question.kind { return self.numbered(answer, use, users, tenant, question) }
+        guard let (question, slot, talk) = self.asker(question), case .fetch(let tag) = question.kind else { return }
         var answered: StoreAnswer? = answer
         if case .failed = answer { answered = nil }
         talk.session?.fetched(answered, for: tag, into: &self.steps)
@@ -86,7 +89,7 @@ extension LoopState {
     }
 
     /// The question's connection, if it is still there.
-    private mutating func asker(_ question: Question?) -> (question: Question, slot: Int, talk: WebSocketTalk)? {
+    mutating func asker(_ question: Question?) -> (question: Question, slot: Int, talk: WebSocketTalk)? {
         guard let question, self.isCurrent(question.token) else { return nil }
         let slot = Int(question.token.slot)
         guard case .webSocket(let talk) = self.connections[slot]!.stage, !talk.hasSentClose else { return nil }
@@ -97,11 +100,15 @@ extension LoopState {
     private mutating func answered(_ context: UInt64, _ answer: ChatAnswer, isShown: Bool) {
         let asked = self.questions.remove(context)
         if case .order(let reply)? = asked?.kind { return reply(answer) }
+        if let asked, case .upgrade(let pending) = asked.kind { return self.upgrade(asked.token, pending, with: answer) }
         guard let (question, slot, talk) = self.asker(asked) else { return }
         switch question.kind {
         case .command(let tag, let feed):
             talk.underWay -= 1
-            if case .posted = answer { self.counters.stored[talk.dialect + 1] &+= 1 }
+            if case .posted(let message) = answer {
+                self.counters.stored[talk.dialect + 1] &+= 1
+                if let state = talk.memberships.first(where: { $0.feed == feed })?.catchUp { state.answered.insert(message.sequence) }
+            }
             let isShown = feed != nil && (isShown || self.isToCome(answer, feed, talk))
             talk.session?.answered(answer, to: tag, isShown: isShown, into: &self.steps)
             self.runSteps(slot, talk)
@@ -113,7 +120,7 @@ extension LoopState {
             talk.session?.answered(answer, to: tag, isShown: false, into: &self.steps)
             self.runSteps(slot, talk)
             if self.connections[slot] != nil, !talk.hasSentClose { self.awaitedCame(slot, talk) }
-        case .page, .catchUp, .fetch, .order:
+        case .page, .catchUp, .fetch, .upgrade, .numbers, .order:
             break
         }
     }
@@ -142,7 +149,7 @@ extension LoopState {
             self.awaitedCame(slot, talk)
         case .catchUp(let feed):
             self.catchUp(slot, talk, feed, with: page)
-        case .command, .entrance, .fetch, .order:
+        case .command, .entrance, .fetch, .upgrade, .numbers, .order:
             break
         }
     }

@@ -3,6 +3,7 @@ import ChatModel
 import Cluster
 import DialectKit
 import EventLoop
+import HTTPWire
 
 /// An inbox that a connection hears from where its user left off.
 struct OpenInbox {
@@ -50,7 +51,8 @@ extension LoopState {
 
     /// A pong came: if it answers such a ping, what went before it has arrived, and no other connection gets it again.
     mutating func settle(_ slot: Int, _ talk: WebSocketTalk, _ payload: UnsafeRawBufferPointer) {
-        guard let inbox = self.inboxes[UInt32(slot)], self.isCurrent(inbox.token), inbox.isPingUnderWay, payload.elementsEqual(inbox.payload),
+        guard let inbox = self.inboxes[UInt32(slot)], self.isCurrent(inbox.token), inbox.isPingUnderWay,
+            payload.elementsEqual(inbox.payload),
             let user = talk.session?.actor?.person.id
         else { return }
         self.inboxes[UInt32(slot)]!.isPingUnderWay = false

@@ -1,5 +1,6 @@
 import Bytes
 import ChatCore
+import ChatModel
 import Cluster
 import Configuration
 import DialectKit
@@ -40,30 +41,91 @@ extension LoopState {
             self.counters.refusedConnections += 1
             throw HTTPError(.forbidden, "Pages of this origin may not connect; see --origins.")
         }
-        if case .refused(let status, let sentence) = opening { throw HTTPError(HTTPStatus(rawValue: status), sentence) }
+        var session: (any DialectSession)?
+        switch opening {
+        case .refused(let status, let sentence): throw HTTPError(HTTPStatus(rawValue: status), sentence)
+        case .session(let opened): session = opened
+        case .asking(let command, let key, let then):
+            let pending = PendingUpgrade(
+                upgrade: upgrade, dialect: dialect, expiry: self.expiry, peer: self.clientAddress(slot, span),
+                answering: HTTPAnswering(self.head, date: self.date, willClose: self.isDraining || self.head.body != .bytes(0)),
+                then: then)
+            self.pauseReading(slot)
+            self.setDeadline(slot, after: self.live.limits.header)
+            let context = self.questions.insert(Question(token: self.connections[slot]!.token, kind: .upgrade(pending)))
+            self.chat.ask(command, in: key, context: context, at: self.now)
+            return true
+        case nil: break
+        }
+        let expiry = self.expiry
+        let peer = self.clientAddress(slot, span)
+        if self.upgrade(slot, upgrade, session, dialect, expiry: expiry, peer: peer, unread: unread) { offset += unread.count }
+        return true
+    }
+
+    /// When the token of the request that is being read ends, as a monotonic millisecond; 0 for never.
+    private var expiry: Int64 {
+        guard case .bearer(let identity) = self.credentials, let expiry = identity.expiry else { return 0 }
+        return self.now.monotonic + max(1, expiry.milliseconds - self.now.wall.milliseconds)
+    }
+
+    /// The connection is a WebSocket from here on.
+    ///
+    /// - Returns: whether it has moved to another loop, with what was unread.
+    private mutating func upgrade(
+        _ slot: Int, _ upgrade: WebSocketUpgrade, _ session: (any DialectSession)?, _ dialect: Int, expiry: Int64, peer: SocketAddress,
+        unread: UnsafeRawBufferPointer
+    ) -> Bool {
         self.framing.removeAll()
         upgrade.appendResponse(to: &self.framing)
         let response = SharedFrame(self.framing.bytes)
-        var session: (any DialectSession)?
-        if case .session(let opened) = opening { session = opened }
         let talk = self.talk(session, dialect: dialect, takesCompression: upgrade.canCompress, isCompressed: upgrade.takesDeflated)
-        if case .bearer(let identity) = self.credentials, let expiry = identity.expiry {
-            talk.expiresAt = self.now.monotonic + max(1, expiry.milliseconds - self.now.wall.milliseconds)
-        }
+        talk.expiresAt = expiry
         self.connections[slot]!.stage = .webSocket(talk)
-        self.connections[slot]!.peer = self.clientAddress(slot, span)
+        self.connections[slot]!.peer = peer
         if let home = session?.home {
             let loop = View.home(of: home, loops: self.shared.settings.loopCount)
             // Answers to earlier requests must have left.
             if loop != self.index, self.table.hot[slot].frameCount == 0, self.connections[slot]!.backlog.isEmpty {
-                offset += unread.count
                 self.move(slot, to: loop, talk, response: response, unread: Array(unread))
                 return true
             }
         }
         self.send(slot, response)
         self.begin(talk, slot)
-        return true
+        return false
+    }
+
+    /// A request for a WebSocket that waits for somebody's answer.
+    struct PendingUpgrade {
+        let upgrade: WebSocketUpgrade
+        let dialect: Int
+        let expiry: Int64
+        let peer: SocketAddress
+        let answering: HTTPAnswering
+        let then: @Sendable (ChatAnswer) -> DialectOpening
+    }
+
+    mutating func upgrade(_ token: SocketToken, _ pending: PendingUpgrade, with answer: ChatAnswer) {
+        guard self.isCurrent(token), self.connections[Int(token.slot)]!.ending == .none else { return }
+        let slot = Int(token.slot)
+        switch pending.then(answer) {
+        case .refused(let status, let sentence):
+            self.refuse(slot, HTTPError(HTTPStatus(rawValue: status), sentence), pending.answering)
+            guard self.isCurrent(token) else { return }
+            if self.connections[slot]!.ending != .none { self.connections[slot]!.unread = [] }
+            self.resumeReading(slot)
+        case .session(let session):
+            let unread = self.connections[slot]!.unread
+            let hasMoved = unread.withUnsafeBytes {
+                self.upgrade(
+                    slot, pending.upgrade, session, pending.dialect, expiry: pending.expiry, peer: pending.peer, unread: $0)
+            }
+            guard !hasMoved, self.isCurrent(token), case .webSocket(let talk) = self.connections[slot]!.stage else { return }
+            self.resumeIfFree(slot, talk)
+        case .asking:
+            preconditionFailure("an answer to a question before the upgrade is no other question")
+        }
     }
 
     /// Whether another client may come in this second; each loop has its share.
@@ -111,7 +173,8 @@ extension LoopState {
             query = parsed
         }
         self.credentials = self.readCredentials(query, span)
-        return DialectRequest(path: path, query: query, credentials: self.credentials, allowsAnonymous: self.shared.settings.allowsAnonymous,
+        return DialectRequest(
+            path: path, query: query, credentials: self.credentials, allowsAnonymous: self.shared.settings.allowsAnonymous,
             now: self.now.wall)
     }
 

@@ -133,8 +133,14 @@ extension LoopState {
             self.frame(.text, UnsafeRawBufferPointer(rebasing: $0[range]), compress: talk.isCompressed)
         }
         let frame = SharedFrame(self.framing.bytes)
-        if isPaced { self.sendPaced(slot, frame) } else { self.send(slot, frame) }
+        guard isPaced || range.count > Self.pacedBytes else { return self.send(slot, frame) }
+        self.sendPaced(slot, frame)
+        guard !isPaced, let connection = self.connections[slot], !connection.backlog.isEmpty else { return }
+        self.pauseReading(slot)
     }
+
+    /// Whoever gets so much at once has asked for it.
+    private static let pacedBytes = 64 << 10
 
     /// Writes one frame behind what is in `framing`.
     mutating func frame(_ opcode: WebSocketOpcode, _ payload: UnsafeRawBufferPointer, compress: Bool) {

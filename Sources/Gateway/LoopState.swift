@@ -71,6 +71,8 @@ struct LoopState {
     var behind: [(token: SocketToken, feed: FeedID)] = []
     /// Inboxes whose messages count as read when their connections have answered a ping behind them.
     var inboxes: [UInt32: OpenInbox] = [:]
+    /// What cannot be rendered yet.
+    var held: [HeldEvents.Place: HeldEvents] = [:]
     /// Batches that the store has not answered, with the time of their leaving, in nanoseconds.
     private var writesUnderWay: [StoreTicket: Int64] = [:]
     /// TLS connections that have more to read than one turn should give them.
@@ -96,6 +98,8 @@ struct LoopState {
             case fetch(SessionTag)
             case page(SessionTag, ConversationKey)
             case catchUp(FeedID)
+            case upgrade(PendingUpgrade)
+            case numbers(NumbersUse, [UserID], tenant: ByteString)
             /// Of an operator's; nobody's connection waits for it.
             case order(@Sendable (ChatAnswer) -> Void)
         }
@@ -138,6 +142,7 @@ struct LoopState {
         guard !self.isTimeRead else { return }
         self.isTimeRead = true
         self.now = Self.readClocks()
+        self.steps.now = self.now.wall
         if self.now.wall.seconds != self.date.seconds { self.date = HTTPDate(self.now.wall) }
     }
 

@@ -132,9 +132,7 @@ public struct PetsSession: DialectSession {
     }
 
     private static func data(_ document: borrowing JSONDocument, _ text: RawSpan) throws(FieldError) -> JSONValue {
-        guard let data = document.presentMember("data", of: document.root, in: text) else { throw FieldError("data: is missing") }
-        guard document.kind(of: data) == .object else { throw FieldError("data: must be an object") }
-        return data
+        try document.requiredObject("data", of: document.root, in: text)
     }
 
     private mutating func create(_ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps) throws(FieldError) {

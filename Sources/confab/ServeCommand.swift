@@ -1,6 +1,8 @@
 import AdminAPI
+import AgentsDialect
 import Bytes
 import ChatModel
+import ChatsDialect
 import ClusterWire
 import Configuration
 import ConversationsDialect
@@ -80,7 +82,8 @@ struct RunningNode {
         var settings = GatewaySettings(
             nodeName: self.name, incarnation: incarnation, version: Program.version,
             loopCount: loopCount, clientHost: options.listen.host, clientPort: options.listen.port, adminHost: options.admin?.host,
-            adminPort: options.admin?.port ?? 0, dialects: [ConversationsDialect(), PetsDialect()], chatLimits: options.chatLimits,
+            adminPort: options.admin?.port ?? 0, dialects: [ConversationsDialect(), PetsDialect(), ChatsDialect(), AgentsDialect()],
+            chatLimits: options.chatLimits,
             trustedProxies: options.trustedProxies, echoPath: options.echoPath)
         settings.isClustered = store.isShared
         settings.usesSendRing = options.ioUring

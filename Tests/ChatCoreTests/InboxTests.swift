@@ -14,7 +14,8 @@ struct InboxTests {
         #expect(stage.shelf.record?.kind == .inbox)
         #expect(stage.shelf.record?.access == .closed)
         #expect(stage.shelf.members.isEmpty)
-        #expect(stage.ask(.create(Founding(kind: .pets, creator: Actor(person: ann, isAdmin: true), members: []))) == [refused(.accessDenied)])
+        #expect(
+            stage.ask(.create(Founding(kind: .pets, creator: Actor(person: ann, isAdmin: true), members: []))) == [refused(.accessDenied)])
     }
 
     @Test("lets listen without a write, also before anything has come")

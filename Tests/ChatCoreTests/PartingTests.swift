@@ -52,7 +52,9 @@ struct PartingTests {
         stage.now = Moment(monotonic: stage.now.after(.seconds(3)), wall: stage.now.wall)
         var effects: [ConversationEffect] = []
         stage.conversation.tick(at: stage.now, into: &effects)
-        let changes = effects.flatMap { if case .event(.presence(let changes), _, _) = $0 { changes } else { [] } }
+        let changes: [PresenceChange] = effects.flatMap { effect -> [PresenceChange] in
+            if case .event(.presence(let changes), _, _) = effect { changes } else { [] }
+        }
         #expect(changes.map(\.isOnline) == [false])
         #expect(changes.map(\.isMember) == [false])
     }

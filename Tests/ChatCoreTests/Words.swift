@@ -81,7 +81,7 @@ enum Line {
         case .left(let member, _): "left \(member.user)"
         case .ended(let user, _): "ended by \(user)"
         case .typing(let person, let isTyping): "\(person.id) \(isTyping ? "types" : "stops typing")"
-        case .read(let person, let sequences): "\(person.id) read \(Self.list(sequences))"
+        case .read(let person, let sequences, _): "\(person.id) read \(Self.list(sequences))"
         case .status(let author, let status, let sequences, _): "\(status) \(Self.list(sequences)) of \(author)"
         case .presence(let changes): "presence\(Self.words(changes))"
         case .crowd(let online, let changes): "crowd of \(online)\(Self.words(changes))"

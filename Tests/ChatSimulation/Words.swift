@@ -20,10 +20,12 @@ extension ChatCommand {
     var told: String {
         switch self {
         case .enter(let entrance): "\(entrance.actor.person.id) enters"
+        case .create(let founding): "\(founding.creator.person.id) makes it"
         case .post(let body): "\(body.author.id) says \"\(body.content)\""
         case .edit(let sequence, let content, let actor): "\(actor.person.id) edits \(sequence) to \"\(content)\""
         case .delete(let sequence, let actor): "\(actor.person.id) deletes \(sequence)"
         case .read(let sequences, let user): "\(user) reads \(sequences)"
+        case .readThrough(let sequence, let user): "\(user) reads all up to \(sequence)"
         case .typing(let isTyping, let person): "\(person.id) types: \(isTyping)"
         case .join(let entrance): "\(entrance.actor.person.id) joins"
         case .part(let user): "\(user) parts"
@@ -59,7 +61,7 @@ extension ChatEvent {
         case .left(let member, _): "\(member.user) left"
         case .ended: "ended"
         case .typing(let person, let isTyping): "\(person.id) typing \(isTyping)"
-        case .read(let person, let sequences): "\(person.id) read \(sequences)"
+        case .read(let person, let sequences, _): "\(person.id) read \(sequences)"
         case .status(let author, let status, let sequences, _): "\(author)'s \(sequences) \(status)"
         case .presence(let changes): "presence \(changes.map { ($0.isOnline ? "+" : "-") + $0.person.id.description })"
         case .crowd(let online, _): "crowd of \(online)"

@@ -33,7 +33,7 @@ extension ChatEvent {
         case .left(let member, _): "\(member.user) left"
         case .ended(let user, _): "ended by \(user)"
         case .typing(let person, let isTyping): "\(person.id) \(isTyping ? "types" : "types no more")"
-        case .read(let person, let sequences): "\(person.id) read \(sequences)"
+        case .read(let person, let sequences, _): "\(person.id) read \(sequences)"
         case .status(_, let status, let sequences, _): "\(sequences) \(status)"
         case .presence(let changes): changes.map { ($0.isOnline ? "+" : "-") + $0.person.id.description }.joined(separator: " ")
         case .crowd(let online, _): "crowd of \(online)"

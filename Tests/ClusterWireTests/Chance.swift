@@ -51,7 +51,8 @@ struct Chance {
     mutating func actor() -> Actor { Actor(person: self.person(), isAdmin: self.happens()) }
 
     mutating func entrance() -> Entrance {
-        Entrance(actor: self.actor(), isListed: self.happens(), kind: self.happens() ? .rooms : .conversations)
+        Entrance(
+            actor: self.actor(), isListed: self.happens(), kind: self.happens() ? .rooms : .conversations, skipsHistory: self.happens())
     }
 
     mutating func body() -> MessageBody {
@@ -165,7 +166,10 @@ struct Chance {
         let members = self.list { $0.member() }
         var online = Set(self.list { $0.user() })
         for member in members where self.happens() { online.insert(member.user) }
-        return Description(record: record, head: self.count(), members: members, online: online)
+        var agents: [UserID: ByteString] = [:]
+        // One at most: what is told of several has no order.
+        if let member = members.first, self.happens() { agents[member.user] = ByteString(self.text()) }
+        return Description(record: record, head: self.count(), members: members, online: online, agents: agents)
     }
 
     mutating func answer() -> ChatAnswer {
@@ -191,7 +195,7 @@ struct Chance {
         case 6: .left(self.member(), at: self.moment())
         case 7: .ended(by: self.user(), at: self.moment())
         case 8: .typing(self.person(), self.happens())
-        case 9: .read(self.person(), self.list { $0.number() })
+        case 9: .read(self.person(), self.list { $0.number() }, through: self.count())
         case 10: .status(author: self.user(), self.happens() ? .read : .delivered, self.list { $0.number() }, at: self.moment())
         case 11: .presence(self.list { $0.change() })
         default: .crowd(online: self.count(), self.list { $0.change() })

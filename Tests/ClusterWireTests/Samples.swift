@@ -92,7 +92,10 @@ enum Samples {
                     return entered
                 }()),
             .posted(.plain), .amended(.edited), .read(unknown: []), .read(unknown: [0, -1, .min, .max, 128]), .done,
-            .described(Description(record: Self.record, head: 12, members: [.alice, .bob, .carol], online: [.alice, .anonymous])),
+            .described(
+                Description(
+                    record: Self.record, head: 12, members: [.alice, .bob, .carol], online: [.alice, .anonymous],
+                    agents: [Member.bob.user: "an agent"])),
             .described(
                 Description(
                     record: ConversationRecord(access: .closed, creator: nil, createdAt: .sample), head: 0, members: [.bob],
@@ -101,6 +104,8 @@ enum Samples {
 
     static let commands: [ChatCommand] = [
         .enter(Entrance(actor: Actor(person: .alice, isAdmin: true), isListed: false, kind: .rooms)),
+        .enter(Entrance(actor: Actor(person: .agent, isAdmin: false), isListed: true, kind: .chats, skipsHistory: true)),
+        .readThrough(7, by: .init(token: "alice")),
         .post(.plain), .post(.rich), .post(.bare),
         .edit(7, content: "other words", by: Actor(person: .anonymous, isAdmin: false)),
         .edit(.min, content: "", by: Actor(person: .alice, isAdmin: true)),
@@ -134,7 +139,7 @@ enum Samples {
 
     static let events: [ChatEvent] = [
         .created, .posted(.plain), .edited(.edited), .deleted(.deleted), .joined(.alice), .renamed(.bob), .left(.carol, at: .sample),
-        .ended(by: .anonymous, at: .sample), .typing(.alice, true), .typing(.agent, false), .read(.alice, [1, 2]),
+        .ended(by: .anonymous, at: .sample), .typing(.alice, true), .typing(.agent, false), .read(.alice, [1, 2], through: 3),
         .status(author: .alice, .delivered, [5], at: .sample), .status(author: .anonymous, .read, [], at: .long),
         .presence(Self.changes), .presence([]), .crowd(online: 5000, Self.changes),
     ]

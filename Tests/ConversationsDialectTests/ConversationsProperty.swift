@@ -35,8 +35,8 @@ enum ConversationsProperty {
             case .read(_, _, let limit, _):
                 asks = true
                 precondition((1...100).contains(limit), "a page of \(limit) messages")
-            case .enter, .close:
-                preconditionFailure("a frame made the session enter or leave")
+            case .enter, .leave, .fetch, .close:
+                preconditionFailure("a frame made the session enter or leave, or ask for lists")
             }
         }
         precondition(!steps.list.isEmpty || self.isHeartbeat(bytes), "a frame was dropped in silence")

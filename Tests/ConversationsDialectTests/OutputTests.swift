@@ -81,7 +81,7 @@ struct OutputTests {
             Event(
                 "the end of typing", .typing(bob, false),
                 (#"{"type":"typing","user_id":"bob","username":"Bob","is_typing":false}"#, .others(bob.id))),
-            Event("reading", .read(bob, [3, 1]), (#"{"type":"read","user_id":"bob","message_ids":["3","1"]}"#, .everybody)),
+            Event("reading", .read(bob, [3, 1], through: 3), (#"{"type":"read","user_id":"bob","message_ids":["3","1"]}"#, .everybody)),
             Event(
                 "marks", .status(author: ann.id, .delivered, [1, 2], at: time),
                 (#"{"type":"message.status","message_id":"1","status":"delivered",\#(now)}"#, .only(ann.id)),

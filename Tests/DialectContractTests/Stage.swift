@@ -40,6 +40,8 @@ final class Stage {
         case page(Client, SessionTag)
         case fetch(Client, SessionTag)
         case replay(Client, ConversationKey)
+        /// Before there is a client.
+        case order((ChatAnswer) -> Void)
     }
 
     private var chat: ChatLoop
@@ -53,6 +55,7 @@ final class Stage {
     private var now = Moment(monotonic: 1000, wall: Timestamp(milliseconds: 1_700_000_000_000))
     private var document = JSONDocument()
     private var steps = SessionSteps(limits: ChatLimits())
+    private var rendering = Rendering()
 
     private final class Letters: StoreClient {
         let list = Mutex<[(StoreAnswer, StoreTicket)]>([])
@@ -76,16 +79,26 @@ final class Stage {
     func connect(_ tongue: Tongue, to conversation: String, after: Int? = nil, as credentials: Credentials) -> Client? {
         switch tongue.dialect.open(tongue.request(conversation, after, credentials)) {
         case .session(let session):
-            let client = Client(tongue, session)
-            self.clients.append(client)
-            client.session.opened(into: &self.steps)
-            self.runSteps(of: client)
+            return self.begin(session, tongue, conversation)
+        case .asking(let command, let key, let then):
+            var answer: ChatAnswer?
+            self.chat.ask(command, in: key, context: self.ask(.order { answer = $0 }), at: self.now)
             self.settle()
-            if let enter = tongue.enter { self.send(enter(conversation), from: client) }
-            return client
+            guard let answer, case .session(let session) = then(answer) else { return nil }
+            return self.begin(session, tongue, conversation)
         case .refused, nil:
             return nil
         }
+    }
+
+    private func begin(_ session: any DialectSession, _ tongue: Tongue, _ conversation: String) -> Client {
+        let client = Client(tongue, session)
+        self.clients.append(client)
+        client.session.opened(into: &self.steps)
+        self.runSteps(of: client)
+        self.settle()
+        if let enter = tongue.enter { self.send(enter(conversation), from: client) }
+        return client
     }
 
     func send(_ text: String, from client: Client) {
@@ -127,7 +140,9 @@ final class Stage {
                 let (feed, _) = self.chat.enter(key, entrance, context: context, at: self.now)
                 _ = self.ask(.entrance(client, feed, key, from: beginning, tag))
             case .leave(let key):
-                guard let feed = client.feeds.first(where: { $0.value == key })?.key, let user = client.session.actor?.person.id else { break }
+                guard let feed = client.feeds.first(where: { $0.value == key })?.key, let user = client.session.actor?.person.id else {
+                    break
+                }
                 client.feeds[feed] = nil
                 self.chat.leave(feed, user)
             case .fetch(let request, let tag):
@@ -179,9 +194,10 @@ final class Stage {
 
     private func asker(_ context: UInt64) -> Client? {
         switch self.questions[context] {
-        case .command(let client, _), .entrance(let client, _, _, _, _), .page(let client, _), .fetch(let client, _), .replay(let client, _):
+        case .command(let client, _), .entrance(let client, _, _, _, _), .page(let client, _), .fetch(let client, _),
+            .replay(let client, _):
             client
-        case nil: nil
+        case .order, nil: nil
         }
     }
 
@@ -192,17 +208,26 @@ final class Stage {
             self.runSteps(of: client)
             return
         }
-        var rendering = Rendering()
-        client.tongue.dialect.render(event, in: key, into: &rendering)
-        for place in rendering.frames.indices {
+        self.rendering.removeAll()
+        client.tongue.dialect.render(event, in: key, into: &self.rendering)
+        if !self.rendering.unnumbered.isEmpty {
+            // This store answers at once.
+            let users = self.rendering.unnumbered
+            let numbers = Letters()
+            self.store.submit(.numbers(of: users, tenant: key.tenant), ticket: 0, for: numbers)
+            if case .numbers(let found)? = numbers.take().first?.0 { self.rendering.numbers.note(found, of: users, in: key.tenant) }
+            self.rendering.removeAll()
+            client.tongue.dialect.render(event, in: key, into: &self.rendering)
+        }
+        for place in self.rendering.frames.indices {
             let isForMe =
-                switch rendering.frames[place].audience {
+                switch self.rendering.frames[place].audience {
                 case .everybody: true
                 case .others(let user): user != me
                 case .only(let user): user == me
                 case .otherConnections: client !== asker
                 }
-            if isForMe { client.frames.append(String(decoding: rendering.text.bytes[rendering.range(of: place)], as: UTF8.self)) }
+            if isForMe { client.frames.append(String(decoding: self.rendering.text.bytes[self.rendering.range(of: place)], as: UTF8.self)) }
         }
     }
 
@@ -227,6 +252,7 @@ final class Stage {
             }
             client.session.answered(answer, to: tag, isShown: false, into: &self.steps)
             self.runSteps(of: client)
+        case .order(let reply): reply(answer)
         case .page, .fetch, .replay, nil: break
         }
     }
@@ -244,7 +270,7 @@ final class Stage {
             self.runSteps(of: client)
         case .replay(let client, let key):
             for message in page?.messages ?? [] { self.show(.posted(message), in: key, to: client) }
-        case .command, .entrance, .fetch, nil: break
+        case .command, .entrance, .fetch, .order, nil: break
         }
     }
 }

@@ -1,4 +1,6 @@
+import AgentsDialect
 import Bytes
+import ChatsDialect
 import ConversationsDialect
 import DialectKit
 import Foundation
@@ -17,6 +19,10 @@ struct Tongue: Sendable, CustomTestStringConvertible {
     var enter: (@Sendable (_ conversation: String) -> String)?
     /// Whether one can go on behind a message.
     var resumes = true
+    /// Whether anybody of the tenant may come into what it makes.
+    var makesOpen = false
+    /// Whether clients have ids of their own for what they send.
+    var hasClientIDs = true
     /// The frame that says something there.
     let say: @Sendable (_ conversation: String, _ content: String, _ id: String?) -> String
     /// The frame that says something with a field of a wrong type.
@@ -32,11 +38,17 @@ struct Tongue: Sendable, CustomTestStringConvertible {
     struct Heard: Equatable, CustomStringConvertible {
         let id: Int
         let author: String
-        let content: String
-        var description: String { "\(self.id) \(self.author): \(self.content)" }
+        /// Nil in an answer that does not repeat it.
+        let content: String?
+        var description: String { "\(self.id) \(self.author): \(self.content ?? "…")" }
+
+        static func == (left: Self, right: Self) -> Bool {
+            left.id == right.id && left.author == right.author
+                && (left.content == right.content || left.content == nil || right.content == nil)
+        }
     }
 
-    static let all = [conversations, pets]
+    static let all = [conversations, pets, chats, agents]
 
     static let conversations = Tongue(
         dialect: ConversationsDialect(),
@@ -60,11 +72,15 @@ struct Tongue: Sendable, CustomTestStringConvertible {
 
     static let pets = Tongue(
         dialect: PetsDialect(),
-        request: { _, _, credentials in DialectRequest(path: ["ws"], query: [], credentials: credentials, now: Timestamp(milliseconds: 0)) },
+        request: { _, _, credentials in DialectRequest(path: ["ws"], query: [], credentials: credentials, now: Timestamp(milliseconds: 0))
+        },
         enter: { Self.json(["event": "history", "data": ["conversation_id": $0]]) },
         resumes: false,
         say: { conversation, content, id in
-            Self.json(["event": "message", "data": ["conversation_id": conversation, "content": content, "local_id": id as Any?].compactMapValues { $0 }])
+            Self.json([
+                "event": "message",
+                "data": ["conversation_id": conversation, "content": content, "local_id": id as Any?].compactMapValues { $0 },
+            ])
         },
         nonsense: #"{"event":"history","data":{"conversation_id":7}}"#,
         message: { frame, me in
@@ -75,6 +91,44 @@ struct Tongue: Sendable, CustomTestStringConvertible {
             return Heard(id: id, author: event == "message" ? data["sender_id"] as? String ?? "" : me, content: content)
         },
         isError: { $0["event"] as? String == "error" })
+
+    static let chats = Tongue(
+        dialect: ChatsDialect(),
+        request: { _, _, credentials in
+            DialectRequest(path: ["ws", "chats"], query: [], credentials: credentials, now: Timestamp(milliseconds: 0))
+        },
+        enter: { Self.json(["type": "joinChat", "data": ["chat": $0]]) },
+        resumes: false,
+        makesOpen: true,
+        hasClientIDs: false,
+        say: { conversation, content, _ in Self.json(["type": "newMessage", "data": ["chat": conversation, "text": content]]) },
+        nonsense: #"{"type":"joinChat","data":{"chat":[7]}}"#,
+        message: { frame, _ in
+            guard frame["type"] as? String == "messageCreated", let data = frame["data"] as? [String: Any], let id = data["id"] as? Int,
+                let author = (data["sender"] as? [String: Any])?["username"] as? String, let content = data["text"] as? String
+            else { return nil }
+            return Heard(id: id, author: author, content: content)
+        },
+        isError: { $0["type"] as? String == "error" })
+
+    static let agents = Tongue(
+        dialect: AgentsDialect(),
+        request: { conversation, after, credentials in
+            DialectRequest(
+                path: ["v1", "ws"], query: [("channel_id", conversation)] + (after.map { [("after", "\($0)")] } ?? []),
+                credentials: credentials, now: Timestamp(milliseconds: 0))
+        },
+        say: { _, content, id in Self.json(["type": "message", "content": content, "id": id as Any?]) },
+        nonsense: #"{"type":"message","content":"x","metadata":7}"#,
+        message: { frame, me in
+            guard let seq = frame["seq"] as? Int else { return nil }
+            if frame["type"] as? String == "ACK" { return Heard(id: seq, author: me, content: nil) }
+            guard frame["type"] as? String == "message", let author = frame["agent_id"] as? String,
+                let content = frame["content"] as? String
+            else { return nil }
+            return Heard(id: seq, author: author, content: content)
+        },
+        isError: { $0["type"] as? String == "ERROR" })
 
     static func json(_ members: [String: Any?]) -> String {
         let data = try? JSONSerialization.data(withJSONObject: members.compactMapValues { $0 })

@@ -1,7 +1,6 @@
 import Bytes
 public import ChatModel
 public import DialectKit
-public import Identity
 import JSON
 
 /// A session by itself: what it is told, and every step that it wants, as a line of text. Replies stand as they are sent.
@@ -64,7 +63,7 @@ public struct SessionProbe {
                 self.tags.append(tag)
                 let actor = entrance.actor
                 return "enter \(key) as \(actor.person.id) \(actor.person.name) \(actor.person.agent.map { "for \($0) " } ?? "")"
-                    + "\(actor.isAdmin ? "admin " : "")\(entrance.isListed ? "listed" : "unlisted") \(entrance.kind) \(Self.text(beginning))"
+                    + "\(actor.isAdmin ? "admin " : "")\(entrance.isListed ? "listed" : "unlisted") \(entrance.kind) \(Self.text(beginning))\(entrance.skipsHistory ? ", skipping history" : "")"
             case .leave(let key): return "leave \(key)"
             case .ask(let command, let key, let tag):
                 if let tag { self.tags.append(tag) }
@@ -85,10 +84,12 @@ public struct SessionProbe {
         switch command {
         case .post(let body):
             "post \(body.content.debugDescription) id \(body.clientID?.text.string.debugDescription ?? "-") by \(body.author.id)"
+                + (body.metadata.map { " with \(String(decoding: $0, as: UTF8.self))" } ?? "")
         case .edit(let sequence, let content, let actor):
             "edit \(sequence) \(content.debugDescription) by \(actor.person.id)\(actor.isAdmin ? " admin" : "")"
         case .delete(let sequence, let actor): "delete \(sequence) by \(actor.person.id)\(actor.isAdmin ? " admin" : "")"
         case .read(let sequences, let user): "read \(sequences) by \(user)"
+        case .readThrough(let sequence, let user): "read through \(sequence) by \(user)"
         case .create(let founding):
             "create \(founding.kind) \(founding.title.debugDescription) \(founding.details) by \(founding.creator.person.id) with "
                 + founding.members.map { "\($0.id)" }.joined(separator: ", ")
@@ -113,7 +114,15 @@ public struct SessionProbe {
         switch request {
         case .memberships(let user, let tenant, let after, _, let unread):
             "conversations of \(user) in \(tenant) after \(after.map(\.string) ?? "-") unread \(unread)"
+        case .numbers(let users, let tenant): "numbers of \(users.map { "\($0)" }.joined(separator: ", ")) in \(tenant)"
         default: "\(request)"
         }
+    }
+}
+
+extension Entered {
+    /// Of a conversation in which nobody is and nothing was said.
+    public static var nobody: Entered {
+        Entered(head: 0, oldest: 1, revision: 1, ended: nil, present: [], presentCount: 0, isCrowd: false)
     }
 }

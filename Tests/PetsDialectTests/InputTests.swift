@@ -1,3 +1,4 @@
+import Bytes
 import ChatModel
 import DialectKit
 import DialectTestSupport
@@ -36,7 +37,9 @@ struct InputTests {
             Case(#"{"event":"message","data":{"content":"x"}}"#, error("conversation_id: is missing", "message")),
             Case(#"{"event":"message","data":{"conversation_id":null,"content":"x"}}"#, error("conversation_id: is missing", "message")),
             Case(#"{"event":"message","data":{"conversation_id":7,"content":"x"}}"#, error("conversation_id: must be a string", "message")),
-            Case(#"{"event":"message","data":{"conversation_id":"","content":"x"}}"#, error("conversation_id: is no conversation id", "message")),
+            Case(
+                #"{"event":"message","data":{"conversation_id":"","content":"x"}}"#,
+                error("conversation_id: is no conversation id", "message")),
             Case(
                 #"{"event":"message","data":{"conversation_id":"a b","content":"x"}}"#,
                 error("conversation_id: is no conversation id", "message")),
@@ -49,7 +52,9 @@ struct InputTests {
             Case(#"{"event":"message","data":{"conversation_id":"c"}}"#, error("content: is missing", "message")),
             Case(#"{"event":"message","data":{"conversation_id":"c","content":["x"]}}"#, error("content: must be a string", "message")),
             Case(#"{"event":"message","data":{"conversation_id":"c","content":""}}"#, error("content: must not be empty", "message")),
-            Case(#"{"event":"message","data":{"conversation_id":"c","content":" \u3000\n"}}"#, error("content: must not be empty", "message")),
+            Case(
+                #"{"event":"message","data":{"conversation_id":"c","content":" \u3000\n"}}"#, error("content: must not be empty", "message")
+            ),
             Case(
                 #"{"event":"message","data":{"conversation_id":"c","content":"1234567890123456789012345"}}"#,
                 error("content: longer than 24 bytes", "message")),
@@ -155,7 +160,8 @@ struct InputTests {
             probe.send(#"{"event":"message","data":{"conversation_id":"c","content":"x"}}"#) == [#"post "x" id - by ann in tenant/c"#])
     }
 
-    @Test("that is no JSON is answered in words", arguments: ["", "no JSON", #"{"event":}"#, #"{"event":"message""#, #"{"event":"\ud800"}"#])
+    @Test(
+        "that is no JSON is answered in words", arguments: ["", "no JSON", #"{"event":}"#, #"{"event":"message""#, #"{"event":"\ud800"}"#])
     func malformed(_ input: String) throws {
         var probe = SessionProbe.pets()
         let answer = probe.send(input)
@@ -195,7 +201,10 @@ struct InputTests {
         #expect(admin.answer(.failed(.unavailable)).count == 1)
         // The fresh token is not an admin's.
         _ = admin.tell { $0.authenticated(.success(.init(user: "ann", tenant: "tenant")), into: &$1) }
-        #expect(admin.send(frame) == [#"{"event":"error","data":{"message":"only bearers of an admin's token may do this","event":"broadcast"}}"#])
+        #expect(
+            admin.send(frame) == [
+                #"{"event":"error","data":{"message":"only bearers of an admin's token may do this","event":"broadcast"}}"#
+            ])
 
         let identity = Identity(user: "ann", tenant: "tenant")
         var open = SessionProbe(

@@ -45,7 +45,7 @@ struct OutputTests {
         let member = Member(user: ann.id, name: ann.name, role: .member, joinedAt: Self.time)
         let silent: [ChatEvent] = [
             .created, .edited(Self.message(1, "x", .edited)), .deleted(Self.message(1, "", .deleted)), .joined(member), .renamed(member),
-            .left(member, at: Self.time), .ended(by: ann.id, at: Self.time), .typing(ann, true), .read(ann, [1]),
+            .left(member, at: Self.time), .ended(by: ann.id, at: Self.time), .typing(ann, true), .read(ann, [1], through: 1),
             .status(author: ann.id, .read, [1], at: Self.time), .presence([PresenceChange(person: ann, isOnline: true, at: Self.time)]),
             .crowd(online: 300, []),
         ]
@@ -167,7 +167,10 @@ struct OutputTests {
                 members: [], online: []))
         let told = probe.answer(described)
         #expect(
-            told.dropLast().sorted() == ["tenant/@user:\(Self.bob)", "tenant/@user:ann"].map { #"post "\#(id)" id "\#(id)" by ann in \#($0)"# })
+            told.dropLast().sorted()
+                == ["tenant/@user:\(Self.bob)", "tenant/@user:ann"].map {
+                    #"post "\#(id)" id "\#(id)" by ann with {\#(Self.fields)} in \#($0)"#
+                })
         #expect(told.last == "enter tenant/\(id) as ann Ann unlisted pets from now")
         #expect(
             probe.answer(.entered(.nobody)) == [
@@ -188,7 +191,9 @@ struct OutputTests {
         var probe = SessionProbe.pets()
         let inbox = ConversationKey.inbox(of: UserID(token: "ann"), in: "tenant")
         #expect(
-            probe.tell { $0.received(Self.invitation(to: "new"), in: inbox, into: &$1) } == ["enter tenant/new as ann Ann unlisted pets from now"])
+            probe.tell { $0.received(Self.invitation(to: "new"), in: inbox, into: &$1) } == [
+                "enter tenant/new as ann Ann unlisted pets from now"
+            ])
         #expect(
             probe.answer(.entered(.nobody)) == [
                 #"{"event":"conversation_created","data":{"conversation_id":"new",\#(Self.fields),"client_id":"cid"}}"#

@@ -18,10 +18,3 @@ extension SessionProbe {
         return probe
     }
 }
-
-extension Entered {
-    /// Of a conversation in which nobody is and nothing was said.
-    static var nobody: Entered {
-        Entered(head: 0, oldest: 1, revision: 1, ended: nil, present: [], presentCount: 0, isCrowd: false)
-    }
-}

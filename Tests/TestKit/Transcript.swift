@@ -79,7 +79,9 @@ public struct Transcript: Sendable, CustomStringConvertible {
         /// Takes the values of the names that a frame is the first to have.
         mutating func note(_ text: String, in frame: String, matching expression: Regex<AnyRegexOutput>) {
             guard let match = frame.wholeMatch(of: expression) else { return }
-            for (name, output) in zip(Self.names(in: text), match.output.dropFirst()) { self.values[name] = output.substring.map(String.init) }
+            for (name, output) in zip(Self.names(in: text), match.output.dropFirst()) {
+                self.values[name] = output.substring.map(String.init)
+            }
         }
 
         static func names(in text: String) -> [String] { text.matches(of: /<the ([a-z ]+)>/).map { String($0.1) } }

@@ -43,6 +43,10 @@ extension ChatCommand: WireValue {
         case .create(let founding):
             output.append(11)
             output.append(record: founding)
+        case .readThrough(let sequence, let user):
+            output.append(12)
+            output.append(signed: sequence)
+            output.append(user: user)
         }
     }
 
@@ -70,6 +74,9 @@ extension ChatCommand: WireValue {
             let actor = try input.record(Actor.self)
             return .describe(by: actor, guests: input.isAtEnd ? .none : try input.byte())
         case 11: return .create(try input.record())
+        case 12:
+            let sequence = try input.signed()
+            return .readThrough(sequence, by: try input.user())
         default: throw .unknownKind
         }
     }
@@ -92,12 +99,14 @@ extension Entrance: WireValue {
         output.append(record: self.actor)
         output.append(flag: self.isListed)
         output.append(byte: self.kind)
+        output.append(flag: self.skipsHistory)
     }
 
     static func read(from input: inout WireReader) throws(Misreading) -> Self {
         let actor = try input.record(Actor.self)
         let isListed = try input.flag()
-        return Self(actor: actor, isListed: isListed, kind: try input.byte())
+        let kind = try input.byte(ConversationRecord.Kind.self)
+        return Self(actor: actor, isListed: isListed, kind: kind, skipsHistory: input.isAtEnd ? false : try input.flag())
     }
 }
 

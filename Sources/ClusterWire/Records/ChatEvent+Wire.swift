@@ -33,10 +33,11 @@ extension ChatEvent: WireValue {
             output.append(9)
             output.append(record: person)
             output.append(flag: isTyping)
-        case .read(let person, let sequences):
+        case .read(let person, let sequences, let cursor):
             output.append(10)
             output.append(record: person)
             output.append(list: sequences)
+            output.append(count: cursor)
         case .status(let author, let status, let sequences, let moment):
             output.append(11)
             output.append(user: author)
@@ -72,7 +73,8 @@ extension ChatEvent: WireValue {
             return .typing(person, try input.flag())
         case 10:
             let person = try input.person()
-            return .read(person, try input.numbers())
+            let sequences = try input.numbers()
+            return .read(person, sequences, through: input.isAtEnd ? sequences.max() ?? 0 : try input.count())
         case 11:
             let author = try input.user()
             let status = try input.byte(MessageStatus.self)

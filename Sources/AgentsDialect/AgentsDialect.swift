@@ -1,0 +1,78 @@
+import Bytes
+public import ChatModel
+public import DialectKit
+import Identity
+
+/// The Agents protocol (seed `004`): messages with acknowledgements, in a channel and from agent to agent, at `/v1/ws`.
+public struct AgentsDialect: Dialect {
+    public let name: StaticString = "agents"
+    /// The protocol has no frame for it.
+    public let heartbeat: StaticString? = nil
+
+    public init() {}
+
+    /// Who may not come in is told before the upgrade, by a status.
+    public func open(_ request: DialectRequest) -> DialectOpening? {
+        guard let place = Self.place(request.path) else { return nil }
+        let identity: Identity
+        switch request.credentials {
+        case .none: return .refused(status: 401, "A token is required.")
+        case .refused(let sentence): return .refused(status: 401, sentence)
+        case .bearer(let bearer): identity = bearer
+        }
+        var channel = request.value("channel_id")
+        if let place {
+            guard place.tenant == identity.tenant.string else { return .refused(status: 403, "tenant: is not the token's") }
+            guard place.agent == identity.agent.string else { return .refused(status: 403, "agent: is not the token's") }
+            guard channel == nil || channel == place.channel else { return .refused(status: 403, "channel_id: is not the path's") }
+            channel = place.channel
+        }
+        guard let channel else { return .session(AgentsSession(identity: identity, channel: nil, after: nil)) }
+        guard IdentityRule.conversation.allows(channel) else {
+            return .refused(status: 400, "channel_id: must be \(IdentityRule.conversation.text)")
+        }
+        let session = AgentsSession(identity: identity, channel: ByteString(channel), after: request.value("after"))
+        guard let actor = session.actor, !session.isListed, let home = session.home else { return .session(session) }
+        return .asking(.describe(by: actor, guests: place == nil ? .ofOpen : .none), in: home) { answer in
+            switch answer {
+            case .described: .session(session)
+            case .failed(.unavailable): .refused(status: 503, "The channel cannot be looked up at the moment; try again.")
+            default: .refused(status: 403, "channel_id: the token does not grant this channel")
+            }
+        }
+    }
+
+    private struct Place {
+        let tenant: String
+        let agent: String
+        let channel: String
+    }
+
+    /// Nil for paths that are not the dialect's, and an empty one for that without a channel.
+    private static func place(_ path: [String]) -> Place?? {
+        if path == ["v1", "ws"] { return .some(nil) }
+        guard path.count == 8, path[0] == "v1", path[1] == "ws", path[2] == "tenant", path[4] == "agent", path[6] == "channel" else {
+            return nil
+        }
+        return Place(tenant: path[3], agent: path[5], channel: path[7])
+    }
+
+    public func render(_ event: ChatEvent, in conversation: ConversationKey, into rendering: inout Rendering) {
+        guard !conversation.isInbox else { return }
+        switch event {
+        case .posted(let message):
+            rendering.text.append(message: message, in: conversation)
+            rendering.finish(for: .otherConnections)
+        case .presence(let changes):
+            for change in changes {
+                rendering.text.append(status: change)
+                rendering.finish(for: .others(change.person.id))
+            }
+        case .crowd(let online, let changes):
+            rendering.text.append(crowd: online, changes, in: conversation.id)
+            rendering.finish()
+        case .created, .edited, .deleted, .joined, .renamed, .left, .ended, .typing, .read, .status:
+            break  // The protocol has no words for these.
+        }
+    }
+}

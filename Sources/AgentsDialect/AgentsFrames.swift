@@ -1,0 +1,144 @@
+import Bytes
+import ChatModel
+import JSON
+
+extension Person {
+    /// What the protocol calls somebody: the agent, where one acts for the user.
+    var shownAgent: ByteString { self.agent ?? self.id.shown }
+}
+
+/// The server's frames, letter by letter as seed `004` prints them.
+extension ByteBuffer {
+    /// A message to a channel, as everybody but its sender's connection gets it; `is_edited` and `is_deleted` only where they are true.
+    mutating func append(message: Message, in channel: ConversationKey) {
+        self.append(headOf: message)
+        self.append(#","tenant_id":"#)
+        self.append(jsonString: channel.tenant)
+        self.append(#","agent_id":"#)
+        self.append(jsonString: message.body.author.shownAgent)
+        self.append(#","channel_id":"#)
+        self.append(jsonString: channel.id)
+        self.append(tailOf: message)
+        self.append(#","seq":"#)
+        self.append(decimal: message.sequence)
+        switch message.state {
+        case .asSent: self.append("}")
+        case .edited: self.append(#","is_edited":true}"#)
+        case .deleted: self.append(#","is_deleted":true}"#)
+        }
+    }
+
+    /// A message from agent to agent.
+    mutating func append(direct message: Message, to agent: ByteString, in tenant: ByteString) {
+        self.append(headOf: message)
+        self.append(#","to":"#)
+        self.append(jsonString: agent)
+        self.append(#","tenant_id":"#)
+        self.append(jsonString: tenant)
+        self.append(#","agent_id":"#)
+        self.append(jsonString: message.body.author.shownAgent)
+        self.append(tailOf: message)
+        self.append("}")
+    }
+
+    private mutating func append(headOf message: Message) {
+        self.append(#"{"id":"#)
+        self.append(idOf: message)
+        self.append(#","type":"message","content":"#)
+        self.append(jsonString: message.body.content)
+    }
+
+    private mutating func append(tailOf message: Message) {
+        self.append(#","timestamp":""#)
+        self.append(timestamp: message.sentAt)
+        self.append(#"""#)
+        if let metadata = message.body.metadata {
+            self.append(#","metadata":"#)
+            self.append(contentsOf: metadata.span.bytes)
+        }
+    }
+
+    /// The sender's own id, or the message's number where there is none.
+    private mutating func append(idOf message: Message) {
+        if let id = message.body.clientID?.shown { return self.append(jsonString: id) }
+        self.append(#"""#)
+        self.append(decimal: message.sequence)
+        self.append(#"""#)
+    }
+
+    /// - Parameter hasNumber: messages to channels have one, to go on behind.
+    mutating func append(acknowledged message: Message, hasNumber: Bool) {
+        self.append(#"{"type":"ACK","message_id":"#)
+        self.append(idOf: message)
+        if hasNumber {
+            self.append(#","seq":"#)
+            self.append(decimal: message.sequence)
+        }
+        self.append(#","timestamp":""#)
+        self.append(timestamp: message.sentAt)
+        self.append(#""}"#)
+    }
+
+    /// - Parameters:
+    ///   - id: of the message that it is about.
+    ///   - fields: what else stands in it, each with a comma in front.
+    mutating func append(
+        error sentence: String, id: ByteString? = nil, at now: Timestamp, _ fields: (inout ByteBuffer) -> Void = { _ in }
+    ) {
+        self.append(#"{"type":"ERROR","error":"#)
+        self.append(jsonString: sentence)
+        if let id {
+            self.append(#","message_id":"#)
+            self.append(jsonString: id)
+        }
+        fields(&self)
+        self.append(#","timestamp":""#)
+        self.append(timestamp: now)
+        self.append(#""}"#)
+    }
+
+    // MARK: Presence
+
+    mutating func append(status change: PresenceChange) {
+        self.append(#"{"type":"status","agent_id":"#)
+        self.append(jsonString: change.person.shownAgent)
+        self.append(change.isOnline ? #","status":"online","timestamp":""# : #","status":"offline","timestamp":""#)
+        self.append(timestamp: change.at)
+        self.append(#""}"#)
+    }
+
+    mutating func append(crowd online: Int, _ changes: [PresenceChange], in channel: ByteString) {
+        self.append(#"{"type":"presence","channel_id":"#)
+        self.append(jsonString: channel)
+        self.append(#","online":"#)
+        self.append(decimal: online)
+        self.append(#","changes":["#)
+        for (place, change) in changes.enumerated() {
+            self.append(place > 0 ? #",{"user_id":"# : #"{"user_id":"#)
+            self.append(jsonString: change.person.id.shown)
+            self.append(#","agent_id":"#)
+            self.append(jsonString: change.person.shownAgent)
+            self.append(change.isOnline ? #","status":"online","timestamp":""# : #","status":"offline","timestamp":""#)
+            self.append(timestamp: change.at)
+            self.append(#""}"#)
+        }
+        self.append("]}")
+    }
+
+    mutating func append(statusesOf description: Description, in channel: ByteString, at now: Timestamp) {
+        self.append(#"{"type":"status_list","channel_id":"#)
+        self.append(jsonString: channel)
+        self.append(#","agents":["#)
+        for (place, member) in description.members.enumerated() {
+            self.append(place > 0 ? #",{"agent_id":"# : #"{"agent_id":"#)
+            self.append(jsonString: description.agents[member.user] ?? member.user.shown)
+            self.append(description.online.contains(member.user) ? #","status":"online""# : #","status":"offline""#)
+            self.append(#","timestamp":""#)
+            self.append(timestamp: now)
+            self.append(#""}"#)
+        }
+        self.append(#"],"timestamp":""#)
+        self.append(timestamp: now)
+        self.append(#""}"#)
+    }
+}

@@ -1,0 +1,218 @@
+public import Bytes
+public import ChatModel
+public import DialectKit
+public import Identity
+public import JSON
+
+/// One connection of the Agents protocol: an agent with its inbox, and in a channel perhaps.
+public struct AgentsSession: DialectSession {
+    public let tenant: ByteString
+    private var me: Actor
+    private let agent: ByteString
+    private let channel: ByteString?
+    /// Whether the token grants the channel.
+    let isListed: Bool
+    /// Where the client wants to go on in the channel; used once.
+    private var after: String?
+
+    enum Question: UInt8 { case inbox, enter, send, direct, statuses }
+
+    init(identity: Identity, channel: ByteString?, after: String?) {
+        self.tenant = identity.tenant
+        self.agent = identity.agent
+        self.channel = channel
+        self.isListed = channel.map { identity.grants($0) } ?? false
+        self.me = Actor(
+            person: Person(
+                id: UserID(token: identity.user), name: identity.displayName, agent: identity.agent == identity.user ? nil : identity.agent),
+            isAdmin: identity.isAdmin)
+        self.after = after
+    }
+
+    public var actor: Actor? { self.me }
+    private var inbox: ConversationKey { .inbox(ofAgent: self.agent, in: self.tenant) }
+    private var channelKey: ConversationKey? { self.channel.map { ConversationKey(tenant: self.tenant, id: $0) } }
+    public var home: ConversationKey? { self.channelKey ?? self.inbox }
+
+    public mutating func opened(into steps: inout SessionSteps) {
+        let inbox = Entrance(actor: self.me, isListed: true, kind: .inbox)
+        steps.append(.enter(self.inbox, inbox, from: .unread, SessionTag(kind: Question.inbox.rawValue)))
+        guard let channel = self.channelKey else { return }
+        let point = self.after.map(MessageID.sequence)
+        if case .some(.none) = point {
+            let now = steps.now
+            steps.reply { $0.append(error: "after: is no message id", at: now) }
+        }
+        self.after = nil
+        let entrance = Entrance(actor: self.me, isListed: self.isListed, kind: .agents)
+        steps.append(
+            .enter(channel, entrance, from: point.flatMap { $0 }.map { .after($0) } ?? .now, SessionTag(kind: Question.enter.rawValue)))
+    }
+
+    // MARK: What the client sends
+
+    public mutating func receivedBinary(into steps: inout SessionSteps) {
+        self.fail("binary frames are not taken; send JSON text", into: &steps)
+    }
+
+    public mutating func receivedTooLong(limit: Int, into steps: inout SessionSteps) {
+        self.fail("the message is longer than \(limit) bytes", into: &steps)
+    }
+
+    private func fail(_ sentence: String, id: ByteString? = nil, into steps: inout SessionSteps) {
+        let now = steps.now
+        steps.reply { $0.append(error: sentence, id: id, at: now) }
+    }
+
+    public mutating func received(_ text: RawSpan, reading document: inout JSONDocument, at now: Timestamp, into steps: inout SessionSteps)
+    {
+        var id: ByteString?
+        do throws(FieldError) {
+            do throws(JSONError) {
+                try document.parse(text)
+            } catch {
+                throw FieldError(error.description)
+            }
+            let root = document.root
+            guard document.kind(of: root) == .object else { throw FieldError("a frame must be a JSON object") }
+            // Named in errors, whatever else is wrong.
+            id = try document.optionalString("id", of: root, in: text).map { ByteString($0) }
+            let type = try document.requiredString("type", of: root, in: text)
+            if let retryAfter = steps.retryAfter {
+                steps.reply { $0.append(error: "rate limited", id: id, at: now) { $0.append(retryAfter: retryAfter) } }
+                return
+            }
+            switch type {
+            case "message": try self.send(id, document, text, into: &steps)
+            case "status_query": try self.askStatuses(into: &steps)
+            case "authenticate": steps.append(.authenticate(try document.requiredString("token", of: root, in: text)))
+            default: throw FieldError("type: \"\(type)\" is unknown")
+            }
+        } catch {
+            self.fail(error.description, id: id, into: &steps)
+        }
+    }
+
+    private func send(
+        _ id: ByteString?, _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps
+    ) throws(FieldError) {
+        let root = document.root
+        var clientID: ClientID?
+        if let id {
+            clientID = ClientID(given: id)
+            if clientID == nil { throw FieldError("id: must have 1 to 128 bytes and no control characters") }
+        }
+        try self.checkOwn("tenant_id", self.tenant, document, text)
+        try self.checkOwn("agent_id", self.agent, document, text)
+        let to = try document.optionalString("to", of: root, in: text)
+        if to == nil, let channel = self.channel { try self.checkOwn("channel_id", channel, document, text) }
+        let content = try document.content(of: root, in: text, limits: steps.limits)
+        let metadata = try self.metadata(document, text, limits: steps.limits)
+        let body = MessageBody(author: self.me.person, clientID: clientID, content: content, metadata: metadata)
+        if let to {
+            guard IdentityRule.name.allows(to) else { throw FieldError("to: must be \(IdentityRule.name.text)") }
+            let inbox = ConversationKey.inbox(ofAgent: ByteString(to), in: self.tenant)
+            steps.append(.ask(.post(body), in: inbox, SessionTag(kind: Question.direct.rawValue, text: id)))
+        } else if let channel = self.channelKey {
+            steps.append(.ask(.post(body), in: channel, SessionTag(kind: Question.send.rawValue, text: id)))
+        } else {
+            throw FieldError("to: is missing, and the connection has no channel")
+        }
+    }
+
+    /// What the server adds may be left out; when given it must be what it adds.
+    private func checkOwn(
+        _ name: StaticString, _ own: ByteString, _ document: borrowing JSONDocument, _ text: RawSpan
+    ) throws(FieldError) {
+        guard let given = try document.optionalString(name, of: document.root, in: text) else { return }
+        guard ByteString(given) == own else { throw FieldError("\(name): is not this connection's") }
+    }
+
+    /// An object, passed on as it came.
+    private func metadata(
+        _ document: borrowing JSONDocument, _ text: RawSpan, limits: ChatLimits
+    ) throws(FieldError) -> [UInt8]? {
+        guard let value = document.presentMember("metadata", of: document.root, in: text) else { return nil }
+        guard document.kind(of: value) == .object else { throw FieldError("metadata: must be an object") }
+        let range = document.range(of: value)
+        guard range.count <= limits.metadataBytes else { throw FieldError(.metadataTooLong(limit: limits.metadataBytes)) }
+        return text.extracting(range).withUnsafeBytes { Array($0) }
+    }
+
+    private func askStatuses(into steps: inout SessionSteps) throws(FieldError) {
+        guard let channel = self.channelKey else { throw FieldError("type: status_query needs a connection with a channel") }
+        steps.append(.ask(.describe(by: self.me), in: channel, SessionTag(kind: Question.statuses.rawValue)))
+    }
+
+    // MARK: What comes of it
+
+    public mutating func answered(_ answer: ChatAnswer, to tag: SessionTag, isShown: Bool, into steps: inout SessionSteps) {
+        let now = steps.now
+        switch (Question(rawValue: tag.kind), answer) {
+        case (.inbox, .failed), (.enter, .failed(.unavailable)):
+            steps.append(.close(1013, "the channel cannot be entered at the moment; try again"))
+        case (.enter, .failed(let error)):
+            self.fail(error.description, into: &steps)
+            steps.append(.close(1008, "access denied"))
+        case (.send, .posted(let message)):
+            steps.reply { $0.append(acknowledged: message, hasNumber: true) }
+        case (.direct, .posted(let message)):
+            steps.reply { $0.append(acknowledged: message, hasNumber: false) }
+        case (.send, .failed(let error)), (.direct, .failed(let error)):
+            self.fail(error.description, id: tag.text, into: &steps)
+        case (.statuses, .described(let description)):
+            guard let channel = self.channel else { return }
+            steps.reply { $0.append(statusesOf: description, in: channel, at: now) }
+        case (.statuses, .failed(let error)):
+            self.fail(error.description, into: &steps)
+        default:
+            break
+        }
+    }
+
+    public mutating func received(_ message: Message, in inbox: ConversationKey, into steps: inout SessionSteps) {
+        steps.reply { $0.append(direct: message, to: self.agent, in: self.tenant) }
+    }
+
+    /// The protocol has no pages.
+    public mutating func paged(_ page: Page?, for tag: SessionTag, into steps: inout SessionSteps) {}
+
+    public mutating func left(_ conversation: ConversationKey, into steps: inout SessionSteps) {
+        self.fail(ChatError.notAMember.description, into: &steps)
+        steps.append(.close(1008, "no member of the channel any more"))
+    }
+
+    public mutating func historyTruncated(oldest: SequenceNumber, into steps: inout SessionSteps) {
+        let now = steps.now
+        steps.reply {
+            $0.append(error: "history truncated", at: now) {
+                $0.append(#","oldest_id":"#)
+                $0.append(decimal: oldest)
+            }
+        }
+    }
+
+    // MARK: Tokens
+
+    public mutating func authenticated(_ result: Result<Identity, CredentialError>, into steps: inout SessionSteps) {
+        let now = steps.now
+        switch result {
+        case .success(let identity):
+            self.me = Actor(person: self.me.person, isAdmin: identity.isAdmin)
+            steps.reply {
+                $0.append(#"{"type":"authenticated","agent_id":"#)
+                $0.append(jsonString: self.agent)
+                $0.append(#","timestamp":""#)
+                $0.append(timestamp: now)
+                $0.append(#""}"#)
+            }
+        case .failure(let error):
+            self.fail("token: \(error)", into: &steps)
+        }
+    }
+
+    public mutating func expired(into steps: inout SessionSteps) {
+        self.fail("token expired", into: &steps)
+        steps.append(.close(4401, "token expired"))
+    }
+}

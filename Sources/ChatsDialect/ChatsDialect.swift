@@ -1,0 +1,65 @@
+import Bytes
+public import ChatModel
+public import DialectKit
+import Identity
+
+/// The Chats protocol (seed `001`): one WebSocket for all of a user's chats, `/ws/chats/`, with `{"type","data"}` both ways. Users and chats
+/// have whole numbers for ids.
+public struct ChatsDialect: Dialect {
+    public let name: StaticString = "chats"
+    public let numbersUsers = true
+    /// The protocol has no frame for it.
+    public let heartbeat: StaticString? = nil
+
+    public init() {}
+
+    /// A refused connection is accepted first and closed then, so that browsers see the code.
+    public func open(_ request: DialectRequest) -> DialectOpening? {
+        guard request.path == ["ws", "chats"] else { return nil }
+        switch request.credentials {
+        case .none:
+            guard request.allowsAnonymous else { return .session(Self.refusal("a token is required")) }
+            guard let name = request.value("username") else { return .session(ChatsSession(stranger: Self.guestName())) }
+            guard IdentityRule.name.allows(name) else {
+                return .session(Self.refusal("username: must be \(IdentityRule.name.text)"))
+            }
+            return .session(ChatsSession(stranger: ByteString(name)))
+        case .refused(let sentence):
+            return .session(Self.refusal(sentence))
+        case .bearer(let identity):
+            return .session(ChatsSession(identity: identity))
+        }
+    }
+
+    /// Nobody meets another guest of this name: 40 bits of chance.
+    private static func guestName() -> ByteString {
+        ByteString("guest-\(Hex.encode((0..<5).map { _ in UInt8.random(in: 0...255) }))")
+    }
+
+    private static func refusal(_ sentence: String) -> RefusedSession {
+        var error = ByteBuffer()
+        error.append(error: sentence, request: nil)
+        return RefusedSession(code: 4401, reason: "authentication required", error: error)
+    }
+
+    public func render(_ event: ChatEvent, in conversation: ConversationKey, into rendering: inout Rendering) {
+        guard !conversation.isInbox else { return }
+        switch event {
+        case .posted(let message):
+            let sender = rendering.number(of: message.body.author.id, in: conversation.tenant)
+            rendering.text.append(created: message, by: sender, in: conversation.id)
+            rendering.finish()
+        case .joined(let member):
+            let user = ChatsUser(number: rendering.number(of: member.user, in: conversation.tenant), name: member.name)
+            rendering.text.append(joined: user, conversation.id, lastRead: nil)
+            // The one who joins is answered.
+            rendering.finish(for: .others(member.user))
+        case .read(let person, _, let cursor):
+            let user = ChatsUser(number: rendering.number(of: person.id, in: conversation.tenant), name: person.name)
+            rendering.text.append(read: cursor, by: user, in: conversation.id)
+            rendering.finish()
+        case .created, .edited, .deleted, .renamed, .left, .ended, .typing, .status, .presence, .crowd:
+            break  // The protocol has no words for these.
+        }
+    }
+}

@@ -1,0 +1,102 @@
+import Bytes
+import ChatModel
+import DialectKit
+import JSON
+
+/// What a client asks for, read from its frame.
+enum ChatsRequest: Sendable {
+    case chats
+    case create
+    case join(ByteString, lastRead: SequenceNumber?)
+    case details(ByteString)
+    case post(ByteString, text: String, isRead: Bool)
+    case messages(ByteString, DayRange, last: Int)
+    case markRead(ByteString, SequenceNumber)
+    case authenticate(String)
+
+    /// The most messages that one answer has.
+    static let messageLimit = 10_000
+
+    /// - Throws: a sentence that begins with the field's name.
+    static func read(
+        _ type: ByteString, _ document: borrowing JSONDocument, _ bytes: RawSpan, at now: Timestamp, limits: ChatLimits
+    ) throws(FieldError) -> Self {
+        switch type {
+        case "getChats":
+            return .chats
+        case "createEmptyChat":
+            return .create
+        case "joinChat":
+            let data = try document.requiredObject("data", of: document.root, in: bytes)
+            let chat = try document.requiredChatID("chat", of: data, in: bytes)
+            return .join(chat, lastRead: try document.optionalInteger("last_read_message", within: 0...Int.max, of: data, in: bytes))
+        case "getChatDetails":
+            let data = try document.requiredObject("data", of: document.root, in: bytes)
+            return .details(try document.requiredChatID("chatId", of: data, in: bytes))
+        case "newMessage":
+            let data = try document.requiredObject("data", of: document.root, in: bytes)
+            let chat = try document.requiredChatID("chat", of: data, in: bytes)
+            let text = try document.content("text", of: data, in: bytes, limits: limits)
+            return .post(chat, text: text, isRead: try document.optionalBool("is_read", of: data, in: bytes) ?? false)
+        case "getChatMessages":
+            let data = try document.requiredObject("data", of: document.root, in: bytes)
+            let chat = try document.requiredChatID("chatId", of: data, in: bytes)
+            let days = try Self.days(document, data, bytes, at: now)
+            let last = try document.optionalInteger("last", within: 1...Self.messageLimit, of: data, in: bytes)
+            return .messages(chat, days, last: last ?? Self.messageLimit)
+        case "markRead":
+            let data = try document.requiredObject("data", of: document.root, in: bytes)
+            let chat = try document.requiredChatID("chat", of: data, in: bytes)
+            guard let read = try document.optionalInteger("last_read_message", within: 0...Int.max, of: data, in: bytes) else {
+                throw FieldError("last_read_message: is missing")
+            }
+            return .markRead(chat, read)
+        case "authenticate":
+            let data = try document.requiredObject("data", of: document.root, in: bytes)
+            return .authenticate(try document.requiredString("token", of: data, in: bytes))
+        default:
+            throw FieldError("type: \"\(type)\" is unknown")
+        }
+    }
+
+    private static func days(
+        _ document: borrowing JSONDocument, _ data: JSONValue, _ bytes: RawSpan, at now: Timestamp
+    ) throws(FieldError) -> DayRange {
+        var days = DayRange()
+        if let text = try document.optionalString("date_from", of: data, in: bytes) {
+            days.first = DayRange.first(text, at: now)
+            guard days.first != nil else {
+                throw FieldError("date_from: must be a day as YYYY-MM-DD, yesterday, day_before_yesterday or last_7_days")
+            }
+        }
+        if let text = try document.optionalString("date_to", of: data, in: bytes) {
+            days.last = DayRange.day(text)
+            guard days.last != nil else { throw FieldError("date_to: must be a day as YYYY-MM-DD") }
+        }
+        return days
+    }
+
+    /// What the client called it.
+    var type: ByteString {
+        switch self {
+        case .chats: "getChats"
+        case .create: "createEmptyChat"
+        case .join: "joinChat"
+        case .details: "getChatDetails"
+        case .post: "newMessage"
+        case .messages: "getChatMessages"
+        case .markRead: "markRead"
+        case .authenticate: "authenticate"
+        }
+    }
+
+    /// What the protocol calls the field that the core's error is about.
+    static func sentence(_ error: ChatError) -> String {
+        switch error {
+        case .contentEmpty: "text: must not be empty"
+        case .contentTooLong(let limit): "text: longer than \(limit) bytes"
+        case .noSuchMessage(let id): "last_read_message: there is no message \(id)"
+        default: error.description
+        }
+    }
+}

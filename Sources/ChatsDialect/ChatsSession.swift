@@ -1,0 +1,128 @@
+public import Bytes
+public import ChatModel
+public import DialectKit
+public import Identity
+public import JSON
+
+/// One connection of the Chats protocol: a user in all chats of the user's.
+///
+/// Requests that take several questions are answered one after the other, in the order in which they came.
+public struct ChatsSession: DialectSession {
+    var subscriptions: Subscriptions
+    /// The user's own number; it is known before anything is read from the client.
+    var number = 0
+    var job: ChatsJob?
+    private var queue: [ChatsRequest] = []
+
+    enum Question: UInt8 { case ownNumber, list, describe, page, numbers, nextID, create, enter, post, markRead }
+
+    /// So many requests may wait for their turn.
+    private static let queueLimit = 100
+
+    init(identity: Identity) {
+        let person = Person(id: UserID(token: identity.user), name: identity.displayName)
+        self.subscriptions = Subscriptions(
+            tenant: identity.tenant, actor: Actor(person: person, isAdmin: identity.isAdmin), grants: identity.grants, kind: .chats)
+    }
+
+    /// Somebody without a token.
+    init(stranger name: ByteString) {
+        let person = Person(id: UserID(anonymous: name), name: name)
+        self.subscriptions = Subscriptions(
+            tenant: Identity.defaultTenant, actor: Actor(person: person, isAdmin: false), grants: .none, kind: .chats)
+    }
+
+    public var actor: Actor? { self.subscriptions.actor }
+    public var tenant: ByteString { self.subscriptions.tenant }
+    public var home: ConversationKey? { nil }
+
+    var person: Person { self.subscriptions.actor.person }
+    var user: ChatsUser { ChatsUser(number: self.number, name: self.person.name) }
+
+    public mutating func opened(into steps: inout SessionSteps) {
+        if let number = UserNumbers.ownNumber(of: self.person.id) {
+            self.number = number
+        } else {
+            steps.append(.fetch(.numbers(of: [self.person.id], tenant: self.tenant), SessionTag(kind: Question.ownNumber.rawValue)))
+        }
+        self.subscriptions.open(into: &steps)
+    }
+
+    // MARK: What the client sends
+
+    public mutating func receivedBinary(into steps: inout SessionSteps) {
+        steps.reply { $0.append(error: "binary frames are not taken; send JSON text", request: nil) }
+    }
+
+    public mutating func receivedTooLong(limit: Int, into steps: inout SessionSteps) {
+        steps.reply { $0.append(error: "the message is longer than \(limit) bytes", request: nil) }
+    }
+
+    public mutating func received(_ text: RawSpan, reading document: inout JSONDocument, at now: Timestamp, into steps: inout SessionSteps)
+    {
+        var type: ByteString?
+        do throws(FieldError) {
+            do throws(JSONError) {
+                try document.parse(text)
+            } catch {
+                throw FieldError(error.description)
+            }
+            guard document.kind(of: document.root) == .object else { throw FieldError("a frame must be a JSON object") }
+            let name = ByteString(try document.requiredString("type", of: document.root, in: text))
+            type = name
+            if let retryAfter = steps.retryAfter {
+                steps.reply { $0.append(error: "rate limited", request: name, retryAfter: retryAfter) }
+                return
+            }
+            try self.obey(try ChatsRequest.read(name, document, text, at: now, limits: steps.limits), into: &steps)
+        } catch {
+            steps.reply { $0.append(error: error.description, request: type) }
+        }
+    }
+
+    private mutating func obey(_ request: ChatsRequest, into steps: inout SessionSteps) throws(FieldError) {
+        if case .authenticate(let token) = request { return steps.append(.authenticate(token)) }
+        guard self.job != nil else { return self.begin(request, into: &steps) }
+        guard self.queue.count < Self.queueLimit else { throw FieldError("\(Self.queueLimit) requests are waiting for their answers") }
+        self.queue.append(request)
+    }
+
+    /// What waited goes on, as far as it can be answered at once.
+    mutating func goOn(into steps: inout SessionSteps) {
+        while self.job == nil, !self.queue.isEmpty { self.begin(self.queue.removeFirst(), into: &steps) }
+    }
+
+    // MARK: Of its own accord
+
+    public mutating func received(_ message: Message, in inbox: ConversationKey, into steps: inout SessionSteps) {
+        self.subscriptions.enter(ByteString(message.body.content), into: &steps)
+    }
+
+    public mutating func left(_ conversation: ConversationKey, into steps: inout SessionSteps) {
+        self.subscriptions.left(conversation.id)
+    }
+
+    /// Nobody resumes in this protocol: what was missed is among the messages.
+    public mutating func historyTruncated(oldest: SequenceNumber, into steps: inout SessionSteps) {}
+
+    // MARK: Tokens
+
+    public mutating func authenticated(_ result: Result<Identity, CredentialError>, into steps: inout SessionSteps) {
+        switch result {
+        case .success(let identity):
+            self.subscriptions.renew(identity)
+            steps.reply {
+                $0.append(#"{"type":"authenticated","data":{"user":"#)
+                $0.append(self.user)
+                $0.append("}}")
+            }
+        case .failure(let error):
+            steps.reply { $0.append(error: "token: \(error)", request: "authenticate") }
+        }
+    }
+
+    public mutating func expired(into steps: inout SessionSteps) {
+        steps.reply { $0.append(error: "token expired", request: nil) }
+        steps.append(.close(4401, "token expired"))
+    }
+}

@@ -1,0 +1,39 @@
+public import Bytes
+public import ChatModel
+
+/// Frames under way from a dialect to the gateway, one text behind the other.
+public struct Rendering: Sendable {
+    /// Where the frame that is being written goes.
+    public var text = ByteBuffer(capacity: 1024)
+    /// The finished frames: where each ends, and whom it is for.
+    public private(set) var frames: [(end: Int, audience: Audience)] = []
+    /// The users' numbers that are known here.
+    public var numbers = UserNumbers()
+    /// Users whose numbers have to be looked up before what was rendered can be sent: until then it is not to be used.
+    public private(set) var unnumbered: [UserID] = []
+
+    public init() {}
+
+    /// The user's number, for protocols that have them; 0, and noted, where it is not known yet.
+    public mutating func number(of user: UserID, in tenant: ByteString) -> Int {
+        if let number = self.numbers.number(of: user, in: tenant) { return number }
+        if !self.unnumbered.contains(user) { self.unnumbered.append(user) }
+        return 0
+    }
+
+    /// What has been written since the last frame is one.
+    public mutating func finish(for audience: Audience = .everybody) {
+        self.frames.append((self.text.count, audience))
+    }
+
+    /// The text of one frame.
+    public func range(of place: Int) -> Range<Int> {
+        (place == 0 ? 0 : self.frames[place - 1].end)..<self.frames[place].end
+    }
+
+    public mutating func removeAll() {
+        self.text.removeAll()
+        self.frames.clear(keepingRoomFor: .max)
+        self.unnumbered.clear(keepingRoomFor: 16)
+    }
+}

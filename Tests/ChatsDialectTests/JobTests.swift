@@ -1,0 +1,246 @@
+import Bytes
+import ChatModel
+import ChatsDialect
+import DialectKit
+import DialectTestSupport
+import Identity
+import Testing
+
+@Suite("A request of several questions")
+struct JobTests {
+    private typealias Given = OutputTests
+
+    private static func error(_ words: String, _ request: String) -> [String] {
+        [#"{"type":"error","data":{"message":"\#(words)","request":"\#(request)"}}"#]
+    }
+
+    private static func entered(isNew: Bool) -> ChatAnswer {
+        var entered = Entered.nobody
+        entered.isNewMember = isNew
+        return .entered(entered)
+    }
+
+    // MARK: Joining
+
+    @Test("joins a chat: whoever comes to one without saying how far has read everything, and the user's other connections hear of it")
+    func joining() {
+        var probe = SessionProbe.chats()
+        #expect(probe.send(#"{"type":"joinChat","data":{"chat":6}}"#) == ["describe for 7 guests ofOpen in tenant/6"])
+        #expect(
+            probe.answer(.described(Given.description([], head: 3))) == [
+                "enter tenant/6 as 7 Ann unlisted chats from now, skipping history"
+            ])
+        #expect(
+            probe.answer(Self.entered(isNew: true)) == [
+                #"post "6" id - by 7 in tenant/@user:7"#, #"{"type":"chatJoined","data":{"chat":6,"user":{"id":7,"username":"Ann"}}}"#,
+            ])
+        #expect(
+            probe.send(#"{"type":"newMessage","data":{"chat":6,"text":"x"}}"#) == [#"post "x" id - by 7 in tenant/6"#], "it is heard")
+    }
+
+    @Test("joins with what has been read, if there is so much")
+    func lastRead() {
+        var probe = SessionProbe.chats()
+        let frame = #"{"type":"joinChat","data":{"chat":6,"last_read_message":3}}"#
+        _ = probe.send(frame)
+        #expect(
+            probe.answer(.described(Given.description([], head: 2)))
+                == Self.error("last_read_message: there is no message 3", "joinChat"))
+        _ = probe.send(frame)
+        #expect(
+            probe.answer(.described(Given.description([], head: 3))) == ["enter tenant/6 as 7 Ann unlisted chats from now"])
+        #expect(
+            probe.answer(Self.entered(isNew: false)) == [
+                "read through 3 by 7 in tenant/6",
+                #"{"type":"chatJoined","data":{"chat":6,"user":{"id":7,"username":"Ann"},"last_read_message":3}}"#,
+            ])
+    }
+
+    @Test("makes a chat that a token lists by joining it, and no other")
+    func unknownChats() {
+        var probe = SessionProbe.chats(grants: .listed(["5", "6"]))
+        _ = probe.send(#"{"type":"joinChat","data":{"chat":6}}"#)
+        #expect(
+            probe.answer(.failed(.noSuchConversation)) == ["enter tenant/6 as 7 Ann listed chats from now, skipping history"])
+        #expect(probe.answer(.failed(.unavailable)).count == 1)
+        _ = probe.send(#"{"type":"joinChat","data":{"chat":8}}"#)
+        #expect(probe.answer(.failed(.noSuchConversation)) == Self.error("chat: no such chat", "joinChat"))
+        _ = probe.send(#"{"type":"joinChat","data":{"chat":9}}"#)
+        #expect(probe.answer(.failed(.accessDenied)) == Self.error("access denied", "joinChat"))
+    }
+
+    // MARK: Making
+
+    @Test("makes an empty chat, under the next number that no token has made")
+    func creating() {
+        var probe = SessionProbe.chats()
+        _ = probe.send(#"{"type":"createEmptyChat","data":{}}"#)
+        #expect(probe.store(.number(3)) == [#"create chats ""  by 7 with  in tenant/3"#])
+        #expect(probe.answer(.failed(.conversationExists)) == ["fetch nextNumber(tenant: tenant)"])
+        #expect(probe.store(.number(4)) == [#"create chats ""  by 7 with  in tenant/4"#])
+        #expect(
+            probe.answer(.described(Given.description([]))) == [
+                #"{"type":"emptyChatCreated","data":{"id":4,"participants":[],"created_at":"2026-01-31T12:00:00.123Z","updated_at":"2026-01-31T12:00:01.123Z"}}"#
+            ])
+        _ = probe.send(#"{"type":"createEmptyChat","data":{}}"#)
+        #expect(probe.store(nil) == Self.error("this cannot be answered at the moment; try again", "createEmptyChat"))
+    }
+
+    // MARK: Looking
+
+    @Test("shows a chat with its members, by their numbers")
+    func details() {
+        var probe = SessionProbe.chats()
+        _ = probe.send(#"{"type":"getChatDetails","data":{"chatId":5}}"#)
+        #expect(
+            probe.answer(.described(Given.description([Given.member("7", name: "Ann"), Given.member("bob", name: "Bob")]))) == [
+                "fetch numbers of bob in tenant"
+            ])
+        #expect(
+            probe.store(.numbers([1_099_511_627_776])) == [
+                #"{"type":"chatDetails","data":{"id":5,"participants":[{"id":7,"username":"Ann"},{"id":1099511627776,"username":"Bob"}],"created_at":"2026-01-31T12:00:00.123Z","updated_at":"2026-01-31T12:00:01.123Z"}}"#
+            ])
+        _ = probe.send(#"{"type":"getChatDetails","data":{"chatId":6}}"#)
+        #expect(probe.answer(.failed(.notAMember)) == Self.error("not a member of this conversation", "getChatDetails"))
+    }
+
+    @Test("lists chats, newest activity first, with what is unread and what was said last")
+    func list() {
+        var probe = SessionProbe.chats()
+        _ = probe.send(#"{"type":"getChats","data":{}}"#)
+        var first = MembershipPage()
+        first.memberships = [Self.listed("5", at: 1), Self.listed("6", at: 9, last: Given.message(4, "last", by: "8"), unread: 2)]
+        first.next = "more"
+        #expect(probe.store(.memberships(first)) == ["fetch conversations of 7 in tenant after more unread 1000"])
+        var second = MembershipPage()
+        second.memberships = [Self.listed("room", at: 5)]
+        #expect(
+            probe.store(.memberships(second)) == [
+                "describe for 7 guests none in tenant/6", "describe for 7 guests none in tenant/room",
+                "describe for 7 guests none in tenant/5",
+            ])
+        let asked = probe.tags.count
+        let members = [Given.member("7", name: "Ann", read: 4)]
+        #expect(probe.answer(.described(Given.description(members)), to: asked - 3).isEmpty)
+        #expect(probe.answer(.failed(.notAMember), to: asked - 2).isEmpty, "left meanwhile")
+        let fields =
+            #""participants":[{"id":7,"username":"Ann"}],"created_at":"2026-01-31T12:00:00.123Z","updated_at":"2026-01-31T12:00:01.123Z""#
+        let last =
+            #"{"id":4,"chat":6,"sender":{"id":8,"username":"8"},"text":"last","timestamp":"2026-01-31T12:00:00.123Z","is_read":true}"#
+        #expect(
+            probe.answer(.described(Given.description(members)), to: asked - 1) == [
+                #"{"type":"chatsList","data":[{"id":6,\#(fields),"unread_count":2,"last_message":\#(last)},{"id":5,\#(fields),"unread_count":0,"last_message":null}]}"#
+            ])
+    }
+
+    private static func listed(_ id: String, at moment: Int64, last: Message? = nil, unread: Int = 0) -> ListedMembership {
+        var record = ConversationRecord(access: .open, kind: .chats, creator: nil, createdAt: Timestamp(milliseconds: moment))
+        record.updatedAt = Timestamp(milliseconds: moment)
+        return ListedMembership(
+            key: ConversationKey(tenant: "tenant", id: .init(id)), record: record, head: last?.sequence ?? 0,
+            member: Given.member("7", name: "Ann"), last: last, unread: unread)
+    }
+
+    // MARK: Messages
+
+    private static let day: Int64 = 86_400_000
+
+    /// Messages 1 to 6, two on each of three days; the last of them is in the middle of a day.
+    private static func page(_ range: ClosedRange<Int>) -> Page {
+        let messages = range.map { Given.message($0, "\($0)", at: Timestamp(milliseconds: Int64(($0 - 1) / 2) * self.day + 43_200_000)) }
+        return Page(messages: messages, head: 6, oldest: 1, revision: 6)
+    }
+
+    private static func ids(_ frames: [String]) -> [Int] {
+        frames.count == 1 ? frames[0].matches(of: /"id":(\d+),"chat"/).compactMap { Int($0.1) } : []
+    }
+
+    private static func ask(_ fields: String, of probe: inout SessionProbe) {
+        _ = probe.send(#"{"type":"getChatMessages","data":{"chatId":5\#(fields)}}"#)
+        _ = probe.answer(.described(Given.description([Given.member("7", read: 6), Given.member("bob", read: 2)])))
+    }
+
+    @Test("reads back as far as it has to, and answers oldest first")
+    func pages() {
+        var probe = SessionProbe.chats()
+        Self.ask("", of: &probe)
+        #expect(probe.page(Self.page(4...6)) == ["read before(4) limit 200 in tenant/5"])
+        #expect(probe.page(Self.page(2...3)) == ["read before(2) limit 200 in tenant/5"])
+        #expect(Self.ids(probe.page(Self.page(1...1))) == [1, 2, 3, 4, 5, 6])
+        Self.ask("", of: &probe)
+        #expect(probe.page(nil) == Self.error("the messages cannot be read at the moment; try again", "getChatMessages"))
+    }
+
+    @Test(
+        "keeps to days of UTC, the first and the last included, and to the newest of what is left",
+        arguments: [
+            (#","date_from":"1970-01-02""#, [3, 4, 5, 6]), (#","date_to":"1970-01-02""#, [1, 2, 3, 4]),
+            (#","date_from":"1970-01-02","date_to":"1970-01-02""#, [3, 4]), (#","date_from":"1970-01-04""#, []),
+            (#","date_from":"1970-01-03","date_to":"1970-01-02""#, []), (#","last":3"#, [4, 5, 6]),
+            (#","last":1,"date_to":"1970-01-02""#, [4]), (#","date_from":"yesterday""#, [1, 2, 3, 4, 5, 6]),
+        ])
+    func days(_ fields: String, _ expected: [Int]) {
+        var probe = SessionProbe.chats()
+        Self.ask(fields, of: &probe)
+        #expect(Self.ids(probe.page(Self.page(1...6))) == expected)
+    }
+
+    @Test("tells what others have read, or was sent so")
+    func isRead() {
+        var probe = SessionProbe.chats()
+        Self.ask("", of: &probe)
+        let messages = [
+            Given.message(1, "a"), Given.message(2, "b"), Given.message(3, "c"), Given.message(4, "d", by: "8"),
+            Given.message(5, "e", isRead: true), Given.message(6, "", .deleted),
+        ]
+        let text = probe.page(Page(messages: messages, head: 6, oldest: 1, revision: 6)).joined()
+        let read = text.matches(of: /"is_read":(true|false)/).map { String($0.1) }
+        // Bob has read 2; Ann, whose own the others are, 6.
+        #expect(read == ["true", "true", "false", "true", "true", "false"])
+        #expect(text.contains(#""text":"","timestamp":"2026-01-31T12:00:00.123Z","is_read":false,"is_deleted":true}"#))
+    }
+
+    // MARK: Chats that are not heard
+
+    @Test("comes in again to say something in a chat of the user's that it does not hear; others it does not join by that")
+    func posting() {
+        var probe = SessionProbe.chats()
+        let frame = #"{"type":"newMessage","data":{"chat":6,"text":"x"}}"#
+        #expect(probe.send(frame) == ["describe for 7 guests none in tenant/6"])
+        #expect(
+            probe.answer(.described(Given.description([Given.member("7")]))) == ["enter tenant/6 as 7 Ann unlisted chats from now"])
+        #expect(probe.answer(Self.entered(isNew: false)) == [#"post "x" id - by 7 in tenant/6"#])
+        #expect(probe.answer(.posted(Given.message(1, "x")), isShown: true).isEmpty, "everybody is told, the sender too")
+
+        var stranger = SessionProbe.chats()
+        _ = stranger.send(frame)
+        #expect(stranger.answer(.failed(.notAMember)) == Self.error("not a member of this conversation", "newMessage"))
+        // An admin may look, and has to join to talk.
+        var admin = SessionProbe.chats(isAdmin: true)
+        _ = admin.send(frame)
+        #expect(
+            admin.answer(.described(Given.description([Given.member("8")])))
+                == Self.error("not a member of this conversation", "newMessage"))
+    }
+
+    @Test("marks what is read, and names what is not there")
+    func marking() {
+        var probe = SessionProbe.chats()
+        let frame = #"{"type":"markRead","data":{"chat":5,"last_read_message":9}}"#
+        _ = probe.send(frame)
+        #expect(probe.answer(.read(unknown: [])).isEmpty)
+        _ = probe.send(frame)
+        #expect(probe.answer(.read(unknown: [9])) == Self.error("last_read_message: there is no message 9", "markRead"))
+    }
+
+    @Test("hears what another connection of the user's has joined")
+    func elsewhere() {
+        var probe = SessionProbe.chats()
+        let note = Given.message(1, "6")
+        #expect(
+            probe.tell { $0.received(note, in: .inbox(of: UserID(token: "7"), in: "tenant"), into: &$1) } == [
+                "enter tenant/6 as 7 Ann unlisted chats from now"
+            ])
+        #expect(probe.tell { $0.received(Given.message(2, "5"), in: .inbox(of: UserID(token: "7"), in: "tenant"), into: &$1) }.isEmpty)
+    }
+}
