@@ -376,8 +376,8 @@ struct Owner: Sendable {
         }
     }
 
-    /// Others may hear of a change before its owner learns that it is stored, and the store may forget it between the two: it is held from
-    /// here on, as are those before it, whose numbers nobody else must get.
+    /// A change may be stored, and heard of, without its owner's learning of it, and be forgotten after that: it is held from the moment at
+    /// which it leaves. Nothing is held where the store does not forget.
     private mutating func holdAlready(_ place: Int, at now: Moment) {
         let write = self.batch[place]
         guard write.revision > 0, self.isCurrent(self.asked[place].errand) else { return }
@@ -389,12 +389,8 @@ struct Owner: Sendable {
     /// - Parameter carriesNews: the store lets other nodes hear of what it stores in the same step.
     mutating func flush(carriesNews: Bool = false, at now: Moment, outbox: inout Outbox) {
         guard !self.batch.isEmpty else { return }
-        if carriesNews {
-            for place in self.batch.indices {
-                self.holdAlready(place, at: now)
-                self.announceWithWrite(place, outbox: &outbox)
-            }
-        }
+        if self.limits.hold > .zero { for place in self.batch.indices { self.holdAlready(place, at: now) } }
+        if carriesNews { for place in self.batch.indices { self.announceWithWrite(place, outbox: &outbox) } }
         self.writesUnderWay += self.batch.count
         let room = self.batch.count
         self.purposes[outbox.request(.write(WriteBatch(owner: self.id, writes: self.batch)))] = .write(self.batch, self.asked)

@@ -95,4 +95,24 @@ struct ForgettingTests {
         self.stage.say("two", by: bob)
         #expect(self.stage.storedWords == ["1 one", "2 two"])
     }
+
+    @Test("what its owner has found there after an answer that was lost, it is written again under its number")
+    func foundThere() {
+        let (alice, bob) = self.stage.gather()
+        let before = self.stage.tables
+        self.stage.moods[.far] = .late
+        self.stage.say("one", by: alice, id: "a", context: 7)
+        self.stage.moods[.far] = .working
+        self.stage.failHeld()
+        self.stage.pass(3000)
+        #expect(self.stage.storedWords == ["1 one"])
+        #expect(self.stage.take(on: .third) == ["1 one"])
+        self.stage.tables = before
+        self.stage.reconnectStore()
+        self.stage.pass(10_000)
+        #expect(self.stage.storedWords == ["1 one"])
+        self.stage.say("two", by: bob)
+        #expect(self.stage.storedWords == ["1 one", "2 two"])
+        #expect(self.stage.restored(by: .far).lost == 0)
+    }
 }
