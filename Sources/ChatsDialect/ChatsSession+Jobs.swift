@@ -220,7 +220,7 @@ extension ChatsSession {
         case .join(let chat, let lastRead):
             self.subscriptions.entered(chat)
             if entered.isNewMember { self.subscriptions.announce(chat, into: &steps) }
-            if let lastRead {
+            if let lastRead, lastRead > 0 {
                 steps.append(.ask(.readThrough(lastRead, by: self.person.id), in: self.subscriptions.key(chat), nil))
             }
             let user = self.user

@@ -1,7 +1,9 @@
 import TestKit
 import Testing
 
-private let pages = Result { try ["conversations", "pets"].flatMap { try Transcript.all(of: "docs/protocols/\($0).md") } }
+private let pages = Result {
+    try ["conversations", "pets", "chats", "agents"].flatMap { try Transcript.all(of: "docs/protocols/\($0).md") }
+}
 
 /// The pages of the protocols and the server say the same, whoever asks.
 @Suite("What the pages show happens")

@@ -91,10 +91,11 @@ public struct Transcript: Sendable, CustomStringConvertible {
     /// `<token of bob, 3 s>`, `<expired token of bob>` and `<forged token of bob>`.
     static func withTokens(_ text: String) throws -> String {
         var text = text
-        while let match = text.firstMatch(of: /<(forged |expired )?token of ([a-z0-9-]+)(?:, (only|named) ([^>]*)|, ([0-9]+) s)?>/) {
-            let word = match.4.map(String.init)
+        while let match = text.firstMatch(
+            of: /<(forged |expired )?token of ([a-z0-9-]+)(?:, named ([^,>]*))?(?:, only ([^,>]*))?(?:, ([0-9]+) s)?>/)
+        {
             let token = try ConfabServer.token(
-                for: String(match.2), name: match.3 == "named" ? word : nil, conversations: match.3 == "only" ? [word ?? ""] : nil,
+                for: String(match.2), name: match.3.map(String.init), conversations: match.4.map { [String($0)] },
                 validFor: match.1 == "expired " ? -10 : match.5.flatMap { Double($0) } ?? 3600,
                 secret: match.1 == "forged " ? "another secret, which the server does not have" : ConfabServer.secret)
             text.replaceSubrange(match.range, with: token)
@@ -150,7 +151,7 @@ final class TranscriptClient {
     /// Nothing of importance may be left over.
     func finish() throws {
         if !self.isClosed { try self.settle() }
-        let passing = ["heartbeat", "user_status", "message.status"]
+        let passing = ["heartbeat", "user_status", "message.status", "status"]
         if let frame = self.unclaimed.first(where: { !passing.contains(Self.type(of: $0)) }) {
             throw TestFailure("\(self.name) got something that the page does not mention: \(frame)")
         }
