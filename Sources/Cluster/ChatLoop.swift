@@ -176,6 +176,12 @@ public struct ChatLoop: Sendable {
         self.outbox.send(.resynchronize, to: loop)
     }
 
+    /// This loop has stood still for so long that others may have taken over what it owns: what it knows of the store's side is not to be
+    /// believed, or whoever comes in now would be told of a time that is over.
+    public mutating func hasSlept(at now: Moment) {
+        self.owner.forgetStored(at: now, outbox: &self.outbox)
+    }
+
     /// The connection to the store is another than before, and what it leads to may have forgotten what it had said to have.
     public mutating func storeMayHaveForgotten(at now: Moment) {
         self.owner.compareWithStore(at: now, outbox: &self.outbox)

@@ -142,6 +142,11 @@ extension Owner {
         self.update(number, at: now, outbox: &outbox) { $0.abandon(at: now, into: &$1) }
     }
 
+    /// As `abandon`, of all conversations.
+    mutating func forgetStored(at now: Moment, outbox: inout Outbox) {
+        for number in self.slots.indices where self.slots[number].isUsed { self.abandon(UInt32(number), at: now, outbox: &outbox) }
+    }
+
     /// Another has claimed the shard, or the store has forgotten who has it: it is claimed again when it is needed.
     ///
     /// Where a store may forget, what was written is held on to: it is compared as soon as the shard is claimed.

@@ -141,10 +141,15 @@ struct LoopState {
     mutating func beginTurn() {
         guard !self.isTimeRead else { return }
         self.isTimeRead = true
+        let before = self.now.monotonic
         self.now = Self.readClocks()
+        if self.now.monotonic - before > Self.sleepMilliseconds, self.relay != nil { self.chat.hasSlept(at: self.now) }
         self.steps.now = self.now.wall
         if self.now.wall.seconds != self.date.seconds { self.date = HTTPDate(self.now.wall) }
     }
+
+    /// Ten ticks that did not come: the process was stopped, or got no time. Others take over from a node after twice as long at the earliest.
+    private static let sleepMilliseconds: Int64 = 1000
 
     mutating func tick() {
         self.beginTurn()

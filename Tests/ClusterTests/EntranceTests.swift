@@ -123,6 +123,19 @@ struct EntranceTests {
         #expect(self.stage.takeLetters(from: .near, to: .far).last == "carol enters, again")
         #expect(self.stage.take(on: .near).filter { $0.hasPrefix("7") } == ["7: entered at 0"])
     }
+
+    @Test("after its owner has stood still leads to where the store is by then")
+    func asleep() {
+        let (_, bob) = self.stage.gather()
+        self.stage.say("one", by: bob)
+        self.stage.storeBehindTheBack("two")
+        self.stage.claimByStranger()
+        self.stage.forget()
+        self.stage.wake(.far)
+        _ = self.stage.enter(.alice, on: .near, context: 9)
+        self.stage.settle()
+        #expect(self.stage.take(on: .near).contains("9: entered at 2"))
+    }
 }
 
 @Suite("A farewell")

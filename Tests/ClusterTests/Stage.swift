@@ -187,6 +187,12 @@ final class Stage {
         }
     }
 
+    /// A loop wakes up after it has stood still.
+    func wake(_ loop: OwnerID) {
+        self.chats[loop]!.hasSlept(at: self.moment)
+        self.settle()
+    }
+
     /// A loop learns of another view.
     func learn(_ view: View, on loop: OwnerID) {
         self.chats[loop]!.follow(view, at: self.moment)
