@@ -32,6 +32,8 @@ struct SimulatedLoop {
     var isDead = false
     /// Until then nothing happens on it.
     var frozenUntil: Int64 = 0
+    /// It has stood still for long and will notice when it goes on.
+    var hasSlept = false
     var listeners: [FeedID: [Int]] = [:]
     var questions: [UInt64: Question] = [:]
     private var contexts: UInt64 = 0

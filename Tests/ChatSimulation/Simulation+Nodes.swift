@@ -99,7 +99,10 @@ extension Simulation {
         let numbers = self.loops.indices.filter { self.loops[$0].node == node }
         let incarnation = self.loops[numbers[0]].id.incarnation
         self.tell("--- node \(self.name(of: incarnation)) stands still for \(time - self.now) ms")
-        for number in numbers { self.loops[number].frozenUntil = time }
+        for number in numbers {
+            self.loops[number].frozenUntil = time
+            self.loops[number].hasSlept = time - self.now > 1000
+        }
         // What its clients hear late they would else seem to hear twice.
         for conversation in self.conversations { self.historian.fenced(conversation) }
         guard time > self.now + 3000, alive.count > 1 else { return }

@@ -187,6 +187,10 @@ public final class Simulation {
             self.agenda.add(action, at: self.loops[number].frozenUntil)
             return
         }
+        if let number = self.loop(of: action), self.loops[number].hasSlept {
+            self.loops[number].hasSlept = false
+            if !self.loops[number].isDead { self.loops[number].chat.hasSlept(at: self.moment(of: number)) }
+        }
         switch action {
         case .tick(let number):
             guard !self.loops[number].isDead else { return }
