@@ -2,7 +2,8 @@ public import Bytes
 
 /// What the owner answers to a command.
 public enum ChatAnswer: Sendable {
-    case entered(Entered)
+    // Apart are those that are rare and larger than a message.
+    indirect case entered(Entered)
     /// Stored; of a repeated send, the message of the first one.
     case posted(Message)
     case amended(Message)
@@ -10,7 +11,7 @@ public enum ChatAnswer: Sendable {
     case read(unknown: [SequenceNumber])
     case done
     /// Of a conversation that is there, or has just been made.
-    case described(Description)
+    indirect case described(Description)
     case failed(ChatError)
 }
 

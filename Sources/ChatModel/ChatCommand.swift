@@ -4,8 +4,8 @@ public import Bytes
 public enum ChatCommand: Sendable {
     /// A connection of this person comes in: membership is judged, presence counted.
     case enter(Entrance)
-    /// Make a conversation that is not there yet.
-    case create(Founding)
+    /// Make a conversation that is not there yet. Apart, for it is larger than what is common.
+    indirect case create(Founding)
     /// Say something.
     case post(MessageBody)
     /// Other words for a message; its author's or an admin's right.

@@ -89,7 +89,7 @@ public enum SessionStep: Sendable {
     /// A text frame for this connection alone: this part of `SessionSteps.text`.
     case reply(Range<Int>)
     /// Come into a conversation and hear it.
-    case enter(ConversationKey, Entrance, from: Beginning, SessionTag)
+    indirect case enter(ConversationKey, Entrance, from: Beginning, SessionTag)
     /// Hear a conversation no more, and stay its member.
     case leave(ConversationKey)
     /// Without a tag no answer is wanted.
@@ -97,7 +97,7 @@ public enum SessionStep: Sendable {
     /// A page of messages of the conversation that the connection hears.
     case read(ConversationKey, PageRange, limit: Int, SessionTag)
     /// Something that the store knows and that is no page: lists and numbers. Nothing else is read from the client until it has come.
-    case fetch(StoreRequest, SessionTag)
+    indirect case fetch(StoreRequest, SessionTag)
     /// Check a fresh token.
     case authenticate(String)
     /// Close the connection, behind what was written before.
