@@ -15,12 +15,23 @@ extension Conversation {
         self.held.append(HeldChange(revision: revision, change: change, storedAt: now.monotonic))
     }
 
-    /// The store has refused a change. Nobody has heard of it, unless it is one that is written again.
+    /// The store has refused a change, which nobody has heard of then; unless it has been tried before, or stored.
     public mutating func holdNoLonger(_ change: Write.Change, _ revision: Revision) {
-        guard revision > self.restoringThrough, let place = self.held.lastIndex(where: { $0.revision <= revision }),
-            self.held[place].isSame(as: HeldChange(revision: revision, change: change, storedAt: 0))
-        else { return }
+        guard let place = self.placeHeld(change, revision), !self.held[place].mayBeStored else { return }
         self.held.remove(at: place)
+    }
+
+    /// Nobody knows what has become of a write.
+    public mutating func holdInDoubt(_ change: Write.Change, _ revision: Revision) {
+        guard let place = self.placeHeld(change, revision) else { return }
+        self.held[place].mayBeStored = true
+    }
+
+    private func placeHeld(_ change: Write.Change, _ revision: Revision) -> Int? {
+        guard let place = self.held.lastIndex(where: { $0.revision <= revision }),
+            self.held[place].isSame(as: HeldChange(revision: revision, change: change, storedAt: 0))
+        else { return nil }
+        return place
     }
 
     /// As `hold`, of what is stored now: later ones are on their way, or were held when the number came to another.
@@ -218,6 +229,7 @@ extension Conversation {
         }
         // Not when it is stored: should that fail, it is still what the store is to have.
         self.hold(change, self.revision, at: now)
+        self.holdInDoubt(change, self.revision)
         effects.append(.write(change, revision: self.revision, asked: nil))
     }
 

@@ -6,6 +6,8 @@ public struct HeldChange: Sendable {
     public let change: Write.Change
     /// A monotonic millisecond of whoever holds it; for one that came from another loop, of when it came.
     let storedAt: Int64
+    /// The store may have it from an earlier try, or had it once: that it refuses it says nothing.
+    var mayBeStored = false
 
     public init(revision: Revision, change: Write.Change, storedAt: Int64) {
         self.revision = revision

@@ -28,6 +28,10 @@ extension Owner {
         case (.write(let writes, let asked), _):
             self.writesUnderWay -= writes.count
             self.writesAwayUntil = now.monotonic + Self.storePause
+            for place in writes.indices where self.isCurrent(asked[place].errand.place) {
+                let slot = Int(asked[place].errand.place.slot)
+                self.slots[slot].conversation.holdInDoubt(writes[place].change, writes[place].revision)
+            }
             for place in writes.indices { self.notStored(writes[place], asked[place], at: now, outbox: &outbox) }
         case (.claim(let shard), .claimed(let epoch)):
             guard case .claiming(let waiting) = self.shards[shard] else { break }

@@ -113,6 +113,8 @@ struct ChatTerminalTests {
         options.input = inPipe.fileHandleForReading.fileDescriptor
         options.output = outPipe.fileHandleForWriting.fileDescriptor
         options.errors = errorPipe.fileHandleForWriting.fileDescriptor
+        // Other tests of this process send themselves some.
+        options.endingSignals = []
         change(&options)
         let chosen = options
         // Read meanwhile: a pipe may be full with half of its 64 kB, because a line is not parted between two pages.

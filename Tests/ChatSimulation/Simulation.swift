@@ -13,6 +13,8 @@ public final class Simulation {
         case turn(Int)
         case arrive(Envelope)
         case work(Int)
+        /// A write that was answered with a failure is done all the same.
+        case workUnheard(SimulatedStore.Job)
         case storeAnswer(Int, StoreAnswer, StoreTicket)
         case act(Int)
         case cut(Int, Int)
@@ -203,6 +205,8 @@ public final class Simulation {
             self.arrive(envelope)
         case .work(let job):
             self.work(job)
+        case .workUnheard(let job):
+            self.note(self.store.execute(job), to: job)
         case .storeAnswer(let number, let answer, let ticket):
             guard !self.loops[number].isDead else { return }
             self.loops[number].chat.storeAnswered(answer, ticket: ticket, at: self.moment(of: number))
@@ -329,16 +333,21 @@ public final class Simulation {
 
     private func work(_ number: Int) {
         let (job, answer, time) = self.store.work(number, at: self.now, within: self.circumstances.storeDelay, &self.chance)
-        if case .write(let batch) = job.request {
-            self.tell("store: \(batch.owner) writes \(batch.writes.map(\.told).joined(separator: ", ")): \(answer.told)")
-            if case .written(let outcome) = answer {
-                for (place, write) in batch.writes.enumerated() where outcome.isStored(place) {
-                    self.historian.stored(write, by: batch.owner, onOther: self.store.isOnOther(job.node))
-                }
-                if outcome == .stored { for envelope in job.news { self.send(envelope) } }
-            }
-        }
+        self.note(answer, to: job)
         self.agenda.add(.storeAnswer(job.loop, answer, job.ticket), at: time)
+        // Of a server that does not answer any more nobody knows what it has done, or does yet.
+        guard case .failed = answer, case .write = job.request, self.store.isForgetful, self.chance.happens(perMille: 500) else { return }
+        self.agenda.add(.workUnheard(job), at: self.now + (self.chance.happens(perMille: 500) ? 0 : self.chance.number(0...600)))
+    }
+
+    private func note(_ answer: StoreAnswer, to job: SimulatedStore.Job) {
+        guard case .write(let batch) = job.request else { return }
+        self.tell("store: \(batch.owner) writes \(batch.writes.map(\.told).joined(separator: ", ")): \(answer.told)")
+        guard case .written(let outcome) = answer else { return }
+        for (place, write) in batch.writes.enumerated() where outcome.isStored(place) {
+            self.historian.stored(write, by: batch.owner, onOther: self.store.isOnOther(job.node))
+        }
+        if outcome == .stored { for envelope in job.news { self.send(envelope) } }
     }
 
     /// Redis loses a moment: every connection breaks, and each loop finds out when it does.

@@ -50,6 +50,7 @@ final class Stage {
     private var chats: [OwnerID: ChatLoop] = [:]
     private var heldEnvelopes: [Envelope] = []
     private var errands: [Errand] = []
+    private var unheard: [Errand] = []
     /// Called while a loop's deliveries are being looked at.
     var whenShown: ((String) -> Void)?
     /// Who has asked to come in, and who was let in.
@@ -282,6 +283,17 @@ final class Stage {
     func failHeld() {
         self.fail(self.errands.removeFirst())
         self.settle()
+    }
+
+    /// As `failHeld`, of a request that is done all the same, when `doUnheard` is called.
+    func failHeldUnheard() {
+        self.unheard.append(self.errands[0])
+        self.failHeld()
+    }
+
+    func doUnheard() {
+        for errand in self.unheard { _ = self.execute(errand) }
+        self.unheard = []
     }
 
     // MARK: What is to be seen

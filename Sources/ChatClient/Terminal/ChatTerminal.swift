@@ -49,7 +49,7 @@ public enum ChatTerminal {
             settings: settings)
         let handler = ChatLoop(setup, pump: pump, on: loop)
         loop.attach(handler)
-        Task { try? await SignalWatcher.watch([.interrupt, .terminate, .hangUp], on: loop) { _ in handler.interrupted() } }
+        Task { try? await SignalWatcher.watch(options.endingSignals, on: loop) { _ in handler.interrupted() } }
 
         let rawMode = hasScreen ? RawMode(options.input) : nil
         handler.start()

@@ -1,3 +1,5 @@
+public import EventLoop
+
 /// Where `confab chat` goes, as whom, and how it looks.
 public struct ChatTerminalOptions: Sendable {
     /// `ws://host:8080/conversations/general/`
@@ -15,6 +17,8 @@ public struct ChatTerminalOptions: Sendable {
     public var input: Int32 = 0
     public var output: Int32 = 1
     public var errors: Int32 = 2
+    /// What ends it; none where the process is not its own.
+    public var endingSignals: Set<ProcessSignal> = [.interrupt, .terminate, .hangUp]
 
     public init(url: String) {
         self.url = url
