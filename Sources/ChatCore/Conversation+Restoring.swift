@@ -222,7 +222,10 @@ extension Conversation {
         case .amend(var message, let time):
             message.revision = self.revision
             change = .amend(message, at: time)
-        case .member(let member): _ = self.members.insert(member, isMember: true)
+        case .member(var member):
+            member = self.members.withKnownCursors(member)
+            _ = self.members.insert(member, isMember: true)
+            change = .member(member)
         case .remove(let user): if let number = self.members.member(user) { self.members.remove(number) }
         case .end(let time): self.record?.endedAt = time
         case .cursors, .skip: break

@@ -118,13 +118,16 @@ struct MemberTable: Sendable {
         }
         for place in self.names.indices { self.names[place].isMember = false }
         self.memberCount = 0
-        for var member in members {
-            if let known = self.number(of: member.user).map({ self[$0].member }) {
-                member.readCursor = max(member.readCursor, known.readCursor)
-                member.deliveredCursor = max(member.deliveredCursor, known.deliveredCursor)
-            }
-            _ = self.insert(member, isMember: true)
-        }
+        for member in members { _ = self.insert(self.withKnownCursors(member), isMember: true) }
+    }
+
+    /// The member with cursors that do not stand behind those that are known: neither ever moves back.
+    func withKnownCursors(_ member: Member) -> Member {
+        guard let known = self.number(of: member.user).map({ self[$0].member }) else { return member }
+        var member = member
+        member.readCursor = max(member.readCursor, known.readCursor)
+        member.deliveredCursor = max(member.deliveredCursor, known.deliveredCursor)
+        return member
     }
 
     /// Says that the member's text is this very object: comparing it with itself reads no bytes.

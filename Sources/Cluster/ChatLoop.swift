@@ -176,8 +176,8 @@ public struct ChatLoop: Sendable {
         self.outbox.send(.resynchronize, to: loop)
     }
 
-    /// This loop has stood still for so long that others may have taken over what it owns: what it knows of the store's side is not to be
-    /// believed, or whoever comes in now would be told of a time that is over.
+    /// This loop has stood still for so long that others may have taken over what it owns: neither that nor what it knows of the store's side
+    /// is to be believed, or whoever comes in now would be told of a time that is over.
     public mutating func hasSlept(at now: Moment) {
         self.owner.forgetStored(at: now, outbox: &self.outbox)
     }

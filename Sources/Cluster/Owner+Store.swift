@@ -146,8 +146,10 @@ extension Owner {
         self.update(number, at: now, outbox: &outbox) { $0.abandon(at: now, into: &$1) }
     }
 
-    /// As `abandon`, of all conversations.
+    /// As `abandon`, of all conversations; and whether their shards are still this owner's is asked as well, by claiming them again: the
+    /// store says so if others have done that under a later view.
     mutating func forgetStored(at now: Moment, outbox: inout Outbox) {
+        self.shards = self.shards.filter { if case .claiming = $0.value { true } else { false } }
         for number in self.slots.indices where self.slots[number].isUsed { self.abandon(UInt32(number), at: now, outbox: &outbox) }
     }
 

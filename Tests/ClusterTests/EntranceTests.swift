@@ -129,12 +129,13 @@ struct EntranceTests {
         let (_, bob) = self.stage.gather()
         self.stage.say("one", by: bob)
         self.stage.storeBehindTheBack("two")
-        self.stage.claimByStranger()
         self.stage.forget()
         self.stage.wake(.far)
         _ = self.stage.enter(.alice, on: .near, context: 9)
         self.stage.settle()
         #expect(self.stage.take(on: .near).contains("9: entered at 2"))
+        // Whether it is still the owner it asks first.
+        #expect(self.stage.takeAsked(by: .far).prefix(2) == ["claim", "load"])
     }
 }
 
