@@ -163,6 +163,8 @@ public enum WriteOutcome: Sendable, Equatable {
 public enum WriteRefusal: Sendable, Equatable {
     /// Another has claimed the shard, under this epoch; 0: nobody ever has.
     case fenced(Epoch)
+    /// It may be stored, but not where it would outlive a failover: whoever goes on from it must claim first, which confirms it too.
+    case unconfirmed
     /// The stored revision or head is not what the write expected.
     case outOfStep(stored: Revision)
     /// The conversation's stored data cannot be understood.

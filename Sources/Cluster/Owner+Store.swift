@@ -86,9 +86,13 @@ extension Owner {
                 self.told = (0, LoopSet())
             }
         case .refused(let refusals):
-            for place in refusals.keys where self.isCurrent(asked[place].errand.place) {
+            for (place, refusal) in refusals where self.isCurrent(asked[place].errand.place) {
                 let slot = Int(asked[place].errand.place.slot)
-                self.slots[slot].conversation.holdNoLonger(writes[place].change, writes[place].revision)
+                if refusal == .unconfirmed {
+                    self.slots[slot].conversation.holdInDoubt(writes[place].change, writes[place].revision)
+                } else {
+                    self.slots[slot].conversation.holdNoLonger(writes[place].change, writes[place].revision)
+                }
             }
             for place in writes.indices {
                 guard let refusal = refusals[place] else {
@@ -97,7 +101,10 @@ extension Owner {
                 }
                 let isCurrent = self.isCurrent(asked[place].errand)
                 self.notStored(writes[place], asked[place], at: now, outbox: &outbox)
-                if case .fenced = refusal, isCurrent { self.loseShard(writes[place].shard, at: now, outbox: &outbox) }
+                switch refusal {
+                case .fenced, .unconfirmed: if isCurrent { self.loseShard(writes[place].shard, at: now, outbox: &outbox) }
+                case .outOfStep, .damaged: break
+                }
             }
         }
     }

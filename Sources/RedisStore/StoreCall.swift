@@ -53,7 +53,7 @@ struct StoreDeed {
     var refusals: [Int: WriteRefusal] = [:]
     /// Why part of it was not done, or may not be.
     var failure: StoreFailure?
-    /// It may be done, but not where it would outlive a failover: whoever goes on from it must claim first, which confirms it too.
+    /// As `WriteRefusal.unconfirmed`.
     var isUnconfirmed = false
 
     /// A write in a slot, and the connection that has carried it, once it is answered.
@@ -77,7 +77,7 @@ struct StoreDeed {
             return self.isUnconfirmed ? .failed(.unconfirmed) : .claimed(self.epoch)
         case .write(let batch):
             if self.isUnconfirmed {
-                return .written(.refused(Dictionary(uniqueKeysWithValues: batch.writes.indices.map { ($0, .fenced(0)) })))
+                return .written(.refused(Dictionary(uniqueKeysWithValues: batch.writes.indices.map { ($0, .unconfirmed) })))
             }
             if let failure { return .failed(failure) }
             return .written(self.refusals.isEmpty ? .stored : .refused(self.refusals))

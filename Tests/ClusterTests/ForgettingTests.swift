@@ -141,4 +141,25 @@ struct ForgettingTests {
         #expect(self.stage.storedWords == ["1 one", "2 two"])
         #expect(self.stage.restored(by: .far).lost == 0)
     }
+
+    @Test("what no replica has confirmed, and was found there all the same, it is written again under its number")
+    func unconfirmed() {
+        let (alice, bob) = self.stage.gather()
+        let before = self.stage.tables
+        self.stage.moods[.far] = .holding
+        self.stage.say("one", by: alice, id: "a", context: 7)
+        self.stage.moods[.far] = .working
+        self.stage.forget()
+        self.stage.leaveHeldUnconfirmed()
+        // Nothing is done before the shard is claimed anew.
+        #expect(self.stage.takeAsked(by: .far).first == "claim")
+        self.stage.pass(3000)
+        #expect(self.stage.take(on: .third) == ["1 one"])
+        self.stage.tables = before
+        self.stage.reconnectStore()
+        self.stage.pass(10_000)
+        self.stage.say("two", by: bob)
+        #expect(self.stage.storedWords == ["1 one", "2 two"])
+        #expect(self.stage.restored(by: .far).lost == 0)
+    }
 }

@@ -291,6 +291,14 @@ final class Stage {
         self.failHeld()
     }
 
+    /// The oldest request that was held is done; but of a write it is said that it may not outlive a failover.
+    func leaveHeldUnconfirmed() {
+        let errand = self.errands.removeFirst()
+        _ = self.execute(errand)
+        self.chats[errand.loop]!.storeAnswered(.written(.refused([0: .unconfirmed])), ticket: errand.ticket, at: self.moment)
+        self.settle()
+    }
+
     func doUnheard() {
         for errand in self.unheard { _ = self.execute(errand) }
         self.unheard = []
