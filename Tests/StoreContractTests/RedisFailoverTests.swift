@@ -84,7 +84,7 @@ struct RedisFailoverTests {
         var stored: Set<String> = []
         var hasBeenReplaced = false
         var afterwards = 0
-        let deadline = Deadline(within: .seconds(60))
+        let deadline = Deadline(within: .seconds(300))
         var number = 0
         while afterwards < 200 {
             guard !deadline.isOver else {
