@@ -2,28 +2,8 @@ import Foundation
 import TestKit
 import Testing
 
-/// The published document that the Conversations protocol comes from, where it is at hand: in `CONFAB_SEEDS`, or beside the checkout.
-private enum Seed {
-    static let folder = ProcessInfo.processInfo.environment["CONFAB_SEEDS"] ?? Checkout.file("../shared/seeds")
-    static let path = folder + "/003_d41484937f228627.txt"
-    static var isThere: Bool { access(self.path, R_OK) == 0 }
-
-    /// The JSON objects of its examples, in their order, without their comments.
-    static func examples() throws -> [JSONObject] {
-        let text = try String(contentsOfFile: self.path, encoding: .utf8)
-        return try text.matches(of: /```javascript\n((?s).*?)```/).flatMap { block in
-            let lines = block.1.split(separator: "\n").map { line in
-                line.firstRange(of: /(^|\s)\/\/.*/).map { String(line[..<$0.lowerBound]) } ?? String(line)
-            }
-            // Objects begin and end at the margin.
-            let bodies = lines.joined(separator: "\n").matches(of: /(?m)^\{(?s).*?^\}/).map { String($0.0) }
-            return try bodies.map { try JSONObject($0.replacing(/,(\s*[\]}])/) { $0.1 }) }
-        }
-    }
-}
-
 /// The numbers in the document's examples are those of a conversation with 455 messages before: that is what they are tried in.
-@Suite("The published examples, letter by letter but for times", .enabled(if: Seed.isThere))
+@Suite("The published examples, letter by letter but for times", .enabled(if: SeedDocument.conversations.isThere))
 struct SeedTests {
     /// What takes part: the user of the examples, and somebody else.
     private struct Scene {
@@ -47,7 +27,7 @@ struct SeedTests {
     }
 
     private func play(_ connect: (String, UInt16) throws -> any StockClient) throws {
-        let examples = try Seed.examples()
+        let examples = try SeedDocument.conversations.objects(in: "javascript")
         let limits = ["--limit", "message-burst=1000"]
         let server = try ConfabServer(limits)
         let scene = try Scene(server) { try connect($0, server.port) }
