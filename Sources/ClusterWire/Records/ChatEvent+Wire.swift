@@ -74,7 +74,7 @@ extension ChatEvent: WireValue {
         case 10:
             let person = try input.person()
             let sequences = try input.numbers()
-            return .read(person, sequences, through: input.isAtEnd ? sequences.max() ?? 0 : try input.count())
+            return .read(person, sequences, through: input.isAtEnd ? max(0, sequences.max() ?? 0) : try input.count())
         case 11:
             let author = try input.user()
             let status = try input.byte(MessageStatus.self)
