@@ -30,16 +30,11 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
     struct Body {
         var client: RedisClient?
         var calls = Slab<StoreCall>()
-        var deeds = Slab<StoreDeed>()
-        /// Writes that are not answered, in the order in which they were asked for: so they are answered, too. One that has to wait for a
-        /// replica once more would else be overtaken, and owners take an answer to a later write for one to all before it.
-        var writes: [UInt64] = []
+        var deeds = OpenDeeds()
         /// Writes that wait for lists to name what they make; in Redis Cluster alone.
         var waiting = WaitingWrites()
         /// Pages of lists that are being read.
         var readings = Slab<ListReading>()
-        /// Deeds that were asked for while nobody knew whether there are replicas to be waited for.
-        var undecided: [UInt64] = []
         let words: StoreWords
         /// Who wants to know of another connection, and whether there was one before.
         var whenBack: (@Sendable () -> Void)?
@@ -99,18 +94,17 @@ extension RedisStore {
         switch request {
         case .claim, .write, .numbers, .nextNumber:
             let deadline = MonotonicTime.now.advanced(by: self.settings.patience)
-            let deed = body.deeds.insert(StoreDeed(asker: asker, request: request, deadline: deadline))
+            let deed = body.deeds.add(StoreDeed(asker: asker, request: request, deadline: deadline))
             do throws(RedisError) {
                 try self.begin(deed, request, &body)
             } catch {
                 // Part of it may be on its way; then its answers settle it.
                 if body.deeds[deed]?.commandsUnderWay == 0, body.deeds[deed]?.partsWaiting == 0 {
-                    _ = body.deeds.remove(deed)
+                    body.deeds.cancel(deed)
                     throw error
                 }
                 body.deeds[deed]?.failure = StoreFailure(error)
             }
-            if case .write = request { body.writes.append(deed) }
         case .load(let key):
             try self.read(key, Self.load, request, asker, &body) { _ in }
         case .recent(let key, let limit):
@@ -202,33 +196,6 @@ extension RedisStore {
             }
         }
         try self.confirm(deed, slot, &body)
-    }
-
-    /// Right behind a write, and on the connection that carries it: WAIT is about what its own connection has written.
-    ///
-    /// Not before it is known that there is somebody to be waited for: where nobody is, each would hold up everything behind it.
-    ///
-    /// - Parameter connection: that has carried the write, when this is asked later.
-    private func confirm(_ deed: UInt64, _ slot: RedisSlot, over connection: RedisConnection? = nil, _ body: inout Body) throws(RedisError)
-    {
-        guard let wanted = self.replicasWanted(slot, body) else {
-            if body.deeds[deed]?.unconfirmed.isEmpty ?? false { body.undecided.append(deed) }
-            body.deeds[deed]?.unconfirmed.append(StoreDeed.Unconfirmed(slot: slot, connection: connection))
-            return
-        }
-        guard wanted > 0 else { return }
-        try self.call(.confirm(deed, slot), slot, over: connection, &body) { command, _ in
-            command.append("WAIT")
-            command.append(wanted)
-            command.append(self.settings.waitMilliseconds)
-        }
-    }
-
-    /// Nil while it is not known how many the slot's master has.
-    func replicasWanted(_ slot: RedisSlot, _ body: borrowing Body) -> Int? {
-        if let wanted = self.settings.waitReplicas { return wanted }
-        guard let master = body.client?.master(of: slot) else { return nil }
-        return body.replicas[master]?.wanted(now: .now, patience: self.settings.patience)
     }
 
     private func read(
@@ -370,82 +337,18 @@ extension RedisStore {
         }
     }
 
-    /// Asked again for as long as there is patience: a replica may just be catching up.
-    private func confirmed(by count: Int, _ number: UInt64, _ slot: RedisSlot) {
-        self.settle(number) { deed, body in
-            guard count < self.replicasWanted(slot, body) ?? 1, deed.failure == nil else { return }
-            // The slot may have another master by now, and that one knows nothing of what this connection has written.
-            guard MonotonicTime.now < deed.deadline, let connection = body.client?.answering,
-                (try? self.confirm(number, slot, over: connection, &body)) != nil
-            else {
-                deed.failure = .unconfirmed
-                deed.isUnconfirmed = true
-                return
-            }
-        }
-    }
-
-    /// A write that is to be confirmed later is confirmed over the connection that has carried it.
-    private func noteCarrier(of deed: UInt64, _ slot: RedisSlot, _ body: inout Body) {
-        guard let unconfirmed = body.deeds[deed]?.unconfirmed, !unconfirmed.isEmpty, let connection = body.client?.answering else { return }
-        for place in unconfirmed.indices where unconfirmed[place].slot == slot {
-            body.deeds[deed]?.unconfirmed[place].connection = connection
-        }
-    }
-
-    private func learnRole(of master: Int, _ replicaCount: Int?) {
-        let undecided = self.body.with { body in
-            body.replicas[master, default: ReplicaWatch()].note(replicaCount, now: .now)
-            let undecided = body.undecided
-            // Other masters may not have said it yet.
-            body.undecided = undecided.filter { deed in
-                body.deeds[deed]?.unconfirmed.contains { self.replicasWanted($0.slot, body) == nil } ?? false
-            }
-            return undecided
-        }
-        for deed in undecided { self.decide(deed) }
-    }
-
-    /// Nobody will say any more whether replicas have what was written over a connection that is gone. What has not left yet will be
-    /// written over the next.
-    ///
-    /// Not so in a cluster: it may be another master whose connection has changed, and each has a number of its own. There the connection is
-    /// found to be gone when it is to be asked.
-    private func forgetRole() {
-        if self.settings.isCluster { return }
-        self.giveUp { body in
-            body.replicas = [:]
-            return body.undecided.filter { body.deeds[$0]?.commandsUnderWay == 0 }
-        }
-    }
-
-    private func giveUp(_ choose: (inout Body) -> [UInt64]) {
-        let done = self.body.with { body in
-            let done = choose(&body)
-            body.undecided.removeAll { done.contains($0) }
-            // One that failed has been answered meanwhile.
-            for deed in done where body.deeds[deed] != nil {
-                body.deeds[deed]?.isUnconfirmed = true
-                // Though the next master may have no replicas to wait for: it may not have the write either.
-                if body.deeds[deed]?.failure == nil { body.deeds[deed]?.failure = .unconfirmed }
-            }
-            return done
-        }
-        for deed in done { self.decide(deed) }
-    }
-
     /// A command of the deed is answered; with the last of them it is.
     private func settle(_ number: UInt64, _ note: (inout StoreDeed) -> Void) {
         self.settle(number) { deed, _ in note(&deed) }
     }
 
-    private func settle(_ number: UInt64, _ note: (inout StoreDeed, inout Body) -> Void) {
+    func settle(_ number: UInt64, _ note: (inout StoreDeed, inout Body) -> Void) {
         self.body.with { body in
             guard var deed = body.deeds[number] else { return }
             note(&deed, &body)
             deed.commandsUnderWay = (body.deeds[number]?.commandsUnderWay ?? 1) - 1
             deed.unconfirmed = body.deeds[number]?.unconfirmed ?? []
-            body.deeds.replace(number, with: deed)
+            body.deeds[number] = deed
         }
         self.decide(number)
     }
@@ -454,30 +357,10 @@ extension RedisStore {
     func decide(_ number: UInt64) {
         let single: StoreDeed? = self.body.with { body in
             self.confirmIfDecided(number, &body)
-            guard let deed = body.deeds[number], deed.isDone else { return nil }
-            // Writes are answered in their order.
-            if case .write = deed.request { return nil }
-            return body.deeds.remove(number)
+            return body.deeds.takeDone(number)
         }
         if let single { self.answer(single) }
-        while let write = self.body.with({ self.nextWrite(&$0) }) { self.answer(write) }
-    }
-
-    private func confirmIfDecided(_ number: UInt64, _ body: inout Body) {
-        guard let deed = body.deeds[number], deed.commandsUnderWay == 0, !deed.isDone,
-            !deed.unconfirmed.contains(where: { self.replicasWanted($0.slot, body) == nil })
-        else { return }
-        body.deeds[number]?.unconfirmed = []
-        for part in deed.unconfirmed where (try? self.confirm(number, part.slot, over: part.connection, &body)) == nil {
-            body.deeds[number]?.isUnconfirmed = true
-            body.deeds[number]?.failure = .unconfirmed
-        }
-    }
-
-    private func nextWrite(_ body: inout Body) -> StoreDeed? {
-        guard let first = body.writes.first, body.deeds[first]?.isDone ?? true else { return nil }
-        body.writes.removeFirst()
-        return body.deeds.remove(first)
+        while let write = self.body.with({ $0.deeds.takeNextWrite() }) { self.answer(write) }
     }
 
     private func answer(_ deed: StoreDeed) {
@@ -485,18 +368,6 @@ extension RedisStore {
         // Where nothing waits for replicas, what may be done is found by loading it.
         if deed.isUnconfirmed, self.body.with({ !self.waitsForReplicas(deed.request, $0) }) { deed.isUnconfirmed = false }
         deed.asker.client.storeAnswered(deed.answer, ticket: deed.asker.ticket)
-    }
-
-    private func waitsForReplicas(_ request: StoreRequest, _ body: borrowing Body) -> Bool {
-        switch request {
-        case .claim(let shard, _, _): return self.replicasWanted(self.settings.slot(of: shard), body) != 0
-        case .write(let batch):
-            for write in batch.writes where self.replicasWanted(self.settings.slot(of: write.shard), body) != 0 { return true }
-            return false
-        case .numbers(_, let tenant), .nextNumber(let tenant):
-            return self.replicasWanted(self.settings.slot(of: body.words.name(of: .numbers(tenant))), body) != 0
-        default: return false
-        }
     }
 
     private func answer(to request: StoreRequest, _ reply: RedisReply) -> StoreAnswer {
@@ -538,20 +409,6 @@ extension RedisStore {
 
     public func tick(now: MonotonicTime) {
         self.body.with { self.askRole(now: now, &$0) }
-        guard self.body.with({ !$0.undecided.isEmpty }) else { return }
-        self.giveUp { body in body.undecided.filter { body.deeds[$0].map { $0.commandsUnderWay == 0 && now >= $0.deadline } ?? true } }
-    }
-
-    /// Once a second, each master: replicas come and go. One that is away is asked when it comes back.
-    private func askRole(now: MonotonicTime, _ body: inout Body) {
-        guard let client = body.client, body.isReady || self.settings.isCluster, self.settings.waitReplicas == nil, now >= body.askRoleAt
-        else {
-            return
-        }
-        body.askRoleAt = now.advanced(by: .seconds(1))
-        for slot in client.masters {
-            guard let master = client.master(of: slot) else { continue }
-            try? self.call(.role(master), slot, &body) { command, _ in command.append("ROLE") }
-        }
+        self.giveUpOverdue(now: now)
     }
 }

@@ -37,7 +37,7 @@ extension RealServers {
             #expect(try new.ask("PUBLISH", "news", "here") == "1")
             try hearing.listener.next("the message") { $0 == .published("news", "here") }
             // Nothing of ours is at the old one any more.
-            try Deadline.wait(for: "the old master to follow") { try old.ask("ROLE").hasPrefix("slave") }
+            try Deadline.wait(for: "the old master to follow") { (try? old.ask("ROLE"))?.hasPrefix("slave") ?? false }
             #expect(try !old.ask("CLIENT", "LIST", "TYPE", "NORMAL").contains("cmd=setbit"))
         }
 
@@ -59,7 +59,8 @@ extension RealServers {
             #expect(try stage.untilReady() >= 2)
             #expect(try stage.answer(to: "SET", "k", "2") == .status("OK"))
             trio.servers[0].thaw()
-            try Deadline.wait(for: "the old master to follow") { try trio.servers[0].ask("GET", "k") == "2" }
+            // Sentinels end its connections when they make it a replica.
+            try Deadline.wait(for: "the old master to follow") { (try? trio.servers[0].ask("GET", "k")) == "2" }
         }
 
         @Test("is found by any one sentinel, and a switch is heard of although another has died")

@@ -124,7 +124,8 @@ struct Pipeline {
     @inline(__always)
     mutating func popFirst() -> Command? {
         guard let command = self.commands.popFirst() else { return nil }
-        self.takenEnd = command.end
+        // What was lost may be told when what stood behind it has been withdrawn.
+        self.takenEnd = max(self.takenEnd, command.end)
         return command
     }
 

@@ -1,0 +1,65 @@
+import ChatModel
+import EventLoop
+import RedisClient
+
+/// A claim, a batch of writes or the giving of numbers under way: it is answered when each of its commands is, and the replicas have it.
+struct StoreDeed {
+    let asker: StoreCall.Asker
+    let request: StoreRequest
+    let deadline: MonotonicTime
+    /// Commands that have not been answered.
+    var commandsUnderWay = 0
+    /// Parts of the batch that have not been sent, because lists come first (`WaitingWrites`).
+    var partsWaiting = 0
+    /// Where replicas are to be asked for what was written, once it is known whether there are any.
+    var unconfirmed: [Unconfirmed] = []
+    var epoch: Epoch = 0
+    /// The later view under which the shard was claimed already.
+    var outdatedBy: Int?
+    /// The numbers that were asked for.
+    var numbers: [Int] = []
+    var refusals: [Int: WriteRefusal] = [:]
+    /// Why part of it was not done, or may not be.
+    var failure: StoreFailure?
+    /// As `WriteRefusal.unconfirmed`.
+    var isUnconfirmed = false
+
+    /// A write in a slot, and the connection that has carried it, once it is answered.
+    struct Unconfirmed {
+        let slot: RedisSlot
+        var connection: RedisConnection?
+    }
+
+    /// Nothing is under way any more, and nothing is to be asked.
+    var isDone: Bool {
+        self.commandsUnderWay == 0 && self.partsWaiting == 0
+            && (self.unconfirmed.isEmpty || self.failure != nil || self.isUnconfirmed)
+    }
+
+    /// What to say when it is done.
+    var answer: StoreAnswer {
+        switch self.request {
+        case .claim:
+            if let failure { return .failed(failure) }
+            if let outdatedBy { return .outdated(view: outdatedBy) }
+            return self.isUnconfirmed ? .failed(.unconfirmed) : .claimed(self.epoch)
+        case .write(let batch):
+            if self.isUnconfirmed {
+                return .written(.refused(Dictionary(uniqueKeysWithValues: batch.writes.indices.map { ($0, .unconfirmed) })))
+            }
+            if let failure { return .failed(failure) }
+            return .written(self.refusals.isEmpty ? .stored : .refused(self.refusals))
+        case .numbers, .nextNumber:
+            if let failure { return .failed(failure) }
+            if self.isUnconfirmed { return .failed(.unconfirmed) }
+            if case .nextNumber = self.request { return .number(self.numbers[0]) }
+            return .numbers(self.numbers)
+        default:
+            preconditionFailure("a read is no deed")
+        }
+    }
+}
+
+extension StoreFailure {
+    static let unconfirmed = StoreFailure("no replica has confirmed the write in time; it may be stored")
+}
