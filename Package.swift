@@ -64,6 +64,7 @@ let package = Package(
         room("PetsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
         room("ChatsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
         room("AgentsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
+        room("RoomsDialect", ["EngineIO", "SocketIO", "DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
 
         // A node's place among others.
         room(
@@ -178,6 +179,9 @@ let package = Package(
             ]),
         tests("PetsDialectTests", ["PetsDialect", "DialectTestSupport", "DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
         tests("AgentsDialectTests", ["AgentsDialect", "DialectTestSupport", "DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
+        tests(
+            "RoomsDialectTests",
+            ["RoomsDialect", "DialectTestSupport", "EngineIO", "SocketIO", "DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
         tests("ChatsDialectTests", ["ChatsDialect", "DialectTestSupport", "DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
         tests(
             "DialectContractTests",

@@ -1,0 +1,86 @@
+public import Bytes
+public import ChatModel
+internal import JSON
+
+/// What the protocol's events and its REST API show of a conversation, letter by letter the same in both (seed `002`, `PROTOCOLS`).
+extension ByteBuffer {
+    /// A conversation with all its participants.
+    ///
+    /// - Parameter messageCount: the number of its newest message.
+    public mutating func append(
+        room id: ByteString, _ record: ConversationRecord, participants: [Member], online: Set<UserID>, messageCount: SequenceNumber
+    ) {
+        self.append(#"{"room_id":"#)
+        self.append(jsonString: id)
+        self.append(#","title":"#)
+        self.append(jsonString: record.title)
+        self.append(#","description":"#)
+        // What other protocols keep there is in their own writing.
+        self.append(jsonString: record.kind == .rooms ? record.details.string : "")
+        self.append(#","created_by":"#)
+        if let creator = record.creator { self.append(jsonString: creator.shown) } else { self.append("null") }
+        self.append(#","created_at":""#)
+        self.append(timestamp: record.createdAt)
+        self.append(#"","updated_at":""#)
+        self.append(timestamp: record.updatedAt)
+        self.append(record.endedAt == nil ? #"","is_active":true,"participants":"# : #"","is_active":false,"participants":"#)
+        self.append(participants: participants, online: online)
+        self.append(#","message_count":"#)
+        self.append(decimal: messageCount)
+        self.append("}")
+    }
+
+    public mutating func append(room id: ByteString, _ description: Description) {
+        self.append(
+            room: id, description.record, participants: description.members, online: description.online, messageCount: description.head)
+    }
+
+    /// An array of them, in the order in which they came.
+    public mutating func append(participants: [Member], online: Set<UserID>) {
+        self.append("[")
+        for (place, member) in participants.enumerated() {
+            if place > 0 { self.append(",") }
+            self.append(participant: member, isOnline: online.contains(member.user))
+        }
+        self.append("]")
+    }
+
+    public mutating func append(participant member: Member, isOnline: Bool) {
+        self.append(#"{"user_id":"#)
+        self.append(jsonString: member.user.shown)
+        self.append(#","username":"#)
+        self.append(jsonString: member.name)
+        self.append(isOnline ? #","online":true}"# : #","online":false}"#)
+    }
+
+    /// A message as `new_message` brings it; `is_edited` and `is_deleted` only where they are true.
+    public mutating func append(message: Message, inRoom id: ByteString) {
+        self.append(#"{"id":""#)
+        self.append(decimal: message.sequence)
+        self.append(#"","room_id":"#)
+        self.append(jsonString: id)
+        self.append(#","user_id":"#)
+        self.append(jsonString: message.body.author.id.shown)
+        self.append(#","username":"#)
+        self.append(jsonString: message.body.author.name)
+        self.append(#","content":"#)
+        self.append(jsonString: message.body.content)
+        self.append(#","timestamp":""#)
+        self.append(timestamp: message.sentAt)
+        switch message.state {
+        case .asSent: self.append(#""}"#)
+        case .edited: self.append(#"","is_edited":true}"#)
+        case .deleted: self.append(#"","is_deleted":true}"#)
+        }
+    }
+
+    /// An array of messages, oldest first.
+    public mutating func append(messages: some Collection<Message>, inRoom id: ByteString) {
+        self.append("[")
+        for (place, message) in messages.enumerated() {
+            if place > 0 { self.append(",") }
+            self.append(message: message, inRoom: id)
+        }
+        self.append("]")
+    }
+}

@@ -1,0 +1,45 @@
+import Bytes
+import ChatModel
+import Testing
+
+@testable import RoomsDialect
+
+@Suite("What Rooms shows of a conversation")
+struct RoomsShapesTests {
+    @Test("has every field, and of another protocol's no description")
+    func room() {
+        var record = ConversationRecord(
+            access: .open, kind: .rooms, title: "Tea \"time\"", details: "a\nb", creator: UserID(token: "ann"),
+            createdAt: Timestamp(milliseconds: 1_000))
+        record.updatedAt = Timestamp(milliseconds: 2_000)
+        let ann = Member(user: UserID(token: "ann"), name: "Ann", role: .creator, joinedAt: record.createdAt)
+        let guest = Member(user: UserID(anonymous: "bob"), name: "Bob", role: .member, joinedAt: record.createdAt)
+        let description = Description(record: record, head: 7, members: [ann, guest], online: [guest.user])
+        var text = ByteBuffer()
+        text.append(room: "abc12345", description)
+        let participants = #"[{"user_id":"ann","username":"Ann","online":false},{"user_id":"bob","username":"Bob","online":true}]"#
+        #expect(
+            text.text
+                == #"{"room_id":"abc12345","title":"Tea \"time\"","description":"a\nb","created_by":"ann","#
+                + #""created_at":"1970-01-01T00:00:01.000Z","updated_at":"1970-01-01T00:00:02.000Z","is_active":true,"#
+                + #""participants":\#(participants),"message_count":7}"#)
+
+        record.kind = .pets
+        record.endedAt = record.updatedAt
+        text.removeAll()
+        text.append(room: "p", Description(record: record, head: 0, members: [], online: []))
+        #expect(text.text.contains(#""description":"","#))
+        #expect(text.text.contains(#""is_active":false,"participants":[],"message_count":0"#))
+    }
+
+    @Test("are messages as the event brings them")
+    func messages() {
+        let body = MessageBody(author: Person(id: UserID(token: "ann"), name: "Ann"), clientID: nil, content: "hi")
+        let message = Message(sequence: 3, revision: 5, sentAt: Timestamp(milliseconds: 1), body: body)
+        var text = ByteBuffer()
+        text.append(messages: [message, message.deleted(revision: 6)], inRoom: "r")
+        let head = #"{"id":"3","room_id":"r","user_id":"ann","username":"Ann","content":"#
+        let time = #""timestamp":"1970-01-01T00:00:00.001Z""#
+        #expect(text.text == "[" + head + #""hi",\#(time)},"# + head + #""",\#(time),"is_deleted":true}]"#)
+    }
+}
