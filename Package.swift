@@ -59,7 +59,7 @@ let package = Package(
         room("EmbeddedStore", ["CSQLite", "ChatModel", "Telemetry", "Bytes"]),
 
         // Dialects translate and do nothing else.
-        room("DialectKit", ["ChatModel", "Identity", "JSON", "Bytes"]),
+        room("DialectKit", ["EngineIO", "ChatModel", "Identity", "JSON", "Bytes"]),
         room("ConversationsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
         room("PetsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
         room("ChatsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),

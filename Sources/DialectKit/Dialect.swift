@@ -1,4 +1,5 @@
 public import ChatModel
+public import EngineIO
 
 /// A client protocol over WebSocket: turns frames into commands and events into frames, and does nothing else.
 ///
@@ -13,6 +14,9 @@ public protocol Dialect: Sendable {
     /// A text frame that is sent whenever the connection is pinged; nil where the protocol has none.
     var heartbeat: StaticString? { get }
 
+    /// What carries its frames.
+    var carriage: Carriage { get }
+
     /// The session of a connection that asks for this path; nil when the path is not the dialect's.
     ///
     /// Called for plain requests too, to tell an unknown path (404) from one that wants an upgrade (426).
@@ -24,6 +28,16 @@ public protocol Dialect: Sendable {
 
 extension Dialect {
     public var numbersUsers: Bool { false }
+    public var carriage: Carriage { .webSocket }
+}
+
+/// How a dialect's frames travel.
+public enum Carriage: Sendable {
+    /// Each is a text message of a WebSocket.
+    case webSocket
+    /// Each is a packet of Engine.IO, over polling or a WebSocket. Sessions get the data of its messages; what they send, and what is
+    /// rendered, are whole packets.
+    case engine(EngineSettings)
 }
 
 /// What became of a request for a dialect's path.

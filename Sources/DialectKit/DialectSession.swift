@@ -14,6 +14,11 @@ public protocol DialectSession: Sendable {
     /// The one conversation that the connection is for, if its path names it: it is served where that conversation is.
     var home: ConversationKey? { get }
 
+    /// Whether what is rendered for everybody is not all that this connection gets of a message: `shown` is called for each then.
+    var isPersonal: Bool { get }
+    /// When `wake` is to be called, in milliseconds as `SessionSteps.monotonic` counts them; nil for never.
+    var wakeAt: Int64? { get }
+
     /// The upgrade is made.
     mutating func opened(into steps: inout SessionSteps)
 
@@ -50,10 +55,24 @@ public protocol DialectSession: Sendable {
 
     /// The token's time is over.
     mutating func expired(into steps: inout SessionSteps)
+
+    /// What it waited for has not come in time.
+    mutating func wake(into steps: inout SessionSteps)
+
+    /// A personal session's connection was sent this message.
+    mutating func shown(_ message: Message, in conversation: ConversationKey, into steps: inout SessionSteps)
+
+    /// The session is treated as personal from here on, and its connection was sent everything up to these messages.
+    mutating func stands(at places: [(conversation: ConversationKey, through: SequenceNumber)], into steps: inout SessionSteps)
 }
 
-/// What a protocol without lists and inboxes need not say.
+/// What a protocol without lists, inboxes, offsets and times need not say.
 extension DialectSession {
+    public var isPersonal: Bool { false }
+    public var wakeAt: Int64? { nil }
+    public mutating func wake(into steps: inout SessionSteps) {}
+    public mutating func shown(_ message: Message, in conversation: ConversationKey, into steps: inout SessionSteps) {}
+    public mutating func stands(at places: [(conversation: ConversationKey, through: SequenceNumber)], into steps: inout SessionSteps) {}
     public mutating func fetched(_ answer: StoreAnswer?, for tag: SessionTag, into steps: inout SessionSteps) {}
     public mutating func received(_ message: Message, in inbox: ConversationKey, into steps: inout SessionSteps) {}
 }
@@ -121,8 +140,9 @@ public struct SessionSteps: Sendable {
     /// Set when the connection has used up its rate: seconds after which it may try again.
     public var retryAfter: Double?
     public var limits: ChatLimits
-    /// The time of this turn.
+    /// The time of this turn; and that of a clock that never goes back, in milliseconds.
     public var now = Timestamp(milliseconds: 0)
+    public var monotonic: Int64 = 0
 
     public init(limits: ChatLimits) {
         self.limits = limits

@@ -5,8 +5,8 @@ public import ChatModel
 public struct Rendering: Sendable {
     /// Where the frame that is being written goes.
     public var text = ByteBuffer(capacity: 1024)
-    /// The finished frames: where each ends, and whom it is for.
-    public private(set) var frames: [(end: Int, audience: Audience)] = []
+    /// The finished frames: where each ends, whom it is for, and whether sessions that are personal have one of their own instead.
+    public private(set) var frames: [(end: Int, audience: Audience, unlessPersonal: Bool)] = []
     /// The users' numbers that are known here.
     public var numbers = UserNumbers()
     /// Users whose numbers have to be looked up before what was rendered can be sent: until then it is not to be used.
@@ -22,8 +22,8 @@ public struct Rendering: Sendable {
     }
 
     /// What has been written since the last frame is one.
-    public mutating func finish(for audience: Audience = .everybody) {
-        self.frames.append((self.text.count, audience))
+    public mutating func finish(for audience: Audience = .everybody, unlessPersonal: Bool = false) {
+        self.frames.append((self.text.count, audience, unlessPersonal))
     }
 
     /// The text of one frame.

@@ -1,0 +1,79 @@
+import Bytes
+import ChatModel
+import DialectKit
+import Identity
+
+/// How far a client has come, as it brings it back when it goes on (Socket.IO, "Connection state recovery"): its rooms, and of each the
+/// last message that it was sent.
+///
+/// `room=17,other=3`. Without a token the client says itself who it is, and says so here again: `u.<name>.<id>;room=17`, in base64url. Not
+/// signed: whether somebody may hear a room is judged when it is entered.
+struct RoomOffset: Equatable {
+    struct Place: Equatable {
+        let room: ByteString
+        let through: SequenceNumber
+    }
+
+    /// Above so many rooms there is no offset: nobody goes on with half of them.
+    static let roomLimit = 16
+    static let byteLimit = 4096
+
+    /// Who says to be whom, where no token says it.
+    let stranger: Person?
+    let places: [Place]
+
+    init(stranger: Person? = nil, places: [Place]) {
+        self.stranger = stranger
+        self.places = places
+    }
+
+    /// The same for all who are in this room alone, and whom a token names.
+    init(room: ByteString, through: SequenceNumber) {
+        self.init(places: [Place(room: room, through: through)])
+    }
+
+    /// Where a client is that cannot go on.
+    static let nowhere = "-"
+
+    var text: String {
+        guard self.places.count <= Self.roomLimit else { return Self.nowhere }
+        let rooms = self.places.map { "\($0.room)=\($0.through)" }.joined(separator: ",")
+        guard let stranger else { return rooms }
+        return "u.\(Self.encoded(stranger.name)).\(Self.encoded(stranger.id.shown));\(rooms)"
+    }
+
+    private static func encoded(_ text: ByteString) -> String { Base64URL.encode(text.withBytes { Array($0) }) }
+
+    /// What a client brings; nil when no server gave it.
+    init?(_ text: String) {
+        guard text.utf8.count <= Self.byteLimit, text != Self.nowhere else { return nil }
+        var rooms = Substring(text)
+        var stranger: Person?
+        if text.hasPrefix("u.") {
+            let halves = text.dropFirst(2).split(separator: ";", maxSplits: 1, omittingEmptySubsequences: false)
+            let parts = halves[0].split(separator: ".", omittingEmptySubsequences: false)
+            guard halves.count == 2, parts.count == 2, let name = Self.decoded(parts[0]), let id = Self.decoded(parts[1]) else {
+                return nil
+            }
+            stranger = Person(id: UserID(anonymous: ByteString(id)), name: ByteString(name))
+            rooms = halves[1]
+        }
+        var places: [Place] = []
+        for item in rooms.split(separator: ",") {
+            let halves = item.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard halves.count == 2, IdentityRule.conversation.allows(String(halves[0])),
+                let through = MessageID.sequence(String(halves[1])),
+                places.count < Self.roomLimit, !places.contains(where: { $0.room == ByteString(String(halves[0])) })
+            else { return nil }
+            places.append(Place(room: ByteString(String(halves[0])), through: through))
+        }
+        self.init(stranger: stranger, places: places)
+    }
+
+    private static func decoded(_ text: Substring) -> String? {
+        guard let bytes = Base64URL.decode(text.utf8), let name = String(validating: bytes, as: UTF8.self),
+            IdentityRule.name.allows(name)
+        else { return nil }
+        return name
+    }
+}

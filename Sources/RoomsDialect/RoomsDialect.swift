@@ -1,0 +1,73 @@
+import Bytes
+public import ChatModel
+public import DialectKit
+public import EngineIO
+import SocketIO
+
+/// The Rooms protocol (seed `002`): events of Socket.IO v5 over Engine.IO v4, at `/socket.io/`.
+public struct RoomsDialect: Dialect {
+    public let name: StaticString = "rooms"
+    /// Engine.IO has a heartbeat of its own.
+    public let heartbeat: StaticString? = nil
+    public let carriage: Carriage
+    private let setting: RoomsSetting
+
+    /// - Parameters:
+    ///   - key: what signs the passes for going on after a connection broke; the same on all nodes.
+    ///   - connectTimeout: how long a client may take to CONNECT, in milliseconds.
+    public init(key: RecoveryKey, engine: EngineSettings = EngineSettings(), connectTimeout: Int64 = 45_000) {
+        self.carriage = .engine(engine)
+        self.setting = RoomsSetting(key: key, limits: SocketLimits(connectTimeout: connectTimeout))
+    }
+
+    /// Who may not come in is told by CONNECT_ERROR, which clients know what to do with.
+    public func open(_ request: DialectRequest) -> DialectOpening? {
+        guard request.path == ["socket.io"] else { return nil }
+        return .session(RoomsSession(self.setting, request.credentials, allowsAnonymous: request.allowsAnonymous))
+    }
+
+    public func render(_ event: ChatEvent, in conversation: ConversationKey, into rendering: inout Rendering) {
+        guard !conversation.isInbox else { return }
+        let room = conversation.id
+        switch event {
+        case .posted(let message):
+            rendering.text.append(roomsEvent: "new_message") { $0.append(message: message, inRoom: room) }
+            rendering.finish()
+            rendering.text.append(offset: RoomOffset(room: room, through: message.sequence))
+            rendering.finish(for: .everybody, unlessPersonal: true)
+        case .typing(let person, let isTyping):
+            rendering.text.append(roomsEvent: "user_typing") { $0.append(typing: person, isTyping, inRoom: room) }
+            rendering.finish(for: .others(person.id))
+        case .presence(let changes):
+            // Who has left for good was told of when it did.
+            for change in changes where change.isOnline || change.isMember {
+                rendering.text.append(roomsEvent: change.isOnline ? "user_joined" : "user_left") {
+                    $0.append(movement: change.person.id, change.person.name, inRoom: room, at: change.at)
+                }
+                rendering.finish(for: .others(change.person.id))
+            }
+        case .crowd(let online, let changes):
+            rendering.text.append(roomsEvent: "presence") { $0.append(crowd: online, changes, inRoom: room) }
+            rendering.finish()
+        case .left(let member, let at):
+            rendering.text.append(roomsEvent: "user_left") { $0.append(movement: member.user, member.name, inRoom: room, at: at) }
+            rendering.finish(for: .others(member.user))
+        case .ended(let user, let at):
+            rendering.text.append(roomsEvent: "conversation_ended") { $0.append(endedBy: user, inRoom: room, at: at) }
+            rendering.finish()
+        case .created, .edited, .deleted, .joined, .renamed, .read, .status:
+            break  // The protocol has no words for these.
+        }
+    }
+}
+
+/// What all sessions of a node share.
+final class RoomsSetting: Sendable {
+    let key: RecoveryKey
+    let limits: SocketLimits
+
+    init(key: RecoveryKey, limits: SocketLimits) {
+        self.key = key
+        self.limits = limits
+    }
+}

@@ -1,0 +1,133 @@
+import Bytes
+import ChatModel
+import DialectKit
+import EngineIO
+import JSON
+import SocketIO
+
+/// The server's packets: `4` for Engine.IO, then Socket.IO's, whose events have one argument.
+extension ByteBuffer {
+    mutating func append(roomsEvent name: StaticString, _ argument: (inout ByteBuffer) -> Void) {
+        self.append(enginePacket: .message)
+        self.append(socketEvent: name, argument)
+    }
+
+    mutating func append(roomsAck id: Int, _ argument: (inout ByteBuffer) -> Void) {
+        self.append(enginePacket: .message)
+        self.append(socketAck: id, argument)
+    }
+
+    /// Where a client that comes back has been; clients keep the last string that an event ended with.
+    mutating func append(offset: RoomOffset) {
+        self.append(roomsEvent: "offset") { $0.append(jsonString: offset.text) }
+    }
+
+    mutating func append(typing person: Person, _ isTyping: Bool, inRoom room: ByteString) {
+        self.append(#"{"room_id":"#)
+        self.append(jsonString: room)
+        self.append(#","user_id":"#)
+        self.append(jsonString: person.id.shown)
+        self.append(#","username":"#)
+        self.append(jsonString: person.name)
+        self.append(isTyping ? #","is_typing":true}"# : #","is_typing":false}"#)
+    }
+
+    /// Somebody came or went.
+    mutating func append(movement user: UserID, _ name: ByteString, inRoom room: ByteString, at time: Timestamp) {
+        self.append(#"{"room_id":"#)
+        self.append(jsonString: room)
+        self.append(#","user_id":"#)
+        self.append(jsonString: user.shown)
+        self.append(#","username":"#)
+        self.append(jsonString: name)
+        self.append(#","timestamp":""#)
+        self.append(timestamp: time)
+        self.append(#""}"#)
+    }
+
+    mutating func append(crowd online: Int, _ changes: [PresenceChange], inRoom room: ByteString) {
+        self.append(#"{"room_id":"#)
+        self.append(jsonString: room)
+        self.append(#","online":"#)
+        self.append(decimal: online)
+        self.append(#","changes":["#)
+        for (place, change) in changes.enumerated() {
+            self.append(place > 0 ? #",{"user_id":"# : #"{"user_id":"#)
+            self.append(jsonString: change.person.id.shown)
+            self.append(#","username":"#)
+            self.append(jsonString: change.person.name)
+            self.append(change.isOnline ? #","status":"online","timestamp":""# : #","status":"offline","timestamp":""#)
+            self.append(timestamp: change.at)
+            self.append(#""}"#)
+        }
+        self.append("]}")
+    }
+
+    mutating func append(endedBy user: UserID, inRoom room: ByteString, at time: Timestamp) {
+        self.append(#"{"room_id":"#)
+        self.append(jsonString: room)
+        self.append(#","ended_by":"#)
+        self.append(jsonString: user.shown)
+        self.append(#","timestamp":""#)
+        self.append(timestamp: time)
+        self.append(#""}"#)
+    }
+
+    /// - Parameter head: what stands in front, with its comma: `"ok":true,` in an acknowledgement.
+    mutating func append(
+        state description: Description, inRoom room: ByteString, messages: [Message], head: StaticString = ""
+    ) {
+        self.append("{")
+        self.append(head)
+        self.append(#""conversation":"#)
+        self.append(room: room, description)
+        self.append(#","participants":"#)
+        self.append(participants: description.members, online: description.online)
+        self.append(#","messages":"#)
+        self.append(messages: messages, inRoom: room)
+        self.append("}")
+    }
+
+    /// The acknowledgement of a message.
+    mutating func append(sent message: Message, localID: ByteString?) {
+        self.append(#"{"ok":true,"id":""#)
+        self.append(decimal: message.sequence)
+        self.append(#"","timestamp":""#)
+        self.append(timestamp: message.sentAt)
+        self.append(#"""#)
+        if let localID {
+            self.append(#","local_id":"#)
+            self.append(jsonString: localID)
+        }
+        self.append("}")
+    }
+
+    /// The acknowledgement of what could not be done.
+    mutating func append(refusal sentence: String, retryAfter: Double?) {
+        self.append(#"{"ok":false,"error":"#)
+        self.append(jsonString: sentence)
+        if let retryAfter { self.append(retryAfter: retryAfter) }
+        self.append("}")
+    }
+
+    /// The event of what could not be done.
+    ///
+    /// - Parameters:
+    ///   - event: what the client asked for, where that is known.
+    ///   - fields: what else stands in it, each with a comma in front.
+    mutating func append(
+        roomsError sentence: String, event: ByteString?, retryAfter: Double? = nil, _ fields: (inout ByteBuffer) -> Void = { _ in }
+    ) {
+        self.append(roomsEvent: "error") {
+            $0.append(#"{"message":"#)
+            $0.append(jsonString: sentence)
+            if let event {
+                $0.append(#","event":"#)
+                $0.append(jsonString: event)
+            }
+            if let retryAfter { $0.append(retryAfter: retryAfter) }
+            fields(&$0)
+            $0.append("}")
+        }
+    }
+}
