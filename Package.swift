@@ -75,7 +75,8 @@ let package = Package(
         room(
             "Gateway",
             [
-                "EventLoop", "HTTPWire", "TLS", "Identity", "Cluster", "ChatCore", "ChatModel", "Configuration", "DialectKit", "Telemetry",
+                "EngineIO", "EventLoop", "HTTPWire", "TLS", "Identity", "Cluster", "ChatCore", "ChatModel", "Configuration", "DialectKit",
+                "Telemetry",
                 "JSON", "Bytes",
             ]),
         room(
@@ -95,7 +96,7 @@ let package = Package(
             dependencies: [
                 "AdminAPI", "AgentsDialect", "ChatClient", "ChatsDialect", "ClusterWire", "Configuration", "ConversationsDialect",
                 "EmbeddedStore", "Gateway", "Identity",
-                "LoadGenerator", "NodeLink", "OperatorClient", "PetsDialect", "RedisClient", "RedisStore",
+                "EngineIO", "LoadGenerator", "NodeLink", "OperatorClient", "PetsDialect", "RedisClient", "RedisStore", "RoomsDialect",
                 "Telemetry", "TLS", "EventLoop", "ChatModel", "Cluster", "DialectKit", "JSON", "Bytes",
             ],
             swiftSettings: settings),

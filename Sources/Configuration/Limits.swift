@@ -22,6 +22,12 @@ public struct Limits: Sendable, Equatable {
     public var connections = 100_000
     /// Clients that the node takes in one second; the others are told to come again.
     public var connectsPerSecond = 50_000
+    /// Of Engine.IO, in milliseconds: from one ping to the next, how long a pong may take, and how long a client may take to CONNECT.
+    public var enginePingInterval = 25_000
+    public var enginePingTimeout = 20_000
+    public var engineConnectTimeout = 45_000
+    /// The body of a POST of Engine.IO.
+    public var enginePayloadBytes = 1_000_000
     /// How often the server pings; never above half of `idle`.
     public var ping: Duration = .seconds(25)
     /// How long a client may be silent.

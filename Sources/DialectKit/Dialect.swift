@@ -37,7 +37,9 @@ public enum Carriage: Sendable {
     case webSocket
     /// Each is a packet of Engine.IO, over polling or a WebSocket. Sessions get the data of its messages; what they send, and what is
     /// rendered, are whole packets.
-    case engine(EngineSettings)
+    ///
+    /// - Parameter paths: where it is asked for, as they stand in a request.
+    case engine(EngineSettings, paths: [StaticString])
 }
 
 /// What became of a request for a dialect's path.

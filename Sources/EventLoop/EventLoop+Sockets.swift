@@ -27,6 +27,25 @@ extension EventLoop {
         return token
     }
 
+    /// On the loop: a token for a socket that may come later. Nothing is watched under it until `attach`; `close` gives it back.
+    public func reserve() -> SocketToken {
+        self.expectCurrent()
+        return self.body.pointee.sockets.reserve()
+    }
+
+    /// On the loop: watches a non-blocking descriptor under a token of `reserve`; as `register` otherwise.
+    public func attach(_ descriptor: Int32, to token: SocketToken, read: Bool = true, write: Bool = false) throws(SocketError) {
+        self.expectCurrent()
+        guard !self.body.pointee.isClosed else { throw .loopEnded }
+        guard let entry = self.body.pointee.sockets.reserved(token) else {
+            preconditionFailure("A socket was attached to \(token), which is not reserved in the loop \(self.name).")
+        }
+        let code = uv_poll_init(self.body.pointee.loop, entry.pointer(to: \.handle)!, descriptor)
+        guard code == 0 else { throw SocketError(call: "epoll_ctl", errno: -code) }
+        self.body.pointee.sockets.watch(descriptor, under: token)
+        self.setInterest(token, read: read, write: write)
+    }
+
     /// On the loop: what the socket is watched for. Says nothing to the kernel where nothing changes.
     ///
     /// With neither, even a connection's end is not noticed.
@@ -53,8 +72,15 @@ extension EventLoop {
     /// On the loop: ends the watching at once and closes the descriptor at the end of the turn. Then the slot may be used again.
     public func close(_ token: SocketToken) {
         self.expectCurrent()
+        if self.body.pointee.sockets.reserved(token) != nil { return self.unreserve(token.slot) }
         guard self.body.pointee.sockets.named(token) != nil else { return }
         self.closeWatched(token.slot, taker: nil)
+    }
+
+    /// Its slot may be used again after the turn, as that of a socket.
+    private func unreserve(_ slot: UInt32) {
+        self.body.pointee.sockets.giveUp(slot)
+        self.execute { _ = self.body.pointee.sockets.release(slot) }
     }
 
     /// On the loop: ends the watching at once and gives the open socket to `taker` at the end of the turn, on this loop.

@@ -2,7 +2,7 @@ internal import CUV
 
 /// One descriptor that a loop watches: 160 bytes of libuv's and 7 of ours.
 struct WatchedSocket {
-    enum State: UInt8 { case free, watched, closing, leaving }
+    enum State: UInt8 { case free, reserved, watched, closing, leaving }
 
     // First, so that its address is the address of the whole.
     var handle = uv_poll_t()
@@ -46,6 +46,33 @@ struct SocketTable {
         guard token.slot < self.slotCount else { return nil }
         let entry = self[token.slot]
         return entry.pointee.token == token && entry.pointee.state == .watched ? entry : nil
+    }
+
+    /// The entry of a token that has no descriptor yet; nil when it names none such.
+    func reserved(_ token: SocketToken) -> UnsafeMutablePointer<WatchedSocket>? {
+        guard token.slot < self.slotCount else { return nil }
+        let entry = self[token.slot]
+        return entry.pointee.token == token && entry.pointee.state == .reserved ? entry : nil
+    }
+
+    /// A token without a descriptor: `watch` gives it one, or `unreserve` takes it back.
+    mutating func reserve() -> SocketToken {
+        let token = self.take(-1, for: 0)
+        self[token.slot].pointee.state = .reserved
+        self.watchedCount -= 1
+        return token
+    }
+
+    /// From here on the token names nothing; `release` frees its slot.
+    mutating func giveUp(_ slot: UInt32) {
+        self.watchedCount += 1
+        self.retire(slot)
+    }
+
+    mutating func watch(_ descriptor: Int32, under token: SocketToken) {
+        self[token.slot].pointee.descriptor = descriptor
+        self[token.slot].pointee.state = .watched
+        self.watchedCount += 1
     }
 
     /// A token for `descriptor`. Its handle is not yet libuv's.

@@ -6,10 +6,16 @@ struct Audiences {
     struct Group {
         let dialect: Int
         let isCompressed: Bool
+        /// Their sessions are told of each message, and add what is theirs alone.
+        let isPersonal: Bool
         /// Those who hear everything.
         var live: [UInt32] = []
         /// Those who catch up: they get the messages by replay and everything else at once.
         var catchingUp: [UInt32] = []
+
+        func holds(_ dialect: Int, _ isCompressed: Bool, _ isPersonal: Bool) -> Bool {
+            self.dialect == dialect && self.isCompressed == isCompressed && self.isPersonal == isPersonal
+        }
     }
 
     struct Audience {
@@ -49,14 +55,14 @@ struct Audiences {
     /// - Parameter reportedThrough: where reports begin, if this is the first listener.
     /// - Returns: the listener's place in its group's list.
     mutating func insert(
-        _ slot: UInt32, into feed: FeedID, key: ConversationKey, dialect: Int, isCompressed: Bool, isLive: Bool,
+        _ slot: UInt32, into feed: FeedID, key: ConversationKey, dialect: Int, isCompressed: Bool, isPersonal: Bool, isLive: Bool,
         reportedThrough: SequenceNumber
     ) -> Int {
         while self.audiences.count <= Int(feed.slot) { self.audiences.append(Audience()) }
         if !self.isCurrent(feed) {
             self[feed] = Audience(feed: feed, key: key, isPersonal: key.isPersonalInbox, reportedThrough: reportedThrough)
         }
-        let group = self.group(feed, dialect, isCompressed)
+        let group = self.group(feed, dialect, isCompressed, isPersonal)
         if isLive {
             self[feed].groups[group].live.append(slot)
             return self[feed].groups[group].live.count - 1
@@ -66,18 +72,18 @@ struct Audiences {
     }
 
     /// Groups of a dialect stand side by side, so that an event is rendered once for both.
-    private mutating func group(_ feed: FeedID, _ dialect: Int, _ isCompressed: Bool) -> Int {
-        if let place = self[feed].groups.firstIndex(where: { $0.dialect == dialect && $0.isCompressed == isCompressed }) { return place }
+    private mutating func group(_ feed: FeedID, _ dialect: Int, _ isCompressed: Bool, _ isPersonal: Bool) -> Int {
+        if let place = self[feed].groups.firstIndex(where: { $0.holds(dialect, isCompressed, isPersonal) }) { return place }
         let place = self[feed].groups.firstIndex { $0.dialect > dialect } ?? self[feed].groups.count
-        self[feed].groups.insert(Group(dialect: dialect, isCompressed: isCompressed), at: place)
+        self[feed].groups.insert(Group(dialect: dialect, isCompressed: isCompressed, isPersonal: isPersonal), at: place)
         return place
     }
 
     /// - Returns: the connection that has taken the freed place, if one had to move.
-    mutating func remove(from feed: FeedID, dialect: Int, isCompressed: Bool, isLive: Bool, place: Int) -> UInt32? {
-        guard self.isCurrent(feed),
-            let group = self[feed].groups.firstIndex(where: { $0.dialect == dialect && $0.isCompressed == isCompressed })
-        else { return nil }
+    mutating func remove(from feed: FeedID, dialect: Int, isCompressed: Bool, isPersonal: Bool, isLive: Bool, place: Int) -> UInt32? {
+        guard self.isCurrent(feed), let group = self[feed].groups.firstIndex(where: { $0.holds(dialect, isCompressed, isPersonal) }) else {
+            return nil
+        }
         let moved = Self.swapRemove(&self[feed].groups[group], isLive ? \.live : \.catchingUp, place)
         if self[feed].groups[group].live.isEmpty, self[feed].groups[group].catchingUp.isEmpty { self[feed].groups.remove(at: group) }
         if self[feed].groups.isEmpty { self[feed] = Audience() }

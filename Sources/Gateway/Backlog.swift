@@ -26,6 +26,14 @@ struct Backlog {
         if !isPaced { self.countedBytes += frame.count - offset }
     }
 
+    /// Behind everything that is here, what is unsent of another, of which nothing is sent yet.
+    mutating func append(contentsOf other: Backlog) {
+        if self.isEmpty { self.offset = other.offset }
+        self.entries += other.entries[other.head...]
+        self.totalBytes += other.totalBytes
+        self.countedBytes += other.countedBytes
+    }
+
     /// The oldest frame, and how many of its bytes are sent.
     var first: (frame: SharedFrame, offset: Int)? {
         self.isEmpty ? nil : (self.entries[self.head].frame, self.offset)

@@ -68,6 +68,8 @@ final class HTTPExchange {
     var parser = HTTPRequestParser()
     /// The request whose body is coming.
     var pending: PendingRequest?
+    /// A request of an Engine.IO session that is not answered: of a poll, or of a POST whose body is coming.
+    var engine: EngineExchange?
     var requestCount = 0
     /// The head of a later request has begun, and its time runs.
     var isHeadUnderWay = false
@@ -75,7 +77,8 @@ final class HTTPExchange {
     struct PendingRequest {
         var decoder: HTTPBodyDecoder
         var body = ByteBuffer()
-        let request: SiteRequest
+        /// Nil for a POST of Engine.IO.
+        let request: SiteRequest?
         let answering: HTTPAnswering
     }
 }
@@ -88,10 +91,16 @@ final class WebSocketTalk {
     /// The conversations that this connection hears.
     var memberships: [Membership] = []
     var entrances: [PendingEntrance] = []
+    /// Nil where WebSocket messages are the protocol's frames.
+    var engine: EngineTalk?
+    /// The connection of a session that polls, from which this WebSocket is to take over.
+    var probed: SocketToken?
     // Small numbers side by side: there may be very many quiet connections.
     private let dialectPlace: Int16
     /// What the client gets is compressed; what it sends may be.
     let isCompressed: Bool
+    /// What its audiences take it for: see `DialectSession.isPersonal`.
+    var isPersonal = false
     var hasSentClose = false
     /// What the connection was closed with, by whoever said so first; 1006 is nobody.
     var closeCode: UInt16 = 1006

@@ -29,6 +29,8 @@ struct ConnectionTable {
         static let isTLS = Flags(rawValue: 8)
         /// It closes when everything has left.
         static let isEnding = Flags(rawValue: 16)
+        /// There is no socket: what is written waits for a poll.
+        static let isPolling = Flags(rawValue: 32)
     }
 
     var hot: [Hot] = []

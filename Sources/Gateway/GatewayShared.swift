@@ -7,6 +7,7 @@ import Telemetry
 /// What all loops of a node share: settings that never change, each other's mailboxes, and where they report.
 final class GatewayShared: Sendable {
     let settings: GatewaySettings
+    let engine: EnginePlace?
     /// What the loops begin with.
     let view: View
     /// Each loop's way to the store; of a store that all loops share the same for all.
@@ -30,6 +31,7 @@ final class GatewayShared: Sendable {
         admin: any SiteHandler, loops: [EventLoop], now: @escaping @Sendable () -> Int64
     ) {
         self.settings = settings
+        self.engine = EnginePlace(settings)
         self.view = view
         self.stores = stores
         self.logger = logger

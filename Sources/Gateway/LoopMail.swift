@@ -10,6 +10,7 @@ import TLS
 enum LoopMail: Sendable {
     case envelope(Envelope)
     case adopt(Handover)
+    case adoptRequest(RequestHandover)
 }
 
 /// What the cluster tells a loop, and what its operators ask of it. It must never be lost, and is rare.
@@ -25,6 +26,8 @@ enum LoopOrder: Sendable {
     /// A command of somebody's who has no connection.
     case command(ChatCommand, ConversationKey, @Sendable (ChatAnswer) -> Void)
     case read(StoreRequest, @Sendable (StoreAnswer) -> Void)
+    /// The WebSocket that has taken over from polling.
+    case attach(Socket, SocketArrival)
     /// A request over plain HTTP has its answer.
     case respond(SocketToken, Result<SiteResponse, HTTPError>, HTTPAnswering)
 }
@@ -35,6 +38,18 @@ struct StoreLetter: Sendable {
     let ticket: StoreTicket
     /// It answers what a session asked, and not the chat.
     let isForSession: Bool
+}
+
+/// A connection on its way to the loop that is to answer its request.
+///
+/// Unchecked because a TLS connection belongs to one thread: the loop that sends this has let go of it.
+struct RequestHandover: @unchecked Sendable {
+    let socket: Socket
+    let peer: SocketAddress
+    let isSurplus: Bool
+    let tls: TLSConnection?
+    /// From the first byte of the request on.
+    let unread: [UInt8]
 }
 
 /// A connection on its way to the loop on which its conversation lives.

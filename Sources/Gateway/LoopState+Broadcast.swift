@@ -23,6 +23,7 @@ extension LoopState {
     mutating func broadcast(_ event: ChatEvent, to feed: FeedID, _ key: ConversationKey, only dialect: Int?, askedBy context: UInt64?) {
         var rendered = -1
         var isHeld = false
+        var shown: [(message: Message, slots: [UInt32])] = []
         for place in self.audiences[feed].groups.indices {
             let group = self.audiences[feed].groups[place]
             if let dialect, group.dialect != dialect { continue }
@@ -31,7 +32,21 @@ extension LoopState {
                 isHeld = self.render(event, for: group.dialect, feed, key)
             }
             guard !isHeld else { continue }
-            for frame in self.rendering.frames.indices { self.broadcast(frame, of: event, to: group, feed, askedBy: context) }
+            for frame in self.rendering.frames.indices where !(group.isPersonal && self.rendering.frames[frame].unlessPersonal) {
+                self.broadcast(frame, of: event, to: group, feed, askedBy: context)
+            }
+            if group.isPersonal, case .posted(let message) = event { shown.append((message, group.live)) }
+        }
+        // Behind everything that was rendered: what sessions do may render something else.
+        for (message, slots) in shown { self.show(message, in: key, to: slots) }
+    }
+
+    /// Sessions that are personal add what is theirs alone.
+    private mutating func show(_ message: Message, in key: ConversationKey, to slots: [UInt32]) {
+        for slot in slots.map(Int.init) {
+            guard case .webSocket(let talk)? = self.connections[slot]?.stage, !talk.hasSentClose else { continue }
+            talk.session?.shown(message, in: key, into: &self.steps)
+            self.runSteps(slot, talk)
         }
     }
 

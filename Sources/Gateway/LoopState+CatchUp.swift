@@ -28,7 +28,8 @@ extension LoopState {
             case .unread: entered.member?.readCursor ?? 0
             }
         let place = self.audiences.insert(
-            UInt32(slot), into: feed, key: key, dialect: talk.dialect, isCompressed: talk.isCompressed, isLive: false,
+            UInt32(slot), into: feed, key: key, dialect: talk.dialect, isCompressed: talk.isCompressed, isPersonal: talk.isPersonal,
+            isLive: false,
             reportedThrough: entered.head)
         // A point above the owner's head means the head.
         let state = WebSocketTalk.CatchUp(from: min(after ?? entered.head, entered.head))
@@ -100,7 +101,7 @@ extension LoopState {
         // In before out: an audience without listeners is forgotten.
         let place = self.audiences.insert(
             UInt32(slot), into: membership.feed, key: membership.conversation, dialect: talk.dialect, isCompressed: talk.isCompressed,
-            isLive: true,
+            isPersonal: talk.isPersonal, isLive: true,
             reportedThrough: 0)
         self.removeListener(membership, talk)
         talk.memberships[index].place = place
@@ -155,6 +156,7 @@ extension LoopState {
         _ messages: ArraySlice<Message>, of key: ConversationKey, to slot: Int, _ talk: WebSocketTalk, but answered: Set<SequenceNumber>
     ) {
         if key.isPersonalInbox { return messages.forEach { self.deliver($0, in: key, to: slot, talk) } }
+        if talk.isPersonal { return messages.forEach { self.show($0, in: key, to: slot, talk, but: answered) } }
         self.framing.removeAll()
         for message in messages {
             self.rendering.removeAll()
@@ -167,6 +169,24 @@ extension LoopState {
         }
         self.sendFraming(slot)
         self.counters.delivered[talk.dialect + 1] &+= UInt64(messages.count)
+    }
+
+    /// A message that was missed, for somebody who gets something of its own with it.
+    private mutating func show(
+        _ message: Message, in key: ConversationKey, to slot: Int, _ talk: WebSocketTalk, but answered: Set<SequenceNumber>
+    ) {
+        guard self.connections[slot] != nil, !talk.hasSentClose else { return }
+        self.framing.removeAll()
+        self.rendering.removeAll()
+        self.shared.settings.dialects[talk.dialect].render(.posted(message), in: key, into: &self.rendering)
+        for place in self.rendering.frames.indices where !self.rendering.frames[place].unlessPersonal {
+            if self.rendering.frames[place].audience == .otherConnections, answered.contains(message.sequence) { continue }
+            self.frame(place, compress: talk.isCompressed)
+        }
+        self.sendFraming(slot)
+        self.counters.delivered[talk.dialect + 1] &+= 1
+        talk.session?.shown(message, in: key, into: &self.steps)
+        self.runSteps(slot, talk, isPaced: true)
     }
 
     private mutating func sendFraming(_ slot: Int) {

@@ -198,8 +198,8 @@ extension LoopState {
     /// The audience is told, and whoever takes the freed place.
     mutating func removeListener(_ membership: WebSocketTalk.Membership, _ talk: WebSocketTalk) {
         let moved = self.audiences.remove(
-            from: membership.feed, dialect: talk.dialect, isCompressed: talk.isCompressed, isLive: membership.catchUp == nil,
-            place: membership.place)
+            from: membership.feed, dialect: talk.dialect, isCompressed: talk.isCompressed, isPersonal: talk.isPersonal,
+            isLive: membership.catchUp == nil, place: membership.place)
         // Perhaps it was the one whom a report waited for.
         self.considerReporting(membership.feed)
         guard let moved, case .webSocket(let other) = self.connections[Int(moved)]?.stage,

@@ -1,5 +1,6 @@
 import Bytes
 import ChatCore
+import Configuration
 import EventLoop
 import HTTPWire
 import Synchronization
@@ -18,6 +19,11 @@ extension LoopState {
         self.connections[slot] = nil
         if connection.site == .clients, !connection.isListener { self.shared.connectionCount.subtract(1, ordering: .relaxed) }
         self.loop.close(connection.token)
+        switch connection.stage {
+        case .webSocket(let talk) where talk.engine != nil || talk.probed != nil: self.engineDropped(connection.token, talk)
+        case .http(let exchange): if let engine = exchange.engine { self.broke(connection.token, engine) }
+        case .webSocket, .handshake, .listening: break
+        }
     }
 
     /// What is unsent leaves; then the connection ends.
@@ -35,6 +41,8 @@ extension LoopState {
     mutating func goOnEnding(_ slot: Int) {
         guard self.table.hot[slot].flags.contains(.isEnding), let ending = self.connections[slot]?.ending else { return }
         guard self.connections[slot]!.backlog.isEmpty, self.table.hot[slot].frameCount == 0 else { return }
+        // Its session ends it, when the last poll has come.
+        guard !self.table.hot[slot].flags.contains(.isPolling) else { return }
         switch ending {
         case .none, .lingering: return
         case .closeWhenSent: self.drop(slot)
@@ -64,6 +72,46 @@ extension LoopState {
                 socket.close()
                 shared.connectionCount.subtract(1, ordering: .relaxed)
             }
+        }
+    }
+
+    /// Whether a connection's requests can be answered by another loop: answers to earlier ones must have left.
+    func mayMove(_ slot: Int) -> Bool { self.table.hot[slot].frameCount == 0 && self.connections[slot]!.backlog.isEmpty }
+
+    /// Gives a connection to the loop that is to answer its request.
+    mutating func moveRequest(_ slot: Int, to loop: Int, _ unread: [UInt8]) {
+        guard let connection = self.connections[slot] else { return }
+        let handover = RequestHandover(
+            socket: Socket(descriptor: self.table.hot[slot].descriptor), peer: connection.peer, isSurplus: connection.isSurplus,
+            tls: connection.tls, unread: unread)
+        self.table.close(slot)
+        self.connections[slot] = nil
+        let shared = self.shared
+        self.loop.detach(connection.token) { socket in
+            if !shared.mailboxes[loop].post(.adoptRequest(handover)) {
+                socket.close()
+                shared.connectionCount.subtract(1, ordering: .relaxed)
+            }
+        }
+    }
+
+    mutating func adoptRequest(_ handover: RequestHandover) {
+        do throws(SocketError) {
+            let token = try self.loop.register(handover.socket.descriptor)
+            self.place(
+                Connection(
+                    token: token, peer: handover.peer, site: .clients, isSurplus: handover.isSurplus, tls: handover.tls,
+                    stage: .http(HTTPExchange())),
+                descriptor: handover.socket.descriptor)
+            let slot = Int(token.slot)
+            self.setDeadline(slot, after: self.live.limits.header)
+            self.connections[slot]!.unread = handover.unread
+            self.pauseReading(slot)
+            self.resumeReading(slot)
+        } catch {
+            self.shared.logger.warning("connection not taken over", ["reason": .text(error.description)])
+            handover.socket.close()
+            self.shared.connectionCount.subtract(1, ordering: .relaxed)
         }
     }
 

@@ -14,6 +14,7 @@ extension LoopState {
 
     mutating func readRequests(_ slot: Int, _ exchange: HTTPExchange, _ buffer: UnsafeMutableRawBufferPointer, _ offset: inout Int) {
         guard exchange.pending == nil else { return self.readBody(slot, exchange, buffer, &offset) }
+        guard exchange.engine == nil else { return self.keepUnread(slot) }
         do throws(HTTPError) {
             try self.readHead(slot, exchange, buffer, &offset)
         } catch {
@@ -36,6 +37,7 @@ extension LoopState {
             }
             return
         }
+        let start = offset
         offset += self.head.byteCount
         exchange.requestCount += 1
         exchange.isHeadUnderWay = false
@@ -46,6 +48,16 @@ extension LoopState {
         if self.isClient(slot), let refusal = self.refusal(slot, span) {
             self.counters.refusedConnections += 1
             self.refuse(slot, refusal, ending)
+            return
+        }
+        if self.isClient(slot), self.isEngineRequest(span) {
+            do throws(HTTPError) {
+                try self.readEngineRequest(
+                    slot, exchange, span, request: UnsafeRawBufferPointer(rebasing: buffer[start...]), &offset, end: buffer.count, answering
+                )
+            } catch {
+                self.refuse(slot, error, ending)
+            }
             return
         }
         do throws(HTTPError) {
@@ -75,6 +87,26 @@ extension LoopState {
         return HTTPError(.serviceUnavailable, sentence, fields: [HTTPField("Retry-After", "1")])
     }
 
+    /// While a poll waits its client has nothing to say; a little is kept, so that its going is noticed.
+    private mutating func keepUnread(_ slot: Int) {
+        if self.connections[slot]!.unread.count > 16 << 10 { self.pauseReading(slot) }
+    }
+
+    /// The body of a POST of Engine.IO.
+    mutating func awaitPost(_ slot: Int, _ exchange: HTTPExchange, byteLimit: Int, _ answering: HTTPAnswering) throws(HTTPError) {
+        let decoder = try HTTPBodyDecoder(self.head.body, byteLimit: byteLimit)
+        guard !decoder.isComplete else { return self.endPost(slot, exchange, []) }
+        if self.head.expectsContinue { self.sayContinue(slot) }
+        exchange.pending = HTTPExchange.PendingRequest(decoder: decoder, request: nil, answering: answering)
+        self.setDeadline(slot, after: self.live.limits.body)
+    }
+
+    private mutating func sayContinue(_ slot: Int) {
+        self.framing.removeAll()
+        self.framing.appendHTTPContinue()
+        self.send(slot, SharedFrame(self.framing.bytes))
+    }
+
     private mutating func awaitBody(
         _ slot: Int, _ exchange: HTTPExchange, _ request: SiteRequest, _ answering: HTTPAnswering
     ) throws(HTTPError) {
@@ -83,11 +115,7 @@ extension LoopState {
             self.answer(slot, request, body: [], answering)
             return
         }
-        if self.head.expectsContinue {
-            self.framing.removeAll()
-            self.framing.appendHTTPContinue()
-            self.send(slot, SharedFrame(self.framing.bytes))
-        }
+        if self.head.expectsContinue { self.sayContinue(slot) }
         exchange.pending = HTTPExchange.PendingRequest(decoder: decoder, request: request, answering: answering)
         self.setDeadline(slot, after: self.live.limits.body)
     }
@@ -99,6 +127,7 @@ extension LoopState {
             let bytes = UnsafeRawBufferPointer(rebasing: buffer[offset...])
             offset += try pending.decoder.decode(bytes.bytes, into: &pending.body)
         } catch {
+            if exchange.engine != nil, error.status == .contentTooLarge { return self.endPostTooLong(slot, exchange) }
             self.refuse(slot, error, HTTPAnswering(isHead: pending.answering.isHead, keepsAlive: false, date: self.date))
             return
         }
@@ -106,7 +135,11 @@ extension LoopState {
             exchange.pending = pending
             return
         }
-        self.answer(slot, pending.request, body: pending.body.bytes, pending.answering)
+        if let request = pending.request {
+            self.answer(slot, request, body: pending.body.bytes, pending.answering)
+        } else {
+            self.endPost(slot, exchange, pending.body.bytes)
+        }
     }
 
     private func isClient(_ slot: Int) -> Bool { self.connections[slot]!.site == .clients }

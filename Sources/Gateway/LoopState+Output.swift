@@ -28,6 +28,7 @@ extension LoopState {
         var dirty: [UInt32] = []
         swap(&dirty, &self.dirty)
         repeat {
+            self.answerPolls()
             self.table.takeDirty(into: &dirty)
             // One alone is written as cheaply without it.
             if dirty.count > 1, let ring = self.sendRing {
@@ -39,7 +40,7 @@ extension LoopState {
                     place &+= 1
                 }
             }
-        } while self.table.isDirty
+        } while self.table.isDirty || !self.pollable.isEmpty
         swap(&dirty, &self.dirty)
         self.table.endTurn()
         self.joinedRange = 0..<0
@@ -108,6 +109,7 @@ extension LoopState {
     /// - Returns: how many of the bytes the socket has taken; nil when the connection is gone, and has been dropped.
     private mutating func write(_ bytes: UnsafeRawBufferPointer, to slot: Int) -> Int? {
         var sent = 0
+        if self.table.hot[slot].flags.contains(.isPolling) { return self.writePackets(bytes, to: slot) }
         if self.table.hot[slot].flags.contains(.isTLS), let tls = self.connections[slot]!.tls {
             while sent < bytes.count {
                 switch tls.write(UnsafeRawBufferPointer(rebasing: bytes[sent...])) {
@@ -179,7 +181,8 @@ extension LoopState {
     private mutating func writeBacklog(_ slot: Int) {
         for _ in 0..<16 {
             guard let connection = self.connections[slot], let (frame, offset) = connection.backlog.first else { return }
-            let isTLS = self.table.hot[slot].flags.contains(.isTLS)
+            // Frame by frame to polls too, which take whole ones only.
+            let isTLS = !self.table.hot[slot].flags.isDisjoint(with: [.isTLS, .isPolling])
             let offered: Int
             let sent: Int?
             if isTLS || connection.backlog.frameCount == 1 || frame.count - offset >= Self.gatheredBytes {

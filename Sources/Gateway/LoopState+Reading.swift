@@ -161,6 +161,11 @@ extension LoopState {
             swap(&unread, &self.connections[slot]!.unread)
             unread.withUnsafeMutableBytes { self.consume(slot, $0, from: token) }
         }
+        if self.isCurrent(token), case .webSocket(let talk) = self.connections[slot]!.stage, let engine = talk.engine,
+            !engine.unread.isEmpty
+        {
+            self.readPosted(slot, talk, engine)
+        }
         if self.isCurrent(token), self.connections[slot]!.tls != nil { self.readAgain.append(token) }
     }
 

@@ -2,6 +2,7 @@ import Bytes
 import ChatCore
 import Configuration
 import DialectKit
+import EngineIO
 import EventLoop
 import HTTPWire
 
@@ -22,8 +23,15 @@ extension LoopState {
         guard let connection = self.connections[slot] else { return }
         var next = connection.deadline == 0 ? Int64.max : connection.deadline
         if case .webSocket(let talk) = connection.stage, !talk.hasSentClose {
-            let idleAt = self.now.monotonic + Int64(self.idleLimit) * 100 - Int64(self.tickNumber &- self.table.hot[slot].heardAt) * 100
-            for time in [talk.pingAt, talk.expiresAt, talk.drainAt, idleAt] where time != 0 { next = min(next, time) }
+            for time in [talk.pingAt, talk.expiresAt, talk.drainAt] where time != 0 { next = min(next, time) }
+            if talk.probed != nil {
+                // Its session looks after it.
+            } else if let engine = talk.engine {
+                next = min(next, engine.session.deadline ?? .max, talk.session?.wakeAt ?? .max)
+            } else {
+                let silence = Int64(self.tickNumber &- self.table.hot[slot].heardAt)
+                next = min(next, self.now.monotonic + (Int64(self.idleLimit) - silence) * 100)
+            }
         }
         guard next != .max else { return }
         let tick = max(self.tickNumber(at: next), self.wheel.tick + 1)
@@ -63,6 +71,13 @@ extension LoopState {
             self.runSteps(slot, talk)
         } else if talk.drainAt != 0, talk.drainAt <= self.now.monotonic {
             self.closeForDrain(slot, talk)
+        } else if talk.engine != nil || talk.probed != nil {
+            if let wakeAt = talk.session?.wakeAt, wakeAt <= self.now.monotonic {
+                talk.session?.wake(into: &self.steps)
+                self.runSteps(slot, talk)
+            }
+            let now = self.now.monotonic
+            self.drive(connection.token) { $0.tick(at: now, into: &$1) }
         } else if self.tickNumber &- self.table.hot[slot].heardAt >= self.idleLimit {
             // Also when nothing is read because it takes nothing: then taking counts as a sign of life.
             self.closeWebSocket(slot, talk, .goingAway, "nothing was heard for \(self.live.limits.idle)")

@@ -33,11 +33,7 @@ extension LoopState {
             self.counters.refusedConnections += 1
             throw HTTPError(.serviceUnavailable, "Too many clients connect at once; come again.", fields: [HTTPField("Retry-After", "1")])
         }
-        guard
-            self.live.origins.allows(
-                self.head.fields.text("origin", in: span), host: self.head.authority.map { String(span, $0) },
-                isSecure: self.isSecure(slot, span))
-        else {
+        guard self.isFromHere(slot, span) else {
             self.counters.refusedConnections += 1
             throw HTTPError(.forbidden, "Pages of this origin may not connect; see --origins.")
         }
@@ -64,7 +60,7 @@ extension LoopState {
     }
 
     /// When the token of the request that is being read ends, as a monotonic millisecond; 0 for never.
-    private var expiry: Int64 {
+    var expiry: Int64 {
         guard case .bearer(let identity) = self.credentials, let expiry = identity.expiry else { return 0 }
         return self.now.monotonic + max(1, expiry.milliseconds - self.now.wall.milliseconds)
     }
@@ -129,11 +125,18 @@ extension LoopState {
     }
 
     /// Whether another client may come in this second; each loop has its share.
-    private mutating func mayConnect() -> Bool {
+    mutating func mayConnect() -> Bool {
         let second = self.now.monotonic / 1000
         if self.connects.second != second { self.connects = (second, 0) }
         self.connects.count += 1
         return self.connects.count <= max(1, self.live.limits.connectsPerSecond / self.shared.settings.loopCount)
+    }
+
+    /// Whether pages of the request's origin may connect.
+    func isFromHere(_ slot: Int, _ span: RawSpan) -> Bool {
+        self.live.origins.allows(
+            self.head.fields.text("origin", in: span), host: self.head.authority.map { String(span, $0) },
+            isSecure: self.isSecure(slot, span))
     }
 
     private func isEchoPath(_ span: RawSpan) -> Bool {
@@ -152,7 +155,7 @@ extension LoopState {
     }
 
     /// Who is at the other end: from the last on, each believed proxy says who came to it.
-    private func clientAddress(_ slot: Int, _ span: RawSpan) -> SocketAddress {
+    func clientAddress(_ slot: Int, _ span: RawSpan) -> SocketAddress {
         var address = self.connections[slot]!.peer
         guard self.isTrusted(address.ip), let list = self.head.fields.joined("x-forwarded-for", in: span) else { return address }
         for item in list.split(separator: ",", omittingEmptySubsequences: false).reversed() {
@@ -163,7 +166,7 @@ extension LoopState {
     }
 
     /// The request as dialects see it; nil when the path cannot be any dialect's.
-    private mutating func dialectRequest(_ slot: Int, _ span: RawSpan) throws(HTTPError) -> DialectRequest? {
+    mutating func dialectRequest(_ slot: Int, _ span: RawSpan) throws(HTTPError) -> DialectRequest? {
         let path = span.extracting(self.head.path).withUnsafeBytes { Self.segments($0) }
         guard let path, !path.isEmpty else { return nil }
         var query: [(name: String, value: String)] = []

@@ -23,7 +23,8 @@ extension LoopState {
     mutating func begin(_ talk: WebSocketTalk, _ slot: Int) {
         self.counters.connections[talk.dialect + 1] += 1
         talk.openedAt = self.now.monotonic
-        talk.pingAt = self.now.after(self.live.limits.ping)
+        // Engine.IO has pings of its own.
+        talk.pingAt = talk.engine == nil ? self.now.after(self.live.limits.ping) : 0
         // It came by another loop, after this one's clients had been told to go.
         if self.isDraining { talk.drainAt = self.now.monotonic + 1 }
         self.connections[slot]!.deadline = 0
@@ -65,6 +66,13 @@ extension LoopState {
     }
 
     private mutating func received(_ slot: Int, _ talk: WebSocketTalk, _ kind: WebSocketMessageKind, _ bytes: UnsafeRawBufferPointer) {
+        guard !talk.hasSentClose else { return }
+        if talk.engine != nil || talk.probed != nil { return self.receivedPacket(slot, talk, kind, bytes) }
+        self.receivedMessage(slot, talk, kind, bytes)
+    }
+
+    /// A message for the dialect.
+    mutating func receivedMessage(_ slot: Int, _ talk: WebSocketTalk, _ kind: WebSocketMessageKind, _ bytes: UnsafeRawBufferPointer) {
         guard !talk.hasSentClose else { return }
         self.counters.messagesIn[talk.dialect + 1] &+= 1
         guard talk.dialect >= 0 else {
@@ -125,6 +133,17 @@ extension LoopState {
             }
         }
         self.steps.removeAll()
+        self.noteSession(slot, talk)
+    }
+
+    /// What a session has become by what it did.
+    private mutating func noteSession(_ slot: Int, _ talk: WebSocketTalk) {
+        guard let session = talk.session, self.connections[slot] != nil, !talk.hasSentClose else { return }
+        if session.isPersonal != talk.isPersonal { self.regroupable.append(self.connections[slot]!.token) }
+        if self.table.hot[slot].user == UserTable.nobody, let actor = session.actor {
+            self.table.hot[slot].user = self.users.enter(actor.person.id, of: session.tenant)
+        }
+        if session.wakeAt != nil { self.scheduleTimer(slot) }
     }
 
     private mutating func reply(_ slot: Int, _ talk: WebSocketTalk, _ range: Range<Int>, isPaced: Bool) {
@@ -164,10 +183,11 @@ extension LoopState {
     }
 
     private mutating func authenticate(_ slot: Int, _ talk: WebSocketTalk, _ token: String) {
-        guard let session = talk.session, let actor = session.actor else { return }
+        guard let session = talk.session else { return }
         do throws(TokenError) {
             let identity = try self.live.verifier.verify(token, at: self.now.wall)
-            guard UserID(token: identity.user) == actor.person.id, identity.tenant == session.tenant else {
+            // Who has not said who it is says it by this.
+            guard session.actor.map({ UserID(token: identity.user) == $0.person.id && identity.tenant == session.tenant }) ?? true else {
                 talk.session?.authenticated(.failure(CredentialError("belongs to another user")), into: &self.steps)
                 return
             }
@@ -235,6 +255,7 @@ extension LoopState {
 
     /// The connection is gone or going: the conversations it heard are left.
     mutating func end(_ talk: WebSocketTalk, _ slot: Int) {
+        guard talk.probed == nil else { return }
         self.inboxes[UInt32(slot)] = nil
         self.leaveAll(talk, slot)
         self.counters.connections[talk.dialect + 1] -= 1

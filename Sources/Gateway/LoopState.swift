@@ -4,6 +4,7 @@ import ChatModel
 import Cluster
 import Configuration
 import DialectKit
+import EngineIO
 import EventLoop
 import HTTPWire
 import Identity
@@ -67,6 +68,13 @@ struct LoopState {
     var expired: [TimerWheel.Entry] = []
     /// Feeds whose new messages may have to be reported as delivered after this turn's writes.
     var reportable: [FeedID] = []
+    /// Connections of sessions of Engine.IO.
+    var engines: [EngineSessionID: SocketToken] = [:]
+    /// Of this turn's: those to which something was written that a poll may be waiting for, and what they decided then.
+    var pollable: [SocketToken] = []
+    var engineSteps: [(session: SocketToken, steps: EngineSteps)] = []
+    /// Sessions that are personal now, or are so no longer.
+    var regroupable: [SocketToken] = []
     /// Listeners who catch up and whose next page is due.
     var behind: [(token: SocketToken, feed: FeedID)] = []
     /// Inboxes whose messages count as read when their connections have answered a ping behind them.
@@ -145,6 +153,7 @@ struct LoopState {
         self.now = Self.readClocks()
         if self.now.monotonic - before > Self.sleepMilliseconds, self.relay != nil { self.chat.hasSlept(at: self.now) }
         self.steps.now = self.now.wall
+        self.steps.monotonic = self.now.monotonic
         if self.now.wall.seconds != self.date.seconds { self.date = HTTPDate(self.now.wall) }
     }
 
@@ -191,6 +200,7 @@ struct LoopState {
             switch item {
             case .envelope(let envelope): self.chat.receive(envelope, at: self.now)
             case .adopt(let handover): self.adopt(handover)
+            case .adoptRequest(let handover): self.adoptRequest(handover)
             }
         }
         // Nothing that came is kept alive by the room it came in.
@@ -236,6 +246,7 @@ struct LoopState {
             case .stored(let key, let reply): reply(self.chat.stored(of: key))
             case .command(let command, let key, let reply): self.command(command, in: key, reply: reply)
             case .read(let request, let reply): self.shared.stores[self.index].submit(request, ticket: 0, for: StoreReader(reply))
+            case .attach(let socket, let arrival): self.attach(socket, arrival)
             case .respond(let token, let result, let answering): self.respond(to: token, result, answering)
             }
         }
@@ -294,6 +305,7 @@ struct LoopState {
         var deliveries = self.chat.takeDeliveries()
         // Moved out: a copy would count a reference for every text in it.
         for place in deliveries.indices { self.deliver(exchange(&deliveries[place], with: .pageFailed(context: 0))) }
+        self.regroup()
         // Behind all of them: only here is it certain that whoever hears everything has got all that a feed counts as shown.
         let hasCaughtUp = self.catchUpAll()
         return isSettled && deliveries.isEmpty && !hasCaughtUp

@@ -16,7 +16,7 @@ public struct RoomsDialect: Dialect {
     ///   - key: what signs the passes for going on after a connection broke; the same on all nodes.
     ///   - connectTimeout: how long a client may take to CONNECT, in milliseconds.
     public init(key: RecoveryKey, engine: EngineSettings = EngineSettings(), connectTimeout: Int64 = 45_000) {
-        self.carriage = .engine(engine)
+        self.carriage = .engine(engine, paths: ["/socket.io/", "/socket.io"])
         self.setting = RoomsSetting(key: key, limits: SocketLimits(connectTimeout: connectTimeout))
     }
 

@@ -2,6 +2,7 @@ import ClusterWire
 import Configuration
 import Gateway
 import Identity
+import RoomsDialect
 import TLS
 
 /// What a node reads from files and may read again: keys, certificate, origins, limits.
@@ -66,6 +67,16 @@ struct NodeKeys {
         } catch {
             throw Problem(description: "--cluster-key-file: \(self.options.clusterKeyFile ?? ""): \(error)")
         }
+    }
+
+    /// What signs Rooms' recovery passes: the same on all nodes that share a secret, and in all lives of a node that has one. Where keys
+    /// only verify, passes are good for one life of a node.
+    func recoveryKey() -> RecoveryKey {
+        var secret: [UInt8]?
+        if let path = self.options.clusterKeyFile { secret = try? FileProblem.read(path) }
+        secret = secret ?? (try? self.files.secret?.read())
+        return RecoveryKey(
+            derivedFrom: secret ?? (0..<32).map { _ in UInt8.random(in: 0...255) }, cluster: self.options.clusterName)
     }
 
     /// What opens the admin API; one trailing newline is not part of it. Nil where no file is named.

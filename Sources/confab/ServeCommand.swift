@@ -6,13 +6,16 @@ import ChatsDialect
 import ClusterWire
 import Configuration
 import ConversationsDialect
+import DialectKit
 import EmbeddedStore
+import EngineIO
 import EventLoop
 import FoundationEssentials
 import Gateway
 import Glibc
 import Identity
 import PetsDialect
+import RoomsDialect
 import Synchronization
 import Telemetry
 
@@ -82,7 +85,7 @@ struct RunningNode {
         var settings = GatewaySettings(
             nodeName: self.name, incarnation: incarnation, version: Program.version,
             loopCount: loopCount, clientHost: options.listen.host, clientPort: options.listen.port, adminHost: options.admin?.host,
-            adminPort: options.admin?.port ?? 0, dialects: [ConversationsDialect(), PetsDialect(), ChatsDialect(), AgentsDialect()],
+            adminPort: options.admin?.port ?? 0, dialects: Self.dialects(options, keys),
             chatLimits: options.chatLimits,
             trustedProxies: options.trustedProxies, echoPath: options.echoPath)
         settings.isClustered = store.isShared
@@ -90,6 +93,15 @@ struct RunningNode {
         settings.allowsAnonymous = options.anonymous
         self.gateway = try Gateway(settings, live: live, logger: logger, board: board, admin: admin) { store.way(on: $0, $1) }
         self.desk.open(self.gateway)
+    }
+
+    private static func dialects(_ options: ServeOptions, _ keys: NodeKeys) -> [any Dialect] {
+        let limits = options.limits
+        let engine = EngineSettings(
+            pingInterval: Int64(limits.enginePingInterval), pingTimeout: Int64(limits.enginePingTimeout),
+            maxPayload: limits.enginePayloadBytes)
+        let rooms = RoomsDialect(key: keys.recoveryKey(), engine: engine, connectTimeout: Int64(limits.engineConnectTimeout))
+        return [ConversationsDialect(), PetsDialect(), ChatsDialect(), AgentsDialect(), rooms]
     }
 
     private static func inventedName() -> String {

@@ -11,7 +11,14 @@ public struct WebSocketUpgrade: Sendable {
     public var takesDeflated: Bool { self.compression?.hasFullWindow == true }
 
     private let acceptKey: String
-    private let compression: CompressionOffer.Agreement?
+    private var compression: CompressionOffer.Agreement?
+
+    /// The same without compression, whatever the client offers.
+    public var uncompressed: WebSocketUpgrade {
+        var upgrade = self
+        upgrade.compression = nil
+        return upgrade
+    }
 
     /// Whether a request asks for a WebSocket at all, well or badly.
     public static func isAsked(by head: HTTPRequestHead, in bytes: RawSpan) -> Bool {

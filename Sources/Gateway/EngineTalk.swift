@@ -1,0 +1,86 @@
+import Bytes
+import DialectKit
+import EngineIO
+import EventLoop
+import HTTPWire
+
+/// The Engine.IO session of a connection: one that polls has no socket, and what is written to it waits for the next poll.
+final class EngineTalk {
+    var session: EngineSession
+    /// What the session calls the connection's own WebSocket; nil while it polls.
+    var socket: EngineSocketID?
+    /// The WebSocket that has taken over is on its way to the connection: nothing can be written meanwhile.
+    var isMoving = false
+    /// What POSTs brought while reading was paused, oldest first.
+    private(set) var unread: [[UInt8]] = []
+    private(set) var unreadBytes = 0
+
+    init(_ session: EngineSession, socket: EngineSocketID? = nil) {
+        self.session = session
+        self.socket = socket
+    }
+
+    func keep(_ data: UnsafeRawBufferPointer) {
+        self.unread.append(Array(data))
+        self.unreadBytes += data.count
+    }
+
+    func takeUnread() -> [[UInt8]] {
+        defer {
+            self.unread = []
+            self.unreadBytes = 0
+        }
+        return self.unread
+    }
+
+    func keepAgain(_ rest: ArraySlice<[UInt8]>) {
+        self.unread.insert(contentsOf: rest, at: 0)
+        self.unreadBytes += rest.reduce(0) { $0 + $1.count }
+    }
+}
+
+/// A connection's HTTP request of an Engine.IO session.
+struct EngineExchange {
+    /// The session's connection.
+    let session: SocketToken
+    let answering: HTTPAnswering
+    /// Of the answer, whatever it is.
+    let fields: [HTTPField]
+    /// Its body is still coming.
+    var isPost = false
+}
+
+/// The dialect that Engine.IO carries, if the node speaks it.
+struct EnginePlace: Sendable {
+    let dialect: Int
+    let settings: EngineSettings
+    let paths: [StaticString]
+
+    init?(_ settings: GatewaySettings) {
+        for (place, dialect) in settings.dialects.enumerated() {
+            guard case .engine(let engine, paths: let paths) = dialect.carriage else { continue }
+            self.dialect = place
+            self.settings = engine
+            self.paths = paths
+            return
+        }
+        return nil
+    }
+}
+
+extension EngineRequestID {
+    /// The request that a connection makes: one at a time.
+    init(_ token: SocketToken) { self.init(rawValue: token.packed) }
+}
+
+extension EngineSocketID {
+    init(_ token: SocketToken) { self.init(rawValue: token.packed) }
+}
+
+extension SocketToken {
+    fileprivate var packed: UInt64 { UInt64(self.generation) << 32 | UInt64(self.slot) }
+
+    /// The token that an id was made of.
+    init(_ id: EngineRequestID) { self.init(slot: UInt32(truncatingIfNeeded: id.rawValue), generation: UInt32(id.rawValue >> 32)) }
+    init(_ id: EngineSocketID) { self.init(slot: UInt32(truncatingIfNeeded: id.rawValue), generation: UInt32(id.rawValue >> 32)) }
+}

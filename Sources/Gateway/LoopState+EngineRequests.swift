@@ -1,0 +1,265 @@
+import Bytes
+import ChatCore
+import Configuration
+import DialectKit
+import EngineIO
+import EventLoop
+import HTTPWire
+import Synchronization
+
+/// Requests of Engine.IO: handshakes, polls, POSTs, and WebSockets that take over.
+extension LoopState {
+    /// Whether the request whose head was read is one of Engine.IO's. A preflight is not.
+    func isEngineRequest(_ span: RawSpan) -> Bool {
+        guard let engine = self.shared.engine, self.head.method != .options else { return false }
+        for path in engine.paths where self.head.pathEquals(path, in: span) { return true }
+        return false
+    }
+
+    /// - Parameters:
+    ///   - request: the bytes from the request's first one on, whatever is behind it included.
+    ///   - offset: where the request's head ends; behind everything when the connection goes to another loop.
+    mutating func readEngineRequest(
+        _ slot: Int, _ exchange: HTTPExchange, _ span: RawSpan, request: UnsafeRawBufferPointer, _ offset: inout Int, end: Int,
+        _ answering: HTTPAnswering
+    ) throws(HTTPError) {
+        guard let engine = self.shared.engine else { return }
+        // Behind a body that is not read nothing can be told apart from it.
+        let ending = HTTPAnswering(self.head, date: self.date, willClose: self.isDraining || self.head.body != .bytes(0))
+        let isWebSocket = WebSocketUpgrade.isAsked(by: self.head, in: span)
+        let fields = self.engineFields(slot, span)
+        let asked: EngineRequest
+        do throws(EngineRefusal) {
+            guard self.isFromHere(slot, span) else { throw .forbidden }
+            asked = try self.engineRequest(span, isWebSocket: isWebSocket)
+        } catch {
+            return self.refuseEngine(slot, error, ending, fields)
+        }
+        let upgrade = isWebSocket ? try WebSocketUpgrade(self.head, in: span) : nil
+        do throws(EngineRefusal) {
+            switch asked {
+            case .handshake:
+                let opening = try self.openEngine(slot, engine, span)
+                let peer = self.clientAddress(slot, span)
+                if let upgrade {
+                    self.beginWebSocket(slot, engine, opening, upgrade, peer: peer)
+                } else {
+                    self.beginPolling(slot, exchange, engine, opening, ending, fields, peer: peer)
+                }
+            case .poll(let id):
+                guard let session = try self.session(id, slot, request, &offset, end: end) else { return }
+                self.beginWaiting(slot, exchange, EngineExchange(session: session, answering: ending, fields: fields))
+                let (waiting, now) = (EngineRequestID(self.token(slot)), self.now.monotonic)
+                self.drive(session) { $0.poll(waiting, at: now, into: &$1) }
+            case .post(let id):
+                guard let session = try self.session(id, slot, request, &offset, end: end) else { return }
+                self.beginPost(slot, exchange, engine, session, answering, fields)
+            case .upgrade(let id):
+                guard let session = try self.session(id, slot, request, &offset, end: end), let upgrade else { return }
+                self.beginProbe(slot, session, upgrade)
+            }
+        } catch {
+            self.refuseEngine(slot, error, ending, fields)
+        }
+    }
+
+    private func engineRequest(_ span: RawSpan, isWebSocket: Bool) throws(EngineRefusal) -> EngineRequest {
+        let method: EngineMethod =
+            switch self.head.method {
+            case .get: .get
+            case .post: .post
+            default: .other
+            }
+        return try EngineRequest(method, query: span.extracting(self.head.query ?? 0..<0), isWebSocket: isWebSocket)
+    }
+
+    private func token(_ slot: Int) -> SocketToken { self.connections[slot]!.token }
+
+    /// What every answer to this request has beside what it says.
+    private func engineFields(_ slot: Int, _ span: RawSpan) -> [HTTPField] { [HTTPField("Cache-Control", "no-store")] }
+
+    mutating func refuseEngine(_ slot: Int, _ refusal: EngineRefusal, _ answering: HTTPAnswering, _ fields: [HTTPField]) {
+        var body = ByteBuffer()
+        body.append(engineRefusal: refusal)
+        self.respond(slot, SiteResponse(HTTPStatus(rawValue: refusal.status), fields: fields, body: body.bytes), answering)
+    }
+
+    // MARK: Which session
+
+    /// The session that a request names.
+    ///
+    /// - Returns: nil where another loop has it, which sees to the request: the connection is on its way there.
+    private mutating func session(
+        _ id: EngineSessionID, _ slot: Int, _ request: UnsafeRawBufferPointer, _ offset: inout Int, end: Int
+    ) throws(EngineRefusal) -> SocketToken? {
+        if let token = self.engines[id], self.isCurrent(token) {
+            self.table.hot[Int(token.slot)].heardAt = self.tickNumber
+            return token
+        }
+        guard let home = EngineHome(id), home.node == self.shared.settings.incarnation, home.loop < self.shared.settings.loopCount,
+            home.loop != self.index, self.mayMove(slot)
+        else { throw .unknownSession }
+        offset = end
+        self.moveRequest(slot, to: home.loop, Array(request))
+        return nil
+    }
+
+    // MARK: Handshakes
+
+    /// The dialect's session for a client that comes in.
+    private mutating func openEngine(
+        _ slot: Int, _ engine: EnginePlace, _ span: RawSpan
+    ) throws(EngineRefusal) -> (session: any DialectSession, id: EngineSessionID) {
+        let limit = self.live.limits.connections
+        guard self.mayConnect(), self.shared.connectionCount.load(ordering: .relaxed) <= limit else {
+            self.counters.refusedConnections += 1
+            throw .forbidden
+        }
+        guard let request = (try? self.dialectRequest(slot, span)) ?? nil,
+            case .session(let session)? = self.shared.settings.dialects[engine.dialect].open(request)
+        else { throw .badRequest }
+        var random = SystemRandomNumberGenerator()
+        return (session, EngineHome(node: self.shared.settings.incarnation, loop: self.index).name((random.next(), random.next())))
+    }
+
+    private mutating func beginPolling(
+        _ slot: Int, _ exchange: HTTPExchange, _ engine: EnginePlace, _ opening: (session: any DialectSession, id: EngineSessionID),
+        _ answering: HTTPAnswering, _ fields: [HTTPField], peer: SocketAddress
+    ) {
+        let token = self.loop.reserve()
+        let request = EngineRequestID(self.token(slot))
+        self.beginWaiting(slot, exchange, EngineExchange(session: token, answering: answering, fields: fields))
+        var steps = EngineSteps()
+        let talk = self.talk(opening.session, dialect: engine.dialect, takesCompression: false, isCompressed: false)
+        talk.engine = EngineTalk(
+            EngineSession(opening.id, engine.settings, openedBy: request, at: self.now.monotonic, into: &steps))
+        talk.expiresAt = self.expiry
+        _ = self.shared.connectionCount.add(1, ordering: .relaxed)
+        self.place(Connection(token: token, peer: peer, site: .clients, stage: .webSocket(talk)), descriptor: -1)
+        self.table.hot[Int(token.slot)].flags.insert(.isPolling)
+        self.engines[opening.id] = token
+        self.begin(talk, Int(token.slot))
+        self.run(steps, of: token)
+    }
+
+    private mutating func beginWebSocket(
+        _ slot: Int, _ engine: EnginePlace, _ opening: (session: any DialectSession, id: EngineSessionID), _ upgrade: WebSocketUpgrade,
+        peer: SocketAddress
+    ) {
+        let token = self.token(slot)
+        self.framing.removeAll()
+        upgrade.uncompressed.appendResponse(to: &self.framing)
+        self.send(slot, SharedFrame(self.framing.bytes))
+        var steps = EngineSteps()
+        let talk = self.talk(opening.session, dialect: engine.dialect, takesCompression: false, isCompressed: false)
+        talk.engine = EngineTalk(
+            EngineSession(opening.id, engine.settings, openedOn: EngineSocketID(token), at: self.now.monotonic, into: &steps),
+            socket: EngineSocketID(token))
+        talk.expiresAt = self.expiry
+        self.connections[slot]!.stage = .webSocket(talk)
+        self.connections[slot]!.peer = peer
+        self.engines[opening.id] = token
+        self.run(steps, of: token)
+        self.begin(talk, slot)
+    }
+
+    // MARK: Polls and POSTs
+
+    /// The connection has a request of a session: nothing else is read from it before that is answered.
+    private mutating func beginWaiting(_ slot: Int, _ exchange: HTTPExchange, _ engine: EngineExchange) {
+        exchange.engine = engine
+        self.connections[slot]!.deadline = 0
+    }
+
+    private mutating func beginPost(
+        _ slot: Int, _ exchange: HTTPExchange, _ engine: EnginePlace, _ session: SocketToken, _ answering: HTTPAnswering,
+        _ fields: [HTTPField]
+    ) {
+        let request = EngineRequestID(self.token(slot))
+        let token = self.token(slot)
+        // Answered before its body is whole, the connection ends: what comes is not read.
+        let ending = HTTPAnswering(isHead: false, keepsAlive: false, date: self.date)
+        self.beginWaiting(slot, exchange, EngineExchange(session: session, answering: ending, fields: fields, isPost: true))
+        guard case .webSocket(let talk)? = self.connections[Int(session.slot)]?.stage, let state = talk.engine else { return }
+        var announced: Int?
+        if case .bytes(let count) = self.head.body { announced = count }
+        // Who is made to wait sends no more than that besides.
+        if state.unreadBytes > engine.settings.maxPayload { announced = .max }
+        self.drive(session) { $0.postBegan(request, announcedBytes: announced, into: &$1) }
+        guard self.isCurrent(token), exchange.engine != nil else { return }
+        exchange.engine = EngineExchange(session: session, answering: answering, fields: fields, isPost: true)
+        do throws(HTTPError) {
+            try self.awaitPost(slot, exchange, byteLimit: engine.settings.maxPayload, answering)
+        } catch {
+            self.endPostTooLong(slot, exchange)
+        }
+    }
+
+    /// The body of a POST is whole.
+    mutating func endPost(_ slot: Int, _ exchange: HTTPExchange, _ body: [UInt8]) {
+        guard let engine = exchange.engine else { return }
+        let request = EngineRequestID(self.token(slot))
+        let now = self.now.monotonic
+        self.drive(engine.session, body) { $0.postEnded(request, $1, at: now, into: &$2) }
+    }
+
+    /// The body of a POST is longer than it may be.
+    mutating func endPostTooLong(_ slot: Int, _ exchange: HTTPExchange) {
+        guard let engine = exchange.engine else { return }
+        let ending = HTTPAnswering(isHead: false, keepsAlive: false, date: self.date)
+        exchange.engine = EngineExchange(session: engine.session, answering: ending, fields: engine.fields, isPost: true)
+        let request = EngineRequestID(self.token(slot))
+        self.drive(engine.session) { $0.postTooLarge(request, into: &$1) }
+    }
+
+    /// The connection of a request has ended before its answer.
+    mutating func broke(_ request: SocketToken, _ engine: EngineExchange) {
+        self.drive(engine.session) {
+            if engine.isPost {
+                $0.postBroke(EngineRequestID(request), into: &$1)
+            } else {
+                $0.pollBroke(EngineRequestID(request), into: &$1)
+            }
+        }
+    }
+
+    // MARK: WebSockets that take over
+
+    private mutating func beginProbe(_ slot: Int, _ session: SocketToken, _ upgrade: WebSocketUpgrade) {
+        let token = self.token(slot)
+        self.framing.removeAll()
+        upgrade.uncompressed.appendResponse(to: &self.framing)
+        self.send(slot, SharedFrame(self.framing.bytes))
+        let talk = self.talk(nil, dialect: -1, takesCompression: false, isCompressed: false)
+        talk.probed = session
+        self.connections[slot]!.stage = .webSocket(talk)
+        self.connections[slot]!.deadline = 0
+        let now = self.now.monotonic
+        self.drive(session) { $0.socketOpened(EngineSocketID(token), at: now, into: &$1) }
+    }
+}
+
+/// Where a session lives, as its name says it: no table of sessions is needed to send a request there.
+struct EngineHome {
+    let node: UInt64
+    let loop: Int
+
+    init(node: UInt64, loop: Int) {
+        self.node = node
+        self.loop = loop
+    }
+
+    /// Nil for a name that no node gave.
+    init?(_ id: EngineSessionID) {
+        let parts = id.text.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count == 3, let node = UInt64(parts[0], radix: 36), let loop = Int(parts[1]), loop >= 0 else { return nil }
+        self.init(node: node, loop: loop)
+    }
+
+    /// A name for a session that lives there.
+    ///
+    /// - Parameter random: what nobody can guess.
+    func name(_ random: (UInt64, UInt64)) -> EngineSessionID {
+        EngineSessionID(named: "\(String(self.node, radix: 36)).\(self.loop).\(EngineSessionID(random: random).text)")!
+    }
+}

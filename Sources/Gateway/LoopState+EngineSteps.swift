@@ -1,0 +1,337 @@
+import Bytes
+import ChatCore
+import Configuration
+import DialectKit
+import EngineIO
+import EventLoop
+import HTTPWire
+import Synchronization
+import TLS
+
+/// What Engine.IO sessions decide, and what passes through them.
+extension LoopState {
+    /// Has a session do something, and does what it wants done.
+    mutating func drive(_ session: SocketToken, _ body: (inout EngineSession, inout EngineSteps) -> Void) {
+        guard self.isCurrent(session), case .webSocket(let talk) = self.connections[Int(session.slot)]!.stage, let engine = talk.engine
+        else {
+            return
+        }
+        var steps = EngineSteps()
+        body(&engine.session, &steps)
+        self.run(steps, of: session)
+    }
+
+    /// The same with bytes in which the session finds messages.
+    mutating func drive(
+        _ session: SocketToken, _ bytes: [UInt8], _ body: (inout EngineSession, RawSpan, inout EngineSteps) -> Void
+    ) {
+        guard self.isCurrent(session), case .webSocket(let talk) = self.connections[Int(session.slot)]!.stage, let engine = talk.engine
+        else {
+            return
+        }
+        var steps = EngineSteps()
+        body(&engine.session, bytes.span.bytes, &steps)
+        bytes.withUnsafeBytes { self.run(steps, of: session, $0) }
+    }
+
+    /// - Parameter bytes: where messages lie.
+    mutating func run(
+        _ steps: EngineSteps, of session: SocketToken, _ bytes: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+    ) {
+        for step in steps.list {
+            switch step {
+            case .answer(let request, let answer):
+                self.answer(request, answer, steps)
+            case .send(let packet, let socket):
+                guard let slot = self.slot(of: socket, session) else { continue }
+                packet.withBytes { self.sendFrame(slot, .text, $0) }
+            case .closeSocket(let socket, let code, let reason):
+                guard let slot = self.slot(of: socket, session), case .webSocket(let talk) = self.connections[slot]!.stage else { continue }
+                self.closeWebSocket(slot, talk, WebSocketCloseCode(rawValue: code), reason)
+            case .message(let place):
+                self.takePosted(session, UnsafeRawBufferPointer(rebasing: bytes[place]))
+            case .binary:
+                guard self.isCurrent(session), case .webSocket(let talk) = self.connections[Int(session.slot)]!.stage else { continue }
+                talk.session?.receivedBinary(into: &self.steps)
+                self.runSteps(Int(session.slot), talk)
+            case .upgraded(let socket):
+                self.takeOver(SocketToken(socket), for: session)
+            case .closed(let why):
+                self.engineClosed(session, why)
+            }
+        }
+        guard self.isCurrent(session) else { return }
+        self.scheduleTimer(Int(session.slot))
+    }
+
+    /// Where the session's WebSocket is: with the session, or still by itself.
+    private func slot(of socket: EngineSocketID, _ session: SocketToken) -> Int? {
+        let token: SocketToken
+        if self.isCurrent(session), case .webSocket(let talk) = self.connections[Int(session.slot)]!.stage, talk.engine?.socket == socket,
+            talk.engine?.isMoving == false
+        {
+            token = session
+        } else {
+            token = SocketToken(socket)
+        }
+        return self.isCurrent(token) ? Int(token.slot) : nil
+    }
+
+    private mutating func answer(_ request: EngineRequestID, _ answer: EngineAnswer, _ steps: EngineSteps) {
+        let token = SocketToken(request)
+        guard self.isCurrent(token), case .http(let exchange) = self.connections[Int(token.slot)]!.stage, let engine = exchange.engine
+        else {
+            return
+        }
+        let slot = Int(token.slot)
+        exchange.engine = nil
+        exchange.pending = nil
+        switch answer {
+        case .payload(let place):
+            self.respond(
+                slot,
+                SiteResponse(contentType: "text/plain; charset=UTF-8", fields: engine.fields, body: Array(steps.text.bytes[place])),
+                engine.answering)
+        case .taken:
+            self.respond(slot, SiteResponse(contentType: "text/html", fields: engine.fields, body: Array("ok".utf8)), engine.answering)
+        case .refused(let refusal):
+            self.refuseEngine(slot, refusal, engine.answering, engine.fields)
+        }
+        // The next request may be there.
+        if self.isCurrent(token), self.connections[slot]!.ending == .none, !self.connections[slot]!.unread.isEmpty {
+            self.pauseReading(slot)
+            self.resumeReading(slot)
+        }
+        guard case .payload = answer, self.isCurrent(engine.session) else { return }
+        // There is room for more.
+        if !self.connections[Int(engine.session.slot)]!.backlog.isEmpty { self.drainBacklog(Int(engine.session.slot)) }
+    }
+
+    // MARK: What the client says
+
+    /// A POST has brought this.
+    private mutating func takePosted(_ session: SocketToken, _ data: UnsafeRawBufferPointer) {
+        guard self.isCurrent(session), case .webSocket(let talk) = self.connections[Int(session.slot)]!.stage, let engine = talk.engine
+        else {
+            return
+        }
+        if self.connections[Int(session.slot)]!.isReadingPaused || !engine.unread.isEmpty {
+            engine.keep(data)
+        } else {
+            self.receivedMessage(Int(session.slot), talk, .text, data)
+        }
+    }
+
+    /// Reading goes on.
+    mutating func readPosted(_ slot: Int, _ talk: WebSocketTalk, _ engine: EngineTalk) {
+        let token = self.connections[slot]!.token
+        let unread = engine.takeUnread()
+        for place in unread.indices {
+            guard self.isCurrent(token), !talk.hasSentClose else { return }
+            guard !self.connections[slot]!.isReadingPaused else { return engine.keepAgain(unread[place...]) }
+            unread[place].withUnsafeBytes { self.receivedMessage(slot, talk, .text, $0) }
+        }
+    }
+
+    /// A message of a WebSocket that carries a session, or is to take over one.
+    mutating func receivedPacket(_ slot: Int, _ talk: WebSocketTalk, _ kind: WebSocketMessageKind, _ bytes: UnsafeRawBufferPointer) {
+        let token = self.connections[slot]!.token
+        let now = self.now.monotonic
+        if let session = talk.probed {
+            let copy = Array(bytes)
+            self.drive(session, copy) {
+                if kind == .text {
+                    $0.received($1, on: EngineSocketID(token), at: now, into: &$2)
+                } else {
+                    $0.receivedBinary(on: EngineSocketID(token), into: &$2)
+                }
+            }
+            return
+        }
+        guard let engine = talk.engine, let socket = engine.socket else { return }
+        if kind == .binary { return self.receivedMessage(slot, talk, .binary, bytes) }
+        // Nearly all are messages, and the session has nothing to do with those.
+        if bytes.first == EnginePacketKind.message.letter {
+            return self.receivedMessage(slot, talk, .text, UnsafeRawBufferPointer(rebasing: bytes.dropFirst()))
+        }
+        let copy = Array(bytes)
+        self.drive(token, copy) { $0.received($1, on: socket, at: now, into: &$2) }
+    }
+
+    // MARK: What the client is sent
+
+    /// So much waits for a poll; what is beyond is the connection's backlog, as with a socket that takes no more.
+    private static let pollableBytes = 256 << 10
+
+    /// Puts frames where the next poll finds them.
+    ///
+    /// - Parameter bytes: WebSocket frames of the server's, as they would be written to a socket.
+    /// - Returns: how many of the bytes were taken.
+    mutating func writePackets(_ bytes: UnsafeRawBufferPointer, to slot: Int) -> Int {
+        guard case .webSocket(let talk) = self.connections[slot]!.stage, let engine = talk.engine, !engine.isMoving else { return 0 }
+        let token = self.connections[slot]!.token
+        var steps = EngineSteps()
+        var offset = 0
+        while let frame = PlainFrame(bytes, at: offset) {
+            guard engine.session.waitingPackets == 0 || engine.session.waitingBytes < Self.pollableBytes else { break }
+            offset = frame.end
+            guard frame.opcode == .text else {
+                if frame.opcode == .close {
+                    let (code, reason) = frame.closing(in: bytes)
+                    engine.session.close(code: code, reason: reason, at: self.now.monotonic, into: &steps)
+                }
+                continue
+            }
+            var companion: SharedFrame?
+            if let next = PlainFrame(bytes, at: offset), next.isOffset(in: bytes) {
+                companion = SharedFrame(Array(bytes[next.payload]))
+                offset = next.end
+            }
+            engine.session.send(SharedFrame(Array(bytes[frame.payload])), with: companion, into: &steps)
+        }
+        if !steps.list.isEmpty { self.engineSteps.append((token, steps)) }
+        self.pollable.append(token)
+        return offset
+    }
+
+    /// At the end of a turn's writes: what was put there leaves, if a poll waits.
+    mutating func answerPolls() {
+        guard !self.pollable.isEmpty || !self.engineSteps.isEmpty else { return }
+        let (tokens, steps) = (self.pollable, self.engineSteps)
+        self.pollable.removeAll(keepingCapacity: true)
+        self.engineSteps.removeAll(keepingCapacity: true)
+        for (token, steps) in steps { self.run(steps, of: token) }
+        for token in tokens { self.drive(token) { $0.flush(into: &$1) } }
+    }
+
+    // MARK: Taking over
+
+    /// A WebSocket carries the session from here on: its socket comes to the session's connection.
+    private mutating func takeOver(_ socket: SocketToken, for session: SocketToken) {
+        guard self.isCurrent(session), case .webSocket(let talk) = self.connections[Int(session.slot)]!.stage, let engine = talk.engine,
+            self.isCurrent(socket), case .webSocket(let probe) = self.connections[Int(socket.slot)]!.stage
+        else { return }
+        let slot = Int(socket.slot)
+        engine.socket = EngineSocketID(socket)
+        engine.isMoving = true
+        self.writeTurn(slot)
+        guard self.isCurrent(socket) else { return }
+        let connection = self.connections[slot]!
+        // What waited for a poll goes before what waited for room.
+        var backlog = connection.backlog
+        backlog.append(contentsOf: self.connections[Int(session.slot)]!.backlog)
+        self.connections[Int(session.slot)]!.backlog = backlog
+        let arrival = SocketArrival(session: session, tls: connection.tls, reader: probe.reader, unread: connection.unread)
+        self.table.close(slot)
+        self.connections[slot] = nil
+        self.shared.connectionCount.subtract(1, ordering: .relaxed)
+        let orders = self.shared.orders[self.index]
+        self.loop.detach(connection.token) { _ = orders.post(.attach($0, arrival)) }
+    }
+
+    mutating func attach(_ socket: Socket, _ arrival: SocketArrival) {
+        let slot = Int(arrival.session.slot)
+        guard self.isCurrent(arrival.session), case .webSocket(let talk) = self.connections[slot]!.stage, let engine = talk.engine else {
+            return socket.close()
+        }
+        do throws(SocketError) {
+            try self.loop.attach(socket.descriptor, to: arrival.session)
+        } catch {
+            socket.close()
+            return self.drop(slot)
+        }
+        engine.isMoving = false
+        talk.reader = arrival.reader
+        self.table.hot[slot].descriptor = socket.descriptor
+        self.table.hot[slot].flags.remove(.isPolling)
+        if let tls = arrival.tls {
+            self.connections[slot]!.tls = tls
+            self.table.hot[slot].flags.insert(.isTLS)
+        }
+        self.connections[slot]!.unread = arrival.unread
+        self.table.hot[slot].heardAt = self.tickNumber
+        self.updateInterest(slot)
+        if !self.connections[slot]!.backlog.isEmpty { self.drainBacklog(slot) }
+        guard self.isCurrent(arrival.session), !self.connections[slot]!.isReadingPaused else { return }
+        self.pauseReading(slot)
+        self.resumeReading(slot)
+    }
+
+    // MARK: Ends
+
+    /// The session is over: one that polls has nothing more.
+    private mutating func engineClosed(_ session: SocketToken, _ why: EngineClosure) {
+        guard self.isCurrent(session), case .webSocket(let talk) = self.connections[Int(session.slot)]!.stage, let engine = talk.engine
+        else {
+            return
+        }
+        let slot = Int(session.slot)
+        self.engines[engine.session.id] = nil
+        guard self.table.hot[slot].flags.contains(.isPolling) else { return }
+        if !talk.hasSentClose { self.saidClose(slot, talk, WebSocketCloseCode(rawValue: why.webSocketCode)) }
+        self.drop(slot)
+    }
+
+    /// A connection that was a session's, or was to be one's, is gone.
+    mutating func engineDropped(_ token: SocketToken, _ talk: WebSocketTalk) {
+        if let session = talk.probed { self.drive(session) { $0.socketClosed(EngineSocketID(token), into: &$1) } }
+        guard let engine = talk.engine else { return }
+        self.engines[engine.session.id] = nil
+        // Whoever waits for it is told.
+        var steps = EngineSteps()
+        engine.session.close(code: 1001, reason: "the connection has ended", at: self.now.monotonic, into: &steps)
+        for step in steps.list { if case .answer(let request, let answer) = step { self.answer(request, answer, steps) } }
+    }
+}
+
+/// A WebSocket on its way to the connection of the session that it carries.
+///
+/// Unchecked because a TLS connection belongs to one thread, and it stays there.
+struct SocketArrival: @unchecked Sendable {
+    let session: SocketToken
+    let tls: TLSConnection?
+    let reader: WebSocketReader
+    let unread: [UInt8]
+}
+
+/// A frame of the server's, as it was written: whole, not masked, not compressed (RFC 6455 section 5.2).
+private struct PlainFrame {
+    let opcode: WebSocketOpcode
+    let payload: Range<Int>
+    var end: Int { self.payload.upperBound }
+
+    /// Nil where not all of one is there.
+    init?(_ bytes: UnsafeRawBufferPointer, at start: Int) {
+        guard start + 2 <= bytes.count, let opcode = WebSocketOpcode(rawValue: bytes[start] & 0x0F) else { return nil }
+        var place = start + 2
+        var count = Int(bytes[start + 1])
+        switch count {
+        case 126:
+            guard place + 2 <= bytes.count else { return nil }
+            count = Int(bytes[place]) << 8 | Int(bytes[place + 1])
+            place += 2
+        case 127:
+            guard place + 8 <= bytes.count else { return nil }
+            count = (0..<8).reduce(0) { $0 << 8 | Int(bytes[place + $1]) }
+            place += 8
+        default: break
+        }
+        guard bytes.count - place >= count else { return nil }
+        self.opcode = opcode
+        self.payload = place..<place + count
+    }
+
+    /// Whether it must travel in the same answer as the one before: what tells a client how far it has come.
+    func isOffset(in bytes: UnsafeRawBufferPointer) -> Bool {
+        let mark: StaticString = #"42["offset","#
+        guard self.opcode == .text, self.payload.count > mark.utf8CodeUnitCount else { return false }
+        return bytes[self.payload].prefix(mark.utf8CodeUnitCount)
+            .elementsEqual(UnsafeBufferPointer(start: mark.utf8Start, count: mark.utf8CodeUnitCount))
+    }
+
+    func closing(in bytes: UnsafeRawBufferPointer) -> (code: UInt16, reason: String) {
+        guard self.payload.count >= 2 else { return (1000, "") }
+        let code = UInt16(bytes[self.payload.lowerBound]) << 8 | UInt16(bytes[self.payload.lowerBound + 1])
+        return (code, String(decoding: bytes[self.payload.dropFirst(2)], as: UTF8.self))
+    }
+}
