@@ -67,9 +67,7 @@ extension LoopState {
     /// Where the session's WebSocket is: with the session, or still by itself.
     private func slot(of socket: EngineSocketID, _ session: SocketToken) -> Int? {
         let token: SocketToken
-        if self.isCurrent(session), case .webSocket(let talk) = self.connections[Int(session.slot)]!.stage, talk.engine?.socket == socket,
-            talk.engine?.isMoving == false
-        {
+        if self.isCurrent(session), case .webSocket(let talk) = self.connections[Int(session.slot)]!.stage, talk.engine?.socket == socket {
             token = session
         } else {
             token = SocketToken(socket)
@@ -206,14 +204,32 @@ extension LoopState {
 
     // MARK: Taking over
 
-    /// A WebSocket carries the session from here on: its socket comes to the session's connection.
+    /// A WebSocket carries the session from here on. Its socket comes to the session's connection when what was read of it has been kept.
     private mutating func takeOver(_ socket: SocketToken, for session: SocketToken) {
         guard self.isCurrent(session), case .webSocket(let talk) = self.connections[Int(session.slot)]!.stage, let engine = talk.engine,
-            self.isCurrent(socket), case .webSocket(let probe) = self.connections[Int(socket.slot)]!.stage
+            self.isCurrent(socket)
         else { return }
-        let slot = Int(socket.slot)
         engine.socket = EngineSocketID(socket)
         engine.isMoving = true
+        self.pauseReading(Int(socket.slot))
+        self.upgraded.append((socket, session))
+    }
+
+    mutating func moveUpgraded() {
+        guard !self.upgraded.isEmpty else { return }
+        let upgraded = self.upgraded
+        self.upgraded = []
+        for (socket, session) in upgraded { self.move(socket, to: session) }
+    }
+
+    private mutating func move(_ socket: SocketToken, to session: SocketToken) {
+        guard self.isCurrent(socket), case .webSocket(let probe) = self.connections[Int(socket.slot)]!.stage else {
+            // It is gone already: so is what it carried.
+            if self.isCurrent(session) { self.drop(Int(session.slot)) }
+            return
+        }
+        guard self.isCurrent(session) else { return self.drop(Int(socket.slot)) }
+        let slot = Int(socket.slot)
         self.writeTurn(slot)
         guard self.isCurrent(socket) else { return }
         let connection = self.connections[slot]!

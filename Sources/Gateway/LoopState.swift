@@ -73,6 +73,8 @@ struct LoopState {
     /// Of this turn's: those to which something was written that a poll may be waiting for, and what they decided then.
     var pollable: [SocketToken] = []
     var engineSteps: [(session: SocketToken, steps: EngineSteps)] = []
+    /// WebSockets that have taken over from polling in this turn, and the connections that they go to.
+    var upgraded: [(socket: SocketToken, session: SocketToken)] = []
     /// Sessions that are personal now, or are so no longer.
     var regroupable: [SocketToken] = []
     /// Listeners who catch up and whose next page is due.
@@ -305,6 +307,7 @@ struct LoopState {
         var deliveries = self.chat.takeDeliveries()
         // Moved out: a copy would count a reference for every text in it.
         for place in deliveries.indices { self.deliver(exchange(&deliveries[place], with: .pageFailed(context: 0))) }
+        self.moveUpgraded()
         self.regroup()
         // Behind all of them: only here is it certain that whoever hears everything has got all that a feed counts as shown.
         let hasCaughtUp = self.catchUpAll()
