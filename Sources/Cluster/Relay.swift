@@ -5,6 +5,9 @@ public protocol Relay: AnyObject, Sendable {
     /// On the loop of this number: sends what is for loops of other nodes. Whatever does not arrive is lost mail, which its receiver misses.
     func send(_ envelopes: [Envelope], from loop: Int)
 
+    /// On the sender's loop: sends a letter to another node. One that is too long for the way is lost.
+    func send(_ letter: Letter, to node: UInt64, from sender: OwnerID)
+
     /// From any thread: there is, or was, a view of this number, and the loops go by an earlier one.
     func hasHeard(ofView number: Int)
 
@@ -19,6 +22,8 @@ public protocol Relay: AnyObject, Sendable {
 public protocol RelayReceiver: AnyObject, Sendable {
     /// Mail for one of the node's loops.
     func receive(_ envelope: Envelope)
+    /// A letter from another node.
+    func receive(_ letter: Letter, from node: UInt64)
     /// The loops go by this view from here on; views come in order.
     func follow(_ view: View)
     /// The node was taken for dead and goes on under another incarnation.

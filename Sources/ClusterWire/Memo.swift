@@ -1,6 +1,6 @@
 public import Bytes
 
-/// A question that one node asks another for an operator, or the answer to it.
+/// A question that one node asks another for an operator, the answer to it, or a letter from loop to loop.
 ///
 /// It goes through the same mailboxes as parcels, and its first byte tells it from them. What is said in it is JSON and not records: it is
 /// rare, and nodes of two versions must understand as much of each other as there is.
@@ -10,11 +10,11 @@ public import Bytes
 ///     mark           1 byte, which is the version of no parcel
 ///     kind           1 byte
 ///     from, to       8 bytes each, lowest first: the incarnation that sends, and the one that it is for
-///     id             8 bytes: rises with each question of an incarnation; that of an answer is its question's
+///     id             8 bytes: rises with each question of an incarnation; that of an answer is its question's; 0 of a letter
 ///     topic, body    texts, as in a parcel
 ///     code           16 bytes, as in a parcel
 public struct Memo: Sendable, Equatable {
-    public enum Kind: UInt8, Sendable { case question = 1, answer = 2 }
+    public enum Kind: UInt8, Sendable { case question = 1, answer = 2, letter = 3 }
 
     public let kind: Kind
     /// The incarnation that has sent it.
@@ -22,7 +22,7 @@ public struct Memo: Sendable, Equatable {
     /// The incarnation that it is for.
     public let to: UInt64
     public let id: UInt64
-    /// What is asked.
+    /// What is asked; of a letter, the number of the loop that it is for.
     public let topic: String
     /// JSON, which who gets it has still to read.
     public let body: String

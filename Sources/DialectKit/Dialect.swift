@@ -22,6 +22,13 @@ public protocol Dialect: Sendable {
     /// Called for plain requests too, to tell an unknown path (404) from one that wants an upgrade (426).
     func open(_ request: DialectRequest) -> DialectOpening?
 
+    /// A session that goes on where one of another node's stood; nil for what no node of this version writes.
+    ///
+    /// - Parameters:
+    ///   - standing: as `DialectSession.standing` wrote it.
+    ///   - now: in milliseconds, of a clock that never goes back.
+    func resume(_ standing: String, allowsAnonymous: Bool, at now: Int64) -> (any DialectSession)?
+
     /// Writes the frames that tell of an event, once for everybody who hears it in this dialect.
     func render(_ event: ChatEvent, in conversation: ConversationKey, into rendering: inout Rendering)
 }
@@ -29,6 +36,7 @@ public protocol Dialect: Sendable {
 extension Dialect {
     public var numbersUsers: Bool { false }
     public var carriage: Carriage { .webSocket }
+    public func resume(_ standing: String, allowsAnonymous: Bool, at now: Int64) -> (any DialectSession)? { nil }
 }
 
 /// How a dialect's frames travel.

@@ -62,6 +62,11 @@ public protocol DialectSession: Sendable {
     /// A personal session's connection was sent this message.
     mutating func shown(_ message: Message, in conversation: ConversationKey, into steps: inout SessionSteps)
 
+    /// What a session on another node needs to go on in this one's place; nil for one that cannot move. Nothing that it asked for is under way.
+    ///
+    /// - Parameter places: up to where the connection was sent messages, for each conversation that it hears.
+    func standing(at places: [(conversation: ConversationKey, through: SequenceNumber)], now: Int64) -> String?
+
     /// The session is treated as personal from here on, and its connection was sent everything up to these messages.
     mutating func stands(at places: [(conversation: ConversationKey, through: SequenceNumber)], into steps: inout SessionSteps)
 }
@@ -71,6 +76,7 @@ extension DialectSession {
     public var isPersonal: Bool { false }
     public var wakeAt: Int64? { nil }
     public mutating func wake(into steps: inout SessionSteps) {}
+    public func standing(at places: [(conversation: ConversationKey, through: SequenceNumber)], now: Int64) -> String? { nil }
     public mutating func shown(_ message: Message, in conversation: ConversationKey, into steps: inout SessionSteps) {}
     public mutating func stands(at places: [(conversation: ConversationKey, through: SequenceNumber)], into steps: inout SessionSteps) {}
     public mutating func fetched(_ answer: StoreAnswer?, for tag: SessionTag, into steps: inout SessionSteps) {}

@@ -2,6 +2,7 @@ import Bytes
 import ChatModel
 import Cluster
 import DialectKit
+import EngineIO
 import EventLoop
 import HTTPWire
 import JSON
@@ -70,6 +71,10 @@ final class HTTPExchange {
     var pending: PendingRequest?
     /// A request of an Engine.IO session that is not answered: of a poll, or of a POST whose body is coming.
     var engine: EngineExchange?
+    /// Of a POST whose body is coming, the session of another node's that it is for.
+    var carried: (id: EngineSessionID, place: LoopState.SessionPlace)?
+    /// The WebSocket that it asks for, while the node of its session is asked.
+    var upgrade: WebSocketUpgrade?
     var requestCount = 0
     /// The head of a later request has begun, and its time runs.
     var isHeadUnderWay = false
@@ -95,6 +100,8 @@ final class WebSocketTalk {
     var engine: EngineTalk?
     /// The connection of a session that polls, from which this WebSocket is to take over.
     var probed: SocketToken?
+    /// The same, where that session is another node's.
+    var carriedProbe: CarriedProbe?
     // Small numbers side by side: there may be very many quiet connections.
     private let dialectPlace: Int16
     /// What the client gets is compressed; what it sends may be.
@@ -115,6 +122,8 @@ final class WebSocketTalk {
     var expiresAt: Int64 = 0
     var drainAt: Int64 = 0
 
+    /// It is to take over from polling, and has no session yet.
+    var isProbe: Bool { self.probed != nil || self.carriedProbe != nil }
     /// Which of the gateway's dialects; -1 for the echo.
     var dialect: Int { Int(self.dialectPlace) }
     var takesCompression: Bool { self.reader.takesCompression }

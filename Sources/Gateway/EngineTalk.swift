@@ -20,6 +20,9 @@ final class EngineTalk {
         self.socket = socket
     }
 
+    /// Requests that came by way of other nodes, by number: those that wait, and the last that are answered.
+    var carried: [UInt64: CarriedRequest] = [:]
+
     func keep(_ data: UnsafeRawBufferPointer) {
         self.unread.append(Array(data))
         self.unreadBytes += data.count
@@ -41,8 +44,8 @@ final class EngineTalk {
 
 /// A connection's HTTP request of an Engine.IO session.
 struct EngineExchange {
-    /// The session's connection.
-    let session: SocketToken
+    /// The session's connection; nil where another node has it.
+    let session: SocketToken?
     let answering: HTTPAnswering
     /// Of the answer, whatever it is.
     let fields: [HTTPField]

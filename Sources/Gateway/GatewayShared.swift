@@ -54,6 +54,11 @@ extension GatewayShared: RelayReceiver {
         _ = self.mailboxes[Int(envelope.to.loop)].post(.envelope(envelope))
     }
 
+    func receive(_ letter: Letter, from node: UInt64) {
+        guard Int(letter.loop) < self.orders.count else { return }
+        _ = self.orders[Int(letter.loop)].post(.letter(letter.text, from: node))
+    }
+
     func follow(_ view: View) {
         for letters in self.orders { _ = letters.post(.follow(view)) }
     }

@@ -26,6 +26,8 @@ enum LoopOrder: Sendable {
     /// A command of somebody's who has no connection.
     case command(ChatCommand, ConversationKey, @Sendable (ChatAnswer) -> Void)
     case read(StoreRequest, @Sendable (StoreAnswer) -> Void)
+    /// What a loop of another node says.
+    case letter(String, from: UInt64)
     /// The WebSocket that has taken over from polling.
     case attach(Socket, SocketArrival)
     /// A request over plain HTTP has its answer.

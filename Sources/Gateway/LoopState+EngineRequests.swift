@@ -1,5 +1,7 @@
 import Bytes
 import ChatCore
+import ChatModel
+import Cluster
 import Configuration
 import DialectKit
 import EngineIO
@@ -48,14 +50,27 @@ extension LoopState {
                 }
             case .poll(let id):
                 guard let session = try self.session(id, slot, request, &offset, end: end) else { return }
+                guard case .here(let session) = session else {
+                    self.beginWaiting(slot, exchange, EngineExchange(session: nil, answering: ending, fields: fields))
+                    return self.carry(.poll, session, id, slot)
+                }
                 self.beginWaiting(slot, exchange, EngineExchange(session: session, answering: ending, fields: fields))
                 let (waiting, now) = (EngineRequestID(self.token(slot)), self.now.monotonic)
                 self.drive(session) { $0.poll(waiting, at: now, into: &$1) }
             case .post(let id):
                 guard let session = try self.session(id, slot, request, &offset, end: end) else { return }
+                guard case .here(let session) = session else {
+                    exchange.carried = (id, session)
+                    return self.beginCarriedPost(slot, exchange, engine, answering, fields)
+                }
                 self.beginPost(slot, exchange, engine, session, answering, fields)
             case .upgrade(let id):
                 guard let session = try self.session(id, slot, request, &offset, end: end), let upgrade else { return }
+                guard case .here(let session) = session else {
+                    self.beginWaiting(slot, exchange, EngineExchange(session: nil, answering: ending, fields: fields))
+                    exchange.upgrade = upgrade
+                    return self.carry(.probe, session, id, slot)
+                }
                 self.beginProbe(slot, session, upgrade)
             }
         } catch {
@@ -86,19 +101,32 @@ extension LoopState {
 
     // MARK: Which session
 
+    enum SessionPlace {
+        case here(SocketToken)
+        case elsewhere(EngineHome)
+    }
+
+    private mutating func carry(_ kind: EngineLetter.Kind, _ place: SessionPlace, _ id: EngineSessionID, _ slot: Int, body: String = "") {
+        guard case .elsewhere(let home) = place else { return }
+        self.carry(kind, to: home, id, for: self.token(slot), body)
+    }
+
     /// The session that a request names.
     ///
     /// - Returns: nil where another loop has it, which sees to the request: the connection is on its way there.
     private mutating func session(
         _ id: EngineSessionID, _ slot: Int, _ request: UnsafeRawBufferPointer, _ offset: inout Int, end: Int
-    ) throws(EngineRefusal) -> SocketToken? {
+    ) throws(EngineRefusal) -> SessionPlace? {
         if let token = self.engines[id], self.isCurrent(token) {
             self.table.hot[Int(token.slot)].heardAt = self.tickNumber
-            return token
+            return .here(token)
         }
-        guard let home = EngineHome(id), home.node == self.shared.settings.incarnation, home.loop < self.shared.settings.loopCount,
-            home.loop != self.index, self.mayMove(slot)
-        else { throw .unknownSession }
+        guard let home = EngineHome(id) else { throw .unknownSession }
+        guard home.node == self.chat.id.incarnation || home.node == self.shared.settings.incarnation else {
+            guard self.isThere(home.node) else { throw .unknownSession }
+            return .elsewhere(home)
+        }
+        guard home.loop < self.shared.settings.loopCount, home.loop != self.index, self.mayMove(slot) else { throw .unknownSession }
         offset = end
         self.moveRequest(slot, to: home.loop, Array(request))
         return nil
@@ -119,7 +147,7 @@ extension LoopState {
             case .session(let session)? = self.shared.settings.dialects[engine.dialect].open(request)
         else { throw .badRequest }
         var random = SystemRandomNumberGenerator()
-        return (session, EngineHome(node: self.shared.settings.incarnation, loop: self.index).name((random.next(), random.next())))
+        return (session, EngineHome(node: self.chat.id.incarnation, loop: self.index).name((random.next(), random.next())))
     }
 
     private mutating func beginPolling(
@@ -195,26 +223,48 @@ extension LoopState {
         }
     }
 
+    private mutating func beginCarriedPost(
+        _ slot: Int, _ exchange: HTTPExchange, _ engine: EnginePlace, _ answering: HTTPAnswering, _ fields: [HTTPField]
+    ) {
+        self.beginWaiting(slot, exchange, EngineExchange(session: nil, answering: answering, fields: fields, isPost: true))
+        do throws(HTTPError) {
+            try self.awaitPost(slot, exchange, byteLimit: engine.settings.maxPayload, answering)
+        } catch {
+            self.endPostTooLong(slot, exchange)
+        }
+    }
+
     /// The body of a POST is whole.
     mutating func endPost(_ slot: Int, _ exchange: HTTPExchange, _ body: [UInt8]) {
         guard let engine = exchange.engine else { return }
+        if let (id, place) = exchange.carried {
+            exchange.carried = nil
+            guard let text = String(validating: body, as: UTF8.self) else {
+                return self.refuse(EngineRequestID(self.token(slot)), engine, .badRequest)
+            }
+            return self.carry(.post, place, id, slot, body: text)
+        }
+        guard let session = engine.session else { return }
         let request = EngineRequestID(self.token(slot))
         let now = self.now.monotonic
-        self.drive(engine.session, body) { $0.postEnded(request, $1, at: now, into: &$2) }
+        self.drive(session, body) { $0.postEnded(request, $1, at: now, into: &$2) }
     }
 
     /// The body of a POST is longer than it may be.
     mutating func endPostTooLong(_ slot: Int, _ exchange: HTTPExchange) {
         guard let engine = exchange.engine else { return }
         let ending = HTTPAnswering(isHead: false, keepsAlive: false, date: self.date)
-        exchange.engine = EngineExchange(session: engine.session, answering: ending, fields: engine.fields, isPost: true)
+        let last = EngineExchange(session: engine.session, answering: ending, fields: engine.fields, isPost: true)
+        exchange.engine = last
         let request = EngineRequestID(self.token(slot))
-        self.drive(engine.session) { $0.postTooLarge(request, into: &$1) }
+        guard let session = engine.session else { return self.refuse(request, last, .payloadTooLarge) }
+        self.drive(session) { $0.postTooLarge(request, into: &$1) }
     }
 
     /// The connection of a request has ended before its answer.
     mutating func broke(_ request: SocketToken, _ engine: EngineExchange) {
-        self.drive(engine.session) {
+        guard let session = engine.session else { return self.forgetErrands(of: request) }
+        self.drive(session) {
             if engine.isPost {
                 $0.postBroke(EngineRequestID(request), into: &$1)
             } else {

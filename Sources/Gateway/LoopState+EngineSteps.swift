@@ -1,5 +1,6 @@
 import Bytes
 import ChatCore
+import Cluster
 import Configuration
 import DialectKit
 import EngineIO
@@ -41,7 +42,11 @@ extension LoopState {
         for step in steps.list {
             switch step {
             case .answer(let request, let answer):
-                self.answer(request, answer, steps)
+                self.answer(request, answer, steps, of: session)
+            case .send(_, let socket) where socket.isCarried:
+                self.probeTaken(socket, of: session)
+            case .closeSocket(let socket, _, _) where socket.isCarried:
+                self.probeRefused(socket, of: session)
             case .send(let packet, let socket):
                 guard let slot = self.slot(of: socket, session) else { continue }
                 packet.withBytes { self.sendFrame(slot, .text, $0) }
@@ -75,34 +80,48 @@ extension LoopState {
         return self.isCurrent(token) ? Int(token.slot) : nil
     }
 
-    private mutating func answer(_ request: EngineRequestID, _ answer: EngineAnswer, _ steps: EngineSteps) {
+    mutating func answer(_ request: EngineRequestID, _ answer: EngineAnswer, _ steps: EngineSteps, of session: SocketToken) {
+        if request.isCarried { return self.answerCarried(request, answer, steps, of: session) }
         let token = SocketToken(request)
         guard self.isCurrent(token), case .http(let exchange) = self.connections[Int(token.slot)]!.stage, let engine = exchange.engine
         else {
             return
         }
-        let slot = Int(token.slot)
-        exchange.engine = nil
-        exchange.pending = nil
         switch answer {
         case .payload(let place):
             self.respond(
-                slot,
-                SiteResponse(contentType: "text/plain; charset=UTF-8", fields: engine.fields, body: Array(steps.text.bytes[place])),
-                engine.answering)
+                request, engine, SiteResponse(contentType: "text/plain; charset=UTF-8", body: Array(steps.text.bytes[place])))
         case .taken:
-            self.respond(slot, SiteResponse(contentType: "text/html", fields: engine.fields, body: Array("ok".utf8)), engine.answering)
+            self.respond(request, engine, SiteResponse(contentType: "text/html", body: Array("ok".utf8)))
         case .refused(let refusal):
-            self.refuseEngine(slot, refusal, engine.answering, engine.fields)
+            self.refuse(request, engine, refusal)
         }
-        // The next request may be there.
+        // There is room for more.
+        guard case .payload = answer, self.isCurrent(session), !self.connections[Int(session.slot)]!.backlog.isEmpty else { return }
+        self.drainBacklog(Int(session.slot))
+    }
+
+    mutating func refuse(_ request: EngineRequestID, _ engine: EngineExchange, _ refusal: EngineRefusal) {
+        var body = ByteBuffer()
+        body.append(engineRefusal: refusal)
+        self.respond(request, engine, SiteResponse(HTTPStatus(rawValue: refusal.status), body: body.bytes))
+    }
+
+    /// The connection that made the request gets its answer, and may make the next one.
+    mutating func respond(_ request: EngineRequestID, _ engine: EngineExchange, _ response: SiteResponse) {
+        let token = SocketToken(request)
+        guard self.isCurrent(token), case .http(let exchange) = self.connections[Int(token.slot)]!.stage else { return }
+        let slot = Int(token.slot)
+        exchange.engine = nil
+        exchange.pending = nil
+        exchange.upgrade = nil
+        var response = response
+        response.fields += engine.fields
+        self.respond(slot, response, engine.answering)
         if self.isCurrent(token), self.connections[slot]!.ending == .none, !self.connections[slot]!.unread.isEmpty {
             self.pauseReading(slot)
             self.resumeReading(slot)
         }
-        guard case .payload = answer, self.isCurrent(engine.session) else { return }
-        // There is room for more.
-        if !self.connections[Int(engine.session.slot)]!.backlog.isEmpty { self.drainBacklog(Int(engine.session.slot)) }
     }
 
     // MARK: What the client says
@@ -133,6 +152,7 @@ extension LoopState {
 
     /// A message of a WebSocket that carries a session, or is to take over one.
     mutating func receivedPacket(_ slot: Int, _ talk: WebSocketTalk, _ kind: WebSocketMessageKind, _ bytes: UnsafeRawBufferPointer) {
+        if let probe = talk.carriedProbe { return self.received(slot, talk, probe, kind, bytes) }
         let token = self.connections[slot]!.token
         let now = self.now.monotonic
         if let session = talk.probed {
@@ -200,6 +220,21 @@ extension LoopState {
         self.engineSteps.removeAll(keepingCapacity: true)
         for (token, steps) in steps { self.run(steps, of: token) }
         for token in tokens { self.drive(token) { $0.flush(into: &$1) } }
+    }
+
+    /// What waits behind the outbox, as packets.
+    func backlogPackets(_ slot: Int) -> [String] {
+        var bytes = ByteBuffer()
+        self.connections[slot]!.backlog.gather(upTo: .max, into: &bytes)
+        return bytes.bytes.withUnsafeBytes { bytes in
+            var packets: [String] = []
+            var offset = 0
+            while let frame = PlainFrame(bytes, at: offset) {
+                offset = frame.end
+                if frame.opcode == .text { packets.append(String(decoding: bytes[frame.payload], as: UTF8.self)) }
+            }
+            return packets
+        }
     }
 
     // MARK: Taking over
@@ -290,13 +325,25 @@ extension LoopState {
 
     /// A connection that was a session's, or was to be one's, is gone.
     mutating func engineDropped(_ token: SocketToken, _ talk: WebSocketTalk) {
+        if let probe = talk.carriedProbe {
+            self.forgetErrands(of: token)
+            self.probeDropped(probe)
+        }
         if let session = talk.probed { self.drive(session) { $0.socketClosed(EngineSocketID(token), into: &$1) } }
         guard let engine = talk.engine else { return }
         self.engines[engine.session.id] = nil
         // Whoever waits for it is told.
         var steps = EngineSteps()
         engine.session.close(code: 1001, reason: "the connection has ended", at: self.now.monotonic, into: &steps)
-        for step in steps.list { if case .answer(let request, let answer) = step { self.answer(request, answer, steps) } }
+        for step in steps.list {
+            guard case .answer(let request, let answer) = step else { continue }
+            if let carried = engine.carried[request.rawValue] {
+                self.relay?.send(
+                    Letter(to: carried.loop, EngineLetter.text(request.rawValue, answer, steps)), to: carried.node, from: self.chat.id)
+            } else {
+                self.answer(request, answer, steps, of: token)
+            }
+        }
     }
 }
 

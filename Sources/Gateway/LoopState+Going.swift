@@ -20,7 +20,7 @@ extension LoopState {
         if connection.site == .clients, !connection.isListener { self.shared.connectionCount.subtract(1, ordering: .relaxed) }
         self.loop.close(connection.token)
         switch connection.stage {
-        case .webSocket(let talk) where talk.engine != nil || talk.probed != nil: self.engineDropped(connection.token, talk)
+        case .webSocket(let talk) where talk.engine != nil || talk.isProbe: self.engineDropped(connection.token, talk)
         case .http(let exchange): if let engine = exchange.engine { self.broke(connection.token, engine) }
         case .webSocket, .handshake, .listening: break
         }

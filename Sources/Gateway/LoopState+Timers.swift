@@ -24,7 +24,7 @@ extension LoopState {
         var next = connection.deadline == 0 ? Int64.max : connection.deadline
         if case .webSocket(let talk) = connection.stage, !talk.hasSentClose {
             for time in [talk.pingAt, talk.expiresAt, talk.drainAt] where time != 0 { next = min(next, time) }
-            if talk.probed != nil {
+            if talk.isProbe {
                 // Its session looks after it.
             } else if let engine = talk.engine {
                 next = min(next, engine.session.deadline ?? .max, talk.session?.wakeAt ?? .max)
@@ -71,12 +71,13 @@ extension LoopState {
             self.runSteps(slot, talk)
         } else if talk.drainAt != 0, talk.drainAt <= self.now.monotonic {
             self.closeForDrain(slot, talk)
-        } else if talk.engine != nil || talk.probed != nil {
+        } else if talk.engine != nil || talk.isProbe {
             if let wakeAt = talk.session?.wakeAt, wakeAt <= self.now.monotonic {
                 talk.session?.wake(into: &self.steps)
                 self.runSteps(slot, talk)
             }
             let now = self.now.monotonic
+            if let engine = talk.engine { self.lookAfterCarried(connection.token, engine) }
             self.drive(connection.token) { $0.tick(at: now, into: &$1) }
         } else if self.tickNumber &- self.table.hot[slot].heardAt >= self.idleLimit {
             // Also when nothing is read because it takes nothing: then taking counts as a sign of life.

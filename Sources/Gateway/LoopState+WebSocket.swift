@@ -67,7 +67,7 @@ extension LoopState {
 
     private mutating func received(_ slot: Int, _ talk: WebSocketTalk, _ kind: WebSocketMessageKind, _ bytes: UnsafeRawBufferPointer) {
         guard !talk.hasSentClose else { return }
-        if talk.engine != nil || talk.probed != nil { return self.receivedPacket(slot, talk, kind, bytes) }
+        if talk.engine != nil || talk.isProbe { return self.receivedPacket(slot, talk, kind, bytes) }
         self.receivedMessage(slot, talk, kind, bytes)
     }
 
@@ -255,7 +255,7 @@ extension LoopState {
 
     /// The connection is gone or going: the conversations it heard are left.
     mutating func end(_ talk: WebSocketTalk, _ slot: Int) {
-        guard talk.probed == nil else { return }
+        guard !talk.isProbe else { return }
         self.inboxes[UInt32(slot)] = nil
         self.leaveAll(talk, slot)
         self.counters.connections[talk.dialect + 1] -= 1

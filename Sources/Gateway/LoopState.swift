@@ -73,6 +73,10 @@ struct LoopState {
     /// Of this turn's: those to which something was written that a poll may be waiting for, and what they decided then.
     var pollable: [SocketToken] = []
     var engineSteps: [(session: SocketToken, steps: EngineSteps)] = []
+    /// Requests that are carried to the nodes that have their sessions, by number.
+    var errands: [UInt64: EngineErrand] = [:]
+    /// Sessions that have gone to other nodes lately, by the number of the request that asked for it.
+    var departed: [UInt64: (answer: String, until: Int64)] = [:]
     /// WebSockets that have taken over from polling in this turn, and the connections that they go to.
     var upgraded: [(socket: SocketToken, session: SocketToken)] = []
     /// Sessions that are personal now, or are so no longer.
@@ -168,6 +172,7 @@ struct LoopState {
         self.shared.health.turned(self.index)
         self.chat.tick(at: self.now)
         self.fireTimers()
+        if !self.errands.isEmpty || !self.departed.isEmpty { self.lookAfterErrands() }
         if self.acceptsAgainAt != 0, self.now.monotonic >= self.acceptsAgainAt { self.acceptAgain() }
         if self.now.monotonic >= self.publishAt {
             self.publishAt = self.now.monotonic + 1000
@@ -248,6 +253,7 @@ struct LoopState {
             case .stored(let key, let reply): reply(self.chat.stored(of: key))
             case .command(let command, let key, let reply): self.command(command, in: key, reply: reply)
             case .read(let request, let reply): self.shared.stores[self.index].submit(request, ticket: 0, for: StoreReader(reply))
+            case .letter(let text, let node): self.takeLetter(text, from: node)
             case .attach(let socket, let arrival): self.attach(socket, arrival)
             case .respond(let token, let result, let answering): self.respond(to: token, result, answering)
             }

@@ -114,6 +114,10 @@ extension NodeAgent {
 
     func take(_ memo: Memo) {
         switch memo.kind {
+        case .letter:
+            // As with questions: nothing is taken of whom is not there.
+            guard let loop = UInt16(memo.topic), self.body.with({ $0.membership.known?.node(memo.from) != nil }) else { return }
+            self.receiver.receive(Letter(to: loop, memo.body), from: memo.from)
         case .answer:
             self.body.with { $0.correspondence.answered(memo.id, by: memo.from) }?(.success(memo.body))
         case .question:

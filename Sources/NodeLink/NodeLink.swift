@@ -38,6 +38,11 @@ public final class NodeLink: Relay {
         self.outlets[loop].with { $0.send(envelopes) }
     }
 
+    public func send(_ letter: Letter, to node: UInt64, from sender: OwnerID) {
+        let memo = Memo(.letter, from: sender.incarnation, to: node, id: 0, topic: String(letter.loop), body: letter.text)
+        if memo.fits { self.outlets[Int(sender.loop)].with { _ = $0.send(memo) } }
+    }
+
     public func hasHeard(ofView number: Int) {
         self.agent.change { $0.heard(ofView: number, at: NodeAgent.now) }
     }

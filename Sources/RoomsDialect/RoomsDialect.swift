@@ -26,6 +26,10 @@ public struct RoomsDialect: Dialect {
         return .session(RoomsSession(self.setting, request.credentials, allowsAnonymous: request.allowsAnonymous))
     }
 
+    public func resume(_ standing: String, allowsAnonymous: Bool, at now: Int64) -> (any DialectSession)? {
+        RoomsSession(self.setting, standing: standing, allowsAnonymous: allowsAnonymous, at: now)
+    }
+
     public func render(_ event: ChatEvent, in conversation: ConversationKey, into rendering: inout Rendering) {
         guard !conversation.isInbox else { return }
         let room = conversation.id

@@ -14,7 +14,7 @@ public struct RoomsSession: DialectSession {
     var socket: SocketSession?
     /// Who it is: by a token, or as the first `join_room` says. Stays the same for as long as the connection lasts.
     var me: Actor?
-    public private(set) var tenant: ByteString
+    public internal(set) var tenant: ByteString
     var grants: Grants
     /// Why nobody is let in: the request's token is bad.
     private let refusal: String?
@@ -25,6 +25,8 @@ public struct RoomsSession: DialectSession {
     var recovery: SocketRecovery?
     /// A fresh token that is being judged for an `authenticate`, and whom to tell.
     var renewal: Renewal?
+    /// Where the connection was in each room when another node had it.
+    var arriving: [RoomOffset.Place] = []
     /// Of rooms that are being joined, who is in them.
     var joining: [ByteString: Description] = [:]
 
@@ -68,6 +70,7 @@ public struct RoomsSession: DialectSession {
     }
 
     public mutating func opened(into steps: inout SessionSteps) {
+        guard self.socket == nil else { return self.arrive(into: &steps) }
         self.socket = SocketSession(limits: self.setting.limits, openedAt: steps.monotonic)
     }
 
@@ -220,8 +223,20 @@ public struct RoomsSession: DialectSession {
     /// The rooms in which the client was are entered where it was in each.
     private mutating func recover(_ offset: RoomOffset, into steps: inout SessionSteps) {
         if self.me == nil, let stranger = offset.stranger { self.me = Actor(person: stranger, isAdmin: false) }
-        guard let me = self.me, !offset.places.isEmpty else { return steps.reply { $0.append(offset: RoomOffset(places: [])) } }
-        for place in offset.places {
+        guard self.me != nil, !offset.places.isEmpty else { return steps.reply { $0.append(offset: RoomOffset(places: [])) } }
+        self.goOn(at: offset.places, into: &steps)
+    }
+
+    /// On this node it goes on where it was on another.
+    private mutating func arrive(into steps: inout SessionSteps) {
+        let places = self.arriving
+        self.arriving = []
+        self.goOn(at: places, into: &steps)
+    }
+
+    private func goOn(at places: [RoomOffset.Place], into steps: inout SessionSteps) {
+        guard let me = self.me else { return }
+        for place in places {
             let entrance = Entrance(actor: me, isListed: self.grants.include(place.room), kind: .rooms)
             steps.append(
                 .enter(

@@ -1,0 +1,151 @@
+import Bytes
+import EngineIO
+import EventLoop
+
+/// What nodes say to each other about requests that have come to one and are for a session of another.
+///
+/// Each request has a number. Who carries it asks until it is answered; who has the session does it once, and says the same again.
+enum EngineLetter {
+    /// What is asked of the session's node.
+    enum Kind: String {
+        case poll, post
+        /// A WebSocket wants to take over.
+        case probe
+        /// It does, now: the session goes to the node that has it. The body is the probe's number.
+        case take
+        /// The connection of a poll, or the WebSocket of a probe, has ended. The body is its number. Nobody waits for an answer.
+        case broke, closed
+    }
+
+    struct Question {
+        let kind: Kind
+        let number: UInt64
+        /// The loop of the one who asks.
+        let loop: UInt16
+        let session: EngineSessionID
+        let body: Substring
+    }
+
+    enum Answer {
+        case payload(Substring)
+        case taken
+        case refused(EngineRefusal)
+        /// What a session needs to go on, as `EngineDeparture` writes it.
+        case departed(Substring)
+    }
+
+    case question(Question)
+    case answer(UInt64, Answer)
+
+    static func text(_ kind: Kind, _ number: UInt64, from loop: UInt16, _ session: EngineSessionID, _ body: String) -> String {
+        "ask \(kind.rawValue) \(number) \(loop) \(session.text)\n\(body)"
+    }
+
+    static func text(_ number: UInt64, _ answer: EngineAnswer, _ steps: EngineSteps) -> String {
+        switch answer {
+        case .payload(let place): "answer \(number) payload\n\(String(decoding: steps.text.bytes[place], as: UTF8.self))"
+        case .taken: "answer \(number) taken\n"
+        case .refused(let refusal): "answer \(number) refused\n\(refusal.code)"
+        }
+    }
+
+    static func text(_ number: UInt64, departed state: String) -> String { "answer \(number) departed\n\(state)" }
+
+    /// Nil for what no node of this version says.
+    init?(_ text: String) {
+        let halves = text.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false)
+        let words = halves[0].split(separator: " ")
+        guard halves.count == 2, let verb = words.first else { return nil }
+        if verb == "ask" {
+            guard words.count == 5, let kind = Kind(rawValue: String(words[1])), let number = UInt64(words[2]), let loop = UInt16(words[3]),
+                let session = EngineSessionID(named: String(words[4]))
+            else { return nil }
+            self = .question(Question(kind: kind, number: number, loop: loop, session: session, body: halves[1]))
+            return
+        }
+        guard verb == "answer", words.count == 3, let number = UInt64(words[1]) else { return nil }
+        switch words[2] {
+        case "payload": self = .answer(number, .payload(halves[1]))
+        case "taken": self = .answer(number, .taken)
+        case "departed": self = .answer(number, .departed(halves[1]))
+        case "refused": self = .answer(number, .refused(Self.refusal(Int(halves[1]) ?? 1)))
+        default: return nil
+        }
+    }
+
+    private static func refusal(_ code: Int) -> EngineRefusal {
+        let all: [EngineRefusal] = [.badRequest, .forbidden, .payloadTooLarge]
+        return all.first { $0.code == code } ?? .unknownSession
+    }
+}
+
+/// A request that has come to another node, at the node that has its session.
+struct CarriedRequest {
+    /// Who carries it.
+    var node: UInt64
+    var loop: UInt16
+    let kind: EngineLetter.Kind
+    /// When it was asked for last: a node that waits for an answer asks again.
+    var heardAt: Int64
+    /// What it was answered with; nil while it waits.
+    var answer: String?
+
+    /// A poll that nobody asks for any more is of a node that has died.
+    static let patience: Int64 = 10_000
+    /// So many requests of a session are remembered.
+    static let limit = 32
+}
+
+/// A request that has come here, and is carried to the node that has its session.
+struct EngineErrand {
+    let kind: EngineLetter.Kind
+    let node: UInt64
+    let loop: UInt16
+    let session: EngineSessionID
+    /// The connection that waits for the answer.
+    let asker: SocketToken
+    let body: String
+    /// When it is asked for again, if there is no answer.
+    var askAgainAt: Int64
+    let giveUpAt: Int64
+
+    /// A poll waits for long at its session's, which hears by this that somebody still wants it.
+    var pause: Int64 { self.kind == .poll ? 3000 : 250 }
+    static let patience: Int64 = 10_000
+}
+
+/// A session on its way to the node that has its WebSocket: what it is, and what waited for a poll.
+struct EngineDeparture {
+    /// How many milliseconds the token is good for; 0 for ever.
+    let expiresAfter: Int64
+    /// As `DialectSession.standing` has it.
+    let state: String
+    let packets: [String]
+
+    private static let separator: Character = "\u{1E}"
+
+    var text: String { ([String(self.expiresAfter), self.state] + self.packets).joined(separator: String(Self.separator)) }
+
+    init(expiresAfter: Int64, state: String, packets: [String]) {
+        self.expiresAfter = expiresAfter
+        self.state = state
+        self.packets = packets
+    }
+
+    init?(_ text: Substring) {
+        let parts = text.split(separator: Self.separator, omittingEmptySubsequences: false)
+        guard parts.count >= 2, let expiresAfter = Int64(parts[0]) else { return nil }
+        self.init(expiresAfter: expiresAfter, state: String(parts[1]), packets: parts[2...].map(String.init))
+    }
+}
+
+extension EngineRequestID {
+    /// A request that another node carries; no token makes this.
+    init(carried number: UInt64) { self.init(rawValue: number) }
+    var isCarried: Bool { self.rawValue >> 63 == 1 }
+}
+
+extension EngineSocketID {
+    init(carried number: UInt64) { self.init(rawValue: number) }
+    var isCarried: Bool { self.rawValue >> 63 == 1 }
+}
