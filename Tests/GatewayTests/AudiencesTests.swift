@@ -30,7 +30,8 @@ struct AudiencesTests {
         let kinds = [(1, false), (0, true), (1, true), (0, false), (2, false), (0, true)]
         for (slot, kind) in kinds.enumerated() {
             _ = audiences.insert(
-                UInt32(slot), into: feed, key: Self.key(0), dialect: kind.0, isCompressed: kind.1, isLive: true, reportedThrough: slot)
+                UInt32(slot), into: feed, key: Self.key(0), dialect: kind.0, isCompressed: kind.1, isPersonal: false, isLive: true,
+                reportedThrough: slot)
         }
         #expect(audiences[feed].groups.map(\.dialect) == [0, 0, 1, 1, 2])
         #expect(audiences[feed].groups.map(\.live.count).reduce(0, +) == 6)
@@ -43,12 +44,13 @@ struct AudiencesTests {
         let feed = Self.feeds(1)[0]
         var audiences = Audiences()
         #expect(!audiences.isCurrent(feed))
-        let place = audiences.insert(3, into: feed, key: Self.key(0), dialect: 0, isCompressed: false, isLive: false, reportedThrough: 9)
+        let place = audiences.insert(
+            3, into: feed, key: Self.key(0), dialect: 0, isCompressed: false, isPersonal: false, isLive: false, reportedThrough: 9)
         #expect(audiences.isCurrent(feed))
-        #expect(audiences.remove(from: feed, dialect: 0, isCompressed: false, isLive: false, place: place) == nil)
+        #expect(audiences.remove(from: feed, dialect: 0, isCompressed: false, isPersonal: false, isLive: false, place: place) == nil)
         #expect(!audiences.isCurrent(feed))
         #expect(audiences[feed].key == nil)
-        #expect(audiences.remove(from: feed, dialect: 0, isCompressed: false, isLive: false, place: place) == nil)
+        #expect(audiences.remove(from: feed, dialect: 0, isCompressed: false, isPersonal: false, isLive: false, place: place) == nil)
     }
 
     @Test("keeps everybody's place right through comings and goings", arguments: 0..<10 as Range<UInt64>)
@@ -73,12 +75,13 @@ struct AudiencesTests {
                 next += 1
                 places[listener] = audiences.insert(
                     listener.slot, into: feeds[listener.feed], key: Self.key(listener.feed), dialect: listener.dialect,
-                    isCompressed: listener.isCompressed, isLive: listener.isLive, reportedThrough: 0)
+                    isCompressed: listener.isCompressed, isPersonal: false, isLive: listener.isLive, reportedThrough: 0)
             } else {
                 let listener = places.keys.sorted { $0.slot < $1.slot }.randomElement(using: &chance)!
                 let place = places.removeValue(forKey: listener)!
                 let moved = audiences.remove(
-                    from: feeds[listener.feed], dialect: listener.dialect, isCompressed: listener.isCompressed, isLive: listener.isLive,
+                    from: feeds[listener.feed], dialect: listener.dialect, isCompressed: listener.isCompressed, isPersonal: false,
+                    isLive: listener.isLive,
                     place: place)
                 if let moved { places[places.keys.first { $0.slot == moved }!] = place }
             }

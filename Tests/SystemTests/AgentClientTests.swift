@@ -1,53 +1,24 @@
-import Foundation
 import TestKit
 import Testing
 
 /// Agents as others write them: with node and Debian's `ws`, and with Python's `websockets`.
 @Suite("Agents in other languages")
 struct AgentClientTests {
-    /// Where they connect: to one node, or by a load balancer to several.
-    enum Place: CaseIterable, CustomTestStringConvertible {
-        case node, cluster
-        var testDescription: String { self == .node ? "at one node" : "at three nodes behind HAProxy" }
-    }
-
-    /// A server, and tokens that it takes.
-    private final class Site {
-        let port: UInt16
-        private let secret: String
-        private let holder: AnyObject
-
-        init(_ place: Place) throws {
-            switch place {
-            case .node:
-                let server = try ConfabServer()
-                (self.port, self.secret, self.holder) = (server.port, ConfabServer.secret, server)
-            case .cluster:
-                let cluster = try LocalCluster(["3"])
-                self.secret = try cluster.folder.read("jwt.secret").trimmingCharacters(in: .newlines)
-                (self.port, self.holder) = (cluster.port, cluster)
-            }
-        }
-
-        func token(_ user: String) throws -> String {
-            try ConfabServer.token(for: user, conversations: ["channel-123"], secret: self.secret)
-        }
-
-        func url(_ user: String) throws -> String {
-            "ws://127.0.0.1:\(self.port)/v1/ws?token=\(try self.token(user))&channel_id=channel-123"
-        }
+    private func url(at site: StockSite, _ user: String) throws -> String {
+        "ws://127.0.0.1:\(site.port)/v1/ws?token=\(try site.token(user, conversations: ["channel-123"]))&channel_id=channel-123"
     }
 
     private static let node = ["NODE_PATH": "/usr/share/nodejs"]
 
-    @Test("talk with each other", arguments: Place.allCases)
-    func own(_ place: Place) throws {
-        let site = try Site(place)
+    @Test("talk with each other", arguments: StockPlace.allCases)
+    func own(_ place: StockPlace) throws {
+        let site = try StockSite(place)
         let client = Checkout.file("Tests/SystemTests/Clients/agent")
-        let js = try ChildProcess("/usr/bin/node", ["\(client).js", site.url("js-agent"), "Hello from JavaScript"], environment: Self.node)
+        let js = try ChildProcess(
+            "/usr/bin/node", ["\(client).js", url(at: site, "js-agent"), "Hello from JavaScript"], environment: Self.node)
         defer { js.kill() }
         try js.output.line(with: "stored js-1 as 1")
-        let python = try ChildProcess(Checkout.python(), ["\(client).py", site.url("py-agent"), "Hello from Python"])
+        let python = try ChildProcess(Checkout.python(), ["\(client).py", url(at: site, "py-agent"), "Hello from Python"])
         defer { python.kill() }
         try python.output.line(with: "stored py-1 as 2")
         try js.output.line(with: #"py-agent: Hello from Python {"from":"py"}"#)
@@ -56,15 +27,15 @@ struct AgentClientTests {
     // MARK: As the document prints them
 
     /// The document's client, with the address and the token in their places and nothing else changed.
-    private func printed(_ language: String, at site: Site, as user: String) throws -> String {
+    private func printed(_ language: String, at site: StockSite, as user: String) throws -> String {
         let block = try #require(SeedDocument.agents.blocks(language).first { $0.contains("class ArtCafeWebSocketClient") })
         return try block.replacing("wss://api.artcafe.ai/v1", with: "ws://127.0.0.1:\(site.port)/v1")
-            .replacing("your_jwt_token", with: site.token(user))
+            .replacing("your_jwt_token", with: site.token(user, conversations: ["channel-123"]))
     }
 
-    @Test("are those of the document, unmodified", .enabled(if: SeedDocument.agents.isThere), arguments: Place.allCases)
-    func documented(_ place: Place) throws {
-        let site = try Site(place)
+    @Test("are those of the document, unmodified", .enabled(if: SeedDocument.agents.isThere), arguments: StockPlace.allCases)
+    func documented(_ place: StockPlace) throws {
+        let site = try StockSite(place)
         let folder = try TemporaryFolder()
         // What browsers have by themselves.
         let global = try folder.write("globalThis.WebSocket = require(\"ws\");\n", to: "global.cjs")

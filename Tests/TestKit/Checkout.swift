@@ -29,6 +29,16 @@ public enum Checkout {
         throw TestFailure("none of \(names) is on the path; script/bootstrap tests installs what the tests use")
     }
 
-    /// A Python 3 that has `websockets`.
+    /// A file among the tools of the tests, by how its name begins and ends.
+    public static func tool(_ prefix: String, _ suffix: String) throws -> String {
+        let folder = "\(self.path)/.build/tools"
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasPrefix(prefix) && $0.hasSuffix(suffix) }
+        guard let name = names.max() else {
+            throw TestFailure("there is no \(prefix)…\(suffix) in \(folder); script/bootstrap tests fetches it")
+        }
+        return "\(folder)/\(name)"
+    }
+
+    /// A Python 3 that has `websockets` and `socketio`.
     public static func python() throws -> String { try self.program("python3") }
 }

@@ -1,0 +1,121 @@
+import Foundation
+import TestKit
+import Testing
+
+/// Stock clients of Socket.IO with default options, over every transport, with and without a load balancer that sends each request elsewhere.
+@Suite("Rooms with a stock client")
+struct RoomsClientTests {
+    /// What connects, over what, to where.
+    struct Case: CustomTestStringConvertible {
+        let kind: StockRoomsKind
+        let transport: StockTransport
+        let place: StockPlace
+        var testDescription: String {
+            "\(self.kind.testDescription) over \(self.transport.testDescription) \(self.place.testDescription)"
+        }
+
+        static let all = StockPlace.allCases.flatMap { place in
+            StockRoomsKind.allCases.flatMap { kind in
+                StockTransport.allCases.map { Case(kind: kind, transport: $0, place: place) }
+            }
+        }
+    }
+
+    private func client(_ user: String, _ kind: StockRoomsKind, _ transport: StockTransport, _ site: StockSite, _ browser: Browser?) throws
+        -> any StockRoomsClient
+    {
+        let token = try site.token(user, conversations: ["tea12345", "one", "two"])
+        guard let browser else { return try PythonRooms(site, transport, token: token) }
+        return try BrowserRooms(site, transport, token: token, in: browser.open(site.address + "/api/health"))
+    }
+
+    @Test("two people talk: everything comes once and in order, and every question is answered", arguments: Case.all)
+    func talk(_ example: Case) throws {
+        let site = try StockSite(example.place)
+        let browser = example.kind == .browser ? try Browser() : nil
+        let ann = try self.client("ann", example.kind, example.transport, site, browser)
+        let bob = try self.client("bob", example.kind, example.transport, site, browser)
+        try ann.wait(for: "connected")
+        try bob.wait(for: "connected")
+
+        let state = try ann.call("join_room", #"{"room_id":"tea12345","user_id":"ann","username":"Ann"}"#)
+        #expect(state.bool("ok") == true && state.object("conversation")?["room_id"] == "tea12345")
+        #expect(try bob.call("join_room", #"{"room_id":"tea12345"}"#).bool("ok") == true)
+        try ann.wait(for: #"event user_joined {"room_id":"tea12345","user_id":"bob","username":"bob","timestamp":""#)
+
+        for number in 1...30 {
+            let (sender, id) = (number % 2 == 0 ? ann : bob, "n\(number)")
+            let content = "message \(number)"
+            if number % 3 == 0 {
+                try sender.emit("send_message", #"{"room_id":"tea12345","content":"\#(content)"}"#)
+                // Without an acknowledgement nobody says when it is stored.
+                try Deadline.wait(for: content) { try ann.shown.contains(content) }
+            } else {
+                let answer = try sender.call("send_message", #"{"room_id":"tea12345","content":"\#(content)","local_id":"\#(id)"}"#)
+                #expect(answer.bool("ok") == true && answer["id"] == String(number) && answer["local_id"] == id)
+            }
+        }
+        let wanted = (1...30).map { "message \($0)" }
+        for client in [ann, bob] {
+            try Deadline.wait(for: "all messages") { try client.shown.count >= wanted.count }
+            #expect(try client.shown == wanted)
+        }
+
+        try bob.emit("typing", #"{"room_id":"tea12345","is_typing":true}"#)
+        try ann.wait(for: #"event user_typing {"room_id":"tea12345","user_id":"bob","username":"bob","is_typing":true}"#)
+        #expect(try ann.call("send_message", #"{"room_id":"tea12345","content":" "}"#)["error"] == "content: must not be empty")
+        try ann.emit("send_message", #"{"room_id":"nowhere"}"#)
+        try ann.wait(for: #"event error {"message":"content: is missing","event":"send_message"}"#)
+        #expect(try bob.call("leave_room", #"{"room_id":"tea12345"}"#).bool("ok") == true)
+        try ann.wait(for: #"event user_left {"room_id":"tea12345","user_id":"bob","username":"bob","timestamp":""#)
+        #expect(try ann.lines.contains { $0.hasPrefix("connected \(example.transport.last)") } || example.kind == .python)
+        #expect(try ann.lines.allSatisfy { !$0.hasPrefix("disconnected") && !$0.hasPrefix("connect_error") })
+    }
+
+    @Test("goes on where its connection broke, and a node that was killed is another's to replace")
+    func recovery() throws {
+        let site = try StockSite(.cluster)
+        let cluster = try #require(site.cluster)
+        let browser = try Browser()
+        let reader = try BrowserRooms(
+            site, .upgrading, token: site.token("ann", conversations: ["one", "two"]), in: browser.open(site.address + "/api/health"))
+        let writer = try PythonRooms(site, .polling, token: site.token("bob", conversations: ["one", "two"]))
+        try reader.wait(for: "connected websocket")
+        try writer.wait(for: "connected")
+        for room in ["one", "two"] {
+            #expect(try reader.call("join_room", #"{"room_id":"\#(room)"}"#).bool("ok") == true)
+            #expect(try writer.call("join_room", #"{"room_id":"\#(room)"}"#).bool("ok") == true)
+        }
+        var wanted: [String] = []
+        func say(_ content: String, in room: String) throws {
+            // A node may just be dying: the same again, under the same id.
+            try Deadline.wait(for: "\(content) to be stored", within: .seconds(60)) {
+                let data = #"{"room_id":"\#(room)","content":"\#(content)","local_id":"\#(content)"}"#
+                return (try? writer.call("send_message", data))?.bool("ok") == true
+            }
+            wanted.append(content)
+        }
+        try say("first", in: "one")
+        try say("second", in: "two")
+        try Deadline.wait(for: "both") { try reader.shown == wanted }
+
+        try reader.breakConnection()
+        try say("third", in: "two")
+        try reader.wait(for: "connected polling recovered", within: .seconds(30))
+        try say("fourth", in: "one")
+        try Deadline.wait(for: "what was missed", within: .seconds(30)) { try reader.shown == wanted }
+
+        for node in cluster.nodes.prefix(2) {
+            kill(node.process, SIGKILL)
+            for number in 1...5 { try say("\(node.name) died \(number)", in: number % 2 == 0 ? "one" : "two") }
+            try Deadline.wait(for: "everything, once and in order, after \(node.name) died: \(wanted)", within: .seconds(60)) {
+                let shown = try reader.shown
+                guard shown.count >= wanted.count else { return false }
+                // Of two rooms each has its order.
+                #expect(shown.sorted() == wanted.sorted())
+                return true
+            }
+        }
+        #expect(try reader.lines.allSatisfy { !$0.hasPrefix("event error") })
+    }
+}

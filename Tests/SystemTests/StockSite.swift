@@ -1,0 +1,36 @@
+import Foundation
+import TestKit
+import Testing
+
+/// Where stock clients connect: to one node, or by a load balancer to several.
+enum StockPlace: CaseIterable, CustomTestStringConvertible {
+    case node, cluster
+    var testDescription: String { self == .node ? "at one node" : "at three nodes behind HAProxy" }
+}
+
+/// A server for them, and tokens that it takes.
+final class StockSite {
+    let port: UInt16
+    /// Where there are several nodes.
+    let cluster: LocalCluster?
+    private let secret: String
+    private let server: ConfabServer?
+
+    init(_ place: StockPlace) throws {
+        switch place {
+        case .node:
+            let server = try ConfabServer()
+            (self.port, self.secret, self.server, self.cluster) = (server.port, ConfabServer.secret, server, nil)
+        case .cluster:
+            let cluster = try LocalCluster(["3"])
+            self.secret = try cluster.folder.read("jwt.secret").trimmingCharacters(in: .newlines)
+            (self.port, self.server, self.cluster) = (cluster.port, nil, cluster)
+        }
+    }
+
+    var address: String { "http://127.0.0.1:\(self.port)" }
+
+    func token(_ user: String, conversations: [String]) throws -> String {
+        try ConfabServer.token(for: user, conversations: conversations, secret: self.secret)
+    }
+}
