@@ -68,7 +68,7 @@ public enum CommandTable {
                 "a channel from its first message on"),
         ],
         notes: [
-            "Lines are sent as they are typed, or read from a pipe; what others say comes out on standard output, all else on standard "
+            "Lines are sent as they are typed, or read from a pipe; what is said comes out on standard output, all else on standard "
                 + "error. /help lists the commands that the protocol has. A connection that breaks is made again: what was missed is shown "
                 + "once, and a line that was not answered is sent again.",
             "The token comes from --token-file, --token, the variable CONFAB_TOKEN or the URL. Pets, chats and rooms do without one where "

@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// Which protocol is spoken, in which conversation, by whom: all that a dialect is made of.
 struct ChatAddress {
     let place: ChatPlace
@@ -44,8 +46,9 @@ struct ChatAddress {
         let conversation = self.conversation ?? ""
         switch self.dialect {
         case .conversations:
-            let isItsOwn = self.place.dialect == .conversations
-            return ConversationsClient(isItsOwn ? self.place.url : self.place.url("/conversations/\(conversation)/"))
+            let isItsOwn = self.place.dialect == .conversations && self.place.conversation != nil
+            let path = "/conversations/\(PercentEncoding.encode(conversation))/"
+            return ConversationsClient(isItsOwn ? self.place.url : self.place.url(path))
         case .pets:
             return PetsClient(self.place.url("/ws/"), in: conversation)
         case .chats:

@@ -14,7 +14,8 @@ struct ChatAddressTests {
         "one URL of a conversation does for every protocol",
         arguments: [
             ("ws://h:8080/conversations/lobby/", nil), ("ws://h:8080/conversations/lobby", nil), ("http://h:8080/conversation/lobby", nil),
-            ("ws://h:8080", "lobby"), ("ws://h:8080/", "lobby"), ("ws://h:8080/ws/", "lobby"), ("ws://h:8080/ws/chats", "lobby"),
+            ("ws://h:8080", "lobby"), ("ws://h:8080/conversations/", "lobby"), ("ws://h:8080/", "lobby"), ("ws://h:8080/ws/", "lobby"),
+            ("ws://h:8080/ws/chats", "lobby"),
             ("ws://h:8080/v1/ws?channel_id=lobby", nil), ("ws://h:8080/v1/ws/tenant/t/agent/a/channel/lobby", nil),
             ("ws://h:8080/socket.io/", "lobby"), ("ws://h:8080/conversations/lobby/", "lobby"),
         ] as [(String, String?)])

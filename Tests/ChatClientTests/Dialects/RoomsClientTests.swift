@@ -87,6 +87,17 @@ struct RoomsClientTests {
         #expect(stage.hear(#"42["new_message",\#(Self.message(4, "u2", "Jane", "four"))]"#).shown == ["#4 Jane: four"])
     }
 
+    @Test("takes for its offset whatever string an event ends with, as stock servers say it")
+    func stockOffset() throws {
+        var stage = try self.stage()
+        _ = self.enter(&stage)
+        #expect(stage.hear(#"42["new_message",\#(Self.message(3, "u2", "Jane", "three")),"o-3"]"#).shown == ["#3 Jane: three"])
+        _ = stage.lose()
+        _ = stage.pass(.seconds(1))
+        _ = stage.open()
+        #expect(stage.hear(Self.open).sent == [#"40{"pid":"p-1","offset":"o-3"}"#])
+    }
+
     @Test("joins anew where it is not recovered, and finds what it missed in the state")
     func noRecovery() throws {
         var stage = try self.stage()

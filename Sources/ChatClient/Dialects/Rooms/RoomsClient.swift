@@ -120,7 +120,10 @@ struct RoomsClient: ClientDialect {
         case .disconnected:
             self.standing = .connecting
             return [.event(.ended("The server has ended the session."))]
-        case .event(let name, let argument): return self.heard(name, argument)
+        case .event(let name, let argument, let offset):
+            // One from before the room was entered would lead back to outside of it.
+            if self.standing == .inside, let offset { self.recovery?.offset = offset }
+            return self.heard(name, argument)
         case .acknowledged(let id, let answer): return self.answered(id, answer)
         case .other: return []
         case nil: return .nonsense
@@ -137,11 +140,6 @@ struct RoomsClient: ClientDialect {
     }
 
     private mutating func heard(_ name: String, _ argument: JSONTree?) -> [DialectStep] {
-        if name == "offset" {
-            // One from before the room was entered would lead back to outside of it.
-            if self.standing == .inside, let offset = argument?.stringValue { self.recovery?.offset = offset }
-            return []
-        }
         guard let data = argument, data.members != nil else { return [] }
         switch name {
         case "conversation_state":

@@ -13,7 +13,8 @@ enum RoomsPacket: Equatable {
     case connected(pid: String?)
     case refused(String)
     case disconnected
-    case event(name: String, JSONTree?)
+    /// An event that ends with a string says with it where a later connection can go on.
+    case event(name: String, JSONTree?, offset: String?)
     case acknowledged(id: Int, JSONTree)
     /// What asks for nothing.
     case other
@@ -50,7 +51,8 @@ enum RoomsPacket: Equatable {
         case .disconnect: return .disconnected
         case .event:
             guard let elements = payload?.elements, let name = elements.first?.stringValue else { return nil }
-            return .event(name: name, elements.count > 1 ? elements[1] : nil)
+            let arguments = elements.dropFirst()
+            return .event(name: name, arguments.first, offset: arguments.last?.stringValue)
         case .ack:
             guard let id = packet.ackID, let elements = payload?.elements, let answer = elements.first else { return nil }
             return .acknowledged(id: id, answer)
