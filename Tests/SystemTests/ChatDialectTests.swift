@@ -96,6 +96,37 @@ struct ChatDialectTests {
         withExtendedLifetime(revived) {}
     }
 
+    @Test("who has heard nothing before the break misses nothing, and hears nothing of the past", arguments: dialects)
+    func nothingHeard(_ dialect: String) throws {
+        let port = try freePort()
+        let server = try ConfabServer(["--listen", "127.0.0.1:\(port)"], store: .sqlite)
+        let writer = try server.connect("writer")
+        try writer.post("old")
+        let chat = try self.chat("ann", in: dialect, at: server)
+        defer { chat.kill() }
+        // Until it is in.
+        if dialect == "agents" {
+            try Deadline.wait(
+                for: "ann to see the writer",
+                untilTrue: {
+                    try? chat.type("/who")
+                    return chat.errors.text.contains("Here: writer.")
+                })
+        } else {
+            try chat.type("/history 1")
+            try chat.output.line(with: "writer: old")
+        }
+        let before = chat.output.lines
+        chat.send(SIGSTOP)
+        try server.crash()
+        let revived = try ConfabServer(["--listen", "127.0.0.1:\(port)"], store: .sqlite, in: server.folder)
+        try revived.connect("writer").post("news")
+        chat.send(SIGCONT)
+        try chat.output.line(with: "writer: news", within: .seconds(60))
+        try self.say("after", chat, as: "ann")
+        #expect(chat.output.lines == before + ["writer: news", "ann: after"])
+    }
+
     @Test("a token that does not open the conversation is told, and it ends with 1", arguments: dialects)
     func refusal(_ dialect: String) throws {
         let server = try ConfabServer()

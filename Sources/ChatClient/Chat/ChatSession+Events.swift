@@ -197,8 +197,3 @@ extension ClientWish {
         }
     }
 }
-
-extension String {
-    /// The words of `ChatError.unavailable` and its like: the same may be tried again.
-    fileprivate var asksToTryAgain: Bool { self.hasSuffix("try again") }
-}

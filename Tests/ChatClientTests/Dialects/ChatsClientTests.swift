@@ -97,6 +97,27 @@ struct ChatsClientTests {
         #expect(stage.session.outbox.isEmpty == wasStored)
     }
 
+    @Test("a line that the server could not store for the moment is looked for before it is sent again", arguments: [true, false])
+    func doubt(wasStored: Bool) {
+        var stage = self.stage()
+        _ = self.enter(&stage, [(1, 7, "Ann", "one")])
+        _ = stage.type("one")
+        let error = #"{"type":"error","data":{"message":"the message could not be stored; try again","request":"newMessage"}}"#
+        #expect(stage.hear(error) == [])
+        #expect(stage.pass(.seconds(1)).sent == [#"{"type":"getChatMessages","data":{"chatId":5,"last":100}}"#])
+        if wasStored {
+            let steps = stage.hear(self.messages([(1, 7, "Ann", "one"), (2, 7, "Ann", "one")]))
+            #expect(steps.shown == ["#2 me: one"])
+            #expect(stage.session.outbox.isEmpty)
+            #expect(stage.hear(self.created(2, 7, "Ann", "one")).shown == [])
+        } else {
+            let steps = stage.hear(self.messages([(1, 7, "Ann", "one")]))
+            #expect(steps.sent == [#"{"type":"newMessage","data":{"chat":5,"text":"one"}}"#])
+            #expect(stage.hear(self.created(2, 7, "Ann", "one")).shown == ["#2 me: one"])
+            #expect(stage.session.outbox.isEmpty)
+        }
+    }
+
     @Test("asks for everything when a hundred messages do not reach back far enough")
     func longAbsence() {
         var stage = self.stage()

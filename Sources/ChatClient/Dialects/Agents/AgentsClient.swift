@@ -124,7 +124,7 @@ struct AgentsClient: ClientDialect {
         let sentence = frame.sentence("error")
         if let id = frame["message_id"]?.stringValue { return .failed(localID: id, sentence: sentence, retryAfter: frame.retryAfter) }
         // What has no id is an answer to the one question that can be asked again, or news of the connection.
-        let isAnswer = self.isEntering && (frame.retryAfter != nil || sentence.hasSuffix("try again"))
+        let isAnswer = self.isEntering && (frame.retryAfter != nil || sentence.asksToTryAgain)
         return .refused(isAnswer ? .entrance : nil, sentence: sentence, retryAfter: frame.retryAfter)
     }
 }

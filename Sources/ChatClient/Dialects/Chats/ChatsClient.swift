@@ -2,7 +2,8 @@ import JSON
 
 /// The Chats protocol: users and messages have numbers, and nothing tells one send from another.
 ///
-/// So a line that was not answered when its connection broke is looked for among what was missed before it is sent again.
+/// So a line of which it is not known whether it is stored is looked for before it is sent again: among what was missed when its connection
+/// broke, among the newest messages when the server could not say.
 struct ChatsClient: ClientDialect {
     private let place: WebSocketURL
     /// Nil until one is made.
@@ -13,11 +14,23 @@ struct ChatsClient: ClientDialect {
     private var me: String?
     /// Lists of messages that were asked for, in the order in which they are answered.
     private var asked: [Asked] = []
-    private var underWay: LineOutbox.Line?
+    private var underWay: UnderWay?
+    /// The highest message that was heard of.
+    private var newestID = 0
 
     private enum Asked {
         case entrance(last: Int)
         case history
+        /// Whether the line under way is stored after all.
+        case doubt
+    }
+
+    private struct UnderWay {
+        let line: LineOutbox.Line
+        /// The newest message when it was sent for the first time.
+        let after: Int
+        /// Whether the server could not store it, as far as it knows.
+        var isDoubtful = false
     }
 
     /// What is asked for of what was missed, and where that is not enough, all that the server gives.
@@ -56,8 +69,12 @@ struct ChatsClient: ClientDialect {
         guard let chat = self.chat.map(Self.tree(ofID:)) else { return [] }
         switch wish {
         case .send(let line):
-            self.underWay = line
-            return [Self.frame("newMessage", ["chat": chat, "text": .string(line.text)])]
+            if let underWay = self.underWay, underWay.line.localID == line.localID, underWay.isDoubtful {
+                self.asked.append(.doubt)
+                return [Self.frame("getChatMessages", ["chatId": chat, "last": .integer(Self.missedLimit)])]
+            }
+            self.underWay = UnderWay(line: line, after: self.newestID)
+            return [Self.post(line, in: chat)]
         case .history(let limit):
             self.asked.append(.history)
             return [Self.frame("getChatMessages", ["chatId": chat, "last": .integer(limit)])]
@@ -65,6 +82,10 @@ struct ChatsClient: ClientDialect {
         case .read(let id): return [Self.frame("markRead", ["chat": chat, "last_read_message": .integer(id)])]
         case .edit, .delete, .typing: return []
         }
+    }
+
+    private static func post(_ line: LineOutbox.Line, in chat: JSONTree) -> String {
+        Self.frame("newMessage", ["chat": chat, "text": .string(line.text)])
     }
 
     private static func frame(_ type: String, _ data: JSONTree) -> String {
@@ -96,10 +117,8 @@ struct ChatsClient: ClientDialect {
             return self.answered((data.elements ?? []).compactMap { ChatMessage(chats: $0) })
         case "messageCreated":
             guard self.isHere(data["chat"]), var message = ChatMessage(chats: data) else { return [] }
-            if let line = self.underWay, message.sender == self.me, message.content == line.text {
-                message.localID = line.localID
-                self.underWay = nil
-            }
+            self.newestID = max(self.newestID, message.id)
+            if self.isUnderWay(message) { message.localID = self.takeUnderWay() }
             return [.event(.message(message))]
         case "messagesRead":
             guard self.isHere(data["chat"]), Self.id(data["user"]?["id"]) != self.me, let id = data["last_read_message"]?.messageID else {
@@ -142,19 +161,42 @@ struct ChatsClient: ClientDialect {
         return Self.frame("getChatMessages", ["chatId": Self.tree(ofID: self.chat ?? ""), "last": .integer(limit)])
     }
 
+    /// Whether this is what the line under way has become.
+    private func isUnderWay(_ message: ChatMessage) -> Bool {
+        guard let underWay = self.underWay else { return false }
+        return message.id > underWay.after && message.sender == self.me && message.content == underWay.line.text
+    }
+
+    private mutating func takeUnderWay() -> String? {
+        defer { self.underWay = nil }
+        return self.underWay?.line.localID
+    }
+
     private mutating func answered(_ messages: [ChatMessage]) -> [DialectStep] {
         guard !self.asked.isEmpty else { return [] }
-        guard case .entrance(let last) = self.asked.removeFirst() else { return [.event(.history(messages))] }
-        guard let after = self.entrance?.after else { return [.event(.entered(messages))] }
-        if let first = messages.first, first.id > after + 1, messages.count == last, last < Self.everything {
-            return [.send(self.ask(last: Self.everything))]
+        self.newestID = max(self.newestID, messages.last?.id ?? 0)
+        switch self.asked.removeFirst() {
+        case .history: return [.event(.history(messages))]
+        case .doubt: return self.settleDoubt(messages)
+        case .entrance(let last):
+            guard let after = self.entrance?.after else { return [.event(.entered(messages))] }
+            if let first = messages.first, first.id > after + 1, messages.count == last, last < Self.everything {
+                return [.send(self.ask(last: Self.everything))]
+            }
+            var missed = messages.filter { $0.id > after }
+            if let place = missed.firstIndex(where: self.isUnderWay) { missed[place].localID = self.takeUnderWay() }
+            return [.event(.entered(missed))]
         }
-        var missed = messages.filter { $0.id > after }
-        if let line = self.underWay, let place = missed.firstIndex(where: { $0.sender == self.me && $0.content == line.text }) {
-            missed[place].localID = line.localID
-            self.underWay = nil
+    }
+
+    private mutating func settleDoubt(_ newest: [ChatMessage]) -> [DialectStep] {
+        guard let underWay = self.underWay, let chat = self.chat else { return [] }
+        guard let message = newest.first(where: self.isUnderWay) else {
+            self.underWay?.isDoubtful = false
+            return [.send(Self.post(underWay.line, in: Self.tree(ofID: chat)))]
         }
-        return [.event(.entered(missed))]
+        self.underWay = nil
+        return [.event(.stored(localID: underWay.line.localID, id: message.id, at: message.sentAt))]
     }
 
     private mutating func failed(_ data: JSONTree) -> DialectStep {
@@ -162,16 +204,26 @@ struct ChatsClient: ClientDialect {
         let request: ClientRequest?
         switch data["request"]?.stringValue {
         case "newMessage":
-            return .event(.failed(localID: self.underWay?.localID, sentence: sentence, retryAfter: data.retryAfter))
+            return self.failed(line: sentence, data.retryAfter)
         case "joinChat", "createEmptyChat":
             self.isJoining = false
             request = .entrance
         case "getChatMessages":
-            if !self.asked.isEmpty, case .entrance = self.asked.removeFirst() { request = .entrance } else { request = .history }
+            switch self.asked.isEmpty ? .history : self.asked.removeFirst() {
+            case .entrance: request = .entrance
+            case .history: request = .history
+            case .doubt: return self.failed(line: sentence, data.retryAfter)
+            }
         case "getChatDetails": request = .members
         case "markRead": request = .aside
         default: request = nil
         }
         return .event(.refused(request, sentence: sentence, retryAfter: data.retryAfter))
+    }
+
+    private mutating func failed(line sentence: String, _ retryAfter: Double?) -> DialectStep {
+        // What is asked to be tried again may be stored a moment later.
+        if retryAfter == nil, sentence.asksToTryAgain { self.underWay?.isDoubtful = true }
+        return .event(.failed(localID: self.underWay?.line.localID, sentence: sentence, retryAfter: retryAfter))
     }
 }
