@@ -108,6 +108,8 @@ struct ChatsClientTests {
         if wasStored {
             let steps = stage.hear(self.messages([(1, 7, "Ann", "one"), (2, 7, "Ann", "one")]))
             #expect(steps.shown == ["#2 me: one"])
+            let names = steps.compactMap { if case .show(.message(let message, _)) = $0 { message.author } else { nil } }
+            #expect(names == ["Ann"])
             #expect(stage.session.outbox.isEmpty)
             #expect(stage.hear(self.created(2, 7, "Ann", "one")).shown == [])
         } else {

@@ -12,6 +12,7 @@ struct ChatsClient: ClientDialect {
     /// Whether the answer to `joinChat` has not come.
     private var isJoining = false
     private var me: String?
+    private(set) var ownName: String?
     /// Lists of messages that were asked for, in the order in which they are answered.
     private var asked: [Asked] = []
     private var underWay: UnderWay?
@@ -152,6 +153,7 @@ struct ChatsClient: ClientDialect {
         }
         self.isJoining = false
         self.me = user
+        self.ownName = data["user"]?["username"]?.stringValue
         let limit = self.entrance?.after == nil ? self.entrance?.limit ?? 1 : Self.missedLimit
         return [.event(.identified(user)), .send(self.ask(last: limit))]
     }
