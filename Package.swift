@@ -86,7 +86,7 @@ let package = Package(
                 "JSON",
                 "Bytes",
             ]),
-        room("ChatClient", ["EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
+        room("ChatClient", ["EngineIO", "SocketIO", "EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
         room("OperatorClient", ["Configuration", "JSON", "Bytes"]),
         room(
             "LoadGenerator", ["CHiredis", "ChatClient", "RedisClient", "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes"]),

@@ -39,6 +39,15 @@ extension ChatOptions {
         try OptionBinding.apply(ChatTable.bindings, from: scanned, to: &self)
         self.url = try Invocation.argument(0, in: scanned, of: CommandTable.chat, ServerURL.parse)
         if self.token != nil, self.tokenFile != nil { throw .conflict("chat: --token and --token-file are two tokens; give one") }
+        guard self.name != nil else { return }
+        if self.token != nil || self.tokenFile != nil {
+            throw .conflict("chat: --name is for who has no token, which has a name of its own")
+        }
+        switch self.dialect {
+        case .conversations, .agents: throw .conflict("chat: --name is for who has no token, and this protocol needs one")
+        case .pets: throw .conflict("chat: --name is for chats and rooms; in pets the server gives strangers their names")
+        case .chats, .rooms, nil: break
+        }
     }
 }
 

@@ -30,8 +30,23 @@ public struct TokenOptions: Sendable, Equatable {
 
 /// Where `confab chat` goes and as whom.
 public struct ChatOptions: Sendable, Equatable {
+    /// A protocol that the client speaks.
+    public enum Dialect: String, Sendable, CaseIterable {
+        case conversations
+        case pets
+        case chats
+        case rooms
+        case agents
+    }
+
     /// ws, wss, http or https, and a host.
     public var url = ""
+    /// Nil: what the URL's path says, else Conversations.
+    public var dialect: Dialect?
+    /// Nil: the one that the URL names.
+    public var conversation: String?
+    /// What to be called without a token.
+    public var name: String?
     public var token: String?
     public var tokenFile: String?
     /// Authorities that a wss server's certificate may be signed by; the system's when it is nil.

@@ -71,10 +71,23 @@ enum ChatTable {
     static let bindings: [OptionBinding<ChatOptions>] = [
         OptionBinding(
             .client(
-                "token", .text, "TOKEN", in: "Options", "the token to enter with; others on this machine can see it: prefer --token-file"),
+                "dialect", .choice(ChatOptions.Dialect.allCases.map(\.rawValue)), "conversations|pets|chats|rooms|agents",
+                default: "the URL's, else conversations", in: "Where", "the protocol to speak"),
+            sets: \.dialect, Self.dialect),
+        OptionBinding(
+            .client(
+                "conversation", .text, "ID", default: "the URL's", in: "Where",
+                "the conversation: chat, room or channel, as the protocol calls it; without one, chats makes one, and agents has its inbox"),
+            sets: \.conversation, ValueParsing.optional(ValueParsing.name("._:-", upTo: 128))),
+        OptionBinding(
+            .client("name", .text, "NAME", in: "Who", "what to be called without a token; chats and rooms only"),
+            sets: \.name, ValueParsing.optional(ValueParsing.person)),
+        OptionBinding(
+            .client(
+                "token", .text, "TOKEN", in: "Who", "the token to enter with; others on this machine can see it: prefer --token-file"),
             sets: \.token, ValueParsing.optionalText),
         OptionBinding(
-            .client("token-file", .file, "FILE", in: "Options", "a file with the token; - reads it from standard input"),
+            .client("token-file", .file, "FILE", in: "Who", "a file with the token; - reads it from standard input"),
             sets: \.tokenFile, ValueParsing.optionalText),
         OptionBinding(
             .client("ca-file", .file, "FILE", in: "Options", "authorities that a wss server's certificate may be signed by, in PEM"),
@@ -83,6 +96,9 @@ enum ChatTable {
             .client("plain", .flag, "", in: "Options", "lines only: no colour, no moving cursor; for pipes and screen readers"),
             changes: \.isPlain, { (isPlain: inout Bool, _: String) throws(ValueProblem) in isPlain = true }),
     ]
+
+    private static let dialect: @Sendable (String) throws(ValueProblem) -> ChatOptions.Dialect? = ValueParsing.optional(
+        ValueParsing.choice(ChatOptions.Dialect.self))
 }
 
 /// The options of `confab bench`.

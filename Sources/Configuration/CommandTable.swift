@@ -51,10 +51,28 @@ public enum CommandTable {
 
     static let chat = CommandSpec(
         "chat", "talk in a terminal",
-        arguments: [.init("URL", "the server or a conversation: ws://127.0.0.1:8080/conversations/lobby/")],
+        arguments: [
+            .init(
+                "URL",
+                "the server, or a conversation of its: ws://127.0.0.1:8080/conversations/lobby/; any protocol's URL does for all of them")
+        ],
         options: ChatTable.bindings.map(\.spec) + [helpOption],
         examples: [
-            .init("confab chat ws://127.0.0.1:8080/conversations/lobby/ --token-file alice.jwt", "enter the lobby as alice")
+            .init("confab chat ws://127.0.0.1:8080/conversations/lobby/ --token-file alice.jwt", "enter the lobby as alice"),
+            .init(
+                "confab chat --dialect pets ws://127.0.0.1:8080 --conversation lobby --token-file bob.jwt",
+                "the same lobby in another protocol"),
+            .init("confab chat --dialect chats ws://127.0.0.1:8080 --name Carol", "make a chat, without a token"),
+            .init(
+                "confab chat 'ws://127.0.0.1:8080/v1/ws?channel_id=lobby&after=0' --token-file bot.jwt",
+                "a channel from its first message on"),
+        ],
+        notes: [
+            "Lines are sent as they are typed, or read from a pipe; what is said comes out on standard output, all else on standard "
+                + "error. /help lists the commands that the protocol has. A connection that breaks is made again: what was missed is shown "
+                + "once, and a line that was not answered is sent again.",
+            "The token comes from --token-file, --token, the variable CONFAB_TOKEN or the URL. Pets, chats and rooms do without one where "
+                + "the server lets strangers in.",
         ])
 
     static let bench = CommandSpec(

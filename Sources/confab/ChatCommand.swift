@@ -6,6 +6,9 @@ import FoundationEssentials
 enum ChatCommand {
     static func run(_ options: ChatOptions) async -> Int32 {
         var wanted = ChatTerminalOptions(url: options.url)
+        wanted.dialect = options.dialect.flatMap { ChatDialect(rawValue: $0.rawValue) }
+        wanted.conversation = options.conversation
+        wanted.name = options.name
         wanted.token = options.token
         wanted.tokenFile = options.tokenFile
         wanted.isPlain = options.isPlain

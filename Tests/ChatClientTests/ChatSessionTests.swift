@@ -36,8 +36,8 @@ struct EnteringTests {
         _ = stage.start()
         _ = stage.open()
         var shown = 0
-        for id in 1...ChatSession.heldLimit + 5 { shown += stage.hear(SessionStage.message(id, "bob", "x")).shown.count }
-        #expect(shown == ChatSession.heldLimit + 5)
+        for id in 1...MessageOrder.heldLimit + 5 { shown += stage.hear(SessionStage.message(id, "bob", "x")).shown.count }
+        #expect(shown == MessageOrder.heldLimit + 5)
     }
 
     @Test("asks again for a history that the server cannot read at the moment")

@@ -8,9 +8,12 @@ struct SessionStage {
     var session: ChatSession
     private(set) var now = MonotonicTime(nanoseconds: 1_000_000_000_000)
 
-    init(isInteractive: Bool = true, user: String? = "alice") {
+    static let url = try! WebSocketURL("ws://host/conversations/general/")
+
+    /// - Parameter dialect: the Conversations protocol unless told.
+    init(isInteractive: Bool = true, user: String? = "alice", speaking dialect: (any ClientDialect)? = nil) {
         let settings = ChatSession.Settings(user: user, isInteractive: isInteractive, localIDPrefix: "id")
-        self.session = ChatSession(settings, using: SeededGenerator(seed: 3))
+        self.session = ChatSession(settings, speaking: dialect ?? ConversationsClient(Self.url), using: SeededGenerator(seed: 3))
     }
 
     /// What a change makes the session decide, settled.
@@ -82,7 +85,8 @@ extension [ChatStep] {
     var shown: [String] {
         self.compactMap {
             switch $0 {
-            case .show(.message(let message, let isMine)): "#\(message.id) \(isMine ? "me" : message.sender): \(message.content)"
+            case .show(.message(let message, let isMine)): "#\(message.id) \(isMine ? "me" : message.author): \(message.content)"
+            case .show(.direct(let message, let to, let isMine)): "\(isMine ? "me" : message.author) to \(to): \(message.content)"
             case .show(.edited(let message)): "edited #\(message.id): \(message.content)"
             case .show(.deleted(let message)): "deleted #\(message.id)"
             case .show(.status(let id, let progress)): "#\(id) \(progress.words)"

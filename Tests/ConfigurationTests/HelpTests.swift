@@ -115,7 +115,8 @@ struct HelpTests {
         arguments: [
             ("confab se", "serve send"), ("confab c", "chat config completion"), ("confab --v", "--version"),
             ("confab config ", "check show"),
-            ("confab config s", "show"), ("confab config show --outp", "--output"), ("confab config show --output ", "text json"),
+            ("confab chat --dialect ", "conversations pets chats rooms agents"), ("confab config s", "show"),
+            ("confab config show --outp", "--output"), ("confab config show --output ", "text json"),
             ("confab serve --jwt-a", "--jwt-audience"), ("confab serve --log-level ", "debug info warning error"),
             ("confab serve --log-level = d", "debug"), ("confab serve --log-level =", "debug info warning error"),
             ("confab serve --limit js", "json-depth="), ("confab serve --listen ", ""), ("confab bench br", "broadcast"),

@@ -52,6 +52,12 @@ struct InvocationTests {
         ] {
             #expect(try invoke("chat " + line.replacing("URL", with: chat.url)) == .chat(chat))
         }
+        var stranger = ChatOptions()
+        stranger.url = "ws://h"
+        stranger.dialect = .rooms
+        stranger.conversation = "abc12345"
+        stranger.name = "Ann"
+        #expect(try invoke("chat --dialect rooms ws://h --conversation=abc12345 --name Ann") == .chat(stranger))
         var bench = BenchOptions()
         bench.scenario = .groups
         bench.urls = ["ws://h:1", "wss://i"]

@@ -105,6 +105,18 @@ struct UsageErrorTests {
         ("chat ftp://x", "URL: \"ftp://x\" is no URL such as ws://127.0.0.1:8080"),
         ("chat ws://", "URL: \"ws://\" is no URL such as ws://127.0.0.1:8080"),
         ("chat ws://h --token t --token-file f", "chat: --token and --token-file are two tokens; give one"),
+        (
+            "chat ws://h --dialect cats",
+            "--dialect: \"cats\" is none of conversations, pets, chats, rooms, agents; did you mean chats?"
+        ),
+        (
+            "chat ws://h --conversation a/b",
+            "--conversation: \"a/b\" is not 1 to 128 of the characters A-Z a-z 0-9 . _ : -"
+        ),
+        ("chat ws://h --name Ann --token t", "chat: --name is for who has no token, which has a name of its own"),
+        ("chat ws://h --name Ann --token-file f", "chat: --name is for who has no token, which has a name of its own"),
+        ("chat ws://h --name Ann --dialect agents", "chat: --name is for who has no token, and this protocol needs one"),
+        ("chat ws://h --name Ann --dialect pets", "chat: --name is for chats and rooms; in pets the server gives strangers their names"),
         ("bench", "bench: SCENARIO (broadcast, groups, idle, connect, send) is missing; see confab bench --help"),
         ("bench idle", "bench: URL is missing; see confab bench --help"),
         (

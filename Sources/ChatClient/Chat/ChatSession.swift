@@ -1,10 +1,10 @@
 import EventLoop
 
-/// A chat in one conversation: what was typed, heard and lost goes in, what to do about it comes out.
+/// A chat in one conversation: what was typed, heard and lost goes in, what to do about it comes out. The protocol's words are its dialect's.
 ///
-/// A line that was typed is kept until the server has said that it is stored, and is sent again, under the same `local_id`, on every new
-/// connection until then; the server makes one message of however many came. One line is on its way at a time, because a server that takes
-/// some of several and refuses others for their rate would change their order.
+/// A line that was typed is kept until the server has said that it is stored, and is sent again, under the same id, on every new connection
+/// until then; the server makes one message of however many came. One line is on its way at a time, because a server that takes some of
+/// several and refuses others for their rate would change their order.
 struct ChatSession {
     struct Settings {
         /// The token's subject; nil when it cannot be read.
@@ -24,19 +24,13 @@ struct ChatSession {
         case over
     }
 
-    /// A request whose answer is awaited.
-    enum Question: Equatable {
-        /// What is shown when one enters; also says that the entrance is through.
-        case entrance(limit: Int)
-        case history(Int)
-        case edit(Int, String)
-        case delete(Int)
-    }
-
     let settings: Settings
+    var dialect: any ClientDialect
     var connection = Connection.idle
     var hasEntered = false
-    /// When the entrance's question is asked again that the server could not answer.
+    /// What one waits for on this connection in order to be in.
+    var entrance: Entrance?
+    /// When that is asked for again because the server could not answer it.
     var entranceRetryAt: MonotonicTime?
     /// When the connection was lost that is not back yet.
     var lostAt: MonotonicTime?
@@ -44,10 +38,9 @@ struct ChatSession {
     var chance: any RandomNumberGenerator & Sendable
 
     var user: String?
-    /// The highest id that was shown, or 0; nil before the history is known, without which there is nothing to resume from.
-    var lastID: Int?
-    /// Live messages that came before the history did.
-    var held: [ChatMessage] = []
+    var order = MessageOrder()
+    /// When an answer came that waits for messages in front of it.
+    var earlySince: MonotonicTime?
     var presence = PresenceList()
     /// Who was here before the connection was lost.
     var isPresenceSettled = false
@@ -55,7 +48,8 @@ struct ChatSession {
     var typists: [String: (name: String, until: MonotonicTime)] = [:]
 
     var outbox = LineOutbox()
-    var questions: [Question] = []
+    /// Wishes whose answers are awaited.
+    var questions: [ClientWish] = []
     /// The newest message of one's own that the server has.
     var newestOwn: (id: Int, progress: MessageProgress)?
     /// Others' newest message that was shown and not reported as read.
@@ -68,7 +62,6 @@ struct ChatSession {
     var quitsAt: MonotonicTime?
 
     static let historyLimit = 20
-    static let heldLimit = 1000
     private static let questionLimit = 100
     /// A program waits no longer for a connection to come back.
     static let programPatience = Duration.seconds(60)
@@ -76,15 +69,23 @@ struct ChatSession {
     static let quitPatience = Duration.seconds(5)
     /// The server answers a send within 5 s, if it is there.
     private static let answerPatience = Duration.seconds(20)
+    /// What stands in front of an answer is behind it on the same connection, if it comes at all.
+    private static let orderPatience = Duration.seconds(5)
 
-    init(_ settings: Settings, using chance: any RandomNumberGenerator & Sendable) {
+    init(_ settings: Settings, speaking dialect: any ClientDialect, using chance: any RandomNumberGenerator & Sendable) {
         self.settings = settings
+        self.dialect = dialect
         self.user = settings.user
         self.chance = chance
     }
 
     /// Whether more lines are taken; who types has to wait until then.
     var takesInput: Bool { !self.outbox.isFull && self.questions.count < Self.questionLimit && self.quitsAt == nil }
+
+    func can(_ ability: ClientAbility) -> Bool { self.dialect.abilities.contains(ability) }
+
+    /// Whether the server takes more than the wish to come in.
+    var mayTalk: Bool { self.connection == .open && (self.entrance == nil || !self.dialect.waitsAtTheDoor) }
 
     // MARK: The connection
 
@@ -100,14 +101,19 @@ struct ChatSession {
         self.typists = [:]
         self.toldTypingAt = nil
         self.entranceRetryAt = nil
-        // What was asked and not answered is asked again, the entrance first of all.
-        self.questions.removeAll {
-            if case .entrance = $0 { true } else { false }
-        }
-        let isFirst = self.lastID == nil
-        self.questions.insert(.entrance(limit: isFirst && self.settings.isInteractive ? Self.historyLimit : 1), at: 0)
-        for question in self.questions { steps.append(.send(question.action)) }
+        self.earlySince = nil
+        self.order.begin(replays: self.dialect.replays)
         self.outbox.connectionOpened()
+        self.dialect.connected()
+        let entrance = Entrance(after: self.order.lastID, limit: self.settings.isInteractive ? Self.historyLimit : 1)
+        self.entrance = entrance
+        self.carryOut(self.dialect.enter(entrance), at: now, into: &steps)
+        if !self.dialect.waitsAtTheDoor { self.beginToTalk(at: now, into: &steps) }
+    }
+
+    /// What was asked and not answered is asked again, and the line whose turn it is leaves.
+    mutating func beginToTalk(at now: MonotonicTime, into steps: inout [ChatStep]) {
+        for question in self.questions { self.express(question, into: &steps) }
         self.sendNext(at: now, into: &steps)
     }
 
@@ -132,7 +138,7 @@ struct ChatSession {
     mutating func tick(at now: MonotonicTime, into steps: inout [ChatStep]) {
         if case .waiting(let until) = self.connection, now >= until {
             self.connection = .connecting
-            steps.append(.connect(after: self.lastID))
+            steps.append(.connect(after: self.order.lastID))
         }
         if self.connection == .open {
             if let age = self.outbox.ageOfUnanswered(at: now), age >= Self.answerPatience {
@@ -140,9 +146,13 @@ struct ChatSession {
             } else {
                 self.sendNext(at: now, into: &steps)
             }
-            if let retryAt = self.entranceRetryAt, now >= retryAt, let question = self.questions.first {
+            if let retryAt = self.entranceRetryAt, now >= retryAt, let entrance = self.entrance {
                 self.entranceRetryAt = nil
-                steps.append(.send(question.action))
+                self.carryOut(self.dialect.enter(entrance), at: now, into: &steps)
+            }
+            if let since = self.earlySince, now.since(since) >= Self.orderPatience {
+                self.earlySince = nil
+                for message in self.order.giveUpWaiting() { self.show(message, into: &steps) }
             }
         }
         self.typists = self.typists.filter { $0.value.until > now }
@@ -153,7 +163,7 @@ struct ChatSession {
     mutating func settle(into steps: inout [ChatStep]) {
         if self.connection == .open, self.settings.isInteractive, let id = self.unreadID, id > self.reportedReadID {
             self.reportedReadID = id
-            steps.append(.send(ClientAction.read(id)))
+            if self.can(.receipts) { self.express(.read(id), into: &steps) }
         }
         self.unreadID = nil
         if self.inputHasEnded, self.outbox.isEmpty, self.isAnswered { self.exit(into: &steps) }
@@ -161,10 +171,7 @@ struct ChatSession {
 
     /// Whether one may leave without missing an answer. A program wants to know that it could enter, even when it says nothing.
     private var isAnswered: Bool {
-        let isOnlyEntering = self.questions.allSatisfy {
-            if case .entrance = $0 { true } else { false }
-        }
-        return self.settings.isInteractive ? isOnlyEntering : self.hasEntered && self.questions.isEmpty
+        self.questions.isEmpty && (self.settings.isInteractive || self.hasEntered && self.entrance == nil)
     }
 
     /// For the lines at the screen's end.
@@ -179,10 +186,26 @@ struct ChatSession {
         return situation
     }
 
+    // MARK: The dialect
+
+    /// Sends what there is to say for a wish.
+    mutating func express(_ wish: ClientWish, into steps: inout [ChatStep]) {
+        for frame in self.dialect.frames(for: wish) { steps.append(.send(frame)) }
+    }
+
+    mutating func carryOut(_ dialectSteps: [DialectStep], at now: MonotonicTime, into steps: inout [ChatStep]) {
+        for step in dialectSteps {
+            switch step {
+            case .send(let frame): steps.append(.send(frame))
+            case .event(let event): self.take(event, at: now, into: &steps)
+            }
+        }
+    }
+
     // MARK: The end
 
     /// Nothing more will come of it.
-    private mutating func giveUp(into steps: inout [ChatStep]) {
+    mutating func giveUp(into steps: inout [ChatStep]) {
         self.exit(hasFailed: true, into: &steps)
     }
 
@@ -196,18 +219,11 @@ struct ChatSession {
             steps.append(
                 .show(.trouble(count == 1 ? "A line was not sent: \(newest)" : "\(count) lines were not sent; the first is: \(newest)")))
         }
-        if self.connection == .open { steps.append(.close) }
+        if self.connection == .open {
+            for frame in self.dialect.goodbye { steps.append(.send(frame)) }
+            steps.append(.close)
+        }
         self.connection = .over
         steps.append(.exit(hasFailed ? 1 : 0))
-    }
-}
-
-extension ChatSession.Question {
-    var action: String {
-        switch self {
-        case .entrance(let limit), .history(let limit): ClientAction.fetch(limit: limit)
-        case .edit(let id, let content): ClientAction.edit(id, content)
-        case .delete(let id): ClientAction.delete(id)
-        }
     }
 }

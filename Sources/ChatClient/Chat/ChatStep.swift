@@ -15,6 +15,8 @@ enum ChatStep: Equatable {
 /// Something to be seen.
 enum ChatLine: Equatable {
     case message(ChatMessage, isMine: Bool)
+    /// For one person alone.
+    case direct(ChatMessage, to: String, isMine: Bool)
     case edited(ChatMessage)
     case deleted(ChatMessage)
     /// One's own message got further.

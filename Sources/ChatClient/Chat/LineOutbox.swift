@@ -2,9 +2,11 @@ import EventLoop
 
 /// Lines that were typed and are not known to be stored, in their order.
 struct LineOutbox {
-    struct Line: Equatable {
+    struct Line: Sendable, Equatable {
         let localID: String
         let text: String
+        /// For whom alone it is; nil for everybody in the conversation.
+        var to: String?
         /// How often the server could not store it for the moment.
         var refusals = 0
     }
@@ -26,8 +28,8 @@ struct LineOutbox {
     var count: Int { self.lines.count }
     var first: Line? { self.lines.first }
 
-    mutating func add(_ text: String, prefix: String) {
-        self.lines.append(Line(localID: "\(prefix)-\(self.nextNumber)", text: text))
+    mutating func add(_ text: String, to: String? = nil, prefix: String) {
+        self.lines.append(Line(localID: "\(prefix)-\(self.nextNumber)", text: text, to: to))
         self.nextNumber += 1
     }
 

@@ -4,7 +4,8 @@ struct PresenceList {
         case joined, left
     }
 
-    private(set) var names: Set<String> = []
+    /// What each is called, by id.
+    private var names: [String: String] = [:]
     /// In a crowd the server counts and names nobody.
     private(set) var crowdCount: Int?
 
@@ -12,22 +13,22 @@ struct PresenceList {
     private static let nameLimit = 1000
 
     /// Nil when that was known.
-    mutating func note(_ user: String, isOnline: Bool) -> Change? {
+    mutating func note(_ user: String, named name: String, isOnline: Bool) -> Change? {
         self.crowdCount = nil
-        guard isOnline else { return self.names.remove(user) == nil ? nil : .left }
+        guard isOnline else { return self.names.removeValue(forKey: user) == nil ? nil : .left }
         guard self.names.count < Self.nameLimit else { return nil }
-        return self.names.insert(user).inserted ? .joined : nil
+        return self.names.updateValue(name, forKey: user) == nil ? .joined : nil
     }
 
     mutating func note(crowd count: Int) {
         self.crowdCount = count
-        self.names = []
+        self.names = [:]
     }
 
     /// A sentence; `others` are counted without oneself.
     var sentence: String {
         if let count = self.crowdCount { return "\(count) people are here." }
         if self.names.isEmpty { return "Nobody else is here." }
-        return "Here: \(self.names.sorted().map { SafeText.line($0, limit: 128) }.joined(separator: ", "))."
+        return "Here: \(self.names.values.sorted().map { SafeText.line($0, limit: 128) }.joined(separator: ", "))."
     }
 }

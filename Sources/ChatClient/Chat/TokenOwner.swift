@@ -4,6 +4,10 @@ internal import JSON
 /// Who a token says its bearer is, read without a key: to know one's own messages, not to trust anybody.
 struct TokenOwner: Equatable {
     let user: String
+    /// What others call the user.
+    let name: String
+    /// Whom the user acts as in the Agents protocol.
+    let agent: String
 
     /// Nil when the text is no JSON Web Token with a subject.
     init?(token: String) {
@@ -12,5 +16,7 @@ struct TokenOwner: Equatable {
             let user = claims["sub"]?.stringValue
         else { return nil }
         self.user = user
+        self.name = (claims["username"] ?? claims["name"])?.stringValue ?? user
+        self.agent = claims["agent_id"]?.stringValue ?? user
     }
 }

@@ -48,7 +48,8 @@ public struct WebSocketClient {
 
     /// What may wait for a server that takes nothing.
     public static let outboundByteLimit = 1 << 20
-    private static let inboundLimits = WebSocketLimits(frameBytes: 4 << 20, messageBytes: 4 << 20)
+    /// The longest answer that a server of ours gives is a history of 4 MiB of text, of which each byte may need six in JSON.
+    private static let inboundLimits = WebSocketLimits(frameBytes: 32 << 20, messageBytes: 32 << 20)
     private static let readByteCount = 64 << 10
     /// From the first packet to the open WebSocket.
     private static let openingPatience = Duration.seconds(15)

@@ -96,6 +96,11 @@ public struct WebSocketURL: Sendable, Hashable, CustomStringConvertible {
         return WebSocketURL(isSecure: self.isSecure, host: self.host, port: self.port, path: base + path, query: self.query)
     }
 
+    /// Another path of the same server, with the same parameters.
+    func replacing(path: String) -> WebSocketURL {
+        WebSocketURL(isSecure: self.isSecure, host: self.host, port: self.port, path: path, query: self.query)
+    }
+
     /// The same with a parameter behind those that are there. One of the same name is taken out, so that there are never two.
     public func setting(_ name: String, to value: String) -> WebSocketURL {
         var parameters = self.query.map { $0.split(separator: "&").map(String.init) } ?? []

@@ -11,11 +11,13 @@ struct LineDisplay {
     mutating func show(_ line: ChatLine, into output: inout TerminalOutput) {
         switch line {
         case .message(let message, _):
-            output.out += "\(SafeText.line(message.sender)): \(SafeText.line(message.content))\n"
+            output.out += "\(SafeText.line(message.author)): \(SafeText.line(message.content))\n"
+        case .direct(let message, let to, _):
+            output.out += "\(SafeText.line(message.author)) (to \(SafeText.line(to))): \(SafeText.line(message.content))\n"
         case .edited(let message):
-            output.errors += "#\(message.id) of \(SafeText.line(message.sender)) is changed: \(SafeText.line(message.content))\n"
+            output.errors += "#\(message.id) of \(SafeText.line(message.author)) is changed: \(SafeText.line(message.content))\n"
         case .deleted(let message):
-            output.errors += "#\(message.id) of \(SafeText.line(message.sender)) is deleted.\n"
+            output.errors += "#\(message.id) of \(SafeText.line(message.author)) is deleted.\n"
         case .status(let id, let progress):
             output.errors += "#\(id) is \(progress.words).\n"
         case .notice(let sentence):
@@ -133,14 +135,18 @@ struct ScreenDisplay {
         switch line {
         case .message(let message, let isMine):
             let mark = message.isEdited ? self.styled(.dim, " (changed)") : ""
-            let name = self.styled(isMine ? .mine : .name(message.sender), SafeText.line(message.sender))
+            let name = self.styled(isMine ? .mine : .name(message.author), SafeText.line(message.author))
             return "\(self.place(of: message)) \(name): \(SafeText.block(message.content, indentation: "    "))\(mark)"
+        case .direct(let message, let to, let isMine):
+            let name = self.styled(isMine ? .mine : .name(message.author), SafeText.line(message.author))
+            let time = message.sentAt.map { self.styled(.dim, self.clock.text(of: $0)) + " " } ?? ""
+            return "\(time)\(name) (to \(SafeText.line(to))): \(SafeText.block(message.content, indentation: "    "))"
         case .edited(let message):
             let words =
-                "\(SafeText.line(message.sender)) has changed #\(message.id): \(SafeText.block(message.content, indentation: "    "))"
+                "\(SafeText.line(message.author)) has changed #\(message.id): \(SafeText.block(message.content, indentation: "    "))"
             return self.styled(.dim, words)
         case .deleted(let message):
-            return self.styled(.dim, "#\(message.id) of \(SafeText.line(message.sender)) is deleted.")
+            return self.styled(.dim, "#\(message.id) of \(SafeText.line(message.author)) is deleted.")
         case .status(let id, let progress):
             return "#\(id) is \(progress.words)."
         case .notice(let sentence):

@@ -17,6 +17,7 @@ final class ChatLoop: EventLoopHandler {
         /// Nil where lines are wanted and no screen.
         let screen: ScreenDisplay?
         let settings: ChatSession.Settings
+        let dialect: any ClientDialect
     }
 
     private struct State {
@@ -44,7 +45,7 @@ final class ChatLoop: EventLoopHandler {
     init(_ setup: Setup, pump: InputPump, on loop: EventLoop) {
         self.setup = setup
         self.pump = pump
-        let session = ChatSession(setup.settings, using: SystemRandomNumberGenerator())
+        let session = ChatSession(setup.settings, speaking: setup.dialect, using: SystemRandomNumberGenerator())
         self.state = LoopBound(
             State(session: session, client: WebSocketClient(on: loop, url: setup.url, tls: setup.tls), screen: setup.screen), on: loop)
     }
@@ -162,7 +163,9 @@ extension ChatLoop {
         switch event {
         case .opened: state.session.opened(at: now, into: &state.steps)
         case .text(let text): state.session.received(text, at: now, into: &state.steps)
-        case .binary: state.lines.append(.trouble("The server sent a binary message, which the Conversations protocol does not have."))
+        case .binary:
+            let name = state.session.dialect.dialect.name
+            state.lines.append(.trouble("The server sent a binary message, which the \(name) protocol does not have."))
         case .heard: break
         case .closed(let error):
             state.clientIsOver = true
@@ -189,11 +192,11 @@ extension ChatLoop {
     }
 
     private func connect(to addresses: [SocketAddress], _ now: MonotonicTime, _ state: inout State) {
-        var url = self.setup.url
+        let dialect = state.session.dialect
         var fields: [HTTPField] = []
         // In a field and not in the URL, which proxies write into their logs.
-        if let token = self.setup.token { fields.append(HTTPField("Authorization", "Bearer \(token)")) }
-        if let after = state.resumePoint { url = url.setting("after", to: String(after)) }
+        if dialect.sendsTokenField, let token = self.setup.token { fields.append(HTTPField("Authorization", "Bearer \(token)")) }
+        let url = dialect.url(after: state.resumePoint)
         state.clientIsOver = false
         state.client.connect(to: addresses, as: url, fields: fields, now: now, into: &state.events)
     }

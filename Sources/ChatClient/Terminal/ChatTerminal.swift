@@ -24,9 +24,11 @@ public enum ChatTerminal {
         } catch {
             throw .url(error)
         }
-        let parts = url.path.split(separator: "/")
-        guard let place = parts.lastIndex(of: "conversations"), place + 1 < parts.count else { throw .noConversation }
-        guard let token = try TokenSource.token(options, url) else { throw .noToken }
+        let address = try ChatAddress(ChatPlace(url), dialect: options.dialect, conversation: options.conversation)
+        if options.name != nil, !address.takesNames { throw .nameless(address.dialect) }
+        let token = try TokenSource.token(options, url)
+        guard token != nil || !address.needsToken else { throw .noToken }
+        let owner = token.flatMap { TokenOwner(token: $0) }
         let tls = try self.tlsContext(url, options.authorities)
         let addresses: [SocketAddress]
         do throws(SocketError) {
@@ -39,14 +41,15 @@ public enum ChatTerminal {
         let hasScreen = isInteractive && !options.isPlain && options.environment["TERM"].map { $0 != "dumb" && !$0.isEmpty } == true
         guard let pump = InputPump(options.input) else { throw .system("Too many files are open (see ulimit -n).") }
         let loop = try self.startLoop()
+        let ownID = Hex.encode((0..<8).map { _ in UInt8.random(in: 0...255) })
+        let client = address.client(token: token, owner: owner, name: options.name, guest: "guest-\(ownID)")
         let settings = ChatSession.Settings(
-            user: TokenOwner(token: token)?.user, isInteractive: isInteractive,
-            localIDPrefix: Hex.encode((0..<8).map { _ in UInt8.random(in: 0...255) }))
+            user: address.user(owner, guest: "guest-\(ownID)"), isInteractive: isInteractive, localIDPrefix: ownID)
         let hasColour = options.environment["NO_COLOR"].map { $0.isEmpty } ?? true
         let setup = ChatLoop.Setup(
             url: url, token: url.parameter("token") == token ? nil : token, tls: tls, addresses: addresses, output: options.output,
             errors: options.errors, screen: hasScreen ? ScreenDisplay(hasColour: hasColour, clock: ClockText { WallClock.now }) : nil,
-            settings: settings)
+            settings: settings, dialect: client)
         let handler = ChatLoop(setup, pump: pump, on: loop)
         loop.attach(handler)
         Task { try? await SignalWatcher.watch(options.endingSignals, on: loop) { _ in handler.interrupted() } }

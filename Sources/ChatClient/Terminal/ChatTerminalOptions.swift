@@ -2,8 +2,14 @@ public import EventLoop
 
 /// Where `confab chat` goes, as whom, and how it looks.
 public struct ChatTerminalOptions: Sendable {
-    /// `ws://host:8080/conversations/general/`
+    /// The server, and perhaps a conversation of its: `ws://host:8080/conversations/general/`
     public var url: String
+    /// Nil: the one whose path the URL has, or else Conversations.
+    public var dialect: ChatDialect?
+    /// Nil: the one that the URL names.
+    public var conversation: String?
+    /// What to be called without a token, for protocols that take names. Without a name, the environment is asked for a token.
+    public var name: String?
     public var token: String?
     /// A file whose first line is the token; `-` is standard input.
     public var tokenFile: String?
@@ -28,7 +34,10 @@ public struct ChatTerminalOptions: Sendable {
 /// Why a chat cannot begin.
 enum ChatTerminalError: Error, Equatable, CustomStringConvertible {
     case url(WebSocketURLError)
-    case noConversation
+    case noConversation(ChatDialect)
+    /// Of the option, and of the URL.
+    case twoConversations(String, String)
+    case nameless(ChatDialect)
     case noToken
     case tokenFile(path: String, reason: String)
     case client(ClientError)
@@ -37,7 +46,11 @@ enum ChatTerminalError: Error, Equatable, CustomStringConvertible {
     var description: String {
         switch self {
         case .url(let error): error.description
-        case .noConversation: "The URL names no conversation, as ws://127.0.0.1:8080/conversations/general/ does."
+        case .noConversation(.conversations):
+            "The URL names no conversation, as ws://127.0.0.1:8080/conversations/general/ does; or give one with --conversation."
+        case .noConversation(let dialect): "The \(dialect.name) protocol needs a conversation: give one with --conversation."
+        case .twoConversations(let option, let url): "--conversation says \(option), and the URL says \(url)."
+        case .nameless(let dialect): "--name: nobody gives names in the \(dialect.name) protocol; it is for chats and rooms."
         case .noToken: "A token is needed: give it with --token-file, --token, or in CONFAB_TOKEN; confab token makes one."
         case .tokenFile(let path, let reason): "--token-file: \(path): \(reason)."
         case .client(let error): error.description

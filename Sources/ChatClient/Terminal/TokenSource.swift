@@ -8,7 +8,8 @@ enum TokenSource {
     static func token(_ options: ChatTerminalOptions, _ url: WebSocketURL) throws(ChatTerminalError) -> String? {
         if let token = options.token { return Self.trimmed(token) }
         if let path = options.tokenFile { return try Self.read(path, options.input) }
-        if let token = options.environment["CONFAB_TOKEN"], !token.isEmpty { return Self.trimmed(token) }
+        // Who says a name wants to be nobody that the environment has a token for.
+        if options.name == nil, let token = options.environment["CONFAB_TOKEN"], !token.isEmpty { return Self.trimmed(token) }
         return url.parameter("token")
     }
 

@@ -1,0 +1,15 @@
+/// A protocol that `confab chat` speaks.
+public enum ChatDialect: String, Sendable, CaseIterable {
+    case conversations, pets, chats, rooms, agents
+
+    /// As sentences call it.
+    var name: String {
+        switch self {
+        case .conversations: "Conversations"
+        case .pets: "Pets"
+        case .chats: "Chats"
+        case .rooms: "Rooms"
+        case .agents: "Agents"
+        }
+    }
+}

@@ -1,0 +1,14 @@
+import Bytes
+import JSON
+
+extension ChatMessage {
+    /// As `messageCreated` and `chatMessages` have it.
+    init?(chats tree: JSONTree) {
+        guard let id = tree["id"]?.messageID, let sender = tree["sender"], let number = sender["id"]?.integerValue else { return nil }
+        self.init(id: id, sender: String(number), content: tree["text"]?.stringValue ?? "")
+        self.senderName = sender["username"]?.stringValue
+        self.sentAt = tree["timestamp"]?.stringValue.flatMap { Timestamp(rfc3339: $0) }
+        self.isEdited = tree["is_edited"]?.boolValue ?? false
+        self.isDeleted = tree["is_deleted"]?.boolValue ?? false
+    }
+}

@@ -1,0 +1,72 @@
+import Bytes
+import JSON
+
+/// What a server of the Conversations protocol says.
+enum ConversationsFrame: Equatable {
+    case message(ChatMessage)
+    case edited(ChatMessage)
+    case deleted(ChatMessage)
+    /// Newest first, as the protocol has it.
+    case fetched([ChatMessage])
+    /// `retryAfter` in seconds.
+    case failed(localID: String?, sentence: String, retryAfter: Double?)
+    case typing(user: String, name: String, isTyping: Bool)
+    case status(id: Int, DeliveryStatus)
+    case presence(user: String, isOnline: Bool)
+    case crowd(online: Int)
+    case heartbeat
+    case error(action: String?, sentence: String, retryAfter: Double?, oldestID: Int?)
+    /// Receipts of others, and what later servers may say.
+    case other
+
+    /// Nil when it is no JSON object with a type.
+    init?(_ text: [UInt8]) {
+        guard let tree = JSONTree.frame(text), let type = tree["type"]?.stringValue else { return nil }
+        self = Self.read(type, tree) ?? .other
+    }
+
+    /// Nil when a member is missing without which the frame says nothing.
+    private static func read(_ type: String, _ tree: JSONTree) -> Self? {
+        switch type {
+        case "chat_message": return tree["message"].flatMap(ChatMessage.init(conversations:)).map { .message($0) }
+        case "message.edited": return tree["message"].flatMap(ChatMessage.init(conversations:)).map { .edited($0) }
+        case "message.deleted": return tree["message"].flatMap(ChatMessage.init(conversations:)).map { .deleted($0) }
+        case "messages_fetched": return .fetched((tree["messages"]?.elements ?? []).compactMap(ChatMessage.init(conversations:)))
+        case "message.failed":
+            return .failed(
+                localID: tree["local_id"]?.stringValue, sentence: tree.sentence("error"), retryAfter: tree.retryAfter)
+        case "typing":
+            guard let user = tree["user_id"]?.stringValue, let isTyping = tree["is_typing"]?.boolValue else { return nil }
+            return .typing(user: user, name: tree["username"]?.stringValue ?? user, isTyping: isTyping)
+        case "message.status":
+            guard let id = tree["message_id"]?.messageID else { return nil }
+            switch tree["status"]?.stringValue {
+            case "delivered": return .status(id: id, .delivered)
+            case "read": return .status(id: id, .read)
+            default: return nil
+            }
+        case "user_status":
+            guard let user = tree["user_id"]?.stringValue, let status = tree["status"]?.stringValue else { return nil }
+            return .presence(user: user, isOnline: status == "online")
+        case "presence": return tree["online"]?.integerValue.map { .crowd(online: $0) }
+        case "heartbeat": return .heartbeat
+        case "error":
+            return .error(
+                action: tree["action"]?.stringValue, sentence: tree.sentence("error"), retryAfter: tree.retryAfter,
+                oldestID: tree["oldest_id"]?.messageID)
+        default: return nil
+        }
+    }
+}
+
+extension ChatMessage {
+    fileprivate init?(conversations tree: JSONTree) {
+        guard let id = tree["id"]?.messageID, let sender = tree["sender_id"]?.stringValue else { return nil }
+        self.init(id: id, sender: sender, content: tree["content"]?.stringValue ?? "")
+        // Live messages call it so, fetched ones so.
+        self.sentAt = (tree["timestamp"] ?? tree["sent_at"])?.stringValue.flatMap { Timestamp(rfc3339: $0) }
+        self.localID = tree["local_id"]?.stringValue
+        self.isEdited = tree["is_edited"]?.boolValue ?? false
+        self.isDeleted = tree["is_deleted"]?.boolValue ?? false
+    }
+}

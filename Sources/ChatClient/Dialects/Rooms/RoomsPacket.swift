@@ -1,0 +1,77 @@
+import Bytes
+import EngineIO
+import JSON
+import SocketIO
+
+/// A packet of the server's: Engine.IO v4 as frames of a WebSocket has it, and Socket.IO v5 in its messages.
+enum RoomsPacket: Equatable {
+    /// The connection is there; now one says who one is.
+    case open
+    /// Answered with a pong that says the same.
+    case ping(String)
+    /// One is in; `pid` where the connection can be recovered.
+    case connected(pid: String?)
+    case refused(String)
+    case disconnected
+    /// An event that ends with a string says with it where a later connection can go on.
+    case event(name: String, JSONTree?, offset: String?)
+    case acknowledged(id: Int, JSONTree)
+    /// What asks for nothing.
+    case other
+
+    /// Nil when it is no packet.
+    init?(_ text: [UInt8]) {
+        let bytes = text.span.bytes
+        guard let engine = try? EnginePacket.read(0..<bytes.byteCount, of: bytes), !engine.isBinary else { return nil }
+        let data = bytes.extracting(engine.data)
+        switch engine.kind {
+        case .open:
+            guard (try? JSONTree(parsing: data))?["sid"]?.stringValue != nil else { return nil }
+            self = .open
+        case .ping: self = .ping(data.withUnsafeBytes { String(decoding: $0, as: UTF8.self) })
+        case .message:
+            guard let packet = Self.message(data) else { return nil }
+            self = packet
+        case .close, .noop, .pong, .upgrade: self = .other
+        }
+    }
+
+    private static func message(_ data: RawSpan) -> RoomsPacket? {
+        guard let packet = try? SocketPacket.read(data, limits: SocketLimits()) else { return nil }
+        // There is only the main namespace here.
+        guard packet.namespace == nil else { return .other }
+        let payload = packet.payload.flatMap { try? JSONTree(parsing: data.extracting($0)) }
+        switch packet.kind {
+        case .connect:
+            guard payload?["sid"]?.stringValue != nil else { return nil }
+            return .connected(pid: payload?["pid"]?.stringValue)
+        case .connectError:
+            guard let payload else { return nil }
+            return .refused(payload["message"]?.stringValue ?? payload.stringValue ?? "no reason was given")
+        case .disconnect: return .disconnected
+        case .event:
+            guard let elements = payload?.elements, let name = elements.first?.stringValue else { return nil }
+            let arguments = elements.dropFirst()
+            return .event(name: name, arguments.first, offset: arguments.last?.stringValue)
+        case .ack:
+            guard let id = packet.ackID, let elements = payload?.elements, let answer = elements.first else { return nil }
+            return .acknowledged(id: id, answer)
+        case .binaryEvent, .binaryAck: return nil
+        }
+    }
+
+    // MARK: The client's
+
+    static func pong(_ data: String) -> String { "3\(data)" }
+    static let disconnect = "41"
+
+    /// Socket.IO's CONNECT in a message of Engine.IO's.
+    static func connect(_ auth: [JSONTree.Member]) -> String {
+        auth.isEmpty ? "40" : "40\(JSONTree.object(auth).text)"
+    }
+
+    /// - Parameter ackID: what the answer is to be numbered with; nil where none is wanted.
+    static func emit(_ event: String, _ argument: JSONTree, ackID: Int?) -> String {
+        "42\(ackID.map { String($0) } ?? "")\(JSONTree.array([.string(event), argument]).text)"
+    }
+}

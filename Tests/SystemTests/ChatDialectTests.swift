@@ -1,0 +1,184 @@
+import Foundation
+import TestKit
+import Testing
+
+/// `confab chat` in each protocol, through pipes, against a server.
+@Suite("confab chat in every protocol")
+struct ChatDialectTests {
+    /// Rooms has no server here.
+    static let dialects = ["conversations", "pets", "chats", "agents"]
+    static let pairs = dialects.enumerated().flatMap { place, left in dialects[place...].map { (left, $0) } }
+
+    private func chat(
+        _ user: String, in dialect: String, _ conversation: String? = "lobby", at server: ConfabServer
+    ) throws -> ChildProcess {
+        let token = try server.folder.write(ConfabServer.token(for: user, conversations: ["lobby"]), to: "\(user).jwt")
+        let named = conversation.map { ["--conversation", $0] } ?? []
+        return try ChildProcess(
+            Checkout.confab, ["chat", "--dialect", dialect, "ws://127.0.0.1:\(server.port)", "--token-file", token] + named,
+            folder: server.folder.path)
+    }
+
+    /// Says something, and waits until it is stored.
+    private func say(_ line: String, _ chat: ChildProcess, as user: String) throws {
+        try chat.type(line)
+        try chat.output.line(with: "\(user): \(line)")
+    }
+
+    @Test("two people in two of them talk, also when the server was killed meanwhile, and nothing is lost or repeated", arguments: pairs)
+    func story(_ left: String, _ right: String) throws {
+        let port = try freePort()
+        let server = try ConfabServer(["--listen", "127.0.0.1:\(port)"], store: .sqlite)
+        let ann = try self.chat("ann", in: left, at: server)
+        defer { ann.kill() }
+        try self.say("one", ann, as: "ann")
+        let bob = try self.chat("bob", in: right, at: server)
+        defer { bob.kill() }
+        try self.say("two", bob, as: "bob")
+        try ann.output.line(with: "bob: two")
+        try self.say("three", ann, as: "ann")
+        try bob.output.line(with: "ann: three")
+
+        // Both lines may have reached the server that is killed, or none of them.
+        try ann.type("four")
+        try bob.type("five")
+        try server.crash()
+        try ann.type("six")
+        let revived = try ConfabServer(["--listen", "127.0.0.1:\(port)"], store: .sqlite, in: server.folder)
+        for chat in [ann, bob] {
+            for line in ["ann: four", "bob: five", "ann: six"] { try chat.output.line(with: line, within: .seconds(60)) }
+        }
+        try self.say("seven", bob, as: "bob")
+        try ann.output.line(with: "bob: seven")
+
+        let history = try revived.connect("reader").wholeHistory().map { "\($0["sender_id"] ?? ""): \($0["content"] ?? "")" }
+        #expect(history.count == 7, "\(history)")
+        #expect(Set(history).count == 7, "\(history)")
+        // Each has seen what was said since it came, once and in the order of its numbers.
+        ann.closeInput()
+        bob.closeInput()
+        #expect(try ann.end() == .exited(0), "\(ann.errors.lines)")
+        #expect(try bob.end() == .exited(0), "\(bob.errors.lines)")
+        #expect(ann.output.lines == history)
+        #expect(bob.output.lines == Array(history.dropFirst()))
+    }
+
+    @Test("lines from a file are sent, answered, and then it ends with 0", arguments: dialects)
+    func file(_ dialect: String) throws {
+        let server = try ConfabServer()
+        let lines = (1...150).map { "line \($0)" }
+        let chat = try self.chat("ann", in: dialect, at: server)
+        defer { chat.kill() }
+        for line in lines { try chat.type(line) }
+        chat.closeInput()
+        #expect(try chat.end() == .exited(0), "\(chat.errors.lines)")
+        #expect(chat.output.lines == lines.map { "ann: \($0)" })
+        #expect(try server.connect("bob").wholeHistory().map { $0["content"] } == lines)
+    }
+
+    @Test("what was missed may be more than a page", arguments: dialects)
+    func longAbsence(_ dialect: String) throws {
+        let port = try freePort()
+        let options = ["--listen", "127.0.0.1:\(port)", "--limit", "messages-per-second=10000", "--limit", "message-burst=10000"]
+        let server = try ConfabServer(options, store: .sqlite)
+        let chat = try self.chat("ann", in: dialect, at: server)
+        defer { chat.kill() }
+        try self.say("before", chat, as: "ann")
+        // The reader is stopped, and so misses what is said; its connection ends with the server.
+        chat.send(SIGSTOP)
+        let writer = try server.connect("writer")
+        for number in 1...250 { try writer.post("message \(number)") }
+        try server.crash()
+        chat.send(SIGCONT)
+        let revived = try ConfabServer(options, store: .sqlite, in: server.folder)
+        try self.say("after", chat, as: "ann")
+        #expect(chat.output.lines == ["ann: before"] + (1...250).map { "writer: message \($0)" } + ["ann: after"])
+        withExtendedLifetime(revived) {}
+    }
+
+    @Test("who has heard nothing before the break misses nothing, and hears nothing of the past", arguments: dialects)
+    func nothingHeard(_ dialect: String) throws {
+        let port = try freePort()
+        let server = try ConfabServer(["--listen", "127.0.0.1:\(port)"], store: .sqlite)
+        let writer = try server.connect("writer")
+        try writer.post("old")
+        let chat = try self.chat("ann", in: dialect, at: server)
+        defer { chat.kill() }
+        // Until it is in.
+        if dialect == "agents" {
+            try Deadline.wait(
+                for: "ann to see the writer",
+                untilTrue: {
+                    try? chat.type("/who")
+                    return chat.errors.text.contains("Here: writer.")
+                })
+        } else {
+            try chat.type("/history 1")
+            try chat.output.line(with: "writer: old")
+        }
+        let before = chat.output.lines
+        chat.send(SIGSTOP)
+        try server.crash()
+        let revived = try ConfabServer(["--listen", "127.0.0.1:\(port)"], store: .sqlite, in: server.folder)
+        try revived.connect("writer").post("news")
+        chat.send(SIGCONT)
+        try chat.output.line(with: "writer: news", within: .seconds(60))
+        try self.say("after", chat, as: "ann")
+        #expect(chat.output.lines == before + ["writer: news", "ann: after"])
+    }
+
+    @Test("a token that does not open the conversation is told, and it ends with 1", arguments: dialects)
+    func refusal(_ dialect: String) throws {
+        let server = try ConfabServer()
+        try server.connect("owner").post("mine")
+        let token = try ConfabServer.token(for: "eve", conversations: ["elsewhere"])
+        let url = "ws://127.0.0.1:\(server.port)/conversations/lobby/"
+        let result = try run(
+            Checkout.confab, ["chat", url, "--dialect", dialect, "--token", token], folder: server.folder.path, input: "hello")
+        #expect(result.ending == .exited(1), "\(result)")
+        let words = [
+            "conversations": "access denied", "pets": "access denied", "chats": "not a member of this conversation", "agents": "status 403",
+        ]
+        #expect(result.errors.contains(words[dialect] ?? ""), "\(result.errors)")
+        #expect(result.output == "")
+    }
+
+    @Test("a stranger makes a chat, and another joins it under a name")
+    func strangers() throws {
+        let server = try ConfabServer(["--anonymous", "on"])
+        let url = "http://127.0.0.1:\(server.port)"
+        let ann = try ChildProcess(Checkout.confab, ["chat", "--dialect", "chats", url, "--name", "Ann"], folder: server.folder.path)
+        defer { ann.kill() }
+        let made = try ann.errors.line(with: "is made; others come in with --conversation ")
+        let id = try #require(made.split(separator: " ").last?.dropLast())
+        try self.say("Is anybody there?", ann, as: "Ann")
+        let bob = try ChildProcess(
+            Checkout.confab, ["chat", "--dialect", "chats", url, "--name", "Bob", "--conversation", String(id)], folder: server.folder.path)
+        defer { bob.kill() }
+        try ann.errors.line(with: "Bob has joined.")
+        try bob.type("/who")
+        try bob.errors.line(with: "Members: Ann, Bob.")
+        try bob.type("/history")
+        try bob.output.line(with: "Ann: Is anybody there?")
+        try self.say("I am.", bob, as: "Bob")
+        try ann.output.line(with: "Bob: I am.")
+    }
+
+    @Test("agents write to one another, present or not")
+    func direct() throws {
+        let server = try ConfabServer()
+        let ann = try self.chat("ann", in: "agents", at: server)
+        defer { ann.kill() }
+        try ann.type("/to bob Are you there?")
+        try ann.output.line(with: "ann (to bob): Are you there?")
+        let bob = try self.chat("bob", in: "agents", nil, at: server)
+        defer { bob.kill() }
+        try bob.output.line(with: "ann (to bob): Are you there?")
+        try bob.type("/to ann I am.")
+        try ann.output.line(with: "bob (to ann): I am.")
+        try bob.type("to everybody")
+        try bob.errors.line(with: "Not sent: to everybody (to: is missing, and the connection has no channel)")
+        bob.closeInput()
+        #expect(try bob.end() == .exited(1))
+    }
+}
