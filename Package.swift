@@ -85,6 +85,8 @@ let package = Package(
                 "JSON",
                 "Bytes",
             ]),
+        room(
+            "RoomsAPI", ["RoomsDialect", "Gateway", "DialectKit", "ChatModel", "Identity", "HTTPWire", "JSON", "Bytes"]),
         room("ChatClient", ["EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
         room("OperatorClient", ["Configuration", "JSON", "Bytes"]),
         room(
@@ -95,7 +97,7 @@ let package = Package(
             dependencies: [
                 "AdminAPI", "AgentsDialect", "ChatClient", "ChatsDialect", "ClusterWire", "Configuration", "ConversationsDialect",
                 "EmbeddedStore", "Gateway", "Identity",
-                "LoadGenerator", "NodeLink", "OperatorClient", "PetsDialect", "RedisClient", "RedisStore",
+                "LoadGenerator", "NodeLink", "OperatorClient", "PetsDialect", "RedisClient", "RedisStore", "RoomsAPI",
                 "Telemetry", "TLS", "EventLoop", "ChatModel", "Cluster", "DialectKit", "JSON", "Bytes",
             ],
             swiftSettings: settings),

@@ -13,6 +13,7 @@ import Gateway
 import Glibc
 import Identity
 import PetsDialect
+import RoomsAPI
 import Synchronization
 import Telemetry
 
@@ -88,7 +89,9 @@ struct RunningNode {
         settings.isClustered = store.isShared
         settings.usesSendRing = options.ioUring
         settings.allowsAnonymous = options.anonymous
-        self.gateway = try Gateway(settings, live: live, logger: logger, board: board, admin: admin) { store.way(on: $0, $1) }
+        let rooms = RoomsAPI()
+        self.gateway = try Gateway(settings, live: live, logger: logger, board: board, admin: admin, rest: rooms) { store.way(on: $0, $1) }
+        rooms.open(self.gateway)
         self.desk.open(self.gateway)
     }
 
