@@ -201,6 +201,13 @@ let package = Package(
                 "Telemetry", "Bytes",
             ]),
 
+        tests(
+            "RoomsAPITests",
+            [
+                "RepeatableChance", "RoomsAPI", "RoomsDialect", "Gateway", "GatewayTestSupport", "TestKit", "DialectKit", "PetsDialect",
+                "ConversationsDialect", "ChatModel", "Configuration", "EventLoop", "HTTPWire", "Identity", "JSON", "Bytes",
+            ]),
+
         // The whole: real processes, as users meet them.
         .target(name: "TestKit", dependencies: ["Identity", "Bytes"], path: "Tests/TestKit", swiftSettings: settings),
         .testTarget(

@@ -64,7 +64,7 @@ extension ClusterDesk {
 }
 
 extension SiteQuery {
-    fileprivate func number(_ name: String, in range: ClosedRange<Int>) throws(HTTPError) -> Int? {
+    func number(_ name: String, in range: ClosedRange<Int>) throws(HTTPError) -> Int? {
         guard let text = self[name] else { return nil }
         guard let number = Int(text), range.contains(number) else {
             throw .badRequest("\"\(name)\" must be a whole number from \(range.lowerBound) to \(range.upperBound).")
