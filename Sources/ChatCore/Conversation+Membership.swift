@@ -141,9 +141,8 @@ extension Conversation {
     }
 
     mutating func end(by actor: Actor, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]) throws(ChatError) {
-        let isCreator = self.record?.creator == actor.person.id
-        let record = try self.checkedRecord(for: actor.person.id, isAdmin: actor.isAdmin || isCreator)
-        guard actor.isAdmin || isCreator else { throw .notAllowed("the creator of a conversation or an admin") }
+        let record = try self.checkedRecord(for: actor.person.id, isAdmin: actor.isAdmin)
+        guard actor.isAdmin || record.creator == actor.person.id else { throw .notAllowed("the creator of a conversation or an admin") }
         guard record.endedAt == nil else {
             guard origin.isRepeat else { throw .conversationEnded }
             self.answerDone(origin, into: &effects) { if case .ended = $0 { true } else { false } }

@@ -51,7 +51,7 @@ extension LoopState {
             return
         }
         if let crossOrigin = exchange.asked?.crossOrigin,
-            self.settle(crossOrigin, slot, span, self.head.body == .bytes(0) ? answering : ending)
+            self.answer(crossOrigin, slot, span, self.head.body == .bytes(0) ? answering : ending)
         {
             return
         }
@@ -93,7 +93,7 @@ extension LoopState {
 
     /// - Returns: whether it has been answered: a browser asked for a page, or the page may not ask. Health is told to anybody, and a page
     ///   from elsewhere is kept from it by its browser.
-    private mutating func settle(_ crossOrigin: CrossOrigin, _ slot: Int, _ span: RawSpan, _ answering: HTTPAnswering) -> Bool {
+    private mutating func answer(_ crossOrigin: CrossOrigin, _ slot: Int, _ span: RawSpan, _ answering: HTTPAnswering) -> Bool {
         let isPreflight =
             self.head.method == .options && self.head.field("origin", in: span) != nil
             && self.head.field("access-control-request-method", in: span) != nil
@@ -174,20 +174,22 @@ extension LoopState {
         return exchange.asked
     }
 
+    /// What an answer has beside its own fields, for whoever writes one without `respond`.
+    func crossOriginFields(_ slot: Int) -> [HTTPField] { self.asked(slot)?.crossOrigin?.fields ?? [] }
+
     mutating func respond(_ slot: Int, _ response: SiteResponse, _ answering: HTTPAnswering) {
         self.framing.removeAll()
         self.framing.append(
             httpResponse: response.status, answering, contentType: response.contentType,
-            fields: response.fields + (self.asked(slot)?.crossOrigin?.fields ?? []), body: response.body)
+            fields: response.fields + self.crossOriginFields(slot), body: response.body)
         self.respond(slot, answering)
     }
 
     mutating func refuse(_ slot: Int, _ error: HTTPError, _ answering: HTTPAnswering) {
-        let asked = self.asked(slot)
-        if let asked, let response = self.site(of: slot).refusal(error, path: asked.path) {
+        if let asked = self.asked(slot), let response = self.site(of: slot).refusal(error, path: asked.path) {
             return self.respond(slot, response, answering)
         }
-        let fields = error.fields + (asked?.crossOrigin?.fields ?? [])
+        let fields = error.fields + self.crossOriginFields(slot)
         self.framing.removeAll()
         self.framing.append(httpError: HTTPError(error.status, error.sentence, fields: fields), answering)
         self.respond(slot, answering)

@@ -44,7 +44,10 @@ extension LoopState {
         guard case .http(let exchange) = self.connections[slot]!.stage else { return }
         if self.connections[slot]!.site == .clients {
             try self.checkRate(exchange)
-            guard self.worksUnderWay < Self.clientWorkLimit else { throw .serviceUnavailable }
+            guard self.worksUnderWay < Self.clientWorkLimit else {
+                throw HTTPError(
+                    .serviceUnavailable, "Too many requests are under way; come again.", fields: [HTTPField("Retry-After", "1")])
+            }
         }
         guard self.worksUnderWay < Self.workLimit else { throw .serviceUnavailable }
         self.worksUnderWay += 1

@@ -47,7 +47,7 @@ struct RoomsCaller {
     /// - Parameter username: nil: the user's id.
     func actor(_ user: String?, username: String? = nil) throws(HTTPError) -> Actor {
         if let bearer = self.bearer {
-            guard user == nil || user == bearer.person.id.key.string else {
+            guard user.map({ ByteString($0) == bearer.person.id.key }) ?? true else {
                 throw HTTPError(.forbidden, "user_id: must be the token's own, or left out")
             }
             return bearer

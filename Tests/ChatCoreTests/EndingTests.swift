@@ -13,9 +13,6 @@ struct EndingTests {
         var other = stage
         #expect(stage.end(by: ann, request: 1) == ["event: ended by ann, answers 1"])
         #expect(other.end(by: cid, admin: true, request: 1) == ["event: ended by cid, answers 1"])
-        var third = Stage(of: [ann, bob])
-        _ = third.part(ann)
-        #expect(third.end(by: ann, request: 1) == ["event: ended by ann, answers 1"])
     }
 
     @Test("is done once: again it is refused, unless it is the same request")
