@@ -86,6 +86,8 @@ let package = Package(
                 "JSON",
                 "Bytes",
             ]),
+        room(
+            "RoomsAPI", ["RoomsDialect", "Gateway", "DialectKit", "ChatModel", "Identity", "HTTPWire", "JSON", "Bytes"]),
         room("ChatClient", ["EngineIO", "SocketIO", "EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
         room("OperatorClient", ["Configuration", "JSON", "Bytes"]),
         room(
@@ -96,7 +98,7 @@ let package = Package(
             dependencies: [
                 "AdminAPI", "AgentsDialect", "ChatClient", "ChatsDialect", "ClusterWire", "Configuration", "ConversationsDialect",
                 "EmbeddedStore", "Gateway", "Identity",
-                "EngineIO", "LoadGenerator", "NodeLink", "OperatorClient", "PetsDialect", "RedisClient", "RedisStore", "RoomsDialect",
+                "EngineIO", "LoadGenerator", "NodeLink", "OperatorClient", "PetsDialect", "RedisClient", "RedisStore", "RoomsAPI", "RoomsDialect",
                 "Telemetry", "TLS", "EventLoop", "ChatModel", "Cluster", "DialectKit", "JSON", "Bytes",
             ],
             swiftSettings: settings),
@@ -198,6 +200,13 @@ let package = Package(
             [
                 "ChatModel", "AdminAPI", "Gateway", "GatewayTestSupport", "TestKit", "EventLoop", "HTTPWire", "JSON", "NodeLink",
                 "Telemetry", "Bytes",
+            ]),
+
+        tests(
+            "RoomsAPITests",
+            [
+                "RepeatableChance", "RoomsAPI", "RoomsDialect", "Gateway", "GatewayTestSupport", "TestKit", "DialectKit", "PetsDialect",
+                "ConversationsDialect", "ChatModel", "Configuration", "EventLoop", "HTTPWire", "Identity", "JSON", "Bytes",
             ]),
 
         // The whole: real processes, as users meet them.

@@ -23,7 +23,7 @@ extension ClusterDesk {
             }
         }
         guard request.method == .get || request.method == .head else { throw .methodNotAllowed("GET", "HEAD") }
-        let query = try Query(request.query)
+        let query = try SiteQuery(request.query)
         switch verb {
         case "status": return { () async throws(HTTPError) in Self.response(try await self.status()) }
         case "nodes": return { () async throws(HTTPError) in Self.response(try await self.nodes()) }
@@ -61,29 +61,14 @@ extension ClusterDesk {
         text.append(json: document)
         return SiteResponse(fields: [HTTPField("Cache-Control", "no-store")], body: text.bytes)
     }
+}
 
-    /// The parameters of a query, decoded; the last one counts.
-    struct Query {
-        private var values: [String: String] = [:]
-
-        init(_ text: String?) throws(HTTPError) {
-            for part in (text ?? "").utf8.split(separator: UInt8(ascii: "&")) {
-                let pair = part.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
-                guard let name = PercentEncoding.decode(pair[0], plusIsSpace: true),
-                    let value = PercentEncoding.decode(pair.count == 2 ? pair[1] : pair[0].dropFirst(pair[0].count), plusIsSpace: true)
-                else { throw .badRequest("The query is not percent-encoded UTF-8.") }
-                self.values[name] = value
-            }
+extension SiteQuery {
+    func number(_ name: String, in range: ClosedRange<Int>) throws(HTTPError) -> Int? {
+        guard let text = self[name] else { return nil }
+        guard let number = Int(text), range.contains(number) else {
+            throw .badRequest("\"\(name)\" must be a whole number from \(range.lowerBound) to \(range.upperBound).")
         }
-
-        subscript(name: String) -> String? { self.values[name] }
-
-        func number(_ name: String, in range: ClosedRange<Int>) throws(HTTPError) -> Int? {
-            guard let text = self.values[name] else { return nil }
-            guard let number = Int(text), range.contains(number) else {
-                throw .badRequest("\"\(name)\" must be a whole number from \(range.lowerBound) to \(range.upperBound).")
-            }
-            return number
-        }
+        return number
     }
 }

@@ -3,16 +3,32 @@ import HTTPWire
 import JSON
 import Synchronization
 
-/// Plain HTTP on the client port: health.
+/// Plain HTTP on the client port: health, and what the REST API answers.
 struct ClientSite: SiteHandler {
+    private static let healthPath = "/api/health"
+
     let node: String
     let version: String
     let health: Health
     let startedAt: Int64
     let now: @Sendable () -> Int64
+    var rest: (any SiteHandler)?
+
+    func work(for request: SiteRequest, body: [UInt8]) throws(HTTPError) -> SiteWork? {
+        guard request.path != Self.healthPath else { return nil }
+        return try self.rest?.work(for: request, body: body)
+    }
+
+    func refusal(_ error: HTTPError, path: String) -> SiteResponse? {
+        guard path != Self.healthPath else { return nil }
+        return self.rest?.refusal(error, path: path)
+    }
 
     func answer(_ request: SiteRequest, body: [UInt8]) throws(HTTPError) -> SiteResponse {
-        guard request.path == "/api/health" else { throw .notFound }
+        guard request.path == Self.healthPath else {
+            guard let rest = self.rest else { throw .notFound }
+            return try rest.answer(request, body: body)
+        }
         guard request.method == .get || request.method == .head else { throw .methodNotAllowed("GET", "HEAD") }
         let (status, reason): (String, String?) =
             switch self.health.status {

@@ -67,6 +67,12 @@ struct Connection {
 /// A connection in its HTTP stage.
 final class HTTPExchange {
     var parser = HTTPRequestParser()
+    /// What every answer to the present request must know of it; nil while its head is not read.
+    var asked: Asked?
+    /// How many more requests may be made whose answers others give.
+    var rate: RateBucket?
+    /// Others are at work on the answer.
+    var isAwaited = false
     /// The request whose body is coming.
     var pending: PendingRequest?
     /// A request of an Engine.IO session that is not answered: of a poll, or of a POST whose body is coming.
@@ -78,6 +84,12 @@ final class HTTPExchange {
     var requestCount = 0
     /// The head of a later request has begun, and its time runs.
     var isHeadUnderWay = false
+
+    struct Asked {
+        let path: String
+        /// Nil for paths that are not for pages of other origins.
+        let crossOrigin: CrossOrigin?
+    }
 
     struct PendingRequest {
         var decoder: HTTPBodyDecoder

@@ -20,10 +20,11 @@ public final class Gateway: Sendable {
     ///
     /// - Parameters:
     ///   - board: where the loops leave what they count.
+    ///   - rest: answers under `/api/` beside health, what it has no answer for with 404; nil: nobody does.
     ///   - store: gives each loop its way to the store.
     public init(
         _ settings: GatewaySettings, live: LiveSettings, logger: Logger, board: MetricsBoard, admin: any SiteHandler,
-        store: (EventLoop, Int) -> any ChatStore
+        rest: (any SiteHandler)? = nil, store: (EventLoop, Int) -> any ChatStore
     ) throws(SocketError) {
         let sockets = try Self.openSockets(settings)
         let loops: [EventLoop]
@@ -38,7 +39,7 @@ public final class Gateway: Sendable {
         let me = View.Node(incarnation: settings.incarnation, loops: settings.loopCount)
         // Every view of a cluster is newer than what its nodes begin with.
         let view = View(number: 0, nodes: [me])
-        let site = ClientSite(node: settings.nodeName, version: settings.version, health: health, startedAt: now(), now: now)
+        let site = ClientSite(node: settings.nodeName, version: settings.version, health: health, startedAt: now(), now: now, rest: rest)
         let shared = GatewayShared(
             settings: settings, view: view, stores: loops.enumerated().map { store($1, $0) }, logger: logger, board: board, health: health,
             clients: site, admin: admin,

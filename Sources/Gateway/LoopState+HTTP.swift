@@ -15,6 +15,7 @@ extension LoopState {
     mutating func readRequests(_ slot: Int, _ exchange: HTTPExchange, _ buffer: UnsafeMutableRawBufferPointer, _ offset: inout Int) {
         guard exchange.pending == nil else { return self.readBody(slot, exchange, buffer, &offset) }
         guard exchange.engine == nil else { return self.keepUnread(slot) }
+        exchange.asked = nil
         do throws(HTTPError) {
             try self.readHead(slot, exchange, buffer, &offset)
         } catch {
@@ -45,6 +46,7 @@ extension LoopState {
         // Behind a body that is not read nothing can be told apart from it.
         let ending = HTTPAnswering(self.head, date: self.date, willClose: true)
         let answering = HTTPAnswering(self.head, date: self.date, willClose: self.isDraining)
+        exchange.asked = self.asked(slot, span)
         if self.isClient(slot), let refusal = self.refusal(slot, span) {
             self.counters.refusedConnections += 1
             self.refuse(slot, refusal, ending)
@@ -58,6 +60,11 @@ extension LoopState {
             } catch {
                 self.refuse(slot, error, ending)
             }
+            return
+        }
+        if let crossOrigin = exchange.asked?.crossOrigin,
+            self.answer(crossOrigin, slot, span, self.head.body == .bytes(0) ? answering : ending)
+        {
             return
         }
         do throws(HTTPError) {
@@ -107,6 +114,30 @@ extension LoopState {
         self.send(slot, SharedFrame(self.framing.bytes))
     }
 
+    private func asked(_ slot: Int, _ span: RawSpan) -> HTTPExchange.Asked {
+        let path = self.head.pathText(in: span)
+        guard self.isClient(slot), CrossOrigin.concerns(path) else { return HTTPExchange.Asked(path: path, crossOrigin: nil) }
+        let crossOrigin = CrossOrigin(
+            self.head.fields.text("origin", in: span), host: self.head.authority.map { String(span, $0) },
+            isSecure: self.isSecure(slot, span), self.live.origins)
+        return HTTPExchange.Asked(path: path, crossOrigin: crossOrigin)
+    }
+
+    /// - Returns: whether it has been answered: a browser asked for a page, or the page may not ask. Health is told to anybody, and a page
+    ///   from elsewhere is kept from it by its browser.
+    private mutating func answer(_ crossOrigin: CrossOrigin, _ slot: Int, _ span: RawSpan, _ answering: HTTPAnswering) -> Bool {
+        let isPreflight =
+            self.head.method == .options && self.head.field("origin", in: span) != nil
+            && self.head.field("access-control-request-method", in: span) != nil
+        guard crossOrigin.isAllowed || !isPreflight && self.head.pathEquals("/api/health", in: span) else {
+            self.counters.refusedConnections += 1
+            self.refuse(slot, CrossOrigin.refusal, answering)
+            return true
+        }
+        if isPreflight { self.respond(slot, CrossOrigin.preflight, answering) }
+        return isPreflight
+    }
+
     private mutating func awaitBody(
         _ slot: Int, _ exchange: HTTPExchange, _ request: SiteRequest, _ answering: HTTPAnswering
     ) throws(HTTPError) {
@@ -149,7 +180,10 @@ extension LoopState {
             method: self.head.method, path: String(span, self.head.path), query: self.head.query.map { String(span, $0) },
             host: self.head.authority.map { String(span, $0) },
             origin: self.head.fields.text("origin", in: span), authorization: self.head.fields.text("authorization", in: span),
-            contentType: self.head.fields.text("content-type", in: span), peer: self.connections[slot]!.peer)
+            contentType: self.head.fields.text("content-type", in: span),
+            ifNoneMatch: self.head.fields.joined("if-none-match", in: span), peer: self.connections[slot]!.peer,
+            credentials: self.isClient(slot) ? self.credentials : .none, allowsAnonymous: self.shared.settings.allowsAnonymous,
+            isSecure: self.isSecure(slot, span), jsonDepth: self.live.limits.jsonDepth)
     }
 
     private mutating func answer(_ slot: Int, _ request: SiteRequest, body: [UInt8], _ answering: HTTPAnswering) {
@@ -157,7 +191,7 @@ extension LoopState {
         // The drain may have begun while the body came.
         if self.isDraining { answering.keepsAlive = false }
         do throws(HTTPError) {
-            let site = self.isClient(slot) ? self.shared.clients : self.shared.admin
+            let site = self.site(of: slot)
             if let work = try site.work(for: request, body: body) { return try self.begin(work, slot, answering) }
             self.respond(slot, try site.answer(request, body: body), answering)
         } catch {
@@ -165,16 +199,32 @@ extension LoopState {
         }
     }
 
+    private func site(of slot: Int) -> any SiteHandler { self.isClient(slot) ? self.shared.clients : self.shared.admin }
+
+    /// What is known of the request that is answered on this connection.
+    private func asked(_ slot: Int) -> HTTPExchange.Asked? {
+        guard case .http(let exchange) = self.connections[slot]!.stage else { return nil }
+        return exchange.asked
+    }
+
+    /// What an answer has beside its own fields, for whoever writes one without `respond`.
+    func crossOriginFields(_ slot: Int) -> [HTTPField] { self.asked(slot)?.crossOrigin?.fields ?? [] }
+
     mutating func respond(_ slot: Int, _ response: SiteResponse, _ answering: HTTPAnswering) {
         self.framing.removeAll()
         self.framing.append(
-            httpResponse: response.status, answering, contentType: response.contentType, fields: response.fields, body: response.body)
+            httpResponse: response.status, answering, contentType: response.contentType,
+            fields: response.fields + self.crossOriginFields(slot), body: response.body)
         self.respond(slot, answering)
     }
 
     mutating func refuse(_ slot: Int, _ error: HTTPError, _ answering: HTTPAnswering) {
+        if let asked = self.asked(slot), let response = self.site(of: slot).refusal(error, path: asked.path) {
+            return self.respond(slot, response, answering)
+        }
+        let fields = error.fields + self.crossOriginFields(slot)
         self.framing.removeAll()
-        self.framing.append(httpError: error, answering)
+        self.framing.append(httpError: HTTPError(error.status, error.sentence, fields: fields), answering)
         self.respond(slot, answering)
     }
 

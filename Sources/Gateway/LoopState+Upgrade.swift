@@ -14,6 +14,7 @@ extension LoopState {
     mutating func openWebSocket(
         _ slot: Int, _ span: RawSpan, unread: UnsafeRawBufferPointer, _ offset: inout Int
     ) throws(HTTPError) -> Bool {
+        self.credentials = .none  // Those of the request before may be somebody else's.
         let isEcho = self.isEchoPath(span)
         var opening: DialectOpening?
         var dialect = -1
@@ -144,7 +145,7 @@ extension LoopState {
         return self.head.pathText(in: span) == echo
     }
 
-    private func isSecure(_ slot: Int, _ span: RawSpan) -> Bool {
+    func isSecure(_ slot: Int, _ span: RawSpan) -> Bool {
         if self.connections[slot]!.tls != nil { return true }
         guard self.isTrusted(self.connections[slot]!.peer.ip) else { return false }
         return self.head.fields.text("x-forwarded-proto", in: span)?.lowercased() == "https"

@@ -252,7 +252,8 @@ struct LoopState {
             case .shards(let reply): reply(self.chat.holdings.map(self.shardPace.report))
             case .stored(let key, let reply): reply(self.chat.stored(of: key))
             case .command(let command, let key, let reply): self.command(command, in: key, reply: reply)
-            case .read(let request, let reply): self.shared.stores[self.index].submit(request, ticket: 0, for: StoreReader(reply))
+            case .read(let request, let reply):
+                self.shared.stores[self.index].submit(request, ticket: 0, for: StoreReader(self.shared.complaints, reply))
             case .letter(let text, let node): self.takeLetter(text, from: node)
             case .attach(let socket, let arrival): self.attach(socket, arrival)
             case .respond(let token, let result, let answering): self.respond(to: token, result, answering)

@@ -1,3 +1,4 @@
+public import DialectKit
 public import EventLoop
 public import HTTPWire
 
@@ -11,11 +12,20 @@ public struct SiteRequest: Sendable {
     public let origin: String?
     public let authorization: String?
     public let contentType: String?
+    public let ifNoneMatch: String?
     public let peer: SocketAddress
+    /// Of a client: who asks, and whether somebody without a token may.
+    public let credentials: Credentials
+    public let allowsAnonymous: Bool
+    /// Whether the client came by TLS, here or at a proxy that is believed.
+    public let isSecure: Bool
+    /// How deep JSON in the body may be nested.
+    public let jsonDepth: Int
 
     public init(
         method: HTTPMethod, path: String, query: String? = nil, host: String? = nil, origin: String? = nil, authorization: String? = nil,
-        contentType: String? = nil, peer: SocketAddress
+        contentType: String? = nil, ifNoneMatch: String? = nil, peer: SocketAddress, credentials: Credentials = .none,
+        allowsAnonymous: Bool = false, isSecure: Bool = false, jsonDepth: Int = 32
     ) {
         self.method = method
         self.path = path
@@ -24,7 +34,12 @@ public struct SiteRequest: Sendable {
         self.origin = origin
         self.authorization = authorization
         self.contentType = contentType
+        self.ifNoneMatch = ifNoneMatch
         self.peer = peer
+        self.credentials = credentials
+        self.allowsAnonymous = allowsAnonymous
+        self.isSecure = isSecure
+        self.jsonDepth = jsonDepth
     }
 }
 
@@ -51,8 +66,11 @@ public protocol SiteHandler: Sendable {
     /// Nil for what `answer` answers at once.
     func work(for request: SiteRequest, body: [UInt8]) throws(HTTPError) -> SiteWork?
     func answer(_ request: SiteRequest, body: [UInt8]) throws(HTTPError) -> SiteResponse
+    /// Says why a request for this path is refused, here or before it came here; nil where `{"error":"…"}` will do.
+    func refusal(_ error: HTTPError, path: String) -> SiteResponse?
 }
 
 extension SiteHandler {
     public func work(for request: SiteRequest, body: [UInt8]) throws(HTTPError) -> SiteWork? { nil }
+    public func refusal(_ error: HTTPError, path: String) -> SiteResponse? { nil }
 }

@@ -15,6 +15,7 @@ import Gateway
 import Glibc
 import Identity
 import PetsDialect
+import RoomsAPI
 import RoomsDialect
 import Synchronization
 import Telemetry
@@ -91,7 +92,9 @@ struct RunningNode {
         settings.isClustered = store.isShared
         settings.usesSendRing = options.ioUring
         settings.allowsAnonymous = options.anonymous
-        self.gateway = try Gateway(settings, live: live, logger: logger, board: board, admin: admin) { store.way(on: $0, $1) }
+        let rooms = RoomsAPI()
+        self.gateway = try Gateway(settings, live: live, logger: logger, board: board, admin: admin, rest: rooms) { store.way(on: $0, $1) }
+        rooms.open(self.gateway)
         self.desk.open(self.gateway)
     }
 

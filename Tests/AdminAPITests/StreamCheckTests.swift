@@ -1,5 +1,6 @@
 import Bytes
 import ChatModel
+import Gateway
 import JSON
 import NodeLink
 import Testing
@@ -81,12 +82,12 @@ struct DeskReadingTests {
 
     @Test("queries, decoded")
     func query() throws {
-        let query = try ClusterDesk.Query("conversation=a%2Fb+c&last=20&empty=&flag")
+        let query = try SiteQuery("conversation=a%2Fb+c&last=20&empty=&flag")
         #expect(query["conversation"] == "a/b c")
         #expect(query["empty"] == "" && query["flag"] == "" && query["other"] == nil)
         #expect(try query.number("last", in: 1...20) == 20)
         #expect(throws: (any Error).self) { try query.number("last", in: 1...19) }
-        #expect(throws: (any Error).self) { try ClusterDesk.Query("a=%ZZ") }
+        #expect(throws: (any Error).self) { try SiteQuery("a=%ZZ") }
     }
 
     @Test("the 99th percentile of a few seconds is the longest, of a hundred the one before")

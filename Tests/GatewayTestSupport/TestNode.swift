@@ -25,6 +25,7 @@ public final class TestNode {
         public var settings: GatewaySettings
         public var live: LiveSettings
         public var admin: (any SiteHandler)?
+        public var rest: (any SiteHandler)?
     }
 
     public let gateway: Gateway
@@ -69,7 +70,7 @@ public final class TestNode {
         self.store = StoreGate(before: self.embedded)
         let store = self.store
         self.gateway = try Gateway(
-            setup.settings, live: setup.live, logger: self.logger, board: self.board, admin: setup.admin ?? NoSite()
+            setup.settings, live: setup.live, logger: self.logger, board: self.board, admin: setup.admin ?? NoSite(), rest: setup.rest
         ) { _, _ in store }
     }
 

@@ -12,6 +12,7 @@ struct SeedDocument: Sendable {
 
     static let pets = SeedDocument("000_5612c7282f4469c5.txt")
     static let chats = SeedDocument("001_c85dcde09b712ec8.txt")
+    static let rooms = SeedDocument("002_6eb78b2e6f6c751c.txt")
     static let conversations = SeedDocument("003_d41484937f228627.txt")
     static let agents = SeedDocument("004_e95525f358d61785.txt")
 

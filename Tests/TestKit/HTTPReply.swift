@@ -6,10 +6,24 @@ public struct HTTPReply: Sendable {
     public let body: String
 
     public static func get(_ path: String, port: UInt16, fields: [String: String] = [:]) throws -> HTTPReply {
+        try self.asking("GET", path, port: port, fields: fields)
+    }
+
+    /// - Parameter body: JSON, unless the fields say something else.
+    public static func post(_ path: String, _ body: String, port: UInt16, fields: [String: String] = [:]) throws -> HTTPReply {
+        let type = fields["Content-Type"] == nil ? ["Content-Type": "application/json"] : [:]
+        let needed = ["Content-Length": "\(body.utf8.count)"].merging(type) { $1 }
+        return try self.asking("POST", path, port: port, fields: fields.merging(needed) { $1 }, body: body)
+    }
+
+    /// A request of any method, on a connection of its own.
+    public static func asking(
+        _ method: String, _ path: String, port: UInt16, fields: [String: String] = [:], body: String = ""
+    ) throws -> HTTPReply {
         let stream = try ByteStream(port: port)
         let lines = fields.map { "\($0.key): \($0.value)\r\n" }.joined()
         let host = fields["Host"] == nil ? "Host: 127.0.0.1:\(port)\r\n" : ""
-        try stream.send("GET \(path) HTTP/1.1\r\n\(host)\(lines)Connection: close\r\n\r\n")
+        try stream.send("\(method) \(path) HTTP/1.1\r\n\(host)\(lines)Connection: close\r\n\r\n\(body)")
         return try HTTPReply(from: stream)
     }
 

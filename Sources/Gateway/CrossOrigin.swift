@@ -1,0 +1,43 @@
+import HTTPWire
+
+/// What an answer says to a page of another origin: whether the page may see it (Fetch Standard, section 3.2).
+///
+/// The origin itself is named, never `*`, and `Vary: Origin` stands in every answer, also to whoever names none: a cache between would
+/// give one page the answer to another.
+struct CrossOrigin: Sendable, Equatable {
+    /// What names no origin is no page.
+    let isAllowed: Bool
+    /// Beside the answer's own ones.
+    let fields: [HTTPField]
+
+    /// - Parameters:
+    ///   - origin: the request's `Origin`.
+    ///   - host: the request's `Host`.
+    ///   - isSecure: whether the client came by TLS, here or at a proxy that is believed.
+    init(_ origin: String?, host: String?, isSecure: Bool, _ policy: OriginPolicy) {
+        self.isAllowed = policy.allows(origin, host: host, isSecure: isSecure)
+        var fields = [HTTPField("Vary", "Origin")]
+        if let origin, self.isAllowed {
+            fields.append(HTTPField("Access-Control-Allow-Origin", origin))
+            fields.append(HTTPField("Access-Control-Expose-Headers", "ETag, Location, Retry-After"))
+        }
+        self.fields = fields
+    }
+
+    /// Pages elsewhere may be let to these paths; a WebSocket asks for no leave, and is judged by its `Origin` alone.
+    static func concerns(_ path: String) -> Bool {
+        path.hasPrefix("/api/") || path.hasPrefix("/socket.io/") || path == "/socket.io"
+    }
+
+    /// To a browser that asks before it sends what a form could not. The same for every path: what a path does not take it refuses
+    /// itself, and the page may read why.
+    static let preflight = SiteResponse(
+        .noContent,
+        fields: [
+            HTTPField("Access-Control-Allow-Methods", "GET, HEAD, POST"),
+            HTTPField("Access-Control-Allow-Headers", "authorization, content-type"),
+            HTTPField("Access-Control-Max-Age", "600"), HTTPField("Cache-Control", "no-store"),
+        ], body: [])
+
+    static let refusal = HTTPError(.forbidden, "Origin: pages of this origin may not ask; see --origins.")
+}

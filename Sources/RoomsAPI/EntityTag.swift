@@ -1,0 +1,21 @@
+internal import Bytes
+
+/// Names what an answer says, so that a client that has it need not be told again (RFC 9110 section 8.8.3).
+struct EntityTag: Equatable {
+    /// With its quotes. Of the very bytes of the body.
+    let text: String
+
+    init(_ body: [UInt8]) {
+        let hash = body.withUnsafeBufferPointer { StableHash.mix(StableHash.fnv1a($0)) }
+        self.text = "\"\(String(hash, radix: 16))-\(String(body.count, radix: 16))\""
+    }
+
+    /// Whether an `If-None-Match` has it. Weak ones count (RFC 9110 section 13.1.2).
+    func isNamed(in field: String?) -> Bool {
+        guard let field else { return false }
+        return field.split(separator: ",").contains { part in
+            let tag = part.drop { $0 == " " || $0 == "\t" }.prefix { $0 != " " && $0 != "\t" }
+            return tag == "*" || (tag.hasPrefix("W/") ? tag.dropFirst(2) : tag) == self.text
+        }
+    }
+}

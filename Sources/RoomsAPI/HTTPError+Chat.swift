@@ -1,0 +1,28 @@
+internal import ChatModel
+internal import HTTPWire
+
+extension HTTPError {
+    /// The chat's refusals as this protocol has them.
+    init(_ error: ChatError) {
+        switch error {
+        case .noSuchConversation: self.init(.notFound, "room_id: no such conversation")
+        case .conversationExists: self.init(.conflict, "room_id: \(error)")
+        case .tooManyMembers: self.init(.conflict, "room_id: \(error)")
+        case .conversationEnded: self.init(.gone, "room_id: conversation ended")
+        case .accessDenied: self.init(.forbidden, "room_id: the conversation is closed, and you are no member of it")
+        case .notAMember, .notAllowed: self.init(.forbidden, "user_id: \(error)")
+        case .noSuchMessage: self.init(.notFound, error.description)
+        case .messageDeleted: self.init(.gone, error.description)
+        case .contentEmpty, .clientIDInvalid: self.init(.badRequest, error.description)
+        case .contentTooLong, .metadataTooLong: self.init(.contentTooLarge, error.description)
+        case .rateLimited(let seconds):
+            self.init(
+                .tooManyRequests, error.description, fields: [HTTPField("Retry-After", String(max(1, Int(seconds.rounded(.up)))))])
+        case .unavailable: self = .away
+        }
+    }
+
+    /// The store, or the node that the conversation lives on.
+    static let away = HTTPError(
+        .serviceUnavailable, "The conversations cannot be reached at the moment; try again.", fields: [HTTPField("Retry-After", "1")])
+}

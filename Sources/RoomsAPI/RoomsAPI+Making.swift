@@ -1,0 +1,58 @@
+internal import Bytes
+internal import ChatModel
+internal import Gateway
+internal import HTTPWire
+internal import JSON
+internal import RoomsDialect
+
+/// Making a conversation, and ending it.
+extension RoomsAPI {
+    /// So many ids in a row that are taken are no chance.
+    private static let mintLimit = 8
+
+    func founding(_ body: RoomsBody, by caller: RoomsCaller) throws(HTTPError) -> Founding {
+        let title = try body.title()
+        let description = try body.description()
+        var user = try body.userID()
+        // Nobody has to say a name to make a conversation; whoever does not cannot end it either.
+        if caller.identity == nil, user == nil { user = "guest-\(RoomID.random())" }
+        let actor = try caller.actor(user)
+        return Founding(kind: .rooms, title: title, details: ByteString(description), creator: actor, members: [actor.person])
+    }
+
+    func create(_ founding: Founding, for caller: RoomsCaller, at origin: String) async throws(HTTPError) -> SiteResponse {
+        for _ in 0..<Self.mintLimit {
+            let id = self.mint()
+            switch try await self.ask(.create(founding), in: id, of: caller) {
+            case .described(let description):
+                let place = HTTPField("Location", "\(RoomsRoute.root)/\(id)")
+                return Self.response(.created, fields: [place, HTTPField("Cache-Control", "no-store")]) { text in
+                    text.append(#","room_id":"#)
+                    text.append(jsonString: id)
+                    text.append(#","link":"#)
+                    text.append(jsonString: "\(origin)/conversation/\(id)")
+                    text.append(#","conversation":"#)
+                    text.append(room: id, description)
+                }
+            case .failed(.conversationExists): continue
+            case .failed(let error): throw HTTPError(error)
+            default: throw .internalServerError
+            }
+        }
+        throw .away
+    }
+
+    /// Where the client reaches this server, for links: what it has written itself, and not where we listen.
+    static func origin(of request: SiteRequest) throws(HTTPError) -> String {
+        guard let host = request.host, !host.isEmpty else { throw .badRequest("Host: is missing") }
+        return "\(request.isSecure ? "https" : "http")://\(host)"
+    }
+
+    func end(_ id: ByteString, by actor: Actor, _ caller: RoomsCaller) async throws(HTTPError) -> SiteResponse {
+        switch try await self.ask(.end(by: actor), in: id, of: caller) {
+        case .done: return Self.response()
+        case .failed(let error): throw HTTPError(error)
+        default: throw .internalServerError
+        }
+    }
+}

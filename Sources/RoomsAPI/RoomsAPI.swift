@@ -1,0 +1,105 @@
+internal import Bytes
+internal import ChatModel
+public import Gateway
+public import HTTPWire
+internal import JSON
+internal import Synchronization
+
+/// The REST part of the Rooms protocol (seed `002`): `/api/conversations` and what is below it.
+///
+/// It translates between HTTP and the chat's commands, as a dialect does for frames, and asks the node through a port: all of
+/// its state is whom to ask.
+public final class RoomsAPI: SiteHandler {
+    /// Weak, because the node has the API.
+    private struct Host { weak var port: (any RoomsPort)? }
+
+    private let host = Mutex(Host())
+    /// For tests, which have to know what is made.
+    let mint: @Sendable () -> ByteString
+
+    /// A little longer than a loop waits for an owner.
+    static let patience = Duration.seconds(6)
+
+    public convenience init() {
+        self.init(mint: RoomID.random)
+    }
+
+    init(mint: @escaping @Sendable () -> ByteString) {
+        self.mint = mint
+    }
+
+    /// From here on requests are answered.
+    public func open(_ port: any RoomsPort) {
+        self.host.withLock { $0.port = port }
+    }
+
+    public func work(for request: SiteRequest, body: [UInt8]) throws(HTTPError) -> SiteWork? {
+        guard RoomsRoute.owns(request.path) else { return nil }
+        let route = try RoomsRoute(request.path)
+        try route.check(request.method)
+        let caller = try RoomsCaller(request)
+        switch route {
+        case .list:
+            let wish = try ListWish(request.query)
+            return { () async throws(HTTPError) in try await self.list(wish, for: caller) }
+        case .create:
+            let founding = try self.founding(RoomsBody(request, body), by: caller)
+            let origin = try Self.origin(of: request)
+            return { () async throws(HTTPError) in try await self.create(founding, for: caller, at: origin) }
+        case .conversation(let id):
+            let known = request.ifNoneMatch
+            return { () async throws(HTTPError) in try await self.show(id, to: caller, unless: known) }
+        case .join(let id):
+            let body = try RoomsBody(request, body)
+            let username = try body.username()
+            let actor = try caller.actor(body.userID(), username: username)
+            guard username != nil || caller.identity != nil else { throw .badRequest("username: is missing") }
+            return { () async throws(HTTPError) in try await self.join(id, actor, caller) }
+        case .end(let id):
+            let actor = try caller.actor(RoomsBody(request, body).userID())
+            return { () async throws(HTTPError) in try await self.end(id, by: actor, caller) }
+        }
+    }
+
+    /// All that there is takes its time.
+    public func answer(_ request: SiteRequest, body: [UInt8]) throws(HTTPError) -> SiteResponse { throw .notFound }
+
+    public func refusal(_ error: HTTPError, path: String) -> SiteResponse? {
+        guard RoomsRoute.owns(path) else { return nil }
+        var text = ByteBuffer()
+        text.append(#"{"success":false,"error":"#)
+        text.append(jsonString: error.sentence)
+        text.append("}")
+        return SiteResponse(error.status, fields: error.fields + [Self.unstored], body: text.bytes)
+    }
+
+    // MARK: Asking the node
+
+    func ask(_ command: ChatCommand, in id: ByteString, of caller: RoomsCaller) async throws(HTTPError) -> ChatAnswer {
+        guard let port = self.host.withLock({ $0.port }) else { throw .away }
+        let key = ConversationKey(tenant: caller.tenant, id: id)
+        guard let answer = await port.command(command, in: key, within: Self.patience) else { throw .away }
+        return answer
+    }
+
+    func read(_ request: StoreRequest) async throws(HTTPError) -> StoreAnswer {
+        guard let port = self.host.withLock({ $0.port }) else { throw .away }
+        guard let answer = await port.read(request, within: Self.patience) else { throw .away }
+        return answer
+    }
+
+    // MARK: Answers
+
+    private static let unstored = HTTPField("Cache-Control", "no-store")
+
+    /// - Parameter write: adds the members behind `success`.
+    static func response(
+        _ status: HTTPStatus = .ok, fields: [HTTPField] = [unstored], _ write: (inout ByteBuffer) -> Void = { _ in }
+    ) -> SiteResponse {
+        var text = ByteBuffer()
+        text.append(#"{"success":true"#)
+        write(&text)
+        text.append("}")
+        return SiteResponse(status, fields: fields, body: text.bytes)
+    }
+}

@@ -1,0 +1,65 @@
+internal import Bytes
+internal import ChatModel
+internal import DialectKit
+internal import Gateway
+internal import HTTPWire
+internal import Identity
+
+/// Who asks: the bearer of a token, or somebody who only says a name, where that is allowed.
+struct RoomsCaller {
+    /// Nil for whoever came without a token.
+    let identity: Identity?
+
+    init(_ request: SiteRequest) throws(HTTPError) {
+        switch request.credentials {
+        case .bearer(let identity):
+            self.identity = identity
+        case .refused(let sentence):
+            throw Self.unauthorized(sentence)
+        case .none:
+            guard request.allowsAnonymous else { throw Self.unauthorized("a token is required") }
+            self.identity = nil
+        }
+    }
+
+    private static func unauthorized(_ sentence: String) -> HTTPError {
+        HTTPError(.unauthorized, "token: \(sentence)", fields: [HTTPField("WWW-Authenticate", "Bearer")])
+    }
+
+    var tenant: ByteString { self.identity?.tenant ?? Identity.defaultTenant }
+
+    /// Whether the token lets its bearer enter the conversation, member or not.
+    func lists(_ id: ByteString) -> Bool { self.identity?.grants(id) ?? false }
+
+    /// Whether the token names the conversation: that makes it where there is none, as in every protocol. `*` does not, or every
+    /// mistyped link would make one.
+    func names(_ id: ByteString) -> Bool {
+        if case .listed(let ids)? = self.identity?.grants { ids.contains(id) } else { false }
+    }
+
+    /// Who only looks. No member is called so: names have a letter.
+    var onlooker: Actor {
+        self.bearer ?? Actor(person: Person(id: UserID(anonymous: ""), name: ""), isAdmin: false)
+    }
+
+    /// Who acts, where the body names a user.
+    ///
+    /// - Parameter username: nil: the user's id.
+    func actor(_ user: String?, username: String? = nil) throws(HTTPError) -> Actor {
+        if let bearer = self.bearer {
+            guard user.map({ ByteString($0) == bearer.person.id.key }) ?? true else {
+                throw HTTPError(.forbidden, "user_id: must be the token's own, or left out")
+            }
+            return bearer
+        }
+        guard let user else { throw .badRequest("user_id: is missing") }
+        return Actor(person: Person(id: UserID(anonymous: ByteString(user)), name: ByteString(username ?? user)), isAdmin: false)
+    }
+
+    private var bearer: Actor? {
+        guard let identity = self.identity else { return nil }
+        let agent = identity.agent == identity.user ? nil : identity.agent
+        return Actor(
+            person: Person(id: UserID(token: identity.user), name: identity.displayName, agent: agent), isAdmin: identity.isAdmin)
+    }
+}

@@ -1,0 +1,51 @@
+internal import Bytes
+internal import HTTPWire
+internal import Identity
+
+/// What a path of the API is of.
+enum RoomsRoute: Equatable {
+    case list
+    case create
+    case conversation(ByteString)
+    case join(ByteString)
+    case end(ByteString)
+
+    static let root = "/api/conversations"
+
+    /// Whether the API answers for the path, be it that there is nothing.
+    static func owns(_ path: String) -> Bool {
+        path == self.root || path.hasPrefix(self.root + "/")
+    }
+
+    /// With or without a slash at the end. What is below the root by name is no conversation's id.
+    init(_ path: String) throws(HTTPError) {
+        guard Self.owns(path) else { throw .notFound }
+        var parts = path.dropFirst(Self.root.count).split(separator: "/", omittingEmptySubsequences: false).dropFirst()
+        if parts.last == "" { parts.removeLast() }
+        switch (parts.first, parts.dropFirst().first, parts.count) {
+        case (nil, _, _): self = .list
+        case ("create", _, 1): self = .create
+        case (let id?, _, 1): self = .conversation(try Self.id(id))
+        case (let id?, "join", 2): self = .join(try Self.id(id))
+        case (let id?, "end", 2): self = .end(try Self.id(id))
+        default: throw .notFound
+        }
+    }
+
+    /// An id that nothing can have is that of nothing.
+    private static func id(_ part: Substring) throws(HTTPError) -> ByteString {
+        guard let id = PercentEncoding.decode(part.utf8), IdentityRule.conversation.allows(id) else {
+            throw HTTPError(.notFound, "room_id: must be \(IdentityRule.conversation.text)")
+        }
+        return ByteString(id)
+    }
+
+    func check(_ method: HTTPMethod) throws(HTTPError) {
+        switch self {
+        case .list, .conversation:
+            guard method == .get || method == .head else { throw .methodNotAllowed("GET", "HEAD") }
+        case .create, .join, .end:
+            guard method == .post else { throw .methodNotAllowed("POST") }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+import Bytes
+import ChatModel
+import DialectKit
+import EventLoop
+import Gateway
+import HTTPWire
+import Identity
+import Synchronization
+import TestKit
+
+@testable import RoomsAPI
+
+/// A node that answers as the test says, and writes down what it was asked, with the API in front of it.
+final class ScriptedNode: RoomsPort {
+    private let api: RoomsAPI
+    private let asked = Mutex<[String]>([])
+    private let command: @Sendable (String, ChatCommand, ByteString) -> ChatAnswer?
+    private let read: @Sendable (StoreRequest) -> StoreAnswer?
+
+    /// - Parameters:
+    ///   - isOpen: whether the API has been given the node.
+    ///   - ids: what conversations are called that are made, then `abc12345`.
+    ///   - command: gets the command's name, the command and the conversation's id.
+    init(
+        isOpen: Bool = true, ids: [ByteString] = [],
+        command: @escaping @Sendable (String, ChatCommand, ByteString) -> ChatAnswer? = { _, _, _ in nil },
+        read: @escaping @Sendable (StoreRequest) -> StoreAnswer? = { _ in nil }
+    ) {
+        let left = Mutex(ids)
+        self.api = RoomsAPI(mint: { left.withLock { $0.isEmpty ? "abc12345" : $0.removeFirst() } })
+        self.command = command
+        self.read = read
+        if isOpen { self.api.open(self) }
+    }
+
+    /// In their order: `create abc`.
+    var requests: [String] { self.asked.withLock { $0 } }
+
+    func command(_ command: ChatCommand, in key: ConversationKey, within time: Duration) async -> ChatAnswer? {
+        let name =
+            switch command {
+            case .create: "create"
+            case .describe: "describe"
+            case .join: "join"
+            case .end: "end"
+            default: "?"
+            }
+        self.asked.withLock { $0.append("\(name) \(key.id)") }
+        return self.command(name, command, key.id)
+    }
+
+    func read(_ request: StoreRequest, within time: Duration) async -> StoreAnswer? {
+        self.asked.withLock { $0.append("read") }
+        return self.read(request)
+    }
+}
+
+/// An answer as the tests look at it: refusals like everything else.
+struct Outcome {
+    let status: Int
+    let body: JSONObject
+    let fields: [String: String]
+
+    var error: String? { self.body["error"] }
+}
+
+extension ScriptedNode {
+    /// What the gateway does with a request.
+    func outcome(
+        _ method: HTTPMethod = .get, _ path: String, _ body: String = "", query: String? = nil,
+        contentType: String? = "application/json", ifNoneMatch: String? = nil, host: String? = "here",
+        _ credentials: Credentials = .none, anonymous: Bool = true, isSecure: Bool = false
+    ) async throws -> Outcome {
+        let request = SiteRequest(
+            method: method, path: path, query: query, host: host, contentType: method == .post ? contentType : nil,
+            ifNoneMatch: ifNoneMatch, peer: SocketAddress(literal: "127.0.0.1", port: 1)!, credentials: credentials,
+            allowsAnonymous: anonymous, isSecure: isSecure)
+        var response: SiteResponse
+        do throws(HTTPError) {
+            if let work = try self.api.work(for: request, body: Array(body.utf8)) {
+                response = try await work()
+            } else {
+                response = try self.api.answer(request, body: Array(body.utf8))
+            }
+        } catch {
+            guard let refusal = self.api.refusal(error, path: path) else { throw error }
+            response = refusal
+        }
+        let text = String(decoding: response.body, as: UTF8.self)
+        return Outcome(
+            status: response.status.rawValue, body: try JSONObject(text.isEmpty ? "{}" : text),
+            fields: Dictionary(uniqueKeysWithValues: response.fields.map { ($0.name, $0.value) }))
+    }
+}
+
+extension Description {
+    /// Of a conversation of this protocol's with one member, ann.
+    static func room(
+        _ title: String = "Tea", kind: ConversationRecord.Kind = .rooms, at moment: Int64 = 1000, isEnded: Bool = false,
+        head: SequenceNumber = 0
+    ) -> Description {
+        let ann = UserID(token: "ann")
+        var record = ConversationRecord(
+            access: kind.access, kind: kind, title: title, creator: ann, createdAt: Timestamp(milliseconds: moment))
+        if isEnded { record.endedAt = Timestamp(milliseconds: moment + 1) }
+        let member = Member(user: ann, name: "Ann", role: .creator, joinedAt: record.createdAt)
+        return Description(record: record, head: head, members: [member], online: [])
+    }
+}
+
+extension Credentials {
+    static func token(_ user: ByteString, grants: Grants = .none, isAdmin: Bool = false, tenant: ByteString = "default") -> Credentials {
+        .bearer(Identity(user: user, tenant: tenant, grants: grants, isAdmin: isAdmin))
+    }
+}

@@ -1,0 +1,169 @@
+import Bytes
+import ChatModel
+import DialectKit
+import HTTPWire
+import Identity
+import Synchronization
+import TestKit
+import Testing
+
+@testable import RoomsAPI
+
+@Suite("The REST API does")
+struct WorkTests {
+    private static let root = "/api/conversations"
+
+    @Test("another id take where one is taken, and gives up when all seem to be")
+    func collisions() async throws {
+        let node = ScriptedNode(ids: ["taken", "taken", "free"]) { _, _, id in
+            id == "free" ? .described(.room()) : .failed(.conversationExists)
+        }
+        let made = try await node.outcome(.post, "\(Self.root)/create", #"{"title":"Tea"}"#)
+        #expect(made.status == 201)
+        #expect(made.body["room_id"] == "free")
+        #expect(made.fields["Location"] == "/api/conversations/free")
+        #expect(node.requests == ["create taken", "create taken", "create free"])
+
+        let full = ScriptedNode { _, _, _ in .failed(.conversationExists) }
+        #expect(try await full.outcome(.post, "\(Self.root)/create", #"{"title":"Tea"}"#).status == 503)
+        #expect(full.requests.count == 8)
+    }
+
+    @Test("in links name the server as the client does")
+    func links() async throws {
+        let node = ScriptedNode { _, _, _ in .described(.room()) }
+        func link(_ host: String?, isSecure: Bool) async throws -> Outcome {
+            try await node.outcome(.post, "\(Self.root)/create", #"{"title":"Tea"}"#, host: host, isSecure: isSecure)
+        }
+        #expect(try await link("chat.test:8080", isSecure: false).body["link"] == "http://chat.test:8080/conversation/abc12345")
+        #expect(try await link("chat.test", isSecure: true).body["link"] == "https://chat.test/conversation/abc12345")
+        let homeless = try await link(nil, isSecure: false)
+        #expect(homeless.status == 400)
+        #expect(homeless.error == "Host: is missing")
+    }
+
+    @Test("make conversations for whom the token or the body names, and else for a guest")
+    func creators() async throws {
+        let seen = Mutex<[Founding]>([])
+        let node = ScriptedNode { _, command, _ in
+            if case .create(let founding) = command { seen.withLock { $0.append(founding) } }
+            return .described(.room())
+        }
+        _ = try await node.outcome(.post, "\(Self.root)/create", #"{"title":"Tea","description":"d","user_id":"ann"}"#)
+        _ = try await node.outcome(.post, "\(Self.root)/create", #"{"title":"Tea"}"#)
+        let ann = Credentials.bearer(Identity(user: "ann", displayName: "Ann", agent: "bot", isAdmin: true))
+        _ = try await node.outcome(.post, "\(Self.root)/create", #"{"title":"Tea","user_id":"ann"}"#, ann)
+        let made = seen.withLock { $0 }
+        #expect(made[0].creator.person == Person(id: UserID(anonymous: "ann"), name: "ann"))
+        #expect(made[0].members == [made[0].creator.person])
+        #expect(made[0].title == "Tea" && made[0].details == "d" && made[0].kind == .rooms && !made[0].creator.isAdmin)
+        #expect(made[1].creator.person.id.isAnonymous)
+        #expect(made[1].creator.person.id.shown.string.wholeMatch(of: /guest-[a-z0-9]{8}/) != nil)
+        #expect(made[2].creator.person == Person(id: UserID(token: "ann"), name: "Ann", agent: "bot"))
+        #expect(made[2].creator.isAdmin)
+    }
+
+    @Test("join only what is there and goes on; a token that names a conversation makes it, one that has the star does not")
+    func joining() async throws {
+        let isMade = Mutex(false)
+        let node = ScriptedNode { name, _, id in
+            switch (name, id) {
+            case ("describe", "ended"): .described(.room(isEnded: true))
+            case ("describe", "ending"), ("describe", "tea"): .described(.room())
+            case ("describe", _): isMade.withLock { $0 } ? .described(.room()) : .failed(.noSuchConversation)
+            case ("join", "ending"):
+                .entered(
+                    Entered(
+                        head: 0, oldest: 1, revision: 1, ended: Ending(by: UserID(token: "x"), at: Timestamp(milliseconds: 1)), present: [],
+                        presentCount: 0, isCrowd: false))
+            case ("join", _):
+                isMade.withLock { made in
+                    made = true
+                    return .entered(Entered(head: 0, oldest: 1, revision: 1, ended: nil, present: [], presentCount: 0, isCrowd: false))
+                }
+            default: nil
+            }
+        }
+        let body = #"{"username":"Ann"}"#
+        #expect(try await node.outcome(.post, "\(Self.root)/ended/join", body, .token("ann")).status == 410)
+        #expect(try await node.outcome(.post, "\(Self.root)/ending/join", body, .token("ann")).status == 410)
+        #expect(try await node.outcome(.post, "\(Self.root)/none/join", body, .token("ann")).status == 404)
+        #expect(try await node.outcome(.post, "\(Self.root)/none/join", body, .token("ann", grants: .all)).status == 404)
+        #expect(node.requests == ["describe ended", "describe ending", "join ending", "describe none", "describe none"])
+        let named = try await node.outcome(.post, "\(Self.root)/none/join", body, .token("ann", grants: .listed(["none"])))
+        #expect(named.status == 200)
+        #expect(named.body.object("participant")?["user_id"] == "ann")
+        // Shown out before the answer: no member, whatever was said meanwhile.
+        #expect(try await node.outcome(.post, "\(Self.root)/tea/join", body, .token("bob")).status == 403)
+    }
+
+    @Test("show messages up to those that the count counts, and say in a line that nothing has changed")
+    func showing() async throws {
+        let isMore = Mutex(false)
+        let node = ScriptedNode { _, _, _ in
+            .described(.room(head: isMore.withLock { $0 } ? 4 : 3))
+        } read: { request in
+            guard case .page(_, .before(let end), let limit) = request, limit == 50 else { return nil }
+            let body = MessageBody(author: Person(id: UserID(token: "ann"), name: "Ann"), clientID: nil, content: "hi")
+            let message = Message(sequence: end - 1, revision: end, sentAt: Timestamp(milliseconds: 1), body: body)
+            return .page(Page(messages: [message], head: end + 5, oldest: 1, revision: end + 5))
+        }
+        let first = try await node.outcome(.get, "\(Self.root)/x")
+        #expect(first.body.objects("messages")?.map { $0["id"] } == ["3"])
+        #expect(first.body.object("conversation")?.number("message_count") == 3)
+        #expect(first.fields["Cache-Control"] == "private, no-cache")
+        let tag = try #require(first.fields["ETag"])
+        let again = try await node.outcome(.get, "\(Self.root)/x", ifNoneMatch: "W/\(tag)")
+        #expect(again.status == 304 && again.body.text == "{}" && again.fields["ETag"] == tag)
+        isMore.withLock { $0 = true }
+        let later = try await node.outcome(.get, "\(Self.root)/x", ifNoneMatch: tag)
+        #expect(later.status == 200 && later.fields["ETag"] != tag)
+    }
+
+    @Test("leave out of the list what has ended or gone since, and fill the page behind it")
+    func listing() async throws {
+        // Ten in the catalog, of which the even ones are over.
+        let node = ScriptedNode { _, _, id in
+            let number = Int64(id.string.dropFirst())!
+            if number == 4 { return .failed(.noSuchConversation) }
+            return .described(.room("\(number)", at: number, isEnded: number % 2 == 0))
+        } read: { request in
+            guard case .catalog(_, let after, let limit) = request else { return nil }
+            let all = (1...10).reversed().map { ListPlace(moment: Timestamp(milliseconds: Int64($0)), id: ByteString("r\($0)")) }
+            let rest = all.filter { place in after.map { place < $0 } ?? true }
+            var page = CatalogPage()
+            page.entries = rest.prefix(limit).map {
+                CatalogEntry(
+                    key: ConversationKey(tenant: "default", id: $0.id),
+                    record: ConversationRecord(access: .open, kind: .rooms, creator: nil, createdAt: $0.moment), head: 0)
+            }
+            page.next = rest.count > limit ? rest[limit - 1] : nil
+            return .catalog(page)
+        }
+        let first = try await node.outcome(.get, Self.root, query: "limit=3")
+        #expect(first.body.objects("conversations")?.map { $0["room_id"] } == ["r9", "r7", "r5"])
+        let cursor = try #require(first.body["next_cursor"])
+        let second = try await node.outcome(.get, Self.root, query: "limit=3&cursor=\(cursor)")
+        #expect(second.body.objects("conversations")?.map { $0["room_id"] } == ["r3", "r1"])
+        #expect(second.body.text.hasSuffix(#""next_cursor":null}"#))
+        let all = try await node.outcome(.get, Self.root, query: "limit=5")
+        #expect(all.body.objects("conversations")?.count == 5)
+        #expect(all.body.text.hasSuffix(#""next_cursor":null}"#))
+    }
+
+    @Test("say 503 for a list of which one conversation cannot be asked, rather than leave it out")
+    func doubt() async throws {
+        let node = ScriptedNode { _, _, id in
+            id == "a" ? .described(.room()) : .failed(.unavailable)
+        } read: { _ in
+            var page = CatalogPage()
+            page.entries = ["a", "b"].map {
+                CatalogEntry(
+                    key: ConversationKey(tenant: "default", id: $0),
+                    record: ConversationRecord(access: .open, kind: .rooms, creator: nil, createdAt: Timestamp(milliseconds: 1)), head: 0)
+            }
+            return .catalog(page)
+        }
+        #expect(try await node.outcome(.get, Self.root).status == 503)
+    }
+}
