@@ -37,8 +37,8 @@ struct RoomOffset: Equatable {
     /// Where a client is that cannot go on.
     static let nowhere = "-"
 
+    /// Of so many rooms as there may be.
     var text: String {
-        guard self.places.count <= Self.roomLimit else { return Self.nowhere }
         let rooms = self.places.map { "\($0.room)=\($0.through)" }.joined(separator: ",")
         guard let stranger else { return rooms }
         return "\(Self.strangerMark)\(Self.encoded(stranger.name)).\(Self.encoded(stranger.id.shown));\(rooms)"

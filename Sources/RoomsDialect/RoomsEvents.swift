@@ -34,8 +34,8 @@ extension ByteBuffer {
     }
 
     /// Where a client that comes back has been; clients keep the last string that an event ended with.
-    mutating func append(offset: RoomOffset) {
-        self.append(roomsEvent: "offset") { $0.append(jsonString: offset.text) }
+    mutating func append(offset: String) {
+        self.append(roomsEvent: "offset") { $0.append(jsonString: offset) }
     }
 
     mutating func append(typing person: Person, _ isTyping: Bool, inRoom room: ByteString) {

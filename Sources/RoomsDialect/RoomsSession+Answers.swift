@@ -15,7 +15,7 @@ extension RoomsSession {
         case .recover: self.recoverAnswered(answer, tag, room, into: &steps)
         case .leave, .send, .typing:
             let asker = Asker(tag)
-            guard asker.isOf(self.visit) else { return }
+            guard self.isConnected, asker.isOf(self.visit) else { return }
             self.answered(answer, to: question, asker.ackID, tag, room, isShown: isShown, into: &steps)
         }
     }
@@ -100,6 +100,7 @@ extension RoomsSession {
     }
 
     public mutating func historyTruncated(oldest: SequenceNumber, into steps: inout SessionSteps) {
+        guard self.isConnected else { return }
         steps.reply {
             $0.append(roomsError: "history truncated", event: nil) {
                 $0.append(#","oldest_id":""#)
@@ -120,11 +121,11 @@ extension RoomsSession {
 
         let number: Int
         var ackID: Int? {
-            let id = self.number & (1 << Self.ackBits - 1)
+            let id = self.number & ((1 << Self.ackBits) - 1)
             return id == 0 ? nil : id - 1
         }
 
-        init(visit: Int, ackID: Int?) { self.number = visit % Self.visitCount << Self.ackBits | (ackID.map { $0 + 1 } ?? 0) }
+        init(visit: Int, ackID: Int?) { self.number = ((visit % Self.visitCount) << Self.ackBits) | (ackID.map { $0 + 1 } ?? 0) }
         init(_ tag: SessionTag) { self.number = tag.number }
 
         func isOf(_ visit: Int) -> Bool { self.number >> Self.ackBits == visit % Self.visitCount }

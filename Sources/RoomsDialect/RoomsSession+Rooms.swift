@@ -59,14 +59,15 @@ extension RoomsSession {
     // MARK: Where the client is
 
     /// Nil when that is not kept.
-    private var offset: RoomOffset? {
+    private var offset: String? {
+        guard self.rooms.values.count(where: \.isShown) <= RoomOffset.roomLimit else { return RoomOffset.nowhere }
         var places: [RoomOffset.Place] = []
         for (id, room) in self.rooms where room.isShown {
             guard let through = room.through else { return nil }
             places.append(RoomOffset.Place(room: id, through: through))
         }
         places.sort { $0.room < $1.room }
-        return RoomOffset(stranger: self.isStranger ? self.me?.person : nil, places: places)
+        return RoomOffset(stranger: self.isStranger ? self.me?.person : nil, places: places).text
     }
 
     func tellOffset(into steps: inout SessionSteps) {

@@ -62,7 +62,7 @@ public struct RoomsSession: DialectSession {
     public var home: ConversationKey? { nil }
     public var wakeAt: Int64? { self.socket?.deadline }
     var isStranger: Bool { self.me?.person.id.isAnonymous ?? true }
-    private var isConnected: Bool { self.socket?.isConnected ?? false }
+    var isConnected: Bool { self.socket?.isConnected ?? false }
 
     func key(_ room: ByteString) -> ConversationKey { ConversationKey(tenant: self.tenant, id: room) }
 
