@@ -84,7 +84,6 @@ extension RoomsSession {
             self.rooms[room] = nil
             self.fail("room_id: \(room) cannot be entered again: \(error)", of: nil, ackID: nil, into: &steps)
             self.tellOffset(into: &steps)
-            self.forgetWhatIsShared()
         default:
             break
         }

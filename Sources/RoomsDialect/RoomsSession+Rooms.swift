@@ -9,8 +9,8 @@ extension RoomsSession {
 
     /// A room that the connection is in, or about to be.
     struct Room {
-        /// The newest message that the client was sent; nil where nobody keeps that: see `isPersonal`.
-        var through: SequenceNumber?
+        /// The newest message that the client was sent, as far as that is kept: see `isPersonal`.
+        var through: SequenceNumber = 0
         /// Set until what is in there has been shown.
         var joining: Joining?
 
@@ -42,6 +42,8 @@ extension RoomsSession {
 
     /// Whom no token names, or who is in several rooms, gets offsets of its own; and of whoever is joining has to be known what it was
     /// shown, so that nothing is missing in what it is shown of the past, and nothing is in there that comes once more.
+    ///
+    /// Of all others nobody says here what they were shown: what is kept then is old, until `stands` says better.
     public var isPersonal: Bool {
         switch self.rooms.count {
         case 0: false
@@ -50,29 +52,16 @@ extension RoomsSession {
         }
     }
 
-    /// Once the same frames go to everybody in the room, nobody says here what they were.
-    mutating func forgetWhatIsShared() {
-        guard !self.isPersonal else { return }
-        for room in self.rooms.keys { self.rooms[room]?.through = nil }
-    }
-
     // MARK: Where the client is
 
-    /// Nil when that is not kept.
-    private var offset: String? {
-        guard self.rooms.values.count(where: \.isShown) <= RoomOffset.roomLimit else { return RoomOffset.nowhere }
-        var places: [RoomOffset.Place] = []
-        for (id, room) in self.rooms where room.isShown {
-            guard let through = room.through else { return nil }
-            places.append(RoomOffset.Place(room: id, through: through))
-        }
-        places.sort { $0.room < $1.room }
-        return RoomOffset(stranger: self.isStranger ? self.me?.person : nil, places: places).text
-    }
-
     func tellOffset(into steps: inout SessionSteps) {
-        guard let offset = self.offset else { return }
-        steps.reply { $0.append(offset: offset) }
+        var text = RoomOffset.nowhere
+        let shown = self.rooms.values.count(where: \.isShown)
+        if shown <= RoomOffset.roomLimit {
+            let places = self.rooms.filter(\.value.isShown).map { RoomOffset.Place(room: $0, through: $1.through) }
+            text = RoomOffset(stranger: self.isStranger ? self.me?.person : nil, places: places.sorted { $0.room < $1.room }).text
+        }
+        steps.reply { $0.append(offset: text) }
     }
 
     public mutating func shown(_ message: Message, in conversation: ConversationKey, into steps: inout SessionSteps) {
@@ -86,8 +75,9 @@ extension RoomsSession {
 
     public mutating func stands(at places: [(conversation: ConversationKey, through: SequenceNumber)], into steps: inout SessionSteps) {
         var isNews = false
-        for (conversation, through) in places where self.rooms[conversation.id] != nil && self.rooms[conversation.id]?.through == nil {
-            self.rooms[conversation.id]?.through = through
+        for (conversation, through) in places {
+            guard let place = self.rooms.index(forKey: conversation.id), self.rooms.values[place].through != through else { continue }
+            self.rooms.values[place].through = through
             isNews = true
         }
         // Who is joining is told behind that.
@@ -96,6 +86,11 @@ extension RoomsSession {
     }
 
     // MARK: Joining
+
+    private mutating func reach(_ sequence: SequenceNumber, in room: ByteString) {
+        guard let place = self.rooms.index(forKey: room), self.rooms.values[place].through < sequence else { return }
+        self.rooms.values[place].through = sequence
+    }
 
     /// What the owner or the store says is of this join, and not of one that is over.
     func isJoining(_ room: ByteString, _ tag: SessionTag) -> Bool { self.rooms[room]?.joining?.number == tag.number }
@@ -106,10 +101,7 @@ extension RoomsSession {
 
     mutating func entered(_ room: ByteString, _ entered: Entered, into steps: inout SessionSteps) {
         guard let me = self.me, let joining = self.rooms[room]?.joining else { return }
-        if joining.isArrival {
-            let through = self.rooms[room]?.through ?? 0
-            self.rooms[room]?.through = max(through, entered.head)
-        }
+        if joining.isArrival { self.reach(entered.head, in: room) }
         steps.append(.ask(.describe(by: me), in: self.key(room), self.tag(.describe, joining: room)))
     }
 
@@ -122,31 +114,28 @@ extension RoomsSession {
     /// The one who joins is shown the conversation as it stands: what comes from here on is not in it, and what came before is.
     mutating func joined(_ room: ByteString, _ page: Page, into steps: inout SessionSteps) {
         guard let joining = self.rooms[room]?.joining, let description = joining.description else { return }
-        var messages = page.messages
-        var head = max(description.head, messages.last?.sequence ?? 0)
-        if let through = self.rooms[room]?.through {
-            // What is stored and has not been shown yet comes by itself.
-            messages.removeAll { $0.sequence > through }
-            let last = messages.last?.sequence ?? 0
-            messages.append(contentsOf: joining.latest.drop { $0.sequence <= last })
-            messages.removeFirst(max(0, messages.count - Self.stateMessages))
-            head = through
-        }
+        // Whoever hears a room has been shown what its owner has told of it.
+        if !joining.isArrival { self.reach(description.head, in: room) }
         self.rooms[room]?.joining = nil
+        let through = self.rooms[room]?.through ?? 0
+        // What is stored and has not been shown yet comes by itself.
+        var messages = page.messages.filter { $0.sequence <= through }
+        let last = messages.last?.sequence ?? 0
+        messages.append(contentsOf: joining.latest.drop { $0.sequence <= last })
+        messages.removeFirst(max(0, messages.count - Self.stateMessages))
         for ackID in joining.ackIDs {
             steps.reply {
                 $0.append(roomsAck: ackID) {
-                    $0.append(state: description, inRoom: room, messages: messages, head: head, isAck: true)
+                    $0.append(state: description, inRoom: room, messages: messages, head: through, isAck: true)
                 }
             }
         }
         steps.reply {
             $0.append(roomsEvent: "conversation_state") {
-                $0.append(state: description, inRoom: room, messages: messages, head: head)
+                $0.append(state: description, inRoom: room, messages: messages, head: through)
             }
         }
         self.tellOffset(into: &steps)
-        self.forgetWhatIsShared()
     }
 
     /// Who could not be shown what is there is not there.
@@ -161,7 +150,6 @@ extension RoomsSession {
             self.rooms[room]?.joining = nil
         }
         self.refuse(joining, sentence, into: &steps)
-        self.forgetWhatIsShared()
     }
 
     private func refuse(_ joining: Joining, _ sentence: String, into steps: inout SessionSteps) {
@@ -180,6 +168,5 @@ extension RoomsSession {
             $0.append(roomsEvent: "user_left") { $0.append(movement: me.person.id, me.person.name, inRoom: conversation.id, at: now) }
         }
         self.tellOffset(into: &steps)
-        self.forgetWhatIsShared()
     }
 }

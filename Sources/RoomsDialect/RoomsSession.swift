@@ -250,7 +250,6 @@ public struct RoomsSession: DialectSession {
         if self.me == nil, let stranger = offset.stranger { self.me = Actor(person: stranger, isAdmin: false) }
         for place in offset.places { self.rooms[place.room] = Room(through: place.through) }
         self.tellOffset(into: &steps)
-        self.forgetWhatIsShared()
         guard let me = self.me else { return }
         for place in offset.places {
             steps.append(

@@ -90,6 +90,11 @@ struct JoinTests {
                 Frame.stateEvent("r", head: 3, Frame.said(3, in: "r")), Frame.offset("r=3"),
             ])
         #expect(!probe.session.isPersonal)
+        // Before the connection is counted among those of whom that is kept: it hears the room, and so was shown what the owner told of.
+        _ = probe.emit("join_room", #"{"room_id":"r"}"#)
+        _ = probe.answer(.described(.room(head: 6)))
+        #expect(
+            probe.page(.of([.said(6), .said(7)], head: 7)) == [Frame.stateEvent("r", head: 6, Frame.said(6, in: "r")), Frame.offset("r=6")])
 
         var stranger = RoomsProbe.stranger()
         _ = stranger.join("r", as: #","user_id":"bob","username":"Bob""#)
