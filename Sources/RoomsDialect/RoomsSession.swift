@@ -208,6 +208,8 @@ public struct RoomsSession: DialectSession {
     }
 
     private mutating func accept(into steps: inout SessionSteps) {
+        // While its token was judged it may have gone.
+        guard let socket = self.socket, case .connecting = socket.standing(at: 0)?.phase else { return }
         let recovery = exchange(&self.recovery, with: nil)
         self.visit += 1
         if let recovery, let (pass, offset) = self.judged(recovery) {

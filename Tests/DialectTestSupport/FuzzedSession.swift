@@ -25,6 +25,7 @@ public struct FuzzedSession {
     private var document = JSONDocument()
     private var steps = SessionSteps(limits: ChatLimits())
     private var pending: [Pending] = []
+    private var isTokenJudged = false
     /// What the connection hears, with the newest message that it was sent.
     private var heard: [ConversationKey: SequenceNumber] = [:]
     private let frame: ([UInt8]) -> Void
@@ -76,10 +77,15 @@ public struct FuzzedSession {
             guard let key = self.heard.keys.min(), self.session.isPersonal else { break }
             self.heard[key]! += 1
             self.session.shown(Self.message(self.heard[key]!), in: key, into: &self.steps)
-        case UInt8(ascii: "y"):
+        case UInt8(ascii: "y"), UInt8(ascii: "z"):
+            guard self.isTokenJudged else { break }
+            self.isTokenJudged = false
+            if line[1] == UInt8(ascii: "z") {
+                self.session.authenticated(.failure(CredentialError("is forged")), into: &self.steps)
+                break
+            }
             let user = self.session.actor.map { $0.person.id.isAnonymous ? "ann" : $0.person.id.shown } ?? "ann"
             self.session.authenticated(.success(Identity(user: user, tenant: self.session.tenant)), into: &self.steps)
-        case UInt8(ascii: "z"): self.session.authenticated(.failure(CredentialError("is forged")), into: &self.steps)
         case UInt8(ascii: "x"): self.session.expired(into: &self.steps)
         case UInt8(ascii: "b"): self.session.receivedBinary(into: &self.steps)
         case UInt8(ascii: "t"): self.session.receivedTooLong(limit: 1, into: &self.steps)
@@ -174,7 +180,9 @@ public struct FuzzedSession {
             case .fetch(let request, let tag):
                 asks = true
                 self.pending.append(.fetch(request, tag))
-            case .authenticate: asks = true
+            case .authenticate:
+                asks = true
+                self.isTokenJudged = true
             case .close: self.isClosed = true
             }
         }
