@@ -29,14 +29,21 @@ public struct FuzzedSession {
     /// What the connection hears, with the newest message that it was sent.
     private var heard: [ConversationKey: SequenceNumber] = [:]
     private let frame: ([UInt8]) -> Void
+    private let sending: ([UInt8]) -> Void
     /// Whether the client's frames have asked for anything.
     public private(set) var hasAsked = false
     private var isClosed = false
 
-    /// - Parameter frame: looks at a frame that the client is sent.
-    public init(_ dialect: some Dialect, _ request: DialectRequest, frame: @escaping ([UInt8]) -> Void) {
+    /// - Parameters:
+    ///   - sending: looks at a frame of the client's before the session does.
+    ///   - frame: looks at a frame that the client is sent.
+    public init(
+        _ dialect: some Dialect, _ request: DialectRequest, sending: @escaping ([UInt8]) -> Void = { _ in },
+        frame: @escaping ([UInt8]) -> Void
+    ) {
         guard case .session(let session) = dialect.open(request) else { preconditionFailure("The upgrade was refused.") }
         self.session = session
+        self.sending = sending
         self.frame = frame
         self.session.opened(into: &self.steps)
         self.take()
@@ -51,6 +58,7 @@ public struct FuzzedSession {
                 self.answer(self.pending.remove(at: place))
             }
             guard !self.isClosed else { return }
+            self.sending(line)
             self.session.received(line.span.bytes, reading: &self.document, at: Timestamp(milliseconds: 0), into: &self.steps)
             if self.take() { self.hasAsked = true }
             return

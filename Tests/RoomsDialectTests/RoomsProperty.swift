@@ -31,12 +31,9 @@ enum RoomsProperty {
             allowsAnonymous: isAnonymous, now: Timestamp(milliseconds: 0))
         let watch = Watch()
         let key = RecoveryKey(derivedFrom: [1, 2, 3], cluster: "fuzz")
-        var session = FuzzedSession(RoomsDialect(key: key), request) { self.look(at: $0, watch) }
-        for line in lines {
-            let line = line.flatMap { $0 == UInt8(ascii: "$") ? Array(watch.pid.utf8) : [$0] }
-            self.note(line, watch)
-            session.obey(line)
-        }
+        var session = FuzzedSession(
+            RoomsDialect(key: key), request, sending: { self.note($0, watch) }, frame: { self.look(at: $0, watch) })
+        for line in lines { session.obey(line.flatMap { $0 == UInt8(ascii: "$") ? Array(watch.pid.utf8) : [$0] }) }
         return session.hasAsked
     }
 
