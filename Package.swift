@@ -189,8 +189,8 @@ let package = Package(
         tests(
             "DialectContractTests",
             [
-                "ConversationsDialect", "PetsDialect", "ChatsDialect", "AgentsDialect", "EmbeddedStore", "DialectKit", "Cluster",
-                "ChatCore", "ChatModel", "Identity", "JSON",
+                "ConversationsDialect", "PetsDialect", "ChatsDialect", "AgentsDialect", "RoomsDialect", "EmbeddedStore", "DialectKit",
+                "Cluster", "ChatCore", "ChatModel", "Identity", "JSON",
                 "Bytes",
             ]),
         tests("OperatorClientTests", ["OperatorClient", "JSON"]),

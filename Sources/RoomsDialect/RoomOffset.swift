@@ -6,7 +6,7 @@ import Identity
 /// How far a client has come, as it brings it back when it goes on (Socket.IO, "Connection state recovery"): its rooms, and of each the
 /// last message that it was sent.
 ///
-/// `room=17,other=3`. Without a token the client says itself who it is, and says so here again: `u.<name>.<id>;room=17`, in base64url. Not
+/// `room=17,other=3`. Without a token the client says itself who it is, and says so here again: `~<name>.<id>;room=17`, in base64url. Not
 /// signed: whether somebody may hear a room is judged when it is entered.
 struct RoomOffset: Equatable {
     struct Place: Equatable {
@@ -17,6 +17,8 @@ struct RoomOffset: Equatable {
     /// Above so many rooms there is no offset: nobody goes on with half of them.
     static let roomLimit = 16
     static let byteLimit = 4096
+    /// No room's id has it.
+    private static let strangerMark: Character = "~"
 
     /// Who says to be whom, where no token says it.
     let stranger: Person?
@@ -35,11 +37,11 @@ struct RoomOffset: Equatable {
     /// Where a client is that cannot go on.
     static let nowhere = "-"
 
+    /// Of so many rooms as there may be.
     var text: String {
-        guard self.places.count <= Self.roomLimit else { return Self.nowhere }
         let rooms = self.places.map { "\($0.room)=\($0.through)" }.joined(separator: ",")
         guard let stranger else { return rooms }
-        return "u.\(Self.encoded(stranger.name)).\(Self.encoded(stranger.id.shown));\(rooms)"
+        return "\(Self.strangerMark)\(Self.encoded(stranger.name)).\(Self.encoded(stranger.id.shown));\(rooms)"
     }
 
     private static func encoded(_ text: ByteString) -> String { Base64URL.encode(text.withBytes { Array($0) }) }
@@ -49,8 +51,8 @@ struct RoomOffset: Equatable {
         guard text.utf8.count <= Self.byteLimit, text != Self.nowhere else { return nil }
         var rooms = Substring(text)
         var stranger: Person?
-        if text.hasPrefix("u.") {
-            let halves = text.dropFirst(2).split(separator: ";", maxSplits: 1, omittingEmptySubsequences: false)
+        if text.first == Self.strangerMark {
+            let halves = text.dropFirst().split(separator: ";", maxSplits: 1, omittingEmptySubsequences: false)
             let parts = halves[0].split(separator: ".", omittingEmptySubsequences: false)
             guard halves.count == 2, parts.count == 2, let name = Self.decoded(parts[0]), let id = Self.decoded(parts[1]) else {
                 return nil

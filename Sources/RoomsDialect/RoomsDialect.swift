@@ -37,7 +37,7 @@ public struct RoomsDialect: Dialect {
         case .posted(let message):
             rendering.text.append(roomsEvent: "new_message") { $0.append(message: message, inRoom: room) }
             rendering.finish()
-            rendering.text.append(offset: RoomOffset(room: room, through: message.sequence))
+            rendering.text.append(offset: RoomOffset(room: room, through: message.sequence).text)
             rendering.finish(for: .everybody, unlessPersonal: true)
         case .typing(let person, let isTyping):
             rendering.text.append(roomsEvent: "user_typing") { $0.append(typing: person, isTyping, inRoom: room) }

@@ -17,9 +17,25 @@ extension ByteBuffer {
         self.append(socketAck: id, argument)
     }
 
+    /// Nobody is let in: `4{"message":…}`, before anything was asked that could be answered.
+    mutating func append(roomsConnectError sentence: String) {
+        self.append(enginePacket: .message)
+        self.append(socketPacket: .connectError)
+        self.append(#"{"message":"#)
+        self.append(jsonString: sentence)
+        self.append("}")
+    }
+
+    /// - Parameter isAck: in the answer to an `authenticate` that asked for one.
+    mutating func append(authenticatedAs user: ByteString, isAck: Bool) {
+        self.append(isAck ? #"{"ok":true,"user_id":"# : #"{"user_id":"#)
+        self.append(jsonString: user)
+        self.append("}")
+    }
+
     /// Where a client that comes back has been; clients keep the last string that an event ended with.
-    mutating func append(offset: RoomOffset) {
-        self.append(roomsEvent: "offset") { $0.append(jsonString: offset.text) }
+    mutating func append(offset: String) {
+        self.append(roomsEvent: "offset") { $0.append(jsonString: offset) }
     }
 
     mutating func append(typing person: Person, _ isTyping: Bool, inRoom room: ByteString) {
@@ -73,14 +89,13 @@ extension ByteBuffer {
         self.append(#""}"#)
     }
 
-    /// - Parameter head: what stands in front, with its comma: `"ok":true,` in an acknowledgement.
+    /// - Parameter head: the number of the newest message that the client has had with this.
     mutating func append(
-        state description: Description, inRoom room: ByteString, messages: [Message], head: StaticString = ""
+        state description: Description, inRoom room: ByteString, messages: [Message], head: SequenceNumber, isAck: Bool = false
     ) {
-        self.append("{")
-        self.append(head)
-        self.append(#""conversation":"#)
-        self.append(room: room, description)
+        self.append(isAck ? #"{"ok":true,"conversation":"# : #"{"conversation":"#)
+        self.append(
+            room: room, description.record, participants: description.members, online: description.online, messageCount: head)
         self.append(#","participants":"#)
         self.append(participants: description.members, online: description.online)
         self.append(#","messages":"#)

@@ -10,96 +10,98 @@ extension RoomsSession {
 
     public mutating func answered(_ answer: ChatAnswer, to tag: SessionTag, isShown: Bool, into steps: inout SessionSteps) {
         guard let question = Question(rawValue: tag.kind), let room = tag.conversation else { return }
-        let ackID = question == .recover || tag.number < 0 ? nil : tag.number
-        switch (question, answer) {
-        case (.join, .entered(let entered)):
-            self.note(room, entered.head)
-            guard let me = self.me else { return }
-            steps.append(
-                .ask(
-                    .describe(by: me), in: self.key(room),
-                    SessionTag(kind: Question.describe.rawValue, number: tag.number, conversation: room)))
-        case (.describe, .described(let description)):
-            self.joining[room] = description
-            steps.append(
-                .read(
-                    self.key(room), .newest, limit: Self.stateMessages,
-                    SessionTag(kind: Question.state.rawValue, number: tag.number, conversation: room)))
-        case (.recover, .entered(let entered)):
-            self.note(room, min(tag.number, entered.head))
-            steps.reply { $0.append(offset: self.offset) }
-        case (.join, .failed(.accessDenied)):
-            self.fail("room_id: there is no such conversation, or you may not enter it", of: question.event, ackID: ackID, into: &steps)
-        case (.send, .posted(let message)):
-            guard let ackID else { return }
-            steps.reply { $0.append(roomsAck: ackID) { $0.append(sent: message, localID: tag.text) } }
-        case (.leave, .done), (.typing, .done):
+        switch question {
+        case .join, .describe, .state: self.joinAnswered(question, answer, tag, room, into: &steps)
+        case .recover, .arrive: self.recoverAnswered(question, answer, tag, room, into: &steps)
+        case .leave, .send, .typing:
+            let asker = Asker(tag)
+            guard self.isConnected, asker.isOf(self.visit) else { return }
+            self.answered(answer, to: question, asker.ackID, tag, room, isShown: isShown, into: &steps)
+        }
+    }
+
+    private func answered(
+        _ answer: ChatAnswer, to question: Question, _ ackID: Int?, _ tag: SessionTag, _ room: ByteString, isShown: Bool,
+        into steps: inout SessionSteps
+    ) {
+        switch answer {
+        case .posted(let message):
+            if let ackID {
+                steps.reply { $0.append(roomsAck: ackID) { $0.append(sent: message, localID: tag.text) } }
+            } else if !isShown {
+                // A repeat, or said in a room that the connection does not hear.
+                steps.reply { $0.append(roomsEvent: "new_message") { $0.append(message: message, inRoom: room) } }
+            }
+        case .done:
             guard let ackID else { return }
             steps.reply { $0.append(roomsAck: ackID) { $0.append(#"{"ok":true}"#) } }
-        case (_, .failed(let error)):
-            self.fail(error.description, of: question.event, ackID: ackID, into: &steps)
+        case .failed(let error):
+            self.fail(Self.words(error), of: question.event, ackID: ackID, into: &steps)
         default:
             break
         }
     }
 
-    /// The one who joins is shown the conversation as it stands: what comes from here on is not in it, and what came before is.
+    private mutating func joinAnswered(
+        _ question: Question, _ answer: ChatAnswer, _ tag: SessionTag, _ room: ByteString, into steps: inout SessionSteps
+    ) {
+        guard self.isJoining(room, tag) else {
+            // The client has left while it was let in.
+            if case (.join, .entered) = (question, answer), self.rooms[room] == nil { steps.append(.leave(self.key(room))) }
+            return
+        }
+        switch (question, answer) {
+        case (.join, .entered(let entered)): self.entered(room, entered, into: &steps)
+        case (.describe, .described(let description)): self.described(room, description, into: &steps)
+        case (_, .failed(let error)): self.joinFailed(room, Self.words(error), isEntered: question != .join, into: &steps)
+        default: break
+        }
+    }
+
     public mutating func paged(_ page: Page?, for tag: SessionTag, into steps: inout SessionSteps) {
-        guard Question(rawValue: tag.kind) == .state, let room = tag.conversation else { return }
-        let description = self.joining.removeValue(forKey: room)
-        let ackID = tag.number < 0 ? nil : tag.number
-        guard let page, let description else {
-            return self.fail("the history cannot be read at the moment; try again", of: "join_room", ackID: ackID, into: &steps)
-        }
-        if let ackID {
-            steps.reply {
-                $0.append(roomsAck: ackID) { $0.append(state: description, inRoom: room, messages: page.messages, head: #""ok":true,"#) }
-            }
-        }
-        steps.reply { $0.append(roomsEvent: "conversation_state") { $0.append(state: description, inRoom: room, messages: page.messages) } }
-        self.note(room, page.messages.last?.sequence ?? page.head)
-        steps.reply { $0.append(offset: self.offset) }
-    }
-
-    // MARK: Where the client is
-
-    /// As it stands; true only for whom `isPersonal` says that it is kept.
-    var offset: RoomOffset { RoomOffset(stranger: self.isStranger ? self.me?.person : nil, places: self.places) }
-
-    /// - Parameter through: the newest message of the room that the client was sent.
-    private mutating func note(_ room: ByteString, _ through: SequenceNumber) {
-        if let place = self.places.firstIndex(where: { $0.room == room }) {
-            guard self.places[place].through < through else { return }
-            self.places[place] = RoomOffset.Place(room: room, through: through)
+        guard Question(rawValue: tag.kind) == .state, let room = tag.conversation, self.isJoining(room, tag) else { return }
+        if let page {
+            self.joined(room, page, into: &steps)
         } else {
-            self.places.append(RoomOffset.Place(room: room, through: through))
+            self.joinFailed(room, "the history cannot be read at the moment; try again", isEntered: true, into: &steps)
         }
     }
 
-    public mutating func shown(_ message: Message, in conversation: ConversationKey, into steps: inout SessionSteps) {
-        self.note(conversation.id, message.sequence)
-        steps.reply { $0.append(offset: self.offset) }
-    }
-
-    public mutating func stands(at places: [(conversation: ConversationKey, through: SequenceNumber)], into steps: inout SessionSteps) {
-        for (conversation, through) in places { self.note(conversation.id, through) }
-        steps.reply { $0.append(offset: self.offset) }
-    }
-
-    // MARK: Leaving
-
-    public mutating func left(_ conversation: ConversationKey, into steps: inout SessionSteps) {
-        guard let me = self.me, let place = self.places.firstIndex(where: { $0.room == conversation.id }) else { return }
-        self.places.remove(at: place)
-        let now = steps.now
-        // The user's own connections are told as well: another of them may have asked for it.
-        steps.reply {
-            $0.append(roomsEvent: "user_left") { $0.append(movement: me.person.id, me.person.name, inRoom: conversation.id, at: now) }
+    private mutating func recoverAnswered(
+        _ question: Question, _ answer: ChatAnswer, _ tag: SessionTag, _ room: ByteString, into steps: inout SessionSteps
+    ) {
+        guard tag.number == self.visit, self.rooms[room] != nil else {
+            if case .entered = answer, self.rooms[room] == nil { steps.append(.leave(self.key(room))) }
+            return
         }
-        steps.reply { $0.append(offset: self.offset) }
+        switch answer {
+        case .entered(let entered):
+            // Ends are not kept among the messages. Who only comes from another node has heard of it.
+            guard question == .recover, let ended = entered.ended else { return }
+            steps.reply { $0.append(roomsEvent: "conversation_ended") { $0.append(endedBy: ended.by, inRoom: room, at: ended.at) } }
+        case .failed(.unavailable):
+            // The client takes itself for one who is there: better no connection than one that misses something.
+            steps.append(.close(1013, "a room cannot be entered at the moment; try again"))
+        case .failed(let error):
+            self.rooms[room] = nil
+            self.fail("room_id: \(room) cannot be entered again: \(error)", of: nil, ackID: nil, into: &steps)
+            self.tellOffset(into: &steps)
+        default:
+            break
+        }
+    }
+
+    /// The core's words; where they leave it open, with the field that they are about.
+    private static func words(_ error: ChatError) -> String {
+        switch error {
+        case .accessDenied, .noSuchConversation: "room_id: there is no such conversation, or you may not enter it"
+        case .notAMember: "room_id: \(error)"
+        default: error.description
+        }
     }
 
     public mutating func historyTruncated(oldest: SequenceNumber, into steps: inout SessionSteps) {
+        guard self.isConnected else { return }
         steps.reply {
             $0.append(roomsError: "history truncated", event: nil) {
                 $0.append(#","oldest_id":""#)
@@ -110,12 +112,33 @@ extension RoomsSession {
     }
 }
 
+extension RoomsSession {
+    /// Who is to be told what came of something: in which visit it was asked, and with which acknowledgement.
+    ///
+    /// Both in a tag's one number: the acknowledgement's in 54 bits, above them the visit's last ones.
+    struct Asker {
+        private static let ackBits = 54
+        private static let visitCount = 512
+
+        let number: Int
+        var ackID: Int? {
+            let id = self.number & ((1 << Self.ackBits) - 1)
+            return id == 0 ? nil : id - 1
+        }
+
+        init(visit: Int, ackID: Int?) { self.number = ((visit % Self.visitCount) << Self.ackBits) | (ackID.map { $0 + 1 } ?? 0) }
+        init(_ tag: SessionTag) { self.number = tag.number }
+
+        func isOf(_ visit: Int) -> Bool { self.number >> Self.ackBits == visit % Self.visitCount }
+    }
+}
+
 extension RoomsSession.Question {
     /// What the client asked for, in its words.
     var event: ByteString? {
         switch self {
         case .join, .describe, .state: "join_room"
-        case .recover: nil
+        case .recover, .arrive: nil
         case .leave: "leave_room"
         case .send: "send_message"
         case .typing: "typing"

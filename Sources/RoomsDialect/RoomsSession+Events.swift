@@ -7,39 +7,48 @@ import SocketIO
 
 /// The client's events.
 extension RoomsSession {
+    /// A name that is longer is no event's, and is not said back.
+    private static let nameBytes = 64
+
     /// - Parameter text: of the array `[name, argument…]`, which is the document's root.
     mutating func take(_ event: SocketEvent, _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps) {
         var name: ByteString?
         do throws(FieldError) {
             guard let word = document.string(event.name, in: text) else { throw FieldError("event: its name must be a string") }
-            name = ByteString(word)
+            if word.utf8.count <= Self.nameBytes { name = ByteString(word) }
             if let retryAfter = steps.retryAfter {
                 return self.fail("rate limited", of: name, ackID: event.ackID, retryAfter: retryAfter, into: &steps)
             }
-            guard let value = document.element(after: event.name, in: document.root), document.kind(of: value) == .object else {
-                throw FieldError("\(word): its argument must be an object")
-            }
-            let argument = Argument(value: value, ackID: event.ackID)
             switch word {
-            case "join_room": try self.join(argument, document, text, into: &steps)
-            case "leave_room": try self.leave(argument, document, text, into: &steps)
-            case "send_message": try self.say(argument, document, text, into: &steps)
-            case "typing": try self.type(argument, document, text, into: &steps)
-            case "authenticate":
-                let token = try document.requiredString("token", of: value, in: text)
-                guard !self.isStranger else { throw FieldError("authenticate: the connection came without a token; connect with one") }
-                self.renewal = Renewal(ackID: event.ackID)
-                steps.append(.authenticate(token))
-            default: throw FieldError("event: \"\(word)\" is unknown")
+            case "join_room": try self.join(Self.argument(of: event, document), document, text, into: &steps)
+            case "leave_room": try self.leave(Self.argument(of: event, document), document, text, into: &steps)
+            case "send_message": try self.say(Self.argument(of: event, document), document, text, into: &steps)
+            case "typing": try self.type(Self.argument(of: event, document), document, text, into: &steps)
+            case "authenticate": try self.renew(Self.argument(of: event, document), document, text, into: &steps)
+            default: throw FieldError(name.map { "event: \"\($0)\" is unknown" } ?? "event: is unknown")
             }
         } catch {
             self.fail(error.description, of: name, ackID: event.ackID, into: &steps)
         }
     }
 
-    struct Argument {
+    /// What an event says.
+    private struct Argument {
         let value: JSONValue
         let ackID: Int?
+    }
+
+    /// Its one object. Behind it stand at most nulls, as which JavaScript writes what it was not given.
+    private static func argument(of event: SocketEvent, _ document: borrowing JSONDocument) throws(FieldError) -> Argument {
+        guard let value = document.element(after: event.name, in: document.root), document.kind(of: value) == .object else {
+            throw FieldError("data: must be an object")
+        }
+        var next = document.element(after: value, in: document.root)
+        while let more = next {
+            guard document.kind(of: more) == .null else { throw FieldError("data: must be one object, and nothing behind it") }
+            next = document.element(after: more, in: document.root)
+        }
+        return Argument(value: value, ackID: event.ackID)
     }
 
     private func room(_ argument: Argument, _ document: borrowing JSONDocument, _ text: RawSpan) throws(FieldError) -> ByteString {
@@ -47,7 +56,52 @@ extension RoomsSession {
     }
 
     private func tag(_ question: Question, _ argument: Argument, _ room: ByteString, text: ByteString? = nil) -> SessionTag {
-        SessionTag(kind: question.rawValue, number: argument.ackID ?? -1, text: text, conversation: room)
+        let asker = Asker(visit: self.visit, ackID: argument.ackID)
+        return SessionTag(kind: question.rawValue, number: asker.number, text: text, conversation: room)
+    }
+
+    // MARK: Who it is
+
+    /// Who speaks: a token says it, or the first `join_room` has.
+    private func speaker(
+        _ argument: Argument, _ document: borrowing JSONDocument, _ text: RawSpan
+    ) throws(FieldError) -> Actor {
+        let user = try document.optionalString("user_id", of: argument.value, in: text)
+        guard let me = self.me else { throw FieldError("room_id: \(ChatError.notAMember)") }
+        guard user == nil || user.map({ ByteString($0) }) == me.person.id.shown else {
+            throw FieldError("user_id: is not this connection's")
+        }
+        return me
+    }
+
+    /// Whoever no token names says itself who it is: for good with its first `join_room`, and by another name with any.
+    private func comer(_ argument: Argument, _ document: borrowing JSONDocument, _ text: RawSpan) throws(FieldError) -> Actor {
+        let name = try document.optionalString("username", of: argument.value, in: text)
+        let user: UserID
+        if let me = self.me {
+            _ = try self.speaker(argument, document, text)
+            guard me.person.id.isAnonymous, let name, ByteString(name) != me.person.name else { return me }
+            user = me.person.id
+        } else {
+            guard let text = try document.optionalString("user_id", of: argument.value, in: text) else {
+                throw FieldError("user_id: is missing")
+            }
+            guard IdentityRule.name.allows(text) else { throw FieldError("user_id: must be \(IdentityRule.name.text)") }
+            user = UserID(anonymous: ByteString(text))
+        }
+        guard let name else { return Actor(person: Person(id: user, name: user.shown), isAdmin: false) }
+        guard IdentityRule.name.allows(name) else { throw FieldError("username: must be \(IdentityRule.name.text)") }
+        return Actor(person: Person(id: user, name: ByteString(name)), isAdmin: false)
+    }
+
+    private mutating func renew(
+        _ argument: Argument, _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps
+    ) throws(FieldError) {
+        let token = try document.requiredString("token", of: argument.value, in: text)
+        guard !self.isStranger else { throw FieldError("token: the connection came without one; connect with it") }
+        guard self.renewal == nil else { throw FieldError("token: another one is being looked at") }
+        self.renewal = Renewal(ackID: argument.ackID)
+        steps.append(.authenticate(token))
     }
 
     // MARK: Rooms
@@ -56,41 +110,41 @@ extension RoomsSession {
         _ argument: Argument, _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps
     ) throws(FieldError) {
         let room = try self.room(argument, document, text)
-        try self.identify(argument, document, text)
-        guard let me = self.me else { return }
-        guard !self.hears(room) else {
-            steps.append(.ask(.describe(by: me), in: self.key(room), self.tag(.describe, argument, room)))
-            return
+        let me = try self.comer(argument, document, text)
+        let place = self.rooms[room]
+        guard place != nil || self.rooms.count < Self.roomLimit else {
+            throw FieldError("room_id: a connection may be in \(Self.roomLimit) rooms at most")
         }
-        let entrance = Entrance(actor: me, isListed: self.grants.include(room), kind: .rooms)
-        steps.append(.enter(self.key(room), entrance, from: .now, self.tag(.join, argument, room)))
-    }
-
-    /// A token says who somebody is; without one, the first `join_room` does.
-    private mutating func identify(_ argument: Argument, _ document: borrowing JSONDocument, _ text: RawSpan) throws(FieldError) {
-        let user = try document.optionalString("user_id", of: argument.value, in: text)
-        let name = try document.optionalString("username", of: argument.value, in: text)
-        if let me = self.me {
-            guard user == nil || user.map({ ByteString($0) }) == me.person.id.shown else {
-                throw FieldError("user_id: is not this connection's")
+        if let joining = place?.joining {
+            // What is on its way answers this one as well: asked however often, it is done once.
+            guard let ackID = argument.ackID else {
+                self.rooms[room]?.joining?.wantsEvent = true
+                return
             }
-            guard me.person.id.isAnonymous, let name else { return }
-            guard IdentityRule.name.allows(name) else { throw FieldError("username: must be \(IdentityRule.name.text)") }
-            self.me = Actor(person: Person(id: me.person.id, name: ByteString(name)), isAdmin: false)
+            guard joining.ackIDs.count < Joining.ackLimit else { throw FieldError("room_id: the room is being joined; wait for its state") }
+            self.rooms[room]?.joining?.ackIDs.append(ackID)
             return
         }
-        guard let user else { throw FieldError("user_id: is missing") }
-        guard IdentityRule.name.allows(user) else { throw FieldError("user_id: must be \(IdentityRule.name.text)") }
-        guard name.map(IdentityRule.name.allows) ?? true else { throw FieldError("username: must be \(IdentityRule.name.text)") }
-        let person = Person(id: UserID(anonymous: ByteString(user)), name: ByteString(name ?? user))
-        self.me = Actor(person: person, isAdmin: false)
+        let isRenamed = self.me.map { $0.person.name != me.person.name } ?? false
+        self.me = me
+        self.joinCount += 1
+        let joining = Joining(
+            number: self.joinCount, isArrival: place == nil, ackIDs: argument.ackID.map { [$0] } ?? [], wantsEvent: argument.ackID == nil)
+        self.rooms[room, default: Room()].joining = joining
+        if place == nil {
+            steps.append(.enter(self.key(room), self.entrance(to: room, as: me), from: .now, self.tag(.join, joining: room)))
+        } else if isRenamed {
+            steps.append(.ask(.join(self.entrance(to: room, as: me)), in: self.key(room), self.tag(.join, joining: room)))
+        } else {
+            steps.append(.ask(.describe(by: me), in: self.key(room), self.tag(.describe, joining: room)))
+        }
     }
 
     private func leave(
         _ argument: Argument, _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps
     ) throws(FieldError) {
         let room = try self.room(argument, document, text)
-        guard let me = self.me else { throw FieldError(ChatError.notAMember) }
+        let me = try self.speaker(argument, document, text)
         steps.append(.ask(.part(me.person.id), in: self.key(room), self.tag(.leave, argument, room)))
     }
 
@@ -109,7 +163,7 @@ extension RoomsSession {
             break
         }
         guard let content else { throw FieldError("content: is missing") }
-        guard let me = self.me else { throw FieldError(ChatError.notAMember) }
+        let me = try self.speaker(argument, document, text)
         let body = MessageBody(author: me.person, clientID: localID.flatMap { ClientID(given: $0) }, content: content)
         steps.append(.ask(.post(body), in: self.key(room), self.tag(.send, argument, room, text: localID)))
     }
@@ -119,7 +173,7 @@ extension RoomsSession {
     ) throws(FieldError) {
         let room = try self.room(argument, document, text)
         let isTyping = try document.requiredBool("is_typing", of: argument.value, in: text)
-        guard let me = self.me else { throw FieldError(ChatError.notAMember) }
+        let me = try self.speaker(argument, document, text)
         steps.append(.ask(.typing(isTyping, by: me.person), in: self.key(room), self.tag(.typing, argument, room)))
     }
 }

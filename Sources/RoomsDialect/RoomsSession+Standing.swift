@@ -28,6 +28,14 @@ extension RoomsSession {
                 text.append(jsonString: conversation)
             }
         }
+        text.append(#"],"visit":"#)
+        text.append(decimal: self.visit)
+        text.append(self.isBearer ? #","bearer":true"# : #","bearer":false"#)
+        text.append(self.isExpired ? #","expired":true"# : #","expired":false"#)
+        if let refusal = self.refusal {
+            text.append(#","refusal":"#)
+            text.append(jsonString: refusal)
+        }
         let (phase, left): (StaticString, Int64) =
             switch standing.phase {
             case .waiting(let left): ("waiting", left)
@@ -35,7 +43,7 @@ extension RoomsSession {
             case .connected: ("connected", 0)
             case .dismissed(let left): ("dismissed", left)
             }
-        text.append(#"],"phase":""#)
+        text.append(#","phase":""#)
         text.append(phase)
         text.append(#"","left":"#)
         text.append(decimal: left)
@@ -71,6 +79,10 @@ extension RoomsSession {
                 grants: try document.optionalBool("all", of: root, in: span) == true
                     ? .all : .listed(Set(try Self.strings("grants", document, span).map { ByteString($0) })))
             let limits = 0...Int(Int32.max)
+            self.visit = try document.optionalInteger("visit", within: limits, of: root, in: span) ?? 0
+            self.isBearer = try document.optionalBool("bearer", of: root, in: span) ?? false
+            self.isExpired = try document.optionalBool("expired", of: root, in: span) ?? false
+            self.refusal = try document.optionalString("refusal", of: root, in: span)
             let left = Int64(try document.optionalInteger("left", within: limits, of: root, in: span) ?? 0)
             let phase: SocketStanding.Phase =
                 switch try document.optionalString("phase", of: root, in: span) {

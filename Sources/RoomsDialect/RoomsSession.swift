@@ -8,33 +8,38 @@ import SocketIO
 
 /// One connection of the Rooms protocol: a user in the rooms that it has joined.
 ///
-/// What comes in is Socket.IO's packets, without Engine.IO's; what goes out has both.
+/// What comes in is Socket.IO's packets, without Engine.IO's; what goes out has both. Nothing but Socket.IO's own packets goes to a client
+/// that is not in: what was asked for before it left is answered to nobody.
 public struct RoomsSession: DialectSession {
     let setting: RoomsSetting
     var socket: SocketSession?
+    /// How often the client was let in: an answer to what it asked before it left is none to what it asks now.
+    var visit = 0
     /// Who it is: by a token, or as the first `join_room` says. Stays the same for as long as the connection lasts.
     var me: Actor?
     public internal(set) var tenant: ByteString
     var grants: Grants
     /// Why nobody is let in: the request's token is bad.
-    private let refusal: String?
+    var refusal: String?
+    /// The request's token says who it is. One that came with a CONNECT has to come with the next one as well.
+    var isBearer: Bool
+    var isExpired = false
     let allowsAnonymous: Bool
-    /// The rooms that the connection hears, and of each the newest message that the client was sent, where that is kept: see `isPersonal`.
-    var places: [RoomOffset.Place] = []
+    /// Where the client is, or is about to be.
+    var rooms: [ByteString: Room] = [:]
+    var joinCount = 0
     /// What the client brought with a CONNECT that is being judged.
-    var recovery: SocketRecovery?
+    private var recovery: SocketRecovery?
     /// A fresh token that is being judged for an `authenticate`, and whom to tell.
     var renewal: Renewal?
     /// Where the connection was in each room when another node had it.
     var arriving: [RoomOffset.Place] = []
-    /// Of rooms that are being joined, who is in them.
-    var joining: [ByteString: Description] = [:]
 
     struct Renewal {
         let ackID: Int?
     }
 
-    enum Question: UInt8 { case join, describe, state, recover, leave, send, typing }
+    enum Question: UInt8 { case join, describe, state, recover, arrive, leave, send, typing }
 
     init(_ setting: RoomsSetting, _ credentials: Credentials, allowsAnonymous: Bool) {
         self.setting = setting
@@ -44,29 +49,35 @@ public struct RoomsSession: DialectSession {
         switch credentials {
         case .none:
             self.refusal = nil
+            self.isBearer = false
         case .refused(let sentence):
             self.refusal = sentence
+            self.isBearer = false
         case .bearer(let identity):
             self.refusal = nil
+            self.isBearer = true
             self.become(identity)
         }
     }
 
     public var actor: Actor? { self.me }
     public var home: ConversationKey? { nil }
-    /// Whom no token names, or who is in several rooms, gets offsets of its own.
-    public var isPersonal: Bool { self.places.count > 1 || self.isStranger && !self.places.isEmpty }
-    var isStranger: Bool { self.me?.person.id.isAnonymous ?? true }
     public var wakeAt: Int64? { self.socket?.deadline }
+    var isStranger: Bool { self.me?.person.id.isAnonymous ?? true }
+    var isConnected: Bool { self.socket?.isConnected ?? false }
 
     func key(_ room: ByteString) -> ConversationKey { ConversationKey(tenant: self.tenant, id: room) }
-    func hears(_ room: ByteString) -> Bool { self.places.contains { $0.room == room } }
 
-    mutating func become(_ identity: Identity) {
+    func entrance(to room: ByteString, as me: Actor) -> Entrance {
+        Entrance(actor: me, isListed: self.grants.include(room), kind: .rooms)
+    }
+
+    private mutating func become(_ identity: Identity) {
         self.tenant = identity.tenant
         self.grants = identity.grants
-        self.me = Actor(
-            person: Person(id: UserID(token: identity.user), name: identity.displayName), isAdmin: identity.isAdmin)
+        // Who is in already keeps its name.
+        let person = self.me?.person ?? Person(id: UserID(token: identity.user), name: identity.displayName)
+        self.me = Actor(person: person, isAdmin: identity.isAdmin)
     }
 
     public mutating func opened(into steps: inout SessionSteps) {
@@ -87,7 +98,15 @@ public struct RoomsSession: DialectSession {
         var packets = SocketSteps()
         socket.received(text, reading: &document, at: steps.monotonic, into: &packets)
         self.socket = socket
-        self.run(packets, document, text, into: &steps)
+        for step in packets.list {
+            switch step {
+            case .connect(let auth, let recovery):
+                self.recovery = recovery
+                self.connect(auth, document, text, into: &steps)
+            case .event(let event): self.take(event, document, text.extracting(event.payload), into: &steps)
+            default: self.run(step, of: packets, into: &steps)
+            }
+        }
     }
 
     public mutating func receivedBinary(into steps: inout SessionSteps) {
@@ -95,61 +114,45 @@ public struct RoomsSession: DialectSession {
     }
 
     public mutating func receivedTooLong(limit: Int, into steps: inout SessionSteps) {
-        steps.reply { $0.append(roomsError: "the message is longer than \(limit) bytes", event: nil) }
+        let sentence = "the message is longer than \(limit) bytes"
+        if self.isConnected { return self.fail(sentence, of: nil, ackID: nil, into: &steps) }
+        // Whoever is not in can have meant CONNECT alone.
+        steps.reply { $0.append(roomsConnectError: sentence) }
     }
 
     /// What changes the Socket.IO session otherwise than by what it has received.
-    mutating func drive(into steps: inout SessionSteps, _ body: (inout SocketSession, inout SocketSteps) -> Void) {
+    private mutating func drive(into steps: inout SessionSteps, _ body: (inout SocketSession, inout SocketSteps) -> Void) {
         guard var socket = self.socket else { return }
         var packets = SocketSteps()
         body(&socket, &packets)
         self.socket = socket
-        for step in packets.list {
-            switch step {
-            case .send(let place): self.send(packets, place, into: &steps)
-            case .end: self.end(into: &steps)
-            case .connect, .event, .acknowledged, .refuse, .disconnected: break
+        for step in packets.list { self.run(step, of: packets, into: &steps) }
+    }
+
+    private mutating func run(_ step: SocketStep, of packets: SocketSteps, into steps: inout SessionSteps) {
+        switch step {
+        case .send(let place):
+            steps.reply {
+                $0.append(enginePacket: .message)
+                $0.append(contentsOf: packets.text.bytes.span.bytes.extracting(place))
             }
+        case .refuse(let ackID, let sentence): self.fail(sentence, of: nil, ackID: ackID, into: &steps)
+        case .disconnected: self.leaveAll(into: &steps)
+        case .end(.connectTimeout): steps.append(.close(1002, "no CONNECT packet came in time"))
+        case .end: steps.append(.close(1002, "a packet breaks the rules of Socket.IO"))
+        case .acknowledged: break  // The server asks for none.
+        case .connect, .event: preconditionFailure("A session of Socket.IO has heard what nobody told it: \(step)")
         }
     }
 
-    private mutating func run(
-        _ packets: SocketSteps, _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps
-    ) {
-        for step in packets.list {
-            switch step {
-            case .send(let place): self.send(packets, place, into: &steps)
-            case .connect(let auth, let recovery):
-                self.recovery = recovery
-                self.connect(auth, document, text, into: &steps)
-            case .event(let event): self.take(event, document, text.extracting(event.payload), into: &steps)
-            case .acknowledged: break  // The server asks for none.
-            case .refuse(let ackID, let sentence): self.fail(sentence, of: nil, ackID: ackID, into: &steps)
-            case .disconnected: self.leaveAll(into: &steps)
-            case .end: self.end(into: &steps)
-            }
-        }
-    }
-
-    private func send(_ packets: SocketSteps, _ place: Range<Int>, into steps: inout SessionSteps) {
-        steps.reply {
-            $0.append(enginePacket: .message)
-            $0.append(contentsOf: packets.text.bytes.span.bytes.extracting(place))
-        }
-    }
-
-    private func end(into steps: inout SessionSteps) {
-        steps.append(.close(1002, "the packets break the rules of Socket.IO, or came too late"))
-    }
-
-    mutating func leaveAll(into steps: inout SessionSteps) {
-        for place in self.places { steps.append(.leave(self.key(place.room))) }
-        self.places = []
-        self.joining = [:]
+    private mutating func leaveAll(into steps: inout SessionSteps) {
+        for room in self.rooms.keys.sorted() { steps.append(.leave(self.key(room))) }
+        self.rooms = [:]
     }
 
     /// In the acknowledgement, where one is wanted; else as an event.
     func fail(_ sentence: String, of event: ByteString?, ackID: Int?, retryAfter: Double? = nil, into steps: inout SessionSteps) {
+        guard self.isConnected else { return }
         if let ackID {
             steps.reply { $0.append(roomsAck: ackID) { $0.append(refusal: sentence, retryAfter: retryAfter) } }
         } else {
@@ -163,6 +166,8 @@ public struct RoomsSession: DialectSession {
     private mutating func connect(
         _ auth: Range<Int>?, _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps
     ) {
+        // Going on in several rooms is work.
+        if steps.retryAfter != nil { return self.refuse("rate limited", into: &steps) }
         var token: String?
         if let auth {
             do throws(FieldError) {
@@ -174,7 +179,11 @@ public struct RoomsSession: DialectSession {
         if let refusal = self.refusal { return self.refuse("token: \(refusal)", into: &steps) }
         if let token {
             steps.append(.authenticate(token))
-        } else if self.me.map({ !$0.person.id.isAnonymous }) ?? false || self.allowsAnonymous {
+        } else if self.me.map({ !$0.person.id.isAnonymous }) ?? false {
+            guard self.isBearer else { return self.refuse("a token is required", into: &steps) }
+            guard !self.isExpired else { return self.refuse("token: token expired", into: &steps) }
+            self.accept(into: &steps)
+        } else if self.allowsAnonymous {
             self.accept(into: &steps)
         } else {
             self.refuse("a token is required", into: &steps)
@@ -190,7 +199,11 @@ public struct RoomsSession: DialectSession {
         if let renewal = self.renewal { return self.renewed(result, renewal, into: &steps) }
         switch result {
         case .success(let identity):
+            if let me = self.me, me.person.id != UserID(token: identity.user) || self.tenant != identity.tenant {
+                return self.refuse("token: belongs to another user", into: &steps)
+            }
             self.become(identity)
+            self.isExpired = false
             self.accept(into: &steps)
         case .failure(let error):
             self.refuse("token: \(error)", into: &steps)
@@ -198,21 +211,19 @@ public struct RoomsSession: DialectSession {
     }
 
     private mutating func accept(into steps: inout SessionSteps) {
-        let recovery = self.recovery
-        self.recovery = nil
-        let known = self.me?.person.id
-        let named = known.flatMap { $0.isAnonymous ? nil : $0 }
-        if let recovery, let pass = RecoveryPass(recovery.pid, self.setting.key), pass.tenant == self.tenant, pass.user == named,
-            let offset = recovery.offset.flatMap({ RoomOffset($0) }), known == nil || known == named || known == offset.stranger?.id
-        {
+        // While its token was judged it may have gone.
+        guard let socket = self.socket, case .connecting = socket.standing(at: 0)?.phase else { return }
+        let recovery = exchange(&self.recovery, with: nil)
+        self.visit += 1
+        if let recovery, let (pass, offset) = self.judged(recovery) {
             self.drive(into: &steps) { $0.accept(sid: pass.sid, pid: recovery.pid, into: &$1) }
             self.recover(offset, into: &steps)
-            return
+        } else {
+            let pass = RecoveryPass(sid: Self.mintedID(), tenant: self.tenant, user: self.isStranger ? nil : self.me?.person.id)
+            let pid = pass.text(self.setting.key)
+            self.drive(into: &steps) { $0.accept(sid: pass.sid, pid: pid, into: &$1) }
+            self.tellOffset(into: &steps)
         }
-        let pass = RecoveryPass(sid: Self.mintedID(), tenant: self.tenant, user: named)
-        let key = self.setting.key
-        self.drive(into: &steps) { $0.accept(sid: pass.sid, pid: pass.text(key), into: &$1) }
-        steps.reply { $0.append(offset: RoomOffset(places: [])) }
     }
 
     /// 120 bits of chance.
@@ -220,28 +231,47 @@ public struct RoomsSession: DialectSession {
         Base64URL.encode((0..<15).map { _ in UInt8.random(in: 0...255) })
     }
 
-    /// The rooms in which the client was are entered where it was in each.
+    // MARK: Going on
+
+    /// What the client brings, if one of ours gave it to this user.
+    private func judged(_ recovery: SocketRecovery) -> (RecoveryPass, RoomOffset)? {
+        let user = self.isStranger ? nil : self.me?.person.id
+        guard let pass = RecoveryPass(recovery.pid, self.setting.key), pass.tenant == self.tenant, pass.user == user,
+            let offset = recovery.offset.flatMap({ RoomOffset($0) })
+        else { return nil }
+        if user != nil {
+            guard offset.stranger == nil else { return nil }
+        } else if let stranger = offset.stranger {
+            guard self.me == nil || self.me?.person.id == stranger.id else { return nil }
+        } else {
+            guard offset.places.isEmpty else { return nil }
+        }
+        return (pass, offset)
+    }
+
+    /// The rooms in which the client was are entered where it was in each. All of them stand in its offset from the beginning: should the
+    /// connection break again before the last one is entered, none is forgotten.
     private mutating func recover(_ offset: RoomOffset, into steps: inout SessionSteps) {
         if self.me == nil, let stranger = offset.stranger { self.me = Actor(person: stranger, isAdmin: false) }
-        guard self.me != nil, !offset.places.isEmpty else { return steps.reply { $0.append(offset: RoomOffset(places: [])) } }
-        self.goOn(at: offset.places, into: &steps)
+        for place in offset.places { self.rooms[place.room] = Room(through: place.through) }
+        self.tellOffset(into: &steps)
+        self.enter(offset.places, .recover, into: &steps)
     }
 
     /// On this node it goes on where it was on another.
     private mutating func arrive(into steps: inout SessionSteps) {
-        let places = self.arriving
-        self.arriving = []
-        self.goOn(at: places, into: &steps)
+        let places = exchange(&self.arriving, with: [])
+        for place in places { self.rooms[place.room] = Room(through: place.through) }
+        self.enter(places, .arrive, into: &steps)
     }
 
-    private func goOn(at places: [RoomOffset.Place], into steps: inout SessionSteps) {
+    private func enter(_ places: [RoomOffset.Place], _ question: Question, into steps: inout SessionSteps) {
         guard let me = self.me else { return }
         for place in places {
-            let entrance = Entrance(actor: me, isListed: self.grants.include(place.room), kind: .rooms)
             steps.append(
                 .enter(
-                    self.key(place.room), entrance, from: .after(place.through),
-                    SessionTag(kind: Question.recover.rawValue, number: place.through, conversation: place.room)))
+                    self.key(place.room), self.entrance(to: place.room, as: me), from: .after(place.through),
+                    SessionTag(kind: question.rawValue, number: self.visit, conversation: place.room)))
         }
     }
 
@@ -252,30 +282,25 @@ public struct RoomsSession: DialectSession {
         switch result {
         case .success(let identity):
             self.become(identity)
+            self.isExpired = false
+            guard self.isConnected else { return }
             if let ackID = renewal.ackID {
-                steps.reply { $0.append(roomsAck: ackID) { $0.append(authenticatedAs: identity.user, head: #""ok":true,"#) } }
+                steps.reply { $0.append(roomsAck: ackID) { $0.append(authenticatedAs: identity.user, isAck: true) } }
             } else {
-                steps.reply { $0.append(roomsEvent: "authenticated") { $0.append(authenticatedAs: identity.user, head: "") } }
+                steps.reply { $0.append(roomsEvent: "authenticated") { $0.append(authenticatedAs: identity.user, isAck: false) } }
             }
         case .failure(let error):
             self.fail("token: \(error)", of: "authenticate", ackID: renewal.ackID, into: &steps)
         }
     }
 
+    /// Whoever is not in is told when it wants to come in.
     public mutating func expired(into steps: inout SessionSteps) {
-        steps.reply { $0.append(roomsError: "token expired", event: nil) }
+        self.isExpired = true
+        guard self.isConnected else { return }
+        self.fail("token expired", of: nil, ackID: nil, into: &steps)
         let now = steps.monotonic
         self.leaveAll(into: &steps)
         self.drive(into: &steps) { $0.disconnect(at: now, into: &$1) }
-    }
-}
-
-extension ByteBuffer {
-    fileprivate mutating func append(authenticatedAs user: ByteString, head: StaticString) {
-        self.append("{")
-        self.append(head)
-        self.append(#""user_id":"#)
-        self.append(jsonString: user)
-        self.append("}")
     }
 }

@@ -17,6 +17,9 @@ final class Stage {
         fileprivate var session: any DialectSession
         /// What it hears.
         fileprivate var feeds: [FeedID: ConversationKey] = [:]
+        /// Whether it gets something of its own with each message, and the newest that it was sent of each conversation.
+        fileprivate var isPersonal = false
+        fileprivate var shown: [ConversationKey: SequenceNumber] = [:]
         fileprivate(set) var frames: [String] = []
         fileprivate(set) var closed: UInt16?
 
@@ -26,7 +29,7 @@ final class Stage {
         }
 
         fileprivate var objects: [[String: Any]] {
-            self.frames.map { (try? JSONSerialization.jsonObject(with: Data($0.utf8))) as? [String: Any] ?? [:] }
+            self.frames.map(self.tongue.object)
         }
 
         /// The messages that it has been sent, in their order.
@@ -97,6 +100,10 @@ final class Stage {
         client.session.opened(into: &self.steps)
         self.runSteps(of: client)
         self.settle()
+        if let hello = tongue.hello {
+            self.send(hello, from: client)
+            guard client.errors.isEmpty else { return client }
+        }
         if let enter = tongue.enter { self.send(enter(conversation), from: client) }
         return client
     }
@@ -160,6 +167,15 @@ final class Stage {
                 client.closed = code
             }
         }
+        self.regroup(client)
+    }
+
+    private func regroup(_ client: Client) {
+        guard client.session.isPersonal != client.isPersonal else { return }
+        client.isPersonal = client.session.isPersonal
+        guard client.isPersonal else { return }
+        client.session.stands(at: client.feeds.values.map { ($0, client.shown[$0] ?? 0) }, into: &self.steps)
+        self.runSteps(of: client)
     }
 
     /// A second goes by, and everything that follows from it and from before.
@@ -219,7 +235,7 @@ final class Stage {
             self.rendering.removeAll()
             client.tongue.dialect.render(event, in: key, into: &self.rendering)
         }
-        for place in self.rendering.frames.indices {
+        for place in self.rendering.frames.indices where !(client.isPersonal && self.rendering.frames[place].unlessPersonal) {
             let isForMe =
                 switch self.rendering.frames[place].audience {
                 case .everybody: true
@@ -229,6 +245,11 @@ final class Stage {
                 }
             if isForMe { client.frames.append(String(decoding: self.rendering.text.bytes[self.rendering.range(of: place)], as: UTF8.self)) }
         }
+        guard case .posted(let message) = event else { return }
+        client.shown[key] = message.sequence
+        guard client.isPersonal else { return }
+        client.session.shown(message, in: key, into: &self.steps)
+        self.runSteps(of: client)
     }
 
     private func answered(_ context: UInt64, _ answer: ChatAnswer, isShown: Bool) {
@@ -246,6 +267,7 @@ final class Stage {
                     case .after(let sequence): sequence
                     case .unread: entered.member?.readCursor ?? 0
                     }
+                client.shown[key] = min(after, entered.head)
                 if after < entered.head {
                     self.chat.read(key, .after(after), limit: 1000, context: self.ask(.replay(client, key)))
                 }

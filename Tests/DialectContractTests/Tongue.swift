@@ -6,6 +6,7 @@ import DialectKit
 import Foundation
 import Identity
 import PetsDialect
+import RoomsDialect
 import Testing
 
 /// A dialect that has to tell the same story as all others, and how a test speaks it.
@@ -15,8 +16,12 @@ struct Tongue: Sendable, CustomTestStringConvertible {
     let dialect: any Dialect
     /// The request of somebody who wants to come into a conversation, from behind this message on.
     let request: @Sendable (_ conversation: String, _ after: Int?, Credentials) -> DialectRequest
+    /// The frame with which a client comes in, where connecting is not enough. Whoever is refused then says no more.
+    var hello: String?
     /// The frame by which a conversation is entered, where that is not done by connecting.
     var enter: (@Sendable (_ conversation: String) -> String)?
+    /// Whether a connection hears all of its user's conversations, and not only those that it has entered.
+    var hearsAll = false
     /// Whether one can go on behind a message.
     var resumes = true
     /// Whether anybody of the tenant may come into what it makes.
@@ -27,6 +32,12 @@ struct Tongue: Sendable, CustomTestStringConvertible {
     let say: @Sendable (_ conversation: String, _ content: String, _ id: String?) -> String
     /// The frame that says something with a field of a wrong type.
     let nonsense: String
+    /// Text that is no frame, where a client can send it and live on.
+    var raw: @Sendable (String) -> String = { $0 }
+    /// What a frame says.
+    var object: @Sendable (_ frame: String) -> [String: Any] = {
+        (try? JSONSerialization.jsonObject(with: Data($0.utf8))) as? [String: Any] ?? [:]
+    }
     /// What of a frame to `me` is somebody's message, or the answer to one's own.
     let message: @Sendable (_ frame: [String: Any], _ me: String) -> Heard?
     /// Whether a frame says that something went wrong.
@@ -48,7 +59,7 @@ struct Tongue: Sendable, CustomTestStringConvertible {
         }
     }
 
-    static let all = [conversations, pets, chats, agents]
+    static let all = [conversations, pets, chats, agents, rooms]
 
     static let conversations = Tongue(
         dialect: ConversationsDialect(),
@@ -75,6 +86,7 @@ struct Tongue: Sendable, CustomTestStringConvertible {
         request: { _, _, credentials in DialectRequest(path: ["ws"], query: [], credentials: credentials, now: Timestamp(milliseconds: 0))
         },
         enter: { Self.json(["event": "history", "data": ["conversation_id": $0]]) },
+        hearsAll: true,
         resumes: false,
         say: { conversation, content, id in
             Self.json([
@@ -98,6 +110,7 @@ struct Tongue: Sendable, CustomTestStringConvertible {
             DialectRequest(path: ["ws", "chats"], query: [], credentials: credentials, now: Timestamp(milliseconds: 0))
         },
         enter: { Self.json(["type": "joinChat", "data": ["chat": $0]]) },
+        hearsAll: true,
         resumes: false,
         makesOpen: true,
         hasClientIDs: false,
@@ -129,6 +142,44 @@ struct Tongue: Sendable, CustomTestStringConvertible {
             return Heard(id: seq, author: author, content: content)
         },
         isError: { $0["type"] as? String == "ERROR" })
+
+    static let rooms = Tongue(
+        dialect: RoomsDialect(key: RecoveryKey(derivedFrom: Array("secret".utf8), cluster: "test")),
+        request: { _, _, credentials in
+            DialectRequest(path: ["socket.io"], query: [], credentials: credentials, now: Timestamp(milliseconds: 0))
+        },
+        hello: "0",
+        enter: { "2[\"join_room\",\(Self.json(["room_id": $0]))]" },
+        // It goes on with what CONNECT was answered, and not with a number.
+        resumes: false,
+        makesOpen: true,
+        say: { conversation, content, id in
+            "2[\"send_message\",\(Self.json(["room_id": conversation, "content": content, "local_id": id as Any?]))]"
+        },
+        nonsense: #"2["typing",{"room_id":"room","is_typing":"perhaps"}]"#,
+        raw: { text in
+            let data = try? JSONSerialization.data(withJSONObject: ["send_message", text])
+            return "2" + String(decoding: data ?? Data(), as: UTF8.self)
+        },
+        object: { frame in
+            // Engine.IO's letter, and Socket.IO's.
+            let payload = try? JSONSerialization.jsonObject(with: Data(frame.utf8.dropFirst(2)))
+            switch frame.prefix(2) {
+            case "42":
+                guard let parts = payload as? [Any], parts.count == 2 else { return [:] }
+                return ["event": parts[0], "data": parts[1]]
+            case "44": return ["event": "connect_error", "data": payload ?? [:]]
+            default: return [:]
+            }
+        },
+        message: { frame, _ in
+            guard frame["event"] as? String == "new_message", let data = frame["data"] as? [String: Any],
+                let id = (data["id"] as? String).flatMap({ Int($0) }), let author = data["user_id"] as? String,
+                let content = data["content"] as? String
+            else { return nil }
+            return Heard(id: id, author: author, content: content)
+        },
+        isError: { ["error", "connect_error"].contains($0["event"] as? String) })
 
     static func json(_ members: [String: Any?]) -> String {
         let data = try? JSONSerialization.data(withJSONObject: members.compactMapValues { $0 })

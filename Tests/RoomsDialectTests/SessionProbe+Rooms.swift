@@ -1,0 +1,165 @@
+import Bytes
+import ChatModel
+import DialectKit
+import DialectTestSupport
+import Identity
+import JSON
+import RoomsDialect
+
+/// A session of Rooms, each of whose frames is looked at by `PacketRule`.
+struct RoomsProbe {
+    private var probe: SessionProbe
+    static let key = RecoveryKey(derivedFrom: Array("secret".utf8), cluster: "test")
+    static let time = Timestamp(milliseconds: 1_769_860_800_123)
+
+    /// One that is opened and has not sent CONNECT.
+    init(_ credentials: Credentials, allowsAnonymous: Bool = false, limits: ChatLimits = ChatLimits(), key: RecoveryKey = Self.key) {
+        let request = DialectRequest(
+            path: ["socket.io"], query: [], credentials: credentials, allowsAnonymous: allowsAnonymous, now: Timestamp(milliseconds: 0))
+        self.probe = SessionProbe(RoomsDialect(key: key), request, limits: limits)
+        _ = self.tell { session, steps in
+            steps.now = Self.time
+            session.opened(into: &steps)
+        }
+    }
+
+    /// Ann, who is in.
+    static func ann(grants: Grants = .all, limits: ChatLimits = ChatLimits()) -> Self {
+        var probe = Self(.ann(grants: grants), limits: limits)
+        _ = probe.send("0")
+        return probe
+    }
+
+    /// Somebody without a token, who is in.
+    static func stranger() -> Self {
+        var probe = Self(.none, allowsAnonymous: true)
+        _ = probe.send("0")
+        return probe
+    }
+
+    /// Ann, who has joined these rooms, in which nothing was said.
+    static func ann(in rooms: String..., limits: ChatLimits = ChatLimits()) -> Self {
+        var probe = Self.ann(limits: limits)
+        for room in rooms { _ = probe.join(room) }
+        return probe
+    }
+
+    var session: any DialectSession { self.probe.session }
+
+    mutating func send(_ packet: String, retryAfter: Double? = nil) -> [String] {
+        PacketRule.checked(self.probe.send(packet, retryAfter: retryAfter))
+    }
+
+    /// - Parameter ack: the acknowledgement's number, if one is wanted.
+    mutating func emit(_ event: String, _ argument: String?, ack: Int? = nil, retryAfter: Double? = nil) -> [String] {
+        self.send(#"2\#(ack.map(String.init) ?? "")["\#(event)"\#(argument.map { ",\($0)" } ?? "")]"#, retryAfter: retryAfter)
+    }
+
+    mutating func answer(_ answer: ChatAnswer, to place: Int? = nil, isShown: Bool = false) -> [String] {
+        PacketRule.checked(self.probe.answer(answer, to: place, isShown: isShown))
+    }
+
+    mutating func page(_ page: Page?) -> [String] { PacketRule.checked(self.probe.page(page)) }
+
+    mutating func tell(_ body: (inout any DialectSession, inout SessionSteps) -> Void) -> [String] {
+        PacketRule.checked(self.probe.tell(body))
+    }
+
+    mutating func show(_ message: Message, in room: String) -> [String] {
+        self.tell { $0.shown(message, in: .rooms($0.tenant, room), into: &$1) }
+    }
+
+    mutating func stands(_ places: (String, Int)...) -> [String] {
+        self.tell { session, steps in
+            session.stands(at: places.map { (ConversationKey.rooms(session.tenant, $0.0), $0.1) }, into: &steps)
+        }
+    }
+
+    /// Whoever joins without being asked for a name is who it is.
+    ///
+    /// - Parameter who: `"user_id":"…"` and so on, with a comma in front.
+    /// - Returns: what comes of the last step.
+    mutating func join(_ room: String, as who: String = "", head: Int = 0, ack: Int? = nil) -> [String] {
+        _ = self.emit("join_room", #"{"room_id":"\#(room)"\#(who)}"#, ack: ack)
+        _ = self.answer(.entered(.at(head)))
+        _ = self.answer(.described(.room(head: head)))
+        return self.page(.of([], head: head))
+    }
+
+    var tags: [SessionTag] { self.probe.tags }
+}
+
+extension Credentials {
+    static func ann(_ name: ByteString = "Ann", grants: Grants = .all, isAdmin: Bool = false) -> Self {
+        .bearer(Identity(user: "ann", displayName: name, tenant: "tenant", grants: grants, isAdmin: isAdmin))
+    }
+}
+
+extension ConversationKey {
+    static func rooms(_ tenant: ByteString, _ room: String) -> Self { ConversationKey(tenant: tenant, id: ByteString(room)) }
+}
+
+extension Entered {
+    static func at(_ head: Int, ended: Ending? = nil) -> Entered {
+        Entered(head: head, oldest: 1, revision: head + 1, ended: ended, present: [], presentCount: 0, isCrowd: false)
+    }
+}
+
+extension Description {
+    static func room(head: Int, members: [Member] = [], isEnded: Bool = false) -> Description {
+        var record = ConversationRecord(
+            access: .open, kind: .rooms, title: "Tea", details: "at five", creator: UserID(token: "ann"), createdAt: RoomsProbe.time)
+        record.endedAt = isEnded ? RoomsProbe.time : nil
+        return Description(record: record, head: head, members: members, online: Set(members.prefix(1).map(\.user)))
+    }
+}
+
+extension Page {
+    static func of(_ messages: [Message], head: Int) -> Page { Page(messages: messages, head: head, oldest: 1, revision: head + 1) }
+}
+
+extension Message {
+    static func said(_ sequence: Int, _ content: String = "x", by author: String = "ann") -> Message {
+        Message(
+            sequence: sequence, revision: sequence, sentAt: RoomsProbe.time,
+            body: MessageBody(author: Person(id: UserID(token: .init(author)), name: .init(author)), clientID: nil, content: content))
+    }
+}
+
+/// What the server sends, as it stands on the wire.
+enum Frame {
+    static let instant = "2026-01-31T12:00:00.123Z"
+
+    static func offset(_ text: String) -> String { #"42["offset","\#(text)"]"# }
+    static func error(_ words: String, _ event: String? = nil) -> String {
+        #"42["error",{"message":"\#(words)"\#(event.map { #","event":"\#($0)""# } ?? "")}]"#
+    }
+    static func refusal(_ ack: Int, _ words: String) -> String { #"43\#(ack)[{"ok":false,"error":"\#(words)"}]"# }
+    static func message(_ sequence: Int, in room: String, _ content: String = "x", by author: String = "ann") -> String {
+        #"42["new_message",\#(Self.said(sequence, in: room, content, by: author))]"#
+    }
+    static func said(_ sequence: Int, in room: String, _ content: String = "x", by author: String = "ann") -> String {
+        #"{"id":"\#(sequence)","room_id":"\#(room)","user_id":"\#(author)","username":"\#(author)","content":"\#(content)","timestamp":"\#(Self.instant)"}"#
+    }
+    /// What stands in a `conversation_state`, and in its acknowledgement.
+    static func state(_ room: String, head: Int, _ messages: String = "", participants: String = "", isActive: Bool = true) -> String {
+        #""conversation":{"room_id":"\#(room)","title":"Tea","description":"at five","created_by":"ann","created_at":"\#(Self.instant)","#
+            + #""updated_at":"\#(Self.instant)","is_active":\#(isActive),"participants":[\#(participants)],"message_count":\#(head)},"#
+            + #""participants":[\#(participants)],"messages":[\#(messages)]"#
+    }
+    static func stateEvent(_ room: String, head: Int, _ messages: String = "") -> String {
+        #"42["conversation_state",{\#(Self.state(room, head: head, messages))}]"#
+    }
+    static func moved(_ event: String, _ user: String, _ name: String, in room: String) -> String {
+        #"42["\#(event)",{"room_id":"\#(room)","user_id":"\#(user)","username":"\#(name)","timestamp":"\#(Self.instant)"}]"#
+    }
+
+    /// What a CONNECT is answered with.
+    static func connected(_ steps: [String]) -> (sid: String, pid: String)? {
+        guard let first = steps.first, first.hasPrefix("40{"),
+            let tree = try? JSONTree(parsing: Array(first.utf8.dropFirst(2)).span.bytes),
+            let sid = tree["sid"]?.stringValue, let pid = tree["pid"]?.stringValue
+        else { return nil }
+        return (sid, pid)
+    }
+}
