@@ -98,7 +98,8 @@ let package = Package(
             dependencies: [
                 "AdminAPI", "AgentsDialect", "ChatClient", "ChatsDialect", "ClusterWire", "Configuration", "ConversationsDialect",
                 "EmbeddedStore", "Gateway", "Identity",
-                "EngineIO", "LoadGenerator", "NodeLink", "OperatorClient", "PetsDialect", "RedisClient", "RedisStore", "RoomsAPI", "RoomsDialect",
+                "EngineIO", "LoadGenerator", "NodeLink", "OperatorClient", "PetsDialect", "RedisClient", "RedisStore", "RoomsAPI",
+                "RoomsDialect",
                 "Telemetry", "TLS", "EventLoop", "ChatModel", "Cluster", "DialectKit", "JSON", "Bytes",
             ],
             swiftSettings: settings),

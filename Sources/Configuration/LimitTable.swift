@@ -58,12 +58,12 @@ public enum LimitTable {
         seconds("typing-seconds", \.typing, second, "how long somebody types without saying so again"),
         seconds("header-seconds", \.header, second, "how long the head of an HTTP request may take"),
         seconds("body-seconds", \.body, second, "how long the body of an HTTP request may take"),
+        count("header-bytes", \.headerBytes, 1024...1_048_576, "the head of an HTTP request"),
+        count("body-bytes", \.bodyBytes, 1024...67_108_864, "the body of an HTTP request"),
         count("engineio-ping-interval-ms", \.enginePingInterval, 100...3_600_000, "how often Engine.IO pings"),
         count("engineio-ping-timeout-ms", \.enginePingTimeout, 100...3_600_000, "how long a pong of Engine.IO may take"),
         count("engineio-connect-timeout-ms", \.engineConnectTimeout, 100...3_600_000, "how long a client of Rooms may take to CONNECT"),
         count("engineio-payload-bytes", \.enginePayloadBytes, 1024...67_108_864, "the body of a POST of Engine.IO"),
-        count("header-bytes", \.headerBytes, 1024...1_048_576, "the head of an HTTP request"),
-        count("body-bytes", \.bodyBytes, 1024...67_108_864, "the body of an HTTP request"),
     ]
 
     static func named(_ name: String) -> LimitSpec? {

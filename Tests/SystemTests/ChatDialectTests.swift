@@ -5,8 +5,7 @@ import Testing
 /// `confab chat` in each protocol, through pipes, against a server.
 @Suite("confab chat in every protocol")
 struct ChatDialectTests {
-    /// Rooms has no server here.
-    static let dialects = ["conversations", "pets", "chats", "agents"]
+    static let dialects = ["conversations", "pets", "chats", "agents", "rooms"]
     static let pairs = dialects.enumerated().flatMap { place, left in dialects[place...].map { (left, $0) } }
 
     private func chat(
@@ -138,6 +137,7 @@ struct ChatDialectTests {
         #expect(result.ending == .exited(1), "\(result)")
         let words = [
             "conversations": "access denied", "pets": "access denied", "chats": "not a member of this conversation", "agents": "status 403",
+            "rooms": "you may not enter it",
         ]
         #expect(result.errors.contains(words[dialect] ?? ""), "\(result.errors)")
         #expect(result.output == "")

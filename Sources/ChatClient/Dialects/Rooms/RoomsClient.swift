@@ -35,6 +35,8 @@ struct RoomsClient: ClientDialect {
 
     private enum Asked: Equatable {
         case join
+        /// The newest messages, so many: they stand in what a join is answered with.
+        case history(Int)
         case send(localID: String)
     }
 
@@ -46,7 +48,7 @@ struct RoomsClient: ClientDialect {
     }
 
     var dialect: ChatDialect { .rooms }
-    var abilities: Set<ClientAbility> { [.presence, .typing] }
+    var abilities: Set<ClientAbility> { [.presence, .typing, .history] }
     /// It stands in the CONNECT packet.
     var sendsTokenField: Bool { false }
     var ownName: String? { self.me.name }
@@ -81,7 +83,9 @@ struct RoomsClient: ClientDialect {
             ]
         case .typing(let isTyping):
             return [RoomsPacket.emit("typing", ["room_id": .string(self.room), "is_typing": .bool(isTyping)], ackID: nil)]
-        case .history, .edit, .delete, .members, .read:
+        case .history(let limit):
+            return [self.join(.history(limit))]
+        case .edit, .delete, .members, .read:
             return []
         }
     }
@@ -96,9 +100,9 @@ struct RoomsClient: ClientDialect {
         return RoomsPacket.connect(auth)
     }
 
-    private mutating func join() -> String {
+    private mutating func join(_ question: Asked = .join) -> String {
         self.emit(
-            "join_room", ["room_id": .string(self.room), "user_id": .string(self.me.user), "username": .string(self.me.name)], .join)
+            "join_room", ["room_id": .string(self.room), "user_id": .string(self.me.user), "username": .string(self.me.name)], question)
     }
 
     private mutating func emit(_ event: String, _ argument: JSONTree, _ question: Asked) -> String {
@@ -143,7 +147,8 @@ struct RoomsClient: ClientDialect {
         guard let data = argument, data.members != nil else { return [] }
         switch name {
         case "conversation_state":
-            guard data["conversation"]?["room_id"]?.stringValue == self.room else { return [] }
+            // Once one is in, it says what an answer has said.
+            guard self.standing != .inside, data["conversation"]?["room_id"]?.stringValue == self.room else { return [] }
             return self.entered(data)
         case "error":
             return [self.failed(data)]
@@ -178,6 +183,10 @@ struct RoomsClient: ClientDialect {
         case .join where isDone:
             // The state stands in the answer, too.
             return answer["messages"] == nil ? [] : self.entered(answer)
+        case .history(let limit) where isDone:
+            return [.event(.history(Self.messages(of: answer).suffix(limit)))]
+        case .history:
+            return [.event(.refused(.history, sentence: sentence, retryAfter: answer.retryAfter))]
         case .join:
             return [.event(.refused(.entrance, sentence: sentence, retryAfter: answer.retryAfter))]
         case .send(let localID) where isDone:
@@ -196,11 +205,15 @@ struct RoomsClient: ClientDialect {
             guard participant["online"]?.boolValue == true, let user = participant["user_id"]?.stringValue else { continue }
             steps.append(.event(.presence(user: user, name: participant["username"]?.stringValue ?? user, isOnline: true)))
         }
-        var messages = (state["messages"]?.elements ?? []).compactMap { ChatMessage(rooms: $0) }
+        var messages = Self.messages(of: state)
         if self.entrance.after == nil { messages = messages.suffix(self.entrance.limit) }
         steps.append(.event(.entered(messages)))
         if state["conversation"]?["is_active"]?.boolValue == false { steps.append(.event(.notice("The conversation has ended."))) }
         return steps
+    }
+
+    private static func messages(of state: JSONTree) -> [ChatMessage] {
+        (state["messages"]?.elements ?? []).compactMap { ChatMessage(rooms: $0) }
     }
 
     private func failed(_ data: JSONTree) -> DialectStep {
