@@ -1,0 +1,338 @@
+import Foundation
+import TestKit
+import Testing
+
+/// What the Engine.IO v4 protocol expects of a server, case by case and named as its own test suite names them.
+///
+/// Each request of the polling transport is a connection of its own: by a load balancer each comes to another node than the last.
+@Suite("Engine.IO protocol")
+struct EngineProtocolTests {
+    /// A session over long polling, by hand.
+    struct Polling {
+        let port: UInt16
+        let sid: String
+        private var path: String { "/socket.io/?EIO=4&transport=polling&sid=\(self.sid)" }
+
+        init(port: UInt16) throws {
+            self.port = port
+            let reply = try HTTPReply.get("/socket.io/?EIO=4&transport=polling", port: port)
+            guard reply.status == 200, reply.body.hasPrefix("0"), let sid = try JSONObject(String(reply.body.dropFirst()))["sid"] else {
+                throw TestFailure("no handshake: \(reply)")
+            }
+            self.sid = sid
+        }
+
+        func poll() throws -> HTTPReply { try .get(self.path, port: self.port) }
+
+        /// A poll that is not waited for.
+        func beginPoll() throws -> ByteStream {
+            let stream = try ByteStream(port: self.port)
+            try stream.send("GET \(self.path) HTTP/1.1\r\nHost: 127.0.0.1:\(self.port)\r\nConnection: close\r\n\r\n")
+            return stream
+        }
+
+        @discardableResult
+        func post(_ body: String) throws -> HTTPReply {
+            try .post(self.path, body, port: self.port, fields: ["Content-Type": "text/plain;charset=UTF-8"])
+        }
+
+        func upgrade() throws -> WebSocketClient {
+            try WebSocketClient("/socket.io/?EIO=4&transport=websocket&sid=\(self.sid)", port: self.port)
+        }
+
+        /// Polls until so many packets have come.
+        func packets(_ count: Int) throws -> [String] {
+            var packets: [String] = []
+            while packets.count < count {
+                let reply = try self.poll()
+                guard reply.status == 200 else { throw TestFailure("\(reply)") }
+                packets += reply.body.split(separator: "\u{1E}").map(String.init)
+            }
+            return packets
+        }
+
+        /// Comes into the main namespace.
+        func enter(token: String) throws {
+            #expect(try self.post(#"40{"token":"\#(token)"}"#).body == "ok")
+            let packets = try self.packets(2)
+            #expect(packets[0].hasPrefix(#"40{"sid":""#) && packets[1] == #"42["offset",""]"#, "\(packets)")
+        }
+    }
+
+    /// As the reference server says it.
+    private func expect(_ reply: HTTPReply, _ code: Int, _ message: String, status: Int = 400) {
+        #expect(reply.status == status && reply.body == #"{"code":\#(code),"message":"\#(message)"}"#, "\(reply)")
+    }
+
+    private func text(_ client: WebSocketClient) throws -> String {
+        guard case .text(let text) = try client.next() else { throw TestFailure("no text") }
+        return text
+    }
+
+    private func isClosed(_ client: WebSocketClient) throws -> Bool {
+        switch try client.next() {
+        case .close, .end: true
+        default: false
+        }
+    }
+
+    // MARK: handshake
+
+    @Test("handshake, HTTP long-polling: successfully opens a session", arguments: StockPlace.allCases)
+    func pollingHandshake(_ place: StockPlace) throws {
+        let site = try StockSite(place)
+        let reply = try HTTPReply.get("/socket.io/?EIO=4&transport=polling", port: site.port)
+        #expect(reply.status == 200 && reply.fields["content-type"] == "text/plain; charset=UTF-8")
+        let open = try JSONObject(String(reply.body.dropFirst()))
+        #expect(reply.body.hasPrefix("0") && open["sid"] != nil && open.strings("upgrades") == ["websocket"])
+        #expect(open.number("pingInterval") == 25_000 && open.number("pingTimeout") == 20_000 && open.number("maxPayload") == 1_000_000)
+    }
+
+    @Test("handshake: fails with an invalid 'EIO' query parameter, 'transport' query parameter, or request method")
+    func badHandshakes() throws {
+        let server = try ConfabServer()
+        for query in ["transport=polling", "EIO=abc&transport=polling", "EIO=3&transport=polling"] {
+            self.expect(try .get("/socket.io/?\(query)", port: server.port), 5, "Unsupported protocol version")
+        }
+        for query in ["EIO=4", "EIO=4&transport=abc"] {
+            self.expect(try .get("/socket.io/?\(query)", port: server.port), 0, "Transport unknown")
+        }
+        for method in ["POST", "PUT", "DELETE"] {
+            let reply = try HTTPReply.asking(
+                method, "/socket.io/?EIO=4&transport=polling", port: server.port, fields: ["Content-Length": "0"])
+            self.expect(reply, 2, "Bad handshake method")
+        }
+        for query in ["transport=websocket", "EIO=abc&transport=websocket", "EIO=4", "EIO=4&transport=abc"] {
+            #expect(try WebSocketClient.refusal(of: "/socket.io/?\(query)", port: server.port).status == 400)
+        }
+    }
+
+    @Test("handshake, WebSocket: successfully opens a session", arguments: StockPlace.allCases)
+    func webSocketHandshake(_ place: StockPlace) throws {
+        let site = try StockSite(place)
+        let client = try WebSocketClient("/socket.io/?EIO=4&transport=websocket", port: site.port)
+        let text = try self.text(client)
+        let open = try JSONObject(String(text.dropFirst()))
+        #expect(text.hasPrefix("0") && open["sid"] != nil && open.strings("upgrades") == [])
+    }
+
+    // MARK: message
+
+    @Test("message, HTTP long-polling: sends and receives a payload containing one or several plain text packets", arguments: StockPlace.allCases)
+    func pollingMessages(_ place: StockPlace) throws {
+        let site = try StockSite(place)
+        let session = try Polling(port: site.port)
+        try session.enter(token: site.token("ann", conversations: ["r"]))
+        try session.post(#"421["nothing",{}]"#)
+        #expect(try session.packets(1) == [#"431[{"ok":false,"error":"event: \"nothing\" is unknown"}]"#])
+        try session.post((2...4).map { #"42\#($0)["nothing",{}]"# }.joined(separator: "\u{1E}"))
+        #expect(try session.packets(3).map { $0.prefix(3) } == ["432", "433", "434"])
+        // Binary packets are letters in a payload; Socket.IO takes none that was not announced.
+        let reply = try session.post("bAQIDBA==")
+        #expect(reply.body == "ok")
+        self.expect(try session.poll(), 1, "Session ID unknown")
+    }
+
+    @Test("message, HTTP long-polling: closes the session upon invalid packet format", arguments: StockPlace.allCases)
+    func badPackets(_ place: StockPlace) throws {
+        let site = try StockSite(place)
+        for body in ["abc", "", "4\u{1E}", "\u{1E}4", "7", "0{}", "2", "5"] {
+            let session = try Polling(port: site.port)
+            self.expect(try session.post(body), 3, "Bad request")
+            self.expect(try session.poll(), 1, "Session ID unknown")
+            self.expect(try session.post("40"), 1, "Session ID unknown")
+        }
+    }
+
+    @Test("message, HTTP long-polling: closes the session upon duplicate poll requests", arguments: StockPlace.allCases)
+    func twoPolls(_ place: StockPlace) throws {
+        let site = try StockSite(place)
+        let session = try Polling(port: site.port)
+        let first = try session.beginPoll()
+        // The first one must be where the session is.
+        let second = try Deadline.wait(for: "the second poll to be refused") {
+            let reply = try session.poll()
+            return reply.status == 400 ? reply : nil
+        }
+        #expect(second.body.contains("Bad request") || second.body.contains("Session ID unknown"))
+        let reply = try HTTPReply(from: first)
+        #expect(reply.status == 200 && reply.body == "1" || reply.status == 400, "\(reply)")
+        self.expect(try session.poll(), 1, "Session ID unknown")
+    }
+
+    @Test("message, WebSocket: sends and receives a plain text packet, closes the session upon invalid packet format")
+    func webSocketMessages() throws {
+        let server = try ConfabServer()
+        let client = try WebSocketClient("/socket.io/?EIO=4&transport=websocket", port: server.port)
+        _ = try self.text(client)
+        try client.send(#"40{"token":"\#(ConfabServer.token(for: "ann", conversations: []))"}"#)
+        #expect(try self.text(client).hasPrefix("40") && self.text(client) == #"42["offset",""]"#)
+        try client.send(#"421["nothing",{}]"#)
+        #expect(try self.text(client).hasPrefix("431"))
+        for bad in ["abc", "", "0{}", "2", "bAQID"] {
+            let other = try WebSocketClient("/socket.io/?EIO=4&transport=websocket", port: server.port)
+            _ = try self.text(other)
+            try other.send(bad)
+            #expect(try self.isClosed(other), "\(bad)")
+        }
+    }
+
+    @Test("message, HTTP long-polling: a payload beyond the limits is refused, and nothing of it is taken")
+    func largePayloads() throws {
+        let server = try ConfabServer(["--limit", "engineio-payload-bytes=10000"])
+        let session = try Polling(port: server.port)
+        try session.enter(token: ConfabServer.token(for: "ann", conversations: []))
+        self.expect(try session.post("4" + String(repeating: "x", count: 10_000)), 3, "Payload too large", status: 413)
+        try session.post(#"421["nothing",{}]"#)
+        #expect(try session.packets(1)[0].hasPrefix("431"))
+        let many = try ConfabServer()
+        let flooded = try Polling(port: many.port)
+        self.expect(try flooded.post(Array(repeating: "6", count: 400_000).joined(separator: "\u{1E}")), 3, "Payload too large", status: 413)
+        #expect(try flooded.post("6").body == "ok")
+    }
+
+    // MARK: heartbeat
+
+    private static let quick = ["--limit", "engineio-ping-interval-ms=300", "--limit", "engineio-ping-timeout-ms=500"]
+
+    @Test("heartbeat: sends ping/pong packets")
+    func heartbeat() throws {
+        let server = try ConfabServer(Self.quick)
+        let session = try Polling(port: server.port)
+        let client = try WebSocketClient("/socket.io/?EIO=4&transport=websocket", port: server.port)
+        _ = try self.text(client)
+        for _ in 1...3 {
+            #expect(try session.packets(1) == ["2"])
+            try session.post("3")
+            #expect(try self.text(client) == "2")
+            try client.send("3")
+        }
+    }
+
+    @Test("heartbeat: closes the session upon ping timeout")
+    func silence() throws {
+        let server = try ConfabServer(Self.quick)
+        let session = try Polling(port: server.port)
+        let client = try WebSocketClient("/socket.io/?EIO=4&transport=websocket", port: server.port)
+        _ = try self.text(client)
+        #expect(try session.packets(1) == ["2"])
+        // The poll that waits for more hears that it is over.
+        #expect(try session.poll().body == "1")
+        self.expect(try session.poll(), 1, "Session ID unknown")
+        #expect(try self.text(client) == "2")
+        #expect(try self.isClosed(client))
+    }
+
+    // MARK: close
+
+    @Test("close: forcefully closes the session", arguments: StockPlace.allCases)
+    func close(_ place: StockPlace) throws {
+        let site = try StockSite(place)
+        let session = try Polling(port: site.port)
+        let poll = try session.beginPoll()
+        try Deadline.wait(
+            for: "the poll to end",
+            untilTrue: {
+                // Not before the poll is where the session is.
+                usleep(300_000)
+                try session.post("1")
+                return try HTTPReply(from: poll).body == "6"
+            })
+        self.expect(try session.poll(), 1, "Session ID unknown")
+        let client = try WebSocketClient("/socket.io/?EIO=4&transport=websocket", port: site.port)
+        _ = try self.text(client)
+        try client.send("1")
+        #expect(try self.isClosed(client))
+    }
+
+    // MARK: upgrade
+
+    @Test("upgrade: successfully upgrades from HTTP long-polling to WebSocket", arguments: StockPlace.allCases)
+    func upgrade(_ place: StockPlace) throws {
+        let site = try StockSite(place)
+        for _ in 1...4 {
+            let session = try Polling(port: site.port)
+            try session.enter(token: site.token("ann", conversations: ["r"]))
+            let client = try session.upgrade()
+            try client.send("2probe")
+            #expect(try self.text(client) == "3probe")
+            // A poll is released, so that the client can go on.
+            #expect(try session.poll().body == "6")
+            // What comes at once behind it is not lost.
+            try client.send("5")
+            try client.send(#"427["nothing",{}]"#)
+            #expect(try self.text(client) == #"437[{"ok":false,"error":"event: \"nothing\" is unknown"}]"#)
+            try client.send("1")
+        }
+    }
+
+    @Test("upgrade: ignores HTTP requests with same sid after upgrade, and WebSocket connections")
+    func afterUpgrade() throws {
+        let server = try ConfabServer()
+        let session = try Polling(port: server.port)
+        let client = try session.upgrade()
+        try client.send("2probe")
+        #expect(try self.text(client) == "3probe")
+        try client.send("5")
+        try client.send(#"40{"token":"\#(ConfabServer.token(for: "ann", conversations: []))"}"#)
+        #expect(try self.text(client).hasPrefix("40"))
+        self.expect(try session.poll(), 3, "Bad request")
+        self.expect(try session.post("40"), 3, "Bad request")
+        let second = try session.upgrade()
+        #expect(try self.isClosed(second))
+        try client.send(#"421["nothing",{}]"#)
+        #expect(try self.text(client) == #"42["offset",""]"# && self.text(client).hasPrefix("431"))
+    }
+
+    @Test("upgrade: a WebSocket that says something else, or ends, leaves the session polling", arguments: StockPlace.allCases)
+    func failedUpgrade(_ place: StockPlace) throws {
+        let site = try StockSite(place)
+        let session = try Polling(port: site.port)
+        try session.enter(token: site.token("ann", conversations: ["r"]))
+        let wrong = try session.upgrade()
+        try wrong.send("2abc")
+        #expect(try self.isClosed(wrong))
+        let gone = try Deadline.wait(for: "the next attempt") { try? session.upgrade() }
+        try gone.send("2probe")
+        #expect(try self.text(gone) == "3probe")
+        gone.drop()
+        try session.post(#"421["nothing",{}]"#)
+        let packets = try Deadline.wait(for: "the answer") {
+            let reply = try session.poll()
+            return reply.body.hasPrefix("431") ? reply.body : nil
+        }
+        #expect(packets.hasPrefix("431"))
+    }
+
+    // MARK: who may ask
+
+    @Test("a session that nobody knows, a guess, and a name that is none")
+    func unknown() throws {
+        let server = try ConfabServer()
+        for sid in ["abc", "a.0.abc", "0", "..", String(repeating: "x", count: 129), "%00", "a%20b"] {
+            let path = "/socket.io/?EIO=4&transport=polling&sid=\(sid)"
+            self.expect(try .get(path, port: server.port), 1, "Session ID unknown")
+            self.expect(try .post(path, "40", port: server.port), 1, "Session ID unknown")
+            let webSocket = try WebSocketClient.refusal(
+                of: "/socket.io/?EIO=4&transport=websocket&sid=\(sid)", port: server.port)
+            self.expect(webSocket, 1, "Session ID unknown")
+        }
+    }
+
+    @Test("a page of a foreign origin is refused, and one of an allowed one may read the answers")
+    func origins() throws {
+        let server = try ConfabServer()
+        let path = "/socket.io/?EIO=4&transport=polling"
+        #expect(try HTTPReply.get(path, port: server.port, fields: ["Origin": "http://evil.test"]).status == 403)
+        let reply = try HTTPReply.get(path, port: server.port, fields: ["Origin": "http://localhost:3000"])
+        #expect(reply.status == 200 && reply.fields["access-control-allow-origin"] == "http://localhost:3000")
+        #expect(reply.fields["vary"] == "Origin" && reply.fields["cache-control"] == "no-store")
+        let preflight = try HTTPReply.asking(
+            "OPTIONS", path, port: server.port,
+            fields: ["Origin": "http://localhost:3000", "Access-Control-Request-Method": "POST"])
+        #expect(preflight.status == 204)
+        let webSocket = try WebSocketClient.refusal(
+            of: "/socket.io/?EIO=4&transport=websocket", port: server.port, fields: ["Origin": "http://evil.test"])
+        #expect(webSocket.status == 403)
+    }
+}
