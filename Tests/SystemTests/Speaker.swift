@@ -2,81 +2,175 @@ import Foundation
 import TestKit
 import Testing
 
-/// How a client of one protocol says and hears what all protocols have.
+/// How a client of one protocol says and hears what all protocols have; in texts as they travel.
 struct Speaker: Sendable, CustomTestStringConvertible {
-    /// A message as it is heard, whoever's it is.
-    struct Heard: Equatable, CustomStringConvertible {
-        let id: Int
-        let author: String
-        let content: String
-        var description: String { "\(self.id) \(self.author): \(self.content)" }
+    /// What somebody hears, in no protocol's words.
+    enum Heard: Equatable, CustomStringConvertible {
+        case message(id: Int, author: String, content: String)
+        case typing(String)
+        /// Somebody has read everything up to a message.
+        case read(String, through: Int)
+        case gone(String)
+        case ended
+        /// One's own send was refused, in these words.
+        case refused(String)
+
+        var description: String {
+            switch self {
+            case .message(let id, let author, let content): "\(id) \(author): \(content)"
+            case .typing(let user): "\(user) types"
+            case .read(let user, let through): "\(user) has read \(through)"
+            case .gone(let user): "\(user) is gone"
+            case .ended: "the end"
+            case .refused(let words): "refused: \(words)"
+            }
+        }
     }
 
     let name: String
     /// Where somebody connects who wants to come into a conversation, from behind this message on if the protocol can do that.
     let path: @Sendable (_ conversation: String, _ token: String, _ after: Int?) -> String
-    /// What is sent to come in, where that is not done by connecting.
-    var enter: (@Sendable (_ conversation: String) -> [String: Any])?
-    let say: @Sendable (_ conversation: String, _ content: String) -> [String: Any]
+    /// What is sent to come in, where that is not done by connecting, each when a frame has come that begins so.
+    var enter: @Sendable (_ conversation: String) -> [(behind: String, text: String)] = { _ in [] }
+    /// Something that the server knows no answer to but an error with these words.
+    var ask: @Sendable (_ words: String) -> String = { Self.text(["action": $0, "event": $0, "type": $0]) }
+    let say: @Sendable (_ conversation: String, _ content: String) -> String
     /// What is sent to read what was said behind a message, where that does not come by itself.
-    var missed: (@Sendable (_ conversation: String, _ after: Int) -> [String: Any])?
-    /// The messages of a frame that came to this user; an answer to one's own send is one.
-    let heard: @Sendable (_ frame: [String: Any], _ me: String) -> [Heard]
+    var missed: (@Sendable (_ conversation: String, _ after: Int) -> String)?
+    /// Nil where the protocol has no words for it.
+    var type: (@Sendable (_ conversation: String) -> String)?
+    var read: (@Sendable (_ conversation: String, _ id: Int) -> String)?
+    /// What of all that this protocol tells.
+    let tells: Set<Topic>
+    /// What a frame says that came to this user; an answer to one's own send is a message.
+    let heard: @Sendable (_ text: String, _ me: String) -> [Heard]
+
+    enum Topic: Sendable { case typing, reading, presence, end }
 
     var testDescription: String { self.name }
 
-    static let all = [conversations, pets, chats, agents]
+    static let all = [conversations, pets, chats, rooms, agents]
 
-    private static func message(_ fields: Any?, id: String, author: String = "sender_id", content: String = "content", by me: String? = nil)
-        -> [Heard]
-    {
-        guard let fields = fields as? [String: Any], let number = (fields[id] as? Int) ?? (fields[id] as? String).flatMap({ Int($0) })
-        else {
-            return []
-        }
-        let sender = (fields["sender"] as? [String: Any])?["username"] as? String
-        return [Heard(id: number, author: me ?? sender ?? fields[author] as? String ?? "", content: fields[content] as? String ?? "")]
+    static func text(_ frame: [String: Any]) -> String {
+        String(decoding: (try? JSONSerialization.data(withJSONObject: frame)) ?? Data(), as: UTF8.self)
     }
+
+    private static func frame(_ text: Substring) -> Any? { try? JSONSerialization.jsonObject(with: Data(text.utf8)) }
+
+    private static func message(
+        _ fields: Any?, id: String, author: String = "sender_id", content: String = "content", by me: String? = nil
+    ) -> [Heard] {
+        guard let fields = fields as? [String: Any], let number = (fields[id] as? Int) ?? (fields[id] as? String).flatMap({ Int($0) })
+        else { return [] }
+        let sender = (fields["sender"] as? [String: Any])?["username"] as? String
+        return [
+            .message(id: number, author: me ?? sender ?? fields[author] as? String ?? "", content: fields[content] as? String ?? "")
+        ]
+    }
+
+    private static func refused(_ words: Any?) -> [Heard] { (words as? String).map { [.refused($0)] } ?? [] }
 
     static let conversations = Speaker(
         name: "Conversations",
         path: { "/conversations/\($0)/?token=\($1)" + ($2.map { "&after=\($0)" } ?? "") },
-        say: { ["action": "send_message", "content": $1] },
-        heard: { frame, _ in frame["type"] as? String == "chat_message" ? Self.message(frame["message"], id: "id") : [] })
+        say: { Self.text(["action": "send_message", "content": $1]) },
+        type: { _ in Self.text(["action": "typing", "is_typing": true]) },
+        read: { Self.text(["action": "read", "message_ids": ["\($1)"]]) },
+        tells: [.typing, .reading, .presence],
+        heard: { text, _ in
+            guard let frame = Self.frame(text[...]) as? [String: Any] else { return [] }
+            switch frame["type"] as? String {
+            case "chat_message": return Self.message(frame["message"], id: "id")
+            case "typing": return frame["is_typing"] as? Bool == true ? [.typing(frame["user_id"] as? String ?? "")] : []
+            case "read":
+                let ids = (frame["message_ids"] as? [String] ?? []).compactMap { Int($0) }
+                return [.read(frame["user_id"] as? String ?? frame["reader_id"] as? String ?? "", through: ids.max() ?? 0)]
+            case "user_status": return frame["status"] as? String == "offline" ? [.gone(frame["user_id"] as? String ?? "")] : []
+            case "message.failed": return Self.refused(frame["error"] ?? frame["reason"])
+            default: return []
+            }
+        })
 
     static let pets = Speaker(
         name: "Pets",
         path: { _, token, _ in "/ws/?token=\(token)" },
-        enter: { ["event": "history", "data": ["conversation_id": $0]] },
-        say: { ["event": "message", "data": ["conversation_id": $0, "content": $1]] },
-        missed: { ["event": "history", "data": ["conversation_id": $0, "after": "\($1)"]] },
-        heard: { frame, me in
+        enter: { [("", Self.text(["event": "history", "data": ["conversation_id": $0]]))] },
+        say: { Self.text(["event": "message", "data": ["conversation_id": $0, "content": $1]]) },
+        missed: { Self.text(["event": "history", "data": ["conversation_id": $0, "after": "\($1)"]]) },
+        tells: [],
+        heard: { text, me in
+            guard let frame = Self.frame(text[...]) as? [String: Any] else { return [] }
+            let data = frame["data"] as? [String: Any]
             switch frame["event"] as? String {
-            case "message": Self.message(frame["data"], id: "message_id")
-            case "message_sent": Self.message(frame["data"], id: "message_id", by: me)
-            case "history":
-                ((frame["data"] as? [String: Any])?["messages"] as? [Any] ?? []).flatMap { Self.message($0, id: "message_id") }
-            default: []
+            case "message": return Self.message(data, id: "message_id")
+            case "message_sent": return Self.message(data, id: "message_id", by: me)
+            case "history": return (data?["messages"] as? [Any] ?? []).flatMap { Self.message($0, id: "message_id") }
+            case "error": return Self.refused(data?["message"])
+            default: return []
             }
         })
 
     static let chats = Speaker(
         name: "Chats",
         path: { _, token, _ in "/ws/chats/?token=\(token)" },
-        enter: { ["type": "joinChat", "data": ["chat": $0]] },
-        say: { ["type": "newMessage", "data": ["chat": $0, "text": $1]] },
-        missed: { conversation, _ in ["type": "getChatMessages", "data": ["chatId": conversation, "last": 1]] },
-        heard: { frame, _ in
+        enter: { [("", Self.text(["type": "joinChat", "data": ["chat": $0]]))] },
+        say: { Self.text(["type": "newMessage", "data": ["chat": $0, "text": $1]]) },
+        missed: { conversation, _ in Self.text(["type": "getChatMessages", "data": ["chatId": conversation, "last": 1]]) },
+        read: { Self.text(["type": "markRead", "data": ["chat": $0, "last_read_message": $1]]) },
+        tells: [.reading],
+        heard: { text, _ in
+            guard let frame = Self.frame(text[...]) as? [String: Any] else { return [] }
+            let data = frame["data"] as? [String: Any]
             switch frame["type"] as? String {
-            case "messageCreated": Self.message(frame["data"], id: "id", content: "text")
-            case "chatMessages": (frame["data"] as? [Any] ?? []).flatMap { Self.message($0, id: "id", content: "text") }
-            default: []
+            case "messageCreated": return Self.message(data, id: "id", content: "text")
+            case "chatMessages": return (frame["data"] as? [Any] ?? []).flatMap { Self.message($0, id: "id", content: "text") }
+            case "messagesRead":
+                let user = (data?["user"] as? [String: Any])?["username"] as? String
+                return [.read(user ?? "", through: data?["last_read_message"] as? Int ?? 0)]
+            case "error": return Self.refused(data?["message"])
+            default: return []
+            }
+        })
+
+    static let rooms = Speaker(
+        name: "Rooms",
+        path: { _, token, _ in "/socket.io/?EIO=4&transport=websocket&token=\(token)" },
+        enter: { [("0{", "40"), ("40{", #"42["join_room",{"room_id":"\#($0)"}]"#)] },
+        ask: { #"42["\#($0)",{}]"# },
+        say: { "42[\"send_message\",\(Self.text(["room_id": $0, "content": $1]))]" },
+        // What was missed stands in what a join is answered with.
+        missed: { conversation, _ in #"42["join_room",{"room_id":"\#(conversation)"}]"# },
+        type: { #"42["typing",{"room_id":"\#($0)","is_typing":true}]"# },
+        tells: [.typing, .presence, .end],
+        heard: { text, _ in
+            guard text.hasPrefix("42["), let event = Self.frame(text.dropFirst(2)) as? [Any], let data = event.last as? [String: Any] else {
+                return []
+            }
+            let user = data["user_id"] as? String ?? ""
+            switch event.first as? String {
+            case "new_message": return Self.message(data, id: "id", author: "user_id")
+            case "conversation_state":
+                return (data["messages"] as? [Any] ?? []).flatMap { Self.message($0, id: "id", author: "user_id") }
+            case "user_typing": return data["is_typing"] as? Bool == true ? [.typing(user)] : []
+            case "user_left": return [.gone(user)]
+            case "conversation_ended": return [.ended]
+            case "error": return Self.refused(data["message"])
+            default: return []
             }
         })
 
     static let agents = Speaker(
         name: "Agents",
         path: { "/v1/ws?channel_id=\($0)&token=\($1)" + ($2.map { "&after=\($0)" } ?? "") },
-        say: { ["type": "message", "content": $1] },
-        heard: { frame, _ in frame["type"] as? String == "message" ? Self.message(frame, id: "seq", author: "agent_id") : [] })
+        say: { Self.text(["type": "message", "content": $1]) },
+        tells: [.presence],
+        heard: { text, me in
+            guard let frame = Self.frame(text[...]) as? [String: Any] else { return [] }
+            switch frame["type"] as? String {
+            case "message": return Self.message(frame, id: "seq", author: "agent_id")
+            case "status": return frame["status"] as? String == "offline" ? [.gone(frame["agent_id"] as? String ?? "")] : []
+            case "ERROR": return Self.refused(frame["error"])
+            default: return []
+            }
+        })
 }
