@@ -29,6 +29,9 @@ public protocol Dialect: Sendable {
     ///   - now: in milliseconds, of a clock that never goes back.
     func resume(_ standing: String, allowsAnonymous: Bool, at now: Int64) -> (any DialectSession)?
 
+    /// A session of this dialect on another node has announced this.
+    func heard(_ word: String)
+
     /// Writes the frames that tell of an event, once for everybody who hears it in this dialect.
     func render(_ event: ChatEvent, in conversation: ConversationKey, into rendering: inout Rendering)
 }
@@ -36,6 +39,7 @@ public protocol Dialect: Sendable {
 extension Dialect {
     public var numbersUsers: Bool { false }
     public var carriage: Carriage { .webSocket }
+    public func heard(_ word: String) {}
     public func resume(_ standing: String, allowsAnonymous: Bool, at now: Int64) -> (any DialectSession)? { nil }
 }
 

@@ -125,6 +125,8 @@ public enum SessionStep: Sendable {
     indirect case fetch(StoreRequest, SessionTag)
     /// Check a fresh token.
     case authenticate(String)
+    /// Tell the same dialect on all other nodes (`Dialect.heard`), as far as that can be done at once: nobody makes sure of it.
+    case announce(String)
     /// Close the connection, behind what was written before.
     case close(UInt16, StaticString)
 }

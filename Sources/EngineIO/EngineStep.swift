@@ -53,7 +53,7 @@ public enum EngineStep: Sendable {
 /// What a session has decided, and the bodies of its answers. Used again for every input.
 public struct EngineSteps: Sendable {
     /// The bodies of polls' answers, one behind the other.
-    public private(set) var text = ByteBuffer(capacity: 1024)
+    public private(set) var text = ByteBuffer()
     /// What is to be done, in this order.
     public private(set) var list: [EngineStep] = []
 

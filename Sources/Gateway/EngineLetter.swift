@@ -36,6 +36,10 @@ enum EngineLetter {
 
     case question(Question)
     case answer(UInt64, Answer)
+    /// What a session of a dialect has announced.
+    case word(dialect: String, String)
+
+    static func text(_ word: String, of dialect: String) -> String { "word \(dialect)\n\(word)" }
 
     static func text(_ kind: Kind, _ number: UInt64, from loop: UInt16, _ session: EngineSessionID, _ body: String) -> String {
         "ask \(kind.rawValue) \(number) \(loop) \(session.text)\n\(body)"
@@ -61,6 +65,10 @@ enum EngineLetter {
                 let session = EngineSessionID(named: String(words[4]))
             else { return nil }
             self = .question(Question(kind: kind, number: number, loop: loop, session: session, body: halves[1]))
+            return
+        }
+        if verb == "word", words.count == 2 {
+            self = .word(dialect: String(words[1]), String(halves[1]))
             return
         }
         guard verb == "answer", words.count == 3, let number = UInt64(words[1]) else { return nil }

@@ -148,7 +148,18 @@ extension LoopState {
         switch EngineLetter(text) {
         case .question(let question): self.take(question, from: node)
         case .answer(let number, let answer): self.answered(number, answer)
+        case .word(let dialect, let word):
+            self.shared.settings.dialects.first { $0.name.description == dialect }?.heard(word)
         case nil: break
+        }
+    }
+
+    /// Something that all nodes' sessions of a dialect go by.
+    func announce(_ word: String, of dialect: Int) {
+        guard let relay = self.relay else { return }
+        let letter = Letter(to: 0, EngineLetter.text(word, of: self.shared.settings.dialects[dialect].name.description))
+        for node in self.chat.view.nodes where node.incarnation != self.chat.id.incarnation {
+            relay.send(letter, to: node.incarnation, from: self.chat.id)
         }
     }
 

@@ -128,6 +128,8 @@ extension LoopState {
                 self.readPage(slot, talk, key, range, limit, tag)
             case .authenticate(let token):
                 self.authenticate(slot, talk, token)
+            case .announce(let word):
+                self.announce(word, of: talk.dialect)
             case .close(let code, let reason):
                 self.closeWebSocket(slot, talk, WebSocketCloseCode(rawValue: code), reason.description)
             }

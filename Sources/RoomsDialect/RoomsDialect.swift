@@ -30,6 +30,8 @@ public struct RoomsDialect: Dialect {
         RoomsSession(self.setting, standing: standing, allowsAnonymous: allowsAnonymous, at: now)
     }
 
+    public func heard(_ word: String) { self.setting.farewells.note(word) }
+
     public func render(_ event: ChatEvent, in conversation: ConversationKey, into rendering: inout Rendering) {
         guard !conversation.isInbox else { return }
         let room = conversation.id
@@ -69,6 +71,7 @@ public struct RoomsDialect: Dialect {
 final class RoomsSetting: Sendable {
     let key: RecoveryKey
     let limits: SocketLimits
+    let farewells = Farewells()
 
     init(key: RecoveryKey, limits: SocketLimits) {
         self.key = key

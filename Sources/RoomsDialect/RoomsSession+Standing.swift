@@ -32,6 +32,10 @@ extension RoomsSession {
         text.append(decimal: self.visit)
         text.append(self.isBearer ? #","bearer":true"# : #","bearer":false"#)
         text.append(self.isExpired ? #","expired":true"# : #","expired":false"#)
+        if let sid = self.sid {
+            text.append(#","sid":"#)
+            text.append(jsonString: sid)
+        }
         if let refusal = self.refusal {
             text.append(#","refusal":"#)
             text.append(jsonString: refusal)
@@ -82,6 +86,7 @@ extension RoomsSession {
             self.visit = try document.optionalInteger("visit", within: limits, of: root, in: span) ?? 0
             self.isBearer = try document.optionalBool("bearer", of: root, in: span) ?? false
             self.isExpired = try document.optionalBool("expired", of: root, in: span) ?? false
+            self.sid = try document.optionalString("sid", of: root, in: span)
             self.refusal = try document.optionalString("refusal", of: root, in: span)
             let left = Int64(try document.optionalInteger("left", within: limits, of: root, in: span) ?? 0)
             let phase: SocketStanding.Phase =

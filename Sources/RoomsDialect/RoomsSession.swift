@@ -28,6 +28,8 @@ public struct RoomsSession: DialectSession {
     /// Where the client is, or is about to be.
     var rooms: [ByteString: Room] = [:]
     var joinCount = 0
+    /// What Socket.IO calls the client; nil before it was let in.
+    var sid: String?
     /// What the client brought with a CONNECT that is being judged.
     private var recovery: SocketRecovery?
     /// A fresh token that is being judged for an `authenticate`, and whom to tell.
@@ -137,7 +139,11 @@ public struct RoomsSession: DialectSession {
                 $0.append(contentsOf: packets.text.bytes.span.bytes.extracting(place))
             }
         case .refuse(let ackID, let sentence): self.fail(sentence, of: nil, ackID: ackID, into: &steps)
-        case .disconnected: self.leaveAll(into: &steps)
+        case .disconnected:
+            self.leaveAll(into: &steps)
+            guard let sid = exchange(&self.sid, with: nil) else { return }
+            self.setting.farewells.note(sid)
+            steps.append(.announce(sid))
         case .end(.connectTimeout): steps.append(.close(1002, "no CONNECT packet came in time"))
         case .end: steps.append(.close(1002, "a packet breaks the rules of Socket.IO"))
         case .acknowledged: break  // The server asks for none.
@@ -216,11 +222,13 @@ public struct RoomsSession: DialectSession {
         let recovery = exchange(&self.recovery, with: nil)
         self.visit += 1
         if let recovery, let (pass, offset) = self.judged(recovery) {
+            self.sid = pass.sid
             self.drive(into: &steps) { $0.accept(sid: pass.sid, pid: recovery.pid, into: &$1) }
             self.recover(offset, into: &steps)
         } else {
             let pass = RecoveryPass(sid: Self.mintedID(), tenant: self.tenant, user: self.isStranger ? nil : self.me?.person.id)
             let pid = pass.text(self.setting.key)
+            self.sid = pass.sid
             self.drive(into: &steps) { $0.accept(sid: pass.sid, pid: pid, into: &$1) }
             self.tellOffset(into: &steps)
         }
@@ -237,6 +245,7 @@ public struct RoomsSession: DialectSession {
     private func judged(_ recovery: SocketRecovery) -> (RecoveryPass, RoomOffset)? {
         let user = self.isStranger ? nil : self.me?.person.id
         guard let pass = RecoveryPass(recovery.pid, self.setting.key), pass.tenant == self.tenant, pass.user == user,
+            !self.setting.farewells.include(pass.sid),
             let offset = recovery.offset.flatMap({ RoomOffset($0) })
         else { return nil }
         if user != nil {

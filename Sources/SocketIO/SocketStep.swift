@@ -43,7 +43,7 @@ public enum SocketStep: Sendable, Hashable {
 /// What a session has decided, and the texts of its packets. Used again for every input.
 public struct SocketSteps: Sendable {
     /// Packets as text, one behind the other.
-    public private(set) var text = ByteBuffer(capacity: 256)
+    public private(set) var text = ByteBuffer()
     /// What is to be done, in this order.
     public private(set) var list: [SocketStep] = []
 

@@ -35,7 +35,7 @@ enum ConversationsProperty {
             case .read(_, _, let limit, _):
                 asks = true
                 precondition((1...100).contains(limit), "a page of \(limit) messages")
-            case .enter, .leave, .fetch, .close:
+            case .enter, .leave, .fetch, .announce, .close:
                 preconditionFailure("a frame made the session enter or leave, or ask for lists")
             }
         }

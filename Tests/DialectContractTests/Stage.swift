@@ -162,6 +162,7 @@ final class Stage {
             case .authenticate:
                 client.session.authenticated(.failure(CredentialError("nobody looks at tokens here")), into: &self.steps)
                 self.runSteps(of: client)
+            case .announce: break  // There is no other node.
             case .close(let code, _):
                 self.leave(client)
                 client.closed = code

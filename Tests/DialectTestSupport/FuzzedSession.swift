@@ -191,6 +191,7 @@ public struct FuzzedSession {
             case .authenticate:
                 asks = true
                 self.isTokenJudged = true
+            case .announce(let word): precondition(word.utf8.count <= 64, "A long word for all nodes: \(word)")
             case .close: self.isClosed = true
             }
         }

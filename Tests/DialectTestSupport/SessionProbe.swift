@@ -75,6 +75,7 @@ public struct SessionProbe {
                 self.tags.append(tag)
                 return "fetch \(Self.text(request))"
             case .authenticate(let token): return "authenticate \(token)"
+            case .announce(let word): return "announce \(word)"
             case .close(let code, let reason): return "close \(code) \(reason)"
             }
         }

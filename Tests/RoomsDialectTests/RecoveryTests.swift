@@ -57,6 +57,33 @@ struct RecoveryTests {
         #expect(probe.show(.said(3), in: "u.b.c") == [Frame.offset("a=2,u.b.c=3")])
     }
 
+    @Test("does not go on where it has said goodbye, at this node or at another that was told")
+    func farewell() throws {
+        let node = RoomsDialect(key: RoomsProbe.key)
+        var probe = RoomsProbe(.ann(grants: .all), at: node)
+        let ticket = try #require(Frame.connected(probe.send("0")))
+        _ = probe.send("1")
+        #expect(probe.announced == [ticket.sid])
+        var again = RoomsProbe(.ann(grants: .all), at: node)
+        #expect(Self.isFresh(again.send(Self.connect(ticket.pid, "r=1")), but: ticket))
+
+        let other = RoomsDialect(key: RoomsProbe.key)
+        var before = RoomsProbe(.ann(grants: .all), at: other)
+        #expect(Frame.connected(before.send(Self.connect(ticket.pid, "r=1")))?.sid == ticket.sid)
+        other.heard(ticket.sid)
+        var after = RoomsProbe(.ann(grants: .all), at: other)
+        #expect(Self.isFresh(after.send(Self.connect(ticket.pid, "r=1")), but: ticket))
+    }
+
+    @Test("of very many that said goodbye the last ones are remembered")
+    func farewells() {
+        let farewells = Farewells(limit: 100)
+        for number in 1...1000 { farewells.note("\(number)") }
+        #expect(farewells.include("1000") && farewells.include("960") && !farewells.include("1"))
+        farewells.note(String(repeating: "x", count: 65))
+        #expect(!farewells.include(String(repeating: "x", count: 65)))
+    }
+
     @Test("goes on nowhere where it was nowhere")
     func noRoom() throws {
         for credentials in [Credentials.ann(), .none] {

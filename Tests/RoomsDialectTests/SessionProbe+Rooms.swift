@@ -9,14 +9,21 @@ import RoomsDialect
 /// A session of Rooms, each of whose frames is looked at by `PacketRule`.
 struct RoomsProbe {
     private var probe: SessionProbe
+    /// What all nodes are told.
+    private(set) var announced: [String] = []
     static let key = RecoveryKey(derivedFrom: Array("secret".utf8), cluster: "test")
     static let time = Timestamp(milliseconds: 1_769_860_800_123)
 
     /// One that is opened and has not sent CONNECT.
-    init(_ credentials: Credentials, allowsAnonymous: Bool = false, limits: ChatLimits = ChatLimits(), key: RecoveryKey = Self.key) {
+    ///
+    /// - Parameter dialect: the node's; nil for one of its own.
+    init(
+        _ credentials: Credentials, allowsAnonymous: Bool = false, limits: ChatLimits = ChatLimits(), key: RecoveryKey = Self.key,
+        at dialect: RoomsDialect? = nil
+    ) {
         let request = DialectRequest(
             path: ["socket.io"], query: [], credentials: credentials, allowsAnonymous: allowsAnonymous, now: Timestamp(milliseconds: 0))
-        self.probe = SessionProbe(RoomsDialect(key: key), request, limits: limits)
+        self.probe = SessionProbe(dialect ?? RoomsDialect(key: key), request, limits: limits)
         _ = self.tell { session, steps in
             steps.now = Self.time
             session.opened(into: &steps)
@@ -47,7 +54,10 @@ struct RoomsProbe {
     var session: any DialectSession { self.probe.session }
 
     mutating func send(_ packet: String, retryAfter: Double? = nil) -> [String] {
-        PacketRule.checked(self.probe.send(packet, retryAfter: retryAfter))
+        let steps = PacketRule.checked(self.probe.send(packet, retryAfter: retryAfter))
+        let mark = "announce "
+        self.announced += steps.filter { $0.hasPrefix(mark) }.map { String($0.dropFirst(mark.count)) }
+        return steps.filter { !$0.hasPrefix(mark) }
     }
 
     /// - Parameter ack: the acknowledgement's number, if one is wanted.
