@@ -166,8 +166,8 @@ let package = Package(
             [
                 "RepeatableChance", "Gateway", "GatewayTestSupport", "ClientTestSupport", "AllocationCounter", "StoreTestSupport",
                 "TestKit",
-                "ConversationsDialect", "DialectKit", "Cluster", "ChatCore", "ChatModel", "Configuration", "EventLoop", "HTTPWire",
-                "Identity", "JSON", "TLS", "Telemetry", "Bytes",
+                "ConversationsDialect", "PetsDialect", "ChatsDialect", "RoomsDialect", "AgentsDialect", "DialectKit", "Cluster", "ChatCore",
+                "ChatModel", "Configuration", "EventLoop", "HTTPWire", "Identity", "JSON", "TLS", "Telemetry", "Bytes",
             ]),
 
         // Dialects: each by itself, and the story that all of them tell.

@@ -28,7 +28,7 @@ WORKLOADS = {
 }
 # What only Redis' counters tell, and how many connections it was with.
 QUIET = ["W8a", "W8b", "W8c"]
-SERVERS = ["raw", "raw-coalesce", "confab", "confab-sqlite", "confab-redis", "confab-redis-2", "confab-redis-4"]
+SERVERS = ["raw", "raw-coalesce", "confab", "confab-sqlite", "confab-pets", "confab-chats", "confab-rooms", "confab-agents", "confab-redis", "confab-redis-2", "confab-redis-4"]
 
 
 def figure(run, key):

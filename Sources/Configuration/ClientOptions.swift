@@ -67,9 +67,9 @@ public struct BenchOptions: Sendable, Equatable {
         case send
     }
 
-    /// What is spoken: Confab's own protocol, or frames without one, for a plain server to compare with.
+    /// What is spoken: one of Confab's protocols (`confab` is Conversations), or frames without one, for a plain server to compare with.
     public enum Adapter: String, Sendable, CaseIterable {
-        case confab
+        case confab, pets, chats, rooms, agents
         case raw
     }
 

@@ -2,7 +2,6 @@ import Bytes
 import ChatModel
 import Cluster
 import DialectKit
-import EngineIO
 import EventLoop
 import HTTPWire
 import JSON
@@ -77,18 +76,13 @@ final class HTTPExchange {
     var pending: PendingRequest?
     /// A request of an Engine.IO session that is not answered: of a poll, or of a POST whose body is coming.
     var engine: EngineExchange?
-    /// Of a POST whose body is coming, the session of another node's that it is for.
-    var carried: (id: EngineSessionID, place: LoopState.SessionPlace)?
-    /// The WebSocket that it asks for, while the node of its session is asked.
-    var upgrade: WebSocketUpgrade?
     var requestCount = 0
     /// The head of a later request has begun, and its time runs.
     var isHeadUnderWay = false
 
     struct Asked {
         let path: String
-        /// Nil for paths that are not for pages of other origins.
-        let crossOrigin: CrossOrigin?
+        let crossOrigin: CrossOrigin
     }
 
     struct PendingRequest {

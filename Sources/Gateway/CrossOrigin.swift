@@ -25,8 +25,9 @@ struct CrossOrigin: Sendable, Equatable {
     }
 
     /// Pages elsewhere may be let to these paths; a WebSocket asks for no leave, and is judged by its `Origin` alone.
-    static func concerns(_ path: String) -> Bool {
-        path.hasPrefix("/api/") || path.hasPrefix("/socket.io/") || path == "/socket.io"
+    static func concerns(_ head: HTTPRequestHead, in bytes: RawSpan) -> Bool {
+        head.pathStarts(with: "/api/", in: bytes) || head.pathStarts(with: "/socket.io/", in: bytes)
+            || head.pathEquals("/socket.io", in: bytes)
     }
 
     /// To a browser that asks before it sends what a form could not. The same for every path: what a path does not take it refuses

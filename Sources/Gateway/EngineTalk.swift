@@ -42,15 +42,27 @@ final class EngineTalk {
     }
 }
 
-/// A connection's HTTP request of an Engine.IO session.
-struct EngineExchange {
+/// A connection's HTTP request of an Engine.IO session. A class, for every connection begins with a request, and few with one of these.
+final class EngineExchange {
     /// The session's connection; nil where another node has it.
     let session: SocketToken?
-    let answering: HTTPAnswering
+    /// How it is answered.
+    var answering: HTTPAnswering
     /// Of the answer, whatever it is.
     let fields: [HTTPField]
     /// Its body is still coming.
-    var isPost = false
+    let isPost: Bool
+    /// Of a POST whose body is coming, the session of another node's that it is for.
+    var carried: (id: EngineSessionID, place: LoopState.SessionPlace)?
+    /// The WebSocket that it asks for, while the node of its session is asked.
+    var upgrade: WebSocketUpgrade?
+
+    init(session: SocketToken?, answering: HTTPAnswering, fields: [HTTPField], isPost: Bool = false) {
+        self.session = session
+        self.answering = answering
+        self.fields = fields
+        self.isPost = isPost
+    }
 }
 
 /// The dialect that Engine.IO carries, if the node speaks it.

@@ -64,8 +64,8 @@ extension LoopState {
         switch (self.connections[slot]!.stage, answer) {
         case (.http(let exchange), _):
             guard let engine = exchange.engine else { return }
-            if errand.kind == .probe, let upgrade = exchange.upgrade {
-                exchange.upgrade = nil
+            if errand.kind == .probe, let upgrade = engine.upgrade {
+                engine.upgrade = nil
                 if case .taken = answer { return self.beginCarriedProbe(slot, errand, number, upgrade) }
             }
             let request = EngineRequestID(errand.asker)

@@ -18,6 +18,12 @@ extension LoopState {
         return false
     }
 
+    /// Whether it is a request of a session that is there already: a drain ends that in its own time, and not between two polls.
+    func isOfEngineSession(_ span: RawSpan) -> Bool {
+        guard self.isEngineRequest(span), let query = self.head.query else { return false }
+        return String(span, query).split(separator: "&").contains { $0.hasPrefix("sid=") }
+    }
+
     /// - Parameters:
     ///   - request: the bytes from the request's first one on, whatever is behind it included.
     ///   - offset: where the request's head ends; behind everything when the connection goes to another loop.
@@ -60,15 +66,15 @@ extension LoopState {
             case .post(let id):
                 guard let session = try self.session(id, slot, request, &offset, end: end) else { return }
                 guard case .here(let session) = session else {
-                    exchange.carried = (id, session)
-                    return self.beginCarriedPost(slot, exchange, engine, answering, fields)
+                    return self.beginCarriedPost(slot, exchange, engine, (id, session), answering, fields)
                 }
                 self.beginPost(slot, exchange, engine, session, answering, fields)
             case .upgrade(let id):
                 guard let session = try self.session(id, slot, request, &offset, end: end), let upgrade else { return }
                 guard case .here(let session) = session else {
-                    self.beginWaiting(slot, exchange, EngineExchange(session: nil, answering: ending, fields: fields))
-                    exchange.upgrade = upgrade
+                    let waiting = EngineExchange(session: nil, answering: ending, fields: fields)
+                    waiting.upgrade = upgrade
+                    self.beginWaiting(slot, exchange, waiting)
                     return self.carry(.probe, session, id, slot)
                 }
                 self.beginProbe(slot, session, upgrade)
@@ -214,8 +220,8 @@ extension LoopState {
         // Who is made to wait sends no more than that besides.
         if state.unreadBytes > engine.settings.maxPayload { announced = .max }
         self.drive(session) { $0.postBegan(request, announcedBytes: announced, into: &$1) }
-        guard self.isCurrent(token), exchange.engine != nil else { return }
-        exchange.engine = EngineExchange(session: session, answering: answering, fields: fields, isPost: true)
+        guard self.isCurrent(token), let waiting = exchange.engine else { return }
+        waiting.answering = answering
         do throws(HTTPError) {
             try self.awaitPost(slot, exchange, byteLimit: engine.settings.maxPayload, answering)
         } catch {
@@ -224,9 +230,12 @@ extension LoopState {
     }
 
     private mutating func beginCarriedPost(
-        _ slot: Int, _ exchange: HTTPExchange, _ engine: EnginePlace, _ answering: HTTPAnswering, _ fields: [HTTPField]
+        _ slot: Int, _ exchange: HTTPExchange, _ engine: EnginePlace, _ carried: (id: EngineSessionID, place: SessionPlace),
+        _ answering: HTTPAnswering, _ fields: [HTTPField]
     ) {
-        self.beginWaiting(slot, exchange, EngineExchange(session: nil, answering: answering, fields: fields, isPost: true))
+        let waiting = EngineExchange(session: nil, answering: answering, fields: fields, isPost: true)
+        waiting.carried = carried
+        self.beginWaiting(slot, exchange, waiting)
         do throws(HTTPError) {
             try self.awaitPost(slot, exchange, byteLimit: engine.settings.maxPayload, answering)
         } catch {
@@ -237,8 +246,8 @@ extension LoopState {
     /// The body of a POST is whole.
     mutating func endPost(_ slot: Int, _ exchange: HTTPExchange, _ body: [UInt8]) {
         guard let engine = exchange.engine else { return }
-        if let (id, place) = exchange.carried {
-            exchange.carried = nil
+        if let (id, place) = engine.carried {
+            engine.carried = nil
             guard let text = String(validating: body, as: UTF8.self) else {
                 return self.refuse(EngineRequestID(self.token(slot)), engine, .badRequest)
             }
@@ -254,10 +263,9 @@ extension LoopState {
     mutating func endPostTooLong(_ slot: Int, _ exchange: HTTPExchange) {
         guard let engine = exchange.engine else { return }
         let ending = HTTPAnswering(isHead: false, keepsAlive: false, date: self.date)
-        let last = EngineExchange(session: engine.session, answering: ending, fields: engine.fields, isPost: true)
-        exchange.engine = last
+        engine.answering = ending
         let request = EngineRequestID(self.token(slot))
-        guard let session = engine.session else { return self.refuse(request, last, .payloadTooLarge) }
+        guard let session = engine.session else { return self.refuse(request, engine, .payloadTooLarge) }
         self.drive(session) { $0.postTooLarge(request, into: &$1) }
     }
 

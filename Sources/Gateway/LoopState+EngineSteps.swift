@@ -114,7 +114,6 @@ extension LoopState {
         let slot = Int(token.slot)
         exchange.engine = nil
         exchange.pending = nil
-        exchange.upgrade = nil
         var response = response
         response.fields += engine.fields
         self.respond(slot, response, engine.answering)

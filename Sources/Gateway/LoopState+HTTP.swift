@@ -86,7 +86,7 @@ extension LoopState {
 
     /// Why a client is sent elsewhere. Health is always told: a load balancer asks for it.
     private func refusal(_ slot: Int, _ span: RawSpan) -> HTTPError? {
-        guard !self.head.pathEquals("/api/health", in: span) else { return nil }
+        guard !self.head.pathEquals("/api/health", in: span), !self.isOfEngineSession(span) else { return nil }
         // Before this loop drains the node may have begun to hand over what it owns.
         let isDraining = self.isDraining || self.shared.health.status == .draining
         guard isDraining || self.connections[slot]!.isSurplus else { return nil }
@@ -114,13 +114,13 @@ extension LoopState {
         self.send(slot, SharedFrame(self.framing.bytes))
     }
 
-    private func asked(_ slot: Int, _ span: RawSpan) -> HTTPExchange.Asked {
-        let path = self.head.pathText(in: span)
-        guard self.isClient(slot), CrossOrigin.concerns(path) else { return HTTPExchange.Asked(path: path, crossOrigin: nil) }
+    /// Nil for what is a WebSocket's or nobody's: connecting costs nothing for it.
+    private func asked(_ slot: Int, _ span: RawSpan) -> HTTPExchange.Asked? {
+        guard self.isClient(slot), CrossOrigin.concerns(self.head, in: span) else { return nil }
         let crossOrigin = CrossOrigin(
             self.head.fields.text("origin", in: span), host: self.head.authority.map { String(span, $0) },
             isSecure: self.isSecure(slot, span), self.live.origins)
-        return HTTPExchange.Asked(path: path, crossOrigin: crossOrigin)
+        return HTTPExchange.Asked(path: self.head.pathText(in: span), crossOrigin: crossOrigin)
     }
 
     /// - Returns: whether it has been answered: a browser asked for a page, or the page may not ask. Health is told to anybody, and a page
@@ -191,6 +191,10 @@ extension LoopState {
         // The drain may have begun while the body came.
         if self.isDraining { answering.keepsAlive = false }
         do throws(HTTPError) {
+            // Whoever asks for what there is not asks as often. A load balancer asks for health all the time.
+            if case .http(let exchange) = self.connections[slot]!.stage, exchange.asked != nil, request.path != "/api/health" {
+                try self.checkRate(exchange)
+            }
             let site = self.site(of: slot)
             if let work = try site.work(for: request, body: body) { return try self.begin(work, slot, answering) }
             self.respond(slot, try site.answer(request, body: body), answering)
@@ -208,7 +212,7 @@ extension LoopState {
     }
 
     /// What an answer has beside its own fields, for whoever writes one without `respond`.
-    func crossOriginFields(_ slot: Int) -> [HTTPField] { self.asked(slot)?.crossOrigin?.fields ?? [] }
+    func crossOriginFields(_ slot: Int) -> [HTTPField] { self.asked(slot)?.crossOrigin.fields ?? [] }
 
     mutating func respond(_ slot: Int, _ response: SiteResponse, _ answering: HTTPAnswering) {
         self.framing.removeAll()

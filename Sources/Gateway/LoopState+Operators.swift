@@ -43,7 +43,6 @@ extension LoopState {
     mutating func begin(_ work: @escaping SiteWork, _ slot: Int, _ answering: HTTPAnswering) throws(HTTPError) {
         guard case .http(let exchange) = self.connections[slot]!.stage else { return }
         if self.connections[slot]!.site == .clients {
-            try self.checkRate(exchange)
             guard self.worksUnderWay < Self.clientWorkLimit else {
                 throw HTTPError(
                     .serviceUnavailable, "Too many requests are under way; come again.", fields: [HTTPField("Retry-After", "1")])
@@ -67,8 +66,8 @@ extension LoopState {
         }
     }
 
-    /// As a message over a WebSocket, a request that makes others work is one of so many that a connection may send.
-    private mutating func checkRate(_ exchange: HTTPExchange) throws(HTTPError) {
+    /// As a message over a WebSocket, a request is one of so many that a connection may send.
+    mutating func checkRate(_ exchange: HTTPExchange) throws(HTTPError) {
         var rate = exchange.rate ?? RateBucket(limits: self.live.limits, at: self.now.monotonic)
         let wait = rate.take(limits: self.live.limits, at: self.now.monotonic)
         exchange.rate = rate

@@ -60,7 +60,7 @@ public enum Benchmark {
 
     private static func dialect(_ plan: LoadPlan, _ options: BenchmarkOptions) throws(BenchmarkError) -> LoadDialect {
         var signer: TokenSigner?
-        if plan.adapter == .confab {
+        if plan.adapter != .raw {
             guard let path = options.secretFile else {
                 throw .option("--secret-file", problem: "the server's secret is needed to sign the users' tokens")
             }

@@ -19,9 +19,20 @@ enum BenchCommand {
         wanted.serverProcesses = options.serverProcesses.map { Int32($0) }
         wanted.redis = options.redis
         wanted.authorities = options.authorities
-        wanted.adapter = options.adapter == .raw ? .raw : .confab
+        wanted.adapter = Self.adapter(options.adapter)
         wanted.output = options.output == .json ? .json : .text
         return Benchmark.run(wanted, write: { print($0, terminator: "") }, complain: { Program.complain("confab: \($0)") })
+    }
+
+    private static func adapter(_ adapter: BenchOptions.Adapter) -> BenchmarkOptions.Adapter {
+        switch adapter {
+        case .confab: .confab
+        case .pets: .pets
+        case .chats: .chats
+        case .rooms: .rooms
+        case .agents: .agents
+        case .raw: .raw
+        }
     }
 
     private static func scenario(_ scenario: BenchOptions.Scenario) -> BenchmarkOptions.Scenario {

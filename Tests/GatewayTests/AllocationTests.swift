@@ -1,6 +1,13 @@
+import AgentsDialect
 import AllocationCounter
+import ChatsDialect
+import ConversationsDialect
+import DialectKit
 import EventLoop
 import GatewayTestSupport
+import Identity
+import PetsDialect
+import RoomsDialect
 import Synchronization
 import TestKit
 import Testing
@@ -9,11 +16,57 @@ import Testing
 
 @Suite("The way of a message", .serialized, .enabled(if: allocation_counter_works()))
 struct AllocationTests {
+    /// How somebody comes in who only listens.
+    struct Listening: CustomTestStringConvertible {
+        let testDescription: String
+        let path: String
+        /// What is sent, each when a frame has come that begins so.
+        var words: [(behind: String, text: String)] = []
+        /// How the frame begins that says that it is in; nil where the WebSocket does.
+        var isIn: String?
+
+        private static let token = (try? TestNode.token("listener")) ?? ""
+        static let all = [
+            Listening(testDescription: "Conversations", path: "/conversations/room/?token=\(token)"),
+            Listening(
+                testDescription: "Pets", path: "/ws/?token=\(token)",
+                words: [("{", #"{"event":"history","data":{"conversation_id":"room"}}"#)], isIn: #"{"event":"history""#),
+            Listening(
+                testDescription: "Chats", path: "/ws/chats/?token=\(token)",
+                words: [("", #"{"type":"joinChat","data":{"chat":"room"}}"#)], isIn: #"{"type":"chatJoined""#),
+            Listening(
+                testDescription: "Rooms", path: "/socket.io/?EIO=4&transport=websocket&token=\(token)",
+                words: [("0{", "40"), ("40{", #"42["join_room",{"room_id":"room"}]"#)], isIn: #"42["conversation_state""#),
+            Listening(testDescription: "Agents", path: "/v1/ws?channel_id=room&token=\(token)"),
+        ]
+
+        func connect(to port: UInt16) throws -> WebSocketClient {
+            let client = try WebSocketClient(self.path, port: port)
+            for (behind, text) in self.words {
+                try Self.wait(for: behind, client)
+                try client.send(text)
+            }
+            if let isIn { try Self.wait(for: isIn, client) }
+            return client
+        }
+
+        private static func wait(for start: String, _ client: WebSocketClient) throws {
+            while !start.isEmpty {
+                guard case .text(let text) = try client.next() else { throw TestFailure("the connection ended before \(start) came") }
+                if text.hasPrefix(start) { return }
+            }
+        }
+    }
+
     /// What the loop allocates for one message to so many listeners, and for one word that somebody types.
-    private static func allocations(listeners: Int) throws -> (message: Double, typing: Double) {
-        let node = try TestNode { $0.live.limits.allowEverything() }
+    private static func allocations(_ listening: Listening, listeners: Int) throws -> (message: Double, typing: Double) {
+        let dialects: [any Dialect] = [
+            ConversationsDialect(), PetsDialect(), ChatsDialect(),
+            RoomsDialect(key: RecoveryKey(derivedFrom: TestNode.secret, cluster: "test")), AgentsDialect(),
+        ]
+        let node = try TestNode(dialects: dialects) { $0.live.limits.allowEverything() }
         // Connections of one user, so that nobody's coming is told to the others.
-        let others = try (0..<listeners).map { _ in try WebSocketClient(TestNode.path("listener", in: "room"), port: node.port) }
+        let others = try (0..<listeners).map { _ in try listening.connect(to: node.port) }
         let author = try node.talker("author")
         try node.waitForConnections(listeners + 1)
         let rounds = 100
@@ -42,10 +95,10 @@ struct AllocationTests {
         let value = Mutex<UInt?>(nil)
     }
 
-    @Test("allocates as little for a thousand listeners as for one")
-    func perListener() throws {
-        let one = try Self.allocations(listeners: 1)
-        let many = try Self.allocations(listeners: 1000)
+    @Test("allocates as little for a thousand listeners as for one, in every protocol", arguments: Listening.all)
+    func perListener(_ listening: Listening) throws {
+        let one = try Self.allocations(listening, listeners: 1)
+        let many = try Self.allocations(listening, listeners: 1000)
         // What the loop does by the clock is counted along: the more of it, the longer a busy machine takes.
         #expect(many.message < one.message + 500, "an allocation for each listener makes a thousand")
         #expect(many.typing < one.typing + 500)

@@ -36,7 +36,7 @@ struct LoadDialectTests {
     func publishing() throws {
         var text = ByteBuffer()
         let mark = LoadMark(group: 1, publisher: 0, number: 42, sentAt: 5)
-        try self.dialect(.confab).append(publishing: mark, by: 9, to: &text)
+        try self.dialect(.confab).append(publishing: mark, by: 9, in: 0, to: &text)
         let tree = try JSONTree(parsing: text.text)
         #expect(tree["action"] == .string("send_message"))
         #expect(tree["local_id"] == .string("9-42"))

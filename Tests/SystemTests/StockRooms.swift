@@ -25,15 +25,19 @@ protocol StockRoomsClient: AnyObject {
     func call(_ name: String, _ data: String) throws -> JSONObject
     /// All lines so far.
     var lines: [String] { get throws }
+    /// Whether handlers are called in the order in which events come.
+    var keepsOrder: Bool { get }
 }
 
 extension StockRoomsClient {
-    /// The contents of the messages that were shown, in their order, each once for every time it was.
+    /// The contents of the messages that were shown, each once for every time it was; in their order, if the client tells that.
     var shown: [String] {
         get throws {
-            try self.lines.filter { $0.hasPrefix("event new_message ") }.map {
-                try JSONObject(String($0.dropFirst("event new_message ".count)))["content"] ?? ""
+            var messages = try self.lines.filter { $0.hasPrefix("event new_message ") }.map {
+                try JSONObject(String($0.dropFirst("event new_message ".count)))
             }
+            if !self.keepsOrder { messages.sort { (Int($0["id"] ?? "") ?? 0) < (Int($1["id"] ?? "") ?? 0) } }
+            return messages.map { $0["content"] ?? "" }
         }
     }
 
@@ -65,6 +69,8 @@ final class PythonRooms: StockRoomsClient {
     }
 
     var lines: [String] { self.process.output.lines }
+    /// It has a thread for each event.
+    var keepsOrder: Bool { false }
 }
 
 /// `socket.io-client`, in a page of a browser.
@@ -100,6 +106,8 @@ final class BrowserRooms: StockRoomsClient {
 
     /// Breaks the connection as a network does, so that the client comes back by itself.
     func breakConnection() throws { try self.tab.type("socket.io.engine.close(); undefined") }
+
+    var keepsOrder: Bool { true }
 
     var lines: [String] {
         get throws { try self.tab.run("return lines.join(\"\\n\");").split(separator: "\n").map(String.init) }

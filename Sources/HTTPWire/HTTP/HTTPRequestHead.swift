@@ -47,6 +47,12 @@ public struct HTTPRequestHead: Sendable {
         bytes.matches(path, at: self.path)
     }
 
+    /// Whether the path begins with this.
+    public func pathStarts(with text: StaticString, in bytes: RawSpan) -> Bool {
+        guard self.path.count >= text.utf8CodeUnitCount else { return false }
+        return bytes.matches(text, at: self.path.lowerBound..<self.path.lowerBound + text.utf8CodeUnitCount)
+    }
+
     /// The path, with its percent-encoding.
     public func pathText(in bytes: RawSpan) -> String {
         bytes.text(at: self.path)

@@ -12,6 +12,8 @@ struct LoadConnection {
         case securing
         /// The WebSocket's request is sent, its response awaited.
         case upgrading
+        /// The WebSocket is open; what comes in by words is not in yet.
+        case entering
         case open
         /// Never let in, or lost.
         case gone

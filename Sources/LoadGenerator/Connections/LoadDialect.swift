@@ -27,8 +27,65 @@ struct LoadDialect {
         case .raw:
             return server.appending(path: "/g/\(conversation)")
         case .confab:
-            let url = server.appending(path: "/conversations/\(conversation)/")
-            return self.token(member: member, conversation: conversation).map { url.setting("token", to: $0) } ?? url
+            return self.url(server.appending(path: "/conversations/\(conversation)/"), member, conversation)
+        case .pets:
+            return self.url(server.appending(path: "/ws/"), member, conversation)
+        case .chats:
+            return self.url(server.appending(path: "/ws/chats/"), member, conversation)
+        case .rooms:
+            let url = server.appending(path: "/socket.io/").setting("EIO", to: "4").setting("transport", to: "websocket")
+            return self.url(url, member, conversation)
+        case .agents:
+            return self.url(server.appending(path: "/v1/ws").setting("channel_id", to: conversation), member, conversation)
+        }
+    }
+
+    private func url(_ url: WebSocketURL, _ member: Int, _ conversation: String) -> WebSocketURL {
+        self.token(member: member, conversation: conversation).map { url.setting("token", to: $0) } ?? url
+    }
+
+    // MARK: Coming in
+
+    /// Whether a member is in when it has its WebSocket; else `greeting` says what is said, and when it is.
+    var isInByConnecting: Bool {
+        switch self.plan.adapter {
+        case .raw, .confab, .agents: true
+        case .pets, .chats, .rooms: false
+        }
+    }
+
+    /// What is said to a server.
+    enum Greeting: Equatable {
+        case say(String)
+        /// The member is in.
+        case isIn
+    }
+
+    /// What a member says when it has its WebSocket.
+    func greeting(group: Int) -> Greeting? {
+        let conversation = self.plan.conversation(group)
+        switch self.plan.adapter {
+        case .pets: return .say(#"{"event":"history","data":{"conversation_id":"\#(conversation)","limit":1}}"#)
+        case .chats: return .say(#"{"type":"joinChat","data":{"chat":"\#(conversation)"}}"#)
+        // The server speaks first.
+        case .rooms, .raw, .confab, .agents: return nil
+        }
+    }
+
+    /// What a frame that has no mark asks for.
+    func greeting(to frame: UnsafeRawBufferPointer, group: Int) -> Greeting? {
+        switch self.plan.adapter {
+        case .pets: return frame.contains(#"{"event":"history""#) ? .isIn : nil
+        case .chats: return frame.contains(#"{"type":"chatJoined""#) ? .isIn : nil
+        case .rooms:
+            switch frame.first {
+            case UInt8(ascii: "0"): return .say("40")
+            case UInt8(ascii: "2"): return .say("3")
+            default: break
+            }
+            if frame.starts(with: Array("40{".utf8)) { return .say(#"42["join_room",{"room_id":"\#(self.plan.conversation(group))"}]"#) }
+            return frame.starts(with: Array(#"42["conversation_state""#.utf8)) ? .isIn : nil
+        case .raw, .confab, .agents: return nil
         }
     }
 
@@ -44,7 +101,7 @@ struct LoadDialect {
     }
 
     /// The text that publishes a message.
-    func append(publishing mark: LoadMark, by member: Int, to buffer: inout ByteBuffer) {
+    func append(publishing mark: LoadMark, by member: Int, in group: Int, to buffer: inout ByteBuffer) {
         switch self.plan.adapter {
         case .raw:
             mark.append(to: &buffer, filledTo: self.contentByteCount)
@@ -56,12 +113,46 @@ struct LoadDialect {
             buffer.append("-")
             buffer.append(decimal: mark.number)
             buffer.append(#""}"#)
+        case .pets:
+            buffer.append(#"{"event":"message","data":{"conversation_id":""#)
+            buffer.append(text: self.plan.conversation(group))
+            buffer.append(#"","content":""#)
+            mark.append(to: &buffer, filledTo: self.contentByteCount)
+            buffer.append(#""}}"#)
+        case .chats:
+            buffer.append(#"{"type":"newMessage","data":{"chat":""#)
+            buffer.append(text: self.plan.conversation(group))
+            buffer.append(#"","text":""#)
+            mark.append(to: &buffer, filledTo: self.contentByteCount)
+            buffer.append(#""}}"#)
+        case .rooms:
+            buffer.append(#"42["send_message",{"room_id":""#)
+            buffer.append(text: self.plan.conversation(group))
+            buffer.append(#"","content":""#)
+            mark.append(to: &buffer, filledTo: self.contentByteCount)
+            buffer.append(#""}]"#)
+        case .agents:
+            // An acknowledgement has the id alone.
+            buffer.append(#"{"type":"message","id":""#)
+            mark.append(to: &buffer, filledTo: 0)
+            buffer.append(#"","content":""#)
+            mark.append(to: &buffer, filledTo: self.contentByteCount)
+            buffer.append(#""}"#)
         }
     }
 
     /// What a frame without a mark complains of; nil for presence, receipts and all else that is as it should be.
     func complaint(in frame: UnsafeRawBufferPointer) -> String? {
-        guard self.plan.adapter == .confab, frame.contains("message.failed") || frame.contains(#""type":"error""#) else { return nil }
+        let words: [StaticString] =
+            switch self.plan.adapter {
+            case .raw: []
+            case .confab: ["message.failed", #""type":"error""#]
+            case .pets: [#""event":"error""#]
+            case .chats: [#""type":"error""#]
+            case .rooms: [#"42["error""#, #"44{"#]
+            case .agents: [#""type":"ERROR""#]
+            }
+        guard words.contains(where: { frame.contains($0) }) else { return nil }
         return String(decoding: frame.prefix(300), as: UTF8.self)
     }
 }

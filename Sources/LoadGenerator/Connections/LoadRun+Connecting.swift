@@ -54,7 +54,7 @@ extension LoadRun {
         case .open:
             if readable { self.read(member) }
             if writable { self.flush(member) }
-        case .upgrading:
+        case .upgrading, .entering:
             self.read(member)
             if writable { self.flush(member) }
         case .connecting:
@@ -108,17 +108,37 @@ extension LoadRun {
                 self.handshakes[member] = handshake
                 return (consumed, false)
             case .open(let consumed):
-                self.connections[member].step = .open
-                self.openHandshakes -= 1
-                self.openCount += 1
-                let now = MonotonicTime.exact
-                self.record.connectLatency.record(now.since(self.connections[member].connectedAt))
-                self.record.lastConnect = now
+                if self.dialect.isInByConnecting {
+                    self.cameIn(member)
+                } else {
+                    self.connections[member].step = .entering
+                    self.greet(member, self.dialect.greeting(group: Int(self.groupOfMember[member])))
+                }
                 return (consumed, true)
             }
         } catch {
             self.lose(member, error)
             return nil
+        }
+    }
+
+    private mutating func cameIn(_ member: Int) {
+        self.connections[member].step = .open
+        self.openHandshakes -= 1
+        self.openCount += 1
+        let now = MonotonicTime.exact
+        self.record.connectLatency.record(now.since(self.connections[member].connectedAt))
+        self.record.lastConnect = now
+    }
+
+    mutating func greet(_ member: Int, _ greeting: LoadDialect.Greeting?) {
+        switch greeting {
+        case .say(let text):
+            self.frame.removeAll()
+            Array(text.utf8).withUnsafeBytes { self.frame.append(webSocketFrame: .text, payload: $0, mask: self.chance.mask()) }
+            self.sendFrame(to: member)
+        case .isIn where self.connections[member].step == .entering: self.cameIn(member)
+        case .isIn, nil: break
         }
     }
 

@@ -59,7 +59,7 @@ extension LoadRun {
                 case .message(.binary, _), .assembledMessage(.binary, _), .inflatedMessage, .pong:
                     break
                 }
-                if self.connections[member].step != .open { return }
+                guard self.connections[member].step == .open || self.connections[member].step == .entering else { return }
             }
         } catch {
             return self.lose(member, .frames(error))
@@ -74,6 +74,7 @@ extension LoadRun {
 
     private mutating func hear(_ member: Int, _ text: UnsafeRawBufferPointer, at now: MonotonicTime) {
         guard let mark = self.markReader.read(text) else {
+            self.greet(member, self.dialect.greeting(to: text, group: Int(self.groupOfMember[member])))
             if let complaint = self.dialect.complaint(in: text) { self.failures.add(.applicationErrors, example: complaint) }
             return
         }
@@ -116,7 +117,7 @@ extension LoadRun {
             group: UInt32(group), publisher: UInt32(publisher), number: number,
             sentAt: MonotonicTime.exact.nanoseconds - self.record.start.nanoseconds)
         self.text.removeAll()
-        self.dialect.append(publishing: mark, by: member, to: &self.text)
+        self.dialect.append(publishing: mark, by: member, in: group, to: &self.text)
         let mask = self.chance.mask()
         self.frame.removeAll()
         self.frame.append(webSocketFrame: .text, payload: self.text, mask: mask)
@@ -146,7 +147,7 @@ extension LoadRun {
     }
 
     mutating func flush(_ member: Int) {
-        guard self.connections[member].step == .open || self.connections[member].step == .upgrading else { return }
+        guard [.open, .upgrading, .entering].contains(self.connections[member].step) else { return }
         if var transport = self.connections[member].transport {
             let error = self.connections[member].unsent.flush(to: &transport)
             self.connections[member].transport = transport

@@ -18,6 +18,8 @@ public struct BenchmarkOptions: Sendable, Equatable {
     public enum Adapter: String, Sendable, CaseIterable {
         /// The Conversations protocol, entered with a token.
         case confab
+        /// Another of Confab's protocols; Rooms over WebSocket alone.
+        case pets, chats, rooms, agents
         /// Frames as they are, to a server that gives each to all connections of the path `/g/<group>`: the floor.
         case raw
     }
