@@ -18,8 +18,8 @@ WORKLOADS = {
     "W5a": ("two nodes: W1, the publishers on the first", "cpu_us_per_delivery", "CPU µs per delivery, of all nodes and Redis", "latency_us"),
     "W5b": ("one, two and four nodes: W2, the publishers on the first", "cpu_us_per_message", "CPU µs per message, of all nodes and Redis",
             "latency_us"),
-    "W5s": ("the same on two nodes as fast as taken, 4,000 messages on their way", "cpu_us_per_message",
-            "CPU µs per message, of both nodes and Redis", "latency_us"),
+    "W5s": ("the same as fast as taken, 4,000 messages on their way", "cpu_us_per_message",
+            "CPU µs per message, of all nodes and Redis", "latency_us"),
     "W6": ("1,000 senders in 1,000 conversations, each sends when answered", "cpu_us_per_answer", "CPU µs per answered send", "answer_us"),
     "W6p": ("the same, 1,000 sends a second in all", "cpu_us_per_answer", "CPU µs per answered send", "answer_us"),
     "W7a": ("100 conversations with one connection each, 2,000 messages a second", "cpu_us_per_message", "CPU µs per message", "answer_us"),
@@ -28,7 +28,8 @@ WORKLOADS = {
 }
 # What only Redis' counters tell, and how many connections it was with.
 QUIET = ["W8a", "W8b", "W8c"]
-SERVERS = ["raw", "raw-coalesce", "confab", "confab-sqlite", "confab-pets", "confab-chats", "confab-rooms", "confab-agents", "confab-redis", "confab-redis-2", "confab-redis-4"]
+SERVERS = ["raw", "raw-coalesce", "confab", "confab-sqlite", "confab-pets", "confab-chats", "confab-rooms", "confab-rooms-polling",
+           "confab-agents", "confab-mixed", "confab-redis", "confab-redis-2", "confab-redis-4"]
 
 
 def figure(run, key):

@@ -70,6 +70,10 @@ public struct BenchOptions: Sendable, Equatable {
     /// What is spoken: one of Confab's protocols (`confab` is Conversations), or frames without one, for a plain server to compare with.
     public enum Adapter: String, Sendable, CaseIterable {
         case confab, pets, chats, rooms, agents
+        /// Rooms without WebSockets for those who only listen.
+        case roomsPolling = "rooms-polling"
+        /// Every protocol, one member after the other.
+        case mixed
         case raw
     }
 

@@ -125,8 +125,10 @@ enum BenchTable {
             sets: \.messageBytes, ValueParsing.integer(in: 32...1_048_576)),
         OptionBinding(
             .client(
-                "adapter", .choice(BenchOptions.Adapter.allCases.map(\.rawValue)), "confab|pets|chats|rooms|agents|raw",
-                default: "confab", in: "Load", "what to speak: Conversations, another protocol, or raw frames to a plain server"),
+                "adapter", .choice(BenchOptions.Adapter.allCases.map(\.rawValue)), "confab|pets|chats|rooms|rooms-polling|agents|mixed|raw",
+                default: "confab", in: "Load",
+                "what to speak: Conversations, another protocol (rooms-polling: who only listens polls), all of them mixed, or raw frames to a plain server"
+            ),
             sets: \.adapter, ValueParsing.choice(BenchOptions.Adapter.self)),
         OptionBinding(
             .client("secret-file", .file, "FILE", in: "Load", "the server's --jwt-secret-file, to sign the users' tokens with"),

@@ -31,6 +31,8 @@ enum BenchCommand {
         case .chats: .chats
         case .rooms: .rooms
         case .agents: .agents
+        case .roomsPolling: .roomsPolling
+        case .mixed: .mixed
         case .raw: .raw
         }
     }

@@ -54,7 +54,7 @@ struct LoadDialectTests {
         ])
     func complaints(frame: String, isOne: Bool) throws {
         let dialect = try self.dialect(.confab)
-        #expect((Array(frame.utf8).withUnsafeBytes { dialect.complaint(in: $0) } != nil) == isOne)
+        #expect((Array(frame.utf8).withUnsafeBytes { dialect.complaint(in: $0, to: 0, group: 0) } != nil) == isOne)
     }
 
     @Test("counts chat messages whatever stands around their content")

@@ -71,13 +71,18 @@ struct ClientCommandTests {
     }
 
     @Test("bench counts every delivery of every scenario", arguments: ["broadcast", "groups", "idle", "connect", "send"])
-    func bench(_ scenario: String) throws {
+    func scenario(_ scenario: String) throws { try self.bench(scenario, adapter: "confab") }
+
+    @Test("bench counts every delivery in every protocol", arguments: ["pets", "chats", "rooms", "rooms-polling", "agents", "mixed"])
+    func protocols(_ adapter: String) throws { try self.bench("groups", adapter: adapter) }
+
+    private func bench(_ scenario: String, adapter: String) throws {
         let server = try ConfabServer([
             "--limit", "messages-per-second=1000000", "--limit", "message-burst=1000000", "--limit", "connects-per-second=1000000",
         ])
         let options = [
             "--connections", "40", "--groups", "4", "--seconds", "1", "--warmup", "0", "--settle", "0", "--output", "json",
-            "--secret-file", server.folder.file("jwt.secret"),
+            "--secret-file", server.folder.file("jwt.secret"), "--adapter", adapter,
         ]
         let result = try run(
             Checkout.confab, ["bench", scenario, "ws://127.0.0.1:\(server.port)"] + options, folder: server.folder.path,

@@ -23,6 +23,8 @@ struct LoadConnection {
     var token = SocketToken(slot: 0, generation: 0)
     var transport: ClientTransport?
     var reader = WebSocketReader(role: .client)
+    /// Of a member that has no WebSocket.
+    var polling: PollingTalk?
     /// The beginning of a frame whose end has not come.
     var unread: [UInt8] = []
     var unsent = OutboundBytes(limitBytes: LoadConnection.unsentByteLimit)

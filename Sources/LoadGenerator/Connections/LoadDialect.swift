@@ -23,17 +23,19 @@ struct LoadDialect {
     func url(member: Int, group: Int) -> WebSocketURL {
         let conversation = self.plan.conversation(group)
         let server = self.plan.urls[self.plan.place(of: member, in: group)]
-        switch self.plan.adapter {
+        let tongue = self.plan.tongue(of: member, in: group)
+        switch tongue {
         case .raw:
             return server.appending(path: "/g/\(conversation)")
-        case .confab:
+        case .conversations:
             return self.url(server.appending(path: "/conversations/\(conversation)/"), member, conversation)
         case .pets:
             return self.url(server.appending(path: "/ws/"), member, conversation)
         case .chats:
             return self.url(server.appending(path: "/ws/chats/"), member, conversation)
-        case .rooms:
-            let url = server.appending(path: "/socket.io/").setting("EIO", to: "4").setting("transport", to: "websocket")
+        case .rooms, .roomsPolling:
+            let transport = tongue == .roomsPolling ? "polling" : "websocket"
+            let url = server.appending(path: "/socket.io/").setting("EIO", to: "4").setting("transport", to: transport)
             return self.url(url, member, conversation)
         case .agents:
             return self.url(server.appending(path: "/v1/ws").setting("channel_id", to: conversation), member, conversation)
@@ -47,10 +49,10 @@ struct LoadDialect {
     // MARK: Coming in
 
     /// Whether a member is in when it has its WebSocket; else `greeting` says what is said, and when it is.
-    var isInByConnecting: Bool {
-        switch self.plan.adapter {
-        case .raw, .confab, .agents: true
-        case .pets, .chats, .rooms: false
+    func isInByConnecting(_ member: Int, group: Int) -> Bool {
+        switch self.plan.tongue(of: member, in: group) {
+        case .raw, .conversations, .agents: true
+        case .pets, .chats, .rooms, .roomsPolling: false
         }
     }
 
@@ -62,22 +64,22 @@ struct LoadDialect {
     }
 
     /// What a member says when it has its WebSocket.
-    func greeting(group: Int) -> Greeting? {
+    func greeting(of member: Int, group: Int) -> Greeting? {
         let conversation = self.plan.conversation(group)
-        switch self.plan.adapter {
+        switch self.plan.tongue(of: member, in: group) {
         case .pets: return .say(#"{"event":"history","data":{"conversation_id":"\#(conversation)","limit":1}}"#)
         case .chats: return .say(#"{"type":"joinChat","data":{"chat":"\#(conversation)"}}"#)
         // The server speaks first.
-        case .rooms, .raw, .confab, .agents: return nil
+        case .rooms, .roomsPolling, .raw, .conversations, .agents: return nil
         }
     }
 
     /// What a frame that has no mark asks for.
-    func greeting(to frame: UnsafeRawBufferPointer, group: Int) -> Greeting? {
-        switch self.plan.adapter {
+    func greeting(of member: Int, to frame: UnsafeRawBufferPointer, group: Int) -> Greeting? {
+        switch self.plan.tongue(of: member, in: group) {
         case .pets: return frame.contains(#"{"event":"history""#) ? .isIn : nil
         case .chats: return frame.contains(#"{"type":"chatJoined""#) ? .isIn : nil
-        case .rooms:
+        case .rooms, .roomsPolling:
             switch frame.first {
             case UInt8(ascii: "0"): return .say("40")
             case UInt8(ascii: "2"): return .say("3")
@@ -85,7 +87,7 @@ struct LoadDialect {
             }
             if frame.starts(with: Array("40{".utf8)) { return .say(#"42["join_room",{"room_id":"\#(self.plan.conversation(group))"}]"#) }
             return frame.starts(with: Array(#"42["conversation_state""#.utf8)) ? .isIn : nil
-        case .raw, .confab, .agents: return nil
+        case .raw, .conversations, .agents: return nil
         }
     }
 
@@ -102,10 +104,10 @@ struct LoadDialect {
 
     /// The text that publishes a message.
     func append(publishing mark: LoadMark, by member: Int, in group: Int, to buffer: inout ByteBuffer) {
-        switch self.plan.adapter {
+        switch self.plan.tongue(of: member, in: group) {
         case .raw:
             mark.append(to: &buffer, filledTo: self.contentByteCount)
-        case .confab:
+        case .conversations:
             buffer.append(#"{"action":"send_message","content":""#)
             mark.append(to: &buffer, filledTo: self.contentByteCount)
             buffer.append(#"","local_id":""#)
@@ -125,7 +127,7 @@ struct LoadDialect {
             buffer.append(#"","text":""#)
             mark.append(to: &buffer, filledTo: self.contentByteCount)
             buffer.append(#""}}"#)
-        case .rooms:
+        case .rooms, .roomsPolling:
             buffer.append(#"42["send_message",{"room_id":""#)
             buffer.append(text: self.plan.conversation(group))
             buffer.append(#"","content":""#)
@@ -142,14 +144,14 @@ struct LoadDialect {
     }
 
     /// What a frame without a mark complains of; nil for presence, receipts and all else that is as it should be.
-    func complaint(in frame: UnsafeRawBufferPointer) -> String? {
+    func complaint(in frame: UnsafeRawBufferPointer, to member: Int, group: Int) -> String? {
         let words: [StaticString] =
-            switch self.plan.adapter {
+            switch self.plan.tongue(of: member, in: group) {
             case .raw: []
-            case .confab: ["message.failed", #""type":"error""#]
+            case .conversations: ["message.failed", #""type":"error""#]
             case .pets: [#""event":"error""#]
             case .chats: [#""type":"error""#]
-            case .rooms: [#"42["error""#, #"44{"#]
+            case .rooms, .roomsPolling: [#"42["error""#, #"44{"#]
             case .agents: [#""type":"ERROR""#]
             }
         guard words.contains(where: { frame.contains($0) }) else { return nil }

@@ -89,6 +89,7 @@ extension LoadRun {
         } catch {
             return self.lose(member, error)
         }
+        if self.polls(member) { return self.beginPolling(member) }
         let url = self.dialect.url(member: member, group: Int(self.groupOfMember[member]))
         let handshake = ClientHandshake(to: url, using: &self.chance)
         self.handshakes[member] = handshake
@@ -108,11 +109,12 @@ extension LoadRun {
                 self.handshakes[member] = handshake
                 return (consumed, false)
             case .open(let consumed):
-                if self.dialect.isInByConnecting {
+                let group = Int(self.groupOfMember[member])
+                if self.dialect.isInByConnecting(member, group: group) {
                     self.cameIn(member)
                 } else {
                     self.connections[member].step = .entering
-                    self.greet(member, self.dialect.greeting(group: Int(self.groupOfMember[member])))
+                    self.greet(member, self.dialect.greeting(of: member, group: group))
                 }
                 return (consumed, true)
             }
@@ -134,6 +136,8 @@ extension LoadRun {
     mutating func greet(_ member: Int, _ greeting: LoadDialect.Greeting?) {
         switch greeting {
         case .say(let text):
+            // It leaves when the answer is read that asks for it.
+            if self.connections[member].polling != nil { return self.connections[member].polling!.say(text) }
             self.frame.removeAll()
             Array(text.utf8).withUnsafeBytes { self.frame.append(webSocketFrame: .text, payload: $0, mask: self.chance.mask()) }
             self.sendFrame(to: member)

@@ -32,6 +32,7 @@ extension LoadRun {
 
     /// All that has come and is not used up.
     private mutating func take(_ member: Int, _ bytes: UnsafeMutableRawBufferPointer) {
+        if self.connections[member].polling != nil { return self.takeAnswer(member, bytes) }
         var offset = 0
         if self.connections[member].step == .upgrading {
             guard let (consumed, isOpen) = self.receiveResponse(member, UnsafeRawBufferPointer(bytes)) else { return }
@@ -67,15 +68,18 @@ extension LoadRun {
         self.keep(member, bytes, from: offset)
     }
 
-    private mutating func keep(_ member: Int, _ bytes: UnsafeMutableRawBufferPointer, from offset: Int) {
+    mutating func keep(_ member: Int, _ bytes: UnsafeMutableRawBufferPointer, from offset: Int) {
         self.connections[member].unread.removeAll(keepingCapacity: true)
         if offset < bytes.count { self.connections[member].unread.append(contentsOf: bytes[offset...]) }
     }
 
-    private mutating func hear(_ member: Int, _ text: UnsafeRawBufferPointer, at now: MonotonicTime) {
+    mutating func hear(_ member: Int, _ text: UnsafeRawBufferPointer, at now: MonotonicTime) {
         guard let mark = self.markReader.read(text) else {
-            self.greet(member, self.dialect.greeting(to: text, group: Int(self.groupOfMember[member])))
-            if let complaint = self.dialect.complaint(in: text) { self.failures.add(.applicationErrors, example: complaint) }
+            let group = Int(self.groupOfMember[member])
+            self.greet(member, self.dialect.greeting(of: member, to: text, group: group))
+            if let complaint = self.dialect.complaint(in: text, to: member, group: group) {
+                self.failures.add(.applicationErrors, example: complaint)
+            }
             return
         }
         guard self.ledger.hear(mark, by: member) == .counted else { return }

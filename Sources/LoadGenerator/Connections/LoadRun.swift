@@ -132,7 +132,7 @@ struct LoadRun {
 
     /// Ends what is open in good order.
     mutating func closeAll() {
-        for member in self.connections.indices where self.connections[member].step == .open {
+        for member in self.connections.indices where self.connections[member].step == .open && self.connections[member].polling == nil {
             self.frame.removeAll()
             self.frame.append(webSocketClose: .normal, mask: self.chance.mask())
             self.sendFrame(to: member)

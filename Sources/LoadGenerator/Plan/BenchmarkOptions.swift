@@ -20,6 +20,10 @@ public struct BenchmarkOptions: Sendable, Equatable {
         case confab
         /// Another of Confab's protocols; Rooms over WebSocket alone.
         case pets, chats, rooms, agents
+        /// Rooms, where those who only listen have no WebSocket, and poll.
+        case roomsPolling = "rooms-polling"
+        /// All five, one member after the other; who publishes speaks Conversations.
+        case mixed
         /// Frames as they are, to a server that gives each to all connections of the path `/g/<group>`: the floor.
         case raw
     }

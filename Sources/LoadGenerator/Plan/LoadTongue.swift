@@ -1,0 +1,28 @@
+/// What one member speaks, and over what.
+enum LoadTongue {
+    /// Frames as they are.
+    case raw
+    case conversations, pets, chats, rooms, agents
+    /// Rooms without a WebSocket.
+    case roomsPolling
+}
+
+extension LoadPlan {
+    /// Who publishes always has a WebSocket: a request would wait for the poll before it.
+    func tongue(of member: Int, in group: Int) -> LoadTongue {
+        let place = member - self.members(of: group).lowerBound
+        let publishes = place < self.publishersPerGroup
+        switch self.adapter {
+        case .raw: return .raw
+        case .confab: return .conversations
+        case .pets: return .pets
+        case .chats: return .chats
+        case .rooms: return .rooms
+        case .agents: return .agents
+        case .roomsPolling: return publishes ? .rooms : .roomsPolling
+        case .mixed: return publishes ? .conversations : Self.mixture[place % Self.mixture.count]
+        }
+    }
+
+    private static let mixture: [LoadTongue] = [.conversations, .pets, .chats, .rooms, .agents]
+}
