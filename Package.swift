@@ -91,7 +91,8 @@ let package = Package(
         room("ChatClient", ["EngineIO", "SocketIO", "EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
         room("OperatorClient", ["Configuration", "JSON", "Bytes"]),
         room(
-            "LoadGenerator", ["CHiredis", "ChatClient", "EngineIO", "RedisClient", "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes"]),
+            "LoadGenerator",
+            ["CHiredis", "ChatClient", "EngineIO", "RedisClient", "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes"]),
         room("Configuration", ["RedisClient", "Telemetry", "JSON", "Bytes"]),
         .executableTarget(
             name: "confab",

@@ -182,7 +182,7 @@ public struct AgentsSession: DialectSession {
         steps.append(.close(1008, "no member of the channel any more"))
     }
 
-    public mutating func historyTruncated(oldest: SequenceNumber, into steps: inout SessionSteps) {
+    public mutating func historyTruncated(in conversation: ConversationKey, oldest: SequenceNumber, into steps: inout SessionSteps) {
         let now = steps.now
         steps.reply {
             $0.append(error: "history truncated", at: now) {

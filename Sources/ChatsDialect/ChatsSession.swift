@@ -103,7 +103,7 @@ public struct ChatsSession: DialectSession {
     }
 
     /// Nobody resumes in this protocol: what was missed is among the messages.
-    public mutating func historyTruncated(oldest: SequenceNumber, into steps: inout SessionSteps) {}
+    public mutating func historyTruncated(in conversation: ConversationKey, oldest: SequenceNumber, into steps: inout SessionSteps) {}
 
     // MARK: Tokens
 

@@ -207,7 +207,7 @@ public struct ConversationsSession: DialectSession {
         steps.append(.close(4004, "no member of this conversation any more"))
     }
 
-    public mutating func historyTruncated(oldest: SequenceNumber, into steps: inout SessionSteps) {
+    public mutating func historyTruncated(in conversation: ConversationKey, oldest: SequenceNumber, into steps: inout SessionSteps) {
         steps.reply {
             $0.append(error: "history truncated", action: "connect") {
                 $0.append(#","oldest_id":""#)

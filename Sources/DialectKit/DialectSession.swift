@@ -48,7 +48,7 @@ public protocol DialectSession: Sendable {
     mutating func left(_ conversation: ConversationKey, into steps: inout SessionSteps)
 
     /// The point to resume from is older than what is kept.
-    mutating func historyTruncated(oldest: SequenceNumber, into steps: inout SessionSteps)
+    mutating func historyTruncated(in conversation: ConversationKey, oldest: SequenceNumber, into steps: inout SessionSteps)
 
     /// The fresh token that was sent: who it says the bearer is (the same user as before), or why it is refused.
     mutating func authenticated(_ result: Result<Identity, CredentialError>, into steps: inout SessionSteps)

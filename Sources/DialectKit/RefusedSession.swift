@@ -32,7 +32,7 @@ public struct RefusedSession: DialectSession {
     public mutating func answered(_ answer: ChatAnswer, to tag: SessionTag, isShown: Bool, into steps: inout SessionSteps) {}
     public mutating func paged(_ page: Page?, for tag: SessionTag, into steps: inout SessionSteps) {}
     public mutating func left(_ conversation: ConversationKey, into steps: inout SessionSteps) {}
-    public mutating func historyTruncated(oldest: SequenceNumber, into steps: inout SessionSteps) {}
+    public mutating func historyTruncated(in conversation: ConversationKey, oldest: SequenceNumber, into steps: inout SessionSteps) {}
     public mutating func authenticated(_ result: Result<Identity, CredentialError>, into steps: inout SessionSteps) {}
     public mutating func expired(into steps: inout SessionSteps) {}
 }

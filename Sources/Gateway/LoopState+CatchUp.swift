@@ -132,7 +132,7 @@ extension LoopState {
         let key = talk.memberships[index].conversation
         guard self.areNumbersKnown(messages, of: key, for: slot, talk, feed) else { return }
         if page.messages.first.map({ $0.sequence > state.through + 1 }) ?? (state.through < shown) {
-            talk.session?.historyTruncated(oldest: page.messages.first?.sequence ?? page.oldest, into: &self.steps)
+            talk.session?.historyTruncated(in: key, oldest: page.messages.first?.sequence ?? page.oldest, into: &self.steps)
             self.runSteps(slot, talk)
             guard self.connections[slot] != nil, !talk.hasSentClose else { return }
         }

@@ -277,7 +277,7 @@ public struct PetsSession: DialectSession {
     }
 
     /// Nobody resumes in this protocol: what was missed is in the history.
-    public mutating func historyTruncated(oldest: SequenceNumber, into steps: inout SessionSteps) {}
+    public mutating func historyTruncated(in conversation: ConversationKey, oldest: SequenceNumber, into steps: inout SessionSteps) {}
 
     // MARK: Tokens
 

@@ -100,10 +100,12 @@ extension RoomsSession {
         }
     }
 
-    public mutating func historyTruncated(oldest: SequenceNumber, into steps: inout SessionSteps) {
+    public mutating func historyTruncated(in conversation: ConversationKey, oldest: SequenceNumber, into steps: inout SessionSteps) {
         guard self.isConnected else { return }
         steps.reply {
             $0.append(roomsError: "history truncated", event: nil) {
+                $0.append(#","room_id":"#)
+                $0.append(jsonString: conversation.id)
                 $0.append(#","oldest_id":""#)
                 $0.append(decimal: oldest)
                 $0.append(#"""#)

@@ -35,12 +35,23 @@ extension ByteBuffer {
             room: id, description.record, participants: description.members, online: description.online, messageCount: description.head)
     }
 
-    /// An array of them, in the order in which they came.
+    /// So many participants are told of a conversation at most: a list of a hundred conversations must stay one that can be read.
+    public static var participantLimit: Int { 1000 }
+
+    /// An array of them, in the order in which they came; of more than the limit, those who are online before the others.
     public mutating func append(participants: [Member], online: Set<UserID>) {
+        var shown = participants[...]
+        if participants.count > Self.participantLimit {
+            let present = participants.filter { online.contains($0.user) }.prefix(Self.participantLimit)
+            let absent = participants.lazy.filter { !online.contains($0.user) }.prefix(Self.participantLimit - present.count)
+            shown = present + Array(absent)
+        }
         self.append("[")
-        for (place, member) in participants.enumerated() {
-            if place > 0 { self.append(",") }
+        var separator = ""
+        for member in shown {
+            self.append(text: separator)
             self.append(participant: member, isOnline: online.contains(member.user))
+            separator = ","
         }
         self.append("]")
     }

@@ -212,7 +212,7 @@ struct OutputTests {
         var probe = SessionProbe.agents()
         let time = #""timestamp":"1970-01-01T00:00:00.000Z"}"#
         #expect(
-            probe.tell { $0.historyTruncated(oldest: 12, into: &$1) } == [
+            probe.tell { $0.historyTruncated(in: ConversationKey(tenant: "tenant", id: "r"), oldest: 12, into: &$1) } == [
                 #"{"type":"ERROR","error":"history truncated","oldest_id":12,\#(time)"#
             ])
         #expect(

@@ -170,7 +170,7 @@ struct OutputTests {
                 "enter tenant/room-1 as ann Ann listed conversations from now",
             ])
         #expect(
-            probe.tell { $0.historyTruncated(oldest: 151, into: &$1) } == [
+            probe.tell { $0.historyTruncated(in: ConversationKey(tenant: "tenant", id: "r"), oldest: 151, into: &$1) } == [
                 #"{"type":"error","action":"connect","error":"history truncated","oldest_id":"151"}"#
             ])
     }

@@ -32,6 +32,21 @@ struct RoomsShapesTests {
         #expect(text.text.contains(#""is_active":false,"participants":[],"message_count":0"#))
     }
 
+    @Test("are a thousand participants at most, and those who are there before the others")
+    func manyParticipants() {
+        let members = (0..<1100).map {
+            Member(user: UserID(token: ByteString("u\($0)")), name: "U", role: .member, joinedAt: Timestamp(milliseconds: 0))
+        }
+        func shown(online: Range<Int>) -> [String] {
+            var text = ByteBuffer()
+            text.append(participants: members, online: Set(members[online].map(\Member.user)))
+            return text.text.split(separator: #"{"user_id":""#).dropFirst().map { String($0.prefix { $0 != "\"" }) }
+        }
+        #expect(shown(online: 1050..<1100) == (Array(1050..<1100) + Array(0..<950)).map { "u\($0)" })
+        #expect(shown(online: 0..<1100) == (0..<1000).map { "u\($0)" })
+        #expect(shown(online: 5..<5) == (0..<1000).map { "u\($0)" })
+    }
+
     @Test("are messages as the event brings them")
     func messages() {
         let body = MessageBody(author: Person(id: UserID(token: "ann"), name: "Ann"), clientID: nil, content: "hi")

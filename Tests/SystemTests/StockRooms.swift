@@ -30,15 +30,14 @@ protocol StockRoomsClient: AnyObject {
 }
 
 extension StockRoomsClient {
-    /// The contents of the messages that were shown, each once for every time it was; in their order, if the client tells that.
-    var shown: [String] {
-        get throws {
-            var messages = try self.lines.filter { $0.hasPrefix("event new_message ") }.map {
-                try JSONObject(String($0.dropFirst("event new_message ".count)))
-            }
-            if !self.keepsOrder { messages.sort { (Int($0["id"] ?? "") ?? 0) < (Int($1["id"] ?? "") ?? 0) } }
-            return messages.map { $0["content"] ?? "" }
+    /// The contents of a room's messages that were shown, each once for every time it was; in their order, if the client tells that.
+    func shown(in room: String) throws -> [String] {
+        var messages = try self.lines.filter { $0.hasPrefix("event new_message ") }.map {
+            try JSONObject(String($0.dropFirst("event new_message ".count)))
         }
+        messages.removeAll { $0["room_id"] != room }
+        if !self.keepsOrder { messages.sort { (Int($0["id"] ?? "") ?? 0) < (Int($1["id"] ?? "") ?? 0) } }
+        return messages.map { $0["content"] ?? "" }
     }
 
     func wait(for line: String, within time: Duration = Deadline.patience) throws {
