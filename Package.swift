@@ -46,7 +46,7 @@ let package = Package(
         room("HTTPWire", ["CZlib", "COpenSSL", "Bytes"]),
         room("EngineIO", ["JSON", "Bytes"]),
         room("SocketIO", ["JSON", "Bytes"]),
-        room("TLS", ["COpenSSL", "Bytes"]),
+        room("TLS", ["COpenSSL", "EventLoop", "Bytes"]),
         room("Identity", ["COpenSSL", "Bytes", "JSON"]),
         room("RedisClient", ["CHiredis", "COpenSSL", "EventLoop", "TLS", "Bytes"]),
 

@@ -22,6 +22,13 @@ public enum ClientError: Error, Sendable, Equatable, CustomStringConvertible {
     /// More is waiting to be sent than a connection may hold back.
     case outboundFull(limitBytes: Int)
 
+    public init(_ failure: OutgoingTransport.Failure) {
+        switch failure {
+        case .broken(let reason): self = .broken(reason: reason)
+        case .tls(let error): self = .tls(error)
+        }
+    }
+
     public var description: String {
         switch self {
         case .socket(.refused, let place): "\(place) refuses the connection: nobody listens there."

@@ -1,3 +1,5 @@
+public import TLS
+
 /// What a socket has not taken yet, up to a limit. Beyond it the owner stops sending or gives the connection up.
 public struct OutboundBytes: Sendable {
     private var bytes: [UInt8] = []
@@ -22,7 +24,7 @@ public struct OutboundBytes: Sendable {
     }
 
     /// Gives the transport what it takes; answers with the reason when that is gone.
-    public mutating func flush(to transport: inout ClientTransport) -> ClientError? {
+    public mutating func flush(to transport: inout OutgoingTransport) -> ClientError? {
         while !self.isEmpty {
             let start = self.start
             let result = self.bytes.withUnsafeBytes { transport.write(UnsafeRawBufferPointer(rebasing: $0[start...])) }
@@ -34,8 +36,8 @@ public struct OutboundBytes: Sendable {
                 return nil
             case .ended:
                 return .broken(reason: "the server closed it")
-            case .failed(let error):
-                return error
+            case .failed(let failure):
+                return ClientError(failure)
             }
         }
         self.bytes.removeAll(keepingCapacity: self.bytes.capacity <= Self.keptByteCount)

@@ -35,7 +35,7 @@ public struct WebSocketClient {
     private var fields: [HTTPField] = []
     private var state = State.idle
     private var token: SocketToken?
-    private var transport: ClientTransport?
+    private var transport: OutgoingTransport?
     private var reader = WebSocketReader(role: .client)
     private var unread: [UInt8] = []
     private var room = [UInt8](repeating: 0, count: WebSocketClient.readByteCount)
@@ -99,7 +99,7 @@ public struct WebSocketClient {
                     socket.close()
                     throw error
                 }
-                self.transport = ClientTransport(socket)
+                self.transport = OutgoingTransport(socket)
                 self.state = .connecting(rest: Array(addresses.dropFirst(place + 1)))
                 return
             } catch {
@@ -182,10 +182,10 @@ public struct WebSocketClient {
 extension WebSocketClient {
     private mutating func secure(into events: inout [Event]) {
         if self.url.isSecure, let tls = self.tls, let socket = self.transport?.socket {
-            do throws(ClientError) {
-                self.transport = try ClientTransport(socket, to: self.url.host, tls)
+            do throws(TLSError) {
+                self.transport = try OutgoingTransport(socket, to: self.url.host, tls)
             } catch {
-                return self.end(error, into: &events)
+                return self.end(.tls(error), into: &events)
             }
         }
         self.state = .securing
@@ -193,10 +193,10 @@ extension WebSocketClient {
     }
 
     private mutating func shakeHands(into events: inout [Event]) {
-        do throws(ClientError) {
+        do throws(TLSError) {
             guard try self.transport?.handshake() == true else { return self.updateInterest() }
         } catch {
-            return self.end(error, into: &events)
+            return self.end(.tls(error), into: &events)
         }
         let handshake = ClientHandshake(to: self.url, fields: self.fields, using: &self.chance)
         self.state = .upgrading(handshake)
@@ -217,7 +217,7 @@ extension WebSocketClient {
         self.updateInterest()
     }
 
-    private mutating func stop(reading transfer: ClientTransport.Transfer, into events: inout [Event]) {
+    private mutating func stop(reading transfer: OutgoingTransport.Transfer, into events: inout [Event]) {
         switch transfer {
         case .wouldBlock, .moved:
             self.updateInterest()
@@ -225,8 +225,8 @@ extension WebSocketClient {
             if case .upgrading(let handshake) = self.state { return self.end(handshake.ended(), into: &events) }
             if case .closing = self.state { return self.end(.closed(.normal, reason: ""), into: &events) }
             self.end(self.writeFailure ?? .broken(reason: "the server closed it without a goodbye"), into: &events)
-        case .failed(let error):
-            self.end(self.writeFailure ?? error, into: &events)
+        case .failed(let failure):
+            self.end(self.writeFailure ?? ClientError(failure), into: &events)
         }
     }
 

@@ -1,6 +1,7 @@
 import ChatClient
 import EventLoop
 import HTTPWire
+import TLS
 
 /// One member's connection.
 struct LoadConnection {
@@ -21,7 +22,7 @@ struct LoadConnection {
 
     var step = Step.unborn
     var token = SocketToken(slot: 0, generation: 0)
-    var transport: ClientTransport?
+    var transport: OutgoingTransport?
     var reader = WebSocketReader(role: .client)
     /// Of a member that has no WebSocket.
     var polling: PollingTalk?

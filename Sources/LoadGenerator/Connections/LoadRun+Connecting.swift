@@ -43,7 +43,7 @@ extension LoadRun {
         }
         self.memberOfSlot[slot] = UInt32(member)
         self.connections[member].token = token
-        self.connections[member].transport = ClientTransport(socket)
+        self.connections[member].transport = OutgoingTransport(socket)
         self.connections[member].step = .connecting
     }
 
@@ -73,10 +73,10 @@ extension LoadRun {
     private mutating func secure(_ member: Int) {
         let url = self.plan.urls[self.plan.place(of: member, in: Int(self.groupOfMember[member]))]
         if url.isSecure, let tls = self.tls, let socket = self.connections[member].transport?.socket {
-            do throws(ClientError) {
-                self.connections[member].transport = try ClientTransport(socket, to: url.host, tls)
+            do throws(TLSError) {
+                self.connections[member].transport = try OutgoingTransport(socket, to: url.host, tls)
             } catch {
-                return self.lose(member, error)
+                return self.lose(member, .tls(error))
             }
         }
         self.connections[member].step = .securing
@@ -84,10 +84,10 @@ extension LoadRun {
     }
 
     private mutating func shakeHands(_ member: Int) {
-        do throws(ClientError) {
+        do throws(TLSError) {
             guard try self.connections[member].transport?.handshake() == true else { return self.updateInterest(member) }
         } catch {
-            return self.lose(member, error)
+            return self.lose(member, .tls(error))
         }
         if self.polls(member) { return self.beginPolling(member) }
         let url = self.dialect.url(member: member, group: Int(self.groupOfMember[member]))

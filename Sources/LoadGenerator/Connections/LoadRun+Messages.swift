@@ -2,6 +2,7 @@ import Bytes
 import ChatClient
 import EventLoop
 import HTTPWire
+import TLS
 
 extension LoadRun {
     // MARK: Receiving
@@ -24,8 +25,8 @@ extension LoadRun {
                 return self.updateInterest(member)
             case .ended:
                 return self.lose(member, self.handshakes[member]?.ended() ?? .broken(reason: "the server closed it without a close frame"))
-            case .failed(let error):
-                return self.lose(member, error)
+            case .failed(let failure):
+                return self.lose(member, ClientError(failure))
             }
         } while self.connections[member].transport?.readsMustDrain == true
     }
@@ -139,7 +140,7 @@ extension LoadRun {
             case .moved(let count): sent = count
             case .wouldBlock: break
             case .ended, nil: return self.lose(member, .broken(reason: "the server closed it"))
-            case .failed(let error): return self.lose(member, error)
+            case .failed(let failure): return self.lose(member, ClientError(failure))
             }
             if sent == self.frame.count { return }
         }

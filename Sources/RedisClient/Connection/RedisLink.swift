@@ -24,7 +24,7 @@ struct RedisLink {
     private var phase = Phase.unconnected
     private var attempt = 0
     private(set) var token: SocketToken?
-    private var transport: RedisTransport?
+    private var transport: OutgoingTransport?
     /// The other end takes nothing any more; it may still have said something.
     private var isDeaf = false
     /// What was read last, and which of it the session has not had.
@@ -96,7 +96,7 @@ struct RedisLink {
                 socket.close()
                 throw error
             }
-            self.transport = RedisTransport(socket)
+            self.transport = OutgoingTransport(socket)
             self.phase = .connecting(rest: addresses.dropFirst())
         } catch {
             self.tryNext(of: addresses.dropFirst(), after: error, for: guest, now: now)
@@ -106,7 +106,7 @@ struct RedisLink {
     private mutating func secure(now: MonotonicTime) {
         if let tls = self.settings.tls, let socket = self.transport?.socket {
             do throws(TLSError) {
-                self.transport = try RedisTransport(socket, to: self.place?.host ?? "", tls)
+                self.transport = try OutgoingTransport(socket, to: self.place?.host ?? "", tls)
             } catch {
                 return self.session.lose(.tls(error), now: now)
             }
@@ -163,8 +163,10 @@ struct RedisLink {
             return self.transport?.readsMustDrain == true
         case .wouldBlock:
             self.updateInterest()
-        case .failed(let outage):
-            self.session.lose(outage, now: now)
+        case .ended:
+            self.session.lose(.ended, now: now)
+        case .failed(let failure):
+            self.session.lose(RedisOutage(failure), now: now)
         }
         return false
     }
@@ -179,10 +181,14 @@ struct RedisLink {
             switch transfer {
             case .moved(let count): self.session.didSend(count)
             case .wouldBlock: return
-            case .failed(let outage):
-                // What was answered before is still there to be read, and behind it the end; but OpenSSL reads nothing after a failure.
+            // What was answered before is still there to be read, and behind it the end; but OpenSSL reads nothing after a failure.
+            case .ended:
                 self.isDeaf = true
-                if transport.readsMustDrain { self.session.lose(outage, now: now) }
+                if transport.readsMustDrain { self.session.lose(.ended, now: now) }
+                return
+            case .failed(let failure):
+                self.isDeaf = true
+                if transport.readsMustDrain { self.session.lose(RedisOutage(failure), now: now) }
                 return
             }
         }

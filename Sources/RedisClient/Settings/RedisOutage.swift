@@ -25,6 +25,13 @@ public enum RedisOutage: Error, Sendable, Equatable, CustomStringConvertible {
     /// No node of the cluster can be asked where the slots are; with what is wrong with one of them.
     case noClusterNode(reason: String)
 
+    init(_ failure: OutgoingTransport.Failure) {
+        switch failure {
+        case .broken(let reason): self = .broken(reason: reason)
+        case .tls(let error): self = .tls(error)
+        }
+    }
+
     public var description: String {
         switch self {
         case .socket(.refused, let place): "\(place) refuses the connection: no Redis listens there."

@@ -1,12 +1,11 @@
 public import EventLoop
 internal import Glibc
-public import TLS
 
-/// A connected socket, with or without TLS over it.
+/// A socket that connects to a server, with or without TLS over it.
 ///
 /// The socket stays its opener's to watch and to close. What for to watch it depends on both directions, for TLS may have to write
 /// in order to read; so the owner watches it for reading, and for writing while it has something to write or `wantsWrite` is set.
-public struct ClientTransport {
+public struct OutgoingTransport {
     /// What became of a read or write.
     public enum Transfer: Equatable {
         /// So many bytes went over, at least one.
@@ -14,7 +13,14 @@ public struct ClientTransport {
         case wouldBlock
         /// The other side sends no more.
         case ended
-        case failed(ClientError)
+        case failed(Failure)
+    }
+
+    /// Why nothing goes over any more.
+    public enum Failure: Equatable {
+        /// In the kernel's words.
+        case broken(reason: String)
+        case tls(TLSError)
     }
 
     public let socket: Socket
@@ -29,27 +35,23 @@ public struct ClientTransport {
     }
 
     /// TLS over a socket. The server's certificate must be for `serverName`.
-    public init(_ socket: Socket, to serverName: String, _ context: TLSContext) throws(ClientError) {
+    public init(_ socket: Socket, to serverName: String, _ context: TLSContext) throws(TLSError) {
         self.socket = socket
-        do throws(TLSError) {
-            self.tls = try TLSConnection(connecting: socket.descriptor, to: serverName, context)
-        } catch {
-            throw .tls(error)
-        }
+        self.tls = try TLSConnection(connecting: socket.descriptor, to: serverName, context)
     }
 
     /// Whether reads must go on until they would block: what TLS has taken from the socket wakes no loop.
     public var readsMustDrain: Bool { self.tls != nil }
 
     /// Goes on with the TLS handshake; answers whether it is done.
-    public mutating func handshake() throws(ClientError) -> Bool {
+    public mutating func handshake() throws(TLSError) -> Bool {
         guard let tls = self.tls else { return true }
         let progress = tls.handshake()
         self.wantsWrite = progress == .wantWrite
         switch progress {
         case .done: return true
         case .wantRead, .wantWrite: return false
-        case .failed(let error): throw .tls(error)
+        case .failed(let error): throw error
         }
     }
 
