@@ -68,13 +68,8 @@ public struct AgentsSession: DialectSession {
     {
         var id: ByteString?
         do throws(FieldError) {
-            do throws(JSONError) {
-                try document.parse(text)
-            } catch {
-                throw FieldError(error.description)
-            }
+            try document.parseFrame(text)
             let root = document.root
-            guard document.kind(of: root) == .object else { throw FieldError("a frame must be a JSON object") }
             // Named in errors, whatever else is wrong.
             id = try document.optionalString("id", of: root, in: text).map { ByteString($0) }
             let type = try document.requiredString("type", of: root, in: text)

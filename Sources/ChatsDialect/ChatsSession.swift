@@ -62,12 +62,7 @@ public struct ChatsSession: DialectSession {
     {
         var type: ByteString?
         do throws(FieldError) {
-            do throws(JSONError) {
-                try document.parse(text)
-            } catch {
-                throw FieldError(error.description)
-            }
-            guard document.kind(of: document.root) == .object else { throw FieldError("a frame must be a JSON object") }
+            try document.parseFrame(text)
             let name = ByteString(try document.requiredString("type", of: document.root, in: text))
             type = name
             if let retryAfter = steps.retryAfter {

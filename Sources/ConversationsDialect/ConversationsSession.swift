@@ -53,16 +53,14 @@ public struct ConversationsSession: DialectSession {
 
     public mutating func received(_ text: RawSpan, reading document: inout JSONDocument, at now: Timestamp, into steps: inout SessionSteps)
     {
-        do throws(JSONError) {
-            try document.parse(text)
+        do throws(FieldError) {
+            try document.parseFrame(text)
         } catch {
             steps.reply { $0.append(error: error.description, action: nil) }
             return
         }
-        let root = document.root
-        guard let action = document.presentMember("action", of: root, in: text) else {
-            let why = document.kind(of: root) == .object ? "action: is missing" : "a frame must be a JSON object"
-            steps.reply { $0.append(error: why, action: nil) }
+        guard let action = document.presentMember("action", of: document.root, in: text) else {
+            steps.reply { $0.append(error: "action: is missing", action: nil) }
             return
         }
         if document.equals(action, "send_message", in: text) {

@@ -16,8 +16,18 @@ public struct FieldError: Error, Sendable, CustomStringConvertible {
     }
 }
 
-/// Reading a frame's fields, each with its name in the error.
+/// Reading a frame and its fields, each with its name in the error.
 extension JSONDocument {
+    /// Reads a whole frame, which must be one JSON object: the root.
+    public mutating func parseFrame(_ text: RawSpan) throws(FieldError) {
+        do throws(JSONError) {
+            try self.parse(text)
+        } catch {
+            throw FieldError(error.description)
+        }
+        guard self.kind(of: self.root) == .object else { throw FieldError("a frame must be a JSON object") }
+    }
+
     /// The text; nil when the field is missing or null.
     public func optionalString(_ name: StaticString, of object: JSONValue, in bytes: RawSpan) throws(FieldError) -> String? {
         guard let value = self.presentMember(name, of: object, in: bytes) else { return nil }

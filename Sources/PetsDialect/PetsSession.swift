@@ -83,12 +83,7 @@ public struct PetsSession: DialectSession {
     {
         var event: ByteString?
         do throws(FieldError) {
-            do throws(JSONError) {
-                try document.parse(text)
-            } catch {
-                throw FieldError(error.description)
-            }
-            guard document.kind(of: document.root) == .object else { throw FieldError("a frame must be a JSON object") }
+            try document.parseFrame(text)
             let name = ByteString(try document.requiredString("event", of: document.root, in: text))
             event = name
             if let retryAfter = steps.retryAfter {
