@@ -36,6 +36,9 @@ struct Arguments {
         }
         if self.faults.isEmpty { throw TestFailure("--faults names none") }
         for fault in self.faults { if let refusal = fault.refusal(for: self.store) { throw TestFailure(refusal) } }
+        if let logs = self.logs, (try? FileManager.default.contentsOfDirectory(atPath: logs))?.isEmpty == false {
+            throw TestFailure("--logs: there is something in \(logs)")
+        }
     }
 
     var faults: [FaultKind] { self.namedFaults ?? self.store.faults }
