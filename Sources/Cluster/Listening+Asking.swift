@@ -148,6 +148,11 @@ extension Listening {
     }
 
     mutating func finish(_ request: RequestID, _ answer: ChatAnswer, at now: Moment, outbox: inout Outbox) {
+        var answer = answer
+        if let pending = self.requests[request], self.isOutdated(answer, for: pending) {
+            guard now.monotonic >= pending.deadline else { return self.askAgain(request, at: now, outbox: &outbox) }
+            answer = .failed(.unavailable)
+        }
         guard let pending = self.requests.remove(request) else { return }
         switch pending.input {
         case .command(.enter(let entrance)):
@@ -156,6 +161,18 @@ extension Listening {
             self.attached(request, pending, answer, at: now, outbox: &outbox)
         default:
             self.deliver(answer, to: pending)
+        }
+    }
+
+    /// Whether the feed has shown an edit or a deletion of the message that an answer brings, which the answer knows nothing of: a repair
+    /// reads the store, and may be ahead of an answer that was given before and came late. Deleted words must not come back.
+    private func isOutdated(_ answer: ChatAnswer, for pending: Requests.Pending) -> Bool {
+        switch answer {
+        case .posted(let message), .amended(let message):
+            guard let feed = pending.feed, self.feeds.isCurrent(feed), message.revision < self.feeds[feed.slot].amendedAt else { return false }
+            return self.shown.hasAmended(message.sequence, since: message.revision, in: feed)
+        default:
+            return false
         }
     }
 

@@ -57,6 +57,11 @@ struct ShownMessages: Sendable {
         return hasher.finalize()
     }
 
+    /// Whether a message was shown as it became after this revision: edited or deleted, by itself or with what was missed.
+    func hasAmended(_ sequence: SequenceNumber, since revision: Revision, in feed: FeedID) -> Bool {
+        self.items.contains { $0.feed == feed && $0.sequence == sequence && $0.revision > revision }
+    }
+
     /// What may be shown otherwise, by feed, each in the order in which it was shown.
     func recent(at now: Moment) -> [(feed: FeedID, items: [Item])] {
         var places: [FeedID: Int] = [:]

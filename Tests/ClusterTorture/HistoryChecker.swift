@@ -248,7 +248,8 @@ public struct HistoryChecker: Sendable {
     private mutating func judgeState(of message: Message, reader: String, _ place: String) {
         let last = self.told[reader]?[message.number] ?? .sent
         if message.state < last {
-            self.object("\(place) was shown message \(message.number) as \(message.state) after it was \(last)")
+            let isOwn = message.sender == reader ? "its own " : ""
+            self.object("\(place) was shown \(isOwn)message \(message.number) as \(message.state) after it was \(last)")
         } else if message.state > last {
             self.told[reader, default: [:]][message.number] = message.state
         }
