@@ -169,7 +169,9 @@ extension Listening {
     private func isOutdated(_ answer: ChatAnswer, for pending: Requests.Pending) -> Bool {
         switch answer {
         case .posted(let message), .amended(let message):
-            guard let feed = pending.feed, self.feeds.isCurrent(feed), message.revision < self.feeds[feed.slot].amendedAt else { return false }
+            guard let feed = pending.feed, self.feeds.isCurrent(feed), message.revision < self.feeds[feed.slot].amendedAt else {
+                return false
+            }
             return self.shown.hasAmended(message.sequence, since: message.revision, in: feed)
         default:
             return false

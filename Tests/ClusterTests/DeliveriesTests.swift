@@ -85,6 +85,58 @@ struct DeliveriesTests {
     }
 }
 
+@Suite("A late answer")
+struct LateAnswerTests {
+    private let key = Stage.keys(1)[0]
+
+    /// A loop on which bob has said message 1 again, and then hears of its deletion; the owner, and the store, are this test.
+    private func asked() -> (chat: ChatLoop, request: RequestID) {
+        var limits = ChatLimits()
+        limits.hold = .seconds(60)
+        var chat = ChatLoop(id: .near, view: Stage.view, limits: limits)
+        let entrance = Entrance(actor: Actor(person: .bob, isAdmin: false), isListed: true, kind: .conversations)
+        let (feed, entering) = chat.enter(self.key, entrance, context: 1, at: .sample(0))
+        let entered = Entered(head: 0, oldest: 1, revision: 0, ended: nil, present: [], presentCount: 0, isCrowd: false)
+        self.tell(&chat, [.answer(entering, .entered(entered), place: 0), self.event(.posted(.sample(1)), 1)], number: 1)
+        while !chat.takeDeliveries().isEmpty {}
+        chat.ask(.post(.said("words 1", by: .bob)), in: self.key, through: feed, context: 7, at: .sample(0))
+        let request = self.requests(&chat).last!
+        self.tell(&chat, [self.event(.deleted(.sample(1).deleted(revision: 2)), 2)], number: 2)
+        while !chat.takeDeliveries().isEmpty {}
+        return (chat, request)
+    }
+
+    private func tell(_ chat: inout ChatLoop, _ items: [Envelope.Item], number: UInt64, at time: Int64 = 0) {
+        chat.receive(Envelope(from: .far, to: .near, number: number, view: 1, items: items), at: .sample(time))
+    }
+
+    private func event(_ event: ChatEvent, _ revision: Revision) -> Envelope.Item {
+        .event(.init(conversation: self.key, event: event, revision: revision, answering: 0, feedPlace: 0))
+    }
+
+    private func requests(_ chat: inout ChatLoop) -> [RequestID] {
+        _ = chat.settle(at: .sample(0))
+        return chat.takeEnvelopes().flatMap(\.items).compactMap { if case .input(let input) = $0 { input.request } else { nil } }
+    }
+
+    @Test("that knows nothing of a deletion which was shown is not handed out, and asked for again")
+    func outdated() {
+        var (chat, request) = self.asked()
+        self.tell(&chat, [.answer(request, .posted(.sample(1)), place: 0)], number: 3)
+        #expect(chat.takeDeliveries().isEmpty)
+        #expect(self.requests(&chat) == [request])
+        self.tell(&chat, [.answer(request, .posted(.sample(1).deleted(revision: 2)), place: 0)], number: 4)
+        #expect(chat.takeDeliveries().map(\.told) == ["7: posted 1"])
+    }
+
+    @Test("that knows of it is handed out")
+    func current() {
+        var (chat, request) = self.asked()
+        self.tell(&chat, [.answer(request, .posted(.sample(1).deleted(revision: 2)), place: 0)], number: 3)
+        #expect(chat.takeDeliveries().map(\.told) == ["7: posted 1"])
+    }
+}
+
 @Suite("Reports of what sockets have taken")
 struct ReportingTests {
     let stage = Stage()
