@@ -15,8 +15,6 @@ extension LoopState {
     /// A page's frames leave in pieces of about this size, so that a connection that must end can do so soon.
     private static let pieceBytes = 64 << 10
     private static let pageMessages = 100
-    /// A write takes less, and no owner is replaced so soon after its last one.
-    private static let writeMilliseconds: Int64 = 500
 
     mutating func cameIn(
         _ slot: Int, _ talk: WebSocketTalk, _ feed: FeedID, _ key: ConversationKey, _ entered: Entered, from beginning: Beginning
@@ -146,10 +144,11 @@ extension LoopState {
     /// Whether the client may have had what the owner did not know of.
     ///
     /// That may be one which slept, or was cut off, while others took over: then the store has had messages for a while that are news to
-    /// it, and the client, who was elsewhere, would hear them once more. What the owner was just storing is none of those.
+    /// it. Or it has yet to hear from its store, by a slow link, what other nodes heard when it was stored. The client, who was elsewhere,
+    /// would hear them once more. What was sent only when the client had come in is none of those.
     private func isKnown(_ claim: WebSocketTalk.CatchUp.Claim, by page: Page) -> Bool {
-        guard claim.through <= page.head, let oldest = page.messages.first else { return false }
-        return oldest.sentAt.milliseconds < claim.at.milliseconds - Self.writeMilliseconds
+        guard claim.through <= page.head, let newest = page.messages.last(where: { $0.sequence <= claim.through }) else { return false }
+        return newest.sentAt <= claim.at
     }
 
     private mutating func send(

@@ -136,8 +136,11 @@ extension LoadRun {
     mutating func greet(_ member: Int, _ greeting: LoadDialect.Greeting?) {
         switch greeting {
         case .say(let text):
-            // It leaves when the answer is read that asks for it.
-            if self.connections[member].polling != nil { return self.connections[member].polling!.say(text) }
+            if self.connections[member].polling != nil {
+                // It leaves with the next request.
+                self.connections[member].polling?.say(text)
+                return
+            }
             self.frame.removeAll()
             Array(text.utf8).withUnsafeBytes { self.frame.append(webSocketFrame: .text, payload: $0, mask: self.chance.mask()) }
             self.sendFrame(to: member)
