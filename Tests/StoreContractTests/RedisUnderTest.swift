@@ -74,7 +74,8 @@ final class RedisUnderTest: ChatStore {
     ///   - name: of a store's that was made before, which this is to share everything with.
     ///   - reach: what redis-cli needs.
     init(
-        at url: String, history: Int, lineAge: Duration = .seconds(86_400), named name: String? = nil, reach: [String] = []
+        at url: String, history: Int, patience: Duration = .seconds(5), lineAge: Duration = .seconds(86_400), named name: String? = nil,
+        reach: [String] = []
     ) throws {
         let number = Self.stores.wrappingAdd(1, ordering: .relaxed).newValue
         let settings = try RedisSettings(RedisURL(url))
@@ -83,7 +84,8 @@ final class RedisUnderTest: ChatStore {
         self.name = name
         self.url = url
         self.reach = reach
-        let storeSettings = RedisStoreSettings(clusterName: name, history: history, url: settings.url, lineAge: lineAge)
+        let storeSettings = RedisStoreSettings(
+            clusterName: name, history: history, url: settings.url, patience: patience, lineAge: lineAge)
         let store = RedisStore(storeSettings, on: loop)
         let client = RedisClient(settings, scripts: RedisStore.scripts, on: loop, seed: UInt64(number), user: store)
         loop.execute {
