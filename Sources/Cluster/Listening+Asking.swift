@@ -148,10 +148,13 @@ extension Listening {
     }
 
     mutating func finish(_ request: RequestID, _ answer: ChatAnswer, at now: Moment, outbox: inout Outbox) {
-        var answer = answer
-        if let pending = self.requests[request], self.isOutdated(answer, for: pending) {
-            guard now.monotonic >= pending.deadline else { return self.askAgain(request, at: now, outbox: &outbox) }
-            answer = .failed(.unavailable)
+        if self.isOutdated(answer, to: request) {
+            if let deadline = self.requests[request]?.deadline, now.monotonic < deadline {
+                self.askAgain(request, at: now, outbox: &outbox)
+            } else {
+                self.finish(request, .failed(.unavailable), at: now, outbox: &outbox)
+            }
+            return
         }
         guard let pending = self.requests.remove(request) else { return }
         switch pending.input {
@@ -166,12 +169,12 @@ extension Listening {
 
     /// Whether the feed has shown an edit or a deletion of the message that an answer brings, which the answer knows nothing of: a repair
     /// reads the store, and may be ahead of an answer that was given before and came late. Deleted words must not come back.
-    private func isOutdated(_ answer: ChatAnswer, for pending: Requests.Pending) -> Bool {
+    private func isOutdated(_ answer: ChatAnswer, to request: RequestID) -> Bool {
         switch answer {
         case .posted(let message), .amended(let message):
-            guard let feed = pending.feed, self.feeds.isCurrent(feed), message.revision < self.feeds[feed.slot].amendedAt else {
-                return false
-            }
+            guard let feed = self.requests[request]?.feed, self.feeds.isCurrent(feed),
+                message.revision < self.feeds[feed.slot].amendedAt
+            else { return false }
             return self.shown.hasAmended(message.sequence, since: message.revision, in: feed)
         default:
             return false

@@ -136,6 +136,7 @@ final class WebSocketTalk {
 
     /// An entrance that waits for its answer.
     struct PendingEntrance {
+        let askedAt: Timestamp
         let request: UInt64
         let feed: FeedID
         /// The question's key.
@@ -157,16 +158,17 @@ final class WebSocketTalk {
         var through: SequenceNumber
         /// The newest message that the socket has taken, and that was reported.
         var taken: SequenceNumber
-        var isReading = false
+        /// What the feed had shown when a page was asked for that is under way.
+        var reading: SequenceNumber?
         /// Messages of which this connection was told as their sender: protocols with an answer of its own for that do not repeat them.
         var answered: Set<SequenceNumber> = []
         /// Until the store has been asked.
         var claim: Claim?
 
-        /// What the client said that it has had when it came in, where the owner did not know of so much.
+        /// What the client said that it has had when it asked to come in, where the owner did not know of so much.
         struct Claim {
             let through: SequenceNumber
-            let at: Timestamp
+            let saidAt: Timestamp
         }
 
         init(from start: SequenceNumber) {

@@ -17,7 +17,8 @@ extension LoopState {
     private static let pageMessages = 100
 
     mutating func cameIn(
-        _ slot: Int, _ talk: WebSocketTalk, _ feed: FeedID, _ key: ConversationKey, _ entered: Entered, from beginning: Beginning
+        _ slot: Int, _ talk: WebSocketTalk, _ feed: FeedID, _ key: ConversationKey, _ entered: Entered, from beginning: Beginning,
+        askedAt: Timestamp
     ) {
         let after: SequenceNumber? =
             switch beginning {
@@ -31,7 +32,7 @@ extension LoopState {
             reportedThrough: entered.head)
         // A point above the owner's head means the head.
         let state = WebSocketTalk.CatchUp(from: min(after ?? entered.head, entered.head))
-        if let after, after > entered.head { state.claim = .init(through: after, at: self.now.wall) }
+        if let after, after > entered.head { state.claim = .init(through: after, saidAt: askedAt) }
         if beginning == .unread { self.inboxes[UInt32(slot)] = OpenInbox(token: self.connections[slot]!.token, feed: feed, key: key) }
         talk.memberships.append(WebSocketTalk.Membership(feed: feed, conversation: key, place: place, catchUp: state))
         self.behind.append((self.connections[slot]!.token, feed))
@@ -69,7 +70,7 @@ extension LoopState {
     /// The next page, or the end of catching up.
     private mutating func catchUp(_ slot: Int, _ talk: WebSocketTalk, _ feed: FeedID) {
         guard let index = talk.memberships.firstIndex(where: { $0.feed == feed }), let state = talk.memberships[index].catchUp,
-            !state.isReading,
+            state.reading == nil,
             self.connections[slot]!.backlog.isEmpty, let user = talk.session?.actor?.person.id
         else { return }
         if state.through > state.taken {
@@ -88,7 +89,7 @@ extension LoopState {
             // The feed has missed something itself: what it shows next may be what this client has had.
             self.audiences[feed].isAwaited = true
         } else {
-            state.isReading = true
+            state.reading = shown
             let context = self.questions.insert(Question(token: self.connections[slot]!.token, kind: .catchUp(feed)))
             self.chat.read(talk.memberships[index].conversation, .after(state.through), limit: Self.pageMessages, context: context)
         }
@@ -125,17 +126,19 @@ extension LoopState {
             }
         }
         let shown = self.chat.shownThrough(feed)
+        // The page may be older than what was shown while it came, and says nothing of that.
+        let asked = state.reading ?? shown
         // What the store has and the feed has not shown yet comes live. Of what is not in the store nothing is left.
         let messages = page.messages.prefix { $0.sequence <= shown }
         let key = talk.memberships[index].conversation
         guard self.areNumbersKnown(messages, of: key, for: slot, talk, feed) else { return }
-        if page.messages.first.map({ $0.sequence > state.through + 1 }) ?? (state.through < shown) {
+        if page.messages.first.map({ $0.sequence > state.through + 1 }) ?? (state.through < asked) {
             talk.session?.historyTruncated(in: key, oldest: page.messages.first?.sequence ?? page.oldest, into: &self.steps)
             self.runSteps(slot, talk)
             guard self.connections[slot] != nil, !talk.hasSentClose else { return }
         }
-        state.through = messages.last?.sequence ?? shown
-        state.isReading = false
+        state.through = messages.last?.sequence ?? asked
+        state.reading = nil
         self.send(messages, of: key, to: slot, talk, but: state.answered)
         guard self.connections[slot]?.backlog.isEmpty == true else { return }
         self.behind.append((self.connections[slot]!.token, feed))
@@ -145,10 +148,10 @@ extension LoopState {
     ///
     /// That may be one which slept, or was cut off, while others took over: then the store has had messages for a while that are news to
     /// it. Or it has yet to hear from its store, by a slow link, what other nodes heard when it was stored. The client, who was elsewhere,
-    /// would hear them once more. What was sent only when the client had come in is none of those.
+    /// would hear them once more. What was sent only when the client had asked is none of those.
     private func isKnown(_ claim: WebSocketTalk.CatchUp.Claim, by page: Page) -> Bool {
         guard claim.through <= page.head, let newest = page.messages.last(where: { $0.sequence <= claim.through }) else { return false }
-        return newest.sentAt <= claim.at
+        return newest.sentAt < claim.saidAt
     }
 
     private mutating func send(

@@ -17,7 +17,8 @@ extension LoopState {
         let (feed, request) = self.chat.enter(key, entrance, context: context, at: self.now)
         self.questions.replace(
             context, with: Question(token: self.connections[slot]!.token, kind: .entrance(feed, key, from: beginning, tag)))
-        talk.entrances.append(WebSocketTalk.PendingEntrance(request: request, feed: feed, context: context))
+        talk.entrances.append(
+            WebSocketTalk.PendingEntrance(askedAt: self.now.wall, request: request, feed: feed, context: context))
         self.await(slot, talk)
     }
 
@@ -113,10 +114,11 @@ extension LoopState {
             talk.session?.answered(answer, to: tag, isShown: isShown, into: &self.steps)
             self.runSteps(slot, talk)
         case .entrance(let feed, let key, let beginning, let tag):
+            let askedAt = talk.entrances.first { $0.context == context }?.askedAt ?? self.now.wall
             talk.entrances.removeAll { $0.context == context }
             // A quiet connection keeps no empty room.
             if talk.entrances.isEmpty { talk.entrances = [] }
-            if case .entered(let entered) = answer { self.cameIn(slot, talk, feed, key, entered, from: beginning) }
+            if case .entered(let entered) = answer { self.cameIn(slot, talk, feed, key, entered, from: beginning, askedAt: askedAt) }
             talk.session?.answered(answer, to: tag, isShown: false, into: &self.steps)
             self.runSteps(slot, talk)
             if self.connections[slot] != nil, !talk.hasSentClose { self.awaitedCame(slot, talk) }

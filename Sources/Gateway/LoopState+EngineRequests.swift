@@ -20,8 +20,13 @@ extension LoopState {
 
     /// Whether it is a request of a session that is there already: a drain ends that in its own time, and not between two polls.
     func isOfEngineSession(_ span: RawSpan) -> Bool {
-        guard self.isEngineRequest(span), let query = self.head.query else { return false }
-        return String(span, query).split(separator: "&").contains { $0.hasPrefix("sid=") }
+        guard self.isEngineRequest(span) else { return false }
+        do throws(HTTPError) {
+            return try self.head.queryValue("sid", in: span) != nil
+        } catch {
+            // It is told what is wrong with it.
+            return true
+        }
     }
 
     /// - Parameters:

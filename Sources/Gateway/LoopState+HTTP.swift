@@ -86,10 +86,10 @@ extension LoopState {
 
     /// Why a client is sent elsewhere. Health is always told: a load balancer asks for it.
     private func refusal(_ slot: Int, _ span: RawSpan) -> HTTPError? {
-        guard !self.head.pathEquals("/api/health", in: span), !self.isOfEngineSession(span) else { return nil }
         // Before this loop drains the node may have begun to hand over what it owns.
         let isDraining = self.isDraining || self.shared.health.status == .draining
         guard isDraining || self.connections[slot]!.isSurplus else { return nil }
+        guard !self.head.pathEquals("/api/health", in: span), !self.isOfEngineSession(span) else { return nil }
         let sentence = isDraining ? "The node is draining; connect again." : "The node has all the connections it may have."
         return HTTPError(.serviceUnavailable, sentence, fields: [HTTPField("Retry-After", "1")])
     }

@@ -67,7 +67,7 @@ extension LoopState {
         case .catchUp(let feed):
             guard let (_, slot, talk) = self.asker(question) else { return }
             guard isKnown else { return self.closeForWantOfNumbers(slot, talk) }
-            talk.memberships.first { $0.feed == feed }?.catchUp?.isReading = false
+            talk.memberships.first { $0.feed == feed }?.catchUp?.reading = nil
             self.behind.append((question.token, feed))
         }
     }

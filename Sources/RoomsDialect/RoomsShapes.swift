@@ -42,16 +42,13 @@ extension ByteBuffer {
     public mutating func append(participants: [Member], online: Set<UserID>) {
         var shown = participants[...]
         if participants.count > Self.participantLimit {
-            let present = participants.filter { online.contains($0.user) }.prefix(Self.participantLimit)
-            let absent = participants.lazy.filter { !online.contains($0.user) }.prefix(Self.participantLimit - present.count)
-            shown = present + Array(absent)
+            let (present, absent) = (participants.filter { online.contains($0.user) }, participants.filter { !online.contains($0.user) })
+            shown = (present + absent).prefix(Self.participantLimit)
         }
         self.append("[")
-        var separator = ""
-        for member in shown {
-            self.append(text: separator)
+        for (place, member) in shown.enumerated() {
+            if place > 0 { self.append(",") }
             self.append(participant: member, isOnline: online.contains(member.user))
-            separator = ","
         }
         self.append("]")
     }

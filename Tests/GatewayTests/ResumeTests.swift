@@ -16,6 +16,14 @@ struct ResumeTests {
         try TestNode(loops: loops, store: store, history: history) { $0.live.limits.allowEverything() }
     }
 
+    /// Somebody who has come in: frames are read only then, and before that a point which is yet to come may have come.
+    private static func late(_ node: TestNode, after: String) throws -> Peer {
+        let late = try node.peer("late", after: after)
+        try late.send("?")
+        try Peer.wait(for: "an answer", among: [late]) { late.texts.contains { $0.contains(#""error""#) } }
+        return late
+    }
+
     @Test(
         "goes on behind the message that is named, own messages too", arguments: TestNode.Store.allCases,
         [("0", 1), ("1", 2), ("249", 250), ("250", 251), ("251", 251), ("9223372036854775807", 251)])
@@ -28,11 +36,22 @@ struct ResumeTests {
             #expect(Say.ids(of: peer.texts) == Array(point.first..<251))
             #expect(!peer.texts.contains { $0.contains("error") })
         }
-        let late = try node.peer("late", after: point.after)
+        let late = try Self.late(node, after: point.after)
         let author = try node.peer("author")
         try author.send(Say.message("live"))
         try Peer.wait(for: "the live one", among: [late]) { Say.ids(of: late.texts).last == 251 }
         #expect(Say.ids(of: late.texts) == Array(point.first...251))
+    }
+
+    @Test("behind a message that is yet to be sent hears it, however soon it is sent", arguments: TestNode.Store.allCases)
+    func ahead(store: TestNode.Store) throws {
+        let node = try Self.node(store, loops: 2)
+        let author = try node.peer("author")
+        for number in 1...200 {
+            let late = try Self.late(node, after: String(number))
+            try author.send(Say.message("live"))
+            try Peer.wait(for: "message \(number)", among: [late, author]) { Say.ids(of: late.texts).last == number }
+        }
     }
 
     @Test(

@@ -153,7 +153,7 @@ struct ConnectTests {
         #expect(probe.show(.said(1), in: "r").isEmpty)
         #expect(probe.stands(("r", 5)).isEmpty)
         #expect(probe.tell { $0.left(.rooms("tenant", "r"), into: &$1) }.isEmpty)
-        #expect(probe.tell { $0.historyTruncated(in: ConversationKey(tenant: "tenant", id: "r"), oldest: 1, into: &$1) }.isEmpty)
+        #expect(probe.tell { $0.historyTruncated(in: .rooms("tenant", "r"), oldest: 1, into: &$1) }.isEmpty)
         #expect(probe.send("0").last == Frame.offset(""))
         #expect(probe.emit("join_room", #"{"room_id":"r"}"#) == ["enter tenant/r as ann Ann listed rooms from now"])
     }

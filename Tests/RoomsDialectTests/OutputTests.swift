@@ -130,7 +130,7 @@ struct OutputTests {
     func truncated() {
         var probe = RoomsProbe.ann(in: "r")
         #expect(
-            probe.tell { $0.historyTruncated(in: ConversationKey(tenant: "tenant", id: "r"), oldest: 17, into: &$1) } == [
+            probe.tell { $0.historyTruncated(in: .rooms("tenant", "r"), oldest: 17, into: &$1) } == [
                 #"42["error",{"message":"history truncated","room_id":"r","oldest_id":"17"}]"#
             ])
     }

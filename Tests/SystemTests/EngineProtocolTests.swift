@@ -231,16 +231,16 @@ struct EngineProtocolTests {
     @Test("close: forcefully closes the session", arguments: StockPlace.allCases)
     func close(_ place: StockPlace) throws {
         let site = try StockSite(place)
-        let session = try Polling(port: site.port)
-        let poll = try session.beginPoll()
-        try Deadline.wait(
-            for: "the poll to end",
-            untilTrue: {
-                // Not before the poll is where the session is.
-                usleep(300_000)
-                try session.post("1")
-                return try HTTPReply(from: poll).body == "6"
-            })
+        let session = try Deadline.wait(for: "a poll that the close releases") {
+            let session = try Polling(port: site.port)
+            let poll = try session.beginPoll()
+            try session.post("1")
+            let reply = try HTTPReply(from: poll)
+            if reply.body == "6" { return session }
+            // The close was where the session is before the poll.
+            self.expect(reply, 1, "Session ID unknown")
+            return nil
+        }
         self.expect(try session.poll(), 1, "Session ID unknown")
         let client = try WebSocketClient("/socket.io/?EIO=4&transport=websocket", port: site.port)
         _ = try self.text(client)

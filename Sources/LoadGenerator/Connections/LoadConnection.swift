@@ -18,6 +18,9 @@ struct LoadConnection {
         case open
         /// Never let in, or lost.
         case gone
+
+        /// Whether what it says is read, and bytes leave.
+        var isTalking: Bool { self == .open || self == .entering }
     }
 
     var step = Step.unborn

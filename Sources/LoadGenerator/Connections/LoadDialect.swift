@@ -85,8 +85,8 @@ struct LoadDialect {
             case UInt8(ascii: "2"): return .say("3")
             default: break
             }
-            if frame.starts(with: Array("40{".utf8)) { return .say(#"42["join_room",{"room_id":"\#(self.plan.conversation(group))"}]"#) }
-            return frame.starts(with: Array(#"42["conversation_state""#.utf8)) ? .isIn : nil
+            if frame.starts(with: "40{".utf8) { return .say(#"42["join_room",{"room_id":"\#(self.plan.conversation(group))"}]"#) }
+            return frame.starts(with: #"42["conversation_state""#.utf8) ? .isIn : nil
         case .raw, .conversations, .agents: return nil
         }
     }
@@ -116,23 +116,11 @@ struct LoadDialect {
             buffer.append(decimal: mark.number)
             buffer.append(#""}"#)
         case .pets:
-            buffer.append(#"{"event":"message","data":{"conversation_id":""#)
-            buffer.append(text: self.plan.conversation(group))
-            buffer.append(#"","content":""#)
-            mark.append(to: &buffer, filledTo: self.contentByteCount)
-            buffer.append(#""}}"#)
+            self.append(#"{"event":"message","data":{"conversation_id":""#, group, #"","content":""#, mark, #""}}"#, to: &buffer)
         case .chats:
-            buffer.append(#"{"type":"newMessage","data":{"chat":""#)
-            buffer.append(text: self.plan.conversation(group))
-            buffer.append(#"","text":""#)
-            mark.append(to: &buffer, filledTo: self.contentByteCount)
-            buffer.append(#""}}"#)
+            self.append(#"{"type":"newMessage","data":{"chat":""#, group, #"","text":""#, mark, #""}}"#, to: &buffer)
         case .rooms, .roomsPolling:
-            buffer.append(#"42["send_message",{"room_id":""#)
-            buffer.append(text: self.plan.conversation(group))
-            buffer.append(#"","content":""#)
-            mark.append(to: &buffer, filledTo: self.contentByteCount)
-            buffer.append(#""}]"#)
+            self.append(#"42["send_message",{"room_id":""#, group, #"","content":""#, mark, #""}]"#, to: &buffer)
         case .agents:
             // An acknowledgement has the id alone.
             buffer.append(#"{"type":"message","id":""#)
@@ -141,6 +129,17 @@ struct LoadDialect {
             mark.append(to: &buffer, filledTo: self.contentByteCount)
             buffer.append(#""}"#)
         }
+    }
+
+    /// A text that names the conversation before the content.
+    private func append(
+        _ head: StaticString, _ group: Int, _ middle: StaticString, _ mark: LoadMark, _ tail: StaticString, to buffer: inout ByteBuffer
+    ) {
+        buffer.append(head)
+        buffer.append(text: self.plan.conversation(group))
+        buffer.append(middle)
+        mark.append(to: &buffer, filledTo: self.contentByteCount)
+        buffer.append(tail)
     }
 
     /// What a frame without a mark complains of; nil for presence, receipts and all else that is as it should be.

@@ -61,7 +61,7 @@ extension LoadRun {
                 case .message(.binary, _), .assembledMessage(.binary, _), .inflatedMessage, .pong:
                     break
                 }
-                guard self.connections[member].step == .open || self.connections[member].step == .entering else { return }
+                guard self.connections[member].step.isTalking else { return }
             }
         } catch {
             return self.lose(member, .frames(error))
@@ -152,7 +152,7 @@ extension LoadRun {
     }
 
     mutating func flush(_ member: Int) {
-        guard [.open, .upgrading, .entering].contains(self.connections[member].step) else { return }
+        guard self.connections[member].step.isTalking || self.connections[member].step == .upgrading else { return }
         if var transport = self.connections[member].transport {
             let error = self.connections[member].unsent.flush(to: &transport)
             self.connections[member].transport = transport

@@ -181,17 +181,16 @@ struct RedisLink {
             switch transfer {
             case .moved(let count): self.session.didSend(count)
             case .wouldBlock: return
-            // What was answered before is still there to be read, and behind it the end; but OpenSSL reads nothing after a failure.
-            case .ended:
-                self.isDeaf = true
-                if transport.readsMustDrain { self.session.lose(.ended, now: now) }
-                return
-            case .failed(let failure):
-                self.isDeaf = true
-                if transport.readsMustDrain { self.session.lose(RedisOutage(failure), now: now) }
-                return
+            case .ended: return self.goDeaf(.ended, transport, now: now)
+            case .failed(let failure): return self.goDeaf(RedisOutage(failure), transport, now: now)
             }
         }
+    }
+
+    /// What was answered before is still there to be read, and behind it the end; but OpenSSL reads nothing after a failure.
+    private mutating func goDeaf(_ outage: RedisOutage, _ transport: OutgoingTransport, now: MonotonicTime) {
+        self.isDeaf = true
+        if transport.readsMustDrain { self.session.lose(outage, now: now) }
     }
 
     private var wantsToSend: Bool { self.session.hasUnsent && !self.isDeaf }
