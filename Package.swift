@@ -105,7 +105,7 @@ let package = Package(
             ],
             swiftSettings: settings),
 
-        tests("BytesTests", ["Bytes"]),
+        tests("BytesTests", ["RepeatableChance", "Bytes"]),
         tests("JSONTests", ["RepeatableChance", "JSON", "Bytes"]),
         tests("TelemetryTests", ["Telemetry", "JSON", "Bytes"]),
         tests("EventLoopTests", ["RepeatableChance", "EventLoop", "Bytes"]),

@@ -6,7 +6,7 @@ public import ChatModel
 /// The rules of the port in their plainest form. `MemoryStore` puts locks around it, simulations use it as it is,
 /// and tests hold other stores against it.
 public struct MemoryTables: Sendable {
-    private var directory = ConversationDirectory()
+    private var directory = SlotIndex()
     private var conversations: [MemoryConversation] = []
     private var fences: [ShardFence] = []
     private(set) var lists = ListIndex()
@@ -92,8 +92,8 @@ public struct MemoryTables: Sendable {
             var count = 0
             for hash in hashes {
                 guard let slot = self.directory.likelySlot(hash: hash) else { continue }
-                Prefetch.element(slot, of: self.conversations, bytes: MemoryConversation.hotBytes)
-                slots[count] = slot
+                Prefetch.element(Int(slot), of: self.conversations, bytes: MemoryConversation.hotBytes)
+                slots[count] = Int(slot)
                 count += 1
             }
             for slot in slots[..<count] { self.conversations[slot].prefetch(history: self.history) }
@@ -104,7 +104,7 @@ public struct MemoryTables: Sendable {
         if let refusal = write.refusalWithoutConversation { return refusal }
         if case .create(let record) = write.change {
             self.conversations.append(MemoryConversation(key: write.conversation, record: record))
-            self.directory.insert(slot: self.conversations.count - 1, hash: hash)
+            self.directory.insert(UInt32(self.conversations.count - 1), hash: hash)
             self.lists.note(record, at: write.conversation)
         }
         return nil
@@ -116,7 +116,7 @@ public struct MemoryTables: Sendable {
 
     @inline(__always)
     private func slot(of key: ConversationKey, hash: Int) -> Int? {
-        self.directory.slot(hash: hash) { self.conversations[$0].key == key }
+        self.directory.slot(hash: hash) { self.conversations[Int($0)].key == key }.map(Int.init)
     }
 
     func conversation(_ key: ConversationKey) -> MemoryConversation? {

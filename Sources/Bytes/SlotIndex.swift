@@ -2,14 +2,17 @@
 ///
 /// A flat table of 8-byte entries, half of it empty: a look-up misses the processor's cache once, where a dictionary
 /// misses for its bitmap, its key and its value, and keeps every key a second time.
-struct SlotIndex: Sendable {
+public struct SlotIndex: Sendable {
     /// The hash's lower half (in the upper 32 bits) and slot + 1 (in the lower 32 bits); 0 is free.
-    private var entries: [UInt64] = []
-    private(set) var count = 0
+    @usableFromInline private(set) var entries: [UInt64] = []
+    public private(set) var count = 0
+
+    public init() {}
 
     /// The slot for which `isWanted` is true, among those with this hash.
+    @inlinable
     @inline(__always)
-    func slot(hash: Int, where isWanted: (UInt32) -> Bool) -> UInt32? {
+    public func slot(hash: Int, where isWanted: (UInt32) -> Bool) -> UInt32? {
         guard self.count > 0 else { return nil }
         let mask = self.entries.count - 1
         let tag = UInt32(truncatingIfNeeded: hash)
@@ -25,13 +28,27 @@ struct SlotIndex: Sendable {
         return nil
     }
 
-    mutating func insert(_ slot: UInt32, hash: Int) {
+    /// A slot with this hash, without a look at its key: another's, once in four thousand million.
+    @inlinable
+    @inline(__always)
+    public func likelySlot(hash: Int) -> UInt32? {
+        self.slot(hash: hash) { _ in true }
+    }
+
+    /// Fetches what the search for this hash will read.
+    public func prefetch(hash: Int) {
+        guard self.count > 0 else { return }
+        Prefetch.element(Int(UInt32(truncatingIfNeeded: hash)) & (self.entries.count - 1), of: self.entries)
+    }
+
+    public mutating func insert(_ slot: UInt32, hash: Int) {
         if (self.count + 1) * 2 > self.entries.count { self.resize(to: max(16, self.entries.count * 2)) }
         self.put(UInt64(UInt32(truncatingIfNeeded: hash)) << 32 | UInt64(slot + 1))
         self.count += 1
     }
 
-    mutating func remove(_ slot: UInt32, hash: Int) {
+    /// The slot must be there under this hash.
+    public mutating func remove(_ slot: UInt32, hash: Int) {
         let entry = UInt64(UInt32(truncatingIfNeeded: hash)) << 32 | UInt64(slot + 1)
         let mask = self.entries.count - 1
         var hole = self.home(of: entry)

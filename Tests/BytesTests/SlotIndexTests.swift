@@ -1,8 +1,6 @@
-import ChatSimulation
+import Bytes
 import RepeatableChance
 import Testing
-
-@testable import Cluster
 
 @Suite("A slot index")
 struct SlotIndexTests {
