@@ -31,6 +31,14 @@ public struct Rendering: Sendable {
         (place == 0 ? 0 : self.frames[place - 1].end)..<self.frames[place].end
     }
 
+    /// The frames from this one on that leave together: those that everybody gets, one behind the other.
+    public func run(from place: Int) -> Range<Int> {
+        var end = place + 1
+        guard case .everybody = self.frames[place].audience else { return place..<end }
+        while end < self.frames.count, case .everybody = self.frames[end].audience { end += 1 }
+        return place..<end
+    }
+
     public mutating func removeAll() {
         self.text.removeAll()
         self.frames.clear(keepingRoomFor: .max)

@@ -32,8 +32,11 @@ extension LoopState {
                 isHeld = self.render(event, for: group.dialect, feed, key)
             }
             guard !isHeld else { continue }
-            for frame in self.rendering.frames.indices where !(group.isPersonal && self.rendering.frames[frame].unlessPersonal) {
-                self.broadcast(frame, of: event, to: group, feed, askedBy: context)
+            var next = 0
+            while next < self.rendering.frames.count {
+                let run = self.rendering.run(from: next)
+                next = run.upperBound
+                self.broadcast(run, of: event, to: group, feed, askedBy: context)
             }
             if group.isPersonal, case .posted(let message) = event { shown.append((message, group.live)) }
         }
@@ -61,10 +64,12 @@ extension LoopState {
         return true
     }
 
-    private mutating func broadcast(_ place: Int, of event: ChatEvent, to group: Audiences.Group, _ feed: FeedID, askedBy context: UInt64?)
-    {
+    /// Rendered frames that go to the same listeners: one piece of bytes, that each socket takes at once.
+    private mutating func broadcast(
+        _ run: Range<Int>, of event: ChatEvent, to group: Audiences.Group, _ feed: FeedID, askedBy context: UInt64?
+    ) {
         let audience: ConnectionTable.Audience
-        switch self.rendering.frames[place].audience {
+        switch self.rendering.frames[run.lowerBound].audience {
         case .everybody: audience = .everybody
         case .others(let id): audience = self.number(of: id, in: feed).map { .others($0) } ?? .everybody
         case .only(let id):
@@ -73,7 +78,10 @@ extension LoopState {
         case .otherConnections: audience = self.asker(of: context).map { .allBut($0) } ?? .everybody
         }
         self.framing.removeAll()
-        self.frame(place, compress: group.isCompressed)
+        for place in run where !(group.isPersonal && self.rendering.frames[place].unlessPersonal) {
+            self.frame(place, compress: group.isCompressed)
+        }
+        guard !self.framing.isEmpty else { return }
         let frame = self.table.add(SharedFrame(self.framing.bytes))
         if case .posted = event {
             // Those who catch up get messages from the store.
