@@ -147,14 +147,14 @@ struct RunTests {
 
     @Test("finds lost messages")
     func loss() throws {
-        let report = try self.report(.broadcast, .drops(every: 97))
+        let report = try self.report(.broadcast, .drops(every: 7))
         #expect(report.failures.count(of: .lost) > 0)
         #expect(!report.isGood)
     }
 
     @Test("finds repeated messages")
     func repetition() throws {
-        let report = try self.report(.broadcast, .repeats(every: 97))
+        let report = try self.report(.broadcast, .repeats(every: 7))
         #expect(report.failures.count(of: .repeated) > 0)
         #expect(report.failures.count(of: .lost) == 0)
     }
@@ -207,7 +207,7 @@ struct RunTests {
 
     @Test("writes one JSON document and exits with 0 when all is well, 1 when not")
     func output() throws {
-        for (fault, status) in [(FanOutServer.Fault.none, Int32(0)), (.drops(every: 50), 1)] {
+        for (fault, status) in [(FanOutServer.Fault.none, Int32(0)), (.drops(every: 7), 1)] {
             let server = try FanOutServer(fault)
             defer { server.stop() }
             var written = ""

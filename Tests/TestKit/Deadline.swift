@@ -4,8 +4,9 @@ import Glibc
 public struct Deadline: Sendable {
     private let end: ContinuousClock.Instant
 
-    /// Machines that run tests are slow at times: this is the time after which something hangs, not how long it takes.
-    public static let patience: Duration = .seconds(30)
+    /// Machines that run tests are slow at times: this is the time after which something hangs, not how long it takes. Longer than the 30 s
+    /// for which Redis' sentinels decide nothing after a machine has stood still (TILT).
+    public static let patience: Duration = .seconds(60)
 
     public init(within time: Duration = Self.patience) {
         self.end = .now + time
