@@ -84,7 +84,7 @@ extension EventLoop {
         var batch: [UnownedJob] = []
         swap(&batch, &self.body.pointee.spareJobs)
         swap(&batch, &self.body.pointee.jobs)
-        for job in batch { job.runSynchronously(on: self.asUnownedSerialExecutor()) }
+        for job in batch { job.runSynchronously(isolatedTo: self.asUnownedSerialExecutor(), taskExecutor: self.asUnownedTaskExecutor()) }
         // Room for an ordinary turn is kept; what a burst took is given back.
         batch.removeAll(keepingCapacity: batch.capacity <= 4096)
         self.body.pointee.spareJobs = batch

@@ -4,9 +4,10 @@ import Synchronization
 
 /// A thread that waits for sockets, and on which actors run.
 ///
-/// An actor whose `unownedExecutor` is the loop's runs on its thread only. The one object that the loop tells of sockets, mailboxes
-/// and time is its handler, usually such an actor. What is marked "on the loop" below must be called from there, which is checked.
-public final class EventLoop: SerialExecutor, Sendable {
+/// An actor whose `unownedExecutor` is the loop's runs on its thread only, and so does a task that prefers the loop, wherever it is in
+/// no actor. The one object that the loop tells of sockets, mailboxes and time is its handler, usually such an actor. What is marked
+/// "on the loop" below must be called from there, which is checked.
+public final class EventLoop: SerialExecutor, TaskExecutor, Sendable {
     public let name: String
 
     // Everything but the inbox and the alarm belongs to the loop's thread; `isCurrent` guards every way in.
@@ -135,6 +136,11 @@ extension EventLoop {
     @inlinable
     public func asUnownedSerialExecutor() -> UnownedSerialExecutor {
         UnownedSerialExecutor(ordinary: self)
+    }
+
+    @inlinable
+    public func asUnownedTaskExecutor() -> UnownedTaskExecutor {
+        UnownedTaskExecutor(ordinary: self)
     }
 
     public func enqueue(_ job: consuming ExecutorJob) {

@@ -55,7 +55,8 @@ extension LoopState {
         self.setDeadline(slot, after: Self.workPatience)
         let token = self.connections[slot]!.token
         let orders = self.shared.orders[self.index]
-        Task {
+        // A client's is little and stays here. An operator's may read a whole history, while others talk.
+        Task(executorPreference: self.connections[slot]!.site == .clients ? self.loop : nil) {
             let result: Result<SiteResponse, HTTPError>
             do throws(HTTPError) {
                 result = .success(try await work())

@@ -20,6 +20,29 @@ struct EventLoopTests {
         #expect(await first.calls == 501)
     }
 
+    @Test("runs tasks that prefer it, with their children, and has them back from actors of elsewhere")
+    func preferringTasks() async throws {
+        let loop = try EventLoop.start(name: "preferred")
+        defer { loop.stopAndJoin() }
+        let other = try EventLoop.start(name: "elsewhere")
+        defer { other.stopAndJoin() }
+        let pinned = Pinned(on: other)
+
+        let task = Task(executorPreference: loop) {
+            var seen = [loop.isCurrent]
+            seen.append(await pinned.isOnLoop())
+            seen.append(loop.isCurrent)
+            await withTaskGroup(of: Bool.self) { group in
+                for _ in 0..<100 { group.addTask { loop.isCurrent } }
+                for await isOnLoop in group { seen.append(isOnLoop) }
+            }
+            return seen
+        }
+        let seen = await task.value
+        #expect(seen.count == 103 && seen.allSatisfy { $0 })
+        #expect(!loop.isCurrent)
+    }
+
     @Test("lets its actors be entered from what happens on it")
     func assumeIsolated() async throws {
         let loop = try EventLoop.start(name: "enter")

@@ -65,7 +65,7 @@ final class ServedNode {
     }
 }
 
-@Suite("The REST API, served", .blocking)
+@Suite("The REST API, served")
 struct ServedTests {
     @Test("is the document's story: made, joined, talked in, read, ended", arguments: TestNode.Store.allCases)
     func story(store: TestNode.Store) throws {
@@ -255,7 +255,7 @@ struct ServedTests {
     }
 }
 
-@Suite("Pages of other origins", .blocking)
+@Suite("Pages of other origins")
 struct CrossOriginTests {
     private static let page = "https://page.test"
 
