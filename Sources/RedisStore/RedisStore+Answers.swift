@@ -97,9 +97,7 @@ extension RedisStore {
                 }
                 return true
             } catch {
-                if case .claim(let deed, _) = call { body.deeds[deed]?.commandsUnderWay += 1 }
-                if case .write(let deed, _, _) = call { body.deeds[deed]?.commandsUnderWay += 1 }
-                if case .number(let deed, _) = call { body.deeds[deed]?.commandsUnderWay += 1 }
+                if let deed = call.deed { body.deeds[deed]?.commandsUnderWay += 1 }
                 return false
             }
         }

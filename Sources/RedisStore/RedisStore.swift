@@ -226,11 +226,7 @@ extension RedisStore {
             _ = body.calls.remove(tag)
             throw error
         }
-        switch call {
-        case .claim(let deed, _), .write(let deed, _, _), .number(let deed, _), .confirm(let deed, _):
-            body.deeds[deed]?.commandsUnderWay += 1
-        case .read, .line, .confirmLine, .lines, .glance, .sweep, .role: break
-        }
+        if let deed = call.deed { body.deeds[deed]?.commandsUnderWay += 1 }
     }
 }
 

@@ -27,6 +27,14 @@ enum StoreCall {
     /// What a server is, and how many replicas it has; with the client's number of it.
     case role(Int)
 
+    /// The deed whose command it is.
+    var deed: UInt64? {
+        switch self {
+        case .claim(let deed, _), .write(let deed, _, _), .number(let deed, _), .confirm(let deed, _): deed
+        case .read, .line, .confirmLine, .lines, .glance, .sweep, .role: nil
+        }
+    }
+
     /// Who asked, and under which number.
     struct Asker {
         let client: any StoreClient
