@@ -191,7 +191,8 @@ let package = Package(
         tests(
             "DialectContractTests",
             [
-                "ConversationsDialect", "PetsDialect", "ChatsDialect", "AgentsDialect", "RoomsDialect", "EmbeddedStore", "DialectKit",
+                "ChatSimulation", "ConversationsDialect", "PetsDialect", "ChatsDialect", "AgentsDialect", "RoomsDialect", "EmbeddedStore",
+                "DialectKit",
                 "Cluster", "ChatCore", "ChatModel", "Identity", "JSON",
                 "Bytes",
             ]),

@@ -7,9 +7,11 @@ public enum PercentEncoding {
     }
 
     private static func decode(_ text: UnsafeBufferPointer<UInt8>, _ plusIsSpace: Bool) -> String? {
-        let isEncoded = text.contains { $0 == UInt8(ascii: "%") || plusIsSpace && $0 == UInt8(ascii: "+") }
-        // Most texts say what they mean.
-        guard isEncoded else { return self.text(text.span) }
+        // Most texts say what they mean. All of it is looked at, many letters at once, rather than one after the other up to a mark.
+        var marks: UInt8 = 0
+        let space = UInt8(ascii: plusIsSpace ? "+" : "%")
+        for byte in text { marks |= (byte == UInt8(ascii: "%") ? 1 : 0) | (byte == space ? 1 : 0) }
+        guard marks != 0 else { return self.text(text.span) }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.count)
         var rest = text.makeIterator()

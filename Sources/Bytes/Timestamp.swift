@@ -30,38 +30,45 @@ extension ByteBuffer {
         let day = CivilDay(daysSince1970: Int(timestamp.seconds.flooredDivision(by: 86_400)))
         let secondOfDay = Int(timestamp.seconds - Int64(day.daysSince1970) * 86_400)
         let millisecond = Int(timestamp.milliseconds - timestamp.seconds * 1000)
-        // Every message has one or two: the digits are put into the pattern where it stands.
+        // Every message has one or two: the digits are put into the pattern where it stands, two at a time.
         let start = self.bytes.count
         self.append("0000-00-00T00:00:00.000Z")
-        self.bytes.withUnsafeMutableBufferPointer { bytes in
-            let text = UnsafeMutableBufferPointer(rebasing: bytes[start...])
-            text.put(day.year, before: 4, digits: 4)
-            text.put(day.month, before: 7, digits: 2)
-            text.put(day.day, before: 10, digits: 2)
-            text.put(secondOfDay / 3600, before: 13, digits: 2)
-            text.put(secondOfDay / 60 % 60, before: 16, digits: 2)
-            text.put(secondOfDay % 60, before: 19, digits: 2)
-            text.put(millisecond, before: 23, digits: 3)
+        self.bytes.withUnsafeMutableBytes { bytes in
+            let text = UnsafeMutableRawBufferPointer(rebasing: bytes[start...])
+            text.put(twoDigits: day.year / 100, at: 0)
+            text.put(twoDigits: day.year % 100, at: 2)
+            text.put(twoDigits: day.month, at: 5)
+            text.put(twoDigits: day.day, at: 8)
+            text.put(twoDigits: secondOfDay / 3600, at: 11)
+            text.put(twoDigits: secondOfDay / 60 % 60, at: 14)
+            text.put(twoDigits: secondOfDay % 60, at: 17)
+            text.put(twoDigits: millisecond / 10, at: 20)
+            text[22] = 0x30 + UInt8(truncatingIfNeeded: millisecond % 10)
         }
     }
 
     /// The last `digits` digits of a number, with zeros in front.
     public mutating func append(zeroPadded number: Int, digits: Int) {
         for _ in 0..<digits { self.bytes.append(0x30) }
-        let end = self.bytes.count
-        self.bytes.withUnsafeMutableBufferPointer { $0.put(number, before: end, digits: digits) }
+        var rest = UInt(truncatingIfNeeded: number)
+        var place = self.bytes.count
+        for _ in 0..<digits {
+            place -= 1
+            self.bytes[place] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
+        }
     }
 }
 
-extension UnsafeMutableBufferPointer<UInt8> {
-    fileprivate func put(_ number: Int, before end: Int, digits: Int) {
-        var rest = UInt(truncatingIfNeeded: number)
-        var place = end
-        while place > end - digits {
-            place -= 1
-            self[place] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
-            rest /= 10
-        }
+extension UnsafeMutableRawBufferPointer {
+    /// A number below 100.
+    @inline(__always)
+    fileprivate func put(twoDigits number: Int, at place: Int) {
+        let number = UInt16(truncatingIfNeeded: number)
+        // Exact below 179, and no division.
+        let tens = ((number &* 205) >> 11) & 15
+        let ones = number &- tens &* 10
+        self.storeBytes(of: (0x3030 | tens | (ones << 8)).littleEndian, toByteOffset: place, as: UInt16.self)
     }
 }
 

@@ -225,14 +225,10 @@ public struct ChatLoop: Sendable {
     }
 
     /// Does what has gathered: this loop's own mail, the batch for the store, envelopes. To be called at the end of a
-    /// turn, until it says that nothing is left.
-    ///
-    /// - Returns: whether anything was done.
-    public mutating func settle(at now: Moment) -> Bool {
-        var hasWorked = false
+    /// turn for as long as it `hasWork`; what comes of it is taken after every call.
+    public mutating func settle(at now: Moment) {
         if self.owner.unoffered > 0 { self.offer(self.owner.takeUnoffered(), at: now) }
         while !self.outbox.local.isEmpty {
-            hasWorked = true
             var items: [Envelope.Item] = []
             swap(&items, &self.spare)
             self.outbox.swapLocal(with: &items)
@@ -243,8 +239,10 @@ public struct ChatLoop: Sendable {
         }
         self.owner.flush(carriesNews: self.carriesNews, at: now, outbox: &self.outbox)
         self.outbox.seal(view: self.owner.view.number, into: &self.envelopes)
-        return hasWorked || !self.outbox.requests.isEmpty
     }
+
+    /// Whether something has gathered that `settle` or whoever takes the store's requests has to do.
+    public var hasWork: Bool { self.outbox.hasWork || self.owner.hasWork }
 
     private mutating func take(_ items: inout [Envelope.Item], from loop: OwnerID, at now: Moment) {
         for place in items.indices {
@@ -293,8 +291,10 @@ public struct ChatLoop: Sendable {
         return self.envelopes
     }
 
-    public mutating func takeRequests() -> [(request: StoreRequest, ticket: StoreTicket)] {
-        self.outbox.takeRequests()
+    /// Replaces what is in `requests` by what the store is to be asked. To be called with the same array every time, so that nothing is
+    /// allocated.
+    public mutating func takeRequests(into requests: inout [(request: StoreRequest, ticket: StoreTicket)]) {
+        self.outbox.takeRequests(into: &requests)
     }
 
     /// What the write among the requests carries, if all of it is stored: for loops of other nodes. Where `carriesNews` is off, nothing.
@@ -304,12 +304,12 @@ public struct ChatLoop: Sendable {
         self.outbox.takeNews()
     }
 
-    public mutating func takeDeliveries() -> [Delivery] {
-        self.listening.takeDeliveries()
+    /// Replaces what is in `deliveries` by what there is for listeners, up to the first message behind an entrance or a page: while there
+    /// are `hasDeliveries`, there is more. To be called with the same array every time, so that nothing is allocated.
+    public mutating func takeDeliveries(into deliveries: inout [Delivery]) {
+        self.listening.takeDeliveries(into: &deliveries)
     }
-}
 
-extension ChatLoop {
-    /// Whether `settle` would do something.
-    public var hasWork: Bool { !self.outbox.local.isEmpty || !self.outbox.requests.isEmpty }
+    /// Whether there is anything to take for listeners.
+    public var hasDeliveries: Bool { !self.listening.deliveries.isEmpty }
 }

@@ -68,10 +68,10 @@ struct Listening: Sendable {
     ///
     /// Whoever comes in or reads a page asks at once how far the feed has shown, and that must be what has been taken:
     /// with a message further on in the same list it would be shown that message twice.
-    mutating func takeDeliveries() -> [Delivery] {
-        var deliveries: [Delivery] = []
+    mutating func takeDeliveries(into deliveries: inout [Delivery]) {
+        deliveries.clear()
         if let cut = self.deliveries.firstMessageBehindAnArrival {
-            deliveries = Array(self.deliveries[..<cut])
+            deliveries.append(contentsOf: self.deliveries[..<cut])
             self.deliveries.removeFirst(cut)
             self.takes += 1
             for delivery in self.deliveries {
@@ -80,11 +80,9 @@ struct Listening: Sendable {
         } else {
             self.entrances.removeAll { $0.isHandedOut }
             for place in self.entrances.indices { self.entrances[place].isHandedOut = true }
-            deliveries.reserveCapacity(min(self.deliveries.count, 4096))
             swap(&deliveries, &self.deliveries)
             self.takes += 1
         }
-        return deliveries
     }
 
     mutating func mintClientID() -> ClientID {

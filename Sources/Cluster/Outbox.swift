@@ -1,3 +1,4 @@
+import Bytes
 import ChatModel
 
 /// What a loop's chat has decided to send: to other loops, to itself, to the store.
@@ -11,6 +12,8 @@ struct Outbox: Sendable {
     private var last = 0
     private(set) var requests: [(request: StoreRequest, ticket: StoreTicket)] = []
     private var lastTicket: StoreTicket = 0
+    /// Nothing for other loops has gathered since the last `seal`, but for what may wait.
+    private var isSealed = true
     /// What leaves with the writes of this turn, if they are stored.
     private var news: [Envelope] = []
 
@@ -27,7 +30,11 @@ struct Outbox: Sendable {
         self.news = []
         self.index = [:]
         self.last = 0
+        self.isSealed = true
     }
+
+    /// Whether something is to be done with what has gathered.
+    var hasWork: Bool { !self.local.isEmpty || !self.requests.isEmpty || !self.isSealed }
 
     /// What was for nodes that are gone is forgotten with them.
     mutating func forget(_ gone: Set<UInt64>) {
@@ -41,6 +48,7 @@ struct Outbox: Sendable {
         if loop == self.id {
             self.local.append(consume item)
         } else {
+            self.isSealed = false
             self.peers[self.place(of: loop)].items.append(consume item)
         }
     }
@@ -52,12 +60,14 @@ struct Outbox: Sendable {
         if self.peers[place].riders.count < Peer.riderLimit {
             self.peers[place].riders.append(consume item)
         } else {
+            self.isSealed = false
             self.peers[place].items.append(consume item)
         }
     }
 
     /// For a loop of another node: leaves with the writes that are asked for next.
     mutating func sendWithWrites(_ item: consuming Envelope.Item, to loop: OwnerID) {
+        self.isSealed = false
         self.peers[self.place(of: loop)].news.append(consume item)
     }
 
@@ -69,7 +79,10 @@ struct Outbox: Sendable {
 
     /// What still waits for other mail leaves by itself, all for one loop in one envelope.
     mutating func hurry() {
-        for place in self.peers.indices { self.peers[place].hurry() }
+        for place in self.peers.indices {
+            self.peers[place].hurry()
+            if !self.peers[place].items.isEmpty { self.isSealed = false }
+        }
     }
 
     /// Takes this loop's mail to itself, and leaves the emptied array of the last time for the next.
@@ -97,6 +110,8 @@ struct Outbox: Sendable {
     ///
     /// - Parameter view: the number of the one that this loop follows.
     mutating func seal(view: Int, into envelopes: inout [Envelope]) {
+        guard !self.isSealed else { return }
+        self.isSealed = true
         for place in self.peers.indices {
             let (mail, news) = self.peers[place].seal(from: self.id, view: view)
             if let mail { envelopes.append(mail) }
@@ -116,8 +131,9 @@ struct Outbox: Sendable {
         return self.lastTicket
     }
 
-    mutating func takeRequests() -> [(request: StoreRequest, ticket: StoreTicket)] {
-        defer { self.requests = [] }
-        return self.requests
+    /// Replaces what is in `requests` by what the store is to be asked. The emptied array is used for the next.
+    mutating func takeRequests(into requests: inout [(request: StoreRequest, ticket: StoreTicket)]) {
+        requests.clear(keepingRoomFor: 64)
+        swap(&requests, &self.requests)
     }
 }

@@ -80,10 +80,13 @@ extension Owner {
     private mutating func written(_ writes: [Write], _ asked: [Asked], _ outcome: WriteOutcome, at now: Moment, outbox: inout Outbox) {
         switch outcome {
         case .stored:
-            for place in writes.indices {
-                if !asked[place].told.isEmpty { self.told = (writes[place].revision, asked[place].told) }
-                self.stored(writes[place], asked[place], at: now, outbox: &outbox)
-                self.told = (0, LoopSet())
+            // Lent by the buffer; the array would hand out copies.
+            writes.withUnsafeBufferPointer { writes in
+                for place in writes.indices {
+                    if !asked[place].told.isEmpty { self.told = (writes[place].revision, asked[place].told) }
+                    self.stored(writes[place], asked[place], at: now, outbox: &outbox)
+                    self.told = (0, LoopSet())
+                }
             }
         case .refused(let refusals):
             for (place, refusal) in refusals where self.isCurrent(asked[place].errand.place) {

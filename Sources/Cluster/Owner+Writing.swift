@@ -61,6 +61,9 @@ extension Owner {
         self.slots[Int(self.asked[place].errand.place.slot)].conversation.hold(write.change, write.revision, at: now)
     }
 
+    /// Whether something has gathered that is to be stored, or offered to others.
+    var hasWork: Bool { !self.batch.isEmpty || self.unoffered > 0 }
+
     /// What has gathered since the last time leaves as one batch; nothing waits for company.
     ///
     /// - Parameter carriesNews: the store lets other nodes hear of what it stores in the same step.

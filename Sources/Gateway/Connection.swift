@@ -96,9 +96,10 @@ final class HTTPExchange {
 
 /// A connection in its WebSocket stage.
 final class WebSocketTalk {
-    var reader: WebSocketReader
-    var session: (any DialectSession)?
-    var rate: RateBucket
+    // Their use is not checked at run time: one loop has the talk, and what they do calls nothing that would come back to it.
+    @exclusivity(unchecked) var reader: WebSocketReader
+    @exclusivity(unchecked) var session: (any DialectSession)?
+    @exclusivity(unchecked) var rate: RateBucket
     /// The conversations that this connection hears.
     var memberships: [Membership] = []
     var entrances: [PendingEntrance] = []
@@ -136,7 +137,6 @@ final class WebSocketTalk {
 
     /// An entrance that waits for its answer.
     struct PendingEntrance {
-        let askedAt: Timestamp
         let request: UInt64
         let feed: FeedID
         /// The question's key.

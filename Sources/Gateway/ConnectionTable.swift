@@ -1,4 +1,5 @@
 import Bytes
+import EventLoop
 
 /// What the way of a message touches of every connection, in small structs side by side.
 ///
@@ -7,6 +8,8 @@ import Bytes
 struct ConnectionTable {
     struct Hot {
         var descriptor: Int32 = -1
+        /// Whose slot it is: see `SocketToken`. 0 is nobody's.
+        var generation: UInt32 = 0
         /// The turn's frames that this connection gets: so many from this one on.
         var firstFrame: UInt32 = 0
         var frameCount: UInt32 = 0
@@ -40,10 +43,12 @@ struct ConnectionTable {
     private(set) var frames: [SharedFrame] = []
     private(set) var scattered: [UInt32: [UInt32]] = [:]
 
-    mutating func open(_ slot: Int, descriptor: Int32, isTLS: Bool, at tick: UInt32) {
+    mutating func open(_ token: SocketToken, descriptor: Int32, isTLS: Bool, at tick: UInt32) {
+        let slot = Int(token.slot)
         while self.hot.count <= slot { self.hot.append(Hot()) }
         self.hot[slot] = Hot()
         self.hot[slot].descriptor = descriptor
+        self.hot[slot].generation = token.generation
         self.hot[slot].heardAt = tick
         self.hot[slot].flags = isTLS ? [.isOpen, .isTLS] : .isOpen
     }
@@ -51,9 +56,15 @@ struct ConnectionTable {
     mutating func close(_ slot: Int) {
         self.hot[slot].flags = []
         self.hot[slot].descriptor = -1
+        self.hot[slot].generation = 0
         self.hot[slot].user = UserTable.nobody
         self.hot[slot].frameCount = 0
         self.scattered[UInt32(slot)] = nil
+    }
+
+    /// Whether what the token names is there.
+    func isOpen(_ token: SocketToken) -> Bool {
+        Int(token.slot) < self.hot.count && self.hot[Int(token.slot)].generation == token.generation
     }
 
     /// A frame for somebody in this turn; its number is given to `queue`.

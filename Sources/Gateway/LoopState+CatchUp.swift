@@ -55,16 +55,14 @@ extension LoopState {
         }
     }
 
-    /// - Returns: whether there was anything to do.
-    mutating func catchUpAll() -> Bool {
-        guard !self.behind.isEmpty else { return false }
+    mutating func catchUpAll() {
+        guard !self.behind.isEmpty else { return }
         let behind = self.behind
         self.behind.clear()
         for (token, feed) in behind where self.isCurrent(token) {
             let slot = Int(token.slot)
             if case .webSocket(let talk) = self.connections[slot]!.stage, !talk.hasSentClose { self.catchUp(slot, talk, feed) }
         }
-        return true
     }
 
     /// The next page, or the end of catching up.
@@ -135,7 +133,7 @@ extension LoopState {
         if page.messages.first.map({ $0.sequence > state.through + 1 }) ?? (state.through < asked) {
             talk.session?.historyTruncated(in: key, oldest: page.messages.first?.sequence ?? page.oldest, into: &self.steps)
             self.runSteps(slot, talk)
-            guard self.connections[slot] != nil, !talk.hasSentClose else { return }
+            guard self.isThere(slot), !talk.hasSentClose else { return }
         }
         state.through = messages.last?.sequence ?? asked
         state.reading = nil
@@ -177,7 +175,7 @@ extension LoopState {
     private mutating func show(
         _ message: Message, in key: ConversationKey, to slot: Int, _ talk: WebSocketTalk, but answered: Set<SequenceNumber>
     ) {
-        guard self.connections[slot] != nil, !talk.hasSentClose else { return }
+        guard self.isThere(slot), !talk.hasSentClose else { return }
         self.framing.removeAll()
         self.rendering.removeAll()
         self.shared.settings.dialects[talk.dialect].render(.posted(message), in: key, into: &self.rendering)

@@ -16,9 +16,10 @@ extension LoopState {
         let context = self.questions.insert(Question(token: self.connections[slot]!.token, kind: .command(tag, nil)))
         let (feed, request) = self.chat.enter(key, entrance, context: context, at: self.now)
         self.questions.replace(
-            context, with: Question(token: self.connections[slot]!.token, kind: .entrance(feed, key, from: beginning, tag)))
-        talk.entrances.append(
-            WebSocketTalk.PendingEntrance(askedAt: self.now.wall, request: request, feed: feed, context: context))
+            context,
+            with: Question(
+                token: self.connections[slot]!.token, kind: .entrance(feed, key, from: beginning, askedAt: self.now.wall, tag)))
+        talk.entrances.append(WebSocketTalk.PendingEntrance(request: request, feed: feed, context: context))
         self.await(slot, talk)
     }
 
@@ -46,12 +47,12 @@ extension LoopState {
     mutating func fetched(_ answer: StoreAnswer, for context: UInt64) {
         guard let question = self.questions.remove(context) else { return }
         if case .numbers(let use, let users, let tenant) = question.kind { return self.numbered(answer, use, users, tenant, question) }
-        guard let (question, slot, talk) = self.asker(question), case .fetch(let tag) = question.kind else { return }
+        guard let (slot, talk) = self.asker(question.token), case .fetch(let tag) = question.kind else { return }
         var answered: StoreAnswer? = answer
         if case .failed = answer { answered = nil }
         talk.session?.fetched(answered, for: tag, into: &self.steps)
         self.runSteps(slot, talk, isPaced: true)
-        guard self.connections[slot] != nil, !talk.hasSentClose else { return }
+        guard self.isThere(slot), !talk.hasSentClose else { return }
         self.awaitedCame(slot, talk)
     }
 
@@ -89,22 +90,22 @@ extension LoopState {
         }
     }
 
-    /// The question's connection, if it is still there.
-    mutating func asker(_ question: Question?) -> (question: Question, slot: Int, talk: WebSocketTalk)? {
-        guard let question, self.isCurrent(question.token) else { return nil }
-        let slot = Int(question.token.slot)
-        guard case .webSocket(let talk) = self.connections[slot]!.stage, !talk.hasSentClose else { return nil }
-        return (question, slot, talk)
+    /// A question's connection, if it is still there.
+    mutating func asker(_ token: SocketToken) -> (slot: Int, talk: WebSocketTalk)? {
+        guard self.isCurrent(token) else { return nil }
+        let slot = Int(token.slot)
+        switch self.connections[slot]!.stage {
+        case .webSocket(let talk): return talk.hasSentClose ? nil : (slot, talk)
+        case .handshake, .http, .listening: return nil
+        }
     }
 
     /// - Parameter isShown: the conversation's feed shows it; but only who listens hears what it shows.
     private mutating func answered(_ context: UInt64, _ answer: ChatAnswer, isShown: Bool) {
-        let asked = self.questions.remove(context)
-        if case .order(let reply)? = asked?.kind { return reply(answer) }
-        if let asked, case .upgrade(let pending) = asked.kind { return self.upgrade(asked.token, pending, with: answer) }
-        guard let (question, slot, talk) = self.asker(asked) else { return }
+        guard let question = self.questions.remove(context) else { return }
         switch question.kind {
         case .command(let tag, let feed):
+            guard let (slot, talk) = self.asker(question.token) else { return }
             talk.underWay -= 1
             if case .posted(let message) = answer {
                 self.counters.stored[talk.dialect + 1] &+= 1
@@ -113,17 +114,18 @@ extension LoopState {
             let isShown = feed != nil && (isShown || self.isToCome(answer, feed, talk))
             talk.session?.answered(answer, to: tag, isShown: isShown, into: &self.steps)
             self.runSteps(slot, talk)
-        case .entrance(let feed, let key, let beginning, let tag):
-            let askedAt = talk.entrances.first { $0.context == context }?.askedAt ?? self.now.wall
+        case .entrance(let feed, let key, let beginning, let askedAt, let tag):
+            guard let (slot, talk) = self.asker(question.token) else { return }
             talk.entrances.removeAll { $0.context == context }
             // A quiet connection keeps no empty room.
             if talk.entrances.isEmpty { talk.entrances = [] }
             if case .entered(let entered) = answer { self.cameIn(slot, talk, feed, key, entered, from: beginning, askedAt: askedAt) }
             talk.session?.answered(answer, to: tag, isShown: false, into: &self.steps)
             self.runSteps(slot, talk)
-            if self.connections[slot] != nil, !talk.hasSentClose { self.awaitedCame(slot, talk) }
-        case .page, .catchUp, .fetch, .upgrade, .numbers, .order:
-            break
+            if self.isThere(slot), !talk.hasSentClose { self.awaitedCame(slot, talk) }
+        case .upgrade(let pending): self.upgrade(question.token, pending, with: answer)
+        case .order(let reply): reply(answer)
+        case .page, .catchUp, .fetch, .numbers: break
         }
     }
 
@@ -137,12 +139,12 @@ extension LoopState {
     }
 
     private mutating func paged(_ context: UInt64, _ page: Page?) {
-        guard let (question, slot, talk) = self.asker(self.questions.remove(context)) else { return }
+        guard let question = self.questions.remove(context), let (slot, talk) = self.asker(question.token) else { return }
         switch question.kind {
         case .page(let tag, let key):
             talk.session?.paged(page, for: tag, into: &self.steps)
             self.runSteps(slot, talk, isPaced: true)
-            guard self.connections[slot] != nil, !talk.hasSentClose else { return }
+            guard self.isThere(slot), !talk.hasSentClose else { return }
             if let page, let first = page.messages.first, let last = page.messages.last, let user = talk.session?.actor?.person.id,
                 let feed = talk.memberships.first(where: { $0.conversation == key })?.feed
             {

@@ -17,14 +17,20 @@ extension LoopState {
     mutating func place(_ connection: consuming Connection, descriptor: Int32) {
         let slot = Int(connection.token.slot)
         while self.connections.count <= slot { self.connections.append(nil) }
-        self.table.open(slot, descriptor: descriptor, isTLS: connection.tls != nil, at: self.tickNumber)
+        self.table.open(connection.token, descriptor: descriptor, isTLS: connection.tls != nil, at: self.tickNumber)
         self.connections[slot] = connection
     }
 
-    // Inlined, here and elsewhere where a changing function calls one that only reads: the call would be given a copy of the loop's state.
+    // Inlined, or marked as mutating, here and elsewhere where a changing function calls one that only reads: the call would be given a
+    // copy of the loop's state, thousands of bytes of it.
+
+    /// Whether a connection has this slot. The optional connection is not asked: that copies it.
+    @inline(__always)
+    func isThere(_ slot: Int) -> Bool { self.table.hot[slot].generation != 0 }
+
     @inline(__always)
     func isCurrent(_ token: SocketToken) -> Bool {
-        Int(token.slot) < self.connections.count && self.connections[Int(token.slot)]?.token == token
+        self.table.isOpen(token)
     }
 
     mutating func accept(from listener: ListeningSocket, _ token: SocketToken) {

@@ -12,14 +12,14 @@ import Synchronization
 /// Requests of Engine.IO: handshakes, polls, POSTs, and WebSockets that take over.
 extension LoopState {
     /// Whether the request whose head was read is one of Engine.IO's. A preflight is not.
-    func isEngineRequest(_ span: RawSpan) -> Bool {
+    mutating func isEngineRequest(_ span: RawSpan) -> Bool {
         guard let engine = self.shared.engine, self.head.method != .options else { return false }
         for path in engine.paths where self.head.pathEquals(path, in: span) { return true }
         return false
     }
 
     /// Whether it is a request of a session that is there already: a drain ends that in its own time, and not between two polls.
-    func isOfEngineSession(_ span: RawSpan) -> Bool {
+    mutating func isOfEngineSession(_ span: RawSpan) -> Bool {
         guard self.isEngineRequest(span) else { return false }
         do throws(HTTPError) {
             return try self.head.queryValue("sid", in: span) != nil

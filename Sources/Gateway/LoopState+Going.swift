@@ -28,7 +28,7 @@ extension LoopState {
 
     /// What is unsent leaves; then the connection ends.
     mutating func finish(_ slot: Int, _ ending: Connection.Ending) {
-        guard self.connections[slot] != nil else { return }
+        guard self.isThere(slot) else { return }
         self.connections[slot]!.ending = ending
         self.table.hot[slot].flags.insert(.isEnding)
         self.connections[slot]!.unread = []
@@ -39,11 +39,11 @@ extension LoopState {
     }
 
     mutating func goOnEnding(_ slot: Int) {
-        guard self.table.hot[slot].flags.contains(.isEnding), let ending = self.connections[slot]?.ending else { return }
+        guard self.table.hot[slot].flags.contains(.isEnding), self.isThere(slot) else { return }
         guard self.connections[slot]!.backlog.isEmpty, self.table.hot[slot].frameCount == 0 else { return }
         // Its session ends it, when the last poll has come.
         guard !self.table.hot[slot].flags.contains(.isPolling) else { return }
-        switch ending {
+        switch self.connections[slot]!.ending {
         case .none, .lingering: return
         case .closeWhenSent: self.drop(slot)
         case .lingerWhenSent:

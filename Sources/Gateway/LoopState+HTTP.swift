@@ -85,7 +85,7 @@ extension LoopState {
     }
 
     /// Why a client is sent elsewhere. Health is always told: a load balancer asks for it.
-    private func refusal(_ slot: Int, _ span: RawSpan) -> HTTPError? {
+    private mutating func refusal(_ slot: Int, _ span: RawSpan) -> HTTPError? {
         // Before this loop drains the node may have begun to hand over what it owns.
         let isDraining = self.isDraining || self.shared.health.status == .draining
         guard isDraining || self.connections[slot]!.isSurplus else { return nil }
@@ -115,7 +115,7 @@ extension LoopState {
     }
 
     /// Nil for what is a WebSocket's or nobody's: connecting costs nothing for it.
-    private func asked(_ slot: Int, _ span: RawSpan) -> HTTPExchange.Asked? {
+    private mutating func asked(_ slot: Int, _ span: RawSpan) -> HTTPExchange.Asked? {
         guard self.isClient(slot), CrossOrigin.concerns(self.head, in: span) else { return nil }
         let crossOrigin = CrossOrigin(
             self.head.fields.text("origin", in: span), host: self.head.authority.map { String(span, $0) },
@@ -173,9 +173,10 @@ extension LoopState {
         }
     }
 
+    @inline(__always)
     private func isClient(_ slot: Int) -> Bool { self.connections[slot]!.site == .clients }
 
-    private func siteRequest(_ slot: Int, _ span: RawSpan) -> SiteRequest {
+    private mutating func siteRequest(_ slot: Int, _ span: RawSpan) -> SiteRequest {
         SiteRequest(
             method: self.head.method, path: String(span, self.head.path), query: self.head.query.map { String(span, $0) },
             host: self.head.authority.map { String(span, $0) },

@@ -35,7 +35,7 @@ extension LoopState {
     mutating func deliver(_ message: Message, in key: ConversationKey, to slot: Int, _ talk: WebSocketTalk) {
         talk.session?.received(message, in: key, into: &self.steps)
         self.runSteps(slot, talk)
-        guard self.connections[slot] != nil, !talk.hasSentClose, self.inboxes[UInt32(slot)]?.key == key else { return }
+        guard self.isThere(slot), !talk.hasSentClose, self.inboxes[UInt32(slot)]?.key == key else { return }
         self.inboxes[UInt32(slot)]!.written = message.sequence
         self.pingBehind(slot)
     }

@@ -10,7 +10,7 @@ extension LoopState {
         "\(self.index).\(connection.token.slot).\(connection.token.generation)"
     }
 
-    func logOpened(_ slot: Int, _ talk: WebSocketTalk) {
+    mutating func logOpened(_ slot: Int, _ talk: WebSocketTalk) {
         guard self.shared.logger.writes(.debug), let connection = self.connections[slot] else { return }
         self.shared.logger.debug(
             "connection opened",
@@ -21,7 +21,7 @@ extension LoopState {
             ])
     }
 
-    func logClosed(_ slot: Int, _ talk: WebSocketTalk) {
+    mutating func logClosed(_ slot: Int, _ talk: WebSocketTalk) {
         guard self.shared.logger.writes(.debug), let connection = self.connections[slot] else { return }
         self.shared.logger.debug(
             "connection closed",

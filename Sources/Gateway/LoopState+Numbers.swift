@@ -65,7 +65,7 @@ extension LoopState {
             guard isKnown else { return self.sendAway(place) }
             self.release(place)
         case .catchUp(let feed):
-            guard let (_, slot, talk) = self.asker(question) else { return }
+            guard let (slot, talk) = self.asker(question.token) else { return }
             guard isKnown else { return self.closeForWantOfNumbers(slot, talk) }
             talk.memberships.first { $0.feed == feed }?.catchUp?.reading = nil
             self.behind.append((question.token, feed))

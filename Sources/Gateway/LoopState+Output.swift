@@ -17,7 +17,7 @@ extension LoopState {
     mutating func sendPaced(_ slot: Int, _ frame: SharedFrame) {
         self.writeTurn(slot)
         // Nothing follows a close frame, and that write may have brought one about.
-        guard self.connections[slot] != nil, self.table.hot[slot].flags.contains(.isOpen) else { return }
+        guard self.isThere(slot), self.table.hot[slot].flags.contains(.isOpen) else { return }
         let wasEmpty = self.connections[slot]!.backlog.isEmpty
         self.connections[slot]!.backlog.append(frame, isPaced: true)
         if wasEmpty { self.writeBacklog(slot) }
@@ -69,7 +69,7 @@ extension LoopState {
                 self.writeJoined(to: slot)
             }
         }
-        guard self.connections[slot] != nil else { return }
+        guard self.isThere(slot) else { return }
         if !self.connections[slot]!.backlog.isEmpty { self.noteBacklog(slot) }
         self.goOnEnding(slot)
     }

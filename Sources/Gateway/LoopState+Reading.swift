@@ -66,7 +66,7 @@ extension LoopState {
         let room = min(max(self.bytesWanted(slot) - kept, 4096), 256 << 10)
         unread.append(contentsOf: repeatElement(0, count: room))
         let count = unread.withUnsafeMutableBytes { self.take(slot, into: UnsafeMutableRawBufferPointer(rebasing: $0[kept...])) }
-        guard self.connections[slot] != nil else { return false }
+        guard self.isThere(slot) else { return false }
         unread.removeLast(room - (count ?? 0))
         if let count, count > 0, unread.count >= self.bytesWanted(slot) {
             let token = self.connections[slot]!.token
@@ -169,7 +169,7 @@ extension LoopState {
         if self.isCurrent(token), self.connections[slot]!.tls != nil { self.readAgain.append(token) }
     }
 
-    func updateInterest(_ slot: Int) {
+    mutating func updateInterest(_ slot: Int) {
         // Field by field: a copy of the connection costs more than all that is asked here.
         let reads = !self.connections[slot]!.isReadingPaused && self.connections[slot]!.ending != .closeWhenSent
         self.loop.setInterest(self.connections[slot]!.token, read: reads, write: !self.connections[slot]!.backlog.isEmpty)

@@ -13,7 +13,7 @@ extension LoopState {
 
     /// The present stage of a connection must have ended by then.
     mutating func setDeadline(_ slot: Int, after time: Duration) {
-        guard self.connections[slot] != nil else { return }
+        guard self.isThere(slot) else { return }
         self.connections[slot]!.deadline = self.now.after(time)
         self.scheduleTimer(slot)
     }

@@ -134,29 +134,29 @@ extension LoopState {
     }
 
     /// Whether pages of the request's origin may connect.
-    func isFromHere(_ slot: Int, _ span: RawSpan) -> Bool {
+    mutating func isFromHere(_ slot: Int, _ span: RawSpan) -> Bool {
         self.live.origins.allows(
             self.head.fields.text("origin", in: span), host: self.head.authority.map { String(span, $0) },
             isSecure: self.isSecure(slot, span))
     }
 
-    private func isEchoPath(_ span: RawSpan) -> Bool {
+    private mutating func isEchoPath(_ span: RawSpan) -> Bool {
         guard let echo = self.shared.settings.echoPath else { return false }
         return self.head.pathText(in: span) == echo
     }
 
-    func isSecure(_ slot: Int, _ span: RawSpan) -> Bool {
+    mutating func isSecure(_ slot: Int, _ span: RawSpan) -> Bool {
         if self.connections[slot]!.tls != nil { return true }
         guard self.isTrusted(self.connections[slot]!.peer.ip) else { return false }
         return self.head.fields.text("x-forwarded-proto", in: span)?.lowercased() == "https"
     }
 
-    private func isTrusted(_ address: IPAddress) -> Bool {
+    private mutating func isTrusted(_ address: IPAddress) -> Bool {
         self.shared.settings.trustedProxies.contains { $0.contains(address) }
     }
 
     /// Who is at the other end: from the last on, each believed proxy says who came to it.
-    func clientAddress(_ slot: Int, _ span: RawSpan) -> SocketAddress {
+    mutating func clientAddress(_ slot: Int, _ span: RawSpan) -> SocketAddress {
         var address = self.connections[slot]!.peer
         guard self.isTrusted(address.ip), let list = self.head.fields.joined("x-forwarded-for", in: span) else { return address }
         for item in list.split(separator: ",", omittingEmptySubsequences: false).reversed() {
@@ -184,9 +184,13 @@ extension LoopState {
 
     private static func segments(_ path: UnsafeRawBufferPointer) -> [String]? {
         var segments: [String] = []
-        for part in path.dropFirst().split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false) {
-            guard let text = PercentEncoding.decode(part) else { return nil }
+        segments.reserveCapacity(4)
+        var start = 1
+        while start <= path.count {
+            let end = path[start...].firstIndex(of: UInt8(ascii: "/")) ?? path.count
+            guard let text = PercentEncoding.decode(UnsafeRawBufferPointer(rebasing: path[start..<end])) else { return nil }
             segments.append(text)
+            start = end + 1
         }
         if segments.last == "" { segments.removeLast() }
         return segments
@@ -194,10 +198,14 @@ extension LoopState {
 
     private static func pairs(_ query: UnsafeRawBufferPointer) -> [(name: String, value: String)]? {
         var pairs: [(name: String, value: String)] = []
-        for part in query.split(separator: UInt8(ascii: "&")) {
-            let halves = part.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
-            guard let name = PercentEncoding.decode(halves[0], plusIsSpace: true),
-                let value = halves.count > 1 ? PercentEncoding.decode(halves[1], plusIsSpace: true) : ""
+        var start = 0
+        while start < query.count {
+            let end = query[start...].firstIndex(of: UInt8(ascii: "&")) ?? query.count
+            defer { start = end + 1 }
+            guard start < end else { continue }
+            let middle = query[start..<end].firstIndex(of: UInt8(ascii: "=")) ?? end
+            guard let name = PercentEncoding.decode(UnsafeRawBufferPointer(rebasing: query[start..<middle]), plusIsSpace: true),
+                let value = PercentEncoding.decode(UnsafeRawBufferPointer(rebasing: query[min(middle + 1, end)..<end]), plusIsSpace: true)
             else { return nil }
             pairs.append((name, value))
         }
@@ -205,7 +213,7 @@ extension LoopState {
     }
 
     /// A token that is bad is refused, also beside a good one; two good ones must be of the same user.
-    private func readCredentials(_ query: [(name: String, value: String)], _ span: RawSpan) -> Credentials {
+    private mutating func readCredentials(_ query: [(name: String, value: String)], _ span: RawSpan) -> Credentials {
         var tokens = query.filter { $0.name == "token" }.map(\.value)
         if let field = self.head.fields.text("authorization", in: span) {
             guard self.head.fields.count(of: "authorization", in: span) == 1 else {

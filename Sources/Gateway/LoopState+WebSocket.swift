@@ -112,7 +112,7 @@ extension LoopState {
         while place < self.steps.list.count {
             let step = self.steps.take(place)
             place += 1
-            guard self.connections[slot] != nil, !talk.hasSentClose else { continue }
+            guard self.isThere(slot), !talk.hasSentClose else { continue }
             switch consume step {
             case .reply(let range):
                 self.reply(slot, talk, range, isPaced: isPaced)
@@ -140,7 +140,7 @@ extension LoopState {
 
     /// What a session has become by what it did.
     private mutating func noteSession(_ slot: Int, _ talk: WebSocketTalk) {
-        guard let session = talk.session, self.connections[slot] != nil, !talk.hasSentClose else { return }
+        guard let session = talk.session, self.isThere(slot), !talk.hasSentClose else { return }
         if session.isPersonal != talk.isPersonal { self.regroupable.append(self.connections[slot]!.token) }
         if self.table.hot[slot].user == UserTable.nobody, let actor = session.actor {
             self.table.hot[slot].user = self.users.enter(actor.person.id, of: session.tenant)
@@ -205,12 +205,12 @@ extension LoopState {
 
     /// Begins the close handshake (RFC 6455 section 7.1.2); the peer has `closeSeconds` to answer.
     mutating func closeWebSocket(_ slot: Int, _ talk: WebSocketTalk, _ code: WebSocketCloseCode, _ reason: String) {
-        guard self.connections[slot] != nil, !talk.hasSentClose else { return }
+        guard self.isThere(slot), !talk.hasSentClose else { return }
         self.sendClose(slot, talk, code, reason)
         // Reading goes on: the answer is a frame.
         talk.awaited = 0
         self.resumeReading(slot)
-        if self.connections[slot] != nil { self.setDeadline(slot, after: Self.closePatience) }
+        if self.isThere(slot) { self.setDeadline(slot, after: Self.closePatience) }
     }
 
     private mutating func sendClose(_ slot: Int, _ talk: WebSocketTalk, _ code: WebSocketCloseCode, _ reason: String) {
@@ -244,7 +244,7 @@ extension LoopState {
     }
 
     private mutating func failWebSocket(_ slot: Int, _ talk: WebSocketTalk, _ error: WebSocketError) {
-        guard self.connections[slot] != nil else { return }
+        guard self.isThere(slot) else { return }
         if !talk.hasSentClose {
             let connection = self.connections[slot]!
             self.shared.logger.debug(

@@ -62,7 +62,9 @@ struct LoopState {
     /// Unsent frames on their way into one write.
     var gathered = ByteBuffer(capacity: 4096)
     var mail: [LoopMail] = []
-    var letters: [StoreLetter] = []
+    private var letters: [StoreLetter] = []
+    private var requests: [(request: StoreRequest, ticket: StoreTicket)] = []
+    private var deliveries: [Delivery] = []
     private var orders: [LoopOrder] = []
     var dirty: [UInt32] = []
     var expired: [TimerWheel.Entry] = []
@@ -108,7 +110,7 @@ struct LoopState {
         enum Kind {
             /// With the asker's own feed of the conversation, where it listens.
             case command(SessionTag, FeedID?)
-            case entrance(FeedID, ConversationKey, from: Beginning, SessionTag)
+            case entrance(FeedID, ConversationKey, from: Beginning, askedAt: Timestamp, SessionTag)
             case fetch(SessionTag)
             case page(SessionTag, ConversationKey)
             case catchUp(FeedID)
@@ -124,8 +126,8 @@ struct LoopState {
         self.loop = loop
         self.shared = shared
         self.live = live
-        self.storeClient = LoopStoreClient(shared.answers[index], shared.complaints)
-        self.sessionsClient = LoopStoreClient(shared.answers[index], shared.complaints, isForSessions: true)
+        self.storeClient = LoopStoreClient(shared.answers[index], of: loop, shared.complaints)
+        self.sessionsClient = LoopStoreClient(shared.answers[index], of: loop, shared.complaints, isForSessions: true)
         let id = OwnerID(incarnation: shared.settings.incarnation, loop: UInt16(index))
         self.chat = ChatLoop(id: id, view: shared.view, limits: shared.settings.chatLimits)
         self.counters = LoopCounters(dialectCount: shared.settings.dialects.count)
@@ -219,6 +221,11 @@ struct LoopState {
         var letters: [StoreLetter] = []
         swap(&letters, &self.letters)
         self.shared.answers[self.index].drain(into: &letters)
+        self.read(&letters)
+        swap(&letters, &self.letters)
+    }
+
+    private mutating func read(_ letters: inout [StoreLetter]) {
         // Lent by the buffer; the array would hand out copies.
         letters.withUnsafeBufferPointer { letters in
             for place in letters.indices {
@@ -227,14 +234,17 @@ struct LoopState {
                     self.fetched(letters[place].answer, for: ticket)
                     continue
                 }
-                if let start = self.writesUnderWay.removeValue(forKey: ticket) {
-                    self.counters.storeTimes.record(UInt64(max(0, MonotonicTime.exact.nanoseconds - start)))
+                if !self.writesUnderWay.isEmpty, let start = self.writesUnderWay.removeValue(forKey: ticket) {
+                    self.noteWritten(since: start)
                 }
                 self.chat.storeAnswered(letters[place].answer, ticket: ticket, at: self.now)
             }
         }
         letters.clear(keepingRoomFor: 1024)
-        swap(&letters, &self.letters)
+    }
+
+    private mutating func noteWritten(since start: Int64) {
+        self.counters.storeTimes.record(UInt64(max(0, MonotonicTime.exact.nanoseconds - start)))
     }
 
     private mutating func takeOrders() {
@@ -262,17 +272,25 @@ struct LoopState {
         swap(&orders, &self.orders)
     }
 
-    private mutating func submit(_ request: StoreRequest, _ ticket: StoreTicket, _ news: [Envelope]) {
+    /// - Parameter letters: gets what the store has answered at once.
+    private mutating func submit(
+        _ request: consuming StoreRequest, _ ticket: StoreTicket, _ news: [Envelope], into letters: inout [StoreLetter]
+    ) {
         self.shardPace.leaves(request, at: self.now.wall)
-        var request = request
-        if case .write(var batch) = request {
-            self.writesUnderWay[ticket] = MonotonicTime.exact.nanoseconds
-            if !news.isEmpty, let relay = self.relay {
-                batch.notices = relay.notices(of: news, from: self.index)
-                request = .write(batch)
-            }
+        let isWrite = if case .write = request { true } else { false }
+        if !news.isEmpty, let relay = self.relay, case .write(var batch) = request {
+            batch.notices = relay.notices(of: news, from: self.index)
+            request = .write(batch)
         }
-        self.shared.stores[self.index].submit(request, ticket: ticket, for: self.storeClient)
+        let start = isWrite ? MonotonicTime.exact.nanoseconds : 0
+        let count = letters.count
+        self.storeClient.submit(request, ticket: ticket, to: self.shared.stores[self.index], into: &letters)
+        guard isWrite else { return }
+        if letters[count...].contains(where: { $0.ticket == ticket }) {
+            self.noteWritten(since: start)
+        } else {
+            self.writesUnderWay[ticket] = start
+        }
     }
 
     // MARK: The end of a turn
@@ -284,41 +302,67 @@ struct LoopState {
         for token in again { self.read(token) }
         // What the chat decides makes sessions ask, and what they ask makes it decide: rarely more than twice.
         for round in 0..<16 {
-            let isSettled = self.settle()
+            self.settle()
             self.flush()
-            if isSettled, !self.chat.hasWork { break }
+            guard self.hasWork else { break }
             if round == 15 { self.loop.runAgain() }
         }
         if !self.readAgain.isEmpty { self.loop.runAgain() }
         self.isTimeRead = false
     }
 
-    /// - Returns: whether nothing was left to do.
-    private mutating func settle() -> Bool {
-        var isSettled = true
+    /// Whether the turn has made something that is to be done in it.
+    @inline(__always)
+    private var hasWork: Bool {
+        self.chat.hasWork || self.chat.hasDeliveries || !self.upgraded.isEmpty || !self.regroupable.isEmpty || !self.behind.isEmpty
+    }
+
+    private mutating func settle() {
         self.chat.carriesNews = self.relay?.storeCarriesNews(of: self.index) ?? false
-        while self.chat.settle(at: self.now) {
-            isSettled = false
+        while self.chat.hasWork {
+            self.chat.settle(at: self.now)
             // In the order in which they are numbered.
             if self.chat.carriesNews { self.send(self.chat.takeEnvelopes()) }
-            let news = self.chat.takeNews()
-            for (request, ticket) in self.chat.takeRequests() { self.submit(request, ticket, news) }
-            // A store in memory has answered already.
-            self.takeMail()
+            self.askStore()
         }
         self.send(self.chat.takeEnvelopes())
         if self.chat.newestView > self.newestView {
             self.newestView = self.chat.newestView
             if self.newestView > self.chat.view.number { self.relay?.hasHeard(ofView: self.newestView) }
         }
-        var deliveries = self.chat.takeDeliveries()
-        // Moved out: a copy would count a reference for every text in it.
-        for place in deliveries.indices { self.deliver(exchange(&deliveries[place], with: .pageFailed(context: 0))) }
+        self.deliverAll()
         self.moveUpgraded()
         self.regroup()
         // Behind all of them: only here is it certain that whoever hears everything has got all that a feed counts as shown.
-        let hasCaughtUp = self.catchUpAll()
-        return isSettled && deliveries.isEmpty && !hasCaughtUp
+        self.catchUpAll()
+    }
+
+    private mutating func askStore() {
+        let news = self.chat.takeNews()
+        var requests: [(request: StoreRequest, ticket: StoreTicket)] = []
+        swap(&requests, &self.requests)
+        self.chat.takeRequests(into: &requests)
+        if !requests.isEmpty {
+            var letters: [StoreLetter] = []
+            swap(&letters, &self.letters)
+            for place in requests.indices {
+                // Moved out: a copy would count a reference for every text in it.
+                let (request, ticket) = exchange(&requests[place], with: (.probe, 0))
+                self.submit(request, ticket, news, into: &letters)
+            }
+            self.read(&letters)
+            swap(&letters, &self.letters)
+        }
+        swap(&requests, &self.requests)
+    }
+
+    private mutating func deliverAll() {
+        guard self.chat.hasDeliveries else { return }
+        var deliveries: [Delivery] = []
+        swap(&deliveries, &self.deliveries)
+        self.chat.takeDeliveries(into: &deliveries)
+        for place in deliveries.indices { self.deliver(exchange(&deliveries[place], with: .pageFailed(context: 0))) }
+        swap(&deliveries, &self.deliveries)
     }
 
     private mutating func send(_ envelopes: [Envelope]) {

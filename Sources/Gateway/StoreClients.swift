@@ -1,3 +1,4 @@
+import Bytes
 import ChatModel
 import EventLoop
 import Synchronization
@@ -8,17 +9,40 @@ final class LoopStoreClient: StoreClient {
     private let answers: Mailbox<StoreLetter>
     private let complaints: StoreComplaints
     private let isForSessions: Bool
+    /// What was answered before `submit` returned.
+    private let immediate: LoopBound<(isAwaited: Bool, letters: [StoreLetter])>
 
-    init(_ answers: Mailbox<StoreLetter>, _ complaints: StoreComplaints, isForSessions: Bool = false) {
+    init(_ answers: Mailbox<StoreLetter>, of loop: EventLoop, _ complaints: StoreComplaints, isForSessions: Bool = false) {
         self.answers = answers
         self.complaints = complaints
         self.isForSessions = isForSessions
+        self.immediate = LoopBound((false, []), on: loop)
+    }
+
+    /// On the loop: asks, and adds to `letters` what is answered at once, which so is spared the way round by the mailbox.
+    func submit(_ request: StoreRequest, ticket: StoreTicket, to store: any ChatStore, into letters: inout [StoreLetter]) {
+        self.immediate.with { $0.isAwaited = true }
+        store.submit(request, ticket: ticket, for: self)
+        self.immediate.with { immediate in
+            immediate.isAwaited = false
+            if letters.isEmpty {
+                swap(&letters, &immediate.letters)
+            } else if !immediate.letters.isEmpty {
+                letters.append(contentsOf: immediate.letters)
+                immediate.letters.clear()
+            }
+        }
     }
 
     func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) {
         if case .failed(let failure) = answer { self.complaints.add(failure) }
-        // This mailbox takes everything: each answer belongs to a request, and the store bounds those.
-        _ = self.answers.post(StoreLetter(answer: answer, ticket: ticket, isForSession: self.isForSessions))
+        let letter = StoreLetter(answer: answer, ticket: ticket, isForSession: self.isForSessions)
+        if self.immediate.loop.isCurrent, self.immediate.with({ $0.isAwaited }) {
+            self.immediate.with { $0.letters.append(letter) }
+        } else {
+            // This mailbox takes everything: each answer belongs to a request, and the store bounds those.
+            _ = self.answers.post(letter)
+        }
     }
 }
 

@@ -307,20 +307,17 @@ public final class Simulation {
     private func turn(_ number: Int) {
         self.loops[number].isTurnDue = false
         guard !self.loops[number].isDead else { return }
-        while self.historian.violation == nil {
-            var isSettled = true
-            self.loops[number].chat.carriesNews = self.circumstances.carriesNews
-            while self.loops[number].chat.settle(at: self.moment(of: number)) {
-                isSettled = false
+        self.loops[number].chat.carriesNews = self.circumstances.carriesNews
+        repeat {
+            while self.loops[number].chat.hasWork {
+                self.loops[number].chat.settle(at: self.moment(of: number))
                 for envelope in self.loops[number].chat.takeEnvelopes() { self.send(envelope) }
                 let news = self.loops[number].chat.takeNews()
                 for (request, ticket) in self.loops[number].chat.takeRequests() { self.submit(request, ticket, news, of: number) }
             }
             for envelope in self.loops[number].chat.takeEnvelopes() { self.send(envelope) }
-            let deliveries = self.loops[number].chat.takeDeliveries()
-            for delivery in deliveries { self.deliver(delivery, on: number) }
-            if isSettled, deliveries.isEmpty { return }
-        }
+            for delivery in self.loops[number].chat.takeDeliveries() { self.deliver(delivery, on: number) }
+        } while self.historian.violation == nil && (self.loops[number].chat.hasWork || self.loops[number].chat.hasDeliveries)
     }
 
     private func submit(_ request: StoreRequest, _ ticket: StoreTicket, _ news: [Envelope], of loop: Int) {

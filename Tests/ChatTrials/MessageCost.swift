@@ -59,14 +59,14 @@ struct MessageCost {
     /// As a gateway has it at the end of a turn.
     private mutating func settle() {
         while true {
-            while self.chat.settle(at: self.now) {
+            while self.chat.hasWork {
+                self.chat.settle(at: self.now)
                 for (answer, ticket) in self.store.execute(self.chat.takeRequests()) {
                     self.chat.storeAnswered(answer, ticket: ticket, at: self.now)
                 }
             }
-            let deliveries = self.chat.takeDeliveries()
-            if deliveries.isEmpty { return }
-            for delivery in deliveries {
+            guard self.chat.hasDeliveries else { return }
+            for delivery in self.chat.takeDeliveries() {
                 if case .event(_, .posted, _) = delivery { self.delivered += 1 }
             }
         }

@@ -1,5 +1,6 @@
 import ChatCore
 import ChatModel
+import ChatSimulation
 import Testing
 
 @testable import Cluster
@@ -18,7 +19,7 @@ struct DeliveriesTests {
             let entrance = Entrance(actor: Actor(person: person, isAdmin: false), isListed: true, kind: .conversations)
             return chat.enter(Stage.keys(1)[0], entrance, context: UInt64(place + 1), at: .sample(0))
         }
-        _ = chat.settle(at: .sample(0))
+        chat.settle(at: .sample(0))
         self.chat = chat
         self.feed = names[0].feed
         self.requests = names.map(\.request)
@@ -115,7 +116,7 @@ struct LateAnswerTests {
     }
 
     private func requests(_ chat: inout ChatLoop) -> [RequestID] {
-        _ = chat.settle(at: .sample(0))
+        chat.settle(at: .sample(0))
         return chat.takeEnvelopes().flatMap(\.items).compactMap { if case .input(let input) = $0 { input.request } else { nil } }
     }
 

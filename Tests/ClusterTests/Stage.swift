@@ -1,6 +1,7 @@
 import Bytes
 import ChatCore
 import ChatModel
+import ChatSimulation
 import EmbeddedStore
 
 @testable import Cluster
@@ -143,8 +144,9 @@ final class Stage {
             precondition(rounds < 10_000, "the loops find no rest")
             for loop in Self.loops {
                 self.chats[loop]!.carriesNews = self.carriesNews
-                while self.chats[loop]!.settle(at: self.moment) {
+                while self.chats[loop]!.hasWork {
                     isBusy = true
+                    self.chats[loop]!.settle(at: self.moment)
                     if self.carriesNews { for envelope in self.chats[loop]!.takeEnvelopes() { self.carry(envelope) } }
                     let news = self.chats[loop]!.takeNews()
                     for (request, ticket) in self.chats[loop]!.takeRequests() {

@@ -1,6 +1,7 @@
 import Bytes
 import ChatCore
 import ChatModel
+import ChatSimulation
 import Cluster
 import DialectKit
 import EmbeddedStore
@@ -186,13 +187,14 @@ final class Stage {
             self.now.wall = Timestamp(milliseconds: self.now.wall.milliseconds + 1000)
             self.chat.tick(at: self.now)
             repeat {
-                while self.chat.settle(at: self.now) {
+                while self.chat.hasWork {
+                    self.chat.settle(at: self.now)
                     for (request, ticket) in self.chat.takeRequests() { self.store.submit(request, ticket: ticket, for: self.letters) }
                     for (answer, ticket) in self.letters.take() { self.chat.storeAnswered(answer, ticket: ticket, at: self.now) }
                 }
                 for delivery in self.chat.takeDeliveries() { self.deliver(delivery) }
                 for (answer, ticket) in self.lists.take() { self.fetched(ticket, answer) }
-            } while self.chat.hasWork
+            } while self.chat.hasWork || self.chat.hasDeliveries
         }
     }
 

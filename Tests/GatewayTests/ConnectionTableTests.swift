@@ -1,4 +1,5 @@
 import Bytes
+import EventLoop
 import RepeatableChance
 import StoreTestSupport
 import Testing
@@ -7,9 +8,13 @@ import Testing
 
 @Suite("A turn's frames for each connection")
 struct ConnectionTableTests {
+    private static func token(_ slot: Int, _ generation: UInt32 = 1) -> SocketToken {
+        SocketToken(slot: UInt32(slot), generation: generation)
+    }
+
     private static func table(of count: Int) -> ConnectionTable {
         var table = ConnectionTable()
-        for slot in 0..<count { table.open(slot, descriptor: Int32(slot), isTLS: false, at: 0) }
+        for slot in 0..<count { table.open(Self.token(slot), descriptor: Int32(slot), isTLS: false, at: 0) }
         return table
     }
 
@@ -82,10 +87,13 @@ struct ConnectionTableTests {
         #expect(table.scattered.isEmpty)
         table.queue(table.add(Self.frame("c")), to: 1)
         #expect(Self.text(&table, of: 1) == "")
-        table.open(1, descriptor: 7, isTLS: true, at: 5)
+        table.open(Self.token(1, 2), descriptor: 7, isTLS: true, at: 5)
         #expect(Self.text(&table, of: 1) == "")
         #expect(table.hot[1].heardAt == 5)
+        #expect(table.isOpen(Self.token(1, 2)) && !table.isOpen(Self.token(1)) && !table.isOpen(Self.token(99)))
         #expect(table.hot[1].flags == [.isOpen, .isTLS])
+        table.close(1)
+        #expect(!table.isOpen(Self.token(1, 2)))
     }
 
     @Test("go to all, to the others, or to one user's connections")
@@ -132,7 +140,7 @@ struct ConnectionTableTests {
                 lists[slot] = ""
             case 17:
                 let slot = Int.random(in: 0..<count, using: &chance)
-                if isOpen[slot] { table.close(slot) } else { table.open(slot, descriptor: 1, isTLS: false, at: 0) }
+                if isOpen[slot] { table.close(slot) } else { table.open(Self.token(slot), descriptor: 1, isTLS: false, at: 0) }
                 isOpen[slot].toggle()
                 lists[slot] = ""
             default:
