@@ -2,13 +2,21 @@ public import Bytes
 
 /// Which conversation: its id is an opaque text inside a tenant.
 public struct ConversationKey: Sendable, Hashable, Comparable, CustomStringConvertible {
+    /// Of the rest, in this process: tables on the way of a message are searched by it, and it is compared first.
+    public let hash: Int
     public let tenant: ByteString
     public let id: ByteString
 
     public init(tenant: ByteString, id: ByteString) {
         self.tenant = tenant
         self.id = id
+        var hasher = Hasher()
+        hasher.combine(tenant)
+        hasher.combine(id)
+        self.hash = hasher.finalize()
     }
+
+    public func hash(into hasher: inout Hasher) { hasher.combine(self.hash) }
 
     /// What is addressed to a user, and not to a conversation. No client can write such an id: theirs have no "@".
     public static func inbox(of user: UserID, in tenant: ByteString) -> Self { Self(tenant: tenant, id: ByteString("@user:\(user.key)")) }

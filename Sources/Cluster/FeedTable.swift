@@ -36,7 +36,7 @@ struct FeedTable: Sendable {
     /// - Parameter place: where it was last.
     func slot(of key: ConversationKey, near place: UInt32 = .max) -> UInt32? {
         if Int(place) < self.slots.count, self.slots[Int(place)].feed?.key == key { return place }
-        return self.index.slot(hash: key.hashValue) { self.slots[Int($0)].feed?.key == key }
+        return self.index.slot(hash: key.hash) { self.slots[Int($0)].feed?.key == key }
     }
 
     mutating func open(_ feed: Feed) -> UInt32 {
@@ -48,12 +48,12 @@ struct FeedTable: Sendable {
             slot = UInt32(self.slots.count)
             self.slots.append(Slot(generation: 1, feed: feed))
         }
-        self.index.insert(slot, hash: feed.key.hashValue)
+        self.index.insert(slot, hash: feed.key.hash)
         return slot
     }
 
     mutating func close(_ slot: UInt32) {
-        self.index.remove(slot, hash: self[slot].key.hashValue)
+        self.index.remove(slot, hash: self[slot].key.hash)
         self.slots[Int(slot)].feed = nil
         self.free.append(slot)
     }

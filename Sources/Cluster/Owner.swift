@@ -154,12 +154,12 @@ struct Owner: Sendable {
     private func find(_ input: Envelope.Input) -> UInt32? {
         let place = Int(input.ownerPlace)
         if place < self.slots.count, self.slots[place].isUsed, self.slots[place].key == input.conversation { return input.ownerPlace }
-        return self.index.slot(hash: input.conversation.hashValue) { self.slots[Int($0)].key == input.conversation }
+        return self.index.slot(hash: input.conversation.hash) { self.slots[Int($0)].key == input.conversation }
     }
 
     /// Where a conversation stands; nil where it is not in memory.
     func slot(of key: ConversationKey) -> UInt32? {
-        self.index.slot(hash: key.hashValue) { self.slots[Int($0)].key == key }
+        self.index.slot(hash: key.hash) { self.slots[Int($0)].key == key }
     }
 
     /// Nil where there is nothing to be done here.
@@ -178,14 +178,14 @@ struct Owner: Sendable {
             key: key, conversation: Conversation(rules: self.rules, isInbox: key.isInbox), lastUsed: now.monotonic,
             generation: isNew ? 1 : self.slots[Int(number)].generation &+ 1)
         if isNew { self.slots.append(slot) } else { self.slots[Int(number)] = slot }
-        self.index.insert(number, hash: key.hashValue)
+        self.index.insert(number, hash: key.hash)
         return number
     }
 
     /// Forgets the conversation in this slot, but for what its store may forget as well.
     mutating func close(_ number: UInt32, at now: Moment) {
         self.keep(number, at: now)
-        self.index.remove(number, hash: self.slots[Int(number)].key.hashValue)
+        self.index.remove(number, hash: self.slots[Int(number)].key.hash)
         self.slots[Int(number)].isUsed = false
         self.slots[Int(number)].conversation = Conversation(rules: self.rules)
         self.free.append(number)

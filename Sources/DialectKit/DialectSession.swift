@@ -14,10 +14,12 @@ public protocol DialectSession: Sendable {
     /// The one conversation that the connection is for, if its path names it: it is served where that conversation is.
     var home: ConversationKey? { get }
 
+    // Asked after all that a session does, and so where it stands: without `mutating` the session would be copied for it.
+
     /// Whether what is rendered for everybody is not all that this connection gets of a message: `shown` is called for each then.
-    var isPersonal: Bool { get }
+    var isPersonal: Bool { mutating get }
     /// When `wake` is to be called, in milliseconds as `SessionSteps.monotonic` counts them; nil for never.
-    var wakeAt: Int64? { get }
+    var wakeAt: Int64? { mutating get }
 
     /// The upgrade is made.
     mutating func opened(into steps: inout SessionSteps)
@@ -73,8 +75,9 @@ public protocol DialectSession: Sendable {
 
 /// What a protocol without lists, inboxes, offsets and times need not say.
 extension DialectSession {
-    public var isPersonal: Bool { false }
-    public var wakeAt: Int64? { nil }
+    // Mutating as well: else these were what an immutable session says, whatever it is.
+    public var isPersonal: Bool { mutating get { false } }
+    public var wakeAt: Int64? { mutating get { nil } }
     public mutating func wake(into steps: inout SessionSteps) {}
     public func standing(at places: [(conversation: ConversationKey, through: SequenceNumber)], now: Int64) -> String? { nil }
     public mutating func shown(_ message: Message, in conversation: ConversationKey, into steps: inout SessionSteps) {}

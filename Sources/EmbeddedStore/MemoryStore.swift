@@ -34,7 +34,7 @@ public final class MemoryStore: ChatStore {
         case .write(let batch): .written(self.write(batch))
         case .claim: self.claim(request)
         case .load(let key), .recent(let key, _), .page(let key, _, _), .changes(let key, _, _, _), .unread(let key, _, _):
-            self.stripe(key.hashValue).tables.withLock { $0.execute(request) }
+            self.stripe(key.hash).tables.withLock { $0.execute(request) }
         case .numbers(_, let tenant), .users(_, let tenant), .nextNumber(let tenant):
             self.stripe(tenant.hashValue).tables.withLock { $0.execute(request) }
         case .memberships(_, _, _, let limit, _): self.memberships(request, limit: limit)
@@ -63,7 +63,7 @@ public final class MemoryStore: ChatStore {
         var refused = RefusedWrites()
         let writes = batch.writes.span
         for place in writes.indices where !refused.refuses(writes[place].conversation, at: place) {
-            let hash = writes[place].conversation.hashValue
+            let hash = writes[place].conversation.hash
             if let refusal = self.stripe(hash).tables.withLock({ $0.apply(writes[place], by: batch.owner, hash: hash) }) {
                 refused.note(refusal, of: writes[place].conversation, at: place)
             }

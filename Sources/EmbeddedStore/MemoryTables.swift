@@ -69,7 +69,7 @@ public struct MemoryTables: Sendable {
         let writes = batch.writes.span
         var refused = RefusedWrites()
         withUnsafeTemporaryAllocation(of: Int.self, capacity: writes.count) { hashes in
-            for place in writes.indices { hashes[place] = writes[place].conversation.hashValue }
+            for place in writes.indices { hashes[place] = writes[place].conversation.hash }
             self.prefetch(writes, hashes)
             for place in writes.indices where !refused.refuses(writes[place].conversation, at: place) {
                 if let refusal = self.apply(writes[place], by: batch.owner, hash: hashes[place]) {
@@ -120,7 +120,7 @@ public struct MemoryTables: Sendable {
     }
 
     func conversation(_ key: ConversationKey) -> MemoryConversation? {
-        self.slot(of: key, hash: key.hashValue).map { self.conversations[$0] }
+        self.slot(of: key, hash: key.hash).map { self.conversations[$0] }
     }
 }
 

@@ -43,6 +43,11 @@ struct Connection {
         if case .listening = self.stage { true } else { false }
     }
 
+    /// Of a WebSocket. Mutating, so that it is asked where it stands: whatever else is read from a table is copied for it.
+    var talk: WebSocketTalk? {
+        mutating get { if case .webSocket(let talk) = self.stage { talk } else { nil } }
+    }
+
     /// How a connection comes to its end.
     enum Ending: Equatable {
         case none
@@ -101,7 +106,7 @@ final class WebSocketTalk {
     @exclusivity(unchecked) var session: (any DialectSession)?
     @exclusivity(unchecked) var rate: RateBucket
     /// The conversations that this connection hears.
-    var memberships: [Membership] = []
+    @exclusivity(unchecked) var memberships: [Membership] = []
     var entrances: [PendingEntrance] = []
     /// Nil where WebSocket messages are the protocol's frames.
     var engine: EngineTalk?
@@ -121,7 +126,7 @@ final class WebSocketTalk {
     /// Answers that reading waits for: an entrance, a page.
     var awaited: Int32 = 0
     /// Commands that have not been answered: a drain waits for them.
-    var underWay: Int32 = 0
+    @exclusivity(unchecked) var underWay: Int32 = 0
     /// When it became a WebSocket, when the next ping is due, when the token ends, and when a drain closes it, as monotonic
     /// milliseconds; 0 for never.
     var openedAt: Int64 = 0

@@ -92,12 +92,9 @@ extension LoopState {
 
     /// A question's connection, if it is still there.
     mutating func asker(_ token: SocketToken) -> (slot: Int, talk: WebSocketTalk)? {
-        guard self.isCurrent(token) else { return nil }
         let slot = Int(token.slot)
-        switch self.connections[slot]!.stage {
-        case .webSocket(let talk): return talk.hasSentClose ? nil : (slot, talk)
-        case .handshake, .http, .listening: return nil
-        }
+        guard self.isCurrent(token), let talk = self.connections[slot]!.talk, !talk.hasSentClose else { return nil }
+        return (slot, talk)
     }
 
     /// - Parameter isShown: the conversation's feed shows it; but only who listens hears what it shows.

@@ -140,12 +140,14 @@ extension LoopState {
 
     /// What a session has become by what it did.
     private mutating func noteSession(_ slot: Int, _ talk: WebSocketTalk) {
-        guard let session = talk.session, self.isThere(slot), !talk.hasSentClose else { return }
-        if session.isPersonal != talk.isPersonal { self.regroupable.append(self.connections[slot]!.token) }
-        if self.table.hot[slot].user == UserTable.nobody, let actor = session.actor {
+        guard self.isThere(slot), !talk.hasSentClose else { return }
+        if let isPersonal = talk.session?.isPersonal, isPersonal != talk.isPersonal {
+            self.regroupable.append(self.connections[slot]!.token)
+        }
+        if self.table.hot[slot].user == UserTable.nobody, let session = talk.session, let actor = session.actor {
             self.table.hot[slot].user = self.users.enter(actor.person.id, of: session.tenant)
         }
-        if session.wakeAt != nil { self.scheduleTimer(slot) }
+        if talk.session?.wakeAt != nil { self.scheduleTimer(slot) }
     }
 
     private mutating func reply(_ slot: Int, _ talk: WebSocketTalk, _ range: Range<Int>, isPaced: Bool) {

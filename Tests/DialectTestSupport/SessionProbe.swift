@@ -54,6 +54,16 @@ public struct SessionProbe {
         return self.take()
     }
 
+    public var isPersonal: Bool {
+        var session = self.session
+        return session.isPersonal
+    }
+
+    public var wakeAt: Int64? {
+        var session = self.session
+        return session.wakeAt
+    }
+
     private mutating func take() -> [String] {
         defer { self.steps.removeAll() }
         return self.steps.list.map { step in

@@ -19,7 +19,7 @@ struct ConnectTests {
             #expect(Array(steps.dropFirst()) == [Frame.offset("")])
             #expect(ticket.sid.utf8.count == 20)
             sids.insert(ticket.sid)
-            #expect(probe.session.wakeAt == nil && !probe.session.isPersonal)
+            #expect(probe.wakeAt == nil && !probe.isPersonal)
         }
         #expect(sids.count == 3)
     }
@@ -130,7 +130,7 @@ struct ConnectTests {
     @Test("has 45 seconds for that")
     func patience() throws {
         var probe = RoomsProbe(.ann())
-        #expect(probe.session.wakeAt == 45_000)
+        #expect(probe.wakeAt == 45_000)
         let early = probe.tell { session, steps in
             steps.monotonic = 44_999
             session.wake(into: &steps)
@@ -141,14 +141,14 @@ struct ConnectTests {
             session.wake(into: &steps)
         }
         #expect(late == ["close 1002 no CONNECT packet came in time"])
-        #expect(probe.session.wakeAt == nil)
+        #expect(probe.wakeAt == nil)
     }
 
     @Test("leaves its rooms with DISCONNECT, and may come again")
     func disconnect() {
         var probe = RoomsProbe.ann(in: "s", "r")
         #expect(probe.send("1") == ["leave tenant/r", "leave tenant/s"])
-        #expect(probe.session.wakeAt == 45_000)
+        #expect(probe.wakeAt == 45_000)
         // What still comes of the rooms is not for a client that is out.
         #expect(probe.show(.said(1), in: "r").isEmpty)
         #expect(probe.stands(("r", 5)).isEmpty)

@@ -28,7 +28,7 @@ struct JoinTests {
         for ack in [nil, 5] {
             var probe = RoomsProbe.ann()
             #expect(probe.emit("join_room", #"{"room_id":"r","username":"Eve"}"#, ack: ack) == [Self.enter])
-            #expect(probe.session.isPersonal, "of who is joining is kept what it was shown")
+            #expect(probe.isPersonal, "of who is joining is kept what it was shown")
             #expect(probe.answer(.entered(.at(7))) == [Self.describe])
             // An ended one can be read.
             #expect(probe.answer(.described(.room(head: 7, members: members, isEnded: true))) == [Self.read])
@@ -36,7 +36,7 @@ struct JoinTests {
                 probe.page(.of(said, head: 7)) == (ack == nil ? [] : [#"435[{"ok":true,\#(state)}]"#]) + [
                     #"42["conversation_state",{\#(state)}]"#, Frame.offset("r=7"),
                 ])
-            #expect(!probe.session.isPersonal, "whom a token names, and who is in one room, gets the same as all others there")
+            #expect(!probe.isPersonal, "whom a token names, and who is in one room, gets the same as all others there")
         }
     }
 
@@ -81,7 +81,7 @@ struct JoinTests {
     func twice() {
         var probe = RoomsProbe.ann(in: "r")
         #expect(probe.emit("join_room", #"{"room_id":"r"}"#, ack: 1) == [Self.describe])
-        #expect(probe.session.isPersonal)
+        #expect(probe.isPersonal)
         #expect(probe.stands(("r", 3)).isEmpty, "who is joining is told behind that")
         #expect(probe.answer(.described(.room(head: 3))) == [Self.read])
         #expect(
@@ -89,7 +89,7 @@ struct JoinTests {
                 #"431[{"ok":true,\#(Frame.state("r", head: 3, Frame.said(3, in: "r")))}]"#,
                 Frame.stateEvent("r", head: 3, Frame.said(3, in: "r")), Frame.offset("r=3"),
             ])
-        #expect(!probe.session.isPersonal)
+        #expect(!probe.isPersonal)
         // Before the connection is counted among those of whom that is kept: it hears the room, and so was shown what the owner told of.
         _ = probe.emit("join_room", #"{"room_id":"r"}"#)
         _ = probe.answer(.described(.room(head: 6)))
@@ -141,7 +141,7 @@ struct JoinTests {
             var probe = RoomsProbe.ann()
             _ = probe.emit("join_room", #"{"room_id":"r"}"#)
             #expect(probe.answer(.failed(error)) == [Frame.error(words, "join_room")])
-            #expect(!probe.session.isPersonal)
+            #expect(!probe.isPersonal)
             _ = probe.emit("join_room", #"{"room_id":"r"}"#, ack: 1)
             _ = probe.emit("join_room", #"{"room_id":"r"}"#, ack: 2)
             #expect(probe.answer(.failed(error)) == [Frame.refusal(1, words), Frame.refusal(2, words)])
@@ -188,7 +188,7 @@ struct JoinTests {
         }
         #expect(left(&probe, "s") == [Frame.moved("user_left", "ann", "Ann", in: "s"), Frame.offset("r=4")])
         #expect(left(&probe, "s").isEmpty)
-        #expect(!probe.session.isPersonal)
+        #expect(!probe.isPersonal)
         #expect(left(&probe, "r") == [Frame.moved("user_left", "ann", "Ann", in: "r"), Frame.offset("")])
         #expect(probe.emit("join_room", #"{"room_id":"r"}"#) == [Self.enter])
         // By another connection of the same user, while this one is shown in.
@@ -301,7 +301,7 @@ struct StrangerTests {
         // `Ann B` and `a~;,=`.
         let who = "~QW5uIEI.YX47LD0;"
         #expect(probe.join("r", as: #","user_id":"a~;,=","username":"Ann B""#, head: 3).last == Frame.offset("\(who)r=3"))
-        #expect(probe.session.isPersonal)
+        #expect(probe.isPersonal)
         #expect(probe.show(.said(4), in: "r") == [Frame.offset("\(who)r=4")])
         #expect(probe.join("q").last == Frame.offset("\(who)q=0,r=4"))
         #expect(probe.show(.said(5), in: "r") == [Frame.offset("\(who)q=0,r=5")])

@@ -148,6 +148,6 @@ struct OutputTests {
         // In the next visit the numbers of acknowledgements mean something else.
         #expect(probe.answer(.posted(.said(1)), to: places.0).isEmpty)
         #expect(probe.answer(.failed(.unavailable), to: places.1).isEmpty)
-        #expect(probe.session.wakeAt == nil)
+        #expect(probe.wakeAt == nil)
     }
 }

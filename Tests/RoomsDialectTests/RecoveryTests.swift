@@ -33,7 +33,7 @@ struct RecoveryTests {
                 #"40{"sid":"\#(ticket.sid)","pid":"\#(ticket.pid)"}"#, Frame.offset("r=17"),
                 "enter tenant/r as ann Ann unlisted rooms after 17",
             ])
-        #expect(!probe.session.isPersonal)
+        #expect(!probe.isPersonal)
         #expect(probe.answer(.entered(.at(20))).isEmpty, "what it missed is shown by itself, as it would have been")
         #expect(probe.emit("join_room", #"{"room_id":"r"}"#) == ["describe for ann guests none in tenant/r"])
     }
@@ -47,7 +47,7 @@ struct RecoveryTests {
                 #"40{"sid":"\#(ticket.sid)","pid":"\#(ticket.pid)"}"#, Frame.offset("a=0,u.b.c=4"),
                 "enter tenant/u.b.c as ann Ann listed rooms after 4", "enter tenant/a as ann Ann listed rooms after 0",
             ])
-        #expect(probe.session.isPersonal)
+        #expect(probe.isPersonal)
         #expect(probe.stands(("a", 0), ("u.b.c", 4)).isEmpty, "that was said")
         #expect(probe.answer(.entered(.at(2)), to: 1).isEmpty)
         #expect(probe.show(.said(1), in: "a") == [Frame.offset("a=1,u.b.c=4")])
@@ -108,7 +108,7 @@ struct RecoveryTests {
                 "enter default/r as anonymous a~;,= Ann B unlisted rooms after 5",
             ])
         #expect(probe.session.actor?.person.id == UserID(anonymous: "a~;,="))
-        #expect(probe.session.isPersonal)
+        #expect(probe.isPersonal)
         // Where nobody comes in without a token nobody goes on without one.
         var closed = RoomsProbe(.none)
         #expect(closed.send(Self.connect(ticket.pid, offset)) == [#"44{"message":"a token is required"}"#])
@@ -188,7 +188,7 @@ struct RecoveryTests {
             probe.answer(.entered(.at(2, ended: ended)), to: 1) == [
                 #"42["conversation_ended",{"room_id":"s","ended_by":"bob","timestamp":"\#(Frame.instant)"}]"#
             ])
-        #expect(!probe.session.isPersonal)
+        #expect(!probe.isPersonal)
         #expect(probe.emit("join_room", #"{"room_id":"r"}"#) == ["enter tenant/r as ann Ann listed rooms from now"])
     }
 
@@ -214,9 +214,9 @@ struct RecoveryTests {
     @Test("has an offset for each message once it is in more rooms than one, as far as it can go on")
     func personal() {
         var probe = RoomsProbe.ann(in: "r")
-        #expect(!probe.session.isPersonal)
+        #expect(!probe.isPersonal)
         _ = probe.emit("join_room", #"{"room_id":"q"}"#)
-        #expect(probe.session.isPersonal)
+        #expect(probe.isPersonal)
         #expect(probe.stands(("r", 3)).isEmpty)
         #expect(probe.show(.said(4), in: "r") == [Frame.offset("r=4")], "the room that is being joined is not in it")
         _ = probe.answer(.entered(.at(7)))

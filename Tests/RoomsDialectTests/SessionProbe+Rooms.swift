@@ -52,6 +52,8 @@ struct RoomsProbe {
     }
 
     var session: any DialectSession { self.probe.session }
+    var isPersonal: Bool { self.probe.isPersonal }
+    var wakeAt: Int64? { self.probe.wakeAt }
 
     mutating func send(_ packet: String, retryAfter: Double? = nil) -> [String] {
         let steps = PacketRule.checked(self.probe.send(packet, retryAfter: retryAfter))
