@@ -2,7 +2,9 @@
 //
 // It upgrades to WebSocket whoever asks for /g/<group>, and gives each data frame of a connection to all connections of the group, its
 // sender too, with one send() each; with --coalesce what one turn of epoll brought leaves in one send() per connection. It checks,
-// numbers and keeps nothing. Linux and its C library only, one thread, 127.0.0.1 only.
+// numbers and keeps nothing. With --redis several of them are the floor under a cluster: a frame is kept by a script of the Redis on that
+// port, in the group's stream, which publishes it to all of them, and goes to connections only when it comes from there; nobody owns a
+// group, nothing is repeated, and there is no answer. Linux and its C library only, one thread, 127.0.0.1 only.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,6 +26,7 @@ enum {
     backlogMax = 64 << 20,          // so does a reader that is further behind
     groupSlots = 1 << 14,
     turnEvents = 512,
+    nameMax = 255,                  // of a group
 };
 
 typedef struct { uint8_t *bytes; size_t count, room; } Bytes;
@@ -48,6 +51,7 @@ static Client *clients;             // by descriptor
 static int clientLimit, poller;
 static Group *groups[groupSlots], *dirtyGroups;
 static bool coalesce;
+static int keeper, ear;             // --redis: the connections for commands and for what is published; 0 without
 
 static void *sure(void *memory) {
     if (!memory) { fputs("rawfan: out of memory\n", stderr); exit(1); }
@@ -210,6 +214,132 @@ static void endTurn(void) {
     }
 }
 
+// ---- By Redis.
+
+// As in redis.sh: what no store can do without, and one PUBLISH for all processes.
+static const char keepScript[] =
+    "if redis.call('HGET',KEYS[1],'epoch')~='7' then return redis.error_reply('fenced') end "
+    "local head=tonumber(redis.call('HGET',KEYS[2],'head') or '0')+1 "
+    "redis.call('XADD',KEYS[3],'MAXLEN','~',1000,head..'-0','u',ARGV[1],'x',ARGV[2]) "
+    "redis.call('HSET',KEYS[2],'head',head) redis.call('PUBLISH','mail',ARGV[2]) return 0";
+static char keepHash[41];
+static Bytes commands, published;
+
+static void failRedis(const char *why) {
+    fprintf(stderr, "rawfan: Redis: %s\n", why);
+    exit(1);
+}
+
+static void putWord(Bytes *to, const void *word, size_t count) {
+    char head[32];
+    put(to, head, (size_t)sprintf(head, "$%zu\r\n", count));
+    put(to, word, count);
+    put(to, "\r\n", 2);
+}
+
+static void putCommand(Bytes *to, int count, const char *const words[]) {
+    char head[32];
+    put(to, head, (size_t)sprintf(head, "*%d\r\n", count));
+    for (int i = 0; i < count; i++) putWord(to, words[i], strlen(words[i]));
+}
+
+static void sendCommands(int descriptor) {
+    for (size_t sent = 0; sent < commands.count;) {
+        ssize_t result = send(descriptor, commands.bytes + sent, commands.count - sent, MSG_NOSIGNAL);
+        if (result < 0) failRedis(strerror(errno));
+        sent += (size_t)result;
+    }
+    commands.count = 0;
+}
+
+static int connectRedis(uint16_t port) {
+    int yes = 1, descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    if (connect(descriptor, (struct sockaddr *)&address, sizeof address)) failRedis(strerror(errno));
+    setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    return descriptor;
+}
+
+static void openRedis(uint16_t port) {
+    char reply[128] = {0};
+    keeper = connectRedis(port);
+    putCommand(&commands, 4, (const char *[]){"HSET", "lease", "epoch", "7"});
+    sendCommands(keeper);
+    if (recv(keeper, reply, sizeof reply - 1, 0) <= 0 || *reply != ':') failRedis(reply);
+    putCommand(&commands, 3, (const char *[]){"SCRIPT", "LOAD", keepScript});
+    sendCommands(keeper);
+    if (recv(keeper, reply, sizeof reply - 1, 0) <= 0 || sscanf(reply, "$40\r\n%40s", keepHash) != 1) failRedis(reply);
+    ear = connectRedis(port);
+    putCommand(&commands, 2, (const char *[]){"SUBSCRIBE", "mail"});
+    sendCommands(ear);
+    watch(keeper, EPOLLIN, EPOLL_CTL_ADD);
+    watch(ear, EPOLLIN, EPOLL_CTL_ADD);
+}
+
+// The group's name and a line's end stand before the frame.
+static void keep(const Group *group, const uint8_t *frame, size_t count) {
+    static uint8_t letter[nameMax + 1 + headerMax + messageMax];
+    char head[nameMax + 8];
+    size_t name = strlen(group->name);
+    memcpy(letter, group->name, name);
+    letter[name] = '\n';
+    memcpy(letter + name + 1, frame, count);
+    put(&commands, "*8\r\n", 4);
+    putWord(&commands, "EVALSHA", 7);
+    putWord(&commands, keepHash, 40);
+    putWord(&commands, "3", 1);
+    putWord(&commands, "lease", 5);
+    putWord(&commands, head, (size_t)sprintf(head, "conv:%s", group->name));
+    putWord(&commands, head, (size_t)sprintf(head, "log:%s", group->name));
+    putWord(&commands, "u123", 4);
+    putWord(&commands, letter, name + 1 + count);
+}
+
+// A line of a reply that says how long what follows is; -1 where it has not all come.
+static long lengthAt(const Bytes *from, size_t *at) {
+    uint8_t *end = memmem(from->bytes + *at, from->count - *at, "\r\n", 2);
+    if (!end) return -1;
+    long length = strtol((char *)from->bytes + *at + 1, NULL, 10);
+    *at = (size_t)(end + 2 - from->bytes);
+    return length;
+}
+
+// One of ["message", channel, letter], or ["subscribe", channel, number]; false where it has not all come.
+static bool takePublished(size_t *from) {
+    size_t at = *from, start = 0, count = 0;
+    if (lengthAt(&published, &at) != 3) return false;
+    for (int word = 0; word < 3; word++) {
+        bool isText = at < published.count && published.bytes[at] == '$';
+        long length = lengthAt(&published, &at);
+        if (length < 0) return false;
+        start = at, count = isText ? (size_t)length : 0;
+        if (isText) at += count + 2;
+        if (at > published.count) return false;
+    }
+    *from = at;
+    uint8_t *end = memchr(published.bytes + start, '\n', count);
+    if (!end) return true;
+    size_t name = (size_t)(end - published.bytes) - start;
+    fanOut(groupNamed((char *)published.bytes + start, name), end + 1, count - name - 1);
+    return true;
+}
+
+static void hear(int descriptor) {
+    static uint8_t buffer[readMax];
+    ssize_t got = recv(descriptor, buffer, sizeof buffer, MSG_DONTWAIT);
+    if (got < 0 && errno == EAGAIN) return;
+    if (got <= 0) failRedis("the connection ended");
+    if (descriptor == keeper) {
+        if (*buffer == '-') failRedis((char *)buffer);
+        return;
+    }
+    size_t at = 0;
+    put(&published, buffer, (size_t)got);
+    while (at < published.count && takePublished(&at)) {}
+    published.count -= at;
+    memmove(published.bytes, published.bytes + at, published.count);
+}
+
 // ---- What clients say. Both answer with the bytes they are done with; -1 ends the connection.
 
 static ssize_t upgrade(int descriptor, char *text, size_t count) {
@@ -229,7 +359,9 @@ static ssize_t upgrade(int descriptor, char *text, size_t count) {
     int length = snprintf(reply, sizeof reply,
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n", accept);
     give(descriptor, (uint8_t *)reply, (size_t)length);
-    join(descriptor, groupNamed(text + 7, strcspn(text + 7, " ?")));
+    size_t nameCount = strcspn(text + 7, " ?");
+    if (nameCount > nameMax) return -1;
+    join(descriptor, groupNamed(text + 7, nameCount));
     return end + 4 - text;
 }
 
@@ -253,7 +385,8 @@ static ssize_t takeFrame(int descriptor, uint8_t *frame, size_t count) {
         // A server's frame is a client's without the mask: the header moves up against the text, and nothing is copied.
         memmove(frame + 4, frame, header);
         frame[5] &= 127;
-        fanOut(clients[descriptor].group, frame + 4, header + length);
+        if (keeper) keep(clients[descriptor].group, frame + 4, header + length);
+        else fanOut(clients[descriptor].group, frame + 4, header + length);
     }
     return (ssize_t)(header + 4 + length);
 }
@@ -307,13 +440,14 @@ static int listenAt(uint16_t *port) {
 }
 
 int main(int count, char **words) {
-    uint16_t port = 9100;
+    uint16_t port = 9100, redis = 0;
     for (int i = 1; i < count; i++) {
         char *end = "?";
         if (!strcmp(words[i], "--coalesce")) coalesce = true, end = "";
         else if (!strcmp(words[i], "--port") && ++i < count) port = (uint16_t)strtoul(words[i], &end, 10);
+        else if (!strcmp(words[i], "--redis") && ++i < count) redis = (uint16_t)strtoul(words[i], &end, 10);
         if (*end) {
-            fputs("usage: rawfan [--port N] [--coalesce]\n", stderr);
+            fputs("usage: rawfan [--port N] [--coalesce] [--redis PORT]\n", stderr);
             return 2;
         }
     }
@@ -327,6 +461,7 @@ int main(int count, char **words) {
     int listener = listenAt(&port);
     poller = epoll_create1(EPOLL_CLOEXEC);
     watch(listener, EPOLLIN, EPOLL_CTL_ADD);
+    if (redis) openRedis(redis);
     fprintf(stderr, "ready %u\n", port);
     for (;;) {
         struct epoll_event events[turnEvents];
@@ -335,10 +470,12 @@ int main(int count, char **words) {
         for (int i = 0; i < ready; i++) {
             int descriptor = events[i].data.fd;
             if (descriptor == listener) somebodyWaits = true;
+            if (redis && (descriptor == keeper || descriptor == ear)) hear(descriptor);
             if (events[i].events & EPOLLOUT && clients[descriptor].unsent.count) giveRest(descriptor);
             if (events[i].events & ~(uint32_t)EPOLLOUT && clients[descriptor].open) take(descriptor);
         }
         endTurn();
+        if (commands.count) sendCommands(keeper);
         // Last, so that no descriptor that was closed in this turn is somebody else's before the turn is over.
         if (somebodyWaits) acceptAll(listener);
     }
