@@ -33,7 +33,9 @@ extension LoopState {
         self.table.hot[slot].flags.insert(.isEnding)
         self.connections[slot]!.unread = []
         self.connections[slot]!.isReadingPaused = false
-        self.updateInterest(slot)
+        // Who has only frames of this turn to get is mostly gone at its end, and what is left then is watched for.
+        let isAboutToGo = ending == .closeWhenSent && self.connections[slot]!.backlog.isEmpty && self.table.hot[slot].frameCount > 0
+        if !isAboutToGo || self.table.hot[slot].flags.contains(.isPolling) { self.updateInterest(slot) }
         self.setDeadline(slot, after: Self.closePatience)
         self.goOnEnding(slot)
     }

@@ -172,8 +172,7 @@ extension LoopState {
         guard let path, !path.isEmpty else { return nil }
         var query: [(name: String, value: String)] = []
         if let place = self.head.query {
-            let parsed = span.extracting(place).withUnsafeBytes { Self.pairs($0) }
-            guard let parsed else { throw .badRequest("The query is not percent-encoded UTF-8.") }
+            guard let parsed = Self.pairs(span.extracting(place)) else { throw .badRequest("The query is not percent-encoded UTF-8.") }
             query = parsed
         }
         self.credentials = self.readCredentials(query, span)
@@ -196,16 +195,12 @@ extension LoopState {
         return segments
     }
 
-    private static func pairs(_ query: UnsafeRawBufferPointer) -> [(name: String, value: String)]? {
+    private static func pairs(_ query: RawSpan) -> [(name: String, value: String)]? {
         var pairs: [(name: String, value: String)] = []
-        var start = 0
-        while start < query.count {
-            let end = query[start...].firstIndex(of: UInt8(ascii: "&")) ?? query.count
-            defer { start = end + 1 }
-            guard start < end else { continue }
-            let middle = query[start..<end].firstIndex(of: UInt8(ascii: "=")) ?? end
-            guard let name = PercentEncoding.decode(UnsafeRawBufferPointer(rebasing: query[start..<middle]), plusIsSpace: true),
-                let value = PercentEncoding.decode(UnsafeRawBufferPointer(rebasing: query[min(middle + 1, end)..<end]), plusIsSpace: true)
+        var parts = HTTPQueryParts(0..<query.byteCount)
+        while let part = parts.next(in: query) {
+            guard let name = query.extracting(part.name).withUnsafeBytes({ PercentEncoding.decode($0, plusIsSpace: true) }),
+                let value = query.extracting(part.value).withUnsafeBytes({ PercentEncoding.decode($0, plusIsSpace: true) })
             else { return nil }
             pairs.append((name, value))
         }

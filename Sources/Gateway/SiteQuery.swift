@@ -6,10 +6,13 @@ public struct SiteQuery: Sendable {
     private var values: [String: String] = [:]
 
     public init(_ text: String?) throws(HTTPError) {
-        for part in (text ?? "").utf8.split(separator: UInt8(ascii: "&")) {
-            let pair = part.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
-            guard let name = PercentEncoding.decode(pair[0], plusIsSpace: true),
-                let value = PercentEncoding.decode(pair.count == 2 ? pair[1] : pair[0].dropFirst(pair[0].count), plusIsSpace: true)
+        var text = text ?? ""
+        text.makeContiguousUTF8()
+        let bytes = text.utf8Span.span.bytes
+        var parts = HTTPQueryParts(0..<bytes.byteCount)
+        while let part = parts.next(in: bytes) {
+            guard let name = bytes.extracting(part.name).withUnsafeBytes({ PercentEncoding.decode($0, plusIsSpace: true) }),
+                let value = bytes.extracting(part.value).withUnsafeBytes({ PercentEncoding.decode($0, plusIsSpace: true) })
             else { throw .badRequest("The query is not percent-encoded UTF-8.") }
             self.values[name] = value
         }

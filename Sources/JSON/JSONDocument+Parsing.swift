@@ -4,6 +4,8 @@ extension JSONDocument {
     /// After an error the document has no value.
     public mutating func parse(_ bytes: RawSpan) throws(JSONError) {
         self.nodes.removeAll(keepingCapacity: true)
+        // A frame or a token has hardly more values; by itself the array would come to that in five steps.
+        if self.nodes.capacity == 0 { self.nodes.reserveCapacity(32) }
         do {
             try self.parseText(bytes)
         } catch {

@@ -12,6 +12,22 @@ struct HTTPQueryTests {
     }
 
     @Test(
+        "is walked part by part, as it stands",
+        arguments: [
+            ("", ""), ("&", ""), ("&&&", ""), ("a", "a>"), ("a=", "a>"), ("=b", ">b"), ("=", ">"), ("a=b", "a>b"), ("a=b=c&d", "a>b=c d>"),
+            ("&a=%26&&b=+&", "a>%26 b>+"), ("first=1&second=2&third=345678901234567890", "first>1 second>2 third>345678901234567890"),
+        ])
+    func parts(_ query: String, _ expected: String) {
+        let bytes = Array("?\(query)#=&".utf8)
+        var parts = HTTPQueryParts(1..<bytes.count - 3)
+        var found: [String] = []
+        while let part = parts.next(in: bytes.span.bytes) {
+            found.append(String(decoding: bytes[part.name], as: UTF8.self) + ">" + String(decoding: bytes[part.value], as: UTF8.self))
+        }
+        #expect(found.joined(separator: " ") == expected)
+    }
+
+    @Test(
         "gives the first value of a name, decoded",
         arguments: [
             ("", nil), ("?", nil), ("?a=1", nil), ("?token=x", "x"), ("?token=", ""), ("?token", ""), ("?a=1&token=x&token=y", "x"),
