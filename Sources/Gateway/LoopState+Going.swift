@@ -33,11 +33,12 @@ extension LoopState {
         self.table.hot[slot].flags.insert(.isEnding)
         self.connections[slot]!.unread = []
         self.connections[slot]!.isReadingPaused = false
-        // Who has only frames of this turn to get is mostly gone at its end, and what is left then is watched for.
-        let isAboutToGo = ending == .closeWhenSent && self.connections[slot]!.backlog.isEmpty && self.table.hot[slot].frameCount > 0
-        if !isAboutToGo || self.table.hot[slot].flags.contains(.isPolling) { self.updateInterest(slot) }
-        self.setDeadline(slot, after: Self.closePatience)
         self.goOnEnding(slot)
+        guard self.isThere(slot) else { return }
+        self.setDeadline(slot, after: Self.closePatience)
+        // Who has only this turn's frames to get is mostly gone after them, and whatever is left of them then is watched for.
+        let hasOnlyFrames = self.connections[slot]!.backlog.isEmpty && !self.table.hot[slot].flags.contains(.isPolling)
+        if ending != .closeWhenSent || !hasOnlyFrames { self.updateInterest(slot) }
     }
 
     mutating func goOnEnding(_ slot: Int) {
