@@ -107,7 +107,7 @@ let package = Package(
 
         tests("BytesTests", ["RepeatableChance", "Bytes"]),
         tests("JSONTests", ["RepeatableChance", "JSON", "Bytes"]),
-        tests("TelemetryTests", ["Telemetry", "JSON", "Bytes"]),
+        tests("TelemetryTests", ["TestKit", "Telemetry", "JSON", "Bytes"]),
         tests("EventLoopTests", ["RepeatableChance", "EventLoop", "Bytes"]),
         tests("HTTPWireTests", ["RepeatableChance", "HTTPWire", "Bytes"]),
         tests("EngineIOTests", ["RepeatableChance", "EngineIO", "JSON", "Bytes"]),
@@ -120,7 +120,7 @@ let package = Package(
         tests(
             "ClusterWireTests",
             ["RepeatableChance", "AllocationCounter", "ClusterWire", "Cluster", "ChatCore", "ChatModel", "Identity", "JSON", "Bytes"]),
-        tests("ConfigurationTests", ["Configuration", "RedisClient", "Telemetry", "JSON", "Bytes"]),
+        tests("ConfigurationTests", ["Configuration", "RedisClient", "TestKit", "Telemetry", "JSON", "Bytes"]),
 
         // Chance that tests can have again.
         .target(name: "RepeatableChance", path: "Tests/RepeatableChance", swiftSettings: settings),

@@ -151,7 +151,7 @@ struct AdminSiteTests {
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/env")
         process.arguments = ["promtool", "check", "metrics"]
-        let (input, output) = (Pipe(), Pipe())
+        let (input, output) = (Pipe.ofThisProcess(), Pipe.ofThisProcess())
         process.standardInput = input
         process.standardOutput = output
         process.standardError = output

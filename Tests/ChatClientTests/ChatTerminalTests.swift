@@ -5,6 +5,7 @@ import Foundation
 import HTTPWire
 import JSON
 import Synchronization
+import TestKit
 import Testing
 
 @testable import ChatClient
@@ -105,7 +106,7 @@ struct ChatTerminalTests {
     private func chat(
         _ input: String, _ url: String, token: String? = Self.token, _ change: (inout ChatTerminalOptions) -> Void = { _ in }
     ) async -> Result {
-        let (inPipe, outPipe, errorPipe) = (Pipe(), Pipe(), Pipe())
+        let (inPipe, outPipe, errorPipe) = (Pipe.ofThisProcess(), Pipe.ofThisProcess(), Pipe.ofThisProcess())
         inPipe.fileHandleForWriting.write(Data(input.utf8))
         try? inPipe.fileHandleForWriting.close()
         var options = ChatTerminalOptions(url: url)

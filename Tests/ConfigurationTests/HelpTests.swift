@@ -1,4 +1,5 @@
 import Foundation
+import TestKit
 import Testing
 
 @testable import Configuration
@@ -85,8 +86,8 @@ struct HelpTests {
     /// What a shell says when it reads `script`, standard output and error together.
     private func run(_ program: String, _ arguments: [String], input: String) throws -> (status: Int32, text: String) {
         let process = Process()
-        let standardInput = Pipe()
-        let output = Pipe()
+        let standardInput = Pipe.ofThisProcess()
+        let output = Pipe.ofThisProcess()
         process.executableURL = URL(fileURLWithPath: program)
         process.arguments = arguments
         process.standardInput = standardInput

@@ -1,10 +1,11 @@
 import Foundation
+import TestKit
 
 /// A StoreTorture process of a test's.
 final class TortureProcess {
     private let process = Process()
-    private let output = Pipe()
-    private let input = Pipe()
+    private let output = Pipe.ofThisProcess()
+    private let input = Pipe.ofThisProcess()
     private var unread = Data()
 
     init(_ act: String, _ path: String) throws {

@@ -1,12 +1,13 @@
 import Bytes
 import Foundation
+import TestKit
 import Testing
 
 @testable import Telemetry
 
 /// A pipe and a writer into it.
 private struct Pipeline {
-    let pipe = Pipe()
+    let pipe = Pipe.ofThisProcess()
     let writer: LogWriter
 
     init(queueLimit: Int = 1 << 20) {
@@ -179,7 +180,7 @@ struct LoggerTests {
 
     @Test("writes what was queued although the writer is let go")
     func lastWords() throws {
-        let pipe = Pipe()
+        let pipe = Pipe.ofThisProcess()
         do {
             let logger = Logger(level: .info, format: .text, writer: LogWriter(descriptor: pipe.fileHandleForWriting.fileDescriptor))
             logger.info("farewell")

@@ -1,5 +1,6 @@
 import Bytes
 import Foundation
+import TestKit
 import Testing
 
 @testable import Telemetry
@@ -100,8 +101,8 @@ struct MetricsTests {
         }
         var snapshot = self.full
         try #require(ProcessStatistics()).add(to: &snapshot)
-        let input = Pipe()
-        let output = Pipe()
+        let input = Pipe.ofThisProcess()
+        let output = Pipe.ofThisProcess()
         let process = Process()
         process.executableURL = URL(fileURLWithPath: tool)
         process.arguments = ["check", "metrics"]

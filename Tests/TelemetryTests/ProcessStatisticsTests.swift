@@ -1,4 +1,5 @@
 import Foundation
+import TestKit
 import Testing
 
 @testable import Telemetry
@@ -28,8 +29,8 @@ struct ProcessStatisticsTests {
     func other() throws {
         let child = Process()
         child.executableURL = URL(fileURLWithPath: "/bin/cat")
-        let input = Pipe()
-        let output = Pipe()
+        let input = Pipe.ofThisProcess()
+        let output = Pipe.ofThisProcess()
         child.standardInput = input
         child.standardOutput = output
         try child.run()
