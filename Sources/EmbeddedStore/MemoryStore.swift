@@ -63,8 +63,8 @@ public final class MemoryStore: ChatStore {
         var refused = RefusedWrites()
         let writes = batch.writes.span
         for place in writes.indices where !refused.refuses(writes[place].conversation, at: place) {
-            let hash = writes[place].conversation.hash
-            if let refusal = self.stripe(hash).tables.withLock({ $0.apply(writes[place], by: batch.owner, hash: hash) }) {
+            let stripe = self.stripe(writes[place].conversation.hash)
+            if let refusal = stripe.tables.withLock({ $0.apply(writes[place], by: batch.owner) }) {
                 refused.note(refusal, of: writes[place].conversation, at: place)
             }
         }

@@ -43,11 +43,11 @@ public struct MemoryTables: Sendable {
         }
     }
 
-    /// Does one write, or says why not; `hash` is the key's.
+    /// Does one write, or says why not.
     @inline(__always)
-    mutating func apply(_ write: Write, by owner: OwnerID, hash: Int) -> WriteRefusal? {
+    mutating func apply(_ write: Write, by owner: OwnerID) -> WriteRefusal? {
         if let refusal = self.fence(of: write.shard).refusal(of: owner, under: write.epoch) { return refusal }
-        guard let slot = self.slot(of: write.conversation, hash: hash) else { return self.begin(write, hash: hash) }
+        guard let slot = self.slot(of: write.conversation) else { return self.begin(write) }
         let revision = self.conversations[slot].revision
         guard write.follows(revision: revision, head: self.conversations[slot].head) else { return .outOfStep(stored: revision) }
         self.conversations[slot].apply(write, history: self.history)
@@ -68,13 +68,10 @@ public struct MemoryTables: Sendable {
         // A span lends the writes: an array's iterator copies each, with a reference counted for every text in it.
         let writes = batch.writes.span
         var refused = RefusedWrites()
-        withUnsafeTemporaryAllocation(of: Int.self, capacity: writes.count) { hashes in
-            for place in writes.indices { hashes[place] = writes[place].conversation.hash }
-            self.prefetch(writes, hashes)
-            for place in writes.indices where !refused.refuses(writes[place].conversation, at: place) {
-                if let refusal = self.apply(writes[place], by: batch.owner, hash: hashes[place]) {
-                    refused.note(refusal, of: writes[place].conversation, at: place)
-                }
+        self.prefetch(writes)
+        for place in writes.indices where !refused.refuses(writes[place].conversation, at: place) {
+            if let refusal = self.apply(writes[place], by: batch.owner) {
+                refused.note(refusal, of: writes[place].conversation, at: place)
             }
         }
         return refused.outcome
@@ -82,16 +79,16 @@ public struct MemoryTables: Sendable {
 
     /// Fetches what the writes of a batch will need, for all of them before the first is done: with a hundred thousand conversations
     /// next to nothing of it is in the processor's cache. In three rounds, because each place is known by the one before.
-    private mutating func prefetch(_ writes: Span<Write>, _ hashes: UnsafeMutableBufferPointer<Int>) {
-        guard hashes.count > 1 else { return }
+    private mutating func prefetch(_ writes: Span<Write>) {
+        guard writes.count > 1 else { return }
         for place in writes.indices {
             Prefetch.element(writes[place].shard, of: self.fences)
-            self.directory.prefetch(hash: hashes[place])
+            self.directory.prefetch(hash: writes[place].conversation.hash)
         }
-        withUnsafeTemporaryAllocation(of: Int.self, capacity: hashes.count) { slots in
+        withUnsafeTemporaryAllocation(of: Int.self, capacity: writes.count) { slots in
             var count = 0
-            for hash in hashes {
-                guard let slot = self.directory.likelySlot(hash: hash) else { continue }
+            for place in writes.indices {
+                guard let slot = self.directory.likelySlot(hash: writes[place].conversation.hash) else { continue }
                 Prefetch.element(Int(slot), of: self.conversations, bytes: MemoryConversation.hotBytes)
                 slots[count] = Int(slot)
                 count += 1
@@ -100,11 +97,11 @@ public struct MemoryTables: Sendable {
         }
     }
 
-    private mutating func begin(_ write: Write, hash: Int) -> WriteRefusal? {
+    private mutating func begin(_ write: Write) -> WriteRefusal? {
         if let refusal = write.refusalWithoutConversation { return refusal }
         if case .create(let record) = write.change {
             self.conversations.append(MemoryConversation(key: write.conversation, record: record))
-            self.directory.insert(UInt32(self.conversations.count - 1), hash: hash)
+            self.directory.insert(UInt32(self.conversations.count - 1), hash: write.conversation.hash)
             self.lists.note(record, at: write.conversation)
         }
         return nil
@@ -115,12 +112,12 @@ public struct MemoryTables: Sendable {
     }
 
     @inline(__always)
-    private func slot(of key: ConversationKey, hash: Int) -> Int? {
-        self.directory.slot(hash: hash) { self.conversations[Int($0)].key == key }.map(Int.init)
+    private func slot(of key: ConversationKey) -> Int? {
+        self.directory.slot(hash: key.hash) { self.conversations[Int($0)].key == key }.map(Int.init)
     }
 
     func conversation(_ key: ConversationKey) -> MemoryConversation? {
-        self.slot(of: key, hash: key.hash).map { self.conversations[$0] }
+        self.slot(of: key).map { self.conversations[$0] }
     }
 }
 

@@ -199,9 +199,7 @@ extension LoopState {
         var pairs: [(name: String, value: String)] = []
         var parts = HTTPQueryParts(0..<query.byteCount)
         while let part = parts.next(in: query) {
-            guard let name = query.extracting(part.name).withUnsafeBytes({ PercentEncoding.decode($0, plusIsSpace: true) }),
-                let value = query.extracting(part.value).withUnsafeBytes({ PercentEncoding.decode($0, plusIsSpace: true) })
-            else { return nil }
+            guard let name = query.queryText(at: part.name), let value = query.queryText(at: part.value) else { return nil }
             pairs.append((name, value))
         }
         return pairs

@@ -1,4 +1,3 @@
-internal import Bytes
 public import HTTPWire
 
 /// The parameters of a query, decoded; of several with the same name the last one counts.
@@ -11,9 +10,9 @@ public struct SiteQuery: Sendable {
         let bytes = text.utf8Span.span.bytes
         var parts = HTTPQueryParts(0..<bytes.byteCount)
         while let part = parts.next(in: bytes) {
-            guard let name = bytes.extracting(part.name).withUnsafeBytes({ PercentEncoding.decode($0, plusIsSpace: true) }),
-                let value = bytes.extracting(part.value).withUnsafeBytes({ PercentEncoding.decode($0, plusIsSpace: true) })
-            else { throw .badRequest("The query is not percent-encoded UTF-8.") }
+            guard let name = bytes.queryText(at: part.name), let value = bytes.queryText(at: part.value) else {
+                throw .badRequest("The query is not percent-encoded UTF-8.")
+            }
             self.values[name] = value
         }
     }

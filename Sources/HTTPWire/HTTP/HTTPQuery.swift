@@ -1,5 +1,3 @@
-internal import Bytes
-
 extension HTTPRequestHead {
     /// The first value of that name in the query, decoded; an empty text for a name without `=`; nil when the name is not there.
     ///
@@ -9,8 +7,9 @@ extension HTTPRequestHead {
         var parts = HTTPQueryParts(query)
         while let part = parts.next(in: bytes) {
             guard Self.isName(name, at: part.name, of: bytes) else { continue }
-            let value = bytes.extracting(part.value).withUnsafeBytes { PercentEncoding.decode($0, plusIsSpace: true) }
-            guard let value else { throw .badRequest("The query parameter \(name) is not percent-encoded UTF-8.") }
+            guard let value = bytes.queryText(at: part.value) else {
+                throw .badRequest("The query parameter \(name) is not percent-encoded UTF-8.")
+            }
             return value
         }
         return nil
@@ -20,6 +19,6 @@ extension HTTPRequestHead {
     private static func isName(_ name: StaticString, at place: Range<Int>, of bytes: RawSpan) -> Bool {
         if bytes.matches(name, at: place) { return true }
         guard place.contains(where: { bytes[byteAt: $0] == UInt8(ascii: "%") }) else { return false }
-        return bytes.extracting(place).withUnsafeBytes { PercentEncoding.decode($0, plusIsSpace: true) } == name.description
+        return bytes.queryText(at: place) == name.description
     }
 }

@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// The parts of a query, one after the other: names and values, still percent-encoded (URL Standard section 5.1).
 public struct HTTPQueryParts {
     private var start: Int
@@ -19,5 +21,12 @@ public struct HTTPQueryParts {
             return (part.lowerBound..<sign, min(sign + 1, part.upperBound)..<part.upperBound)
         }
         return nil
+    }
+}
+
+extension RawSpan {
+    /// What a name or a value of a query says: decoded, a plus sign being a space as in forms; nil where it is no percent-encoded UTF-8.
+    public func queryText(at place: Range<Int>) -> String? {
+        self.extracting(place).withUnsafeBytes { PercentEncoding.decode($0, plusIsSpace: true) }
     }
 }
