@@ -27,7 +27,7 @@ let package = Package(
     products: [.executable(name: "confab", targets: ["confab"])],
     targets: [
         // C libraries of Debian 12: module maps only.
-        .systemLibrary(name: "CUV"),
+        .systemLibrary(name: "CLinux"),
         .systemLibrary(name: "COpenSSL"),
         .systemLibrary(name: "CZlib"),
         .systemLibrary(name: "CSQLite"),
@@ -41,8 +41,8 @@ let package = Package(
         room("JSON", ["Bytes"]),
         room("Telemetry", ["Bytes", "JSON"]),
 
-        // Sockets and wire formats. Only EventLoop touches libuv; HTTPWire has no sockets.
-        room("EventLoop", ["CUV", "CURing", "Bytes"]),
+        // Sockets and wire formats. Only EventLoop touches epoll and io_uring; HTTPWire has no sockets.
+        room("EventLoop", ["CLinux", "CURing", "Bytes"]),
         room("HTTPWire", ["CZlib", "COpenSSL", "Bytes"]),
         room("EngineIO", ["JSON", "Bytes"]),
         room("SocketIO", ["JSON", "Bytes"]),

@@ -1,4 +1,4 @@
-// First of all, so that what hiredis includes of the C library stays Swift's Glibc's; see CUV.
+// First of all, so that what hiredis includes of the C library stays Swift's Glibc's; see CLinux.
 #pragma clang module import SwiftGlibc
 
 #include <string.h>

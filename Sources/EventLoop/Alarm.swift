@@ -1,11 +1,10 @@
-internal import CUV
+internal import CLinux
 import Glibc
 import Synchronization
 
 /// Wakes a loop from other threads, with a system call only when it really sleeps.
 ///
-/// An eventfd of our own and not a `uv_async_t`: that one must not be rung while or after the loop closes, and another thread
-/// cannot know. This descriptor stays open for as long as anybody holds the loop.
+/// Its descriptor stays open for as long as anybody holds the loop: another thread cannot know that the loop has ended.
 struct Alarm: ~Copyable {
     private enum State {
         static let awake: UInt8 = 0  // will look at its lists before it sleeps
@@ -41,11 +40,5 @@ struct Alarm: ~Copyable {
     /// From here on a ring costs a system call and ends the sleep; false when one came before.
     func fallAsleep() -> Bool {
         self.state.compareExchange(expected: State.awake, desired: State.asleep, ordering: .acquiringAndReleasing).exchanged
-    }
-
-    /// Takes the wake-up off the descriptor.
-    func silence() {
-        var count: UInt64 = 0
-        read(self.descriptor, &count, 8)
     }
 }

@@ -1,4 +1,5 @@
-internal import CUV
+internal import CLinux
+import Glibc
 
 extension EventLoop {
     /// On the loop: watches a non-blocking descriptor, which belongs to the loop from here on unless this throws.
@@ -15,15 +16,14 @@ extension EventLoop {
             guard let place else { preconditionFailure("A socket was registered for somebody who is no guest of the loop \(self.name).") }
             return UInt8(place + 1)
         }
-        let token = self.body.pointee.sockets.take(descriptor, for: listener ?? 0)
-        let handle = self.body.pointee.sockets[token.slot].pointer(to: \.handle)!
-        let code = uv_poll_init(self.body.pointee.loop, handle, descriptor)
-        guard code == 0 else {
+        let token = self.body.pointee.sockets.reserve()
+        self.body.pointee.sockets[token.slot].listener = listener ?? 0
+        do throws(SocketError) {
+            try self.attach(descriptor, to: token, read: read, write: write)
+        } catch {
             self.body.pointee.sockets.retire(token.slot)
-            _ = self.body.pointee.sockets.release(token.slot)
-            throw SocketError(call: "epoll_ctl", errno: -code)
+            throw error
         }
-        self.setInterest(token, read: read, write: write)
         return token
     }
 
@@ -37,13 +37,13 @@ extension EventLoop {
     public func attach(_ descriptor: Int32, to token: SocketToken, read: Bool = true, write: Bool = false) throws(SocketError) {
         self.expectCurrent()
         guard !self.body.pointee.isClosed else { throw .loopEnded }
-        guard let entry = self.body.pointee.sockets.reserved(token) else {
+        guard self.body.pointee.sockets.holds(token, as: .reserved) else {
             preconditionFailure("A socket was attached to \(token), which is not reserved in the loop \(self.name).")
         }
-        let code = uv_poll_init(self.body.pointee.loop, entry.pointer(to: \.handle)!, descriptor)
-        guard code == 0 else { throw SocketError(call: "epoll_ctl", errno: -code) }
-        self.body.pointee.sockets.watch(descriptor, under: token)
-        self.setInterest(token, read: read, write: write)
+        let interest = Self.interest(read: read, write: write)
+        let code = self.control(EPOLL_CTL_ADD, descriptor, interest.events, token)
+        guard code == 0 else { throw SocketError(call: "epoll_ctl", errno: code) }
+        self.body.pointee.sockets.watch(descriptor, under: token, for: interest)
     }
 
     /// On the loop: what the socket is watched for. Says nothing to the kernel where nothing changes.
@@ -51,36 +51,27 @@ extension EventLoop {
     /// With neither, even a connection's end is not noticed.
     public func setInterest(_ token: SocketToken, read: Bool, write: Bool) {
         self.expectCurrent()
-        guard let entry = self.body.pointee.sockets.named(token) else { return }
-        let interest = (read ? UInt8(UV_READABLE.rawValue) : 0) | (write ? UInt8(UV_WRITABLE.rawValue) : 0)
-        guard interest != entry.pointee.interest else { return }
-        entry.pointee.interest = interest
-        let handle = entry.pointer(to: \.handle)!
-        if interest == 0 {
-            uv_poll_stop(handle)
-        } else {
-            uv_poll_start(handle, Int32(interest), Self.onPoll)
-        }
+        guard self.body.pointee.sockets.holds(token, as: .watched) else { return }
+        let interest = Self.interest(read: read, write: write)
+        guard interest != self.body.pointee.sockets[token.slot].interest else { return }
+        self.body.pointee.sockets[token.slot].interest = interest
+        let code = self.control(EPOLL_CTL_MOD, self.body.pointee.sockets[token.slot].descriptor, interest.events, token)
+        precondition(code == 0, "Somebody else closed a descriptor of the loop \(self.name): error \(code).")
     }
 
     /// On the loop: the descriptor a token names; nil when it names none any more.
     public func socket(_ token: SocketToken) -> Socket? {
         self.expectCurrent()
-        return self.body.pointee.sockets.named(token).map { Socket(descriptor: $0.pointee.descriptor) }
+        guard self.body.pointee.sockets.holds(token, as: .watched) else { return nil }
+        return Socket(descriptor: self.body.pointee.sockets[token.slot].descriptor)
     }
 
     /// On the loop: ends the watching at once and closes the descriptor at the end of the turn. Then the slot may be used again.
     public func close(_ token: SocketToken) {
         self.expectCurrent()
-        if self.body.pointee.sockets.reserved(token) != nil { return self.unreserve(token.slot) }
-        guard self.body.pointee.sockets.named(token) != nil else { return }
-        self.closeWatched(token.slot, taker: nil)
-    }
-
-    /// Its slot may be used again after the turn, as that of a socket.
-    private func unreserve(_ slot: UInt32) {
-        self.body.pointee.sockets.giveUp(slot)
-        self.execute { _ = self.body.pointee.sockets.release(slot) }
+        guard self.body.pointee.sockets.holds(token, as: .watched) || self.body.pointee.sockets.holds(token, as: .reserved) else { return }
+        // Closing a descriptor takes it out of the set as well.
+        self.body.pointee.sockets.retire(token.slot)
     }
 
     /// On the loop: ends the watching at once and gives the open socket to `taker` at the end of the turn, on this loop.
@@ -90,8 +81,9 @@ extension EventLoop {
     @discardableResult
     public func detach(_ token: SocketToken, then taker: @escaping (Socket) -> Void) -> Bool {
         self.expectCurrent()
-        guard self.body.pointee.sockets.named(token) != nil else { return false }
-        self.closeWatched(token.slot) { taker(Socket(descriptor: $0)) }
+        guard self.body.pointee.sockets.holds(token, as: .watched) else { return false }
+        _ = self.control(EPOLL_CTL_DEL, self.body.pointee.sockets[token.slot].descriptor, 0, token)
+        self.body.pointee.sockets.retire(token.slot) { taker(Socket(descriptor: $0)) }
         return true
     }
 
@@ -101,8 +93,22 @@ extension EventLoop {
         return self.body.pointee.sockets.watchedCount
     }
 
-    func closeWatched(_ slot: UInt32, taker: ((Int32) -> Void)?) {
-        self.body.pointee.sockets.retire(slot, taker: taker)
-        confab_uv_close(self.body.pointee.sockets[slot], Self.onSocketClosed)
+    private static func interest(read: Bool, write: Bool) -> SocketInterest {
+        (read ? .read : SocketInterest()).union(write ? .write : SocketInterest())
+    }
+
+    /// Changes what the kernel watches; 0 or the `errno`.
+    func control(_ change: Int32, _ descriptor: Int32, _ events: UInt32, _ token: SocketToken) -> Int32 {
+        var event = epoll_event()
+        event.events = events
+        event.data.u64 = token.bits
+        return epoll_ctl(self.body.pointee.poll, change, descriptor, &event) == 0 ? 0 : errno
+    }
+
+    /// Closes what was closed since the last call, and gives away what was detached.
+    func closeRetired() {
+        while let (descriptor, taker) = self.body.pointee.sockets.takeRetired() {
+            if let taker { taker(descriptor) } else if descriptor >= 0 { Glibc.close(descriptor) }
+        }
     }
 }

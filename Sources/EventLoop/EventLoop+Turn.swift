@@ -1,4 +1,3 @@
-internal import CUV
 import Synchronization
 
 extension EventLoop {
@@ -25,17 +24,16 @@ extension EventLoop {
 }
 
 extension EventLoop {
-    /// Called by whatever happens first after the loop slept.
     func beginTurn() {
-        guard self.body.pointee.turnStart == 0 else { return }
         self.body.pointee.turnStart = MonotonicTime.exact.nanoseconds
         // From here on nobody needs to wake this loop by a system call.
         if self.alarm.takeRing() { self.body.pointee.mailWaits = true }
     }
 
-    /// All but the sockets' events and the tick. Runs just before the loop sleeps.
-    func endTurn() {
-        self.beginTurn()
+    /// All but the sockets' events and the tick: what runs just before the loop sleeps.
+    ///
+    /// - Returns: how many milliseconds it may sleep at most; nil when it has stopped.
+    private func endTurn() -> Int32? {
         // So many times what came up while jobs ran is run too; then the sockets must have their turn.
         for _ in 0..<8 {
             if self.alarm.takeRing() { self.body.pointee.mailWaits = true }
@@ -50,32 +48,26 @@ extension EventLoop {
         if self.body.pointee.isStopping {
             self.tellAll { $0.loopStopping() }
             self.closeEverything()
-            return
+            return nil
         }
+        self.closeRetired()
         let hasMore = self.body.pointee.anotherTurnAsked || self.body.pointee.mailWaits || !self.body.pointee.jobs.isEmpty
         self.body.pointee.anotherTurnAsked = false
-        self.setIdle(hasMore || !self.alarm.fallAsleep())
-        self.recordTurn()
+        let isAwake = hasMore || !self.alarm.fallAsleep()
+        let now = self.recordTurn()
+        // Rounded up: woken a little early it would only sleep once more.
+        return isAwake ? 0 : Int32(clamping: max(self.body.pointee.nextTick &- now &+ 999_999, 0) / 1_000_000)
     }
 
-    /// An active idle handle makes libuv look at the sockets without waiting.
-    private func setIdle(_ active: Bool) {
-        guard active != self.body.pointee.isIdleActive else { return }
-        self.body.pointee.isIdleActive = active
-        if active {
-            uv_idle_start(self.body.pointee.idle, Self.onIdle)
-        } else {
-            uv_idle_stop(self.body.pointee.idle)
-        }
-    }
-
-    private func recordTurn() {
-        let length = MonotonicTime.exact.nanoseconds &- self.body.pointee.turnStart
-        self.body.pointee.turnStart = 0
+    /// Answers with the moment.
+    private func recordTurn() -> Int64 {
+        let now = MonotonicTime.exact.nanoseconds
+        let length = now &- self.body.pointee.turnStart
         self.body.pointee.turns.count &+= 1
         self.body.pointee.turns.lastNanoseconds = length
         self.body.pointee.turns.totalNanoseconds &+= length
         if length > self.body.pointee.turns.longestNanoseconds { self.body.pointee.turns.longestNanoseconds = length }
+        return now
     }
 
     /// Runs the jobs that are here, not those that they make. False when there were none.
@@ -108,14 +100,20 @@ extension EventLoop {
         for work in works { work() }
     }
 
-    /// The thread: turns until `closeEverything`, then what is left.
+    /// The thread: turns until the loop is stopped, then what is left.
     func run() {
         self.becomeCurrent()
-        uv_run(self.body.pointee.loop, UV_RUN_DEFAULT)
-        let code = uv_loop_close(self.body.pointee.loop)
-        precondition(code == 0, "The loop \(self.name) ended with open handles.")
+        self.beginTurn()
+        while let milliseconds = self.endTurn() { self.wait(milliseconds: milliseconds) }
         self.body.pointee.forgetListeners()
         self.runLeftovers()
+    }
+
+    /// No socket is open afterwards, and none can be opened.
+    private func closeEverything() {
+        self.body.pointee.isClosed = true
+        for slot in self.body.pointee.sockets.living { self.body.pointee.sockets.retire(slot) }
+        self.closeRetired()
     }
 
     /// Runs jobs that came too late for a turn, until there are none. Whoever awaits them must not wait for ever.

@@ -1,4 +1,3 @@
-internal import CUV
 import Glibc
 import Synchronization
 
@@ -20,16 +19,10 @@ public final class EventLoop: SerialExecutor, TaskExecutor, Sendable {
     public static func start(name: String, tickPeriod: Duration = .milliseconds(100)) throws(SocketError) -> EventLoop {
         Resources.ignoreBrokenPipes()
         let loop = try EventLoop(name: name, tickPeriod: tickPeriod)
-        // The thread holds the loop until it ends, so the loop never goes while libuv knows its address.
-        do throws(SocketError) {
-            let thread = try LoopThread(name: name) { loop.run() }
-            loop.thread.withLock { $0 = thread }
-            return loop
-        } catch {
-            loop.closeEverything()
-            loop.run()
-            throw error
-        }
+        // The thread holds the loop until it ends.
+        let thread = try LoopThread(name: name) { loop.run() }
+        loop.thread.withLock { $0 = thread }
+        return loop
     }
 
     /// Lets the loop run what it was given, close its sockets and end. Returns at once; any thread may call it, more than once.
@@ -82,21 +75,14 @@ public final class EventLoop: SerialExecutor, TaskExecutor, Sendable {
     }
 
     init(name: String, tickPeriod: Duration) throws(SocketError) {
-        let milliseconds = UInt64(clamping: tickPeriod.wholeNanoseconds / 1_000_000)
-        precondition(milliseconds > 0, "A tick period of \(tickPeriod) is less than a millisecond.")
+        precondition(tickPeriod >= .milliseconds(1), "A tick period of \(tickPeriod) is less than a millisecond.")
         let alarm = try Alarm()
-        let body = UnsafeMutablePointer<LoopBody>.allocate(capacity: 1)
-        body.initialize(to: LoopBody())
-        let code = uv_loop_init(body.pointee.loop)
-        guard code == 0 else {
-            body.pointee.deallocate()
-            body.deinitialize(count: 1).deallocate()
-            throw SocketError(call: "epoll_create1", errno: -code)
-        }
+        let body = try LoopBody(tickNanoseconds: tickPeriod.wholeNanoseconds)
         self.name = name
         self.alarm = alarm
-        self.body = body
-        self.startHandles(tickMilliseconds: milliseconds)
+        self.body = .allocate(capacity: 1)
+        self.body.initialize(to: body)
+        try self.watchAlarm()
     }
 
     deinit {

@@ -1,4 +1,4 @@
-internal import CUV
+internal import CLinux
 import Glibc
 
 /// A socket that takes connections. Like `Socket`, a name for a descriptor and not its owner.

@@ -1,21 +1,21 @@
-internal import CUV
+internal import CLinux
+import Glibc
 
 /// What belongs to the loop's thread alone.
 ///
 /// It lives behind a pointer and not in the class: every access to a class's property is checked for exclusivity, which costs more
 /// than the rest of handing on an event. Nothing here calls out, so no access is ever inside another.
 struct LoopBody {
-    let loop: UnsafeMutablePointer<uv_loop_t>
-    let prepare: UnsafeMutablePointer<uv_prepare_t>
-    let idle: UnsafeMutablePointer<uv_idle_t>
-    let timer: UnsafeMutablePointer<uv_timer_t>
-    let wake: UnsafeMutablePointer<uv_poll_t>
+    /// What the kernel watches for the loop (epoll(7)).
+    let poll: Int32
+    /// Where the kernel says what happened.
+    let events = UnsafeMutableBufferPointer<epoll_event>.allocate(capacity: Self.eventLimit)
+    let tickNanoseconds: Int64
 
     var handler: (any EventLoopHandler)?
     /// Others whom the loop tells of their own sockets, and of everything else after the handler.
     var guests: [any EventLoopHandler] = []
     var sockets = SocketTable()
-    var signals: [SignalHandle] = []
 
     /// Jobs that were enqueued on the loop's own thread, or taken from the inbox.
     var jobs: [UnownedJob] = []
@@ -24,37 +24,37 @@ struct LoopBody {
 
     var mailWaits = false
     var anotherTurnAsked = false
-    var isIdleActive = false
     var isStopping = false
-    /// Every handle is closed, or about to be: no other may be opened.
+    /// Every socket is closed, or about to be: no other may be opened.
     var isClosed = false
 
+    /// When the turn began, when the next tick is due: of `MonotonicTime.exact`.
     var turnStart: Int64 = 0
+    var nextTick: Int64
     var turns = EventLoop.Turns()
 
-    init() {
-        self.loop = .allocate(capacity: 1)
-        self.prepare = .allocate(capacity: 1)
-        self.idle = .allocate(capacity: 1)
-        self.timer = .allocate(capacity: 1)
-        self.wake = .allocate(capacity: 1)
+    /// So many sockets are told of their events in a turn at most; the others come first in the next one.
+    static let eventLimit = 1024
+
+    init(tickNanoseconds: Int64) throws(SocketError) {
+        self.poll = epoll_create1(Int32(EPOLL_CLOEXEC))
+        guard self.poll >= 0 else {
+            self.events.deallocate()
+            throw SocketError(call: "epoll_create1", errno: errno)
+        }
+        self.tickNanoseconds = tickNanoseconds
+        self.nextTick = MonotonicTime.exact.nanoseconds + tickNanoseconds
     }
 
-    /// Lets go of everybody whom the loop told of something: they may hold the loop. After the loop is closed.
+    /// Lets go of everybody whom the loop told of something: they may hold the loop.
     mutating func forgetListeners() {
         self.handler = nil
         self.guests = []
-        for signal in self.signals { signal.handle.deallocate() }
-        self.signals = []
     }
 
     mutating func deallocate() {
         self.forgetListeners()
-        self.sockets.deallocate()
-        self.wake.deallocate()
-        self.timer.deallocate()
-        self.idle.deallocate()
-        self.prepare.deallocate()
-        self.loop.deallocate()
+        self.events.deallocate()
+        close(self.poll)
     }
 }

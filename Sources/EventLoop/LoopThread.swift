@@ -1,4 +1,4 @@
-internal import CUV
+internal import CLinux
 import Glibc
 import Synchronization
 

@@ -1,5 +1,6 @@
-internal import CUV
+internal import CLinux
 import Glibc
+import Synchronization
 
 /// Signals of the operating system that ask a service for something.
 public enum ProcessSignal: Sendable, Hashable, CaseIterable {
@@ -22,44 +23,114 @@ public enum ProcessSignal: Sendable, Hashable, CaseIterable {
 /// Turns signals into calls on a loop.
 public enum SignalWatcher {
     /// Calls `received` on `loop` whenever one of `signals` comes, instead of what the system would do, until the loop ends.
+    ///
+    /// A signal is one loop's at a time.
     public static func watch(
         _ signals: Set<ProcessSignal>, on loop: EventLoop, received: @escaping @Sendable (ProcessSignal) -> Void
     ) async throws(SocketError) {
         let failure: SocketError? = await withCheckedContinuation { continuation in
-            loop.execute { continuation.resume(returning: loop.watch(signals, received)) }
+            loop.execute { continuation.resume(returning: Self.listen(to: signals, on: loop, received)) }
         }
         if let failure { throw failure }
     }
-}
 
-/// A handle of libuv's and whom it calls.
-struct SignalHandle {
-    let handle: UnsafeMutablePointer<uv_signal_t>
-    let signal: ProcessSignal
-    let received: @Sendable (ProcessSignal) -> Void
-}
-
-extension EventLoop {
-    private static let onSignal: uv_signal_cb = { handle, _ in
-        Unmanaged<EventLoop>.fromOpaque(confab_uv_loop_data(handle)!)._withUnsafeGuaranteedRef { loop in
-            loop.beginTurn()
-            for watched in loop.body.pointee.signals where watched.handle == handle { watched.received(watched.signal) }
+    private static func listen(
+        to signals: Set<ProcessSignal>, on loop: EventLoop, _ received: @escaping @Sendable (ProcessSignal) -> Void
+    ) -> SocketError? {
+        let listener = SignalListener(received: received)
+        loop.admit(listener)
+        do throws(SocketError) {
+            for signal in signals {
+                let descriptor = try SignalPost.open(signal)
+                do throws(SocketError) {
+                    listener.signals[try loop.register(descriptor, for: listener)] = signal
+                } catch {
+                    close(descriptor)
+                    throw error
+                }
+                try SignalPost.begin(signal)
+            }
+            return nil
+        } catch {
+            return error
         }
     }
+}
 
-    fileprivate func watch(_ signals: Set<ProcessSignal>, _ received: @escaping @Sendable (ProcessSignal) -> Void) -> SocketError? {
-        guard !self.body.pointee.isClosed else { return .loopEnded }
-        for signal in signals {
-            let handle = UnsafeMutablePointer<uv_signal_t>.allocate(capacity: 1)
-            var code = uv_signal_init(self.body.pointee.loop, handle)
-            guard code == 0 else {
-                handle.deallocate()
-                return SocketError(call: "pipe2", errno: -code)
-            }
-            self.body.pointee.signals.append(SignalHandle(handle: handle, signal: signal, received: received))
-            code = uv_signal_start(handle, Self.onSignal, signal.number)
-            if code != 0 { return SocketError(call: "sigaction", errno: -code) }
+/// Hears of signals on its loop.
+private final class SignalListener: EventLoopHandler {
+    // Of the loop's thread alone, like every call of a handler.
+    nonisolated(unsafe) var signals: [SocketToken: ProcessSignal] = [:]
+    private let received: @Sendable (ProcessSignal) -> Void
+
+    init(received: @escaping @Sendable (ProcessSignal) -> Void) {
+        self.received = received
+    }
+
+    func socketReady(_ token: SocketToken, readable: Bool, writable: Bool) {
+        guard let signal = self.signals[token] else { return }
+        SignalPost.empty(signal)
+        self.received(signal)
+    }
+
+    func loopStopping() {
+        for signal in self.signals.values { SignalPost.end(signal) }
+    }
+}
+
+/// Where the handler of a signal, which may do next to nothing (signal-safety(7)), leaves word that it came: an eventfd for each.
+///
+/// Opened once and never closed, because a handler may be about to write to it on any thread at any time. A loop watches a duplicate.
+private enum SignalPost {
+    /// By the signal's number: read by handlers, so written only before they are set.
+    nonisolated(unsafe) private static let descriptors: UnsafeMutablePointer<Int32> = {
+        let table = UnsafeMutablePointer<Int32>.allocate(capacity: 65)
+        table.initialize(repeating: -1, count: 65)
+        return table
+    }()
+    private static let opening = Mutex(())
+
+    private static let handler: @convention(c) (Int32) -> Void = { number in
+        let interrupted = errno
+        var one: UInt64 = 1
+        write(SignalPost.descriptors[Int(number)], &one, 8)
+        errno = interrupted
+    }
+
+    /// A descriptor that can be read when the signal has come; the caller's.
+    static func open(_ signal: ProcessSignal) throws(SocketError) -> Int32 {
+        let number = Int(signal.number)
+        let post = self.opening.withLock { _ in
+            if self.descriptors[number] < 0 { self.descriptors[number] = eventfd(0, Int32(EFD_NONBLOCK | EFD_CLOEXEC)) }
+            return self.descriptors[number]
         }
-        return nil
+        guard post >= 0 else { throw SocketError(call: "eventfd", errno: errno) }
+        let duplicate = fcntl(post, F_DUPFD_CLOEXEC, 0)
+        guard duplicate >= 0 else { throw SocketError(call: "fcntl", errno: errno) }
+        return duplicate
+    }
+
+    /// Forgets that it came.
+    static func empty(_ signal: ProcessSignal) {
+        var count: UInt64 = 0
+        read(self.descriptors[Int(signal.number)], &count, 8)
+    }
+
+    static func begin(_ signal: ProcessSignal) throws(SocketError) {
+        self.empty(signal)
+        guard self.setAction(of: signal, to: self.handler) else { throw SocketError(call: "sigaction", errno: errno) }
+    }
+
+    /// The system does again what it would do by itself.
+    static func end(_ signal: ProcessSignal) {
+        _ = self.setAction(of: signal, to: SIG_DFL)
+    }
+
+    private static func setAction(of signal: ProcessSignal, to handler: __sighandler_t?) -> Bool {
+        var action = sigaction()
+        action.__sigaction_handler.sa_handler = handler
+        action.sa_flags = SA_RESTART
+        sigfillset(&action.sa_mask)
+        return sigaction(signal.number, &action, nil) == 0
     }
 }

@@ -1,128 +1,99 @@
-internal import CUV
+internal import CLinux
 
-/// One descriptor that a loop watches: 160 bytes of libuv's and 7 of ours.
+/// One descriptor that a loop watches, in 16 bytes.
 struct WatchedSocket {
-    enum State: UInt8 { case free, reserved, watched, closing, leaving }
+    enum State: UInt8 { case free, reserved, watched, closing }
 
-    // First, so that its address is the address of the whole.
-    var handle = uv_poll_t()
-    /// While free: the next free slot.
-    var descriptor: Int32 = -1
-    var interest: UInt8 = 0
+    /// -1 while reserved. While free: the next free slot.
+    var descriptor: Int32
+    /// That of this life's token, or while free of the next one's. At least 1: nothing that is watched has a token of zeros.
+    var generation: UInt32 = 1
+    var interest = SocketInterest()
     /// Who is told of it: 0 is the loop's handler, n its n-th guest.
     var listener: UInt8 = 0
     var state = State.free
-
-    /// The slot's token of this life, or while free of the next one. In the handle's data pointer: 8 bytes that are there anyway.
-    var token: SocketToken {
-        get { SocketToken(pointer: self.handle.data) }
-        set { self.handle.data = newValue.pointer }
-    }
 }
 
-/// The descriptors a loop watches.
-///
-/// libuv keeps the address of every handle, so they live in slabs, which do not move as an array does when it grows, and which are
-/// never given back. What we note about a socket lies beside its handle, for the same memory is touched by the same event.
+/// What a socket is watched for.
+struct SocketInterest: OptionSet {
+    let rawValue: UInt8
+
+    static let read = SocketInterest(rawValue: UInt8(EPOLLIN.rawValue))
+    static let write = SocketInterest(rawValue: UInt8(EPOLLOUT.rawValue))
+
+    /// What epoll is told. It reports errors and hang-ups whatever it is asked for: who wants nothing is told of those at their edge
+    /// only, else the loop could not sleep.
+    var events: UInt32 { self.isEmpty ? EPOLLET.rawValue : UInt32(self.rawValue) }
+}
+
+/// The descriptors a loop watches, by slot.
 struct SocketTable {
-    private static let slabBits = 8
-    private static let slabMask = 255
     private static let none: Int32 = -1
 
-    private var slabs: [UnsafeMutablePointer<WatchedSocket>] = []
-    private var slotCount: UInt32 = 0
+    private var entries: [WatchedSocket] = []
     private var firstFree = Self.none
-    /// Who gets the descriptors that are leaving, by slot.
-    private var takers: [UInt32: (Int32) -> Void] = [:]
+    /// Slots whose tokens name nothing any more, and who gets the descriptor: nil means that it is to be closed.
+    private var retired: [(slot: UInt32, taker: ((Int32) -> Void)?)] = []
     private(set) var watchedCount = 0
 
     /// The entry of a slot that has been given out at least once.
-    subscript(slot: UInt32) -> UnsafeMutablePointer<WatchedSocket> {
-        self.slabs[Int(slot) >> Self.slabBits] + (Int(slot) & Self.slabMask)
+    subscript(slot: UInt32) -> WatchedSocket {
+        @inline(__always) get { self.entries[Int(slot)] }
+        @inline(__always) _modify { yield &self.entries[Int(slot)] }
     }
 
-    /// The entry of what is watched under the token; nil when it names nothing any more.
-    func named(_ token: SocketToken) -> UnsafeMutablePointer<WatchedSocket>? {
-        guard token.slot < self.slotCount else { return nil }
+    /// Whether the token still names something in that state.
+    @inline(__always)
+    func holds(_ token: SocketToken, as state: WatchedSocket.State) -> Bool {
+        guard token.slot < self.entries.count else { return false }
         let entry = self[token.slot]
-        return entry.pointee.token == token && entry.pointee.state == .watched ? entry : nil
+        return entry.generation == token.generation && entry.state == state
     }
 
-    /// The entry of a token that has no descriptor yet; nil when it names none such.
-    func reserved(_ token: SocketToken) -> UnsafeMutablePointer<WatchedSocket>? {
-        guard token.slot < self.slotCount else { return nil }
-        let entry = self[token.slot]
-        return entry.pointee.token == token && entry.pointee.state == .reserved ? entry : nil
-    }
-
-    /// A token without a descriptor: `watch` gives it one, or `unreserve` takes it back.
+    /// A token without a descriptor: `watch` gives it one.
     mutating func reserve() -> SocketToken {
-        let token = self.take(-1, for: 0)
-        self[token.slot].pointee.state = .reserved
-        self.watchedCount -= 1
-        return token
-    }
-
-    /// From here on the token names nothing; `release` frees its slot.
-    mutating func giveUp(_ slot: UInt32) {
-        self.watchedCount += 1
-        self.retire(slot)
-    }
-
-    mutating func watch(_ descriptor: Int32, under token: SocketToken) {
-        self[token.slot].pointee.descriptor = descriptor
-        self[token.slot].pointee.state = .watched
-        self.watchedCount += 1
-    }
-
-    /// A token for `descriptor`. Its handle is not yet libuv's.
-    mutating func take(_ descriptor: Int32, for listener: UInt8) -> SocketToken {
         let slot: UInt32
         if self.firstFree != Self.none {
             slot = UInt32(self.firstFree)
-            self.firstFree = self[slot].pointee.descriptor
+            self.firstFree = self[slot].descriptor
         } else {
-            slot = self.slotCount
-            if Int(slot) & Self.slabMask == 0 { self.slabs.append(.allocate(capacity: Self.slabMask + 1)) }
-            self.slotCount += 1
-            self[slot].initialize(to: WatchedSocket())
-            self[slot].pointee.token = SocketToken(slot: slot, generation: 1)
+            slot = UInt32(self.entries.count)
+            self.entries.append(WatchedSocket(descriptor: -1))
         }
-        self[slot].pointee.descriptor = descriptor
-        self[slot].pointee.listener = listener
-        self[slot].pointee.state = .watched
+        self[slot].descriptor = -1
+        self[slot].interest = []
+        self[slot].listener = 0
+        self[slot].state = .reserved
+        return SocketToken(slot: slot, generation: self[slot].generation)
+    }
+
+    mutating func watch(_ descriptor: Int32, under token: SocketToken, for interest: SocketInterest) {
+        self[token.slot].descriptor = descriptor
+        self[token.slot].interest = interest
+        self[token.slot].state = .watched
         self.watchedCount += 1
-        return self[slot].pointee.token
     }
 
-    /// From here on the token names nothing. The slot stays taken until `release`, when libuv has let go of the handle.
+    /// From here on the token names nothing. The slot stays taken until `takeRetired`, so that nobody else is meant by what is on its way.
     mutating func retire(_ slot: UInt32, taker: ((Int32) -> Void)? = nil) {
-        let entry = self[slot]
-        entry.pointee.token = SocketToken(slot: slot, generation: max(entry.pointee.token.generation &+ 1, 1))
-        entry.pointee.state = taker == nil ? .closing : .leaving
-        if let taker { self.takers[slot] = taker }
-        self.watchedCount -= 1
+        if self[slot].state == .watched { self.watchedCount -= 1 }
+        self[slot].generation = max(self[slot].generation &+ 1, 1)
+        self[slot].state = .closing
+        self.retired.append((slot, taker))
     }
 
-    /// Frees the slot. Answers with its descriptor, and who gets it; nil means that it is to be closed.
-    mutating func release(_ slot: UInt32) -> (descriptor: Int32, taker: ((Int32) -> Void)?) {
-        let entry = self[slot]
-        let taker = entry.pointee.state == .leaving ? self.takers.removeValue(forKey: slot) : nil
-        let descriptor = entry.pointee.descriptor
-        entry.pointee.interest = 0
-        entry.pointee.state = .free
-        entry.pointee.descriptor = self.firstFree
+    /// Frees a slot that was retired. Answers with its descriptor, -1 if it never had one, and who gets it; nil when there is none left.
+    mutating func takeRetired() -> (descriptor: Int32, taker: ((Int32) -> Void)?)? {
+        guard let (slot, taker) = self.retired.popLast() else { return nil }
+        let descriptor = self[slot].descriptor
+        self[slot].state = .free
+        self[slot].descriptor = self.firstFree
         self.firstFree = Int32(slot)
         return (descriptor, taker)
     }
 
-    /// The slots that are watched.
-    var watched: [UInt32] {
-        (0..<self.slotCount).filter { self[$0].pointee.state == .watched }
-    }
-
-    mutating func deallocate() {
-        for slab in self.slabs { slab.deallocate() }
-        self.slabs = []
+    /// The slots that are watched or reserved.
+    var living: [UInt32] {
+        (0..<UInt32(self.entries.count)).filter { self[$0].state == .watched || self[$0].state == .reserved }
     }
 }

@@ -13,13 +13,10 @@ public struct SocketToken: Sendable, Hashable {
 }
 
 extension SocketToken {
-    /// As a libuv handle carries it. Generations begin at 1, so it is never null.
-    var pointer: UnsafeMutableRawPointer? {
-        UnsafeMutableRawPointer(bitPattern: UInt(self.generation) << 32 | UInt(self.slot))
-    }
+    /// As epoll carries it.
+    var bits: UInt64 { UInt64(self.generation) << 32 | UInt64(self.slot) }
 
-    init(pointer: UnsafeMutableRawPointer?) {
-        let bits = UInt(bitPattern: pointer)
+    init(bits: UInt64) {
         self.init(slot: UInt32(truncatingIfNeeded: bits), generation: UInt32(truncatingIfNeeded: bits >> 32))
     }
 }

@@ -123,7 +123,7 @@ struct EventLoopTests {
 
         let counts = await log.next(11)
         let turns = counts[10] - counts[0]
-        // libuv counts in milliseconds and may wake a little early; more than that is a loop that spins.
+        // The kernel counts in milliseconds and may wake a little early; more than that is a loop that spins.
         #expect((10...30).contains(turns), "\(turns) turns for 10 ticks")
     }
 
