@@ -43,9 +43,9 @@ struct Connection {
         if case .listening = self.stage { true } else { false }
     }
 
-    /// Of a WebSocket. Mutating, so that it is asked where it stands: whatever else is read from a table is copied for it.
+    /// Of a WebSocket.
     var talk: WebSocketTalk? {
-        mutating get { if case .webSocket(let talk) = self.stage { talk } else { nil } }
+        if case .webSocket(let talk) = self.stage { talk } else { nil }
     }
 
     /// How a connection comes to its end.

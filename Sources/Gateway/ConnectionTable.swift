@@ -10,7 +10,8 @@ struct ConnectionTable {
         var descriptor: Int32 = -1
         /// Whose slot it is: see `SocketToken`. 0 is nobody's.
         var generation: UInt32 = 0
-        /// The turn's frames that this connection gets: so many from this one on.
+        /// The turn's frames that this connection gets: so many from this one on. Where they do not follow each other, its first and
+        /// its last link.
         var firstFrame: UInt32 = 0
         var frameCount: UInt32 = 0
         /// Unsent bytes of earlier turns, without those that are paced.
@@ -27,7 +28,7 @@ struct ConnectionTable {
         static let isOpen = Flags(rawValue: 1)
         /// There are unsent bytes of earlier turns.
         static let hasBacklog = Flags(rawValue: 2)
-        /// The turn's frames for this connection do not follow each other; all are in `scattered`.
+        /// The turn's frames for this connection do not follow each other: they hang on links.
         static let isScattered = Flags(rawValue: 4)
         static let isTLS = Flags(rawValue: 8)
         /// It closes when everything has left.
@@ -41,7 +42,14 @@ struct ConnectionTable {
     private(set) var dirty: [UInt32] = []
     /// The turn's frames.
     private(set) var frames: [SharedFrame] = []
-    private(set) var scattered: [UInt32: [UInt32]] = [:]
+    /// Of all connections whose frames of the turn do not follow each other. The first is number 1.
+    private(set) var links: [Link] = []
+
+    /// One frame of a connection, and the link of its next one; 0 for none.
+    struct Link {
+        let frame: UInt32
+        var next: UInt32 = 0
+    }
 
     mutating func open(_ token: SocketToken, descriptor: Int32, isTLS: Bool, at tick: UInt32) {
         let slot = Int(token.slot)
@@ -59,7 +67,6 @@ struct ConnectionTable {
         self.hot[slot].generation = 0
         self.hot[slot].user = UserTable.nobody
         self.hot[slot].frameCount = 0
-        self.scattered[UInt32(slot)] = nil
     }
 
     /// Whether what the token names is there.
@@ -101,10 +108,16 @@ struct ConnectionTable {
         let place = Int(slot)
         if !self.hot[place].flags.contains(.isScattered) {
             self.hot[place].flags.insert(.isScattered)
-            let first = self.hot[place].firstFrame
-            self.scattered[slot] = Array(first..<first + self.hot[place].frameCount)
+            let run = self.hot[place].firstFrame..<self.hot[place].firstFrame + self.hot[place].frameCount
+            self.hot[place].firstFrame = UInt32(self.links.count + 1)
+            for number in run {
+                self.links.append(Link(frame: number, next: UInt32(self.links.count + 2)))
+            }
+        } else {
+            self.links[Int(self.hot[place].frameCount) - 1].next = UInt32(self.links.count + 1)
         }
-        self.scattered[slot]?.append(frame)
+        self.links.append(Link(frame: frame))
+        self.hot[place].frameCount = UInt32(self.links.count)
     }
 
     /// Who of many gets a frame, users by their numbers.
@@ -167,15 +180,29 @@ struct ConnectionTable {
             self.hot[place].frameCount = 0
             self.hot[place].flags.remove(.isScattered)
         }
-        if self.hot[place].flags.contains(.isScattered), let numbers = self.scattered.removeValue(forKey: slot) {
-            return .scattered(numbers)
-        }
+        if self.hot[place].flags.contains(.isScattered) { return .chain(first: self.hot[place].firstFrame) }
         return .run(self.hot[place].firstFrame..<self.hot[place].firstFrame + self.hot[place].frameCount)
     }
 
     enum TurnFrames {
         case run(Range<UInt32>)
-        case scattered([UInt32])
+        /// From that link on; 0 for none.
+        case chain(first: UInt32)
+    }
+
+    /// The number of the next frame, taken off; nil when there are no more.
+    func next(of frames: inout TurnFrames) -> Int? {
+        switch frames {
+        case .run(let range):
+            guard !range.isEmpty else { return nil }
+            frames = .run(range.lowerBound + 1..<range.upperBound)
+            return Int(range.lowerBound)
+        case .chain(first: 0): return nil
+        case .chain(let first):
+            let link = self.links[Int(first) - 1]
+            frames = .chain(first: link.next)
+            return Int(link.frame)
+        }
     }
 
     var isDirty: Bool { !self.dirty.isEmpty }
@@ -188,5 +215,6 @@ struct ConnectionTable {
     /// The turn is over; what is still unsent holds its frames itself.
     mutating func endTurn() {
         self.frames.clear()
+        self.links.clear()
     }
 }

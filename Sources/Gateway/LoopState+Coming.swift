@@ -16,7 +16,7 @@ extension LoopState {
 
     mutating func place(_ connection: consuming Connection, descriptor: Int32) {
         let slot = Int(connection.token.slot)
-        while self.connections.count <= slot { self.connections.append(nil) }
+        self.connections.reach(slot)
         self.table.open(connection.token, descriptor: descriptor, isTLS: connection.tls != nil, at: self.tickNumber)
         self.connections[slot] = connection
     }

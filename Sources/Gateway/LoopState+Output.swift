@@ -58,16 +58,8 @@ extension LoopState {
         if self.table.hot[slot].flags.contains(.hasBacklog) {
             self.append(frames, to: slot)
         } else {
-            switch frames {
-            case .run(let range):
-                self.join(range)
-                self.writeJoined(to: slot)
-            case .scattered(let numbers):
-                self.joinedRange = 0..<0
-                self.joined.removeAll()
-                for number in numbers { self.table.frames[Int(number)].withBytes { self.joined.append(contentsOf: $0) } }
-                self.writeJoined(to: slot)
-            }
+            self.join(frames)
+            self.writeJoined(to: slot)
         }
         guard self.isThere(slot) else { return }
         if !self.connections[slot]!.backlog.isEmpty { self.noteBacklog(slot) }
@@ -82,12 +74,17 @@ extension LoopState {
         self.sent(Socket(descriptor: self.table.hot[slot].descriptor).write(bytes), of: frame, to: slot)
     }
 
-    /// The frames of a run as one piece: made once for all the connections that get the same run.
-    private mutating func join(_ range: Range<UInt32>) {
-        guard range != self.joinedRange else { return }
-        self.joinedRange = range
+    /// The frames as one piece: a run's is made once for all the connections that get the same run.
+    private mutating func join(_ frames: ConnectionTable.TurnFrames) {
+        if case .run(let range) = frames {
+            guard range != self.joinedRange else { return }
+            self.joinedRange = range
+        } else {
+            self.joinedRange = 0..<0
+        }
+        var frames = frames
         self.joined.removeAll()
-        for number in range { self.table.frames[Int(number)].withBytes { self.joined.append(contentsOf: $0) } }
+        while let number = self.table.next(of: &frames) { self.table.frames[number].withBytes { self.joined.append(contentsOf: $0) } }
     }
 
     private mutating func writeJoined(to slot: Int) {
@@ -100,10 +97,8 @@ extension LoopState {
     }
 
     private mutating func append(_ frames: ConnectionTable.TurnFrames, to slot: Int) {
-        switch frames {
-        case .run(let range): for number in range { self.connections[slot]!.backlog.append(self.table.frames[Int(number)]) }
-        case .scattered(let numbers): for number in numbers { self.connections[slot]!.backlog.append(self.table.frames[Int(number)]) }
-        }
+        var frames = frames
+        while let number = self.table.next(of: &frames) { self.connections[slot]!.backlog.append(self.table.frames[number]) }
     }
 
     /// - Returns: how many of the bytes the socket has taken; nil when the connection is gone, and has been dropped.

@@ -20,9 +20,9 @@ extension LoopState {
 
     /// Looks at the connection again when the next of its times has come.
     mutating func scheduleTimer(_ slot: Int) {
-        guard let connection = self.connections[slot] else { return }
-        var next = connection.deadline == 0 ? Int64.max : connection.deadline
-        if case .webSocket(let talk) = connection.stage, !talk.hasSentClose {
+        guard let deadline = self.connections[slot]?.deadline else { return }
+        var next = deadline == 0 ? Int64.max : deadline
+        if let talk = self.connections[slot]!.talk, !talk.hasSentClose {
             for time in [talk.pingAt, talk.expiresAt, talk.drainAt] where time != 0 { next = min(next, time) }
             if talk.isProbe {
                 // Its session looks after it.
@@ -35,9 +35,10 @@ extension LoopState {
         }
         guard next != .max else { return }
         let tick = max(self.tickNumber(at: next), self.wheel.tick + 1)
-        guard connection.timerAt <= self.wheel.tick || tick < connection.timerAt else { return }
+        let scheduled = self.connections[slot]!.timerAt
+        guard scheduled <= self.wheel.tick || tick < scheduled else { return }
         self.connections[slot]!.timerAt = tick
-        self.wheel.schedule(UInt32(slot), generation: connection.token.generation, at: tick)
+        self.wheel.schedule(UInt32(slot), generation: self.connections[slot]!.token.generation, at: tick)
     }
 
     /// The longest silence, in ticks.

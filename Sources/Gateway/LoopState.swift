@@ -26,7 +26,7 @@ struct LoopState {
     /// The highest number of a view that the relay has been told of.
     private var newestView = 0
     var table = ConnectionTable()
-    var connections: [Connection?] = []
+    var connections = ConnectionList()
     var audiences = Audiences()
     var users = UserTable()
     var questions = Slab<Question>()

@@ -60,7 +60,7 @@ public enum Grants: Sendable, Equatable {
     /// What either of the two lets one enter.
     func union(_ other: Grants) -> Grants {
         switch (self, other) {
-        case (.listed(let left), .listed(let right)): .listed(left.union(right))
+        case (.listed(let left), .listed(let right)): .listed(right.isEmpty ? left : left.union(right))
         default: .all
         }
     }

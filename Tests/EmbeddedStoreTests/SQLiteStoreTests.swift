@@ -130,14 +130,19 @@ struct SQLiteStoreTests {
 
     @Test("begins no commit sooner than the interval after the one before, so that what comes one by one shares one")
     func interval() async throws {
-        let store = try self.open { $0.commitInterval = .seconds(1) }
+        let interval = Duration.seconds(1)
+        let store = try self.open { $0.commitInterval = interval }
+        let clock = ContinuousClock()
+        let start = clock.now
         var scribe = await store.begin(rex)
         let before = store.statistics
         let crowd = Crowd()
         for _ in 0..<64 { store.submit(.write(WriteBatch(owner: scribe.owner, writes: [scribe.say("hello")])), ticket: 0, for: crowd) }
         await crowd.answered(64)
+        let commits = store.statistics.commits - before.commits
         #expect(store.statistics.writes - before.writes == 64)
-        #expect(store.statistics.commits - before.commits == 1)
+        // One, unless this machine needs longer than the interval to submit them.
+        #expect(commits >= 1 && commits <= Int((clock.now - start) / interval))
         store.close()
     }
 
