@@ -7,10 +7,12 @@ import Glibc
 /// not to wait, so the kernel has done all of them when `submit` returns, and what was sent need not live longer. Of one thread: the
 /// one that makes it.
 public final class SendRing {
-    private var ring = io_uring()
+    // Behind a pointer, and the count without checks: every access to a class's property is checked for exclusivity, which costs more than
+    // adding a send.
+    private let ring: UnsafeMutablePointer<io_uring>
     private let results: UnsafeMutableBufferPointer<Int32>
     /// How many sends have been added since the last `submit`.
-    public private(set) var count = 0
+    @exclusivity(unchecked) public private(set) var count = 0
 
     /// The kernel has refused to go on, and keeps what it did not take: the ring must not be used any more.
     public private(set) var isBroken = false
@@ -22,21 +24,28 @@ public final class SendRing {
     public init() throws(SocketError) {
         var parameters = io_uring_params()
         parameters.flags = UInt32(IORING_SETUP_SINGLE_ISSUER) | UInt32(IORING_SETUP_DEFER_TASKRUN)
-        let result = io_uring_queue_init_params(UInt32(Self.capacity), &self.ring, &parameters)
-        guard result == 0 else { throw SocketError(call: "io_uring_setup", errno: -result) }
+        let ring = UnsafeMutablePointer<io_uring>.allocate(capacity: 1)
+        ring.initialize(to: io_uring())
+        let result = io_uring_queue_init_params(UInt32(Self.capacity), ring, &parameters)
+        guard result == 0 else {
+            ring.deallocate()
+            throw SocketError(call: "io_uring_setup", errno: -result)
+        }
+        self.ring = ring
         self.results = .allocate(capacity: Self.capacity)
     }
 
     deinit {
         self.results.deallocate()
-        io_uring_queue_exit(&self.ring)
+        io_uring_queue_exit(self.ring)
+        self.ring.deallocate()
     }
 
     public var isFull: Bool { self.count == Self.capacity }
 
     /// Adds a send; there must be room. The bytes must live until `submit`.
     public func add(_ bytes: UnsafeRawBufferPointer, to socket: Socket) {
-        let entry = io_uring_get_sqe(&self.ring)
+        let entry = io_uring_get_sqe(self.ring)
         io_uring_prep_send(entry, socket.descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
         io_uring_sqe_set_data64(entry, UInt64(self.count))
         self.results[self.count] = -EAGAIN
@@ -51,7 +60,7 @@ public final class SendRing {
         var open = self.count
         self.count = 0
         while open > 0 {
-            let result = io_uring_submit_and_wait(&self.ring, UInt32(open))
+            let result = io_uring_submit_and_wait(self.ring, UInt32(open))
             open -= self.reap()
             // What the kernel would not take, for want of memory, is as if the socket had no room.
             if result < 0, result != -EINTR, open > 0 {
@@ -65,9 +74,9 @@ public final class SendRing {
     private func reap() -> Int {
         var reaped = 0
         var entry: UnsafeMutablePointer<io_uring_cqe>?
-        while io_uring_peek_cqe(&self.ring, &entry) == 0, let done = entry {
+        while io_uring_peek_cqe(self.ring, &entry) == 0, let done = entry {
             self.results[Int(done.pointee.user_data)] = done.pointee.res
-            io_uring_cqe_seen(&self.ring, done)
+            io_uring_cqe_seen(self.ring, done)
             reaped += 1
         }
         return reaped
