@@ -24,6 +24,7 @@ extension EventLoop {
 }
 
 extension EventLoop {
+    /// What comes first after the loop slept.
     func beginTurn() {
         self.body.pointee.turnStart = MonotonicTime.exact.nanoseconds
         // From here on nobody needs to wake this loop by a system call.

@@ -1,6 +1,6 @@
 internal import CLinux
 
-/// One descriptor that a loop watches, in 16 bytes.
+/// One descriptor that a loop watches, in 12 bytes.
 struct WatchedSocket {
     enum State: UInt8 { case free, reserved, watched, closing }
 

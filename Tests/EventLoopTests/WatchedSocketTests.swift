@@ -86,6 +86,27 @@ struct WatchedSocketTests {
         far.close()
     }
 
+    @Test("that nobody is interested in lets the loop sleep when its peer has gone, and says so when somebody asks again")
+    func goneWhilePaused() async throws {
+        let loop = try EventLoop.start(name: "paused", tickPeriod: .milliseconds(20))
+        defer { loop.stopAndJoin() }
+        let (near, far) = socketPair()
+        let (events, ticks) = (Log<String>(), Log<UInt64>())
+        loop.attach(
+            Probe(
+                ready: { token, readable, writable in
+                    events.note("\(readable ? "r" : "")\(writable ? "w" : "")")
+                    loop.close(token)
+                }, ticked: { _ in ticks.note(loop.turns.count) }))
+        let token = try await loop.run { try loop.register(near.descriptor, read: false) }
+        far.close()
+
+        let counts = await ticks.next(11)
+        #expect(counts[10] - counts[0] <= 30, "\(counts[10] - counts[0]) turns for 10 ticks")
+        try await loop.run { loop.setInterest(token, read: true, write: false) }
+        #expect(await events.next().contains("r"))
+    }
+
     @Test("is ready for both after an error, so that reading says what it was")
     func resetByPeer() async throws {
         let loop = try EventLoop.start(name: "reset")
