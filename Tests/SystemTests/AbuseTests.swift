@@ -123,7 +123,8 @@ struct AbuseTests {
         try talker.post("in between")
         let perConnection = (try server.residentBytes() - before) / silent.count
 
-        #expect(perConnection < 4096, "\(perConnection) bytes for each")
+        // The address sanitizer keeps what was freed, and room around all that was not: that is no memory of ours.
+        if getenv("ASAN_OPTIONS") == nil { #expect(perConnection < 4096, "\(perConnection) bytes for each") }
         for stream in silent { #expect(stream.drained(within: .seconds(20))) }
         try talker.post("afterwards")
     }
