@@ -24,7 +24,8 @@ extension EventLoop {
 
     @inline(__always)
     private func tell(of events: UInt32, _ token: SocketToken) {
-        // The alarm has no other token. What was closed in this turn, before its own event was looked at, has none any more.
+        // The alarm's token names nothing: its ringing has ended the sleep, and that is all. Nor does the token of what was closed in this
+        // turn before its own event was looked at.
         guard self.body.pointee.sockets.holds(token, as: .watched) else { return }
         let (interest, listener) = (self.body.pointee.sockets[token.slot].interest, Int(self.body.pointee.sockets[token.slot].listener))
         guard !interest.isEmpty else { return }

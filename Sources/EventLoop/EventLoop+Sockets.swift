@@ -69,7 +69,7 @@ extension EventLoop {
     /// On the loop: ends the watching at once and closes the descriptor at the end of the turn. Then the slot may be used again.
     public func close(_ token: SocketToken) {
         self.expectCurrent()
-        guard self.body.pointee.sockets.holds(token, as: .watched) || self.body.pointee.sockets.holds(token, as: .reserved) else { return }
+        guard self.body.pointee.sockets.holds(token) else { return }
         // Closing a descriptor takes it out of the set as well.
         self.body.pointee.sockets.retire(token.slot)
     }

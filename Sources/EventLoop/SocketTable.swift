@@ -42,12 +42,16 @@ struct SocketTable {
         @inline(__always) _modify { yield &self.entries[Int(slot)] }
     }
 
+    /// Whether the token still names something: what is retired has another generation, and that of a free slot was never given out.
+    @inline(__always)
+    func holds(_ token: SocketToken) -> Bool {
+        token.slot < self.entries.count && self[token.slot].generation == token.generation
+    }
+
     /// Whether the token still names something in that state.
     @inline(__always)
     func holds(_ token: SocketToken, as state: WatchedSocket.State) -> Bool {
-        guard token.slot < self.entries.count else { return false }
-        let entry = self[token.slot]
-        return entry.generation == token.generation && entry.state == state
+        self.holds(token) && self[token.slot].state == state
     }
 
     /// A token without a descriptor: `watch` gives it one.

@@ -84,15 +84,18 @@ struct Audiences {
         guard self.isCurrent(feed), let group = self[feed].groups.firstIndex(where: { $0.holds(dialect, isCompressed, isPersonal) }) else {
             return nil
         }
-        let moved = Self.swapRemove(&self[feed].groups[group], isLive ? \.live : \.catchingUp, place)
+        let moved =
+            isLive
+            ? Self.swapRemove(place, from: &self[feed].groups[group].live)
+            : Self.swapRemove(place, from: &self[feed].groups[group].catchingUp)
         if self[feed].groups[group].live.isEmpty, self[feed].groups[group].catchingUp.isEmpty { self[feed].groups.remove(at: group) }
         if self[feed].groups.isEmpty { self[feed] = Audience() }
         return moved
     }
 
-    private static func swapRemove(_ group: inout Group, _ list: WritableKeyPath<Group, [UInt32]>, _ place: Int) -> UInt32? {
-        guard let last = group[keyPath: list].popLast(), place < group[keyPath: list].count else { return nil }
-        group[keyPath: list][place] = last
+    private static func swapRemove(_ place: Int, from list: inout [UInt32]) -> UInt32? {
+        guard let last = list.popLast(), place < list.count else { return nil }
+        list[place] = last
         return last
     }
 }
