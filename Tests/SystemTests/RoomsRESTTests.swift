@@ -27,7 +27,7 @@ struct RoomsRESTTests {
         let arguments =
             [
                 "--config-file", config, "run", Checkout.file("docs/protocols/rooms.openapi.json"),
-                "--url", "http://127.0.0.1:\(server.port)", "--checks", "all", "--max-examples", "75", "--seed", "1",
+                "--url", "http://127.0.0.1:\(server.port)", "--checks", "all", "--max-examples", "150", "--seed", "1",
                 "--generation-database", "none", "--no-color",
             ] + fields.flatMap { ["--header", $0] }
         let trial = try run(Checkout.program("schemathesis"), arguments, folder: server.folder.path, within: .seconds(300))
