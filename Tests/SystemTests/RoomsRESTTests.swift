@@ -68,6 +68,7 @@ struct RoomsRESTTests {
         let redis = try RedisServer()
         let options = ["--store", redis.url, "--anonymous", "on", "--origins", "own"]
         let servers = try [ConfabServer(options), ConfabServer(options)]
+        for server in servers { try server.awaitBalance(of: servers.count) }
         let (east, west) = (servers[0].port, servers[1].port)
         func get(_ path: String, at port: UInt16) throws -> JSONObject {
             let reply = try HTTPReply.get(Self.root + path, port: port)

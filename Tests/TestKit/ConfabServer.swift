@@ -105,6 +105,19 @@ public final class ConfabServer {
         }
     }
 
+    /// Waits until so many nodes share all shards and none is on its way to another. While a node joins, conversations change their owner: for
+    /// a moment the next one has yet to hear who is there, and what was asked of both is answered as a repeat.
+    public func awaitBalance(of nodes: Int) throws {
+        try Deadline.wait(
+            for: "\(nodes) nodes to have their shares",
+            untilTrue: {
+                let reply = try HTTPReply.get("/api/cluster/status", port: self.adminPort)
+                guard reply.status == 200 else { return false }
+                let status = try JSONObject(reply.body)
+                return status.number("nodes") == Double(nodes) && status.number("shards_moving") == 0
+            })
+    }
+
     // MARK: Its end
 
     /// Asks it to drain, and waits for its end.
