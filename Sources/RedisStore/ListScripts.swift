@@ -63,7 +63,7 @@ enum ListScripts {
                 local entries = redis.call('XRANGE', log, string.format('%.0f', low), '+', 'COUNT', math.min(256, limit))
                 if #entries == 0 then break end
                 for _, entry in ipairs(entries) do
-                  if field(entry, 'u') ~= user and unread < limit then unread = unread + 1 end
+                  if origin(entry) ~= user and unread < limit then unread = unread + 1 end
                 end
                 low = tonumber(string.match(entries[#entries][1], '^%d+')) + 1
               end

@@ -5,14 +5,14 @@
 /// while a slot moves and has them on two sides. Commands are called so that an
 /// error comes back as a value: a script that failed half-way would keep what it had written.
 enum StoreScripts {
-    /// Names an owner of a shard, under the next epoch, which is the answer. KEYS: the lease. ARGV: the owner, and the number of the view
-    /// under which it claims. Where the shard was claimed under a later one, nothing is done, and that one is the answer, in an array.
+    /// Names an owner of a shard, under the next epoch, which is the answer and stands before the owner's name. KEYS: the lease. ARGV: the
+    /// owner, and the number of the view under which it claims. Where the shard was claimed under a later one, nothing is done, and that one is the answer, in an array.
     static let claim = """
         #!lua
         local view = redis.call('HGET', KEYS[1], 'view')
         if view and tonumber(view) > tonumber(ARGV[2]) then return {tonumber(view)} end
         local epoch = redis.call('HINCRBY', KEYS[1], 'epoch', 1)
-        redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'view', ARGV[2])
+        redis.call('HSET', KEYS[1], 'owner', string.format('%.0f', epoch) .. ' ' .. ARGV[1], 'view', ARGV[2])
         return epoch
         """
 
@@ -20,233 +20,173 @@ enum StoreScripts {
     /// messages are kept, the number of notices with channel and payload of each, and for each run the epoch, the number of writes, and the
     /// writes (`StoreWords` says how). In Redis Cluster the writes name no lists, which lie in other slots and have been written before.
     ///
-    /// Answers 0 when everything is stored, and has published the notices then; else three values for each write that was refused: its place, why, and the number that
-    /// belongs to it. What a conversation is stored up to is read once and written once, however many writes it has.
+    /// Answers 0 when everything is stored, and has published the notices then; else three values for each write that was refused: its place,
+    /// why, and the number that belongs to it. What a conversation is stored up to is read once and written once for a run. Most runs are a
+    /// message, which has no table or function made for it.
     static let write = """
         #!lua
-        local owner, history, at = ARGV[1], tonumber(ARGV[2]), 4 + 2 * ARGV[3]
-        local states, order, leases, refusals, place = {}, {}, {}, {}, -1
         local call, pcall = redis.call, redis.pcall
+        local owner, history, at, last = ARGV[1], tonumber(ARGV[2]), 4 + 2 * ARGV[3], #ARGV
+        local refusals, reasons, run, place = {}, {}, 0, 0
+        -- Of a run: its conversation, and how far that is: the revision, the newest number and the last change, also as they are written.
+        local key, prefix, name, exists, rev, head, rev_text, head_text, updated, amended
 
-        local function begin(key)
-          local cut = string.find(key, ':conv:', 1, true)
-          local prefix = string.sub(key, 1, cut)
-          local lease = leases[prefix]
-          if not lease then
-            lease = pcall('HMGET', prefix .. 'lease', 'epoch', 'owner')
-            leases[prefix] = lease
+        -- What is rarer than a message: `count` cursors, or one write of another kind. Answers why it is refused, if it is, and the number that
+        -- belongs to that.
+        local function change(kind, count)
+          local members = prefix .. 'members:' .. name
+
+          -- Puts a conversation into a list, where the command at this place names one; false where that cannot be done. A line never
+          -- moves back.
+          local function list(first)
+            if ARGV[first] == '' then return true end
+            return type(pcall('ZADD', ARGV[first], 'GT', ARGV[first + 1], ARGV[first + 2])) ~= 'table'
           end
-          local state = {prefix = prefix, name = string.sub(key, cut + 6), lease = lease, rev = 0, head = 0}
-          local found = pcall('HMGET', key, 'v', 'rev', 'head')
-          if lease.err or found.err or found[1] and found[1] ~= '1' then
-            state.damaged = true
-          elseif found[1] then
-            state.exists, state.rev, state.head = true, tonumber(found[2]), tonumber(found[3])
-            if not state.rev or not state.head then state.damaged = true end
+
+          -- What a member's entry becomes: neither cursor moves back. Nil where it is no entry of ours.
+          local function moved(stored, role, joined, read, delivered, name)
+            local old_role, old_joined, r, d, old_name = string.match(stored, '^(%d+) (%-?%d+) (%d+) (%d+) (.*)$')
+            if not old_role then return nil end
+            if tonumber(r) > tonumber(read) then read = r end
+            if tonumber(d) > tonumber(delivered) then delivered = d end
+            return (role or old_role) .. ' ' .. (joined or old_joined) .. ' ' .. read .. ' ' .. delivered .. ' ' .. (name or old_name)
           end
-          states[key] = state
-          order[#order + 1] = key
-          return state
-        end
 
-        local function refuse(state, why, number)
-          if not state.why then state.why, state.number = why, number end
-          refusals[#refusals + 1] = place
-          refusals[#refusals + 1] = state.why
-          refusals[#refusals + 1] = state.number
-        end
-
-        -- Puts a conversation into a list, where the command at this place names one; false where that cannot be done. A line never moves
-        -- back.
-        local function list(first)
-          if ARGV[first] == '' then return true end
-          return type(pcall('ZADD', ARGV[first], 'GT', ARGV[first + 1], ARGV[first + 2])) ~= 'table'
-        end
-
-        -- What a member's entry becomes: neither cursor moves back. Nil where it is no entry of ours.
-        local function moved(stored, role, joined, read, delivered, name)
-          local old_role, old_joined, r, d, old_name = string.match(stored, '^(%d+) (%-?%d+) (%d+) (%d+) (.*)$')
-          if not old_role then return nil end
-          if tonumber(r) > tonumber(read) then read = r end
-          if tonumber(d) > tonumber(delivered) then delivered = d end
-          return (role or old_role) .. ' ' .. (joined or old_joined) .. ' ' .. read .. ' ' .. delivered .. ' ' .. (name or old_name)
-        end
-
-        -- The cursors of some members, in one reading and one writing.
-        local function move_cursors(state, count)
-          local users, entries = {}, {}
-          for n = 1, count do users[n] = ARGV[at + 3 * n - 1] end
-          local members = state.prefix .. 'members:' .. state.name
-          local stored = pcall('HMGET', members, unpack(users))
-          if stored.err then return false end
-          local latest = {}
-          for n = 1, count do
-            local entry = latest[users[n]] or stored[n]
-            if entry then
-              entry = moved(entry, nil, nil, ARGV[at + 3 * n], ARGV[at + 3 * n + 1], nil)
-              if not entry then return false end
-              latest[users[n]] = entry
-              entries[#entries + 1] = users[n]
-              entries[#entries + 1] = entry
+          if kind == 'r' then
+            -- In one reading and one writing.
+            local users, entries, latest = {}, {}, {}
+            for n = 1, count do users[n] = ARGV[at + 3 * n - 1] end
+            local stored = pcall('HMGET', members, unpack(users))
+            if stored.err then return 'damaged', 0 end
+            for n = 1, count do
+              local entry = latest[users[n]] or stored[n]
+              if entry then
+                entry = moved(entry, nil, nil, ARGV[at + 3 * n], ARGV[at + 3 * n + 1], nil)
+                if not entry then return 'damaged', 0 end
+                latest[users[n]] = entry
+                entries[#entries + 1] = users[n]
+                entries[#entries + 1] = entry
+              end
             end
+            if #entries > 0 then call('HSET', members, unpack(entries)) end
+            return
           end
-          if #entries > 0 then call('HSET', members, unpack(entries)) end
-          return true
+
+          local next_rev = tonumber(ARGV[at + 1])
+          if kind == 'c' then
+            if exists or next_rev ~= 1 then return 'step', rev end
+            if call('EXISTS', key) == 1 or not list(at + 10) then return 'damaged', 0 end
+            call('HSET', key, 'access', ARGV[at + 2], 'title', ARGV[at + 3], 'created', ARGV[at + 5])
+            if ARGV[at + 4] ~= '' then call('HSET', key, 'creator', ARGV[at + 4]) end
+            if ARGV[at + 7] ~= '' then call('HSET', key, 'ended', ARGV[at + 7]) end
+            if ARGV[at + 8] ~= '0' then call('HSET', key, 'kind', ARGV[at + 8]) end
+            if ARGV[at + 9] ~= '' then call('HSET', key, 'details', ARGV[at + 9]) end
+            exists, updated = true, ARGV[at + 6]
+          elseif not exists or next_rev ~= rev + 1 then
+            return 'step', rev
+          elseif kind == 'a' then
+            local number = tonumber(ARGV[at + 2])
+            if number < 1 or number > head then return 'step', rev end
+            local amend = prefix .. 'amend:' .. name
+            local is_kept = number > head - history
+            local stored = is_kept and pcall('HGET', amend, ARGV[at + 2])
+            if type(stored) == 'table' then return 'damaged', 0 end
+            -- Nothing that is deleted gets words again; the change counts all the same.
+            if is_kept and not (stored and string.find(stored, '^%d+ 2 ')) then
+              call('HSET', amend, ARGV[at + 2], ARGV[at + 1] .. ' ' .. ARGV[at + 4] .. ' ' .. ARGV[at + 5])
+              amended = ARGV[at + 1]
+              -- What belongs to messages that are gone goes now and then.
+              if call('HLEN', amend) % 64 == 0 then
+                for _, old in ipairs(call('HKEYS', amend)) do
+                  if tonumber(old) <= head - history then call('HDEL', amend, old) end
+                end
+              end
+            end
+            updated = ARGV[at + 3]
+          elseif kind == 'j' then
+            local stored = pcall('HGET', members, ARGV[at + 2])
+            local entry
+            if not stored then
+              entry = ARGV[at + 3] .. ' ' .. ARGV[at + 4] .. ' ' .. ARGV[at + 5] .. ' ' .. ARGV[at + 6] .. ' ' .. ARGV[at + 7]
+            elseif type(stored) ~= 'table' then
+              entry = moved(stored, ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7])
+            end
+            if not entry or not list(at + 8) then return 'damaged', 0 end
+            call('HSET', members, ARGV[at + 2], entry)
+          elseif kind == 'd' then
+            if type(pcall('HDEL', members, ARGV[at + 2])) == 'table' then return 'damaged', 0 end
+          elseif kind == 'e' then
+            call('HSETNX', key, 'ended', ARGV[at + 2])
+            updated = ARGV[at + 2]
+          end
+          rev, rev_text = next_rev, ARGV[at + 1]
         end
 
-        local sizes = {m = 11, c = 13, a = 6, j = 11, d = 3, e = 3, s = 2}
         -- In a cluster there are more keys, behind those of the runs, for Redis to know of.
-        local run = 0
-        while at <= #ARGV do
+        while at <= last do
           run = run + 1
-          local key = KEYS[run]
+          key = KEYS[run]
           local epoch, count = ARGV[at], tonumber(ARGV[at + 1])
           at = at + 2
-          local state = states[key] or begin(key)
-          local lease = state.lease
-          local is_mine = not lease.err and lease[1] == epoch and lease[2] == owner
-          while count > 0 do
-            place, count = place + 1, count - 1
-            local kind = ARGV[at]
-            local rev = tonumber(ARGV[at + 1])
-            local size, updated = sizes[kind], nil
-            if kind == 'r' then
-              -- So many writes stand as one.
-              size, place, count = 2 + 3 * rev, place + rev - 1, count - rev + 1
-            end
-            if state.why or state.damaged or not is_mine then
-              if kind == 'r' then place = place - rev + 1 end
-              for n = 1, kind == 'r' and rev or 1 do
-                if n > 1 then place = place + 1 end
-                if state.why then
-                  refuse(state)
-                elseif state.damaged then
-                  refuse(state, 'damaged', 0)
-                else
-                  refuse(state, 'fenced', tonumber(lease[1] or 0))
-                end
-              end
-            elseif kind == 'm' then
-              local head = tonumber(ARGV[at + 2])
-              if not state.exists or rev ~= state.rev + 1 or head ~= state.head + 1 then
-                refuse(state, 'step', state.rev)
-              else
-                local added
-                local log = state.prefix .. 'log:' .. state.name
-                if ARGV[at + 8] == '' and ARGV[at + 9] == '0' and ARGV[at + 10] == '' then
-                  added = pcall('XADD', log, ARGV[at + 2] .. '-0',
-                    'r', ARGV[at + 1], 't', ARGV[at + 3], 'u', ARGV[at + 4], 'n', ARGV[at + 5], 'i', ARGV[at + 6], 'x', ARGV[at + 7])
-                else
-                  added = pcall('XADD', log, ARGV[at + 2] .. '-0',
-                    'r', ARGV[at + 1], 't', ARGV[at + 3], 'u', ARGV[at + 4], 'n', ARGV[at + 5], 'i', ARGV[at + 6], 'x', ARGV[at + 7],
-                    'm', ARGV[at + 8], 's', ARGV[at + 9], 'g', ARGV[at + 10])
-                end
-                if type(added) == 'table' then
-                  refuse(state, 'damaged', 0)
-                else
-                  -- Redis drops a hundred entries at a time: there is no need to ask it each time.
-                  if head % 64 == 0 then call('XTRIM', log, 'MAXLEN', '~', ARGV[2]) end
-                  state.head, state.head_text = head, ARGV[at + 2]
-                  updated = ARGV[at + 3]
-                end
-              end
-            elseif kind == 'r' then
-              if not move_cursors(state, rev) then
-                for n = 1, rev do
-                  place = place - rev + n
-                  refuse(state, 'damaged', 0)
-                  place = place + rev - n
-                end
-              end
-            elseif kind == 'c' then
-              if state.exists or rev ~= 1 then
-                refuse(state, 'step', state.rev)
-              elseif not list(at + 10) then
-                refuse(state, 'damaged', 0)
-              else
-                call('HSET', key, 'v', '1', 'access', ARGV[at + 2], 'title', ARGV[at + 3], 'created', ARGV[at + 5], 'head', '0')
-                if ARGV[at + 4] ~= '' then call('HSET', key, 'creator', ARGV[at + 4]) end
-                if ARGV[at + 7] ~= '' then call('HSET', key, 'ended', ARGV[at + 7]) end
-                if ARGV[at + 8] ~= '0' then call('HSET', key, 'kind', ARGV[at + 8]) end
-                if ARGV[at + 9] ~= '' then call('HSET', key, 'details', ARGV[at + 9]) end
-                state.exists = true
-                updated = ARGV[at + 6]
-              end
-            elseif not state.exists or rev ~= state.rev + 1 then
-              refuse(state, 'step', state.rev)
-            elseif kind == 'a' then
-              local number = tonumber(ARGV[at + 2])
-              if number < 1 or number > state.head then
-                refuse(state, 'step', state.rev)
-              else
-                local is_kept = number > state.head - history
-                local amend = state.prefix .. 'amend:' .. state.name
-                local stored = is_kept and pcall('HGET', amend, ARGV[at + 2])
-                if type(stored) == 'table' then
-                  refuse(state, 'damaged', 0)
-                else
-                  -- Nothing that is deleted gets words again; the change counts all the same.
-                  if is_kept and not (stored and string.find(stored, '^%d+ 2 ')) then
-                    call('HSET', amend, ARGV[at + 2], ARGV[at + 1] .. ' ' .. ARGV[at + 4] .. ' ' .. ARGV[at + 5])
-                    state.amended = ARGV[at + 1]
-                    -- What belongs to messages that are gone goes now and then.
-                    if call('HLEN', amend) % 64 == 0 then
-                      for _, old in ipairs(call('HKEYS', amend)) do
-                        if tonumber(old) <= state.head - history then call('HDEL', amend, old) end
-                      end
-                    end
-                  end
-                  updated = ARGV[at + 3]
-                end
-              end
-            elseif kind == 'j' then
-              local members = state.prefix .. 'members:' .. state.name
-              local stored = pcall('HGET', members, ARGV[at + 2])
-              local entry
-              if not stored then
-                entry = ARGV[at + 3] .. ' ' .. ARGV[at + 4] .. ' ' .. ARGV[at + 5] .. ' ' .. ARGV[at + 6] .. ' ' .. ARGV[at + 7]
-              elseif type(stored) ~= 'table' then
-                entry = moved(stored, ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7])
-              end
-              if entry and list(at + 8) then
-                call('HSET', members, ARGV[at + 2], entry)
-                updated = ''
-              else
-                refuse(state, 'damaged', 0)
-              end
-            elseif kind == 'd' then
-              if type(pcall('HDEL', state.prefix .. 'members:' .. state.name, ARGV[at + 2])) == 'table' then
-                refuse(state, 'damaged', 0)
-              else
-                updated = ''
-              end
-            elseif kind == 's' then
-              updated = ''
-            elseif kind == 'e' then
-              call('HSETNX', key, 'ended', ARGV[at + 2])
-              updated = ARGV[at + 2]
-            end
-            if updated then
-              state.rev, state.rev_text = rev, ARGV[at + 1]
-              if updated ~= '' then state.updated = updated end
-            end
-            at = at + size
+          local cut = string.find(key, ':conv:', 1, true)
+          prefix, name = string.sub(key, 1, cut), string.sub(key, cut + 6)
+          local lease = pcall('HGET', prefix .. 'lease', 'owner')
+          exists, rev_text, amended = pcall('HGET', key, 'at'), nil, nil
+          local old_rev, old_head, why, number
+          if type(exists) == 'string' then
+            old_rev, old_head, updated = string.match(exists, '^1 (%d+) (%d+) (%-?%d+)$')
+          elseif not exists then
+            old_rev, old_head = '0', '0'
           end
-        end
+          rev, head, head_text = tonumber(old_rev), tonumber(old_head), old_head
+          if reasons[key] then
+            -- Nothing of a conversation is written behind what was refused.
+            why, number = unpack(reasons[key])
+          elseif type(lease) == 'table' or not rev then
+            why, number = 'damaged', 0
+          elseif lease ~= epoch .. ' ' .. owner then
+            why, number = 'fenced', tonumber(string.match(lease or '', '^%d+') or 0)
+          end
 
-        for _, key in ipairs(order) do
-          local state = states[key]
-          if state.rev_text then
-            if state.head_text and state.updated and not state.amended then
-              call('HSET', key, 'rev', state.rev_text, 'head', state.head_text, 'updated', state.updated)
+          while count > 0 do
+            local kind, writes = ARGV[at], 1
+            -- So many writes stand as one.
+            if kind == 'r' then writes = tonumber(ARGV[at + 1]) end
+            if kind == 'm' and not why then
+              local next_rev, next_head = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+              local log = prefix .. 'log:' .. name
+              if not exists or next_rev ~= rev + 1 or next_head ~= head + 1 then
+                why, number = 'step', rev
+              elseif type(pcall('XADD', log, ARGV[at + 2] .. '-0', 'm', ARGV[at + 4])) == 'table' then
+                why, number = 'damaged', 0
+              else
+                -- Redis drops a hundred entries at a time: there is no need to ask it each time.
+                if next_head % 64 == 0 then call('XTRIM', log, 'MAXLEN', '~', history) end
+                rev, head, rev_text, head_text, updated = next_rev, next_head, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+              end
+            elseif not why then
+              why, number = change(kind, writes)
+            end
+            if why then
+              for refused = place, place + writes - 1 do
+                refusals[#refusals + 1] = refused
+                refusals[#refusals + 1] = why
+                refusals[#refusals + 1] = number
+              end
+            end
+            place, count = place + writes, count - writes
+            if kind == 'm' then
+              at = at + 5
+            elseif kind == 'r' then
+              at = at + 2 + 3 * writes
             else
-              local fields = {'rev', state.rev_text}
-              if state.head_text then fields[3], fields[4] = 'head', state.head_text end
-              if state.updated then fields[#fields + 1] = 'updated'; fields[#fields + 1] = state.updated end
-              if state.amended then fields[#fields + 1] = 'arev'; fields[#fields + 1] = state.amended end
-              call('HSET', key, unpack(fields))
+              at = at + ({c = 13, a = 6, j = 11, d = 3, e = 3, s = 2})[kind]
             end
           end
+
+          if why then reasons[key] = {why, number} end
+          if rev_text then call('HSET', key, 'at', '1 ' .. rev_text .. ' ' .. head_text .. ' ' .. updated) end
+          if amended then call('HSET', key, 'arev', amended) end
         end
         if #refusals > 0 then return refusals end
         -- Whoever may not publish has stored it all the same.
@@ -262,24 +202,32 @@ enum StoreScripts {
         local cut = string.find(key, ':conv:', 1, true)
         local prefix, name = string.sub(key, 1, cut), string.sub(key, cut + 6)
         local log = prefix .. 'log:' .. name
-        local found = redis.pcall('HMGET', key, 'v', 'rev', 'head', 'arev')
+        local found = redis.pcall('HMGET', key, 'at', 'arev')
         if found.err then return redis.error_reply('DAMAGED ' .. key .. ' is no hash') end
         if not found[1] then
-          if redis.call('EXISTS', key) == 1 then return redis.error_reply('DAMAGED ' .. key .. ' has no field v') end
+          if redis.call('EXISTS', key) == 1 then return redis.error_reply('DAMAGED ' .. key .. ' has no field at') end
           return false
         end
-        if found[1] ~= '1' then return redis.error_reply('DAMAGED ' .. key .. ' has the format ' .. found[1] .. ', which is not ours') end
-        local rev, head, arev = tonumber(found[2]), tonumber(found[3]), tonumber(found[4] or '0')
-        if not rev or not head or not arev then return redis.error_reply('DAMAGED ' .. key .. ' has no numbers in rev, head or arev') end
+        local format, rest = string.match(found[1], '^(%d+)(.*)$')
+        if format and format ~= '1' then
+          return redis.error_reply('DAMAGED ' .. key .. ' has the format ' .. format .. ', which is not ours')
+        end
+        local rev, head = string.match(rest or '', '^ (%d+) (%d+) %-?%d+$')
+        rev, head = tonumber(rev), tonumber(head)
+        local arev = tonumber(found[2] or '0')
+        if not rev or not head or not arev then return redis.error_reply('DAMAGED ' .. key .. ' has no numbers in at or arev') end
         local first = redis.pcall('XRANGE', log, '-', '+', 'COUNT', 1)
         if first.err then return redis.error_reply('DAMAGED ' .. log .. ' is no stream') end
         local oldest = head + 1
         if first[1] then oldest = tonumber(string.match(first[1][1], '^(%d+)%-')) end
         if history > 0 and oldest < head - history + 1 then oldest = head - history + 1 end
-        local function field(entry, wanted)
-          local fields = entry[2]
-          for place = 1, #fields, 2 do if fields[place] == wanted then return fields[place + 1] end end
-          return ''
+        -- The author, the client id and the time of an entry, as `StoredMessage` has them; all empty where it is none of ours.
+        local function origin(entry)
+          local value = entry[2][2]
+          local time, user, name, client, start = string.match(value, '^%d+ (%-?%d+) %d+ (%d+) (%d+) (%d+) %d+ %d+ ()')
+          if not time then return '', '', '' end
+          local id = start + user + name
+          return string.sub(value, start, start + user - 1), string.sub(value, id, id + client - 1), time
         end
 
         """
@@ -361,10 +309,11 @@ enum StoreScripts {
               local entries = redis.call('XRANGE', log, string.format('%.0f', low), '+', 'COUNT', 256)
               if #entries == 0 then break end
               for _, entry in ipairs(entries) do
+                local author, client, time = origin(entry)
                 found[#found + 1] = string.match(entry[1], '^%d+')
-                found[#found + 1] = field(entry, 'u')
-                found[#found + 1] = field(entry, 'i')
-                found[#found + 1] = field(entry, 't')
+                found[#found + 1] = author
+                found[#found + 1] = client
+                found[#found + 1] = time
               end
               low = tonumber(found[#found - 3]) + 1
             end
@@ -379,7 +328,7 @@ enum StoreScripts {
               local entries = redis.call('XRANGE', log, string.format('%.0f', low), '+', 'COUNT', 256)
               if #entries == 0 then break end
               for _, entry in ipairs(entries) do
-                if field(entry, 'u') ~= ARGV[3] then count = count + 1 end
+                if origin(entry) ~= ARGV[3] then count = count + 1 end
               end
               low = tonumber(string.match(entries[#entries][1], '^%d+')) + 1
             end

@@ -178,18 +178,13 @@ final class StoreWords {
     private func append(_ write: borrowing Write, to command: inout RedisCommandWriter) {
         switch write.change {
         case .message(let message):
-            let body = message.body
             command.append("m")
             command.append(write.revision)
             command.append(message.sequence)
             command.append(message.sentAt.milliseconds)
-            command.append(text: body.author.id.key)
-            command.append(text: body.author.name)
-            command.append(text: body.clientID?.text ?? "")
-            command.append(text: body.content)
-            self.append(optional: body.metadata, to: &command)
-            command.append(message.state.rawValue)
-            if let agent = body.author.agent { command.append(text: "=", agent) } else { command.append("") }
+            self.packed.removeAll()
+            StoredMessage.write(message, revision: write.revision, to: &self.packed)
+            command.append(self.packed)
         case .cursors(let user, let read, let delivered):
             command.append(text: user.key)
             command.append(read)
@@ -243,15 +238,6 @@ final class StoreWords {
             command.append(write.revision)
             command.append(time.milliseconds)
         }
-    }
-
-    /// What may be missing begins with a sign where it is there: nothing and an empty text are two things.
-    private func append(optional bytes: [UInt8]?, to command: inout RedisCommandWriter) {
-        guard let bytes else { return command.append("") }
-        self.packed.removeAll()
-        self.packed.append(UInt8(ascii: "="))
-        self.packed.append(contentsOf: bytes)
-        command.append(self.packed)
     }
 }
 

@@ -39,6 +39,12 @@ enum StoredParts {
                 record.details = ByteString(value.string)
             } else if name.isText("creator") {
                 record.creator = UserID(key: ByteString(value.string))
+            } else if name.isText("at") {
+                var rest = Words(value.bytes)
+                guard rest.number() != nil, let stored = rest.number(), let newest = rest.number(), let time = Int64(rest.text) else {
+                    throw DamagedValue("at is \(value.string)")
+                }
+                (revision, head, record.updatedAt.milliseconds) = (Int(stored), Int(newest), time)
             } else if let number = value.integer {
                 if name.isText("access") {
                     guard let access = ConversationRecord.Access(rawValue: UInt8(clamping: number)) else {
@@ -52,14 +58,8 @@ enum StoredParts {
                     record.kind = kind
                 } else if name.isText("created") {
                     record.createdAt.milliseconds = number
-                } else if name.isText("updated") {
-                    record.updatedAt.milliseconds = number
                 } else if name.isText("ended") {
                     record.endedAt = Timestamp(milliseconds: number)
-                } else if name.isText("head") {
-                    head = Int(number)
-                } else if name.isText("rev") {
-                    revision = Int(number)
                 }
             }
         }
@@ -181,7 +181,7 @@ enum StoredParts {
     private static func amendment(_ value: RedisReply) throws(DamagedValue) -> Amendment {
         var rest = Words(value.bytes)
         guard let revision = rest.number(), let state = rest.number().flatMap({ Message.State(rawValue: UInt8(clamping: $0)) }),
-            let size = rest.number(), let content = rest.text(byteCount: Int(size))
+            let size = rest.number(), let content = rest.part(byteCount: size)?.text
         else { throw DamagedValue("an amendment is not what was stored") }
         return Amendment(revision: Int(revision), state: state, content: content, metadata: rest.optionalBytes)
     }
@@ -190,74 +190,17 @@ enum StoredParts {
     private static func message(
         _ entry: RedisReply, _ amendments: [SequenceNumber: Amendment]
     ) throws(DamagedValue) -> Message {
-        guard let id = entry[0], let fields = entry[1], let sequence = Words(id.bytes).leadingNumber else {
+        guard let id = entry[0], let fields = entry[1], let number = Words(id.bytes).leadingNumber else {
             throw DamagedValue("an entry of the stream is not what was stored")
         }
-        var (revision, sentAt, author, name) = (Int64?.none, Int64?.none, ByteString?.none, ByteString(""))
-        var (agent, clientID, content, metadata) = (ByteString?.none, ClientID?.none, String?.none, [UInt8]?.none)
-        var state = Message.State.asSent
-        var pairs = fields.elements
-        while let field = pairs.next(), let value = pairs.next() {
-            // Every name of ours is one letter.
-            switch field.bytes.count == 1 ? field.bytes[0] : 0 {
-            case UInt8(ascii: "r"): revision = value.integer
-            case UInt8(ascii: "t"): sentAt = value.integer
-            case UInt8(ascii: "u"): author = ByteString(value.string)
-            case UInt8(ascii: "n"): name = ByteString(value.string)
-            case UInt8(ascii: "i"): clientID = value.bytes.isEmpty ? nil : ClientID(stored: ByteString(value.string))
-            case UInt8(ascii: "x"): content = value.string
-            case UInt8(ascii: "m"): metadata = Words(value.bytes).optionalBytes
-            case UInt8(ascii: "g"): agent = Words(value.bytes).optionalBytes.map { ByteString(String(decoding: $0, as: UTF8.self)) }
-            case UInt8(ascii: "s"): state = value.integer.flatMap { Message.State(rawValue: UInt8(clamping: $0)) } ?? .asSent
-            default: break
-            }
-        }
-        guard let revision, let sentAt, let author, let content else {
-            throw DamagedValue("message \(sequence) is not what was stored")
-        }
-        let person = Person(id: UserID(key: author), name: name, agent: agent)
-        if let amendment = amendments[Int(sequence)] {
-            let body = MessageBody(author: person, clientID: clientID, content: amendment.content, metadata: amendment.metadata)
-            return Message(
-                sequence: Int(sequence), revision: amendment.revision, sentAt: Timestamp(milliseconds: sentAt), state: amendment.state,
-                body: body)
-        }
-        let body = MessageBody(author: person, clientID: clientID, content: content, metadata: metadata)
-        return Message(sequence: Int(sequence), revision: Int(revision), sentAt: Timestamp(milliseconds: sentAt), state: state, body: body)
-    }
-}
-
-/// Takes parts off the front of a value.
-private struct Words {
-    private var bytes: UnsafeRawBufferPointer
-
-    init(_ bytes: UnsafeRawBufferPointer) {
-        self.bytes = bytes
-    }
-
-    /// The decimal number up to the next blank, which is taken too.
-    mutating func number() -> Int64? {
-        guard let end = self.bytes.firstIndex(of: UInt8(ascii: " ")) else { return nil }
-        defer { self.bytes = UnsafeRawBufferPointer(rebasing: self.bytes[(end + 1)...]) }
-        return Int64(String(decoding: self.bytes[..<end], as: UTF8.self))
-    }
-
-    /// The number that a stream's id begins with.
-    var leadingNumber: Int64? {
-        Int64(String(decoding: self.bytes.prefix { $0 != UInt8(ascii: "-") }, as: UTF8.self))
-    }
-
-    mutating func text(byteCount: Int) -> String? {
-        guard byteCount >= 0, byteCount <= self.bytes.count else { return nil }
-        defer { self.bytes = UnsafeRawBufferPointer(rebasing: self.bytes[byteCount...]) }
-        return String(decoding: self.bytes[..<byteCount], as: UTF8.self)
-    }
-
-    /// All that is left, as text.
-    var text: String { String(decoding: self.bytes, as: UTF8.self) }
-
-    /// All that is left behind the sign that says that it is there.
-    var optionalBytes: [UInt8]? {
-        self.bytes.isEmpty ? nil : Array(self.bytes.dropFirst())
+        let sequence = Int(number)
+        guard fields[0]?.isText(StoredMessage.field) == true, let value = fields[1],
+            let message = StoredMessage.read(value.bytes, as: sequence)
+        else { throw DamagedValue("message \(sequence) is not what was stored") }
+        guard let amendment = amendments[sequence] else { return message }
+        let body = MessageBody(
+            author: message.body.author, clientID: message.body.clientID, content: amendment.content, metadata: amendment.metadata)
+        return Message(
+            sequence: sequence, revision: amendment.revision, sentAt: message.sentAt, state: amendment.state, body: body)
     }
 }

@@ -93,6 +93,14 @@ struct RedisListTests {
         var room = Scribe(key: acme("room"), owner: rex.owner, epoch: await store.claim(acme("room").shard, by: rex.owner))
         #expect(await store.write([room.create(kind: .rooms)], by: room) == .refused([0: .damaged]))
         #expect(await store.load(room.key) == nil)
+        // Nor is a conversation made of what is none of ours.
+        try store.ask(redis: "DEL", "\(store.name):{t:acme}:rooms")
+        let hash = "\(store.name):{s\(acme("room").shard)}:conv:acme:room"
+        try store.ask(redis: "HSET", hash, "title", "mine")
+        var again = Scribe(key: acme("room"), owner: rex.owner, epoch: await store.claim(acme("room").shard, by: rex.owner))
+        #expect(await store.write([again.create(kind: .rooms)], by: again) == .refused([0: .damaged]))
+        #expect(try store.ask(redis: "HKEYS", hash) == "title")
+        try store.ask(redis: "SET", "\(store.name):{t:acme}:rooms", "mine")
 
         let requests: [(StoreRequest, String)] = [
             (
@@ -153,20 +161,26 @@ struct RedisListTests {
     @Test("show the others where a conversation is damaged, and name it", arguments: kinds)
     func damaged(_ kind: RedisUnderTest.Kind) async throws {
         let store = try RedisUnderTest(kind, history: 100)
-        for id in ["rex", "kim", "joe"] {
+        for id in ["rex", "kim", "joe", "tom"] {
             var scribe = await store.begin(acme(id), kind: .rooms)
             _ = await store.write([scribe.join("bob"), scribe.say("hello")], by: scribe)
         }
+        let log = "\(store.name):{s\(acme("tom").shard)}:log:acme:tom"
+        try store.ask(redis: "DEL", log)
+        try store.ask(redis: "XADD", log, "1-0", "m", "1 2 0 3 0 0 0 0 bo")
         let key = "\(store.name):{s\(acme("kim").shard)}:conv:acme:kim"
-        try store.ask(redis: "HSET", key, "v", "9")
+        try store.ask(redis: "HSET", key, "at", "9 1 1 1")
         try store.ask(redis: "HSET", "\(store.name):{s\(acme("joe").shard)}:members:acme:joe", "bob", "nonsense")
         let page = try #require(await store.memberships(of: "bob"))
         #expect(page.memberships.map(\.key.id) == ["rex"])
         #expect(page.damaged.map(\.description).contains("acme/kim: the Redis key \(key) has the format 9, which is not ours"))
-        #expect(page.damaged.count == 2)
+        #expect(
+            page.damaged.contains { $0.description.hasPrefix("acme/tom: ") && $0.description.hasSuffix("message 1 is not what was stored") }
+        )
+        #expect(page.damaged.count == 3)
         #expect(page.damaged.allSatisfy { $0.isOfOneConversation })
         let catalog = try #require(await store.catalog())
-        #expect(Set(catalog.entries.map(\.key.id)) == ["rex", "joe"])
+        #expect(Set(catalog.entries.map(\.key.id)) == ["rex", "joe", "tom"])
         #expect(catalog.damaged.map(\.description) == ["acme/kim: the Redis key \(key) has the format 9, which is not ours"])
     }
 

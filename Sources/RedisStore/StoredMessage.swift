@@ -1,0 +1,66 @@
+import Bytes
+import ChatModel
+
+/// A message as an entry of its conversation's stream keeps it, under the id `<sequence>-0`: in one field, because every name and every value
+/// of an entry costs Redis something of its own in the script, the stream and the append-only file.
+///
+/// `revision time state`, the byte counts of author, name, client id, agent and metadata, each of these numbers with a blank behind it; then
+/// those texts, and all the rest is the content. Agent and metadata begin with a sign where they are there: nothing and an empty text are two
+/// things.
+enum StoredMessage {
+    static let field: StaticString = "m"
+
+    private static let sign = UInt8(ascii: "=")
+
+    static func write(_ message: Message, revision: Revision, to output: inout ByteBuffer) {
+        let body = message.body
+        let (author, name, clientID) = (body.author.id.key, body.author.name, body.clientID?.text ?? "")
+        output.append(number: revision)
+        output.append(number: message.sentAt.milliseconds)
+        output.append(number: message.state.rawValue)
+        output.append(number: author.byteCount)
+        output.append(number: name.byteCount)
+        output.append(number: clientID.byteCount)
+        output.append(number: body.author.agent.map { 1 + $0.byteCount } ?? 0)
+        output.append(number: body.metadata.map { 1 + $0.count } ?? 0)
+        output.append(text: author.string)
+        output.append(text: name.string)
+        output.append(text: clientID.string)
+        if let agent = body.author.agent {
+            output.append(self.sign)
+            output.append(text: agent.string)
+        }
+        if let metadata = body.metadata {
+            output.append(self.sign)
+            output.append(contentsOf: metadata)
+        }
+        output.append(text: body.content)
+    }
+
+    /// Nil where it is nothing that was written so.
+    static func read(_ bytes: UnsafeRawBufferPointer, as sequence: SequenceNumber) -> Message? {
+        var rest = Words(bytes)
+        guard let revision = rest.number(), let time = rest.number(),
+            let state = rest.number().flatMap({ Message.State(rawValue: UInt8(clamping: $0)) }),
+            let authorSize = rest.number(), let nameSize = rest.number(), let clientSize = rest.number(), let agentSize = rest.number(),
+            let metadataSize = rest.number(), let author = rest.part(byteCount: authorSize), let name = rest.part(byteCount: nameSize),
+            let client = rest.part(byteCount: clientSize), let agent = rest.part(byteCount: agentSize),
+            let metadata = rest.part(byteCount: metadataSize)
+        else { return nil }
+        let person = Person(
+            id: UserID(key: ByteString(author.text)), name: ByteString(name.text),
+            agent: agent.optionalBytes.map { ByteString(String(decoding: $0, as: UTF8.self)) })
+        let body = MessageBody(
+            author: person, clientID: clientSize == 0 ? nil : ClientID(stored: ByteString(client.text)), content: rest.text,
+            metadata: metadata.optionalBytes)
+        return Message(
+            sequence: sequence, revision: Int(revision), sentAt: Timestamp(milliseconds: time), state: state, body: body)
+    }
+}
+
+extension ByteBuffer {
+    fileprivate mutating func append(number: some FixedWidthInteger) {
+        self.append(decimal: number)
+        self.append(UInt8(ascii: " "))
+    }
+}

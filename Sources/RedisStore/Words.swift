@@ -1,0 +1,37 @@
+import Bytes
+
+/// What is left of a stored value, off whose front its parts are taken.
+struct Words {
+    private var bytes: UnsafeRawBufferPointer
+
+    init(_ bytes: UnsafeRawBufferPointer) {
+        self.bytes = bytes
+    }
+
+    /// The decimal number up to the next blank, which is taken too.
+    mutating func number() -> Int64? {
+        guard let end = self.bytes.firstIndex(of: UInt8(ascii: " ")) else { return nil }
+        defer { self.bytes = UnsafeRawBufferPointer(rebasing: self.bytes[(end + 1)...]) }
+        return Int64(String(decoding: self.bytes[..<end], as: UTF8.self))
+    }
+
+    /// The number that a stream's id begins with.
+    var leadingNumber: Int64? {
+        Int64(String(decoding: self.bytes.prefix { $0 != UInt8(ascii: "-") }, as: UTF8.self))
+    }
+
+    /// Nil where fewer bytes are left.
+    mutating func part(byteCount: Int64) -> Words? {
+        guard let count = Int(exactly: byteCount), count >= 0, count <= self.bytes.count else { return nil }
+        defer { self.bytes = UnsafeRawBufferPointer(rebasing: self.bytes[count...]) }
+        return Words(UnsafeRawBufferPointer(rebasing: self.bytes[..<count]))
+    }
+
+    /// All that is left, as text.
+    var text: String { String(decoding: self.bytes, as: UTF8.self) }
+
+    /// All that is left behind the sign that says that it is there.
+    var optionalBytes: [UInt8]? {
+        self.bytes.isEmpty ? nil : Array(self.bytes.dropFirst())
+    }
+}
