@@ -226,7 +226,7 @@ public struct Membership: Sendable {
     /// Nothing of this node's is left to be handed over, or there is nobody to whom.
     public var hasHandedOver: Bool {
         guard let view = self.view else { return true }
-        return !view.owners.contains(self.me.incarnation) || view.nodes.allSatisfy(\.isDraining)
+        return !view.hasShards(self.me.incarnation) || view.nodes.allSatisfy(\.isDraining)
     }
 
     // MARK: What follows from it

@@ -68,8 +68,10 @@ public struct View: Sendable, Equatable {
         return Candidates(self.nodes, self.newList).owner(of: shard)
     }
 
-    /// Everybody who owns a shard.
-    var owners: Set<UInt64> { Set(self.ownersOfShards.map(\.incarnation)) }
+    /// Whether a node owns any shard. Asked several times a second, and mostly answered by the first few.
+    func hasShards(_ incarnation: UInt64) -> Bool {
+        self.ownersOfShards.contains { $0.incarnation == incarnation }
+    }
 
     /// The node of an incarnation; nil when it is not there.
     public func node(_ incarnation: UInt64) -> Node? {

@@ -178,10 +178,14 @@ final class StoreWords {
     private func append(_ write: borrowing Write, to command: inout RedisCommandWriter) {
         switch write.change {
         case .message(let message):
-            command.append("m")
-            command.append(write.revision)
-            command.append(message.sequence)
-            command.append(message.sentAt.milliseconds)
+            // Redis drops a hundred entries at a time: there is no need to ask it each time.
+            command.append(message.sequence % 64 == 0 ? "t" : "m")
+            self.append(progress: write.revision - 1, message.sequence - 1, nil, to: &command)
+            self.append(progress: write.revision, message.sequence, message.sentAt, to: &command)
+            self.packed.removeAll()
+            self.packed.append(decimal: message.sequence)
+            self.packed.append("-0")
+            command.append(self.packed)
             self.packed.removeAll()
             StoredMessage.write(message, revision: write.revision, to: &self.packed)
             command.append(self.packed)
@@ -238,6 +242,19 @@ final class StoreWords {
             command.append(write.revision)
             command.append(time.milliseconds)
         }
+    }
+
+    /// How far a conversation is, as its hash has it: format, revision, newest number and last change, which is left out of what is only
+    /// compared. Redis compares and keeps these texts as they are; to make numbers of them would cost it more than to store the message.
+    private func append(
+        progress revision: Revision, _ head: SequenceNumber, _ updated: Timestamp?, to command: inout RedisCommandWriter
+    ) {
+        self.packed.removeAll()
+        self.packed.append("1 ")
+        self.packed.append(number: revision)
+        self.packed.append(number: head)
+        if let updated { self.packed.append(decimal: updated.milliseconds) }
+        command.append(self.packed)
     }
 }
 

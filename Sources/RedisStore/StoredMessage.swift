@@ -57,10 +57,3 @@ enum StoredMessage {
             sequence: sequence, revision: Int(revision), sentAt: Timestamp(milliseconds: time), state: state, body: body)
     }
 }
-
-extension ByteBuffer {
-    fileprivate mutating func append(number: some FixedWidthInteger) {
-        self.append(decimal: number)
-        self.append(UInt8(ascii: " "))
-    }
-}

@@ -35,3 +35,11 @@ struct Words {
         self.bytes.isEmpty ? nil : Array(self.bytes.dropFirst())
     }
 }
+
+extension ByteBuffer {
+    /// Appends what `Words.number()` reads: decimal digits and a blank.
+    mutating func append(number: some FixedWidthInteger) {
+        self.append(decimal: number)
+        self.append(UInt8(ascii: " "))
+    }
+}
