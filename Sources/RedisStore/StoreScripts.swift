@@ -6,7 +6,8 @@
 /// error comes back as a value: a script that failed half-way would keep what it had written.
 enum StoreScripts {
     /// Names an owner of a shard, under the next epoch, which is the answer and stands before the owner's name. KEYS: the lease. ARGV: the
-    /// owner, and the number of the view under which it claims. Where the shard was claimed under a later one, nothing is done, and that one is the answer, in an array.
+    /// owner, and the number of the view under which it claims. Where the shard was claimed under a later one, nothing is done, and that one
+    /// is the answer, in an array.
     static let claim = """
         #!lua
         local view = redis.call('HGET', KEYS[1], 'view')
@@ -16,8 +17,8 @@ enum StoreScripts {
         return epoch
         """
 
-    /// The part of `write` for what is rarer than a message: `count` cursors, or one write of another kind. Answers why it is refused, if it is,
-    /// and the number that belongs to that.
+    /// The part of `write` for what is rarer than a message that can be appended: `count` cursors, one write of another kind, or a message that
+    /// does not follow what there is. Answers why it is refused, if it is, and the number that belongs to that.
     private static let change = """
         function(kind, count)
           local members = prefix .. 'members:' .. name
@@ -60,9 +61,9 @@ enum StoreScripts {
             return
           end
 
-          if tonumber(ARGV[at + 1]) ~= rev + 1 or not state and kind ~= 'c' then return 'step', tonumber(rev) end
+          -- A message names what it follows, which is no number: it is always refused. A conversation is made once, and before all else.
+          if tonumber(ARGV[at + 1]) ~= rev + 1 or (kind == 'c') == (state ~= nil) then return 'step', tonumber(rev) end
           if kind == 'c' then
-            if state then return 'step', tonumber(rev) end
             if call('EXISTS', key) == 1 or not list(at + 10) then return 'damaged', 0 end
             call('HSET', key, 'access', ARGV[at + 2], 'title', ARGV[at + 3], 'created', ARGV[at + 5])
             if ARGV[at + 4] ~= '' then call('HSET', key, 'creator', ARGV[at + 4]) end
@@ -147,14 +148,12 @@ enum StoreScripts {
 
           while count > 0 do
             local kind, writes = ARGV[at], 1
+            local is_message = kind == 'm' or kind == 't'
             -- So many writes stand as one.
             if kind == 'r' then writes = tonumber(ARGV[at + 1]) end
-            if (kind == 'm' or kind == 't') and not why then
+            if is_message and not why and state and string.find(state, ARGV[at + 1], 1, true) == 1 then
               local log = prefix .. 'log:' .. name
-              if not state or string.find(state, ARGV[at + 1], 1, true) ~= 1 then
-                number = tonumber(string.match(state or '1 0 0 0', '^1 (%d+) %d+ %-?%d+$'))
-                why, number = number and 'step' or 'damaged', number or 0
-              elseif type(pcall('XADD', log, ARGV[at + 3], 'm', ARGV[at + 4])) == 'table' then
+              if type(pcall('XADD', log, ARGV[at + 3], 'm', ARGV[at + 4])) == 'table' then
                 why, number = 'damaged', 0
               else
                 if kind == 't' then call('XTRIM', log, 'MAXLEN', '~', history) end
@@ -173,7 +172,7 @@ enum StoreScripts {
               end
             end
             place, count = place + writes, count - writes
-            if kind == 'm' or kind == 't' then
+            if is_message then
               at = at + 5
             elseif kind == 'r' then
               at = at + 2 + 3 * writes

@@ -212,13 +212,9 @@ final class StoreWords {
             command.append(time.milliseconds)
             command.append(message.state.rawValue)
             self.packed.removeAll()
-            self.packed.append(decimal: message.body.content.utf8.count)
-            self.packed.append(UInt8(ascii: " "))
+            self.packed.append(number: message.body.content.utf8.count)
             self.packed.append(text: message.body.content)
-            if let metadata = message.body.metadata {
-                self.packed.append(UInt8(ascii: "="))
-                self.packed.append(contentsOf: metadata)
-            }
+            if let metadata = message.body.metadata { self.packed.append(present: metadata) }
             command.append(self.packed)
         case .member(let member):
             command.append("j")

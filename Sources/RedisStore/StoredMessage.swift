@@ -5,12 +5,9 @@ import ChatModel
 /// of an entry costs Redis something of its own in the script, the stream and the append-only file.
 ///
 /// `revision time state`, the byte counts of author, name, client id, agent and metadata, each of these numbers with a blank behind it; then
-/// those texts, and all the rest is the content. Agent and metadata begin with a sign where they are there: nothing and an empty text are two
-/// things.
+/// those texts, and all the rest is the content. Agent and metadata begin with a sign where they are there.
 enum StoredMessage {
     static let field: StaticString = "m"
-
-    private static let sign = UInt8(ascii: "=")
 
     static func write(_ message: Message, revision: Revision, to output: inout ByteBuffer) {
         let body = message.body
@@ -26,14 +23,8 @@ enum StoredMessage {
         output.append(text: author.string)
         output.append(text: name.string)
         output.append(text: clientID.string)
-        if let agent = body.author.agent {
-            output.append(self.sign)
-            output.append(text: agent.string)
-        }
-        if let metadata = body.metadata {
-            output.append(self.sign)
-            output.append(contentsOf: metadata)
-        }
+        if let agent = body.author.agent { output.append(present: agent) }
+        if let metadata = body.metadata { output.append(present: metadata) }
         output.append(text: body.content)
     }
 

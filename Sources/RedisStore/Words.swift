@@ -42,4 +42,15 @@ extension ByteBuffer {
         self.append(decimal: number)
         self.append(UInt8(ascii: " "))
     }
+
+    /// Appends what `Words.optionalBytes` reads: a sign and the bytes behind it, because nothing and an empty text are two things.
+    mutating func append(present bytes: [UInt8]) {
+        self.append(UInt8(ascii: "="))
+        self.append(contentsOf: bytes)
+    }
+
+    mutating func append(present text: ByteString) {
+        self.append(UInt8(ascii: "="))
+        self.append(text: text.string)
+    }
 }

@@ -8,7 +8,7 @@ import TestKit
 
 /// A Redis store on a loop of its own. All of a kind share servers: each has another cluster's name.
 final class RedisUnderTest: ChatStore {
-    enum Kind: Hashable { case standalone, sentinel, cluster }
+    enum Kind: CaseIterable { case standalone, sentinel, cluster }
 
     /// Where stores of a kind are kept: until the process ends, because a cluster takes seconds to make.
     private final class House: Sendable {
