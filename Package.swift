@@ -213,7 +213,7 @@ let package = Package(
             ]),
 
         // The whole: real processes, as users meet them.
-        .target(name: "TestKit", dependencies: ["Identity", "Bytes"], path: "Tests/TestKit", swiftSettings: settings),
+        .target(name: "TestKit", dependencies: ["CLinux", "Identity", "Bytes"], path: "Tests/TestKit", swiftSettings: settings),
         .testTarget(
             name: "SystemTests", dependencies: ["RepeatableChance", "ClusterTorture", "TestKit"], exclude: ["Clients"],
             swiftSettings: settings),

@@ -9,4 +9,5 @@
 
 // Calls of Linux that its headers show only with _GNU_SOURCE, which Swift's Glibc is built without.
 int confab_accept4(int, struct sockaddr *, socklen_t *, int) __asm__("accept4");
+int confab_pipe2(int *, int) __asm__("pipe2");
 int confab_set_thread_name(pthread_t, const char *) __asm__("pthread_setname_np");

@@ -32,15 +32,15 @@ public enum Resolver {
         return addresses
     }
 
-    /// The same without holding up the caller's thread: a name is looked up on a thread of its own.
-    public static func resolve(host: String, port: UInt16) async throws(SocketError) -> [SocketAddress] {
-        if let address = SocketAddress(literal: host, port: port) { return [address] }
-        let result: Result<[SocketAddress], SocketError> = await withCheckedContinuation { continuation in
-            LoopThread.runDetached(name: "resolver") {
-                continuation.resume(
-                    returning: Result { () throws(SocketError) in try Self.resolveBlocking(host: host, port: port) })
-            }
+    /// The same for a loop, which goes on meanwhile: an address is answered at once, within the call, and a name later on the loop. It is
+    /// looked up on a thread of its own.
+    public static func resolve(
+        host: String, port: UInt16, on loop: EventLoop, then answer: @escaping @Sendable (Result<[SocketAddress], SocketError>) -> Void
+    ) {
+        if let address = SocketAddress(literal: host, port: port) { return answer(.success([address])) }
+        LoopThread.runDetached(name: "resolver") {
+            let found = Result { () throws(SocketError) in try Self.resolveBlocking(host: host, port: port) }
+            loop.execute { answer(found) }
         }
-        return try result.get()
     }
 }

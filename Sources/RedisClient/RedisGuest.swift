@@ -86,10 +86,12 @@ final class RedisGuest<Teller: RedisTeller>: EventLoopHandler {
     }
 
     private func attempt(_ attempts: [RedisNetwork.Attempt]) {
-        Resolver.resolve(attempts, on: self.loop) { [weak self] attempt, addresses in
-            guard let self else { return }
-            self.body.with { $0.network.connect(attempt, to: addresses, for: self, now: .now) }
-            self.tell(now: .now)
+        for attempt in attempts {
+            Resolver.resolve(host: attempt.place.host, port: attempt.place.port, on: self.loop) { [weak self] addresses in
+                guard let self else { return }
+                self.body.with { $0.network.connect(attempt, to: addresses, for: self, now: .now) }
+                self.tell(now: .now)
+            }
         }
     }
 

@@ -148,18 +148,7 @@ struct AdminSiteTests {
         try node.fill(5)
         _ = try node.metrics("writes to be counted") { ($0.histogram(of: .storeSeconds)?.count ?? 0) > 0 }
         let page = try HTTPReply.get("/metrics", port: #require(node.gateway.adminAddress).port).body
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = ["promtool", "check", "metrics"]
-        let (input, output) = (Pipe.ofThisProcess(), Pipe.ofThisProcess())
-        process.standardInput = input
-        process.standardOutput = output
-        process.standardError = output
-        try process.run()
-        try input.fileHandleForWriting.write(contentsOf: Data(page.utf8))
-        try input.fileHandleForWriting.close()
-        let words = try output.fileHandleForReading.readToEnd() ?? Data()
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 0, "\(String(decoding: words, as: UTF8.self))")
+        let checked = try run("/usr/bin/env", ["promtool", "check", "metrics"], input: page)
+        #expect(checked.ending == .exited(0), "\(checked.output)\(checked.errors)")
     }
 }

@@ -105,15 +105,15 @@ struct ChatTerminalTests {
 
     private func chat(
         _ input: String, _ url: String, token: String? = Self.token, _ change: (inout ChatTerminalOptions) -> Void = { _ in }
-    ) async -> Result {
-        let (inPipe, outPipe, errorPipe) = (Pipe.ofThisProcess(), Pipe.ofThisProcess(), Pipe.ofThisProcess())
-        inPipe.fileHandleForWriting.write(Data(input.utf8))
-        try? inPipe.fileHandleForWriting.close()
+    ) async throws -> Result {
+        let (inPipe, outPipe, errorPipe) = (try PrivatePipe(), try PrivatePipe(), try PrivatePipe())
+        inPipe.writing.write(Data(input.utf8))
+        try? inPipe.writing.close()
         var options = ChatTerminalOptions(url: url)
         options.token = token
-        options.input = inPipe.fileHandleForReading.fileDescriptor
-        options.output = outPipe.fileHandleForWriting.fileDescriptor
-        options.errors = errorPipe.fileHandleForWriting.fileDescriptor
+        options.input = inPipe.reading.fileDescriptor
+        options.output = outPipe.writing.fileDescriptor
+        options.errors = errorPipe.writing.fileDescriptor
         // Other tests of this process send themselves some.
         options.endingSignals = []
         change(&options)
@@ -122,8 +122,8 @@ struct ChatTerminalTests {
         async let output = Self.onThread { Self.text(outPipe) }
         async let errors = Self.onThread { Self.text(errorPipe) }
         let status = await Self.onThread { ChatTerminal.run(chosen) }
-        try? outPipe.fileHandleForWriting.close()
-        try? errorPipe.fileHandleForWriting.close()
+        try? outPipe.writing.close()
+        try? errorPipe.writing.close()
         return Result(status: status, output: await output, errors: await errors)
     }
 
@@ -132,15 +132,15 @@ struct ChatTerminalTests {
         await withCheckedContinuation { done in Thread.detachNewThread { done.resume(returning: work()) } }
     }
 
-    private static func text(_ pipe: Pipe) -> String {
-        String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    private static func text(_ pipe: PrivatePipe) -> String {
+        String(decoding: pipe.reading.readDataToEndOfFile(), as: UTF8.self)
     }
 
     @Test("sends its lines in order, waits for their answers, and ends with 0")
     func sending() async throws {
         let conversation = try Conversation { $0.messages = [(1, "bob", "old", nil)] }
         defer { conversation.stop() }
-        let result = await self.chat("hello\r\n\nlast", conversation.url)
+        let result = try await self.chat("hello\r\n\nlast", conversation.url)
         #expect(result.status == 0)
         #expect(result.output == "alice: hello\nalice: last\n")
         #expect(result.errors == "")
@@ -152,7 +152,7 @@ struct ChatTerminalTests {
         let conversation = try Conversation { $0.swallowed = 3 }
         defer { conversation.stop() }
         let lines = (1...20).map { "line \($0)" }
-        let result = await self.chat(lines.joined(separator: "\n") + "\n", conversation.url)
+        let result = try await self.chat(lines.joined(separator: "\n") + "\n", conversation.url)
         #expect(result.status == 0)
         #expect(result.output == lines.map { "alice: \($0)\n" }.joined())
         #expect(conversation.state.withLock { $0.messages.map(\.content) } == lines)
@@ -166,7 +166,7 @@ struct ChatTerminalTests {
     func rateLimit() async throws {
         let conversation = try Conversation { $0.limited = 5 }
         defer { conversation.stop() }
-        let result = await self.chat("1\n2\n3\n", conversation.url)
+        let result = try await self.chat("1\n2\n3\n", conversation.url)
         #expect(result.status == 0)
         #expect(result.output == "alice: 1\nalice: 2\nalice: 3\n")
     }
@@ -180,7 +180,7 @@ struct ChatTerminalTests {
         try lines.joined(separator: "\n").write(toFile: path, atomically: true, encoding: .utf8)
         defer { try? FileManager.default.removeItem(atPath: path) }
         let file = try #require(FileHandle(forReadingAtPath: path))
-        let result = await self.chat("", conversation.url) { $0.input = file.fileDescriptor }
+        let result = try await self.chat("", conversation.url) { $0.input = file.fileDescriptor }
         #expect(result.status == 0)
         #expect(conversation.state.withLock { $0.messages.map(\.content) } == lines)
         #expect(result.output.utf8.count == lines.reduce(0) { $0 + $1.utf8.count + 8 })
@@ -190,7 +190,7 @@ struct ChatTerminalTests {
     func history() async throws {
         let conversation = try Conversation { $0.messages = [(1, "bob", "one", nil), (2, "carol", "two", nil)] }
         defer { conversation.stop() }
-        let result = await self.chat("/history\n", conversation.url)
+        let result = try await self.chat("/history\n", conversation.url)
         #expect(result.output == "bob: one\ncarol: two\n")
         #expect(result.status == 0)
     }
@@ -199,7 +199,7 @@ struct ChatTerminalTests {
     func failure(line: String, words: String) async throws {
         let conversation = try Conversation()
         defer { conversation.stop() }
-        let result = await self.chat(line + "\n", conversation.url)
+        let result = try await self.chat(line + "\n", conversation.url)
         #expect(result.status == 1)
         #expect(result.errors.hasPrefix("confab: \(words)"))
     }
@@ -215,7 +215,7 @@ struct ChatTerminalTests {
             ("ws://nobody.invalid/conversations/x", "t", "confab: The host nobody.invalid cannot be resolved"),
         ]
         for (url, token, words) in cases {
-            let result = await self.chat("x\n", url, token: token)
+            let result = try await self.chat("x\n", url, token: token)
             #expect(result.status == 1)
             #expect(result.errors.hasPrefix(words), "\(result.errors)")
             #expect(result.output == "")
@@ -230,11 +230,12 @@ struct ChatTerminalTests {
         try (Self.token + "\n").write(toFile: path, atomically: true, encoding: .utf8)
         defer { try? FileManager.default.removeItem(atPath: path) }
 
-        #expect(await self.chat("1\n", conversation.url, token: nil) { $0.tokenFile = path }.output == "alice: 1\n")
-        #expect(await self.chat("\(Self.token)\n2\n", conversation.url, token: nil) { $0.tokenFile = "-" }.output == "alice: 2\n")
-        #expect(await self.chat("3\n", conversation.url, token: nil) { $0.environment["CONFAB_TOKEN"] = Self.token }.output == "alice: 3\n")
-        #expect(await self.chat("4\n", conversation.url + "?token=\(Self.token)", token: nil).output == "alice: 4\n")
-        let missing = await self.chat("5\n", conversation.url, token: nil) { $0.tokenFile = "/nowhere/token" }
+        #expect(try await self.chat("1\n", conversation.url, token: nil) { $0.tokenFile = path }.output == "alice: 1\n")
+        #expect(try await self.chat("\(Self.token)\n2\n", conversation.url, token: nil) { $0.tokenFile = "-" }.output == "alice: 2\n")
+        let byEnvironment = try await self.chat("3\n", conversation.url, token: nil) { $0.environment["CONFAB_TOKEN"] = Self.token }
+        #expect(byEnvironment.output == "alice: 3\n")
+        #expect(try await self.chat("4\n", conversation.url + "?token=\(Self.token)", token: nil).output == "alice: 4\n")
+        let missing = try await self.chat("5\n", conversation.url, token: nil) { $0.tokenFile = "/nowhere/token" }
         #expect(missing.errors == "confab: --token-file: /nowhere/token: No such file or directory.\n")
         // Only where the URL brought it does it stand there.
         #expect(conversation.state.withLock { $0.targets.filter { $0.contains("token=") }.count } == 1)
@@ -246,7 +247,7 @@ struct ChatTerminalTests {
             if case .opened = happening { server.close(token, WebSocketCloseCode(rawValue: 4004), reason: "access denied") }
         }
         defer { server.stop() }
-        let result = await self.chat("x\n", "ws://127.0.0.1:\(server.port)/conversations/general/")
+        let result = try await self.chat("x\n", "ws://127.0.0.1:\(server.port)/conversations/general/")
         #expect(result.status == 1)
         #expect(result.errors.hasPrefix("confab: Access denied: the token's user may not enter this conversation (access denied).\n"))
     }

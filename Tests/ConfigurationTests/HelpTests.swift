@@ -83,36 +83,13 @@ struct HelpTests {
             .first(where: FileManager.default.isExecutableFile(atPath:))
     }
 
-    /// What a shell says when it reads `script`, standard output and error together.
-    private func run(_ program: String, _ arguments: [String], input: String) throws -> (status: Int32, text: String) {
-        let process = Process()
-        let standardInput = Pipe.ofThisProcess()
-        let output = Pipe.ofThisProcess()
-        process.executableURL = URL(fileURLWithPath: program)
-        process.arguments = arguments
-        process.standardInput = standardInput
-        process.standardOutput = output
-        process.standardError = output
-        try process.run()
-        let writer = Thread {
-            try? standardInput.fileHandleForWriting.write(contentsOf: Data(input.utf8))
-            try? standardInput.fileHandleForWriting.close()
-        }
-        writer.start()
-        let text = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
-        process.waitUntilExit()
-        return (process.terminationStatus, text)
-    }
-
     @Test("are scripts that their shell can read", arguments: Shell.allCases)
     func syntax(shell: Shell) throws {
         guard let program = Self.program(shell.rawValue) else {
             print("\(shell.rawValue) is not on the PATH: the check of its completion was left out")
             return
         }
-        let result = try self.run(program, ["-n"], input: shell.completionScript)
-        #expect(result.text == "")
-        #expect(result.status == 0)
+        #expect(try run(program, ["-n"], input: shell.completionScript) == (.exited(0), "", ""))
     }
 
     @Test(
@@ -140,8 +117,7 @@ struct HelpTests {
             _confab
             echo "${COMPREPLY[*]}"
             """
-        let result = try self.run(program, ["--norc"], input: script)
-        let found = result.text.split(separator: "\n").last.map(String.init) ?? ""
+        let found = try run(program, ["--norc"], input: script).output.split(separator: "\n").last.map(String.init) ?? ""
         #expect(found.split(separator: " ").filter { !$0.hasSuffix("-") } == expected.split(separator: " "))
     }
 }

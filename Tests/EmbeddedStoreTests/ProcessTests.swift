@@ -15,13 +15,13 @@ struct ProcessTests {
         let path = "\(folder.path)/confab.db"
         var answered: [Int: Int] = [:]
         let process = try TortureProcess("burst", path)
-        #expect(process.line() == "open")
+        #expect(try process.line() == "open")
         var lines = Int.random(in: 1...1500, using: &chance)
-        while let line = process.line() {
+        while let line = try process.line() {
             let numbers = line.split(separator: " ").compactMap { Int($0) }
             answered[numbers[0]] = numbers[1]
             lines -= 1
-            if lines == 0 { process.kill() }
+            if lines == 0 { try process.kill() }
         }
         let store = try LocalStore.sqlite(path: path, history: 0)
         #expect(!answered.isEmpty)
@@ -40,15 +40,15 @@ struct ProcessTests {
         let folder = try TemporaryFolder()
         let path = "\(folder.path)/confab.db"
         let process = try TortureProcess("hold", path)
-        #expect(process.line() == "open")
+        #expect(try process.line() == "open")
         #expect(throws: StoreFailure("\(path) is in use by another process")) { try LocalStore.sqlite(path: path, history: 10) }
-        process.kill()
+        try process.kill()
         let store = try LocalStore.sqlite(path: path, history: 10)
         let late = try TortureProcess("hold", path)
-        #expect(late.line() == "refused: \(path) is in use by another process")
+        #expect(try late.line() == "refused: \(path) is in use by another process")
         store.close()
         let next = try TortureProcess("hold", path)
-        #expect(next.line() == "open")
+        #expect(try next.line() == "open")
         try next.closeInput()
     }
 
@@ -57,19 +57,19 @@ struct ProcessTests {
         let folder = try TemporaryFolder()
         let path = "\(folder.path)/confab.db"
         let process = try TortureProcess("full", path)
-        #expect(process.line() == "open")
+        #expect(try process.line() == "open")
         var heads: Set<Substring> = []
         for _ in 0..<3 {
-            let line = try #require(process.line())
+            let line = try #require(try process.line())
             #expect(line.hasPrefix("failed at "))
             #expect(line.contains(path))
             heads.insert(line.dropFirst(10).prefix { $0 != ":" })
         }
         let head = try #require(heads.count == 1 ? heads.first : nil, "a write was stored between two that failed")
-        #expect(process.line() == "readable \(head)")
+        #expect(try process.line() == "readable \(head)")
         let next = try #require(Int(head)) + 1
-        #expect(process.line() == "healed \(next)")
-        #expect(process.line() == nil)
+        #expect(try process.line() == "healed \(next)")
+        #expect(try process.line() == nil)
         let store = try LocalStore.sqlite(path: path, history: 0)
         let page = try #require(await store.page(ConversationKey(tenant: "acme", id: "full"), .after(0), limit: .max))
         #expect(page.messages.count == next)

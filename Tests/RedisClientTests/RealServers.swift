@@ -1,5 +1,5 @@
 import Testing
 
-/// Everything that starts processes, one at a time: these tests wait on the threads that name look-ups need too.
+/// Everything that starts processes, one at a time: a cluster's six servers at once are enough for two cores.
 @Suite("With real servers,", .serialized)
 enum RealServers {}

@@ -7,23 +7,24 @@ import Testing
 
 /// A pipe and a writer into it.
 private struct Pipeline {
-    let pipe = Pipe.ofThisProcess()
+    let pipe: PrivatePipe
     let writer: LogWriter
 
-    init(queueLimit: Int = 1 << 20) {
-        self.writer = LogWriter(descriptor: self.pipe.fileHandleForWriting.fileDescriptor, queueLimit: queueLimit)
+    init(queueLimit: Int = 1 << 20) throws {
+        self.pipe = try PrivatePipe()
+        self.writer = LogWriter(descriptor: self.pipe.writing.fileDescriptor, queueLimit: queueLimit)
     }
 
     /// Everything that was written, once nothing waits.
     func finish() throws -> String {
         #expect(self.writer.flush(within: .seconds(20)))
-        try self.pipe.fileHandleForWriting.close()
-        return String(decoding: try self.pipe.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+        try self.pipe.writing.close()
+        return String(decoding: try self.pipe.reading.readToEnd() ?? Data(), as: UTF8.self)
     }
 
     /// False while the pipe is full.
     var hasRoom: Bool {
-        var asked = pollfd(fd: self.pipe.fileHandleForWriting.fileDescriptor, events: Int16(POLLOUT), revents: 0)
+        var asked = pollfd(fd: self.pipe.writing.fileDescriptor, events: Int16(POLLOUT), revents: 0)
         return poll(&asked, 1, 0) > 0
     }
 
@@ -36,7 +37,7 @@ private struct Pipeline {
 struct LoggerTests {
     @Test("writes an event as one line: time, level, name, fields")
     func textLine() throws {
-        let pipeline = Pipeline()
+        let pipeline = try Pipeline()
         pipeline.logger().info(
             "connection closed", ["connection": 12, "code": 1001, "clean": true, "lag": LogValue(.milliseconds(1_250)), "load": 0.5])
         #expect(
@@ -46,7 +47,7 @@ struct LoggerTests {
 
     @Test("writes JSON that a strict parser reads back")
     func jsonLine() throws {
-        let pipeline = Pipeline()
+        let pipeline = try Pipeline()
         let awkward = "a \"quote\", a \\ and\nlines\u{1b}[31m \u{2028} 🙂"
         pipeline.logger(.info, .json).warning("frame refused", ["why": .text(awkward), "bytes": -5, "nan": .number(.nan)])
         let line = try pipeline.finish()
@@ -60,7 +61,7 @@ struct LoggerTests {
     @Test("lets no value break a line or reach the terminal", arguments: LogFormat.allCases)
     func injection(format: LogFormat) throws {
         for scalar in (0..<0x3000).compactMap(Unicode.Scalar.init) where scalar.breaksLine {
-            let pipeline = Pipeline()
+            let pipeline = try Pipeline()
             pipeline.logger(.info, format).info("named", ["value": .text("a\(scalar)b")])
             let line = try pipeline.finish()
             #expect(line.unicodeScalars.filter(\.breaksLine).map(\.value) == [0x0A], "U+\(String(scalar.value, radix: 16))")
@@ -71,7 +72,7 @@ struct LoggerTests {
         "quotes a value that does not read as one word",
         arguments: [("plain", "plain"), ("", "\"\""), ("two words", "\"two words\""), ("a=b", "\"a=b\""), ("\"", "\"\\\"\""), ("é🙂", "é🙂")])
     func quoting(value: String, expected: String) throws {
-        let pipeline = Pipeline()
+        let pipeline = try Pipeline()
         pipeline.logger().info("named", ["v": .text(value)])
         #expect(try pipeline.finish().hasSuffix(" v=\(expected)\n"))
     }
@@ -79,7 +80,7 @@ struct LoggerTests {
     @Test("cuts a long value between characters")
     func longValue() throws {
         for padding in 0..<4 {
-            let pipeline = Pipeline()
+            let pipeline = try Pipeline()
             pipeline.logger().info("named", ["v": .text(String(repeating: "x", count: padding) + String(repeating: "🙂", count: 2000))])
             let line = try pipeline.finish()
             #expect(line.utf8.count < 1100)
@@ -90,7 +91,7 @@ struct LoggerTests {
 
     @Test("writes its level and graver, and makes no fields for the others", arguments: LogLevel.allCases)
     func levels(threshold: LogLevel) throws {
-        let pipeline = Pipeline()
+        let pipeline = try Pipeline()
         let logger = pipeline.logger(.error)
         logger.level = threshold
         #expect(logger.level == threshold)
@@ -110,10 +111,10 @@ struct LoggerTests {
 
     @Test("says that it is ready in a line of its own, whatever the level")
     func ready() throws {
-        let text = Pipeline()
+        let text = try Pipeline()
         text.logger(.error).ready(url: "http://127.0.0.1:8080", node: "a-1", store: "sqlite")
         #expect(try text.finish() == "confab ready on http://127.0.0.1:8080 (node a-1, store sqlite)\n")
-        let json = Pipeline()
+        let json = try Pipeline()
         json.logger(.error, .json).ready(url: "http://127.0.0.1:8080", node: "a-1", store: "sqlite")
         let line = try json.finish()
         #expect(line.contains("\"msg\":\"ready\",\"url\":\"http://127.0.0.1:8080\",\"node\":\"a-1\",\"store\":\"sqlite\""))
@@ -121,7 +122,7 @@ struct LoggerTests {
 
     @Test("keeps a caller's order and mixes no two lines, from however many threads")
     func threads() async throws {
-        let pipeline = Pipeline()
+        let pipeline = try Pipeline()
         let logger = pipeline.logger()
         await withTaskGroup(of: Void.self) { group in
             for task in 0..<8 {
@@ -130,10 +131,10 @@ struct LoggerTests {
         }
         // On a thread of its own: those that tests share may all be blocked by other tests.
         async let reading = withCheckedContinuation { done in
-            Thread.detachNewThread { done.resume(returning: pipeline.pipe.fileHandleForReading.readDataToEndOfFile()) }
+            Thread.detachNewThread { done.resume(returning: pipeline.pipe.reading.readDataToEndOfFile()) }
         }
         #expect(logger.flush(within: .seconds(20)))
-        try pipeline.pipe.fileHandleForWriting.close()
+        try pipeline.pipe.writing.close()
         let lines = String(decoding: await reading, as: UTF8.self).split(separator: "\n")
         #expect(lines.count == 800)
         for task in 0..<8 {
@@ -144,7 +145,7 @@ struct LoggerTests {
 
     @Test("drops what nobody reads, never waits for it, and says how much was lost")
     func unreadPipe() throws {
-        let pipeline = Pipeline(queueLimit: 4096)
+        let pipeline = try Pipeline(queueLimit: 4096)
         let logger = pipeline.logger()
         // Until the pipe is full and the queue too: how much of each round gets into the pipe is the scheduler's choice.
         var said = 0
@@ -157,7 +158,7 @@ struct LoggerTests {
         let dropped = logger.droppedCount
         #expect(dropped > 0)
         var text = ""
-        while !logger.flush(within: .zero) { text += String(decoding: pipeline.pipe.fileHandleForReading.availableData, as: UTF8.self) }
+        while !logger.flush(within: .zero) { text += String(decoding: pipeline.pipe.reading.availableData, as: UTF8.self) }
         logger.info("last")
         text += try pipeline.finish()
         let lines = text.split(separator: "\n")
@@ -170,8 +171,8 @@ struct LoggerTests {
 
     @Test("outlives a reader that has gone")
     func brokenPipe() throws {
-        let pipeline = Pipeline()
-        try pipeline.pipe.fileHandleForReading.close()
+        let pipeline = try Pipeline()
+        try pipeline.pipe.reading.close()
         let logger = pipeline.logger()
         logger.info("nobody hears this")
         #expect(logger.flush(within: .seconds(20)))
@@ -180,12 +181,12 @@ struct LoggerTests {
 
     @Test("writes what was queued although the writer is let go")
     func lastWords() throws {
-        let pipe = Pipe.ofThisProcess()
+        let pipe = try PrivatePipe()
         do {
-            let logger = Logger(level: .info, format: .text, writer: LogWriter(descriptor: pipe.fileHandleForWriting.fileDescriptor))
+            let logger = Logger(level: .info, format: .text, writer: LogWriter(descriptor: pipe.writing.fileDescriptor))
             logger.info("farewell")
         }
-        let text = String(decoding: pipe.fileHandleForReading.availableData, as: UTF8.self)
+        let text = String(decoding: pipe.reading.availableData, as: UTF8.self)
         #expect(text.hasSuffix(" info farewell\n"))
     }
 }

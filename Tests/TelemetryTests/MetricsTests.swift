@@ -101,20 +101,7 @@ struct MetricsTests {
         }
         var snapshot = self.full
         try #require(ProcessStatistics()).add(to: &snapshot)
-        let input = Pipe.ofThisProcess()
-        let output = Pipe.ofThisProcess()
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: tool)
-        process.arguments = ["check", "metrics"]
-        process.standardInput = input
-        process.standardOutput = output
-        process.standardError = output
-        try process.run()
-        try input.fileHandleForWriting.write(contentsOf: Data(self.page(snapshot).utf8))
-        try input.fileHandleForWriting.close()
-        let complaints = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
-        process.waitUntilExit()
-        #expect(complaints == "")
-        #expect(process.terminationStatus == 0)
+        let checked = try run(tool, ["check", "metrics"], input: self.page(snapshot))
+        #expect(checked == (.exited(0), "", ""))
     }
 }

@@ -27,26 +27,20 @@ struct ProcessStatisticsTests {
 
     @Test("of another process are found by its id, and of none are nil")
     func other() throws {
-        let child = Process()
-        child.executableURL = URL(fileURLWithPath: "/bin/cat")
-        let input = Pipe.ofThisProcess()
-        let output = Pipe.ofThisProcess()
-        child.standardInput = input
-        child.standardOutput = output
-        try child.run()
+        let child = try ChildProcess("/bin/cat")
         // Once it has answered, it is the program it should be.
-        try input.fileHandleForWriting.write(contentsOf: Data("hello".utf8))
-        #expect(output.fileHandleForReading.availableData == Data("hello".utf8))
-        let statistics = try #require(ProcessStatistics(of: child.processIdentifier))
+        try child.type("hello")
+        try child.output.line(with: "hello")
+        let statistics = try #require(ProcessStatistics(of: child.id))
         #expect(statistics.residentBytes > 0)
         #expect(statistics.threadCount == 1)
-        #expect(ProcessStatistics.treeCPUTime(of: child.processIdentifier) != nil)
+        #expect(ProcessStatistics.treeCPUTime(of: child.id) != nil)
         let whole = try #require(ProcessStatistics.treeCPUTime(of: ProcessInfo.processInfo.processIdentifier))
         #expect(try #require(ProcessStatistics()).cpuTime >= .zero && whole > .zero)
-        try input.fileHandleForWriting.close()
-        child.waitUntilExit()
-        #expect(ProcessStatistics(of: child.processIdentifier) == nil)
-        #expect(ProcessStatistics.treeCPUTime(of: child.processIdentifier) == nil)
+        child.closeInput()
+        try child.end()
+        #expect(ProcessStatistics(of: child.id) == nil)
+        #expect(ProcessStatistics.treeCPUTime(of: child.id) == nil)
     }
 
     @Test("read a program's name with spaces and parentheses")

@@ -27,7 +27,7 @@ public final class ChildProcess: Sendable {
         let limit = openFiles.map { "ulimit -n \($0) && " } ?? ""
         let words = ["/bin/sh", "-c", "cd \"$0\" && \(limit)exec \"$@\"", folder, program] + arguments
         let environment = Self.environment(with: environment)
-        let (id, streams) = try Self.spawning.withLock { _ in try Self.spawn(words, environment) }
+        let (id, streams) = try Self.spawn(words, environment)
         self.id = id
         self.input = Mutex(streams.input)
         self.output = LineLog(streams.output)
@@ -90,22 +90,12 @@ public final class ChildProcess: Sendable {
         return variables.map { "\($0.key)=\($0.value)" }
     }
 
-    // One at a time: another child that is started between the making of a pipe and its mark would hold it open for ever.
-    private static let spawning = Mutex(())
-
-    private static func pipe() throws -> (reading: Int32, writing: Int32) {
-        var ends: [Int32] = [0, 0]
-        guard Glibc.pipe(&ends) == 0 else { throw TestFailure("no pipe: errno \(errno)") }
-        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-        return (ends[0], ends[1])
-    }
-
     private static func spawn(
         _ words: [String], _ environment: [String]
     ) throws -> (id: pid_t, streams: (input: Int32, output: Int32, errors: Int32)) {
-        let input = try self.pipe()
-        let output = try self.pipe()
-        let errors = try self.pipe()
+        let input = try PrivatePipe.descriptors()
+        let output = try PrivatePipe.descriptors()
+        let errors = try PrivatePipe.descriptors()
         defer { for end in [input.reading, output.writing, errors.writing] { close(end) } }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)

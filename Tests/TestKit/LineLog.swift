@@ -40,10 +40,21 @@ public final class LineLog: Sendable {
 
     /// The line with this number; `explanation` is asked when it does not come.
     public func line(at place: Int, within time: Duration, _ explanation: () -> String) throws -> String {
-        try Deadline.wait(for: "line \(place + 1) of the output; \(explanation())", within: time) {
-            let (line, isOver) = self.state.withLock { (place < $0.lines.count ? $0.lines[place] : nil, $0.isOver) }
-            if line == nil, isOver { throw TestFailure("the output ended before line \(place + 1); \(explanation())") }
-            return line
+        guard let line = try self.lineOrEnd(at: place, within: time, explanation) else {
+            throw TestFailure("the output ended before line \(place + 1); \(explanation())")
+        }
+        return line
+    }
+
+    /// The same; nil when the output ends before it.
+    public func lineOrEnd(
+        at place: Int, within time: Duration = Deadline.patience, _ explanation: () -> String = { "" }
+    ) throws -> String? {
+        try Deadline.wait(for: "line \(place + 1) of the output; \(explanation())", within: time) { () -> String?? in
+            self.state.withLock { state in
+                if place < state.lines.count { return .some(state.lines[place]) }
+                return state.isOver ? .some(nil) : nil
+            }
         }
     }
 
