@@ -15,10 +15,12 @@ extension Conversation {
         self.held.append(HeldChange(revision: revision, change: change, storedAt: now.monotonic))
     }
 
-    /// The store has refused a change, which nobody has heard of then; unless it has been tried before, or stored.
+    /// The store has refused a change, which nobody has heard of then, nor of any that were to follow upon it; unless it has been tried
+    /// before, or stored.
     public mutating func holdNoLonger(_ change: Write.Change, _ revision: Revision) {
         guard let place = self.placeHeld(change, revision), !self.held[place].mayBeStored else { return }
-        self.held.remove(at: place)
+        // Those behind it cannot be stored either. Kept, they would be restored, with the number that is missing between as one that is lost.
+        self.held.removeSubrange(place...)
     }
 
     /// Nobody knows what has become of a write.

@@ -41,6 +41,22 @@ struct ForgettingTests {
         #expect(self.stage.take(on: .third) == ["4 four"])
     }
 
+    @Test("nothing that was never stored is taken for lost: a send is refused, and what becomes of the one behind it nobody knows")
+    func refusedAndUnknown() throws {
+        let (alice, _) = self.stage.gather()
+        self.stage.moods[.far] = .holding
+        self.stage.say("one", by: alice, context: 1)
+        self.stage.say("two", by: alice, context: 2)
+        self.stage.claimByStranger()
+        self.stage.answerOldestHeld()
+        self.stage.failHeld()
+        self.stage.moods[.far] = .working
+        self.stage.answerHeld()
+        self.stage.pass(10_000)
+        #expect(self.stage.storedWords == ["1 one", "2 two"])
+        #expect(self.stage.restored(by: .far) == RestoredChanges())
+    }
+
     @Test("and the former owner has not noticed, it is asked for what it holds before its numbers are given up")
     func asked() throws {
         let (alice, _) = self.stage.gather()

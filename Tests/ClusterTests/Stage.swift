@@ -281,6 +281,14 @@ final class Stage {
         self.settle()
     }
 
+    /// The same, of the oldest request that it has held alone.
+    func answerOldestHeld() {
+        self.finish(self.errands.removeFirst())
+        self.settle()
+    }
+
+    var hasHeld: Bool { !self.errands.isEmpty }
+
     /// The store says of the oldest request that it has held that it failed.
     func failHeld() {
         self.fail(self.errands.removeFirst())
