@@ -142,7 +142,7 @@ public struct Conversation: Sendable {
     private mutating func wait(_ input: ConversationInput, _ origin: Origin, into effects: inout [ConversationEffect]) {
         // Farewells are always taken: they are no more than what came before, and nothing would make up for a lost one.
         guard self.waiting.count < ConversationRules.waitingLimit || input.isFarewell else {
-            effects.append(.answer(.failed(.unavailable), to: origin))
+            self.refuseForNow(origin, into: &effects)
             return
         }
         // Asked again before it was looked at, it is one request, which may have been done before.
@@ -197,9 +197,22 @@ public struct Conversation: Sendable {
             case .end(let actor): try self.end(by: actor, from: origin, at: now, into: &effects)
             case .describe(let actor, let guests): try self.describe(for: actor, guests, from: origin, into: &effects)
             }
+        } catch .unavailable {
+            self.refuseForNow(origin, into: &effects)
         } catch {
             effects.append(.answer(.failed(error), to: origin))
         }
+    }
+
+    /// It will be asked again; what its loop sends behind it is not taken before.
+    private mutating func refuseForNow(_ origin: Origin, into effects: inout [ConversationEffect]) {
+        self.listeners.forgetTurns(of: origin.loop)
+        effects.append(.answer(.failed(.unavailable), to: origin))
+    }
+
+    /// Whether a send comes in its turn. Else one before it was lost or refused, and it is to be asked again behind that one.
+    public mutating func takes(_ turn: Turn, of loop: OwnerID) -> Bool {
+        turn == .none || self.listeners.takes(turn, of: loop)
     }
 
     /// The record, for a member or an admin.
@@ -290,6 +303,7 @@ public struct Conversation: Sendable {
     /// knows is not known any more. Who listens and who is present stays.
     public mutating func abandon(at now: Moment, into effects: inout [ConversationEffect]) {
         self.knowledge = .nothing
+        self.listeners.forgetTurns()
         self.restoringThrough = 0
         self.restoring.isAwaiting = false
         self.restoring.changes = RestoredChanges()

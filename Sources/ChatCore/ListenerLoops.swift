@@ -8,10 +8,15 @@ public struct ListenerLoops: Sendable {
         public var place: UInt32
         /// The newest change, be it stored or not, when the loop asked last where the conversation stands.
         public var since: Revision
+        /// The last of its sends that was taken in its turn.
+        fileprivate(set) var turn: UInt64 = 0
     }
 
     private var first: Element?
     private var others: [Element] = []
+    /// The last sends that were taken in their turn of loops that do not listen, or not yet: after a change of owners they may send before
+    /// they are heard.
+    private var strangers: [OwnerID: UInt64] = [:]
 
     init() {}
 
@@ -35,14 +40,35 @@ public struct ListenerLoops: Sendable {
     }
 
     mutating func insert(_ loop: OwnerID, place: UInt32, since: Revision) {
-        let element = Element(loop: loop, place: place, since: since)
+        var element = Element(loop: loop, place: place, since: since)
         if self.first == nil || self.first?.loop == loop {
+            element.turn = self.first?.turn ?? self.takeStranger(loop)
             self.first = element
         } else if let index = self.others.firstIndex(where: { $0.loop == loop }) {
+            element.turn = self.others[index].turn
             self.others[index] = element
         } else {
+            element.turn = self.takeStranger(loop)
             self.others.append(element)
         }
+    }
+
+    private mutating func takeStranger(_ loop: OwnerID) -> UInt64 {
+        self.strangers.isEmpty ? 0 : self.strangers.removeValue(forKey: loop) ?? 0
+    }
+
+    /// Whether a send comes in its turn: the one that it names was taken, or it names none.
+    mutating func takes(_ turn: Turn, of loop: OwnerID) -> Bool {
+        if self.first?.loop == loop { return self.first!.turn.takes(turn) }
+        if let index = self.others.firstIndex(where: { $0.loop == loop }) { return self.others[index].turn.takes(turn) }
+        return self.strangers[loop, default: 0].takes(turn)
+    }
+
+    /// What was taken last has been given up: of this loop's sends, or of all, the next has to be one that nothing is before.
+    mutating func forgetTurns(of loop: OwnerID? = nil) {
+        if loop == nil || self.first?.loop == loop { self.first?.turn = 0 }
+        for index in self.others.indices where loop == nil || self.others[index].loop == loop { self.others[index].turn = 0 }
+        if let loop { self.strangers[loop] = nil } else { self.strangers = [:] }
     }
 
     mutating func remove(_ loop: OwnerID) {
@@ -51,5 +77,14 @@ public struct ListenerLoops: Sendable {
         } else {
             self.others.removeAll { $0.loop == loop }
         }
+    }
+}
+
+extension UInt64 {
+    /// The last turn that was taken: whether this one may follow.
+    fileprivate mutating func takes(_ turn: Turn) -> Bool {
+        guard turn.after <= self else { return false }
+        self = Swift.max(self, turn.number)
+        return true
     }
 }

@@ -72,11 +72,11 @@ public struct Envelope: Sendable {
         public let isRepeat: Bool
         public let ownerPlace: UInt32
         public let feedPlace: UInt32
+        public let turn: Turn
 
         public init(
             conversation: ConversationKey, input: ConversationInput, request: RequestID = 0, isRepeat: Bool = false,
-            ownerPlace: UInt32 = .max,
-            feedPlace: UInt32 = .max
+            ownerPlace: UInt32 = .max, feedPlace: UInt32 = .max, turn: Turn = .none
         ) {
             self.conversation = conversation
             self.input = input
@@ -84,6 +84,7 @@ public struct Envelope: Sendable {
             self.isRepeat = isRepeat
             self.ownerPlace = ownerPlace
             self.feedPlace = feedPlace
+            self.turn = turn
         }
     }
 

@@ -12,7 +12,9 @@ extension Listening {
             Requests.Pending(
                 conversation: key, input: input, owner: owner, feed: feed, context: context, deadline: now.monotonic + patience,
                 askAgainAt: now.monotonic + Self.askAgainAfter, shownThrough: feed.map { self.shownThrough($0) } ?? 0))
-        self.send(input, in: key, through: feed, owner: owner, request, isRepeat: false, outbox: &outbox)
+        if !self.requests.isPutOff(request) {
+            self.send(input, in: key, through: feed, owner: owner, request, isRepeat: false, outbox: &outbox)
+        }
         return request
     }
 
@@ -24,8 +26,8 @@ extension Listening {
         outbox.send(
             .input(
                 .init(
-                    conversation: key, input: input, request: request, isRepeat: isRepeat, ownerPlace: place, feedPlace: feed?.slot ?? .max)
-            ),
+                    conversation: key, input: input, request: request, isRepeat: isRepeat, ownerPlace: place, feedPlace: feed?.slot ?? .max,
+                    turn: self.requests.turn(of: request))),
             to: owner)
     }
 
@@ -106,7 +108,7 @@ extension Listening {
         if pending.input.isOfTheMoment {
             self.finish(request, .done, at: now, outbox: &outbox)
         } else {
-            self.requests.postpone(request, until: now.monotonic + pause)
+            self.requests.putOff(request, until: now.monotonic + pause, at: now.monotonic)
         }
     }
 

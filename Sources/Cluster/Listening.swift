@@ -149,6 +149,7 @@ struct Listening: Sendable {
         // An attachment that were asked again would bring back listeners that are gone.
         _ = self.requests.remove(self.feeds[slot].attachment)
         let held = self.feeds[slot].takeHeld(nil) + self.feeds[slot].forget(through: .max).map(\.answering)
+        self.requests.dissolveLine(of: slot)
         for read in self.feeds[slot].pages { self.deliveries.append(.page(context: read.context, read.page!)) }
         self.feeds.close(slot)
         for request in held {

@@ -134,6 +134,10 @@ struct Owner: Sendable {
         let slot = Int(number)
         if !self.doubts.isEmpty { self.considerDoubt(of: loop, number, input, outbox: &outbox) }
         self.slots[slot].lastUsed = now.monotonic
+        guard self.slots[slot].conversation.takes(input.turn, of: loop) else {
+            outbox.send(.answer(input.request, .failed(.unavailable), place: number), to: loop)
+            return
+        }
         self.slots[slot].conversation.isStoreAway = now.monotonic < self.writesAwayUntil || self.writesUnderWay >= Self.writesUnderWayLimit
         let origin = Origin(loop: loop, request: input.request, isRepeat: input.isRepeat, place: input.feedPlace)
         var effects = self.takeEffects()

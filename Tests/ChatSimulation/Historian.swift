@@ -245,6 +245,19 @@ struct Historian {
         }
     }
 
+    /// What somebody says on one connection is numbered as it was said, however much is on its way at once.
+    mutating func ordered(_ message: Message, asked: UInt64, as body: MessageBody, of client: SimulatedClient) {
+        let past = self.past(of: client.conversation)
+        // An id may be a repetition, whose number is older; and what was written to two masters has two orders.
+        guard body.clientID == nil, message.body.content == body.content, self.others == nil, !past.hasForgotten else { return }
+        for other in client.answeredSends {
+            self.expect(
+                (other.asked < asked) == (other.sequence < message.sequence),
+                "\(client.name) sent messages \(other.sequence) and \(message.sequence) the other way round")
+        }
+        client.answeredSends.append((asked, message.sequence))
+    }
+
     // MARK: Pictures
 
     /// A message is shown to a live listener, or replayed.

@@ -30,6 +30,8 @@ final class SimulatedClient {
     var picture = Picture()
     var sends = 0
     var hasEdited: Set<SequenceNumber> = []
+    /// Its sends on this connection that were answered: when each was asked, and its number.
+    var answeredSends: [(asked: UInt64, sequence: SequenceNumber)] = []
     /// It is to be there at the end.
     var isExpected = false
     /// It says what it has to say at the end, and nothing more.

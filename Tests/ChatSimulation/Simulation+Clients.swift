@@ -42,6 +42,7 @@ extension Simulation {
         client.connection += 1
         client.loop = self.chance.pick(self.loops.indices.filter { !self.loops[$0].isDead })!
         client.picture = Picture()
+        client.answeredSends = []
         client.resumesAfter = self.chance.happens(perMille: 600) ? client.lastSeen : nil
         if client.resumesAfter == nil, self.chance.happens(perMille: 150) { client.resumesAfter = 0 }
         let context = self.note(.entrance, of: client)

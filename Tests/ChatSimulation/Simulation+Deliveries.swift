@@ -52,6 +52,7 @@ extension Simulation {
             if isThere { client.state = .away; client.feed = nil }
         case (.send(let body), .posted(let message)):
             self.historian.answered(message, to: body, of: client)
+            if isThere { self.historian.ordered(message, asked: context, as: body, of: client) }
             if isThere, client.state == .live, question.connection == client.connection,
                 // Who has gone back stands elsewhere than its loop.
                 self.historian.past(of: client.conversation).rewritten.isEmpty

@@ -62,6 +62,77 @@ struct RequestsTests {
         for (id, request) in known { #expect(requests[id]?.context == request.context) }
     }
 
+    @Test("that are sends through a feed name the one before them that has no answer", arguments: 0..<12 as Range<UInt64>)
+    func order(seed: UInt64) {
+        var chance = SeededGenerator(seed: seed)
+        var requests = Requests()
+        var feeds = FeedTable()
+        let slots = (0..<3).map { feeds.open(Feed(key: .numbered($0), owner: .far)) }
+        let names = slots.map { feeds.name($0) }
+        var lines: [FeedID: [RequestID]] = [:]
+        var now: Int64 = 1000
+        for number in 0..<800 {
+            let feed = chance.pick(names)!
+            now += chance.number(0...120)
+            switch chance.number(0...9) {
+            case 0...4:
+                let isSend = chance.happens(perMille: 800)
+                let command: ChatCommand = isSend ? .post(.said("\(number)", by: .alice)) : .part(Person.alice.id)
+                let id = requests.insert(
+                    Requests.Pending(
+                        conversation: .numbered(1), input: .command(command), owner: .far, feed: feed, context: nil, deadline: .max,
+                        askAgainAt: now + 1000, shownThrough: 0))
+                if isSend { lines[feed, default: []].append(id) } else { #expect(requests.turn(of: id) == .none) }
+            case 5...7:
+                guard let id = chance.pick(lines[feed] ?? []) else { continue }
+                if chance.happens(perMille: 500) { _ = requests.remove(id) } else { requests.hold(id, .done) }
+                lines[feed]!.removeAll { $0 == id }
+            case 8:
+                guard let id = chance.pick(lines[feed] ?? []) else { continue }
+                requests.putOff(id, until: now + 250, at: now)
+            default:
+                if chance.happens(perMille: 100) {
+                    requests.dissolveLine(of: feed.slot)
+                    for id in lines[feed] ?? [] { #expect(requests.turn(of: id) == .none) }
+                    lines[feed] = []
+                }
+                let due = requests.takeDue(at: now)
+                for id in due { requests.postpone(id, until: now + 1000, isAttempt: true) }
+                let turns = due.map { requests.turn(of: $0).number }
+                #expect(turns == turns.sorted())
+            }
+            for line in lines.values where !line.isEmpty {
+                let turns = line.map { requests.turn(of: $0) }
+                #expect(turns.map(\.after) == [0] + turns.dropLast().map(\.number))
+                #expect(turns.map(\.number) == turns.map(\.number).sorted() && !turns.contains { $0.number == 0 })
+            }
+        }
+    }
+
+    @Test("that are sends are put off together, also those that come later, and are due in their order")
+    func putOff() {
+        var requests = Requests()
+        var feeds = FeedTable()
+        let slot = feeds.open(Feed(key: .numbered(1), owner: .far))
+        let feed = feeds.name(slot)
+        func send(at now: Int64) -> RequestID {
+            requests.insert(
+                Requests.Pending(
+                    conversation: .numbered(1), input: .command(.post(.said("x", by: .alice))), owner: .far, feed: feed, context: nil,
+                    deadline: .max, askAgainAt: now + 1000, shownThrough: 0))
+        }
+        let first = [send(at: 0), send(at: 10), send(at: 20)]
+        #expect(!first.contains { requests.isPutOff($0) })
+        requests.putOff(first[2], until: 300, at: 50)
+        requests.putOff(first[1], until: 400, at: 150)
+        let later = send(at: 200)
+        #expect(requests.isPutOff(later))
+        #expect(requests.takeDue(at: 250) == [])
+        #expect(requests.takeDue(at: 300) == first + [later])
+        requests.postpone(first[0], until: 1300, isAttempt: true)
+        #expect(!requests.isPutOff(send(at: 310)))
+    }
+
     @Test("do not take an answer to one that is over for the one that stands in its place")
     func reuse() {
         var requests = Requests()

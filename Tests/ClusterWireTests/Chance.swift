@@ -211,7 +211,8 @@ struct Chance {
             .input(
                 Envelope.Input(
                     conversation: conversation, input: self.input(), request: self.generator.next(), isRepeat: self.happens(),
-                    ownerPlace: self.place(), feedPlace: self.place()))
+                    ownerPlace: self.place(), feedPlace: self.place(),
+                    turn: Turn(number: self.generator.next(), after: self.generator.next())))
         case 3, 4: .answer(self.generator.next(), self.answer(), place: self.place())
         case 5: .moved(self.generator.next())
         case 6: .attachAgain(conversation)

@@ -150,7 +150,8 @@ enum Samples {
             .input(
                 Envelope.Input(
                     conversation: number % 2 == 0 ? .lobby : .long, input: input, request: number % 3 == 0 ? 0 : 5 << 32 | 7,
-                    isRepeat: number % 4 == 0, ownerPlace: number % 5 == 0 ? .max : 0, feedPlace: number % 2 == 0 ? .max : .max - 1))
+                    isRepeat: number % 4 == 0, ownerPlace: number % 5 == 0 ? .max : 0, feedPlace: number % 2 == 0 ? .max : .max - 1,
+                    turn: number % 3 == 0 ? .none : Turn(number: 1 << 40, after: UInt64(number))))
         }
         + Self.answers.enumerated().map { number, answer in .answer(.max, answer, place: number % 2 == 0 ? .max : UInt32(number)) }
         + Self.events.enumerated().map { number, event in

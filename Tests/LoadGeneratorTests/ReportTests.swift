@@ -81,7 +81,7 @@ struct BenchmarkReportTests {
             tree.members?.map(\.name) == [
                 "schema_version", "scenario", "adapter", "url", "urls", "result", "failures", "connections", "connected", "groups",
                 "publishers", "message_bytes", "published", "deliveries_expected", "deliveries", "refused", "closed_early", "lost",
-                "repeated", "foreign",
+                "repeated", "late", "foreign",
                 "out_of_order", "application_errors", "stalled", "answers", "connect_seconds", "publish_seconds", "measured_seconds",
                 "max_lag_ms", "connects_per_second", "deliveries_per_second", "answers_per_second", "bytes_per_delivery", "latency_us",
                 "answer_us", "connect_us", "generator_cpu_seconds", "server", "redis",

@@ -89,6 +89,8 @@ extension Envelope.Input: WireValue {
         output.append(flag: self.isRepeat)
         output.append(place: self.ownerPlace)
         output.append(place: self.feedPlace)
+        output.append(number: self.turn.number)
+        output.append(number: self.turn.after)
     }
 
     static func read(from input: inout WireReader) throws(Misreading) -> Self {
@@ -97,9 +99,13 @@ extension Envelope.Input: WireValue {
         let request = try input.number()
         let isRepeat = try input.flag()
         let ownerPlace = try input.place()
+        let feedPlace = try input.place()
+        // An earlier version's sends have no order.
+        var turn = Turn.none
+        if !input.isAtEnd { turn = Turn(number: try input.number(), after: try input.number()) }
         return Self(
-            conversation: conversation, input: content, request: request, isRepeat: isRepeat, ownerPlace: ownerPlace,
-            feedPlace: try input.place())
+            conversation: conversation, input: content, request: request, isRepeat: isRepeat, ownerPlace: ownerPlace, feedPlace: feedPlace,
+            turn: turn)
     }
 }
 

@@ -125,6 +125,7 @@ struct LoadRun {
         if let stall = self.schedule.stall { self.failures.add(.stalled, example: stall) }
         self.failures.add(.lost, count: self.ledger.lost)
         self.failures.add(.repeated, count: self.ledger.repeated)
+        self.failures.add(.late, count: self.ledger.late)
         self.failures.add(.foreign, count: self.ledger.foreign)
         self.failures.add(.outOfOrder, count: UInt64(self.ledger.membersInDisorder(self.plan)))
         return BenchmarkReport(self.plan, self.record, self.failures, openConnections: self.openCount)

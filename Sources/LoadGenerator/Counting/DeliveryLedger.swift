@@ -5,6 +5,8 @@
 struct DeliveryLedger {
     enum Hearing: Equatable {
         case counted
+        /// Behind what the same publisher has sent later.
+        case late
         case repeated
         /// Of another conversation, or by nobody who publishes.
         case foreign
@@ -22,10 +24,14 @@ struct DeliveryLedger {
     /// Deliveries that what was published must make.
     private(set) var expected: UInt64 = 0
     private(set) var received: UInt64 = 0
+    private(set) var late: UInt64 = 0
     private(set) var repeated: UInt64 = 0
     private(set) var foreign: UInt64 = 0
-    /// How many numbers were left out by what came behind them; some of them may still have come later, as repeats.
-    private(set) var skipped: UInt64 = 0
+    /// Numbers that were left out by what came behind them, and may still come: of a member and a publisher each. Above the bound one that
+    /// comes after all is taken for a repeat.
+    private var leftOut: [Int: Set<UInt32>] = [:]
+    private var leftOutCount = 0
+    private static let leftOutLimit = 1_000_000
 
     init(_ plan: LoadPlan) {
         self.groupOfMember = plan.groupOfMember
@@ -53,15 +59,29 @@ struct DeliveryLedger {
         }
         let index = member * self.publishersPerGroup + Int(mark.publisher)
         let expected = self.next[index]
-        guard mark.number >= expected else {
-            self.repeated += 1
-            return .repeated
-        }
-        self.skipped += UInt64(mark.number - expected)
+        guard mark.number >= expected else { return self.hearAgain(mark, index) }
+        if mark.number > expected { self.leaveOut(expected..<mark.number, index) }
         self.next[index] = mark.number + 1
         self.hashes[member] = (self.hashes[member] ^ (UInt64(mark.publisher) << 32 | UInt64(mark.number))) &* 0x9E37_79B9_7F4A_7C15
         self.received += 1
         return .counted
+    }
+
+    private mutating func leaveOut(_ numbers: Range<UInt32>, _ index: Int) {
+        guard self.leftOutCount + numbers.count <= Self.leftOutLimit else { return }
+        self.leftOutCount += numbers.count
+        self.leftOut[index, default: []].formUnion(numbers)
+    }
+
+    private mutating func hearAgain(_ mark: LoadMark, _ index: Int) -> Hearing {
+        guard self.leftOut[index]?.remove(mark.number) != nil else {
+            self.repeated += 1
+            return .repeated
+        }
+        self.leftOutCount -= 1
+        self.late += 1
+        self.received += 1
+        return .late
     }
 
     var lost: UInt64 { self.expected > self.received ? self.expected - self.received : 0 }

@@ -9,6 +9,8 @@ struct LoadFailures: Sendable, Equatable {
         case closedEarly = "closed_early"
         case lost
         case repeated
+        /// A message that came behind a later one of the same sender.
+        case late
         case foreign
         /// Members who heard something else than the others, or in another order.
         case outOfOrder = "out_of_order"
@@ -50,6 +52,7 @@ struct LoadFailures: Sendable, Equatable {
         case .closedEarly: "\(count) connections ended early."
         case .lost: "\(count) deliveries were lost."
         case .repeated: "\(count) deliveries were repeated."
+        case .late: "\(count) deliveries came behind later ones of the same sender."
         case .foreign: "\(count) deliveries came to members of other conversations."
         case .outOfOrder: "\(count) members heard something else, or in another order, than the first of their conversation."
         case .applicationErrors: "The server answered with \(count) errors."
