@@ -21,11 +21,6 @@ struct Requests: Sendable {
         var isCancelled = false
         /// The newest message that this loop's feed had shown when it was asked.
         let shownThrough: SequenceNumber
-        /// Of a send through a feed: its number among all sends of this loop. 0 for what has no order.
-        fileprivate(set) var turn: UInt64 = 0
-        /// Where the feed's sends next to it stand that wait for an answer as well.
-        fileprivate(set) var before = UInt32.max
-        fileprivate(set) var behind = UInt32.max
         /// Where it stands in the timetable; other places that name it are of the past.
         var bucket: UInt8 = 0
         /// What the owner has said, while the feed has not yet shown what comes before it.
@@ -34,22 +29,14 @@ struct Requests: Sendable {
         var dueAt: Int64 { min(self.askAgainAt, self.deadline) }
     }
 
-    /// The sends of a feed that wait for an answer, in their order.
-    private struct Line: Sendable {
-        var last = UInt32.max
-        /// One of them was refused: all others wait with it until then.
-        var putOffUntil: Int64 = 0
-    }
-
     private var slots: [Pending?] = []
     private var generations: [UInt32] = []
     private var free: [UInt32] = []
     private var timetable = Timetable()
-    /// By the feed's slot.
-    private var lines: [Line] = []
-    private var lastTurn: UInt64 = 0
+    private var lines = SendLines()
     private(set) var count = 0
 
+    /// A send waits with those before it where they are put off: then it is not to be asked now.
     mutating func insert(_ pending: consuming Pending) -> RequestID {
         let slot: UInt32
         if let reused = self.free.popLast() {
@@ -62,9 +49,12 @@ struct Requests: Sendable {
         self.generations[Int(slot)] &+= 1
         // 0 says that no answer is wanted.
         if self.generations[Int(slot)] == 0 { self.generations[Int(slot)] = 1 }
+        if pending.input.isSend, let feed = pending.feed, let time = self.lines.append(Int(slot), of: feed.slot) {
+            pending.askAgainAt = time
+            pending.attempts = 0
+        }
         self.slots[Int(slot)] = consume pending
         self.count += 1
-        self.queue(Int(slot))
         let id = self.id(of: Int(slot))
         self.schedule(id)
         return id
@@ -72,56 +62,15 @@ struct Requests: Sendable {
 
     // MARK: Order
 
-    /// A send stands behind those that came before it through the same feed, and waits with them where they are put off.
-    private mutating func queue(_ slot: Int) {
-        guard case .command(.post) = self.slots[slot]!.input, let feed = self.slots[slot]!.feed else { return }
-        let line = Int(feed.slot)
-        while self.lines.count <= line { self.lines.append(Line()) }
-        self.lastTurn += 1
-        self.slots[slot]!.turn = self.lastTurn
-        let before = self.lines[line].last
-        self.lines[line].last = UInt32(slot)
-        if before == .max {
-            self.lines[line].putOffUntil = 0
-            return
-        }
-        self.slots[slot]!.before = before
-        self.slots[Int(before)]!.behind = UInt32(slot)
-        if self.lines[line].putOffUntil != 0 {
-            self.slots[slot]!.askAgainAt = self.lines[line].putOffUntil
-            self.slots[slot]!.attempts = 0
-        }
-    }
-
-    /// A send that needs no place among the others any more.
-    private mutating func unqueue(_ slot: Int) {
-        guard let pending = self.slots[slot], pending.turn != 0, let feed = pending.feed else { return }
-        if pending.before != .max { self.slots[Int(pending.before)]!.behind = pending.behind }
-        if pending.behind != .max {
-            self.slots[Int(pending.behind)]!.before = pending.before
-        } else {
-            self.lines[Int(feed.slot)].last = pending.before
-        }
-        self.slots[slot]!.turn = 0
-        self.slots[slot]!.before = .max
-        self.slots[slot]!.behind = .max
-    }
-
     /// The feed is closed: its sends have no order any more.
-    mutating func dissolveLine(of feed: UInt32) {
-        guard Int(feed) < self.lines.count else { return }
-        while self.lines[Int(feed)].last != .max { self.unqueue(Int(self.lines[Int(feed)].last)) }
-    }
+    mutating func dissolveLine(of feed: UInt32) { self.lines.dissolve(feed) }
 
-    /// Which send this is, and which it must not overtake; zeros where it has no order.
+    /// Which send this is, and which it must not overtake; none for what has no order.
     func turn(of id: RequestID) -> Turn {
-        guard let slot = self.slot(of: id), let turn = self.slots[slot]?.turn, turn != 0, let before = self.slots[slot]?.before else {
-            return .none
-        }
-        return Turn(number: turn, after: before == .max ? 0 : self.slots[Int(before)]!.turn)
+        self.slot(of: id).map { self.lines.turn(of: $0) } ?? .none
     }
 
-    /// Whether it was not sent, because those before it are put off.
+    /// Whether it has never been sent, because those before it are put off.
     func isPutOff(_ id: RequestID) -> Bool {
         self.slot(of: id).flatMap { self.slots[$0]?.attempts } == 0
     }
@@ -130,15 +79,12 @@ struct Requests: Sendable {
     /// that follows is asked earlier.
     mutating func putOff(_ id: RequestID, until time: Int64, at now: Int64) {
         guard let slot = self.slot(of: id) else { return }
-        guard self.slots[slot]!.turn != 0, let feed = self.slots[slot]!.feed else { return self.postpone(id, until: time) }
-        let line = Int(feed.slot)
-        if self.lines[line].putOffUntil <= now { self.lines[line].putOffUntil = time }
-        let until = self.lines[line].putOffUntil
-        var next = UInt32(slot)
+        guard let until = self.lines.putOff(slot, until: time, at: now) else { return self.postpone(id, until: time) }
+        var next = Optional(slot)
         // Before one that is put off already all others are.
-        while next != .max, self.slots[Int(next)]!.askAgainAt != until {
-            self.postpone(self.id(of: Int(next)), until: until)
-            next = self.slots[Int(next)]!.before
+        while let slot = next, self.slots[slot]!.askAgainAt != until {
+            self.postpone(self.id(of: slot), until: until)
+            next = self.lines.before(slot)
         }
     }
 
@@ -160,7 +106,7 @@ struct Requests: Sendable {
     }
 
     private func inOrder(_ requests: [RequestID]) -> [RequestID] {
-        let turns = requests.enumerated().map { (turn: self[$1]?.turn ?? 0, place: $0, id: $1) }
+        let turns = requests.enumerated().map { (turn: self.turn(of: $1).number, place: $0, id: $1) }
         return turns.sorted { ($0.turn, $0.place) < ($1.turn, $1.place) }.map(\.id)
     }
 
@@ -172,7 +118,7 @@ struct Requests: Sendable {
 
     mutating func remove(_ id: RequestID) -> Pending? {
         guard let slot = self.slot(of: id) else { return nil }
-        self.unqueue(slot)
+        self.lines.remove(slot)
         self.free.append(UInt32(slot))
         self.count -= 1
         var pending: Pending?
@@ -187,7 +133,7 @@ struct Requests: Sendable {
         if isAttempt {
             self.slots[slot]?.held = nil
             self.slots[slot]?.attempts += 1
-            if self.slots[slot]!.turn != 0, let feed = self.slots[slot]!.feed { self.lines[Int(feed.slot)].putOffUntil = 0 }
+            self.lines.resume(slot)
         }
         self.schedule(id)
     }
@@ -200,7 +146,7 @@ struct Requests: Sendable {
     /// The owner has answered, and the feed will show it in its place: it is not asked again.
     mutating func hold(_ id: RequestID, _ answer: ChatAnswer) {
         guard let slot = self.slot(of: id) else { return }
-        self.unqueue(slot)
+        self.lines.remove(slot)
         self.slots[slot]?.held = answer
     }
 
@@ -224,4 +170,9 @@ struct Requests: Sendable {
         }
         return self.inOrder(due)
     }
+}
+
+extension ConversationInput {
+    /// What stands in a line with others of its kind.
+    fileprivate var isSend: Bool { if case .command(.post) = self { true } else { false } }
 }
