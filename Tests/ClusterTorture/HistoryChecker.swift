@@ -1,8 +1,8 @@
 /// Judges what the members of conversations were told: takes everything that happened, in any conversation, and says what is wrong.
 ///
 /// It knows only what clients can know, and the promises: what was answered is stored, numbers are 1, 2, 3 … and mean the same message
-/// for everybody, nobody misses or hears one twice, a send that is repeated is answered with the first message, and neither an edit nor a
-/// deletion is ever taken back.
+/// for everybody, nobody misses or hears one twice, what one connection sends has the order in which it was sent, a send that is repeated is
+/// answered with the first message, and neither an edit nor a deletion is ever taken back.
 public struct HistoryChecker: Sendable {
     /// A message as somebody was told it.
     public struct Message: Sendable, Equatable {
@@ -67,6 +67,8 @@ public struct HistoryChecker: Sendable {
         var through: Int
         /// Sends that it has repeated on this connection: the answer comes out of turn.
         var repeated: [String: Int] = [:]
+        /// What it has sent on this connection for the first time and has no answer to, in order.
+        var underWay: [String] = []
     }
 
     /// The promise is for the newest 1,000 messages.
@@ -118,7 +120,16 @@ public struct HistoryChecker: Sendable {
     public mutating func sends(_ content: String, as localID: String, by reader: String) {
         guard let conversation = self.readers[reader]?.conversation else { preconditionFailure("\(reader) sends from nowhere") }
         let send = Send(conversation: conversation, sender: reader, localID: localID)
-        if self.contents.updateValue(content, forKey: send) != nil { self.readers[reader]?.repeated[localID, default: 0] += 1 }
+        if self.contents.updateValue(content, forKey: send) != nil {
+            self.readers[reader]?.repeated[localID, default: 0] += 1
+        } else {
+            self.readers[reader]?.underWay.append(localID)
+        }
+    }
+
+    /// A reader was told that its send could not be done, and that it may try again: others may come before it then.
+    public mutating func refused(_ localID: String, of reader: String) {
+        self.readers[reader]?.underWay.removeAll { $0 == localID }
     }
 
     /// A reader was shown a message, as one of its own or of somebody else.
@@ -130,6 +141,10 @@ public struct HistoryChecker: Sendable {
         self.judgeState(of: message, reader: name, place)
         if message.sender == name, let localID = message.localID {
             self.answered.insert(Send(conversation: reader.conversation, sender: name, localID: localID))
+            if let index = reader.underWay.firstIndex(of: localID) {
+                if index > 0 { self.object("\(place) heard its own \(localID) before \(reader.underWay[0]), which it had sent earlier") }
+                reader.underWay.remove(at: index)
+            }
             if message.number <= reader.through, let left = reader.repeated[localID], left > 0 {
                 reader.repeated[localID] = left - 1
                 return

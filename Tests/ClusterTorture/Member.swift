@@ -271,7 +271,9 @@ final class Member {
                 $0.refused += 1
                 $0.endings["refused: \(frame.error ?? "")", default: 0] += 1
             }
-            if let localID = frame.localID { self.pending[localID]?.againAt = .now + .milliseconds(self.chance.number(100...500)) }
+            guard let localID = frame.localID else { return }
+            self.journal.check { $0.refused(localID, of: self.plan.name) }
+            self.pending[localID]?.againAt = .now + .milliseconds(self.chance.number(100...500))
         case "error":
             // Nothing that a member does is wrong, and everything is kept.
             self.journal.ended("error: \(Self.kind(of: frame.error ?? text))")

@@ -48,6 +48,20 @@ struct HistoryCheckerTests {
         #expect(self.verdict(of: checker) == [])
     }
 
+    @Test("sees that what one connection sent has another order, unless it was told to try again")
+    func senderOrder() {
+        var checker = self.told(1)
+        for number in 2...4 { checker.sends("ann says \(number)", as: "ann-\(number)", by: "ann") }
+        checker.refused("ann-2", of: "ann")
+        for (number, place) in [(2, 4), (3, 2), (4, 3)] { checker.hears(self.message(number, "ann", place), reader: "ann") }
+        #expect(checker.violations == ["c: ann (n1 after 0) heard its own ann-4 before ann-3, which it had sent earlier"])
+        // Over another connection it is for the client to keep an order.
+        for number in 5...6 { checker.sends("ann says \(number)", as: "ann-\(number)", by: "ann") }
+        checker.resumes("ann", in: "c", after: 4)
+        for (number, place) in [(5, 6), (6, 5)] { checker.hears(self.message(number, "ann", place), reader: "ann") }
+        #expect(checker.violations.count == 1)
+    }
+
     @Test("misses an answered message that no history has")
     func lost() {
         #expect(self.verdict(of: self.told(5, kept: 4)) == ["c: the history through n1 has 4 messages of 5"])
