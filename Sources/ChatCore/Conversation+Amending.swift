@@ -29,14 +29,19 @@ extension Conversation {
     }
 
     /// What the store said of a message that was looked up; nil when it has it no longer.
+    ///
+    /// - Parameter head: the newest message that the store has.
     public mutating func found(
-        _ message: Message?, for search: Search, sequence: SequenceNumber, at now: Moment, into effects: inout [ConversationEffect]
+        _ message: Message?, head: SequenceNumber, for search: Search, sequence: SequenceNumber, at now: Moment,
+        into effects: inout [ConversationEffect]
     ) {
         let deleted = self.deletedMeanwhile.first { $0.sequence == sequence }
         self.searchEnded()
-        guard message == nil || !self.isUnheardOf(sequence) else {
-            // This owner slept while another was it. To say that there is no such message would be wrong.
-            effects.append(.answer(.failed(.unavailable), to: search.origin))
+        // This owner slept while another was it; or the store has forgotten what it had said to have. To say that there is no such message
+        // would be wrong, and to send it again would make two.
+        let isForgotten = self.rules.hold > 0 && head < sequence && sequence <= self.storedHead
+        guard !isForgotten, message == nil || !self.isUnheardOf(sequence) else {
+            self.refuseForNow(search.origin, into: &effects)
             effects.append(.mistrust)
             return
         }
@@ -58,7 +63,7 @@ extension Conversation {
     /// The store could not look a message up.
     public mutating func notFound(for search: Search, into effects: inout [ConversationEffect]) {
         self.searchEnded()
-        effects.append(.answer(.failed(.unavailable), to: search.origin))
+        self.refuseForNow(search.origin, into: &effects)
     }
 
     private mutating func searchEnded() {

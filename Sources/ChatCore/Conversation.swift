@@ -205,7 +205,7 @@ public struct Conversation: Sendable {
     }
 
     /// It will be asked again; what its loop sends behind it is not taken before.
-    private mutating func refuseForNow(_ origin: Origin, into effects: inout [ConversationEffect]) {
+    mutating func refuseForNow(_ origin: Origin, into effects: inout [ConversationEffect]) {
         self.listeners.forgetTurns(of: origin.loop)
         effects.append(.answer(.failed(.unavailable), to: origin))
     }

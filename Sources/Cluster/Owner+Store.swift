@@ -70,7 +70,7 @@ extension Owner {
         self.update(errand.place.slot, at: now, outbox: &outbox) { conversation, effects in
             if case .page(let page) = answer {
                 let message = page.messages.first { $0.sequence == sequence }
-                conversation.found(message, for: search, sequence: sequence, at: now, into: &effects)
+                conversation.found(message, head: page.head, for: search, sequence: sequence, at: now, into: &effects)
             } else {
                 conversation.notFound(for: search, into: &effects)
             }

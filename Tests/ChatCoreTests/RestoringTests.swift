@@ -170,6 +170,18 @@ struct RestoringTests {
         #expect(stage.say("two", by: bob, id: "b", request: 10, again: true) == ["answer 10: posted 2 two"])
     }
 
+    @Test("does not take a send for another one because the store has forgotten it")
+    func forgottenSend() {
+        var stage = Stage(of: [ann, bob], Self.limits)
+        _ = stage.say("one", by: ann, id: "a")
+        let before = stage.shelf
+        _ = stage.say("two", by: bob, id: "b")
+        stage.shelf = before
+        #expect(stage.say("two", by: bob, id: "b", again: true).first == refused(.unavailable))
+        #expect(stage.say("two", by: bob, id: "b", request: 11, again: true) == ["answer 11: posted 2 two"])
+        #expect(stage.shelf.messages.map(\.body.content) == ["one", "two"])
+    }
+
     @Test("goes on without its newest messages where the store has lost them for good")
     func lostLog() {
         var stage = Stage(of: [ann, bob], Self.limits)

@@ -119,7 +119,7 @@ struct Stage {
             self.shelf.write(change, revision)
             self.conversation.stored(change, revision: revision, asked: asked, at: self.now, into: &effects)
         case .find(let sequence, let search, let message):
-            self.conversation.found(message, for: search, sequence: sequence, at: self.now, into: &effects)
+            self.conversation.found(message, head: self.shelf.messages.count, for: search, sequence: sequence, at: self.now, into: &effects)
         case .load: self.conversation.loaded(self.shelf.loaded, at: self.now, into: &effects)
         case .recall: self.conversation.remember(self.shelf.recent, at: self.now, into: &effects)
         case .compare(let sequence, let limit):
