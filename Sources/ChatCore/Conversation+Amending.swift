@@ -41,7 +41,7 @@ extension Conversation {
         // would be wrong, and to send it again would make two.
         let isForgotten = self.rules.hold > 0 && head < sequence && sequence <= self.storedHead
         guard !isForgotten, message == nil || !self.isUnheardOf(sequence) else {
-            self.refuseForNow(search.origin, into: &effects)
+            self.refuseForNow(search.origin, isSend: search.isOfSend, into: &effects)
             effects.append(.mistrust)
             return
         }
@@ -63,7 +63,7 @@ extension Conversation {
     /// The store could not look a message up.
     public mutating func notFound(for search: Search, into effects: inout [ConversationEffect]) {
         self.searchEnded()
-        self.refuseForNow(search.origin, into: &effects)
+        self.refuseForNow(search.origin, isSend: search.isOfSend, into: &effects)
     }
 
     private mutating func searchEnded() {

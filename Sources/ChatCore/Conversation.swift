@@ -142,7 +142,7 @@ public struct Conversation: Sendable {
     private mutating func wait(_ input: ConversationInput, _ origin: Origin, into effects: inout [ConversationEffect]) {
         // Farewells are always taken: they are no more than what came before, and nothing would make up for a lost one.
         guard self.waiting.count < ConversationRules.waitingLimit || input.isFarewell else {
-            self.refuseForNow(origin, into: &effects)
+            self.refuseForNow(origin, isSend: input.isSend, into: &effects)
             return
         }
         // Asked again before it was looked at, it is one request, which may have been done before.
@@ -198,15 +198,15 @@ public struct Conversation: Sendable {
             case .describe(let actor, let guests): try self.describe(for: actor, guests, from: origin, into: &effects)
             }
         } catch .unavailable {
-            self.refuseForNow(origin, into: &effects)
+            self.refuseForNow(origin, isSend: ConversationInput.command(command).isSend, into: &effects)
         } catch {
             effects.append(.answer(.failed(error), to: origin))
         }
     }
 
-    /// It will be asked again; what its loop sends behind it is not taken before.
-    mutating func refuseForNow(_ origin: Origin, into effects: inout [ConversationEffect]) {
-        self.listeners.forgetTurns(of: origin.loop)
+    /// It will be asked again. Of a send: what its loop sends behind it is not taken before.
+    mutating func refuseForNow(_ origin: Origin, isSend: Bool, into effects: inout [ConversationEffect]) {
+        if isSend { self.listeners.forgetTurns(of: origin.loop) }
         effects.append(.answer(.failed(.unavailable), to: origin))
     }
 

@@ -67,4 +67,6 @@ public enum Search: Sendable {
         case .repeated(_, let origin), .edit(_, _, let origin), .delete(_, let origin): origin
         }
     }
+
+    var isOfSend: Bool { if case .repeated = self { true } else { false } }
 }

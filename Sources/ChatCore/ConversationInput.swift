@@ -31,6 +31,9 @@ public enum ConversationInput: Sendable {
         if case .held = self { true } else { false }
     }
 
+    /// It says something, and has its place among what else is said.
+    public var isSend: Bool { if case .command(.post) = self { true } else { false } }
+
     /// It takes somebody away. Nothing has to be known for that: where nothing is known nobody is present.
     public var isFarewell: Bool {
         switch self {

@@ -171,8 +171,3 @@ struct Requests: Sendable {
         return self.inOrder(due)
     }
 }
-
-extension ConversationInput {
-    /// What stands in a line with others of its kind.
-    fileprivate var isSend: Bool { if case .command(.post) = self { true } else { false } }
-}
