@@ -18,6 +18,7 @@ extension EventLoop {
         guard now >= self.body.pointee.nextTick else { return }
         self.body.pointee.nextTick += self.body.pointee.tickNanoseconds
         if self.body.pointee.nextTick <= now { self.body.pointee.nextTick = now + self.body.pointee.tickNanoseconds }
+        self.body.pointee.heapRoom.keep()
         let time = MonotonicTime.now
         self.tellAll { $0.tick(now: time) }
     }

@@ -32,6 +32,7 @@ struct LoopBody {
     var turnStart: Int64 = 0
     var nextTick: Int64
     var turns = EventLoop.Turns()
+    var heapRoom = HeapRoom()
 
     /// So many sockets are told of their events in a turn at most; the others come first in the next one.
     static let eventLimit = 1024

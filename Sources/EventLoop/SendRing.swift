@@ -11,14 +11,18 @@ public final class SendRing {
     // adding a send.
     private let ring: UnsafeMutablePointer<io_uring>
     private let results: UnsafeMutableBufferPointer<Int32>
+    private let pieces: UnsafeMutableRawBufferPointer
+    @exclusivity(unchecked) private var piecesEnd = 0
     /// How many sends have been added since the last `submit`.
     @exclusivity(unchecked) public private(set) var count = 0
 
     /// The kernel has refused to go on, and keeps what it did not take: the ring must not be used any more.
-    public private(set) var isBroken = false
+    @exclusivity(unchecked) public private(set) var isBroken = false
 
     /// More in one call gain nothing; 50 kB.
     public static let capacity = 512
+    /// So many bytes of pieces gather at most.
+    public static let pieceCapacity = 65_536
 
     /// - Throws: where the kernel has no io_uring, or whoever runs the process forbids it, as the profiles of many containers do.
     public init() throws(SocketError) {
@@ -33,15 +37,31 @@ public final class SendRing {
         }
         self.ring = ring
         self.results = .allocate(capacity: Self.capacity)
+        self.pieces = .allocate(byteCount: Self.pieceCapacity, alignment: 16)
     }
 
     deinit {
         self.results.deallocate()
+        self.pieces.deallocate()
         io_uring_queue_exit(self.ring)
         self.ring.deallocate()
     }
 
     public var isFull: Bool { self.count == Self.capacity }
+
+    /// How many bytes of pieces there is room for.
+    public var freePieceBytes: Int { Self.pieceCapacity - (self.count == 0 ? 0 : self.piecesEnd) }
+
+    /// A place for bytes that are put together only to be sent: add it before the next one is asked for. It is theirs until the first one
+    /// that is asked for after `submit`.
+    ///
+    /// - Returns: nil where there is not so much room.
+    public func piece(of byteCount: Int) -> UnsafeMutableRawBufferPointer? {
+        guard byteCount <= self.freePieceBytes else { return nil }
+        if self.count == 0 { self.piecesEnd = 0 }
+        defer { self.piecesEnd += byteCount }
+        return UnsafeMutableRawBufferPointer(rebasing: self.pieces[self.piecesEnd..<self.piecesEnd + byteCount])
+    }
 
     /// Adds a send; there must be room. The bytes must live until `submit`.
     public func add(_ bytes: UnsafeRawBufferPointer, to socket: Socket) {

@@ -89,6 +89,11 @@ struct ConnectionTable {
         self.hot[slot].flags == .isOpen && self.hot[slot].frameCount == 1
     }
 
+    /// The same, but for the number of its frames.
+    func isPlain(_ slot: Int) -> Bool {
+        self.hot[slot].flags.subtracting(.isScattered) == .isOpen && self.hot[slot].frameCount > 0
+    }
+
     /// One of the turn's frames goes to one connection.
     mutating func queue(_ frame: UInt32, to slot: UInt32) {
         let place = Int(slot)
@@ -202,6 +207,23 @@ struct ConnectionTable {
             let link = self.links[Int(first) - 1]
             frames = .chain(first: link.next)
             return Int(link.frame)
+        }
+    }
+
+    func byteCount(of frames: TurnFrames) -> Int {
+        var (frames, count) = (frames, 0)
+        while let number = self.next(of: &frames) { count += self.frames[number].count }
+        return count
+    }
+
+    /// Copies the frames, one after the other, to a place that is as large as they are.
+    func copy(_ frames: TurnFrames, into room: UnsafeMutableRawBufferPointer) {
+        var (frames, place) = (frames, 0)
+        while let number = self.next(of: &frames) {
+            self.frames[number].withBytes {
+                UnsafeMutableRawBufferPointer(rebasing: room[place...]).copyMemory(from: $0)
+                place += $0.count
+            }
         }
     }
 

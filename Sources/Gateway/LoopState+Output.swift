@@ -54,7 +54,10 @@ extension LoopState {
             self.writeFrame(slot)
             return
         }
-        let frames = self.table.takeFrames(of: UInt32(slot))
+        self.write(self.table.takeFrames(of: UInt32(slot)), to: slot)
+    }
+
+    mutating func write(_ frames: ConnectionTable.TurnFrames, to slot: Int) {
         if self.table.hot[slot].flags.contains(.hasBacklog) {
             self.append(frames, to: slot)
         } else {
@@ -141,6 +144,13 @@ extension LoopState {
     mutating func sent(_ transfer: Socket.Transfer, of frame: Int, to slot: Int) {
         guard let sent = self.count(transfer, of: slot), sent < self.table.frames[frame].count else { return }
         self.connections[slot]!.backlog.append(self.table.frames[frame], from: sent)
+        self.noteBacklog(slot)
+    }
+
+    /// What became of several of the turn's frames, all that its connection had.
+    mutating func sent(_ transfer: Socket.Transfer, ofJoined bytes: UnsafeRawBufferPointer, to slot: Int) {
+        guard let sent = self.count(transfer, of: slot), sent < bytes.count else { return }
+        self.connections[slot]!.backlog.append(SharedFrame(Array(bytes)), from: sent)
         self.noteBacklog(slot)
     }
 

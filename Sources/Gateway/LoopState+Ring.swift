@@ -17,31 +17,75 @@ extension LoopState {
     /// Writes what the turn has for these connections, each of which is among them once.
     mutating func writeTurns(of slots: [UInt32], through ring: SendRing) {
         var place = 0
-        while place < slots.count {
+        while place < slots.count, !ring.isBroken {
             let slot = Int(slots[place])
             place &+= 1
-            guard self.table.isSimple(slot) else {
+            if self.table.isSimple(slot) {
+                let frame = self.table.hot[slot].firstFrame
+                self.table.hot[slot].frameCount = 0
+                self.offer(self.table.bytes(of: Int(frame)), .frame(frame), to: slot, through: ring)
+            } else if self.table.isPlain(slot) {
+                self.offerJoined(self.table.takeFrames(of: UInt32(slot)), to: slot, through: ring)
+            } else {
                 self.writeTurn(slot)
-                continue
             }
-            let frame = self.table.hot[slot].firstFrame
-            self.table.hot[slot].frameCount = 0
-            ring.add(self.table.bytes(of: Int(frame)), to: Socket(descriptor: self.table.hot[slot].descriptor))
-            self.offered.append((UInt32(slot), frame))
-            if ring.isFull { self.submit(ring) }
         }
         self.submit(ring)
-        if ring.isBroken { self.sendRing = nil }
+        guard ring.isBroken else { return }
+        self.sendRing = nil
+        for slot in slots[place...] { self.writeTurn(Int(slot)) }
+    }
+
+    private mutating func offer(_ bytes: UnsafeRawBufferPointer, _ content: Offer.Content, to slot: Int, through ring: SendRing) {
+        ring.add(bytes, to: Socket(descriptor: self.table.hot[slot].descriptor))
+        self.offered.append(Offer(slot: UInt32(slot), content: content))
+        if ring.isFull { self.submit(ring) }
+    }
+
+    /// Frames of a connection that has nothing unsent, as one piece: a run's is made once for all the connections that get the same run.
+    private mutating func offerJoined(_ frames: ConnectionTable.TurnFrames, to slot: Int, through ring: SendRing) {
+        if case .run(let range) = frames, range == self.pieceRange, let piece = self.pieces.last {
+            return self.offer(piece, .piece(UInt32(self.pieces.count - 1)), to: slot, through: ring)
+        }
+        let byteCount = self.table.byteCount(of: frames)
+        if byteCount > ring.freePieceBytes { self.submit(ring) }
+        guard !ring.isBroken, let room = ring.piece(of: byteCount) else {
+            self.write(frames, to: slot)
+            return
+        }
+        self.table.copy(frames, into: room)
+        let piece = UnsafeRawBufferPointer(room)
+        self.pieces.append(piece)
+        self.pieceRange = if case .run(let range) = frames { range } else { 0..<0 }
+        self.offer(piece, .piece(UInt32(self.pieces.count - 1)), to: slot, through: ring)
     }
 
     private mutating func submit(_ ring: SendRing) {
         let outcomes = ring.submit()
         var place = 0
         while place < outcomes.count {
-            let (slot, frame) = (Int(self.offered[place].slot), Int(self.offered[place].frame))
-            self.sent(outcomes[place], of: frame, to: slot)
+            let offer = self.offered[place]
+            switch offer.content {
+            case .frame(let frame): self.sent(outcomes[place], of: Int(frame), to: Int(offer.slot))
+            case .piece(let piece): self.sent(outcomes[place], ofJoined: self.pieces[Int(piece)], to: Int(offer.slot))
+            }
             place &+= 1
         }
         self.offered.removeAll(keepingCapacity: true)
+        self.pieces.removeAll(keepingCapacity: true)
+        self.pieceRange = 0..<0
     }
+}
+
+/// What was added to the ring for a connection.
+struct Offer {
+    enum Content {
+        /// One of the turn's frames.
+        case frame(UInt32)
+        /// Several of them, put together.
+        case piece(UInt32)
+    }
+
+    let slot: UInt32
+    let content: Content
 }

@@ -57,8 +57,10 @@ struct LoopState {
     /// Where frames for many connections leave together; made at the first tick, by the loop's own thread.
     var sendRing: SendRing?
     var hasTriedSendRing = false
-    /// The connections and frames of what was added to it.
-    var offered: [(slot: UInt32, frame: UInt32)] = []
+    /// What was added to it, and what was put together for that; of the last piece the frames, where they are a run.
+    var offered: [Offer] = []
+    var pieces: [UnsafeRawBufferPointer] = []
+    var pieceRange: Range<UInt32> = 0..<0
     /// Unsent frames on their way into one write.
     var gathered = ByteBuffer(capacity: 4096)
     var mail: [LoopMail] = []

@@ -87,4 +87,22 @@ struct SendRingTests {
         #expect(well.heard().count == 5)
         #expect(!ring.isBroken)
     }
+
+    @Test("lend room for what is put together, as much as there is, until it has left")
+    func pieces() throws {
+        let ring = try SendRing()
+        let pair = try Pair()
+        for round in 0..<3 {
+            for number in 0..<4 {
+                let piece = try #require(ring.piece(of: SendRing.pieceCapacity / 4), "round \(round)")
+                piece.initializeMemory(as: UInt8.self, repeating: UInt8(10 * round + number))
+                ring.add(UnsafeRawBufferPointer(rebasing: piece[..<100]), to: pair.near)
+            }
+            #expect(ring.freePieceBytes == 0 && ring.piece(of: 1) == nil)
+            #expect(ring.submit().count == 4)
+            #expect(pair.heard() == (0..<4).flatMap { [UInt8](repeating: UInt8(10 * round + $0), count: 100) })
+        }
+        #expect(ring.piece(of: SendRing.pieceCapacity + 1) == nil)
+        #expect(ring.freePieceBytes == SendRing.pieceCapacity)
+    }
 }
