@@ -179,7 +179,9 @@ struct ClusterVerbTests {
 
         let follower = try ChildProcess(Checkout.confab, ["events", "--follow", "--last", "500", "--admin", "http://127.0.0.1:\(port)"])
         defer { follower.kill() }
-        #expect(try follower.output.line(with: "  drain: ").hasSuffix("n2  drain: 1 connections to be closed within 0.2 s"))
+        // The load balancer's look at the node's health may be one of them.
+        let drain = try follower.output.line(with: "  drain: ")
+        #expect(drain.contains(#/ n2  drain: [12] connections to be closed within 0\.2 s$/#), "\(drain)")
         let resumed = try confab("resume", "n2", "--yes", "--output", "json", at: port)
         #expect(resumed.status == 0, "\(resumed)")
         #expect(try HTTPReply.get("/api/health", port: node.port).status == 200)
