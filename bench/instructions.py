@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 
+import node
+
 PROTOCOLS = ["confab", "pets", "chats", "rooms", "agents", "mixed", "rooms-polling"]
 READERS = (10, 110)
 RATES = (10, 50)
@@ -29,29 +31,13 @@ def count(confab, protocol, tool, readers, rate):
     """How much the tool counted in a node's life, and how many messages the node took in it."""
     options, pattern = TOOLS[tool]
     with tempfile.TemporaryDirectory() as folder:
-        secret = pathlib.Path(folder, "secret")
-        secret.write_text("the secret of a benchmark, that is worth nothing")
-        log = pathlib.Path(folder, "log")
-        with log.open("w") as errors:
-            server = subprocess.Popen(
-                ["valgrind", f"--tool={tool}", *options, confab, "serve", "--listen", "127.0.0.1:0", "--admin", "off", "--store", "memory:",
-                 "--jwt-secret-file", secret, "--log-level", "error", "--drain-seconds", "0", "--loops", "1", "--io-uring", "off",
-                 "--limit", "messages-per-second=1000000", "--limit", "message-burst=1000000", "--limit", "ping-seconds=600", "--limit", "idle-seconds=1200"], stderr=errors, cwd=folder)
+        server, url, log = node.serve(
+            ["valgrind", f"--tool={tool}", *options, confab], folder, "--loops", "1", "--io-uring", "off",
+            "--limit", "ping-seconds=600", "--limit", "idle-seconds=1200", patience=60)
         try:
-            for _ in range(600):
-                ready = re.search(r"ready on http://127\.0\.0\.1:(\d+)", log.read_text())
-                if ready:
-                    break
-                try:
-                    server.wait(0.1)
-                    sys.exit(f"the server did not start:\n{log.read_text()}")
-                except subprocess.TimeoutExpired:
-                    pass
-            else:
-                sys.exit("the server was not ready in a minute")
             report = subprocess.run(
-                [confab, "bench", "broadcast", f"ws://127.0.0.1:{ready[1]}", "--connections", str(readers), "--publishers", "1", "--rate", str(rate),
-                 "--seconds", str(SECONDS), "--warmup", "0", "--adapter", protocol, "--secret-file", secret, "--output", "json"],
+                [confab, "bench", "broadcast", url, "--connections", str(readers), "--publishers", "1", "--rate", str(rate),
+                 "--seconds", str(SECONDS), "--warmup", "0", "--adapter", protocol, "--secret-file", f"{folder}/secret", "--output", "json"],
                 stdout=subprocess.PIPE, timeout=120, check=True)
         finally:
             server.send_signal(signal.SIGTERM)

@@ -13,7 +13,6 @@ import argparse
 import json
 import pathlib
 import random
-import re
 import resource
 import shlex
 import statistics
@@ -21,31 +20,11 @@ import subprocess
 import sys
 import tempfile
 
+import node
+
 CONNECTIONS = 5000
 RATE = 2000
 MEMBERS = 10
-
-
-def serve(program, folder, number):
-    """A server of its own on a free port, and that port's address."""
-    path, *options = shlex.split(program)
-    log = pathlib.Path(folder, f"log-{number}")
-    with log.open("w") as errors:
-        server = subprocess.Popen(
-            [path, "serve", "--listen", "127.0.0.1:0", "--admin", "off", "--store", "memory:", "--jwt-secret-file", f"{folder}/secret",
-             "--log-level", "error", "--drain-seconds", "0", "--limit", "messages-per-second=1000000", "--limit", "message-burst=1000000",
-             *options], stderr=errors, cwd=folder)
-    for _ in range(200):
-        ready = re.search(r"ready on http://(127\.0\.0\.1:\d+)", log.read_text())
-        if ready:
-            return server, f"ws://{ready[1]}"
-        try:
-            server.wait(0.05)
-            break
-        except subprocess.TimeoutExpired:
-            pass
-    server.kill()
-    sys.exit(f"{program} did not start:\n{log.read_text()}")
 
 
 def measure(programs, seconds, folder):
@@ -56,9 +35,10 @@ def measure(programs, seconds, folder):
     servers, generators, figures = {}, {}, {}
     try:
         for number in order:
-            servers[number] = serve(programs[number], folder, number)
+            path, *options = shlex.split(programs[number])
+            servers[number] = node.serve([path], folder, *options, log=f"log-{number}")
         for number in order:
-            server, url = servers[number]
+            server, url, _ = servers[number]
             # One and the same generator for all.
             generators[number] = subprocess.Popen(
                 [shlex.split(programs[0])[0], "bench", "groups", url, "--connections", str(connections), "--groups", str(connections // MEMBERS),
@@ -70,7 +50,7 @@ def measure(programs, seconds, folder):
                 sys.exit(f"{programs[number]}: {report['failures']}")
             figures[number] = report["server"]["cpu_us_per_message"]
     finally:
-        for process in [*generators.values(), *(server for server, _ in servers.values())]:
+        for process in [*generators.values(), *(server for server, *_ in servers.values())]:
             process.terminate()
             process.wait(20)
     return [figures[number] for number in range(len(programs))]
@@ -89,7 +69,6 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     rounds = []
     with tempfile.TemporaryDirectory() as folder:
-        pathlib.Path(folder, "secret").write_text("the secret of a benchmark, that is worth nothing")
         for number in range(wanted.rounds):
             rounds.append(measure(programs, wanted.seconds, folder))
             print(f"round {number + 1}: " + ", ".join(f"{figure:.1f}" for figure in rounds[-1]), file=sys.stderr, flush=True)

@@ -38,7 +38,7 @@ extension ClusterDesk {
             return "message \(message) of \(conversation) in tenant \(tenant), as \(user)"
         }
         if let connections = event["connections"], let seconds = event["seconds"] {
-            return "\(connections) connections to be closed within \(seconds) s"
+            return "\(connections) connection\(connections == "1" ? "" : "s") to be closed within \(seconds) s"
         }
         return nil
     }

@@ -193,7 +193,7 @@ extension ClusterDesk {
             if row["health"]?.stringValue == "degraded" { problems.append("\(peer.name): \(row["reason"]?.stringValue ?? "degraded")") }
             for (key, fate) in [("renumbered", "kept under other numbers"), ("lost", "lost")] {
                 guard let count = row[key]?.integerValue, count > 0 else { continue }
-                problems.append("\(peer.name): Redis had forgotten changes that were answered; \(count) of them are \(fate)")
+                problems.append("\(peer.name): Redis lacked changes that it had been given; \(count) of them are \(fate)")
             }
             if let silent = row["silent_loops"]?.integerValue { problems.append("\(peer.name): \(silent) of its loops do not answer") }
         }

@@ -73,10 +73,9 @@ public final class ClusterDesk: Sendable {
     // MARK: Drain
 
     /// Goes on by itself: whoever asked need not stay.
-    func drain(over time: Duration?, rate: Int?) -> JSONTree {
-        guard let gateway = self.gateway else { return .null }
+    func drain(_ gateway: Gateway, over time: Duration?, rate: Int?) async -> JSONTree {
         let link = self.link
-        let connections = gateway.connectionCount
+        let connections = Self.connections(in: await gateway.reports(within: Self.patience))
         var over = time ?? self.standardDrain
         if let rate {
             let paced = Duration.seconds(Double(connections) / Double(rate))
@@ -145,7 +144,7 @@ public final class ClusterDesk: Sendable {
             return await self.ownRedis()
         case "drain":
             let seconds = question["deadline"]?.doubleValue.map { Duration.seconds($0) }
-            return self.drain(over: seconds, rate: question["rate"]?.integerValue)
+            return await self.drain(gateway, over: seconds, rate: question["rate"]?.integerValue)
         case "resume":
             return .bool(self.resume())
         default:
@@ -153,10 +152,13 @@ public final class ClusterDesk: Sendable {
         }
     }
 
+    /// Clients only, as `nodes` counts them: a load balancer's look at the node's health is none.
+    private static func connections(in reports: [LoopReport]) -> Int { reports.map(\.connections).reduce(0, +) }
+
     /// What `nodes` shows of this node.
     private func ownRow(_ gateway: Gateway) async -> JSONTree {
         let reports = await gateway.reports(within: Self.patience)
-        let connections = reports.map(\.connections).reduce(0, +)
+        let connections = Self.connections(in: reports)
         let process = ProcessStatistics()
         var row: [JSONTree.Member] = [
             .init("uptime", .integer((WallClock.now.milliseconds - self.record.startedAt.milliseconds) / 1000)),

@@ -23,34 +23,34 @@ public struct ListenerLoops: Sendable {
     public var isEmpty: Bool { self.first == nil }
     public var count: Int { self.first == nil ? 0 : self.others.count + 1 }
 
-    public subscript(index: Int) -> Element {
-        index == 0 ? self.first! : self.others[index - 1]
+    public fileprivate(set) subscript(index: Int) -> Element {
+        get { index == 0 ? self.first! : self.others[index - 1] }
+        _modify {
+            if index == 0 { yield &self.first! } else { yield &self.others[index - 1] }
+        }
     }
 
     public var all: [Element] { self.first.map { [$0] + self.others } ?? [] }
 
-    public func contains(_ loop: OwnerID) -> Bool {
-        self.place(of: loop) != nil
+    private func index(of loop: OwnerID) -> Int? {
+        if self.first?.loop == loop { return 0 }
+        return self.others.firstIndex { $0.loop == loop }.map { $0 + 1 }
     }
 
+    public func contains(_ loop: OwnerID) -> Bool { self.index(of: loop) != nil }
+
     /// Where this loop keeps its feed of the conversation; nil when it does not listen.
-    public func place(of loop: OwnerID) -> UInt32? {
-        if self.first?.loop == loop { return self.first?.place }
-        return self.others.first { $0.loop == loop }?.place
-    }
+    public func place(of loop: OwnerID) -> UInt32? { self.index(of: loop).map { self[$0].place } }
 
     mutating func insert(_ loop: OwnerID, place: UInt32, since: Revision) {
         var element = Element(loop: loop, place: place, since: since)
-        if self.first == nil || self.first?.loop == loop {
-            element.turn = self.first?.turn ?? self.takeStranger(loop)
-            self.first = element
-        } else if let index = self.others.firstIndex(where: { $0.loop == loop }) {
-            element.turn = self.others[index].turn
-            self.others[index] = element
-        } else {
-            element.turn = self.takeStranger(loop)
-            self.others.append(element)
+        if let index = self.index(of: loop) {
+            element.turn = self[index].turn
+            self[index] = element
+            return
         }
+        element.turn = self.takeStranger(loop)
+        if self.first == nil { self.first = element } else { self.others.append(element) }
     }
 
     private mutating func takeStranger(_ loop: OwnerID) -> UInt64 {
@@ -59,8 +59,7 @@ public struct ListenerLoops: Sendable {
 
     /// Whether a send comes in its turn: the one that it names was taken, or it names none.
     mutating func takes(_ turn: Turn, of loop: OwnerID) -> Bool {
-        if self.first?.loop == loop { return self.first!.turn.takes(turn) }
-        if let index = self.others.firstIndex(where: { $0.loop == loop }) { return self.others[index].turn.takes(turn) }
+        if let index = self.index(of: loop) { return self[index].turn.takes(turn) }
         return self.strangers[loop, default: 0].takes(turn)
     }
 

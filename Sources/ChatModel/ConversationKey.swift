@@ -18,12 +18,6 @@ public struct ConversationKey: Sendable, Hashable, Comparable, CustomStringConve
 
     public func hash(into hasher: inout Hasher) { hasher.combine(self.hash) }
 
-    // Not the compiler's: a call for each of the tables that a message is looked up in, with copies of both keys.
-    @inlinable
-    public static func == (left: ConversationKey, right: ConversationKey) -> Bool {
-        left.hash == right.hash && left.id == right.id && left.tenant == right.tenant
-    }
-
     /// What is addressed to a user, and not to a conversation. No client can write such an id: theirs have no "@".
     public static func inbox(of user: UserID, in tenant: ByteString) -> Self { Self(tenant: tenant, id: ByteString("@user:\(user.key)")) }
 

@@ -7,9 +7,7 @@ struct FeedTable: Sendable {
     private struct Slot: Sendable {
         /// Which of the feeds it is that stood here.
         var generation: UInt32
-        // Not an optional feed: whether there is one would be asked with a call each time.
-        var isOpen = true
-        var feed: Feed
+        var feed: Feed?
     }
 
     private var slots: [Slot] = []
@@ -20,8 +18,8 @@ struct FeedTable: Sendable {
 
     subscript(slot: UInt32) -> Feed {
         // Not `get`, which would copy the feed for one field of it.
-        _read { yield self.slots[Int(slot)].feed }
-        _modify { yield &self.slots[Int(slot)].feed }
+        _read { yield self.slots[Int(slot)].feed! }
+        _modify { yield &self.slots[Int(slot)].feed! }
     }
 
     /// The feed that stands here, if the place is right, will be asked or told something in this turn.
@@ -32,13 +30,13 @@ struct FeedTable: Sendable {
 
     /// The slots of all open feeds.
     var open: [UInt32] {
-        self.slots.indices.lazy.filter { self.slots[$0].isOpen }.map { UInt32($0) }
+        self.slots.indices.lazy.filter { self.slots[$0].feed != nil }.map { UInt32($0) }
     }
 
     /// - Parameter place: where it was last.
     func slot(of key: ConversationKey, near place: UInt32 = .max) -> UInt32? {
-        if Int(place) < self.slots.count, self.slots[Int(place)].isOpen, self.slots[Int(place)].feed.key == key { return place }
-        return self.index.slot(hash: key.hash) { self.slots[Int($0)].feed.key == key }
+        if Int(place) < self.slots.count, self.slots[Int(place)].feed?.key == key { return place }
+        return self.index.slot(hash: key.hash) { self.slots[Int($0)].feed?.key == key }
     }
 
     mutating func open(_ feed: Feed) -> UInt32 {
@@ -56,8 +54,7 @@ struct FeedTable: Sendable {
 
     mutating func close(_ slot: UInt32) {
         self.index.remove(slot, hash: self[slot].key.hash)
-        self.slots[Int(slot)].isOpen = false
-        self.slots[Int(slot)].feed = Self.none
+        self.slots[Int(slot)].feed = nil
         self.free.append(slot)
     }
 
@@ -67,9 +64,6 @@ struct FeedTable: Sendable {
 
     func isCurrent(_ feed: FeedID) -> Bool {
         Int(feed.slot) < self.slots.count && self.slots[Int(feed.slot)].generation == feed.generation
-            && self.slots[Int(feed.slot)].isOpen
+            && self.slots[Int(feed.slot)].feed != nil
     }
-
-    /// What stands where no feed does.
-    private static let none = Feed(key: ConversationKey(tenant: "", id: ""), owner: OwnerID(incarnation: 0, loop: 0))
 }

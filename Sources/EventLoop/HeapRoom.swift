@@ -6,7 +6,7 @@ import Glibc
 /// when it is first touched, which together cost a node that keeps what it hears one to two hundredths of its time.
 struct HeapRoom {
     /// Less than what the allocator maps by itself, and than what it gives back to the kernel when it is free (128 KiB each; mallopt(3)).
-    static let bytes = 96 << 10
+    private static let bytes = 96 << 10
     private static let pageBytes = 4096
 
     private var last = 0

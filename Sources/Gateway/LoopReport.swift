@@ -18,7 +18,7 @@ public struct LoopReport: Sendable {
     public var turns: [UInt64] = []
     /// The process's share of a core over the last second; of the first loop only.
     public var cpu = 0.0
-    /// What the store had forgotten although it was answered, and what became of it.
+    /// What the store lacked although it had been given it, and what became of it.
     public var restored = RestoredChanges()
 }
 

@@ -32,13 +32,13 @@ extension LoopState {
             ])
     }
 
-    /// The store has forgotten something that was answered; said once a second at most.
+    /// The store lacks something that owners gave it, which it had taken or may have; said once a second at most.
     mutating func logRestored(_ restored: RestoredChanges) {
         let logged = self.counters.loggedRestored
         guard restored != logged else { return }
         self.counters.loggedRestored = restored
         self.shared.logger.warning(
-            "the store had forgotten changes that were answered",
+            "the store lacked changes that it had been given",
             [
                 "loop": LogValue(self.index), "writtenAgain": LogValue(restored.inPlace - logged.inPlace),
                 "movedToOtherNumbers": LogValue(restored.moved - logged.moved), "lost": LogValue(restored.lost - logged.lost),

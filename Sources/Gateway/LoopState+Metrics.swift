@@ -66,7 +66,7 @@ extension MetricFamily {
     static let closes = MetricFamily("confab_closes_total", .counter, help: "Connections closed by the server, by close code.")
     static let restored = MetricFamily(
         "confab_restored_total", .counter,
-        help: "Changes that the store had forgotten: written again in place, appended again because it had others, or lost.")
+        help: "Changes that the store was given and lacked: written again in place, appended again because it had others, or lost.")
     static let conversationsOwned = MetricFamily("confab_conversations_owned", .gauge, help: "Conversations in memory that this node owns.")
     static let conversationsHeard = MetricFamily(
         "confab_conversations_heard", .gauge, help: "Conversations with listeners, counted for each loop.")

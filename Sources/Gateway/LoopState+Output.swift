@@ -57,6 +57,7 @@ extension LoopState {
         self.write(self.table.takeFrames(of: UInt32(slot)), to: slot)
     }
 
+    /// Writes all that the turn has for one connection, behind what is unsent.
     mutating func write(_ frames: ConnectionTable.TurnFrames, to slot: Int) {
         if self.table.hot[slot].flags.contains(.hasBacklog) {
             self.append(frames, to: slot)

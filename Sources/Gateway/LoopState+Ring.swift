@@ -44,8 +44,8 @@ extension LoopState {
 
     /// Frames of a connection that has nothing unsent, as one piece: a run's is made once for all the connections that get the same run.
     private mutating func offerJoined(_ frames: ConnectionTable.TurnFrames, to slot: Int, through ring: SendRing) {
-        if case .run(let range) = frames, range == self.pieceRange, let piece = self.pieces.last {
-            return self.offer(piece, .piece(UInt32(self.pieces.count - 1)), to: slot, through: ring)
+        if case .run(let range) = frames, let last = self.lastPiece, last.run == range {
+            return self.offer(last.bytes, .piece(last.bytes), to: slot, through: ring)
         }
         let byteCount = self.table.byteCount(of: frames)
         if byteCount > ring.freePieceBytes { self.submit(ring) }
@@ -55,25 +55,23 @@ extension LoopState {
         }
         self.table.copy(frames, into: room)
         let piece = UnsafeRawBufferPointer(room)
-        self.pieces.append(piece)
-        self.pieceRange = if case .run(let range) = frames { range } else { 0..<0 }
-        self.offer(piece, .piece(UInt32(self.pieces.count - 1)), to: slot, through: ring)
+        self.lastPiece = if case .run(let range) = frames { (range, piece) } else { nil }
+        self.offer(piece, .piece(piece), to: slot, through: ring)
     }
 
     private mutating func submit(_ ring: SendRing) {
         let outcomes = ring.submit()
+        self.lastPiece = nil
         var place = 0
         while place < outcomes.count {
             let offer = self.offered[place]
             switch offer.content {
             case .frame(let frame): self.sent(outcomes[place], of: Int(frame), to: Int(offer.slot))
-            case .piece(let piece): self.sent(outcomes[place], ofJoined: self.pieces[Int(piece)], to: Int(offer.slot))
+            case .piece(let bytes): self.sent(outcomes[place], ofJoined: bytes, to: Int(offer.slot))
             }
             place &+= 1
         }
         self.offered.removeAll(keepingCapacity: true)
-        self.pieces.removeAll(keepingCapacity: true)
-        self.pieceRange = 0..<0
     }
 }
 
@@ -82,8 +80,8 @@ struct Offer {
     enum Content {
         /// One of the turn's frames.
         case frame(UInt32)
-        /// Several of them, put together.
-        case piece(UInt32)
+        /// Several of them, put together in the ring's own memory.
+        case piece(UnsafeRawBufferPointer)
     }
 
     let slot: UInt32

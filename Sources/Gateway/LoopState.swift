@@ -57,10 +57,9 @@ struct LoopState {
     /// Where frames for many connections leave together; made at the first tick, by the loop's own thread.
     var sendRing: SendRing?
     var hasTriedSendRing = false
-    /// What was added to it, and what was put together for that; of the last piece the frames, where they are a run.
+    /// What was added to it since it was last submitted, and the last piece that was put together for that, where its frames are a run.
     var offered: [Offer] = []
-    var pieces: [UnsafeRawBufferPointer] = []
-    var pieceRange: Range<UInt32> = 0..<0
+    var lastPiece: (run: Range<UInt32>, bytes: UnsafeRawBufferPointer)?
     /// Unsent frames on their way into one write.
     var gathered = ByteBuffer(capacity: 4096)
     var mail: [LoopMail] = []
