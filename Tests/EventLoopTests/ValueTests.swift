@@ -120,7 +120,7 @@ struct ClockTests {
         let later = MonotonicTime.exact
         #expect(cheap <= exact)
         #expect(exact <= later)
-        #expect(exact.since(cheap) < .seconds(1))
+        #expect(exact.since(cheap) < .seconds(10))
     }
 
     @Test("count in durations")

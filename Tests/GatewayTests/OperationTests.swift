@@ -209,11 +209,12 @@ struct MessageTests {
         try ann.say("lost", as: "l1")
         let failed = try ann.next("message.failed")
         #expect(failed["local_id"] == "l1" && failed["error"] == "the message could not be stored; try again")
-        #expect(ContinuousClock.now - start < .seconds(8))
+        #expect(ContinuousClock.now - start < .seconds(15))
         node.store.fail()
         #expect(try ann.post("kept", as: "l2")["id"] == "1")
         // However many requests failed, the log says so once a second.
-        #expect(try node.log("store request failed", atLeast: 1).count < 12)
+        let lines = try node.log("store request failed", atLeast: 1).count
+        #expect(lines <= Int((ContinuousClock.now - start) / .seconds(1)) + 2)
     }
 
     @Test("may name numbers of any size", arguments: TestNode.Store.allCases)
