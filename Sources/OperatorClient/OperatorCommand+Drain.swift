@@ -65,7 +65,7 @@ extension OperatorCommand {
 
     /// Looks at the node twice a second.
     ///
-    /// - Parameter isDone: told of the node's row, and how many others are active.
+    /// - Parameter isDone: told of the node's row, and how many others take shards.
     private func watch(for seconds: Double, until isDone: (JSONTree, Int) -> Bool) throws(AdminProblem) -> Bool {
         let end = ContinuousClock.now + .seconds(seconds)
         while true {
@@ -82,9 +82,11 @@ extension OperatorCommand {
         }
     }
 
-    /// How many nodes but this are active.
+    /// How many nodes but this take shards: one that is silent for a moment still does, until it is gone.
     private func others(in document: JSONTree) -> Int {
-        (document["nodes"]?.elements ?? []).filter { $0["node"]?.stringValue != self.name && $0["state"]?.stringValue == "active" }.count
+        (document["nodes"]?.elements ?? []).filter {
+            $0["node"]?.stringValue != self.name && ["active", "suspect"].contains($0["state"]?.stringValue)
+        }.count
     }
 
     private static func load(of row: JSONTree) -> (shards: String, connections: String) {
