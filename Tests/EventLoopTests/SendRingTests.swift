@@ -12,12 +12,7 @@ struct SendRingTests {
         let near: Socket
         let far: Socket
 
-        init() throws {
-            var ends: [Int32] = [0, 0]
-            try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0, &ends) == 0)
-            self.near = Socket(descriptor: ends[0])
-            self.far = Socket(descriptor: ends[1])
-        }
+        init() { (self.near, self.far) = socketPair() }
 
         deinit {
             self.near.close()
@@ -37,7 +32,7 @@ struct SendRingTests {
     @Test("reach each socket with its own bytes, as many at once as there is room for, again and again")
     func many() throws {
         let ring = try SendRing()
-        let pairs = try (0..<60).map { _ in try Pair() }
+        let pairs = (0..<60).map { _ in Pair() }
         let words = (0..<pairs.count).map { number in Array("for \(number)".utf8) }
         for round in 1...20 {
             for (pair, word) in zip(pairs, words) { word.withUnsafeBytes { ring.add($0, to: pair.near) } }
@@ -52,7 +47,7 @@ struct SendRingTests {
     func full() throws {
         let ring = try SendRing()
         // Of a stream's smallest pieces the kernel keeps some hundreds.
-        let pairs = try (0..<8).map { _ in try Pair() }
+        let pairs = (0..<8).map { _ in Pair() }
         let byte: [UInt8] = [7]
         byte.withUnsafeBytes { bytes in
             while !ring.isFull { ring.add(bytes, to: pairs[ring.count % 8].near) }
@@ -67,7 +62,7 @@ struct SendRingTests {
     @Test("wait for no socket: one takes what it has room for, a full one nothing, a dead one says why, and the others go on")
     func unwilling() throws {
         let ring = try SendRing()
-        let (full, dead, well) = (try Pair(), try Pair(), try Pair())
+        let (full, dead, well) = (Pair(), Pair(), Pair())
         dead.far.shutdownWriting()
         _ = shutdown(dead.near.descriptor, Int32(SHUT_RDWR))
         let much = [UInt8](repeating: 1, count: 4 << 20)
@@ -91,7 +86,7 @@ struct SendRingTests {
     @Test("lend room for what is put together, as much as there is, until it has left")
     func pieces() throws {
         let ring = try SendRing()
-        let pair = try Pair()
+        let pair = Pair()
         for round in 0..<3 {
             for number in 0..<4 {
                 let piece = try #require(ring.piece(of: SendRing.pieceCapacity / 4), "round \(round)")

@@ -207,8 +207,8 @@ struct SlowHTTPTests {
     @Test("is told so when it has begun a request, and left without a word when it has not")
     func timeouts() throws {
         let node = try TestNode { setup in
-            setup.live.limits.header = .milliseconds(300)
-            setup.live.limits.body = .milliseconds(300)
+            setup.live.limits.header = .seconds(2)
+            setup.live.limits.body = .seconds(2)
         }
         let silent = try ByteStream(port: node.port)
         let halfHead = try ByteStream(port: node.port)
@@ -229,7 +229,7 @@ struct SlowHTTPTests {
 
     @Test("has no more time for a head that comes drop by drop, not even for the second one")
     func drops() throws {
-        let node = try TestNode { $0.live.limits.header = .milliseconds(500) }
+        let node = try TestNode { $0.live.limits.header = .seconds(2) }
         let stream = try ByteStream(port: node.port)
         try stream.send("GET /api/health HTTP/1.1\r\nHost: here\r\n\r\n")
         #expect(try HTTPReply(from: stream).status == 200)
@@ -240,7 +240,7 @@ struct SlowHTTPTests {
             count += 1
         }
         #expect(try HTTPReply(from: stream).status == 408)
-        #expect(count < 20, "it was let drip for \(count) tenths of a second")
+        #expect(count < 50, "it was let drip for \(count) tenths of a second")
     }
 
     @Test("may keep a connection, until it is idle for too long")
@@ -299,13 +299,13 @@ struct LargeAnswerTests {
     @Test("have as long as the client takes something")
     func patience() throws {
         // Of a connection that is to end: five seconds from the last byte that was taken.
-        let node = try Self.node { $0.live.limits.idle = .milliseconds(400) }
+        let node = try Self.node { $0.live.limits.idle = .seconds(3) }
         let stream = try ByteStream(port: node.gateway.adminAddress!.port, receiveBytes: 65_536)
         try stream.send("GET /a HTTP/1.1\r\nHost: here\r\n\r\n")
-        // A slow client takes something ten times a second, and is at it for longer than the limit.
-        for step in 1...10 {
+        // A slow client takes something twice a second, and is at it for longer than the limit.
+        for step in 1...8 {
             _ = try stream.peek(atLeast: step * 300_000)
-            poll(nil, 0, 100)
+            poll(nil, 0, 500)
         }
         #expect(!stream.isOver)
         #expect(try HTTPReply(from: stream).body.utf8.count == BigSite.count)

@@ -99,8 +99,8 @@ struct SlowReaderTests {
     func deadPage() throws {
         let node = try TestNode { setup in
             setup.live.limits.allowEverything()
-            setup.live.limits.idle = .milliseconds(800)
-            setup.live.limits.ping = .milliseconds(400)
+            setup.live.limits.idle = .seconds(2)
+            setup.live.limits.ping = .seconds(1)
         }
         try node.fill(100, bytes: 16_000)
         let dead = try node.peer("dead", receiveBytes: 131_072)

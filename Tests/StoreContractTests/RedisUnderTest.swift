@@ -10,7 +10,7 @@ import TestKit
 final class RedisUnderTest: ChatStore {
     enum Kind: CaseIterable { case standalone, sentinel, cluster }
 
-    /// Where stores of a kind are kept: until the process ends, because a cluster takes seconds to make.
+    /// Where stores of a kind are kept: until the process ends, because a cluster takes seconds to make. None of their servers dies.
     private final class House: Sendable {
         let url: String
         /// What redis-cli needs to reach it.
@@ -25,12 +25,12 @@ final class RedisUnderTest: ChatStore {
                 self.reach = ["-p", "\(server.port)"]
                 self.servers = Mutex([server])
             case .sentinel:
-                let trio = try SentinelTrio()
+                let trio = try SentinelTrio(silence: .seconds(60))
                 self.url = trio.url
                 self.reach = ["-p", "\(trio.servers[0].port)"]
                 self.servers = Mutex([trio])
             case .cluster:
-                let cluster = try RedisClusterServers()
+                let cluster = try RedisClusterServers(silence: .seconds(60))
                 self.url = cluster.url()
                 self.reach = ["-c", "-p", "\(cluster.servers[0].port)"]
                 self.servers = Mutex([cluster])
@@ -55,7 +55,8 @@ final class RedisUnderTest: ChatStore {
     private static let stores = Atomic(0)
     /// The first part of its keys.
     let name: String
-    private let url: String
+    private let settings: RedisSettings
+    private let patience: Duration
     private let reach: [String]
     private let store: RedisStore
     private let client: RedisClient
@@ -67,22 +68,30 @@ final class RedisUnderTest: ChatStore {
             houses[kind] = house
             return house
         }
-        try self.init(at: house.url, history: history, lineAge: lineAge, reach: house.reach)
+        // Nothing happens to these servers but that the machine stands still for a moment.
+        var settings = try RedisSettings(RedisURL(house.url))
+        settings.commandPatience = Deadline.patience
+        settings.silencePatience = Deadline.patience
+        try self.init(settings, history: history, patience: Deadline.patience, lineAge: lineAge, reach: house.reach)
+    }
+
+    /// A store on servers of the test's own.
+    convenience init(at url: String, history: Int, patience: Duration = .seconds(5)) throws {
+        try self.init(RedisSettings(RedisURL(url)), history: history, patience: patience, lineAge: .seconds(86_400), reach: [])
     }
 
     /// - Parameters:
     ///   - name: of a store's that was made before, which this is to share everything with.
     ///   - reach: what redis-cli needs.
-    init(
-        at url: String, history: Int, patience: Duration = .seconds(5), lineAge: Duration = .seconds(86_400), named name: String? = nil,
-        reach: [String] = []
+    private init(
+        _ settings: RedisSettings, history: Int, patience: Duration, lineAge: Duration, named name: String? = nil, reach: [String]
     ) throws {
         let number = Self.stores.wrappingAdd(1, ordering: .relaxed).newValue
-        let settings = try RedisSettings(RedisURL(url))
         let loop = try EventLoop.start(name: "redis-store-\(number)")
         let name = name ?? "test-\(number)"
         self.name = name
-        self.url = url
+        self.settings = settings
+        self.patience = patience
         self.reach = reach
         let storeSettings = RedisStoreSettings(
             clusterName: name, history: history, url: settings.url, patience: patience, lineAge: lineAge)
@@ -102,7 +111,8 @@ final class RedisUnderTest: ChatStore {
 
     /// Another node's store, beside this one.
     func neighbour() throws -> RedisUnderTest {
-        try RedisUnderTest(at: self.url, history: 100, named: self.name, reach: self.reach)
+        try RedisUnderTest(
+            self.settings, history: 100, patience: self.patience, lineAge: .seconds(86_400), named: self.name, reach: self.reach)
     }
 
     /// What redis-cli prints, asked behind the store's back.

@@ -36,11 +36,13 @@ public final class RedisClusterServers {
     /// Waits until every node takes the cluster for whole and every replica follows.
     ///
     /// - Parameters:
+    ///   - silence: after this a server is taken for dead. Short where one dies; long where none does and the machine may stand still.
     ///   - options: of every server.
     ///   - certificates: all of them speak TLS, also with each other, and nothing else.
-    public init(_ options: [String] = [], certificates: TestCertificates? = nil) throws {
+    public init(silence: Duration = .seconds(1), _ options: [String] = [], certificates: TestCertificates? = nil) throws {
+        let timeout = ["--cluster-node-timeout", "\(Int(silence / .milliseconds(1)))"]
         var servers: [RedisServer] = []
-        for _ in 0..<6 { servers.append(try Self.server(options, certificates)) }
+        for _ in 0..<6 { servers.append(try Self.server(timeout + options, certificates)) }
         self.servers = servers
         self.isSecure = certificates != nil
         let places = servers.map { "127.0.0.1:\($0.port)" }
@@ -85,7 +87,7 @@ public final class RedisClusterServers {
             let port = UInt16.random(in: 20_000..<32_000)
             guard isFree(port), isFree(port + 10_000) else { continue }
             let needed = [
-                "--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-config-file", "nodes.conf",
+                "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf",
                 "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1", "--cluster-replica-validity-factor", "0",
             ]
             let security = certificates == nil ? [] : ["--tls-cluster", "yes", "--tls-replication", "yes"]

@@ -16,13 +16,14 @@ public final class SentinelTrio {
         private let certificates: TestCertificates?
 
         init(
-            watching master: UInt16, _ name: String, password: String?, serverPassword: String?, certificates: TestCertificates?
+            watching master: UInt16, _ name: String, silence: Duration, password: String?, serverPassword: String?,
+            certificates: TestCertificates?
         ) throws {
             let folder = try TemporaryFolder()
             let port = try freePort()
             var lines = [
                 "bind 127.0.0.1", "dir \(folder.path)", "sentinel monitor \(name) 127.0.0.1 \(master) 2",
-                "sentinel down-after-milliseconds \(name) 1000", "sentinel failover-timeout \(name) 3000",
+                "sentinel down-after-milliseconds \(name) \(Int(silence / .milliseconds(1)))", "sentinel failover-timeout \(name) 3000",
             ]
             if let certificates {
                 lines += ["port 0", "tls-port \(port)", "tls-replication yes"] + certificates.redisOptions.map { "\($0.name) \($0.value)" }
@@ -63,11 +64,12 @@ public final class SentinelTrio {
     ///
     /// - Parameters:
     ///   - replicas: how many there are beside the master.
+    ///   - silence: after this a server is taken for dead. Short where one dies; long where none does and the machine may stand still.
     ///   - options: of every server.
     ///   - certificates: all of them speak TLS, also with each other, and nothing else.
     public init(
-        replicas: Int = 1, _ options: [String] = [], password: String? = nil, sentinelPassword: String? = nil,
-        certificates: TestCertificates? = nil
+        replicas: Int = 1, silence: Duration = .seconds(1), _ options: [String] = [], password: String? = nil,
+        sentinelPassword: String? = nil, certificates: TestCertificates? = nil
     ) throws {
         var options = ["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"] + options
         if let password { options += ["--requirepass", password, "--masterauth", password] }
@@ -82,7 +84,8 @@ public final class SentinelTrio {
         self.certificates = certificates
         for _ in 0..<3 {
             let sentinel = try Sentinel(
-                watching: master.port, Self.masterName, password: sentinelPassword, serverPassword: password, certificates: certificates)
+                watching: master.port, Self.masterName, silence: silence, password: sentinelPassword, serverPassword: password,
+                certificates: certificates)
             // As it comes, all of this takes seconds.
             try sentinel.ask(
                 "SENTINEL", "DEBUG", "info-period", "300", "publish-period", "200", "ask-period", "200", "ping-period", "200",
