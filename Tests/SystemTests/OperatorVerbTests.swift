@@ -41,7 +41,7 @@ struct ClusterVerbTests {
     func verbs() throws {
         let cluster = try LocalCluster(["3"])
         let ports = try cluster.nodes.map { try #require($0.adminPort) }
-        let alice = try self.connect("alice", to: cluster.nodes[0], of: cluster)
+        var alice = try self.connect("alice", to: cluster.nodes[0], of: cluster)
         try alice.post("one")
 
         // Until all shards are where they belong.
@@ -55,28 +55,37 @@ struct ClusterVerbTests {
         let nodes = try confab("nodes", at: ports[2])
         #expect(nodes.output.hasPrefix("NODE   STATE "))
         #expect(nodes.output.split(separator: "\n").map { $0.prefix(5) } == ["NODE ", "n1   ", "n2   ", "n3   ", "total"])
-        let rows = try confab("nodes", "--output", "json", "--sort", "-connections", at: ports[1]).rows("nodes")
+        let rows = try Deadline.wait(for: "all to be heard") { () -> [JSONObject]? in
+            let rows = try confab("nodes", "--output", "json", "--sort", "-connections", at: ports[1]).rows("nodes")
+            return rows.allSatisfy { $0["state"] == "active" } ? rows : nil
+        }
         #expect(rows.map { $0["node"] } == ["n1", "n2", "n3"])
-        #expect(rows.map { $0["state"] } == ["active", "active", "active"])
         #expect(rows.compactMap { $0.number("connections") } == [1, 0, 0])
         #expect(rows.compactMap { $0.number("shards") }.reduce(0, +) == 4096)
         #expect(rows[0].number("imbalance") == 200 && rows[1].number("imbalance") == -100)
         #expect(rows[0]["address"] == "127.0.0.1:\(cluster.nodes[0].port)")
 
         // A busy machine may have a node taken for dead for a moment: asked again until nothing has moved meanwhile.
-        let (owner, shards, own) = try Deadline.wait(for: "an owner to stay one") {
+        let (owner, shards, shard, own) = try Deadline.wait(for: "an owner to stay one") {
+            () -> (JSONObject, [JSONObject], JSONObject, Said)? in
             let owner = try confab("owner", "lobby", "--output", "json", at: ports[0]).document
-            let shards = try confab("shards", "--output", "json", at: ports[1])
+            let shards = try confab("shards", "--output", "json", at: ports[1]).rows("shards")
             let own = try confab("shards", "--node", owner["owner"] ?? "?", "--sort", "-conversations", "--limit", "1", at: ports[2])
             let isSame = try confab("owner", "lobby", at: ports[2]).output.contains("OWNER         \(owner["owner"] ?? "?")\n")
-            // An owner by the view may have still to hear that somebody needs it.
-            return isSame && owner.number("head") != nil ? (owner, shards, own) : nil
+            let shard = shards.first { $0.number("shard") == owner.number("shard") }
+            guard let shard, isSame, owner.number("head") != nil, let epoch = owner.number("epoch"), shard.number("epoch") == epoch,
+                own.output.contains("  SINCE  ")
+            else {
+                // Whoever is owner again claims the shard when somebody needs it, such as one who enters.
+                if owner.number("epoch") == nil { alice = try self.connect("alice", to: cluster.nodes[0], of: cluster) }
+                return nil
+            }
+            return (owner, shards, shard, own)
         }
-        #expect(try shards.rows("shards").count == 4096)
-        let shard = try #require(try shards.rows("shards").first { $0.number("shard") == owner.number("shard") })
+        #expect(shards.count == 4096)
         #expect(shard["owner"] == owner["owner"])
         // The nodes came one after the other: it may have had an owner before.
-        #expect(shard.number("epoch") ?? 0 >= 1 && shard.number("epoch") == owner.number("epoch"))
+        #expect(shard.number("epoch") ?? 0 >= 1)
         #expect(shard["since"]?.hasSuffix("Z") == true && shard.number("msg_s") != nil)
         #expect(owner.number("head") == 1)
         #expect(own.output.hasPrefix("SHARD  OWNER  LOOP  EPOCH  SINCE                     CONVERSATIONS  MSG/S  STATE\n"))
@@ -172,7 +181,8 @@ struct ClusterVerbTests {
         #expect(drained.status == 0 && drained.output.contains("n2 is drained: it owns nothing"), "\(drained)")
         guard case .close(let code, _) = try alice.closing() else { throw TestFailure("no close frame") }
         #expect(code == 1012)
-        let row = try #require(try self.row("n2", at: port))
+        // While it is silent for a moment, that is what is known of it.
+        let row = try Deadline.wait(for: "n2 to be heard") { try self.row("n2", at: port).flatMap { $0["state"] == "suspect" ? nil : $0 } }
         #expect(row["state"] == "draining" && row.number("shards") == 0 && row.number("connections") == 0, "\(row)")
         let health = try HTTPReply.get("/api/health", port: node.port)
         #expect(health.status == 503 && health.body.contains("draining"))
@@ -186,7 +196,7 @@ struct ClusterVerbTests {
         #expect(drain.hasSuffix("n2  drain: 1 connection to be closed within 0.2 s"), "\(drain)")
         let resumed = try confab("resume", "n2", "--yes", "--output", "json", at: port)
         #expect(resumed.status == 0, "\(resumed)")
-        #expect(try HTTPReply.get("/api/health", port: node.port).status == 200)
+        try Deadline.wait(for: "n2 to be well", untilTrue: { try HTTPReply.get("/api/health", port: node.port).status == 200 })
         #expect(try follower.output.line(with: "  resume").hasSuffix("  n2  resume"))
         let bob = try self.connect("bob", to: node, of: cluster)
         try bob.post("two")
