@@ -77,14 +77,15 @@ final class RedisUnderTest: ChatStore {
 
     /// A store on servers of the test's own.
     convenience init(at url: String, history: Int, patience: Duration = .seconds(5)) throws {
-        try self.init(RedisSettings(RedisURL(url)), history: history, patience: patience, lineAge: .seconds(86_400), reach: [])
+        try self.init(RedisSettings(RedisURL(url)), history: history, patience: patience)
     }
 
     /// - Parameters:
     ///   - name: of a store's that was made before, which this is to share everything with.
     ///   - reach: what redis-cli needs.
     private init(
-        _ settings: RedisSettings, history: Int, patience: Duration, lineAge: Duration, named name: String? = nil, reach: [String]
+        _ settings: RedisSettings, history: Int, patience: Duration, lineAge: Duration = .seconds(86_400), named name: String? = nil,
+        reach: [String] = []
     ) throws {
         let number = Self.stores.wrappingAdd(1, ordering: .relaxed).newValue
         let loop = try EventLoop.start(name: "redis-store-\(number)")
@@ -111,8 +112,7 @@ final class RedisUnderTest: ChatStore {
 
     /// Another node's store, beside this one.
     func neighbour() throws -> RedisUnderTest {
-        try RedisUnderTest(
-            self.settings, history: 100, patience: self.patience, lineAge: .seconds(86_400), named: self.name, reach: self.reach)
+        try RedisUnderTest(self.settings, history: 100, patience: self.patience, named: self.name, reach: self.reach)
     }
 
     /// What redis-cli prints, asked behind the store's back.
