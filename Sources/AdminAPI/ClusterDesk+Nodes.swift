@@ -125,7 +125,7 @@ extension ClusterDesk {
             guard node == nil || name == node else { continue }
             rows.append([
                 "shard": .integer(shard), "owner": .string(name), "loop": .integer(owner.loop),
-                "epoch": lines[shard].map { .integer($0.epoch) } ?? .null,
+                "epoch": lines[shard]?.epoch.map { .integer($0) } ?? .null,
                 "since": lines[shard]?.since.map { .string($0.text) } ?? .null,
                 "conversations": .integer(lines[shard]?.conversations ?? 0), "msg_s": .number(lines[shard]?.messages ?? "0"),
                 "state": .string(Self.isMoving(shard, scene.view) ? "moving" : "stable"),
@@ -159,7 +159,7 @@ extension ClusterDesk {
             [
                 .init("conversation", .string(key.id.string)), .init("tenant", .string(key.tenant.string)), .init("shard", .integer(shard)),
                 .init("owner", .string(name)), .init("loop", .integer(owner.loop)),
-                .init("epoch", line.map { .integer($0.epoch) } ?? .null),
+                .init("epoch", line?.epoch.map { .integer($0) } ?? .null),
                 .init("state", .string(isMoving ? "moving" : "stable")), .init("head", stored?["head"] ?? .null),
                 .init("revision", stored?["revision"] ?? .null), .init("view", .integer(scene.view.number)), .init("why", .string(why)),
             ] + answers.members)

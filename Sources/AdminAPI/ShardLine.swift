@@ -7,7 +7,8 @@ internal import JSON
 /// What a node answers of one of its shards, as an array: there are thousands of them. Nodes of other versions may say more.
 struct ShardLine: Equatable {
     let shard: Int
-    let epoch: Int
+    /// Nil where it is not claimed.
+    let epoch: Int?
     let conversations: Int
     /// When it was claimed.
     var since: Timestamp?
@@ -25,10 +26,11 @@ struct ShardLine: Equatable {
     /// Nil where it is none.
     init?(_ tree: JSONTree) {
         guard let parts = tree.elements, parts.count >= 5, let shard = parts[0].integerValue, (0..<Shard.count).contains(shard),
-            let epoch = parts[1].integerValue, let conversations = parts[2].integerValue, let messages = parts[4].doubleValue
+            parts[1].integerValue != nil || parts[1] == .null, let conversations = parts[2].integerValue,
+            let messages = parts[4].doubleValue
         else { return nil }
         self.shard = shard
-        self.epoch = epoch
+        self.epoch = parts[1].integerValue
         self.conversations = conversations
         self.since = parts[3].integerValue.map { Timestamp(milliseconds: Int64($0)) }
         self.messages = ClusterDesk.decimal(messages)
@@ -36,7 +38,7 @@ struct ShardLine: Equatable {
 
     var tree: JSONTree {
         [
-            .integer(self.shard), .integer(self.epoch), .integer(self.conversations),
+            .integer(self.shard), self.epoch.map { .integer($0) } ?? .null, .integer(self.conversations),
             self.since.map { .integer($0.milliseconds) } ?? .null, .number(self.messages),
         ]
     }

@@ -3,21 +3,24 @@ public import ChatModel
 
 /// What operators want to know of a loop.
 extension ChatLoop {
-    /// A shard that this loop has claimed.
+    /// A shard of which this loop has something.
     public struct Holding: Sendable, Equatable {
         public let shard: Int
-        public let epoch: Epoch
+        /// Nil where it is not claimed, or no longer certain to be this loop's: whoever needs it next claims it again.
+        public let epoch: Epoch?
         /// Conversations of it that are in memory.
         public let conversations: Int
     }
 
-    /// The shards that this loop owns and has claimed: those that somebody needed. In order; looks at every conversation.
+    /// The shards that this loop has claimed or of which conversations are in memory: those that somebody needed. In order; looks at every
+    /// conversation.
     public var holdings: [Holding] {
         var counts: [Int: Int] = [:]
         for slot in self.owner.slots where slot.isUsed { counts[Int(slot.shard), default: 0] += 1 }
-        return self.owner.shards.keys.sorted().compactMap { shard in
-            guard case .held(let epoch)? = self.owner.shards[shard] else { return nil }
-            return Holding(shard: shard, epoch: epoch, conversations: counts[shard, default: 0])
+        return Set(self.owner.shards.keys).union(counts.keys).sorted().map { shard in
+            var claimed: Epoch?
+            if case .held(let epoch)? = self.owner.shards[shard] { claimed = epoch }
+            return Holding(shard: shard, epoch: claimed, conversations: counts[shard, default: 0])
         }
     }
 

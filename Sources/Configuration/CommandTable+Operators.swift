@@ -39,7 +39,8 @@ extension CommandTable {
                 examples: [.init("confab shards --node n1 --sort -conversations --limit 10", "the fullest of a node's")],
                 notes: [
                     "A shard has an epoch once it has been claimed, which happens when one of its conversations is first needed; SINCE says "
-                        + "when that was. CONVERSATIONS are those in memory, MSG/S the messages of the last second."
+                        + "when that was. After its owner stood still it has none until it is needed again. CONVERSATIONS are those in memory, "
+                        + "MSG/S the messages of the last second."
                 ])
         case .owner:
             Words(

@@ -2,10 +2,10 @@ public import Bytes
 import ChatModel
 public import Cluster
 
-/// What a loop says to operators of a shard that it owns and has claimed.
+/// What a loop says to operators of a shard of which it has something.
 public struct ShardReport: Sendable {
     public let holding: ChatLoop.Holding
-    /// When it was claimed.
+    /// When it was claimed; nil where it is not.
     public let since: Timestamp?
     /// Messages a second that were given to the store, over the last second.
     public let messages: Double
@@ -45,7 +45,9 @@ struct ShardPace {
     }
 
     func report(_ holding: ChatLoop.Holding) -> ShardReport {
-        ShardReport(holding: holding, since: self.claims[holding.shard], messages: Double(self.latest[holding.shard]) / self.seconds)
+        ShardReport(
+            holding: holding, since: holding.epoch == nil ? nil : self.claims[holding.shard],
+            messages: Double(self.latest[holding.shard]) / self.seconds)
     }
 }
 

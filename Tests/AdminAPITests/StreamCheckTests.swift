@@ -105,7 +105,9 @@ struct DeskReadingTests {
         #expect(line.since == Timestamp(milliseconds: 1_700_000_000_123))
         #expect(line.tree.text == text)
         #expect(ShardLine(try JSONTree(parsing: "[1,1,0,null,0,\"more\"]"))?.since == nil)
-        for text in ["[4096,1,0,null,0]", "[1,1,0]", "{}", "[1,null,0,null,0]"] {
+        let unclaimed = "[1,null,2,null,0]"
+        #expect(ShardLine(try JSONTree(parsing: unclaimed))?.tree.text == unclaimed)
+        for text in ["[4096,1,0,null,0]", "[1,1,0]", "{}", "[1,\"one\",0,null,0]"] {
             #expect(ShardLine(try JSONTree(parsing: text)) == nil, "\(text)")
         }
     }

@@ -25,6 +25,17 @@ struct OwnerStoreTests {
         #expect(self.stage.takeAsked(by: .far) == [])
     }
 
+    @Test("names a shard with its conversations to operators, with an epoch as long as its claim holds")
+    func holdings() {
+        let (alice, _) = self.stage.gather()
+        let shard = Shard.of(self.stage.key)
+        #expect(self.stage.holdings(of: .far) == [.init(shard: shard, epoch: 1, conversations: 1)])
+        self.stage.wake(.far)
+        #expect(self.stage.holdings(of: .far) == [.init(shard: shard, epoch: nil, conversations: 1)])
+        self.stage.say("one", by: alice)
+        #expect(self.stage.holdings(of: .far) == [.init(shard: shard, epoch: 2, conversations: 1)])
+    }
+
     @Test("tells nobody of a message before it is stored")
     func storedFirst() {
         let (alice, _) = self.stage.gather()

@@ -328,6 +328,8 @@ final class Stage {
 
     func counts(of loop: OwnerID) -> (owned: Int, heard: Int, waiting: Int) { self.chats[loop]!.counts }
 
+    func holdings(of loop: OwnerID) -> [ChatLoop.Holding] { self.chats[loop]!.holdings }
+
     func shownThrough(_ seat: Seat) -> SequenceNumber { self.chats[seat.loop]!.shownThrough(seat.feed) }
 
     /// What the listeners of a loop were shown since the last look.

@@ -37,6 +37,7 @@ struct ShardPaceTests {
         #expect(pace.report(Self.holding(4095)).messages == 2)
         #expect(pace.report(Self.holding(7)).since == Timestamp(milliseconds: 5))
         #expect(pace.report(Self.holding(4095)).since == nil)
+        #expect(pace.report(.init(shard: 7, epoch: nil, conversations: 1)).since == nil, "it was given up since")
         pace.note(at: 11_500)
         #expect(pace.report(Self.holding(7)).messages == 0)
     }
