@@ -7,15 +7,15 @@ import Testing
 struct SeedShapeTests {
     /// Everybody, and a frame's payload by the name that stands before it.
     private struct Talk {
-        let server: ConfabServer
+        let site: StockSite
         /// The field that says what a frame is.
         let name: String
 
         func connect(_ path: String, _ user: String, name: String? = nil, conversations: [String]? = nil, _ kind: StockClientKind) throws
             -> any StockClient
         {
-            let token = try ConfabServer.token(for: user, name: name, conversations: conversations)
-            return try kind.connect("\(path)?token=\(token)", port: self.server.port)
+            let token = try self.site.token(user, name: name, conversations: conversations)
+            return try kind.connect("\(path)?token=\(token)", port: self.site.port)
         }
 
         /// The next frame of this name; others on the way to it are left out.
@@ -53,10 +53,10 @@ struct SeedShapeTests {
         }
     }
 
-    @Test("of Pets come", .enabled(if: SeedDocument.pets.isThere), arguments: StockClientKind.allCases)
-    func pets(_ kind: StockClientKind) throws {
+    @Test("of Pets come", .enabled(if: SeedDocument.pets.isThere), arguments: StockPlace.allCases, StockClientKind.allCases)
+    func pets(_ place: StockPlace, _ kind: StockClientKind) throws {
         let seed = SeedDocument.pets
-        let talk = Talk(server: try ConfabServer(), name: "event")
+        let talk = Talk(site: try StockSite(place), name: "event")
         let provider = try talk.connect("/ws/", "123e4567-e89b-12d3-a456-426614174001", kind)
         _ = try talk.next("connected", by: provider)
         let client = try talk.connect("/ws/", "alice", conversations: ["123e4567-e89b-12d3-a456-426614174000"], kind)
@@ -75,10 +75,10 @@ struct SeedShapeTests {
         _ = try talk.expect("error", as: seed, by: client)
     }
 
-    @Test("of Chats come", .enabled(if: SeedDocument.chats.isThere), arguments: StockClientKind.allCases)
-    func chats(_ kind: StockClientKind) throws {
+    @Test("of Chats come", .enabled(if: SeedDocument.chats.isThere), arguments: StockPlace.allCases, StockClientKind.allCases)
+    func chats(_ place: StockPlace, _ kind: StockClientKind) throws {
         let seed = SeedDocument.chats
-        let talk = Talk(server: try ConfabServer(), name: "type")
+        let talk = Talk(site: try StockSite(place), name: "type")
         let ann = try talk.connect("/ws/chats/", "7", name: "Ann", kind)
         let bob = try talk.connect("/ws/chats/", "bob", name: "Bob", kind)
         try ann.send(talk.request("createEmptyChat", of: seed))

@@ -10,27 +10,39 @@ struct SeedTests {
         let john: any StockClient
         let other: any StockClient
 
-        init(_ server: ConfabServer, _ connect: (String) throws -> any StockClient) throws {
-            let token = try ConfabServer.token(for: "789", name: "john_doe")
-            let talker = try server.connect(token: token, to: "123")
-            for number in 1...455 { try talker.post(number == 455 ? "Previous message" : "message \(number)") }
-            // An absence that is not announced would hide that he comes again.
-            let observer = try server.connect("observer", to: "123")
-            try observer.settle()
-            try talker.socket.close()
-            while try observer.next("user_status")["status"] != "offline" {}
-            try observer.socket.close()
-            self.other = try connect(server.path(to: "123", token: ConfabServer.token(for: "other")))
+        init(_ site: StockSite, _ connect: (String) throws -> any StockClient) throws {
+            let john = try site.path(to: "123", as: "789", name: "john_doe")
+            // Each of them sends less than a connection may at once.
+            for first in stride(from: 1, through: 455, by: 91) {
+                let talker = Talker(try WebSocketClient(john, port: site.port))
+                for number in first..<first + 91 { try talker.post(number == 455 ? "Previous message" : "message \(number)") }
+                try talker.socket.close()
+            }
+            let other = try site.path(to: "123", as: "other")
+            // An absence that is not announced yet would hide that he comes again.
+            try Deadline.wait(
+                for: "john to be gone",
+                untilTrue: {
+                    let visitor = Talker(try WebSocketClient(other, port: site.port))
+                    try visitor.send(#"{"action":"are you done?"}"#)
+                    while true {
+                        switch try visitor.next()["type"] {
+                        case "user_status": return false
+                        case "error": return true
+                        default: continue
+                        }
+                    }
+                })
+            self.other = try connect(other)
             try self.other.settle()
-            self.john = try connect(server.path(to: "123", token: token))
+            self.john = try connect(john)
         }
     }
 
-    private func play(_ connect: (String, UInt16) throws -> any StockClient) throws {
+    private func play(at place: StockPlace, _ connect: (String, UInt16) throws -> any StockClient) throws {
         let examples = try SeedDocument.conversations.objects(in: "javascript")
-        let limits = ["--limit", "message-burst=1000"]
-        let server = try ConfabServer(limits)
-        let scene = try Scene(server) { try connect($0, server.port) }
+        let site = try StockSite(place)
+        let scene = try Scene(site) { try connect($0, site.port) }
         func request(_ action: String) throws -> String {
             let example = try #require(examples.first { $0["action"] == action }, "the document has no \(action)")
             return example.text.replacing("\n", with: " ")
@@ -75,9 +87,9 @@ struct SeedTests {
         #expect(failure["local_id"] == shown["local_id"])
         #expect(failure["error"]?.isEmpty == false)
         // The documented codes.
-        #expect(try Self.code(connect("/conversations/123/?token=nonsense", server.port)) == 4003)
-        let elsewhere = try ConfabServer.token(for: "eve", conversations: ["124"])
-        #expect(try Self.code(connect(server.path(to: "123", token: elsewhere), server.port)) == 4004)
+        #expect(try Self.code(connect("/conversations/123/?token=nonsense", site.port)) == 4003)
+        let elsewhere = try site.path(to: "123", as: "eve", conversations: ["124"])
+        #expect(try Self.code(connect(elsewhere, site.port)) == 4004)
     }
 
     private static func code(_ client: any StockClient) throws -> UInt16? {
@@ -97,15 +109,15 @@ struct SeedTests {
         return String(decoding: try JSONSerialization.data(withJSONObject: value, options: [.sortedKeys]), as: UTF8.self)
     }
 
-    @Test("with our own client and with Python's", arguments: StockClientKind.allCases)
-    func stock(_ kind: StockClientKind) throws {
-        try self.play { try kind.connect($0, port: $1) }
+    @Test("with our own client and with Python's", arguments: StockPlace.allCases, StockClientKind.allCases)
+    func stock(_ place: StockPlace, _ kind: StockClientKind) throws {
+        try self.play(at: place) { try kind.connect($0, port: $1) }
     }
 
-    @Test("in Chromium")
-    func browser() throws {
+    @Test("in Chromium", arguments: StockPlace.allCases)
+    func browser(_ place: StockPlace) throws {
         let browser = try Browser()
-        try self.play { path, port in
+        try self.play(at: place) { path, port in
             try BrowserClient(path, in: browser.open("http://127.0.0.1:\(port)/api/health"), port: port)
         }
     }

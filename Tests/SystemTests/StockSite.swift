@@ -30,7 +30,12 @@ final class StockSite {
 
     var address: String { "http://127.0.0.1:\(self.port)" }
 
-    func token(_ user: String, conversations: [String]) throws -> String {
-        try ConfabServer.token(for: user, conversations: conversations, secret: self.secret)
+    func token(_ user: String, name: String? = nil, conversations: [String]? = nil) throws -> String {
+        try ConfabServer.token(for: user, name: name, conversations: conversations, secret: self.secret)
+    }
+
+    /// Where somebody enters a conversation with the Conversations protocol.
+    func path(to conversation: String, as user: String, name: String? = nil, conversations: [String]? = nil) throws -> String {
+        try "/conversations/\(conversation)/?token=\(self.token(user, name: name, conversations: conversations))"
     }
 }

@@ -53,7 +53,7 @@ tell hset lease epoch 7
 echo '| what | µs a message |'
 echo '|---|---|'
 measure 'a command that does nothing (`PING`)' 1 60000 ping
-redis-cli -s "$socket" subscribe mail >/dev/null &
+redis-cli -s "$socket" subscribe mail >/dev/null 2>&1 &
 processes+=($!)
 sleep 0.3
 measure 'a message published to one reader' 1 60000 publish mail "$content"
