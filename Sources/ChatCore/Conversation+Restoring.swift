@@ -10,8 +10,9 @@ extension Conversation {
     /// The store has a change, or others hear of it when it does. Of a store that does not forget nothing is held.
     public mutating func hold(_ change: Write.Change, _ revision: Revision, at now: Moment) {
         guard self.rules.hold > 0, revision > self.held.last?.revision ?? 0 else { return }
+        // Not each time: the one in the middle is in nobody's cache.
         let half = self.held.count / 2
-        if half >= 16, self.held[half].storedAt < now.monotonic - self.rules.hold { self.held.removeFirst(half) }
+        if half >= 16, self.held.count % 16 == 0, self.held[half].storedAt < now.monotonic - self.rules.hold { self.held.removeFirst(half) }
         self.held.append(HeldChange(revision: revision, change: change, storedAt: now.monotonic))
     }
 

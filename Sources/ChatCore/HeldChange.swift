@@ -39,8 +39,9 @@ public struct HeldChange: Sendable {
 extension Message {
     /// Whether they are one message, whatever became of its words. What has its number from two masters has not the same.
     func isSame(as other: Message) -> Bool {
-        self.sequence == other.sequence && self.sentAt == other.sentAt && self.body.author.id == other.body.author.id
-            && self.body.clientID == other.body.clientID
+        guard self.sequence == other.sequence && self.sentAt == other.sentAt else { return false }
+        // Mostly one object, which need not be looked into.
+        return self.body === other.body || self.body.author.id == other.body.author.id && self.body.clientID == other.body.clientID
     }
 }
 

@@ -59,7 +59,9 @@ public struct ListenerLoops: Sendable {
 
     /// Whether a send comes in its turn: the one that it names was taken, or it names none.
     mutating func takes(_ turn: Turn, of loop: OwnerID) -> Bool {
-        if let index = self.index(of: loop) { return self[index].turn.takes(turn) }
+        // On the way of every send: through an index it would cost an allocation.
+        if self.first?.loop == loop { return self.first!.turn.takes(turn) }
+        for place in self.others.indices where self.others[place].loop == loop { return self.others[place].turn.takes(turn) }
         return self.strangers[loop, default: 0].takes(turn)
     }
 

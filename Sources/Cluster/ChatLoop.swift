@@ -26,7 +26,7 @@ public struct ChatLoop: Sendable {
     private var spare: [Envelope.Item] = []
 
     /// For so many items at once memory is fetched: the more, the less each waits, as long as the processor's cache holds it all.
-    private static let preparation = 32
+    static let preparation = 32
     /// So many changes travel in one offer: the longest texts leave room for them in a parcel.
     private static let offeredAtOnce = 128
 

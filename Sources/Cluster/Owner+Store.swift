@@ -83,6 +83,7 @@ extension Owner {
             // Lent by the buffer; the array would hand out copies.
             writes.withUnsafeBufferPointer { writes in
                 for place in writes.indices {
+                    if place % ChatLoop.preparation == 0, writes.count > 1 { self.prefetch(asked, from: place) }
                     if !asked[place].told.isEmpty { self.told = (writes[place].revision, asked[place].told) }
                     self.stored(writes[place], asked[place], at: now, outbox: &outbox)
                     self.told = (0, LoopSet())
@@ -109,6 +110,15 @@ extension Owner {
                 case .outOfStep, .damaged: break
                 }
             }
+        }
+    }
+
+    /// Fetches what the next answers will need, as a loop does for what comes in.
+    private mutating func prefetch(_ asked: [Asked], from first: Int) {
+        asked.withUnsafeBufferPointer { asked in
+            let next = first..<min(first + ChatLoop.preparation, asked.count)
+            for place in next { self.prefetch(asked[place].errand.place.slot) }
+            for place in next { self.prefetchWithin(asked[place].errand.place.slot) }
         }
     }
 

@@ -1,28 +1,30 @@
 internal import Cluster
 
 extension Parcel {
-    /// Reads a parcel that was received by the node `receiver`. Everything in it is copied out of `bytes`.
-    public init(_ bytes: RawSpan, for receiver: UInt64, key: ClusterKey) throws(ParcelError) {
+    /// Reads a parcel that was received by the node `receiver`. Everything in it is copied out of `bytes`, but for what is known.
+    public init(_ bytes: RawSpan, for receiver: UInt64, key: ClusterKey, known: inout KnownKeys) throws(ParcelError) {
         self = try bytes.withUnsafeBytes { bytes throws(ParcelError) in
             guard bytes.count <= Self.byteLimit else { throw .tooLong(limit: Self.byteLimit) }
             guard bytes.count >= Self.headerBytes + Self.codeBytes else { throw .tooShort }
             // Of another version nobody knows where its code stands.
             guard bytes[0] == Self.version else { throw .otherVersion(bytes[0]) }
             guard key.isSealed(bytes) else { throw .notAuthentic }
-            let parcel = try Self(unsealed: UnsafeRawBufferPointer(rebasing: bytes.dropLast(Self.codeBytes)))
+            let parcel = try Self(unsealed: UnsafeRawBufferPointer(rebasing: bytes.dropLast(Self.codeBytes)), known: &known)
             guard parcel.to == receiver else { throw .forAnother(parcel.to) }
             return parcel
         }
     }
 
     /// Reads what stands before the code.
-    init(unsealed bytes: UnsafeRawBufferPointer) throws(ParcelError) {
+    init(unsealed bytes: UnsafeRawBufferPointer, known: inout KnownKeys) throws(ParcelError) {
         guard bytes.count >= Self.headerBytes else { throw .tooShort }
         guard bytes[0] == Self.version else { throw .otherVersion(bytes[0]) }
         guard bytes[1] & Self.bindingFlags == 0 else { throw .unknownFlags(bytes[1]) }
         self.from = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 2, as: UInt64.self))
         self.to = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 10, as: UInt64.self))
-        var reader = WireReader(bytes, from: Self.headerBytes)
+        // Moved, or the reader would change a copy.
+        var reader = WireReader(bytes, from: Self.headerBytes, known: exchange(&known, with: KnownKeys()))
+        defer { known = reader.known }
         var envelopes: [Envelope] = []
         do throws(Misreading) {
             while !reader.isAtEnd { envelopes.append(try reader.envelope(from: self.from, to: self.to)) }

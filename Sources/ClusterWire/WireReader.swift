@@ -13,8 +13,8 @@ struct WireReader {
     private var end: Int
     /// Items that a later version has brought.
     private(set) var unknownItems = 0
-    // Those who speak in a parcel mostly speak again, of the same conversation: their texts are made once.
-    private var lastKey: (place: Range<Int>, value: ConversationKey)?
+    private(set) var known: KnownKeys
+    // Whoever speaks in a parcel mostly speaks again: the texts are made once.
     private var lastPerson: (place: Range<Int>, value: Person)?
 
     /// The number of a message or a change, and whatever else is counted: far from what overflows when it is counted on.
@@ -24,8 +24,9 @@ struct WireReader {
     /// Lists get room for so many elements at once; for more when they are there.
     static let roomLimit = 64
 
-    init(_ bytes: UnsafeRawBufferPointer, from position: Int) {
+    init(_ bytes: UnsafeRawBufferPointer, from position: Int, known: KnownKeys = KnownKeys()) {
         self.bytes = bytes
+        self.known = known
         self.position = position
         self.end = bytes.count
     }
@@ -212,13 +213,15 @@ struct WireReader {
 
     mutating func conversation() throws(Misreading) -> ConversationKey {
         let (outer, place) = try self.enterRepeated()
-        if let last = self.lastKey, self.isSame(last.place, place) {
+        let record = UnsafeRawBufferPointer(rebasing: self.bytes[place])
+        let kept = self.known.place(of: record)
+        if let key = self.known.key(at: kept, in: record) {
             self.leave(to: outer)
-            return last.value
+            return key
         }
         let key = try ConversationKey.read(from: &self)
         self.leave(to: outer)
-        self.lastKey = (place, key)
+        self.known.keep(key, at: kept)
         return key
     }
 

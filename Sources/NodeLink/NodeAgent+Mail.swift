@@ -25,7 +25,9 @@ extension NodeAgent: RedisSubscriberUser {
         let now = Self.now
         do throws(ParcelError) {
             guard !Memo.isMarked(payload.bytes) else { return self.take(try Memo(payload.bytes, for: me, key: self.settings.key)) }
-            let parcel = try Parcel(payload.bytes, for: me, key: self.settings.key)
+            let parcel = try self.body.with { body throws(ParcelError) in
+                try Parcel(payload.bytes, for: me, key: self.settings.key, known: &body.knownKeys)
+            }
             for envelope in parcel.envelopes { self.receiver.receive(envelope) }
             self.body.with { body in
                 if parcel.from == me {

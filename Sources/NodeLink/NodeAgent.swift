@@ -20,6 +20,8 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
         var knownHash = ""
         var proposedHash = ""
         var mailbox: OwnMailbox
+        /// Of the conversations of which mail has come.
+        var knownKeys = KnownKeys()
         /// Whose record stands where in the answer to the beat that is under way.
         var askedFor: [UInt64] = []
         var knocks: [UInt64: UInt64] = [:]

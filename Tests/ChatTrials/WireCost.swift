@@ -42,8 +42,9 @@ enum WireCost {
             precondition(writer.append(envelope, to: &buffer), "the parcel is full")
             writer.seal(with: self.key, in: &buffer)
         }
+        var known = KnownKeys()
         let reading = self.least(rounds) {
-            let parcel = try? Parcel(buffer.bytes.span.bytes, for: self.to.incarnation, key: self.key)
+            let parcel = try? Parcel(buffer.bytes.span.bytes, for: self.to.incarnation, key: self.key, known: &known)
             precondition(parcel?.envelopes.first?.items.count == messages, "the parcel is not what was written")
         }
         return (buffer.count, writing, reading)

@@ -13,11 +13,14 @@ enum ParcelProperty {
     /// - Returns: whether it is one.
     @discardableResult
     static func check(_ bytes: [UInt8]) -> Bool {
+        var known = KnownKeys()
         precondition(
-            bytes.withUnsafeBytes { (try? Parcel($0.bytes, for: 0, key: self.key)) == nil }, "a parcel without a code was accepted")
-        guard let parcel = self.read(bytes) else { return false }
+            bytes.withUnsafeBytes { (try? Parcel($0.bytes, for: 0, key: self.key, known: &known)) == nil },
+            "a parcel without a code was accepted")
+        guard let parcel = self.read(bytes, &known) else { return false }
         let written = self.write(parcel)
-        guard let again = self.read(written) else { preconditionFailure("what was read cannot be read again once it is written") }
+        // The second time every name is known.
+        guard let again = self.read(written, &known) else { preconditionFailure("what was read cannot be read again once it is written") }
         precondition(again.unknownItems == 0 && again.envelopes.count == parcel.envelopes.count, "something was lost in writing")
         precondition(self.write(again) == written, "what was read is written otherwise the second time")
         for envelope in parcel.envelopes {
@@ -26,8 +29,8 @@ enum ParcelProperty {
         return true
     }
 
-    private static func read(_ bytes: [UInt8]) -> Parcel? {
-        bytes.withUnsafeBytes { try? Parcel(unsealed: $0) }
+    private static func read(_ bytes: [UInt8], _ known: inout KnownKeys) -> Parcel? {
+        bytes.withUnsafeBytes { try? Parcel(unsealed: $0, known: &known) }
     }
 
     private static func write(_ parcel: Parcel) -> [UInt8] {

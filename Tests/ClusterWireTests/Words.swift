@@ -41,13 +41,15 @@ extension Parcel {
     }
 
     init(unsealed bytes: [UInt8]) throws(ParcelError) {
-        self = try bytes.span.bytes.withUnsafeBytes { bytes throws(ParcelError) in try Parcel(unsealed: bytes) }
+        var known = KnownKeys()
+        self = try bytes.span.bytes.withUnsafeBytes { bytes throws(ParcelError) in try Parcel(unsealed: bytes, known: &known) }
     }
 
     static func read(_ bytes: [UInt8], for receiver: UInt64 = OwnerID.far.incarnation, key: ClusterKey = .sample) throws(ParcelError)
         -> Parcel
     {
-        try Parcel(bytes.span.bytes, for: receiver, key: key)
+        var known = KnownKeys()
+        return try Parcel(bytes.span.bytes, for: receiver, key: key, known: &known)
     }
 }
 
