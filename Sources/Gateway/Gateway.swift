@@ -70,7 +70,7 @@ public final class Gateway: Sendable {
     /// For a node of a cluster: `join` gets what the relay is to tell, and the loops, and gives the relay. Clients are refused until
     /// `started()`.
     public func connect(_ join: (any RelayReceiver, [EventLoop]) -> any Relay) {
-        let relay = join(self.shared, self.members.map(\.loop))
+        let relay = join(self.shared, self.loops)
         for member in self.members { member.loop.execute { member.connect(relay) } }
     }
 
@@ -89,6 +89,9 @@ public final class Gateway: Sendable {
 
     /// A loop of the node's, for signals.
     public var firstLoop: EventLoop { self.members[0].loop }
+
+    /// All of them, in the order of their numbers.
+    var loops: [EventLoop] { self.members.map(\.loop) }
 
     /// Client connections that are open.
     public var connectionCount: Int { self.shared.connectionCount.load(ordering: .relaxed) }

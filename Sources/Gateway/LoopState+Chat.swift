@@ -15,10 +15,11 @@ extension LoopState {
         // The feed is known only afterwards, so the question is asked in two steps.
         let context = self.questions.insert(Question(token: self.connections[slot]!.token, kind: .command(tag, nil)))
         let (feed, request) = self.chat.enter(key, entrance, context: context, at: self.now)
+        // Not the turn's time: the process may have been stopped since, and the client may name what was sent meanwhile.
+        let askedAt = WallClock.now
         self.questions.replace(
             context,
-            with: Question(
-                token: self.connections[slot]!.token, kind: .entrance(feed, key, from: beginning, askedAt: self.now.wall, tag)))
+            with: Question(token: self.connections[slot]!.token, kind: .entrance(feed, key, from: beginning, askedAt: askedAt, tag)))
         talk.entrances.append(WebSocketTalk.PendingEntrance(request: request, feed: feed, context: context))
         self.await(slot, talk)
     }

@@ -1,14 +1,36 @@
 import Bytes
 import ChatModel
+import Cluster
 import Configuration
+import Dispatch
+import EventLoop
+import Foundation
 import GatewayTestSupport
 import RepeatableChance
 import StoreTestSupport
+import Synchronization
 import Telemetry
 import TestKit
 import Testing
 
 @testable import Gateway
+
+/// Holds a loop in one of its ticks, when its handler has looked at the clock.
+private final class SleepInATurn: EventLoopHandler {
+    private let begun = Atomic(false)
+    private let over = DispatchSemaphore(value: 0)
+
+    var hasBegun: Bool { self.begun.load(ordering: .acquiring) }
+
+    func end() { self.over.signal() }
+
+    func tick(now: MonotonicTime) {
+        guard !self.begun.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        self.over.wait()
+    }
+
+    func socketReady(_ token: SocketToken, readable: Bool, writable: Bool) {}
+}
 
 @Suite("Resuming")
 struct ResumeTests {
@@ -118,24 +140,66 @@ struct ResumeTests {
         #expect(Say.ids(of: back.texts) == Array(2...6))
     }
 
-    @Test("at a node that slept while another was the owner begins where the client was, not where the node was")
-    func sleeper() async throws {
-        let node = try Self.node()
-        try node.fill(10)
+    /// Another owner takes the room over and stores so many messages, of which the node hears nothing.
+    private static func tellElsewhere(_ count: Int, _ node: TestNode) async throws {
         let key = ConversationKey(tenant: "default", id: "room")
         let other = OwnerID(incarnation: 99, loop: 0)
         var scribe = Scribe(key: key, owner: other, epoch: await node.store.claim(key.shard, by: other))
         let loaded = try #require(await node.store.load(key))
         scribe.revision = loaded.revision
         scribe.head = loaded.head
-        let writes = (1...20).map { scribe.say("elsewhere \($0)") }
+        let writes = (1...count).map { _ in
+            scribe.head += 1
+            let body = MessageBody(author: Scribe.person("ann"), clientID: nil, content: "elsewhere", metadata: nil)
+            return scribe.write(
+                .message(Message(sequence: scribe.head, revision: scribe.revision + 1, sentAt: WallClock.now, body: body)))
+        }
         #expect(await node.store.write(writes, by: scribe) == .stored)
+        // Nobody hears of a message and has come elsewhere in the millisecond in which it was sent.
+        usleep(2000)
+    }
+
+    @Test("at a node that slept while another was the owner begins where the client was, not where the node was")
+    func sleeper() async throws {
+        let node = try Self.node()
+        try node.fill(10)
+        try await Self.tellElsewhere(20, node)
 
         let peer = try node.peer("author", after: "25")
         try peer.send(Say.message("here again"))
 
         try Peer.wait(for: "its own message", among: [peer]) { Say.ids(of: peer.texts).last == 31 }
         #expect(Say.ids(of: peer.texts) == Array(26...31))
+    }
+
+    /// A loop that a connection is handed to in the turn in which it slept knows no time but that from before its sleep.
+    @Test("at a node that slept in the middle of a turn begins where the client was, too")
+    func sleeperInATurn() async throws {
+        let node = try Self.node(loops: 2)
+        try node.fill(10)
+        let home = View.home(of: ConversationKey(tenant: "default", id: "room"), loops: 2)
+        let author = try node.talker("author")
+        let sleep = SleepInATurn()
+        let loop = node.gateway.loops[home]
+        loop.execute { loop.admit(sleep) }
+        try Deadline.wait(for: "the loop to sleep", untilTrue: { sleep.hasBegun })
+        usleep(20_000)
+        try await Self.tellElsewhere(20, node)
+        // As a member whom the owner knows: it has no reason to ask the store. Half of them come to the other loop, which hands them over.
+        let streams = try (0..<8).map { _ in
+            let stream = try ByteStream(port: node.port)
+            try WebSocketClient.ask(TestNode.path("author", in: "room", after: "25"), port: node.port, on: stream)
+            return stream
+        }
+        // Too short a time on a slow machine, and the test sees less.
+        usleep(300_000)
+        sleep.end()
+        let readers = try streams.map { Talker(try WebSocketClient(askedOn: $0)) }
+        try author.say("here again")
+
+        for reader in readers {
+            for number in 26...31 { #expect(try reader.next("chat_message").object("message")?["id"] == "\(number)") }
+        }
     }
 
     @Test("is paced: a long way behind is no slow reader")

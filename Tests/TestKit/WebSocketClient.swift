@@ -24,35 +24,37 @@ public final class WebSocketClient {
         _ path: String, port: UInt16, fields: [String: String] = [:], receiveBytes: Int32? = nil, within time: Duration = Deadline.patience
     ) throws {
         let stream = try ByteStream(port: port, receiveBytes: receiveBytes)
-        let reply = try Self.upgrade(path, port, fields, stream, within: time)
-        guard reply.status == 101, reply.fields["sec-websocket-accept"] == Self.accept else {
-            throw TestFailure("the upgrade of \(path) was refused: \(reply.status) \(reply.body)")
-        }
-        self.init(stream, reply)
+        try Self.ask(path, port: port, fields: fields, on: stream)
+        try self.init(askedOn: stream, within: time)
     }
 
-    private init(_ stream: ByteStream, _ reply: HTTPReply) {
+    /// Waits for the answer to an upgrade that was asked for; throws when it is refused.
+    public init(askedOn stream: ByteStream, within time: Duration = Deadline.patience) throws {
+        let reply = try HTTPReply(from: stream, within: time)
+        guard reply.status == 101, reply.fields["sec-websocket-accept"] == Self.accept else {
+            throw TestFailure("the upgrade was refused: \(reply.status) \(reply.body)")
+        }
         self.stream = stream
         self.reply = reply
     }
 
     /// The response to an upgrade that should be refused.
     public static func refusal(of path: String, port: UInt16, fields: [String: String] = [:]) throws -> HTTPReply {
-        let reply = try self.upgrade(path, port, fields, ByteStream(port: port))
+        let stream = try ByteStream(port: port)
+        try self.ask(path, port: port, fields: fields, on: stream)
+        let reply = try HTTPReply(from: stream, within: Deadline.patience)
         guard reply.status != 101 else { throw TestFailure("the upgrade of \(path) was not refused") }
         return reply
     }
 
-    private static func upgrade(
-        _ path: String, _ port: UInt16, _ fields: [String: String], _ stream: ByteStream, within time: Duration = Deadline.patience
-    ) throws -> HTTPReply {
+    /// Asks for the upgrade, and waits for nothing.
+    public static func ask(_ path: String, port: UInt16, fields: [String: String] = [:], on stream: ByteStream) throws {
         var all = [
             "Host": "127.0.0.1:\(port)", "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
             "Sec-WebSocket-Key": Self.key,
         ]
         all.merge(fields) { $1 }
         try stream.send("GET \(path) HTTP/1.1\r\n" + all.map { "\($0.key): \($0.value)\r\n" }.joined() + "\r\n")
-        return try HTTPReply(from: stream, within: time)
     }
 
     public func send(_ text: String) throws {
