@@ -11,7 +11,7 @@ internal import Telemetry
 extension ClusterDesk {
     static let messageLimit = 1000
     private static let pageMessages = 500
-    private static let emptyPageLimit = 1000
+    private static let skipLimit = 1000
 
     static func unknown(_ key: ConversationKey) -> HTTPError {
         HTTPError(.notFound, "There is no conversation \(key.id) in tenant \(key.tenant).")
@@ -121,11 +121,11 @@ extension ClusterDesk {
     // MARK: Verify
 
     /// Page by page; where the store finds a page damaged, message by message, so that the place is known.
-    private func readAll(of key: ConversationKey, into check: inout StreamCheck) async throws(HTTPError) {
+    private func readAll(of key: ConversationKey, through head: SequenceNumber, into check: inout StreamCheck) async throws(HTTPError) {
         var singles = 0
-        var after = 0
-        // A store may look at no more numbers than it was asked for: behind a hole there may be more. But not for ever.
-        var emptyPages = 0
+        var after = check.oldest - 1
+        // What is missing is passed over one by one, but not for ever.
+        var skipped = 0
         while true {
             let limit = singles > 0 ? 1 : Self.pageMessages
             let page: Page
@@ -137,16 +137,15 @@ extension ClusterDesk {
                     singles = Self.pageMessages
                     continue
                 }
-                return check.add(error.sentence)
+                after += 1
+                skipped += 1
+                check.skip(after, error.sentence)
+                if after >= head || skipped > Self.skipLimit { return check.finish() }
+                continue
             }
             check.take(page)
-            if let last = page.messages.last?.sequence {
-                after = max(after, last)
-            } else {
-                after = max(after + 1, page.oldest) + limit - 1
-                emptyPages += 1
-            }
-            if after >= page.head || emptyPages > Self.emptyPageLimit { return check.finish() }
+            after = max(page.messages.last?.sequence ?? page.head, page.oldest - 1)
+            if after >= page.head { return check.finish() }
             singles = max(0, singles - 1)
         }
     }
@@ -157,7 +156,7 @@ extension ClusterDesk {
         let loaded = try await self.load(key)
         var check = StreamCheck()
         check.begin(oldest: loaded.oldest)
-        try await self.readAll(of: key, into: &check)
+        try await self.readAll(of: key, through: loaded.head, into: &check)
         let owner = scene.view.owner(of: key)
         let peers = scene.peers.filter { $0.incarnation == owner.incarnation }
         let question: JSONTree = ["conversation": .string(key.id.string), "tenant": .string(key.tenant.string)]
@@ -204,6 +203,13 @@ struct StreamCheck {
 
     mutating func begin(oldest: Int) {
         self.oldest = oldest
+    }
+
+    /// Of this number there is no message, or one that cannot be read, for that reason.
+    mutating func skip(_ number: Int, _ reason: String) {
+        self.add(reason)
+        self.isBegun = true
+        self.last = max(self.last, number)
     }
 
     mutating func take(_ page: Page) {

@@ -146,6 +146,9 @@ public struct AgentsSession: DialectSession {
         switch (Question(rawValue: tag.kind), answer) {
         case (.inbox, .failed), (.enter, .failed(.unavailable)):
             steps.append(.close(1013, "the channel cannot be entered at the moment; try again"))
+        case (.enter, .failed(.damaged)):
+            self.fail("channel_id: \(ChatError.damaged)", into: &steps)
+            steps.append(.close(1011, "what is stored of this conversation is damaged"))
         case (.enter, .failed(let error)):
             self.fail(error.description, into: &steps)
             steps.append(.close(1008, "access denied"))

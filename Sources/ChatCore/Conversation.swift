@@ -290,7 +290,9 @@ public struct Conversation: Sendable {
 
     /// The store has not accepted a change, or could not be asked: whoever waits may try again, and what the store
     /// knows is not known any more. Who listens and who is present stays.
-    public mutating func abandon(at now: Moment, into effects: inout [ConversationEffect]) {
+    ///
+    /// - Parameter cause: what those are told who wait. Listeners ask again whatever it is: their part may be mended meanwhile.
+    public mutating func abandon(because cause: ChatError = .unavailable, at now: Moment, into effects: inout [ConversationEffect]) {
         self.knowledge = .nothing
         self.listeners.forgetTurns()
         self.restoringThrough = 0
@@ -299,17 +301,18 @@ public struct Conversation: Sendable {
         self.searches = 0
         self.deletedMeanwhile = []
         for change in self.pending {
-            for asker in change.askers + change.founders { effects.append(.answer(.failed(.unavailable), to: asker)) }
+            for asker in change.askers + change.founders { effects.append(.answer(.failed(cause), to: asker)) }
         }
         self.pending = []
-        for again in self.repeats { effects.append(.answer(.failed(.unavailable), to: again.origin)) }
+        for again in self.repeats { effects.append(.answer(.failed(cause), to: again.origin)) }
         self.repeats = []
         self.revision = self.storedRevision
         let waiting = self.waiting
         self.waiting = []
         for input in waiting {
             switch input.input {
-            case .command, .attach: effects.append(.answer(.failed(.unavailable), to: input.origin))
+            case .command: effects.append(.answer(.failed(cause), to: input.origin))
+            case .attach: effects.append(.answer(.failed(.unavailable), to: input.origin))
             case .leave, .detach: self.handle(input.input, from: input.origin, at: now, into: &effects)
             case .delivered, .held: self.waiting.append(Waiting(input: input.input, origin: input.origin))
             }

@@ -19,6 +19,8 @@ public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
     case rateLimited(retryAfterSeconds: Double)
     /// The store is away, or the owner is: the same send may be tried again.
     case unavailable
+    /// What the store has of the conversation is not what was stored. To try again is of no use.
+    case damaged
 
     public var description: String {
         switch self {
@@ -37,6 +39,7 @@ public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
         case .tooManyMembers(let limit): "the conversation has its \(limit) members"
         case .rateLimited: "rate limited"
         case .unavailable: "the message could not be stored; try again"
+        case .damaged: "what is stored of this conversation is damaged; the service's log names the cause"
         }
     }
 }

@@ -174,7 +174,7 @@ public enum WriteRefusal: Sendable, Equatable {
 /// Why a store did not do a request: a sentence for operators that names file and cause.
 public struct StoreFailure: Error, Sendable, Equatable, CustomStringConvertible {
     public let description: String
-    /// It is about what is kept of one conversation, user or tenant, or about this one request: others are served as ever.
+    /// It is about what is kept of one conversation, user, tenant or shard, or about this one request: others are served as ever.
     public let isOfOneConversation: Bool
 
     public init(_ description: String, isOfOneConversation: Bool = false) {

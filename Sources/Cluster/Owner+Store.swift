@@ -39,9 +39,11 @@ extension Owner {
             for errand in waiting where self.isCurrent(errand) { self.load(errand.place.slot, outbox: &outbox) }
         case (.claim(let shard), _):
             // Where a later view holds, the store is well: it is this node that has not heard of it.
-            if case .outdated = answer {} else { self.readsAwayUntil = now.monotonic + Self.storePause }
+            if case .outdated = answer {} else { self.noteFailed(answer, at: now) }
             guard case .claiming(let waiting) = self.shards.removeValue(forKey: shard) else { break }
-            for errand in waiting where self.isCurrent(errand) { self.abandon(errand.place.slot, at: now, outbox: &outbox) }
+            for errand in waiting where self.isCurrent(errand) {
+                self.abandon(errand.place.slot, because: answer.cause, at: now, outbox: &outbox)
+            }
         case (.load(let errand), .loaded(let loaded)):
             guard self.isCurrent(errand) else { break }
             self.update(errand.place.slot, at: now, outbox: &outbox) { $0.loaded(loaded, at: now, into: &$1) }
@@ -52,12 +54,17 @@ extension Owner {
             guard self.isCurrent(errand) else { break }
             self.update(errand.place.slot, at: now, outbox: &outbox) { $0.compared(page, at: now, into: &$1) }
         case (.load(let errand), _), (.recall(let errand), _), (.compare(let errand), _):
-            if !answer.isOfOneConversation { self.readsAwayUntil = now.monotonic + Self.storePause }
-            if self.isCurrent(errand) { self.abandon(errand.place.slot, at: now, outbox: &outbox) }
+            self.noteFailed(answer, at: now)
+            if self.isCurrent(errand) { self.abandon(errand.place.slot, because: answer.cause, at: now, outbox: &outbox) }
         case (.find(let errand, let sequence, let search), _):
             self.found(answer, errand, sequence, search, at: now, outbox: &outbox)
         }
         return true
+    }
+
+    /// The store has not answered: others wait as well, unless it is about one conversation, or one shard.
+    private mutating func noteFailed(_ answer: StoreAnswer, at now: Moment) {
+        if !answer.isOfOneConversation { self.readsAwayUntil = now.monotonic + Self.storePause }
     }
 
     private mutating func found(
@@ -104,7 +111,8 @@ extension Owner {
                     continue
                 }
                 let isCurrent = self.isCurrent(asked[place].errand)
-                self.notStored(writes[place], asked[place], at: now, outbox: &outbox)
+                self.notStored(
+                    writes[place], asked[place], because: refusal == .damaged ? .damaged : .unavailable, at: now, outbox: &outbox)
                 switch refusal {
                 case .fenced, .unconfirmed: if isCurrent { self.loseShard(writes[place].shard, at: now, outbox: &outbox) }
                 case .outOfStep, .damaged: break
@@ -144,26 +152,28 @@ extension Owner {
         }
     }
 
-    private mutating func notStored(_ write: Write, _ asked: Asked, at now: Moment, outbox: inout Outbox) {
-        if let origin = asked.origin { self.refuse(origin, place: asked.errand.place.slot, outbox: &outbox) }
+    private mutating func notStored(
+        _ write: Write, _ asked: Asked, because cause: ChatError = .unavailable, at now: Moment, outbox: inout Outbox
+    ) {
+        if let origin = asked.origin { self.refuse(origin, because: cause, place: asked.errand.place.slot, outbox: &outbox) }
         if case .cursors(let user, _, _) = write.change {
             guard self.isCurrent(asked.errand.place) else { return }
             self.update(asked.errand.place.slot, at: now, outbox: &outbox) { conversation, effects in
                 conversation.cursorsNotStored(of: user, at: now, into: &effects)
             }
         } else if self.isCurrent(asked.errand) {
-            self.abandon(asked.errand.place.slot, at: now, outbox: &outbox)
+            self.abandon(asked.errand.place.slot, because: cause, at: now, outbox: &outbox)
         }
     }
 
-    private func refuse(_ origin: Origin, place: UInt32, outbox: inout Outbox) {
-        if origin.request != 0 { outbox.send(.answer(origin.request, .failed(.unavailable), place: place), to: origin.loop) }
+    private func refuse(_ origin: Origin, because cause: ChatError = .unavailable, place: UInt32, outbox: inout Outbox) {
+        if origin.request != 0 { outbox.send(.answer(origin.request, .failed(cause), place: place), to: origin.loop) }
     }
 
     /// What is known of the store's side of a conversation is given up: whoever needs it loads it again.
-    mutating func abandon(_ number: UInt32, at now: Moment, outbox: inout Outbox) {
+    mutating func abandon(_ number: UInt32, because cause: ChatError = .unavailable, at now: Moment, outbox: inout Outbox) {
         self.slots[Int(number)].term &+= 1
-        self.update(number, at: now, outbox: &outbox) { $0.abandon(at: now, into: &$1) }
+        self.update(number, at: now, outbox: &outbox) { $0.abandon(because: cause, at: now, into: &$1) }
     }
 
     /// As `abandon`, of all conversations; and whether their shards are still this owner's is asked as well, by claiming them again: the
@@ -193,4 +203,7 @@ extension StoreAnswer {
     var isOfOneConversation: Bool {
         if case .failed(let failure) = self { failure.isOfOneConversation } else { false }
     }
+
+    /// What those are told who waited for something else than a failure.
+    fileprivate var cause: ChatError { self.isOfOneConversation ? .damaged : .unavailable }
 }

@@ -185,6 +185,8 @@ public struct ConversationsSession: DialectSession {
             if entered.isCrowd { steps.reply { $0.append(crowd: entered.presentCount, [], in: self.conversation) } }
         case (.enter, .failed(.unavailable)):
             steps.append(.close(1013, "the conversation cannot be entered at the moment; try again"))
+        case (.enter, .failed(.damaged)):
+            steps.append(.close(1011, "what is stored of this conversation is damaged"))
         case (.enter, _):
             steps.append(.close(4004, "access denied"))
         case (.send, .posted(let message)):

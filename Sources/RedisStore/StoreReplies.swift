@@ -60,14 +60,15 @@ extension StoreFailure {
 }
 
 extension StoreRequest {
-    /// What it is about, where that is one conversation, user or tenant.
+    /// What it is about, where that is one conversation, user, tenant or shard.
     var subject: String? {
         switch self {
         case .load(let key), .recent(let key, _), .page(let key, _, _), .changes(let key, _, _, _), .unread(let key, _, _): key.description
         case .memberships(let user, let tenant, _, _, _): "the conversations of \(tenant)/\(user)"
         case .catalog(let tenant, _, _): "the catalog of \(tenant)"
         case .numbers(_, let tenant), .users(_, let tenant), .nextNumber(let tenant): "the numbers of \(tenant)"
-        case .claim, .write, .probe: nil
+        case .claim(let shard, _, _): "shard \(shard)"
+        case .write, .probe: nil
         }
     }
 }

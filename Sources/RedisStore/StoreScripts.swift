@@ -261,6 +261,11 @@ enum StoreScripts {
             local entries, overlays, below = {}, {}, {}
             if low <= high then
               entries = redis.call('XRANGE', log, string.format('%.0f', low), string.format('%.0f', high))
+              if #entries ~= high - low + 1 then
+                local what = low == high and 'message ' .. string.format('%.0f', low)
+                  or string.format('%d of the messages %.0f to %.0f', high - low + 1 - #entries, low, high)
+                return redis.error_reply('DAMAGED ' .. log .. ' lacks ' .. what)
+              end
             end
             local amend = prefix .. 'amend:' .. name
             if arev > 0 and #entries > 0 then

@@ -150,9 +150,6 @@ enum StoredParts {
         var page = Page(messages: [], head: Int(head), oldest: Int(oldest), revision: Int(revision))
         page.messages.reserveCapacity(entries.count)
         for entry in entries.elements { page.messages.append(try self.message(entry, amendments)) }
-        for (place, message) in page.messages.enumerated() where message.sequence != page.messages[0].sequence + place {
-            throw DamagedValue("between message \(page.messages[place - 1].sequence) and \(message.sequence) there is a hole")
-        }
         for entry in below.elements { page.amended.append(try self.message(entry, amendments)) }
         page.amended.sort { $0.sequence < $1.sequence }
         return page

@@ -19,6 +19,7 @@ extension HTTPError {
             self.init(
                 .tooManyRequests, error.description, fields: [HTTPField("Retry-After", String(max(1, Int(seconds.rounded(.up)))))])
         case .unavailable: self = .away
+        case .damaged: self.init(.internalServerError, "room_id: \(error)")
         }
     }
 

@@ -56,6 +56,23 @@ struct StreamCheckTests {
         #expect(Self.faults([Self.message(1)], revision: 1) == ["message 1 has revision 2, above the stream's 1"])
     }
 
+    @Test("goes on behind what cannot be read, and names that alone")
+    func skipped() {
+        for first in [1, 2] {
+            var check = StreamCheck()
+            check.begin(oldest: 1)
+            for number in 1...3 {
+                if number == first {
+                    check.skip(number, "message \(number) is nonsense")
+                } else {
+                    check.take(Page(messages: [Self.message(number)], head: 3, oldest: 1, revision: 4))
+                }
+            }
+            check.finish()
+            #expect(check.faults == ["message \(first) is nonsense"])
+        }
+    }
+
     @Test("finds an end that is not where the owner, or the head, says")
     func end() {
         #expect(Self.faults([Self.message(1)], head: 3) == ["the stream ends at 1; its head is 3"])

@@ -133,7 +133,7 @@ struct ClusterVerbTests {
 
         let broken = try confab("verify", "lobby", at: port)
         #expect(broken.status == 1)
-        #expect(broken.output.hasSuffix("\n\n! message 2 is missing"), "\(broken.output)")
+        #expect(broken.output.hasSuffix("\n\n! default/lobby: the Redis key \(key) lacks message 2"), "\(broken.output)")
     }
 
     @Test("a node that is killed is a row, a footer and status 3, and nothing hangs")

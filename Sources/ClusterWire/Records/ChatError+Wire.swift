@@ -33,6 +33,7 @@ extension ChatError: WireValue {
             output.append(number: seconds.bitPattern)
         case .unavailable: output.append(14)
         case .conversationExists: output.append(15)
+        case .damaged: output.append(16)
         }
     }
 
@@ -56,6 +57,7 @@ extension ChatError: WireValue {
             return .rateLimited(retryAfterSeconds: seconds)
         case 14: return .unavailable
         case 15: return .conversationExists
+        case 16: return .damaged
         default: throw .unknownKind
         }
     }
