@@ -16,10 +16,15 @@ public final class Health: Sendable {
         var isDraining = false
         /// When each loop last turned, as monotonic milliseconds.
         var loops: [Int64]
-        var probeSentAt: Int64 = 0
-        var probeAnsweredAt: Int64 = 0
-        var storeFailure: String?
+        /// Each loop has its own way to the store.
+        var probes: [Probe]
         var linkFailure: String?
+    }
+
+    private struct Probe {
+        var sentAt: Int64 = 0
+        var answeredAt: Int64 = 0
+        var failure: String?
     }
 
     private let state: Mutex<State>
@@ -30,7 +35,8 @@ public final class Health: Sendable {
     /// - Parameter now: a monotonic clock in milliseconds.
     init(loopCount: Int, now: @escaping @Sendable () -> Int64) {
         self.now = now
-        self.state = Mutex(State(loops: Array(repeating: now(), count: loopCount)))
+        self.state = Mutex(
+            State(loops: Array(repeating: now(), count: loopCount), probes: Array(repeating: Probe(), count: loopCount)))
     }
 
     public var status: Status {
@@ -40,9 +46,9 @@ public final class Health: Sendable {
             if !state.isStarted { return .starting }
             if let stuck = state.loops.firstIndex(where: { now - $0 > Self.patience }) { return .degraded("loop \(stuck) does not turn") }
             if let failure = state.linkFailure { return .degraded("cluster: \(failure)") }
-            if let failure = state.storeFailure { return .degraded("store: \(failure)") }
-            if state.probeSentAt > state.probeAnsweredAt, now - state.probeSentAt > Self.patience {
-                return .degraded("store: does not answer")
+            for probe in state.probes {
+                if let failure = probe.failure { return .degraded("store: \(failure)") }
+                if probe.sentAt > probe.answeredAt, now - probe.sentAt > Self.patience { return .degraded("store: does not answer") }
             }
             return .healthy
         }
@@ -56,21 +62,21 @@ public final class Health: Sendable {
         self.state.withLock { $0.loops[loop] = now }
     }
 
-    /// Whether a probe may be sent: not while one is under way.
-    func probeMayLeave() -> Bool {
+    /// Whether a loop may send a probe: not while one of its own is under way.
+    func probeMayLeave(_ loop: Int) -> Bool {
         let now = self.now()
         return self.state.withLock { state in
-            guard state.probeAnsweredAt >= state.probeSentAt else { return false }
-            state.probeSentAt = now
+            guard state.probes[loop].answeredAt >= state.probes[loop].sentAt else { return false }
+            state.probes[loop].sentAt = now
             return true
         }
     }
 
-    func probed(_ failure: String?) {
+    func probed(_ loop: Int, _ failure: String?) {
         let now = self.now()
         self.state.withLock {
-            $0.probeAnsweredAt = max(now, $0.probeSentAt)
-            $0.storeFailure = failure
+            $0.probes[loop].answeredAt = max(now, $0.probes[loop].sentAt)
+            $0.probes[loop].failure = failure
         }
     }
 }

@@ -181,9 +181,9 @@ struct LoopState {
             self.publishAt = self.now.monotonic + 1000
             self.publish()
         }
-        if self.index == 0, self.now.monotonic >= self.probeAt, self.shared.health.probeMayLeave() {
+        if self.now.monotonic >= self.probeAt, self.shared.health.probeMayLeave(self.index) {
             self.probeAt = self.now.monotonic + 2000
-            self.shared.stores[0].submit(.probe, ticket: 0, for: self.shared.probe)
+            self.shared.stores[self.index].submit(.probe, ticket: StoreTicket(self.index), for: self.shared.probe)
         }
     }
 

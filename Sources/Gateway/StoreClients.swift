@@ -46,7 +46,7 @@ final class LoopStoreClient: StoreClient {
     }
 }
 
-/// Asks the store now and then whether it works.
+/// Hears what the store says to the loops' probes, whose tickets are the loops' numbers.
 final class StoreProbe: StoreClient {
     private let health: Health
     private let complaints: StoreComplaints
@@ -57,9 +57,9 @@ final class StoreProbe: StoreClient {
     }
 
     func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) {
-        guard case .failed(let failure) = answer else { return self.health.probed(nil) }
+        guard case .failed(let failure) = answer else { return self.health.probed(Int(ticket), nil) }
         self.complaints.add(failure)
-        self.health.probed(failure.description)
+        self.health.probed(Int(ticket), failure.description)
     }
 }
 

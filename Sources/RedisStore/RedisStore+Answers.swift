@@ -26,6 +26,8 @@ extension RedisStore {
                 deed.noteNumbers(reply)
                 self.noteCarrier(of: number, slot, &body)
             }
+        case .probe(let number, let slot):
+            self.settle(number) { self.noteCarrier(of: number, slot, &$1) }
         case .line(let part, let place, let slot): self.lineWritten(part, place, slot)
         case .confirmLine(let part, let place, let slot): self.lineConfirmed(by: Int(reply.integer ?? 0), part, place, slot)
         case .lines(let reading): self.linesRead(reading, reply)
@@ -51,7 +53,7 @@ extension RedisStore {
                 deed.failure = deed.failure ?? StoreFailure(error)
                 if isInDoubt { deed.isUnconfirmed = true }
             }
-        case .number(let number, _):
+        case .number(let number, _), .probe(let number, _):
             self.settle(number) { deed in deed.failure = deed.failure ?? StoreFailure(error, about: deed.request.subject) }
         case .line(let part, let place, _): self.lineFailed(error, part, place)
         case .confirmLine(let part, let place, _): self.lineFailed(error, part, place)
@@ -80,7 +82,7 @@ extension RedisStore {
                 switch call {
                 case .read(let asker, let request):
                     try self.ask(request, asker, &body)
-                case .claim(let deed, _), .write(let deed, _, _), .number(let deed, _):
+                case .claim(let deed, _), .write(let deed, _, _), .number(let deed, _), .probe(let deed, _):
                     guard let request = body.deeds[deed]?.request else { return false }
                     body.deeds[deed]?.commandsUnderWay -= 1
                     if case .write(_, _, let places?) = call, case .write(let batch) = request {
@@ -144,8 +146,7 @@ extension RedisStore {
             case .page, .changes: return .page(try StoredParts.page(reply))
             case .unread: return .unread(Int(reply.integer ?? 0))
             case .users: return .users(StoredParts.users(reply))
-            case .probe: return .done
-            case .claim, .write, .numbers, .nextNumber: preconditionFailure("a deed is no read")
+            case .claim, .write, .numbers, .nextNumber, .probe: preconditionFailure("a deed is no read")
             case .memberships, .catalog: preconditionFailure("a list is read in several steps")
             }
         } catch {

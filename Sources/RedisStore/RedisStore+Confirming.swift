@@ -104,6 +104,7 @@ extension RedisStore {
             return false
         case .numbers(_, let tenant), .nextNumber(let tenant):
             return self.replicasWanted(self.settings.slot(of: body.words.name(of: .numbers(tenant))), body) != 0
+        case .probe: return self.replicasWanted(self.settings.slot(of: body.words.probeName), body) != 0
         default: return false
         }
     }

@@ -92,7 +92,7 @@ extension RedisStore {
     /// Throws when nothing was asked, and nothing will be answered.
     func ask(_ request: StoreRequest, _ asker: StoreCall.Asker, _ body: inout Body) throws(RedisError) {
         switch request {
-        case .claim, .write, .numbers, .nextNumber:
+        case .claim, .write, .numbers, .nextNumber, .probe:
             let deadline = MonotonicTime.now.advanced(by: self.settings.patience)
             let deed = body.deeds.add(StoreDeed(asker: asker, request: request, deadline: deadline))
             do throws(RedisError) {
@@ -127,8 +127,6 @@ extension RedisStore {
                 command.append(text: key)
                 for number in numbers { command.append(number) }
             }
-        case .probe:
-            try self.call(.read(asker, request), .any, &body) { command, words in words.appendProbe(to: &command) }
         }
     }
 
@@ -163,6 +161,15 @@ extension RedisStore {
             }
         case .nextNumber(let tenant):
             try self.number(deed, tenant, Self.nextNumber, &body) { _ in }
+        case .probe:
+            let key = body.words.probeName
+            let slot = self.settings.slot(of: key)
+            try self.call(.probe(deed, slot), slot, &body) { command, _ in
+                command.append("SET")
+                command.append(text: key)
+                command.append(1)
+            }
+            try self.confirm(deed, slot, &body)
         default:
             preconditionFailure("a read is no deed")
         }

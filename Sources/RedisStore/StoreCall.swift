@@ -4,7 +4,7 @@ import RedisClient
 
 /// A command under way, and what its reply is for.
 enum StoreCall {
-    /// A read, or a probe.
+    /// A read.
     case read(Asker, StoreRequest)
     /// The raising of a shard's epoch, for a deed.
     case claim(UInt64, RedisSlot)
@@ -12,6 +12,8 @@ enum StoreCall {
     case write(UInt64, RedisSlot, places: [Int]?)
     /// What a deed wants of a tenant's numbers.
     case number(UInt64, RedisSlot)
+    /// A write to a key that is there for nothing else, for a deed.
+    case probe(UInt64, RedisSlot)
     /// The line in a list that a waiting part (`WaitingWrites`) needs for the write at this place in its batch.
     case line(UInt64, place: Int, RedisSlot)
     /// How many replicas have that line.
@@ -30,7 +32,8 @@ enum StoreCall {
     /// The deed whose command it is.
     var deed: UInt64? {
         switch self {
-        case .claim(let deed, _), .write(let deed, _, _), .number(let deed, _), .confirm(let deed, _): deed
+        case .claim(let deed, _), .write(let deed, _, _), .number(let deed, _), .probe(let deed, _), .confirm(let deed, _):
+            deed
         case .read, .line, .confirmLine, .lines, .glance, .sweep, .role: nil
         }
     }

@@ -2,7 +2,7 @@ import ChatModel
 import EventLoop
 import RedisClient
 
-/// A claim, a batch of writes or the giving of numbers under way: it is answered when each of its commands is, and the replicas have it.
+/// A claim, a batch of writes, the giving of numbers or a probe under way: it is answered when each of its commands is, and the replicas have it.
 struct StoreDeed {
     let asker: StoreCall.Asker
     let request: StoreRequest
@@ -54,6 +54,9 @@ struct StoreDeed {
             if self.isUnconfirmed { return .failed(.unconfirmed) }
             if case .nextNumber = self.request { return .number(self.numbers[0]) }
             return .numbers(self.numbers)
+        case .probe:
+            if let failure { return .failed(failure) }
+            return self.isUnconfirmed ? .failed(.unconfirmed) : .done
         default:
             preconditionFailure("a read is no deed")
         }

@@ -41,12 +41,8 @@ final class StoreWords {
         command.append(self.history)
     }
 
-    /// A whole command that writes something, to see whether that can be done.
-    func appendProbe(to command: inout RedisCommandWriter) {
-        command.append("SET")
-        command.append(text: self.keys.cluster, ":{c}:probe")
-        command.append(1)
-    }
+    /// What is written to see whether something can be.
+    var probeName: ByteString { ByteString("\(self.keys.cluster):{c}:probe") }
 
     /// The key of what is kept of a user or a tenant.
     func name(of shelf: StoreKeys.Shelf) -> ByteString {

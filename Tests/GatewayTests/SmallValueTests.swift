@@ -185,10 +185,10 @@ struct HealthTests {
         #expect(health.status == .starting)
         health.started()
         #expect(health.status == .healthy)
-        health.probed("disk full")
+        health.probed(0, "disk full")
         health.draining()
         #expect(health.status == .draining)
-        health.probed(nil)
+        health.probed(0, nil)
         #expect(health.status == .draining)
     }
 
@@ -205,15 +205,16 @@ struct HealthTests {
         #expect(health.status == .healthy)
     }
 
-    @Test("says what the store says, until a probe succeeds")
-    func store() {
+    @Test("says what the store says to each loop, until a probe of that succeeds", arguments: [0, 1])
+    func store(loop: Int) {
         let health = self.health()
         health.started()
-        #expect(health.probeMayLeave())
-        health.probed("disk full")
+        #expect(health.probeMayLeave(loop))
+        health.probed(loop, "disk full")
+        health.probed(1 - loop, nil)
         #expect(health.status == .degraded("store: disk full"))
-        #expect(health.probeMayLeave())
-        health.probed(nil)
+        #expect(health.probeMayLeave(loop))
+        health.probed(loop, nil)
         #expect(health.status == .healthy)
     }
 
@@ -221,15 +222,15 @@ struct HealthTests {
     func silence() {
         let health = self.health()
         health.started()
-        #expect(health.probeMayLeave())
-        #expect(!health.probeMayLeave())
+        #expect(health.probeMayLeave(0))
+        #expect(!health.probeMayLeave(0))
         self.clock.now += Health.patience + 1
         health.turned(0)
         health.turned(1)
         #expect(health.status == .degraded("store: does not answer"))
-        #expect(!health.probeMayLeave())
-        health.probed(nil)
+        #expect(!health.probeMayLeave(0))
+        health.probed(0, nil)
         #expect(health.status == .healthy)
-        #expect(health.probeMayLeave())
+        #expect(health.probeMayLeave(0))
     }
 }

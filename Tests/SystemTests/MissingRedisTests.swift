@@ -27,3 +27,30 @@ struct MissingRedisTests {
         try Talker(try WebSocketClient("/conversations/lobby/?token=\(token)", port: port)).post("here")
     }
 }
+
+@Suite("A node that is to have each write on a replica")
+struct MissingReplicaTests {
+    @Test("where there is none takes no sends, says so in its health, and heals when one comes")
+    func waits() throws {
+        let redis = try RedisServer()
+        let node = try ConfabServer(["--store", "\(redis.url)?wait=1&wait-ms=100"])
+        try Deadline.wait(for: "health to be degraded", untilTrue: { try node.health().status == 503 })
+        let health = try JSONObject(node.health().body)
+        #expect(health["status"] == "degraded")
+        #expect(health["reason"] == "store: no replica has confirmed the write in time; it may be stored")
+
+        let replica = try RedisServer(["--replicaof", "127.0.0.1 \(redis.port)"])
+        defer { replica.process.kill() }
+        try Deadline.wait(for: "health to be good", untilTrue: { try node.health().status == 200 })
+        let alice = try node.connect("alice")
+        try alice.post("safe")
+        #expect(try replica.ask("KEYS", "*:log:default:lobby").contains("lobby"))
+
+        try replica.crash()
+        try alice.say("not safe", as: "a1")
+        let refusal = try alice.next("message.failed")
+        #expect(refusal["local_id"] == "a1")
+        #expect(refusal["error"] == "the message could not be stored; try again")
+        try Deadline.wait(for: "health to be degraded", untilTrue: { try node.health().status == 503 })
+    }
+}
