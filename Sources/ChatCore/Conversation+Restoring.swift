@@ -30,6 +30,9 @@ extension Conversation {
         self.held[place].mayBeStored = true
     }
 
+    /// Whether it has been asked for a write of which nobody knows what has become: loaded again, it makes that write again.
+    public var hasDoubts: Bool { self.held.contains { $0.mayBeStored } }
+
     private func placeHeld(_ change: Write.Change, _ revision: Revision) -> Int? {
         guard let place = self.held.lastIndex(where: { $0.revision <= revision }),
             self.held[place].isSame(as: HeldChange(revision: revision, change: change, storedAt: 0))

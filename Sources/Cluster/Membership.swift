@@ -4,8 +4,8 @@ import Bytes
 ///
 /// It beats twice a second, takes part in every change of the view, and takes others for dead that have not beaten for three seconds by
 /// Redis' clock, or for one while nobody hears their mailbox for just as long: a killed process shows at once. It takes nobody for dead
-/// while it may be itself, or Redis, that is ill: on a young connection, or without having heard its own probe. Nothing here makes a
-/// write safe, which the epochs do; this only says where to go.
+/// while it may be itself, or Redis, that is ill: on a young connection, soon after a beat was refused, or without having heard its own
+/// probe. Nothing here makes a write safe, which the epochs do; this only says where to go.
 public struct Membership: Sendable {
     /// What Redis says to a beat.
     public struct Pulse: Sendable {
@@ -171,9 +171,11 @@ public struct Membership: Sendable {
         return directives
     }
 
-    /// The beat was not answered.
-    public mutating func missed() {
+    /// The beat was not answered, or refused: then the others' beats are, too, and their age says nothing until they have had time to
+    /// beat again.
+    public mutating func missed(at now: Int64) {
         self.isBeaten = true
+        if self.connectedAt != nil { self.connectedAt = now }
     }
 
     public mutating func heard(_ pulse: Pulse, at now: Int64) -> [Directive] {

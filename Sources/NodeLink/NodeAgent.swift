@@ -26,7 +26,8 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
         var askedFor: [UInt64] = []
         var knocks: [UInt64: UInt64] = [:]
         var lastKnock: UInt64 = 1 << 32
-        var viewProblem: String?
+        /// Why the cluster's own records cannot be read, or kept.
+        var recordsProblem: String?
         var toldNodes: [View.Node] = []
         /// Where Redis has what it has answered, in words; nil where it does not say.
         var safety: String?
@@ -176,7 +177,11 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
             var standing = NodeLink.Standing()
             standing.isIn = membership.view?.node(membership.me.incarnation) != nil
             standing.hasHandedOver = membership.hasHandedOver
-            if case .away(let outage)? = body.client?.state { standing.outage = outage.description }
+            if case .away(let outage)? = body.client?.state {
+                standing.outage = outage.description
+            } else {
+                standing.outage = body.recordsProblem
+            }
             return standing
         }
         self.standing.withLock { $0 = standing }
@@ -205,7 +210,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
                 }
                 if body.mailbox.incarnation == me { body.outlet?.knock(from: me, at: me, tag: Tag.probe) }
             } catch {
-                body.membership.missed()
+                body.membership.missed(at: Self.now)
             }
         }
     }
@@ -247,7 +252,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
         let now = Self.now
         switch tag {
         case Tag.beat:
-            guard let pulse = self.pulse(reply) else { return self.body.with { $0.membership.missed() } }
+            guard let pulse = self.pulse(reply) else { return self.body.with { $0.membership.missed(at: now) } }
             self.act { $0.membership.heard(pulse, at: now) }
             self.meetOthers(at: now)
         case Tag.propose:
@@ -276,12 +281,26 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
 
     func redisFailed(_ error: RedisError, tag: UInt64) {
         switch tag {
-        case Tag.beat: self.body.with { $0.membership.missed() }
-        case Tag.propose: self.act { $0.membership.proposed(isKept: false, at: Self.now) }
+        case Tag.beat:
+            if error.isAnswer { self.noteProblem("records not kept", error.description) }
+            self.body.with { $0.membership.missed(at: Self.now) }
+        case Tag.propose:
+            if error.isAnswer { self.noteProblem("records not kept", error.description) }
+            self.act { $0.membership.proposed(isKept: false, at: Self.now) }
         default:
             if let errand = self.body.with({ $0.errands.removeValue(forKey: tag) }) { return self.errandDone(errand, nil) }
             _ = self.body.with { $0.knocks.removeValue(forKey: tag) }
         }
+    }
+
+    /// In the log once, not twice a second.
+    private func noteProblem(_ name: StaticString, _ reason: String) {
+        let isNews = self.body.with { body in
+            defer { body.recordsProblem = reason }
+            return body.recordsProblem != reason
+        }
+        if isNews { self.logger.error(name, ["reason": .text(reason)]) }
+        self.note()
     }
 
     /// Nil where what is kept is no view of ours: then nothing is done about it, and the log says so.
@@ -295,15 +314,11 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
                 views.append(try View(text: newest))
             }
         } catch {
-            let isNews = self.body.with { body in
-                defer { body.viewProblem = error.description }
-                return body.viewProblem != error.description
-            }
-            if isNews { self.logger.error("view unreadable", ["reason": .text(error.description)]) }
+            self.noteProblem("view unreadable", error.description)
             return nil
         }
         return self.body.with { body in
-            body.viewProblem = nil
+            body.recordsProblem = nil
             if !newest.isEmpty { body.knownHash = Self.hash(newest) }
             var ages: [UInt64: Int64] = [:]
             for (node, beat) in zip(body.askedFor, beats.elements) { ages[node] = beat.integer }
@@ -319,10 +334,12 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
             guard case .ready = state else { return body.membership.disconnected() }
             body.membership.connected(at: now)
             // A user of Redis that may not ask this is told nothing.
-            try? body.client?.command(tag: Tag.settings) { command in
-                command.append("CONFIG")
-                command.append("GET")
-                for setting in RedisAdvice.settings { command.append(setting) }
+            for master in body.client?.masters ?? [] {
+                try? body.client?.command(tag: Tag.settings, slot: master) { command in
+                    command.append("CONFIG")
+                    command.append("GET")
+                    for setting in RedisAdvice.settings { command.append(setting) }
+                }
             }
         }
         self.note()

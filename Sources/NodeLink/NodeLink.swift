@@ -61,7 +61,7 @@ public final class NodeLink: Relay {
         public var isIn = false
         /// No shard is its own, or nobody is there who could take it.
         public var hasHandedOver = true
-        /// Why there is no Redis; nil while there is.
+        /// Why there is no Redis, or what is wrong with what the cluster keeps there; nil where all is well.
         public var outage: String?
 
         /// Of a node that has only begun.

@@ -39,9 +39,9 @@ struct RedisAdvice {
                 sentences.append("appendonly is no: what was stored since the last snapshot is lost when Redis ends; it should be yes")
             }
         }
-        if let limit = self.pubSubLimit, limit.hard > 0, limit.hard < Self.mailBytes {
+        if let limit = self.pubSubLimit, limit > 0, limit < Self.mailBytes {
             sentences.append(
-                "client-output-buffer-limit allows pubsub \(limit.hard) bytes: nodes are cut off in bursts; it should be 64mb 32mb 60 or more"
+                "client-output-buffer-limit allows pubsub \(limit) bytes: nodes are cut off in bursts; it should be 64mb 32mb 60 or more"
             )
         }
         return sentences
@@ -60,10 +60,12 @@ struct RedisAdvice {
     }
 
     /// `normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60`: class, hard limit, soft limit, seconds.
-    private var pubSubLimit: (hard: Int, soft: Int)? {
+    ///
+    /// The hard one: what Redis' own soft limit (8 MB for a minute) cuts off has not read for a minute, and is ill.
+    private var pubSubLimit: Int? {
         guard let words = self.values["client-output-buffer-limit"]?.split(separator: " "), let place = words.firstIndex(of: "pubsub"),
-            place + 2 < words.count, let hard = Int(words[place + 1]), let soft = Int(words[place + 2])
+            place + 1 < words.count
         else { return nil }
-        return (hard, soft)
+        return Int(words[place + 1])
     }
 }

@@ -67,11 +67,8 @@ extension RedisStore {
                 deed.isUnconfirmed = true
             }
         case .role(let master):
-            switch error {
-            case .connectionLost, .noConnection, .queueFull, .closed: break
             // Of a connection that is there: the user may not ask.
-            default: self.learnRole(of: master, nil)
-            }
+            if error.isAnswer { self.learnRole(of: master, nil) }
         }
     }
 

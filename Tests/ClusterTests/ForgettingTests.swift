@@ -57,6 +57,21 @@ struct ForgettingTests {
         #expect(self.stage.restored(by: .far) == RestoredChanges())
     }
 
+    @Test("is not asked again and again, without a pause, for what it has just refused")
+    func refusing() {
+        self.stage.carriesNews = true
+        let (alice, bob) = self.stage.gather()
+        self.stage.moods[.far] = .failingWrites
+        self.stage.say("one", by: alice)
+        self.stage.say("two", by: bob)
+        self.stage.forget()
+        self.stage.pass(4000)
+        #expect(self.stage.takeAsked(by: .far).count < 100)
+        self.stage.moods[.far] = .working
+        self.stage.pass(2000)
+        #expect(self.stage.storedWords.sorted() == ["1 one", "2 two"])
+    }
+
     @Test("and the former owner has not noticed, it is asked for what it holds before its numbers are given up")
     func asked() throws {
         let (alice, _) = self.stage.gather()

@@ -23,6 +23,8 @@ struct MembershipStage {
     var view: View?
     var views: [View] = []
     var beats: [UInt64: Int64] = [:]
+    /// Whether Redis does.
+    var takesWrites = true
     var events: [String] = []
 
     /// A node comes; its place in `nodes`.
@@ -50,6 +52,7 @@ struct MembershipStage {
         for directive in directives {
             switch directive {
             case .beat:
+                guard self.takesWrites else { return self.nodes[place].membership.missed(at: self.now) }
                 self.beats[self.nodes[place].membership.me.incarnation] = self.now
                 let known = self.nodes[place].membership.known
                 let fresh = known == nil ? self.views.suffix(1) : self.views.filter { $0.number > known!.number }[...]

@@ -63,6 +63,12 @@ struct MembershipTests {
         for place in stage.nodes.indices { stage.nodes[place].isConnected = true; stage.nodes[place].membership.connected(at: stage.now) }
         stage.pass(10_000)
         #expect(!stage.events.contains("dies"))
+        // Redis is there for everybody, and takes no beats.
+        stage.takesWrites = false
+        stage.pass(20_000)
+        stage.takesWrites = true
+        stage.pass(10_000)
+        #expect(!stage.events.contains("dies"))
         // One node is ill itself: it may say nothing about others.
         stage.nodes[1].isAlive = false
         stage.nodes[0].isHeard = false

@@ -293,6 +293,19 @@ struct RedisSessionTests {
             ])
     }
 
+    @Test("to the server of a name is given up when that has become a replica: the name may lead elsewhere")
+    func demoted() throws {
+        var stage = try SessionStage()
+        stage.connect()
+        stage.give(1, "SET")
+        stage.give(2, "SET")
+        _ = stage.takeSent()
+        #expect(
+            stage.hear("-READONLY x\r\n-READONLY x\r\n") == [
+                "1: \(RedisError.readOnly)", "away \(RedisOutage.refused(.readOnly))", "2: \(RedisError.connectionLost(mayBeDone: true))",
+            ])
+    }
+
     @Test("to a sentinel says no password before it is asked for one")
     func sentinel() throws {
         for (knows, greeting) in [(false, "PING"), (true, "AUTH pass|PING")] {

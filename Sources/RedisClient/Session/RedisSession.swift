@@ -323,8 +323,9 @@ struct RedisSession {
             if self.counterpart == .clusterNode, error.isForAnotherServer {
                 return .returned(self.pipeline.takeBack(command, from: start), error)
             }
-            // The rest of what is under way is in doubt at best: it was never the master's, or is no more.
-            if self.counterpart == .master, error == .readOnly || error == .masterDown { self.lose(.refused(error), now: now) }
+            // The rest of what is under way is in doubt at best: it was never the master's, or is no more. Another connection may find who is:
+            // sentinels say, or the name leads to another server.
+            if self.counterpart != .clusterNode, error == .readOnly || error == .masterDown { self.lose(.refused(error), now: now) }
             return .failed(error, tag: command.tag)
         case .ping, .silent:
             return nil

@@ -84,6 +84,14 @@ public enum RedisError: Error, Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// Whether a server has said so, rather than that it could not be asked.
+    public var isAnswer: Bool {
+        switch self {
+        case .connectionLost, .noConnection, .queueFull, .closed: false
+        default: true
+        }
+    }
+
     /// Whether a server of a cluster has not done the command because another has to, or itself a little later.
     var isForAnotherServer: Bool {
         switch self {
