@@ -129,8 +129,9 @@ enum OperatorTable {
         .client("as", .text, "USER", in: "What", "the id of who says it; required. Becomes a member if it is none"),
         sets: \.user, ValueParsing.person)
     private static let rate = Binding(
-        .client("rate", .number, "N", in: "What", "clients to close in a second; --deadline ends sooner"),
-        sets: \.rate, ValueParsing.optionalInteger(in: 1...1_000_000))
+        .client("rate", .number, "N", in: "What", "clients to close in a second, 200 or 200/s; --deadline ends sooner"),
+        sets: \.rate
+    ) { text throws(ValueProblem) in try ValueParsing.integer(in: 1...1_000_000)(text.hasSuffix("/s") ? String(text.dropLast(2)) : text) }
     private static let deadline = Binding(
         .client("deadline", .number, "SECONDS", default: "the node's --drain-seconds", in: "What", "how long closing the clients may take"),
         sets: \.deadline, ValueParsing.optionalSeconds(in: .zero ... .seconds(86_400)))

@@ -77,6 +77,10 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
             return
         }
         if let excess = request.excess { return client.storeAnswered(.failed(excess), ticket: ticket) }
+        // In a cluster a probe is of one master, and may be well while another is missing.
+        if case .probe = request, case .away(let outage)? = self.body.with({ $0.client?.state }) {
+            return client.storeAnswered(.failed(StoreFailure(outage.description)), ticket: ticket)
+        }
         let asker = StoreCall.Asker(client: client, ticket: ticket)
         do throws(RedisError) {
             try self.body.with { body throws(RedisError) in try self.ask(request, asker, &body) }

@@ -24,7 +24,7 @@ struct OperatorOptionsTests {
         let send = try self.options("send --as ops lobby --tenant t1 hello --yes")
         #expect(send.verb == .send && send.conversation == "lobby" && send.text == "hello" && send.user == "ops")
         #expect(send.tenant == "t1" && send.isSure && !send.isDryRun)
-        let drain = try self.options("drain n1 --rate 100 --deadline 2.5 --dry-run --output json")
+        let drain = try self.options("drain n1 --rate 100/s --deadline 2.5 --dry-run --output json")
         #expect(drain.node == "n1" && drain.rate == 100 && drain.deadline == .milliseconds(2500))
         #expect(drain.isDryRun && drain.output == .json)
         let events = try self.options("events --follow --last 5")

@@ -161,6 +161,38 @@ struct DamagedFileTests {
         store.close()
     }
 
+    @Test("is refused, or has the first messages and no hole, when its tail is cut off", arguments: ["", "-wal"], UInt64(1)...20)
+    func cutTail(of part: String, seed: UInt64) async throws {
+        var chance = SeededGenerator(seed: seed)
+        let key = ConversationKey(tenant: "acme", id: "rex")
+        let store = try LocalStore.sqlite(path: self.path, history: 1000)
+        var scribe = await store.begin(key)
+        for batch in 1...20 {
+            let writes = (0..<Int.random(in: 1...20, using: &chance)).map { scribe.say("words \($0) of batch \(batch)") }
+            #expect(await store.write(writes, by: scribe) == .stored)
+        }
+        let stored = try #require(await store.page(key, .after(0), limit: .max)).messages.map(\.text)
+        // As kill -9 leaves them; closed, it has no log beside it.
+        if part.isEmpty { store.close() }
+        let copy = "\(self.folder.path)/copy.db"
+        for part in ["", "-wal"] where access(self.path + part, F_OK) == 0 {
+            try FileManager.default.copyItem(atPath: self.path + part, toPath: copy + part)
+        }
+        if !part.isEmpty { store.close() }
+        let size = try Data(contentsOf: URL(fileURLWithPath: copy + part)).count
+        truncate(copy + part, Int.random(in: 0..<size, using: &chance))
+
+        guard let damaged = try? LocalStore.sqlite(path: copy, history: 1000) else { return }
+        defer { damaged.close() }
+        var kept: [String] = []
+        while let page = await damaged.page(key, .after(kept.count), limit: 7), !page.messages.isEmpty { kept += page.messages.map(\.text) }
+        #expect(kept == Array(stored.prefix(kept.count)))
+        if let loaded = await damaged.load(key), let last = await damaged.page(key, .newest, limit: 1)?.messages.last {
+            #expect(last.sequence == loaded.head)
+            #expect(stored.contains(last.text))
+        }
+    }
+
     @Test("never yields a message that was not stored, whichever bits flip", arguments: UInt64(1)...30)
     func flippedBits(seed: UInt64) async throws {
         var chance = SeededGenerator(seed: seed)

@@ -69,7 +69,10 @@ public final class RedisServer {
 
     /// Gives a command by `redis-cli`, and says what that prints.
     @discardableResult
-    public func ask(_ words: String...) throws -> String {
+    public func ask(_ words: String...) throws -> String { try self.ask(words) }
+
+    @discardableResult
+    public func ask(_ words: [String]) throws -> String {
         let security = self.certificates?.clientOptions ?? []
         let answer = try run(Checkout.program("redis-cli"), ["-h", "127.0.0.1", "-p", "\(self.port)"] + security + words)
         guard answer.ending == .exited(0) else { throw TestFailure("redis-cli \(words.joined(separator: " ")): \(answer.errors)") }
