@@ -217,6 +217,7 @@ public final class ClusterDesk: Sendable {
         guard let link = self.link else { return nil }
         let surroundings = await link.surroundings()
         var row: [JSONTree.Member] = [
+            .init("mode", .string(surroundings.redisMode)), .init("servers", .string(surroundings.redisServers.joined(separator: " "))),
             .init("last_delivery", .integer(surroundings.lastDeliveryAge)), .init("rebuilds", .integer(surroundings.rebuilds)),
         ]
         guard let (info, microseconds) = await link.inspectRedis() else {
@@ -235,7 +236,7 @@ public final class ClusterDesk: Sendable {
 /// What Redis' `INFO` says: lines of `name:value` under headings.
 struct RedisInfo {
     /// Our names for what is shown of it, and its own.
-    static let texts = [("version", "redis_version"), ("mode", "redis_mode"), ("role", "role"), ("eviction", "maxmemory_policy")]
+    static let texts = [("version", "redis_version"), ("role", "role"), ("eviction", "maxmemory_policy")]
     static let numbers = [
         ("replicas", "connected_slaves"), ("memory", "used_memory"), ("memory_limit", "maxmemory"), ("clients", "connected_clients"),
         ("uptime", "uptime_in_seconds"),

@@ -42,6 +42,8 @@ extension NodeAgent {
                     answer.lastDeliveryAge = body.mailbox.age(at: now)
                     answer.rebuilds = body.mailbox.rebuilds
                     answer.safety = body.safety
+                    answer.redisMode = self.settings.redis.url.kind.name
+                    answer.redisServers = body.client?.places.map(\.description).sorted() ?? []
                     return answer
                 })
         }

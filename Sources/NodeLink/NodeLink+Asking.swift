@@ -37,6 +37,10 @@ extension NodeLink {
         public var lastDeliveryAge: Int64 = 0
         /// How often it had to listen anew because nothing came.
         public var rebuilds = 0
+        /// `standalone`, `sentinel` or `cluster`.
+        public var redisMode = ""
+        /// Where the Redis servers are that this node writes to, `host:port` each.
+        public var redisServers: [String] = []
         /// Where a write is that Redis has answered, its replicas apart: "on the disk of Redis". Nil where Redis does not say.
         public var safety: String?
     }

@@ -36,7 +36,8 @@ extension Sheet.Column {
         .init("FAULTS", "faults"),
     ]
     static let redis: [Self] = [
-        .init("NODE", "node"), .init("MODE", "mode", importance: 8), .init("ROLE", "role", importance: 9),
+        .init("NODE", "node"), .init("MODE", "mode", importance: 8), .init("SERVERS", "servers", importance: 9),
+        .init("ROLE", "role", importance: 9),
         .init("VERSION", "version", importance: 5),
         .init("REPLICAS", "replicas", .number, importance: 7), .init("ROUND TRIP", "round_trip", .milliseconds, importance: 10),
         .init("LAST DELIVERY", "last_delivery", .milliseconds, importance: 10), .init("REBUILDS", "rebuilds", .number, importance: 9),

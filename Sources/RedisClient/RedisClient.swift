@@ -124,6 +124,9 @@ public final class RedisClient: Sendable {
         self.isCluster ? self.guest.body.with { $0.network.routes.map.firstSlots } : [.any]
     }
 
+    /// Where the servers are that commands go to: one, or the masters of a cluster; none while it is not known.
+    public var places: [RedisPlace] { self.guest.body.with { $0.network.places } }
+
     /// Tells apart the servers that take commands of slots; nil while it is not known which that is.
     public func master(of slot: RedisSlot) -> Int? {
         self.guest.body.with { $0.network.master(of: slot) }

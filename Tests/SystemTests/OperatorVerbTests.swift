@@ -108,6 +108,8 @@ struct ClusterVerbTests {
         let redis = try confab("redis", "--output", "json", at: ports[0]).rows("redis")
         #expect(redis.count == 3 && redis.allSatisfy { $0["role"] == "master" && $0.number("round_trip") != nil })
         #expect(redis.allSatisfy { $0.number("stream_bytes") ?? 0 > 100 })
+        let server = try #require(cluster.parts.first { $0.name == "redis" })
+        #expect(redis.allSatisfy { $0["mode"] == "standalone" && $0["servers"] == "127.0.0.1:\(server.port)" })
         #expect(try confab("redis", at: ports[0]).output.contains("STREAM BYTES"))
 
         let events = try confab("events", "--last", "1000", "--output", "json", at: ports[2]).rows("events")

@@ -88,6 +88,9 @@ struct RedisNetwork {
         return RedisLink(settings, session: session, to: place, number: self.linkCount, readByteCount: readByteCount, on: self.loop)
     }
 
+    /// Where the servers are that get commands, as far as that is known.
+    var places: [RedisPlace] { self.servers.compactMap(\.place) }
+
     /// How many commands are unanswered, waiting or under way.
     var commandCount: Int {
         self.servers.reduce(self.routes.waiting.count + self.routes.failures.count) { $0 + $1.session.commandCount }

@@ -18,6 +18,15 @@ public struct RedisURL: Sendable, Hashable, CustomStringConvertible {
         case sentinel(master: String)
         /// Some nodes of a Redis Cluster, which know the others.
         case cluster
+
+        /// As operators read it.
+        public var name: String {
+            switch self {
+            case .standalone: "standalone"
+            case .sentinel: "sentinel"
+            case .cluster: "cluster"
+            }
+        }
     }
 
     public let kind: Kind
