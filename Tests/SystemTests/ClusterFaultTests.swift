@@ -10,10 +10,17 @@ struct ClusterFaultTests {
         .kill("n2", restartAfter: .seconds(1)),
         .freeze("n3", for: .seconds(4)),
         .drain("n1"),
+        .join("n4"),
+        .leave("n2"),
         .store(.restart(after: .seconds(1))),
+        .store(.freeze(0, for: .seconds(3))),
         .store(.pubsubKill),
         .cut("n2", .cut, for: .seconds(2)),
         .cut("n1", .halfOpen(.both), for: .seconds(4)),
+        .cut("n2", .halfOpen(.toServer), for: .seconds(4)),
+        .cut("n3", .halfOpen(.toClient), for: .seconds(4)),
+        .cut("n1", .held(.toServer), for: .seconds(2)),
+        .cut("n2", .slow(.both, .milliseconds(100)), for: .seconds(3)),
     ]
 
     @Test("through a fault", arguments: Self.faults)
@@ -31,6 +38,18 @@ struct ClusterFaultTests {
         #expect(verdict.violations == [])
         // Every conversation has taken one at the start, and one after the fault; some faults are over in no time.
         #expect(verdict.messages >= 2 * settings.conversations)
+    }
+
+    @Test("through restarts of a Redis that syncs its file every second")
+    func everySecond() throws {
+        var settings = TortureSettings(seed: 2)
+        settings.conversations = 6
+        #expect(settings.appendfsync == "everysec")
+        let torture = try Torture(settings)
+        try torture.start()
+        #expect(try torture.strike(.store(.restart(after: .seconds(1)))) != nil)
+        #expect(try torture.strike(.store(.kill(0, restartAfter: .seconds(1), .whenever))) != nil)
+        #expect(try torture.finish().violations == [])
     }
 
     @Test("beside another one in the same Redis")
