@@ -173,7 +173,8 @@ extension Conversation {
     }
 
     func answerDescription(to origin: Origin, into effects: inout [ConversationEffect]) {
-        guard let record = self.record else { return effects.append(.answer(.failed(.noSuchConversation), to: origin)) }
+        guard var record = self.record else { return effects.append(.answer(.failed(.noSuchConversation), to: origin)) }
+        record.updatedAt = self.updatedAt
         let online = Set(self.members.active.lazy.filter { self.members[$0].isPresent }.map { self.members[$0].member.user })
         var agents: [UserID: ByteString] = [:]
         for number in self.members.active { agents[self.members[number].member.user] = self.members[number].agent }

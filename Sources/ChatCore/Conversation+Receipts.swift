@@ -16,7 +16,8 @@ extension Conversation {
         effects.append(.answer(.read(unknown: sequences.filter { $0 < 1 || $0 > self.storedHead }), to: origin))
     }
 
-    /// A member has read everything up to a message; 0 is before the first.
+    /// A member has read everything up to a message; 0 is before the first. Who says so looks next at what is unread, which the store
+    /// counts: it is written at once, and answered then.
     mutating func read(
         through sequence: SequenceNumber, by user: UserID, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]
     ) throws(ChatError) {
@@ -27,9 +28,14 @@ extension Conversation {
             effects.append(.answer(.read(unknown: [sequence]), to: origin))
             return
         }
-        let covered = self.covered(by: sequence, from: self.members[reader].member.readCursor)
-        self.read(Array(covered), beside: covered, upTo: sequence, by: reader, at: now, into: &effects)
-        effects.append(.answer(.read(unknown: []), to: origin))
+        guard !self.isStoreAway else { throw .unavailable }
+        // Asked again because the store failed, it has been told already.
+        if !origin.isRepeat || self.members[reader].member.readCursor < sequence {
+            let covered = self.covered(by: sequence, from: self.members[reader].member.readCursor)
+            self.read(Array(covered), beside: covered, upTo: sequence, by: reader, at: now, into: &effects)
+        }
+        // Also where it has not moved: an earlier move may still be on its way.
+        self.writeDownCursors(of: reader, for: origin, into: &effects)
     }
 
     /// What a cursor newly covers that moves up to `highest`, the newest of it; empty where it does not move.
@@ -66,7 +72,9 @@ extension Conversation {
         if let reader = self.members.member(user) {
             guard self.members[reader].member.readCursor < highest else { return }
             self.members[reader].member.readCursor = highest
-            self.cursorMoved(reader, within: self.rules.cursorFlush, at: now, into: &effects)
+            // At once: until the store has it, an owner's death would bring everything again.
+            self.cursorMoved(reader, within: 0, at: now, into: &effects)
+            self.flushCursors(at: now, into: &effects)
         } else if !self.isStoreAway {
             let member = Member(user: user, name: user.shown, role: .member, joinedAt: now.wall, readCursor: highest)
             self.write(.member(member), then: .member(self.members.insert(member, isMember: true), isArrival: true), into: &effects)
@@ -134,6 +142,19 @@ extension Conversation {
         self.flushCursors(at: now, into: &effects)
     }
 
+    /// One member's cursors go to the store at once, and who asked for it is answered when they are there.
+    private mutating func writeDownCursors(of number: UInt32, for asker: Origin, into effects: inout [ConversationEffect]) {
+        self.members[number].isCursorDirty = false
+        self.dirtyCursors.removeAll { $0 == number }
+        self.writeCursors(of: number, for: asker, into: &effects)
+    }
+
+    private func writeCursors(of number: UInt32, for asker: Origin?, into effects: inout [ConversationEffect]) {
+        let member = self.members[number].member
+        effects.append(
+            .write(.cursors(member.user, read: member.readCursor, delivered: member.deliveredCursor), revision: 0, asked: asker))
+    }
+
     /// Moved cursors go to the store together.
     mutating func flushCursors(at now: Moment, into effects: inout [ConversationEffect]) {
         guard !self.dirtyCursors.isEmpty else { return }
@@ -146,10 +167,8 @@ extension Conversation {
         }
         for number in self.dirtyCursors {
             self.members[number].isCursorDirty = false
-            let member = self.members[number].member
             guard self.members.isMember(number) else { continue }
-            effects.append(
-                .write(.cursors(member.user, read: member.readCursor, delivered: member.deliveredCursor), revision: 0, asked: nil))
+            self.writeCursors(of: number, for: nil, into: &effects)
         }
         self.dirtyCursors.removeAll()
     }

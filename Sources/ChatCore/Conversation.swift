@@ -1,3 +1,4 @@
+import Bytes
 public import ChatModel
 
 /// One conversation, as its owner holds it: who may do what, which number a message gets, who hears of it.
@@ -31,6 +32,8 @@ public struct Conversation: Sendable {
     public internal(set) var storedHead: SequenceNumber = 0
     public internal(set) var storedRevision: Revision = 0
     var lastSentAt: Int64 = 0
+    /// The record's `updatedAt`, which moves with every message that is stored; the record's own stands still.
+    private(set) var updatedAt = Timestamp(milliseconds: 0)
     var members = MemberTable()
     var recents: RecentMessages
     /// Loops that hear every event.
@@ -220,6 +223,7 @@ public struct Conversation: Sendable {
         let before = self.record
         // What is lost altogether is made again as it was.
         self.record = loaded?.record ?? (self.rules.hold > 0 && self.toldRevision > 0 ? before : nil)
+        if let record = self.record { self.updatedAt = record.updatedAt }
         self.members.reload(loaded?.members ?? [])
         self.head = loaded?.head ?? 0
         self.storedHead = self.head
@@ -262,11 +266,15 @@ public struct Conversation: Sendable {
     public mutating func stored(
         _ change: Write.Change, revision: Revision, asked: Origin?, at now: Moment, into effects: inout [ConversationEffect]
     ) {
-        // Cursors have no revision, and nobody waits for them.
-        guard revision != 0 else { return }
+        guard revision != 0 else {
+            // Cursors have no revision, and hardly anybody waits for them.
+            if let asked { effects.append(.answer(.read(unknown: []), to: asked)) }
+            return
+        }
         self.storedRevision = revision
         self.toldRevision = max(self.toldRevision, revision)
         self.holdInstead(change, revision, at: now)
+        self.noteActivity(of: change)
         if case .message(let message) = change {
             self.storedHead = message.sequence
             self.toldHead = max(self.toldHead, message.sequence)
@@ -278,6 +286,16 @@ public struct Conversation: Sendable {
         }
         if self.restoringThrough != 0, revision >= self.restoringThrough {
             self.restored(at: now, into: &effects)
+        }
+    }
+
+    /// Exactly what the stores take for activity.
+    private mutating func noteActivity(of change: Write.Change) {
+        switch change {
+        case .message(let message): self.updatedAt = message.sentAt
+        case .amend(_, let time), .end(let time): self.updatedAt = time
+        case .create(let record): self.updatedAt = record.updatedAt
+        case .member, .remove, .cursors, .skip: break
         }
     }
 

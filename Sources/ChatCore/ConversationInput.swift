@@ -17,7 +17,7 @@ public enum ConversationInput: Sendable {
     /// It asks what has been sent before, or who has had it.
     var needsRecents: Bool {
         switch self {
-        case .command(.post), .command(.read), .delivered: true
+        case .command(.post), .command(.read), .command(.readThrough), .delivered: true
         default: false
         }
     }

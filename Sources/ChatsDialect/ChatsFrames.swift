@@ -113,8 +113,10 @@ extension ByteBuffer {
 
     /// A chat's fields, without the brace at the end.
     ///
-    /// - Parameter numbers: of all members that are shown.
-    mutating func append(fieldsOf chat: ChatsChat, _ numbers: [UserID: Int]) {
+    /// - Parameters:
+    ///   - updatedAt: where the chat's place in a list hangs on it, of the same moment.
+    ///   - numbers: of all members that are shown.
+    mutating func append(fieldsOf chat: ChatsChat, updatedAt: Timestamp? = nil, _ numbers: [UserID: Int]) {
         self.append(#"{"id":"#)
         self.append(chatID: chat.id)
         self.append(#","participants":["#)
@@ -130,7 +132,7 @@ extension ByteBuffer {
         self.append(#","created_at":""#)
         self.append(timestamp: chat.record.createdAt)
         self.append(#"","updated_at":""#)
-        self.append(timestamp: chat.record.updatedAt)
+        self.append(timestamp: updatedAt ?? chat.record.updatedAt)
         self.append(#"""#)
     }
 

@@ -48,19 +48,23 @@ extension ChatsSession {
     }
 
     /// What is done in a chat that the connection hears.
-    private func perform(_ request: ChatsRequest, into steps: inout SessionSteps) {
+    private mutating func perform(_ request: ChatsRequest, into steps: inout SessionSteps) {
         switch request {
         case .post(let chat, let text, let isRead):
             let body = MessageBody(author: self.person, clientID: nil, content: text, metadata: isRead ? ReadMarks.metadata : nil)
+            self.posting = (chat, (self.posting?.count ?? 0) + 1)
             steps.append(.ask(.post(body), in: self.subscriptions.key(chat), SessionTag(kind: Question.post.rawValue)))
         case .markRead(let chat, let sequence):
-            steps.append(
-                .ask(
-                    .readThrough(sequence, by: self.person.id), in: self.subscriptions.key(chat),
-                    SessionTag(kind: Question.markRead.rawValue)))
+            self.job = ChatsJob(request)
+            self.markRead(chat, through: sequence, into: &steps)
         default:
             break
         }
+    }
+
+    private func markRead(_ chat: ByteString, through sequence: SequenceNumber, into steps: inout SessionSteps) {
+        let tag = SessionTag(kind: Question.markRead.rawValue)
+        steps.append(.ask(.readThrough(sequence, by: self.person.id), in: self.subscriptions.key(chat), tag))
     }
 
     // MARK: Ends
@@ -140,15 +144,18 @@ extension ChatsSession {
             if case .failed(let error) = answer {
                 steps.reply { $0.append(error: ChatsRequest.sentence(error), request: "newMessage") }
             }
+            if let posting = self.posting { self.posting = posting.count > 1 ? (posting.chat, posting.count - 1) : nil }
+            self.goOn(into: &steps)
         case .markRead:
             switch answer {
-            case .read(let unknown):
-                guard let id = unknown.first else { return }
-                steps.reply { $0.append(error: ChatsRequest.sentence(.noSuchMessage(id)), request: "markRead") }
+            case .read(let unknown) where !unknown.isEmpty:
+                self.fail(ChatsRequest.sentence(.noSuchMessage(unknown[0])), into: &steps)
             case .failed(let error):
-                steps.reply { $0.append(error: ChatsRequest.sentence(error), request: "markRead") }
+                self.fail(ChatsRequest.sentence(error), into: &steps)
             default:
-                break
+                // Everybody has been told, this connection too.
+                self.job = nil
+                self.goOn(into: &steps)
             }
         case .ownNumber, .list, .page, .numbers, .nextID, nil:
             break
@@ -220,11 +227,13 @@ extension ChatsSession {
         case .join(let chat, let lastRead):
             self.subscriptions.entered(chat)
             if entered.isNewMember { self.subscriptions.announce(chat, into: &steps) }
-            if let lastRead, lastRead > 0 {
-                steps.append(.ask(.readThrough(lastRead, by: self.person.id), in: self.subscriptions.key(chat), nil))
-            }
             let user = self.user
-            self.finish(into: &steps) { $0.append(joined: user, chat, lastRead: lastRead) }
+            guard let lastRead, lastRead > 0 else {
+                return self.finish(into: &steps) { $0.append(joined: user, chat, lastRead: lastRead) }
+            }
+            // What comes next waits for it: a list counts from there.
+            self.markRead(chat, through: lastRead, into: &steps)
+            steps.reply { $0.append(joined: user, chat, lastRead: lastRead) }
         case .post(let chat, _, _), .markRead(let chat, _):
             self.subscriptions.entered(chat)
             self.job = nil
@@ -312,7 +321,7 @@ extension ByteBuffer {
             guard let chat = job.described[listed.key.id] else { continue }
             if !isFirst { self.append(",") }
             isFirst = false
-            self.append(fieldsOf: chat, job.numbers)
+            self.append(fieldsOf: chat, updatedAt: listed.record.updatedAt, job.numbers)
             self.append(#","unread_count":"#)
             self.append(decimal: listed.unread)
             self.append(#","last_message":"#)

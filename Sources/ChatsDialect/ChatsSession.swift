@@ -13,6 +13,8 @@ public struct ChatsSession: DialectSession {
     var number = 0
     var job: ChatsJob?
     private var queue: [ChatsRequest] = []
+    /// Messages on their way to be stored, all to one chat: its owner keeps them in order, so the next need not wait for them.
+    var posting: (chat: ByteString, count: Int)?
 
     enum Question: UInt8 { case ownNumber, list, describe, page, numbers, nextID, create, enter, post, markRead }
 
@@ -77,14 +79,25 @@ public struct ChatsSession: DialectSession {
 
     private mutating func obey(_ request: ChatsRequest, into steps: inout SessionSteps) throws(FieldError) {
         if case .authenticate(let token) = request { return steps.append(.authenticate(token)) }
-        guard self.job != nil else { return self.begin(request, into: &steps) }
+        if self.queue.isEmpty, self.isFree(for: request) { return self.begin(request, into: &steps) }
         guard self.queue.count < Self.queueLimit else { throw FieldError("\(Self.queueLimit) requests are waiting for their answers") }
         self.queue.append(request)
     }
 
     /// What waited goes on, as far as it can be answered at once.
     mutating func goOn(into steps: inout SessionSteps) {
-        while self.job == nil, !self.queue.isEmpty { self.begin(self.queue.removeFirst(), into: &steps) }
+        while let next = self.queue.first, self.isFree(for: next) {
+            self.queue.removeFirst()
+            self.begin(next, into: &steps)
+        }
+    }
+
+    /// Whether a request may be begun, so that its answer cannot come before that of another.
+    private func isFree(for request: ChatsRequest) -> Bool {
+        guard self.job == nil else { return false }
+        guard let posting = self.posting else { return true }
+        if case .post(let chat, _, _) = request { return chat == posting.chat }
+        return false
     }
 
     // MARK: Of its own accord

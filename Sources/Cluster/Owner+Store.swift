@@ -142,8 +142,14 @@ extension Owner {
                 }
                 return
             }
-            if let origin = asked.origin, origin.request != 0, case .message(let message) = write.change {
+            guard let origin = asked.origin, origin.request != 0 else { return }
+            switch write.change {
+            case .message(let message):
                 outbox.send(.answer(origin.request, .posted(message), place: asked.errand.place.slot), to: origin.loop)
+            case .cursors:
+                outbox.send(.answer(origin.request, .read(unknown: []), place: asked.errand.place.slot), to: origin.loop)
+            default:
+                break
             }
             return
         }

@@ -27,6 +27,34 @@ struct CursorTests {
         #expect(stage.asked.count == 2)
     }
 
+    @Test("of whom says it by name are stored at once, with what waited, and the answer waits for that")
+    func atOnce() {
+        var stage = Self.stage
+        stage.isStoreSlow = true
+        _ = stage.read(2, by: bob)
+        #expect(stage.ask(.readThrough(3, by: bob.id), request: 7) == ["event: bob read 3"])
+        #expect(stage.asked == ["cursors bob read 3 delivered 3"])
+        #expect(stage.answerStore() == ["answer 7: read"])
+        // What it had already may still be on its way.
+        _ = stage.ask(.readThrough(1, by: bob.id), request: 8)
+        #expect(stage.asked == ["cursors bob read 3 delivered 3", "cursors bob read 3 delivered 3"])
+        #expect(stage.answerStore() == ["answer 8: read"])
+        _ = stage.pass(.seconds(5))
+        #expect(stage.asked.count == 2)
+    }
+
+    @Test("of whom says it by name are asked for again where the store fails, and told once")
+    func atOnceAgain() {
+        var stage = Self.stage
+        stage.conversation.isStoreAway = true
+        #expect(stage.ask(.readThrough(3, by: bob.id), request: 7) == ["answer 7: refused, \(ChatError.unavailable)"])
+        stage.conversation.isStoreAway = false
+        #expect(
+            stage.losing { $0.ask(.readThrough(3, by: bob.id), request: 7, again: true) } == ["answer 7: refused, \(ChatError.unavailable)"]
+        )
+        #expect(stage.ask(.readThrough(3, by: bob.id), request: 7, again: true) == ["answer 7: read"])
+    }
+
     @Test("never move back")
     func forward() {
         var stage = Self.stage

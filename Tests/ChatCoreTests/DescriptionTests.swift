@@ -1,3 +1,4 @@
+import Bytes
 import ChatModel
 import Testing
 
@@ -16,6 +17,50 @@ struct DescriptionTests {
         #expect(stage.described?.online == [ann.id])
         #expect(stage.described?.head == 1)
         #expect(stage.described?.record == stage.shelf.record)
+    }
+
+    @Test("says when something was said, changed or ended last; who comes and goes changes nothing")
+    func activity() {
+        var stage = Stage(of: [ann, bob])
+        func updatedAt() -> Timestamp? {
+            _ = stage.describe(by: ann)
+            #expect(stage.described?.record == stage.shelf.record)
+            return stage.described?.record.updatedAt
+        }
+        let made = stage.shelf.record?.createdAt
+        #expect(updatedAt() == made)
+        for act: (inout Stage) -> [String] in [
+            { $0.say("hi", by: ann) }, { $0.edit(1, to: "ho", by: ann) }, { $0.delete(1, by: ann) }, { $0.end(by: ann) },
+        ] {
+            _ = stage.pass(.seconds(3))
+            let now = stage.now.wall
+            _ = act(&stage)
+            #expect(updatedAt() == now)
+            _ = stage.pass(.seconds(3))
+            _ = stage.enter(cid, listed: true)
+            _ = stage.read(1, by: bob)
+            _ = stage.part(cid)
+            #expect(updatedAt() == now)
+        }
+        let ended = updatedAt()
+        stage.changeOwner()
+        #expect(updatedAt() == ended)
+    }
+
+    @Test("does not say that something happened which is not stored yet")
+    func underWay() {
+        var stage = Stage(of: [ann])
+        let made = stage.shelf.record?.createdAt
+        _ = stage.pass(.seconds(3))
+        stage.isStoreSlow = true
+        _ = stage.say("hi", by: ann)
+        _ = stage.describe(by: ann)
+        #expect(stage.described?.record.updatedAt == made)
+        let now = stage.now.wall
+        _ = stage.pass(.seconds(3))
+        _ = stage.answerStore()
+        _ = stage.describe(by: ann)
+        #expect(stage.described?.record.updatedAt == now)
     }
 
     @Test("is for members and admins")

@@ -19,7 +19,10 @@ struct Shelf {
         case .message(let message):
             precondition(message.sequence == self.messages.count + 1, "message \(message.sequence) after \(self.messages.count)")
             self.messages.append(message)
-        case .amend(let message, _): self.messages[message.sequence - 1] = message
+            self.record?.updatedAt = message.sentAt
+        case .amend(let message, let time):
+            self.messages[message.sequence - 1] = message
+            self.record?.updatedAt = time
         case .member(let member):
             if let place = self.members.firstIndex(where: { $0.user == member.user }) {
                 self.members[place] = member
@@ -32,7 +35,9 @@ struct Shelf {
                 self.members[place].readCursor = read
                 self.members[place].deliveredCursor = delivered
             }
-        case .end(let time): self.record?.endedAt = time
+        case .end(let time):
+            self.record?.endedAt = time
+            self.record?.updatedAt = time
         case .skip: break
         }
     }

@@ -163,7 +163,9 @@ struct Stage {
         var isAbandoned = false
         for errand in held {
             switch errand {
-            case .write(.cursors(let user, _, _), _, _): self.work { $0.cursorsNotStored(of: user, at: $1, into: &$2) }
+            case .write(.cursors(let user, _, _), _, let asked):
+                if let asked { self.lines.append(Line.answer(.failed(.unavailable), to: asked)) }
+                self.work { $0.cursorsNotStored(of: user, at: $1, into: &$2) }
             case .find(_, let search, _): self.work { $0.notFound(for: search, into: &$2) }
             case .write(_, _, let asked):
                 if let asked { self.lines.append(Line.answer(.failed(.unavailable), to: asked)) }

@@ -56,6 +56,39 @@ struct JobTests {
             ])
     }
 
+    @Test("answers what comes behind a message or a mark only when that is stored; messages to one chat need not wait for each other")
+    func order() {
+        var probe = SessionProbe.chats(grants: .listed(["5", "6"]))
+        func message(_ chat: Int) -> String { #"{"type":"newMessage","data":{"chat":\#(chat),"text":"x"}}"# }
+        #expect(probe.send(message(5)) == [#"post "x" id - by 7 in tenant/5"#])
+        #expect(probe.send(message(5)) == [#"post "x" id - by 7 in tenant/5"#])
+        #expect(probe.send(message(6)).isEmpty)
+        #expect(probe.send(#"{"type":"markRead","data":{"chat":6,"last_read_message":1}}"#).isEmpty)
+        #expect(probe.send(#"{"type":"getChats"}"#).isEmpty)
+        #expect(probe.send(message(5)).isEmpty)
+        #expect(probe.answer(.posted(Given.message(1, "x")), isShown: true).isEmpty)
+        #expect(
+            probe.answer(.failed(.conversationEnded)) == Self.error("conversation ended", "newMessage") + [
+                #"post "x" id - by 7 in tenant/6"#
+            ])
+        #expect(probe.answer(.posted(Given.message(1, "x")), isShown: true) == ["read through 1 by 7 in tenant/6"])
+        #expect(probe.answer(.read(unknown: [])) == ["fetch conversations of 7 in tenant after - unread 1000"])
+        #expect(probe.store(.memberships(MembershipPage())) == [#"{"type":"chatsList","data":[]}"#, #"post "x" id - by 7 in tenant/5"#])
+    }
+
+    @Test("lets nothing overtake a mark that a join brings")
+    func orderOfJoin() {
+        var probe = SessionProbe.chats()
+        _ = probe.send(#"{"type":"joinChat","data":{"chat":6,"last_read_message":3}}"#)
+        _ = probe.answer(.described(Given.description([], head: 3)))
+        #expect(probe.answer(Self.entered(isNew: false)).count == 2)
+        #expect(probe.send(#"{"type":"getChats"}"#).isEmpty)
+        #expect(
+            probe.answer(.failed(.unavailable)) == Self.error("the message could not be stored; try again", "joinChat") + [
+                "fetch conversations of 7 in tenant after - unread 1000"
+            ])
+    }
+
     @Test("makes a chat that a token lists by joining it, and no other")
     func unknownChats() {
         var probe = SessionProbe.chats(grants: .listed(["5", "6"]))
@@ -123,13 +156,15 @@ struct JobTests {
         let members = [Given.member("7", name: "Ann", read: 4)]
         #expect(probe.answer(.described(Given.description(members)), to: asked - 3).isEmpty)
         #expect(probe.answer(.failed(.notAMember), to: asked - 2).isEmpty, "left meanwhile")
-        let fields =
-            #""participants":[{"id":7,"username":"Ann"}],"created_at":"2026-01-31T12:00:00.123Z","updated_at":"2026-01-31T12:00:01.123Z""#
+        // Of the moment at which the list was made, as its order is.
+        func fields(_ updatedAt: String) -> String {
+            #""participants":[{"id":7,"username":"Ann"}],"created_at":"2026-01-31T12:00:00.123Z","updated_at":"1970-01-01T00:00:00.\#(updatedAt)Z""#
+        }
         let last =
             #"{"id":4,"chat":6,"sender":{"id":8,"username":"8"},"text":"last","timestamp":"2026-01-31T12:00:00.123Z","is_read":true}"#
         #expect(
             probe.answer(.described(Given.description(members)), to: asked - 1) == [
-                #"{"type":"chatsList","data":[{"id":6,\#(fields),"unread_count":2,"last_message":\#(last)},{"id":5,\#(fields),"unread_count":0,"last_message":null}]}"#
+                #"{"type":"chatsList","data":[{"id":6,\#(fields("009")),"unread_count":2,"last_message":\#(last)},{"id":5,\#(fields("001")),"unread_count":0,"last_message":null}]}"#
             ])
     }
 
