@@ -181,6 +181,10 @@ public struct AgentsSession: DialectSession {
     }
 
     public mutating func historyTruncated(in conversation: ConversationKey, oldest: SequenceNumber, into steps: inout SessionSteps) {
+        // A number there would be taken for one of the channel's.
+        guard !conversation.isInbox else {
+            return self.fail("direct messages truncated: the oldest are not kept any more", into: &steps)
+        }
         let now = steps.now
         steps.reply {
             $0.append(error: "history truncated", at: now) {

@@ -55,8 +55,16 @@ extension Conversation {
     private mutating func listen(to person: Person, from origin: Origin, into effects: inout [ConversationEffect]) {
         self.listeners.insert(origin.loop, place: origin.place, since: self.revision)
         var entered = self.whereabouts(telling: { _ in false })
-        entered.member = self.members.member(person.id).map { self.members[$0].member }
+        entered.member = self.whoeverGotFurthest(for: person)
         effects.append(.answer(.entered(entered), to: origin))
+    }
+
+    /// An inbox may be several users': what has come to one of them has come to whom it was addressed to.
+    private func whoeverGotFurthest(for person: Person) -> Member? {
+        let settled = (0..<UInt32(self.members.count)).lazy.filter(self.members.isMember).map { self.members[$0].member }
+        guard var member = settled.max(by: { $0.readCursor < $1.readCursor }) else { return nil }
+        member.user = person.id
+        return member
     }
 
     /// What a member who has come in is told.

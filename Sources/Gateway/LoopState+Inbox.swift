@@ -56,7 +56,7 @@ extension LoopState {
             let user = talk.session?.actor?.person.id
         else { return }
         self.inboxes[UInt32(slot)]!.isPingUnderWay = false
-        self.chat.ask(.read([inbox.pinged], by: user), in: inbox.key, through: inbox.feed, context: nil, at: self.now)
+        self.chat.ask(.readThrough(inbox.pinged, by: user), in: inbox.key, through: inbox.feed, context: nil, at: self.now)
         self.pingBehind(slot)
     }
 }

@@ -216,6 +216,10 @@ struct OutputTests {
                 #"{"type":"ERROR","error":"history truncated","oldest_id":12,\#(time)"#
             ])
         #expect(
+            probe.tell { $0.historyTruncated(in: .inbox(ofAgent: "agent-1", in: "tenant"), oldest: 12, into: &$1) } == [
+                #"{"type":"ERROR","error":"direct messages truncated: the oldest are not kept any more",\#(time)"#
+            ])
+        #expect(
             probe.tell { $0.authenticated(.success(.init(user: "ann", tenant: "tenant")), into: &$1) } == [
                 #"{"type":"authenticated","agent_id":"agent-1",\#(time)"#
             ])

@@ -52,6 +52,25 @@ struct InboxTests {
         #expect(stage.shelf.members.map(\.user) == [bob.id])
     }
 
+    @Test("that several users read as one has brought to all of them what it has brought to one, also after its owner has died")
+    func shared() {
+        var stage = Stage(isInbox: true)
+        for words in ["1", "2", "3"] { _ = stage.say(words, by: ann) }
+        _ = stage.enter(bob)
+        #expect(stage.entered?.member == nil)
+        _ = stage.ask(.readThrough(2, by: bob.id))
+        _ = stage.enter(cid)
+        #expect(stage.entered?.member?.readCursor == 2)
+        _ = stage.ask(.readThrough(1, by: cid.id))
+        stage.forgetAsked()
+        _ = stage.ask(.readThrough(3, by: bob.id))
+        #expect(stage.asked == ["cursors bob read 3 delivered 0"])
+        stage.changeOwner()
+        _ = stage.enter(cid)
+        #expect(stage.entered?.member?.readCursor == 3)
+        #expect(stage.entered?.member?.user == cid.id)
+    }
+
     @Test("takes the same thing once, from each who sends it, also after its owner has changed")
     func once() {
         var stage = Stage(isInbox: true)

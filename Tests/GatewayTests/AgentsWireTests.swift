@@ -1,0 +1,99 @@
+import Bytes
+import ChatModel
+import EventLoop
+import GatewayTestSupport
+import Identity
+import TestKit
+import Testing
+
+@testable import Gateway
+
+@Suite("Agents at a node")
+struct AgentsWireTests {
+    private func node(history: Int = 10_000) throws -> TestNode {
+        try TestNode(history: history, dialects: TestNode.allDialects) { $0.live.limits.allowEverything() }
+    }
+
+    /// An agent, perhaps one that another user acts as.
+    private func connect(_ agent: String, as user: String? = nil, channel: String? = nil, at node: TestNode) throws -> FrameClient {
+        let claims = Claims(
+            subject: user ?? agent, agent: agent, grants: .all,
+            expiry: Timestamp(milliseconds: WallClock.now.milliseconds + 3_600_000))
+        let token = try TokenSigner(secret: TestNode.secret).sign(claims)
+        return try FrameClient("/v1/ws?token=\(token)\(channel.map { "&channel_id=\($0)" } ?? "")", port: node.port)
+    }
+
+    private func say(_ content: String, to agent: String, by client: FrameClient) throws {
+        try client.ask(#"{"type":"message","to":"\#(agent)","content":"\#(content)"}"#, for: "ACK")
+    }
+
+    /// What comes before a message of this content, which is told here.
+    private func hear(until last: String, by client: FrameClient) throws -> [String] {
+        var contents: [String] = []
+        while contents.last != last { contents.append(try #require(try client.next("message")["content"])) }
+        return contents
+    }
+
+    /// Every ping that is on its way, and the one behind it, has been answered, and the answers have been taken.
+    private func settle(_ client: FrameClient) throws {
+        for _ in 1...3 { try client.ask(#"{"type":"nonsense"}"#, for: "ERROR") }
+    }
+
+    @Test("who was away gets what was addressed to it in sending order, and once")
+    func away() throws {
+        let node = try self.node()
+        let ann = try self.connect("ann", at: node)
+        let names = (1...20).map { "message \($0)" }
+        for name in names { try self.say(name, to: "bob", by: ann) }
+        let bob = try self.connect("bob", at: node)
+        #expect(try self.hear(until: "message 20", by: bob) == names)
+        try self.settle(bob)
+        bob.socket.drop()
+        let again = try self.connect("bob", at: node)
+        try self.say("marker", to: "bob", by: ann)
+        #expect(try self.hear(until: "marker", by: again) == ["marker"])
+    }
+
+    @Test("a connection that breaks before it has answered the ping gets everything again")
+    func broken() throws {
+        let node = try self.node()
+        let ann = try self.connect("ann", at: node)
+        for name in ["one", "two"] { try self.say(name, to: "bob", by: ann) }
+        for _ in 1...2 {
+            let bob = try self.connect("bob", at: node)
+            bob.socket.stopAnswering()
+            #expect(try self.hear(until: "two", by: bob) == ["one", "two"])
+            try self.settle(bob)
+            bob.socket.drop()
+        }
+        let bob = try self.connect("bob", at: node)
+        #expect(try self.hear(until: "two", by: bob) == ["one", "two"])
+    }
+
+    @Test("what has come to an agent has come to it, whichever user acts as it next")
+    func shared() throws {
+        let node = try self.node()
+        let ann = try self.connect("ann", at: node)
+        for name in ["one", "two"] { try self.say(name, to: "helper", by: ann) }
+        let first = try self.connect("helper", as: "bob", at: node)
+        #expect(try self.hear(until: "two", by: first) == ["one", "two"])
+        try self.settle(first)
+        let second = try self.connect("helper", as: "cid", at: node)
+        try self.say("three", to: "helper", by: ann)
+        #expect(try self.hear(until: "three", by: second) == ["three"])
+        #expect(try self.hear(until: "three", by: first) == ["three"])
+    }
+
+    @Test("who was away for more than an inbox keeps is told so, and not by a number of the channel's")
+    func truncated() throws {
+        let node = try self.node(history: 10)
+        let ann = try self.connect("ann", at: node)
+        for number in 1...30 { try self.say("message \(number)", to: "bob", by: ann) }
+        let bob = try self.connect("bob", channel: "c", at: node)
+        let error = try bob.next("ERROR")
+        #expect(error["error"] == "direct messages truncated: the oldest are not kept any more")
+        #expect(error.number("oldest_id") == nil)
+        let heard = try self.hear(until: "message 30", by: bob)
+        #expect(heard == (21...30).map { "message \($0)" })
+    }
+}
