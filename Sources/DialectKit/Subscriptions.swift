@@ -9,7 +9,7 @@ public import Identity
 public struct Subscriptions: Sendable {
     public let tenant: ByteString
     public private(set) var actor: Actor
-    private let grants: Grants
+    private var grants: Grants
     private let kind: ConversationRecord.Kind
     /// The conversations that the connection hears.
     public private(set) var heard: Set<ByteString> = []
@@ -132,5 +132,6 @@ public struct Subscriptions: Sendable {
     /// A fresh token of the same user's: what it lists beyond the first one's is entered when it is asked for.
     public mutating func renew(_ identity: Identity) {
         self.actor = Actor(person: self.actor.person, isAdmin: identity.isAdmin)
+        self.grants = identity.grants
     }
 }

@@ -169,6 +169,18 @@ struct InputTests {
             ])
     }
 
+    @Test("goes by what the fresh token grants, once there is one")
+    func renewed() {
+        var probe = SessionProbe.chats()
+        func join(_ chat: Int) -> [String] {
+            _ = probe.send(#"{"type":"joinChat","data":{"chat":\#(chat)}}"#)
+            return probe.answer(.failed(.noSuchConversation))
+        }
+        #expect(join(6) == [#"{"type":"error","data":{"message":"chat: no such chat","request":"joinChat"}}"#])
+        _ = probe.tell { $0.authenticated(.success(.init(user: "7", tenant: "tenant", grants: .listed(["6"]))), into: &$1) }
+        #expect(join(6) == ["enter tenant/6 as 7 Ann listed chats from now, skipping history"])
+    }
+
     @Test("waits for those before it, and so many wait at most")
     func queue() {
         var probe = SessionProbe.chats()

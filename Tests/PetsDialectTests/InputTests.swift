@@ -192,6 +192,19 @@ struct InputTests {
             ])
     }
 
+    @Test("goes by what the fresh token grants, once there is one")
+    func renewed() {
+        var probe = SessionProbe.pets()
+        func frame(_ conversation: String) -> String { #"{"event":"history","data":{"conversation_id":"\#(conversation)"}}"# }
+        #expect(probe.send(frame("d")) == ["enter tenant/d as ann Ann unlisted pets from now"])
+        _ = probe.answer(.failed(.accessDenied))
+        _ = probe.tell {
+            $0.authenticated(.success(.init(user: "ann", tenant: "tenant", grants: .listed(["d"]))), into: &$1)
+        }
+        #expect(probe.send(frame("d")) == ["enter tenant/d as ann Ann listed pets from now"])
+        #expect(probe.send(frame("e")) == ["enter tenant/e as ann Ann unlisted pets from now"])
+    }
+
     @Test("may address everybody where its sender is an admin, or nobody needs a token")
     func broadcasts() {
         let frame = #"{"event":"broadcast","data":{"content":"closed on Monday"}}"#
