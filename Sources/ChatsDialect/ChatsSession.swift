@@ -24,7 +24,8 @@ public struct ChatsSession: DialectSession {
     init(identity: Identity) {
         let person = Person(id: UserID(token: identity.user), name: identity.displayName)
         self.subscriptions = Subscriptions(
-            tenant: identity.tenant, actor: Actor(person: person, isAdmin: identity.isAdmin), grants: identity.grants, kind: .chats)
+            tenant: identity.tenant, actor: Actor(person: person, isAdmin: identity.isAdmin), grants: identity.grants, kind: .chats,
+            skipsHistory: true)
     }
 
     /// Somebody without a token.

@@ -11,6 +11,7 @@ public struct Subscriptions: Sendable {
     public private(set) var actor: Actor
     private var grants: Grants
     private let kind: ConversationRecord.Kind
+    private let skipsHistory: Bool
     /// The conversations that the connection hears.
     public private(set) var heard: Set<ByteString> = []
     /// Those that it has asked to hear without the client's asking.
@@ -23,18 +24,21 @@ public struct Subscriptions: Sendable {
     public static let firstKind: UInt8 = 0xF0
     private enum Kind: UInt8 { case list = 0xF0, enter, inbox, ownInbox }
 
-    /// - Parameter kind: what entering makes a conversation as, where the token names one that is not there.
-    public init(tenant: ByteString, actor: Actor, grants: Grants, kind: ConversationRecord.Kind) {
+    /// - Parameters:
+    ///   - kind: what entering makes a conversation as, where the token names one that is not there.
+    ///   - skipsHistory: whether who becomes a member by being listed has nothing unread.
+    public init(tenant: ByteString, actor: Actor, grants: Grants, kind: ConversationRecord.Kind, skipsHistory: Bool = false) {
         self.tenant = tenant
         self.actor = actor
         self.grants = grants
         self.kind = kind
+        self.skipsHistory = skipsHistory
     }
 
     public func key(_ conversation: ByteString) -> ConversationKey { ConversationKey(tenant: self.tenant, id: conversation) }
     public func hears(_ conversation: ByteString) -> Bool { self.heard.contains(conversation) }
     public func entrance(to conversation: ByteString) -> Entrance {
-        Entrance(actor: self.actor, isListed: self.grants.include(conversation), kind: self.kind)
+        Entrance(actor: self.actor, isListed: self.grants.include(conversation), kind: self.kind, skipsHistory: self.skipsHistory)
     }
 
     /// The user's inbox is heard first, and only then is asked for its conversations: what is made between the two is in one of them.

@@ -112,4 +112,19 @@ struct ChatsWireTests {
         }
         #expect(seen == expected)
     }
+
+    @Test("who comes by a token that lists a chat has nothing unread of what was said before")
+    func listed() throws {
+        let node = try self.node()
+        let ann = try self.enter("7", .listed(["5"]), at: node)
+        try self.say(100, in: "5", by: ann)
+        let bob = try self.enter("8", .listed(["5"]), at: node)
+        try ann.next("chatJoined")
+        #expect(try self.list(by: bob).first?.number("unread_count") == 0)
+        try bob.ask(#"{"type":"joinChat","data":{"chat":5}}"#, for: "chatJoined")
+        #expect(try self.list(by: bob).first?.number("unread_count") == 0)
+        try self.say(1, in: "5", by: ann)
+        try bob.next("messageCreated")
+        #expect(try self.list(by: bob).first?.number("unread_count") == 1)
+    }
 }
