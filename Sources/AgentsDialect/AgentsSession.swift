@@ -14,6 +14,8 @@ public struct AgentsSession: DialectSession {
     let isListed: Bool
     /// Where the client wants to go on in the channel; used once.
     private var after: String?
+    /// Of the frame whose fresh token is being judged.
+    private var renewalID: ByteString?
 
     enum Question: UInt8 { case inbox, enter, send, direct, statuses }
 
@@ -79,8 +81,10 @@ public struct AgentsSession: DialectSession {
             }
             switch type {
             case "message": try self.send(id, document, text, into: &steps)
-            case "status_query": try self.askStatuses(into: &steps)
-            case "authenticate": steps.append(.authenticate(try document.requiredString("token", of: root, in: text)))
+            case "status_query": try self.askStatuses(id, into: &steps)
+            case "authenticate":
+                steps.append(.authenticate(try document.requiredString("token", of: root, in: text)))
+                self.renewalID = id
             default: throw FieldError("type: \"\(type)\" is unknown")
             }
         } catch {
@@ -134,9 +138,9 @@ public struct AgentsSession: DialectSession {
         return text.extracting(range).withUnsafeBytes { Array($0) }
     }
 
-    private func askStatuses(into steps: inout SessionSteps) throws(FieldError) {
+    private func askStatuses(_ id: ByteString?, into steps: inout SessionSteps) throws(FieldError) {
         guard let channel = self.channelKey else { throw FieldError("type: status_query needs a connection with a channel") }
-        steps.append(.ask(.describe(by: self.me), in: channel, SessionTag(kind: Question.statuses.rawValue)))
+        steps.append(.ask(.describe(by: self.me), in: channel, SessionTag(kind: Question.statuses.rawValue, text: id)))
     }
 
     // MARK: What comes of it
@@ -156,13 +160,11 @@ public struct AgentsSession: DialectSession {
             steps.reply { $0.append(acknowledged: message, hasNumber: true) }
         case (.direct, .posted(let message)):
             steps.reply { $0.append(acknowledged: message, hasNumber: false) }
-        case (.send, .failed(let error)), (.direct, .failed(let error)):
+        case (.send, .failed(let error)), (.direct, .failed(let error)), (.statuses, .failed(let error)):
             self.fail(error.description, id: tag.text, into: &steps)
         case (.statuses, .described(let description)):
             guard let channel = self.channel else { return }
             steps.reply { $0.append(statusesOf: description, in: channel, at: now) }
-        case (.statuses, .failed(let error)):
-            self.fail(error.description, into: &steps)
         default:
             break
         }
@@ -209,7 +211,7 @@ public struct AgentsSession: DialectSession {
                 $0.append(#""}"#)
             }
         case .failure(let error):
-            self.fail("token: \(error)", into: &steps)
+            self.fail("token: \(error)", id: self.renewalID, into: &steps)
         }
     }
 

@@ -227,6 +227,17 @@ struct OutputTests {
             probe.tell { $0.authenticated(.failure(CredentialError("it is forged")), into: &$1) } == [
                 #"{"type":"ERROR","error":"token: it is forged",\#(time)"#
             ])
+        // The frame that it answers had an id.
+        #expect(probe.send(#"{"type":"authenticate","id":"m-1","token":"t"}"#) == ["authenticate t"])
+        #expect(
+            probe.tell { $0.authenticated(.failure(CredentialError("it is forged")), into: &$1) } == [
+                #"{"type":"ERROR","error":"token: it is forged","message_id":"m-1",\#(time)"#
+            ])
+        #expect(probe.send(#"{"type":"status_query","id":"m-2"}"#) == ["describe for ann guests none in tenant/c"])
+        #expect(
+            probe.answer(.failed(.unavailable)) == [
+                #"{"type":"ERROR","error":"the message could not be stored; try again","message_id":"m-2",\#(time)"#
+            ])
         #expect(
             probe.tell { $0.expired(into: &$1) } == [#"{"type":"ERROR","error":"token expired",\#(time)"#, "close 4401 token expired"])
         #expect(
