@@ -15,7 +15,7 @@ extension Conversation {
     private func isUnheardOf(_ sequence: SequenceNumber) -> Bool { self.rules.hold > 0 && sequence > self.head }
 
     private func checkExists(_ sequence: SequenceNumber, for actor: Actor, orElsewhere: Bool = false) throws(ChatError) {
-        let record = try self.checkedRecord(for: actor.person.id, isAdmin: actor.isAdmin)
+        let record = try self.checkedRecord(for: actor.person.id, orIf: actor.isAdmin)
         guard record.endedAt == nil else { throw .conversationEnded }
         if orElsewhere, self.isUnheardOf(sequence) { return }
         // It is being stored, and somebody may have read it in a store that others read as well.

@@ -149,7 +149,7 @@ extension Conversation {
     }
 
     mutating func end(by actor: Actor, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]) throws(ChatError) {
-        let record = try self.checkedRecord(for: actor.person.id, isAdmin: actor.isAdmin)
+        let record = try self.checkedRecord(for: actor.person.id, orIf: actor.isAdmin)
         guard actor.isAdmin || record.creator == actor.person.id else { throw .notAllowed("the creator of a conversation or an admin") }
         guard record.endedAt == nil else {
             guard origin.isRepeat else { throw .conversationEnded }
@@ -176,7 +176,7 @@ extension Conversation {
         for actor: Actor, _ guests: Guests, from origin: Origin, into effects: inout [ConversationEffect]
     ) throws(ChatError) {
         let isAdmitted = guests == .all || guests == .ofOpen && self.record?.access == .open
-        _ = try self.checkedRecord(for: actor.person.id, isAdmin: actor.isAdmin || isAdmitted)
+        _ = try self.checkedRecord(for: actor.person.id, orIf: isAdmitted)
         self.answerDescription(to: origin, into: &effects)
     }
 

@@ -207,10 +207,10 @@ public struct Conversation: Sendable {
         }
     }
 
-    /// The record, for a member or an admin.
-    func checkedRecord(for user: UserID, isAdmin: Bool = false) throws(ChatError) -> ConversationRecord {
+    /// The record, for a member, or for somebody who is admitted otherwise.
+    func checkedRecord(for user: UserID, orIf isAdmitted: Bool = false) throws(ChatError) -> ConversationRecord {
         guard let record = self.record else { throw .noSuchConversation }
-        guard isAdmin || self.members.member(user) != nil else { throw .notAMember }
+        guard isAdmitted || self.members.member(user) != nil else { throw .notAMember }
         return record
     }
 

@@ -23,7 +23,7 @@ public enum ChatCommand: Sendable {
     case part(UserID)
     /// Nobody may write from now on; its creator's or an admin's right.
     case end(by: Actor)
-    /// Who is there and what it is about: for members and admins, and for the guests that are admitted.
+    /// Who is there and what it is about: for members, and for the guests that are admitted. An admin is neither by being one.
     case describe(by: Actor, guests: Guests = .none)
 }
 

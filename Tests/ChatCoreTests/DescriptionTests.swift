@@ -63,10 +63,13 @@ struct DescriptionTests {
         #expect(stage.described?.record.updatedAt == now)
     }
 
-    @Test("is for members and admins")
+    @Test("is for members and whom their guests are; admins are neither")
     func who() {
         var stage = Stage(of: [ann])
         #expect(stage.describe(by: bob) == [refused(.notAMember)])
-        #expect(stage.describe(by: bob, admin: true) == ["answer: described"])
+        #expect(stage.describe(by: bob, admin: true) == [refused(.notAMember)])
+        func ask(_ guests: Guests) -> [String] { stage.ask(.describe(by: Actor(person: bob, isAdmin: true), guests: guests)) }
+        #expect(ask(.ofOpen) == [refused(.notAMember)])
+        #expect(ask(.all) == ["answer: described"])
     }
 }

@@ -96,4 +96,37 @@ struct AgentsWireTests {
         let heard = try self.hear(until: "message 30", by: bob)
         #expect(heard == (21...30).map { "message \($0)" })
     }
+
+    @Test("an admin comes in where anybody with its grants does, and is told 403 before the upgrade elsewhere")
+    func admins() throws {
+        let node = try self.node()
+        // One that is closed, and one that is open.
+        try node.talker("ann", in: "closed").post("secret")
+        let chats = try FrameClient("/ws/chats/?token=\(TestNode.token("ann"))", port: node.port)
+        let made = try chats.ask(#"{"type":"createEmptyChat"}"#, for: "emptyChatCreated")
+        let open = Int(try #require(made.object("data")?.number("id")))
+        func status(_ path: String, _ grants: Grants = .none) throws -> Int {
+            let token = try TestNode.token("root", grants: grants, isAdmin: true)
+            let path = "\(path)\(path.contains("?") ? "&" : "?")token=\(token)"
+            let stream = try ByteStream(port: node.port)
+            try WebSocketClient.ask(path, port: node.port, on: stream)
+            return try HTTPReply(from: stream, within: Deadline.patience).status
+        }
+        let path = "/v1/ws/tenant/default/agent/root/channel"
+        #expect(try status("/v1/ws?channel_id=closed") == 403)
+        #expect(try status("\(path)/closed") == 403)
+        #expect(try status("/v1/ws?channel_id=nowhere") == 403)
+        #expect(try status("\(path)/\(open)") == 403)
+        #expect(try status("/v1/ws?channel_id=\(open)") == 101)
+        // It is a member by that.
+        #expect(try status("\(path)/\(open)") == 101)
+        #expect(try status("\(path)/closed", .listed(["closed"])) == 101)
+
+        // In Chats it reads what it has joined.
+        let other = try FrameClient("/ws/chats/?token=\(TestNode.token("eve", grants: .none, isAdmin: true))", port: node.port)
+        for (request, id) in [("getChatDetails", "\"closed\""), ("getChatMessages", "\"closed\""), ("getChatDetails", "\(open)")] {
+            let error = try other.ask(#"{"type":"\#(request)","data":{"chatId":\#(id)}}"#, for: "error")
+            #expect(error.object("data")?["message"] == "chatId: not a member of this conversation")
+        }
+    }
 }

@@ -120,7 +120,7 @@ struct ServedTests {
         #expect(try reply(.listed(["other"])) == 403)
         #expect(try reply(.listed(["closed"])) == 200)
         #expect(try reply(.all) == 200)
-        #expect(try reply(.none, isAdmin: true) == 200)
+        #expect(try reply(.none, isAdmin: true) == 403)
         // It is no room, and so in no list.
         #expect(try node.page("").ids == [])
         #expect(try node.get("/none").status == 404)
