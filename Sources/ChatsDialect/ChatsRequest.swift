@@ -90,9 +90,21 @@ enum ChatsRequest: Sendable {
         }
     }
 
+    /// What the protocol calls the field that names the chat.
+    var chatField: StaticString {
+        switch self {
+        case .details, .messages: "chatId"
+        case .chats, .create, .join, .post, .markRead, .authenticate: "chat"
+        }
+    }
+
     /// What the protocol calls the field that the core's error is about.
-    static func sentence(_ error: ChatError) -> String {
+    ///
+    /// - Parameter chatField: the one that named the chat.
+    static func sentence(_ error: ChatError, chatField: StaticString = "chat") -> String {
         switch error {
+        case .noSuchConversation: "\(chatField): no such chat"
+        case .notAMember, .accessDenied: "\(chatField): \(error)"
         case .contentEmpty: "text: must not be empty"
         case .contentTooLong(let limit): "text: longer than \(limit) bytes"
         case .noSuchMessage(let id): "last_read_message: there is no message \(id)"

@@ -14,7 +14,8 @@ extension ChatsSession {
     /// So many of a list are asked about at a time.
     private static let describedAtOnce = 100
     private static let pageMessages = 200
-    private static let idTries = 100
+    /// So many ids that tokens have taken are passed over for one chat. The counter does not go back: who asks again goes on behind them.
+    private static let idTries = 10_000
 
     mutating func begin(_ request: ChatsRequest, into steps: inout SessionSteps) {
         switch request {
@@ -78,6 +79,10 @@ extension ChatsSession {
     private mutating func fail(_ sentence: String, into steps: inout SessionSteps) {
         let type = self.job?.request.type
         self.finish(into: &steps) { $0.append(error: sentence, request: type) }
+    }
+
+    private mutating func fail(_ error: ChatError, into steps: inout SessionSteps) {
+        self.fail(ChatsRequest.sentence(error, chatField: self.job?.request.chatField ?? "chat"), into: &steps)
     }
 
     /// Everything has been asked but users' numbers.
@@ -149,9 +154,9 @@ extension ChatsSession {
         case .markRead:
             switch answer {
             case .read(let unknown) where !unknown.isEmpty:
-                self.fail(ChatsRequest.sentence(.noSuchMessage(unknown[0])), into: &steps)
+                self.fail(.noSuchMessage(unknown[0]), into: &steps)
             case .failed(let error):
-                self.fail(ChatsRequest.sentence(error), into: &steps)
+                self.fail(error, into: &steps)
             default:
                 // Everybody has been told, this connection too.
                 self.job = nil
@@ -168,14 +173,14 @@ extension ChatsSession {
         switch (job.request, answer) {
         case (.join(_, let lastRead), .failed(.noSuchConversation)):
             // A token that lists it makes it.
-            guard self.subscriptions.entrance(to: chat).isListed else { return self.fail("chat: no such chat", into: &steps) }
-            guard (lastRead ?? 0) == 0 else { return self.fail(ChatsRequest.sentence(.noSuchMessage(lastRead ?? 0)), into: &steps) }
+            guard self.subscriptions.entrance(to: chat).isListed else { return self.fail(.noSuchConversation, into: &steps) }
+            guard (lastRead ?? 0) == 0 else { return self.fail(.noSuchMessage(lastRead ?? 0), into: &steps) }
             self.enter(chat, into: &steps)
         case (_, .failed(let error)):
-            self.fail(ChatsRequest.sentence(error), into: &steps)
+            self.fail(error, into: &steps)
         case (.join(_, let lastRead), .described(let description)):
             guard (lastRead ?? 0) <= description.head else {
-                return self.fail(ChatsRequest.sentence(.noSuchMessage(lastRead ?? 0)), into: &steps)
+                return self.fail(.noSuchMessage(lastRead ?? 0), into: &steps)
             }
             self.enter(chat, into: &steps)
         case (.details, .described(let description)):
@@ -184,11 +189,7 @@ extension ChatsSession {
         case (.messages, .described(let description)):
             self.job?.chat = ChatsChat(id: chat, description, limit: 0)
             self.read(chat, .newest, into: &steps)
-        case (_, .described(let description)):
-            // An admin may look at it, and still has to join to say something.
-            guard description.members.contains(where: { $0.user == self.person.id }) else {
-                return self.fail(ChatsRequest.sentence(.notAMember), into: &steps)
-            }
+        case (_, .described):
             self.enter(chat, into: &steps)
         default:
             break
@@ -220,7 +221,7 @@ extension ChatsSession {
     private mutating func entered(_ answer: ChatAnswer, into steps: inout SessionSteps) {
         guard let request = self.job?.request else { return }
         guard case .entered(let entered) = answer else {
-            if case .failed(let error) = answer { self.fail(ChatsRequest.sentence(error), into: &steps) }
+            if case .failed(let error) = answer { self.fail(error, into: &steps) }
             return
         }
         switch request {
@@ -258,8 +259,10 @@ extension ChatsSession {
             // A token has made one of this number.
             self.job?.triedIDs += 1
             steps.append(.fetch(.nextNumber(tenant: self.tenant), SessionTag(kind: Question.nextID.rawValue)))
+        case .failed(.conversationExists):
+            self.fail("the next \(Self.idTries) ids are those of other chats; try again", into: &steps)
         case .failed(let error):
-            self.fail(ChatsRequest.sentence(error), into: &steps)
+            self.fail(error, into: &steps)
         default:
             break
         }

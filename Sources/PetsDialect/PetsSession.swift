@@ -206,9 +206,17 @@ public struct PetsSession: DialectSession {
             if let conversation = tag.conversation { self.made[conversation] = nil }
             steps.reply { $0.append(error: error.description, event: "new_conversation") }
         case (let question, .failed(let error)):
-            steps.reply { $0.append(error: error.description, event: question?.event) }
+            steps.reply { $0.append(error: Self.sentence(error), event: question?.event) }
         default:
             break
+        }
+    }
+
+    /// Names the field that the core's error is about.
+    private static func sentence(_ error: ChatError) -> String {
+        switch error {
+        case .noSuchConversation, .notAMember, .accessDenied: "conversation_id: \(error)"
+        default: error.description
         }
     }
 
@@ -236,7 +244,7 @@ public struct PetsSession: DialectSession {
         let made = self.made.removeValue(forKey: conversation)
         let requests = self.waiting.removeValue(forKey: conversation) ?? []
         if case .failed(let error) = answer {
-            for request in requests { steps.reply { $0.append(error: error.description, event: request.event) } }
+            for request in requests { steps.reply { $0.append(error: Self.sentence(error), event: request.event) } }
             return
         }
         if let made { steps.reply { $0.append(created: conversation, made.fields, client: made.client) } }

@@ -1,6 +1,8 @@
+import Bytes
 import ChatModel
 import DialectKit
 import DialectTestSupport
+import Identity
 import Testing
 
 @Suite("A frame of a client")
@@ -192,7 +194,7 @@ struct InputTests {
             ])
         let answers = probe.answer(.failed(.notAMember))
         #expect(
-            answers.first == #"{"type":"error","data":{"message":"not a member of this conversation","request":"getChatDetails"}}"#)
+            answers.first == #"{"type":"error","data":{"message":"chatId: not a member of this conversation","request":"getChatDetails"}}"#)
         #expect(answers.dropFirst().allSatisfy { $0 == #"post "x" id - by 7 in tenant/5"# } && answers.count == 101)
     }
 }

@@ -140,12 +140,12 @@ struct OutputTests {
 
         #expect(probe.send(#"{"event":"history","data":{"conversation_id":"e"}}"#).count == 1)
         #expect(
-            probe.answer(.failed(.accessDenied)) == [#"{"event":"error","data":{"message":"access denied","event":"history"}}"#])
+            probe.answer(.failed(.accessDenied)) == [#"{"event":"error","data":{"message":"conversation_id: access denied","event":"history"}}"#])
         // Asked again it is tried again.
         #expect(probe.send(#"{"event":"history","data":{"conversation_id":"e"}}"#).count == 1)
         #expect(
             probe.answer(.failed(.noSuchConversation)) == [
-                #"{"event":"error","data":{"message":"no such conversation","event":"history"}}"#
+                #"{"event":"error","data":{"message":"conversation_id: no such conversation","event":"history"}}"#
             ])
         // Who is shown out has to come in again.
         _ = probe.tell { $0.left(ConversationKey(tenant: "tenant", id: "d"), into: &$1) }
