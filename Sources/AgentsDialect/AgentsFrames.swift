@@ -131,7 +131,7 @@ extension ByteBuffer {
         self.append(#","agents":["#)
         for (place, member) in description.members.enumerated() {
             self.append(place > 0 ? #",{"agent_id":"# : #"{"agent_id":"#)
-            self.append(jsonString: description.agents[member.user] ?? member.user.shown)
+            self.append(jsonString: member.agent ?? member.user.shown)
             self.append(description.online.contains(member.user) ? #","status":"online""# : #","status":"offline""#)
             self.append(#","timestamp":""#)
             self.append(timestamp: now)

@@ -24,10 +24,7 @@ public struct AgentsSession: DialectSession {
         self.agent = identity.agent
         self.channel = channel
         self.isListed = channel.map { identity.grants($0) } ?? false
-        self.me = Actor(
-            person: Person(
-                id: UserID(token: identity.user), name: identity.displayName, agent: identity.agent == identity.user ? nil : identity.agent),
-            isAdmin: identity.isAdmin)
+        self.me = Actor(person: Person(of: identity), isAdmin: identity.isAdmin)
         self.after = after
     }
 

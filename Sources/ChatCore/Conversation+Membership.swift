@@ -25,7 +25,7 @@ extension Conversation {
         }
         var member =
             known.map { self.members[$0].member }
-            ?? Member(user: person.id, name: person.name, role: isMade ? .creator : .member, joinedAt: now.wall)
+            ?? Member(user: person.id, name: person.name, agent: person.agent, role: isMade ? .creator : .member, joinedAt: now.wall)
         if known == nil, let before = self.members.number(of: person.id).map({ self.members[$0].member }) {
             // Who comes back has read what it had read.
             member.readCursor = before.readCursor
@@ -33,10 +33,9 @@ extension Conversation {
         }
         if known == nil, entrance.skipsHistory { member.readCursor = max(member.readCursor, self.storedHead) }
         // While the store is away everybody keeps the name that it has.
-        let isRenamed = member.name != person.name && !self.isStoreAway
-        if known == nil || isRenamed { member.name = person.name }
+        let isRenamed = (member.name != person.name || member.agent != person.agent) && !self.isStoreAway
+        if known == nil || isRenamed { (member.name, member.agent) = (person.name, person.agent) }
         let number = self.members.insert(member, isMember: true)
-        self.members[number].agent = person.agent
         self.members.adopt(person.id, as: number)
         if listening {
             self.listeners.insert(origin.loop, place: origin.place, since: self.revision)
@@ -127,9 +126,9 @@ extension Conversation {
                 createdAt: now.wall), into: &effects)
         for person in founding.members where self.members.member(person.id) == nil {
             let member = Member(
-                user: person.id, name: person.name, role: person.id == creator ? .creator : .member, joinedAt: now.wall)
+                user: person.id, name: person.name, agent: person.agent, role: person.id == creator ? .creator : .member,
+                joinedAt: now.wall)
             let number = self.members.insert(member, isMember: true)
-            self.members[number].agent = person.agent
             self.write(.member(member), then: .member(number, isArrival: true), into: &effects)
         }
         self.pending[self.pending.count - 1].founders = [origin]
@@ -184,13 +183,8 @@ extension Conversation {
         guard var record = self.record else { return effects.append(.answer(.failed(.noSuchConversation), to: origin)) }
         record.updatedAt = self.updatedAt
         let online = Set(self.members.active.lazy.filter { self.members[$0].isPresent }.map { self.members[$0].member.user })
-        var agents: [UserID: ByteString] = [:]
-        for number in self.members.active { agents[self.members[number].member.user] = self.members[number].agent }
-        effects.append(
-            .answer(
-                .described(
-                    Description(record: record, head: self.storedHead, members: self.members.members, online: online, agents: agents)),
-                to: origin))
+        let description = Description(record: record, head: self.storedHead, members: self.members.members, online: online)
+        effects.append(.answer(.described(description), to: origin))
     }
 
     // MARK: Loops that listen
@@ -215,7 +209,6 @@ extension Conversation {
         for person in attachment.heard where now.monotonic < reunionEnds && !self.isInbox {
             self.presence.reunionEnds = reunionEnds
             guard let number = self.members.member(person.id), !self.members[number].isTold else { continue }
-            self.members[number].agent = person.agent
             self.setAnnounced(number, true)
             self.considerAnnouncing(number, at: now, into: &effects)
             learned.append(number)
@@ -232,7 +225,6 @@ extension Conversation {
         for person in attachment.present + attachment.entering where !self.isInbox {
             guard let number = self.members.member(person.id) else { continue }
             present.insert(number)
-            self.members[number].agent = person.agent
             self.appear(number, on: origin.loop, at: now, into: &effects)
         }
         // Who listens and is no member has missed being told so.

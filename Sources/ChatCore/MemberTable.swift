@@ -13,7 +13,6 @@ struct MemberTable: Sendable {
 
     struct Entry: Sendable {
         var member: Member
-        var agent: ByteString?
         /// The loops on which this user is present.
         var loops = LoopSet()
         /// What the others were last told: that this user is online.
@@ -29,7 +28,7 @@ struct MemberTable: Sendable {
         /// When a change of presence is due to be announced; 0 when there is none.
         var announcementDue: Int64 = 0
 
-        var person: Person { Person(id: self.member.user, name: self.member.name, agent: self.agent) }
+        var person: Person { Person(id: self.member.user, name: self.member.name, agent: self.member.agent) }
         var isPresent: Bool { !self.loops.isEmpty }
     }
 

@@ -65,16 +65,11 @@ public struct Description: Sendable {
     public let head: SequenceNumber
     public let members: [Member]
     public let online: Set<UserID>
-    /// The agents that act for members, as far as they have been seen.
-    public let agents: [UserID: ByteString]
 
-    public init(
-        record: ConversationRecord, head: SequenceNumber, members: [Member], online: Set<UserID>, agents: [UserID: ByteString] = [:]
-    ) {
+    public init(record: ConversationRecord, head: SequenceNumber, members: [Member], online: Set<UserID>) {
         self.record = record
         self.head = head
         self.members = members
         self.online = online
-        self.agents = agents
     }
 }

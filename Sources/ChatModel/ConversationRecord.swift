@@ -50,6 +50,8 @@ public struct Member: Sendable, Equatable {
 
     public var user: UserID
     public var name: ByteString
+    /// The agent that acts for the user, as the member last came in; nil where that is the user itself.
+    public var agent: ByteString?
     public var role: Role
     public var joinedAt: Timestamp
     /// The highest message that this member has read, and that a socket of this member's has taken. Neither moves back.
@@ -57,10 +59,12 @@ public struct Member: Sendable, Equatable {
     public var deliveredCursor: SequenceNumber
 
     public init(
-        user: UserID, name: ByteString, role: Role, joinedAt: Timestamp, readCursor: SequenceNumber = 0, deliveredCursor: SequenceNumber = 0
+        user: UserID, name: ByteString, agent: ByteString? = nil, role: Role, joinedAt: Timestamp, readCursor: SequenceNumber = 0,
+        deliveredCursor: SequenceNumber = 0
     ) {
         self.user = user
         self.name = name
+        self.agent = agent
         self.role = role
         self.joinedAt = joinedAt
         self.readCursor = readCursor

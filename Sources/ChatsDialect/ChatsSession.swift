@@ -22,9 +22,9 @@ public struct ChatsSession: DialectSession {
     private static let queueLimit = 100
 
     init(identity: Identity) {
-        let person = Person(id: UserID(token: identity.user), name: identity.displayName)
         self.subscriptions = Subscriptions(
-            tenant: identity.tenant, actor: Actor(person: person, isAdmin: identity.isAdmin), grants: identity.grants, kind: .chats,
+            tenant: identity.tenant, actor: Actor(person: Person(of: identity), isAdmin: identity.isAdmin), grants: identity.grants,
+            kind: .chats,
             skipsHistory: true)
     }
 

@@ -17,9 +17,7 @@ public struct ConversationsSession: DialectSession {
 
     init(identity: Identity, conversation: ByteString, after: String?) {
         self.conversation = ConversationKey(tenant: identity.tenant, id: conversation)
-        let agent = identity.agent == identity.user ? nil : identity.agent
-        self.me = Actor(
-            person: Person(id: UserID(token: identity.user), name: identity.displayName, agent: agent), isAdmin: identity.isAdmin)
+        self.me = Actor(person: Person(of: identity), isAdmin: identity.isAdmin)
         self.isListed = identity.grants(conversation)
         self.after = after
     }

@@ -3,7 +3,7 @@ import ChatModel
 
 /// The table `members`.
 struct MemberRows {
-    private static let columns = "user, name, role, joined_at, read_cursor, delivered_cursor, checksum"
+    private static let columns = "user, name, role, joined_at, read_cursor, delivered_cursor, checksum, agent"
     private let all: SQLiteStatement
     private let one: SQLiteStatement
     private let replacement: SQLiteStatement?
@@ -21,8 +21,8 @@ struct MemberRows {
         // Not REPLACE, which takes the old row out of every index and puts it in again, for each cursor that moves.
         self.replacement = try connection.prepare(
             """
-            INSERT INTO members VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO UPDATE SET name = ?3, role = ?4, joined_at = ?5,
-                read_cursor = ?6, delivered_cursor = ?7, checksum = ?8
+            INSERT INTO members VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO UPDATE SET name = ?3, role = ?4, joined_at = ?5,
+                read_cursor = ?6, delivered_cursor = ?7, checksum = ?8, agent = ?9
             """)
         self.deletion = try connection.prepare("DELETE FROM members WHERE conversation = ? AND user = ?")
     }
@@ -49,7 +49,7 @@ struct MemberRows {
     func put(_ member: Member, of conversation: Int) throws(StorageFault) {
         guard let statement = self.replacement else { preconditionFailure("a reader's connection wrote a member") }
         let sum = self.checksum(of: member, in: conversation)
-        self.text.begin(byteCount: member.user.key.byteCount + member.name.byteCount)
+        self.text.begin(byteCount: Self.byteCount(of: member))
         statement.bind(1, conversation)
         statement.bind(2, text: self.text.hold(member.user.key.string))
         statement.bind(3, text: self.text.hold(member.name.string))
@@ -58,6 +58,7 @@ struct MemberRows {
         statement.bind(6, member.readCursor)
         statement.bind(7, member.deliveredCursor)
         statement.bind(8, sum)
+        statement.bind(9, text: member.agent.map { self.text.hold($0.string) })
         try statement.run()
     }
 
@@ -72,7 +73,7 @@ struct MemberRows {
     private func member(_ row: SQLiteStatement, of conversation: Int) throws(StorageFault) -> Member {
         let member = Member(
             user: UserID(key: ByteString(row.text(0) ?? "")), name: ByteString(row.text(1) ?? ""),
-            role: Member.Role(rawValue: UInt8(truncatingIfNeeded: row.int(2))) ?? .member,
+            agent: row.text(7).map { ByteString($0) }, role: Member.Role(rawValue: UInt8(truncatingIfNeeded: row.int(2))) ?? .member,
             joinedAt: Timestamp(milliseconds: Int64(row.int(3))),
             readCursor: row.int(4), deliveredCursor: row.int(5))
         guard self.checksum(of: member, in: conversation) == row.int(6) else {
@@ -81,8 +82,12 @@ struct MemberRows {
         return member
     }
 
+    private static func byteCount(of member: Member) -> Int {
+        member.user.key.byteCount + member.name.byteCount + (member.agent?.byteCount ?? 0)
+    }
+
     private func checksum(of member: Member, in conversation: Int) -> Int {
-        self.text.begin(byteCount: member.user.key.byteCount + member.name.byteCount)
+        self.text.begin(byteCount: Self.byteCount(of: member))
         var sum = RowChecksum()
         sum.fold(conversation)
         sum.fold(self.text.hold(member.user.key.string))
@@ -91,6 +96,7 @@ struct MemberRows {
         sum.fold(Int(member.joinedAt.milliseconds))
         sum.fold(member.readCursor)
         sum.fold(member.deliveredCursor)
+        if let agent = member.agent { sum.fold(self.text.hold(agent.string)) }
         return sum.value
     }
 }

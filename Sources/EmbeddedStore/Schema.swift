@@ -56,6 +56,8 @@ enum Schema {
         CREATE UNIQUE INDEX numbered ON numbers (tenant, number);
         CREATE TABLE counters (tenant TEXT PRIMARY KEY, value INTEGER NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID;
         """,
+        // Again an agent is summed up only where there is one.
+        "ALTER TABLE members ADD COLUMN agent TEXT",
     ]
 
     /// Brings the file to our version, each step in a transaction of its own.

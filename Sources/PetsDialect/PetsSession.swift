@@ -40,9 +40,9 @@ public struct PetsSession: DialectSession {
     }
 
     init(identity: Identity, allowsAnonymous: Bool) {
-        let person = Person(id: UserID(token: identity.user), name: identity.displayName)
         self.subscriptions = Subscriptions(
-            tenant: identity.tenant, actor: Actor(person: person, isAdmin: identity.isAdmin), grants: identity.grants, kind: .pets)
+            tenant: identity.tenant, actor: Actor(person: Person(of: identity), isAdmin: identity.isAdmin), grants: identity.grants,
+            kind: .pets)
         self.mayBroadcast = allowsAnonymous || identity.isAdmin
         self.allowsAnonymous = allowsAnonymous
     }

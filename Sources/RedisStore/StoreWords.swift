@@ -220,7 +220,13 @@ final class StoreWords {
             command.append(member.joinedAt.milliseconds)
             command.append(member.readCursor)
             command.append(member.deliveredCursor)
-            command.append(text: member.name)
+            self.packed.removeAll()
+            self.packed.append(text: member.name.string)
+            if let agent = member.agent {
+                self.packed.append(StoredParts.agentMark)
+                self.packed.append(text: agent.string)
+            }
+            command.append(self.packed)
             self.append(ListEntry(write, at: self.now), to: &command)
         case .remove(let user):
             command.append("d")

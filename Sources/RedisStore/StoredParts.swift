@@ -114,14 +114,18 @@ enum StoredParts {
         reply.elements.map { $0.isNull ? nil : UserID(key: ByteString($0.string)) }
     }
 
-    /// `role joined read delivered name`, parted by blanks.
+    /// Parts a member's name from its agent, where it has one: neither may have control characters.
+    static let agentMark = UInt8(ascii: "\n")
+
+    /// `role joined read delivered name`, parted by blanks, and behind the name perhaps an agent.
     private static func member(_ user: UserID, _ value: RedisReply) throws(DamagedValue) -> Member {
         var rest = Words(value.bytes)
         guard let role = rest.number().flatMap({ Member.Role(rawValue: UInt8(clamping: $0)) }), let joined = rest.number(),
             let read = rest.number(), let delivered = rest.number()
         else { throw DamagedValue("a member is not what was stored") }
+        let (name, agent) = rest.split(at: self.agentMark)
         return Member(
-            user: user, name: ByteString(rest.text), role: role, joinedAt: Timestamp(milliseconds: joined),
+            user: user, name: ByteString(name), agent: agent.map { ByteString($0) }, role: role, joinedAt: Timestamp(milliseconds: joined),
             readCursor: Int(read), deliveredCursor: Int(delivered))
     }
 

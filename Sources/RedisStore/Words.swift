@@ -30,6 +30,13 @@ struct Words {
     /// All that is left, as text.
     var text: String { String(decoding: self.bytes, as: UTF8.self) }
 
+    /// All that is left, in two texts where it has this mark.
+    func split(at mark: UInt8) -> (String, String?) {
+        guard let place = self.bytes.firstIndex(of: mark) else { return (self.text, nil) }
+        let rest = UnsafeRawBufferPointer(rebasing: self.bytes[(place + 1)...])
+        return (String(decoding: self.bytes[..<place], as: UTF8.self), String(decoding: rest, as: UTF8.self))
+    }
+
     /// All that is left behind the sign that says that it is there.
     var optionalBytes: [UInt8]? {
         self.bytes.isEmpty ? nil : Array(self.bytes.dropFirst())

@@ -57,9 +57,6 @@ struct RoomsCaller {
     }
 
     private var bearer: Actor? {
-        guard let identity = self.identity else { return nil }
-        let agent = identity.agent == identity.user ? nil : identity.agent
-        return Actor(
-            person: Person(id: UserID(token: identity.user), name: identity.displayName, agent: agent), isAdmin: identity.isAdmin)
+        self.identity.map { Actor(person: Person(of: $0), isAdmin: $0.isAdmin) }
     }
 }

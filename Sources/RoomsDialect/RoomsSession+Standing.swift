@@ -17,6 +17,10 @@ extension RoomsSession {
             text.append(jsonString: me.person.id.key)
             text.append(#","name":"#)
             text.append(jsonString: me.person.name)
+            if let agent = me.person.agent {
+                text.append(#","agent":"#)
+                text.append(jsonString: agent)
+            }
             text.append(me.isAdmin ? #","admin":true"# : #","admin":false"#)
         }
         switch self.grants {
@@ -77,9 +81,10 @@ extension RoomsSession {
             guard let tenant = try document.optionalString("tenant", of: root, in: span) else { return nil }
             let user = try document.optionalString("user", of: root, in: span)
             let name = try document.optionalString("name", of: root, in: span)
+            let agent = try document.optionalString("agent", of: root, in: span)
             self.take(
                 tenant: ByteString(tenant), user: user.map { UserID(key: ByteString($0)) }, name: name.map { ByteString($0) },
-                isAdmin: try document.optionalBool("admin", of: root, in: span) ?? false,
+                agent: agent.map { ByteString($0) }, isAdmin: try document.optionalBool("admin", of: root, in: span) ?? false,
                 grants: try document.optionalBool("all", of: root, in: span) == true
                     ? .all : .listed(Set(try Self.strings("grants", document, span).map { ByteString($0) })))
             let limits = 0...Int(Int32.max)
@@ -123,10 +128,12 @@ extension RoomsSession {
         return strings
     }
 
-    private mutating func take(tenant: ByteString, user: UserID?, name: ByteString?, isAdmin: Bool, grants: Grants) {
+    private mutating func take(
+        tenant: ByteString, user: UserID?, name: ByteString?, agent: ByteString?, isAdmin: Bool, grants: Grants
+    ) {
         self.tenant = tenant
         self.grants = grants
         guard let user else { return }
-        self.me = Actor(person: Person(id: user, name: name ?? user.shown), isAdmin: isAdmin)
+        self.me = Actor(person: Person(id: user, name: name ?? user.shown, agent: agent), isAdmin: isAdmin)
     }
 }

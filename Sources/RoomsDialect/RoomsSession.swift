@@ -78,7 +78,7 @@ public struct RoomsSession: DialectSession {
         self.tenant = identity.tenant
         self.grants = identity.grants
         // Who is in already keeps its name.
-        let person = self.me?.person ?? Person(id: UserID(token: identity.user), name: identity.displayName)
+        let person = self.me?.person ?? Person(of: identity)
         self.me = Actor(person: person, isAdmin: identity.isAdmin)
     }
 

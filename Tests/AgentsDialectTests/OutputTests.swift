@@ -195,15 +195,15 @@ struct OutputTests {
         var probe = SessionProbe.agents()
         _ = probe.send(#"{"type":"status_query"}"#)
         let members = [
-            Member(user: Self.agent.id, name: "Ann", role: .creator, joinedAt: Self.time),
+            Member(user: Self.agent.id, name: "Ann", agent: "agent-1", role: .creator, joinedAt: Self.time),
             Member(user: Self.user.id, name: "Bob", role: .member, joinedAt: Self.time),
+            Member(user: UserID(token: "cid"), name: "Cid", agent: "agent-3", role: .member, joinedAt: Self.time),
         ]
         let record = ConversationRecord(access: .closed, kind: .agents, creator: nil, createdAt: Self.time)
-        let description = Description(
-            record: record, head: 0, members: members, online: [Self.agent.id], agents: [Self.agent.id: "agent-1"])
+        let description = Description(record: record, head: 0, members: members, online: [Self.agent.id])
         #expect(
             probe.answer(.described(description)) == [
-                #"{"type":"status_list","channel_id":"c","agents":[{"agent_id":"agent-1","status":"online","timestamp":"1970-01-01T00:00:00.000Z"},{"agent_id":"bob","status":"offline","timestamp":"1970-01-01T00:00:00.000Z"}],"timestamp":"1970-01-01T00:00:00.000Z"}"#
+                #"{"type":"status_list","channel_id":"c","agents":[{"agent_id":"agent-1","status":"online","timestamp":"1970-01-01T00:00:00.000Z"},{"agent_id":"bob","status":"offline","timestamp":"1970-01-01T00:00:00.000Z"},{"agent_id":"agent-3","status":"offline","timestamp":"1970-01-01T00:00:00.000Z"}],"timestamp":"1970-01-01T00:00:00.000Z"}"#
             ])
     }
 

@@ -47,6 +47,30 @@ struct DescriptionTests {
         #expect(updatedAt() == ended)
     }
 
+    @Test("knows the agent as which a member last came in, also of who is gone, and also after its owner has died")
+    func agents() {
+        var stage = Stage(of: [ann])
+        func agent() -> ByteString? {
+            _ = stage.describe(by: ann)
+            return stage.described?.members.last?.agent
+        }
+        for name: ByteString? in ["helper", "other", nil, "helper"] {
+            stage.forgetAsked()
+            _ = stage.enter(Person(id: bob.id, name: bob.name, agent: name), listed: true)
+            #expect(stage.asked.count == 1)
+            _ = stage.leave(bob)
+            _ = stage.pass(.seconds(10))
+            #expect(agent() == name)
+            // It comes in as it is known.
+            stage.forgetAsked()
+            _ = stage.enter(Person(id: bob.id, name: bob.name, agent: name), listed: true)
+            #expect(stage.asked.isEmpty)
+            _ = stage.leave(bob)
+        }
+        stage.changeOwner()
+        #expect(agent() == "helper")
+    }
+
     @Test("does not say that something happened which is not stored yet")
     func underWay() {
         var stage = Stage(of: [ann])

@@ -69,7 +69,8 @@ struct Chance {
 
     mutating func member() -> Member {
         Member(
-            user: self.user(), name: self.byteString(), role: self.generator.pick([.member, .creator, .admin])!, joinedAt: self.moment(),
+            user: self.user(), name: self.byteString(), agent: self.happens() ? self.byteString() : nil,
+            role: self.generator.pick([.member, .creator, .admin])!, joinedAt: self.moment(),
             readCursor: self.count(), deliveredCursor: self.count())
     }
 
@@ -166,10 +167,7 @@ struct Chance {
         let members = self.list { $0.member() }
         var online = Set(self.list { $0.user() })
         for member in members where self.happens() { online.insert(member.user) }
-        var agents: [UserID: ByteString] = [:]
-        // One at most: what is told of several has no order.
-        if let member = members.first, self.happens() { agents[member.user] = ByteString(self.text()) }
-        return Description(record: record, head: self.count(), members: members, online: online, agents: agents)
+        return Description(record: record, head: self.count(), members: members, online: online)
     }
 
     mutating func answer() -> ChatAnswer {

@@ -55,7 +55,7 @@ extension Message {
 extension Member {
     static let alice = Member(user: .alice, name: "Alice", role: .creator, joinedAt: .sample, readCursor: 200, deliveredCursor: 300)
     static let bob = Member(user: .anonymous, name: "Bob", role: .member, joinedAt: .long)
-    static let carol = Member(user: UserID(token: "carol"), name: "Carol", role: .admin, joinedAt: .sample)
+    static let carol = Member(user: UserID(token: "carol"), name: "Carol", agent: "an agent", role: .admin, joinedAt: .sample)
 }
 
 enum Samples {
@@ -94,8 +94,7 @@ enum Samples {
             .posted(.plain), .amended(.edited), .read(unknown: []), .read(unknown: [0, -1, .min, .max, 128]), .done,
             .described(
                 Description(
-                    record: Self.record, head: 12, members: [.alice, .bob, .carol], online: [.alice, .anonymous],
-                    agents: [Member.bob.user: "an agent"])),
+                    record: Self.record, head: 12, members: [.alice, .bob, .carol], online: [.alice, .anonymous])),
             .described(
                 Description(
                     record: ConversationRecord(access: .closed, creator: nil, createdAt: .sample), head: 0, members: [.bob],

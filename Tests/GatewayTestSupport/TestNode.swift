@@ -42,13 +42,15 @@ public final class TestNode {
     /// HS256, at least 32 bytes.
     public static let secret = Array("a secret of the tests, long enough".utf8)
 
+    /// - Parameter folder: of a node that was there before, to go on with what it left.
     public init(
-        loops: Int = 1, store: Store = .memory, history: Int = 10_000, dialects: [any Dialect] = [ConversationsDialect()],
+        loops: Int = 1, store: Store = .memory, in folder: TemporaryFolder? = nil, history: Int = 10_000,
+        dialects: [any Dialect] = [ConversationsDialect()],
         logLevel: LogLevel = .info,
         _ change: (inout Setup) throws -> Void = { _ in }
     ) throws {
         Resources.raiseDescriptorLimit()
-        let folder = try TemporaryFolder()
+        let folder = try folder ?? TemporaryFolder()
         var chatLimits = ChatLimits()
         chatLimits.history = history
         let settings = GatewaySettings(

@@ -129,4 +129,43 @@ struct AgentsWireTests {
             #expect(error.object("data")?["message"] == "chatId: not a member of this conversation")
         }
     }
+
+    @Test(
+        "who is offline is listed by its agent, whichever protocol it came by, also after a restart",
+        arguments: ["/ws/chats/", "/ws/", "rooms"])
+    func offline(_ path: String) throws {
+        let folder = try TemporaryFolder()
+        func node() throws -> TestNode {
+            try TestNode(store: .sqlite, in: folder, dialects: TestNode.allDialects)
+        }
+        let claims = Claims(
+            subject: "bob", agent: "helper", grants: .listed(["c"]),
+            expiry: Timestamp(milliseconds: WallClock.now.milliseconds + 3_600_000))
+        let token = try TokenSigner(secret: TestNode.secret).sign(claims)
+        func list(by client: FrameClient) throws -> [String] {
+            let list = try client.ask(#"{"type":"status_query"}"#, for: "status_list").objects("agents") ?? []
+            return list.map { "\($0["agent_id"] ?? "") \($0["status"] ?? "")" }
+        }
+        do {
+            let node = try node()
+            let ann = try self.connect("ann", channel: "c", at: node)
+            #expect(try list(by: ann) == ["ann online"])
+            let bob: WebSocketClient
+            if path == "rooms" {
+                bob = try WebSocketClient("/socket.io/?EIO=4&transport=websocket&token=\(token)", port: node.port)
+                try bob.send("40")
+                try bob.send(#"42["join_room",{"room_id":"c"}]"#)
+            } else {
+                bob = try WebSocketClient("\(path)?token=\(token)", port: node.port)
+            }
+            let status = try ann.next("status")
+            #expect(status["agent_id"] == "helper")
+            bob.drop()
+            let gone = try ann.next("status")
+            #expect([gone["agent_id"], gone["status"]] == ["helper", "offline"])
+            #expect(try list(by: ann) == ["ann online", "helper offline"])
+        }
+        let again = try node()
+        #expect(try list(by: self.connect("ann", channel: "c", at: again)) == ["ann online", "helper offline"])
+    }
 }

@@ -140,7 +140,9 @@ struct OutputTests {
 
         #expect(probe.send(#"{"event":"history","data":{"conversation_id":"e"}}"#).count == 1)
         #expect(
-            probe.answer(.failed(.accessDenied)) == [#"{"event":"error","data":{"message":"conversation_id: access denied","event":"history"}}"#])
+            probe.answer(.failed(.accessDenied)) == [
+                #"{"event":"error","data":{"message":"conversation_id: access denied","event":"history"}}"#
+            ])
         // Asked again it is tried again.
         #expect(probe.send(#"{"event":"history","data":{"conversation_id":"e"}}"#).count == 1)
         #expect(

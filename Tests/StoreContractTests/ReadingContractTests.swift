@@ -27,6 +27,30 @@ struct ReadingContractTests {
         #expect(await store.unread(rex, after: 0, by: Scribe.person("ann").id) == 0)
     }
 
+    @Test("knows a member's agent, whatever its cursors do, and until it has none any more", arguments: StoreUnderTest.available)
+    func agents(_ kind: StoreUnderTest) async throws {
+        let store = try kind.open(100)
+        var scribe = await store.begin(rex)
+        func member(_ agent: ByteString?) -> Write {
+            let person = Scribe.person("ann")
+            return scribe.write(
+                .member(
+                    Member(user: person.id, name: "Ann of the hill", agent: agent, role: .creator, joinedAt: Scribe.time(2), readCursor: 1))
+            )
+        }
+        for agent: ByteString? in [nil, "helper 1", "another", nil, "ö"] {
+            #expect(await store.write([member(agent), scribe.cursors("ann", read: 3, delivered: 4)], by: scribe) == .stored)
+            for member in [
+                try #require(await store.load(rex)?.members.first),
+                try #require(await store.memberships(of: "ann")?.memberships.first?.member),
+            ] {
+                #expect(member.agent == agent)
+                #expect(member.name == "Ann of the hill")
+                #expect(member.readCursor == 3)
+            }
+        }
+    }
+
     @Test("shows an empty conversation as one whose oldest message would be the next", arguments: StoreUnderTest.available)
     func empty(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)

@@ -48,7 +48,7 @@ extension ConversationRecord {
 
 extension Member {
     public var text: String {
-        "\(self.user) \(self.name) \(self.role) \(self.joinedAt.milliseconds) \(self.readCursor) \(self.deliveredCursor)"
+        "\(self.user) \(self.name) \(self.agent?.string ?? "-") \(self.role) \(self.joinedAt.milliseconds) \(self.readCursor) \(self.deliveredCursor)"
     }
 }
 

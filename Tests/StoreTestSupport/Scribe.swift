@@ -56,7 +56,10 @@ public struct Scribe {
     public mutating func join(_ name: String, role: Member.Role = .member, read: Int = 0) -> Write {
         let person = Self.person(name)
         return self.write(
-            .member(Member(user: person.id, name: person.name, role: role, joinedAt: Self.time(self.revision + 1), readCursor: read)))
+            .member(
+                Member(
+                    user: person.id, name: person.name, agent: person.agent, role: role, joinedAt: Self.time(self.revision + 1),
+                    readCursor: read)))
     }
 
     public mutating func cursors(_ name: String, read: SequenceNumber, delivered: SequenceNumber) -> Write {

@@ -96,12 +96,6 @@ extension Description: WireValue {
         let others = known.count == self.online.count ? [] : self.online.subtracting(known).sorted()
         output.append(count: others.count)
         for user in others { output.append(user: user) }
-        let acting = self.members.indices.filter { self.agents[self.members[$0].user] != nil }
-        output.append(count: acting.count)
-        for place in acting {
-            output.append(count: place)
-            output.append(string: self.agents[self.members[place].user])
-        }
     }
 
     static func read(from input: inout WireReader) throws(Misreading) -> Self {
@@ -115,12 +109,6 @@ extension Description: WireValue {
             online.insert(members[place].user)
         }
         for _ in 0..<(try input.listCount()) { online.insert(try input.user()) }
-        var agents: [UserID: ByteString] = [:]
-        for _ in 0..<(input.isAtEnd ? 0 : try input.listCount()) {
-            let place = try input.count()
-            guard place < members.count else { throw .malformed(.number) }
-            agents[members[place].user] = try input.optionalByteString()
-        }
-        return Self(record: record, head: head, members: members, online: online, agents: agents)
+        return Self(record: record, head: head, members: members, online: online)
     }
 }

@@ -39,6 +39,7 @@ extension Member: WireValue {
         output.append(moment: self.joinedAt)
         output.append(count: self.readCursor)
         output.append(count: self.deliveredCursor)
+        output.append(string: self.agent)
     }
 
     static func read(from input: inout WireReader) throws(Misreading) -> Self {
@@ -47,7 +48,10 @@ extension Member: WireValue {
         let role = try input.byte(Role.self)
         let joinedAt = try input.moment()
         let readCursor = try input.count()
-        return Self(user: user, name: name, role: role, joinedAt: joinedAt, readCursor: readCursor, deliveredCursor: try input.count())
+        let deliveredCursor = try input.count()
+        return Self(
+            user: user, name: name, agent: input.isAtEnd ? nil : try input.optionalByteString(), role: role, joinedAt: joinedAt,
+            readCursor: readCursor, deliveredCursor: deliveredCursor)
     }
 }
 
