@@ -231,6 +231,25 @@ struct JobTests {
         #expect(Self.ids(probe.page(Self.page(1...6))) == expected)
     }
 
+    @Test(
+        "knows what the words for days mean when a client says them",
+        arguments: [
+            ("yesterday", 1, 0), ("day_before_yesterday", 2, 0), ("last_7_days", 7, 0), ("yesterday", 1, 86_399_999),
+            ("day_before_yesterday", 2, 86_399_999), ("last_7_days", 7, 86_399_999),
+        ])
+    func words(_ word: String, _ daysAgo: Int64, _ ofDay: Int64) {
+        var probe = SessionProbe.chats()
+        // A leap day, and a year's first week.
+        for today: Int64 in [19_782, 20_457] {
+            probe.now = Timestamp(milliseconds: today * Self.day + ofDay)
+            let first = (today - daysAgo) * Self.day
+            let moments = [first - Self.day, first - 1, first, first + 1, first + Self.day, today * Self.day + ofDay]
+            let messages = moments.enumerated().map { Given.message($0.offset + 1, "x", at: Timestamp(milliseconds: $0.element)) }
+            Self.ask(#","date_from":"\#(word)""#, of: &probe)
+            #expect(Self.ids(probe.page(Page(messages: messages, head: 6, oldest: 1, revision: 6))) == [3, 4, 5, 6])
+        }
+    }
+
     @Test("tells what others have read, or was sent so")
     func isRead() {
         var probe = SessionProbe.chats()

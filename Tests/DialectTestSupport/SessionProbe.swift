@@ -1,4 +1,4 @@
-import Bytes
+public import Bytes
 public import ChatModel
 public import DialectKit
 import JSON
@@ -8,6 +8,8 @@ public struct SessionProbe {
     public private(set) var session: any DialectSession
     private var document = JSONDocument(depthLimit: 8)
     private var steps: SessionSteps
+    /// When frames come.
+    public var now = Timestamp(milliseconds: 0)
     /// The tags of what was asked, oldest first.
     public private(set) var tags: [SessionTag] = []
 
@@ -27,7 +29,7 @@ public struct SessionProbe {
 
     public mutating func send(_ bytes: [UInt8], retryAfter: Double? = nil) -> [String] {
         self.steps.retryAfter = retryAfter
-        self.session.received(bytes.span.bytes, reading: &self.document, at: Timestamp(milliseconds: 0), into: &self.steps)
+        self.session.received(bytes.span.bytes, reading: &self.document, at: self.now, into: &self.steps)
         return self.take()
     }
 

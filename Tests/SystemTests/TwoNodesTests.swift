@@ -1,0 +1,148 @@
+import Foundation
+import TestKit
+import Testing
+
+/// What Pets, Chats and Agents do beyond a conversation, where those who take part are at different nodes.
+@Suite("Pets, Chats and Agents at two nodes", .serialized)
+struct TwoNodesTests {
+    /// Somebody who speaks a protocol of JSON frames.
+    private struct Client {
+        let socket: WebSocketClient
+        /// The field that says what a frame is.
+        let kind: String
+
+        @discardableResult
+        func next(_ wanted: String) throws -> JSONObject {
+            while true {
+                guard case .text(let text) = try self.socket.next() else { throw TestFailure("the connection ended before \(wanted)") }
+                let frame = try JSONObject(text)
+                if frame[self.kind] == wanted { return frame }
+            }
+        }
+
+        @discardableResult
+        func ask(_ text: String, for wanted: String) throws -> JSONObject {
+            try self.socket.send(text)
+            return try self.next(wanted)
+        }
+    }
+
+    private let cluster: LocalCluster
+    private let secret: String
+
+    init() throws {
+        self.cluster = try LocalCluster(["2"])
+        self.secret = try self.cluster.folder.read("jwt.secret").trimmingCharacters(in: .newlines)
+    }
+
+    private func connect(
+        _ path: String, _ user: String, at node: Int, tenant: String? = nil, isAdmin: Bool = false, kind: String = "type"
+    ) throws -> Client {
+        let token = try ConfabServer.token(for: user, tenant: tenant, isAdmin: isAdmin, secret: self.secret)
+        return Client(socket: try WebSocketClient("\(path)?token=\(token)", port: self.cluster.nodes[node].port), kind: kind)
+    }
+
+    @Test("a broadcast of Pets comes to everybody of the tenant at both, and to nobody of another")
+    func broadcast() throws {
+        func connect(_ user: String, at node: Int, tenant: String, isAdmin: Bool = false) throws -> Client {
+            let client = try self.connect("/ws/", user, at: node, tenant: tenant, isAdmin: isAdmin, kind: "event")
+            // Behind its entrances: what comes first is asked for last.
+            try client.ask(#"{"event":"conversations"}"#, for: "conversations")
+            return client
+        }
+        var here: [Client] = []
+        var there: [Client] = []
+        for node in 0...1 {
+            for number in 0...1 {
+                here.append(try connect("u\(number)", at: node, tenant: "here"))
+                there.append(try connect("u\(number)", at: node, tenant: "there"))
+            }
+        }
+        let admins = try (0...1).map { try connect("root", at: $0, tenant: "here", isAdmin: true) }
+        let foreigner = try connect("root", at: 1, tenant: "there", isAdmin: true)
+        for (number, admin) in admins.enumerated() {
+            try admin.socket.send(#"{"event":"broadcast","data":{"content":"here \#(number)"}}"#)
+            for client in here + admins {
+                let data = try client.next("broadcast").object("data")
+                #expect([data?["content"], data?["sender_id"]] == ["here \(number)", "root"])
+            }
+        }
+        try foreigner.socket.send(#"{"event":"broadcast","data":{"content":"there"}}"#)
+        // The first that they hear.
+        for client in there + [foreigner] { #expect(try client.next("broadcast").object("data")?["content"] == "there") }
+    }
+
+    @Test("users get their numbers once, whichever nodes they come to at the same moment")
+    func numbers() throws {
+        let users = (0..<24).map { "user \($0)" }
+        // In one breath: all have asked before anybody is answered.
+        var asked: [(user: String, stream: ByteStream)] = []
+        for user in users {
+            let path = "/ws/chats/?token=\(try ConfabServer.token(for: user, secret: self.secret))"
+            for node in self.cluster.nodes {
+                let stream = try ByteStream(port: node.port)
+                try WebSocketClient.ask(path, port: node.port, on: stream)
+                asked.append((user, stream))
+            }
+        }
+        let clients = try asked.map { (user: $0.user, client: Client(socket: try WebSocketClient(askedOn: $0.stream), kind: "type")) }
+        let chat = try clients[0].client.ask(#"{"type":"createEmptyChat"}"#, for: "emptyChatCreated").object("data")?.number("id")
+        let id = Int(try #require(chat))
+        for (_, client) in clients { try client.socket.send(#"{"type":"joinChat","data":{"chat":\#(id)}}"#) }
+        var numbers: [String: Set<Int>] = [:]
+        for (user, client) in clients {
+            // Of the user itself; others join meanwhile.
+            while true {
+                let joined = try client.next("chatJoined").object("data")?.object("user")
+                guard joined?["username"] == user else { continue }
+                numbers[user, default: []].insert(Int(try #require(joined?.number("id"))))
+                break
+            }
+        }
+        #expect(numbers.count == users.count && numbers.values.allSatisfy { $0.count == 1 }, "\(numbers)")
+        let all = numbers.values.flatMap { $0 }
+        #expect(Set(all).count == users.count && all.allSatisfy { $0 >= 1 << 40 })
+        // Everybody else goes by the same.
+        let details = try clients[1].client.ask(#"{"type":"getChatDetails","data":{"chatId":\#(id)}}"#, for: "chatDetails")
+        for user in details.object("data")?.objects("participants") ?? [] {
+            #expect(numbers[user["username"] ?? ""] == [Int(user.number("id") ?? 0)])
+        }
+    }
+
+    @Test("direct messages of Agents wait for their agent, and come once, at whichever node it is")
+    func direct() throws {
+        let ann = try self.connect("/v1/ws", "ann", at: 0)
+        func say(_ content: String) throws {
+            try ann.ask(#"{"type":"message","to":"bob","content":"\#(content)"}"#, for: "ACK")
+        }
+        func hear(until last: String, by client: Client) throws -> [String] {
+            var contents: [String] = []
+            while contents.last != last { contents.append(try #require(try client.next("message")["content"])) }
+            return contents
+        }
+        for number in 1...10 { try say("\(number)") }
+        let first = try self.connect("/v1/ws", "bob", at: 1)
+        #expect(try hear(until: "10", by: first) == (1...10).map(String.init))
+        first.socket.stopAnswering()
+        try say("11")
+        #expect(try hear(until: "11", by: first) == ["11"])
+        first.socket.drop()
+        // It broke before the ping behind 11 was answered. That of those before may have been under way as well.
+        let second = try self.connect("/v1/ws", "bob", at: 0)
+        #expect(try hear(until: "11", by: second).last == "11")
+        // Each ping that is on its way has been answered then, and the one behind it; the owner, which may be at the other node, hears of it in a moment.
+        for _ in 1...3 { try second.ask(#"{"type":"nonsense"}"#, for: "ERROR") }
+        try say("12")
+        #expect(try hear(until: "12", by: second) == ["12"])
+        for _ in 1...3 { try second.ask(#"{"type":"nonsense"}"#, for: "ERROR") }
+        try Deadline.wait(
+            for: "12 to be settled",
+            untilTrue: {
+                let third = try self.connect("/v1/ws", "bob", at: 1)
+                third.socket.stopAnswering()
+                let marker = UUID().uuidString
+                try say(marker)
+                return try hear(until: marker, by: third).contains("12") == false
+            })
+    }
+}
