@@ -211,4 +211,17 @@ struct ConnectTests {
         #expect(probe.tell { $0.authenticated(.success(Identity(user: "ann", tenant: "tenant")), into: &$1) }.isEmpty)
         #expect(Frame.connected(probe.send("0")) != nil)
     }
+
+    @Test("and moves to another node is there who it was, with its agent")
+    func movedElsewhere() throws {
+        for agent: ByteString? in [nil, #"a "helper""#] {
+            let identity = Identity(user: "ann", displayName: "Ann", tenant: "tenant", agent: agent, grants: .listed(["r"]), isAdmin: true)
+            var probe = RoomsProbe(.bearer(identity))
+            _ = probe.send("0")
+            let standing = try #require(probe.session.standing(at: [], now: 0))
+            let session = try #require(RoomsDialect(key: RoomsProbe.key).resume(standing, allowsAnonymous: false, at: 0))
+            #expect(session.actor?.person == Person(id: UserID(token: "ann"), name: "Ann", agent: agent))
+            #expect(session.actor?.isAdmin == true && session.tenant == "tenant")
+        }
+    }
 }
