@@ -28,6 +28,8 @@ public struct EngineRefusal: Error, Sendable, Hashable, CustomStringConvertible 
     public static let badRequest = EngineRefusal(code: 3, "Bad request")
     /// A request from an origin, or of somebody, that may not come in.
     public static let forbidden = EngineRefusal(status: 403, code: 4, "Forbidden")
+    /// The node takes no other session at the moment.
+    public static let unavailable = EngineRefusal(status: 503, code: 4, "Unavailable; come again")
     /// `EIO` is missing or not 4.
     public static let unsupportedVersion = EngineRefusal(code: 5, "Unsupported protocol version")
     /// A POST has more bytes than `maxPayload`, or more packets than we take at once. The reference server sends the status alone.

@@ -5,7 +5,13 @@ import Synchronization
 
 /// Plain HTTP on the client port: health, and what the REST API answers.
 struct ClientSite: SiteHandler {
-    private static let healthPath = "/api/health"
+    /// As all paths, with the last slash and without it.
+    static func isHealth(_ path: String) -> Bool { path == "/api/health" || path == "/api/health/" }
+
+    /// The same of a request whose head was read.
+    static func isHealth(_ head: HTTPRequestHead, in bytes: RawSpan) -> Bool {
+        head.pathEquals("/api/health", in: bytes) || head.pathEquals("/api/health/", in: bytes)
+    }
 
     let node: String
     let version: String
@@ -15,17 +21,17 @@ struct ClientSite: SiteHandler {
     var rest: (any SiteHandler)?
 
     func work(for request: SiteRequest, body: [UInt8]) throws(HTTPError) -> SiteWork? {
-        guard request.path != Self.healthPath else { return nil }
+        guard !Self.isHealth(request.path) else { return nil }
         return try self.rest?.work(for: request, body: body)
     }
 
     func refusal(_ error: HTTPError, path: String) -> SiteResponse? {
-        guard path != Self.healthPath else { return nil }
+        guard !Self.isHealth(path) else { return nil }
         return self.rest?.refusal(error, path: path)
     }
 
     func answer(_ request: SiteRequest, body: [UInt8]) throws(HTTPError) -> SiteResponse {
-        guard request.path == Self.healthPath else {
+        guard Self.isHealth(request.path) else {
             guard let rest = self.rest else { throw .notFound }
             return try rest.answer(request, body: body)
         }

@@ -36,7 +36,7 @@ struct CrossOrigin: Sendable, Equatable {
         .noContent,
         fields: [
             HTTPField("Access-Control-Allow-Methods", "GET, HEAD, POST"),
-            HTTPField("Access-Control-Allow-Headers", "authorization, content-type"),
+            HTTPField("Access-Control-Allow-Headers", "authorization, content-type, if-none-match"),
             HTTPField("Access-Control-Max-Age", "600"), HTTPField("Cache-Control", "no-store"),
         ], body: [])
 

@@ -3,6 +3,7 @@ import ChatCore
 import Cluster
 import Configuration
 import DialectKit
+import EngineIO
 import EventLoop
 import HTTPWire
 import Identity
@@ -49,6 +50,8 @@ extension LoopState {
         exchange.asked = self.asked(slot, span)
         if self.isClient(slot), let refusal = self.refusal(slot, span) {
             self.counters.refusedConnections += 1
+            // Clients of Engine.IO know the errors of their own protocol.
+            guard !self.isEngineRequest(span) else { return self.refuseEngine(slot, .unavailable, ending, []) }
             self.refuse(slot, refusal, ending)
             return
         }
@@ -89,7 +92,7 @@ extension LoopState {
         // Before this loop drains the node may have begun to hand over what it owns.
         let isDraining = self.isDraining || self.shared.health.status == .draining
         guard isDraining || self.connections[slot]!.isSurplus else { return nil }
-        guard !self.head.pathEquals("/api/health", in: span), !self.isOfEngineSession(span) else { return nil }
+        guard !ClientSite.isHealth(self.head, in: span), !self.isOfEngineSession(span) else { return nil }
         let sentence = isDraining ? "The node is draining; connect again." : "The node has all the connections it may have."
         return HTTPError(.serviceUnavailable, sentence, fields: [HTTPField("Retry-After", "1")])
     }
@@ -129,7 +132,7 @@ extension LoopState {
         let isPreflight =
             self.head.method == .options && self.head.field("origin", in: span) != nil
             && self.head.field("access-control-request-method", in: span) != nil
-        guard crossOrigin.isAllowed || !isPreflight && self.head.pathEquals("/api/health", in: span) else {
+        guard crossOrigin.isAllowed || !isPreflight && ClientSite.isHealth(self.head, in: span) else {
             self.counters.refusedConnections += 1
             self.refuse(slot, CrossOrigin.refusal, answering)
             return true
@@ -193,7 +196,7 @@ extension LoopState {
         if self.isDraining { answering.keepsAlive = false }
         do throws(HTTPError) {
             // Whoever asks for what there is not asks as often. A load balancer asks for health all the time.
-            if case .http(let exchange) = self.connections[slot]!.stage, exchange.asked != nil, request.path != "/api/health" {
+            if case .http(let exchange) = self.connections[slot]!.stage, exchange.asked != nil, !ClientSite.isHealth(request.path) {
                 try self.checkRate(exchange)
             }
             let site = self.site(of: slot)

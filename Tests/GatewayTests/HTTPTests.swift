@@ -39,6 +39,7 @@ struct HTTPTests {
 
         static let all = [
             Case("health", "GET /api/health HTTP/1.1\r\n\(host)\r\n", 200, staysOpen: true, field: ("content-type", "application/json")),
+            Case("health with a slash", "GET /api/health/ HTTP/1.1\r\n\(host)\r\n", 200, staysOpen: true),
             Case("health of HTTP/1.0", "GET /api/health HTTP/1.0\r\n\r\n", 200),
             Case("an absolute target", "GET http://here/api/health HTTP/1.1\r\n\(host)\r\n", 200, staysOpen: true),
             Case("asked to close", "GET /api/health HTTP/1.1\r\n\(host)Connection: close\r\n\r\n", 200, field: ("connection", "close")),
@@ -50,6 +51,7 @@ struct HTTPTests {
                 staysOpen: true),
             Case("half a conversation", "GET /conversations/ HTTP/1.1\r\n\(host)\r\n", 404, staysOpen: true),
             Case("OPTIONS *", "OPTIONS * HTTP/1.1\r\n\(host)\r\n", 404, staysOpen: true),
+            Case("two slashes behind health", "GET /api/health// HTTP/1.1\r\n\(host)\r\n", 404, staysOpen: true),
             Case("a wrong method", "DELETE /api/health HTTP/1.1\r\n\(host)\r\n", 405, staysOpen: true, field: ("allow", "GET, HEAD")),
             Case(
                 "POST to a WebSocket path", "POST /conversations/1/ HTTP/1.1\r\n\(host)\r\n", 405, staysOpen: true, field: ("allow", "GET")),

@@ -62,6 +62,9 @@ struct DrainTests {
         let peer = try node.peer("ann", in: "room")
         node.gateway.refuseClients()
         #expect(try HTTPReply.get("/elsewhere", port: node.port).status == 503)
+        for path in ["/api/health", "/api/health/"] {
+            #expect(try JSONObject(HTTPReply.get(path, port: node.port).body)["status"] == "draining")
+        }
         try peer.send(Say.message("still here"))
         try Peer.wait(for: "the message", among: [peer]) { peer.texts.contains { $0.contains("still here") } }
         #expect(peer.closing == nil)

@@ -311,7 +311,7 @@ struct CrossOriginTests {
             #expect(reply.status == 204 && reply.body.isEmpty && reply.fields["content-length"] == nil)
             #expect(reply.fields["access-control-allow-origin"] == Self.page)
             #expect(reply.fields["access-control-allow-methods"] == "GET, HEAD, POST")
-            #expect(reply.fields["access-control-allow-headers"] == "authorization, content-type")
+            #expect(reply.fields["access-control-allow-headers"] == "authorization, content-type, if-none-match")
             #expect(reply.fields["access-control-max-age"] == "600" && reply.fields["vary"] == "Origin")
             #expect(try ask(path, wish.merging(["Origin": "http://evil.test"]) { $1 }).status == 403)
         }
