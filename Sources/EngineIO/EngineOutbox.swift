@@ -7,7 +7,7 @@ struct EngineOutbox: Sendable {
     private struct Entry: Sendable {
         let packet: SharedFrame
         /// Whether the next one must travel in the same answer.
-        let hasCompanion: Bool
+        var hasCompanion = false
     }
 
     private var entries: [Entry] = []
@@ -19,9 +19,20 @@ struct EngineOutbox: Sendable {
     var count: Int { self.entries.count - self.first }
     var isEmpty: Bool { self.first == self.entries.count }
 
-    mutating func append(_ packet: SharedFrame, hasCompanion: Bool) {
-        self.entries.append(Entry(packet: packet, hasCompanion: hasCompanion))
+    /// Whether the last packet still waits and belongs to none before it: only pairs are kept together, so that every answer has room for one.
+    var canHaveCompanion: Bool {
+        self.count == 1 || self.count > 1 && !self.entries[self.entries.count - 2].hasCompanion
+    }
+
+    mutating func append(_ packet: SharedFrame) {
+        self.entries.append(Entry(packet: packet))
         self.byteCount += packet.count
+    }
+
+    /// Appends what must travel in the same answer as the last packet.
+    mutating func append(companion packet: SharedFrame) {
+        self.entries[self.entries.count - 1].hasCompanion = true
+        self.append(packet)
     }
 
     mutating func removeAll() {

@@ -18,7 +18,7 @@ extension EngineSession {
             self.finish(closure, into: &steps)
         case .polling(let polling):
             self.dismiss(polling, code: code, reason: reason, into: &steps)
-            self.outbox.append(Self.closePacket, hasCompanion: false)
+            self.outbox.append(Self.closePacket)
             self.state = .closing(closure, until: now + self.settings.closeTimeout)
             if let poll = polling.poll { self.poll(poll, at: now, into: &steps) }
         case .closing, .closed:

@@ -100,32 +100,33 @@ public struct EngineSession: Sendable {
     /// dropped out of its middle: a gap that the client does not know of is worse than a connection that begins anew. A session that is
     /// over, or that this side has closed, says nothing more.
     ///
-    /// - Parameters:
-    ///   - packet: the whole packet as text, its type's letter first; it must not hold a separator (0x1E).
-    ///   - companion: a packet that must travel in the same polling answer, behind the first.
-    public mutating func send(_ packet: SharedFrame, with companion: SharedFrame? = nil, into steps: inout EngineSteps) {
+    /// - Parameter packet: the whole packet as text, its type's letter first; it must not hold a separator (0x1E).
+    public mutating func send(_ packet: SharedFrame, into steps: inout EngineSteps) {
         switch self.state {
         case .webSocket(let socket):
             steps.append(.send(packet, socket))
-            if let companion { steps.append(.send(companion, socket)) }
         case .polling:
-            let packetCount = companion == nil ? 1 : 2
-            let byteCount = packet.count + (companion?.count ?? 0)
-            if !self.hasRoom(forPackets: packetCount, bytes: byteCount) { self.flush(into: &steps) }
+            if !self.hasRoom(for: packet) { self.flush(into: &steps) }
             // What is longer than the whole outbox can still be sent, alone: it is no sign of a client that does not poll.
-            guard self.outbox.isEmpty || self.hasRoom(forPackets: packetCount, bytes: byteCount) else {
+            guard self.outbox.isEmpty || self.hasRoom(for: packet) else {
                 self.end(.outboxFull, into: &steps)
                 return
             }
-            self.outbox.append(packet, hasCompanion: companion != nil)
-            if let companion { self.outbox.append(companion, hasCompanion: false) }
+            self.outbox.append(packet)
         case .closing, .closed:
             return
         }
     }
 
-    private func hasRoom(forPackets packetCount: Int, bytes byteCount: Int) -> Bool {
-        self.outbox.count + packetCount <= self.settings.outboxPackets && self.outbox.byteCount + byteCount <= self.settings.outboxBytes
+    /// Sends a packet that must travel in the same polling answer as the one before it. Where that waits, there is room for this one: sent
+    /// away alone, or given up alone, each of the two would be wrong.
+    public mutating func send(companion packet: SharedFrame, into steps: inout EngineSteps) {
+        guard case .polling = self.state, self.outbox.canHaveCompanion else { return self.send(packet, into: &steps) }
+        self.outbox.append(companion: packet)
+    }
+
+    private func hasRoom(for packet: SharedFrame) -> Bool {
+        self.outbox.count < self.settings.outboxPackets && self.outbox.byteCount + packet.count <= self.settings.outboxBytes
     }
 
     /// What a valid packet of the client's means, whatever carried it; an answer ends the session.

@@ -14,7 +14,7 @@ public final class EngineSettings: Sendable {
     public let answerPackets: Int
     /// Behind so many bytes a polling answer ends; a packet, or two that belong together, may be longer.
     public let answerBytes: Int
-    /// The most packets that wait for a poll. Beyond it the session is closed.
+    /// The most packets that wait for a poll, but for one that belongs to the last of them. Beyond it the session is closed.
     public let outboxPackets: Int
     /// The most bytes that wait for a poll. Beyond it the session is closed.
     public let outboxBytes: Int

@@ -35,6 +35,10 @@ struct ConnectionTable {
         static let isEnding = Flags(rawValue: 16)
         /// There is no socket: what is written waits for a poll.
         static let isPolling = Flags(rawValue: 32)
+        /// What was written has not been polled yet.
+        static let isUnpolled = Flags(rawValue: 64)
+        /// Something that was written has not reached the client's socket.
+        static let isBehind: Flags = [.hasBacklog, .isUnpolled]
     }
 
     var hot: [Hot] = []

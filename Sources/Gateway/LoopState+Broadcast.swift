@@ -190,7 +190,7 @@ extension LoopState {
                 let hot = self.table.hot[Int(group.live[place])]
                 place &+= 1
                 guard hot.user != first, hot.user != author else { continue }
-                if hot.flags.contains(.hasBacklog) {
+                if !hot.flags.isDisjoint(with: .isBehind) {
                     isSomebodyBehind = true
                 } else if first == UserTable.nobody {
                     first = hot.user

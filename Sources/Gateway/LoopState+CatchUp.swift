@@ -68,8 +68,8 @@ extension LoopState {
     /// The next page, or the end of catching up.
     private mutating func catchUp(_ slot: Int, _ talk: WebSocketTalk, _ feed: FeedID) {
         guard let index = talk.memberships.firstIndex(where: { $0.feed == feed }), let state = talk.memberships[index].catchUp,
-            state.reading == nil,
-            self.connections[slot]!.backlog.isEmpty, let user = talk.session?.actor?.person.id
+            state.reading == nil, self.connections[slot]!.backlog.isEmpty, !self.table.hot[slot].flags.contains(.isUnpolled),
+            let user = talk.session?.actor?.person.id
         else { return }
         if state.through > state.taken {
             self.chat.delivered(feed, to: user, state.taken + 1...state.through)

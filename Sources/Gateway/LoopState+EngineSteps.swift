@@ -66,7 +66,19 @@ extension LoopState {
             }
         }
         guard self.isCurrent(session) else { return }
+        self.notePolled(Int(session.slot))
         self.scheduleTimer(Int(session.slot))
+    }
+
+    /// Once a poll has taken the last that waited, it has been delivered, and more may come.
+    private mutating func notePolled(_ slot: Int) {
+        guard self.table.hot[slot].flags.contains(.isUnpolled), case .webSocket(let talk) = self.connections[slot]!.stage,
+            let engine = talk.engine, engine.session.waitingPackets == 0, !engine.isMoving
+        else { return }
+        self.table.hot[slot].flags.remove(.isUnpolled)
+        guard !talk.hasSentClose, self.connections[slot]!.backlog.isEmpty else { return }
+        for membership in talk.memberships { self.considerReporting(membership.feed) }
+        self.goOnCatchingUp(slot, talk)
     }
 
     /// Where the session's WebSocket is: with the session, or still by itself.
@@ -116,6 +128,8 @@ extension LoopState {
         exchange.pending = nil
         var response = response
         response.fields += engine.fields
+        // The drain may have begun while it waited.
+        if self.isDraining { engine.answering.keepsAlive = false }
         self.respond(slot, response, engine.answering)
         if self.isCurrent(token), self.connections[slot]!.ending == .none, !self.connections[slot]!.unread.isEmpty {
             self.pauseReading(slot)
@@ -190,7 +204,9 @@ extension LoopState {
         var steps = EngineSteps()
         var offset = 0
         while let frame = PlainFrame(bytes, at: offset) {
-            guard engine.session.waitingPackets == 0 || engine.session.waitingBytes < Self.pollableBytes else { break }
+            // What belongs to a packet that waits goes with it.
+            let isOffset = frame.isOffset(in: bytes)
+            guard isOffset || engine.session.waitingPackets == 0 || engine.session.waitingBytes < Self.pollableBytes else { break }
             offset = frame.end
             guard frame.opcode == .text else {
                 if frame.opcode == .close {
@@ -199,16 +215,21 @@ extension LoopState {
                 }
                 continue
             }
-            var companion: SharedFrame?
-            if let next = PlainFrame(bytes, at: offset), next.isOffset(in: bytes) {
-                companion = SharedFrame(Array(bytes[next.payload]))
-                offset = next.end
-            }
-            engine.session.send(SharedFrame(Array(bytes[frame.payload])), with: companion, into: &steps)
+            let packet = SharedFrame(Array(bytes[frame.payload]))
+            if isOffset { engine.session.send(companion: packet, into: &steps) } else { engine.session.send(packet, into: &steps) }
         }
         if !steps.list.isEmpty { self.engineSteps.append((token, steps)) }
         self.pollable.append(token)
+        if engine.session.waitingPackets > 0 { self.table.hot[slot].flags.insert(.isUnpolled) }
         return offset
+    }
+
+    /// Whether the next of what waits behind the outbox belongs to the last packet in it.
+    func hasCompanionBehind(_ slot: Int) -> Bool {
+        guard self.table.hot[slot].flags.contains(.isPolling), let (frame, offset) = self.connections[slot]?.backlog.first else {
+            return false
+        }
+        return frame.withBytes { PlainFrame($0, at: offset)?.isOffset(in: $0) ?? false }
     }
 
     /// At the end of a turn's writes: what was put there leaves, if a poll waits.
@@ -294,6 +315,7 @@ extension LoopState {
         talk.reader = arrival.reader
         self.table.hot[slot].descriptor = socket.descriptor
         self.table.hot[slot].flags.remove(.isPolling)
+        self.notePolled(slot)
         if let tls = arrival.tls {
             self.connections[slot]!.tls = tls
             self.table.hot[slot].flags.insert(.isTLS)
@@ -383,7 +405,7 @@ private struct PlainFrame {
         self.payload = place..<place + count
     }
 
-    /// Whether it must travel in the same answer as the one before: what tells a client how far it has come.
+    /// Whether it must travel in the same answer as the one before it, whenever that was written: what tells a client how far it has come.
     func isOffset(in bytes: UnsafeRawBufferPointer) -> Bool {
         let mark: StaticString = #"42["offset","#
         guard self.opcode == .text, self.payload.count > mark.utf8CodeUnitCount else { return false }

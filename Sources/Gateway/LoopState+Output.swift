@@ -185,7 +185,9 @@ extension LoopState {
     }
 
     private mutating func writeBacklog(_ slot: Int) {
-        for _ in 0..<16 {
+        var left = 16
+        while left > 0 || self.hasCompanionBehind(slot) {
+            left -= 1
             guard let connection = self.connections[slot], let (frame, offset) = connection.backlog.first else { return }
             // Frame by frame to polls too, which take whole ones only.
             let isTLS = !self.table.hot[slot].flags.isDisjoint(with: [.isTLS, .isPolling])

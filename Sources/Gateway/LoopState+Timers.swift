@@ -134,7 +134,8 @@ extension LoopState {
                 // Of two drains the quicker counts.
                 talk.drainAt = talk.drainAt == 0 ? end : min(talk.drainAt, end)
                 self.scheduleTimer(slot)
-            case .http(let exchange) where exchange.pending == nil && !exchange.isAwaited && self.connections[slot]!.unread.isEmpty:
+            case .http(let exchange)
+            where exchange.pending == nil && !exchange.isAwaited && exchange.engine == nil && self.connections[slot]!.unread.isEmpty:
                 // Not closed at once: the last answer may be on its way, and the next request.
                 if self.connections[slot]!.ending == .none { self.finish(slot, .lingerWhenSent) }
             case .http, .handshake, .listening:

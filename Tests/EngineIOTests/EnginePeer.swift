@@ -103,8 +103,14 @@ struct EnginePeer {
     /// Without a flush.
     mutating func send(_ packet: String, with companion: String? = nil) -> [EngineDeed] {
         self.act { session, _, steps in
-            session.send(SharedFrame(Array(packet.utf8)), with: companion.map { SharedFrame(Array($0.utf8)) }, into: &steps)
+            session.send(SharedFrame(Array(packet.utf8)), into: &steps)
+            if let companion { session.send(companion: SharedFrame(Array(companion.utf8)), into: &steps) }
         }
+    }
+
+    /// What belongs to the packet before it.
+    mutating func send(companion packet: String) -> [EngineDeed] {
+        self.act { $0.send(companion: SharedFrame(Array(packet.utf8)), into: &$2) }
     }
 
     mutating func flush() -> [EngineDeed] {

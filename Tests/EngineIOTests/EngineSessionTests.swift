@@ -36,6 +36,33 @@ struct EngineSessionTests {
         #expect(narrow.poll(3) == [.payload(3, "4d")])
     }
 
+    @Test("keeps a packet with the one that it belongs to, whenever it comes: also behind a full outbox, and not where that has left")
+    func companions() {
+        var peer = EnginePeer(settings: EngineSettings(outboxPackets: 16))
+        for number in 1...16 { #expect(peer.send("4\(number)") == []) }
+        #expect(peer.send(companion: "4b") == [])
+        #expect(peer.poll(1) == [.payload(1, (1...15).map { "4\($0)" }.joined(separator: "\u{1E}"))])
+        #expect(peer.poll(2) == [.payload(2, "416\u{1E}4b")])
+        #expect(peer.poll(3) == [])
+        #expect(peer.send(companion: "4c") == [])
+        #expect(peer.flush() == [.payload(3, "4c")])
+
+        // Of several behind one packet the first goes with it: there may be no more room in an answer.
+        var narrow = EnginePeer(settings: EngineSettings(answerPackets: 2))
+        _ = narrow.send("4a", with: "4b")
+        #expect(narrow.send(companion: "4c") == [])
+        #expect(narrow.send(companion: "4d") == [])
+        #expect(narrow.poll(1) == [.payload(1, "4a\u{1E}4b")])
+        #expect(narrow.poll(2) == [.payload(2, "4c\u{1E}4d")])
+    }
+
+    @Test("is closed by what belongs to nothing as by any other packet when too much waits")
+    func fullOfCompanions() {
+        var peer = EnginePeer(settings: EngineSettings(outboxPackets: 3))
+        for number in 1...4 { #expect(peer.send(companion: "4\(number)") == []) }
+        #expect(peer.send(companion: "45") == [.closed(.outboxFull)])
+    }
+
     @Test("is closed when more waits than may, by packets and by bytes, and gives what waited up")
     func outboxFull() {
         for settings in [EngineSettings(outboxPackets: 3), EngineSettings(outboxBytes: 7)] {
