@@ -166,7 +166,7 @@ let package = Package(
             "GatewayTests",
             [
                 "RepeatableChance", "Gateway", "GatewayTestSupport", "ClientTestSupport", "AllocationCounter", "StoreTestSupport",
-                "TestKit",
+                "TestKit", "EngineIO",
                 "ConversationsDialect", "PetsDialect", "ChatsDialect", "RoomsDialect", "AgentsDialect", "DialectKit", "Cluster", "ChatCore",
                 "ChatModel", "Configuration", "EventLoop", "HTTPWire", "Identity", "JSON", "TLS", "Telemetry", "Bytes",
             ]),

@@ -9,12 +9,15 @@ enum EngineLetter {
     /// What is asked of the session's node.
     enum Kind: String {
         case poll, post
+        /// A POST that is no text, for the session to judge as it judges its own. The body is in base64url.
+        case bytes
         /// A WebSocket wants to take over.
         case probe
         /// It does, now: the session goes to the node that has it. The body is the probe's number.
         case take
-        /// The connection of a poll, or the WebSocket of a probe, has ended. The body is its number. Nobody waits for an answer.
-        case broke, closed
+        /// The connection of a poll, or the WebSocket of a probe, has ended, or a POST's before its body was whole. The body is its number.
+        /// Nobody waits for an answer.
+        case broke, closed, torn
     }
 
     struct Question {
@@ -23,6 +26,7 @@ enum EngineLetter {
         /// The loop of the one who asks.
         let loop: UInt16
         let session: EngineSessionID
+        let visitor: EngineVisitor
         let body: Substring
     }
 
@@ -39,17 +43,22 @@ enum EngineLetter {
     /// What a session of a dialect has announced.
     case word(dialect: String, String)
 
+    /// A number that no other request has.
+    static func mintedNumber() -> UInt64 { UInt64.random(in: 0...UInt64.max) | 1 << 63 }
+
     static func text(_ word: String, of dialect: String) -> String { "word \(dialect)\n\(word)" }
 
-    static func text(_ kind: Kind, _ number: UInt64, from loop: UInt16, _ session: EngineSessionID, _ body: String) -> String {
-        "ask \(kind.rawValue) \(number) \(loop) \(session.text)\n\(body)"
+    static func text(
+        _ kind: Kind, _ number: UInt64, from loop: UInt16, _ session: EngineSessionID, by visitor: EngineVisitor = .nobody, _ body: String
+    ) -> String {
+        "ask \(kind.rawValue) \(number) \(loop) \(session.text) \(visitor.text)\n\(body)"
     }
 
     static func text(_ number: UInt64, _ answer: EngineAnswer, _ steps: EngineSteps) -> String {
         switch answer {
         case .payload(let place): "answer \(number) payload\n\(String(decoding: steps.text.bytes[place], as: UTF8.self))"
         case .taken: "answer \(number) taken\n"
-        case .refused(let refusal): "answer \(number) refused\n\(refusal.code)"
+        case .refused(let refusal): "answer \(number) refused\n\(refusal.status) \(refusal.code)"
         }
     }
 
@@ -61,10 +70,10 @@ enum EngineLetter {
         let words = halves[0].split(separator: " ")
         guard halves.count == 2, let verb = words.first else { return nil }
         if verb == "ask" {
-            guard words.count == 5, let kind = Kind(rawValue: String(words[1])), let number = UInt64(words[2]), let loop = UInt16(words[3]),
-                let session = EngineSessionID(named: String(words[4]))
+            guard words.count == 6, let kind = Kind(rawValue: String(words[1])), let number = UInt64(words[2]), let loop = UInt16(words[3]),
+                let session = EngineSessionID(named: String(words[4])), let visitor = EngineVisitor(words[5])
             else { return nil }
-            self = .question(Question(kind: kind, number: number, loop: loop, session: session, body: halves[1]))
+            self = .question(Question(kind: kind, number: number, loop: loop, session: session, visitor: visitor, body: halves[1]))
             return
         }
         if verb == "word", words.count == 2 {
@@ -76,14 +85,15 @@ enum EngineLetter {
         case "payload": self = .answer(number, .payload(halves[1]))
         case "taken": self = .answer(number, .taken)
         case "departed": self = .answer(number, .departed(halves[1]))
-        case "refused": self = .answer(number, .refused(Self.refusal(Int(halves[1]) ?? 1)))
+        case "refused": self = .answer(number, .refused(Self.refusal(halves[1])))
         default: return nil
         }
     }
 
-    private static func refusal(_ code: Int) -> EngineRefusal {
+    /// By status and code: neither alone tells a bad request from one that is too large.
+    private static func refusal(_ text: Substring) -> EngineRefusal {
         let all: [EngineRefusal] = [.badRequest, .forbidden, .payloadTooLarge]
-        return all.first { $0.code == code } ?? .unknownSession
+        return all.first { "\($0.status) \($0.code)" == text } ?? .unknownSession
     }
 }
 
@@ -110,6 +120,7 @@ struct EngineErrand {
     let node: UInt64
     let loop: UInt16
     let session: EngineSessionID
+    let visitor: EngineVisitor
     /// The connection that waits for the answer.
     let asker: SocketToken
     let body: String

@@ -9,15 +9,18 @@ final class EngineTalk {
     var session: EngineSession
     /// What the session calls the connection's own WebSocket; nil while it polls.
     var socket: EngineSocketID?
+    /// It was opened with a bad token, and waits to be told so.
+    let isRefused: Bool
     /// The WebSocket that has taken over is on its way to the connection: nothing can be written meanwhile.
     var isMoving = false
     /// What POSTs brought while reading was paused, oldest first.
     private(set) var unread: [[UInt8]] = []
     private(set) var unreadBytes = 0
 
-    init(_ session: EngineSession, socket: EngineSocketID? = nil) {
+    init(_ session: EngineSession, socket: EngineSocketID? = nil, isRefused: Bool = false) {
         self.session = session
         self.socket = socket
+        self.isRefused = isRefused
     }
 
     /// Requests that came by way of other nodes, by number: those that wait, and the last that are answered.
@@ -53,9 +56,11 @@ final class EngineExchange {
     /// Its body is still coming.
     let isPost: Bool
     /// Of a POST whose body is coming, the session of another node's that it is for.
-    var carried: (id: EngineSessionID, place: LoopState.SessionPlace)?
+    var carried: Carried?
     /// The WebSocket that it asks for, while the node of its session is asked.
     var upgrade: WebSocketUpgrade?
+
+    typealias Carried = (id: EngineSessionID, place: LoopState.SessionPlace, visitor: EngineVisitor)
 
     init(session: SocketToken?, answering: HTTPAnswering, fields: [HTTPField], isPost: Bool = false) {
         self.session = session

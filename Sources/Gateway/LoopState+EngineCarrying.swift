@@ -14,12 +14,14 @@ extension LoopState {
     func isThere(_ node: UInt64) -> Bool { self.relay != nil && self.chat.view.node(node) != nil }
 
     /// Asks the session's node; whoever waits for the answer is a connection that reads nothing else meanwhile.
-    mutating func carry(_ kind: EngineLetter.Kind, to home: EngineHome, _ session: EngineSessionID, for asker: SocketToken, _ body: String)
-    {
-        let number = UInt64.random(in: 0...UInt64.max) | 1 << 63
+    mutating func carry(
+        _ kind: EngineLetter.Kind, to home: EngineHome, _ session: EngineSessionID, by visitor: EngineVisitor = .nobody,
+        for asker: SocketToken, _ body: String
+    ) {
+        let number = EngineLetter.mintedNumber()
         let errand = EngineErrand(
-            kind: kind, node: home.node, loop: UInt16(clamping: home.loop), session: session, asker: asker, body: body, askAgainAt: 0,
-            giveUpAt: kind == .poll ? .max : self.now.monotonic + EngineErrand.patience)
+            kind: kind, node: home.node, loop: UInt16(clamping: home.loop), session: session, visitor: visitor, asker: asker, body: body,
+            askAgainAt: 0, giveUpAt: kind == .poll ? .max : self.now.monotonic + EngineErrand.patience)
         self.errands[number] = errand
         self.ask(number)
     }
@@ -27,7 +29,7 @@ extension LoopState {
     private mutating func ask(_ number: UInt64) {
         guard let errand = self.errands[number] else { return }
         self.errands[number]!.askAgainAt = self.now.monotonic + errand.pause
-        let text = EngineLetter.text(errand.kind, number, from: UInt16(self.index), errand.session, errand.body)
+        let text = EngineLetter.text(errand.kind, number, from: UInt16(self.index), errand.session, by: errand.visitor, errand.body)
         self.relay?.send(Letter(to: errand.loop, text), to: errand.node, from: self.chat.id)
     }
 
@@ -53,8 +55,16 @@ extension LoopState {
         }
     }
 
-    private func tell(_ kind: EngineLetter.Kind, _ number: UInt64, _ node: UInt64, _ loop: UInt16, _ session: EngineSessionID) {
-        let text = EngineLetter.text(kind, 0, from: UInt16(self.index), session, String(number))
+    /// A POST has broken off of which the session has not heard.
+    func postTorn(_ session: EngineSessionID, by visitor: EngineVisitor, at home: EngineHome) {
+        self.tell(.torn, EngineLetter.mintedNumber(), home.node, UInt16(clamping: home.loop), session, by: visitor)
+    }
+
+    private func tell(
+        _ kind: EngineLetter.Kind, _ number: UInt64, _ node: UInt64, _ loop: UInt16, _ session: EngineSessionID,
+        by visitor: EngineVisitor = .nobody
+    ) {
+        let text = EngineLetter.text(kind, 0, from: UInt16(self.index), session, by: visitor, String(number))
         self.relay?.send(Letter(to: loop, text), to: node, from: self.chat.id)
     }
 
@@ -169,10 +179,13 @@ extension LoopState {
             case .webSocket(let talk) = self.connections[Int(token.slot)]!.stage, let engine = talk.engine
         else {
             switch question.kind {
-            case .broke, .closed: return
-            case .poll, .post, .probe, .take:
+            case .broke, .closed, .torn: return
+            case .poll, .post, .bytes, .probe, .take:
                 return self.reply(EngineLetter.text(question.number, .refused(.unknownSession), EngineSteps()), to: node, question.loop)
             }
+        }
+        guard self.maySpeak(question.visitor, for: talk) else {
+            return self.reply(EngineLetter.text(question.number, .refused(.forbidden), EngineSteps()), to: node, question.loop)
         }
         self.table.hot[Int(token.slot)].heardAt = self.tickNumber
         if var known = engine.carried[question.number] {
@@ -188,10 +201,12 @@ extension LoopState {
         case .poll:
             self.remember(question, from: node, engine)
             self.drive(token) { $0.poll(EngineRequestID(carried: question.number), at: now, into: &$1) }
-        case .post:
+        case .post, .bytes:
+            let body = question.kind == .post ? Array(question.body.utf8) : Base64URL.decode(question.body.utf8)
+            guard let body else { return }
             self.remember(question, from: node, engine)
             let tooMuch = engine.unreadBytes > (self.shared.engine?.settings.maxPayload ?? 0)
-            self.drive(token, Array(question.body.utf8)) {
+            self.drive(token, body) {
                 $0.postBegan(EngineRequestID(carried: question.number), announcedBytes: tooMuch ? .max : $1.byteCount, into: &$2)
                 $0.postEnded(EngineRequestID(carried: question.number), $1, at: now, into: &$2)
             }
@@ -207,6 +222,12 @@ extension LoopState {
         case .broke:
             guard let number = UInt64(question.body) else { return }
             self.drive(token) { $0.pollBroke(EngineRequestID(carried: number), into: &$1) }
+        case .torn:
+            guard let number = UInt64(question.body) else { return }
+            self.drive(token) {
+                $0.postBegan(EngineRequestID(carried: number), announcedBytes: nil, into: &$1)
+                $0.postBroke(EngineRequestID(carried: number), into: &$1)
+            }
         case .closed:
             guard let number = UInt64(question.body) else { return }
             self.drive(token) { $0.socketClosed(EngineSocketID(carried: number), into: &$1) }

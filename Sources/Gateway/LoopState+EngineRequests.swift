@@ -50,6 +50,7 @@ extension LoopState {
         }
         let upgrade = isWebSocket ? try WebSocketUpgrade(self.head, in: span) : nil
         do throws(EngineRefusal) {
+            let visitor = if case .handshake = asked { EngineVisitor.nobody } else { try self.visitor(span) }
             switch asked {
             case .handshake:
                 let opening = try self.openEngine(slot, engine, span)
@@ -60,27 +61,27 @@ extension LoopState {
                     self.beginPolling(slot, exchange, engine, opening, ending, fields, peer: peer)
                 }
             case .poll(let id):
-                guard let session = try self.session(id, slot, request, &offset, end: end) else { return }
+                guard let session = try self.session(id, visitor, slot, request, &offset, end: end) else { return }
                 guard case .here(let session) = session else {
                     self.beginWaiting(slot, exchange, EngineExchange(session: nil, answering: ending, fields: fields))
-                    return self.carry(.poll, session, id, slot)
+                    return self.carry(.poll, session, id, visitor, slot)
                 }
                 self.beginWaiting(slot, exchange, EngineExchange(session: session, answering: ending, fields: fields))
                 let (waiting, now) = (EngineRequestID(self.token(slot)), self.now.monotonic)
                 self.drive(session) { $0.poll(waiting, at: now, into: &$1) }
             case .post(let id):
-                guard let session = try self.session(id, slot, request, &offset, end: end) else { return }
+                guard let session = try self.session(id, visitor, slot, request, &offset, end: end) else { return }
                 guard case .here(let session) = session else {
-                    return self.beginCarriedPost(slot, exchange, engine, (id, session), answering, fields)
+                    return self.beginCarriedPost(slot, exchange, engine, (id, session, visitor), answering, fields)
                 }
                 self.beginPost(slot, exchange, engine, session, answering, fields)
             case .upgrade(let id):
-                guard let session = try self.session(id, slot, request, &offset, end: end), let upgrade else { return }
+                guard let session = try self.session(id, visitor, slot, request, &offset, end: end), let upgrade else { return }
                 guard case .here(let session) = session else {
                     let waiting = EngineExchange(session: nil, answering: ending, fields: fields)
                     waiting.upgrade = upgrade
                     self.beginWaiting(slot, exchange, waiting)
-                    return self.carry(.probe, session, id, slot)
+                    return self.carry(.probe, session, id, visitor, slot)
                 }
                 self.beginProbe(slot, session, upgrade)
             }
@@ -88,6 +89,9 @@ extension LoopState {
             self.refuseEngine(slot, error, ending, fields)
         }
     }
+
+    /// Of the request that is being read.
+    private var isCredentialRefused: Bool { if case .refused = self.credentials { true } else { false } }
 
     private func engineRequest(_ span: RawSpan, isWebSocket: Bool) throws(EngineRefusal) -> EngineRequest {
         let method: EngineMethod =
@@ -107,6 +111,7 @@ extension LoopState {
     mutating func refuseEngine(_ slot: Int, _ refusal: EngineRefusal, _ answering: HTTPAnswering, _ fields: [HTTPField]) {
         var body = ByteBuffer()
         body.append(engineRefusal: refusal)
+        let fields = refusal == .unavailable ? fields + [HTTPField("Retry-After", "1")] : fields
         self.respond(slot, SiteResponse(HTTPStatus(rawValue: refusal.status), fields: fields, body: body.bytes), answering)
     }
 
@@ -117,18 +122,27 @@ extension LoopState {
         case elsewhere(EngineHome)
     }
 
-    private mutating func carry(_ kind: EngineLetter.Kind, _ place: SessionPlace, _ id: EngineSessionID, _ slot: Int, body: String = "") {
+    private mutating func carry(
+        _ kind: EngineLetter.Kind, _ place: SessionPlace, _ id: EngineSessionID, _ visitor: EngineVisitor, _ slot: Int, body: String = ""
+    ) {
         guard case .elsewhere(let home) = place else { return }
-        self.carry(kind, to: home, id, for: self.token(slot), body)
+        self.carry(kind, to: home, id, by: visitor, for: self.token(slot), body)
+    }
+
+    /// Whether a request is the session's: `sid` alone speaks for it, and a token that says otherwise does not.
+    func maySpeak(_ visitor: EngineVisitor, for talk: WebSocketTalk) -> Bool {
+        guard let session = talk.session, let engine = talk.engine else { return true }
+        return visitor.maySpeak(for: .init(tenant: session.tenant, user: session.actor?.person.id, isRefused: engine.isRefused))
     }
 
     /// The session that a request names.
     ///
     /// - Returns: nil where another loop has it, which sees to the request: the connection is on its way there.
     private mutating func session(
-        _ id: EngineSessionID, _ slot: Int, _ request: UnsafeRawBufferPointer, _ offset: inout Int, end: Int
+        _ id: EngineSessionID, _ visitor: EngineVisitor, _ slot: Int, _ request: UnsafeRawBufferPointer, _ offset: inout Int, end: Int
     ) throws(EngineRefusal) -> SessionPlace? {
         if let token = self.engines[id], self.isCurrent(token) {
+            if case .webSocket(let talk) = self.connections[Int(token.slot)]!.stage, !self.maySpeak(visitor, for: talk) { throw .forbidden }
             self.table.hot[Int(token.slot)].heardAt = self.tickNumber
             return .here(token)
         }
@@ -152,7 +166,7 @@ extension LoopState {
         let limit = self.live.limits.connections
         guard self.mayConnect(), self.shared.connectionCount.load(ordering: .relaxed) <= limit else {
             self.counters.refusedConnections += 1
-            throw .forbidden
+            throw .unavailable
         }
         guard let request = (try? self.dialectRequest(slot, span)) ?? nil,
             case .session(let session)? = self.shared.settings.dialects[engine.dialect].open(request)
@@ -171,7 +185,8 @@ extension LoopState {
         var steps = EngineSteps()
         let talk = self.talk(opening.session, dialect: engine.dialect, takesCompression: false, isCompressed: false)
         talk.engine = EngineTalk(
-            EngineSession(opening.id, engine.settings, openedBy: request, at: self.now.monotonic, into: &steps))
+            EngineSession(opening.id, engine.settings, openedBy: request, at: self.now.monotonic, into: &steps),
+            isRefused: self.isCredentialRefused)
         talk.expiresAt = self.expiry
         _ = self.shared.connectionCount.add(1, ordering: .relaxed)
         self.place(Connection(token: token, peer: peer, site: .clients, stage: .webSocket(talk)), descriptor: -1)
@@ -235,7 +250,7 @@ extension LoopState {
     }
 
     private mutating func beginCarriedPost(
-        _ slot: Int, _ exchange: HTTPExchange, _ engine: EnginePlace, _ carried: (id: EngineSessionID, place: SessionPlace),
+        _ slot: Int, _ exchange: HTTPExchange, _ engine: EnginePlace, _ carried: EngineExchange.Carried,
         _ answering: HTTPAnswering, _ fields: [HTTPField]
     ) {
         let waiting = EngineExchange(session: nil, answering: answering, fields: fields, isPost: true)
@@ -251,12 +266,12 @@ extension LoopState {
     /// The body of a POST is whole.
     mutating func endPost(_ slot: Int, _ exchange: HTTPExchange, _ body: [UInt8]) {
         guard let engine = exchange.engine else { return }
-        if let (id, place) = engine.carried {
+        if let (id, place, visitor) = engine.carried {
             engine.carried = nil
             guard let text = String(validating: body, as: UTF8.self) else {
-                return self.refuse(EngineRequestID(self.token(slot)), engine, .badRequest)
+                return self.carry(.bytes, place, id, visitor, slot, body: Base64URL.encode(body))
             }
-            return self.carry(.post, place, id, slot, body: text)
+            return self.carry(.post, place, id, visitor, slot, body: text)
         }
         guard let session = engine.session else { return }
         let request = EngineRequestID(self.token(slot))
@@ -269,6 +284,7 @@ extension LoopState {
         guard let engine = exchange.engine else { return }
         let ending = HTTPAnswering(isHead: false, keepsAlive: false, date: self.date)
         engine.answering = ending
+        engine.carried = nil
         let request = EngineRequestID(self.token(slot))
         guard let session = engine.session else { return self.refuse(request, engine, .payloadTooLarge) }
         self.drive(session) { $0.postTooLarge(request, into: &$1) }
@@ -276,7 +292,10 @@ extension LoopState {
 
     /// The connection of a request has ended before its answer.
     mutating func broke(_ request: SocketToken, _ engine: EngineExchange) {
-        guard let session = engine.session else { return self.forgetErrands(of: request) }
+        guard let session = engine.session else {
+            if let (id, place, visitor) = engine.carried, case .elsewhere(let home) = place { self.postTorn(id, by: visitor, at: home) }
+            return self.forgetErrands(of: request)
+        }
         self.drive(session) {
             if engine.isPost {
                 $0.postBroke(EngineRequestID(request), into: &$1)

@@ -4,6 +4,7 @@ import ChatModel
 import Cluster
 import Configuration
 import DialectKit
+import EngineIO
 import EventLoop
 import HTTPWire
 import Identity
@@ -205,8 +206,31 @@ extension LoopState {
         return pairs
     }
 
-    /// A token that is bad is refused, also beside a good one; two good ones must be of the same user.
     private mutating func readCredentials(_ query: [(name: String, value: String)], _ span: RawSpan) -> Credentials {
+        let (verifier, now) = (self.live.verifier, self.now.wall)
+        return self.readCredentials(query, span) { token throws(TokenError) in try verifier.verify(token, at: now) }
+    }
+
+    /// Who makes a request of an Engine.IO session that is there already.
+    mutating func visitor(_ span: RawSpan) throws(EngineRefusal) -> EngineVisitor {
+        var query: [(name: String, value: String)] = []
+        if let place = self.head.query {
+            guard let parsed = Self.pairs(span.extracting(place)) else { throw .badRequest }
+            query = parsed
+        }
+        let (verifier, now) = (self.live.verifier, self.now.wall)
+        let credentials = self.readCredentials(query, span) { token throws(TokenError) in try verifier.bearer(of: token, at: now) }
+        switch credentials {
+        case .none: return .nobody
+        case .refused: return .impostor
+        case .bearer(let identity): return .bearer(tenant: identity.tenant, user: identity.user)
+        }
+    }
+
+    /// A token that is bad is refused, also beside a good one; two good ones must be of the same user.
+    private mutating func readCredentials(
+        _ query: [(name: String, value: String)], _ span: RawSpan, verify: (String) throws(TokenError) -> Identity
+    ) -> Credentials {
         var tokens = query.filter { $0.name == "token" }.map(\.value)
         if let field = self.head.fields.text("authorization", in: span) {
             guard self.head.fields.count(of: "authorization", in: span) == 1 else {
@@ -222,7 +246,7 @@ extension LoopState {
         var first: Identity?
         for token in tokens {
             do throws(TokenError) {
-                let identity = try self.live.verifier.verify(token, at: self.now.wall)
+                let identity = try verify(token)
                 if let first, first.user != identity.user || first.tenant != identity.tenant {
                     return .refused("the tokens are of two users")
                 }

@@ -50,6 +50,17 @@ public final class TokenVerifier: Sendable {
     ///
     /// Total: any bytes get an identity or a `TokenError`, and no error says anything of the token's contents.
     public func verify(_ token: RawSpan, at now: Timestamp) throws(TokenError) -> Identity {
+        try self.verify(token, at: now, takesExpired: false)
+    }
+
+    /// Whose token it is, though its time may be over: of who has come in with it while it was good, and shows it again.
+    public func bearer(of token: String, at now: Timestamp) throws(TokenError) -> Identity {
+        var token = token
+        token.makeContiguousUTF8()
+        return try self.verify(token.utf8Span.span.bytes, at: now, takesExpired: true)
+    }
+
+    private func verify(_ token: RawSpan, at now: Timestamp, takesExpired: Bool) throws(TokenError) -> Identity {
         guard token.byteCount <= Self.tokenByteLimit else { throw .tooLong(limitBytes: Self.tokenByteLimit) }
         let (headerEnd, payloadEnd) = try Self.split(token)
         var document = JSONDocument(valueLimit: Self.tokenByteLimit)
@@ -63,7 +74,7 @@ public final class TokenVerifier: Sendable {
 
         let payload = try Self.decode(token.extracting(headerEnd + 1..<payloadEnd), .payload)
         try Self.parse(payload, .payload, into: &document)
-        return try self.check(try Claims(document, in: payload.span.bytes), at: now)
+        return try self.check(try Claims(document, in: payload.span.bytes), at: now, takesExpired: takesExpired)
     }
 
     /// Who the token's bearer is at that moment.
@@ -128,12 +139,12 @@ public final class TokenVerifier: Sendable {
         throw isAnyTried ? .badSignature : .noKey
     }
 
-    private func check(_ claims: Claims, at now: Timestamp) throws(TokenError) -> Identity {
+    private func check(_ claims: Claims, at now: Timestamp, takesExpired: Bool) throws(TokenError) -> Identity {
         let leeway = Int64(self.rules.leewaySeconds) * 1000
         var identity = try claims.identity()
         if let expiry = claims.expiry {
             let end = Timestamp(milliseconds: expiry.milliseconds + leeway)
-            guard now < end else { throw .expired }
+            guard now < end || takesExpired else { throw .expired }
             identity.expiry = end
         }
         if let notBefore = claims.notBefore, now.milliseconds + leeway < notBefore.milliseconds { throw .notYetValid }

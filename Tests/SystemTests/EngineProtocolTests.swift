@@ -7,58 +7,6 @@ import Testing
 /// Each request of the polling transport is a connection of its own: by a load balancer each comes to another node than the last.
 @Suite("Engine.IO protocol")
 struct EngineProtocolTests {
-    /// A session over long polling, by hand.
-    struct Polling {
-        let port: UInt16
-        let sid: String
-        private var path: String { "/socket.io/?EIO=4&transport=polling&sid=\(self.sid)" }
-
-        init(port: UInt16) throws {
-            self.port = port
-            let reply = try HTTPReply.get("/socket.io/?EIO=4&transport=polling", port: port)
-            guard reply.status == 200, reply.body.hasPrefix("0"), let sid = try JSONObject(String(reply.body.dropFirst()))["sid"] else {
-                throw TestFailure("no handshake: \(reply)")
-            }
-            self.sid = sid
-        }
-
-        func poll() throws -> HTTPReply { try .get(self.path, port: self.port) }
-
-        /// A poll that is not waited for.
-        func beginPoll() throws -> ByteStream {
-            let stream = try ByteStream(port: self.port)
-            try stream.send("GET \(self.path) HTTP/1.1\r\nHost: 127.0.0.1:\(self.port)\r\nConnection: close\r\n\r\n")
-            return stream
-        }
-
-        @discardableResult
-        func post(_ body: String) throws -> HTTPReply {
-            try .post(self.path, body, port: self.port, fields: ["Content-Type": "text/plain;charset=UTF-8"])
-        }
-
-        func upgrade() throws -> WebSocketClient {
-            try WebSocketClient("/socket.io/?EIO=4&transport=websocket&sid=\(self.sid)", port: self.port)
-        }
-
-        /// Polls until so many packets have come.
-        func packets(_ count: Int) throws -> [String] {
-            var packets: [String] = []
-            while packets.count < count {
-                let reply = try self.poll()
-                guard reply.status == 200 else { throw TestFailure("\(reply)") }
-                packets += reply.body.split(separator: "\u{1E}").map(String.init)
-            }
-            return packets
-        }
-
-        /// Comes into the main namespace.
-        func enter(token: String) throws {
-            #expect(try self.post(#"40{"token":"\#(token)"}"#).body == "ok")
-            let packets = try self.packets(2)
-            #expect(packets[0].hasPrefix(#"40{"sid":""#) && packets[1] == #"42["offset",""]"#, "\(packets)")
-        }
-    }
-
     /// As the reference server says it.
     private func expect(_ reply: HTTPReply, _ code: Int, _ message: String, status: Int = 400) {
         #expect(reply.status == status && reply.body == #"{"code":\#(code),"message":"\#(message)"}"#, "\(reply)")
@@ -123,7 +71,7 @@ struct EngineProtocolTests {
         arguments: StockPlace.allCases)
     func pollingMessages(_ place: StockPlace) throws {
         let site = try StockSite(place)
-        let session = try Polling(port: site.port)
+        let session = try PollingClient(port: site.port)
         try session.enter(token: site.token("ann", conversations: ["r"]))
         try session.post(#"421["nothing",{}]"#)
         #expect(try session.packets(1) == [#"431[{"ok":false,"error":"event: \"nothing\" is unknown"}]"#])
@@ -139,7 +87,7 @@ struct EngineProtocolTests {
     func badPackets(_ place: StockPlace) throws {
         let site = try StockSite(place)
         for body in ["abc", "", "4\u{1E}", "\u{1E}4", "7", "0{}", "2", "5"] {
-            let session = try Polling(port: site.port)
+            let session = try PollingClient(port: site.port)
             self.expect(try session.post(body), 3, "Bad request")
             self.expect(try session.poll(), 1, "Session ID unknown")
             self.expect(try session.post("40"), 1, "Session ID unknown")
@@ -149,7 +97,7 @@ struct EngineProtocolTests {
     @Test("message, HTTP long-polling: closes the session upon duplicate poll requests", arguments: StockPlace.allCases)
     func twoPolls(_ place: StockPlace) throws {
         let site = try StockSite(place)
-        let session = try Polling(port: site.port)
+        let session = try PollingClient(port: site.port)
         let first = try session.beginPoll()
         // The first one must be where the session is.
         let second = try Deadline.wait(for: "the second poll to be refused") {
@@ -182,16 +130,51 @@ struct EngineProtocolTests {
     @Test("message, HTTP long-polling: a payload beyond the limits is refused, and nothing of it is taken")
     func largePayloads() throws {
         let server = try ConfabServer(["--limit", "engineio-payload-bytes=10000"])
-        let session = try Polling(port: server.port)
+        let session = try PollingClient(port: server.port)
         try session.enter(token: ConfabServer.token(for: "ann", conversations: []))
         self.expect(try session.post("4" + String(repeating: "x", count: 10_000)), 3, "Payload too large", status: 413)
         try session.post(#"421["nothing",{}]"#)
         #expect(try session.packets(1)[0].hasPrefix("431"))
         let many = try ConfabServer()
-        let flooded = try Polling(port: many.port)
+        let flooded = try PollingClient(port: many.port)
         self.expect(
             try flooded.post(Array(repeating: "6", count: 400_000).joined(separator: "\u{1E}")), 3, "Payload too large", status: 413)
         #expect(try flooded.post("6").body == "ok")
+    }
+
+    @Test("message, HTTP long-polling: what comes by another node is answered, and ends the session, as at the session's own")
+    func carriedPosts() throws {
+        let cluster = try LocalCluster(["2"])
+        let (home, other) = (cluster.nodes[0].port, cluster.nodes[1].port)
+        for port in [home, other] {
+            let session = try PollingClient(port: home).elsewhere(port)
+            self.expect(
+                try session.post(Array(repeating: "6", count: 40_000).joined(separator: "\u{1E}")), 3, "Payload too large", status: 413)
+            #expect(try session.post("6").body == "ok")
+            // No UTF-8.
+            let poll = try session.beginPoll()
+            self.expect(try HTTPReply(from: session.beginPost([0x34, 0xFF], of: 2)), 3, "Bad request")
+            let last = try HTTPReply(from: poll)
+            #expect(last.body == "1" || last.status == 400, "\(last)")
+            self.expect(try session.poll(), 1, "Session ID unknown")
+
+            let torn = try PollingClient(port: home).elsewhere(port)
+            let waiting = try torn.beginPoll()
+            try torn.beginPost(Array("4half".utf8), of: 10).close()
+            let end = try HTTPReply(from: waiting)
+            #expect(end.body == "1" || end.status == 400, "\(end)")
+            self.expect(try torn.poll(), 1, "Session ID unknown")
+        }
+    }
+
+    @Test("message, HTTP long-polling: a poll that is cancelled, here or at another node, is the session's end")
+    func cancelledPoll() throws {
+        let cluster = try LocalCluster(["2"])
+        for port in [cluster.nodes[0].port, cluster.nodes[1].port] {
+            let session = try PollingClient(port: cluster.nodes[0].port).elsewhere(port)
+            try session.beginPoll().close()
+            try Deadline.wait(for: "the session to be over", untilTrue: { try session.post("6").body.contains("Session ID unknown") })
+        }
     }
 
     // MARK: heartbeat
@@ -201,7 +184,7 @@ struct EngineProtocolTests {
     @Test("heartbeat: sends ping/pong packets")
     func heartbeat() throws {
         let server = try ConfabServer(Self.quick)
-        let session = try Polling(port: server.port)
+        let session = try PollingClient(port: server.port)
         let client = try WebSocketClient("/socket.io/?EIO=4&transport=websocket", port: server.port)
         _ = try self.text(client)
         for _ in 1...3 {
@@ -215,7 +198,7 @@ struct EngineProtocolTests {
     @Test("heartbeat: closes the session upon ping timeout")
     func silence() throws {
         let server = try ConfabServer(Self.quick)
-        let session = try Polling(port: server.port)
+        let session = try PollingClient(port: server.port)
         let client = try WebSocketClient("/socket.io/?EIO=4&transport=websocket", port: server.port)
         _ = try self.text(client)
         #expect(try session.packets(1) == ["2"])
@@ -232,7 +215,7 @@ struct EngineProtocolTests {
     func close(_ place: StockPlace) throws {
         let site = try StockSite(place)
         let session = try Deadline.wait(for: "a poll that the close releases") {
-            let session = try Polling(port: site.port)
+            let session = try PollingClient(port: site.port)
             let poll = try session.beginPoll()
             try session.post("1")
             let reply = try HTTPReply(from: poll)
@@ -254,7 +237,7 @@ struct EngineProtocolTests {
     func upgrade(_ place: StockPlace) throws {
         let site = try StockSite(place)
         for _ in 1...4 {
-            let session = try Polling(port: site.port)
+            let session = try PollingClient(port: site.port)
             try session.enter(token: site.token("ann", conversations: ["r"]))
             let client = try session.upgrade()
             try client.send("2probe")
@@ -272,7 +255,7 @@ struct EngineProtocolTests {
     @Test("upgrade: ignores HTTP requests with same sid after upgrade, and WebSocket connections")
     func afterUpgrade() throws {
         let server = try ConfabServer()
-        let session = try Polling(port: server.port)
+        let session = try PollingClient(port: server.port)
         let client = try session.upgrade()
         try client.send("2probe")
         #expect(try self.text(client) == "3probe")
@@ -290,7 +273,7 @@ struct EngineProtocolTests {
     @Test("upgrade: a WebSocket that says something else, or ends, leaves the session polling", arguments: StockPlace.allCases)
     func failedUpgrade(_ place: StockPlace) throws {
         let site = try StockSite(place)
-        let session = try Polling(port: site.port)
+        let session = try PollingClient(port: site.port)
         try session.enter(token: site.token("ann", conversations: ["r"]))
         let wrong = try session.upgrade()
         try wrong.send("2abc")

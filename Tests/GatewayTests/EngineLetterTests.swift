@@ -1,0 +1,48 @@
+import Bytes
+import EngineIO
+import Testing
+
+@testable import Gateway
+
+@Suite("A letter about a carried request")
+struct EngineLetterTests {
+    @Test(
+        "tells every refusal from every other",
+        arguments: [.unknownSession, .badRequest, .forbidden, .payloadTooLarge] as [EngineRefusal])
+    func refusals(_ refusal: EngineRefusal) throws {
+        let text = EngineLetter.text(7, .refused(refusal), EngineSteps())
+        guard case .answer(7, .refused(let read))? = EngineLetter(text) else {
+            Issue.record("\(text) is no refusal")
+            return
+        }
+        #expect(read == refusal)
+    }
+
+    @Test("carries a body as it is, and an answer's too", arguments: ["", "4a", "4a\n4b\u{1E}ask poll", "é\r\n"])
+    func bodies(_ body: String) throws {
+        let session = try #require(EngineSessionID(named: "a.0.x"))
+        for kind in [EngineLetter.Kind.poll, .post, .bytes, .probe, .take, .broke, .closed, .torn] {
+            let text = EngineLetter.text(kind, 9, from: 3, session, by: .bearer(tenant: "t", user: "é o"), body)
+            guard case .question(let question)? = EngineLetter(text) else {
+                Issue.record("\(kind) is no question")
+                continue
+            }
+            #expect(question.kind == kind && question.number == 9 && question.loop == 3 && question.session == session)
+            #expect(question.visitor == .bearer(tenant: "t", user: "é o") && question.body == body)
+        }
+        guard case .answer(9, .departed(let state))? = EngineLetter(EngineLetter.text(9, departed: body)) else {
+            Issue.record("no departure")
+            return
+        }
+        #expect(state == body)
+    }
+
+    @Test(
+        "of another version is none",
+        arguments: [
+            "", "ask\n",
+            "ask nothing 1 0 a.0.x -\n", "ask poll 1 0 a.0.x\n", "ask poll -1 0 a.0.x -\n", "ask poll 1 0 a.0.x ?\n", "answer 1\n",
+            "answer 1 gone\n", "word\n",
+        ])
+    func unknown(_ text: String) { #expect(EngineLetter(text) == nil) }
+}
