@@ -20,7 +20,7 @@ extension RoomsSession {
         }
     }
 
-    private func answered(
+    private mutating func answered(
         _ answer: ChatAnswer, to question: Question, _ ackID: Int?, _ tag: SessionTag, _ room: ByteString, isShown: Bool,
         into steps: inout SessionSteps
     ) {
@@ -36,6 +36,7 @@ extension RoomsSession {
             guard let ackID else { return }
             steps.reply { $0.append(roomsAck: ackID) { $0.append(#"{"ok":true}"#) } }
         case .failed(let error):
+            if question == .leave { self.rooms[room]?.isParting = false }
             self.fail(Self.words(error), of: question.event, ackID: ackID, into: &steps)
         default:
             break

@@ -140,11 +140,12 @@ extension RoomsSession {
         }
     }
 
-    private func leave(
+    private mutating func leave(
         _ argument: Argument, _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps
     ) throws(FieldError) {
         let room = try self.room(argument, document, text)
         let me = try self.speaker(argument, document, text)
+        self.rooms[room]?.isParting = true
         steps.append(.ask(.part(me.person.id), in: self.key(room), self.tag(.leave, argument, room)))
     }
 

@@ -13,6 +13,8 @@ extension RoomsSession {
         var through: SequenceNumber = 0
         /// Set until what is in there has been shown.
         var joining: Joining?
+        /// This connection has asked to leave: it is told by the acknowledgement.
+        var isParting = false
 
         /// Whether the client has been shown it: only then can it go on there.
         var isShown: Bool { !(self.joining?.isArrival ?? false) }
@@ -143,6 +145,7 @@ extension RoomsSession {
     /// - Parameter isEntered: the owner had let it in.
     mutating func joinFailed(_ room: ByteString, _ sentence: String, isEntered: Bool, into steps: inout SessionSteps) {
         guard let joining = self.rooms[room]?.joining else { return }
+        let wasTooMany = self.rooms.count > RoomOffset.roomLimit
         if joining.isArrival {
             self.rooms[room] = nil
             if isEntered { steps.append(.leave(self.key(room))) }
@@ -150,6 +153,8 @@ extension RoomsSession {
             self.rooms[room]?.joining = nil
         }
         self.refuse(joining, sentence, into: &steps)
+        // What it was shown meanwhile it was not told to be the last of: with so many rooms, or because its state was to tell it.
+        if !joining.isArrival || wasTooMany && self.rooms.count <= RoomOffset.roomLimit { self.tellOffset(into: &steps) }
     }
 
     private func refuse(_ joining: Joining, _ sentence: String, into steps: inout SessionSteps) {
@@ -163,9 +168,11 @@ extension RoomsSession {
         guard let me = self.me, let room = self.rooms.removeValue(forKey: conversation.id) else { return }
         if let joining = room.joining { self.refuse(joining, "room_id: the room was left meanwhile", into: &steps) }
         let now = steps.now
-        // The user's own connections are told as well: another of them may have asked for it.
-        steps.reply {
-            $0.append(roomsEvent: "user_left") { $0.append(movement: me.person.id, me.person.name, inRoom: conversation.id, at: now) }
+        // Among the others are the user's own connections, but for the one that has asked.
+        if !room.isParting {
+            steps.reply {
+                $0.append(roomsEvent: "user_left") { $0.append(movement: me.person.id, me.person.name, inRoom: conversation.id, at: now) }
+            }
         }
         self.tellOffset(into: &steps)
     }

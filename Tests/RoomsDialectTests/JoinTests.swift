@@ -171,11 +171,43 @@ struct JoinTests {
         _ = probe.join("r")
         _ = probe.emit("join_room", #"{"room_id":"r"}"#)
         _ = probe.answer(.described(.room(head: 0)))
-        #expect(probe.page(nil) == [Frame.error(words, "join_room")])
+        #expect(probe.page(nil) == [Frame.error(words, "join_room"), Frame.offset("r=0")])
         #expect(probe.emit("join_room", #"{"room_id":"r"}"#) == [Self.describe])
     }
 
-    @Test("that is left tells its former participant too, and what is left of its places")
+    @Test("too many that cannot be entered takes nothing from the others: how far they have come is told again")
+    func oneTooMany() {
+        var probe = RoomsProbe.ann(in: "r0")
+        for number in 1..<16 { _ = probe.join("r\(number)") }
+        _ = probe.emit("join_room", #"{"room_id":"s"}"#)
+        #expect(probe.show(.said(7), in: "r0").isEmpty, "with so many rooms nobody can go on")
+        let places = (["r0=7"] + (1..<16).map { "r\($0)=0" }).sorted { $0.prefix { $0 != "=" } < $1.prefix { $0 != "=" } }
+        #expect(probe.answer(.failed(.accessDenied)).last == Frame.offset(places.joined(separator: ",")))
+        _ = probe.emit("join_room", #"{"room_id":"r0"}"#)
+        #expect(probe.stands(("r0", 9)).isEmpty)
+        #expect(probe.answer(.failed(.unavailable)).last == Frame.offset(places.joined(separator: ",").replacing("r0=7", with: "r0=9")))
+    }
+
+    @Test("that is left tells the one who asked by the answer alone, and what is left of its places")
+    func parting() {
+        for ack in [nil, 4] {
+            var probe = RoomsProbe.ann(in: "r")
+            #expect(probe.emit("leave_room", #"{"room_id":"r"}"#, ack: ack) == ["part ann in tenant/r"])
+            #expect(probe.tell { $0.left(.rooms("tenant", "r"), into: &$1) } == [Frame.offset("")])
+            #expect(probe.answer(.done) == (ack == nil ? [] : [#"434[{"ok":true}]"#]))
+        }
+        // One that could not be done is none.
+        var probe = RoomsProbe.ann(in: "r")
+        _ = probe.emit("leave_room", #"{"room_id":"r"}"#)
+        _ = probe.answer(.failed(.unavailable))
+        let told = probe.tell { session, steps in
+            steps.now = RoomsProbe.time
+            session.left(.rooms("tenant", "r"), into: &steps)
+        }
+        #expect(told == [Frame.moved("user_left", "ann", "Ann", in: "r"), Frame.offset("")])
+    }
+
+    @Test("that is left by another connection tells its former participant, and what is left of its places")
     func leaving() {
         var probe = RoomsProbe.ann(in: "r", "s")
         // The gateway says where the connection stood when it was one among all.
