@@ -71,6 +71,18 @@ struct ClaimTests {
         #expect(throws: Never.self) { try self.verifier.verify(text, at: Timestamp(milliseconds: second * 1000 - 1)) }
     }
 
+    @Test("say whose a token is though its time is over, and nothing of one that is wrong otherwise")
+    func bearerOfExpired() throws {
+        let expired = token(payload: #"{"sub":"a","tenant_id":"t","exp":1}"#)
+        let bearer = try self.verifier.bearer(of: expired, at: now)
+        #expect(bearer.user == "a" && bearer.tenant == "t")
+        #expect(throws: TokenError.expired) { try self.verifier.verify(expired, at: now) }
+        #expect(throws: TokenError.badSignature) { try self.verifier.bearer(of: token(payload: #"{"sub":"a","exp":1}"#, key: [1]), at: now) }
+        #expect(throws: TokenError.notYetValid) {
+            try self.verifier.bearer(of: token(payload: #"{"sub":"a","nbf":\#(now.seconds + 1)}"#), at: now)
+        }
+    }
+
     @Test("may have fractions of a second in exp")
     func fractions() throws {
         let identity = try self.verifier.identity(payload: #"{"sub":"a","exp":\#(now.seconds).5}"#)
