@@ -93,6 +93,20 @@ struct PollingTests {
         #expect(try HTTPReply(from: poll).body.contains(#""content":"again""#))
     }
 
+    @Test("leaves a room for its user's every connection: one of another protocol is closed with 4004")
+    func leaving() throws {
+        let node = try Self.node()
+        let polling = try Self.member("ann", of: ["room"], at: node)
+        let talker = try node.talker("ann", in: "room")
+        let bob = try node.talker("bob", in: "room")
+        try polling.post(#"421["leave_room",{"room_id":"room"}]"#)
+        #expect(try talker.closing() == .close(code: 4004, reason: "no member of this conversation any more"))
+        var packets: [String] = []
+        while !packets.contains(#"431[{"ok":true}]"#) { packets += try polling.packets(1) }
+        #expect(!packets.contains { $0.hasPrefix(#"42["user_left""#) }, "that is for the others")
+        #expect(try bob.post("still here")["content"] == "still here")
+    }
+
     // MARK: Its end
 
     @Test("is closed with too much waiting for it, and told so by the poll that comes too late")

@@ -270,6 +270,30 @@ struct EngineProtocolTests {
         #expect(try self.text(client) == #"42["offset",""]"# && self.text(client).hasPrefix("431"))
     }
 
+    @Test("upgrade: the same at the other node, to which it has gone, and at the one that it came from")
+    func afterCarriedUpgrade() throws {
+        let cluster = try LocalCluster(["2"])
+        let (home, other) = (cluster.nodes[0].port, cluster.nodes[1].port)
+        let secret = try cluster.folder.read("jwt.secret").trimmingCharacters(in: .newlines)
+        let session = try PollingClient(port: home)
+        try session.enter(token: ConfabServer.token(for: "ann", conversations: [], secret: secret))
+        let client = try session.elsewhere(other).upgrade()
+        try client.send("2probe")
+        #expect(try self.text(client) == "3probe")
+        try client.send("5")
+        try client.send(#"421["nothing",{}]"#)
+        #expect(try self.text(client).hasPrefix("431"))
+        // What is wrong with them a node may say only as long as it has the session.
+        for port in [home, other] {
+            let late = session.elsewhere(port)
+            #expect(try late.poll().status == 400)
+            #expect(try late.post("40").status == 400)
+            if let second = try? late.upgrade() { #expect(try self.isClosed(second)) }
+        }
+        try client.send(#"422["nothing",{}]"#)
+        #expect(try self.text(client).hasPrefix("432"))
+    }
+
     @Test("upgrade: a WebSocket that says something else, or ends, leaves the session polling", arguments: StockPlace.allCases)
     func failedUpgrade(_ place: StockPlace) throws {
         let site = try StockSite(place)
@@ -291,6 +315,34 @@ struct EngineProtocolTests {
     }
 
     // MARK: who may ask
+
+    @Test("a token that is bad, or somebody else's, speaks for no session, at whatever node")
+    func otherTokens() throws {
+        let cluster = try LocalCluster(["2"])
+        let (home, other) = (cluster.nodes[0].port, cluster.nodes[1].port)
+        let secret = try cluster.folder.read("jwt.secret").trimmingCharacters(in: .newlines)
+        let session = try PollingClient(port: home)
+        try session.enter(token: ConfabServer.token(for: "ann", conversations: [], secret: secret))
+        let foreign = [
+            try ConfabServer.token(for: "bob", secret: secret), try ConfabServer.token(for: "ann", tenant: "elsewhere", secret: secret),
+            try ConfabServer.token(for: "ann", secret: "another secret, also long enough to be one"), "nonsense",
+        ]
+        for port in [home, other] {
+            var late = session.elsewhere(port)
+            for token in foreign {
+                let fields = ["Authorization": "Bearer \(token)"]
+                self.expect(try late.poll(fields: fields), 4, "Forbidden", status: 403)
+                self.expect(try late.post("6", fields: fields), 4, "Forbidden", status: 403)
+                self.expect(
+                    try WebSocketClient.refusal(
+                        of: "/socket.io/?EIO=4&transport=websocket&sid=\(session.sid)", port: port, fields: fields), 4, "Forbidden",
+                    status: 403)
+            }
+            late.query = "&token=\(try ConfabServer.token(for: "ann", secret: secret))"
+            try late.post(#"421["nothing",{}]"#)
+            #expect(try late.packets(1)[0].hasPrefix("431"))
+        }
+    }
 
     @Test("a session that nobody knows, a guess, and a name that is none")
     func unknown() throws {
