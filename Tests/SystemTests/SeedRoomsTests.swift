@@ -38,7 +38,8 @@ struct SeedRoomsTests {
 
         let tab = try Browser().open("http://127.0.0.1:\(server.port)/api/health")
         try tab.type(String(contentsOfFile: Checkout.tool("socket.io-", ".min.js"), encoding: .utf8) + "; undefined")
-        try tab.type("var lines = []; console.log = (...words) => lines.push(words.map((word) => JSON.stringify(word)).join(' ')); undefined")
+        try tab.type(
+            "var lines = []; console.log = (...words) => lines.push(words.map((word) => JSON.stringify(word)).join(' ')); undefined")
         try tab.type(script.replacing("http://localhost:8081", with: "http://127.0.0.1:\(server.port)") + "\n; undefined")
         let joined = try hear(#"42["user_joined""#)
         #expect(joined.hasPrefix(#"42["user_joined",{"room_id":"abc12345","user_id":"user123","username":"John Doe","#), "\(joined)")
