@@ -3,7 +3,7 @@
 
     bench/instructions.py CONFAB [PROTOCOL...]
 
-Valgrind counts them (cachegrind, dhat), so that a busy machine changes nothing but how long it takes, about ten minutes. A node runs four
+Valgrind counts them (cachegrind, dhat), so that a busy machine changes nothing but how long it takes, about a quarter of an hour. A node runs four
 times for each protocol and tool, with few and many messages and with few and many readers; what is there without messages falls out
 of the difference. The kernel's work is not in it. Prints a table as Markdown.
 """
@@ -19,8 +19,8 @@ import node
 
 PROTOCOLS = ["confab", "pets", "chats", "rooms", "agents", "mixed", "rooms-polling"]
 READERS = (10, 110)
-RATES = (10, 50)
-SECONDS = 5
+RATES = (10, 100)
+SECONDS = 10
 TOOLS = {
     "cachegrind": (["--cache-sim=no", "--cachegrind-out-file=/dev/null"], r"I\s+refs:\s+([\d,]+)"),
     "dhat": (["--dhat-out-file=/dev/null"], r"Total:.* in ([\d,]+) blocks"),

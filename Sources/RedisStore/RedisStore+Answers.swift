@@ -50,7 +50,7 @@ extension RedisStore {
         case .claim(let deed, _), .write(let deed, _, _):
             let isInDoubt = error == .connectionLost(mayBeDone: true)
             self.settle(deed) { deed in
-                deed.failure = deed.failure ?? StoreFailure(error)
+                deed.failure = deed.failure ?? StoreFailure(error, about: deed.request.subject)
                 if isInDoubt { deed.isUnconfirmed = true }
             }
         case .number(let number, _), .probe(let number, _):

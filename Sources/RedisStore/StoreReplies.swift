@@ -40,11 +40,11 @@ extension StoreDeed {
 extension StoreFailure {
     /// - Parameter subject: what was asked about, where it is one thing.
     init(_ error: RedisError, about subject: String?) {
-        switch error {
-        case .other(let words) where words.hasPrefix("DAMAGED "):
-            self.init("\(subject ?? ""): the Redis key \(words.dropFirst(8))", isOfOneConversation: true)
-        case .wrongType:
-            self.init("\(subject ?? ""): \(error)", isOfOneConversation: true)
+        switch (error, subject) {
+        case (.other(let words), let subject?) where words.hasPrefix("DAMAGED "):
+            self.init("\(subject): the Redis key \(words.dropFirst(8))", isOfOneConversation: true)
+        case (.wrongType, let subject?):
+            self.init("\(subject): \(error)", isOfOneConversation: true)
         default:
             self.init(error.description)
         }
