@@ -42,6 +42,16 @@ struct ForeignValueTests {
             let ending = try next.connect(user, to: "broken").closing()
             #expect(ending == .close(code: 1011, reason: "what is stored of this conversation is damaged"))
         }
+        let token = try ConfabServer.token(for: "bob")
+        let reply = try HTTPReply.get("/api/conversations/broken", port: next.port, fields: ["Authorization": "Bearer \(token)"])
+        #expect(reply.status == 500 && reply.body.contains("room_id: \(Self.damaged)"), "\(reply.body)")
+        let agent = try WebSocketClient.refusal(
+            of: "/v1/ws?channel_id=broken&token=\(ConfabServer.token(for: "eve", conversations: []))", port: next.port)
+        #expect(agent.status == 500 && agent.body.contains("channel_id: \(Self.damaged)"), "\(agent.body)")
+        // A connection that hears more than the one stays.
+        let pets = try WebSocketClient("/ws/?token=\(token)", port: next.port)
+        try pets.send(#"{"event":"message","data":{"conversation_id":"lobby","content":"from Pets"}}"#)
+        while case .text(let text) = try pets.next(), !text.contains("message_sent") {}
         try next.connect("alice", to: "lobby").post("still well")
         let line = try next.process.errors.line("why") { $0.contains("WRONGTYPE") || $0.contains("the Redis key") }
         let shard = key.dropFirst("confab:{s".count).prefix { $0 != "}" }
