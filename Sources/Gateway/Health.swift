@@ -22,8 +22,9 @@ public final class Health: Sendable {
     }
 
     private struct Probe {
-        var sentAt: Int64 = 0
-        var answeredAt: Int64 = 0
+        /// None has been sent.
+        var sentAt = -Health.probePause
+        var answeredAt = -Health.probePause
         var failure: String?
     }
 
@@ -31,6 +32,9 @@ public final class Health: Sendable {
     private let now: @Sendable () -> Int64
     /// A loop, or a store, that has not answered for so long does not work.
     static let patience: Int64 = 5000
+    /// Between a loop's probes; a store that failed is asked again soon, so that its node is back as soon as it is.
+    static let probePause: Int64 = 2000
+    static let failedProbePause: Int64 = 200
 
     /// - Parameter now: a monotonic clock in milliseconds.
     init(loopCount: Int, now: @escaping @Sendable () -> Int64) {
@@ -62,11 +66,12 @@ public final class Health: Sendable {
         self.state.withLock { $0.loops[loop] = now }
     }
 
-    /// Whether a loop may send a probe: not while one of its own is under way.
-    func probeMayLeave(_ loop: Int) -> Bool {
+    /// Whether a loop is to send a probe: from time to time, and not while one of its own is under way.
+    func probeIsDue(_ loop: Int) -> Bool {
         let now = self.now()
         return self.state.withLock { state in
-            guard state.probes[loop].answeredAt >= state.probes[loop].sentAt else { return false }
+            let pause = state.probes[loop].failure == nil ? Self.probePause : Self.failedProbePause
+            guard state.probes[loop].answeredAt >= state.probes[loop].sentAt, now - state.probes[loop].sentAt >= pause else { return false }
             state.probes[loop].sentAt = now
             return true
         }

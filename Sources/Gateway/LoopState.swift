@@ -101,7 +101,6 @@ struct LoopState {
     private let startedAt: Int64
     private var isTimeRead = false
     private var publishAt: Int64 = 0
-    private var probeAt: Int64 = 0
 
     /// What an answer of the chat is for.
     struct Question {
@@ -181,8 +180,7 @@ struct LoopState {
             self.publishAt = self.now.monotonic + 1000
             self.publish()
         }
-        if self.now.monotonic >= self.probeAt, self.shared.health.probeMayLeave(self.index) {
-            self.probeAt = self.now.monotonic + 2000
+        if self.shared.health.probeIsDue(self.index) {
             self.shared.stores[self.index].submit(.probe, ticket: StoreTicket(self.index), for: self.shared.probe)
         }
     }

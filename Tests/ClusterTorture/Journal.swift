@@ -29,12 +29,18 @@ public final class Journal: Sendable {
         /// When each of them took its last message, and the longest time that one of them took none.
         var lastAt: [String: ContinuousClock.Instant] = [:]
         var silence = Duration.zero
+        /// The conversation that was waited for longest.
+        var last = ""
+        /// The nodes that each member has tried: where it was when it began, and where it went since.
+        var ways: [String: [String]]
 
         mutating func took(_ conversation: String, at now: ContinuousClock.Instant) {
             self.silence = max(self.silence, now - self.lastAt[conversation, default: self.begin])
             self.lastAt[conversation] = now
             self.waiting.remove(conversation)
-            if self.waiting.isEmpty, self.gap == nil { self.gap = now - self.begin }
+            guard self.waiting.isEmpty, self.gap == nil else { return }
+            self.gap = now - self.begin
+            self.last = conversation
         }
     }
 
@@ -46,6 +52,8 @@ public final class Journal: Sendable {
         var watch: Watch?
         var settled: Set<String> = []
         var intentions = 0
+        /// Where each member is, or was last.
+        var places: [String: String] = [:]
     }
 
     private let state = Mutex(State())
@@ -92,7 +100,8 @@ public final class Journal: Sendable {
         self.state.withLock { state in
             let heads = Dictionary(uniqueKeysWithValues: conversations.map { ($0, state.checker.head(of: $0)) })
             let now = ContinuousClock.now
-            state.watch = Watch(begin: now, since: now, heads: heads, waiting: Set(conversations))
+            state.watch = Watch(
+                begin: now, since: now, heads: heads, waiting: Set(conversations), ways: state.places.mapValues { [$0] })
         }
     }
 
@@ -113,6 +122,23 @@ public final class Journal: Sendable {
 
     /// The longest time that one of them took none, so far.
     var silence: Duration { self.state.withLock { $0.watch?.silence ?? .zero } }
+
+    /// The conversation that was waited for longest, and where its members were and went meanwhile.
+    var lastToGoOn: String? {
+        self.state.withLock { state in
+            guard let watch = state.watch, watch.gap != nil else { return nil }
+            let ways = watch.ways.filter { $0.key.hasPrefix("\(watch.last)-") }.sorted { $0.key < $1.key }
+            return "\(watch.last) (" + ways.map { "\($0.key): \($0.value.joined(separator: " "))" }.joined(separator: ", ") + ")"
+        }
+    }
+
+    /// A member tries to connect to a node.
+    func goes(_ member: String, to node: String) {
+        self.state.withLock { state in
+            state.places[member] = node
+            state.watch?.ways[member, default: []].append(node)
+        }
+    }
 
     var waiting: [String] { self.state.withLock { $0.watch?.waiting.sorted() ?? [] } }
 

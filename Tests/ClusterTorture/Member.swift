@@ -106,6 +106,7 @@ final class Member {
         // Some remember less than they were shown.
         if point > 0, self.chance.happens(perMille: 200) { point -= self.chance.next(below: min(point, 30)) }
         let path = "/conversations/\(self.plan.conversation)/?token=\(self.token)&after=\(point)"
+        self.journal.goes(self.plan.name, to: node)
         do {
             let socket = try WebSocketClient(path, port: port, within: .seconds(2))
             self.journal.check { $0.resumes(self.plan.name, in: self.plan.conversation, after: point, through: node) }

@@ -50,6 +50,8 @@ public final class Torture {
 
     /// After so long without a message a conversation hangs.
     private static let patience = Duration.seconds(30)
+    /// Of a gap as long as this it is told whether its members had a node to talk to.
+    private static let longGap = Duration.seconds(5)
     private static let firstMessages = Duration.seconds(20)
 
     public let settings: TortureSettings
@@ -206,6 +208,7 @@ public final class Torture {
             if let gap = self.journal.gap {
                 let silence = self.journal.silence
                 self.tell("  every conversation has gone on \(seconds(gap)) after it began; one took nothing for \(seconds(silence))")
+                if gap > Self.longGap, let last = self.journal.lastToGoOn { self.tell("  the last was \(last)") }
                 return gap
             }
             self.rest(.milliseconds(10))

@@ -209,11 +209,16 @@ struct HealthTests {
     func store(loop: Int) {
         let health = self.health()
         health.started()
-        #expect(health.probeMayLeave(loop))
+        #expect(health.probeIsDue(0))
+        #expect(health.probeIsDue(1))
         health.probed(loop, "disk full")
         health.probed(1 - loop, nil)
         #expect(health.status == .degraded("store: disk full"))
-        #expect(health.probeMayLeave(loop))
+        // The one that failed is asked again soon.
+        self.clock.now += Health.failedProbePause
+        #expect(health.probeIsDue(loop))
+        #expect(!health.probeIsDue(1 - loop))
+        #expect(health.status == .degraded("store: disk full"))
         health.probed(loop, nil)
         #expect(health.status == .healthy)
     }
@@ -222,15 +227,19 @@ struct HealthTests {
     func silence() {
         let health = self.health()
         health.started()
-        #expect(health.probeMayLeave(0))
-        #expect(!health.probeMayLeave(0))
+        #expect(health.probeIsDue(0))
         self.clock.now += Health.patience + 1
         health.turned(0)
         health.turned(1)
         #expect(health.status == .degraded("store: does not answer"))
-        #expect(!health.probeMayLeave(0))
+        #expect(!health.probeIsDue(0))
         health.probed(0, nil)
         #expect(health.status == .healthy)
-        #expect(health.probeMayLeave(0))
+        #expect(health.probeIsDue(0))
+        health.probed(0, nil)
+        self.clock.now += Health.probePause - 1
+        #expect(!health.probeIsDue(0))
+        self.clock.now += 1
+        #expect(health.probeIsDue(0))
     }
 }
