@@ -266,7 +266,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
             }
             // At once: until it is known whether who is no longer there has left or died, nobody misses it.
             self.meetOthers(at: now)
-        case Tag.probe: break
+        case Tag.probe: self.body.with { $0.mailbox.probeTaken(at: now) }
         case Tag.settings: self.advise(RedisAdvice(reply))
         default:
             if let errand = self.body.with({ $0.errands.removeValue(forKey: tag) }) { return self.errandDone(errand, reply) }

@@ -2,14 +2,20 @@
 ///
 /// A value: it is told what happens, in milliseconds of one clock, and says what is to be done.
 struct OwnMailbox {
-    /// After so much silence of its own mailbox a node is ill, and after twice as much it listens anew.
+    /// After so much silence of its own mailbox a node is ill, and listens anew: unless it is Redis that says nothing.
     static let silence: Int64 = 1000
+    /// What Redis has taken is here after so long, or does not come.
+    private static let delay: Int64 = 400
 
     /// Whose mailbox is listened to; 0 before any is.
     private(set) var incarnation: UInt64 = 0
     /// The one that was listened to when a subscription was heard of last.
     private var hasListened: UInt64 = 0
     private var heardAt: Int64
+    /// When Redis took the first probe that has not been heard; nil where none is missing.
+    private var missingSince: Int64?
+    /// Until then what was listened to anew is given its time.
+    private var patientUntil: Int64 = .min
     private var isGood = true
     /// How often it was listened to anew because nothing came.
     private(set) var rebuilds = 0
@@ -26,7 +32,7 @@ struct OwnMailbox {
         guard self.incarnation != incarnation else { return nil }
         defer {
             self.incarnation = incarnation
-            self.heardAt = now
+            self.heard(at: now)
         }
         return (self.incarnation == 0 ? nil : self.incarnation, incarnation)
     }
@@ -35,7 +41,7 @@ struct OwnMailbox {
     ///
     /// - Returns: whether it was before, so that something may have been missed between.
     mutating func subscribed(at now: Int64) -> Bool {
-        self.heardAt = now
+        self.heard(at: now)
         defer { self.hasListened = self.incarnation }
         return self.hasListened == self.incarnation
     }
@@ -43,13 +49,22 @@ struct OwnMailbox {
     /// The node has heard itself.
     mutating func heard(at now: Int64) {
         self.heardAt = now
+        self.missingSince = nil
+    }
+
+    /// Redis has taken what the node sends to itself twice a second. It may have been heard before this is known.
+    mutating func probeTaken(at now: Int64) {
+        if self.missingSince == nil, self.age(at: now) >= Self.delay { self.missingSince = now }
     }
 
     /// To be asked where the connections are there. When this answers true, another is given a second before it does so again.
     mutating func mustListenAnew(at now: Int64) -> Bool {
-        guard self.age(at: now) > 2 * Self.silence else { return false }
+        guard self.age(at: now) > Self.silence, now >= self.patientUntil, let since = self.missingSince, now - since >= Self.delay else {
+            return false
+        }
         self.rebuilds += 1
-        self.heardAt = now - Self.silence - 1
+        self.missingSince = nil
+        self.patientUntil = now + Self.silence
         return true
     }
 

@@ -17,14 +17,15 @@ final class Fleet {
     private let stage: Stage
     private let place: StorePlace
     private let folder: TemporaryFolder
-    private let binary: String
+    private let binaries: [String]
     private var nodes: [String: Node] = [:]
     private var logs: [(name: String, process: ChildProcess)] = []
 
-    init(_ clusterName: String, at place: StorePlace, binary: String, on stage: Stage) throws {
+    /// - Parameter binaries: nodes that stand beside each other run different ones, and each start of a node takes the next.
+    init(_ clusterName: String, at place: StorePlace, binaries: [String], on stage: Stage) throws {
         self.clusterName = clusterName
         self.place = place
-        self.binary = binary
+        self.binaries = binaries
         self.stage = stage
         self.folder = try TemporaryFolder()
         try self.folder.write(ConfabServer.secret, to: "jwt.secret")
@@ -43,15 +44,15 @@ final class Fleet {
     func start(_ names: [String]) throws {
         for name in names {
             let (url, proxy) = try self.way(of: name)
+            let lives = (self.nodes[name]?.lives ?? 0) + 1
             let process = try ChildProcess(
-                self.binary,
+                self.binaries[((Int(name.drop { !$0.isNumber }) ?? 0) + lives) % self.binaries.count],
                 [
                     "serve", "--store", url, "--cluster-name", self.clusterName, "--node-id", name,
                     "--jwt-secret-file", self.folder.file("jwt.secret"), "--listen", "127.0.0.1:0", "--admin", "off",
                     "--drain-seconds", "1", "--loops", "2", "--history", "1000000",
                     "--limit", "messages-per-second=100000", "--limit", "message-burst=100000",
                 ], folder: self.folder.path)
-            let lives = (self.nodes[name]?.lives ?? 0) + 1
             self.nodes[name] = Node(proxy: proxy, process: process, lives: lives)
             self.logs.append(("\(name)-\(lives)", process))
         }

@@ -8,9 +8,9 @@ final class Neighbour {
     private let seed: UInt64
     private var isDisturbed = false
 
-    init(at place: StorePlace, binary: String, seed: UInt64) throws {
+    init(at place: StorePlace, binaries: [String], seed: UInt64) throws {
         self.stage = Stage(Journal())
-        self.fleet = try Fleet("neighbour", at: place, binary: binary, on: self.stage)
+        self.fleet = try Fleet("neighbour", at: place, binaries: binaries, on: self.stage)
         self.seed = seed
     }
 

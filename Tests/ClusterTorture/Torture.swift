@@ -13,12 +13,16 @@ public struct TortureSettings: Sendable {
     /// Mean time between two messages of a member.
     public var pace = Duration.milliseconds(150)
     public var binary = Checkout.confab
+    /// Another version's program, which half of the nodes run; each start of a node changes which.
+    public var otherBinary: String?
     /// Whether another cluster lives in the same Redis all the while.
     public var hasNeighbour = false
     /// Members stay with the node that is theirs, and are there again soon: for measuring.
     public var isSteady = false
     /// How `redis-server` syncs its file: always or everysec.
     public var appendfsync: String
+
+    var binaries: [String] { [self.binary] + (self.otherBinary.map { [$0] } ?? []) }
 
     public init(seed: UInt64) {
         self.seed = seed
@@ -82,8 +86,8 @@ public final class Torture {
             case .cluster: try ClusterStore(options)
             }
         self.stage = Stage(Journal())
-        self.fleet = try Fleet("torture", at: self.store.place, binary: settings.binary, on: self.stage)
-        self.neighbour = settings.hasNeighbour ? try Neighbour(at: self.store.place, binary: settings.binary, seed: settings.seed) : nil
+        self.fleet = try Fleet("torture", at: self.store.place, binaries: settings.binaries, on: self.stage)
+        self.neighbour = settings.hasNeighbour ? try Neighbour(at: self.store.place, binaries: settings.binaries, seed: settings.seed) : nil
         self.conversations = (1...settings.conversations).map { "c\($0)" }
     }
 

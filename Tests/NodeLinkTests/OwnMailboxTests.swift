@@ -47,17 +47,34 @@ struct OwnMailboxTests {
         #expect(change == true)
     }
 
-    @Test("is listened to anew after two seconds, and once a second from then on, and is ill meanwhile")
-    func rebuilding() {
-        var mailbox = Self.mailbox()
-        _ = mailbox.change(at: 2500)
-        let times = stride(from: Int64(2600), through: 5200, by: 100).filter { time in
+    /// Looks every tenth of a second; every half second Redis takes a probe, where it does.
+    private static func rebuilds(of mailbox: inout OwnMailbox, isRedisAwake: Bool, from: Int64, through end: Int64) -> [Int64] {
+        stride(from: from, through: end, by: 100).filter { time in
+            if isRedisAwake, time % 500 == 0 { mailbox.probeTaken(at: time) }
             defer { _ = mailbox.change(at: time) }
             return mailbox.mustListenAnew(at: time)
         }
-        #expect(times == [3100, 4100, 5100])
+    }
+
+    @Test("is listened to anew after a second, and once a second from then on, and is ill meanwhile")
+    func rebuilding() {
+        var mailbox = Self.mailbox()
+        let times = Self.rebuilds(of: &mailbox, isRedisAwake: true, from: 1100, through: 4200)
+        #expect(times == [2100, 3100, 4100])
         #expect(mailbox.rebuilds == 3)
-        let change = mailbox.change(at: 5200)
+        let change = mailbox.change(at: 4200)
         #expect(change == nil)
+    }
+
+    @Test("is ill, and not listened to anew, while Redis takes nothing: what it will take then is not lost")
+    func stall() {
+        var mailbox = Self.mailbox()
+        // Heard first: the answer came by another connection.
+        mailbox.probeTaken(at: 1010)
+        #expect(Self.rebuilds(of: &mailbox, isRedisAwake: false, from: 1100, through: 6000) == [])
+        mailbox.probeTaken(at: 6000)
+        mailbox.heard(at: 6010)
+        #expect(Self.rebuilds(of: &mailbox, isRedisAwake: false, from: 6100, through: 9000) == [])
+        #expect(mailbox.rebuilds == 0)
     }
 }

@@ -11,6 +11,7 @@ struct Arguments {
     private var namedFaults: [FaultKind]?
     var nodes = 3
     var binary: String?
+    var otherBinary: String?
     var measure: FaultKind?
     /// Where the logs go that are of interest even if nothing is wrong.
     var logs: String?
@@ -25,6 +26,7 @@ struct Arguments {
             case "--store": self.store = try Self.read(StoreMode(rawValue: value), word, value)
             case "--nodes": self.nodes = try Self.read(Int(value).flatMap { (2...9).contains($0) ? $0 : nil }, word, value)
             case "--binary": self.binary = value
+            case "--other-binary": self.otherBinary = value
             case "--logs": self.logs = value
             case "--faults":
                 self.namedFaults = try value.split(separator: ",").map { try Self.read(FaultKind(rawValue: String($0)), word, String($0)) }
@@ -53,12 +55,13 @@ struct Arguments {
         settings.nodes = self.nodes
         settings.store = self.store
         if let binary = self.binary { settings.binary = binary }
+        settings.otherBinary = self.otherBinary
         settings.hasNeighbour = self.measure == nil && self.faults.contains(.twoClusters)
         return settings
     }
 
     var replay: String {
-        let binary = self.binary.map { " --binary \($0)" } ?? ""
+        let binary = (self.binary.map { " --binary \($0)" } ?? "") + (self.otherBinary.map { " --other-binary \($0)" } ?? "")
         return
             "script/torture --store \(self.store.rawValue) --seed \(self.seed) --minutes \(self.minutes) --faults \(self.faults.map(\.rawValue).joined(separator: ","))"
             + " --nodes \(self.nodes)\(binary)"
