@@ -69,7 +69,7 @@ let package = Package(
         // A node's place among others.
         room(
             "NodeLink",
-            ["RedisStore", "RedisClient", "ClusterWire", "Cluster", "ChatModel", "EventLoop", "Telemetry", "Bytes"]),
+            ["RedisStore", "RedisClient", "ClusterWire", "Cluster", "ChatModel", "EventLoop", "Telemetry", "JSON", "Bytes"]),
 
         // Shells: what serves, what talks, what is typed.
         room(
@@ -89,7 +89,9 @@ let package = Package(
         room(
             "RoomsAPI", ["RoomsDialect", "Gateway", "DialectKit", "ChatModel", "Identity", "HTTPWire", "JSON", "Bytes"]),
         room("ChatClient", ["EngineIO", "SocketIO", "EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
-        room("OperatorClient", ["Configuration", "JSON", "Bytes"]),
+        room(
+            "OperatorClient",
+            ["NodeLink", "Configuration", "RedisClient", "ClusterWire", "Cluster", "ChatModel", "JSON", "Bytes"]),
         room(
             "LoadGenerator",
             ["CHiredis", "ChatClient", "EngineIO", "RedisClient", "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes"]),

@@ -65,8 +65,7 @@ extension ClusterDesk {
     }
 
     static func rows(_ scene: Scene, _ answers: Answers) -> [JSONTree] {
-        var shards: [UInt64: Int] = [:]
-        for shard in 0..<Shard.count { shards[scene.view.owner(of: shard).incarnation, default: 0] += 1 }
+        let shards = scene.view.shardCounts
         let loads = scene.peers.compactMap { peer in
             peer.isDraining ? nil : answers.answers[peer.incarnation]?["connections"]?.integerValue
         }
@@ -101,12 +100,6 @@ extension ClusterDesk {
 
     // MARK: Shards
 
-    /// Whether the shard follows the old list and will follow another.
-    private static func isMoving(_ shard: Int, _ view: View) -> Bool {
-        view.oldList != view.newList && !view.moved.contains(shard)
-            && view.nextOwner(of: shard).incarnation != view.owner(of: shard).incarnation
-    }
-
     func shards(of node: String?) async throws(HTTPError) -> JSONTree {
         let scene = try await self.scene()
         if let node { _ = try self.peer(named: node, in: scene) }
@@ -128,7 +121,7 @@ extension ClusterDesk {
                 "epoch": lines[shard]?.epoch.map { .integer($0) } ?? .null,
                 "since": lines[shard]?.since.map { .string($0.text) } ?? .null,
                 "conversations": .integer(lines[shard]?.conversations ?? 0), "msg_s": .number(lines[shard]?.messages ?? "0"),
-                "state": .string(Self.isMoving(shard, scene.view) ? "moving" : "stable"),
+                "state": .string(scene.view.isMoving(shard) ? "moving" : "stable"),
             ])
         }
         return Self.document([.init("view", .integer(scene.view.number)), .init("shards", .array(rows))] + answers.members)
@@ -146,22 +139,14 @@ extension ClusterDesk {
         let answers = await holdings
         let line = answers.answers[owner.incarnation]?.elements?.lazy.compactMap(ShardLine.init).first { $0.shard == shard }
         let name = scene.name(of: owner.incarnation)
-        let isMoving = Self.isMoving(shard, scene.view)
-        let count = scene.view.oldList.count
-        var why = count == 1 ? "\(name) is the only node" : "\(name) ranks highest of \(count) nodes for shard \(shard)"
-        if isMoving {
-            why =
-                "\(name) had shard \(shard) before the present move, which gives it to \(scene.name(of: scene.view.nextOwner(of: shard).incarnation))"
-        } else if scene.view.moved.contains(shard) {
-            why = "\(name) ranks highest of the \(scene.view.newList.count) nodes that stay, and the shard has moved already"
-        }
         return Self.document(
             [
                 .init("conversation", .string(key.id.string)), .init("tenant", .string(key.tenant.string)), .init("shard", .integer(shard)),
                 .init("owner", .string(name)), .init("loop", .integer(owner.loop)),
                 .init("epoch", line?.epoch.map { .integer($0) } ?? .null),
-                .init("state", .string(isMoving ? "moving" : "stable")), .init("head", stored?["head"] ?? .null),
-                .init("revision", stored?["revision"] ?? .null), .init("view", .integer(scene.view.number)), .init("why", .string(why)),
+                .init("state", .string(scene.view.isMoving(shard) ? "moving" : "stable")), .init("head", stored?["head"] ?? .null),
+                .init("revision", stored?["revision"] ?? .null), .init("view", .integer(scene.view.number)),
+                .init("why", .string(scene.view.reason(for: shard, naming: scene.name))),
             ] + answers.members)
     }
 
@@ -181,7 +166,7 @@ extension ClusterDesk {
         let rows = Self.rows(scene, answers)
         let meaning = await self.meaningOfAnswers()
         func sum(_ name: String) -> JSONTree { .number(Self.decimal(rows.compactMap { $0[name]?.doubleValue }.reduce(0, +))) }
-        let moving = (0..<Shard.count).filter { Self.isMoving($0, scene.view) }.count
+        let moving = (0..<Shard.count).filter(scene.view.isMoving).count
         var problems: [String] = []
         for (peer, row) in zip(scene.peers, rows) {
             switch row["state"]?.stringValue {

@@ -200,12 +200,6 @@ public final class ClusterDesk: Sendable {
         return turns.sorted()[max(0, (turns.count * 99 + 99) / 100 - 1)]
     }
 
-    /// No limit is none, and not 0.
-    private static func number(_ text: String?, named name: String) -> JSONTree {
-        guard let number = text.flatMap({ Int($0) }), name != "memory_limit" || number > 0 else { return .null }
-        return .integer(number)
-    }
-
     /// A number with one digit behind the point at most.
     static func decimal(_ number: Double) -> String {
         guard number.isFinite else { return "0" }
@@ -224,32 +218,7 @@ public final class ClusterDesk: Sendable {
             row.append(.init("failure", .string(link.standing.outage ?? "Redis does not answer")))
             return .object(row)
         }
-        let facts = RedisInfo(info)
         row.append(.init("round_trip", .number(Self.decimal(Double(microseconds) / 1000))))
-        for (name, key) in RedisInfo.texts { row.append(.init(name, facts[key].map { .string($0) } ?? .null)) }
-        for (name, key) in RedisInfo.numbers { row.append(.init(name, Self.number(facts[key], named: name))) }
-        row.append(.init("append_only", facts["aof_enabled"].map { .bool($0 == "1") } ?? .null))
-        return .object(row)
+        return .object(row + RedisInfo(info).row)
     }
-}
-
-/// What Redis' `INFO` says: lines of `name:value` under headings.
-struct RedisInfo {
-    /// Our names for what is shown of it, and its own.
-    static let texts = [("version", "redis_version"), ("role", "role"), ("eviction", "maxmemory_policy")]
-    static let numbers = [
-        ("replicas", "connected_slaves"), ("memory", "used_memory"), ("memory_limit", "maxmemory"), ("clients", "connected_clients"),
-        ("uptime", "uptime_in_seconds"),
-    ]
-
-    private var facts: [Substring: Substring] = [:]
-
-    init(_ text: String) {
-        for line in text.split(whereSeparator: { $0.isNewline }) where !line.hasPrefix("#") {
-            guard let colon = line.firstIndex(of: ":") else { continue }
-            self.facts[line[..<colon]] = line[line.index(after: colon)...]
-        }
-    }
-
-    subscript(name: String) -> String? { self.facts[name[...]].map(String.init) }
 }

@@ -64,7 +64,8 @@ public struct Membership: Sendable {
     /// So many shards change their owner with one view, and the next follows after so long.
     public static let stepShards = 128
     public static let stepPeriod: Int64 = 100
-    private static let silence: Int64 = 3000
+    /// Who has not beaten for so long, in milliseconds, is taken for dead.
+    public static let silence: Int64 = 3000
     private static let unheardSilence: Int64 = 1000
     private static let suspicion: Int64 = 600
 

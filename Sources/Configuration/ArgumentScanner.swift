@@ -2,7 +2,7 @@
 struct ScannedArguments: Equatable {
     struct Occurrence: Equatable {
         let name: String
-        /// Empty for a flag.
+        /// Empty for a flag, and where it was left out.
         let value: String
     }
 
@@ -48,6 +48,10 @@ struct ScannedArguments: Equatable {
             self.occurrences.append(Occurrence(name: option.name, value: ""))
         case (.flag, true):
             throw .unexpectedValue(option: written)
+        case (.optionalNumber, false):
+            let value = rest.first.flatMap { $0.utf8.first.map { (0x30...0x39).contains($0) } == true ? $0 : nil }
+            if value != nil { rest.removeFirst() }
+            self.occurrences.append(Occurrence(name: option.name, value: value ?? ""))
         case (_, true):
             self.occurrences.append(Occurrence(name: option.name, value: String(parts[1])))
         case (_, false):

@@ -39,7 +39,7 @@ enum BashCompletion {
 
     private static var values: String {
         CommandTable.all.flatMap { command in
-            command.options.filter { $0.form != .flag }.map { option in
+            command.options.filter(\.needsValue).map { option in
                 "    \"\(command.name) --\(option.name)\")\n" + self.action(for: ValueSuggestion(option)) + "        return\n        ;;"
             }
         }.joined(separator: "\n")

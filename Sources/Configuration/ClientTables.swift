@@ -165,12 +165,7 @@ enum BenchTable {
 
     /// Counters are those of one server, and asked for by the plain protocol.
     private static let redis: @Sendable (String) throws(ValueProblem) -> RedisURL? = { (text: String) throws(ValueProblem) in
-        let url: RedisURL
-        do throws(RedisURLError) {
-            url = try RedisURL(text)
-        } catch {
-            throw ValueProblem(error.reason)
-        }
+        let url = try RedisStoreURL.parse(text)
         guard url.kind == .standalone, !url.isSecure else { throw ValueProblem("counts are asked of one server: redis://HOST:PORT") }
         return url
     }

@@ -20,6 +20,10 @@ extension CommandTable {
         "A node that does not answer within two seconds is a row without numbers, and the exit status is 3. Every row is one of the JSON "
         + "document's; its keys are the columns' names."
 
+    private static let kept =
+        "With --via no node is asked: what stands in Redis is read, and nothing written. What only nodes know is missing then; a node that "
+        + "has not said for three seconds that it lives is gone."
+
     private static func words(of verb: OperatorOptions.Verb) -> Words {
         switch verb {
         case .status:
@@ -32,7 +36,8 @@ extension CommandTable {
                 examples: [
                     .init("confab nodes --sort -connections", "the busiest first"),
                     .init("confab nodes --output json --admin http://10.0.0.7:8090", "for a program, by way of another node"),
-                ], notes: [self.absence])
+                    .init("confab nodes --via redis://10.0.0.9:6379 --watch", "while no node answers, until one does"),
+                ], notes: [self.absence, self.kept])
         case .shards:
             Words(
                 summary: "which node owns which of the 4,096 shards",

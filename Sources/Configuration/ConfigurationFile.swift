@@ -65,7 +65,7 @@ struct ConfigurationFile {
         switch form {
         case .flag, .toggle: "true or false"
         case .text, .file, .choice: "a string"
-        case .number: "a number"
+        case .number, .optionalNumber: "a number"
         case .list, .files: "an array of strings"
         case .limits: "an object of numbers"
         }

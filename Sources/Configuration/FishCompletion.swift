@@ -32,7 +32,7 @@ enum FishCompletion {
     }
 
     private static func value(of option: OptionSpec) -> String {
-        if option.form == .flag { return "" }
+        if !option.needsValue { return "" }
         return switch ValueSuggestion(option) {
         case .nothing: " -x"
         case .files: " -r -F"

@@ -90,7 +90,7 @@ public enum MarkdownReference {
     private static func type(of option: OptionSpec) -> String {
         switch option.form {
         case .flag, .toggle: "boolean"
-        case .number: "number"
+        case .number, .optionalNumber: "number"
         case .text, .file, .choice: "string"
         case .list, .files: "array of strings"
         case .limits: "object of numbers"

@@ -1,3 +1,5 @@
+public import RedisClient
+
 /// What `confab nodes` and its like ask a node, and how they show the answer.
 public struct OperatorOptions: Sendable, Equatable {
     public enum Verb: String, Sendable, CaseIterable {
@@ -10,10 +12,16 @@ public struct OperatorOptions: Sendable, Equatable {
     /// Of any node's admin listener: http, and a host.
     public var url = "http://127.0.0.1:8090"
     public var tokenFile: String?
+    /// Where nobody is asked, and what stands there is read.
+    public var via: RedisURL?
+    public var clusterName = "confab"
+    public var redisCAFile: String?
     public var output = Output.table
     /// A column's name, as it stands above it or as a key of the JSON document; with a minus before it the highest come first.
     public var sort: String?
     public var limit: Int?
+    /// Again and again, with this pause.
+    public var watch: Duration?
     public var tenant = "default"
     public var node: String?
     public var conversation = ""
@@ -59,10 +67,12 @@ enum OperatorTable {
 
     static func bindings(of verb: OperatorOptions.Verb) -> [Binding] {
         switch verb {
-        case .status, .redis: self.common
-        case .nodes: self.rows + self.common
-        case .shards: [self.node] + self.rows + self.common
-        case .owner, .verify: [self.tenant] + self.common
+        case .status: [self.watch] + self.common
+        case .redis: [self.watch] + self.common + self.kept
+        case .nodes: self.rows + [self.watch] + self.common + self.kept
+        case .shards: [self.node] + self.rows + [self.watch] + self.common + self.kept
+        case .owner: [self.tenant, self.watch] + self.common + self.kept
+        case .verify: [self.tenant] + self.common
         case .history: [self.tenant, self.last, self.after] + self.rows + self.common
         case .tail: [self.tenant, self.after] + self.common
         case .send: [self.user, self.tenant] + self.changes + self.common
@@ -90,6 +100,25 @@ enum OperatorTable {
             sets: \.tokenFile, ValueParsing.optionalText),
     ]
 
+    private static let kept: [Binding] = [
+        Binding(
+            .client(
+                "via", .text, "URL", in: "Where no node answers",
+                "read it straight from Redis, at a URL as --store of confab serve takes it", variable: "CONFAB_VIA_URL"),
+            sets: \.via, { (text: String) throws(ValueProblem) in try RedisStoreURL.parse(text) }),
+        Binding(
+            .client(
+                "cluster-name", .text, "NAME", default: "confab", in: "Where no node answers", "with --via: the cluster's",
+                variable: "CONFAB_CLUSTER_NAME"),
+            sets: \.clusterName, ClusterName.parse),
+        Binding(
+            .client(
+                "redis-ca-file", .file, "FILE", in: "Where no node answers",
+                "with --via: certificate authorities (PEM) to believe for rediss://; without it the system's",
+                variable: "CONFAB_REDIS_CA_FILE"),
+            sets: \.redisCAFile, ValueParsing.optionalText),
+    ]
+
     private static let rows: [Binding] = [
         Binding(
             .client("sort", .text, "COLUMN", in: "Output", "the column to sort by; -COLUMN puts the highest first"),
@@ -98,6 +127,13 @@ enum OperatorTable {
             .client("limit", .number, "N", in: "Output", "so many rows at most"),
             sets: \.limit, ValueParsing.optionalInteger(in: 1...1_000_000)),
     ]
+
+    private static let watch = Binding(
+        .client("watch", .optionalNumber, "[SECONDS]", in: "Output", "again every 2 seconds, or as many, until Ctrl-C"),
+        sets: \.watch
+    ) { text throws(ValueProblem) in
+        text.isEmpty ? .seconds(2) : try ValueParsing.seconds(in: .milliseconds(100) ... .seconds(86_400))(text)
+    }
 
     private static let changes: [Binding] = [
         Binding(
@@ -135,6 +171,17 @@ enum OperatorTable {
     private static let deadline = Binding(
         .client("deadline", .number, "SECONDS", default: "the node's --drain-seconds", in: "What", "how long closing the clients may take"),
         sets: \.deadline, ValueParsing.optionalSeconds(in: .zero ... .seconds(86_400)))
+}
+
+/// A URL of Redis, of any kind that `--store` takes.
+enum RedisStoreURL {
+    static func parse(_ text: String) throws(ValueProblem) -> RedisURL {
+        do throws(RedisURLError) {
+            return try RedisURL(text)
+        } catch {
+            throw ValueProblem(error.reason)
+        }
+    }
 }
 
 /// The URL of a node's admin listener.

@@ -9,6 +9,8 @@ public struct OptionSpec: Sendable, Equatable {
         case file
         /// In a file a JSON number.
         case number
+        /// A number that may be left out: the word behind is its value where that begins with a digit.
+        case optionalNumber
         /// `on` or `off`; in a file `true` or `false`.
         case toggle
         case choice([String])
@@ -55,6 +57,9 @@ public struct OptionSpec: Sendable, Equatable {
         default: false
         }
     }
+
+    /// Whether something must follow.
+    public var needsValue: Bool { self.form != .flag && self.form != .optionalNumber }
 
     /// The words that it takes, where there are only a few.
     public var words: [String] {

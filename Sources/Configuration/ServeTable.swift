@@ -166,7 +166,7 @@ private enum TrustedProxies {
     }
 }
 
-private enum ClusterName {
+enum ClusterName {
     static func parse(_ text: String) throws(ValueProblem) -> String {
         let isName =
             (1...32).contains(text.utf8.count) && text.utf8.allSatisfy { "abcdefghijklmnopqrstuvwxyz0123456789-".utf8.contains($0) }

@@ -47,11 +47,7 @@ public enum StoreLocation: Sendable, Hashable, CustomStringConvertible {
             guard !rest.isEmpty else { throw ValueProblem("the path is missing: sqlite:PATH") }
             return .sqlite(path: rest)
         case let kind where kind.hasPrefix("redis"):
-            do throws(RedisURLError) {
-                return .redis(try RedisURL(text))
-            } catch {
-                throw ValueProblem(error.reason)
-            }
+            return .redis(try RedisStoreURL.parse(text))
         case let kind:
             throw ValueProblem("unknown store kind \(kind.quoted); \(known)")
         }

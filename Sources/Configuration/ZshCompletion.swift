@@ -60,7 +60,7 @@ enum ZshCompletion {
 
     private static func spec(_ option: OptionSpec) -> String {
         let start = (option.isRepeatable ? "*" : "") + "--" + option.name
-        guard option.form != .flag else { return "\(start)[\(self.escaped(option.help))]" }
+        guard option.needsValue else { return "\(start)[\(self.escaped(option.help))]" }
         let action =
             switch ValueSuggestion(option) {
             case .nothing: " "

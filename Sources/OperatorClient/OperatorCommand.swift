@@ -1,30 +1,45 @@
+internal import Bytes
+internal import ChatModel
 public import Configuration
 import Glibc
 import JSON
+internal import NodeLink
+internal import RedisClient
 
 /// `confab nodes` and its like: asks one node, which asks the others, and shows what they say.
 public struct OperatorCommand {
     let options: OperatorOptions
     let screen: Screen
     let connection: AdminConnection
+    /// The node, or Redis itself.
+    private let desk: any Desk
 
     /// - Returns: the exit status.
     public static func run(_ options: OperatorOptions, environment: [String: String]) -> Int32 {
-        let screen = Screen(environment: environment, isTable: options.output == .table)
-        do throws(TokenProblem) {
-            let token = try Self.token(options.tokenFile)
-            return Self(options: options, screen: screen, connection: AdminConnection(options.url, token: token)).run()
+        let screen = Screen(environment: environment, isTable: options.output == .table, isRedrawn: options.watch != nil)
+        do throws(StartProblem) {
+            let connection = AdminConnection(options.url, token: try Self.token(options.tokenFile))
+            let desk = try options.via.map { url throws(StartProblem) in try Self.desk(url, options) }
+            return Self(options: options, screen: screen, connection: connection, desk: desk ?? connection).run()
         } catch {
             screen.complain("confab: \(error.sentence)")
             return UsageError.exitStatus
         }
     }
 
-    private struct TokenProblem: Error {
+    private static func desk(_ url: RedisURL, _ options: OperatorOptions) throws(StartProblem) -> any Desk {
+        do {
+            return KeptDesk(try ClusterReader(url, trusting: options.redisCAFile, clusterName: options.clusterName))
+        } catch {
+            throw StartProblem(sentence: "--via: \(error)")
+        }
+    }
+
+    private struct StartProblem: Error {
         let sentence: String
     }
 
-    private static func token(_ path: String?) throws(TokenProblem) -> String? {
+    private static func token(_ path: String?) throws(StartProblem) -> String? {
         guard let path else { return nil }
         do throws(FileProblem) {
             var token = try FileProblem.read(path)
@@ -32,25 +47,48 @@ public struct OperatorCommand {
             guard !token.isEmpty, token.allSatisfy({ (0x21...0x7E).contains($0) }) else { throw FileProblem("holds no token on one line") }
             return String(decoding: token, as: UTF8.self)
         } catch {
-            throw TokenProblem(sentence: "--admin-token-file: \(path): \(error)")
+            throw StartProblem(sentence: "--admin-token-file: \(path): \(error)")
         }
     }
 
     private func run() -> Int32 {
+        guard let pause = self.options.watch else { return self.runOnce() }
+        while true {
+            let status = self.runOnce()
+            let rhythm = "every \(Wording.decimal(pause / .seconds(1))) s"
+            self.screen.turnPage(under: "confab \(self.options.verb.rawValue)   \(rhythm)   \(Self.now.text)   Ctrl-C ends it")
+            // Whoever does not answer may do so next time; what was asked wrongly stays wrong.
+            if status == UsageError.exitStatus { return status }
+            poll(nil, 0, Int32(pause / .milliseconds(1)))
+        }
+    }
+
+    private static var now: Timestamp { Timestamp(milliseconds: Int64(time(nil)) * 1000) }
+
+    private func runOnce() -> Int32 {
         do throws(AdminProblem) {
             switch self.options.verb {
             case .status: return try self.showStatus()
-            case .nodes: return try self.showRows("nodes", Sheet.Column.nodes, path: "nodes", hasTotals: true)
-            case .shards: return try self.showRows("shards", Sheet.Column.shards, path: "shards" + self.nodeQuery, hasTotals: true)
-            case .redis: return try self.showRows("redis", Sheet.Column.redis, path: "redis", hasTotals: false)
-            case .history: return try self.showRows("messages", Sheet.Column.messages, path: self.historyPath, hasTotals: false)
-            case .owner: return try self.showRecord(Sheet.Column.owner, self.connection.get("owner" + self.conversationQuery))
+            case .nodes: return try self.showRows("nodes", Sheet.Column.nodes, hasTotals: true, self.desk.nodes)
+            case .shards:
+                return try self.showRows("shards", Sheet.Column.shards, hasTotals: true) { () throws(AdminProblem) in
+                    try self.desk.shards(of: self.options.node)
+                }
+            case .redis: return try self.showRows("redis", Sheet.Column.redis, self.desk.redis)
+            case .history:
+                return try self.showRows("messages", Sheet.Column.messages) { () throws(AdminProblem) in
+                    try self.connection.get(self.historyPath)
+                }
+            case .owner:
+                return self.showRecord(Sheet.Column.owner, try self.desk.owner(of: self.conversation))
             case .verify: return try self.verify()
             case .tail: return try self.tail()
             case .events:
                 return self.options.follows
                     ? try self.followEvents()
-                    : try self.showRows("events", Sheet.Column.events, path: "events?last=\(self.options.last ?? 20)", hasTotals: false)
+                    : try self.showRows("events", Sheet.Column.events) { () throws(AdminProblem) in
+                        try self.connection.get("events?last=\(self.options.last ?? 20)")
+                    }
             case .send: return try self.send()
             case .drain: return try self.drain()
             case .resume: return try self.resume()
@@ -63,11 +101,11 @@ public struct OperatorCommand {
 
     // MARK: Paths
 
-    private var nodeQuery: String { self.options.node.map { "?node=\(AdminPath.encode($0))" } ?? "" }
-
-    var conversationQuery: String {
-        "?conversation=\(AdminPath.encode(self.options.conversation))&tenant=\(AdminPath.encode(self.options.tenant))"
+    private var conversation: ConversationKey {
+        ConversationKey(tenant: ByteString(self.options.tenant), id: ByteString(self.options.conversation))
     }
+
+    var conversationQuery: String { AdminPath.query(self.conversation) }
 
     private var historyPath: String {
         let limit = self.options.after == nil ? self.options.last ?? 20 : self.options.limit ?? 1000
@@ -77,7 +115,9 @@ public struct OperatorCommand {
     // MARK: Showing
 
     /// A document whose rows are under `key`.
-    private func showRows(_ key: String, _ columns: [Sheet.Column], path: String, hasTotals: Bool) throws(AdminProblem) -> Int32 {
+    private func showRows(
+        _ key: String, _ columns: [Sheet.Column], hasTotals: Bool = false, _ ask: () throws(AdminProblem) -> JSONTree
+    ) throws(AdminProblem) -> Int32 {
         var order: (key: String, isFalling: Bool)?
         if let name = self.options.sort {
             guard let found = Sheet.order(name, among: columns) else {
@@ -87,7 +127,7 @@ public struct OperatorCommand {
             }
             order = found
         }
-        let document = try self.connection.get(path)
+        let document = try ask()
         let all = document[key]?.elements ?? []
         // A column that no row has anything to say in says nothing.
         let shown = columns.filter { column in column.importance == .max || all.contains { !($0[column.key] ?? .null).isNull } }

@@ -5,26 +5,47 @@ import SwiftOverlayShims
 
 /// Where an operator reads: a terminal of some width, or a pipe.
 struct Screen {
-    /// Nil where the output is no terminal.
-    let width: Int?
     let isColoured: Bool
+    private let isTerminal: Bool
     private let isTable: Bool
     private let showsProgress: Bool
+    private let page: Page?
 
-    init(environment: [String: String], isTable: Bool) {
-        let isTerminal = isatty(STDOUT_FILENO) == 1
-        var size = winsize()
-        self.width = isTerminal && ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : nil
-        self.isColoured = isTerminal && environment["NO_COLOR"].map(\.isEmpty) ?? true && environment["TERM"] != "dumb"
+    /// - Parameter isRedrawn: what is shown comes in pages, each in place of the one before; where there is no terminal, below it.
+    init(environment: [String: String], isTable: Bool, isRedrawn: Bool = false) {
+        self.isTerminal = isatty(STDOUT_FILENO) == 1
+        self.isColoured = self.isTerminal && environment["NO_COLOR"].map(\.isEmpty) ?? true && environment["TERM"] != "dumb"
         self.isTable = isTable
         self.showsProgress = isatty(STDERR_FILENO) == 1
+        self.page = isRedrawn && self.isTerminal && isTable ? Page() : nil
     }
 
-    func write(_ text: String) { Self.put(text, STDOUT_FILENO) }
+    /// In characters; nil where the output is no terminal, or one that does not say.
+    private var size: (width: Int, height: Int)? {
+        var size = winsize()
+        guard self.isTerminal, ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else { return nil }
+        return (Int(size.ws_col), Int(size.ws_row))
+    }
 
-    func complain(_ sentence: String) { Self.put(Wording.shown(sentence) + "\n", STDERR_FILENO) }
+    func write(_ text: String) {
+        if let page { page.add(text) } else { Self.put(text, STDOUT_FILENO) }
+    }
 
-    func show(_ table: TextTable) { self.write(table.text(width: self.width, isColoured: self.isColoured)) }
+    func complain(_ sentence: String) {
+        let line = Wording.shown(sentence) + "\n"
+        if let page { page.add(line) } else { Self.put(line, STDERR_FILENO) }
+    }
+
+    /// What was written since the last time is a page.
+    func turnPage(under title: String) {
+        if let page {
+            Self.put(page.turn(under: title, height: self.size?.height ?? 24), STDOUT_FILENO)
+        } else if self.isTable {
+            self.write("\n")
+        }
+    }
+
+    func show(_ table: TextTable) { self.write(table.text(width: self.size?.width, isColoured: self.isColoured)) }
 
     /// Says how many nodes have not answered.
     ///
@@ -32,7 +53,8 @@ struct Screen {
     func footer(of document: JSONTree) -> Int32 {
         guard let asked = document["nodes_asked"]?.integerValue, let answered = document["nodes_answered"]?.integerValue, answered < asked
         else { return 0 }
-        Self.put("\(answered) of \(asked) nodes answered\n", self.isTable ? STDOUT_FILENO : STDERR_FILENO)
+        let line = "\(answered) of \(asked) nodes answered\n"
+        if self.isTable { self.write(line) } else { Self.put(line, STDERR_FILENO) }
         return 3
     }
 
@@ -64,9 +86,4 @@ struct Screen {
             rest = rest.dropFirst(count)
         }
     }
-}
-
-/// Parts of a query.
-enum AdminPath {
-    static func encode(_ text: String) -> String { PercentEncoding.encode(text) }
 }

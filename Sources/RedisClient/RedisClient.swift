@@ -132,6 +132,11 @@ public final class RedisClient: Sendable {
         self.guest.body.with { $0.network.master(of: slot) }
     }
 
+    /// Where the server is that takes commands of a slot; nil while it is not known.
+    public func place(of slot: RedisSlot) -> RedisPlace? {
+        self.guest.body.with { $0.network.place(of: slot) }
+    }
+
     /// Brings a client's user what there is to hear.
     private struct Teller: RedisTeller {
         weak let user: (any RedisClientUser)?

@@ -95,6 +95,29 @@ struct ViewTests {
         #expect(moved.allSatisfy { before[$0].incarnation == changed[0].incarnation })
     }
 
+    @Test("says why a shard has its owner, before its move, after it, and without one")
+    func reasons() throws {
+        let nodes = self.nodes(3)
+        let (old, new) = (nodes.prefix(2).map(\.incarnation), nodes.map(\.incarnation))
+        func name(_ incarnation: UInt64) -> String { "n\(incarnation - nodes[0].incarnation + 1)" }
+        let settled = View(number: 1, nodes: nodes)
+        let shard = try #require((0..<Shard.count).first { settled.owner(of: $0).incarnation == new[2] })
+        #expect(settled.reason(for: shard, naming: name) == "n3 ranks highest of 3 nodes for shard \(shard)")
+        #expect(View(number: 1, nodes: [nodes[0]]).reason(for: 7, naming: name) == "n1 is the only node")
+
+        let moving = View(number: 2, nodes: nodes, oldList: old, newList: new, moved: ShardSet())
+        #expect(moving.isMoving(shard) && !settled.isMoving(shard))
+        let before = name(moving.owner(of: shard).incarnation)
+        #expect(moving.reason(for: shard, naming: name) == "\(before) had shard \(shard) before the present move, which gives it to n3")
+        var moved = ShardSet()
+        moved.insert(shard)
+        let arrived = View(number: 3, nodes: nodes, oldList: old, newList: new, moved: moved)
+        #expect(!arrived.isMoving(shard))
+        #expect(
+            arrived.reason(for: shard, naming: name) == "n3 ranks highest of the 3 nodes that stay, and the shard has moved already")
+        #expect(settled.shardCounts.values.reduce(0, +) == Shard.count && settled.shardCounts.count == 3)
+    }
+
     @Test("gathers the listeners of a conversation on the loop that owns it, where the node does")
     func home() {
         let view = View(number: 1, nodes: Self.three)

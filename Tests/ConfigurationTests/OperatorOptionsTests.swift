@@ -1,3 +1,4 @@
+import RedisClient
 import Testing
 
 @testable import Configuration
@@ -32,6 +33,27 @@ struct OperatorOptionsTests {
         #expect(try self.options("nodes --sort -connections --limit 3").sort == "-connections")
     }
 
+    @Test("take a pause behind --watch where one is said")
+    func watch() throws {
+        #expect(try self.options("nodes").watch == nil)
+        #expect(try self.options("nodes --watch").watch == .seconds(2))
+        #expect(try self.options("nodes --watch 0.5 --limit 1").watch == .milliseconds(500))
+        #expect(try self.options("nodes --watch=10").watch == .seconds(10))
+        let owner = try self.options("owner --watch lobby")
+        #expect(owner.watch == .seconds(2) && owner.conversation == "lobby")
+        #expect(try self.options("owner --watch 3 lobby").watch == .seconds(3))
+    }
+
+    @Test("read Redis itself where it is named")
+    func via() throws {
+        let options = try self.options("shards --via redis://ops:secret@h:1/2 --cluster-name c2 --redis-ca-file ca.pem --node n1")
+        #expect(options.via?.places.first?.host == "h" && options.clusterName == "c2" && options.redisCAFile == "ca.pem")
+        let environment = ["CONFAB_VIA_URL": "redis+cluster://h:1,i:2", "CONFAB_CLUSTER_NAME": "c3"]
+        let kept = try self.options("redis", environment: environment)
+        #expect(kept.via?.places.count == 2 && kept.clusterName == "c3")
+        #expect(try self.options("status", environment: environment).via == nil)
+    }
+
     @Test("find the node in the environment, and the command line wins")
     func environment() throws {
         let environment = ["CONFAB_ADMIN_URL": "http://10.0.0.1:1", "CONFAB_ADMIN_TOKEN_FILE": "t"]
@@ -52,6 +74,14 @@ struct OperatorOptionsTests {
             ("history lobby --last 0", "confab: --last: 0 is not between 1 and 1000"),
             ("history lobby --last 1 --after 1", "confab: history: --last and --after are two places to begin at; give one"),
             ("status --admin ftp://x", "confab: --admin: \"ftp://x\" is no URL such as http://127.0.0.1:8090"),
+            ("nodes --watch 0", "confab: --watch: 0 seconds is not between 0.1 and 86400"),
+            ("verify lobby --watch", "confab: --watch: no such option; see confab verify --help"),
+            (
+                "nodes --via http://x",
+                "confab: --via: it must begin with redis://, redis+sentinel:// or redis+cluster://, or the same with rediss for TLS"
+            ),
+            ("status --via redis://h", "confab: --via: no such option; see confab status --help"),
+            ("nodes --cluster-name A", "confab: --cluster-name: \"A\" is not 1 to 32 of the characters a-z 0-9 -"),
             ("status --output xml", "confab: --output: \"xml\" is none of table, json, csv"),
         ])
     func mistakes(line: String, sentence: String) {

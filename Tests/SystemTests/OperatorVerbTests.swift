@@ -4,7 +4,7 @@ import TestKit
 import Testing
 
 /// What a verb printed and how it ended.
-private struct Said {
+struct Said {
     let status: Int32
     let output: String
     let errors: String
@@ -14,7 +14,11 @@ private struct Said {
 }
 
 /// Runs a verb against an admin listener.
-private func confab(_ words: String..., at port: UInt16, environment: [String: String] = [:]) throws -> Said {
+func confab(_ words: String..., at port: UInt16, environment: [String: String] = [:]) throws -> Said {
+    try confab(words, at: port, environment: environment)
+}
+
+func confab(_ words: [String], at port: UInt16, environment: [String: String] = [:]) throws -> Said {
     var environment = environment
     environment["CONFAB_ADMIN_URL"] = "http://127.0.0.1:\(port)"
     let result = try run(Checkout.confab, words, environment: environment)
@@ -178,7 +182,7 @@ struct ClusterVerbTests {
 
         let plan = try confab("drain", "n2", "--dry-run", at: port)
         #expect(plan.status == 0 && plan.output.contains("n2 would hand over") && plan.output.contains("1 client"), "\(plan.output)")
-        #expect(try self.row("n2", at: port)?["state"] == "active")
+        try Deadline.wait(for: "n2 to be as it was", untilTrue: { try self.row("n2", at: port)?["state"] == "active" })
         let drained = try confab("drain", "n2", "--yes", "--deadline", "0.2", at: port)
         #expect(drained.status == 0 && drained.output.contains("n2 is drained: it owns nothing"), "\(drained)")
         guard case .close(let code, _) = try alice.closing() else { throw TestFailure("no close frame") }

@@ -44,7 +44,7 @@ struct RedisUserTests {
         }
         #expect(try nodes[1].stop() == .exited(0))
         try alice.post("three")
-        #expect(try nodes[0].health().status == 200)
+        try Deadline.wait(for: "health to be good", untilTrue: { try nodes[0].health().status == 200 })
 
         #expect(try redis.ask("ACL", "LOG") == "")
         #expect(try redis.ask("DBSIZE") == "0")

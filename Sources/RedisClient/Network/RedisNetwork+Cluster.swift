@@ -160,6 +160,10 @@ extension RedisNetwork {
         return best
     }
 
+    func place(of slot: RedisSlot) -> RedisPlace? {
+        self.isCluster ? self.server(for: slot).flatMap { self.servers[$0].place } : self.servers[0].place
+    }
+
     func master(of slot: RedisSlot) -> Int? {
         if self.isCluster { return self.server(for: slot).map { self.servers[$0].number } }
         return self.servers[0].number
