@@ -38,11 +38,12 @@ struct ViaRedisTests {
                 && ["owner", "why", "state"].allSatisfy { asked[$0] == read[$0] }
         }
         for node in nodes { node.process.send(SIGKILL) }
-        try Deadline.wait(for: "both to be gone") {
-            try self.documents(["nodes"] + name, redis.url, "nodes").map { $0["state"] } == ["gone", "gone"]
+        try Deadline.wait(for: "all to be gone") {
+            let rows = try self.documents(["nodes"] + name, redis.url, "nodes")
+            return !rows.isEmpty && rows.allSatisfy { $0["state"] == "gone" }
         }
         let table = try confab(["nodes", "--via", redis.url] + name, at: freePort())
-        #expect(table.status == 0 && table.output.contains("n1     gone "), "\(table)")
+        #expect(table.status == 0 && table.output.contains("     gone "), "\(table)")
         // Nobody is there who would change anything.
         let owner = try confab(["owner", "lobby", "--via", redis.url, "--output", "json"] + name, at: freePort()).document
         let shards = try self.documents(["shards"] + name, redis.url, "shards")
@@ -50,7 +51,7 @@ struct ViaRedisTests {
         let shard = try #require(shards.first { $0.number("shard") == owner.number("shard") })
         #expect(shard["owner"] == owner["owner"] && shard.number("epoch") == owner.number("epoch"))
         let own = try self.documents(["shards", "--node", owner["owner"] ?? ""] + name, redis.url, "shards")
-        #expect(own.contains { $0.number("shard") == owner.number("shard") } && own.count < 4096)
+        #expect(own.contains { $0.number("shard") == owner.number("shard") } && own.allSatisfy { $0["owner"] == owner["owner"] })
     }
 
     @Test("comes from whichever master has it, in a Redis Cluster")
