@@ -33,7 +33,7 @@ struct DialectDoorTests {
     func expiry(_ door: Door) throws {
         let node = try TestNode(dialects: TestNode.allDialects)
         func connect(_ user: String) throws -> FrameClient {
-            let token = try TestNode.token(user, lasting: .seconds(3))
+            let token = try TestNode.token(user, lasting: .seconds(6))
             return try FrameClient("\(door.path)?token=\(token)", kind: door.kind, port: node.port)
         }
         let (ann, bob) = (try connect("ann"), try connect("bob"))

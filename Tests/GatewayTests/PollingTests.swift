@@ -215,7 +215,7 @@ struct PollingTests {
     @Test("may show the token with which it came after that has expired")
     func expiredToken() throws {
         let node = try Self.node()
-        let token = try TestNode.token("ann", lasting: .seconds(2))
+        let token = try TestNode.token("ann", lasting: .seconds(6))
         var ann = try PollingClient(port: node.port, query: "&token=\(token)")
         ann.query = "&token=\(token)"
         try ann.enter(token: nil)

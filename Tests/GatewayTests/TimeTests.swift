@@ -53,7 +53,7 @@ struct TimeTests {
     @Test("are closed with 4003 when the token ends, unless there is a fresh one")
     func expiry() throws {
         let node = try TestNode()
-        let expiring = { (user: String) in "/conversations/room/?token=\(try TestNode.token(user, lasting: .seconds(2)))" }
+        let expiring = { (user: String) in "/conversations/room/?token=\(try TestNode.token(user, lasting: .seconds(5)))" }
         let first = Talker(try WebSocketClient(expiring("ann"), port: node.port))
         let second = Talker(try WebSocketClient(expiring("bob"), port: node.port))
         let fresh = { (user: String) in #"{"action":"authenticate","token":"\#(try TestNode.token(user))"}"# }
