@@ -19,7 +19,8 @@ struct ViaRedisTests {
         let nodes = try ["n1", "n2"].map { try ConfabServer(["--store", redis.url, "--node-id", $0, "--cluster-name", "c2"]) }
         try nodes[0].awaitBalance(of: 2)
         let port = nodes[0].adminPort
-        try nodes[0].connect("alice").post("one")
+        let alice = try nodes[0].connect("alice")
+        try alice.post("one")
         let name = ["--cluster-name", "c2"]
 
         // Asked again until nothing has moved meanwhile.
@@ -33,8 +34,12 @@ struct ViaRedisTests {
         try Deadline.wait(for: "Redis and the owner to say the same of a conversation") {
             let asked = try confab("owner", "lobby", "--output", "json", at: port).document
             let read = try confab(["owner", "lobby", "--via", redis.url, "--output", "json"] + name, at: freePort()).document
-            return read.number("epoch") != nil && read.number("head") == 1
-                && ["shard", "epoch", "head", "revision"].allSatisfy { asked.number($0) == read.number($0) }
+            // On a busy machine a node is taken for dead for a moment; whoever owns the shard then claims it when it is needed.
+            guard read.number("epoch") != nil, asked.number("epoch") != nil else {
+                try alice.post("again")
+                return false
+            }
+            return ["shard", "epoch", "head", "revision"].allSatisfy { asked.number($0) == read.number($0) }
                 && ["owner", "why", "state"].allSatisfy { asked[$0] == read[$0] }
         }
         for node in nodes { node.process.send(SIGKILL) }
