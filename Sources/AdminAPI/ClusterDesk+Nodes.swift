@@ -17,7 +17,7 @@ extension ClusterDesk {
         let peers: [NodeLink.Peer]
 
         func peer(named name: String) -> NodeLink.Peer? { self.peers.first { $0.name == name } }
-        func name(of node: UInt64) -> String { self.peers.first { $0.incarnation == node }?.name ?? String(node, radix: 36) }
+        func name(of node: UInt64) -> String { self.peers.name(of: node) }
     }
 
     /// What the nodes answered; who is gone was not asked.
@@ -93,9 +93,12 @@ extension ClusterDesk {
     }
 
     private static func state(_ peer: NodeLink.Peer, _ answer: JSONTree?) -> String {
-        if peer.goneFor != nil { return "gone" }
-        if answer == nil || peer.silentFor ?? 0 >= 1000 { return "suspect" }
-        return peer.isDraining || answer?["health"]?.stringValue == "draining" ? "draining" : "active"
+        switch peer.state {
+        case "gone": "gone"
+        case _ where answer == nil: "suspect"
+        case "active" where answer?["health"]?.stringValue == "draining": "draining"
+        case let state: state
+        }
     }
 
     // MARK: Shards
@@ -121,7 +124,7 @@ extension ClusterDesk {
                 "epoch": lines[shard]?.epoch.map { .integer($0) } ?? .null,
                 "since": lines[shard]?.since.map { .string($0.text) } ?? .null,
                 "conversations": .integer(lines[shard]?.conversations ?? 0), "msg_s": .number(lines[shard]?.messages ?? "0"),
-                "state": .string(scene.view.isMoving(shard) ? "moving" : "stable"),
+                "state": .string(scene.view.state(of: shard)),
             ])
         }
         return Self.document([.init("view", .integer(scene.view.number)), .init("shards", .array(rows))] + answers.members)
@@ -144,7 +147,7 @@ extension ClusterDesk {
                 .init("conversation", .string(key.id.string)), .init("tenant", .string(key.tenant.string)), .init("shard", .integer(shard)),
                 .init("owner", .string(name)), .init("loop", .integer(owner.loop)),
                 .init("epoch", line?.epoch.map { .integer($0) } ?? .null),
-                .init("state", .string(scene.view.isMoving(shard) ? "moving" : "stable")), .init("head", stored?["head"] ?? .null),
+                .init("state", .string(scene.view.state(of: shard))), .init("head", stored?["head"] ?? .null),
                 .init("revision", stored?["revision"] ?? .null), .init("view", .integer(scene.view.number)),
                 .init("why", .string(scene.view.reason(for: shard, naming: scene.name))),
             ] + answers.members)
@@ -152,8 +155,7 @@ extension ClusterDesk {
 
     func peer(named name: String, in scene: Scene) throws(HTTPError) -> NodeLink.Peer {
         guard let peer = scene.peer(named: name) else {
-            let names = scene.peers.map(\.name).joined(separator: ", ")
-            throw HTTPError(.notFound, "There is no node \(name); there are \(names).")
+            throw HTTPError(.notFound, scene.peers.absence(of: name))
         }
         return peer
     }

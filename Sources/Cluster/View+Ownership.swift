@@ -8,6 +8,9 @@ extension View {
             && self.nextOwner(of: shard).incarnation != self.owner(of: shard).incarnation
     }
 
+    /// As operators are shown it.
+    public func state(of shard: Int) -> String { self.isMoving(shard) ? "moving" : "stable" }
+
     /// How many shards each node owns; who owns none is missing.
     public var shardCounts: [UInt64: Int] {
         (0..<Shard.count).reduce(into: [:]) { counts, shard in counts[self.owner(of: shard).incarnation, default: 0] += 1 }

@@ -49,9 +49,11 @@ struct ScannedArguments: Equatable {
         case (.flag, true):
             throw .unexpectedValue(option: written)
         case (.optionalNumber, false):
-            let value = rest.first.flatMap { $0.utf8.first.map { (0x30...0x39).contains($0) } == true ? $0 : nil }
-            if value != nil { rest.removeFirst() }
-            self.occurrences.append(Occurrence(name: option.name, value: value ?? ""))
+            var value = ""
+            if let next = rest.first, let first = next.utf8.first, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(first) {
+                value = rest.removeFirst()
+            }
+            self.occurrences.append(Occurrence(name: option.name, value: value))
         case (_, true):
             self.occurrences.append(Occurrence(name: option.name, value: String(parts[1])))
         case (_, false):

@@ -6,8 +6,6 @@ import DialectKit
 import EngineIO
 import EventLoop
 import HTTPWire
-import Synchronization
-import TLS
 
 /// What Engine.IO sessions decide, and what passes through them.
 extension LoopState {
@@ -71,7 +69,7 @@ extension LoopState {
     }
 
     /// Once a poll has taken the last that waited, it has been delivered, and more may come.
-    private mutating func notePolled(_ slot: Int) {
+    mutating func notePolled(_ slot: Int) {
         guard self.table.hot[slot].flags.contains(.isUnpolled), case .webSocket(let talk) = self.connections[slot]!.stage,
             let engine = talk.engine, engine.session.waitingPackets == 0, !engine.isMoving
         else { return }
@@ -257,78 +255,6 @@ extension LoopState {
         }
     }
 
-    // MARK: Taking over
-
-    /// A WebSocket carries the session from here on. Its socket comes to the session's connection when what was read of it has been kept.
-    private mutating func takeOver(_ socket: SocketToken, for session: SocketToken) {
-        guard self.isCurrent(session), case .webSocket(let talk) = self.connections[Int(session.slot)]!.stage, let engine = talk.engine,
-            self.isCurrent(socket)
-        else { return }
-        engine.socket = EngineSocketID(socket)
-        engine.isMoving = true
-        self.pauseReading(Int(socket.slot))
-        self.upgraded.append((socket, session))
-    }
-
-    mutating func moveUpgraded() {
-        guard !self.upgraded.isEmpty else { return }
-        let upgraded = self.upgraded
-        self.upgraded = []
-        for (socket, session) in upgraded { self.move(socket, to: session) }
-    }
-
-    private mutating func move(_ socket: SocketToken, to session: SocketToken) {
-        guard self.isCurrent(socket), case .webSocket(let probe) = self.connections[Int(socket.slot)]!.stage else {
-            // It is gone already: so is what it carried.
-            if self.isCurrent(session) { self.drop(Int(session.slot)) }
-            return
-        }
-        guard self.isCurrent(session) else { return self.drop(Int(socket.slot)) }
-        let slot = Int(socket.slot)
-        self.writeTurn(slot)
-        guard self.isCurrent(socket) else { return }
-        let connection = self.connections[slot]!
-        // What waited for a poll goes before what waited for room.
-        var backlog = connection.backlog
-        backlog.append(contentsOf: self.connections[Int(session.slot)]!.backlog)
-        self.connections[Int(session.slot)]!.backlog = backlog
-        let arrival = SocketArrival(session: session, tls: connection.tls, reader: probe.reader, unread: connection.unread)
-        self.table.close(slot)
-        self.connections[slot] = nil
-        self.shared.connectionCount.subtract(1, ordering: .relaxed)
-        let orders = self.shared.orders[self.index]
-        self.loop.detach(connection.token) { _ = orders.post(.attach($0, arrival)) }
-    }
-
-    mutating func attach(_ socket: Socket, _ arrival: SocketArrival) {
-        let slot = Int(arrival.session.slot)
-        guard self.isCurrent(arrival.session), case .webSocket(let talk) = self.connections[slot]!.stage, let engine = talk.engine else {
-            return socket.close()
-        }
-        do throws(SocketError) {
-            try self.loop.attach(socket.descriptor, to: arrival.session)
-        } catch {
-            socket.close()
-            return self.drop(slot)
-        }
-        engine.isMoving = false
-        talk.reader = arrival.reader
-        self.table.hot[slot].descriptor = socket.descriptor
-        self.table.hot[slot].flags.remove(.isPolling)
-        self.notePolled(slot)
-        if let tls = arrival.tls {
-            self.connections[slot]!.tls = tls
-            self.table.hot[slot].flags.insert(.isTLS)
-        }
-        self.connections[slot]!.unread = arrival.unread
-        self.table.hot[slot].heardAt = self.tickNumber
-        self.updateInterest(slot)
-        if !self.connections[slot]!.backlog.isEmpty { self.drainBacklog(slot) }
-        guard self.isCurrent(arrival.session), !self.connections[slot]!.isReadingPaused else { return }
-        self.pauseReading(slot)
-        self.resumeReading(slot)
-    }
-
     // MARK: Ends
 
     /// The session is over: one that polls has nothing more.
@@ -365,57 +291,5 @@ extension LoopState {
                 self.answer(request, answer, steps, of: token)
             }
         }
-    }
-}
-
-/// A WebSocket on its way to the connection of the session that it carries.
-///
-/// Unchecked because a TLS connection belongs to one thread, and it stays there.
-struct SocketArrival: @unchecked Sendable {
-    let session: SocketToken
-    let tls: TLSConnection?
-    let reader: WebSocketReader
-    let unread: [UInt8]
-}
-
-/// A frame of the server's, as it was written: whole, not masked, not compressed (RFC 6455 section 5.2).
-private struct PlainFrame {
-    let opcode: WebSocketOpcode
-    let payload: Range<Int>
-    var end: Int { self.payload.upperBound }
-
-    /// Nil where not all of one is there.
-    init?(_ bytes: UnsafeRawBufferPointer, at start: Int) {
-        guard start + 2 <= bytes.count, let opcode = WebSocketOpcode(rawValue: bytes[start] & 0x0F) else { return nil }
-        var place = start + 2
-        var count = Int(bytes[start + 1])
-        switch count {
-        case 126:
-            guard place + 2 <= bytes.count else { return nil }
-            count = Int(bytes[place]) << 8 | Int(bytes[place + 1])
-            place += 2
-        case 127:
-            guard place + 8 <= bytes.count else { return nil }
-            count = (0..<8).reduce(0) { $0 << 8 | Int(bytes[place + $1]) }
-            place += 8
-        default: break
-        }
-        guard bytes.count - place >= count else { return nil }
-        self.opcode = opcode
-        self.payload = place..<place + count
-    }
-
-    /// Whether it must travel in the same answer as the one before it, whenever that was written: what tells a client how far it has come.
-    func isOffset(in bytes: UnsafeRawBufferPointer) -> Bool {
-        let mark: StaticString = #"42["offset","#
-        guard self.opcode == .text, self.payload.count > mark.utf8CodeUnitCount else { return false }
-        return bytes[self.payload].prefix(mark.utf8CodeUnitCount)
-            .elementsEqual(UnsafeBufferPointer(start: mark.utf8Start, count: mark.utf8CodeUnitCount))
-    }
-
-    func closing(in bytes: UnsafeRawBufferPointer) -> (code: UInt16, reason: String) {
-        guard self.payload.count >= 2 else { return (1000, "") }
-        let code = UInt16(bytes[self.payload.lowerBound]) << 8 | UInt16(bytes[self.payload.lowerBound + 1])
-        return (code, String(decoding: bytes[self.payload.dropFirst(2)], as: UTF8.self))
     }
 }

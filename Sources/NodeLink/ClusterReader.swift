@@ -3,10 +3,8 @@ public import ChatModel
 public import Cluster
 internal import ClusterWire
 internal import EventLoop
-internal import Glibc
 public import RedisClient
 internal import RedisStore
-internal import Synchronization
 
 /// Reads in Redis what a cluster keeps there of itself, for somebody who is none of its nodes: for operators when none of them answers.
 ///
@@ -30,13 +28,12 @@ public final class ClusterReader: Sendable {
         /// By Redis' clock, in milliseconds.
         public let now: Int64
 
-        public func name(of node: UInt64) -> String {
-            self.peers.first { $0.incarnation == node }?.name ?? LinkNames.text(node)
-        }
+        public func name(of node: UInt64) -> String { self.peers.name(of: node) }
     }
 
     /// One of the servers that take commands.
     public struct Server: Sendable {
+        public let place: String
         public let info: RedisInfo
         public let microseconds: Int
     }
@@ -102,7 +99,7 @@ public final class ClusterReader: Sendable {
         let answers = try self.questioner.ask(
             shards.map { shard in
                 let name = self.glance.lease(of: shard)
-                return RedisQuestion(RedisSlot(key: name), "HGET", name, ByteString("\(StoreGlance.leaseField)"))
+                return RedisQuestion(RedisSlot(key: name), "HGET", name, StoreGlance.leaseField)
             })
         return Dictionary(
             uniqueKeysWithValues: zip(shards, answers).compactMap { shard, answer in
@@ -113,7 +110,7 @@ public final class ClusterReader: Sendable {
     /// How far a conversation is stored; nil where there is none.
     public func head(of key: ConversationKey) throws(Failure) -> (head: Int, revision: Int)? {
         let name = self.glance.conversation(key)
-        let answer = try self.questioner.ask([RedisQuestion(RedisSlot(key: name), "HGET", name, ByteString("\(StoreGlance.headField)"))])[0]
+        let answer = try self.questioner.ask([RedisQuestion(RedisSlot(key: name), "HGET", name, StoreGlance.headField)])[0]
         guard let text = answer.text else { return nil }
         guard let head = StoreGlance.head(text) else { throw .answer("the Redis key \(name): it is not what was stored") }
         return head
@@ -125,13 +122,14 @@ public final class ClusterReader: Sendable {
     public var mode: String { self.settings.url.kind.name }
 
     /// The servers that take commands, as they say themselves how they are, by where they are.
-    public func servers() throws(Failure) -> [(place: String, server: Server)] {
+    public func servers() throws(Failure) -> [Server] {
+        // Who they are is known once they are connected.
         _ = try self.questioner.ask([RedisQuestion(.any, "PING")])
         return try self.questioner.masters().map { place, slot throws(Failure) in
             let begin = MonotonicTime.exact.nanoseconds
             let answer = try self.questioner.ask([RedisQuestion(slot, "INFO")])[0]
             let microseconds = Int(MonotonicTime.exact.nanoseconds - begin) / 1000
-            return (place, Server(info: RedisInfo(answer.text ?? ""), microseconds: microseconds))
+            return Server(place: place, info: RedisInfo(answer.text ?? ""), microseconds: microseconds)
         }
     }
 }

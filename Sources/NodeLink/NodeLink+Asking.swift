@@ -23,6 +23,13 @@ extension NodeLink {
         }
 
         public var name: String { self.record?.name ?? LinkNames.text(self.incarnation) }
+
+        /// As operators are shown it: `gone`, `suspect`, `draining` or `active`.
+        public var state: String {
+            if self.goneFor != nil { return "gone" }
+            if self.silentFor ?? 0 >= 1000 { return "suspect" }
+            return self.isDraining ? "draining" : "active"
+        }
     }
 
     /// What a node knows of its cluster.
@@ -72,5 +79,15 @@ extension NodeLink {
     /// What `INFO` says of the Redis that this node talks to, and how long that took, in microseconds. Nil when it does not answer.
     public func inspectRedis() async -> (info: String, microseconds: Int64)? {
         await withCheckedContinuation { continuation in self.agent.inspectRedis { continuation.resume(returning: $0) } }
+    }
+}
+
+extension [NodeLink.Peer] {
+    /// What operators call a node.
+    public func name(of node: UInt64) -> String { self.first { $0.incarnation == node }?.name ?? LinkNames.text(node) }
+
+    /// A sentence for who asks for a node of a name that none has.
+    public func absence(of name: String) -> String {
+        "There is no node \(name); there are \(self.map(\.name).joined(separator: ", "))."
     }
 }

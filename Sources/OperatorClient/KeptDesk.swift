@@ -14,72 +14,52 @@ struct KeptDesk: Desk {
     }
 
     func nodes() throws(AdminProblem) -> JSONTree {
-        try Self.translating { () throws(ClusterReader.Failure) in
-            let members = try self.reader.members()
-            let shards = members.view.shardCounts
-            let rows = members.peers.map { peer in
-                JSONTree.object([
-                    .init("node", .string(peer.name)), .init("state", .string(Self.state(peer))),
-                    .init("address", peer.record.map { .string($0.address) } ?? .null),
-                    .init("admin_address", peer.record?.adminAddress.map { .string($0) } ?? .null),
-                    .init("version", peer.record.map { .string($0.version) } ?? .null),
-                    .init("silent", peer.goneFor.map { .integer(Int($0 / 1000)) } ?? .null),
-                    .init(
-                        "uptime",
-                        peer.goneFor == nil
-                            ? peer.record.map { .integer(Int((members.now - $0.startedAt.milliseconds) / 1000)) } ?? .null : .null),
-                    .init("shards", .integer(shards[peer.incarnation, default: 0])),
-                ])
-            }
-            return Self.document([.init("view", .integer(members.view.number)), .init("nodes", .array(rows))])
+        let members = try self.read { reader throws(ClusterReader.Failure) in try reader.members() }
+        let shards = members.view.shardCounts
+        let rows = members.peers.map { peer in
+            let startedAt = peer.goneFor == nil ? peer.record?.startedAt : nil
+            return JSONTree.object([
+                .init("node", .string(peer.name)), .init("state", .string(peer.state)),
+                .init("address", peer.record.map { .string($0.address) } ?? .null),
+                .init("admin_address", peer.record?.adminAddress.map { .string($0) } ?? .null),
+                .init("version", peer.record.map { .string($0.version) } ?? .null),
+                .init("silent", peer.goneFor.map { .integer(Int($0 / 1000)) } ?? .null),
+                .init("uptime", startedAt.map { .integer(Int((members.now - $0.milliseconds) / 1000)) } ?? .null),
+                .init("shards", .integer(shards[peer.incarnation, default: 0])),
+            ])
         }
-    }
-
-    /// Nobody is there who would take it for dead, so its silence alone says so.
-    private static func state(_ peer: NodeLink.Peer) -> String {
-        if peer.goneFor != nil { return "gone" }
-        if peer.silentFor ?? 0 >= 1000 { return "suspect" }
-        return peer.isDraining ? "draining" : "active"
+        return Self.document([.init("view", .integer(members.view.number)), .init("nodes", .array(rows))])
     }
 
     func shards(of node: String?) throws(AdminProblem) -> JSONTree {
-        if let node { try self.check(node) }
-        return try Self.translating { () throws(ClusterReader.Failure) in
-            let members = try self.reader.members()
-            let leases = try self.reader.leases(of: Array(0..<Shard.count))
-            let rows = (0..<Shard.count).compactMap { shard -> JSONTree? in
-                let owner = members.view.owner(of: shard)
-                let name = members.name(of: owner.incarnation)
-                guard node == nil || name == node else { return nil }
-                return [
-                    "shard": .integer(shard), "owner": .string(name), "loop": .integer(Int(owner.loop)),
-                    "epoch": Self.epoch(leases[shard], owner), "state": .string(members.view.isMoving(shard) ? "moving" : "stable"),
-                ]
-            }
-            return Self.document([.init("view", .integer(members.view.number)), .init("shards", .array(rows))])
+        let members = try self.read { reader throws(ClusterReader.Failure) in try reader.members() }
+        if let node, !members.peers.contains(where: { $0.name == node }) {
+            throw .refusal(status: 404, members.peers.absence(of: node))
         }
-    }
-
-    private func check(_ node: String) throws(AdminProblem) {
-        let names = try Self.translating { () throws(ClusterReader.Failure) in try self.reader.members().peers.map(\.name) }
-        guard names.contains(node) else {
-            throw .refusal(status: 404, "There is no node \(node); there are \(names.joined(separator: ", ")).")
+        let shown = (0..<Shard.count).filter { node == nil || members.name(of: members.view.owner(of: $0).incarnation) == node }
+        let leases = try self.read { reader throws(ClusterReader.Failure) in try reader.leases(of: shown) }
+        let rows = shown.map { shard -> JSONTree in
+            let owner = members.view.owner(of: shard)
+            return [
+                "shard": .integer(shard), "owner": .string(members.name(of: owner.incarnation)), "loop": .integer(Int(owner.loop)),
+                "epoch": Self.epoch(leases[shard], owner), "state": .string(members.view.state(of: shard)),
+            ]
         }
+        return Self.document([.init("view", .integer(members.view.number)), .init("shards", .array(rows))])
     }
 
     func owner(of key: ConversationKey) throws(AdminProblem) -> JSONTree {
-        let stored = try Self.translating { () throws(ClusterReader.Failure) in
-            (members: try self.reader.members(), head: try self.reader.head(of: key), leases: try self.reader.leases(of: [Shard.of(key)]))
-        }
-        guard let head = stored.head else { throw .refusal(status: 404, "There is no conversation \(key.id) in tenant \(key.tenant).") }
-        let (members, shard) = (stored.members, Shard.of(key))
+        let shard = Shard.of(key)
+        let members = try self.read { reader throws(ClusterReader.Failure) in try reader.members() }
+        let head = try self.read { reader throws(ClusterReader.Failure) in try reader.head(of: key) }
+        guard let head else { throw .refusal(status: 404, "There is no conversation \(key.id) in tenant \(key.tenant).") }
+        let leases = try self.read { reader throws(ClusterReader.Failure) in try reader.leases(of: [shard]) }
         let owner = members.view.owner(of: shard)
         return Self.document([
             .init("conversation", .string(key.id.string)), .init("tenant", .string(key.tenant.string)), .init("shard", .integer(shard)),
             .init("owner", .string(members.name(of: owner.incarnation))), .init("loop", .integer(Int(owner.loop))),
-            .init("epoch", Self.epoch(stored.leases[shard], owner)),
-            .init("state", .string(members.view.isMoving(shard) ? "moving" : "stable")), .init("head", .integer(head.head)),
-            .init("revision", .integer(head.revision)), .init("view", .integer(members.view.number)),
+            .init("epoch", Self.epoch(leases[shard], owner)), .init("state", .string(members.view.state(of: shard))),
+            .init("head", .integer(head.head)), .init("revision", .integer(head.revision)), .init("view", .integer(members.view.number)),
             .init("why", .string(members.view.reason(for: shard, naming: members.name))),
         ])
     }
@@ -90,23 +70,22 @@ struct KeptDesk: Desk {
     }
 
     func redis() throws(AdminProblem) -> JSONTree {
-        try Self.translating { () throws(ClusterReader.Failure) in
-            let rows = try self.reader.servers().map { place, server in
-                JSONTree.object(
-                    [
-                        .init("node", .null), .init("mode", .string(self.reader.mode)), .init("servers", .string(place)),
-                        .init("round_trip", .number(Wording.decimal(Double(server.microseconds) / 1000))),
-                    ] + server.info.row)
-            }
-            return Self.document([.init("redis", .array(rows))])
+        let servers = try self.read { reader throws(ClusterReader.Failure) in try reader.servers() }
+        let rows = servers.map { server in
+            JSONTree.object(
+                [
+                    .init("node", .null), .init("mode", .string(self.reader.mode)), .init("servers", .string(server.place)),
+                    .init("round_trip", .number(Wording.decimal(Double(server.microseconds) / 1000))),
+                ] + server.info.row)
         }
+        return Self.document([.init("redis", .array(rows))])
     }
 
     private static func document(_ members: [JSONTree.Member]) -> JSONTree { .object([.init("schema_version", 1)] + members) }
 
-    private static func translating<Value>(_ work: () throws(ClusterReader.Failure) -> Value) throws(AdminProblem) -> Value {
+    private func read<Value>(_ ask: (ClusterReader) throws(ClusterReader.Failure) -> Value) throws(AdminProblem) -> Value {
         do throws(ClusterReader.Failure) {
-            return try work()
+            return try ask(self.reader)
         } catch {
             throw error.isAnswer ? .refusal(status: 400, "--via: \(error)") : .silence("--via: \(error)")
         }

@@ -1,6 +1,5 @@
 public import Bytes
 public import ChatModel
-internal import RedisClient
 
 /// What stands in Redis of shards and conversations, for somebody who reads it and is no store: where it stands, and what it says.
 public struct StoreGlance: Sendable {
@@ -14,7 +13,7 @@ public struct StoreGlance: Sendable {
     // MARK: Shards
 
     /// The field of a shard's lease that says who has claimed it last, and under which epoch.
-    public static let leaseField: StaticString = "owner"
+    public static let leaseField: ByteString = "owner"
 
     /// The hash that is a shard's lease.
     public func lease(of shard: Int) -> ByteString { Self.name { self.keys.appendLease(of: shard, to: &$0) } }
@@ -31,7 +30,7 @@ public struct StoreGlance: Sendable {
     // MARK: Conversations
 
     /// The field of a conversation's hash that says how far it is stored.
-    public static let headField: StaticString = "at"
+    public static let headField: ByteString = "at"
 
     /// The hash of a conversation.
     public func conversation(_ key: ConversationKey) -> ByteString {

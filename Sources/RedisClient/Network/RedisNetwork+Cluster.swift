@@ -160,14 +160,11 @@ extension RedisNetwork {
         return best
     }
 
-    func place(of slot: RedisSlot) -> RedisPlace? {
-        self.isCluster ? self.server(for: slot).flatMap { self.servers[$0].place } : self.servers[0].place
-    }
+    private func known(_ slot: RedisSlot) -> Int? { self.isCluster ? self.server(for: slot) : 0 }
 
-    func master(of slot: RedisSlot) -> Int? {
-        if self.isCluster { return self.server(for: slot).map { self.servers[$0].number } }
-        return self.servers[0].number
-    }
+    func place(of slot: RedisSlot) -> RedisPlace? { self.known(slot).flatMap { self.servers[$0].place } }
+
+    func master(of slot: RedisSlot) -> Int? { self.known(slot).map { self.servers[$0].number } }
 
     mutating func commandInCluster(
         tag: UInt64, slot: RedisSlot, now: MonotonicTime, _ write: (inout RedisCommandWriter) -> Void
