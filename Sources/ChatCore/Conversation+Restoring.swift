@@ -127,13 +127,15 @@ extension Conversation {
             && (self.storedRevision < self.toldRevision || self.waiting.contains { $0.input.isOffer } || !self.heldChanges(at: now).isEmpty)
     }
 
-    /// Reads of the store's messages those of which something is held; where that is this owner's own alone, the newest: what is the
-    /// same there is the same before.
+    /// Reads of the store's messages those of which something is held; where that is this owner's own alone, of one history, the newest:
+    /// what is the same there is the same before.
     mutating func askToCompare(at now: Moment, isNewestEnough: Bool, into effects: inout [ConversationEffect]) {
         let offers = self.waiting.lazy.compactMap { $0.input.offer }
-        let newest = self.held.last { $0.message != nil && $0.revision <= self.storedRevision }?.message
-        self.restoring.isNewestAlone = isNewestEnough && offers.isEmpty && newest.map { $0.sequence <= self.storedHead } ?? true
-        let oldest = self.restoring.isNewestAlone ? newest?.sequence : (offers + [self.held]).joined().compactMap(\.message?.sequence).min()
+        let newest = self.held.last { $0.message != nil && $0.revision <= self.storedRevision }
+        let newestNumber = newest?.message?.sequence
+        self.restoring.isNewestAlone =
+            isNewestEnough && offers.isEmpty && (newest?.revision ?? .max) > self.mixedThrough && newestNumber ?? 0 <= self.storedHead
+        let oldest = self.restoring.isNewestAlone ? newestNumber : (offers + [self.held]).joined().compactMap(\.message?.sequence).min()
         // Sends that are to be appended again may have been made under lower numbers of another history.
         let margin = self.restoring.isNewestAlone ? 0 : self.rules.limits.recentMessages
         guard let first = oldest.map({ max(1, min($0, self.storedHead + 1) - margin) }), first <= self.storedHead else {
@@ -157,7 +159,9 @@ extension Conversation {
         if comparison.lacksSome(through: self.toldRevision), self.isWorthAwaiting(at: now, into: &effects) { return }
         for place in self.waiting.indices { self.waiting[place].isCompared = self.waiting[place].input.isOffer }
         self.held.removeSubrange(comparison.ownKept...)
+        for place in comparison.ownLost.reversed() { self.held.remove(at: place) }
         self.restore(comparison, page, at: now, into: &effects)
+        if !offers.isEmpty || !comparison.displaced.isEmpty { self.mixedThrough = self.revision }
         self.restoringThrough = self.revision
         if self.storedRevision == self.revision { self.restored(at: now, into: &effects) }
     }
@@ -198,16 +202,22 @@ extension Conversation {
             let next = comparison.missing[place...].lazy.compactMap(\.posted).first
             self.fill(
                 below: missing.revision, head: next.map { $0.sequence - 1 } ?? self.toldHead, sentAt: next?.sentAt, at: now, into: &effects)
-            // A send that was made twice while nothing was known of the newest messages is written once.
-            if let message = missing.posted, message.sequence != self.head + 1 || known.hasSend(of: message) {
-                displaced.append(missing)
-                continue
+            if let message = missing.message {
+                // A send that was made twice while nothing was known of the newest messages is written once, and what was amended may have
+                // come to another number.
+                let isDisplaced =
+                    missing.posted != nil ? message.sequence != self.head + 1 || known.hasSend(of: message) : known.isElsewhere(message)
+                if isDisplaced {
+                    displaced.append(missing)
+                    continue
+                }
+                known.note(message)
             }
-            if let message = missing.message { known.note(message) }
             self.restore(missing.change, at: now, into: &effects)
             self.restoring.changes.inPlace += 1
         }
-        displaced += comparison.displaced
+        // A message comes before what became of it, whoever holds the one and the other.
+        displaced = (displaced + comparison.displaced).sorted { $0.revision < $1.revision }
         for (place, change) in displaced.enumerated() {
             let later = displaced[place...].dropFirst()
             self.append(change.change, followedBy: later, &known, at: now, into: &effects)

@@ -45,6 +45,8 @@ public struct Conversation: Sendable {
 
     /// What the store may forget, oldest first.
     var held: [HeldChange] = []
+    /// What is held up to here is put together from more than one history.
+    var mixedThrough: Revision = 0
     /// The newest change and message that anybody was ever told of, as far as this owner knows.
     var toldRevision: Revision = 0
     var toldHead: SequenceNumber = 0

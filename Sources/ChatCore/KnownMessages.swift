@@ -35,6 +35,11 @@ struct KnownMessages {
     /// Whether the same send has made one of them, by its client id.
     func hasSend(of message: Message) -> Bool { message.body.clientID != nil && self.sequence(of: message) != nil }
 
+    /// Whether another message has this one's number, or this one another number.
+    func isElsewhere(_ message: Message) -> Bool {
+        self.messages[message.sequence].map { !$0.isSame(as: message) } ?? (self.sequence(of: message) != nil)
+    }
+
     /// The number of one that is older than all of these: no history has another under it.
     func sequenceBefore(_ message: Message) -> SequenceNumber? { message.sequence < self.first ? message.sequence : nil }
 

@@ -3,14 +3,16 @@ import ChatModel
 
 /// What holders of changes and the store have in common, and what the store lacks.
 ///
-/// Two histories with one beginning are equal up to the last change that both have: the newest one that is found in the store settles
-/// all before it. Where the store has another message under a number, or an older version, two masters have written: then whatever follows
-/// the common part has come to nothing, whether or not it can be told from the store's.
+/// Two histories with one beginning are equal up to the last change that both have. Where the store has another message under a number, or
+/// an older version, two masters have written: then whatever follows the common part has come to nothing, whether or not it can be told from
+/// the store's. A history that was put together from two may have more in common with the store further up: each message below is looked at.
 struct StoreComparison {
     enum Verdict { case same, other, unknown }
 
     /// So many of the owner's own changes are in the store.
     private(set) var ownKept: Int
+    /// But for these of them, by their places.
+    private(set) var ownLost: [Int] = []
     /// What is missing above the store's revision, by revision: it is written again under the numbers that it has.
     private(set) var missing: [HeldChange] = []
     /// What another history has taken the numbers of, each holder's in order.
@@ -35,17 +37,14 @@ struct StoreComparison {
         self.covered = first...(isWhole ? .max : max(first, page.messages.last?.sequence ?? 0))
         self.stored = stored
         self.ownKept = 0
-        let (kept, isOther) = self.common(own)
-        self.ownKept = kept
+        let common = self.common(own)
+        self.ownKept = common.kept
+        self.ownLost = common.lost
         var taken: [Revision: HeldChange] = [:]
-        for (source, from, isDisplaced) in [(own, kept, isOther)]
-            + offered.map({ source in
-                let (kept, isOther) = self.common(source)
-                return (source, kept, isOther)
-            })
-        {
-            var isDisplaced = isDisplaced
-            for change in source[from...] {
+        for (source, common) in [(own, common)] + offered.map({ ($0, self.common($0)) }) {
+            self.displaced += common.lost.map { source[$0] }
+            var isDisplaced = common.isOther
+            for change in source[common.kept...] {
                 if !isDisplaced, let other = taken[change.revision] {
                     if other.isSame(as: change) { continue }
                     isDisplaced = true
@@ -56,18 +55,20 @@ struct StoreComparison {
         self.missing = taken.values.sorted { $0.revision < $1.revision }
     }
 
-    /// How many of a holder's changes the store has, and whether it has others instead of the rest.
-    private func common(_ changes: [HeldChange]) -> (kept: Int, isOther: Bool) {
+    /// How many of a holder's changes the store has, but for the lost ones, and whether it has others instead of the rest.
+    private func common(_ changes: [HeldChange]) -> (kept: Int, lost: [Int], isOther: Bool) {
         var isOther = false
         for place in changes.indices.reversed() {
             guard changes[place].revision <= self.stored else { continue }
             switch self.verdict(changes[place]) {
-            case .same: return (isOther ? place + 1 : self.firstAbove(changes), isOther)
+            case .same:
+                let lost = changes[..<place].indices.filter { self.verdict(changes[$0]) == .other }
+                return (isOther ? place + 1 : self.firstAbove(changes), lost, isOther)
             case .other: isOther = true
             case .unknown: break
             }
         }
-        return (isOther ? 0 : self.firstAbove(changes), isOther)
+        return (isOther ? 0 : self.firstAbove(changes), [], isOther)
     }
 
     /// Where what lies above the store's revision begins.

@@ -106,6 +106,46 @@ struct RestoringTests {
         #expect(stage.shelf.revision == other.shelf.revision + 3)
     }
 
+    @Test("that was put together from what two masters had keeps what one of them never had, where they are the same further up")
+    func mixed() {
+        var stage = Stage(of: [ann, bob], Self.limits)
+        var other = stage
+        other.now = Moment(monotonic: stage.now.monotonic, wall: Timestamp(milliseconds: stage.now.wall.milliseconds + 7))
+        // Who enters has the revision there that a message has here.
+        _ = other.enter(cid)
+        _ = other.say("theirs", by: bob, id: "a")
+        _ = other.say("later", by: bob, id: "b")
+        _ = other.say("last", by: ann, id: "c")
+        _ = stage.say("mine", by: ann, id: "d")
+        _ = stage.handle(.held(other.conversation.heldChanges(at: stage.now)), from: Origin(loop: west, request: 9))
+        #expect(stage.shelf.messages.map(\.body.content) == ["mine", "later", "last", "theirs"])
+        stage.shelf = other.shelf
+        _ = stage.run { $0.compare(at: $1, into: &$2) }
+        #expect(stage.shelf.messages.map(\.body.content) == ["theirs", "later", "last", "mine"])
+        #expect(stage.say("mine", by: ann, id: "d", request: 10, again: true) == ["answer 10: posted 4 mine"])
+        let revision = stage.shelf.revision
+        #expect(stage.run { $0.compare(at: $1, into: &$2) } == [])
+        #expect(stage.shelf.revision == revision)
+    }
+
+    @Test("that another master gave its numbers to deletes nothing else for what was deleted under them")
+    func displacedBeforeDeletion() {
+        var stage = Stage(of: [ann, bob], Self.limits)
+        var other = stage
+        other.now = Moment(monotonic: stage.now.monotonic, wall: Timestamp(milliseconds: stage.now.wall.milliseconds + 7))
+        _ = stage.say("mine", by: ann, id: "a")
+        let held = stage.conversation.heldChanges(at: stage.now)
+        // The next owner has only the deletion of its own time.
+        stage.changeOwner()
+        _ = stage.enter(ann)
+        _ = stage.delete(1, by: ann)
+        _ = other.say("theirs", by: bob, id: "b")
+        stage.shelf = other.shelf
+        _ = stage.handle(.held(held), from: Origin(loop: west, request: 9))
+        #expect(stage.shelf.messages.map(\.body.content) == ["theirs", ""])
+        #expect(stage.shelf.messages.map { $0.body.clientID?.text } == ["b", "a"])
+    }
+
     @Test("whose deleted message another master displaced never shows its words again")
     func displacedDeletion() {
         var stage = Stage(of: [ann, bob], Self.limits)
