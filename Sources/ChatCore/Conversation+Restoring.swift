@@ -181,9 +181,7 @@ extension Conversation {
     /// The store has all that is held anywhere: whoever waits is heard.
     mutating func restored(at now: Moment, into effects: inout [ConversationEffect]) {
         if self.restoring.changes != RestoredChanges() { effects.append(.restored(self.restoring.changes)) }
-        // Those who have shown what the store has displaced are to see what it has instead.
-        if self.restoring.changes.moved > 0 { effects.append(.callAgain) }
-        self.restoring.end()
+        self.endRestoring(into: &effects)
         self.restoringThrough = 0
         self.toldRevision = self.storedRevision
         self.toldHead = self.storedHead
@@ -191,12 +189,19 @@ extension Conversation {
         self.goOn(at: now, into: &effects)
     }
 
+    /// Those who have shown what the store has displaced are to see what it has instead, and those who have not heard of what is there again
+    /// are to hear of it.
+    mutating func endRestoring(into effects: inout [ConversationEffect]) {
+        if self.restoring.changes.moved > 0 || self.restoring.isUntold { effects.append(.callAgain) }
+        self.restoring.end()
+    }
+
     // MARK: Writing again
 
     /// Writes again what the store, as it was just loaded, has lost; until it is stored everything waits.
     private mutating func restore(_ comparison: StoreComparison, _ page: Page, at now: Moment, into effects: inout [ConversationEffect]) {
         var displaced: [HeldChange] = []
-        var known = KnownMessages(page.messages)
+        var known = KnownMessages(page)
         self.lastSentAt = max(self.lastSentAt, known.lastSentAt)
         for (place, missing) in comparison.missing.enumerated() {
             let next = comparison.missing[place...].lazy.compactMap(\.posted).first
@@ -238,12 +243,15 @@ extension Conversation {
         case .amend(var message, let time):
             message.revision = self.revision
             change = .amend(message, at: time)
+            self.restoring.isUntold = true
         case .member(var member):
             member = self.members.withKnownCursors(member)
             _ = self.members.insert(member, isMember: true)
             change = .member(member)
         case .remove(let user): if let number = self.members.member(user) { self.members.remove(number) }
-        case .end(let time): self.record?.endedAt = time
+        case .end(let time):
+            self.record?.endedAt = time
+            self.restoring.isUntold = true
         case .cursors, .skip: break
         }
         // Not when it is stored: should that fail, it is still what the store is to have.
@@ -270,7 +278,12 @@ extension Conversation {
             known.note(message)
             again = .message(message)
         case .amend(var message, let time):
-            guard let sequence = known.sequence(of: message) ?? known.sequenceBefore(message), sequence <= self.head else { return }
+            guard let sequence = known.sequence(of: message) ?? known.sequenceBefore(message), sequence <= self.head else {
+                // Nobody has the message itself any more, but what it became.
+                guard message.state == .edited else { return }
+                message.state = .asSent
+                return self.append(.message(message), followedBy: later, &known, at: now, into: &effects)
+            }
             message.sequence = sequence
             if let current = known[sequence] {
                 let isDone = current.state == message.state && current.body.content == message.body.content
@@ -311,7 +324,7 @@ extension Conversation {
                 self.restore(.create(record), at: now, into: &effects)
             } else if self.head < head {
                 let nobody = MessageBody(author: Person(id: UserID(anonymous: "nobody"), name: "nobody"), clientID: nil, content: "")
-                let sentAt = sentAt ?? Timestamp(milliseconds: max(self.lastSentAt, now.wall.milliseconds))
+                let sentAt = Timestamp(milliseconds: max(self.lastSentAt, (sentAt ?? now.wall).milliseconds))
                 let message = Message(sequence: self.head + 1, revision: 0, sentAt: sentAt, state: .deleted, body: nobody)
                 self.restore(.message(message), at: now, into: &effects)
             } else {

@@ -245,7 +245,7 @@ public struct Conversation: Sendable {
         self.held = []
         self.toldRevision = self.storedRevision
         self.toldHead = self.storedHead
-        self.restoring.end()
+        self.endRestoring(into: &effects)
         self.goOn(at: now, into: &effects)
     }
 

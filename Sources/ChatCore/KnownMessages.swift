@@ -19,12 +19,14 @@ struct KnownMessages {
     private var messages: [SequenceNumber: Message] = [:]
     private var sends: [Send: SequenceNumber] = [:]
     private let first: SequenceNumber
+    private let head: SequenceNumber
     let lastSentAt: Int64
 
-    init(_ messages: [Message]) {
-        self.first = messages.first?.sequence ?? .max
-        self.lastSentAt = messages.last?.sentAt.milliseconds ?? 0
-        for message in messages { self.note(message) }
+    init(_ page: Page) {
+        self.first = page.messages.first?.sequence ?? .max
+        self.head = page.head
+        self.lastSentAt = page.messages.last?.sentAt.milliseconds ?? 0
+        for message in page.messages { self.note(message) }
     }
 
     subscript(sequence: SequenceNumber) -> Message? { self.messages[sequence] }
@@ -35,9 +37,10 @@ struct KnownMessages {
     /// Whether the same send has made one of them, by its client id.
     func hasSend(of message: Message) -> Bool { message.body.clientID != nil && self.sequence(of: message) != nil }
 
-    /// Whether another message has this one's number, or this one another number.
+    /// Whether another message has this one's number, or nobody's has, or this one has another number.
     func isElsewhere(_ message: Message) -> Bool {
-        self.messages[message.sequence].map { !$0.isSame(as: message) } ?? (self.sequence(of: message) != nil)
+        guard let known = self.messages[message.sequence] else { return message.sequence > self.head || self.sequence(of: message) != nil }
+        return !known.isSame(as: message)
     }
 
     /// The number of one that is older than all of these: no history has another under it.

@@ -7,6 +7,8 @@ struct Restoring: Sendable {
     /// Until when it is waited for; 0 before anybody was asked.
     var awaitedUntil: Int64 = 0
     var changes = RestoredChanges()
+    /// What was written again says nothing to those who listen when it is stored, and perhaps they have not heard of it.
+    var isUntold = false
     /// How often the store's newest messages were not those that it was loaded with.
     var vainRecalls: UInt8 = 0
     static let vainRecallLimit: UInt8 = 3

@@ -119,8 +119,9 @@ extension Listening {
         let feed = pending.feed.flatMap { self.feeds.isCurrent($0) ? $0 : nil }
         if let feed { self.feeds[feed.slot].ownerPlace = place }
         switch answer {
-        case .failed(.unavailable) where now.monotonic < pending.deadline:
-            // The owner could not; it, or the next one, may be able to in a moment.
+        case .failed(.unavailable) where now.monotonic < pending.deadline, .failed(.noSuchConversation) where pending.deadline == .max:
+            // The owner could not; it, or the next one, may be able to in a moment. And what is listened to was there: where the store has
+            // forgotten it, another holds it perhaps.
             let pause =
                 pending.deadline == .max ? min(Self.repairPause, Self.refusedPause << Int64(min(pending.attempts, 8))) : Self.refusedPause
             self.putOff(request, pending, by: pause, at: now, outbox: &outbox)

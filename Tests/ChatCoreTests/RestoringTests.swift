@@ -146,6 +146,21 @@ struct RestoringTests {
         #expect(stage.shelf.messages.map { $0.body.clientID?.text } == ["b", "a"])
     }
 
+    @Test("takes an edit for the message where nobody holds that itself")
+    func editedAlone() {
+        var stage = Stage(of: [ann, bob], Self.limits)
+        let before = stage.shelf
+        _ = stage.say("one", by: ann, id: "a")
+        stage.changeOwner()
+        _ = stage.enter(ann)
+        _ = stage.edit(1, to: "uno", by: ann)
+        stage.shelf = before
+        _ = stage.run { $0.compare(at: $1, into: &$2) }
+        _ = stage.pass(.seconds(2))
+        #expect(stage.shelf.messages.map(\.body.content) == ["uno"])
+        #expect(stage.say("one", by: ann, id: "a", request: 9, again: true) == ["answer 9: posted 1 uno"])
+    }
+
     @Test("whose deleted message another master displaced never shows its words again")
     func displacedDeletion() {
         var stage = Stage(of: [ann, bob], Self.limits)
@@ -248,6 +263,28 @@ struct RestoringTests {
             stage.isStoreSlow = false
             _ = stage.enter(ann)
             #expect(stage.shelf.messages.map(\.body.content) == (isRefused ? [] : ["one"]))
+        }
+    }
+
+    @Test("has those who listen look again when it writes again an edit or its end, of which nobody may have heard")
+    func untold() {
+        for isEnd in [false, true] {
+            var stage = Stage(of: [ann, bob], Self.limits)
+            _ = stage.say("one", by: ann, id: "a")
+            stage.isStoreSlow = true
+            _ = isEnd ? stage.end(by: ann) : stage.edit(1, to: "uno", by: ann)
+            // The message that is to be edited is looked up first.
+            if !isEnd { _ = stage.answerStore() }
+            let revision = stage.shelf.revision + 1
+            var edited = stage.shelf.messages[0]
+            edited.state = .edited
+            let change: Write.Change = isEnd ? .end(at: stage.now.wall) : .amend(edited, at: stage.now.wall)
+            stage.conversation.hold(change, revision, at: stage.now)
+            stage.conversation.holdInDoubt(change, revision)
+            _ = stage.failStore()
+            stage.isStoreSlow = false
+            #expect(stage.enter(ann).contains("call again"))
+            #expect(stage.shelf.revision == revision)
         }
     }
 }
