@@ -126,10 +126,13 @@ public struct ChatLoop: Sendable {
     ///
     /// Writes that the store has not answered are stored or refused, and nobody here hears which: whoever asked asks again.
     ///
-    /// - Parameter view: one that has the new incarnation and not the old one.
+    /// - Parameter view: one that has the new incarnation. It may have the old one again, where the store has forgotten that it was
+    ///   taken for dead: that one's lease ends.
     public mutating func become(_ id: OwnerID, view: View, at now: Moment) {
-        precondition(view.node(id.incarnation) != nil && view.node(self.id.incarnation) == nil, "\(self.id) cannot be \(id) in this view")
+        precondition(view.node(id.incarnation) != nil, "\(self.id) cannot be \(id) in this view")
         self.id = id
+        // What a tick of this turn has made, too: nobody takes mail of the last one, and no parcel has mail of both.
+        self.envelopes = []
         self.newestView = max(self.newestView, view.number)
         self.outbox.become(id)
         self.owner.keepAll(at: now)

@@ -113,7 +113,9 @@ extension Simulation {
     /// A node finds itself taken for dead, and comes again as another; its loops hear of that one after the other.
     func rejoin(_ node: Int) {
         let numbers = self.loops.indices.filter { self.loops[$0].node == node }
-        guard !self.loops[numbers[0]].isDead, self.view.node(self.loops[numbers[0]].id.incarnation) == nil else { return }
+        // It is in the view, perhaps as one that its loops have not heard of yet.
+        let isThere = self.view.nodes.contains { self.loopNumbers[OwnerID(incarnation: $0.incarnation, loop: 0)] == numbers[0] }
+        guard !self.loops[numbers[0]].isDead, !isThere else { return }
         self.newestIncarnation += 1
         let incarnation = self.newestIncarnation
         self.tell("--- node \(self.name(of: self.loops[numbers[0]].id.incarnation)) goes on as \(self.name(of: incarnation))")
