@@ -311,13 +311,21 @@ public final class Simulation {
         repeat {
             while self.loops[number].chat.hasWork {
                 self.loops[number].chat.settle(at: self.moment(of: number))
-                for envelope in self.loops[number].chat.takeEnvelopes() { self.send(envelope) }
+                self.sendMail(of: number)
                 let news = self.loops[number].chat.takeNews()
                 for (request, ticket) in self.loops[number].chat.takeRequests() { self.submit(request, ticket, news, of: number) }
             }
-            for envelope in self.loops[number].chat.takeEnvelopes() { self.send(envelope) }
+            self.sendMail(of: number)
             for delivery in self.loops[number].chat.takeDeliveries() { self.deliver(delivery, on: number) }
         } while self.historian.violation == nil && (self.loops[number].chat.hasWork || self.loops[number].chat.hasDeliveries)
+    }
+
+    private func sendMail(of number: Int) {
+        for envelope in self.loops[number].chat.takeEnvelopes() {
+            // No parcel takes mail of two senders.
+            self.historian.expect(envelope.from == self.loops[number].id, "\(self.loops[number].id) sends mail of \(envelope.from)")
+            self.send(envelope)
+        }
     }
 
     private func submit(_ request: StoreRequest, _ ticket: StoreTicket, _ news: [Envelope], of loop: Int) {
