@@ -24,7 +24,8 @@ struct RefusingRedisTests {
         arguments: [("maxmemory", "1", "(OOM)"), ("min-replicas-to-write", "1", "(NOREPLICAS)")])
     func writes(_ setting: (name: String, value: String, word: String)) throws {
         let talkers = try ["alice", "bob"].enumerated().map { try self.nodes[$0.offset].connect($0.element) }
-        for talker in talkers { try talker.post("before") }
+        // Words of their own: `post` waits until it hears its words.
+        for (number, talker) in talkers.enumerated() { try talker.post("before \(number)") }
         try self.redis.ask("CONFIG", "SET", setting.name, setting.value)
         for (number, talker) in talkers.enumerated() {
             try talker.say("meanwhile", as: "m\(number)")
@@ -40,10 +41,10 @@ struct RefusingRedisTests {
 
         try self.redis.ask("CONFIG", "SET", setting.name, "0")
         try self.waitForHealth(200)
-        for talker in talkers { try talker.post("after") }
+        for (number, talker) in talkers.enumerated() { try talker.post("after \(number)") }
         // Whether what was refused is stored later is left open; `local_id` keeps it from being there twice.
         let history = try talkers[0].wholeHistory().map { $0["content"] ?? "" }
-        #expect(history.filter { $0 != "meanwhile" } == ["before", "before", "after", "after"])
+        #expect(history.filter { $0 != "meanwhile" } == ["before 0", "before 1", "after 0", "after 1"], "\(history)")
         #expect(try !self.redis.ask("XRANGE", "confab:{c}:events", "-", "+").contains("dies"))
     }
 
