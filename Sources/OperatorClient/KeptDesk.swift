@@ -14,7 +14,7 @@ struct KeptDesk: Desk {
     }
 
     func nodes() throws(AdminProblem) -> JSONTree {
-        let members = try self.read { reader throws(ClusterReader.Failure) in try reader.members() }
+        let members = try self.members()
         let shards = members.view.shardCounts
         let rows = members.peers.map { peer in
             let startedAt = peer.goneFor == nil ? peer.record?.startedAt : nil
@@ -32,7 +32,7 @@ struct KeptDesk: Desk {
     }
 
     func shards(of node: String?) throws(AdminProblem) -> JSONTree {
-        let members = try self.read { reader throws(ClusterReader.Failure) in try reader.members() }
+        let members = try self.members()
         if let node, !members.peers.contains(where: { $0.name == node }) {
             throw .refusal(status: 404, members.peers.absence(of: node))
         }
@@ -50,7 +50,7 @@ struct KeptDesk: Desk {
 
     func owner(of key: ConversationKey) throws(AdminProblem) -> JSONTree {
         let shard = Shard.of(key)
-        let members = try self.read { reader throws(ClusterReader.Failure) in try reader.members() }
+        let members = try self.members()
         let head = try self.read { reader throws(ClusterReader.Failure) in try reader.head(of: key) }
         guard let head else { throw .refusal(status: 404, "There is no conversation \(key.id) in tenant \(key.tenant).") }
         let leases = try self.read { reader throws(ClusterReader.Failure) in try reader.leases(of: [shard]) }
@@ -79,6 +79,10 @@ struct KeptDesk: Desk {
                 ] + server.info.row)
         }
         return Self.document([.init("redis", .array(rows))])
+    }
+
+    private func members() throws(AdminProblem) -> ClusterReader.Members {
+        try self.read { reader throws(ClusterReader.Failure) in try reader.members() }
     }
 
     private static func document(_ members: [JSONTree.Member]) -> JSONTree { .object([.init("schema_version", 1)] + members) }

@@ -12,6 +12,13 @@ struct RestoringTests {
         return limits
     }
 
+    /// The same conversation as another master is told of it from here on, a moment later.
+    private static func withAnotherMaster(_ stage: Stage) -> Stage {
+        var other = stage
+        other.now = Moment(monotonic: stage.now.monotonic, wall: Timestamp(milliseconds: stage.now.wall.milliseconds + 7))
+        return other
+    }
+
     @Test("writes it again: messages, edits and members, under the same numbers")
     func again() {
         var stage = Stage(of: [ann, bob], Self.limits)
@@ -86,8 +93,7 @@ struct RestoringTests {
     func displaced() {
         var stage = Stage(of: [ann, bob], Self.limits)
         _ = stage.say("one", by: ann, id: "a")
-        var other = stage
-        other.now = Moment(monotonic: stage.now.monotonic, wall: Timestamp(milliseconds: stage.now.wall.milliseconds + 7))
+        var other = Self.withAnotherMaster(stage)
         _ = stage.say("mine", by: ann, id: "b")
         _ = stage.say("told to both", by: ann, id: "c")
         _ = stage.edit(2, to: "mine, corrected", by: ann)
@@ -109,8 +115,7 @@ struct RestoringTests {
     @Test("that was put together from what two masters had keeps what one of them never had, where they are the same further up")
     func mixed() {
         var stage = Stage(of: [ann, bob], Self.limits)
-        var other = stage
-        other.now = Moment(monotonic: stage.now.monotonic, wall: Timestamp(milliseconds: stage.now.wall.milliseconds + 7))
+        var other = Self.withAnotherMaster(stage)
         // Who enters has the revision there that a message has here.
         _ = other.enter(cid)
         _ = other.say("theirs", by: bob, id: "a")
@@ -131,8 +136,7 @@ struct RestoringTests {
     @Test("that another master gave its numbers to deletes nothing else for what was deleted under them")
     func displacedBeforeDeletion() {
         var stage = Stage(of: [ann, bob], Self.limits)
-        var other = stage
-        other.now = Moment(monotonic: stage.now.monotonic, wall: Timestamp(milliseconds: stage.now.wall.milliseconds + 7))
+        var other = Self.withAnotherMaster(stage)
         _ = stage.say("mine", by: ann, id: "a")
         let held = stage.conversation.heldChanges(at: stage.now)
         // The next owner has only the deletion of its own time.
@@ -164,8 +168,7 @@ struct RestoringTests {
     @Test("whose deleted message another master displaced never shows its words again")
     func displacedDeletion() {
         var stage = Stage(of: [ann, bob], Self.limits)
-        var other = stage
-        other.now = Moment(monotonic: stage.now.monotonic, wall: Timestamp(milliseconds: stage.now.wall.milliseconds + 7))
+        var other = Self.withAnotherMaster(stage)
         _ = stage.say("secret", by: ann, id: "a")
         _ = stage.delete(1, by: ann)
         _ = other.say("theirs", by: bob, id: "b")

@@ -266,16 +266,18 @@ struct Historian {
         let next = client.picture.through + 1
         if message.sequence != next {
             let isDropped = message.sequence > next && past.oldest >= message.sequence
-            // What two masters gave one number has two times.
-            let isAnother = client.picture.messages[message.sequence].map { $0.sentAt != message.sentAt } ?? false
-            let isRewritten =
-                message.sequence < next
-                && (past.rewritten.contains(message.sequence) || isAnother && (self.others != nil || past.hasForgotten))
+            let isAnother = client.picture.messages[message.sequence].map { self.areOfTwoMasters($0, message, past) } ?? false
+            let isRewritten = message.sequence < next && (past.rewritten.contains(message.sequence) || isAnother)
             self.expect(isDropped || isRewritten, "\(client.name) was shown message \(message.sequence) where \(next) was next")
         }
         client.picture.through = message.sequence
         client.lastSeen = message.sequence
         self.look(at: message, by: client)
+    }
+
+    /// What two masters gave one number are two messages, with two times: neither is a version of the other.
+    private func areOfTwoMasters(_ one: Message, _ other: Message, _ past: Past) -> Bool {
+        one.sentAt != other.sentAt && (self.others != nil || past.hasForgotten)
     }
 
     /// A message is on the screen, newly or again: it may be newer than what stood there, never older.
@@ -288,10 +290,9 @@ struct Historian {
             "\(client.name) was shown message \(message.sequence) in a version \(message.revision) that is not stored")
         let known = client.picture.messages[message.sequence] ?? client.picture.amended[message.sequence]
         if let known {
-            // What two masters gave one number are two messages, and neither is a version of the other.
-            let isVersion = known.sentAt == message.sentAt
             self.expect(
-                !isVersion || known.revision <= message.revision || self.isInDoubt(known, in: client.conversation),
+                known.revision <= message.revision || self.isInDoubt(known, in: client.conversation)
+                    || self.areOfTwoMasters(known, message, self.past(of: client.conversation)),
                 "\(client.name) was shown message \(message.sequence) \(message.state) (\(message.revision)) after it was \(known.state) (\(known.revision))"
             )
         }
