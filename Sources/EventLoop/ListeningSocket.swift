@@ -59,7 +59,7 @@ extension ListeningSocket {
     /// does not share is bound first, fails where anybody listens, and holds the address until ours are bound.
     /// Of a name with several addresses the first that can be bound counts.
     ///
-    /// - Parameter isListening: without it the address is held, and whoever connects is refused until `listen()`.
+    /// - Parameter isListening: without it the address is held, and whoever connects is refused until `listen(with:)`.
     public static func openGroup(
         host: String, port: UInt16, count: Int, backlog: Int32 = 4096, isListening: Bool = true
     ) throws(SocketError) -> [ListeningSocket] {
@@ -72,8 +72,7 @@ extension ListeningSocket {
                 let group = try self.bindGroup(at: bound, count: count)
                 guard isListening else { return group }
                 do throws(SocketError) {
-                    // Only when all are bound: next to a listening socket the probe's address could not be bound again.
-                    for member in group { try member.listen(backlog: backlog) }
+                    try self.listen(with: group, backlog: backlog)
                 } catch {
                     for member in group { member.socket.close() }
                     throw error
@@ -86,10 +85,15 @@ extension ListeningSocket {
         throw failure ?? .unresolvable(host: host, reason: "it has no address")
     }
 
-    /// From here on connections come in.
-    public func listen(backlog: Int32 = 4096) throws(SocketError) {
-        guard Glibc.listen(self.descriptor, backlog) == 0 else {
-            throw SocketError(call: "listen", errno: errno, address: self.address)
+    /// From here on connections come in, and wait for whoever accepts them. Fails where somebody else has begun to listen at the address
+    /// since the group holds it: what is held in silence can be held twice.
+    public static func listen(with group: [ListeningSocket], backlog: Int32 = 4096) throws(SocketError) {
+        guard let address = group.first?.address else { return }
+        let probe = try self.bind(address, share: false)
+        defer { probe.close() }
+        // Only when all are bound: next to a listening socket the probe's address could not be bound again.
+        for member in group where Glibc.listen(member.descriptor, backlog) != 0 {
+            throw SocketError(call: "listen", errno: errno, address: address)
         }
     }
 

@@ -56,7 +56,7 @@ public final class Gateway: Sendable {
             guard number == 0, let admin = sockets.admin.first else { continue }
             member.loop.execute { Self.trying(logger) { () throws(SocketError) in try member.listen(admin, .admin) } }
         }
-        if !settings.isClustered { self.started() }
+        if !settings.isClustered { try self.started() }
     }
 
     private static func trying(_ logger: Logger, _ work: () throws(SocketError) -> Void) {
@@ -74,15 +74,14 @@ public final class Gateway: Sendable {
         for member in self.members { member.loop.execute { member.connect(relay) } }
     }
 
-    /// From here on clients are let in.
-    public func started() {
+    /// From here on clients are let in: whoever connects when this returns waits for a loop at worst. Fails where somebody else has begun
+    /// to listen at the address since this node holds it.
+    public func started() throws(SocketError) {
+        if self.shared.settings.isClustered { try ListeningSocket.listen(with: self.clientSockets) }
         self.health.started()
         for (member, socket) in zip(self.members, self.clientSockets) {
             member.loop.execute {
-                Self.trying(self.shared.logger) { () throws(SocketError) in
-                    if self.shared.settings.isClustered { try socket.listen() }
-                    try member.listen(socket, .clients)
-                }
+                Self.trying(self.shared.logger) { () throws(SocketError) in try member.listen(socket, .clients) }
             }
         }
     }

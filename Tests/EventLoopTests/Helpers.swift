@@ -141,3 +141,14 @@ extension Socket {
         poll(&watched, 1, -1)
     }
 }
+
+extension SocketAddress {
+    /// Whether somebody listens there.
+    var takesConnections: Bool {
+        guard let socket = try? Socket.connect(to: self) else { return false }
+        defer { socket.close() }
+        var watched = pollfd(fd: socket.descriptor, events: Int16(POLLOUT), revents: 0)
+        poll(&watched, 1, -1)
+        return socket.connectError == nil
+    }
+}

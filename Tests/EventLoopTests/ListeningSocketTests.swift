@@ -46,6 +46,20 @@ struct ListeningSocketTests {
         again.socket.close()
     }
 
+    @Test("holds its address in silence until it is to listen; of two that hold the same, the first to listen has it")
+    func silence() throws {
+        let group = try ListeningSocket.openGroup(host: "127.0.0.1", port: 0, count: 2, isListening: false)
+        let address = group[0].address
+        #expect(!address.takesConnections)
+        let other = try ListeningSocket.openGroup(host: "127.0.0.1", port: address.port, count: 2, isListening: false)
+
+        try ListeningSocket.listen(with: group)
+        // Though nobody accepts yet.
+        #expect(address.takesConnections)
+        #expect(throws: SocketError.addressInUse(address.text)) { try ListeningSocket.listen(with: other) }
+        for member in group + other { member.socket.close() }
+    }
+
     @Test("can have the port of connections that still linger")
     func restart() throws {
         let first = try ListeningSocket.open(host: "127.0.0.1", port: 0)

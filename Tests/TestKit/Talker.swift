@@ -1,6 +1,9 @@
+import Synchronization
+
 /// Somebody in a conversation, over the Conversations protocol, by hand.
 public final class Talker {
     public let socket: WebSocketClient
+    private static let posted = Atomic(0)
 
     public init(_ socket: WebSocketClient) {
         self.socket = socket
@@ -42,16 +45,18 @@ public final class Talker {
         try self.send(#"{"action":"send_message","content":\#(jsonString(content))\#(id)}"#)
     }
 
-    /// Says something and waits until it is stored.
+    /// Says something and waits until it is stored. By its `local_id` it is told from another's who says the same.
     @discardableResult
     public func post(_ content: String, as localID: String? = nil) throws -> JSONObject {
-        try self.say(content, as: localID)
+        let id = localID ?? "post-\(Self.posted.wrappingAdd(1, ordering: .relaxed).newValue)"
+        try self.say(content, as: id)
         let deadline = Deadline()
         while true {
             let answer = try self.next(within: deadline.rest)
             switch answer["type"] {
-            case "chat_message" where answer.object("message")?["content"] == content: return answer.object("message")!
-            case "message.failed": throw TestFailure("sending failed: \(answer)")
+            case "chat_message":
+                if let message = answer.object("message"), message["local_id"] == id, message["content"] == content { return message }
+            case "message.failed" where answer["local_id"] == id: throw TestFailure("sending failed: \(answer)")
             default: continue
             }
         }
