@@ -24,7 +24,6 @@ struct RefusingRedisTests {
         arguments: [("maxmemory", "1", "(OOM)"), ("min-replicas-to-write", "1", "(NOREPLICAS)")])
     func writes(_ setting: (name: String, value: String, word: String)) throws {
         let talkers = try ["alice", "bob"].enumerated().map { try self.nodes[$0.offset].connect($0.element) }
-        // Words of their own: `post` waits until it hears its words.
         for (number, talker) in talkers.enumerated() { try talker.post("before \(number)") }
         try self.redis.ask("CONFIG", "SET", setting.name, setting.value)
         for (number, talker) in talkers.enumerated() {
