@@ -4,7 +4,9 @@
 // sender too, with one send() each; with --coalesce what one turn of epoll brought leaves in one send() per connection. It checks,
 // numbers and keeps nothing. With --redis several of them are the floor under a cluster: a frame is kept by a script of the Redis on that
 // port, in the group's stream, which publishes it to all of them, and goes to connections only when it comes from there; nobody owns a
-// group, nothing is repeated, and there is no answer. Linux and its C library only, one thread, 127.0.0.1 only.
+// group, nothing is repeated, and there is no answer. With --of each group has an owner among them: what others hear of it they first
+// publish to that one, which has it kept, and gives it to its connections when Redis answers; the script publishes it to the others alone.
+// Linux and its C library only, one thread, 127.0.0.1 only.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -38,6 +40,7 @@ typedef struct Group {
     Bytes turn;                     // --coalesce: the frames of this turn
     struct Group *next, *nextDirty;
     bool dirty;
+    unsigned owner;                 // --of
 } Group;
 
 typedef struct {
@@ -52,6 +55,7 @@ static int clientLimit, poller;
 static Group *groups[groupSlots], *dirtyGroups;
 static bool coalesce;
 static int keeper, ear;             // --redis: the connections for commands and for what is published; 0 without
+static unsigned place, places;      // --of: which of them this process is, from 0, and how many there are; 0 of them without owners
 
 static void *sure(void *memory) {
     if (!memory) { fputs("rawfan: out of memory\n", stderr); exit(1); }
@@ -171,14 +175,15 @@ static void giveRest(int descriptor) {
 // ---- Groups.
 
 static Group *groupNamed(const char *name, size_t count) {
-    size_t slot = 5381;
-    for (size_t i = 0; i < count; i++) slot = slot * 33 + (uint8_t)name[i];
-    slot %= groupSlots;
+    size_t hash = 5381;
+    for (size_t i = 0; i < count; i++) hash = hash * 33 + (uint8_t)name[i];
+    size_t slot = hash % groupSlots;
     for (Group *group = groups[slot]; group; group = group->next) {
         if (!strncmp(group->name, name, count) && !group->name[count]) return group;
     }
     Group *group = sure(calloc(1, sizeof *group));
     group->name = sure(strndup(name, count));
+    if (places) group->owner = (unsigned)(hash % places);
     group->next = groups[slot];
     return groups[slot] = group;
 }
@@ -216,14 +221,17 @@ static void endTurn(void) {
 
 // ---- By Redis.
 
-// As in redis.sh: what no store can do without, and one PUBLISH for all processes.
+// As in redis.sh: what no store can do without, and a PUBLISH: one for all processes, or for each that does not own the group.
 static const char keepScript[] =
     "if redis.call('HGET',KEYS[1],'epoch')~='7' then return redis.error_reply('fenced') end "
     "local head=tonumber(redis.call('HGET',KEYS[2],'head') or '0')+1 "
     "redis.call('XADD',KEYS[3],'MAXLEN','~',1000,head..'-0','u',ARGV[1],'x',ARGV[2]) "
-    "redis.call('HSET',KEYS[2],'head',head) redis.call('PUBLISH','mail',ARGV[2]) return 0";
+    "redis.call('HSET',KEYS[2],'head',head) "
+    "for at=3,#ARGV do redis.call('PUBLISH',ARGV[at],ARGV[2]) end return 0";
 static char keepHash[41];
 static Bytes commands, published;
+static Bytes asked;                 // --of: the letters that Redis has not answered, each behind its length
+static size_t answered;             // bytes of the answer that is coming
 
 static void failRedis(const char *why) {
     fprintf(stderr, "rawfan: Redis: %s\n", why);
@@ -260,6 +268,9 @@ static int connectRedis(uint16_t port) {
     return descriptor;
 }
 
+// Without owners all have one.
+static void mailOf(unsigned process, char name[16]) { snprintf(name, 16, places ? "mail%u" : "mail", process); }
+
 static void openRedis(uint16_t port) {
     char reply[128] = {0};
     keeper = connectRedis(port);
@@ -270,29 +281,51 @@ static void openRedis(uint16_t port) {
     sendCommands(keeper);
     if (recv(keeper, reply, sizeof reply - 1, 0) <= 0 || sscanf(reply, "$40\r\n%40s", keepHash) != 1) failRedis(reply);
     ear = connectRedis(port);
-    putCommand(&commands, 2, (const char *[]){"SUBSCRIBE", "mail"});
+    char mail[16];
+    mailOf(place, mail);
+    putCommand(&commands, 2, (const char *[]){"SUBSCRIBE", mail});
     sendCommands(ear);
     watch(keeper, EPOLLIN, EPOLL_CTL_ADD);
     watch(ear, EPOLLIN, EPOLL_CTL_ADD);
 }
 
-// The group's name and a line's end stand before the frame.
-static void keep(const Group *group, const uint8_t *frame, size_t count) {
-    static uint8_t letter[nameMax + 1 + headerMax + messageMax];
-    char head[nameMax + 8];
-    size_t name = strlen(group->name);
-    memcpy(letter, group->name, name);
-    letter[name] = '\n';
-    memcpy(letter + name + 1, frame, count);
-    put(&commands, "*8\r\n", 4);
+// The letter is the group's name, a line's end, and the frame.
+static void keep(const char *name, size_t nameCount, const uint8_t *letter, size_t count) {
+    char head[nameMax + 8], mail[16];
+    put(&commands, head, (size_t)sprintf(head, "*%u\r\n", 8 + (places ? places - 1 : 1)));
     putWord(&commands, "EVALSHA", 7);
     putWord(&commands, keepHash, 40);
     putWord(&commands, "3", 1);
     putWord(&commands, "lease", 5);
-    putWord(&commands, head, (size_t)sprintf(head, "conv:%s", group->name));
-    putWord(&commands, head, (size_t)sprintf(head, "log:%s", group->name));
+    putWord(&commands, head, (size_t)sprintf(head, "conv:%.*s", (int)nameCount, name));
+    putWord(&commands, head, (size_t)sprintf(head, "log:%.*s", (int)nameCount, name));
     putWord(&commands, "u123", 4);
-    putWord(&commands, letter, name + 1 + count);
+    putWord(&commands, letter, count);
+    for (unsigned process = 0; process < (places ? places : 1); process++) {
+        if (places && process == place) continue;
+        mailOf(process, mail);
+        putWord(&commands, mail, strlen(mail));
+    }
+    if (!places) return;
+    put(&asked, &count, sizeof count);
+    put(&asked, letter, count);
+}
+
+static void keepOrPass(const Group *group, const uint8_t *frame, size_t count) {
+    static uint8_t letter[nameMax + 1 + headerMax + messageMax];
+    size_t name = strlen(group->name);
+    memcpy(letter, group->name, name);
+    letter[name] = '\n';
+    memcpy(letter + name + 1, frame, count);
+    count += name + 1;
+    if (!places || group->owner == place) return keep(group->name, name, letter, count);
+    char mail[16];
+    mailOf(group->owner, mail);
+    putCommand(&commands, 3, (const char *[]){"CLIENT", "REPLY", "SKIP"});
+    put(&commands, "*3\r\n", 4);
+    putWord(&commands, "PUBLISH", 7);
+    putWord(&commands, mail, strlen(mail));
+    putWord(&commands, letter, count);
 }
 
 // A line of a reply that says how long what follows is; -1 where it has not all come.
@@ -302,6 +335,16 @@ static long lengthAt(const Bytes *from, size_t *at) {
     long length = strtol((char *)from->bytes + *at + 1, NULL, 10);
     *at = (size_t)(end + 2 - from->bytes);
     return length;
+}
+
+// Its owner has it kept first; anybody may have a connection that it goes to.
+static void takeLetter(const uint8_t *letter, size_t count, bool isKept) {
+    const uint8_t *end = memchr(letter, '\n', count);
+    if (!end) return;
+    size_t name = (size_t)(end - letter);
+    Group *group = groupNamed((const char *)letter, name);
+    if (places && !isKept && group->owner == place) keep(group->name, name, letter, count);
+    else fanOut(group, end + 1, count - name - 1);
 }
 
 // One of ["message", channel, letter], or ["subscribe", channel, number]; false where it has not all come.
@@ -317,11 +360,25 @@ static bool takePublished(size_t *from) {
         if (at > published.count) return false;
     }
     *from = at;
-    uint8_t *end = memchr(published.bytes + start, '\n', count);
-    if (!end) return true;
-    size_t name = (size_t)(end - published.bytes) - start;
-    fanOut(groupNamed((char *)published.bytes + start, name), end + 1, count - name - 1);
+    takeLetter(published.bytes + start, count, false);
     return true;
+}
+
+// Scripts are answered in their order.
+static void takeAnswers(const uint8_t *replies, size_t count) {
+    static const char kept[] = ":0\r\n";
+    size_t at = 0, length;
+    for (size_t i = 0; i < count; i++) {
+        if (replies[i] != (uint8_t)kept[answered]) failRedis((char *)replies);
+        answered = (answered + 1) % 4;
+        if (answered || !places) continue;
+        memcpy(&length, asked.bytes + at, sizeof length);
+        takeLetter(asked.bytes + at + sizeof length, length, true);
+        at += sizeof length + length;
+    }
+    if (!at) return;
+    asked.count -= at;
+    memmove(asked.bytes, asked.bytes + at, asked.count);
 }
 
 static void hear(int descriptor) {
@@ -329,10 +386,7 @@ static void hear(int descriptor) {
     ssize_t got = recv(descriptor, buffer, sizeof buffer, MSG_DONTWAIT);
     if (got < 0 && errno == EAGAIN) return;
     if (got <= 0) failRedis("the connection ended");
-    if (descriptor == keeper) {
-        if (*buffer == '-') failRedis((char *)buffer);
-        return;
-    }
+    if (descriptor == keeper) return takeAnswers(buffer, (size_t)got);
     size_t at = 0;
     put(&published, buffer, (size_t)got);
     while (at < published.count && takePublished(&at)) {}
@@ -385,7 +439,7 @@ static ssize_t takeFrame(int descriptor, uint8_t *frame, size_t count) {
         // A server's frame is a client's without the mask: the header moves up against the text, and nothing is copied.
         memmove(frame + 4, frame, header);
         frame[5] &= 127;
-        if (keeper) keep(clients[descriptor].group, frame + 4, header + length);
+        if (keeper) keepOrPass(clients[descriptor].group, frame + 4, header + length);
         else fanOut(clients[descriptor].group, frame + 4, header + length);
     }
     return (ssize_t)(header + 4 + length);
@@ -446,8 +500,9 @@ int main(int count, char **words) {
         if (!strcmp(words[i], "--coalesce")) coalesce = true, end = "";
         else if (!strcmp(words[i], "--port") && ++i < count) port = (uint16_t)strtoul(words[i], &end, 10);
         else if (!strcmp(words[i], "--redis") && ++i < count) redis = (uint16_t)strtoul(words[i], &end, 10);
+        else if (!strcmp(words[i], "--of") && ++i < count && sscanf(words[i], "%u/%u", &place, &places) == 2 && place < places) end = "";
         if (*end) {
-            fputs("usage: rawfan [--port N] [--coalesce] [--redis PORT]\n", stderr);
+            fputs("usage: rawfan [--port N] [--coalesce] [--redis PORT [--of PLACE/PROCESSES]]\n", stderr);
             return 2;
         }
     }
