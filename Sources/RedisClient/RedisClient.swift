@@ -41,7 +41,7 @@ public final class RedisClient: Sendable {
     }
 
     private let isCluster: Bool
-    private let guest: RedisGuest<Teller>
+    private let guest: RedisGuest
 
     /// Prepares a client; nothing happens before `start()`.
     ///
@@ -138,18 +138,23 @@ public final class RedisClient: Sendable {
     }
 
     /// Brings a client's user what there is to hear.
-    private struct Teller: RedisTeller {
-        weak let user: (any RedisClientUser)?
+    private struct Listener: RedisListener {
+        let user: any RedisClientUser
 
-        @inline(__always)
-        static func tell(_ event: RedisSession.Event, to user: (any RedisClientUser)?) {
+        func hear(_ event: RedisSession.Event) {
             switch event {
-            case .reply(let reply, let tag): user?.redisReplied(reply, to: tag)
-            case .failed(let error, let tag): user?.redisFailed(error, tag: tag)
+            case .reply(let reply, let tag): self.user.redisReplied(reply, to: tag)
+            case .failed(let error, let tag): self.user.redisFailed(error, tag: tag)
             case .ready, .away, .push, .returned: break
             }
         }
 
-        static func tell(_ state: State, to user: (any RedisClientUser)?) { user?.redisChanged(state) }
+        func hear(_ state: State) { self.user.redisChanged(state) }
+    }
+
+    private struct Teller: RedisTeller {
+        weak let user: (any RedisClientUser)?
+
+        var listener: (any RedisListener)? { self.user.map(Listener.init) }
     }
 }

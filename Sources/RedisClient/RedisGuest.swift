@@ -1,20 +1,24 @@
 internal import EventLoop
 
-/// Brings somebody what comes from Redis.
-protocol RedisTeller: Sendable {
-    associatedtype User
-    /// Whom; not kept alive by this.
-    var user: User? { get }
+/// Who is told what comes from Redis.
+protocol RedisListener {
     /// A reply, a failure or what was pushed; others are for the guest.
-    static func tell(_ event: RedisSession.Event, to user: User?)
-    static func tell(_ state: RedisClient.State, to user: User?)
+    func hear(_ event: RedisSession.Event)
+    func hear(_ state: RedisClient.State)
+}
+
+/// Knows who that is, without keeping it alive.
+protocol RedisTeller: Sendable {
+    var listener: (any RedisListener)? { get }
 }
 
 /// A guest of the loop that has a network of connections: what a client and a subscriber have in common.
 ///
 /// Everything here is to be called on the loop's thread. It asks to be called again when something is to be sent and the end of the turn is
 /// over, and it tells what came outside of its own state, for whoever is told may well give the next command.
-final class RedisGuest<Teller: RedisTeller>: EventLoopHandler {
+///
+/// Not generic over who is told: a class that is would ask the runtime for the types of its state with every event.
+final class RedisGuest: EventLoopHandler {
     struct Body {
         var network: RedisNetwork
         var state = RedisClient.State.connecting
@@ -24,9 +28,9 @@ final class RedisGuest<Teller: RedisTeller>: EventLoopHandler {
 
     let loop: EventLoop
     let body: LoopBound<Body>
-    private let teller: Teller
+    private let teller: any RedisTeller
 
-    init(_ network: sending RedisNetwork, on loop: EventLoop, teller: Teller) {
+    init(_ network: sending RedisNetwork, on loop: EventLoop, teller: any RedisTeller) {
         precondition(!network.settings.url.isSecure || network.settings.tls != nil, "A URL with rediss needs a TLS context.")
         self.loop = loop
         self.body = LoopBound(Body(network: network), on: loop)
@@ -100,23 +104,23 @@ final class RedisGuest<Teller: RedisTeller>: EventLoopHandler {
     private func tell(now: MonotonicTime) -> Bool {
         guard var event = self.body.with({ $0.network.next(now: now) }) else { return false }
         // Asked for once and not for each reply.
-        let user = self.teller.user
+        let listener = self.teller.listener
         while true {
             switch event {
-            case .ready(let epoch): self.change(to: .ready(epoch: epoch), for: user)
-            case .away(let outage): self.change(to: .away(outage), for: user)
-            case .reply, .failed, .push, .returned: Teller.tell(event, to: user)
+            case .ready(let epoch): self.change(to: .ready(epoch: epoch), for: listener)
+            case .away(let outage): self.change(to: .away(outage), for: listener)
+            case .reply, .failed, .push, .returned: listener?.hear(event)
             }
             guard let next = self.body.with({ $0.network.next(now: now) }) else { return true }
             event = next
         }
     }
 
-    private func change(to state: RedisClient.State, for user: Teller.User?) {
+    private func change(to state: RedisClient.State, for listener: (any RedisListener)?) {
         let isNews = self.body.with { body in
             defer { body.state = state }
             return body.state != state
         }
-        if isNews { Teller.tell(state, to: user) }
+        if isNews { listener?.hear(state) }
     }
 }

@@ -17,7 +17,7 @@ public protocol RedisSubscriberUser: AnyObject, Sendable {
 /// With sentinels it listens at the master and follows it. In a cluster channels are those of SSUBSCRIBE, over a connection to each master that has
 /// any, and are followed when their slot moves; `RedisClient.publish` reaches them.
 public final class RedisSubscriber: Sendable {
-    private let guest: RedisGuest<Teller>
+    private let guest: RedisGuest
 
     /// Prepares a subscriber; nothing happens before `start()`.
     ///
@@ -61,21 +61,27 @@ public final class RedisSubscriber: Sendable {
     public func close() { self.guest.close() }
 
     /// Brings a subscriber's user what there is to hear.
-    private struct Teller: RedisTeller {
-        weak let user: (any RedisSubscriberUser)?
+    private struct Listener: RedisListener {
+        let user: any RedisSubscriberUser
 
         /// `message`, channel, payload; `subscribe`, channel, count. Others, such as the answer to a ping, say nothing more than that they came.
-        static func tell(_ event: RedisSession.Event, to user: (any RedisSubscriberUser)?) {
+        func hear(_ event: RedisSession.Event) {
             guard case .push(let push) = event else { return }
             var parts = push.elements
-            guard let user, let kind = parts.next(), let channel = parts.next(), let last = parts.next() else { return }
+            guard let kind = parts.next(), let channel = parts.next(), let last = parts.next() else { return }
             if kind.isText("message") || kind.isText("smessage") {
-                user.redisPublished(last.bytes, in: channel.bytes)
+                self.user.redisPublished(last.bytes, in: channel.bytes)
             } else if kind.isText("subscribe") || kind.isText("ssubscribe") {
-                user.redisSubscribed(to: channel.bytes)
+                self.user.redisSubscribed(to: channel.bytes)
             }
         }
 
-        static func tell(_ state: RedisClient.State, to user: (any RedisSubscriberUser)?) { user?.redisSubscriberChanged(state) }
+        func hear(_ state: RedisClient.State) { self.user.redisSubscriberChanged(state) }
+    }
+
+    private struct Teller: RedisTeller {
+        weak let user: (any RedisSubscriberUser)?
+
+        var listener: (any RedisListener)? { self.user.map(Listener.init) }
     }
 }
