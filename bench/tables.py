@@ -28,8 +28,9 @@ WORKLOADS = {
 }
 # What only Redis' counters tell, and how many connections it was with.
 QUIET = ["W8a", "W8b", "W8c"]
-SERVERS = ["raw", "raw-coalesce", "raw-redis", "raw-redis-2", "raw-redis-4", "raw-owners-2", "raw-owners-4", "confab", "confab-sqlite", "confab-pets", "confab-chats",
-           "confab-rooms", "confab-rooms-polling", "confab-agents", "confab-mixed", "confab-redis", "confab-redis-2", "confab-redis-4"]
+SERVERS = ["raw", "raw-coalesce", "raw-redis", "raw-redis-2", "raw-redis-4", "raw-owners-2", "raw-owners-4", "confab", "confab-sqlite",
+           "confab-pets", "confab-chats", "confab-rooms", "confab-rooms-polling", "confab-agents", "confab-mixed", "confab-redis",
+           "confab-redis-2", "confab-redis-4"]
 
 
 def figure(run, key):
