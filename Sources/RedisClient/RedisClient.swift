@@ -52,7 +52,7 @@ public final class RedisClient: Sendable {
     public init(_ settings: RedisSettings, scripts: [RedisScript] = [], on loop: EventLoop, seed: UInt64, user: any RedisClientUser) {
         self.isCluster = settings.url.kind == .cluster
         let network = RedisNetwork(settings, scripts: scripts, for: .commands, seed: seed, on: loop)
-        self.guest = RedisGuest(network, on: loop, teller: Teller(user: user))
+        self.guest = RedisGuest(network, on: loop) { [weak user] in user.map(Listener.init) }
     }
 
     /// Becomes a guest of the loop and connects.
@@ -150,11 +150,5 @@ public final class RedisClient: Sendable {
         }
 
         func hear(_ state: State) { self.user.redisChanged(state) }
-    }
-
-    private struct Teller: RedisTeller {
-        weak let user: (any RedisClientUser)?
-
-        var listener: (any RedisListener)? { self.user.map(Listener.init) }
     }
 }

@@ -7,11 +7,6 @@ protocol RedisListener {
     func hear(_ state: RedisClient.State)
 }
 
-/// Knows who that is, without keeping it alive.
-protocol RedisTeller: Sendable {
-    var listener: (any RedisListener)? { get }
-}
-
 /// A guest of the loop that has a network of connections: what a client and a subscriber have in common.
 ///
 /// Everything here is to be called on the loop's thread. It asks to be called again when something is to be sent and the end of the turn is
@@ -28,13 +23,14 @@ final class RedisGuest: EventLoopHandler {
 
     let loop: EventLoop
     let body: LoopBound<Body>
-    private let teller: any RedisTeller
+    private let listener: @Sendable () -> (any RedisListener)?
 
-    init(_ network: sending RedisNetwork, on loop: EventLoop, teller: any RedisTeller) {
+    /// - Parameter listener: gives who is told; it keeps nobody alive, and nil is that nobody is left.
+    init(_ network: sending RedisNetwork, on loop: EventLoop, listener: @escaping @Sendable () -> (any RedisListener)?) {
         precondition(!network.settings.url.isSecure || network.settings.tls != nil, "A URL with rediss needs a TLS context.")
         self.loop = loop
         self.body = LoopBound(Body(network: network), on: loop)
-        self.teller = teller
+        self.listener = listener
     }
 
     func start() {
@@ -104,7 +100,7 @@ final class RedisGuest: EventLoopHandler {
     private func tell(now: MonotonicTime) -> Bool {
         guard var event = self.body.with({ $0.network.next(now: now) }) else { return false }
         // Asked for once and not for each reply.
-        let listener = self.teller.listener
+        let listener = self.listener()
         while true {
             switch event {
             case .ready(let epoch): self.change(to: .ready(epoch: epoch), for: listener)

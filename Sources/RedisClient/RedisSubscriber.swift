@@ -26,7 +26,7 @@ public final class RedisSubscriber: Sendable {
     ///   - user: not kept alive by this.
     public init(_ settings: RedisSettings, on loop: EventLoop, seed: UInt64, user: any RedisSubscriberUser) {
         let network = RedisNetwork(settings, for: .subscription, seed: seed, on: loop)
-        self.guest = RedisGuest(network, on: loop, teller: Teller(user: user))
+        self.guest = RedisGuest(network, on: loop) { [weak user] in user.map(Listener.init) }
     }
 
     /// Becomes a guest of the loop and connects.
@@ -77,11 +77,5 @@ public final class RedisSubscriber: Sendable {
         }
 
         func hear(_ state: RedisClient.State) { self.user.redisSubscriberChanged(state) }
-    }
-
-    private struct Teller: RedisTeller {
-        weak let user: (any RedisSubscriberUser)?
-
-        var listener: (any RedisListener)? { self.user.map(Listener.init) }
     }
 }

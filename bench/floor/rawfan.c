@@ -232,6 +232,8 @@ static char keepHash[41];
 static Bytes commands, published;
 static Bytes asked;                 // --of: the letters that Redis has not answered, each behind its length
 static size_t answered;             // bytes of the answer that is coming
+static Bytes readers;               // the channels that the script publishes in, as words of its command
+static unsigned readerCount;
 
 static void failRedis(const char *why) {
     fprintf(stderr, "rawfan: Redis: %s\n", why);
@@ -282,6 +284,12 @@ static void openRedis(uint16_t port) {
     if (recv(keeper, reply, sizeof reply - 1, 0) <= 0 || sscanf(reply, "$40\r\n%40s", keepHash) != 1) failRedis(reply);
     ear = connectRedis(port);
     char mail[16];
+    for (unsigned process = 0; process < (places ? places : 1); process++) {
+        if (places && process == place) continue;
+        mailOf(process, mail);
+        putWord(&readers, mail, strlen(mail));
+        readerCount++;
+    }
     mailOf(place, mail);
     putCommand(&commands, 2, (const char *[]){"SUBSCRIBE", mail});
     sendCommands(ear);
@@ -291,8 +299,8 @@ static void openRedis(uint16_t port) {
 
 // The letter is the group's name, a line's end, and the frame.
 static void keep(const char *name, size_t nameCount, const uint8_t *letter, size_t count) {
-    char head[nameMax + 8], mail[16];
-    put(&commands, head, (size_t)sprintf(head, "*%u\r\n", 8 + (places ? places - 1 : 1)));
+    char head[nameMax + 8];
+    put(&commands, head, (size_t)sprintf(head, "*%u\r\n", 8 + readerCount));
     putWord(&commands, "EVALSHA", 7);
     putWord(&commands, keepHash, 40);
     putWord(&commands, "3", 1);
@@ -301,11 +309,7 @@ static void keep(const char *name, size_t nameCount, const uint8_t *letter, size
     putWord(&commands, head, (size_t)sprintf(head, "log:%.*s", (int)nameCount, name));
     putWord(&commands, "u123", 4);
     putWord(&commands, letter, count);
-    for (unsigned process = 0; process < (places ? places : 1); process++) {
-        if (places && process == place) continue;
-        mailOf(process, mail);
-        putWord(&commands, mail, strlen(mail));
-    }
+    put(&commands, readers.bytes, readers.count);
     if (!places) return;
     put(&asked, &count, sizeof count);
     put(&asked, letter, count);
