@@ -50,34 +50,25 @@ public struct ListeningSocket: Sendable, Hashable {
 extension ListeningSocket {
     /// Listens on `host` (a literal or a name of this machine) and `port` (0 lets the kernel choose), with one socket.
     public static func open(host: String, port: UInt16, backlog: Int32 = 4096) throws(SocketError) -> ListeningSocket {
-        try self.openGroup(host: host, port: port, count: 1, backlog: backlog)[0]
+        let group = try self.hold(host: host, port: port, count: 1)
+        try self.listen(with: group, backlog: backlog)
+        return group[0]
     }
 
-    /// Listens with `count` sockets at the same address, among which the kernel shares the connections: one for each loop.
+    /// Holds an address with `count` sockets, among which the kernel shares the connections: one for each loop. Whoever connects is refused
+    /// until `listen(with:)`.
     ///
     /// Sharing (SO_REUSEPORT) also lets a second process in, which would silently take half of the connections. So a socket that
     /// does not share is bound first, fails where anybody listens, and holds the address until ours are bound.
     /// Of a name with several addresses the first that can be bound counts.
-    ///
-    /// - Parameter isListening: without it the address is held, and whoever connects is refused until `listen(with:)`.
-    public static func openGroup(
-        host: String, port: UInt16, count: Int, backlog: Int32 = 4096, isListening: Bool = true
-    ) throws(SocketError) -> [ListeningSocket] {
+    public static func hold(host: String, port: UInt16, count: Int) throws(SocketError) -> [ListeningSocket] {
         var failure: SocketError?
         for address in try Resolver.resolveBlocking(host: host, port: port) {
             do throws(SocketError) {
                 let probe = try self.bind(address, share: false)
                 defer { probe.close() }
                 guard let bound = probe.localAddress else { throw .system(call: "getsockname", errno: errno) }
-                let group = try self.bindGroup(at: bound, count: count)
-                guard isListening else { return group }
-                do throws(SocketError) {
-                    try self.listen(with: group, backlog: backlog)
-                } catch {
-                    for member in group { member.socket.close() }
-                    throw error
-                }
-                return group
+                return try self.bindGroup(at: bound, count: count)
             } catch {
                 failure = failure ?? error
             }
@@ -86,14 +77,18 @@ extension ListeningSocket {
     }
 
     /// From here on connections come in, and wait for whoever accepts them. Fails where somebody else has begun to listen at the address
-    /// since the group holds it: what is held in silence can be held twice.
+    /// since the group holds it: what is held in silence can be held twice. The group is closed then.
     public static func listen(with group: [ListeningSocket], backlog: Int32 = 4096) throws(SocketError) {
         guard let address = group.first?.address else { return }
-        let probe = try self.bind(address, share: false)
-        defer { probe.close() }
-        // Only when all are bound: next to a listening socket the probe's address could not be bound again.
-        for member in group where Glibc.listen(member.descriptor, backlog) != 0 {
-            throw SocketError(call: "listen", errno: errno, address: address)
+        do throws(SocketError) {
+            let probe = try self.bind(address, share: false)
+            defer { probe.close() }
+            for member in group where Glibc.listen(member.descriptor, backlog) != 0 {
+                throw SocketError(call: "listen", errno: errno, address: address)
+            }
+        } catch {
+            for member in group { member.socket.close() }
+            throw error
         }
     }
 

@@ -56,7 +56,13 @@ public final class Gateway: Sendable {
             guard number == 0, let admin = sockets.admin.first else { continue }
             member.loop.execute { Self.trying(logger) { () throws(SocketError) in try member.listen(admin, .admin) } }
         }
-        if !settings.isClustered { try self.started() }
+        if settings.isClustered { return }
+        do throws(SocketError) {
+            try self.started()
+        } catch {
+            self.stop()
+            throw error
+        }
     }
 
     private static func trying(_ logger: Logger, _ work: () throws(SocketError) -> Void) {
@@ -77,7 +83,7 @@ public final class Gateway: Sendable {
     /// From here on clients are let in: whoever connects when this returns waits for a loop at worst. Fails where somebody else has begun
     /// to listen at the address since this node holds it.
     public func started() throws(SocketError) {
-        if self.shared.settings.isClustered { try ListeningSocket.listen(with: self.clientSockets) }
+        try ListeningSocket.listen(with: self.clientSockets)
         self.health.started()
         for (member, socket) in zip(self.members, self.clientSockets) {
             member.loop.execute {
@@ -130,8 +136,7 @@ public final class Gateway: Sendable {
     private static func openSockets(_ settings: GatewaySettings) throws(SocketError) -> (
         clients: [ListeningSocket], admin: [ListeningSocket]
     ) {
-        let clients = try ListeningSocket.openGroup(
-            host: settings.clientHost, port: settings.clientPort, count: settings.loopCount, isListening: !settings.isClustered)
+        let clients = try ListeningSocket.hold(host: settings.clientHost, port: settings.clientPort, count: settings.loopCount)
         guard let host = settings.adminHost else { return (clients, []) }
         do throws(SocketError) {
             return (clients, [try ListeningSocket.open(host: host, port: settings.adminPort)])

@@ -31,13 +31,14 @@ struct ListeningSocketTests {
 
     @Test("shares its address with those of its group and with nobody else")
     func conflict() throws {
-        let group = try ListeningSocket.openGroup(host: "127.0.0.1", port: 0, count: 3)
+        let group = try ListeningSocket.hold(host: "127.0.0.1", port: 0, count: 3)
+        try ListeningSocket.listen(with: group)
         let address = group[0].address
         #expect(Set(group.map(\.descriptor)).count == 3)
         #expect(group.allSatisfy { $0.address == address })
 
         #expect(throws: SocketError.addressInUse(address.text)) {
-            try ListeningSocket.openGroup(host: "127.0.0.1", port: address.port, count: 2)
+            try ListeningSocket.hold(host: "127.0.0.1", port: address.port, count: 2)
         }
         #expect("\(SocketError.addressInUse(address.text))" == "Cannot listen on \(address.text): the address is already in use.")
         for member in group { member.socket.close() }
@@ -48,16 +49,16 @@ struct ListeningSocketTests {
 
     @Test("holds its address in silence until it is to listen; of two that hold the same, the first to listen has it")
     func silence() throws {
-        let group = try ListeningSocket.openGroup(host: "127.0.0.1", port: 0, count: 2, isListening: false)
+        let group = try ListeningSocket.hold(host: "127.0.0.1", port: 0, count: 2)
         let address = group[0].address
         #expect(!address.takesConnections)
-        let other = try ListeningSocket.openGroup(host: "127.0.0.1", port: address.port, count: 2, isListening: false)
+        let other = try ListeningSocket.hold(host: "127.0.0.1", port: address.port, count: 2)
 
         try ListeningSocket.listen(with: group)
         // Though nobody accepts yet.
         #expect(address.takesConnections)
         #expect(throws: SocketError.addressInUse(address.text)) { try ListeningSocket.listen(with: other) }
-        for member in group + other { member.socket.close() }
+        for member in group { member.socket.close() }
     }
 
     @Test("can have the port of connections that still linger")
@@ -81,7 +82,8 @@ struct ListeningSocketTests {
 
     @Test("hears of connections on every socket of a group")
     func spread() throws {
-        let group = try ListeningSocket.openGroup(host: "127.0.0.1", port: 0, count: 2)
+        let group = try ListeningSocket.hold(host: "127.0.0.1", port: 0, count: 2)
+        try ListeningSocket.listen(with: group)
         let clients = try (0..<64).map { _ in try Socket.connect(to: group[0].address) }
         var counts = [0, 0]
         while counts[0] + counts[1] < clients.count {

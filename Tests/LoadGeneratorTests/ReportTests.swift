@@ -29,7 +29,8 @@ struct BenchmarkReportTests {
                 """)
     }
 
-    private func report(failures: LoadFailures = LoadFailures()) throws -> BenchmarkReport {
+    /// - Parameter lastCommands: what Redis says at the end; nil: it has counted on.
+    private func report(failures: LoadFailures = LoadFailures(), lastCommands: CommandSample?? = nil) throws -> BenchmarkReport {
         var options = BenchmarkOptions(.broadcast, urls: ["ws://127.0.0.1:8080/?token=secret"])
         (options.connections, options.publishers) = (4, 1)
         let plan = try LoadPlan(options, name: "test")
@@ -48,7 +49,9 @@ struct BenchmarkReportTests {
             }
         }
         record.bytesIn = 2000
-        record.endMeasuring(self.sample(10, cpu: 440, resident: 20_000), ledger)
+        var last = self.sample(10, cpu: 440, resident: 20_000)
+        if let lastCommands { last.redis = lastCommands }
+        record.endMeasuring(last, ledger)
         return BenchmarkReport(plan, record, failures, openConnections: 4)
     }
 
@@ -71,6 +74,15 @@ struct BenchmarkReportTests {
         #expect(report.processMicrosecondsPerMessage == [2000, 6000])
         #expect(report.redis?.calls == ["evalsha": 40, "xadd": 120])
         #expect(report.redis?.channelCount == 3)
+    }
+
+    @Test("says that Redis was not counted where it has begun anew, or is gone", arguments: [3, 0, nil])
+    func uncounted(last: Int?) throws {
+        let report = try self.report(lastCommands: .some(last.map { $0 == 0 ? CommandSample() : self.commands($0) }))
+        #expect(report.redis == nil)
+        #expect(report.json["redis"] == .null)
+        #expect(report.text.contains("Redis\n  commands                  not counted: "))
+        #expect(report.isGood)
     }
 
     @Test("is one JSON document with stable names")

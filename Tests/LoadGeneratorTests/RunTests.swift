@@ -131,6 +131,16 @@ struct RunTests {
         #expect(report.json["redis"]?["commands_per_message"] == .null)
     }
 
+    @Test("counts nothing of a Redis that has forgotten its questions")
+    func forgetfulRedis() throws {
+        let redis = try RedisServer([])
+        let counter = try CommandCounter(RedisURL("redis://127.0.0.1:\(redis.port)"))
+        let before = try #require(counter.sample())
+        #expect(before.calls["info"] == 0)
+        _ = try redis.ask("CONFIG", "RESETSTAT")
+        #expect(counter.sample() == nil)
+    }
+
     @Test("says why Redis cannot be asked")
     func withoutRedis() throws {
         let redis = try RedisServer(["--requirepass", "open"])

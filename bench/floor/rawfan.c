@@ -499,16 +499,18 @@ static int listenAt(uint16_t *port) {
 
 int main(int count, char **words) {
     uint16_t port = 9100, redis = 0;
+    bool isUnderstood = true;
     for (int i = 1; i < count; i++) {
         char *end = "?";
         if (!strcmp(words[i], "--coalesce")) coalesce = true, end = "";
         else if (!strcmp(words[i], "--port") && ++i < count) port = (uint16_t)strtoul(words[i], &end, 10);
         else if (!strcmp(words[i], "--redis") && ++i < count) redis = (uint16_t)strtoul(words[i], &end, 10);
         else if (!strcmp(words[i], "--of") && ++i < count && sscanf(words[i], "%u/%u", &place, &places) == 2 && place < places) end = "";
-        if (*end) {
-            fputs("usage: rawfan [--port N] [--coalesce] [--redis PORT [--of PLACE/PROCESSES]]\n", stderr);
-            return 2;
-        }
+        if (*end) isUnderstood = false;
+    }
+    if (!isUnderstood || (places && !redis)) {
+        fputs("usage: rawfan [--port N] [--coalesce] [--redis PORT [--of PLACE/PROCESSES]]\n", stderr);
+        return 2;
     }
     struct rlimit files;
     getrlimit(RLIMIT_NOFILE, &files);

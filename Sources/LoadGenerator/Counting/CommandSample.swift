@@ -34,11 +34,12 @@ struct CommandSample: Sendable, Equatable {
         }
     }
 
-    /// What came after `earlier`, and the channels of this moment.
-    func since(_ earlier: CommandSample) -> CommandSample {
+    /// What came after `earlier`, and the channels of this moment. Nil where a count is lower than it was: Redis has begun to count anew.
+    func since(_ earlier: CommandSample) -> CommandSample? {
         var difference = self
-        for (name, calls) in self.calls {
-            let before = earlier.calls[name] ?? 0
+        for (name, before) in earlier.calls {
+            let calls = self.calls[name] ?? 0
+            guard calls >= before else { return nil }
             difference.calls[name] = calls > before ? calls - before : nil
         }
         return difference

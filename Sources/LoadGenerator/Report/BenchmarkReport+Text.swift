@@ -39,6 +39,9 @@ extension BenchmarkReport {
             add("commands by scripts", self.commandText(redis.calledByScripts))
             add("the most frequent", redis.sorted.prefix(6).map { "\($0.name) \(Self.count($0.calls))" }.joined(separator: ", "))
             add("channels", Self.count(redis.channelCount))
+        } else if self.isRedisUncounted {
+            lines.append("Redis")
+            add("commands", "not counted: Redis was restarted meanwhile, was not reached, or its statistics were reset")
         }
         if let cpu = self.generatorCPU {
             lines.append("Generator")

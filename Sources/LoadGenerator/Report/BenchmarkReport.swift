@@ -59,6 +59,8 @@ struct BenchmarkReport: Sendable, Equatable {
     var server: Server?
     /// What Redis was asked in the phase that is measured, and the channels at its end.
     var redis: CommandSample?
+    /// It was to be counted, and Redis was gone or began to count anew.
+    var isRedisUncounted = false
     /// This process' own CPU time in the measured phase.
     var generatorCPU: Duration?
 
@@ -89,6 +91,7 @@ struct BenchmarkReport: Sendable, Equatable {
         }
         self.server = Self.server(record)
         if let from = record.measuredFrom?.redis, let to = record.measuredTo?.redis { self.redis = to.since(from) }
+        self.isRedisUncounted = record.before.redis != nil && record.measuredTo != nil && self.redis == nil
     }
 
     private static func server(_ record: LoadRecord) -> Server? {

@@ -34,14 +34,16 @@ final class CommandCounter {
         withUnsafeBytes(of: context.pointee.errstr) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
     }
 
-    /// What has been counted so far, without our own questions; nil when there is no answer.
+    /// What has been counted so far, without our own questions; nil when there is no answer, or Redis has forgotten them (`CONFIG RESETSTAT`).
     func sample() -> CommandSample? {
         guard case .text(let channels)? = self.inquire("stats"), case .text(let commands)? = self.inquire("commandstats") else {
             return nil
         }
         var sample = CommandSample(stats: channels, commandStats: commands)
         // The last question is not counted in its own answer.
-        sample.calls["info", default: 0] &-= self.questionCount - 1
+        let (calls, own) = (sample.calls["info"] ?? 0, self.questionCount - 1)
+        guard calls >= own else { return nil }
+        sample.calls["info"] = calls - own
         return sample
     }
 
