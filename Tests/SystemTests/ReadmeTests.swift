@@ -54,6 +54,8 @@ struct ReadmeTests {
         let alice = try open(self.block("sh", with: "confab chat"))
         defer { alice.kill() }
         try alice.type("Is anybody there?")
+        // She is slower to come in than to type, and Bob may be quicker.
+        try alice.output.line(with: "alice: Is anybody there?")
 
         try folder.write(here(self.block("python", with: "websockets")), to: "bob.py")
         let bob = try open(self.block("sh", with: "bob.py"))
