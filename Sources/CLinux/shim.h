@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 
 // Calls of Linux that its headers show only with _GNU_SOURCE, which Swift's Glibc is built without.
 int confab_accept4(int, struct sockaddr *, socklen_t *, int) __asm__("accept4");

@@ -2,12 +2,12 @@ internal import CLinux
 import Glibc
 
 extension EventLoop {
-    /// Sleeps until something happens or the tick is due, for so many milliseconds at most, and begins the next turn: the tick first,
-    /// then the sockets.
-    func wait(milliseconds: Int32) {
+    /// Sleeps until something happens or the tick is due, or looks only what has happened, and begins the next turn: the tick first, then the
+    /// sockets.
+    func wait(sleeping: Bool) {
         let events = self.body.pointee.events
         // -1 is a signal's doing: nothing has happened.
-        let count = Int(max(epoll_wait(self.body.pointee.poll, events.baseAddress, Int32(events.count), milliseconds), 0))
+        let count = Int(max(epoll_wait(self.body.pointee.poll, events.baseAddress, Int32(events.count), sleeping ? -1 : 0), 0))
         self.beginTurn()
         self.tickIfDue()
         for place in 0..<count { self.tell(of: events[place].events, SocketToken(bits: events[place].data.u64)) }
@@ -18,6 +18,7 @@ extension EventLoop {
         guard now >= self.body.pointee.nextTick else { return }
         self.body.pointee.nextTick += self.body.pointee.tickNanoseconds
         if self.body.pointee.nextTick <= now { self.body.pointee.nextTick = now + self.body.pointee.tickNanoseconds }
+        self.body.pointee.setTicker()
         self.body.pointee.heapRoom.keep()
         let time = MonotonicTime.now
         self.tellAll { $0.tick(now: time) }
@@ -25,8 +26,8 @@ extension EventLoop {
 
     @inline(__always)
     private func tell(of events: UInt32, _ token: SocketToken) {
-        // The alarm's token names nothing: its ringing has ended the sleep, and that is all. Nor does the token of what was closed in this
-        // turn before its own event was looked at.
+        // The token of alarm and ticker names nothing: they have ended the sleep, and that is all. Nor does the token of what was closed in
+        // this turn before its own event was looked at.
         guard self.body.pointee.sockets.holds(token, as: .watched) else { return }
         let (interest, listener) = (self.body.pointee.sockets[token.slot].interest, Int(self.body.pointee.sockets[token.slot].listener))
         guard !interest.isEmpty else { return }
@@ -51,9 +52,11 @@ extension EventLoop {
         }
     }
 
-    /// Has the alarm end the loop's sleep. At its edge: nobody need read it empty.
-    func watchAlarm() throws(SocketError) {
-        let code = self.control(EPOLL_CTL_ADD, self.alarm.descriptor, EPOLLIN.rawValue | EPOLLET.rawValue, SocketToken(bits: 0))
-        guard code == 0 else { throw SocketError(call: "epoll_ctl", errno: code) }
+    /// Has alarm and ticker end the loop's sleep. At their edges: nobody need read them empty.
+    func watchWakers() throws(SocketError) {
+        for descriptor in [self.alarm.descriptor, self.body.pointee.ticker] {
+            let code = self.control(EPOLL_CTL_ADD, descriptor, EPOLLIN.rawValue | EPOLLET.rawValue, SocketToken(bits: 0))
+            guard code == 0 else { throw SocketError(call: "epoll_ctl", errno: code) }
+        }
     }
 }

@@ -33,8 +33,8 @@ extension EventLoop {
 
     /// All but the sockets' events and the tick: what runs just before the loop sleeps.
     ///
-    /// - Returns: how many milliseconds it may sleep at most; nil when it has stopped.
-    private func endTurn() -> Int32? {
+    /// - Returns: whether it may sleep; nil when it has stopped.
+    private func endTurn() -> Bool? {
         // So many times what came up while jobs ran is run too; then the sockets must have their turn.
         for _ in 0..<8 {
             if self.alarm.takeRing() { self.body.pointee.mailWaits = true }
@@ -55,20 +55,16 @@ extension EventLoop {
         let hasMore = self.body.pointee.anotherTurnAsked || self.body.pointee.mailWaits || !self.body.pointee.jobs.isEmpty
         self.body.pointee.anotherTurnAsked = false
         let isAwake = hasMore || !self.alarm.fallAsleep()
-        let now = self.recordTurn()
-        // Rounded up: woken a little early it would only sleep once more.
-        return isAwake ? 0 : Int32(clamping: max(self.body.pointee.nextTick &- now &+ 999_999, 0) / 1_000_000)
+        self.recordTurn()
+        return !isAwake
     }
 
-    /// Answers with the moment.
-    private func recordTurn() -> Int64 {
-        let now = MonotonicTime.exact.nanoseconds
-        let length = now &- self.body.pointee.turnStart
+    private func recordTurn() {
+        let length = MonotonicTime.exact.nanoseconds &- self.body.pointee.turnStart
         self.body.pointee.turns.count &+= 1
         self.body.pointee.turns.lastNanoseconds = length
         self.body.pointee.turns.totalNanoseconds &+= length
         if length > self.body.pointee.turns.longestNanoseconds { self.body.pointee.turns.longestNanoseconds = length }
-        return now
     }
 
     /// Runs the jobs that are here, not those that they make. False when there were none.
@@ -105,7 +101,7 @@ extension EventLoop {
     func run() {
         self.becomeCurrent()
         self.beginTurn()
-        while let milliseconds = self.endTurn() { self.wait(milliseconds: milliseconds) }
+        while let maySleep = self.endTurn() { self.wait(sleeping: maySleep) }
         self.body.pointee.forgetListeners()
         self.runLeftovers()
     }

@@ -82,7 +82,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, Sendable {
         self.alarm = alarm
         self.body = .allocate(capacity: 1)
         self.body.initialize(to: body)
-        try self.watchAlarm()
+        try self.watchWakers()
     }
 
     deinit {

@@ -8,6 +8,9 @@ import Glibc
 struct LoopBody {
     /// What the kernel watches for the loop (epoll(7)).
     let poll: Int32
+    /// Ends the loop's sleep when a tick is due (timerfd_create(2)). It is set once for each tick: a time-out for each sleep, for which the
+    /// kernel sets a timer and takes it back again, costs a microsecond.
+    let ticker: Int32
     /// Where the kernel says what happened.
     let events = UnsafeMutableBufferPointer<epoll_event>.allocate(capacity: Self.eventLimit)
     let tickNanoseconds: Int64
@@ -45,6 +48,21 @@ struct LoopBody {
         }
         self.tickNanoseconds = tickNanoseconds
         self.nextTick = MonotonicTime.exact.nanoseconds + tickNanoseconds
+        self.ticker = timerfd_create(CLOCK_MONOTONIC, Int32(TFD_NONBLOCK | TFD_CLOEXEC))
+        guard self.ticker >= 0 else {
+            let code = errno
+            self.events.deallocate()
+            close(self.poll)
+            throw SocketError(call: "timerfd_create", errno: code)
+        }
+        self.setTicker()
+    }
+
+    /// For the next tick.
+    func setTicker() {
+        let due = timespec(tv_sec: Int(self.nextTick / 1_000_000_000), tv_nsec: Int(self.nextTick % 1_000_000_000))
+        var times = itimerspec(it_interval: timespec(), it_value: due)
+        timerfd_settime(self.ticker, Int32(TFD_TIMER_ABSTIME), &times, nil)
     }
 
     /// Lets go of everybody whom the loop told of something: they may hold the loop.
@@ -56,6 +74,7 @@ struct LoopBody {
     mutating func deallocate() {
         self.forgetListeners()
         self.events.deallocate()
+        close(self.ticker)
         close(self.poll)
     }
 }
