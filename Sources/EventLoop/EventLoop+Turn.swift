@@ -54,9 +54,9 @@ extension EventLoop {
         self.closeRetired()
         let hasMore = self.body.pointee.anotherTurnAsked || self.body.pointee.mailWaits || !self.body.pointee.jobs.isEmpty
         self.body.pointee.anotherTurnAsked = false
-        let isAwake = hasMore || !self.alarm.fallAsleep()
+        let maySleep = !hasMore && self.alarm.fallAsleep()
         self.recordTurn()
-        return !isAwake
+        return maySleep
     }
 
     private func recordTurn() {

@@ -8,8 +8,8 @@ import Glibc
 struct LoopBody {
     /// What the kernel watches for the loop (epoll(7)).
     let poll: Int32
-    /// Ends the loop's sleep when a tick is due (timerfd_create(2)). It is set once for each tick: a time-out for each sleep, for which the
-    /// kernel sets a timer and takes it back again, costs a microsecond.
+    /// Ends the loop's sleep when a tick is due (timerfd_create(2)). It is set once for each tick: for a time-out the kernel would set a timer
+    /// for each sleep, and take it back again.
     let ticker: Int32
     /// Where the kernel says what happened.
     let events = UnsafeMutableBufferPointer<epoll_event>.allocate(capacity: Self.eventLimit)
