@@ -29,11 +29,15 @@ extension Owner {
     /// saved. Should the step fail, nothing is said, and the gap in the envelopes' numbers makes sure that nobody relies on it.
     private mutating func announceWithWrite(_ place: Int, outbox: inout Outbox) {
         let write = self.batch[place]
-        guard let event = Conversation.event(of: write.change), self.isCurrent(self.asked[place].errand) else { return }
+        // Cursors have no revision, and nothing waits for them.
+        guard write.revision > 0, self.isCurrent(self.asked[place].errand) else { return }
         let slot = Int(self.asked[place].errand.place.slot)
-        // Behind a change that is announced once it is known to be stored, it would come too early.
-        guard self.slots[slot].conversation.storedRevision + 1 == write.revision || self.slots[slot].newsThrough + 1 == write.revision
-        else {
+        // Behind a change that is announced once it is known to be stored, it would come too early: before the answer, perhaps, to somebody
+        // who has come in with that change, and who would never hear of it.
+        let isNext =
+            self.slots[slot].conversation.storedRevision + 1 == write.revision || self.slots[slot].newsThrough + 1 == write.revision
+        guard isNext, let event = Conversation.event(of: write.change) else {
+            self.slots[slot].newsThrough = 0
             return
         }
         self.slots[slot].newsThrough = write.revision

@@ -81,4 +81,24 @@ struct NewsTests {
         #expect(self.stage.take(on: .third).suffix(2) == ["edited 1 first", "2 two"])
         #expect(self.stage.takeAsked(by: .third) == [])
     }
+
+    @Test("waits behind somebody's coming in for the owner's word, even where one that was not stored had the number of that")
+    func behindEntrance() {
+        self.stage.leave(self.bob)
+        self.stage.moods[.far] = .failingWrites
+        self.stage.say("lost", by: self.alice)
+        self.stage.pass(6000)
+        self.stage.moods[.far] = .working
+        self.stage.pass(3000)
+        self.stage.forget()
+        self.stage.moods[.far] = .holding
+        _ = self.stage.enter(.carol, on: .third, context: 3)
+        self.stage.settle()
+        self.stage.say("one", by: self.alice)
+        self.stage.moods[.far] = .working
+        self.stage.answerHeld()
+        self.stage.pass(1000)
+        #expect(self.stage.take(on: .third).contains("1 one"))
+        #expect(self.stage.takeAsked(by: .third) == [])
+    }
 }
