@@ -119,6 +119,8 @@ struct Feed: Sendable {
     var ending: Ending?
     /// Reports of deliveries that have left last.
     var reported: [DeliveryReport] = []
+    /// All messages from here on that were shown are noted among the loop's `ShownMessages`, be it from a page.
+    var notedFrom: SequenceNumber = .max
     static let earlyLimit = 1024
     static let reportLimit = 64
     /// So many periods of a quarter of a second a report waits for the next message of a busy conversation: a status that leaves
@@ -176,6 +178,7 @@ struct Feed: Sendable {
         self.amendedAt = self.mendedThrough
         self.attachedAt = 0
         self.shownThrough = min(self.shownThrough, sequence)
+        self.notedFrom = self.shownThrough + 1
         self.early = [:]
         // What was being fetched begins behind that.
         self.fetch = 0
@@ -197,9 +200,10 @@ struct Feed: Sendable {
         }
     }
 
-    /// The next change, if it came early.
+    /// The next change, if it came early. A message that is not the next one is of another history than was shown, under a number
+    /// that both have: it stays until a repair has shown what holds.
     mutating func takeNext() -> Early? {
-        guard !self.early.isEmpty else { return nil }
+        guard !self.early.isEmpty, let next = self.early[self.revision + 1], self.leap(to: next.event) <= 1 else { return nil }
         return self.early.removeValue(forKey: self.revision + 1)
     }
 

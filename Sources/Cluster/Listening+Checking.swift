@@ -23,7 +23,9 @@ extension Listening {
     }
 
     private mutating func check(at now: Moment, outbox: inout Outbox) {
-        for (feed, items) in self.shown.recent(at: now) where self.feeds.isCurrent(feed) {
+        for (feed, shown) in self.shown.recent(at: now) where self.feeds.isCurrent(feed) {
+            // A page may have been read behind what followed.
+            let items = shown.sorted { $0.revision < $1.revision }
             let messages = items.lazy.filter { $0.identity != nil }.map(\.sequence)
             let first = messages.min() ?? self.feeds[feed.slot].shownThrough + 1
             let since = items.lazy.map(\.revision).min() ?? 0

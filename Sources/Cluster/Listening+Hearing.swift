@@ -19,7 +19,7 @@ extension Listening {
         case .deliver:
             self.show(news.event, news.revision, answering: news.answering, slot, at: now, outbox: &outbox)
             self.showEarly(slot, at: now, outbox: &outbox)
-            self.releasePages(slot, outbox: &outbox)
+            self.releasePages(slot, at: now, outbox: &outbox)
         case .drop:
             if news.answering != 0 { self.finish(news.answering, news.event.answer, at: now, outbox: &outbox) }
         case .hold(let mustRepair):
@@ -233,7 +233,7 @@ extension Listening {
             if !self.feeds[slot].isEnded { self.deliver(.ended(by: ending.by, at: ending.at), slot) }
             self.feeds[slot].isEnded = true
         }
-        self.releasePages(slot, outbox: &outbox)
+        self.releasePages(slot, at: now, outbox: &outbox)
         // Something between is missing still; or the owner that answered knows less than another has told, and needs a moment to notice.
         if self.feeds[slot].hasEarly { self.repair(slot, isLater: true, at: now, outbox: &outbox) }
     }

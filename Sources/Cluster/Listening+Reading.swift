@@ -39,7 +39,7 @@ extension Listening {
         guard let slot = self.feeds.slot(of: read.conversation), self.feeds[slot].state != .opening, let page = read.page,
             page.revision > self.feeds[slot].revision
         else {
-            self.handOut(read, outbox: &outbox)
+            self.handOut(read, at: now, outbox: &outbox)
             return
         }
         var read = read
@@ -49,9 +49,11 @@ extension Listening {
     }
 
     /// Hands a page out, unless the feed has shown an edit or a deletion since it was read: then it is read again.
-    private mutating func handOut(_ read: Feed.PageRead, outbox: inout Outbox) {
+    private mutating func handOut(_ read: Feed.PageRead, at now: Moment, outbox: inout Outbox) {
         guard let page = read.page else { return }
-        guard let slot = self.feeds.slot(of: read.conversation), page.revision < self.feeds[slot].amendedAt else {
+        let slot = self.feeds.slot(of: read.conversation)
+        guard let slot, page.revision < self.feeds[slot].amendedAt else {
+            if let slot { self.noteShown(page, slot, at: now) }
             self.deliveries.append(.page(context: read.context, page))
             return
         }
@@ -64,10 +66,20 @@ extension Listening {
         }
     }
 
+    /// What is in a page and is so young that the store may forget it. Each message once, however many come in and read it.
+    private mutating func noteShown(_ page: Page, _ slot: UInt32, at now: Moment) {
+        guard self.shown.isKept else { return }
+        let noted = min(self.feeds[slot].notedFrom, self.feeds[slot].shownThrough + 1)
+        for message in page.messages where message.sequence < noted && self.shown.mayBeForgotten(message, at: now) {
+            self.shown.note(.posted(message), message.revision, in: self.feeds.name(slot), at: now)
+            self.feeds[slot].notedFrom = min(self.feeds[slot].notedFrom, message.sequence)
+        }
+    }
+
     /// The feed has gone on: pages that were ahead of it may not be any more.
-    mutating func releasePages(_ slot: UInt32, outbox: inout Outbox) {
+    mutating func releasePages(_ slot: UInt32, at now: Moment, outbox: inout Outbox) {
         guard !self.feeds[slot].pages.isEmpty else { return }
-        for read in self.feeds[slot].takePages() { self.handOut(read, outbox: &outbox) }
+        for read in self.feeds[slot].takePages() { self.handOut(read, at: now, outbox: &outbox) }
     }
 
     /// Pages do not wait for a feed that is in trouble. To be called some times a second.
@@ -79,7 +91,7 @@ extension Listening {
         for feed in self.holding {
             // A loop that stood still has yet to hear what came meanwhile: the feed is in no trouble.
             if pause > Self.pagePatience / 2 { self.feeds[feed.slot].keepPages(for: pause) }
-            for read in self.feeds[feed.slot].takePages(at: now.monotonic) { self.handOut(read, outbox: &outbox) }
+            for read in self.feeds[feed.slot].takePages(at: now.monotonic) { self.handOut(read, at: now, outbox: &outbox) }
         }
     }
 }

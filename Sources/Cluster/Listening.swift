@@ -153,7 +153,8 @@ struct Listening: Sendable {
         for read in self.feeds[slot].pages { self.deliveries.append(.page(context: read.context, read.page!)) }
         self.feeds.close(slot)
         for request in held {
-            guard let pending = self.requests.remove(request), let context = pending.context, let answer = pending.held else { continue }
+            // One without an answer has been asked again.
+            guard let answer = self.requests[request]?.held, let context = self.requests.remove(request)?.context else { continue }
             self.deliveries.append(.answer(context: context, answer, isShown: false))
         }
     }
@@ -206,6 +207,7 @@ struct Listening: Sendable {
             // A page that is older than that is of a store that has forgotten something.
             self.feeds[slot].amendedAt = entered.revision
             self.feeds[slot].shownThrough = entered.head
+            self.feeds[slot].notedFrom = entered.head + 1
             self.feeds[slot].isEnded = entered.isEnded
             if self.feeds[slot].mustRepair { self.repair(slot, at: now, outbox: &outbox) }
         case .live, .repairing:

@@ -48,6 +48,11 @@ struct ShownMessages: Sendable {
         }
     }
 
+    /// Whether it was sent within that time, by the clocks of its owner and this loop.
+    func mayBeForgotten(_ message: Message, at now: Moment) -> Bool {
+        message.sentAt.milliseconds >= now.wall.milliseconds - self.within
+    }
+
     /// Says of two messages under one number that they are one, whatever became of its words.
     static func identity(of message: Message) -> Int {
         var hasher = Hasher()

@@ -91,7 +91,7 @@ struct LateAnswerTests {
     private let key = Stage.keys(1)[0]
 
     /// A loop on which bob has said message 1 again, and then hears of its deletion; the owner, and the store, are this test.
-    private func asked() -> (chat: ChatLoop, request: RequestID) {
+    private func asked() -> (chat: ChatLoop, feed: FeedID, request: RequestID) {
         var limits = ChatLimits()
         limits.hold = .seconds(60)
         var chat = ChatLoop(id: .near, view: Stage.view, limits: limits)
@@ -104,7 +104,7 @@ struct LateAnswerTests {
         let request = self.requests(&chat).last!
         self.tell(&chat, [self.event(.deleted(.sample(1).deleted(revision: 2)), 2)], number: 2)
         while !chat.takeDeliveries().isEmpty {}
-        return (chat, request)
+        return (chat, feed, request)
     }
 
     private func tell(_ chat: inout ChatLoop, _ items: [Envelope.Item], number: UInt64, at time: Int64 = 0) {
@@ -122,7 +122,7 @@ struct LateAnswerTests {
 
     @Test("that knows nothing of a deletion which was shown is not handed out, and asked for again")
     func outdated() {
-        var (chat, request) = self.asked()
+        var (chat, _, request) = self.asked()
         self.tell(&chat, [.answer(request, .posted(.sample(1)), place: 0)], number: 3)
         #expect(chat.takeDeliveries().isEmpty)
         #expect(self.requests(&chat) == [request])
@@ -130,9 +130,23 @@ struct LateAnswerTests {
         #expect(chat.takeDeliveries().map(\.told) == ["7: posted 1"])
     }
 
+    @Test("that is asked for again is handed out after who asked has left as well")
+    func outdatedAndGone() {
+        var (chat, feed, request) = self.asked()
+        // It comes with a change that is ahead of others, and is kept for a repair that nobody waits for any more.
+        let early = Envelope.News(
+            conversation: self.key, event: .posted(.sample(1)), revision: 9, answering: request, feedPlace: feed.slot)
+        self.tell(&chat, [.event(early)], number: 3)
+        chat.leave(feed, Person.bob.id)
+        #expect(chat.takeDeliveries().isEmpty)
+        self.tell(&chat, [.answer(request, .posted(.sample(1).deleted(revision: 2)), place: 0)], number: 4)
+        #expect(chat.takeDeliveries().map(\.told) == ["7: posted 1"])
+        #expect(chat.counts.waiting == 0)
+    }
+
     @Test("that knows of it is handed out")
     func current() {
-        var (chat, request) = self.asked()
+        var (chat, _, request) = self.asked()
         self.tell(&chat, [.answer(request, .posted(.sample(1).deleted(revision: 2)), place: 0)], number: 3)
         #expect(chat.takeDeliveries().map(\.told) == ["7: posted 1"])
     }

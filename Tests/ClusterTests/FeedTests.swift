@@ -64,6 +64,22 @@ struct FeedTests {
         #expect(feed.hasEarly)
     }
 
+    @Test("takes no message early that does not follow the last one: it is another master's, under a revision that both have given")
+    func otherHistory() {
+        var feed = self.feed(at: 5)
+        let revisions = 7...8
+        for revision in revisions {
+            _ = feed.judge(.posted(.sample(revision + 1)), revision: revision, answering: RequestID(revision))
+        }
+        feed.note(.posted(.sample(6)), revision: 6, at: .sample(0))
+        #expect(feed.takeNext() == nil)
+        #expect(feed.hasEarly)
+        // The repair has shown what holds.
+        feed.note(.posted(.sample(9)), revision: 8, at: .sample(0))
+        #expect(feed.forget(through: 8).map(\.answering) == revisions.map { RequestID($0) })
+        #expect(!feed.hasEarly)
+    }
+
     @Test("keeps so many early changes and forgets those beyond, which its repair reads from the store")
     func earlyBound() {
         var feed = self.feed(.repairing, at: 0)

@@ -109,6 +109,25 @@ struct ForgettingTests {
         #expect(self.stage.take(on: .near) == ["4 four"])
     }
 
+    @Test("because another master has other messages under its numbers, who has read them in a page sees those as well")
+    func displacedInPage() {
+        let (alice, bob) = self.stage.gather()
+        let before = self.stage.tables
+        self.stage.leave(bob)
+        self.stage.say("mine", by: alice)
+        _ = self.stage.enter(.bob, on: .third, context: 3)
+        self.stage.pass(1000)
+        self.stage.forget()
+        self.stage.read(on: .third, context: 4)
+        #expect(self.stage.take(on: .third) == ["4: page [\"1 mine\"]"])
+        self.stage.tables = before
+        self.stage.storeBehindTheBack("theirs", by: .bob)
+        self.stage.reconnectStore()
+        self.stage.pass(10_000)
+        #expect(self.stage.storedWords == ["1 theirs", "2 mine"])
+        #expect(self.stage.take(on: .third).suffix(2) == ["1 theirs", "2 mine"])
+    }
+
     @Test("before its owner has heard that it is stored, and others have, it is written again under its number")
     func heardAlready() {
         let (alice, bob) = self.stage.gather()
