@@ -128,17 +128,19 @@ extension Conversation {
     }
 
     /// Reads of the store's messages those of which something is held; where that is this owner's own alone, of one history, the newest:
-    /// what is the same there is the same before.
+    /// what is the same there is the same before. Where nothing is held, the store's newest: nothing is written again as if it were older.
     mutating func askToCompare(at now: Moment, isNewestEnough: Bool, into effects: inout [ConversationEffect]) {
         let offers = self.waiting.lazy.compactMap { $0.input.offer }
         let newest = self.held.last { $0.message != nil && $0.revision <= self.storedRevision }
-        let newestNumber = newest?.message?.sequence
+        let newestNumber = newest?.message?.sequence ?? self.storedHead
         self.restoring.isNewestAlone =
-            isNewestEnough && offers.isEmpty && (newest?.revision ?? .max) > self.mixedThrough && newestNumber ?? 0 <= self.storedHead
-        let oldest = self.restoring.isNewestAlone ? newestNumber : (offers + [self.held]).joined().compactMap(\.message?.sequence).min()
+            isNewestEnough && offers.isEmpty && (newest?.revision ?? .max) > self.mixedThrough && newestNumber <= self.storedHead
+        let held = (offers + [self.held]).joined().lazy.compactMap(\.message?.sequence).min()
+        let oldest = self.restoring.isNewestAlone ? newestNumber : held ?? self.storedHead
         // Sends that are to be appended again may have been made under lower numbers of another history.
         let margin = self.restoring.isNewestAlone ? 0 : self.rules.limits.recentMessages
-        guard let first = oldest.map({ max(1, min($0, self.storedHead + 1) - margin) }), first <= self.storedHead else {
+        let first = max(1, min(oldest, self.storedHead + 1) - margin)
+        guard first <= self.storedHead else {
             self.compared(Page(messages: [], head: self.storedHead, oldest: 1, revision: self.storedRevision), at: now, into: &effects)
             return
         }
@@ -248,7 +250,10 @@ extension Conversation {
             member = self.members.withKnownCursors(member)
             _ = self.members.insert(member, isMember: true)
             change = .member(member)
-        case .remove(let user): if let number = self.members.member(user) { self.members.remove(number) }
+        case .remove(let user):
+            if let number = self.members.member(user) { self.members.remove(number) }
+            // Who is no member is to hear no more.
+            self.restoring.isUntold = true
         case .end(let time):
             self.record?.endedAt = time
             self.restoring.isUntold = true

@@ -80,6 +80,7 @@ struct StoreComparison {
         if case .create(let made) = held.change, let record = self.record {
             return made.createdAt == record.createdAt && made.creator == record.creator ? .same : .other
         }
+        if case .end = held.change, let record = self.record { return record.endedAt == nil ? .other : .unknown }
         guard let message = held.message, self.covered.contains(message.sequence) else { return .unknown }
         guard let stored = self.messages[message.sequence], stored.isSame(as: message) else { return .other }
         if held.posted != nil || stored.revision == held.revision { return .same }

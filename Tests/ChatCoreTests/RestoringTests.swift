@@ -67,6 +67,19 @@ struct RestoringTests {
         #expect(stage.say("four", by: ann).last == "event: posted 4 four")
     }
 
+    @Test("gives what nobody has any more no earlier time than the store's newest message has, even where its owner's clock is behind")
+    func clock() {
+        var stage = Stage(of: [ann], Self.limits)
+        _ = stage.say("one", by: ann)
+        let revision = stage.shelf.revision
+        stage.changeOwner()
+        stage.now = Moment(
+            monotonic: stage.now.monotonic, wall: Timestamp(milliseconds: stage.now.wall.milliseconds - 1_800_000))
+        _ = stage.attach(west, present: [ann], revision: revision + 2, through: 3)
+        #expect(stage.pass(.seconds(2)).contains("restored 0, moved 0, lost 2"))
+        #expect(stage.shelf.messages.map(\.sentAt) == Array(repeating: stage.shelf.messages[0].sentAt, count: 3))
+    }
+
     @Test("takes what a former owner holds of it, before it gives up what was seen: under the same numbers")
     func offered() {
         var stage = Stage(of: [ann], Self.limits)
@@ -148,6 +161,19 @@ struct RestoringTests {
         _ = stage.handle(.held(held), from: Origin(loop: west, request: 9))
         #expect(stage.shelf.messages.map(\.body.content) == ["theirs", ""])
         #expect(stage.shelf.messages.map { $0.body.clientID?.text } == ["b", "a"])
+    }
+
+    @Test("is ended again where another master gave the number of its end to something else")
+    func displacedEnd() {
+        var stage = Stage(of: [ann, bob], Self.limits)
+        _ = stage.say("one", by: ann, id: "a")
+        var other = Self.withAnotherMaster(stage)
+        _ = stage.end(by: ann)
+        let held = stage.conversation.heldChanges(at: stage.now)
+        _ = other.edit(1, to: "uno", by: ann)
+        _ = other.handle(.held(held), from: Origin(loop: west, request: 9))
+        #expect(other.shelf.messages.map(\.body.content) == ["uno"])
+        #expect(other.shelf.record?.endedAt != nil)
     }
 
     @Test("takes an edit for the message where nobody holds that itself")
@@ -269,25 +295,35 @@ struct RestoringTests {
         }
     }
 
-    @Test("has those who listen look again when it writes again an edit or its end, of which nobody may have heard")
-    func untold() {
-        for isEnd in [false, true] {
-            var stage = Stage(of: [ann, bob], Self.limits)
-            _ = stage.say("one", by: ann, id: "a")
-            stage.isStoreSlow = true
-            _ = isEnd ? stage.end(by: ann) : stage.edit(1, to: "uno", by: ann)
-            // The message that is to be edited is looked up first.
-            if !isEnd { _ = stage.answerStore() }
-            let revision = stage.shelf.revision + 1
+    @Test("has those who listen look again when it writes again what nobody may have heard of", arguments: Untold.allCases)
+    func untold(_ untold: Untold) {
+        var stage = Stage(of: [ann, bob], Self.limits)
+        _ = stage.say("one", by: ann, id: "a")
+        stage.isStoreSlow = true
+        let change: Write.Change
+        switch untold {
+        case .edit:
+            _ = stage.edit(1, to: "uno", by: ann)
+            // The message is looked up first.
+            _ = stage.answerStore()
             var edited = stage.shelf.messages[0]
             edited.state = .edited
-            let change: Write.Change = isEnd ? .end(at: stage.now.wall) : .amend(edited, at: stage.now.wall)
-            stage.conversation.hold(change, revision, at: stage.now)
-            stage.conversation.holdInDoubt(change, revision)
-            _ = stage.failStore()
-            stage.isStoreSlow = false
-            #expect(stage.enter(ann).contains("call again"))
-            #expect(stage.shelf.revision == revision)
+            change = .amend(edited, at: stage.now.wall)
+        case .end:
+            _ = stage.end(by: ann)
+            change = .end(at: stage.now.wall)
+        case .parting:
+            _ = stage.part(bob)
+            change = .remove(bob.id)
         }
+        let revision = stage.shelf.revision + 1
+        stage.conversation.hold(change, revision, at: stage.now)
+        stage.conversation.holdInDoubt(change, revision)
+        _ = stage.failStore()
+        stage.isStoreSlow = false
+        #expect(stage.enter(ann).contains("call again"))
+        #expect(stage.shelf.revision == revision)
     }
+
+    enum Untold: CaseIterable { case edit, end, parting }
 }

@@ -1,12 +1,15 @@
-/// What is to happen when, by the simulation's own clock; things of the same millisecond in the order in which they were put down.
+/// What is to happen when, by the simulation's own clock; things of the same millisecond in the order in which they were put down, behind
+/// those that were put off to it.
 struct Agenda<Action> {
     private struct Entry {
         let time: Int64
+        /// Before it was put off.
+        let due: Int64
         let order: Int
         let action: Action
 
         func isBefore(_ other: Entry) -> Bool {
-            self.time == other.time ? self.order < other.order : self.time < other.time
+            (self.time, self.due, self.order) < (other.time, other.due, other.order)
         }
     }
 
@@ -14,8 +17,12 @@ struct Agenda<Action> {
     private var orders = 0
 
     mutating func add(_ action: Action, at time: Int64) {
+        self.putOff(action, from: time, to: time)
+    }
+
+    mutating func putOff(_ action: Action, from due: Int64, to time: Int64) {
         self.orders += 1
-        self.heap.append(Entry(time: time, order: self.orders, action: action))
+        self.heap.append(Entry(time: time, due: due, order: self.orders, action: action))
         var child = self.heap.count - 1
         while child > 0, self.heap[child].isBefore(self.heap[(child - 1) / 2]) {
             self.heap.swapAt(child, (child - 1) / 2)

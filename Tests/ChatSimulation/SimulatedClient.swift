@@ -53,6 +53,9 @@ final class SimulatedClient {
 struct Picture {
     /// The newest message shown; the next one must be the next number.
     var through: SequenceNumber = 0
+    /// As they came one after the other: a page that was read meanwhile may have been another master's.
+    var shown: [SequenceNumber: Message] = [:]
+    /// As they stand on the screen.
     var messages: [SequenceNumber: Message] = [:]
     /// Edits of messages that have not been shown.
     var amended: [SequenceNumber: Message] = [:]

@@ -186,7 +186,7 @@ public final class Simulation {
     private func perform(_ action: Action) {
         // What is for a frozen node waits for it.
         if let number = self.loop(of: action), self.now < self.loops[number].frozenUntil {
-            self.agenda.add(action, at: self.loops[number].frozenUntil)
+            self.agenda.putOff(action, from: self.now, to: self.loops[number].frozenUntil)
             return
         }
         if let number = self.loop(of: action), self.loops[number].hasSlept {
