@@ -133,8 +133,11 @@ extension Conversation {
         let offers = self.waiting.lazy.compactMap { $0.input.offer }
         let newest = self.held.last { $0.message != nil && $0.revision <= self.storedRevision }
         let newestNumber = newest?.message?.sequence ?? self.storedHead
+        // What stands there under a number that is given has come by another way.
+        let isElsewhere = self.held.contains { $0.revision > self.storedRevision && ($0.posted?.sequence ?? .max) <= self.storedHead }
         self.restoring.isNewestAlone =
             isNewestEnough && offers.isEmpty && (newest?.revision ?? .max) > self.mixedThrough && newestNumber <= self.storedHead
+            && !isElsewhere
         let held = (offers + [self.held]).joined().lazy.compactMap(\.message?.sequence).min()
         let oldest = self.restoring.isNewestAlone ? newestNumber : held ?? self.storedHead
         // Sends that are to be appended again may have been made under lower numbers of another history.

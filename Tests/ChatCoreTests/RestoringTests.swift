@@ -146,6 +146,22 @@ struct RestoringTests {
         #expect(stage.shelf.revision == revision)
     }
 
+    @Test("that has taken over what another master had writes none of it twice where that master's history is the store's after all")
+    func takenOver() {
+        var stage = Stage(of: [ann, bob], Self.limits)
+        var other = Self.withAnotherMaster(stage)
+        _ = other.say("one", by: ann, id: "a")
+        _ = other.say("two", by: bob, id: "b")
+        _ = stage.enter(cid)
+        _ = stage.part(cid)
+        _ = stage.handle(.held(other.conversation.heldChanges(at: stage.now)), from: Origin(loop: west, request: 9))
+        #expect(stage.shelf.messages.map(\.body.content) == ["one", "two"])
+        _ = stage.say("three", by: ann, id: "c")
+        stage.shelf = other.shelf
+        _ = stage.run { $0.compare(at: $1, into: &$2) }
+        #expect(stage.shelf.messages.map(\.body.content) == ["one", "two", "three"])
+    }
+
     @Test("that another master gave its numbers to deletes nothing else for what was deleted under them")
     func displacedBeforeDeletion() {
         var stage = Stage(of: [ann, bob], Self.limits)
