@@ -269,7 +269,9 @@ struct Historian {
         let past = self.past(of: client.conversation)
         let next = client.picture.through + 1
         if message.sequence != next {
-            let isDropped = message.sequence > next && past.oldest >= message.sequence
+            // The newest of either master decides what is kept no more.
+            let oldest = max(past.oldest, self.others?[client.conversation]?.oldest ?? 0)
+            let isDropped = message.sequence > next && oldest >= message.sequence
             // What was shown before this connection came may have been of another master.
             let isAnother =
                 client.picture.shown[message.sequence].map { self.areOfTwoMasters($0, message, past) } ?? self.mayBeOfTwoMasters(past)

@@ -130,7 +130,9 @@ extension Simulation {
     func become(_ number: Int, _ id: OwnerID, _ view: View) {
         guard !self.loops[number].isDead else { return }
         self.loops[number].id = id
-        self.loops[number].chat.become(id, view: view, at: self.moment(of: number))
+        // A loop that was another may have let a later view pass by, in which it was not.
+        let newest = self.view.node(id.incarnation) == nil ? view : self.view
+        self.loops[number].chat.become(id, view: newest, at: self.moment(of: number))
         self.wantTurn(number)
     }
 
