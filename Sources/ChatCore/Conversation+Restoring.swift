@@ -40,9 +40,9 @@ extension Conversation {
         return place
     }
 
-    /// As `hold`, of what is stored: what is held behind it is on its way, or was held when the number came to another.
-    public mutating func holdInstead(_ change: Write.Change, _ revision: Revision, at now: Moment) {
-        guard self.rules.hold > 0 else { return }
+    /// As `hold`, of what is stored now: later ones are on their way, or were held when the number came to another.
+    mutating func holdInstead(_ change: Write.Change, _ revision: Revision, at now: Moment) {
+        guard self.rules.hold > 0, self.restoringThrough == 0 else { return }
         let stored = HeldChange(revision: revision, change: change, storedAt: now.monotonic)
         guard let last = self.held.last, last.revision >= revision else { return self.hold(change, revision, at: now) }
         // From the end: what is on its way is there.

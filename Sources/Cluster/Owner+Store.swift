@@ -133,10 +133,10 @@ extension Owner {
     private mutating func stored(_ write: Write, _ asked: Asked, at now: Moment, outbox: inout Outbox) {
         guard self.isCurrent(asked.errand) else {
             // It was given up, and stored all the same: whoever listens hears of it when it attaches again. A store that forgets may have
-            // forgotten it: who asked asks again. A load that came before it may have had its number taken for a lost one.
+            // forgotten it: who asked asks again.
             if self.limits.hold > .zero {
                 if self.isCurrent(asked.errand.place) {
-                    self.slots[Int(asked.errand.place.slot)].conversation.holdInstead(write.change, write.revision, at: now)
+                    self.slots[Int(asked.errand.place.slot)].conversation.hold(write.change, write.revision, at: now)
                 } else {
                     self.keep(write, at: now)
                 }

@@ -67,33 +67,6 @@ struct RestoringTests {
         #expect(stage.say("four", by: ann).last == "event: posted 4 four")
     }
 
-    @Test("holds on to what is stored under a number that it was about to give to a lost message")
-    func storedAndTakenForLost() {
-        var stage = Stage(of: [ann, bob], Self.limits)
-        _ = stage.say("one", by: ann, id: "a")
-        let before = stage.shelf
-        _ = stage.say("two", by: bob, id: "b")
-        let (stored, two) = (stage.shelf, stage.shelf.messages[1])
-        // Its owner gave the write up and loaded what was there before it; a loop has seen the message all the same.
-        stage.shelf = before
-        stage.changeOwner()
-        _ = stage.enter(ann)
-        _ = stage.attach(west, present: [ann], revision: stored.revision, through: 2)
-        stage.isStoreSlow = true
-        _ = stage.pass(.seconds(2))
-        // The load and the comparison; what they lead to is on its way.
-        for _ in 0..<2 { _ = stage.answerStore() }
-        stage.conversation.holdInstead(.message(two), stored.revision, at: stage.now)
-        _ = stage.failStore()
-        stage.isStoreSlow = false
-        stage.shelf = stored
-        _ = stage.enter(bob)
-        // And then the store forgets it.
-        stage.shelf = before
-        _ = stage.run { $0.compare(at: $1, into: &$2) }
-        #expect(stage.shelf.messages.map(\.body.content) == ["one", "two"])
-    }
-
     @Test("gives what nobody has any more no earlier time than the store's newest message has, even where its owner's clock is behind")
     func clock() {
         var stage = Stage(of: [ann], Self.limits)
