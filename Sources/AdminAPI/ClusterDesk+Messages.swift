@@ -103,7 +103,8 @@ extension ClusterDesk {
         guard let answer = await self.gateway?.command(command, in: key, within: .seconds(7)) else { throw Self.storeAway }
         switch answer {
         case .failed(.noSuchConversation): throw Self.unknown(key)
-        case .failed(.unavailable): throw HTTPError(.serviceUnavailable, "It could not be stored; try again.")
+        case .failed(let error) where [.unavailable, .rejected, .outcomeUnknown].contains(error):
+            throw HTTPError(.serviceUnavailable, error.description)
         case .failed(let error): throw HTTPError(.conflict, error.description)
         default: return answer
         }

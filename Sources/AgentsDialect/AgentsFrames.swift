@@ -1,5 +1,6 @@
 import Bytes
 import ChatModel
+import DialectKit
 import JSON
 
 extension Person {
@@ -81,9 +82,11 @@ extension ByteBuffer {
 
     /// - Parameters:
     ///   - id: of the message that it is about.
+    ///   - outcome: what became of the message, if it is about a send.
     ///   - fields: what else stands in it, each with a comma in front.
     mutating func append(
-        error sentence: String, id: ByteString? = nil, at now: Timestamp, _ fields: (inout ByteBuffer) -> Void = { _ in }
+        error sentence: String, id: ByteString? = nil, outcome: SendOutcome? = nil, at now: Timestamp,
+        _ fields: (inout ByteBuffer) -> Void = { _ in }
     ) {
         self.append(#"{"type":"ERROR","error":"#)
         self.append(jsonString: sentence)
@@ -91,6 +94,7 @@ extension ByteBuffer {
             self.append(#","message_id":"#)
             self.append(jsonString: id)
         }
+        if let outcome { self.append(outcome: outcome) }
         fields(&self)
         self.append(#","timestamp":""#)
         self.append(timestamp: now)

@@ -58,22 +58,24 @@ public struct AgentsSession: DialectSession {
         self.fail("the message is longer than \(limit) bytes", into: &steps)
     }
 
-    private func fail(_ sentence: String, id: ByteString? = nil, into steps: inout SessionSteps) {
+    private func fail(_ sentence: String, id: ByteString? = nil, outcome: SendOutcome? = nil, into steps: inout SessionSteps) {
         let now = steps.now
-        steps.reply { $0.append(error: sentence, id: id, at: now) }
+        steps.reply { $0.append(error: sentence, id: id, outcome: outcome, at: now) }
     }
 
     public mutating func received(_ text: RawSpan, reading document: inout JSONDocument, at now: Timestamp, into steps: inout SessionSteps)
     {
         var id: ByteString?
+        var outcome: SendOutcome?
         do throws(FieldError) {
             try document.parseFrame(text)
             let root = document.root
-            // Named in errors, whatever else is wrong.
+            // Said in errors, whatever else is wrong.
+            if let type = document.presentMember("type", of: root, in: text), document.equals(type, "message", in: text) { outcome = .refused }
             id = try document.optionalString("id", of: root, in: text).map { ByteString($0) }
             let type = try document.requiredString("type", of: root, in: text)
             if let retryAfter = steps.retryAfter {
-                steps.reply { $0.append(error: "rate limited", id: id, at: now) { $0.append(retryAfter: retryAfter) } }
+                steps.reply { $0.append(error: "rate limited", id: id, outcome: outcome, at: now) { $0.append(retryAfter: retryAfter) } }
                 return
             }
             switch type {
@@ -85,7 +87,7 @@ public struct AgentsSession: DialectSession {
             default: throw FieldError("type: \"\(type)\" is unknown")
             }
         } catch {
-            self.fail(error.description, id: id, into: &steps)
+            self.fail(error.description, id: id, outcome: outcome, into: &steps)
         }
     }
 
@@ -157,7 +159,9 @@ public struct AgentsSession: DialectSession {
             steps.reply { $0.append(acknowledged: message, hasNumber: true) }
         case (.direct, .posted(let message)):
             steps.reply { $0.append(acknowledged: message, hasNumber: false) }
-        case (.send, .failed(let error)), (.direct, .failed(let error)), (.statuses, .failed(let error)):
+        case (.send, .failed(let error)), (.direct, .failed(let error)):
+            self.fail(error.description, id: tag.text, outcome: error.outcome, into: &steps)
+        case (.statuses, .failed(let error)):
             self.fail(error.description, id: tag.text, into: &steps)
         case (.statuses, .described(let description)):
             guard let channel = self.channel else { return }

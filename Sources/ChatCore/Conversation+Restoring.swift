@@ -7,31 +7,27 @@ public import ChatModel
 /// under the same numbers, the store decides: what it lacks is appended again under the next ones. What nobody holds any more is asked for on
 /// all loops before it is given up: then its numbers, which were seen, are taken by empty, deleted messages.
 extension Conversation {
-    /// The store has a change, or others hear of it when it does. Of a store that does not forget nothing is held.
+    /// A change has left for the store, and other nodes may hear of it as soon as it is stored. Of a store that does not forget nothing is
+    /// held.
     public mutating func hold(_ change: Write.Change, _ revision: Revision, at now: Moment) {
+        self.hold(change, revision, isAcknowledged: false, at: now)
+    }
+
+    private mutating func hold(_ change: Write.Change, _ revision: Revision, isAcknowledged: Bool, at now: Moment) {
         guard self.rules.hold > 0, revision > self.held.last?.revision ?? 0 else { return }
         // Not each time: the one in the middle is in nobody's cache.
         let half = self.held.count / 2
         if half >= 16, self.held.count % 16 == 0, self.held[half].storedAt < now.monotonic - self.rules.hold { self.held.removeFirst(half) }
-        self.held.append(HeldChange(revision: revision, change: change, storedAt: now.monotonic))
+        self.held.append(HeldChange(revision: revision, change: change, storedAt: now.monotonic, isAcknowledged: isAcknowledged))
     }
 
-    /// The store has refused a change, which nobody has heard of then, nor of any that were to follow upon it; unless it has been tried
-    /// before, or stored.
+    /// The store has refused a change for certain; those behind it cannot be stored either. Acknowledged ones, which are being written
+    /// again, stay held.
     public mutating func holdNoLonger(_ change: Write.Change, _ revision: Revision) {
-        guard let place = self.placeHeld(change, revision), !self.held[place].mayBeStored else { return }
-        // Those behind it cannot be stored either. Kept, they would be restored, with the number that is missing between as one that is lost.
+        guard let place = self.placeHeld(change, revision), !self.held[place].isAcknowledged else { return }
+        // Kept, they would be restored, with the number that is missing between as one that is lost.
         self.held.removeSubrange(place...)
     }
-
-    /// Nobody knows what has become of a write.
-    public mutating func holdInDoubt(_ change: Write.Change, _ revision: Revision) {
-        guard let place = self.placeHeld(change, revision) else { return }
-        self.held[place].mayBeStored = true
-    }
-
-    /// Whether it has been asked for a write of which nobody knows what has become: loaded again, it makes that write again.
-    public var hasDoubts: Bool { self.held.contains { $0.mayBeStored } }
 
     private func placeHeld(_ change: Write.Change, _ revision: Revision) -> Int? {
         guard let place = self.held.lastIndex(where: { $0.revision <= revision }),
@@ -40,30 +36,55 @@ extension Conversation {
         return place
     }
 
-    /// As `hold`, of what is stored now: later ones are on their way, or were held when the number came to another.
-    mutating func holdInstead(_ change: Write.Change, _ revision: Revision, at now: Moment) {
+    /// A change is stored: it is acknowledged. Later ones are on their way, or were held when the number came to another.
+    public mutating func holdStored(_ change: Write.Change, _ revision: Revision, at now: Moment) {
         guard self.rules.hold > 0, self.restoringThrough == 0 else { return }
+        guard let last = self.held.last, last.revision >= revision else {
+            return self.hold(change, revision, isAcknowledged: true, at: now)
+        }
         let stored = HeldChange(revision: revision, change: change, storedAt: now.monotonic)
-        guard let last = self.held.last, last.revision >= revision else { return self.hold(change, revision, at: now) }
         // From the end: what is on its way is there.
         let place = (self.held.lastIndex { $0.revision < revision } ?? -1) + 1
         if self.held[place].revision > revision {
             self.held.insert(stored, at: place)
-        } else if !self.held[place].isSame(as: stored) {
+        } else if self.held[place].isSame(as: stored) {
+            self.held[place].isAcknowledged = true
+        } else {
             self.held.removeSubrange(place...)
             self.held.append(stored)
         }
     }
 
-    /// What a former owner keeps of its time: nothing where the last of it is too old to be forgotten by any store.
-    public func heldChanges(at now: Moment) -> [HeldChange] {
+    /// The store says that it has a change of before it was loaded again. Where what was loaded lacks it, the store has lost it since.
+    public mutating func storedLate(
+        _ change: Write.Change, revision: Revision, at now: Moment, into effects: inout [ConversationEffect]
+    ) {
+        self.holdStored(change, revision, at: now)
+        switch self.knowledge {
+        case .withoutRecents, .recalling, .whole: if revision > self.storedRevision { effects.append(.mistrust) }
+        case .nothing, .loading: break
+        }
+    }
+
+    /// The store, as it was just loaded, does not have these writes: they were never acknowledged, and are never written again.
+    mutating func discardUnacknowledged() {
+        self.held.removeAll { !$0.isAcknowledged && $0.revision > self.storedRevision }
+    }
+
+    /// What is held of the last moments: nothing where the last of it is too old to be forgotten by any store.
+    private func recentlyHeld(at now: Moment) -> [HeldChange] {
         guard let last = self.held.last, last.storedAt >= now.monotonic - self.rules.hold else { return [] }
         return self.held
     }
 
+    /// What a former owner keeps of its time.
+    public func heldChanges(at now: Moment) -> [HeldChange] {
+        self.recentlyHeld(at: now).filter(\.isAcknowledged)
+    }
+
     /// The store may be another than before: what it has is looked at again, where something could be missing.
     public mutating func compare(at now: Moment, into effects: inout [ConversationEffect]) {
-        if !self.heldChanges(at: now).isEmpty { effects.append(.mistrust) }
+        if !self.recentlyHeld(at: now).isEmpty { effects.append(.mistrust) }
     }
 
     /// What is known of the store's side is not true any more, and is asked for at once.
@@ -124,7 +145,7 @@ extension Conversation {
     /// Whether what was just loaded may lack something that was answered.
     func hasToCompare(at now: Moment) -> Bool {
         self.rules.hold > 0
-            && (self.storedRevision < self.toldRevision || self.waiting.contains { $0.input.isOffer } || !self.heldChanges(at: now).isEmpty)
+            && (self.storedRevision < self.toldRevision || self.waiting.contains { $0.input.isOffer } || !self.recentlyHeld(at: now).isEmpty)
     }
 
     /// Reads of the store's messages those of which something is held; where that is this owner's own alone, of one history, the newest:
@@ -165,6 +186,8 @@ extension Conversation {
         for place in self.waiting.indices { self.waiting[place].isCompared = self.waiting[place].input.isOffer }
         self.held.removeSubrange(comparison.ownKept...)
         for place in comparison.ownLost.reversed() { self.held.remove(at: place) }
+        // The store has them: whoever asks again is answered from there.
+        for place in self.held.indices { self.held[place].isAcknowledged = true }
         self.restore(comparison, page, at: now, into: &effects)
         if !offers.isEmpty || !comparison.displaced.isEmpty { self.mixedThrough = self.revision }
         self.restoringThrough = self.revision
@@ -263,8 +286,7 @@ extension Conversation {
         case .cursors, .skip: break
         }
         // Not when it is stored: should that fail, it is still what the store is to have.
-        self.hold(change, self.revision, at: now)
-        self.holdInDoubt(change, self.revision)
+        self.hold(change, self.revision, isAcknowledged: true, at: now)
         effects.append(.write(change, revision: self.revision, asked: nil))
     }
 

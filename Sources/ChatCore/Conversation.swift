@@ -45,6 +45,8 @@ public struct Conversation: Sendable {
 
     /// What the store may forget, oldest first.
     var held: [HeldChange] = []
+    /// A write has failed since the conversation was last loaded.
+    public internal(set) var hasFailedWrites = false
     /// What is held up to here is put together from more than one history.
     var mixedThrough: Revision = 0
     /// The newest change and message that anybody was ever told of, as far as this owner knows.
@@ -232,6 +234,8 @@ public struct Conversation: Sendable {
         self.revision = loaded?.revision ?? 0
         self.storedRevision = self.revision
         self.loadedOldest = loaded?.oldest ?? 1
+        self.hasFailedWrites = false
+        self.discardUnacknowledged()
         self.recents = RecentMessages(next: self.head + 1, limit: self.rules.limits.recentMessages)
         self.knowledge = self.head == 0 ? .whole : .withoutRecents
         if self.presence.bornAt == 0 { self.presence.bornAt = now.monotonic }
@@ -275,7 +279,7 @@ public struct Conversation: Sendable {
         }
         self.storedRevision = revision
         self.toldRevision = max(self.toldRevision, revision)
-        self.holdInstead(change, revision, at: now)
+        self.holdStored(change, revision, at: now)
         self.noteActivity(of: change)
         if case .message(let message) = change {
             self.storedHead = message.sequence
@@ -311,8 +315,13 @@ public struct Conversation: Sendable {
     /// The store has not accepted a change, or could not be asked: whoever waits may try again, and what the store
     /// knows is not known any more. Who listens and who is present stays.
     ///
-    /// - Parameter cause: what those are told who wait. Listeners ask again whatever it is: their part may be mended meanwhile.
-    public mutating func abandon(because cause: ChatError = .unavailable, at now: Moment, into effects: inout [ConversationEffect]) {
+    /// - Parameters:
+    ///   - cause: the answer to what waits and has changed nothing. Listeners ask again whatever it is: their part may be mended meanwhile.
+    ///   - written: the answer to changes that have left for the store.
+    public mutating func abandon(
+        because cause: ChatError = .unavailable, written: ChatError = .outcomeUnknown, at now: Moment,
+        into effects: inout [ConversationEffect]
+    ) {
         self.knowledge = .nothing
         self.listeners.forgetTurns()
         self.restoringThrough = 0
@@ -321,10 +330,10 @@ public struct Conversation: Sendable {
         self.searches = 0
         self.deletedMeanwhile = []
         for change in self.pending {
-            for asker in change.askers + change.founders { effects.append(.answer(.failed(cause), to: asker)) }
+            for asker in change.askers + change.founders { effects.append(.answer(.failed(written), to: asker)) }
         }
         self.pending = []
-        for again in self.repeats { effects.append(.answer(.failed(cause), to: again.origin)) }
+        for again in self.repeats { effects.append(.answer(.failed(written), to: again.origin)) }
         self.repeats = []
         self.revision = self.storedRevision
         let waiting = self.waiting
@@ -337,7 +346,18 @@ public struct Conversation: Sendable {
             case .delivered, .held: self.waiting.append(Waiting(input: input.input, origin: input.origin))
             }
         }
-        if !self.waiting.isEmpty { self.wake(at: now.monotonic + ConversationRules.cursorRetry, into: &effects) }
+        if !self.waiting.isEmpty || self.hasFailedWrites {
+            self.wake(at: now.monotonic + ConversationRules.cursorRetry, into: &effects)
+        }
+    }
+
+    /// A write has failed: the store is looked at as soon as it can be, because it may have the write all the same, and listeners are to
+    /// see it then.
+    public mutating func writeFailed(
+        because written: ChatError, at now: Moment, into effects: inout [ConversationEffect]
+    ) {
+        self.hasFailedWrites = true
+        self.abandon(because: written == .damaged ? .damaged : .unavailable, written: written, at: now, into: &effects)
     }
 
     /// Another owns the conversation, or will: what only the owner says is taken back, and the listeners are sent there.
@@ -372,7 +392,7 @@ public struct Conversation: Sendable {
     /// Reports of deliveries and moved cursors have nobody who asks again: without this they would wait, and keep the
     /// conversation in memory, until somebody happens to need it.
     private mutating func askAgain(into effects: inout [ConversationEffect]) {
-        guard self.knowledge == .nothing, !self.waiting.isEmpty || !self.dirtyCursors.isEmpty else { return }
+        guard self.knowledge == .nothing, !self.waiting.isEmpty || !self.dirtyCursors.isEmpty || self.hasFailedWrites else { return }
         self.knowledge = .loading
         effects.append(.load)
     }

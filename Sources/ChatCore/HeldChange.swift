@@ -1,18 +1,22 @@
 public import ChatModel
 
 /// A change that the store has said it has, and may forget all the same: a Redis that lost a failover, or its last second.
+///
+/// A change is held from the moment at which it leaves for the store, because other nodes may hear of it before its owner learns that it is
+/// stored. Only an acknowledged one is ever written again: the sender of any other may have been told that it is not stored.
 public struct HeldChange: Sendable {
     public let revision: Revision
     public let change: Write.Change
     /// A monotonic millisecond of whoever holds it; for one that came from another loop, of when it came.
     let storedAt: Int64
-    /// The store may have it from an earlier try, or had it once: that it refuses it says nothing.
-    var mayBeStored = false
+    /// The store has said that it has it, or has had it when it was looked up.
+    var isAcknowledged: Bool
 
-    public init(revision: Revision, change: Write.Change, storedAt: Int64) {
+    public init(revision: Revision, change: Write.Change, storedAt: Int64, isAcknowledged: Bool = true) {
         self.revision = revision
         self.change = change
         self.storedAt = storedAt
+        self.isAcknowledged = isAcknowledged
     }
 
     /// The message that it wrote or amended.

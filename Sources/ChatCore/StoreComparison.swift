@@ -42,9 +42,9 @@ struct StoreComparison {
         self.ownLost = common.lost
         var taken: [Revision: HeldChange] = [:]
         for (source, common) in [(own, common)] + offered.map({ ($0, self.common($0)) }) {
-            self.displaced += common.lost.map { source[$0] }
+            self.displaced += common.lost.map { source[$0] }.filter(\.isAcknowledged)
             var isDisplaced = common.isOther
-            for change in source[common.kept...] {
+            for change in source[common.kept...] where change.isAcknowledged {
                 if !isDisplaced, let other = taken[change.revision] {
                     if other.isSame(as: change) { continue }
                     isDisplaced = true

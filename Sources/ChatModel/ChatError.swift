@@ -17,8 +17,12 @@ public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
     case clientIDInvalid
     case tooManyMembers(limit: Int)
     case rateLimited(retryAfterSeconds: Double)
-    /// The store is away, or the owner is: the same send may be tried again.
+    /// The store or the owner is unavailable. Nothing was done, and nothing will be: the same request may be sent again.
     case unavailable
+    /// The store has rejected the write for certain: it is full or read-only, say. Nothing was done, and nothing will be.
+    case rejected
+    /// No answer came in time: the change may be stored or not. The same request, sent again with the same id, resolves this.
+    case outcomeUnknown
     /// What the store has of the conversation is not what was stored. To try again is of no use.
     case damaged
 
@@ -39,7 +43,22 @@ public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
         case .tooManyMembers(let limit): "the conversation has its \(limit) members"
         case .rateLimited: "rate limited"
         case .unavailable: "the message could not be stored; try again"
+        case .rejected: "the message could not be stored, because the store takes no writes; try again"
+        case .outcomeUnknown: "it is unknown whether the message was stored; send it again with the same id"
         case .damaged: "what is stored of this conversation is damaged; the service's log names the cause"
         }
     }
+}
+
+/// What became of a send that failed.
+public enum SendOutcome: String, Sendable {
+    /// The message is not stored and never will be.
+    case refused
+    /// The message may be stored or not.
+    case unknown
+}
+
+extension ChatError {
+    /// What an error says of the send that failed with it.
+    public var outcome: SendOutcome { self == .outcomeUnknown ? .unknown : .refused }
 }

@@ -169,6 +169,8 @@ public enum WriteRefusal: Sendable, Equatable {
     case outOfStep(stored: Revision)
     /// The conversation's stored data cannot be understood.
     case damaged
+    /// The server that has this conversation did not do it; the other writes of the batch are with other servers.
+    case failed(StoreFailure)
 }
 
 /// Why a store did not do a request: a sentence for operators that names file and cause.
@@ -176,10 +178,22 @@ public struct StoreFailure: Error, Sendable, Equatable, CustomStringConvertible 
     public let description: String
     /// It is about what is kept of one conversation, user, tenant or shard, or about this one request: others are served as ever.
     public let isOfOneConversation: Bool
+    /// What became of the writes of the request.
+    public let effect: Effect
 
-    public init(_ description: String, isOfOneConversation: Bool = false) {
+    public enum Effect: Sendable {
+        /// Nothing is written, and nothing will be. The same request may succeed in a moment.
+        case none
+        /// As `none`; the store takes no writes until an operator, or a failover, changes that.
+        case rejected
+        /// The writes may be done or not, or may be done later under the epoch that they carry.
+        case unknown
+    }
+
+    public init(_ description: String, isOfOneConversation: Bool = false, effect: Effect = .unknown) {
         self.description = description
         self.isOfOneConversation = isOfOneConversation
+        self.effect = effect
     }
 }
 

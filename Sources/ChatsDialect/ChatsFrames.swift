@@ -136,13 +136,18 @@ extension ByteBuffer {
         self.append(#"""#)
     }
 
-    /// - Parameter request: what the client asked for, where that is known.
-    mutating func append(error sentence: String, request: ByteString?, retryAfter: Double? = nil) {
+    /// - Parameters:
+    ///   - request: what the client asked for, where that is known.
+    ///   - outcome: of a send that failed.
+    mutating func append(
+        error sentence: String, request: ByteString?, outcome: SendOutcome = .refused, retryAfter: Double? = nil
+    ) {
         self.append(#"{"type":"error","data":{"message":"#)
         self.append(jsonString: sentence)
         if let request {
             self.append(#","request":"#)
             self.append(jsonString: request)
+            if request == "newMessage" { self.append(outcome: outcome) }
         }
         if let retryAfter { self.append(retryAfter: retryAfter) }
         self.append("}}")

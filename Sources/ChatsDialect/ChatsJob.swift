@@ -25,8 +25,12 @@ struct ChatsJob: Sendable {
     /// The answer to `getChatMessages` has no more text than this.
     private static let contentLimit = 4 << 20
 
-    init(_ request: ChatsRequest) {
+    /// The millisecond at which the client sent a message: all questions of its job share that message's time. 0 for other requests.
+    let since: Int64
+
+    init(_ request: ChatsRequest, since: Int64 = 0) {
         self.request = request
+        self.since = since
     }
 
     // MARK: Messages

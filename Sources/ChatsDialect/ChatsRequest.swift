@@ -76,6 +76,8 @@ enum ChatsRequest: Sendable {
         return days
     }
 
+    var isPost: Bool { if case .post = self { true } else { false } }
+
     /// What the client called it.
     var type: ByteString {
         switch self {

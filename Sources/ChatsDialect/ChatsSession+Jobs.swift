@@ -17,7 +17,8 @@ extension ChatsSession {
     /// So many ids that tokens have taken are passed over for one chat. The counter does not go back: who asks again goes on behind them.
     private static let idTries = 10_000
 
-    mutating func begin(_ request: ChatsRequest, into steps: inout SessionSteps) {
+    /// - Parameter since: the millisecond at which the client sent it.
+    mutating func begin(_ request: ChatsRequest, since: Int64, into steps: inout SessionSteps) {
         switch request {
         case .chats:
             self.job = ChatsJob(request)
@@ -33,8 +34,8 @@ extension ChatsSession {
             self.job = ChatsJob(request)
             self.describe(chat, into: &steps)
         case .post(let chat, _, _), .markRead(let chat, _):
-            guard !self.subscriptions.hears(chat) else { return self.perform(request, into: &steps) }
-            self.job = ChatsJob(request)
+            guard !self.subscriptions.hears(chat) else { return self.perform(request, since: since, into: &steps) }
+            self.job = ChatsJob(request, since: since)
             self.describe(chat, into: &steps)
         case .authenticate:
             break
@@ -45,16 +46,16 @@ extension ChatsSession {
         steps.append(
             .ask(
                 .describe(by: self.subscriptions.actor, guests: guests), in: self.subscriptions.key(chat),
-                SessionTag(kind: Question.describe.rawValue, conversation: chat)))
+                SessionTag(kind: Question.describe.rawValue, conversation: chat, since: self.job?.since ?? 0)))
     }
 
     /// What is done in a chat that the connection hears.
-    private mutating func perform(_ request: ChatsRequest, into steps: inout SessionSteps) {
+    private mutating func perform(_ request: ChatsRequest, since: Int64, into steps: inout SessionSteps) {
         switch request {
         case .post(let chat, let text, let isRead):
             let body = MessageBody(author: self.person, clientID: nil, content: text, metadata: isRead ? ReadMarks.metadata : nil)
             self.posting = (chat, (self.posting?.count ?? 0) + 1)
-            steps.append(.ask(.post(body), in: self.subscriptions.key(chat), SessionTag(kind: Question.post.rawValue)))
+            steps.append(.ask(.post(body), in: self.subscriptions.key(chat), SessionTag(kind: Question.post.rawValue, since: since)))
         case .markRead(let chat, let sequence):
             self.job = ChatsJob(request)
             self.markRead(chat, through: sequence, into: &steps)
@@ -147,7 +148,7 @@ extension ChatsSession {
             self.created(answer, tag, into: &steps)
         case .post:
             if case .failed(let error) = answer {
-                steps.reply { $0.append(error: ChatsRequest.sentence(error), request: "newMessage") }
+                steps.reply { $0.append(error: ChatsRequest.sentence(error), request: "newMessage", outcome: error.outcome) }
             }
             if let posting = self.posting { self.posting = posting.count > 1 ? (posting.chat, posting.count - 1) : nil }
             self.goOn(into: &steps)
@@ -215,7 +216,9 @@ extension ChatsSession {
         let isListed = self.subscriptions.entrance(to: chat).isListed
         let entrance = Entrance(actor: self.subscriptions.actor, isListed: isListed, kind: .chats, skipsHistory: skipsHistory)
         steps.append(
-            .enter(self.subscriptions.key(chat), entrance, from: .now, SessionTag(kind: Question.enter.rawValue, conversation: chat)))
+            .enter(
+                self.subscriptions.key(chat), entrance, from: .now,
+                SessionTag(kind: Question.enter.rawValue, conversation: chat, since: self.job?.since ?? 0)))
     }
 
     private mutating func entered(_ answer: ChatAnswer, into steps: inout SessionSteps) {
@@ -237,8 +240,9 @@ extension ChatsSession {
             steps.reply { $0.append(joined: user, chat, lastRead: lastRead) }
         case .post(let chat, _, _), .markRead(let chat, _):
             self.subscriptions.entered(chat)
+            let since = self.job?.since ?? 0
             self.job = nil
-            self.perform(request, into: &steps)
+            self.perform(request, since: since, into: &steps)
             self.goOn(into: &steps)
         default:
             break

@@ -12,14 +12,22 @@ public struct ChatsSession: DialectSession {
     /// The user's own number; it is known before anything is read from the client.
     var number = 0
     var job: ChatsJob?
-    private var queue: [ChatsRequest] = []
+    private var queue: [QueuedRequest] = []
     /// Messages on their way to be stored, all to one chat: its owner keeps them in order, so the next need not wait for them.
     var posting: (chat: ByteString, count: Int)?
 
     enum Question: UInt8 { case ownNumber, list, describe, page, numbers, nextID, create, enter, post, markRead }
 
+    /// A request that waits for its turn, and the millisecond at which the client sent it.
+    private struct QueuedRequest {
+        let request: ChatsRequest
+        let since: Int64
+    }
+
     /// So many requests may wait for their turn.
     private static let queueLimit = 100
+    /// A message is answered within so many milliseconds, even if its turn does not come.
+    private static let sendPatience: Int64 = 5000
 
     init(identity: Identity) {
         self.subscriptions = Subscriptions(
@@ -80,16 +88,31 @@ public struct ChatsSession: DialectSession {
 
     private mutating func obey(_ request: ChatsRequest, into steps: inout SessionSteps) throws(FieldError) {
         if case .authenticate(let token) = request { return steps.append(.authenticate(token)) }
-        if self.queue.isEmpty, self.isFree(for: request) { return self.begin(request, into: &steps) }
+        if self.queue.isEmpty, self.isFree(for: request) { return self.begin(request, since: steps.receivedAt, into: &steps) }
         guard self.queue.count < Self.queueLimit else { throw FieldError("\(Self.queueLimit) requests are waiting for their answers") }
-        self.queue.append(request)
+        self.queue.append(QueuedRequest(request: request, since: steps.receivedAt))
+    }
+
+    /// When the first of the messages that wait for their turn has waited too long.
+    public var wakeAt: Int64? {
+        mutating get { self.queue.first { $0.request.isPost }.map { $0.since + Self.sendPatience } }
+    }
+
+    /// Refuses the messages whose turn has not come in time: they were never sent.
+    public mutating func wake(into steps: inout SessionSteps) {
+        let due = steps.monotonic - Self.sendPatience
+        let overdue = self.queue.filter { $0.request.isPost && $0.since <= due }
+        self.queue.removeAll { $0.request.isPost && $0.since <= due }
+        for queued in overdue {
+            steps.reply { $0.append(error: ChatsRequest.sentence(.unavailable), request: queued.request.type) }
+        }
     }
 
     /// What waited goes on, as far as it can be answered at once.
     mutating func goOn(into steps: inout SessionSteps) {
-        while let next = self.queue.first, self.isFree(for: next) {
+        while let next = self.queue.first, self.isFree(for: next.request) {
             self.queue.removeFirst()
-            self.begin(next, into: &steps)
+            self.begin(next.request, since: next.since, into: &steps)
         }
     }
 

@@ -53,10 +53,11 @@ public struct ChatLoop: Sendable {
     // MARK: What sessions ask
 
     /// Somebody wants to come in; the answer says whether. Until then, and as long as it listens, the feed is kept.
-    public mutating func enter(_ key: ConversationKey, _ entrance: Entrance, context: UInt64, at now: Moment) -> (
-        feed: FeedID, request: RequestID
-    ) {
-        self.listening.enter(key, entrance, owner: self.view.owner(of: key), context: context, at: now, outbox: &self.outbox)
+    public mutating func enter(
+        _ key: ConversationKey, _ entrance: Entrance, context: UInt64, askedAt: Int64? = nil, at now: Moment
+    ) -> (feed: FeedID, request: RequestID) {
+        self.listening.enter(
+            key, entrance, owner: self.view.owner(of: key), context: context, askedAt: askedAt, at: now, outbox: &self.outbox)
     }
 
     /// Whoever asked to come in is gone before it has seen the answer; should that come all the same, it is for nobody.
@@ -71,9 +72,12 @@ public struct ChatLoop: Sendable {
 
     /// Something that the owner decides. Its answer comes as a delivery; with `context` nil nobody waits for one.
     ///
-    /// - Parameter feed: the asker's own feed of the conversation, where it has one: it spares the search for it.
+    /// - Parameters:
+    ///   - feed: the asker's own feed of the conversation, where it has one: it spares the search for it.
+    ///   - askedAt: the monotonic millisecond at which the client asked; nil for now. The answer comes within 5 s from then on.
     public mutating func ask(
-        _ command: consuming ChatCommand, in key: ConversationKey, through feed: FeedID? = nil, context: UInt64?, at now: Moment
+        _ command: consuming ChatCommand, in key: ConversationKey, through feed: FeedID? = nil, context: UInt64?, askedAt: Int64? = nil,
+        at now: Moment
     ) {
         // A send that may have to be tried again needs an id to be known by.
         if case .post(let body) = command, body.clientID == nil { command = .post(body.named(self.listening.mintClientID())) }
@@ -84,7 +88,9 @@ public struct ChatLoop: Sendable {
         if context == nil, input.isOfTheMoment {
             self.listening.send(input, in: key, through: feed, owner: owner, 0, isRepeat: false, outbox: &self.outbox)
         } else {
-            self.listening.ask(input, in: key, through: feed, owner: owner, context: context, at: now, outbox: &self.outbox)
+            self.listening.ask(
+                input, in: key, through: feed, owner: owner, context: context, patience: Listening.patience(since: askedAt, at: now),
+                at: now, outbox: &self.outbox)
         }
     }
 

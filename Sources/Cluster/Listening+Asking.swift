@@ -36,7 +36,7 @@ extension Listening {
         for request in self.requests.takeDue(at: now.monotonic) {
             guard let pending = self.requests[request] else { continue }
             if pending.deadline <= now.monotonic {
-                self.finish(request, pending.held ?? .failed(.unavailable), at: now, outbox: &outbox)
+                self.finish(request, pending.held ?? .failed(pending.failure), at: now, outbox: &outbox)
             } else if pending.held != nil || pending.input.isOfTheMoment {
                 self.requests.postpone(request, until: pending.deadline)
             } else {
@@ -98,6 +98,7 @@ extension Listening {
     /// Whoever was asked does not own the conversation, by its own view: it, or this loop, will have another in a moment.
     mutating func moved(_ request: RequestID, at now: Moment, outbox: inout Outbox) {
         guard let pending = self.requests[request], pending.held == nil else { return }
+        self.requests.failed(request)
         self.putOff(request, pending, by: Self.refusedPause, at: now, outbox: &outbox)
     }
 
@@ -119,12 +120,25 @@ extension Listening {
         let feed = pending.feed.flatMap { self.feeds.isCurrent($0) ? $0 : nil }
         if let feed { self.feeds[feed.slot].ownerPlace = place }
         switch answer {
-        case .failed(.unavailable) where now.monotonic < pending.deadline, .failed(.noSuchConversation) where pending.deadline == .max:
+        case .failed(.unavailable) where now.monotonic < pending.deadline, .failed(.outcomeUnknown) where now.monotonic < pending.deadline,
+            .failed(.noSuchConversation) where pending.deadline == .max:
             // The owner could not; it, or the next one, may be able to in a moment. And what is listened to was there: where the store has
             // forgotten it, another holds it perhaps.
+            self.requests.failed(request, isInDoubt: answer.isInDoubt)
             let pause =
                 pending.deadline == .max ? min(Self.repairPause, Self.refusedPause << Int64(min(pending.attempts, 8))) : Self.refusedPause
             self.putOff(request, pending, by: pause, at: now, outbox: &outbox)
+            return
+        case .failed(.unavailable), .failed(.outcomeUnknown), .failed(.rejected):
+            self.requests.failed(request, isInDoubt: answer.isInDoubt)
+            guard let pending = self.requests[request] else { return }
+            // Whatever an earlier attempt may have done, only that is certain which holds for all of them.
+            let isRejected = if case .failed(.rejected) = answer { pending.failure == .unavailable } else { false }
+            self.finish(request, .failed(isRejected ? pending.rejection : pending.failure), at: now, outbox: &outbox)
+            return
+        case .failed(let error) where pending.isInDoubt && pending.input.isSend && error != .conversationEnded:
+            // Its author may have left since an earlier attempt was stored. After an end the first attempt is found all the same.
+            self.finish(request, .failed(.outcomeUnknown), at: now, outbox: &outbox)
             return
         case .posted(let message):
             guard let feed, self.feeds[feed.slot].state != .opening, message.sequence > self.feeds[feed.slot].shownThrough else { break }
@@ -155,7 +169,7 @@ extension Listening {
             if let deadline = self.requests[request]?.deadline, now.monotonic < deadline {
                 self.askAgain(request, at: now, outbox: &outbox)
             } else {
-                self.finish(request, .failed(.unavailable), at: now, outbox: &outbox)
+                self.finish(request, .failed(.outcomeUnknown), at: now, outbox: &outbox)
             }
             return
         }
@@ -233,7 +247,33 @@ extension Listening {
     }
 }
 
+extension Requests.Pending {
+    /// What is answered when its time is over.
+    fileprivate var failure: ChatError {
+        self.input.isChange && (self.isOutstanding || self.isInDoubt) ? .outcomeUnknown : .unavailable
+    }
+
+    /// What is answered when the store has rejected it, and no attempt is in doubt.
+    fileprivate var rejection: ChatError { self.input.isChange ? .rejected : .unavailable }
+}
+
+extension ChatAnswer {
+    fileprivate var isInDoubt: Bool {
+        if case .failed(.outcomeUnknown) = self { true } else { false }
+    }
+}
+
 extension ConversationInput {
+    /// Whether its sender has to know what became of it. To come in, or to look, may be asked again at any time.
+    fileprivate var isChange: Bool {
+        switch self {
+        case .command(.post), .command(.edit), .command(.delete), .command(.read), .command(.readThrough), .command(.part), .command(.end):
+            true
+        default:
+            false
+        }
+    }
+
     /// Asked again it would come too late, or overtake what was said since.
     var isOfTheMoment: Bool {
         if case .command(.typing) = self { true } else { false }

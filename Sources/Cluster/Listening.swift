@@ -42,6 +42,13 @@ struct Listening: Sendable {
 
     /// A request is over after this, whatever became of it; promise 5 of the design.
     static let patience: Int64 = 5000
+    /// Enough for a store that works, however long the client has waited for something else.
+    private static let shortestPatience: Int64 = 100
+
+    static func patience(since askedAt: Int64?, at now: Moment) -> Int64 {
+        guard let askedAt else { return Self.patience }
+        return max(Self.shortestPatience, Self.patience - (now.monotonic - askedAt))
+    }
     /// An offer of what the store may have forgotten is of use for as long as it is held.
     static let offerPatience: Int64 = 60_000
     static let askAgainAfter: Int64 = 1000
@@ -114,7 +121,8 @@ struct Listening: Sendable {
     }
 
     mutating func enter(
-        _ key: ConversationKey, _ entrance: Entrance, owner: OwnerID, context: UInt64, at now: Moment, outbox: inout Outbox
+        _ key: ConversationKey, _ entrance: Entrance, owner: OwnerID, context: UInt64, askedAt: Int64? = nil, at now: Moment,
+        outbox: inout Outbox
     ) -> (feed: FeedID, request: RequestID) {
         let slot = self.feeds.slot(of: key) ?? self.feeds.open(Feed(key: key, owner: owner))
         let person = entrance.actor.person
@@ -123,7 +131,9 @@ struct Listening: Sendable {
         listener.entering += 1
         self.feeds[slot].listeners[person.id] = listener
         let feed = self.feeds.name(slot)
-        let request = self.ask(.command(.enter(entrance)), in: key, through: feed, owner: owner, context: context, at: now, outbox: &outbox)
+        let request = self.ask(
+            .command(.enter(entrance)), in: key, through: feed, owner: owner, context: context,
+            patience: Self.patience(since: askedAt, at: now), at: now, outbox: &outbox)
         return (feed, request)
     }
 

@@ -51,8 +51,8 @@ extension Owner {
                 let ticket = outbox.request(.page(self.slots[slot].key, .after(sequence - 1), limit: 1))
                 self.purposes[ticket] = .find(self.errand(number), sequence, search)
             case .load:
-                // What the store has just not written it would be asked to write again at once, and again.
-                let waits = now.monotonic < self.writesAwayUntil && self.slots[slot].conversation.hasDoubts
+                // A store that has just failed a write is looked at a little later: what it has lost would be written again at once.
+                let waits = now.monotonic < self.writesAwayUntil && self.slots[slot].conversation.hasFailedWrites
                 if now.monotonic < self.readsAwayUntil || waits {
                     self.slots[slot].term &+= 1
                     self.slots[slot].conversation.abandon(at: now, into: &effects)

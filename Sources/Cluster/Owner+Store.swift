@@ -28,11 +28,7 @@ extension Owner {
         case (.write(let writes, let asked), _):
             self.writesUnderWay -= writes.count
             self.writesAwayUntil = now.monotonic + Self.storePause
-            for place in writes.indices where self.isCurrent(asked[place].errand.place) {
-                let slot = Int(asked[place].errand.place.slot)
-                self.slots[slot].conversation.holdInDoubt(writes[place].change, writes[place].revision)
-            }
-            for place in writes.indices { self.notStored(writes[place], asked[place], at: now, outbox: &outbox) }
+            self.failed(writes, asked, answer.effect, at: now, outbox: &outbox)
         case (.claim(let shard), .claimed(let epoch)):
             guard case .claiming(let waiting) = self.shards[shard] else { break }
             self.shards[shard] = .held(epoch)
@@ -67,6 +63,36 @@ extension Owner {
         if !answer.isOfOneConversation { self.readsAwayUntil = now.monotonic + Self.storePause }
     }
 
+    /// The store has not done a batch, or nobody knows whether it has: then its shards are claimed again before they are looked at, so that
+    /// the writes, should they still be on their way, are rejected by their epoch.
+    private mutating func failed(
+        _ writes: [Write], _ asked: [Asked], _ effect: StoreFailure.Effect, at now: Moment, outbox: inout Outbox
+    ) {
+        if effect != .unknown {
+            for place in writes.indices { self.holdNoLonger(writes[place], asked[place]) }
+        }
+        for place in writes.indices { self.notStored(writes[place], asked[place], because: effect.cause, at: now, outbox: &outbox) }
+        guard effect == .unknown else { return }
+        // Cursors may be written twice.
+        for shard in Set(writes.lazy.filter { $0.revision > 0 }.map(\.shard)).sorted() {
+            self.reclaim(shard, at: now, outbox: &outbox)
+        }
+    }
+
+    /// A write of this shard is in doubt: the shard is claimed again before its conversations are loaded.
+    private mutating func reclaim(_ shard: Int, at now: Moment, outbox: inout Outbox) {
+        guard case .held? = self.shards[shard] else { return }
+        self.shards[shard] = nil
+        for number in self.slots.indices where self.slots[number].isUsed && self.slots[number].shard == Int32(shard) {
+            self.update(UInt32(number), at: now, outbox: &outbox) { $1.append(.mistrust) }
+        }
+    }
+
+    private mutating func holdNoLonger(_ write: Write, _ asked: Asked) {
+        guard self.isCurrent(asked.errand.place) else { return }
+        self.slots[Int(asked.errand.place.slot)].conversation.holdNoLonger(write.change, write.revision)
+    }
+
     private mutating func found(
         _ answer: StoreAnswer, _ errand: Errand, _ sequence: SequenceNumber, _ search: Search, at now: Moment, outbox: inout Outbox
     ) {
@@ -97,24 +123,21 @@ extension Owner {
                 }
             }
         case .refused(let refusals):
-            for (place, refusal) in refusals where self.isCurrent(asked[place].errand.place) {
-                let slot = Int(asked[place].errand.place.slot)
-                if refusal == .unconfirmed {
-                    self.slots[slot].conversation.holdInDoubt(writes[place].change, writes[place].revision)
-                } else {
-                    self.slots[slot].conversation.holdNoLonger(writes[place].change, writes[place].revision)
-                }
-            }
+            for (place, refusal) in refusals where refusal.cause != .outcomeUnknown { self.holdNoLonger(writes[place], asked[place]) }
             for place in writes.indices {
                 guard let refusal = refusals[place] else {
                     self.stored(writes[place], asked[place], at: now, outbox: &outbox)
                     continue
                 }
                 let isCurrent = self.isCurrent(asked[place].errand)
-                self.notStored(
-                    writes[place], asked[place], because: refusal == .damaged ? .damaged : .unavailable, at: now, outbox: &outbox)
+                self.notStored(writes[place], asked[place], because: refusal.cause, at: now, outbox: &outbox)
                 switch refusal {
                 case .fenced, .unconfirmed: if isCurrent { self.loseShard(writes[place].shard, at: now, outbox: &outbox) }
+                case .failed(let failure):
+                    self.writesAwayUntil = now.monotonic + Self.storePause
+                    if failure.effect == .unknown, writes[place].revision > 0 {
+                        self.reclaim(writes[place].shard, at: now, outbox: &outbox)
+                    }
                 case .outOfStep, .damaged: break
                 }
             }
@@ -136,7 +159,9 @@ extension Owner {
             // forgotten it: who asked asks again.
             if self.limits.hold > .zero {
                 if self.isCurrent(asked.errand.place) {
-                    self.slots[Int(asked.errand.place.slot)].conversation.hold(write.change, write.revision, at: now)
+                    self.update(asked.errand.place.slot, at: now, outbox: &outbox) {
+                        $0.storedLate(write.change, revision: write.revision, at: now, into: &$1)
+                    }
                 } else {
                     self.keep(write, at: now)
                 }
@@ -159,7 +184,7 @@ extension Owner {
     }
 
     private mutating func notStored(
-        _ write: Write, _ asked: Asked, because cause: ChatError = .unavailable, at now: Moment, outbox: inout Outbox
+        _ write: Write, _ asked: Asked, because cause: ChatError, at now: Moment, outbox: inout Outbox
     ) {
         if let origin = asked.origin { self.refuse(origin, because: cause, place: asked.errand.place.slot, outbox: &outbox) }
         if case .cursors(let user, _, _) = write.change {
@@ -168,7 +193,8 @@ extension Owner {
                 conversation.cursorsNotStored(of: user, at: now, into: &effects)
             }
         } else if self.isCurrent(asked.errand) {
-            self.abandon(asked.errand.place.slot, because: cause, at: now, outbox: &outbox)
+            self.slots[Int(asked.errand.place.slot)].term &+= 1
+            self.update(asked.errand.place.slot, at: now, outbox: &outbox) { $0.writeFailed(because: cause, at: now, into: &$1) }
         }
     }
 
@@ -204,7 +230,35 @@ extension Owner {
     }
 }
 
+extension WriteRefusal {
+    /// What the sender is told.
+    fileprivate var cause: ChatError {
+        switch self {
+        case .fenced, .outOfStep: .unavailable
+        case .unconfirmed: .outcomeUnknown
+        case .damaged: .damaged
+        case .failed(let failure): failure.effect.cause
+        }
+    }
+}
+
+extension StoreFailure.Effect {
+    /// What the sender of a write is told.
+    fileprivate var cause: ChatError {
+        switch self {
+        case .none: .unavailable
+        case .rejected: .rejected
+        case .unknown: .outcomeUnknown
+        }
+    }
+}
+
 extension StoreAnswer {
+    /// What became of the writes of a request that was answered with this.
+    fileprivate var effect: StoreFailure.Effect {
+        if case .failed(let failure) = self { failure.effect } else { .unknown }
+    }
+
     /// A failure that says nothing about other conversations.
     var isOfOneConversation: Bool {
         if case .failed(let failure) = self { failure.isOfOneConversation } else { false }

@@ -17,6 +17,10 @@ struct Requests: Sendable {
         let deadline: Int64
         var askAgainAt: Int64
         var attempts: Int32 = 1
+        /// The last attempt has left, and no answer says that it has changed nothing.
+        var isOutstanding = true
+        /// An earlier attempt may have changed something, or may still do so.
+        var isInDoubt = false
         /// Whoever asked is gone; the answer is only cleared away.
         var isCancelled = false
         /// The newest message that this loop's feed had shown when it was asked.
@@ -53,6 +57,8 @@ struct Requests: Sendable {
             pending.askAgainAt = time
             pending.attempts = 0
         }
+        // Not sent yet.
+        if pending.attempts == 0 { pending.isOutstanding = false }
         self.slots[Int(slot)] = consume pending
         self.count += 1
         let id = self.id(of: Int(slot))
@@ -133,6 +139,8 @@ struct Requests: Sendable {
         if isAttempt {
             self.slots[slot]?.held = nil
             self.slots[slot]?.attempts += 1
+            if self.slots[slot]!.isOutstanding { self.slots[slot]!.isInDoubt = true }
+            self.slots[slot]!.isOutstanding = true
             self.lines.resume(slot)
         }
         self.schedule(id)
@@ -141,6 +149,15 @@ struct Requests: Sendable {
     private mutating func schedule(_ id: RequestID) {
         guard let slot = self.slot(of: id), let due = self.slots[slot]?.dueAt else { return }
         self.slots[slot]?.bucket = self.timetable.insert(id, at: due)
+    }
+
+    /// The owner has answered the last attempt without doing what was asked.
+    ///
+    /// - Parameter isInDoubt: it does not know whether it was done.
+    mutating func failed(_ id: RequestID, isInDoubt: Bool = false) {
+        guard let slot = self.slot(of: id) else { return }
+        self.slots[slot]!.isOutstanding = false
+        if isInDoubt { self.slots[slot]!.isInDoubt = true }
     }
 
     /// The owner has answered, and the feed will show it in its place: it is not asked again.

@@ -127,11 +127,12 @@ extension ByteBuffer {
         self.append("}")
     }
 
-    mutating func append(failed sentence: String, localID: ByteString?, retryAfter: Double?) {
+    mutating func append(failed sentence: String, localID: ByteString?, outcome: SendOutcome = .refused, retryAfter: Double? = nil) {
         self.append(#"{"type":"message.failed","local_id":"#)
         if let localID { self.append(jsonString: localID) } else { self.append("null") }
         self.append(#","error":"#)
         self.append(jsonString: sentence)
+        self.append(outcome: outcome)
         if let retryAfter { self.append(retryAfter: retryAfter) }
         self.append("}")
     }

@@ -135,7 +135,7 @@ public struct ConversationsSession: DialectSession {
             let body = MessageBody(author: self.person, clientID: clientID, content: content)
             steps.append(.ask(.post(body), in: self.conversation, SessionTag(kind: Question.send.rawValue, text: localID)))
         } catch {
-            steps.reply { $0.append(failed: error.description, localID: localID, retryAfter: nil) }
+            steps.reply { $0.append(failed: error.description, localID: localID) }
         }
     }
 
@@ -191,7 +191,7 @@ public struct ConversationsSession: DialectSession {
             // The answer to a send is the message itself, which this connection hears like everybody.
             if !isShown { steps.reply { $0.append(chatMessage: message) } }
         case (.send, .failed(let error)):
-            steps.reply { $0.append(failed: error.description, localID: tag.text, retryAfter: nil) }
+            steps.reply { $0.append(failed: error.description, localID: tag.text, outcome: error.outcome) }
         case (.read, .read(let unknown)):
             if !unknown.isEmpty { steps.reply { $0.append(error: Self.unknown(unknown.map(String.init)), action: "read") } }
         case (let question, .failed(let error)):

@@ -103,12 +103,16 @@ public struct SessionTag: Sendable {
     public let text: ByteString?
     /// Where a connection may be in several: the one that was asked about.
     public let conversation: ByteString?
+    /// The millisecond, as `SessionSteps.receivedAt`, at which the client asked for this; 0 for the frame that is being read. The answer
+    /// comes within 5 s from then on, however many questions the request takes.
+    public let since: Int64
 
-    public init(kind: UInt8, number: Int = 0, text: ByteString? = nil, conversation: ByteString? = nil) {
+    public init(kind: UInt8, number: Int = 0, text: ByteString? = nil, conversation: ByteString? = nil, since: Int64 = 0) {
         self.kind = kind
         self.number = number
         self.text = text
         self.conversation = conversation
+        self.since = since
     }
 }
 
@@ -154,6 +158,9 @@ public struct SessionSteps: Sendable {
     /// The time of this turn; and that of a clock that never goes back, in milliseconds.
     public var now = Timestamp(milliseconds: 0)
     public var monotonic: Int64 = 0
+    /// When the frame that is being read came, by the same clock. One that came while the connection waited for an answer may have come at
+    /// any time since, so that the time at which the wait began stands for it.
+    public var receivedAt: Int64 = 0
 
     public init(limits: ChatLimits) {
         self.limits = limits

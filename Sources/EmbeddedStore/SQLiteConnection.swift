@@ -1,4 +1,5 @@
 internal import CSQLite
+import ChatModel
 
 /// What SQLite answered instead of doing what it was asked.
 struct SQLiteFailure: Error {
@@ -22,6 +23,15 @@ struct SQLiteFailure: Error {
         case SQLITE_IOERR: "it cannot be read or written"
         case SQLITE_NOMEM: "there is not enough memory"
         default: "SQLite failed"
+        }
+    }
+
+    /// What became of the transaction. After an input or output error its commit may have reached the disk.
+    var effect: StoreFailure.Effect {
+        switch self.primaryCode {
+        case SQLITE_FULL, SQLITE_READONLY, SQLITE_PERM, SQLITE_CANTOPEN, SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_CONSTRAINT: .rejected
+        case SQLITE_BUSY, SQLITE_LOCKED, SQLITE_NOMEM: .none
+        default: .unknown
         }
     }
 

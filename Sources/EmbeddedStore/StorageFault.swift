@@ -12,8 +12,8 @@ enum StorageFault: Error {
 
     func storeFailure(path: String) -> StoreFailure {
         switch self {
-        case .database(let failure): StoreFailure("\(path): \(failure.sentence)")
-        case .damaged(let what): StoreFailure("\(path): it is damaged: \(what)")
+        case .database(let failure): StoreFailure("\(path): \(failure.sentence)", effect: failure.effect)
+        case .damaged(let what): StoreFailure("\(path): it is damaged: \(what)", effect: .rejected)
         }
     }
 }

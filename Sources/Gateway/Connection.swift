@@ -125,6 +125,9 @@ final class WebSocketTalk {
     var closeCode: UInt16 = 1006
     /// Answers that reading waits for: an entrance, a page.
     var awaited: Int32 = 0
+    /// When that began and ended last, in the loop's ticks.
+    var awaitedSince: UInt32 = 0
+    var resumedAt: UInt32 = 0
     /// Commands that have not been answered: a drain waits for them.
     @exclusivity(unchecked) var underWay: Int32 = 0
     /// When it became a WebSocket, when the next ping is due, when the token ends, and when a drain closes it, as monotonic

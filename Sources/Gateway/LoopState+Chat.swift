@@ -14,7 +14,7 @@ extension LoopState {
     ) {
         // The feed is known only afterwards, so the question is asked in two steps.
         let context = self.questions.insert(Question(token: self.connections[slot]!.token, kind: .command(tag, nil)))
-        let (feed, request) = self.chat.enter(key, entrance, context: context, at: self.now)
+        let (feed, request) = self.chat.enter(key, entrance, context: context, askedAt: self.askedAt(tag), at: self.now)
         // Not the turn's time: the process may have been stopped since, and the client may name what was sent meanwhile.
         let askedAt = WallClock.now
         self.questions.replace(
@@ -29,7 +29,13 @@ extension LoopState {
         let feed = talk.memberships.first { $0.conversation == key }?.feed
         let context = tag.map { self.questions.insert(Question(token: token, kind: .command($0, feed))) }
         if context != nil { talk.underWay += 1 }
-        self.chat.ask(command, in: key, through: feed, context: context, at: self.now)
+        self.chat.ask(command, in: key, through: feed, context: context, askedAt: self.askedAt(tag), at: self.now)
+    }
+
+    /// When the client asked for what a session asks now.
+    private func askedAt(_ tag: SessionTag?) -> Int64 {
+        if let tag, tag.since != 0 { return tag.since }
+        return self.steps.receivedAt != 0 ? self.steps.receivedAt : self.now.monotonic
     }
 
     mutating func readPage(_ slot: Int, _ talk: WebSocketTalk, _ key: ConversationKey, _ range: PageRange, _ limit: Int, _ tag: SessionTag)
@@ -59,12 +65,20 @@ extension LoopState {
 
     /// Nothing more is read from the client until what it waits for has come, and has left.
     private mutating func await(_ slot: Int, _ talk: WebSocketTalk) {
+        if talk.awaited == 0 { talk.awaitedSince = self.tickNumber }
         talk.awaited += 1
         self.pauseReading(slot)
     }
 
+    /// When a frame that is read now was sent: one that lay unread while the connection waited for an answer may have come when that began.
+    func receivedAt(_ talk: WebSocketTalk) -> Int64 {
+        guard talk.awaitedSince != 0, self.tickNumber <= talk.resumedAt + 1 else { return self.now.monotonic }
+        return self.time(ofTick: talk.awaitedSince)
+    }
+
     private mutating func awaitedCame(_ slot: Int, _ talk: WebSocketTalk) {
         talk.awaited = max(0, talk.awaited - 1)
+        if talk.awaited == 0 { talk.resumedAt = self.tickNumber }
         self.resumeIfFree(slot, talk)
     }
 

@@ -82,6 +82,7 @@ extension LoopState {
         if let feed = talk.memberships.first?.feed { self.chat.expect(feed) }
         self.steps.retryAfter = talk.rate.take(limits: self.live.limits, at: self.now.monotonic)
         if self.steps.retryAfter != nil { self.counters.rateLimited &+= 1 }
+        self.steps.receivedAt = self.receivedAt(talk)
         if kind == .binary {
             talk.session?.receivedBinary(into: &self.steps)
         } else if bytes.count > self.live.limits.messageBytes {
@@ -90,6 +91,7 @@ extension LoopState {
             talk.session?.received(bytes.bytes, reading: &self.document, at: self.now.wall, into: &self.steps)
         }
         self.runSteps(slot, talk)
+        self.steps.receivedAt = 0
     }
 
     /// The client has asked for all of it, so it never counts as a slow reader's; but more is only read when it has left.

@@ -153,6 +153,9 @@ struct LoopState {
         UInt32(clamping: (monotonic - self.startedAt + 99) / 100)
     }
 
+    /// The beginning of a tick, in monotonic milliseconds.
+    func time(ofTick number: UInt32) -> Int64 { self.startedAt + max(0, Int64(number) - 1) * 100 }
+
     /// The clocks are read once a turn.
     mutating func beginTurn() {
         guard !self.isTimeRead else { return }

@@ -35,7 +35,12 @@ final class LoopStoreClient: StoreClient {
     }
 
     func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) {
-        if case .failed(let failure) = answer { self.complaints.add(failure) }
+        switch answer {
+        case .failed(let failure): self.complaints.add(failure)
+        case .written(.refused(let refusals)):
+            for case .failed(let failure) in refusals.values { self.complaints.add(failure) }
+        default: break
+        }
         let letter = StoreLetter(answer: answer, ticket: ticket, isForSession: self.isForSessions)
         if self.immediate.loop.isCurrent, self.immediate.with({ $0.isAwaited }) {
             self.immediate.with { $0.letters.append(letter) }

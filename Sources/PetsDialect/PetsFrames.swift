@@ -107,13 +107,23 @@ extension ByteBuffer {
         self.append("]}}")
     }
 
-    /// - Parameter event: what the client asked for, where that is known.
-    mutating func append(error sentence: String, event: ByteString?, retryAfter: Double? = nil) {
+    /// - Parameters:
+    ///   - event: what the client asked for, where that is known.
+    ///   - localID: of a send that failed, where the client has given one.
+    ///   - outcome: of a send that failed.
+    mutating func append(
+        error sentence: String, event: ByteString?, localID: ByteString? = nil, outcome: SendOutcome = .refused, retryAfter: Double? = nil
+    ) {
         self.append(#"{"event":"error","data":{"message":"#)
         self.append(jsonString: sentence)
         if let event {
             self.append(#","event":"#)
             self.append(jsonString: event)
+            if event == "message" { self.append(outcome: outcome) }
+        }
+        if let localID {
+            self.append(#","local_id":"#)
+            self.append(jsonString: localID)
         }
         if let retryAfter { self.append(retryAfter: retryAfter) }
         self.append("}}")

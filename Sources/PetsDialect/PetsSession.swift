@@ -28,7 +28,8 @@ public struct PetsSession: DialectSession {
 
     /// What takes a conversation that is heard.
     private enum Request {
-        case message(content: String, localID: ByteString?)
+        /// - Parameter since: the millisecond at which the client sent it.
+        case message(content: String, localID: ByteString?, since: Int64)
         case history(PageRange, limit: Int)
 
         var event: ByteString {
@@ -36,6 +37,10 @@ public struct PetsSession: DialectSession {
             case .message: "message"
             case .history: "history"
             }
+        }
+
+        var localID: ByteString? {
+            if case .message(_, let localID, _) = self { localID } else { nil }
         }
     }
 
@@ -109,7 +114,7 @@ public struct PetsSession: DialectSession {
             let localID = try document.optionalString("local_id", of: data, in: text).map { ByteString($0) }
             if let localID, ClientID(given: localID) == nil { throw FieldError(ChatError.clientIDInvalid) }
             let content = try document.content(of: data, in: text, limits: steps.limits)
-            self.request(.message(content: content, localID: localID), in: conversation, into: &steps)
+            self.request(.message(content: content, localID: localID, since: steps.receivedAt), in: conversation, into: &steps)
         case "new_conversation":
             try self.create(document, text, into: &steps)
         case "broadcast":
@@ -173,9 +178,10 @@ public struct PetsSession: DialectSession {
     private func perform(_ request: Request, in conversation: ByteString, into steps: inout SessionSteps) {
         let key = self.subscriptions.key(conversation)
         switch request {
-        case .message(let content, let localID):
+        case .message(let content, let localID, let since):
             let body = MessageBody(author: self.person, clientID: localID.flatMap { ClientID(given: $0) }, content: content)
-            steps.append(.ask(.post(body), in: key, SessionTag(kind: Question.message.rawValue, text: localID, conversation: conversation)))
+            let tag = SessionTag(kind: Question.message.rawValue, text: localID, conversation: conversation, since: since)
+            steps.append(.ask(.post(body), in: key, tag))
         case .history(let range, let limit):
             steps.append(.read(key, range, limit: limit, SessionTag(kind: Question.history.rawValue, conversation: conversation)))
         }
@@ -206,7 +212,11 @@ public struct PetsSession: DialectSession {
             if let conversation = tag.conversation { self.made[conversation] = nil }
             steps.reply { $0.append(error: error.description, event: "new_conversation") }
         case (let question, .failed(let error)):
-            steps.reply { $0.append(error: Self.sentence(error), event: question?.event) }
+            steps.reply {
+                $0.append(
+                    error: Self.sentence(error), event: question?.event, localID: question == .message ? tag.text : nil,
+                    outcome: error.outcome)
+            }
         default:
             break
         }
@@ -244,7 +254,10 @@ public struct PetsSession: DialectSession {
         let made = self.made.removeValue(forKey: conversation)
         let requests = self.waiting.removeValue(forKey: conversation) ?? []
         if case .failed(let error) = answer {
-            for request in requests { steps.reply { $0.append(error: Self.sentence(error), event: request.event) } }
+            // None of them was sent.
+            for request in requests {
+                steps.reply { $0.append(error: Self.sentence(error), event: request.event, localID: request.localID) }
+            }
             return
         }
         if let made { steps.reply { $0.append(created: conversation, made.fields, client: made.client) } }

@@ -47,11 +47,17 @@ extension RedisStore {
         switch call {
         case .read(let asker, let request):
             asker.client.storeAnswered(.failed(StoreFailure(error, about: request.subject)), ticket: asker.ticket)
-        case .claim(let deed, _), .write(let deed, _, _):
+        case .claim(let deed, _), .write(let deed, _, nil):
             let isInDoubt = error == .connectionLost(mayBeDone: true)
             self.settle(deed) { deed in
                 deed.failure = deed.failure ?? StoreFailure(error, about: deed.request.subject)
                 if isInDoubt { deed.isUnconfirmed = true }
+            }
+        case .write(let deed, _, let places?):
+            let failure = StoreFailure(error)
+            self.settle(deed) { deed in
+                for place in places { deed.refusals[place] = .failed(failure) }
+                if error == .connectionLost(mayBeDone: true) { deed.isUnconfirmed = true }
             }
         case .number(let number, _), .probe(let number, _):
             self.settle(number) { deed in deed.failure = deed.failure ?? StoreFailure(error, about: deed.request.subject) }

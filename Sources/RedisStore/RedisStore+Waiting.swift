@@ -135,7 +135,12 @@ extension RedisStore {
                 failure = StoreFailure(error)
             }
         }
-        if let failure, body.deeds[part.deed]?.failure == nil { body.deeds[part.deed]?.failure = failure }
+        if let failure {
+            // Whatever became of the lines, the writes behind them were not sent.
+            let effect: StoreFailure.Effect = failure.effect == .rejected ? .rejected : .none
+            let notSent = StoreFailure("Not written, because a list could not be written before it. \(failure)", effect: effect)
+            for place in writable { body.deeds[part.deed]?.refusals[place] = .failed(notSent) }
+        }
         return part.deed
     }
 }

@@ -79,7 +79,7 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
         if let excess = request.excess { return client.storeAnswered(.failed(excess), ticket: ticket) }
         // In a cluster a probe is of one master, and may be well while another is missing.
         if case .probe = request, case .away(let outage)? = self.body.with({ $0.client?.state }) {
-            return client.storeAnswered(.failed(StoreFailure(outage.description)), ticket: ticket)
+            return client.storeAnswered(.failed(StoreFailure(outage.description, effect: .none)), ticket: ticket)
         }
         let asker = StoreCall.Asker(client: client, ticket: ticket)
         do throws(RedisError) {
@@ -107,7 +107,7 @@ extension RedisStore {
                     body.deeds.cancel(deed)
                     throw error
                 }
-                body.deeds[deed]?.failure = StoreFailure(error)
+                body.deeds[deed]?.failure = StoreFailure(error.description, effect: .unknown)
             }
         case .load(let key):
             try self.read(key, Self.load, request, asker, &body) { _ in }

@@ -42,11 +42,11 @@ extension StoreFailure {
     init(_ error: RedisError, about subject: String?) {
         switch (error, subject) {
         case (.other(let words), let subject?) where words.hasPrefix("DAMAGED "):
-            self.init("\(subject): the Redis key \(words.dropFirst(8))", isOfOneConversation: true)
+            self.init("\(subject): the Redis key \(words.dropFirst(8))", isOfOneConversation: true, effect: .rejected)
         case (.wrongType, let subject?):
             self.init("\(subject): \(error)", isOfOneConversation: true)
         default:
-            self.init(error.description)
+            self.init(error.description, effect: error.effect)
         }
     }
 
@@ -56,6 +56,21 @@ extension StoreFailure {
 
     init(_ damage: DamagedValue, about subject: String?) {
         self.init("\(subject ?? ""): \(damage.reason)", isOfOneConversation: true)
+    }
+}
+
+extension RedisError {
+    /// What became of a script that was answered with this: each checks all that it needs before it writes.
+    fileprivate var effect: StoreFailure.Effect {
+        switch self {
+        case .connectionLost(let mayBeDone): mayBeDone ? .unknown : .none
+        case .readOnly, .outOfMemory, .snapshotFailed, .notAuthenticated, .wrongPassword, .notPermitted, .noReplicas: .rejected
+        case .noConnection, .queueFull, .closed, .loading, .clusterDown, .masterDown, .tryAgain, .moved, .ask, .scriptLost, .busy,
+            .crossSlot, .noGoodReplica, .unkillable:
+            .none
+        // A command of a script may have failed behind others.
+        case .wrongType, .other: .unknown
+        }
     }
 }
 

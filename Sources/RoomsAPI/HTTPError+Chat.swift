@@ -18,7 +18,7 @@ extension HTTPError {
         case .rateLimited(let seconds):
             self.init(
                 .tooManyRequests, error.description, fields: [HTTPField("Retry-After", String(max(1, Int(seconds.rounded(.up)))))])
-        case .unavailable: self = .away
+        case .unavailable, .rejected, .outcomeUnknown: self = .away
         case .damaged: self.init(.internalServerError, "room_id: \(error)")
         }
     }

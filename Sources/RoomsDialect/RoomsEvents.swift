@@ -118,9 +118,14 @@ extension ByteBuffer {
     }
 
     /// The acknowledgement of what could not be done.
-    mutating func append(refusal sentence: String, retryAfter: Double?) {
+    ///
+    /// - Parameters:
+    ///   - outcome: of a send that failed; nil for anything else.
+    ///   - localID: of that send, where the client has given one.
+    mutating func append(refusal sentence: String, outcome: SendOutcome?, localID: ByteString?, retryAfter: Double?) {
         self.append(#"{"ok":false,"error":"#)
         self.append(jsonString: sentence)
+        self.append(failedSend: outcome, localID)
         if let retryAfter { self.append(retryAfter: retryAfter) }
         self.append("}")
     }
@@ -129,9 +134,12 @@ extension ByteBuffer {
     ///
     /// - Parameters:
     ///   - event: what the client asked for, where that is known.
+    ///   - outcome: of a send that failed; nil for anything else.
+    ///   - localID: of that send, where the client has given one.
     ///   - fields: what else stands in it, each with a comma in front.
     mutating func append(
-        roomsError sentence: String, event: ByteString?, retryAfter: Double? = nil, _ fields: (inout ByteBuffer) -> Void = { _ in }
+        roomsError sentence: String, event: ByteString?, outcome: SendOutcome? = nil, localID: ByteString? = nil, retryAfter: Double? = nil,
+        _ fields: (inout ByteBuffer) -> Void = { _ in }
     ) {
         self.append(roomsEvent: "error") {
             $0.append(#"{"message":"#)
@@ -140,9 +148,17 @@ extension ByteBuffer {
                 $0.append(#","event":"#)
                 $0.append(jsonString: event)
             }
+            $0.append(failedSend: outcome, localID)
             if let retryAfter { $0.append(retryAfter: retryAfter) }
             fields(&$0)
             $0.append("}")
         }
+    }
+
+    private mutating func append(failedSend outcome: SendOutcome?, _ localID: ByteString?) {
+        if let outcome { self.append(outcome: outcome) }
+        guard let localID else { return }
+        self.append(#","local_id":"#)
+        self.append(jsonString: localID)
     }
 }

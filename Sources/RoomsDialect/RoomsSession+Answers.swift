@@ -37,7 +37,9 @@ extension RoomsSession {
             steps.reply { $0.append(roomsAck: ackID) { $0.append(#"{"ok":true}"#) } }
         case .failed(let error):
             if question == .leave { self.rooms[room]?.isParting = false }
-            self.fail(Self.words(error), of: question.event, ackID: ackID, into: &steps)
+            self.fail(
+                Self.words(error), of: question.event, ackID: ackID, outcome: error.outcome, localID: question == .send ? tag.text : nil,
+                into: &steps)
         default:
             break
         }

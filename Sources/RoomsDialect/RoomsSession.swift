@@ -157,12 +157,26 @@ public struct RoomsSession: DialectSession {
     }
 
     /// In the acknowledgement, where one is wanted; else as an event.
-    func fail(_ sentence: String, of event: ByteString?, ackID: Int?, retryAfter: Double? = nil, into steps: inout SessionSteps) {
+    ///
+    /// - Parameters:
+    ///   - outcome: what became of the message, if the event is a send.
+    ///   - localID: of that send, where the client has given one.
+    func fail(
+        _ sentence: String, of event: ByteString?, ackID: Int?, outcome: SendOutcome = .refused, localID: ByteString? = nil,
+        retryAfter: Double? = nil, into steps: inout SessionSteps
+    ) {
         guard self.isConnected else { return }
+        let outcome = event == "send_message" ? outcome : nil
         if let ackID {
-            steps.reply { $0.append(roomsAck: ackID) { $0.append(refusal: sentence, retryAfter: retryAfter) } }
+            steps.reply {
+                $0.append(roomsAck: ackID) {
+                    $0.append(refusal: sentence, outcome: outcome, localID: localID, retryAfter: retryAfter)
+                }
+            }
         } else {
-            steps.reply { $0.append(roomsError: sentence, event: event, retryAfter: retryAfter) }
+            steps.reply {
+                $0.append(roomsError: sentence, event: event, outcome: outcome, localID: localID, retryAfter: retryAfter)
+            }
         }
     }
 

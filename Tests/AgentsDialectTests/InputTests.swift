@@ -18,7 +18,13 @@ struct InputTests {
         }
 
         private static func error(_ words: String, _ id: String? = nil) -> String {
-            #"{"type":"ERROR","error":"\#(words)"\#(id.map { #","message_id":"\#($0)""# } ?? ""),"timestamp":"1970-01-01T00:00:00.000Z"}"#
+            Self.error(words, id, outcome: #","outcome":"refused""#)
+        }
+        /// Of what is no send.
+        private static func failure(_ words: String, _ id: String? = nil) -> String { Self.error(words, id, outcome: "") }
+        private static func error(_ words: String, _ id: String?, outcome: String) -> String {
+            let id = id.map { #","message_id":"\#($0)""# } ?? ""
+            return #"{"type":"ERROR","error":"\#(words)"\#(id)\#(outcome),"timestamp":"1970-01-01T00:00:00.000Z"}"#
         }
         private static let long = String(repeating: "x", count: 129)
         private static let badID = "id: must have 1 to 128 bytes and no control characters"
@@ -82,22 +88,22 @@ struct InputTests {
         static let others = [
             Case(#"{"type":"status_query"}"#, "describe for ann guests none in tenant/c"),
             Case(#"{"type":"authenticate","token":"a.b.c"}"#, "authenticate a.b.c"),
-            Case(#"{"type":"authenticate"}"#, error("token: is missing")),
-            Case(#"{"type":"authenticate","token":5}"#, error("token: must be a string")),
-            Case(#"{"type":"authenticate","token":null}"#, error("token: is missing")),
-            Case(#"{"type":"dance","id":"m"}"#, error(#"type: \"dance\" is unknown"#, "m")),
-            Case(#"{"type":"ACK","message_id":"m"}"#, error(#"type: \"ACK\" is unknown"#)),
-            Case(#"{"type":"Message","content":"x"}"#, error(#"type: \"Message\" is unknown"#)),
-            Case(#"{"type":""}"#, error(#"type: \"\" is unknown"#)),
-            Case(#"{"id":"m","content":"x"}"#, error("type: is missing", "m")),
-            Case(#"{"type":null}"#, error("type: is missing")),
-            Case(#"{"type":5}"#, error("type: must be a string")),
-            Case(#"{"type":["message"],"content":"x"}"#, error("type: must be a string")),
-            Case(#"{"type":"message ","content":"x"}"#, error(#"type: \"message \" is unknown"#)),
-            Case("null", error("a frame must be a JSON object")),
-            Case(#""message""#, error("a frame must be a JSON object")),
-            Case("[]", error("a frame must be a JSON object")),
-            Case("7", error("a frame must be a JSON object")),
+            Case(#"{"type":"authenticate"}"#, failure("token: is missing")),
+            Case(#"{"type":"authenticate","token":5}"#, failure("token: must be a string")),
+            Case(#"{"type":"authenticate","token":null}"#, failure("token: is missing")),
+            Case(#"{"type":"dance","id":"m"}"#, failure(#"type: \"dance\" is unknown"#, "m")),
+            Case(#"{"type":"ACK","message_id":"m"}"#, failure(#"type: \"ACK\" is unknown"#)),
+            Case(#"{"type":"Message","content":"x"}"#, failure(#"type: \"Message\" is unknown"#)),
+            Case(#"{"type":""}"#, failure(#"type: \"\" is unknown"#)),
+            Case(#"{"id":"m","content":"x"}"#, failure("type: is missing", "m")),
+            Case(#"{"type":null}"#, failure("type: is missing")),
+            Case(#"{"type":5}"#, failure("type: must be a string")),
+            Case(#"{"type":["message"],"content":"x"}"#, failure("type: must be a string")),
+            Case(#"{"type":"message ","content":"x"}"#, failure(#"type: \"message \" is unknown"#)),
+            Case("null", failure("a frame must be a JSON object")),
+            Case(#""message""#, failure("a frame must be a JSON object")),
+            Case("[]", failure("a frame must be a JSON object")),
+            Case("7", failure("a frame must be a JSON object")),
         ]
 
         static let all = messages + direct + others
@@ -123,7 +129,7 @@ struct InputTests {
         var probe = SessionProbe.agents(channel: nil)
         #expect(
             probe.send(#"{"type":"message","id":"m","content":"x"}"#) == [
-                #"{"type":"ERROR","error":"to: is missing, and the connection has no channel","message_id":"m","timestamp":"1970-01-01T00:00:00.000Z"}"#
+                #"{"type":"ERROR","error":"to: is missing, and the connection has no channel","message_id":"m","outcome":"refused","timestamp":"1970-01-01T00:00:00.000Z"}"#
             ])
         #expect(
             probe.send(#"{"type":"status_query"}"#) == [
@@ -143,9 +149,10 @@ struct InputTests {
     func rateLimited() {
         var probe = SessionProbe.agents()
         for type in ["message", "status_query", "dance"] {
+            let outcome = type == "message" ? #","outcome":"refused""# : ""
             #expect(
                 probe.send(#"{"type":"\#(type)","id":"m"}"#, retryAfter: 1.234) == [
-                    #"{"type":"ERROR","error":"rate limited","message_id":"m","retry_after":1.24,"timestamp":"1970-01-01T00:00:00.000Z"}"#
+                    #"{"type":"ERROR","error":"rate limited","message_id":"m"\#(outcome),"retry_after":1.24,"timestamp":"1970-01-01T00:00:00.000Z"}"#
                 ])
         }
     }

@@ -176,7 +176,7 @@ struct OutputTests {
         _ = probe.send(#"{"type":"message","id":"m-3","content":"x"}"#)
         #expect(
             probe.answer(.failed(.conversationEnded)) == [
-                #"{"type":"ERROR","error":"conversation ended","message_id":"m-3","timestamp":"1970-01-01T00:00:00.000Z"}"#
+                #"{"type":"ERROR","error":"conversation ended","message_id":"m-3","outcome":"refused","timestamp":"1970-01-01T00:00:00.000Z"}"#
             ])
     }
 

@@ -12,7 +12,7 @@ struct ClosingTests {
         _ = stage.type(by: bob)
         stage.isStoreSlow = true
         _ = stage.end(by: ann)
-        #expect(stage.run { $0.close(at: $1, into: &$2) } == [refused(.unavailable), "event: bob stops typing", "call again"])
+        #expect(stage.run { $0.close(at: $1, into: &$2) } == [refused(.outcomeUnknown), "event: bob stops typing", "call again"])
         #expect(stage.pass(.seconds(10)) == [])
     }
 }

@@ -292,23 +292,35 @@ struct RestoringTests {
         #expect(stage.say("two", by: bob, id: "b") == ["event: posted 2 two"])
     }
 
-    @Test("writes again what others may have heard of before it knew that it was stored, and not what the store has refused")
-    func unanswered() {
-        for isRefused in [false, true] {
-            var stage = Stage(of: [ann, bob], Self.limits)
-            let before = stage.shelf
-            stage.isStoreSlow = true
-            _ = stage.say("one", by: ann, id: "a")
-            let body = MessageBody.said("one", by: ann, id: "a")
-            let revision = before.revision + 1
-            let change = Write.Change.message(Message(sequence: 1, revision: revision, sentAt: stage.now.wall, body: body))
-            stage.conversation.hold(change, revision, at: stage.now)
-            if isRefused { stage.conversation.holdNoLonger(change, revision) }
-            _ = stage.failStore()
-            stage.isStoreSlow = false
-            _ = stage.enter(ann)
-            #expect(stage.shelf.messages.map(\.body.content) == (isRefused ? [] : ["one"]))
-        }
+    @Test("never writes again what was not acknowledged", arguments: [ChatError.unavailable, .rejected, .outcomeUnknown])
+    func unacknowledged(_ cause: ChatError) {
+        var stage = Stage(of: [ann, bob], Self.limits)
+        _ = stage.enter(bob)
+        stage.isStoreSlow = true
+        _ = stage.say("one", by: ann, id: "a")
+        #expect(stage.failStore(cause).contains(refused(cause)))
+        stage.isStoreSlow = false
+        _ = stage.pass(.seconds(80))
+        _ = stage.enter(ann)
+        #expect(stage.shelf.messages.isEmpty)
+        #expect(stage.conversation.heldChanges(at: stage.now).allSatisfy { $0.posted == nil })
+        #expect(stage.say("two", by: ann, id: "b") == ["event: posted 1 two"])
+    }
+
+    @Test("looks up a write in doubt, shows it where the store has it, and writes it again should the store forget it then")
+    func doneUnheard() {
+        var stage = Stage(of: [ann, bob], Self.limits)
+        _ = stage.enter(bob)
+        let before = stage.shelf
+        stage.isStoreSlow = true
+        _ = stage.say("one", by: ann, id: "a")
+        #expect(stage.failStore(.outcomeUnknown, isDone: true) == [refused(.outcomeUnknown)])
+        stage.isStoreSlow = false
+        #expect(stage.pass(.seconds(2)).contains("call again"), "it asks the store by itself, and listeners are to look")
+        #expect(stage.say("one", by: ann, id: "a") == ["answer: posted 1 one"])
+        stage.shelf = before
+        _ = stage.run { $0.compare(at: $1, into: &$2) }
+        #expect(stage.shelf.messages.map(\.body.content) == ["one"])
     }
 
     @Test("has those who listen look again when it writes again what nobody may have heard of", arguments: Untold.allCases)
@@ -333,8 +345,8 @@ struct RestoringTests {
             change = .remove(bob.id)
         }
         let revision = stage.shelf.revision + 1
-        stage.conversation.hold(change, revision, at: stage.now)
-        stage.conversation.holdInDoubt(change, revision)
+        // The store had it, and has forgotten it since.
+        stage.conversation.holdStored(change, revision, at: stage.now)
         _ = stage.failStore()
         stage.isStoreSlow = false
         #expect(stage.enter(ann).contains("call again"))

@@ -92,7 +92,9 @@ struct Stage {
         case .tell(let event, let loops): self.lines.append(Line.tell(event, loops))
         case .callAgain: self.lines.append("call again")
         case .wake(let time): self.wakes.append(time)
-        case .write(let change, let revision, let asked): self.request(.write(change, revision, asked), into: &effects)
+        case .write(let change, let revision, let asked):
+            self.conversation.hold(change, revision, at: self.now)
+            self.request(.write(change, revision, asked), into: &effects)
         case .find(let sequence, let search): self.request(.find(sequence, search, self.shelf.message(sequence)), into: &effects)
         case .load: self.request(.load, into: &effects)
         case .recall: self.request(.recall, into: &effects)
@@ -156,7 +158,11 @@ struct Stage {
     }
 
     /// The slow store fails in all it was asked.
-    mutating func failStore() -> [String] {
+    ///
+    /// - Parameters:
+    ///   - cause: what became of the writes.
+    ///   - isDone: the store does them all the same, and only its answer is lost.
+    mutating func failStore(_ cause: ChatError = .unavailable, isDone: Bool = false) -> [String] {
         self.lines = []
         let held = self.held
         self.held = []
@@ -167,9 +173,12 @@ struct Stage {
                 if let asked { self.lines.append(Line.answer(.failed(.unavailable), to: asked)) }
                 self.work { $0.cursorsNotStored(of: user, at: $1, into: &$2) }
             case .find(_, let search, _): self.work { $0.notFound(for: search, into: &$2) }
-            case .write(_, _, let asked):
-                if let asked { self.lines.append(Line.answer(.failed(.unavailable), to: asked)) }
-                fallthrough
+            case .write(let change, let revision, let asked):
+                if isDone { self.shelf.write(change, revision) }
+                if cause != .outcomeUnknown { self.conversation.holdNoLonger(change, revision) }
+                if let asked { self.lines.append(Line.answer(.failed(cause), to: asked)) }
+                if !isAbandoned { self.work { $0.writeFailed(because: cause, at: $1, into: &$2) } }
+                isAbandoned = true
             case .load, .recall, .compare:
                 if !isAbandoned { self.work { $0.abandon(at: $1, into: &$2) } }
                 isAbandoned = true

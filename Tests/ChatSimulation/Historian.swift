@@ -46,6 +46,10 @@ struct Historian {
     private(set) var pasts: [ConversationKey: Past] = [:]
     /// While there are two masters: what the other one was told.
     private var others: [ConversationKey: Past]?
+    /// What senders were told is not stored and never will be. No two sends have the same words.
+    private var refused: [ConversationKey: Set<String>] = [:]
+    /// Sends that were stored, and whose owner has had no answer.
+    private var unheard: [ConversationKey: Set<Send>] = [:]
     private(set) var violation: String?
     private let limits: ChatLimits
 
@@ -64,7 +68,11 @@ struct Historian {
 
     // MARK: The store
 
-    mutating func stored(_ write: Write, by owner: OwnerID, onOther: Bool) {
+    /// - Parameter isHeard: whether the owner hears that it is stored.
+    mutating func stored(_ write: Write, by owner: OwnerID, onOther: Bool, isHeard: Bool) {
+        if !isHeard, case .message(let message) = write.change, let client = message.body.clientID {
+            self.unheard[write.conversation, default: []].insert(Send(user: message.body.author.id, client: client))
+        }
         if onOther { self.changeSides() }
         defer { if onOther { self.changeSides() } }
         let key = write.conversation
@@ -100,6 +108,9 @@ struct Historian {
             self.expect(before.sentAt <= message.sentAt, "\(key): message \(message.sequence) was sent before its predecessor")
         }
         self.expect(!past.ended || self.mayBeOfTwoMasters(past), "\(key): message \(message.sequence) was stored after the end")
+        self.expect(
+            self.refused[key]?.contains(message.body.content) != true,
+            "\(key): \"\(message.body.content)\" was stored after its sender was told that it never will be")
         let isRepeated = message.state != .deleted && !past.contents.insert(message.body.content).inserted
         self.expect(!isRepeated, "\(key): \"\(message.body.content)\" was stored twice")
         past.head = message.sequence
@@ -249,6 +260,16 @@ struct Historian {
         }
     }
 
+    /// Somebody was told that a send has failed: one that was refused is in no history, and never comes into one.
+    mutating func failed(_ error: ChatError, _ body: MessageBody, of client: SimulatedClient) {
+        guard error.outcome == .refused else { return }
+        let stored = [self.pasts[client.conversation], self.others?[client.conversation]].compactMap { $0 }
+        self.expect(
+            !stored.contains { $0.contents.contains(body.content) },
+            "\(client.name) was told that \"\(body.content)\" is not stored, and it is")
+        self.refused[client.conversation, default: []].insert(body.content)
+    }
+
     /// What somebody says on one connection is numbered as it was said, however much is on its way at once.
     mutating func ordered(_ message: Message, asked: UInt64, as body: MessageBody, of client: SimulatedClient) {
         let past = self.past(of: client.conversation)
@@ -361,7 +382,8 @@ struct Historian {
             picture.isEnded == self.past(of: client.conversation).ended, "\(client.name) does not know whether the conversation has ended")
     }
 
-    /// Every send that was answered is in the history that is left, once; unless whoever wrote it has died with what it held.
+    /// Every send that was answered is in the history that is left, once; unless its owner has died with what it held, or never heard that
+    /// it was stored, so that only the storing step itself has answered it, and the store has forgotten it then.
     mutating func compareAnswers(in key: ConversationKey, with page: Page, dead: Set<OwnerID>) {
         let past = self.past(of: key)
         var counts: [Send: Int] = [:]
@@ -370,7 +392,8 @@ struct Historian {
             counts[Send(user: message.body.author.id, client: id), default: 0] += 1
         }
         for (send, sequence) in past.answered.sorted(by: { $0.value < $1.value }) where sequence >= page.oldest {
-            let isLost = past.writers[send].map { dead.contains($0) } ?? false
+            let isUnheard = past.hasForgotten && self.unheard[key]?.contains(send) == true
+            let isLost = isUnheard || past.writers[send].map { dead.contains($0) } ?? false
             let count = counts[send] ?? 0
             let window = self.limits.history > 0 ? min(self.limits.history, self.limits.recentMessages) : self.limits.recentMessages
             self.expect(

@@ -94,7 +94,10 @@ struct SimulatedStore {
             case .writes: job.request.isWrite
             case .everything: true
             }
-        if isFailing { return (job, .failed(StoreFailure("the disk is full")), time) }
+        if isFailing {
+            let effect: StoreFailure.Effect = chance.pick([.none, .rejected, .unknown, .unknown])!
+            return (job, .failed(StoreFailure("the disk is full", effect: effect)), time)
+        }
         return (job, self.execute(job), time)
     }
 

@@ -63,6 +63,7 @@ extension Simulation {
             }
             if body.content.hasSuffix("goodbye") { client.hasSaidGoodbye = true }
         case (.send(let body), .failed(let error)):
+            self.historian.failed(error, body, of: client)
             let isEnded = error == .conversationEnded && self.historian.past(of: client.conversation).ended
             let isCalmNow = body.content.hasSuffix("goodbye")
             if isCalmNow { client.hasSaidGoodbye = isEnded }

@@ -206,7 +206,7 @@ public final class Simulation {
         case .work(let job):
             self.work(job)
         case .workUnheard(let job):
-            self.note(self.store.execute(job), to: job)
+            self.note(self.store.execute(job), to: job, isHeard: false)
         case .storeAnswer(let number, let answer, let ticket):
             guard !self.loops[number].isDead else { return }
             self.loops[number].chat.storeAnswered(answer, ticket: ticket, at: self.moment(of: number))
@@ -341,16 +341,18 @@ public final class Simulation {
         self.note(answer, to: job)
         self.agenda.add(.storeAnswer(job.loop, answer, job.ticket), at: time)
         // Of a server that does not answer any more nobody knows what it has done, or does yet.
-        guard case .failed = answer, case .write = job.request, self.store.isForgetful, self.chance.happens(perMille: 500) else { return }
+        guard case .failed(let failure) = answer, failure.effect == .unknown, case .write = job.request, self.chance.happens(perMille: 500)
+        else { return }
         self.agenda.add(.workUnheard(job), at: self.now + (self.chance.happens(perMille: 500) ? 0 : self.chance.number(0...600)))
     }
 
-    private func note(_ answer: StoreAnswer, to job: SimulatedStore.Job) {
+    /// - Parameter isHeard: whether the owner hears the answer.
+    private func note(_ answer: StoreAnswer, to job: SimulatedStore.Job, isHeard: Bool = true) {
         guard case .write(let batch) = job.request else { return }
         self.tell("store: \(batch.owner) writes \(batch.writes.map(\.told).joined(separator: ", ")): \(answer.told)")
         guard case .written(let outcome) = answer else { return }
         for (place, write) in batch.writes.enumerated() where outcome.isStored(place) {
-            self.historian.stored(write, by: batch.owner, onOther: self.store.isOnOther(job.node))
+            self.historian.stored(write, by: batch.owner, onOther: self.store.isOnOther(job.node), isHeard: isHeard)
         }
         if outcome == .stored { for envelope in job.news { self.send(envelope) } }
     }
@@ -437,7 +439,7 @@ extension StoreAnswer {
         switch self {
         case .written(.stored): "stored"
         case .written(.refused(let refusals)): "refused \(refusals.sorted { $0.key < $1.key })"
-        case .failed(let failure): "\(failure)"
+        case .failed(let failure): "\(failure) (\(failure.effect))"
         default: "done"
         }
     }

@@ -19,7 +19,8 @@ struct InputTests {
         }
 
         private static func error(_ words: String, _ request: String? = nil) -> String {
-            #"{"type":"error","data":{"message":"\#(words)"\#(request.map { #","request":"\#($0)""# } ?? "")}}"#
+            let outcome = request == "newMessage" ? #","outcome":"refused""# : ""
+            return #"{"type":"error","data":{"message":"\#(words)"\#(request.map { #","request":"\#($0)""# } ?? "")\#(outcome)}}"#
         }
         private static let long = String(repeating: "x", count: 129)
         private static let lastRead = "last_read_message: must be a whole number from 0 to 9223372036854775807"
@@ -151,9 +152,10 @@ struct InputTests {
     func rateLimited() {
         var probe = SessionProbe.chats()
         for type in ["newMessage", "getChats", "dance"] {
+            let outcome = type == "newMessage" ? #","outcome":"refused""# : ""
             #expect(
                 probe.send(#"{"type":"\#(type)"}"#, retryAfter: 1.234) == [
-                    #"{"type":"error","data":{"message":"rate limited","request":"\#(type)","retry_after":1.24}}"#
+                    #"{"type":"error","data":{"message":"rate limited","request":"\#(type)"\#(outcome),"retry_after":1.24}}"#
                 ])
         }
     }
@@ -190,7 +192,7 @@ struct InputTests {
         for _ in 0..<100 { #expect(probe.send(#"{"type":"newMessage","data":{"chat":5,"text":"x"}}"#).isEmpty) }
         #expect(
             probe.send(#"{"type":"newMessage","data":{"chat":5,"text":"x"}}"#) == [
-                #"{"type":"error","data":{"message":"100 requests are waiting for their answers","request":"newMessage"}}"#
+                #"{"type":"error","data":{"message":"100 requests are waiting for their answers","request":"newMessage","outcome":"refused"}}"#
             ])
         let answers = probe.answer(.failed(.notAMember))
         #expect(

@@ -11,7 +11,8 @@ struct JobTests {
     private typealias Given = OutputTests
 
     private static func error(_ words: String, _ request: String) -> [String] {
-        [#"{"type":"error","data":{"message":"\#(words)","request":"\#(request)"}}"#]
+        let outcome = request == "newMessage" ? #","outcome":"refused""# : ""
+        return [#"{"type":"error","data":{"message":"\#(words)","request":"\#(request)"\#(outcome)}}"#]
     }
 
     private static func entered(isNew: Bool) -> ChatAnswer {

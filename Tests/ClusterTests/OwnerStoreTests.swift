@@ -172,7 +172,7 @@ struct OwnerStoreTests {
         self.stage.answerHeld()
         self.stage.pass(3000)
         #expect(self.stage.storedWords == ["1 one", "2 two"])
-        #expect(self.stage.take(on: .near) == ["1 one", "2 two", "7: posted 1, shown"])
+        #expect(self.stage.take(on: .near) == ["1 one ← 7", "2 two"])
         #expect(self.stage.take(on: .third) == ["1 one", "2 two ← 8"])
     }
 

@@ -8,7 +8,7 @@ import Testing
 struct PatienceTests {
     let stage = Stage()
 
-    @Test("is asked again each second of silence, and ends after five with `unavailable`")
+    @Test("is asked again each second of silence, and its outcome is unknown after five")
     func silence() {
         let (alice, _) = self.stage.gather()
         self.stage.set(.losing, between: .near, and: .far)
@@ -19,7 +19,7 @@ struct PatienceTests {
         #expect(posts == ["alice says hello"] + Array(repeating: "alice says hello, again", count: 4))
 
         self.stage.pass(100)
-        #expect(self.stage.take(on: .near) == ["7: unavailable"])
+        #expect(self.stage.take(on: .near) == ["7: outcome unknown"])
         #expect(self.stage.counts(of: .near).waiting == 0)
     }
 
@@ -32,7 +32,7 @@ struct PatienceTests {
         self.stage.set(.open, from: .near, to: .far)
         self.stage.carryHeld()
         self.stage.pass(2000)
-        #expect(self.stage.take(on: .near) == ["7: unavailable", "1 hello"])
+        #expect(self.stage.take(on: .near) == ["7: outcome unknown", "1 hello"])
         #expect(self.stage.storedWords == ["1 hello"])
     }
 
@@ -118,6 +118,48 @@ struct PatienceTests {
         self.stage.pass(1000)
         #expect(self.stage.take(on: .near) == ["1 hello ← 7"])
         #expect(self.stage.storedWords == ["1 hello"])
+    }
+
+    @Test(
+        "that the store rejects for certain is refused at once, and never stored",
+        arguments: [OwnerID.near, .far] as [OwnerID])
+    func rejected(sender: OwnerID) {
+        let (alice, _) = self.stage.gather()
+        let seat = sender == .near ? alice : self.stage.enter(.bob, on: .far, context: 1)
+        self.stage.settle()
+        _ = self.stage.take(on: sender)
+        self.stage.moods[.far] = .failingWrites
+        self.stage.effect = .rejected
+        self.stage.say("hello", by: seat, context: 7)
+        #expect(self.stage.take(on: sender) == ["7: rejected"])
+        self.stage.moods[.far] = .working
+        self.stage.pass(80_000)
+        #expect(self.stage.storedWords == [])
+        #expect(self.stage.take(on: .third).allSatisfy { !$0.contains("hello") })
+    }
+
+    @Test("of which an earlier attempt is in doubt is never called refused")
+    func rejectedInDoubt() {
+        let (alice, _) = self.stage.gather()
+        self.stage.set(.holding, from: .near, to: .far)
+        self.stage.say("hello", by: alice, context: 7)
+        self.stage.pass(1500)
+        self.stage.set(.open, from: .near, to: .far)
+        self.stage.moods[.far] = .failingWrites
+        self.stage.effect = .rejected
+        self.stage.pass(1000)
+        #expect(self.stage.take(on: .near) == ["7: outcome unknown"])
+    }
+
+    @Test("whose client has waited for something else already has the rest of the five seconds")
+    func shortPatience() {
+        let (alice, _) = self.stage.gather()
+        self.stage.moods[.far] = .failingWrites
+        self.stage.say("hello", by: alice, context: 7, askedAgo: 4000)
+        self.stage.pass(900)
+        #expect(self.stage.take(on: .near) == [])
+        self.stage.pass(300)
+        #expect(self.stage.take(on: .near) == ["7: unavailable"])
     }
 
     @Test("whose answer waits for a message that cannot be shown is answered when its time is over")

@@ -46,6 +46,8 @@ final class Stage {
     var tables: MemoryTables
     var roads: [Way: Road] = [:]
     var moods: [OwnerID: StoreMood] = [:]
+    /// What the store says of writes that fail.
+    var effect = StoreFailure.Effect.none
     /// Whether the store lets other nodes hear of what it stores in the same step.
     var carriesNews = false
     private var chats: [OwnerID: ChatLoop] = [:]
@@ -97,8 +99,9 @@ final class Stage {
         return seats
     }
 
-    func ask(_ command: ChatCommand, by seat: Seat, context: UInt64? = nil) {
-        self.chats[seat.loop]!.ask(command, in: self.key, through: seat.feed, context: context, at: self.moment)
+    func ask(_ command: ChatCommand, by seat: Seat, context: UInt64? = nil, askedAgo: Int64 = 0) {
+        self.chats[seat.loop]!.ask(
+            command, in: self.key, through: seat.feed, context: context, askedAt: self.now - askedAgo, at: self.moment)
     }
 
     /// Asks from a loop that need not listen.
@@ -107,8 +110,10 @@ final class Stage {
     }
 
     /// Says something, and waits until everybody has heard it who can.
-    func say(_ words: String, by seat: Seat, id: String? = nil, context: UInt64? = nil) {
-        self.ask(.post(.said(words, by: seat.person, id: id)), by: seat, context: context)
+    ///
+    /// - Parameter askedAgo: so many milliseconds ago the client has asked for it.
+    func say(_ words: String, by seat: Seat, id: String? = nil, context: UInt64? = nil, askedAgo: Int64 = 0) {
+        self.ask(.post(.said(words, by: seat.person, id: id)), by: seat, context: context, askedAgo: askedAgo)
         self.settle()
     }
 
@@ -270,7 +275,8 @@ final class Stage {
     }
 
     private func fail(_ errand: Errand) {
-        self.chats[errand.loop]!.storeAnswered(.failed(StoreFailure("the disk is full")), ticket: errand.ticket, at: self.moment)
+        let failure = StoreFailure("the disk is full", effect: errand.answer == nil ? self.effect : .unknown)
+        self.chats[errand.loop]!.storeAnswered(.failed(failure), ticket: errand.ticket, at: self.moment)
     }
 
     /// The store does and answers what it has held; as long as it holds, what follows from that is held again.
@@ -298,6 +304,9 @@ final class Stage {
     /// As `failHeld`, of a request that is done all the same, when `doUnheard` is called.
     func failHeldUnheard() {
         self.unheard.append(self.errands[0])
+        let effect = self.effect
+        self.effect = .unknown
+        defer { self.effect = effect }
         self.failHeld()
     }
 

@@ -73,7 +73,7 @@ struct TurnTests {
         self.stage.pass(2500)
         self.stage.say("two", by: alice, context: 2)
         self.stage.pass(2500)
-        #expect(self.stage.take(on: .near) == ["1: unavailable"])
+        #expect(self.stage.take(on: .near) == ["1: outcome unknown"])
         self.stage.set(.open, from: .near, to: .far)
         self.stage.pass(1000)
         #expect(self.stage.take(on: .near) == ["1 two ← 2"])

@@ -51,6 +51,8 @@ extension ChatAnswer {
         case .done: "done"
         case .described: "described"
         case .failed(.unavailable): "unavailable"
+        case .failed(.rejected): "rejected"
+        case .failed(.outcomeUnknown): "outcome unknown"
         case .failed(let error): "refused: \(error)"
         }
     }

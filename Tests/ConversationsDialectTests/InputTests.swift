@@ -29,7 +29,7 @@ struct InputTests {
             #"{"type":"error","action":\#(action),"error":"\#(words)"}"#
         }
         private static func failed(_ id: String, _ words: String) -> String {
-            #"{"type":"message.failed","local_id":\#(id),"error":"\#(words)"}"#
+            #"{"type":"message.failed","local_id":\#(id),"error":"\#(words)","outcome":"refused"}"#
         }
         private static let long = String(repeating: "x", count: 129)
 
@@ -219,11 +219,11 @@ struct InputTests {
         var probe = SessionProbe()
         #expect(
             probe.send(#"{"action":"send_message","content":"x","local_id":"a"}"#, retryAfter: 0.0151) == [
-                #"{"type":"message.failed","local_id":"a","error":"rate limited","retry_after":0.02}"#
+                #"{"type":"message.failed","local_id":"a","error":"rate limited","outcome":"refused","retry_after":0.02}"#
             ])
         #expect(
             probe.send(#"{"action":"send_message"}"#, retryAfter: 12.345) == [
-                #"{"type":"message.failed","local_id":null,"error":"rate limited","retry_after":12.35}"#
+                #"{"type":"message.failed","local_id":null,"error":"rate limited","outcome":"refused","retry_after":12.35}"#
             ])
         for action in ["typing", "read", "fetch_messages", "edit_message", "delete_message", "authenticate", "dance"] {
             #expect(

@@ -239,10 +239,10 @@ struct OutputTests {
         #expect(probe.answer(.posted(message), isShown: false) == [frame])
         #expect(probe.answer(.posted(message), isShown: true).isEmpty, "it is heard like everybody's")
         #expect(
-            probe.answer(.failed(.conversationEnded)) == [#"{"type":"message.failed","local_id":"n","error":"conversation ended"}"#])
+            probe.answer(.failed(.conversationEnded)) == [#"{"type":"message.failed","local_id":"n","error":"conversation ended","outcome":"refused"}"#])
         #expect(
             probe.answer(.failed(.unavailable)) == [
-                #"{"type":"message.failed","local_id":"n","error":"the message could not be stored; try again"}"#
+                #"{"type":"message.failed","local_id":"n","error":"the message could not be stored; try again","outcome":"refused"}"#
             ])
         _ = probe.send(#"{"action":"read","message_ids":["1"]}"#)
         #expect(probe.answer(.read(unknown: [])).isEmpty)

@@ -20,7 +20,8 @@ struct InputTests {
         }
 
         private static func error(_ words: String, _ event: String? = nil) -> String {
-            #"{"event":"error","data":{"message":"\#(words)"\#(event.map { #","event":"\#($0)""# } ?? "")}}"#
+            let outcome = event == "message" ? #","outcome":"refused""# : ""
+            return #"{"event":"error","data":{"message":"\#(words)"\#(event.map { #","event":"\#($0)""# } ?? "")\#(outcome)}}"#
         }
         private static let pet = "123e4567-e89b-12d3-a456-426614174000"
         private static let long = String(repeating: "x", count: 129)
@@ -172,9 +173,10 @@ struct InputTests {
     func rateLimited() {
         var probe = SessionProbe.pets()
         for event in ["message", "history", "dance"] {
+            let outcome = event == "message" ? #","outcome":"refused""# : ""
             #expect(
                 probe.send(#"{"event":"\#(event)"}"#, retryAfter: 1.234) == [
-                    #"{"event":"error","data":{"message":"rate limited","event":"\#(event)","retry_after":1.24}}"#
+                    #"{"event":"error","data":{"message":"rate limited","event":"\#(event)"\#(outcome),"retry_after":1.24}}"#
                 ])
         }
     }

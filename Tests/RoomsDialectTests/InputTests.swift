@@ -158,7 +158,8 @@ struct InputTests {
     func bad(_ example: Bad) {
         var probe = RoomsProbe.ann(in: "r", limits: Self.limits)
         #expect(probe.emit(example.event, example.argument) == [Frame.error(example.words, example.event)])
-        #expect(probe.emit(example.event, example.argument, ack: 12) == [Frame.refusal(12, example.words)])
+        let refusal = Frame.refusal(12, example.words, isSend: example.event == "send_message")
+        #expect(probe.emit(example.event, example.argument, ack: 12) == [refusal])
         #expect(Self.isAlive(&probe))
     }
 
@@ -240,12 +241,15 @@ struct InputTests {
     func rateLimited() {
         var probe = RoomsProbe.ann(in: "r")
         for event in ["send_message", "join_room", "dance"] {
+            let outcome = event == "send_message" ? #","outcome":"refused""# : ""
             #expect(
                 probe.emit(event, nil, retryAfter: 1.234) == [
-                    #"42["error",{"message":"rate limited","event":"\#(event)","retry_after":1.24}]"#
+                    #"42["error",{"message":"rate limited","event":"\#(event)"\#(outcome),"retry_after":1.24}]"#
                 ])
             #expect(
-                probe.emit(event, nil, ack: 5, retryAfter: 1.234) == [#"435[{"ok":false,"error":"rate limited","retry_after":1.24}]"#])
+                probe.emit(event, nil, ack: 5, retryAfter: 1.234) == [
+                    #"435[{"ok":false,"error":"rate limited"\#(outcome),"retry_after":1.24}]"#
+                ])
         }
         #expect(Self.isAlive(&probe))
         var outside = RoomsProbe(.ann())

@@ -104,11 +104,14 @@ struct OutputTests {
         _ = probe.emit("send_message", argument)
         #expect(probe.answer(.posted(.said(7))) == [Frame.message(7, in: "r")])
         _ = probe.emit("send_message", argument)
-        #expect(probe.answer(.failed(.conversationEnded)) == [Frame.error("conversation ended", "send_message")])
+        #expect(probe.answer(.failed(.conversationEnded)) == [Frame.error("conversation ended", "send_message", localID: #""n-\"1""#)])
         _ = probe.emit("send_message", argument, ack: 8)
-        #expect(probe.answer(.failed(.conversationEnded)) == [Frame.refusal(8, "conversation ended")])
+        #expect(probe.answer(.failed(.conversationEnded)) == [Frame.refusal(8, "conversation ended", isSend: true, localID: #""n-\"1""#)])
         _ = probe.emit("send_message", argument, ack: 9)
-        #expect(probe.answer(.failed(.notAMember)) == [Frame.refusal(9, "room_id: not a member of this conversation")])
+        #expect(
+            probe.answer(.failed(.notAMember)) == [
+                Frame.refusal(9, "room_id: not a member of this conversation", isSend: true, localID: #""n-\"1""#)
+            ])
     }
 
     @Test("answer what is done where an answer is wanted")

@@ -143,10 +143,16 @@ enum Frame {
     static let instant = "2026-01-31T12:00:00.123Z"
 
     static func offset(_ text: String) -> String { #"42["offset","\#(text)"]"# }
-    static func error(_ words: String, _ event: String? = nil) -> String {
-        #"42["error",{"message":"\#(words)"\#(event.map { #","event":"\#($0)""# } ?? "")}]"#
+    static func error(_ words: String, _ event: String? = nil, localID: String? = nil) -> String {
+        let send = event == "send_message" ? Self.failedSend(localID) : ""
+        return #"42["error",{"message":"\#(words)"\#(event.map { #","event":"\#($0)""# } ?? "")\#(send)}]"#
     }
-    static func refusal(_ ack: Int, _ words: String) -> String { #"43\#(ack)[{"ok":false,"error":"\#(words)"}]"# }
+    static func refusal(_ ack: Int, _ words: String, isSend: Bool = false, localID: String? = nil) -> String {
+        #"43\#(ack)[{"ok":false,"error":"\#(words)"\#(isSend ? Self.failedSend(localID) : "")}]"#
+    }
+    private static func failedSend(_ localID: String?) -> String {
+        #","outcome":"refused""# + (localID.map { #","local_id":\#($0)"# } ?? "")
+    }
     static func message(_ sequence: Int, in room: String, _ content: String = "x", by author: String = "ann") -> String {
         #"42["new_message",\#(Self.said(sequence, in: room, content, by: author))]"#
     }

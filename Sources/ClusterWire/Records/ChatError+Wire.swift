@@ -34,6 +34,8 @@ extension ChatError: WireValue {
         case .unavailable: output.append(14)
         case .conversationExists: output.append(15)
         case .damaged: output.append(16)
+        case .rejected: output.append(17)
+        case .outcomeUnknown: output.append(18)
         }
     }
 
@@ -58,6 +60,8 @@ extension ChatError: WireValue {
         case 14: return .unavailable
         case 15: return .conversationExists
         case 16: return .damaged
+        case 17: return .rejected
+        case 18: return .outcomeUnknown
         default: throw .unknownKind
         }
     }
