@@ -77,8 +77,7 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
             return
         }
         if let excess = request.excess { return client.storeAnswered(.failed(excess), ticket: ticket) }
-        // In a cluster a probe is of one master, and may be well while another is missing.
-        if case .probe = request, case .away(let outage)? = self.body.with({ $0.client?.state }) {
+        if case .away(let outage)? = self.body.with({ $0.client?.state }), self.needsConnection(request) {
             return client.storeAnswered(.failed(StoreFailure(outage.description, effect: .none)), ticket: ticket)
         }
         let asker = StoreCall.Asker(client: client, ticket: ticket)
@@ -86,6 +85,17 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
             try self.body.with { body throws(RedisError) in try self.ask(request, asker, &body) }
         } catch {
             client.storeAnswered(.failed(StoreFailure(error)), ticket: ticket)
+        }
+    }
+
+    /// Whether a request is refused while there is no connection. Others wait for one.
+    private func needsConnection(_ request: StoreRequest) -> Bool {
+        switch request {
+        // In a cluster a probe is of one master, and may be well while another is missing.
+        case .probe: true
+        // A send that waits for these could be stored when its sender has long been told otherwise. In a cluster its master may be there.
+        case .write, .load, .claim: !self.settings.isCluster
+        default: false
         }
     }
 }

@@ -151,6 +151,22 @@ struct PatienceTests {
         #expect(self.stage.take(on: .near) == ["7: outcome unknown"])
     }
 
+    @Test("has an outcome after five seconds, where the store first takes no writes and then stands still")
+    func faultsInTurn() {
+        let (alice, bob) = self.stage.gather()
+        self.stage.moods[.far] = .failingWrites
+        self.stage.say("mine", by: alice, context: 7)
+        self.stage.pass(4000)
+        self.stage.moods[.far] = .holding
+        self.stage.say("theirs", by: bob, context: 8)
+        self.stage.pass(900)
+        #expect(self.stage.take(on: .near) == [])
+        self.stage.pass(100)
+        #expect(self.stage.take(on: .near) == ["7: outcome unknown"])
+        self.stage.pass(4000)
+        #expect(self.stage.take(on: .third) == ["8: outcome unknown"])
+    }
+
     @Test("whose client has waited for something else already has the rest of the five seconds")
     func shortPatience() {
         let (alice, _) = self.stage.gather()

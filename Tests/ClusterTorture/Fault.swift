@@ -8,6 +8,7 @@ public enum FaultKind: String, Sendable, CaseIterable {
     case redisRestart = "redis-restart"
     case redisFreeze = "redis-freeze"
     case redisKill = "redis-kill"
+    case redisRefuse = "redis-refuse"
     case pubsubKill = "pubsub-kill"
     case cut
     case failover
@@ -94,6 +95,7 @@ public enum Fault: Sendable, CustomStringConvertible {
         case .restartAll: return .restartAll(isKilled: choice % 2 == 0)
         case .redisRestart: return .store(.restart(after: .milliseconds(time * 5)))
         case .redisFreeze: return .store(.freeze(first, for: .milliseconds(500 + time * 8)))
+        case .redisRefuse: return .store(.refuse(first, self.refusal(choice), for: .milliseconds(500 + time * 8)))
         case .redisKill: return .store(.kill(first, restartAfter: .milliseconds(time * 4), self.moment(choice)))
         case .pubsubKill: return .store(.pubsubKill)
         case .failover: return .store(.failover(self.moment(choice)))
@@ -103,6 +105,8 @@ public enum Fault: Sendable, CustomStringConvertible {
         case .twoClusters: return .twoClusters
         }
     }
+
+    private static func refusal(_ choice: Int) -> StoreFault.Refusal { choice < 4 ? .full : .readOnly }
 
     private static func moment(_ choice: Int) -> StoreFault.Moment { choice < 4 ? .whenever : .beforeAmendment }
 

@@ -35,10 +35,11 @@ struct Frame: Decodable {
     let localID: String?
     let action: String?
     let error: String?
+    let outcome: String?
 
     private enum CodingKeys: String, CodingKey {
         case localID = "local_id"
-        case type, message, messages, action, error
+        case type, message, messages, action, error, outcome
     }
 
     init(_ text: String) throws {

@@ -2,7 +2,7 @@
 ///
 /// It knows only what clients can know, and the promises: what was answered is stored, numbers are 1, 2, 3 … and mean the same message
 /// for everybody, nobody misses or hears one twice, what one connection sends has the order in which it was sent, a send that is repeated is
-/// answered with the first message, and neither an edit nor a deletion is ever taken back.
+/// answered with the first message, a refused message is in no history, and neither an edit nor a deletion is ever taken back.
 public struct HistoryChecker: Sendable {
     /// A message as somebody was told it.
     public struct Message: Sendable, Equatable {
@@ -79,6 +79,10 @@ public struct HistoryChecker: Sendable {
     private var contents: [Send: String] = [:]
     private var numbers: [Send: Int] = [:]
     private var answered: Set<Send> = []
+    /// How often each was sent without an answer that refused it.
+    private var open: [Send: Int] = [:]
+    /// What refused sends said, by conversation and sender: histories have no client ids.
+    private var refusals: [String: [String: Set<String>]] = [:]
     private var messages: [String: [Int: Known]] = [:]
     private var wishes: [String: [Int: Wish]] = [:]
     /// By reader, the edits and deletions that it was told of, over whatever connection.
@@ -120,6 +124,8 @@ public struct HistoryChecker: Sendable {
     public mutating func sends(_ content: String, as localID: String, by reader: String) {
         guard let conversation = self.readers[reader]?.conversation else { preconditionFailure("\(reader) sends from nowhere") }
         let send = Send(conversation: conversation, sender: reader, localID: localID)
+        self.open[send, default: 0] += 1
+        self.refusals[conversation]?[reader]?.remove(content)
         if self.contents.updateValue(content, forKey: send) != nil {
             self.readers[reader]?.repeated[localID, default: 0] += 1
         } else {
@@ -128,8 +134,17 @@ public struct HistoryChecker: Sendable {
     }
 
     /// A reader was told that its send could not be done, and that it may try again: others may come before it then.
-    public mutating func refused(_ localID: String, of reader: String) {
+    ///
+    /// - Parameter isRefused: whether it was told that the message is not stored and never will be. That is judged when no other try of the
+    ///   same send is open.
+    public mutating func failed(_ localID: String, of reader: String, isRefused: Bool) {
         self.readers[reader]?.underWay.removeAll { $0 == localID }
+        guard isRefused, let conversation = self.readers[reader]?.conversation else { return }
+        let send = Send(conversation: conversation, sender: reader, localID: localID)
+        self.open[send, default: 1] -= 1
+        guard self.open[send] == 0, let content = self.contents[send] else { return }
+        if let number = self.numbers[send] { return self.object("\(conversation): \(localID) is message \(number), and was refused") }
+        self.refusals[conversation, default: [:]][reader, default: []].insert(content)
     }
 
     /// A reader was shown a message, as one of its own or of somebody else.
@@ -217,6 +232,9 @@ public struct HistoryChecker: Sendable {
     private mutating func judge(_ message: Message, in conversation: String, _ place: String) {
         self.heads[conversation] = max(self.head(of: conversation), message.number)
         self.judgeWish(message, in: conversation, place)
+        if self.refusals[conversation]?[message.sender]?.contains(message.content) == true {
+            self.object("\(place) has message \(message.number) as \(Self.text(message)), which was refused")
+        }
         guard var known = self.messages[conversation]?[message.number] else {
             self.messages[conversation, default: [:]][message.number] = Known(message: message, contents: [message.state: message.content])
             return self.meet(message, in: conversation, place)

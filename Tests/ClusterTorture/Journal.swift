@@ -8,9 +8,9 @@ public final class Journal: Sendable {
         public var answered = 0
         /// Edits and deletions that were answered.
         public var amended = 0
-        /// Answers that a send could not be done; it was tried again.
+        /// Answers that a send is not done and never will be; half of them were tried again.
         public var refused = 0
-        /// Sends whose connection ended, or was given up, before the answer; they were sent again.
+        /// Sends whose outcome was said to be unknown, or whose connection ended or was given up before the answer; they were sent again.
         public var unknown = 0
         /// Connections that were made after the first.
         public var reconnects = 0

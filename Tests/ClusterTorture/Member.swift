@@ -268,13 +268,20 @@ final class Member {
             self.journal.check { $0.hearsAmended(message, reader: self.plan.name) }
             if let first = self.amendments.first, first.sendAt == nil, first.isAnswered(by: message) { self.amended() }
         case "message.failed":
+            let isRefused = frame.outcome == "refused"
             self.journal.count {
-                $0.refused += 1
-                $0.endings["refused: \(frame.error ?? "")", default: 0] += 1
+                if isRefused { $0.refused += 1 } else { $0.unknown += 1 }
+                $0.endings["\(frame.outcome ?? "no outcome"): \(frame.error ?? "")", default: 0] += 1
             }
             guard let localID = frame.localID else { return }
-            self.journal.check { $0.refused(localID, of: self.plan.name) }
-            self.pending[localID]?.againAt = .now + .milliseconds(self.chance.number(100...500))
+            self.journal.check { $0.failed(localID, of: self.plan.name, isRefused: isRefused) }
+            // Some take a refusal for the end of it: it must be.
+            if isRefused, self.chance.happens(perMille: 500) {
+                self.pending[localID] = nil
+                self.order.removeAll { $0 == localID }
+            } else {
+                self.pending[localID]?.againAt = .now + .milliseconds(self.chance.number(100...500))
+            }
         case "error":
             // Nothing that a member does is wrong, and everything is kept.
             self.journal.ended("error: \(Self.kind(of: frame.error ?? text))")

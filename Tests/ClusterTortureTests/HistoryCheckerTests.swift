@@ -52,7 +52,8 @@ struct HistoryCheckerTests {
     func senderOrder() {
         var checker = self.told(1)
         for number in 2...4 { checker.sends("ann says \(number)", as: "ann-\(number)", by: "ann") }
-        checker.refused("ann-2", of: "ann")
+        checker.failed("ann-2", of: "ann", isRefused: true)
+        checker.sends("ann says 2", as: "ann-2", by: "ann")
         for (number, place) in [(2, 4), (3, 2), (4, 3)] { checker.hears(self.message(number, "ann", place), reader: "ann") }
         #expect(checker.violations == ["c: ann (n1 after 0) heard its own ann-4 before ann-3, which it had sent earlier"])
         // Over another connection it is for the client to keep an order.
@@ -60,6 +61,43 @@ struct HistoryCheckerTests {
         checker.resumes("ann", in: "c", after: 4)
         for (number, place) in [(5, 6), (6, 5)] { checker.hears(self.message(number, "ann", place), reader: "ann") }
         #expect(checker.violations.count == 1)
+    }
+
+    @Test("sees a refused message, whether a reader or a history has it, and whether it was shown before or after")
+    func refused() {
+        let words = "as \"ann says 4\" by ann"
+        for isEarly in [true, false] {
+            var checker = self.told(3)
+            checker.sends("ann says 4", as: "ann-4", by: "ann")
+            if isEarly { checker.hears(self.message(4), reader: "bob") }
+            checker.failed("ann-4", of: "ann", isRefused: true)
+            if !isEarly { checker.hears(self.message(4), reader: "bob") }
+            let early = "c: ann-4 is message 4, and was refused"
+            #expect(
+                checker.violations == [
+                    isEarly ? early : "c: bob (n1 after 0) has message 4 \(words) (ann-4, noon), which was refused"
+                ])
+        }
+        var checker = self.told(3)
+        checker.sends("ann says 4", as: "ann-4", by: "ann")
+        checker.failed("ann-4", of: "ann", isRefused: true)
+        checker.reads(self.history(1...4), of: "c", through: "n1")
+        #expect(checker.violations == ["c: the history through n1 has message 4 \(words) (no id, noon), which was refused"])
+    }
+
+    @Test("finds nothing wrong with a message of which one try was refused, and another is open or was stored")
+    func refusedInPart() {
+        var checker = self.told(3)
+        for isRefused in [true, false] {
+            checker.sends("ann says 4", as: "ann-4", by: "ann")
+            checker.failed("ann-4", of: "ann", isRefused: isRefused)
+        }
+        checker.hears(self.message(4), reader: "bob")
+        checker.sends("ann says 5", as: "ann-5", by: "ann")
+        checker.failed("ann-5", of: "ann", isRefused: true)
+        checker.sends("ann says 5", as: "ann-5", by: "ann")
+        checker.hears(self.message(5), reader: "bob")
+        #expect(checker.violations == [])
     }
 
     @Test("misses an answered message that no history has")

@@ -53,6 +53,7 @@ final class ClusterStore: TortureStore {
             try server.restart()
             try self.awaitWhole()
         case .freeze(let choice, let time): try self.freeze(choice, for: time, scene)
+        case .refuse(let choice, _, let time): try self.refuse(choice, .full, for: time, scene)
         case .pubsubKill: try self.killSubscriptions()
         case .reshard(let first, let second, let pause):
             let source = try self.masterNode(first)

@@ -38,6 +38,7 @@ final class SentinelStore: TortureStore {
             try old.restart(["--replicaof"] + (choice % 4 == 0 ? ["no", "one"] : ["127.0.0.1", port]))
             try self.awaitWhole()
         case .freeze(let choice, let time): try self.freeze(choice, for: time, scene)
+        case .refuse(let choice, _, let time): try self.refuse(choice, .full, for: time, scene)
         case .pubsubKill: try self.killSubscriptions()
         case .restart, .clusterFailover, .reshard: throw TestFailure("this is nothing that sentinels watch")
         }

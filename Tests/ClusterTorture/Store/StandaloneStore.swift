@@ -27,6 +27,7 @@ final class StandaloneStore: TortureStore {
             scene.rest(time)
             try self.server.restart()
         case .freeze(let choice, let time): try self.freeze(choice, for: time, scene)
+        case .refuse(let choice, let why, let time): try self.refuse(choice, why, for: time, scene)
         case .pubsubKill: try self.killSubscriptions()
         case .failover, .clusterFailover, .reshard: throw TestFailure("there is nobody beside this server")
         }

@@ -4,6 +4,8 @@ public enum StoreFault: Sendable, CustomStringConvertible {
     case kill(UInt64, restartAfter: Duration, Moment)
     /// SIGSTOP of a master. Where it has replicas one of them takes over meanwhile, and the old master does not know it when it goes on.
     case freeze(UInt64, for: Duration)
+    /// A master answers, and takes no writes for so long.
+    case refuse(UInt64, Refusal, for: Duration)
     /// Every subscription is cut off, and mail with it.
     case pubsubKill
     /// SIGTERM, and a start with its data after so long.
@@ -22,10 +24,19 @@ public enum StoreFault: Sendable, CustomStringConvertible {
         case beforeAmendment
     }
 
+    /// Why a server takes no writes.
+    public enum Refusal: String, Sendable {
+        /// It has more than `maxmemory` (OOM).
+        case full
+        /// It is a replica of a server that is not there (READONLY). Where others decide who is master, it is full instead.
+        case readOnly = "read-only"
+    }
+
     public var kind: FaultKind {
         switch self {
         case .kill: .redisKill
         case .freeze: .redisFreeze
+        case .refuse: .redisRefuse
         case .pubsubKill: .pubsubKill
         case .restart: .redisRestart
         case .failover: .failover
@@ -39,6 +50,7 @@ public enum StoreFault: Sendable, CustomStringConvertible {
         return switch self {
         case .kill(_, let time, let moment): "\(name)\(moment.text), start it \(seconds(time)) after it is replaced or gone"
         case .freeze(_, let time): "\(name) for \(seconds(time))"
+        case .refuse(_, let why, let time): "\(name) for \(seconds(time)): \(why.rawValue)"
         case .pubsubKill: name
         case .restart(let time): "\(name), away for \(seconds(time))"
         case .failover(let moment): "\(name)\(moment.text)"

@@ -16,7 +16,7 @@ extension FaultKind {
     public var stores: [StoreMode] {
         switch self {
         case .kill, .freeze, .drain, .join, .leave, .restartAll, .twoClusters: StoreMode.allCases
-        case .redisKill, .redisFreeze, .pubsubKill: StoreMode.allCases
+        case .redisKill, .redisFreeze, .redisRefuse, .pubsubKill: StoreMode.allCases
         // A server that is away for longer than a second is replaced: that is redis-kill.
         case .redisRestart: [.redis]
         // Between a node and a server that it was told of by others stands no proxy of ours.

@@ -47,6 +47,20 @@ extension TortureStore {
         try self.awaitWhole()
     }
 
+    func refuse(_ choice: UInt64, _ why: StoreFault.Refusal, for time: Duration, _ scene: Scene) throws {
+        let master = try self.master(choice)
+        let (begin, end) =
+            switch why {
+            case .full: (["CONFIG", "SET", "maxmemory", "1"], ["CONFIG", "SET", "maxmemory", "0"])
+            case .readOnly: (["REPLICAOF", "127.0.0.1", "1"], ["REPLICAOF", "NO", "ONE"])
+            }
+        try master.ask(begin)
+        scene.rest(time)
+        try master.ask(end)
+        scene.turn()
+        try self.awaitWhole()
+    }
+
     func killSubscriptions() throws {
         for server in self.servers { try server.ask("CLIENT", "KILL", "TYPE", "pubsub") }
     }
