@@ -54,8 +54,8 @@ extension Simulation {
             self.historian.answered(message, to: body, of: client)
             if isThere { self.historian.ordered(message, asked: context, as: body, of: client) }
             if isThere, client.state == .live, question.connection == client.connection,
-                // Who has gone back stands elsewhere than its loop.
-                self.historian.past(of: client.conversation).rewritten.isEmpty
+                // Who has gone back stands elsewhere than its loop; of what two masters have taken one's numbers come to nothing.
+                self.historian.past(of: client.conversation).rewritten.isEmpty, !self.store.isSplit
             {
                 self.historian.expect(
                     isShown == (message.sequence > question.through),
