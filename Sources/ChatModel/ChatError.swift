@@ -44,7 +44,7 @@ public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
         case .rateLimited: "rate limited"
         case .unavailable: "the message could not be stored; try again"
         case .rejected: "the message could not be stored, because the store takes no writes; try again"
-        case .outcomeUnknown: "it is unknown whether the message was stored; send it again with the same id"
+        case .outcomeUnknown: "it is unknown whether this was stored; try again with the same id"
         case .damaged: "what is stored of this conversation is damaged; the service's log names the cause"
         }
     }
