@@ -40,8 +40,8 @@ struct Listening: Sendable {
         var isHandedOut = false
     }
 
-    /// A request is over after this, whatever became of it; promise 5 of the design.
-    static let patience: Int64 = 5000
+    /// A request is over after this, whatever became of it: the answer has two ticks to reach its client within 5 s, promise 5 of the design.
+    static let patience: Int64 = 4800
     /// Enough for a store that works, however long the client has waited for something else.
     private static let shortestPatience: Int64 = 100
 

@@ -13,7 +13,7 @@ struct PatienceTests {
         let (alice, _) = self.stage.gather()
         self.stage.set(.losing, between: .near, and: .far)
         self.stage.say("hello", by: alice, id: "a", context: 7)
-        self.stage.pass(4900)
+        self.stage.pass(4700)
         #expect(self.stage.take(on: .near) == [])
         let posts = self.stage.takeLetters(from: .near, to: .far)
         #expect(posts == ["alice says hello"] + Array(repeating: "alice says hello, again", count: 4))
@@ -159,7 +159,7 @@ struct PatienceTests {
         self.stage.pass(4000)
         self.stage.moods[.far] = .holding
         self.stage.say("theirs", by: bob, context: 8)
-        self.stage.pass(900)
+        self.stage.pass(700)
         #expect(self.stage.take(on: .near) == [])
         self.stage.pass(100)
         #expect(self.stage.take(on: .near) == ["7: outcome unknown"])
@@ -172,7 +172,7 @@ struct PatienceTests {
         let (alice, _) = self.stage.gather()
         self.stage.moods[.far] = .failingWrites
         self.stage.say("hello", by: alice, context: 7, askedAgo: 4000)
-        self.stage.pass(900)
+        self.stage.pass(700)
         #expect(self.stage.take(on: .near) == [])
         self.stage.pass(300)
         #expect(self.stage.take(on: .near) == ["7: unavailable"])
@@ -186,7 +186,7 @@ struct PatienceTests {
         self.stage.set(.open, from: .far, to: .near)
         self.stage.moods[.near] = .failing
         self.stage.say("mine", by: alice, context: 7)
-        self.stage.pass(4900)
+        self.stage.pass(4700)
         #expect(self.stage.take(on: .near) == [])
         self.stage.pass(200)
         #expect(self.stage.take(on: .near) == ["7: posted 2, shown"])
