@@ -89,6 +89,7 @@ struct RunningNode {
             adminPort: options.admin?.port ?? 0, dialects: Self.dialects(options, keys),
             chatLimits: options.chatLimits,
             trustedProxies: options.trustedProxies, echoPath: options.echoPath)
+        settings.publicURL = options.publicURL
         settings.isClustered = store.isShared
         settings.usesSendRing = options.ioUring
         settings.allowsAnonymous = options.anonymous
