@@ -90,11 +90,15 @@ extension LoopState {
 
     /// Why a client is sent elsewhere. Probes are always answered: a load balancer asks.
     private mutating func refusal(_ slot: Int, _ span: RawSpan) -> HTTPError? {
+        let status = self.shared.health.status
         // Before this loop drains the node may have begun to hand over what it owns.
-        let isDraining = self.isDraining || self.shared.health.status == .draining
-        guard isDraining || self.connections[slot]!.isSurplus else { return nil }
-        guard !ClientSite.isProbe(self.head, in: span), !self.isOfEngineSession(span) else { return nil }
-        let sentence = isDraining ? "The node is draining; connect again." : "The node has all the connections it may have."
+        let isDraining = self.isDraining || status == .draining
+        guard isDraining || status == .starting || self.connections[slot]!.isSurplus else { return nil }
+        guard !ClientSite.isProbe(self.head, in: span), status == .starting || !self.isOfEngineSession(span) else { return nil }
+        let sentence =
+            isDraining
+            ? "The node is draining; connect again."
+            : status == .starting ? "The node is starting; connect again." : "The node has all the connections it may have."
         return HTTPError(.serviceUnavailable, sentence, fields: [HTTPField("Retry-After", "1")])
     }
 
