@@ -1,48 +1,113 @@
+internal import Bytes
+
 /// Which web pages may talk to the server, by the `Origin` that a browser sends (RFC 6454).
 public struct AllowedOrigins: Sendable, Hashable {
     /// Every page may.
     public var any: Bool
     /// Pages that the server itself has delivered may: their origin is the `Host` of the request.
     public var own: Bool
-    /// `https://chat.example`, in lower case, without a slash and without the scheme's own port.
+    /// `https://chat.example`, `capacitor://localhost` or `null`, in lower case, without a slash and without the scheme's own port.
     public var others: [String]
+    /// Hosts whose subdomains may, at any depth.
+    public var subdomains: [Subdomains]
 
-    public init(any: Bool = false, own: Bool = false, others: [String] = []) {
+    /// The origins of all subdomains of a host: `https://*.example.org`.
+    public struct Subdomains: Sendable, Hashable {
+        /// `http` or `https`.
+        public let scheme: String
+        /// In lower case: `example.org`. The host itself is none of its subdomains.
+        public let parent: String
+        /// Nil for the scheme's own.
+        public let port: UInt16?
+
+        public init(scheme: String, parent: String, port: UInt16? = nil) {
+            self.scheme = scheme
+            self.parent = parent
+            self.port = port
+        }
+    }
+
+    public init(any: Bool = false, own: Bool = false, others: [String] = [], subdomains: [Subdomains] = []) {
         self.any = any
         self.own = own
         self.others = others
+        self.subdomains = subdomains
     }
 
     static let standard = AllowedOrigins(own: true, others: ["http://localhost:3000", "http://127.0.0.1:3000"])
     static let standardText = "own,http://localhost:3000,http://127.0.0.1:3000"
 
+    /// Takes one entry of a list. Whatever is listed, the server's own pages may connect; only an empty list shuts them out, too.
     static func add(_ text: String, to origins: inout AllowedOrigins) throws(ValueProblem) {
         switch text {
         case "*": origins.any = true
-        case "own": origins.own = true
-        case "none": break
+        case "own": break
+        case "none": return
+        case _ where text.contains("*"): origins.subdomains.append(try self.subdomains(text))
         default: origins.others.append(try self.origin(text))
         }
+        origins.own = true
+    }
+
+    private static let shapes = "an origin is https://chat.example, capacitor://localhost, null, https://*.example.org, own or *"
+
+    private static func problem(_ text: String, _ reason: String) -> ValueProblem {
+        ValueProblem("\(text.quoted) \(reason); \(self.shapes)")
     }
 
     private static func origin(_ text: String) throws(ValueProblem) -> String {
-        let problem = ValueProblem("\(text.quoted) is no origin such as https://chat.example, nor own or *")
-        let text = text.lowercased()
-        guard let scheme = ["https", "http"].first(where: { text.hasPrefix($0 + "://") }) else { throw problem }
-        let rest = text.dropFirst(scheme.count + 3)
-        let isLiteral = rest.hasPrefix("[")
-        let authority = rest.utf8
-        guard !authority.isEmpty, authority.allSatisfy({ $0.isASCIILetterOrDigit || "-._:[]".utf8.contains($0) }) else { throw problem }
-        // A host without a port is an address without one, so one parser judges both.
-        let standardPort = scheme == "https" ? "443" : "80"
-        let hasPort = isLiteral ? rest.contains("]:") : rest.contains(":")
-        guard let address = try? ListenAddress.parse(hasPort ? String(rest) : "\(rest):\(standardPort)"), address.port != 0 else {
-            throw problem
+        let lower = text.lowercased()
+        if lower == "null" { return lower }
+        let (scheme, rest) = try self.split(lower, of: text)
+        guard scheme == "http" || scheme == "https" else {
+            // Other schemes have no ports of their own, and names that are no hosts: an extension's id. Files have none at all.
+            guard !rest.isEmpty || scheme == "file" else { throw self.problem(text, "has nothing behind its scheme") }
+            return "\(scheme)://\(rest)"
         }
-        return "\(scheme)://\(hasPort && String(address.port) != standardPort ? address.description : self.host(of: address))"
+        let (host, port) = try self.hostAndPort(rest, scheme, of: text)
+        return "\(scheme)://\(host)\(port.map { ":\($0)" } ?? "")"
     }
 
-    private static func host(of address: ListenAddress) -> String {
-        address.host.contains(":") ? "[\(address.host)]" : address.host
+    private static func subdomains(_ text: String) throws(ValueProblem) -> Subdomains {
+        let lower = text.lowercased()
+        let (scheme, rest) = try self.split(lower, of: text)
+        guard scheme == "http" || scheme == "https" else { throw self.problem(text, "has a * where only http and https may have one") }
+        guard rest.hasPrefix("*."), !rest.dropFirst(2).contains("*") else {
+            throw self.problem(text, "has its * elsewhere than in front of a host: *.example.org")
+        }
+        let (host, port) = try self.hostAndPort(rest.dropFirst(2), scheme, of: text)
+        guard !host.hasPrefix("["), !host.hasPrefix("."), IPAddress(host) == nil else {
+            throw self.problem(text, "has a * in front of what has no subdomains")
+        }
+        return Subdomains(scheme: scheme, parent: host, port: port)
+    }
+
+    /// The scheme, and what stands behind `://`.
+    private static func split(_ lower: String, of text: String) throws(ValueProblem) -> (scheme: String, rest: Substring) {
+        guard let colon = lower.firstIndex(of: ":"), lower[colon...].hasPrefix("://") else { throw self.problem(text, "has no scheme") }
+        let scheme = lower[..<colon]
+        guard let first = scheme.utf8.first, (0x61...0x7A).contains(first),
+            scheme.utf8.allSatisfy({ $0.isASCIILetterOrDigit || "+-.".utf8.contains($0) })
+        else { throw self.problem(text, "has no scheme") }
+        let rest = lower[colon...].dropFirst(3)
+        if rest.contains("/") { throw self.problem(text, "has a path, which no origin has, not even a slash") }
+        guard rest.utf8.allSatisfy({ $0.isASCIILetterOrDigit || "-._:[]*".utf8.contains($0) }) else {
+            throw self.problem(text, "has a letter that no origin has")
+        }
+        return (String(scheme), rest)
+    }
+
+    /// - Returns: the port unless it is the scheme's own.
+    private static func hostAndPort(
+        _ authority: Substring, _ scheme: String, of text: String
+    ) throws(ValueProblem) -> (host: String, port: UInt16?) {
+        // A host without a port is an address without one, so one parser judges both.
+        let standardPort: UInt16 = scheme == "https" ? 443 : 80
+        let hasPort = authority.hasPrefix("[") ? authority.contains("]:") : authority.contains(":")
+        guard let address = try? ListenAddress.parse(hasPort ? String(authority) : "\(authority):\(standardPort)"), address.port != 0 else {
+            throw self.problem(text, "has no host, or a bad one or a bad port")
+        }
+        let host = address.host.contains(":") ? "[\(address.host)]" : address.host
+        return (host, address.port == standardPort ? nil : address.port)
     }
 }

@@ -12,7 +12,11 @@ public struct ServeOptions: Sendable, Equatable {
     public var tlsCertificateFile: String?
     public var tlsKeyFile: String?
     public var origins = AllowedOrigins.standard
-    /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    /// Request headers that pages may send beside the usual ones, in lower case.
+    public var corsHeaders: [String] = []
+    /// Where clients find the service; nil: where a request says that it came to, if that is checked.
+    public var publicURL: PublicURL?
+    /// Whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host` are believed.
     public var trustedProxies = IPNetwork.loopback
 
     public var store = StoreLocation.sqlite(path: "confab.db")

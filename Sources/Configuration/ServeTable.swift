@@ -42,13 +42,24 @@ enum ServeTable {
         OptionBinding(
             setting(
                 "origins", .list, "LIST", default: AllowedOrigins.standardText, in: "Listeners",
-                "browser origins that may connect, with commas between; own is the server's own, * any, none no browser"),
+                "browser origins that may connect beside the server's own, with commas between: https://chat.example, "
+                    + "capacitor://localhost, null, https://*.example.org; * any, none no browser"),
             changes: \.origins, reset: { $0 = AllowedOrigins() },
             { (origins: inout AllowedOrigins, text: String) throws(ValueProblem) in try AllowedOrigins.add(text, to: &origins) }),
         OptionBinding(
             setting(
+                "cors-headers", .list, "LIST", in: "Listeners",
+                "request headers that pages of --origins may send beside those that clients need, with commas between: traceparent"),
+            lists: \.corsHeaders, HeaderNames.parse),
+        OptionBinding(
+            setting(
+                "public-url", .text, "URL", in: "Listeners",
+                "where clients find the service, for links: https://chat.example; without it the request's own host, where that is checked"),
+            sets: \.publicURL, ValueParsing.optional(PublicURL.parse)),
+        OptionBinding(
+            setting(
                 "trusted-proxies", .list, "LIST", default: "loopback", in: "Listeners",
-                "addresses and networks (10.0.0.0/8) whose X-Forwarded-For and -Proto are believed; loopback, none"),
+                "addresses and networks (10.0.0.0/8) whose X-Forwarded-For, -Proto and -Host are believed; loopback, none"),
             lists: \.trustedProxies, TrustedProxies.parse),
     ]
 
@@ -163,6 +174,18 @@ private enum TrustedProxies {
             }
             return [network]
         }
+    }
+}
+
+/// Names of request header fields, as `--cors-headers` lists them.
+private enum HeaderNames {
+    static func parse(_ text: String) throws(ValueProblem) -> [String] {
+        if text == "none" { return [] }
+        let isName =
+            (1...64).contains(text.utf8.count) && text != "*"
+            && text.utf8.allSatisfy { $0.isASCIILetterOrDigit || "!#$%&'*+-.^_`|~".utf8.contains($0) }
+        guard isName else { throw ValueProblem("\(text.quoted) is no name of a header such as traceparent") }
+        return [text.lowercased()]
     }
 }
 

@@ -1,16 +1,42 @@
 import Bytes
 import HTTPWire
 import JSON
-import Synchronization
 
 /// Plain HTTP on the client port: health, and what the REST API answers.
 struct ClientSite: SiteHandler {
-    /// As all paths, with the last slash and without it.
-    static func isHealth(_ path: String) -> Bool { path == "/api/health" || path == "/api/health/" }
+    /// What machines ask of a node, all the time and whatever state it is in.
+    enum Probe {
+        /// Whether clients are to be sent here.
+        case health
+        /// Whether the process is to be left running.
+        case live
+
+        /// As all paths, with the last slash and without it.
+        init?(_ path: String) {
+            switch path {
+            case "/api/health", "/api/health/": self = .health
+            case "/api/live", "/api/live/": self = .live
+            default: return nil
+            }
+        }
+    }
+
+    static func isProbe(_ path: String) -> Bool { Probe(path) != nil }
 
     /// The same of a request whose head was read.
-    static func isHealth(_ head: HTTPRequestHead, in bytes: RawSpan) -> Bool {
-        head.pathEquals("/api/health", in: bytes) || head.pathEquals("/api/health/", in: bytes)
+    static func isProbe(_ head: HTTPRequestHead, in bytes: RawSpan) -> Bool {
+        head.pathEquals("/api/health", in: bytes) || head.pathEquals("/api/health/", in: bytes) || head.pathEquals("/api/live", in: bytes)
+            || head.pathEquals("/api/live/", in: bytes)
+    }
+
+    /// Whether the target of a request whose head cannot be read is the API's, so that its refusal has the API's shape.
+    ///
+    /// - Parameter bytes: from the request's first one on.
+    static func isAPI(unreadable bytes: UnsafeRawBufferPointer) -> Bool {
+        var line = bytes[...]
+        if line.starts(with: "\r\n".utf8) { line = line.dropFirst(2) }
+        let target = line.drop { $0 > 0x20 }.dropFirst()
+        return target.starts(with: "/api/".utf8) || ["/api ", "/api?"].contains { target.starts(with: $0.utf8) }
     }
 
     let node: String
@@ -21,28 +47,42 @@ struct ClientSite: SiteHandler {
     var rest: (any SiteHandler)?
 
     func work(for request: SiteRequest, body: [UInt8]) throws(HTTPError) -> SiteWork? {
-        guard !Self.isHealth(request.path) else { return nil }
+        guard !Self.isProbe(request.path) else { return nil }
         return try self.rest?.work(for: request, body: body)
     }
 
     func refusal(_ error: HTTPError, path: String) -> SiteResponse? {
-        guard !Self.isHealth(path) else { return nil }
-        return self.rest?.refusal(error, path: path)
+        path.hasPrefix("/api/") || path == "/api" ? SiteResponse(apiError: error) : nil
     }
 
     func answer(_ request: SiteRequest, body: [UInt8]) throws(HTTPError) -> SiteResponse {
-        guard Self.isHealth(request.path) else {
+        guard let probe = Probe(request.path) else {
             guard let rest = self.rest else { throw .notFound }
             return try rest.answer(request, body: body)
         }
         guard request.method == .get || request.method == .head else { throw .methodNotAllowed("GET", "HEAD") }
-        let (status, reason): (String, String?) =
-            switch self.health.status {
-            case .healthy: ("healthy", nil)
-            case .starting: ("degraded", "the node is starting")
-            case .degraded(let reason): ("degraded", reason)
-            case .draining: ("draining", "the node is going down")
-            }
+        switch probe {
+        case .health: return self.healthAnswer
+        case .live: return self.liveAnswer
+        }
+    }
+
+    private var healthAnswer: SiteResponse {
+        switch self.health.status {
+        case .healthy: self.answer("healthy", nil)
+        case .starting: self.answer("degraded", "the node is starting")
+        case .degraded(let reason): self.answer("degraded", reason)
+        case .draining: self.answer("draining", "the node is going down")
+        }
+    }
+
+    private var liveAnswer: SiteResponse {
+        guard let loop = self.health.stuckLoop else { return self.answer("live", nil) }
+        return self.answer("stuck", Health.sentence(stuck: loop))
+    }
+
+    /// - Parameter reason: nil where all is well.
+    private func answer(_ status: String, _ reason: String?) -> SiteResponse {
         var members: [JSONTree.Member] = [
             .init("status", .string(status)), .init("node", .string(self.node)), .init("version", .string(self.version)),
             .init("uptime_seconds", .integer((self.now() - self.startedAt) / 1000)),

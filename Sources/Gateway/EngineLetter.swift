@@ -11,6 +11,10 @@ enum EngineLetter {
         case poll, post
         /// A POST that is no text, for the session to judge as it judges its own. The body is in base64url.
         case bytes
+        /// The head of a POST whose body is under way: the same number brings the body. The body is what the head announces, or nothing.
+        case began
+        /// The body of a POST is longer than it may be.
+        case tooLong
         /// A WebSocket wants to take over.
         case probe
         /// It does, now: the session goes to the node that has it. The body is the probe's number.
@@ -33,7 +37,10 @@ enum EngineLetter {
     enum Answer {
         case payload(Substring)
         case taken
-        case refused(EngineRefusal)
+        /// Whether the connection ends with it, as where a body was not read.
+        case refused(EngineRefusal, closes: Bool)
+        /// The session wants nothing of the WebSocket, or nothing more: with this it is closed.
+        case closed(code: UInt16, reason: Substring)
         /// What a session needs to go on, as `EngineDeparture` writes it.
         case departed(Substring)
     }
@@ -54,13 +61,16 @@ enum EngineLetter {
         "ask \(kind.rawValue) \(number) \(loop) \(session.text) \(visitor.text)\n\(body)"
     }
 
-    static func text(_ number: UInt64, _ answer: EngineAnswer, _ steps: EngineSteps) -> String {
+    /// - Parameter closes: of a refusal, whether the connection ends with it.
+    static func text(_ number: UInt64, _ answer: EngineAnswer, _ steps: EngineSteps, closes: Bool = false) -> String {
         switch answer {
         case .payload(let place): "answer \(number) payload\n\(String(decoding: steps.text.bytes[place], as: UTF8.self))"
         case .taken: "answer \(number) taken\n"
-        case .refused(let refusal): "answer \(number) refused\n\(refusal.status) \(refusal.code)"
+        case .refused(let refusal): "answer \(number) refused\n\(refusal.status) \(refusal.code)\(closes ? self.closing : "")"
         }
     }
+
+    static func text(_ number: UInt64, closed code: UInt16, _ reason: String) -> String { "answer \(number) closed\n\(code) \(reason)" }
 
     static func text(_ number: UInt64, departed state: String) -> String { "answer \(number) departed\n\(state)" }
 
@@ -85,10 +95,18 @@ enum EngineLetter {
         case "payload": self = .answer(number, .payload(halves[1]))
         case "taken": self = .answer(number, .taken)
         case "departed": self = .answer(number, .departed(halves[1]))
-        case "refused": self = .answer(number, .refused(Self.refusal(halves[1])))
+        case "refused":
+            let isLast = halves[1].hasSuffix(Self.closing)
+            self = .answer(number, .refused(Self.refusal(isLast ? halves[1].dropLast(Self.closing.count) : halves[1]), closes: isLast))
+        case "closed":
+            let parts = halves[1].split(separator: " ", maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts.count == 2, let code = UInt16(parts[0]) else { return nil }
+            self = .answer(number, .closed(code: code, reason: parts[1]))
         default: return nil
         }
     }
+
+    private static let closing = " close"
 
     /// By status and code: neither alone tells a bad request from one that is too large.
     private static func refusal(_ text: Substring) -> EngineRefusal {
@@ -102,16 +120,20 @@ struct CarriedRequest {
     /// Who carries it.
     var node: UInt64
     var loop: UInt16
-    let kind: EngineLetter.Kind
+    var kind: EngineLetter.Kind
+    /// Of a POST: its session has taken the head.
+    var hasBegun = false
     /// When it was asked for last: a node that waits for an answer asks again.
     var heardAt: Int64
     /// What it was answered with; nil while it waits.
     var answer: String?
 
-    /// A poll that nobody asks for any more is of a node that has died.
+    /// A poll, or a POST whose body is under way, that nobody asks for any more is of a node that has died.
     static let patience: Int64 = 10_000
-    /// So many requests of a session are remembered.
+    /// So many requests of a session are remembered,
     static let limit = 32
+    /// and so many of a loop's sessions that are over.
+    static let lateLimit = 4096
 }
 
 /// A request that has come here, and is carried to the node that has its session.
@@ -128,8 +150,10 @@ struct EngineErrand {
     var askAgainAt: Int64
     let giveUpAt: Int64
 
+    /// Whether it may take as long as its client likes.
+    var isLong: Bool { self.kind == .poll || self.kind == .began }
     /// A poll waits for long at its session's, which hears by this that somebody still wants it.
-    var pause: Int64 { self.kind == .poll ? 3000 : 250 }
+    var pause: Int64 { self.isLong ? 3000 : 250 }
     static let patience: Int64 = 10_000
 }
 

@@ -60,7 +60,7 @@ final class EngineExchange {
     /// The WebSocket that it asks for, while the node of its session is asked.
     var upgrade: WebSocketUpgrade?
 
-    typealias Carried = (id: EngineSessionID, place: LoopState.SessionPlace, visitor: EngineVisitor)
+    typealias Carried = (number: UInt64, id: EngineSessionID, place: LoopState.SessionPlace, visitor: EngineVisitor)
 
     init(session: SocketToken?, answering: HTTPAnswering, fields: [HTTPField], isPost: Bool = false) {
         self.session = session

@@ -16,7 +16,8 @@ public final class Gateway: Sendable {
     private let members: [GatewayLoop]
     private let clientSockets: [ListeningSocket]
 
-    /// Opens the listeners and starts the loops; connections are taken when this returns.
+    /// Opens the listeners and starts the loops; connections are taken when this returns. Of a node of a cluster only probes are answered
+    /// until `started()`: whatever restarts processes must see that one which waits for Redis is alive.
     ///
     /// - Parameters:
     ///   - board: where the loops leave what they count.
@@ -56,9 +57,9 @@ public final class Gateway: Sendable {
             guard number == 0, let admin = sockets.admin.first else { continue }
             member.loop.execute { Self.trying(logger) { () throws(SocketError) in try member.listen(admin, .admin) } }
         }
-        if settings.isClustered { return }
+        if !settings.isClustered { self.started() }
         do throws(SocketError) {
-            try self.started()
+            try self.listen()
         } catch {
             self.stop()
             throw error
@@ -80,11 +81,13 @@ public final class Gateway: Sendable {
         for member in self.members { member.loop.execute { member.connect(relay) } }
     }
 
-    /// From here on clients are let in: whoever connects when this returns waits for a loop at worst. Fails where somebody else has begun
-    /// to listen at the address since this node holds it.
-    public func started() throws(SocketError) {
+    /// From here on clients are let in.
+    public func started() { self.health.started() }
+
+    /// Whoever connects when this returns waits for a loop at worst. Fails where somebody else has begun to listen at the address since
+    /// this node holds it.
+    private func listen() throws(SocketError) {
         try ListeningSocket.listen(with: self.clientSockets)
-        self.health.started()
         for (member, socket) in zip(self.members, self.clientSockets) {
             member.loop.execute {
                 Self.trying(self.shared.logger) { () throws(SocketError) in try member.listen(socket, .clients) }

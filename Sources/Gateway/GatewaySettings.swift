@@ -35,8 +35,10 @@ public struct GatewaySettings: Sendable {
     public var adminPort: UInt16
     public var dialects: [any Dialect]
     public var chatLimits: ChatLimits
-    /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    /// Whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host` are believed.
     public var trustedProxies: [IPNetwork]
+    /// Where clients find the service, for links; nil: where their requests come to.
+    public var publicURL: PublicURL?
     /// Whether somebody without a token may come in where a protocol allows it.
     public var allowsAnonymous = false
     /// A path at which frames are sent back as they came.

@@ -8,6 +8,7 @@ import Telemetry
 final class GatewayShared: Sendable {
     let settings: GatewaySettings
     let engine: EnginePlace?
+    let linkBase: LinkBase
     /// What the loops begin with.
     let view: View
     /// Each loop's way to the store; of a store that all loops share the same for all.
@@ -32,6 +33,7 @@ final class GatewayShared: Sendable {
     ) {
         self.settings = settings
         self.engine = EnginePlace(settings)
+        self.linkBase = LinkBase(publicURL: settings.publicURL, listenHost: settings.clientHost)
         self.view = view
         self.stores = stores
         self.logger = logger

@@ -48,7 +48,7 @@ public final class Health: Sendable {
         return self.state.withLock { state in
             if state.isDraining { return .draining }
             if !state.isStarted { return .starting }
-            if let stuck = state.loops.firstIndex(where: { now - $0 > Self.patience }) { return .degraded("loop \(stuck) does not turn") }
+            if let stuck = Self.stuckLoop(state, now) { return .degraded(Self.sentence(stuck: stuck)) }
             if let failure = state.linkFailure { return .degraded("cluster: \(failure)") }
             for probe in state.probes {
                 if let failure = probe.failure { return .degraded("store: \(failure)") }
@@ -57,6 +57,16 @@ public final class Health: Sendable {
             return .healthy
         }
     }
+
+    /// A loop that does not turn, whatever the store does: only another process mends that. Nil where all loops turn.
+    public var stuckLoop: Int? {
+        let now = self.now()
+        return self.state.withLock { Self.stuckLoop($0, now) }
+    }
+
+    private static func stuckLoop(_ state: State, _ now: Int64) -> Int? { state.loops.firstIndex { now - $0 > self.patience } }
+
+    static func sentence(stuck loop: Int) -> String { "loop \(loop) does not turn" }
 
     func started() { self.state.withLock { $0.isStarted = true } }
     func draining(_ isDraining: Bool = true) { self.state.withLock { $0.isDraining = isDraining } }

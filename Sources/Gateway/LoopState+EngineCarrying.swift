@@ -14,14 +14,15 @@ extension LoopState {
     func isThere(_ node: UInt64) -> Bool { self.relay != nil && self.chat.view.node(node) != nil }
 
     /// Asks the session's node; whoever waits for the answer is a connection that reads nothing else meanwhile.
+    ///
+    /// - Parameter number: of a POST whose head has been carried.
     mutating func carry(
         _ kind: EngineLetter.Kind, to home: EngineHome, _ session: EngineSessionID, by visitor: EngineVisitor = .nobody,
-        for asker: SocketToken, _ body: String
+        for asker: SocketToken, _ body: String, number: UInt64 = EngineLetter.mintedNumber()
     ) {
-        let number = EngineLetter.mintedNumber()
         let errand = EngineErrand(
             kind: kind, node: home.node, loop: UInt16(clamping: home.loop), session: session, visitor: visitor, asker: asker, body: body,
-            askAgainAt: 0, giveUpAt: kind == .poll ? .max : self.now.monotonic + EngineErrand.patience)
+            askAgainAt: 0, giveUpAt: kind == .poll || kind == .began ? .max : self.now.monotonic + EngineErrand.patience)
         self.errands[number] = errand
         self.ask(number)
     }
@@ -37,7 +38,7 @@ extension LoopState {
     mutating func lookAfterErrands() {
         for (number, errand) in self.errands where errand.askAgainAt <= self.now.monotonic {
             if errand.giveUpAt <= self.now.monotonic || !self.isThere(errand.node) {
-                self.answered(number, .refused(.unknownSession))
+                self.answered(number, .refused(.unknownSession, closes: false))
             } else {
                 self.ask(number)
             }
@@ -55,9 +56,9 @@ extension LoopState {
         }
     }
 
-    /// A POST has broken off of which the session has not heard.
-    func postTorn(_ session: EngineSessionID, by visitor: EngineVisitor, at home: EngineHome) {
-        self.tell(.torn, EngineLetter.mintedNumber(), home.node, UInt16(clamping: home.loop), session, by: visitor)
+    /// A POST has broken off before its body was whole.
+    func postTorn(_ number: UInt64, of session: EngineSessionID, by visitor: EngineVisitor, at home: EngineHome) {
+        self.tell(.torn, number, home.node, UInt16(clamping: home.loop), session, by: visitor)
     }
 
     private func tell(
@@ -69,30 +70,49 @@ extension LoopState {
     }
 
     private mutating func answered(_ number: UInt64, _ answer: EngineLetter.Answer) {
-        guard let errand = self.errands.removeValue(forKey: number), self.isCurrent(errand.asker) else { return }
+        guard let errand = self.errands.removeValue(forKey: number) else { return self.probeClosed(number, answer) }
+        guard self.isCurrent(errand.asker) else { return }
         let slot = Int(errand.asker.slot)
         switch (self.connections[slot]!.stage, answer) {
         case (.http(let exchange), _):
             guard let engine = exchange.engine else { return }
             if errand.kind == .probe, let upgrade = engine.upgrade {
                 engine.upgrade = nil
-                if case .taken = answer { return self.beginCarriedProbe(slot, errand, number, upgrade) }
+                switch answer {
+                case .taken: return self.beginCarriedProbe(slot, errand, number, upgrade)
+                case .closed:
+                    self.beginCarriedProbe(slot, errand, number, upgrade)
+                    return self.probeClosed(number, answer)
+                case .payload, .refused, .departed: break
+                }
             }
             let request = EngineRequestID(errand.asker)
             switch answer {
             case .payload(let text): self.respond(request, engine, .init(contentType: "text/plain; charset=UTF-8", body: Array(text.utf8)))
             case .taken: self.respond(request, engine, .init(contentType: "text/html", body: Array("ok".utf8)))
-            case .refused(let refusal): self.refuse(request, engine, refusal)
-            case .departed: self.refuse(request, engine, .unknownSession)
+            case .refused(let refusal, let closes):
+                if closes { engine.answering.keepsAlive = false }
+                self.refuse(request, engine, refusal)
+            case .departed, .closed: self.refuse(request, engine, .unknownSession)
             }
         case (.webSocket(let talk), .departed(let text)):
             guard let probe = talk.carriedProbe, let departure = EngineDeparture(text) else { return }
             self.arrive(slot, talk, probe.session, departure)
+        case (.webSocket(let talk), .closed(let code, let reason)):
+            self.closeWebSocket(slot, talk, WebSocketCloseCode(rawValue: code), String(reason))
         case (.webSocket(let talk), _):
             self.closeWebSocket(slot, talk, WebSocketCloseCode(rawValue: 1008), "the session is over")
         default:
             break
         }
+    }
+
+    /// The session has closed a WebSocket that was to take it over.
+    private mutating func probeClosed(_ number: UInt64, _ answer: EngineLetter.Answer) {
+        guard case .closed(let code, let reason) = answer, let token = self.carriedProbes[number], self.isCurrent(token),
+            case .webSocket(let talk) = self.connections[Int(token.slot)]!.stage, talk.carriedProbe?.number == number
+        else { return }
+        self.closeWebSocket(Int(token.slot), talk, WebSocketCloseCode(rawValue: code), String(reason))
     }
 
     // MARK: A WebSocket that takes over
@@ -104,8 +124,10 @@ extension LoopState {
         let talk = self.talk(nil, dialect: -1, takesCompression: false, isCompressed: false)
         talk.carriedProbe = CarriedProbe(number: number, node: errand.node, loop: errand.loop, session: errand.session)
         self.connections[slot]!.stage = .webSocket(talk)
-        self.setDeadline(slot, after: .milliseconds(self.shared.engine?.settings.upgradeTimeout ?? 0))
+        // The session closes it when that took too long; later than that there is none.
+        self.setDeadline(slot, after: .milliseconds(self.shared.engine?.settings.upgradeTimeout ?? 0) + .seconds(1))
         let token = self.connections[slot]!.token
+        self.carriedProbes[number] = token
         if self.isCurrent(token), !self.connections[slot]!.unread.isEmpty {
             self.pauseReading(slot)
             self.resumeReading(slot)
@@ -131,7 +153,10 @@ extension LoopState {
         }
     }
 
-    mutating func probeDropped(_ probe: CarriedProbe) { self.tell(.closed, probe.number, probe.node, probe.loop, probe.session) }
+    mutating func probeDropped(_ probe: CarriedProbe) {
+        self.carriedProbes[probe.number] = nil
+        self.tell(.closed, probe.number, probe.node, probe.loop, probe.session)
+    }
 
     /// The session is here from now on.
     private mutating func arrive(_ slot: Int, _ probe: WebSocketTalk, _ id: EngineSessionID, _ departure: EngineDeparture) {
@@ -139,6 +164,7 @@ extension LoopState {
             let session = self.shared.settings.dialects[engine.dialect].resume(
                 departure.state, allowsAnonymous: self.shared.settings.allowsAnonymous, at: self.now.monotonic)
         else { return self.closeWebSocket(slot, probe, WebSocketCloseCode(rawValue: 1008), "the session is over") }
+        if let number = probe.carriedProbe?.number { self.carriedProbes[number] = nil }
         let token = self.connections[slot]!.token
         let socket = EngineSocketID(token)
         let talk = self.talk(session, dialect: engine.dialect, takesCompression: false, isCompressed: false)
@@ -178,15 +204,9 @@ extension LoopState {
         guard let token = self.engines[question.session], self.isCurrent(token),
             case .webSocket(let talk) = self.connections[Int(token.slot)]!.stage, let engine = talk.engine
         else {
-            switch question.kind {
-            case .broke, .closed, .torn: return
-            case .poll, .post, .bytes, .probe, .take:
-                return self.reply(EngineLetter.text(question.number, .refused(.unknownSession), EngineSteps()), to: node, question.loop)
-            }
+            return self.refuse(question, .unknownSession, to: node)
         }
-        guard self.maySpeak(question.visitor, for: talk) else {
-            return self.reply(EngineLetter.text(question.number, .refused(.forbidden), EngineSteps()), to: node, question.loop)
-        }
+        guard self.maySpeak(question.visitor, for: talk) else { return self.refuse(question, .forbidden, to: node) }
         self.table.hot[Int(token.slot)].heardAt = self.tickNumber
         if var known = engine.carried[question.number] {
             known.node = node
@@ -194,22 +214,22 @@ extension LoopState {
             known.heardAt = self.now.monotonic
             engine.carried[question.number] = known
             if let answer = known.answer { return self.reply(answer, to: node, question.loop) }
-            guard question.kind == .take else { return }
+            guard question.kind == .take || known.kind == .began && question.kind.bringsBody else { return }
         }
         let now = self.now.monotonic
         switch question.kind {
         case .poll:
             self.remember(question, from: node, engine)
             self.drive(token) { $0.poll(EngineRequestID(carried: question.number), at: now, into: &$1) }
+        case .began:
+            self.beginPost(question, announcedBytes: Int(question.body), from: node, token, engine)
         case .post, .bytes:
             let body = question.kind == .post ? Array(question.body.utf8) : Base64URL.decode(question.body.utf8)
-            guard let body else { return }
-            self.remember(question, from: node, engine)
-            let tooMuch = engine.unreadBytes > (self.shared.engine?.settings.maxPayload ?? 0)
-            self.drive(token, body) {
-                $0.postBegan(EngineRequestID(carried: question.number), announcedBytes: tooMuch ? .max : $1.byteCount, into: &$2)
-                $0.postEnded(EngineRequestID(carried: question.number), $1, at: now, into: &$2)
-            }
+            guard let body, self.beginPost(question, announcedBytes: body.count, from: node, token, engine) else { return }
+            self.drive(token, body) { $0.postEnded(EngineRequestID(carried: question.number), $1, at: now, into: &$2) }
+        case .tooLong:
+            guard self.beginPost(question, announcedBytes: .max, from: node, token, engine) else { return }
+            self.drive(token) { $0.postTooLarge(EngineRequestID(carried: question.number), into: &$1) }
         case .probe:
             self.remember(question, from: node, engine)
             self.drive(token, Array("2probe".utf8)) {
@@ -224,14 +244,49 @@ extension LoopState {
             self.drive(token) { $0.pollBroke(EngineRequestID(carried: number), into: &$1) }
         case .torn:
             guard let number = UInt64(question.body) else { return }
+            let hasBegun = engine.carried[number]?.hasBegun ?? false
             self.drive(token) {
-                $0.postBegan(EngineRequestID(carried: number), announcedBytes: nil, into: &$1)
+                if !hasBegun { $0.postBegan(EngineRequestID(carried: number), announcedBytes: nil, into: &$1) }
                 $0.postBroke(EngineRequestID(carried: number), into: &$1)
             }
         case .closed:
             guard let number = UInt64(question.body) else { return }
             self.drive(token) { $0.socketClosed(EngineSocketID(carried: number), into: &$1) }
         }
+    }
+
+    private func refuse(_ question: EngineLetter.Question, _ refusal: EngineRefusal, to node: UInt64) {
+        switch question.kind {
+        // Nobody waits for an answer.
+        case .broke, .closed, .torn: return
+        case .poll, .post, .bytes, .began, .tooLong, .probe, .take:
+            // The session's own node does not wait for the body of what it refuses.
+            let closes = question.kind == .began || question.kind.bringsBody
+            self.reply(EngineLetter.text(question.number, .refused(refusal), EngineSteps(), closes: closes), to: node, question.loop)
+        }
+    }
+
+    /// The session takes the head of a POST, unless it has taken it before.
+    ///
+    /// - Returns: whether it waits for the body.
+    @discardableResult
+    private mutating func beginPost(
+        _ question: EngineLetter.Question, announcedBytes: Int?, from node: UInt64, _ token: SocketToken, _ engine: EngineTalk
+    ) -> Bool {
+        let number = question.number
+        if engine.carried[number]?.hasBegun == true {
+            engine.carried[number]!.kind = question.kind
+            return true
+        }
+        self.remember(question, from: node, engine)
+        // Who is made to wait sends no more than that besides.
+        let isTooMuch = engine.unreadBytes > (self.shared.engine?.settings.maxPayload ?? 0)
+        self.drive(token) {
+            $0.postBegan(EngineRequestID(carried: number), announcedBytes: isTooMuch ? .max : announcedBytes, into: &$1)
+        }
+        guard let request = engine.carried[number], request.answer == nil else { return false }
+        engine.carried[number]!.hasBegun = true
+        return true
     }
 
     private func remember(_ question: EngineLetter.Question, from node: UInt64, _ engine: EngineTalk) {
@@ -252,7 +307,8 @@ extension LoopState {
         guard case .webSocket(let talk)? = self.connections[Int(session.slot)]?.stage, let engine = talk.engine,
             var known = engine.carried[request.rawValue], known.answer == nil
         else { return }
-        let text = EngineLetter.text(request.rawValue, answer, steps)
+        let closes = !known.hasBegun && (known.kind == .began || known.kind.bringsBody)
+        let text = EngineLetter.text(request.rawValue, answer, steps, closes: closes)
         known.answer = text
         engine.carried[request.rawValue] = known
         // Of polls the last answer is enough: the client polls again only when it has it.
@@ -271,17 +327,37 @@ extension LoopState {
         self.answerCarried(EngineRequestID(carried: socket.rawValue), .taken, EngineSteps(), of: session)
     }
 
-    mutating func probeRefused(_ socket: EngineSocketID, of session: SocketToken) {
-        self.answerCarried(EngineRequestID(carried: socket.rawValue), .refused(.badRequest), EngineSteps(), of: session)
+    /// The session closes it, be it that it has said before that it may take over.
+    func probeClosed(_ socket: EngineSocketID, code: UInt16, _ reason: String, of session: SocketToken) {
+        guard case .webSocket(let talk)? = self.connections[Int(session.slot)]?.stage, let engine = talk.engine,
+            let known = engine.carried[socket.rawValue]
+        else { return }
+        let text = EngineLetter.text(socket.rawValue, closed: code, reason)
+        engine.carried[socket.rawValue]!.answer = text
+        self.reply(text, to: known.node, known.loop)
     }
 
-    /// Polls that no node asks for any more have broken.
+    /// A session is over: its last answers are given again for a while, where they were lost.
+    mutating func keepAnswers(of engine: EngineTalk) {
+        for (number, request) in engine.carried {
+            guard let answer = request.answer, self.departed[number] == nil, self.departed.count < CarriedRequest.lateLimit else {
+                continue
+            }
+            self.departed[number] = (answer, self.now.monotonic + CarriedRequest.patience)
+        }
+    }
+
+    /// Polls, and POSTs whose bodies are under way, that no node asks for any more have broken.
     mutating func lookAfterCarried(_ session: SocketToken, _ engine: EngineTalk) {
         guard !engine.carried.isEmpty else { return }
         for (number, request) in engine.carried where self.now.monotonic - request.heardAt > CarriedRequest.patience {
             engine.carried[number] = nil
-            guard request.kind == .poll, request.answer == nil else { continue }
-            self.drive(session) { $0.pollBroke(EngineRequestID(carried: number), into: &$1) }
+            guard request.answer == nil else { continue }
+            switch request.kind {
+            case .poll: self.drive(session) { $0.pollBroke(EngineRequestID(carried: number), into: &$1) }
+            case .began: self.drive(session) { $0.postBroke(EngineRequestID(carried: number), into: &$1) }
+            default: break
+            }
         }
     }
 
@@ -324,6 +400,11 @@ extension LoopState {
         self.engines[engine.session.id] = nil
         self.drop(slot)
     }
+}
+
+extension EngineLetter.Kind {
+    /// Of a POST: its session need not wait for more.
+    var bringsBody: Bool { self == .post || self == .bytes || self == .tooLong }
 }
 
 /// A WebSocket here that is to take over from a session elsewhere.

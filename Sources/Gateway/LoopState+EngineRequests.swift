@@ -72,7 +72,10 @@ extension LoopState {
             case .post(let id):
                 guard let session = try self.session(id, visitor, slot, request, &offset, end: end) else { return }
                 guard case .here(let session) = session else {
-                    return self.beginCarriedPost(slot, exchange, engine, (id, session, visitor), answering, fields)
+                    var isWhole = false
+                    if case .bytes(let count) = self.head.body { isWhole = request.count - self.head.byteCount >= count }
+                    let carried = EngineExchange.Carried(number: EngineLetter.mintedNumber(), id: id, place: session, visitor: visitor)
+                    return self.beginCarriedPost(slot, exchange, engine, carried, isWhole: isWhole, answering, fields)
                 }
                 self.beginPost(slot, exchange, engine, session, answering, fields)
             case .upgrade(let id):
@@ -127,6 +130,11 @@ extension LoopState {
     ) {
         guard case .elsewhere(let home) = place else { return }
         self.carry(kind, to: home, id, by: visitor, for: self.token(slot), body)
+    }
+
+    private mutating func carry(_ kind: EngineLetter.Kind, _ post: EngineExchange.Carried, _ slot: Int, body: String = "") {
+        guard case .elsewhere(let home) = post.place else { return }
+        self.carry(kind, to: home, post.id, by: post.visitor, for: self.token(slot), body, number: post.number)
     }
 
     /// Whether a request is the session's: `sid` alone speaks for it, and a token that says otherwise does not.
@@ -249,13 +257,18 @@ extension LoopState {
         }
     }
 
+    /// - Parameter isWhole: whether its body is here already, so that the session hears of all of it at once.
     private mutating func beginCarriedPost(
-        _ slot: Int, _ exchange: HTTPExchange, _ engine: EnginePlace, _ carried: EngineExchange.Carried,
+        _ slot: Int, _ exchange: HTTPExchange, _ engine: EnginePlace, _ carried: EngineExchange.Carried, isWhole: Bool,
         _ answering: HTTPAnswering, _ fields: [HTTPField]
     ) {
         let waiting = EngineExchange(session: nil, answering: answering, fields: fields, isPost: true)
         waiting.carried = carried
         self.beginWaiting(slot, exchange, waiting)
+        if !isWhole {
+            let announced = if case .bytes(let count) = self.head.body { String(count) } else { "" }
+            self.carry(.began, carried, slot, body: announced)
+        }
         do throws(HTTPError) {
             try self.awaitPost(slot, exchange, byteLimit: engine.settings.maxPayload, answering)
         } catch {
@@ -266,12 +279,12 @@ extension LoopState {
     /// The body of a POST is whole.
     mutating func endPost(_ slot: Int, _ exchange: HTTPExchange, _ body: [UInt8]) {
         guard let engine = exchange.engine else { return }
-        if let (id, place, visitor) = engine.carried {
+        if let carried = engine.carried {
             engine.carried = nil
             guard let text = String(validating: body, as: UTF8.self) else {
-                return self.carry(.bytes, place, id, visitor, slot, body: Base64URL.encode(body))
+                return self.carry(.bytes, carried, slot, body: Base64URL.encode(body))
             }
-            return self.carry(.post, place, id, visitor, slot, body: text)
+            return self.carry(.post, carried, slot, body: text)
         }
         guard let session = engine.session else { return }
         let request = EngineRequestID(self.token(slot))
@@ -284,7 +297,10 @@ extension LoopState {
         guard let engine = exchange.engine else { return }
         let ending = HTTPAnswering(isHead: false, keepsAlive: false, date: self.date)
         engine.answering = ending
-        engine.carried = nil
+        if let carried = engine.carried {
+            engine.carried = nil
+            return self.carry(.tooLong, carried, slot)
+        }
         let request = EngineRequestID(self.token(slot))
         guard let session = engine.session else { return self.refuse(request, engine, .payloadTooLarge) }
         self.drive(session) { $0.postTooLarge(request, into: &$1) }
@@ -293,7 +309,9 @@ extension LoopState {
     /// The connection of a request has ended before its answer.
     mutating func broke(_ request: SocketToken, _ engine: EngineExchange) {
         guard let session = engine.session else {
-            if let (id, place, visitor) = engine.carried, case .elsewhere(let home) = place { self.postTorn(id, by: visitor, at: home) }
+            if let carried = engine.carried, case .elsewhere(let home) = carried.place {
+                self.postTorn(carried.number, of: carried.id, by: carried.visitor, at: home)
+            }
             return self.forgetErrands(of: request)
         }
         self.drive(session) {

@@ -43,8 +43,8 @@ extension LoopState {
                 self.answer(request, answer, steps, of: session)
             case .send(_, let socket) where socket.isCarried:
                 self.probeTaken(socket, of: session)
-            case .closeSocket(let socket, _, _) where socket.isCarried:
-                self.probeRefused(socket, of: session)
+            case .closeSocket(let socket, let code, let reason) where socket.isCarried:
+                self.probeClosed(socket, code: code, reason, of: session)
             case .send(let packet, let socket):
                 guard let slot = self.slot(of: socket, session) else { continue }
                 packet.withBytes { self.sendFrame(slot, .text, $0) }
@@ -122,12 +122,12 @@ extension LoopState {
         let token = SocketToken(request)
         guard self.isCurrent(token), case .http(let exchange) = self.connections[Int(token.slot)]!.stage else { return }
         let slot = Int(token.slot)
+        // Behind a body that is not read nothing can be told apart from it. The drain may have begun while it waited.
+        if self.isDraining || exchange.pending != nil { engine.answering.keepsAlive = false }
         exchange.engine = nil
         exchange.pending = nil
         var response = response
         response.fields += engine.fields
-        // The drain may have begun while it waited.
-        if self.isDraining { engine.answering.keepsAlive = false }
         self.respond(slot, response, engine.answering)
         if self.isCurrent(token), self.connections[slot]!.ending == .none, !self.connections[slot]!.unread.isEmpty {
             self.pauseReading(slot)
@@ -285,11 +285,13 @@ extension LoopState {
         for step in steps.list {
             guard case .answer(let request, let answer) = step else { continue }
             if let carried = engine.carried[request.rawValue] {
-                self.relay?.send(
-                    Letter(to: carried.loop, EngineLetter.text(request.rawValue, answer, steps)), to: carried.node, from: self.chat.id)
+                let text = EngineLetter.text(request.rawValue, answer, steps)
+                engine.carried[request.rawValue]!.answer = text
+                self.relay?.send(Letter(to: carried.loop, text), to: carried.node, from: self.chat.id)
             } else {
                 self.answer(request, answer, steps, of: token)
             }
         }
+        self.keepAnswers(of: engine)
     }
 }

@@ -20,6 +20,7 @@ extension LoopState {
         do throws(HTTPError) {
             try self.readHead(slot, exchange, buffer, &offset)
         } catch {
+            self.noteUnreadable(slot, exchange, UnsafeRawBufferPointer(rebasing: buffer[offset...]))
             // What cannot be read is not a HEAD either.
             self.refuse(slot, error, HTTPAnswering(isHead: false, keepsAlive: false, date: self.date))
         }
@@ -87,13 +88,17 @@ extension LoopState {
         }
     }
 
-    /// Why a client is sent elsewhere. Health is always told: a load balancer asks for it.
+    /// Why a client is sent elsewhere. Probes are always answered: a load balancer asks.
     private mutating func refusal(_ slot: Int, _ span: RawSpan) -> HTTPError? {
+        let status = self.shared.health.status
         // Before this loop drains the node may have begun to hand over what it owns.
-        let isDraining = self.isDraining || self.shared.health.status == .draining
-        guard isDraining || self.connections[slot]!.isSurplus else { return nil }
-        guard !ClientSite.isHealth(self.head, in: span), !self.isOfEngineSession(span) else { return nil }
-        let sentence = isDraining ? "The node is draining; connect again." : "The node has all the connections it may have."
+        let isDraining = self.isDraining || status == .draining
+        guard isDraining || status == .starting || self.connections[slot]!.isSurplus else { return nil }
+        guard !ClientSite.isProbe(self.head, in: span), status == .starting || !self.isOfEngineSession(span) else { return nil }
+        let sentence =
+            isDraining
+            ? "The node is draining; connect again."
+            : status == .starting ? "The node is starting; connect again." : "The node has all the connections it may have."
         return HTTPError(.serviceUnavailable, sentence, fields: [HTTPField("Retry-After", "1")])
     }
 
@@ -121,23 +126,30 @@ extension LoopState {
     private mutating func asked(_ slot: Int, _ span: RawSpan) -> HTTPExchange.Asked? {
         guard self.isClient(slot), CrossOrigin.concerns(self.head, in: span) else { return nil }
         let crossOrigin = CrossOrigin(
-            self.head.fields.text("origin", in: span), host: self.head.authority.map { String(span, $0) },
-            isSecure: self.isSecure(slot, span), self.live.origins)
+            self.head.fields.text("origin", in: span), host: self.requestedHost(slot, span), isSecure: self.isSecure(slot, span),
+            self.live.origins)
         return HTTPExchange.Asked(path: self.head.pathText(in: span), crossOrigin: crossOrigin)
     }
 
-    /// - Returns: whether it has been answered: a browser asked for a page, or the page may not ask. Health is told to anybody, and a page
-    ///   from elsewhere is kept from it by its browser.
+    /// The refusal of a request whose head cannot be read has the shape of its path, too.
+    func noteUnreadable(_ slot: Int, _ exchange: HTTPExchange, _ bytes: UnsafeRawBufferPointer) {
+        guard self.isClient(slot), ClientSite.isAPI(unreadable: bytes) else { return }
+        exchange.asked = HTTPExchange.Asked(
+            path: "/api/", crossOrigin: CrossOrigin(nil, host: nil, isSecure: false, self.live.origins))
+    }
+
+    /// - Returns: whether it has been answered: a browser asked for a page, or the page may not ask. Probes are answered to anybody,
+    ///   and a page from elsewhere is kept from it by its browser.
     private mutating func answer(_ crossOrigin: CrossOrigin, _ slot: Int, _ span: RawSpan, _ answering: HTTPAnswering) -> Bool {
         let isPreflight =
             self.head.method == .options && self.head.field("origin", in: span) != nil
             && self.head.field("access-control-request-method", in: span) != nil
-        guard crossOrigin.isAllowed || !isPreflight && ClientSite.isHealth(self.head, in: span) else {
+        guard crossOrigin.isAllowed || !isPreflight && ClientSite.isProbe(self.head, in: span) else {
             self.counters.refusedConnections += 1
             self.refuse(slot, CrossOrigin.refusal, answering)
             return true
         }
-        if isPreflight { self.respond(slot, CrossOrigin.preflight, answering) }
+        if isPreflight { self.respond(slot, CrossOrigin.preflight(self.live.origins), answering) }
         return isPreflight
     }
 
@@ -187,7 +199,7 @@ extension LoopState {
             contentType: self.head.fields.text("content-type", in: span),
             ifNoneMatch: self.head.fields.joined("if-none-match", in: span), peer: self.connections[slot]!.peer,
             credentials: self.isClient(slot) ? self.credentials : .none, allowsAnonymous: self.shared.settings.allowsAnonymous,
-            isSecure: self.isSecure(slot, span), jsonDepth: self.live.limits.jsonDepth)
+            base: self.isClient(slot) ? self.linkBase(slot, span) : "", jsonDepth: self.live.limits.jsonDepth)
     }
 
     private mutating func answer(_ slot: Int, _ request: SiteRequest, body: [UInt8], _ answering: HTTPAnswering) {
@@ -195,8 +207,8 @@ extension LoopState {
         // The drain may have begun while the body came.
         if self.isDraining { answering.keepsAlive = false }
         do throws(HTTPError) {
-            // Whoever asks for what there is not asks as often. A load balancer asks for health all the time.
-            if case .http(let exchange) = self.connections[slot]!.stage, exchange.asked != nil, !ClientSite.isHealth(request.path) {
+            // Whoever asks for what there is not asks as often. A load balancer probes all the time.
+            if case .http(let exchange) = self.connections[slot]!.stage, exchange.asked != nil, !ClientSite.isProbe(request.path) {
                 try self.checkRate(exchange)
             }
             let site = self.site(of: slot)

@@ -111,6 +111,7 @@ extension LoopState {
         case (.http(let exchange), .none) where !connection.isReadingPaused && (exchange.pending != nil || !connection.unread.isEmpty):
             // Whoever has said nothing at all is not told that it was too slow: there is no request to answer.
             let isHead = exchange.pending?.answering.isHead ?? false
+            if exchange.pending == nil { connection.unread.withUnsafeBytes { self.noteUnreadable(slot, exchange, $0) } }
             self.refuse(slot, .requestTimeout, HTTPAnswering(isHead: isHead, keepsAlive: false, date: self.date))
         default:
             self.drop(slot)

@@ -137,8 +137,7 @@ extension LoopState {
     /// Whether pages of the request's origin may connect.
     mutating func isFromHere(_ slot: Int, _ span: RawSpan) -> Bool {
         self.live.origins.allows(
-            self.head.fields.text("origin", in: span), host: self.head.authority.map { String(span, $0) },
-            isSecure: self.isSecure(slot, span))
+            self.head.fields.text("origin", in: span), host: self.requestedHost(slot, span), isSecure: self.isSecure(slot, span))
     }
 
     private mutating func isEchoPath(_ span: RawSpan) -> Bool {
@@ -146,10 +145,47 @@ extension LoopState {
         return self.head.pathText(in: span) == echo
     }
 
+    /// Whether the client came by TLS: where a proxy is believed, as that says, and of several proxies the one that the client came to.
     mutating func isSecure(_ slot: Int, _ span: RawSpan) -> Bool {
-        if self.connections[slot]!.tls != nil { return true }
-        guard self.isTrusted(self.connections[slot]!.peer.ip) else { return false }
-        return self.head.fields.text("x-forwarded-proto", in: span)?.lowercased() == "https"
+        let isTLS = self.connections[slot]!.tls != nil
+        guard self.isTrusted(self.connections[slot]!.peer.ip), let scheme = self.firstForwarded("x-forwarded-proto", span) else {
+            return isTLS
+        }
+        switch scheme.lowercased() {
+        case "https", "wss": return true
+        case "http", "ws": return false
+        default: return isTLS
+        }
+    }
+
+    /// The host that the client asked for: where a proxy is believed, as that says, which may ask the node by another name.
+    mutating func requestedHost(_ slot: Int, _ span: RawSpan) -> String? {
+        if self.isTrusted(self.connections[slot]!.peer.ip), let host = self.firstForwarded("x-forwarded-host", span),
+            host.utf8.allSatisfy({ $0.isHostLetter })
+        {
+            return host
+        }
+        return self.head.authority.map { String(span, $0) }
+    }
+
+    /// What links lead to.
+    mutating func linkBase(_ slot: Int, _ span: RawSpan) -> String {
+        let fields = self.head.fields
+        let isForwarded =
+            self.isTrusted(self.connections[slot]!.peer.ip)
+            && (fields.first("x-forwarded-for", in: span) != nil || fields.first("x-forwarded-proto", in: span) != nil
+                || fields.first("x-forwarded-host", in: span) != nil || fields.first("forwarded", in: span) != nil)
+        return self.shared.linkBase.text(
+            host: self.requestedHost(slot, span), isForwarded: isForwarded, isSecure: self.isSecure(slot, span),
+            isTLS: self.connections[slot]!.tls != nil, local: Socket(descriptor: self.table.hot[slot].descriptor).localAddress)
+    }
+
+    /// The first of a list that proxies add to; nil where there is none.
+    private func firstForwarded(_ name: StaticString, _ span: RawSpan) -> String? {
+        guard let list = self.head.fields.joined(name, in: span) else { return nil }
+        let first = list.prefix { $0 != "," }.drop { $0 == " " || $0 == "\t" }
+        guard let last = first.lastIndex(where: { $0 != " " && $0 != "\t" }) else { return nil }
+        return String(first[...last])
     }
 
     private mutating func isTrusted(_ address: IPAddress) -> Bool {
@@ -206,6 +242,13 @@ extension LoopState {
         return pairs
     }
 
+    /// What stands behind `Bearer`, be it nothing; nil for another scheme.
+    private static func bearerToken(_ field: String) -> String? {
+        let scheme = field.prefix { $0 != " " && $0 != "\t" }
+        guard scheme.lowercased() == "bearer" else { return nil }
+        return String(field.dropFirst(scheme.count).drop { $0 == " " || $0 == "\t" })
+    }
+
     private mutating func readCredentials(_ query: [(name: String, value: String)], _ span: RawSpan) -> Credentials {
         let (verifier, now) = (self.live.verifier, self.now.wall)
         return self.readCredentials(query, span) { token throws(TokenError) in try verifier.verify(token, at: now) }
@@ -232,16 +275,10 @@ extension LoopState {
         _ query: [(name: String, value: String)], _ span: RawSpan, verify: (String) throws(TokenError) -> Identity
     ) -> Credentials {
         var tokens = query.filter { $0.name == "token" }.map(\.value)
-        if let field = self.head.fields.text("authorization", in: span) {
-            guard self.head.fields.count(of: "authorization", in: span) == 1 else {
-                return .refused("there are several Authorization fields")
-            }
-            let scheme = "bearer "
-            guard field.count > scheme.count, field.prefix(scheme.count).lowercased() == scheme else {
-                return .refused("the Authorization field is no bearer token")
-            }
-            tokens.append(String(field.dropFirst(scheme.count)))
-        }
+        // Other schemes are somebody else's, such as the password that a proxy asks for.
+        let bearers = self.head.fields.texts("authorization", in: span).compactMap(Self.bearerToken)
+        guard bearers.count <= 1 else { return .refused("there are several Authorization fields with a bearer token") }
+        tokens += bearers
         guard !tokens.isEmpty else { return .none }
         var first: Identity?
         for token in tokens {
@@ -271,5 +308,17 @@ extension SocketAddress {
             host = host[..<colon]
         }
         self.init(literal: String(host), port: 0)
+    }
+}
+
+extension UInt8 {
+    /// Whether a host with a port may have it, as browsers write them: names, IPv4, IPv6 between brackets.
+    fileprivate var isHostLetter: Bool {
+        switch self {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+            UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: ":"), UInt8(ascii: "["), UInt8(ascii: "]"):
+            true
+        default: false
+        }
     }
 }

@@ -78,7 +78,10 @@ struct LoopState {
     var engineSteps: [(session: SocketToken, steps: EngineSteps)] = []
     /// Requests that are carried to the nodes that have their sessions, by number.
     var errands: [UInt64: EngineErrand] = [:]
-    /// Sessions that have gone to other nodes lately, by the number of the request that asked for it.
+    /// WebSockets here that are to take over sessions elsewhere, by the number of the request that asked for it.
+    var carriedProbes: [UInt64: SocketToken] = [:]
+    /// What the last requests were answered with of sessions that are over, or have gone to other nodes: one that is asked again because
+    /// its answer was lost gets the same.
     var departed: [UInt64: (answer: String, until: Int64)] = [:]
     /// WebSockets that have taken over from polling in this turn, and the connections that they go to.
     var upgraded: [(socket: SocketToken, session: SocketToken)] = []

@@ -1,6 +1,8 @@
+internal import Bytes
 public import DialectKit
 public import EventLoop
 public import HTTPWire
+internal import JSON
 
 /// A plain HTTP request, whole, as a site's handler gets it.
 public struct SiteRequest: Sendable {
@@ -17,15 +19,15 @@ public struct SiteRequest: Sendable {
     /// Of a client: who asks, and whether somebody without a token may.
     public let credentials: Credentials
     public let allowsAnonymous: Bool
-    /// Whether the client came by TLS, here or at a proxy that is believed.
-    public let isSecure: Bool
+    /// Of a client: where it reaches the service, for links: `https://chat.example`, without a slash at the end.
+    public let base: String
     /// How deep JSON in the body may be nested.
     public let jsonDepth: Int
 
     public init(
         method: HTTPMethod, path: String, query: String? = nil, host: String? = nil, origin: String? = nil, authorization: String? = nil,
         contentType: String? = nil, ifNoneMatch: String? = nil, peer: SocketAddress, credentials: Credentials = .none,
-        allowsAnonymous: Bool = false, isSecure: Bool = false, jsonDepth: Int = 32
+        allowsAnonymous: Bool = false, base: String = "", jsonDepth: Int = 32
     ) {
         self.method = method
         self.path = path
@@ -38,7 +40,7 @@ public struct SiteRequest: Sendable {
         self.peer = peer
         self.credentials = credentials
         self.allowsAnonymous = allowsAnonymous
-        self.isSecure = isSecure
+        self.base = base
         self.jsonDepth = jsonDepth
     }
 }
@@ -55,6 +57,17 @@ public struct SiteResponse: Sendable {
         self.contentType = contentType
         self.fields = fields
         self.body = body
+    }
+}
+
+extension SiteResponse {
+    /// A refusal as every path under `/api/` has it: `{"success":false,"error":"…"}`.
+    public init(apiError error: HTTPError) {
+        var text = ByteBuffer()
+        text.append(#"{"success":false,"error":"#)
+        text.append(jsonString: error.sentence)
+        text.append("}")
+        self.init(error.status, fields: error.fields + [HTTPField("Cache-Control", "no-store")], body: text.bytes)
     }
 }
 

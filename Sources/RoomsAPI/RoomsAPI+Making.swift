@@ -20,7 +20,7 @@ extension RoomsAPI {
         return Founding(kind: .rooms, title: title, details: ByteString(description), creator: actor, members: [actor.person])
     }
 
-    func create(_ founding: Founding, for caller: RoomsCaller, at origin: String) async throws(HTTPError) -> SiteResponse {
+    func create(_ founding: Founding, for caller: RoomsCaller, at base: String) async throws(HTTPError) -> SiteResponse {
         for _ in 0..<Self.mintLimit {
             let id = self.mint()
             switch try await self.ask(.create(founding), in: id, of: caller) {
@@ -30,7 +30,7 @@ extension RoomsAPI {
                     text.append(#","room_id":"#)
                     text.append(jsonString: id)
                     text.append(#","link":"#)
-                    text.append(jsonString: "\(origin)/conversation/\(id)")
+                    text.append(jsonString: "\(base)/conversation/\(id)")
                     text.append(#","conversation":"#)
                     text.append(room: id, description)
                 }
@@ -40,12 +40,6 @@ extension RoomsAPI {
             }
         }
         throw .away
-    }
-
-    /// Where the client reaches this server, for links: what it has written itself, and not where we listen.
-    static func origin(of request: SiteRequest) throws(HTTPError) -> String {
-        guard let host = request.host, !host.isEmpty else { throw .badRequest("Host: is missing") }
-        return "\(request.isSecure ? "https" : "http")://\(host)"
     }
 
     func end(_ id: ByteString, by actor: Actor, _ caller: RoomsCaller) async throws(HTTPError) -> SiteResponse {

@@ -44,8 +44,8 @@ public final class RoomsAPI: SiteHandler {
             return { () async throws(HTTPError) in try await self.list(wish, for: caller) }
         case .create:
             let founding = try self.founding(RoomsBody(request, body), by: caller)
-            let origin = try Self.origin(of: request)
-            return { () async throws(HTTPError) in try await self.create(founding, for: caller, at: origin) }
+            let base = request.base
+            return { () async throws(HTTPError) in try await self.create(founding, for: caller, at: base) }
         case .conversation(let id):
             let known = request.ifNoneMatch
             return { () async throws(HTTPError) in try await self.show(id, to: caller, unless: known) }
@@ -65,12 +65,7 @@ public final class RoomsAPI: SiteHandler {
     public func answer(_ request: SiteRequest, body: [UInt8]) throws(HTTPError) -> SiteResponse { throw .notFound }
 
     public func refusal(_ error: HTTPError, path: String) -> SiteResponse? {
-        guard RoomsRoute.owns(path) else { return nil }
-        var text = ByteBuffer()
-        text.append(#"{"success":false,"error":"#)
-        text.append(jsonString: error.sentence)
-        text.append("}")
-        return SiteResponse(error.status, fields: error.fields + [Self.unstored], body: text.bytes)
+        RoomsRoute.owns(path) ? SiteResponse(apiError: error) : nil
     }
 
     // MARK: Asking the node

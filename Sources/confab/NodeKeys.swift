@@ -107,7 +107,7 @@ struct NodeKeys {
         } catch {
             throw Problem(description: "\(error)")
         }
-        return LiveSettings(
-            verifier: verifier, tls: tls, origins: OriginPolicy(self.options.origins), limits: self.options.limits)
+        let origins = OriginPolicy(self.options.origins, headers: self.options.corsHeaders, publicURL: self.options.publicURL)
+        return LiveSettings(verifier: verifier, tls: tls, origins: origins, limits: self.options.limits)
     }
 }

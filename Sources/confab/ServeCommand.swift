@@ -29,7 +29,7 @@ enum ServeCommand {
         Resources.raiseDescriptorLimit()
         do {
             let node = try RunningNode(options, logger)
-            return try await node.serve()
+            return await node.serve()
         } catch {
             _ = logger.flush()
             Program.complain("confab: \(error)")
@@ -89,6 +89,7 @@ struct RunningNode {
             adminPort: options.admin?.port ?? 0, dialects: Self.dialects(options, keys),
             chatLimits: options.chatLimits,
             trustedProxies: options.trustedProxies, echoPath: options.echoPath)
+        settings.publicURL = options.publicURL
         settings.isClustered = store.isShared
         settings.usesSendRing = options.ioUring
         settings.allowsAnonymous = options.anonymous
@@ -112,8 +113,8 @@ struct RunningNode {
         return "\(ProcessInfo.processInfo.hostName)-\(suffix)"
     }
 
-    /// Serves until a signal ends it. Throws where somebody has taken the address for clients while the node waited for Redis.
-    func serve() async throws -> Int32 {
+    /// Serves until a signal ends it.
+    func serve() async -> Int32 {
         let (signals, received) = AsyncStream.makeStream(of: ProcessSignal.self, bufferingPolicy: .bufferingNewest(8))
         do {
             try await SignalWatcher.watch(Set(ProcessSignal.allCases), on: self.gateway.firstLoop) { signal in
@@ -128,12 +129,7 @@ struct RunningNode {
             let isStopped = await self.isStopped(
                 by: 1, before: { await shared.join(self.gateway, version: Program.version, desk: self.desk) })
             if isStopped { return await self.stop(isDrained: true) }
-            do {
-                try self.gateway.started()
-            } catch {
-                _ = await self.stop(isDrained: true)
-                throw error
-            }
+            self.gateway.started()
         }
         let scheme = self.options.tlsCertificateFile == nil ? "http" : "https"
         self.logger.ready(url: "\(scheme)://\(self.gateway.clientAddress.text)", node: self.name, store: self.options.store.kind)

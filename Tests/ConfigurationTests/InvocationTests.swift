@@ -137,11 +137,26 @@ struct InvocationTests {
         arguments: [
             ("http://A.example", "http://a.example"), ("https://a:443", "https://a"), ("http://a:443", "http://a:443"),
             ("http://[::1]:3000", "http://[::1]:3000"), ("http://[::1]", "http://[::1]"), ("http://127.0.0.1:80", "http://127.0.0.1"),
+            ("capacitor://localhost", "capacitor://localhost"), ("chrome-extension://AbC", "chrome-extension://abc"), ("null", "null"),
+            ("file://", "file://"), ("tauri+x.y://a:9", "tauri+x.y://a:9"),
         ])
     func origins(text: String, expected: String) throws {
         var origins = AllowedOrigins()
         try AllowedOrigins.add(text, to: &origins)
         #expect(origins.others == [expected])
+        #expect(origins.own && !origins.any && origins.subdomains.isEmpty, "its own pages are never foreign")
+    }
+
+    @Test(
+        "knows the origins of subdomains",
+        arguments: [
+            ("https://*.Example.org", "https", "example.org", nil), ("http://*.a.test:80", "http", "a.test", nil),
+            ("https://*.a.test:8443", "https", "a.test", 8443),
+        ] as [(String, String, String, UInt16?)])
+    func subdomains(text: String, scheme: String, parent: String, port: UInt16?) throws {
+        var origins = AllowedOrigins()
+        try AllowedOrigins.add(text, to: &origins)
+        #expect(origins == AllowedOrigins(own: true, subdomains: [.init(scheme: scheme, parent: parent, port: port)]))
     }
 
     @Test("takes nobody for an answer where a list is asked for")

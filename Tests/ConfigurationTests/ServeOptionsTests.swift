@@ -29,6 +29,12 @@ struct ServeOptionsTests {
         Sample(option: "origins", words: ["own", "https://Chat.Example:443"], json: #"["own", "https://chat.example"]"#) {
             $0.origins == AllowedOrigins(own: true, others: ["https://chat.example"])
         },
+        Sample(option: "cors-headers", words: ["TraceParent", "x-tea"], json: #"["traceparent", "X-Tea"]"#) {
+            $0.corsHeaders == ["traceparent", "x-tea"]
+        },
+        Sample(option: "public-url", words: ["HTTPS://Chat.Example:443/Chat/"], json: #""https://chat.example/Chat""#) {
+            $0.publicURL?.description == "https://chat.example/Chat" && $0.publicURL?.origin == "https://chat.example"
+        },
         Sample(option: "trusted-proxies", words: ["10.0.0.0/8", "::1"], json: #"["10.0.0.0/8", "::1"]"#) {
             $0.trustedProxies.map(\.description) == ["10.0.0.0/8", "::1/128"]
         },
@@ -115,7 +121,7 @@ struct ServeOptionsTests {
         let options = try serve("--config c.json --loops 3", environment: environment, files: files)
         #expect(options.loops == 3)
         #expect(options.history == 2)
-        #expect(options.origins == AllowedOrigins(others: ["http://environment"]))
+        #expect(options.origins == AllowedOrigins(own: true, others: ["http://environment"]))
         #expect(options.nodeID == "file")
         #expect(options.setting("loops") == EffectiveSetting(name: "loops", value: "3", origin: .commandLine))
         #expect(options.setting("history") == EffectiveSetting(name: "history", value: "2", origin: .environment("CONFAB_HISTORY")))

@@ -2,6 +2,8 @@ import Testing
 
 @testable import Configuration
 
+private let originShapes = "an origin is https://chat.example, capacitor://localhost, null, https://*.example.org, own or *"
+
 @Suite("A wrong command line")
 struct UsageErrorTests {
     static let complaints: [(line: String, words: String)] = [
@@ -69,8 +71,39 @@ struct UsageErrorTests {
         ("serve --log-level loud", "--log-level: \"loud\" is none of debug, info, warning, error"),
         ("serve --drain-seconds 1m", "--drain-seconds: \"1m\" is no number of seconds"),
         ("serve --jwt-leeway 3601", "--jwt-leeway: 3601 seconds is not between 0 and 3600"),
-        ("serve --origins http://a,b", "--origins: \"b\" is no origin such as https://chat.example, nor own or *"),
-        ("serve --origins http://a/", "--origins: \"http://a/\" is no origin such as https://chat.example, nor own or *"),
+        ("serve --origins http://a,b", "--origins: \"b\" has no scheme; \(originShapes)"),
+        ("serve --origins http://a/", "--origins: \"http://a/\" has a path, which no origin has, not even a slash; \(originShapes)"),
+        ("serve --origins ://a", "--origins: \"://a\" has no scheme; \(originShapes)"),
+        ("serve --origins http://", "--origins: \"http://\" has no host, or a bad one or a bad port; \(originShapes)"),
+        ("serve --origins https://a:0", "--origins: \"https://a:0\" has no host, or a bad one or a bad port; \(originShapes)"),
+        ("serve --origins capacitor://", "--origins: \"capacitor://\" has nothing behind its scheme; \(originShapes)"),
+        ("serve --origins https://me@a", "--origins: \"https://me@a\" has a letter that no origin has; \(originShapes)"),
+        (
+            "serve --origins https://*",
+            "--origins: \"https://*\" has its * elsewhere than in front of a host: *.example.org; \(originShapes)"
+        ),
+        (
+            "serve --origins https://a.*.org",
+            "--origins: \"https://a.*.org\" has its * elsewhere than in front of a host: *.example.org; \(originShapes)"
+        ),
+        (
+            "serve --origins app://*.a",
+            "--origins: \"app://*.a\" has a * where only http and https may have one; \(originShapes)"
+        ),
+        (
+            "serve --origins https://*.10.0.0.1",
+            "--origins: \"https://*.10.0.0.1\" has a * in front of what has no subdomains; \(originShapes)"
+        ),
+        ("serve --cors-headers a,b:c", "--cors-headers: \"b:c\" is no name of a header such as traceparent"),
+        ("serve --cors-headers *", "--cors-headers: \"*\" is no name of a header such as traceparent"),
+        (
+            "serve --public-url chat.example",
+            "--public-url: \"chat.example\" is no URL such as https://chat.example or https://example.org/chat"
+        ),
+        (
+            "serve --public-url https://a?b",
+            "--public-url: \"https://a?b\" is no URL such as https://chat.example or https://example.org/chat"
+        ),
         (
             "serve --trusted-proxies 10.0.0.1/8",
             "--trusted-proxies: \"10.0.0.1/8\" is no address or network such as 10.0.0.0/8, nor loopback or none"

@@ -10,18 +10,29 @@ struct EngineLetterTests {
         "tells every refusal from every other",
         arguments: [.unknownSession, .badRequest, .forbidden, .payloadTooLarge] as [EngineRefusal])
     func refusals(_ refusal: EngineRefusal) throws {
-        let text = EngineLetter.text(7, .refused(refusal), EngineSteps())
-        guard case .answer(7, .refused(let read))? = EngineLetter(text) else {
-            Issue.record("\(text) is no refusal")
+        for isLast in [false, true] {
+            let text = EngineLetter.text(7, .refused(refusal), EngineSteps(), closes: isLast)
+            guard case .answer(7, .refused(let read, let closes))? = EngineLetter(text) else {
+                Issue.record("\(text) is no refusal")
+                return
+            }
+            #expect(read == refusal && closes == isLast)
+        }
+    }
+
+    @Test("says with what a WebSocket is closed", arguments: ["", "the session is over", "a\nb  c"])
+    func closing(_ reason: String) {
+        guard case .answer(7, .closed(let code, let read))? = EngineLetter(EngineLetter.text(7, closed: 1008, reason)) else {
+            Issue.record("no closing")
             return
         }
-        #expect(read == refusal)
+        #expect(code == 1008 && read == reason)
     }
 
     @Test("carries a body as it is, and an answer's too", arguments: ["", "4a", "4a\n4b\u{1E}ask poll", "é\r\n"])
     func bodies(_ body: String) throws {
         let session = try #require(EngineSessionID(named: "a.0.x"))
-        for kind in [EngineLetter.Kind.poll, .post, .bytes, .probe, .take, .broke, .closed, .torn] {
+        for kind in [EngineLetter.Kind.poll, .post, .bytes, .began, .tooLong, .probe, .take, .broke, .closed, .torn] {
             let text = EngineLetter.text(kind, 9, from: 3, session, by: .bearer(tenant: "t", user: "é o"), body)
             guard case .question(let question)? = EngineLetter(text) else {
                 Issue.record("\(kind) is no question")
@@ -42,7 +53,7 @@ struct EngineLetterTests {
         arguments: [
             "", "ask\n",
             "ask nothing 1 0 a.0.x -\n", "ask poll 1 0 a.0.x\n", "ask poll -1 0 a.0.x -\n", "ask poll 1 0 a.0.x ?\n", "answer 1\n",
-            "answer 1 gone\n", "word\n",
+            "answer 1 gone\n", "answer 1 closed\n", "answer 1 closed\n1008", "answer 1 closed\n70000 x", "word\n",
         ])
     func unknown(_ text: String) { #expect(EngineLetter(text) == nil) }
 }

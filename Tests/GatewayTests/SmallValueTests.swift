@@ -1,6 +1,7 @@
 import Bytes
 import ChatModel
 import Configuration
+import EventLoop
 import RepeatableChance
 import StoreTestSupport
 import Synchronization
@@ -152,6 +153,34 @@ struct OriginPolicyTests {
         #expect(Self.policy.allows(origin, host: host, isSecure: isSecure) == isAllowed)
     }
 
+    @Test(
+        "are those of subdomains at any depth, of other schemes, and of no origin where that is named",
+        arguments: [
+            ("https://a.example.org", true), ("https://a.b.Example.org", true), ("https://a.example.org:443", true),
+            ("https://example.org", false), ("https://.example.org", false), ("https://a..example.org", false),
+            ("http://a.example.org", false), ("https://a.example.org:8443", false), ("https://a.example.org.evil", false),
+            ("https://evil-example.org", false), ("https://evil/.example.org", false), ("https://evil?.example.org", false),
+            ("https://user@a.example.org", false), ("https://a.example.org/", false), ("http://a.port.test:8080", true),
+            ("http://a.port.test", false), ("capacitor://localhost", true), ("CAPACITOR://localhost", true), ("capacitor://other", false),
+            ("file://", true), ("file:///etc", false), ("null", true), ("nulls", false),
+        ])
+    func kinds(origin: String, isAllowed: Bool) {
+        let policy = OriginPolicy(
+            AllowedOrigins(
+                others: ["capacitor://localhost", "file://", "null"],
+                subdomains: [
+                    .init(scheme: "https", parent: "example.org"), .init(scheme: "http", parent: "port.test", port: 8080),
+                ]))
+        #expect(policy.allows(origin, host: "here", isSecure: false) == isAllowed)
+    }
+
+    @Test("may come with credentials where they are listed, and not as any page may")
+    func credentials() {
+        #expect(Self.policy.allowsCredentials("https://chat.example"))
+        #expect(!OriginPolicy(AllowedOrigins(others: ["null"])).allowsCredentials("null"))
+        #expect(!OriginPolicy(AllowedOrigins(any: true, others: ["https://a"])).allowsCredentials("https://a"))
+    }
+
     @Test("are any where any may, and programs have no origin")
     func others() {
         #expect(Self.policy.allows(nil, host: "here", isSecure: false))
@@ -192,16 +221,25 @@ struct HealthTests {
         #expect(health.status == .draining)
     }
 
-    @Test("names a loop that does not turn")
+    @Test("names a loop that does not turn, which is no fault of the store's")
     func loops() {
         let health = self.health()
+        #expect(health.stuckLoop == nil)
         health.started()
         self.clock.now += Health.patience
         health.turned(0)
-        #expect(health.status == .healthy)
+        #expect(health.status == .healthy && health.stuckLoop == nil)
         self.clock.now += 1
-        #expect(health.status == .degraded("loop 1 does not turn"))
+        #expect(health.status == .degraded("loop 1 does not turn") && health.stuckLoop == 1)
+        health.draining()
+        #expect(health.stuckLoop == 1)
+        health.draining(false)
         health.turned(1)
+        health.probed(0, "disk full")
+        health.linkFailed("no probe")
+        #expect(health.stuckLoop == nil)
+        health.probed(0, nil)
+        health.linkFailed(nil)
         #expect(health.status == .healthy)
     }
 
@@ -241,5 +279,41 @@ struct HealthTests {
         #expect(!health.probeIsDue(0))
         self.clock.now += 1
         #expect(health.probeIsDue(0))
+    }
+}
+
+@Suite("What links lead to")
+struct LinkBaseTests {
+    private static func base(_ listenHost: String) -> LinkBase { LinkBase(publicURL: nil, listenHost: listenHost, machine: "node-7") }
+
+    @Test(
+        "is what the request says, where that is the node or a proxy's word",
+        arguments: [
+            ("evil.example", false, "http://192.0.2.1:8080"), ("192.0.2.1:8080", false, "http://192.0.2.1:8080"),
+            ("192.0.2.1", false, "http://192.0.2.1:8080"), ("192.0.2.2:8080", false, "http://192.0.2.1:8080"),
+            ("node-7:8080", false, "http://node-7:8080"), ("NODE-7:8080", false, "http://NODE-7:8080"),
+            ("node-7", false, "http://192.0.2.1:8080"), ("localhost", false, "http://localhost"), ("[::1]:80", false, "http://[::1]:80"),
+            ("127.1.2.3:1", false, "http://127.1.2.3:1"), ("localhost.evil.example", false, "http://192.0.2.1:8080"),
+            ("", false, "http://192.0.2.1:8080"), ("chat.example", true, "http://chat.example"), (nil, true, "http://192.0.2.1:8080"),
+        ] as [(String?, Bool, String)])
+    func table(host: String?, isForwarded: Bool, expected: String) {
+        let local = SocketAddress(literal: "192.0.2.1", port: 8080)
+        for listenHost in ["0.0.0.0", "::", "192.0.2.1"] {
+            let link = Self.base(listenHost).text(host: host, isForwarded: isForwarded, isSecure: false, isTLS: false, local: local)
+            #expect(link == expected, "\(listenHost)")
+        }
+    }
+
+    @Test("is the name that the node listens at, and has the scheme that the client used")
+    func names() {
+        func text(_ base: LinkBase, _ host: String, isForwarded: Bool = false, isSecure: Bool = true, isTLS: Bool = true) -> String {
+            let local = SocketAddress(literal: "2001:db8::1", port: 443)
+            return base.text(host: host, isForwarded: isForwarded, isSecure: isSecure, isTLS: isTLS, local: local)
+        }
+        let base = Self.base("chat1.internal")
+        #expect(text(base, "Chat1.internal") == "https://Chat1.internal")
+        #expect(text(base, "evil") == "https://chat1.internal:443")
+        #expect(text(Self.base("::"), "evil", isSecure: false, isTLS: false) == "http://[2001:db8::1]:443")
+        #expect(text(base, "chat.example", isForwarded: true, isTLS: false) == "https://chat.example")
     }
 }

@@ -68,13 +68,13 @@ extension ScriptedNode {
     /// What the gateway does with a request.
     func outcome(
         _ method: HTTPMethod = .get, _ path: String, _ body: String = "", query: String? = nil,
-        contentType: String? = "application/json", ifNoneMatch: String? = nil, host: String? = "here",
-        _ credentials: Credentials = .none, anonymous: Bool = true, isSecure: Bool = false
+        contentType: String? = "application/json", ifNoneMatch: String? = nil, base: String = "http://here",
+        _ credentials: Credentials = .none, anonymous: Bool = true
     ) async throws -> Outcome {
         let request = SiteRequest(
-            method: method, path: path, query: query, host: host, contentType: method == .post ? contentType : nil,
+            method: method, path: path, query: query, contentType: method == .post ? contentType : nil,
             ifNoneMatch: ifNoneMatch, peer: SocketAddress(literal: "127.0.0.1", port: 1)!, credentials: credentials,
-            allowsAnonymous: anonymous, isSecure: isSecure)
+            allowsAnonymous: anonymous, base: base)
         var response: SiteResponse
         do throws(HTTPError) {
             if let work = try self.api.work(for: request, body: Array(body.utf8)) {

@@ -104,6 +104,37 @@ struct ServedTests {
         #expect(try JSONObject(over.body).object("conversation")?.bool("is_active") == false)
     }
 
+    @Test("in links names no host that somebody else could have written")
+    func links() throws {
+        let node = try ServedNode()
+        func link(_ fields: [String: String] = [:], at node: ServedNode) throws -> String {
+            let reply = try node.post("/create", #"{"title":"Tea"}"#, fields: fields)
+            guard reply.status == 201, let link = try JSONObject(reply.body)["link"] else { throw TestFailure("\(reply)") }
+            return String(link.split(separator: "/conversation/", maxSplits: 1)[0])
+        }
+        let own = "http://127.0.0.1:\(node.port)"
+        let foreign = ["evil.example", "evil.example:\(node.port)", "localhost.evil.example", "127.0.0.1.evil.example", "203.0.113.7:80"]
+        for host in foreign {
+            #expect(try link(["Host": host], at: node) == own, "\(host)")
+        }
+        #expect(try link(at: node) == own)
+        #expect(try link(["Host": "localhost:\(node.port)"], at: node) == "http://localhost:\(node.port)")
+        #expect(try link(["Host": "LocalHost:4242"], at: node) == "http://LocalHost:4242")
+        #expect(try link(["Host": "[::1]:9"], at: node) == "http://[::1]:9")
+        // A proxy that is believed says what the client asked for.
+        let proxied = ["X-Forwarded-For": "203.0.113.7", "Host": "chat.test"]
+        #expect(try link(proxied, at: node) == "http://chat.test")
+        #expect(try link(proxied.merging(["X-Forwarded-Proto": "wss, http"]) { $1 }, at: node) == "https://chat.test")
+        let twice = ["X-Forwarded-Proto": "https", "X-Forwarded-Host": "chat.test:8443, inner", "Host": "node-7"]
+        #expect(try link(twice, at: node) == "https://chat.test:8443")
+        #expect(try link(["X-Forwarded-Host": "evil/?\"", "Host": "chat.test"], at: node) == "http://chat.test")
+        // One that is not believed says nothing.
+        let alone = try ServedNode { $0.settings.trustedProxies = [] }
+        for fields in [proxied, twice, ["X-Forwarded-Host": "evil.example"]] {
+            #expect(try link(fields, at: alone) == "http://127.0.0.1:\(alone.port)")
+        }
+    }
+
     @Test("tells what is closed to its members and to tokens that list it, and what is open to its tenant")
     func access() throws {
         let node = try ServedNode()
@@ -129,7 +160,11 @@ struct ServedTests {
         #expect(try node.get("?token=\(good)").status == 200)
         #expect(try node.get("?token=\(good)&token=x").status == 401)
         #expect(try node.get("?token=x", by: "ann").status == 401)
-        #expect(try node.get("", fields: ["Authorization": "Basic YTpi"]).status == 401)
+        // What is no bearer token is a proxy's.
+        #expect(try node.get("", fields: ["Authorization": "Basic YTpi"]).status == 200)
+        #expect(try node.get("?token=\(good)", fields: ["Authorization": "Basic YTpi"]).status == 200)
+        let member = try TestNode.token("ann", grants: .none)
+        #expect(try node.get("/closed?token=\(member)", fields: ["Authorization": "Basic YTpi"]).status == 200)
         // The path has no say in whose credentials count: those of the request before are forgotten.
         #expect(try node.get("/%FF").status == 404)
     }
@@ -232,8 +267,9 @@ struct ServedTests {
         node.store.fail()
         node.gateway.refuseClients()
         try expect(node.get(), 503, "draining")
+        try expect(.get("/api/elsewhere", port: node.port), 503, "draining")
         // Elsewhere everything is as ever.
-        #expect(try HTTPReply.get("/api/elsewhere", port: node.port).body == #"{"error":"The node is draining; connect again."}"#)
+        #expect(try HTTPReply.get("/elsewhere", port: node.port).body == #"{"error":"The node is draining; connect again."}"#)
     }
 
     @Test("gives the answer that somebody waits for when the drain begins")
@@ -274,6 +310,7 @@ struct CrossOriginTests {
                 #expect(reply.fields["access-control-allow-origin"] == origin)
                 #expect(reply.fields["vary"] == "Origin")
                 #expect(reply.fields["access-control-expose-headers"]?.contains("ETag") == true)
+                #expect(reply.fields["access-control-allow-credentials"] == "true")
             }
         }
         // Who names no origin is no page, and a cache must know even so.
@@ -311,7 +348,8 @@ struct CrossOriginTests {
             #expect(reply.status == 204 && reply.body.isEmpty && reply.fields["content-length"] == nil)
             #expect(reply.fields["access-control-allow-origin"] == Self.page)
             #expect(reply.fields["access-control-allow-methods"] == "GET, HEAD, POST")
-            #expect(reply.fields["access-control-allow-headers"] == "authorization, content-type, if-none-match")
+            #expect(reply.fields["access-control-allow-headers"] == "authorization, content-type, if-none-match, x-requested-with")
+            #expect(reply.fields["access-control-allow-credentials"] == "true")
             #expect(reply.fields["access-control-max-age"] == "600" && reply.fields["vary"] == "Origin")
             #expect(try ask(path, wish.merging(["Origin": "http://evil.test"]) { $1 }).status == 403)
         }
@@ -325,6 +363,11 @@ struct CrossOriginTests {
     @Test("may all come where the operator says so")
     func any() throws {
         let node = try ServedNode { $0.live.origins = OriginPolicy(.init(any: true)) }
-        #expect(try node.get("", fields: ["Origin": "http://evil.test"]).fields["access-control-allow-origin"] == "http://evil.test")
+        let reply = try node.get("", fields: ["Origin": "http://evil.test"])
+        #expect(reply.fields["access-control-allow-origin"] == "http://evil.test")
+        #expect(reply.fields["access-control-allow-credentials"] == nil)
+        let preflight = try HTTPReply.asking(
+            "OPTIONS", ServedNode.root, port: node.port, fields: ["Origin": "http://evil.test", "Access-Control-Request-Method": "POST"])
+        #expect(preflight.status == 204 && preflight.fields["access-control-allow-credentials"] == nil)
     }
 }

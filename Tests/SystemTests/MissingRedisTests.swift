@@ -17,23 +17,40 @@ struct MissingRedisTests {
 
     /// A node that is to listen at the port, when it has said that it waits.
     private func node() throws -> (process: ChildProcess, waiting: String) {
+        let process = try self.start()
+        return (process, try process.errors.line(with: "waiting for redis"))
+    }
+
+    private func start() throws -> ChildProcess {
         let secret = try self.folder.write(ConfabServer.secret, to: "jwt.secret")
-        let process = try ChildProcess(
+        return try ChildProcess(
             Checkout.confab,
             [
                 "serve", "--listen", "127.0.0.1:\(self.port)", "--admin", "127.0.0.1:0", "--jwt-secret-file", secret,
                 "--store", self.redis.url,
             ],
             folder: self.folder.path)
-        return (process, try process.errors.line(with: "waiting for redis"))
     }
 
-    @Test("waits for it, says so, takes no clients, and comes up when it comes")
+    @Test("waits for it, says so, takes no clients, and comes up when it comes; and is alive with it and without it")
     func waits() throws {
         let (node, line) = try self.node()
         defer { node.kill() }
         #expect(line.contains("127.0.0.1:\(self.redis.port)"), "\(line)")
-        #expect(throws: TestFailure.self) { try HTTPReply.get("/api/health", port: self.port) }
+        func expectLive() throws {
+            let live = try HTTPReply.get("/api/live", port: self.port)
+            #expect(try live.status == 200 && JSONObject(live.body)["status"] == "live")
+        }
+        try expectLive()
+        let health = try HTTPReply.get("/api/health", port: self.port)
+        #expect(try health.status == 503 && JSONObject(health.body)["reason"] == "the node is starting")
+        for path in ["/api/conversations", "/socket.io/?EIO=4&transport=polling", "/socket.io/?EIO=4&transport=polling&sid=a.0.b", "/ws/"] {
+            let reply = try HTTPReply.get(path, port: self.port)
+            #expect(reply.status == 503 && reply.fields["retry-after"] == "1", "\(path)")
+        }
+        for path in ["/ws/", "/ws/chats/", "/v1/ws", "/conversations/lobby/?token=x", "/socket.io/?EIO=4&transport=websocket"] {
+            #expect(try WebSocketClient.refusal(of: path, port: self.port).status == 503, "\(path)")
+        }
 
         try self.redis.restart()
         try node.errors.line(with: "confab ready on ")
@@ -41,17 +58,24 @@ struct MissingRedisTests {
         try Deadline.wait(for: "health to be good", untilTrue: { try HTTPReply.get("/api/health", port: self.port).status == 200 })
         let token = try ConfabServer.token(for: "alice")
         try Talker(try WebSocketClient("/conversations/lobby/?token=\(token)", port: self.port)).post("here")
+        try expectLive()
+
+        // Neither a Redis that is gone nor one that hangs is a reason to restart the node.
+        try self.redis.crash()
+        try Deadline.wait(for: "health to be bad", untilTrue: { try HTTPReply.get("/api/health", port: self.port).status == 503 })
+        try expectLive()
     }
 
-    @Test("and of two that are to listen at one address one alone comes up, and the other ends and says why")
+    @Test("holds its address, so that a second one ends at once and says why")
     func twice() throws {
-        let nodes = try [self.node().process, self.node().process]
-        defer { for node in nodes { node.kill() } }
+        let (first, _) = try self.node()
+        defer { first.kill() }
+        let second = try self.start()
+        defer { second.kill() }
+        #expect(try second.end() == .exited(1))
+        try second.errors.line(with: "confab: Cannot listen on 127.0.0.1:\(self.port): the address is already in use.")
         try self.redis.restart()
-        let loser = try Deadline.wait(for: "one of them to end") { nodes.first { !$0.isRunning } }
-        #expect(try loser.end() == .exited(1))
-        try loser.errors.line(with: "confab: Cannot listen on 127.0.0.1:\(self.port): the address is already in use.")
-        for node in nodes where node !== loser { try node.errors.line(with: "confab ready on ") }
+        try first.errors.line(with: "confab ready on ")
         _ = try HTTPReply.get("/api/health", port: self.port)
     }
 }

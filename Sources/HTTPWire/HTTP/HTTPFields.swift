@@ -29,6 +29,15 @@ public struct HTTPFields: Sendable {
         self.first(name, in: bytes).map { bytes.text(at: $0) }
     }
 
+    /// The values of all fields of that name, in their order.
+    ///
+    /// - Parameter name: in lower case.
+    public func texts(_ name: StaticString, in bytes: RawSpan) -> [String] {
+        var texts: [String] = []
+        for place in self.places where bytes.matches(lowerCase: name, at: place.name) { texts.append(bytes.text(at: place.value)) }
+        return texts
+    }
+
     /// How many fields have that name, which is given in lower case.
     public func count(of name: StaticString, in bytes: RawSpan) -> Int {
         var count = 0
@@ -48,8 +57,7 @@ public struct HTTPFields: Sendable {
     ///
     /// - Parameter name: in lower case.
     public func joined(_ name: StaticString, in bytes: RawSpan) -> String? {
-        var values: [String] = []
-        for place in self.places where bytes.matches(lowerCase: name, at: place.name) { values.append(bytes.text(at: place.value)) }
+        let values = self.texts(name, in: bytes)
         return values.isEmpty ? nil : values.joined(separator: ", ")
     }
 
