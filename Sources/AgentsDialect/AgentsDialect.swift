@@ -27,11 +27,12 @@ public struct AgentsDialect: Dialect {
             guard channel == nil || channel == place.channel else { return .refused(status: 403, "channel_id: is not the path's") }
             channel = place.channel
         }
-        guard let channel else { return .session(AgentsSession(identity: identity, channel: nil, after: nil)) }
+        guard let channel else { return .session(AgentsSession(identity: identity, channel: nil, from: nil)) }
         guard IdentityRule.conversation.allows(channel) else {
             return .refused(status: 400, "channel_id: must be \(IdentityRule.conversation.text)")
         }
-        let session = AgentsSession(identity: identity, channel: ByteString(channel), after: request.value("after"))
+        let point = ResumePoint(after: request.value("after"), rev: request.value("rev"))
+        let session = AgentsSession(identity: identity, channel: ByteString(channel), from: point)
         guard let actor = session.actor, !session.isListed, let home = session.home else { return .session(session) }
         return .asking(.describe(by: actor, guests: place == nil ? .ofOpen : .none), in: home) { answer in
             switch answer {
@@ -64,6 +65,9 @@ public struct AgentsDialect: Dialect {
         case .posted(let message):
             rendering.text.append(message: message, in: conversation)
             rendering.finish(for: .otherConnections)
+        case .edited(let message), .deleted(let message):
+            rendering.text.append(message: message, as: message.state == .deleted ? "message.deleted" : "message.edited", in: conversation)
+            rendering.finish()
         case .presence(let changes):
             for change in changes {
                 rendering.text.append(status: change)
@@ -72,7 +76,7 @@ public struct AgentsDialect: Dialect {
         case .crowd(let online, let changes):
             rendering.text.append(crowd: online, changes, in: conversation.id)
             rendering.finish()
-        case .created, .edited, .deleted, .joined, .renamed, .left, .ended, .typing, .read, .status:
+        case .created, .joined, .renamed, .left, .ended, .typing, .read, .status:
             break  // The protocol has no words for these.
         }
     }

@@ -10,9 +10,11 @@ extension Person {
 
 /// The server's frames, letter by letter as seed `004` prints them.
 extension ByteBuffer {
-    /// A message to a channel, as everybody but its sender's connection gets it; `is_edited` and `is_deleted` only where they are true.
-    mutating func append(message: Message, in channel: ConversationKey) {
-        self.append(headOf: message)
+    /// A message to a channel, as everybody but its sender's connection gets it.
+    ///
+    /// - Parameter type: what of it is told.
+    mutating func append(message: Message, as type: StaticString = "message", in channel: ConversationKey) {
+        self.append(headOf: message, as: type)
         self.append(#","tenant_id":"#)
         self.append(jsonString: channel.tenant)
         self.append(#","agent_id":"#)
@@ -22,11 +24,10 @@ extension ByteBuffer {
         self.append(tailOf: message)
         self.append(#","seq":"#)
         self.append(decimal: message.sequence)
-        switch message.state {
-        case .asSent: self.append("}")
-        case .edited: self.append(#","is_edited":true}"#)
-        case .deleted: self.append(#","is_deleted":true}"#)
-        }
+        self.append(#","rev":"#)
+        self.append(decimal: message.revision)
+        self.append(flagsOf: message.state)
+        self.append("}")
     }
 
     /// A message from agent to agent.
@@ -42,10 +43,12 @@ extension ByteBuffer {
         self.append("}")
     }
 
-    private mutating func append(headOf message: Message) {
+    private mutating func append(headOf message: Message, as type: StaticString = "message") {
         self.append(#"{"id":"#)
         self.append(idOf: message)
-        self.append(#","type":"message","content":"#)
+        self.append(#","type":""#)
+        self.append(type)
+        self.append(#"","content":"#)
         self.append(jsonString: message.body.content)
     }
 
@@ -74,6 +77,8 @@ extension ByteBuffer {
         if hasNumber {
             self.append(#","seq":"#)
             self.append(decimal: message.sequence)
+            self.append(#","rev":"#)
+            self.append(decimal: message.revision)
         }
         self.append(#","timestamp":""#)
         self.append(timestamp: message.sentAt)

@@ -13,19 +13,19 @@ public struct AgentsSession: DialectSession {
     /// Whether the token grants the channel.
     let isListed: Bool
     /// Where the client wants to go on in the channel; used once.
-    private var after: String?
+    private var point: ResumePoint?
     /// Of the frame whose fresh token is being judged.
     private var renewalID: ByteString?
 
     enum Question: UInt8 { case inbox, enter, send, direct, statuses }
 
-    init(identity: Identity, channel: ByteString?, after: String?) {
+    init(identity: Identity, channel: ByteString?, from point: ResumePoint?) {
         self.tenant = identity.tenant
         self.agent = identity.agent
         self.channel = channel
         self.isListed = channel.map { identity.grants($0) } ?? false
         self.me = Actor(person: Person(of: identity), isAdmin: identity.isAdmin)
-        self.after = after
+        self.point = point
     }
 
     public var actor: Actor? { self.me }
@@ -37,25 +37,17 @@ public struct AgentsSession: DialectSession {
         let inbox = Entrance(actor: self.me, isListed: true, kind: .inbox)
         steps.append(.enter(self.inbox, inbox, from: .unread, SessionTag(kind: Question.inbox.rawValue)))
         guard let channel = self.channelKey else { return }
-        let point = self.after.map(MessageID.sequence)
-        if case .some(.none) = point {
-            let now = steps.now
-            steps.reply { $0.append(error: "after: is no message id", at: now) }
-        }
-        self.after = nil
+        let point = exchange(&self.point, with: nil)
+        if let error = point?.error { self.fail(error, into: &steps) }
         let entrance = Entrance(actor: self.me, isListed: self.isListed, kind: .agents)
         steps.append(
-            .enter(channel, entrance, from: point.flatMap { $0 }.map { .after($0) } ?? .now, SessionTag(kind: Question.enter.rawValue)))
+            .enter(channel, entrance, from: point?.beginning ?? .now, SessionTag(kind: Question.enter.rawValue)))
     }
 
     // MARK: What the client sends
 
     public mutating func receivedBinary(into steps: inout SessionSteps) {
         self.fail("binary frames are not taken; send JSON text", into: &steps)
-    }
-
-    public mutating func receivedTooLong(limit: Int, into steps: inout SessionSteps) {
-        self.fail("the message is longer than \(limit) bytes", into: &steps)
     }
 
     private func fail(_ sentence: String, id: ByteString? = nil, outcome: SendOutcome? = nil, into steps: inout SessionSteps) {
@@ -74,8 +66,12 @@ public struct AgentsSession: DialectSession {
             if let type = document.presentMember("type", of: root, in: text), document.equals(type, "message", in: text) { outcome = .refused }
             id = try document.optionalString("id", of: root, in: text).map { ByteString($0) }
             let type = try document.requiredString("type", of: root, in: text)
-            if let retryAfter = steps.retryAfter {
-                steps.reply { $0.append(error: "rate limited", id: id, outcome: outcome, at: now) { $0.append(retryAfter: retryAfter) } }
+            if let refusal = steps.refusal {
+                steps.reply {
+                    $0.append(error: refusal.sentence, id: id, outcome: outcome, at: now) {
+                        if let seconds = refusal.retryAfter { $0.append(retryAfter: seconds) }
+                    }
+                }
                 return
             }
             switch type {
@@ -193,6 +189,16 @@ public struct AgentsSession: DialectSession {
             $0.append(error: "history truncated", at: now) {
                 $0.append(#","oldest_id":"#)
                 $0.append(decimal: oldest)
+            }
+        }
+    }
+
+    public mutating func historyReset(in conversation: ConversationKey, head: SequenceNumber, into steps: inout SessionSteps) {
+        let now = steps.now
+        steps.reply {
+            $0.append(error: "history reset", at: now) {
+                $0.append(#","head":"#)
+                $0.append(decimal: head)
             }
         }
     }

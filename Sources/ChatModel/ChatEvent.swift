@@ -31,6 +31,14 @@ public enum ChatEvent: Sendable {
         }
     }
 
+    /// Whether it changes a message.
+    public var isAmendment: Bool {
+        switch self {
+        case .edited, .deleted: true
+        default: false
+        }
+    }
+
     /// Whether it may be merged or dropped for a reader who is slow.
     public var isEphemeral: Bool {
         switch self {

@@ -33,6 +33,9 @@ public enum StoreRequest: Sendable {
     /// What has changed since a revision: messages above a number, and older ones that were edited or deleted since. The limit
     /// is that of the messages; the amended ones come whole.
     case changes(ConversationKey, after: SequenceNumber, since: Revision, limit: Int)
+    /// Messages up to a number that were edited or deleted since a revision, in the order of their last changes: the first of them, and each
+    /// once, as `amended` of a page that has nothing else.
+    case amended(ConversationKey, through: SequenceNumber, since: Revision, limit: Int)
     /// How many messages above a number others than this user wrote; deleted ones count.
     case unread(ConversationKey, after: SequenceNumber, by: UserID)
     /// What a user is a member of in a tenant, with what a list shows of it. `after` is nil for the first page, and then what the page before
@@ -243,7 +246,7 @@ public enum PageRange: Sendable, Equatable {
 /// Messages, always oldest first.
 public struct Page: Sendable {
     public var messages: [Message]
-    /// Older messages that were edited or deleted since the revision asked for; empty for a plain page.
+    /// Messages that were edited or deleted since the revision asked for; empty for a plain page.
     public var amended: [Message]
     /// As stored when the page was read: the newest message, the oldest that is kept, the last change.
     public var head: SequenceNumber

@@ -67,7 +67,6 @@ extension ByteBuffer {
         self.append("}")
     }
 
-    /// `is_edited` and `is_deleted` only where they are true.
     mutating func append(_ message: Message, by sender: Int, in chat: ByteString, isRead: Bool) {
         self.append(#"{"id":"#)
         self.append(decimal: message.sequence)
@@ -80,11 +79,7 @@ extension ByteBuffer {
         self.append(#","timestamp":""#)
         self.append(timestamp: message.sentAt)
         self.append(isRead ? #"","is_read":true"# : #"","is_read":false"#)
-        switch message.state {
-        case .asSent: break
-        case .edited: self.append(#","is_edited":true"#)
-        case .deleted: self.append(#","is_deleted":true"#)
-        }
+        self.append(flagsOf: message.state)
         self.append("}")
     }
 

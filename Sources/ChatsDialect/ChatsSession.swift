@@ -65,10 +65,6 @@ public struct ChatsSession: DialectSession {
         steps.reply { $0.append(error: "binary frames are not taken; send JSON text", request: nil) }
     }
 
-    public mutating func receivedTooLong(limit: Int, into steps: inout SessionSteps) {
-        steps.reply { $0.append(error: "the message is longer than \(limit) bytes", request: nil) }
-    }
-
     public mutating func received(_ text: RawSpan, reading document: inout JSONDocument, at now: Timestamp, into steps: inout SessionSteps)
     {
         var type: ByteString?
@@ -76,8 +72,8 @@ public struct ChatsSession: DialectSession {
             try document.parseFrame(text)
             let name = ByteString(try document.requiredString("type", of: document.root, in: text))
             type = name
-            if let retryAfter = steps.retryAfter {
-                steps.reply { $0.append(error: "rate limited", request: name, retryAfter: retryAfter) }
+            if let refusal = steps.refusal {
+                steps.reply { $0.append(error: refusal.sentence, request: name, retryAfter: refusal.retryAfter) }
                 return
             }
             try self.obey(try ChatsRequest.read(name, document, text, at: now, limits: steps.limits), into: &steps)

@@ -101,12 +101,27 @@ public struct ChatLoop: Sendable {
 
     /// Messages, straight from the store: whoever has come in may read.
     public mutating func read(_ key: ConversationKey, _ range: PageRange, limit: Int, context: UInt64) {
-        self.listening.read(.init(context: context, conversation: key, range: range, limit: limit), outbox: &self.outbox)
+        let request = StoreRequest.page(key, range, limit: limit)
+        self.listening.read(.init(context: context, conversation: key, request: request), outbox: &self.outbox)
+    }
+
+    /// Edits and deletions of messages up to a number since a revision, as pages too: see `StoreRequest.amended`. Every one that the feed
+    /// has shown by then is in the page that is handed out.
+    public mutating func readAmended(
+        _ key: ConversationKey, through: SequenceNumber, since: Revision, limit: Int, context: UInt64
+    ) {
+        let request = StoreRequest.amended(key, through: through, since: since, limit: limit)
+        self.listening.read(.init(context: context, conversation: key, request: request), outbox: &self.outbox)
     }
 
     /// The newest message that the feed has shown.
     public func shownThrough(_ feed: FeedID) -> SequenceNumber {
         self.listening.shownThrough(feed)
+    }
+
+    /// The newest edit or deletion that the feed has shown, or may have been shown when it was opened.
+    public func amendedThrough(_ feed: FeedID) -> Revision {
+        self.listening.feeds.isCurrent(feed) ? self.listening.feeds[feed.slot].amendedAt : 0
     }
 
     /// A socket of this user's has taken these messages. Not urgent: reports leave together. Where many take the same

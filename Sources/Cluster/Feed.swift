@@ -47,8 +47,7 @@ struct Feed: Sendable {
     struct PageRead: Sendable {
         let context: UInt64
         let conversation: ConversationKey
-        let range: PageRange
-        let limit: Int
+        let request: StoreRequest
         var attempts = 1
         var page: Page?
         /// When it is handed out even if it is ahead.

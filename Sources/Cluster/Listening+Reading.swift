@@ -7,7 +7,7 @@ import ChatModel
 /// a page would show a message as deleted and the feed, a moment later, an earlier edit of it; or the other way round.
 extension Listening {
     mutating func read(_ read: Feed.PageRead, outbox: inout Outbox) {
-        self.reads[outbox.request(.page(read.conversation, read.range, limit: read.limit))] = .page(read)
+        self.reads[outbox.request(read.request)] = .page(read)
     }
 
     mutating func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket, at now: Moment, outbox: inout Outbox) {

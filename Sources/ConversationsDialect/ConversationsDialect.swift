@@ -23,7 +23,7 @@ public struct ConversationsDialect: Dialect {
             return .session(RefusedSession(code: 4003, reason: "the token is not valid", error: error))
         case .bearer(let identity):
             guard IdentityRule.conversation.allows(id.string) else { return .session(RefusedSession(code: 4004, reason: "access denied")) }
-            return .session(ConversationsSession(identity: identity, conversation: id, after: request.value("after")))
+            return .session(ConversationsSession(identity: identity, conversation: id, from: ResumePoint(after: request.value("after"), rev: request.value("rev"))))
         }
     }
 
@@ -32,15 +32,8 @@ public struct ConversationsDialect: Dialect {
         case .posted(let message):
             rendering.text.append(chatMessage: message)
             rendering.finish()
-        case .edited(let message):
-            rendering.text.append(#"{"type":"message.edited","message":"#)
-            rendering.text.append(message: message)
-            rendering.text.append("}")
-            rendering.finish()
-        case .deleted(let message):
-            rendering.text.append(#"{"type":"message.deleted","message":"#)
-            rendering.text.append(message: message)
-            rendering.text.append("}")
+        case .edited(let message), .deleted(let message):
+            rendering.text.append(amended: message)
             rendering.finish()
         case .typing(let person, let isTyping):
             rendering.text.append(typing: isTyping, by: person)

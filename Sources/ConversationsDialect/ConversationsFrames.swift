@@ -7,12 +7,28 @@ import JSON
 extension ByteBuffer {
     mutating func append(chatMessage message: Message) {
         self.append(#"{"type":"chat_message","message":"#)
+        self.append(eventOf: message)
+    }
+
+    /// A message that was edited or deleted, as it is since.
+    mutating func append(amended message: Message) {
+        self.append(message.state == .deleted ? #"{"type":"message.deleted","message":"# : #"{"type":"message.edited","message":"#)
+        self.append(eventOf: message)
+    }
+
+    /// The revision stands beside the message, too, where every event has the one that it brings.
+    private mutating func append(eventOf message: Message) {
         self.append(message: message)
+        self.append(revision: message.revision)
         self.append("}")
     }
 
-    /// `is_edited` and `is_deleted` only where they are true: a message as it was sent has the seed's fields and no others.
-    mutating func append(message: Message) {
+    private mutating func append(revision: Revision) {
+        self.append(#","rev":"#)
+        self.append(decimal: revision)
+    }
+
+    private mutating func append(message: Message) {
         self.append(#"{"id":""#)
         self.append(decimal: message.sequence)
         if let localID = message.body.clientID?.shown {
@@ -28,11 +44,8 @@ extension ByteBuffer {
         self.append(#","timestamp":""#)
         self.append(timestamp: message.sentAt)
         self.append(#"","status":"sent""#)
-        switch message.state {
-        case .asSent: break
-        case .edited: self.append(#","is_edited":true"#)
-        case .deleted: self.append(#","is_deleted":true"#)
-        }
+        self.append(flagsOf: message.state)
+        self.append(revision: message.revision)
         self.append("}")
     }
 
@@ -49,10 +62,13 @@ extension ByteBuffer {
         self.append(#"","is_edited":"#)
         self.append(message.state == .edited ? "true" : "false")
         self.append(#","is_deleted":"#)
-        self.append(message.state == .deleted ? "true}" : "false}")
+        self.append(message.state == .deleted ? "true" : "false")
+        self.append(revision: message.revision)
+        self.append("}")
     }
 
-    mutating func append(messages: [Message], fetchedFrom conversation: ByteString) {
+    /// - Parameter revision: of the conversation, when the messages were read.
+    mutating func append(messages: [Message], fetchedFrom conversation: ByteString, at revision: Revision) {
         self.append(#"{"type":"messages_fetched","conversation_id":"#)
         self.append(jsonString: conversation)
         self.append(#","messages":["#)
@@ -60,7 +76,9 @@ extension ByteBuffer {
             if place > 0 { self.append(",") }
             self.append(fetched: message)
         }
-        self.append("]}")
+        self.append("]")
+        self.append(revision: revision)
+        self.append("}")
     }
 
     mutating func append(typing isTyping: Bool, by person: Person) {

@@ -11,15 +11,15 @@ public struct ConversationsSession: DialectSession {
     private var me: Actor
     private let isListed: Bool
     /// Where the client wants to go on; used once.
-    private var after: String?
+    private var point: ResumePoint?
 
     enum Question: UInt8 { case enter, send, edit, delete, read, typing, fetch, fetchAfter }
 
-    init(identity: Identity, conversation: ByteString, after: String?) {
+    init(identity: Identity, conversation: ByteString, from point: ResumePoint?) {
         self.conversation = ConversationKey(tenant: identity.tenant, id: conversation)
         self.me = Actor(person: Person(of: identity), isAdmin: identity.isAdmin)
         self.isListed = identity.grants(conversation)
-        self.after = after
+        self.point = point
     }
 
     public var actor: Actor? { self.me }
@@ -29,24 +29,15 @@ public struct ConversationsSession: DialectSession {
     private var person: Person { self.me.person }
 
     public mutating func opened(into steps: inout SessionSteps) {
-        let point = self.after.map(MessageID.sequence)
-        if case .some(.none) = point {
-            steps.reply { $0.append(error: "after: is no message id", action: "connect") }
-        }
-        self.after = nil
+        let point = exchange(&self.point, with: nil)
+        if let error = point?.error { steps.reply { $0.append(error: error, action: "connect") } }
         let entrance = Entrance(actor: self.me, isListed: self.isListed, kind: .conversations)
         steps.append(
-            .enter(
-                self.conversation, entrance, from: point.flatMap { $0 }.map { .after($0) } ?? .now,
-                SessionTag(kind: Question.enter.rawValue)))
+            .enter(self.conversation, entrance, from: point?.beginning ?? .now, SessionTag(kind: Question.enter.rawValue)))
     }
 
     public mutating func receivedBinary(into steps: inout SessionSteps) {
         steps.reply { $0.append(error: "binary frames are not taken; send JSON text", action: nil) }
-    }
-
-    public mutating func receivedTooLong(limit: Int, into steps: inout SessionSteps) {
-        steps.reply { $0.append(error: "the message is longer than \(limit) bytes", action: nil) }
     }
 
     public mutating func received(_ text: RawSpan, reading document: inout JSONDocument, at now: Timestamp, into steps: inout SessionSteps)
@@ -74,8 +65,10 @@ public struct ConversationsSession: DialectSession {
 
     /// Everything but sending: failures are errors that name the action.
     private func obey(_ action: ByteString, _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps) {
-        if let retryAfter = steps.retryAfter {
-            steps.reply { $0.append(error: "rate limited", action: action) { $0.append(retryAfter: retryAfter) } }
+        if let refusal = steps.refusal {
+            steps.reply {
+                $0.append(error: refusal.sentence, action: action) { if let seconds = refusal.retryAfter { $0.append(retryAfter: seconds) } }
+            }
             return
         }
         let root = document.root
@@ -121,8 +114,8 @@ public struct ConversationsSession: DialectSession {
         var localID: ByteString?
         do throws(FieldError) {
             localID = try document.optionalString("local_id", of: document.root, in: text).map { ByteString($0) }
-            if let retryAfter = steps.retryAfter {
-                steps.reply { $0.append(failed: "rate limited", localID: localID, retryAfter: retryAfter) }
+            if let refusal = steps.refusal {
+                steps.reply { $0.append(failed: refusal.sentence, localID: localID, retryAfter: refusal.retryAfter) }
                 return
             }
             try self.checkConversation(document, text)
@@ -173,7 +166,10 @@ public struct ConversationsSession: DialectSession {
         }
         // Newest first, as the seed's example has it; what follows a message comes oldest first.
         let isForward = tag.kind == Question.fetchAfter.rawValue
-        steps.reply { $0.append(messages: isForward ? page.messages : page.messages.reversed(), fetchedFrom: self.conversation.id) }
+        steps.reply {
+            $0.append(
+                messages: isForward ? page.messages : page.messages.reversed(), fetchedFrom: self.conversation.id, at: page.revision)
+        }
     }
 
     public mutating func answered(_ answer: ChatAnswer, to tag: SessionTag, isShown: Bool, into steps: inout SessionSteps) {
@@ -210,6 +206,16 @@ public struct ConversationsSession: DialectSession {
             $0.append(error: "history truncated", action: "connect") {
                 $0.append(#","oldest_id":""#)
                 $0.append(decimal: oldest)
+                $0.append(#"""#)
+            }
+        }
+    }
+
+    public mutating func historyReset(in conversation: ConversationKey, head: SequenceNumber, into steps: inout SessionSteps) {
+        steps.reply {
+            $0.append(error: "history reset", action: "connect") {
+                $0.append(#","head":""#)
+                $0.append(decimal: head)
                 $0.append(#"""#)
             }
         }

@@ -24,15 +24,12 @@ public protocol DialectSession: Sendable {
     /// The upgrade is made.
     mutating func opened(into steps: inout SessionSteps)
 
-    /// A text frame came. `document` is lent for reading it. When `steps.retryAfter` is set the connection has used up
-    /// its rate, and whatever the frame asks for is to be refused.
+    /// A text frame came. `document` is lent for reading it. When `steps.refusal` is set, whatever the frame asks for is refused for
+    /// that reason, under the id that the frame has.
     mutating func received(_ text: RawSpan, reading document: inout JSONDocument, at now: Timestamp, into steps: inout SessionSteps)
 
     /// A binary frame came; dialects of text answer with an error.
     mutating func receivedBinary(into steps: inout SessionSteps)
-
-    /// A message came that is longer than messages may be.
-    mutating func receivedTooLong(limit: Int, into steps: inout SessionSteps)
 
     /// What the owner says to a command. A message that is marked as shown reaches this connection as an event as well.
     mutating func answered(_ answer: ChatAnswer, to tag: SessionTag, isShown: Bool, into steps: inout SessionSteps)
@@ -49,8 +46,12 @@ public protocol DialectSession: Sendable {
     /// The user is no member any more, wherever that was asked for: the connection does not hear the conversation from here on.
     mutating func left(_ conversation: ConversationKey, into steps: inout SessionSteps)
 
-    /// The point to resume from is older than what is kept.
+    /// What follows are the retained messages: the point to resume from is older than they are, or its revision is older, or none of this
+    /// store's.
     mutating func historyTruncated(in conversation: ConversationKey, oldest: SequenceNumber, into steps: inout SessionSteps)
+
+    /// The point to resume from is behind the newest message: what the client has does not belong to this store. It hears what follows `head`.
+    mutating func historyReset(in conversation: ConversationKey, head: SequenceNumber, into steps: inout SessionSteps)
 
     /// The fresh token that was sent: who it says the bearer is (the same user as before), or why it is refused.
     mutating func authenticated(_ result: Result<Identity, CredentialError>, into steps: inout SessionSteps)
@@ -82,6 +83,7 @@ extension DialectSession {
     public func standing(at places: [(conversation: ConversationKey, through: SequenceNumber)], now: Int64) -> String? { nil }
     public mutating func shown(_ message: Message, in conversation: ConversationKey, into steps: inout SessionSteps) {}
     public mutating func stands(at places: [(conversation: ConversationKey, through: SequenceNumber)], into steps: inout SessionSteps) {}
+    public mutating func historyReset(in conversation: ConversationKey, head: SequenceNumber, into steps: inout SessionSteps) {}
     public mutating func fetched(_ answer: StoreAnswer?, for tag: SessionTag, into steps: inout SessionSteps) {}
     public mutating func received(_ message: Message, in inbox: ConversationKey, into steps: inout SessionSteps) {}
 }
@@ -142,8 +144,8 @@ public enum SessionStep: Sendable {
 public enum Beginning: Sendable, Equatable {
     /// With what is said after the entrance.
     case now
-    /// Behind this message.
-    case after(SequenceNumber)
+    /// Behind this message, and with what changed of the messages up to it since that revision; without one, since it was posted.
+    case after(SequenceNumber, since: Revision? = nil)
     /// Behind what has been read. What is heard counts as read when a ping that was sent behind it is answered; for inboxes.
     case unread
 }
@@ -154,6 +156,8 @@ public struct SessionSteps: Sendable {
     public private(set) var list: [SessionStep] = []
     /// Set when the connection has used up its rate: seconds after which it may try again.
     public var retryAfter: Double?
+    /// Set when the frame is longer than messages may be: to how many bytes that is.
+    public var exceededBytes: Int?
     public var limits: ChatLimits
     /// The time of this turn; and that of a clock that never goes back, in milliseconds.
     public var now = Timestamp(milliseconds: 0)
@@ -168,6 +172,12 @@ public struct SessionSteps: Sendable {
 
     public mutating func append(_ step: SessionStep) {
         self.list.append(step)
+    }
+
+    /// Why whatever the frame asks for is refused; nil when it is not.
+    public var refusal: FrameRefusal? {
+        if let limit = self.exceededBytes { return FrameRefusal("the message is longer than \(limit) bytes") }
+        return self.retryAfter.map { FrameRefusal("rate limited", retryAfter: $0) }
     }
 
     /// One of the list, moved out of it: each may be had once.
@@ -186,5 +196,18 @@ public struct SessionSteps: Sendable {
         self.text.removeAll()
         self.list.clear(keepingRoomFor: .max)
         self.retryAfter = nil
+        self.exceededBytes = nil
+    }
+}
+
+/// Why a frame is refused, whatever it asks for.
+public struct FrameRefusal: Sendable {
+    public let sentence: String
+    /// Seconds after which the client may try again; nil where that is of no use.
+    public let retryAfter: Double?
+
+    public init(_ sentence: String, retryAfter: Double? = nil) {
+        self.sentence = sentence
+        self.retryAfter = retryAfter
     }
 }

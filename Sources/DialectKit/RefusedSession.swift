@@ -28,7 +28,6 @@ public struct RefusedSession: DialectSession {
     public mutating func received(_ text: RawSpan, reading document: inout JSONDocument, at now: Timestamp, into steps: inout SessionSteps)
     {}
     public mutating func receivedBinary(into steps: inout SessionSteps) {}
-    public mutating func receivedTooLong(limit: Int, into steps: inout SessionSteps) {}
     public mutating func answered(_ answer: ChatAnswer, to tag: SessionTag, isShown: Bool, into steps: inout SessionSteps) {}
     public mutating func paged(_ page: Page?, for tag: SessionTag, into steps: inout SessionSteps) {}
     public mutating func left(_ conversation: ConversationKey, into steps: inout SessionSteps) {}

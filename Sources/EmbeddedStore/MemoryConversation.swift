@@ -136,6 +136,13 @@ struct MemoryConversation {
         return page
     }
 
+    func amended(through: SequenceNumber, since: Revision, limit: Int) -> Page {
+        var page = self.page(.newest, limit: 0)
+        let amendments = self.amendments.lazy.drop { $0.revision <= since }.filter { $0.sequence <= through && self.isCurrent($0) }
+        page.amended = Array(amendments.prefix(max(0, limit)).map { self.messages[$0.sequence - self.oldest] })
+        return page
+    }
+
     func recent(limit: Int) -> [RecentMessage] {
         PageRange.newest.window(oldest: self.oldest, head: self.head, limit: limit).map { RecentMessage(self.messages[$0 - self.oldest]) }
     }

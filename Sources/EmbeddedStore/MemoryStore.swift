@@ -33,7 +33,8 @@ public final class MemoryStore: ChatStore {
         switch request {
         case .write(let batch): .written(self.write(batch))
         case .claim: self.claim(request)
-        case .load(let key), .recent(let key, _), .page(let key, _, _), .changes(let key, _, _, _), .unread(let key, _, _):
+        case .load(let key), .recent(let key, _), .page(let key, _, _), .changes(let key, _, _, _), .amended(let key, _, _, _),
+            .unread(let key, _, _):
             self.stripe(key.hash).tables.withLock { $0.execute(request) }
         case .numbers(_, let tenant), .users(_, let tenant), .nextNumber(let tenant):
             self.stripe(tenant.hashValue).tables.withLock { $0.execute(request) }

@@ -32,6 +32,8 @@ public struct MemoryTables: Sendable {
         case .page(let key, let range, let limit): .page(self.conversation(key)?.page(range, limit: limit) ?? .none)
         case .changes(let key, let after, let since, let limit):
             .page(self.conversation(key)?.changes(after: after, since: since, limit: limit) ?? .none)
+        case .amended(let key, let through, let since, let limit):
+            .page(self.conversation(key)?.amended(through: through, since: since, limit: limit) ?? .none)
         case .unread(let key, let after, let user): .unread(self.conversation(key)?.unread(after: after, by: user) ?? 0)
         case .memberships(let user, let tenant, let after, let limit, let unreadLimit):
             .memberships(self.memberships(of: user, in: tenant, after: after, limit: limit, unreadLimit: unreadLimit))

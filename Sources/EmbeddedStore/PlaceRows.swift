@@ -92,7 +92,8 @@ struct AmendmentRows {
     private let trim: SQLiteStatement?
 
     init(_ connection: SQLiteConnection, access: SQLiteConnection.Access) throws(SQLiteFailure) {
-        self.since = try connection.prepare("SELECT sequence FROM amendments WHERE conversation = ? AND revision > ?")
+        self.since = try connection.prepare(
+            "SELECT sequence FROM amendments WHERE conversation = ? AND revision > ? ORDER BY revision")
         guard access == .readWrite else {
             self.insertion = nil
             self.deletion = nil
@@ -104,14 +105,14 @@ struct AmendmentRows {
         self.trim = try connection.prepare("DELETE FROM amendments WHERE conversation = ? AND sequence < ?")
     }
 
-    /// The numbers of the messages that were amended since a revision, in the order of the log.
+    /// The numbers of the messages that were amended since a revision, in the order of their last amendments.
     func sequences(of conversation: Int, since revision: Revision) throws(StorageFault) -> [SequenceNumber] {
         self.since.bind(1, conversation)
         self.since.bind(2, revision)
         defer { self.since.reset() }
         var sequences: [SequenceNumber] = []
         while try self.since.next() { sequences.append(self.since.int(0)) }
-        return sequences.sorted()
+        return sequences
     }
 
     /// Notes an amendment instead of the one that the message had at a revision before.

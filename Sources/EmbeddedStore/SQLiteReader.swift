@@ -72,8 +72,16 @@ final class SQLiteReader {
         case .changes(let key, let after, let since, let limit):
             guard let view = try self.view(of: key) else { return .page(.none) }
             var page = view.page(try self.messages(of: view, .after(after), limit: limit))
-            for sequence in try self.amendments.sequences(of: view.id, since: since)
+            for sequence in try self.amendments.sequences(of: view.id, since: since).sorted()
             where sequence >= view.oldest && sequence <= min(after, view.head) {
+                page.amended += try self.messages(of: view, .before(sequence + 1), limit: 1)
+            }
+            return .page(page)
+        case .amended(let key, let through, let since, let limit):
+            guard let view = try self.view(of: key) else { return .page(.none) }
+            var page = view.page([])
+            for sequence in try self.amendments.sequences(of: view.id, since: since)
+            where sequence >= view.oldest && sequence <= min(through, view.head) && page.amended.count < limit {
                 page.amended += try self.messages(of: view, .before(sequence + 1), limit: 1)
             }
             return .page(page)

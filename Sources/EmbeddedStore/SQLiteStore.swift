@@ -63,7 +63,7 @@ public final class SQLiteStore: ChatStore {
             switch request {
             case .claim, .write, .numbers, .nextNumber, .probe: self.writes
             case .load, .recent: self.loads
-            case .page, .changes, .unread, .memberships, .catalog, .users: self.pages
+            case .page, .changes, .amended, .unread, .memberships, .catalog, .users: self.pages
             }
         switch queue.offer(Submission(request: request, ticket: ticket, client: client)) {
         case .taken: break

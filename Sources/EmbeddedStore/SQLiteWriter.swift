@@ -133,7 +133,7 @@ final class SQLiteWriter {
             try self.settings.put(try self.settings.value(.probes) + 1, in: .probes)
             return .done
         case .numbers, .nextNumber: return try self.number(request)
-        case .load, .recent, .page, .changes, .unread, .memberships, .catalog, .users:
+        case .load, .recent, .page, .changes, .amended, .unread, .memberships, .catalog, .users:
             preconditionFailure("a read came to the writer")
         }
     }

@@ -172,17 +172,45 @@ final class WebSocketTalk {
         var answered: Set<SequenceNumber> = []
         /// Until the store has been asked.
         var claim: Claim?
+        /// Until everything has been sent that changed of what the client has. It is sent no edit and no deletion meanwhile: what it hears
+        /// last has the highest revision, which is where it goes on should the connection break.
+        var changes: Changes?
 
         /// What the client said that it has had when it asked to come in, where the owner did not know of so much.
         struct Claim {
             let through: SequenceNumber
+            let revision: Revision?
             let saidAt: Timestamp
+            /// What the owner knew of.
+            let head: SequenceNumber
+            let knownRevision: Revision
         }
 
-        init(from start: SequenceNumber) {
+        /// What changed of the messages up to where the client was.
+        enum Changes {
+            /// Since a revision, which may be older than what is kept.
+            case since(Revision, mayBeTooOld: Bool)
+            /// Since the message was posted up to which the client has them.
+            case sincePosting
+        }
+
+        init(from start: SequenceNumber, answered: Set<SequenceNumber> = []) {
             self.through = start
             self.taken = start
+            self.answered = answered
         }
+    }
+
+    /// What the store is asked of what was missed.
+    enum CatchUpLook {
+        /// Whether it has what the owner does not know of.
+        case claim(after: SequenceNumber)
+        /// The oldest message that is kept.
+        case oldest
+        /// When this message was posted.
+        case posting(SequenceNumber)
+        case changes(through: SequenceNumber, since: Revision)
+        case messages(after: SequenceNumber)
     }
 
     init(reader: WebSocketReader, session: (any DialectSession)?, dialect: Int, isCompressed: Bool, rate: RateBucket) {

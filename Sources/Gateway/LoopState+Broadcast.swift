@@ -91,7 +91,11 @@ extension LoopState {
         }
         let limit = event.isEphemeral ? self.live.limits.ephemeralBytes : Int.max
         var left = self.table.broadcast(frame, to: group.live, audience, unlessPendingAbove: limit)
-        if !group.catchingUp.isEmpty { left += self.table.broadcast(frame, to: group.catchingUp, audience, unlessPendingAbove: limit) }
+        if !group.catchingUp.isEmpty {
+            // Behind what changed before: those who wait for that find it there.
+            let catchingUp = event.isAmendment ? group.catchingUp.filter { !self.awaitsChanges(Int($0), of: feed) } : group.catchingUp
+            left += self.table.broadcast(frame, to: catchingUp, audience, unlessPendingAbove: limit)
+        }
         self.counters.droppedEphemeral &+= UInt64(left)
     }
 

@@ -64,7 +64,7 @@ extension LoopState {
     }
 
     /// Nothing more is read from the client until what it waits for has come, and has left.
-    private mutating func await(_ slot: Int, _ talk: WebSocketTalk) {
+    mutating func await(_ slot: Int, _ talk: WebSocketTalk) {
         if talk.awaited == 0 { talk.awaitedSince = self.tickNumber }
         talk.awaited += 1
         self.pauseReading(slot)
@@ -76,7 +76,7 @@ extension LoopState {
         return self.time(ofTick: talk.awaitedSince)
     }
 
-    private mutating func awaitedCame(_ slot: Int, _ talk: WebSocketTalk) {
+    mutating func awaitedCame(_ slot: Int, _ talk: WebSocketTalk) {
         talk.awaited = max(0, talk.awaited - 1)
         if talk.awaited == 0 { talk.resumedAt = self.tickNumber }
         self.resumeIfFree(slot, talk)
@@ -163,8 +163,8 @@ extension LoopState {
                 self.chat.delivered(feed, to: user, first.sequence...last.sequence)
             }
             self.awaitedCame(slot, talk)
-        case .catchUp(let feed):
-            self.catchUp(slot, talk, feed, with: page)
+        case .catchUp(let feed, let look):
+            self.catchUp(slot, talk, feed, look, with: page)
         case .command, .entrance, .fetch, .upgrade, .numbers, .order:
             break
         }
@@ -173,13 +173,14 @@ extension LoopState {
     // MARK: Leaving
 
     /// A connection hears a conversation no more.
-    mutating func leave(_ key: ConversationKey, _ talk: WebSocketTalk) {
+    mutating func leave(_ key: ConversationKey, _ slot: Int, _ talk: WebSocketTalk) {
         guard let place = talk.memberships.firstIndex(where: { $0.conversation == key }), let user = talk.session?.actor?.person.id else {
             return
         }
         let membership = talk.memberships.remove(at: place)
         self.removeListener(membership, talk)
         self.chat.leave(membership.feed, user)
+        if let state = membership.catchUp { self.endChanges(slot, talk, state) }
     }
 
     /// Somebody is no member any more: the conversation is for others alone.
@@ -189,7 +190,7 @@ extension LoopState {
         let listeners = self.audiences[feed].groups.flatMap { $0.live + $0.catchingUp }
         for slot in listeners.map(Int.init) where self.table.hot[slot].user == number {
             guard case .webSocket(let talk)? = self.connections[slot]?.stage, !talk.hasSentClose else { continue }
-            self.leave(key, talk)
+            self.leave(key, slot, talk)
             talk.session?.left(key, into: &self.steps)
             self.runSteps(slot, talk)
         }

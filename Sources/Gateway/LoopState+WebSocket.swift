@@ -85,9 +85,9 @@ extension LoopState {
         self.steps.receivedAt = self.receivedAt(talk)
         if kind == .binary {
             talk.session?.receivedBinary(into: &self.steps)
-        } else if bytes.count > self.live.limits.messageBytes {
-            talk.session?.receivedTooLong(limit: self.live.limits.messageBytes, into: &self.steps)
         } else {
+            // Read all the same, which costs no more than to have received it: the answer names the frame's id.
+            if bytes.count > self.live.limits.messageBytes { self.steps.exceededBytes = self.live.limits.messageBytes }
             talk.session?.received(bytes.bytes, reading: &self.document, at: self.now.wall, into: &self.steps)
         }
         self.runSteps(slot, talk)
@@ -121,7 +121,7 @@ extension LoopState {
             case .enter(let key, let entrance, let beginning, let tag):
                 self.enter(slot, talk, key, entrance, from: beginning, tag)
             case .leave(let key):
-                self.leave(key, talk)
+                self.leave(key, slot, talk)
             case .fetch(let request, let tag):
                 self.fetch(slot, talk, request, tag)
             case .ask(let command, let key, let tag):

@@ -116,7 +116,7 @@ struct LoopState {
             case entrance(FeedID, ConversationKey, from: Beginning, askedAt: Timestamp, SessionTag)
             case fetch(SessionTag)
             case page(SessionTag, ConversationKey)
-            case catchUp(FeedID)
+            case catchUp(FeedID, WebSocketTalk.CatchUpLook)
             case upgrade(PendingUpgrade)
             case numbers(NumbersUse, [UserID], tenant: ByteString)
             /// Of an operator's; nobody's connection waits for it.

@@ -18,7 +18,6 @@ extension ByteBuffer {
         self.append("}")
     }
 
-    /// `is_edited` and `is_deleted` only where they are true.
     private mutating func append(fieldsOf message: Message, in conversation: ByteString) {
         self.append(#"{"conversation_id":"#)
         self.append(jsonString: conversation)
@@ -30,11 +29,9 @@ extension ByteBuffer {
         self.append(jsonString: message.body.content)
         self.append(#","timestamp":""#)
         self.append(timestamp: message.sentAt)
-        switch message.state {
-        case .asSent: self.append(#""}"#)
-        case .edited: self.append(#"","is_edited":true}"#)
-        case .deleted: self.append(#"","is_deleted":true}"#)
-        }
+        self.append(#"""#)
+        self.append(flagsOf: message.state)
+        self.append("}")
     }
 
     mutating func append(sent message: Message, in conversation: ByteString, localID: ByteString?) {

@@ -80,10 +80,6 @@ public struct PetsSession: DialectSession {
         steps.reply { $0.append(error: "binary frames are not taken; send JSON text", event: nil) }
     }
 
-    public mutating func receivedTooLong(limit: Int, into steps: inout SessionSteps) {
-        steps.reply { $0.append(error: "the message is longer than \(limit) bytes", event: nil) }
-    }
-
     public mutating func received(_ text: RawSpan, reading document: inout JSONDocument, at now: Timestamp, into steps: inout SessionSteps)
     {
         var event: ByteString?
@@ -91,8 +87,9 @@ public struct PetsSession: DialectSession {
             try document.parseFrame(text)
             let name = ByteString(try document.requiredString("event", of: document.root, in: text))
             event = name
-            if let retryAfter = steps.retryAfter {
-                steps.reply { $0.append(error: "rate limited", event: name, retryAfter: retryAfter) }
+            if let refusal = steps.refusal {
+                let localID = name == "message" ? Self.localID(document, text) : nil
+                steps.reply { $0.append(error: refusal.sentence, event: name, localID: localID, retryAfter: refusal.retryAfter) }
                 return
             }
             try self.obey(name, document, text, into: &steps)
@@ -133,6 +130,12 @@ public struct PetsSession: DialectSession {
 
     private static func data(_ document: borrowing JSONDocument, _ text: RawSpan) throws(FieldError) -> JSONValue {
         try document.requiredObject("data", of: document.root, in: text)
+    }
+
+    /// What a send is known by to its client, in whatever state the rest of it is.
+    private static func localID(_ document: borrowing JSONDocument, _ text: RawSpan) -> ByteString? {
+        guard let data = try? self.data(document, text) else { return nil }
+        return (try? document.optionalString("local_id", of: data, in: text)).map { ByteString($0) }
     }
 
     private mutating func create(_ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps) throws(FieldError) {

@@ -147,6 +147,10 @@ extension RedisStore {
             case .load: return .loaded(try StoredParts.loaded(reply))
             case .recent: return .recent(reply.isNull ? [] : try StoredParts.recent(reply))
             case .page, .changes: return .page(try StoredParts.page(reply))
+            case .amended:
+                var page = try StoredParts.page(reply)
+                page.amended.sort { $0.revision < $1.revision }
+                return .page(page)
             case .unread: return .unread(Int(reply.integer ?? 0))
             case .users: return .users(StoredParts.users(reply))
             case .claim, .write, .numbers, .nextNumber, .probe: preconditionFailure("a deed is no read")

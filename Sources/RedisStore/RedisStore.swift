@@ -14,6 +14,7 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
     private static let write = RedisScript(StoreScripts.write)
     private static let load = RedisScript(StoreScripts.load)
     private static let page = RedisScript(StoreScripts.page)
+    private static let amended = RedisScript(StoreScripts.amended)
     private static let recent = RedisScript(StoreScripts.recent)
     private static let unread = RedisScript(StoreScripts.unread)
     static let lines = RedisScript(ListScripts.lines)
@@ -127,6 +128,12 @@ extension RedisStore {
             try self.read(key, Self.page, request, asker, &body) { $0.append(range, limit: limit, since: -1) }
         case .changes(let key, let after, let since, let limit):
             try self.read(key, Self.page, request, asker, &body) { $0.append(.after(after), limit: limit, since: since) }
+        case .amended(let key, let through, let since, let limit):
+            try self.read(key, Self.amended, request, asker, &body) {
+                $0.append(clamped: through)
+                $0.append(clamped: since)
+                $0.append(clamped: max(0, limit))
+            }
         case .unread(let key, let after, let user):
             try self.read(key, Self.unread, request, asker, &body) {
                 $0.append(clamped: after)

@@ -78,7 +78,9 @@ extension StoreRequest {
     /// What it is about, where that is one conversation, user, tenant or shard.
     var subject: String? {
         switch self {
-        case .load(let key), .recent(let key, _), .page(let key, _, _), .changes(let key, _, _, _), .unread(let key, _, _): key.description
+        case .load(let key), .recent(let key, _), .page(let key, _, _), .changes(let key, _, _, _), .amended(let key, _, _, _),
+            .unread(let key, _, _):
+            key.description
         case .memberships(let user, let tenant, _, _, _): "the conversations of \(tenant)/\(user)"
         case .catalog(let tenant, _, _): "the catalog of \(tenant)"
         case .numbers(_, let tenant), .users(_, let tenant), .nextNumber(let tenant): "the numbers of \(tenant)"

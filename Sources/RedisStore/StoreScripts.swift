@@ -300,6 +300,37 @@ enum StoreScripts {
             return {head, oldest, rev, entries, overlays, below}
             """
 
+    /// Messages that were amended since a revision, the first of them in the order of their amendments. KEYS: the hash. ARGV: how many
+    /// messages are kept, up to which number they are wanted, since which revision, and how many.
+    ///
+    /// Answers as `page` does, with nothing but the amended entries and their amendments.
+    static let amended =
+        look + """
+            local through, since, limit = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+            local found, overlays, below = {}, {}, {}
+            if arev > since and limit > 0 then
+              local amend = prefix .. 'amend:' .. name
+              local all = redis.pcall('HGETALL', amend)
+              if all.err then return redis.error_reply('DAMAGED ' .. amend .. ' is no hash') end
+              for place = 1, #all, 2 do
+                local amended, revision = tonumber(all[place]), tonumber(string.match(all[place + 1], '^%d+'))
+                if amended >= oldest and amended <= through and revision > since then
+                  found[#found + 1] = {revision, all[place], all[place + 1]}
+                end
+              end
+              table.sort(found, function(one, other) return one[1] < other[1] end)
+              for place = 1, math.min(limit, #found) do
+                local number, value = found[place][2], found[place][3]
+                local entry = redis.call('XRANGE', log, number, number)[1]
+                if not entry then return redis.error_reply('DAMAGED ' .. log .. ' lacks message ' .. number) end
+                below[#below + 1] = entry
+                overlays[#overlays + 1] = number
+                overlays[#overlays + 1] = value
+              end
+            end
+            return {head, oldest, rev, {}, overlays, below}
+            """
+
     /// Who wrote the newest messages. KEYS: the hash. ARGV: how many messages are kept, and how many are wanted.
     ///
     /// Answers number, author, client id and time of each, one behind the other, oldest first.

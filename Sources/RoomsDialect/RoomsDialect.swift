@@ -30,7 +30,9 @@ public struct RoomsDialect: Dialect {
         RoomsSession(self.setting, standing: standing, allowsAnonymous: allowsAnonymous, at: now)
     }
 
-    public func heard(_ word: String) { self.setting.farewells.note(word) }
+    public func heard(_ word: String) {
+        if !self.setting.sessionRooms.note(word) { self.setting.farewells.note(word) }
+    }
 
     public func render(_ event: ChatEvent, in conversation: ConversationKey, into rendering: inout Rendering) {
         guard !conversation.isInbox else { return }
@@ -41,6 +43,12 @@ public struct RoomsDialect: Dialect {
             rendering.finish()
             rendering.text.append(offset: RoomOffset(room: room, through: message.sequence).text)
             rendering.finish(for: .everybody, unlessPersonal: true)
+        case .edited(let message):
+            rendering.text.append(roomsEvent: "message.edited") { $0.append(message: message, inRoom: room) }
+            rendering.finish()
+        case .deleted(let message):
+            rendering.text.append(roomsEvent: "message.deleted") { $0.append(message: message, inRoom: room) }
+            rendering.finish()
         case .typing(let person, let isTyping):
             rendering.text.append(roomsEvent: "user_typing") { $0.append(typing: person, isTyping, inRoom: room) }
             rendering.finish(for: .others(person.id))
@@ -61,7 +69,7 @@ public struct RoomsDialect: Dialect {
         case .ended(let user, let at):
             rendering.text.append(roomsEvent: "conversation_ended") { $0.append(endedBy: user, inRoom: room, at: at) }
             rendering.finish()
-        case .created, .edited, .deleted, .joined, .renamed, .read, .status:
+        case .created, .joined, .renamed, .read, .status:
             break  // The protocol has no words for these.
         }
     }
@@ -72,6 +80,7 @@ final class RoomsSetting: Sendable {
     let key: RecoveryKey
     let limits: SocketLimits
     let farewells = Farewells()
+    let sessionRooms = SessionRooms()
 
     init(key: RecoveryKey, limits: SocketLimits) {
         self.key = key

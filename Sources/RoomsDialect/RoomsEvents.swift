@@ -17,15 +17,6 @@ extension ByteBuffer {
         self.append(socketAck: id, argument)
     }
 
-    /// Nobody is let in: `4{"message":…}`, before anything was asked that could be answered.
-    mutating func append(roomsConnectError sentence: String) {
-        self.append(enginePacket: .message)
-        self.append(socketPacket: .connectError)
-        self.append(#"{"message":"#)
-        self.append(jsonString: sentence)
-        self.append("}")
-    }
-
     /// - Parameter isAck: in the answer to an `authenticate` that asked for one.
     mutating func append(authenticatedAs user: ByteString, isAck: Bool) {
         self.append(isAck ? #"{"ok":true,"user_id":"# : #"{"user_id":"#)

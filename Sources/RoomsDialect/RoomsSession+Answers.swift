@@ -87,6 +87,7 @@ extension RoomsSession {
             steps.append(.close(1013, "a room cannot be entered at the moment; try again"))
         case .failed(let error):
             self.rooms[room] = nil
+            self.noteRooms(of: self.rooms.count + 1, into: &steps)
             self.fail("room_id: \(room) cannot be entered again: \(error)", of: nil, ackID: nil, into: &steps)
             self.tellOffset(into: &steps)
         default:
@@ -114,6 +115,22 @@ extension RoomsSession {
                 $0.append(#"""#)
             }
         }
+    }
+
+    /// Should the connection break again before the next message, the client goes on behind the head.
+    public mutating func historyReset(in conversation: ConversationKey, head: SequenceNumber, into steps: inout SessionSteps) {
+        guard self.isConnected, let place = self.rooms.index(forKey: conversation.id) else { return }
+        self.rooms.values[place].through = head
+        steps.reply {
+            $0.append(roomsError: "history reset", event: nil) {
+                $0.append(#","room_id":"#)
+                $0.append(jsonString: conversation.id)
+                $0.append(#","head":""#)
+                $0.append(decimal: head)
+                $0.append(#"""#)
+            }
+        }
+        self.tellOffset(into: &steps)
     }
 }
 

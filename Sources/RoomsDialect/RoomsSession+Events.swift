@@ -16,8 +16,10 @@ extension RoomsSession {
         do throws(FieldError) {
             guard let word = document.string(event.name, in: text) else { throw FieldError("event: its name must be a string") }
             if word.utf8.count <= Self.nameBytes { name = ByteString(word) }
-            if let retryAfter = steps.retryAfter {
-                return self.fail("rate limited", of: name, ackID: event.ackID, retryAfter: retryAfter, into: &steps)
+            if let refusal = steps.refusal {
+                return self.fail(
+                    refusal.sentence, of: name, ackID: event.ackID, localID: Self.localID(of: event, document, text),
+                    retryAfter: refusal.retryAfter, into: &steps)
             }
             switch word {
             case "join_room": try self.join(Self.argument(of: event, document), document, text, into: &steps)
@@ -30,6 +32,14 @@ extension RoomsSession {
         } catch {
             self.fail(error.description, of: name, ackID: event.ackID, into: &steps)
         }
+    }
+
+    /// What a send is known by to its client, in whatever state the rest of it is; nil for any other event.
+    private static func localID(of event: SocketEvent, _ document: borrowing JSONDocument, _ text: RawSpan) -> ByteString? {
+        guard document.equals(event.name, "send_message", in: text), let argument = try? self.argument(of: event, document) else {
+            return nil
+        }
+        return (try? document.optionalString("local_id", of: argument.value, in: text)).map { ByteString($0) }
     }
 
     /// What an event says.
@@ -131,6 +141,7 @@ extension RoomsSession {
         let joining = Joining(
             number: self.joinCount, isArrival: place == nil, ackIDs: argument.ackID.map { [$0] } ?? [], wantsEvent: argument.ackID == nil)
         self.rooms[room, default: Room()].joining = joining
+        if place == nil { self.noteRooms(of: self.rooms.count - 1, into: &steps) }
         if place == nil {
             steps.append(.enter(self.key(room), self.entrance(to: room, as: me), from: .now, self.tag(.join, joining: room)))
         } else if isRenamed {

@@ -87,6 +87,17 @@ extension RoomsSession {
         self.tellOffset(into: &steps)
     }
 
+    /// The rooms are others than before: whoever goes on with an offset that lists the former ones must not.
+    ///
+    /// - Parameter count: of the rooms before.
+    func noteRooms(of count: Int, into steps: inout SessionSteps) {
+        let most = max(count, self.rooms.count)
+        guard let sid = self.sid, most > 1, min(count, self.rooms.count) <= RoomOffset.roomLimit else { return }
+        let word = SessionRooms.word(sid, in: self.rooms.keys)
+        self.setting.sessionRooms.note(word)
+        steps.append(.announce(word))
+    }
+
     // MARK: Joining
 
     private mutating func reach(_ sequence: SequenceNumber, in room: ByteString) {
@@ -148,6 +159,7 @@ extension RoomsSession {
         let wasTooMany = self.rooms.count > RoomOffset.roomLimit
         if joining.isArrival {
             self.rooms[room] = nil
+            self.noteRooms(of: self.rooms.count + 1, into: &steps)
             if isEntered { steps.append(.leave(self.key(room))) }
         } else {
             self.rooms[room]?.joining = nil
@@ -166,6 +178,7 @@ extension RoomsSession {
 
     public mutating func left(_ conversation: ConversationKey, into steps: inout SessionSteps) {
         guard let me = self.me, let room = self.rooms.removeValue(forKey: conversation.id) else { return }
+        self.noteRooms(of: self.rooms.count + 1, into: &steps)
         if let joining = room.joining { self.refuse(joining, "room_id: the room was left meanwhile", into: &steps) }
         let now = steps.now
         // Among the others are the user's own connections, but for the one that has asked.

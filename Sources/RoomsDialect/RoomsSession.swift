@@ -115,13 +115,6 @@ public struct RoomsSession: DialectSession {
         self.drive(into: &steps) { $0.receivedBinary(into: &$1) }
     }
 
-    public mutating func receivedTooLong(limit: Int, into steps: inout SessionSteps) {
-        let sentence = "the message is longer than \(limit) bytes"
-        if self.isConnected { return self.fail(sentence, of: nil, ackID: nil, into: &steps) }
-        // Whoever is not in can have meant CONNECT alone.
-        steps.reply { $0.append(roomsConnectError: sentence) }
-    }
-
     /// What changes the Socket.IO session otherwise than by what it has received.
     private mutating func drive(into steps: inout SessionSteps, _ body: (inout SocketSession, inout SocketSteps) -> Void) {
         guard var socket = self.socket else { return }
@@ -138,7 +131,7 @@ public struct RoomsSession: DialectSession {
                 $0.append(enginePacket: .message)
                 $0.append(contentsOf: packets.text.bytes.span.bytes.extracting(place))
             }
-        case .refuse(let ackID, let sentence): self.fail(sentence, of: nil, ackID: ackID, into: &steps)
+        case .refuse(let ackID, let event, let sentence): self.fail(sentence, of: event, ackID: ackID, into: &steps)
         case .disconnected:
             self.leaveAll(into: &steps)
             guard let sid = exchange(&self.sid, with: nil) else { return }
@@ -187,7 +180,7 @@ public struct RoomsSession: DialectSession {
         _ auth: Range<Int>?, _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps
     ) {
         // Going on in several rooms is work.
-        if steps.retryAfter != nil { return self.refuse("rate limited", into: &steps) }
+        if let refusal = steps.refusal { return self.refuse(refusal.sentence, into: &steps) }
         var token: String?
         if let auth {
             do throws(FieldError) {
@@ -262,12 +255,14 @@ public struct RoomsSession: DialectSession {
             !self.setting.farewells.include(pass.sid),
             let offset = recovery.offset.flatMap({ RoomOffset($0) })
         else { return nil }
+        // Who was in no room has nothing to go on with. An offset from before a room was joined would leave it out.
+        guard !offset.places.isEmpty, self.setting.sessionRooms.agree(offset.places.map(\.room), of: pass.sid) else { return nil }
         if user != nil {
             guard offset.stranger == nil else { return nil }
         } else if let stranger = offset.stranger {
             guard self.me == nil || self.me?.person.id == stranger.id else { return nil }
         } else {
-            guard offset.places.isEmpty else { return nil }
+            return nil
         }
         return (pass, offset)
     }

@@ -1,5 +1,6 @@
 public import Bytes
 public import ChatModel
+internal import DialectKit
 internal import JSON
 
 /// What the protocol's events and its REST API show of a conversation, letter by letter the same in both (seed `002`, `PROTOCOLS`).
@@ -61,7 +62,7 @@ extension ByteBuffer {
         self.append(isOnline ? #","online":true}"# : #","online":false}"#)
     }
 
-    /// A message as `new_message` brings it; `is_edited` and `is_deleted` only where they are true.
+    /// A message as `new_message` brings it.
     public mutating func append(message: Message, inRoom id: ByteString) {
         self.append(#"{"id":""#)
         self.append(decimal: message.sequence)
@@ -75,11 +76,9 @@ extension ByteBuffer {
         self.append(jsonString: message.body.content)
         self.append(#","timestamp":""#)
         self.append(timestamp: message.sentAt)
-        switch message.state {
-        case .asSent: self.append(#""}"#)
-        case .edited: self.append(#"","is_edited":true}"#)
-        case .deleted: self.append(#"","is_deleted":true}"#)
-        }
+        self.append(#"""#)
+        self.append(flagsOf: message.state)
+        self.append("}")
     }
 
     /// An array of messages, oldest first.

@@ -1,3 +1,4 @@
+internal import Bytes
 internal import JSON
 
 extension SocketPacket {
@@ -38,6 +39,22 @@ extension SocketPacket {
             guard self.placeholdersAreGood(document, bytes) else { throw .badPlaceholder }
         }
         return nil
+    }
+
+    /// The name with which an event's array begins, read without its JSON, which may be one that is refused. Nil where it is longer than any
+    /// event's name, or is written with escapes.
+    func eventName(in text: RawSpan) -> ByteString? {
+        guard let payload = self.payload else { return nil }
+        var bytes = text.extracting(payload.prefix(128)).withUnsafeBytes { Array($0) }.drop(while: Self.isBlank)
+        guard bytes.popFirst() == UInt8(ascii: "[") else { return nil }
+        bytes = bytes.drop(while: Self.isBlank)
+        guard bytes.popFirst() == UInt8(ascii: "\""), let end = bytes.firstIndex(of: UInt8(ascii: "\"")) else { return nil }
+        let name = bytes[..<end]
+        return name.contains(UInt8(ascii: "\\")) ? nil : ByteString(String(decoding: name, as: UTF8.self))
+    }
+
+    private static func isBlank(_ letter: UInt8) -> Bool {
+        letter == 0x20 || (0x09...0x0A).contains(letter) || letter == 0x0D
     }
 
     private func checkName(_ document: borrowing JSONDocument, _ bytes: RawSpan) throws(SocketPacketError) {

@@ -60,7 +60,7 @@ public struct SocketSession: Sendable {
             if let namespace = packet.namespace {
                 self.takeForeign(packet, Self.name(namespace, of: text), into: &steps)
             } else if let objection {
-                self.refuse(packet, objection, into: &steps)
+                self.refuse(packet, objection, text, into: &steps)
             } else {
                 self.take(packet, document, text, at: now, into: &steps)
             }
@@ -135,9 +135,9 @@ public struct SocketSession: Sendable {
             }
             steps.append(.acknowledged(id: id, payload))
         case (.binaryEvent, .connected):
-            steps.append(.refuse(ackID: packet.ackID, "binary events are not taken; send JSON"))
+            steps.append(.refuse(ackID: packet.ackID, event: packet.eventName(in: text), "binary events are not taken; send JSON"))
         case (.binaryAck, .connected):
-            steps.append(.refuse(ackID: nil, "binary acknowledgements are not taken; send JSON"))
+            steps.append(.refuse(ackID: nil, event: nil, "binary acknowledgements are not taken; send JSON"))
         default:
             self.end(.notConnected, into: &steps)
         }
@@ -177,7 +177,7 @@ public struct SocketSession: Sendable {
     }
 
     /// A packet that is sound but for what its JSON holds beyond our bounds.
-    private mutating func refuse(_ packet: SocketPacket, _ sentence: String, into steps: inout SocketSteps) {
+    private mutating func refuse(_ packet: SocketPacket, _ sentence: String, _ text: RawSpan, into steps: inout SocketSteps) {
         switch (packet.kind, self.state) {
         case (.connect, .waiting(let until)), (.connect, .dismissed(let until)):
             self.state = .connecting(until: until)
@@ -189,9 +189,9 @@ public struct SocketSession: Sendable {
         case (_, .dismissed):
             return
         case (.ack, .connected), (.binaryAck, .connected):
-            steps.append(.refuse(ackID: nil, sentence))
+            steps.append(.refuse(ackID: nil, event: nil, sentence))
         case (_, .connected):
-            steps.append(.refuse(ackID: packet.ackID, sentence))
+            steps.append(.refuse(ackID: packet.ackID, event: packet.eventName(in: text), sentence))
         default:
             self.end(.notConnected, into: &steps)
         }

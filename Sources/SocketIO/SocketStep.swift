@@ -32,8 +32,8 @@ public enum SocketStep: Sendable, Hashable {
     /// The client answers an event of ours: the array of arguments lies here, and is the document's root.
     case acknowledged(id: Int, Range<Int>)
     /// What the client sent is no breach of the protocol, but is not taken, for this reason. Whoever speaks to the client says so, in the
-    /// answer with that id if there is one.
-    case refuse(ackID: Int?, String)
+    /// answer with that id if there is one. `event` is the event's name, where it is an event and the name can be read.
+    case refuse(ackID: Int?, event: ByteString?, String)
     /// The client left; it may come in again.
     case disconnected
     /// Close the connection below, behind what was sent. The last step that a session ever has.

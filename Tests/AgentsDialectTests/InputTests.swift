@@ -161,7 +161,7 @@ struct InputTests {
     func noText() {
         var probe = SessionProbe.agents()
         #expect(probe.tell { $0.receivedBinary(into: &$1) }.first?.contains("binary frames are not taken; send JSON text") == true)
-        #expect(
-            probe.tell { $0.receivedTooLong(limit: 65_536, into: &$1) }.first?.contains("the message is longer than 65536 bytes") == true)
+        let tooLong = probe.send(#"{"type":"message","id":"m-1","content":"x"}"#, exceededBytes: 65_536).first
+        #expect(tooLong?.contains(#""error":"the message is longer than 65536 bytes","message_id":"m-1","outcome":"refused""#) == true)
     }
 }

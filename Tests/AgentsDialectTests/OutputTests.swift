@@ -36,15 +36,23 @@ struct OutputTests {
     func events() {
         #expect(
             Self.render(.posted(Self.message(7, #"say "hi""#, id: "m-1", metadata: #"{ "k":1}"#))) == [
-                #"otherConnections {"id":"m-1","type":"message","content":"say \"hi\"","tenant_id":"tenant","agent_id":"agent-1","channel_id":"c","timestamp":"2026-01-31T12:00:00.123Z","metadata":{ "k":1},"seq":7}"#
+                #"otherConnections {"id":"m-1","type":"message","content":"say \"hi\"","tenant_id":"tenant","agent_id":"agent-1","channel_id":"c","timestamp":"2026-01-31T12:00:00.123Z","metadata":{ "k":1},"seq":7,"rev":7}"#
             ])
         #expect(
             Self.render(.posted(Self.message(8, "x", by: Self.user))) == [
-                #"otherConnections {"id":"8","type":"message","content":"x","tenant_id":"tenant","agent_id":"bob","channel_id":"c","timestamp":"2026-01-31T12:00:00.123Z","seq":8}"#
+                #"otherConnections {"id":"8","type":"message","content":"x","tenant_id":"tenant","agent_id":"bob","channel_id":"c","timestamp":"2026-01-31T12:00:00.123Z","seq":8,"rev":8}"#
             ])
         #expect(
             Self.render(.posted(Self.message(9, "", by: Self.user, .deleted))) == [
-                #"otherConnections {"id":"9","type":"message","content":"","tenant_id":"tenant","agent_id":"bob","channel_id":"c","timestamp":"2026-01-31T12:00:00.123Z","seq":9,"is_deleted":true}"#
+                #"otherConnections {"id":"9","type":"message","content":"","tenant_id":"tenant","agent_id":"bob","channel_id":"c","timestamp":"2026-01-31T12:00:00.123Z","seq":9,"rev":9,"is_edited":false,"is_deleted":true}"#
+            ])
+        #expect(
+            Self.render(.edited(Self.message(9, "y", by: Self.user, .edited))) == [
+                #"everybody {"id":"9","type":"message.edited","content":"y","tenant_id":"tenant","agent_id":"bob","channel_id":"c","timestamp":"2026-01-31T12:00:00.123Z","seq":9,"rev":9,"is_edited":true,"is_deleted":false}"#
+            ])
+        #expect(
+            Self.render(.deleted(Self.message(9, "", by: Self.user, .deleted))) == [
+                #"everybody {"id":"9","type":"message.deleted","content":"","tenant_id":"tenant","agent_id":"bob","channel_id":"c","timestamp":"2026-01-31T12:00:00.123Z","seq":9,"rev":9,"is_edited":false,"is_deleted":true}"#
             ])
         let changes = [
             PresenceChange(person: Self.agent, isOnline: true, at: Self.time),
@@ -61,7 +69,7 @@ struct OutputTests {
             ])
         let member = Member(user: Self.user.id, name: "Bob", role: .member, joinedAt: Self.time)
         let silent: [ChatEvent] = [
-            .created, .edited(Self.message(1, "x", .edited)), .deleted(Self.message(1, "", .deleted)), .joined(member), .renamed(member),
+            .created, .joined(member), .renamed(member),
             .left(member, at: Self.time), .ended(by: Self.user.id, at: Self.time), .typing(Self.user, true),
             .read(Self.user, [1], through: 1), .status(author: Self.user.id, .read, [1], at: Self.time),
         ]
@@ -161,12 +169,12 @@ struct OutputTests {
         _ = probe.send(#"{"type":"message","id":"m-1","content":"x"}"#)
         #expect(
             probe.answer(.posted(Self.message(7, "x", id: "m-1")), isShown: true) == [
-                #"{"type":"ACK","message_id":"m-1","seq":7,"timestamp":"2026-01-31T12:00:00.123Z"}"#
+                #"{"type":"ACK","message_id":"m-1","seq":7,"rev":7,"timestamp":"2026-01-31T12:00:00.123Z"}"#
             ])
         _ = probe.send(#"{"type":"message","content":"x"}"#)
         #expect(
             probe.answer(.posted(Self.message(8, "x"))) == [
-                #"{"type":"ACK","message_id":"8","seq":8,"timestamp":"2026-01-31T12:00:00.123Z"}"#
+                #"{"type":"ACK","message_id":"8","seq":8,"rev":8,"timestamp":"2026-01-31T12:00:00.123Z"}"#
             ])
         _ = probe.send(#"{"type":"message","id":"m-2","to":"b","content":"x"}"#)
         #expect(

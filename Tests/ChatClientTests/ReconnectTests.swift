@@ -91,6 +91,40 @@ struct ReconnectTests {
         #expect(stage.hear(error).shown == ["trouble Some messages are gone: the server keeps them from #90 on only."])
     }
 
+    @Test("goes on at the revision that it has seen, and anew where that is none of the server's")
+    func revision() {
+        var stage = SessionStage()
+        _ = stage.enter([(3, "bob", "x")])
+        #expect(stage.session.dialect.url(after: 3).target == "/conversations/general/?after=3")
+        _ = stage.hear(#"{"type":"message.edited","message":{"id":"1","sender_id":"bob","content":"y","rev":9},"rev":9}"#)
+        _ = stage.hear(#"{"type":"chat_message","message":{"id":"4","sender_id":"bob","content":"z","rev":8},"rev":8}"#)
+        #expect(stage.session.dialect.url(after: 4).target == "/conversations/general/?after=4&rev=9")
+        _ = stage.lose()
+        _ = stage.pass(.seconds(1))
+        _ = stage.open()
+        #expect(
+            stage.hear(#"{"type":"error","action":"connect","error":"history truncated","oldest_id":"1"}"#).shown == [
+                "trouble The server cannot say what has changed meanwhile; /history shows the messages as they are."
+            ])
+        #expect(stage.session.dialect.url(after: 4).target == "/conversations/general/?after=4")
+    }
+
+    @Test("goes on behind the newest message of a server that has another history", arguments: [0, 2])
+    func reset(head: Int) {
+        var stage = SessionStage()
+        _ = stage.enter([(3, "bob", "x")])
+        _ = stage.lose()
+        _ = stage.pass(.seconds(1))
+        _ = stage.open()
+        #expect(
+            stage.hear(#"{"type":"error","action":"connect","error":"history reset","head":"\#(head)"}"#).shown == [
+                "trouble The server has another history than before, whose newest message is #\(head): a restored backup, perhaps."
+                    + " What follows it is shown."
+            ])
+        #expect(stage.hear(SessionStage.message(head + 1, "bob", "new")).shown == ["#\(head + 1) bob: new"])
+        #expect(stage.lose().connects.isEmpty && stage.pass(.seconds(1)).connects == [head + 1])
+    }
+
     @Test("asks again what was not answered")
     func questions() {
         var stage = SessionStage()

@@ -168,8 +168,8 @@ struct InputTests {
                 #"{"type":"error","data":{"message":"binary frames are not taken; send JSON text"}}"#
             ])
         #expect(
-            probe.tell { $0.receivedTooLong(limit: 65_536, into: &$1) } == [
-                #"{"type":"error","data":{"message":"the message is longer than 65536 bytes"}}"#
+            probe.send(#"{"type":"getChats"}"#, exceededBytes: 65_536) == [
+                #"{"type":"error","data":{"message":"the message is longer than 65536 bytes","request":"getChats"}}"#
             ])
     }
 

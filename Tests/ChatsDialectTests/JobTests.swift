@@ -263,7 +263,7 @@ struct JobTests {
         let read = text.matches(of: /"is_read":(true|false)/).map { String($0.1) }
         // Bob has read 2; Ann, whose own the others are, 6.
         #expect(read == ["true", "true", "false", "true", "true", "false"])
-        #expect(text.contains(#""text":"","timestamp":"2026-01-31T12:00:00.123Z","is_read":false,"is_deleted":true}"#))
+        #expect(text.contains(#""text":"","timestamp":"2026-01-31T12:00:00.123Z","is_read":false,"is_edited":false,"is_deleted":true}"#))
     }
 
     // MARK: Chats that are not heard

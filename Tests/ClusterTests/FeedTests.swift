@@ -144,7 +144,7 @@ struct FeedTests {
     func pages() {
         var feed = self.feed(at: 5)
         for (context, revision, patience) in [(1, 5, 1000), (2, 6, 1000), (3, 9, 800)] as [(UInt64, Revision, Int64)] {
-            var read = Feed.PageRead(context: context, conversation: feed.key, range: .newest, limit: 10)
+            var read = Feed.PageRead(context: context, conversation: feed.key, request: .page(feed.key, .newest, limit: 10))
             read.page = Page(messages: [], head: 0, oldest: 1, revision: revision)
             read.heldUntil = patience
             feed.pages.append(read)

@@ -98,6 +98,7 @@ extension StoreRequest {
         case .write(let batch): "write \(batch.writes.count)"
         case .page: "page"
         case .changes: "changes"
+        case .amended: "amended"
         case .unread: "unread"
         case .memberships: "memberships"
         case .catalog: "catalog"

@@ -243,8 +243,12 @@ struct InputTests {
                 #"{"type":"error","action":null,"error":"binary frames are not taken; send JSON text"}"#
             ])
         #expect(
-            probe.tell { $0.receivedTooLong(limit: 65_536, into: &$1) } == [
-                #"{"type":"error","action":null,"error":"the message is longer than 65536 bytes"}"#
+            probe.send(#"{"action":"edit_message"}"#, exceededBytes: 65_536) == [
+                #"{"type":"error","action":"edit_message","error":"the message is longer than 65536 bytes"}"#
+            ])
+        #expect(
+            probe.send(#"{"action":"send_message","local_id":"a"}"#, exceededBytes: 65_536) == [
+                #"{"type":"message.failed","local_id":"a","error":"the message is longer than 65536 bytes","outcome":"refused"}"#
             ])
     }
 

@@ -39,12 +39,12 @@ struct OutputTests {
         static let all = [
             Event(
                 "a message", .posted(message(7)),
-                (#"{"type":"chat_message","message":{"id":"7","sender_id":"ann","content":"Hi",\#(now),"status":"sent"}}"#, .everybody)),
+                (#"{"type":"chat_message","message":{"id":"7","sender_id":"ann","content":"Hi",\#(now),"status":"sent","rev":7},"rev":7}"#, .everybody)),
             Event(
                 "a message with its sender's id", .posted(message(8, "\u{0}\u{1F}\"\\\u{7F}\u{2028}😀é\u{301}", localID: "n \"1\"")),
                 (
                     #"{"type":"chat_message","message":{"id":"8","local_id":"n \"1\"","sender_id":"ann","content":"\u0000\u001f\"\\"#
-                        + "\u{7F}\u{2028}😀é\u{301}" + #"",\#(now),"status":"sent"}}"#, .everybody
+                        + "\u{7F}\u{2028}😀é\u{301}" + #"",\#(now),"status":"sent","rev":8},"rev":8}"#, .everybody
                 )),
             Event(
                 "a message whose id the node has made",
@@ -52,27 +52,27 @@ struct OutputTests {
                     Message(
                         sequence: 9, revision: 9, sentAt: time,
                         body: MessageBody(author: bob, clientID: ClientID(mintedFrom: 7, count: 1), content: "x"))),
-                (#"{"type":"chat_message","message":{"id":"9","sender_id":"bob","content":"x",\#(now),"status":"sent"}}"#, .everybody)),
+                (#"{"type":"chat_message","message":{"id":"9","sender_id":"bob","content":"x",\#(now),"status":"sent","rev":9},"rev":9}"#, .everybody)),
             Event(
                 "a message of a guest", .posted(message(10, "x", by: guest)),
-                (#"{"type":"chat_message","message":{"id":"10","sender_id":"Guest\n1","content":"x",\#(now),"status":"sent"}}"#, .everybody)
+                (#"{"type":"chat_message","message":{"id":"10","sender_id":"Guest\n1","content":"x",\#(now),"status":"sent","rev":10},"rev":10}"#, .everybody)
             ),
             Event(
                 "a message that was edited before it was heard", .posted(message(11, "x", .edited)),
                 (
-                    #"{"type":"chat_message","message":{"id":"11","sender_id":"ann","content":"x",\#(now),"status":"sent","is_edited":true}}"#,
+                    #"{"type":"chat_message","message":{"id":"11","sender_id":"ann","content":"x",\#(now),"status":"sent","is_edited":true,"is_deleted":false,"rev":11},"rev":11}"#,
                     .everybody
                 )),
             Event(
                 "an edit", .edited(message(7, "Hello", localID: "n", .edited)),
                 (
-                    #"{"type":"message.edited","message":{"id":"7","local_id":"n","sender_id":"ann","content":"Hello",\#(now),"status":"sent","is_edited":true}}"#,
+                    #"{"type":"message.edited","message":{"id":"7","local_id":"n","sender_id":"ann","content":"Hello",\#(now),"status":"sent","is_edited":true,"is_deleted":false,"rev":7},"rev":7}"#,
                     .everybody
                 )),
             Event(
                 "a deletion", .deleted(message(7).deleted(revision: 9)),
                 (
-                    #"{"type":"message.deleted","message":{"id":"7","sender_id":"ann","content":"",\#(now),"status":"sent","is_deleted":true}}"#,
+                    #"{"type":"message.deleted","message":{"id":"7","sender_id":"ann","content":"",\#(now),"status":"sent","is_edited":false,"is_deleted":true,"rev":9},"rev":9}"#,
                     .everybody
                 )),
             Event(
@@ -170,6 +170,10 @@ struct OutputTests {
                 "enter tenant/room-1 as ann Ann listed conversations from now",
             ])
         #expect(
+            probe.tell { $0.historyReset(in: ConversationKey(tenant: "tenant", id: "r"), head: 0, into: &$1) } == [
+                #"{"type":"error","action":"connect","error":"history reset","head":"0"}"#
+            ])
+        #expect(
             probe.tell { $0.historyTruncated(in: ConversationKey(tenant: "tenant", id: "r"), oldest: 151, into: &$1) } == [
                 #"{"type":"error","action":"connect","error":"history truncated","oldest_id":"151"}"#
             ])
@@ -235,7 +239,7 @@ struct OutputTests {
         _ = probe.send(#"{"action":"send_message","content":"Hi","local_id":"n"}"#)
         let message = Self.message(7, localID: "n")
         let frame =
-            #"{"type":"chat_message","message":{"id":"7","local_id":"n","sender_id":"ann","content":"Hi","timestamp":"2026-01-31T12:00:00.123Z","status":"sent"}}"#
+            #"{"type":"chat_message","message":{"id":"7","local_id":"n","sender_id":"ann","content":"Hi","timestamp":"2026-01-31T12:00:00.123Z","status":"sent","rev":7},"rev":7}"#
         #expect(probe.answer(.posted(message), isShown: false) == [frame])
         #expect(probe.answer(.posted(message), isShown: true).isEmpty, "it is heard like everybody's")
         #expect(
@@ -273,18 +277,18 @@ struct OutputTests {
             head: 3, oldest: 1,
             revision: 4)
         let frames = [
-            #"{"id":"1","sender_id":"ann","content":"Hi","sent_at":"2026-01-31T12:00:00.123Z","is_edited":false,"is_deleted":false}"#,
-            #"{"id":"2","sender_id":"bob","content":"Ho","sent_at":"2026-01-31T12:00:00.123Z","is_edited":true,"is_deleted":false}"#,
-            #"{"id":"3","sender_id":"ann","content":"","sent_at":"2026-01-31T12:00:00.123Z","is_edited":false,"is_deleted":true}"#,
+            #"{"id":"1","sender_id":"ann","content":"Hi","sent_at":"2026-01-31T12:00:00.123Z","is_edited":false,"is_deleted":false,"rev":1}"#,
+            #"{"id":"2","sender_id":"bob","content":"Ho","sent_at":"2026-01-31T12:00:00.123Z","is_edited":true,"is_deleted":false,"rev":2}"#,
+            #"{"id":"3","sender_id":"ann","content":"","sent_at":"2026-01-31T12:00:00.123Z","is_edited":false,"is_deleted":true,"rev":4}"#,
         ]
         let start = #"{"type":"messages_fetched","conversation_id":"room-1","messages":["#
         _ = probe.send(#"{"action":"fetch_messages"}"#)
-        #expect(probe.page(page) == [start + frames.reversed().joined(separator: ",") + "]}"])
+        #expect(probe.page(page) == [start + frames.reversed().joined(separator: ",") + #"],"rev":4}"#])
         _ = probe.send(#"{"action":"fetch_messages","before_id":"4"}"#)
-        #expect(probe.page(page) == [start + frames.reversed().joined(separator: ",") + "]}"])
-        #expect(probe.page(Page(messages: [], head: 0, oldest: 1, revision: 0)) == [start + "]}"])
+        #expect(probe.page(page) == [start + frames.reversed().joined(separator: ",") + #"],"rev":4}"#])
+        #expect(probe.page(Page(messages: [], head: 0, oldest: 1, revision: 0)) == [start + #"],"rev":0}"#])
         _ = probe.send(#"{"action":"fetch_messages","after_id":"0"}"#)
-        #expect(probe.page(page) == [start + frames.joined(separator: ",") + "]}"])
+        #expect(probe.page(page) == [start + frames.joined(separator: ",") + #"],"rev":4}"#])
         #expect(
             probe.page(nil) == [
                 #"{"type":"error","action":"fetch_messages","error":"the history cannot be read at the moment; try again"}"#

@@ -267,7 +267,7 @@ final class Stage {
                 let after =
                     switch beginning {
                     case .now: entered.head
-                    case .after(let sequence): sequence
+                    case .after(let sequence, _): sequence
                     case .unread: entered.member?.readCursor ?? 0
                     }
                 client.shown[key] = min(after, entered.head)

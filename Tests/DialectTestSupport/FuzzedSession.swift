@@ -96,11 +96,11 @@ public struct FuzzedSession {
             self.session.authenticated(.success(Identity(user: user, tenant: self.session.tenant)), into: &self.steps)
         case UInt8(ascii: "x"): self.session.expired(into: &self.steps)
         case UInt8(ascii: "b"): self.session.receivedBinary(into: &self.steps)
-        case UInt8(ascii: "t"): self.session.receivedTooLong(limit: 1, into: &self.steps)
+        case UInt8(ascii: "t"): self.steps.exceededBytes = 1
         case UInt8(ascii: "r"): self.steps.retryAfter = 0.5
         default: break
         }
-        self.take(keepingRate: line[1] == UInt8(ascii: "r"))
+        self.take(keepingRefusal: [UInt8(ascii: "r"), UInt8(ascii: "t")].contains(line[1]))
     }
 
     // MARK: The chat
@@ -160,11 +160,11 @@ public struct FuzzedSession {
 
     /// - Returns: whether it asks for anything.
     @discardableResult
-    private mutating func take(keepingRate: Bool = false) -> Bool {
+    private mutating func take(keepingRefusal: Bool = false) -> Bool {
         var asks = false
         let steps = self.steps
         self.steps.removeAll()
-        if keepingRate { self.steps.retryAfter = steps.retryAfter }
+        if keepingRefusal { (self.steps.retryAfter, self.steps.exceededBytes) = (steps.retryAfter, steps.exceededBytes) }
         for step in steps.list {
             precondition(!self.isClosed, "Something follows the end of the connection.")
             switch step {

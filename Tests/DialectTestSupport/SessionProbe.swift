@@ -25,10 +25,14 @@ public struct SessionProbe {
         return self.take()
     }
 
-    public mutating func send(_ text: String, retryAfter: Double? = nil) -> [String] { self.send(Array(text.utf8), retryAfter: retryAfter) }
+    /// - Parameter exceededBytes: how long a message may be, where this one is said to be longer.
+    public mutating func send(_ text: String, retryAfter: Double? = nil, exceededBytes: Int? = nil) -> [String] {
+        self.send(Array(text.utf8), retryAfter: retryAfter, exceededBytes: exceededBytes)
+    }
 
-    public mutating func send(_ bytes: [UInt8], retryAfter: Double? = nil) -> [String] {
+    public mutating func send(_ bytes: [UInt8], retryAfter: Double? = nil, exceededBytes: Int? = nil) -> [String] {
         self.steps.retryAfter = retryAfter
+        self.steps.exceededBytes = exceededBytes
         self.session.received(bytes.span.bytes, reading: &self.document, at: self.now, into: &self.steps)
         return self.take()
     }
@@ -118,7 +122,7 @@ public struct SessionProbe {
     private static func text(_ beginning: Beginning) -> String {
         switch beginning {
         case .now: "from now"
-        case .after(let sequence): "after \(sequence)"
+        case .after(let sequence, let revision): "after \(sequence)\(revision.map { " since \($0)" } ?? "")"
         case .unread: "from what is unread"
         }
     }

@@ -82,7 +82,7 @@ extension StoreRequest {
         case .page: .page
         case .write: .write
         case .probe: .probe
-        case .claim, .load, .recent, .changes, .unread, .memberships, .catalog, .numbers, .users, .nextNumber: .other
+        case .claim, .load, .recent, .changes, .amended, .unread, .memberships, .catalog, .numbers, .users, .nextNumber: .other
         }
     }
 }

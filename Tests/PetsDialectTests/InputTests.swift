@@ -189,8 +189,8 @@ struct InputTests {
                 #"{"event":"error","data":{"message":"binary frames are not taken; send JSON text"}}"#
             ])
         #expect(
-            probe.tell { $0.receivedTooLong(limit: 65_536, into: &$1) } == [
-                #"{"event":"error","data":{"message":"the message is longer than 65536 bytes"}}"#
+            probe.send(#"{"event":"message","data":{"local_id":"a"}}"#, exceededBytes: 65_536) == [
+                #"{"event":"error","data":{"message":"the message is longer than 65536 bytes","event":"message","outcome":"refused","local_id":"a"}}"#
             ])
     }
 

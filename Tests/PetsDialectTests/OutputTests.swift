@@ -261,8 +261,8 @@ struct OutputTests {
         #expect(
             probe.page(page) == [
                 #"{"event":"history","data":{"conversation_id":"c","messages":["#
-                    + #"{"conversation_id":"c","message_id":"1","sender_id":"ann","content":"one","timestamp":"2026-01-31T12:00:00.123Z","is_edited":true},"#
-                    + #"{"conversation_id":"c","message_id":"2","sender_id":"bob","content":"","timestamp":"2026-01-31T12:00:00.123Z","is_deleted":true}]}}"#
+                    + #"{"conversation_id":"c","message_id":"1","sender_id":"ann","content":"one","timestamp":"2026-01-31T12:00:00.123Z","is_edited":true,"is_deleted":false},"#
+                    + #"{"conversation_id":"c","message_id":"2","sender_id":"bob","content":"","timestamp":"2026-01-31T12:00:00.123Z","is_edited":false,"is_deleted":true}]}}"#
             ])
         #expect(
             probe.page(nil) == [

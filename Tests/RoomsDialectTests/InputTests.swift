@@ -166,18 +166,18 @@ struct InputTests {
     @Test(
         "that is sound and not taken is refused in words",
         arguments: [
-            (#"[5,{"room_id":"r"}]"#, "event: its name must be a string"),
-            (#"[1e3]"#, "event: its name must be a string"),
+            (#"[5,{"room_id":"r"}]"#, nil, "event: its name must be a string"),
+            (#"[1e3]"#, nil, "event: its name must be a string"),
             (
-                #"["send_message",{"room_id":"r","content":"\ud800"}]"#,
+                #"["send_message",{"room_id":"r","content":"\ud800"}]"#, "send_message",
                 "The JSON is malformed at byte 42: an escaped surrogate stands alone."
             ),
-            (#"["x",[[[[[[[[[]]]]]]]]]]"#, "The JSON is malformed at byte 12: values are nested more than 8 deep."),
-        ])
-    func words(_ payload: String, _ words: String) {
+            (#"["x",[[[[[[[[[]]]]]]]]]]"#, "x", "The JSON is malformed at byte 12: values are nested more than 8 deep."),
+        ] as [(String, String?, String)])
+    func words(_ payload: String, _ event: String?, _ words: String) {
         var probe = RoomsProbe.ann(in: "r")
-        #expect(probe.send("2\(payload)") == [Frame.error(words)])
-        #expect(probe.send("23\(payload)") == [Frame.refusal(3, words)])
+        #expect(probe.send("2\(payload)") == [Frame.error(words, event)])
+        #expect(probe.send("23\(payload)") == [Frame.refusal(3, words, isSend: event == "send_message")])
         #expect(Self.isAlive(&probe))
     }
 
@@ -214,7 +214,7 @@ struct InputTests {
         var probe = RoomsProbe.ann(in: "r")
         #expect(
             probe.send(#"52-["x",{"_placeholder":true,"num":1},{"_placeholder":true,"num":0}]"#) == [
-                Frame.error("binary events are not taken; send JSON")
+                Frame.error("binary events are not taken; send JSON", "x")
             ])
         for _ in 0..<2 { #expect(probe.tell { $0.receivedBinary(into: &$1) }.isEmpty) }
         #expect(probe.send(#"51-4["x",{"_placeholder":true,"num":0}]"#) == [Frame.refusal(4, "binary events are not taken; send JSON")])
@@ -229,11 +229,15 @@ struct InputTests {
     @Test("that is too long is answered in words, also before the client is in")
     func tooLong() {
         var probe = RoomsProbe.ann(in: "r")
-        #expect(probe.tell { $0.receivedTooLong(limit: 65_536, into: &$1) } == [Frame.error("the message is longer than 65536 bytes")])
+        let words = "the message is longer than 65536 bytes"
+        #expect(probe.send(#"2["dance",{}]"#, exceededBytes: 65_536) == [Frame.error(words, "dance")])
+        #expect(
+            probe.send(#"27["send_message",{"local_id":"a"}]"#, exceededBytes: 65_536) == [
+                Frame.refusal(7, words, isSend: true, localID: #""a""#)
+            ])
         #expect(Self.isAlive(&probe))
         var outside = RoomsProbe(.ann())
-        #expect(
-            outside.tell { $0.receivedTooLong(limit: 65_536, into: &$1) } == [#"44{"message":"the message is longer than 65536 bytes"}"#])
+        #expect(outside.send("0{}", exceededBytes: 65_536) == [#"44{"message":"\#(words)"}"#])
         #expect(Frame.connected(outside.send("0")) != nil)
     }
 

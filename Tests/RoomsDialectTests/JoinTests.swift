@@ -23,7 +23,7 @@ struct JoinTests {
         let state = Frame.state(
             "r", head: 7,
             Frame.said(6, in: "r") + ","
-                + #"{"id":"7","room_id":"r","user_id":"bob","username":"bob","content":"","timestamp":"\#(Frame.instant)","is_deleted":true}"#,
+                + #"{"id":"7","room_id":"r","user_id":"bob","username":"bob","content":"","timestamp":"\#(Frame.instant)","is_edited":false,"is_deleted":true}"#,
             participants: participants, isActive: false)
         for ack in [nil, 5] {
             var probe = RoomsProbe.ann()

@@ -73,7 +73,7 @@ struct OutputTests {
     func silent() {
         let member = Member(user: Self.ann.id, name: Self.ann.name, role: .member, joinedAt: RoomsProbe.time)
         let silent: [ChatEvent] = [
-            .created, .edited(.said(1)), .deleted(.said(1)), .joined(member), .renamed(member), .read(Self.ann, [1], through: 1),
+            .created, .joined(member), .renamed(member), .read(Self.ann, [1], through: 1),
             .status(author: Self.ann.id, .read, [1], at: RoomsProbe.time), .presence([]),
         ]
         for event in silent { #expect(Self.render(event).isEmpty, "\(event)") }

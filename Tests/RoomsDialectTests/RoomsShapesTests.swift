@@ -55,6 +55,6 @@ struct RoomsShapesTests {
         text.append(messages: [message, message.deleted(revision: 6)], inRoom: "r")
         let head = #"{"id":"3","room_id":"r","user_id":"ann","username":"Ann","content":"#
         let time = #""timestamp":"1970-01-01T00:00:00.001Z""#
-        #expect(text.text == "[" + head + #""hi",\#(time)},"# + head + #""",\#(time),"is_deleted":true}]"#)
+        #expect(text.text == "[" + head + #""hi",\#(time)},"# + head + #""",\#(time),"is_edited":false,"is_deleted":true}]"#)
     }
 }

@@ -55,8 +55,13 @@ struct RoomsProbe {
     var isPersonal: Bool { self.probe.isPersonal }
     var wakeAt: Int64? { self.probe.wakeAt }
 
-    mutating func send(_ packet: String, retryAfter: Double? = nil) -> [String] {
-        let steps = PacketRule.checked(self.probe.send(packet, retryAfter: retryAfter))
+    mutating func send(_ packet: String, retryAfter: Double? = nil, exceededBytes: Int? = nil) -> [String] {
+        self.checked(self.probe.send(packet, retryAfter: retryAfter, exceededBytes: exceededBytes))
+    }
+
+    /// What is announced stands apart.
+    private mutating func checked(_ steps: [String]) -> [String] {
+        let steps = PacketRule.checked(steps)
         let mark = "announce "
         self.announced += steps.filter { $0.hasPrefix(mark) }.map { String($0.dropFirst(mark.count)) }
         return steps.filter { !$0.hasPrefix(mark) }
@@ -68,13 +73,13 @@ struct RoomsProbe {
     }
 
     mutating func answer(_ answer: ChatAnswer, to place: Int? = nil, isShown: Bool = false) -> [String] {
-        PacketRule.checked(self.probe.answer(answer, to: place, isShown: isShown))
+        self.checked(self.probe.answer(answer, to: place, isShown: isShown))
     }
 
-    mutating func page(_ page: Page?) -> [String] { PacketRule.checked(self.probe.page(page)) }
+    mutating func page(_ page: Page?) -> [String] { self.checked(self.probe.page(page)) }
 
     mutating func tell(_ body: (inout any DialectSession, inout SessionSteps) -> Void) -> [String] {
-        PacketRule.checked(self.probe.tell(body))
+        self.checked(self.probe.tell(body))
     }
 
     mutating func show(_ message: Message, in room: String) -> [String] {

@@ -65,15 +65,17 @@ struct SocketPacketTests {
     @Test(
         "that is sound but beyond our bounds is refused in words, and the connection goes on",
         arguments: [
-            (#"27["a","\ud800"]"#, 7, "surrogate"),
-            ("28\(String(repeating: "[", count: 33))\(String(repeating: "]", count: 33))", 8, "deep"),
-            ("2[\"a\"\(String(repeating: ",0", count: 65_536))]", nil, "values"), (#"51-9["a","\udc00"]"#, 9, "surrogate"),
-            (#"35["\ud800"]"#, nil, "surrogate"), ("50-[1]", nil, "binary"), ("60-5[]", nil, "binary"),
-        ] as [(String, Int?, String)])
-    func beyondBounds(_ packet: String, _ ackID: Int?, _ word: String) {
+            (#"27["a","\ud800"]"#, 7, "a", "surrogate"),
+            ("28\(String(repeating: "[", count: 33))\(String(repeating: "]", count: 33))", 8, nil, "deep"),
+            ("2[\"a\"\(String(repeating: ",0", count: 65_536))]", nil, "a", "values"), (#"51-9["a","\udc00"]"#, 9, "a", "surrogate"),
+            ("21 [\t\"b c\" ,\"\\ud800\"]", 1, "b c", "surrogate"), (#"21["\u0061","\ud800"]"#, 1, nil, "surrogate"),
+            (#"35["\ud800"]"#, nil, nil, "surrogate"), ("50-[1]", nil, nil, "binary"), ("60-5[]", nil, nil, "binary"),
+            ("21[\"\(String(repeating: "x", count: 200))\",\"\\ud800\"]", 1, nil, "surrogate"),
+        ] as [(String, Int?, String?, String)])
+    func beyondBounds(_ packet: String, _ ackID: Int?, _ event: String?, _ word: String) {
         var peer = SocketPeer.connected()
         let deeds = peer.receive(packet)
-        guard case .refused(ackID, let sentence) = deeds.first, deeds.count == 1 else {
+        guard case .refused(ackID, event, let sentence) = deeds.first, deeds.count == 1 else {
             Issue.record("\(deeds)")
             return
         }

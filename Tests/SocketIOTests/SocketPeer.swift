@@ -8,7 +8,7 @@ enum SocketDeed: Hashable {
     case connect(auth: String?, pid: String?, offset: String?)
     case event(name: String, payload: String, ackID: Int?)
     case acknowledged(Int, String)
-    case refused(ackID: Int?, String)
+    case refused(ackID: Int?, event: String?, String)
     case disconnected
     case end(SocketClosure)
 }
@@ -78,7 +78,7 @@ struct SocketPeer {
             case .event(let event):
                 .event(name: self.name(of: event, in: received), payload: text(event.payload), ackID: event.ackID)
             case .acknowledged(let id, let place): .acknowledged(id, text(place))
-            case .refuse(let ackID, let sentence): .refused(ackID: ackID, sentence)
+            case .refuse(let ackID, let event, let sentence): .refused(ackID: ackID, event: event?.string, sentence)
             case .disconnected: .disconnected
             case .end(let closure): .end(closure)
             }

@@ -76,7 +76,7 @@ enum SocketProtocolTests {
         func binary() {
             var peer = SocketPeer.connected()
             let packet = #"52-["message",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#
-            #expect(peer.receive(packet) == [.refused(ackID: nil, "binary events are not taken; send JSON")])
+            #expect(peer.receive(packet) == [.refused(ackID: nil, event: "message", "binary events are not taken; send JSON")])
             #expect(peer.receiveBinary() == [])
             #expect(peer.receiveBinary() == [])
             #expect(peer.receive(#"2["x"]"#) == [.event(name: "x", payload: #"["x"]"#, ackID: nil)])
@@ -94,7 +94,7 @@ enum SocketProtocolTests {
         func binaryAck() {
             var peer = SocketPeer.connected()
             let packet = #"52-789["message",{"_placeholder":true,"num":1},[{"a":{"num":0,"_placeholder":true}}]]"#
-            #expect(peer.receive(packet) == [.refused(ackID: 789, "binary events are not taken; send JSON")])
+            #expect(peer.receive(packet) == [.refused(ackID: 789, event: "message", "binary events are not taken; send JSON")])
         }
 
         @Test(

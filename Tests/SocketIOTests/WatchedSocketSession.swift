@@ -59,7 +59,7 @@ struct WatchedSocketSession {
             precondition(event.ackID.map { (0...SocketPacket.ackIDLimit).contains($0) } ?? true)
         case .acknowledged(let id, let place):
             precondition(wasConnected && place.upperBound == line.count && (0...SocketPacket.ackIDLimit).contains(id))
-        case .refuse(_, let sentence):
+        case .refuse(_, _, let sentence):
             precondition(wasConnected && !sentence.isEmpty && self.session.isConnected)
         case .disconnected:
             precondition(wasConnected && !self.session.isConnected)

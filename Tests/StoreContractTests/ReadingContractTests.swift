@@ -139,6 +139,36 @@ struct ReadingContractTests {
         #expect(await store.changes(rex, after: 3, since: 7, limit: 1)?.amended.map(\.sequence) == [1])
     }
 
+    @Test("tells what was amended, in the order in which that was done, as much as is wanted", arguments: StoreUnderTest.available)
+    func amended(_ kind: StoreUnderTest) async throws {
+        let store = try kind.open(100)
+        #expect(
+            await store.ask(.amended(rex, through: 9, since: 0, limit: 9)).text
+                == Page(messages: [], head: 0, oldest: 1, revision: 0).text)
+        var scribe = try await self.talk(store, 6)
+        let old = try #require(await store.page(rex, .newest)?.messages)
+        _ = await store.write([scribe.edit(old[3], to: "vier"), scribe.delete(old[0]), scribe.edit(old[3], to: "quattro")], by: scribe)
+        _ = await store.write([scribe.say("7"), scribe.edit(old[5], to: "sechs")], by: scribe)
+
+        let all = try #require(await store.amended(rex, through: 7, since: 7))
+        #expect(all.amended.map(\.sequence) == [1, 4, 6])
+        #expect(all.amended.map(\.body.content) == ["", "quattro", "sechs"])
+        #expect(all.amended.map(\.revision) == all.amended.map(\.revision).sorted())
+        #expect(all.messages.isEmpty && all.revision == 12 && all.head == 7 && all.oldest == 1)
+        #expect(await store.amended(rex, through: 7, since: 7, limit: 2)?.amended.map(\.sequence) == [1, 4])
+        #expect(await store.amended(rex, through: 7, since: all.amended[1].revision)?.amended.map(\.sequence) == [6])
+        #expect(await store.amended(rex, through: 5, since: 0)?.amended.map(\.sequence) == [1, 4])
+        #expect(await store.amended(rex, through: 0, since: 0)?.amended.count == 0)
+        #expect(await store.amended(rex, through: .max, since: .max)?.amended.count == 0)
+        #expect(await store.amended(rex, through: .max, since: .min, limit: -1)?.amended.count == 0)
+        // Without those that are not kept.
+        let short = try kind.open(3)
+        var other = try await self.talk(short, 5)
+        let kept = try #require(await short.page(rex, .newest)?.messages)
+        _ = await short.write(kept.reversed().map { other.edit($0, to: "x") } + [other.say("6")], by: other)
+        #expect(await short.amended(rex, through: 6, since: 0)?.amended.map(\.sequence) == [5, 4])
+    }
+
     @Test("names the newest messages' authors and client ids, deleted ones too, oldest first", arguments: StoreUnderTest.available)
     func recent(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)

@@ -73,6 +73,10 @@ extension ChatStore {
         if case .page(let page) = await self.ask(.changes(key, after: after, since: since, limit: limit)) { page } else { nil }
     }
 
+    public func amended(_ key: ConversationKey, through: SequenceNumber, since: Revision, limit: Int = 1000) async -> Page? {
+        if case .page(let page) = await self.ask(.amended(key, through: through, since: since, limit: limit)) { page } else { nil }
+    }
+
     public func unread(_ key: ConversationKey, after: SequenceNumber, by user: UserID) async -> Int? {
         if case .unread(let count) = await self.ask(.unread(key, after: after, by: user)) { count } else { nil }
     }

@@ -32,6 +32,8 @@ public struct RandomRequests {
         case ..<10: return .load(key)
         case ..<14: return .recent(key, limit: self.number(-1..<40))
         case ..<24: return .page(key, self.range(around: head), limit: self.number(-1..<40))
+        case ..<27:
+            return .amended(key, through: self.number(-2..<head + 3), since: self.number(0..<head + 20), limit: self.number(-1..<40))
         case ..<34: return .changes(key, after: self.number(-2..<head + 3), since: self.number(0..<head + 20), limit: self.number(0..<40))
         case ..<40: return .unread(key, after: self.number(-2..<head + 3), by: self.user())
         case ..<41: return .probe

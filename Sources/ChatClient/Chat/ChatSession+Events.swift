@@ -33,8 +33,24 @@ extension ChatSession {
         case .crowd(let online): self.presence.note(crowd: online)
         case .refused(let request, let sentence, let retryAfter): self.note(error: sentence, of: request, retryAfter, at: now, into: &steps)
         case .truncated(let oldestID):
+            // What is kept has been seen, and may have changed since.
+            let isSeen = self.order.lastID.map { oldestID <= $0 } ?? false
             self.order.forget(below: oldestID)
-            steps.append(.show(.trouble("Some messages are gone: the server keeps them from #\(oldestID) on only.")))
+            let sentence =
+                isSeen
+                ? "The server cannot say what has changed meanwhile; /history shows the messages as they are."
+                : "Some messages are gone: the server keeps them from #\(oldestID) on only."
+            steps.append(.show(.trouble(sentence)))
+        case .reset(let head):
+            self.order.reset(to: head)
+            self.newestOwn = nil
+            self.unreadID = nil
+            self.reportedReadID = min(self.reportedReadID, head)
+            steps.append(
+                .show(
+                    .trouble(
+                        "The server has another history than before, whose newest message is #\(head): a restored backup, perhaps."
+                            + " What follows it is shown.")))
         case .identified(let user): self.user = user
         case .notice(let sentence): steps.append(.show(.notice(sentence)))
         case .ended(let sentence):

@@ -70,6 +70,14 @@ struct MessageOrder {
         if let lastID = self.lastID { self.lastID = max(lastID, oldest - 1) }
     }
 
+    /// Another history has begun, whose newest message is this one.
+    mutating func reset(to head: Int) {
+        guard self.lastID != nil else { return }
+        self.lastID = head
+        self.held = []
+        self.early = []
+    }
+
     /// What was waited for does not come.
     mutating func giveUpWaiting() -> [ChatMessage] {
         let early = self.early.sorted { $0.id < $1.id }

@@ -16,6 +16,12 @@ extension JSONTree {
         return id
     }
 
+    /// The head of an error `history reset`; nil for any other frame.
+    var resetHead: Int? {
+        guard (self["error"] ?? self["message"])?.stringValue == "history reset" else { return nil }
+        return self["head"]?.stringValue.flatMap { Int($0) } ?? self["head"]?.integerValue
+    }
+
     /// The words of an error, which may be missing.
     func sentence(_ name: String) -> String {
         self[name]?.stringValue ?? "no reason was given"

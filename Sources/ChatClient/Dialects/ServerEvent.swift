@@ -26,6 +26,8 @@ enum ServerEvent: Equatable {
     case refused(ClientRequest?, sentence: String, retryAfter: Double?)
     /// What is below this number is gone.
     case truncated(oldestID: Int)
+    /// What was seen is no history of this server's, a restored backup perhaps, whose newest message is this one. What follows is live.
+    case reset(head: Int)
     /// Who one is.
     case identified(String)
     case notice(String)

@@ -14,6 +14,8 @@ struct AgentsClient: ClientDialect {
     /// On this connection everything up to here is past.
     private var floor: Timestamp?
     private var directs = KnownDirects()
+    /// The highest revision of the channel that was seen; nil while none was.
+    private var revision: Int?
 
     /// - Parameters:
     ///   - place: with the channel in it, where there is one.
@@ -32,7 +34,10 @@ struct AgentsClient: ClientDialect {
     /// Nobody says which message is the channel's newest. While none has been heard one goes on from the beginning, and lets pass what was
     /// said before one came.
     func url(after: Int?) -> WebSocketURL {
-        if let after { return self.place.setting("after", to: String(after)) }
+        if let after {
+            let place = self.place.setting("after", to: String(after))
+            return self.revision.map { place.setting("rev", to: String($0)) } ?? place
+        }
         return self.startsOver ? self.place.setting("after", to: "0") : self.place
     }
 
@@ -63,9 +68,10 @@ struct AgentsClient: ClientDialect {
 
     mutating func heard(_ text: [UInt8]) -> [DialectStep] {
         guard let frame = JSONTree.frame(text), let type = frame["type"]?.stringValue else { return .nonsense }
+        if let revision = frame["rev"]?.integerValue { self.revision = max(self.revision ?? 0, revision) }
         switch type {
-        case "message":
-            return self.heard(message: frame).map { [.event($0)] } ?? []
+        case "message", "message.edited", "message.deleted":
+            return self.heard(message: frame, type).map { [.event($0)] } ?? []
         case "ACK":
             guard let id = frame["message_id"]?.stringValue else { return [] }
             return [.event(.stored(localID: id, id: frame["seq"]?.messageID, at: Self.timestamp(of: frame)))]
@@ -82,7 +88,7 @@ struct AgentsClient: ClientDialect {
         }
     }
 
-    private mutating func heard(message frame: JSONTree) -> ServerEvent? {
+    private mutating func heard(message frame: JSONTree, _ type: String) -> ServerEvent? {
         guard let sender = frame["agent_id"]?.stringValue else { return nil }
         var message = ChatMessage(id: 0, sender: sender, content: frame["content"]?.stringValue ?? "")
         message.sentAt = Self.timestamp(of: frame)
@@ -91,8 +97,10 @@ struct AgentsClient: ClientDialect {
             return .direct(message, to: to)
         }
         guard let id = frame["seq"]?.messageID, frame["channel_id"]?.stringValue == self.channel else { return nil }
-        if let floor = self.floor, let sentAt = message.sentAt, sentAt <= floor { return nil }
         message.id = id
+        if type == "message.edited" { return .edited(message) }
+        if type == "message.deleted" { return .deleted(message) }
+        if let floor = self.floor, let sentAt = message.sentAt, sentAt <= floor { return nil }
         if sender == self.me { message.localID = frame["id"]?.stringValue }
         message.isEdited = frame["is_edited"]?.boolValue ?? false
         message.isDeleted = frame["is_deleted"]?.boolValue ?? false
@@ -117,7 +125,12 @@ struct AgentsClient: ClientDialect {
     }
 
     private mutating func failed(_ frame: JSONTree) -> ServerEvent? {
+        if let head = frame.resetHead {
+            self.revision = nil
+            return .reset(head: head)
+        }
         if let oldest = frame["oldest_id"]?.messageID {
+            self.revision = nil
             // Whoever lets the past pass misses nothing of it.
             return self.floor == nil ? .truncated(oldestID: oldest) : nil
         }

@@ -6,6 +6,8 @@ struct ConversationsClient: ClientDialect {
     private let place: WebSocketURL
     /// Histories that were asked for, in the order in which they are answered.
     private var asked: [Asked] = []
+    /// The highest revision that was seen; nil while none was.
+    private var revision: Int?
 
     private enum Asked: Equatable {
         case entrance(isFirst: Bool)
@@ -23,7 +25,9 @@ struct ConversationsClient: ClientDialect {
     var waitsAtTheDoor: Bool { false }
 
     func url(after: Int?) -> WebSocketURL {
-        after.map { self.place.setting("after", to: String($0)) } ?? self.place
+        guard let after else { return self.place }
+        let place = self.place.setting("after", to: String(after))
+        return self.revision.map { place.setting("rev", to: String($0)) } ?? place
     }
 
     mutating func connected() {
@@ -55,7 +59,9 @@ struct ConversationsClient: ClientDialect {
     private static func fetch(_ limit: Int) -> String { #"{"action":"fetch_messages","limit":\#(limit)}"# }
 
     mutating func heard(_ text: [UInt8]) -> [DialectStep] {
-        switch ConversationsFrame(text) {
+        guard let tree = JSONTree.frame(text), let frame = ConversationsFrame(tree) else { return .nonsense }
+        if let revision = tree["rev"]?.integerValue { self.revision = max(self.revision ?? 0, revision) }
+        switch frame {
         case .message(let message): return [.event(.message(message))]
         case .fetched(let newestFirst): return self.answered(newestFirst)
         case .failed(let localID, let sentence, let retryAfter):
@@ -67,11 +73,15 @@ struct ConversationsClient: ClientDialect {
         case .presence(let user, let isOnline): return [.event(.presence(user: user, name: user, isOnline: isOnline))]
         case .crowd(let online): return [.event(.crowd(online: online))]
         case .heartbeat: return [.send(#"{"action":"heartbeat_ack"}"#)]
-        case .error(_, _, _, let oldestID?): return [.event(.truncated(oldestID: oldestID))]
+        case .error(_, _, _, let oldestID?):
+            self.revision = nil
+            return [.event(.truncated(oldestID: oldestID))]
+        case .reset(let head):
+            self.revision = nil
+            return [.event(.reset(head: head))]
         case .error(let action, let sentence, let retryAfter, nil):
             return [.event(.refused(self.request(action), sentence: sentence, retryAfter: retryAfter))]
         case .other: return []
-        case nil: return .nonsense
         }
     }
 

@@ -16,12 +16,14 @@ enum ConversationsFrame: Equatable {
     case crowd(online: Int)
     case heartbeat
     case error(action: String?, sentence: String, retryAfter: Double?, oldestID: Int?)
+    /// What was said before is no history of this server's, whose newest message is this one.
+    case reset(head: Int)
     /// Receipts of others, and what later servers may say.
     case other
 
-    /// Nil when it is no JSON object with a type.
-    init?(_ text: [UInt8]) {
-        guard let tree = JSONTree.frame(text), let type = tree["type"]?.stringValue else { return nil }
+    /// Nil when it has no type.
+    init?(_ tree: JSONTree) {
+        guard let type = tree["type"]?.stringValue else { return nil }
         self = Self.read(type, tree) ?? .other
     }
 
@@ -51,6 +53,7 @@ enum ConversationsFrame: Equatable {
         case "presence": return tree["online"]?.integerValue.map { .crowd(online: $0) }
         case "heartbeat": return .heartbeat
         case "error":
+            if let head = tree.resetHead { return .reset(head: head) }
             return .error(
                 action: tree["action"]?.stringValue, sentence: tree.sentence("error"), retryAfter: tree.retryAfter,
                 oldestID: tree["oldest_id"]?.messageID)

@@ -161,6 +161,8 @@ struct RoomsClient: ClientDialect {
     private func heardInRoom(_ name: String, _ data: JSONTree) -> ServerEvent? {
         switch name {
         case "new_message": return ChatMessage(rooms: data).map { .message($0) }
+        case "message.edited": return ChatMessage(rooms: data).map { .edited($0) }
+        case "message.deleted": return ChatMessage(rooms: data).map { .deleted($0) }
         case "user_joined", "user_left":
             guard let user = data["user_id"]?.stringValue else { return nil }
             return .presence(user: user, name: data["username"]?.stringValue ?? user, isOnline: name == "user_joined")
@@ -217,6 +219,7 @@ struct RoomsClient: ClientDialect {
     }
 
     private func failed(_ data: JSONTree) -> DialectStep {
+        if let head = data.resetHead { return .event(.reset(head: head)) }
         let sentence = data.sentence("message")
         // What asks for an acknowledgement gets its errors there.
         let request: ClientRequest? = data["event"]?.stringValue == "typing" ? .aside : nil
