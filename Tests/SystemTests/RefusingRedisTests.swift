@@ -72,7 +72,8 @@ struct RefusingRedisTests {
     func lostViewInMove() throws {
         let third = try ConfabServer(["--store", self.redis.url, "--node-id", "n3", "--log-level", "debug"])
         try Deadline.wait(
-            for: "shards to move", untilTrue: { try self.redis.ask("XREVRANGE", "confab:{c}:events", "+", "-", "COUNT", "1").contains("moves") })
+            for: "shards to move",
+            untilTrue: { try self.redis.ask("XREVRANGE", "confab:{c}:events", "+", "-", "COUNT", "1").contains("moves") })
         try self.redis.ask("DEL", "confab:{c}:view")
         try third.awaitBalance(of: 3)
     }
