@@ -88,10 +88,10 @@ let package = Package(
             ]),
         room(
             "RoomsAPI", ["RoomsDialect", "Gateway", "DialectKit", "ChatModel", "Identity", "HTTPWire", "JSON", "Bytes"]),
-        room("ChatClient", ["EngineIO", "SocketIO", "EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
+        room("ChatClient", ["EngineIO", "SocketIO", "EventLoop", "HTTPWire", "TLS", "Telemetry", "JSON", "Bytes"]),
         room(
             "OperatorClient",
-            ["NodeLink", "Configuration", "RedisClient", "ClusterWire", "Cluster", "ChatModel", "JSON", "Bytes"]),
+            ["NodeLink", "Configuration", "RedisClient", "ClusterWire", "Cluster", "ChatModel", "Telemetry", "JSON", "Bytes"]),
         room(
             "LoadGenerator",
             ["CHiredis", "ChatClient", "EngineIO", "RedisClient", "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes"]),

@@ -168,7 +168,9 @@ extension ClusterDesk {
         let rows = Self.rows(scene, answers)
         let meaning = await self.meaningOfAnswers()
         func sum(_ name: String) -> JSONTree { .number(Self.decimal(rows.compactMap { $0[name]?.doubleValue }.reduce(0, +))) }
-        let moving = (0..<Shard.count).filter(scene.view.isMoving).count
+        // A move that is about to begin counts: a node that has just come has no share yet.
+        let next = scene.view.step(shards: 0) ?? scene.view
+        let moving = (0..<Shard.count).filter(next.isMoving).count
         var problems: [String] = []
         for (peer, row) in zip(scene.peers, rows) {
             switch row["state"]?.stringValue {

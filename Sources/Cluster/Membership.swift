@@ -273,7 +273,7 @@ public struct Membership: Sendable {
     }
 
     private mutating func improvement(at now: Int64) -> Proposal? {
-        guard let kept = self.kept, kept.number >= self.view?.number ?? 0 else { return self.restoration(at: now) }
+        guard let kept = self.kept, kept.number >= self.view?.number ?? 0, !self.isNumberLost else { return self.restoration(at: now) }
         if kept.number < self.provenNumber, kept == self.view { return self.restoration(at: now) }
         guard kept.node(self.me.incarnation) != nil else {
             return self.isLeaving || !self.mayJoin(at: now) ? nil : self.propose(kept.joined(by: self.me), .joins)
@@ -294,9 +294,15 @@ public struct Membership: Sendable {
         return self.propose(view, .moves)
     }
 
+    /// Redis has the texts of views but no number that holds. A proposal that replaces the newest of them would be refused for ever.
+    private var isNumberLost: Bool { self.kept.map { $0.number != self.keptNumber } ?? false }
+
     /// Where nothing is kept, or something older than what this node goes by: Redis has forgotten, and is told again.
     private func restoration(at now: Int64) -> Proposal? {
         if self.isLeaving || !self.mayJoin(at: now) { return nil }
+        if self.isNumberLost, let kept = self.kept, kept.node(self.me.incarnation) == nil {
+            return self.propose(kept.joined(by: self.me), .joins, replacing: self.keptNumber)
+        }
         let view = self.view.map { $0.node(self.me.incarnation) == nil ? View(number: $0.number, nodes: [self.me]) : $0 }
         guard let view else {
             // The first of all, or the first after everybody has left.

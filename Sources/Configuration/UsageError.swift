@@ -19,10 +19,11 @@ public enum UsageError: Error, Sendable, Equatable, CustomStringConvertible {
 
     /// The line for standard error.
     public var description: String {
-        "confab: " + self.words
+        "confab: " + self.reason
     }
 
-    private var words: String {
+    /// What is wrong, for a log that says itself who says it.
+    public var reason: String {
         switch self {
         case .noCommand:
             "a subcommand is missing: \(CommandTable.topLevelNames.joined(separator: ", ")); see confab --help"

@@ -8,6 +8,9 @@ internal import Glibc
 final class DatabaseFile: Sendable {
     let path: String
     private let lock: Int32
+    /// Whether there was a file, of a database or a lock, before this one was opened.
+    private let wasThere: Bool
+    private let lockWasThere: Bool
 
     /// Which file it is, whatever its path.
     struct Identity: Equatable {
@@ -18,24 +21,24 @@ final class DatabaseFile: Sendable {
     /// Takes the lock, or says who is in the way.
     init(path: String) throws(StoreFailure) {
         self.path = path
-        let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
-        var status = stat()
-        if stat(folder.isEmpty ? "/" : folder, &status) != 0 || status.st_mode & S_IFMT != S_IFDIR {
-            throw StoreFailure("\(path): the folder \(folder) does not exist")
-        }
-        if stat(path, &status) == 0 {
-            guard status.st_mode & S_IFMT == S_IFREG else { throw StoreFailure("\(path): it is not a file") }
-            guard access(path, R_OK | W_OK) == 0 else { throw StoreFailure("\(path): this user may not write it") }
-        }
+        _ = try Self.checkPlace(path)
         let lockPath = "\(path)-lock"
+        self.lockWasThere = access(lockPath, F_OK) == 0
         self.lock = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard self.lock >= 0 else { throw StoreFailure("\(lockPath): it cannot be opened: \(Self.reason())") }
         guard flock(self.lock, LOCK_EX | LOCK_NB) == 0 else {
             let isHeld = errno == EWOULDBLOCK
             let reason = Self.reason()
             close(self.lock)
-            throw StoreFailure(isHeld ? "\(path) is in use by another process" : "\(lockPath): it cannot be locked: \(reason)")
+            throw StoreFailure(isHeld ? Self.inUse(path) : "\(lockPath): it cannot be locked: \(reason)")
         }
+        // Whoever held it before may have taken it away, after a start that failed: then this one locks nothing.
+        var (held, found) = (stat(), stat())
+        guard fstat(self.lock, &held) == 0, stat(lockPath, &found) == 0, held.st_ino == found.st_ino, held.st_dev == found.st_dev else {
+            close(self.lock)
+            throw StoreFailure("\(path): another process has just given it up: start again")
+        }
+        self.wasThere = access(path, F_OK) == 0
     }
 
     deinit {
@@ -59,6 +62,30 @@ final class DatabaseFile: Sendable {
     var identity: Identity? {
         var status = stat()
         return stat(self.path, &status) == 0 ? Identity(device: UInt(status.st_dev), inode: UInt(status.st_ino)) : nil
+    }
+
+    /// Removes what opening has made: a database, with all that belongs to it, and a lock, where there were none before.
+    func removeMade() {
+        if !self.wasThere { for suffix in ["", "-wal", "-shm"] { unlink(self.path + suffix) } }
+        if !self.lockWasThere { unlink("\(self.path)-lock") }
+    }
+
+    static func inUse(_ path: String) -> String { "\(path) is in use by another process" }
+
+    /// Whether a database may be at the path, or be made there.
+    ///
+    /// - Returns: the folder.
+    static func checkPlace(_ path: String) throws(StoreFailure) -> String {
+        let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        var status = stat()
+        if stat(folder, &status) != 0 || status.st_mode & S_IFMT != S_IFDIR {
+            throw StoreFailure("\(path): the folder \(folder) does not exist")
+        }
+        if stat(path, &status) == 0 {
+            guard status.st_mode & S_IFMT == S_IFREG else { throw StoreFailure("\(path): it is not a file") }
+            guard access(path, R_OK | W_OK) == 0 else { throw StoreFailure("\(path): this user may not write it") }
+        }
+        return folder
     }
 
     private static func reason() -> String { String(cString: strerror(errno)) }

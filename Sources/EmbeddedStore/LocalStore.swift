@@ -29,6 +29,17 @@ public enum LocalStore: ChatStore {
         if case .sqlite(let store) = self { store.close() }
     }
 
+    /// Takes the files away again that opening the store has made, for a start that fails after it; then closes it. A database that was there
+    /// before stays as it is.
+    public func discard() {
+        if case .sqlite(let store) = self { store.discard() }
+    }
+
+    /// Finds out whether `sqlite(path:history:)` would open the file. Nothing is made, and nothing is written.
+    ///
+    /// The failure's sentence names the file, or the folder, and what is wrong with it.
+    public static func checkSQLite(path: String) throws(StoreFailure) { try DatabaseFile.check(path) }
+
     /// What the store has done so far, for telemetry; all zero in memory.
     public var statistics: StoreStatistics {
         switch self {

@@ -19,6 +19,8 @@ public final class SQLiteStore: ChatStore {
     private struct Threads {
         let writer: StoreThread
         let readers: [StoreThread]
+        /// Not the store's own: the file is free again when the store is closed, however long somebody has the store.
+        let file: DatabaseFile
     }
 
     /// What the threads count.
@@ -30,7 +32,13 @@ public final class SQLiteStore: ChatStore {
     public init(path: String, options: SQLiteOptions) throws(StoreFailure) {
         let file = try DatabaseFile(path: path)
         let fresh = FreshMessages()
-        let connection = try file.openForWriting(options)
+        let connection: SQLiteConnection
+        do throws(StoreFailure) {
+            connection = try file.openForWriting(options)
+        } catch {
+            file.removeMade()
+            throw error
+        }
         self.path = path
         self.writes = RequestQueue(countLimit: options.queuedRequests, byteLimit: options.queuedBytes)
         self.loads = RequestQueue(countLimit: options.queuedRequests, byteLimit: .max)
@@ -45,12 +53,14 @@ public final class SQLiteStore: ChatStore {
             loading = try ReaderLoop(file: file, fresh: fresh, options: options, queue: self.loads)
             paging = try ReaderLoop(file: file, fresh: fresh, options: options, queue: self.pages)
         } catch {
+            file.removeMade()
             throw error.storeFailure(path: path)
         }
         self.threads = Mutex(nil)
         let threads = Threads(
             writer: StoreThread(name: "store-writer", writing.run),
-            readers: [StoreThread(name: "store-loads", loading.run), StoreThread(name: "store-pages", paging.run)])
+            readers: [StoreThread(name: "store-loads", loading.run), StoreThread(name: "store-pages", paging.run)],
+            file: file)
         self.threads.withLock { $0 = threads }
     }
 
@@ -70,6 +80,13 @@ public final class SQLiteStore: ChatStore {
         case .full: client.storeAnswered(.failed(StoreFailure("\(self.path): too many requests wait for the disk", effect: .none)), ticket: ticket)
         case .closed: client.storeAnswered(.failed(StoreFailure("\(self.path): the store is closed", effect: .none)), ticket: ticket)
         }
+    }
+
+    /// Takes the files away that opening has made, if it has made the database, and closes the store.
+    func discard() {
+        // Before the lock ends: another process may wait for it.
+        self.threads.withLock { $0?.file }?.removeMade()
+        self.close()
     }
 
     /// Does what has been submitted, puts everything into the file, and lets it go. Requests that come later fail.

@@ -63,6 +63,14 @@ public final class ClusterReader: Sendable {
 
     private static let patience = Duration.seconds(2)
 
+    // MARK: Access
+
+    /// Finds out whether Redis answers, and lets the user of the URL read what a cluster keeps there. Throws why not.
+    public func checkAccess() throws(Failure) {
+        let slot = RedisSlot(key: self.names.view)
+        _ = try self.questioner.ask([RedisQuestion(slot, "HGET", self.names.view, "number")])
+    }
+
     // MARK: Nodes
 
     public func members() throws(Failure) -> Members {

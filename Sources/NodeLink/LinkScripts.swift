@@ -17,7 +17,8 @@ enum LinkScripts {
         redis.call('PEXPIRE', KEYS[3], ARGV[4])
         local kept = redis.call('HMGET', KEYS[1], 'number', 'hash')
         local number, texts, beats = tonumber(kept[1] or '0'), {}, {}
-        if number ~= tonumber(ARGV[1]) or (kept[2] or '') ~= ARGV[2] then
+        -- Without a number there may still be texts: then the key of the view is gone alone, and nodes keep it again.
+        if number == 0 or number ~= tonumber(ARGV[1]) or (kept[2] or '') ~= ARGV[2] then
           local missing = number - tonumber(ARGV[1])
           -- Who knows nothing yet, or something else, needs the newest alone.
           if tonumber(ARGV[1]) == 0 or missing < 1 then missing = 1 end

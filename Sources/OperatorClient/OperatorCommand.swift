@@ -58,7 +58,7 @@ public struct OperatorCommand {
             let rhythm = "every \(Wording.decimal(pause / .seconds(1))) s"
             self.screen.turnPage(under: "confab \(self.options.verb.rawValue)   \(rhythm)   \(Self.now.text)   Ctrl-C ends it")
             // Whoever does not answer may do so next time; what was asked wrongly stays wrong.
-            if status == UsageError.exitStatus { return status }
+            if status == UsageError.exitStatus || self.screen.hasFailed { return status }
             poll(nil, 0, Int32(pause / .milliseconds(1)))
         }
     }
@@ -188,6 +188,7 @@ public struct OperatorCommand {
             let document = try self.connection.get(path + (after.map { "&last=100&after=\($0)" } ?? "&last=1"))
             let messages = after == nil ? [] : document["messages"]?.elements ?? []
             for message in messages { self.screen.write(self.line(of: message, Sheet.Column.messages)) }
+            if self.screen.hasFailed { return 1 }
             after = messages.last?["id"]?.stringValue.flatMap { Int($0) } ?? after ?? document["head"]?.integerValue ?? 0
             if messages.count < 100 { poll(nil, 0, 500) }
         }
@@ -200,6 +201,7 @@ public struct OperatorCommand {
             let query = after.map { "last=1000&after=\(AdminPath.encode($0))" } ?? "last=\(self.options.last ?? 20)"
             let events = try self.connection.get("events?\(query)")["events"]?.elements ?? []
             for event in events { self.screen.write(self.line(of: event, Sheet.Column.events)) }
+            if self.screen.hasFailed { return 1 }
             after = events.last?["id"]?.stringValue ?? after ?? "0"
             if events.count < 1000 { poll(nil, 0, 500) }
         }

@@ -2,6 +2,7 @@ import Bytes
 import Glibc
 import JSON
 import SwiftOverlayShims
+import Telemetry
 
 /// Where an operator reads: a terminal of some width, or a pipe.
 struct Screen {
@@ -28,18 +29,21 @@ struct Screen {
     }
 
     func write(_ text: String) {
-        if let page { page.add(text) } else { Self.put(text, STDOUT_FILENO) }
+        if let page { page.add(text) } else { CommandOutput.standard.write(text) }
     }
+
+    /// Whether something that was written is lost: then a command that goes on for ever ends.
+    var hasFailed: Bool { CommandOutput.standard.hasFailed }
 
     func complain(_ sentence: String) {
         let line = Wording.shown(sentence) + "\n"
-        if let page { page.add(line) } else { Self.put(line, STDERR_FILENO) }
+        if let page { page.add(line) } else { Self.warn(line) }
     }
 
     /// What was written since the last time is a page.
     func turnPage(under title: String) {
         if let page {
-            Self.put(page.turn(under: title, height: self.size?.height ?? 24), STDOUT_FILENO)
+            CommandOutput.standard.write(page.turn(under: title, height: self.size?.height ?? 24))
         } else if self.isTable {
             self.write("\n")
         }
@@ -54,14 +58,14 @@ struct Screen {
         guard let asked = document["nodes_asked"]?.integerValue, let answered = document["nodes_answered"]?.integerValue, answered < asked
         else { return 0 }
         let line = "\(answered) of \(asked) nodes answered\n"
-        if self.isTable { self.write(line) } else { Self.put(line, STDERR_FILENO) }
+        if self.isTable { self.write(line) } else { Self.warn(line) }
         return 3
     }
 
     /// Without a terminal nobody can be asked: whoever wrote the command into a script has decided.
     func confirms(_ question: String, isSure: Bool) -> Bool {
         guard !isSure, isatty(STDIN_FILENO) == 1, isatty(STDERR_FILENO) == 1 else { return true }
-        Self.put("\(Wording.shown(question)) [y/N] ", STDERR_FILENO)
+        Self.warn("\(Wording.shown(question)) [y/N] ")
         let answer = readLine()?.lowercased() ?? ""
         if ["y", "yes"].contains(answer) { return true }
         self.complain("Nothing was done.")
@@ -70,20 +74,13 @@ struct Screen {
 
     /// A line that the next one takes the place of; in a file each has its own.
     func progress(_ text: String) {
-        Self.put(self.showsProgress ? "\r\u{1B}[K\(Wording.shown(text))" : "\(Wording.shown(text))\n", STDERR_FILENO)
+        Self.warn(self.showsProgress ? "\r\u{1B}[K\(Wording.shown(text))" : "\(Wording.shown(text))\n")
     }
 
     func endProgress() {
-        if self.showsProgress { Self.put("\n", STDERR_FILENO) }
+        if self.showsProgress { Self.warn("\n") }
     }
 
-    private static func put(_ text: String, _ descriptor: Int32) {
-        var rest = Array(text.utf8)[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return }
-            rest = rest.dropFirst(count)
-        }
-    }
+    /// To standard error. What cannot be said there can be said nowhere.
+    private static func warn(_ text: String) { CommandOutput(descriptor: STDERR_FILENO).write(text) }
 }

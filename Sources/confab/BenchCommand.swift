@@ -21,7 +21,7 @@ enum BenchCommand {
         wanted.authorities = options.authorities
         wanted.adapter = Self.adapter(options.adapter)
         wanted.output = options.output == .json ? .json : .text
-        return Benchmark.run(wanted, write: { print($0, terminator: "") }, complain: { Program.complain("confab: \($0)") })
+        return Benchmark.run(wanted, write: { Program.say($0) }, complain: { Program.complain("confab: \($0)") })
     }
 
     private static func adapter(_ adapter: BenchOptions.Adapter) -> BenchmarkOptions.Adapter {

@@ -1,6 +1,6 @@
 import Configuration
 
-/// `confab config check`: everything that `serve` would find wrong, without serving.
+/// `confab config check`: everything that `serve` would find wrong, in its settings and around them, without serving.
 enum ConfigCommand {
     static func check(_ options: ServeOptions) -> Int32 {
         for warning in options.warnings { Program.complain("confab: warning: \(warning)") }
@@ -14,19 +14,21 @@ enum ConfigCommand {
         }
         for problem in problems { Program.complain(problem.description) }
         guard problems.isEmpty else { return UsageError.exitStatus }
-        // A secret of the node's own is made by the first start, not by a check.
-        let namesKeys =
-            options.jwtSecretFile != nil || options.tlsCertificateFile != nil || !options.jwtPublicKeyFiles.isEmpty
-            || options.jwksFile != nil
         let keys = NodeKeys(options)
         do throws(NodeKeys.Problem) {
             _ = try keys.adminToken()
-            if namesKeys { _ = try keys.load() }
+            if keys.areNamed { _ = try keys.load() } else { try keys.checkCertificate() }
         } catch {
             Program.complain("confab: \(error)")
             return UsageError.exitStatus
         }
-        print("the configuration is good")
+        let obstacles = StartCheck.problems(options, keys)
+        for obstacle in obstacles { Program.complain("confab: \(obstacle.sentence)") }
+        guard obstacles.isEmpty else {
+            // What is wrong here counts before what is wrong elsewhere.
+            return [UsageError.exitStatus, 1].first { status in obstacles.contains { $0.status == status } } ?? 3
+        }
+        Program.say("the configuration is good\n")
         return 0
     }
 }

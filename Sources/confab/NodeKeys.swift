@@ -25,6 +25,11 @@ struct NodeKeys {
             audience: options.jwtAudience, issuer: options.jwtIssuer, leewaySeconds: Int(options.jwtLeeway.components.seconds))
     }
 
+    /// Whether the settings name what tokens are checked with, or the certificate: then these files must be there, and none is made.
+    var areNamed: Bool {
+        self.options.jwtSecretFile != nil || !self.options.jwtPublicKeyFiles.isEmpty || self.options.jwksFile != nil
+    }
+
     /// Where a node that was given no key keeps one of its own: beside the database, or in the working folder.
     static func ownSecretPath(_ store: StoreLocation) -> String? {
         switch store {
@@ -92,20 +97,25 @@ struct NodeKeys {
         }
     }
 
-    func load() throws(Problem) -> LiveSettings {
-        var tls: TLSContext?
-        let verifier: TokenVerifier
-        do {
-            verifier = try self.files.load(self.rules)
-            if let certificate = self.options.tlsCertificateFile, let key = self.options.tlsKeyFile {
-                tls = try TLSContext(serverCertificate: certificate, key: key)
-            }
-        } catch let error as KeyError {
-            throw Problem(description: error.description)
-        } catch let error as TLSError {
-            throw Problem(description: error.description)
+    /// Finds out whether the certificate and its key can be used, where the settings name them.
+    func checkCertificate() throws(Problem) { _ = try self.certificate() }
+
+    private func certificate() throws(Problem) -> TLSContext? {
+        guard let certificate = self.options.tlsCertificateFile, let key = self.options.tlsKeyFile else { return nil }
+        do throws(TLSError) {
+            return try TLSContext(serverCertificate: certificate, key: key)
         } catch {
-            throw Problem(description: "\(error)")
+            throw Problem(description: error.description)
+        }
+    }
+
+    func load() throws(Problem) -> LiveSettings {
+        let tls = try self.certificate()
+        let verifier: TokenVerifier
+        do throws(KeyError) {
+            verifier = try self.files.load(self.rules)
+        } catch {
+            throw Problem(description: error.description)
         }
         let origins = OriginPolicy(self.options.origins, headers: self.options.corsHeaders, publicURL: self.options.publicURL)
         return LiveSettings(verifier: verifier, tls: tls, origins: origins, limits: self.options.limits)

@@ -20,7 +20,12 @@ enum NodeStore {
     init(_ options: ServeOptions, _ keys: NodeKeys, name: String, incarnation: UInt64, logger: Logger) throws {
         switch options.store {
         case .memory: self = .local(.memory(history: options.history))
-        case .sqlite(let path): self = .local(try .sqlite(path: path, history: options.history))
+        case .sqlite(let path):
+            do throws(StoreFailure) {
+                self = .local(try .sqlite(path: path, history: options.history))
+            } catch {
+                throw StoreProblem(description: "--store: \(error)")
+            }
         case .redis(let url):
             var redis = try RedisSettings(url, trusting: options.redisCAFile)
             redis.name = "confab-\(name)"
@@ -53,6 +58,16 @@ enum NodeStore {
     func close() {
         if case .local(let store) = self { store.close() }
     }
+
+    /// The node does not begin after all: takes away what opening the store has made, and nothing else.
+    func discard() {
+        if case .local(let store) = self { store.discard() }
+    }
+}
+
+/// Why the store that the settings name cannot be opened.
+struct StoreProblem: Error, CustomStringConvertible {
+    let description: String
 }
 
 /// A store in Redis, and the node's link to the others who use it.

@@ -2,6 +2,7 @@ import Configuration
 import FoundationEssentials
 import Glibc
 import OperatorClient
+import Telemetry
 
 /// The command line: finds the subcommand and does it.
 enum Program {
@@ -10,11 +11,20 @@ enum Program {
 
     /// - Returns: the exit status: 0 done, 1 failed, 2 used wrongly, 3 the cluster did not answer.
     static func run(_ arguments: [String]) async -> Int32 {
+        let status = await Self.perform(arguments)
+        CommandOutput.standard.close()
+        guard CommandOutput.standard.hasFailed else { return status }
+        if let problem = CommandOutput.standard.problem { Self.complain("confab: the output cannot be written: \(problem)") }
+        return status == 0 ? 1 : status
+    }
+
+    private static func perform(_ arguments: [String]) async -> Int32 {
+        let environment = ProcessInfo.processInfo.environment
         let invocation: Invocation
         do throws(UsageError) {
-            invocation = try Invocation(arguments, environment: ProcessInfo.processInfo.environment)
+            invocation = try Invocation(arguments, environment: environment)
         } catch {
-            Self.complain(error.description)
+            Self.fail(error.reason, as: LogFormat.wished(by: arguments, environment: environment))
             return UsageError.exitStatus
         }
         switch invocation {
@@ -22,14 +32,25 @@ enum Program {
         case .token(let options): return TokenCommand.run(options)
         case .chat(let options): return await ChatCommand.run(options)
         case .bench(let options): return await BenchCommand.run(options)
-        case .operate(let options): return OperatorCommand.run(options, environment: ProcessInfo.processInfo.environment)
+        case .operate(let options): return OperatorCommand.run(options, environment: environment)
         case .checkConfiguration(let options): return ConfigCommand.check(options)
-        case .showConfiguration(let options, let format): print(options.report(format), terminator: "")
-        case .completion(let shell): print(shell.completionScript, terminator: "")
-        case .version: print("confab \(Self.version)")
-        case .help(let text): print(text, terminator: "")
+        case .showConfiguration(let options, let format): Self.say(options.report(format))
+        case .completion(let shell): Self.say(shell.completionScript)
+        case .version: Self.say("confab \(Self.version)\n")
+        case .help(let text): Self.say(text)
         }
         return 0
+    }
+
+    /// Prints a text, which brings its line feeds along. `run` sees to it that a failure is not lost.
+    static func say(_ text: String) { CommandOutput.standard.write(text) }
+
+    /// Says why the process ends: to people in a line of its own, to programs in an event of the log.
+    static func fail(_ reason: String, as format: LogFormat) {
+        guard format == .json else { return Self.complain("confab: \(reason)") }
+        let logger = Logger(level: .error, format: format, writer: LogWriter())
+        logger.error("fatal", ["reason": .text(reason)])
+        logger.flush()
     }
 
     /// A line for whoever sits in front of it.

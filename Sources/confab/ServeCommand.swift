@@ -32,7 +32,7 @@ enum ServeCommand {
             return await node.serve()
         } catch {
             _ = logger.flush()
-            Program.complain("confab: \(error)")
+            Program.fail("\(error)", as: options.logFormat)
             // A file that cannot be used is as good as a bad value.
             return error is NodeKeys.Problem ? UsageError.exitStatus : 1
         }
@@ -59,32 +59,52 @@ struct RunningNode {
         self.logger = logger
         let keys = NodeKeys(options)
         let adminToken = try keys.adminToken()
-        if let path = try keys.makeSecret() { logger.info("secret made", ["file": .text(path)]) }
-        let live = try keys.load()
+        // Before the database: a start that fails for a file's sake makes none.
+        let named = keys.areNamed ? try keys.load() : nil
+        if named == nil { try keys.checkCertificate() }
         if options.anonymous { logger.warning("anonymous connections are allowed; --anonymous off forbids them") }
         self.name = options.nodeID ?? Self.inventedName()
         let incarnation = UInt64.random(in: 1...UInt64.max)
         let store = try NodeStore(options, keys, name: self.name, incarnation: incarnation, logger: logger)
         self.store = store
+        var made: String?
+        do {
+            // While the database is this node's alone, so that of two that start at once each has the secret of its own.
+            made = try keys.makeSecret()
+            if let made { logger.info("secret made", ["file": .text(made)]) }
+            let live = try named ?? keys.load()
+            (self.gateway, self.desk) = try Self.gateway(options, keys, live, store, self.name, incarnation, adminToken, logger)
+        } catch {
+            // A start that failed leaves nothing behind: the next one would find a database and a secret that nobody has seen.
+            if let made { unlink(made) }
+            store.discard()
+            throw error
+        }
+    }
+
+    private static func gateway(
+        _ options: ServeOptions, _ keys: NodeKeys, _ live: LiveSettings, _ store: NodeStore, _ name: String, _ incarnation: UInt64,
+        _ adminToken: [UInt8]?, _ logger: Logger
+    ) throws -> (Gateway, ClusterDesk) {
         // One core is left to the kernel's network work and to the store's threads: on two cores, two loops beside them cost
         // a sixth more CPU for each message than one.
         let loopCount = options.loops ?? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)) - 1)
         let board = MetricsBoard(loopCount: loopCount)
-        self.desk = ClusterDesk(
+        let desk = ClusterDesk(
             record: NodeRecord(
-                incarnation: incarnation, name: self.name, address: options.listen.description, version: Program.version, loops: loopCount,
+                incarnation: incarnation, name: name, address: options.listen.description, version: Program.version, loops: loopCount,
                 startedAt: WallClock.now),
             clusterName: options.clusterName, store: options.store.kind, waitReplicas: options.store.waitReplicas,
             limits: options.chatLimits, drain: options.drain,
             logger: logger)
-        let admin = AdminSite(isLoopback: options.admin?.isLoopback ?? true, token: adminToken, desk: self.desk) {
+        let admin = AdminSite(isLoopback: options.admin?.isLoopback ?? true, token: adminToken, desk: desk) {
             var snapshot = board.total()
             store.statistics.add(to: &snapshot)
             ProcessStatistics()?.add(to: &snapshot)
             return snapshot
         }
         var settings = GatewaySettings(
-            nodeName: self.name, incarnation: incarnation, version: Program.version,
+            nodeName: name, incarnation: incarnation, version: Program.version,
             loopCount: loopCount, clientHost: options.listen.host, clientPort: options.listen.port, adminHost: options.admin?.host,
             adminPort: options.admin?.port ?? 0, dialects: Self.dialects(options, keys),
             chatLimits: options.chatLimits,
@@ -94,9 +114,10 @@ struct RunningNode {
         settings.usesSendRing = options.ioUring
         settings.allowsAnonymous = options.anonymous
         let rooms = RoomsAPI()
-        self.gateway = try Gateway(settings, live: live, logger: logger, board: board, admin: admin, rest: rooms) { store.way(on: $0, $1) }
-        rooms.open(self.gateway)
-        self.desk.open(self.gateway)
+        let gateway = try Gateway(settings, live: live, logger: logger, board: board, admin: admin, rest: rooms) { store.way(on: $0, $1) }
+        rooms.open(gateway)
+        desk.open(gateway)
+        return (gateway, desk)
     }
 
     private static func dialects(_ options: ServeOptions, _ keys: NodeKeys) -> [any Dialect] {
@@ -116,14 +137,9 @@ struct RunningNode {
     /// Serves until a signal ends it.
     func serve() async -> Int32 {
         let (signals, received) = AsyncStream.makeStream(of: ProcessSignal.self, bufferingPolicy: .bufferingNewest(8))
-        do {
-            try await SignalWatcher.watch(Set(ProcessSignal.allCases), on: self.gateway.firstLoop) { signal in
-                if signal != .hangUp { self.stops.count.wrappingAdd(1, ordering: .relaxed) }
-                received.yield(signal)
-            }
-        } catch {
-            Program.complain("confab: \(error)")
-            return 1
+        try await SignalWatcher.watch(Set(ProcessSignal.allCases), on: self.gateway.firstLoop) { signal in
+            if signal != .hangUp { self.stops.count.wrappingAdd(1, ordering: .relaxed) }
+            received.yield(signal)
         }
         if case .shared(let shared) = self.store {
             let isStopped = await self.isStopped(

@@ -13,7 +13,7 @@ enum TokenCommand {
             }
         do {
             let signer = try TokenSigner(secret: SecretFile(path: path).read())
-            print(try signer.sign(self.claims(options)))
+            Program.say(try signer.sign(self.claims(options)) + "\n")
             return 0
         } catch {
             Program.complain("confab: \(error)")

@@ -114,6 +114,25 @@ struct MembershipTests {
         #expect(stage.view!.nodes.map(\.incarnation) == [7, 8, 9], "somebody was taken for dead because its record was gone")
     }
 
+    @Test("keeps the view again whose key is gone while the list of views is not, for nodes of the cluster and one that comes")
+    func forgottenNumber() {
+        // In the middle of a move, which must go on.
+        var stage = MembershipStage()
+        for incarnation: UInt64 in [7, 8] { _ = stage.start(incarnation) }
+        while stage.view?.waiting.isEmpty != false, stage.now < 15_000 { stage.pass(50) }
+        #expect(stage.view?.waiting.isEmpty == false)
+        for isFirst in [true, false] {
+            let lost = stage.views.last!.number
+            stage.view = nil
+            stage.number = 0
+            if !isFirst { _ = stage.start(9) }
+            stage.pass(15_000)
+            #expect(stage.number > lost)
+            #expect(stage.isSettled && stage.view?.nodes.map(\.incarnation) == (isFirst ? [7, 8] : [7, 8, 9]))
+        }
+        #expect(stage.nodes.flatMap(\.becameAt) == [], "a node had to become another")
+    }
+
     @Test("hands a draining node's shards over, and lets it go without a search for it")
     func leaving() {
         var stage = Self.settled([7, 8, 9])

@@ -58,4 +58,23 @@ struct RefusingRedisTests {
         try self.redis.ask("DEL", "confab:{c}:view")
         try self.nodes[0].awaitBalance(of: 2)
     }
+
+    @Test("and then lacks the view's key: the nodes keep their view again, and one that leaves hands its shards over")
+    func lostView() throws {
+        try self.redis.ask("DEL", "confab:{c}:view")
+        try Deadline.wait(for: "the view to be kept", untilTrue: { try self.redis.ask("HGET", "confab:{c}:view", "number") != "" })
+        #expect(try self.nodes[1].stop() == .exited(0))
+        try self.nodes[0].awaitBalance(of: 1)
+        #expect(try !self.redis.ask("XRANGE", "confab:{c}:events", "-", "+").contains("dies"))
+    }
+
+    @Test("and then lacks it in the middle of a move: the move goes on")
+    func lostViewInMove() throws {
+        let third = try ConfabServer(["--store", self.redis.url, "--node-id", "n3", "--log-level", "debug"])
+        try Deadline.wait(
+            for: "shards to move",
+            untilTrue: { try self.redis.ask("XREVRANGE", "confab:{c}:events", "+", "-", "COUNT", "1").contains("moves") })
+        try self.redis.ask("DEL", "confab:{c}:view")
+        try third.awaitBalance(of: 3)
+    }
 }

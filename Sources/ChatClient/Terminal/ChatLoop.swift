@@ -4,6 +4,7 @@ internal import Glibc
 import HTTPWire
 import Synchronization
 import TLS
+import Telemetry
 
 /// Brings a chat, its connection and its terminal together on a loop.
 final class ChatLoop: EventLoopHandler {
@@ -38,12 +39,17 @@ final class ChatLoop: EventLoopHandler {
     }
 
     private let setup: Setup
+    /// It waits where the reader is slow, and with it the loop and at last the server: nothing piles up here.
+    let output: CommandOutput
+    private let errors: CommandOutput
     private let pump: InputPump
     private let state: LoopBound<State>
     private let outcome = Mutex<Int32?>(nil)
 
     init(_ setup: Setup, pump: InputPump, on loop: EventLoop) {
         self.setup = setup
+        self.output = CommandOutput(descriptor: setup.output)
+        self.errors = CommandOutput(descriptor: setup.errors)
         self.pump = pump
         let session = ChatSession(setup.settings, speaking: setup.dialect, using: SystemRandomNumberGenerator())
         self.state = LoopBound(
@@ -218,29 +224,8 @@ extension ChatLoop {
             for line in lines { state.lineDisplay.show(line, into: &output) }
         }
         guard !output.isEmpty else { return }
-        Self.write(output.errors, to: self.setup.errors)
-        // Whoever read our output has gone: there is nobody to chat for.
-        if !Self.write(output.out, to: self.setup.output) { state.session.exit(hasFailed: true, into: &state.steps) }
-    }
-
-    /// Waits where the reader is slow, and with it the loop and at last the server: nothing piles up here. False when the reader has gone.
-    @discardableResult
-    private static func write(_ text: String, to descriptor: Int32) -> Bool {
-        var text = text
-        return text.withUTF8 { bytes in
-            var rest = UnsafeRawBufferPointer(bytes)
-            while !rest.isEmpty {
-                let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
-                if count > 0 {
-                    rest = UnsafeRawBufferPointer(rebasing: rest[count...])
-                } else if errno == EAGAIN {
-                    var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                    poll(&entry, 1, 1000)
-                } else if errno != EINTR {
-                    return false
-                }
-            }
-            return true
-        }
+        self.errors.write(output.errors)
+        // Nothing that comes would be seen: there is nobody to chat for.
+        if !self.output.write(output.out) { state.session.exit(hasFailed: true, into: &state.steps) }
     }
 }

@@ -2,6 +2,7 @@ import Bytes
 import EventLoop
 internal import Glibc
 import TLS
+import Telemetry
 
 /// `confab chat`: talk in a conversation, from a terminal or through a pipe.
 public enum ChatTerminal {
@@ -59,7 +60,8 @@ public enum ChatTerminal {
         pump.run({ handler.typed($0) }, lookUp: { handler.lookedUp(Self.lookUp(url)) })
         loop.join()
         rawMode?.restore()
-        return handler.status ?? 1
+        if let problem = handler.output.problem { self.complain("the output cannot be written: \(problem)", to: options.errors) }
+        return handler.output.hasFailed ? 1 : handler.status ?? 1
     }
 
     private static func startLoop() throws(ChatTerminalError) -> EventLoop {
