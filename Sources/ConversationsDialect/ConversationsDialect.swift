@@ -23,7 +23,9 @@ public struct ConversationsDialect: Dialect {
             return .session(RefusedSession(code: 4003, reason: "the token is not valid", error: error))
         case .bearer(let identity):
             guard IdentityRule.conversation.allows(id.string) else { return .session(RefusedSession(code: 4004, reason: "access denied")) }
-            return .session(ConversationsSession(identity: identity, conversation: id, from: ResumePoint(after: request.value("after"), rev: request.value("rev"))))
+            return .session(
+                ConversationsSession(
+                    identity: identity, conversation: id, from: ResumePoint(after: request.value("after"), rev: request.value("rev"))))
         }
     }
 

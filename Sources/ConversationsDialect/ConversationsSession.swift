@@ -67,7 +67,9 @@ public struct ConversationsSession: DialectSession {
     private func obey(_ action: ByteString, _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps) {
         if let refusal = steps.refusal {
             steps.reply {
-                $0.append(error: refusal.sentence, action: action) { if let seconds = refusal.retryAfter { $0.append(retryAfter: seconds) } }
+                $0.append(error: refusal.sentence, action: action) {
+                    if let seconds = refusal.retryAfter { $0.append(retryAfter: seconds) }
+                }
             }
             return
         }

@@ -175,6 +175,8 @@ final class WebSocketTalk {
         /// Until everything has been sent that changed of what the client has. It is sent no edit and no deletion meanwhile: what it hears
         /// last has the highest revision, which is where it goes on should the connection break.
         var changes: Changes?
+        /// Nothing is read from the client until they have been sent.
+        var holdsReading = false
 
         /// What the client said that it has had when it asked to come in, where the owner did not know of so much.
         struct Claim {

@@ -42,8 +42,12 @@ extension LoopState {
             let knowsAll = state.claim == nil && since ?? 0 >= max(entered.revision, self.chat.amendedThrough(feed))
             if after > 0, !knowsAll {
                 state.changes = since.map { .since($0, mayBeTooOld: entered.oldest > 1) } ?? .sincePosting
-                // Whatever the client asks for is answered behind that: an answer may bring a higher revision.
-                self.await(slot, talk)
+                // Whatever the client asks for is answered behind that: an answer may bring a higher revision. But an owner that is behind
+                // its store may need to be asked something to notice.
+                if state.claim == nil {
+                    state.holdsReading = true
+                    self.await(slot, talk)
+                }
             }
         }
         if beginning == .unread { self.inboxes[UInt32(slot)] = OpenInbox(token: self.connections[slot]!.token, feed: feed, key: key) }
@@ -180,8 +184,9 @@ extension LoopState {
 
     /// What the client has of the past is as everybody has it.
     mutating func endChanges(_ slot: Int, _ talk: WebSocketTalk, _ state: WebSocketTalk.CatchUp) {
-        guard state.changes != nil else { return }
         state.changes = nil
+        guard state.holdsReading else { return }
+        state.holdsReading = false
         if self.isThere(slot), !talk.hasSentClose { self.awaitedCame(slot, talk) }
     }
 

@@ -12,12 +12,15 @@ struct ListWish: Equatable {
 
     init(_ query: String?) throws(HTTPError) {
         let query = try SiteQuery(query)
-        if let text = query["limit"] {
-            guard let limit = Int(text), String(limit) == text, Self.limits.contains(limit) else {
-                throw .badRequest("limit: must be a whole number from \(Self.limits.lowerBound) to \(Self.limits.upperBound)")
-            }
-            self.limit = limit
-        }
+        if let text = query["limit"] { self.limit = try Self.limit(text) }
         if let text = query["cursor"] { self.after = try CatalogCursor.place(text) }
+    }
+
+    /// What a page may have at most, as a query says it.
+    static func limit(_ text: String) throws(HTTPError) -> Int {
+        guard let limit = Int(text), String(limit) == text, self.limits.contains(limit) else {
+            throw .badRequest("limit: must be a whole number from \(self.limits.lowerBound) to \(self.limits.upperBound)")
+        }
+        return limit
     }
 }

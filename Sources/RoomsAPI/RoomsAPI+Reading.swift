@@ -34,6 +34,19 @@ extension RoomsAPI {
         return response
     }
 
+    /// A page of messages, and the conversation's revision when it was read.
+    func messages(_ wish: MessagesWish, of id: ByteString, to caller: RoomsCaller) async throws(HTTPError) -> SiteResponse {
+        _ = try await self.describe(id, to: caller.onlooker, caller)
+        let request = StoreRequest.page(ConversationKey(tenant: caller.tenant, id: id), wish.range, limit: wish.limit)
+        guard case .page(let page) = try await self.read(request) else { throw .away }
+        return Self.response { text in
+            text.append(#","messages":"#)
+            text.append(messages: page.messages, inRoom: id)
+            text.append(#","rev":"#)
+            text.append(decimal: page.revision)
+        }
+    }
+
     func join(_ id: ByteString, _ actor: Actor, _ caller: RoomsCaller) async throws(HTTPError) -> SiteResponse {
         do throws(HTTPError) {
             // Looked at first: what is ended may be entered, to read it, but is not to be joined.

@@ -49,6 +49,9 @@ public final class RoomsAPI: SiteHandler {
         case .conversation(let id):
             let known = request.ifNoneMatch
             return { () async throws(HTTPError) in try await self.show(id, to: caller, unless: known) }
+        case .messages(let id):
+            let wish = try MessagesWish(request.query)
+            return { () async throws(HTTPError) in try await self.messages(wish, of: id, to: caller) }
         case .join(let id):
             let body = try RoomsBody(request, body)
             let username = try body.username()

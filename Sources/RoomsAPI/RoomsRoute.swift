@@ -9,6 +9,7 @@ enum RoomsRoute: Equatable {
     case conversation(ByteString)
     case join(ByteString)
     case end(ByteString)
+    case messages(ByteString)
 
     static let root = "/api/conversations"
 
@@ -28,6 +29,7 @@ enum RoomsRoute: Equatable {
         case (let id?, _, 1): self = .conversation(try Self.id(id))
         case (let id?, "join", 2): self = .join(try Self.id(id))
         case (let id?, "end", 2): self = .end(try Self.id(id))
+        case (let id?, "messages", 2): self = .messages(try Self.id(id))
         default: throw .notFound
         }
     }
@@ -42,7 +44,7 @@ enum RoomsRoute: Equatable {
 
     func check(_ method: HTTPMethod) throws(HTTPError) {
         switch self {
-        case .list, .conversation:
+        case .list, .conversation, .messages:
             guard method == .get || method == .head else { throw .methodNotAllowed("GET", "HEAD") }
         case .create, .join, .end:
             guard method == .post else { throw .methodNotAllowed("POST") }

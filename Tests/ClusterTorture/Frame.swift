@@ -36,10 +36,12 @@ struct Frame: Decodable {
     let action: String?
     let error: String?
     let outcome: String?
+    /// The conversation's revision, of what shows a message.
+    let rev: Int?
 
     private enum CodingKeys: String, CodingKey {
         case localID = "local_id"
-        case type, message, messages, action, error, outcome
+        case type, message, messages, action, error, outcome, rev
     }
 
     init(_ text: String) throws {

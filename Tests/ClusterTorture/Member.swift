@@ -60,6 +60,8 @@ final class Member {
     /// Messages up to this one are not thought of again: their amendments may be under way, or done.
     private var thoughtThrough = 0
     private var connections = 0
+    /// The highest that was seen.
+    private var revision = 0
     private var nextSend: ContinuousClock.Instant
 
     private var journal: Journal { self.stage.journal }
@@ -105,7 +107,9 @@ final class Member {
         var point = self.journal.check { $0.position(of: self.plan.name) }
         // Some remember less than they were shown.
         if point > 0, self.chance.happens(perMille: 200) { point -= self.chance.next(below: min(point, 30)) }
-        let path = "/conversations/\(self.plan.conversation)/?token=\(self.token)&after=\(point)"
+        // And some do not say which revision they have seen.
+        let revision = self.revision > 0 && self.chance.happens(perMille: 800) ? "&rev=\(self.revision)" : ""
+        let path = "/conversations/\(self.plan.conversation)/?token=\(self.token)&after=\(point)\(revision)"
         self.journal.goes(self.plan.name, to: node)
         do {
             let socket = try WebSocketClient(path, port: port, within: .seconds(2))
@@ -253,6 +257,7 @@ final class Member {
     }
 
     private func hears(_ frame: Frame, _ text: String) throws {
+        self.revision = max(self.revision, frame.rev ?? 0)
         switch frame.type {
         case "chat_message":
             guard let message = frame.message?.told else { throw TestFailure("no message: \(text)") }
@@ -286,7 +291,7 @@ final class Member {
             // Nothing that a member does is wrong, and everything is kept.
             self.journal.ended("error: \(Self.kind(of: frame.error ?? text))")
             if frame.action == "edit_message" || frame.action == "delete_message" { return self.amendmentFailed(frame.error ?? text) }
-            if frame.error == "history truncated" { self.journal.check { $0.object("\(self.plan.name): \(text)") } }
+            if ["history truncated", "history reset"].contains(frame.error) { self.journal.check { $0.object("\(self.plan.name): \(text)") } }
         default: break
         }
     }

@@ -39,7 +39,10 @@ struct OutputTests {
         static let all = [
             Event(
                 "a message", .posted(message(7)),
-                (#"{"type":"chat_message","message":{"id":"7","sender_id":"ann","content":"Hi",\#(now),"status":"sent","rev":7},"rev":7}"#, .everybody)),
+                (
+                    #"{"type":"chat_message","message":{"id":"7","sender_id":"ann","content":"Hi",\#(now),"status":"sent","rev":7},"rev":7}"#,
+                    .everybody
+                )),
             Event(
                 "a message with its sender's id", .posted(message(8, "\u{0}\u{1F}\"\\\u{7F}\u{2028}😀é\u{301}", localID: "n \"1\"")),
                 (
@@ -52,10 +55,16 @@ struct OutputTests {
                     Message(
                         sequence: 9, revision: 9, sentAt: time,
                         body: MessageBody(author: bob, clientID: ClientID(mintedFrom: 7, count: 1), content: "x"))),
-                (#"{"type":"chat_message","message":{"id":"9","sender_id":"bob","content":"x",\#(now),"status":"sent","rev":9},"rev":9}"#, .everybody)),
+                (
+                    #"{"type":"chat_message","message":{"id":"9","sender_id":"bob","content":"x",\#(now),"status":"sent","rev":9},"rev":9}"#,
+                    .everybody
+                )),
             Event(
                 "a message of a guest", .posted(message(10, "x", by: guest)),
-                (#"{"type":"chat_message","message":{"id":"10","sender_id":"Guest\n1","content":"x",\#(now),"status":"sent","rev":10},"rev":10}"#, .everybody)
+                (
+                    #"{"type":"chat_message","message":{"id":"10","sender_id":"Guest\n1","content":"x",\#(now),"status":"sent","rev":10},"rev":10}"#,
+                    .everybody
+                )
             ),
             Event(
                 "a message that was edited before it was heard", .posted(message(11, "x", .edited)),
@@ -243,7 +252,9 @@ struct OutputTests {
         #expect(probe.answer(.posted(message), isShown: false) == [frame])
         #expect(probe.answer(.posted(message), isShown: true).isEmpty, "it is heard like everybody's")
         #expect(
-            probe.answer(.failed(.conversationEnded)) == [#"{"type":"message.failed","local_id":"n","error":"conversation ended","outcome":"refused"}"#])
+            probe.answer(.failed(.conversationEnded)) == [
+                #"{"type":"message.failed","local_id":"n","error":"conversation ended","outcome":"refused"}"#
+            ])
         #expect(
             probe.answer(.failed(.unavailable)) == [
                 #"{"type":"message.failed","local_id":"n","error":"the message could not be stored; try again","outcome":"refused"}"#

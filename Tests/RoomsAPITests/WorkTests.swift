@@ -29,6 +29,42 @@ struct WorkTests {
         #expect(full.requests.count == 8)
     }
 
+    @Test("messages of a conversation of any protocol, oldest first, with its revision, for who may look at it")
+    func messages() async throws {
+        let asked = Mutex<[StoreRequest]>([])
+        let body = MessageBody(author: Person(id: UserID(token: "ann"), name: "Ann"), clientID: nil, content: "hi")
+        let said = Message(sequence: 3, revision: 7, sentAt: Timestamp(milliseconds: 0), body: body)
+        let node = ScriptedNode { _, _, id in
+            id == "closed" ? .failed(.notAMember) : .described(.room(kind: .conversations, head: 3))
+        } read: { request in
+            asked.withLock { $0.append(request) }
+            return .page(Page(messages: [said], head: 3, oldest: 1, revision: 9))
+        }
+        func ranges() -> [String] {
+            asked.withLock { requests in
+                defer { requests = [] }
+                return requests.map { if case .page(let key, let range, let limit) = $0 { "\(key.id) \(range) \(limit)" } else { "?" } }
+            }
+        }
+        let page = try await node.outcome(.get, "\(Self.root)/room/messages", "", .token("ann"))
+        #expect(page.status == 200 && page.body.bool("success") == true && page.body.number("rev") == 9)
+        #expect(page.body.objects("messages")?.map { $0["id"] } == ["3"])
+        _ = try await node.outcome(.get, "\(Self.root)/room/messages/", query: "before=3&limit=2", .token("ann"))
+        _ = try await node.outcome(.get, "\(Self.root)/room/messages", query: "after=1&limit=100", .token("ann"))
+        #expect(ranges() == ["room newest 50", "room before(3) 2", "room after(1) 100"])
+        for (query, words) in [
+            ("limit=0", "limit: must be a whole number from 1 to 100"), ("limit=101", "limit: must be a whole number from 1 to 100"),
+            ("before=x", "before: is no message id"), ("after=-1", "after: is no message id"),
+            ("after=1&before=3", "after: cannot stand beside before"),
+        ] {
+            let refused = try await node.outcome(.get, "\(Self.root)/room/messages", query: query, .token("ann"))
+            #expect(refused.status == 400 && refused.error == words)
+        }
+        #expect(try await node.outcome(.get, "\(Self.root)/closed/messages", "", .token("ann")).status == 403)
+        #expect(try await node.outcome(.post, "\(Self.root)/room/messages", "{}", .token("ann")).status == 405)
+        #expect(ranges().isEmpty)
+    }
+
     @Test("in links name the service as the gateway says that it is reached")
     func links() async throws {
         let node = ScriptedNode { _, _, _ in .described(.room()) }

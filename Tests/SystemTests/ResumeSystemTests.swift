@@ -25,7 +25,9 @@ struct ResumeSystemTests {
     private func next(_ type: String, by agent: WebSocketClient) throws -> JSONObject {
         let deadline = Deadline()
         while true {
-            guard case .text(let text) = try agent.next(within: deadline.rest) else { throw TestFailure("the connection ended before \(type)") }
+            guard case .text(let text) = try agent.next(within: deadline.rest) else {
+                throw TestFailure("the connection ended before \(type)")
+            }
             let frame = try JSONObject(text)
             if frame["type"] == type { return frame }
         }
@@ -33,7 +35,9 @@ struct ResumeSystemTests {
 
     private func revision(of message: JSONObject) throws -> Int { Int(try #require(message.number("rev"))) }
 
-    @Test("tells of edits and deletions at every node, whoever owns the conversation, and after its owner was killed", arguments: [false, true])
+    @Test(
+        "tells of edits and deletions at every node, whoever owns the conversation, and after its owner was killed",
+        arguments: [false, true])
     func nodes(isCluster: Bool) throws {
         let redis = isCluster ? nil : try RedisServer()
         let servers = isCluster ? try RedisClusterServers(silence: .seconds(60)) : nil

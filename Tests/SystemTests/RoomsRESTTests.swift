@@ -14,6 +14,12 @@ struct RoomsRESTTests {
         [operations.checks.positive_data_acceptance]
         expected-statuses = ["2xx", 400, 401, 403]
 
+        # Not both `before` and `after`.
+        [[operations]]
+        include-path-regex = "/messages$"
+        [operations.checks.positive_data_acceptance]
+        expected-statuses = ["2xx", 400, 401, 403, 404]
+
         [[operations]]
         include-path-regex = "/(join|end)$"
         [operations.checks.positive_data_acceptance]
