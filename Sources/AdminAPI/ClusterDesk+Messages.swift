@@ -28,6 +28,7 @@ extension ClusterDesk {
         case .loaded(let loaded?)?: return loaded
         case .loaded(nil)?: throw Self.unknown(key)
         case .failed(let failure)? where failure.isOfOneConversation: throw HTTPError(.conflict, failure.description)
+        case .failed(let failure)?: throw HTTPError(.serviceUnavailable, "The store could not be read: \(failure.description)")
         default: throw Self.storeAway
         }
     }
@@ -37,6 +38,7 @@ extension ClusterDesk {
         case .page(let page)?: return page
         // What is kept of it is damaged: no other node could read it either.
         case .failed(let failure)? where failure.isOfOneConversation: throw HTTPError(.conflict, failure.description)
+        case .failed(let failure)?: throw HTTPError(.serviceUnavailable, "The store could not be read: \(failure.description)")
         default: throw Self.storeAway
         }
     }

@@ -12,7 +12,7 @@ extension DatabaseFile {
             try connection.execute(
                 """
                 PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-                PRAGMA wal_autocheckpoint = 2000; PRAGMA journal_size_limit = 16777216;
+                PRAGMA journal_size_limit = \(DatabaseFiles.logLimit);
                 PRAGMA secure_delete = ON; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;
                 PRAGMA cache_size = -\(options.cacheKiB)
                 """)

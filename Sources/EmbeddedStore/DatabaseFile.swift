@@ -1,5 +1,6 @@
 import ChatModel
 internal import Glibc
+import Synchronization
 
 /// A database file that this process alone serves.
 ///
@@ -11,12 +12,8 @@ final class DatabaseFile: Sendable {
     /// Whether there was a file, of a database or a lock, before this one was opened.
     private let wasThere: Bool
     private let lockWasThere: Bool
-
-    /// Which file it is, whatever its path.
-    struct Identity: Equatable {
-        let device: UInt
-        let inode: UInt
-    }
+    /// What the writer has left, and what it has found wrong with that since.
+    private let state = Mutex<(left: DatabaseFiles?, loss: StoreFailure?)>((nil, nil))
 
     /// Takes the lock, or says who is in the way.
     init(path: String) throws(StoreFailure) {
@@ -52,16 +49,34 @@ final class DatabaseFile: Sendable {
         return stat(self.path, &status) == 0 ? Int(status.st_size) : 0
     }
 
-    /// Nil while the path leads to the file that was opened: SQLite goes on writing into one that was deleted, and says nothing.
-    func loss(of opened: Identity?) -> StoreFailure? {
-        let isThere = self.identity == opened && access("\(self.path)-wal", F_OK) == 0
-        return isThere ? nil : StoreFailure("\(self.path) was removed or replaced while it was in use: restart after putting it back")
+    /// For the writer, before and after a transaction: why what it writes would be lost; nil while the files are as it has left them.
+    func check() -> StoreFailure? {
+        let files = DatabaseFiles(at: self.path, readsLog: true)
+        return self.state.withLock { state in
+            state.loss = state.left.flatMap { files.loss(since: $0, writtenBy: .nobody) }
+            // The log has grown.
+            if state.loss == nil { state.left = files }
+            return state.loss
+        }
     }
 
-    /// The file that the path leads to; nil if it leads nowhere.
-    var identity: Identity? {
-        var status = stat()
-        return stat(self.path, &status) == 0 ? Identity(device: UInt(status.st_dev), inode: UInt(status.st_ino)) : nil
+    /// For the writer, after it has written the database itself.
+    func checkWritten() -> StoreFailure? {
+        let files = DatabaseFiles(at: self.path, readsLog: true)
+        return self.state.withLock { state in
+            state.loss = state.left.flatMap { files.loss(since: $0, writtenBy: .store) }
+            if state.loss == nil { state.left = files }
+            return state.loss
+        }
+    }
+
+    /// For readers: why what they read would be out of files that are lost.
+    ///
+    /// They cannot tell who has written, so that they also believe what the writer has found; it looks at least as often as the store is
+    /// probed.
+    func readingLoss() -> StoreFailure? {
+        let (left, loss) = self.state.withLock { $0 }
+        return loss ?? left.flatMap { DatabaseFiles(at: self.path, readsLog: false).loss(since: $0, writtenBy: .store) }
     }
 
     /// Removes what opening has made: a database, with all that belongs to it, and a lock, where there were none before.

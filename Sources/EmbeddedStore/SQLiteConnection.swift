@@ -43,6 +43,10 @@ final class SQLiteConnection {
     enum Access { case readWrite, readOnly }
 
     let handle: OpaquePointer
+    /// Left open for good, because closing would write into, or delete, files that are another database's.
+    var isAbandoned = false
+    /// How many pages the write-ahead log had after the last commit, where that is watched.
+    private var logPages: UnsafeMutablePointer<Int32>?
     private static let quiet: Void = { _ = confab_sqlite_without_memory_statistics() }()
 
     init(path: String, access: Access) throws(SQLiteFailure) {
@@ -58,8 +62,26 @@ final class SQLiteConnection {
     }
 
     deinit {
-        sqlite3_close_v2(self.handle)
+        if !self.isAbandoned { sqlite3_close_v2(self.handle) }
+        // An abandoned connection commits nothing any more.
+        self.logPages?.deallocate()
     }
+
+    /// Counts the pages of the write-ahead log from here on, instead of putting it into the database by itself (`wal_autocheckpoint`).
+    func watchLog() {
+        let pages = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
+        pages.initialize(to: 0)
+        self.logPages = pages
+        sqlite3_wal_hook(
+            self.handle,
+            { pages, _, _, count in
+                pages?.assumingMemoryBound(to: Int32.self).pointee = count
+                return SQLITE_OK
+            }, pages)
+    }
+
+    /// How many pages the write-ahead log had after the last commit; 0 where that is not watched.
+    var logPageCount: Int { Int(self.logPages?.pointee ?? 0) }
 
     func failure(_ code: Int32) -> SQLiteFailure {
         SQLiteFailure(code: code, message: String(cString: sqlite3_errmsg(self.handle)))

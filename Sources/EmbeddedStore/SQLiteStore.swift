@@ -77,7 +77,8 @@ public final class SQLiteStore: ChatStore {
             }
         switch queue.offer(Submission(request: request, ticket: ticket, client: client)) {
         case .taken: break
-        case .full: client.storeAnswered(.failed(StoreFailure("\(self.path): too many requests wait for the disk", effect: .none)), ticket: ticket)
+        case .full:
+            client.storeAnswered(.failed(StoreFailure("\(self.path): too many requests wait for the disk", effect: .none)), ticket: ticket)
         case .closed: client.storeAnswered(.failed(StoreFailure("\(self.path): the store is closed", effect: .none)), ticket: ticket)
         }
     }

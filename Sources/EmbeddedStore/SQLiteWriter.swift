@@ -4,7 +4,6 @@ import ChatModel
 /// The one hand that writes a store's file: does requests in a transaction, and knows what is stored.
 final class SQLiteWriter {
     let file: DatabaseFile
-    private let identity: DatabaseFile.Identity?
     let options: SQLiteOptions
     let connection: SQLiteConnection
     let messages: MessageRows
@@ -18,6 +17,9 @@ final class SQLiteWriter {
     private let begin: SQLiteStatement
     private let commit: SQLiteStatement
     private let rollback: SQLiteStatement
+    private let checkpoint: SQLiteStatement
+    /// So many pages gather in the write-ahead log before they are put into the database.
+    private static let checkpointPages = 2000
 
     private var fences: [Int: ShardFence]
     private var replacedFences: [(shard: Int, fence: ShardFence?)] = []
@@ -48,7 +50,6 @@ final class SQLiteWriter {
     /// Reads what a writer has to know; afterwards `fresh` has all messages that `places` has not.
     init(file: DatabaseFile, connection: SQLiteConnection, fresh: FreshMessages, options: SQLiteOptions) throws(StorageFault) {
         self.file = file
-        self.identity = file.identity
         self.options = options
         self.connection = connection
         self.fresh = fresh
@@ -65,9 +66,12 @@ final class SQLiteWriter {
             self.begin = try connection.prepare("BEGIN IMMEDIATE")
             self.commit = try connection.prepare("COMMIT")
             self.rollback = try connection.prepare("ROLLBACK")
+            self.checkpoint = try connection.prepare("PRAGMA wal_checkpoint(PASSIVE)")
         } catch {
             throw StorageFault(error)
         }
+        connection.watchLog()
+        if let loss = file.check() { throw .lost(loss) }
         self.fences = try self.shards.all()
         try self.recover()
     }
@@ -93,6 +97,7 @@ final class SQLiteWriter {
     /// Does requests together: all are stored and answered, or all failed.
     func perform(_ requests: [StoreRequest]) throws(StorageFault) -> [StoreAnswer] {
         self.writeCount = 0
+        if let loss = self.file.check() { throw .lost(loss) }
         do {
             try self.begin.run()
             var answers: [StoreAnswer] = []
@@ -101,15 +106,37 @@ final class SQLiteWriter {
             try self.settle()
             try self.commit.run()
             self.keep()
+            try self.checkCommitted()
             return answers
+        } catch .lost(let loss) {
+            throw .lost(loss)
         } catch {
             self.takeBack()
+            // Whatever SQLite says of files that are not its own any more, this is why.
+            if let loss = self.file.check() { throw .lost(loss.withUnknownEffect) }
             throw error
         }
     }
 
-    /// Why what is written would be lost; nil while all is well.
-    var loss: StoreFailure? { self.file.loss(of: self.identity) }
+    /// The files may have been taken away while the transaction was under way. It may be found all the same when they are put back.
+    private func checkCommitted() throws(StorageFault) {
+        var loss = self.file.check()
+        if loss == nil, self.connection.logPageCount >= Self.checkpointPages {
+            // As with `wal_autocheckpoint`, the next commit tries again if this fails.
+            try? self.checkpoint.run()
+            loss = self.file.checkWritten()
+        }
+        if let loss { throw .lost(loss.withUnknownEffect) }
+    }
+
+    /// Lets the file go. Lost files are left as they are: SQLite would delete a log that stands under its name.
+    func close() {
+        do {
+            try self.finish()
+        } catch {
+            self.connection.isAbandoned = self.file.check() != nil
+        }
+    }
 
     /// Brings all of the log into `places`, and the write-ahead log into the file.
     func finish() throws(StorageFault) {

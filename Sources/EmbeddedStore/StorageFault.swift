@@ -5,6 +5,8 @@ enum StorageFault: Error {
     case database(SQLiteFailure)
     /// A row is missing, or is not what was written.
     case damaged(String)
+    /// The files are not those that were opened.
+    case lost(StoreFailure)
 
     init(_ failure: SQLiteFailure) {
         self = failure.isCorruption ? .damaged(failure.message) : .database(failure)
@@ -13,6 +15,7 @@ enum StorageFault: Error {
     func storeFailure(path: String) -> StoreFailure {
         switch self {
         case .database(let failure): StoreFailure("\(path): \(failure.sentence)", effect: failure.effect)
+        case .lost(let failure): failure
         case .damaged(let what): StoreFailure("\(path): it is damaged: \(what)", effect: .rejected)
         }
     }
@@ -38,5 +41,12 @@ extension SQLiteStatement {
         } catch {
             throw .database(error)
         }
+    }
+}
+
+extension StoreFailure {
+    /// The same, where nobody can say what became of the writes.
+    var withUnknownEffect: StoreFailure {
+        StoreFailure(self.description, isOfOneConversation: self.isOfOneConversation, effect: .unknown)
     }
 }

@@ -26,7 +26,7 @@ final class WriterLoop {
             self.pause(since: start)
         }
         // What is left to settle would be settled when the file is opened again.
-        try? self.writer.finish()
+        self.writer.close()
     }
 
     /// Lets the next commit gather until one may begin: one that came alone has waited for nothing.
@@ -40,8 +40,6 @@ final class WriterLoop {
         do {
             let answers = try self.writer.perform(group.map(\.request))
             self.note(since: start)
-            // Asked afterwards alone: the file may be taken away at any time until the answer leaves.
-            if let loss = self.writer.loss { return self.fail(group, loss) }
             for (submission, answer) in zip(group, answers) { submission.client.storeAnswered(answer, ticket: submission.ticket) }
         } catch {
             self.tally.statistics.withLock { $0.failedCommits += 1 }
@@ -74,7 +72,7 @@ final class WriterLoop {
 final class ReaderLoop {
     private let reader: SQLiteReader
     private let queue: RequestQueue
-    private let path: String
+    private let file: DatabaseFile
 
     init(file: DatabaseFile, fresh: FreshMessages, options: SQLiteOptions, queue: RequestQueue) throws(StorageFault) {
         do {
@@ -83,13 +81,17 @@ final class ReaderLoop {
             throw StorageFault(error)
         }
         self.queue = queue
-        self.path = file.path
+        self.file = file
     }
 
     func run() {
         var group: [Submission] = []
         while self.queue.take(into: &group, writeLimit: .max) {
-            for submission in group { submission.client.storeAnswered(self.answer(submission.request), ticket: submission.ticket) }
+            let loss = self.file.readingLoss()
+            for submission in group {
+                let answer = loss.map { .failed($0) } ?? self.answer(submission.request)
+                submission.client.storeAnswered(answer, ticket: submission.ticket)
+            }
             group.removeAll(keepingCapacity: group.capacity <= 16_384)
         }
     }
@@ -98,7 +100,7 @@ final class ReaderLoop {
         do {
             return try self.reader.answer(request)
         } catch {
-            return .failed(error.storeFailure(path: self.path))
+            return .failed(error.storeFailure(path: self.file.path))
         }
     }
 }

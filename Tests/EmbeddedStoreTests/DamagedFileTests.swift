@@ -85,17 +85,75 @@ struct DamagedFileTests {
         }
     }
 
-    @Test("fails writes once it was deleted or replaced, rather than write where nobody will find it", arguments: ["", "-wal"])
+    @Test("fails writes once it was deleted or replaced, rather than write where nobody will find it", arguments: ["", "-wal", "-shm"])
     func deleted(suffix: String) async throws {
         let store = try LocalStore.sqlite(path: self.path, history: 100)
         var scribe = await store.begin(ConversationKey(tenant: "acme", id: "rex"))
         try FileManager.default.moveItem(atPath: self.path + suffix, toPath: "\(self.folder.path)/away")
         let answer = await store.ask(.write(WriteBatch(owner: scribe.owner, writes: [scribe.say("lost")])))
         guard case .failed(let failure) = answer else { return _ = Issue.record("answered \(answer.text)") }
-        #expect(failure.description == "\(self.path) was removed or replaced while it was in use: restart after putting it back")
+        let what = "was removed or replaced while it was in use: put it back as it was, or restore a backup and restart"
+        #expect(failure.description == "\(self.path)\(suffix) \(what)")
+        #expect(failure.effect == .rejected)
         #expect(await store.ask(.probe).text == "failed")
+        #expect(await store.ask(.load(scribe.key)).text == "failed")
         try FileManager.default.moveItem(atPath: "\(self.folder.path)/away", toPath: self.path + suffix)
         #expect(await store.ask(.probe).text == "done")
+        #expect(await store.load(scribe.key)?.head == 0)
+        store.close()
+    }
+
+    @Test(
+        "fails writes and reads once others have cut it off or written it, and leaves it as it is when it is closed",
+        arguments: ["truncated", "truncated log", "log without beginning", "another database", "another page"])
+    func changed(_ change: String) async throws {
+        let store = try LocalStore.sqlite(path: self.path, history: 100)
+        var scribe = await store.begin(ConversationKey(tenant: "acme", id: "rex"))
+        #expect(await store.write([scribe.say("stored")], by: scribe) == .stored)
+        switch change {
+        case "truncated": truncate(self.path, 0)
+        case "truncated log": truncate(self.path + "-wal", 0)
+        case "log without beginning":
+            let size = try Data(contentsOf: URL(fileURLWithPath: self.path + "-wal")).count
+            truncate(self.path + "-wal", 0)
+            truncate(self.path + "-wal", size + 4096)
+        case "another database":
+            let other = "\(self.folder.path)/other.db"
+            try LocalStore.sqlite(path: other, history: 100).close()
+            let file = try #require(FileHandle(forWritingAtPath: self.path))
+            try file.truncate(atOffset: 0)
+            try file.write(contentsOf: Data(contentsOf: URL(fileURLWithPath: other)))
+            try file.close()
+        default:
+            let file = try FileHandle(forUpdating: URL(fileURLWithPath: self.path))
+            let bytes = try #require(try file.read(upToCount: 100))
+            try file.seek(toOffset: 0)
+            try file.write(contentsOf: bytes)
+            try file.close()
+        }
+        let answer = await store.ask(.write(WriteBatch(owner: scribe.owner, writes: [scribe.say("lost")])))
+        guard case .failed(let failure) = answer else { return _ = Issue.record("answered \(answer.text)") }
+        #expect(failure.effect == .rejected)
+        #expect(failure.description.hasPrefix(self.path))
+        #expect(await store.ask(.probe).text == "failed")
+        #expect(await store.ask(.page(scribe.key, .newest, limit: 9)).text == "failed")
+        let before = try [self.path, self.path + "-wal"].map { try Data(contentsOf: URL(fileURLWithPath: $0)) }
+        store.close()
+        #expect(try [self.path, self.path + "-wal"].map { try Data(contentsOf: URL(fileURLWithPath: $0)) } == before)
+    }
+
+    @Test("is its own still after its log has been put into it again and again")
+    func checkpoints() async throws {
+        let store = try LocalStore.sqlite(path: self.path, history: 10)
+        var scribe = await store.begin(ConversationKey(tenant: "acme", id: "rex"))
+        let words = String(repeating: "x", count: 16_000)
+        // Each batch is longer than the log may become.
+        for _ in 0..<4 {
+            #expect(await store.write((0..<700).map { _ in scribe.say(words) }, by: scribe) == .stored)
+            #expect(await store.write([scribe.say("short")], by: scribe) == .stored)
+        }
+        #expect(await store.ask(.probe).text == "done")
+        #expect(await store.load(scribe.key)?.head == 2804)
         store.close()
     }
 

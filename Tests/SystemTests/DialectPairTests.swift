@@ -6,7 +6,7 @@ import Testing
 @Suite("Two people who speak different protocols")
 struct DialectPairTests {
     /// One of them, connected.
-    private final class Person {
+    final class Person {
         let speaker: Speaker
         private let user: String
         private let conversation: String
@@ -24,9 +24,8 @@ struct DialectPairTests {
         }
 
         private func next(_ deadline: Deadline) throws -> String {
-            guard case .text(let text) = try self.socket.next(within: deadline.rest) else {
-                throw TestFailure("\(self.user)'s connection has ended")
-            }
+            let event = try self.socket.next(within: deadline.rest)
+            guard case .text(let text) = event else { throw TestFailure("\(self.user)'s connection has ended: \(event)") }
             self.unheard += self.speaker.heard(text, self.user)
             return text
         }
@@ -69,6 +68,19 @@ struct DialectPairTests {
             let deadline = Deadline()
             while try !self.next(deadline).contains(mark) {}
             self.unheard = []
+        }
+
+        /// Waits until this user's send is refused, and says in which words; a message behind this one is an error.
+        func refusal(behind id: Int) throws -> String {
+            let deadline = Deadline()
+            while true {
+                while let heard = self.unheard.first {
+                    self.unheard.removeFirst()
+                    if case .refused(let words) = heard { return words }
+                    if case .message(let number, _, _) = heard, number > id { throw TestFailure("\(self.user) hears \(heard)") }
+                }
+                _ = try self.next(deadline)
+            }
         }
 
         func leave() throws { try self.socket.close(1000) }

@@ -168,6 +168,7 @@ struct Speaker: Sendable, CustomTestStringConvertible {
             guard let frame = Self.frame(text[...]) as? [String: Any] else { return [] }
             switch frame["type"] as? String {
             case "message": return Self.message(frame, id: "seq", author: "agent_id")
+            case "ACK": return Self.message(frame, id: "seq", by: me)
             case "status": return frame["status"] as? String == "offline" ? [.gone(frame["agent_id"] as? String ?? "")] : []
             case "ERROR": return Self.refused(frame["error"])
             default: return []

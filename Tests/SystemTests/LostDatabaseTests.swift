@@ -1,0 +1,152 @@
+import Foundation
+import TestKit
+import Testing
+
+/// What becomes of a node whose database is taken from under it. Nothing that is said after that may be acknowledged: nobody would find it.
+@Suite("A node whose database file", .serialized)
+struct LostDatabaseTests {
+    enum Fault: String, CaseIterable, CustomTestStringConvertible {
+        /// `rm chat.db*`
+        case removed
+        /// `mv chat.db* elsewhere/`
+        case moved
+        /// All of it moved away, and another node's database in its place.
+        case replaced
+        /// `cp other.db chat.db`: the same file with other content.
+        case overwritten
+        /// `truncate -s 0 chat.db`
+        case truncated
+        /// Only the write-ahead log is gone, which has the newest messages.
+        case withoutLog
+        case withTruncatedLog
+
+        var testDescription: String { self.rawValue }
+    }
+
+    private static let parts = ["confab.db", "confab.db-wal", "confab.db-shm"]
+
+    private func move(_ folder: TemporaryFolder, to other: String, back: Bool = false) throws {
+        for part in Self.parts where FileManager.default.fileExists(atPath: back ? "\(other)/\(part)" : folder.file(part)) {
+            let (from, to) = back ? ("\(other)/\(part)", folder.file(part)) : (folder.file(part), "\(other)/\(part)")
+            try FileManager.default.moveItem(atPath: from, toPath: to)
+        }
+    }
+
+    /// Another node's database, whole and with a message.
+    private func other() throws -> Data {
+        let server = try ConfabServer(store: .sqlite)
+        try server.connect("mallory", to: "lobby").post("of another node")
+        try server.stop()
+        return try Data(contentsOf: URL(fileURLWithPath: server.folder.file("confab.db")))
+    }
+
+    private func strike(_ fault: Fault, _ folder: TemporaryFolder, away: String) throws {
+        switch fault {
+        case .removed: for part in Self.parts { try FileManager.default.removeItem(atPath: folder.file(part)) }
+        case .moved: try self.move(folder, to: away)
+        case .replaced:
+            let other = try self.other()
+            try self.move(folder, to: away)
+            try other.write(to: URL(fileURLWithPath: folder.file("confab.db")))
+        case .overwritten:
+            let other = try self.other()
+            let file = try #require(FileHandle(forWritingAtPath: folder.file("confab.db")))
+            try file.truncate(atOffset: 0)
+            try file.write(contentsOf: other)
+            try file.close()
+        case .truncated: #expect(truncate(folder.file("confab.db"), 0) == 0)
+        case .withoutLog: try FileManager.default.removeItem(atPath: folder.file("confab.db-wal"))
+        case .withTruncatedLog: #expect(truncate(folder.file("confab.db-wal"), 0) == 0)
+        }
+    }
+
+    /// What somebody who comes anew reads of the conversation.
+    private func contents(of server: ConfabServer) throws -> [String] {
+        try server.connect("reader").wholeHistory().compactMap { $0["content"] }
+    }
+
+    @Test("is lost acknowledges nothing in any protocol, says so, and is honest after a restart", arguments: Fault.allCases)
+    func lost(_ fault: Fault) throws {
+        let server = try ConfabServer(store: .sqlite)
+        let path = server.folder.file("confab.db")
+        // First, so that nobody has to be told of it, which asks the store, once that is lost.
+        let witness = try server.connect("witness")
+        try witness.settle()
+        let people = try Speaker.all.map { speaker in
+            let person = try DialectPairTests.Person(
+                speaker, as: speaker.name, in: "lobby", at: server.port, secret: ConfabServer.secret)
+            try person.settle()
+            return person
+        }
+        for (number, person) in people.enumerated() {
+            try person.say("before")
+            // All have heard it: nothing is asked of the store for it any more.
+            for listener in people where listener !== person { try listener.hear(number + 1, person.speaker.name, "before") }
+        }
+        #expect(try witness.history().count == people.count)
+
+        let away = try TemporaryFolder()
+        try self.strike(fault, server.folder, away: away.path)
+        for person in people { try person.say("lost") }
+        for person in people {
+            let words = try person.refusal(behind: people.count)
+            // On a machine that stands still for 5 s nobody knows.
+            #expect(words.hasPrefix("the message could not be stored") || words.hasPrefix("it is unknown"), "\(words)")
+        }
+        let created = try HTTPReply.post("/api/conversations/create", #"{"title":"lost","user_id":"ann"}"#, port: server.port)
+        #expect(created.status == 503)
+        #expect(created.body.contains(#""success":false"#))
+
+        try Deadline.wait(for: "health 503", untilTrue: { try server.health().status == 503 })
+        let health = try JSONObject(server.health().body)
+        #expect(health["status"] == "degraded")
+        #expect(health["reason"]?.contains(path) == true, "\(health)")
+        // What is read would be out of a file that nobody else has.
+        try witness.send(#"{"action":"fetch_messages"}"#)
+        #expect(try witness.next("error")["action"] == "fetch_messages")
+        try Deadline.wait(for: "verify to name the file") {
+            let verdict = try confab("verify", "lobby", at: server.adminPort)
+            #expect(verdict.status != 0)
+            #expect(!verdict.output.contains("whole"), "\(verdict)")
+            return verdict.errors.contains("The store could not be read: \(path)") ? () : nil
+        }
+
+        if fault == .moved {
+            // Back in its place, it is as it was.
+            try self.move(server.folder, to: away.path, back: true)
+            try Deadline.wait(for: "health 200", untilTrue: { try server.health().status == 200 })
+            try witness.post("after")
+            #expect(try confab("verify", "lobby", at: server.adminPort).status == 0)
+        }
+        try server.crash()
+        // As the manual says: a log is of no use without its file.
+        if fault == .overwritten {
+            for part in Self.parts.dropFirst() { try FileManager.default.removeItem(atPath: server.folder.file(part)) }
+        }
+        let restarted = try ConfabServer(store: .sqlite, in: server.folder)
+        let contents = try self.contents(of: restarted)
+        #expect(!contents.contains("lost"))
+        switch fault {
+        case .moved: #expect(contents == people.map { _ in "before" } + ["after"])
+        case .replaced, .overwritten: #expect(contents == ["of another node"])
+        case .removed, .truncated, .withoutLog, .withTruncatedLog: break
+        }
+        try restarted.connect("reader").post("after the restart")
+    }
+
+    @Test("was replaced leaves what stands in its place alone when it stops")
+    func stops() throws {
+        let server = try ConfabServer(store: .sqlite)
+        try server.connect("ann").post("before")
+        let away = try TemporaryFolder()
+        try self.move(server.folder, to: away.path)
+        for part in Self.parts { try server.folder.write("another's \(part)", to: part) }
+        try server.stop()
+        for part in Self.parts { #expect(try server.folder.read(part) == "another's \(part)") }
+
+        let bin = try TemporaryFolder()
+        try self.move(server.folder, to: bin.path)
+        try self.move(server.folder, to: away.path, back: true)
+        #expect(try self.contents(of: try ConfabServer(store: .sqlite, in: server.folder)) == ["before"])
+    }
+}
