@@ -21,6 +21,7 @@ enum ConfigCommand {
         let keys = NodeKeys(options)
         do throws(NodeKeys.Problem) {
             _ = try keys.adminToken()
+            if options.clusterKeyFile != nil { _ = try keys.recoveryKey() }
             if namesKeys { _ = try keys.load() }
         } catch {
             Program.complain("confab: \(error)")

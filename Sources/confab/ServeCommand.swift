@@ -86,7 +86,7 @@ struct RunningNode {
         var settings = GatewaySettings(
             nodeName: self.name, incarnation: incarnation, version: Program.version,
             loopCount: loopCount, clientHost: options.listen.host, clientPort: options.listen.port, adminHost: options.admin?.host,
-            adminPort: options.admin?.port ?? 0, dialects: Self.dialects(options, keys),
+            adminPort: options.admin?.port ?? 0, dialects: try Self.dialects(options, keys),
             chatLimits: options.chatLimits,
             trustedProxies: options.trustedProxies, echoPath: options.echoPath)
         settings.isClustered = store.isShared
@@ -98,12 +98,12 @@ struct RunningNode {
         self.desk.open(self.gateway)
     }
 
-    private static func dialects(_ options: ServeOptions, _ keys: NodeKeys) -> [any Dialect] {
+    private static func dialects(_ options: ServeOptions, _ keys: NodeKeys) throws(NodeKeys.Problem) -> [any Dialect] {
         let limits = options.limits
         let engine = EngineSettings(
             pingInterval: Int64(limits.enginePingInterval), pingTimeout: Int64(limits.enginePingTimeout),
             maxPayload: limits.enginePayloadBytes)
-        let rooms = RoomsDialect(key: keys.recoveryKey(), engine: engine, connectTimeout: Int64(limits.engineConnectTimeout))
+        let rooms = RoomsDialect(key: try keys.recoveryKey(), engine: engine, connectTimeout: Int64(limits.engineConnectTimeout))
         return [ConversationsDialect(), PetsDialect(), ChatsDialect(), AgentsDialect(), rooms]
     }
 
