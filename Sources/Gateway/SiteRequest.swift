@@ -17,6 +17,8 @@ public struct SiteRequest: Sendable {
     /// Of a client: who asks, and whether somebody without a token may.
     public let credentials: Credentials
     public let allowsAnonymous: Bool
+    /// Whether only this machine reaches the client listener.
+    public let isLoopback: Bool
     /// Whether the client came by TLS, here or at a proxy that is believed.
     public let isSecure: Bool
     /// How deep JSON in the body may be nested.
@@ -25,7 +27,7 @@ public struct SiteRequest: Sendable {
     public init(
         method: HTTPMethod, path: String, query: String? = nil, host: String? = nil, origin: String? = nil, authorization: String? = nil,
         contentType: String? = nil, ifNoneMatch: String? = nil, peer: SocketAddress, credentials: Credentials = .none,
-        allowsAnonymous: Bool = false, isSecure: Bool = false, jsonDepth: Int = 32
+        allowsAnonymous: Bool = false, isLoopback: Bool = false, isSecure: Bool = false, jsonDepth: Int = 32
     ) {
         self.method = method
         self.path = path
@@ -38,6 +40,7 @@ public struct SiteRequest: Sendable {
         self.peer = peer
         self.credentials = credentials
         self.allowsAnonymous = allowsAnonymous
+        self.isLoopback = isLoopback
         self.isSecure = isSecure
         self.jsonDepth = jsonDepth
     }

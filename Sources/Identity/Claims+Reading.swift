@@ -32,6 +32,16 @@ extension Claims {
     }
 }
 
+extension GuestRole {
+    /// From the payload of a guest token.
+    init(_ document: JSONDocument, in bytes: RawSpan) throws(TokenError) {
+        guard let role = try ClaimReader(document: document).text("guest", in: bytes).flatMap({ GuestRole(rawValue: $0) }) else {
+            throw .badClaim(name: "guest", mustBe: "member or creator")
+        }
+        self = role
+    }
+}
+
 /// Reads single claims; each function answers "not there" apart from "there, but wrong". A claim that is `null` is not there: that is how
 /// many identity providers write what they have no value for.
 private struct ClaimReader {

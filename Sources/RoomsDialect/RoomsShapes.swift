@@ -4,6 +4,12 @@ internal import JSON
 
 /// What the protocol's events and its REST API show of a conversation, letter by letter the same in both (seed `002`, `PROTOCOLS`).
 extension ByteBuffer {
+    /// The last field of what is about somebody whom no token names, with a comma in front. The id beside it is the one that the client has
+    /// said, because clients look for that.
+    mutating func append(markOfGuest user: UserID) {
+        if user.isAnonymous { self.append(#","guest":true"#) }
+    }
+
     /// A conversation with all its participants.
     ///
     /// - Parameter messageCount: the number of its newest message.
@@ -18,7 +24,12 @@ extension ByteBuffer {
         // What other protocols keep there is in their own writing.
         self.append(jsonString: record.kind == .rooms ? record.details.string : "")
         self.append(#","created_by":"#)
-        if let creator = record.creator { self.append(jsonString: creator.shown) } else { self.append("null") }
+        if let creator = record.creator {
+            self.append(jsonString: creator.name)
+            self.append(markOfGuest: creator)
+        } else {
+            self.append("null")
+        }
         self.append(#","created_at":""#)
         self.append(timestamp: record.createdAt)
         self.append(#"","updated_at":""#)
@@ -55,10 +66,12 @@ extension ByteBuffer {
 
     public mutating func append(participant member: Member, isOnline: Bool) {
         self.append(#"{"user_id":"#)
-        self.append(jsonString: member.user.shown)
+        self.append(jsonString: member.user.name)
         self.append(#","username":"#)
         self.append(jsonString: member.name)
-        self.append(isOnline ? #","online":true}"# : #","online":false}"#)
+        self.append(isOnline ? #","online":true"# : #","online":false"#)
+        self.append(markOfGuest: member.user)
+        self.append("}")
     }
 
     /// A message as `new_message` brings it; `is_edited` and `is_deleted` only where they are true.
@@ -68,7 +81,7 @@ extension ByteBuffer {
         self.append(#"","room_id":"#)
         self.append(jsonString: id)
         self.append(#","user_id":"#)
-        self.append(jsonString: message.body.author.id.shown)
+        self.append(jsonString: message.body.author.id.name)
         self.append(#","username":"#)
         self.append(jsonString: message.body.author.name)
         self.append(#","content":"#)
@@ -76,10 +89,12 @@ extension ByteBuffer {
         self.append(#","timestamp":""#)
         self.append(timestamp: message.sentAt)
         switch message.state {
-        case .asSent: self.append(#""}"#)
-        case .edited: self.append(#"","is_edited":true}"#)
-        case .deleted: self.append(#"","is_deleted":true}"#)
+        case .asSent: self.append(#"""#)
+        case .edited: self.append(#"","is_edited":true"#)
+        case .deleted: self.append(#"","is_deleted":true"#)
         }
+        self.append(markOfGuest: message.body.author.id)
+        self.append("}")
     }
 
     /// An array of messages, oldest first.

@@ -111,6 +111,12 @@ struct NodeKeys {
         RecoveryKey(derivedFrom: try self.sharedSecret() ?? Self.secretOfThisLife, cluster: self.options.clusterName)
     }
 
+    /// What signs guest tokens, as far as recovery passes are good; nil where anonymous users may not come in.
+    func guestKey() throws(Problem) -> GuestKey? {
+        guard self.options.anonymous else { return nil }
+        return GuestKey(derivedFrom: try self.sharedSecret() ?? Self.secretOfThisLife, cluster: self.options.clusterName)
+    }
+
     /// What opens the admin API; one trailing newline is not part of it. Nil where no file is named.
     func adminToken() throws(Problem) -> [UInt8]? {
         guard let path = self.options.adminTokenFile else { return nil }
@@ -127,8 +133,9 @@ struct NodeKeys {
     func load() throws(Problem) -> LiveSettings {
         var tls: TLSContext?
         let verifier: TokenVerifier
+        let guests = try self.guestKey()
         do {
-            verifier = try self.files.load(self.rules)
+            verifier = try self.files.load(self.rules, guests: guests)
             if let certificate = self.options.tlsCertificateFile, let key = self.options.tlsKeyFile {
                 tls = try TLSContext(serverCertificate: certificate, key: key)
             }

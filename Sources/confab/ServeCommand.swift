@@ -61,7 +61,9 @@ struct RunningNode {
         let adminToken = try keys.adminToken()
         if let path = try keys.makeSecret() { logger.info("secret made", ["file": .text(path)]) }
         let live = try keys.load()
-        if options.anonymous { logger.warning("anonymous connections are allowed; --anonymous off forbids them") }
+        if options.anonymous {
+            logger.warning("anonymous connections are allowed; --anonymous off forbids them", Self.abilitiesOfStrangers(at: options.listen))
+        }
         self.name = options.nodeID ?? Self.inventedName()
         let incarnation = UInt64.random(in: 1...UInt64.max)
         let store = try NodeStore(options, keys, name: self.name, incarnation: incarnation, logger: logger)
@@ -92,10 +94,22 @@ struct RunningNode {
         settings.isClustered = store.isShared
         settings.usesSendRing = options.ioUring
         settings.allowsAnonymous = options.anonymous
-        let rooms = RoomsAPI()
+        let rooms = RoomsAPI(guests: try keys.guestKey())
         self.gateway = try Gateway(settings, live: live, logger: logger, board: board, admin: admin, rest: rooms) { store.way(on: $0, $1) }
         rooms.open(self.gateway)
         self.desk.open(self.gateway)
+    }
+
+    /// What the log says of a listener that others than this machine reach: who lets strangers in is to know what for.
+    private static func abilitiesOfStrangers(at listen: ListenAddress) -> KeyValuePairs<StaticString, LogValue> {
+        guard !listen.isLoopback else { return [:] }
+        return [
+            "listen": .text(listen.description),
+            "strangers_may": .text(
+                "list Rooms conversations, read and join open conversations (Rooms, Chats), create conversations, send messages, end "
+                    + "conversations that they have created"),
+            "strangers_may_not": .text("broadcast, enter closed conversations, end conversations of others"),
+        ]
     }
 
     private static func dialects(_ options: ServeOptions, _ keys: NodeKeys) throws(NodeKeys.Problem) -> [any Dialect] {
