@@ -87,7 +87,8 @@ let package = Package(
                 "Bytes",
             ]),
         room(
-            "RoomsAPI", ["RoomsDialect", "Gateway", "DialectKit", "ChatModel", "Identity", "HTTPWire", "JSON", "Bytes"]),
+            "RoomsAPI",
+            ["RoomsDialect", "Gateway", "DialectKit", "EventLoop", "ChatModel", "Identity", "HTTPWire", "JSON", "Bytes"]),
         room("ChatClient", ["EngineIO", "SocketIO", "EventLoop", "HTTPWire", "TLS", "Telemetry", "JSON", "Bytes"]),
         room(
             "OperatorClient",

@@ -80,9 +80,10 @@ extension ClusterDesk {
         } catch {
             throw .badRequest(error.description)
         }
-        let id = UserID(token: ByteString(user))
+        // As operators read it: a guest's id begins as those of guests do.
+        let id = UserID(shown: ByteString(user))
         let member = try await self.load(key).members.first { $0.user == id }
-        let person = Person(id: id, name: member?.name ?? ByteString(user))
+        let person = Person(id: id, name: member?.name ?? id.name)
         if member == nil {
             let entrance = Entrance(actor: Actor(person: person, isAdmin: true), isListed: true, kind: .conversations)
             _ = try await self.command(.join(entrance), in: key)

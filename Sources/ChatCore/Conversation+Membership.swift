@@ -7,6 +7,8 @@ extension Conversation {
     ) throws(ChatError) {
         guard !self.isInbox else { return self.listen(to: entrance.actor.person, from: origin, into: &effects) }
         let person = entrance.actor.person
+        // Also of one who was a member before: others take the two for one.
+        if person.id.isAnonymous, self.members.member(UserID(token: person.id.name)) != nil { throw .idTaken }
         let known = self.members.member(person.id)
         let isMade = self.standing == .missing
         if isMade {

@@ -106,7 +106,7 @@ extension Conversation {
     private mutating func number(ofAuthor message: RecentMessage) -> UInt32 {
         self.members.number(of: message.author)
             ?? self.members.insert(
-                Member(user: message.author, name: message.author.shown, role: .member, joinedAt: message.sentAt), isMember: false)
+                Member(user: message.author, name: message.author.name, role: .member, joinedAt: message.sentAt), isMember: false)
     }
 
     /// Whether these are the newest messages, one behind the other.

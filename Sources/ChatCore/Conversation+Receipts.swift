@@ -76,7 +76,7 @@ extension Conversation {
             self.cursorMoved(reader, within: 0, at: now, into: &effects)
             self.flushCursors(at: now, into: &effects)
         } else if !self.isStoreAway {
-            let member = Member(user: user, name: user.shown, role: .member, joinedAt: now.wall, readCursor: highest)
+            let member = Member(user: user, name: user.name, role: .member, joinedAt: now.wall, readCursor: highest)
             self.write(.member(member), then: .member(self.members.insert(member, isMember: true), isArrival: true), into: &effects)
         }
     }

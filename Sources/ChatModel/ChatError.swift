@@ -4,6 +4,8 @@ public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
     /// One that is to be made is there already.
     case conversationExists
     case notAMember
+    /// An anonymous user says to be somebody of this id, and a member whom a token names has it.
+    case idTaken
     /// Neither listed in the token nor a member, and the conversation is closed.
     case accessDenied
     case conversationEnded
@@ -31,6 +33,7 @@ public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
         case .noSuchConversation: "no such conversation"
         case .conversationExists: "the conversation exists already"
         case .notAMember: "not a member of this conversation"
+        case .idTaken: "user_id: a member of this conversation has this id; choose another one"
         case .accessDenied: "access denied"
         case .conversationEnded: "conversation ended"
         case .noSuchMessage(let id): "message_id: there is no message \(id)"

@@ -3,9 +3,14 @@ public import Bytes
 /// Who a user is inside its tenant.
 ///
 /// An anonymous user is keyed apart from the token user of the same name, so that nobody becomes `alice` by
-/// saying so: its key starts with a control character, which no token may have.
+/// saying so: its key starts with a control character, which no token may have. What others are shown differs, too: `guest:alice`.
 public struct UserID: Sendable, Hashable, Comparable, CustomStringConvertible {
-    private static let anonymousMark: Character = "\u{1}"
+    /// Of users who say themselves who they are, and of those whom the server has named: the id of the latter nobody can take.
+    private static let claimedMark: UInt8 = 1
+    private static let assignedMark: UInt8 = 2
+
+    /// What the id of an anonymous user begins with where others see it. No token names a user so.
+    public static let guestPrefix = "guest:"
 
     /// The text that stores and maps know the user by.
     public let key: ByteString
@@ -17,7 +22,18 @@ public struct UserID: Sendable, Hashable, Comparable, CustomStringConvertible {
 
     /// A user without a token, who says to be `name`.
     public init(anonymous name: ByteString) {
-        self.key = ByteString("\(Self.anonymousMark)\(name.string)")
+        self.key = ByteString("\(Character(Unicode.Scalar(Self.claimedMark)))\(name.string)")
+    }
+
+    /// A user without a token, whom the server calls `name`.
+    public init(assigned name: ByteString) {
+        self.key = ByteString("\(Character(Unicode.Scalar(Self.assignedMark)))\(name.string)")
+    }
+
+    /// The user that others are shown by this text.
+    public init(shown text: ByteString) {
+        let name = text.string.utf8.dropFirst(Self.guestPrefix.utf8.count)
+        self = text.string.utf8.starts(with: Self.guestPrefix.utf8) ? Self(anonymous: ByteString(String(name) ?? "")) : Self(token: text)
     }
 
     /// The user that a store knows by this text.
@@ -25,12 +41,26 @@ public struct UserID: Sendable, Hashable, Comparable, CustomStringConvertible {
         self.key = key
     }
 
-    public var isAnonymous: Bool { self.key.string.first == Self.anonymousMark }
+    public var isAnonymous: Bool {
+        let mark = self.key.string.utf8.first
+        return mark == Self.claimedMark || mark == Self.assignedMark
+    }
 
-    /// What other people see as this user's id.
-    public var shown: ByteString { self.isAnonymous ? ByteString(String(self.key.string.dropFirst())) : self.key }
+    /// Whether the server has named this anonymous user.
+    public var isAssigned: Bool { self.key.string.utf8.first == Self.assignedMark }
 
-    public var description: String { self.isAnonymous ? "anonymous \(self.shown)" : self.shown.string }
+    /// The id without a mark: what a token says, or what an anonymous user says or is told. Two users may have the same.
+    public var name: ByteString { self.isAnonymous ? ByteString(String(self.key.string.unicodeScalars.dropFirst())) : self.key }
+
+    /// What other people see as this user's id: no two users have the same, but for anonymous ones.
+    public var shown: ByteString { self.shown(as: self.name) }
+
+    /// What other people see of this user, where a protocol shows a name in the place of an id.
+    public func shown(as name: ByteString) -> ByteString {
+        self.isAnonymous ? ByteString("\(Self.guestPrefix)\(name)") : name
+    }
+
+    public var description: String { self.isAnonymous ? "anonymous \(self.name)" : self.key.string }
 
     public static func < (left: UserID, right: UserID) -> Bool { left.key < right.key }
 }

@@ -46,16 +46,24 @@ public struct ChatsDialect: Dialect {
         guard !conversation.isInbox else { return }
         switch event {
         case .posted(let message):
-            let sender = rendering.number(of: message.body.author.id, in: conversation.tenant)
+            let author = message.body.author.id
+            let sender = rendering.number(of: author, in: conversation.tenant)
+            guard let localID = message.body.clientID?.shown else {
+                rendering.text.append(created: message, by: sender, in: conversation.id)
+                return rendering.finish()
+            }
+            // Not an answer of the session's beside the event: that would not keep its place among what others say.
             rendering.text.append(created: message, by: sender, in: conversation.id)
-            rendering.finish()
+            rendering.finish(for: .others(author))
+            rendering.text.append(created: message, by: sender, in: conversation.id, localID: localID)
+            rendering.finish(for: .only(author))
         case .joined(let member):
-            let user = ChatsUser(number: rendering.number(of: member.user, in: conversation.tenant), name: member.name)
+            let user = ChatsUser(member.user, number: rendering.number(of: member.user, in: conversation.tenant), name: member.name)
             rendering.text.append(joined: user, conversation.id, lastRead: nil)
             // The one who joins is answered.
             rendering.finish(for: .others(member.user))
         case .read(let person, _, let cursor):
-            let user = ChatsUser(number: rendering.number(of: person.id, in: conversation.tenant), name: person.name)
+            let user = ChatsUser(person.id, number: rendering.number(of: person.id, in: conversation.tenant), name: person.name)
             rendering.text.append(read: cursor, by: user, in: conversation.id)
             rendering.finish()
         case .created, .edited, .deleted, .renamed, .left, .ended, .typing, .status, .presence, .crowd:

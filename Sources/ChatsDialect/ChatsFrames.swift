@@ -6,7 +6,13 @@ import JSON
 /// A user as the protocol shows one.
 struct ChatsUser: Sendable {
     let number: Int
+    /// Of an anonymous user with the mark of one: nothing else of it is words.
     let name: ByteString
+
+    init(_ id: UserID, number: Int, name: ByteString) {
+        self.number = number
+        self.name = id.shown(as: name)
+    }
 }
 
 /// A chat with what a list or a detailed answer has of it.
@@ -61,24 +67,30 @@ extension ByteBuffer {
     }
 
     /// What everybody gets of a message, its sender too.
-    mutating func append(created message: Message, by sender: Int, in chat: ByteString) {
+    ///
+    /// - Parameter localID: for the sender: the id that it gave.
+    mutating func append(created message: Message, by sender: Int, in chat: ByteString, localID: ByteString? = nil) {
         self.append(#"{"type":"messageCreated","data":"#)
-        self.append(message, by: sender, in: chat, isRead: message.isSentAsRead)
+        self.append(message, by: sender, in: chat, isRead: message.isSentAsRead, localID: localID)
         self.append("}")
     }
 
-    mutating func append(_ message: Message, by sender: Int, in chat: ByteString, isRead: Bool) {
+    mutating func append(_ message: Message, by sender: Int, in chat: ByteString, isRead: Bool, localID: ByteString? = nil) {
         self.append(#"{"id":"#)
         self.append(decimal: message.sequence)
         self.append(#","chat":"#)
         self.append(chatID: chat)
         self.append(#","sender":"#)
-        self.append(ChatsUser(number: sender, name: message.body.author.name))
+        self.append(ChatsUser(message.body.author.id, number: sender, name: message.body.author.name))
         self.append(#","text":"#)
         self.append(jsonString: message.body.content)
         self.append(#","timestamp":""#)
         self.append(timestamp: message.sentAt)
         self.append(isRead ? #"","is_read":true"# : #"","is_read":false"#)
+        if let localID {
+            self.append(#","local_id":"#)
+            self.append(jsonString: localID)
+        }
         self.append(flagsOf: message.state)
         self.append("}")
     }
@@ -117,7 +129,7 @@ extension ByteBuffer {
         self.append(#","participants":["#)
         for (place, member) in chat.members.enumerated() {
             if place > 0 { self.append(",") }
-            self.append(ChatsUser(number: numbers[member.user] ?? 0, name: member.name))
+            self.append(ChatsUser(member.user, number: numbers[member.user] ?? 0, name: member.name))
         }
         self.append("]")
         if chat.members.count < chat.memberCount {
@@ -133,9 +145,10 @@ extension ByteBuffer {
 
     /// - Parameters:
     ///   - request: what the client asked for, where that is known.
+    ///   - localID: of a send that failed, where the client has given one.
     ///   - outcome: of a send that failed.
     mutating func append(
-        error sentence: String, request: ByteString?, outcome: SendOutcome = .refused, retryAfter: Double? = nil
+        error sentence: String, request: ByteString?, localID: ByteString? = nil, outcome: SendOutcome = .refused, retryAfter: Double? = nil
     ) {
         self.append(#"{"type":"error","data":{"message":"#)
         self.append(jsonString: sentence)
@@ -143,6 +156,10 @@ extension ByteBuffer {
             self.append(#","request":"#)
             self.append(jsonString: request)
             if request == "newMessage" { self.append(outcome: outcome) }
+        }
+        if let localID {
+            self.append(#","local_id":"#)
+            self.append(jsonString: localID)
         }
         if let retryAfter { self.append(retryAfter: retryAfter) }
         self.append("}}")

@@ -9,10 +9,18 @@ enum ChatsRequest: Sendable {
     case create
     case join(ByteString, lastRead: SequenceNumber?)
     case details(ByteString)
-    case post(ByteString, text: String, isRead: Bool)
+    case post(ByteString, Post)
     case messages(ByteString, DayRange, last: Int)
     case markRead(ByteString, SequenceNumber)
     case authenticate(String)
+
+    /// What a client says in a chat.
+    struct Post: Sendable {
+        let text: String
+        let isRead: Bool
+        /// The client's own id for it.
+        let localID: ByteString?
+    }
 
     /// The most messages that one answer has.
     static let messageLimit = 10_000
@@ -37,7 +45,10 @@ enum ChatsRequest: Sendable {
             let data = try document.requiredObject("data", of: document.root, in: bytes)
             let chat = try document.requiredChatID("chat", of: data, in: bytes)
             let text = try document.content("text", of: data, in: bytes, limits: limits)
-            return .post(chat, text: text, isRead: try document.optionalBool("is_read", of: data, in: bytes) ?? false)
+            let localID = try document.optionalString("local_id", of: data, in: bytes).map { ByteString($0) }
+            if let localID, ClientID(given: localID) == nil { throw FieldError(ChatError.clientIDInvalid) }
+            let isRead = try document.optionalBool("is_read", of: data, in: bytes) ?? false
+            return .post(chat, Post(text: text, isRead: isRead, localID: localID))
         case "getChatMessages":
             let data = try document.requiredObject("data", of: document.root, in: bytes)
             let chat = try document.requiredChatID("chatId", of: data, in: bytes)
@@ -77,6 +88,7 @@ enum ChatsRequest: Sendable {
     }
 
     var isPost: Bool { if case .post = self { true } else { false } }
+    var localID: ByteString? { if case .post(_, let post) = self { post.localID } else { nil } }
 
     /// What the client called it.
     var type: ByteString {
@@ -107,6 +119,7 @@ enum ChatsRequest: Sendable {
         switch error {
         case .noSuchConversation: "\(chatField): no such chat"
         case .notAMember, .accessDenied: "\(chatField): \(error)"
+        case .idTaken: "username: a member of this chat has this name; choose another one"
         case .contentEmpty: "text: must not be empty"
         case .contentTooLong(let limit): "text: longer than \(limit) bytes"
         case .noSuchMessage(let id): "last_read_message: there is no message \(id)"

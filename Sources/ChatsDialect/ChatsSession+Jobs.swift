@@ -33,7 +33,7 @@ extension ChatsSession {
         case .details(let chat), .messages(let chat, _, _):
             self.job = ChatsJob(request)
             self.describe(chat, into: &steps)
-        case .post(let chat, _, _), .markRead(let chat, _):
+        case .post(let chat, _), .markRead(let chat, _):
             guard !self.subscriptions.hears(chat) else { return self.perform(request, since: since, into: &steps) }
             self.job = ChatsJob(request, since: since)
             self.describe(chat, into: &steps)
@@ -52,10 +52,13 @@ extension ChatsSession {
     /// What is done in a chat that the connection hears.
     private mutating func perform(_ request: ChatsRequest, since: Int64, into steps: inout SessionSteps) {
         switch request {
-        case .post(let chat, let text, let isRead):
-            let body = MessageBody(author: self.person, clientID: nil, content: text, metadata: isRead ? ReadMarks.metadata : nil)
+        case .post(let chat, let post):
+            let body = MessageBody(
+                author: self.person, clientID: post.localID.flatMap { ClientID(given: $0) }, content: post.text,
+                metadata: post.isRead ? ReadMarks.metadata : nil)
             self.posting = (chat, (self.posting?.count ?? 0) + 1)
-            steps.append(.ask(.post(body), in: self.subscriptions.key(chat), SessionTag(kind: Question.post.rawValue, since: since)))
+            let tag = SessionTag(kind: Question.post.rawValue, text: post.localID, conversation: chat, since: since)
+            steps.append(.ask(.post(body), in: self.subscriptions.key(chat), tag))
         case .markRead(let chat, let sequence):
             self.job = ChatsJob(request)
             self.markRead(chat, through: sequence, into: &steps)
@@ -78,8 +81,8 @@ extension ChatsSession {
     }
 
     private mutating func fail(_ sentence: String, into steps: inout SessionSteps) {
-        let type = self.job?.request.type
-        self.finish(into: &steps) { $0.append(error: sentence, request: type) }
+        let request = self.job?.request
+        self.finish(into: &steps) { $0.append(error: sentence, request: request?.type, localID: request?.localID) }
     }
 
     private mutating func fail(_ error: ChatError, into steps: inout SessionSteps) {
@@ -147,9 +150,7 @@ extension ChatsSession {
         case .create:
             self.created(answer, tag, into: &steps)
         case .post:
-            if case .failed(let error) = answer {
-                steps.reply { $0.append(error: ChatsRequest.sentence(error), request: "newMessage", outcome: error.outcome) }
-            }
+            self.posted(answer, tag, isShown: isShown, into: &steps)
             if let posting = self.posting { self.posting = posting.count > 1 ? (posting.chat, posting.count - 1) : nil }
             self.goOn(into: &steps)
         case .markRead:
@@ -164,6 +165,21 @@ extension ChatsSession {
                 self.goOn(into: &steps)
             }
         case .ownNumber, .list, .page, .numbers, .nextID, nil:
+            break
+        }
+    }
+
+    private func posted(_ answer: ChatAnswer, _ tag: SessionTag, isShown: Bool, into steps: inout SessionSteps) {
+        switch answer {
+        case .posted(let message) where !isShown:
+            // A repeat: what it made was shown before.
+            guard let chat = tag.conversation else { return }
+            steps.reply { $0.append(created: message, by: self.number, in: chat, localID: tag.text) }
+        case .failed(let error):
+            steps.reply {
+                $0.append(error: ChatsRequest.sentence(error), request: "newMessage", localID: tag.text, outcome: error.outcome)
+            }
+        default:
             break
         }
     }
@@ -238,7 +254,7 @@ extension ChatsSession {
             // What comes next waits for it: a list counts from there.
             self.markRead(chat, through: lastRead, into: &steps)
             steps.reply { $0.append(joined: user, chat, lastRead: lastRead) }
-        case .post(let chat, _, _), .markRead(let chat, _):
+        case .post(let chat, _), .markRead(let chat, _):
             self.subscriptions.entered(chat)
             let since = self.job?.since ?? 0
             self.job = nil

@@ -48,7 +48,7 @@ public struct ChatsSession: DialectSession {
     public var home: ConversationKey? { nil }
 
     var person: Person { self.subscriptions.actor.person }
-    var user: ChatsUser { ChatsUser(number: self.number, name: self.person.name) }
+    var user: ChatsUser { ChatsUser(self.person.id, number: self.number, name: self.person.name) }
 
     public mutating func opened(into steps: inout SessionSteps) {
         if let number = UserNumbers.ownNumber(of: self.person.id) {
@@ -100,7 +100,9 @@ public struct ChatsSession: DialectSession {
         let overdue = self.queue.filter { $0.request.isPost && $0.since <= due }
         self.queue.removeAll { $0.request.isPost && $0.since <= due }
         for queued in overdue {
-            steps.reply { $0.append(error: ChatsRequest.sentence(.unavailable), request: queued.request.type) }
+            steps.reply {
+                $0.append(error: ChatsRequest.sentence(.unavailable), request: queued.request.type, localID: queued.request.localID)
+            }
         }
     }
 
@@ -116,7 +118,7 @@ public struct ChatsSession: DialectSession {
     private func isFree(for request: ChatsRequest) -> Bool {
         guard self.job == nil else { return false }
         guard let posting = self.posting else { return true }
-        if case .post(let chat, _, _) = request { return chat == posting.chat }
+        if case .post(let chat, _) = request { return chat == posting.chat }
         return false
     }
 

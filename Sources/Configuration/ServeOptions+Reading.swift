@@ -28,6 +28,7 @@ extension ServeOptions {
         }
         try self.settleLimits(limitOrigins)
         self.settleStore()
+        self.settleAnonymous()
         for limit in LimitTable.all {
             let origin = limitOrigins[limit.name] ?? .standard
             self.settings.append(EffectiveSetting(name: "limit \(limit.name)", value: limit.text(in: self.limits), origin: origin))
@@ -36,12 +37,19 @@ extension ServeOptions {
         self.warnings = EnvironmentCheck.warnings(for: sources.environment)
     }
 
-    /// What is shared by a cluster is not open to everybody unless somebody said so; and a password in the URL is shown to nobody.
+    /// A password in the URL is shown to nobody.
     private mutating func settleStore() {
-        func place(_ name: String) -> Int? { self.settings.firstIndex { $0.name == name } }
-        if let place = place("store") { self.settings[place].value = self.store.description }
-        guard let place = place("anonymous"), self.settings[place].origin == .standard else { return }
-        if case .redis = self.store { self.anonymous = false }
+        guard let place = self.settings.firstIndex(where: { $0.name == "store" }) else { return }
+        self.settings[place].value = self.store.description
+    }
+
+    /// What a cluster shares, and what others than this machine reach, is not open to strangers unless somebody said so.
+    private mutating func settleAnonymous() {
+        guard let place = self.settings.firstIndex(where: { $0.name == "anonymous" }), self.settings[place].origin == .standard else {
+            return
+        }
+        let isShared = if case .redis = self.store { true } else { false }
+        self.anonymous = !isShared && self.listen.isLoopback
         self.settings[place].value = self.anonymous ? "on" : "off"
     }
 

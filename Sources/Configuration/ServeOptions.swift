@@ -38,7 +38,8 @@ public struct ServeOptions: Sendable, Equatable {
     public var jwtIssuer: String?
     /// Allowed on `exp` and `nbf`.
     public var jwtLeeway: Duration = .zero
-    /// Whether connections without a token are taken where a dialect allows them.
+    /// Whether connections without a token are taken where a dialect allows them. Unless it is said, they are where only this machine
+    /// reaches the listener, and no other node shares the store.
     public var anonymous = true
 
     /// Nil: the host's name and a random suffix.

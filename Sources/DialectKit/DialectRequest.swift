@@ -10,15 +10,19 @@ public struct DialectRequest: Sendable {
     public let credentials: Credentials
     /// Whether somebody without a token may come in where the protocol allows it.
     public let allowsAnonymous: Bool
+    /// Whether only this machine reaches the listener: there somebody without a token may do what concerns everybody.
+    public let isLoopback: Bool
     public let now: Timestamp
 
     public init(
-        path: [String], query: [(name: String, value: String)], credentials: Credentials, allowsAnonymous: Bool = false, now: Timestamp
+        path: [String], query: [(name: String, value: String)], credentials: Credentials, allowsAnonymous: Bool = false,
+        isLoopback: Bool = false, now: Timestamp
     ) {
         self.path = path
         self.query = query
         self.credentials = credentials
         self.allowsAnonymous = allowsAnonymous
+        self.isLoopback = isLoopback
         self.now = now
     }
 

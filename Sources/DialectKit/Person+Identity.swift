@@ -1,11 +1,17 @@
 public import ChatModel
 public import Identity
 
+extension UserID {
+    /// Whom a token names: a guest token an anonymous user.
+    public init(of identity: Identity) {
+        self = identity.guest == nil ? UserID(token: identity.user) : UserID(anonymous: identity.user)
+    }
+}
+
 extension Person {
     /// Who a token says its bearer is, with the agent that it names where that is not the user.
     public init(of identity: Identity) {
-        self.init(
-            id: UserID(token: identity.user), name: identity.displayName,
-            agent: identity.agent == identity.user ? nil : identity.agent)
+        let id = UserID(of: identity)
+        self.init(id: id, name: identity.displayName, agent: identity.agent == id.shown ? nil : identity.agent)
     }
 }

@@ -10,7 +10,7 @@ enum EngineVisitor: Equatable {
     /// There is a token, and it is bad; or there are several, of different users.
     case impostor
     /// By a token, whose time may be over: the session may have had a fresh one since, and if not it has its own end.
-    case bearer(tenant: ByteString, user: ByteString)
+    case bearer(tenant: ByteString, user: UserID)
 
     /// Whom a session is.
     struct Owner {
@@ -25,7 +25,7 @@ enum EngineVisitor: Equatable {
         switch self {
         case .nobody: true
         case .impostor: owner.isRefused
-        case .bearer(let tenant, let user): owner.user.map { $0 == UserID(token: user) && tenant == owner.tenant } ?? true
+        case .bearer(let tenant, let user): owner.user.map { $0 == user && tenant == owner.tenant } ?? true
         }
     }
 
@@ -36,7 +36,7 @@ enum EngineVisitor: Equatable {
         switch self {
         case .nobody: "-"
         case .impostor: "!"
-        case .bearer(let tenant, let user): "\(Self.encoded(tenant)).\(Self.encoded(user))"
+        case .bearer(let tenant, let user): "\(Self.encoded(tenant)).\(Self.encoded(user.key))"
         }
     }
 
@@ -48,7 +48,7 @@ enum EngineVisitor: Equatable {
         default:
             let parts = text.split(separator: ".", omittingEmptySubsequences: false)
             guard parts.count == 2, let tenant = Self.decoded(parts[0]), let user = Self.decoded(parts[1]) else { return nil }
-            self = .bearer(tenant: tenant, user: user)
+            self = .bearer(tenant: tenant, user: UserID(key: user))
         }
     }
 

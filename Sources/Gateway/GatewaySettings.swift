@@ -41,6 +41,8 @@ public struct GatewaySettings: Sendable {
     public var publicURL: PublicURL?
     /// Whether somebody without a token may come in where a protocol allows it.
     public var allowsAnonymous = false
+    /// Whether only this machine reaches the client listener: there people without a token are trusted with what they could do to everybody.
+    public var isLoopback: Bool { ListenAddress(host: self.clientHost, port: self.clientPort).isLoopback }
     /// A path at which frames are sent back as they came.
     public var echoPath: String?
     /// Whether frames for many sockets leave with one call of the kernel, where it lets us.

@@ -199,7 +199,8 @@ extension LoopState {
             contentType: self.head.fields.text("content-type", in: span),
             ifNoneMatch: self.head.fields.joined("if-none-match", in: span), peer: self.connections[slot]!.peer,
             credentials: self.isClient(slot) ? self.credentials : .none, allowsAnonymous: self.shared.settings.allowsAnonymous,
-            base: self.isClient(slot) ? self.linkBase(slot, span) : "", jsonDepth: self.live.limits.jsonDepth)
+            isLoopback: self.shared.settings.isLoopback, base: self.isClient(slot) ? self.linkBase(slot, span) : "",
+            jsonDepth: self.live.limits.jsonDepth)
     }
 
     private mutating func answer(_ slot: Int, _ request: SiteRequest, body: [UInt8], _ answering: HTTPAnswering) {

@@ -215,6 +215,7 @@ extension LoopState {
         self.credentials = self.readCredentials(query, span)
         return DialectRequest(
             path: path, query: query, credentials: self.credentials, allowsAnonymous: self.shared.settings.allowsAnonymous,
+            isLoopback: self.shared.settings.isLoopback,
             now: self.now.wall)
     }
 
@@ -266,7 +267,7 @@ extension LoopState {
         switch credentials {
         case .none: return .nobody
         case .refused: return .impostor
-        case .bearer(let identity): return .bearer(tenant: identity.tenant, user: identity.user)
+        case .bearer(let identity): return .bearer(tenant: identity.tenant, user: UserID(of: identity))
         }
     }
 
@@ -284,7 +285,7 @@ extension LoopState {
         for token in tokens {
             do throws(TokenError) {
                 let identity = try verify(token)
-                if let first, first.user != identity.user || first.tenant != identity.tenant {
+                if let first, UserID(of: first) != UserID(of: identity) || first.tenant != identity.tenant {
                     return .refused("the tokens are of two users")
                 }
                 first = first ?? identity

@@ -193,7 +193,7 @@ extension LoopState {
         do throws(TokenError) {
             let identity = try self.live.verifier.verify(token, at: self.now.wall)
             // Who has not said who it is says it by this.
-            guard session.actor.map({ UserID(token: identity.user) == $0.person.id && identity.tenant == session.tenant }) ?? true else {
+            guard session.actor.map({ UserID(of: identity) == $0.person.id && identity.tenant == session.tenant }) ?? true else {
                 talk.session?.authenticated(.failure(CredentialError("belongs to another user")), into: &self.steps)
                 return
             }

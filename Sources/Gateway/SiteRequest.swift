@@ -19,6 +19,8 @@ public struct SiteRequest: Sendable {
     /// Of a client: who asks, and whether somebody without a token may.
     public let credentials: Credentials
     public let allowsAnonymous: Bool
+    /// Whether only this machine reaches the client listener.
+    public let isLoopback: Bool
     /// Of a client: where it reaches the service, for links: `https://chat.example`, without a slash at the end.
     public let base: String
     /// How deep JSON in the body may be nested.
@@ -27,7 +29,7 @@ public struct SiteRequest: Sendable {
     public init(
         method: HTTPMethod, path: String, query: String? = nil, host: String? = nil, origin: String? = nil, authorization: String? = nil,
         contentType: String? = nil, ifNoneMatch: String? = nil, peer: SocketAddress, credentials: Credentials = .none,
-        allowsAnonymous: Bool = false, base: String = "", jsonDepth: Int = 32
+        allowsAnonymous: Bool = false, isLoopback: Bool = false, base: String = "", jsonDepth: Int = 32
     ) {
         self.method = method
         self.path = path
@@ -40,6 +42,7 @@ public struct SiteRequest: Sendable {
         self.peer = peer
         self.credentials = credentials
         self.allowsAnonymous = allowsAnonymous
+        self.isLoopback = isLoopback
         self.base = base
         self.jsonDepth = jsonDepth
     }

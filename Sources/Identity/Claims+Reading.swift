@@ -14,10 +14,12 @@ extension Claims {
             throw .badClaim(name: "sub", mustBe: "there: the user's id, \(IdentityRule.name.text)")
         }
         self.subject = subject
-        // `null` for no name is what identity providers send; for anything that decides, it is a mistake.
-        let hasUsername = document.presentMember("username", of: root, in: bytes) != nil
-        if hasUsername || document.presentMember("name", of: root, in: bytes) != nil {
-            self.username = try reader.text(hasUsername ? "username" : "name", in: bytes)
+        if let username = try reader.text("username", in: bytes) {
+            self.username = username
+        } else if let name = try reader.text("name", in: bytes) {
+            // Held to the rule here: later nothing tells the two claims apart.
+            guard IdentityRule.name.allows(name) else { throw .badClaim(name: "name", mustBe: IdentityRule.name.text) }
+            self.username = name
         }
         self.tenant = try reader.text("tenant_id", in: bytes)
         self.agent = try reader.text("agent_id", in: bytes)
@@ -30,12 +32,23 @@ extension Claims {
     }
 }
 
-/// Reads single claims; each function answers "not there" apart from "there, but wrong".
+extension GuestRole {
+    /// From the payload of a guest token.
+    init(_ document: JSONDocument, in bytes: RawSpan) throws(TokenError) {
+        guard let role = try ClaimReader(document: document).text("guest", in: bytes).flatMap({ GuestRole(rawValue: $0) }) else {
+            throw .badClaim(name: "guest", mustBe: "member or creator")
+        }
+        self = role
+    }
+}
+
+/// Reads single claims; each function answers "not there" apart from "there, but wrong". A claim that is `null` is not there: that is how
+/// many identity providers write what they have no value for.
 private struct ClaimReader {
     let document: JSONDocument
 
     private func member(_ name: StaticString, in bytes: RawSpan) -> JSONValue? {
-        self.document.member(name, of: self.document.root, in: bytes)
+        self.document.presentMember(name, of: self.document.root, in: bytes)
     }
 
     func text(_ name: StaticString, in bytes: RawSpan) throws(TokenError) -> String? {

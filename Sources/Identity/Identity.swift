@@ -10,18 +10,20 @@ public struct Identity: Sendable, Equatable {
     public var displayName: ByteString
     /// The claim `tenant_id`, else `default`.
     public var tenant: ByteString
-    /// The claim `agent_id`, else the user.
+    /// The claim `agent_id`, else the user; of a guest its id as others are shown it.
     public var agent: ByteString
     /// The claims `conversations` and `channel_id` together.
     public var grants: Grants
     /// The claim `admin`.
     public var isAdmin: Bool
+    /// What a guest token says; nil for a token that an issuer of the operator's has made.
+    public var guest: GuestRole?
     /// The first moment at which the token is refused, the leeway included; nil for a token without an end.
     public var expiry: Timestamp?
 
     public init(
         user: ByteString, displayName: ByteString? = nil, tenant: ByteString = Identity.defaultTenant, agent: ByteString? = nil,
-        grants: Grants = .none, isAdmin: Bool = false, expiry: Timestamp? = nil
+        grants: Grants = .none, isAdmin: Bool = false, guest: GuestRole? = nil, expiry: Timestamp? = nil
     ) {
         self.user = user
         self.displayName = displayName ?? user
@@ -29,6 +31,7 @@ public struct Identity: Sendable, Equatable {
         self.agent = agent ?? user
         self.grants = grants
         self.isAdmin = isAdmin
+        self.guest = guest
         self.expiry = expiry
     }
 

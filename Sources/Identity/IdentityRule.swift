@@ -9,6 +9,9 @@ public enum IdentityRule: Sendable, Equatable {
     /// Users, agents and display names: 1 to 128 characters (Unicode scalars) without control characters.
     case name
 
+    /// What the ids of anonymous users begin with, as others are shown them: no token may name a user or an agent that begins so.
+    public static let guestPrefix = "guest:"
+
     public func allows(_ text: String) -> Bool {
         switch self {
         case .conversation: Self.isPlain(text, lengthLimit: 128, alsoColon: true)

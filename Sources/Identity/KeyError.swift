@@ -12,6 +12,16 @@ public enum KeyError: Error, Sendable, Equatable, CustomStringConvertible {
     case tooManyKeys(limit: Int)
     case noKeys
 
+    /// The file that it is about; nil for errors of all of them together.
+    public var path: String? {
+        switch self {
+        case .file(let path, _), .secretTooShort(let path, _), .secretIsPEM(let path), .unusable(let path, _),
+            .unusableKey(let path, _, _):
+            path
+        case .tooManyKeys, .noKeys: nil
+        }
+    }
+
     public var description: String {
         switch self {
         case .file(let path, let reason): "\(path): \(reason)."

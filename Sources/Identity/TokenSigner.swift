@@ -4,18 +4,24 @@ internal import JSON
 /// Makes HS256 tokens: for `confab token`, the load generator and tests.
 public struct TokenSigner: Sendable {
     private let key: HMACKey
-
-    private static let header = Base64URL.encode(Array(#"{"alg":"HS256","typ":"JWT"}"#.utf8))
+    private let header: String
 
     /// Signs with a secret as `SecretFile.read` gives it.
     public init(secret: [UInt8]) {
         self.key = HMACKey(secret)
+        self.header = Base64URL.encode(Array(#"{"alg":"HS256","typ":"JWT"}"#.utf8))
+    }
+
+    /// - Parameter keyID: letters and `-`.
+    init(_ key: HMACKey, keyID: String) {
+        self.key = key
+        self.header = Base64URL.encode(Array(#"{"alg":"HS256","typ":"JWT","kid":"\#(keyID)"}"#.utf8))
     }
 
     /// The compact token. Throws for claims that a verifier would refuse at any time, and for more than fit into a token.
     public func sign(_ claims: Claims) throws(TokenError) -> String {
         _ = try claims.identity()
-        let text = Self.header + "." + Base64URL.encode(claims.payload.bytes)
+        let text = self.header + "." + Base64URL.encode(claims.payload.bytes)
         let signature = self.key.sign(text.utf8)
         let token = text + "." + Base64URL.encode(signature)
         guard token.utf8.count <= TokenVerifier.tokenByteLimit else { throw .tooLong(limitBytes: TokenVerifier.tokenByteLimit) }
@@ -45,6 +51,7 @@ extension Claims {
         case .listed(let conversations): add("conversations", .array(conversations.sorted().map { .string($0.string) }))
         }
         if self.isAdmin { add("admin", true) }
+        add("guest", self.guest.map { .string($0.rawValue) })
         add("exp", self.expiry.map { Self.numericDate($0) })
         add("nbf", self.notBefore.map { Self.numericDate($0) })
         add("aud", self.audience.map { $0.count == 1 ? .string($0[0]) : .array($0.map { .string($0) }) })

@@ -17,11 +17,11 @@ public struct PetsDialect: Dialect {
         switch request.credentials {
         case .none:
             guard request.allowsAnonymous else { return .session(Self.refusal("a token is required")) }
-            return .session(PetsSession(stranger: UUIDText.random()))
+            return .session(PetsSession(stranger: UUIDText.random(), trustsStrangers: request.isLoopback))
         case .refused(let sentence):
             return .session(Self.refusal(sentence))
         case .bearer(let identity):
-            return .session(PetsSession(identity: identity, allowsAnonymous: request.allowsAnonymous))
+            return .session(PetsSession(identity: identity, trustsStrangers: request.allowsAnonymous && request.isLoopback))
         }
     }
 

@@ -3,11 +3,17 @@ import ChatModel
 import DialectKit
 import JSON
 
+extension UserID {
+    /// What the protocol calls somebody: a stranger of its own by the UUID that it was told, which nobody else can take; any other guest as
+    /// all protocols do.
+    var shownInPets: ByteString { self.isAssigned ? self.name : self.shown }
+}
+
 /// The server's frames, letter by letter as seed `000` prints them.
 extension ByteBuffer {
     mutating func append(connectedAs user: UserID) {
         self.append(#"{"event":"connected","data":{"user_id":"#)
-        self.append(jsonString: user.shown)
+        self.append(jsonString: user.shownInPets)
         self.append("}}")
     }
 
@@ -24,7 +30,7 @@ extension ByteBuffer {
         self.append(#","message_id":""#)
         self.append(decimal: message.sequence)
         self.append(#"","sender_id":"#)
-        self.append(jsonString: message.body.author.id.shown)
+        self.append(jsonString: message.body.author.id.shownInPets)
         self.append(#","content":"#)
         self.append(jsonString: message.body.content)
         self.append(#","timestamp":""#)
@@ -54,7 +60,7 @@ extension ByteBuffer {
 
     mutating func append(broadcast message: Message) {
         self.append(#"{"event":"broadcast","data":{"sender_id":"#)
-        self.append(jsonString: message.body.author.id.shown)
+        self.append(jsonString: message.body.author.id.shownInPets)
         self.append(#","content":"#)
         self.append(jsonString: message.body.content)
         self.append(#","timestamp":""#)
@@ -69,7 +75,7 @@ extension ByteBuffer {
         self.append(",")
         self.append(text: fields.string)
         self.append(#","client_id":"#)
-        self.append(jsonString: client.shown)
+        self.append(jsonString: client.shownInPets)
         self.append("}}")
     }
 
@@ -81,7 +87,7 @@ extension ByteBuffer {
             self.append(",")
             self.append(text: PetsDetails.fields(of: listed.record).string)
             self.append(#","client_id":"#)
-            if let creator = listed.record.creator { self.append(jsonString: creator.shown) } else { self.append("null") }
+            if let creator = listed.record.creator { self.append(jsonString: creator.shownInPets) } else { self.append("null") }
             self.append(#","created_at":""#)
             self.append(timestamp: listed.record.createdAt)
             self.append(#"","updated_at":""#)

@@ -9,7 +9,8 @@ public struct PetsSession: DialectSession {
     private var subscriptions: Subscriptions
     /// Whether this user may say something to everybody of the tenant.
     private var mayBroadcast: Bool
-    private let allowsAnonymous: Bool
+    /// Whether everybody may: anonymous users come in, and only from this machine.
+    private let trustsStrangers: Bool
     /// What the client wants in conversations that it does not hear yet.
     private var waiting: [ByteString: [Request]] = [:]
     /// Conversations that were made for this user, until they are heard and the client is told.
@@ -44,21 +45,21 @@ public struct PetsSession: DialectSession {
         }
     }
 
-    init(identity: Identity, allowsAnonymous: Bool) {
+    init(identity: Identity, trustsStrangers: Bool) {
         self.subscriptions = Subscriptions(
             tenant: identity.tenant, actor: Actor(person: Person(of: identity), isAdmin: identity.isAdmin), grants: identity.grants,
             kind: .pets)
-        self.mayBroadcast = allowsAnonymous || identity.isAdmin
-        self.allowsAnonymous = allowsAnonymous
+        self.mayBroadcast = trustsStrangers || identity.isAdmin
+        self.trustsStrangers = trustsStrangers
     }
 
     /// Somebody without a token.
-    init(stranger id: ByteString) {
-        let person = Person(id: UserID(anonymous: id), name: id)
+    init(stranger id: ByteString, trustsStrangers: Bool) {
+        let person = Person(id: UserID(assigned: id), name: id)
         self.subscriptions = Subscriptions(
             tenant: Identity.defaultTenant, actor: Actor(person: person, isAdmin: false), grants: .none, kind: .pets)
-        self.mayBroadcast = true
-        self.allowsAnonymous = true
+        self.mayBroadcast = trustsStrangers
+        self.trustsStrangers = trustsStrangers
     }
 
     public var actor: Actor? { self.subscriptions.actor }
@@ -148,7 +149,7 @@ public struct PetsSession: DialectSession {
         // Strangers have their ids from the server as well, and can only mean one another.
         let others = providers.map { provider in
             let id = ByteString(provider)
-            return Person(id: self.person.id.isAnonymous ? UserID(anonymous: id) : UserID(token: id), name: id)
+            return Person(id: self.person.id.isAnonymous ? UserID(assigned: id) : UserID(token: id), name: id)
         }
         let founding = Founding(
             kind: .pets, details: fields, creator: self.subscriptions.actor, members: [self.person] + others)
@@ -304,10 +305,10 @@ public struct PetsSession: DialectSession {
         switch result {
         case .success(let identity):
             self.subscriptions.renew(identity)
-            self.mayBroadcast = self.allowsAnonymous || identity.isAdmin
+            self.mayBroadcast = self.trustsStrangers || identity.isAdmin
             steps.reply {
                 $0.append(#"{"event":"authenticated","data":{"user_id":"#)
-                $0.append(jsonString: identity.user)
+                $0.append(jsonString: UserID(of: identity).shownInPets)
                 $0.append("}}")
             }
         case .failure(let error):

@@ -8,6 +8,7 @@ extension HTTPError {
         case .noSuchConversation: self.init(.notFound, "room_id: no such conversation")
         case .conversationExists: self.init(.conflict, "room_id: \(error)")
         case .tooManyMembers: self.init(.conflict, "room_id: \(error)")
+        case .idTaken: self.init(.conflict, error.description)
         case .conversationEnded: self.init(.gone, "room_id: conversation ended")
         case .accessDenied: self.init(.forbidden, "room_id: the conversation is closed, and you are no member of it")
         case .notAMember, .notAllowed: self.init(.forbidden, "user_id: \(error)")

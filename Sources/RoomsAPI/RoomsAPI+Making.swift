@@ -2,6 +2,7 @@ internal import Bytes
 internal import ChatModel
 internal import Gateway
 internal import HTTPWire
+internal import Identity
 internal import JSON
 internal import RoomsDialect
 
@@ -14,7 +15,7 @@ extension RoomsAPI {
         let title = try body.title()
         let description = try body.description()
         var user = try body.userID()
-        // Nobody has to say a name to make a conversation; whoever does not cannot end it either.
+        // Nobody has to say a name to make a conversation.
         if caller.identity == nil, user == nil { user = "guest-\(RoomID.random())" }
         let actor = try caller.actor(user)
         return Founding(kind: .rooms, title: title, details: ByteString(description), creator: actor, members: [actor.person])
@@ -25,6 +26,7 @@ extension RoomsAPI {
             let id = self.mint()
             switch try await self.ask(.create(founding), in: id, of: caller) {
             case .described(let description):
+                let token = try self.guestToken(for: founding.creator.person, in: id, as: .creator)
                 let place = HTTPField("Location", "\(RoomsRoute.root)/\(id)")
                 return Self.response(.created, fields: [place, HTTPField("Cache-Control", "no-store")]) { text in
                     text.append(#","room_id":"#)
@@ -33,6 +35,7 @@ extension RoomsAPI {
                     text.append(jsonString: "\(base)/conversation/\(id)")
                     text.append(#","conversation":"#)
                     text.append(room: id, description)
+                    text.append(guestToken: token)
                 }
             case .failed(.conversationExists): continue
             case .failed(let error): throw HTTPError(error)
@@ -48,5 +51,14 @@ extension RoomsAPI {
         case .failed(let error): throw HTTPError(error)
         default: throw .internalServerError
         }
+    }
+}
+
+extension ByteBuffer {
+    /// The field of an answer that has one for an anonymous user, with a comma in front.
+    mutating func append(guestToken token: String?) {
+        guard let token else { return }
+        self.append(#","token":"#)
+        self.append(jsonString: token)
     }
 }

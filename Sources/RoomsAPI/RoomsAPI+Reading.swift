@@ -2,6 +2,7 @@ internal import Bytes
 internal import ChatModel
 internal import Gateway
 internal import HTTPWire
+internal import Identity
 internal import RoomsDialect
 
 /// One conversation: looking at it, and becoming a member.
@@ -64,11 +65,13 @@ extension RoomsAPI {
         let description = try await self.describe(id, to: actor, caller)
         // Somebody may have shown it out meanwhile.
         guard let member = description.members.first(where: { $0.user == actor.person.id }) else { throw HTTPError(.notAMember) }
+        let token = try self.guestToken(for: actor.person, in: id, as: caller.isCreator(of: id) ? .creator : .member)
         return Self.response { text in
             text.append(#","conversation":"#)
             text.append(room: id, description)
             text.append(#","participant":"#)
             text.append(participant: member, isOnline: description.online.contains(member.user))
+            text.append(guestToken: token)
         }
     }
 

@@ -1,7 +1,9 @@
 internal import Bytes
 internal import ChatModel
+internal import EventLoop
 public import Gateway
 public import HTTPWire
+public import Identity
 internal import JSON
 internal import Synchronization
 
@@ -14,17 +16,21 @@ public final class RoomsAPI: SiteHandler {
     private struct Host { weak var port: (any RoomsPort)? }
 
     private let host = Mutex(Host())
+    /// Signs what anonymous users are given to be known by again; nil where none come in.
+    private let guests: GuestKey?
     /// For tests, which have to know what is made.
     let mint: @Sendable () -> ByteString
 
     /// A little longer than a loop waits for an owner.
     static let patience = Duration.seconds(6)
 
-    public convenience init() {
-        self.init(mint: RoomID.random)
+    /// - Parameter guests: the key of guest tokens, by which the node's verifier knows them again; nil where no anonymous users come in.
+    public convenience init(guests: GuestKey? = nil) {
+        self.init(guests: guests, mint: RoomID.random)
     }
 
-    init(mint: @escaping @Sendable () -> ByteString) {
+    init(guests: GuestKey? = nil, mint: @escaping @Sendable () -> ByteString) {
+        self.guests = guests
         self.mint = mint
     }
 
@@ -60,6 +66,7 @@ public final class RoomsAPI: SiteHandler {
             return { () async throws(HTTPError) in try await self.join(id, actor, caller) }
         case .end(let id):
             let actor = try caller.actor(RoomsBody(request, body).userID())
+            try caller.checkMayEnd(id)
             return { () async throws(HTTPError) in try await self.end(id, by: actor, caller) }
         }
     }
@@ -84,6 +91,16 @@ public final class RoomsAPI: SiteHandler {
         guard let port = self.host.withLock({ $0.port }) else { throw .away }
         guard let answer = await port.read(request, within: Self.patience) else { throw .away }
         return answer
+    }
+
+    /// A guest's token for a conversation that it is in; nil for bearers of other tokens.
+    func guestToken(for person: Person, in id: ByteString, as role: GuestRole) throws(HTTPError) -> String? {
+        guard person.id.isAnonymous, let guests = self.guests else { return nil }
+        do throws(TokenError) {
+            return try guests.token(for: person.id.name, named: person.name, in: id, as: role, at: WallClock.now)
+        } catch {
+            throw .internalServerError
+        }
     }
 
     // MARK: Answers

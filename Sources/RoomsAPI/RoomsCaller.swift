@@ -9,8 +9,10 @@ internal import Identity
 struct RoomsCaller {
     /// Nil for whoever came without a token.
     let identity: Identity?
+    private let isLoopback: Bool
 
     init(_ request: SiteRequest) throws(HTTPError) {
+        self.isLoopback = request.isLoopback
         switch request.credentials {
         case .bearer(let identity):
             self.identity = identity
@@ -37,6 +39,18 @@ struct RoomsCaller {
         if case .listed(let ids)? = self.identity?.grants { ids.contains(id) } else { false }
     }
 
+    /// Whether a guest token says that its bearer has made the conversation.
+    func isCreator(of id: ByteString) -> Bool { self.identity?.guest == .creator && self.names(id) }
+
+    /// Everybody can read who has made a conversation. So naming that user is enough only where nobody but this machine's own
+    /// users can; from elsewhere an anonymous creator has to bring the token that it was given.
+    func checkMayEnd(_ id: ByteString) throws(HTTPError) {
+        let isAnonymous = self.identity.map { $0.guest != nil } ?? true
+        guard isAnonymous, !self.isLoopback, !self.isCreator(of: id) else { return }
+        throw HTTPError(
+            .forbidden, "user_id: to name the creator is not enough here; send the token that came when the conversation was created")
+    }
+
     /// Who only looks. No member is called so: names have a letter.
     var onlooker: Actor {
         self.bearer ?? Actor(person: Person(id: UserID(anonymous: ""), name: ""), isAdmin: false)
@@ -47,7 +61,7 @@ struct RoomsCaller {
     /// - Parameter username: nil: the user's id.
     func actor(_ user: String?, username: String? = nil) throws(HTTPError) -> Actor {
         if let bearer = self.bearer {
-            guard user.map({ ByteString($0) == bearer.person.id.key }) ?? true else {
+            guard user.map({ ByteString($0) == bearer.person.id.name }) ?? true else {
                 throw HTTPError(.forbidden, "user_id: must be the token's own, or left out")
             }
             return bearer

@@ -41,7 +41,7 @@ struct RoomOffset: Equatable {
     var text: String {
         let rooms = self.places.map { "\($0.room)=\($0.through)" }.joined(separator: ",")
         guard let stranger else { return rooms }
-        return "\(Self.strangerMark)\(Self.encoded(stranger.name)).\(Self.encoded(stranger.id.shown));\(rooms)"
+        return "\(Self.strangerMark)\(Self.encoded(stranger.name)).\(Self.encoded(stranger.id.name));\(rooms)"
     }
 
     private static func encoded(_ text: ByteString) -> String { Base64URL.encode(text.withBytes { Array($0) }) }

@@ -18,9 +18,10 @@ extension ByteBuffer {
     }
 
     /// - Parameter isAck: in the answer to an `authenticate` that asked for one.
-    mutating func append(authenticatedAs user: ByteString, isAck: Bool) {
+    mutating func append(authenticatedAs user: UserID, isAck: Bool) {
         self.append(isAck ? #"{"ok":true,"user_id":"# : #"{"user_id":"#)
-        self.append(jsonString: user)
+        self.append(jsonString: user.name)
+        self.append(markOfGuest: user)
         self.append("}")
     }
 
@@ -33,10 +34,12 @@ extension ByteBuffer {
         self.append(#"{"room_id":"#)
         self.append(jsonString: room)
         self.append(#","user_id":"#)
-        self.append(jsonString: person.id.shown)
+        self.append(jsonString: person.id.name)
         self.append(#","username":"#)
         self.append(jsonString: person.name)
-        self.append(isTyping ? #","is_typing":true}"# : #","is_typing":false}"#)
+        self.append(isTyping ? #","is_typing":true"# : #","is_typing":false"#)
+        self.append(markOfGuest: person.id)
+        self.append("}")
     }
 
     /// Somebody came or went.
@@ -44,12 +47,14 @@ extension ByteBuffer {
         self.append(#"{"room_id":"#)
         self.append(jsonString: room)
         self.append(#","user_id":"#)
-        self.append(jsonString: user.shown)
+        self.append(jsonString: user.name)
         self.append(#","username":"#)
         self.append(jsonString: name)
         self.append(#","timestamp":""#)
         self.append(timestamp: time)
-        self.append(#""}"#)
+        self.append(#"""#)
+        self.append(markOfGuest: user)
+        self.append("}")
     }
 
     mutating func append(crowd online: Int, _ changes: [PresenceChange], inRoom room: ByteString) {
@@ -60,12 +65,14 @@ extension ByteBuffer {
         self.append(#","changes":["#)
         for (place, change) in changes.enumerated() {
             self.append(place > 0 ? #",{"user_id":"# : #"{"user_id":"#)
-            self.append(jsonString: change.person.id.shown)
+            self.append(jsonString: change.person.id.name)
             self.append(#","username":"#)
             self.append(jsonString: change.person.name)
             self.append(change.isOnline ? #","status":"online","timestamp":""# : #","status":"offline","timestamp":""#)
             self.append(timestamp: change.at)
-            self.append(#""}"#)
+            self.append(#"""#)
+            self.append(markOfGuest: change.person.id)
+            self.append("}")
         }
         self.append("]}")
     }
@@ -74,10 +81,12 @@ extension ByteBuffer {
         self.append(#"{"room_id":"#)
         self.append(jsonString: room)
         self.append(#","ended_by":"#)
-        self.append(jsonString: user.shown)
+        self.append(jsonString: user.name)
         self.append(#","timestamp":""#)
         self.append(timestamp: time)
-        self.append(#""}"#)
+        self.append(#"""#)
+        self.append(markOfGuest: user)
+        self.append("}")
     }
 
     /// - Parameter head: the number of the newest message that the client has had with this.

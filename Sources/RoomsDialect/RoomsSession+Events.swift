@@ -78,7 +78,7 @@ extension RoomsSession {
     ) throws(FieldError) -> Actor {
         let user = try document.optionalString("user_id", of: argument.value, in: text)
         guard let me = self.me else { throw FieldError("room_id: \(ChatError.notAMember)") }
-        guard user == nil || user.map({ ByteString($0) }) == me.person.id.shown else {
+        guard user == nil || user.map({ ByteString($0) }) == me.person.id.name else {
             throw FieldError("user_id: is not this connection's")
         }
         return me
@@ -99,7 +99,7 @@ extension RoomsSession {
             guard IdentityRule.name.allows(text) else { throw FieldError("user_id: must be \(IdentityRule.name.text)") }
             user = UserID(anonymous: ByteString(text))
         }
-        guard let name else { return Actor(person: Person(id: user, name: user.shown), isAdmin: false) }
+        guard let name else { return Actor(person: Person(id: user, name: user.name), isAdmin: false) }
         guard IdentityRule.name.allows(name) else { throw FieldError("username: must be \(IdentityRule.name.text)") }
         return Actor(person: Person(id: user, name: ByteString(name)), isAdmin: false)
     }
@@ -108,7 +108,7 @@ extension RoomsSession {
         _ argument: Argument, _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps
     ) throws(FieldError) {
         let token = try document.requiredString("token", of: argument.value, in: text)
-        guard !self.isStranger else { throw FieldError("token: the connection came without one; connect with it") }
+        guard self.hasToken else { throw FieldError("token: the connection came without one; connect with it") }
         guard self.renewal == nil else { throw FieldError("token: another one is being looked at") }
         self.renewal = Renewal(ackID: argument.ackID)
         steps.append(.authenticate(token))

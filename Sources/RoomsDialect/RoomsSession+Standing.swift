@@ -134,6 +134,6 @@ extension RoomsSession {
         self.tenant = tenant
         self.grants = grants
         guard let user else { return }
-        self.me = Actor(person: Person(id: user, name: name ?? user.shown, agent: agent), isAdmin: isAdmin)
+        self.me = Actor(person: Person(id: user, name: name ?? user.name, agent: agent), isAdmin: isAdmin)
     }
 }

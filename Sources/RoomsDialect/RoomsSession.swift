@@ -66,6 +66,8 @@ public struct RoomsSession: DialectSession {
     public var home: ConversationKey? { nil }
     public var wakeAt: Int64? { self.socket?.deadline }
     var isStranger: Bool { self.me?.person.id.isAnonymous ?? true }
+    /// Whether a token says who it is; a guest's names a conversation.
+    var hasToken: Bool { !self.isStranger || self.grants != .none }
     var isConnected: Bool { self.socket?.isConnected ?? false }
 
     func key(_ room: ByteString) -> ConversationKey { ConversationKey(tenant: self.tenant, id: room) }
@@ -192,7 +194,7 @@ public struct RoomsSession: DialectSession {
         if let refusal = self.refusal { return self.refuse("token: \(refusal)", into: &steps) }
         if let token {
             steps.append(.authenticate(token))
-        } else if self.me.map({ !$0.person.id.isAnonymous }) ?? false {
+        } else if self.hasToken {
             guard self.isBearer else { return self.refuse("a token is required", into: &steps) }
             guard !self.isExpired else { return self.refuse("token: token expired", into: &steps) }
             self.accept(into: &steps)
@@ -212,7 +214,7 @@ public struct RoomsSession: DialectSession {
         if let renewal = self.renewal { return self.renewed(result, renewal, into: &steps) }
         switch result {
         case .success(let identity):
-            if let me = self.me, me.person.id != UserID(token: identity.user) || self.tenant != identity.tenant {
+            if let me = self.me, me.person.id != UserID(of: identity) || self.tenant != identity.tenant {
                 return self.refuse("token: belongs to another user", into: &steps)
             }
             self.become(identity)
@@ -303,9 +305,9 @@ public struct RoomsSession: DialectSession {
             self.isExpired = false
             guard self.isConnected else { return }
             if let ackID = renewal.ackID {
-                steps.reply { $0.append(roomsAck: ackID) { $0.append(authenticatedAs: identity.user, isAck: true) } }
+                steps.reply { $0.append(roomsAck: ackID) { $0.append(authenticatedAs: UserID(of: identity), isAck: true) } }
             } else {
-                steps.reply { $0.append(roomsEvent: "authenticated") { $0.append(authenticatedAs: identity.user, isAck: false) } }
+                steps.reply { $0.append(roomsEvent: "authenticated") { $0.append(authenticatedAs: UserID(of: identity), isAck: false) } }
             }
         case .failure(let error):
             self.fail("token: \(error)", of: "authenticate", ackID: renewal.ackID, into: &steps)

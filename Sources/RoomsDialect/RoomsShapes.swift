@@ -5,6 +5,12 @@ internal import JSON
 
 /// What the protocol's events and its REST API show of a conversation, letter by letter the same in both (seed `002`, `PROTOCOLS`).
 extension ByteBuffer {
+    /// The last field of what is about somebody whom no token names, with a comma in front. The id beside it is the one that the client has
+    /// said, because clients look for that.
+    mutating func append(markOfGuest user: UserID) {
+        if user.isAnonymous { self.append(#","guest":true"#) }
+    }
+
     /// A conversation with all its participants.
     ///
     /// - Parameter messageCount: the number of its newest message.
@@ -19,7 +25,12 @@ extension ByteBuffer {
         // What other protocols keep there is in their own writing.
         self.append(jsonString: record.kind == .rooms ? record.details.string : "")
         self.append(#","created_by":"#)
-        if let creator = record.creator { self.append(jsonString: creator.shown) } else { self.append("null") }
+        if let creator = record.creator {
+            self.append(jsonString: creator.name)
+            self.append(markOfGuest: creator)
+        } else {
+            self.append("null")
+        }
         self.append(#","created_at":""#)
         self.append(timestamp: record.createdAt)
         self.append(#"","updated_at":""#)
@@ -56,10 +67,12 @@ extension ByteBuffer {
 
     public mutating func append(participant member: Member, isOnline: Bool) {
         self.append(#"{"user_id":"#)
-        self.append(jsonString: member.user.shown)
+        self.append(jsonString: member.user.name)
         self.append(#","username":"#)
         self.append(jsonString: member.name)
-        self.append(isOnline ? #","online":true}"# : #","online":false}"#)
+        self.append(isOnline ? #","online":true"# : #","online":false"#)
+        self.append(markOfGuest: member.user)
+        self.append("}")
     }
 
     /// A message as `new_message` brings it.
@@ -69,7 +82,7 @@ extension ByteBuffer {
         self.append(#"","room_id":"#)
         self.append(jsonString: id)
         self.append(#","user_id":"#)
-        self.append(jsonString: message.body.author.id.shown)
+        self.append(jsonString: message.body.author.id.name)
         self.append(#","username":"#)
         self.append(jsonString: message.body.author.name)
         self.append(#","content":"#)
@@ -78,6 +91,7 @@ extension ByteBuffer {
         self.append(timestamp: message.sentAt)
         self.append(#"""#)
         self.append(flagsOf: message.state)
+        self.append(markOfGuest: message.body.author.id)
         self.append("}")
     }
 

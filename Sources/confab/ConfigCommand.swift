@@ -4,6 +4,9 @@ import Configuration
 enum ConfigCommand {
     static func check(_ options: ServeOptions) -> Int32 {
         for warning in options.warnings { Program.complain("confab: warning: \(warning)") }
+        if options.anonymous, !options.listen.isLoopback {
+            Program.complain("confab: warning: anonymous: whoever reaches \(options.listen) may connect without a token")
+        }
         let problems = options.fileProblems { _, path in
             do throws(FileProblem) {
                 _ = try FileProblem.read(path)
@@ -17,6 +20,7 @@ enum ConfigCommand {
         let keys = NodeKeys(options)
         do throws(NodeKeys.Problem) {
             _ = try keys.adminToken()
+            if options.clusterKeyFile != nil { _ = try keys.recoveryKey() }
             if keys.areNamed { _ = try keys.load() } else { try keys.checkCertificate() }
         } catch {
             Program.complain("confab: \(error)")

@@ -46,6 +46,8 @@ struct NodeKeys {
     ///
     /// - Returns: its path, if it was made.
     func makeSecret() throws(Problem) -> String? {
+        // A start that fails for this file leaves no secret behind.
+        if self.options.clusterKeyFile != nil { _ = try self.sharedSecret() }
         guard self.options.jwtSecretFile == nil, let secret = self.files.secret else { return nil }
         do throws(KeyError) {
             return try secret.readOrCreate().isNew ? secret.path : nil
@@ -54,34 +56,70 @@ struct NodeKeys {
         }
     }
 
-    /// What the nodes of a cluster sign their mail with.
-    func clusterKey() throws(Problem) -> ClusterKey {
-        do {
-            if let path = self.options.clusterKeyFile {
+    /// What the node's own keys come from, the same on all nodes: the cluster key file, without one newline at its end, else the JWT secret.
+    ///
+    /// - Returns: nil where neither is named, and keys only verify tokens.
+    private func sharedSecret() throws(Problem) -> [UInt8]? {
+        if let path = self.options.clusterKeyFile {
+            do throws(FileProblem) {
                 var secret = try FileProblem.read(path)
                 if secret.last == UInt8(ascii: "\n") { secret.removeLast() }
-                guard let key = ClusterKey(secret: secret) else {
+                guard secret.count >= ClusterKey.secretByteMinimum else {
                     throw FileProblem("has \(secret.count) bytes; at least \(ClusterKey.secretByteMinimum) are needed")
                 }
-                return key
+                return secret
+            } catch {
+                throw Problem(description: "--cluster-key-file: \(path): \(error)")
             }
-            guard let secret = try self.files.secret?.read() else { throw FileProblem("is missing") }
-            return ClusterKey(derivedFrom: secret, cluster: self.options.clusterName)
-        } catch let error as KeyError {
-            throw Problem(description: error.description)
+        }
+        do throws(KeyError) {
+            return try self.files.secret?.read()
         } catch {
-            throw Problem(description: "--cluster-key-file: \(self.options.clusterKeyFile ?? ""): \(error)")
+            throw self.problem(error)
         }
     }
 
+    /// A key file's error with the option that names the file.
+    private func problem(_ error: KeyError) -> Problem {
+        guard let path = error.path else { return Problem(description: error.description) }
+        let option: String? =
+            if path == self.options.jwtSecretFile {
+                "--jwt-secret-file"
+            } else if path == self.options.jwksFile {
+                "--jwks-file"
+            } else if self.options.jwtPublicKeyFiles.contains(path) {
+                "--jwt-public-key-file"
+            } else {
+                nil
+            }
+        return Problem(description: option.map { "\($0): \(error)" } ?? error.description)
+    }
+
+    /// What the nodes of a cluster sign their mail with.
+    func clusterKey() throws(Problem) -> ClusterKey {
+        guard let secret = try self.sharedSecret() else {
+            throw Problem(description: "--cluster-key-file: is missing: nodes on Redis need one where there is no --jwt-secret-file")
+        }
+        guard self.options.clusterKeyFile != nil else { return ClusterKey(derivedFrom: secret, cluster: self.options.clusterName) }
+        guard let key = ClusterKey(secret: secret) else {
+            preconditionFailure("A cluster key of \(secret.count) bytes has passed the check.")
+        }
+        return key
+    }
+
+    /// For keys that have to outlast the node only where it has a secret of its own.
+    private static let secretOfThisLife: [UInt8] = (0..<32).map { _ in UInt8.random(in: 0...255) }
+
     /// What signs Rooms' recovery passes: the same on all nodes that share a secret, and in all lives of a node that has one. Where keys
     /// only verify, passes are good for one life of a node.
-    func recoveryKey() -> RecoveryKey {
-        var secret: [UInt8]?
-        if let path = self.options.clusterKeyFile { secret = try? FileProblem.read(path) }
-        secret = secret ?? (try? self.files.secret?.read())
-        return RecoveryKey(
-            derivedFrom: secret ?? (0..<32).map { _ in UInt8.random(in: 0...255) }, cluster: self.options.clusterName)
+    func recoveryKey() throws(Problem) -> RecoveryKey {
+        RecoveryKey(derivedFrom: try self.sharedSecret() ?? Self.secretOfThisLife, cluster: self.options.clusterName)
+    }
+
+    /// What signs guest tokens, as far as recovery passes are good; nil where anonymous users may not come in.
+    func guestKey() throws(Problem) -> GuestKey? {
+        guard self.options.anonymous else { return nil }
+        return GuestKey(derivedFrom: try self.sharedSecret() ?? Self.secretOfThisLife, cluster: self.options.clusterName)
     }
 
     /// What opens the admin API; one trailing newline is not part of it. Nil where no file is named.
@@ -112,10 +150,11 @@ struct NodeKeys {
     func load() throws(Problem) -> LiveSettings {
         let tls = try self.certificate()
         let verifier: TokenVerifier
+        let guests = try self.guestKey()
         do throws(KeyError) {
-            verifier = try self.files.load(self.rules)
+            verifier = try self.files.load(self.rules, guests: guests)
         } catch {
-            throw Problem(description: error.description)
+            throw self.problem(error)
         }
         let origins = OriginPolicy(self.options.origins, headers: self.options.corsHeaders, publicURL: self.options.publicURL)
         return LiveSettings(verifier: verifier, tls: tls, origins: origins, limits: self.options.limits)

@@ -29,7 +29,7 @@ enum ServeCommand {
         Resources.raiseDescriptorLimit()
         do {
             let node = try RunningNode(options, logger)
-            return await node.serve()
+            return try await node.serve()
         } catch {
             _ = logger.flush()
             Program.fail("\(error)", as: options.logFormat)
@@ -62,7 +62,9 @@ struct RunningNode {
         // Before the database: a start that fails for a file's sake makes none.
         let named = keys.areNamed ? try keys.load() : nil
         if named == nil { try keys.checkCertificate() }
-        if options.anonymous { logger.warning("anonymous connections are allowed; --anonymous off forbids them") }
+        if options.anonymous {
+            logger.warning("anonymous connections are allowed; --anonymous off forbids them", Self.abilitiesOfStrangers(at: options.listen))
+        }
         self.name = options.nodeID ?? Self.inventedName()
         let incarnation = UInt64.random(in: 1...UInt64.max)
         let store = try NodeStore(options, keys, name: self.name, incarnation: incarnation, logger: logger)
@@ -106,26 +108,38 @@ struct RunningNode {
         var settings = GatewaySettings(
             nodeName: name, incarnation: incarnation, version: Program.version,
             loopCount: loopCount, clientHost: options.listen.host, clientPort: options.listen.port, adminHost: options.admin?.host,
-            adminPort: options.admin?.port ?? 0, dialects: Self.dialects(options, keys),
+            adminPort: options.admin?.port ?? 0, dialects: try Self.dialects(options, keys),
             chatLimits: options.chatLimits,
             trustedProxies: options.trustedProxies, echoPath: options.echoPath)
         settings.publicURL = options.publicURL
         settings.isClustered = store.isShared
         settings.usesSendRing = options.ioUring
         settings.allowsAnonymous = options.anonymous
-        let rooms = RoomsAPI()
+        let rooms = RoomsAPI(guests: try keys.guestKey())
         let gateway = try Gateway(settings, live: live, logger: logger, board: board, admin: admin, rest: rooms) { store.way(on: $0, $1) }
         rooms.open(gateway)
         desk.open(gateway)
         return (gateway, desk)
     }
 
-    private static func dialects(_ options: ServeOptions, _ keys: NodeKeys) -> [any Dialect] {
+    /// What the log says of a listener that others than this machine reach: who lets strangers in is to know what for.
+    private static func abilitiesOfStrangers(at listen: ListenAddress) -> KeyValuePairs<StaticString, LogValue> {
+        guard !listen.isLoopback else { return [:] }
+        return [
+            "listen": .text(listen.description),
+            "strangers_may": .text(
+                "list Rooms conversations, read and join open conversations (Rooms, Chats), create conversations, send messages, end "
+                    + "conversations that they have created"),
+            "strangers_may_not": .text("broadcast, enter closed conversations, end conversations of others"),
+        ]
+    }
+
+    private static func dialects(_ options: ServeOptions, _ keys: NodeKeys) throws(NodeKeys.Problem) -> [any Dialect] {
         let limits = options.limits
         let engine = EngineSettings(
             pingInterval: Int64(limits.enginePingInterval), pingTimeout: Int64(limits.enginePingTimeout),
             maxPayload: limits.enginePayloadBytes)
-        let rooms = RoomsDialect(key: keys.recoveryKey(), engine: engine, connectTimeout: Int64(limits.engineConnectTimeout))
+        let rooms = RoomsDialect(key: try keys.recoveryKey(), engine: engine, connectTimeout: Int64(limits.engineConnectTimeout))
         return [ConversationsDialect(), PetsDialect(), ChatsDialect(), AgentsDialect(), rooms]
     }
 
@@ -135,7 +149,7 @@ struct RunningNode {
     }
 
     /// Serves until a signal ends it.
-    func serve() async -> Int32 {
+    func serve() async throws -> Int32 {
         let (signals, received) = AsyncStream.makeStream(of: ProcessSignal.self, bufferingPolicy: .bufferingNewest(8))
         try await SignalWatcher.watch(Set(ProcessSignal.allCases), on: self.gateway.firstLoop) { signal in
             if signal != .hangUp { self.stops.count.wrappingAdd(1, ordering: .relaxed) }

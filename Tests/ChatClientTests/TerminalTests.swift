@@ -257,6 +257,9 @@ struct TokenTests {
     func owner() {
         func token(_ payload: String) -> String { "e30.\(Base64URL.encode(Array(payload.utf8))).c2ln" }
         #expect(TokenOwner(token: token(#"{"sub":"alice"}"#))?.user == "alice")
+        #expect(TokenOwner(token: token(#"{"sub":"alice"}"#))?.shownUser == "alice")
+        let guest = TokenOwner(token: token(#"{"sub":"alice","guest":"member"}"#))
+        #expect(guest?.user == "alice" && guest?.shownUser == "guest:alice" && guest?.agent == "guest:alice")
         #expect(TokenOwner(token: token(#"{"name":"alice"}"#)) == nil)
         #expect(TokenOwner(token: token("nonsense")) == nil)
         #expect(TokenOwner(token: "a.b") == nil)

@@ -42,6 +42,23 @@ struct EntranceTests {
         #expect(stage.join(cid, listed: false).contains("event: joined cid"))
     }
 
+    @Test("is for no anonymous user of an id that a member has by a token, also where that one came later")
+    func takenID() {
+        let guest = Person(id: UserID(anonymous: "ann"), name: "Ann")
+        var stage = Stage(of: [ann], open: true)
+        #expect(stage.enter(guest, listed: false) == [refused(.idTaken)])
+        #expect(stage.join(guest, listed: true) == [refused(.idTaken)])
+        // A member's display name is no id.
+        #expect(stage.join(Person(id: UserID(anonymous: "Ann"), name: "ann")) != [refused(.idTaken)])
+        let other = Person(id: UserID(anonymous: "bob"), name: "Bob")
+        #expect(stage.join(other, listed: false) != [refused(.idTaken)])
+        _ = stage.enter(bob, listed: true)
+        #expect(stage.enter(other, listed: false) == [refused(.idTaken)])
+        // Who has left has no id any more that somebody else could be taken for.
+        _ = stage.part(ann)
+        #expect(stage.join(guest, listed: false) != [refused(.idTaken)])
+    }
+
     @Test("stays possible for whom it knows when it has ended")
     func ended() {
         var stage = Stage(of: [ann, bob])

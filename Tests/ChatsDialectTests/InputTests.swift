@@ -31,6 +31,12 @@ struct InputTests {
         static let messages = [
             Case(#"{"type":"newMessage","data":{"chat":5,"text":"Hello"}}"#, #"post "Hello" id - by 7 in tenant/5"#),
             Case(#"{"data":{"text":"x","chat":"5","more":[{}]},"type":"newMessage","id":7}"#, #"post "x" id - by 7 in tenant/5"#),
+            Case(#"{"type":"newMessage","data":{"chat":5,"text":"x","local_id":"n-1"}}"#, #"post "x" id "n-1" by 7 in tenant/5"#),
+            Case(#"{"type":"newMessage","data":{"chat":5,"text":"x","local_id":null}}"#, #"post "x" id - by 7 in tenant/5"#),
+            Case(#"{"type":"newMessage","data":{"chat":5,"text":"x","local_id":7}}"#, error("local_id: must be a string", "newMessage")),
+            Case(
+                #"{"type":"newMessage","data":{"chat":5,"text":"x","local_id":""}}"#,
+                error("local_id: must have 1 to 128 bytes and no control characters", "newMessage")),
             Case(
                 #"{"type":"newMessage","data":{"chat":5,"text":"x","is_read":true}}"#,
                 #"post "x" id - by 7 with {"is_read":true} in tenant/5"#),

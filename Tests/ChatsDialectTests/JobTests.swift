@@ -103,6 +103,38 @@ struct JobTests {
         #expect(probe.answer(.failed(.accessDenied)) == Self.error("chat: access denied", "joinChat"))
     }
 
+    @Test("says a message's id again to its sender: to its connections with the message, and to a repeat with what the first one made")
+    func localID() {
+        var probe = SessionProbe.chats()
+        let frame = #"{"type":"newMessage","data":{"chat":5,"text":"x","local_id":"n-1"}}"#
+        let made =
+            #"{"type":"messageCreated","data":{"id":1,"chat":5,"sender":{"id":7,"username":"Ann"},"text":"x","timestamp":"2026-01-31T12:00:00.123Z","is_read":false"#
+        #expect(probe.send(frame) == [#"post "x" id "n-1" by 7 in tenant/5"#])
+        #expect(probe.answer(.posted(Given.message(1, "x")), isShown: true).isEmpty)
+        _ = probe.send(frame)
+        #expect(probe.answer(.posted(Given.message(1, "x"))) == [made + #","local_id":"n-1"}}"#])
+        _ = probe.send(frame)
+        #expect(
+            probe.answer(.failed(.outcomeUnknown)) == [
+                #"{"type":"error","data":{"message":"\#(ChatError.outcomeUnknown)","request":"newMessage","outcome":"unknown","local_id":"n-1"}}"#
+            ])
+        // One that waits for its turn keeps it.
+        _ = probe.send(#"{"type":"getChatDetails","data":{"chatId":5}}"#)
+        _ = probe.send(frame)
+        let answers = probe.answer(.failed(.notAMember))
+        #expect(answers.last == #"post "x" id "n-1" by 7 in tenant/5"#)
+    }
+
+    @Test("says of a name that a member has whose it is")
+    func takenName() {
+        var probe = SessionProbe.chats()
+        _ = probe.send(#"{"type":"joinChat","data":{"chat":6}}"#)
+        _ = probe.answer(.described(Given.description([], head: 3)))
+        #expect(
+            probe.answer(.failed(.idTaken))
+                == Self.error("username: a member of this chat has this name; choose another one", "joinChat"))
+    }
+
     // MARK: Making
 
     @Test("makes an empty chat, under the next number that no token has made")

@@ -74,6 +74,20 @@ struct OutputTests {
         #expect(rendering.unnumbered.isEmpty)
     }
 
+    @Test("tell the sender's connections the id that it gave a message, and show a guest's name as one")
+    func localIDs() {
+        var rendering = Rendering()
+        let guest = UserID(anonymous: "7")
+        rendering.numbers.note([Self.bobsNumber], of: [guest], in: "tenant")
+        let body = MessageBody(author: Person(id: guest, name: "Ann"), clientID: ClientID(given: "n-1"), content: "x")
+        let frame =
+            #"{"type":"messageCreated","data":{"id":1,"chat":5,"sender":{"id":1099511627776,"username":"guest:Ann"},"text":"x","timestamp":"2026-01-31T12:00:00.123Z","is_read":false"#
+        #expect(
+            Self.render(.posted(Message(sequence: 1, revision: 1, sentAt: Self.time, body: body)), into: &rendering) == [
+                #"others(anonymous 7) \#(frame)}}"#, #"only(anonymous 7) \#(frame),"local_id":"n-1"}}"#,
+            ])
+    }
+
     @Test("say whose number is not known; numbers that are users' own need no asking")
     func unnumbered() {
         var rendering = Rendering()

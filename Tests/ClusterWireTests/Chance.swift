@@ -130,7 +130,8 @@ struct Chance {
     }
 
     mutating func error() -> ChatError {
-        switch self.generator.next(below: 15) {
+        switch self.generator.next(below: 16) {
+        case 14: .idTaken
         case 13: .conversationExists
         case 0: .noSuchConversation
         case 1: .notAMember

@@ -75,6 +75,22 @@ struct ServeOptionsTests {
         #expect(options.settings.allSatisfy { $0.origin == .standard })
     }
 
+    @Test(
+        "lets strangers in of its own accord only on loopback, where no other node shares the store",
+        arguments: [
+            ("", true), ("--store memory:", true), ("--listen 127.7.0.1:80", true), ("--listen [::1]:80", true),
+            ("--listen localhost:80", true), ("--listen 0.0.0.0:80", false), ("--listen [::]:80", false), ("--listen 10.0.0.1:80", false),
+            ("--listen chat.example:80", false), ("--listen 0.0.0.0:80 --anonymous on", true), ("--anonymous off", false),
+            ("--store redis://localhost:6379 --jwt-secret-file s", false),
+            ("--store redis://localhost:6379 --jwt-secret-file s --anonymous on", true),
+        ])
+    func strangers(_ line: String, _ areLetIn: Bool) throws {
+        let options = try serve(line)
+        #expect(options.anonymous == areLetIn)
+        #expect(options.setting("anonymous")?.value == (areLetIn ? "on" : "off"))
+        #expect(options.setting("anonymous")?.origin == (line.contains("--anonymous") ? .commandLine : .standard))
+    }
+
     @Test("has a sample here for every option")
     func samplesAreComplete() {
         #expect(ServeOptionsTests.samples.map(\.option) == ServeTable.bindings.map(\.spec.name))

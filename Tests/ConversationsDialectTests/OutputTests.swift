@@ -62,7 +62,7 @@ struct OutputTests {
             Event(
                 "a message of a guest", .posted(message(10, "x", by: guest)),
                 (
-                    #"{"type":"chat_message","message":{"id":"10","sender_id":"Guest\n1","content":"x",\#(now),"status":"sent","rev":10},"rev":10}"#,
+                    #"{"type":"chat_message","message":{"id":"10","sender_id":"guest:Guest\n1","content":"x",\#(now),"status":"sent","rev":10},"rev":10}"#,
                     .everybody
                 )
             ),
@@ -102,7 +102,7 @@ struct OutputTests {
                 "comings and goings",
                 .presence([.init(person: ann, isOnline: true, at: time), .init(person: guest, isOnline: false, at: time)]),
                 (#"{"type":"user_status","user_id":"ann","status":"online",\#(now)}"#, .others(ann.id)),
-                (#"{"type":"user_status","user_id":"Guest\n1","status":"offline",\#(now)}"#, .others(guest.id))),
+                (#"{"type":"user_status","user_id":"guest:Guest\n1","status":"offline",\#(now)}"#, .others(guest.id))),
             Event(
                 "a crowd",
                 .crowd(online: 231, [.init(person: ann, isOnline: true, at: time), .init(person: bob, isOnline: false, at: time)]),
@@ -151,7 +151,7 @@ struct OutputTests {
         #expect(
             probe.answer(entered([Self.bob, Self.guest], count: 3, isCrowd: false)) == [
                 #"{"type":"user_status","user_id":"bob","status":"online","timestamp":"2026-01-31T12:00:00.123Z"}"#,
-                #"{"type":"user_status","user_id":"Guest\n1","status":"online","timestamp":"2026-01-31T12:00:00.123Z"}"#,
+                #"{"type":"user_status","user_id":"guest:Guest\n1","status":"online","timestamp":"2026-01-31T12:00:00.123Z"}"#,
             ])
         #expect(
             probe.answer(entered([], count: 300, isCrowd: true)) == [

@@ -26,8 +26,6 @@ struct Tongue: Sendable, CustomTestStringConvertible {
     var resumes = true
     /// Whether anybody of the tenant may come into what it makes.
     var makesOpen = false
-    /// Whether clients have ids of their own for what they send.
-    var hasClientIDs = true
     /// The frame that says something there.
     let say: @Sendable (_ conversation: String, _ content: String, _ id: String?) -> String
     /// The frame that says something with a field of a wrong type.
@@ -113,8 +111,11 @@ struct Tongue: Sendable, CustomTestStringConvertible {
         hearsAll: true,
         resumes: false,
         makesOpen: true,
-        hasClientIDs: false,
-        say: { conversation, content, _ in Self.json(["type": "newMessage", "data": ["chat": conversation, "text": content]]) },
+        say: { conversation, content, id in
+            Self.json([
+                "type": "newMessage", "data": ["chat": conversation, "text": content, "local_id": id as Any?].compactMapValues { $0 },
+            ])
+        },
         nonsense: #"{"type":"joinChat","data":{"chat":[7]}}"#,
         message: { frame, _ in
             guard frame["type"] as? String == "messageCreated", let data = frame["data"] as? [String: Any], let id = data["id"] as? Int,

@@ -1,4 +1,5 @@
 import Bytes
+import ChatModel
 import EngineIO
 import Testing
 
@@ -33,13 +34,13 @@ struct EngineLetterTests {
     func bodies(_ body: String) throws {
         let session = try #require(EngineSessionID(named: "a.0.x"))
         for kind in [EngineLetter.Kind.poll, .post, .bytes, .began, .tooLong, .probe, .take, .broke, .closed, .torn] {
-            let text = EngineLetter.text(kind, 9, from: 3, session, by: .bearer(tenant: "t", user: "é o"), body)
+            let text = EngineLetter.text(kind, 9, from: 3, session, by: .bearer(tenant: "t", user: UserID(token: "é o")), body)
             guard case .question(let question)? = EngineLetter(text) else {
                 Issue.record("\(kind) is no question")
                 continue
             }
             #expect(question.kind == kind && question.number == 9 && question.loop == 3 && question.session == session)
-            #expect(question.visitor == .bearer(tenant: "t", user: "é o") && question.body == body)
+            #expect(question.visitor == .bearer(tenant: "t", user: UserID(token: "é o")) && question.body == body)
         }
         guard case .answer(9, .departed(let state))? = EngineLetter(EngineLetter.text(9, departed: body)) else {
             Issue.record("no departure")

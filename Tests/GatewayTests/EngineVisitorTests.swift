@@ -15,10 +15,12 @@ struct EngineVisitorTests {
 
     @Test("with a token is the session's of the same user and tenant alone, and of one that has not said who it is")
     func bearer() {
-        let ann = EngineVisitor.bearer(tenant: "t", user: "ann")
+        let ann = EngineVisitor.bearer(tenant: "t", user: UserID(token: "ann"))
         #expect(ann.maySpeak(for: Self.owner(UserID(token: "ann"))) && ann.maySpeak(for: Self.owner(nil)))
         #expect(!ann.maySpeak(for: Self.owner(UserID(token: "bob"))) && !ann.maySpeak(for: Self.owner(UserID(anonymous: "ann"))))
-        #expect(!EngineVisitor.bearer(tenant: "u", user: "ann").maySpeak(for: Self.owner(UserID(token: "ann"))))
+        #expect(!EngineVisitor.bearer(tenant: "u", user: UserID(token: "ann")).maySpeak(for: Self.owner(UserID(token: "ann"))))
+        let guest = EngineVisitor.bearer(tenant: "t", user: UserID(anonymous: "ann"))
+        #expect(guest.maySpeak(for: Self.owner(UserID(anonymous: "ann"))) && !guest.maySpeak(for: Self.owner(UserID(token: "ann"))))
     }
 
     @Test("with a bad token is that of a session that was opened with one, which hears so, and no other's")
@@ -29,7 +31,10 @@ struct EngineVisitorTests {
 
     @Test(
         "is told to another node as one word",
-        arguments: [.nobody, .impostor, .bearer(tenant: "default", user: "a b\n.-!é"), .bearer(tenant: "", user: "")] as [EngineVisitor])
+        arguments: [
+            .nobody, .impostor, .bearer(tenant: "default", user: UserID(token: "a b\n.-!é")), .bearer(tenant: "", user: UserID(token: "")),
+            .bearer(tenant: "default", user: UserID(anonymous: "ann")),
+        ] as [EngineVisitor])
     func text(_ visitor: EngineVisitor) {
         #expect(EngineVisitor(visitor.text[...]) == visitor)
         #expect(!visitor.text.contains { $0.isWhitespace || $0.isNewline })

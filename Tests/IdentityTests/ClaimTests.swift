@@ -22,6 +22,37 @@ struct ClaimTests {
         #expect(try self.verifier.identity(payload: #"{"sub":"a","name":null}"#).displayName == "a")
     }
 
+    @Test("that are null count as absent, each of them")
+    func nullClaims() throws {
+        let names = ["username", "name", "tenant_id", "agent_id", "conversations", "channel_id", "admin", "exp", "nbf", "aud", "iss"]
+        let plain = try self.verifier.identity(payload: #"{"sub":"a"}"#)
+        for name in names {
+            #expect(try self.verifier.identity(payload: #"{"sub":"a","\#(name)":null}"#) == plain, "\(name)")
+        }
+        let all = names.map { #""\#($0)":null"# }.joined(separator: ",")
+        #expect(try self.verifier.identity(payload: #"{"sub":"a",\#(all)}"#) == plain)
+        #expect(try self.verifier.identity(payload: #"{"sub":"a","conversations":null,"channel_id":"c"}"#).grants == .listed(["c"]))
+        // What has to be there is not there.
+        #expect(self.verifier.refusal(payload: #"{"sub":null}"#) == self.verifier.refusal(payload: "{}"))
+        let strict = TokenVerifier(secret: secret, rules: TokenRules(audience: "chat", issuer: "here"))
+        #expect(throws: TokenError.wrongAudience) { try strict.identity(payload: #"{"sub":"a","aud":null,"iss":"here"}"#) }
+        #expect(throws: TokenError.wrongIssuer) { try strict.identity(payload: #"{"sub":"a","aud":"chat","iss":null}"#) }
+    }
+
+    @Test(
+        "that are wrong are named in the error",
+        arguments: [
+            ("sub", "7"), ("sub", #""""#), ("username", "7"), ("username", #""""#), ("name", "7"), ("name", #""\u0007""#),
+            ("tenant_id", "7"), ("tenant_id", #""a b""#), ("agent_id", "[]"), ("agent_id", #""""#), ("conversations", "true"),
+            ("conversations", #"["a b"]"#), ("conversations", "[null]"), ("channel_id", "{}"), ("channel_id", #""a b""#),
+            ("admin", #""yes""#), ("exp", #""1""#), ("nbf", "-1"), ("aud", "7"), ("aud", "[null]"), ("iss", "7"),
+        ])
+    func wrongClaims(_ name: String, _ value: String) throws {
+        let subject = name == "sub" ? "" : #""sub":"a","#
+        let error = try #require(self.verifier.refusal(payload: #"{\#(subject)"\#(name)":\#(value)}"#))
+        #expect(error.description.contains("\"\(name)\""), "\(error)")
+    }
+
     @Test("grant what conversations and channel_id list, in every shape")
     func grants() throws {
         func grants(_ claims: String) throws -> Grants {

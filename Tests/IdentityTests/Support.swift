@@ -22,6 +22,16 @@ extension TokenVerifier {
         try self.verify(token(payload: payload), at: now)
     }
 
+    /// Why a token of this payload, rightly signed, is refused; nil when it is taken.
+    func refusal(payload: String) -> TokenError? {
+        do throws(TokenError) {
+            _ = try self.identity(payload: payload)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
     func verify(bytes: [UInt8]) throws(TokenError) -> Identity {
         try self.verify(bytes.span.bytes, at: now)
     }

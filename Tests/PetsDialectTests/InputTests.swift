@@ -207,7 +207,7 @@ struct InputTests {
         #expect(probe.send(frame("e")) == ["enter tenant/e as ann Ann unlisted pets from now"])
     }
 
-    @Test("may address everybody where its sender is an admin, or nobody needs a token")
+    @Test("may address everybody where its sender is an admin, or where nobody needs a token and nobody comes from elsewhere")
     func broadcasts() {
         let frame = #"{"event":"broadcast","data":{"content":"closed on Monday"}}"#
         let post = #"post "closed on Monday" id - by ann in tenant/@all:pets"#
@@ -221,10 +221,17 @@ struct InputTests {
                 #"{"event":"error","data":{"message":"only bearers of an admin's token may do this","event":"broadcast"}}"#
             ])
 
-        let identity = Identity(user: "ann", tenant: "tenant")
-        var open = SessionProbe(
-            PetsDialect(),
-            DialectRequest(path: ["ws"], query: [], credentials: .bearer(identity), allowsAnonymous: true, now: Timestamp(milliseconds: 0)))
-        #expect(open.send(frame) == [post])
+        for (credentials, author) in [(Credentials.bearer(Identity(user: "ann", tenant: "tenant")), "ann"), (.none, "anonymous")] {
+            for isLoopback in [true, false] {
+                var open = SessionProbe(
+                    PetsDialect(),
+                    DialectRequest(
+                        path: ["ws"], query: [], credentials: credentials, allowsAnonymous: true, isLoopback: isLoopback,
+                        now: Timestamp(milliseconds: 0)))
+                let answer = open.send(frame)
+                #expect(answer.count == 1 && answer[0].contains("by \(author)") == isLoopback, "\(answer)")
+                #expect(answer[0].contains(#""event":"broadcast""#) == !isLoopback, "\(answer)")
+            }
+        }
     }
 }

@@ -85,8 +85,21 @@ struct OutputTests {
         var second = SessionProbe(PetsDialect(), request)
         let hello = try #require(first.opened().first?.firstMatch(of: /\{"event":"connected","data":\{"user_id":"([0-9a-f-]{36})"\}\}/))
         #expect(second.opened().first != String(hello.0))
-        #expect(first.session.actor?.person.id == UserID(anonymous: .init(String(hello.1))))
+        #expect(first.session.actor?.person.id == UserID(assigned: .init(String(hello.1))))
         #expect(first.session.tenant == "default")
+    }
+
+    @Test("call a stranger by the id that it was told, and any other guest as a guest")
+    func guests() {
+        func sender(_ id: UserID) -> String {
+            var rendering = Rendering()
+            let body = MessageBody(author: Person(id: id, name: "Ann"), clientID: nil, content: "x")
+            let message = Message(sequence: 1, revision: 1, sentAt: Timestamp(milliseconds: 0), body: body)
+            PetsDialect().render(.posted(message), in: ConversationKey(tenant: "t", id: "c"), into: &rendering)
+            return String(decoding: rendering.text.bytes, as: UTF8.self)
+        }
+        #expect(sender(UserID(anonymous: "ann")).contains(#""sender_id":"guest:ann""#))
+        #expect(sender(UserID(assigned: "ann")).contains(#""sender_id":"ann""#))
     }
 
     @Test(

@@ -69,12 +69,12 @@ extension ScriptedNode {
     func outcome(
         _ method: HTTPMethod = .get, _ path: String, _ body: String = "", query: String? = nil,
         contentType: String? = "application/json", ifNoneMatch: String? = nil, base: String = "http://here",
-        _ credentials: Credentials = .none, anonymous: Bool = true
+        _ credentials: Credentials = .none, anonymous: Bool = true, isLoopback: Bool = true
     ) async throws -> Outcome {
         let request = SiteRequest(
             method: method, path: path, query: query, contentType: method == .post ? contentType : nil,
             ifNoneMatch: ifNoneMatch, peer: SocketAddress(literal: "127.0.0.1", port: 1)!, credentials: credentials,
-            allowsAnonymous: anonymous, base: base)
+            allowsAnonymous: anonymous, isLoopback: isLoopback, base: base)
         var response: SiteResponse
         do throws(HTTPError) {
             if let work = try self.api.work(for: request, body: Array(body.utf8)) {

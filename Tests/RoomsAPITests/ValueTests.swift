@@ -69,6 +69,7 @@ struct ValueTests {
             (.noSuchConversation, 404), (.conversationExists, 409), (.notAMember, 403), (.accessDenied, 403), (.conversationEnded, 410),
             (.noSuchMessage(1), 404), (.messageDeleted(1), 410), (.notAllowed("admins"), 403), (.contentEmpty, 400),
             (.contentTooLong(limit: 1), 413), (.metadataTooLong(limit: 1), 413), (.clientIDInvalid, 400), (.tooManyMembers(limit: 1), 409),
+            (.idTaken, 409),
             (.rateLimited(retryAfterSeconds: 1.2), 429), (.unavailable, 503),
         ] as [(ChatError, Int)])
     func statuses(error: ChatError, status: Int) {

@@ -90,7 +90,7 @@ struct WorkTests {
         #expect(made[0].members == [made[0].creator.person])
         #expect(made[0].title == "Tea" && made[0].details == "d" && made[0].kind == .rooms && !made[0].creator.isAdmin)
         #expect(made[1].creator.person.id.isAnonymous)
-        #expect(made[1].creator.person.id.shown.string.wholeMatch(of: /guest-[a-z0-9]{8}/) != nil)
+        #expect(made[1].creator.person.id.name.string.wholeMatch(of: /guest-[a-z0-9]{8}/) != nil)
         #expect(made[2].creator.person == Person(id: UserID(token: "ann"), name: "Ann", agent: "bot"))
         #expect(made[2].creator.isAdmin)
     }

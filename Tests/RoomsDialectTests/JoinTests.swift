@@ -18,7 +18,7 @@ struct JoinTests {
             Member(user: UserID(anonymous: "ann"), name: #"A"},{"#, role: .member, joinedAt: RoomsProbe.time),
         ]
         let participants =
-            #"{"user_id":"ann","username":"Ann","online":true},{"user_id":"ann","username":"A\"},{","online":false}"#
+            #"{"user_id":"ann","username":"Ann","online":true},{"user_id":"ann","username":"A\"},{","online":false,"guest":true}"#
         let said = [Message.said(6), .said(7, by: "bob").deleted(revision: 9)]
         let state = Frame.state(
             "r", head: 7,

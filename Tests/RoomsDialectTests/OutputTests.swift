@@ -52,12 +52,12 @@ struct OutputTests {
         #expect(
             Self.render(.presence(changes)) == [
                 #"others(ann) 42["user_joined",{\#(Self.who),"timestamp":"\#(Frame.instant)"}]"#,
-                #"others(anonymous bob) \#(Frame.moved("user_left", "bob", "Bob", in: "r"))"#,
+                #"others(anonymous bob) 42["user_left",{"room_id":"r","user_id":"bob","username":"Bob","timestamp":"\#(Frame.instant)","guest":true}]"#,
             ])
         #expect(
             Self.render(.crowd(online: 300, Array(changes.prefix(2)))) == [
                 #"everybody 42["presence",{"room_id":"r","online":300,"changes":[{"user_id":"ann","username":"A\"\u001enn","status":"online","timestamp":"\#(Frame.instant)"},"#
-                    + #"{"user_id":"bob","username":"Bob","status":"offline","timestamp":"\#(Frame.instant)"}]}]"#
+                    + #"{"user_id":"bob","username":"Bob","status":"offline","timestamp":"\#(Frame.instant)","guest":true}]}]"#
             ])
         #expect(Self.render(.crowd(online: 0, [])) == [#"everybody 42["presence",{"room_id":"r","online":0,"changes":[]}]"#])
         let member = Member(user: Self.ann.id, name: Self.ann.name, role: .member, joinedAt: at)
@@ -65,7 +65,7 @@ struct OutputTests {
             Self.render(.left(member, at: at)) == [#"others(ann) 42["user_left",{\#(Self.who),"timestamp":"\#(Frame.instant)"}]"#])
         #expect(
             Self.render(.ended(by: guest.id, at: at)) == [
-                #"everybody 42["conversation_ended",{"room_id":"r","ended_by":"bob","timestamp":"\#(Frame.instant)"}]"#
+                #"everybody 42["conversation_ended",{"room_id":"r","ended_by":"bob","timestamp":"\#(Frame.instant)","guest":true}]"#
             ])
     }
 

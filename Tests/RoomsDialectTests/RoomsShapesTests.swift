@@ -17,12 +17,18 @@ struct RoomsShapesTests {
         let description = Description(record: record, head: 7, members: [ann, guest], online: [guest.user])
         var text = ByteBuffer()
         text.append(room: "abc12345", description)
-        let participants = #"[{"user_id":"ann","username":"Ann","online":false},{"user_id":"bob","username":"Bob","online":true}]"#
+        let participants =
+            #"[{"user_id":"ann","username":"Ann","online":false},{"user_id":"bob","username":"Bob","online":true,"guest":true}]"#
         #expect(
             text.text
                 == #"{"room_id":"abc12345","title":"Tea \"time\"","description":"a\nb","created_by":"ann","#
                 + #""created_at":"1970-01-01T00:00:01.000Z","updated_at":"1970-01-01T00:00:02.000Z","is_active":true,"#
                 + #""participants":\#(participants),"message_count":7}"#)
+
+        record.creator = guest.user
+        text.removeAll()
+        text.append(room: "g", Description(record: record, head: 0, members: [], online: []))
+        #expect(text.text.contains(#""created_by":"bob","guest":true,"created_at""#))
 
         record.kind = .pets
         record.endedAt = record.updatedAt

@@ -157,7 +157,7 @@ struct ChatDialectTests {
         defer { bob.kill() }
         try ann.errors.line(with: "Bob has joined.")
         try bob.type("/who")
-        try bob.errors.line(with: "Members: Ann, Bob.")
+        try bob.errors.line(with: "Members: guest:Ann, guest:Bob.")
         try bob.type("/history")
         try bob.output.line(with: "Ann: Is anybody there?")
         try self.say("I am.", bob, as: "Bob")

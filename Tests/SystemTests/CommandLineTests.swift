@@ -26,6 +26,13 @@ private let mistakes = [
     Mistake(words: ["serve", "--admin-token-file", "missing.token"], says: "--admin-token-file: missing.token: No such file"),
     Mistake(words: ["serve", "--admin-token-file", "/dev/null"], says: "--admin-token-file: /dev/null: is empty"),
     Mistake(words: ["config", "check", "--admin-token-file", "/dev/null"], says: "--admin-token-file: /dev/null: is empty"),
+    Mistake(
+        words: ["serve", "--store", "memory:", "--admin", "off", "--listen", "127.0.0.1:0", "--cluster-key-file", "missing.key"],
+        says: "--cluster-key-file: missing.key: No such file"),
+    Mistake(
+        words: ["serve", "--store", "memory:", "--admin", "off", "--listen", "127.0.0.1:0", "--cluster-key-file", "/dev/null"],
+        says: "--cluster-key-file: /dev/null: has 0 bytes"),
+    Mistake(words: ["config", "check", "--cluster-key-file", "/dev/null"], says: "--cluster-key-file: /dev/null: has 0 bytes"),
     Mistake(words: ["serve", "more"], says: "more"),
     Mistake(words: ["token"], says: "--sub"),
     Mistake(words: ["token", "--sub", "alice"], says: "--secret-file"),

@@ -79,6 +79,38 @@ struct IdentityTests {
         #expect(try self.code(server.connect(token: token()).closing()) == 4003)
     }
 
+    @Test("the newline at the end of a cluster key's file is no part of it: a client goes on at a node whose file has none")
+    func clusterKeyNewline() throws {
+        let folder = try TemporaryFolder()
+        let key = "a cluster key of the tests, which is long enough"
+        let token = try ConfabServer.token(for: "ann", conversations: ["lobby"])
+        func connect(_ server: ConfabServer, _ auth: String) throws -> (socket: WebSocketClient, answer: JSONObject) {
+            let socket = try WebSocketClient("/socket.io/?EIO=4&transport=websocket", port: server.port)
+            try socket.send("40\(auth)")
+            return (socket, try JSONObject(String(self.frame("40", of: socket).dropFirst(2))))
+        }
+        let first = try ConfabServer(["--cluster-key-file", folder.write(key + "\n", to: "first.key")], store: .sqlite, in: folder)
+        let (socket, came) = try connect(first, #"{"token":"\#(token)"}"#)
+        try socket.send(#"42["join_room",{"room_id":"lobby"}]"#)
+        _ = try self.frame(#"42["offset","lobby="#, of: socket)
+        try first.stop()
+
+        let second = try ConfabServer(["--cluster-key-file", folder.write(key, to: "second.key")], store: .sqlite, in: folder)
+        let pid = try #require(came["pid"])
+        let (_, again) = try connect(second, #"{"token":"\#(token)","pid":"\#(pid)","offset":"lobby=0"}"#)
+        #expect(again["pid"] == pid)
+        #expect(again["sid"] == came["sid"])
+    }
+
+    /// The next frame that begins so; others on the way to it are let pass.
+    private func frame(_ beginning: String, of socket: WebSocketClient) throws -> String {
+        let deadline = Deadline()
+        while true {
+            guard case .text(let text) = try socket.next(within: deadline.rest) else { throw TestFailure("no frame \(beginning)") }
+            if text.hasPrefix(beginning) { return text }
+        }
+    }
+
     /// A token signed with RS256 by OpenSSL's own program.
     private func rsaToken(key: String, in folder: TemporaryFolder) throws -> String {
         let script = """

@@ -50,7 +50,7 @@ public final class ConfabServer {
     deinit { self.process.kill() }
 
     private static func port(in line: String) throws -> UInt16 {
-        guard let match = line.firstMatch(of: /127\.0\.0\.1:([0-9]+)/), let port = UInt16(match.1) else {
+        guard let match = line.firstMatch(of: /(?:127\.0\.0\.1|0\.0\.0\.0):([0-9]+)/), let port = UInt16(match.1) else {
             throw TestFailure("no address in: \(line)")
         }
         return port

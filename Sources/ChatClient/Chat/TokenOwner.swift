@@ -3,10 +3,12 @@ internal import JSON
 
 /// Who a token says its bearer is, read without a key: to know one's own messages, not to trust anybody.
 struct TokenOwner: Equatable {
+    /// As the token has it, and as others are shown it.
     let user: String
+    let shownUser: String
     /// What others call the user.
     let name: String
-    /// Whom the user acts as in the Agents protocol.
+    /// As others are shown it: whom the user acts as in the Agents protocol.
     let agent: String
 
     /// Nil when the text is no JSON Web Token with a subject.
@@ -17,6 +19,9 @@ struct TokenOwner: Equatable {
         else { return nil }
         self.user = user
         self.name = (claims["username"] ?? claims["name"])?.stringValue ?? user
-        self.agent = claims["agent_id"]?.stringValue ?? user
+        // A guest token: such a user is shown apart from others of its id.
+        let isGuest = ["member", "creator"].contains(claims["guest"]?.stringValue)
+        self.shownUser = isGuest ? "guest:\(user)" : user
+        self.agent = claims["agent_id"]?.stringValue ?? self.shownUser
     }
 }

@@ -31,9 +31,9 @@ struct ChatAddress {
     /// The id by which one's own messages are known; nil where only the server knows it.
     func user(_ owner: TokenOwner?, guest: String) -> String? {
         switch self.dialect {
-        case .conversations: owner?.user
+        case .conversations: owner?.shownUser
         case .agents: owner?.agent
-        case .rooms: owner?.user ?? guest
+        case .rooms: owner?.shownUser ?? "guest:\(guest)"
         case .pets, .chats: nil
         }
     }

@@ -36,6 +36,7 @@ extension ChatError: WireValue {
         case .damaged: output.append(16)
         case .rejected: output.append(17)
         case .outcomeUnknown: output.append(18)
+        case .idTaken: output.append(19)
         }
     }
 
@@ -62,6 +63,7 @@ extension ChatError: WireValue {
         case 16: return .damaged
         case 17: return .rejected
         case 18: return .outcomeUnknown
+        case 19: return .idTaken
         default: throw .unknownKind
         }
     }

@@ -118,7 +118,11 @@ struct LoadDialect {
         case .pets:
             self.append(#"{"event":"message","data":{"conversation_id":""#, group, #"","content":""#, mark, #""}}"#, to: &buffer)
         case .chats:
-            self.append(#"{"type":"newMessage","data":{"chat":""#, group, #"","text":""#, mark, #""}}"#, to: &buffer)
+            self.append(#"{"type":"newMessage","data":{"chat":""#, group, #"","text":""#, mark, #"","local_id":""#, to: &buffer)
+            buffer.append(decimal: member)
+            buffer.append("-")
+            buffer.append(decimal: mark.number)
+            buffer.append(#""}}"#)
         case .rooms, .roomsPolling:
             self.append(#"42["send_message",{"room_id":""#, group, #"","content":""#, mark, #""}]"#, to: &buffer)
         case .agents:

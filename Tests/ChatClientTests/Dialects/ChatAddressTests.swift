@@ -76,7 +76,7 @@ struct ChatAddressTests {
     func guest() throws {
         let address = try self.address("ws://h/conversation/abc12345")
         var client = address.client(token: nil, owner: nil, name: "Ann", guest: "guest-1")
-        #expect(address.user(nil, guest: "guest-1") == "guest-1")
+        #expect(address.user(nil, guest: "guest-1") == "guest:guest-1")
         _ = client.enter(Entrance(after: nil, limit: 1))
         _ = client.heard(Array(#"0{"sid":"x"}"#.utf8))
         #expect(

@@ -12,8 +12,13 @@ struct ChatsClientTests {
         #"{"id":\#(id),"chat":\#(chat),"sender":{"id":\#(user),"username":"\#(name)"},"text":"\#(text)","timestamp":"2026-01-31T12:00:00.123Z","is_read":false}"#
     }
 
-    private func created(_ id: Int, _ user: Int, _ name: String, _ text: String, in chat: Int = 5) -> String {
-        #"{"type":"messageCreated","data":\#(self.message(id, user, name, text, in: chat))}"#
+    private func created(_ id: Int, _ user: Int, _ name: String, _ text: String, in chat: Int = 5, as localID: String? = nil) -> String {
+        let end = localID.map { #","local_id":"\#($0)""# } ?? ""
+        return #"{"type":"messageCreated","data":\#(self.message(id, user, name, text, in: chat).dropLast())\#(end)}}"#
+    }
+
+    private func post(_ text: String, as localID: String) -> String {
+        #"{"type":"newMessage","data":{"chat":5,"text":"\#(text)","local_id":"\#(localID)"}}"#
     }
 
     private func messages(_ list: [(Int, Int, String, String)]) -> String {
@@ -66,22 +71,24 @@ struct ChatsClientTests {
         #expect(stage.open().sent == [Self.join])
     }
 
-    @Test("its line is stored when it comes back to it")
+    @Test("its line is stored when it comes back under its id")
     func sending() {
         var stage = self.stage()
         _ = self.enter(&stage)
-        #expect(stage.type("one").sent == [#"{"type":"newMessage","data":{"chat":5,"text":"one"}}"#])
+        #expect(stage.type("one").sent == [self.post("one", as: "id-1")])
         _ = stage.type("two")
         #expect(stage.hear(self.created(1, 8, "Bob", "one")).shown == ["#1 Bob: one"])
-        let steps = stage.hear(self.created(2, 7, "Ann", "one"))
-        #expect(steps.shown == ["#2 me: one"])
-        #expect(steps.sent == [#"{"type":"newMessage","data":{"chat":5,"text":"two"}}"#])
+        // Another terminal of the same user's says the same.
+        #expect(stage.hear(self.created(2, 7, "Ann", "one", as: "other-1")).sent == [])
+        let steps = stage.hear(self.created(3, 7, "Ann", "one", as: "id-1"))
+        #expect(steps.shown == ["#3 me: one"])
+        #expect(steps.sent == [self.post("two", as: "id-2")])
         let read = #"{"type":"messagesRead","data":{"chat":5,"user":{"id":8,"username":"Bob"},"last_read_message":9}}"#
-        _ = stage.hear(self.created(3, 7, "Ann", "two"))
-        #expect(stage.hear(read).shown == ["#3 read"])
+        _ = stage.hear(self.created(4, 7, "Ann", "two", as: "id-2"))
+        #expect(stage.hear(read).shown == ["#4 read"])
     }
 
-    @Test("a line that was not answered is looked for among what was missed before it is sent again", arguments: [true, false])
+    @Test("a line that was not answered is sent again under its id, and shown once", arguments: [true, false])
     func resending(wasStored: Bool) {
         var stage = self.stage()
         _ = self.enter(&stage, [(1, 7, "Ann", "one")])
@@ -93,31 +100,36 @@ struct ChatsClientTests {
         let mine = wasStored ? [(3, 7, "Ann", "one")] : []
         let steps = stage.hear(self.messages([(1, 7, "Ann", "one"), (2, 8, "Bob", "one")] + mine))
         #expect(steps.shown == ["#2 Bob: one"] + (wasStored ? ["#3 me: one"] : []) + ["notice Connected again."])
-        #expect(steps.sent.contains(#"{"type":"newMessage","data":{"chat":5,"text":"one"}}"#) == !wasStored)
-        #expect(stage.session.outbox.isEmpty == wasStored)
+        #expect(steps.sent.contains(self.post("one", as: "id-1")))
+        #expect(stage.hear(self.created(3, 7, "Ann", "one", as: "id-1")).shown == (wasStored ? [] : ["#3 me: one"]))
+        #expect(stage.session.outbox.isEmpty)
     }
 
-    @Test("a line that the server could not store for the moment is looked for before it is sent again", arguments: [true, false])
-    func doubt(wasStored: Bool) {
+    @Test("a stranger's line that was not answered is looked for among what was missed: its id was another stranger's")
+    func strangersLine() {
         var stage = self.stage()
         _ = self.enter(&stage, [(1, 7, "Ann", "one")])
         _ = stage.type("one")
-        let error = #"{"type":"error","data":{"message":"the message could not be stored; try again","request":"newMessage"}}"#
+        _ = stage.lose()
+        _ = stage.pass(.seconds(1))
+        _ = stage.open()
+        _ = stage.hear(#"{"type":"chatJoined","data":{"chat":5,"user":{"id":9,"username":"guest:b"},"last_read_message":0}}"#)
+        let steps = stage.hear(self.messages([(1, 7, "Ann", "one"), (2, 8, "Bob", "one"), (3, 7, "Ann", "one")]))
+        #expect(!steps.sent.contains(self.post("one", as: "id-1")))
+        #expect(stage.session.outbox.isEmpty)
+    }
+
+    @Test("a line that the server could not store for the moment is sent again under its id")
+    func doubt() {
+        var stage = self.stage()
+        _ = self.enter(&stage, [(1, 7, "Ann", "one")])
+        _ = stage.type("one")
+        let error =
+            #"{"type":"error","data":{"message":"the message could not be stored; try again","request":"newMessage","local_id":"id-1"}}"#
         #expect(stage.hear(error) == [])
-        #expect(stage.pass(.seconds(1)).sent == [#"{"type":"getChatMessages","data":{"chatId":5,"last":100}}"#])
-        if wasStored {
-            let steps = stage.hear(self.messages([(1, 7, "Ann", "one"), (2, 7, "Ann", "one")]))
-            #expect(steps.shown == ["#2 me: one"])
-            let names = steps.compactMap { if case .show(.message(let message, _)) = $0 { message.author } else { nil } }
-            #expect(names == ["Ann"])
-            #expect(stage.session.outbox.isEmpty)
-            #expect(stage.hear(self.created(2, 7, "Ann", "one")).shown == [])
-        } else {
-            let steps = stage.hear(self.messages([(1, 7, "Ann", "one")]))
-            #expect(steps.sent == [#"{"type":"newMessage","data":{"chat":5,"text":"one"}}"#])
-            #expect(stage.hear(self.created(2, 7, "Ann", "one")).shown == ["#2 me: one"])
-            #expect(stage.session.outbox.isEmpty)
-        }
+        #expect(stage.pass(.seconds(1)).sent == [self.post("one", as: "id-1")])
+        #expect(stage.hear(self.created(2, 7, "Ann", "one", as: "id-1")).shown == ["#2 me: one"])
+        #expect(stage.session.outbox.isEmpty)
     }
 
     @Test("asks for everything when a hundred messages do not reach back far enough")

@@ -70,6 +70,15 @@ struct RoomsClientTests {
         #expect(stage.session.outbox.isEmpty)
     }
 
+    @Test("a guest of its user's id is somebody else")
+    func guest() throws {
+        var stage = try self.stage()
+        _ = self.enter(&stage)
+        let guests = Self.message(3, "user123", "Eve", "three").dropLast() + #","guest":true}"#
+        #expect(stage.hear(#"42["new_message",\#(guests)]"#).shown == ["#3 Eve: three"])
+        #expect(stage.hear(#"42["new_message",\#(Self.message(4, "user123", "John Doe", "four"))]"#).shown == ["#4 me: four"])
+    }
+
     @Test("is recovered where the server can do that: what was missed comes of itself")
     func recovery() throws {
         var stage = try self.stage()

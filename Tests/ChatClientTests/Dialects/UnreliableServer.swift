@@ -154,14 +154,15 @@ struct UnreliableServer {
         switch self.dialect {
         case .conversations: SessionStage.failed(localID ?? "", "rate limited", retryAfter: "0.20")
         case .pets: #"{"event":"error","data":{"message":"rate limited","event":"message","retry_after":0.20}}"#
-        case .chats: #"{"type":"error","data":{"message":"rate limited","request":"newMessage","retry_after":0.20}}"#
+        case .chats:
+            #"{"type":"error","data":{"message":"rate limited","request":"newMessage","local_id":"\#(localID ?? "")","retry_after":0.20}}"#
         case .agents: #"{"type":"ERROR","error":"rate limited","message_id":"\#(localID ?? "")","retry_after":0.20,"timestamp":"x"}"#
         case .rooms: #"43\#(ackID ?? 0)[{"ok":false,"error":"rate limited","retry_after":0.20}]"#
         }
     }
 
     private func page(_ messages: [Stored]) -> String {
-        let list = messages.map { self.fields($0) }.joined(separator: ",")
+        let list = messages.map { self.fields($0, isPage: true) }.joined(separator: ",")
         return switch self.dialect {
         case .conversations: SessionStage.page(messages.map { ($0.id, $0.sender, $0.content) })
         case .pets: #"{"event":"history","data":{"conversation_id":"general","messages":[\#(list)]}}"#
@@ -170,13 +171,13 @@ struct UnreliableServer {
         }
     }
 
-    private func fields(_ message: Stored) -> String {
+    private func fields(_ message: Stored, isPage: Bool = false) -> String {
         let tail = #""content":"\#(message.content)","timestamp":"\#(message.sentAt)""#
         return switch self.dialect {
         case .conversations: ""
         case .pets: #"{"conversation_id":"general","message_id":"\#(message.id)","sender_id":"\#(message.sender)",\#(tail)}"#
         case .chats:
-            #"{"id":\#(message.id),"chat":5,"sender":{"id":\#(message.sender == "alice" ? 7 : 8),"username":"\#(message.sender)"},"text":"\#(message.content)","timestamp":"\#(message.sentAt)","is_read":false}"#
+            #"{"id":\#(message.id),"chat":5,"sender":{"id":\#(message.sender == "alice" ? 7 : 8),"username":"\#(message.sender)"},"text":"\#(message.content)","timestamp":"\#(message.sentAt)","is_read":false\#(isPage ? "" : message.localID.map { #","local_id":"\#($0)""# } ?? "")}"#
         case .agents:
             #"{"id":"\#(message.localID ?? String(message.id))","type":"message","tenant_id":"default","agent_id":"\#(message.sender)","channel_id":"general","seq":\#(message.id),\#(tail)}"#
         case .rooms:

@@ -1,9 +1,6 @@
 import JSON
 
-/// The Chats protocol: users and messages have numbers, and nothing tells one send from another.
-///
-/// So a line of which it is not known whether it is stored is looked for before it is sent again: among what was missed when its connection
-/// broke, among the newest messages when the server could not say.
+/// The Chats protocol: users and messages have numbers, and what is sent twice under one `local_id` is stored once.
 struct ChatsClient: ClientDialect {
     private let place: WebSocketURL
     /// Nil until one is made.
@@ -15,23 +12,12 @@ struct ChatsClient: ClientDialect {
     private(set) var ownName: String?
     /// Lists of messages that were asked for, in the order in which they are answered.
     private var asked: [Asked] = []
-    private var underWay: UnderWay?
-    /// The highest message that was heard of.
-    private var newestID = 0
+    /// The line that is not answered, and who sent it: somebody without a token and a name is somebody else on every connection.
+    private var underWay: (line: LineOutbox.Line, sender: String?)?
 
     private enum Asked {
         case entrance(last: Int)
         case history
-        /// Whether the line under way is stored after all.
-        case doubt
-    }
-
-    private struct UnderWay {
-        let line: LineOutbox.Line
-        /// The newest message when it was sent for the first time.
-        let after: Int
-        /// Whether the server could not store it, as far as it knows.
-        var isDoubtful = false
     }
 
     /// What is asked for of what was missed, and where that is not enough, all that the server gives.
@@ -70,12 +56,8 @@ struct ChatsClient: ClientDialect {
         guard let chat = self.chat.map(Self.tree(ofID:)) else { return [] }
         switch wish {
         case .send(let line):
-            if let underWay = self.underWay, underWay.line.localID == line.localID, underWay.isDoubtful {
-                self.asked.append(.doubt)
-                return [Self.frame("getChatMessages", ["chatId": chat, "last": .integer(Self.missedLimit)])]
-            }
-            self.underWay = UnderWay(line: line, after: self.newestID)
-            return [Self.post(line, in: chat)]
+            self.underWay = (line, self.me)
+            return [Self.frame("newMessage", ["chat": chat, "text": .string(line.text), "local_id": .string(line.localID)])]
         case .history(let limit):
             self.asked.append(.history)
             return [Self.frame("getChatMessages", ["chatId": chat, "last": .integer(limit)])]
@@ -83,10 +65,6 @@ struct ChatsClient: ClientDialect {
         case .read(let id): return [Self.frame("markRead", ["chat": chat, "last_read_message": .integer(id)])]
         case .edit, .delete, .typing: return []
         }
-    }
-
-    private static func post(_ line: LineOutbox.Line, in chat: JSONTree) -> String {
-        Self.frame("newMessage", ["chat": chat, "text": .string(line.text)])
     }
 
     private static func frame(_ type: String, _ data: JSONTree) -> String {
@@ -117,9 +95,8 @@ struct ChatsClient: ClientDialect {
         case "chatMessages":
             return self.answered((data.elements ?? []).compactMap { ChatMessage(chats: $0) })
         case "messageCreated":
-            guard self.isHere(data["chat"]), var message = ChatMessage(chats: data) else { return [] }
-            self.newestID = max(self.newestID, message.id)
-            if self.isUnderWay(message) { message.localID = self.takeUnderWay() }
+            guard self.isHere(data["chat"]), let message = ChatMessage(chats: data) else { return [] }
+            if let localID = message.localID, self.underWay?.line.localID == localID { self.underWay = nil }
             return [.event(.message(message))]
         case "messagesRead":
             guard self.isHere(data["chat"]), Self.id(data["user"]?["id"]) != self.me, let id = data["last_read_message"]?.messageID else {
@@ -163,42 +140,28 @@ struct ChatsClient: ClientDialect {
         return Self.frame("getChatMessages", ["chatId": Self.tree(ofID: self.chat ?? ""), "last": .integer(limit)])
     }
 
-    /// Whether this is what the line under way has become.
-    private func isUnderWay(_ message: ChatMessage) -> Bool {
-        guard let underWay = self.underWay else { return false }
-        return message.id > underWay.after && message.sender == self.me && message.content == underWay.line.text
-    }
-
-    private mutating func takeUnderWay() -> String? {
-        defer { self.underWay = nil }
-        return self.underWay?.line.localID
-    }
-
     private mutating func answered(_ messages: [ChatMessage]) -> [DialectStep] {
         guard !self.asked.isEmpty else { return [] }
-        self.newestID = max(self.newestID, messages.last?.id ?? 0)
         switch self.asked.removeFirst() {
         case .history: return [.event(.history(messages))]
-        case .doubt: return self.settleDoubt(messages)
         case .entrance(let last):
             guard let after = self.entrance?.after else { return [.event(.entered(messages))] }
             if let first = messages.first, first.id > after + 1, messages.count == last, last < Self.everything {
                 return [.send(self.ask(last: Self.everything))]
             }
             var missed = messages.filter { $0.id > after }
-            if let place = missed.firstIndex(where: self.isUnderWay) { missed[place].localID = self.takeUnderWay() }
+            self.findLineUnderWay(among: &missed)
             return [.event(.entered(missed))]
         }
     }
 
-    private mutating func settleDoubt(_ newest: [ChatMessage]) -> [DialectStep] {
-        guard let underWay = self.underWay, let chat = self.chat else { return [] }
-        guard let message = newest.first(where: self.isUnderWay) else {
-            self.underWay?.isDoubtful = false
-            return [.send(Self.post(underWay.line, in: Self.tree(ofID: chat)))]
-        }
+    /// A stranger's line cannot be sent again under its id, which was another stranger's: it is looked for among what was missed.
+    private mutating func findLineUnderWay(among missed: inout [ChatMessage]) {
+        guard let underWay = self.underWay, underWay.sender != self.me,
+            let place = missed.firstIndex(where: { $0.sender == underWay.sender && $0.content == underWay.line.text })
+        else { return }
+        missed[place].localID = underWay.line.localID
         self.underWay = nil
-        return [.event(.stored(localID: underWay.line.localID, id: message.id, at: message.sentAt))]
     }
 
     private mutating func failed(_ data: JSONTree) -> DialectStep {
@@ -206,7 +169,8 @@ struct ChatsClient: ClientDialect {
         let request: ClientRequest?
         switch data["request"]?.stringValue {
         case "newMessage":
-            return self.failed(line: sentence, data.retryAfter)
+            let localID = data["local_id"]?.stringValue ?? self.underWay?.line.localID
+            return .event(.failed(localID: localID, sentence: sentence, retryAfter: data.retryAfter))
         case "joinChat", "createEmptyChat":
             self.isJoining = false
             request = .entrance
@@ -214,18 +178,11 @@ struct ChatsClient: ClientDialect {
             switch self.asked.isEmpty ? .history : self.asked.removeFirst() {
             case .entrance: request = .entrance
             case .history: request = .history
-            case .doubt: return self.failed(line: sentence, data.retryAfter)
             }
         case "getChatDetails": request = .members
         case "markRead": request = .aside
         default: request = nil
         }
         return .event(.refused(request, sentence: sentence, retryAfter: data.retryAfter))
-    }
-
-    private mutating func failed(line sentence: String, _ retryAfter: Double?) -> DialectStep {
-        // What is asked to be tried again may be stored a moment later.
-        if retryAfter == nil, sentence.asksToTryAgain { self.underWay?.isDoubtful = true }
-        return .event(.failed(localID: self.underWay?.line.localID, sentence: sentence, retryAfter: retryAfter))
     }
 }

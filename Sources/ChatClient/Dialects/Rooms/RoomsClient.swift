@@ -164,14 +164,14 @@ struct RoomsClient: ClientDialect {
         case "message.edited": return ChatMessage(rooms: data).map { .edited($0) }
         case "message.deleted": return ChatMessage(rooms: data).map { .deleted($0) }
         case "user_joined", "user_left":
-            guard let user = data["user_id"]?.stringValue else { return nil }
+            guard let user = data.roomsUser() else { return nil }
             return .presence(user: user, name: data["username"]?.stringValue ?? user, isOnline: name == "user_joined")
         case "user_typing":
-            guard let user = data["user_id"]?.stringValue, let isTyping = data["is_typing"]?.boolValue else { return nil }
+            guard let user = data.roomsUser(), let isTyping = data["is_typing"]?.boolValue else { return nil }
             return .typing(user: user, name: data["username"]?.stringValue ?? user, isTyping: isTyping)
         case "presence": return data["online"]?.integerValue.map { .crowd(online: $0) }
         case "conversation_ended":
-            let who = data["ended_by"]?.stringValue.map { " by \(SafeText.line($0, limit: 128))" } ?? ""
+            let who = data.roomsUser("ended_by").map { " by \(SafeText.line($0, limit: 128))" } ?? ""
             return .notice("The conversation was ended\(who).")
         default: return nil
         }
@@ -204,7 +204,7 @@ struct RoomsClient: ClientDialect {
         self.standing = .inside
         var steps: [DialectStep] = []
         for participant in state["participants"]?.elements ?? [] {
-            guard participant["online"]?.boolValue == true, let user = participant["user_id"]?.stringValue else { continue }
+            guard participant["online"]?.boolValue == true, let user = participant.roomsUser() else { continue }
             steps.append(.event(.presence(user: user, name: participant["username"]?.stringValue ?? user, isOnline: true)))
         }
         var messages = Self.messages(of: state)
@@ -227,9 +227,16 @@ struct RoomsClient: ClientDialect {
     }
 }
 
+extension JSONTree {
+    /// The user that a field names, a guest apart from others of its id.
+    fileprivate func roomsUser(_ name: String = "user_id") -> String? {
+        self[name]?.stringValue.map { self["guest"]?.boolValue == true ? "guest:\($0)" : $0 }
+    }
+}
+
 extension ChatMessage {
     fileprivate init?(rooms tree: JSONTree) {
-        guard let id = tree["id"]?.messageID, let user = tree["user_id"]?.stringValue else { return nil }
+        guard let id = tree["id"]?.messageID, let user = tree.roomsUser() else { return nil }
         self.init(id: id, sender: user, content: tree["content"]?.stringValue ?? "")
         self.senderName = tree["username"]?.stringValue
         self.sentAt = tree["timestamp"]?.stringValue.flatMap { Timestamp(rfc3339: $0) }
