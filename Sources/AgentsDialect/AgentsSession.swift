@@ -63,7 +63,9 @@ public struct AgentsSession: DialectSession {
             try document.parseFrame(text)
             let root = document.root
             // Said in errors, whatever else is wrong.
-            if let type = document.presentMember("type", of: root, in: text), document.equals(type, "message", in: text) { outcome = .refused }
+            if let type = document.presentMember("type", of: root, in: text), document.equals(type, "message", in: text) {
+                outcome = .refused
+            }
             id = try document.optionalString("id", of: root, in: text).map { ByteString($0) }
             let type = try document.requiredString("type", of: root, in: text)
             if let refusal = steps.refusal {

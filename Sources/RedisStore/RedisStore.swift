@@ -9,7 +9,7 @@ public import RedisClient
 /// Redis has replicas a write counts as stored when so many of them have it as `?wait=N` says, one if it says nothing.
 public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
     /// What the client of this store is to load.
-    public static let scripts = [claim, write, load, page, recent, unread, lines, glance, sweep, numbers, nextNumber, users]
+    public static let scripts = [claim, write, load, page, amended, recent, unread, lines, glance, sweep, numbers, nextNumber, users]
     private static let claim = RedisScript(StoreScripts.claim)
     private static let write = RedisScript(StoreScripts.write)
     private static let load = RedisScript(StoreScripts.load)

@@ -291,7 +291,9 @@ final class Member {
             // Nothing that a member does is wrong, and everything is kept.
             self.journal.ended("error: \(Self.kind(of: frame.error ?? text))")
             if frame.action == "edit_message" || frame.action == "delete_message" { return self.amendmentFailed(frame.error ?? text) }
-            if ["history truncated", "history reset"].contains(frame.error) { self.journal.check { $0.object("\(self.plan.name): \(text)") } }
+            if ["history truncated", "history reset"].contains(frame.error) {
+                self.journal.check { $0.object("\(self.plan.name): \(text)") }
+            }
         default: break
         }
     }
