@@ -40,7 +40,13 @@ extension ClusterDesk {
             return Scene(me: me.incarnation, view: View(number: 0, nodes: [me]), peers: [peer])
         }
         let surroundings = await link.surroundings()
-        guard let view = surroundings.view else { throw Self.starting }
+        guard let view = surroundings.view else {
+            let standing = link.standing
+            if standing.isNameTaken {
+                throw HTTPError(.serviceUnavailable, "The node waits for its name: a living node is called \(self.record.name), too.")
+            }
+            throw standing.outage.map { HTTPError(.serviceUnavailable, "The node waits for Redis: \($0)") } ?? Self.starting
+        }
         return Scene(me: surroundings.me, view: view, peers: surroundings.peers)
     }
 
@@ -157,6 +163,7 @@ extension ClusterDesk {
         guard let peer = scene.peer(named: name) else {
             throw HTTPError(.notFound, scene.peers.absence(of: name))
         }
+        if let sentence = scene.peers.ambiguity(of: name) { throw HTTPError(.conflict, sentence) }
         return peer
     }
 
@@ -190,6 +197,9 @@ extension ClusterDesk {
             problems.append("\(moving) shards are on their way to other nodes")
         } else if !scene.view.isSettled {
             problems.append("the shards are about to be shared out among other nodes than before")
+        }
+        for name in Set(scene.peers.map(\.name)).sorted() {
+            if let sentence = scene.peers.ambiguity(of: name) { problems.append(sentence) }
         }
         let versions = Set(scene.peers.compactMap { $0.goneFor == nil ? $0.record?.version : nil })
         if versions.count > 1 { problems.append("nodes of several versions: \(versions.sorted().joined(separator: ", "))") }

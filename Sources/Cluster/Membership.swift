@@ -17,12 +17,15 @@ public struct Membership: Sendable {
         public let views: [View]
         /// When each of the others beat last, by Redis' clock.
         public let beats: [UInt64: Int64]
+        /// This node's process holds its name, which no other living node then goes by.
+        public let hasName: Bool
 
-        public init(time: Int64, number: Int, views: [View], beats: [UInt64: Int64]) {
+        public init(time: Int64, number: Int, views: [View], beats: [UInt64: Int64], hasName: Bool = true) {
             self.time = time
             self.number = number
             self.views = views
             self.beats = beats
+            self.hasName = hasName
         }
     }
 
@@ -96,6 +99,9 @@ public struct Membership: Sendable {
     private var recordless: [UInt64: Int64] = [:]
     /// Since when nobody hears a mailbox.
     private var unheard: [UInt64: Int64] = [:]
+    /// As of the last beat, and whether another process was ever found to hold the name.
+    private var hasName = false
+    private var hasMissedName = false
     private var wantsToDrain = false
     private var isLeaving = false
 
@@ -181,6 +187,8 @@ public struct Membership: Sendable {
 
     public mutating func heard(_ pulse: Pulse, at now: Int64) -> [Directive] {
         self.isBeaten = true
+        self.hasName = pulse.hasName
+        self.hasMissedName = self.hasMissedName || !pulse.hasName
         self.beaten = self.beating
         self.provenNumber = self.askedNumber
         var directives = self.learn(pulse, at: now)
@@ -214,6 +222,16 @@ public struct Membership: Sendable {
         self.kept = proposal.view
         if proposal.reason == .leaves { self.view = nil }
         return (proposal.view.map { self.adopt($0) } ?? []) + [.announce]
+    }
+
+    /// Whether the next beat is to take this node's name, or to hold it longer.
+    ///
+    /// A node that waits for the name does not take it on a young connection: while Redis was away the holder's lease ended, and the holder
+    /// may be alive and about to renew it.
+    public func mayHoldName(at now: Int64) -> Bool {
+        if self.isLeaving { return false }
+        guard self.hasMissedName, self.isOutside else { return true }
+        return self.connectedAt.map { now - $0 >= Self.silence } ?? false
     }
 
     /// This node is about to go, or stays after all.
@@ -276,7 +294,7 @@ public struct Membership: Sendable {
         guard let kept = self.kept, kept.number >= self.view?.number ?? 0, !self.isNumberLost else { return self.restoration(at: now) }
         if kept.number < self.provenNumber, kept == self.view { return self.restoration(at: now) }
         guard kept.node(self.me.incarnation) != nil else {
-            return self.isLeaving || !self.mayJoin(at: now) ? nil : self.propose(kept.joined(by: self.me), .joins)
+            return self.isLeaving || !self.mayJoin(at: now) || !self.hasName ? nil : self.propose(kept.joined(by: self.me), .joins)
         }
         if self.isLeaving {
             return Proposal(
@@ -300,6 +318,8 @@ public struct Membership: Sendable {
     /// Where nothing is kept, or something older than what this node goes by: Redis has forgotten, and is told again.
     private func restoration(at now: Int64) -> Proposal? {
         if self.isLeaving || !self.mayJoin(at: now) { return nil }
+        // A node that is in the view is known to live under its name; one that comes must have it to itself.
+        if self.view?.node(self.me.incarnation) == nil, !self.hasName { return nil }
         if self.isNumberLost, let kept = self.kept, kept.node(self.me.incarnation) == nil {
             return self.propose(kept.joined(by: self.me), .joins, replacing: self.keptNumber)
         }

@@ -16,6 +16,9 @@ struct LinkNames: Sendable {
     /// A hash: what a node says of itself, and when it beat last.
     func node(_ incarnation: UInt64) -> ByteString { ByteString("\(self.cluster):{c}:node:\(Self.text(incarnation))") }
 
+    /// A text that ends by itself: the process that goes by this name.
+    func holder(of name: String) -> ByteString { ByteString("\(self.cluster):{c}:name:\(PercentEncoding.encode(name))") }
+
     /// The channel through which a node gets its mail.
     func mailbox(_ incarnation: UInt64) -> ByteString { ByteString("\(self.cluster):{n:\(Self.text(incarnation))}:mail") }
 

@@ -1,13 +1,15 @@
+import Cluster
 import RedisClient
 import RedisStore
 
 /// What Redis does for the cluster, each in one step.
 enum LinkScripts {
-    /// A node says that it lives, and asks what holds. KEYS: the view, the views, the node's own record, those of the others whom it knows.
-    /// ARGV: the number and the hash of the view that it knows, its record, for how many milliseconds records are kept.
+    /// A node says that it lives, and asks what holds. KEYS: the view, the views, the node's own record, the holder of its name, the records
+    /// of the others whom it knows. ARGV: the number and the hash of the view that it knows, its record, for how many milliseconds records are
+    /// kept, the process (empty: it wants no name), and for how many milliseconds it holds its name.
     ///
-    /// Answers Redis' time in milliseconds, the number that holds, the texts that the node does not know, oldest first, and when each of
-    /// the others beat last.
+    /// Answers Redis' time in milliseconds, the number that holds, the texts that the node does not know, oldest first, when each of
+    /// the others beat last, and which process holds the name.
     static let beat = RedisScript(
         """
         #!lua
@@ -24,20 +26,28 @@ enum LinkScripts {
           if tonumber(ARGV[1]) == 0 or missing < 1 then missing = 1 end
           texts = redis.call('LRANGE', KEYS[2], -missing, -1)
         end
-        for place = 4, #KEYS do beats[#beats + 1] = redis.call('HGET', KEYS[place], 'beat') or '' end
-        return {now, number, texts, beats}
+        for place = 5, #KEYS do beats[#beats + 1] = redis.call('HGET', KEYS[place], 'beat') or '' end
+        local holder = redis.call('GET', KEYS[4]) or ''
+        if ARGV[5] ~= '' and (holder == '' or holder == ARGV[5]) then
+          holder = ARGV[5]
+          redis.call('SET', KEYS[4], holder, 'PX', ARGV[6])
+        end
+        return {now, number, texts, beats, holder}
         """)
 
     /// A view takes the place of another, if that holds. KEYS: the view, the views, the events; and the record of the node that is taken for
-    /// dead, where one is. ARGV: the number that must hold, the view's number, text (empty: nobody is left) and hash, how many views are
-    /// kept, the event's name, its node, how old in milliseconds the dead node's last beat must be, and what operators call the node.
+    /// dead, or else the holder of the proposer's name. ARGV: the number that must hold, the view's number, text (empty: nobody is left) and hash, how many views are
+    /// kept, the event's name, its node, how old in milliseconds the dead node's last beat must be, what operators call the node, and the
+    /// process that proposes: a node joins only while its process holds its name, and gives that up when it leaves.
     ///
-    /// Answers 1 when it is done, 0 when another view holds or the node lives.
+    /// Answers 1 when it is done, 0 when another view holds, the node lives, or another process holds the name.
     static let propose = RedisScript(
         """
         #!lua
         if (redis.call('HGET', KEYS[1], 'number') or '0') ~= ARGV[1] then return 0 end
-        if KEYS[4] then
+        if ARGV[6] == 'joins' and redis.call('GET', KEYS[4]) ~= ARGV[10] then return 0 end
+        if ARGV[6] == 'leaves' and redis.call('GET', KEYS[4]) == ARGV[10] then redis.call('DEL', KEYS[4]) end
+        if ARGV[6] == 'dies' then
           local time = redis.call('TIME')
           local beat = redis.call('HGET', KEYS[4], 'beat')
           if beat and time[1] * 1000 + math.floor(time[2] / 1000) - tonumber(beat) < tonumber(ARGV[8]) then return 0 end
@@ -62,4 +72,6 @@ enum LinkScripts {
     static let keptViews = 64
     /// So long a record outlives its node's last beat: operators see for a while who was there.
     static let recordMilliseconds = 60_000
+    /// So long after its last beat a node holds its name: another of that name waits until then.
+    static let nameMilliseconds = Int(Membership.silence)
 }

@@ -16,6 +16,7 @@ extension NodeAgent: RedisSubscriberUser {
     }
 
     func redisSubscribed(to channel: UnsafeRawBufferPointer) {
+        self.body.with { $0.subscribeProblem = nil }
         // What was published while nobody listened is lost, and nothing needs to wait until that is noticed.
         if self.body.with({ $0.mailbox.subscribed(at: Self.now) }) { self.receiver.mailWasLost() }
     }
@@ -43,18 +44,24 @@ extension NodeAgent: RedisSubscriberUser {
         }
     }
 
-    func redisSubscriberChanged(_ state: RedisClient.State) {}
+    func redisSubscriberChanged(_ state: RedisClient.State) {
+        guard case .away(.refused(let error)) = state else { return }
+        self.noteMailProblem(error, self.subscribeCommand, at: \.subscribeProblem)
+    }
 
     /// A node that does not hear itself hears nobody: it listens anew, and says that it is ill until it does.
     func watchMail(at now: Int64) {
-        let change = self.body.with { body in
+        let (change, problem, isOtherProblem) = self.body.with { body in
             if case .ready? = body.subscriber?.state, case .ready? = body.client?.state, body.mailbox.mustListenAnew(at: now) {
                 body.subscriber?.reconnect()
             }
-            return body.mailbox.change(at: now)
+            let change = body.mailbox.change(at: now)
+            let problem = body.mailbox.isGood ? nil : body.mailProblem ?? "the node does not hear its own mailbox in Redis"
+            defer { body.toldMailProblem = problem }
+            return (change, problem, problem != body.toldMailProblem)
         }
+        if change != nil || isOtherProblem { self.receiver.linkFailed(problem) }
         guard let isGood = change else { return }
-        self.receiver.linkFailed(isGood ? nil : "the node does not hear its own mailbox in Redis")
         if isGood { self.logger.info("mail flows again") } else { self.logger.warning("mail does not flow") }
     }
 }

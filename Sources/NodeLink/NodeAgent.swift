@@ -28,6 +28,14 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
         var lastKnock: UInt64 = 1 << 32
         /// Why the cluster's own records cannot be read, or kept.
         var recordsProblem: String?
+        /// Why mail cannot come in, or go out: Redis refuses to have the node subscribe, or publish.
+        var subscribeProblem: String?
+        var publishProblem: String?
+        var mailProblem: String? { self.subscribeProblem ?? self.publishProblem }
+        /// What was told of the mail last.
+        var toldMailProblem: String?
+        /// The other process that holds this node's name.
+        var nameHolder: String?
         var toldNodes: [View.Node] = []
         /// Where Redis has what it has answered, in words; nil where it does not say.
         var safety: String?
@@ -180,8 +188,9 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
             if case .away(let outage)? = body.client?.state {
                 standing.outage = outage.description
             } else {
-                standing.outage = body.recordsProblem
+                standing.outage = body.recordsProblem ?? body.mailProblem
             }
+            standing.isNameTaken = body.nameHolder != nil
             return standing
         }
         self.standing.withLock { $0 = standing }
@@ -198,15 +207,18 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
             body.askedFor = (known?.nodes ?? []).map(\.incarnation).filter { $0 != me }
             do throws(RedisError) {
                 try client.command(tag: Tag.beat, slot: RedisSlot(key: self.names.view)) { command in
-                    command.append(LinkScripts.beat, keyCount: 3 + body.askedFor.count)
+                    command.append(LinkScripts.beat, keyCount: 4 + body.askedFor.count)
                     command.append(text: self.names.view)
                     command.append(text: self.names.views)
                     command.append(text: self.names.node(me))
+                    command.append(text: self.names.holder(of: body.record.name))
                     for node in body.askedFor { command.append(text: self.names.node(node)) }
                     command.append(known?.number ?? 0)
                     command.append(text: body.knownHash)
                     command.append(text: body.record.text)
                     command.append(LinkScripts.recordMilliseconds)
+                    command.append(text: body.membership.mayHoldName(at: Self.now) ? self.process : "")
+                    command.append(LinkScripts.nameMilliseconds)
                 }
                 if body.mailbox.incarnation == me { body.outlet?.knock(from: me, at: me, tag: Tag.probe) }
             } catch {
@@ -222,11 +234,12 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
             body.proposedHash = Self.hash(text)
             do throws(RedisError) {
                 try client.command(tag: Tag.propose, slot: RedisSlot(key: self.names.view)) { command in
-                    command.append(LinkScripts.propose, keyCount: proposal.age == nil ? 3 : 4)
+                    command.append(LinkScripts.propose, keyCount: 4)
                     command.append(text: self.names.view)
                     command.append(text: self.names.views)
                     command.append(text: self.names.events)
-                    if proposal.age != nil { command.append(text: self.names.node(proposal.incarnation)) }
+                    let isDeath = proposal.reason == .dies
+                    command.append(text: isDeath ? self.names.node(proposal.incarnation) : self.names.holder(of: body.record.name))
                     command.append(proposal.replacing)
                     command.append(proposal.number)
                     command.append(text: text)
@@ -237,12 +250,16 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
                     command.append(proposal.age ?? 0)
                     let isMine = proposal.incarnation == body.membership.me.incarnation
                     command.append(text: isMine ? body.record.name : body.acquaintances.name(of: proposal.incarnation) ?? "")
+                    command.append(text: self.process)
                 }
             } catch {
                 _ = body.membership.proposed(isKept: false, at: Self.now)
             }
         }
     }
+
+    /// Tells this process from every other that goes by its name, in all its lives as a node.
+    private var process: String { LinkNames.text(self.settings.record.incarnation) }
 
     private static func hash(_ text: String) -> String {
         String(StableHash.of(ByteString(text)), radix: 36)
@@ -266,7 +283,11 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
             }
             // At once: until it is known whether who is no longer there has left or died, nobody misses it.
             self.meetOthers(at: now)
-        case Tag.probe: self.body.with { $0.mailbox.probeTaken(at: now) }
+        case Tag.probe:
+            self.body.with {
+                $0.mailbox.probeTaken(at: now)
+                $0.publishProblem = nil
+            }
         case Tag.settings: self.advise(RedisAdvice(reply))
         default:
             if let errand = self.body.with({ $0.errands.removeValue(forKey: tag) }) { return self.errandDone(errand, reply) }
@@ -282,15 +303,47 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
     func redisFailed(_ error: RedisError, tag: UInt64) {
         switch tag {
         case Tag.beat:
-            if error.isAnswer { self.noteProblem("records not kept", error.description) }
+            if error.isAnswer { self.noteProblem("records not kept", self.recordsReason(error)) }
             self.body.with { $0.membership.missed(at: Self.now) }
         case Tag.propose:
-            if error.isAnswer { self.noteProblem("records not kept", error.description) }
+            if error.isAnswer { self.noteProblem("records not kept", self.recordsReason(error)) }
             self.act { $0.membership.proposed(isKept: false, at: Self.now) }
+        case Tag.probe:
+            guard error.isAnswer else { return }
+            self.noteMailProblem(error, self.publishCommand, at: \.publishProblem)
         default:
             if let errand = self.body.with({ $0.errands.removeValue(forKey: tag) }) { return self.errandDone(errand, nil) }
             _ = self.body.with { $0.knocks.removeValue(forKey: tag) }
         }
+    }
+
+    private func recordsReason(_ error: RedisError) -> String {
+        guard case .notPermitted = error else { return error.description }
+        return "\(error) A node needs EVALSHA, and in its scripts the commands of the groups read and write, on the keys "
+            + "\(self.names.cluster):*; docs/operating.md has the rule, and ACL LOG says what was refused."
+    }
+
+    private var isRedisCluster: Bool { self.settings.redis.url.kind == .cluster }
+    private var publishCommand: String { self.isRedisCluster ? "SPUBLISH" : "PUBLISH" }
+    var subscribeCommand: String { self.isRedisCluster ? "SSUBSCRIBE" : "SUBSCRIBE" }
+
+    /// Redis refuses what mail needs: in the log once, and why the node does not get in or is not well.
+    func noteMailProblem(_ error: RedisError, _ command: String, at place: WritableKeyPath<Body, String?>) {
+        let channel = self.names.mailbox(self.body.with { $0.mailbox.incarnation })
+        var reason = "\(error)"
+        if case .notPermitted = error {
+            reason +=
+                " A node needs \(command) on the channels \(self.names.cluster):* (refused: \(channel)); docs/operating.md has the rule."
+        } else {
+            reason += " (\(command) \(channel))"
+        }
+        let isNews = self.body.with { body in
+            // The channel is another one in every life of a node; what is wrong is the same.
+            defer { body[keyPath: place] = reason }
+            return body[keyPath: place] == nil
+        }
+        if isNews { self.logger.error("mail is refused by redis", ["reason": .text(reason)]) }
+        self.note()
     }
 
     /// In the log once, not twice a second.
@@ -317,12 +370,32 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
             self.noteProblem("view unreadable", error.description)
             return nil
         }
+        let holder = reply[4]?.string ?? ""
+        self.noteHolder(holder == self.process || holder.isEmpty ? nil : holder)
         return self.body.with { body in
             body.recordsProblem = nil
             if !newest.isEmpty { body.knownHash = Self.hash(newest) }
             var ages: [UInt64: Int64] = [:]
             for (node, beat) in zip(body.askedFor, beats.elements) { ages[node] = beat.integer }
-            return Membership.Pulse(time: time, number: Int(number), views: views, beats: ages)
+            return Membership.Pulse(
+                time: time, number: Int(number), views: views, beats: ages, hasName: holder == self.process)
+        }
+    }
+
+    /// In the log when it changes.
+    private func noteHolder(_ holder: String?) {
+        let (before, isIn) = self.body.with { body in
+            defer { body.nameHolder = holder }
+            return (body.nameHolder, body.membership.view?.node(body.membership.me.incarnation) != nil)
+        }
+        guard before != holder else { return }
+        let fields: LogFields = ["name": .text(self.settings.record.name), "process": .text(holder ?? self.process)]
+        if holder == nil {
+            self.logger.info("name is free", fields)
+        } else if isIn {
+            self.logger.warning("another node goes by the same name", fields)
+        } else {
+            self.logger.warning("name is in use by a living node, waits until its lease ends", fields)
         }
     }
 

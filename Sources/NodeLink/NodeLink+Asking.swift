@@ -86,6 +86,15 @@ extension [NodeLink.Peer] {
     /// What operators call a node.
     public func name(of node: UInt64) -> String { self.first { $0.incarnation == node }?.name ?? LinkNames.text(node) }
 
+    /// A sentence for who asks for a node by a name that several living nodes have; nil where one at most has it.
+    public func ambiguity(of name: String) -> String? {
+        let candidates = self.filter { $0.name == name && $0.goneFor == nil }
+        guard candidates.count > 1 else { return nil }
+        let list = candidates.map { "\(LinkNames.text($0.incarnation)) at \($0.record?.address ?? "an unknown address")" }
+        let places = list.joined(separator: ", ")
+        return "\(candidates.count) nodes have the name \(name): \(places). Restart all but one with another --node-id."
+    }
+
     /// A sentence for who asks for a node of a name that none has.
     public func absence(of name: String) -> String {
         "There is no node \(name); there are \(self.map(\.name).joined(separator: ", "))."

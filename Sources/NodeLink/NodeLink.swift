@@ -64,6 +64,9 @@ public final class NodeLink: Relay {
         /// Why there is no Redis, or what is wrong with what the cluster keeps there; nil where all is well.
         public var outage: String?
 
+        /// Another living node goes by this node's name, which therefore may not join.
+        public var isNameTaken = false
+
         /// Of a node that has only begun.
         public init() {}
     }

@@ -16,7 +16,8 @@ struct OwnMailbox {
     private var missingSince: Int64?
     /// Until then what was listened to anew is given its time.
     private var patientUntil: Int64 = .min
-    private var isGood = true
+    /// As `change` found it last.
+    private(set) var isGood = true
     /// How often it was listened to anew because nothing came.
     private(set) var rebuilds = 0
 

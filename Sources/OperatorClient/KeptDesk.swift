@@ -36,6 +36,7 @@ struct KeptDesk: Desk {
         if let node, !members.peers.contains(where: { $0.name == node }) {
             throw .refusal(status: 404, members.peers.absence(of: node))
         }
+        if let node, let sentence = members.peers.ambiguity(of: node) { throw .refusal(status: 409, sentence) }
         let shown = (0..<Shard.count).filter { node == nil || members.name(of: members.view.owner(of: $0).incarnation) == node }
         let leases = try self.read { reader throws(ClusterReader.Failure) in try reader.leases(of: shown) }
         let rows = shown.map { shard -> JSONTree in

@@ -117,6 +117,15 @@ final class SharedStore: Sendable {
             try? await Task.sleep(for: .milliseconds(20))
             waits += 1
             if waits % 250 == 100 {
+                if self.standing.isNameTaken {
+                    self.logger.warning(
+                        "waiting for the name",
+                        [
+                            "name": .text(self.name),
+                            "reason": "a living node has this name; each node needs a --node-id of its own",
+                        ])
+                    continue
+                }
                 self.logger.info(
                     "waiting for redis",
                     [

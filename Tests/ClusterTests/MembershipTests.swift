@@ -133,6 +133,31 @@ struct MembershipTests {
         #expect(stage.nodes.flatMap(\.becameAt) == [], "a node had to become another")
     }
 
+    @Test("joins only while it has its name to itself, and takes that on no young connection once another had it")
+    func named() {
+        var membership = Membership(View.Node(incarnation: 7, loops: 1))
+        func beat(_ membership: inout Membership, at now: Int64, hasName: Bool) -> [Membership.Directive] {
+            membership.probed(at: now)
+            _ = membership.tick(at: now)
+            return membership.heard(Membership.Pulse(time: now, number: 0, views: [], beats: [:], hasName: hasName), at: now)
+        }
+        membership.connected(at: 1000)
+        #expect(membership.mayHoldName(at: 1000))
+        let first = beat(&membership, at: 1000, hasName: false)
+        #expect(!membership.mayHoldName(at: 1500))
+        let second = beat(&membership, at: 2000, hasName: false)
+        #expect(first == [] && second == [])
+        #expect(membership.mayHoldName(at: 4000))
+        let third = beat(&membership, at: 4000, hasName: true)
+        #expect(third.count == 1)
+        // Its own name stays its own when it is in.
+        _ = membership.proposed(isKept: true, at: 4000)
+        membership.connected(at: 5000)
+        #expect(membership.mayHoldName(at: 5000))
+        membership.leave()
+        #expect(!membership.mayHoldName(at: 9000))
+    }
+
     @Test("hands a draining node's shards over, and lets it go without a search for it")
     func leaving() {
         var stage = Self.settled([7, 8, 9])

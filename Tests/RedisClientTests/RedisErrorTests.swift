@@ -25,6 +25,10 @@ struct RedisErrorTests {
             "NOPERM this user has no permissions to run the 'set' command",
             .notPermitted("this user has no permissions to run the 'set' command")
         ),
+        (
+            "ERR The user executing the script can't run this command or subcommand script: 74, on @user_script:4.",
+            .notPermitted("The user executing the script can't run this command or subcommand script: 74, on @user_script:4.")
+        ),
         ("BUSY Redis is busy running a script.", .busy),
         ("BUSYGROUP Consumer Group name already exists", .other("BUSYGROUP Consumer Group name already exists")),
         ("CROSSSLOT Keys in request don't hash to the same slot", .crossSlot),

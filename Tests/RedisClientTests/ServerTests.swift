@@ -88,7 +88,7 @@ extension RealServers {
         func errors() throws {
             let server = try RedisServer(["--databases", "1"])
             let stage = try Stage(server.url + "/5")
-            #expect(try stage.listener.next() == .changed(.away(.refused(.other("ERR DB index is out of range")))))
+            #expect(try stage.listener.next() == .changed(.away(.noDatabase(5, .other("ERR DB index is out of range")))))
 
             let good = try Stage(server.url)
             try good.untilReady()

@@ -13,6 +13,100 @@ struct RedisUserTests {
         }
     }
 
+    /// A permission that is taken away from the rule, and what the log must say.
+    struct Lack: Sendable, CustomTestStringConvertible {
+        let name: String
+        /// Words behind those of the rule.
+        let words: [String]
+        let says: [String]
+        var testDescription: String { self.name }
+    }
+
+    private static let lacks = [
+        Lack(name: "channels", words: ["resetchannels"], says: ["permission", "SUBSCRIBE on the channels confab:*", ":mail"]),
+        Lack(name: "other channels", words: ["resetchannels", "&other:*"], says: ["SUBSCRIBE on the channels confab:*"]),
+        Lack(name: "subscribe", words: ["-subscribe"], says: ["permission", "SUBSCRIBE on the channels confab:*"]),
+        Lack(name: "publish", words: ["-publish"], says: ["permission", "needs PUBLISH on the channels confab:*"]),
+        Lack(name: "keys", words: ["resetkeys", "~other:*"], says: ["permission", "on the keys confab:*", "EVALSHA"]),
+        Lack(name: "evalsha", words: ["-evalsha"], says: ["evalsha", "on the keys confab:*"]),
+        Lack(name: "script", words: ["-script"], says: ["permission", "script"]),
+        Lack(name: "writes", words: ["-@write"], says: ["permission", "groups read and write"]),
+    ]
+
+    private let folder: TemporaryFolder
+
+    init() throws { self.folder = try TemporaryFolder() }
+
+    private func node(_ url: String, _ more: [String] = []) throws -> ChildProcess {
+        let secret = try self.folder.write(ConfabServer.secret, to: "jwt.secret")
+        return try ChildProcess(
+            Checkout.confab,
+            ["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--jwt-secret-file", secret, "--store", url] + more,
+            folder: self.folder.path)
+    }
+
+    @Test("and lacks one of these permissions is told which, for which command, and gets in when it has it", arguments: Self.lacks)
+    func lacking(_ lack: Lack) throws {
+        let redis = try RedisServer()
+        try redis.ask(["ACL", "SETUSER"] + Self.rule + lack.words)
+        let node = try self.node("redis://confab:secret%20word@127.0.0.1:\(redis.port)")
+        defer { node.kill() }
+        let line = try node.errors.line(with: "waiting for redis")
+        for word in lack.says { #expect(line.contains(word), "\(line)") }
+        #expect(!line.contains("not let the node in"), "\(line)")
+        try redis.ask(["ACL", "SETUSER"] + Self.rule)
+        try node.errors.line(with: "confab ready on ")
+    }
+
+    @Test("and loses its channels while the node runs: health names that, and heals")
+    func losesChannels() throws {
+        let redis = try RedisServer()
+        try redis.ask(["ACL", "SETUSER"] + Self.rule)
+        let node = try ConfabServer(["--store", "redis://confab:secret%20word@127.0.0.1:\(redis.port)"])
+        try redis.ask(["ACL", "SETUSER"] + Self.rule + ["resetchannels"])
+        try Deadline.wait(
+            for: "health to name it",
+            untilTrue: { try JSONObject(node.health().body)["reason"]?.contains("on the channels confab:*") == true })
+        try redis.ask(["ACL", "SETUSER"] + Self.rule)
+        try Deadline.wait(for: "health to be good", untilTrue: { try node.health().status == 200 })
+    }
+
+    @Test("is not there, has another password or no database: the log says which")
+    func wrongURL() throws {
+        let redis = try RedisServer()
+        try redis.ask(["ACL", "SETUSER"] + Self.rule)
+        try redis.ask("CONFIG", "SET", "requirepass", "right")
+        let cases = [
+            ("redis://127.0.0.1:\(redis.port)", "NOAUTH"), ("redis://:wrong@127.0.0.1:\(redis.port)", "WRONGPASS"),
+            ("redis://nobody:wrong@127.0.0.1:\(redis.port)", "WRONGPASS"), ("redis://:right@127.0.0.1:\(redis.port)/99", "database 99"),
+        ]
+        for (url, word) in cases {
+            let node = try self.node(url)
+            defer { node.kill() }
+            let line = try node.errors.line(with: "waiting for redis")
+            #expect(line.contains(word), "\(line)")
+        }
+    }
+
+    @Test("and a URL with TLS for a plain port, or the other way round, is told that")
+    func wrongTLS() throws {
+        let certificates = try TestCertificates()
+        let plain = try RedisServer()
+        let secure = try RedisServer(certificates: certificates)
+        let cases = [
+            ("rediss://127.0.0.1:\(plain.port)", "did not answer with TLS"), ("redis://127.0.0.1:\(secure.port)", "TLS"),
+            ("rediss+sentinel://127.0.0.1:\(plain.port)/m", "did not answer with TLS"),
+            ("redis+cluster://127.0.0.1:\(secure.port)", "TLS"),
+        ]
+        for (url, word) in cases {
+            let node = try self.node(url, ["--redis-ca-file", certificates.authority])
+            defer { node.kill() }
+            // The first line may come before the attempt has ended.
+            let line = try node.errors.line("the reason") { $0.contains("waiting for redis") && $0.contains(word) }
+            #expect(line.contains("begins with redis"), "\(line)")
+        }
+    }
+
     @Test("is enough for nodes, for what all protocols ask and for what operators do, in a database of its own")
     func enough() throws {
         let redis = try RedisServer()

@@ -112,6 +112,7 @@ struct RedisLink {
             }
         }
         self.phase = .securing
+        if self.settings.tls != nil { self.session.securing() }
         self.shakeHands(now: now)
     }
 

@@ -9,11 +9,13 @@ struct Greeting {
     private(set) var steps: [Step] = []
     private(set) var output = Outgoing()
     private var answered = 0
+    private let database: Int
     /// The server can be told to answer a command with nothing.
     private(set) var mayMute = false
 
     init(_ settings: RedisSettings, scripts: [RedisScript], to counterpart: RedisSession.Counterpart) {
         let url = settings.url
+        self.database = url.database
         if let password = url.password, counterpart != .sentinel(knowsPassword: false) {
             self.say(.authenticate) {
                 $0.append("AUTH")
@@ -72,6 +74,7 @@ struct Greeting {
         case (.setName, _), (.askMuting, _): break
         // Who may not ask, or not write, may be let in all the same; commands say it for themselves.
         case (.ping, .notPermitted), (.ping, .snapshotFailed): break
+        case (.select, .other(let words)): throw .noDatabase(self.database, .other(words))
         case (_, let error): throw .refused(error)
         }
     }

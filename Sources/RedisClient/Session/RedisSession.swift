@@ -1,5 +1,6 @@
 internal import Bytes
 internal import EventLoop
+internal import TLS
 
 /// One connection to a Redis server as a value: when to connect, what to say first, whose reply is whose, what has taken too long.
 ///
@@ -67,6 +68,10 @@ struct RedisSession {
     /// Commands that end before this place were sent before the scripts were loaded again.
     private var scriptsLoadedAt: UInt64 = 0
     private var heardAt = MonotonicTime(nanoseconds: .min)
+    /// Whether anything was heard over the present connection.
+    private var hasHeard = false
+    /// The connection is there, and TLS is being agreed on.
+    private var isSecuring = false
     private var pingedAt: MonotonicTime?
     private var tickedAt = MonotonicTime(nanoseconds: 0)
     /// Since then ticks have come as they should.
@@ -130,8 +135,13 @@ struct RedisSession {
         return false
     }
 
+    /// The connection is there, TLS not yet.
+    mutating func securing() { self.isSecuring = true }
+
     /// The connection is there, TLS included.
     mutating func opened(now: MonotonicTime) {
+        self.isSecuring = false
+        self.hasHeard = false
         guard case .connecting(let since) = self.state else { return }
         self.reader.reset()
         self.greeting = Greeting(self.settings, scripts: self.scripts, to: self.counterpart)
@@ -150,8 +160,23 @@ struct RedisSession {
             // One that comes and goes is no better than none.
             if now.since(since) >= self.settings.longestRetryWait { self.backoff.reset() }
         }
-        self.untoldOutage = outage
+        self.untoldOutage = self.explanation(of: outage)
+        self.isSecuring = false
         self.state = .resting(until: now.advanced(by: self.backoff.next()))
+    }
+
+    /// What is probably wrong where one end speaks TLS and the other does not: neither says so.
+    private func explanation(of outage: RedisOutage) -> RedisOutage {
+        switch (self.state, outage) {
+        case (.connecting, .socket(.timedOut, let place)) where self.isSecuring: .notTLS(place: place, reason: "it is silent")
+        // An alert is TLS, too: the other end has reasons of its own.
+        case (.connecting, .tls(.handshakeFailed(reason: let reason))) where self.isSecuring && !reason.contains("alert"):
+            .notTLS(place: self.name, reason: reason)
+        case (.greeting, .ended) where !self.hasHeard && !self.settings.url.isSecure,
+            (.greeting, .broken) where !self.hasHeard && !self.settings.url.isSecure:
+            .unanswered(place: self.name)
+        default: outage
+        }
     }
 
     /// The next attempt to connect is due at once.
@@ -253,6 +278,11 @@ struct RedisSession {
 
     /// Takes bytes that came in, some kilobytes at a time; each time all events are to be taken out.
     mutating func receive(_ bytes: UnsafeRawBufferPointer, now: MonotonicTime) {
+        // A TLS server's alert: what it was sent is no handshake.
+        if !self.hasHeard, !self.settings.url.isSecure, bytes.starts(with: [0x15, 0x03]) {
+            return self.lose(.speaksTLS(place: self.name), now: now)
+        }
+        self.hasHeard = true
         self.heardAt = now
         self.pingedAt = nil
         do throws(RedisReplyError) {

@@ -7,6 +7,14 @@ public enum RedisOutage: Error, Sendable, Equatable, CustomStringConvertible {
     case tls(TLSError)
     /// The server refuses the password, the database or our scripts, or is not ready.
     case refused(RedisError)
+    /// The server does not let its user have the database of this number.
+    case noDatabase(Int, RedisError)
+    /// TLS was wanted, and the other end does not speak it.
+    case notTLS(place: String, reason: String)
+    /// The other end speaks TLS, which was not wanted.
+    case speaksTLS(place: String)
+    /// The server closed the connection before it had answered anything.
+    case unanswered(place: String)
     /// The server closed the connection.
     case ended
     /// The connection broke; with the system's words.
@@ -40,6 +48,12 @@ public enum RedisOutage: Error, Sendable, Equatable, CustomStringConvertible {
         case .socket(let error, _): error.description
         case .tls(let error): error.description
         case .refused(let error): error.description
+        case .noDatabase(let number, let error): "The database \(number) of the URL cannot be used. \(error)"
+        case .notTLS(let place, let reason):
+            "\(place) did not answer with TLS (\(reason)); is it a plain port? Then the URL begins with redis instead of rediss."
+        case .speaksTLS(let place): "\(place) speaks TLS; then the URL begins with rediss instead of redis."
+        case .unanswered(let place):
+            "\(place) closed the connection without an answer; does it speak TLS? Then the URL begins with rediss instead of redis."
         case .ended: "The Redis server closed the connection."
         case .broken(let reason): "The connection to Redis broke: \(reason)."
         case .silent(let milliseconds): "The Redis server has not answered for \(milliseconds) ms."

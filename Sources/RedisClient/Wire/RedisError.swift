@@ -135,6 +135,8 @@ public enum RedisError: Error, Sendable, Hashable, CustomStringConvertible {
     /// Redis 6 puts the error of a command inside a script behind a text of its own: `ERR Error running script … : -OOM command …`.
     private static func insideScript(_ bytes: UnsafeRawBufferPointer) -> RedisError? {
         let text = String(decoding: bytes, as: UTF8.self)
+        // Redis 7 has no word of its own for what its user may not do inside a script.
+        if text.hasPrefix("ERR The user executing the script ") { return .notPermitted(String(text.dropFirst(4))) }
         guard text.hasPrefix("ERR Error running script") else { return nil }
         for part in text.split(separator: " ") where part.hasPrefix("-") {
             if let error = self.named(String(part.dropFirst()), bytes), error != .scriptLost { return error }
