@@ -145,7 +145,8 @@ extension Conversation {
     /// Whether what was just loaded may lack something that was answered.
     func hasToCompare(at now: Moment) -> Bool {
         self.rules.hold > 0
-            && (self.storedRevision < self.toldRevision || self.waiting.contains { $0.input.isOffer } || !self.recentlyHeld(at: now).isEmpty)
+            && (self.storedRevision < self.toldRevision || self.waiting.contains { $0.input.isOffer }
+                || !self.recentlyHeld(at: now).isEmpty)
     }
 
     /// Reads of the store's messages those of which something is held; where that is this owner's own alone, of one history, the newest:

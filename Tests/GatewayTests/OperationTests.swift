@@ -169,11 +169,11 @@ struct MessageTests {
         }
         let ann = try node.talker("ann")
         try ann.socket.send(opcode: 2, [1, 2, 3])
-        try ann.send(String(repeating: " ", count: 70_000))
+        try ann.send(#"{"action":"dance"\#(String(repeating: " ", count: 70_000))}"#)
         for number in 0..<10 { try ann.say("\(number)", as: "\(number)") }
         let answers = try (0..<12).map { _ in try ann.next() }
         #expect(answers[0].text == #"{"type":"error","action":null,"error":"binary frames are not taken; send JSON text"}"#)
-        #expect(answers[1].text == #"{"type":"error","action":null,"error":"the message is longer than 65536 bytes"}"#)
+        #expect(answers[1].text == #"{"type":"error","action":"dance","error":"the message is longer than 65536 bytes"}"#)
         let stored = answers.filter { $0["type"] == "chat_message" }
         #expect(stored.count == 3)
         let failed = answers.filter { $0["type"] == "message.failed" }

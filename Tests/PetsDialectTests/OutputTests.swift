@@ -135,7 +135,9 @@ struct OutputTests {
         #expect(probe.answer(.posted(Self.message(7, "x")), isShown: true) == [answer])
         #expect(probe.answer(.posted(Self.message(7, "x"))) == [answer])
         #expect(
-            probe.answer(.failed(.conversationEnded)) == [#"{"event":"error","data":{"message":"conversation ended","event":"message","outcome":"refused","local_id":"n-1"}}"#])
+            probe.answer(.failed(.conversationEnded)) == [
+                #"{"event":"error","data":{"message":"conversation ended","event":"message","outcome":"refused","local_id":"n-1"}}"#
+            ])
         _ = probe.send(#"{"event":"message","data":{"conversation_id":"c","content":"x"}}"#)
         #expect(
             probe.answer(.posted(Self.message(7, "x"))) == [
