@@ -33,7 +33,7 @@ public enum StoreRequest: Sendable {
     /// What has changed since a revision: messages above a number, and older ones that were edited or deleted since. The limit
     /// is that of the messages; the amended ones come whole.
     case changes(ConversationKey, after: SequenceNumber, since: Revision, limit: Int)
-    /// How many messages above a number others than this user wrote; deleted ones count.
+    /// How many messages above a number others than this user wrote; deleted ones do not count.
     case unread(ConversationKey, after: SequenceNumber, by: UserID)
     /// What a user is a member of in a tenant, with what a list shows of it. `after` is nil for the first page, and then what the page before
     /// names as `next`.
