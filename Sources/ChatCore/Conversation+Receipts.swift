@@ -9,15 +9,13 @@ extension Conversation {
         guard !self.isInbox else { return self.settle(sequences, by: user, from: origin, at: now, into: &effects) }
         guard let reader = self.members.member(user) else { throw .notAMember }
         let known = sequences.filter { $0 >= 1 && $0 <= self.storedHead }
-        if let highest = known.max() {
-            let covered = self.covered(by: highest, from: self.members[reader].member.readCursor)
-            self.read(known, beside: covered, upTo: highest, by: reader, at: now, into: &effects)
-        }
-        effects.append(.answer(.read(unknown: sequences.filter { $0 < 1 || $0 > self.storedHead }), to: origin))
+        let unknown = sequences.filter { $0 < 1 || $0 > self.storedHead }
+        guard let highest = known.max() else { return effects.append(.answer(.read(unknown: unknown), to: origin)) }
+        try self.read(
+            UnstoredReads.Read(reader: reader, named: known, through: highest, unknown: unknown, asker: origin), at: now, into: &effects)
     }
 
-    /// A member has read everything up to a message; 0 is before the first. Who says so looks next at what is unread, which the store
-    /// counts: it is written at once, and answered then.
+    /// A member has read everything up to a message; 0 is before the first.
     mutating func read(
         through sequence: SequenceNumber, by user: UserID, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]
     ) throws(ChatError) {
@@ -28,14 +26,63 @@ extension Conversation {
             effects.append(.answer(.read(unknown: [sequence]), to: origin))
             return
         }
-        guard !self.isStoreAway else { throw .unavailable }
-        // Asked again because the store failed, it has been told already.
-        if !origin.isRepeat || self.members[reader].member.readCursor < sequence {
-            let covered = self.covered(by: sequence, from: self.members[reader].member.readCursor)
-            self.read(Array(covered), beside: covered, upTo: sequence, by: reader, at: now, into: &effects)
+        try self.read(
+            UnstoredReads.Read(reader: reader, named: nil, through: sequence, unknown: [], asker: origin), at: now, into: &effects)
+    }
+
+    /// Whoever says so looks next at what is unread, which the store counts: the reader and all others hear of it when it is there.
+    private mutating func read(
+        _ read: UnstoredReads.Read, at now: Moment, into effects: inout [ConversationEffect]
+    ) throws(ChatError) {
+        guard self.members[read.reader].member.readCursor < read.through else { return self.tell(of: read, at: now, into: &effects) }
+        if read.asker.isRepeat, self.unstoredReads.has(read) { return }
+        guard !self.isStoreAway, self.unstoredReads.count < ConversationRules.waitingLimit else { throw .unavailable }
+        self.unstoredReads.append(read)
+        self.writeReads(into: &effects)
+    }
+
+    private mutating func writeReads(into effects: inout [ConversationEffect]) {
+        for (reader, through) in self.unstoredReads.begin() {
+            // What was delivered to this reader goes along.
+            self.members[reader].isCursorDirty = false
+            self.dirtyCursors.removeAll { $0 == reader }
+            let member = self.members[reader].member
+            effects.append(
+                .write(.cursors(member.user, read: through, delivered: max(member.deliveredCursor, through)), revision: 0, asked: nil))
         }
-        // Also where it has not moved: an earlier move may still be on its way.
-        self.writeDownCursors(of: reader, for: origin, into: &effects)
+    }
+
+    /// The store has a member's cursors.
+    mutating func cursorsStored(
+        of user: UserID, read: SequenceNumber, delivered: SequenceNumber, at now: Moment, into effects: inout [ConversationEffect]
+    ) {
+        guard !self.unstoredReads.isEmpty, let reader = self.members.number(of: user) else { return }
+        let reads = self.unstoredReads.end(reader, through: read)
+        guard !reads.isEmpty else { return }
+        self.members[reader].member.deliveredCursor = max(self.members[reader].member.deliveredCursor, delivered)
+        for read in reads {
+            if self.members.isMember(reader) {
+                self.tell(of: read, at: now, into: &effects)
+            } else {
+                effects.append(.answer(.failed(.notAMember), to: read.asker))
+            }
+        }
+        self.writeReads(into: &effects)
+    }
+
+    private mutating func tell(of read: UnstoredReads.Read, at now: Moment, into effects: inout [ConversationEffect]) {
+        let covered = self.covered(by: read.through, from: self.members[read.reader].member.readCursor)
+        self.read(read.named ?? Array(covered), beside: covered, upTo: read.through, by: read.reader, at: now, into: &effects)
+        effects.append(.answer(.read(unknown: read.unknown), to: read.asker))
+    }
+
+    /// What is read and not stored is given up: whoever asked asks again.
+    mutating func abandonReads(because cause: ChatError, into effects: inout [ConversationEffect]) {
+        guard !self.unstoredReads.isEmpty else { return }
+        for read in self.unstoredReads.takeUnderWay() {
+            effects.append(.answer(.failed(cause == .damaged ? .damaged : .outcomeUnknown), to: read.asker))
+        }
+        for read in self.unstoredReads.takeWaiting() { effects.append(.answer(.failed(cause), to: read.asker)) }
     }
 
     /// What a cursor newly covers that moves up to `highest`, the newest of it; empty where it does not move.
@@ -56,10 +103,7 @@ extension Conversation {
         let affected = Set(named.filter { $0 < covered.lowerBound }).sorted() + Array(covered)
         self.mark(affected, .delivered, by: reader, at: now, into: &effects)
         self.mark(affected, .read, by: reader, at: now, into: &effects)
-        if before < highest {
-            self.members[reader].member.readCursor = highest
-            self.cursorMoved(reader, within: self.rules.cursorFlush, at: now, into: &effects)
-        }
+        self.members[reader].member.readCursor = max(before, highest)
         self.moveDelivered(reader, to: highest, at: now, into: &effects)
     }
 
@@ -142,19 +186,6 @@ extension Conversation {
         self.flushCursors(at: now, into: &effects)
     }
 
-    /// One member's cursors go to the store at once, and who asked for it is answered when they are there.
-    private mutating func writeDownCursors(of number: UInt32, for asker: Origin, into effects: inout [ConversationEffect]) {
-        self.members[number].isCursorDirty = false
-        self.dirtyCursors.removeAll { $0 == number }
-        self.writeCursors(of: number, for: asker, into: &effects)
-    }
-
-    private func writeCursors(of number: UInt32, for asker: Origin?, into effects: inout [ConversationEffect]) {
-        let member = self.members[number].member
-        effects.append(
-            .write(.cursors(member.user, read: member.readCursor, delivered: member.deliveredCursor), revision: 0, asked: asker))
-    }
-
     /// Moved cursors go to the store together.
     mutating func flushCursors(at now: Moment, into effects: inout [ConversationEffect]) {
         guard !self.dirtyCursors.isEmpty else { return }
@@ -168,14 +199,23 @@ extension Conversation {
         for number in self.dirtyCursors {
             self.members[number].isCursorDirty = false
             guard self.members.isMember(number) else { continue }
-            self.writeCursors(of: number, for: nil, into: &effects)
+            let member = self.members[number].member
+            effects.append(
+                .write(.cursors(member.user, read: member.readCursor, delivered: member.deliveredCursor), revision: 0, asked: nil))
         }
         self.dirtyCursors.removeAll()
     }
 
-    /// The store has not taken a member's cursors: they are written again in a while.
-    public mutating func cursorsNotStored(of user: UserID, at now: Moment, into effects: inout [ConversationEffect]) {
+    /// The store has not taken a member's cursors. What was read is refused; what else has moved is written again in a while.
+    public mutating func cursorsNotStored(
+        of user: UserID, read: SequenceNumber, because cause: ChatError, at now: Moment, into effects: inout [ConversationEffect]
+    ) {
         guard let number = self.members.number(of: user) else { return }
+        let reads = self.unstoredReads.end(number, through: read)
+        for read in reads { effects.append(.answer(.failed(cause), to: read.asker)) }
+        if !reads.isEmpty {
+            for read in self.unstoredReads.takeWaiting() { effects.append(.answer(.failed(.unavailable), to: read.asker)) }
+        }
         self.cursorMoved(number, within: ConversationRules.cursorRetry, at: now, into: &effects)
         self.cursorFlushDue = max(self.cursorFlushDue, now.monotonic + ConversationRules.cursorRetry)
     }

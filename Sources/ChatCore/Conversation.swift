@@ -71,6 +71,7 @@ public struct Conversation: Sendable {
     var deletedMeanwhile: [Message] = []
     var typists: [Typist] = []
     var presence = PresenceNews()
+    var unstoredReads = UnstoredReads()
     var dirtyCursors: [UInt32] = []
     var cursorFlushDue: Int64 = 0
     private var wakeAt: Int64 = 0
@@ -104,7 +105,7 @@ public struct Conversation: Sendable {
     /// Nobody hears it and nothing is under way: it may be dropped and loaded again when somebody asks.
     public var isIdle: Bool {
         self.listeners.isEmpty && self.revision == self.storedRevision && self.waiting.isEmpty && self.searches == 0
-            && self.dirtyCursors.isEmpty && self.presence.due.isEmpty && self.typists.isEmpty
+            && self.dirtyCursors.isEmpty && self.unstoredReads.isEmpty && self.presence.due.isEmpty && self.typists.isEmpty
             && self.knowledge != .loading && self.knowledge != .recalling
     }
 
@@ -273,8 +274,9 @@ public struct Conversation: Sendable {
         _ change: Write.Change, revision: Revision, asked: Origin?, at now: Moment, into effects: inout [ConversationEffect]
     ) {
         guard revision != 0 else {
-            // Cursors have no revision, and hardly anybody waits for them.
-            if let asked { effects.append(.answer(.read(unknown: []), to: asked)) }
+            if case .cursors(let user, let read, let delivered) = change {
+                self.cursorsStored(of: user, read: read, delivered: delivered, at: now, into: &effects)
+            }
             return
         }
         self.storedRevision = revision
@@ -333,6 +335,7 @@ public struct Conversation: Sendable {
             for asker in change.askers + change.founders { effects.append(.answer(.failed(written), to: asker)) }
         }
         self.pending = []
+        self.abandonReads(because: cause, into: &effects)
         for again in self.repeats { effects.append(.answer(.failed(written), to: again.origin)) }
         self.repeats = []
         self.revision = self.storedRevision
@@ -370,7 +373,8 @@ public struct Conversation: Sendable {
 
     /// The newest messages' senders are forgotten until somebody asks: of a conversation that rests they are most of its memory.
     public mutating func rest() {
-        guard self.knowledge == .whole, self.revision == self.storedRevision, self.dirtyCursors.isEmpty, self.recents.range.count > 64
+        guard self.knowledge == .whole, self.revision == self.storedRevision, self.dirtyCursors.isEmpty, self.unstoredReads.isEmpty,
+            self.recents.range.count > 64
         else { return }
         self.recents = RecentMessages(next: self.head + 1, limit: self.rules.limits.recentMessages)
         self.knowledge = .withoutRecents

@@ -9,7 +9,6 @@ public final class ConversationRules: Sendable {
     let blip: Int64
     let arrivals: Int64
     let crowdInterval: Int64
-    let cursorFlush: Int64
     let deliveredFlush: Int64
     let hold: Int64
     /// Commands that wait until the store has told about the conversation; those beyond are told to try again.
@@ -28,7 +27,6 @@ public final class ConversationRules: Sendable {
         self.blip = limits.blip.wholeMilliseconds
         self.arrivals = limits.arrivals.wholeMilliseconds
         self.crowdInterval = limits.crowdInterval.wholeMilliseconds
-        self.cursorFlush = limits.cursorFlush.wholeMilliseconds
         self.deliveredFlush = limits.deliveredFlush.wholeMilliseconds
         self.hold = limits.hold.wholeMilliseconds
     }

@@ -12,9 +12,10 @@ public enum ChatCommand: Sendable {
     case edit(SequenceNumber, content: String, by: Actor)
     /// Take a message's words away; its author's or an admin's right.
     case delete(SequenceNumber, by: Actor)
-    /// These messages have been read, and so has everything below the highest of them. The store hears of it in a while.
+    /// These messages have been read, and so has everything below the highest of them. Answered, and told to others, when that is stored.
     case read([SequenceNumber], by: UserID)
-    /// Everything up to this message has been read. Answered when that is stored: what is unread is then counted from there.
+    /// Everything up to this message has been read. Answered, and told to others, when that is stored: what is unread is then counted from
+    /// there.
     case readThrough(SequenceNumber, by: UserID)
     case typing(Bool, by: Person)
     /// Become a member of an open conversation without listening to it.

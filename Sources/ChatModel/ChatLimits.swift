@@ -24,9 +24,8 @@ public struct ChatLimits: Sendable {
     public var crowdChanges = 100
     /// How many ids a `read` tells of at most.
     public var readReceipts = 100
-    /// How long moved cursors wait for company before they are stored: what somebody has read, and what has only been delivered, which
-    /// moves with every message and which loops name to a new owner by themselves.
-    public var cursorFlush: Duration = .seconds(1)
+    /// How long cursors of what has only been delivered wait for company before they are stored: they move with every message, and loops name
+    /// them to a new owner by themselves.
     public var deliveredFlush: Duration = .seconds(5)
     /// How long what was stored is held in case the store forgets it, as Redis may at a failover; zero for a store that does not forget.
     public var hold: Duration = .zero

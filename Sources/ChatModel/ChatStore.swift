@@ -36,7 +36,7 @@ public enum StoreRequest: Sendable {
     /// Messages up to a number that were edited or deleted since a revision, in the order of their last changes: the first of them, and each
     /// once, as `amended` of a page that has nothing else.
     case amended(ConversationKey, through: SequenceNumber, since: Revision, limit: Int)
-    /// How many messages above a number others than this user wrote; deleted ones count.
+    /// How many messages above a number others than this user wrote; deleted ones do not count.
     case unread(ConversationKey, after: SequenceNumber, by: UserID)
     /// What a user is a member of in a tenant, with what a list shows of it. `after` is nil for the first page, and then what the page before
     /// names as `next`.

@@ -10,7 +10,7 @@ public struct ListedMembership: Sendable {
     public var member: Member
     /// The newest message; nil where none is kept. A deleted one has no content.
     public var last: Message?
-    /// Messages by others above the member's read cursor, counted up to what was asked for.
+    /// Messages by others above the member's read cursor that are not deleted, counted up to what was asked for.
     public var unread: Int
 
     public init(key: ConversationKey, record: ConversationRecord, head: SequenceNumber, member: Member, last: Message?, unread: Int) {

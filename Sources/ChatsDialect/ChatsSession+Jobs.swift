@@ -161,6 +161,10 @@ extension ChatsSession {
                 self.fail(error, into: &steps)
             default:
                 // Everybody has been told, this connection too.
+                let user = self.user
+                if case .join(let chat, let lastRead)? = self.job?.request {
+                    return self.finish(into: &steps) { $0.append(joined: user, chat, lastRead: lastRead) }
+                }
                 self.job = nil
                 self.goOn(into: &steps)
             }
@@ -251,9 +255,8 @@ extension ChatsSession {
             guard let lastRead, lastRead > 0 else {
                 return self.finish(into: &steps) { $0.append(joined: user, chat, lastRead: lastRead) }
             }
-            // What comes next waits for it: a list counts from there.
+            // The answer waits for it: a list counts from there.
             self.markRead(chat, through: lastRead, into: &steps)
-            steps.reply { $0.append(joined: user, chat, lastRead: lastRead) }
         case .post(let chat, _), .markRead(let chat, _):
             self.subscriptions.entered(chat)
             let since = self.job?.since ?? 0

@@ -171,8 +171,6 @@ extension Owner {
             switch write.change {
             case .message(let message):
                 outbox.send(.answer(origin.request, .posted(message), place: asked.errand.place.slot), to: origin.loop)
-            case .cursors:
-                outbox.send(.answer(origin.request, .read(unknown: []), place: asked.errand.place.slot), to: origin.loop)
             default:
                 break
             }
@@ -187,10 +185,10 @@ extension Owner {
         _ write: Write, _ asked: Asked, because cause: ChatError, at now: Moment, outbox: inout Outbox
     ) {
         if let origin = asked.origin { self.refuse(origin, because: cause, place: asked.errand.place.slot, outbox: &outbox) }
-        if case .cursors(let user, _, _) = write.change {
+        if case .cursors(let user, let read, _) = write.change {
             guard self.isCurrent(asked.errand.place) else { return }
             self.update(asked.errand.place.slot, at: now, outbox: &outbox) { conversation, effects in
-                conversation.cursorsNotStored(of: user, at: now, into: &effects)
+                conversation.cursorsNotStored(of: user, read: read, because: cause, at: now, into: &effects)
             }
         } else if self.isCurrent(asked.errand) {
             self.slots[Int(asked.errand.place.slot)].term &+= 1

@@ -150,7 +150,7 @@ struct MemoryConversation {
     /// - Parameter limit: so far is counted.
     func unread(after: SequenceNumber, by user: UserID, limit: Int = .max) -> Int {
         PageRange.after(after).window(oldest: self.oldest, head: self.head, limit: .max).lazy
-            .filter { self.messages[$0 - self.oldest].body.author.id != user }
+            .filter { self.messages[$0 - self.oldest].state != .deleted && self.messages[$0 - self.oldest].body.author.id != user }
             .prefix(max(0, limit)).count
     }
 }

@@ -8,6 +8,7 @@ final class SQLiteReader {
     private let messages: MessageRows
     private let places: PlaceRows
     private let amendments: AmendmentRows
+    private let deletions: DeletionRows
     let lists: ListRows
     private let numbers: NumberRows
     private let lastPosition: SQLiteStatement
@@ -24,6 +25,7 @@ final class SQLiteReader {
         self.messages = try MessageRows(connection, access: .readOnly)
         self.places = try PlaceRows(connection, access: .readOnly)
         self.amendments = try AmendmentRows(connection, access: .readOnly)
+        self.deletions = try DeletionRows(connection, access: .readOnly)
         self.lists = try ListRows(connection)
         self.numbers = try NumberRows(connection, access: .readOnly)
         self.lastPosition = try connection.prepare("SELECT max(position) FROM messages")
@@ -160,8 +162,11 @@ final class SQLiteReader {
         let mark = MessageRows.mark(of: user)
         let fresh = self.fresh.places(of: view.id, in: window, upTo: view.lastPosition)
         let settled = window.lowerBound..<(fresh.last?.sequence ?? window.upperBound)
-        let count = fresh.count { $0.author != mark }
-        guard count < limit else { return limit }
-        return count + (try self.places.count(of: view.id, in: settled, notBy: mark, limit: limit - count))
+        // Places are of deleted messages as well.
+        let deleted = try self.deletions.count(of: view.id, in: window, notBy: user)
+        let limit = limit > .max - deleted ? .max : limit + deleted
+        var count = fresh.count { $0.author != mark }
+        if count < limit { count += try self.places.count(of: view.id, in: settled, notBy: mark, limit: limit - count) }
+        return max(0, min(count, limit) - deleted)
     }
 }

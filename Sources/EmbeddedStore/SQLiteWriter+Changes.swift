@@ -58,6 +58,7 @@ extension SQLiteWriter {
     private func append(_ message: Message, to slot: Int) throws(StorageFault) {
         let id = self.ledger[slot].id
         try self.messages.insert(message, of: id, at: self.nextPosition)
+        if message.state == .deleted { try self.deletions.put(message.sequence, of: id, by: message.body.author.id) }
         let mark = MessageRows.mark(of: message.body.author.id)
         self.stored.append(MessagePlace(conversation: id, sequence: message.sequence, position: self.nextPosition, author: mark))
         self.nextPosition += 1
@@ -116,6 +117,7 @@ extension SQLiteWriter {
         let old = stored.state == .asSent ? nil : stored.revision
         try self.messages.replace(stored.amended(as: message, revision: revision), of: known.id, at: position)
         try self.amendments.put(revision, of: message.sequence, in: known.id, insteadOf: old)
+        if message.state == .deleted { try self.deletions.put(message.sequence, of: known.id, by: stored.body.author.id) }
     }
 
     private func position(of sequence: SequenceNumber, in known: KnownConversation) throws(StorageFault) -> Int {
@@ -181,6 +183,7 @@ extension SQLiteWriter {
         for place in places { try self.messages.delete(at: place.position) }
         try self.places.delete(of: known.id, below: row.keptFrom)
         try self.amendments.delete(of: known.id, below: row.keptFrom)
+        try self.deletions.delete(of: known.id, below: row.keptFrom)
         try self.put(row, revision: known.revision, slot)
         return places.count
     }

@@ -11,6 +11,7 @@ final class SQLiteWriter {
     let members: MemberRows
     let places: PlaceRows
     let amendments: AmendmentRows
+    let deletions: DeletionRows
     private let shards: ShardRows
     private let settings: SettingRows
     private let numbers: NumberRows
@@ -60,6 +61,7 @@ final class SQLiteWriter {
             self.members = try MemberRows(connection, access: .readWrite)
             self.places = try PlaceRows(connection, access: .readWrite)
             self.amendments = try AmendmentRows(connection, access: .readWrite)
+            self.deletions = try DeletionRows(connection, access: .readWrite)
             self.shards = try ShardRows(connection)
             self.settings = try SettingRows(connection)
             self.numbers = try NumberRows(connection, access: .readWrite)

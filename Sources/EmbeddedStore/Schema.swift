@@ -58,6 +58,16 @@ enum Schema {
         """,
         // Again an agent is summed up only where there is one.
         "ALTER TABLE members ADD COLUMN agent TEXT",
+        // Deleted messages are found by their amendments, but for the newest ones, whose places are not written yet.
+        """
+        CREATE TABLE deletions (
+            conversation INTEGER, sequence INTEGER, author TEXT NOT NULL, PRIMARY KEY (conversation, sequence)
+        ) WITHOUT ROWID;
+        INSERT OR IGNORE INTO deletions SELECT messages.conversation, messages.sequence, messages.author
+            FROM amendments CROSS JOIN places USING (conversation, sequence) CROSS JOIN messages USING (position) WHERE messages.state = 2;
+        INSERT OR IGNORE INTO deletions SELECT conversation, sequence, author FROM messages
+            WHERE position > coalesce((SELECT value FROM settings WHERE name = 'settled'), 0) AND state = 2;
+        """,
     ]
 
     /// Brings the file to our version, each step in a transaction of its own.

@@ -42,7 +42,7 @@ enum ListScripts {
     /// Answers the hash; for a member's list also the member's entry, the newest message, its amendment and how many are unread. 0: the user is
     /// no member.
     static let glance =
-        StoreScripts.look + """
+        StoreScripts.look + StoreScripts.counting + """
             local user, limit = ARGV[2], tonumber(ARGV[3])
             if not user then return {redis.call('HGETALL', key)} end
             local member = redis.pcall('HGET', prefix .. 'members:' .. name, user)
@@ -58,15 +58,8 @@ enum ListScripts {
                 amendment = redis.pcall('HGET', prefix .. 'amend:' .. name, at)
                 if type(amendment) == 'table' then return redis.error_reply('DAMAGED ' .. prefix .. 'amend:' .. name .. ' is no hash') end
               end
-              local low = math.max(oldest, read + 1)
-              while low <= head and unread < limit do
-                local entries = redis.call('XRANGE', log, string.format('%.0f', low), '+', 'COUNT', math.min(256, limit))
-                if #entries == 0 then break end
-                for _, entry in ipairs(entries) do
-                  if origin(entry) ~= user and unread < limit then unread = unread + 1 end
-                end
-                low = tonumber(string.match(entries[#entries][1], '^%d+')) + 1
-              end
+              unread = unread_above(read, user, limit)
+              if type(unread) == 'table' then return unread end
             end
             return {redis.call('HGETALL', key), member, last, amendment, unread}
             """

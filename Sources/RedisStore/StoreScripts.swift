@@ -353,18 +353,37 @@ enum StoreScripts {
             return found
             """
 
-    /// How many messages above a number others wrote. KEYS: the hash. ARGV: how many messages are kept, the number, the user.
-    static let unread =
-        look + """
-            local low, count = math.max(oldest, tonumber(ARGV[2]) + 1), 0
-            while low <= head do
-              local entries = redis.call('XRANGE', log, string.format('%.0f', low), '+', 'COUNT', 256)
-              if #entries == 0 then break end
-              for _, entry in ipairs(entries) do
-                if origin(entry) ~= ARGV[3] then count = count + 1 end
-              end
-              low = tonumber(string.match(entries[#entries][1], '^%d+')) + 1
+    /// A function for scripts that begin with `look`: how many messages above a number others than a user wrote that are not deleted, counted
+    /// up to a limit; an error reply in place of the number where the amendments are none.
+    static let counting = """
+        local function unread_above(number, user, limit)
+          local low, count, amend = math.max(oldest, number + 1), 0, prefix .. 'amend:' .. name
+          while low <= head and count < limit do
+            local entries = redis.call('XRANGE', log, string.format('%.0f', low), '+', 'COUNT', math.min(256, limit))
+            if #entries == 0 then break end
+            local amendments = {}
+            if arev > 0 then
+              local ids = {}
+              for place = 1, #entries do ids[place] = string.match(entries[place][1], '^%d+') end
+              amendments = redis.pcall('HMGET', amend, unpack(ids))
+              if amendments.err then return redis.error_reply('DAMAGED ' .. amend .. ' is no hash') end
             end
-            return count
+            for place, entry in ipairs(entries) do
+              local is_deleted = string.find(entry[2][2], '^%d+ %-?%d+ 2 ')
+              if amendments[place] then is_deleted = string.find(amendments[place], '^%d+ 2 ') end
+              if count < limit and not is_deleted and origin(entry) ~= user then count = count + 1 end
+            end
+            low = tonumber(string.match(entries[#entries][1], '^%d+')) + 1
+          end
+          return count
+        end
+
+        """
+
+    /// How many messages above a number others wrote that are not deleted. KEYS: the hash. ARGV: how many messages are kept, the number, the
+    /// user.
+    static let unread =
+        look + counting + """
+            return unread_above(tonumber(ARGV[2]), ARGV[3], math.huge)
             """
 }

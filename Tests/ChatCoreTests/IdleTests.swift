@@ -57,9 +57,9 @@ struct IdleTests {
     @Test("not while cursors are to be stored")
     func cursors() {
         var stage = Self.stage
-        _ = stage.read(1, by: bob)
+        _ = stage.deliver(1...1, to: bob)
         #expect(!stage.conversation.isIdle)
-        _ = stage.pass(.seconds(1))
+        _ = stage.pass(.seconds(5))
         #expect(stage.conversation.isIdle)
     }
 

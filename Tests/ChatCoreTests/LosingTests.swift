@@ -109,10 +109,10 @@ struct LosingTests {
     func cursorsAlone() {
         var stage = Stage(of: [ann, bob])
         _ = stage.say("hi", by: ann)
-        _ = stage.read(1, by: bob)
+        _ = stage.deliver(1...1, to: bob)
         _ = stage.losing { $0.say("lost", by: ann) }
-        _ = stage.pass(.seconds(3))
-        #expect(stage.shelf.members.map(\.readCursor) == [0, 1])
+        _ = stage.pass(.seconds(8))
+        #expect(stage.shelf.members.map(\.deliveredCursor) == [0, 1])
         #expect(stage.conversation.isIdle)
     }
 

@@ -127,7 +127,7 @@ struct ReceiptTests {
         var stage = Self.stage()
         _ = stage.deliver(1...2, to: bob)
         _ = stage.read(1, by: cid)
-        _ = stage.pass(.seconds(1))
+        _ = stage.pass(.seconds(5))
         stage.changeOwner()
         _ = stage.enter(ann)
         #expect(stage.deliver(1...3, to: dan) == ["tell east: delivered 3 of ann"])

@@ -169,9 +169,8 @@ struct Stage {
         var isAbandoned = false
         for errand in held {
             switch errand {
-            case .write(.cursors(let user, _, _), _, let asked):
-                if let asked { self.lines.append(Line.answer(.failed(.unavailable), to: asked)) }
-                self.work { $0.cursorsNotStored(of: user, at: $1, into: &$2) }
+            case .write(.cursors(let user, let read, _), _, _):
+                self.work { $0.cursorsNotStored(of: user, read: read, because: cause, at: $1, into: &$2) }
             case .find(_, let search, _): self.work { $0.notFound(for: search, into: &$2) }
             case .write(let change, let revision, let asked):
                 if isDone { self.shelf.write(change, revision) }

@@ -1,5 +1,6 @@
 import Bytes
 import ChatModel
+import Foundation
 import StoreTestSupport
 import TestKit
 import Testing
@@ -71,6 +72,30 @@ struct MigrationTests {
         #expect(await store.memberships(of: "ann")?.memberships.first?.unread == 0)
         #expect(await store.memberships(of: "cat")?.memberships.first?.head == 4)
         #expect(await store.catalog()?.entries.map(\.key.id) == ["room"])
+        store.close()
+    }
+
+    @Test("3 counts no message as unread that was deleted, be its place written or not", arguments: [false, true])
+    func fromLayout3(isKilled: Bool) async throws {
+        var options = SQLiteOptions(history: 100)
+        options.generationSize = 8
+        var store = try SQLiteStore(path: self.path, options: options)
+        var scribe = await store.begin(ConversationKey(tenant: "acme", id: "rex"))
+        _ = await store.write([scribe.join("bob")], by: scribe)
+        for number in 1...40 { _ = await store.write([scribe.say("\(number)")], by: scribe) }
+        let messages = try #require(await store.page(scribe.key, .after(0), limit: 40)).messages
+        _ = await store.write([2, 39, 40].map { scribe.delete(messages[$0 - 1]) }, by: scribe)
+        if !isKilled { store.close() }
+        let copy = "\(self.folder.path)/copy.db"
+        for part in ["", "-wal"] where access(self.path + part, F_OK) == 0 {
+            try FileManager.default.copyItem(atPath: self.path + part, toPath: copy + part)
+        }
+        store.close()
+        let connection = try SQLiteConnection(path: copy, access: .readWrite)
+        #expect((try connection.number("SELECT count(*) FROM places WHERE sequence > 38") == 0) == isKilled)
+        try connection.execute("DROP TABLE deletions; PRAGMA user_version = 3")
+        store = try SQLiteStore(path: copy, options: options)
+        #expect(await store.memberships(of: "bob")?.memberships.first?.unread == 37)
         store.close()
     }
 }

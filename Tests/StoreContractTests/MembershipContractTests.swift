@@ -70,10 +70,33 @@ struct MembershipContractTests {
         }
         let last = try #require(await store.page(rex.key, .newest, limit: 1)?.messages.first)
         _ = await store.write([rex.delete(last)], by: rex)
+        #expect(await store.memberships(of: "bob", unreadLimit: 1000)?.memberships.first?.unread == 298)
         let shown = try #require(await store.memberships(of: "bob")?.memberships.first?.last)
         #expect(shown.sequence == 600)
         #expect(shown.state == .deleted)
         #expect(shown.body.content == "")
+    }
+
+    @Test("counts no deleted message as unread, and every edited one, up to the limit", arguments: StoreUnderTest.available)
+    func deleted(_ kind: StoreUnderTest) async throws {
+        let store = try kind.open(400)
+        var rex = await store.begin(acme("rex"))
+        _ = await store.write([rex.join("bob", read: 10)], by: rex)
+        _ = await store.write((1...300).map { rex.say("\($0)", by: $0 % 3 == 0 ? "bob" : "ann") }, by: rex)
+        let messages = try #require(await store.page(rex.key, .after(0), limit: 300)).messages
+        #expect(await store.memberships(of: "bob", unreadLimit: 1000)?.memberships.first?.unread == 193)
+        // Of ann's: 1, below bob's cursor, 11 and 290; and one of bob's own.
+        _ = await store.write([1, 11, 290, 12].map { rex.delete(messages[$0 - 1]) } + [rex.edit(messages[12], to: "other words")], by: rex)
+        _ = await store.write([rex.delete(messages[10])], by: rex)
+        for (limit, count) in [(1000, 191), (191, 191), (190, 190), (1, 1), (0, 0), (.max, 191)] {
+            #expect(await store.memberships(of: "bob", unreadLimit: limit)?.memberships.first?.unread == count, "\(limit)")
+        }
+        #expect(await store.unread(rex.key, after: 0, by: Scribe.person("bob").id) == 197)
+        #expect(await store.unread(rex.key, after: 11, by: Scribe.person("bob").id) == 191)
+        #expect(await store.unread(rex.key, after: 0, by: Scribe.person("ann").id) == 99)
+        // What is deleted and forgotten is counted neither here nor there.
+        _ = await store.write((1...600).map { rex.say("\($0)", by: "ann") }, by: rex)
+        #expect(await store.memberships(of: "bob", unreadLimit: 1000)?.memberships.first?.unread == 400)
     }
 
     @Test("pages so that who stays is met once, whatever comes and goes between the pages", arguments: StoreUnderTest.available)
