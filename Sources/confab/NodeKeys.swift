@@ -46,8 +46,6 @@ struct NodeKeys {
     ///
     /// - Returns: its path, if it was made.
     func makeSecret() throws(Problem) -> String? {
-        // A start that fails for this file leaves no secret behind.
-        if self.options.clusterKeyFile != nil { _ = try self.sharedSecret() }
         guard self.options.jwtSecretFile == nil, let secret = self.files.secret else { return nil }
         do throws(KeyError) {
             return try secret.readOrCreate().isNew ? secret.path : nil

@@ -59,7 +59,8 @@ struct RunningNode {
         self.logger = logger
         let keys = NodeKeys(options)
         let adminToken = try keys.adminToken()
-        // Before the database: a start that fails for a file's sake makes none.
+        // Before the database and the secret: a start that fails for a file's sake makes none.
+        if options.clusterKeyFile != nil { _ = try keys.recoveryKey() }
         let named = keys.areNamed ? try keys.load() : nil
         if named == nil { try keys.checkCertificate() }
         if options.anonymous {

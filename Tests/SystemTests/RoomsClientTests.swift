@@ -70,7 +70,7 @@ struct RoomsClientTests {
         }
         #expect(try ann.call("send_message", #"{"room_id":"tea12345","content":" "}"#)["error"] == "content: must not be empty")
         try ann.emit("send_message", #"{"room_id":"nowhere"}"#)
-        try ann.wait(for: #"event error {"message":"content: is missing","event":"send_message"}"#)
+        try ann.wait(for: #"event error {"message":"content: is missing","event":"send_message","outcome":"refused"}"#)
         #expect(try bob.call("leave_room", #"{"room_id":"tea12345"}"#).bool("ok") == true)
         try ann.wait(for: #"event user_left {"room_id":"tea12345","user_id":"bob","username":"bob","timestamp":""#)
         #expect(try ann.lines.contains { $0.hasPrefix("connected \(example.transport.last)") } || example.kind == .python)

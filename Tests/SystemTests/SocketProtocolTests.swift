@@ -110,7 +110,7 @@ struct SocketProtocolTests {
         let client = try Client(server)
         try client.connect()
         try client.socket.send(#"451-["message",{"_placeholder":true,"num":0}]"#)
-        #expect(try client.next() == #"42["error",{"message":"binary events are not taken; send JSON"}]"#)
+        #expect(try client.next() == #"42["error",{"message":"binary events are not taken; send JSON","event":"message"}]"#)
         try client.socket.send(binary: [1, 2, 3])
         try client.socket.send(#"452-7["message",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#)
         #expect(try client.next() == #"437[{"ok":false,"error":"binary events are not taken; send JSON"}]"#)
