@@ -119,7 +119,7 @@ enum ServeTable {
             sets: \.jwtLeeway, ValueParsing.seconds(in: .zero ... .seconds(3600))),
         OptionBinding(
             setting(
-                "anonymous", .toggle, "on|off", default: "on on loopback without Redis", in: "Who may connect",
+                "anonymous", .toggle, "on|off", default: "on for loopback without Redis", in: "Who may connect",
                 "whether a client may come without a token where its dialect allows that"),
             sets: \.anonymous, ValueParsing.toggle),
     ]

@@ -4,13 +4,15 @@ import Testing
 
 /// Where the members of one conversation are connected.
 enum GuestSite: CaseIterable, CustomTestStringConvertible {
-    case memory, sqlite, redis
+    case memory, sqlite, redis, sentinel, cluster
 
     var testDescription: String {
         switch self {
         case .memory: "a node with its messages in memory"
         case .sqlite: "a node with its messages in SQLite"
         case .redis: "two nodes on one Redis"
+        case .sentinel: "two nodes on a Redis that sentinels watch"
+        case .cluster: "two nodes on a Redis Cluster"
         }
     }
 }
@@ -19,21 +21,31 @@ enum GuestSite: CaseIterable, CustomTestStringConvertible {
 private final class OpenSite {
     static let root = "/api/conversations"
 
-    private let redis: RedisServer?
+    /// The servers of Redis, which live as long as this.
+    private let redis: Any?
     let servers: [ConfabServer]
     var guests: ConfabServer { self.servers[0] }
     var readers: ConfabServer { self.servers[self.servers.count - 1] }
 
     init(_ site: GuestSite = .memory, _ options: [String] = ["--anonymous", "on"]) throws {
-        let redis = site == .redis ? try RedisServer() : nil
-        self.redis = redis
+        let url: String
         switch site {
-        case .memory: self.servers = [try ConfabServer(options)]
-        case .sqlite: self.servers = [try ConfabServer(options, store: .sqlite)]
+        case .memory, .sqlite:
+            self.redis = nil
+            self.servers = [try ConfabServer(options, store: site == .sqlite ? .sqlite : .memory)]
+            return
         case .redis:
-            self.servers = try (0..<2).map { _ in try ConfabServer(options + ["--store", redis?.url ?? ""]) }
-            for server in self.servers { try server.awaitBalance(of: 2) }
+            let server = try RedisServer()
+            (self.redis, url) = (server, server.url)
+        case .sentinel:
+            let trio = try SentinelTrio(silence: .seconds(30))
+            (self.redis, url) = (trio, trio.url)
+        case .cluster:
+            let servers = try RedisClusterServers()
+            (self.redis, url) = (servers, servers.url())
         }
+        self.servers = try (0..<2).map { _ in try ConfabServer(options + ["--store", url]) }
+        for server in self.servers { try server.awaitBalance(of: 2) }
     }
 
     /// An open conversation that this user of a token has made.
