@@ -1,6 +1,6 @@
 // swift-tools-version: 6.2
 // The map of Confab. Modules stand in layers; each may use only what it names here, and an undeclared
-// import fails the build. docs/architecture.md says what each room is for.
+// import fails the build. docs/architecture.md says what each module is for.
 import PackageDescription
 
 let settings: [SwiftSetting] = [
@@ -14,7 +14,7 @@ let settings: [SwiftSetting] = [
     .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
 ]
 
-func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: settings)
 }
 
@@ -37,106 +37,144 @@ let package = Package(
         .systemLibrary(name: "CPrefetch"),
 
         // Ground: text, JSON, what is said about ourselves.
-        room("Bytes", ["CPrefetch"]),
-        room("JSON", ["Bytes"]),
-        room("Telemetry", ["Bytes", "JSON"]),
+        module("Bytes", ["CPrefetch"]),
+        module("JSON", ["Bytes"]),
+        module("Telemetry", ["Bytes", "JSON"]),
 
         // Sockets and wire formats. Only EventLoop touches epoll and io_uring; HTTPWire has no sockets.
-        room("EventLoop", ["CLinux", "CURing", "Bytes"]),
-        room("HTTPWire", ["CZlib", "COpenSSL", "Bytes"]),
-        room("EngineIO", ["JSON", "Bytes"]),
-        room("SocketIO", ["JSON", "Bytes"]),
-        room("TLS", ["COpenSSL", "EventLoop", "Bytes"]),
-        room("Identity", ["COpenSSL", "Bytes", "JSON"]),
-        room("RedisClient", ["CHiredis", "COpenSSL", "EventLoop", "TLS", "Bytes"]),
+        module("EventLoop", ["CLinux", "CURing", "Bytes"]),
+        module("HTTPWire", ["CZlib", "COpenSSL", "Bytes"]),
+        module("EngineIO", ["JSON", "Bytes"]),
+        module("SocketIO", ["JSON", "Bytes"]),
+        module("TLS", ["COpenSSL", "EventLoop", "Bytes"]),
+        module("Identity", ["COpenSSL", "Bytes", "JSON"]),
+        module("RedisClient", ["CHiredis", "COpenSSL", "EventLoop", "TLS", "Bytes"]),
 
         // The chat itself: values.
-        room("ChatModel", ["Bytes"]),
-        room("ChatCore", ["ChatModel", "Bytes"]),
-        room("Cluster", ["ChatCore", "ChatModel", "Bytes"]),
-        room("ClusterWire", ["Cluster", "ChatCore", "ChatModel", "Identity", "JSON", "Bytes"]),
-        room("RedisStore", ["RedisClient", "EventLoop", "ChatModel", "Bytes"]),
-        room("EmbeddedStore", ["CSQLite", "ChatModel", "Telemetry", "Bytes"]),
+        module("ChatModel", ["Bytes"]),
+        module("ChatCore", ["ChatModel", "Bytes"]),
+        module("Cluster", ["ChatCore", "ChatModel", "Bytes"]),
+        module("ClusterWire", ["Cluster", "ChatCore", "ChatModel", "Identity", "JSON", "Bytes"]),
+        module("RedisStore", ["RedisClient", "EventLoop", "ChatModel", "Bytes"]),
+        module("EmbeddedStore", ["CSQLite", "ChatModel", "Telemetry", "Bytes"]),
 
         // Dialects translate and do nothing else.
-        room("DialectKit", ["EngineIO", "ChatModel", "Identity", "JSON", "Bytes"]),
-        room("ConversationsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
-        room("PetsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
-        room("ChatsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
-        room("AgentsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
-        room("RoomsDialect", ["EngineIO", "SocketIO", "DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
+        module("DialectKit", ["EngineIO", "ChatModel", "Identity", "JSON", "Bytes"]),
+        module("ConversationsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
+        module("PetsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
+        module("ChatsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
+        module("AgentsDialect", ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
+        module(
+            "RoomsDialect",
+            ["EngineIO", "SocketIO", "DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
 
         // A node's place among others.
-        room(
+        module(
             "NodeLink",
-            ["RedisStore", "RedisClient", "ClusterWire", "Cluster", "ChatModel", "EventLoop", "Telemetry", "JSON", "Bytes"]),
+            [
+                "RedisStore", "RedisClient", "ClusterWire", "Cluster", "ChatModel", "EventLoop",
+                "Telemetry", "JSON", "Bytes",
+            ]),
 
         // Shells: what serves, what talks, what is typed.
-        room(
+        module(
             "Gateway",
             [
-                "EngineIO", "EventLoop", "HTTPWire", "TLS", "Identity", "Cluster", "ChatCore", "ChatModel", "Configuration", "DialectKit",
+                "EngineIO", "EventLoop", "HTTPWire", "TLS", "Identity", "Cluster", "ChatCore",
+                "ChatModel", "Configuration", "DialectKit",
                 "Telemetry",
                 "JSON", "Bytes",
             ]),
-        room(
+        module(
             "AdminAPI",
             [
-                "COpenSSL", "Gateway", "NodeLink", "ClusterWire", "Cluster", "ChatCore", "ChatModel", "EventLoop", "HTTPWire", "Telemetry",
+                "COpenSSL", "Gateway", "NodeLink", "ClusterWire", "Cluster", "ChatCore",
+                "ChatModel", "EventLoop", "HTTPWire", "Telemetry",
                 "JSON",
                 "Bytes",
             ]),
-        room(
+        module(
             "RoomsAPI",
-            ["RoomsDialect", "Gateway", "DialectKit", "EventLoop", "ChatModel", "Identity", "HTTPWire", "JSON", "Bytes"]),
-        room("ChatClient", ["EngineIO", "SocketIO", "EventLoop", "HTTPWire", "TLS", "Telemetry", "JSON", "Bytes"]),
-        room(
+            [
+                "RoomsDialect", "Gateway", "DialectKit", "EventLoop", "ChatModel", "Identity",
+                "HTTPWire", "JSON", "Bytes",
+            ]),
+        module(
+            "ChatClient",
+            ["EngineIO", "SocketIO", "EventLoop", "HTTPWire", "TLS", "Telemetry", "JSON", "Bytes"]),
+        module(
             "OperatorClient",
-            ["NodeLink", "Configuration", "RedisClient", "ClusterWire", "Cluster", "ChatModel", "Telemetry", "JSON", "Bytes"]),
-        room(
+            [
+                "NodeLink", "Configuration", "RedisClient", "ClusterWire", "Cluster", "ChatModel",
+                "Telemetry", "JSON", "Bytes",
+            ]),
+        module(
             "LoadGenerator",
-            ["CHiredis", "ChatClient", "EngineIO", "RedisClient", "Identity", "EventLoop", "HTTPWire", "Telemetry", "JSON", "Bytes"]),
-        room("Configuration", ["RedisClient", "Telemetry", "JSON", "Bytes"]),
+            [
+                "CHiredis", "ChatClient", "EngineIO", "RedisClient", "Identity", "EventLoop",
+                "HTTPWire", "Telemetry", "JSON", "Bytes",
+            ]),
+        module("Configuration", ["RedisClient", "Telemetry", "JSON", "Bytes"]),
         .executableTarget(
             name: "confab",
             dependencies: [
-                "AdminAPI", "AgentsDialect", "ChatClient", "ChatsDialect", "ClusterWire", "Configuration", "ConversationsDialect",
+                "AdminAPI", "AgentsDialect", "ChatClient", "ChatsDialect", "ClusterWire",
+                "Configuration", "ConversationsDialect",
                 "EmbeddedStore", "Gateway", "Identity",
-                "EngineIO", "LoadGenerator", "NodeLink", "OperatorClient", "PetsDialect", "RedisClient", "RedisStore", "RoomsAPI",
+                "EngineIO", "LoadGenerator", "NodeLink", "OperatorClient", "PetsDialect",
+                "RedisClient", "RedisStore", "RoomsAPI",
                 "RoomsDialect",
-                "Telemetry", "TLS", "EventLoop", "ChatModel", "Cluster", "DialectKit", "JSON", "Bytes",
+                "Telemetry", "TLS", "EventLoop", "ChatModel", "Cluster", "DialectKit", "JSON",
+                "Bytes",
             ],
             swiftSettings: settings),
 
-        tests("BytesTests", ["RepeatableChance", "Bytes"]),
-        tests("JSONTests", ["RepeatableChance", "JSON", "Bytes"]),
+        tests("BytesTests", ["SeededRandom", "Bytes"]),
+        tests("JSONTests", ["SeededRandom", "JSON", "Bytes"]),
         tests("TelemetryTests", ["TestKit", "Telemetry", "JSON", "Bytes"]),
-        tests("EventLoopTests", ["RepeatableChance", "EventLoop", "Bytes"]),
-        tests("HTTPWireTests", ["RepeatableChance", "HTTPWire", "Bytes"]),
-        tests("EngineIOTests", ["RepeatableChance", "EngineIO", "JSON", "Bytes"]),
-        tests("SocketIOTests", ["RepeatableChance", "SocketIO", "JSON", "Bytes"]),
+        tests("EventLoopTests", ["SeededRandom", "EventLoop", "Bytes"]),
+        tests("HTTPWireTests", ["SeededRandom", "HTTPWire", "Bytes"]),
+        tests("EngineIOTests", ["SeededRandom", "EngineIO", "JSON", "Bytes"]),
+        tests("SocketIOTests", ["SeededRandom", "SocketIO", "JSON", "Bytes"]),
         tests("TLSTests", ["TLS", "TestKit", "Bytes"]),
-        tests("RedisClientTests", ["RepeatableChance", "RedisClient", "CHiredis", "TestKit", "EventLoop", "TLS", "Bytes"]),
-        tests("IdentityTests", ["RepeatableChance", "Identity", "TestKit", "JSON", "Bytes"]),
-        tests("ChatCoreTests", ["RepeatableChance", "ChatSimulation", "ChatCore", "ChatModel", "Bytes"]),
-        tests("ClusterTests", ["RepeatableChance", "ChatSimulation", "EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"]),
+        tests(
+            "RedisClientTests",
+            ["SeededRandom", "RedisClient", "CHiredis", "TestKit", "EventLoop", "TLS", "Bytes"]),
+        tests("IdentityTests", ["SeededRandom", "Identity", "TestKit", "JSON", "Bytes"]),
+        tests(
+            "ChatCoreTests", ["SeededRandom", "ChatSimulation", "ChatCore", "ChatModel", "Bytes"]),
+        tests(
+            "ClusterTests",
+            [
+                "SeededRandom", "ChatSimulation", "EmbeddedStore", "Cluster", "ChatCore",
+                "ChatModel", "Bytes",
+            ]),
         tests(
             "ClusterWireTests",
-            ["RepeatableChance", "AllocationCounter", "ClusterWire", "Cluster", "ChatCore", "ChatModel", "Identity", "JSON", "Bytes"]),
-        tests("ConfigurationTests", ["Configuration", "RedisClient", "TestKit", "Telemetry", "JSON", "Bytes"]),
+            [
+                "SeededRandom", "AllocationCounter", "ClusterWire", "Cluster", "ChatCore",
+                "ChatModel", "Identity", "JSON", "Bytes",
+            ]),
+        tests(
+            "ConfigurationTests",
+            ["Configuration", "RedisClient", "TestKit", "Telemetry", "JSON", "Bytes"]),
 
         // Chance that tests can have again.
-        .target(name: "RepeatableChance", path: "Tests/RepeatableChance", swiftSettings: settings),
+        .target(name: "SeededRandom", path: "Tests/SeededRandom", swiftSettings: settings),
 
         // The chat as values under a clock of its own: the simulation of a whole cluster, and what a message costs.
         .target(
-            name: "ChatSimulation", dependencies: ["RepeatableChance", "EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes"],
+            name: "ChatSimulation",
+            dependencies: [
+                "SeededRandom", "EmbeddedStore", "Cluster", "ChatCore", "ChatModel", "Bytes",
+            ],
             path: "Tests/ChatSimulation",
             swiftSettings: settings),
         .executableTarget(
             name: "ChatTrials",
             dependencies: [
-                "RepeatableChance", "AllocationCounter", "ChatSimulation", "EmbeddedStore", "ClusterWire", "Cluster", "ChatCore",
+                "SeededRandom", "AllocationCounter", "ChatSimulation", "EmbeddedStore",
+                "ClusterWire", "Cluster", "ChatCore",
                 "ChatModel", "Bytes",
             ],
             path: "Tests/ChatTrials",
@@ -144,57 +182,92 @@ let package = Package(
 
         // Stores: one contract for all of them. StoreTorture is a process that tests may kill.
         .target(
-            name: "StoreTestSupport", dependencies: ["RepeatableChance", "TestKit", "ChatModel", "Bytes"], path: "Tests/StoreTestSupport",
+            name: "StoreTestSupport",
+            dependencies: ["SeededRandom", "TestKit", "ChatModel", "Bytes"],
+            path: "Tests/StoreTestSupport",
             swiftSettings: settings),
         .executableTarget(
-            name: "StoreTorture", dependencies: ["EmbeddedStore", "StoreTestSupport", "ChatModel", "Bytes"], path: "Tests/StoreTorture",
+            name: "StoreTorture",
+            dependencies: ["EmbeddedStore", "StoreTestSupport", "ChatModel", "Bytes"],
+            path: "Tests/StoreTorture",
             swiftSettings: settings),
         tests(
             "StoreContractTests",
-            ["EmbeddedStore", "RedisStore", "RedisClient", "StoreTestSupport", "TestKit", "EventLoop", "ChatModel", "Bytes"]),
+            [
+                "EmbeddedStore", "RedisStore", "RedisClient", "StoreTestSupport", "TestKit",
+                "EventLoop", "ChatModel", "Bytes",
+            ]),
         tests(
             "EmbeddedStoreTests",
-            ["RepeatableChance", "EmbeddedStore", "StoreTestSupport", "StoreTorture", "TestKit", "ChatModel", "Bytes"]),
+            [
+                "SeededRandom", "EmbeddedStore", "StoreTestSupport", "StoreTorture", "TestKit",
+                "ChatModel", "Bytes",
+            ]),
 
         // A node in the test's own process. AllocationCounter counts what the test binary allocates.
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .target(
             name: "GatewayTestSupport",
             dependencies: [
-                "RepeatableChance", "ConversationsDialect", "DialectKit", "EmbeddedStore", "Gateway", "ChatModel", "Configuration",
+                "SeededRandom", "ConversationsDialect", "DialectKit", "EmbeddedStore", "Gateway",
+                "ChatModel", "Configuration",
                 "EventLoop", "HTTPWire",
                 "Identity", "StoreTestSupport", "TLS", "Telemetry", "TestKit", "Bytes",
             ], path: "Tests/GatewayTestSupport", swiftSettings: settings),
         tests(
             "GatewayTests",
             [
-                "RepeatableChance", "Gateway", "GatewayTestSupport", "ClientTestSupport", "AllocationCounter", "StoreTestSupport",
+                "SeededRandom", "Gateway", "GatewayTestSupport", "ClientTestSupport",
+                "AllocationCounter", "StoreTestSupport",
                 "TestKit", "EngineIO",
-                "ConversationsDialect", "PetsDialect", "ChatsDialect", "RoomsDialect", "AgentsDialect", "DialectKit", "Cluster", "ChatCore",
-                "ChatModel", "Configuration", "EventLoop", "HTTPWire", "Identity", "JSON", "TLS", "Telemetry", "Bytes",
+                "ConversationsDialect", "PetsDialect", "ChatsDialect", "RoomsDialect",
+                "AgentsDialect", "DialectKit", "Cluster", "ChatCore",
+                "ChatModel", "Configuration", "EventLoop", "HTTPWire", "Identity", "JSON", "TLS",
+                "Telemetry", "Bytes",
             ]),
 
         // Dialects: each by itself, and the story that all of them tell.
         .target(
-            name: "DialectTestSupport", dependencies: ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"],
+            name: "DialectTestSupport",
+            dependencies: ["DialectKit", "ChatModel", "Identity", "JSON", "Bytes"],
             path: "Tests/DialectTestSupport", swiftSettings: settings),
         tests(
             "ConversationsDialectTests",
             [
-                "ConversationsDialect", "DialectTestSupport", "GatewayTestSupport", "TestKit", "DialectKit", "ChatModel", "Identity",
+                "ConversationsDialect", "DialectTestSupport", "GatewayTestSupport", "TestKit",
+                "DialectKit", "ChatModel", "Identity",
                 "JSON",
                 "Bytes",
             ]),
-        tests("PetsDialectTests", ["PetsDialect", "DialectTestSupport", "DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
-        tests("AgentsDialectTests", ["AgentsDialect", "DialectTestSupport", "DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
+        tests(
+            "PetsDialectTests",
+            [
+                "PetsDialect", "DialectTestSupport", "DialectKit", "ChatModel", "Identity", "JSON",
+                "Bytes",
+            ]),
+        tests(
+            "AgentsDialectTests",
+            [
+                "AgentsDialect", "DialectTestSupport", "DialectKit", "ChatModel", "Identity",
+                "JSON", "Bytes",
+            ]),
         tests(
             "RoomsDialectTests",
-            ["RoomsDialect", "DialectTestSupport", "EngineIO", "SocketIO", "DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
-        tests("ChatsDialectTests", ["ChatsDialect", "DialectTestSupport", "DialectKit", "ChatModel", "Identity", "JSON", "Bytes"]),
+            [
+                "RoomsDialect", "DialectTestSupport", "EngineIO", "SocketIO", "DialectKit",
+                "ChatModel", "Identity", "JSON", "Bytes",
+            ]),
+        tests(
+            "ChatsDialectTests",
+            [
+                "ChatsDialect", "DialectTestSupport", "DialectKit", "ChatModel", "Identity", "JSON",
+                "Bytes",
+            ]),
         tests(
             "DialectContractTests",
             [
-                "ChatSimulation", "ConversationsDialect", "PetsDialect", "ChatsDialect", "AgentsDialect", "RoomsDialect", "EmbeddedStore",
+                "ChatSimulation", "ConversationsDialect", "PetsDialect", "ChatsDialect",
+                "AgentsDialect", "RoomsDialect", "EmbeddedStore",
                 "DialectKit",
                 "Cluster", "ChatCore", "ChatModel", "Identity", "JSON",
                 "Bytes",
@@ -204,41 +277,55 @@ let package = Package(
         tests(
             "AdminAPITests",
             [
-                "ChatModel", "AdminAPI", "Gateway", "GatewayTestSupport", "TestKit", "EventLoop", "HTTPWire", "JSON", "NodeLink",
+                "ChatModel", "AdminAPI", "Gateway", "GatewayTestSupport", "TestKit", "EventLoop",
+                "HTTPWire", "JSON", "NodeLink",
                 "Telemetry", "Bytes",
             ]),
 
         tests(
             "RoomsAPITests",
             [
-                "RepeatableChance", "RoomsAPI", "RoomsDialect", "Gateway", "GatewayTestSupport", "TestKit", "DialectKit", "PetsDialect",
-                "ConversationsDialect", "ChatModel", "Configuration", "EventLoop", "HTTPWire", "Identity", "JSON", "Bytes",
+                "SeededRandom", "RoomsAPI", "RoomsDialect", "Gateway", "GatewayTestSupport",
+                "TestKit", "DialectKit", "PetsDialect",
+                "ConversationsDialect", "ChatModel", "Configuration", "EventLoop", "HTTPWire",
+                "Identity", "JSON", "Bytes",
             ]),
 
         // The whole: real processes, as users meet them.
-        .target(name: "TestKit", dependencies: ["CLinux", "Identity", "Bytes"], path: "Tests/TestKit", swiftSettings: settings),
+        .target(
+            name: "TestKit", dependencies: ["CLinux", "Identity", "Bytes"], path: "Tests/TestKit",
+            swiftSettings: settings),
         .testTarget(
-            name: "SystemTests", dependencies: ["RepeatableChance", "ClusterTorture", "TestKit"], exclude: ["Clients"],
+            name: "SystemTests", dependencies: ["SeededRandom", "ClusterTorture", "TestKit"],
+            exclude: ["Clients"],
             swiftSettings: settings),
         tests("DocumentationTests", ["TestKit", "Configuration"]),
 
         // A cluster of real processes, faults, and who judges what its clients were told.
         .target(
-            name: "ClusterTorture", dependencies: ["RepeatableChance", "TestKit"], path: "Tests/ClusterTorture", swiftSettings: settings),
-        .executableTarget(name: "Torture", dependencies: ["ClusterTorture", "TestKit"], path: "Tests/Torture", swiftSettings: settings),
+            name: "ClusterTorture", dependencies: ["SeededRandom", "TestKit"],
+            path: "Tests/ClusterTorture", swiftSettings: settings),
+        .executableTarget(
+            name: "Torture", dependencies: ["ClusterTorture", "TestKit"], path: "Tests/Torture",
+            swiftSettings: settings),
         tests("ClusterTortureTests", ["ClusterTorture", "TestKit"]),
 
         // A WebSocket server whose behaviour a test writes.
         .target(
-            name: "ClientTestSupport", dependencies: ["EventLoop", "HTTPWire", "TLS", "Bytes"], path: "Tests/ClientTestSupport",
+            name: "ClientTestSupport", dependencies: ["EventLoop", "HTTPWire", "TLS", "Bytes"],
+            path: "Tests/ClientTestSupport",
             swiftSettings: settings),
         tests(
             "ChatClientTests",
-            ["RepeatableChance", "ChatClient", "ClientTestSupport", "TestKit", "EventLoop", "HTTPWire", "TLS", "JSON", "Bytes"]),
+            [
+                "SeededRandom", "ChatClient", "ClientTestSupport", "TestKit", "EventLoop",
+                "HTTPWire", "TLS", "JSON", "Bytes",
+            ]),
         tests(
             "LoadGeneratorTests",
             [
-                "LoadGenerator", "ClientTestSupport", "TestKit", "ChatClient", "RedisClient", "Identity", "EventLoop", "HTTPWire", "TLS",
+                "LoadGenerator", "ClientTestSupport", "TestKit", "ChatClient", "RedisClient",
+                "Identity", "EventLoop", "HTTPWire", "TLS",
                 "Telemetry",
                 "JSON", "Bytes",
             ]),

@@ -12,70 +12,89 @@ public struct AgentsDialect: Dialect {
     public init() {}
 
     /// Who may not come in is told before the upgrade, by a status.
-    public func open(_ request: DialectRequest) -> DialectOpening? {
-        guard let place = Self.place(request.path) else { return nil }
+    public func open(_ request: DialectRequest) -> OpenResult? {
+        guard let place = Self.parsePath(request.path) else { return nil }
         let identity: Identity
         switch request.credentials {
         case .none: return .refused(status: 401, "A token is required.")
-        case .refused(let sentence): return .refused(status: 401, sentence)
+        case .invalid(let sentence): return .refused(status: 401, sentence)
         case .bearer(let bearer): identity = bearer
         }
-        var channel = request.value("channel_id")
+        var channel = request.queryValue("channel_id")
         if let place {
-            guard place.tenant == identity.tenant.string else { return .refused(status: 403, "tenant: is not the token's") }
-            guard place.agent == identity.agent.string else { return .refused(status: 403, "agent: is not the token's") }
-            guard channel == nil || channel == place.channel else { return .refused(status: 403, "channel_id: is not the path's") }
+            guard place.tenant == identity.tenant.string else {
+                return .refused(status: 403, "tenant: is not the token's")
+            }
+            guard place.agent == identity.agent.string else {
+                return .refused(status: 403, "agent: is not the token's")
+            }
+            guard channel == nil || channel == place.channel else {
+                return .refused(status: 403, "channel_id: is not the path's")
+            }
             channel = place.channel
         }
-        guard let channel else { return .session(AgentsSession(identity: identity, channel: nil, from: nil)) }
+        guard let channel else {
+            return .session(AgentsSession(identity: identity, channel: nil, from: nil))
+        }
         guard IdentityRule.conversation.allows(channel) else {
             return .refused(status: 400, "channel_id: must be \(IdentityRule.conversation.text)")
         }
-        let point = ResumePoint(after: request.value("after"), rev: request.value("rev"))
+        let point = ResumePoint(after: request.queryValue("after"), rev: request.queryValue("rev"))
         let session = AgentsSession(identity: identity, channel: ByteString(channel), from: point)
-        guard let actor = session.actor, !session.isListed, let home = session.home else { return .session(session) }
-        return .asking(.describe(by: actor, guests: place == nil ? .ofOpen : .none), in: home) { answer in
+        guard let actor = session.principal, !session.isListed, let home = session.homeConversation
+        else { return .session(session) }
+        return .awaitingAnswer(
+            .describe(by: actor, readAccess: place == nil ? .anyoneIfOpen : .membersOnly), in: home
+        ) { answer in
             switch answer {
             case .described: .session(session)
-            case .failed(.unavailable): .refused(status: 503, "The channel cannot be looked up at the moment; try again.")
+            case .failed(.unavailable):
+                .refused(status: 503, "The channel cannot be looked up at the moment; try again.")
             case .failed(.damaged): .refused(status: 500, "channel_id: \(ChatError.damaged)")
             default: .refused(status: 403, "channel_id: the token does not grant this channel")
             }
         }
     }
 
-    private struct Place {
+    private struct ChannelPath {
         let tenant: String
         let agent: String
         let channel: String
     }
 
     /// Nil for paths that are not the dialect's, and an empty one for that without a channel.
-    private static func place(_ path: [String]) -> Place?? {
+    private static func parsePath(_ path: [String]) -> ChannelPath?? {
         if path == ["v1", "ws"] { return .some(nil) }
-        guard path.count == 8, path[0] == "v1", path[1] == "ws", path[2] == "tenant", path[4] == "agent", path[6] == "channel" else {
+        guard path.count == 8, path[0] == "v1", path[1] == "ws", path[2] == "tenant",
+            path[4] == "agent", path[6] == "channel"
+        else {
             return nil
         }
-        return Place(tenant: path[3], agent: path[5], channel: path[7])
+        return ChannelPath(tenant: path[3], agent: path[5], channel: path[7])
     }
 
-    public func render(_ event: ChatEvent, in conversation: ConversationKey, into rendering: inout Rendering) {
+    public func render(
+        _ event: ChatEvent, in conversation: ConversationKey, into rendering: inout Rendering
+    ) {
         guard !conversation.isInbox else { return }
         switch event {
         case .posted(let message):
             rendering.text.append(message: message, in: conversation)
-            rendering.finish(for: .otherConnections)
+            rendering.finishFrame(for: .otherConnections)
         case .edited(let message), .deleted(let message):
-            rendering.text.append(message: message, as: message.state == .deleted ? "message.deleted" : "message.edited", in: conversation)
-            rendering.finish()
+            rendering.text.append(
+                message: message,
+                as: message.state == .deleted ? "message.deleted" : "message.edited",
+                in: conversation)
+            rendering.finishFrame()
         case .presence(let changes):
             for change in changes {
                 rendering.text.append(status: change)
-                rendering.finish(for: .others(change.person.id))
+                rendering.finishFrame(for: .others(change.person.id))
             }
         case .crowd(let online, let changes):
-            rendering.text.append(crowd: online, changes, in: conversation.id)
-            rendering.finish()
+            rendering.text.append(presenceSummary: online, changes, in: conversation.id)
+            rendering.finishFrame()
         case .created, .joined, .renamed, .left, .ended, .typing, .read, .status:
             break  // The protocol has no words for these.
         }

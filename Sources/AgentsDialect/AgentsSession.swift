@@ -7,41 +7,49 @@ public import JSON
 /// One connection of the Agents protocol: an agent with its inbox, and in a channel perhaps.
 public struct AgentsSession: DialectSession {
     public let tenant: ByteString
-    private var me: Actor
+    private var me: Principal
     private let agent: ByteString
     private let channel: ByteString?
     /// Whether the token grants the channel.
     let isListed: Bool
     /// Where the client wants to go on in the channel; used once.
-    private var point: ResumePoint?
+    private var resumePoint: ResumePoint?
     /// Of the frame whose fresh token is being judged.
-    private var renewalID: ByteString?
+    private var renewalFrameID: ByteString?
 
-    enum Question: UInt8 { case inbox, enter, send, direct, statuses }
+    enum AgentsRequestKind: UInt8 { case inbox, enter, send, direct, statuses }
 
     init(identity: Identity, channel: ByteString?, from point: ResumePoint?) {
         self.tenant = identity.tenant
         self.agent = identity.agent
         self.channel = channel
         self.isListed = channel.map { identity.grants($0) } ?? false
-        self.me = Actor(person: Person(of: identity), isAdmin: identity.isAdmin)
-        self.point = point
+        self.me = Principal(person: Person(of: identity), isAdmin: identity.isAdmin)
+        self.resumePoint = point
     }
 
-    public var actor: Actor? { self.me }
+    public var principal: Principal? { self.me }
     private var inbox: ConversationKey { .inbox(ofAgent: self.agent, in: self.tenant) }
-    private var channelKey: ConversationKey? { self.channel.map { ConversationKey(tenant: self.tenant, id: $0) } }
-    public var home: ConversationKey? { self.channelKey ?? self.inbox }
+    private var channelKey: ConversationKey? {
+        self.channel.map { ConversationKey(tenant: self.tenant, id: $0) }
+    }
+    public var homeConversation: ConversationKey? { self.channelKey ?? self.inbox }
 
     public mutating func opened(into steps: inout SessionSteps) {
-        let inbox = Entrance(actor: self.me, isListed: true, kind: .inbox)
-        steps.append(.enter(self.inbox, inbox, from: .unread, SessionTag(kind: Question.inbox.rawValue)))
-        guard let channel = self.channelKey else { return }
-        let point = exchange(&self.point, with: nil)
-        if let error = point?.error { self.fail(error, into: &steps) }
-        let entrance = Entrance(actor: self.me, isListed: self.isListed, kind: .agents)
+        let inbox = JoinRequest(principal: self.me, isListedInToken: true, kind: .inbox)
         steps.append(
-            .enter(channel, entrance, from: point?.beginning ?? .now, SessionTag(kind: Question.enter.rawValue)))
+            .enter(
+                self.inbox, inbox, from: .unread, RequestTag(kind: AgentsRequestKind.inbox.rawValue)
+            ))
+        guard let channel = self.channelKey else { return }
+        let point = exchange(&self.resumePoint, with: nil)
+        if let error = point?.error { self.fail(error, into: &steps) }
+        let entrance = JoinRequest(
+            principal: self.me, isListedInToken: self.isListed, kind: .agents)
+        steps.append(
+            .enter(
+                channel, entrance, from: point?.start ?? .now,
+                RequestTag(kind: AgentsRequestKind.enter.rawValue)))
     }
 
     // MARK: What the client sends
@@ -50,27 +58,34 @@ public struct AgentsSession: DialectSession {
         self.fail("binary frames are not taken; send JSON text", into: &steps)
     }
 
-    private func fail(_ sentence: String, id: ByteString? = nil, outcome: SendOutcome? = nil, into steps: inout SessionSteps) {
+    private func fail(
+        _ sentence: String, id: ByteString? = nil, outcome: SendOutcome? = nil,
+        into steps: inout SessionSteps
+    ) {
         let now = steps.now
         steps.reply { $0.append(error: sentence, id: id, outcome: outcome, at: now) }
     }
 
-    public mutating func received(_ text: RawSpan, reading document: inout JSONDocument, at now: Timestamp, into steps: inout SessionSteps)
-    {
+    public mutating func received(
+        _ text: RawSpan, reading document: inout JSONDocument, at now: Timestamp,
+        into steps: inout SessionSteps
+    ) {
         var id: ByteString?
         var outcome: SendOutcome?
         do throws(FieldError) {
             try document.parseFrame(text)
             let root = document.root
             // Said in errors, whatever else is wrong.
-            if let type = document.presentMember("type", of: root, in: text), document.equals(type, "message", in: text) {
+            if let type = document.nonNullMember("type", of: root, in: text),
+                document.equals(type, "message", in: text)
+            {
                 outcome = .refused
             }
             id = try document.optionalString("id", of: root, in: text).map { ByteString($0) }
             let type = try document.requiredString("type", of: root, in: text)
             if let refusal = steps.refusal {
                 steps.reply {
-                    $0.append(error: refusal.sentence, id: id, outcome: outcome, at: now) {
+                    $0.append(error: refusal.reason, id: id, outcome: outcome, at: now) {
                         if let seconds = refusal.retryAfter { $0.append(retryAfter: seconds) }
                     }
                 }
@@ -78,10 +93,11 @@ public struct AgentsSession: DialectSession {
             }
             switch type {
             case "message": try self.send(id, document, text, into: &steps)
-            case "status_query": try self.askStatuses(id, into: &steps)
+            case "status_query": try self.requestStatuses(id, into: &steps)
             case "authenticate":
-                steps.append(.authenticate(try document.requiredString("token", of: root, in: text)))
-                self.renewalID = id
+                steps.append(
+                    .authenticate(try document.requiredString("token", of: root, in: text)))
+                self.renewalFrameID = id
             default: throw FieldError("type: \"\(type)\" is unknown")
             }
         } catch {
@@ -90,61 +106,95 @@ public struct AgentsSession: DialectSession {
     }
 
     private func send(
-        _ id: ByteString?, _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps
+        _ id: ByteString?, _ document: borrowing JSONDocument, _ text: RawSpan,
+        into steps: inout SessionSteps
     ) throws(FieldError) {
         let root = document.root
-        var clientID: ClientID?
+        var clientID: ClientMessageID?
         if let id {
-            clientID = ClientID(given: id)
-            if clientID == nil { throw FieldError("id: must have 1 to 128 bytes and no control characters") }
+            clientID = ClientMessageID(given: id)
+            if clientID == nil {
+                throw FieldError("id: must have 1 to 128 bytes and no control characters")
+            }
         }
-        try self.checkOwn("tenant_id", self.tenant, document, text)
-        try self.checkOwn("agent_id", self.agent, document, text)
+        try self.checkOptionalField("tenant_id", self.tenant, document, text)
+        try self.checkOptionalField("agent_id", self.agent, document, text)
         let to = try document.optionalString("to", of: root, in: text)
-        if to == nil, let channel = self.channel { try self.checkOwn("channel_id", channel, document, text) }
-        let content = try document.content(of: root, in: text, limits: steps.limits)
+        if to == nil, let channel = self.channel {
+            try self.checkOptionalField("channel_id", channel, document, text)
+        }
+        let content = try document.messageContent(of: root, in: text, limits: steps.limits)
         let metadata = try self.metadata(document, text, limits: steps.limits)
-        let body = MessageBody(author: self.me.person, clientID: clientID, content: content, metadata: metadata)
+        let body = MessageBody(
+            author: self.me.person, clientMessageID: clientID, content: content, metadata: metadata)
         if let to {
-            guard IdentityRule.name.allows(to) else { throw FieldError("to: must be \(IdentityRule.name.text)") }
+            guard IdentityRule.name.allows(to) else {
+                throw FieldError("to: must be \(IdentityRule.name.text)")
+            }
             let inbox = ConversationKey.inbox(ofAgent: ByteString(to), in: self.tenant)
-            steps.append(.ask(.post(body), in: inbox, SessionTag(kind: Question.direct.rawValue, text: id)))
+            steps.append(
+                .submit(
+                    .post(body), in: inbox,
+                    RequestTag(kind: AgentsRequestKind.direct.rawValue, text: id)))
         } else if let channel = self.channelKey {
-            steps.append(.ask(.post(body), in: channel, SessionTag(kind: Question.send.rawValue, text: id)))
+            steps.append(
+                .submit(
+                    .post(body), in: channel,
+                    RequestTag(kind: AgentsRequestKind.send.rawValue, text: id)))
         } else {
             throw FieldError("to: is missing, and the connection has no channel")
         }
     }
 
     /// What the server adds may be left out; when given it must be what it adds.
-    private func checkOwn(
+    private func checkOptionalField(
         _ name: StaticString, _ own: ByteString, _ document: borrowing JSONDocument, _ text: RawSpan
     ) throws(FieldError) {
-        guard let given = try document.optionalString(name, of: document.root, in: text) else { return }
-        guard ByteString(given) == own else { throw FieldError("\(name): is not this connection's") }
+        guard let given = try document.optionalString(name, of: document.root, in: text) else {
+            return
+        }
+        guard ByteString(given) == own else {
+            throw FieldError("\(name): is not this connection's")
+        }
     }
 
     /// An object, passed on as it came.
     private func metadata(
         _ document: borrowing JSONDocument, _ text: RawSpan, limits: ChatLimits
     ) throws(FieldError) -> [UInt8]? {
-        guard let value = document.presentMember("metadata", of: document.root, in: text) else { return nil }
-        guard document.kind(of: value) == .object else { throw FieldError("metadata: must be an object") }
+        guard let value = document.nonNullMember("metadata", of: document.root, in: text) else {
+            return nil
+        }
+        guard document.kind(of: value) == .object else {
+            throw FieldError("metadata: must be an object")
+        }
         let range = document.range(of: value)
-        guard range.count <= limits.metadataBytes else { throw FieldError(.metadataTooLong(limit: limits.metadataBytes)) }
+        guard range.count <= limits.metadataBytes else {
+            throw FieldError(.metadataTooLong(limit: limits.metadataBytes))
+        }
         return text.extracting(range).withUnsafeBytes { Array($0) }
     }
 
-    private func askStatuses(_ id: ByteString?, into steps: inout SessionSteps) throws(FieldError) {
-        guard let channel = self.channelKey else { throw FieldError("type: status_query needs a connection with a channel") }
-        steps.append(.ask(.describe(by: self.me), in: channel, SessionTag(kind: Question.statuses.rawValue, text: id)))
+    private func requestStatuses(_ id: ByteString?, into steps: inout SessionSteps)
+        throws(FieldError)
+    {
+        guard let channel = self.channelKey else {
+            throw FieldError("type: status_query needs a connection with a channel")
+        }
+        steps.append(
+            .submit(
+                .describe(by: self.me), in: channel,
+                RequestTag(kind: AgentsRequestKind.statuses.rawValue, text: id)))
     }
 
     // MARK: What comes of it
 
-    public mutating func answered(_ answer: ChatAnswer, to tag: SessionTag, isShown: Bool, into steps: inout SessionSteps) {
+    public mutating func answered(
+        _ answer: ChatAnswer, to tag: RequestTag, isDelivered isShown: Bool,
+        into steps: inout SessionSteps
+    ) {
         let now = steps.now
-        switch (Question(rawValue: tag.kind), answer) {
+        switch (AgentsRequestKind(rawValue: tag.kind), answer) {
         case (.inbox, .failed), (.enter, .failed(.unavailable)):
             steps.append(.close(1013, "the channel cannot be entered at the moment; try again"))
         case (.enter, .failed(.damaged)):
@@ -163,28 +213,37 @@ public struct AgentsSession: DialectSession {
             self.fail(error.description, id: tag.text, into: &steps)
         case (.statuses, .described(let description)):
             guard let channel = self.channel else { return }
-            steps.reply { $0.append(statusesOf: description, in: channel, at: now) }
+            steps.reply { $0.append(statusListOf: description, in: channel, at: now) }
         default:
             break
         }
     }
 
-    public mutating func received(_ message: Message, in inbox: ConversationKey, into steps: inout SessionSteps) {
-        steps.reply { $0.append(direct: message, to: self.agent, in: self.tenant) }
+    public mutating func receivedInboxMessage(
+        _ message: Message, in inbox: ConversationKey, into steps: inout SessionSteps
+    ) {
+        steps.reply { $0.append(directMessage: message, to: self.agent, in: self.tenant) }
     }
 
     /// The protocol has no pages.
-    public mutating func paged(_ page: Page?, for tag: SessionTag, into steps: inout SessionSteps) {}
+    public mutating func receivedPage(
+        _ page: MessagePage?, for tag: RequestTag, into steps: inout SessionSteps
+    ) {}
 
-    public mutating func left(_ conversation: ConversationKey, into steps: inout SessionSteps) {
+    public mutating func leftConversation(
+        _ conversation: ConversationKey, into steps: inout SessionSteps
+    ) {
         self.fail(ChatError.notAMember.description, into: &steps)
         steps.append(.close(1008, "no member of the channel any more"))
     }
 
-    public mutating func historyTruncated(in conversation: ConversationKey, oldest: SequenceNumber, into steps: inout SessionSteps) {
+    public mutating func historyTruncated(
+        in conversation: ConversationKey, oldest: SequenceNumber, into steps: inout SessionSteps
+    ) {
         // A number there would be taken for one of the channel's.
         guard !conversation.isInbox else {
-            return self.fail("direct messages truncated: the oldest are not kept any more", into: &steps)
+            return self.fail(
+                "direct messages truncated: the oldest are not kept any more", into: &steps)
         }
         let now = steps.now
         steps.reply {
@@ -195,7 +254,9 @@ public struct AgentsSession: DialectSession {
         }
     }
 
-    public mutating func historyReset(in conversation: ConversationKey, head: SequenceNumber, into steps: inout SessionSteps) {
+    public mutating func historyReset(
+        in conversation: ConversationKey, head: SequenceNumber, into steps: inout SessionSteps
+    ) {
         let now = steps.now
         steps.reply {
             $0.append(error: "history reset", at: now) {
@@ -207,11 +268,13 @@ public struct AgentsSession: DialectSession {
 
     // MARK: Tokens
 
-    public mutating func authenticated(_ result: Result<Identity, CredentialError>, into steps: inout SessionSteps) {
+    public mutating func authenticated(
+        _ result: Result<Identity, CredentialError>, into steps: inout SessionSteps
+    ) {
         let now = steps.now
         switch result {
         case .success(let identity):
-            self.me = Actor(person: self.me.person, isAdmin: identity.isAdmin)
+            self.me = Principal(person: self.me.person, isAdmin: identity.isAdmin)
             steps.reply {
                 $0.append(#"{"type":"authenticated","agent_id":"#)
                 $0.append(jsonString: self.agent)
@@ -220,11 +283,11 @@ public struct AgentsSession: DialectSession {
                 $0.append(#""}"#)
             }
         case .failure(let error):
-            self.fail("token: \(error)", id: self.renewalID, into: &steps)
+            self.fail("token: \(error)", id: self.renewalFrameID, into: &steps)
         }
     }
 
-    public mutating func expired(into steps: inout SessionSteps) {
+    public mutating func tokenExpired(into steps: inout SessionSteps) {
         self.fail("token expired", into: &steps)
         steps.append(.close(4401, "token expired"))
     }

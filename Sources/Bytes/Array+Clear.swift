@@ -4,7 +4,7 @@ extension Array {
     /// For lists that are filled and emptied in every turn of a loop. Those are mostly empty or hold one element, for which
     /// `removeAll(keepingCapacity:)` takes ten times as long.
     @inlinable
-    public mutating func clear(keepingRoomFor limit: Int = 4096) {
+    public mutating func clear(keepingCapacityUpTo limit: Int = 4096) {
         switch self.count {
         case 0: break
         case 1: self.removeLast()

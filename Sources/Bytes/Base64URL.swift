@@ -1,7 +1,8 @@
 /// Base64 with the URL-safe alphabet and without padding (RFC 4648 section 5), as JOSE uses it.
 public enum Base64URL {
-    private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
-    private static let values: [UInt8] = {
+    private static let alphabet = Array(
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
+    private static let sextetOfLetter: [UInt8] = {
         var values = [UInt8](repeating: 0xFF, count: 256)
         for (value, letter) in Self.alphabet.enumerated() { values[Int(letter)] = UInt8(value) }
         return values
@@ -14,7 +15,8 @@ public enum Base64URL {
         while index < bytes.count {
             let left = bytes.count - index
             let group =
-                UInt32(bytes[index]) << 16 | (left > 1 ? UInt32(bytes[index + 1]) << 8 : 0) | (left > 2 ? UInt32(bytes[index + 2]) : 0)
+                UInt32(bytes[index]) << 16 | (left > 1 ? UInt32(bytes[index + 1]) << 8 : 0)
+                | (left > 2 ? UInt32(bytes[index + 2]) : 0)
             for place in 0..<min(left + 1, 4) {
                 text.append(self.alphabet[Int(group >> UInt32(18 - 6 * place)) & 63])
             }
@@ -25,7 +27,11 @@ public enum Base64URL {
 
     /// Nil for anything but canonical text: a foreign letter, padding, a length that no bytes have, stray last bits.
     public static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
-        if let bytes = text.withContiguousStorageIfAvailable({ self.decode(UnsafeRawBufferPointer($0)) }) { return bytes }
+        if let bytes = text.withContiguousStorageIfAvailable({
+            self.decode(UnsafeRawBufferPointer($0))
+        }) {
+            return bytes
+        }
         return Array(text).withUnsafeBytes { self.decode($0) }
     }
 
@@ -34,14 +40,18 @@ public enum Base64URL {
         let leftover = text.count % 4
         guard leftover != 1 else { return nil }
         var isGood = true
-        let bytes = self.values.withUnsafeBufferPointer { values in
+        let bytes = self.sextetOfLetter.withUnsafeBufferPointer { values in
             [UInt8](unsafeUninitializedCapacity: text.count / 4 * 3 + 2) { bytes, count in
                 // A foreign letter's value is 0xFF, whose high bits no good letter sets: looked at once, at the end.
                 var seen: UInt32 = 0
                 var place = 0
                 while place + 4 <= text.count {
-                    let (a, b) = (UInt32(values[Int(text[place])]), UInt32(values[Int(text[place + 1])]))
-                    let (c, d) = (UInt32(values[Int(text[place + 2])]), UInt32(values[Int(text[place + 3])]))
+                    let (a, b) = (
+                        UInt32(values[Int(text[place])]), UInt32(values[Int(text[place + 1])])
+                    )
+                    let (c, d) = (
+                        UInt32(values[Int(text[place + 2])]), UInt32(values[Int(text[place + 3])])
+                    )
                     seen |= a | b | c | d
                     let group = a << 18 | b << 12 | c << 6 | d
                     bytes[count] = UInt8(truncatingIfNeeded: group >> 16)
@@ -51,7 +61,9 @@ public enum Base64URL {
                     place += 4
                 }
                 if leftover > 0 {
-                    let (a, b) = (UInt32(values[Int(text[place])]), UInt32(values[Int(text[place + 1])]))
+                    let (a, b) = (
+                        UInt32(values[Int(text[place])]), UInt32(values[Int(text[place + 1])])
+                    )
                     let c = leftover == 3 ? UInt32(values[Int(text[place + 2])]) : 0
                     seen |= a | b | c
                     let group = a << 18 | b << 12 | c << 6

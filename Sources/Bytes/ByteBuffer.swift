@@ -29,13 +29,16 @@ public struct ByteBuffer: Sendable, Equatable {
 
     @inlinable
     public mutating func append(_ literal: StaticString) {
-        self.bytes.append(contentsOf: UnsafeBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount))
+        self.bytes.append(
+            contentsOf: UnsafeBufferPointer(
+                start: literal.utf8Start, count: literal.utf8CodeUnitCount))
     }
 
     /// The text's UTF-8, as it is.
     @inlinable
     public mutating func append(text: String) {
-        if text.utf8.withContiguousStorageIfAvailable({ self.bytes.append(contentsOf: $0) }) == nil {
+        if text.utf8.withContiguousStorageIfAvailable({ self.bytes.append(contentsOf: $0) }) == nil
+        {
             self.bytes.append(contentsOf: text.utf8)
         }
     }
@@ -78,7 +81,9 @@ public struct ByteBuffer: Sendable, Equatable {
 
     /// Forgets what was written and keeps the room, unless that has grown beyond `capacityLimit`.
     public mutating func removeAll(keepingCapacityUpTo capacityLimit: Int = 1 << 20) {
-        if !self.bytes.isEmpty { self.bytes.removeAll(keepingCapacity: self.bytes.capacity <= capacityLimit) }
+        if !self.bytes.isEmpty {
+            self.bytes.removeAll(keepingCapacity: self.bytes.capacity <= capacityLimit)
+        }
     }
 
     /// Drops everything behind the first `count` bytes.

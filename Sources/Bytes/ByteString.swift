@@ -2,7 +2,9 @@
 ///
 /// Not `String`, which calls "é" written as one scalar and as two the same: as ids they are two different
 /// users in every store, and must be here.
-public struct ByteString: Sendable, Hashable, Comparable, ExpressibleByStringLiteral, CustomStringConvertible {
+public struct ByteString: Sendable, Hashable, Comparable, ExpressibleByStringLiteral,
+    CustomStringConvertible
+{
     public let string: String
 
     @inlinable
@@ -24,28 +26,31 @@ public struct ByteString: Sendable, Hashable, Comparable, ExpressibleByStringLit
         let rightBits = unsafeBitCast(right.string, to: (UInt64, UInt64).self)
         if leftBits == rightBits { return true }
         // Two short texts with other bits are two texts.
-        if leftBits.1 & rightBits.1 & Self.isShortMark != 0 { return false }
-        return left.hasBytes(of: right)
+        if leftBits.1 & rightBits.1 & Self.inlineStringFlag != 0 { return false }
+        return left.hasSameBytes(as: right)
     }
 
     /// Set in the second word of a `String` that holds its text itself: up to 15 bytes.
-    @usableFromInline static let isShortMark: UInt64 = 1 << 61
+    @usableFromInline static let inlineStringFlag: UInt64 = 1 << 61
 
     @inlinable
-    func hasBytes(of other: ByteString) -> Bool {
+    func hasSameBytes(as other: ByteString) -> Bool {
         self.withBytes { left in
             other.withBytes { right in
-                left.count == right.count && Self.equal(UnsafeRawBufferPointer(left), UnsafeRawBufferPointer(right))
+                left.count == right.count
+                    && Self.areEqual(UnsafeRawBufferPointer(left), UnsafeRawBufferPointer(right))
             }
         }
     }
 
     /// Whether two buffers of the same size have the same bytes: eight at a time.
     @inlinable
-    static func equal(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
+    static func areEqual(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
         var place = 0
         while place + 8 <= left.count {
-            if left.loadUnaligned(fromByteOffset: place, as: UInt64.self) != right.loadUnaligned(fromByteOffset: place, as: UInt64.self) {
+            if left.loadUnaligned(fromByteOffset: place, as: UInt64.self)
+                != right.loadUnaligned(fromByteOffset: place, as: UInt64.self)
+            {
                 return false
             }
             place += 8

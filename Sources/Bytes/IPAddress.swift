@@ -19,7 +19,10 @@ public struct IPAddress: Sendable, Hashable, CustomStringConvertible {
         }
         var six = in6_addr()
         guard inet_pton(AF_INET6, text, &six) == 1 else { return nil }
-        self.init(ipv6: withUnsafeBytes(of: six) { UInt128(bigEndian: $0.loadUnaligned(as: UInt128.self)) })
+        self.init(
+            ipv6: withUnsafeBytes(of: six) {
+                UInt128(bigEndian: $0.loadUnaligned(as: UInt128.self))
+            })
     }
 
     /// The IPv4 address of this number: `0x7F000001` is 127.0.0.1.
@@ -51,7 +54,9 @@ public struct IPAddress: Sendable, Hashable, CustomStringConvertible {
         }
         var six = in6_addr()
         withUnsafeMutableBytes(of: &six) { bytes in
-            for index in bytes.indices { bytes[index] = UInt8(truncatingIfNeeded: self.value >> UInt128(8 * (15 - index))) }
+            for index in bytes.indices {
+                bytes[index] = UInt8(truncatingIfNeeded: self.value >> UInt128(8 * (15 - index)))
+            }
         }
         var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
         inet_ntop(AF_INET6, &six, &text, socklen_t(text.count))
@@ -73,12 +78,15 @@ public struct IPNetwork: Sendable, Hashable, CustomStringConvertible {
         let width = address.isIPv6 ? 128 : 32
         var length = width
         if parts.count == 2 {
-            guard let number = UInt8(parts[1]), number <= width, parts[1].utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+            guard let number = UInt8(parts[1]), number <= width,
+                parts[1].utf8.allSatisfy({ (0x30...0x39).contains($0) })
+            else {
                 return nil
             }
             length = Int(number)
         }
-        guard length == width || address.value & (UInt128(1) << UInt128(width - length) &- 1) == 0 else { return nil }
+        guard length == width || address.value & (UInt128(1) << UInt128(width - length) &- 1) == 0
+        else { return nil }
         self.address = address
         self.prefixLength = length
     }

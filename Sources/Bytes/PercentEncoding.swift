@@ -1,8 +1,11 @@
 /// Percent-encoding of URLs (RFC 3986 section 2.1).
 public enum PercentEncoding {
     /// The text with every `%XX` replaced; nil when one is malformed or what comes out is no UTF-8.
-    public static func decode(_ text: some Collection<UInt8>, plusIsSpace: Bool = false) -> String? {
-        if let decoded = text.withContiguousStorageIfAvailable({ self.decode($0, plusIsSpace) }) { return decoded }
+    public static func decode(_ text: some Collection<UInt8>, plusIsSpace: Bool = false) -> String?
+    {
+        if let decoded = text.withContiguousStorageIfAvailable({ self.decode($0, plusIsSpace) }) {
+            return decoded
+        }
         return Array(text).withUnsafeBufferPointer { self.decode($0, plusIsSpace) }
     }
 
@@ -17,7 +20,9 @@ public enum PercentEncoding {
         var rest = text.makeIterator()
         while let byte = rest.next() {
             if byte == UInt8(ascii: "%") {
-                guard let high = rest.next().flatMap(Hex.value), let low = rest.next().flatMap(Hex.value) else { return nil }
+                guard let high = rest.next().flatMap(Hex.value),
+                    let low = rest.next().flatMap(Hex.value)
+                else { return nil }
                 bytes.append(high << 4 | low)
             } else {
                 bytes.append(plusIsSpace && byte == UInt8(ascii: "+") ? UInt8(ascii: " ") : byte)
@@ -45,7 +50,8 @@ extension ByteBuffer {
         text.withBytes { bytes in
             for byte in bytes {
                 switch byte {
-                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                    UInt8(ascii: "0")...UInt8(ascii: "9"),
                     UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"):
                     self.append(byte)
                 default:

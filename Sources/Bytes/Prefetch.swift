@@ -8,7 +8,9 @@ public enum Prefetch {
     /// The first bytes of an element of an array, and the array's own count.
     @inlinable
     @inline(__always)
-    public static func element<Element>(_ place: Int, of array: borrowing [Element], bytes: Int = MemoryLayout<Element>.stride) {
+    public static func element<Element>(
+        _ place: Int, of array: borrowing [Element], bytes: Int = MemoryLayout<Element>.stride
+    ) {
         // Not `withUnsafeBufferPointer`, which reads the count first and so waits for what is to be fetched.
         let storage = unsafeBitCast(copy array, to: UnsafeRawPointer.self)
         confab_prefetch(storage)

@@ -9,7 +9,8 @@ public struct SharedFrame: @unchecked Sendable {
     public init(_ bytes: UnsafeRawBufferPointer) {
         self.storage = ManagedBuffer.create(minimumCapacity: bytes.count) { _ in bytes.count }
         self.storage.withUnsafeMutablePointerToElements { elements in
-            UnsafeMutableRawBufferPointer(start: elements, count: bytes.count).copyMemory(from: bytes)
+            UnsafeMutableRawBufferPointer(start: elements, count: bytes.count).copyMemory(
+                from: bytes)
         }
     }
 

@@ -2,16 +2,16 @@
 public struct Slab<Element> {
     private var elements: [Element?] = []
     private var generations: [UInt32] = []
-    private var free: [UInt32] = []
+    private var freeSlots: [UInt32] = []
 
     public init() {}
 
     /// Values that are there.
-    public var count: Int { self.elements.count - self.free.count }
+    public var count: Int { self.elements.count - self.freeSlots.count }
 
     /// - Returns: the value's key.
     public mutating func insert(_ element: consuming Element) -> UInt64 {
-        if let slot = self.free.popLast() {
+        if let slot = self.freeSlots.popLast() {
             self.generations[Int(slot)] &+= 1
             self.elements[Int(slot)] = consume element
             return UInt64(self.generations[Int(slot)]) << 32 | UInt64(slot)
@@ -30,11 +30,14 @@ public struct Slab<Element> {
     public subscript(key: UInt64) -> Element? {
         get {
             let slot = Int(key & 0xFFFF_FFFF)
-            return slot < self.elements.count && self.generations[slot] == UInt32(key >> 32) ? self.elements[slot] : nil
+            return slot < self.elements.count && self.generations[slot] == UInt32(key >> 32)
+                ? self.elements[slot] : nil
         }
         _modify {
             let slot = Int(key & 0xFFFF_FFFF)
-            precondition(self.generations[slot] == UInt32(key >> 32), "a value that is not there was to be changed")
+            precondition(
+                self.generations[slot] == UInt32(key >> 32),
+                "a value that is not there was to be changed")
             yield &self.elements[slot]
         }
     }
@@ -42,10 +45,12 @@ public struct Slab<Element> {
     /// The value, which is there no longer; nil when it was not.
     public mutating func remove(_ key: UInt64) -> Element? {
         let slot = Int(key & 0xFFFF_FFFF)
-        guard slot < self.elements.count, self.generations[slot] == UInt32(key >> 32), let element = self.elements[slot].take() else {
+        guard slot < self.elements.count, self.generations[slot] == UInt32(key >> 32),
+            let element = self.elements[slot].take()
+        else {
             return nil
         }
-        self.free.append(UInt32(slot))
+        self.freeSlots.append(UInt32(slot))
         return element
     }
 }

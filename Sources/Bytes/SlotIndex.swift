@@ -38,11 +38,14 @@ public struct SlotIndex: Sendable {
     /// Fetches what the search for this hash will read.
     public func prefetch(hash: Int) {
         guard self.count > 0 else { return }
-        Prefetch.element(Int(UInt32(truncatingIfNeeded: hash)) & (self.entries.count - 1), of: self.entries)
+        Prefetch.element(
+            Int(UInt32(truncatingIfNeeded: hash)) & (self.entries.count - 1), of: self.entries)
     }
 
     public mutating func insert(_ slot: UInt32, hash: Int) {
-        if (self.count + 1) * 2 > self.entries.count { self.resize(to: max(16, self.entries.count * 2)) }
+        if (self.count + 1) * 2 > self.entries.count {
+            self.resize(to: max(16, self.entries.count * 2))
+        }
         self.put(UInt64(UInt32(truncatingIfNeeded: hash)) << 32 | UInt64(slot + 1))
         self.count += 1
     }
@@ -68,7 +71,9 @@ public struct SlotIndex: Sendable {
         }
         self.entries[hole] = 0
         self.count -= 1
-        if self.entries.count > 1024, self.count * 8 < self.entries.count { self.resize(to: self.entries.count / 2) }
+        if self.entries.count > 1024, self.count * 8 < self.entries.count {
+            self.resize(to: self.entries.count / 2)
+        }
     }
 
     private func home(of entry: UInt64) -> Int {

@@ -5,7 +5,9 @@
 public enum StableHash {
     /// FNV-1a, continued from `state` so that several texts can be hashed one behind the other.
     @inlinable
-    public static func fnv1a(_ bytes: UnsafeBufferPointer<UInt8>, from state: UInt64 = 0xCBF2_9CE4_8422_2325) -> UInt64 {
+    public static func fnv1a(
+        _ bytes: UnsafeBufferPointer<UInt8>, from state: UInt64 = 0xCBF2_9CE4_8422_2325
+    ) -> UInt64 {
         var hash = state
         for byte in bytes {
             hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3

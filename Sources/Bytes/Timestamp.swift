@@ -68,7 +68,8 @@ extension UnsafeMutableRawBufferPointer {
         // Exact below 179, and no division.
         let tens = ((number &* 205) >> 11) & 15
         let ones = number &- tens &* 10
-        self.storeBytes(of: (0x3030 | tens | (ones << 8)).littleEndian, toByteOffset: place, as: UInt16.self)
+        self.storeBytes(
+            of: (0x3030 | tens | (ones << 8)).littleEndian, toByteOffset: place, as: UInt16.self)
     }
 }
 
@@ -97,7 +98,9 @@ public struct CivilDay: Sendable, Equatable {
 
     /// Nil for a day that is not in the calendar (month 13, 30 February).
     public init?(year: Int, month: Int, day: Int) {
-        guard (0...9999).contains(year), (1...12).contains(month), (1...31).contains(day) else { return nil }
+        guard (0...9999).contains(year), (1...12).contains(month), (1...31).contains(day) else {
+            return nil
+        }
         let marchYear = month <= 2 ? year - 1 : year
         let era = Int(Int64(marchYear).flooredDivision(by: 400))
         let yearOfEra = marchYear - era * 400

@@ -3,103 +3,142 @@ public import ChatModel
 extension Conversation {
     /// A member has read these, and with the highest of them everything below.
     mutating func read(
-        _ sequences: [SequenceNumber], by user: UserID, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]
+        _ sequences: [SequenceNumber], by user: UserID, from origin: RequestOrigin,
+        at now: ClockReading, into effects: inout [ConversationEffect]
     ) throws(ChatError) {
-        guard self.standing != .missing else { throw .noSuchConversation }
-        guard !self.isInbox else { return self.settle(sequences, by: user, from: origin, at: now, into: &effects) }
-        guard let reader = self.members.member(user) else { throw .notAMember }
+        guard self.lifecycle != .missing else { throw .noSuchConversation }
+        guard !self.isInbox else {
+            return self.acknowledgeInbox(sequences, by: user, from: origin, at: now, into: &effects)
+        }
+        guard let reader = self.members.memberNumber(of: user) else { throw .notAMember }
         let known = sequences.filter { $0 >= 1 && $0 <= self.storedHead }
         let unknown = sequences.filter { $0 < 1 || $0 > self.storedHead }
-        guard let highest = known.max() else { return effects.append(.answer(.read(unknown: unknown), to: origin)) }
-        try self.read(
-            UnstoredReads.Read(reader: reader, named: known, through: highest, unknown: unknown, asker: origin), at: now, into: &effects)
+        guard let highest = known.max() else {
+            return effects.append(.answer(.read(unknown: unknown), to: origin))
+        }
+        try self.queueRead(
+            UnstoredReads.UnstoredRead(
+                reader: reader, named: known, through: highest, unknown: unknown, origin: origin),
+            at: now, into: &effects)
     }
 
     /// A member has read everything up to a message; 0 is before the first.
     mutating func read(
-        through sequence: SequenceNumber, by user: UserID, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]
+        through sequence: SequenceNumber, by user: UserID, from origin: RequestOrigin,
+        at now: ClockReading, into effects: inout [ConversationEffect]
     ) throws(ChatError) {
-        guard self.standing != .missing else { throw .noSuchConversation }
-        guard !self.isInbox else { return self.settle([sequence], by: user, from: origin, at: now, into: &effects) }
-        guard let reader = self.members.member(user) else { throw .notAMember }
+        guard self.lifecycle != .missing else { throw .noSuchConversation }
+        guard !self.isInbox else {
+            return self.acknowledgeInbox(
+                [sequence], by: user, from: origin, at: now, into: &effects)
+        }
+        guard let reader = self.members.memberNumber(of: user) else { throw .notAMember }
         guard sequence >= 0, sequence <= self.storedHead else {
             effects.append(.answer(.read(unknown: [sequence]), to: origin))
             return
         }
-        try self.read(
-            UnstoredReads.Read(reader: reader, named: nil, through: sequence, unknown: [], asker: origin), at: now, into: &effects)
+        try self.queueRead(
+            UnstoredReads.UnstoredRead(
+                reader: reader, named: nil, through: sequence, unknown: [], origin: origin),
+            at: now, into: &effects)
     }
 
     /// Whoever says so looks next at what is unread, which the store counts: the reader and all others hear of it when it is there.
-    private mutating func read(
-        _ read: UnstoredReads.Read, at now: Moment, into effects: inout [ConversationEffect]
+    private mutating func queueRead(
+        _ read: UnstoredReads.UnstoredRead, at now: ClockReading,
+        into effects: inout [ConversationEffect]
     ) throws(ChatError) {
-        guard self.members[read.reader].member.readCursor < read.through else { return self.tell(of: read, at: now, into: &effects) }
-        if read.asker.isRepeat, self.unstoredReads.has(read) { return }
-        guard !self.isStoreAway, self.unstoredReads.count < ConversationRules.waitingLimit else { throw .unavailable }
+        guard self.members[read.reader].member.readCursor < read.through else {
+            return self.completeRead(read, at: now, into: &effects)
+        }
+        if read.origin.isRetry, self.unstoredReads.contains(read) { return }
+        guard !self.areWritesUnavailable, self.unstoredReads.count < ConversationRules.waitingLimit
+        else { throw .unavailable }
         self.unstoredReads.append(read)
-        self.writeReads(into: &effects)
+        self.writeQueuedReads(into: &effects)
     }
 
-    private mutating func writeReads(into effects: inout [ConversationEffect]) {
-        for (reader, through) in self.unstoredReads.begin() {
+    private mutating func writeQueuedReads(into effects: inout [ConversationEffect]) {
+        for (reader, through) in self.unstoredReads.beginRound() {
             // What was delivered to this reader goes along.
             self.members[reader].isCursorDirty = false
             self.dirtyCursors.removeAll { $0 == reader }
             let member = self.members[reader].member
             effects.append(
-                .write(.cursors(member.user, read: through, delivered: max(member.deliveredCursor, through)), revision: 0, asked: nil))
+                .write(
+                    .cursors(
+                        member.user, read: through, delivered: max(member.deliveredCursor, through)),
+                    revision: 0, origin: nil))
         }
     }
 
     /// The store has a member's cursors.
     mutating func cursorsStored(
-        of user: UserID, read: SequenceNumber, delivered: SequenceNumber, at now: Moment, into effects: inout [ConversationEffect]
+        of user: UserID, read: SequenceNumber, delivered: SequenceNumber, at now: ClockReading,
+        into effects: inout [ConversationEffect]
     ) {
-        guard !self.unstoredReads.isEmpty, let reader = self.members.number(of: user) else { return }
-        let reads = self.unstoredReads.end(reader, through: read)
+        guard !self.unstoredReads.isEmpty, let reader = self.members.number(of: user) else {
+            return
+        }
+        let reads = self.unstoredReads.finishRound(of: reader, through: read)
         guard !reads.isEmpty else { return }
-        self.members[reader].member.deliveredCursor = max(self.members[reader].member.deliveredCursor, delivered)
+        self.members[reader].member.deliveredCursor = max(
+            self.members[reader].member.deliveredCursor, delivered)
         for read in reads {
             if self.members.isMember(reader) {
-                self.tell(of: read, at: now, into: &effects)
+                self.completeRead(read, at: now, into: &effects)
             } else {
-                effects.append(.answer(.failed(.notAMember), to: read.asker))
+                effects.append(.answer(.failed(.notAMember), to: read.origin))
             }
         }
-        self.writeReads(into: &effects)
+        self.writeQueuedReads(into: &effects)
     }
 
-    private mutating func tell(of read: UnstoredReads.Read, at now: Moment, into effects: inout [ConversationEffect]) {
-        let covered = self.covered(by: read.through, from: self.members[read.reader].member.readCursor)
-        self.read(read.named ?? Array(covered), beside: covered, upTo: read.through, by: read.reader, at: now, into: &effects)
-        effects.append(.answer(.read(unknown: read.unknown), to: read.asker))
+    private mutating func completeRead(
+        _ read: UnstoredReads.UnstoredRead, at now: ClockReading,
+        into effects: inout [ConversationEffect]
+    ) {
+        let covered = self.newlyCovered(
+            by: read.through, from: self.members[read.reader].member.readCursor)
+        self.applyRead(
+            read.named ?? Array(covered), covering: covered, upTo: read.through, by: read.reader,
+            at: now, into: &effects)
+        effects.append(.answer(.read(unknown: read.unknown), to: read.origin))
     }
 
     /// What is read and not stored is given up: whoever asked asks again.
-    mutating func abandonReads(because cause: ChatError, into effects: inout [ConversationEffect]) {
+    mutating func failReads(because cause: ChatError, into effects: inout [ConversationEffect]) {
         guard !self.unstoredReads.isEmpty else { return }
-        for read in self.unstoredReads.takeUnderWay() {
-            effects.append(.answer(.failed(cause == .damaged ? .damaged : .outcomeUnknown), to: read.asker))
+        for read in self.unstoredReads.removeInFlight() {
+            effects.append(
+                .answer(.failed(cause == .damaged ? .damaged : .outcomeUnknown), to: read.origin))
         }
-        for read in self.unstoredReads.takeWaiting() { effects.append(.answer(.failed(cause), to: read.asker)) }
+        for read in self.unstoredReads.removeQueued() {
+            effects.append(.answer(.failed(cause), to: read.origin))
+        }
     }
 
     /// What a cursor newly covers that moves up to `highest`, the newest of it; empty where it does not move.
-    private func covered(by highest: SequenceNumber, from cursor: SequenceNumber) -> Range<SequenceNumber> {
-        let first = max(cursor, highest - self.rules.limits.readReceipts) + 1
+    private func newlyCovered(by highest: SequenceNumber, from cursor: SequenceNumber) -> Range<
+        SequenceNumber
+    > {
+        let first = max(cursor, highest - self.rules.limits.readReceiptLimit) + 1
         return first..<max(first, highest + 1)
     }
 
     /// - Parameters:
     ///   - named: what everybody is told of.
     ///   - covered: what counts as read too.
-    private mutating func read(
-        _ named: [SequenceNumber], beside covered: Range<SequenceNumber>, upTo highest: SequenceNumber, by reader: UInt32, at now: Moment,
+    private mutating func applyRead(
+        _ named: [SequenceNumber], covering covered: Range<SequenceNumber>,
+        upTo highest: SequenceNumber, by reader: UInt32, at now: ClockReading,
         into effects: inout [ConversationEffect]
     ) {
         let before = self.members[reader].member.readCursor
-        effects.append(.event(.read(self.members[reader].person, named, through: max(before, highest)), revision: 0, asked: nil))
+        effects.append(
+            .event(
+                .read(self.members[reader].person, named, through: max(before, highest)),
+                revision: 0, origin: nil))
         let affected = Set(named.filter { $0 < covered.lowerBound }).sorted() + Array(covered)
         self.mark(affected, .delivered, by: reader, at: now, into: &effects)
         self.mark(affected, .read, by: reader, at: now, into: &effects)
@@ -108,26 +147,35 @@ extension Conversation {
     }
 
     /// What came into an inbox has arrived. Whoever has something to remember becomes a member by it.
-    private mutating func settle(
-        _ sequences: [SequenceNumber], by user: UserID, from origin: Origin, at now: Moment, into effects: inout [ConversationEffect]
+    private mutating func acknowledgeInbox(
+        _ sequences: [SequenceNumber], by user: UserID, from origin: RequestOrigin,
+        at now: ClockReading, into effects: inout [ConversationEffect]
     ) {
         defer { effects.append(.answer(.read(unknown: []), to: origin)) }
-        guard let highest = sequences.filter({ $0 <= self.storedHead }).max(), highest > 0 else { return }
-        if let reader = self.members.member(user) {
+        guard let highest = sequences.filter({ $0 <= self.storedHead }).max(), highest > 0 else {
+            return
+        }
+        if let reader = self.members.memberNumber(of: user) {
             guard self.members[reader].member.readCursor < highest else { return }
             self.members[reader].member.readCursor = highest
             // At once: until the store has it, an owner's death would bring everything again.
-            self.cursorMoved(reader, within: 0, at: now, into: &effects)
+            self.markCursorDirty(reader, within: 0, at: now, into: &effects)
             self.flushCursors(at: now, into: &effects)
-        } else if !self.isStoreAway {
-            let member = Member(user: user, name: user.name, role: .member, joinedAt: now.wall, readCursor: highest)
-            self.write(.member(member), then: .member(self.members.insert(member, isMember: true), isArrival: true), into: &effects)
+        } else if !self.areWritesUnavailable {
+            let member = Member(
+                user: user, name: user.name, role: .member, joinedAt: now.wall, readCursor: highest)
+            self.write(
+                .member(member),
+                then: .member(self.members.insert(member, isMember: true), isJoin: true),
+                into: &effects)
         }
     }
 
     /// A socket of this user's has taken these messages.
-    mutating func delivered(_ range: ClosedRange<SequenceNumber>, to user: UserID, at now: Moment, into effects: inout [ConversationEffect])
-    {
+    mutating func delivered(
+        _ range: ClosedRange<SequenceNumber>, to user: UserID, at now: ClockReading,
+        into effects: inout [ConversationEffect]
+    ) {
         guard let receiver = self.members.number(of: user) else { return }
         let upper = min(range.upperBound, self.storedHead)
         let lower = max(range.lowerBound, self.recents.range.lowerBound)
@@ -138,12 +186,15 @@ extension Conversation {
 
     /// Tells the authors of those messages that bear the mark for the first time; one's own do not count.
     private mutating func mark(
-        _ sequences: some Collection<SequenceNumber>, _ mark: RecentMessages.Mark, by member: UInt32, at now: Moment,
+        _ sequences: some Collection<SequenceNumber>, _ mark: RecentMessages.Mark,
+        by member: UInt32, at now: ClockReading,
         into effects: inout [ConversationEffect]
     ) {
         var byAuthor: [(author: UInt32, sequences: [SequenceNumber])] = []
         for sequence in sequences {
-            guard let author = self.recents.author(of: sequence), author != member, !self.recents.isMarked(sequence, mark) else { continue }
+            guard let author = self.recents.author(of: sequence), author != member,
+                !self.recents.isMarked(sequence, mark)
+            else { continue }
             self.recents.mark(sequence, mark)
             if let place = byAuthor.firstIndex(where: { $0.author == author }) {
                 byAuthor[place].sequences.append(sequence)
@@ -153,22 +204,26 @@ extension Conversation {
         }
         let status: MessageStatus = mark == .read ? .read : .delivered
         for (author, sequences) in byAuthor where self.members[author].isPresent {
-            let event = ChatEvent.status(author: self.members[author].member.user, status, sequences, at: now.wall)
-            effects.append(.tell(event, self.members[author].loops))
+            let event = ChatEvent.status(
+                author: self.members[author].member.user, status, sequences, at: now.wall)
+            effects.append(.notify(event, self.members[author].loops))
         }
     }
 
     private mutating func moveDelivered(
-        _ number: UInt32, to sequence: SequenceNumber, at now: Moment, into effects: inout [ConversationEffect]
+        _ number: UInt32, to sequence: SequenceNumber, at now: ClockReading,
+        into effects: inout [ConversationEffect]
     ) {
         guard self.members[number].member.deliveredCursor < sequence else { return }
         self.members[number].member.deliveredCursor = sequence
-        self.cursorMoved(number, within: self.rules.deliveredFlush, at: now, into: &effects)
+        self.markCursorDirty(
+            number, within: self.rules.deliveredFlushDelay, at: now, into: &effects)
     }
 
     /// - Parameter delay: how many milliseconds it may take at most until the store has it.
-    private mutating func cursorMoved(
-        _ number: UInt32, within delay: Int64, at now: Moment, into effects: inout [ConversationEffect]
+    private mutating func markCursorDirty(
+        _ number: UInt32, within delay: Int64, at now: ClockReading,
+        into effects: inout [ConversationEffect]
     ) {
         if !self.members[number].isCursorDirty {
             self.members[number].isCursorDirty = true
@@ -181,16 +236,19 @@ extension Conversation {
     }
 
     /// Cursors that have moved go to the store at once: another will own the conversation.
-    public mutating func writeDownCursors(at now: Moment, into effects: inout [ConversationEffect]) {
+    public mutating func flushCursorsNow(
+        at now: ClockReading, into effects: inout [ConversationEffect]
+    ) {
         self.cursorFlushDue = now.monotonic
         self.flushCursors(at: now, into: &effects)
     }
 
     /// Moved cursors go to the store together.
-    mutating func flushCursors(at now: Moment, into effects: inout [ConversationEffect]) {
+    mutating func flushCursors(at now: ClockReading, into effects: inout [ConversationEffect]) {
         guard !self.dirtyCursors.isEmpty else { return }
-        if self.isStoreAway || self.knowledge == .nothing || self.knowledge == .loading {
-            self.cursorFlushDue = max(self.cursorFlushDue, now.monotonic + ConversationRules.cursorRetry)
+        if self.areWritesUnavailable || self.loadState == .unloaded || self.loadState == .loading {
+            self.cursorFlushDue = max(
+                self.cursorFlushDue, now.monotonic + ConversationRules.cursorRetryDelay)
         }
         guard now.monotonic >= self.cursorFlushDue else {
             self.wake(at: self.cursorFlushDue, into: &effects)
@@ -201,22 +259,30 @@ extension Conversation {
             guard self.members.isMember(number) else { continue }
             let member = self.members[number].member
             effects.append(
-                .write(.cursors(member.user, read: member.readCursor, delivered: member.deliveredCursor), revision: 0, asked: nil))
+                .write(
+                    .cursors(
+                        member.user, read: member.readCursor, delivered: member.deliveredCursor),
+                    revision: 0, origin: nil))
         }
         self.dirtyCursors.removeAll()
     }
 
     /// The store has not taken a member's cursors. What was read is refused; what else has moved is written again in a while.
-    public mutating func cursorsNotStored(
-        of user: UserID, read: SequenceNumber, because cause: ChatError, at now: Moment, into effects: inout [ConversationEffect]
+    public mutating func cursorsFailed(
+        of user: UserID, read: SequenceNumber, because cause: ChatError, at now: ClockReading,
+        into effects: inout [ConversationEffect]
     ) {
         guard let number = self.members.number(of: user) else { return }
-        let reads = self.unstoredReads.end(number, through: read)
-        for read in reads { effects.append(.answer(.failed(cause), to: read.asker)) }
+        let reads = self.unstoredReads.finishRound(of: number, through: read)
+        for read in reads { effects.append(.answer(.failed(cause), to: read.origin)) }
         if !reads.isEmpty {
-            for read in self.unstoredReads.takeWaiting() { effects.append(.answer(.failed(.unavailable), to: read.asker)) }
+            for read in self.unstoredReads.removeQueued() {
+                effects.append(.answer(.failed(.unavailable), to: read.origin))
+            }
         }
-        self.cursorMoved(number, within: ConversationRules.cursorRetry, at: now, into: &effects)
-        self.cursorFlushDue = max(self.cursorFlushDue, now.monotonic + ConversationRules.cursorRetry)
+        self.markCursorDirty(
+            number, within: ConversationRules.cursorRetryDelay, at: now, into: &effects)
+        self.cursorFlushDue = max(
+            self.cursorFlushDue, now.monotonic + ConversationRules.cursorRetryDelay)
     }
 }

@@ -1,13 +1,16 @@
 import ChatModel
 
 /// Somebody who is writing, until when unless it is said again.
-struct Typist: Sendable {
+struct TypingUser: Sendable {
     let person: Person
     var until: Int64
 }
 
 extension Conversation {
-    mutating func typing(_ isTyping: Bool, by person: Person, at now: Moment, into effects: inout [ConversationEffect]) throws(ChatError) {
+    mutating func setTyping(
+        _ isTyping: Bool, by person: Person, at now: ClockReading,
+        into effects: inout [ConversationEffect]
+    ) throws(ChatError) {
         let record = try self.checkedRecord(for: person.id)
         guard record.endedAt == nil else { throw .conversationEnded }
         guard isTyping else {
@@ -15,28 +18,35 @@ extension Conversation {
             return
         }
         let until = now.monotonic + self.rules.typing
-        if let place = self.typists.firstIndex(where: { $0.person.id == person.id }) {
-            self.typists[place].until = until
+        if let place = self.typingUsers.firstIndex(where: { $0.person.id == person.id }) {
+            self.typingUsers[place].until = until
         } else {
             // Where very many write at once nobody reads who they are: the rest is not told.
-            guard self.typists.count < self.rules.limits.typistsPerConversation else { return }
-            self.typists.append(Typist(person: person, until: until))
+            guard self.typingUsers.count < self.rules.limits.typingUsersPerConversation else {
+                return
+            }
+            self.typingUsers.append(TypingUser(person: person, until: until))
         }
-        effects.append(.event(.typing(person, true), revision: 0, asked: nil))
+        effects.append(.event(.typing(person, true), revision: 0, origin: nil))
         self.wake(at: until, into: &effects)
     }
 
     mutating func stopTyping(_ user: UserID, into effects: inout [ConversationEffect]) {
-        guard let place = self.typists.firstIndex(where: { $0.person.id == user }) else { return }
-        effects.append(.event(.typing(self.typists.remove(at: place).person, false), revision: 0, asked: nil))
+        guard let place = self.typingUsers.firstIndex(where: { $0.person.id == user }) else {
+            return
+        }
+        effects.append(
+            .event(
+                .typing(self.typingUsers.remove(at: place).person, false), revision: 0, origin: nil)
+        )
     }
 
-    mutating func endTyping(at now: Moment, into effects: inout [ConversationEffect]) {
-        guard !self.typists.isEmpty else { return }
-        for typist in self.typists where typist.until <= now.monotonic {
-            effects.append(.event(.typing(typist.person, false), revision: 0, asked: nil))
+    mutating func expireTyping(at now: ClockReading, into effects: inout [ConversationEffect]) {
+        guard !self.typingUsers.isEmpty else { return }
+        for typist in self.typingUsers where typist.until <= now.monotonic {
+            effects.append(.event(.typing(typist.person, false), revision: 0, origin: nil))
         }
-        self.typists.removeAll { $0.until <= now.monotonic }
-        if let next = self.typists.map(\.until).min() { self.wake(at: next, into: &effects) }
+        self.typingUsers.removeAll { $0.until <= now.monotonic }
+        if let next = self.typingUsers.map(\.until).min() { self.wake(at: next, into: &effects) }
     }
 }

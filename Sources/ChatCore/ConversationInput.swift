@@ -4,7 +4,7 @@ public import ChatModel
 public enum ConversationInput: Sendable {
     case command(ChatCommand)
     /// The last connection of this user on that loop no longer hears the conversation.
-    case leave(UserID)
+    case unsubscribe(UserID)
     /// A loop that has listeners says what it knows: after a gap, after the owner's death.
     case attach(Attachment)
     /// A loop has no listeners any more.
@@ -12,7 +12,7 @@ public enum ConversationInput: Sendable {
     /// A socket of this user's has taken these messages.
     case delivered(UserID, ClosedRange<SequenceNumber>)
     /// A former owner says what it holds of its time, oldest first: the store may have forgotten it.
-    case held([HeldChange])
+    case offerRetained([RetainedWrite])
 
     /// It asks what has been sent before, or who has had it.
     var needsRecents: Bool {
@@ -23,21 +23,21 @@ public enum ConversationInput: Sendable {
     }
 
     /// What a former owner holds.
-    var offer: [HeldChange]? {
-        if case .held(let changes) = self { changes } else { nil }
+    var offeredWrites: [RetainedWrite]? {
+        if case .offerRetained(let changes) = self { changes } else { nil }
     }
 
     var isOffer: Bool {
-        if case .held = self { true } else { false }
+        if case .offerRetained = self { true } else { false }
     }
 
     /// It says something, and has its place among what else is said.
     public var isSend: Bool { if case .command(.post) = self { true } else { false } }
 
     /// It takes somebody away. Nothing has to be known for that: where nothing is known nobody is present.
-    public var isFarewell: Bool {
+    public var isDeparture: Bool {
         switch self {
-        case .leave, .detach: true
+        case .unsubscribe, .detach: true
         default: false
         }
     }
@@ -48,25 +48,26 @@ public struct Attachment: Sendable {
     /// Who hears the conversation through this loop.
     public let present: [Person]
     /// Who has asked to and not been answered: perhaps let in already.
-    public let entering: [Person]
+    public let joining: [Person]
     /// Whom the loop has been told to be online.
-    public let heard: [Person]
+    public let knownOnline: [Person]
     /// What the loop reported last of messages that its sockets have taken: the report may be what was lost.
     public let delivered: [DeliveryReport]
     /// The newest change and message that it has shown: an owner who knows less is behind, or the store is.
     public let revision: Revision
-    public let through: SequenceNumber
+    public let head: SequenceNumber
 
     public init(
-        present: [Person], entering: [Person] = [], heard: [Person] = [], delivered: [DeliveryReport] = [], revision: Revision = 0,
-        through: SequenceNumber = 0
+        present: [Person], joining entering: [Person] = [], knownOnline heard: [Person] = [],
+        delivered: [DeliveryReport] = [], revision: Revision = 0,
+        head through: SequenceNumber = 0
     ) {
         self.present = present
-        self.entering = entering
-        self.heard = heard
+        self.joining = entering
+        self.knownOnline = heard
         self.delivered = delivered
         self.revision = revision
-        self.through = through
+        self.head = through
     }
 }
 

@@ -2,22 +2,22 @@ public import ChatModel
 
 /// Some loops, as those on which one user is present: hardly ever more than one, so one is held without an allocation.
 public struct LoopSet: Sendable {
-    private var first: OwnerID?
-    private var others: [OwnerID] = []
+    private var first: LoopID?
+    private var others: [LoopID] = []
 
     public init() {}
 
-    init(_ loop: OwnerID) {
+    init(_ loop: LoopID) {
         self.first = loop
     }
 
     public var isEmpty: Bool { self.first == nil }
 
-    public func contains(_ loop: OwnerID) -> Bool {
+    public func contains(_ loop: LoopID) -> Bool {
         self.first == loop || self.others.contains(loop)
     }
 
-    public mutating func insert(_ loop: OwnerID) {
+    public mutating func insert(_ loop: LoopID) {
         if self.first == nil {
             self.first = loop
         } else if !self.contains(loop) {
@@ -25,7 +25,7 @@ public struct LoopSet: Sendable {
         }
     }
 
-    mutating func remove(_ loop: OwnerID) {
+    mutating func remove(_ loop: LoopID) {
         if self.first == loop {
             self.first = self.others.popLast()
         } else {
@@ -33,7 +33,7 @@ public struct LoopSet: Sendable {
         }
     }
 
-    public func forEach(_ body: (OwnerID) -> Void) {
+    public func forEach(_ body: (LoopID) -> Void) {
         guard let first = self.first else { return }
         body(first)
         for loop in self.others { body(loop) }

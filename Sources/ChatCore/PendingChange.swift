@@ -8,7 +8,7 @@ struct PendingChange: Sendable {
     enum Kind: Sendable {
         case created
         case amended(Message)
-        case member(UInt32, isArrival: Bool)
+        case member(UInt32, isJoin: Bool)
         case left(Member, at: Timestamp)
         case ended(by: UserID, at: Timestamp)
     }
@@ -16,13 +16,15 @@ struct PendingChange: Sendable {
     let revision: Revision
     let kind: Kind
     /// Who asked for it, then who asked for the same.
-    var askers: [Origin]
+    var requesters: [RequestOrigin]
     /// Who asked for the conversation, of which this was the last to be made.
-    var founders: [Origin] = []
+    var creationRequesters: [RequestOrigin] = []
 
     /// The same request, asked again, gets one answer.
-    mutating func join(_ asker: Origin) {
-        if !self.askers.contains(where: { $0.isSame(as: asker) }) { self.askers.append(asker) }
+    mutating func addRequester(_ asker: RequestOrigin) {
+        if !self.requesters.contains(where: { $0.isSame(as: asker) }) {
+            self.requesters.append(asker)
+        }
     }
 
     var amended: Message? {

@@ -5,63 +5,67 @@ import ChatModel
 /// Nobody hears of it before: a list that is asked for next counts from what the store has. Of each conversation one round of cursors is on
 /// its way at a time, and what is read meanwhile gathers for the next, so that a crowd of readers costs few writes.
 struct UnstoredReads: Sendable {
-    struct Read: Sendable {
+    struct UnstoredRead: Sendable {
         let reader: UInt32
         /// The messages that everybody is told of; nil: all that it covers.
         let named: [SequenceNumber]?
         let through: SequenceNumber
         /// What the reader has named and is not there.
         let unknown: [SequenceNumber]
-        let asker: Origin
+        let origin: RequestOrigin
     }
 
-    private var waiting: [Read] = []
-    private var underWay: [UInt32: [Read]] = [:]
+    private var queued: [UnstoredRead] = []
+    private var inFlight: [UInt32: [UnstoredRead]] = [:]
     private(set) var count = 0
 
     var isEmpty: Bool { self.count == 0 }
 
-    mutating func append(_ read: Read) {
-        self.waiting.append(read)
+    mutating func append(_ read: UnstoredRead) {
+        self.queued.append(read)
         self.count += 1
     }
 
     /// Whether this very request is here already.
-    func has(_ read: Read) -> Bool {
-        func isSame(_ other: Read) -> Bool { other.asker.isSame(as: read.asker) }
-        return self.waiting.contains(where: isSame) || self.underWay[read.reader]?.contains(where: isSame) == true
+    func contains(_ read: UnstoredRead) -> Bool {
+        func isSame(_ other: UnstoredRead) -> Bool { other.origin.isSame(as: read.origin) }
+        return self.queued.contains(where: isSame)
+            || self.inFlight[read.reader]?.contains(where: isSame) == true
     }
 
     /// Begins the next round, unless one is under way: how far each reader has read.
-    mutating func begin() -> [(reader: UInt32, through: SequenceNumber)] {
-        guard self.underWay.isEmpty, !self.waiting.isEmpty else { return [] }
+    mutating func beginRound() -> [(reader: UInt32, through: SequenceNumber)] {
+        guard self.inFlight.isEmpty, !self.queued.isEmpty else { return [] }
         var readers: [UInt32] = []
-        for read in self.waiting {
-            if self.underWay[read.reader] == nil { readers.append(read.reader) }
-            self.underWay[read.reader, default: []].append(read)
+        for read in self.queued {
+            if self.inFlight[read.reader] == nil { readers.append(read.reader) }
+            self.inFlight[read.reader, default: []].append(read)
         }
-        self.waiting.removeAll()
-        return readers.map { reader in (reader, self.underWay[reader]?.map(\.through).max() ?? 0) }
+        self.queued.removeAll()
+        return readers.map { reader in (reader, self.inFlight[reader]?.map(\.through).max() ?? 0) }
     }
 
     /// The store has answered for a cursor of this reader's at this place, which may have been written for something else before.
-    mutating func end(_ reader: UInt32, through sequence: SequenceNumber) -> [Read] {
-        guard let reads = self.underWay[reader], reads.allSatisfy({ $0.through <= sequence }) else { return [] }
-        self.underWay[reader] = nil
+    mutating func finishRound(of reader: UInt32, through sequence: SequenceNumber) -> [UnstoredRead]
+    {
+        guard let reads = self.inFlight[reader], reads.allSatisfy({ $0.through <= sequence }) else {
+            return []
+        }
+        self.inFlight[reader] = nil
         self.count -= reads.count
         return reads
     }
 
-    mutating func takeWaiting() -> [Read] {
-        defer { self.waiting.removeAll() }
-        self.count -= self.waiting.count
-        return self.waiting
+    mutating func removeQueued() -> [UnstoredRead] {
+        defer { self.queued.removeAll() }
+        self.count -= self.queued.count
+        return self.queued
     }
 
     /// Gives up what is under way, in an order that is the same in every run.
-    mutating func takeUnderWay() -> [Read] {
-        let reads = self.underWay.sorted { $0.key < $1.key }.flatMap(\.value)
-        self.underWay.removeAll()
+    mutating func removeInFlight() -> [UnstoredRead] {
+        let reads = self.inFlight.sorted { $0.key < $1.key }.flatMap(\.value)
+        self.inFlight.removeAll()
         self.count -= reads.count
         return reads
     }

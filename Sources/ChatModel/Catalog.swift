@@ -16,7 +16,7 @@ public struct CatalogPage: Sendable {
     /// Newest made first.
     public var entries: [CatalogEntry] = []
     /// Behind which the next page begins; nil: this is the last one. A page that is not the last may have nothing in it.
-    public var next: ListPlace?
+    public var next: PageCursor?
     /// Conversations that cannot be shown, because what is kept of them is not what was stored.
     public var damaged: [StoreFailure] = []
 

@@ -3,7 +3,7 @@ public import Bytes
 /// What the owner answers to a command.
 public enum ChatAnswer: Sendable {
     // Apart are those that are rare and larger than a message.
-    indirect case entered(Entered)
+    indirect case joined(JoinResult)
     /// Stored; of a repeated send, the message of the first one.
     case posted(Message)
     case amended(Message)
@@ -11,12 +11,12 @@ public enum ChatAnswer: Sendable {
     case read(unknown: [SequenceNumber])
     case done
     /// Of a conversation that is there, or has just been made.
-    indirect case described(Description)
+    indirect case described(ConversationDetails)
     case failed(ChatError)
 }
 
 /// Who ended a conversation, and when. Of one that ended long ago its creator is named.
-public struct Ending: Sendable, Equatable {
+public struct ConversationEnd: Sendable, Equatable {
     public let by: UserID
     public let at: Timestamp
 
@@ -27,13 +27,13 @@ public struct Ending: Sendable, Equatable {
 }
 
 /// What somebody who came in has to know.
-public struct Entered: Sendable {
+public struct JoinResult: Sendable {
     /// The newest message, and the oldest that is kept (head + 1 where none is).
     public let head: SequenceNumber
     public let oldest: SequenceNumber
     public let revision: Revision
     /// Nil while it can be written in.
-    public let ended: Ending?
+    public let ended: ConversationEnd?
     /// The others who are there; empty in a large conversation, which has the count alone.
     public let present: [PresenceChange]
     public let presentCount: Int
@@ -44,7 +44,8 @@ public struct Entered: Sendable {
     public var isNewMember = false
 
     public init(
-        head: SequenceNumber, oldest: SequenceNumber, revision: Revision, ended: Ending?, present: [PresenceChange], presentCount: Int,
+        head: SequenceNumber, oldest: SequenceNumber, revision: Revision, ended: ConversationEnd?,
+        present: [PresenceChange], presentCount: Int,
         isCrowd: Bool
     ) {
         self.head = head
@@ -60,13 +61,15 @@ public struct Entered: Sendable {
 }
 
 /// A conversation with its members.
-public struct Description: Sendable {
+public struct ConversationDetails: Sendable {
     public let record: ConversationRecord
     public let head: SequenceNumber
     public let members: [Member]
     public let online: Set<UserID>
 
-    public init(record: ConversationRecord, head: SequenceNumber, members: [Member], online: Set<UserID>) {
+    public init(
+        record: ConversationRecord, head: SequenceNumber, members: [Member], online: Set<UserID>
+    ) {
         self.record = record
         self.head = head
         self.members = members

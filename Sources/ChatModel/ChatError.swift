@@ -16,7 +16,7 @@ public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
     case contentEmpty
     case contentTooLong(limit: Int)
     case metadataTooLong(limit: Int)
-    case clientIDInvalid
+    case clientMessageIDInvalid
     case tooManyMembers(limit: Int)
     case rateLimited(retryAfterSeconds: Double)
     /// The store or the owner is unavailable. Nothing was done, and nothing will be: the same request may be sent again.
@@ -42,13 +42,15 @@ public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
         case .contentEmpty: "content: must not be empty"
         case .contentTooLong(let limit): "content: longer than \(limit) bytes"
         case .metadataTooLong(let limit): "metadata: longer than \(limit) bytes"
-        case .clientIDInvalid: "local_id: must have 1 to 128 bytes and no control characters"
+        case .clientMessageIDInvalid: "local_id: must have 1 to 128 bytes and no control characters"
         case .tooManyMembers(let limit): "the conversation has its \(limit) members"
         case .rateLimited: "rate limited"
         case .unavailable: "the message could not be stored; try again"
-        case .rejected: "the message could not be stored, because the store takes no writes; try again"
+        case .rejected:
+            "the message could not be stored, because the store takes no writes; try again"
         case .outcomeUnknown: "it is unknown whether this was stored; try again with the same id"
-        case .damaged: "what is stored of this conversation is damaged; the service's log names the cause"
+        case .damaged:
+            "what is stored of this conversation is damaged; the service's log names the cause"
         }
     }
 }

@@ -43,7 +43,8 @@ public enum ChatEvent: Sendable {
     public var isEphemeral: Bool {
         switch self {
         case .typing, .presence, .crowd: true
-        case .created, .posted, .edited, .deleted, .joined, .renamed, .left, .ended, .read, .status: false
+        case .created, .posted, .edited, .deleted, .joined, .renamed, .left, .ended, .read, .status:
+            false
         }
     }
 }

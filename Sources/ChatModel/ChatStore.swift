@@ -23,7 +23,7 @@ public typealias Epoch = Int
 public enum StoreRequest: Sendable {
     /// Become the owner of a shard: whoever held it before is refused from then on. So is a claim under an earlier view than that of the
     /// claim before it: a node that has stood still must not take from the owner what it owns no longer. 0 is earlier than all.
-    case claim(shard: Int, owner: OwnerID, view: Int = 0)
+    case claim(shard: Int, owner: LoopID, view: Int = 0)
     /// Everything about a conversation but its messages.
     case load(ConversationKey)
     /// Who sent the newest messages, when and under which client ids.
@@ -43,9 +43,10 @@ public enum StoreRequest: Sendable {
     ///
     /// Whatever comes and goes meanwhile, who stays a member is met in one of the pages; in another too, perhaps, where its membership
     /// was written between them.
-    case memberships(of: UserID, tenant: ByteString, after: ByteString?, limit: Int, unreadLimit: Int)
+    case memberships(
+        of: UserID, tenant: ByteString, after: ByteString?, limit: Int, unreadLimit: Int)
     /// What is in a tenant's catalog, newest made first. Whatever comes and goes meanwhile, what stays in it is met once.
-    case catalog(tenant: ByteString, after: ListPlace?, limit: Int)
+    case catalog(tenant: ByteString, after: PageCursor?, limit: Int)
     /// The numbers by which some protocols know users of a tenant, in the order of the users. Who has none gets the next one of the tenant's,
     /// from `firstUserNumber` on: for good, and nobody else's.
     case numbers(of: [UserID], tenant: ByteString)
@@ -66,7 +67,7 @@ public enum StoreAnswer: Sendable {
     /// Oldest first.
     case recent([RecentMessage])
     case written(WriteOutcome)
-    case page(Page)
+    case page(MessagePage)
     case unread(Int)
     case memberships(MembershipPage)
     case catalog(CatalogPage)
@@ -79,7 +80,7 @@ public enum StoreAnswer: Sendable {
 }
 
 /// Who writes: a loop of a node's one life.
-public struct OwnerID: Sendable, Hashable, CustomStringConvertible {
+public struct LoopID: Sendable, Hashable, CustomStringConvertible {
     public let incarnation: UInt64
     public let loop: UInt16
 
@@ -93,20 +94,20 @@ public struct OwnerID: Sendable, Hashable, CustomStringConvertible {
 
 /// What several conversations of one owner want written, in order.
 public struct WriteBatch: Sendable {
-    public let owner: OwnerID
+    public let owner: LoopID
     public var writes: [Write]
     /// What other nodes hear in the same step if all of the batch is stored, and never else. A relay packs them, where the store can
     /// carry them; a store of one node has none.
-    public var notices: [Notice] = []
+    public var publications: [Publication] = []
 
-    public init(owner: OwnerID, writes: [Write]) {
+    public init(owner: LoopID, writes: [Write]) {
         self.owner = owner
         self.writes = writes
     }
 }
 
 /// Bytes for whoever listens at a channel of the server that the store is in.
-public struct Notice: Sendable {
+public struct Publication: Sendable {
     public let channel: ByteString
     public let payload: [UInt8]
 
@@ -125,7 +126,9 @@ public struct Write: Sendable {
     public let revision: Revision
     public let change: Change
 
-    public init(conversation: ConversationKey, shard: Int, epoch: Epoch, revision: Revision, change: Change) {
+    public init(
+        conversation: ConversationKey, shard: Int, epoch: Epoch, revision: Revision, change: Change
+    ) {
         self.conversation = conversation
         self.shard = shard
         self.epoch = epoch
@@ -169,7 +172,7 @@ public enum WriteRefusal: Sendable, Equatable {
     /// It may be stored, but not where it would outlive a failover: whoever goes on from it must claim first, which confirms it too.
     case unconfirmed
     /// The stored revision or head is not what the write expected.
-    case outOfStep(stored: Revision)
+    case revisionMismatch(stored: Revision)
     /// The conversation's stored data cannot be understood.
     case damaged
     /// The server that has this conversation did not do it; the other writes of the batch are with other servers.
@@ -180,7 +183,7 @@ public enum WriteRefusal: Sendable, Equatable {
 public struct StoreFailure: Error, Sendable, Equatable, CustomStringConvertible {
     public let description: String
     /// It is about what is kept of one conversation, user, tenant or shard, or about this one request: others are served as ever.
-    public let isOfOneConversation: Bool
+    public let isRequestSpecific: Bool
     /// What became of the writes of the request.
     public let effect: Effect
 
@@ -193,9 +196,12 @@ public struct StoreFailure: Error, Sendable, Equatable, CustomStringConvertible 
         case unknown
     }
 
-    public init(_ description: String, isOfOneConversation: Bool = false, effect: Effect = .unknown) {
+    public init(
+        _ description: String, isRequestSpecific isOfOneConversation: Bool = false,
+        effect: Effect = .unknown
+    ) {
         self.description = description
-        self.isOfOneConversation = isOfOneConversation
+        self.isRequestSpecific = isOfOneConversation
         self.effect = effect
     }
 }
@@ -209,7 +215,10 @@ public struct LoadedConversation: Sendable {
     public var oldest: SequenceNumber
     public var members: [Member]
 
-    public init(record: ConversationRecord, head: SequenceNumber, revision: Revision, oldest: SequenceNumber, members: [Member]) {
+    public init(
+        record: ConversationRecord, head: SequenceNumber, revision: Revision,
+        oldest: SequenceNumber, members: [Member]
+    ) {
         self.record = record
         self.head = head
         self.revision = revision
@@ -222,13 +231,16 @@ public struct LoadedConversation: Sendable {
 public struct RecentMessage: Sendable {
     public let sequence: SequenceNumber
     public let author: UserID
-    public let clientID: ClientID?
+    public let clientMessageID: ClientMessageID?
     public let sentAt: Timestamp
 
-    public init(sequence: SequenceNumber, author: UserID, clientID: ClientID?, sentAt: Timestamp) {
+    public init(
+        sequence: SequenceNumber, author: UserID, clientMessageID clientID: ClientMessageID?,
+        sentAt: Timestamp
+    ) {
         self.sequence = sequence
         self.author = author
-        self.clientID = clientID
+        self.clientMessageID = clientID
         self.sentAt = sentAt
     }
 }
@@ -244,7 +256,7 @@ public enum PageRange: Sendable, Equatable {
 }
 
 /// Messages, always oldest first.
-public struct Page: Sendable {
+public struct MessagePage: Sendable {
     public var messages: [Message]
     /// Messages that were edited or deleted since the revision asked for; empty for a plain page.
     public var amended: [Message]
@@ -253,7 +265,10 @@ public struct Page: Sendable {
     public var oldest: SequenceNumber
     public var revision: Revision
 
-    public init(messages: [Message], amended: [Message] = [], head: SequenceNumber, oldest: SequenceNumber, revision: Revision) {
+    public init(
+        messages: [Message], amended: [Message] = [], head: SequenceNumber, oldest: SequenceNumber,
+        revision: Revision
+    ) {
         self.messages = messages
         self.amended = amended
         self.head = head

@@ -19,7 +19,9 @@ public struct ConversationKey: Sendable, Hashable, Comparable, CustomStringConve
     public func hash(into hasher: inout Hasher) { hasher.combine(self.hash) }
 
     /// What is addressed to a user, and not to a conversation. No client can write such an id: theirs have no "@".
-    public static func inbox(of user: UserID, in tenant: ByteString) -> Self { Self(tenant: tenant, id: ByteString("@user:\(user.key)")) }
+    public static func inbox(of user: UserID, in tenant: ByteString) -> Self {
+        Self(tenant: tenant, id: ByteString("@user:\(user.storageKey)"))
+    }
 
     /// What is addressed to an agent, whoever acts as it.
     public static func inbox(ofAgent agent: ByteString, in tenant: ByteString) -> Self {

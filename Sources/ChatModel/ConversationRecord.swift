@@ -3,7 +3,7 @@ public import Bytes
 /// What is kept of a conversation beside its messages and members.
 public struct ConversationRecord: Sendable, Equatable {
     /// Who may become a member: anybody of the tenant, or only whom a token or a member lets in.
-    public enum Access: UInt8, Sendable { case closed = 0, open = 1 }
+    public enum JoinPolicy: UInt8, Sendable { case closed = 0, open = 1 }
 
     /// What it was made as: by which client protocol, or as an inbox, which clients know by what it brings and cannot name. Which lists it
     /// is in hangs on that.
@@ -11,14 +11,14 @@ public struct ConversationRecord: Sendable, Equatable {
         case conversations = 0, pets = 1, chats = 2, rooms = 3, agents = 4, inbox = 5
 
         /// Whoever has the link may come into what is made to be shared; anything else is for those who are let in.
-        public var access: Access { self == .rooms || self == .chats ? .open : .closed }
+        public var joinPolicy: JoinPolicy { self == .rooms || self == .chats ? .open : .closed }
     }
 
-    public var access: Access
+    public var joinPolicy: JoinPolicy
     public var kind: Kind
     public var title: String
     /// What the protocol that made it keeps of it beyond the title, in its own writing: nobody else reads it.
-    public var details: ByteString
+    public var dialectData: ByteString
     public var creator: UserID?
     public var createdAt: Timestamp
     /// Of the last message, edit, deletion or end; who comes and goes changes nothing.
@@ -27,12 +27,13 @@ public struct ConversationRecord: Sendable, Equatable {
     public var endedAt: Timestamp?
 
     public init(
-        access: Access, kind: Kind = .conversations, title: String = "", details: ByteString = "", creator: UserID?, createdAt: Timestamp
+        joinPolicy access: JoinPolicy, kind: Kind = .conversations, title: String = "",
+        dialectData details: ByteString = "", creator: UserID?, createdAt: Timestamp
     ) {
-        self.access = access
+        self.joinPolicy = access
         self.kind = kind
         self.title = title
-        self.details = details
+        self.dialectData = details
         self.creator = creator
         self.createdAt = createdAt
         self.updatedAt = createdAt
@@ -40,8 +41,8 @@ public struct ConversationRecord: Sendable, Equatable {
     }
 
     /// Whether the tenant's catalog has it for as long as it is not ended.
-    public var isForCatalog: Bool { self.kind == .rooms }
-    public var isInCatalog: Bool { self.isForCatalog && self.endedAt == nil }
+    public var isCatalogKind: Bool { self.kind == .rooms }
+    public var isInCatalog: Bool { self.isCatalogKind && self.endedAt == nil }
 }
 
 /// A user's place in a conversation.
@@ -59,7 +60,8 @@ public struct Member: Sendable, Equatable {
     public var deliveredCursor: SequenceNumber
 
     public init(
-        user: UserID, name: ByteString, agent: ByteString? = nil, role: Role, joinedAt: Timestamp, readCursor: SequenceNumber = 0,
+        user: UserID, name: ByteString, agent: ByteString? = nil, role: Role, joinedAt: Timestamp,
+        readCursor: SequenceNumber = 0,
         deliveredCursor: SequenceNumber = 0
     ) {
         self.user = user

@@ -5,7 +5,7 @@ public struct HighestCursors<Holder: Equatable & Sendable>: Sendable {
 
     public init() {}
 
-    public mutating func note(_ cursor: SequenceNumber, of holder: Holder) {
+    public mutating func record(_ cursor: SequenceNumber, of holder: Holder) {
         if let first, first.cursor >= cursor {
             self.second = max(self.second, cursor)
         } else {
@@ -14,7 +14,7 @@ public struct HighestCursors<Holder: Equatable & Sendable>: Sendable {
         }
     }
 
-    public func highest(but holder: Holder) -> SequenceNumber {
+    public func highest(excluding holder: Holder) -> SequenceNumber {
         self.first.map { $0.holder == holder ? self.second : $0.cursor } ?? 0
     }
 }

@@ -9,17 +9,20 @@ public struct ListedMembership: Sendable {
     /// Whose list it is, with its cursors.
     public var member: Member
     /// The newest message; nil where none is kept. A deleted one has no content.
-    public var last: Message?
+    public var lastMessage: Message?
     /// Messages by others above the member's read cursor that are not deleted, counted up to what was asked for.
-    public var unread: Int
+    public var unreadCount: Int
 
-    public init(key: ConversationKey, record: ConversationRecord, head: SequenceNumber, member: Member, last: Message?, unread: Int) {
+    public init(
+        key: ConversationKey, record: ConversationRecord, head: SequenceNumber, member: Member,
+        lastMessage last: Message?, unreadCount unread: Int
+    ) {
         self.key = key
         self.record = record
         self.head = head
         self.member = member
-        self.last = last
-        self.unread = unread
+        self.lastMessage = last
+        self.unreadCount = unread
     }
 }
 

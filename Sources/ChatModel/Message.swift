@@ -6,32 +6,39 @@ public import Bytes
 public final class MessageBody: Sendable {
     public let author: Person
     /// The id that the client gave, or that its node minted; nil only in messages that came from elsewhere without one.
-    public let clientID: ClientID?
+    public let clientMessageID: ClientMessageID?
     public let content: String
     /// A JSON object of the author's, as it came.
     public let metadata: [UInt8]?
 
-    public init(author: Person, clientID: ClientID?, content: String, metadata: [UInt8]? = nil) {
+    public init(
+        author: Person, clientMessageID clientID: ClientMessageID?, content: String,
+        metadata: [UInt8]? = nil
+    ) {
         self.author = author
-        self.clientID = clientID
+        self.clientMessageID = clientID
         self.content = content
         self.metadata = metadata
     }
 
     /// The same under an id.
-    public func named(_ id: ClientID) -> MessageBody {
-        MessageBody(author: self.author, clientID: id, content: self.content, metadata: self.metadata)
+    public func withClientMessageID(_ id: ClientMessageID) -> MessageBody {
+        MessageBody(
+            author: self.author, clientMessageID: id, content: self.content, metadata: self.metadata
+        )
     }
 }
 
 /// The id under which a send is made only once, however often it is repeated.
-public struct ClientID: Sendable, Hashable {
+public struct ClientMessageID: Sendable, Hashable {
     /// 1 to 128 bytes. One that a node minted starts with a control character, which a client's may not have.
     public let text: ByteString
 
     /// Nil unless it has 1 to 128 bytes and no control characters.
     public init?(given text: ByteString) {
-        guard (1...128).contains(text.byteCount), text.withBytes({ bytes in bytes.allSatisfy { $0 >= 0x20 && $0 != 0x7F } }) else {
+        guard (1...128).contains(text.byteCount),
+            text.withBytes({ bytes in bytes.allSatisfy { $0 >= 0x20 && $0 != 0x7F } })
+        else {
             return nil
         }
         self.text = text
@@ -44,19 +51,27 @@ public struct ClientID: Sendable, Hashable {
 
     /// An id of this node's for a send that came without one; short enough to be held without an allocation.
     public init(mintedFrom incarnation: UInt64, count: UInt64) {
-        let letters = StaticString("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_")
+        let letters = StaticString(
+            "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_")
         // 15 bytes: the mark, 36 bits of the incarnation, 48 bits of the count.
         let text = String(unsafeUninitializedCapacity: 15) { bytes in
             bytes[0] = 1
-            for place in 0..<6 { bytes[1 + place] = letters.utf8Start[Int(truncatingIfNeeded: incarnation >> UInt64(6 * place)) & 63] }
-            for place in 0..<8 { bytes[7 + place] = letters.utf8Start[Int(truncatingIfNeeded: count >> UInt64(6 * place)) & 63] }
+            for place in 0..<6 {
+                bytes[1 + place] =
+                    letters.utf8Start[
+                        Int(truncatingIfNeeded: incarnation >> UInt64(6 * place)) & 63]
+            }
+            for place in 0..<8 {
+                bytes[7 + place] =
+                    letters.utf8Start[Int(truncatingIfNeeded: count >> UInt64(6 * place)) & 63]
+            }
             return 15
         }
         self.text = ByteString(text)
     }
 
     /// The id as its author knows it; nil for one that a node minted.
-    public var shown: ByteString? {
+    public var displayID: ByteString? {
         self.text.string.utf8.first == 1 ? nil : self.text
     }
 }
@@ -74,7 +89,10 @@ public struct Message: Sendable {
     /// With empty content once deleted.
     public var body: MessageBody
 
-    public init(sequence: SequenceNumber, revision: Revision, sentAt: Timestamp, state: State = .asSent, body: MessageBody) {
+    public init(
+        sequence: SequenceNumber, revision: Revision, sentAt: Timestamp, state: State = .asSent,
+        body: MessageBody
+    ) {
         self.sequence = sequence
         self.revision = revision
         self.sentAt = sentAt
@@ -92,8 +110,14 @@ public struct Message: Sendable {
         self.amended(.deleted, content: "", metadata: nil, revision: revision)
     }
 
-    private func amended(_ state: State, content: String, metadata: [UInt8]?, revision: Revision) -> Message {
-        let body = MessageBody(author: self.body.author, clientID: self.body.clientID, content: content, metadata: metadata)
-        return Message(sequence: self.sequence, revision: revision, sentAt: self.sentAt, state: state, body: body)
+    private func amended(_ state: State, content: String, metadata: [UInt8]?, revision: Revision)
+        -> Message
+    {
+        let body = MessageBody(
+            author: self.body.author, clientMessageID: self.body.clientMessageID, content: content,
+            metadata: metadata)
+        return Message(
+            sequence: self.sequence, revision: revision, sentAt: self.sentAt, state: state,
+            body: body)
     }
 }

@@ -13,56 +13,67 @@ public struct UserID: Sendable, Hashable, Comparable, CustomStringConvertible {
     public static let guestPrefix = "guest:"
 
     /// The text that stores and maps know the user by.
-    public let key: ByteString
+    public let storageKey: ByteString
 
     /// The user that a token names in `sub`.
-    public init(token sub: ByteString) {
-        self.key = sub
+    public init(tokenSubject sub: ByteString) {
+        self.storageKey = sub
     }
 
     /// A user without a token, who says to be `name`.
     public init(anonymous name: ByteString) {
-        self.key = ByteString("\(Character(Unicode.Scalar(Self.claimedMark)))\(name.string)")
+        self.storageKey = ByteString("\(Character(Unicode.Scalar(Self.claimedMark)))\(name.string)")
     }
 
     /// A user without a token, whom the server calls `name`.
     public init(assigned name: ByteString) {
-        self.key = ByteString("\(Character(Unicode.Scalar(Self.assignedMark)))\(name.string)")
+        self.storageKey = ByteString(
+            "\(Character(Unicode.Scalar(Self.assignedMark)))\(name.string)")
     }
 
     /// The user that others are shown by this text.
-    public init(shown text: ByteString) {
+    public init(displayID text: ByteString) {
         let name = text.string.utf8.dropFirst(Self.guestPrefix.utf8.count)
-        self = text.string.utf8.starts(with: Self.guestPrefix.utf8) ? Self(anonymous: ByteString(String(name) ?? "")) : Self(token: text)
+        self =
+            text.string.utf8.starts(with: Self.guestPrefix.utf8)
+            ? Self(anonymous: ByteString(String(name) ?? "")) : Self(tokenSubject: text)
     }
 
     /// The user that a store knows by this text.
-    public init(key: ByteString) {
-        self.key = key
+    public init(storageKey key: ByteString) {
+        self.storageKey = key
     }
 
     public var isAnonymous: Bool {
-        let mark = self.key.string.utf8.first
+        let mark = self.storageKey.string.utf8.first
         return mark == Self.claimedMark || mark == Self.assignedMark
     }
 
     /// Whether the server has named this anonymous user.
-    public var isAssigned: Bool { self.key.string.utf8.first == Self.assignedMark }
+    public var isAssigned: Bool { self.storageKey.string.utf8.first == Self.assignedMark }
 
     /// The id without a mark: what a token says, or what an anonymous user says or is told. Two users may have the same.
-    public var name: ByteString { self.isAnonymous ? ByteString(String(self.key.string.unicodeScalars.dropFirst())) : self.key }
+    public var name: ByteString {
+        self.isAnonymous
+            ? ByteString(String(self.storageKey.string.unicodeScalars.dropFirst()))
+            : self.storageKey
+    }
 
     /// What other people see as this user's id: no two users have the same, but for anonymous ones.
-    public var shown: ByteString { self.shown(as: self.name) }
+    public var displayID: ByteString { self.displayID(named: self.name) }
 
     /// What other people see of this user, where a protocol shows a name in the place of an id.
-    public func shown(as name: ByteString) -> ByteString {
+    public func displayID(named name: ByteString) -> ByteString {
         self.isAnonymous ? ByteString("\(Self.guestPrefix)\(name)") : name
     }
 
-    public var description: String { self.isAnonymous ? "anonymous \(self.name)" : self.key.string }
+    public var description: String {
+        self.isAnonymous ? "anonymous \(self.name)" : self.storageKey.string
+    }
 
-    public static func < (left: UserID, right: UserID) -> Bool { left.key < right.key }
+    public static func < (left: UserID, right: UserID) -> Bool {
+        left.storageKey < right.storageKey
+    }
 }
 
 /// A user as others meet it.

@@ -6,6 +6,8 @@ public enum Shard {
 
     /// The shard of a conversation: the same on every node, in every version.
     public static func of(_ conversation: ConversationKey) -> Int {
-        Int(truncatingIfNeeded: StableHash.of(conversation.tenant, conversation.id) & UInt64(Self.count - 1))
+        Int(
+            truncatingIfNeeded: StableHash.of(conversation.tenant, conversation.id)
+                & UInt64(Self.count - 1))
     }
 }

@@ -7,24 +7,28 @@ import Identity
 /// have whole numbers for ids.
 public struct ChatsDialect: Dialect {
     public let name: StaticString = "chats"
-    public let numbersUsers = true
+    public let usesUserNumbers = true
     /// The protocol has no frame for it.
     public let heartbeat: StaticString? = nil
 
     public init() {}
 
     /// A refused connection is accepted first and closed then, so that browsers see the code.
-    public func open(_ request: DialectRequest) -> DialectOpening? {
+    public func open(_ request: DialectRequest) -> OpenResult? {
         guard request.path == ["ws", "chats"] else { return nil }
         switch request.credentials {
         case .none:
-            guard request.allowsAnonymous else { return .session(Self.refusal("a token is required")) }
-            guard let name = request.value("username") else { return .session(ChatsSession(stranger: Self.guestName())) }
+            guard request.allowsAnonymous else {
+                return .session(Self.refusal("a token is required"))
+            }
+            guard let name = request.queryValue("username") else {
+                return .session(ChatsSession(anonymousName: Self.randomGuestName()))
+            }
             guard IdentityRule.name.allows(name) else {
                 return .session(Self.refusal("username: must be \(IdentityRule.name.text)"))
             }
-            return .session(ChatsSession(stranger: ByteString(name)))
-        case .refused(let sentence):
+            return .session(ChatsSession(anonymousName: ByteString(name)))
+        case .invalid(let sentence):
             return .session(Self.refusal(sentence))
         case .bearer(let identity):
             return .session(ChatsSession(identity: identity))
@@ -32,7 +36,7 @@ public struct ChatsDialect: Dialect {
     }
 
     /// Nobody meets another guest of this name: 40 bits of chance.
-    private static func guestName() -> ByteString {
+    private static func randomGuestName() -> ByteString {
         ByteString("guest-\(Hex.encode((0..<5).map { _ in UInt8.random(in: 0...255) }))")
     }
 
@@ -42,31 +46,39 @@ public struct ChatsDialect: Dialect {
         return RefusedSession(code: 4401, reason: "authentication required", error: error)
     }
 
-    public func render(_ event: ChatEvent, in conversation: ConversationKey, into rendering: inout Rendering) {
+    public func render(
+        _ event: ChatEvent, in conversation: ConversationKey, into rendering: inout Rendering
+    ) {
         guard !conversation.isInbox else { return }
         switch event {
         case .posted(let message):
             let author = message.body.author.id
             let sender = rendering.number(of: author, in: conversation.tenant)
-            guard let localID = message.body.clientID?.shown else {
+            guard let localID = message.body.clientMessageID?.displayID else {
                 rendering.text.append(created: message, by: sender, in: conversation.id)
-                return rendering.finish()
+                return rendering.finishFrame()
             }
             // Not an answer of the session's beside the event: that would not keep its place among what others say.
             rendering.text.append(created: message, by: sender, in: conversation.id)
-            rendering.finish(for: .others(author))
-            rendering.text.append(created: message, by: sender, in: conversation.id, localID: localID)
-            rendering.finish(for: .only(author))
+            rendering.finishFrame(for: .others(author))
+            rendering.text.append(
+                created: message, by: sender, in: conversation.id, localID: localID)
+            rendering.finishFrame(for: .only(author))
         case .joined(let member):
-            let user = ChatsUser(member.user, number: rendering.number(of: member.user, in: conversation.tenant), name: member.name)
+            let user = ChatsUser(
+                member.user, number: rendering.number(of: member.user, in: conversation.tenant),
+                name: member.name)
             rendering.text.append(joined: user, conversation.id, lastRead: nil)
             // The one who joins is answered.
-            rendering.finish(for: .others(member.user))
+            rendering.finishFrame(for: .others(member.user))
         case .read(let person, _, let cursor):
-            let user = ChatsUser(person.id, number: rendering.number(of: person.id, in: conversation.tenant), name: person.name)
+            let user = ChatsUser(
+                person.id, number: rendering.number(of: person.id, in: conversation.tenant),
+                name: person.name)
             rendering.text.append(read: cursor, by: user, in: conversation.id)
-            rendering.finish()
-        case .created, .edited, .deleted, .renamed, .left, .ended, .typing, .status, .presence, .crowd:
+            rendering.finishFrame()
+        case .created, .edited, .deleted, .renamed, .left, .ended, .typing, .status, .presence,
+            .crowd:
             break  // The protocol has no words for these.
         }
     }

@@ -11,7 +11,7 @@ struct ChatsUser: Sendable {
 
     init(_ id: UserID, number: Int, name: ByteString) {
         self.number = number
-        self.name = id.shown(as: name)
+        self.name = id.displayID(named: name)
     }
 }
 
@@ -22,38 +22,43 @@ struct ChatsChat: Sendable {
     /// In the order in which they joined, the first of them: a chat may have very many.
     let members: [Member]
     let memberCount: Int
-    let marks: ReadMarks
+    let readMarks: ReadMarks
 
     /// - Parameter limit: so many members are shown.
-    init(id: ByteString, _ description: Description, limit: Int) {
+    init(id: ByteString, _ description: ConversationDetails, limit: Int) {
         self.id = id
         self.record = description.record
-        self.members = Array(description.members.sorted { ($0.joinedAt, $0.user) < ($1.joinedAt, $1.user) }.prefix(limit))
+        self.members = Array(
+            description.members.sorted { ($0.joinedAt, $0.user) < ($1.joinedAt, $1.user) }.prefix(
+                limit))
         self.memberCount = description.members.count
-        self.marks = ReadMarks(description.members)
+        self.readMarks = ReadMarks(description.members)
     }
 }
 
 /// Whether a message has been read: once it was sent so, or another member's cursor has reached it.
 struct ReadMarks: Sendable {
     /// What a message that was sent as read carries to other protocols.
-    static let metadata = Array(#"{"is_read":true}"#.utf8)
+    static let sentAsReadMetadata = Array(#"{"is_read":true}"#.utf8)
 
     private let cursors: HighestCursors<UserID>
 
     init(_ members: [Member]) {
         var cursors = HighestCursors<UserID>()
-        for member in members { cursors.note(member.readCursor, of: member.user) }
+        for member in members { cursors.record(member.readCursor, of: member.user) }
         self.cursors = cursors
     }
 
     func isRead(_ message: Message) -> Bool {
-        message.isSentAsRead || self.cursors.highest(but: message.body.author.id) >= message.sequence
+        message.isSentAsRead
+            || self.cursors.highest(excluding: message.body.author.id) >= message.sequence
     }
 }
 
 extension Message {
-    var isSentAsRead: Bool { self.body.metadata.map { $0 == ReadMarks.metadata } ?? false }
+    var isSentAsRead: Bool {
+        self.body.metadata.map { $0 == ReadMarks.sentAsReadMetadata } ?? false
+    }
 }
 
 /// The server's frames, letter by letter as seed `001` prints them.
@@ -69,19 +74,25 @@ extension ByteBuffer {
     /// What everybody gets of a message, its sender too.
     ///
     /// - Parameter localID: for the sender: the id that it gave.
-    mutating func append(created message: Message, by sender: Int, in chat: ByteString, localID: ByteString? = nil) {
+    mutating func append(
+        created message: Message, by sender: Int, in chat: ByteString, localID: ByteString? = nil
+    ) {
         self.append(#"{"type":"messageCreated","data":"#)
         self.append(message, by: sender, in: chat, isRead: message.isSentAsRead, localID: localID)
         self.append("}")
     }
 
-    mutating func append(_ message: Message, by sender: Int, in chat: ByteString, isRead: Bool, localID: ByteString? = nil) {
+    mutating func append(
+        _ message: Message, by sender: Int, in chat: ByteString, isRead: Bool,
+        localID: ByteString? = nil
+    ) {
         self.append(#"{"id":"#)
         self.append(decimal: message.sequence)
         self.append(#","chat":"#)
         self.append(chatID: chat)
         self.append(#","sender":"#)
-        self.append(ChatsUser(message.body.author.id, number: sender, name: message.body.author.name))
+        self.append(
+            ChatsUser(message.body.author.id, number: sender, name: message.body.author.name))
         self.append(#","text":"#)
         self.append(jsonString: message.body.content)
         self.append(#","timestamp":""#)
@@ -123,13 +134,16 @@ extension ByteBuffer {
     /// - Parameters:
     ///   - updatedAt: where the chat's place in a list hangs on it, of the same moment.
     ///   - numbers: of all members that are shown.
-    mutating func append(fieldsOf chat: ChatsChat, updatedAt: Timestamp? = nil, _ numbers: [UserID: Int]) {
+    mutating func append(
+        fieldsOf chat: ChatsChat, updatedAt: Timestamp? = nil, _ numbers: [UserID: Int]
+    ) {
         self.append(#"{"id":"#)
         self.append(chatID: chat.id)
         self.append(#","participants":["#)
         for (place, member) in chat.members.enumerated() {
             if place > 0 { self.append(",") }
-            self.append(ChatsUser(member.user, number: numbers[member.user] ?? 0, name: member.name))
+            self.append(
+                ChatsUser(member.user, number: numbers[member.user] ?? 0, name: member.name))
         }
         self.append("]")
         if chat.members.count < chat.memberCount {
@@ -148,7 +162,8 @@ extension ByteBuffer {
     ///   - localID: of a send that failed, where the client has given one.
     ///   - outcome: of a send that failed.
     mutating func append(
-        error sentence: String, request: ByteString?, localID: ByteString? = nil, outcome: SendOutcome = .refused, retryAfter: Double? = nil
+        error sentence: String, request: ByteString?, localID: ByteString? = nil,
+        outcome: SendOutcome = .refused, retryAfter: Double? = nil
     ) {
         self.append(#"{"type":"error","data":{"message":"#)
         self.append(jsonString: sentence)

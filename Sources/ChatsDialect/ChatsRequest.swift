@@ -26,8 +26,9 @@ enum ChatsRequest: Sendable {
     static let messageLimit = 10_000
 
     /// - Throws: a sentence that begins with the field's name.
-    static func read(
-        _ type: ByteString, _ document: borrowing JSONDocument, _ bytes: RawSpan, at now: Timestamp, limits: ChatLimits
+    static func parse(
+        _ type: ByteString, _ document: borrowing JSONDocument, _ bytes: RawSpan, at now: Timestamp,
+        limits: ChatLimits
     ) throws(FieldError) -> Self {
         switch type {
         case "getChats":
@@ -37,28 +38,39 @@ enum ChatsRequest: Sendable {
         case "joinChat":
             let data = try document.requiredObject("data", of: document.root, in: bytes)
             let chat = try document.requiredChatID("chat", of: data, in: bytes)
-            return .join(chat, lastRead: try document.optionalInteger("last_read_message", within: 0...Int.max, of: data, in: bytes))
+            return .join(
+                chat,
+                lastRead: try document.optionalInteger(
+                    "last_read_message", within: 0...Int.max, of: data, in: bytes))
         case "getChatDetails":
             let data = try document.requiredObject("data", of: document.root, in: bytes)
             return .details(try document.requiredChatID("chatId", of: data, in: bytes))
         case "newMessage":
             let data = try document.requiredObject("data", of: document.root, in: bytes)
             let chat = try document.requiredChatID("chat", of: data, in: bytes)
-            let text = try document.content("text", of: data, in: bytes, limits: limits)
-            let localID = try document.optionalString("local_id", of: data, in: bytes).map { ByteString($0) }
-            if let localID, ClientID(given: localID) == nil { throw FieldError(ChatError.clientIDInvalid) }
+            let text = try document.messageContent("text", of: data, in: bytes, limits: limits)
+            let localID = try document.optionalString("local_id", of: data, in: bytes).map {
+                ByteString($0)
+            }
+            if let localID, ClientMessageID(given: localID) == nil {
+                throw FieldError(ChatError.clientMessageIDInvalid)
+            }
             let isRead = try document.optionalBool("is_read", of: data, in: bytes) ?? false
             return .post(chat, Post(text: text, isRead: isRead, localID: localID))
         case "getChatMessages":
             let data = try document.requiredObject("data", of: document.root, in: bytes)
             let chat = try document.requiredChatID("chatId", of: data, in: bytes)
-            let days = try Self.days(document, data, bytes, at: now)
-            let last = try document.optionalInteger("last", within: 1...Self.messageLimit, of: data, in: bytes)
+            let days = try Self.parseDays(document, data, bytes, at: now)
+            let last = try document.optionalInteger(
+                "last", within: 1...Self.messageLimit, of: data, in: bytes)
             return .messages(chat, days, last: last ?? Self.messageLimit)
         case "markRead":
             let data = try document.requiredObject("data", of: document.root, in: bytes)
             let chat = try document.requiredChatID("chat", of: data, in: bytes)
-            guard let read = try document.optionalInteger("last_read_message", within: 0...Int.max, of: data, in: bytes) else {
+            guard
+                let read = try document.optionalInteger(
+                    "last_read_message", within: 0...Int.max, of: data, in: bytes)
+            else {
                 throw FieldError("last_read_message: is missing")
             }
             return .markRead(chat, read)
@@ -70,18 +82,20 @@ enum ChatsRequest: Sendable {
         }
     }
 
-    private static func days(
+    private static func parseDays(
         _ document: borrowing JSONDocument, _ data: JSONValue, _ bytes: RawSpan, at now: Timestamp
     ) throws(FieldError) -> DayRange {
         var days = DayRange()
         if let text = try document.optionalString("date_from", of: data, in: bytes) {
-            days.first = DayRange.first(text, at: now)
+            days.first = DayRange.firstDay(text, at: now)
             guard days.first != nil else {
-                throw FieldError("date_from: must be a day as YYYY-MM-DD, yesterday, day_before_yesterday or last_7_days")
+                throw FieldError(
+                    "date_from: must be a day as YYYY-MM-DD, yesterday, day_before_yesterday or last_7_days"
+                )
             }
         }
         if let text = try document.optionalString("date_to", of: data, in: bytes) {
-            days.last = DayRange.day(text)
+            days.last = DayRange.parseDay(text)
             guard days.last != nil else { throw FieldError("date_to: must be a day as YYYY-MM-DD") }
         }
         return days
@@ -115,7 +129,7 @@ enum ChatsRequest: Sendable {
     /// What the protocol calls the field that the core's error is about.
     ///
     /// - Parameter chatField: the one that named the chat.
-    static func sentence(_ error: ChatError, chatField: StaticString = "chat") -> String {
+    static func errorText(_ error: ChatError, chatField: StaticString = "chat") -> String {
         switch error {
         case .noSuchConversation: "\(chatField): no such chat"
         case .notAMember, .accessDenied: "\(chatField): \(error)"

@@ -7,20 +7,20 @@ public enum Delivery: Sendable {
     case event(FeedID, ChatEvent, answering: UInt64?)
     /// For the one who asked. Marked is a message that the conversation's feed shows as an event as well, at a place
     /// behind what it had shown when this was asked.
-    case answer(context: UInt64, ChatAnswer, isShown: Bool)
+    case answer(context: UInt64, ChatAnswer, isAlsoEvent: Bool)
     /// A page that was read for somebody. It has every edit and deletion that the conversation's feed has shown.
-    case page(context: UInt64, Page)
+    case page(context: UInt64, MessagePage)
     case pageFailed(context: UInt64)
 }
 
 extension [Delivery] {
     /// Where the first message stands that follows an entrance or a page.
-    var firstMessageBehindAnArrival: Int? {
+    var firstMessageAfterJoinOrPage: Int? {
         var hasArrival = false
         for (place, delivery) in self.enumerated() {
             switch delivery {
             case .event(_, .posted, _): if hasArrival { return place }
-            case .answer(_, .entered, _), .page, .pageFailed: hasArrival = true
+            case .answer(_, .joined, _), .page, .pageFailed: hasArrival = true
             case .event, .answer: break
             }
         }

@@ -3,8 +3,8 @@ public import ChatModel
 
 /// What travels between two loops, of one node or of two: the same letter and the same road for both.
 public struct Envelope: Sendable {
-    public let from: OwnerID
-    public let to: OwnerID
+    public let from: LoopID
+    public let to: LoopID
     /// 1, 2, 3 … for this pair, so that the receiver sees what never came.
     public let number: UInt64
     /// The number of the sender's view: a receiver whose own is older learns that there is another.
@@ -12,7 +12,7 @@ public struct Envelope: Sendable {
     /// Empty in a tick, which repeats the last number and takes none.
     public var items: [Item]
 
-    public init(from: OwnerID, to: OwnerID, number: UInt64, view: Int, items: [Item]) {
+    public init(from: LoopID, to: LoopID, number: UInt64, view: Int, items: [Item]) {
         self.from = from
         self.to = to
         self.number = number
@@ -24,25 +24,25 @@ public struct Envelope: Sendable {
         /// For an owner: what a session asks, or what a loop tells of its listeners.
         case input(Input)
         /// From an owner: the answer to a request, and where the owner has the conversation.
-        case answer(RequestID, ChatAnswer, place: UInt32)
+        case answer(RequestID, ChatAnswer, slot: UInt32)
         /// From somebody who does not own what a request is for, by its own view.
-        case moved(RequestID)
+        case notOwner(RequestID)
         /// From an owner to a loop that listens.
-        case event(News)
+        case event(EventNotification)
         /// From an owner that has lost what it knew of a conversation's listeners, or has not told them everything.
-        case attachAgain(ConversationKey)
+        case reattach(ConversationKey)
         /// From anybody who has missed envelopes of yours: attach again whatever I own.
         case resynchronize
         /// From an owner whose store has forgotten something of a conversation: who holds changes of it is to offer them.
-        case wanted(ConversationKey)
+        case recoveryQuery(ConversationKey)
 
         /// Of a change that is stored, and that its revision lets nobody take in twice.
-        var isDurableNews: Bool {
+        var isDurableEvent: Bool {
             if case .event(let news) = self { news.revision != 0 } else { false }
         }
 
         /// Nobody asks for it again where it is lost: the repair of the gap that it leaves says what holds.
-        var isByTheWay: Bool {
+        var isEphemeral: Bool {
             switch self {
             case .event(let news): news.revision == 0
             case .input(let input): if case .delivered = input.input { true } else { false }
@@ -51,13 +51,13 @@ public struct Envelope: Sendable {
         }
 
         /// Where the owner that it is for has the conversation; `.max` is nowhere.
-        var ownerPlace: UInt32 {
-            if case .input(let input) = self { input.ownerPlace } else { .max }
+        var ownerSlot: UInt32 {
+            if case .input(let input) = self { input.ownerSlot } else { .max }
         }
 
         /// Where the listener that it is for has its feed; `.max` is nowhere.
-        var feedPlace: UInt32 {
-            if case .event(let news) = self { news.feedPlace } else { .max }
+        var feedSlot: UInt32 {
+            if case .event(let news) = self { news.feedSlot } else { .max }
         }
     }
 
@@ -69,40 +69,45 @@ public struct Envelope: Sendable {
         /// 0 wants no answer.
         public let request: RequestID
         /// It was asked before, and may have been done.
-        public let isRepeat: Bool
-        public let ownerPlace: UInt32
-        public let feedPlace: UInt32
-        public let turn: Turn
+        public let isRetry: Bool
+        public let ownerSlot: UInt32
+        public let feedSlot: UInt32
+        public let sendOrder: SendOrder
 
         public init(
-            conversation: ConversationKey, input: ConversationInput, request: RequestID = 0, isRepeat: Bool = false,
-            ownerPlace: UInt32 = .max, feedPlace: UInt32 = .max, turn: Turn = .none
+            conversation: ConversationKey, input: ConversationInput, request: RequestID = 0,
+            isRetry isRepeat: Bool = false,
+            ownerSlot ownerPlace: UInt32 = .max, feedSlot feedPlace: UInt32 = .max,
+            sendOrder turn: SendOrder = .none
         ) {
             self.conversation = conversation
             self.input = input
             self.request = request
-            self.isRepeat = isRepeat
-            self.ownerPlace = ownerPlace
-            self.feedPlace = feedPlace
-            self.turn = turn
+            self.isRetry = isRepeat
+            self.ownerSlot = ownerPlace
+            self.feedSlot = feedPlace
+            self.sendOrder = turn
         }
     }
 
-    public struct News: Sendable {
+    public struct EventNotification: Sendable {
         public let conversation: ConversationKey
         public let event: ChatEvent
         /// 0 for what is no durable change.
         public let revision: Revision
         /// The request of the receiver's that asked for it, or 0.
         public let answering: RequestID
-        public let feedPlace: UInt32
+        public let feedSlot: UInt32
 
-        public init(conversation: ConversationKey, event: ChatEvent, revision: Revision, answering: RequestID, feedPlace: UInt32) {
+        public init(
+            conversation: ConversationKey, event: ChatEvent, revision: Revision,
+            answering: RequestID, feedSlot feedPlace: UInt32
+        ) {
             self.conversation = conversation
             self.event = event
             self.revision = revision
             self.answering = answering
-            self.feedPlace = feedPlace
+            self.feedSlot = feedPlace
         }
     }
 }

@@ -4,13 +4,13 @@ import ChatModel
 
 /// The feeds of a loop, each in a slot that is its name while it is open.
 struct FeedTable: Sendable {
-    private struct Slot: Sendable {
+    private struct FeedSlot: Sendable {
         /// Which of the feeds it is that stood here.
         var generation: UInt32
         var feed: Feed?
     }
 
-    private var slots: [Slot] = []
+    private var slots: [FeedSlot] = []
     private var free: [UInt32] = []
     private var index = SlotIndex()
 
@@ -25,11 +25,12 @@ struct FeedTable: Sendable {
     /// The feed that stands here, if the place is right, will be asked or told something in this turn.
     func prefetch(_ place: UInt32) {
         guard Int(place) < self.slots.count else { return }
-        Prefetch.element(Int(place), of: self.slots, bytes: MemoryLayout<Int>.stride + Feed.hotBytes)
+        Prefetch.element(
+            Int(place), of: self.slots, bytes: MemoryLayout<Int>.stride + Feed.hotBytes)
     }
 
     /// The slots of all open feeds.
-    var open: [UInt32] {
+    var openSlots: [UInt32] {
         self.slots.indices.lazy.filter { self.slots[$0].feed != nil }.map { UInt32($0) }
     }
 
@@ -43,10 +44,11 @@ struct FeedTable: Sendable {
         let slot: UInt32
         if let reused = self.free.popLast() {
             slot = reused
-            self.slots[Int(slot)] = Slot(generation: self.slots[Int(slot)].generation &+ 1, feed: feed)
+            self.slots[Int(slot)] = FeedSlot(
+                generation: self.slots[Int(slot)].generation &+ 1, feed: feed)
         } else {
             slot = UInt32(self.slots.count)
-            self.slots.append(Slot(generation: 1, feed: feed))
+            self.slots.append(FeedSlot(generation: 1, feed: feed))
         }
         self.index.insert(slot, hash: feed.key.hash)
         return slot
@@ -58,12 +60,13 @@ struct FeedTable: Sendable {
         self.free.append(slot)
     }
 
-    func name(_ slot: UInt32) -> FeedID {
+    func id(at slot: UInt32) -> FeedID {
         FeedID(slot: slot, generation: self.slots[Int(slot)].generation)
     }
 
     func isCurrent(_ feed: FeedID) -> Bool {
-        Int(feed.slot) < self.slots.count && self.slots[Int(feed.slot)].generation == feed.generation
+        Int(feed.slot) < self.slots.count
+            && self.slots[Int(feed.slot)].generation == feed.generation
             && self.slots[Int(feed.slot)].feed != nil
     }
 }

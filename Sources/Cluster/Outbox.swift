@@ -3,33 +3,33 @@ import ChatModel
 
 /// What a loop's chat has decided to send: to other loops, to itself, to the store.
 struct Outbox: Sendable {
-    private(set) var id: OwnerID
+    private(set) var id: LoopID
     /// For this very loop: the same items, without an envelope around them.
     private(set) var local: [Envelope.Item] = []
-    private var peers: [Peer] = []
-    private var index: [OwnerID: Int] = [:]
+    private var peers: [PeerLoop] = []
+    private var index: [LoopID: Int] = [:]
     /// Where mail went last: it mostly goes there again.
-    private var last = 0
+    private var lastPeer = 0
     private(set) var requests: [(request: StoreRequest, ticket: StoreTicket)] = []
     private var lastTicket: StoreTicket = 0
     /// Nothing for other loops has gathered since the last `seal`, but for what may wait.
     private var isSealed = true
     /// What leaves with the writes of this turn, if they are stored.
-    private var news: [Envelope] = []
+    private var envelopesWithWrite: [Envelope] = []
 
-    init(id: OwnerID) {
+    init(id: LoopID) {
         self.id = id
     }
 
     /// Nobody knows who this is from here on: every exchange begins anew. What the store is asked stays asked, because pages are among
     /// it, and tickets go on, so that answers to the old owner are for nobody.
-    mutating func become(_ id: OwnerID) {
+    mutating func rejoin(as id: LoopID) {
         self.id = id
         self.local = []
         self.peers = []
-        self.news = []
+        self.envelopesWithWrite = []
         self.index = [:]
-        self.last = 0
+        self.lastPeer = 0
         self.isSealed = true
     }
 
@@ -37,28 +37,28 @@ struct Outbox: Sendable {
     var hasWork: Bool { !self.local.isEmpty || !self.requests.isEmpty || !self.isSealed }
 
     /// What was for nodes that are gone is forgotten with them.
-    mutating func forget(_ gone: Set<UInt64>) {
+    mutating func removePeers(of gone: Set<UInt64>) {
         guard self.peers.contains(where: { gone.contains($0.id.incarnation) }) else { return }
         self.peers.removeAll { gone.contains($0.id.incarnation) }
         self.index = Dictionary(uniqueKeysWithValues: self.peers.enumerated().map { ($1.id, $0) })
-        self.last = 0
+        self.lastPeer = 0
     }
 
-    mutating func send(_ item: consuming Envelope.Item, to loop: OwnerID) {
+    mutating func send(_ item: consuming Envelope.Item, to loop: LoopID) {
         if loop == self.id {
             self.local.append(consume item)
         } else {
             self.isSealed = false
-            self.peers[self.place(of: loop)].items.append(consume item)
+            self.peers[self.peerIndex(of: loop)].items.append(consume item)
         }
     }
 
     /// Sends what may wait for other mail to the same loop, at most until the next `hurry`.
-    mutating func sendAlong(_ item: consuming Envelope.Item, to loop: OwnerID) {
+    mutating func sendDeferred(_ item: consuming Envelope.Item, to loop: LoopID) {
         guard loop != self.id else { return self.local.append(consume item) }
-        let place = self.place(of: loop)
-        if self.peers[place].riders.count < Peer.riderLimit {
-            self.peers[place].riders.append(consume item)
+        let place = self.peerIndex(of: loop)
+        if self.peers[place].deferredItems.count < PeerLoop.deferredLimit {
+            self.peers[place].deferredItems.append(consume item)
         } else {
             self.isSealed = false
             self.peers[place].items.append(consume item)
@@ -66,21 +66,21 @@ struct Outbox: Sendable {
     }
 
     /// For a loop of another node: leaves with the writes that are asked for next.
-    mutating func sendWithWrites(_ item: consuming Envelope.Item, to loop: OwnerID) {
+    mutating func sendWithWrites(_ item: consuming Envelope.Item, to loop: LoopID) {
         self.isSealed = false
-        self.peers[self.place(of: loop)].news.append(consume item)
+        self.peers[self.peerIndex(of: loop)].itemsWithWrite.append(consume item)
     }
 
-    mutating func takeNews() -> [Envelope] {
-        if self.news.isEmpty { return [] }
-        defer { self.news = [] }
-        return self.news
+    mutating func takeEnvelopesWithWrite() -> [Envelope] {
+        if self.envelopesWithWrite.isEmpty { return [] }
+        defer { self.envelopesWithWrite = [] }
+        return self.envelopesWithWrite
     }
 
     /// What still waits for other mail leaves by itself, all for one loop in one envelope.
-    mutating func hurry() {
+    mutating func flushDeferred() {
         for place in self.peers.indices {
-            self.peers[place].hurry()
+            self.peers[place].flushDeferred()
             if !self.peers[place].items.isEmpty { self.isSealed = false }
         }
     }
@@ -90,23 +90,25 @@ struct Outbox: Sendable {
         swap(&self.local, &items)
     }
 
-    mutating func arrived(_ envelope: Envelope) -> Peer.Arrival {
-        self.peers[self.place(of: envelope.from)].arrived(envelope)
+    mutating func recordArrival(_ envelope: Envelope) -> PeerLoop.Arrival {
+        self.peers[self.peerIndex(of: envelope.from)].recordArrival(envelope)
     }
 
-    private mutating func place(of loop: OwnerID) -> Int {
-        if self.last < self.peers.count, self.peers[self.last].id == loop { return self.last }
-        if let place = self.index[loop] {
-            self.last = place
-        } else {
-            self.last = self.peers.count
-            self.index[loop] = self.peers.count
-            self.peers.append(Peer(id: loop))
+    private mutating func peerIndex(of loop: LoopID) -> Int {
+        if self.lastPeer < self.peers.count, self.peers[self.lastPeer].id == loop {
+            return self.lastPeer
         }
-        return self.last
+        if let place = self.index[loop] {
+            self.lastPeer = place
+        } else {
+            self.lastPeer = self.peers.count
+            self.index[loop] = self.peers.count
+            self.peers.append(PeerLoop(id: loop))
+        }
+        return self.lastPeer
     }
 
-    /// What has gathered is numbered; what leaves with the writes is what `takeNews` gives next.
+    /// What has gathered is numbered; what leaves with the writes is what `takeEnvelopesWithWrite` gives next.
     ///
     /// - Parameter view: the number of the one that this loop follows.
     mutating func seal(view: Int, into envelopes: inout [Envelope]) {
@@ -115,25 +117,28 @@ struct Outbox: Sendable {
         for place in self.peers.indices {
             let (mail, news) = self.peers[place].seal(from: self.id, view: view)
             if let mail { envelopes.append(mail) }
-            if let news { self.news.append(news) }
+            if let news { self.envelopesWithWrite.append(news) }
         }
     }
 
     mutating func tick(view: Int, into envelopes: inout [Envelope]) {
         for place in self.peers.indices {
-            if let envelope = self.peers[place].tick(from: self.id, view: view) { envelopes.append(envelope) }
+            if let envelope = self.peers[place].tick(from: self.id, view: view) {
+                envelopes.append(envelope)
+            }
         }
     }
 
-    mutating func request(_ request: StoreRequest) -> StoreTicket {
+    mutating func submit(_ request: StoreRequest) -> StoreTicket {
         self.lastTicket += 1
         self.requests.append((request, self.lastTicket))
         return self.lastTicket
     }
 
     /// Replaces what is in `requests` by what the store is to be asked. The emptied array is used for the next.
-    mutating func takeRequests(into requests: inout [(request: StoreRequest, ticket: StoreTicket)]) {
-        requests.clear(keepingRoomFor: 64)
+    mutating func takeRequests(into requests: inout [(request: StoreRequest, ticket: StoreTicket)])
+    {
+        requests.clear(keepingCapacityUpTo: 64)
         swap(&requests, &self.requests)
     }
 }

@@ -6,16 +6,16 @@ public protocol Relay: AnyObject, Sendable {
     func send(_ envelopes: [Envelope], from loop: Int)
 
     /// On the sender's loop: sends a letter to another node. One that is too long for the way is lost.
-    func send(_ letter: Letter, to node: UInt64, from sender: OwnerID)
+    func send(_ letter: RemoteLoopMessage, to node: UInt64, from sender: LoopID)
 
     /// From any thread: there is, or was, a view of this number, and the loops go by an earlier one.
-    func hasHeard(ofView number: Int)
+    func viewMentioned(number: Int)
 
     /// On the loop of this number: whether its store can let other nodes hear of what it stores in the same step.
-    func storeCarriesNews(of loop: Int) -> Bool
+    func storePublishesWithWrite(of loop: Int) -> Bool
 
     /// On the loop of this number: the same mail as a store can carry it, a notice for each node.
-    func notices(of news: [Envelope], from loop: Int) -> [Notice]
+    func publications(of news: [Envelope], from loop: Int) -> [Publication]
 }
 
 /// What a relay tells the node: any thread may call it.
@@ -23,15 +23,15 @@ public protocol RelayReceiver: AnyObject, Sendable {
     /// Mail for one of the node's loops.
     func receive(_ envelope: Envelope)
     /// A letter from another node.
-    func receive(_ letter: Letter, from node: UInt64)
+    func receive(_ letter: RemoteLoopMessage, from node: UInt64)
     /// The loops go by this view from here on; views come in order.
     func follow(_ view: View)
     /// The node was taken for dead and goes on under another incarnation.
-    func become(_ incarnation: UInt64, in view: View)
+    func rejoin(as incarnation: UInt64, in view: View)
     /// Whatever other nodes have sent in the last moments may not have come.
-    func mailWasLost()
+    func messagesMayBeLost()
     /// The connection of this loop to the store is another than before, and what it leads to may have forgotten something.
-    func storeMayHaveForgotten(on loop: Int)
+    func storeMayHaveLostData(on loop: Int)
     /// Whether mail flows; nil: it does. The sentence says what is wrong.
-    func linkFailed(_ reason: String?)
+    func linkProblemChanged(_ reason: String?)
 }

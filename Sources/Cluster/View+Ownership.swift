@@ -13,7 +13,9 @@ extension View {
 
     /// How many shards each node owns; who owns none is missing.
     public var shardCounts: [UInt64: Int] {
-        (0..<Shard.count).reduce(into: [:]) { counts, shard in counts[self.owner(of: shard).incarnation, default: 0] += 1 }
+        (0..<Shard.count).reduce(into: [:]) { counts, shard in
+            counts[self.owner(of: shard).incarnation, default: 0] += 1
+        }
     }
 
     /// Why a shard's owner is its owner, in a sentence.
@@ -22,12 +24,16 @@ extension View {
     public func reason(for shard: Int, naming name: (UInt64) -> String) -> String {
         let owner = name(self.owner(of: shard).incarnation)
         if self.isMoving(shard) {
-            return "\(owner) had shard \(shard) before the present move, which gives it to \(name(self.nextOwner(of: shard).incarnation))"
+            return
+                "\(owner) had shard \(shard) before the present move, which gives it to \(name(self.nextOwner(of: shard).incarnation))"
         }
         if self.moved.contains(shard) {
-            return "\(owner) ranks highest of the \(self.newList.count) nodes that stay, and the shard has moved already"
+            return
+                "\(owner) ranks highest of the \(self.newList.count) nodes that stay, and the shard has moved already"
         }
         let count = self.oldList.count
-        return count == 1 ? "\(owner) is the only node" : "\(owner) ranks highest of \(count) nodes for shard \(shard)"
+        return count == 1
+            ? "\(owner) is the only node"
+            : "\(owner) ranks highest of \(count) nodes for shard \(shard)"
     }
 }

@@ -33,7 +33,7 @@ public struct View: Sendable, Equatable {
     /// The shards that follow the new list.
     public let moved: ShardSet
     /// The owner of every shard, worked out once.
-    private let ownersOfShards: [OwnerID]
+    private let shardOwners: [LoopID]
 
     /// A view in which nothing moves: everybody owns its share.
     public init(number: Int, nodes: [Node]) {
@@ -49,28 +49,30 @@ public struct View: Sendable, Equatable {
         self.oldList = oldList.sorted()
         self.newList = newList.sorted()
         self.moved = moved
-        let old = Candidates(nodes, oldList)
-        let new = oldList == newList ? old : Candidates(nodes, newList)
-        self.ownersOfShards = (0..<Shard.count).map { (moved.contains($0) ? new : old).owner(of: $0) }
+        let old = RendezvousRanking(nodes, oldList)
+        let new = oldList == newList ? old : RendezvousRanking(nodes, newList)
+        self.shardOwners = (0..<Shard.count).map { (moved.contains($0) ? new : old).owner(of: $0) }
     }
 
-    public func owner(of shard: Int) -> OwnerID {
-        self.ownersOfShards[shard]
+    public func owner(of shard: Int) -> LoopID {
+        self.shardOwners[shard]
     }
 
-    public func owner(of conversation: ConversationKey) -> OwnerID {
-        self.ownersOfShards[Shard.of(conversation)]
+    public func owner(of conversation: ConversationKey) -> LoopID {
+        self.shardOwners[Shard.of(conversation)]
     }
 
     /// Who owns the shard when the present move is over; now, where none is.
-    public func nextOwner(of shard: Int) -> OwnerID {
-        if self.oldList == self.newList || self.moved.contains(shard) { return self.owner(of: shard) }
-        return Candidates(self.nodes, self.newList).owner(of: shard)
+    public func nextOwner(of shard: Int) -> LoopID {
+        if self.oldList == self.newList || self.moved.contains(shard) {
+            return self.owner(of: shard)
+        }
+        return RendezvousRanking(self.nodes, self.newList).owner(of: shard)
     }
 
     /// Whether a node owns any shard. Asked several times a second, and mostly answered by the first few.
-    func hasShards(_ incarnation: UInt64) -> Bool {
-        self.ownersOfShards.contains { $0.incarnation == incarnation }
+    func ownsShards(_ incarnation: UInt64) -> Bool {
+        self.shardOwners.contains { $0.incarnation == incarnation }
     }
 
     /// The node of an incarnation; nil when it is not there.
@@ -80,7 +82,7 @@ public struct View: Sendable, Equatable {
 
     /// The loop of a node that a conversation's listeners gather on, whoever owns it: the one that owns it, where
     /// that node does. Listeners that sit together cost one envelope, and none where the owner is their own loop.
-    public static func home(of conversation: ConversationKey, loops: Int) -> Int {
+    public static func preferredLoop(of conversation: ConversationKey, loops: Int) -> Int {
         self.loop(of: Shard.of(conversation), loops: loops)
     }
 
@@ -89,22 +91,29 @@ public struct View: Sendable, Equatable {
     }
 
     /// The nodes of a list, ready to be ranked.
-    struct Candidates {
+    struct RendezvousRanking {
         private let nodes: [(node: Node, hash: UInt64)]
 
         init(_ nodes: [Node], _ list: [UInt64]) {
-            self.nodes = nodes.filter { list.contains($0.incarnation) }.map { ($0, StableHash.mix($0.incarnation)) }
-            precondition(self.nodes.count == list.count, "a list of a view names a node that is not there")
+            self.nodes = nodes.filter { list.contains($0.incarnation) }.map {
+                ($0, StableHash.mix($0.incarnation))
+            }
+            precondition(
+                self.nodes.count == list.count, "a list of a view names a node that is not there")
         }
 
-        func owner(of shard: Int) -> OwnerID {
+        func owner(of shard: Int) -> LoopID {
             var best = self.nodes[0].node
             var highest = StableHash.mix(UInt64(shard) ^ self.nodes[0].hash)
             for (node, hash) in self.nodes.dropFirst() {
                 let weight = StableHash.mix(UInt64(shard) ^ hash)
-                if weight > highest || weight == highest && node.incarnation > best.incarnation { (best, highest) = (node, weight) }
+                if weight > highest || weight == highest && node.incarnation > best.incarnation {
+                    (best, highest) = (node, weight)
+                }
             }
-            return OwnerID(incarnation: best.incarnation, loop: UInt16(View.loop(of: shard, loops: best.loops)))
+            return LoopID(
+                incarnation: best.incarnation, loop: UInt16(View.loop(of: shard, loops: best.loops))
+            )
         }
     }
 }

@@ -25,7 +25,7 @@ extension ByteBuffer {
         self.append(number: UInt64(bitPattern: Int64(number << 1 ^ number >> (Int.bitWidth - 1))))
     }
 
-    mutating func append(moment: Timestamp) {
+    mutating func append(milliseconds moment: Timestamp) {
         self.append(signed: Int(moment.milliseconds))
     }
 
@@ -38,7 +38,7 @@ extension ByteBuffer {
     }
 
     /// A place in a table; `.max` is nowhere and takes the shortest.
-    mutating func append(place: UInt32) {
+    mutating func append(slot place: UInt32) {
         self.append(number: UInt64(place &+ 1))
     }
 
@@ -105,7 +105,8 @@ extension ByteBuffer {
             (record + more).copyMemory(from: record, byteCount: length)
             var rest = length
             for place in 0...more {
-                bytes[start - 1 + place] = UInt8(truncatingIfNeeded: rest & 0x7F) | (place < more ? 0x80 : 0)
+                bytes[start - 1 + place] =
+                    UInt8(truncatingIfNeeded: rest & 0x7F) | (place < more ? 0x80 : 0)
                 rest >>= 7
             }
         }

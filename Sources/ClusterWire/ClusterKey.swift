@@ -23,19 +23,25 @@ public struct ClusterKey: Sendable {
     /// Appends the code of everything from `start` on.
     func seal(_ buffer: inout ByteBuffer, from start: Int) {
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: HMACKey.signatureBytes) { code in
-            buffer.bytes.withUnsafeBytes { self.key.sign(UnsafeRawBufferPointer(rebasing: $0[start...]), into: code.baseAddress!) }
-            buffer.append(contentsOf: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(code)[..<Parcel.codeBytes]))
+            buffer.bytes.withUnsafeBytes {
+                self.key.sign(
+                    UnsafeRawBufferPointer(rebasing: $0[start...]), into: code.baseAddress!)
+            }
+            buffer.append(
+                contentsOf: UnsafeRawBufferPointer(
+                    rebasing: UnsafeRawBufferPointer(code)[..<NodePacket.codeBytes]))
         }
     }
 
     /// Whether the last bytes are the code of those before. Compares in a time that does not tell how much of it is right.
     func isSealed(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        let end = bytes.count - Parcel.codeBytes
+        let end = bytes.count - NodePacket.codeBytes
         guard end >= 0 else { return false }
-        return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: HMACKey.signatureBytes) { code in
+        return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: HMACKey.signatureBytes) {
+            code in
             self.key.sign(UnsafeRawBufferPointer(rebasing: bytes[..<end]), into: code.baseAddress!)
             var difference: UInt8 = 0
-            for place in 0..<Parcel.codeBytes { difference |= code[place] ^ bytes[end + place] }
+            for place in 0..<NodePacket.codeBytes { difference |= code[place] ^ bytes[end + place] }
             return difference == 0
         }
     }

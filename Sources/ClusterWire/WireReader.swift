@@ -12,21 +12,24 @@ struct WireReader {
     /// Where the record ends that is being read.
     private var end: Int
     /// Items that a later version has brought.
-    private(set) var unknownItems = 0
-    private(set) var known: KnownKeys
+    private(set) var unknownItemCount = 0
+    private(set) var keyInterning: KeyInterning
     // Whoever speaks in a parcel mostly speaks again: the texts are made once.
     private var lastPerson: (place: Range<Int>, value: Person)?
 
     /// The number of a message or a change, and whatever else is counted: far from what overflows when it is counted on.
     static let countLimit = 1 << 53
     /// From year 0 to year 9999.
-    static let moments: ClosedRange<Int64> = -62_167_219_200_000...253_402_300_799_999
+    static let timestampRange: ClosedRange<Int64> = -62_167_219_200_000...253_402_300_799_999
     /// Lists get room for so many elements at once; for more when they are there.
-    static let roomLimit = 64
+    static let reserveLimit = 64
 
-    init(_ bytes: UnsafeRawBufferPointer, from position: Int, known: KnownKeys = KnownKeys()) {
+    init(
+        _ bytes: UnsafeRawBufferPointer, from position: Int,
+        interning known: KeyInterning = KeyInterning()
+    ) {
         self.bytes = bytes
-        self.known = known
+        self.keyInterning = known
         self.position = position
         self.end = bytes.count
     }
@@ -34,17 +37,17 @@ struct WireReader {
     /// Whether the record has no more fields: those that a later version has added are missing in one of an earlier.
     var isAtEnd: Bool { self.position == self.end }
 
-    private var left: Int { self.end - self.position }
+    private var remaining: Int { self.end - self.position }
 
     // MARK: Numbers
 
-    mutating func byte() throws(Misreading) -> UInt8 {
+    mutating func byte() throws(WireDecodingError) -> UInt8 {
         guard self.position < self.end else { throw .malformed(.cutShort) }
         defer { self.position += 1 }
         return self.bytes[self.position]
     }
 
-    mutating func number() throws(Misreading) -> UInt64 {
+    mutating func number() throws(WireDecodingError) -> UInt64 {
         let first = try self.byte()
         if first < 0x80 { return UInt64(first) }
         var number = UInt64(first & 0x7F)
@@ -59,36 +62,36 @@ struct WireReader {
         }
     }
 
-    mutating func count() throws(Misreading) -> Int {
+    mutating func count() throws(WireDecodingError) -> Int {
         let number = try self.number()
         guard number <= UInt64(Self.countLimit) else { throw .malformed(.number) }
         return Int(number)
     }
 
-    mutating func signed() throws(Misreading) -> Int {
+    mutating func signed() throws(WireDecodingError) -> Int {
         let number = try self.number()
         return Int(Int64(bitPattern: number >> 1) ^ -Int64(bitPattern: number & 1))
     }
 
-    mutating func place() throws(Misreading) -> UInt32 {
+    mutating func slot() throws(WireDecodingError) -> UInt32 {
         let number = try self.number()
         guard number <= UInt64(UInt32.max) else { throw .malformed(.number) }
         return UInt32(number) &- 1
     }
 
-    mutating func loop() throws(Misreading) -> UInt16 {
+    mutating func loop() throws(WireDecodingError) -> UInt16 {
         let number = try self.number()
         guard number <= UInt64(UInt16.max) else { throw .malformed(.number) }
         return UInt16(number)
     }
 
-    mutating func moment() throws(Misreading) -> Timestamp {
+    mutating func timestamp() throws(WireDecodingError) -> Timestamp {
         let milliseconds = Int64(try self.signed())
-        guard Self.moments.contains(milliseconds) else { throw .malformed(.moment) }
+        guard Self.timestampRange.contains(milliseconds) else { throw .malformed(.timestamp) }
         return Timestamp(milliseconds: milliseconds)
     }
 
-    mutating func flag() throws(Misreading) -> Bool {
+    mutating func flag() throws(WireDecodingError) -> Bool {
         switch try self.byte() {
         case 0: return false
         case 1: return true
@@ -96,33 +99,35 @@ struct WireReader {
         }
     }
 
-    mutating func byte<Value: WireByte>(_: Value.Type = Value.self) throws(Misreading) -> Value {
+    mutating func byte<Value: WireByte>(_: Value.Type = Value.self) throws(WireDecodingError)
+        -> Value
+    {
         guard let value = Value(rawValue: try self.byte()) else { throw .unknownKind }
         return value
     }
 
     // MARK: Texts
 
-    mutating func string() throws(Misreading) -> String {
+    mutating func string() throws(WireDecodingError) -> String {
         try self.string(of: try self.number())
     }
 
-    mutating func byteString() throws(Misreading) -> ByteString {
+    mutating func byteString() throws(WireDecodingError) -> ByteString {
         ByteString(try self.string())
     }
 
-    mutating func optionalByteString() throws(Misreading) -> ByteString? {
+    mutating func optionalByteString() throws(WireDecodingError) -> ByteString? {
         let number = try self.number()
         return number == 0 ? nil : ByteString(try self.string(of: number - 1))
     }
 
-    mutating func optionalBytes() throws(Misreading) -> [UInt8]? {
+    mutating func optionalBytes() throws(WireDecodingError) -> [UInt8]? {
         let number = try self.number()
-        return number == 0 ? nil : [UInt8](try self.take(number - 1))
+        return number == 0 ? nil : [UInt8](try self.readBytes(number - 1))
     }
 
-    private mutating func string(of length: UInt64) throws(Misreading) -> String {
-        let text = try self.take(length).bindMemory(to: UInt8.self)
+    private mutating func string(of length: UInt64) throws(WireDecodingError) -> String {
+        let text = try self.readBytes(length).bindMemory(to: UInt8.self)
         do {
             return String(copying: try UTF8Span(validating: text.span))
         } catch {
@@ -130,10 +135,13 @@ struct WireReader {
         }
     }
 
-    private mutating func take(_ length: UInt64) throws(Misreading) -> UnsafeRawBufferPointer {
-        guard length <= UInt64(self.left) else { throw .malformed(.cutShort) }
+    private mutating func readBytes(_ length: UInt64) throws(WireDecodingError)
+        -> UnsafeRawBufferPointer
+    {
+        guard length <= UInt64(self.remaining) else { throw .malformed(.cutShort) }
         defer { self.position += Int(length) }
-        return UnsafeRawBufferPointer(rebasing: self.bytes[self.position..<self.position + Int(length)])
+        return UnsafeRawBufferPointer(
+            rebasing: self.bytes[self.position..<self.position + Int(length)])
     }
 
     // MARK: Records and lists
@@ -141,109 +149,121 @@ struct WireReader {
     /// From here to `leave` only the record's own fields can be read.
     ///
     /// - Returns: where the record ends that this one is in.
-    mutating func enter() throws(Misreading) -> Int {
+    mutating func enterRecord() throws(WireDecodingError) -> Int {
         let length = try self.number()
-        guard length <= UInt64(self.left) else { throw .malformed(.cutShort) }
+        guard length <= UInt64(self.remaining) else { throw .malformed(.cutShort) }
         defer { self.end = self.position + Int(length) }
         return self.end
     }
 
     /// Skips what is left of the record.
-    mutating func leave(to outer: Int) {
+    mutating func leaveRecord(to outer: Int) {
         self.position = self.end
         self.end = outer
     }
 
-    mutating func record<Value: WireValue>(_: Value.Type = Value.self) throws(Misreading) -> Value {
-        let outer = try self.enter()
+    mutating func record<Value: WireValue>(_: Value.Type = Value.self) throws(WireDecodingError)
+        -> Value
+    {
+        let outer = try self.enterRecord()
         let value = try Value.read(from: &self)
-        self.leave(to: outer)
+        self.leaveRecord(to: outer)
         return value
     }
 
-    mutating func optionalRecord<Value: WireValue>(_: Value.Type = Value.self) throws(Misreading) -> Value? {
-        let outer = try self.enter()
+    mutating func optionalRecord<Value: WireValue>(_: Value.Type = Value.self)
+        throws(WireDecodingError) -> Value?
+    {
+        let outer = try self.enterRecord()
         let value = self.isAtEnd ? nil : try Value.read(from: &self)
-        self.leave(to: outer)
+        self.leaveRecord(to: outer)
         return value
     }
 
-    mutating func list<Value: WireValue>(of _: Value.Type = Value.self) throws(Misreading) -> [Value] {
+    mutating func list<Value: WireValue>(of _: Value.Type = Value.self) throws(WireDecodingError)
+        -> [Value]
+    {
         var list: [Value] = []
         let count = try self.listCount()
-        list.reserveCapacity(min(count, Self.roomLimit))
+        list.reserveCapacity(min(count, Self.reserveLimit))
         for _ in 0..<count { list.append(try self.record()) }
         return list
     }
 
-    mutating func numbers() throws(Misreading) -> [Int] {
+    mutating func numbers() throws(WireDecodingError) -> [Int] {
         var list: [Int] = []
         let count = try self.listCount()
-        list.reserveCapacity(min(count, Self.roomLimit))
+        list.reserveCapacity(min(count, Self.reserveLimit))
         for _ in 0..<count { list.append(try self.signed()) }
         return list
     }
 
     /// Every element has at least one byte.
-    mutating func listCount() throws(Misreading) -> Int {
+    mutating func listCount() throws(WireDecodingError) -> Int {
         let count = try self.number()
-        guard count <= UInt64(self.left) else { throw .malformed(.count) }
+        guard count <= UInt64(self.remaining) else { throw .malformed(.count) }
         return Int(count)
     }
 
     /// The items of an envelope; one of an unknown kind is left out and counted.
-    mutating func item<Value: WireValue>(_: Value.Type = Value.self) throws(Misreading) -> Value? {
-        let outer = try self.enter()
+    mutating func item<Value: WireValue>(_: Value.Type = Value.self) throws(WireDecodingError)
+        -> Value?
+    {
+        let outer = try self.enterRecord()
         let end = self.end
-        do throws(Misreading) {
+        do throws(WireDecodingError) {
             let value = try Value.read(from: &self)
-            self.leave(to: outer)
+            self.leaveRecord(to: outer)
             return value
         } catch {
             guard case .unknownKind = error else { throw error }
             // It may have stood in a record of the item's.
             self.end = end
-            self.leave(to: outer)
-            self.unknownItems += 1
+            self.leaveRecord(to: outer)
+            self.unknownItemCount += 1
             return nil
         }
     }
 
     // MARK: What repeats
 
-    mutating func conversation() throws(Misreading) -> ConversationKey {
-        let (outer, place) = try self.enterRepeated()
+    mutating func conversation() throws(WireDecodingError) -> ConversationKey {
+        let (outer, place) = try self.enterRepeatedRecord()
         let record = UnsafeRawBufferPointer(rebasing: self.bytes[place])
-        let kept = self.known.place(of: record)
-        if let key = self.known.key(at: kept, in: record) {
-            self.leave(to: outer)
+        let kept = self.keyInterning.index(of: record)
+        if let key = self.keyInterning.key(at: kept, in: record) {
+            self.leaveRecord(to: outer)
             return key
         }
         let key = try ConversationKey.read(from: &self)
-        self.leave(to: outer)
-        self.known.keep(key, at: kept)
+        self.leaveRecord(to: outer)
+        self.keyInterning.store(key, at: kept)
         return key
     }
 
-    mutating func person() throws(Misreading) -> Person {
-        let (outer, place) = try self.enterRepeated()
+    mutating func person() throws(WireDecodingError) -> Person {
+        let (outer, place) = try self.enterRepeatedRecord()
         if let last = self.lastPerson, self.isSame(last.place, place) {
-            self.leave(to: outer)
+            self.leaveRecord(to: outer)
             return last.value
         }
         let person = try Person.read(from: &self)
-        self.leave(to: outer)
+        self.leaveRecord(to: outer)
         self.lastPerson = (place, person)
         return person
     }
 
-    private mutating func enterRepeated() throws(Misreading) -> (outer: Int, place: Range<Int>) {
-        let outer = try self.enter()
+    private mutating func enterRepeatedRecord() throws(WireDecodingError) -> (
+        outer: Int, place: Range<Int>
+    ) {
+        let outer = try self.enterRecord()
         return (outer, self.position..<self.end)
     }
 
     private func isSame(_ one: Range<Int>, _ other: Range<Int>) -> Bool {
         guard one.count == other.count else { return false }
-        return memcmp(self.bytes.baseAddress! + one.lowerBound, self.bytes.baseAddress! + other.lowerBound, one.count) == 0
+        return memcmp(
+            self.bytes.baseAddress! + one.lowerBound, self.bytes.baseAddress! + other.lowerBound,
+            one.count) == 0
     }
 }

@@ -5,7 +5,7 @@ protocol WireValue {
     /// Appends the fields; those of a later version come last.
     func write(to output: inout ByteBuffer)
     /// Reads them back. What a later version has put behind them is not looked at.
-    static func read(from input: inout WireReader) throws(Misreading) -> Self
+    static func read(from input: inout WireReader) throws(WireDecodingError) -> Self
 }
 
 /// An enumeration that travels as a byte.

@@ -4,7 +4,7 @@ internal import Bytes
 public struct AllowedOrigins: Sendable, Hashable {
     /// Every page may.
     public var any: Bool
-    /// Pages that the server itself has delivered may: their origin is the `Host` of the request.
+    /// Pages that the server itself has delivered may: their origin is the `PortReference` of the request.
     public var own: Bool
     /// `https://chat.example`, `capacitor://localhost` or `null`, in lower case, without a slash and without the scheme's own port.
     public var others: [String]
@@ -27,14 +27,17 @@ public struct AllowedOrigins: Sendable, Hashable {
         }
     }
 
-    public init(any: Bool = false, own: Bool = false, others: [String] = [], subdomains: [Subdomains] = []) {
+    public init(
+        any: Bool = false, own: Bool = false, others: [String] = [], subdomains: [Subdomains] = []
+    ) {
         self.any = any
         self.own = own
         self.others = others
         self.subdomains = subdomains
     }
 
-    static let standard = AllowedOrigins(own: true, others: ["http://localhost:3000", "http://127.0.0.1:3000"])
+    static let standard = AllowedOrigins(
+        own: true, others: ["http://localhost:3000", "http://127.0.0.1:3000"])
     static let standardText = "own,http://localhost:3000,http://127.0.0.1:3000"
 
     /// Takes one entry of a list. Whatever is listed, the server's own pages may connect; only an empty list shuts them out, too.
@@ -49,10 +52,11 @@ public struct AllowedOrigins: Sendable, Hashable {
         origins.own = true
     }
 
-    private static let shapes = "an origin is https://chat.example, capacitor://localhost, null, https://*.example.org, own or *"
+    private static let formats =
+        "an origin is https://chat.example, capacitor://localhost, null, https://*.example.org, own or *"
 
     private static func problem(_ text: String, _ reason: String) -> ValueProblem {
-        ValueProblem("\(text.quoted) \(reason); \(self.shapes)")
+        ValueProblem("\(text.quoted) \(reason); \(self.formats)")
     }
 
     private static func origin(_ text: String) throws(ValueProblem) -> String {
@@ -61,7 +65,9 @@ public struct AllowedOrigins: Sendable, Hashable {
         let (scheme, rest) = try self.split(lower, of: text)
         guard scheme == "http" || scheme == "https" else {
             // Other schemes have no ports of their own, and names that are no hosts: an extension's id. Files have none at all.
-            guard !rest.isEmpty || scheme == "file" else { throw self.problem(text, "has nothing behind its scheme") }
+            guard !rest.isEmpty || scheme == "file" else {
+                throw self.problem(text, "has nothing behind its scheme")
+            }
             return "\(scheme)://\(rest)"
         }
         let (host, port) = try self.hostAndPort(rest, scheme, of: text)
@@ -71,7 +77,9 @@ public struct AllowedOrigins: Sendable, Hashable {
     private static func subdomains(_ text: String) throws(ValueProblem) -> Subdomains {
         let lower = text.lowercased()
         let (scheme, rest) = try self.split(lower, of: text)
-        guard scheme == "http" || scheme == "https" else { throw self.problem(text, "has a * where only http and https may have one") }
+        guard scheme == "http" || scheme == "https" else {
+            throw self.problem(text, "has a * where only http and https may have one")
+        }
         guard rest.hasPrefix("*."), !rest.dropFirst(2).contains("*") else {
             throw self.problem(text, "has its * elsewhere than in front of a host: *.example.org")
         }
@@ -83,15 +91,22 @@ public struct AllowedOrigins: Sendable, Hashable {
     }
 
     /// The scheme, and what stands behind `://`.
-    private static func split(_ lower: String, of text: String) throws(ValueProblem) -> (scheme: String, rest: Substring) {
-        guard let colon = lower.firstIndex(of: ":"), lower[colon...].hasPrefix("://") else { throw self.problem(text, "has no scheme") }
+    private static func split(_ lower: String, of text: String) throws(ValueProblem) -> (
+        scheme: String, rest: Substring
+    ) {
+        guard let colon = lower.firstIndex(of: ":"), lower[colon...].hasPrefix("://") else {
+            throw self.problem(text, "has no scheme")
+        }
         let scheme = lower[..<colon]
         guard let first = scheme.utf8.first, (0x61...0x7A).contains(first),
             scheme.utf8.allSatisfy({ $0.isASCIILetterOrDigit || "+-.".utf8.contains($0) })
         else { throw self.problem(text, "has no scheme") }
         let rest = lower[colon...].dropFirst(3)
-        if rest.contains("/") { throw self.problem(text, "has a path, which no origin has, not even a slash") }
-        guard rest.utf8.allSatisfy({ $0.isASCIILetterOrDigit || "-._:[]*".utf8.contains($0) }) else {
+        if rest.contains("/") {
+            throw self.problem(text, "has a path, which no origin has, not even a slash")
+        }
+        guard rest.utf8.allSatisfy({ $0.isASCIILetterOrDigit || "-._:[]*".utf8.contains($0) })
+        else {
             throw self.problem(text, "has a letter that no origin has")
         }
         return (String(scheme), rest)
@@ -104,7 +119,10 @@ public struct AllowedOrigins: Sendable, Hashable {
         // A host without a port is an address without one, so one parser judges both.
         let standardPort: UInt16 = scheme == "https" ? 443 : 80
         let hasPort = authority.hasPrefix("[") ? authority.contains("]:") : authority.contains(":")
-        guard let address = try? ListenAddress.parse(hasPort ? String(authority) : "\(authority):\(standardPort)"), address.port != 0 else {
+        guard
+            let address = try? ListenAddress.parse(
+                hasPort ? String(authority) : "\(authority):\(standardPort)"), address.port != 0
+        else {
             throw self.problem(text, "has no host, or a bad one or a bad port")
         }
         let host = address.host.contains(":") ? "[\(address.host)]" : address.host

@@ -34,13 +34,15 @@ enum BashCompletion {
     }
 
     private static var families: String {
-        CommandTable.families.map { "        \($0.name)) command=\"$command $word\" ;;" }.joined(separator: "\n")
+        CommandTable.families.map { "        \($0.name)) command=\"$command $word\" ;;" }.joined(
+            separator: "\n")
     }
 
     private static var values: String {
         CommandTable.all.flatMap { command in
             command.options.filter(\.needsValue).map { option in
-                "    \"\(command.name) --\(option.name)\")\n" + self.action(for: ValueSuggestion(option)) + "        return\n        ;;"
+                "    \"\(command.name) --\(option.name)\")\n"
+                    + self.action(for: ValueSuggestion(option)) + "        return\n        ;;"
             }
         }.joined(separator: "\n")
     }
@@ -53,18 +55,22 @@ enum BashCompletion {
             "        compopt -o filenames\n        mapfile -t COMPREPLY < <(compgen -f -- \"$current\")\n"
         case .words(let words):
             "        COMPREPLY=($(compgen -W \"\(words.joined(separator: " "))\" -- \"$current\"))\n"
-        case .beginnings(let words):
+        case .prefixes(let words):
             "        compopt -o nospace\n        COMPREPLY=($(compgen -W \"\(words.joined(separator: " "))\" -- \"$current\"))\n"
         }
     }
 
     private static var commands: String {
-        var lines = ["    \"\") words=\"\(CommandTable.topLevelNames.joined(separator: " ")) --help --version\" ;;"]
+        var lines = [
+            "    \"\") words=\"\(CommandTable.topLevelNames.joined(separator: " ")) --help --version\" ;;"
+        ]
         for family in CommandTable.families {
-            lines.append("    \(family.name)) words=\"\(family.members.map(\.secondName).joined(separator: " "))\" ;;")
+            lines.append(
+                "    \(family.name)) words=\"\(family.members.map(\.secondName).joined(separator: " "))\" ;;"
+            )
         }
         for command in CommandTable.all {
-            let words = command.argumentWords + command.options.map { "--" + $0.name }
+            let words = command.argumentChoices + command.options.map { "--" + $0.name }
             lines.append("    \"\(command.name)\") words=\"\(words.joined(separator: " "))\" ;;")
         }
         return lines.joined(separator: "\n")

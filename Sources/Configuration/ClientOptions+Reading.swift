@@ -1,7 +1,8 @@
 extension OptionBinding {
     /// Takes the values of the command line; later ones of the same option win or are added.
     static func apply(
-        _ bindings: [OptionBinding<Target>], from scanned: ScannedArguments, environment: [String: String] = [:], to target: inout Target
+        _ bindings: [OptionBinding<Target>], from scanned: ScannedArguments,
+        environment: [String: String] = [:], to target: inout Target
     ) throws(UsageError) {
         let sources = SettingSources(commandLine: scanned, environment: environment, file: nil)
         for binding in bindings {
@@ -11,7 +12,7 @@ extension OptionBinding {
                 do throws(ValueProblem) {
                     try binding.apply(&target, value.text)
                 } catch {
-                    throw .badValue(name: value.place(of: binding.spec), problem: error.words)
+                    throw .badValue(name: value.location(of: binding.spec), problem: error.reason)
                 }
             }
         }
@@ -22,12 +23,16 @@ extension TokenOptions {
     init(_ scanned: ScannedArguments) throws(UsageError) {
         var draft = TokenTable.Draft()
         try OptionBinding.apply(TokenTable.bindings, from: scanned, to: &draft)
-        guard !draft.options.subject.isEmpty else { throw .missingArgument("--sub USER", command: "token") }
+        guard !draft.options.subject.isEmpty else {
+            throw .missingArgument("--sub USER", command: "token")
+        }
         switch (draft.secretFile, draft.database) {
         case (let path?, nil): draft.options.key = .secretFile(path)
-        case (nil, let path?): draft.options.key = .besideDatabase(path)
-        case (nil, nil): throw .missingArgument("--secret-file FILE or --database PATH", command: "token")
-        case (_?, _?): throw .conflict("token: --secret-file and --database are two secrets; give one")
+        case (nil, let path?): draft.options.key = .databaseSecret(path)
+        case (nil, nil):
+            throw .missingArgument("--secret-file FILE or --database PATH", command: "token")
+        case (_?, _?):
+            throw .conflict("token: --secret-file and --database are two secrets; give one")
         }
         self = draft.options
     }
@@ -38,14 +43,20 @@ extension ChatOptions {
         self.init()
         try OptionBinding.apply(ChatTable.bindings, from: scanned, to: &self)
         self.url = try Invocation.argument(0, in: scanned, of: CommandTable.chat, ServerURL.parse)
-        if self.token != nil, self.tokenFile != nil { throw .conflict("chat: --token and --token-file are two tokens; give one") }
+        if self.token != nil, self.tokenFile != nil {
+            throw .conflict("chat: --token and --token-file are two tokens; give one")
+        }
         guard self.name != nil else { return }
         if self.token != nil || self.tokenFile != nil {
             throw .conflict("chat: --name is for who has no token, which has a name of its own")
         }
         switch self.dialect {
-        case .conversations, .agents: throw .conflict("chat: --name is for who has no token, and this protocol needs one")
-        case .pets: throw .conflict("chat: --name is for chats and rooms; in pets the server gives strangers their names")
+        case .conversations, .agents:
+            throw .conflict("chat: --name is for who has no token, and this protocol needs one")
+        case .pets:
+            throw .conflict(
+                "chat: --name is for chats and rooms; in pets the server gives strangers their names"
+            )
         case .chats, .rooms, nil: break
         }
     }
@@ -55,15 +66,21 @@ extension BenchOptions {
     init(_ scanned: ScannedArguments) throws(UsageError) {
         self.init()
         try OptionBinding.apply(BenchTable.bindings, from: scanned, to: &self)
-        self.scenario = try Invocation.argument(0, in: scanned, of: CommandTable.bench, ValueParsing.choice(Scenario.self))
+        self.scenario = try Invocation.argument(
+            0, in: scanned, of: CommandTable.bench, ValueParsing.choice(BenchScenario.self))
         for place in 1..<max(2, scanned.arguments.count) {
-            self.urls.append(try Invocation.argument(place, in: scanned, of: CommandTable.bench, ServerURL.parse))
+            self.urls.append(
+                try Invocation.argument(place, in: scanned, of: CommandTable.bench, ServerURL.parse)
+            )
         }
-        if let twice = self.serverProcesses.enumerated().first(where: { self.serverProcesses[..<$0.offset].contains($0.element) }) {
+        if let twice = self.serverProcesses.enumerated().first(where: {
+            self.serverProcesses[..<$0.offset].contains($0.element)
+        }) {
             throw .conflict("bench: --server-pid \(twice.element) is given twice")
         }
         if [.groups, .idle, .connect].contains(self.scenario), self.groups > self.connections {
-            throw .conflict("bench: --groups \(self.groups) is more than --connections \(self.connections)")
+            throw .conflict(
+                "bench: --groups \(self.groups) is more than --connections \(self.connections)")
         }
     }
 }

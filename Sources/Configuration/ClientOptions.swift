@@ -5,7 +5,7 @@ public struct TokenOptions: Sendable, Equatable {
     public enum Key: Sendable, Equatable {
         case secretFile(String)
         /// The secret that a server made beside its database.
-        case besideDatabase(String)
+        case databaseSecret(String)
     }
 
     public enum Conversations: Sendable, Equatable {
@@ -31,7 +31,7 @@ public struct TokenOptions: Sendable, Equatable {
 /// Where `confab chat` goes and as whom.
 public struct ChatOptions: Sendable, Equatable {
     /// A protocol that the client speaks.
-    public enum Dialect: String, Sendable, CaseIterable {
+    public enum ChatProtocol: String, Sendable, CaseIterable {
         case conversations
         case pets
         case chats
@@ -42,7 +42,7 @@ public struct ChatOptions: Sendable, Equatable {
     /// ws, wss, http or https, and a host.
     public var url = ""
     /// Nil: what the URL's path says, else Conversations.
-    public var dialect: Dialect?
+    public var dialect: ChatProtocol?
     /// Nil: the one that the URL names.
     public var conversation: String?
     /// What to be called without a token.
@@ -59,7 +59,7 @@ public struct ChatOptions: Sendable, Equatable {
 
 /// What load `confab bench` makes.
 public struct BenchOptions: Sendable, Equatable {
-    public enum Scenario: String, Sendable, CaseIterable {
+    public enum BenchScenario: String, Sendable, CaseIterable {
         case broadcast
         case groups
         case idle
@@ -68,7 +68,7 @@ public struct BenchOptions: Sendable, Equatable {
     }
 
     /// What is spoken: one of Confab's protocols (`confab` is Conversations), or frames without one, for a plain server to compare with.
-    public enum Adapter: String, Sendable, CaseIterable {
+    public enum BenchAdapter: String, Sendable, CaseIterable {
         case confab, pets, chats, rooms, agents
         /// Rooms without WebSockets for those who only listen.
         case roomsPolling = "rooms-polling"
@@ -77,7 +77,7 @@ public struct BenchOptions: Sendable, Equatable {
         case raw
     }
 
-    public var scenario = Scenario.broadcast
+    public var scenario = BenchScenario.broadcast
     /// ws, wss, http or https, and a host, of each server; at least one.
     public var urls: [String] = []
     public var connections = 100
@@ -102,7 +102,7 @@ public struct BenchOptions: Sendable, Equatable {
     public var serverProcesses: [Int] = []
     /// Whose commands are counted.
     public var redis: RedisURL?
-    public var adapter = Adapter.confab
+    public var adapter = BenchAdapter.confab
     public var output = OutputFormat.text
 
     init() {}

@@ -5,15 +5,18 @@ public struct CommandSpec: Sendable, Equatable {
         public let name: String
         public let help: String
         /// The words it may be; empty when it may be anything.
-        public let words: [String]
+        public let choices: [String]
         public let isOptional: Bool
         /// Whether there may be more than one. Only the last argument of a subcommand can be so.
         public let isRepeatable: Bool
 
-        init(_ name: String, _ help: String, words: [String] = [], isOptional: Bool = false, isRepeatable: Bool = false) {
+        init(
+            _ name: String, _ help: String, choices words: [String] = [], isOptional: Bool = false,
+            isRepeatable: Bool = false
+        ) {
             self.name = name
             self.help = help
-            self.words = words
+            self.choices = words
             self.isOptional = isOptional
             self.isRepeatable = isRepeatable
         }
@@ -40,7 +43,8 @@ public struct CommandSpec: Sendable, Equatable {
     public let notes: [String]
 
     init(
-        _ name: String, _ summary: String, arguments: [Argument] = [], options: [OptionSpec] = [], examples: [Example] = [],
+        _ name: String, _ summary: String, arguments: [Argument] = [], options: [OptionSpec] = [],
+        examples: [Example] = [],
         notes: [String] = []
     ) {
         self.name = name
@@ -58,10 +62,13 @@ public struct CommandSpec: Sendable, Equatable {
     /// `confab bench [OPTIONS] SCENARIO URL...`.
     public var usage: String {
         let arguments = self.arguments.map { argument in
-            let word = argument.words.isEmpty || argument.words.count > 3 ? argument.name : argument.words.joined(separator: "|")
+            let word =
+                argument.choices.isEmpty || argument.choices.count > 3
+                ? argument.name : argument.choices.joined(separator: "|")
             let name = word + (argument.isRepeatable ? "..." : "")
             return argument.isOptional ? "[\(name)]" : name
         }
-        return (["confab", self.name] + (self.options.isEmpty ? [] : ["[OPTIONS]"]) + arguments).joined(separator: " ")
+        return (["confab", self.name] + (self.options.isEmpty ? [] : ["[OPTIONS]"]) + arguments)
+            .joined(separator: " ")
     }
 }

@@ -18,41 +18,53 @@ struct ConfigurationFile {
             let line = 1 + bytes.prefix(error.offset).count { $0 == UInt8(ascii: "\n") }
             throw .badFile(path, problem: "line \(line): \(error.description)")
         }
-        guard let members = tree.members else { throw .badFile(path, problem: "must be a JSON object: {\"listen\": \"127.0.0.1:8080\"}") }
+        guard let members = tree.members else {
+            throw .badFile(path, problem: "must be a JSON object: {\"listen\": \"127.0.0.1:8080\"}")
+        }
         var values: [String: [String]] = [:]
         for member in members {
             guard let option = ServeTable.options.first(where: { $0.fileKey == member.name }) else {
                 throw .unknownKey(
                     file: path, key: member.name,
-                    suggestion: Spelling.nearest(to: member.name, among: ServeTable.options.compactMap(\.fileKey)))
+                    suggestion: Spelling.nearest(
+                        to: member.name, among: ServeTable.options.compactMap(\.fileKey)))
             }
-            guard values[option.name] == nil else { throw .badFile(path, problem: "\(option.name) stands there twice") }
+            guard values[option.name] == nil else {
+                throw .badFile(path, problem: "\(option.name) stands there twice")
+            }
             do throws(ValueProblem) {
                 values[option.name] = try Self.texts(of: member.value, for: option)
             } catch {
-                throw .badValue(name: "\(path.shown): \(option.name)", problem: error.words)
+                throw .badValue(name: "\(path.escaped): \(option.name)", problem: error.reason)
             }
         }
         self.values = values
     }
 
-    private static func texts(of value: JSONTree, for option: OptionSpec) throws(ValueProblem) -> [String] {
+    private static func texts(of value: JSONTree, for option: OptionSpec) throws(ValueProblem)
+        -> [String]
+    {
         switch (option.form, value) {
-        case (.text, .string(let text)), (.file, .string(let text)), (.choice, .string(let text)), (.number, .number(let text)):
+        case (.text, .string(let text)), (.file, .string(let text)), (.choice, .string(let text)),
+            (.number, .number(let text)):
             return [text]
         case (.toggle, .bool(let isOn)):
             return [isOn ? "on" : "off"]
         case (.list, .array(let elements)), (.files, .array(let elements)):
             var texts: [String] = []
             for element in elements {
-                guard case .string(let text) = element else { throw ValueProblem("must be an array of strings") }
+                guard case .string(let text) = element else {
+                    throw ValueProblem("must be an array of strings")
+                }
                 texts.append(text)
             }
             return texts.isEmpty && option.form == .list ? ["none"] : texts
         case (.limits, .object(let members)):
             var texts: [String] = []
             for member in members {
-                guard case .number(let text) = member.value else { throw ValueProblem("\(member.name.quoted) must be a number") }
+                guard case .number(let text) = member.value else {
+                    throw ValueProblem("\(member.name.quoted) must be a number")
+                }
                 texts.append("\(member.name)=\(text)")
             }
             return texts
@@ -96,7 +108,9 @@ public struct FileProblem: Error, Sendable, Equatable, CustomStringConvertible {
                 throw FileProblem(String(cString: strerror(errno)))
             }
             bytes += chunk[..<count]
-            guard bytes.count <= byteLimit else { throw FileProblem("is longer than \(byteLimit) bytes") }
+            guard bytes.count <= byteLimit else {
+                throw FileProblem("is longer than \(byteLimit) bytes")
+            }
         }
     }
 }

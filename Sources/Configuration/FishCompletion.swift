@@ -3,15 +3,22 @@ enum FishCompletion {
     static var script: String {
         var lines = ["# fish completion for confab", "complete -c confab -f"]
         for command in CommandTable.topLevel {
-            lines.append("complete -c confab -n __fish_use_subcommand -a \(command.name) -d \(self.quoted(command.summary))")
+            lines.append(
+                "complete -c confab -n __fish_use_subcommand -a \(command.name) -d \(self.quoted(command.summary))"
+            )
         }
-        lines.append("complete -c confab -n __fish_use_subcommand -l help -d \(self.quoted(CommandTable.helpOption.help))")
+        lines.append(
+            "complete -c confab -n __fish_use_subcommand -l help -d \(self.quoted(CommandTable.helpOption.help))"
+        )
         lines.append("complete -c confab -n __fish_use_subcommand -l version -d 'name the version'")
         for family in CommandTable.families {
             let names = family.members.map(\.secondName).joined(separator: " ")
-            let condition = "__fish_seen_subcommand_from \(family.name); and not __fish_seen_subcommand_from \(names)"
+            let condition =
+                "__fish_seen_subcommand_from \(family.name); and not __fish_seen_subcommand_from \(names)"
             for member in family.members {
-                lines.append("complete -c confab -n \(self.quoted(condition)) -a \(member.secondName) -d \(self.quoted(member.summary))")
+                lines.append(
+                    "complete -c confab -n \(self.quoted(condition)) -a \(member.secondName) -d \(self.quoted(member.summary))"
+                )
             }
         }
         for command in CommandTable.all { lines += self.lines(for: command) }
@@ -20,13 +27,15 @@ enum FishCompletion {
 
     private static func lines(for command: CommandSpec) -> [String] {
         let condition = self.quoted(
-            command.name.split(separator: " ").map { "__fish_seen_subcommand_from \($0)" }.joined(separator: "; and "))
+            command.name.split(separator: " ").map { "__fish_seen_subcommand_from \($0)" }.joined(
+                separator: "; and "))
         let start = "complete -c confab -n \(condition)"
         var lines = command.options.map { option in
             "\(start) -l \(option.name)\(self.value(of: option)) -d \(self.quoted(option.help))"
         }
-        if !command.argumentWords.isEmpty {
-            lines.append("\(start) -a \(self.quoted(command.argumentWords.joined(separator: " ")))")
+        if !command.argumentChoices.isEmpty {
+            lines.append(
+                "\(start) -a \(self.quoted(command.argumentChoices.joined(separator: " ")))")
         }
         return lines
     }
@@ -36,7 +45,8 @@ enum FishCompletion {
         return switch ValueSuggestion(option) {
         case .nothing: " -x"
         case .files: " -r -F"
-        case .words(let words), .beginnings(let words): " -x -a \(self.quoted(words.joined(separator: " ")))"
+        case .words(let words), .prefixes(let words):
+            " -x -a \(self.quoted(words.joined(separator: " ")))"
         }
     }
 

@@ -36,9 +36,14 @@ public enum HelpText {
         var text = "confab \(command.name): \(command.summary)\n\nUsage: \(command.usage)\n"
         let arguments = command.arguments.map { (term: $0.name, text: $0.help) }
         // The options of serve are explained there; the others that take them say so in a note.
-        let options = command.options.filter { !$0.isSetting || $0.name == "config" || command.name == "serve" }
-        let termWidth = (arguments.map(\.term.count) + options.map { self.row($0).term.count }).max()
-        if !arguments.isEmpty { text += "\nArguments\n" + TextLayout.columns(arguments, termWidth: termWidth) }
+        let options = command.options.filter {
+            !$0.isSetting || $0.name == "config" || command.name == "serve"
+        }
+        let termWidth = (arguments.map(\.term.count) + options.map { self.row($0).term.count })
+            .max()
+        if !arguments.isEmpty {
+            text += "\nArguments\n" + TextLayout.columns(arguments, termWidth: termWidth)
+        }
         var groups: [String] = []
         for option in options where !groups.contains(option.group) { groups.append(option.group) }
         for group in groups {
@@ -52,14 +57,18 @@ public enum HelpText {
         }
         if !command.examples.isEmpty {
             text += "\nExamples\n"
-            for example in command.examples { text += "  # \(example.meaning)\n  \(example.command)\n" }
+            for example in command.examples {
+                text += "  # \(example.meaning)\n  \(example.command)\n"
+            }
         }
         for note in command.notes { text += "\n" + TextLayout.paragraph(note) }
         return text
     }
 
     private static func row(_ option: OptionSpec) -> (term: String, text: String) {
-        let term = option.name == "help" ? "-h, --help" : "--\(option.name) \(option.placeholder)".trimmingEnd
+        let term =
+            option.name == "help"
+            ? "-h, --help" : "--\(option.name) \(option.placeholder)".trimmingEnd
         return (term, option.help + (option.defaultText.map { " [default: \($0)]" } ?? ""))
     }
 

@@ -38,7 +38,8 @@ public enum Invocation: Sendable, Equatable {
             // The option stands before its subcommand.
             let name = String(first.drop { $0 == "-" }.prefix { $0 != "=" })
             let owner = CommandTable.all.first { $0.option(named: name) != nil }
-            throw .unknownOption("--" + name, command: nil, suggestion: owner.map { "confab \($0.name) --\(name)" })
+            throw .unknownOption(
+                "--" + name, command: nil, suggestion: owner.map { "confab \($0.name) --\(name)" })
         }
         if arguments.count == 2, ["--help", "-h"].contains(arguments[1]),
             let family = CommandTable.families.first(where: { $0.name == first })
@@ -67,7 +68,8 @@ public enum Invocation: Sendable, Equatable {
         case "bench":
             self = .bench(try BenchOptions(scanned))
         case "completion":
-            self = .completion(try Self.argument(0, in: scanned, of: command, ValueParsing.choice(Shell.self)))
+            self = .completion(
+                try Self.argument(0, in: scanned, of: command, ValueParsing.choice(Shell.self)))
         case "help":
             self = .help(try Self.help(on: scanned.arguments))
         default:
@@ -75,24 +77,32 @@ public enum Invocation: Sendable, Equatable {
                 self = .operate(try OperatorOptions(verb, scanned, environment))
                 return
             }
-            preconditionFailure("the subcommand \(command.name) is in the table and nobody reads it")
+            preconditionFailure(
+                "the subcommand \(command.name) is in the table and nobody reads it")
         }
     }
 
     /// The subcommand, which may be two words, and what follows it.
-    private static func command(_ words: ArraySlice<String>) throws(UsageError) -> (CommandSpec, ArraySlice<String>) {
+    private static func command(_ words: ArraySlice<String>) throws(UsageError) -> (
+        CommandSpec, ArraySlice<String>
+    ) {
         let first = words.first ?? ""
         if let command = CommandTable.command(named: first) { return (command, words.dropFirst()) }
         let family = CommandTable.all.filter { $0.name.hasPrefix(first + " ") }
         guard !family.isEmpty, !first.isEmpty else {
-            throw .unknownCommand(first, suggestion: Spelling.nearest(to: first, among: CommandTable.topLevelNames).map { "confab \($0)" })
+            throw .unknownCommand(
+                first,
+                suggestion: Spelling.nearest(to: first, among: CommandTable.topLevelNames).map {
+                    "confab \($0)"
+                })
         }
         let seconds = family.map { String($0.name.dropFirst(first.count + 1)) }
         guard let second = words.dropFirst().first else {
             throw .missingArgument(seconds.joined(separator: " or "), command: first)
         }
         guard let command = CommandTable.command(named: "\(first) \(second)") else {
-            let guess = Spelling.nearest(to: second, among: seconds) ?? seconds.joined(separator: " or ")
+            let guess =
+                Spelling.nearest(to: second, among: seconds) ?? seconds.joined(separator: " or ")
             throw .unknownCommand("\(first) \(second)", suggestion: "confab \(first) \(guess)")
         }
         return (command, words.dropFirst(2))
@@ -107,7 +117,8 @@ public enum Invocation: Sendable, Equatable {
     }
 
     private static func serveOptions(
-        _ scanned: ScannedArguments, _ environment: [String: String], _ readFile: (String) throws(FileProblem) -> [UInt8]
+        _ scanned: ScannedArguments, _ environment: [String: String],
+        _ readFile: (String) throws(FileProblem) -> [UInt8]
     ) throws(UsageError) -> ServeOptions {
         let variable = environment["CONFAB_CONFIG"].flatMap { $0.isEmpty ? nil : $0 }
         var file: ConfigurationFile?
@@ -120,33 +131,38 @@ public enum Invocation: Sendable, Equatable {
             }
             file = try ConfigurationFile(path: path, bytes: bytes)
         }
-        return try ServeOptions(SettingSources(commandLine: scanned, environment: environment, file: file))
+        return try ServeOptions(
+            SettingSources(commandLine: scanned, environment: environment, file: file))
     }
 
     /// Reads the argument at `place`; those behind the last one of the subcommand are more of that.
     static func argument<Value>(
-        _ place: Int, in scanned: ScannedArguments, of command: CommandSpec, _ parse: (String) throws(ValueProblem) -> Value
+        _ place: Int, in scanned: ScannedArguments, of command: CommandSpec,
+        _ parse: (String) throws(ValueProblem) -> Value
     ) throws(UsageError) -> Value {
         let argument = command.arguments[min(place, command.arguments.count - 1)]
         guard scanned.arguments.count > place else {
-            let words = argument.words.isEmpty ? "" : " (\(argument.words.joined(separator: ", ")))"
+            let words =
+                argument.choices.isEmpty ? "" : " (\(argument.choices.joined(separator: ", ")))"
             throw .missingArgument(argument.name + words, command: command.name)
         }
         do throws(ValueProblem) {
             return try parse(scanned.arguments[place])
         } catch {
-            throw .badValue(name: argument.name, problem: error.words)
+            throw .badValue(name: argument.name, problem: error.reason)
         }
     }
 
     private static func choice<Value: RawRepresentable<String> & CaseIterable & Sendable>(
         _ type: Value.Type, of option: String, in scanned: ScannedArguments
     ) throws(UsageError) -> Value? {
-        guard let text = scanned.occurrences.last(where: { $0.name == option })?.value else { return nil }
+        guard let text = scanned.occurrences.last(where: { $0.name == option })?.value else {
+            return nil
+        }
         do throws(ValueProblem) {
             return try ValueParsing.choice(type)(text)
         } catch {
-            throw .badValue(name: "--\(option)", problem: error.words)
+            throw .badValue(name: "--\(option)", problem: error.reason)
         }
     }
 }

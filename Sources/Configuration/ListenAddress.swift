@@ -25,9 +25,13 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
         guard let colon = text.lastIndex(of: ":") else { throw problem }
         let digits = text[text.index(after: colon)...]
         var host = text[..<colon]
-        guard !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let port = UInt16(digits) else { throw problem }
+        guard !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
+            let port = UInt16(digits)
+        else { throw problem }
         if host.isEmpty || host == "*" {
-            throw ValueProblem("\(text.quoted) is no HOST:PORT; every interface is 0.0.0.0:\(port) or [::]:\(port)")
+            throw ValueProblem(
+                "\(text.quoted) is no HOST:PORT; every interface is 0.0.0.0:\(port) or [::]:\(port)"
+            )
         }
         if host.hasPrefix("[") {
             guard host.hasSuffix("]") else { throw problem }
@@ -35,9 +39,15 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
             guard IPAddress(host)?.isIPv6 == true else { throw problem }
         } else {
             // Without brackets nobody can say where an IPv6 address ends and the port begins.
-            if host.contains(":") { throw ValueProblem("\(text.quoted) is no HOST:PORT; IPv6 is written [ADDRESS]:PORT") }
-            let isNumeric = host.utf8.allSatisfy { (0x30...0x39).contains($0) || $0 == UInt8(ascii: ".") }
-            let isName = host.utf8.count <= 253 && host.utf8.allSatisfy { $0.isASCIILetterOrDigit || "-._".utf8.contains($0) }
+            if host.contains(":") {
+                throw ValueProblem("\(text.quoted) is no HOST:PORT; IPv6 is written [ADDRESS]:PORT")
+            }
+            let isNumeric = host.utf8.allSatisfy {
+                (0x30...0x39).contains($0) || $0 == UInt8(ascii: ".")
+            }
+            let isName =
+                host.utf8.count <= 253
+                && host.utf8.allSatisfy { $0.isASCIILetterOrDigit || "-._".utf8.contains($0) }
             guard isNumeric ? IPAddress(host) != nil : isName else { throw problem }
         }
         return ListenAddress(host: String(host), port: port)

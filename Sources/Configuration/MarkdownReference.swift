@@ -14,7 +14,8 @@ public enum MarkdownReference {
 
             """
         for command in CommandTable.all {
-            text += "| [`confab \(command.name)`](#\(self.anchor(of: command))) | \(self.cell(command.summary)) |\n"
+            text +=
+                "| [`confab \(command.name)`](#\(self.anchor(of: command))) | \(self.cell(command.summary)) |\n"
         }
         for command in CommandTable.all { text += "\n" + self.section(command) }
         return text
@@ -25,11 +26,14 @@ public enum MarkdownReference {
     }
 
     private static func section(_ command: CommandSpec) -> String {
-        var text = "## confab \(command.name)\n\n`\(command.usage)`: \(self.cell(command.summary)).\n"
+        var text =
+            "## confab \(command.name)\n\n`\(command.usage)`: \(self.cell(command.summary)).\n"
         let arguments = command.arguments.filter { !$0.help.isEmpty }
         if !arguments.isEmpty {
             text += "\n| argument | meaning |\n|---|---|\n"
-            for argument in arguments { text += "| `\(argument.name)` | \(self.cell(argument.help)) |\n" }
+            for argument in arguments {
+                text += "| `\(argument.name)` | \(self.cell(argument.help)) |\n"
+            }
         }
         let options = command.options.filter { $0.name != "help" }
         // Those of serve are in its own table.
@@ -38,22 +42,29 @@ public enum MarkdownReference {
             text += self.settings(own)
         } else if !own.isEmpty {
             text += "\n| option | default | meaning |\n|---|---|---|\n"
-            for option in own { text += "| \(self.term(option)) | \(self.standard(option)) | \(self.cell(option.help)) |\n" }
+            for option in own {
+                text +=
+                    "| \(self.term(option)) | \(self.defaultCell(option)) | \(self.cell(option.help)) |\n"
+            }
         }
         for note in command.notes { text += "\n\(note)\n" }
         if command.name == "serve" { text += self.limits() }
         if !command.examples.isEmpty {
-            text += "\n```sh\n" + command.examples.map { "\($0.command)  # \($0.meaning)\n" }.joined() + "```\n"
+            text +=
+                "\n```sh\n" + command.examples.map { "\($0.command)  # \($0.meaning)\n" }.joined()
+                + "```\n"
         }
         return text
     }
 
     private static func settings(_ options: [OptionSpec]) -> String {
-        var text = "\n| option | environment | in a file | default | meaning |\n|---|---|---|---|---|\n"
+        var text =
+            "\n| option | environment | in a file | default | meaning |\n|---|---|---|---|---|\n"
         for option in options {
             let environment = option.environment.map { "`\($0)`" } ?? ""
             let key = option.fileKey.map { "`\($0)`: \(self.type(of: option))" } ?? ""
-            text += "| \(self.term(option)) | \(environment) | \(key) | \(self.standard(option)) | \(self.cell(option.help)) |\n"
+            text +=
+                "| \(self.term(option)) | \(environment) | \(key) | \(self.defaultCell(option)) | \(self.cell(option.help)) |\n"
         }
         return text + """
 
@@ -65,10 +76,12 @@ public enum MarkdownReference {
     }
 
     private static func limits() -> String {
-        var text = "\n### Limits\n\n`--limit NAME=VALUE`; seconds may have up to three digits behind a point.\n\n"
+        var text =
+            "\n### Limits\n\n`--limit NAME=VALUE`; seconds may have up to three digits behind a point.\n\n"
         text += "| limit | default | from, to | bounds |\n|---|---|---|---|\n"
         for limit in LimitTable.all {
-            text += "| `\(limit.name)` | \(limit.defaultText) | \(limit.rangeText) | \(self.cell(limit.help)) |\n"
+            text +=
+                "| `\(limit.name)` | \(limit.defaultText) | \(limit.rangeText) | \(self.cell(limit.help)) |\n"
         }
         return text + """
 
@@ -82,7 +95,7 @@ public enum MarkdownReference {
         "`--\(option.name)\(option.placeholder.isEmpty ? "" : " " + self.cell(option.placeholder))`"
     }
 
-    private static func standard(_ option: OptionSpec) -> String {
+    private static func defaultCell(_ option: OptionSpec) -> String {
         guard let text = option.defaultText else { return "" }
         return text.contains(" ") || text == "loopback" ? text : "`\(text)`"
     }

@@ -34,18 +34,22 @@ public struct OperatorOptions: Sendable, Equatable {
     /// Closes a second, and how long they may take; the node's own settings where neither is said.
     public var rate: Int?
     public var deadline: Duration?
-    public var isSure = false
+    public var isConfirmed = false
     public var isDryRun = false
 
     init(_ verb: Verb) { self.verb = verb }
 
-    init(_ verb: Verb, _ scanned: ScannedArguments, _ environment: [String: String]) throws(UsageError) {
+    init(_ verb: Verb, _ scanned: ScannedArguments, _ environment: [String: String])
+        throws(UsageError)
+    {
         self.verb = verb
         let command = CommandTable.operatorCommand(verb)
-        try OptionBinding.apply(OperatorTable.bindings(of: verb), from: scanned, environment: environment, to: &self)
+        try OptionBinding.apply(
+            OperatorTable.bindings(of: verb), from: scanned, environment: environment, to: &self)
         switch verb {
         case .owner, .history, .tail, .verify, .send:
-            self.conversation = try Invocation.argument(0, in: scanned, of: command, ValueParsing.text)
+            self.conversation = try Invocation.argument(
+                0, in: scanned, of: command, ValueParsing.text)
         case .drain, .resume:
             self.node = try Invocation.argument(0, in: scanned, of: command, ValueParsing.text)
         case .status, .nodes, .shards, .redis, .events:
@@ -68,24 +72,25 @@ enum OperatorTable {
     static func bindings(of verb: OperatorOptions.Verb) -> [Binding] {
         switch verb {
         case .status: [self.watch] + self.common
-        case .redis: [self.watch] + self.common + self.kept
-        case .nodes: self.rows + [self.watch] + self.common + self.kept
-        case .shards: [self.node] + self.rows + [self.watch] + self.common + self.kept
-        case .owner: [self.tenant, self.watch] + self.common + self.kept
+        case .redis: [self.watch] + self.common + self.redisSource
+        case .nodes: self.rows + [self.watch] + self.common + self.redisSource
+        case .shards: [self.node] + self.rows + [self.watch] + self.common + self.redisSource
+        case .owner: [self.tenant, self.watch] + self.common + self.redisSource
         case .verify: [self.tenant] + self.common
         case .history: [self.tenant, self.last, self.after] + self.rows + self.common
         case .tail: [self.tenant, self.after] + self.common
-        case .send: [self.user, self.tenant] + self.changes + self.common
+        case .send: [self.user, self.tenant] + self.confirmation + self.common
         case .events: [self.lastEvents, self.follow] + self.common
-        case .drain: [self.rate, self.deadline] + self.changes + self.common
-        case .resume: self.changes + self.common
+        case .drain: [self.rate, self.deadline] + self.confirmation + self.common
+        case .resume: self.confirmation + self.common
         }
     }
 
     private static let common: [Binding] = [
         Binding(
             .client(
-                "output", .choice(OperatorOptions.Output.allCases.map(\.rawValue)), "table|json|csv", default: "table", in: "Output",
+                "output", .choice(OperatorOptions.Output.allCases.map(\.rawValue)),
+                "table|json|csv", default: "table", in: "Output",
                 "for people, one JSON document, or comma-separated values"),
             sets: \.output, ValueParsing.choice(OperatorOptions.Output.self)),
         Binding(
@@ -95,20 +100,23 @@ enum OperatorTable {
             sets: \.url, AdminURL.parse),
         Binding(
             .client(
-                "admin-token-file", .file, "FILE", in: "Whom to ask", "a file with the admin API's bearer token, where it needs one",
+                "admin-token-file", .file, "FILE", in: "Whom to ask",
+                "a file with the admin API's bearer token, where it needs one",
                 variable: "CONFAB_ADMIN_TOKEN_FILE"),
             sets: \.tokenFile, ValueParsing.optionalText),
     ]
 
-    private static let kept: [Binding] = [
+    private static let redisSource: [Binding] = [
         Binding(
             .client(
                 "via", .text, "URL", in: "Where no node answers",
-                "read it straight from Redis, at a URL as --store of confab serve takes it", variable: "CONFAB_VIA_URL"),
+                "read it straight from Redis, at a URL as --store of confab serve takes it",
+                variable: "CONFAB_VIA_URL"),
             sets: \.via, { (text: String) throws(ValueProblem) in try RedisStoreURL.parse(text) }),
         Binding(
             .client(
-                "cluster-name", .text, "NAME", default: "confab", in: "Where no node answers", "with --via: the cluster's",
+                "cluster-name", .text, "NAME", default: "confab", in: "Where no node answers",
+                "with --via: the cluster's",
                 variable: "CONFAB_CLUSTER_NAME"),
             sets: \.clusterName, ClusterName.parse),
         Binding(
@@ -121,7 +129,9 @@ enum OperatorTable {
 
     private static let rows: [Binding] = [
         Binding(
-            .client("sort", .text, "COLUMN", in: "Output", "the column to sort by; -COLUMN puts the highest first"),
+            .client(
+                "sort", .text, "COLUMN", in: "Output",
+                "the column to sort by; -COLUMN puts the highest first"),
             sets: \.sort, ValueParsing.optionalText),
         Binding(
             .client("limit", .number, "N", in: "Output", "so many rows at most"),
@@ -129,26 +139,38 @@ enum OperatorTable {
     ]
 
     private static let watch = Binding(
-        .client("watch", .optionalNumber, "[SECONDS]", in: "Output", "again every 2 seconds, or as many, until Ctrl-C"),
+        .client(
+            "watch", .optionalNumber, "[SECONDS]", in: "Output",
+            "again every 2 seconds, or as many, until Ctrl-C"),
         sets: \.watch
     ) { text throws(ValueProblem) in
-        text.isEmpty ? .seconds(2) : try ValueParsing.seconds(in: .milliseconds(100) ... .seconds(86_400))(text)
+        text.isEmpty
+            ? .seconds(2)
+            : try ValueParsing.seconds(in: .milliseconds(100) ... .seconds(86_400))(text)
     }
 
-    private static let changes: [Binding] = [
+    private static let confirmation: [Binding] = [
         Binding(
-            .client("dry-run", .flag, "", in: "Before it happens", "say what would be done, and do nothing"),
-            changes: \.isDryRun, { (isDryRun: inout Bool, _: String) throws(ValueProblem) in isDryRun = true }),
+            .client(
+                "dry-run", .flag, "", in: "Before it happens",
+                "say what would be done, and do nothing"),
+            changes: \.isDryRun,
+            { (isDryRun: inout Bool, _: String) throws(ValueProblem) in isDryRun = true }),
         Binding(
-            .client("yes", .flag, "", in: "Before it happens", "do not ask, as a terminal is asked otherwise"),
-            changes: \.isSure, { (isSure: inout Bool, _: String) throws(ValueProblem) in isSure = true }),
+            .client(
+                "yes", .flag, "", in: "Before it happens",
+                "do not ask, as a terminal is asked otherwise"),
+            changes: \.isConfirmed,
+            { (isSure: inout Bool, _: String) throws(ValueProblem) in isSure = true }),
     ]
 
     private static let tenant = Binding(
-        .client("tenant", .text, "TENANT", default: "default", in: "What", "whose conversation it is"),
+        .client(
+            "tenant", .text, "TENANT", default: "default", in: "What", "whose conversation it is"),
         sets: \.tenant, ValueParsing.name("._-", upTo: 64))
     private static let node = Binding(
-        .client("node", .text, "NODE", in: "What", "only this node's"), sets: \.node, ValueParsing.optionalText)
+        .client("node", .text, "NODE", in: "What", "only this node's"), sets: \.node,
+        ValueParsing.optionalText)
     private static let last = Binding(
         .client("last", .number, "N", default: "20", in: "What", "so many of the newest messages"),
         sets: \.last, ValueParsing.optionalInteger(in: 1...1000))
@@ -157,19 +179,29 @@ enum OperatorTable {
         sets: \.last, ValueParsing.optionalInteger(in: 1...1000))
     private static let follow = Binding(
         .client("follow", .flag, "", in: "What", "go on with what happens, until Ctrl-C"),
-        changes: \.follows, { (follows: inout Bool, _: String) throws(ValueProblem) in follows = true })
+        changes: \.follows,
+        { (follows: inout Bool, _: String) throws(ValueProblem) in follows = true })
     private static let after = Binding(
         .client("after", .number, "M", in: "What", "what was said after this message"),
         sets: \.after, ValueParsing.optionalInteger(in: 0...Int(Int32.max)))
     private static let user = Binding(
-        .client("as", .text, "USER", in: "What", "the id of who says it; required. Becomes a member if it is none"),
+        .client(
+            "as", .text, "USER", in: "What",
+            "the id of who says it; required. Becomes a member if it is none"),
         sets: \.user, ValueParsing.person)
     private static let rate = Binding(
-        .client("rate", .number, "N", in: "What", "clients to close in a second, 200 or 200/s; --deadline ends sooner"),
+        .client(
+            "rate", .number, "N", in: "What",
+            "clients to close in a second, 200 or 200/s; --deadline ends sooner"),
         sets: \.rate
-    ) { text throws(ValueProblem) in try ValueParsing.integer(in: 1...1_000_000)(text.hasSuffix("/s") ? String(text.dropLast(2)) : text) }
+    ) { text throws(ValueProblem) in
+        try ValueParsing.integer(in: 1...1_000_000)(
+            text.hasSuffix("/s") ? String(text.dropLast(2)) : text)
+    }
     private static let deadline = Binding(
-        .client("deadline", .number, "SECONDS", default: "the node's --drain-seconds", in: "What", "how long closing the clients may take"),
+        .client(
+            "deadline", .number, "SECONDS", default: "the node's --drain-seconds", in: "What",
+            "how long closing the clients may take"),
         sets: \.deadline, ValueParsing.optionalSeconds(in: .zero ... .seconds(86_400)))
 }
 

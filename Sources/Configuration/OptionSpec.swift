@@ -62,7 +62,7 @@ public struct OptionSpec: Sendable, Equatable {
     public var needsValue: Bool { self.form != .flag && self.form != .optionalNumber }
 
     /// The words that it takes, where there are only a few.
-    public var words: [String] {
+    public var choices: [String] {
         switch self.form {
         case .toggle: ["on", "off"]
         case .choice(let words): words

@@ -9,15 +9,20 @@ public struct PublicURL: Sendable, Hashable, CustomStringConvertible {
     public var description: String { self.origin + self.path }
 
     static func parse(_ text: String) throws(ValueProblem) -> PublicURL {
-        let problem = ValueProblem("\(text.quoted) is no URL such as https://chat.example or https://example.org/chat")
+        let problem = ValueProblem(
+            "\(text.quoted) is no URL such as https://chat.example or https://example.org/chat")
         let lower = text.lowercased()
-        guard let scheme = ["https", "http"].first(where: { lower.hasPrefix($0 + "://") }) else { throw problem }
+        guard let scheme = ["https", "http"].first(where: { lower.hasPrefix($0 + "://") }) else {
+            throw problem
+        }
         let rest = text.dropFirst(scheme.count + 3)
         let authority = rest.prefix { $0 != "/" }
         var path = rest.dropFirst(authority.count)
         while path.hasSuffix("/") { path.removeLast() }
         // No query, fragment or user: a path is added behind it.
-        guard path.utf8.allSatisfy({ $0.isASCIILetterOrDigit || "/-._~%".utf8.contains($0) }) else { throw problem }
+        guard path.utf8.allSatisfy({ $0.isASCIILetterOrDigit || "/-._~%".utf8.contains($0) }) else {
+            throw problem
+        }
         var origins = AllowedOrigins()
         do throws(ValueProblem) {
             try AllowedOrigins.add("\(scheme)://\(authority)", to: &origins)

@@ -5,7 +5,9 @@ extension ServeOptions {
     public func report(_ format: OutputFormat) -> String {
         switch format {
         case .text:
-            let rows = [("SETTING", "VALUE", "FROM")] + self.settings.map { ($0.name, ($0.value ?? "-").shown, $0.origin.description) }
+            let rows =
+                [("SETTING", "VALUE", "FROM")]
+                + self.settings.map { ($0.name, ($0.value ?? "-").escaped, $0.source.description) }
             let nameWidth = rows.map(\.0.count).max() ?? 0
             let valueWidth = rows.map(\.1.count).max() ?? 0
             return rows.map { row in
@@ -18,10 +20,12 @@ extension ServeOptions {
                 JSONTree.object([
                     .init("name", .string(setting.name)),
                     .init("value", setting.value.map { .string($0) } ?? .null),
-                    .init("from", .string(setting.origin.description)),
+                    .init("from", .string(setting.source.description)),
                 ])
             }
-            return JSONTree.object([.init("schema_version", 1), .init("settings", .array(settings))]).text + "\n"
+            return JSONTree.object([
+                .init("schema_version", 1), .init("settings", .array(settings)),
+            ]).text + "\n"
         }
     }
 }

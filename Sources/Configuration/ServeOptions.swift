@@ -16,7 +16,7 @@ public struct ServeOptions: Sendable, Equatable {
     public var corsHeaders: [String] = []
     /// Where clients find the service; nil: where a request says that it came to, if that is checked.
     public var publicURL: PublicURL?
-    /// Whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host` are believed.
+    /// Whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-PortReference` are believed.
     public var trustedProxies = IPNetwork.loopback
 
     public var store = StoreLocation.sqlite(path: "confab.db")
@@ -84,9 +84,13 @@ public struct ServeOptions: Sendable, Equatable {
     }
 
     /// What is wrong with the files, for `config check`. `problem` looks into one and says what is wrong with it, or nil.
-    public func fileProblems(_ problem: (_ option: String, _ path: String) -> String?) -> [UsageError] {
+    public func fileProblems(_ problem: (_ option: String, _ path: String) -> String?)
+        -> [UsageError]
+    {
         self.namedFiles.compactMap { file in
-            problem(file.option, file.path).map { .badValue(name: file.option, problem: "\(file.path.shown): \($0)") }
+            problem(file.option, file.path).map {
+                .badValue(name: file.option, problem: "\(file.path.escaped): \($0)")
+            }
         }
     }
 }
@@ -94,7 +98,7 @@ public struct ServeOptions: Sendable, Equatable {
 /// One setting as it is in force.
 public struct EffectiveSetting: Sendable, Equatable {
     /// Who said so. The command line wins over the environment, that over the file.
-    public enum Origin: Sendable, Equatable, CustomStringConvertible {
+    public enum Source: Sendable, Equatable, CustomStringConvertible {
         case standard
         case file(String)
         /// The variable's name.
@@ -115,5 +119,5 @@ public struct EffectiveSetting: Sendable, Equatable {
     public let name: String
     /// Nil when it is not set and has no default.
     public internal(set) var value: String?
-    public let origin: Origin
+    public let source: Source
 }

@@ -7,7 +7,9 @@ enum Spelling {
         for word in words {
             let distance = self.distance(text.lowercased(), word)
             let isLonger = text.utf8.count >= 3 && word.hasPrefix(text)
-            guard isLonger || distance <= max(1, min(text.utf8.count, word.utf8.count) / 3) else { continue }
+            guard isLonger || distance <= max(1, min(text.utf8.count, word.utf8.count) / 3) else {
+                continue
+            }
             if best.map({ distance < $0.distance }) ?? true { best = (word, distance) }
         }
         return best?.word
@@ -24,8 +26,11 @@ enum Spelling {
             var line = [row + 1]
             for column in right.indices {
                 let isSame = left[row] == right[column]
-                var best = min(last[column] + (isSame ? 0 : 1), last[column + 1] + 1, line[column] + 1)
-                if row > 0, column > 0, left[row] == right[column - 1], left[row - 1] == right[column] {
+                var best = min(
+                    last[column] + (isSame ? 0 : 1), last[column + 1] + 1, line[column] + 1)
+                if row > 0, column > 0, left[row] == right[column - 1],
+                    left[row - 1] == right[column]
+                {
                     best = min(best, before[column - 1] + 1)
                 }
                 line.append(best)

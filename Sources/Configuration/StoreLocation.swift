@@ -34,7 +34,8 @@ public enum StoreLocation: Sendable, Hashable, CustomStringConvertible {
 
     /// Says nothing of an unknown URL but its kind: there may be a password in it.
     static func parse(_ text: String) throws(ValueProblem) -> StoreLocation {
-        let known = "known are memory:, sqlite:PATH, redis://HOST:PORT, redis+sentinel:// and redis+cluster://"
+        let known =
+            "known are memory:, sqlite:PATH, redis://HOST:PORT, redis+sentinel:// and redis+cluster://"
         guard let colon = text.firstIndex(of: ":") else {
             throw ValueProblem("\(text.quoted) is no store URL; \(known)")
         }

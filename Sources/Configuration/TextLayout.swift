@@ -41,7 +41,8 @@ enum TextLayout {
             if row.term.count > termWidth || lines.isEmpty {
                 text += "  \(row.term)\n"
             } else {
-                text += "  \(row.term)\(String(repeating: " ", count: termWidth - row.term.count + 2))\(lines.removeFirst())\n"
+                text +=
+                    "  \(row.term)\(String(repeating: " ", count: termWidth - row.term.count + 2))\(lines.removeFirst())\n"
             }
             for line in lines { text += indent + line + "\n" }
         }

@@ -28,29 +28,29 @@ public enum UsageError: Error, Sendable, Equatable, CustomStringConvertible {
         case .noCommand:
             "a subcommand is missing: \(CommandTable.topLevelNames.joined(separator: ", ")); see confab --help"
         case .unknownCommand(let name, let suggestion):
-            "\(name.quoted) is no subcommand\(Self.advice(suggestion))"
+            "\(name.quoted) is no subcommand\(Self.hint(suggestion))"
         case .unknownOption(let option, let command, let suggestion):
-            "\(option.shown): no such option\(Self.advice(suggestion, command))"
+            "\(option.escaped): no such option\(Self.hint(suggestion, command))"
         case .missingValue(let option, let placeholder):
             "\(option) needs a value: \(option) \(placeholder)"
         case .unexpectedValue(let option):
             "\(option) takes no value"
         case .unexpectedArgument(let argument, let command, let suggestion):
-            "\(command): \(argument.quoted) is one argument too many\(Self.advice(suggestion, command))"
+            "\(command): \(argument.quoted) is one argument too many\(Self.hint(suggestion, command))"
         case .missingArgument(let name, let command):
             "\(command): \(name) is missing; see confab \(command) --help"
         case .badValue(let name, let problem):
             "\(name): \(problem)"
         case .unknownKey(let file, let key, let suggestion):
-            "\(file.shown): \(key.quoted) is no setting\(Self.advice(suggestion, "serve"))"
+            "\(file.escaped): \(key.quoted) is no setting\(Self.hint(suggestion, "serve"))"
         case .badFile(let path, let problem):
-            "\(path.shown): \(problem)"
+            "\(path.escaped): \(problem)"
         case .conflict(let sentence):
             sentence
         }
     }
 
-    private static func advice(_ suggestion: String?, _ command: String? = nil) -> String {
+    private static func hint(_ suggestion: String?, _ command: String? = nil) -> String {
         if let suggestion { return "; did you mean \(suggestion)?" }
         return "; see confab \(command.map { $0 + " " } ?? "")--help"
     }
@@ -58,24 +58,25 @@ public enum UsageError: Error, Sendable, Equatable, CustomStringConvertible {
 
 /// What is wrong with a value, in words that follow its name: `"abc" is no HOST:PORT`.
 struct ValueProblem: Error, Equatable {
-    let words: String
+    let reason: String
 
     init(_ words: String) {
-        self.words = words
+        self.reason = words
     }
 }
 
 extension String {
     /// The text between quotation marks.
-    var quoted: String { "\"\(self.shown)\"" }
+    var quoted: String { "\"\(self.escaped)\"" }
 
     /// The text as it may stand in a line of a message: without what would end the line, and not too long.
-    var shown: String {
+    var escaped: String {
         var text = ""
         for scalar in self.unicodeScalars {
             if text.utf8.count > 80 { return text + "…" }
             switch scalar.properties.generalCategory {
-            case .control, .format, .lineSeparator, .paragraphSeparator: text += "\\u{\(String(scalar.value, radix: 16))}"
+            case .control, .format, .lineSeparator, .paragraphSeparator:
+                text += "\\u{\(String(scalar.value, radix: 16))}"
             default: text.unicodeScalars.append(scalar)
             }
         }

@@ -9,33 +9,47 @@ enum ValueParsing {
         try self.text(text)
     }
 
-    static func integer(in range: ClosedRange<Int>) -> @Sendable (String) throws(ValueProblem) -> Int {
+    static func integer(in range: ClosedRange<Int>)
+        -> @Sendable (String) throws(ValueProblem) -> Int
+    {
         { (text: String) throws(ValueProblem) in
-            guard let number = self.digits(text) else { throw ValueProblem("\(text.quoted) is no whole number") }
-            guard range.contains(number) else { throw ValueProblem("\(text.shown) is not \(self.words(for: range))") }
+            guard let number = self.digits(text) else {
+                throw ValueProblem("\(text.quoted) is no whole number")
+            }
+            guard range.contains(number) else {
+                throw ValueProblem("\(text.escaped) is not \(self.description(for: range))")
+            }
             return number
         }
     }
 
-    static func optionalInteger(in range: ClosedRange<Int>) -> @Sendable (String) throws(ValueProblem) -> Int? {
+    static func optionalInteger(in range: ClosedRange<Int>)
+        -> @Sendable (String) throws(ValueProblem) -> Int?
+    {
         let parse = self.integer(in: range)
         return { (text: String) throws(ValueProblem) in try parse(text) }
     }
 
     /// Seconds, with at most three digits behind a point.
-    static func seconds(in range: ClosedRange<Duration>) -> @Sendable (String) throws(ValueProblem) -> Duration {
+    static func seconds(in range: ClosedRange<Duration>)
+        -> @Sendable (String) throws(ValueProblem) -> Duration
+    {
         { (text: String) throws(ValueProblem) in
-            guard let duration = self.duration(seconds: text) else { throw ValueProblem("\(text.quoted) is no number of seconds") }
+            guard let duration = self.duration(seconds: text) else {
+                throw ValueProblem("\(text.quoted) is no number of seconds")
+            }
             guard range.contains(duration) else {
                 throw ValueProblem(
-                    "\(text.shown) seconds is not between \(self.text(ofSeconds: range.lowerBound)) and \(self.text(ofSeconds: range.upperBound))"
+                    "\(text.escaped) seconds is not between \(self.text(ofSeconds: range.lowerBound)) and \(self.text(ofSeconds: range.upperBound))"
                 )
             }
             return duration
         }
     }
 
-    static func optionalSeconds(in range: ClosedRange<Duration>) -> @Sendable (String) throws(ValueProblem) -> Duration? {
+    static func optionalSeconds(in range: ClosedRange<Duration>)
+        -> @Sendable (String) throws(ValueProblem) -> Duration?
+    {
         let parse = self.seconds(in: range)
         return { (text: String) throws(ValueProblem) in try parse(text) }
     }
@@ -43,10 +57,14 @@ enum ValueParsing {
     /// `90s`, `30m`, `1h`, `7d`.
     static func lifetime(_ text: String) throws(ValueProblem) -> Duration {
         let units: [Character: Int] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
-        guard let unit = text.last.flatMap({ units[$0] }), let number = self.digits(String(text.dropLast())), number > 0 else {
+        guard let unit = text.last.flatMap({ units[$0] }),
+            let number = self.digits(String(text.dropLast())), number > 0
+        else {
             throw ValueProblem("\(text.quoted) is no time such as 90s, 30m, 1h or 7d")
         }
-        guard number <= 3_650 * 86_400 / unit else { throw ValueProblem("\(text.shown) is more than ten years") }
+        guard number <= 3_650 * 86_400 / unit else {
+            throw ValueProblem("\(text.escaped) is more than ten years")
+        }
         return .seconds(number * unit)
     }
 
@@ -65,18 +83,23 @@ enum ValueParsing {
         { (text: String) throws(ValueProblem) in
             if let value = Value(rawValue: text) { return value }
             let words = Value.allCases.map(\.rawValue)
-            let guess = Spelling.nearest(to: text, among: words).map { "; did you mean \($0)?" } ?? ""
+            let guess =
+                Spelling.nearest(to: text, among: words).map { "; did you mean \($0)?" } ?? ""
             throw ValueProblem("\(text.quoted) is none of \(words.joined(separator: ", "))\(guess)")
         }
     }
 
     /// 1 to `limit` letters of `A-Z a-z 0-9` and `others`.
-    static func name(_ others: String, upTo limit: Int) -> @Sendable (String) throws(ValueProblem) -> String {
+    static func name(_ others: String, upTo limit: Int)
+        -> @Sendable (String) throws(ValueProblem) -> String
+    {
         { (text: String) throws(ValueProblem) in
-            guard (1...limit).contains(text.utf8.count), text.utf8.allSatisfy({ $0.isASCIILetterOrDigit || others.utf8.contains($0) })
+            guard (1...limit).contains(text.utf8.count),
+                text.utf8.allSatisfy({ $0.isASCIILetterOrDigit || others.utf8.contains($0) })
             else {
                 throw ValueProblem(
-                    "\(text.quoted) is not 1 to \(limit) of the characters A-Z a-z 0-9 \(others.map(String.init).joined(separator: " "))")
+                    "\(text.quoted) is not 1 to \(limit) of the characters A-Z a-z 0-9 \(others.map(String.init).joined(separator: " "))"
+                )
             }
             return text
         }
@@ -86,7 +109,10 @@ enum ValueParsing {
     static func person(_ text: String) throws(ValueProblem) -> String {
         guard (1...128).contains(text.unicodeScalars.count),
             !text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control })
-        else { throw ValueProblem("\(text.quoted) is not 1 to 128 characters without control characters") }
+        else {
+            throw ValueProblem(
+                "\(text.quoted) is not 1 to 128 characters without control characters")
+        }
         return text
     }
 
@@ -108,7 +134,9 @@ enum ValueParsing {
     ) -> @Sendable (String) throws(ValueProblem) -> [Value] {
         { (text: String) throws(ValueProblem) in
             var values: [Value] = []
-            for part in text.split(separator: ",", omittingEmptySubsequences: false) { values.append(try parse(String(part))) }
+            for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+                values.append(try parse(String(part)))
+            }
             return values
         }
     }
@@ -116,15 +144,21 @@ enum ValueParsing {
     /// Whether `range` has the number is the caller's to ask.
     static func digits(_ text: String) -> Int? {
         let digits = text.hasPrefix("-") ? text.dropFirst() : text[...]
-        guard !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+        guard !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+            return nil
+        }
         return Int(text) ?? (text.hasPrefix("-") ? Int.min : Int.max)
     }
 
     static func duration(seconds text: String) -> Duration? {
         let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
-        guard let whole = self.digits(String(parts[0])), (0...1_000_000_000).contains(whole), !text.hasPrefix("-") else { return nil }
+        guard let whole = self.digits(String(parts[0])), (0...1_000_000_000).contains(whole),
+            !text.hasPrefix("-")
+        else { return nil }
         guard parts.count == 2 else { return .seconds(whole) }
-        guard (1...3).contains(parts[1].utf8.count), let fraction = self.digits(String(parts[1])), fraction >= 0 else { return nil }
+        guard (1...3).contains(parts[1].utf8.count), let fraction = self.digits(String(parts[1])),
+            fraction >= 0
+        else { return nil }
         return .seconds(whole) + .milliseconds(fraction * [100, 10, 1][parts[1].utf8.count - 1])
     }
 
@@ -137,15 +171,18 @@ enum ValueParsing {
         return "\(milliseconds / 1000).\(fraction)"
     }
 
-    static func words(for range: ClosedRange<Int>) -> String {
-        range.upperBound == Int.max ? "at least \(range.lowerBound)" : "between \(range.lowerBound) and \(range.upperBound)"
+    static func description(for range: ClosedRange<Int>) -> String {
+        range.upperBound == Int.max
+            ? "at least \(range.lowerBound)" : "between \(range.lowerBound) and \(range.upperBound)"
     }
 }
 
 extension UInt8 {
     var isASCIILetterOrDigit: Bool {
         switch self {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"):
+            true
         default: false
         }
     }

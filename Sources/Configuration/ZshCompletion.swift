@@ -55,7 +55,8 @@ enum ZshCompletion {
     private static func arguments(of command: CommandSpec) -> String {
         let specs = command.options.map(self.spec) + command.arguments.map(self.spec)
         return "    \(command.name.singleQuoted))\n        _arguments \\\n"
-            + specs.map { "            " + $0.singleQuoted }.joined(separator: " \\\n") + "\n        ;;"
+            + specs.map { "            " + $0.singleQuoted }.joined(separator: " \\\n")
+            + "\n        ;;"
     }
 
     private static func spec(_ option: OptionSpec) -> String {
@@ -66,14 +67,15 @@ enum ZshCompletion {
             case .nothing: " "
             case .files: "_files"
             case .words(let words): "(\(words.joined(separator: " ")))"
-            case .beginnings(let words): "{compadd -S \"\" -- \(words.joined(separator: " "))}"
+            case .prefixes(let words): "{compadd -S \"\" -- \(words.joined(separator: " "))}"
             }
         // Behind a colon an action would begin.
-        return "\(start)=[\(self.escaped(option.help))]:\(self.escaped(option.placeholder)):\(action)"
+        return
+            "\(start)=[\(self.escaped(option.help))]:\(self.escaped(option.placeholder)):\(action)"
     }
 
     private static func spec(_ argument: CommandSpec.Argument) -> String {
-        let action = argument.words.isEmpty ? " " : "(\(argument.words.joined(separator: " ")))"
+        let action = argument.choices.isEmpty ? " " : "(\(argument.choices.joined(separator: " ")))"
         let start = argument.isRepeatable ? "*:" : argument.isOptional ? "::" : ":"
         return "\(start)\(self.escaped(argument.name)):\(action)"
     }

@@ -11,53 +11,60 @@ public struct ConversationsDialect: Dialect {
     public init() {}
 
     /// A refused connection is accepted first and closed then, so that browsers see the code.
-    public func open(_ request: DialectRequest) -> DialectOpening? {
+    public func open(_ request: DialectRequest) -> OpenResult? {
         guard request.path.count == 2, request.path[0] == "conversations" else { return nil }
         let id = ByteString(request.path[1])
         switch request.credentials {
         case .none:
             return .session(RefusedSession(code: 4003, reason: "a token is required"))
-        case .refused(let sentence):
+        case .invalid(let sentence):
             var error = ByteBuffer()
             error.append(error: sentence, action: "connect")
-            return .session(RefusedSession(code: 4003, reason: "the token is not valid", error: error))
+            return .session(
+                RefusedSession(code: 4003, reason: "the token is not valid", error: error))
         case .bearer(let identity):
-            guard IdentityRule.conversation.allows(id.string) else { return .session(RefusedSession(code: 4004, reason: "access denied")) }
+            guard IdentityRule.conversation.allows(id.string) else {
+                return .session(RefusedSession(code: 4004, reason: "access denied"))
+            }
             return .session(
                 ConversationsSession(
-                    identity: identity, conversation: id, from: ResumePoint(after: request.value("after"), rev: request.value("rev"))))
+                    identity: identity, conversation: id,
+                    from: ResumePoint(
+                        after: request.queryValue("after"), rev: request.queryValue("rev"))))
         }
     }
 
-    public func render(_ event: ChatEvent, in conversation: ConversationKey, into rendering: inout Rendering) {
+    public func render(
+        _ event: ChatEvent, in conversation: ConversationKey, into rendering: inout Rendering
+    ) {
         switch event {
         case .posted(let message):
             rendering.text.append(chatMessage: message)
-            rendering.finish()
+            rendering.finishFrame()
         case .edited(let message), .deleted(let message):
-            rendering.text.append(amended: message)
-            rendering.finish()
+            rendering.text.append(amendedMessage: message)
+            rendering.finishFrame()
         case .typing(let person, let isTyping):
             rendering.text.append(typing: isTyping, by: person)
-            rendering.finish(for: .others(person.id))
+            rendering.finishFrame(for: .others(person.id))
         case .read(let person, let sequences, _):
             // A cursor that did not move is no news.
             guard !sequences.isEmpty else { return }
             rendering.text.append(read: sequences, by: person)
-            rendering.finish()
+            rendering.finishFrame()
         case .status(let author, let status, let sequences, let time):
             for sequence in sequences {
                 rendering.text.append(status: status, of: sequence, at: time)
-                rendering.finish(for: .only(author))
+                rendering.finishFrame(for: .only(author))
             }
         case .presence(let changes):
             for change in changes {
                 rendering.text.append(userStatus: change)
-                rendering.finish(for: .others(change.person.id))
+                rendering.finishFrame(for: .others(change.person.id))
             }
         case .crowd(let online, let changes):
-            rendering.text.append(crowd: online, changes, in: conversation)
-            rendering.finish()
+            rendering.text.append(presenceSummary: online, changes, in: conversation)
+            rendering.finishFrame()
         case .created, .joined, .renamed, .left, .ended:
             break  // The protocol has no words for these.
         }

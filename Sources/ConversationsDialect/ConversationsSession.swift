@@ -8,66 +8,78 @@ public import JSON
 public struct ConversationsSession: DialectSession {
     // Not the whole identity: there may be very many quiet connections, and what a token lists is asked for only once.
     private let conversation: ConversationKey
-    private var me: Actor
+    private var me: Principal
     private let isListed: Bool
     /// Where the client wants to go on; used once.
-    private var point: ResumePoint?
+    private var resumePoint: ResumePoint?
 
-    enum Question: UInt8 { case enter, send, edit, delete, read, typing, fetch, fetchAfter }
+    enum ConversationsRequestKind: UInt8 {
+        case enter, send, edit, delete, read, typing, fetch, fetchAfter
+    }
 
     init(identity: Identity, conversation: ByteString, from point: ResumePoint?) {
         self.conversation = ConversationKey(tenant: identity.tenant, id: conversation)
-        self.me = Actor(person: Person(of: identity), isAdmin: identity.isAdmin)
+        self.me = Principal(person: Person(of: identity), isAdmin: identity.isAdmin)
         self.isListed = identity.grants(conversation)
-        self.point = point
+        self.resumePoint = point
     }
 
-    public var actor: Actor? { self.me }
+    public var principal: Principal? { self.me }
     public var tenant: ByteString { self.conversation.tenant }
-    public var home: ConversationKey? { self.conversation }
+    public var homeConversation: ConversationKey? { self.conversation }
 
     private var person: Person { self.me.person }
 
     public mutating func opened(into steps: inout SessionSteps) {
-        let point = exchange(&self.point, with: nil)
+        let point = exchange(&self.resumePoint, with: nil)
         if let error = point?.error { steps.reply { $0.append(error: error, action: "connect") } }
-        let entrance = Entrance(actor: self.me, isListed: self.isListed, kind: .conversations)
+        let entrance = JoinRequest(
+            principal: self.me, isListedInToken: self.isListed, kind: .conversations)
         steps.append(
-            .enter(self.conversation, entrance, from: point?.beginning ?? .now, SessionTag(kind: Question.enter.rawValue)))
+            .enter(
+                self.conversation, entrance, from: point?.start ?? .now,
+                RequestTag(kind: ConversationsRequestKind.enter.rawValue)))
     }
 
     public mutating func receivedBinary(into steps: inout SessionSteps) {
         steps.reply { $0.append(error: "binary frames are not taken; send JSON text", action: nil) }
     }
 
-    public mutating func received(_ text: RawSpan, reading document: inout JSONDocument, at now: Timestamp, into steps: inout SessionSteps)
-    {
+    public mutating func received(
+        _ text: RawSpan, reading document: inout JSONDocument, at now: Timestamp,
+        into steps: inout SessionSteps
+    ) {
         do throws(FieldError) {
             try document.parseFrame(text)
         } catch {
             steps.reply { $0.append(error: error.description, action: nil) }
             return
         }
-        guard let action = document.presentMember("action", of: document.root, in: text) else {
+        guard let action = document.nonNullMember("action", of: document.root, in: text) else {
             steps.reply { $0.append(error: "action: is missing", action: nil) }
             return
         }
         if document.equals(action, "send_message", in: text) {
             self.send(document, text, into: &steps)
-        } else if document.equals(action, "heartbeat", in: text) || document.equals(action, "heartbeat_ack", in: text) {
+        } else if document.equals(action, "heartbeat", in: text)
+            || document.equals(action, "heartbeat_ack", in: text)
+        {
             return
         } else if let name = document.string(action, in: text) {
-            self.obey(ByteString(name), document, text, into: &steps)
+            self.execute(ByteString(name), document, text, into: &steps)
         } else {
             steps.reply { $0.append(error: "action: must be a string", action: nil) }
         }
     }
 
     /// Everything but sending: failures are errors that name the action.
-    private func obey(_ action: ByteString, _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps) {
+    private func execute(
+        _ action: ByteString, _ document: borrowing JSONDocument, _ text: RawSpan,
+        into steps: inout SessionSteps
+    ) {
         if let refusal = steps.refusal {
             steps.reply {
-                $0.append(error: refusal.sentence, action: action) {
+                $0.append(error: refusal.reason, action: action) {
                     if let seconds = refusal.retryAfter { $0.append(retryAfter: seconds) }
                 }
             }
@@ -79,20 +91,23 @@ public struct ConversationsSession: DialectSession {
             switch action {
             case "typing":
                 let isTyping = try document.requiredBool("is_typing", of: root, in: text)
-                self.ask(.typing(isTyping, by: self.person), .typing, into: &steps)
+                self.submit(.typing(isTyping, by: self.person), .typing, into: &steps)
             case "read":
                 try self.read(document, text, into: &steps)
             case "fetch_messages":
                 try self.fetch(document, text, into: &steps)
             case "edit_message":
                 let sequence = try document.requiredMessageID("message_id", of: root, in: text)
-                let content = try document.content(of: root, in: text, limits: steps.limits)
-                self.ask(.edit(sequence, content: content, by: self.me), .edit, number: sequence, into: &steps)
+                let content = try document.messageContent(of: root, in: text, limits: steps.limits)
+                self.submit(
+                    .edit(sequence, content: content, by: self.me), .edit, number: sequence,
+                    into: &steps)
             case "delete_message":
                 let sequence = try document.requiredMessageID("message_id", of: root, in: text)
-                self.ask(.delete(sequence, by: self.me), .delete, number: sequence, into: &steps)
+                self.submit(.delete(sequence, by: self.me), .delete, number: sequence, into: &steps)
             case "authenticate":
-                steps.append(.authenticate(try document.requiredString("token", of: root, in: text)))
+                steps.append(
+                    .authenticate(try document.requiredString("token", of: root, in: text)))
             default:
                 throw FieldError("action: \"\(action)\" is unknown")
             }
@@ -102,85 +117,137 @@ public struct ConversationsSession: DialectSession {
     }
 
     /// `conversation_id` may be left out; when given it must be the connection's own.
-    private func checkConversation(_ document: borrowing JSONDocument, _ text: RawSpan) throws(FieldError) {
-        guard let id = try document.optionalString("conversation_id", of: document.root, in: text) else { return }
-        guard ByteString(id) == self.conversation.id else { throw FieldError("conversation_id: is not this connection's conversation") }
+    private func checkConversation(_ document: borrowing JSONDocument, _ text: RawSpan)
+        throws(FieldError)
+    {
+        guard let id = try document.optionalString("conversation_id", of: document.root, in: text)
+        else { return }
+        guard ByteString(id) == self.conversation.id else {
+            throw FieldError("conversation_id: is not this connection's conversation")
+        }
     }
 
-    private func ask(_ command: ChatCommand, _ question: Question, number: Int = 0, into steps: inout SessionSteps) {
-        steps.append(.ask(command, in: self.conversation, SessionTag(kind: question.rawValue, number: number)))
+    private func submit(
+        _ command: ChatCommand, _ question: ConversationsRequestKind, number: Int = 0,
+        into steps: inout SessionSteps
+    ) {
+        steps.append(
+            .submit(
+                command, in: self.conversation, RequestTag(kind: question.rawValue, number: number))
+        )
     }
 
     /// Any failure is a `message.failed` with the `local_id`, so that the client knows which of its sends it was.
-    private func send(_ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps) {
+    private func send(
+        _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps
+    ) {
         var localID: ByteString?
         do throws(FieldError) {
-            localID = try document.optionalString("local_id", of: document.root, in: text).map { ByteString($0) }
+            localID = try document.optionalString("local_id", of: document.root, in: text).map {
+                ByteString($0)
+            }
             if let refusal = steps.refusal {
-                steps.reply { $0.append(failed: refusal.sentence, localID: localID, retryAfter: refusal.retryAfter) }
+                steps.reply {
+                    $0.append(
+                        failedSend: refusal.reason, localID: localID, retryAfter: refusal.retryAfter
+                    )
+                }
                 return
             }
             try self.checkConversation(document, text)
-            var clientID: ClientID?
+            var clientID: ClientMessageID?
             if let localID {
-                clientID = ClientID(given: localID)
-                if clientID == nil { throw FieldError(ChatError.clientIDInvalid) }
+                clientID = ClientMessageID(given: localID)
+                if clientID == nil { throw FieldError(ChatError.clientMessageIDInvalid) }
             }
-            let content = try document.content(of: document.root, in: text, limits: steps.limits)
-            let body = MessageBody(author: self.person, clientID: clientID, content: content)
-            steps.append(.ask(.post(body), in: self.conversation, SessionTag(kind: Question.send.rawValue, text: localID)))
+            let content = try document.messageContent(
+                of: document.root, in: text, limits: steps.limits)
+            let body = MessageBody(author: self.person, clientMessageID: clientID, content: content)
+            steps.append(
+                .submit(
+                    .post(body), in: self.conversation,
+                    RequestTag(kind: ConversationsRequestKind.send.rawValue, text: localID)))
         } catch {
-            steps.reply { $0.append(failed: error.description, localID: localID) }
+            steps.reply { $0.append(failedSend: error.description, localID: localID) }
         }
     }
 
     /// Ids that are none are unknown like those that no message has; the known ones count.
-    private func read(_ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps) throws(FieldError) {
+    private func read(
+        _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps
+    ) throws(FieldError) {
         let texts = try document.requiredStrings("message_ids", of: document.root, in: text)
         let sequences = texts.compactMap(MessageID.sequence)
         let strangers = texts.filter { MessageID.sequence($0) == nil }
-        if !strangers.isEmpty { steps.reply { $0.append(error: Self.unknown(strangers), action: "read") } }
-        if !sequences.isEmpty { self.ask(.read(sequences, by: self.person.id), .read, into: &steps) }
+        if !strangers.isEmpty {
+            steps.reply { $0.append(error: Self.unknownIDsError(strangers), action: "read") }
+        }
+        if !sequences.isEmpty {
+            self.submit(.read(sequences, by: self.person.id), .read, into: &steps)
+        }
     }
 
-    private static func unknown(_ ids: [String]) -> String {
+    private static func unknownIDsError(_ ids: [String]) -> String {
         let named = ids.prefix(20).joined(separator: ", ")
-        return "message_ids: there is no message \(named)\(ids.count > 20 ? " and \(ids.count - 20) more" : "")"
+        return
+            "message_ids: there is no message \(named)\(ids.count > 20 ? " and \(ids.count - 20) more" : "")"
     }
 
-    private func fetch(_ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps) throws(FieldError) {
+    private func fetch(
+        _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps
+    ) throws(FieldError) {
         let root = document.root
         let limit = try document.optionalInteger("limit", within: 1...100, of: root, in: text) ?? 20
         let before = try document.optionalMessageID("before_id", of: root, in: text)
         if let after = try document.optionalMessageID("after_id", of: root, in: text) {
             guard before == nil else { throw FieldError("after_id: cannot stand beside before_id") }
-            steps.append(.read(self.conversation, .after(after), limit: limit, SessionTag(kind: Question.fetchAfter.rawValue)))
+            steps.append(
+                .readPage(
+                    self.conversation, .after(after), limit: limit,
+                    RequestTag(kind: ConversationsRequestKind.fetchAfter.rawValue)))
         } else {
             steps.append(
-                .read(self.conversation, before.map { .before($0) } ?? .newest, limit: limit, SessionTag(kind: Question.fetch.rawValue)))
+                .readPage(
+                    self.conversation, before.map { .before($0) } ?? .newest, limit: limit,
+                    RequestTag(kind: ConversationsRequestKind.fetch.rawValue)))
         }
     }
 
-    public mutating func paged(_ page: Page?, for tag: SessionTag, into steps: inout SessionSteps) {
+    public mutating func receivedPage(
+        _ page: MessagePage?, for tag: RequestTag, into steps: inout SessionSteps
+    ) {
         guard let page else {
-            steps.reply { $0.append(error: "the history cannot be read at the moment; try again", action: "fetch_messages") }
+            steps.reply {
+                $0.append(
+                    error: "the history cannot be read at the moment; try again",
+                    action: "fetch_messages")
+            }
             return
         }
         // Newest first, as the seed's example has it; what follows a message comes oldest first.
-        let isForward = tag.kind == Question.fetchAfter.rawValue
+        let isForward = tag.kind == ConversationsRequestKind.fetchAfter.rawValue
         steps.reply {
             $0.append(
-                messages: isForward ? page.messages : page.messages.reversed(), fetchedFrom: self.conversation.id, at: page.revision)
+                messages: isForward ? page.messages : page.messages.reversed(),
+                fetchedFrom: self.conversation.id, at: page.revision)
         }
     }
 
-    public mutating func answered(_ answer: ChatAnswer, to tag: SessionTag, isShown: Bool, into steps: inout SessionSteps) {
-        switch (Question(rawValue: tag.kind), answer) {
-        case (.enter, .entered(let entered)):
+    public mutating func answered(
+        _ answer: ChatAnswer, to tag: RequestTag, isDelivered isShown: Bool,
+        into steps: inout SessionSteps
+    ) {
+        switch (ConversationsRequestKind(rawValue: tag.kind), answer) {
+        case (.enter, .joined(let entered)):
             for change in entered.present { steps.reply { $0.append(userStatus: change) } }
-            if entered.isCrowd { steps.reply { $0.append(crowd: entered.presentCount, [], in: self.conversation) } }
+            if entered.isCrowd {
+                steps.reply {
+                    $0.append(presenceSummary: entered.presentCount, [], in: self.conversation)
+                }
+            }
         case (.enter, .failed(.unavailable)):
-            steps.append(.close(1013, "the conversation cannot be entered at the moment; try again"))
+            steps.append(
+                .close(1013, "the conversation cannot be entered at the moment; try again"))
         case (.enter, .failed(.damaged)):
             steps.append(.close(1011, "what is stored of this conversation is damaged"))
         case (.enter, _):
@@ -189,9 +256,15 @@ public struct ConversationsSession: DialectSession {
             // The answer to a send is the message itself, which this connection hears like everybody.
             if !isShown { steps.reply { $0.append(chatMessage: message) } }
         case (.send, .failed(let error)):
-            steps.reply { $0.append(failed: error.description, localID: tag.text, outcome: error.outcome) }
+            steps.reply {
+                $0.append(failedSend: error.description, localID: tag.text, outcome: error.outcome)
+            }
         case (.read, .read(let unknown)):
-            if !unknown.isEmpty { steps.reply { $0.append(error: Self.unknown(unknown.map(String.init)), action: "read") } }
+            if !unknown.isEmpty {
+                steps.reply {
+                    $0.append(error: Self.unknownIDsError(unknown.map(String.init)), action: "read")
+                }
+            }
         case (let question, .failed(let error)):
             steps.reply { $0.append(error: error.description, action: question?.action) }
         default:
@@ -199,11 +272,15 @@ public struct ConversationsSession: DialectSession {
         }
     }
 
-    public mutating func left(_ conversation: ConversationKey, into steps: inout SessionSteps) {
+    public mutating func leftConversation(
+        _ conversation: ConversationKey, into steps: inout SessionSteps
+    ) {
         steps.append(.close(4004, "no member of this conversation any more"))
     }
 
-    public mutating func historyTruncated(in conversation: ConversationKey, oldest: SequenceNumber, into steps: inout SessionSteps) {
+    public mutating func historyTruncated(
+        in conversation: ConversationKey, oldest: SequenceNumber, into steps: inout SessionSteps
+    ) {
         steps.reply {
             $0.append(error: "history truncated", action: "connect") {
                 $0.append(#","oldest_id":""#)
@@ -213,7 +290,9 @@ public struct ConversationsSession: DialectSession {
         }
     }
 
-    public mutating func historyReset(in conversation: ConversationKey, head: SequenceNumber, into steps: inout SessionSteps) {
+    public mutating func historyReset(
+        in conversation: ConversationKey, head: SequenceNumber, into steps: inout SessionSteps
+    ) {
         steps.reply {
             $0.append(error: "history reset", action: "connect") {
                 $0.append(#","head":""#)
@@ -223,23 +302,25 @@ public struct ConversationsSession: DialectSession {
         }
     }
 
-    public mutating func authenticated(_ result: Result<Identity, CredentialError>, into steps: inout SessionSteps) {
+    public mutating func authenticated(
+        _ result: Result<Identity, CredentialError>, into steps: inout SessionSteps
+    ) {
         switch result {
         case .success(let identity):
-            self.me = Actor(person: self.person, isAdmin: identity.isAdmin)
+            self.me = Principal(person: self.person, isAdmin: identity.isAdmin)
             steps.reply { $0.append(#"{"type":"authenticated"}"#) }
         case .failure(let error):
             steps.reply { $0.append(error: "token: \(error)", action: "authenticate") }
         }
     }
 
-    public mutating func expired(into steps: inout SessionSteps) {
+    public mutating func tokenExpired(into steps: inout SessionSteps) {
         steps.reply { $0.append(error: "token expired", action: nil) }
         steps.append(.close(4003, "token expired"))
     }
 }
 
-extension ConversationsSession.Question {
+extension ConversationsSession.ConversationsRequestKind {
     /// What the client asked for, in its words.
     var action: ByteString? {
         switch self {

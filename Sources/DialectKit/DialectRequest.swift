@@ -15,7 +15,8 @@ public struct DialectRequest: Sendable {
     public let now: Timestamp
 
     public init(
-        path: [String], query: [(name: String, value: String)], credentials: Credentials, allowsAnonymous: Bool = false,
+        path: [String], query: [(name: String, value: String)], credentials: Credentials,
+        allowsAnonymous: Bool = false,
         isLoopback: Bool = false, now: Timestamp
     ) {
         self.path = path
@@ -27,7 +28,7 @@ public struct DialectRequest: Sendable {
     }
 
     /// The first value of that name.
-    public func value(_ name: String) -> String? {
+    public func queryValue(_ name: String) -> String? {
         self.query.first { $0.name == name }?.value
     }
 }
@@ -37,5 +38,5 @@ public enum Credentials: Sendable {
     case none
     case bearer(Identity)
     /// There is a token and it is bad; the sentence says why and has nothing of the token in it.
-    case refused(String)
+    case invalid(String)
 }

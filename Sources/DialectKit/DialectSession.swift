@@ -9,15 +9,15 @@ public import JSON
 /// order of the steps, and reads nothing more from it while it waits to be let in or for a page.
 public protocol DialectSession: Sendable {
     /// Who the connection belongs to; nil for one that is about to be refused.
-    var actor: Actor? { get }
+    var principal: Principal? { get }
     var tenant: ByteString { get }
     /// The one conversation that the connection is for, if its path names it: it is served where that conversation is.
-    var home: ConversationKey? { get }
+    var homeConversation: ConversationKey? { get }
 
     // Asked after all that a session does, and so where it stands: without `mutating` the session would be copied for it.
 
     /// Whether what is rendered for everybody is not all that this connection gets of a message: `shown` is called for each then.
-    var isPersonal: Bool { mutating get }
+    var tracksDeliveries: Bool { mutating get }
     /// When `wake` is to be called, in milliseconds as `SessionSteps.monotonic` counts them; nil for never.
     var wakeAt: Int64? { mutating get }
 
@@ -26,66 +26,93 @@ public protocol DialectSession: Sendable {
 
     /// A text frame came. `document` is lent for reading it. When `steps.refusal` is set, whatever the frame asks for is refused for
     /// that reason, under the id that the frame has.
-    mutating func received(_ text: RawSpan, reading document: inout JSONDocument, at now: Timestamp, into steps: inout SessionSteps)
+    mutating func received(
+        _ text: RawSpan, reading document: inout JSONDocument, at now: Timestamp,
+        into steps: inout SessionSteps)
 
     /// A binary frame came; dialects of text answer with an error.
     mutating func receivedBinary(into steps: inout SessionSteps)
 
     /// What the owner says to a command. A message that is marked as shown reaches this connection as an event as well.
-    mutating func answered(_ answer: ChatAnswer, to tag: SessionTag, isShown: Bool, into steps: inout SessionSteps)
+    mutating func answered(
+        _ answer: ChatAnswer, to tag: RequestTag, isDelivered isShown: Bool,
+        into steps: inout SessionSteps)
 
     /// The page that was asked for; nil when the store could not give it.
-    mutating func paged(_ page: Page?, for tag: SessionTag, into steps: inout SessionSteps)
+    mutating func receivedPage(
+        _ page: MessagePage?, for tag: RequestTag, into steps: inout SessionSteps)
 
     /// What was asked of the store beside pages; nil when it could not answer.
-    mutating func fetched(_ answer: StoreAnswer?, for tag: SessionTag, into steps: inout SessionSteps)
+    mutating func receivedStoreAnswer(
+        _ answer: StoreAnswer?, for tag: RequestTag, into steps: inout SessionSteps)
 
     /// Something came into an inbox that the connection hears.
-    mutating func received(_ message: Message, in inbox: ConversationKey, into steps: inout SessionSteps)
+    mutating func receivedInboxMessage(
+        _ message: Message, in inbox: ConversationKey, into steps: inout SessionSteps)
 
     /// The user is no member any more, wherever that was asked for: the connection does not hear the conversation from here on.
-    mutating func left(_ conversation: ConversationKey, into steps: inout SessionSteps)
+    mutating func leftConversation(_ conversation: ConversationKey, into steps: inout SessionSteps)
 
     /// What follows are the retained messages: the point to resume from is older than they are, or its revision is older, or none of this
     /// store's.
-    mutating func historyTruncated(in conversation: ConversationKey, oldest: SequenceNumber, into steps: inout SessionSteps)
+    mutating func historyTruncated(
+        in conversation: ConversationKey, oldest: SequenceNumber, into steps: inout SessionSteps)
 
     /// The point to resume from is behind the newest message: what the client has does not belong to this store. It hears what follows `head`.
-    mutating func historyReset(in conversation: ConversationKey, head: SequenceNumber, into steps: inout SessionSteps)
+    mutating func historyReset(
+        in conversation: ConversationKey, head: SequenceNumber, into steps: inout SessionSteps)
 
     /// The fresh token that was sent: who it says the bearer is (the same user as before), or why it is refused.
-    mutating func authenticated(_ result: Result<Identity, CredentialError>, into steps: inout SessionSteps)
+    mutating func authenticated(
+        _ result: Result<Identity, CredentialError>, into steps: inout SessionSteps)
 
     /// The token's time is over.
-    mutating func expired(into steps: inout SessionSteps)
+    mutating func tokenExpired(into steps: inout SessionSteps)
 
     /// What it waited for has not come in time.
     mutating func wake(into steps: inout SessionSteps)
 
     /// A personal session's connection was sent this message.
-    mutating func shown(_ message: Message, in conversation: ConversationKey, into steps: inout SessionSteps)
+    mutating func delivered(
+        _ message: Message, in conversation: ConversationKey, into steps: inout SessionSteps)
 
     /// What a session on another node needs to go on in this one's place; nil for one that cannot move. Nothing that it asked for is under way.
     ///
     /// - Parameter places: up to where the connection was sent messages, for each conversation that it hears.
-    func standing(at places: [(conversation: ConversationKey, through: SequenceNumber)], now: Int64) -> String?
+    func snapshot(at places: [(conversation: ConversationKey, through: SequenceNumber)], now: Int64)
+        -> String?
 
     /// The session is treated as personal from here on, and its connection was sent everything up to these messages.
-    mutating func stands(at places: [(conversation: ConversationKey, through: SequenceNumber)], into steps: inout SessionSteps)
+    mutating func startedTrackingDeliveries(
+        at places: [(conversation: ConversationKey, through: SequenceNumber)],
+        into steps: inout SessionSteps)
 }
 
 /// What a protocol without lists, inboxes, offsets and times need not say.
 extension DialectSession {
     // Mutating as well: else these were what an immutable session says, whatever it is.
-    public var isPersonal: Bool { mutating get { false } }
+    public var tracksDeliveries: Bool { mutating get { false } }
     public var wakeAt: Int64? { mutating get { nil } }
     public mutating func wake(into steps: inout SessionSteps) {}
-    public func standing(at places: [(conversation: ConversationKey, through: SequenceNumber)], now: Int64) -> String? { nil }
-    public mutating func shown(_ message: Message, in conversation: ConversationKey, into steps: inout SessionSteps) {}
-    public mutating func stands(at places: [(conversation: ConversationKey, through: SequenceNumber)], into steps: inout SessionSteps) {}
-    public mutating func historyReset(in conversation: ConversationKey, head: SequenceNumber, into steps: inout SessionSteps) {}
-    public mutating func fetched(_ answer: StoreAnswer?, for tag: SessionTag, into steps: inout SessionSteps) {}
-    public mutating func received(_ message: Message, in inbox: ConversationKey, into steps: inout SessionSteps) {}
+    public func snapshot(
+        at places: [(conversation: ConversationKey, through: SequenceNumber)], now: Int64
+    ) -> String? { nil }
+    public mutating func delivered(
+        _ message: Message, in conversation: ConversationKey, into steps: inout SessionSteps
+    ) {}
+    public mutating func startedTrackingDeliveries(
+        at places: [(conversation: ConversationKey, through: SequenceNumber)],
+        into steps: inout SessionSteps
+    ) {}
+    public mutating func historyReset(
+        in conversation: ConversationKey, head: SequenceNumber, into steps: inout SessionSteps
+    ) {}
+    public mutating func receivedStoreAnswer(
+        _ answer: StoreAnswer?, for tag: RequestTag, into steps: inout SessionSteps
+    ) {}
+    public mutating func receivedInboxMessage(
+        _ message: Message, in inbox: ConversationKey, into steps: inout SessionSteps
+    ) {}
 }
 
 /// Why a fresh token was not taken.
@@ -98,7 +125,7 @@ public struct CredentialError: Error, Sendable, CustomStringConvertible {
 }
 
 /// What a session remembers a question by.
-public struct SessionTag: Sendable {
+public struct RequestTag: Sendable {
     /// The dialect's own number for the kind of question.
     public let kind: UInt8
     public let number: Int
@@ -107,14 +134,17 @@ public struct SessionTag: Sendable {
     public let conversation: ByteString?
     /// The millisecond, as `SessionSteps.receivedAt`, at which the client asked for this; 0 for the frame that is being read. The answer
     /// comes within 5 s from then on, however many questions the request takes.
-    public let since: Int64
+    public let requestedAt: Int64
 
-    public init(kind: UInt8, number: Int = 0, text: ByteString? = nil, conversation: ByteString? = nil, since: Int64 = 0) {
+    public init(
+        kind: UInt8, number: Int = 0, text: ByteString? = nil, conversation: ByteString? = nil,
+        requestedAt since: Int64 = 0
+    ) {
         self.kind = kind
         self.number = number
         self.text = text
         self.conversation = conversation
-        self.since = since
+        self.requestedAt = since
     }
 }
 
@@ -123,25 +153,25 @@ public enum SessionStep: Sendable {
     /// A text frame for this connection alone: this part of `SessionSteps.text`.
     case reply(Range<Int>)
     /// Come into a conversation and hear it.
-    indirect case enter(ConversationKey, Entrance, from: Beginning, SessionTag)
+    indirect case enter(ConversationKey, JoinRequest, from: StartPosition, RequestTag)
     /// Hear a conversation no more, and stay its member.
-    case leave(ConversationKey)
+    case unsubscribe(ConversationKey)
     /// Without a tag no answer is wanted.
-    case ask(ChatCommand, in: ConversationKey, SessionTag?)
+    case submit(ChatCommand, in: ConversationKey, RequestTag?)
     /// A page of messages of the conversation that the connection hears.
-    case read(ConversationKey, PageRange, limit: Int, SessionTag)
+    case readPage(ConversationKey, PageRange, limit: Int, RequestTag)
     /// Something that the store knows and that is no page: lists and numbers. Nothing else is read from the client until it has come.
-    indirect case fetch(StoreRequest, SessionTag)
+    indirect case fetch(StoreRequest, RequestTag)
     /// Check a fresh token.
     case authenticate(String)
     /// Tell the same dialect on all other nodes (`Dialect.heard`), as far as that can be done at once: nobody makes sure of it.
-    case announce(String)
+    case broadcast(String)
     /// Close the connection, behind what was written before.
     case close(UInt16, StaticString)
 }
 
 /// Where somebody who comes in begins to hear.
-public enum Beginning: Sendable, Equatable {
+public enum StartPosition: Sendable, Equatable {
     /// With what is said after the entrance.
     case now
     /// Behind this message, and with what changed of the messages up to it since that revision; without one, since it was posted.
@@ -157,11 +187,11 @@ public struct SessionSteps: Sendable {
     /// Set when the connection has used up its rate: seconds after which it may try again.
     public var retryAfter: Double?
     /// Set when the frame is longer than messages may be: to how many bytes that is.
-    public var exceededBytes: Int?
+    public var exceededByteLimit: Int?
     public var limits: ChatLimits
     /// The time of this turn; and that of a clock that never goes back, in milliseconds.
     public var now = Timestamp(milliseconds: 0)
-    public var monotonic: Int64 = 0
+    public var monotonicMilliseconds: Int64 = 0
     /// When the frame that is being read came, by the same clock. One that came while the connection waited for an answer may have come at
     /// any time since, so that the time at which the wait began stands for it.
     public var receivedAt: Int64 = 0
@@ -176,12 +206,14 @@ public struct SessionSteps: Sendable {
 
     /// Why whatever the frame asks for is refused; nil when it is not.
     public var refusal: FrameRefusal? {
-        if let limit = self.exceededBytes { return FrameRefusal("the message is longer than \(limit) bytes") }
+        if let limit = self.exceededByteLimit {
+            return FrameRefusal("the message is longer than \(limit) bytes")
+        }
         return self.retryAfter.map { FrameRefusal("rate limited", retryAfter: $0) }
     }
 
     /// One of the list, moved out of it: each may be had once.
-    public mutating func take(_ place: Int) -> SessionStep {
+    public mutating func consumeStep(_ place: Int) -> SessionStep {
         exchange(&self.list[place], with: .reply(0..<0))
     }
 
@@ -194,20 +226,20 @@ public struct SessionSteps: Sendable {
 
     public mutating func removeAll() {
         self.text.removeAll()
-        self.list.clear(keepingRoomFor: .max)
+        self.list.clear(keepingCapacityUpTo: .max)
         self.retryAfter = nil
-        self.exceededBytes = nil
+        self.exceededByteLimit = nil
     }
 }
 
 /// Why a frame is refused, whatever it asks for.
 public struct FrameRefusal: Sendable {
-    public let sentence: String
+    public let reason: String
     /// Seconds after which the client may try again; nil where that is of no use.
     public let retryAfter: Double?
 
     public init(_ sentence: String, retryAfter: Double? = nil) {
-        self.sentence = sentence
+        self.reason = sentence
         self.retryAfter = retryAfter
     }
 }

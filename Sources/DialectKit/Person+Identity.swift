@@ -4,7 +4,9 @@ public import Identity
 extension UserID {
     /// Whom a token names: a guest token an anonymous user.
     public init(of identity: Identity) {
-        self = identity.guest == nil ? UserID(token: identity.user) : UserID(anonymous: identity.user)
+        self =
+            identity.guest == nil
+            ? UserID(tokenSubject: identity.user) : UserID(anonymous: identity.user)
     }
 }
 
@@ -12,6 +14,8 @@ extension Person {
     /// Who a token says its bearer is, with the agent that it names where that is not the user.
     public init(of identity: Identity) {
         let id = UserID(of: identity)
-        self.init(id: id, name: identity.displayName, agent: identity.agent == id.shown ? nil : identity.agent)
+        self.init(
+            id: id, name: identity.displayName,
+            agent: identity.agent == id.displayID ? nil : identity.agent)
     }
 }

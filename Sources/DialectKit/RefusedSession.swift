@@ -16,22 +16,35 @@ public struct RefusedSession: DialectSession {
         self.error = error
     }
 
-    public var actor: Actor? { nil }
+    public var principal: Principal? { nil }
     public var tenant: ByteString { "" }
-    public var home: ConversationKey? { nil }
+    public var homeConversation: ConversationKey? { nil }
 
     public mutating func opened(into steps: inout SessionSteps) {
         if let error = self.error { steps.reply { $0.append(contentsOf: error.bytes) } }
         steps.append(.close(self.code, self.reason))
     }
 
-    public mutating func received(_ text: RawSpan, reading document: inout JSONDocument, at now: Timestamp, into steps: inout SessionSteps)
-    {}
+    public mutating func received(
+        _ text: RawSpan, reading document: inout JSONDocument, at now: Timestamp,
+        into steps: inout SessionSteps
+    ) {}
     public mutating func receivedBinary(into steps: inout SessionSteps) {}
-    public mutating func answered(_ answer: ChatAnswer, to tag: SessionTag, isShown: Bool, into steps: inout SessionSteps) {}
-    public mutating func paged(_ page: Page?, for tag: SessionTag, into steps: inout SessionSteps) {}
-    public mutating func left(_ conversation: ConversationKey, into steps: inout SessionSteps) {}
-    public mutating func historyTruncated(in conversation: ConversationKey, oldest: SequenceNumber, into steps: inout SessionSteps) {}
-    public mutating func authenticated(_ result: Result<Identity, CredentialError>, into steps: inout SessionSteps) {}
-    public mutating func expired(into steps: inout SessionSteps) {}
+    public mutating func answered(
+        _ answer: ChatAnswer, to tag: RequestTag, isDelivered isShown: Bool,
+        into steps: inout SessionSteps
+    ) {}
+    public mutating func receivedPage(
+        _ page: MessagePage?, for tag: RequestTag, into steps: inout SessionSteps
+    ) {}
+    public mutating func leftConversation(
+        _ conversation: ConversationKey, into steps: inout SessionSteps
+    ) {}
+    public mutating func historyTruncated(
+        in conversation: ConversationKey, oldest: SequenceNumber, into steps: inout SessionSteps
+    ) {}
+    public mutating func authenticated(
+        _ result: Result<Identity, CredentialError>, into steps: inout SessionSteps
+    ) {}
+    public mutating func tokenExpired(into steps: inout SessionSteps) {}
 }

@@ -8,31 +8,33 @@ public struct Rendering: Sendable {
     /// The finished frames: where each ends, whom it is for, and whether sessions that are personal have one of their own instead.
     public private(set) var frames: [(end: Int, audience: Audience, unlessPersonal: Bool)] = []
     /// The users' numbers that are known here.
-    public var numbers = UserNumbers()
+    public var userNumbers = UserNumbers()
     /// Users whose numbers have to be looked up before what was rendered can be sent: until then it is not to be used.
-    public private(set) var unnumbered: [UserID] = []
+    public private(set) var usersWithoutNumber: [UserID] = []
 
     public init() {}
 
     /// The user's number, for protocols that have them; 0, and noted, where it is not known yet.
     public mutating func number(of user: UserID, in tenant: ByteString) -> Int {
-        if let number = self.numbers.number(of: user, in: tenant) { return number }
-        if !self.unnumbered.contains(user) { self.unnumbered.append(user) }
+        if let number = self.userNumbers.number(of: user, in: tenant) { return number }
+        if !self.usersWithoutNumber.contains(user) { self.usersWithoutNumber.append(user) }
         return 0
     }
 
     /// What has been written since the last frame is one.
-    public mutating func finish(for audience: Audience = .everybody, unlessPersonal: Bool = false) {
+    public mutating func finishFrame(
+        for audience: Audience = .everybody, unlessTracked unlessPersonal: Bool = false
+    ) {
         self.frames.append((self.text.count, audience, unlessPersonal))
     }
 
     /// The text of one frame.
-    public func range(of place: Int) -> Range<Int> {
+    public func textRange(ofFrame place: Int) -> Range<Int> {
         (place == 0 ? 0 : self.frames[place - 1].end)..<self.frames[place].end
     }
 
     /// The frames from this one on that leave together: those that everybody gets, one behind the other.
-    public func run(from place: Int) -> Range<Int> {
+    public func combinableFrames(from place: Int) -> Range<Int> {
         var end = place + 1
         guard case .everybody = self.frames[place].audience else { return place..<end }
         while end < self.frames.count, case .everybody = self.frames[end].audience { end += 1 }
@@ -41,7 +43,7 @@ public struct Rendering: Sendable {
 
     public mutating func removeAll() {
         self.text.removeAll()
-        self.frames.clear(keepingRoomFor: .max)
-        self.unnumbered.clear(keepingRoomFor: 16)
+        self.frames.clear(keepingCapacityUpTo: .max)
+        self.usersWithoutNumber.clear(keepingCapacityUpTo: 16)
     }
 }

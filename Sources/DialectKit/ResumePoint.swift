@@ -4,7 +4,7 @@ import ChatModel
 ///
 /// A class, because it is needed once, and there may be very many quiet connections.
 public final class ResumePoint: Sendable {
-    public let beginning: Beginning
+    public let start: StartPosition
     /// What is wrong with the query, as a sentence that names the parameter; nil where nothing is.
     public let error: String?
 
@@ -16,16 +16,16 @@ public final class ResumePoint: Sendable {
     public init?(after: String?, rev: String?) {
         guard after != nil || rev != nil else { return nil }
         guard let after else {
-            (self.beginning, self.error) = (.now, "rev: stands for nothing without after")
+            (self.start, self.error) = (.now, "rev: stands for nothing without after")
             return
         }
         guard let sequence = MessageID.sequence(after) else {
-            (self.beginning, self.error) = (.now, "after: is no message id")
+            (self.start, self.error) = (.now, "after: is no message id")
             return
         }
         // Written as a message's id is.
         let revision = rev.flatMap(MessageID.sequence)
-        self.beginning = .after(sequence, since: revision)
+        self.start = .after(sequence, since: revision)
         self.error = rev != nil && revision == nil ? "rev: is no revision" : nil
     }
 }

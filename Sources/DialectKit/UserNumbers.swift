@@ -19,20 +19,24 @@ public struct UserNumbers: Sendable {
 
     /// Nil: it has to be looked up.
     public func number(of user: UserID, in tenant: ByteString) -> Int? {
-        Self.ownNumber(of: user) ?? self.numbers[Key(tenant: tenant, user: user)]
+        Self.numericID(of: user) ?? self.numbers[Key(tenant: tenant, user: user)]
     }
 
     /// Takes what the store says.
     ///
     /// - Parameter numbers: in the order of the users.
-    public mutating func note(_ numbers: [Int], of users: [UserID], in tenant: ByteString) {
+    public mutating func record(_ numbers: [Int], of users: [UserID], in tenant: ByteString) {
         if self.numbers.count + users.count > Self.limit { self.numbers = [:] }
-        for (user, number) in zip(users, numbers) { self.numbers[Key(tenant: tenant, user: user)] = number }
+        for (user, number) in zip(users, numbers) {
+            self.numbers[Key(tenant: tenant, user: user)] = number
+        }
     }
 
     /// Users whose id is a number already are known by it: a canonical decimal below those that are given out.
-    public static func ownNumber(of user: UserID) -> Int? {
-        guard !user.isAnonymous, let number = MessageID.sequence(user.key.string), number < StoreRequest.firstUserNumber else { return nil }
+    public static func numericID(of user: UserID) -> Int? {
+        guard !user.isAnonymous, let number = MessageID.sequence(user.storageKey.string),
+            number < StoreRequest.firstUserNumber
+        else { return nil }
         return number
     }
 }

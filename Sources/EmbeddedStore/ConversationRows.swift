@@ -9,20 +9,21 @@ struct StoredConversation {
     /// Of the last change that was no message; the newest message may have a higher one.
     var revision: Revision
     /// Messages below this have been taken out of the file.
-    var keptFrom: SequenceNumber
+    var retainedFrom: SequenceNumber
 }
 
 /// The table `conversations`.
 struct ConversationRows {
-    private let byKey: SQLiteStatement
+    private let selection: SQLiteStatement
     private let insertion: SQLiteStatement?
     private let replacement: SQLiteStatement?
     private let connection: SQLiteConnection
-    private let text = RowText()
+    private let text = RowTextBuffer()
 
-    init(_ connection: SQLiteConnection, access: SQLiteConnection.Access) throws(SQLiteFailure) {
+    init(_ connection: SQLiteConnection, access: SQLiteConnection.AccessMode) throws(SQLiteFailure)
+    {
         self.connection = connection
-        self.byKey = try connection.prepare(
+        self.selection = try connection.prepare(
             """
             SELECT id, access, title, creator, created_at, updated_at, ended_at, revision, kept_from, checksum, kind, details
             FROM conversations WHERE tenant = ? AND name = ?
@@ -32,7 +33,8 @@ struct ConversationRows {
             self.replacement = nil
             return
         }
-        self.insertion = try connection.prepare("INSERT INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        self.insertion = try connection.prepare(
+            "INSERT INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         self.replacement = try connection.prepare(
             """
             UPDATE conversations SET tenant = ?2, name = ?3, access = ?4, title = ?5, creator = ?6, created_at = ?7, updated_at = ?8,
@@ -42,21 +44,28 @@ struct ConversationRows {
     }
 
     func conversation(_ key: ConversationKey) throws(StorageFault) -> StoredConversation? {
-        let row = self.byKey
+        let row = self.selection
         self.text.begin(byteCount: key.tenant.byteCount + key.id.byteCount)
-        row.bind(1, text: self.text.hold(key.tenant.string))
-        row.bind(2, text: self.text.hold(key.id.string))
+        row.bind(1, text: self.text.copy(key.tenant.string))
+        row.bind(2, text: self.text.copy(key.id.string))
         defer { row.reset() }
         guard try row.next() else { return nil }
         var record = ConversationRecord(
-            access: ConversationRecord.Access(rawValue: UInt8(truncatingIfNeeded: row.int(1))) ?? .closed,
-            kind: ConversationRecord.Kind(rawValue: UInt8(truncatingIfNeeded: row.int(10))) ?? .conversations, title: row.text(2) ?? "",
-            details: ByteString(row.text(11) ?? ""), creator: row.text(3).map { UserID(key: ByteString($0)) },
+            joinPolicy: ConversationRecord.JoinPolicy(
+                rawValue: UInt8(truncatingIfNeeded: row.int(1))) ?? .closed,
+            kind: ConversationRecord.Kind(rawValue: UInt8(truncatingIfNeeded: row.int(10)))
+                ?? .conversations, title: row.text(2) ?? "",
+            dialectData: ByteString(row.text(11) ?? ""),
+            creator: row.text(3).map { UserID(storageKey: ByteString($0)) },
             createdAt: Timestamp(milliseconds: Int64(row.int(4))))
         record.updatedAt = Timestamp(milliseconds: Int64(row.int(5)))
         record.endedAt = row.optionalInt(6).map { Timestamp(milliseconds: Int64($0)) }
-        let stored = StoredConversation(id: row.int(0), key: key, record: record, revision: row.int(7), keptFrom: row.int(8))
-        guard self.checksum(of: stored) == row.int(9) else { throw .damaged("the row of conversation \(key) is not what was stored") }
+        let stored = StoredConversation(
+            id: row.int(0), key: key, record: record, revision: row.int(7), retainedFrom: row.int(8)
+        )
+        guard self.checksum(of: stored) == row.int(9) else {
+            throw .damaged("the row of conversation \(key) is not what was stored")
+        }
         return stored
     }
 
@@ -73,31 +82,37 @@ struct ConversationRows {
         (try self.connection.number("SELECT max(id) FROM conversations") ?? 0) + 1
     }
 
-    private func write(_ conversation: StoredConversation, with statement: SQLiteStatement?) throws(StorageFault) {
-        guard let statement else { preconditionFailure("a reader's connection wrote a conversation") }
+    private func write(_ conversation: StoredConversation, with statement: SQLiteStatement?)
+        throws(StorageFault)
+    {
+        guard let statement else {
+            preconditionFailure("a reader's connection wrote a conversation")
+        }
         let record = conversation.record
         let sum = self.checksum(of: conversation)
         self.text.begin(byteCount: Self.byteCount(of: conversation))
         statement.bind(1, conversation.id)
-        statement.bind(2, text: self.text.hold(conversation.key.tenant.string))
-        statement.bind(3, text: self.text.hold(conversation.key.id.string))
-        statement.bind(4, Int(record.access.rawValue))
-        statement.bind(5, text: self.text.hold(record.title))
-        statement.bind(6, text: record.creator.map { self.text.hold($0.key.string) })
+        statement.bind(2, text: self.text.copy(conversation.key.tenant.string))
+        statement.bind(3, text: self.text.copy(conversation.key.id.string))
+        statement.bind(4, Int(record.joinPolicy.rawValue))
+        statement.bind(5, text: self.text.copy(record.title))
+        statement.bind(6, text: record.creator.map { self.text.copy($0.storageKey.string) })
         statement.bind(7, Int(record.createdAt.milliseconds))
         statement.bind(8, Int(record.updatedAt.milliseconds))
         statement.bind(9, record.endedAt.map { Int($0.milliseconds) })
         statement.bind(10, conversation.revision)
-        statement.bind(11, conversation.keptFrom)
+        statement.bind(11, conversation.retainedFrom)
         statement.bind(12, sum)
         statement.bind(13, Int(record.kind.rawValue))
-        statement.bind(14, text: self.text.hold(record.details.string))
+        statement.bind(14, text: self.text.copy(record.dialectData.string))
         try statement.run()
     }
 
     private static func byteCount(of conversation: StoredConversation) -> Int {
-        conversation.key.tenant.byteCount + conversation.key.id.byteCount + conversation.record.title.utf8.count
-            + conversation.record.details.byteCount + (conversation.record.creator?.key.byteCount ?? 0)
+        conversation.key.tenant.byteCount + conversation.key.id.byteCount
+            + conversation.record.title.utf8.count
+            + conversation.record.dialectData.byteCount
+            + (conversation.record.creator?.storageKey.byteCount ?? 0)
     }
 
     private func checksum(of conversation: StoredConversation) -> Int {
@@ -105,19 +120,19 @@ struct ConversationRows {
         self.text.begin(byteCount: Self.byteCount(of: conversation))
         var sum = RowChecksum()
         sum.fold(conversation.id)
-        sum.fold(self.text.hold(conversation.key.tenant.string))
-        sum.fold(self.text.hold(conversation.key.id.string))
-        sum.fold(Int(record.access.rawValue))
-        sum.fold(self.text.hold(record.title))
-        sum.fold(record.creator.map { self.text.hold($0.key.string) })
+        sum.fold(self.text.copy(conversation.key.tenant.string))
+        sum.fold(self.text.copy(conversation.key.id.string))
+        sum.fold(Int(record.joinPolicy.rawValue))
+        sum.fold(self.text.copy(record.title))
+        sum.fold(record.creator.map { self.text.copy($0.storageKey.string) })
         sum.fold(Int(record.createdAt.milliseconds))
         sum.fold(Int(record.updatedAt.milliseconds))
         sum.fold(record.endedAt.map { Int($0.milliseconds) })
         sum.fold(conversation.revision)
-        sum.fold(conversation.keptFrom)
-        if record.kind != .conversations || record.details.byteCount > 0 {
+        sum.fold(conversation.retainedFrom)
+        if record.kind != .conversations || record.dialectData.byteCount > 0 {
             sum.fold(Int(record.kind.rawValue))
-            sum.fold(self.text.hold(record.details.string))
+            sum.fold(self.text.copy(record.dialectData.string))
         }
         return sum.value
     }

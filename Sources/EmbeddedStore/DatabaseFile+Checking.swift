@@ -4,12 +4,16 @@ internal import Glibc
 extension DatabaseFile {
     /// Finds out whether the file could be opened, and leaves everything as it is: SQLite itself would make a log and an index of it.
     static func check(_ path: String) throws(StoreFailure) {
-        let folder = try self.checkPlace(path)
-        guard access(folder, W_OK | X_OK) == 0 else { throw StoreFailure("\(path): this user may not write the folder \(folder)") }
+        let folder = try self.checkLocation(path)
+        guard access(folder, W_OK | X_OK) == 0 else {
+            throw StoreFailure("\(path): this user may not write the folder \(folder)")
+        }
         try self.checkLock(path)
         let file = open(path, O_RDONLY | O_CLOEXEC)
         if file < 0, errno == ENOENT { return }
-        guard file >= 0 else { throw StoreFailure("\(path): it cannot be opened: \(String(cString: strerror(errno)))") }
+        guard file >= 0 else {
+            throw StoreFailure("\(path): it cannot be opened: \(String(cString: strerror(errno)))")
+        }
         defer { close(file) }
         var header = [UInt8](repeating: 0, count: 100)
         let count = read(file, &header, header.count)
@@ -17,7 +21,10 @@ extension DatabaseFile {
         var log = stat()
         let hasLog = stat("\(path)-wal", &log) == 0 && log.st_size > 0
         guard count > 0 else { return }
-        if let problem = self.problem(ofHeader: header.prefix(max(0, count)), hasLog: hasLog) { throw StoreFailure("\(path): \(problem)") }
+        if let problem = self.formatProblem(ofHeader: header.prefix(max(0, count)), hasLog: hasLog)
+        {
+            throw StoreFailure("\(path): \(problem)")
+        }
     }
 
     private static func checkLock(_ path: String) throws(StoreFailure) {
@@ -25,23 +32,26 @@ extension DatabaseFile {
         guard lock >= 0 else { return }
         defer { close(lock) }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-            if errno == EWOULDBLOCK { throw StoreFailure(self.inUse(path)) }
+            if errno == EWOULDBLOCK { throw StoreFailure(self.inUseMessage(path)) }
             return
         }
         flock(lock, LOCK_UN)
     }
 
     /// What is wrong with the first hundred bytes of a file (https://www.sqlite.org/fileformat.html, 1.3); nil: nothing.
-    static func problem(ofHeader header: ArraySlice<UInt8>, hasLog: Bool) -> String? {
+    static func formatProblem(ofHeader header: ArraySlice<UInt8>, hasLog: Bool) -> String? {
         guard header.count == 100, header.starts(with: "SQLite format 3\0".utf8) else {
             return "it is no SQLite database, or its beginning is damaged"
         }
-        func number(at place: Int) -> Int { header[place..<place + 4].reduce(0) { $0 << 8 | Int($1) } }
+        func number(at place: Int) -> Int {
+            header[place..<place + 4].reduce(0) { $0 << 8 | Int($1) }
+        }
         let (pages, version, application) = (number(at: 28), number(at: 60), number(at: 68))
         if application == 0, version == 0, hasLog || pages <= 1 { return nil }
         guard application == Schema.applicationID else { return "it is not a Confab database" }
         guard version <= Schema.version else {
-            return "it was written by a newer Confab (layout \(version)); this one knows layouts up to \(Schema.version)"
+            return
+                "it was written by a newer Confab (layout \(version)); this one knows layouts up to \(Schema.version)"
         }
         return nil
     }

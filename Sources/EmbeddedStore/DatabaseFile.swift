@@ -10,32 +10,37 @@ final class DatabaseFile: Sendable {
     let path: String
     private let lock: Int32
     /// Whether there was a file, of a database or a lock, before this one was opened.
-    private let wasThere: Bool
-    private let lockWasThere: Bool
+    private let databaseExisted: Bool
+    private let lockExisted: Bool
     /// What the writer has left, and what it has found wrong with that since.
-    private let state = Mutex<(left: DatabaseFiles?, loss: StoreFailure?)>((nil, nil))
+    private let state = Mutex<(left: DatabaseFileSnapshot?, loss: StoreFailure?)>((nil, nil))
 
     /// Takes the lock, or says who is in the way.
     init(path: String) throws(StoreFailure) {
         self.path = path
-        _ = try Self.checkPlace(path)
+        _ = try Self.checkLocation(path)
         let lockPath = "\(path)-lock"
-        self.lockWasThere = access(lockPath, F_OK) == 0
+        self.lockExisted = access(lockPath, F_OK) == 0
         self.lock = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard self.lock >= 0 else { throw StoreFailure("\(lockPath): it cannot be opened: \(Self.reason())") }
+        guard self.lock >= 0 else {
+            throw StoreFailure("\(lockPath): it cannot be opened: \(Self.systemErrorText())")
+        }
         guard flock(self.lock, LOCK_EX | LOCK_NB) == 0 else {
             let isHeld = errno == EWOULDBLOCK
-            let reason = Self.reason()
+            let reason = Self.systemErrorText()
             close(self.lock)
-            throw StoreFailure(isHeld ? Self.inUse(path) : "\(lockPath): it cannot be locked: \(reason)")
+            throw StoreFailure(
+                isHeld ? Self.inUseMessage(path) : "\(lockPath): it cannot be locked: \(reason)")
         }
         // Whoever held it before may have taken it away, after a start that failed: then this one locks nothing.
         var (held, found) = (stat(), stat())
-        guard fstat(self.lock, &held) == 0, stat(lockPath, &found) == 0, held.st_ino == found.st_ino, held.st_dev == found.st_dev else {
+        guard fstat(self.lock, &held) == 0, stat(lockPath, &found) == 0,
+            held.st_ino == found.st_ino, held.st_dev == found.st_dev
+        else {
             close(self.lock)
             throw StoreFailure("\(path): another process has just given it up: start again")
         }
-        self.wasThere = access(path, F_OK) == 0
+        self.databaseExisted = access(path, F_OK) == 0
     }
 
     deinit {
@@ -50,10 +55,10 @@ final class DatabaseFile: Sendable {
     }
 
     /// For the writer, before and after a transaction: why what it writes would be lost; nil while the files are as it has left them.
-    func check() -> StoreFailure? {
-        let files = DatabaseFiles(at: self.path, readsLog: true)
+    func checkForLoss() -> StoreFailure? {
+        let files = DatabaseFileSnapshot(at: self.path, readsLog: true)
         return self.state.withLock { state in
-            state.loss = state.left.flatMap { files.loss(since: $0, writtenBy: .nobody) }
+            state.loss = state.left.flatMap { files.loss(since: $0, allowedWriter: .none) }
             // The log has grown.
             if state.loss == nil { state.left = files }
             return state.loss
@@ -61,10 +66,10 @@ final class DatabaseFile: Sendable {
     }
 
     /// For the writer, after it has written the database itself.
-    func checkWritten() -> StoreFailure? {
-        let files = DatabaseFiles(at: self.path, readsLog: true)
+    func checkForLossAfterCheckpoint() -> StoreFailure? {
+        let files = DatabaseFileSnapshot(at: self.path, readsLog: true)
         return self.state.withLock { state in
-            state.loss = state.left.flatMap { files.loss(since: $0, writtenBy: .store) }
+            state.loss = state.left.flatMap { files.loss(since: $0, allowedWriter: .store) }
             if state.loss == nil { state.left = files }
             return state.loss
         }
@@ -74,34 +79,45 @@ final class DatabaseFile: Sendable {
     ///
     /// They cannot tell who has written, so that they also believe what the writer has found; it looks at least as often as the store is
     /// probed.
-    func readingLoss() -> StoreFailure? {
+    func lossForReaders() -> StoreFailure? {
         let (left, loss) = self.state.withLock { $0 }
-        return loss ?? left.flatMap { DatabaseFiles(at: self.path, readsLog: false).loss(since: $0, writtenBy: .store) }
+        return loss
+            ?? left.flatMap {
+                DatabaseFileSnapshot(at: self.path, readsLog: false).loss(
+                    since: $0, allowedWriter: .store)
+            }
     }
 
     /// Removes what opening has made: a database, with all that belongs to it, and a lock, where there were none before.
-    func removeMade() {
-        if !self.wasThere { for suffix in ["", "-wal", "-shm"] { unlink(self.path + suffix) } }
-        if !self.lockWasThere { unlink("\(self.path)-lock") }
+    func removeCreatedFiles() {
+        if !self.databaseExisted {
+            for suffix in ["", "-wal", "-shm"] { unlink(self.path + suffix) }
+        }
+        if !self.lockExisted { unlink("\(self.path)-lock") }
     }
 
-    static func inUse(_ path: String) -> String { "\(path) is in use by another process" }
+    static func inUseMessage(_ path: String) -> String { "\(path) is in use by another process" }
 
     /// Whether a database may be at the path, or be made there.
     ///
     /// - Returns: the folder.
-    static func checkPlace(_ path: String) throws(StoreFailure) -> String {
-        let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    static func checkLocation(_ path: String) throws(StoreFailure) -> String {
+        let folder =
+            path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
         var status = stat()
         if stat(folder, &status) != 0 || status.st_mode & S_IFMT != S_IFDIR {
             throw StoreFailure("\(path): the folder \(folder) does not exist")
         }
         if stat(path, &status) == 0 {
-            guard status.st_mode & S_IFMT == S_IFREG else { throw StoreFailure("\(path): it is not a file") }
-            guard access(path, R_OK | W_OK) == 0 else { throw StoreFailure("\(path): this user may not write it") }
+            guard status.st_mode & S_IFMT == S_IFREG else {
+                throw StoreFailure("\(path): it is not a file")
+            }
+            guard access(path, R_OK | W_OK) == 0 else {
+                throw StoreFailure("\(path): this user may not write it")
+            }
         }
         return folder
     }
 
-    private static func reason() -> String { String(cString: strerror(errno)) }
+    private static func systemErrorText() -> String { String(cString: strerror(errno)) }
 }

@@ -6,38 +6,45 @@ struct DeletionRows {
     private let counting: SQLiteStatement
     private let insertion: SQLiteStatement?
     private let trim: SQLiteStatement?
-    private let text = RowText()
+    private let text = RowTextBuffer()
 
-    init(_ connection: SQLiteConnection, access: SQLiteConnection.Access) throws(SQLiteFailure) {
+    init(_ connection: SQLiteConnection, access: SQLiteConnection.AccessMode) throws(SQLiteFailure)
+    {
         self.counting = try connection.prepare(
-            "SELECT count(*) FROM deletions WHERE conversation = ? AND sequence >= ? AND sequence < ? AND author <> ?")
+            "SELECT count(*) FROM deletions WHERE conversation = ? AND sequence >= ? AND sequence < ? AND author <> ?"
+        )
         guard access == .readWrite else {
             self.insertion = nil
             self.trim = nil
             return
         }
         self.insertion = try connection.prepare("INSERT OR IGNORE INTO deletions VALUES (?, ?, ?)")
-        self.trim = try connection.prepare("DELETE FROM deletions WHERE conversation = ? AND sequence < ?")
+        self.trim = try connection.prepare(
+            "DELETE FROM deletions WHERE conversation = ? AND sequence < ?")
     }
 
     /// How many messages in a window are deleted that others than this author wrote.
-    func count(of conversation: Int, in window: Range<SequenceNumber>, notBy author: UserID) throws(StorageFault) -> Int {
-        self.text.begin(byteCount: author.key.byteCount)
+    func count(of conversation: Int, in window: Range<SequenceNumber>, notBy author: UserID)
+        throws(StorageFault) -> Int
+    {
+        self.text.begin(byteCount: author.storageKey.byteCount)
         self.counting.bind(1, conversation)
         self.counting.bind(2, window.lowerBound)
         self.counting.bind(3, window.upperBound)
-        self.counting.bind(4, text: self.text.hold(author.key.string))
+        self.counting.bind(4, text: self.text.copy(author.storageKey.string))
         defer { self.counting.reset() }
         return try self.counting.next() ? self.counting.int(0) : 0
     }
 
     /// Notes that a message is deleted.
-    func put(_ sequence: SequenceNumber, of conversation: Int, by author: UserID) throws(StorageFault) {
+    func insert(_ sequence: SequenceNumber, of conversation: Int, by author: UserID)
+        throws(StorageFault)
+    {
         guard let insertion else { preconditionFailure("a reader's connection wrote a deletion") }
-        self.text.begin(byteCount: author.key.byteCount)
+        self.text.begin(byteCount: author.storageKey.byteCount)
         insertion.bind(1, conversation)
         insertion.bind(2, sequence)
-        insertion.bind(3, text: self.text.hold(author.key.string))
+        insertion.bind(3, text: self.text.copy(author.storageKey.string))
         try insertion.run()
     }
 

@@ -3,30 +3,35 @@ import ChatModel
 
 /// Which conversations of a store in memory are in which lists, in the order in which they are paged.
 struct ListIndex {
-    private struct Inhabitant: Hashable {
+    private struct TenantUser: Hashable {
         let tenant: ByteString
         let user: UserID
     }
 
-    private var memberships: [Inhabitant: [ByteString]] = [:]
-    private var catalogs: [ByteString: [ListPlace]] = [:]
+    private var memberships: [TenantUser: [ByteString]] = [:]
+    private var catalogs: [ByteString: [PageCursor]] = [:]
 
     /// A conversation was made.
-    mutating func note(_ record: ConversationRecord, at key: ConversationKey) {
+    mutating func recordCreation(_ record: ConversationRecord, at key: ConversationKey) {
         guard record.isInCatalog else { return }
-        self.catalogs[key.tenant, default: []].insertSorted(ListPlace(moment: record.createdAt, id: key.id))
+        self.catalogs[key.tenant, default: []].insertSorted(
+            PageCursor(time: record.createdAt, id: key.id))
     }
 
     /// A conversation of this record was changed.
-    mutating func note(_ change: Write.Change, of record: ConversationRecord, at key: ConversationKey) {
+    mutating func recordChange(
+        _ change: Write.Change, of record: ConversationRecord, at key: ConversationKey
+    ) {
         switch change {
         case .member(let member):
-            self.memberships[Inhabitant(tenant: key.tenant, user: member.user), default: []].insertSorted(key.id)
+            self.memberships[TenantUser(tenant: key.tenant, user: member.user), default: []]
+                .insertSorted(key.id)
         case .remove(let user):
-            self.memberships[Inhabitant(tenant: key.tenant, user: user)]?.removeSorted(key.id)
+            self.memberships[TenantUser(tenant: key.tenant, user: user)]?.removeSorted(key.id)
         case .end:
-            if record.isForCatalog {
-                self.catalogs[key.tenant]?.removeSorted(ListPlace(moment: record.createdAt, id: key.id))
+            if record.isCatalogKind {
+                self.catalogs[key.tenant]?.removeSorted(
+                    PageCursor(time: record.createdAt, id: key.id))
             }
         case .create, .message, .amend, .cursors, .skip:
             break
@@ -34,20 +39,26 @@ struct ListIndex {
     }
 
     /// A user's conversations by rising ids above one.
-    func memberships(of user: UserID, in tenant: ByteString, after id: ByteString?, limit: Int) -> ArraySlice<ByteString> {
-        guard let all = self.memberships[Inhabitant(tenant: tenant, user: user)] else { return [] }
-        return all[(id.map { all.firstPlace(after: $0) } ?? 0)...].prefix(limit)
+    func memberships(of user: UserID, in tenant: ByteString, after id: ByteString?, limit: Int)
+        -> ArraySlice<ByteString>
+    {
+        guard let all = self.memberships[TenantUser(tenant: tenant, user: user)] else { return [] }
+        return all[(id.map { all.firstSortedIndex(after: $0) } ?? 0)...].prefix(limit)
     }
 
     /// A tenant's catalog below a place, newest first.
-    func catalog(of tenant: ByteString, after place: ListPlace?, limit: Int) -> ReversedCollection<ArraySlice<ListPlace>> {
+    func catalog(of tenant: ByteString, after place: PageCursor?, limit: Int) -> ReversedCollection<
+        ArraySlice<PageCursor>
+    > {
         guard let all = self.catalogs[tenant] else { return ([] as ArraySlice).reversed() }
-        return all[..<(place.map { all.firstPlace(notBefore: $0) } ?? all.count)].suffix(limit).reversed()
+        return all[..<(place.map { all.firstSortedIndex(notBefore: $0) } ?? all.count)].suffix(
+            limit
+        ).reversed()
     }
 }
 
 extension Array where Element: Comparable {
-    fileprivate func firstPlace(notBefore element: Element) -> Int {
+    fileprivate func firstSortedIndex(notBefore element: Element) -> Int {
         var (low, high) = (0, self.count)
         while low < high {
             let middle = (low + high) / 2
@@ -56,19 +67,19 @@ extension Array where Element: Comparable {
         return low
     }
 
-    fileprivate func firstPlace(after element: Element) -> Int {
-        let place = self.firstPlace(notBefore: element)
+    fileprivate func firstSortedIndex(after element: Element) -> Int {
+        let place = self.firstSortedIndex(notBefore: element)
         return place < self.count && self[place] == element ? place + 1 : place
     }
 
     /// Once only.
     fileprivate mutating func insertSorted(_ element: Element) {
-        let place = self.firstPlace(notBefore: element)
+        let place = self.firstSortedIndex(notBefore: element)
         if place == self.count || self[place] != element { self.insert(element, at: place) }
     }
 
     fileprivate mutating func removeSorted(_ element: Element) {
-        let place = self.firstPlace(notBefore: element)
+        let place = self.firstSortedIndex(notBefore: element)
         if place < self.count, self[place] == element { self.remove(at: place) }
     }
 }

@@ -6,16 +6,18 @@ struct ListRows {
     private let memberships: SQLiteStatement
     private let newest: SQLiteStatement
     private let below: SQLiteStatement
-    private let text = RowText()
+    private let text = RowTextBuffer()
 
     static let membershipsOfUser = """
         SELECT conversations.id, conversations.name FROM members CROSS JOIN conversations ON conversations.id = members.conversation
         WHERE members.user = ? AND members.conversation > ? AND conversations.tenant = ? ORDER BY members.conversation LIMIT ?
         """
     /// The condition stands as the index has it, so that SQLite sees that it may be used.
-    private static let catalog = "SELECT created_at, name FROM conversations WHERE kind = 3 AND ended_at IS NULL AND tenant = ?"
+    private static let catalog =
+        "SELECT created_at, name FROM conversations WHERE kind = 3 AND ended_at IS NULL AND tenant = ?"
     static let newestOfCatalog = "\(catalog) ORDER BY created_at DESC, name DESC LIMIT ?"
-    static let catalogBelow = "\(catalog) AND (created_at, name) < (?, ?) ORDER BY created_at DESC, name DESC LIMIT ?"
+    static let catalogBelow =
+        "\(catalog) AND (created_at, name) < (?, ?) ORDER BY created_at DESC, name DESC LIMIT ?"
 
     init(_ connection: SQLiteConnection) throws(SQLiteFailure) {
         self.memberships = try connection.prepare(Self.membershipsOfUser)
@@ -28,10 +30,10 @@ struct ListRows {
         of user: UserID, in tenant: ByteString, after id: Int, limit: Int
     ) throws(StorageFault) -> [(id: Int, name: ByteString)] {
         let row = self.memberships
-        self.text.begin(byteCount: user.key.byteCount + tenant.byteCount)
-        row.bind(1, text: self.text.hold(user.key.string))
+        self.text.begin(byteCount: user.storageKey.byteCount + tenant.byteCount)
+        row.bind(1, text: self.text.copy(user.storageKey.string))
         row.bind(2, id)
-        row.bind(3, text: self.text.hold(tenant.string))
+        row.bind(3, text: self.text.copy(tenant.string))
         row.bind(4, limit)
         defer { row.reset() }
         var found: [(id: Int, name: ByteString)] = []
@@ -40,19 +42,24 @@ struct ListRows {
     }
 
     /// A tenant's catalog below a place, newest first.
-    func catalog(of tenant: ByteString, after place: ListPlace?, limit: Int) throws(StorageFault) -> [ListPlace] {
+    func catalog(of tenant: ByteString, after place: PageCursor?, limit: Int) throws(StorageFault)
+        -> [PageCursor]
+    {
         let row = place == nil ? self.newest : self.below
         self.text.begin(byteCount: tenant.byteCount + (place?.id.byteCount ?? 0))
-        row.bind(1, text: self.text.hold(tenant.string))
+        row.bind(1, text: self.text.copy(tenant.string))
         if let place {
-            row.bind(2, Int(place.moment.milliseconds))
-            row.bind(3, text: self.text.hold(place.id.string))
+            row.bind(2, Int(place.time.milliseconds))
+            row.bind(3, text: self.text.copy(place.id.string))
         }
         row.bind(place == nil ? 2 : 4, limit)
         defer { row.reset() }
-        var found: [ListPlace] = []
+        var found: [PageCursor] = []
         while try row.next() {
-            found.append(ListPlace(moment: Timestamp(milliseconds: Int64(row.int(0))), id: ByteString(row.text(1) ?? "")))
+            found.append(
+                PageCursor(
+                    time: Timestamp(milliseconds: Int64(row.int(0))),
+                    id: ByteString(row.text(1) ?? "")))
         }
         return found
     }

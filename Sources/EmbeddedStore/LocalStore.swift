@@ -38,7 +38,9 @@ public enum LocalStore: ChatStore {
     /// Finds out whether `sqlite(path:history:)` would open the file. Nothing is made, and nothing is written.
     ///
     /// The failure's sentence names the file, or the folder, and what is wrong with it.
-    public static func checkSQLite(path: String) throws(StoreFailure) { try DatabaseFile.check(path) }
+    public static func checkSQLite(path: String) throws(StoreFailure) {
+        try DatabaseFile.check(path)
+    }
 
     /// What the store has done so far, for telemetry; all zero in memory.
     public var statistics: StoreStatistics {

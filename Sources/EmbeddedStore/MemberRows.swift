@@ -3,16 +3,20 @@ import ChatModel
 
 /// The table `members`.
 struct MemberRows {
-    private static let columns = "user, name, role, joined_at, read_cursor, delivered_cursor, checksum, agent"
+    private static let columns =
+        "user, name, role, joined_at, read_cursor, delivered_cursor, checksum, agent"
     private let all: SQLiteStatement
     private let one: SQLiteStatement
     private let replacement: SQLiteStatement?
     private let deletion: SQLiteStatement?
-    private let text = RowText()
+    private let text = RowTextBuffer()
 
-    init(_ connection: SQLiteConnection, access: SQLiteConnection.Access) throws(SQLiteFailure) {
-        self.all = try connection.prepare("SELECT \(Self.columns) FROM members WHERE conversation = ? ORDER BY user")
-        self.one = try connection.prepare("SELECT \(Self.columns) FROM members WHERE conversation = ? AND user = ?")
+    init(_ connection: SQLiteConnection, access: SQLiteConnection.AccessMode) throws(SQLiteFailure)
+    {
+        self.all = try connection.prepare(
+            "SELECT \(Self.columns) FROM members WHERE conversation = ? ORDER BY user")
+        self.one = try connection.prepare(
+            "SELECT \(Self.columns) FROM members WHERE conversation = ? AND user = ?")
         guard access == .readWrite else {
             self.replacement = nil
             self.deletion = nil
@@ -24,7 +28,8 @@ struct MemberRows {
             INSERT INTO members VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO UPDATE SET name = ?3, role = ?4, joined_at = ?5,
                 read_cursor = ?6, delivered_cursor = ?7, checksum = ?8, agent = ?9
             """)
-        self.deletion = try connection.prepare("DELETE FROM members WHERE conversation = ? AND user = ?")
+        self.deletion = try connection.prepare(
+            "DELETE FROM members WHERE conversation = ? AND user = ?")
     }
 
     /// All members, in the order of their ids.
@@ -37,9 +42,9 @@ struct MemberRows {
     }
 
     func member(_ user: UserID, of conversation: Int) throws(StorageFault) -> Member? {
-        self.text.begin(byteCount: user.key.byteCount)
+        self.text.begin(byteCount: user.storageKey.byteCount)
         self.one.bind(1, conversation)
-        self.one.bind(2, text: self.text.hold(user.key.string))
+        self.one.bind(2, text: self.text.copy(user.storageKey.string))
         defer { self.one.reset() }
         guard try self.one.next() else { return nil }
         return try self.member(self.one, of: conversation)
@@ -47,33 +52,40 @@ struct MemberRows {
 
     /// Writes a member, new or over its old row.
     func put(_ member: Member, of conversation: Int) throws(StorageFault) {
-        guard let statement = self.replacement else { preconditionFailure("a reader's connection wrote a member") }
+        guard let statement = self.replacement else {
+            preconditionFailure("a reader's connection wrote a member")
+        }
         let sum = self.checksum(of: member, in: conversation)
         self.text.begin(byteCount: Self.byteCount(of: member))
         statement.bind(1, conversation)
-        statement.bind(2, text: self.text.hold(member.user.key.string))
-        statement.bind(3, text: self.text.hold(member.name.string))
+        statement.bind(2, text: self.text.copy(member.user.storageKey.string))
+        statement.bind(3, text: self.text.copy(member.name.string))
         statement.bind(4, Int(member.role.rawValue))
         statement.bind(5, Int(member.joinedAt.milliseconds))
         statement.bind(6, member.readCursor)
         statement.bind(7, member.deliveredCursor)
         statement.bind(8, sum)
-        statement.bind(9, text: member.agent.map { self.text.hold($0.string) })
+        statement.bind(9, text: member.agent.map { self.text.copy($0.string) })
         try statement.run()
     }
 
     func delete(_ user: UserID, of conversation: Int) throws(StorageFault) {
-        guard let statement = self.deletion else { preconditionFailure("a reader's connection deleted a member") }
-        self.text.begin(byteCount: user.key.byteCount)
+        guard let statement = self.deletion else {
+            preconditionFailure("a reader's connection deleted a member")
+        }
+        self.text.begin(byteCount: user.storageKey.byteCount)
         statement.bind(1, conversation)
-        statement.bind(2, text: self.text.hold(user.key.string))
+        statement.bind(2, text: self.text.copy(user.storageKey.string))
         try statement.run()
     }
 
-    private func member(_ row: SQLiteStatement, of conversation: Int) throws(StorageFault) -> Member {
+    private func member(_ row: SQLiteStatement, of conversation: Int) throws(StorageFault) -> Member
+    {
         let member = Member(
-            user: UserID(key: ByteString(row.text(0) ?? "")), name: ByteString(row.text(1) ?? ""),
-            agent: row.text(7).map { ByteString($0) }, role: Member.Role(rawValue: UInt8(truncatingIfNeeded: row.int(2))) ?? .member,
+            user: UserID(storageKey: ByteString(row.text(0) ?? "")),
+            name: ByteString(row.text(1) ?? ""),
+            agent: row.text(7).map { ByteString($0) },
+            role: Member.Role(rawValue: UInt8(truncatingIfNeeded: row.int(2))) ?? .member,
             joinedAt: Timestamp(milliseconds: Int64(row.int(3))),
             readCursor: row.int(4), deliveredCursor: row.int(5))
         guard self.checksum(of: member, in: conversation) == row.int(6) else {
@@ -83,20 +95,20 @@ struct MemberRows {
     }
 
     private static func byteCount(of member: Member) -> Int {
-        member.user.key.byteCount + member.name.byteCount + (member.agent?.byteCount ?? 0)
+        member.user.storageKey.byteCount + member.name.byteCount + (member.agent?.byteCount ?? 0)
     }
 
     private func checksum(of member: Member, in conversation: Int) -> Int {
         self.text.begin(byteCount: Self.byteCount(of: member))
         var sum = RowChecksum()
         sum.fold(conversation)
-        sum.fold(self.text.hold(member.user.key.string))
-        sum.fold(self.text.hold(member.name.string))
+        sum.fold(self.text.copy(member.user.storageKey.string))
+        sum.fold(self.text.copy(member.name.string))
         sum.fold(Int(member.role.rawValue))
         sum.fold(Int(member.joinedAt.milliseconds))
         sum.fold(member.readCursor)
         sum.fold(member.deliveredCursor)
-        if let agent = member.agent { sum.fold(self.text.hold(agent.string)) }
+        if let agent = member.agent { sum.fold(self.text.copy(agent.string)) }
         return sum.value
     }
 }

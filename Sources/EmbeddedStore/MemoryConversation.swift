@@ -15,9 +15,9 @@ struct MemoryConversation {
     private(set) var record: ConversationRecord
     private var members: [UserID: Member] = [:]
     /// Edits and deletions by rising revision; one whose message has changed again since, or is gone, is stale.
-    private var amendments: [Amendment] = []
+    private var amendments: [AmendmentEntry] = []
 
-    private struct Amendment {
+    private struct AmendmentEntry {
         let revision: Revision
         let sequence: SequenceNumber
     }
@@ -45,7 +45,8 @@ struct MemoryConversation {
 
     var loaded: LoadedConversation {
         LoadedConversation(
-            record: self.loadedRecord, head: self.head, revision: self.revision, oldest: self.oldest,
+            record: self.loadedRecord, head: self.head, revision: self.revision,
+            oldest: self.oldest,
             // In order of their ids: a dictionary's own order differs from run to run, and simulations must not.
             members: self.members.values.sorted { $0.user < $1.user })
     }
@@ -55,11 +56,13 @@ struct MemoryConversation {
         guard let member = self.members[user] else { return nil }
         return ListedMembership(
             key: self.key, record: self.loadedRecord, head: self.head, member: member,
-            last: self.messages.count > 0 ? self.messages[self.messages.count - 1] : nil,
-            unread: self.unread(after: member.readCursor, by: user, limit: unreadLimit))
+            lastMessage: self.messages.count > 0 ? self.messages[self.messages.count - 1] : nil,
+            unreadCount: self.unread(after: member.readCursor, by: user, limit: unreadLimit))
     }
 
-    var catalogEntry: CatalogEntry { CatalogEntry(key: self.key, record: self.loadedRecord, head: self.head) }
+    var catalogEntry: CatalogEntry {
+        CatalogEntry(key: self.key, record: self.loadedRecord, head: self.head)
+    }
 
     /// Does a write that has been found to be the next one.
     @inline(__always)
@@ -72,11 +75,11 @@ struct MemoryConversation {
             self.revision = write.revision
             self.updatedAt = message.sentAt
         default:
-            self.applyRare(write)
+            self.applyNonMessage(write)
         }
     }
 
-    private mutating func applyRare(_ write: Write) {
+    private mutating func applyNonMessage(_ write: Write) {
         switch write.change {
         case .message, .create:
             preconditionFailure("a message or a creation came the way of the rare changes")
@@ -112,22 +115,26 @@ struct MemoryConversation {
         let stored = self.messages[place]
         guard stored.state != .deleted else { return }
         self.messages[place] = stored.amended(as: message, revision: revision)
-        self.amendments.append(Amendment(revision: revision, sequence: message.sequence))
+        self.amendments.append(AmendmentEntry(revision: revision, sequence: message.sequence))
         // Never more stale ones than there are messages.
-        if self.amendments.count > 2 * self.messages.count { self.amendments = self.amendments.filter(self.isCurrent) }
+        if self.amendments.count > 2 * self.messages.count {
+            self.amendments = self.amendments.filter(self.isCurrent)
+        }
     }
 
-    private func isCurrent(_ amendment: Amendment) -> Bool {
-        amendment.sequence >= self.oldest && self.messages[amendment.sequence - self.oldest].revision == amendment.revision
+    private func isCurrent(_ amendment: AmendmentEntry) -> Bool {
+        amendment.sequence >= self.oldest
+            && self.messages[amendment.sequence - self.oldest].revision == amendment.revision
     }
 
-    func page(_ range: PageRange, limit: Int) -> Page {
+    func page(_ range: PageRange, limit: Int) -> MessagePage {
         let window = range.window(oldest: self.oldest, head: self.head, limit: limit)
         let messages = window.map { self.messages[$0 - self.oldest] }
-        return Page(messages: messages, head: self.head, oldest: self.oldest, revision: self.revision)
+        return MessagePage(
+            messages: messages, head: self.head, oldest: self.oldest, revision: self.revision)
     }
 
-    func changes(after: SequenceNumber, since: Revision, limit: Int) -> Page {
+    func changes(after: SequenceNumber, since: Revision, limit: Int) -> MessagePage {
         var page = self.page(.after(after), limit: limit)
         page.amended = self.amendments.reversed().prefix { $0.revision > since }
             .filter { $0.sequence <= after && self.isCurrent($0) }
@@ -136,27 +143,37 @@ struct MemoryConversation {
         return page
     }
 
-    func amended(through: SequenceNumber, since: Revision, limit: Int) -> Page {
+    func amended(through: SequenceNumber, since: Revision, limit: Int) -> MessagePage {
         var page = self.page(.newest, limit: 0)
-        let amendments = self.amendments.lazy.drop { $0.revision <= since }.filter { $0.sequence <= through && self.isCurrent($0) }
-        page.amended = Array(amendments.prefix(max(0, limit)).map { self.messages[$0.sequence - self.oldest] })
+        let amendments = self.amendments.lazy.drop { $0.revision <= since }.filter {
+            $0.sequence <= through && self.isCurrent($0)
+        }
+        page.amended = Array(
+            amendments.prefix(max(0, limit)).map { self.messages[$0.sequence - self.oldest] })
         return page
     }
 
     func recent(limit: Int) -> [RecentMessage] {
-        PageRange.newest.window(oldest: self.oldest, head: self.head, limit: limit).map { RecentMessage(self.messages[$0 - self.oldest]) }
+        PageRange.newest.window(oldest: self.oldest, head: self.head, limit: limit).map {
+            RecentMessage(self.messages[$0 - self.oldest])
+        }
     }
 
     /// - Parameter limit: so far is counted.
     func unread(after: SequenceNumber, by user: UserID, limit: Int = .max) -> Int {
         PageRange.after(after).window(oldest: self.oldest, head: self.head, limit: .max).lazy
-            .filter { self.messages[$0 - self.oldest].state != .deleted && self.messages[$0 - self.oldest].body.author.id != user }
+            .filter {
+                self.messages[$0 - self.oldest].state != .deleted
+                    && self.messages[$0 - self.oldest].body.author.id != user
+            }
             .prefix(max(0, limit)).count
     }
 }
 
 extension RecentMessage {
     init(_ message: Message) {
-        self.init(sequence: message.sequence, author: message.body.author.id, clientID: message.body.clientID, sentAt: message.sentAt)
+        self.init(
+            sequence: message.sequence, author: message.body.author.id,
+            clientMessageID: message.body.clientMessageID, sentAt: message.sentAt)
     }
 }

@@ -33,7 +33,8 @@ public final class MemoryStore: ChatStore {
         switch request {
         case .write(let batch): .written(self.write(batch))
         case .claim: self.claim(request)
-        case .load(let key), .recent(let key, _), .page(let key, _, _), .changes(let key, _, _, _), .amended(let key, _, _, _),
+        case .load(let key), .recent(let key, _), .page(let key, _, _), .changes(let key, _, _, _),
+            .amended(let key, _, _, _),
             .unread(let key, _, _):
             self.stripe(key.hash).tables.withLock { $0.execute(request) }
         case .numbers(_, let tenant), .users(_, let tenant), .nextNumber(let tenant):
@@ -46,7 +47,8 @@ public final class MemoryStore: ChatStore {
 
     private func memberships(_ request: StoreRequest, limit: Int) -> StoreAnswer {
         let pages = self.stripes.map { stripe in
-            guard case .memberships(let page) = stripe.tables.withLock({ $0.execute(request) }) else { return MembershipPage() }
+            guard case .memberships(let page) = stripe.tables.withLock({ $0.execute(request) })
+            else { return MembershipPage() }
             return page
         }
         return .memberships(MembershipPage(joining: pages, limit: limit))
@@ -54,7 +56,9 @@ public final class MemoryStore: ChatStore {
 
     private func catalog(_ request: StoreRequest, limit: Int) -> StoreAnswer {
         let pages = self.stripes.map { stripe in
-            guard case .catalog(let page) = stripe.tables.withLock({ $0.execute(request) }) else { return CatalogPage() }
+            guard case .catalog(let page) = stripe.tables.withLock({ $0.execute(request) }) else {
+                return CatalogPage()
+            }
             return page
         }
         return .catalog(CatalogPage(joining: pages, limit: limit))
@@ -66,7 +70,7 @@ public final class MemoryStore: ChatStore {
         for place in writes.indices where !refused.refuses(writes[place].conversation, at: place) {
             let stripe = self.stripe(writes[place].conversation.hash)
             if let refusal = stripe.tables.withLock({ $0.apply(writes[place], by: batch.owner) }) {
-                refused.note(refusal, of: writes[place].conversation, at: place)
+                refused.record(refusal, of: writes[place].conversation, at: place)
             }
         }
         return refused.outcome

@@ -3,23 +3,28 @@ import ChatModel
 
 extension MemoryTables {
     /// A page by rising ids.
-    func memberships(of user: UserID, in tenant: ByteString, after id: ByteString?, limit: Int, unreadLimit: Int) -> MembershipPage {
+    func memberships(
+        of user: UserID, in tenant: ByteString, after id: ByteString?, limit: Int, unreadLimit: Int
+    ) -> MembershipPage {
         var page = MembershipPage()
-        let limit = StoreRequest.listed(limit)
+        let limit = StoreRequest.clampedListLimit(limit)
         let ids = self.lists.memberships(of: user, in: tenant, after: id, limit: limit + 1)
         page.memberships = ids.prefix(limit).compactMap { id in
-            self.conversation(ConversationKey(tenant: tenant, id: id))?.membership(of: user, unreadLimit: unreadLimit)
+            self.conversation(ConversationKey(tenant: tenant, id: id))?.membership(
+                of: user, unreadLimit: unreadLimit)
         }
-        page.cut(to: limit, isMore: ids.count > limit)
+        page.truncate(to: limit, hasMore: ids.count > limit)
         return page
     }
 
-    func catalog(of tenant: ByteString, after place: ListPlace?, limit: Int) -> CatalogPage {
+    func catalog(of tenant: ByteString, after place: PageCursor?, limit: Int) -> CatalogPage {
         var page = CatalogPage()
-        let limit = StoreRequest.listed(limit)
+        let limit = StoreRequest.clampedListLimit(limit)
         let places = self.lists.catalog(of: tenant, after: place, limit: limit + 1)
-        page.entries = places.prefix(limit).compactMap { self.conversation(ConversationKey(tenant: tenant, id: $0.id))?.catalogEntry }
-        page.cut(to: limit, isMore: places.count > limit)
+        page.entries = places.prefix(limit).compactMap {
+            self.conversation(ConversationKey(tenant: tenant, id: $0.id))?.catalogEntry
+        }
+        page.truncate(to: limit, hasMore: places.count > limit)
         return page
     }
 
@@ -33,12 +38,15 @@ extension MembershipPage {
     init(joining pages: [MembershipPage], limit: Int) {
         self.init()
         self.memberships = pages.flatMap(\.memberships).sorted { $0.key.id < $1.key.id }
-        self.cut(to: StoreRequest.listed(limit), isMore: pages.contains { $0.next != nil })
+        self.truncate(
+            to: StoreRequest.clampedListLimit(limit), hasMore: pages.contains { $0.next != nil })
     }
 
     /// - Parameter isMore: what is left out of this is followed by more.
-    fileprivate mutating func cut(to limit: Int, isMore: Bool) {
-        if isMore || self.memberships.count > limit { self.next = self.memberships.prefix(limit).last?.key.id }
+    fileprivate mutating func truncate(to limit: Int, hasMore isMore: Bool) {
+        if isMore || self.memberships.count > limit {
+            self.next = self.memberships.prefix(limit).last?.key.id
+        }
         self.memberships.removeSubrange(min(limit, self.memberships.count)...)
     }
 }
@@ -47,16 +55,19 @@ extension CatalogPage {
     /// One page of those of several parts of a store.
     init(joining pages: [CatalogPage], limit: Int) {
         self.init()
-        self.entries = pages.flatMap(\.entries).sorted { $0.place > $1.place }
-        self.cut(to: StoreRequest.listed(limit), isMore: pages.contains { $0.next != nil })
+        self.entries = pages.flatMap(\.entries).sorted { $0.cursor > $1.cursor }
+        self.truncate(
+            to: StoreRequest.clampedListLimit(limit), hasMore: pages.contains { $0.next != nil })
     }
 
-    fileprivate mutating func cut(to limit: Int, isMore: Bool) {
-        if isMore || self.entries.count > limit { self.next = self.entries.prefix(limit).last?.place }
+    fileprivate mutating func truncate(to limit: Int, hasMore isMore: Bool) {
+        if isMore || self.entries.count > limit {
+            self.next = self.entries.prefix(limit).last?.cursor
+        }
         self.entries.removeSubrange(min(limit, self.entries.count)...)
     }
 }
 
 extension CatalogEntry {
-    fileprivate var place: ListPlace { ListPlace(moment: self.record.createdAt, id: self.key.id) }
+    fileprivate var cursor: PageCursor { PageCursor(time: self.record.createdAt, id: self.key.id) }
 }

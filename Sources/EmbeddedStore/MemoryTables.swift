@@ -23,46 +23,67 @@ public struct MemoryTables: Sendable {
     }
 
     public mutating func execute(_ request: StoreRequest) -> StoreAnswer {
-        if let excess = request.excess { return .failed(excess) }
+        if let excess = request.limitViolation { return .failed(excess) }
         return switch request {
         case .claim(let shard, let owner, let view): self.claim(shard, for: owner, under: view)
         case .write(let batch): .written(self.write(batch))
         case .load(let key): .loaded(self.conversation(key)?.loaded)
-        case .recent(let key, let limit): .recent(self.conversation(key)?.recent(limit: limit) ?? [])
-        case .page(let key, let range, let limit): .page(self.conversation(key)?.page(range, limit: limit) ?? .none)
+        case .recent(let key, let limit):
+            .recent(self.conversation(key)?.recent(limit: limit) ?? [])
+        case .page(let key, let range, let limit):
+            .page(self.conversation(key)?.page(range, limit: limit) ?? .empty)
         case .changes(let key, let after, let since, let limit):
-            .page(self.conversation(key)?.changes(after: after, since: since, limit: limit) ?? .none)
+            .page(
+                self.conversation(key)?.changes(after: after, since: since, limit: limit) ?? .empty)
         case .amended(let key, let through, let since, let limit):
-            .page(self.conversation(key)?.amended(through: through, since: since, limit: limit) ?? .none)
-        case .unread(let key, let after, let user): .unread(self.conversation(key)?.unread(after: after, by: user) ?? 0)
+            .page(
+                self.conversation(key)?.amended(through: through, since: since, limit: limit)
+                    ?? .empty)
+        case .unread(let key, let after, let user):
+            .unread(self.conversation(key)?.unread(after: after, by: user) ?? 0)
         case .memberships(let user, let tenant, let after, let limit, let unreadLimit):
-            .memberships(self.memberships(of: user, in: tenant, after: after, limit: limit, unreadLimit: unreadLimit))
-        case .catalog(let tenant, let after, let limit): .catalog(self.catalog(of: tenant, after: after, limit: limit))
+            .memberships(
+                self.memberships(
+                    of: user, in: tenant, after: after, limit: limit, unreadLimit: unreadLimit))
+        case .catalog(let tenant, let after, let limit):
+            .catalog(self.catalog(of: tenant, after: after, limit: limit))
         case .numbers(let users, let tenant): .numbers(self.numbers(of: users, in: tenant))
-        case .users(let numbers, let tenant): .users(numbers.map { self.tenants[tenant]?.user(numbered: $0) })
-        case .nextNumber(let tenant): .number(self.tenants[tenant, default: TenantNumbers()].next())
+        case .users(let numbers, let tenant):
+            .users(numbers.map { self.tenants[tenant]?.user(numbered: $0) })
+        case .nextNumber(let tenant):
+            .number(self.tenants[tenant, default: TenantNumbers()].incrementCounter())
         case .probe: .done
         }
     }
 
     /// Does one write, or says why not.
     @inline(__always)
-    mutating func apply(_ write: Write, by owner: OwnerID) -> WriteRefusal? {
-        if let refusal = self.fence(of: write.shard).refusal(of: owner, under: write.epoch) { return refusal }
-        guard let slot = self.slot(of: write.conversation) else { return self.begin(write) }
+    mutating func apply(_ write: Write, by owner: LoopID) -> WriteRefusal? {
+        if let refusal = self.fence(of: write.shard).refusal(of: owner, under: write.epoch) {
+            return refusal
+        }
+        guard let slot = self.slot(of: write.conversation) else {
+            return self.createConversation(write)
+        }
         let revision = self.conversations[slot].revision
-        guard write.follows(revision: revision, head: self.conversations[slot].head) else { return .outOfStep(stored: revision) }
+        guard write.follows(revision: revision, head: self.conversations[slot].head) else {
+            return .revisionMismatch(stored: revision)
+        }
         self.conversations[slot].apply(write, history: self.history)
         if case .message = write.change { return nil }
-        self.lists.note(write.change, of: self.conversations[slot].record, at: write.conversation)
+        self.lists.recordChange(
+            write.change, of: self.conversations[slot].record, at: write.conversation)
         return nil
     }
 
-    private mutating func claim(_ shard: Int, for owner: OwnerID, under view: Int) -> StoreAnswer {
-        guard shard >= 0, shard < Self.shardLimit else { return .failed(StoreFailure("shard \(shard): there is no such shard")) }
+    private mutating func claim(_ shard: Int, for owner: LoopID, under view: Int) -> StoreAnswer {
+        guard shard >= 0, shard < Self.shardLimit else {
+            return .failed(StoreFailure("shard \(shard): there is no such shard"))
+        }
         while self.fences.count <= shard { self.fences.append(.unclaimed) }
         if view < self.fences[shard].view { return .outdated(view: self.fences[shard].view) }
-        self.fences[shard] = ShardFence(epoch: self.fences[shard].epoch + 1, owner: owner, view: view)
+        self.fences[shard] = ShardFence(
+            epoch: self.fences[shard].epoch + 1, owner: owner, view: view)
         return .claimed(self.fences[shard].epoch)
     }
 
@@ -73,7 +94,7 @@ public struct MemoryTables: Sendable {
         self.prefetch(writes)
         for place in writes.indices where !refused.refuses(writes[place].conversation, at: place) {
             if let refusal = self.apply(writes[place], by: batch.owner) {
-                refused.note(refusal, of: writes[place].conversation, at: place)
+                refused.record(refusal, of: writes[place].conversation, at: place)
             }
         }
         return refused.outcome
@@ -90,8 +111,10 @@ public struct MemoryTables: Sendable {
         withUnsafeTemporaryAllocation(of: Int.self, capacity: writes.count) { slots in
             var count = 0
             for place in writes.indices {
-                guard let slot = self.directory.likelySlot(hash: writes[place].conversation.hash) else { continue }
-                Prefetch.element(Int(slot), of: self.conversations, bytes: MemoryConversation.hotBytes)
+                guard let slot = self.directory.likelySlot(hash: writes[place].conversation.hash)
+                else { continue }
+                Prefetch.element(
+                    Int(slot), of: self.conversations, bytes: MemoryConversation.hotBytes)
                 slots[count] = Int(slot)
                 count += 1
             }
@@ -99,12 +122,13 @@ public struct MemoryTables: Sendable {
         }
     }
 
-    private mutating func begin(_ write: Write) -> WriteRefusal? {
+    private mutating func createConversation(_ write: Write) -> WriteRefusal? {
         if let refusal = write.refusalWithoutConversation { return refusal }
         if case .create(let record) = write.change {
             self.conversations.append(MemoryConversation(key: write.conversation, record: record))
-            self.directory.insert(UInt32(self.conversations.count - 1), hash: write.conversation.hash)
-            self.lists.note(record, at: write.conversation)
+            self.directory.insert(
+                UInt32(self.conversations.count - 1), hash: write.conversation.hash)
+            self.lists.recordCreation(record, at: write.conversation)
         }
         return nil
     }
@@ -123,7 +147,7 @@ public struct MemoryTables: Sendable {
     }
 }
 
-extension Page {
+extension MessagePage {
     /// Of a conversation that does not exist.
-    static let none = Page(messages: [], head: 0, oldest: 1, revision: 0)
+    static let empty = MessagePage(messages: [], head: 0, oldest: 1, revision: 0)
 }

@@ -7,9 +7,10 @@ struct MessageRows {
     private let insertion: SQLiteStatement?
     private let update: SQLiteStatement?
     private let deletion: SQLiteStatement?
-    private let text = RowText()
+    private let text = RowTextBuffer()
 
-    init(_ connection: SQLiteConnection, access: SQLiteConnection.Access) throws(SQLiteFailure) {
+    init(_ connection: SQLiteConnection, access: SQLiteConnection.AccessMode) throws(SQLiteFailure)
+    {
         self.select = try connection.prepare(
             """
             SELECT conversation, sequence, revision, sent_at, state, author, author_name, agent, client_id, content, metadata, checksum
@@ -21,7 +22,8 @@ struct MessageRows {
             self.deletion = nil
             return
         }
-        self.insertion = try connection.prepare("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        self.insertion = try connection.prepare(
+            "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         self.update = try connection.prepare(
             """
             UPDATE messages SET conversation = ?2, sequence = ?3, revision = ?4, sent_at = ?5, state = ?6, author = ?7, author_name = ?8,
@@ -32,30 +34,36 @@ struct MessageRows {
     }
 
     /// The 48 bits by which `places` tells authors apart.
-    static func mark(of author: UserID) -> Int {
-        Int(StableHash.of(author.key) >> 16)
+    static func authorHash(of author: UserID) -> Int {
+        Int(StableHash.of(author.storageKey) >> 16)
     }
 
     /// The message at a position, which must be this one of this conversation.
-    func message(at position: Int, of conversation: Int, sequence: SequenceNumber) throws(StorageFault) -> Message {
+    func message(at position: Int, of conversation: Int, sequence: SequenceNumber)
+        throws(StorageFault) -> Message
+    {
         defer { self.select.reset() }
         guard let fields = try self.fields(at: position) else {
             throw .damaged("message \(sequence) of conversation \(conversation) is missing")
         }
-        guard fields.conversation == conversation, fields.sequence == sequence, let message = fields.message else {
-            throw .damaged("message \(sequence) of conversation \(conversation) is not what was stored")
+        guard fields.conversation == conversation, fields.sequence == sequence,
+            let message = fields.message
+        else {
+            throw .damaged(
+                "message \(sequence) of conversation \(conversation) is not what was stored")
         }
         return message
     }
 
     /// Whose message is at a position.
-    func place(at position: Int) throws(StorageFault) -> MessagePlace {
+    func indexEntry(at position: Int) throws(StorageFault) -> MessageIndexEntry {
         defer { self.select.reset() }
         guard let fields = try self.fields(at: position), let message = fields.message else {
             throw .damaged("the message at position \(position) is not what was stored")
         }
-        return MessagePlace(
-            conversation: fields.conversation, sequence: fields.sequence, position: position, author: Self.mark(of: message.body.author.id))
+        return MessageIndexEntry(
+            conversation: fields.conversation, sequence: fields.sequence, position: position,
+            authorHash: Self.authorHash(of: message.body.author.id))
     }
 
     /// The row at a position, if it is what was stored there; its texts stay until `select` is reset.
@@ -64,10 +72,14 @@ struct MessageRows {
         row.bind(1, position)
         guard try row.next() else { return nil }
         let fields = MessageFields(
-            conversation: row.int(0), sequence: row.int(1), revision: row.int(2), sentAt: row.int(3), state: row.int(4),
-            author: row.bytes(5), authorName: row.bytes(6), agent: row.bytes(7), clientID: row.bytes(8), content: row.bytes(9),
+            conversation: row.int(0), sequence: row.int(1), revision: row.int(2),
+            sentAt: row.int(3), state: row.int(4),
+            author: row.bytes(5), authorName: row.bytes(6), agent: row.bytes(7),
+            clientID: row.bytes(8), content: row.bytes(9),
             metadata: row.bytes(10))
-        guard fields.checksum == row.int(11) else { throw .damaged("the message at position \(position) is not what was stored") }
+        guard fields.checksum == row.int(11) else {
+            throw .damaged("the message at position \(position) is not what was stored")
+        }
         return fields
     }
 
@@ -81,25 +93,33 @@ struct MessageRows {
     }
 
     func delete(at position: Int) throws(StorageFault) {
-        guard let deletion = self.deletion else { preconditionFailure("a reader's connection deleted a message") }
+        guard let deletion = self.deletion else {
+            preconditionFailure("a reader's connection deleted a message")
+        }
         deletion.bind(1, position)
         try deletion.run()
     }
 
-    private func write(_ message: Message, of conversation: Int, at position: Int, with statement: SQLiteStatement?) throws(StorageFault) {
+    private func write(
+        _ message: Message, of conversation: Int, at position: Int, with statement: SQLiteStatement?
+    ) throws(StorageFault) {
         guard let statement else { preconditionFailure("a reader's connection wrote a message") }
         let body = message.body
         let author = body.author
         self.text.begin(
-            byteCount: author.id.key.byteCount + author.name.byteCount + (author.agent?.byteCount ?? 0)
-                + (body.clientID?.text.byteCount ?? 0)
+            byteCount: author.id.storageKey.byteCount + author.name.byteCount
+                + (author.agent?.byteCount ?? 0)
+                + (body.clientMessageID?.text.byteCount ?? 0)
                 + body.content.utf8.count + (body.metadata?.count ?? 0))
         let fields = MessageFields(
-            conversation: conversation, sequence: message.sequence, revision: message.revision, sentAt: Int(message.sentAt.milliseconds),
-            state: Int(message.state.rawValue), author: self.text.hold(author.id.key.string),
-            authorName: self.text.hold(author.name.string),
-            agent: author.agent.map { self.text.hold($0.string) }, clientID: body.clientID.map { self.text.hold($0.text.string) },
-            content: self.text.hold(body.content), metadata: body.metadata.map { self.text.hold($0) })
+            conversation: conversation, sequence: message.sequence, revision: message.revision,
+            sentAt: Int(message.sentAt.milliseconds),
+            state: Int(message.state.rawValue), author: self.text.copy(author.id.storageKey.string),
+            authorName: self.text.copy(author.name.string),
+            agent: author.agent.map { self.text.copy($0.string) },
+            clientID: body.clientMessageID.map { self.text.copy($0.text.string) },
+            content: self.text.copy(body.content),
+            metadata: body.metadata.map { self.text.copy($0) })
         statement.bind(1, position)
         statement.bind(2, fields.conversation)
         statement.bind(3, fields.sequence)
@@ -149,15 +169,22 @@ private struct MessageFields {
 
     /// Nil where a value is none that was ever written.
     var message: Message? {
-        guard let author, let authorName, let content, let state = UInt8(exactly: self.state).flatMap(Message.State.init(rawValue:)) else {
+        guard let author, let authorName, let content,
+            let state = UInt8(exactly: self.state).flatMap(Message.State.init(rawValue:))
+        else {
             return nil
         }
-        let person = Person(id: UserID(key: Self.text(author)), name: Self.text(authorName), agent: self.agent.map(Self.text))
+        let person = Person(
+            id: UserID(storageKey: Self.text(author)), name: Self.text(authorName),
+            agent: self.agent.map(Self.text))
         let body = MessageBody(
-            author: person, clientID: self.clientID.map { ClientID(stored: Self.text($0)) }, content: Self.text(content).string,
+            author: person,
+            clientMessageID: self.clientID.map { ClientMessageID(stored: Self.text($0)) },
+            content: Self.text(content).string,
             metadata: self.metadata.map { [UInt8]($0) })
         return Message(
-            sequence: self.sequence, revision: self.revision, sentAt: Timestamp(milliseconds: Int64(self.sentAt)), state: state, body: body)
+            sequence: self.sequence, revision: self.revision,
+            sentAt: Timestamp(milliseconds: Int64(self.sentAt)), state: state, body: body)
     }
 
     private static func text(_ bytes: UnsafeRawBufferPointer) -> ByteString {

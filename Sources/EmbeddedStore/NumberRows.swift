@@ -9,23 +9,29 @@ struct NumberRows {
     private let counter: SQLiteStatement
     private let insertion: SQLiteStatement?
     private let replacement: SQLiteStatement?
-    private let text = RowText()
+    private let text = RowTextBuffer()
 
-    init(_ connection: SQLiteConnection, access: SQLiteConnection.Access) throws(SQLiteFailure) {
+    init(_ connection: SQLiteConnection, access: SQLiteConnection.AccessMode) throws(SQLiteFailure)
+    {
         let columns = "SELECT user, number, checksum FROM numbers WHERE tenant = ?"
         self.byUser = try connection.prepare("\(columns) AND user = ?")
         self.byNumber = try connection.prepare("\(columns) AND number = ?")
         self.highest = try connection.prepare("\(columns) ORDER BY number DESC LIMIT 1")
-        self.counter = try connection.prepare("SELECT value, checksum FROM counters WHERE tenant = ?")
+        self.counter = try connection.prepare(
+            "SELECT value, checksum FROM counters WHERE tenant = ?")
         let isWriting = access == .readWrite
-        self.insertion = isWriting ? try connection.prepare("INSERT INTO numbers VALUES (?, ?, ?, ?)") : nil
-        self.replacement = isWriting ? try connection.prepare("REPLACE INTO counters VALUES (?, ?, ?)") : nil
+        self.insertion =
+            isWriting ? try connection.prepare("INSERT INTO numbers VALUES (?, ?, ?, ?)") : nil
+        self.replacement =
+            isWriting ? try connection.prepare("REPLACE INTO counters VALUES (?, ?, ?)") : nil
     }
 
     /// The numbers of users; those who have none get one. Everything is read before anything is written, so that what is refused for
     /// damage leaves nothing.
     func numbers(of users: [UserID], in tenant: ByteString) throws(StorageFault) -> StoreAnswer {
-        if let excess = StoreRequest.numbers(of: users, tenant: tenant).excess { return .failed(excess) }
+        if let excess = StoreRequest.numbers(of: users, tenant: tenant).limitViolation {
+            return .failed(excess)
+        }
         var known: [UserID: Int] = [:]
         var unknown: [UserID] = []
         for user in users where known[user] == nil {
@@ -35,8 +41,10 @@ struct NumberRows {
         }
         if !unknown.isEmpty {
             self.text.begin(byteCount: tenant.byteCount)
-            self.highest.bind(1, text: self.text.hold(tenant.string))
-            var next = try self.row(self.highest, in: tenant).map { $0.number + 1 } ?? StoreRequest.firstUserNumber
+            self.highest.bind(1, text: self.text.copy(tenant.string))
+            var next =
+                try self.row(self.highest, in: tenant).map { $0.number + 1 }
+                ?? StoreRequest.firstUserNumber
             for user in unknown {
                 try self.insert(user, next, in: tenant)
                 known[user] = next
@@ -47,12 +55,14 @@ struct NumberRows {
     }
 
     func users(numbered numbers: [Int], in tenant: ByteString) throws(StorageFault) -> StoreAnswer {
-        if let excess = StoreRequest.users(numbered: numbers, tenant: tenant).excess { return .failed(excess) }
+        if let excess = StoreRequest.users(numbered: numbers, tenant: tenant).limitViolation {
+            return .failed(excess)
+        }
         var users: [UserID?] = []
         users.reserveCapacity(numbers.count)
         for number in numbers {
             self.text.begin(byteCount: tenant.byteCount)
-            self.byNumber.bind(1, text: self.text.hold(tenant.string))
+            self.byNumber.bind(1, text: self.text.copy(tenant.string))
             self.byNumber.bind(2, number)
             users.append(try self.row(self.byNumber, in: tenant)?.user)
         }
@@ -60,10 +70,10 @@ struct NumberRows {
     }
 
     /// Counts on by one.
-    func next(in tenant: ByteString) throws(StorageFault) -> Int {
+    func incrementCounter(in tenant: ByteString) throws(StorageFault) -> Int {
         guard let replacement else { preconditionFailure("a reader's connection counted") }
         self.text.begin(byteCount: tenant.byteCount)
-        self.counter.bind(1, text: self.text.hold(tenant.string))
+        self.counter.bind(1, text: self.text.copy(tenant.string))
         var value = 0
         do {
             defer { self.counter.reset() }
@@ -76,7 +86,7 @@ struct NumberRows {
         }
         let sum = self.checksum(of: nil, value + 1, in: tenant)
         self.text.begin(byteCount: tenant.byteCount)
-        replacement.bind(1, text: self.text.hold(tenant.string))
+        replacement.bind(1, text: self.text.copy(tenant.string))
         replacement.bind(2, value + 1)
         replacement.bind(3, sum)
         try replacement.run()
@@ -84,16 +94,18 @@ struct NumberRows {
     }
 
     private func number(of user: UserID, in tenant: ByteString) throws(StorageFault) -> Int? {
-        self.text.begin(byteCount: tenant.byteCount + user.key.byteCount)
-        self.byUser.bind(1, text: self.text.hold(tenant.string))
-        self.byUser.bind(2, text: self.text.hold(user.key.string))
+        self.text.begin(byteCount: tenant.byteCount + user.storageKey.byteCount)
+        self.byUser.bind(1, text: self.text.copy(tenant.string))
+        self.byUser.bind(2, text: self.text.copy(user.storageKey.string))
         return try self.row(self.byUser, in: tenant)?.number
     }
 
-    private func row(_ statement: SQLiteStatement, in tenant: ByteString) throws(StorageFault) -> (user: UserID, number: Int)? {
+    private func row(_ statement: SQLiteStatement, in tenant: ByteString) throws(StorageFault) -> (
+        user: UserID, number: Int
+    )? {
         defer { statement.reset() }
         guard try statement.next() else { return nil }
-        let user = UserID(key: ByteString(statement.text(0) ?? ""))
+        let user = UserID(storageKey: ByteString(statement.text(0) ?? ""))
         guard self.checksum(of: user, statement.int(1), in: tenant) == statement.int(2) else {
             throw .damaged("the number of user \(user) of tenant \(tenant) is not what was stored")
         }
@@ -103,9 +115,9 @@ struct NumberRows {
     private func insert(_ user: UserID, _ number: Int, in tenant: ByteString) throws(StorageFault) {
         guard let insertion else { preconditionFailure("a reader's connection wrote a number") }
         let sum = self.checksum(of: user, number, in: tenant)
-        self.text.begin(byteCount: tenant.byteCount + user.key.byteCount)
-        insertion.bind(1, text: self.text.hold(tenant.string))
-        insertion.bind(2, text: self.text.hold(user.key.string))
+        self.text.begin(byteCount: tenant.byteCount + user.storageKey.byteCount)
+        insertion.bind(1, text: self.text.copy(tenant.string))
+        insertion.bind(2, text: self.text.copy(user.storageKey.string))
         insertion.bind(3, number)
         insertion.bind(4, sum)
         try insertion.run()
@@ -115,7 +127,7 @@ struct NumberRows {
     private func checksum(of user: UserID?, _ number: Int, in tenant: ByteString) -> Int {
         var sum = RowChecksum()
         tenant.withBytes { sum.fold(UnsafeRawBufferPointer($0)) }
-        user?.key.withBytes { sum.fold(UnsafeRawBufferPointer($0)) }
+        user?.storageKey.withBytes { sum.fold(UnsafeRawBufferPointer($0)) }
         sum.fold(number)
         return sum.value
     }

@@ -19,11 +19,11 @@ final class RequestQueue: @unchecked Sendable {
     private let byteLimit: Int
     private var waiting: [Submission] = []
     private var bytes = 0
-    private var isAsleep = false
+    private var isConsumerWaiting = false
     private var isClosed = false
-    private var turnedAway = 0
+    private var rejectedCount = 0
 
-    enum Offer { case taken, full, closed }
+    enum EnqueueResult { case accepted, full, closed }
 
     init(countLimit: Int, byteLimit: Int) {
         self.countLimit = countLimit
@@ -41,31 +41,33 @@ final class RequestQueue: @unchecked Sendable {
         self.lock.deallocate()
     }
 
-    func offer(_ submission: Submission) -> Offer {
+    func enqueue(_ submission: Submission) -> EnqueueResult {
         let size = submission.request.estimatedBytes
         pthread_mutex_lock(self.lock)
         defer { pthread_mutex_unlock(self.lock) }
         guard !self.isClosed else { return .closed }
-        guard self.waiting.count < self.countLimit, self.bytes + size <= self.byteLimit || self.waiting.isEmpty else {
-            self.turnedAway += 1
+        guard self.waiting.count < self.countLimit,
+            self.bytes + size <= self.byteLimit || self.waiting.isEmpty
+        else {
+            self.rejectedCount += 1
             return .full
         }
         self.waiting.append(submission)
         self.bytes += size
-        if self.isAsleep {
-            self.isAsleep = false
+        if self.isConsumerWaiting {
+            self.isConsumerWaiting = false
             pthread_cond_signal(self.arrival)
         }
-        return .taken
+        return .accepted
     }
 
     /// Waits for requests and takes them, up to about this many writes; false when the queue is closed and empty.
-    func take(into taken: inout [Submission], writeLimit: Int) -> Bool {
+    func dequeue(into taken: inout [Submission], writeLimit: Int) -> Bool {
         pthread_mutex_lock(self.lock)
         defer { pthread_mutex_unlock(self.lock) }
         while self.waiting.isEmpty {
             if self.isClosed { return false }
-            self.isAsleep = true
+            self.isConsumerWaiting = true
             pthread_cond_wait(self.arrival, self.lock)
         }
         var writes = 0
@@ -96,7 +98,7 @@ final class RequestQueue: @unchecked Sendable {
     var state: (count: Int, bytes: Int, turnedAway: Int) {
         pthread_mutex_lock(self.lock)
         defer { pthread_mutex_unlock(self.lock) }
-        return (self.waiting.count, self.bytes, self.turnedAway)
+        return (self.waiting.count, self.bytes, self.rejectedCount)
     }
 }
 
@@ -115,7 +117,8 @@ extension StoreRequest {
 extension Write {
     fileprivate var estimatedBytes: Int {
         switch self.change {
-        case .message(let message), .amend(let message, _): 256 + message.body.content.utf8.count + (message.body.metadata?.count ?? 0)
+        case .message(let message), .amend(let message, _):
+            256 + message.body.content.utf8.count + (message.body.metadata?.count ?? 0)
         case .create, .member, .remove, .cursors, .end, .skip: 256
         }
     }

@@ -28,7 +28,8 @@ struct RowChecksum {
         self.fold(bytes.count)
         var place = 0
         while place + 8 <= bytes.count {
-            self.fold(UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: place, as: UInt64.self)))
+            self.fold(
+                UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: place, as: UInt64.self)))
             place += 8
         }
         if place < bytes.count {

@@ -9,7 +9,9 @@ struct SQLiteFailure: Error {
 
     var primaryCode: Int32 { self.code & 0xFF }
     /// The file's content makes no sense.
-    var isCorruption: Bool { self.primaryCode == SQLITE_CORRUPT || self.primaryCode == SQLITE_NOTADB }
+    var isCorruption: Bool {
+        self.primaryCode == SQLITE_CORRUPT || self.primaryCode == SQLITE_NOTADB
+    }
 
     /// What it means for who runs the service.
     var cause: String {
@@ -29,32 +31,40 @@ struct SQLiteFailure: Error {
     /// What became of the transaction. After an input or output error its commit may have reached the disk.
     var effect: StoreFailure.Effect {
         switch self.primaryCode {
-        case SQLITE_FULL, SQLITE_READONLY, SQLITE_PERM, SQLITE_CANTOPEN, SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_CONSTRAINT: .rejected
+        case SQLITE_FULL, SQLITE_READONLY, SQLITE_PERM, SQLITE_CANTOPEN, SQLITE_CORRUPT,
+            SQLITE_NOTADB, SQLITE_CONSTRAINT:
+            .rejected
         case SQLITE_BUSY, SQLITE_LOCKED, SQLITE_NOMEM: .none
         default: .unknown
         }
     }
 
-    var sentence: String { "\(self.cause) (SQLite: \(self.message), code \(self.code))" }
+    var summary: String { "\(self.cause) (SQLite: \(self.message), code \(self.code))" }
 }
 
 /// One connection to a database file. Used by one thread at a time.
 final class SQLiteConnection {
-    enum Access { case readWrite, readOnly }
+    enum AccessMode { case readWrite, readOnly }
 
     let handle: OpaquePointer
     /// Left open for good, because closing would write into, or delete, files that are another database's.
     var isAbandoned = false
     /// How many pages the write-ahead log had after the last commit, where that is watched.
     private var logPages: UnsafeMutablePointer<Int32>?
-    private static let quiet: Void = { _ = confab_sqlite_without_memory_statistics() }()
+    private static let disableMemoryStatistics: Void = {
+        _ = confab_sqlite_without_memory_statistics()
+    }()
 
-    init(path: String, access: Access) throws(SQLiteFailure) {
-        Self.quiet
-        let flags = access == .readWrite ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY
+    init(path: String, access: AccessMode) throws(SQLiteFailure) {
+        Self.disableMemoryStatistics
+        let flags =
+            access == .readWrite ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY
         var handle: OpaquePointer?
-        let code = sqlite3_open_v2(path, &handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, nil)
-        guard let handle else { throw SQLiteFailure(code: code, message: String(cString: sqlite3_errstr(code))) }
+        let code = sqlite3_open_v2(
+            path, &handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, nil)
+        guard let handle else {
+            throw SQLiteFailure(code: code, message: String(cString: sqlite3_errstr(code)))
+        }
         self.handle = handle
         guard code == SQLITE_OK else { throw self.failure(code) }
         sqlite3_extended_result_codes(handle, 1)
@@ -68,7 +78,7 @@ final class SQLiteConnection {
     }
 
     /// Counts the pages of the write-ahead log from here on, instead of putting it into the database by itself (`wal_autocheckpoint`).
-    func watchLog() {
+    func trackLogPages() {
         let pages = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
         pages.initialize(to: 0)
         self.logPages = pages
@@ -96,7 +106,8 @@ final class SQLiteConnection {
     /// A statement that is kept and run again and again.
     func prepare(_ sql: String) throws(SQLiteFailure) -> SQLiteStatement {
         var statement: OpaquePointer?
-        let code = sqlite3_prepare_v3(self.handle, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &statement, nil)
+        let code = sqlite3_prepare_v3(
+            self.handle, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &statement, nil)
         guard code == SQLITE_OK, let statement else { throw self.failure(code) }
         return SQLiteStatement(statement, of: self)
     }

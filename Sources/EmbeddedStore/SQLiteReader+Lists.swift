@@ -6,18 +6,23 @@ extension SQLiteReader {
     func memberships(
         of user: UserID, in tenant: ByteString, after: ByteString?, limit: Int, unreadLimit: Int
     ) throws(StorageFault) -> StoreAnswer {
-        guard let start = after.map({ Int($0.string) }) ?? 0 else { return .failed(.noPlace(after)) }
+        guard let start = after.map({ Int($0.string) }) ?? 0 else {
+            return .failed(.invalidCursor(after))
+        }
         var page = MembershipPage()
         let rows = try self.lists.memberships(of: user, in: tenant, after: start, limit: limit + 1)
         for row in rows.prefix(limit) {
             let key = ConversationKey(tenant: tenant, id: row.name)
             do {
-                guard let view = try self.view(of: key), let member = try self.members.member(user, of: view.id) else { continue }
+                guard let view = try self.snapshot(of: key),
+                    let member = try self.members.member(user, of: view.id)
+                else { continue }
                 page.memberships.append(
                     ListedMembership(
                         key: key, record: view.record, head: view.head, member: member,
-                        last: try self.messages(of: view, .newest, limit: 1).first,
-                        unread: try self.unread(in: view, after: member.readCursor, by: user, limit: unreadLimit)))
+                        lastMessage: try self.messages(of: view, .newest, limit: 1).first,
+                        unreadCount: try self.unread(
+                            in: view, after: member.readCursor, by: user, limit: unreadLimit)))
             } catch .damaged(let what) {
                 page.damaged.append(.damaged(key, what))
             }
@@ -26,13 +31,17 @@ extension SQLiteReader {
         return .memberships(page)
     }
 
-    func catalog(of tenant: ByteString, after: ListPlace?, limit: Int) throws(StorageFault) -> CatalogPage {
+    func catalog(of tenant: ByteString, after: PageCursor?, limit: Int) throws(StorageFault)
+        -> CatalogPage
+    {
         var page = CatalogPage()
         let places = try self.lists.catalog(of: tenant, after: after, limit: limit + 1)
         for place in places.prefix(limit) {
             let key = ConversationKey(tenant: tenant, id: place.id)
             do {
-                guard let view = try self.view(of: key), view.record.isInCatalog else { continue }
+                guard let view = try self.snapshot(of: key), view.record.isInCatalog else {
+                    continue
+                }
                 page.entries.append(CatalogEntry(key: key, record: view.record, head: view.head))
             } catch .damaged(let what) {
                 page.damaged.append(.damaged(key, what))
@@ -45,11 +54,13 @@ extension SQLiteReader {
 
 extension StoreFailure {
     /// A page was asked for behind what no page has named.
-    static func noPlace(_ after: ByteString?) -> StoreFailure {
-        StoreFailure("after: \"\(after?.string ?? "")\" is no place in a list of memberships", isOfOneConversation: true)
+    static func invalidCursor(_ after: ByteString?) -> StoreFailure {
+        StoreFailure(
+            "after: \"\(after?.string ?? "")\" is no place in a list of memberships",
+            isRequestSpecific: true)
     }
 
     fileprivate static func damaged(_ key: ConversationKey, _ what: String) -> StoreFailure {
-        StoreFailure("\(key): it is damaged: \(what)", isOfOneConversation: true)
+        StoreFailure("\(key): it is damaged: \(what)", isRequestSpecific: true)
     }
 }

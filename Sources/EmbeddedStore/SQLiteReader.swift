@@ -6,7 +6,7 @@ final class SQLiteReader {
     private let conversations: ConversationRows
     let members: MemberRows
     private let messages: MessageRows
-    private let places: PlaceRows
+    private let messageIndex: MessageIndexRows
     private let amendments: AmendmentRows
     private let deletions: DeletionRows
     let lists: ListRows
@@ -14,16 +14,18 @@ final class SQLiteReader {
     private let lastPosition: SQLiteStatement
     private let begin: SQLiteStatement
     private let end: SQLiteStatement
-    private let fresh: FreshMessages
+    private let unindexed: UnindexedMessages
     private let options: SQLiteOptions
 
-    init(connection: SQLiteConnection, fresh: FreshMessages, options: SQLiteOptions) throws(SQLiteFailure) {
-        self.fresh = fresh
+    init(connection: SQLiteConnection, unindexed fresh: UnindexedMessages, options: SQLiteOptions)
+        throws(SQLiteFailure)
+    {
+        self.unindexed = fresh
         self.options = options
         self.conversations = try ConversationRows(connection, access: .readOnly)
         self.members = try MemberRows(connection, access: .readOnly)
         self.messages = try MessageRows(connection, access: .readOnly)
-        self.places = try PlaceRows(connection, access: .readOnly)
+        self.messageIndex = try MessageIndexRows(connection, access: .readOnly)
         self.amendments = try AmendmentRows(connection, access: .readOnly)
         self.deletions = try DeletionRows(connection, access: .readOnly)
         self.lists = try ListRows(connection)
@@ -35,16 +37,17 @@ final class SQLiteReader {
 
     func answer(_ request: StoreRequest) throws(StorageFault) -> StoreAnswer {
         for _ in 0..<16 {
-            let generation = self.fresh.settledGenerations
-            let answer = self.lookUp(request)
+            let generation = self.unindexed.flushedGenerations
+            let answer = self.answerInTransaction(request)
             // Else places have gone from memory into the file since our look at the file began, and we may have seen them in neither.
-            if self.fresh.settledGenerations == generation { return try answer.get() }
+            if self.unindexed.flushedGenerations == generation { return try answer.get() }
         }
-        throw .database(SQLiteFailure(code: SQLITE_BUSY, message: "the file changes faster than it is read"))
+        throw .database(
+            SQLiteFailure(code: SQLITE_BUSY, message: "the file changes faster than it is read"))
     }
 
     /// Looks at one state of the file.
-    private func lookUp(_ request: StoreRequest) -> Result<StoreAnswer, StorageFault> {
+    private func answerInTransaction(_ request: StoreRequest) -> Result<StoreAnswer, StorageFault> {
         do {
             try self.begin.run()
         } catch {
@@ -52,27 +55,30 @@ final class SQLiteReader {
         }
         defer { try? self.end.run() }
         do {
-            return .success(try self.look(request))
+            return .success(try self.read(request))
         } catch {
             return .failure(error)
         }
     }
 
-    private func look(_ request: StoreRequest) throws(StorageFault) -> StoreAnswer {
+    private func read(_ request: StoreRequest) throws(StorageFault) -> StoreAnswer {
         switch request {
         case .load(let key):
-            guard let view = try self.view(of: key) else { return .loaded(nil) }
+            guard let view = try self.snapshot(of: key) else { return .loaded(nil) }
             let members = try self.members.members(of: view.id)
             return .loaded(
-                LoadedConversation(record: view.record, head: view.head, revision: view.revision, oldest: view.oldest, members: members))
+                LoadedConversation(
+                    record: view.record, head: view.head, revision: view.revision,
+                    oldest: view.oldest, members: members))
         case .recent(let key, let limit):
-            guard let view = try self.view(of: key) else { return .recent([]) }
-            return .recent(try self.messages(of: view, .newest, limit: limit).map(RecentMessage.init))
+            guard let view = try self.snapshot(of: key) else { return .recent([]) }
+            return .recent(
+                try self.messages(of: view, .newest, limit: limit).map(RecentMessage.init))
         case .page(let key, let range, let limit):
-            guard let view = try self.view(of: key) else { return .page(.none) }
+            guard let view = try self.snapshot(of: key) else { return .page(.empty) }
             return .page(view.page(try self.messages(of: view, range, limit: limit)))
         case .changes(let key, let after, let since, let limit):
-            guard let view = try self.view(of: key) else { return .page(.none) }
+            guard let view = try self.snapshot(of: key) else { return .page(.empty) }
             var page = view.page(try self.messages(of: view, .after(after), limit: limit))
             for sequence in try self.amendments.sequences(of: view.id, since: since).sorted()
             where sequence >= view.oldest && sequence <= min(after, view.head) {
@@ -80,28 +86,35 @@ final class SQLiteReader {
             }
             return .page(page)
         case .amended(let key, let through, let since, let limit):
-            guard let view = try self.view(of: key) else { return .page(.none) }
+            guard let view = try self.snapshot(of: key) else { return .page(.empty) }
             var page = view.page([])
             for sequence in try self.amendments.sequences(of: view.id, since: since)
-            where sequence >= view.oldest && sequence <= min(through, view.head) && page.amended.count < limit {
+            where sequence >= view.oldest && sequence <= min(through, view.head)
+                && page.amended.count < limit
+            {
                 page.amended += try self.messages(of: view, .before(sequence + 1), limit: 1)
             }
             return .page(page)
         case .unread(let key, let after, let user):
-            guard let view = try self.view(of: key) else { return .unread(0) }
+            guard let view = try self.snapshot(of: key) else { return .unread(0) }
             return .unread(try self.unread(in: view, after: after, by: user))
         case .memberships(let user, let tenant, let after, let limit, let unreadLimit):
-            return try self.memberships(of: user, in: tenant, after: after, limit: StoreRequest.listed(limit), unreadLimit: unreadLimit)
+            return try self.memberships(
+                of: user, in: tenant, after: after, limit: StoreRequest.clampedListLimit(limit),
+                unreadLimit: unreadLimit)
         case .catalog(let tenant, let after, let limit):
-            return .catalog(try self.catalog(of: tenant, after: after, limit: StoreRequest.listed(limit)))
-        case .users(let numbers, let tenant): return try self.numbers.users(numbered: numbers, in: tenant)
+            return .catalog(
+                try self.catalog(
+                    of: tenant, after: after, limit: StoreRequest.clampedListLimit(limit)))
+        case .users(let numbers, let tenant):
+            return try self.numbers.users(numbered: numbers, in: tenant)
         case .claim, .write, .numbers, .nextNumber, .probe:
             preconditionFailure("a write came to a reader")
         }
     }
 
     /// A conversation at one state of the file.
-    struct View {
+    struct ConversationSnapshot {
         let id: Int
         var record: ConversationRecord
         var head: SequenceNumber
@@ -110,63 +123,79 @@ final class SQLiteReader {
         /// The end of the log. Memory may be ahead of it by what was committed since we look.
         let lastPosition: Int
 
-        func page(_ messages: [Message]) -> Page {
-            Page(messages: messages, head: self.head, oldest: self.oldest, revision: self.revision)
+        func page(_ messages: [Message]) -> MessagePage {
+            MessagePage(
+                messages: messages, head: self.head, oldest: self.oldest, revision: self.revision)
         }
     }
 
-    func view(of key: ConversationKey) throws(StorageFault) -> View? {
+    func snapshot(of key: ConversationKey) throws(StorageFault) -> ConversationSnapshot? {
         guard let row = try self.conversations.conversation(key) else { return nil }
         defer { self.lastPosition.reset() }
         let last = try self.lastPosition.next() ? self.lastPosition.int(0) : 0
-        var view = View(
-            id: row.id, record: row.record, head: row.keptFrom - 1, revision: row.revision, oldest: row.keptFrom, lastPosition: last)
-        var newest = self.fresh.newest(of: row.id, upTo: last)
-        if newest == nil { newest = try self.places.newest(of: row.id) }
+        var view = ConversationSnapshot(
+            id: row.id, record: row.record, head: row.retainedFrom - 1, revision: row.revision,
+            oldest: row.retainedFrom, lastPosition: last)
+        var newest = self.unindexed.newest(of: row.id, upTo: last)
+        if newest == nil { newest = try self.messageIndex.newest(of: row.id) }
         if let newest {
-            let message = try self.messages.message(at: newest.position, of: row.id, sequence: newest.sequence)
+            let message = try self.messages.message(
+                at: newest.position, of: row.id, sequence: newest.sequence)
             view.head = message.sequence
             if message.revision > row.revision {
                 view.revision = message.revision
                 view.record.updatedAt = message.sentAt
             }
         }
-        view.oldest = self.options.oldest(keptFrom: row.keptFrom, head: view.head)
+        view.oldest = self.options.oldest(retainedFrom: row.retainedFrom, head: view.head)
         return view
     }
 
-    func messages(of view: View, _ range: PageRange, limit: Int) throws(StorageFault) -> [Message] {
+    func messages(of view: ConversationSnapshot, _ range: PageRange, limit: Int)
+        throws(StorageFault) -> [Message]
+    {
         let window = range.window(oldest: view.oldest, head: view.head, limit: limit)
         guard !window.isEmpty else { return [] }
-        let fresh = self.fresh.places(of: view.id, in: window, upTo: view.lastPosition)
+        let fresh = self.unindexed.entries(of: view.id, in: window, upTo: view.lastPosition)
         let settled = window.lowerBound..<(fresh.last?.sequence ?? window.upperBound)
         var messages: [Message] = []
         messages.reserveCapacity(window.count)
-        var places = settled.isEmpty ? [] : try self.places.places(of: view.id, in: settled)
+        var places = settled.isEmpty ? [] : try self.messageIndex.entries(of: view.id, in: settled)
         places += fresh.reversed()
         for place in places {
             let expected = window.lowerBound + messages.count
-            guard place.sequence == expected else { throw .damaged("message \(expected) of conversation \(view.id) is missing") }
-            messages.append(try self.messages.message(at: place.position, of: view.id, sequence: expected))
+            guard place.sequence == expected else {
+                throw .damaged("message \(expected) of conversation \(view.id) is missing")
+            }
+            messages.append(
+                try self.messages.message(at: place.position, of: view.id, sequence: expected))
         }
         guard messages.count == window.count else {
-            throw .damaged("message \(window.lowerBound + messages.count) of conversation \(view.id) is missing")
+            throw .damaged(
+                "message \(window.lowerBound + messages.count) of conversation \(view.id) is missing"
+            )
         }
         return messages
     }
 
     /// - Parameter limit: so far is counted.
-    func unread(in view: View, after: SequenceNumber, by user: UserID, limit: Int = .max) throws(StorageFault) -> Int {
-        let window = PageRange.after(after).window(oldest: view.oldest, head: view.head, limit: .max)
+    func unread(
+        in view: ConversationSnapshot, after: SequenceNumber, by user: UserID, limit: Int = .max
+    ) throws(StorageFault) -> Int {
+        let window = PageRange.after(after).window(
+            oldest: view.oldest, head: view.head, limit: .max)
         guard !window.isEmpty, limit > 0 else { return 0 }
-        let mark = MessageRows.mark(of: user)
-        let fresh = self.fresh.places(of: view.id, in: window, upTo: view.lastPosition)
+        let mark = MessageRows.authorHash(of: user)
+        let fresh = self.unindexed.entries(of: view.id, in: window, upTo: view.lastPosition)
         let settled = window.lowerBound..<(fresh.last?.sequence ?? window.upperBound)
         // Places are of deleted messages as well.
         let deleted = try self.deletions.count(of: view.id, in: window, notBy: user)
         let limit = limit > .max - deleted ? .max : limit + deleted
-        var count = fresh.count { $0.author != mark }
-        if count < limit { count += try self.places.count(of: view.id, in: settled, notBy: mark, limit: limit - count) }
+        var count = fresh.count { $0.authorHash != mark }
+        if count < limit {
+            count += try self.messageIndex.count(
+                of: view.id, in: settled, notBy: mark, limit: limit - count)
+        }
         return max(0, min(count, limit) - deleted)
     }
 }

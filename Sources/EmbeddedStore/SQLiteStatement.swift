@@ -21,14 +21,20 @@ final class SQLiteStatement {
     }
 
     func bind(_ parameter: Int32, _ value: Int?) {
-        if let value { self.bind(parameter, value) } else { sqlite3_bind_null(self.handle, parameter) }
+        if let value {
+            self.bind(parameter, value)
+        } else {
+            sqlite3_bind_null(self.handle, parameter)
+        }
     }
 
     /// The bytes must stay where they are until the statement has been run and reset (SQLITE_STATIC).
     @inline(__always)
     func bind(_ parameter: Int32, text: UnsafeRawBufferPointer?) {
         guard let text else { return _ = sqlite3_bind_null(self.handle, parameter) }
-        sqlite3_bind_text(self.handle, parameter, text.baseAddress?.assumingMemoryBound(to: CChar.self), Int32(text.count), nil)
+        sqlite3_bind_text(
+            self.handle, parameter, text.baseAddress?.assumingMemoryBound(to: CChar.self),
+            Int32(text.count), nil)
     }
 
     /// As `bind(_:text:)`, for bytes that are no text.
@@ -64,7 +70,8 @@ final class SQLiteStatement {
     func bytes(_ column: Int32) -> UnsafeRawBufferPointer? {
         guard sqlite3_column_type(self.handle, column) != SQLITE_NULL else { return nil }
         let bytes = sqlite3_column_blob(self.handle, column)
-        return UnsafeRawBufferPointer(start: bytes, count: Int(sqlite3_column_bytes(self.handle, column)))
+        return UnsafeRawBufferPointer(
+            start: bytes, count: Int(sqlite3_column_bytes(self.handle, column)))
     }
 
     func text(_ column: Int32) -> String? {

@@ -12,7 +12,7 @@ public final class SQLiteStore: ChatStore {
     private let writes: RequestQueue
     private let loads: RequestQueue
     private let pages: RequestQueue
-    private let tally = Tally()
+    private let statisticsCollector = StatisticsCollector()
     /// Nil once closed.
     private let threads: Mutex<Threads?>
 
@@ -24,42 +24,50 @@ public final class SQLiteStore: ChatStore {
     }
 
     /// What the threads count.
-    final class Tally: Sendable {
+    final class StatisticsCollector: Sendable {
         let statistics = Mutex(StoreStatistics())
     }
 
     /// Opens the file or makes it. The failure's sentence names the file and says what is wrong.
     public init(path: String, options: SQLiteOptions) throws(StoreFailure) {
         let file = try DatabaseFile(path: path)
-        let fresh = FreshMessages()
+        let fresh = UnindexedMessages()
         let connection: SQLiteConnection
         do throws(StoreFailure) {
             connection = try file.openForWriting(options)
         } catch {
-            file.removeMade()
+            file.removeCreatedFiles()
             throw error
         }
         self.path = path
-        self.writes = RequestQueue(countLimit: options.queuedRequests, byteLimit: options.queuedBytes)
-        self.loads = RequestQueue(countLimit: options.queuedRequests, byteLimit: .max)
-        self.pages = RequestQueue(countLimit: options.queuedRequests, byteLimit: .max)
+        self.writes = RequestQueue(
+            countLimit: options.queuedRequestLimit, byteLimit: options.queuedByteLimit)
+        self.loads = RequestQueue(countLimit: options.queuedRequestLimit, byteLimit: .max)
+        self.pages = RequestQueue(countLimit: options.queuedRequestLimit, byteLimit: .max)
         let writing: WriterLoop
         let loading: ReaderLoop
         let paging: ReaderLoop
         do {
             writing = WriterLoop(
-                writer: try SQLiteWriter(file: file, connection: connection, fresh: fresh, options: options), queue: self.writes,
-                tally: self.tally)
-            loading = try ReaderLoop(file: file, fresh: fresh, options: options, queue: self.loads)
-            paging = try ReaderLoop(file: file, fresh: fresh, options: options, queue: self.pages)
+                writer: try SQLiteWriter(
+                    file: file, connection: connection, unindexed: fresh, options: options),
+                queue: self.writes,
+                statisticsCollector: self.statisticsCollector)
+            loading = try ReaderLoop(
+                file: file, unindexed: fresh, options: options, queue: self.loads)
+            paging = try ReaderLoop(
+                file: file, unindexed: fresh, options: options, queue: self.pages)
         } catch {
-            file.removeMade()
+            file.removeCreatedFiles()
             throw error.storeFailure(path: path)
         }
         self.threads = Mutex(nil)
         let threads = Threads(
             writer: StoreThread(name: "store-writer", writing.run),
-            readers: [StoreThread(name: "store-loads", loading.run), StoreThread(name: "store-pages", paging.run)],
+            readers: [
+                StoreThread(name: "store-loads", loading.run),
+                StoreThread(name: "store-pages", paging.run),
+            ],
             file: file)
         self.threads.withLock { $0 = threads }
     }
@@ -75,18 +83,24 @@ public final class SQLiteStore: ChatStore {
             case .load, .recent: self.loads
             case .page, .changes, .amended, .unread, .memberships, .catalog, .users: self.pages
             }
-        switch queue.offer(Submission(request: request, ticket: ticket, client: client)) {
-        case .taken: break
+        switch queue.enqueue(Submission(request: request, ticket: ticket, client: client)) {
+        case .accepted: break
         case .full:
-            client.storeAnswered(.failed(StoreFailure("\(self.path): too many requests wait for the disk", effect: .none)), ticket: ticket)
-        case .closed: client.storeAnswered(.failed(StoreFailure("\(self.path): the store is closed", effect: .none)), ticket: ticket)
+            client.storeAnswered(
+                .failed(
+                    StoreFailure("\(self.path): too many requests wait for the disk", effect: .none)
+                ), ticket: ticket)
+        case .closed:
+            client.storeAnswered(
+                .failed(StoreFailure("\(self.path): the store is closed", effect: .none)),
+                ticket: ticket)
         }
     }
 
     /// Takes the files away that opening has made, if it has made the database, and closes the store.
     func discard() {
         // Before the lock ends: another process may wait for it.
-        self.threads.withLock { $0?.file }?.removeMade()
+        self.threads.withLock { $0?.file }?.removeCreatedFiles()
         self.close()
     }
 
@@ -103,14 +117,14 @@ public final class SQLiteStore: ChatStore {
 
     /// What the store has done since it was opened.
     public var statistics: StoreStatistics {
-        var statistics = self.tally.statistics.withLock { $0 }
+        var statistics = self.statisticsCollector.statistics.withLock { $0 }
         let writes = self.writes.state
         let loads = self.loads.state
         let pages = self.pages.state
         statistics.queuedWrites = writes.count
         statistics.queuedBytes = writes.bytes
         statistics.queuedReads = loads.count + pages.count
-        statistics.turnedAway = writes.turnedAway + loads.turnedAway + pages.turnedAway
+        statistics.rejectedRequests = writes.turnedAway + loads.turnedAway + pages.turnedAway
         return statistics
     }
 }

@@ -8,11 +8,15 @@ extension SQLiteWriter {
     @inline(__always)
     func apply(_ write: Write) throws(StorageFault) -> WriteRefusal? {
         do {
-            guard let slot = try self.slot(of: write.conversation) else { return try self.make(write) }
-            let known = self.ledger[slot]
-            guard write.follows(revision: known.revision, head: known.head) else { return .outOfStep(stored: known.revision) }
+            guard let slot = try self.slot(of: write.conversation) else {
+                return try self.create(write)
+            }
+            let known = self.conversationCache[slot]
+            guard write.follows(revision: known.revision, head: known.head) else {
+                return .revisionMismatch(stored: known.revision)
+            }
             guard case .message(var message) = write.change else {
-                try self.change(write, slot)
+                try self.applyChange(write, slot)
                 return nil
             }
             message.revision = write.revision
@@ -26,54 +30,67 @@ extension SQLiteWriter {
     /// Where the ledger has a conversation, which is read from the file if need be; nil if there is none.
     @inline(__always)
     private func slot(of key: ConversationKey) throws(StorageFault) -> Int? {
-        if let slot = self.ledger.slot(of: key) { return slot }
+        if let slot = self.conversationCache.slot(of: key) { return slot }
         guard let row = try self.conversations.conversation(key) else { return nil }
-        var known = KnownConversation(
-            id: row.id, head: row.keptFrom - 1, revision: row.revision, updatedAt: row.record.updatedAt, keptFrom: row.keptFrom)
-        var newest = self.fresh.newest(of: row.id)
-        if newest == nil { newest = try self.places.newest(of: row.id) }
+        var known = CachedConversation(
+            id: row.id, head: row.retainedFrom - 1, revision: row.revision,
+            updatedAt: row.record.updatedAt, retainedFrom: row.retainedFrom)
+        var newest = self.unindexed.newest(of: row.id)
+        if newest == nil { newest = try self.messageIndex.newest(of: row.id) }
         if let newest {
-            let message = try self.messages.message(at: newest.position, of: row.id, sequence: newest.sequence)
+            let message = try self.messages.message(
+                at: newest.position, of: row.id, sequence: newest.sequence)
             known.head = newest.sequence
             if message.revision > row.revision {
                 known.revision = message.revision
                 known.updatedAt = message.sentAt
             }
         }
-        return self.ledger.insert(known, for: key, isMade: false)
+        return self.conversationCache.insert(known, for: key, isNew: false)
     }
 
-    private func make(_ write: Write) throws(StorageFault) -> WriteRefusal? {
+    private func create(_ write: Write) throws(StorageFault) -> WriteRefusal? {
         if let refusal = write.refusalWithoutConversation { return refusal }
         guard case .create(let record) = write.change else { return nil }
-        let row = StoredConversation(id: self.nextConversation, key: write.conversation, record: record, revision: 1, keptFrom: 1)
+        let row = StoredConversation(
+            id: self.nextConversation, key: write.conversation, record: record, revision: 1,
+            retainedFrom: 1)
         try self.conversations.insert(row)
         // Not taken back when the transaction fails: ids may have holes.
         self.nextConversation += 1
-        let known = KnownConversation(id: row.id, head: 0, revision: 1, updatedAt: record.updatedAt, keptFrom: 1)
-        _ = self.ledger.insert(known, for: write.conversation, isMade: true)
+        let known = CachedConversation(
+            id: row.id, head: 0, revision: 1, updatedAt: record.updatedAt, retainedFrom: 1)
+        _ = self.conversationCache.insert(known, for: write.conversation, isNew: true)
         return nil
     }
 
     private func append(_ message: Message, to slot: Int) throws(StorageFault) {
-        let id = self.ledger[slot].id
+        let id = self.conversationCache[slot].id
         try self.messages.insert(message, of: id, at: self.nextPosition)
-        if message.state == .deleted { try self.deletions.put(message.sequence, of: id, by: message.body.author.id) }
-        let mark = MessageRows.mark(of: message.body.author.id)
-        self.stored.append(MessagePlace(conversation: id, sequence: message.sequence, position: self.nextPosition, author: mark))
+        if message.state == .deleted {
+            try self.deletions.insert(message.sequence, of: id, by: message.body.author.id)
+        }
+        let mark = MessageRows.authorHash(of: message.body.author.id)
+        self.transactionEntries.append(
+            MessageIndexEntry(
+                conversation: id, sequence: message.sequence, position: self.nextPosition,
+                authorHash: mark))
         self.nextPosition += 1
-        self.ledger.change(slot) { known in
+        self.conversationCache.update(slot) { known in
             known.head = message.sequence
             known.revision = message.revision
             known.updatedAt = message.sentAt
         }
-        if self.options.history > 0, message.sequence >= self.ledger[slot].trimAt { try self.trim(slot) }
+        if self.options.history > 0, message.sequence >= self.conversationCache[slot].nextTrimHead {
+            try self.trim(slot)
+        }
     }
 
-    private func change(_ write: Write, _ slot: Int) throws(StorageFault) {
-        let id = self.ledger[slot].id
+    private func applyChange(_ write: Write, _ slot: Int) throws(StorageFault) {
+        let id = self.conversationCache[slot].id
         switch write.change {
-        case .create, .message: preconditionFailure("a message or a creation came the way of the other changes")
+        case .create, .message:
+            preconditionFailure("a message or a creation came the way of the other changes")
         case .cursors(let user, let read, let delivered):
             guard var member = try self.members.member(user, of: id) else { return }
             guard read > member.readCursor || delivered > member.deliveredCursor else { return }
@@ -84,7 +101,7 @@ extension SQLiteWriter {
             var row = try self.row(of: write.conversation)
             row.record.updatedAt = time
             try self.amend(message, revision: write.revision, slot)
-            try self.put(row, revision: write.revision, slot)
+            try self.saveRow(row, revision: write.revision, slot)
         case .member(var member):
             let row = try self.row(of: write.conversation)
             if let known = try self.members.member(member.user, of: id) {
@@ -92,62 +109,76 @@ extension SQLiteWriter {
                 member.deliveredCursor = max(member.deliveredCursor, known.deliveredCursor)
             }
             try self.members.put(member, of: id)
-            try self.put(row, revision: write.revision, slot)
+            try self.saveRow(row, revision: write.revision, slot)
         case .remove(let user):
             let row = try self.row(of: write.conversation)
             try self.members.delete(user, of: id)
-            try self.put(row, revision: write.revision, slot)
+            try self.saveRow(row, revision: write.revision, slot)
         case .skip:
-            try self.put(try self.row(of: write.conversation), revision: write.revision, slot)
+            try self.saveRow(try self.row(of: write.conversation), revision: write.revision, slot)
         case .end(let time):
             var row = try self.row(of: write.conversation)
             if row.record.endedAt == nil { row.record.endedAt = time }
             row.record.updatedAt = time
-            try self.put(row, revision: write.revision, slot)
+            try self.saveRow(row, revision: write.revision, slot)
         }
     }
 
     private func amend(_ message: Message, revision: Revision, _ slot: Int) throws(StorageFault) {
-        let known = self.ledger[slot]
-        let oldest = self.options.oldest(keptFrom: known.keptFrom, head: known.head)
+        let known = self.conversationCache[slot]
+        let oldest = self.options.oldest(retainedFrom: known.retainedFrom, head: known.head)
         guard message.sequence >= oldest else { return }
         let position = try self.position(of: message.sequence, in: known)
-        let stored = try self.messages.message(at: position, of: known.id, sequence: message.sequence)
+        let stored = try self.messages.message(
+            at: position, of: known.id, sequence: message.sequence)
         guard stored.state != .deleted else { return }
         let old = stored.state == .asSent ? nil : stored.revision
-        try self.messages.replace(stored.amended(as: message, revision: revision), of: known.id, at: position)
+        try self.messages.replace(
+            stored.amended(as: message, revision: revision), of: known.id, at: position)
         try self.amendments.put(revision, of: message.sequence, in: known.id, insteadOf: old)
-        if message.state == .deleted { try self.deletions.put(message.sequence, of: known.id, by: stored.body.author.id) }
+        if message.state == .deleted {
+            try self.deletions.insert(message.sequence, of: known.id, by: stored.body.author.id)
+        }
     }
 
-    private func position(of sequence: SequenceNumber, in known: KnownConversation) throws(StorageFault) -> Int {
+    private func position(of sequence: SequenceNumber, in known: CachedConversation)
+        throws(StorageFault) -> Int
+    {
         let window = sequence..<sequence + 1
-        var place = self.stored.last { $0.conversation == known.id && $0.sequence == sequence }
-        if place == nil { place = self.fresh.places(of: known.id, in: window).first }
-        if place == nil { place = try self.places.places(of: known.id, in: window).first }
-        guard let place else { throw .damaged("message \(sequence) of conversation \(known.id) is missing") }
+        var place = self.transactionEntries.last {
+            $0.conversation == known.id && $0.sequence == sequence
+        }
+        if place == nil { place = self.unindexed.entries(of: known.id, in: window).first }
+        if place == nil { place = try self.messageIndex.entries(of: known.id, in: window).first }
+        guard let place else {
+            throw .damaged("message \(sequence) of conversation \(known.id) is missing")
+        }
         return place.position
     }
 
     /// The conversation's row, with what its newest message has changed since it was written.
     private func row(of key: ConversationKey) throws(StorageFault) -> StoredConversation {
-        guard let slot = self.ledger.slot(of: key), var row = try self.conversations.conversation(key), row.id == self.ledger[slot].id
+        guard let slot = self.conversationCache.slot(of: key),
+            var row = try self.conversations.conversation(key),
+            row.id == self.conversationCache[slot].id
         else {
             throw .damaged("the row of conversation \(key) is missing")
         }
-        row.record.updatedAt = self.ledger[slot].updatedAt
-        row.revision = self.ledger[slot].revision
+        row.record.updatedAt = self.conversationCache[slot].updatedAt
+        row.revision = self.conversationCache[slot].revision
         return row
     }
 
-    private func put(_ row: StoredConversation, revision: Revision, _ slot: Int) throws(StorageFault) {
+    private func saveRow(_ row: StoredConversation, revision: Revision, _ slot: Int)
+        throws(StorageFault)
+    {
         var row = row
         row.revision = revision
         try self.conversations.replace(row)
-        self.ledger.change(slot) { known in
+        self.conversationCache.update(slot) { known in
             known.revision = revision
             known.updatedAt = row.record.updatedAt
-            known.keptFrom = row.keptFrom
+            known.retainedFrom = row.retainedFrom
         }
     }
 
@@ -155,36 +186,43 @@ extension SQLiteWriter {
     ///
     /// Only settled ones, so that `places` never names a message that is gone.
     private func trim(_ slot: Int) throws(StorageFault) {
-        let known = self.ledger[slot]
+        let known = self.conversationCache[slot]
         let step = self.options.trimStep
-        let oldest = self.options.oldest(keptFrom: known.keptFrom, head: known.head)
+        let oldest = self.options.oldest(retainedFrom: known.retainedFrom, head: known.head)
         var next = known.head + step
-        if oldest - known.keptFrom >= step {
+        if oldest - known.retainedFrom >= step {
             do {
-                if try self.takeOut(below: oldest, slot) == Self.trimLimit { next = known.head + 1 }
+                if try self.deleteMessages(below: oldest, slot) == Self.messagesPerTrim {
+                    next = known.head + 1
+                }
             } catch .damaged {
                 // The message itself is stored; what cannot be read is left where it is.
             }
         } else {
-            next = known.head + step - (oldest - known.keptFrom)
+            next = known.head + step - (oldest - known.retainedFrom)
         }
-        self.ledger.change(slot) { $0.trimAt = next }
+        self.conversationCache.update(slot) { $0.nextTrimHead = next }
     }
 
     /// The most messages that are taken out at a time: one step more than came in between.
-    private static let trimLimit = 512
+    private static let messagesPerTrim = 512
 
-    private func takeOut(below oldest: SequenceNumber, _ slot: Int) throws(StorageFault) -> Int {
-        let known = self.ledger[slot]
-        let places = try self.places.places(of: known.id, in: 0..<oldest, limit: Self.trimLimit)
-        guard let last = places.last, var row = try self.conversations.conversation(self.ledger.key(slot)) else { return 0 }
+    private func deleteMessages(below oldest: SequenceNumber, _ slot: Int) throws(StorageFault)
+        -> Int
+    {
+        let known = self.conversationCache[slot]
+        let places = try self.messageIndex.entries(
+            of: known.id, in: 0..<oldest, limit: Self.messagesPerTrim)
+        guard let last = places.last,
+            var row = try self.conversations.conversation(self.conversationCache.key(slot))
+        else { return 0 }
         row.record.updatedAt = known.updatedAt
-        row.keptFrom = last.sequence + 1
+        row.retainedFrom = last.sequence + 1
         for place in places { try self.messages.delete(at: place.position) }
-        try self.places.delete(of: known.id, below: row.keptFrom)
-        try self.amendments.delete(of: known.id, below: row.keptFrom)
-        try self.deletions.delete(of: known.id, below: row.keptFrom)
-        try self.put(row, revision: known.revision, slot)
+        try self.messageIndex.delete(of: known.id, below: row.retainedFrom)
+        try self.amendments.delete(of: known.id, below: row.retainedFrom)
+        try self.deletions.delete(of: known.id, below: row.retainedFrom)
+        try self.saveRow(row, revision: known.revision, slot)
         return places.count
     }
 }

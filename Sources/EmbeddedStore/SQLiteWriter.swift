@@ -9,7 +9,7 @@ final class SQLiteWriter {
     let messages: MessageRows
     let conversations: ConversationRows
     let members: MemberRows
-    let places: PlaceRows
+    let messageIndex: MessageIndexRows
     let amendments: AmendmentRows
     let deletions: DeletionRows
     private let shards: ShardRows
@@ -24,42 +24,45 @@ final class SQLiteWriter {
 
     private var fences: [Int: ShardFence]
     private var replacedFences: [(shard: Int, fence: ShardFence?)] = []
-    var ledger: ConversationLedger
-    let fresh: FreshMessages
+    var conversationCache: ConversationCache
+    let unindexed: UnindexedMessages
     /// The messages of this transaction.
-    var stored: [MessagePlace] = []
+    var transactionEntries: [MessageIndexEntry] = []
     var nextPosition = 1
     var nextConversation = 1
-    private var settling = Settlement()
-    private var gathered = 0
+    private var indexFlush = IndexFlush()
+    private var unindexedCount = 0
     /// How many places each transaction settles at least.
-    private var settlingPace = 16
+    private var minimumFlushCount = 16
     /// The writes of this transaction, for telemetry.
     private(set) var writeCount = 0
 
     /// A sealed generation on its way into the file.
-    private struct Settlement {
-        var places: [MessagePlace] = []
-        var done = 0
+    private struct IndexFlush {
+        var entries: [MessageIndexEntry] = []
+        var flushedCount = 0
         /// What was done when the last transaction was stored.
-        var kept = 0
-        var through = 0
+        var committedCount = 0
+        var lastPosition = 0
 
-        var isActive: Bool { !self.places.isEmpty }
+        var isActive: Bool { !self.entries.isEmpty }
     }
 
-    /// Reads what a writer has to know; afterwards `fresh` has all messages that `places` has not.
-    init(file: DatabaseFile, connection: SQLiteConnection, fresh: FreshMessages, options: SQLiteOptions) throws(StorageFault) {
+    /// Reads what a writer has to know; afterwards `unindexed` has all messages that `places` has not.
+    init(
+        file: DatabaseFile, connection: SQLiteConnection, unindexed fresh: UnindexedMessages,
+        options: SQLiteOptions
+    ) throws(StorageFault) {
         self.file = file
         self.options = options
         self.connection = connection
-        self.fresh = fresh
-        self.ledger = ConversationLedger(limit: options.knownConversations)
+        self.unindexed = fresh
+        self.conversationCache = ConversationCache(limit: options.cachedConversationLimit)
         do {
             self.messages = try MessageRows(connection, access: .readWrite)
             self.conversations = try ConversationRows(connection, access: .readWrite)
             self.members = try MemberRows(connection, access: .readWrite)
-            self.places = try PlaceRows(connection, access: .readWrite)
+            self.messageIndex = try MessageIndexRows(connection, access: .readWrite)
             self.amendments = try AmendmentRows(connection, access: .readWrite)
             self.deletions = try DeletionRows(connection, access: .readWrite)
             self.shards = try ShardRows(connection)
@@ -72,8 +75,8 @@ final class SQLiteWriter {
         } catch {
             throw StorageFault(error)
         }
-        connection.watchLog()
-        if let loss = file.check() { throw .lost(loss) }
+        connection.trackLogPages()
+        if let loss = file.checkForLoss() { throw .lost(loss) }
         self.fences = try self.shards.all()
         try self.recover()
     }
@@ -82,12 +85,13 @@ final class SQLiteWriter {
         let settled = try self.settings.value(.settled)
         do {
             self.nextConversation = try self.conversations.nextID()
-            let log = try self.connection.prepare("SELECT position FROM messages WHERE position > \(settled) ORDER BY position")
+            let log = try self.connection.prepare(
+                "SELECT position FROM messages WHERE position > \(settled) ORDER BY position")
             self.nextPosition = settled + 1
             while try log.next() {
-                let place = try self.messages.place(at: log.int(0))
+                let place = try self.messages.indexEntry(at: log.int(0))
                 self.nextPosition = place.position + 1
-                self.gathered = self.fresh.publish([place])
+                self.unindexedCount = self.unindexed.add([place])
             }
         } catch let failure as SQLiteFailure {
             throw StorageFault(failure)
@@ -99,34 +103,34 @@ final class SQLiteWriter {
     /// Does requests together: all are stored and answered, or all failed.
     func perform(_ requests: [StoreRequest]) throws(StorageFault) -> [StoreAnswer] {
         self.writeCount = 0
-        if let loss = self.file.check() { throw .lost(loss) }
+        if let loss = self.file.checkForLoss() { throw .lost(loss) }
         do {
             try self.begin.run()
             var answers: [StoreAnswer] = []
             answers.reserveCapacity(requests.count)
             for request in requests { answers.append(try self.answer(request)) }
-            try self.settle()
+            try self.flushIndex()
             try self.commit.run()
-            self.keep()
+            self.applyCommit()
             try self.checkCommitted()
             return answers
         } catch .lost(let loss) {
             throw .lost(loss)
         } catch {
-            self.takeBack()
+            self.revertTransaction()
             // Whatever SQLite says of files that are not its own any more, this is why.
-            if let loss = self.file.check() { throw .lost(loss.withUnknownEffect) }
+            if let loss = self.file.checkForLoss() { throw .lost(loss.withUnknownEffect) }
             throw error
         }
     }
 
     /// The files may have been taken away while the transaction was under way. It may be found all the same when they are put back.
     private func checkCommitted() throws(StorageFault) {
-        var loss = self.file.check()
+        var loss = self.file.checkForLoss()
         if loss == nil, self.connection.logPageCount >= Self.checkpointPages {
             // As with `wal_autocheckpoint`, the next commit tries again if this fails.
             try? self.checkpoint.run()
-            loss = self.file.checkWritten()
+            loss = self.file.checkForLossAfterCheckpoint()
         }
         if let loss { throw .lost(loss.withUnknownEffect) }
     }
@@ -136,17 +140,17 @@ final class SQLiteWriter {
         do {
             try self.finish()
         } catch {
-            self.connection.isAbandoned = self.file.check() != nil
+            self.connection.isAbandoned = self.file.checkForLoss() != nil
         }
     }
 
     /// Brings all of the log into `places`, and the write-ahead log into the file.
     func finish() throws(StorageFault) {
-        self.settlingPace = 4096
+        self.minimumFlushCount = 4096
         repeat {
-            if !self.settling.isActive { self.seal() }
+            if !self.indexFlush.isActive { self.startIndexFlush() }
             _ = try self.perform([])
-        } while self.settling.isActive || self.gathered > 0
+        } while self.indexFlush.isActive || self.unindexedCount > 0
         do {
             try self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         } catch {
@@ -156,32 +160,40 @@ final class SQLiteWriter {
 
     private func answer(_ request: StoreRequest) throws(StorageFault) -> StoreAnswer {
         switch request {
-        case .claim(let shard, let owner, let view): return try self.claim(shard, for: owner, under: view)
+        case .claim(let shard, let owner, let view):
+            return try self.claim(shard, for: owner, under: view)
         case .write(let batch): return .written(try self.write(batch))
         case .probe:
             try self.settings.put(try self.settings.value(.probes) + 1, in: .probes)
             return .done
-        case .numbers, .nextNumber: return try self.number(request)
+        case .numbers, .nextNumber: return try self.answerNumberRequest(request)
         case .load, .recent, .page, .changes, .amended, .unread, .memberships, .catalog, .users:
             preconditionFailure("a read came to the writer")
         }
     }
 
     /// What is damaged in one tenant must not fail the transaction, which is everybody's.
-    private func number(_ request: StoreRequest) throws(StorageFault) -> StoreAnswer {
+    private func answerNumberRequest(_ request: StoreRequest) throws(StorageFault) -> StoreAnswer {
         do {
             switch request {
-            case .numbers(let users, let tenant): return try self.numbers.numbers(of: users, in: tenant)
-            case .nextNumber(let tenant): return .number(try self.numbers.next(in: tenant))
+            case .numbers(let users, let tenant):
+                return try self.numbers.numbers(of: users, in: tenant)
+            case .nextNumber(let tenant):
+                return .number(try self.numbers.incrementCounter(in: tenant))
             default: preconditionFailure("it is not about numbers")
             }
         } catch .damaged(let what) {
-            return .failed(StoreFailure("\(self.file.path): it is damaged: \(what)", isOfOneConversation: true))
+            return .failed(
+                StoreFailure("\(self.file.path): it is damaged: \(what)", isRequestSpecific: true))
         }
     }
 
-    private func claim(_ shard: Int, for owner: OwnerID, under view: Int) throws(StorageFault) -> StoreAnswer {
-        guard shard >= 0, shard < MemoryTables.shardLimit else { return .failed(StoreFailure("shard \(shard): there is no such shard")) }
+    private func claim(_ shard: Int, for owner: LoopID, under view: Int) throws(StorageFault)
+        -> StoreAnswer
+    {
+        guard shard >= 0, shard < MemoryTables.shardLimit else {
+            return .failed(StoreFailure("shard \(shard): there is no such shard"))
+        }
         let old = self.fences[shard]
         if let old, view < old.view { return .outdated(view: old.view) }
         let fence = ShardFence(epoch: (old?.epoch ?? 0) + 1, owner: owner, view: view)
@@ -199,7 +211,7 @@ final class SQLiteWriter {
             let fence = self.fences[write.shard] ?? .unclaimed
             var refusal = fence.refusal(of: batch.owner, under: write.epoch)
             if refusal == nil { refusal = try self.apply(write) }
-            if let refusal { refused.note(refusal, of: write.conversation, at: place) }
+            if let refusal { refused.record(refusal, of: write.conversation, at: place) }
         }
         self.writeCount += batch.writes.count
         return refused.outcome
@@ -208,46 +220,60 @@ final class SQLiteWriter {
     // MARK: - Settling
 
     /// Puts some of a sealed generation into `places`: twice as many as came, so that it is done before the next is full.
-    private func settle() throws(StorageFault) {
-        if !self.settling.isActive, self.gathered + self.stored.count >= self.options.generationSize { self.seal() }
-        guard self.settling.isActive else { return }
-        let end = min(self.settling.places.count, self.settling.done + max(self.settlingPace, 2 * self.stored.count))
-        for place in self.settling.places[self.settling.done..<end] { try self.places.put(place) }
-        self.settling.done = end
-        if end == self.settling.places.count { try self.settings.put(self.settling.through, in: .settled) }
+    private func flushIndex() throws(StorageFault) {
+        if !self.indexFlush.isActive,
+            self.unindexedCount + self.transactionEntries.count >= self.options.generationSize
+        {
+            self.startIndexFlush()
+        }
+        guard self.indexFlush.isActive else { return }
+        let end = min(
+            self.indexFlush.entries.count,
+            self.indexFlush.flushedCount
+                + max(self.minimumFlushCount, 2 * self.transactionEntries.count))
+        for place in self.indexFlush.entries[self.indexFlush.flushedCount..<end] {
+            try self.messageIndex.put(place)
+        }
+        self.indexFlush.flushedCount = end
+        if end == self.indexFlush.entries.count {
+            try self.settings.put(self.indexFlush.lastPosition, in: .settled)
+        }
     }
 
     /// Takes what has been committed; what this transaction stores belongs to the next generation.
-    private func seal() {
-        self.settling = Settlement(places: self.fresh.seal(), through: self.nextPosition - self.stored.count - 1)
-        self.gathered = 0
-        if self.settling.places.isEmpty { self.fresh.settled() }
+    private func startIndexFlush() {
+        self.indexFlush = IndexFlush(
+            entries: self.unindexed.seal(),
+            lastPosition: self.nextPosition - self.transactionEntries.count - 1)
+        self.unindexedCount = 0
+        if self.indexFlush.entries.isEmpty { self.unindexed.discardSealed() }
     }
 
     /// The transaction is stored.
-    private func keep() {
+    private func applyCommit() {
         // Readers may look for the new messages from here on, before anybody has an answer.
-        self.gathered = self.fresh.publish(self.stored)
-        if self.settling.isActive, self.settling.done == self.settling.places.count {
-            self.fresh.settled()
-            self.settling = Settlement()
+        self.unindexedCount = self.unindexed.add(self.transactionEntries)
+        if self.indexFlush.isActive, self.indexFlush.flushedCount == self.indexFlush.entries.count {
+            self.unindexed.discardSealed()
+            self.indexFlush = IndexFlush()
         }
-        self.settling.kept = self.settling.done
-        self.stored.removeAll(keepingCapacity: self.stored.capacity <= 65_536)
+        self.indexFlush.committedCount = self.indexFlush.flushedCount
+        self.transactionEntries.removeAll(
+            keepingCapacity: self.transactionEntries.capacity <= 65_536)
         self.replacedFences.removeAll(keepingCapacity: true)
-        self.ledger.commit()
+        self.conversationCache.commit()
     }
 
     /// The transaction failed: what it did here is undone, as SQLite has undone it in the file.
-    private func takeBack() {
+    private func revertTransaction() {
         self.begin.reset()
         self.commit.reset()
         if self.connection.isInTransaction { try? self.rollback.run() }
-        self.nextPosition -= self.stored.count
-        self.stored.removeAll(keepingCapacity: true)
-        self.settling.done = self.settling.kept
+        self.nextPosition -= self.transactionEntries.count
+        self.transactionEntries.removeAll(keepingCapacity: true)
+        self.indexFlush.flushedCount = self.indexFlush.committedCount
         for (shard, fence) in self.replacedFences.reversed() { self.fences[shard] = fence }
         self.replacedFences.removeAll(keepingCapacity: true)
-        self.ledger.rollBack()
+        self.conversationCache.rollBack()
     }
 }

@@ -2,7 +2,7 @@
 ///
 /// Messages lie in `messages` in the order in which they were stored, one behind the other, whatever their conversation; `places` says
 /// where each is. Laid out by conversation, a thousand messages of a thousand conversations changed a thousand pages and cost
-/// 25 µs each; one behind the other they change seventy, for 3 µs. `places` follows in the background (see FreshMessages), up to
+/// 25 µs each; one behind the other they change seventy, for 3 µs. `places` follows in the background (see UnindexedMessages), up to
 /// the position in `settled`.
 ///
 /// A message writes nothing but its own row: head, revision and last change of a conversation are those of its newest message,
@@ -76,7 +76,9 @@ enum Schema {
             try connection.execute("BEGIN IMMEDIATE")
             do {
                 try connection.execute(self.steps[step])
-                try connection.execute("PRAGMA application_id = \(self.applicationID); PRAGMA user_version = \(step + 1); COMMIT")
+                try connection.execute(
+                    "PRAGMA application_id = \(self.applicationID); PRAGMA user_version = \(step + 1); COMMIT"
+                )
             } catch {
                 if connection.isInTransaction { try? connection.execute("ROLLBACK") }
                 throw error

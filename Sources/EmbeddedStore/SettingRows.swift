@@ -2,7 +2,7 @@ import Bytes
 
 /// The table `settings`: numbers of the whole file.
 struct SettingRows {
-    enum Name: String {
+    enum Key: String {
         /// The position in the log up to which `places` is complete.
         case settled
         /// Changed by every probe, so that a probe is a real write.
@@ -11,17 +11,18 @@ struct SettingRows {
 
     private let selection: SQLiteStatement
     private let replacement: SQLiteStatement
-    private let text = RowText()
+    private let text = RowTextBuffer()
 
     init(_ connection: SQLiteConnection) throws(SQLiteFailure) {
-        self.selection = try connection.prepare("SELECT value, checksum FROM settings WHERE name = ?")
+        self.selection = try connection.prepare(
+            "SELECT value, checksum FROM settings WHERE name = ?")
         self.replacement = try connection.prepare("REPLACE INTO settings VALUES (?, ?, ?)")
     }
 
     /// 0 where it was never set.
-    func value(_ name: Name) throws(StorageFault) -> Int {
+    func value(_ name: Key) throws(StorageFault) -> Int {
         self.text.begin(byteCount: name.rawValue.utf8.count)
-        self.selection.bind(1, text: self.text.hold(name.rawValue))
+        self.selection.bind(1, text: self.text.copy(name.rawValue))
         defer { self.selection.reset() }
         guard try self.selection.next() else { return 0 }
         let value = self.selection.int(0)
@@ -31,19 +32,19 @@ struct SettingRows {
         return value
     }
 
-    func put(_ value: Int, in name: Name) throws(StorageFault) {
+    func put(_ value: Int, in name: Key) throws(StorageFault) {
         let sum = self.checksum(of: value, in: name)
         self.text.begin(byteCount: name.rawValue.utf8.count)
-        self.replacement.bind(1, text: self.text.hold(name.rawValue))
+        self.replacement.bind(1, text: self.text.copy(name.rawValue))
         self.replacement.bind(2, value)
         self.replacement.bind(3, sum)
         try self.replacement.run()
     }
 
-    private func checksum(of value: Int, in name: Name) -> Int {
+    private func checksum(of value: Int, in name: Key) -> Int {
         self.text.begin(byteCount: name.rawValue.utf8.count)
         var sum = RowChecksum()
-        sum.fold(self.text.hold(name.rawValue))
+        sum.fold(self.text.copy(name.rawValue))
         sum.fold(value)
         return sum.value
     }

@@ -6,7 +6,8 @@ struct ShardRows {
     private let selection: SQLiteStatement
 
     init(_ connection: SQLiteConnection) throws(SQLiteFailure) {
-        self.selection = try connection.prepare("SELECT shard, epoch, incarnation, loop, checksum FROM shards")
+        self.selection = try connection.prepare(
+            "SELECT shard, epoch, incarnation, loop, checksum FROM shards")
         self.replacement = try connection.prepare("REPLACE INTO shards VALUES (?, ?, ?, ?, ?)")
     }
 
@@ -15,7 +16,9 @@ struct ShardRows {
         defer { self.selection.reset() }
         while try self.selection.next() {
             let row = self.selection
-            let owner = OwnerID(incarnation: UInt64(bitPattern: Int64(row.int(2))), loop: UInt16(truncatingIfNeeded: row.int(3)))
+            let owner = LoopID(
+                incarnation: UInt64(bitPattern: Int64(row.int(2))),
+                loop: UInt16(truncatingIfNeeded: row.int(3)))
             let fence = ShardFence(epoch: row.int(1), owner: owner)
             guard Self.checksum(of: fence, at: row.int(0)) == row.int(4) else {
                 throw .damaged("the row of shard \(row.int(0)) is not what was stored")

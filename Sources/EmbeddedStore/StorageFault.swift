@@ -14,7 +14,8 @@ enum StorageFault: Error {
 
     func storeFailure(path: String) -> StoreFailure {
         switch self {
-        case .database(let failure): StoreFailure("\(path): \(failure.sentence)", effect: failure.effect)
+        case .database(let failure):
+            StoreFailure("\(path): \(failure.summary)", effect: failure.effect)
         case .lost(let failure): failure
         case .damaged(let what): StoreFailure("\(path): it is damaged: \(what)", effect: .rejected)
         }
@@ -47,6 +48,6 @@ extension SQLiteStatement {
 extension StoreFailure {
     /// The same, where nobody can say what became of the writes.
     var withUnknownEffect: StoreFailure {
-        StoreFailure(self.description, isOfOneConversation: self.isOfOneConversation, effect: .unknown)
+        StoreFailure(self.description, isRequestSpecific: self.isRequestSpecific, effect: .unknown)
     }
 }

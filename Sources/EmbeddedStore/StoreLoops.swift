@@ -7,45 +7,50 @@ import Telemetry
 final class WriterLoop {
     private let writer: SQLiteWriter
     private let queue: RequestQueue
-    private let tally: SQLiteStore.Tally
+    private let statisticsCollector: SQLiteStore.StatisticsCollector
     private let clock = ContinuousClock()
 
-    init(writer: SQLiteWriter, queue: RequestQueue, tally: SQLiteStore.Tally) {
+    init(
+        writer: SQLiteWriter, queue: RequestQueue,
+        statisticsCollector tally: SQLiteStore.StatisticsCollector
+    ) {
         self.writer = writer
         self.queue = queue
-        self.tally = tally
+        self.statisticsCollector = tally
     }
 
     func run() {
         var group: [Submission] = []
-        while self.queue.take(into: &group, writeLimit: self.writer.options.writesPerCommit) {
+        while self.queue.dequeue(into: &group, writeLimit: self.writer.options.commitWriteLimit) {
             let start = self.clock.now
-            self.serve(group[...])
+            self.commit(group[...])
             // After a burst the room is given back.
             group.removeAll(keepingCapacity: group.capacity <= 16_384)
-            self.pause(since: start)
+            self.awaitCommitInterval(since: start)
         }
         // What is left to settle would be settled when the file is opened again.
         self.writer.close()
     }
 
     /// Lets the next commit gather until one may begin: one that came alone has waited for nothing.
-    private func pause(since start: ContinuousClock.Instant) {
+    private func awaitCommitInterval(since start: ContinuousClock.Instant) {
         let left = self.writer.options.commitInterval - (self.clock.now - start)
         if left > .zero { usleep(UInt32(left / .microseconds(1))) }
     }
 
-    private func serve(_ group: ArraySlice<Submission>) {
+    private func commit(_ group: ArraySlice<Submission>) {
         let start = self.clock.now
         do {
             let answers = try self.writer.perform(group.map(\.request))
-            self.note(since: start)
-            for (submission, answer) in zip(group, answers) { submission.client.storeAnswered(answer, ticket: submission.ticket) }
+            self.recordCommit(since: start)
+            for (submission, answer) in zip(group, answers) {
+                submission.client.storeAnswered(answer, ticket: submission.ticket)
+            }
         } catch {
-            self.tally.statistics.withLock { $0.failedCommits += 1 }
+            self.statisticsCollector.statistics.withLock { $0.failedCommits += 1 }
             // One conversation on a damaged page must not fail the others: each request for itself.
             if case .database(let failure) = error, failure.isCorruption, group.count > 1 {
-                for place in group.indices { self.serve(group[place...place]) }
+                for place in group.indices { self.commit(group[place...place]) }
                 return
             }
             self.fail(group, error.storeFailure(path: self.writer.file.path))
@@ -53,13 +58,15 @@ final class WriterLoop {
     }
 
     private func fail(_ group: ArraySlice<Submission>, _ failure: StoreFailure) {
-        for submission in group { submission.client.storeAnswered(.failed(failure), ticket: submission.ticket) }
+        for submission in group {
+            submission.client.storeAnswered(.failed(failure), ticket: submission.ticket)
+        }
     }
 
-    private func note(since start: ContinuousClock.Instant) {
+    private func recordCommit(since start: ContinuousClock.Instant) {
         let time = self.clock.now - start
         let writes = self.writer.writeCount
-        self.tally.statistics.withLock { statistics in
+        self.statisticsCollector.statistics.withLock { statistics in
             statistics.commits += 1
             statistics.writes += writes
             statistics.writesPerCommit.record(UInt64(max(0, writes)))
@@ -74,9 +81,13 @@ final class ReaderLoop {
     private let queue: RequestQueue
     private let file: DatabaseFile
 
-    init(file: DatabaseFile, fresh: FreshMessages, options: SQLiteOptions, queue: RequestQueue) throws(StorageFault) {
+    init(
+        file: DatabaseFile, unindexed fresh: UnindexedMessages, options: SQLiteOptions,
+        queue: RequestQueue
+    ) throws(StorageFault) {
         do {
-            self.reader = try SQLiteReader(connection: try file.openForReading(options), fresh: fresh, options: options)
+            self.reader = try SQLiteReader(
+                connection: try file.openForReading(options), unindexed: fresh, options: options)
         } catch {
             throw StorageFault(error)
         }
@@ -86,8 +97,8 @@ final class ReaderLoop {
 
     func run() {
         var group: [Submission] = []
-        while self.queue.take(into: &group, writeLimit: .max) {
-            let loss = self.file.readingLoss()
+        while self.queue.dequeue(into: &group, writeLimit: .max) {
+            let loss = self.file.lossForReaders()
             for submission in group {
                 let answer = loss.map { .failed($0) } ?? self.answer(submission.request)
                 submission.client.storeAnswered(answer, ticket: submission.ticket)

@@ -8,7 +8,7 @@ public struct StoreStatistics: Sendable {
     /// Estimated bytes of what waits for the writer.
     public var queuedBytes = 0
     /// Requests that failed at once because a queue was full.
-    public var turnedAway = 0
+    public var rejectedRequests = 0
     /// Transactions that were committed, and the writes in them.
     public var commits = 0
     public var writes = 0

@@ -4,7 +4,7 @@ internal import Glibc
 final class StoreThread: Sendable {
     private let thread: pthread_t
 
-    private final class Start {
+    private final class ThreadBody {
         private let name: String
         private let body: () -> Void
 
@@ -27,12 +27,12 @@ final class StoreThread: Sendable {
     /// Starts a thread; `body` has what it uses for itself.
     init(name: String, _ body: sending @escaping () -> Void) {
         var thread = pthread_t()
-        let start = Unmanaged.passRetained(Start(name: name, body))
+        let start = Unmanaged.passRetained(ThreadBody(name: name, body))
         let code = pthread_create(
             &thread, nil,
             { argument in
                 guard let argument else { return nil }
-                Unmanaged<Start>.fromOpaque(argument).takeRetainedValue().run()
+                Unmanaged<ThreadBody>.fromOpaque(argument).takeRetainedValue().run()
                 return nil
             }, start.toOpaque())
         precondition(code == 0, "the system gave no thread for \(name): \(code)")

@@ -18,11 +18,12 @@ struct TenantNumbers {
 
     func user(numbered number: Int) -> UserID? {
         let place = number.subtractingReportingOverflow(StoreRequest.firstUserNumber)
-        return !place.overflow && self.users.indices.contains(place.partialValue) ? self.users[place.partialValue] : nil
+        return !place.overflow && self.users.indices.contains(place.partialValue)
+            ? self.users[place.partialValue] : nil
     }
 
     /// Counts on by one.
-    mutating func next() -> Int {
+    mutating func incrementCounter() -> Int {
         self.counter += 1
         return self.counter
     }

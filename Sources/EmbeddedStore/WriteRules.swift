@@ -9,7 +9,8 @@ extension Write {
         case .cursors: true
         case .create: false
         case .message(let message): self.revision == stored + 1 && message.sequence == head + 1
-        case .amend(let message, _): self.revision == stored + 1 && message.sequence >= 1 && message.sequence <= head
+        case .amend(let message, _):
+            self.revision == stored + 1 && message.sequence >= 1 && message.sequence <= head
         case .member, .remove, .end, .skip: self.revision == stored + 1
         }
     }
@@ -17,9 +18,9 @@ extension Write {
     /// What becomes of this where there is no such conversation: only making one, or nothing, can be done.
     var refusalWithoutConversation: WriteRefusal? {
         switch self.change {
-        case .create: self.revision == 1 ? nil : .outOfStep(stored: 0)
+        case .create: self.revision == 1 ? nil : .revisionMismatch(stored: 0)
         case .cursors: nil
-        case .message, .amend, .member, .remove, .end, .skip: .outOfStep(stored: 0)
+        case .message, .amend, .member, .remove, .end, .skip: .revisionMismatch(stored: 0)
         }
     }
 }
@@ -30,11 +31,14 @@ extension Message {
         var amended = self
         amended.state = change.state
         amended.revision = revision
-        if self.body.author == change.body.author, self.body.clientID == change.body.clientID {
+        if self.body.author == change.body.author,
+            self.body.clientMessageID == change.body.clientMessageID
+        {
             amended.body = change.body
         } else {
             amended.body = MessageBody(
-                author: self.body.author, clientID: self.body.clientID, content: change.body.content, metadata: change.body.metadata)
+                author: self.body.author, clientMessageID: self.body.clientMessageID,
+                content: change.body.content, metadata: change.body.metadata)
         }
         return amended
     }
@@ -42,22 +46,24 @@ extension Message {
 
 /// The writes of a batch that were refused: with one all later ones of its conversation.
 struct RefusedWrites {
-    private var places: [Int: WriteRefusal] = [:]
+    private var refusals: [Int: WriteRefusal] = [:]
     private var conversations: [ConversationKey: WriteRefusal] = [:]
 
     /// Whether the write at this place is refused for an earlier one of its conversation.
     mutating func refuses(_ conversation: ConversationKey, at place: Int) -> Bool {
-        guard !self.conversations.isEmpty, let refusal = self.conversations[conversation] else { return false }
-        self.places[place] = refusal
+        guard !self.conversations.isEmpty, let refusal = self.conversations[conversation] else {
+            return false
+        }
+        self.refusals[place] = refusal
         return true
     }
 
-    mutating func note(_ refusal: WriteRefusal, of conversation: ConversationKey, at place: Int) {
-        self.places[place] = refusal
+    mutating func record(_ refusal: WriteRefusal, of conversation: ConversationKey, at place: Int) {
+        self.refusals[place] = refusal
         self.conversations[conversation] = refusal
     }
 
-    var outcome: WriteOutcome { self.places.isEmpty ? .stored : .refused(self.places) }
+    var outcome: WriteOutcome { self.refusals.isEmpty ? .stored : .refused(self.refusals) }
 }
 
 extension PageRange {
@@ -83,15 +89,15 @@ extension PageRange {
 /// Who owns a shard.
 struct ShardFence: Equatable {
     var epoch: Epoch
-    var owner: OwnerID
+    var owner: LoopID
     /// Under which view it was claimed. Not kept in a file: a node that serves alone has one view for all its life.
     var view = 0
 
     /// A shard that nobody has claimed; no write carries its epoch.
-    static let unclaimed = ShardFence(epoch: 0, owner: OwnerID(incarnation: 0, loop: 0))
+    static let unclaimed = ShardFence(epoch: 0, owner: LoopID(incarnation: 0, loop: 0))
 
     /// Nil if this owner may write under this epoch.
-    func refusal(of owner: OwnerID, under epoch: Epoch) -> WriteRefusal? {
+    func refusal(of owner: LoopID, under epoch: Epoch) -> WriteRefusal? {
         self.epoch == epoch && self.owner == owner && epoch > 0 ? nil : .fenced(self.epoch)
     }
 }

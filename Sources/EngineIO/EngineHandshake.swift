@@ -15,7 +15,8 @@ public struct EngineHandshake: Sendable, Hashable {
     public let maxPayload: Int
 
     /// The handshake of a session that begins over `transport` and lives by these settings.
-    public init(_ sid: EngineSessionID, over transport: EngineTransport, _ settings: EngineSettings) {
+    public init(_ sid: EngineSessionID, over transport: EngineTransport, _ settings: EngineSettings)
+    {
         self.sid = sid
         self.transport = transport
         self.pingInterval = settings.pingInterval
@@ -30,7 +31,10 @@ extension ByteBuffer {
         self.append(enginePacket: .open)
         self.append(#"{"sid":"#)
         self.append(jsonString: handshake.sid.text)
-        self.append(handshake.transport == .polling ? #","upgrades":["websocket"],"pingInterval":"# : #","upgrades":[],"pingInterval":"#)
+        self.append(
+            handshake.transport == .polling
+                ? #","upgrades":["websocket"],"pingInterval":"# : #","upgrades":[],"pingInterval":"#
+        )
         self.append(decimal: handshake.pingInterval)
         self.append(#","pingTimeout":"#)
         self.append(decimal: handshake.pingTimeout)

@@ -5,7 +5,7 @@ public enum EnginePacketKind: UInt8, Sendable, Hashable {
     case open, close, ping, pong, message, upgrade, noop
 
     /// The letter that a packet of this kind begins with.
-    public var letter: UInt8 { UInt8(ascii: "0") + self.rawValue }
+    public var typeByte: UInt8 { UInt8(ascii: "0") + self.rawValue }
 }
 
 /// A packet as it was received: what it is, and where its data lies.
@@ -20,12 +20,18 @@ public struct EnginePacket: Sendable, Hashable {
     /// Reads one packet as text: a frame of a WebSocket, or what stands between two separators of a payload.
     ///
     /// - Parameter place: where the packet lies in `bytes`. Whether they are UTF-8 is for the caller to know.
-    public static func read(_ place: Range<Int>, of bytes: RawSpan) throws(EnginePacketError) -> EnginePacket {
+    public static func parse(_ place: Range<Int>, of bytes: RawSpan) throws(EnginePacketError)
+        -> EnginePacket
+    {
         guard let first = place.first else { throw .empty }
         let letter = bytes.unsafeLoad(fromByteOffset: first, as: UInt8.self)
         let data = first + 1..<place.upperBound
-        if letter == UInt8(ascii: "b") { return EnginePacket(kind: .message, isBinary: true, data: data) }
-        guard let kind = EnginePacketKind(rawValue: letter &- UInt8(ascii: "0")) else { throw .unknownType(letter) }
+        if letter == UInt8(ascii: "b") {
+            return EnginePacket(kind: .message, isBinary: true, data: data)
+        }
+        guard let kind = EnginePacketKind(rawValue: letter &- UInt8(ascii: "0")) else {
+            throw .unknownType(letter)
+        }
         return EnginePacket(kind: kind, isBinary: false, data: data)
     }
 }
@@ -42,7 +48,8 @@ public enum EnginePacketError: Error, Sendable, Hashable, CustomStringConvertibl
     public var description: String {
         switch self {
         case .empty: "a packet is empty; its first letter must be its type"
-        case .unknownType(let letter): "a packet's type must be a digit from 0 to 6 or the letter b, and is the byte \(letter)"
+        case .unknownType(let letter):
+            "a packet's type must be a digit from 0 to 6 or the letter b, and is the byte \(letter)"
         case .notUTF8: "the packets are not UTF-8"
         case .tooManyPackets(let limit): "a payload has more than \(limit) packets"
         }
@@ -52,6 +59,6 @@ public enum EnginePacketError: Error, Sendable, Hashable, CustomStringConvertibl
 extension ByteBuffer {
     /// The beginning of a packet as text; its data goes behind it.
     public mutating func append(enginePacket kind: EnginePacketKind) {
-        self.append(kind.letter)
+        self.append(kind.typeByte)
     }
 }

@@ -33,17 +33,19 @@ public enum EngineRequest: Sendable, Hashable {
         let transportName = try Self.value("transport", in: query)
         let sid = try Self.value("sid", in: query)
         let version = try Self.value("EIO", in: query)
-        guard let transport = transportName.flatMap(EngineTransport.init) else { throw .unknownTransport }
+        guard let transport = transportName.flatMap(EngineTransport.init) else {
+            throw .unknownTransport
+        }
         guard let sid else {
             guard method == .get else { throw .badHandshakeMethod }
             guard version == "4" else { throw .unsupportedVersion }
-            try Self.check(transport, query, isWebSocket: isWebSocket)
+            try Self.checkTransport(transport, query, isWebSocket: isWebSocket)
             self = .handshake(transport)
             return
         }
         guard let id = EngineSessionID(named: sid) else { throw .unknownSession }
         guard version == "4" else { throw .unsupportedVersion }
-        try Self.check(transport, query, isWebSocket: isWebSocket)
+        try Self.checkTransport(transport, query, isWebSocket: isWebSocket)
         switch (transport, method) {
         case (.polling, .get): self = .poll(id)
         case (.polling, .post): self = .post(id)
@@ -53,12 +55,18 @@ public enum EngineRequest: Sendable, Hashable {
     }
 
     /// A transport that the request itself does not bear out, and JSONP.
-    private static func check(_ transport: EngineTransport, _ query: RawSpan, isWebSocket: Bool) throws(EngineRefusal) {
-        guard (transport == .webSocket) == isWebSocket, try Self.value("j", in: query) == nil else { throw .badRequest }
+    private static func checkTransport(
+        _ transport: EngineTransport, _ query: RawSpan, isWebSocket: Bool
+    ) throws(EngineRefusal) {
+        guard (transport == .webSocket) == isWebSocket, try Self.value("j", in: query) == nil else {
+            throw .badRequest
+        }
     }
 
     /// The parameter's value; nil when it is not there.
-    private static func value(_ name: StaticString, in query: RawSpan) throws(EngineRefusal) -> String? {
+    private static func value(_ name: StaticString, in query: RawSpan) throws(EngineRefusal)
+        -> String?
+    {
         var found: String?
         var start = 0
         while start < query.byteCount {
@@ -70,17 +78,24 @@ public enum EngineRequest: Sendable, Hashable {
                 if letter == UInt8(ascii: "="), equals == nil { equals = end }
                 end += 1
             }
-            if try Self.decoded(start..<(equals ?? end), of: query) == name.description {
+            if try Self.percentDecoded(start..<(equals ?? end), of: query) == name.description {
                 guard found == nil else { throw .badRequest }
-                found = try equals.map { at throws(EngineRefusal) in try Self.decoded(at + 1..<end, of: query) } ?? ""
+                found =
+                    try equals.map { at throws(EngineRefusal) in
+                        try Self.percentDecoded(at + 1..<end, of: query)
+                    } ?? ""
             }
             start = end + 1
         }
         return found
     }
 
-    private static func decoded(_ place: Range<Int>, of query: RawSpan) throws(EngineRefusal) -> String {
-        let text = query.extracting(place).withUnsafeBytes { PercentEncoding.decode($0, plusIsSpace: true) }
+    private static func percentDecoded(_ place: Range<Int>, of query: RawSpan) throws(EngineRefusal)
+        -> String
+    {
+        let text = query.extracting(place).withUnsafeBytes {
+            PercentEncoding.decode($0, plusIsSpace: true)
+        }
         guard let text else { throw .badRequest }
         return text
     }

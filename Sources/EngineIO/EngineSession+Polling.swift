@@ -5,7 +5,9 @@ extension EngineSession {
     /// A poll came. It is answered at once when packets wait, else with the next `flush`.
     ///
     /// A second one beside it ends the session, as the protocol has it: one of the two would miss packets that the other one gets.
-    public mutating func poll(_ request: EngineRequestID, at now: Int64, into steps: inout EngineSteps) {
+    public mutating func poll(
+        _ request: EngineRequestID, at now: Int64, into steps: inout EngineSteps
+    ) {
         switch self.state {
         case .polling(var polling):
             guard polling.poll == nil else {
@@ -21,7 +23,9 @@ extension EngineSession {
             steps.refuse(request, .badRequest)
         case .closing(let why, _):
             steps.answer(request) {
-                self.outbox.take(packetLimit: self.settings.answerPackets, byteLimit: self.settings.answerBytes, into: &$0)
+                self.outbox.dequeue(
+                    packetLimit: self.settings.answerPackets, byteLimit: self.settings.answerBytes,
+                    into: &$0)
             }
             if self.outbox.isEmpty { self.finish(why, into: &steps) }
         case .closed:
@@ -31,17 +35,23 @@ extension EngineSession {
 
     /// Answers the poll that waits, if one does, with what was sent. To be called when a turn's packets were sent.
     public mutating func flush(into steps: inout EngineSteps) {
-        guard case .polling(var polling) = self.state, let request = polling.poll, !self.outbox.isEmpty else { return }
+        guard case .polling(var polling) = self.state, let request = polling.poll,
+            !self.outbox.isEmpty
+        else { return }
         polling.poll = nil
         self.state = .polling(polling)
         steps.answer(request) {
-            self.outbox.take(packetLimit: self.settings.answerPackets, byteLimit: self.settings.answerBytes, into: &$0)
+            self.outbox.dequeue(
+                packetLimit: self.settings.answerPackets, byteLimit: self.settings.answerBytes,
+                into: &$0)
         }
     }
 
     /// Answers a waiting poll with `6` while a WebSocket takes over: the client goes on when its last poll is back.
     mutating func releasePoll(at now: Int64, into steps: inout EngineSteps) {
-        guard case .polling(var polling) = self.state, let request = polling.poll, let due = polling.probe?.noopDue, due <= now else {
+        guard case .polling(var polling) = self.state, let request = polling.poll,
+            let due = polling.probe?.noopDue, due <= now
+        else {
             return
         }
         polling.poll = nil
@@ -51,17 +61,19 @@ extension EngineSession {
     }
 
     /// The connection of a poll broke. If the poll still waited, the session is over: packets may have been on their way to it.
-    public mutating func pollBroke(_ request: EngineRequestID, into steps: inout EngineSteps) {
+    public mutating func pollAborted(_ request: EngineRequestID, into steps: inout EngineSteps) {
         guard case .polling(var polling) = self.state, polling.poll == request else { return }
         polling.poll = nil
         self.state = .polling(polling)
         self.end(.transportClosed, into: &steps)
     }
 
-    /// A POST came; its body may still be under way. Unless it is answered in this step, `postEnded`, `postTooLarge` or `postBroke` follows.
+    /// A POST came; its body may still be under way. Unless it is answered in this step, `postEnded`, `postTooLarge` or `postAborted` follows.
     ///
     /// - Parameter announcedBytes: what its `Content-Length` says.
-    public mutating func postBegan(_ request: EngineRequestID, announcedBytes: Int?, into steps: inout EngineSteps) {
+    public mutating func postBegan(
+        _ request: EngineRequestID, announcedBytes: Int?, into steps: inout EngineSteps
+    ) {
         switch self.state {
         case .polling(var polling):
             guard polling.post == nil else {
@@ -84,26 +96,28 @@ extension EngineSession {
 
     /// The body of a POST is whole. It is taken whole or not at all, but for what stands behind a `close` packet; `message` steps are
     /// places in `body`. A POST that was answered while its body was under way brings nothing.
-    public mutating func postEnded(_ request: EngineRequestID, _ body: RawSpan, at now: Int64, into steps: inout EngineSteps) {
-        guard self.forgetPost(request) else { return }
+    public mutating func postEnded(
+        _ request: EngineRequestID, _ body: RawSpan, at now: Int64, into steps: inout EngineSteps
+    ) {
+        guard self.removePost(request) else { return }
         guard body.byteCount <= self.settings.maxPayload else {
             steps.refuse(request, .payloadTooLarge)
             return
         }
         do throws(EnginePacketError) {
-            _ = try EnginePayload.check(body, packetLimit: self.settings.postPackets)
+            _ = try EnginePayload.validate(body, packetLimit: self.settings.postPackets)
             var reader = EnginePayloadReader()
             while let packet = try reader.next(in: body) {
-                guard let closure = self.take(packet, at: now, into: &steps) else { continue }
+                guard let closure = self.process(packet, at: now, into: &steps) else { continue }
                 if closure == .byClient {
-                    steps.append(.answer(request, .taken))
+                    steps.append(.answer(request, .accepted))
                 } else {
                     steps.refuse(request, .badRequest)
                 }
                 self.end(closure, into: &steps)
                 return
             }
-            steps.append(.answer(request, .taken))
+            steps.append(.answer(request, .accepted))
         } catch {
             if case .tooManyPackets = error {
                 steps.refuse(request, .payloadTooLarge)
@@ -115,23 +129,25 @@ extension EngineSession {
     }
 
     /// A POST whose whole body is there when it is heard of.
-    public mutating func post(_ request: EngineRequestID, _ body: RawSpan, at now: Int64, into steps: inout EngineSteps) {
+    public mutating func post(
+        _ request: EngineRequestID, _ body: RawSpan, at now: Int64, into steps: inout EngineSteps
+    ) {
         self.postBegan(request, announcedBytes: body.byteCount, into: &steps)
         self.postEnded(request, body, at: now, into: &steps)
     }
 
     /// The body of a POST turned out longer than `maxPayload`. The session goes on: the client knows that nothing was taken.
     public mutating func postTooLarge(_ request: EngineRequestID, into steps: inout EngineSteps) {
-        if self.forgetPost(request) { steps.refuse(request, .payloadTooLarge) }
+        if self.removePost(request) { steps.refuse(request, .payloadTooLarge) }
     }
 
     /// The connection of a POST broke before its body was whole: what it was to bring is missing, so the session is over.
-    public mutating func postBroke(_ request: EngineRequestID, into steps: inout EngineSteps) {
-        if self.forgetPost(request) { self.end(.transportClosed, into: &steps) }
+    public mutating func postAborted(_ request: EngineRequestID, into steps: inout EngineSteps) {
+        if self.removePost(request) { self.end(.transportClosed, into: &steps) }
     }
 
     /// Whether the POST was under way.
-    private mutating func forgetPost(_ request: EngineRequestID) -> Bool {
+    private mutating func removePost(_ request: EngineRequestID) -> Bool {
         guard case .polling(var polling) = self.state, polling.post == request else { return false }
         polling.post = nil
         self.state = .polling(polling)

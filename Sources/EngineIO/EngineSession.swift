@@ -21,10 +21,10 @@ public struct EngineSession: Sendable {
         /// The POST whose body has not come to its end.
         var post: EngineRequestID?
         /// The WebSocket that is to take over.
-        var probe: Probe?
+        var probe: UpgradeProbe?
     }
 
-    struct Probe: Sendable {
+    struct UpgradeProbe: Sendable {
         let socket: EngineSocketID
         let deadline: Int64
         /// When a poll that has nothing to carry may be released; nil before the client's `2probe`.
@@ -48,18 +48,22 @@ public struct EngineSession: Sendable {
 
     /// A session that is opened by a poll; its answer is the handshake.
     public init(
-        _ id: EngineSessionID, _ settings: EngineSettings, openedBy request: EngineRequestID, at now: Int64, into steps: inout EngineSteps
+        _ id: EngineSessionID, _ settings: EngineSettings, openedBy request: EngineRequestID,
+        at now: Int64, into steps: inout EngineSteps
     ) {
         self.id = id
         self.settings = settings
         self.state = .polling(Polling())
         self.heartbeat = .pingDue(now + settings.pingInterval)
-        steps.answer(request) { $0.append(engineOpen: EngineHandshake(id, over: .polling, settings)) }
+        steps.answer(request) {
+            $0.append(engineOpen: EngineHandshake(id, over: .polling, settings))
+        }
     }
 
     /// A session that is opened by a WebSocket, on which the handshake is sent.
     public init(
-        _ id: EngineSessionID, _ settings: EngineSettings, openedOn socket: EngineSocketID, at now: Int64, into steps: inout EngineSteps
+        _ id: EngineSessionID, _ settings: EngineSettings, openedOn socket: EngineSocketID,
+        at now: Int64, into steps: inout EngineSteps
     ) {
         self.init(id, settings, movedTo: socket, at: now)
         var open = ByteBuffer()
@@ -68,7 +72,10 @@ public struct EngineSession: Sendable {
     }
 
     /// A session that was upgraded elsewhere, where nobody needs to know it any more; its heartbeat begins anew.
-    public init(_ id: EngineSessionID, _ settings: EngineSettings, movedTo socket: EngineSocketID, at now: Int64) {
+    public init(
+        _ id: EngineSessionID, _ settings: EngineSettings, movedTo socket: EngineSocketID,
+        at now: Int64
+    ) {
         self.id = id
         self.settings = settings
         self.state = .webSocket(socket)
@@ -121,23 +128,30 @@ public struct EngineSession: Sendable {
     /// Sends a packet that must travel in the same polling answer as the one before it. Where that waits, there is room for this one: sent
     /// away alone, or given up alone, each of the two would be wrong.
     public mutating func send(companion packet: SharedFrame, into steps: inout EngineSteps) {
-        guard case .polling = self.state, self.outbox.canHaveCompanion else { return self.send(packet, into: &steps) }
+        guard case .polling = self.state, self.outbox.canAppendCompanion else {
+            return self.send(packet, into: &steps)
+        }
         self.outbox.append(companion: packet)
     }
 
     private func hasRoom(for packet: SharedFrame) -> Bool {
-        self.outbox.count < self.settings.outboxPackets && self.outbox.byteCount + packet.count <= self.settings.outboxBytes
+        self.outbox.count < self.settings.outboxPackets
+            && self.outbox.byteCount + packet.count <= self.settings.outboxBytes
     }
 
     /// What a valid packet of the client's means, whatever carried it; an answer ends the session.
-    mutating func take(_ packet: EnginePacket, at now: Int64, into steps: inout EngineSteps) -> EngineClosure? {
+    mutating func process(_ packet: EnginePacket, at now: Int64, into steps: inout EngineSteps)
+        -> EngineClosure?
+    {
         switch packet.kind {
         case .message:
             steps.append(packet.isBinary ? .binary : .message(packet.data))
             return nil
         case .pong:
             // A pong that nobody asked for proves nothing: it must not keep the next ping from being sent.
-            if case .pongDue = self.heartbeat { self.heartbeat = .pingDue(now + self.settings.pingInterval) }
+            if case .pongDue = self.heartbeat {
+                self.heartbeat = .pingDue(now + self.settings.pingInterval)
+            }
             return nil
         case .noop:
             return nil

@@ -25,11 +25,15 @@ public final class EngineSettings: Sendable {
 
     /// The times and bounds that stock clients expect unless told otherwise.
     public init(
-        pingInterval: Int64 = 25_000, pingTimeout: Int64 = 20_000, maxPayload: Int = 1_000_000, postPackets: Int = 16_384,
-        answerPackets: Int = 16, answerBytes: Int = 1_000_000, outboxPackets: Int = 4096, outboxBytes: Int = 4 << 20,
+        pingInterval: Int64 = 25_000, pingTimeout: Int64 = 20_000, maxPayload: Int = 1_000_000,
+        postPackets: Int = 16_384,
+        answerPackets: Int = 16, answerBytes: Int = 1_000_000, outboxPackets: Int = 4096,
+        outboxBytes: Int = 4 << 20,
         upgradeTimeout: Int64 = 10_000, closeTimeout: Int64 = 10_000
     ) {
-        precondition(answerPackets >= 2, "An answer of \(answerPackets) packets has no room for two that belong together.")
+        precondition(
+            answerPackets >= 2,
+            "An answer of \(answerPackets) packets has no room for two that belong together.")
         self.pingInterval = pingInterval
         self.pingTimeout = pingTimeout
         self.maxPayload = maxPayload

@@ -27,7 +27,7 @@ public enum EngineAnswer: Sendable, Hashable {
     /// A poll's: 200, `text/plain; charset=UTF-8`, with this part of `EngineSteps.text`.
     case payload(Range<Int>)
     /// A POST's: 200, with the body `ok`.
-    case taken
+    case accepted
     /// Its status, with `ByteBuffer.append(engineRefusal:)` for a body.
     case refused(EngineRefusal)
 }

@@ -2,7 +2,7 @@ import Synchronization
 
 extension EventLoop {
     /// How long this loop's turns took, from the first event to the last write. While one lasts, everybody else on the loop waits.
-    public struct Turns: Sendable, Equatable {
+    public struct TurnStatistics: Sendable, Equatable {
         public var count: UInt64 = 0
         public var lastNanoseconds: Int64 = 0
         public var longestNanoseconds: Int64 = 0
@@ -10,25 +10,25 @@ extension EventLoop {
     }
 
     /// On the loop: all turns before this one.
-    public var turns: Turns {
+    public var turnStatistics: TurnStatistics {
         self.expectCurrent()
-        return self.body.pointee.turns
+        return self.state.pointee.turnStatistics
     }
 
     /// On the loop: as `turns`, and counts anew from here.
-    public func takeTurns() -> Turns {
+    public func resetTurnStatistics() -> TurnStatistics {
         self.expectCurrent()
-        defer { self.body.pointee.turns = Turns() }
-        return self.body.pointee.turns
+        defer { self.state.pointee.turnStatistics = TurnStatistics() }
+        return self.state.pointee.turnStatistics
     }
 }
 
 extension EventLoop {
     /// What comes first after the loop slept.
     func beginTurn() {
-        self.body.pointee.turnStart = MonotonicTime.exact.nanoseconds
+        self.state.pointee.turnStart = MonotonicTime.exact.nanoseconds
         // From here on nobody needs to wake this loop by a system call.
-        if self.alarm.takeRing() { self.body.pointee.mailWaits = true }
+        if self.wakeupEvent.consumeWakeup() { self.state.pointee.hasPendingMessages = true }
     }
 
     /// All but the sockets' events and the tick: what runs just before the loop sleeps.
@@ -37,63 +37,71 @@ extension EventLoop {
     private func endTurn() -> Bool? {
         // So many times what came up while jobs ran is run too; then the sockets must have their turn.
         for _ in 0..<8 {
-            if self.alarm.takeRing() { self.body.pointee.mailWaits = true }
-            if self.body.pointee.mailWaits {
-                self.body.pointee.mailWaits = false
-                self.tellAll { $0.messagesWaiting() }
-                self.takeInbox()
+            if self.wakeupEvent.consumeWakeup() { self.state.pointee.hasPendingMessages = true }
+            if self.state.pointee.hasPendingMessages {
+                self.state.pointee.hasPendingMessages = false
+                self.notifyHandlers { $0.messagesWaiting() }
+                self.drainInbox()
             }
-            if !self.runJobs() && !self.body.pointee.mailWaits { break }
+            if !self.runJobs() && !self.state.pointee.hasPendingMessages { break }
         }
-        self.tellAll { $0.turnEnding() }
-        if self.body.pointee.isStopping {
-            self.tellAll { $0.loopStopping() }
-            self.closeEverything()
+        self.notifyHandlers { $0.turnEnding() }
+        if self.state.pointee.isStopping {
+            self.notifyHandlers { $0.loopStopping() }
+            self.closeAllSockets()
             return nil
         }
         self.closeRetired()
-        let hasMore = self.body.pointee.anotherTurnAsked || self.body.pointee.mailWaits || !self.body.pointee.jobs.isEmpty
-        self.body.pointee.anotherTurnAsked = false
-        let maySleep = !hasMore && self.alarm.fallAsleep()
+        let hasMore =
+            self.state.pointee.isTurnRequested || self.state.pointee.hasPendingMessages
+            || !self.state.pointee.jobs.isEmpty
+        self.state.pointee.isTurnRequested = false
+        let maySleep = !hasMore && self.wakeupEvent.prepareToSleep()
         self.recordTurn()
         return maySleep
     }
 
     private func recordTurn() {
-        let length = MonotonicTime.exact.nanoseconds &- self.body.pointee.turnStart
-        self.body.pointee.turns.count &+= 1
-        self.body.pointee.turns.lastNanoseconds = length
-        self.body.pointee.turns.totalNanoseconds &+= length
-        if length > self.body.pointee.turns.longestNanoseconds { self.body.pointee.turns.longestNanoseconds = length }
+        let length = MonotonicTime.exact.nanoseconds &- self.state.pointee.turnStart
+        self.state.pointee.turnStatistics.count &+= 1
+        self.state.pointee.turnStatistics.lastNanoseconds = length
+        self.state.pointee.turnStatistics.totalNanoseconds &+= length
+        if length > self.state.pointee.turnStatistics.longestNanoseconds {
+            self.state.pointee.turnStatistics.longestNanoseconds = length
+        }
     }
 
     /// Runs the jobs that are here, not those that they make. False when there were none.
     private func runJobs() -> Bool {
-        if self.body.pointee.jobs.isEmpty { return false }
+        if self.state.pointee.jobs.isEmpty { return false }
         var batch: [UnownedJob] = []
-        swap(&batch, &self.body.pointee.spareJobs)
-        swap(&batch, &self.body.pointee.jobs)
-        for job in batch { job.runSynchronously(isolatedTo: self.asUnownedSerialExecutor(), taskExecutor: self.asUnownedTaskExecutor()) }
+        swap(&batch, &self.state.pointee.spareJobs)
+        swap(&batch, &self.state.pointee.jobs)
+        for job in batch {
+            job.runSynchronously(
+                isolatedTo: self.asUnownedSerialExecutor(),
+                taskExecutor: self.asUnownedTaskExecutor())
+        }
         // Room for an ordinary turn is kept; what a burst took is given back.
         batch.removeAll(keepingCapacity: batch.capacity <= 4096)
-        self.body.pointee.spareJobs = batch
+        self.state.pointee.spareJobs = batch
         return true
     }
 
     /// Takes the jobs over and runs the closures.
-    private func takeInbox() {
+    private func drainInbox() {
         let (works, isStopping) = self.inbox.withLock { inbox in
-            if self.body.pointee.jobs.isEmpty {
-                swap(&inbox.jobs, &self.body.pointee.jobs)
+            if self.state.pointee.jobs.isEmpty {
+                swap(&inbox.jobs, &self.state.pointee.jobs)
             } else {
-                self.body.pointee.jobs.append(contentsOf: inbox.jobs)
+                self.state.pointee.jobs.append(contentsOf: inbox.jobs)
                 inbox.jobs.removeAll(keepingCapacity: inbox.jobs.capacity <= 4096)
             }
-            let works = inbox.works
-            if !works.isEmpty { inbox.works = [] }
-            return (works, inbox.life != .running)
+            let works = inbox.closures
+            if !works.isEmpty { inbox.closures = [] }
+            return (works, inbox.lifecycle != .running)
         }
-        if isStopping { self.body.pointee.isStopping = true }
+        if isStopping { self.state.pointee.isStopping = true }
         for work in works { work() }
     }
 
@@ -102,26 +110,28 @@ extension EventLoop {
         self.becomeCurrent()
         self.beginTurn()
         while let maySleep = self.endTurn() { self.wait(sleeping: maySleep) }
-        self.body.pointee.forgetListeners()
-        self.runLeftovers()
+        self.state.pointee.releaseHandlers()
+        self.runRemainingJobs()
     }
 
     /// No socket is open afterwards, and none can be opened.
-    private func closeEverything() {
-        self.body.pointee.isClosed = true
-        for slot in self.body.pointee.sockets.living { self.body.pointee.sockets.retire(slot) }
+    private func closeAllSockets() {
+        self.state.pointee.isClosed = true
+        for slot in self.state.pointee.sockets.occupiedSlots {
+            self.state.pointee.sockets.retire(slot)
+        }
         self.closeRetired()
     }
 
     /// Runs jobs that came too late for a turn, until there are none. Whoever awaits them must not wait for ever.
-    func runLeftovers() {
+    func runRemainingJobs() {
         self.becomeCurrent()
         defer { self.resignCurrent() }
         repeat {
-            self.takeInbox()
+            self.drainInbox()
             while self.runJobs() {}
         } while !self.inbox.withLock {
-            if $0.isEmpty { $0.life = .ended }
+            if $0.isEmpty { $0.lifecycle = .ended }
             return $0.isEmpty
         }
     }

@@ -10,14 +10,16 @@ public final class EventLoop: SerialExecutor, TaskExecutor, Sendable {
     public let name: String
 
     // Everything but the inbox and the alarm belongs to the loop's thread; `isCurrent` guards every way in.
-    nonisolated(unsafe) let body: UnsafeMutablePointer<LoopBody>
+    nonisolated(unsafe) let state: UnsafeMutablePointer<LoopThreadState>
     let inbox = Mutex(LoopInbox())
-    let alarm: Alarm
+    let wakeupEvent: WakeupEvent
     private let thread = Mutex<LoopThread?>(nil)
 
     /// Starts a loop that ticks every `tickPeriod`, which must be at least a millisecond. Whoever starts it stops and joins it.
-    public static func start(name: String, tickPeriod: Duration = .milliseconds(100)) throws(SocketError) -> EventLoop {
-        Resources.ignoreBrokenPipes()
+    public static func start(name: String, tickPeriod: Duration = .milliseconds(100))
+        throws(SocketError) -> EventLoop
+    {
+        ProcessSetup.ignoreBrokenPipes()
         let loop = try EventLoop(name: name, tickPeriod: tickPeriod)
         // The thread holds the loop until it ends.
         let thread = try LoopThread(name: name) { loop.run() }
@@ -28,8 +30,8 @@ public final class EventLoop: SerialExecutor, TaskExecutor, Sendable {
     /// Lets the loop run what it was given, close its sockets and end. Returns at once; any thread may call it, more than once.
     public func stop() {
         let isFirst = self.inbox.withLock {
-            guard $0.life == .running else { return false }
-            $0.life = .stopping
+            guard $0.lifecycle == .running else { return false }
+            $0.lifecycle = .stopping
             return true
         }
         if isFirst { self.wakeUp() }
@@ -43,16 +45,16 @@ public final class EventLoop: SerialExecutor, TaskExecutor, Sendable {
 
     /// Runs `work` on the loop, later in this turn or in the next. A closure each: for once in a while, never per message.
     public func execute(_ work: @escaping @Sendable () -> Void) {
-        self.deliver { $0.works.append(work) }
+        self.addToInbox { $0.closures.append(work) }
     }
 
     /// Makes `handler` the one whom this loop tells, in place of any other, until the loop ends.
-    public func attach(_ handler: any EventLoopHandler) {
+    public func setHandler(_ handler: any EventLoopHandler) {
         self.execute {
-            self.body.pointee.handler = handler
+            self.state.pointee.handler = handler
             // Whatever was posted before has rung already and found nobody.
-            self.body.pointee.mailWaits = true
-            self.body.pointee.anotherTurnAsked = true
+            self.state.pointee.hasPendingMessages = true
+            self.state.pointee.isTurnRequested = true
         }
     }
 
@@ -60,34 +62,38 @@ public final class EventLoop: SerialExecutor, TaskExecutor, Sendable {
     /// the loop ends. At most 255.
     ///
     /// For what serves the handler with sockets of its own, such as the connection to a store.
-    public func admit(_ guest: any EventLoopHandler) {
+    public func registerHandler(_ guest: any EventLoopHandler) {
         self.expectCurrent()
-        precondition(self.body.pointee.guests.count < 255, "The loop \(self.name) has no room for another guest.")
-        self.body.pointee.guests.append(guest)
-        self.body.pointee.mailWaits = true
-        self.body.pointee.anotherTurnAsked = true
+        precondition(
+            self.state.pointee.additionalHandlers.count < 255,
+            "The loop \(self.name) has no room for another guest.")
+        self.state.pointee.additionalHandlers.append(guest)
+        self.state.pointee.hasPendingMessages = true
+        self.state.pointee.isTurnRequested = true
     }
 
     /// On the loop: has the next turn follow at once, after a look at the sockets, without sleep.
-    public func runAgain() {
+    public func requestTurn() {
         self.expectCurrent()
-        self.body.pointee.anotherTurnAsked = true
+        self.state.pointee.isTurnRequested = true
     }
 
     init(name: String, tickPeriod: Duration) throws(SocketError) {
-        precondition(tickPeriod >= .milliseconds(1), "A tick period of \(tickPeriod) is less than a millisecond.")
-        let alarm = try Alarm()
-        let body = try LoopBody(tickNanoseconds: tickPeriod.wholeNanoseconds)
+        precondition(
+            tickPeriod >= .milliseconds(1),
+            "A tick period of \(tickPeriod) is less than a millisecond.")
+        let alarm = try WakeupEvent()
+        let body = try LoopThreadState(tickNanoseconds: tickPeriod.wholeNanoseconds)
         self.name = name
-        self.alarm = alarm
-        self.body = .allocate(capacity: 1)
-        self.body.initialize(to: body)
-        try self.watchWakers()
+        self.wakeupEvent = alarm
+        self.state = .allocate(capacity: 1)
+        self.state.initialize(to: body)
+        try self.registerWakeupSources()
     }
 
     deinit {
-        self.body.pointee.deallocate()
-        self.body.deinitialize(count: 1).deallocate()
+        self.state.pointee.deallocate()
+        self.state.deinitialize(count: 1).deallocate()
     }
 }
 
@@ -101,7 +107,8 @@ extension EventLoop {
 
     /// Whether the caller runs on this loop.
     public var isCurrent: Bool {
-        pthread_getspecific(Self.currentKey) == UnsafeMutableRawPointer(Unmanaged.passUnretained(self).toOpaque())
+        pthread_getspecific(Self.currentKey)
+            == UnsafeMutableRawPointer(Unmanaged.passUnretained(self).toOpaque())
     }
 
     func becomeCurrent() {
@@ -113,7 +120,8 @@ extension EventLoop {
     }
 
     func expectCurrent(_ function: StaticString = #function) {
-        precondition(self.isCurrent, "\(function) was called from outside of the loop \(self.name).")
+        precondition(
+            self.isCurrent, "\(function) was called from outside of the loop \(self.name).")
     }
 }
 
@@ -132,9 +140,9 @@ extension EventLoop {
     public func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         if self.isCurrent {
-            self.body.pointee.jobs.append(job)
+            self.state.pointee.jobs.append(job)
         } else {
-            self.deliver { $0.jobs.append(job) }
+            self.addToInbox { $0.jobs.append(job) }
         }
     }
 
@@ -147,29 +155,29 @@ extension EventLoop {
     }
 
     /// Puts something into the inbox and sees to it that somebody takes it out, be it after the loop's end.
-    private func deliver(_ put: (inout LoopInbox) -> Void) {
+    private func addToInbox(_ put: (inout LoopInbox) -> Void) {
         enum Need { case nothing, wake, thread }
         let need: Need = self.inbox.withLock {
             put(&$0)
-            if $0.life == .ended {
-                $0.life = .endedAndServed
+            if $0.lifecycle == .ended {
+                $0.lifecycle = .drainingAfterEnd
                 return .thread
             }
-            return $0.holdsOne ? .wake : .nothing
+            return $0.hasExactlyOne ? .wake : .nothing
         }
         switch need {
         case .nothing: break
         case .wake: self.wakeUp()
-        case .thread: LoopThread.runDetached(name: self.name) { self.runLeftovers() }
+        case .thread: LoopThread.runDetached(name: self.name) { self.runRemainingJobs() }
         }
     }
 
     /// Makes the loop look at its inbox and mailboxes before it sleeps.
     func wakeUp() {
         if self.isCurrent {
-            self.body.pointee.mailWaits = true
+            self.state.pointee.hasPendingMessages = true
         } else {
-            self.alarm.ring()
+            self.wakeupEvent.wake()
         }
     }
 }

@@ -10,7 +10,7 @@ public struct ListeningSocket: Sendable, Hashable {
     public var descriptor: Int32 { self.socket.descriptor }
 
     /// What became of `accept()`.
-    public enum Accept: Equatable, Sendable {
+    public enum AcceptResult: Equatable, Sendable {
         case accepted(Socket, peer: SocketAddress)
         /// Nobody is waiting.
         case wouldBlock
@@ -22,7 +22,7 @@ public struct ListeningSocket: Sendable, Hashable {
     }
 
     /// Takes the next waiting connection: non-blocking, without delay, with the unsent bytes bounded, closed in child processes.
-    public func accept() -> Accept {
+    public func accept() -> AcceptResult {
         while true {
             var descriptor: Int32 = -1
             let flags = Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
@@ -40,7 +40,9 @@ public struct ListeningSocket: Sendable, Hashable {
             case EAGAIN: return .wouldBlock
             case EMFILE, ENFILE, ENOBUFS, ENOMEM: return .tooManyDescriptors
             // accept(2): pending errors of the connection that was waiting come out here. It is gone; the next one is not.
-            case EINTR, ECONNABORTED, EPROTO, ENETDOWN, ENETUNREACH, EHOSTDOWN, EHOSTUNREACH, ENONET, EPERM: continue
+            case EINTR, ECONNABORTED, EPROTO, ENETDOWN, ENETUNREACH, EHOSTDOWN, EHOSTUNREACH,
+                ENONET, EPERM:
+                continue
             default: return .failed(code)
             }
         }
@@ -49,8 +51,10 @@ public struct ListeningSocket: Sendable, Hashable {
 
 extension ListeningSocket {
     /// Listens on `host` (a literal or a name of this machine) and `port` (0 lets the kernel choose), with one socket.
-    public static func open(host: String, port: UInt16, backlog: Int32 = 4096) throws(SocketError) -> ListeningSocket {
-        let group = try self.hold(host: host, port: port, count: 1)
+    public static func open(host: String, port: UInt16, backlog: Int32 = 4096) throws(SocketError)
+        -> ListeningSocket
+    {
+        let group = try self.bindGroup(host: host, port: port, count: 1)
         try self.listen(with: group, backlog: backlog)
         return group[0]
     }
@@ -61,13 +65,17 @@ extension ListeningSocket {
     /// Sharing (SO_REUSEPORT) also lets a second process in, which would silently take half of the connections. So a socket that
     /// does not share is bound first, fails where anybody listens, and holds the address until ours are bound.
     /// Of a name with several addresses the first that can be bound counts.
-    public static func hold(host: String, port: UInt16, count: Int) throws(SocketError) -> [ListeningSocket] {
+    public static func bindGroup(host: String, port: UInt16, count: Int) throws(SocketError)
+        -> [ListeningSocket]
+    {
         var failure: SocketError?
         for address in try Resolver.resolveBlocking(host: host, port: port) {
             do throws(SocketError) {
-                let probe = try self.bind(address, share: false)
+                let probe = try self.bind(address, sharesPort: false)
                 defer { probe.close() }
-                guard let bound = probe.localAddress else { throw .system(call: "getsockname", errno: errno) }
+                guard let bound = probe.localAddress else {
+                    throw .system(call: "getsockname", errno: errno)
+                }
                 return try self.bindGroup(at: bound, count: count)
             } catch {
                 failure = failure ?? error
@@ -78,10 +86,12 @@ extension ListeningSocket {
 
     /// From here on connections come in, and wait for whoever accepts them. Fails where somebody else has begun to listen at the address
     /// since the group holds it: what is held in silence can be held twice. The group is closed then.
-    public static func listen(with group: [ListeningSocket], backlog: Int32 = 4096) throws(SocketError) {
+    public static func listen(with group: [ListeningSocket], backlog: Int32 = 4096)
+        throws(SocketError)
+    {
         guard let address = group.first?.address else { return }
         do throws(SocketError) {
-            let probe = try self.bind(address, share: false)
+            let probe = try self.bind(address, sharesPort: false)
             defer { probe.close() }
             for member in group where Glibc.listen(member.descriptor, backlog) != 0 {
                 throw SocketError(call: "listen", errno: errno, address: address)
@@ -92,11 +102,15 @@ extension ListeningSocket {
         }
     }
 
-    private static func bindGroup(at address: SocketAddress, count: Int) throws(SocketError) -> [ListeningSocket] {
+    private static func bindGroup(at address: SocketAddress, count: Int) throws(SocketError)
+        -> [ListeningSocket]
+    {
         var group: [ListeningSocket] = []
         do throws(SocketError) {
             for _ in 0..<count {
-                group.append(ListeningSocket(socket: try self.bind(address, share: true), address: address))
+                group.append(
+                    ListeningSocket(
+                        socket: try self.bind(address, sharesPort: true), address: address))
             }
         } catch {
             for member in group { member.socket.close() }
@@ -105,7 +119,9 @@ extension ListeningSocket {
         return group
     }
 
-    private static func bind(_ address: SocketAddress, share: Bool) throws(SocketError) -> Socket {
+    private static func bind(_ address: SocketAddress, sharesPort share: Bool) throws(SocketError)
+        -> Socket
+    {
         let socket = try Socket.open(address)
         // Connections of an earlier process that still linger (TIME_WAIT) must not hinder a restart.
         socket.set(SOL_SOCKET, SO_REUSEADDR, to: 1)

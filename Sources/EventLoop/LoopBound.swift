@@ -23,9 +23,12 @@ public final class LoopBound<State>: @unchecked Sendable {
     /// On the loop: reads or changes the state. `body` calls nothing that enters it again.
     @inlinable
     @inline(__always)
-    public func with<Result, Failure: Error>(_ body: (inout State) throws(Failure) -> Result) throws(Failure) -> Result {
+    public func with<Result, Failure: Error>(_ body: (inout State) throws(Failure) -> Result)
+        throws(Failure) -> Result
+    {
         precondition(self.loop.isCurrent, "The state of a loop was entered from outside of it.")
-        precondition(!self.cell.pointee.isEntered, "The state of a loop was entered while it was entered.")
+        precondition(
+            !self.cell.pointee.isEntered, "The state of a loop was entered while it was entered.")
         self.cell.pointee.isEntered = true
         defer { self.cell.pointee.isEntered = false }
         return try body(&self.cell.pointee.state)

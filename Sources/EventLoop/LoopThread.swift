@@ -31,19 +31,22 @@ final class LoopThread: Sendable {
         if let thread = try? Self.spawn(name: name, body) { pthread_detach(thread) } else { body() }
     }
 
-    private final class Start: Sendable {
+    private final class ThreadClosure: Sendable {
         let body: @Sendable () -> Void
         init(body: @escaping @Sendable () -> Void) { self.body = body }
     }
 
-    private static let main: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { start in
-        Unmanaged<Start>.fromOpaque(start!).takeRetainedValue().body()
-        return nil
-    }
+    private static let main: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? =
+        { start in
+            Unmanaged<ThreadClosure>.fromOpaque(start!).takeRetainedValue().body()
+            return nil
+        }
 
-    private static func spawn(name: String, _ body: @escaping @Sendable () -> Void) throws(SocketError) -> pthread_t {
+    private static func spawn(name: String, _ body: @escaping @Sendable () -> Void)
+        throws(SocketError) -> pthread_t
+    {
         var thread = pthread_t()
-        let start = Unmanaged.passRetained(Start(body: body))
+        let start = Unmanaged.passRetained(ThreadClosure(body: body))
         let code = pthread_create(&thread, nil, Self.main, start.toOpaque())
         guard code == 0 else {
             start.release()

@@ -8,7 +8,7 @@ public final class Mailbox<Message: Sendable>: Sendable {
     /// So many messages it takes; the next one is refused until it is drained.
     public let limit: Int
     private let loop: EventLoop
-    private let waiting = Mutex<[Message]>([])
+    private let queued = Mutex<[Message]>([])
 
     /// A mailbox of `loop` for at most `limit` messages.
     public init(of loop: EventLoop, limit: Int = 65_536) {
@@ -18,7 +18,7 @@ public final class Mailbox<Message: Sendable>: Sendable {
 
     /// Puts a message behind the others. False, and the message is not taken, when the mailbox is full.
     public func post(_ message: Message) -> Bool {
-        let count = self.waiting.withLock { waiting in
+        let count = self.queued.withLock { waiting in
             guard waiting.count < self.limit else { return 0 }
             waiting.append(message)
             return waiting.count
@@ -32,7 +32,7 @@ public final class Mailbox<Message: Sendable>: Sendable {
     public func drain(into messages: inout [Message]) {
         // The room that a burst took is given back by the first drain that finds it mostly empty.
         let isRoomy = messages.capacity > 1024 && messages.count < messages.capacity / 8
-        if isRoomy { messages = [] } else { messages.clear(keepingRoomFor: .max) }
-        self.waiting.withLock { swap(&$0, &messages) }
+        if isRoomy { messages = [] } else { messages.clear(keepingCapacityUpTo: .max) }
+        self.queued.withLock { swap(&$0, &messages) }
     }
 }

@@ -32,7 +32,7 @@ public struct MonotonicTime: Sendable, Hashable, Comparable {
         MonotonicTime(nanoseconds: self.nanoseconds &+ duration.wholeNanoseconds)
     }
 
-    /// How long it is from `earlier` until here; negative when `earlier` is the later one.
+    /// How long it is from `snapshots` until here; negative when `snapshots` is the later one.
     public func since(_ earlier: MonotonicTime) -> Duration {
         .nanoseconds(self.nanoseconds &- earlier.nanoseconds)
     }

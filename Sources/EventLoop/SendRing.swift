@@ -10,9 +10,9 @@ public final class SendRing {
     // Behind a pointer, and the count without checks: every access to a class's property is checked for exclusivity, which costs more than
     // adding a send.
     private let ring: UnsafeMutablePointer<io_uring>
-    private let results: UnsafeMutableBufferPointer<Int32>
-    private let pieces: UnsafeMutableRawBufferPointer
-    @exclusivity(unchecked) private var piecesEnd = 0
+    private let codes: UnsafeMutableBufferPointer<Int32>
+    private let scratch: UnsafeMutableRawBufferPointer
+    @exclusivity(unchecked) private var scratchUsed = 0
     /// How many sends have been added since the last `submit`.
     @exclusivity(unchecked) public private(set) var count = 0
 
@@ -22,7 +22,7 @@ public final class SendRing {
     /// More in one call gain nothing; 50 kB.
     public static let capacity = 512
     /// So many bytes of pieces gather at most.
-    public static let pieceCapacity = 65_536
+    public static let scratchCapacity = 65_536
 
     /// - Throws: where the kernel has no io_uring, or whoever runs the process forbids it, as the profiles of many containers do.
     public init() throws(SocketError) {
@@ -36,13 +36,13 @@ public final class SendRing {
             throw SocketError(call: "io_uring_setup", errno: -result)
         }
         self.ring = ring
-        self.results = .allocate(capacity: Self.capacity)
-        self.pieces = .allocate(byteCount: Self.pieceCapacity, alignment: 16)
+        self.codes = .allocate(capacity: Self.capacity)
+        self.scratch = .allocate(byteCount: Self.scratchCapacity, alignment: 16)
     }
 
     deinit {
-        self.results.deallocate()
-        self.pieces.deallocate()
+        self.codes.deallocate()
+        self.scratch.deallocate()
         io_uring_queue_exit(self.ring)
         self.ring.deallocate()
     }
@@ -50,33 +50,38 @@ public final class SendRing {
     public var isFull: Bool { self.count == Self.capacity }
 
     /// How many bytes of pieces there is room for.
-    public var freePieceBytes: Int { Self.pieceCapacity - (self.count == 0 ? 0 : self.piecesEnd) }
+    public var freeScratchBytes: Int {
+        Self.scratchCapacity - (self.count == 0 ? 0 : self.scratchUsed)
+    }
 
     /// A place for bytes that are put together only to be sent: add it before the next one is asked for. It is theirs until the first one
     /// that is asked for after `submit`.
     ///
     /// - Returns: nil where there is not so much room.
-    public func piece(of byteCount: Int) -> UnsafeMutableRawBufferPointer? {
-        guard byteCount <= self.freePieceBytes else { return nil }
-        if self.count == 0 { self.piecesEnd = 0 }
-        defer { self.piecesEnd += byteCount }
-        return UnsafeMutableRawBufferPointer(rebasing: self.pieces[self.piecesEnd..<self.piecesEnd + byteCount])
+    public func scratchBuffer(byteCount: Int) -> UnsafeMutableRawBufferPointer? {
+        guard byteCount <= self.freeScratchBytes else { return nil }
+        if self.count == 0 { self.scratchUsed = 0 }
+        defer { self.scratchUsed += byteCount }
+        return UnsafeMutableRawBufferPointer(
+            rebasing: self.scratch[self.scratchUsed..<self.scratchUsed + byteCount])
     }
 
     /// Adds a send; there must be room. The bytes must live until `submit`.
     public func add(_ bytes: UnsafeRawBufferPointer, to socket: Socket) {
         let entry = io_uring_get_sqe(self.ring)
-        io_uring_prep_send(entry, socket.descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
+        io_uring_prep_send(
+            entry, socket.descriptor, bytes.baseAddress, bytes.count,
+            Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
         io_uring_sqe_set_data64(entry, UInt64(self.count))
-        self.results[self.count] = -EAGAIN
+        self.codes[self.count] = -EAGAIN
         self.count += 1
     }
 
     /// Does what was added.
     ///
     /// - Returns: what became of each, in the order in which they were added; valid until the next `add`.
-    public func submit() -> Outcomes {
-        let outcomes = Outcomes(results: UnsafeBufferPointer(rebasing: self.results[..<self.count]))
+    public func submit() -> SendResults {
+        let outcomes = SendResults(codes: UnsafeBufferPointer(rebasing: self.codes[..<self.count]))
         var open = self.count
         self.count = 0
         while open > 0 {
@@ -95,7 +100,7 @@ public final class SendRing {
         var reaped = 0
         var entry: UnsafeMutablePointer<io_uring_cqe>?
         while io_uring_peek_cqe(self.ring, &entry) == 0, let done = entry {
-            self.results[Int(done.pointee.user_data)] = done.pointee.res
+            self.codes[Int(done.pointee.user_data)] = done.pointee.res
             io_uring_cqe_seen(self.ring, done)
             reaped += 1
         }
@@ -103,14 +108,14 @@ public final class SendRing {
     }
 
     /// What became of some sends.
-    public struct Outcomes {
-        let results: UnsafeBufferPointer<Int32>
+    public struct SendResults {
+        let codes: UnsafeBufferPointer<Int32>
 
-        public var count: Int { self.results.count }
+        public var count: Int { self.codes.count }
 
-        public subscript(place: Int) -> Socket.Transfer {
-            let result = self.results[place]
-            if result >= 0 { return .moved(Int(result)) }
+        public subscript(place: Int) -> Socket.SocketResult {
+            let result = self.codes[place]
+            if result >= 0 { return .bytes(Int(result)) }
             return result == -EAGAIN || result == -EINTR ? .wouldBlock : .failed(-result)
         }
     }

@@ -26,29 +26,33 @@ public enum SignalWatcher {
     ///
     /// A signal is one loop's at a time.
     public static func watch(
-        _ signals: Set<ProcessSignal>, on loop: EventLoop, received: @escaping @Sendable (ProcessSignal) -> Void
+        _ signals: Set<ProcessSignal>, on loop: EventLoop,
+        received: @escaping @Sendable (ProcessSignal) -> Void
     ) async throws(SocketError) {
         let failure: SocketError? = await withCheckedContinuation { continuation in
-            loop.execute { continuation.resume(returning: Self.listen(to: signals, on: loop, received)) }
+            loop.execute {
+                continuation.resume(returning: Self.startWatching(signals, on: loop, received))
+            }
         }
         if let failure { throw failure }
     }
 
-    private static func listen(
-        to signals: Set<ProcessSignal>, on loop: EventLoop, _ received: @escaping @Sendable (ProcessSignal) -> Void
+    private static func startWatching(
+        _ signals: Set<ProcessSignal>, on loop: EventLoop,
+        _ received: @escaping @Sendable (ProcessSignal) -> Void
     ) -> SocketError? {
-        let listener = SignalListener(received: received)
-        loop.admit(listener)
+        let listener = SignalForwarder(received: received)
+        loop.registerHandler(listener)
         do throws(SocketError) {
             for signal in signals {
-                let descriptor = try SignalPost.open(signal)
+                let descriptor = try SignalDescriptors.open(signal)
                 do throws(SocketError) {
                     listener.signals[try loop.register(descriptor, for: listener)] = signal
                 } catch {
                     close(descriptor)
                     throw error
                 }
-                try SignalPost.begin(signal)
+                try SignalDescriptors.installHandler(signal)
             }
             return nil
         } catch {
@@ -58,7 +62,7 @@ public enum SignalWatcher {
 }
 
 /// Hears of signals on its loop.
-private final class SignalListener: EventLoopHandler {
+private final class SignalForwarder: EventLoopHandler {
     // Of the loop's thread alone, like every call of a handler.
     nonisolated(unsafe) var signals: [SocketToken: ProcessSignal] = [:]
     private let received: @Sendable (ProcessSignal) -> Void
@@ -69,40 +73,42 @@ private final class SignalListener: EventLoopHandler {
 
     func socketReady(_ token: SocketToken, readable: Bool, writable: Bool) {
         guard let signal = self.signals[token] else { return }
-        SignalPost.empty(signal)
+        SignalDescriptors.clear(signal)
         self.received(signal)
     }
 
     func loopStopping() {
-        for signal in self.signals.values { SignalPost.end(signal) }
+        for signal in self.signals.values { SignalDescriptors.restoreDefault(signal) }
     }
 }
 
 /// Where the handler of a signal, which may do next to nothing (signal-safety(7)), leaves word that it came: an eventfd for each.
 ///
 /// Opened once and never closed, because a handler may be about to write to it on any thread at any time. A loop watches a duplicate.
-private enum SignalPost {
+private enum SignalDescriptors {
     /// By the signal's number: read by handlers, so written only before they are set.
-    nonisolated(unsafe) private static let descriptors: UnsafeMutablePointer<Int32> = {
+    nonisolated(unsafe) private static let byNumber: UnsafeMutablePointer<Int32> = {
         let table = UnsafeMutablePointer<Int32>.allocate(capacity: 65)
         table.initialize(repeating: -1, count: 65)
         return table
     }()
-    private static let opening = Mutex(())
+    private static let openLock = Mutex(())
 
     private static let handler: @convention(c) (Int32) -> Void = { number in
         let interrupted = errno
         var one: UInt64 = 1
-        write(SignalPost.descriptors[Int(number)], &one, 8)
+        write(SignalDescriptors.byNumber[Int(number)], &one, 8)
         errno = interrupted
     }
 
     /// A descriptor that can be read when the signal has come; the caller's.
     static func open(_ signal: ProcessSignal) throws(SocketError) -> Int32 {
         let number = Int(signal.number)
-        let post = self.opening.withLock { _ in
-            if self.descriptors[number] < 0 { self.descriptors[number] = eventfd(0, Int32(EFD_NONBLOCK | EFD_CLOEXEC)) }
-            return self.descriptors[number]
+        let post = self.openLock.withLock { _ in
+            if self.byNumber[number] < 0 {
+                self.byNumber[number] = eventfd(0, Int32(EFD_NONBLOCK | EFD_CLOEXEC))
+            }
+            return self.byNumber[number]
         }
         guard post >= 0 else { throw SocketError(call: "eventfd", errno: errno) }
         let duplicate = fcntl(post, F_DUPFD_CLOEXEC, 0)
@@ -111,18 +117,20 @@ private enum SignalPost {
     }
 
     /// Forgets that it came.
-    static func empty(_ signal: ProcessSignal) {
+    static func clear(_ signal: ProcessSignal) {
         var count: UInt64 = 0
-        read(self.descriptors[Int(signal.number)], &count, 8)
+        read(self.byNumber[Int(signal.number)], &count, 8)
     }
 
-    static func begin(_ signal: ProcessSignal) throws(SocketError) {
-        self.empty(signal)
-        guard self.setAction(of: signal, to: self.handler) else { throw SocketError(call: "sigaction", errno: errno) }
+    static func installHandler(_ signal: ProcessSignal) throws(SocketError) {
+        self.clear(signal)
+        guard self.setAction(of: signal, to: self.handler) else {
+            throw SocketError(call: "sigaction", errno: errno)
+        }
     }
 
     /// The system does again what it would do by itself.
-    static func end(_ signal: ProcessSignal) {
+    static func restoreDefault(_ signal: ProcessSignal) {
         _ = self.setAction(of: signal, to: SIG_DFL)
     }
 

@@ -9,53 +9,53 @@ public struct Socket: Sendable, Hashable {
     }
 
     /// What became of a read or write.
-    public enum Transfer: Equatable, Sendable {
+    public enum SocketResult: Equatable, Sendable {
         /// So many bytes went over, at least one.
-        case moved(Int)
+        case bytes(Int)
         /// The kernel has nothing, or no room: wait for the socket to be ready.
         case wouldBlock
         /// The peer sends no more.
-        case ended
+        case endOfStream
         /// The connection is gone; with the `errno`.
         case failed(Int32)
     }
 
     /// Takes what has arrived, up to the buffer's size, which must not be 0.
     @inline(__always)
-    public func read(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
+    public func read(into buffer: UnsafeMutableRawBufferPointer) -> SocketResult {
         while true {
             let count = recv(self.descriptor, buffer.baseAddress, buffer.count, 0)
-            if count > 0 { return .moved(count) }
-            if count == 0 { return .ended }
-            if errno != EINTR { return self.stopped }
+            if count > 0 { return .bytes(count) }
+            if count == 0 { return .endOfStream }
+            if errno != EINTR { return self.errnoResult }
         }
     }
 
     /// Gives bytes to the kernel, as many as it takes. A dead peer is an error, never a signal.
     @inline(__always)
-    public func write(_ bytes: UnsafeRawBufferPointer) -> Transfer {
+    public func write(_ bytes: UnsafeRawBufferPointer) -> SocketResult {
         while true {
             let count = send(self.descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
-            if count >= 0 { return .moved(count) }
-            if errno != EINTR { return self.stopped }
+            if count >= 0 { return .bytes(count) }
+            if errno != EINTR { return self.errnoResult }
         }
     }
 
     /// As `write`, from several places (at most 1,024) in one call.
     @inline(__always)
-    public func write(_ vectors: UnsafeMutableBufferPointer<iovec>) -> Transfer {
+    public func write(_ vectors: UnsafeMutableBufferPointer<iovec>) -> SocketResult {
         // Not writev, which cannot be told to raise no SIGPIPE.
         var message = msghdr()
         message.msg_iov = vectors.baseAddress
         message.msg_iovlen = vectors.count
         while true {
             let count = sendmsg(self.descriptor, &message, Int32(MSG_NOSIGNAL))
-            if count >= 0 { return .moved(count) }
-            if errno != EINTR { return self.stopped }
+            if count >= 0 { return .bytes(count) }
+            if errno != EINTR { return self.errnoResult }
         }
     }
 
-    private var stopped: Transfer {
+    private var errnoResult: SocketResult {
         errno == EAGAIN || errno == EWOULDBLOCK ? .wouldBlock : .failed(errno)
     }
 
@@ -96,7 +96,8 @@ extension Socket {
     @discardableResult
     func set(_ level: Int32, _ option: Int32, to value: Int32) -> Bool {
         var value = value
-        return setsockopt(self.descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size)) == 0
+        return setsockopt(
+            self.descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size)) == 0
     }
 
     /// A new non-blocking TCP socket that no child process inherits.

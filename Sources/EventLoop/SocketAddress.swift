@@ -59,7 +59,8 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     }
 
     public static func == (left: SocketAddress, right: SocketAddress) -> Bool {
-        left.family == right.family && left.port == right.port && left.scope == right.scope && left.bytes == right.bytes
+        left.family == right.family && left.port == right.port && left.scope == right.scope
+            && left.bytes == right.bytes
     }
 
     public func hash(into hasher: inout Hasher) {
@@ -86,7 +87,9 @@ extension SocketAddress {
     }
 
     private init(_ address: in6_addr, port: UInt16, scope: UInt32) {
-        let words = withUnsafeBytes(of: address) { $0.loadUnaligned(as: (UInt32, UInt32, UInt32, UInt32).self) }
+        let words = withUnsafeBytes(of: address) {
+            $0.loadUnaligned(as: (UInt32, UInt32, UInt32, UInt32).self)
+        }
         if words.0 == 0, words.1 == 0, words.2 == UInt32(0xFFFF).bigEndian {
             self.init(in_addr(s_addr: words.3), port: port)
         } else {
@@ -96,7 +99,8 @@ extension SocketAddress {
     }
 
     /// What a call such as `getsockname` fills in; nil for a family that is neither IPv4 nor IPv6.
-    init?(filledBy call: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Void) {
+    init?(filledBy call: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Void)
+    {
         var storage = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
         let address: SocketAddress? = withUnsafeMutablePointer(to: &storage) { pointer in
@@ -130,7 +134,9 @@ extension SocketAddress {
     func withSystemAddress<R>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> R) -> R {
         func call<T>(_ address: T) -> R {
             withUnsafePointer(to: address) { pointer in
-                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<T>.size)) }
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    body($0, socklen_t(MemoryLayout<T>.size))
+                }
             }
         }
         switch self.family {

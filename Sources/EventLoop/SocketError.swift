@@ -25,9 +25,12 @@ public enum SocketError: Error, Hashable, Sendable, CustomStringConvertible {
 
     public var description: String {
         switch self {
-        case .addressInUse(let address): "Cannot listen on \(address): the address is already in use."
-        case .addressNotAvailable(let address): "Cannot listen on \(address): no interface of this machine has this address."
-        case .notPermitted(let address): "Cannot listen on \(address): the port needs a privilege that this process does not have."
+        case .addressInUse(let address):
+            "Cannot listen on \(address): the address is already in use."
+        case .addressNotAvailable(let address):
+            "Cannot listen on \(address): no interface of this machine has this address."
+        case .notPermitted(let address):
+            "Cannot listen on \(address): the port needs a privilege that this process does not have."
         case .unresolvable(let host, let reason): "The host \(host) cannot be resolved: \(reason)."
         case .refused: "The connection was refused: nobody listens there."
         case .unreachable: "The address cannot be reached from here."
@@ -61,7 +64,8 @@ public enum SocketError: Error, Hashable, Sendable, CustomStringConvertible {
 
     private static func text(of code: Int32) -> String {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 128) { text in
-            strerror_r(code, text.baseAddress!, text.count) == 0 ? String(cString: text.baseAddress!) : "error \(code)"
+            strerror_r(code, text.baseAddress!, text.count) == 0
+                ? String(cString: text.baseAddress!) : "error \(code)"
         }
     }
 }

@@ -17,6 +17,8 @@ extension SocketToken {
     var bits: UInt64 { UInt64(self.generation) << 32 | UInt64(self.slot) }
 
     init(bits: UInt64) {
-        self.init(slot: UInt32(truncatingIfNeeded: bits), generation: UInt32(truncatingIfNeeded: bits >> 32))
+        self.init(
+            slot: UInt32(truncatingIfNeeded: bits),
+            generation: UInt32(truncatingIfNeeded: bits >> 32))
     }
 }

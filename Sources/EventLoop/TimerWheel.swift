@@ -16,7 +16,7 @@ public struct TimerWheel: Sendable {
         }
     }
 
-    private struct Node {
+    private struct TimerNode {
         var entry: Entry
         var tick: UInt32
         var next: UInt32
@@ -25,13 +25,13 @@ public struct TimerWheel: Sendable {
     private static let slotBits: UInt32 = 6
     private static let slotMask: UInt32 = 63
     private static let levelCount: UInt32 = 4
-    private static let none = UInt32.max
+    private static let noNode = UInt32.max
     /// Ticks that the wheels reach; what is further away waits on the outermost wheel and goes round again.
-    private static let reach: UInt32 = 1 << (slotBits * levelCount)
+    private static let horizon: UInt32 = 1 << (slotBits * levelCount)
 
-    private var nodes: [Node] = []
-    private var free = Self.none
-    private var slots = [UInt32](repeating: Self.none, count: 256)
+    private var nodes: [TimerNode] = []
+    private var firstFree = Self.noNode
+    private var slots = [UInt32](repeating: Self.noNode, count: 256)
     /// How many timers hang on each wheel.
     private var levelCounts = [0, 0, 0, 0]
 
@@ -47,18 +47,20 @@ public struct TimerWheel: Sendable {
 
     /// Lets `index` with `generation` come out of `advance(to:into:)` when the wheel reaches `tick`; the past means the next tick.
     public mutating func schedule(_ index: UInt32, generation: UInt32, at tick: UInt32) {
-        let node = Node(entry: Entry(index: index, generation: generation), tick: max(tick, self.tick + 1), next: Self.none)
+        let node = TimerNode(
+            entry: Entry(index: index, generation: generation), tick: max(tick, self.tick + 1),
+            next: Self.noNode)
         let place: UInt32
-        if self.free != Self.none {
-            place = self.free
-            self.free = self.nodes[Int(place)].next
+        if self.firstFree != Self.noNode {
+            place = self.firstFree
+            self.firstFree = self.nodes[Int(place)].next
             self.nodes[Int(place)] = node
         } else {
             place = UInt32(self.nodes.count)
             self.nodes.append(node)
         }
         self.count += 1
-        self.hang(place)
+        self.link(place)
     }
 
     /// Appends everything that is due at `tick` or before, in the order of the ticks; of one tick in any order.
@@ -69,7 +71,7 @@ public struct TimerWheel: Sendable {
                 return
             }
             self.tick = min(self.nextBusyTick, tick)
-            self.turnOuterWheels()
+            self.cascadeOuterWheels()
             self.fire(slot: Int(self.tick & Self.slotMask), into: &expired)
         }
     }
@@ -82,16 +84,17 @@ public struct TimerWheel: Sendable {
     }
 
     /// Where an inner wheel begins a new round, the next slot of the wheel outside it is spread over it.
-    private mutating func turnOuterWheels() {
+    private mutating func cascadeOuterWheels() {
         for level in 1..<Self.levelCount {
             guard self.tick & ((1 << (Self.slotBits * level)) - 1) == 0 else { return }
-            let slot = Int(level << Self.slotBits | (self.tick >> (Self.slotBits * level)) & Self.slotMask)
+            let slot = Int(
+                level << Self.slotBits | (self.tick >> (Self.slotBits * level)) & Self.slotMask)
             var place = self.slots[slot]
-            self.slots[slot] = Self.none
-            while place != Self.none {
+            self.slots[slot] = Self.noNode
+            while place != Self.noNode {
                 let next = self.nodes[Int(place)].next
                 self.levelCounts[Int(level)] -= 1
-                self.hang(place)
+                self.link(place)
                 place = next
             }
         }
@@ -99,23 +102,24 @@ public struct TimerWheel: Sendable {
 
     private mutating func fire(slot: Int, into expired: inout [Entry]) {
         var place = self.slots[slot]
-        self.slots[slot] = Self.none
-        while place != Self.none {
+        self.slots[slot] = Self.noNode
+        while place != Self.noNode {
             let node = self.nodes[Int(place)]
             expired.append(node.entry)
-            self.nodes[Int(place)].next = self.free
-            self.free = place
+            self.nodes[Int(place)].next = self.firstFree
+            self.firstFree = place
             self.levelCounts[0] -= 1
             self.count -= 1
             place = node.next
         }
     }
 
-    private mutating func hang(_ place: UInt32) {
+    private mutating func link(_ place: UInt32) {
         let distance = self.nodes[Int(place)].tick - self.tick
-        let tick = distance < Self.reach ? self.nodes[Int(place)].tick : self.tick + Self.reach - 1
+        let tick =
+            distance < Self.horizon ? self.nodes[Int(place)].tick : self.tick + Self.horizon - 1
         var level: UInt32 = 0
-        while min(distance, Self.reach - 1) >> (Self.slotBits * (level + 1)) != 0 { level += 1 }
+        while min(distance, Self.horizon - 1) >> (Self.slotBits * (level + 1)) != 0 { level += 1 }
         let slot = Int(level << Self.slotBits | (tick >> (Self.slotBits * level)) & Self.slotMask)
         self.levelCounts[Int(level)] += 1
         self.nodes[Int(place)].next = self.slots[slot]

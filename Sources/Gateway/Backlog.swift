@@ -82,7 +82,7 @@ struct Backlog {
     /// Drops everything but what is half sent: a frame that has begun must end.
     ///
     /// - Parameter hasOffered: the first frame was offered to OpenSSL, which may have a record of it under way.
-    mutating func truncate(hasOffered: Bool) {
+    mutating func truncate(firstWasOffered hasOffered: Bool) {
         guard !self.isEmpty else { return }
         let first = self.entries[self.head]
         self.entries = []

@@ -13,7 +13,7 @@ struct ConnectionList {
     }
 
     /// Makes room for that slot.
-    mutating func reach(_ slot: Int) {
+    mutating func ensureSlot(_ slot: Int) {
         while self.connections.count <= slot { self.connections.append(nil) }
     }
 }

@@ -16,9 +16,9 @@ struct ConnectionTable {
         var frameCount: UInt32 = 0
         /// Unsent bytes of earlier turns, without those that are paced.
         var pendingBytes: Int32 = 0
-        var user = UserTable.nobody
+        var user = UserTable.noUser
         /// When something was last heard, in ticks of the loop.
-        var heardAt: UInt32 = 0
+        var lastReceivedTick: UInt32 = 0
         var flags: Flags = []
     }
 
@@ -29,16 +29,16 @@ struct ConnectionTable {
         /// There are unsent bytes of earlier turns.
         static let hasBacklog = Flags(rawValue: 2)
         /// The turn's frames for this connection do not follow each other: they hang on links.
-        static let isScattered = Flags(rawValue: 4)
+        static let isLinked = Flags(rawValue: 4)
         static let isTLS = Flags(rawValue: 8)
         /// It closes when everything has left.
-        static let isEnding = Flags(rawValue: 16)
+        static let isClosing = Flags(rawValue: 16)
         /// There is no socket: what is written waits for a poll.
         static let isPolling = Flags(rawValue: 32)
         /// What was written has not been polled yet.
-        static let isUnpolled = Flags(rawValue: 64)
+        static let hasUnpolledPackets = Flags(rawValue: 64)
         /// Something that was written has not reached the client's socket.
-        static let isBehind: Flags = [.hasBacklog, .isUnpolled]
+        static let isBehind: Flags = [.hasBacklog, .hasUnpolledPackets]
     }
 
     var hot: [Hot] = []
@@ -47,10 +47,10 @@ struct ConnectionTable {
     /// The turn's frames.
     private(set) var frames: [SharedFrame] = []
     /// Of all connections whose frames of the turn do not follow each other. The first is number 1.
-    private(set) var links: [Link] = []
+    private(set) var links: [FrameLink] = []
 
     /// One frame of a connection, and the link of its next one; 0 for none.
-    struct Link {
+    struct FrameLink {
         let frame: UInt32
         var next: UInt32 = 0
     }
@@ -61,7 +61,7 @@ struct ConnectionTable {
         self.hot[slot] = Hot()
         self.hot[slot].descriptor = descriptor
         self.hot[slot].generation = token.generation
-        self.hot[slot].heardAt = tick
+        self.hot[slot].lastReceivedTick = tick
         self.hot[slot].flags = isTLS ? [.isOpen, .isTLS] : .isOpen
     }
 
@@ -69,7 +69,7 @@ struct ConnectionTable {
         self.hot[slot].flags = []
         self.hot[slot].descriptor = -1
         self.hot[slot].generation = 0
-        self.hot[slot].user = UserTable.nobody
+        self.hot[slot].user = UserTable.noUser
         self.hot[slot].frameCount = 0
     }
 
@@ -89,13 +89,13 @@ struct ConnectionTable {
 
     /// Nearly all writes are of this kind: the turn's only frame of a connection that has nothing unsent and no TLS. Nothing but the hot
     /// struct is touched for it.
-    func isSimple(_ slot: Int) -> Bool {
+    func hasSinglePlainFrame(_ slot: Int) -> Bool {
         self.hot[slot].flags == .isOpen && self.hot[slot].frameCount == 1
     }
 
     /// The same, but for the number of its frames.
-    func isPlain(_ slot: Int) -> Bool {
-        self.hot[slot].flags.subtracting(.isScattered) == .isOpen && self.hot[slot].frameCount > 0
+    func hasPlainFrames(_ slot: Int) -> Bool {
+        self.hot[slot].flags.subtracting(.isLinked) == .isOpen && self.hot[slot].frameCount > 0
     }
 
     /// One of the turn's frames goes to one connection.
@@ -106,46 +106,52 @@ struct ConnectionTable {
             self.hot[place].firstFrame = frame
             self.hot[place].frameCount = 1
             self.dirty.append(slot)
-        } else if self.hot[place].firstFrame &+ self.hot[place].frameCount == frame, !self.hot[place].flags.contains(.isScattered) {
+        } else if self.hot[place].firstFrame &+ self.hot[place].frameCount == frame,
+            !self.hot[place].flags.contains(.isLinked)
+        {
             self.hot[place].frameCount &+= 1
         } else {
-            self.scatter(frame, to: slot)
+            self.queueLinked(frame, to: slot)
         }
     }
 
-    private mutating func scatter(_ frame: UInt32, to slot: UInt32) {
+    private mutating func queueLinked(_ frame: UInt32, to slot: UInt32) {
         let place = Int(slot)
-        if !self.hot[place].flags.contains(.isScattered) {
-            self.hot[place].flags.insert(.isScattered)
-            let run = self.hot[place].firstFrame..<self.hot[place].firstFrame + self.hot[place].frameCount
+        if !self.hot[place].flags.contains(.isLinked) {
+            self.hot[place].flags.insert(.isLinked)
+            let run =
+                self.hot[place].firstFrame..<self.hot[place].firstFrame + self.hot[place].frameCount
             self.hot[place].firstFrame = UInt32(self.links.count + 1)
             for number in run {
-                self.links.append(Link(frame: number, next: UInt32(self.links.count + 2)))
+                self.links.append(FrameLink(frame: number, next: UInt32(self.links.count + 2)))
             }
         } else {
             self.links[Int(self.hot[place].frameCount) - 1].next = UInt32(self.links.count + 1)
         }
-        self.links.append(Link(frame: frame))
+        self.links.append(FrameLink(frame: frame))
         self.hot[place].frameCount = UInt32(self.links.count)
     }
 
     /// Who of many gets a frame, users by their numbers.
-    enum Audience: Equatable {
-        case everybody
-        case others(UInt32)
-        case only(UInt32)
+    enum Recipients: Equatable {
+        case all
+        case allExceptUser(UInt32)
+        case onlyUser(UInt32)
         /// All but this connection.
-        case allBut(UInt32)
+        case allExceptConnection(UInt32)
     }
 
     /// One of the turn's frames goes to many, but not to those who have more pending than that.
     ///
     /// - Returns: how many were left out because they are behind.
-    mutating func broadcast(_ frame: UInt32, to members: [UInt32], _ audience: Audience = .everybody, unlessPendingAbove limit: Int = .max)
+    mutating func broadcast(
+        _ frame: UInt32, to members: [UInt32], _ audience: Recipients = .all,
+        unlessPendingAbove limit: Int = .max
+    )
         -> Int
     {
         switch audience {
-        case .everybody where limit == .max:
+        case .all where limit == .max:
             // By place, here and wherever all listeners are gone through: where nothing is specialised, in a debug build, an
             // iterator allocates for every element, and the test that counts allocations runs there.
             var place = 0
@@ -154,20 +160,27 @@ struct ConnectionTable {
                 place &+= 1
             }
             return 0
-        case .everybody:
+        case .all:
             return self.broadcast(frame, to: members, unlessPendingAbove: limit) { _, _ in true }
-        case .others(let user):
-            return self.broadcast(frame, to: members, unlessPendingAbove: limit) { other, _ in other != user }
-        case .only(let user):
-            return self.broadcast(frame, to: members, unlessPendingAbove: limit) { other, _ in other == user }
-        case .allBut(let slot):
-            return self.broadcast(frame, to: members, unlessPendingAbove: limit) { _, other in other != slot }
+        case .allExceptUser(let user):
+            return self.broadcast(frame, to: members, unlessPendingAbove: limit) { other, _ in
+                other != user
+            }
+        case .onlyUser(let user):
+            return self.broadcast(frame, to: members, unlessPendingAbove: limit) { other, _ in
+                other == user
+            }
+        case .allExceptConnection(let slot):
+            return self.broadcast(frame, to: members, unlessPendingAbove: limit) { _, other in
+                other != slot
+            }
         }
     }
 
     @inline(__always)
     private mutating func broadcast(
-        _ frame: UInt32, to members: [UInt32], unlessPendingAbove limit: Int, _ concerns: (_ user: UInt32, _ slot: UInt32) -> Bool
+        _ frame: UInt32, to members: [UInt32], unlessPendingAbove limit: Int,
+        _ concerns: (_ user: UInt32, _ slot: UInt32) -> Bool
     )
         -> Int
     {
@@ -177,20 +190,27 @@ struct ConnectionTable {
             let member = members[place]
             place &+= 1
             guard concerns(self.hot[Int(member)].user, member) else { continue }
-            if Int(self.hot[Int(member)].pendingBytes) > limit { left += 1 } else { self.queue(frame, to: member) }
+            if Int(self.hot[Int(member)].pendingBytes) > limit {
+                left += 1
+            } else {
+                self.queue(frame, to: member)
+            }
         }
         return left
     }
 
     /// The turn's frames of one connection, forgotten with this.
-    mutating func takeFrames(of slot: UInt32) -> TurnFrames {
+    mutating func dequeueFrames(of slot: UInt32) -> TurnFrames {
         let place = Int(slot)
         defer {
             self.hot[place].frameCount = 0
-            self.hot[place].flags.remove(.isScattered)
+            self.hot[place].flags.remove(.isLinked)
         }
-        if self.hot[place].flags.contains(.isScattered) { return .chain(first: self.hot[place].firstFrame) }
-        return .run(self.hot[place].firstFrame..<self.hot[place].firstFrame + self.hot[place].frameCount)
+        if self.hot[place].flags.contains(.isLinked) {
+            return .chain(first: self.hot[place].firstFrame)
+        }
+        return .run(
+            self.hot[place].firstFrame..<self.hot[place].firstFrame + self.hot[place].frameCount)
     }
 
     enum TurnFrames {
@@ -233,8 +253,8 @@ struct ConnectionTable {
 
     var isDirty: Bool { !self.dirty.isEmpty }
 
-    mutating func takeDirty(into list: inout [UInt32]) {
-        list.clear(keepingRoomFor: .max)
+    mutating func drainDirty(into list: inout [UInt32]) {
+        list.clear(keepingCapacityUpTo: .max)
         swap(&list, &self.dirty)
     }
 

@@ -12,29 +12,32 @@ struct CrossOrigin: Sendable, Equatable {
 
     /// - Parameters:
     ///   - origin: the request's `Origin`.
-    ///   - host: the request's `Host`, or what a proxy that is believed says of it.
+    ///   - host: the request's `PortReference`, or what a proxy that is believed says of it.
     ///   - isSecure: whether the client came by TLS, here or at a proxy that is believed.
     init(_ origin: String?, host: String?, isSecure: Bool, _ policy: OriginPolicy) {
         self.isAllowed = policy.allows(origin, host: host, isSecure: isSecure)
         var fields = [HTTPField("Vary", "Origin")]
         if let origin, self.isAllowed {
             fields.append(HTTPField("Access-Control-Allow-Origin", origin))
-            if policy.allowsCredentials(origin) { fields.append(HTTPField("Access-Control-Allow-Credentials", "true")) }
+            if policy.allowsCredentials(origin) {
+                fields.append(HTTPField("Access-Control-Allow-Credentials", "true"))
+            }
             fields.append(HTTPField("Access-Control-Expose-Headers", "ETag, Location, Retry-After"))
         }
         self.fields = fields
     }
 
     /// Pages elsewhere may be let to these paths; a WebSocket asks for no leave, and is judged by its `Origin` alone.
-    static func concerns(_ head: HTTPRequestHead, in bytes: RawSpan) -> Bool {
+    static func applies(_ head: HTTPRequestHead, in bytes: RawSpan) -> Bool {
         head.pathStarts(with: "/api/", in: bytes) || head.pathEquals("/api", in: bytes)
-            || head.pathStarts(with: "/socket.io/", in: bytes) || head.pathEquals("/socket.io", in: bytes)
+            || head.pathStarts(with: "/socket.io/", in: bytes)
+            || head.pathEquals("/socket.io", in: bytes)
     }
 
     /// To a browser that asks before it sends what a form could not. The same for every path: what a path does not take it refuses
     /// itself, and the page may read why.
-    static func preflight(_ policy: OriginPolicy) -> SiteResponse {
-        SiteResponse(
+    static func preflight(_ policy: OriginPolicy) -> HTTPResponse {
+        HTTPResponse(
             .noContent,
             fields: [
                 HTTPField("Access-Control-Allow-Methods", "GET, HEAD, POST"),
@@ -43,5 +46,6 @@ struct CrossOrigin: Sendable, Equatable {
             ], body: [])
     }
 
-    static let refusal = HTTPError(.forbidden, "Origin: pages of this origin may not ask; see --origins.")
+    static let refusal = HTTPError(
+        .forbidden, "Origin: pages of this origin may not ask; see --origins.")
 }

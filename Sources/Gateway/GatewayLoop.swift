@@ -11,7 +11,8 @@ final class GatewayLoop: EventLoopHandler {
 
     init(index: Int, loop: EventLoop, shared: GatewayShared, live: LiveSettings) {
         self.loop = loop
-        self.state = LoopBound(LoopState(index: index, loop: loop, shared: shared, live: live), on: loop)
+        self.state = LoopBound(
+            LoopState(index: index, loop: loop, shared: shared, live: live), on: loop)
     }
 
     func socketReady(_ token: SocketToken, readable: Bool, writable: Bool) {
@@ -19,7 +20,7 @@ final class GatewayLoop: EventLoopHandler {
     }
 
     func messagesWaiting() {
-        self.state.with { $0.takeMail() }
+        self.state.with { $0.receiveMessages() }
     }
 
     func turnEnding() {
@@ -40,7 +41,7 @@ final class GatewayLoop: EventLoopHandler {
     }
 
     /// On the loop: mail for other nodes goes this way.
-    func connect(_ relay: any Relay) {
+    func setRelay(_ relay: any Relay) {
         self.state.with { $0.relay = relay }
     }
 
@@ -55,7 +56,9 @@ final class GatewayLoop: EventLoopHandler {
     }
 
     /// On the loop: takes connections from this socket.
-    func listen(_ socket: ListeningSocket, _ site: Site) throws(SocketError) {
-        try self.state.with { (state: inout LoopState) throws(SocketError) in try state.listen(socket, site) }
+    func listen(_ socket: ListeningSocket, _ site: ListenerRole) throws(SocketError) {
+        try self.state.with { (state: inout LoopState) throws(SocketError) in
+            try state.listen(socket, site)
+        }
     }
 }

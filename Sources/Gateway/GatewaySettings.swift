@@ -35,14 +35,16 @@ public struct GatewaySettings: Sendable {
     public var adminPort: UInt16
     public var dialects: [any Dialect]
     public var chatLimits: ChatLimits
-    /// Whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host` are believed.
+    /// Whose `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-PortReference` are believed.
     public var trustedProxies: [IPNetwork]
     /// Where clients find the service, for links; nil: where their requests come to.
     public var publicURL: PublicURL?
     /// Whether somebody without a token may come in where a protocol allows it.
     public var allowsAnonymous = false
     /// Whether only this machine reaches the client listener: there people without a token are trusted with what they could do to everybody.
-    public var isLoopback: Bool { ListenAddress(host: self.clientHost, port: self.clientPort).isLoopback }
+    public var isLoopback: Bool {
+        ListenAddress(host: self.clientHost, port: self.clientPort).isLoopback
+    }
     /// A path at which frames are sent back as they came.
     public var echoPath: String?
     /// Whether frames for many sockets leave with one call of the kernel, where it lets us.
@@ -53,8 +55,10 @@ public struct GatewaySettings: Sendable {
     var mailboxLimit = 65_536
 
     public init(
-        nodeName: String, incarnation: UInt64, version: String, loopCount: Int, clientHost: String, clientPort: UInt16, adminHost: String?,
-        adminPort: UInt16, dialects: [any Dialect], chatLimits: ChatLimits, trustedProxies: [IPNetwork], echoPath: String?
+        nodeName: String, incarnation: UInt64, version: String, loopCount: Int, clientHost: String,
+        clientPort: UInt16, adminHost: String?,
+        adminPort: UInt16, dialects: [any Dialect], chatLimits: ChatLimits,
+        trustedProxies: [IPNetwork], echoPath: String?
     ) {
         self.nodeName = nodeName
         self.incarnation = incarnation

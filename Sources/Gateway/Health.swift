@@ -15,32 +15,34 @@ public final class Health: Sendable {
         var isStarted = false
         var isDraining = false
         /// When each loop last turned, as monotonic milliseconds.
-        var loops: [Int64]
+        var loopTurns: [Int64]
         /// Each loop has its own way to the store.
-        var probes: [Probe]
+        var probes: [LastProbe]
         var linkFailure: String?
     }
 
-    private struct Probe {
+    private struct LastProbe {
         /// None has been sent.
-        var sentAt = -Health.probePause
-        var answeredAt = -Health.probePause
+        var sentAt = -Health.probeInterval
+        var answeredAt = -Health.probeInterval
         var failure: String?
     }
 
     private let state: Mutex<State>
     private let now: @Sendable () -> Int64
     /// A loop, or a store, that has not answered for so long does not work.
-    static let patience: Int64 = 5000
+    static let timeoutMilliseconds: Int64 = 5000
     /// Between a loop's probes; a store that failed is asked again soon, so that its node is back as soon as it is.
-    static let probePause: Int64 = 2000
-    static let failedProbePause: Int64 = 200
+    static let probeInterval: Int64 = 2000
+    static let failedProbeInterval: Int64 = 200
 
     /// - Parameter now: a monotonic clock in milliseconds.
     init(loopCount: Int, now: @escaping @Sendable () -> Int64) {
         self.now = now
         self.state = Mutex(
-            State(loops: Array(repeating: now(), count: loopCount), probes: Array(repeating: Probe(), count: loopCount)))
+            State(
+                loopTurns: Array(repeating: now(), count: loopCount),
+                probes: Array(repeating: LastProbe(), count: loopCount)))
     }
 
     public var status: Status {
@@ -48,11 +50,15 @@ public final class Health: Sendable {
         return self.state.withLock { state in
             if state.isDraining { return .draining }
             if !state.isStarted { return .starting }
-            if let stuck = Self.stuckLoop(state, now) { return .degraded(Self.sentence(stuck: stuck)) }
+            if let stuck = Self.stuckLoop(state, now) {
+                return .degraded(Self.stuckReason(loop: stuck))
+            }
             if let failure = state.linkFailure { return .degraded("cluster: \(failure)") }
             for probe in state.probes {
                 if let failure = probe.failure { return .degraded("store: \(failure)") }
-                if probe.sentAt > probe.answeredAt, now - probe.sentAt > Self.patience { return .degraded("store: does not answer") }
+                if probe.sentAt > probe.answeredAt, now - probe.sentAt > Self.timeoutMilliseconds {
+                    return .degraded("store: does not answer")
+                }
             }
             return .healthy
         }
@@ -64,30 +70,37 @@ public final class Health: Sendable {
         return self.state.withLock { Self.stuckLoop($0, now) }
     }
 
-    private static func stuckLoop(_ state: State, _ now: Int64) -> Int? { state.loops.firstIndex { now - $0 > self.patience } }
+    private static func stuckLoop(_ state: State, _ now: Int64) -> Int? {
+        state.loopTurns.firstIndex { now - $0 > self.timeoutMilliseconds }
+    }
 
-    static func sentence(stuck loop: Int) -> String { "loop \(loop) does not turn" }
+    static func stuckReason(loop: Int) -> String { "loop \(loop) does not turn" }
 
-    func started() { self.state.withLock { $0.isStarted = true } }
-    func draining(_ isDraining: Bool = true) { self.state.withLock { $0.isDraining = isDraining } }
-    func linkFailed(_ reason: String?) { self.state.withLock { $0.linkFailure = reason } }
-    func turned(_ loop: Int) {
+    func markStarted() { self.state.withLock { $0.isStarted = true } }
+    func setDraining(_ isDraining: Bool = true) {
+        self.state.withLock { $0.isDraining = isDraining }
+    }
+    func setLinkFailure(_ reason: String?) { self.state.withLock { $0.linkFailure = reason } }
+    func recordTurn(_ loop: Int) {
         let now = self.now()
-        self.state.withLock { $0.loops[loop] = now }
+        self.state.withLock { $0.loopTurns[loop] = now }
     }
 
     /// Whether a loop is to send a probe: from time to time, and not while one of its own is under way.
-    func probeIsDue(_ loop: Int) -> Bool {
+    func beginProbeIfDue(_ loop: Int) -> Bool {
         let now = self.now()
         return self.state.withLock { state in
-            let pause = state.probes[loop].failure == nil ? Self.probePause : Self.failedProbePause
-            guard state.probes[loop].answeredAt >= state.probes[loop].sentAt, now - state.probes[loop].sentAt >= pause else { return false }
+            let pause =
+                state.probes[loop].failure == nil ? Self.probeInterval : Self.failedProbeInterval
+            guard state.probes[loop].answeredAt >= state.probes[loop].sentAt,
+                now - state.probes[loop].sentAt >= pause
+            else { return false }
             state.probes[loop].sentAt = now
             return true
         }
     }
 
-    func probed(_ loop: Int, _ failure: String?) {
+    func recordProbe(_ loop: Int, _ failure: String?) {
         let now = self.now()
         self.state.withLock {
             $0.probes[loop].answeredAt = max(now, $0.probes[loop].sentAt)

@@ -12,7 +12,7 @@ struct LinkBase: Sendable {
     /// As `--listen` has it.
     let listenHost: String
     /// What the machine calls itself.
-    var machine = Self.machineName()
+    var hostname = Self.systemHostname()
 
     /// What a link's path follows: `https://chat.example`, without a slash at the end.
     ///
@@ -22,16 +22,21 @@ struct LinkBase: Sendable {
     ///   - isSecure: whether the client came by TLS, here or at a proxy that is believed.
     ///   - isTLS: whether it came here by TLS.
     ///   - local: this end of the connection.
-    func text(host: String?, isForwarded: Bool, isSecure: Bool, isTLS: Bool, local: SocketAddress?) -> String {
+    func url(host: String?, isForwarded: Bool, isSecure: Bool, isTLS: Bool, local: SocketAddress?)
+        -> String
+    {
         if let publicURL { return publicURL.description }
         if let host, !host.isEmpty, isForwarded || self.isOwn(host, isTLS: isTLS, local) {
             return "\(isSecure ? "https" : "http")://\(host)"
         }
         let scheme = isTLS ? "https" : "http"
         guard let local else { return "\(scheme)://\(self.listenHost)" }
-        let isAnywhere = IPAddress(self.listenHost).map { $0 == IPAddress("0.0.0.0") || $0 == IPAddress("::") } ?? false
+        let isAnywhere =
+            IPAddress(self.listenHost).map { $0 == IPAddress("0.0.0.0") || $0 == IPAddress("::") }
+            ?? false
         let isLiteral = IPAddress(self.listenHost) != nil
-        return "\(scheme)://\(isAnywhere || isLiteral ? local.text : "\(self.listenHost):\(local.port)")"
+        return
+            "\(scheme)://\(isAnywhere || isLiteral ? local.text : "\(self.listenHost):\(local.port)")"
     }
 
     /// Whether the name is this node's, at its port. The names of loopback are at any port, for a tunnel or a container's host may have
@@ -49,10 +54,10 @@ struct LinkBase: Sendable {
         if name == "localhost" || address?.isLoopback == true { return true }
         guard let local, port == local.port else { return false }
         if let address { return address == local.ip }
-        return name == self.listenHost.lowercased() || name == self.machine.lowercased()
+        return name == self.listenHost.lowercased() || name == self.hostname.lowercased()
     }
 
-    private static func machineName() -> String {
+    private static func systemHostname() -> String {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { text in
             guard gethostname(text.baseAddress!, text.count - 1) == 0 else { return "" }
             text[text.count - 1] = 0

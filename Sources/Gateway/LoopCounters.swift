@@ -17,7 +17,7 @@ struct LoopCounters {
     /// Connections closed by the server, by code.
     var closes: [UInt16: UInt64] = [:]
     /// What the log says already of changes that the store had forgotten.
-    var loggedRestored = RestoredChanges()
+    var loggedRestored = RecoveryCounts()
     var bytesIn: UInt64 = 0
     var bytesOut: UInt64 = 0
     /// The longest turn of each second.

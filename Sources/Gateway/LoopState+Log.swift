@@ -10,42 +10,51 @@ extension LoopState {
         "\(self.index).\(connection.token.slot).\(connection.token.generation)"
     }
 
-    mutating func logOpened(_ slot: Int, _ talk: WebSocketTalk) {
-        guard self.shared.logger.writes(.debug), let connection = self.connections[slot] else { return }
+    mutating func logOpened(_ slot: Int, _ talk: WebSocketState) {
+        guard self.shared.logger.isEnabled(.debug), let connection = self.connections[slot] else {
+            return
+        }
         self.shared.logger.debug(
             "connection opened",
             [
-                "connection": .text(self.name(of: connection)), "dialect": .text(self.dialectName(talk)),
+                "connection": .text(self.name(of: connection)),
+                "dialect": .text(self.dialectName(talk)),
                 "address": .text(connection.address),
                 "tls": LogValue(connection.tls != nil), "compressed": LogValue(talk.isCompressed),
             ])
     }
 
-    mutating func logClosed(_ slot: Int, _ talk: WebSocketTalk) {
-        guard self.shared.logger.writes(.debug), let connection = self.connections[slot] else { return }
+    mutating func logClosed(_ slot: Int, _ talk: WebSocketState) {
+        guard self.shared.logger.isEnabled(.debug), let connection = self.connections[slot] else {
+            return
+        }
         self.shared.logger.debug(
             "connection closed",
             [
-                "connection": .text(self.name(of: connection)), "dialect": .text(self.dialectName(talk)),
+                "connection": .text(self.name(of: connection)),
+                "dialect": .text(self.dialectName(talk)),
                 "address": .text(connection.address),
-                "code": LogValue(talk.closeCode), "seconds": LogValue(.milliseconds(self.now.monotonic - talk.openedAt)),
+                "code": LogValue(talk.closeCode),
+                "seconds": LogValue(.milliseconds(self.now.monotonic - talk.openedAt)),
             ])
     }
 
     /// The store lacks something that owners gave it, which it had taken or may have; said once a second at most.
-    mutating func logRestored(_ restored: RestoredChanges) {
+    mutating func logRestored(_ restored: RecoveryCounts) {
         let logged = self.counters.loggedRestored
         guard restored != logged else { return }
         self.counters.loggedRestored = restored
         self.shared.logger.warning(
             "the store lacked changes that it had been given",
             [
-                "loop": LogValue(self.index), "writtenAgain": LogValue(restored.inPlace - logged.inPlace),
-                "movedToOtherNumbers": LogValue(restored.moved - logged.moved), "lost": LogValue(restored.lost - logged.lost),
+                "loop": LogValue(self.index),
+                "writtenAgain": LogValue(restored.inPlace - logged.inPlace),
+                "movedToOtherNumbers": LogValue(restored.moved - logged.moved),
+                "lost": LogValue(restored.lost - logged.lost),
             ])
     }
 
-    private func dialectName(_ talk: WebSocketTalk) -> String {
+    private func dialectName(_ talk: WebSocketState) -> String {
         talk.dialect < 0 ? "echo" : self.shared.settings.dialects[talk.dialect].name.description
     }
 }

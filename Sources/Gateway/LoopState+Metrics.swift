@@ -7,41 +7,51 @@ import Telemetry
 
 extension LoopState {
     /// Puts what this loop has counted where `/metrics` finds it.
-    mutating func publish() {
+    mutating func publishMetrics() {
         var snapshot = MetricsSnapshot()
         let names = ["echo"] + self.shared.settings.dialects.map { $0.name.description }
-        for (place, name) in names.enumerated() where place > 0 || self.shared.settings.echoPath != nil {
-            snapshot.add(self.counters.connections[place], to: .connections, labels: ["dialect": name])
-            snapshot.add(self.counters.messagesIn[place], to: .messagesIn, labels: ["dialect": name])
-            snapshot.add(self.counters.stored[place], to: .messagesStored, labels: ["dialect": name])
-            snapshot.add(self.counters.delivered[place], to: .messagesDelivered, labels: ["dialect": name])
+        for (place, name) in names.enumerated()
+        where place > 0 || self.shared.settings.echoPath != nil {
+            snapshot.add(
+                self.counters.connections[place], to: .connections, labels: ["dialect": name])
+            snapshot.add(
+                self.counters.messagesIn[place], to: .messagesIn, labels: ["dialect": name])
+            snapshot.add(
+                self.counters.stored[place], to: .messagesStored, labels: ["dialect": name])
+            snapshot.add(
+                self.counters.delivered[place], to: .messagesDelivered, labels: ["dialect": name])
         }
         snapshot.add(self.counters.accepted, to: .connectionsAccepted)
         snapshot.add(self.counters.refusedConnections, to: .connectionsRefused)
         snapshot.add(self.counters.httpRequests, to: .httpRequests)
         snapshot.add(self.counters.bytesIn, to: .bytesIn)
         snapshot.add(self.counters.bytesOut, to: .bytesOut)
-        snapshot.add(self.counters.droppedEphemeral, to: .dropped, labels: ["reason": "slow_reader"])
+        snapshot.add(
+            self.counters.droppedEphemeral, to: .dropped, labels: ["reason": "slow_reader"])
         snapshot.add(self.counters.rateLimited, to: .dropped, labels: ["reason": "rate_limited"])
         snapshot.add(self.counters.lostEnvelopes, to: .dropped, labels: ["reason": "mailbox_full"])
-        for (code, count) in self.counters.closes { snapshot.add(count, to: .closes, labels: ["code": String(code)]) }
-        let restored = self.chat.restored
+        for (code, count) in self.counters.closes {
+            snapshot.add(count, to: .closes, labels: ["code": String(code)])
+        }
+        let restored = self.chat.recoveryCounts
         snapshot.add(UInt64(restored.inPlace), to: .restored, labels: ["how": "in_place"])
         snapshot.add(UInt64(restored.moved), to: .restored, labels: ["how": "moved"])
         snapshot.add(UInt64(restored.lost), to: .restored, labels: ["how": "lost"])
         self.logRestored(restored)
         let counts = self.chat.counts
         snapshot.add(counts.owned, to: .conversationsOwned)
-        snapshot.add(counts.heard, to: .conversationsHeard)
+        snapshot.add(counts.heard, to: .conversationsSubscribed)
         snapshot.add(counts.waiting, to: .requestsWaiting)
-        snapshot.add(self.questions.count, to: .answersAwaited)
+        snapshot.add(self.requestContexts.count, to: .answersPending)
         snapshot.add(self.users.count, to: .users)
-        let turn = self.loop.takeTurns().longestNanoseconds
+        let turn = self.loop.resetTurnStatistics().longestNanoseconds
         self.counters.turnTimes.record(.nanoseconds(turn))
-        self.pace.note(
-            into: self.counters.messagesIn.reduce(0, &+), out: self.counters.delivered.reduce(0, &+),
-            cpu: self.index == 0 ? ProcessClock.nanoseconds : 0, turn: UInt64(clamping: turn), at: self.now.monotonic)
-        self.shardPace.note(at: self.now.monotonic)
+        self.rates.record(
+            messagesIn: self.counters.messagesIn.reduce(0, &+),
+            messagesOut: self.counters.delivered.reduce(0, &+),
+            cpu: self.index == 0 ? ProcessClock.nanoseconds : 0, turn: UInt64(clamping: turn),
+            at: self.now.monotonic)
+        self.shardRates.rollOver(at: self.now.monotonic)
         snapshot.add(self.counters.turnTimes, to: .turnSeconds)
         snapshot.add(self.counters.storeTimes, to: .storeSeconds)
         self.shared.board.publish(snapshot, from: self.index)
@@ -50,32 +60,51 @@ extension LoopState {
 
 /// What a node publishes of its connections and messages. The names are an interface: dashboards and alerts stand on them.
 extension MetricFamily {
-    static let connections = MetricFamily("confab_connections", .gauge, help: "Open WebSocket connections.")
-    static let connectionsAccepted = MetricFamily("confab_connections_accepted_total", .counter, help: "Connections accepted.")
+    static let connections = MetricFamily(
+        "confab_connections", .gauge, help: "Open WebSocket connections.")
+    static let connectionsAccepted = MetricFamily(
+        "confab_connections_accepted_total", .counter, help: "Connections accepted.")
     static let connectionsRefused = MetricFamily(
-        "confab_connections_refused_total", .counter, help: "Requests refused for their origin, or because the node is full or draining.")
-    static let httpRequests = MetricFamily("confab_http_requests_total", .counter, help: "HTTP requests, upgrades included.")
-    static let messagesIn = MetricFamily("confab_messages_in_total", .counter, help: "WebSocket messages received from clients.")
+        "confab_connections_refused_total", .counter,
+        help: "Requests refused for their origin, or because the node is full or draining.")
+    static let httpRequests = MetricFamily(
+        "confab_http_requests_total", .counter, help: "HTTP requests, upgrades included.")
+    static let messagesIn = MetricFamily(
+        "confab_messages_in_total", .counter, help: "WebSocket messages received from clients.")
     static let messagesStored = MetricFamily(
-        "confab_messages_stored_total", .counter, help: "Sends that were answered: their messages are stored.")
+        "confab_messages_stored_total", .counter,
+        help: "Sends that were answered: their messages are stored.")
     static let messagesDelivered = MetricFamily(
-        "confab_messages_delivered_total", .counter, help: "Chat messages handed to connections, one for each of them.")
-    static let bytesIn = MetricFamily("confab_received_bytes_total", .counter, help: "Bytes read from connections.")
-    static let bytesOut = MetricFamily("confab_sent_bytes_total", .counter, help: "Bytes written to connections.")
-    static let dropped = MetricFamily("confab_dropped_total", .counter, help: "What was left out, by reason.")
-    static let closes = MetricFamily("confab_closes_total", .counter, help: "Connections closed by the server, by close code.")
+        "confab_messages_delivered_total", .counter,
+        help: "Chat messages handed to connections, one for each of them.")
+    static let bytesIn = MetricFamily(
+        "confab_received_bytes_total", .counter, help: "Bytes read from connections.")
+    static let bytesOut = MetricFamily(
+        "confab_sent_bytes_total", .counter, help: "Bytes written to connections.")
+    static let dropped = MetricFamily(
+        "confab_dropped_total", .counter, help: "What was left out, by reason.")
+    static let closes = MetricFamily(
+        "confab_closes_total", .counter, help: "Connections closed by the server, by close code.")
     static let restored = MetricFamily(
         "confab_restored_total", .counter,
-        help: "Changes that the store was given and lacked: written again in place, appended again because it had others, or lost.")
-    static let conversationsOwned = MetricFamily("confab_conversations_owned", .gauge, help: "Conversations in memory that this node owns.")
-    static let conversationsHeard = MetricFamily(
-        "confab_conversations_heard", .gauge, help: "Conversations with listeners, counted for each loop.")
-    static let requestsWaiting = MetricFamily("confab_requests_waiting", .gauge, help: "Requests to owners that are not answered yet.")
-    static let answersAwaited = MetricFamily("confab_answers_awaited", .gauge, help: "Answers and pages that connections wait for.")
-    static let users = MetricFamily("confab_users", .gauge, help: "Users with a connection, counted for each loop.")
+        help:
+            "Changes that the store was given and lacked: written again in place, appended again because it had others, or lost."
+    )
+    static let conversationsOwned = MetricFamily(
+        "confab_conversations_owned", .gauge, help: "Conversations in memory that this node owns.")
+    static let conversationsSubscribed = MetricFamily(
+        "confab_conversations_heard", .gauge,
+        help: "Conversations with listeners, counted for each loop.")
+    static let requestsWaiting = MetricFamily(
+        "confab_requests_waiting", .gauge, help: "Requests to owners that are not answered yet.")
+    static let answersPending = MetricFamily(
+        "confab_answers_awaited", .gauge, help: "Answers and pages that connections wait for.")
+    static let users = MetricFamily(
+        "confab_users", .gauge, help: "Users with a connection, counted for each loop.")
     static let turnSeconds = MetricFamily(
         "confab_loop_turn_seconds", .histogram(.durations),
         help: "The longest turn of an event loop in each second: so long others had to wait.")
     static let storeSeconds = MetricFamily(
-        "confab_store_write_seconds", .histogram(.durations), help: "From handing a batch to the store to its answer.")
+        "confab_store_write_seconds", .histogram(.durations),
+        help: "From handing a batch to the store to its answer.")
 }

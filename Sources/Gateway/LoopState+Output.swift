@@ -17,11 +17,11 @@ extension LoopState {
     mutating func sendPaced(_ slot: Int, _ frame: SharedFrame) {
         self.writeTurn(slot)
         // Nothing follows a close frame, and that write may have brought one about.
-        guard self.isThere(slot), self.table.hot[slot].flags.contains(.isOpen) else { return }
+        guard self.isOccupied(slot), self.table.hot[slot].flags.contains(.isOpen) else { return }
         let wasEmpty = self.connections[slot]!.backlog.isEmpty
         self.connections[slot]!.backlog.append(frame, isPaced: true)
         if wasEmpty { self.writeBacklog(slot) }
-        self.noteBacklog(slot)
+        self.backlogChanged(slot)
     }
 
     mutating func flush() {
@@ -29,7 +29,7 @@ extension LoopState {
         swap(&dirty, &self.dirty)
         repeat {
             self.answerPolls()
-            self.table.takeDirty(into: &dirty)
+            self.table.drainDirty(into: &dirty)
             // One alone is written as cheaply without it.
             if dirty.count > 1, let ring = self.sendRing {
                 self.writeTurns(of: dirty, through: ring)
@@ -40,21 +40,21 @@ extension LoopState {
                     place &+= 1
                 }
             }
-        } while self.table.isDirty || !self.pollable.isEmpty
+        } while self.table.isDirty || !self.pollableSessions.isEmpty
         swap(&dirty, &self.dirty)
         self.table.endTurn()
         self.joinedRange = 0..<0
-        self.reportDelivered()
+        self.reportDeliveries()
     }
 
     /// Writes what the turn has for one connection.
     mutating func writeTurn(_ slot: Int) {
         guard self.table.hot[slot].frameCount > 0 else { return }
-        if self.table.isSimple(slot) {
+        if self.table.hasSinglePlainFrame(slot) {
             self.writeFrame(slot)
             return
         }
-        self.write(self.table.takeFrames(of: UInt32(slot)), to: slot)
+        self.write(self.table.dequeueFrames(of: UInt32(slot)), to: slot)
     }
 
     /// Writes all that the turn has for one connection, behind what is unsent.
@@ -62,12 +62,12 @@ extension LoopState {
         if self.table.hot[slot].flags.contains(.hasBacklog) {
             self.append(frames, to: slot)
         } else {
-            self.join(frames)
+            self.joinFrames(frames)
             self.writeJoined(to: slot)
         }
-        guard self.isThere(slot) else { return }
-        if !self.connections[slot]!.backlog.isEmpty { self.noteBacklog(slot) }
-        self.goOnEnding(slot)
+        guard self.isOccupied(slot) else { return }
+        if !self.connections[slot]!.backlog.isEmpty { self.backlogChanged(slot) }
+        self.continueClose(slot)
     }
 
     /// Writes the turn's only frame of a connection that has nothing unsent.
@@ -75,11 +75,12 @@ extension LoopState {
         let frame = Int(self.table.hot[slot].firstFrame)
         self.table.hot[slot].frameCount = 0
         let bytes = self.table.bytes(of: frame)
-        self.sent(Socket(descriptor: self.table.hot[slot].descriptor).write(bytes), of: frame, to: slot)
+        self.frameSent(
+            Socket(descriptor: self.table.hot[slot].descriptor).write(bytes), of: frame, to: slot)
     }
 
     /// The frames as one piece: a run's is made once for all the connections that get the same run.
-    private mutating func join(_ frames: ConnectionTable.TurnFrames) {
+    private mutating func joinFrames(_ frames: ConnectionTable.TurnFrames) {
         if case .run(let range) = frames {
             guard range != self.joinedRange else { return }
             self.joinedRange = range
@@ -87,12 +88,14 @@ extension LoopState {
             self.joinedRange = 0..<0
         }
         var frames = frames
-        self.joined.removeAll()
-        while let number = self.table.next(of: &frames) { self.table.frames[number].withBytes { self.joined.append(contentsOf: $0) } }
+        self.joinedFrames.removeAll()
+        while let number = self.table.next(of: &frames) {
+            self.table.frames[number].withBytes { self.joinedFrames.append(contentsOf: $0) }
+        }
     }
 
     private mutating func writeJoined(to slot: Int) {
-        let bytes = self.joined.bytes
+        let bytes = self.joinedFrames.bytes
         let sent = bytes.withUnsafeBytes { self.write($0, to: slot) }
         guard let sent, sent < bytes.count else { return }
         // One piece from its beginning on: OpenSSL wants to see the same bytes again, and where a frame is half sent the backlog
@@ -102,13 +105,17 @@ extension LoopState {
 
     private mutating func append(_ frames: ConnectionTable.TurnFrames, to slot: Int) {
         var frames = frames
-        while let number = self.table.next(of: &frames) { self.connections[slot]!.backlog.append(self.table.frames[number]) }
+        while let number = self.table.next(of: &frames) {
+            self.connections[slot]!.backlog.append(self.table.frames[number])
+        }
     }
 
     /// - Returns: how many of the bytes the socket has taken; nil when the connection is gone, and has been dropped.
     private mutating func write(_ bytes: UnsafeRawBufferPointer, to slot: Int) -> Int? {
         var sent = 0
-        if self.table.hot[slot].flags.contains(.isPolling) { return self.writePackets(bytes, to: slot) }
+        if self.table.hot[slot].flags.contains(.isPolling) {
+            return self.writePackets(bytes, to: slot)
+        }
         if self.table.hot[slot].flags.contains(.isTLS), let tls = self.connections[slot]!.tls {
             while sent < bytes.count {
                 switch tls.write(UnsafeRawBufferPointer(rebasing: bytes[sent...])) {
@@ -116,7 +123,7 @@ extension LoopState {
                 case .wantRead, .wantWrite:
                     self.counters.bytesOut &+= UInt64(sent)
                     return sent
-                case .closed, .failed:
+                case .endOfStream, .failed:
                     self.drop(slot)
                     return nil
                 }
@@ -124,35 +131,40 @@ extension LoopState {
             self.counters.bytesOut &+= UInt64(sent)
             return sent
         }
-        return self.count(Socket(descriptor: self.table.hot[slot].descriptor).write(bytes), of: slot)
+        return self.handleTransfer(
+            Socket(descriptor: self.table.hot[slot].descriptor).write(bytes), of: slot)
     }
 
     /// - Returns: how many bytes the socket has taken; nil when the connection is gone, and has been dropped.
-    private mutating func count(_ transfer: Socket.Transfer, of slot: Int) -> Int? {
+    private mutating func handleTransfer(_ transfer: Socket.SocketResult, of slot: Int) -> Int? {
         switch transfer {
-        case .moved(let count):
+        case .bytes(let count):
             self.counters.bytesOut &+= UInt64(count)
             return count
         case .wouldBlock:
             return 0
-        case .ended, .failed:
+        case .endOfStream, .failed:
             self.drop(slot)
             return nil
         }
     }
 
     /// What became of one of the turn's frames, the only one of its connection.
-    mutating func sent(_ transfer: Socket.Transfer, of frame: Int, to slot: Int) {
-        guard let sent = self.count(transfer, of: slot), sent < self.table.frames[frame].count else { return }
+    mutating func frameSent(_ transfer: Socket.SocketResult, of frame: Int, to slot: Int) {
+        guard let sent = self.handleTransfer(transfer, of: slot),
+            sent < self.table.frames[frame].count
+        else { return }
         self.connections[slot]!.backlog.append(self.table.frames[frame], from: sent)
-        self.noteBacklog(slot)
+        self.backlogChanged(slot)
     }
 
     /// What became of several of the turn's frames, all that its connection had.
-    mutating func sent(_ transfer: Socket.Transfer, ofJoined bytes: UnsafeRawBufferPointer, to slot: Int) {
-        guard let sent = self.count(transfer, of: slot), sent < bytes.count else { return }
+    mutating func joinedFramesSent(
+        _ transfer: Socket.SocketResult, ofJoined bytes: UnsafeRawBufferPointer, to slot: Int
+    ) {
+        guard let sent = self.handleTransfer(transfer, of: slot), sent < bytes.count else { return }
         self.connections[slot]!.backlog.append(SharedFrame(Array(bytes)), from: sent)
-        self.noteBacklog(slot)
+        self.backlogChanged(slot)
     }
 
     // MARK: Slow readers
@@ -165,18 +177,20 @@ extension LoopState {
         }
         let before = self.connections[slot]!.backlog.totalBytes
         self.writeBacklog(slot)
-        self.noteBacklog(slot)
+        self.backlogChanged(slot)
         guard let connection = self.connections[slot] else { return }
-        if case .http = connection.stage, connection.backlog.totalBytes < before {
-            self.setDeadline(slot, after: connection.ending == .none ? self.live.limits.idle : Self.closePatience)
+        if case .http = connection.phase, connection.backlog.totalBytes < before {
+            self.setDeadline(
+                slot,
+                after: connection.closeState == .open ? self.live.limits.idle : Self.closeTimeout)
         }
         guard connection.backlog.isEmpty else { return }
-        guard connection.ending == .none else { return self.goOnEnding(slot) }
-        switch connection.stage {
+        guard connection.closeState == .open else { return self.continueClose(slot) }
+        switch connection.phase {
         case .webSocket(let talk) where !talk.hasSentClose:
-            for membership in talk.memberships { self.considerReporting(membership.feed) }
-            self.goOnCatchingUp(slot, talk)
-            self.resumeIfFree(slot, talk)
+            for membership in talk.subscriptions { self.queueReportIfDue(membership.feed) }
+            self.resumeCatchUp(slot, talk)
+            self.resumeReadingIfUnblocked(slot, talk)
         case .http:
             self.resumeReading(slot)
         case .webSocket, .handshake, .listening:
@@ -186,21 +200,27 @@ extension LoopState {
 
     private mutating func writeBacklog(_ slot: Int) {
         var left = 16
-        while left > 0 || self.hasCompanionBehind(slot) {
+        while left > 0 || self.hasCompanionNext(slot) {
             left -= 1
-            guard let connection = self.connections[slot], let (frame, offset) = connection.backlog.first else { return }
+            guard let connection = self.connections[slot],
+                let (frame, offset) = connection.backlog.first
+            else { return }
             // Frame by frame to polls too, which take whole ones only.
             let isTLS = !self.table.hot[slot].flags.isDisjoint(with: [.isTLS, .isPolling])
             let offered: Int
             let sent: Int?
-            if isTLS || connection.backlog.frameCount == 1 || frame.count - offset >= Self.gatheredBytes {
+            if isTLS || connection.backlog.frameCount == 1
+                || frame.count - offset >= Self.gatherLimit
+            {
                 // TLS frame by frame: after a record that was not taken OpenSSL wants at least the same bytes again, and what
                 // follows this frame may be dropped meanwhile.
                 offered = frame.count - offset
-                sent = frame.withBytes { self.write(UnsafeRawBufferPointer(rebasing: $0[offset...]), to: slot) }
+                sent = frame.withBytes {
+                    self.write(UnsafeRawBufferPointer(rebasing: $0[offset...]), to: slot)
+                }
             } else {
                 self.gathered.removeAll()
-                connection.backlog.gather(upTo: Self.gatheredBytes, into: &self.gathered)
+                connection.backlog.gather(upTo: Self.gatherLimit, into: &self.gathered)
                 let bytes = self.gathered.bytes
                 offered = bytes.count
                 sent = bytes.withUnsafeBytes { self.write($0, to: slot) }
@@ -209,17 +229,19 @@ extension LoopState {
             if sent > 0 {
                 self.connections[slot]!.backlog.remove(sent)
                 // Who takes what was asked for is not silent, though nothing is read meanwhile.
-                if self.connections[slot]!.isReadingPaused { self.table.hot[slot].heardAt = self.tickNumber }
+                if self.connections[slot]!.isReadingPaused {
+                    self.table.hot[slot].lastReceivedTick = self.tickNumber
+                }
             }
             if sent < offered { return }
         }
     }
 
     /// Small frames leave together, in pieces of this size at most.
-    private static let gatheredBytes = 64 << 10
+    private static let gatherLimit = 64 << 10
 
     /// Watches for room while there is something unsent, and closes who has let too much gather.
-    private mutating func noteBacklog(_ slot: Int) {
+    private mutating func backlogChanged(_ slot: Int) {
         guard let connection = self.connections[slot] else { return }
         self.table.hot[slot].pendingBytes = Int32(clamping: connection.backlog.countedBytes)
         if connection.backlog.isEmpty {
@@ -228,10 +250,16 @@ extension LoopState {
             self.table.hot[slot].flags.insert(.hasBacklog)
         }
         // The next request is read when the answer has left.
-        if case .http = connection.stage, connection.ending == .none, !connection.backlog.isEmpty { self.pauseReading(slot) }
+        if case .http = connection.phase, connection.closeState == .open,
+            !connection.backlog.isEmpty
+        {
+            self.pauseReading(slot)
+        }
         self.updateInterest(slot)
-        guard connection.backlog.countedBytes > self.live.limits.outboundBytes, case .none = connection.ending else { return }
-        guard case .webSocket(let talk) = connection.stage else {
+        guard connection.backlog.countedBytes > self.live.limits.outboundBytes,
+            case .open = connection.closeState
+        else { return }
+        guard case .webSocket(let talk) = connection.phase else {
             self.drop(slot)
             return
         }
@@ -239,20 +267,23 @@ extension LoopState {
         self.shared.logger.info(
             "slow reader closed",
             [
-                "connection": .text(self.name(of: connection)), "address": .text(connection.address),
+                "connection": .text(self.name(of: connection)),
+                "address": .text(connection.address),
                 "pending": LogValue(connection.backlog.countedBytes),
             ])
         self.closeSlowReader(slot, talk)
     }
 
     /// What has begun must end, then the client is told why; it resumes where it was.
-    private mutating func closeSlowReader(_ slot: Int, _ talk: WebSocketTalk) {
+    private mutating func closeSlowReader(_ slot: Int, _ talk: WebSocketState) {
         var close = ByteBuffer()
-        close.append(webSocketClose: .tryAgainLater, reason: "you read too slowly; resume where you were")
-        _ = self.table.takeFrames(of: UInt32(slot))
-        self.connections[slot]!.backlog.truncate(hasOffered: self.table.hot[slot].flags.contains(.isTLS))
+        close.append(
+            webSocketClose: .tryAgainLater, reason: "you read too slowly; resume where you were")
+        _ = self.table.dequeueFrames(of: UInt32(slot))
+        self.connections[slot]!.backlog.truncate(
+            firstWasOffered: self.table.hot[slot].flags.contains(.isTLS))
         self.connections[slot]!.backlog.append(SharedFrame(close.bytes))
-        self.saidClose(slot, talk, .tryAgainLater)
-        self.finish(slot, .lingerWhenSent)
+        self.closeSent(slot, talk, .tryAgainLater)
+        self.beginClose(slot, .lingerWhenSent)
     }
 }

@@ -8,11 +8,11 @@ extension LoopState {
         self.beginTurn()
         guard self.isCurrent(token) else { return }
         let slot = Int(token.slot)
-        switch self.connections[slot]!.stage {
+        switch self.connections[slot]!.phase {
         case .listening(let listener):
             self.accept(from: listener, token)
         case .handshake:
-            self.shakeHands(slot)
+            self.performHandshake(slot)
         case .http, .webSocket:
             if writable { self.drainBacklog(slot) }
             guard self.isCurrent(token) else { return }
@@ -28,10 +28,10 @@ extension LoopState {
     mutating func read(_ token: SocketToken) {
         guard self.isCurrent(token) else { return }
         let slot = Int(token.slot)
-        switch self.connections[slot]!.ending {
-        case .none, .lingerWhenSent: break
+        switch self.connections[slot]!.closeState {
+        case .open, .lingerWhenSent: break
         case .closeWhenSent: return  // Its peer may have gone; what it was sent before has not.
-        case .lingering: return self.throwAway(slot)
+        case .lingering: return self.discardInput(slot)
         }
         // OpenSSL holds what the kernel no longer shows as readable: read until it has nothing, within reason.
         let isTLS = self.table.hot[slot].flags.contains(.isTLS)
@@ -39,16 +39,16 @@ extension LoopState {
             guard self.isCurrent(token), !self.connections[slot]!.isReadingPaused else { return }
             if !self.readOnce(slot) { return }
         }
-        if isTLS { self.readAgain.append(token) }
+        if isTLS { self.rereadQueue.append(token) }
     }
 
     /// What comes behind our last word: not by way of TLS, which has said goodbye and would read no more, so that the kernel
     /// reset the connection for what was left unread.
-    private mutating func throwAway(_ slot: Int) {
+    private mutating func discardInput(_ slot: Int) {
         switch Socket(descriptor: self.table.hot[slot].descriptor).read(into: self.readBuffer) {
-        case .moved(let count): self.counters.bytesIn &+= UInt64(count)
+        case .bytes(let count): self.counters.bytesIn &+= UInt64(count)
         case .wouldBlock: break
-        case .ended, .failed: self.drop(slot)
+        case .endOfStream, .failed: self.drop(slot)
         }
     }
 
@@ -56,7 +56,7 @@ extension LoopState {
     private mutating func readOnce(_ slot: Int) -> Bool {
         let kept = self.connections[slot]!.unread.count
         if kept == 0 {
-            guard let count = self.take(slot, into: self.readBuffer) else { return false }
+            guard let count = self.receive(slot, into: self.readBuffer) else { return false }
             self.consume(slot, UnsafeMutableRawBufferPointer(rebasing: self.readBuffer[..<count]))
             return true
         }
@@ -65,8 +65,10 @@ extension LoopState {
         swap(&unread, &self.connections[slot]!.unread)
         let room = min(max(self.bytesWanted(slot) - kept, 4096), 256 << 10)
         unread.append(contentsOf: repeatElement(0, count: room))
-        let count = unread.withUnsafeMutableBytes { self.take(slot, into: UnsafeMutableRawBufferPointer(rebasing: $0[kept...])) }
-        guard self.isThere(slot) else { return false }
+        let count = unread.withUnsafeMutableBytes {
+            self.receive(slot, into: UnsafeMutableRawBufferPointer(rebasing: $0[kept...]))
+        }
+        guard self.isOccupied(slot) else { return false }
         unread.removeLast(room - (count ?? 0))
         if let count, count > 0, unread.count >= self.bytesWanted(slot) {
             let token = self.connections[slot]!.token
@@ -78,27 +80,31 @@ extension LoopState {
     }
 
     private func bytesWanted(_ slot: Int) -> Int {
-        if case .webSocket(let talk) = self.connections[slot]!.stage { talk.reader.bytesWanted } else { 0 }
+        if case .webSocket(let talk) = self.connections[slot]!.phase {
+            talk.reader.neededByteCount
+        } else {
+            0
+        }
     }
 
     /// Reads what has arrived; nil when there is nothing, or the connection has ended with this.
-    private mutating func take(_ slot: Int, into buffer: UnsafeMutableRawBufferPointer) -> Int? {
+    private mutating func receive(_ slot: Int, into buffer: UnsafeMutableRawBufferPointer) -> Int? {
         if self.table.hot[slot].flags.contains(.isTLS), let tls = self.connections[slot]!.tls {
             switch tls.read(into: buffer) {
-            case .bytes(let count): return self.heard(slot, count)
+            case .bytes(let count): return self.countReceived(slot, count)
             case .wantRead: return nil
             case .wantWrite:
                 self.loop.setInterest(self.connections[slot]!.token, read: true, write: true)
                 return nil
-            case .closed: self.peerFinished(slot)
+            case .endOfStream: self.peerFinished(slot)
             case .failed: self.drop(slot)
             }
             return nil
         }
         switch Socket(descriptor: self.table.hot[slot].descriptor).read(into: buffer) {
-        case .moved(let count): return self.heard(slot, count)
+        case .bytes(let count): return self.countReceived(slot, count)
         case .wouldBlock: return nil
-        case .ended: self.peerFinished(slot)
+        case .endOfStream: self.peerFinished(slot)
         case .failed: self.drop(slot)
         }
         return nil
@@ -106,15 +112,16 @@ extension LoopState {
 
     /// The peer sends no more. What answers its requests still leaves: it may have closed its own side only.
     private mutating func peerFinished(_ slot: Int) {
-        guard case .http = self.connections[slot]!.stage, self.table.hot[slot].frameCount > 0 || !self.connections[slot]!.backlog.isEmpty
+        guard case .http = self.connections[slot]!.phase,
+            self.table.hot[slot].frameCount > 0 || !self.connections[slot]!.backlog.isEmpty
         else {
             self.drop(slot)
             return
         }
-        self.finish(slot, .closeWhenSent)
+        self.beginClose(slot, .closeWhenSent)
     }
 
-    private mutating func heard(_ slot: Int, _ count: Int) -> Int {
+    private mutating func countReceived(_ slot: Int, _ count: Int) -> Int {
         self.counters.bytesIn &+= UInt64(count)
         return count
     }
@@ -124,17 +131,22 @@ extension LoopState {
         self.consume(slot, buffer, from: self.connections[slot]!.token)
     }
 
-    private mutating func consume(_ slot: Int, _ buffer: UnsafeMutableRawBufferPointer, from token: SocketToken) {
+    private mutating func consume(
+        _ slot: Int, _ buffer: UnsafeMutableRawBufferPointer, from token: SocketToken
+    ) {
         var offset = 0
-        while offset < buffer.count, self.isCurrent(token), !self.connections[slot]!.isReadingPaused {
-            guard self.connections[slot]!.ending == .none else { return }
+        while offset < buffer.count, self.isCurrent(token), !self.connections[slot]!.isReadingPaused
+        {
+            guard self.connections[slot]!.closeState == .open else { return }
             let before = offset
-            switch self.connections[slot]!.stage {
+            switch self.connections[slot]!.phase {
             case .http(let exchange): self.readRequests(slot, exchange, buffer, &offset)
             case .webSocket(let talk):
                 self.readFrames(slot, talk, buffer, &offset)
                 // Whole frames count as being heard, not bytes: else one that drips would keep its buffers for ever.
-                if offset > before, self.isCurrent(token) { self.table.hot[slot].heardAt = self.tickNumber }
+                if offset > before, self.isCurrent(token) {
+                    self.table.hot[slot].lastReceivedTick = self.tickNumber
+                }
             case .handshake, .listening: return
             }
             if offset == before { break }
@@ -153,7 +165,7 @@ extension LoopState {
         guard self.connections[slot]!.isReadingPaused else { return }
         self.connections[slot]!.isReadingPaused = false
         // Being made to wait is no silence.
-        self.table.hot[slot].heardAt = self.tickNumber
+        self.table.hot[slot].lastReceivedTick = self.tickNumber
         self.updateInterest(slot)
         let token = self.connections[slot]!.token
         if !self.connections[slot]!.unread.isEmpty {
@@ -161,17 +173,24 @@ extension LoopState {
             swap(&unread, &self.connections[slot]!.unread)
             unread.withUnsafeMutableBytes { self.consume(slot, $0, from: token) }
         }
-        if self.isCurrent(token), case .webSocket(let talk) = self.connections[slot]!.stage, let engine = talk.engine,
-            !engine.unread.isEmpty
+        if self.isCurrent(token), case .webSocket(let talk) = self.connections[slot]!.phase,
+            let engine = talk.engine,
+            !engine.unreadPosts.isEmpty
         {
-            self.readPosted(slot, talk, engine)
+            self.readPostedMessages(slot, talk, engine)
         }
-        if self.isCurrent(token), self.connections[slot]!.tls != nil { self.readAgain.append(token) }
+        if self.isCurrent(token), self.connections[slot]!.tls != nil {
+            self.rereadQueue.append(token)
+        }
     }
 
     mutating func updateInterest(_ slot: Int) {
         // Field by field: a copy of the connection costs more than all that is asked here.
-        let reads = !self.connections[slot]!.isReadingPaused && self.connections[slot]!.ending != .closeWhenSent
-        self.loop.setInterest(self.connections[slot]!.token, read: reads, write: !self.connections[slot]!.backlog.isEmpty)
+        let reads =
+            !self.connections[slot]!.isReadingPaused
+            && self.connections[slot]!.closeState != .closeWhenSent
+        self.loop.setInterest(
+            self.connections[slot]!.token, read: reads,
+            write: !self.connections[slot]!.backlog.isEmpty)
     }
 }

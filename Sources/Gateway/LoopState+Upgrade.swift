@@ -17,7 +17,7 @@ extension LoopState {
     ) throws(HTTPError) -> Bool {
         self.credentials = .none  // Those of the request before may be somebody else's.
         let isEcho = self.isEchoPath(span)
-        var opening: DialectOpening?
+        var opening: OpenResult?
         var dialect = -1
         if !isEcho {
             guard let request = try self.dialectRequest(slot, span) else { return false }
@@ -33,37 +33,49 @@ extension LoopState {
         let upgrade = try WebSocketUpgrade(self.head, in: span)
         guard self.mayConnect() else {
             self.counters.refusedConnections += 1
-            throw HTTPError(.serviceUnavailable, "Too many clients connect at once; come again.", fields: [HTTPField("Retry-After", "1")])
+            throw HTTPError(
+                .serviceUnavailable, "Too many clients connect at once; come again.",
+                fields: [HTTPField("Retry-After", "1")])
         }
-        guard self.isFromHere(slot, span) else {
+        guard self.isAllowedOrigin(slot, span) else {
             self.counters.refusedConnections += 1
             throw HTTPError(.forbidden, "Pages of this origin may not connect; see --origins.")
         }
         var session: (any DialectSession)?
         switch opening {
-        case .refused(let status, let sentence): throw HTTPError(HTTPStatus(rawValue: status), sentence)
+        case .refused(let status, let sentence):
+            throw HTTPError(HTTPStatus(rawValue: status), sentence)
         case .session(let opened): session = opened
-        case .asking(let command, let key, let then):
+        case .awaitingAnswer(let command, let key, let then):
             let pending = PendingUpgrade(
-                upgrade: upgrade, dialect: dialect, expiry: self.expiry, peer: self.clientAddress(slot, span),
-                answering: HTTPAnswering(self.head, date: self.date, willClose: self.isDraining || self.head.body != .bytes(0)),
+                upgrade: upgrade, dialect: dialect, expiry: self.tokenExpiry,
+                peer: self.clientAddress(slot, span),
+                responseContext: HTTPResponseContext(
+                    self.head, date: self.date,
+                    willClose: self.isDraining || self.head.body != .bytes(0)),
                 then: then)
             self.pauseReading(slot)
             self.setDeadline(slot, after: self.live.limits.header)
-            let context = self.questions.insert(Question(token: self.connections[slot]!.token, kind: .upgrade(pending)))
-            self.chat.ask(command, in: key, context: context, at: self.now)
+            let context = self.requestContexts.insert(
+                RequestContext(token: self.connections[slot]!.token, kind: .upgrade(pending)))
+            self.chat.submit(command, in: key, context: context, at: self.now)
             return true
         case nil: break
         }
-        let expiry = self.expiry
+        let expiry = self.tokenExpiry
         let peer = self.clientAddress(slot, span)
-        if self.upgrade(slot, upgrade, session, dialect, expiry: expiry, peer: peer, unread: unread) { offset += unread.count }
+        if self.upgrade(slot, upgrade, session, dialect, expiry: expiry, peer: peer, unread: unread)
+        {
+            offset += unread.count
+        }
         return true
     }
 
     /// When the token of the request that is being read ends, as a monotonic millisecond; 0 for never.
-    var expiry: Int64 {
-        guard case .bearer(let identity) = self.credentials, let expiry = identity.expiry else { return 0 }
+    var tokenExpiry: Int64 {
+        guard case .bearer(let identity) = self.credentials, let expiry = identity.expiry else {
+            return 0
+        }
         return self.now.monotonic + max(1, expiry.milliseconds - self.now.wall.milliseconds)
     }
 
@@ -71,26 +83,31 @@ extension LoopState {
     ///
     /// - Returns: whether it has moved to another loop, with what was unread.
     private mutating func upgrade(
-        _ slot: Int, _ upgrade: WebSocketUpgrade, _ session: (any DialectSession)?, _ dialect: Int, expiry: Int64, peer: SocketAddress,
+        _ slot: Int, _ upgrade: WebSocketUpgrade, _ session: (any DialectSession)?, _ dialect: Int,
+        expiry: Int64, peer: SocketAddress,
         unread: UnsafeRawBufferPointer
     ) -> Bool {
-        self.framing.removeAll()
-        upgrade.appendResponse(to: &self.framing)
-        let response = SharedFrame(self.framing.bytes)
-        let talk = self.talk(session, dialect: dialect, takesCompression: upgrade.canCompress, isCompressed: upgrade.takesDeflated)
+        self.frameBuffer.removeAll()
+        upgrade.appendResponse(to: &self.frameBuffer)
+        let response = SharedFrame(self.frameBuffer.bytes)
+        let talk = self.makeWebSocketState(
+            session, dialect: dialect, acceptsCompression: upgrade.clientMayCompress,
+            isCompressed: upgrade.serverMayCompress)
         talk.expiresAt = expiry
-        self.connections[slot]!.stage = .webSocket(talk)
+        self.connections[slot]!.phase = .webSocket(talk)
         self.connections[slot]!.peer = peer
-        if let home = session?.home {
-            let loop = View.home(of: home, loops: self.shared.settings.loopCount)
+        if let home = session?.homeConversation {
+            let loop = View.preferredLoop(of: home, loops: self.shared.settings.loopCount)
             // Answers to earlier requests must have left.
-            if loop != self.index, self.table.hot[slot].frameCount == 0, self.connections[slot]!.backlog.isEmpty {
-                self.move(slot, to: loop, talk, response: response, unread: Array(unread))
+            if loop != self.index, self.table.hot[slot].frameCount == 0,
+                self.connections[slot]!.backlog.isEmpty
+            {
+                self.moveWebSocket(slot, to: loop, talk, response: response, unread: Array(unread))
                 return true
             }
         }
         self.send(slot, response)
-        self.begin(talk, slot)
+        self.beginSession(talk, slot)
         return false
     }
 
@@ -100,28 +117,35 @@ extension LoopState {
         let dialect: Int
         let expiry: Int64
         let peer: SocketAddress
-        let answering: HTTPAnswering
-        let then: @Sendable (ChatAnswer) -> DialectOpening
+        let responseContext: HTTPResponseContext
+        let then: @Sendable (ChatAnswer) -> OpenResult
     }
 
-    mutating func upgrade(_ token: SocketToken, _ pending: PendingUpgrade, with answer: ChatAnswer) {
-        guard self.isCurrent(token), self.connections[Int(token.slot)]!.ending == .none else { return }
+    mutating func upgrade(_ token: SocketToken, _ pending: PendingUpgrade, with answer: ChatAnswer)
+    {
+        guard self.isCurrent(token), self.connections[Int(token.slot)]!.closeState == .open else {
+            return
+        }
         let slot = Int(token.slot)
         switch pending.then(answer) {
         case .refused(let status, let sentence):
-            self.refuse(slot, HTTPError(HTTPStatus(rawValue: status), sentence), pending.answering)
+            self.refuse(
+                slot, HTTPError(HTTPStatus(rawValue: status), sentence), pending.responseContext)
             guard self.isCurrent(token) else { return }
-            if self.connections[slot]!.ending != .none { self.connections[slot]!.unread = [] }
+            if self.connections[slot]!.closeState != .open { self.connections[slot]!.unread = [] }
             self.resumeReading(slot)
         case .session(let session):
             let unread = self.connections[slot]!.unread
             let hasMoved = unread.withUnsafeBytes {
                 self.upgrade(
-                    slot, pending.upgrade, session, pending.dialect, expiry: pending.expiry, peer: pending.peer, unread: $0)
+                    slot, pending.upgrade, session, pending.dialect, expiry: pending.expiry,
+                    peer: pending.peer, unread: $0)
             }
-            guard !hasMoved, self.isCurrent(token), case .webSocket(let talk) = self.connections[slot]!.stage else { return }
-            self.resumeIfFree(slot, talk)
-        case .asking:
+            guard !hasMoved, self.isCurrent(token),
+                case .webSocket(let talk) = self.connections[slot]!.phase
+            else { return }
+            self.resumeReadingIfUnblocked(slot, talk)
+        case .awaitingAnswer:
             preconditionFailure("an answer to a question before the upgrade is no other question")
         }
     }
@@ -131,13 +155,15 @@ extension LoopState {
         let second = self.now.monotonic / 1000
         if self.connects.second != second { self.connects = (second, 0) }
         self.connects.count += 1
-        return self.connects.count <= max(1, self.live.limits.connectsPerSecond / self.shared.settings.loopCount)
+        return self.connects.count
+            <= max(1, self.live.limits.connectsPerSecond / self.shared.settings.loopCount)
     }
 
     /// Whether pages of the request's origin may connect.
-    mutating func isFromHere(_ slot: Int, _ span: RawSpan) -> Bool {
+    mutating func isAllowedOrigin(_ slot: Int, _ span: RawSpan) -> Bool {
         self.live.origins.allows(
-            self.head.fields.text("origin", in: span), host: self.requestedHost(slot, span), isSecure: self.isSecure(slot, span))
+            self.head.fields.text("origin", in: span), host: self.requestedHost(slot, span),
+            isSecure: self.isSecure(slot, span))
     }
 
     private mutating func isEchoPath(_ span: RawSpan) -> Bool {
@@ -148,7 +174,9 @@ extension LoopState {
     /// Whether the client came by TLS: where a proxy is believed, as that says, and of several proxies the one that the client came to.
     mutating func isSecure(_ slot: Int, _ span: RawSpan) -> Bool {
         let isTLS = self.connections[slot]!.tls != nil
-        guard self.isTrusted(self.connections[slot]!.peer.ip), let scheme = self.firstForwarded("x-forwarded-proto", span) else {
+        guard self.isTrusted(self.connections[slot]!.peer.ip),
+            let scheme = self.firstForwarded("x-forwarded-proto", span)
+        else {
             return isTLS
         }
         switch scheme.lowercased() {
@@ -160,7 +188,8 @@ extension LoopState {
 
     /// The host that the client asked for: where a proxy is believed, as that says, which may ask the node by another name.
     mutating func requestedHost(_ slot: Int, _ span: RawSpan) -> String? {
-        if self.isTrusted(self.connections[slot]!.peer.ip), let host = self.firstForwarded("x-forwarded-host", span),
+        if self.isTrusted(self.connections[slot]!.peer.ip),
+            let host = self.firstForwarded("x-forwarded-host", span),
             host.utf8.allSatisfy({ $0.isHostLetter })
         {
             return host
@@ -173,11 +202,15 @@ extension LoopState {
         let fields = self.head.fields
         let isForwarded =
             self.isTrusted(self.connections[slot]!.peer.ip)
-            && (fields.first("x-forwarded-for", in: span) != nil || fields.first("x-forwarded-proto", in: span) != nil
-                || fields.first("x-forwarded-host", in: span) != nil || fields.first("forwarded", in: span) != nil)
-        return self.shared.linkBase.text(
-            host: self.requestedHost(slot, span), isForwarded: isForwarded, isSecure: self.isSecure(slot, span),
-            isTLS: self.connections[slot]!.tls != nil, local: Socket(descriptor: self.table.hot[slot].descriptor).localAddress)
+            && (fields.first("x-forwarded-for", in: span) != nil
+                || fields.first("x-forwarded-proto", in: span) != nil
+                || fields.first("x-forwarded-host", in: span) != nil
+                || fields.first("forwarded", in: span) != nil)
+        return self.shared.linkBase.url(
+            host: self.requestedHost(slot, span), isForwarded: isForwarded,
+            isSecure: self.isSecure(slot, span),
+            isTLS: self.connections[slot]!.tls != nil,
+            local: Socket(descriptor: self.table.hot[slot].descriptor).localAddress)
     }
 
     /// The first of a list that proxies add to; nil where there is none.
@@ -195,37 +228,48 @@ extension LoopState {
     /// Who is at the other end: from the last on, each believed proxy says who came to it.
     mutating func clientAddress(_ slot: Int, _ span: RawSpan) -> SocketAddress {
         var address = self.connections[slot]!.peer
-        guard self.isTrusted(address.ip), let list = self.head.fields.joined("x-forwarded-for", in: span) else { return address }
+        guard self.isTrusted(address.ip),
+            let list = self.head.fields.joined("x-forwarded-for", in: span)
+        else { return address }
         for item in list.split(separator: ",", omittingEmptySubsequences: false).reversed() {
-            guard self.isTrusted(address.ip), let next = SocketAddress(forwarded: item) else { return address }
+            guard self.isTrusted(address.ip), let next = SocketAddress(forwarded: item) else {
+                return address
+            }
             address = next
         }
         return address
     }
 
     /// The request as dialects see it; nil when the path cannot be any dialect's.
-    mutating func dialectRequest(_ slot: Int, _ span: RawSpan) throws(HTTPError) -> DialectRequest? {
-        let path = span.extracting(self.head.path).withUnsafeBytes { Self.segments($0) }
+    mutating func dialectRequest(_ slot: Int, _ span: RawSpan) throws(HTTPError) -> DialectRequest?
+    {
+        let path = span.extracting(self.head.path).withUnsafeBytes { Self.pathSegments($0) }
         guard let path, !path.isEmpty else { return nil }
         var query: [(name: String, value: String)] = []
         if let place = self.head.query {
-            guard let parsed = Self.pairs(span.extracting(place)) else { throw .badRequest("The query is not percent-encoded UTF-8.") }
+            guard let parsed = Self.queryPairs(span.extracting(place)) else {
+                throw .badRequest("The query is not percent-encoded UTF-8.")
+            }
             query = parsed
         }
         self.credentials = self.readCredentials(query, span)
         return DialectRequest(
-            path: path, query: query, credentials: self.credentials, allowsAnonymous: self.shared.settings.allowsAnonymous,
+            path: path, query: query, credentials: self.credentials,
+            allowsAnonymous: self.shared.settings.allowsAnonymous,
             isLoopback: self.shared.settings.isLoopback,
             now: self.now.wall)
     }
 
-    private static func segments(_ path: UnsafeRawBufferPointer) -> [String]? {
+    private static func pathSegments(_ path: UnsafeRawBufferPointer) -> [String]? {
         var segments: [String] = []
         segments.reserveCapacity(4)
         var start = 1
         while start <= path.count {
             let end = path[start...].firstIndex(of: UInt8(ascii: "/")) ?? path.count
-            guard let text = PercentEncoding.decode(UnsafeRawBufferPointer(rebasing: path[start..<end])) else { return nil }
+            guard
+                let text = PercentEncoding.decode(
+                    UnsafeRawBufferPointer(rebasing: path[start..<end]))
+            else { return nil }
             segments.append(text)
             start = end + 1
         }
@@ -233,11 +277,13 @@ extension LoopState {
         return segments
     }
 
-    private static func pairs(_ query: RawSpan) -> [(name: String, value: String)]? {
+    private static func queryPairs(_ query: RawSpan) -> [(name: String, value: String)]? {
         var pairs: [(name: String, value: String)] = []
         var parts = HTTPQueryParts(0..<query.byteCount)
         while let part = parts.next(in: query) {
-            guard let name = query.queryText(at: part.name), let value = query.queryText(at: part.value) else { return nil }
+            guard let name = query.queryText(at: part.name),
+                let value = query.queryText(at: part.value)
+            else { return nil }
             pairs.append((name, value))
         }
         return pairs
@@ -250,47 +296,59 @@ extension LoopState {
         return String(field.dropFirst(scheme.count).drop { $0 == " " || $0 == "\t" })
     }
 
-    private mutating func readCredentials(_ query: [(name: String, value: String)], _ span: RawSpan) -> Credentials {
+    private mutating func readCredentials(_ query: [(name: String, value: String)], _ span: RawSpan)
+        -> Credentials
+    {
         let (verifier, now) = (self.live.verifier, self.now.wall)
-        return self.readCredentials(query, span) { token throws(TokenError) in try verifier.verify(token, at: now) }
+        return self.readCredentials(query, span) { token throws(TokenError) in
+            try verifier.verify(token, at: now)
+        }
     }
 
     /// Who makes a request of an Engine.IO session that is there already.
-    mutating func visitor(_ span: RawSpan) throws(EngineRefusal) -> EngineVisitor {
+    mutating func requestIdentity(_ span: RawSpan) throws(EngineRefusal) -> RequestIdentity {
         var query: [(name: String, value: String)] = []
         if let place = self.head.query {
-            guard let parsed = Self.pairs(span.extracting(place)) else { throw .badRequest }
+            guard let parsed = Self.queryPairs(span.extracting(place)) else { throw .badRequest }
             query = parsed
         }
         let (verifier, now) = (self.live.verifier, self.now.wall)
-        let credentials = self.readCredentials(query, span) { token throws(TokenError) in try verifier.bearer(of: token, at: now) }
+        let credentials = self.readCredentials(query, span) { token throws(TokenError) in
+            try verifier.identityIgnoringExpiry(of: token, at: now)
+        }
         switch credentials {
-        case .none: return .nobody
-        case .refused: return .impostor
-        case .bearer(let identity): return .bearer(tenant: identity.tenant, user: UserID(of: identity))
+        case .none: return .noToken
+        case .invalid: return .invalidToken
+        case .bearer(let identity):
+            return .bearer(tenant: identity.tenant, user: UserID(of: identity))
         }
     }
 
     /// A token that is bad is refused, also beside a good one; two good ones must be of the same user.
     private mutating func readCredentials(
-        _ query: [(name: String, value: String)], _ span: RawSpan, verify: (String) throws(TokenError) -> Identity
+        _ query: [(name: String, value: String)], _ span: RawSpan,
+        verify: (String) throws(TokenError) -> Identity
     ) -> Credentials {
         var tokens = query.filter { $0.name == "token" }.map(\.value)
         // Other schemes are somebody else's, such as the password that a proxy asks for.
         let bearers = self.head.fields.texts("authorization", in: span).compactMap(Self.bearerToken)
-        guard bearers.count <= 1 else { return .refused("there are several Authorization fields with a bearer token") }
+        guard bearers.count <= 1 else {
+            return .invalid("there are several Authorization fields with a bearer token")
+        }
         tokens += bearers
         guard !tokens.isEmpty else { return .none }
         var first: Identity?
         for token in tokens {
             do throws(TokenError) {
                 let identity = try verify(token)
-                if let first, UserID(of: first) != UserID(of: identity) || first.tenant != identity.tenant {
-                    return .refused("the tokens are of two users")
+                if let first,
+                    UserID(of: first) != UserID(of: identity) || first.tenant != identity.tenant
+                {
+                    return .invalid("the tokens are of two users")
                 }
                 first = first ?? identity
             } catch {
-                return .refused(error.description)
+                return .invalid(error.description)
             }
         }
         guard let first else { return .none }
@@ -316,8 +374,10 @@ extension UInt8 {
     /// Whether a host with a port may have it, as browsers write them: names, IPv4, IPv6 between brackets.
     fileprivate var isHostLetter: Bool {
         switch self {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-            UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: ":"), UInt8(ascii: "["), UInt8(ascii: "]"):
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"),
+            UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: ":"),
+            UInt8(ascii: "["), UInt8(ascii: "]"):
             true
         default: false
         }

@@ -9,7 +9,9 @@ public struct OriginPolicy: Sendable, Equatable {
     let headers: String
 
     /// What Socket.IO's clients and the REST API's need.
-    private static let usualHeaders = ["authorization", "content-type", "if-none-match", "x-requested-with"]
+    private static let usualHeaders = [
+        "authorization", "content-type", "if-none-match", "x-requested-with",
+    ]
 
     /// - Parameters:
     ///   - headers: names of more request headers that pages may send, in lower case.
@@ -17,24 +19,31 @@ public struct OriginPolicy: Sendable, Equatable {
     public init(_ allowed: AllowedOrigins, headers: [String] = [], publicURL: PublicURL? = nil) {
         self.allowed = allowed
         self.publicOrigin = publicURL?.origin
-        self.headers = (Self.usualHeaders + headers.filter { !Self.usualHeaders.contains($0) }).joined(separator: ", ")
+        self.headers = (Self.usualHeaders + headers.filter { !Self.usualHeaders.contains($0) })
+            .joined(separator: ", ")
     }
 
     /// Whether a request from a page of this origin may be answered.
     ///
     /// - Parameters:
-    ///   - host: the request's `Host`, or what a proxy that is believed says of it.
+    ///   - host: the request's `PortReference`, or what a proxy that is believed says of it.
     ///   - isSecure: whether the client came by TLS, here or at a proxy that is believed.
     public func allows(_ origin: String?, host: String?, isSecure: Bool) -> Bool {
         guard let origin = origin?.lowercased(), !self.allowed.any else { return true }
-        if self.allowed.others.contains(origin) || self.allowed.subdomains.contains(where: { $0.contains(origin) }) { return true }
+        if self.allowed.others.contains(origin)
+            || self.allowed.subdomains.contains(where: { $0.contains(origin) })
+        {
+            return true
+        }
         guard self.allowed.own else { return false }
         if origin == self.publicOrigin { return true }
         guard let host = host?.lowercased() else { return false }
         let scheme = isSecure ? "https" : "http"
         let port = isSecure ? ":443" : ":80"
         // A scheme's own port may be written or not, on either side.
-        let bare = { (text: String) in text.hasSuffix(port) ? String(text.dropLast(port.count)) : text }
+        let bare = { (text: String) in
+            text.hasSuffix(port) ? String(text.dropLast(port.count)) : text
+        }
         return bare(origin) == "\(scheme)://\(bare(host))"
     }
 
@@ -42,7 +51,9 @@ public struct OriginPolicy: Sendable, Equatable {
     ///
     /// Not where any page may come, and not for `null`, which any page can make its origin: what a proxy lets a browser's user see, other
     /// pages would read.
-    public func allowsCredentials(_ origin: String) -> Bool { !self.allowed.any && origin.lowercased() != "null" }
+    public func allowsCredentials(_ origin: String) -> Bool {
+        !self.allowed.any && origin.lowercased() != "null"
+    }
 }
 
 extension AllowedOrigins.Subdomains {
@@ -58,9 +69,14 @@ extension AllowedOrigins.Subdomains {
         }
         guard host.hasSuffix(".\(self.parent)") else { return false }
         // Of a browser it is nothing but a host; of others it might be a path or a user that ends like one.
-        let labels = host.dropLast(self.parent.utf8.count + 1).split(separator: ".", omittingEmptySubsequences: false)
+        let labels = host.dropLast(self.parent.utf8.count + 1).split(
+            separator: ".", omittingEmptySubsequences: false)
         return labels.allSatisfy { label in
-            !label.isEmpty && label.utf8.allSatisfy { (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2D || $0 == 0x5F }
+            !label.isEmpty
+                && label.utf8.allSatisfy {
+                    (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2D
+                        || $0 == 0x5F
+                }
         }
     }
 }

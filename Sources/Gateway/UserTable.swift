@@ -11,12 +11,12 @@ struct UserTable {
     private var index: [Key: UInt32] = [:]
     private var entries: [(key: Key, connections: Int)] = []
     private var free: [UInt32] = []
-    static let nobody = UInt32.max
+    static let noUser = UInt32.max
 
     var count: Int { self.index.count }
 
     /// The number of a user, for one more connection.
-    mutating func enter(_ user: UserID, of tenant: ByteString) -> UInt32 {
+    mutating func addConnection(_ user: UserID, of tenant: ByteString) -> UInt32 {
         let key = Key(tenant: tenant, user: user)
         if let number = self.index[key] {
             self.entries[Int(number)].connections += 1
@@ -32,13 +32,13 @@ struct UserTable {
         return UInt32(self.entries.count - 1)
     }
 
-    mutating func leave(_ number: UInt32) {
-        guard number != Self.nobody else { return }
+    mutating func removeConnection(_ number: UInt32) {
+        guard number != Self.noUser else { return }
         self.entries[Int(number)].connections -= 1
         guard self.entries[Int(number)].connections == 0 else { return }
         self.index[self.entries[Int(number)].key] = nil
         // The names of who has gone are not kept.
-        self.entries[Int(number)].key = Key(tenant: "", user: UserID(key: ""))
+        self.entries[Int(number)].key = Key(tenant: "", user: UserID(storageKey: ""))
         self.free.append(number)
     }
 
@@ -46,7 +46,8 @@ struct UserTable {
 
     /// Whether a number, of which nothing is known, is this user's.
     func isUser(_ number: UInt32, _ user: UserID, of tenant: ByteString) -> Bool {
-        Int(number) < self.entries.count && self.entries[Int(number)].key.user == user && self.entries[Int(number)].key.tenant == tenant
+        Int(number) < self.entries.count && self.entries[Int(number)].key.user == user
+            && self.entries[Int(number)].key.tenant == tenant
     }
 
     /// The number of a user who has a connection here.

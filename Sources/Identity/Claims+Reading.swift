@@ -10,32 +10,39 @@ extension Claims {
         let root = document.root
         guard document.kind(of: root) == .object else { throw .malformed(.payload) }
         let reader = ClaimReader(document: document)
-        guard let subject = try reader.text("sub", in: bytes) else {
+        guard let subject = try reader.string("sub", in: bytes) else {
             throw .badClaim(name: "sub", mustBe: "there: the user's id, \(IdentityRule.name.text)")
         }
         self.subject = subject
-        if let username = try reader.text("username", in: bytes) {
+        if let username = try reader.string("username", in: bytes) {
             self.username = username
-        } else if let name = try reader.text("name", in: bytes) {
+        } else if let name = try reader.string("name", in: bytes) {
             // Held to the rule here: later nothing tells the two claims apart.
-            guard IdentityRule.name.allows(name) else { throw .badClaim(name: "name", mustBe: IdentityRule.name.text) }
+            guard IdentityRule.name.allows(name) else {
+                throw .badClaim(name: "name", mustBe: IdentityRule.name.text)
+            }
             self.username = name
         }
-        self.tenant = try reader.text("tenant_id", in: bytes)
-        self.agent = try reader.text("agent_id", in: bytes)
-        self.grants = try reader.grants("conversations", in: bytes).union(try reader.grants("channel_id", in: bytes))
+        self.tenant = try reader.string("tenant_id", in: bytes)
+        self.agent = try reader.string("agent_id", in: bytes)
+        self.grants = try reader.grants("conversations", in: bytes).union(
+            try reader.grants("channel_id", in: bytes))
         self.isAdmin = try reader.flag("admin", in: bytes)
-        self.expiry = try reader.moment("exp", upToSecond: Self.lastSecond, in: bytes)
-        self.notBefore = try reader.moment("nbf", upToSecond: Self.lastSecond, in: bytes)
-        self.audience = try reader.texts("aud", in: bytes)
-        self.issuer = try reader.text("iss", in: bytes)
+        self.expiry = try reader.timestamp("exp", upToSecond: Self.lastSecond, in: bytes)
+        self.notBefore = try reader.timestamp("nbf", upToSecond: Self.lastSecond, in: bytes)
+        self.audience = try reader.strings("aud", in: bytes)
+        self.issuer = try reader.string("iss", in: bytes)
     }
 }
 
 extension GuestRole {
     /// From the payload of a guest token.
     init(_ document: JSONDocument, in bytes: RawSpan) throws(TokenError) {
-        guard let role = try ClaimReader(document: document).text("guest", in: bytes).flatMap({ GuestRole(rawValue: $0) }) else {
+        guard
+            let role = try ClaimReader(document: document).string("guest", in: bytes).flatMap({
+                GuestRole(rawValue: $0)
+            })
+        else {
             throw .badClaim(name: "guest", mustBe: "member or creator")
         }
         self = role
@@ -48,38 +55,49 @@ private struct ClaimReader {
     let document: JSONDocument
 
     private func member(_ name: StaticString, in bytes: RawSpan) -> JSONValue? {
-        self.document.presentMember(name, of: self.document.root, in: bytes)
+        self.document.nonNullMember(name, of: self.document.root, in: bytes)
     }
 
-    func text(_ name: StaticString, in bytes: RawSpan) throws(TokenError) -> String? {
+    func string(_ name: StaticString, in bytes: RawSpan) throws(TokenError) -> String? {
         guard let value = self.member(name, in: bytes) else { return nil }
-        guard let text = self.document.string(value, in: bytes) else { throw .badClaim(name: "\(name)", mustBe: "a string") }
+        guard let text = self.document.string(value, in: bytes) else {
+            throw .badClaim(name: "\(name)", mustBe: "a string")
+        }
         return text
     }
 
     func flag(_ name: StaticString, in bytes: RawSpan) throws(TokenError) -> Bool {
         guard let value = self.member(name, in: bytes) else { return false }
-        guard let flag = self.document.bool(value) else { throw .badClaim(name: "\(name)", mustBe: "true or false") }
+        guard let flag = self.document.bool(value) else {
+            throw .badClaim(name: "\(name)", mustBe: "true or false")
+        }
         return flag
     }
 
     /// A NumericDate: seconds since 1970, with or without a fraction (RFC 7519 section 2).
-    func moment(_ name: StaticString, upToSecond lastSecond: Int, in bytes: RawSpan) throws(TokenError) -> Timestamp? {
+    func timestamp(_ name: StaticString, upToSecond lastSecond: Int, in bytes: RawSpan)
+        throws(TokenError) -> Timestamp?
+    {
         guard let value = self.member(name, in: bytes) else { return nil }
         let range = 0...lastSecond
         if let seconds = self.document.integer(value, in: bytes), range.contains(seconds) {
             return Timestamp(milliseconds: Int64(seconds) * 1000)
         }
-        if let seconds = self.document.double(value, in: bytes), seconds >= 0, seconds <= Double(lastSecond) {
+        if let seconds = self.document.double(value, in: bytes), seconds >= 0,
+            seconds <= Double(lastSecond)
+        {
             return Timestamp(milliseconds: Int64((seconds * 1000).rounded(.down)))
         }
-        throw .badClaim(name: "\(name)", mustBe: "a number of seconds since 1970, before the year 10000")
+        throw .badClaim(
+            name: "\(name)", mustBe: "a number of seconds since 1970, before the year 10000")
     }
 
-    func texts(_ name: StaticString, in bytes: RawSpan) throws(TokenError) -> [String]? {
+    func strings(_ name: StaticString, in bytes: RawSpan) throws(TokenError) -> [String]? {
         guard let value = self.member(name, in: bytes) else { return nil }
         if let text = self.document.string(value, in: bytes) { return [text] }
-        guard self.document.kind(of: value) == .array else { throw .badClaim(name: "\(name)", mustBe: "a string or a list of strings") }
+        guard self.document.kind(of: value) == .array else {
+            throw .badClaim(name: "\(name)", mustBe: "a string or a list of strings")
+        }
         var texts: [String] = []
         var next = self.document.firstElement(of: value)
         while let element = next {
@@ -94,7 +112,9 @@ private struct ClaimReader {
 
     func grants(_ name: StaticString, in bytes: RawSpan) throws(TokenError) -> Grants {
         guard let value = self.member(name, in: bytes) else { return .none }
-        guard self.document.kind(of: value) == .array else { return try self.grant(value, name, in: bytes) }
+        guard self.document.kind(of: value) == .array else {
+            return try self.grant(value, name, in: bytes)
+        }
         var isAll = false
         var listed: Set<ByteString> = []
         var next = self.document.firstElement(of: value)
@@ -108,11 +128,17 @@ private struct ClaimReader {
         return isAll ? .all : .listed(listed)
     }
 
-    private func grant(_ value: JSONValue, _ name: StaticString, in bytes: RawSpan) throws(TokenError) -> Grants {
+    private func grant(_ value: JSONValue, _ name: StaticString, in bytes: RawSpan)
+        throws(TokenError) -> Grants
+    {
         // Chats has integers for ids, and whoever makes its tokens lists them as such.
-        let id = self.document.string(value, in: bytes) ?? self.document.integer(value, in: bytes).map { String($0) }
+        let id =
+            self.document.string(value, in: bytes)
+            ?? self.document.integer(value, in: bytes).map { String($0) }
         guard let id, id == "*" || IdentityRule.conversation.allows(id) else {
-            throw .badClaim(name: "\(name)", mustBe: "\"*\", an id or a list of ids, each of \(IdentityRule.conversation.text)")
+            throw .badClaim(
+                name: "\(name)",
+                mustBe: "\"*\", an id or a list of ids, each of \(IdentityRule.conversation.text)")
         }
         return id == "*" ? .all : .listed([ByteString(id)])
     }

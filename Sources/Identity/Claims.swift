@@ -28,9 +28,11 @@ public struct Claims: Sendable, Equatable {
     var guest: GuestRole?
 
     public init(
-        subject: String, username: String? = nil, tenant: String? = nil, agent: String? = nil, grants: Grants = .none,
+        subject: String, username: String? = nil, tenant: String? = nil, agent: String? = nil,
+        grants: Grants = .none,
         isAdmin: Bool = false,
-        expiry: Timestamp? = nil, notBefore: Timestamp? = nil, audience: [String]? = nil, issuer: String? = nil
+        expiry: Timestamp? = nil, notBefore: Timestamp? = nil, audience: [String]? = nil,
+        issuer: String? = nil
     ) {
         self.subject = subject
         self.username = username
@@ -48,31 +50,44 @@ public struct Claims: Sendable, Equatable {
     /// for a guest.
     public func identity() throws(TokenError) -> Identity {
         let user = try Self.checked(self.subject, .name, "sub")
-        var identity = Identity(user: user, grants: self.grants, isAdmin: self.isAdmin, expiry: self.expiry)
-        if let username = self.username { identity.displayName = try Self.checked(username, .name, "username") }
-        if let tenant = self.tenant { identity.tenant = try Self.checked(tenant, .tenant, "tenant_id") }
+        var identity = Identity(
+            user: user, grants: self.grants, isAdmin: self.isAdmin, expiry: self.expiry)
+        if let username = self.username {
+            identity.displayName = try Self.checked(username, .name, "username")
+        }
+        if let tenant = self.tenant {
+            identity.tenant = try Self.checked(tenant, .tenant, "tenant_id")
+        }
         if let agent = self.agent { identity.agent = try Self.checked(agent, .name, "agent_id") }
         if let guest = self.guest {
             identity.guest = guest
             // Not the agent that a token names so: messages to that one are not for a guest.
             identity.agent = ByteString("\(IdentityRule.guestPrefix)\(user)")
         } else {
-            try Self.checkNoGuest(user, "sub")
-            try Self.checkNoGuest(identity.agent, "agent_id")
+            try Self.checkNotGuest(user, "sub")
+            try Self.checkNotGuest(identity.agent, "agent_id")
         }
         if case .listed(let conversations) = self.grants {
-            for conversation in conversations { _ = try Self.checked(conversation.string, .conversation, "conversations") }
+            for conversation in conversations {
+                _ = try Self.checked(conversation.string, .conversation, "conversations")
+            }
         }
         return identity
     }
 
-    private static func checkNoGuest(_ text: ByteString, _ name: String) throws(TokenError) {
+    private static func checkNotGuest(_ text: ByteString, _ name: String) throws(TokenError) {
         guard !text.string.utf8.starts(with: IdentityRule.guestPrefix.utf8) else {
-            throw .badClaim(name: name, mustBe: "an id that does not start with \(IdentityRule.guestPrefix), as the ids of guests do")
+            throw .badClaim(
+                name: name,
+                mustBe:
+                    "an id that does not start with \(IdentityRule.guestPrefix), as the ids of guests do"
+            )
         }
     }
 
-    private static func checked(_ text: String, _ rule: IdentityRule, _ name: String) throws(TokenError) -> ByteString {
+    private static func checked(_ text: String, _ rule: IdentityRule, _ name: String)
+        throws(TokenError) -> ByteString
+    {
         guard rule.allows(text) else { throw .badClaim(name: name, mustBe: rule.text) }
         return ByteString(text)
     }

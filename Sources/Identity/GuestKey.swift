@@ -33,7 +33,8 @@ public struct GuestKey: Sendable, CustomStringConvertible {
     ///   - name: its display name.
     /// - Throws: `TokenError.badClaim` where the id, the name or the conversation breaks its rule.
     public func token(
-        for user: ByteString, named name: ByteString, in conversation: ByteString, as role: GuestRole, at now: Timestamp
+        for user: ByteString, named name: ByteString, in conversation: ByteString,
+        as role: GuestRole, at now: Timestamp
     ) throws(TokenError) -> String {
         var claims = Claims(
             subject: user.string, username: name.string, grants: .listed([conversation]),
@@ -42,7 +43,9 @@ public struct GuestKey: Sendable, CustomStringConvertible {
         return try TokenSigner(self.key, keyID: Self.keyID).sign(claims)
     }
 
-    func isValid(_ signature: [UInt8], of message: UnsafeRawBufferPointer) -> Bool { self.key.isValid(signature, of: message) }
+    func isValid(_ signature: [UInt8], of message: UnsafeRawBufferPointer) -> Bool {
+        self.key.isValid(signature, of: message)
+    }
 
     public var description: String { "a guest key" }
 }

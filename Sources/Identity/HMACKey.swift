@@ -5,8 +5,8 @@ internal import COpenSSL
 /// Prepared once, copied for every token: OpenSSL's own `HMAC` looks the algorithm up and hashes the key every time,
 /// which costs three times as much, and allocates.
 public struct HMACKey: Sendable {
-    private let inside: SHA256_CTX
-    private let outside: SHA256_CTX
+    private let innerState: SHA256_CTX
+    private let outerState: SHA256_CTX
 
     public static let signatureBytes = 32
     private static let blockBytes = 64
@@ -20,8 +20,8 @@ public struct HMACKey: Sendable {
             key = Self.finish(&hash)
         }
         key += [UInt8](repeating: 0, count: Self.blockBytes - key.count)
-        self.inside = Self.start(with: key.map { $0 ^ 0x36 })
-        self.outside = Self.start(with: key.map { $0 ^ 0x5C })
+        self.innerState = Self.start(with: key.map { $0 ^ 0x36 })
+        self.outerState = Self.start(with: key.map { $0 ^ 0x5C })
         key.withUnsafeMutableBytes { OPENSSL_cleanse($0.baseAddress, $0.count) }
     }
 
@@ -36,18 +36,20 @@ public struct HMACKey: Sendable {
     /// Compares in a time that does not tell how much of the signature is right.
     func isValid(_ signature: [UInt8], of message: UnsafeRawBufferPointer) -> Bool {
         guard signature.count == Self.signatureBytes else { return false }
-        return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.signatureBytes) { right in
+        return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.signatureBytes) {
+            right in
             self.sign(message, into: right.baseAddress!)
             return CRYPTO_memcmp(right.baseAddress!, signature, Self.signatureBytes) == 0
         }
     }
 
     /// Writes the signature where there is room for 32 bytes.
-    public func sign(_ message: UnsafeRawBufferPointer, into signature: UnsafeMutablePointer<UInt8>) {
-        var inside = self.inside
+    public func sign(_ message: UnsafeRawBufferPointer, into signature: UnsafeMutablePointer<UInt8>)
+    {
+        var inside = self.innerState
         SHA256_Update(&inside, message.baseAddress, message.count)
         SHA256_Final(signature, &inside)
-        var outside = self.outside
+        var outside = self.outerState
         SHA256_Update(&outside, signature, Self.signatureBytes)
         SHA256_Final(signature, &outside)
     }

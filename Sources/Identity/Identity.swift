@@ -22,8 +22,10 @@ public struct Identity: Sendable, Equatable {
     public var expiry: Timestamp?
 
     public init(
-        user: ByteString, displayName: ByteString? = nil, tenant: ByteString = Identity.defaultTenant, agent: ByteString? = nil,
-        grants: Grants = .none, isAdmin: Bool = false, guest: GuestRole? = nil, expiry: Timestamp? = nil
+        user: ByteString, displayName: ByteString? = nil,
+        tenant: ByteString = Identity.defaultTenant, agent: ByteString? = nil,
+        grants: Grants = .none, isAdmin: Bool = false, guest: GuestRole? = nil,
+        expiry: Timestamp? = nil
     ) {
         self.user = user
         self.displayName = displayName ?? user
@@ -63,7 +65,8 @@ public enum Grants: Sendable, Equatable {
     /// What either of the two lets one enter.
     func union(_ other: Grants) -> Grants {
         switch (self, other) {
-        case (.listed(let left), .listed(let right)): .listed(right.isEmpty ? left : left.union(right))
+        case (.listed(let left), .listed(let right)):
+            .listed(right.isEmpty ? left : left.union(right))
         default: .all
         }
     }

@@ -14,8 +14,8 @@ public enum IdentityRule: Sendable, Equatable {
 
     public func allows(_ text: String) -> Bool {
         switch self {
-        case .conversation: Self.isPlain(text, lengthLimit: 128, alsoColon: true)
-        case .tenant: Self.isPlain(text, lengthLimit: 64, alsoColon: false)
+        case .conversation: Self.isPlain(text, lengthLimit: 128, allowsColon: true)
+        case .tenant: Self.isPlain(text, lengthLimit: 64, allowsColon: false)
         case .name: Self.isName(text, lengthLimit: 128)
         }
     }
@@ -29,11 +29,14 @@ public enum IdentityRule: Sendable, Equatable {
         }
     }
 
-    private static func isPlain(_ text: String, lengthLimit: Int, alsoColon: Bool) -> Bool {
+    private static func isPlain(_ text: String, lengthLimit: Int, allowsColon alsoColon: Bool)
+        -> Bool
+    {
         guard (1...lengthLimit).contains(text.utf8.count) else { return false }
         return text.utf8.allSatisfy { byte in
             switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"),
                 UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
                 true
             case UInt8(ascii: ":"): alsoColon
@@ -47,7 +50,9 @@ public enum IdentityRule: Sendable, Equatable {
         var count = 0
         for scalar in text.unicodeScalars {
             count += 1
-            if count > lengthLimit || scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value) { return false }
+            if count > lengthLimit || scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value) {
+                return false
+            }
         }
         return count > 0
     }

@@ -15,7 +15,8 @@ public enum KeyError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The file that it is about; nil for errors of all of them together.
     public var path: String? {
         switch self {
-        case .file(let path, _), .secretTooShort(let path, _), .secretIsPEM(let path), .unusable(let path, _),
+        case .file(let path, _), .secretTooShort(let path, _), .secretIsPEM(let path),
+            .unusable(let path, _),
             .unusableKey(let path, _, _):
             path
         case .tooManyKeys, .noKeys: nil
@@ -27,11 +28,14 @@ public enum KeyError: Error, Sendable, Equatable, CustomStringConvertible {
         case .file(let path, let reason): "\(path): \(reason)."
         case .secretTooShort(let path, let bytes):
             "The secret in \(path) has \(bytes) bytes; it must have at least \(SecretFile.secretByteMinimum), the last newline not counted."
-        case .secretIsPEM(let path): "\(path) holds a PEM key, not a secret; give it as a public key file."
+        case .secretIsPEM(let path):
+            "\(path) holds a PEM key, not a secret; give it as a public key file."
         case .unusable(let path, let reason): "\(path) cannot be used: it \(reason)."
-        case .unusableKey(let path, let number, let reason): "Key \(number) of \(path) cannot be used: it \(reason)."
+        case .unusableKey(let path, let number, let reason):
+            "Key \(number) of \(path) cannot be used: it \(reason)."
         case .tooManyKeys(let limit): "There are more than \(limit) keys to verify tokens with."
-        case .noKeys: "There is no key to verify tokens with: give a secret, a public key or a key set."
+        case .noKeys:
+            "There is no key to verify tokens with: give a secret, a public key or a key set."
         }
     }
 }

@@ -20,14 +20,18 @@ public struct KeyFiles: Sendable, Equatable {
     /// Reads every file. Throws for the first that cannot be used, when there is no key at all, and when there are too many.
     ///
     /// - Parameter guests: the key of guest tokens, which no file holds; nil where there are no guests.
-    public func load(_ rules: TokenRules = TokenRules(), guests: GuestKey? = nil) throws(KeyError) -> TokenVerifier {
+    public func load(_ rules: TokenRules = TokenRules(), guestKey guests: GuestKey? = nil)
+        throws(KeyError) -> TokenVerifier
+    {
         var keys: [VerificationKey] = []
         if let secret = self.secret { keys.append(VerificationKey(secret: try secret.read())) }
         for path in self.publicKeys { keys += try Self.readPEM(path) }
         if let path = self.keySet { keys += try KeySetFile(path: path).read() }
         guard !keys.isEmpty else { throw .noKeys }
-        guard keys.count <= TokenVerifier.keyLimit else { throw .tooManyKeys(limit: TokenVerifier.keyLimit) }
-        return TokenVerifier(keys: keys, rules: rules, guests: guests)
+        guard keys.count <= TokenVerifier.keyLimit else {
+            throw .tooManyKeys(limit: TokenVerifier.keyLimit)
+        }
+        return TokenVerifier(keys: keys, rules: rules, guestKey: guests)
     }
 
     /// Changes when the key set's file does: one `stat`, for a timer to look at. Nil without a key set, or without its file.
@@ -37,7 +41,7 @@ public struct KeyFiles: Sendable, Equatable {
 
     private static func readPEM(_ path: String) throws(KeyError) -> [VerificationKey] {
         let text = try SmallFile.read(path)
-        do throws(PublicKey.Refusal) {
+        do throws(PublicKey.PublicKeyError) {
             return try PublicKey.all(pem: text).map { VerificationKey(publicKey: $0) }
         } catch {
             throw .unusable(path: path, reason: error.reason)

@@ -14,20 +14,24 @@ struct KeySetFile {
         do {
             document = try JSONTree(parsing: text.span.bytes)
         } catch {
-            throw .unusable(path: self.path, reason: "is no JSON text, as byte \(error.offset) shows")
+            throw .unusable(
+                path: self.path, reason: "is no JSON text, as byte \(error.offset) shows")
         }
         guard let entries = document["keys"]?.elements else {
-            throw .unusable(path: self.path, reason: "is no JSON Web Key set: it has no list \"keys\"")
+            throw .unusable(
+                path: self.path, reason: "is no JSON Web Key set: it has no list \"keys\"")
         }
         var keys: [VerificationKey] = []
         for (place, entry) in entries.enumerated() {
-            do throws(PublicKey.Refusal) {
+            do throws(PublicKey.PublicKeyError) {
                 if let key = try JSONWebKey(entry).verificationKey() { keys.append(key) }
             } catch {
                 throw .unusableKey(path: self.path, number: place + 1, reason: error.reason)
             }
         }
-        guard !keys.isEmpty else { throw .unusable(path: self.path, reason: "has no key for HS256, RS256, ES256 or EdDSA") }
+        guard !keys.isEmpty else {
+            throw .unusable(path: self.path, reason: "has no key for HS256, RS256, ES256 or EdDSA")
+        }
         return keys
     }
 }
@@ -41,32 +45,42 @@ private struct JSONWebKey {
     }
 
     /// Nil for a key that is not for verifying with one of our algorithms.
-    func verificationKey() throws(PublicKey.Refusal) -> VerificationKey? {
+    func verificationKey() throws(PublicKey.PublicKeyError) -> VerificationKey? {
         guard self.entry.members != nil else { throw .init(reason: "is no JSON object") }
         let type = try self.text("kty")
-        guard let algorithm = try self.algorithm(type), try self.isForVerifying() else { return nil }
+        guard let algorithm = try self.algorithm(type), try self.isForVerifying() else {
+            return nil
+        }
         if let named = try self.text("alg"), named != algorithm.rawValue { return nil }
         let id = try self.text("kid").map { ByteString($0) }
         if algorithm == .hs256 {
             let secret = try self.bytes("k")
             guard secret.count >= SecretFile.secretByteMinimum else {
-                throw .init(reason: "is a secret of \(secret.count) bytes, at least \(SecretFile.secretByteMinimum) are needed")
+                throw .init(
+                    reason:
+                        "is a secret of \(secret.count) bytes, at least \(SecretFile.secretByteMinimum) are needed"
+                )
             }
             return VerificationKey(id: id, secret: secret)
         }
-        guard self.entry["d"] == nil else { throw .init(reason: "holds a private key; give the public one") }
+        guard self.entry["d"] == nil else {
+            throw .init(reason: "holds a private key; give the public one")
+        }
         return VerificationKey(id: id, publicKey: try self.publicKey(algorithm))
     }
 
-    private func publicKey(_ algorithm: TokenAlgorithm) throws(PublicKey.Refusal) -> PublicKey {
+    private func publicKey(_ algorithm: TokenAlgorithm) throws(PublicKey.PublicKeyError)
+        -> PublicKey
+    {
         switch algorithm {
         case .es256: try PublicKey(p256X: try self.bytes("x"), y: try self.bytes("y"))
         case .edDSA: try PublicKey(ed25519: try self.bytes("x"))
-        case .rs256, .hs256: try PublicKey(rsaModulus: try self.bytes("n"), exponent: try self.bytes("e"))
+        case .rs256, .hs256:
+            try PublicKey(rsaModulus: try self.bytes("n"), exponent: try self.bytes("e"))
         }
     }
 
-    private func algorithm(_ type: String?) throws(PublicKey.Refusal) -> TokenAlgorithm? {
+    private func algorithm(_ type: String?) throws(PublicKey.PublicKeyError) -> TokenAlgorithm? {
         switch type {
         case "oct": .hs256
         case "RSA": .rs256
@@ -77,22 +91,28 @@ private struct JSONWebKey {
         }
     }
 
-    private func isForVerifying() throws(PublicKey.Refusal) -> Bool {
+    private func isForVerifying() throws(PublicKey.PublicKeyError) -> Bool {
         if let use = try self.text("use"), use != "sig" { return false }
         guard let operations = self.entry["key_ops"] else { return true }
-        guard let operations = operations.elements else { throw .init(reason: "has a \"key_ops\" that is no list") }
+        guard let operations = operations.elements else {
+            throw .init(reason: "has a \"key_ops\" that is no list")
+        }
         return operations.contains(.string("verify"))
     }
 
-    private func text(_ name: String) throws(PublicKey.Refusal) -> String? {
+    private func text(_ name: String) throws(PublicKey.PublicKeyError) -> String? {
         guard let value = self.entry[name] else { return nil }
-        guard let text = value.stringValue else { throw .init(reason: "has a \"\(name)\" that is no string") }
+        guard let text = value.stringValue else {
+            throw .init(reason: "has a \"\(name)\" that is no string")
+        }
         return text
     }
 
-    private func bytes(_ name: String) throws(PublicKey.Refusal) -> [UInt8] {
+    private func bytes(_ name: String) throws(PublicKey.PublicKeyError) -> [UInt8] {
         guard let text = try self.text(name) else { throw .init(reason: "has no \"\(name)\"") }
-        guard let bytes = Base64URL.decode(text.utf8) else { throw .init(reason: "has a \"\(name)\" that is not base64url") }
+        guard let bytes = Base64URL.decode(text.utf8) else {
+            throw .init(reason: "has a \"\(name)\" that is not base64url")
+        }
         return bytes
     }
 }

@@ -3,31 +3,35 @@ internal import COpenSSL
 /// Keys from the numbers of a JSON Web Key (RFC 7518 section 6, RFC 8037 section 2).
 extension PublicKey {
     /// Big-endian modulus and exponent.
-    convenience init(rsaModulus modulus: [UInt8], exponent: [UInt8]) throws(Refusal) {
+    convenience init(rsaModulus modulus: [UInt8], exponent: [UInt8]) throws(PublicKeyError) {
         guard (1...2048).contains(modulus.count), (1...8).contains(exponent.count) else {
-            throw Refusal(reason: "has an RSA modulus or exponent of an impossible length")
+            throw PublicKeyError(reason: "has an RSA modulus or exponent of an impossible length")
         }
         ERR_clear_error()
-        let key = confab_rsa_public_key(modulus, Int32(modulus.count), exponent, Int32(exponent.count))
-        guard let key else { throw Refusal(reason: "is no sound RSA key") }
+        let key = confab_rsa_public_key(
+            modulus, Int32(modulus.count), exponent, Int32(exponent.count))
+        guard let key else { throw PublicKeyError(reason: "is no sound RSA key") }
         try self.init(owning: key)
     }
 
     /// The two coordinates, 32 bytes each.
-    convenience init(p256X x: [UInt8], y: [UInt8]) throws(Refusal) {
-        guard x.count == 32, y.count == 32 else { throw Refusal(reason: "must have 32 bytes in each of \"x\" and \"y\"") }
+    convenience init(p256X x: [UInt8], y: [UInt8]) throws(PublicKeyError) {
+        guard x.count == 32, y.count == 32 else {
+            throw PublicKeyError(reason: "must have 32 bytes in each of \"x\" and \"y\"")
+        }
         let point = [4] + x + y  // SEC 1 section 2.3.3: uncompressed.
         ERR_clear_error()
         let key = confab_p256_public_key(point, point.count)
-        guard let key else { throw Refusal(reason: "has a point that is not on P-256") }
+        guard let key else { throw PublicKeyError(reason: "has a point that is not on P-256") }
         try self.init(owning: key)
     }
 
-    convenience init(ed25519 bytes: [UInt8]) throws(Refusal) {
-        guard bytes.count == 32 else { throw Refusal(reason: "must have 32 bytes in \"x\"") }
+    convenience init(ed25519 bytes: [UInt8]) throws(PublicKeyError) {
+        guard bytes.count == 32 else { throw PublicKeyError(reason: "must have 32 bytes in \"x\"") }
         ERR_clear_error()
-        guard let key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nil, bytes, bytes.count) else {
-            throw Refusal(reason: "is no sound Ed25519 key")
+        guard let key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nil, bytes, bytes.count)
+        else {
+            throw PublicKeyError(reason: "is no sound Ed25519 key")
         }
         try self.init(owning: key)
     }

@@ -3,18 +3,20 @@ internal import COpenSSL
 /// Keys from PEM (RFC 7468): `PUBLIC KEY`, the older `RSA PUBLIC KEY`, and the key of a `CERTIFICATE`.
 extension PublicKey {
     /// All keys of the text, in order; at least one.
-    static func all(pem text: [UInt8]) throws(Refusal) -> [PublicKey] {
+    static func all(pem text: [UInt8]) throws(PublicKeyError) -> [PublicKey] {
         ERR_clear_error()
         defer { ERR_clear_error() }
-        guard let source = BIO_new_mem_buf(text, Int32(text.count)) else { throw Refusal(reason: "is more than memory can hold") }
+        guard let source = BIO_new_mem_buf(text, Int32(text.count)) else {
+            throw PublicKeyError(reason: "is more than memory can hold")
+        }
         defer { BIO_free(source) }
         var keys: [PublicKey] = []
         var block = PEMBlock()
         while block.read(from: source) {
             keys.append(try PublicKey(owning: try block.publicKey()))
         }
-        guard Self.isEndOfPEM else { throw Refusal(reason: "holds a damaged PEM block") }
-        guard !keys.isEmpty else { throw Refusal(reason: "holds no PEM public key") }
+        guard Self.isEndOfPEM else { throw PublicKeyError(reason: "holds a damaged PEM block") }
+        guard !keys.isEmpty else { throw PublicKeyError(reason: "holds no PEM public key") }
         return keys
     }
 
@@ -43,7 +45,7 @@ private struct PEMBlock: ~Copyable {
         return PEM_read_bio(source, &self.label, &self.headers, &self.bytes, &self.byteCount) == 1
     }
 
-    func publicKey() throws(PublicKey.Refusal) -> OpaquePointer {
+    func publicKey() throws(PublicKey.PublicKeyError) -> OpaquePointer {
         var next = UnsafePointer(self.bytes)
         let key: OpaquePointer?
         switch self.label.map({ String(cString: $0) }) ?? "" {
@@ -56,16 +58,17 @@ private struct PEMBlock: ~Copyable {
             defer { X509_free(certificate) }
             key = X509_get_pubkey(certificate)
         case let label where label.hasSuffix("PRIVATE KEY"):
-            throw PublicKey.Refusal(reason: "holds a private key; give the public one")
+            throw PublicKey.PublicKeyError(reason: "holds a private key; give the public one")
         default:
-            throw PublicKey.Refusal(reason: "holds a PEM block that is no public key")
+            throw PublicKey.PublicKeyError(reason: "holds a PEM block that is no public key")
         }
-        guard let key else { throw PublicKey.Refusal(reason: "holds a damaged PEM block") }
+        guard let key else { throw PublicKey.PublicKeyError(reason: "holds a damaged PEM block") }
         return key
     }
 
     private static func free(
-        _ label: UnsafeMutablePointer<CChar>?, _ headers: UnsafeMutablePointer<CChar>?, _ bytes: UnsafeMutablePointer<UInt8>?
+        _ label: UnsafeMutablePointer<CChar>?, _ headers: UnsafeMutablePointer<CChar>?,
+        _ bytes: UnsafeMutablePointer<UInt8>?
     ) {
         CRYPTO_free(label, #file, #line)
         CRYPTO_free(headers, #file, #line)

@@ -21,7 +21,9 @@ public struct SecretFile: Sendable, Equatable {
             if secret.last == UInt8(ascii: "\r") { secret.removeLast() }
         }
         guard !secret.starts(with: "-----BEGIN ".utf8) else { throw .secretIsPEM(path: self.path) }
-        guard secret.count >= Self.secretByteMinimum else { throw .secretTooShort(path: self.path, bytes: secret.count) }
+        guard secret.count >= Self.secretByteMinimum else {
+            throw .secretTooShort(path: self.path, bytes: secret.count)
+        }
         return secret
     }
 

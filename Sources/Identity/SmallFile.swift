@@ -18,7 +18,9 @@ enum SmallFile {
             }
             if count == 0 { return bytes }
             bytes.append(contentsOf: chunk[..<count])
-            guard bytes.count <= Self.byteLimit else { throw .unusable(path: path, reason: "is larger than \(Self.byteLimit) bytes") }
+            guard bytes.count <= Self.byteLimit else {
+                throw .unusable(path: path, reason: "is larger than \(Self.byteLimit) bytes")
+            }
         }
     }
 
@@ -46,7 +48,8 @@ enum SmallFile {
 
     /// Not every file system lets folders be synced; the file itself is.
     private static func syncFolder(of path: String) {
-        let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        let folder =
+            path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
         let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { return }
         fsync(descriptor)

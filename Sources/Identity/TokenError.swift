@@ -21,7 +21,8 @@ public enum TokenError: Error, Sendable, Equatable, CustomStringConvertible {
         switch self {
         case .tooLong(let limit): "The token is longer than \(limit) bytes."
         case .malformed(let part): "The token is not a JSON Web Token: \(part.sentenceEnd)."
-        case .algorithmNotAccepted: "The token's algorithm is not accepted; HS256, RS256, ES256 and EdDSA are."
+        case .algorithmNotAccepted:
+            "The token's algorithm is not accepted; HS256, RS256, ES256 and EdDSA are."
         case .headerNotAccepted(let name): "The token's header member \"\(name)\" is not accepted."
         case .noKey: "No configured key fits the token's \"alg\" and \"kid\"."
         case .badSignature: "The token's signature is wrong."

@@ -15,7 +15,8 @@ public struct TokenSigner: Sendable {
     /// - Parameter keyID: letters and `-`.
     init(_ key: HMACKey, keyID: String) {
         self.key = key
-        self.header = Base64URL.encode(Array(#"{"alg":"HS256","typ":"JWT","kid":"\#(keyID)"}"#.utf8))
+        self.header = Base64URL.encode(
+            Array(#"{"alg":"HS256","typ":"JWT","kid":"\#(keyID)"}"#.utf8))
     }
 
     /// The compact token. Throws for claims that a verifier would refuse at any time, and for more than fit into a token.
@@ -24,7 +25,9 @@ public struct TokenSigner: Sendable {
         let text = self.header + "." + Base64URL.encode(claims.payload.bytes)
         let signature = self.key.sign(text.utf8)
         let token = text + "." + Base64URL.encode(signature)
-        guard token.utf8.count <= TokenVerifier.tokenByteLimit else { throw .tooLong(limitBytes: TokenVerifier.tokenByteLimit) }
+        guard token.utf8.count <= TokenVerifier.tokenByteLimit else {
+            throw .tooLong(limitBytes: TokenVerifier.tokenByteLimit)
+        }
         return token
     }
 }
@@ -38,7 +41,7 @@ extension HMACKey {
 extension Claims {
     /// As JSON; a claim that is not set is left out.
     fileprivate var payload: ByteBuffer {
-        var members: [JSONTree.Member] = [.init("sub", .string(self.subject))]
+        var members: [JSONTree.ObjectMember] = [.init("sub", .string(self.subject))]
         func add(_ name: String, _ value: JSONTree?) {
             if let value { members.append(.init(name, value)) }
         }
@@ -48,13 +51,16 @@ extension Claims {
         switch self.grants {
         case .all: add("conversations", "*")
         case .listed([]): break
-        case .listed(let conversations): add("conversations", .array(conversations.sorted().map { .string($0.string) }))
+        case .listed(let conversations):
+            add("conversations", .array(conversations.sorted().map { .string($0.string) }))
         }
         if self.isAdmin { add("admin", true) }
         add("guest", self.guest.map { .string($0.rawValue) })
         add("exp", self.expiry.map { Self.numericDate($0) })
         add("nbf", self.notBefore.map { Self.numericDate($0) })
-        add("aud", self.audience.map { $0.count == 1 ? .string($0[0]) : .array($0.map { .string($0) }) })
+        add(
+            "aud",
+            self.audience.map { $0.count == 1 ? .string($0[0]) : .array($0.map { .string($0) }) })
         add("iss", self.issuer.map { .string($0) })
         var buffer = ByteBuffer()
         buffer.append(json: .object(members))

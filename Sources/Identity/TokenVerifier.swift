@@ -29,42 +29,50 @@ public final class TokenVerifier: Sendable {
     let keys: [VerificationKey]
     private let rules: TokenRules
     /// Of guest tokens; nil where anonymous users may not come in, so that what they were given before is of no use.
-    private let guests: GuestKey?
+    private let guestKey: GuestKey?
 
     /// The longest token that is looked at.
     public static let tokenByteLimit = 8192
     /// A bad token is tried with every key that fits it, so their number bounds what it costs.
     static let keyLimit = 32
     /// Members of a header that bring a key along (RFC 7515 section 4.1), or extensions that one must understand: we have none.
-    private static let refusedHeaderMembers: [StaticString] = ["crit", "jwk", "jku", "x5c", "x5u"]
+    private static let rejectedHeaderMembers: [StaticString] = ["crit", "jwk", "jku", "x5c", "x5u"]
 
-    init(keys: [VerificationKey], rules: TokenRules, guests: GuestKey? = nil) {
+    init(keys: [VerificationKey], rules: TokenRules, guestKey guests: GuestKey? = nil) {
         self.keys = keys
         self.rules = rules
-        self.guests = guests
+        self.guestKey = guests
     }
 
     /// A verifier with a single HS256 secret, as `SecretFile.read` gives it.
-    public convenience init(secret: [UInt8], rules: TokenRules = TokenRules(), guests: GuestKey? = nil) {
-        self.init(keys: [VerificationKey(secret: secret)], rules: rules, guests: guests)
+    public convenience init(
+        secret: [UInt8], rules: TokenRules = TokenRules(), guestKey guests: GuestKey? = nil
+    ) {
+        self.init(keys: [VerificationKey(secret: secret)], rules: rules, guestKey: guests)
     }
 
     /// Who the token's bearer is at that moment.
     ///
     /// Total: any bytes get an identity or a `TokenError`, and no error says anything of the token's contents.
     public func verify(_ token: RawSpan, at now: Timestamp) throws(TokenError) -> Identity {
-        try self.verify(token, at: now, takesExpired: false)
+        try self.verify(token, at: now, acceptsExpired: false)
     }
 
     /// Whose token it is, though its time may be over: of who has come in with it while it was good, and shows it again.
-    public func bearer(of token: String, at now: Timestamp) throws(TokenError) -> Identity {
+    public func identityIgnoringExpiry(of token: String, at now: Timestamp) throws(TokenError)
+        -> Identity
+    {
         var token = token
         token.makeContiguousUTF8()
-        return try self.verify(token.utf8Span.span.bytes, at: now, takesExpired: true)
+        return try self.verify(token.utf8Span.span.bytes, at: now, acceptsExpired: true)
     }
 
-    private func verify(_ token: RawSpan, at now: Timestamp, takesExpired: Bool) throws(TokenError) -> Identity {
-        guard token.byteCount <= Self.tokenByteLimit else { throw .tooLong(limitBytes: Self.tokenByteLimit) }
+    private func verify(_ token: RawSpan, at now: Timestamp, acceptsExpired takesExpired: Bool)
+        throws(TokenError) -> Identity
+    {
+        guard token.byteCount <= Self.tokenByteLimit else {
+            throw .tooLong(limitBytes: Self.tokenByteLimit)
+        }
         let (headerEnd, payloadEnd) = try Self.split(token)
         var document = JSONDocument(valueLimit: Self.tokenByteLimit)
 
@@ -72,11 +80,14 @@ public final class TokenVerifier: Sendable {
         try Self.parse(header, .header, into: &document)
         let (algorithm, keyID) = try Self.readHeader(document, in: header.span.bytes)
 
-        let signature = try Self.decode(token.extracting(payloadEnd + 1..<token.byteCount), .signature)
+        let signature = try Self.decode(
+            token.extracting(payloadEnd + 1..<token.byteCount), .signature)
         let message = token.extracting(0..<payloadEnd)
         var isGuest = false
-        if let guests = self.guests, keyID == ByteString(GuestKey.keyID) {
-            guard algorithm == .hs256, message.withUnsafeBytes({ guests.isValid(signature, of: $0) }) else { throw .badSignature }
+        if let guests = self.guestKey, keyID == ByteString(GuestKey.keyID) {
+            guard algorithm == .hs256,
+                message.withUnsafeBytes({ guests.isValid(signature, of: $0) })
+            else { throw .badSignature }
             isGuest = true
         } else {
             try self.checkSignature(signature, of: message, algorithm, keyID)
@@ -86,7 +97,7 @@ public final class TokenVerifier: Sendable {
         try Self.parse(payload, .payload, into: &document)
         var claims = try Claims(document, in: payload.span.bytes)
         if isGuest { claims.guest = try GuestRole(document, in: payload.span.bytes) }
-        return try self.check(claims, at: now, takesExpired: takesExpired)
+        return try self.check(claims, at: now, acceptsExpired: takesExpired)
     }
 
     /// Who the token's bearer is at that moment.
@@ -100,7 +111,9 @@ public final class TokenVerifier: Sendable {
     private static func split(_ token: RawSpan) throws(TokenError) -> (Int, Int) {
         var first: Int?
         var second: Int?
-        for offset in token.byteOffsets where token.unsafeLoad(fromUncheckedByteOffset: offset, as: UInt8.self) == UInt8(ascii: ".") {
+        for offset in token.byteOffsets
+        where token.unsafeLoad(fromUncheckedByteOffset: offset, as: UInt8.self) == UInt8(ascii: ".")
+        {
             if first == nil {
                 first = offset
             } else if second == nil {
@@ -114,11 +127,15 @@ public final class TokenVerifier: Sendable {
     }
 
     private static func decode(_ text: RawSpan, _ part: TokenPart) throws(TokenError) -> [UInt8] {
-        guard let bytes = text.withUnsafeBytes({ Base64URL.decode($0) }) else { throw .malformed(part) }
+        guard let bytes = text.withUnsafeBytes({ Base64URL.decode($0) }) else {
+            throw .malformed(part)
+        }
         return bytes
     }
 
-    private static func parse(_ bytes: [UInt8], _ part: TokenPart, into document: inout JSONDocument) throws(TokenError) {
+    private static func parse(
+        _ bytes: [UInt8], _ part: TokenPart, into document: inout JSONDocument
+    ) throws(TokenError) {
         do {
             try document.parse(bytes.span.bytes)
         } catch {
@@ -126,17 +143,27 @@ public final class TokenVerifier: Sendable {
         }
     }
 
-    private static func readHeader(_ document: JSONDocument, in bytes: RawSpan) throws(TokenError) -> (TokenAlgorithm, ByteString?) {
+    private static func readHeader(_ document: JSONDocument, in bytes: RawSpan) throws(TokenError)
+        -> (TokenAlgorithm, ByteString?)
+    {
         let root = document.root
         guard document.kind(of: root) == .object else { throw .malformed(.header) }
-        guard let name = document.member("alg", of: root, in: bytes).flatMap({ document.string($0, in: bytes) }),
+        guard
+            let name = document.member("alg", of: root, in: bytes).flatMap({
+                document.string($0, in: bytes)
+            }),
             let algorithm = TokenAlgorithm(rawValue: name)
         else { throw .algorithmNotAccepted }
-        for name in Self.refusedHeaderMembers where document.member(name, of: root, in: bytes) != nil {
+        for name in Self.rejectedHeaderMembers
+        where document.member(name, of: root, in: bytes) != nil {
             throw .headerNotAccepted(name: "\(name)")
         }
-        guard let value = document.member("kid", of: root, in: bytes) else { return (algorithm, nil) }
-        guard let keyID = document.string(value, in: bytes) else { throw .headerNotAccepted(name: "kid") }
+        guard let value = document.member("kid", of: root, in: bytes) else {
+            return (algorithm, nil)
+        }
+        guard let keyID = document.string(value, in: bytes) else {
+            throw .headerNotAccepted(name: "kid")
+        }
         return (algorithm, ByteString(keyID))
     }
 
@@ -144,14 +171,17 @@ public final class TokenVerifier: Sendable {
         _ signature: [UInt8], of message: RawSpan, _ algorithm: TokenAlgorithm, _ keyID: ByteString?
     ) throws(TokenError) {
         var isAnyTried = false
-        for key in self.keys where key.algorithm == algorithm && (keyID == nil || key.id == nil || key.id == keyID) {
+        for key in self.keys
+        where key.algorithm == algorithm && (keyID == nil || key.id == nil || key.id == keyID) {
             isAnyTried = true
             if message.withUnsafeBytes({ key.isValid(signature, of: $0) }) { return }
         }
         throw isAnyTried ? .badSignature : .noKey
     }
 
-    private func check(_ claims: Claims, at now: Timestamp, takesExpired: Bool) throws(TokenError) -> Identity {
+    private func check(_ claims: Claims, at now: Timestamp, acceptsExpired takesExpired: Bool)
+        throws(TokenError) -> Identity
+    {
         // Rules are for what others have issued; a guest token is our own, by our own clock.
         let rules = claims.guest == nil ? self.rules : TokenRules()
         let leeway = Int64(rules.leewaySeconds) * 1000
@@ -161,14 +191,20 @@ public final class TokenVerifier: Sendable {
             guard now < end || takesExpired else { throw .expired }
             identity.expiry = end
         }
-        if let notBefore = claims.notBefore, now.milliseconds + leeway < notBefore.milliseconds { throw .notYetValid }
+        if let notBefore = claims.notBefore, now.milliseconds + leeway < notBefore.milliseconds {
+            throw .notYetValid
+        }
         if let audience = rules.audience {
-            guard let named = claims.audience, named.contains(where: { ByteString($0) == ByteString(audience) }) else {
+            guard let named = claims.audience,
+                named.contains(where: { ByteString($0) == ByteString(audience) })
+            else {
                 throw .wrongAudience
             }
         }
         if let issuer = rules.issuer {
-            guard let named = claims.issuer, ByteString(named) == ByteString(issuer) else { throw .wrongIssuer }
+            guard let named = claims.issuer, ByteString(named) == ByteString(issuer) else {
+                throw .wrongIssuer
+            }
         }
         return identity
     }

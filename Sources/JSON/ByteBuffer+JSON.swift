@@ -15,8 +15,12 @@ extension ByteBuffer {
 
     /// The text as it stands between the quotes of a JSON string: for strings put together of several parts.
     public mutating func append(jsonEscaped text: String) {
-        let wasContiguous: Void? = text.utf8.withContiguousStorageIfAvailable { self.appendEscaped($0) }
-        if wasContiguous == nil { Array(text.utf8).withUnsafeBufferPointer { self.appendEscaped($0) } }
+        let wasContiguous: Void? = text.utf8.withContiguousStorageIfAvailable {
+            self.appendEscaped($0)
+        }
+        if wasContiguous == nil {
+            Array(text.utf8).withUnsafeBufferPointer { self.appendEscaped($0) }
+        }
     }
 
     private mutating func appendEscaped(_ text: UnsafeBufferPointer<UInt8>) {
@@ -25,7 +29,8 @@ extension ByteBuffer {
         var offset = 0
         while true {
             while offset &+ 8 <= raw.count {
-                let plain = Word.plainOrBeyondASCIICount(raw.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+                let plain = ByteWord.plainOrNonASCIIByteCount(
+                    raw.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
                 offset &+= plain
                 if plain < 8 { break }
             }

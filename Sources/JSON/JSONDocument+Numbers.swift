@@ -2,7 +2,7 @@ extension JSONDocument {
     /// The number, if it is written as an integer (no fraction, no exponent) and fits; nil for any other value.
     public func integer(_ value: JSONValue, in bytes: RawSpan) -> Int? {
         let node = self.nodes[Int(value.index)]
-        guard node.kind == .number, !node.isMarked else { return nil }
+        guard node.kind == .number, !node.hasEscapeOrFraction else { return nil }
         var offset = Int(node.start)
         let isNegative = bytes[byteAt: offset] == UInt8(ascii: "-")
         if isNegative { offset += 1 }
@@ -10,7 +10,8 @@ extension JSONDocument {
         var sum = 0
         while offset < Int(node.end) {
             let (product, overflow) = sum.multipliedReportingOverflow(by: 10)
-            let (difference, underflow) = product.subtractingReportingOverflow(Int(bytes[byteAt: offset] &- 0x30))
+            let (difference, underflow) = product.subtractingReportingOverflow(
+                Int(bytes[byteAt: offset] &- 0x30))
             guard !overflow, !underflow else { return nil }
             sum = difference
             offset += 1
@@ -23,7 +24,9 @@ extension JSONDocument {
     public func double(_ value: JSONValue, in bytes: RawSpan) -> Double? {
         let node = self.nodes[Int(value.index)]
         guard node.kind == .number else { return nil }
-        let text = bytes.extracting(Int(node.start)..<Int(node.end)).withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+        let text = bytes.extracting(Int(node.start)..<Int(node.end)).withUnsafeBytes {
+            String(decoding: $0, as: UTF8.self)
+        }
         guard let number = Double(text), number.isFinite else { return nil }
         return number
     }

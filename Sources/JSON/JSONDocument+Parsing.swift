@@ -16,8 +16,12 @@ extension JSONDocument {
 
     // No recursion and no stack: an open container keeps the place of the one around it where its end will be written.
     private mutating func parseText(_ bytes: RawSpan) throws(JSONError) {
-        guard bytes.byteCount < Int(Int32.max) else { throw JSONError(.tooLong, at: Int(Int32.max)) }
-        if bytes.byteCount >= 3, bytes[byteAt: 0] == 0xEF, bytes[byteAt: 1] == 0xBB, bytes[byteAt: 2] == 0xBF {
+        guard bytes.byteCount < Int(Int32.max) else {
+            throw JSONError(.tooLong, at: Int(Int32.max))
+        }
+        if bytes.byteCount >= 3, bytes[byteAt: 0] == 0xEF, bytes[byteAt: 1] == 0xBB,
+            bytes[byteAt: 2] == 0xBF
+        {
             throw JSONError(.byteOrderMark, at: 0)
         }
         var offset = 0
@@ -27,16 +31,19 @@ extension JSONDocument {
         repeat {
             // Here a value begins.
             let opened: Bool
-            switch try Self.skipSpace(bytes, &offset) {
+            switch try Self.skipWhitespace(bytes, &offset) {
             case UInt8(ascii: "\""):
                 try self.parseString(bytes, &offset)
                 opened = false
             case UInt8(ascii: "{"), UInt8(ascii: "["):
                 depth += 1
-                guard depth <= self.depthLimit else { throw JSONError(.tooDeep(limit: self.depthLimit), at: offset) }
+                guard depth <= self.depthLimit else {
+                    throw JSONError(.tooDeep(limit: self.depthLimit), at: offset)
+                }
                 containerIsObject = bytes[byteAt: offset] == UInt8(ascii: "{")
                 let place = self.nodes.count
-                try self.append(containerIsObject ? .object : .array, from: offset, to: offset, next: container)
+                try self.append(
+                    containerIsObject ? .object : .array, from: offset, to: offset, next: container)
                 container = place
                 offset += 1
                 opened = true
@@ -44,13 +51,13 @@ extension JSONDocument {
                 try self.parseNumber(bytes, &offset)
                 opened = false
             case UInt8(ascii: "t"):
-                try self.parseWord("true", .true, bytes, &offset)
+                try self.parseLiteral("true", .true, bytes, &offset)
                 opened = false
             case UInt8(ascii: "f"):
-                try self.parseWord("false", .false, bytes, &offset)
+                try self.parseLiteral("false", .false, bytes, &offset)
                 opened = false
             case UInt8(ascii: "n"):
-                try self.parseWord("null", .null, bytes, &offset)
+                try self.parseLiteral("null", .null, bytes, &offset)
                 opened = false
             default:
                 throw JSONError(.valueExpected, at: offset)
@@ -58,20 +65,22 @@ extension JSONDocument {
 
             // Behind a value containers may end; behind an opening bracket, this one only.
             if opened {
-                let letter = try Self.skipSpace(bytes, &offset)
+                let letter = try Self.skipWhitespace(bytes, &offset)
                 if letter != (containerIsObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) {
                     if containerIsObject { try self.parseName(bytes, &offset) }
                     continue
                 }
             }
             closing: while depth > 0 {
-                switch try Self.skipSpace(bytes, &offset) {
+                switch try Self.skipWhitespace(bytes, &offset) {
                 case UInt8(ascii: ","):
                     offset += 1
                     if containerIsObject { try self.parseName(bytes, &offset) }
                     break closing
                 case let letter where letter == UInt8(ascii: "}") || letter == UInt8(ascii: "]"):
-                    guard containerIsObject == (letter == UInt8(ascii: "}")) else { throw JSONError(.wrongBracket, at: offset) }
+                    guard containerIsObject == (letter == UInt8(ascii: "}")) else {
+                        throw JSONError(.mismatchedBracket, at: offset)
+                    }
                     offset += 1
                     let outer = Int(self.nodes[container].next)
                     self.nodes[container].next = Int32(truncatingIfNeeded: self.nodes.count)
@@ -86,51 +95,64 @@ extension JSONDocument {
         } while depth > 0
 
         while offset < bytes.byteCount {
-            guard Self.isSpace(bytes[byteAt: offset]) else { throw JSONError(.somethingBehindTheValue, at: offset) }
+            guard Self.isWhitespace(bytes[byteAt: offset]) else {
+                throw JSONError(.trailingContent, at: offset)
+            }
             offset += 1
         }
     }
 
     @inline(__always)
-    private static func isSpace(_ byte: UInt8) -> Bool {
+    private static func isWhitespace(_ byte: UInt8) -> Bool {
         byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09
     }
 
     /// Goes to the next byte that is no space and answers with it.
     @inline(__always)
-    private static func skipSpace(_ bytes: RawSpan, _ offset: inout Int) throws(JSONError) -> UInt8 {
+    private static func skipWhitespace(_ bytes: RawSpan, _ offset: inout Int) throws(JSONError)
+        -> UInt8
+    {
         while offset < bytes.byteCount {
             let byte = bytes[byteAt: offset]
-            guard Self.isSpace(byte) else { return byte }
+            guard Self.isWhitespace(byte) else { return byte }
             offset &+= 1
         }
-        throw JSONError(.endsTooEarly, at: offset)
+        throw JSONError(.unexpectedEnd, at: offset)
     }
 
     @inline(__always)
     private mutating func append(
-        _ kind: JSONKind, from start: Int, to end: Int, next: Int, isMarked: Bool = false
+        _ kind: JSONKind, from start: Int, to end: Int, next: Int,
+        hasEscapeOrFraction isMarked: Bool = false
     ) throws(JSONError) {
-        guard self.nodes.count < self.valueLimit else { throw JSONError(.tooManyValues(limit: self.valueLimit), at: start) }
+        guard self.nodes.count < self.valueLimit else {
+            throw JSONError(.tooManyValues(limit: self.valueLimit), at: start)
+        }
         self.nodes.append(
-            Node(
+            ValueNode(
                 start: Int32(truncatingIfNeeded: start), end: Int32(truncatingIfNeeded: end),
-                next: Int32(truncatingIfNeeded: next), kind: kind, isMarked: isMarked))
+                next: Int32(truncatingIfNeeded: next), kind: kind, hasEscapeOrFraction: isMarked))
     }
 
     @inline(__always)
     private mutating func parseName(_ bytes: RawSpan, _ offset: inout Int) throws(JSONError) {
-        guard try Self.skipSpace(bytes, &offset) == UInt8(ascii: "\"") else { throw JSONError(.nameExpected, at: offset) }
+        guard try Self.skipWhitespace(bytes, &offset) == UInt8(ascii: "\"") else {
+            throw JSONError(.nameExpected, at: offset)
+        }
         try self.parseString(bytes, &offset)
-        guard try Self.skipSpace(bytes, &offset) == UInt8(ascii: ":") else { throw JSONError(.colonExpected, at: offset) }
+        guard try Self.skipWhitespace(bytes, &offset) == UInt8(ascii: ":") else {
+            throw JSONError(.colonExpected, at: offset)
+        }
         offset += 1
     }
 
-    private mutating func parseWord(
+    private mutating func parseLiteral(
         _ word: StaticString, _ kind: JSONKind, _ bytes: RawSpan, _ offset: inout Int
     ) throws(JSONError) {
         let end = offset + word.utf8CodeUnitCount
-        guard end <= bytes.byteCount, bytes.matches(word, from: offset, to: end) else { throw JSONError(.valueExpected, at: offset) }
+        guard end <= bytes.byteCount, bytes.matches(word, from: offset, to: end) else {
+            throw JSONError(.valueExpected, at: offset)
+        }
         try self.append(kind, from: offset, to: end, next: self.nodes.count + 1)
         offset = end
     }
@@ -140,7 +162,9 @@ extension JSONDocument {
         if bytes[byteAt: offset] == UInt8(ascii: "-") { offset += 1 }
         let firstDigit = offset
         try Self.skipDigits(bytes, &offset)
-        if bytes[byteAt: firstDigit] == UInt8(ascii: "0"), offset > firstDigit + 1 { throw JSONError(.badNumber, at: firstDigit) }
+        if bytes[byteAt: firstDigit] == UInt8(ascii: "0"), offset > firstDigit + 1 {
+            throw JSONError(.badNumber, at: firstDigit)
+        }
         var isMarked = false
         if offset < bytes.byteCount, bytes[byteAt: offset] == UInt8(ascii: ".") {
             isMarked = true
@@ -150,24 +174,33 @@ extension JSONDocument {
         if offset < bytes.byteCount, bytes[byteAt: offset] | 0x20 == UInt8(ascii: "e") {
             isMarked = true
             offset += 1
-            if offset < bytes.byteCount, bytes[byteAt: offset] == UInt8(ascii: "+") || bytes[byteAt: offset] == UInt8(ascii: "-") {
+            if offset < bytes.byteCount,
+                bytes[byteAt: offset] == UInt8(ascii: "+")
+                    || bytes[byteAt: offset] == UInt8(ascii: "-")
+            {
                 offset += 1
             }
             try Self.skipDigits(bytes, &offset)
         }
-        try self.append(.number, from: start, to: offset, next: self.nodes.count + 1, isMarked: isMarked)
+        try self.append(
+            .number, from: start, to: offset, next: self.nodes.count + 1,
+            hasEscapeOrFraction: isMarked)
     }
 
     private static func skipDigits(_ bytes: RawSpan, _ offset: inout Int) throws(JSONError) {
         let start = offset
         while offset < bytes.byteCount, bytes[byteAt: offset] &- 0x30 < 10 { offset &+= 1 }
-        guard offset > start else { throw JSONError(offset < bytes.byteCount ? .badNumber : .endsTooEarly, at: offset) }
+        guard offset > start else {
+            throw JSONError(offset < bytes.byteCount ? .badNumber : .unexpectedEnd, at: offset)
+        }
     }
 
     @inline(__always)
     private mutating func parseString(_ bytes: RawSpan, _ offset: inout Int) throws(JSONError) {
         let start = offset
         let hasEscapes = try Self.skipString(bytes, &offset)
-        try self.append(.string, from: start, to: offset, next: self.nodes.count + 1, isMarked: hasEscapes)
+        try self.append(
+            .string, from: start, to: offset, next: self.nodes.count + 1,
+            hasEscapeOrFraction: hasEscapes)
     }
 }

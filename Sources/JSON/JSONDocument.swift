@@ -6,7 +6,7 @@
 /// surrogates, anything behind the value. Of members with the same name the last one counts.
 public struct JSONDocument: Sendable {
     /// One value. A container's members or elements follow it directly, so its own place plus one is its first child.
-    struct Node: Sendable {
+    struct ValueNode: Sendable {
         /// The raw text's first byte and the byte behind it: below 2 GiB.
         var start: Int32
         var end: Int32
@@ -14,10 +14,10 @@ public struct JSONDocument: Sendable {
         var next: Int32
         var kind: JSONKind
         /// A string with escapes; a number with a fraction or an exponent.
-        var isMarked: Bool
+        var hasEscapeOrFraction: Bool
     }
 
-    var nodes: [Node] = []
+    var nodes: [ValueNode] = []
     let depthLimit: Int
     let valueLimit: Int
 
@@ -32,7 +32,8 @@ public struct JSONDocument: Sendable {
 
     /// The outermost value. There is one only after a `parse` that did not throw.
     public var root: JSONValue {
-        precondition(!self.nodes.isEmpty, "A JSON document was asked for its value before one was parsed.")
+        precondition(
+            !self.nodes.isEmpty, "A JSON document was asked for its value before one was parsed.")
         return JSONValue(index: 0)
     }
 
@@ -47,21 +48,27 @@ public struct JSONDocument: Sendable {
     }
 
     /// The member of that name; nil when there is none, and when `object` is no object.
-    public func member(_ name: StaticString, of object: JSONValue, in bytes: RawSpan) -> JSONValue? {
+    public func member(_ name: StaticString, of object: JSONValue, in bytes: RawSpan) -> JSONValue?
+    {
         let parent = self.nodes[Int(object.index)]
         guard parent.kind == .object else { return nil }
         var found: JSONValue?
         var index = Int(object.index) + 1
         while index < Int(parent.next) {
-            if self.equals(self.nodes[index], name, in: bytes) { found = JSONValue(index: index + 1) }
+            if self.equals(self.nodes[index], name, in: bytes) {
+                found = JSONValue(index: index + 1)
+            }
             index = Int(self.nodes[index + 1].next)
         }
         return found
     }
 
     /// The member of that name unless it is `null`: for fields where `null` means the same as nothing.
-    public func presentMember(_ name: StaticString, of object: JSONValue, in bytes: RawSpan) -> JSONValue? {
-        guard let value = self.member(name, of: object, in: bytes), self.kind(of: value) != .null else { return nil }
+    public func nonNullMember(_ name: StaticString, of object: JSONValue, in bytes: RawSpan)
+        -> JSONValue?
+    {
+        guard let value = self.member(name, of: object, in: bytes), self.kind(of: value) != .null
+        else { return nil }
         return value
     }
 
@@ -82,7 +89,9 @@ public struct JSONDocument: Sendable {
     public func firstMember(of object: JSONValue) -> JSONMember? {
         let parent = self.nodes[Int(object.index)]
         guard parent.kind == .object, object.index + 1 < parent.next else { return nil }
-        return JSONMember(name: JSONValue(index: Int(object.index) + 1), value: JSONValue(index: Int(object.index) + 2))
+        return JSONMember(
+            name: JSONValue(index: Int(object.index) + 1),
+            value: JSONValue(index: Int(object.index) + 2))
     }
 
     /// The member that follows `member` in `object`; nil behind the last one.

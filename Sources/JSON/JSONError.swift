@@ -1,13 +1,13 @@
 /// Why bytes are no JSON text that we take, and where that shows.
 public struct JSONError: Error, Sendable, Hashable, CustomStringConvertible {
     public enum Reason: Sendable, Hashable {
-        case endsTooEarly
+        case unexpectedEnd
         case valueExpected
         case nameExpected
         case colonExpected
         case commaOrEndExpected
-        case wrongBracket
-        case somethingBehindTheValue
+        case mismatchedBracket
+        case trailingContent
         case byteOrderMark
         case badNumber
         case controlCharacter
@@ -29,20 +29,20 @@ public struct JSONError: Error, Sendable, Hashable, CustomStringConvertible {
     }
 
     public var description: String {
-        "The JSON is malformed at byte \(self.offset): \(self.reason.words)."
+        "The JSON is malformed at byte \(self.offset): \(self.reason.phrase)."
     }
 }
 
 extension JSONError.Reason {
-    var words: String {
+    var phrase: String {
         switch self {
-        case .endsTooEarly: "it ends too early"
+        case .unexpectedEnd: "it ends too early"
         case .valueExpected: "a value was expected"
         case .nameExpected: "a member's name in double quotes was expected"
         case .colonExpected: "a colon was expected"
         case .commaOrEndExpected: "a comma or a closing bracket was expected"
-        case .wrongBracket: "the closing bracket does not match the opening one"
-        case .somethingBehindTheValue: "something follows the value"
+        case .mismatchedBracket: "the closing bracket does not match the opening one"
+        case .trailingContent: "something follows the value"
         case .byteOrderMark: "it begins with a byte order mark"
         case .badNumber: "a number is malformed"
         case .controlCharacter: "a control character in a string must be escaped"

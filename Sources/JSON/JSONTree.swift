@@ -10,9 +10,9 @@ public indirect enum JSONTree: Sendable, Hashable {
     case string(String)
     case array([JSONTree])
     /// In the order of the text; names may repeat.
-    case object([Member])
+    case object([ObjectMember])
 
-    public struct Member: Sendable, Hashable {
+    public struct ObjectMember: Sendable, Hashable {
         public let name: String
         public let value: JSONTree
 
@@ -48,7 +48,9 @@ public indirect enum JSONTree: Sendable, Hashable {
 
     /// The nearest `Double`, if it is in its range.
     public var doubleValue: Double? {
-        guard case .number(let text) = self, let number = Double(text), number.isFinite else { return nil }
+        guard case .number(let text) = self, let number = Double(text), number.isFinite else {
+            return nil
+        }
         return number
     }
 
@@ -56,21 +58,25 @@ public indirect enum JSONTree: Sendable, Hashable {
         if case .array(let elements) = self { elements } else { nil }
     }
 
-    public var members: [Member]? {
+    public var members: [ObjectMember]? {
         if case .object(let members) = self { members } else { nil }
     }
 }
 
 extension JSONTree {
     /// Reads a whole JSON text, as strictly as `JSONDocument`.
-    public init(parsing bytes: RawSpan, depthLimit: Int = 32, valueLimit: Int = 65_536) throws(JSONError) {
+    public init(parsing bytes: RawSpan, depthLimit: Int = 32, valueLimit: Int = 65_536)
+        throws(JSONError)
+    {
         var document = JSONDocument(depthLimit: depthLimit, valueLimit: valueLimit)
         try document.parse(bytes)
         self = document.tree(document.root, in: bytes)
     }
 
     /// Reads a whole JSON text, as strictly as `JSONDocument`.
-    public init(parsing text: String, depthLimit: Int = 32, valueLimit: Int = 65_536) throws(JSONError) {
+    public init(parsing text: String, depthLimit: Int = 32, valueLimit: Int = 65_536)
+        throws(JSONError)
+    {
         let bytes = Array(text.utf8)
         try self.init(parsing: bytes.span.bytes, depthLimit: depthLimit, valueLimit: valueLimit)
     }
@@ -94,7 +100,10 @@ extension JSONDocument {
         case .false:
             return .bool(false)
         case .number:
-            return .number(bytes.extracting(self.range(of: value)).withUnsafeBytes { String(decoding: $0, as: UTF8.self) })
+            return .number(
+                bytes.extracting(self.range(of: value)).withUnsafeBytes {
+                    String(decoding: $0, as: UTF8.self)
+                })
         case .string:
             return .string(self.string(value, in: bytes) ?? "")
         case .array:
@@ -106,10 +115,13 @@ extension JSONDocument {
             }
             return .array(elements)
         case .object:
-            var members: [JSONTree.Member] = []
+            var members: [JSONTree.ObjectMember] = []
             var next = self.firstMember(of: value)
             while let member = next {
-                members.append(JSONTree.Member(self.string(member.name, in: bytes) ?? "", self.tree(member.value, in: bytes)))
+                members.append(
+                    JSONTree.ObjectMember(
+                        self.string(member.name, in: bytes) ?? "",
+                        self.tree(member.value, in: bytes)))
                 next = self.member(after: member, in: value)
             }
             return .object(members)
@@ -145,13 +157,16 @@ extension ByteBuffer {
     }
 }
 
-extension JSONTree: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral, ExpressibleByArrayLiteral,
+extension JSONTree: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral,
+    ExpressibleByBooleanLiteral, ExpressibleByArrayLiteral,
     ExpressibleByDictionaryLiteral, ExpressibleByNilLiteral
 {
     public init(stringLiteral value: String) { self = .string(value) }
     public init(integerLiteral value: Int) { self = .integer(value) }
     public init(booleanLiteral value: Bool) { self = .bool(value) }
     public init(arrayLiteral elements: JSONTree...) { self = .array(elements) }
-    public init(dictionaryLiteral members: (String, JSONTree)...) { self = .object(members.map { Member($0.0, $0.1) }) }
+    public init(dictionaryLiteral members: (String, JSONTree)...) {
+        self = .object(members.map { ObjectMember($0.0, $0.1) })
+    }
     public init(nilLiteral: ()) { self = .null }
 }

@@ -12,8 +12,12 @@ extension RawSpan {
         guard end - start == count else { return false }
         var offset = 0
         while offset &+ 8 <= count {
-            let expected = UnsafeRawPointer(text.utf8Start).loadUnaligned(fromByteOffset: offset, as: UInt64.self)
-            guard self.unsafeLoadUnaligned(fromByteOffset: start &+ offset, as: UInt64.self) == expected else { return false }
+            let expected = UnsafeRawPointer(text.utf8Start).loadUnaligned(
+                fromByteOffset: offset, as: UInt64.self)
+            guard
+                self.unsafeLoadUnaligned(fromByteOffset: start &+ offset, as: UInt64.self)
+                    == expected
+            else { return false }
             offset &+= 8
         }
         while offset < count {
@@ -25,7 +29,7 @@ extension RawSpan {
 }
 
 /// Eight bytes looked at in one go.
-enum Word {
+enum ByteWord {
     private static let ones: UInt64 = 0x0101_0101_0101_0101
     private static let highBits: UInt64 = 0x8080_8080_8080_8080
 
@@ -33,7 +37,7 @@ enum Word {
     ///
     /// A byte that is none of these borrows from the one behind it in the subtractions, so only the lowest mark can be trusted; it is the one asked for.
     @inline(__always)
-    static func plainCount(_ loaded: UInt64) -> Int {
+    static func plainByteCount(_ loaded: UInt64) -> Int {
         let word = UInt64(littleEndian: loaded)
         let controls = word &- self.ones &* 0x20
         let quotes = (word ^ (self.ones &* 0x22)) &- self.ones
@@ -43,7 +47,7 @@ enum Word {
 
     /// The same with every byte beyond ASCII counted as plain: what a writer of text that is known to be UTF-8 asks.
     @inline(__always)
-    static func plainOrBeyondASCIICount(_ loaded: UInt64) -> Int {
+    static func plainOrNonASCIIByteCount(_ loaded: UInt64) -> Int {
         let word = UInt64(littleEndian: loaded)
         let controls = word &- self.ones &* 0x20
         let quotes = (word ^ (self.ones &* 0x22)) &- self.ones

@@ -15,13 +15,15 @@ public enum Benchmark {
     ///   - complain: takes sentences for standard error.
     /// - Returns: the exit status: 0 when every message arrived once and in order, else 1.
     public static func run(
-        _ options: BenchmarkOptions, write: (String) -> Void, complain: (String) -> Void
+        _ options: BenchmarkOptions, write: (String) -> Void, printError complain: (String) -> Void
     ) -> Int32 {
         do throws(BenchmarkError) {
             let report = try self.report(of: options)
             write(options.output == .json ? report.json.text + "\n" : report.text)
             // A document is for programs; whoever looks on is told, too.
-            if options.output == .json { for sentence in report.failures.sentences { complain(sentence) } }
+            if options.output == .json {
+                for sentence in report.failures.descriptions { complain(sentence) }
+            }
             return report.isGood ? 0 : 1
         } catch {
             complain(error.description)
@@ -32,37 +34,49 @@ public enum Benchmark {
     static func report(of options: BenchmarkOptions) throws(BenchmarkError) -> BenchmarkReport {
         let name = "bench-" + Hex.encode((0..<4).map { _ in UInt8.random(in: 0...255) })
         let plan = try LoadPlan(options, name: name)
-        for process in options.serverProcesses where ProcessStatistics(of: process) == nil { throw .noSuchProcess(process) }
+        for process in options.serverProcesses where ProcessStatistics(of: process) == nil {
+            throw .noSuchProcess(process)
+        }
         let dialect = try self.dialect(plan, options)
         let tls = try self.tlsContext(plan, options)
-        let room = Resources.raiseDescriptorLimit()
+        let room = ProcessSetup.raiseDescriptorLimit()
         guard plan.connections + 32 <= room else {
-            throw .option("--connections", problem: "this process may open \(room) files only (see ulimit -n)")
+            throw .option(
+                "--connections", problem: "this process may open \(room) files only (see ulimit -n)"
+            )
         }
-        let addresses = try plan.urls.map { url throws(BenchmarkError) in try self.address(of: url) }
-        let counter = try options.redis.map { url throws(BenchmarkError) in try CommandCounter(url) }
-        let gauge = ServerGauge(processes: options.serverProcesses, counter: counter)
+        let addresses = try plan.urls.map { url throws(BenchmarkError) in try self.address(of: url)
+        }
+        let counter = try options.redis.map { url throws(BenchmarkError) in try CommandCounter(url)
+        }
+        let gauge = ServerSampler(processes: options.serverProcesses, counter: counter)
         do throws(SocketError) {
             // An even rate is kept by the ticks.
             let tick: Duration = plan.pacing == .quiet ? .milliseconds(20) : .milliseconds(1)
             let loop = try EventLoop.start(name: "bench", tickPeriod: tick)
             let run = LoadRun(
-                plan, on: loop, addresses: addresses, dialect: dialect, tls: tls, gauge: gauge)
-            let handler = LoadLoop(run, on: loop)
-            loop.attach(handler)
+                plan, on: loop, addresses: addresses, dialect: dialect, tls: tls, sampler: gauge)
+            let handler = LoadRunHandler(run, on: loop)
+            loop.setHandler(handler)
             loop.join()
-            guard let report = handler.report else { preconditionFailure("The benchmark's loop ended without a report.") }
+            guard let report = handler.report else {
+                preconditionFailure("The benchmark's loop ended without a report.")
+            }
             return report
         } catch {
             throw .socket(error)
         }
     }
 
-    private static func dialect(_ plan: LoadPlan, _ options: BenchmarkOptions) throws(BenchmarkError) -> LoadDialect {
+    private static func dialect(_ plan: LoadPlan, _ options: BenchmarkOptions)
+        throws(BenchmarkError) -> LoadDialect
+    {
         var signer: TokenSigner?
         if plan.adapter != .raw {
             guard let path = options.secretFile else {
-                throw .option("--secret-file", problem: "the server's secret is needed to sign the users' tokens")
+                throw .option(
+                    "--secret-file",
+                    problem: "the server's secret is needed to sign the users' tokens")
             }
             do throws(KeyError) {
                 signer = TokenSigner(secret: try SecretFile(path: path).read())
@@ -75,7 +89,9 @@ public enum Benchmark {
         return LoadDialect(plan, signer: signer, tokenExpiry: expiry)
     }
 
-    private static func tlsContext(_ plan: LoadPlan, _ options: BenchmarkOptions) throws(BenchmarkError) -> TLSContext? {
+    private static func tlsContext(_ plan: LoadPlan, _ options: BenchmarkOptions)
+        throws(BenchmarkError) -> TLSContext?
+    {
         guard plan.urls.contains(where: \.isSecure) else { return nil }
         do throws(TLSError) {
             return try TLSContext(clientTrusting: options.authorities, offersHTTP: true)

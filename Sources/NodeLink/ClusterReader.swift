@@ -11,20 +11,24 @@ internal import RedisStore
 /// It writes nothing, and waits for each answer.
 public final class ClusterReader: Sendable {
     /// Redis does not answer, or what stands there is no cluster's.
-    public struct Failure: Error, Sendable, CustomStringConvertible {
+    public struct ClusterReadError: Error, Sendable, CustomStringConvertible {
         public let description: String
         /// Redis has answered: to ask again is of no use.
-        public let isAnswer: Bool
+        public let isPermanent: Bool
 
-        static func silence(_ description: String) -> Failure { Failure(description: description, isAnswer: false) }
-        static func answer(_ description: String) -> Failure { Failure(description: description, isAnswer: true) }
+        static func unreachable(_ description: String) -> ClusterReadError {
+            ClusterReadError(description: description, isPermanent: false)
+        }
+        static func permanent(_ description: String) -> ClusterReadError {
+            ClusterReadError(description: description, isPermanent: true)
+        }
     }
 
     /// Who is in the view that holds, and how they are.
     public struct Members: Sendable {
         public let view: View
         /// By name.
-        public let peers: [NodeLink.Peer]
+        public let peers: [NodeLink.PeerNode]
         /// By Redis' clock, in milliseconds.
         public let now: Int64
 
@@ -32,17 +36,17 @@ public final class ClusterReader: Sendable {
     }
 
     /// One of the servers that take commands.
-    public struct Server: Sendable {
-        public let place: String
+    public struct RedisServerReport: Sendable {
+        public let endpoint: String
         public let info: RedisInfo
         public let microseconds: Int
     }
 
     private let settings: RedisSettings
-    private let names: LinkNames
-    private let glance: StoreGlance
+    private let redisKeys: ClusterRedisKeys
+    private let layout: LayoutReader
     private let loop: EventLoop
-    private let questioner: RedisQuestioner
+    private let redis: BlockingRedisClient
 
     /// Connects; the first question waits for that.
     ///
@@ -50,52 +54,61 @@ public final class ClusterReader: Sendable {
     public init(_ url: RedisURL, trusting authorities: String?, clusterName: String) throws {
         var settings = try RedisSettings(url, trusting: authorities)
         settings.name = "confab-operator"
-        settings.connectPatience = Self.patience
-        settings.commandPatience = Self.patience
+        settings.connectTimeout = Self.timeout
+        settings.commandTimeout = Self.timeout
         self.settings = settings
-        self.names = LinkNames(cluster: clusterName)
-        self.glance = StoreGlance(of: clusterName)
+        self.redisKeys = ClusterRedisKeys(cluster: clusterName)
+        self.layout = LayoutReader(of: clusterName)
         self.loop = try EventLoop.start(name: "operator")
-        self.questioner = RedisQuestioner(settings, on: self.loop)
+        self.redis = BlockingRedisClient(settings, on: self.loop)
     }
 
     deinit { self.loop.stop() }
 
-    private static let patience = Duration.seconds(2)
+    private static let timeout = Duration.seconds(2)
 
     // MARK: Access
 
     /// Finds out whether Redis answers, and lets the user of the URL read what a cluster keeps there. Throws why not.
-    public func checkAccess() throws(Failure) {
-        let slot = RedisSlot(key: self.names.view)
-        _ = try self.questioner.ask([RedisQuestion(slot, "HGET", self.names.view, "number")])
+    public func checkAccess() throws(ClusterReadError) {
+        let slot = RedisSlot(key: self.redisKeys.view)
+        _ = try self.redis.send([RedisQuery(slot, "HGET", self.redisKeys.view, "number")])
     }
 
     // MARK: Nodes
 
-    public func members() throws(Failure) -> Members {
-        let slot = RedisSlot(key: self.names.view)
-        let answers = try self.questioner.ask([
-            RedisQuestion(slot, "TIME"), RedisQuestion(slot, "HGET", self.names.view, "text"),
+    public func members() throws(ClusterReadError) -> Members {
+        let slot = RedisSlot(key: self.redisKeys.view)
+        let answers = try self.redis.send([
+            RedisQuery(slot, "TIME"), RedisQuery(slot, "HGET", self.redisKeys.view, "text"),
         ])
         let now = Int64(answers[0][0].number ?? 0) * 1000 + Int64(answers[0][1].number ?? 0) / 1000
         guard let text = answers[1].text, !text.isEmpty else {
-            throw .answer("no node of the cluster \(self.names.cluster) is there, nor has been since the last left by itself")
+            throw .permanent(
+                "no node of the cluster \(self.redisKeys.cluster) is there, nor has been since the last left by itself"
+            )
         }
         let view: View
-        do throws(KeptTextError) {
+        do throws(PersistentTextError) {
             view = try View(text: text)
         } catch {
-            throw .answer("the Redis key \(self.names.view): \(error)")
+            throw .permanent("the Redis key \(self.redisKeys.view): \(error)")
         }
-        let records = try self.questioner.ask(
-            view.nodes.map { RedisQuestion(slot, "HMGET", self.names.node($0.incarnation), "record", "beat") })
+        let records = try self.redis.send(
+            view.nodes.map {
+                RedisQuery(slot, "HMGET", self.redisKeys.node($0.incarnation), "record", "beat")
+            })
         let peers = zip(view.nodes, records).map { node, answer in
             // A record outlives its node for a minute.
-            let silence = answer[1].number.map { max(0, now - Int64($0)) } ?? Int64(LinkScripts.recordMilliseconds)
-            return NodeLink.Peer(
-                incarnation: node.incarnation, record: answer[0].text.flatMap { try? NodeRecord(text: $0) }, isDraining: node.isDraining,
-                silentFor: silence, goneFor: silence >= Membership.silence ? silence : nil)
+            let silence =
+                answer[1].number.map { max(0, now - Int64($0)) }
+                ?? Int64(LinkScripts.recordMilliseconds)
+            return NodeLink.PeerNode(
+                incarnation: node.incarnation,
+                record: answer[0].text.flatMap { try? NodeRecord(text: $0) },
+                isDraining: node.isDraining,
+                silentFor: silence,
+                evictedFor: silence >= Membership.evictionTimeout ? silence : nil)
         }
         return Members(view: view, peers: peers.sorted { $0.name < $1.name }, now: now)
     }
@@ -103,24 +116,32 @@ public final class ClusterReader: Sendable {
     // MARK: Shards and conversations
 
     /// Who has claimed these shards last, and under which epoch; who has never been claimed is missing.
-    public func leases(of shards: [Int]) throws(Failure) -> [Int: (epoch: Int, owner: String)] {
-        let answers = try self.questioner.ask(
+    public func leases(of shards: [Int]) throws(ClusterReadError) -> [Int: (
+        epoch: Int, owner: String
+    )] {
+        let answers = try self.redis.send(
             shards.map { shard in
-                let name = self.glance.lease(of: shard)
-                return RedisQuestion(RedisSlot(key: name), "HGET", name, StoreGlance.leaseField)
+                let name = self.layout.leaseKey(of: shard)
+                return RedisQuery(RedisSlot(key: name), "HGET", name, LayoutReader.leaseField)
             })
         return Dictionary(
             uniqueKeysWithValues: zip(shards, answers).compactMap { shard, answer in
-                answer.text.flatMap(StoreGlance.lease).map { (shard, $0) }
+                answer.text.flatMap(LayoutReader.parseLease).map { (shard, $0) }
             })
     }
 
     /// How far a conversation is stored; nil where there is none.
-    public func head(of key: ConversationKey) throws(Failure) -> (head: Int, revision: Int)? {
-        let name = self.glance.conversation(key)
-        let answer = try self.questioner.ask([RedisQuestion(RedisSlot(key: name), "HGET", name, StoreGlance.headField)])[0]
+    public func head(of key: ConversationKey) throws(ClusterReadError) -> (
+        head: Int, revision: Int
+    )? {
+        let name = self.layout.conversationKey(key)
+        let answer = try self.redis.send([
+            RedisQuery(RedisSlot(key: name), "HGET", name, LayoutReader.headField)
+        ])[0]
         guard let text = answer.text else { return nil }
-        guard let head = StoreGlance.head(text) else { throw .answer("the Redis key \(name): it is not what was stored") }
+        guard let head = LayoutReader.parseHead(text) else {
+            throw .permanent("the Redis key \(name): it is not what was stored")
+        }
         return head
     }
 
@@ -130,14 +151,15 @@ public final class ClusterReader: Sendable {
     public var mode: String { self.settings.url.kind.name }
 
     /// The servers that take commands, as they say themselves how they are, by where they are.
-    public func servers() throws(Failure) -> [Server] {
+    public func servers() throws(ClusterReadError) -> [RedisServerReport] {
         // Who they are is known once they are connected.
-        _ = try self.questioner.ask([RedisQuestion(.any, "PING")])
-        return try self.questioner.masters().map { place, slot throws(Failure) in
+        _ = try self.redis.send([RedisQuery(.any, "PING")])
+        return try self.redis.masters().map { place, slot throws(ClusterReadError) in
             let begin = MonotonicTime.exact.nanoseconds
-            let answer = try self.questioner.ask([RedisQuestion(slot, "INFO")])[0]
+            let answer = try self.redis.send([RedisQuery(slot, "INFO")])[0]
             let microseconds = Int(MonotonicTime.exact.nanoseconds - begin) / 1000
-            return Server(place: place, info: RedisInfo(answer.text ?? ""), microseconds: microseconds)
+            return RedisServerReport(
+                endpoint: place, info: RedisInfo(answer.text ?? ""), microseconds: microseconds)
         }
     }
 }

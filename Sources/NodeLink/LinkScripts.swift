@@ -10,7 +10,7 @@ enum LinkScripts {
     ///
     /// Answers Redis' time in milliseconds, the number that holds, the texts that the node does not know, oldest first, when each of
     /// the others beat last, and which process holds the name.
-    static let beat = RedisScript(
+    static let heartbeat = RedisScript(
         """
         #!lua
         local time = redis.call('TIME')
@@ -60,18 +60,18 @@ enum LinkScripts {
           redis.call('RPUSH', KEYS[2], ARGV[3])
           redis.call('LTRIM', KEYS[2], -tonumber(ARGV[5]), -1)
         end
-        redis.call('XADD', KEYS[3], 'MAXLEN', '~', \(keptEvents), '*',
+        redis.call('XADD', KEYS[3], 'MAXLEN', '~', \(eventLimit), '*',
           'event', ARGV[6], 'node', ARGV[7], 'name', ARGV[9], 'view', ARGV[2])
         return 1
         """)
 
-    static let all = [beat, propose, StreamSurvey.script]
+    static let all = [heartbeat, propose, StreamSizeEstimator.script]
     /// So many events are kept at least; not many more.
-    static let keptEvents = 10_000
+    static let eventLimit = 10_000
     /// So many views are kept for nodes that have missed some.
-    static let keptViews = 64
+    static let viewLimit = 64
     /// So long a record outlives its node's last beat: operators see for a while who was there.
     static let recordMilliseconds = 60_000
     /// So long after its last beat a node holds its name: another of that name waits until then.
-    static let nameMilliseconds = Int(Membership.silence)
+    static let nameMilliseconds = Int(Membership.evictionTimeout)
 }

@@ -6,17 +6,20 @@ public import RedisStore
 public final class LoopConnection: Sendable {
     public let store: RedisStore
     let client: RedisClient
-    private let switchboard: Switchboard
+    private let replyRouter: ReplyRouter
 
     /// - Parameter seed: of the waits between attempts to connect; another for each loop.
-    public init(_ settings: RedisSettings, store: RedisStoreSettings, on loop: EventLoop, seed: UInt64) {
+    public init(
+        _ settings: RedisSettings, store: RedisStoreSettings, on loop: EventLoop, seed: UInt64
+    ) {
         let store = RedisStore(store, on: loop)
-        let switchboard = Switchboard(store: store)
+        let switchboard = ReplyRouter(store: store)
         var settings = settings
-        settings.asksForSilence = true
-        let client = RedisClient(settings, scripts: RedisStore.scripts, on: loop, seed: seed, user: switchboard)
+        settings.suppressesReplies = true
+        let client = RedisClient(
+            settings, scripts: RedisStore.scripts, on: loop, seed: seed, user: switchboard)
         self.store = store
-        self.switchboard = switchboard
+        self.replyRouter = switchboard
         self.client = client
         loop.execute {
             store.start(over: client)
@@ -25,7 +28,7 @@ public final class LoopConnection: Sendable {
     }
 
     /// Knows whose a reply is.
-    private final class Switchboard: RedisClientUser {
+    private final class ReplyRouter: RedisClientUser {
         let store: RedisStore
 
         init(store: RedisStore) {
@@ -33,11 +36,11 @@ public final class LoopConnection: Sendable {
         }
 
         func redisReplied(_ reply: RedisReply, to tag: UInt64) {
-            if tag != MailOutlet.tag { self.store.redisReplied(reply, to: tag) }
+            if tag != PacketPublisher.tag { self.store.redisReplied(reply, to: tag) }
         }
 
         func redisFailed(_ error: RedisError, tag: UInt64) {
-            if tag != MailOutlet.tag { self.store.redisFailed(error, tag: tag) }
+            if tag != PacketPublisher.tag { self.store.redisFailed(error, tag: tag) }
         }
 
         func redisChanged(_ state: RedisClient.State) {

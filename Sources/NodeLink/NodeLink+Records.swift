@@ -31,7 +31,9 @@ extension NodeLink {
 
         var order: (UInt64, UInt64) {
             let parts = self.id.split(separator: "-")
-            return (parts.first.flatMap { UInt64($0) } ?? 0, parts.count > 1 ? UInt64(parts[1]) ?? 0 : 0)
+            return (
+                parts.first.flatMap { UInt64($0) } ?? 0, parts.count > 1 ? UInt64(parts[1]) ?? 0 : 0
+            )
         }
 
         /// Nil where it is no entry of a stream.
@@ -39,13 +41,17 @@ extension NodeLink {
             guard let id = entry[0]?.string, let words = entry[1]?.elements else { return nil }
             var details: [Detail] = []
             var rest = words
-            while let name = rest.next(), let value = rest.next() { details.append(Detail(name.string, value.string)) }
+            while let name = rest.next(), let value = rest.next() {
+                details.append(Detail(name.string, value.string))
+            }
             self.init(id: id, details: details)
         }
     }
 
     /// Notes for operators what this node was told to do. What cannot be noted is not: the log has it, too.
-    public func record(_ event: String, _ details: [Event.Detail] = []) { self.agent.record(event, details) }
+    public func record(_ event: String, _ details: [Event.Detail] = []) {
+        self.agent.record(event, details)
+    }
 
     /// What happened, oldest first. Nil where Redis does not say.
     ///
@@ -58,6 +64,8 @@ extension NodeLink {
 
     /// The bytes that all conversations' streams take in Redis; of many it is an estimate. Nil where Redis does not say.
     public func measureStreams() async -> Int? {
-        await withCheckedContinuation { continuation in self.agent.measureStreams { continuation.resume(returning: $0) } }
+        await withCheckedContinuation { continuation in
+            self.agent.measureStreams { continuation.resume(returning: $0) }
+        }
     }
 }

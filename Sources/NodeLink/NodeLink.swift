@@ -12,53 +12,60 @@ public import Telemetry
 ///
 /// The first loop reads the node's mailbox and beats; every loop publishes over its own connection.
 public final class NodeLink: Relay {
-    private let outlets: [LoopBound<MailOutlet>]
+    private let publishers: [LoopBound<PacketPublisher>]
     let agent: NodeAgent
     private let connections: [LoopConnection]
 
     /// Begins to join. The loops and their connections are the node's, in order; `receiver` is told what comes, and
     /// `answering` answers what other nodes ask.
     public init(
-        _ settings: NodeLinkSettings, loops: [EventLoop], connections: [LoopConnection], receiver: any RelayReceiver, logger: Logger,
-        answering: @escaping Answering
+        _ settings: NodeLinkSettings, loops: [EventLoop], connections: [LoopConnection],
+        receiver: any RelayReceiver, logger: Logger,
+        callHandler answering: @escaping CallHandler
     ) {
-        let names = LinkNames(cluster: settings.clusterName)
+        let names = ClusterRedisKeys(cluster: settings.clusterName)
         self.connections = connections
-        self.outlets = zip(loops, connections).map { loop, connection in
-            LoopBound(MailOutlet(names: names, key: settings.key, client: connection.client), on: loop)
+        self.publishers = zip(loops, connections).map { loop, connection in
+            LoopBound(
+                PacketPublisher(redisKeys: names, key: settings.key, client: connection.client),
+                on: loop)
         }
-        self.agent = NodeAgent(settings, names: names, on: loops[0], receiver: receiver, logger: logger, answering: answering)
+        self.agent = NodeAgent(
+            settings, redisKeys: names, on: loops[0], receiver: receiver, logger: logger,
+            callHandler: answering)
         for (number, connection) in connections.enumerated() {
-            connection.store.tell { receiver.storeMayHaveForgotten(on: number) }
+            connection.store.onReconnect { receiver.storeMayHaveLostData(on: number) }
         }
         self.agent.start()
     }
 
     public func send(_ envelopes: [Envelope], from loop: Int) {
-        self.outlets[loop].with { $0.send(envelopes) }
+        self.publishers[loop].with { $0.send(envelopes) }
     }
 
-    public func send(_ letter: Letter, to node: UInt64, from sender: OwnerID) {
-        let memo = Memo(.letter, from: sender.incarnation, to: node, id: 0, topic: String(letter.loop), body: letter.text)
-        if memo.fits { self.outlets[Int(sender.loop)].with { _ = $0.send(memo) } }
+    public func send(_ letter: RemoteLoopMessage, to node: UInt64, from sender: LoopID) {
+        let memo = ControlMessage(
+            .loopMessage, from: sender.incarnation, to: node, id: 0, topic: String(letter.loop),
+            body: letter.text)
+        if memo.isWithinLimits { self.publishers[Int(sender.loop)].with { _ = $0.send(memo) } }
     }
 
-    public func hasHeard(ofView number: Int) {
-        self.agent.change { $0.heard(ofView: number, at: NodeAgent.now) }
+    public func viewMentioned(number: Int) {
+        self.agent.change { $0.viewMentioned(number: number, at: NodeAgent.now) }
     }
 
-    public func storeCarriesNews(of loop: Int) -> Bool {
-        self.connections[loop].store.carriesNotices
+    public func storePublishesWithWrite(of loop: Int) -> Bool {
+        self.connections[loop].store.publishesWithWrites
     }
 
-    public func notices(of news: [Envelope], from loop: Int) -> [Notice] {
-        self.outlets[loop].with { $0.notices(of: news) }
+    public func publications(of news: [Envelope], from loop: Int) -> [Publication] {
+        self.publishers[loop].with { $0.publications(of: news) }
     }
 
     /// What is known of the node's place.
-    public struct Standing: Sendable, Equatable {
+    public struct JoinState: Sendable, Equatable {
         /// It is in the view that its loops go by.
-        public var isIn = false
+        public var isJoined = false
         /// No shard is its own, or nobody is there who could take it.
         public var hasHandedOver = true
         /// Why there is no Redis, or what is wrong with what the cluster keeps there; nil where all is well.
@@ -71,11 +78,11 @@ public final class NodeLink: Relay {
         public init() {}
     }
 
-    public var standing: Standing { self.agent.standing.withLock { $0 } }
+    public var joinState: JoinState { self.agent.joinState.withLock { $0 } }
 
     /// Hands the node's shards over, some at a time, to the others; or takes its share again.
     public func drain(_ isDraining: Bool) {
-        self.agent.change { $0.drain(isDraining) }
+        self.agent.change { $0.setDraining(isDraining) }
     }
 
     /// Takes the node out of the view, so that the others need not find out.

@@ -3,9 +3,12 @@ public import JSON
 /// What Redis' `INFO` says: lines of `name:value` under headings.
 public struct RedisInfo: Sendable {
     /// Our names for what is shown of it, and its own.
-    private static let texts = [("version", "redis_version"), ("role", "role"), ("eviction", "maxmemory_policy")]
+    private static let texts = [
+        ("version", "redis_version"), ("role", "role"), ("eviction", "maxmemory_policy"),
+    ]
     private static let numbers = [
-        ("replicas", "connected_slaves"), ("memory", "used_memory"), ("memory_limit", "maxmemory"), ("clients", "connected_clients"),
+        ("replicas", "connected_slaves"), ("memory", "used_memory"), ("memory_limit", "maxmemory"),
+        ("clients", "connected_clients"),
         ("uptime", "uptime_in_seconds"),
     ]
 
@@ -21,16 +24,19 @@ public struct RedisInfo: Sendable {
     public subscript(name: String) -> String? { self.facts[name] }
 
     /// What operators are shown.
-    public var row: [JSONTree.Member] {
-        var row = Self.texts.map { JSONTree.Member($0, self[$1].map { .string($0) } ?? .null) }
-        row += Self.numbers.map { JSONTree.Member($0, self.number($1, named: $0)) }
+    public var row: [JSONTree.ObjectMember] {
+        var row = Self.texts.map {
+            JSONTree.ObjectMember($0, self[$1].map { .string($0) } ?? .null)
+        }
+        row += Self.numbers.map { JSONTree.ObjectMember($0, self.number($1, named: $0)) }
         row.append(.init("append_only", self["aof_enabled"].map { .bool($0 == "1") } ?? .null))
         return row
     }
 
     /// No limit is none, and not 0.
     private func number(_ key: String, named name: String) -> JSONTree {
-        guard let number = self[key].flatMap({ Int($0) }), name != "memory_limit" || number > 0 else { return .null }
+        guard let number = self[key].flatMap({ Int($0) }), name != "memory_limit" || number > 0
+        else { return .null }
         return .integer(number)
     }
 }

@@ -4,20 +4,20 @@ import JSON
 /// Why a node gave no document.
 enum AdminProblem: Error, Equatable {
     /// Nobody answered, or not as a node does.
-    case silence(String)
-    case refusal(status: Int, String)
+    case noAnswer(String)
+    case rejected(status: Int, String)
 
-    var sentence: String {
+    var message: String {
         switch self {
-        case .silence(let sentence), .refusal(_, let sentence): sentence
+        case .noAnswer(let sentence), .rejected(_, let sentence): sentence
         }
     }
 
     /// 1: it said no; 3: it could not say.
     var exitStatus: Int32 {
         switch self {
-        case .silence: 3
-        case .refusal(let status, _): status >= 500 ? 3 : 1
+        case .noAnswer: 3
+        case .rejected(let status, _): status >= 500 ? 3 : 1
         }
     }
 }
@@ -50,50 +50,67 @@ struct AdminConnection {
         }
     }
 
-    func get(_ path: String) throws(AdminProblem) -> JSONTree { try self.ask("GET", path, nil) }
+    func get(_ path: String) throws(AdminProblem) -> JSONTree { try self.send("GET", path, nil) }
 
-    func post(_ path: String, _ body: JSONTree) throws(AdminProblem) -> JSONTree { try self.ask("POST", path, body) }
+    func post(_ path: String, _ body: JSONTree) throws(AdminProblem) -> JSONTree {
+        try self.send("POST", path, body)
+    }
 
-    private func ask(_ method: String, _ path: String, _ body: JSONTree?) throws(AdminProblem) -> JSONTree {
+    private func send(_ method: String, _ path: String, _ body: JSONTree?) throws(AdminProblem)
+        -> JSONTree
+    {
         let name = self.host.contains(":") ? "[\(self.host)]" : self.host
-        var request = "\(method) /api/cluster/\(path) HTTP/1.1\r\nHost: \(name):\(self.port)\r\nConnection: close\r\n"
+        var request =
+            "\(method) /api/cluster/\(path) HTTP/1.1\r\nHost: \(name):\(self.port)\r\nConnection: close\r\n"
         if let token = self.token { request += "Authorization: Bearer \(token)\r\n" }
         let text = body?.text ?? ""
-        if body != nil { request += "Content-Type: application/json\r\nContent-Length: \(text.utf8.count)\r\n" }
+        if body != nil {
+            request += "Content-Type: application/json\r\nContent-Length: \(text.utf8.count)\r\n"
+        }
         let response = try self.exchange(Array((request + "\r\n" + text).utf8))
         return try self.document(response)
     }
 
     private func document(_ response: [UInt8]) throws(AdminProblem) -> JSONTree {
         let separator: [UInt8] = [13, 10, 13, 10]
-        let end = response.indices.first { $0 + 4 <= response.count && response[$0..<$0 + 4].elementsEqual(separator) }
+        let end = response.indices.first {
+            $0 + 4 <= response.count && response[$0..<$0 + 4].elementsEqual(separator)
+        }
         guard let end, response.starts(with: "HTTP/1.".utf8),
             let status = Int(String(decoding: response.dropFirst(9).prefix(3), as: UTF8.self))
-        else { throw .silence("\(self.url): what answers there is no node") }
+        else { throw .noAnswer("\(self.url): what answers there is no node") }
         let body = Array(response[(end + 4)...])
         let tree = try? JSONTree(parsing: body.span.bytes, valueLimit: 4 << 20)
         guard status == 200 else {
-            throw .refusal(status: status, tree?["error"]?.stringValue ?? "\(self.url): answers with status \(status)")
+            throw .rejected(
+                status: status,
+                tree?["error"]?.stringValue ?? "\(self.url): answers with status \(status)")
         }
-        guard let tree, tree["schema_version"] != nil else { throw .silence("\(self.url): what answers there is no node") }
+        guard let tree, tree["schema_version"] != nil else {
+            throw .noAnswer("\(self.url): what answers there is no node")
+        }
         return tree
     }
 
     // MARK: Sockets
 
     private func failure(_ words: String) -> AdminProblem {
-        .silence("\(self.url): \(words); --admin names the admin listener of a node that runs")
+        .noAnswer("\(self.url): \(words); --admin names the admin listener of a node that runs")
     }
 
     private func exchange(_ request: [UInt8]) throws(AdminProblem) -> [UInt8] {
         let socket = try self.connect()
         defer { close(socket) }
         var patience = timeval(tv_sec: Self.answerSeconds, tv_usec: 0)
-        setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
-        setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        setsockopt(
+            socket, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        setsockopt(
+            socket, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
         var sent = 0
         while sent < request.count {
-            let count = request.withUnsafeBytes { Glibc.send(socket, $0.baseAddress! + sent, $0.count - sent, Int32(MSG_NOSIGNAL)) }
+            let count = request.withUnsafeBytes {
+                Glibc.send(socket, $0.baseAddress! + sent, $0.count - sent, Int32(MSG_NOSIGNAL))
+            }
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { throw self.failure(String(cString: strerror(errno))) }
             sent += count
@@ -106,10 +123,13 @@ struct AdminConnection {
             if count < 0 {
                 if errno == EINTR { continue }
                 throw errno == EAGAIN
-                    ? self.failure("no answer within \(Self.answerSeconds) seconds") : self.failure(String(cString: strerror(errno)))
+                    ? self.failure("no answer within \(Self.answerSeconds) seconds")
+                    : self.failure(String(cString: strerror(errno)))
             }
             response += chunk[..<count]
-            guard response.count <= Self.byteLimit else { throw .silence("\(self.url): the answer has no end") }
+            guard response.count <= Self.byteLimit else {
+                throw .noAnswer("\(self.url): the answer has no end")
+            }
         }
     }
 
@@ -124,7 +144,8 @@ struct AdminConnection {
         var next = list
         while let place = next?.pointee {
             next = place.ai_next
-            let type = place.ai_socktype | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
+            let type =
+                place.ai_socktype | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
             let socket = Glibc.socket(place.ai_family, type, place.ai_protocol)
             guard socket >= 0 else {
                 reason = errno

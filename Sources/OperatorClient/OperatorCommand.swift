@@ -12,31 +12,41 @@ public struct OperatorCommand {
     let screen: Screen
     let connection: AdminConnection
     /// The node, or Redis itself.
-    private let desk: any Desk
+    private let source: any AdminSource
 
     /// - Returns: the exit status.
     public static func run(_ options: OperatorOptions, environment: [String: String]) -> Int32 {
-        let screen = Screen(environment: environment, isTable: options.output == .table, isRedrawn: options.watch != nil)
+        let screen = Screen(
+            environment: environment, isTable: options.output == .table,
+            isRedrawn: options.watch != nil)
         do throws(StartProblem) {
             let connection = AdminConnection(options.url, token: try Self.token(options.tokenFile))
-            let desk = try options.via.map { url throws(StartProblem) in try Self.desk(url, options) }
-            return Self(options: options, screen: screen, connection: connection, desk: desk ?? connection).run()
+            let desk = try options.via.map { url throws(StartProblem) in
+                try Self.redisSource(url, options)
+            }
+            return Self(
+                options: options, screen: screen, connection: connection, source: desk ?? connection
+            ).run()
         } catch {
-            screen.complain("confab: \(error.sentence)")
+            screen.printError("confab: \(error.message)")
             return UsageError.exitStatus
         }
     }
 
-    private static func desk(_ url: RedisURL, _ options: OperatorOptions) throws(StartProblem) -> any Desk {
+    private static func redisSource(_ url: RedisURL, _ options: OperatorOptions)
+        throws(StartProblem) -> any AdminSource
+    {
         do {
-            return KeptDesk(try ClusterReader(url, trusting: options.redisCAFile, clusterName: options.clusterName))
+            return RedisAdminSource(
+                try ClusterReader(
+                    url, trusting: options.redisCAFile, clusterName: options.clusterName))
         } catch {
-            throw StartProblem(sentence: "--via: \(error)")
+            throw StartProblem(message: "--via: \(error)")
         }
     }
 
     private struct StartProblem: Error {
-        let sentence: String
+        let message: String
     }
 
     private static func token(_ path: String?) throws(StartProblem) -> String? {
@@ -44,10 +54,12 @@ public struct OperatorCommand {
         do throws(FileProblem) {
             var token = try FileProblem.read(path)
             if token.last == UInt8(ascii: "\n") { token.removeLast() }
-            guard !token.isEmpty, token.allSatisfy({ (0x21...0x7E).contains($0) }) else { throw FileProblem("holds no token on one line") }
+            guard !token.isEmpty, token.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+                throw FileProblem("holds no token on one line")
+            }
             return String(decoding: token, as: UTF8.self)
         } catch {
-            throw StartProblem(sentence: "--admin-token-file: \(path): \(error)")
+            throw StartProblem(message: "--admin-token-file: \(path): \(error)")
         }
     }
 
@@ -55,8 +67,11 @@ public struct OperatorCommand {
         guard let pause = self.options.watch else { return self.runOnce() }
         while true {
             let status = self.runOnce()
-            let rhythm = "every \(Wording.decimal(pause / .seconds(1))) s"
-            self.screen.turnPage(under: "confab \(self.options.verb.rawValue)   \(rhythm)   \(Self.now.text)   Ctrl-C ends it")
+            let rhythm = "every \(Formatting.decimal(pause / .seconds(1))) s"
+            self.screen.drawFrame(
+                under:
+                    "confab \(self.options.verb.rawValue)   \(rhythm)   \(Self.now.text)   Ctrl-C ends it"
+            )
             // Whoever does not answer may do so next time; what was asked wrongly stays wrong.
             if status == UsageError.exitStatus || self.screen.hasFailed { return status }
             poll(nil, 0, Int32(pause / .milliseconds(1)))
@@ -69,24 +84,30 @@ public struct OperatorCommand {
         do throws(AdminProblem) {
             switch self.options.verb {
             case .status: return try self.showStatus()
-            case .nodes: return try self.showRows("nodes", Sheet.Column.nodes, hasTotals: true, self.desk.nodes)
+            case .nodes:
+                return try self.showRows(
+                    "nodes", RowTable.Column.nodes, hasTotals: true, self.source.nodes)
             case .shards:
-                return try self.showRows("shards", Sheet.Column.shards, hasTotals: true) { () throws(AdminProblem) in
-                    try self.desk.shards(of: self.options.node)
+                return try self.showRows("shards", RowTable.Column.shards, hasTotals: true) {
+                    () throws(AdminProblem) in
+                    try self.source.shards(of: self.options.node)
                 }
-            case .redis: return try self.showRows("redis", Sheet.Column.redis, self.desk.redis)
+            case .redis: return try self.showRows("redis", RowTable.Column.redis, self.source.redis)
             case .history:
-                return try self.showRows("messages", Sheet.Column.messages) { () throws(AdminProblem) in
+                return try self.showRows("messages", RowTable.Column.messages) {
+                    () throws(AdminProblem) in
                     try self.connection.get(self.historyPath)
                 }
             case .owner:
-                return self.showRecord(Sheet.Column.owner, try self.desk.owner(of: self.conversation))
+                return self.showRecord(
+                    RowTable.Column.owner, try self.source.owner(of: self.conversation))
             case .verify: return try self.verify()
             case .tail: return try self.tail()
             case .events:
                 return self.options.follows
                     ? try self.followEvents()
-                    : try self.showRows("events", Sheet.Column.events) { () throws(AdminProblem) in
+                    : try self.showRows("events", RowTable.Column.events) {
+                        () throws(AdminProblem) in
                         try self.connection.get("events?last=\(self.options.last ?? 20)")
                     }
             case .send: return try self.send()
@@ -94,7 +115,7 @@ public struct OperatorCommand {
             case .resume: return try self.resume()
             }
         } catch {
-            self.screen.complain("confab: \(error.sentence)")
+            self.screen.printError("confab: \(error.message)")
             return error.exitStatus
         }
     }
@@ -102,27 +123,32 @@ public struct OperatorCommand {
     // MARK: Paths
 
     private var conversation: ConversationKey {
-        ConversationKey(tenant: ByteString(self.options.tenant), id: ByteString(self.options.conversation))
+        ConversationKey(
+            tenant: ByteString(self.options.tenant), id: ByteString(self.options.conversation))
     }
 
     var conversationQuery: String { AdminPath.query(self.conversation) }
 
     private var historyPath: String {
         let limit = self.options.after == nil ? self.options.last ?? 20 : self.options.limit ?? 1000
-        return "history\(self.conversationQuery)&last=\(min(limit, 1000))" + (self.options.after.map { "&after=\($0)" } ?? "")
+        return "history\(self.conversationQuery)&last=\(min(limit, 1000))"
+            + (self.options.after.map { "&after=\($0)" } ?? "")
     }
 
     // MARK: Showing
 
     /// A document whose rows are under `key`.
     private func showRows(
-        _ key: String, _ columns: [Sheet.Column], hasTotals: Bool = false, _ ask: () throws(AdminProblem) -> JSONTree
+        _ key: String, _ columns: [RowTable.Column], hasTotals: Bool = false,
+        _ ask: () throws(AdminProblem) -> JSONTree
     ) throws(AdminProblem) -> Int32 {
         var order: (key: String, isFalling: Bool)?
         if let name = self.options.sort {
-            guard let found = Sheet.order(name, among: columns) else {
+            guard let found = RowTable.sortOrder(name, among: columns) else {
                 let names = columns.map(\.title).joined(separator: ", ")
-                self.screen.complain("confab: --sort: \"\(Wording.shown(name))\" is no column of \(self.options.verb.rawValue): \(names)")
+                self.screen.printError(
+                    "confab: --sort: \"\(Formatting.escaped(name))\" is no column of \(self.options.verb.rawValue): \(names)"
+                )
                 return UsageError.exitStatus
             }
             order = found
@@ -130,51 +156,70 @@ public struct OperatorCommand {
         let document = try ask()
         let all = document[key]?.elements ?? []
         // A column that no row has anything to say in says nothing.
-        let shown = columns.filter { column in column.importance == .max || all.contains { !($0[column.key] ?? .null).isNull } }
-        var sheet = Sheet(self.options.output == .csv ? columns : shown, all)
-        if let order { sheet.sort(by: order.key, isFalling: order.isFalling) }
+        let shown = columns.filter { column in
+            column.importance == .max || all.contains { !($0[column.key] ?? .null).isNull }
+        }
+        var sheet = RowTable(self.options.output == .csv ? columns : shown, all)
+        if let order { sheet.sort(by: order.key, isDescending: order.isFalling) }
         if let limit = self.options.limit { sheet.limit(to: limit) }
         switch self.options.output {
         case .table: self.screen.show(sheet.table(totalsOf: hasTotals ? all : nil))
         case .csv: self.screen.write(sheet.csv())
-        case .json: self.screen.write(self.replacing(key, in: document, with: sheet.rows).text + "\n")
+        case .json:
+            self.screen.write(self.replacing(key, in: document, with: sheet.rows).text + "\n")
         }
-        return self.screen.footer(of: document)
+        return self.screen.showMissingNodes(of: document)
     }
 
-    private func replacing(_ key: String, in document: JSONTree, with rows: [JSONTree]) -> JSONTree {
-        .object((document.members ?? []).map { $0.name == key ? JSONTree.Member(key, .array(rows)) : $0 })
+    private func replacing(_ key: String, in document: JSONTree, with rows: [JSONTree]) -> JSONTree
+    {
+        .object(
+            (document.members ?? []).map {
+                $0.name == key ? JSONTree.ObjectMember(key, .array(rows)) : $0
+            })
     }
 
-    private func showRecord(_ columns: [Sheet.Column], _ document: JSONTree) -> Int32 {
-        let sheet = Sheet(columns, [document])
+    private func showRecord(_ columns: [RowTable.Column], _ document: JSONTree) -> Int32 {
+        let sheet = RowTable(columns, [document])
         switch self.options.output {
         case .table: self.screen.write(sheet.record())
         case .csv: self.screen.write(sheet.csv())
         case .json: self.screen.write(document.text + "\n")
         }
-        return self.screen.footer(of: document)
+        return self.screen.showMissingNodes(of: document)
     }
 
     private func showStatus() throws(AdminProblem) -> Int32 {
         let document = try self.connection.get("status")
-        guard self.options.output == .table else { return self.showRecord(Sheet.Column.status, document) }
-        self.screen.write(Sheet(Sheet.Column.status.filter { $0.key != "problems" }, [document]).record())
+        guard self.options.output == .table else {
+            return self.showRecord(RowTable.Column.status, document)
+        }
+        self.screen.write(
+            RowTable(RowTable.Column.status.filter { $0.key != "problems" }, [document]).record())
         let problems = (document["problems"]?.elements ?? []).compactMap(\.stringValue)
-        self.screen.write("\n" + (problems.isEmpty ? "All is well.\n" : problems.map { "! \(Wording.shown($0))\n" }.joined()))
-        return self.screen.footer(of: document)
+        self.screen.write(
+            "\n"
+                + (problems.isEmpty
+                    ? "All is well.\n" : problems.map { "! \(Formatting.escaped($0))\n" }.joined()))
+        return self.screen.showMissingNodes(of: document)
     }
 
     private func verify() throws(AdminProblem) -> Int32 {
         let document = try self.connection.get("verify" + self.conversationQuery)
         guard self.options.output == .table else {
-            let status = self.showRecord(Sheet.Column.verification, document)
+            let status = self.showRecord(RowTable.Column.verification, document)
             return document["whole"]?.boolValue == true ? status : 1
         }
-        self.screen.write(Sheet(Sheet.Column.verification.filter { $0.key != "faults" }, [document]).record())
+        self.screen.write(
+            RowTable(RowTable.Column.verification.filter { $0.key != "faults" }, [document])
+                .record())
         let faults = (document["faults"]?.elements ?? []).compactMap(\.stringValue)
-        self.screen.write("\n" + (faults.isEmpty ? "The stream is whole.\n" : faults.map { "! \(Wording.shown($0))\n" }.joined()))
-        let status = self.screen.footer(of: document)
+        self.screen.write(
+            "\n"
+                + (faults.isEmpty
+                    ? "The stream is whole.\n"
+                    : faults.map { "! \(Formatting.escaped($0))\n" }.joined()))
+        let status = self.screen.showMissingNodes(of: document)
         return document["whole"]?.boolValue == true ? status : 1
     }
 
@@ -185,11 +230,16 @@ public struct OperatorCommand {
         let path = "history" + self.conversationQuery
         var after = self.options.after
         while true {
-            let document = try self.connection.get(path + (after.map { "&last=100&after=\($0)" } ?? "&last=1"))
+            let document = try self.connection.get(
+                path + (after.map { "&last=100&after=\($0)" } ?? "&last=1"))
             let messages = after == nil ? [] : document["messages"]?.elements ?? []
-            for message in messages { self.screen.write(self.line(of: message, Sheet.Column.messages)) }
+            for message in messages {
+                self.screen.write(self.line(of: message, RowTable.Column.messages))
+            }
             if self.screen.hasFailed { return 1 }
-            after = messages.last?["id"]?.stringValue.flatMap { Int($0) } ?? after ?? document["head"]?.integerValue ?? 0
+            after =
+                messages.last?["id"]?.stringValue.flatMap { Int($0) } ?? after ?? document["head"]?
+                .integerValue ?? 0
             if messages.count < 100 { poll(nil, 0, 500) }
         }
     }
@@ -198,24 +248,28 @@ public struct OperatorCommand {
     private func followEvents() throws(AdminProblem) -> Int32 {
         var after: String?
         while true {
-            let query = after.map { "last=1000&after=\(AdminPath.encode($0))" } ?? "last=\(self.options.last ?? 20)"
+            let query =
+                after.map { "last=1000&after=\(AdminPath.encode($0))" }
+                ?? "last=\(self.options.last ?? 20)"
             let events = try self.connection.get("events?\(query)")["events"]?.elements ?? []
-            for event in events { self.screen.write(self.line(of: event, Sheet.Column.events)) }
+            for event in events { self.screen.write(self.line(of: event, RowTable.Column.events)) }
             if self.screen.hasFailed { return 1 }
             after = events.last?["id"]?.stringValue ?? after ?? "0"
             if events.count < 1000 { poll(nil, 0, 500) }
         }
     }
 
-    private func line(of row: JSONTree, _ columns: [Sheet.Column]) -> String {
-        func word(_ key: String) -> String { Wording.shown(row[key]?.stringValue ?? "-") }
+    private func line(of row: JSONTree, _ columns: [RowTable.Column]) -> String {
+        func word(_ key: String) -> String { Formatting.escaped(row[key]?.stringValue ?? "-") }
         switch self.options.output {
         case .json: return row.text + "\n"
-        case .csv: return Sheet(columns, [row]).csv().split(separator: "\n", maxSplits: 1).dropFirst().joined()
+        case .csv:
+            return RowTable(columns, [row]).csv().split(separator: "\n", maxSplits: 1).dropFirst()
+                .joined()
         case .table where self.options.verb == .tail:
             return "\(word("id"))  \(word("timestamp"))  \(word("sender_id")): \(word("content"))\n"
         case .table:
-            let detail = row["detail"]?.stringValue.map { ": \(Wording.shown($0))" } ?? ""
+            let detail = row["detail"]?.stringValue.map { ": \(Formatting.escaped($0))" } ?? ""
             return "\(word("timestamp"))  \(word("node"))  \(word("event"))\(detail)\n"
         }
     }
@@ -224,30 +278,40 @@ public struct OperatorCommand {
         let place = "\(self.options.conversation) of tenant \(self.options.tenant)"
         if self.options.isDryRun {
             _ = try self.connection.get("owner" + self.conversationQuery)
-            return self.tell("would say it in \(place), as \(self.options.user)", dryRun: true)
+            return self.printSummary(
+                "would say it in \(place), as \(self.options.user)", dryRun: true)
         }
-        guard self.screen.confirms("Say it in \(place), as \(self.options.user)?", isSure: self.options.isSure) else { return 1 }
+        guard
+            self.screen.confirms(
+                "Say it in \(place), as \(self.options.user)?",
+                isConfirmed: self.options.isConfirmed)
+        else { return 1 }
         let document = try self.connection.post(
             "send",
             [
-                "conversation": .string(self.options.conversation), "tenant": .string(self.options.tenant),
+                "conversation": .string(self.options.conversation),
+                "tenant": .string(self.options.tenant),
                 "user": .string(self.options.user), "content": .string(self.options.text),
             ])
         guard self.options.output == .table else {
-            let sheet = Sheet(Sheet.Column.messages, document["messages"]?.elements ?? [])
+            let sheet = RowTable(RowTable.Column.messages, document["messages"]?.elements ?? [])
             self.screen.write(self.options.output == .csv ? sheet.csv() : document.text + "\n")
             return 0
         }
-        self.screen.write("message \(document["messages"]?.elements?.first?["id"]?.stringValue ?? "?") of \(self.options.conversation)\n")
+        self.screen.write(
+            "message \(document["messages"]?.elements?.first?["id"]?.stringValue ?? "?") of \(self.options.conversation)\n"
+        )
         return 0
     }
 
     /// A sentence as the output that was asked for.
-    func tell(_ sentence: String, dryRun: Bool) -> Int32 {
+    func printSummary(_ sentence: String, dryRun: Bool) -> Int32 {
         switch self.options.output {
-        case .table, .csv: self.screen.write(Wording.shown(sentence) + "\n")
+        case .table, .csv: self.screen.write(Formatting.escaped(sentence) + "\n")
         case .json:
-            let document: JSONTree = ["schema_version": 1, "dry_run": .bool(dryRun), "summary": .string(sentence)]
+            let document: JSONTree = [
+                "schema_version": 1, "dry_run": .bool(dryRun), "summary": .string(sentence),
+            ]
             self.screen.write(document.text + "\n")
         }
         return 0

@@ -12,15 +12,15 @@ struct TextTable: Equatable {
     }
 
     /// What a cell tells at a glance, where colours are shown.
-    enum Mood { case plain, good, doubtful, bad }
+    enum Severity { case none, good, warning, bad }
 
     struct Cell: Equatable {
         let text: String
-        var mood = Mood.plain
+        var severity = Severity.none
     }
 
     static let gap = 2
-    private static let narrowest = 8
+    private static let minimumWidth = 8
 
     let columns: [Column]
     var rows: [[Cell]]
@@ -31,25 +31,43 @@ struct TextTable: Equatable {
         var shown = Array(self.columns.indices)
         var widths = self.columns.indices.map(self.width)
         if let width {
-            while self.total(shown, widths) > width, let least = self.leastImportant(of: shown) { shown.removeAll { $0 == least } }
+            while self.total(shown, widths) > width, let least = self.leastImportant(of: shown) {
+                shown.removeAll { $0 == least }
+            }
             // Only what must be there is left: its longest text gives way.
             while self.total(shown, widths) > width,
-                let widest = shown.filter({ !self.columns[$0].isNumber && widths[$0] > Self.narrowest }).max(by: { widths[$0] < widths[$1] }
+                let widest = shown.filter({
+                    !self.columns[$0].isNumber && widths[$0] > Self.minimumWidth
+                }).max(by: { widths[$0] < widths[$1] }
                 )
             {
-                widths[widest] = max(Self.narrowest, widths[widest] - (self.total(shown, widths) - width))
+                widths[widest] = max(
+                    Self.minimumWidth, widths[widest] - (self.total(shown, widths) - width))
             }
         }
-        var text = self.line(self.columns.map { Cell(text: $0.title) }, shown, widths, style: isColoured ? "1" : nil, isColoured: false)
-        for row in self.rows { text += self.line(row, shown, widths, style: nil, isColoured: isColoured) }
-        if let totals = self.totals { text += self.line(totals, shown, widths, style: isColoured ? "1" : nil, isColoured: false) }
-        let missing = self.columns.indices.filter { !shown.contains($0) }.map { self.columns[$0].title }
-        if !missing.isEmpty { text += "No room for \(missing.joined(separator: ", ")); --output json has everything.\n" }
+        var text = self.line(
+            self.columns.map { Cell(text: $0.title) }, shown, widths, style: isColoured ? "1" : nil,
+            isColoured: false)
+        for row in self.rows {
+            text += self.line(row, shown, widths, style: nil, isColoured: isColoured)
+        }
+        if let totals = self.totals {
+            text += self.line(
+                totals, shown, widths, style: isColoured ? "1" : nil, isColoured: false)
+        }
+        let missing = self.columns.indices.filter { !shown.contains($0) }.map {
+            self.columns[$0].title
+        }
+        if !missing.isEmpty {
+            text +=
+                "No room for \(missing.joined(separator: ", ")); --output json has everything.\n"
+        }
         return text
     }
 
     private func width(_ column: Int) -> Int {
-        (self.rows + (self.totals.map { [$0] } ?? [])).map { $0[column].text.count }.reduce(self.columns[column].title.count, max)
+        (self.rows + (self.totals.map { [$0] } ?? [])).map { $0[column].text.count }.reduce(
+            self.columns[column].title.count, max)
     }
 
     private func total(_ shown: [Int], _ widths: [Int]) -> Int {
@@ -63,13 +81,15 @@ struct TextTable: Equatable {
         }
     }
 
-    private func line(_ cells: [Cell], _ shown: [Int], _ widths: [Int], style: String?, isColoured: Bool) -> String {
+    private func line(
+        _ cells: [Cell], _ shown: [Int], _ widths: [Int], style: String?, isColoured: Bool
+    ) -> String {
         var line = ""
         for (place, column) in shown.enumerated() {
             var text = cells[column].text
             if text.count > widths[column] { text = String(text.prefix(widths[column] - 1)) + "…" }
             let space = String(repeating: " ", count: widths[column] - text.count)
-            let code = style ?? (isColoured ? cells[column].mood.code : nil)
+            let code = style ?? (isColoured ? cells[column].severity.code : nil)
             if let code, !text.isEmpty { text = "\u{1B}[\(code)m\(text)\u{1B}[0m" }
             if place > 0 { line += String(repeating: " ", count: Self.gap) }
             let isLast = place == shown.count - 1
@@ -80,12 +100,12 @@ struct TextTable: Equatable {
     }
 }
 
-extension TextTable.Mood {
+extension TextTable.Severity {
     fileprivate var code: String? {
         switch self {
-        case .plain: nil
+        case .none: nil
         case .good: "32"
-        case .doubtful: "33"
+        case .warning: "33"
         case .bad: "31"
         }
     }

@@ -21,6 +21,7 @@ enum PetsDetails {
 
     /// Conversations of other protocols are about no pet.
     static func fields(of record: ConversationRecord) -> ByteString {
-        record.kind == .pets && record.details.byteCount > 0 ? record.details : #""pet_id":null,"providers":[]"#
+        record.kind == .pets && record.dialectData.byteCount > 0
+            ? record.dialectData : #""pet_id":null,"providers":[]"#
     }
 }

@@ -12,16 +12,23 @@ public struct PetsDialect: Dialect {
     public init() {}
 
     /// A refused connection is accepted first and closed then, so that browsers see the code.
-    public func open(_ request: DialectRequest) -> DialectOpening? {
+    public func open(_ request: DialectRequest) -> OpenResult? {
         guard request.path == ["ws"] else { return nil }
         switch request.credentials {
         case .none:
-            guard request.allowsAnonymous else { return .session(Self.refusal("a token is required")) }
-            return .session(PetsSession(stranger: UUIDText.random(), trustsStrangers: request.isLoopback))
-        case .refused(let sentence):
+            guard request.allowsAnonymous else {
+                return .session(Self.refusal("a token is required"))
+            }
+            return .session(
+                PetsSession(
+                    anonymousID: UUIDText.random(), anonymousMayBroadcast: request.isLoopback))
+        case .invalid(let sentence):
             return .session(Self.refusal(sentence))
         case .bearer(let identity):
-            return .session(PetsSession(identity: identity, trustsStrangers: request.allowsAnonymous && request.isLoopback))
+            return .session(
+                PetsSession(
+                    identity: identity,
+                    anonymousMayBroadcast: request.allowsAnonymous && request.isLoopback))
         }
     }
 
@@ -31,15 +38,17 @@ public struct PetsDialect: Dialect {
         return RefusedSession(code: 4401, reason: "authentication required", error: error)
     }
 
-    public func render(_ event: ChatEvent, in conversation: ConversationKey, into rendering: inout Rendering) {
+    public func render(
+        _ event: ChatEvent, in conversation: ConversationKey, into rendering: inout Rendering
+    ) {
         // The protocol has words for messages alone.
         guard case .posted(let message) = event else { return }
         if conversation.isInbox {
             rendering.text.append(broadcast: message)
-            rendering.finish()
+            rendering.finishFrame()
         } else {
             rendering.text.append(message: message, in: conversation.id)
-            rendering.finish(for: .otherConnections)
+            rendering.finishFrame(for: .otherConnections)
         }
     }
 }

@@ -11,7 +11,9 @@ enum UUIDText {
         var text: [UInt8] = []
         text.reserveCapacity(36)
         for (place, digit) in digits.enumerated() {
-            if place == 8 || place == 12 || place == 16 || place == 20 { text.append(UInt8(ascii: "-")) }
+            if place == 8 || place == 12 || place == 16 || place == 20 {
+                text.append(UInt8(ascii: "-"))
+            }
             text.append(digit)
         }
         return ByteString(String(decoding: text, as: UTF8.self))

@@ -15,7 +15,7 @@ public protocol RedisClientUser: AnyObject, Sendable {
 ///
 /// A guest of the loop; everything here is to be called on its thread. What a turn of the loop brings leaves in one write when the turn
 /// ends. Nothing is sent twice: when a connection breaks, whoever gave the commands decides about each of them. Commands wait while there
-/// is no connection, up to `RedisSettings.commandPatience` and the bounds there.
+/// is no connection, up to `RedisSettings.commandTimeout` and the bounds there.
 ///
 /// **Sentinels**: all of them are asked, and listened to for news of another master. A server gets commands when it says itself that it is the
 /// master. It is left at once when the sentinels have another, and when it answers READONLY; that command has failed, and so has what is
@@ -36,12 +36,12 @@ public final class RedisClient: Sendable {
         case ready(epoch: Int)
         /// There is no connection any more, or none came about; attempts go on. In a cluster so it is with one master at least, or a slot
         /// has none; commands of other slots are done.
-        case away(RedisOutage)
+        case unavailable(RedisOutage)
         case closed
     }
 
     private let isCluster: Bool
-    private let guest: RedisGuest
+    private let handler: RedisHandler
 
     /// Prepares a client; nothing happens before `start()`.
     ///
@@ -49,20 +49,25 @@ public final class RedisClient: Sendable {
     ///   - scripts: what EVALSHA may name. The server has them before it gets the first command.
     ///   - seed: of the waits between attempts to connect; another for each client.
     ///   - user: not kept alive by this.
-    public init(_ settings: RedisSettings, scripts: [RedisScript] = [], on loop: EventLoop, seed: UInt64, user: any RedisClientUser) {
+    public init(
+        _ settings: RedisSettings, scripts: [RedisScript] = [], on loop: EventLoop, seed: UInt64,
+        user: any RedisClientUser
+    ) {
         self.isCluster = settings.url.kind == .cluster
         let network = RedisNetwork(settings, scripts: scripts, for: .commands, seed: seed, on: loop)
-        self.guest = RedisGuest(network, on: loop) { [weak user] in user.map(Listener.init) }
+        self.handler = RedisHandler(network, on: loop) { [weak user] in
+            user.map(ClientEventReceiver.init)
+        }
     }
 
     /// Becomes a guest of the loop and connects.
-    public func start() { self.guest.start() }
+    public func start() { self.handler.start() }
 
     /// What was told last.
-    public var state: State { self.guest.state }
+    public var state: State { self.handler.state }
 
     /// How many commands are unanswered, waiting or under way.
-    public var commandCount: Int { self.guest.body.with { $0.network.commandCount } }
+    public var commandCount: Int { self.handler.loopState.with { $0.network.commandCount } }
 
     /// Writes a command behind all others. Its reply or failure comes with `tag`, never before this returns.
     ///
@@ -70,27 +75,32 @@ public final class RedisClient: Sendable {
     ///
     /// - Parameter slot: of the command's keys; see `RedisSlot`.
     @inline(__always)
-    public func command(tag: UInt64, slot: RedisSlot = .any, _ write: (inout RedisCommandWriter) -> Void) throws(RedisError) {
-        try self.guest.body.with { body throws(RedisError) in
-            self.guest.askForTurn(&body)
+    public func command(
+        tag: UInt64, slot: RedisSlot = .any, _ write: (inout RedisCommandWriter) -> Void
+    ) throws(RedisError) {
+        try self.handler.loopState.with { body throws(RedisError) in
+            self.handler.requestFlush(&body)
             try body.network.command(tag: tag, slot: slot, now: .now, write)
         }
     }
 
     /// Ends the connection at once. Commands that are unanswered stay so, and nothing is told any more.
-    public func close() { self.guest.close() }
+    public func close() { self.handler.close() }
 
     /// While `redisReplied` is called: the connection that brought the reply.
-    public var answering: RedisConnection { self.guest.body.with { $0.network.lastAnswering } }
+    public var replyingConnection: RedisConnection {
+        self.handler.loopState.with { $0.network.replyingConnection }
+    }
 
     /// Writes a command to one connection and no other: for WAIT, which is about what its own connection has written.
     ///
     /// Throws `connectionLost` when that connection is no more, and otherwise as the command without one.
     public func command(
-        tag: UInt64, slot: RedisSlot, over connection: RedisConnection, _ write: (inout RedisCommandWriter) -> Void
+        tag: UInt64, slot: RedisSlot, over connection: RedisConnection,
+        _ write: (inout RedisCommandWriter) -> Void
     ) throws(RedisError) {
-        try self.guest.body.with { body throws(RedisError) in
-            self.guest.askForTurn(&body)
+        try self.handler.loopState.with { body throws(RedisError) in
+            self.handler.requestFlush(&body)
             try body.network.command(tag: tag, slot: slot, over: connection, now: .now, write)
         }
     }
@@ -101,54 +111,55 @@ public final class RedisClient: Sendable {
     ///   - isHeardOf: whether anybody wants the reply. Without, it is asked for only where that cannot be helped, and `tag` may be told.
     ///   - payload: writes one word.
     public func publish(
-        tag: UInt64, to channel: ByteString, slot: RedisSlot, isHeardOf: Bool = true, _ payload: (inout RedisCommandWriter) -> Void
+        tag: UInt64, to channel: ByteString, slot: RedisSlot, expectsReply isHeardOf: Bool = true,
+        _ payload: (inout RedisCommandWriter) -> Void
     ) throws(RedisError) {
         func write(_ command: inout RedisCommandWriter) {
             command.append(self.isCluster ? "SPUBLISH" : "PUBLISH")
             command.append(text: channel)
             payload(&command)
         }
-        if !isHeardOf, self.commandUnheard(write) { return }
+        if !isHeardOf, self.commandWithoutReply(write) { return }
         try self.command(tag: tag, slot: slot, write)
     }
 
-    private func commandUnheard(_ write: (inout RedisCommandWriter) -> Void) -> Bool {
-        self.guest.body.with { body in
-            self.guest.askForTurn(&body)
-            return body.network.commandUnheard(write)
+    private func commandWithoutReply(_ write: (inout RedisCommandWriter) -> Void) -> Bool {
+        self.handler.loopState.with { body in
+            self.handler.requestFlush(&body)
+            return body.network.commandWithoutReply(write)
         }
     }
 
     /// A slot of each server that takes commands; `.any` where there is one. None while the cluster is not known.
-    public var masters: [RedisSlot] {
-        self.isCluster ? self.guest.body.with { $0.network.routes.map.firstSlots } : [.any]
+    public var masterSlots: [RedisSlot] {
+        self.isCluster ? self.handler.loopState.with { $0.network.routes.map.firstSlots } : [.any]
     }
 
     /// Where the servers are that commands go to: one, or the masters of a cluster; none while it is not known.
-    public var places: [RedisPlace] { self.guest.body.with { $0.network.places } }
+    public var endpoints: [RedisEndpoint] { self.handler.loopState.with { $0.network.endpoints } }
 
     /// Tells apart the servers that take commands of slots; nil while it is not known which that is.
-    public func master(of slot: RedisSlot) -> Int? {
-        self.guest.body.with { $0.network.master(of: slot) }
+    public func masterID(of slot: RedisSlot) -> Int? {
+        self.handler.loopState.with { $0.network.masterID(of: slot) }
     }
 
     /// Where the server is that takes commands of a slot; nil while it is not known.
-    public func place(of slot: RedisSlot) -> RedisPlace? {
-        self.guest.body.with { $0.network.place(of: slot) }
+    public func endpoint(of slot: RedisSlot) -> RedisEndpoint? {
+        self.handler.loopState.with { $0.network.endpoint(of: slot) }
     }
 
     /// Brings a client's user what there is to hear.
-    private struct Listener: RedisListener {
+    private struct ClientEventReceiver: RedisEventReceiver {
         let user: any RedisClientUser
 
-        func hear(_ event: RedisSession.Event) {
+        func receive(_ event: RedisSession.Event) {
             switch event {
             case .reply(let reply, let tag): self.user.redisReplied(reply, to: tag)
             case .failed(let error, let tag): self.user.redisFailed(error, tag: tag)
-            case .ready, .away, .push, .returned: break
+            case .ready, .unavailable, .push, .notExecuted: break
             }
         }
 
-        func hear(_ state: State) { self.user.redisChanged(state) }
+        func receive(_ state: State) { self.user.redisChanged(state) }
     }
 }

@@ -2,7 +2,7 @@
 enum ListScripts {
     /// Some lines of a list. KEYS: the sorted set. ARGV: `up` or `down`; the score and the name behind which to begin, or two empty ones;
     /// how many. Answers name and score of each.
-    static let lines = """
+    static let entries = """
         #!lua flags=no-writes
         local is_down, score, name, limit = ARGV[1] == 'down', tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
         local command, from, to = 'ZRANGEBYSCORE', ARGV[2], '+inf'
@@ -41,8 +41,8 @@ enum ListScripts {
     ///
     /// Answers the hash; for a member's list also the member's entry, the newest message, its amendment and how many are unread. 0: the user is
     /// no member.
-    static let glance =
-        StoreScripts.look + StoreScripts.counting + """
+    static let summary =
+        StoreScripts.readPrelude + StoreScripts.unreadFunction + """
             local user, limit = ARGV[2], tonumber(ARGV[3])
             if not user then return {redis.call('HGETALL', key)} end
             local member = redis.pcall('HGET', prefix .. 'members:' .. name, user)
@@ -66,7 +66,7 @@ enum ListScripts {
 
     /// Takes lines out of a list that are still what they were when they were found to stand for nothing. KEYS: the sorted set. ARGV: name and
     /// score of each.
-    static let sweep = """
+    static let removeStale = """
         #!lua
         for place = 1, #ARGV, 2 do
           local score = redis.pcall('ZSCORE', KEYS[1], ARGV[place])

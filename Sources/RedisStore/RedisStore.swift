@@ -9,7 +9,10 @@ public import RedisClient
 /// Redis has replicas a write counts as stored when so many of them have it as `?wait=N` says, one if it says nothing.
 public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
     /// What the client of this store is to load.
-    public static let scripts = [claim, write, load, page, amended, recent, unread, lines, glance, sweep, numbers, nextNumber, users]
+    public static let scripts = [
+        claim, write, load, page, amended, recent, unread, listEntries, listSummary,
+        removeStaleEntries, numbers, nextNumber, users,
+    ]
     private static let claim = RedisScript(StoreScripts.claim)
     private static let write = RedisScript(StoreScripts.write)
     private static let load = RedisScript(StoreScripts.load)
@@ -17,33 +20,33 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
     private static let amended = RedisScript(StoreScripts.amended)
     private static let recent = RedisScript(StoreScripts.recent)
     private static let unread = RedisScript(StoreScripts.unread)
-    static let lines = RedisScript(ListScripts.lines)
-    static let glance = RedisScript(ListScripts.glance)
-    static let sweep = RedisScript(ListScripts.sweep)
+    static let listEntries = RedisScript(ListScripts.entries)
+    static let listSummary = RedisScript(ListScripts.summary)
+    static let removeStaleEntries = RedisScript(ListScripts.removeStale)
     private static let numbers = RedisScript(NumberScripts.numbers)
     private static let nextNumber = RedisScript(NumberScripts.next)
     private static let users = RedisScript(NumberScripts.users)
 
     public let loop: EventLoop
     let settings: RedisStoreSettings
-    let body: LoopBound<Body>
+    let loopState: LoopBound<State>
 
-    struct Body {
+    struct State {
         var client: RedisClient?
-        var calls = Slab<StoreCall>()
-        var deeds = OpenDeeds()
+        var pendingCommands = Slab<PendingCommand>()
+        var operations = PendingOperations()
         /// Writes that wait for lists to name what they make; in Redis Cluster alone.
-        var waiting = WaitingWrites()
+        var deferredWrites = DeferredWrites()
         /// Pages of lists that are being read.
-        var readings = Slab<ListReading>()
-        let words: StoreWords
+        var pagers = Slab<ListPager>()
+        let arguments: ScriptArguments
         /// Who wants to know of another connection, and whether there was one before.
-        var whenBack: (@Sendable () -> Void)?
-        var wasThere = false
+        var reconnectHandler: (@Sendable () -> Void)?
+        var wasConnected = false
         /// By the client's number of each master that has said it, what it says of its replicas.
-        var replicas: [Int: ReplicaWatch] = [:]
+        var replicaMonitors: [Int: ReplicaMonitor] = [:]
         var isReady = false
-        var askRoleAt = MonotonicTime(nanoseconds: 0)
+        var nextRoleQueryAt = MonotonicTime(nanoseconds: 0)
     }
 
     /// Prepares a store; it answers nothing before it has a client.
@@ -51,25 +54,30 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
         self.loop = loop
         self.settings = settings
         let keys = StoreKeys(cluster: ByteString(settings.clusterName))
-        self.body = LoopBound(Body(words: StoreWords(keys: keys, history: settings.history, namesAllKeys: settings.isCluster)), on: loop)
+        self.loopState = LoopBound(
+            State(
+                arguments: ScriptArguments(
+                    keys: keys, history: settings.history, namesAllKeys: settings.isCluster)),
+            on: loop)
     }
 
     /// On the loop: begins to work over a client, which this store keeps from here on, and whose user is or tells this store.
     public func start(over client: RedisClient) {
-        self.body.with { $0.client = client }
-        self.loop.admit(self)
+        self.loopState.with { $0.client = client }
+        self.loop.registerHandler(self)
     }
 
-    /// From any thread: `whenBack` is called, on the loop, whenever there is a connection after another: it may lead to a server that has
+    /// From any thread: `reconnectHandler` is called, on the loop, whenever there is a connection after another: it may lead to a server that has
     /// forgotten what was stored.
-    public func tell(whenBack: @escaping @Sendable () -> Void) {
-        self.loop.execute { self.body.with { $0.whenBack = whenBack } }
+    public func onReconnect(_ whenBack: @escaping @Sendable () -> Void) {
+        self.loop.execute { self.loopState.with { $0.reconnectHandler = whenBack } }
     }
 
     /// On the loop: whether notices of a batch are published in the step that stores it. Not in Redis Cluster, where they belong to other
     /// slots, and not where replicas are to have a write before anybody hears of it.
-    public var carriesNotices: Bool {
-        !self.settings.isCluster && self.body.with { $0.isReady && self.replicasWanted(.any, $0) == 0 }
+    public var publishesWithWrites: Bool {
+        !self.settings.isCluster
+            && self.loopState.with { $0.isReady && self.requiredReplicas(.any, $0) == 0 }
     }
 
     public func submit(_ request: StoreRequest, ticket: StoreTicket, for client: any StoreClient) {
@@ -77,13 +85,20 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
             self.loop.execute { self.submit(request, ticket: ticket, for: client) }
             return
         }
-        if let excess = request.excess { return client.storeAnswered(.failed(excess), ticket: ticket) }
-        if case .away(let outage)? = self.body.with({ $0.client?.state }), self.needsConnection(request) {
-            return client.storeAnswered(.failed(StoreFailure(outage.description, effect: .none)), ticket: ticket)
+        if let excess = request.limitViolation {
+            return client.storeAnswered(.failed(excess), ticket: ticket)
         }
-        let asker = StoreCall.Asker(client: client, ticket: ticket)
+        if case .unavailable(let outage)? = self.loopState.with({ $0.client?.state }),
+            self.needsConnection(request)
+        {
+            return client.storeAnswered(
+                .failed(StoreFailure(outage.description, effect: .none)), ticket: ticket)
+        }
+        let asker = PendingCommand.StoreRequester(client: client, ticket: ticket)
         do throws(RedisError) {
-            try self.body.with { body throws(RedisError) in try self.ask(request, asker, &body) }
+            try self.loopState.with { body throws(RedisError) in
+                try self.dispatch(request, asker, &body)
+            }
         } catch {
             client.storeAnswered(.failed(StoreFailure(error)), ticket: ticket)
         }
@@ -105,45 +120,57 @@ public final class RedisStore: ChatStore, RedisClientUser, EventLoopHandler {
 
 extension RedisStore {
     /// Throws when nothing was asked, and nothing will be answered.
-    func ask(_ request: StoreRequest, _ asker: StoreCall.Asker, _ body: inout Body) throws(RedisError) {
+    func dispatch(
+        _ request: StoreRequest, _ asker: PendingCommand.StoreRequester, _ body: inout State
+    ) throws(RedisError) {
         switch request {
         case .claim, .write, .numbers, .nextNumber, .probe:
-            let deadline = MonotonicTime.now.advanced(by: self.settings.patience)
-            let deed = body.deeds.add(StoreDeed(asker: asker, request: request, deadline: deadline))
+            let deadline = MonotonicTime.now.advanced(by: self.settings.confirmationTimeout)
+            let deed = body.operations.add(
+                StoreOperation(requester: asker, request: request, deadline: deadline))
             do throws(RedisError) {
-                try self.begin(deed, request, &body)
+                try self.startOperation(deed, request, &body)
             } catch {
                 // Part of it may be on its way; then its answers settle it.
-                if body.deeds[deed]?.commandsUnderWay == 0, body.deeds[deed]?.partsWaiting == 0 {
-                    body.deeds.cancel(deed)
+                if body.operations[deed]?.pendingCommandCount == 0,
+                    body.operations[deed]?.deferredPartCount == 0
+                {
+                    body.operations.cancel(deed)
                     throw error
                 }
-                body.deeds[deed]?.failure = StoreFailure(error.description, effect: .unknown)
+                body.operations[deed]?.failure = StoreFailure(error.description, effect: .unknown)
             }
         case .load(let key):
-            try self.read(key, Self.load, request, asker, &body) { _ in }
+            try self.sendRead(key, Self.load, request, asker, &body) { _ in }
         case .recent(let key, let limit):
-            try self.read(key, Self.recent, request, asker, &body) { $0.append(clamped: max(0, limit)) }
+            try self.sendRead(key, Self.recent, request, asker, &body) {
+                $0.append(clamped: max(0, limit))
+            }
         case .page(let key, let range, let limit):
-            try self.read(key, Self.page, request, asker, &body) { $0.append(range, limit: limit, since: -1) }
+            try self.sendRead(key, Self.page, request, asker, &body) {
+                $0.append(range, limit: limit, since: -1)
+            }
         case .changes(let key, let after, let since, let limit):
-            try self.read(key, Self.page, request, asker, &body) { $0.append(.after(after), limit: limit, since: since) }
+            try self.sendRead(key, Self.page, request, asker, &body) {
+                $0.append(.after(after), limit: limit, since: since)
+            }
         case .amended(let key, let through, let since, let limit):
-            try self.read(key, Self.amended, request, asker, &body) {
+            try self.sendRead(key, Self.amended, request, asker, &body) {
                 $0.append(clamped: through)
                 $0.append(clamped: since)
                 $0.append(clamped: max(0, limit))
             }
         case .unread(let key, let after, let user):
-            try self.read(key, Self.unread, request, asker, &body) {
+            try self.sendRead(key, Self.unread, request, asker, &body) {
                 $0.append(clamped: after)
-                $0.append(text: user.key)
+                $0.append(text: user.storageKey)
             }
         case .memberships, .catalog:
-            try self.read(request, asker, &body)
+            try self.startPaging(request, asker, &body)
         case .users(let numbers, let tenant):
-            let key = body.words.name(of: .numbers(tenant))
-            try self.call(.read(asker, request), self.settings.slot(of: key), &body) { command, _ in
+            let key = body.arguments.key(of: .numbers(tenant))
+            try self.sendCommand(.read(asker, request), self.settings.slot(of: key), &body) {
+                command, _ in
                 command.append(Self.users, keyCount: 1)
                 command.append(text: key)
                 for number in numbers { command.append(number) }
@@ -151,17 +178,21 @@ extension RedisStore {
         }
     }
 
-    func begin(_ deed: UInt64, _ request: StoreRequest, _ body: inout Body) throws(RedisError) {
+    func startOperation(_ deed: UInt64, _ request: StoreRequest, _ body: inout State)
+        throws(RedisError)
+    {
         switch request {
         case .claim(let shard, let owner, let view):
             let slot = self.settings.slot(of: shard)
-            try self.call(.claim(deed, slot), slot, &body) { command, words in
+            try self.sendCommand(.claim(deed, slot), slot, &body) { command, words in
                 command.append(Self.claim, keyCount: 1)
                 words.appendLease(of: shard, for: owner, view: view, to: &command)
             }
-            try self.confirm(deed, slot, &body)
+            try self.requestConfirmation(deed, slot, &body)
         case .write(let batch):
-            guard self.settings.isCluster else { return try self.send(batch, nil, for: deed, &body) }
+            guard self.settings.isCluster else {
+                return try self.sendWrites(batch, nil, for: deed, &body)
+            }
             // A script stays in one slot: a call for each shard, in the order in which the batch names them.
             var parts: [(shard: Int, places: [Int])] = []
             for (place, write) in batch.writes.enumerated() {
@@ -172,78 +203,86 @@ extension RedisStore {
                 }
             }
             for part in parts {
-                let places = self.setAside(part.places, of: batch, for: deed, &body)
-                if !places.isEmpty { try self.send(batch, places, for: deed, &body) }
+                let places = self.deferWrites(part.places, of: batch, for: deed, &body)
+                if !places.isEmpty { try self.sendWrites(batch, places, for: deed, &body) }
             }
         case .numbers(let users, let tenant):
-            try self.number(deed, tenant, Self.numbers, &body) { command in
+            try self.sendNumberScript(deed, tenant, Self.numbers, &body) { command in
                 command.append(StoreRequest.firstUserNumber)
-                for user in users { command.append(text: user.key) }
+                for user in users { command.append(text: user.storageKey) }
             }
         case .nextNumber(let tenant):
-            try self.number(deed, tenant, Self.nextNumber, &body) { _ in }
+            try self.sendNumberScript(deed, tenant, Self.nextNumber, &body) { _ in }
         case .probe:
-            let key = body.words.probeName
+            let key = body.arguments.probeKey
             let slot = self.settings.slot(of: key)
-            try self.call(.probe(deed, slot), slot, &body) { command, _ in
+            try self.sendCommand(.probe(deed, slot), slot, &body) { command, _ in
                 command.append("SET")
                 command.append(text: key)
                 command.append(1)
             }
-            try self.confirm(deed, slot, &body)
+            try self.requestConfirmation(deed, slot, &body)
         default:
             preconditionFailure("a read is no deed")
         }
     }
 
-    private func number(
-        _ deed: UInt64, _ tenant: ByteString, _ script: RedisScript, _ body: inout Body, _ arguments: (inout RedisCommandWriter) -> Void
+    private func sendNumberScript(
+        _ deed: UInt64, _ tenant: ByteString, _ script: RedisScript, _ body: inout State,
+        _ arguments: (inout RedisCommandWriter) -> Void
     ) throws(RedisError) {
-        let key = body.words.name(of: .numbers(tenant))
+        let key = body.arguments.key(of: .numbers(tenant))
         let slot = self.settings.slot(of: key)
-        try self.call(.number(deed, slot), slot, &body) { command, _ in
+        try self.sendCommand(.number(deed, slot), slot, &body) { command, _ in
             command.append(script, keyCount: 1)
             command.append(text: key)
             arguments(&command)
         }
-        try self.confirm(deed, slot, &body)
+        try self.requestConfirmation(deed, slot, &body)
     }
 
     /// - Parameter places: of the writes in the batch; nil for all of them.
-    func send(_ batch: WriteBatch, _ places: [Int]?, for deed: UInt64, _ body: inout Body) throws(RedisError) {
+    func sendWrites(_ batch: WriteBatch, _ places: [Int]?, for deed: UInt64, _ body: inout State)
+        throws(RedisError)
+    {
         let slot = self.settings.slot(of: batch.writes[places?.first ?? 0].shard)
         var batch = batch
         // A replica has come since they were packed: lost mail, which its receiver misses.
-        if !batch.notices.isEmpty, self.replicasWanted(slot, body) != 0 { batch.notices = [] }
+        if !batch.publications.isEmpty, self.requiredReplicas(slot, body) != 0 {
+            batch.publications = []
+        }
         let now = WallClock.now
-        try self.call(.write(deed, slot, places: places), slot, &body) { command, words in
+        try self.sendCommand(.write(deed, slot, positions: places), slot, &body) { command, words in
             if let places {
                 words.append(batch, places, at: now, to: &command, script: Self.write)
             } else {
                 words.append(batch, batch.writes.indices, at: now, to: &command, script: Self.write)
             }
         }
-        try self.confirm(deed, slot, &body)
+        try self.requestConfirmation(deed, slot, &body)
     }
 
-    private func read(
-        _ key: ConversationKey, _ script: RedisScript, _ request: StoreRequest, _ asker: StoreCall.Asker, _ body: inout Body,
+    private func sendRead(
+        _ key: ConversationKey, _ script: RedisScript, _ request: StoreRequest,
+        _ asker: PendingCommand.StoreRequester, _ body: inout State,
         _ arguments: (inout RedisCommandWriter) -> Void
     ) throws(RedisError) {
         let shard = Shard.of(key)
-        try self.call(.read(asker, request), self.settings.slot(of: shard), &body) { command, words in
+        try self.sendCommand(.read(asker, request), self.settings.slot(of: shard), &body) {
+            command, words in
             words.append(script, of: key, in: shard, to: &command)
             arguments(&command)
         }
     }
 
-    func call(
-        _ call: StoreCall, _ slot: RedisSlot, over connection: RedisConnection? = nil, _ body: inout Body,
-        _ write: (inout RedisCommandWriter, StoreWords) -> Void
+    func sendCommand(
+        _ call: PendingCommand, _ slot: RedisSlot, over connection: RedisConnection? = nil,
+        _ body: inout State,
+        _ write: (inout RedisCommandWriter, ScriptArguments) -> Void
     ) throws(RedisError) {
         guard let client = body.client else { throw .noConnection }
-        let words = body.words
-        let tag = body.calls.insert(call)
+        let words = body.arguments
+        let tag = body.pendingCommands.insert(call)
         do throws(RedisError) {
             if let connection {
                 try client.command(tag: tag, slot: slot, over: connection) { write(&$0, words) }
@@ -251,10 +290,10 @@ extension RedisStore {
                 try client.command(tag: tag, slot: slot) { write(&$0, words) }
             }
         } catch {
-            _ = body.calls.remove(tag)
+            _ = body.pendingCommands.remove(tag)
             throw error
         }
-        if let deed = call.deed { body.deeds[deed]?.commandsUnderWay += 1 }
+        if let deed = call.operation { body.operations[deed]?.pendingCommandCount += 1 }
     }
 }
 
@@ -264,7 +303,7 @@ extension RedisStore {
     public func socketReady(_ token: SocketToken, readable: Bool, writable: Bool) {}
 
     public func tick(now: MonotonicTime) {
-        self.body.with { self.askRole(now: now, &$0) }
-        self.giveUpOverdue(now: now)
+        self.loopState.with { self.queryRoles(now: now, &$0) }
+        self.failOverdue(now: now)
     }
 }

@@ -13,22 +13,28 @@ public struct RedisStoreSettings: Sendable {
     /// How long Redis is asked to wait for them at a time.
     public let waitMilliseconds: Int
     /// So long an answer waits for replicas; then the write has failed, though it may be stored.
-    public let patience: Duration
+    public let confirmationTimeout: Duration
     /// A line in a list that stands for nothing is taken out when it is as old as this: the membership that it was written for may be on its
     /// way until then, even to a server that stands still for hours.
-    public let lineAge: Duration
+    public let staleEntryAge: Duration
     /// Each shard's slot in Redis Cluster; empty elsewhere, where a script may have any keys.
     private let slots: [RedisSlot]
 
-    public init(clusterName: String, history: Int, url: RedisURL, patience: Duration = .seconds(5), lineAge: Duration = .seconds(86_400)) {
+    public init(
+        clusterName: String, history: Int, url: RedisURL,
+        confirmationTimeout patience: Duration = .seconds(5),
+        staleEntryAge lineAge: Duration = .seconds(86_400)
+    ) {
         precondition(history > 0, "a Redis store keeps a bounded history, not \(history)")
         self.clusterName = clusterName
         self.history = history
         self.waitReplicas = url.waitReplicas
         self.waitMilliseconds = url.waitMilliseconds ?? 100
-        self.patience = patience
-        self.lineAge = lineAge
-        self.slots = url.kind == .cluster ? (0..<Shard.count).map { RedisSlot(key: ByteString("{s\($0)}")) } : []
+        self.confirmationTimeout = patience
+        self.staleEntryAge = lineAge
+        self.slots =
+            url.kind == .cluster
+            ? (0..<Shard.count).map { RedisSlot(key: ByteString("{s\($0)}")) } : []
     }
 
     /// Whether a script may only have keys of one shard.

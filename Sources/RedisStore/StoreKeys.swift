@@ -25,7 +25,7 @@ struct StoreKeys: Sendable {
     }
 
     /// What is kept of a conversation under keys of its own.
-    enum Part: String, CaseIterable {
+    enum ConversationPart: String, CaseIterable {
         /// The hash: what it is, and how far it is stored. The scripts make the names of the others from this one.
         case conversation = ":conv:"
         case log = ":log:"
@@ -33,10 +33,10 @@ struct StoreKeys: Sendable {
         case amendments = ":amend:"
     }
 
-    static let otherParts: [Part] = [.log, .members, .amendments]
+    static let otherParts: [ConversationPart] = [.log, .members, .amendments]
 
     /// What is kept of a user, or of a tenant: in slots of their own, so that in Redis Cluster no script has it together with a conversation.
-    enum Shelf: Equatable {
+    enum IndexKey: Equatable {
         /// The sorted set of a user's conversations, by when each was last written there.
         case memberships(UserID, ByteString)
         /// The sorted set of a tenant's catalog, by when each conversation was made.
@@ -45,14 +45,14 @@ struct StoreKeys: Sendable {
         case numbers(ByteString)
     }
 
-    func append(_ shelf: Shelf, to name: inout ByteBuffer) {
+    func append(_ shelf: IndexKey, to name: inout ByteBuffer) {
         name.append(text: self.cluster.string)
         switch shelf {
         case .memberships(let user, let tenant):
             name.append(":{u:")
             name.append(percentEncoding: tenant)
             name.append(UInt8(ascii: ":"))
-            name.append(percentEncoding: user.key)
+            name.append(percentEncoding: user.storageKey)
             name.append("}:convs")
         case .catalog(let tenant):
             name.append(":{t:")
@@ -65,7 +65,9 @@ struct StoreKeys: Sendable {
         }
     }
 
-    func append(_ part: Part, of key: ConversationKey, in shard: Int, to name: inout ByteBuffer) {
+    func append(
+        _ part: ConversationPart, of key: ConversationKey, in shard: Int, to name: inout ByteBuffer
+    ) {
         self.appendShard(shard, to: &name)
         name.append(text: part.rawValue)
         name.append(percentEncoding: key.tenant)

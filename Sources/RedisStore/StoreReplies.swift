@@ -8,18 +8,20 @@ extension RedisReply {
     }
 }
 
-extension StoreDeed {
+extension StoreOperation {
     /// What the write script says: 0, or for each refused write its place, why, and a number.
     ///
     /// - Parameter places: in the batch, of the writes that the script had; nil where it had all of them.
-    mutating func note(_ reply: RedisReply, at places: [Int]?) {
+    mutating func recordRefusals(_ reply: RedisReply, at places: [Int]?) {
         var parts = reply.elements
-        while let place = parts.next()?.integer, let why = parts.next(), let number = parts.next()?.integer {
+        while let place = parts.next()?.integer, let why = parts.next(),
+            let number = parts.next()?.integer
+        {
             let refusal: WriteRefusal =
                 if why.isText("fenced") {
                     .fenced(Int(number))
                 } else if why.isText("step") {
-                    .outOfStep(stored: Int(number))
+                    .revisionMismatch(stored: Int(number))
                 } else {
                     .damaged
                 }
@@ -28,9 +30,13 @@ extension StoreDeed {
     }
 
     /// What the scripts about numbers say: one, or as many as there are users.
-    mutating func noteNumbers(_ reply: RedisReply) {
+    mutating func recordNumbers(_ reply: RedisReply) {
         do throws(DamagedValue) {
-            if let number = reply.integer { self.numbers = [Int(number)] } else { self.numbers = try StoredParts.numbers(reply) }
+            if let number = reply.integer {
+                self.numbers = [Int(number)]
+            } else {
+                self.numbers = try ReplyDecoder.numbers(reply)
+            }
         } catch {
             self.failure = StoreFailure(error, about: self.request.subject)
         }
@@ -42,9 +48,11 @@ extension StoreFailure {
     init(_ error: RedisError, about subject: String?) {
         switch (error, subject) {
         case (.other(let words), let subject?) where words.hasPrefix("DAMAGED "):
-            self.init("\(subject): the Redis key \(words.dropFirst(8))", isOfOneConversation: true, effect: .rejected)
+            self.init(
+                "\(subject): the Redis key \(words.dropFirst(8))", isRequestSpecific: true,
+                effect: .rejected)
         case (.wrongType, let subject?):
-            self.init("\(subject): \(error)", isOfOneConversation: true)
+            self.init("\(subject): \(error)", isRequestSpecific: true)
         default:
             self.init(error.description, effect: error.effect)
         }
@@ -55,7 +63,7 @@ extension StoreFailure {
     }
 
     init(_ damage: DamagedValue, about subject: String?) {
-        self.init("\(subject ?? ""): \(damage.reason)", isOfOneConversation: true)
+        self.init("\(subject ?? ""): \(damage.reason)", isRequestSpecific: true)
     }
 }
 
@@ -64,8 +72,11 @@ extension RedisError {
     fileprivate var effect: StoreFailure.Effect {
         switch self {
         case .connectionLost(let mayBeDone): mayBeDone ? .unknown : .none
-        case .readOnly, .outOfMemory, .snapshotFailed, .notAuthenticated, .wrongPassword, .notPermitted, .noReplicas: .rejected
-        case .noConnection, .queueFull, .closed, .loading, .clusterDown, .masterDown, .tryAgain, .moved, .ask, .scriptLost, .busy,
+        case .readOnly, .outOfMemory, .snapshotFailed, .notAuthenticated, .wrongPassword,
+            .notPermitted, .noReplicas:
+            .rejected
+        case .noConnection, .queueFull, .closed, .loading, .clusterDown, .masterDown, .tryAgain,
+            .moved, .ask, .scriptLost, .busy,
             .crossSlot, .noGoodReplica, .unkillable:
             .none
         // A command of a script may have failed behind others.
@@ -78,12 +89,14 @@ extension StoreRequest {
     /// What it is about, where that is one conversation, user, tenant or shard.
     var subject: String? {
         switch self {
-        case .load(let key), .recent(let key, _), .page(let key, _, _), .changes(let key, _, _, _), .amended(let key, _, _, _),
+        case .load(let key), .recent(let key, _), .page(let key, _, _), .changes(let key, _, _, _),
+            .amended(let key, _, _, _),
             .unread(let key, _, _):
             key.description
         case .memberships(let user, let tenant, _, _, _): "the conversations of \(tenant)/\(user)"
         case .catalog(let tenant, _, _): "the catalog of \(tenant)"
-        case .numbers(_, let tenant), .users(_, let tenant), .nextNumber(let tenant): "the numbers of \(tenant)"
+        case .numbers(_, let tenant), .users(_, let tenant), .nextNumber(let tenant):
+            "the numbers of \(tenant)"
         case .claim(let shard, _, _): "shard \(shard)"
         case .write, .probe: nil
         }

@@ -112,7 +112,7 @@ enum StoreScripts {
 
     /// Writes a batch. KEYS: for each run of writes of one conversation its hash, and in a cluster the other keys. ARGV: the owner, how many
     /// messages are kept, the number of notices with channel and payload of each, and for each run the epoch, the number of writes, and the
-    /// writes (`StoreWords` says how). In Redis Cluster the writes name no lists, which lie in other slots and have been written before.
+    /// writes (`ScriptArguments` says how). In Redis Cluster the writes name no lists, which lie in other slots and have been written before.
     ///
     /// Answers 0 when everything is stored, and has published the notices then; else three values for each write that was refused: its place,
     /// why, and the number that belongs to it. What a conversation is stored up to is read once and written once for a run. Most runs are a
@@ -193,7 +193,7 @@ enum StoreScripts {
 
     /// What the scripts that read begin with: `head`, `rev`, `arev` (the last amendment's revision) and `oldest` of a conversation, and
     /// the names of its keys. Answers nil where there is no such conversation.
-    static let look = """
+    static let readPrelude = """
         #!lua flags=no-writes
         local key, history = KEYS[1], tonumber(ARGV[1])
         local cut = string.find(key, ':conv:', 1, true)
@@ -231,7 +231,7 @@ enum StoreScripts {
 
     /// Everything but the messages. KEYS: the hash. ARGV: how many messages are kept. Answers the hash, the members, and the oldest number.
     static let load =
-        look + """
+        readPrelude + """
             local members = redis.pcall('HGETALL', prefix .. 'members:' .. name)
             if members.err then return redis.error_reply('DAMAGED ' .. prefix .. 'members:' .. name .. ' is no hash') end
             return {redis.call('HGETALL', key), members, oldest}
@@ -242,7 +242,7 @@ enum StoreScripts {
     ///
     /// Answers head, oldest, revision, the stream's entries, the amendments of those (number, amendment, …), and amended entries below.
     static let page =
-        look + """
+        readPrelude + """
             local mode, number, limit, since = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
             local low, high = 1, 0
             if limit > 0 and oldest <= head then
@@ -305,7 +305,7 @@ enum StoreScripts {
     ///
     /// Answers as `page` does, with nothing but the amended entries and their amendments.
     static let amended =
-        look + """
+        readPrelude + """
             local through, since, limit = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
             local found, overlays, below = {}, {}, {}
             if arev > since and limit > 0 then
@@ -335,7 +335,7 @@ enum StoreScripts {
     ///
     /// Answers number, author, client id and time of each, one behind the other, oldest first.
     static let recent =
-        look + """
+        readPrelude + """
             local found = {}
             local low = math.max(oldest, head - tonumber(ARGV[2]) + 1)
             while low <= head do
@@ -355,7 +355,7 @@ enum StoreScripts {
 
     /// A function for scripts that begin with `look`: how many messages above a number others than a user wrote that are not deleted, counted
     /// up to a limit; an error reply in place of the number where the amendments are none.
-    static let counting = """
+    static let unreadFunction = """
         local function unread_above(number, user, limit)
           local low, count, amend = math.max(oldest, number + 1), 0, prefix .. 'amend:' .. name
           while low <= head and count < limit do
@@ -383,7 +383,7 @@ enum StoreScripts {
     /// How many messages above a number others wrote that are not deleted. KEYS: the hash. ARGV: how many messages are kept, the number, the
     /// user.
     static let unread =
-        look + counting + """
+        readPrelude + unreadFunction + """
             return unread_above(tonumber(ARGV[2]), ARGV[3], math.huge)
             """
 }

@@ -11,7 +11,9 @@ enum StoredMessage {
 
     static func write(_ message: Message, revision: Revision, to output: inout ByteBuffer) {
         let body = message.body
-        let (author, name, clientID) = (body.author.id.key, body.author.name, body.clientID?.text ?? "")
+        let (author, name, clientID) = (
+            body.author.id.storageKey, body.author.name, body.clientMessageID?.text ?? ""
+        )
         output.append(number: revision)
         output.append(number: message.sentAt.milliseconds)
         output.append(number: message.state.rawValue)
@@ -30,21 +32,28 @@ enum StoredMessage {
 
     /// Nil where it is nothing that was written so.
     static func read(_ bytes: UnsafeRawBufferPointer, as sequence: SequenceNumber) -> Message? {
-        var rest = Words(bytes)
-        guard let revision = rest.number(), let time = rest.number(),
-            let state = rest.number().flatMap({ Message.State(rawValue: UInt8(clamping: $0)) }),
-            let authorSize = rest.number(), let nameSize = rest.number(), let clientSize = rest.number(), let agentSize = rest.number(),
-            let metadataSize = rest.number(), let author = rest.part(byteCount: authorSize), let name = rest.part(byteCount: nameSize),
-            let client = rest.part(byteCount: clientSize), let agent = rest.part(byteCount: agentSize),
-            let metadata = rest.part(byteCount: metadataSize)
+        var rest = FieldReader(bytes)
+        guard let revision = rest.nextNumber(), let time = rest.nextNumber(),
+            let state = rest.nextNumber().flatMap({ Message.State(rawValue: UInt8(clamping: $0)) }),
+            let authorSize = rest.nextNumber(), let nameSize = rest.nextNumber(),
+            let clientSize = rest.nextNumber(), let agentSize = rest.nextNumber(),
+            let metadataSize = rest.nextNumber(),
+            let author = rest.nextField(byteCount: authorSize),
+            let name = rest.nextField(byteCount: nameSize),
+            let client = rest.nextField(byteCount: clientSize),
+            let agent = rest.nextField(byteCount: agentSize),
+            let metadata = rest.nextField(byteCount: metadataSize)
         else { return nil }
         let person = Person(
-            id: UserID(key: ByteString(author.text)), name: ByteString(name.text),
+            id: UserID(storageKey: ByteString(author.text)), name: ByteString(name.text),
             agent: agent.optionalBytes.map { ByteString(String(decoding: $0, as: UTF8.self)) })
         let body = MessageBody(
-            author: person, clientID: clientSize == 0 ? nil : ClientID(stored: ByteString(client.text)), content: rest.text,
+            author: person,
+            clientMessageID: clientSize == 0
+                ? nil : ClientMessageID(stored: ByteString(client.text)), content: rest.text,
             metadata: metadata.optionalBytes)
         return Message(
-            sequence: sequence, revision: Int(revision), sentAt: Timestamp(milliseconds: time), state: state, body: body)
+            sequence: sequence, revision: Int(revision), sentAt: Timestamp(milliseconds: time),
+            state: state, body: body)
     }
 }

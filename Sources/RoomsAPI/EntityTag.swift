@@ -11,7 +11,7 @@ struct EntityTag: Equatable {
     }
 
     /// Whether an `If-None-Match` has it. Weak ones count (RFC 9110 section 13.1.2).
-    func isNamed(in field: String?) -> Bool {
+    func matches(_ field: String?) -> Bool {
         guard let field else { return false }
         return field.split(separator: ",").contains { part in
             let tag = part.drop { $0 == " " || $0 == "\t" }.prefix { $0 != " " && $0 != "\t" }

@@ -10,21 +10,25 @@ extension HTTPError {
         case .tooManyMembers: self.init(.conflict, "room_id: \(error)")
         case .idTaken: self.init(.conflict, error.description)
         case .conversationEnded: self.init(.gone, "room_id: conversation ended")
-        case .accessDenied: self.init(.forbidden, "room_id: the conversation is closed, and you are no member of it")
+        case .accessDenied:
+            self.init(
+                .forbidden, "room_id: the conversation is closed, and you are no member of it")
         case .notAMember, .notAllowed: self.init(.forbidden, "user_id: \(error)")
         case .noSuchMessage: self.init(.notFound, error.description)
         case .messageDeleted: self.init(.gone, error.description)
-        case .contentEmpty, .clientIDInvalid: self.init(.badRequest, error.description)
+        case .contentEmpty, .clientMessageIDInvalid: self.init(.badRequest, error.description)
         case .contentTooLong, .metadataTooLong: self.init(.contentTooLarge, error.description)
         case .rateLimited(let seconds):
             self.init(
-                .tooManyRequests, error.description, fields: [HTTPField("Retry-After", String(max(1, Int(seconds.rounded(.up)))))])
-        case .unavailable, .rejected, .outcomeUnknown: self = .away
+                .tooManyRequests, error.description,
+                fields: [HTTPField("Retry-After", String(max(1, Int(seconds.rounded(.up)))))])
+        case .unavailable, .rejected, .outcomeUnknown: self = .chatUnavailable
         case .damaged: self.init(.internalServerError, "room_id: \(error)")
         }
     }
 
     /// The store, or the node that the conversation lives on.
-    static let away = HTTPError(
-        .serviceUnavailable, "The conversations cannot be reached at the moment; try again.", fields: [HTTPField("Retry-After", "1")])
+    static let chatUnavailable = HTTPError(
+        .serviceUnavailable, "The conversations cannot be reached at the moment; try again.",
+        fields: [HTTPField("Retry-After", "1")])
 }

@@ -14,14 +14,16 @@ enum RoomsRoute: Equatable {
     static let root = "/api/conversations"
 
     /// Whether the API answers for the path, be it that there is nothing.
-    static func owns(_ path: String) -> Bool {
+    static func matches(_ path: String) -> Bool {
         path == self.root || path.hasPrefix(self.root + "/")
     }
 
     /// With or without a slash at the end. What is below the root by name is no conversation's id.
     init(_ path: String) throws(HTTPError) {
-        guard Self.owns(path) else { throw .notFound }
-        var parts = path.dropFirst(Self.root.count).split(separator: "/", omittingEmptySubsequences: false).dropFirst()
+        guard Self.matches(path) else { throw .notFound }
+        var parts = path.dropFirst(Self.root.count).split(
+            separator: "/", omittingEmptySubsequences: false
+        ).dropFirst()
         if parts.last == "" { parts.removeLast() }
         switch (parts.first, parts.dropFirst().first, parts.count) {
         case (nil, _, _): self = .list
@@ -36,7 +38,8 @@ enum RoomsRoute: Equatable {
 
     /// An id that nothing can have is that of nothing.
     private static func id(_ part: Substring) throws(HTTPError) -> ByteString {
-        guard let id = PercentEncoding.decode(part.utf8), IdentityRule.conversation.allows(id) else {
+        guard let id = PercentEncoding.decode(part.utf8), IdentityRule.conversation.allows(id)
+        else {
             throw HTTPError(.notFound, "room_id: must be \(IdentityRule.conversation.text)")
         }
         return ByteString(id)

@@ -9,66 +9,90 @@ public struct RoomsDialect: Dialect {
     public let name: StaticString = "rooms"
     /// Engine.IO has a heartbeat of its own.
     public let heartbeat: StaticString? = nil
-    public let carriage: Carriage
-    private let setting: RoomsSetting
+    public let transport: Transport
+    private let context: RoomsContext
 
     /// - Parameters:
     ///   - key: what signs the passes for going on after a connection broke; the same on all nodes.
     ///   - connectTimeout: how long a client may take to CONNECT, in milliseconds.
-    public init(key: RecoveryKey, engine: EngineSettings = EngineSettings(), connectTimeout: Int64 = 45_000) {
-        self.carriage = .engine(engine, paths: ["/socket.io/", "/socket.io"])
-        self.setting = RoomsSetting(key: key, limits: SocketLimits(connectTimeout: connectTimeout))
+    public init(
+        key: RecoveryKey, engine: EngineSettings = EngineSettings(), connectTimeout: Int64 = 45_000
+    ) {
+        self.transport = .engine(engine, paths: ["/socket.io/", "/socket.io"])
+        self.context = RoomsContext(key: key, limits: SocketLimits(connectTimeout: connectTimeout))
     }
 
     /// Who may not come in is told by CONNECT_ERROR, which clients know what to do with.
-    public func open(_ request: DialectRequest) -> DialectOpening? {
+    public func open(_ request: DialectRequest) -> OpenResult? {
         guard request.path == ["socket.io"] else { return nil }
-        return .session(RoomsSession(self.setting, request.credentials, allowsAnonymous: request.allowsAnonymous))
+        return .session(
+            RoomsSession(
+                self.context, request.credentials, allowsAnonymous: request.allowsAnonymous))
     }
 
-    public func resume(_ standing: String, allowsAnonymous: Bool, at now: Int64) -> (any DialectSession)? {
-        RoomsSession(self.setting, standing: standing, allowsAnonymous: allowsAnonymous, at: now)
+    public func resume(_ standing: String, allowsAnonymous: Bool, at now: Int64) -> (
+        any DialectSession
+    )? {
+        RoomsSession(self.context, snapshot: standing, allowsAnonymous: allowsAnonymous, at: now)
     }
 
-    public func heard(_ word: String) {
-        if !self.setting.sessionRooms.note(word) { self.setting.farewells.note(word) }
+    public func receiveBroadcast(_ word: String) {
+        if !self.context.sessionRooms.record(word) { self.context.closedSessions.insert(word) }
     }
 
-    public func render(_ event: ChatEvent, in conversation: ConversationKey, into rendering: inout Rendering) {
+    public func render(
+        _ event: ChatEvent, in conversation: ConversationKey, into rendering: inout Rendering
+    ) {
         guard !conversation.isInbox else { return }
         let room = conversation.id
         switch event {
         case .posted(let message):
-            rendering.text.append(roomsEvent: "new_message") { $0.append(message: message, inRoom: room) }
-            rendering.finish()
+            rendering.text.append(roomsEvent: "new_message") {
+                $0.append(message: message, inRoom: room)
+            }
+            rendering.finishFrame()
             rendering.text.append(offset: RoomOffset(room: room, through: message.sequence).text)
-            rendering.finish(for: .everybody, unlessPersonal: true)
+            rendering.finishFrame(for: .everybody, unlessTracked: true)
         case .edited(let message):
-            rendering.text.append(roomsEvent: "message.edited") { $0.append(message: message, inRoom: room) }
-            rendering.finish()
+            rendering.text.append(roomsEvent: "message.edited") {
+                $0.append(message: message, inRoom: room)
+            }
+            rendering.finishFrame()
         case .deleted(let message):
-            rendering.text.append(roomsEvent: "message.deleted") { $0.append(message: message, inRoom: room) }
-            rendering.finish()
+            rendering.text.append(roomsEvent: "message.deleted") {
+                $0.append(message: message, inRoom: room)
+            }
+            rendering.finishFrame()
         case .typing(let person, let isTyping):
-            rendering.text.append(roomsEvent: "user_typing") { $0.append(typing: person, isTyping, inRoom: room) }
-            rendering.finish(for: .others(person.id))
+            rendering.text.append(roomsEvent: "user_typing") {
+                $0.append(typing: person, isTyping, inRoom: room)
+            }
+            rendering.finishFrame(for: .others(person.id))
         case .presence(let changes):
             // Who has left for good was told of when it did.
             for change in changes where change.isOnline || change.isMember {
                 rendering.text.append(roomsEvent: change.isOnline ? "user_joined" : "user_left") {
-                    $0.append(movement: change.person.id, change.person.name, inRoom: room, at: change.at)
+                    $0.append(
+                        joinOrLeaveOf: change.person.id, change.person.name, inRoom: room,
+                        at: change.at)
                 }
-                rendering.finish(for: .others(change.person.id))
+                rendering.finishFrame(for: .others(change.person.id))
             }
         case .crowd(let online, let changes):
-            rendering.text.append(roomsEvent: "presence") { $0.append(crowd: online, changes, inRoom: room) }
-            rendering.finish()
+            rendering.text.append(roomsEvent: "presence") {
+                $0.append(presenceSummary: online, changes, inRoom: room)
+            }
+            rendering.finishFrame()
         case .left(let member, let at):
-            rendering.text.append(roomsEvent: "user_left") { $0.append(movement: member.user, member.name, inRoom: room, at: at) }
-            rendering.finish(for: .others(member.user))
+            rendering.text.append(roomsEvent: "user_left") {
+                $0.append(joinOrLeaveOf: member.user, member.name, inRoom: room, at: at)
+            }
+            rendering.finishFrame(for: .others(member.user))
         case .ended(let user, let at):
-            rendering.text.append(roomsEvent: "conversation_ended") { $0.append(endedBy: user, inRoom: room, at: at) }
-            rendering.finish()
+            rendering.text.append(roomsEvent: "conversation_ended") {
+                $0.append(endedBy: user, inRoom: room, at: at)
+            }
+            rendering.finishFrame()
         case .created, .joined, .renamed, .read, .status:
             break  // The protocol has no words for these.
         }
@@ -76,10 +100,10 @@ public struct RoomsDialect: Dialect {
 }
 
 /// What all sessions of a node share.
-final class RoomsSetting: Sendable {
+final class RoomsContext: Sendable {
     let key: RecoveryKey
     let limits: SocketLimits
-    let farewells = Farewells()
+    let closedSessions = ClosedSessions()
     let sessionRooms = SessionRooms()
 
     init(key: RecoveryKey, limits: SocketLimits) {

@@ -8,26 +8,41 @@ import SocketIO
 /// The client's events.
 extension RoomsSession {
     /// A name that is longer is no event's, and is not said back.
-    private static let nameBytes = 64
+    private static let eventNameByteLimit = 64
 
     /// - Parameter text: of the array `[name, argument…]`, which is the document's root.
-    mutating func take(_ event: SocketEvent, _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps) {
+    mutating func execute(
+        _ event: SocketEvent, _ document: borrowing JSONDocument, _ text: RawSpan,
+        into steps: inout SessionSteps
+    ) {
         var name: ByteString?
         do throws(FieldError) {
-            guard let word = document.string(event.name, in: text) else { throw FieldError("event: its name must be a string") }
-            if word.utf8.count <= Self.nameBytes { name = ByteString(word) }
+            guard let word = document.string(event.name, in: text) else {
+                throw FieldError("event: its name must be a string")
+            }
+            if word.utf8.count <= Self.eventNameByteLimit { name = ByteString(word) }
             if let refusal = steps.refusal {
                 return self.fail(
-                    refusal.sentence, of: name, ackID: event.ackID, localID: Self.localID(of: event, document, text),
+                    refusal.reason, of: name, ackID: event.ackID,
+                    localID: Self.localID(of: event, document, text),
                     retryAfter: refusal.retryAfter, into: &steps)
             }
             switch word {
-            case "join_room": try self.join(Self.argument(of: event, document), document, text, into: &steps)
-            case "leave_room": try self.leave(Self.argument(of: event, document), document, text, into: &steps)
-            case "send_message": try self.say(Self.argument(of: event, document), document, text, into: &steps)
-            case "typing": try self.type(Self.argument(of: event, document), document, text, into: &steps)
-            case "authenticate": try self.renew(Self.argument(of: event, document), document, text, into: &steps)
-            default: throw FieldError(name.map { "event: \"\($0)\" is unknown" } ?? "event: is unknown")
+            case "join_room":
+                try self.joinRoom(Self.argument(of: event, document), document, text, into: &steps)
+            case "leave_room":
+                try self.leaveRoom(Self.argument(of: event, document), document, text, into: &steps)
+            case "send_message":
+                try self.sendMessage(
+                    Self.argument(of: event, document), document, text, into: &steps)
+            case "typing":
+                try self.sendTyping(
+                    Self.argument(of: event, document), document, text, into: &steps)
+            case "authenticate":
+                try self.authenticate(
+                    Self.argument(of: event, document), document, text, into: &steps)
+            default:
+                throw FieldError(name.map { "event: \"\($0)\" is unknown" } ?? "event: is unknown")
             }
         } catch {
             self.fail(error.description, of: name, ackID: event.ackID, into: &steps)
@@ -35,47 +50,65 @@ extension RoomsSession {
     }
 
     /// What a send is known by to its client, in whatever state the rest of it is; nil for any other event.
-    private static func localID(of event: SocketEvent, _ document: borrowing JSONDocument, _ text: RawSpan) -> ByteString? {
-        guard document.equals(event.name, "send_message", in: text), let argument = try? self.argument(of: event, document) else {
+    private static func localID(
+        of event: SocketEvent, _ document: borrowing JSONDocument, _ text: RawSpan
+    ) -> ByteString? {
+        guard document.equals(event.name, "send_message", in: text),
+            let argument = try? self.argument(of: event, document)
+        else {
             return nil
         }
-        return (try? document.optionalString("local_id", of: argument.value, in: text)).map { ByteString($0) }
+        return (try? document.optionalString("local_id", of: argument.value, in: text)).map {
+            ByteString($0)
+        }
     }
 
     /// What an event says.
-    private struct Argument {
+    private struct EventArgument {
         let value: JSONValue
         let ackID: Int?
     }
 
     /// Its one object. Behind it stand at most nulls, as which JavaScript writes what it was not given.
-    private static func argument(of event: SocketEvent, _ document: borrowing JSONDocument) throws(FieldError) -> Argument {
-        guard let value = document.element(after: event.name, in: document.root), document.kind(of: value) == .object else {
+    private static func argument(of event: SocketEvent, _ document: borrowing JSONDocument)
+        throws(FieldError) -> EventArgument
+    {
+        guard let value = document.element(after: event.name, in: document.root),
+            document.kind(of: value) == .object
+        else {
             throw FieldError("data: must be an object")
         }
         var next = document.element(after: value, in: document.root)
         while let more = next {
-            guard document.kind(of: more) == .null else { throw FieldError("data: must be one object, and nothing behind it") }
+            guard document.kind(of: more) == .null else {
+                throw FieldError("data: must be one object, and nothing behind it")
+            }
             next = document.element(after: more, in: document.root)
         }
-        return Argument(value: value, ackID: event.ackID)
+        return EventArgument(value: value, ackID: event.ackID)
     }
 
-    private func room(_ argument: Argument, _ document: borrowing JSONDocument, _ text: RawSpan) throws(FieldError) -> ByteString {
+    private func room(
+        _ argument: EventArgument, _ document: borrowing JSONDocument, _ text: RawSpan
+    ) throws(FieldError) -> ByteString {
         try document.requiredConversationID("room_id", of: argument.value, in: text)
     }
 
-    private func tag(_ question: Question, _ argument: Argument, _ room: ByteString, text: ByteString? = nil) -> SessionTag {
-        let asker = Asker(visit: self.visit, ackID: argument.ackID)
-        return SessionTag(kind: question.rawValue, number: asker.number, text: text, conversation: room)
+    private func tag(
+        _ question: RoomsRequestKind, _ argument: EventArgument, _ room: ByteString,
+        text: ByteString? = nil
+    ) -> RequestTag {
+        let asker = AckTarget(connectCount: self.connectCount, ackID: argument.ackID)
+        return RequestTag(
+            kind: question.rawValue, number: asker.number, text: text, conversation: room)
     }
 
     // MARK: Who it is
 
     /// Who speaks: a token says it, or the first `join_room` has.
-    private func speaker(
-        _ argument: Argument, _ document: borrowing JSONDocument, _ text: RawSpan
-    ) throws(FieldError) -> Actor {
+    private func sender(
+        _ argument: EventArgument, _ document: borrowing JSONDocument, _ text: RawSpan
+    ) throws(FieldError) -> Principal {
         let user = try document.optionalString("user_id", of: argument.value, in: text)
         guard let me = self.me else { throw FieldError("room_id: \(ChatError.notAMember)") }
         guard user == nil || user.map({ ByteString($0) }) == me.person.id.name else {
@@ -85,107 +118,150 @@ extension RoomsSession {
     }
 
     /// Whoever no token names says itself who it is: for good with its first `join_room`, and by another name with any.
-    private func comer(_ argument: Argument, _ document: borrowing JSONDocument, _ text: RawSpan) throws(FieldError) -> Actor {
+    private func joiningUser(
+        _ argument: EventArgument, _ document: borrowing JSONDocument, _ text: RawSpan
+    ) throws(FieldError) -> Principal {
         let name = try document.optionalString("username", of: argument.value, in: text)
         let user: UserID
         if let me = self.me {
-            _ = try self.speaker(argument, document, text)
-            guard me.person.id.isAnonymous, let name, ByteString(name) != me.person.name else { return me }
+            _ = try self.sender(argument, document, text)
+            guard me.person.id.isAnonymous, let name, ByteString(name) != me.person.name else {
+                return me
+            }
             user = me.person.id
         } else {
-            guard let text = try document.optionalString("user_id", of: argument.value, in: text) else {
+            guard let text = try document.optionalString("user_id", of: argument.value, in: text)
+            else {
                 throw FieldError("user_id: is missing")
             }
-            guard IdentityRule.name.allows(text) else { throw FieldError("user_id: must be \(IdentityRule.name.text)") }
+            guard IdentityRule.name.allows(text) else {
+                throw FieldError("user_id: must be \(IdentityRule.name.text)")
+            }
             user = UserID(anonymous: ByteString(text))
         }
-        guard let name else { return Actor(person: Person(id: user, name: user.name), isAdmin: false) }
-        guard IdentityRule.name.allows(name) else { throw FieldError("username: must be \(IdentityRule.name.text)") }
-        return Actor(person: Person(id: user, name: ByteString(name)), isAdmin: false)
+        guard let name else {
+            return Principal(person: Person(id: user, name: user.name), isAdmin: false)
+        }
+        guard IdentityRule.name.allows(name) else {
+            throw FieldError("username: must be \(IdentityRule.name.text)")
+        }
+        return Principal(person: Person(id: user, name: ByteString(name)), isAdmin: false)
     }
 
-    private mutating func renew(
-        _ argument: Argument, _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps
+    private mutating func authenticate(
+        _ argument: EventArgument, _ document: borrowing JSONDocument, _ text: RawSpan,
+        into steps: inout SessionSteps
     ) throws(FieldError) {
         let token = try document.requiredString("token", of: argument.value, in: text)
-        guard self.hasToken else { throw FieldError("token: the connection came without one; connect with it") }
-        guard self.renewal == nil else { throw FieldError("token: another one is being looked at") }
-        self.renewal = Renewal(ackID: argument.ackID)
+        guard self.hasToken else {
+            throw FieldError("token: the connection came without one; connect with it")
+        }
+        guard self.pendingRenewal == nil else {
+            throw FieldError("token: another one is being looked at")
+        }
+        self.pendingRenewal = TokenRenewal(ackID: argument.ackID)
         steps.append(.authenticate(token))
     }
 
     // MARK: Rooms
 
-    private mutating func join(
-        _ argument: Argument, _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps
+    private mutating func joinRoom(
+        _ argument: EventArgument, _ document: borrowing JSONDocument, _ text: RawSpan,
+        into steps: inout SessionSteps
     ) throws(FieldError) {
         let room = try self.room(argument, document, text)
-        let me = try self.comer(argument, document, text)
+        let me = try self.joiningUser(argument, document, text)
         let place = self.rooms[room]
         guard place != nil || self.rooms.count < Self.roomLimit else {
             throw FieldError("room_id: a connection may be in \(Self.roomLimit) rooms at most")
         }
-        if let joining = place?.joining {
+        if let joining = place?.pendingJoin {
             // What is on its way answers this one as well: asked however often, it is done once.
             guard let ackID = argument.ackID else {
-                self.rooms[room]?.joining?.wantsEvent = true
+                self.rooms[room]?.pendingJoin?.wantsEvent = true
                 return
             }
-            guard joining.ackIDs.count < Joining.ackLimit else { throw FieldError("room_id: the room is being joined; wait for its state") }
-            self.rooms[room]?.joining?.ackIDs.append(ackID)
+            guard joining.ackIDs.count < PendingJoin.ackLimit else {
+                throw FieldError("room_id: the room is being joined; wait for its state")
+            }
+            self.rooms[room]?.pendingJoin?.ackIDs.append(ackID)
             return
         }
         let isRenamed = self.me.map { $0.person.name != me.person.name } ?? false
         self.me = me
         self.joinCount += 1
-        let joining = Joining(
-            number: self.joinCount, isArrival: place == nil, ackIDs: argument.ackID.map { [$0] } ?? [], wantsEvent: argument.ackID == nil)
-        self.rooms[room, default: Room()].joining = joining
-        if place == nil { self.noteRooms(of: self.rooms.count - 1, into: &steps) }
+        let joining = PendingJoin(
+            number: self.joinCount, isFirstJoin: place == nil,
+            ackIDs: argument.ackID.map { [$0] } ?? [], wantsEvent: argument.ackID == nil)
+        self.rooms[room, default: Room()].pendingJoin = joining
+        if place == nil { self.broadcastRooms(previousCount: self.rooms.count - 1, into: &steps) }
         if place == nil {
-            steps.append(.enter(self.key(room), self.entrance(to: room, as: me), from: .now, self.tag(.join, joining: room)))
+            steps.append(
+                .enter(
+                    self.key(room), self.joinRequest(for: room, as: me), from: .now,
+                    self.joinTag(.join, for: room)))
         } else if isRenamed {
-            steps.append(.ask(.join(self.entrance(to: room, as: me)), in: self.key(room), self.tag(.join, joining: room)))
+            steps.append(
+                .submit(
+                    .join(self.joinRequest(for: room, as: me)), in: self.key(room),
+                    self.joinTag(.join, for: room)))
         } else {
-            steps.append(.ask(.describe(by: me), in: self.key(room), self.tag(.describe, joining: room)))
+            steps.append(
+                .submit(.describe(by: me), in: self.key(room), self.joinTag(.describe, for: room)))
         }
     }
 
-    private mutating func leave(
-        _ argument: Argument, _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps
+    private mutating func leaveRoom(
+        _ argument: EventArgument, _ document: borrowing JSONDocument, _ text: RawSpan,
+        into steps: inout SessionSteps
     ) throws(FieldError) {
         let room = try self.room(argument, document, text)
-        let me = try self.speaker(argument, document, text)
-        self.rooms[room]?.isParting = true
-        steps.append(.ask(.part(me.person.id), in: self.key(room), self.tag(.leave, argument, room)))
+        let me = try self.sender(argument, document, text)
+        self.rooms[room]?.isLeaving = true
+        steps.append(
+            .submit(.leave(me.person.id), in: self.key(room), self.tag(.leave, argument, room)))
     }
 
     // MARK: Words
 
-    private func say(
-        _ argument: Argument, _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps
+    private func sendMessage(
+        _ argument: EventArgument, _ document: borrowing JSONDocument, _ text: RawSpan,
+        into steps: inout SessionSteps
     ) throws(FieldError) {
         let room = try self.room(argument, document, text)
-        let localID = try document.optionalString("local_id", of: argument.value, in: text).map { ByteString($0) }
-        if let localID, ClientID(given: localID) == nil { throw FieldError(ChatError.clientIDInvalid) }
+        let localID = try document.optionalString("local_id", of: argument.value, in: text).map {
+            ByteString($0)
+        }
+        if let localID, ClientMessageID(given: localID) == nil {
+            throw FieldError(ChatError.clientMessageIDInvalid)
+        }
         var content: String?
-        for name in ["content", "message", "text"] as [StaticString] where document.presentMember(name, of: argument.value, in: text) != nil
-        {
-            content = try document.content(name, of: argument.value, in: text, limits: steps.limits)
+        for name in ["content", "message", "text"] as [StaticString]
+        where document.nonNullMember(name, of: argument.value, in: text) != nil {
+            content = try document.messageContent(
+                name, of: argument.value, in: text, limits: steps.limits)
             break
         }
         guard let content else { throw FieldError("content: is missing") }
-        let me = try self.speaker(argument, document, text)
-        let body = MessageBody(author: me.person, clientID: localID.flatMap { ClientID(given: $0) }, content: content)
-        steps.append(.ask(.post(body), in: self.key(room), self.tag(.send, argument, room, text: localID)))
+        let me = try self.sender(argument, document, text)
+        let body = MessageBody(
+            author: me.person, clientMessageID: localID.flatMap { ClientMessageID(given: $0) },
+            content: content)
+        steps.append(
+            .submit(.post(body), in: self.key(room), self.tag(.send, argument, room, text: localID))
+        )
     }
 
-    private func type(
-        _ argument: Argument, _ document: borrowing JSONDocument, _ text: RawSpan, into steps: inout SessionSteps
+    private func sendTyping(
+        _ argument: EventArgument, _ document: borrowing JSONDocument, _ text: RawSpan,
+        into steps: inout SessionSteps
     ) throws(FieldError) {
         let room = try self.room(argument, document, text)
         let isTyping = try document.requiredBool("is_typing", of: argument.value, in: text)
-        let me = try self.speaker(argument, document, text)
-        steps.append(.ask(.typing(isTyping, by: me.person), in: self.key(room), self.tag(.typing, argument, room)))
+        let me = try self.sender(argument, document, text)
+        steps.append(
+            .submit(
+                .typing(isTyping, by: me.person), in: self.key(room),
+                self.tag(.typing, argument, room)))
     }
 }

@@ -9,9 +9,9 @@ import Synchronization
 /// Of each node by itself, which tells the others. A node that is not told, or has forgotten, believes the offset.
 final class SessionRooms: Sendable {
     private struct State {
-        var marks: [String: String] = [:]
+        var fingerprints: [String: String] = [:]
         /// The oldest first.
-        var order: [String] = []
+        var insertionOrder: [String] = []
     }
 
     private let state = Mutex(State())
@@ -24,13 +24,13 @@ final class SessionRooms: Sendable {
     }
 
     /// What nodes tell each other of a session that is in these rooms.
-    static func word(_ sid: String, in rooms: some Collection<ByteString>) -> String {
-        "\(sid)\(self.separator)\(self.mark(of: rooms))"
+    static func broadcastText(_ sid: String, in rooms: some Collection<ByteString>) -> String {
+        "\(sid)\(self.separator)\(self.fingerprint(of: rooms))"
     }
 
     /// What stands for rooms, in whatever order: the same for the same ones. For more than an offset can list it is no offset's.
-    private static func mark(of rooms: some Collection<ByteString>) -> String {
-        guard rooms.count <= RoomOffset.roomLimit else { return RoomOffset.nowhere }
+    private static func fingerprint(of rooms: some Collection<ByteString>) -> String {
+        guard rooms.count <= RoomOffset.roomLimit else { return RoomOffset.notRecoverable }
         let names = ByteString(rooms.sorted().map(\.string).joined(separator: ","))
         return String(StableHash.of(names), radix: 16)
     }
@@ -39,24 +39,27 @@ final class SessionRooms: Sendable {
     ///
     /// - Returns: whether it was such a word.
     @discardableResult
-    func note(_ word: String) -> Bool {
+    func record(_ word: String) -> Bool {
         // What other nodes say is bounded, too.
         let parts = word.split(separator: Self.separator, maxSplits: 1)
         guard word.utf8.count <= 64, parts.count == 2 else { return false }
         let sid = String(parts[0])
         self.state.withLock { state in
-            guard state.marks.updateValue(String(parts[1]), forKey: sid) == nil else { return }
-            state.order.append(sid)
-            guard state.order.count > self.limit else { return }
+            guard state.fingerprints.updateValue(String(parts[1]), forKey: sid) == nil else {
+                return
+            }
+            state.insertionOrder.append(sid)
+            guard state.insertionOrder.count > self.limit else { return }
             // Half of them at once, so that each is moved once.
-            for old in state.order.prefix(self.limit / 2) { state.marks[old] = nil }
-            state.order.removeFirst(self.limit / 2)
+            for old in state.insertionOrder.prefix(self.limit / 2) { state.fingerprints[old] = nil }
+            state.insertionOrder.removeFirst(self.limit / 2)
         }
         return true
     }
 
     /// Whether a session is in these rooms and no others, as far as it is known here.
-    func agree(_ rooms: some Collection<ByteString>, of sid: String) -> Bool {
-        self.state.withLock { $0.marks[sid] }.map { $0 == Self.mark(of: rooms) } ?? true
+    func matches(_ rooms: some Collection<ByteString>, of sid: String) -> Bool {
+        self.state.withLock { $0.fingerprints[sid] }.map { $0 == Self.fingerprint(of: rooms) }
+            ?? true
     }
 }

@@ -9,9 +9,10 @@ extension ByteBuffer {
     ///   - attachmentCount: how many binary frames follow; only for the binary kinds.
     ///   - namespace: as clients write it, with its slash; nil for the main one.
     public mutating func append(
-        socketPacket kind: SocketPacketKind, attachmentCount: Int = 0, namespace: ByteString? = nil, ackID: Int? = nil
+        socketPacket kind: SocketPacketKind, attachmentCount: Int = 0, namespace: ByteString? = nil,
+        ackID: Int? = nil
     ) {
-        self.append(kind.letter)
+        self.append(kind.typeByte)
         if kind.isBinary {
             self.append(decimal: attachmentCount)
             self.append("-")
@@ -26,7 +27,9 @@ extension ByteBuffer {
     /// An event of the main namespace with one argument: `2["<name>",<argument>]`.
     ///
     /// - Parameter argument: writes JSON.
-    public mutating func append(socketEvent name: StaticString, _ argument: (inout ByteBuffer) -> Void) {
+    public mutating func append(
+        socketEvent name: StaticString, _ argument: (inout ByteBuffer) -> Void
+    ) {
         self.append(socketPacket: .event)
         self.append(#"[""#)
         self.append(name)

@@ -9,7 +9,8 @@ public struct SocketLimits: Sendable, Hashable {
     public var namespaceBytes: Int
 
     /// The reference server's time, and bounds that no client reaches in earnest.
-    public init(connectTimeout: Int64 = 45_000, attachments: Int = 1000, namespaceBytes: Int = 256) {
+    public init(connectTimeout: Int64 = 45_000, attachments: Int = 1000, namespaceBytes: Int = 256)
+    {
         self.connectTimeout = connectTimeout
         self.attachments = attachments
         self.namespaceBytes = namespaceBytes

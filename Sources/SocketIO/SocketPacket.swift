@@ -3,7 +3,7 @@ public enum SocketPacketKind: UInt8, Sendable, Hashable {
     case connect, disconnect, event, ack, connectError, binaryEvent, binaryAck
 
     /// The letter that a packet of this kind begins with.
-    public var letter: UInt8 { UInt8(ascii: "0") + self.rawValue }
+    public var typeByte: UInt8 { UInt8(ascii: "0") + self.rawValue }
 
     var isBinary: Bool { self == .binaryEvent || self == .binaryAck }
 }
@@ -28,32 +28,40 @@ public struct SocketPacket: Sendable, Hashable {
     public let payload: Range<Int>?
 
     /// Reads a packet up to its JSON, and checks that it has what packets of its kind have.
-    public static func read(_ text: RawSpan, limits: SocketLimits) throws(SocketPacketError) -> SocketPacket {
+    public static func parse(_ text: RawSpan, limits: SocketLimits) throws(SocketPacketError)
+        -> SocketPacket
+    {
         var offset = 0
-        guard let letter = Self.letter(offset, of: text) else { throw .empty }
-        guard let kind = SocketPacketKind(rawValue: letter &- UInt8(ascii: "0")) else { throw .unknownType(letter) }
+        guard let letter = Self.byte(offset, of: text) else { throw .empty }
+        guard let kind = SocketPacketKind(rawValue: letter &- UInt8(ascii: "0")) else {
+            throw .unknownType(letter)
+        }
         offset += 1
         var attachmentCount = 0
         if kind.isBinary {
             guard let count = Self.number(&offset, of: text, through: limits.attachments),
-                Self.letter(offset, of: text) == UInt8(ascii: "-")
+                Self.byte(offset, of: text) == UInt8(ascii: "-")
             else { throw .badAttachmentCount(limit: limits.attachments) }
             attachmentCount = count
             offset += 1
         }
         let namespace = try Self.namespace(&offset, of: text, byteLimit: limits.namespaceBytes)
         var ackID: Int?
-        if let letter = Self.letter(offset, of: text), Self.isDigit(letter) {
-            guard let id = Self.number(&offset, of: text, through: Self.ackIDLimit) else { throw .badAckID }
+        if let letter = Self.byte(offset, of: text), Self.isDigit(letter) {
+            guard let id = Self.number(&offset, of: text, through: Self.ackIDLimit) else {
+                throw .badAckID
+            }
             ackID = id
         }
         let payload = offset < text.byteCount ? offset..<text.byteCount : nil
-        let packet = SocketPacket(kind: kind, attachmentCount: attachmentCount, namespace: namespace, ackID: ackID, payload: payload)
-        try packet.check()
+        let packet = SocketPacket(
+            kind: kind, attachmentCount: attachmentCount, namespace: namespace, ackID: ackID,
+            payload: payload)
+        try packet.checkParts()
         return packet
     }
 
-    private func check() throws(SocketPacketError) {
+    private func checkParts() throws(SocketPacketError) {
         switch self.kind {
         case .connect, .disconnect, .connectError:
             guard self.ackID == nil else { throw .unexpectedAckID }
@@ -65,11 +73,12 @@ public struct SocketPacket: Sendable, Hashable {
         switch self.kind {
         case .connect: break
         case .disconnect: guard self.payload == nil else { throw .unexpectedPayload }
-        case .connectError, .event, .ack, .binaryEvent, .binaryAck: guard self.payload != nil else { throw .missingPayload }
+        case .connectError, .event, .ack, .binaryEvent, .binaryAck:
+            guard self.payload != nil else { throw .missingPayload }
         }
     }
 
-    private static func letter(_ offset: Int, of text: RawSpan) -> UInt8? {
+    private static func byte(_ offset: Int, of text: RawSpan) -> UInt8? {
         offset < text.byteCount ? text.unsafeLoad(fromByteOffset: offset, as: UInt8.self) : nil
     }
 
@@ -82,21 +91,24 @@ public struct SocketPacket: Sendable, Hashable {
     private static func number(_ offset: inout Int, of text: RawSpan, through limit: Int) -> Int? {
         let start = offset
         var sum = 0
-        while let letter = self.letter(offset, of: text), self.isDigit(letter) {
+        while let letter = self.byte(offset, of: text), self.isDigit(letter) {
             // The limit is far below what an Int holds, and no digit is read behind it.
             sum = sum * 10 + Int(letter - UInt8(ascii: "0"))
             guard sum <= limit else { return nil }
             offset += 1
         }
-        guard offset > start, offset == start + 1 || self.letter(start, of: text) != UInt8(ascii: "0") else { return nil }
+        guard offset > start, offset == start + 1 || self.byte(start, of: text) != UInt8(ascii: "0")
+        else { return nil }
         return sum
     }
 
     /// A namespace's name at `offset`, which goes behind it and its comma.
-    private static func namespace(_ offset: inout Int, of text: RawSpan, byteLimit: Int) throws(SocketPacketError) -> Range<Int>? {
-        guard self.letter(offset, of: text) == UInt8(ascii: "/") else { return nil }
+    private static func namespace(_ offset: inout Int, of text: RawSpan, byteLimit: Int)
+        throws(SocketPacketError) -> Range<Int>?
+    {
+        guard self.byte(offset, of: text) == UInt8(ascii: "/") else { return nil }
         let start = offset
-        while let letter = self.letter(offset, of: text), letter != UInt8(ascii: ",") {
+        while let letter = self.byte(offset, of: text), letter != UInt8(ascii: ",") {
             // It is said back to the client, where a record separator would make two packets of one.
             guard letter >= 0x20, letter != 0x7F else { throw .controlCharacterInNamespace }
             offset += 1

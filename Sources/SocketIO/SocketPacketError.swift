@@ -29,8 +29,10 @@ public enum SocketPacketError: Error, Sendable, Hashable, CustomStringConvertibl
     public var description: String {
         switch self {
         case .empty: "a packet is empty; its first letter must be its type"
-        case .unknownType(let letter): "a packet's type must be a digit from 0 to 6, and is the byte \(letter)"
-        case .badAttachmentCount(let limit): "a binary packet's number of attachments must be from 0 to \(limit), and a hyphen must follow"
+        case .unknownType(let letter):
+            "a packet's type must be a digit from 0 to 6, and is the byte \(letter)"
+        case .badAttachmentCount(let limit):
+            "a binary packet's number of attachments must be from 0 to \(limit), and a hyphen must follow"
         case .controlCharacterInNamespace: "a namespace must not have control characters"
         case .namespaceTooLong(let limit): "a namespace has more than \(limit) bytes"
         case .badAckID: "an ack id must be a whole number from 0 to \(SocketPacket.ackIDLimit)"
@@ -43,7 +45,8 @@ public enum SocketPacketError: Error, Sendable, Hashable, CustomStringConvertibl
         case .payloadIsNoArray: "the payload must be a JSON array"
         case .missingEventName: "an event's first element must be its name"
         case .reservedEventName(let name): "an event must not be named \(name)"
-        case .badPlaceholder: "a placeholder's num must be the number of an attachment, each of them once"
+        case .badPlaceholder:
+            "a placeholder's num must be the number of an attachment, each of them once"
         case .unannouncedAttachment: "a binary frame came that no packet has announced"
         case .missingAttachment: "a binary frame was announced and did not come"
         }

@@ -9,12 +9,12 @@ public import JSON
 public struct SocketSession: Sendable {
     enum State: Sendable {
         /// No CONNECT has come.
-        case waiting(until: Int64)
+        case awaitingConnect(until: Int64)
         /// A CONNECT is being judged. What is left of the client's time is kept for when it is refused.
         case connecting(until: Int64)
         case connected
         /// We have sent DISCONNECT; what the client sent before it knew is still coming in.
-        case dismissed(until: Int64)
+        case disconnectSent(until: Int64)
         case ended
     }
 
@@ -26,7 +26,7 @@ public struct SocketSession: Sendable {
     /// The session of a connection that was opened just then; its time to CONNECT runs.
     public init(limits: SocketLimits = SocketLimits(), openedAt now: Int64) {
         self.limits = limits
-        self.state = .waiting(until: now + limits.connectTimeout)
+        self.state = .awaitingConnect(until: now + limits.connectTimeout)
     }
 
     /// Whether events may be sent to the client.
@@ -37,7 +37,7 @@ public struct SocketSession: Sendable {
     /// When `tick` is to be called; nil while no time is running.
     public var deadline: Int64? {
         switch self.state {
-        case .waiting(let until), .dismissed(let until): until
+        case .awaitingConnect(let until), .disconnectSent(let until): until
         case .connecting, .connected, .ended: nil
         }
     }
@@ -50,19 +50,22 @@ public struct SocketSession: Sendable {
     /// A packet came as text. `document` is lent for reading it: the steps speak of what it holds then.
     ///
     /// - Parameter text: UTF-8, which what lies below makes sure of.
-    public mutating func received(_ text: RawSpan, reading document: inout JSONDocument, at now: Int64, into steps: inout SocketSteps) {
+    public mutating func received(
+        _ text: RawSpan, reading document: inout JSONDocument, at now: Int64,
+        into steps: inout SocketSteps
+    ) {
         if case .ended = self.state { return }
         do throws(SocketPacketError) {
             guard self.attachmentsDue == 0 else { throw .missingAttachment }
-            let packet = try SocketPacket.read(text, limits: self.limits)
+            let packet = try SocketPacket.parse(text, limits: self.limits)
             self.attachmentsDue = packet.attachmentCount
             let objection = try packet.readPayload(in: text, into: &document)
             if let namespace = packet.namespace {
-                self.takeForeign(packet, Self.name(namespace, of: text), into: &steps)
+                self.processOtherNamespace(packet, Self.name(namespace, of: text), into: &steps)
             } else if let objection {
-                self.refuse(packet, objection, text, into: &steps)
+                self.reject(packet, objection, text, into: &steps)
             } else {
-                self.take(packet, document, text, at: now, into: &steps)
+                self.process(packet, document, text, at: now, into: &steps)
             }
         } catch {
             self.end(.malformed(error), into: &steps)
@@ -98,34 +101,36 @@ public struct SocketSession: Sendable {
     /// - Parameter message: what the client's `connect_error` says.
     public mutating func refuse(_ message: String, into steps: inout SocketSteps) {
         guard case .connecting(let until) = self.state else { return }
-        self.state = .waiting(until: until)
+        self.state = .awaitingConnect(until: until)
         steps.send { $0.append(socketConnectError: message) }
     }
 
     /// Sends the client away. It may come in again; what it sent before it knew of this is dropped.
     public mutating func disconnect(at now: Int64, into steps: inout SocketSteps) {
         guard case .connected = self.state else { return }
-        self.state = .dismissed(until: now + self.limits.connectTimeout)
+        self.state = .disconnectSent(until: now + self.limits.connectTimeout)
         steps.send { $0.append(socketPacket: .disconnect) }
     }
 
-    private mutating func take(
-        _ packet: SocketPacket, _ document: borrowing JSONDocument, _ text: RawSpan, at now: Int64, into steps: inout SocketSteps
+    private mutating func process(
+        _ packet: SocketPacket, _ document: borrowing JSONDocument, _ text: RawSpan, at now: Int64,
+        into steps: inout SocketSteps
     ) {
         switch (packet.kind, self.state) {
         case (.connectError, _):
             self.end(.unexpected(.connectError), into: &steps)
-        case (.connect, .waiting(let until)), (.connect, .dismissed(let until)):
+        case (.connect, .awaitingConnect(let until)), (.connect, .disconnectSent(let until)):
             self.connect(packet, document, text, until: until, into: &steps)
         case (.connect, _):
             self.end(.connectedTwice, into: &steps)
-        case (_, .dismissed):
+        case (_, .disconnectSent):
             return
         case (.disconnect, .connected):
-            self.state = .waiting(until: now + self.limits.connectTimeout)
+            self.state = .awaitingConnect(until: now + self.limits.connectTimeout)
             steps.append(.disconnected)
         case (.event, .connected):
-            guard let payload = packet.payload, let name = document.firstElement(of: document.root) else {
+            guard let payload = packet.payload, let name = document.firstElement(of: document.root)
+            else {
                 preconditionFailure("An event without a name was let through: \(packet)")
             }
             steps.append(.event(SocketEvent(payload: payload, name: name, ackID: packet.ackID)))
@@ -135,16 +140,22 @@ public struct SocketSession: Sendable {
             }
             steps.append(.acknowledged(id: id, payload))
         case (.binaryEvent, .connected):
-            steps.append(.refuse(ackID: packet.ackID, event: packet.eventName(in: text), "binary events are not taken; send JSON"))
+            steps.append(
+                .refuse(
+                    ackID: packet.ackID, event: packet.eventName(in: text),
+                    "binary events are not taken; send JSON"))
         case (.binaryAck, .connected):
-            steps.append(.refuse(ackID: nil, event: nil, "binary acknowledgements are not taken; send JSON"))
+            steps.append(
+                .refuse(ackID: nil, event: nil, "binary acknowledgements are not taken; send JSON"))
         default:
             self.end(.notConnected, into: &steps)
         }
     }
 
     /// A packet of another namespace than the main one: there is none, so only CONNECT has an answer.
-    private mutating func takeForeign(_ packet: SocketPacket, _ namespace: ByteString, into steps: inout SocketSteps) {
+    private mutating func processOtherNamespace(
+        _ packet: SocketPacket, _ namespace: ByteString, into steps: inout SocketSteps
+    ) {
         guard packet.kind == .connect else {
             self.end(.notConnected, into: &steps)
             return
@@ -153,7 +164,8 @@ public struct SocketSession: Sendable {
     }
 
     private mutating func connect(
-        _ packet: SocketPacket, _ document: borrowing JSONDocument, _ text: RawSpan, until: Int64, into steps: inout SocketSteps
+        _ packet: SocketPacket, _ document: borrowing JSONDocument, _ text: RawSpan, until: Int64,
+        into steps: inout SocketSteps
     ) {
         self.state = .connecting(until: until)
         guard let payload = packet.payload else {
@@ -163,7 +175,7 @@ public struct SocketSession: Sendable {
         let bytes = text.extracting(payload)
         var fields: [String?] = []
         for name in ["pid", "offset"] as [StaticString] {
-            guard let value = document.presentMember(name, of: document.root, in: bytes) else {
+            guard let value = document.nonNullMember(name, of: document.root, in: bytes) else {
                 fields.append(nil)
                 continue
             }
@@ -173,20 +185,23 @@ public struct SocketSession: Sendable {
             }
             fields.append(string)
         }
-        steps.append(.connect(auth: payload, fields[0].map { SocketRecovery(pid: $0, offset: fields[1]) }))
+        steps.append(
+            .connect(auth: payload, fields[0].map { SocketRecovery(pid: $0, offset: fields[1]) }))
     }
 
     /// A packet that is sound but for what its JSON holds beyond our bounds.
-    private mutating func refuse(_ packet: SocketPacket, _ sentence: String, _ text: RawSpan, into steps: inout SocketSteps) {
+    private mutating func reject(
+        _ packet: SocketPacket, _ sentence: String, _ text: RawSpan, into steps: inout SocketSteps
+    ) {
         switch (packet.kind, self.state) {
-        case (.connect, .waiting(let until)), (.connect, .dismissed(let until)):
+        case (.connect, .awaitingConnect(let until)), (.connect, .disconnectSent(let until)):
             self.state = .connecting(until: until)
             self.refuse(sentence, into: &steps)
         case (.connect, _):
             self.end(.connectedTwice, into: &steps)
         case (.connectError, _):
             self.end(.unexpected(.connectError), into: &steps)
-        case (_, .dismissed):
+        case (_, .disconnectSent):
             return
         case (.ack, .connected), (.binaryAck, .connected):
             steps.append(.refuse(ackID: nil, event: nil, sentence))

@@ -7,17 +7,17 @@ internal import Glibc
 /// in order to read; so the owner watches it for reading, and for writing while it has something to write or `wantsWrite` is set.
 public struct OutgoingTransport {
     /// What became of a read or write.
-    public enum Transfer: Equatable {
+    public enum TransportResult: Equatable {
         /// So many bytes went over, at least one.
-        case moved(Int)
+        case bytes(Int)
         case wouldBlock
         /// The other side sends no more.
-        case ended
-        case failed(Failure)
+        case endOfStream
+        case failed(TransportFailure)
     }
 
     /// Why nothing goes over any more.
-    public enum Failure: Equatable {
+    public enum TransportFailure: Equatable {
         /// In the kernel's words.
         case broken(reason: String)
         case tls(TLSError)
@@ -57,39 +57,39 @@ public struct OutgoingTransport {
 
     /// Takes what has arrived, up to the buffer's size, which must not be 0.
     @inline(__always)
-    public mutating func read(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
+    public mutating func read(into buffer: UnsafeMutableRawBufferPointer) -> TransportResult {
         if let tls = self.tls { return self.translated(tls.read(into: buffer)) }
         return Self.translated(self.socket.read(into: buffer))
     }
 
     /// Gives bytes, at least one, to the socket. After `wouldBlock` the same bytes must come again, more may follow them.
     @inline(__always)
-    public mutating func write(_ bytes: UnsafeRawBufferPointer) -> Transfer {
+    public mutating func write(_ bytes: UnsafeRawBufferPointer) -> TransportResult {
         if let tls = self.tls { return self.translated(tls.write(bytes)) }
         return Self.translated(self.socket.write(bytes))
     }
 
     /// Says to the other side that nothing more comes.
-    public func finish() {
+    public func shutdownWriting() {
         self.tls?.close()
         self.socket.shutdownWriting()
     }
 
-    private static func translated(_ transfer: Socket.Transfer) -> Transfer {
+    private static func translated(_ transfer: Socket.SocketResult) -> TransportResult {
         switch transfer {
-        case .moved(let count): .moved(count)
+        case .bytes(let count): .bytes(count)
         case .wouldBlock: .wouldBlock
-        case .ended: .ended
+        case .endOfStream: .endOfStream
         case .failed(let code): .failed(.broken(reason: String(cString: strerror(code))))
         }
     }
 
-    private mutating func translated(_ result: TLSResult) -> Transfer {
+    private mutating func translated(_ result: TLSResult) -> TransportResult {
         self.wantsWrite = result == .wantWrite
         switch result {
-        case .bytes(let count): return .moved(count)
+        case .bytes(let count): return .bytes(count)
         case .wantRead, .wantWrite: return .wouldBlock
-        case .closed: return .ended
+        case .endOfStream: return .endOfStream
         case .failed(let error): return .failed(.tls(error))
         }
     }

@@ -8,11 +8,14 @@ extension TLSContext {
         OpenSSLError.clear()
         try self.checkReadable(path)
         guard SSL_CTX_use_certificate_chain_file(context, path) == 1 else {
-            throw .file(path: path, reason: "holds no usable certificate in PEM (\(OpenSSLError.reason))")
+            throw .file(
+                path: path, reason: "holds no usable certificate in PEM (\(OpenSSLError.reason))")
         }
     }
 
-    static func useKey(_ path: String, ofCertificate certificatePath: String, in context: OpaquePointer) throws(TLSError) {
+    static func useKey(
+        _ path: String, ofCertificate certificatePath: String, in context: OpaquePointer
+    ) throws(TLSError) {
         OpenSSLError.clear()
         try self.checkReadable(path)
         var isEncrypted = false
@@ -26,11 +29,16 @@ extension TLSContext {
             defer { SSL_CTX_set_default_passwd_cb_userdata(context, nil) }
             return SSL_CTX_use_PrivateKey_file(context, path, SSL_FILETYPE_PEM) == 1
         }
-        if isEncrypted { throw .file(path: path, reason: "is encrypted; give the key without a passphrase") }
+        if isEncrypted {
+            throw .file(path: path, reason: "is encrypted; give the key without a passphrase")
+        }
         let mismatch = TLSError.keyMismatch(certificatePath: certificatePath, keyPath: path)
         guard isUsed else {
-            if OpenSSLError.isReason(X509_R_KEY_VALUES_MISMATCH, ofLibrary: ERR_LIB_X509) { throw mismatch }
-            throw .file(path: path, reason: "holds no usable private key in PEM (\(OpenSSLError.reason))")
+            if OpenSSLError.isReason(X509_R_KEY_VALUES_MISMATCH, ofLibrary: ERR_LIB_X509) {
+                throw mismatch
+            }
+            throw .file(
+                path: path, reason: "holds no usable private key in PEM (\(OpenSSLError.reason))")
         }
         // A key of another kind than the certificate's is only found here.
         guard SSL_CTX_check_private_key(context) == 1 else { throw mismatch }
@@ -44,7 +52,9 @@ extension TLSContext {
     }
 
     static func expiry(of context: OpaquePointer) -> Timestamp? {
-        guard let certificate = SSL_CTX_get0_certificate(context), let end = X509_get0_notAfter(certificate) else { return nil }
+        guard let certificate = SSL_CTX_get0_certificate(context),
+            let end = X509_get0_notAfter(certificate)
+        else { return nil }
         var calendar = tm()
         guard ASN1_TIME_to_tm(end, &calendar) == 1 else { return nil }
         return Timestamp(milliseconds: Int64(timegm(&calendar)) * 1000)

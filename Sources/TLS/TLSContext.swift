@@ -11,12 +11,12 @@ internal import Glibc
 /// Unchecked Sendable because an `SSL_CTX` may make connections on any thread (openssl-threads(7)), and nothing here
 /// changes it after `init`.
 public final class TLSContext: @unchecked Sendable {
-    enum Role {
+    enum HandshakeRole {
         case server, client
     }
 
     let context: OpaquePointer
-    let role: Role
+    let role: HandshakeRole
     /// When the server's certificate ends; nil for a client.
     public let certificateExpiry: Timestamp?
 
@@ -42,7 +42,9 @@ public final class TLSContext: @unchecked Sendable {
     /// A client that believes the authorities in `authorities` (PEM), or, without it, the system's.
     ///
     /// - Parameter offersHTTP: whether it names `http/1.1` as what it will speak; not for Redis.
-    public init(clientTrusting authorities: String? = nil, offersHTTP: Bool = false) throws(TLSError) {
+    public init(clientTrusting authorities: String? = nil, offersHTTP: Bool = false)
+        throws(TLSError)
+    {
         let context = try Self.make(TLS_client_method())
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
         do throws(TLSError) {
@@ -66,7 +68,9 @@ public final class TLSContext: @unchecked Sendable {
         guard let context = SSL_CTX_new(method) else { throw .library(reason: OpenSSLError.reason) }
         // A record's buffers are given back between records: 14 kB an idle connection, not 23. A write may take a part, and may
         // be repeated from another address, since what it writes is a queue of ours that moves on.
-        let mode = SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
+        let mode =
+            SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE
+            | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
         _ = confab_set_mode(context, Int(mode))
         _ = confab_set_options(context)
         // Takes a record's head and body in one read(2) and not in two: 3.4 µs for a short one, not 4.1.
@@ -75,7 +79,9 @@ public final class TLSContext: @unchecked Sendable {
         _ = confab_set_session_cache_off(context)
         // 112 bits everywhere: an RSA key of 1024 bits is refused, on whichever side. Debian's level, not everybody's.
         SSL_CTX_set_security_level(context, 2)
-        guard confab_set_min_proto_tls12(context) == 1, SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1 else {
+        guard confab_set_min_proto_tls12(context) == 1,
+            SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1
+        else {
             let reason = OpenSSLError.reason
             SSL_CTX_free(context)
             throw .library(reason: reason)
@@ -86,23 +92,29 @@ public final class TLSContext: @unchecked Sendable {
     private static func trust(_ authorities: String?, in context: OpaquePointer) throws(TLSError) {
         OpenSSLError.clear()
         guard let authorities else {
-            guard SSL_CTX_set_default_verify_paths(context) == 1 else { throw .library(reason: OpenSSLError.reason) }
+            guard SSL_CTX_set_default_verify_paths(context) == 1 else {
+                throw .library(reason: OpenSSLError.reason)
+            }
             return
         }
         try Self.checkReadable(authorities)
         guard SSL_CTX_load_verify_file(context, authorities) == 1 else {
-            throw .file(path: authorities, reason: "holds no certificates in PEM (\(OpenSSLError.reason))")
+            throw .file(
+                path: authorities, reason: "holds no certificates in PEM (\(OpenSSLError.reason))")
         }
     }
 
     private static func offerHTTP(in context: OpaquePointer) throws(TLSError) {
         let offer = [UInt8(Self.applicationProtocol.count)] + Self.applicationProtocol
         // Of all of OpenSSL's functions this one answers 0 when all is well.
-        guard SSL_CTX_set_alpn_protos(context, offer, UInt32(offer.count)) == 0 else { throw .library(reason: OpenSSLError.reason) }
+        guard SSL_CTX_set_alpn_protos(context, offer, UInt32(offer.count)) == 0 else {
+            throw .library(reason: OpenSSLError.reason)
+        }
     }
 
     /// The client's list has a length before each name; the answer points into it.
-    private static let selectProtocol: SSL_CTX_alpn_select_cb_func = { _, chosen, chosenLength, list, listBytes, _ in
+    private static let selectProtocol: SSL_CTX_alpn_select_cb_func = {
+        _, chosen, chosenLength, list, listBytes, _ in
         guard let chosen, let chosenLength, let list else { return SSL_TLSEXT_ERR_ALERT_FATAL }
         let offers = UnsafeBufferPointer(start: list, count: Int(listBytes))
         var place = 0

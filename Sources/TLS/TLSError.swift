@@ -17,10 +17,13 @@ public enum TLSError: Error, Sendable, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .file(let path, let reason): "\(path) cannot be used: it \(reason)."
-        case .keyMismatch(let certificate, let key): "The private key in \(key) does not belong to the certificate in \(certificate)."
-        case .badServerName(let name): "\"\(name)\" is no host name that a certificate could be checked against."
+        case .keyMismatch(let certificate, let key):
+            "The private key in \(key) does not belong to the certificate in \(certificate)."
+        case .badServerName(let name):
+            "\"\(name)\" is no host name that a certificate could be checked against."
         case .library(let reason): "TLS cannot be set up: \(reason)."
-        case .certificateNotAccepted(let reason): "The other side's certificate is not accepted: \(reason)."
+        case .certificateNotAccepted(let reason):
+            "The other side's certificate is not accepted: \(reason)."
         case .handshakeFailed(let reason): "The TLS handshake has failed: \(reason)."
         case .connectionFailed(let reason): "The TLS connection has failed: \(reason)."
         }

@@ -12,7 +12,7 @@ public final class CommandOutput: Sendable {
     private struct State {
         var hasWritten = false
         /// Of the first write that failed; nothing is written after it.
-        var failure: Int32?
+        var failureCode: Int32?
     }
 
     private let descriptor: Int32
@@ -29,10 +29,10 @@ public final class CommandOutput: Sendable {
     @discardableResult
     public func write(_ text: String) -> Bool {
         self.state.withLock { state in
-            guard state.failure == nil else { return false }
+            guard state.failureCode == nil else { return false }
             state.hasWritten = state.hasWritten || !text.isEmpty
-            state.failure = Self.put(text, to: self.descriptor)
-            return state.failure == nil
+            state.failureCode = Self.writeAll(text, to: self.descriptor)
+            return state.failureCode == nil
         }
     }
 
@@ -40,22 +40,24 @@ public final class CommandOutput: Sendable {
     public func close() {
         self.state.withLock { state in
             guard state.hasWritten else { return }
-            if Glibc.close(self.descriptor) != 0, state.failure == nil { state.failure = errno }
+            if Glibc.close(self.descriptor) != 0, state.failureCode == nil {
+                state.failureCode = errno
+            }
         }
     }
 
     /// Whether something is missing from the output.
-    public var hasFailed: Bool { self.state.withLock { $0.failure != nil } }
+    public var hasFailed: Bool { self.state.withLock { $0.failureCode != nil } }
 
     /// Why something is missing, in the system's words. Nil where nothing is, and where the reader has closed its end: then it has all that it wants.
-    public var problem: String? {
+    public var failureReason: String? {
         self.state.withLock { state in
-            state.failure.flatMap { $0 == EPIPE ? nil : String(cString: strerror($0)) }
+            state.failureCode.flatMap { $0 == EPIPE ? nil : String(cString: strerror($0)) }
         }
     }
 
     /// - Returns: why it was not written; nil when it was.
-    private static func put(_ text: String, to descriptor: Int32) -> Int32? {
+    private static func writeAll(_ text: String, to descriptor: Int32) -> Int32? {
         var text = text
         return text.withUTF8 { bytes in
             var rest = UnsafeRawBufferPointer(bytes)

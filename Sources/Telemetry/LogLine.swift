@@ -8,7 +8,9 @@ enum LogLine {
     /// Longer texts are cut, so that a line has a bound.
     static let valueByteLimit = 1024
 
-    static func text(_ level: LogLevel, _ name: StaticString, _ fields: LogFields, at time: Timestamp) -> [UInt8] {
+    static func text(
+        _ level: LogLevel, _ name: StaticString, _ fields: LogFields, at time: Timestamp
+    ) -> [UInt8] {
         var line = ByteBuffer(capacity: 160)
         line.append(timestamp: time)
         line.append(UInt8(ascii: " "))
@@ -25,7 +27,9 @@ enum LogLine {
         return line.bytes
     }
 
-    static func json(_ level: LogLevel, _ name: StaticString, _ fields: LogFields, at time: Timestamp) -> [UInt8] {
+    static func json(
+        _ level: LogLevel, _ name: StaticString, _ fields: LogFields, at time: Timestamp
+    ) -> [UInt8] {
         var line = ByteBuffer(capacity: 200)
         line.append("{\"time\":\"")
         line.append(timestamp: time)
@@ -59,7 +63,11 @@ enum LogLine {
         switch value {
         case .text(let text):
             let text = self.bounded(text)
-            let isPlain = !text.isEmpty && !text.unicodeScalars.contains { " =\"\\".unicodeScalars.contains($0) || $0.breaksLine }
+            let isPlain =
+                !text.isEmpty
+                && !text.unicodeScalars.contains {
+                    " =\"\\".unicodeScalars.contains($0) || $0.breaksLine
+                }
             if isPlain {
                 line.append(text: text)
             } else {
@@ -67,7 +75,7 @@ enum LogLine {
             }
         case .integer(let number): line.append(decimal: number)
         case .number(let number): line.append(text: number.description)
-        case .truth(let truth): line.append(text: truth ? "true" : "false")
+        case .bool(let truth): line.append(text: truth ? "true" : "false")
         case .duration(let duration):
             line.append(seconds: duration)
             line.append(UInt8(ascii: "s"))
@@ -79,7 +87,7 @@ enum LogLine {
         case .text(let text): line.append(quoted: self.bounded(text))
         case .integer(let number): line.append(decimal: number)
         case .number(let number): line.append(text: number.isFinite ? number.description : "null")
-        case .truth(let truth): line.append(text: truth ? "true" : "false")
+        case .bool(let truth): line.append(text: truth ? "true" : "false")
         case .duration(let duration): line.append(seconds: duration)
         }
     }
@@ -90,7 +98,8 @@ extension Unicode.Scalar {
     /// (Unicode Technical Report 36, section 3.6): with it, a line can be made to show what it does not say.
     var breaksLine: Bool {
         switch self.value {
-        case 0x00...0x1F, 0x7F...0x9F, 0x200E...0x200F, 0x2028...0x202E, 0x2066...0x2069, 0xFEFF: true
+        case 0x00...0x1F, 0x7F...0x9F, 0x200E...0x200F, 0x2028...0x202E, 0x2066...0x2069, 0xFEFF:
+            true
         default: false
         }
     }
@@ -111,10 +120,13 @@ extension ByteBuffer {
                 self.append("\\u")
                 for shift in [12, 8, 4, 0] {
                     let digit = UInt8(truncatingIfNeeded: scalar.value >> UInt32(shift) & 15)
-                    self.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+                    self.append(
+                        digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
                 }
             default:
-                for byte in UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter { self.append(byte) }
+                for byte in UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter {
+                    self.append(byte)
+                }
             }
         }
         self.append(UInt8(ascii: "\""))

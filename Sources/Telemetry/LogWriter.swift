@@ -7,13 +7,13 @@ internal import Synchronization
 /// O_NONBLOCK would be set for everybody who shares it. At most `queueLimit` bytes wait; what comes then is dropped
 /// and counted: a log may miss lines, a chat may not stand still for it.
 public final class LogWriter: Sendable {
-    private let queue: Queue
+    private let queue: LineQueue
 
     /// - Parameters:
     ///   - descriptor: where to, standard error if not told otherwise; it stays open.
     ///   - queueLimit: bytes of lines that may wait.
     public init(descriptor: Int32 = 2, queueLimit: Int = 1 << 20) {
-        self.queue = Queue(descriptor: descriptor, byteLimit: queueLimit)
+        self.queue = LineQueue(descriptor: descriptor, byteLimit: queueLimit)
         self.queue.startThread()
     }
 
@@ -27,11 +27,11 @@ public final class LogWriter: Sendable {
     /// Queues one line, which ends with a line feed.
     func append(_ line: [UInt8]) {
         let isFirst = self.queue.state.withLock { state in
-            guard state.waitingBytes + line.count <= self.queue.byteLimit else {
+            guard state.unwrittenBytes + line.count <= self.queue.byteLimit else {
                 state.dropped += 1
                 return false
             }
-            state.waitingBytes += line.count
+            state.unwrittenBytes += line.count
             state.lines.append(line)
             return state.lines.count == 1
         }
@@ -39,9 +39,11 @@ public final class LogWriter: Sendable {
     }
 
     /// How many lines were dropped and not told of yet; asked when there is room again, and then told of once.
-    func takeUnreportedDrops() -> UInt64 {
+    func consumeUnreportedDropCount() -> UInt64 {
         self.queue.state.withLock { state in
-            guard state.dropped > state.reportedDrops, state.waitingBytes < self.queue.byteLimit / 2 else { return 0 }
+            guard state.dropped > state.reportedDrops,
+                state.unwrittenBytes < self.queue.byteLimit / 2
+            else { return 0 }
             defer { state.reportedDrops = state.dropped }
             return state.dropped - state.reportedDrops
         }
@@ -52,25 +54,25 @@ public final class LogWriter: Sendable {
         let deadline = ContinuousClock.now + limit
         while true {
             let isEmpty = self.queue.state.withLock { state in
-                if state.waitingBytes > 0 { state.flushWaiters += 1 }
-                return state.waitingBytes == 0
+                if state.unwrittenBytes > 0 { state.flushWaiters += 1 }
+                return state.unwrittenBytes == 0
             }
             if isEmpty { return true }
             let left = deadline - .now
-            guard left > .zero, self.queue.emptied.wait(for: left) else {
+            guard left > .zero, self.queue.drained.wait(for: left) else {
                 // Whether it was emptied meanwhile or not: a post that nobody awaits is harmless, the loop above asks again.
-                return self.queue.state.withLock { $0.waitingBytes == 0 }
+                return self.queue.state.withLock { $0.unwrittenBytes == 0 }
             }
         }
     }
 }
 
 /// What the callers and the thread share. The thread holds it, so that it lives until the last line is written.
-private final class Queue: Sendable {
+private final class LineQueue: Sendable {
     struct State {
         var lines: [[UInt8]] = []
         /// Bytes not yet written, those included that the thread has taken.
-        var waitingBytes = 0
+        var unwrittenBytes = 0
         var dropped: UInt64 = 0
         var reportedDrops: UInt64 = 0
         var flushWaiters = 0
@@ -81,7 +83,7 @@ private final class Queue: Sendable {
     let byteLimit: Int
     let state = Mutex(State())
     let wakeUp = Semaphore()
-    let emptied = Semaphore()
+    let drained = Semaphore()
 
     init(descriptor: Int32, byteLimit: Int) {
         self.descriptor = descriptor
@@ -107,11 +109,12 @@ private final class Queue: Sendable {
         pthread_detach(thread)
     }
 
-    private static let threadMain: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { context in
-        guard let context else { return nil }
-        Unmanaged<Queue>.fromOpaque(context).takeRetainedValue().run()
-        return nil
-    }
+    private static let threadMain:
+        @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { context in
+            guard let context else { return nil }
+            Unmanaged<LineQueue>.fromOpaque(context).takeRetainedValue().run()
+            return nil
+        }
 
     private func run() {
         var lines: [[UInt8]] = []
@@ -125,12 +128,12 @@ private final class Queue: Sendable {
                 let isWritten = self.write(line)
                 let waiters = self.state.withLock { state in
                     if !isWritten { state.dropped += 1 }
-                    state.waitingBytes -= line.count
-                    guard state.waitingBytes == 0 else { return 0 }
+                    state.unwrittenBytes -= line.count
+                    guard state.unwrittenBytes == 0 else { return 0 }
                     defer { state.flushWaiters = 0 }
                     return state.flushWaiters
                 }
-                for _ in 0..<waiters { self.emptied.post() }
+                for _ in 0..<waiters { self.drained.post() }
             }
             lines.removeAll(keepingCapacity: lines.count < 1024)
             if isStopped { return }
@@ -142,7 +145,8 @@ private final class Queue: Sendable {
         line.withUnsafeBytes { bytes in
             var rest = bytes[...]
             while !rest.isEmpty {
-                let count = Glibc.write(self.descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+                let count = Glibc.write(
+                    self.descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
                 if count >= 0 {
                     rest = rest.dropFirst(count)
                 } else if errno == EAGAIN {

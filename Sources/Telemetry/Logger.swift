@@ -14,7 +14,8 @@ public final class Logger: Sendable {
 
     /// A logger that writes events of `level` and graver. `clock` tells the time that stands in front of them.
     public init(
-        level: LogLevel, format: LogFormat, writer: LogWriter, clock: @escaping @Sendable () -> Timestamp = Timestamp.wallClock
+        level: LogLevel, format: LogFormat, writer: LogWriter,
+        clock: @escaping @Sendable () -> Timestamp = Timestamp.wallClock
     ) {
         self.threshold = Atomic(level.rank)
         self.format = format
@@ -29,24 +30,24 @@ public final class Logger: Sendable {
     }
 
     /// Whether an event of this level would be written.
-    public func writes(_ level: LogLevel) -> Bool {
+    public func isEnabled(_ level: LogLevel) -> Bool {
         level.rank >= self.threshold.load(ordering: .relaxed)
     }
 
     public func debug(_ name: StaticString, _ fields: @autoclosure () -> LogFields = [:]) {
-        if self.writes(.debug) { self.write(.debug, name, fields()) }
+        if self.isEnabled(.debug) { self.write(.debug, name, fields()) }
     }
 
     public func info(_ name: StaticString, _ fields: @autoclosure () -> LogFields = [:]) {
-        if self.writes(.info) { self.write(.info, name, fields()) }
+        if self.isEnabled(.info) { self.write(.info, name, fields()) }
     }
 
     public func warning(_ name: StaticString, _ fields: @autoclosure () -> LogFields = [:]) {
-        if self.writes(.warning) { self.write(.warning, name, fields()) }
+        if self.isEnabled(.warning) { self.write(.warning, name, fields()) }
     }
 
     public func error(_ name: StaticString, _ fields: @autoclosure () -> LogFields = [:]) {
-        if self.writes(.error) { self.write(.error, name, fields()) }
+        if self.isEnabled(.error) { self.write(.error, name, fields()) }
     }
 
     /// The line for which scripts wait before they use a node, whatever the level. In text it is a sentence of its
@@ -54,9 +55,11 @@ public final class Logger: Sendable {
     public func ready(url: String, node: String, store: String) {
         switch self.format {
         case .text:
-            self.writer.append(Array("confab ready on \(url) (node \(node), store \(store))\n".utf8))
+            self.writer.append(
+                Array("confab ready on \(url) (node \(node), store \(store))\n".utf8))
         case .json:
-            self.write(.info, "ready", ["url": .text(url), "node": .text(node), "store": .text(store)])
+            self.write(
+                .info, "ready", ["url": .text(url), "node": .text(node), "store": .text(store)])
         }
     }
 
@@ -71,9 +74,10 @@ public final class Logger: Sendable {
     public var droppedCount: UInt64 { self.writer.droppedCount }
 
     private func write(_ level: LogLevel, _ name: StaticString, _ fields: LogFields) {
-        let dropped = self.writer.takeUnreportedDrops()
+        let dropped = self.writer.consumeUnreportedDropCount()
         if dropped > 0 {
-            self.writer.append(self.line(.warning, "log events dropped", ["count": LogValue(dropped)]))
+            self.writer.append(
+                self.line(.warning, "log events dropped", ["count": LogValue(dropped)]))
         }
         self.writer.append(self.line(level, name, fields))
     }

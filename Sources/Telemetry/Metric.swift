@@ -18,7 +18,9 @@ public struct MetricFamily: Sendable, Hashable {
     /// - Precondition: the name is one that Prometheus takes.
     public init(_ name: String, _ kind: Kind, help: String) {
         precondition(MetricFamily.isValid(name), "\(name) is no metric name")
-        precondition((kind == .counter) == name.hasSuffix("_total"), "\(name): counters, and only they, end in _total")
+        precondition(
+            (kind == .counter) == name.hasSuffix("_total"),
+            "\(name): counters, and only they, end in _total")
         self.name = name
         self.help = help
         self.kind = kind
@@ -28,7 +30,8 @@ public struct MetricFamily: Sendable, Hashable {
         guard let first = name.utf8.first, !(0x30...0x39).contains(first) else { return false }
         return name.utf8.allSatisfy { byte in
             switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"),
                 UInt8(ascii: "_"), UInt8(ascii: ":"):
                 true
             default: false

@@ -34,7 +34,9 @@ extension MetricsSnapshot {
 }
 
 extension ByteBuffer {
-    fileprivate mutating func append(histogram: Histogram, of name: String, _ labels: MetricLabels, _ scale: HistogramScale) {
+    fileprivate mutating func append(
+        histogram: Histogram, of name: String, _ labels: MetricLabels, _ scale: HistogramScale
+    ) {
         let exponents = Array(scale.exponents)
         let count = Double(histogram.count)
         for (exponent, passed) in zip(exponents, histogram.cumulativeCounts(at: exponents)) {

@@ -16,7 +16,7 @@ public struct MetricsSnapshot: Sendable, Equatable {
 
     /// In the order in which they first came, which is the order of the page.
     private(set) var series: [Series] = []
-    private var places: [String: Int] = [:]
+    private var indexByName: [String: Int] = [:]
 
     public init() {}
 
@@ -26,12 +26,16 @@ public struct MetricsSnapshot: Sendable, Equatable {
     }
 
     /// Adds to a counter or a gauge. Exact up to 2^53, as everything in Prometheus.
-    public mutating func add(_ value: some BinaryInteger, to family: MetricFamily, labels: MetricLabels = [:]) {
+    public mutating func add(
+        _ value: some BinaryInteger, to family: MetricFamily, labels: MetricLabels = [:]
+    ) {
         self.add(.number(Double(value)), to: family, labels)
     }
 
     /// Adds what a histogram has recorded.
-    public mutating func add(_ histogram: Histogram, to family: MetricFamily, labels: MetricLabels = [:]) {
+    public mutating func add(
+        _ histogram: Histogram, to family: MetricFamily, labels: MetricLabels = [:]
+    ) {
         self.add(.histogram(histogram), to: family, labels)
     }
 
@@ -46,23 +50,28 @@ public struct MetricsSnapshot: Sendable, Equatable {
 
     /// The value of a counter or gauge; nil when it was never added to.
     public func value(of family: MetricFamily, labels: MetricLabels = [:]) -> Double? {
-        guard let place = self.places[family.name], case .number(let number)? = self.series[place].values[labels] else { return nil }
+        guard let place = self.indexByName[family.name],
+            case .number(let number)? = self.series[place].values[labels]
+        else { return nil }
         return number
     }
 
     /// A histogram; nil when it was never added to.
     public func histogram(of family: MetricFamily, labels: MetricLabels = [:]) -> Histogram? {
-        guard let place = self.places[family.name], case .histogram(let histogram)? = self.series[place].values[labels] else { return nil }
+        guard let place = self.indexByName[family.name],
+            case .histogram(let histogram)? = self.series[place].values[labels]
+        else { return nil }
         return histogram
     }
 
     private mutating func add(_ value: Value, to family: MetricFamily, _ labels: MetricLabels) {
-        let place = self.place(of: family)
+        let place = self.index(of: family)
         switch (family.kind, value, self.series[place].values[labels]) {
         case (.histogram, .histogram, nil), (.counter, .number, nil), (.gauge, .number, nil):
             self.series[place].labels.append(labels)
             self.series[place].values[labels] = value
-        case (.counter, .number(let more), .number(let number)?), (.gauge, .number(let more), .number(let number)?):
+        case (.counter, .number(let more), .number(let number)?),
+            (.gauge, .number(let more), .number(let number)?):
             self.series[place].values[labels] = .number(number + more)
         case (.histogram, .histogram(let more), .histogram(var histogram)?):
             self.series[place].values[labels] = nil  // Else the addition would copy it.
@@ -73,12 +82,13 @@ public struct MetricsSnapshot: Sendable, Equatable {
         }
     }
 
-    private mutating func place(of family: MetricFamily) -> Int {
-        if let place = self.places[family.name] {
-            precondition(self.series[place].family == family, "two families are called \(family.name)")
+    private mutating func index(of family: MetricFamily) -> Int {
+        if let place = self.indexByName[family.name] {
+            precondition(
+                self.series[place].family == family, "two families are called \(family.name)")
             return place
         }
-        self.places[family.name] = self.series.count
+        self.indexByName[family.name] = self.series.count
         self.series.append(Series(family: family))
         return self.series.count - 1
     }

@@ -12,7 +12,7 @@ struct ProcessStat {
 
     /// Nil when the process is gone.
     init?(folder: String) {
-        guard let text = ProcessFile.text("\(folder)/stat") else { return nil }
+        guard let text = ProcFS.text("\(folder)/stat") else { return nil }
         self.init(text)
     }
 
@@ -20,13 +20,17 @@ struct ProcessStat {
     init?(_ text: String) {
         // The name of the program stands in parentheses and may have spaces and parentheses itself.
         guard let end = text.lastIndex(of: ")") else { return nil }
-        let fields = text[text.index(after: end)...].split(whereSeparator: { $0 == " " || $0 == "\n" })
+        let fields = text[text.index(after: end)...].split(whereSeparator: {
+            $0 == " " || $0 == "\n"
+        })
         // Numbered from 3 (the state) in proc(5).
         func field<Number: FixedWidthInteger>(_ number: Int) -> Number? {
             fields.count > number - 3 ? Number(fields[number - 3]) : nil
         }
-        guard let parent: Int32 = field(4), let user: Int64 = field(14), let system: Int64 = field(15), let childUser: Int64 = field(16),
-            let childSystem: Int64 = field(17), let threads: Int = field(20), let start: UInt64 = field(22),
+        guard let parent: Int32 = field(4), let user: Int64 = field(14),
+            let system: Int64 = field(15), let childUser: Int64 = field(16),
+            let childSystem: Int64 = field(17), let threads: Int = field(20),
+            let start: UInt64 = field(22),
             let virtual: UInt64 = field(23), let resident: UInt64 = field(24)
         else { return nil }
         self.parent = parent
@@ -39,17 +43,18 @@ struct ProcessStat {
     }
 
     private static func duration(ticks: Int64) -> Duration {
-        .nanoseconds(ticks * (1_000_000_000 / ProcessFile.ticksPerSecond))
+        .nanoseconds(ticks * (1_000_000_000 / ProcFS.ticksPerSecond))
     }
 }
 
 /// Reads what stands under `/proc`.
-enum ProcessFile {
+enum ProcFS {
     static let ticksPerSecond = Int64(sysconf(Int32(_SC_CLK_TCK)))
 
     /// When the system started, in seconds since 1970; 0 where it cannot be read.
     static let bootTime: Double = {
-        Self.text("/proc/stat").flatMap { Self.line("btime ", in: $0) }.flatMap { Double($0) } ?? 0
+        Self.text("/proc/stat").flatMap { Self.lineValue("btime ", in: $0) }.flatMap { Double($0) }
+            ?? 0
     }()
 
     /// The whole file; nil when it cannot be read.
@@ -72,13 +77,15 @@ enum ProcessFile {
     }
 
     /// The names in a folder; nil when it cannot be read.
-    static func entries(of path: String) -> [String]? {
+    static func fileNames(in path: String) -> [String]? {
         guard let folder = opendir(path) else { return nil }
         defer { closedir(folder) }
         var names: [String] = []
         while let entry = readdir(folder) {
             let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-                pointer.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: pointer.pointee)) { String(cString: $0) }
+                pointer.withMemoryRebound(
+                    to: CChar.self, capacity: MemoryLayout.size(ofValue: pointer.pointee)
+                ) { String(cString: $0) }
             }
             if name != "." && name != ".." { names.append(name) }
         }
@@ -86,7 +93,7 @@ enum ProcessFile {
     }
 
     /// What follows `key` at the start of a line, without spaces around it.
-    static func line(_ key: String, in text: String) -> Substring? {
+    static func lineValue(_ key: String, in text: String) -> Substring? {
         for line in text.split(separator: "\n") where line.hasPrefix(key) {
             let rest = line.dropFirst(key.count).drop { $0 == " " || $0 == "\t" }
             return rest
@@ -95,7 +102,9 @@ enum ProcessFile {
     }
 
     /// The bytes of a line such as `VmHWM:     9460 kB`.
-    static func kibibytes(_ key: String, in text: String) -> UInt64? {
-        self.line(key, in: text).flatMap { $0.split(separator: " ").first }.flatMap { UInt64($0) }.map { $0 * 1024 }
+    static func lineByteCount(_ key: String, in text: String) -> UInt64? {
+        self.lineValue(key, in: text).flatMap { $0.split(separator: " ").first }.flatMap {
+            UInt64($0)
+        }.map { $0 * 1024 }
     }
 }

@@ -25,31 +25,39 @@ public struct ProcessStatistics: Sendable, Equatable {
     /// - Parameters:
     ///   - process: its id; this process if not told otherwise.
     ///   - countsProportionally: whether to ask for PSS, for which the kernel walks all its pages: milliseconds for gigabytes.
-    public init?(of process: Int32? = nil, countsProportionally: Bool = false) {
+    public init?(of process: Int32? = nil, includingPSS countsProportionally: Bool = false) {
         let folder = "/proc/\(process.map(String.init) ?? "self")"
-        guard let stat = ProcessStat(folder: folder), let status = ProcessFile.text("\(folder)/status") else { return nil }
+        guard let stat = ProcessStat(folder: folder), let status = ProcFS.text("\(folder)/status")
+        else { return nil }
         let pageBytes = UInt64(sysconf(Int32(_SC_PAGESIZE)))
         self.cpuTime = stat.cpuTime
         self.reapedChildrenCPUTime = stat.reapedChildrenCPUTime
-        self.startTime = ProcessFile.bootTime + Double(stat.startTicks) / Double(ProcessFile.ticksPerSecond)
+        self.startTime = ProcFS.bootTime + Double(stat.startTicks) / Double(ProcFS.ticksPerSecond)
         self.threadCount = stat.threadCount
         self.virtualBytes = stat.virtualBytes
         self.residentBytes = stat.residentPages * pageBytes
-        self.peakResidentBytes = max(ProcessFile.kibibytes("VmHWM:", in: status) ?? 0, self.residentBytes)
+        self.peakResidentBytes = max(
+            ProcFS.lineByteCount("VmHWM:", in: status) ?? 0, self.residentBytes)
         self.proportionalBytes =
-            countsProportionally ? ProcessFile.text("\(folder)/smaps_rollup").flatMap { ProcessFile.kibibytes("Pss:", in: $0) } : nil
-        self.openDescriptorCount = ProcessFile.entries(of: "\(folder)/fd")?.count
-        self.descriptorLimit = ProcessFile.text("\(folder)/limits").flatMap { limits in
+            countsProportionally
+            ? ProcFS.text("\(folder)/smaps_rollup").flatMap { ProcFS.lineByteCount("Pss:", in: $0) }
+            : nil
+        self.openDescriptorCount = ProcFS.fileNames(in: "\(folder)/fd")?.count
+        self.descriptorLimit = ProcFS.text("\(folder)/limits").flatMap { limits in
             // "Max open files            1024                 1048576              files": the soft limit is the first number.
-            ProcessFile.line("Max open files", in: limits).flatMap { $0.split(separator: " ").first.flatMap { UInt64($0) } }
+            ProcFS.lineValue("Max open files", in: limits).flatMap {
+                $0.split(separator: " ").first.flatMap { UInt64($0) }
+            }
         }
     }
 
     /// User and system time of a process and all its descendants, the ended ones included. Nil when there is no such process.
     public static func treeCPUTime(of root: Int32) -> Duration? {
         var stats: [Int32: ProcessStat] = [:]
-        for entry in ProcessFile.entries(of: "/proc") ?? [] {
-            if let process = Int32(entry), let stat = ProcessStat(folder: "/proc/\(process)") { stats[process] = stat }
+        for entry in ProcFS.fileNames(in: "/proc") ?? [] {
+            if let process = Int32(entry), let stat = ProcessStat(folder: "/proc/\(process)") {
+                stats[process] = stat
+            }
         }
         guard stats[root] != nil else { return nil }
         let children = Dictionary(grouping: stats.keys) { stats[$0]?.parent ?? 0 }
@@ -76,11 +84,17 @@ public struct ProcessStatistics: Sendable, Equatable {
 
 extension MetricFamily {
     static let processCPU = MetricFamily(
-        "process_cpu_seconds_total", .counter, help: "Total user and system CPU time spent in seconds.")
-    static let processResidentMemory = MetricFamily("process_resident_memory_bytes", .gauge, help: "Resident memory size in bytes.")
-    static let processVirtualMemory = MetricFamily("process_virtual_memory_bytes", .gauge, help: "Virtual memory size in bytes.")
+        "process_cpu_seconds_total", .counter,
+        help: "Total user and system CPU time spent in seconds.")
+    static let processResidentMemory = MetricFamily(
+        "process_resident_memory_bytes", .gauge, help: "Resident memory size in bytes.")
+    static let processVirtualMemory = MetricFamily(
+        "process_virtual_memory_bytes", .gauge, help: "Virtual memory size in bytes.")
     static let processStartTime = MetricFamily(
-        "process_start_time_seconds", .gauge, help: "Start time of the process since unix epoch in seconds.")
-    static let processOpenDescriptors = MetricFamily("process_open_fds", .gauge, help: "Number of open file descriptors.")
-    static let processDescriptorLimit = MetricFamily("process_max_fds", .gauge, help: "Maximum number of open file descriptors.")
+        "process_start_time_seconds", .gauge,
+        help: "Start time of the process since unix epoch in seconds.")
+    static let processOpenDescriptors = MetricFamily(
+        "process_open_fds", .gauge, help: "Number of open file descriptors.")
+    static let processDescriptorLimit = MetricFamily(
+        "process_max_fds", .gauge, help: "Maximum number of open file descriptors.")
 }

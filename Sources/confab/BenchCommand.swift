@@ -21,10 +21,12 @@ enum BenchCommand {
         wanted.authorities = options.authorities
         wanted.adapter = Self.adapter(options.adapter)
         wanted.output = options.output == .json ? .json : .text
-        return Benchmark.run(wanted, write: { Program.say($0) }, complain: { Program.complain("confab: \($0)") })
+        return Benchmark.run(
+            wanted, write: { Program.write($0) },
+            printError: { Program.printError("confab: \($0)") })
     }
 
-    private static func adapter(_ adapter: BenchOptions.Adapter) -> BenchmarkOptions.Adapter {
+    private static func adapter(_ adapter: BenchOptions.BenchAdapter) -> BenchmarkOptions.Adapter {
         switch adapter {
         case .confab: .confab
         case .pets: .pets
@@ -37,7 +39,9 @@ enum BenchCommand {
         }
     }
 
-    private static func scenario(_ scenario: BenchOptions.Scenario) -> BenchmarkOptions.Scenario {
+    private static func scenario(_ scenario: BenchOptions.BenchScenario)
+        -> BenchmarkOptions.Scenario
+    {
         switch scenario {
         case .broadcast: .broadcast
         case .groups: .groups

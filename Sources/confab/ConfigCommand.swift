@@ -3,9 +3,11 @@ import Configuration
 /// `confab config check`: everything that `serve` would find wrong, in its settings and around them, without serving.
 enum ConfigCommand {
     static func check(_ options: ServeOptions) -> Int32 {
-        for warning in options.warnings { Program.complain("confab: warning: \(warning)") }
+        for warning in options.warnings { Program.printError("confab: warning: \(warning)") }
         if options.anonymous, !options.listen.isLoopback {
-            Program.complain("confab: warning: anonymous: whoever reaches \(options.listen) may connect without a token")
+            Program.printError(
+                "confab: warning: anonymous: whoever reaches \(options.listen) may connect without a token"
+            )
         }
         let problems = options.fileProblems { _, path in
             do throws(FileProblem) {
@@ -15,24 +17,26 @@ enum ConfigCommand {
                 return error.description
             }
         }
-        for problem in problems { Program.complain(problem.description) }
+        for problem in problems { Program.printError(problem.description) }
         guard problems.isEmpty else { return UsageError.exitStatus }
         let keys = NodeKeys(options)
-        do throws(NodeKeys.Problem) {
+        do throws(NodeKeys.KeyProblem) {
             _ = try keys.adminToken()
             if options.clusterKeyFile != nil { _ = try keys.recoveryKey() }
-            if keys.areNamed { _ = try keys.load() } else { try keys.checkCertificate() }
+            if keys.hasConfiguredKeys { _ = try keys.load() } else { try keys.checkCertificate() }
         } catch {
-            Program.complain("confab: \(error)")
+            Program.printError("confab: \(error)")
             return UsageError.exitStatus
         }
         let obstacles = StartCheck.problems(options, keys)
-        for obstacle in obstacles { Program.complain("confab: \(obstacle.sentence)") }
+        for obstacle in obstacles { Program.printError("confab: \(obstacle.message)") }
         guard obstacles.isEmpty else {
             // What is wrong here counts before what is wrong elsewhere.
-            return [UsageError.exitStatus, 1].first { status in obstacles.contains { $0.status == status } } ?? 3
+            return [UsageError.exitStatus, 1].first { status in
+                obstacles.contains { $0.status == status }
+            } ?? 3
         }
-        Program.say("the configuration is good\n")
+        Program.write("the configuration is good\n")
         return 0
     }
 }

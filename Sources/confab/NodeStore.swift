@@ -17,7 +17,9 @@ enum NodeStore {
     case local(LocalStore)
     case shared(SharedStore)
 
-    init(_ options: ServeOptions, _ keys: NodeKeys, name: String, incarnation: UInt64, logger: Logger) throws {
+    init(
+        _ options: ServeOptions, _ keys: NodeKeys, name: String, incarnation: UInt64, logger: Logger
+    ) throws {
         switch options.store {
         case .memory: self = .local(.memory(history: options.history))
         case .sqlite(let path):
@@ -31,8 +33,11 @@ enum NodeStore {
             redis.name = "confab-\(name)"
             self = .shared(
                 SharedStore(
-                    redis: redis, store: RedisStoreSettings(clusterName: options.clusterName, history: options.history, url: url),
-                    key: try keys.clusterKey(), name: name, incarnation: incarnation, logger: logger))
+                    redis: redis,
+                    store: RedisStoreSettings(
+                        clusterName: options.clusterName, history: options.history, url: url),
+                    key: try keys.clusterKey(), name: name, incarnation: incarnation, logger: logger
+                ))
         }
     }
 
@@ -41,10 +46,10 @@ enum NodeStore {
     }
 
     /// A loop's way to the store.
-    func way(on loop: EventLoop, _ number: Int) -> any ChatStore {
+    func chatStore(on loop: EventLoop, _ number: Int) -> any ChatStore {
         switch self {
         case .local(let store): store
-        case .shared(let shared): shared.way(on: loop, number)
+        case .shared(let shared): shared.chatStore(on: loop, number)
         }
     }
 
@@ -81,7 +86,10 @@ final class SharedStore: Sendable {
     private let connections = Mutex<[LoopConnection]>([])
     private let link = Mutex<NodeLink?>(nil)
 
-    init(redis: RedisSettings, store: RedisStoreSettings, key: ClusterKey, name: String, incarnation: UInt64, logger: Logger) {
+    init(
+        redis: RedisSettings, store: RedisStoreSettings, key: ClusterKey, name: String,
+        incarnation: UInt64, logger: Logger
+    ) {
         self.redis = redis
         self.store = store
         self.key = key
@@ -90,8 +98,9 @@ final class SharedStore: Sendable {
         self.logger = logger
     }
 
-    func way(on loop: EventLoop, _ number: Int) -> any ChatStore {
-        let connection = LoopConnection(self.redis, store: self.store, on: loop, seed: self.incarnation &+ UInt64(number) &+ 10)
+    func chatStore(on loop: EventLoop, _ number: Int) -> any ChatStore {
+        let connection = LoopConnection(
+            self.redis, store: self.store, on: loop, seed: self.incarnation &+ UInt64(number) &+ 10)
         self.connections.withLock { $0.append(connection) }
         return connection.store
     }
@@ -99,30 +108,35 @@ final class SharedStore: Sendable {
     /// Makes the node one of the cluster's: returns when it is, however long Redis is away.
     ///
     /// - Parameter desk: answers what operators ask, also by other nodes.
-    func join(_ gateway: Gateway, version: String, desk: ClusterDesk) async {
-        gateway.connect { receiver, loops in
+    func join(_ gateway: Gateway, version: String, admin desk: ClusterAdmin) async {
+        gateway.connectRelay { receiver, loops in
             let record = NodeRecord(
                 incarnation: self.incarnation, name: self.name, address: gateway.clientAddress.text,
-                adminAddress: gateway.adminAddress?.text, version: version, loops: loops.count, startedAt: WallClock.now)
-            let settings = NodeLinkSettings(clusterName: self.store.clusterName, redis: self.redis, key: self.key, record: record)
+                adminAddress: gateway.adminAddress?.text, version: version, loops: loops.count,
+                startedAt: WallClock.now)
+            let settings = NodeLinkSettings(
+                clusterName: self.store.clusterName, redis: self.redis, key: self.key,
+                record: record)
             let link = NodeLink(
-                settings, loops: loops, connections: self.connections.withLock { $0 }, receiver: receiver, logger: self.logger,
-                answering: { await desk.answer($0, $1) })
-            desk.link(link)
+                settings, loops: loops, connections: self.connections.withLock { $0 },
+                receiver: receiver, logger: self.logger,
+                callHandler: { await desk.answer($0, $1) })
+            desk.attach(link)
             self.link.withLock { $0 = link }
             return link
         }
         var waits = 0
-        while !Task.isCancelled, !self.standing.isIn {
+        while !Task.isCancelled, !self.joinState.isJoined {
             try? await Task.sleep(for: .milliseconds(20))
             waits += 1
             if waits % 250 == 100 {
-                if self.standing.isNameTaken {
+                if self.joinState.isNameTaken {
                     self.logger.warning(
                         "waiting for the name",
                         [
                             "name": .text(self.name),
-                            "reason": "a living node has this name; each node needs a --node-id of its own",
+                            "reason":
+                                "a living node has this name; each node needs a --node-id of its own",
                         ])
                     continue
                 }
@@ -130,13 +144,16 @@ final class SharedStore: Sendable {
                     "waiting for redis",
                     [
                         "url": .text(self.redis.url.description),
-                        "reason": .text(self.standing.outage ?? "the cluster has not let the node in yet"),
+                        "reason": .text(
+                            self.joinState.outage ?? "the cluster has not let the node in yet"),
                     ])
             }
         }
     }
 
-    private var standing: NodeLink.Standing { self.link.withLock { $0 }?.standing ?? NodeLink.Standing() }
+    private var joinState: NodeLink.JoinState {
+        self.link.withLock { $0 }?.joinState ?? NodeLink.JoinState()
+    }
 
     /// Hands everything over that the node owns, for so long at most.
     func handOver(within limit: Duration) async {
@@ -147,11 +164,13 @@ final class SharedStore: Sendable {
     /// Takes the node out of the view.
     func leave(within limit: Duration) async {
         self.link.withLock { $0 }?.leave()
-        await self.wait(within: limit) { !$0.isIn }
+        await self.wait(within: limit) { !$0.isJoined }
     }
 
-    private func wait(within limit: Duration, until isDone: (NodeLink.Standing) -> Bool) async {
+    private func wait(within limit: Duration, until isDone: (NodeLink.JoinState) -> Bool) async {
         let end = ContinuousClock.now + limit
-        while !isDone(self.standing), ContinuousClock.now < end, !Task.isCancelled { try? await Task.sleep(for: .milliseconds(20)) }
+        while !isDone(self.joinState), ContinuousClock.now < end, !Task.isCancelled {
+            try? await Task.sleep(for: .milliseconds(20))
+        }
     }
 }

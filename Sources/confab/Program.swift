@@ -14,7 +14,9 @@ enum Program {
         let status = await Self.perform(arguments)
         CommandOutput.standard.close()
         guard CommandOutput.standard.hasFailed else { return status }
-        if let problem = CommandOutput.standard.problem { Self.complain("confab: the output cannot be written: \(problem)") }
+        if let problem = CommandOutput.standard.failureReason {
+            Self.printError("confab: the output cannot be written: \(problem)")
+        }
         return status == 0 ? 1 : status
     }
 
@@ -24,38 +26,39 @@ enum Program {
         do throws(UsageError) {
             invocation = try Invocation(arguments, environment: environment)
         } catch {
-            Self.fail(error.reason, as: LogFormat.wished(by: arguments, environment: environment))
+            Self.fail(
+                error.reason, as: LogFormat.requested(by: arguments, environment: environment))
             return UsageError.exitStatus
         }
         switch invocation {
         case .serve(let options): return await ServeCommand.run(options)
         case .token(let options): return TokenCommand.run(options)
-        case .chat(let options): return await ChatCommand.run(options)
+        case .chat(let options): return await ChatTerminalCommand.run(options)
         case .bench(let options): return await BenchCommand.run(options)
         case .operate(let options): return OperatorCommand.run(options, environment: environment)
         case .checkConfiguration(let options): return ConfigCommand.check(options)
-        case .showConfiguration(let options, let format): Self.say(options.report(format))
-        case .completion(let shell): Self.say(shell.completionScript)
-        case .version: Self.say("confab \(Self.version)\n")
-        case .help(let text): Self.say(text)
+        case .showConfiguration(let options, let format): Self.write(options.report(format))
+        case .completion(let shell): Self.write(shell.completionScript)
+        case .version: Self.write("confab \(Self.version)\n")
+        case .help(let text): Self.write(text)
         }
         return 0
     }
 
     /// Prints a text, which brings its line feeds along. `run` sees to it that a failure is not lost.
-    static func say(_ text: String) { CommandOutput.standard.write(text) }
+    static func write(_ text: String) { CommandOutput.standard.write(text) }
 
     /// Says why the process ends: to people in a line of its own, to programs in an event of the log.
     static func fail(_ reason: String, as format: LogFormat) {
-        guard format == .json else { return Self.complain("confab: \(reason)") }
+        guard format == .json else { return Self.printError("confab: \(reason)") }
         let logger = Logger(level: .error, format: format, writer: LogWriter())
         logger.error("fatal", ["reason": .text(reason)])
         logger.flush()
     }
 
     /// A line for whoever sits in front of it.
-    static func complain(_ sentence: String) {
+    static func printError(_ sentence: String) {
         var line = Array("\(sentence)\n".utf8)
-        _ = write(STDERR_FILENO, &line, line.count)
+        _ = Glibc.write(STDERR_FILENO, &line, line.count)
     }
 }

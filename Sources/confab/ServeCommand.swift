@@ -25,8 +25,10 @@ enum ServeCommand {
     static func run(_ options: ServeOptions) async -> Int32 {
         let logger = Logger(level: options.logLevel, format: options.logFormat, writer: LogWriter())
         defer { _ = logger.flush() }
-        for warning in options.warnings { logger.warning("configuration", ["reason": .text(warning)]) }
-        Resources.raiseDescriptorLimit()
+        for warning in options.warnings {
+            logger.warning("configuration", ["reason": .text(warning)])
+        }
+        ProcessSetup.raiseDescriptorLimit()
         do {
             let node = try RunningNode(options, logger)
             return try await node.serve()
@@ -34,7 +36,7 @@ enum ServeCommand {
             _ = logger.flush()
             Program.fail("\(error)", as: options.logFormat)
             // A file that cannot be used is as good as a bad value.
-            return error is NodeKeys.Problem ? UsageError.exitStatus : 1
+            return error is NodeKeys.KeyProblem ? UsageError.exitStatus : 1
         }
     }
 }
@@ -46,7 +48,7 @@ struct RunningNode {
     private let store: NodeStore
     private let gateway: Gateway
     private let name: String
-    private let desk: ClusterDesk
+    private let admin: ClusterAdmin
     private let stops = StopRequests()
 
     /// Signals that ask the node to end. Not counted off a stream: whoever stops listening to that ends it.
@@ -61,14 +63,17 @@ struct RunningNode {
         let adminToken = try keys.adminToken()
         // Before the database and the secret: a start that fails for a file's sake makes none.
         if options.clusterKeyFile != nil { _ = try keys.recoveryKey() }
-        let named = keys.areNamed ? try keys.load() : nil
+        let named = keys.hasConfiguredKeys ? try keys.load() : nil
         if named == nil { try keys.checkCertificate() }
         if options.anonymous {
-            logger.warning("anonymous connections are allowed; --anonymous off forbids them", Self.abilitiesOfStrangers(at: options.listen))
+            logger.warning(
+                "anonymous connections are allowed; --anonymous off forbids them",
+                Self.anonymousAbilities(at: options.listen))
         }
-        self.name = options.nodeID ?? Self.inventedName()
+        self.name = options.nodeID ?? Self.generatedName()
         let incarnation = UInt64.random(in: 1...UInt64.max)
-        let store = try NodeStore(options, keys, name: self.name, incarnation: incarnation, logger: logger)
+        let store = try NodeStore(
+            options, keys, name: self.name, incarnation: incarnation, logger: logger)
         self.store = store
         var made: String?
         do {
@@ -76,7 +81,8 @@ struct RunningNode {
             made = try keys.makeSecret()
             if let made { logger.info("secret made", ["file": .text(made)]) }
             let live = try named ?? keys.load()
-            (self.gateway, self.desk) = try Self.gateway(options, keys, live, store, self.name, incarnation, adminToken, logger)
+            (self.gateway, self.admin) = try Self.gateway(
+                options, keys, live, store, self.name, incarnation, adminToken, logger)
         } catch {
             // A start that failed leaves nothing behind: the next one would find a database and a secret that nobody has seen.
             if let made { unlink(made) }
@@ -86,21 +92,26 @@ struct RunningNode {
     }
 
     private static func gateway(
-        _ options: ServeOptions, _ keys: NodeKeys, _ live: LiveSettings, _ store: NodeStore, _ name: String, _ incarnation: UInt64,
+        _ options: ServeOptions, _ keys: NodeKeys, _ live: LiveSettings, _ store: NodeStore,
+        _ name: String, _ incarnation: UInt64,
         _ adminToken: [UInt8]?, _ logger: Logger
-    ) throws -> (Gateway, ClusterDesk) {
+    ) throws -> (Gateway, ClusterAdmin) {
         // One core is left to the kernel's network work and to the store's threads: on two cores, two loops beside them cost
         // a sixth more CPU for each message than one.
         let loopCount = options.loops ?? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)) - 1)
-        let board = MetricsBoard(loopCount: loopCount)
-        let desk = ClusterDesk(
+        let board = PublishedMetrics(loopCount: loopCount)
+        let desk = ClusterAdmin(
             record: NodeRecord(
-                incarnation: incarnation, name: name, address: options.listen.description, version: Program.version, loops: loopCount,
+                incarnation: incarnation, name: name, address: options.listen.description,
+                version: Program.version, loops: loopCount,
                 startedAt: WallClock.now),
-            clusterName: options.clusterName, store: options.store.kind, waitReplicas: options.store.waitReplicas,
+            clusterName: options.clusterName, store: options.store.kind,
+            waitReplicas: options.store.waitReplicas,
             limits: options.chatLimits, drain: options.drain,
             logger: logger)
-        let admin = AdminSite(isLoopback: options.admin?.isLoopback ?? true, token: adminToken, desk: desk) {
+        let admin = AdminEndpoints(
+            isLoopback: options.admin?.isLoopback ?? true, token: adminToken, admin: desk
+        ) {
             var snapshot = board.total()
             store.statistics.add(to: &snapshot)
             ProcessStatistics()?.add(to: &snapshot)
@@ -108,7 +119,8 @@ struct RunningNode {
         }
         var settings = GatewaySettings(
             nodeName: name, incarnation: incarnation, version: Program.version,
-            loopCount: loopCount, clientHost: options.listen.host, clientPort: options.listen.port, adminHost: options.admin?.host,
+            loopCount: loopCount, clientHost: options.listen.host, clientPort: options.listen.port,
+            adminHost: options.admin?.host,
             adminPort: options.admin?.port ?? 0, dialects: try Self.dialects(options, keys),
             chatLimits: options.chatLimits,
             trustedProxies: options.trustedProxies, echoPath: options.echoPath)
@@ -116,55 +128,76 @@ struct RunningNode {
         settings.isClustered = store.isShared
         settings.usesSendRing = options.ioUring
         settings.allowsAnonymous = options.anonymous
-        let rooms = RoomsAPI(guests: try keys.guestKey())
-        let gateway = try Gateway(settings, live: live, logger: logger, board: board, admin: admin, rest: rooms) { store.way(on: $0, $1) }
+        let rooms = RoomsAPI(guestKey: try keys.guestKey())
+        let gateway = try Gateway(
+            settings, live: live, logger: logger, board: board, admin: admin, api: rooms
+        ) { store.chatStore(on: $0, $1) }
         rooms.open(gateway)
-        desk.open(gateway)
+        desk.attach(gateway)
         return (gateway, desk)
     }
 
     /// What the log says of a listener that others than this machine reach: who lets strangers in is to know what for.
-    private static func abilitiesOfStrangers(at listen: ListenAddress) -> KeyValuePairs<StaticString, LogValue> {
+    private static func anonymousAbilities(at listen: ListenAddress) -> KeyValuePairs<
+        StaticString, LogValue
+    > {
         guard !listen.isLoopback else { return [:] }
         return [
             "listen": .text(listen.description),
             "strangers_may": .text(
                 "list Rooms conversations, read and join open conversations (Rooms, Chats), create conversations, send messages, end "
                     + "conversations that they have created"),
-            "strangers_may_not": .text("broadcast, enter closed conversations, end conversations of others"),
+            "strangers_may_not": .text(
+                "broadcast, enter closed conversations, end conversations of others"),
         ]
     }
 
-    private static func dialects(_ options: ServeOptions, _ keys: NodeKeys) throws(NodeKeys.Problem) -> [any Dialect] {
+    private static func dialects(_ options: ServeOptions, _ keys: NodeKeys) throws(NodeKeys
+        .KeyProblem) -> [any Dialect]
+    {
         let limits = options.limits
         let engine = EngineSettings(
-            pingInterval: Int64(limits.enginePingInterval), pingTimeout: Int64(limits.enginePingTimeout),
+            pingInterval: Int64(limits.enginePingInterval),
+            pingTimeout: Int64(limits.enginePingTimeout),
             maxPayload: limits.enginePayloadBytes)
-        let rooms = RoomsDialect(key: try keys.recoveryKey(), engine: engine, connectTimeout: Int64(limits.engineConnectTimeout))
+        let rooms = RoomsDialect(
+            key: try keys.recoveryKey(), engine: engine,
+            connectTimeout: Int64(limits.engineConnectTimeout))
         return [ConversationsDialect(), PetsDialect(), ChatsDialect(), AgentsDialect(), rooms]
     }
 
-    private static func inventedName() -> String {
-        let suffix = (0..<4).map { _ in String("abcdefghijklmnopqrstuvwxyz0123456789".randomElement()!) }.joined()
+    private static func generatedName() -> String {
+        let suffix = (0..<4).map { _ in
+            String("abcdefghijklmnopqrstuvwxyz0123456789".randomElement()!)
+        }.joined()
         return "\(ProcessInfo.processInfo.hostName)-\(suffix)"
     }
 
     /// Serves until a signal ends it.
     func serve() async throws -> Int32 {
-        let (signals, received) = AsyncStream.makeStream(of: ProcessSignal.self, bufferingPolicy: .bufferingNewest(8))
-        try await SignalWatcher.watch(Set(ProcessSignal.allCases), on: self.gateway.firstLoop) { signal in
+        let (signals, received) = AsyncStream.makeStream(
+            of: ProcessSignal.self, bufferingPolicy: .bufferingNewest(8))
+        try await SignalWatcher.watch(Set(ProcessSignal.allCases), on: self.gateway.firstLoop) {
+            signal in
             if signal != .hangUp { self.stops.count.wrappingAdd(1, ordering: .relaxed) }
             received.yield(signal)
         }
         if case .shared(let shared) = self.store {
-            let isStopped = await self.isStopped(
-                by: 1, before: { await shared.join(self.gateway, version: Program.version, desk: self.desk) })
+            let isStopped = await self.wasStopped(
+                by: 1,
+                before: {
+                    await shared.join(self.gateway, version: Program.version, admin: self.admin)
+                })
             if isStopped { return await self.stop(isDrained: true) }
-            self.gateway.started()
+            self.gateway.markStarted()
         }
         let scheme = self.options.tlsCertificateFile == nil ? "http" : "https"
-        self.logger.ready(url: "\(scheme)://\(self.gateway.clientAddress.text)", node: self.name, store: self.options.store.kind)
-        if let admin = self.gateway.adminAddress { self.logger.info("admin listening", ["address": .text(admin.text)]) }
+        self.logger.ready(
+            url: "\(scheme)://\(self.gateway.clientAddress.text)", node: self.name,
+            store: self.options.store.kind)
+        if let admin = self.gateway.adminAddress {
+            self.logger.info("admin listening", ["address": .text(admin.text)])
+        }
         let keySetWatch = Task { await self.watchKeySet() }
         defer { keySetWatch.cancel() }
         for await signal in signals {
@@ -172,25 +205,33 @@ struct RunningNode {
                 self.reload()
                 continue
             }
-            return await self.end()
+            return await self.drainAndStop()
         }
         return 0
     }
 
     /// Hands over what the node owns, and closes the clients one after the other.
-    private func end() async -> Int32 {
-        self.desk.end()
-        self.logger.info("draining", ["connections": LogValue(self.gateway.connectionCount), "over": LogValue(self.options.drain)])
+    private func drainAndStop() async -> Int32 {
+        self.admin.beginShutdown()
+        self.logger.info(
+            "draining",
+            [
+                "connections": LogValue(self.gateway.connectionCount),
+                "over": LogValue(self.options.drain),
+            ])
         // Whoever asks a second time does not want to wait.
-        let isStopped = await self.isStopped(
+        let isStopped = await self.wasStopped(
             by: 2,
             before: {
                 self.gateway.refuseClients()
-                if case .shared(let shared) = self.store { await shared.handOver(within: .seconds(10)) }
+                if case .shared(let shared) = self.store {
+                    await shared.handOver(within: .seconds(10))
+                }
                 self.gateway.drain(over: self.options.drain)
                 // A close handshake may take five seconds more.
                 let end = ContinuousClock.now + self.options.drain + .seconds(6)
-                while self.gateway.connectionCount > 0, ContinuousClock.now < end, !Task.isCancelled {
+                while self.gateway.connectionCount > 0, ContinuousClock.now < end, !Task.isCancelled
+                {
                     try? await Task.sleep(for: .milliseconds(20))
                 }
             })
@@ -198,7 +239,9 @@ struct RunningNode {
     }
 
     /// Does something that takes its time; whether so many signals that end the node had come before it was done.
-    private func isStopped(by count: Int, before work: @escaping @Sendable () async -> Void) async -> Bool {
+    private func wasStopped(by count: Int, before work: @escaping @Sendable () async -> Void) async
+        -> Bool
+    {
         await withTaskGroup(of: Bool.self) { group in
             group.addTask {
                 await work()
@@ -231,13 +274,15 @@ struct RunningNode {
             // The same command line and environment; what may have changed are files.
             guard
                 case .serve(let options) = try Invocation(
-                    Array(CommandLine.arguments.dropFirst()), environment: ProcessInfo.processInfo.environment)
+                    Array(CommandLine.arguments.dropFirst()),
+                    environment: ProcessInfo.processInfo.environment)
             else { return }
             self.gateway.reload(try NodeKeys(options).load())
             self.logger.level = options.logLevel
             self.logger.info("reloaded")
         } catch {
-            self.logger.error("reload failed, everything stays as it was", ["reason": .text("\(error)")])
+            self.logger.error(
+                "reload failed, everything stays as it was", ["reason": .text("\(error)")])
         }
     }
 
@@ -262,10 +307,10 @@ extension ServeOptions {
         var limits = ChatLimits()
         limits.contentBytes = self.limits.contentBytes
         limits.metadataBytes = self.limits.metadataBytes
-        limits.typing = self.limits.typing
-        limits.history = self.history
+        limits.typingTimeout = self.limits.typing
+        limits.historyLimit = self.history
         // A failover of Redis may lose what it has said to have.
-        if case .redis = self.store { limits.hold = .seconds(60) }
+        if case .redis = self.store { limits.retention = .seconds(60) }
         return limits
     }
 }

@@ -10,17 +10,18 @@ import NodeLink
 ///
 /// It tries what a start does and leaves nothing behind.
 enum StartCheck {
-    struct Problem {
+    struct StartObstacle {
         /// A sentence that names the option.
-        let sentence: String
+        let message: String
         let status: Int32
     }
 
-    static func problems(_ options: ServeOptions, _ keys: NodeKeys) -> [Problem] {
-        self.storeProblems(options) + self.secretProblems(options, keys) + self.addressProblems(options)
+    static func problems(_ options: ServeOptions, _ keys: NodeKeys) -> [StartObstacle] {
+        self.storeProblems(options) + self.secretProblems(options, keys)
+            + self.addressProblems(options)
     }
 
-    private static func storeProblems(_ options: ServeOptions) -> [Problem] {
+    private static func storeProblems(_ options: ServeOptions) -> [StartObstacle] {
         switch options.store {
         case .memory: return []
         case .sqlite(let path):
@@ -28,46 +29,56 @@ enum StartCheck {
                 try LocalStore.checkSQLite(path: path)
                 return []
             } catch {
-                return [Problem(sentence: "--store: \(error)", status: 1)]
+                return [StartObstacle(message: "--store: \(error)", status: 1)]
             }
         case .redis(let url):
             do {
-                try ClusterReader(url, trusting: options.redisCAFile, clusterName: options.clusterName).checkAccess()
+                try ClusterReader(
+                    url, trusting: options.redisCAFile, clusterName: options.clusterName
+                ).checkAccess()
                 return []
-            } catch let failure as ClusterReader.Failure {
+            } catch let failure as ClusterReader.ClusterReadError {
                 // A Redis that does not answer is a part of the cluster that does not.
-                return [Problem(sentence: "--store: \(failure)", status: failure.isAnswer ? 1 : 3)]
+                return [
+                    StartObstacle(
+                        message: "--store: \(failure)", status: failure.isPermanent ? 1 : 3)
+                ]
             } catch {
-                return [Problem(sentence: "--store: \(error)", status: 1)]
+                return [StartObstacle(message: "--store: \(error)", status: 1)]
             }
         }
     }
 
     /// A secret of the node's own is made by the first start, not by a check.
-    private static func secretProblems(_ options: ServeOptions, _ keys: NodeKeys) -> [Problem] {
-        guard !keys.areNamed, let secret = keys.files.secret else { return [] }
+    private static func secretProblems(_ options: ServeOptions, _ keys: NodeKeys) -> [StartObstacle]
+    {
+        guard !keys.hasConfiguredKeys, let secret = keys.files.secret else { return [] }
         guard access(secret.path, F_OK) == 0 else {
             // Beside a database it is the database's folder, which was looked at.
             guard case .memory = options.store, access(".", W_OK | X_OK) != 0 else { return [] }
-            let sentence = "\(secret.path): this user may not write the working folder; --jwt-secret-file names a secret elsewhere"
-            return [Problem(sentence: sentence, status: 1)]
+            let sentence =
+                "\(secret.path): this user may not write the working folder; --jwt-secret-file names a secret elsewhere"
+            return [StartObstacle(message: sentence, status: 1)]
         }
         do {
             _ = try secret.read()
             return []
         } catch {
-            return [Problem(sentence: "\(error)", status: 2)]
+            return [StartObstacle(message: "\(error)", status: 2)]
         }
     }
 
-    private static func addressProblems(_ options: ServeOptions) -> [Problem] {
-        let addresses = [("--listen", options.listen)] + (options.admin.map { [("--admin", $0)] } ?? [])
+    private static func addressProblems(_ options: ServeOptions) -> [StartObstacle] {
+        let addresses =
+            [("--listen", options.listen)] + (options.admin.map { [("--admin", $0)] } ?? [])
         return addresses.compactMap { option, address in
             do throws(SocketError) {
-                for socket in try ListeningSocket.hold(host: address.host, port: address.port, count: 1) { socket.socket.close() }
+                for socket in try ListeningSocket.bindGroup(
+                    host: address.host, port: address.port, count: 1)
+                { socket.socket.close() }
                 return nil
             } catch {
-                return Problem(sentence: "\(option): \(error)", status: 1)
+                return StartObstacle(message: "\(option): \(error)", status: 1)
             }
         }
     }

@@ -7,7 +7,7 @@ extension StoreStatistics {
         snapshot.add(self.queuedWrites, to: .storeQueue, labels: ["kind": "write"])
         snapshot.add(self.queuedReads, to: .storeQueue, labels: ["kind": "read"])
         snapshot.add(self.queuedBytes, to: .storeQueueBytes)
-        snapshot.add(self.turnedAway, to: .storeTurnedAway)
+        snapshot.add(self.rejectedRequests, to: .storeTurnedAway)
         snapshot.add(self.commits, to: .storeCommits)
         snapshot.add(self.failedCommits, to: .storeFailedCommits)
         snapshot.add(self.writes, to: .storeWrites)
@@ -17,17 +17,24 @@ extension StoreStatistics {
 }
 
 extension MetricFamily {
-    static let storeQueue = MetricFamily("confab_store_queue", .gauge, help: "Requests that wait for the store.")
-    static let storeQueueBytes = MetricFamily("confab_store_queue_bytes", .gauge, help: "Bytes of the requests that wait for the store.")
+    static let storeQueue = MetricFamily(
+        "confab_store_queue", .gauge, help: "Requests that wait for the store.")
+    static let storeQueueBytes = MetricFamily(
+        "confab_store_queue_bytes", .gauge, help: "Bytes of the requests that wait for the store.")
     static let storeTurnedAway = MetricFamily(
-        "confab_store_turned_away_total", .counter, help: "Requests that failed at once because the store's queue was full.")
-    static let storeCommits = MetricFamily("confab_store_commits_total", .counter, help: "Transactions that were made durable.")
+        "confab_store_turned_away_total", .counter,
+        help: "Requests that failed at once because the store's queue was full.")
+    static let storeCommits = MetricFamily(
+        "confab_store_commits_total", .counter, help: "Transactions that were made durable.")
     static let storeFailedCommits = MetricFamily(
-        "confab_store_failed_commits_total", .counter, help: "Transactions that could not be made durable.")
+        "confab_store_failed_commits_total", .counter,
+        help: "Transactions that could not be made durable.")
     static let storeWrites = MetricFamily(
-        "confab_store_writes_total", .counter, help: "Changes stored: messages, edits, deletions, members, cursors.")
+        "confab_store_writes_total", .counter,
+        help: "Changes stored: messages, edits, deletions, members, cursors.")
     static let storeCommitSeconds = MetricFamily(
-        "confab_store_commit_seconds", .histogram(.durations), help: "From the begin of a transaction until it is durable.")
+        "confab_store_commit_seconds", .histogram(.durations),
+        help: "From the begin of a transaction until it is durable.")
     static let storeWritesPerCommit = MetricFamily(
         "confab_store_writes_per_commit", .histogram(.counts), help: "Changes in one transaction.")
 }

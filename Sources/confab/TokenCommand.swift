@@ -9,14 +9,14 @@ enum TokenCommand {
         let path =
             switch options.key {
             case .secretFile(let path): path
-            case .besideDatabase(let path): NodeKeys.secretPath(besideDatabase: path)
+            case .databaseSecret(let path): NodeKeys.secretPath(forDatabase: path)
             }
         do {
             let signer = try TokenSigner(secret: SecretFile(path: path).read())
-            Program.say(try signer.sign(self.claims(options)) + "\n")
+            Program.write(try signer.sign(self.claims(options)) + "\n")
             return 0
         } catch {
-            Program.complain("confab: \(error)")
+            Program.printError("confab: \(error)")
             return UsageError.exitStatus
         }
     }
@@ -28,9 +28,12 @@ enum TokenCommand {
             case .all: .all
             case .listed(let ids): .listed(Set(ids.map { ByteString($0) }))
             }
-        let end = Timestamp(milliseconds: WallClock.now.milliseconds + options.lifetime.components.seconds * 1000)
+        let end = Timestamp(
+            milliseconds: WallClock.now.milliseconds + options.lifetime.components.seconds * 1000)
         return Claims(
-            subject: options.subject, username: options.username, tenant: options.tenant, agent: options.agent, grants: grants,
-            isAdmin: options.isAdmin, expiry: end, audience: options.audience.map { [$0] }, issuer: options.issuer)
+            subject: options.subject, username: options.username, tenant: options.tenant,
+            agent: options.agent, grants: grants,
+            isAdmin: options.isAdmin, expiry: end, audience: options.audience.map { [$0] },
+            issuer: options.issuer)
     }
 }

@@ -9,24 +9,29 @@ import Testing
 
 @Suite("A stream's check")
 struct StreamCheckTests {
-    private static func message(_ number: Int, revision: Int? = nil, _ state: Message.State = .asSent) -> Message {
-        let author = Person(id: UserID(token: "alice"), name: "Alice")
+    private static func message(
+        _ number: Int, revision: Int? = nil, _ state: Message.State = .asSent
+    ) -> Message {
+        let author = Person(id: UserID(tokenSubject: "alice"), name: "Alice")
         return Message(
-            sequence: number, revision: revision ?? number + 1, sentAt: Timestamp(milliseconds: 0), state: state,
-            body: MessageBody(author: author, clientID: nil, content: "x"))
+            sequence: number, revision: revision ?? number + 1, sentAt: Timestamp(milliseconds: 0),
+            state: state,
+            body: MessageBody(author: author, clientMessageID: nil, content: "x"))
     }
 
     /// What is wrong with a stream of these messages, read in pages of two.
-    private static func faults(_ messages: [Message], oldest: Int = 1, head: Int? = nil, revision: Int = 100, owner: Int? = nil) -> [String]
-    {
+    private static func faults(
+        _ messages: [Message], oldest: Int = 1, head: Int? = nil, revision: Int = 100,
+        owner: Int? = nil
+    ) -> [String] {
         var check = StreamCheck()
         let head = head ?? messages.last?.sequence ?? 0
         check.begin(oldest: oldest)
         for start in stride(from: 0, to: messages.count, by: 2) {
             let part = Array(messages[start..<min(start + 2, messages.count)])
-            check.take(Page(messages: part, head: head, oldest: oldest, revision: revision))
+            check.check(MessagePage(messages: part, head: head, oldest: oldest, revision: revision))
         }
-        check.take(Page(messages: [], head: head, oldest: oldest, revision: revision))
+        check.check(MessagePage(messages: [], head: head, oldest: oldest, revision: revision))
         check.finish()
         if let owner { check.compare(ownerHead: owner, ownerRevision: revision + 1) }
         return check.faults
@@ -39,21 +44,39 @@ struct StreamCheckTests {
         #expect(Self.faults([]) == [])
         #expect(Self.faults([], oldest: 8, head: 7, owner: 7) == [])
         #expect(
-            Self.faults([Self.message(1), Self.message(2, revision: 9, .edited), Self.message(3), Self.message(4, revision: 8, .deleted)])
+            Self.faults([
+                Self.message(1), Self.message(2, revision: 9, .edited), Self.message(3),
+                Self.message(4, revision: 8, .deleted),
+            ])
                 == [])
     }
 
     @Test("finds holes, repeats and disorder")
     func broken() {
         #expect(Self.faults([Self.message(1), Self.message(3)]) == ["message 2 is missing"])
-        #expect(Self.faults([Self.message(1), Self.message(2), Self.message(6)]) == ["messages 3 to 5 are missing"])
-        #expect(Self.faults([Self.message(2)], oldest: 1) == ["the oldest message is 2; 1 should be kept"])
-        #expect(Self.faults([Self.message(1), Self.message(1, revision: 5)]) == ["message 1 comes after 1"])
+        #expect(
+            Self.faults([Self.message(1), Self.message(2), Self.message(6)]) == [
+                "messages 3 to 5 are missing"
+            ])
+        #expect(
+            Self.faults([Self.message(2)], oldest: 1) == [
+                "the oldest message is 2; 1 should be kept"
+            ])
+        #expect(
+            Self.faults([Self.message(1), Self.message(1, revision: 5)]) == [
+                "message 1 comes after 1"
+            ])
         #expect(
             Self.faults([Self.message(1, revision: 7), Self.message(2, revision: 6)])
                 == ["message 2 has revision 6, no higher than one before it"])
-        #expect(Self.faults([Self.message(1), Self.message(2, revision: 2, .edited)]) == ["revision 2 is two messages' own"])
-        #expect(Self.faults([Self.message(1)], revision: 1) == ["message 1 has revision 2, above the stream's 1"])
+        #expect(
+            Self.faults([Self.message(1), Self.message(2, revision: 2, .edited)]) == [
+                "revision 2 is two messages' own"
+            ])
+        #expect(
+            Self.faults([Self.message(1)], revision: 1) == [
+                "message 1 has revision 2, above the stream's 1"
+            ])
     }
 
     @Test("goes on behind what cannot be read, and names that alone")
@@ -65,7 +88,9 @@ struct StreamCheckTests {
                 if number == first {
                     check.skip(number, "message \(number) is nonsense")
                 } else {
-                    check.take(Page(messages: [Self.message(number)], head: 3, oldest: 1, revision: 4))
+                    check.check(
+                        MessagePage(
+                            messages: [Self.message(number)], head: 3, oldest: 1, revision: 4))
                 }
             }
             check.finish()
@@ -76,21 +101,31 @@ struct StreamCheckTests {
     @Test("finds an end that is not where the owner, or the head, says")
     func end() {
         #expect(Self.faults([Self.message(1)], head: 3) == ["the stream ends at 1; its head is 3"])
-        #expect(Self.faults([Self.message(1)], owner: 2) == ["the owner is at message 2; the stream ends at 1"])
-        #expect(Self.faults([Self.message(1), Self.message(2)], owner: 1) == ["the owner is at message 1; the stream goes on to 2"])
+        #expect(
+            Self.faults([Self.message(1)], owner: 2) == [
+                "the owner is at message 2; the stream ends at 1"
+            ])
+        #expect(
+            Self.faults([Self.message(1), Self.message(2)], owner: 1) == [
+                "the owner is at message 1; the stream goes on to 2"
+            ])
     }
 
     @Test("says no more than twenty things")
     func bound() {
-        #expect(Self.faults((1...100).map { Self.message($0 * 2) }, oldest: 2).count == StreamCheck.faultLimit)
+        #expect(
+            Self.faults((1...100).map { Self.message($0 * 2) }, oldest: 2).count
+                == StreamCheck.faultLimit)
     }
 }
 
 @Suite("What is read for operators")
-struct DeskReadingTests {
+struct ClusterAdminFormatTests {
     @Test("the facts of Redis' INFO, whatever else is in it")
     func redis() {
-        let info = RedisInfo("# Server\r\nredis_version:7.0.15\r\nrole:master\r\n\r\nconfig_file:/a:b\r\nnonsense\r\n")
+        let info = RedisInfo(
+            "# Server\r\nredis_version:7.0.15\r\nrole:master\r\n\r\nconfig_file:/a:b\r\nnonsense\r\n"
+        )
         #expect(info["redis_version"] == "7.0.15")
         #expect(info["role"] == "master")
         #expect(info["config_file"] == "/a:b")
@@ -99,50 +134,63 @@ struct DeskReadingTests {
 
     @Test("queries, decoded")
     func query() throws {
-        let query = try SiteQuery("conversation=a%2Fb+c&last=20&empty=&flag")
+        let query = try QueryParameters("conversation=a%2Fb+c&last=20&empty=&flag")
         #expect(query["conversation"] == "a/b c")
         #expect(query["empty"] == "" && query["flag"] == "" && query["other"] == nil)
         #expect(try query.number("last", in: 1...20) == 20)
         #expect(throws: (any Error).self) { try query.number("last", in: 1...19) }
-        #expect(throws: (any Error).self) { try SiteQuery("a=%ZZ") }
+        #expect(throws: (any Error).self) { try QueryParameters("a=%ZZ") }
     }
 
     @Test("the 99th percentile of a few seconds is the longest, of a hundred the one before")
     func lag() {
-        #expect(ClusterDesk.percentile99([]) == nil)
-        #expect(ClusterDesk.percentile99([3, 9, 1]) == 9)
-        #expect(ClusterDesk.percentile99((1...100).map { $0 }) == 99)
+        #expect(ClusterAdmin.percentile99([]) == nil)
+        #expect(ClusterAdmin.percentile99([3, 9, 1]) == 9)
+        #expect(ClusterAdmin.percentile99((1...100).map { $0 }) == 99)
     }
 
     @Test("shards' lines, as they were written, and of a later version")
-    func shardLines() throws {
+    func shardRows() throws {
         let text = "[4095,7,3,1700000000123,2.5]"
-        let line = try #require(ShardLine(try JSONTree(parsing: text)))
-        #expect(line.shard == 4095 && line.epoch == 7 && line.conversations == 3 && line.messages == "2.5")
+        let line = try #require(ShardRow(try JSONTree(parsing: text)))
+        #expect(
+            line.shard == 4095 && line.epoch == 7 && line.conversations == 3
+                && line.messages == "2.5")
         #expect(line.since == Timestamp(milliseconds: 1_700_000_000_123))
         #expect(line.tree.text == text)
-        #expect(ShardLine(try JSONTree(parsing: "[1,1,0,null,0,\"more\"]"))?.since == nil)
+        #expect(ShardRow(try JSONTree(parsing: "[1,1,0,null,0,\"more\"]"))?.since == nil)
         let unclaimed = "[1,null,2,null,0]"
-        #expect(ShardLine(try JSONTree(parsing: unclaimed))?.tree.text == unclaimed)
+        #expect(ShardRow(try JSONTree(parsing: unclaimed))?.tree.text == unclaimed)
         for text in ["[4096,1,0,null,0]", "[1,1,0]", "{}", "[1,\"one\",0,null,0]"] {
-            #expect(ShardLine(try JSONTree(parsing: text)) == nil, "\(text)")
+            #expect(ShardRow(try JSONTree(parsing: text)) == nil, "\(text)")
         }
     }
 
     @Test("events, with the name of the node and what an operator had it do")
     func events() {
         let joins = NodeLink.Event(
-            id: "1700000000123-0", details: [.init("event", "joins"), .init("node", "z"), .init("name", ""), .init("view", "3")])
+            id: "1700000000123-0",
+            details: [
+                .init("event", "joins"), .init("node", "z"), .init("name", ""), .init("view", "3"),
+            ])
         #expect(
-            ClusterDesk.row(joins) == [
-                "id": "1700000000123-0", "timestamp": "2023-11-14T22:13:20.123Z", "event": "joins", "node": "z", "view": 3, "detail": .null,
+            ClusterAdmin.row(joins) == [
+                "id": "1700000000123-0", "timestamp": "2023-11-14T22:13:20.123Z", "event": "joins",
+                "node": "z", "view": 3, "detail": .null,
             ])
         let drain = NodeLink.Event(
-            id: "5-1", details: [.init("event", "drain"), .init("name", "n1"), .init("connections", "4"), .init("seconds", "0.5")])
-        #expect(ClusterDesk.row(drain)["detail"] == "4 connections to be closed within 0.5 s")
-        #expect(ClusterDesk.row(drain)["node"] == "n1")
-        for (id, isOne) in [("0", true), ("17-2", true), ("", false), ("-", false), ("1-2-3", false), ("+", false), ("(1", false)] {
-            #expect(ClusterDesk.isEventID(id) == isOne, "\(id)")
+            id: "5-1",
+            details: [
+                .init("event", "drain"), .init("name", "n1"), .init("connections", "4"),
+                .init("seconds", "0.5"),
+            ])
+        #expect(ClusterAdmin.row(drain)["detail"] == "4 connections to be closed within 0.5 s")
+        #expect(ClusterAdmin.row(drain)["node"] == "n1")
+        for (id, isOne) in [
+            ("0", true), ("17-2", true), ("", false), ("-", false), ("1-2-3", false), ("+", false),
+            ("(1", false),
+        ] {
+            #expect(ClusterAdmin.isEventID(id) == isOne, "\(id)")
         }
     }
 }

@@ -12,7 +12,8 @@ enum AgentsProperty {
     static func check(_ bytes: [UInt8]) -> Bool {
         let identity = Identity(user: "alice", displayName: "Alice", grants: .all)
         let request = DialectRequest(
-            path: ["v1", "ws"], query: [("channel_id", "lobby")], credentials: .bearer(identity), now: Timestamp(milliseconds: 0))
+            path: ["v1", "ws"], query: [("channel_id", "lobby")], credentials: .bearer(identity),
+            now: Timestamp(milliseconds: 0))
         return JSONFrames.check(bytes, AgentsDialect(), request)
     }
 }

@@ -7,19 +7,26 @@ import Identity
 
 extension SessionProbe {
     /// The agent that acts for ann, in the channel "c" or in none.
-    static func agents(channel: String? = "c", after: String? = nil, limits: ChatLimits = ChatLimits()) -> SessionProbe {
-        let identity = Identity(user: "ann", displayName: "Ann", tenant: "tenant", agent: "agent-1", grants: .listed(["c"]))
+    static func agents(
+        channel: String? = "c", after: String? = nil, limits: ChatLimits = ChatLimits()
+    ) -> SessionProbe {
+        let identity = Identity(
+            user: "ann", displayName: "Ann", tenant: "tenant", agent: "agent-1",
+            grants: .listed(["c"]))
         var query: [(name: String, value: String)] = []
         if let channel { query.append(("channel_id", channel)) }
         if let after { query.append(("after", after)) }
-        return SessionProbe(AgentsDialect(), .agents(.bearer(identity), query: query), limits: limits)
+        return SessionProbe(
+            AgentsDialect(), .agents(.bearer(identity), query: query), limits: limits)
     }
 }
 
 extension DialectRequest {
     static func agents(
-        _ credentials: Credentials, path: [String] = ["v1", "ws"], query: [(name: String, value: String)] = []
+        _ credentials: Credentials, path: [String] = ["v1", "ws"],
+        query: [(name: String, value: String)] = []
     ) -> Self {
-        DialectRequest(path: path, query: query, credentials: credentials, now: Timestamp(milliseconds: 0))
+        DialectRequest(
+            path: path, query: query, credentials: credentials, now: Timestamp(milliseconds: 0))
     }
 }

@@ -1,18 +1,20 @@
 import Bytes
-import RepeatableChance
+import SeededRandom
 import Testing
 
 @Suite("A slot index")
 struct SlotIndexTests {
     /// Hashes of which many are the same, wrap around the end of the table, or differ in their upper half only.
-    static let manners: [@Sendable (Int) -> Int] = [
+    static let hashFunctions: [@Sendable (Int) -> Int] = [
         { $0 &* 0x9E37_79B9 }, { $0 % 3 }, { 0xFFFF_FFF0 + $0 % 20 }, { $0 << 32 | 7 }, { -$0 },
     ]
 
-    @Test("finds what a plain dictionary finds, through every order of comings and goings", arguments: 0..<20 as Range<Int>)
+    @Test(
+        "finds what a plain dictionary finds, through every order of comings and goings",
+        arguments: 0..<20 as Range<Int>)
     func oracle(seed: Int) {
         var chance = SeededGenerator(seed: UInt64(seed))
-        let hash = Self.manners[seed % Self.manners.count]
+        let hash = Self.hashFunctions[seed % Self.hashFunctions.count]
         var index = SlotIndex()
         var keys: [UInt32: Int] = [:]
         for round in 0..<1500 {
@@ -42,7 +44,7 @@ struct SlotIndexTests {
     }
 
     @Test("asks only of slots whose hash is the one sought")
-    func asksOfItsHash() {
+    func checksMatchingHashesOnly() {
         var index = SlotIndex()
         for slot in 0..<8 as Range<UInt32> { index.insert(slot, hash: Int(slot) * 16) }
         var asked: [UInt32] = []
@@ -67,11 +69,13 @@ struct SlotIndexTests {
     }
 
     @Test("finds nothing while it is empty, and what is left after many have gone")
-    func afterMany() {
+    func afterManyRemovals() {
         var index = SlotIndex()
         #expect(index.slot(hash: 1) { _ in true } == nil)
         for slot in 0..<5000 as Range<UInt32> { index.insert(slot, hash: Int(slot) &* 31) }
         for slot in 10..<5000 as Range<UInt32> { index.remove(slot, hash: Int(slot) &* 31) }
-        for slot in 0..<10 as Range<UInt32> { #expect(index.slot(hash: Int(slot) &* 31) { $0 == slot } == slot) }
+        for slot in 0..<10 as Range<UInt32> {
+            #expect(index.slot(hash: Int(slot) &* 31) { $0 == slot } == slot)
+        }
     }
 }

@@ -11,15 +11,15 @@ import Testing
 @testable import ChatClient
 
 /// A conversation that a test can break.
-private final class Conversation: Sendable {
+private final class ConversationServer: Sendable {
     struct State: Sendable {
         var messages: [(id: Int, sender: String, content: String, localID: String?)] = []
         var sends: [String] = []
         var targets: [String] = []
         /// So many sends are stored without an answer, after which the connection is dropped.
-        var swallowed = 0
+        var unansweredSends = 0
         /// So many sends are refused for their rate.
-        var limited = 0
+        var rateLimitedSends = 0
     }
 
     let state = Mutex(State())
@@ -35,12 +35,14 @@ private final class Conversation: Sendable {
                 let target = server.target(token)
                 let replay = self.state.withLock { state in
                     state.targets.append(target)
-                    let after = target.split(separator: "after=").dropFirst().first.flatMap { Int($0) }
+                    let after = target.split(separator: "after=").dropFirst().first.flatMap {
+                        Int($0)
+                    }
                     return after.map { after in state.messages.filter { $0.id > after } } ?? []
                 }
                 for message in replay { server.send(Self.frame(message), to: token) }
             case .text(let text):
-                self.obey(text, server, token)
+                self.handle(text, server, token)
             case .pong, .closing, .ended: break
             }
         }
@@ -50,25 +52,30 @@ private final class Conversation: Sendable {
     /// The server holds what it does, and that holds this: it is let go of here.
     func stop() { self.serverBox.withLock { $0.take() }?.stop() }
 
-    private static func frame(_ message: (id: Int, sender: String, content: String, localID: String?)) -> String {
-        SessionStage.message(message.id, message.sender, message.content, localID: message.localID)
+    private static func frame(
+        _ message: (id: Int, sender: String, content: String, localID: String?)
+    ) -> String {
+        ChatSessionFixture.message(
+            message.id, message.sender, message.content, localID: message.localID)
     }
 
-    private func obey(_ text: String, _ server: TestServer, _ token: SocketToken) {
+    private func handle(_ text: String, _ server: TestServer, _ token: SocketToken) {
         guard let frame = try? JSONTree(parsing: text) else { return }
         switch frame["action"]?.stringValue {
         case "fetch_messages":
             let limit = frame["limit"]?.integerValue ?? 20
-            let page = self.state.withLock { $0.messages.suffix(limit).reversed().map { ($0.id, $0.sender, $0.content) } }
-            server.send(SessionStage.page(page), to: token)
+            let page = self.state.withLock {
+                $0.messages.suffix(limit).reversed().map { ($0.id, $0.sender, $0.content) }
+            }
+            server.send(ChatSessionFixture.page(page), to: token)
         case "send_message":
             let content = frame["content"]?.stringValue ?? ""
             let localID = frame["local_id"]?.stringValue ?? ""
             enum Fate { case limit, swallow, answer(String) }
             let fate = self.state.withLock { state -> Fate in
                 state.sends.append(localID)
-                if state.limited > 0 {
-                    state.limited -= 1
+                if state.rateLimitedSends > 0 {
+                    state.rateLimitedSends -= 1
                     return .limit
                 }
                 var message = state.messages.first { $0.localID == localID }
@@ -76,14 +83,17 @@ private final class Conversation: Sendable {
                     message = (state.messages.count + 1, "alice", content, localID)
                     state.messages.append(message!)
                 }
-                if state.swallowed > 0 {
-                    state.swallowed -= 1
+                if state.unansweredSends > 0 {
+                    state.unansweredSends -= 1
                     return .swallow
                 }
                 return .answer(Self.frame(message!))
             }
             switch fate {
-            case .limit: server.send(SessionStage.failed(localID, "rate limited", retryAfter: "0.05"), to: token)
+            case .limit:
+                server.send(
+                    ChatSessionFixture.failed(localID, "rate limited", retryAfter: "0.05"),
+                    to: token)
             case .swallow: server.drop(token)
             case .answer(let frame): server.send(frame, to: token)
             }
@@ -94,7 +104,7 @@ private final class Conversation: Sendable {
 
 @Suite("confab chat in a pipe")
 struct ChatTerminalTests {
-    private struct Result {
+    private struct ChatResult {
         let status: Int32
         let output: String
         let errors: String
@@ -104,8 +114,9 @@ struct ChatTerminalTests {
     private static let token = "e30.\(Base64URL.encode(Array(#"{"sub":"alice"}"#.utf8))).c2ln"
 
     private func chat(
-        _ input: String, _ url: String, token: String? = Self.token, _ change: (inout ChatTerminalOptions) -> Void = { _ in }
-    ) async throws -> Result {
+        _ input: String, _ url: String, token: String? = Self.token,
+        _ change: (inout ChatTerminalOptions) -> Void = { _ in }
+    ) async throws -> ChatResult {
         let (inPipe, outPipe, errorPipe) = (try PrivatePipe(), try PrivatePipe(), try PrivatePipe())
         inPipe.writing.write(Data(input.utf8))
         try? inPipe.writing.close()
@@ -115,7 +126,7 @@ struct ChatTerminalTests {
         options.output = outPipe.writing.fileDescriptor
         options.errors = errorPipe.writing.fileDescriptor
         // Other tests of this process send themselves some.
-        options.endingSignals = []
+        options.terminationSignals = []
         change(&options)
         let chosen = options
         // Read meanwhile: a pipe may be full with half of its 64 kB, because a line is not parted between two pages.
@@ -124,12 +135,16 @@ struct ChatTerminalTests {
         let status = await Self.onThread { ChatTerminal.run(chosen) }
         try? outPipe.writing.close()
         try? errorPipe.writing.close()
-        return Result(status: status, output: await output, errors: await errors)
+        return ChatResult(status: status, output: await output, errors: await errors)
     }
 
     /// What blocks gets a thread of its own: the tests' are few.
-    private static func onThread<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value {
-        await withCheckedContinuation { done in Thread.detachNewThread { done.resume(returning: work()) } }
+    private static func onThread<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async
+        -> Value
+    {
+        await withCheckedContinuation { done in
+            Thread.detachNewThread { done.resume(returning: work()) }
+        }
     }
 
     private static func text(_ pipe: PrivatePipe) -> String {
@@ -138,18 +153,19 @@ struct ChatTerminalTests {
 
     @Test("sends its lines in order, waits for their answers, and ends with 0")
     func sending() async throws {
-        let conversation = try Conversation { $0.messages = [(1, "bob", "old", nil)] }
+        let conversation = try ConversationServer { $0.messages = [(1, "bob", "old", nil)] }
         defer { conversation.stop() }
         let result = try await self.chat("hello\r\n\nlast", conversation.url)
         #expect(result.status == 0)
         #expect(result.output == "alice: hello\nalice: last\n")
         #expect(result.errors == "")
-        #expect(conversation.state.withLock { $0.messages.map(\.content) } == ["old", "hello", "last"])
+        #expect(
+            conversation.state.withLock { $0.messages.map(\.content) } == ["old", "hello", "last"])
     }
 
     @Test("loses and repeats nothing when connections break before the answers come")
     func breaking() async throws {
-        let conversation = try Conversation { $0.swallowed = 3 }
+        let conversation = try ConversationServer { $0.unansweredSends = 3 }
         defer { conversation.stop() }
         let lines = (1...20).map { "line \($0)" }
         let result = try await self.chat(lines.joined(separator: "\n") + "\n", conversation.url)
@@ -164,7 +180,7 @@ struct ChatTerminalTests {
 
     @Test("keeps its order under a rate limit")
     func rateLimit() async throws {
-        let conversation = try Conversation { $0.limited = 5 }
+        let conversation = try ConversationServer { $0.rateLimitedSends = 5 }
         defer { conversation.stop() }
         let result = try await self.chat("1\n2\n3\n", conversation.url)
         #expect(result.status == 0)
@@ -173,7 +189,7 @@ struct ChatTerminalTests {
 
     @Test("takes thousands of lines without holding them all")
     func manyLines() async throws {
-        let conversation = try Conversation()
+        let conversation = try ConversationServer()
         defer { conversation.stop() }
         let lines = (1...3000).map { "\($0)" }
         let path = NSTemporaryDirectory() + "confab-chat-\(UUID().uuidString)"
@@ -188,16 +204,20 @@ struct ChatTerminalTests {
 
     @Test("shows the history that is asked for")
     func history() async throws {
-        let conversation = try Conversation { $0.messages = [(1, "bob", "one", nil), (2, "carol", "two", nil)] }
+        let conversation = try ConversationServer {
+            $0.messages = [(1, "bob", "one", nil), (2, "carol", "two", nil)]
+        }
         defer { conversation.stop() }
         let result = try await self.chat("/history\n", conversation.url)
         #expect(result.output == "bob: one\ncarol: two\n")
         #expect(result.status == 0)
     }
 
-    @Test("ends with 1 and says why", arguments: [("/nope", "There is no command /nope"), ("/delete", "/delete takes")])
+    @Test(
+        "ends with 1 and says why",
+        arguments: [("/nope", "There is no command /nope"), ("/delete", "/delete takes")])
     func failure(line: String, words: String) async throws {
-        let conversation = try Conversation()
+        let conversation = try ConversationServer()
         defer { conversation.stop() }
         let result = try await self.chat(line + "\n", conversation.url)
         #expect(result.status == 1)
@@ -211,8 +231,14 @@ struct ChatTerminalTests {
             ("ws://127.0.0.1:1/", "t", "confab: The URL names no conversation"),
             ("ws://127.0.0.1:1/conversations/", "t", "confab: The URL names no conversation"),
             ("ws://127.0.0.1:1/conversations/x", nil, "confab: A token is needed"),
-            ("ws://127.0.0.1:1/conversations/x", "t", "confab: 127.0.0.1:1 refuses the connection: nobody listens there."),
-            ("ws://nobody.invalid/conversations/x", "t", "confab: The host nobody.invalid cannot be resolved"),
+            (
+                "ws://127.0.0.1:1/conversations/x", "t",
+                "confab: 127.0.0.1:1 refuses the connection: nobody listens there."
+            ),
+            (
+                "ws://nobody.invalid/conversations/x", "t",
+                "confab: The host nobody.invalid cannot be resolved"
+            ),
         ]
         for (url, token, words) in cases {
             let result = try await self.chat("x\n", url, token: token)
@@ -224,31 +250,50 @@ struct ChatTerminalTests {
 
     @Test("takes the token from a file, from standard input, from the environment or from the URL")
     func tokens() async throws {
-        let conversation = try Conversation()
+        let conversation = try ConversationServer()
         defer { conversation.stop() }
         let path = NSTemporaryDirectory() + "confab-token-\(UUID().uuidString)"
         try (Self.token + "\n").write(toFile: path, atomically: true, encoding: .utf8)
         defer { try? FileManager.default.removeItem(atPath: path) }
 
-        #expect(try await self.chat("1\n", conversation.url, token: nil) { $0.tokenFile = path }.output == "alice: 1\n")
-        #expect(try await self.chat("\(Self.token)\n2\n", conversation.url, token: nil) { $0.tokenFile = "-" }.output == "alice: 2\n")
-        let byEnvironment = try await self.chat("3\n", conversation.url, token: nil) { $0.environment["CONFAB_TOKEN"] = Self.token }
+        #expect(
+            try await self.chat("1\n", conversation.url, token: nil) { $0.tokenFile = path }.output
+                == "alice: 1\n")
+        #expect(
+            try await self.chat("\(Self.token)\n2\n", conversation.url, token: nil) {
+                $0.tokenFile = "-"
+            }.output == "alice: 2\n")
+        let byEnvironment = try await self.chat("3\n", conversation.url, token: nil) {
+            $0.environment["CONFAB_TOKEN"] = Self.token
+        }
         #expect(byEnvironment.output == "alice: 3\n")
-        #expect(try await self.chat("4\n", conversation.url + "?token=\(Self.token)", token: nil).output == "alice: 4\n")
-        let missing = try await self.chat("5\n", conversation.url, token: nil) { $0.tokenFile = "/nowhere/token" }
-        #expect(missing.errors == "confab: --token-file: /nowhere/token: No such file or directory.\n")
+        #expect(
+            try await self.chat("4\n", conversation.url + "?token=\(Self.token)", token: nil).output
+                == "alice: 4\n")
+        let missing = try await self.chat("5\n", conversation.url, token: nil) {
+            $0.tokenFile = "/nowhere/token"
+        }
+        #expect(
+            missing.errors == "confab: --token-file: /nowhere/token: No such file or directory.\n")
         // Only where the URL brought it does it stand there.
-        #expect(conversation.state.withLock { $0.targets.filter { $0.contains("token=") }.count } == 1)
+        #expect(
+            conversation.state.withLock { $0.targets.filter { $0.contains("token=") }.count } == 1)
     }
 
     @Test("says in which words it was refused")
     func closeCodes() async throws {
         let server = try TestServer { server, token, happening in
-            if case .opened = happening { server.close(token, WebSocketCloseCode(rawValue: 4004), reason: "access denied") }
+            if case .opened = happening {
+                server.close(token, WebSocketCloseCode(rawValue: 4004), reason: "access denied")
+            }
         }
         defer { server.stop() }
-        let result = try await self.chat("x\n", "ws://127.0.0.1:\(server.port)/conversations/general/")
+        let result = try await self.chat(
+            "x\n", "ws://127.0.0.1:\(server.port)/conversations/general/")
         #expect(result.status == 1)
-        #expect(result.errors.hasPrefix("confab: Access denied: the token's user may not enter this conversation (access denied).\n"))
+        #expect(
+            result.errors.hasPrefix(
+                "confab: Access denied: the token's user may not enter this conversation (access denied).\n"
+            ))
     }
 }

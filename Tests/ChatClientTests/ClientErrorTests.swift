@@ -9,10 +9,14 @@ import Testing
 struct ClientErrorTests {
     private static let errors: [ClientError] =
         [
-            .socket(.refused, place: "host:1"), .socket(.timedOut, place: "host:1"), .socket(.unreachable, place: "host:1"),
-            .socket(.unresolvable(host: "host", reason: "unknown"), place: "host"), .tls(.certificateNotAccepted(reason: "expired")),
-            .refused(.unauthorized, sentence: nil), .refused(.forbidden, sentence: nil), .refused(.badGateway, sentence: "no"),
-            .frames(.reservedBits), .broken(reason: "reset"), .silent(seconds: 50), .outboundFull(limitBytes: 5), .closed(nil, reason: ""),
+            .socket(.refused, endpoint: "host:1"), .socket(.timedOut, endpoint: "host:1"),
+            .socket(.unreachable, endpoint: "host:1"),
+            .socket(.unresolvable(host: "host", reason: "unknown"), endpoint: "host"),
+            .tls(.certificateNotAccepted(reason: "expired")),
+            .refused(.unauthorized, reason: nil), .refused(.forbidden, reason: nil),
+            .refused(.badGateway, reason: "no"),
+            .protocolViolation(.reservedBits), .broken(reason: "reset"), .unresponsive(seconds: 50),
+            .outboundFull(limitBytes: 5), .closed(nil, reason: ""),
         ]
         + ([1000, 1001, 1006, 1011, 1012, 1013, 4003, 4004, 4401, 4999] as [UInt16]).map {
             .closed(WebSocketCloseCode(rawValue: $0), reason: "why")
@@ -26,9 +30,15 @@ struct ClientErrorTests {
 
     @Test("explains the close codes of the Conversations protocol")
     func closeCodes() {
-        #expect(ClientError.closed(WebSocketCloseCode(rawValue: 4003), reason: "").description.contains("does not accept the token"))
-        #expect(ClientError.closed(WebSocketCloseCode(rawValue: 4004), reason: "no").description.hasPrefix("Access denied"))
-        #expect(ClientError.closed(WebSocketCloseCode(rawValue: 4004), reason: "no").description.hasSuffix("(no)."))
+        #expect(
+            ClientError.closed(WebSocketCloseCode(rawValue: 4003), reason: "").description.contains(
+                "does not accept the token"))
+        #expect(
+            ClientError.closed(WebSocketCloseCode(rawValue: 4004), reason: "no").description
+                .hasPrefix("Access denied"))
+        #expect(
+            ClientError.closed(WebSocketCloseCode(rawValue: 4004), reason: "no").description
+                .hasSuffix("(no)."))
     }
 
     @Test("may pass by itself, or not")
@@ -36,9 +46,14 @@ struct ClientErrorTests {
         let passing = Self.errors.filter(\.isTransient)
         #expect(
             passing == [
-                .socket(.refused, place: "host:1"), .socket(.timedOut, place: "host:1"), .socket(.unreachable, place: "host:1"),
-                .refused(.badGateway, sentence: "no"), .broken(reason: "reset"), .silent(seconds: 50), .outboundFull(limitBytes: 5),
+                .socket(.refused, endpoint: "host:1"), .socket(.timedOut, endpoint: "host:1"),
+                .socket(.unreachable, endpoint: "host:1"),
+                .refused(.badGateway, reason: "no"), .broken(reason: "reset"),
+                .unresponsive(seconds: 50), .outboundFull(limitBytes: 5),
                 .closed(nil, reason: ""),
-            ] + ([1000, 1001, 1006, 1011, 1012, 1013] as [UInt16]).map { .closed(WebSocketCloseCode(rawValue: $0), reason: "why") })
+            ]
+                + ([1000, 1001, 1006, 1011, 1012, 1013] as [UInt16]).map {
+                    .closed(WebSocketCloseCode(rawValue: $0), reason: "why")
+                })
     }
 }

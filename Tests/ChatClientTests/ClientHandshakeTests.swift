@@ -1,15 +1,18 @@
 import Bytes
 import HTTPWire
-import RepeatableChance
+import SeededRandom
 import Testing
 
 @testable import ChatClient
 
 @Suite("The opening of a WebSocket")
 struct ClientHandshakeTests {
-    private func handshake(fields: [HTTPField] = []) throws -> (ClientHandshake, request: String, accept: String) {
+    private func handshake(fields: [HTTPField] = []) throws -> (
+        ClientHandshake, request: String, accept: String
+    ) {
         var chance = SeededGenerator(seed: 7)
-        let handshake = ClientHandshake(to: try WebSocketURL("ws://127.0.0.1:9/x?y=1"), fields: fields, using: &chance)
+        let handshake = ClientHandshake(
+            to: try WebSocketURL("ws://127.0.0.1:9/x?y=1"), fields: fields, using: &chance)
         var request = ByteBuffer()
         handshake.appendRequest(to: &request)
         // The server's side says what the answer to this key is.
@@ -23,7 +26,9 @@ struct ClientHandshakeTests {
     }
 
     /// Spans cannot be named inside of `#expect`.
-    private func receive(_ bytes: some Collection<UInt8>, _ handshake: inout ClientHandshake) throws -> ClientHandshake.Progress {
+    private func receive(_ bytes: some Collection<UInt8>, _ handshake: inout ClientHandshake) throws
+        -> ClientHandshake.Progress
+    {
         let bytes = Array(bytes)
         return try handshake.receive(bytes.span.bytes)
     }
@@ -35,7 +40,9 @@ struct ClientHandshakeTests {
         #expect(request.contains("\r\nAuthorization: Bearer abc\r\n"))
     }
 
-    @Test("is open when the server's answer fits, wherever that is cut in two, and leaves the frames behind it")
+    @Test(
+        "is open when the server's answer fits, wherever that is cut in two, and leaves the frames behind it"
+    )
     func opening() throws {
         let (handshake, _, answer) = try self.handshake()
         let bytes = Array((answer + "frames").utf8)
@@ -50,20 +57,41 @@ struct ClientHandshakeTests {
     @Test(
         "is refused with the server's own words, wherever they are cut",
         arguments: [
-            (401, #"{"error":"token: has expired"}"#, "The server refuses the WebSocket with status 401: token: has expired."),
-            (403, "<html>", "The server refuses the WebSocket with status 403: this is not allowed."),
-            (404, "", "The server refuses the WebSocket with status 404: there is nothing at this path."),
-            (503, #"{"error":"full.\u001b[2J"}"#, #"The server refuses the WebSocket with status 503: full.\u{1b}[2J."#),
-            (426, #"{"message":"try harder!"}"#, "The server refuses the WebSocket with status 426: try harder!"),
-            (500, #"{"error":7}"#, "The server refuses the WebSocket with status 500 Internal Server Error."),
+            (
+                401, #"{"error":"token: has expired"}"#,
+                "The server refuses the WebSocket with status 401: token: has expired."
+            ),
+            (
+                403, "<html>",
+                "The server refuses the WebSocket with status 403: this is not allowed."
+            ),
+            (
+                404, "",
+                "The server refuses the WebSocket with status 404: there is nothing at this path."
+            ),
+            (
+                503, #"{"error":"full.\u001b[2J"}"#,
+                #"The server refuses the WebSocket with status 503: full.\u{1b}[2J."#
+            ),
+            (
+                426, #"{"message":"try harder!"}"#,
+                "The server refuses the WebSocket with status 426: try harder!"
+            ),
+            (
+                500, #"{"error":7}"#,
+                "The server refuses the WebSocket with status 500 Internal Server Error."
+            ),
         ])
     func refusal(status: Int, body: String, sentence: String) throws {
         let (handshake, _, _) = try self.handshake()
-        let answer = Array("HTTP/1.1 \(status) No\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)".utf8)
+        let answer = Array(
+            "HTTP/1.1 \(status) No\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)".utf8)
         for cut in 0..<answer.count {
             var handshake = handshake
             let error = #expect(throws: ClientError.self) {
-                guard case .more(let consumed) = try self.receive(answer[..<cut], &handshake) else { return }
+                guard case .more(let consumed) = try self.receive(answer[..<cut], &handshake) else {
+                    return
+                }
                 _ = try self.receive(answer[consumed...], &handshake)
             }
             #expect(error?.description == sentence)
@@ -77,14 +105,16 @@ struct ClientHandshakeTests {
         #expect(handshake.ended() == .broken(reason: "the server closed it before it answered"))
         let answer = Array("HTTP/1.1 403 No\r\n\r\n{\"error\":\"go away\"}".utf8)
         #expect(try self.receive(answer, &handshake) == .more(consumed: answer.count))
-        #expect(handshake.ended() == .refused(.forbidden, sentence: "go away"))
+        #expect(handshake.ended() == .refused(.forbidden, reason: "go away"))
     }
 
     @Test("does not read a refusal that has no end")
     func endlessRefusal() throws {
         var (handshake, _, _) = try self.handshake()
         let answer = Array(("HTTP/1.1 400 No\r\n\r\n" + String(repeating: "x", count: 20_000)).utf8)
-        #expect(throws: ClientError.refused(.badRequest, sentence: nil)) { try self.receive(answer, &handshake) }
+        #expect(throws: ClientError.refused(.badRequest, reason: nil)) {
+            try self.receive(answer, &handshake)
+        }
     }
 
     @Test(
@@ -93,7 +123,7 @@ struct ClientHandshakeTests {
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n",
             "SSH-2.0-OpenSSH_9.2\r\n\r\n", "HTTP/1.1 101 Switching Protocols\r\n\r\n",
         ])
-    func strangers(answer: String) throws {
+    func foreignServers(answer: String) throws {
         var (handshake, _, _) = try self.handshake()
         let error = #expect(throws: ClientError.self) { try self.receive(answer.utf8, &handshake) }
         guard case .handshake = error else {

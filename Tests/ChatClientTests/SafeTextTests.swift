@@ -19,7 +19,7 @@ struct SafeTextTests {
             ("\u{2066}x\u{2069}\u{2028}", #"\u{2066}x\u{2069}\u{2028}"#),
             ("Grüße, 世界 👩‍👩‍👧 é", "Grüße, 世界 👩‍👩‍👧 é"),
         ])
-    func escapes(text: String, shown: String) {
+    func escapes(text: String, escaped shown: String) {
         #expect(SafeText.line(text) == shown)
     }
 
@@ -27,8 +27,12 @@ struct SafeTextTests {
     func everyScalar() {
         for value in 0..<UInt32(0x3000) {
             guard let scalar = Unicode.Scalar(value) else { continue }
-            for shown in [SafeText.line(String(scalar)), SafeText.block("a\(scalar)b", indentation: "  ")] {
-                let controls = shown.unicodeScalars.filter { $0 != "\n" && ($0.value < 0x20 || (0x7F...0x9F).contains($0.value)) }
+            for shown in [
+                SafeText.line(String(scalar)), SafeText.block("a\(scalar)b", indentation: "  "),
+            ] {
+                let controls = shown.unicodeScalars.filter {
+                    $0 != "\n" && ($0.value < 0x20 || (0x7F...0x9F).contains($0.value))
+                }
                 #expect(controls.isEmpty, "\(value)")
             }
         }
@@ -36,7 +40,8 @@ struct SafeTextTests {
 
     @Test("continue on lines that cannot pass for another's")
     func block() {
-        #expect(SafeText.block("a\nbob: b\r\n\nc", indentation: "    ") == "a\n    bob: b\n    \n    c")
+        #expect(
+            SafeText.block("a\nbob: b\r\n\nc", indentation: "    ") == "a\n    bob: b\n    \n    c")
     }
 
     @Test("are cut where they are too long")

@@ -7,24 +7,30 @@ import Testing
 struct LineEditorTests {
     private func typed(_ text: String, _ editor: inout LineEditor) -> [LineEditor.Event] {
         var events: [LineEditor.Event] = []
-        editor.take(Array(text.utf8), into: &events)
+        editor.process(Array(text.utf8), into: &events)
         return events
     }
 
     private func result(_ text: String) -> String {
         var editor = LineEditor()
-        return self.typed(text + "\r", &editor).compactMap { if case .submitted(let line) = $0 { line } else { nil } }.joined(
+        return self.typed(text + "\r", &editor).compactMap {
+            if case .submitted(let line) = $0 { line } else { nil }
+        }.joined(
             separator: "|")
     }
 
     @Test(
         "can be changed as people expect",
         arguments: [
-            ("hello", "hello"), ("helo\u{1B}[Dl", "hello"), ("ab\u{7F}c", "ac"), ("ab\u{8}c", "ac"), ("bc\u{1}a", "abc"),
-            ("ac\u{1B}[D\u{1B}[D\u{1B}[Cb", "abc"), ("ab\u{1}\u{4}x", "xb"), ("one two\u{17}three", "one three"), ("x\u{15}y", "y"),
-            ("abc\u{1B}[H\u{B}z", "z"), ("ab\u{1B}[1~x\u{1B}[4~y", "xaby"), ("ab\u{1B}OHx\u{1B}OFy", "xaby"),
+            ("hello", "hello"), ("helo\u{1B}[Dl", "hello"), ("ab\u{7F}c", "ac"), ("ab\u{8}c", "ac"),
+            ("bc\u{1}a", "abc"),
+            ("ac\u{1B}[D\u{1B}[D\u{1B}[Cb", "abc"), ("ab\u{1}\u{4}x", "xb"),
+            ("one two\u{17}three", "one three"), ("x\u{15}y", "y"),
+            ("abc\u{1B}[H\u{B}z", "z"), ("ab\u{1B}[1~x\u{1B}[4~y", "xaby"),
+            ("ab\u{1B}OHx\u{1B}OFy", "xaby"),
             ("abc\u{2}\u{2}\u{6}\u{1B}[3~", "ab"),
-            ("a\tb", "a b"), ("\u{1B}[200~pasted\u{1B}[201~", "pasted"), ("\u{1B}x\u{7}y", "y"), ("\u{7F}\u{4}", ""),
+            ("a\tb", "a b"), ("\u{1B}[200~pasted\u{1B}[201~", "pasted"), ("\u{1B}x\u{7}y", "y"),
+            ("\u{7F}\u{4}", ""),
             ("Grüße 👋🏽 世界\u{7F}", "Grüße 👋🏽 世"), ("e\u{301}x\u{7F}\u{7F}o", "o"),
         ])
     func editing(keys: String, line: String) {
@@ -37,8 +43,8 @@ struct LineEditorTests {
         for cut in 0...keys.count {
             var editor = LineEditor()
             var events: [LineEditor.Event] = []
-            editor.take(keys[..<cut], into: &events)
-            editor.take(keys[cut...], into: &events)
+            editor.process(keys[..<cut], into: &events)
+            editor.process(keys[cut...], into: &events)
             #expect(events.last == .submitted("世aé👩‍👩‍👧"))
         }
     }
@@ -47,7 +53,7 @@ struct LineEditorTests {
     func malformed() {
         var editor = LineEditor()
         var events: [LineEditor.Event] = []
-        editor.take([0xFF, 0x80, 0xC3, 0x28, 0xED, 0xA0, 0x80, 0x61], into: &events)
+        editor.process([0xFF, 0x80, 0xC3, 0x28, 0xED, 0xA0, 0x80, 0x61], into: &events)
         #expect(editor.text == "(a")
     }
 
@@ -86,7 +92,8 @@ struct DisplayWidthTests {
     @Test(
         "are counted as terminals do",
         arguments: [
-            ("", 0), ("hello", 5), ("é", 1), ("e\u{301}", 1), ("世界", 4), ("한국", 4), ("👋", 2), ("👩‍👩‍👧", 2), ("✓", 1), ("❤️", 2), ("ｆ", 2),
+            ("", 0), ("hello", 5), ("é", 1), ("e\u{301}", 1), ("世界", 4), ("한국", 4), ("👋", 2),
+            ("👩‍👩‍👧", 2), ("✓", 1), ("❤️", 2), ("ｆ", 2),
             ("\u{200B}", 0),
         ])
     func widths(text: String, width: Int) {
@@ -101,8 +108,8 @@ struct LineSplitterTests {
         let text = Array("one\r\n\ntwo\rtwo\nthré\u{0}e".utf8)
         for cut in 0...text.count {
             var splitter = LineSplitter()
-            var lines = splitter.take(text[..<cut])
-            lines += splitter.take(text[cut...])
+            var lines = splitter.append(text[..<cut])
+            lines += splitter.append(text[cut...])
             #expect(lines == ["one", "", "two\rtwo"])
             #expect(splitter.finish() == "thré\u{0}e")
             #expect(splitter.finish() == nil)
@@ -112,7 +119,7 @@ struct LineSplitterTests {
     @Test("are not endless")
     func limit() {
         var splitter = LineSplitter()
-        let lines = splitter.take(Array(repeating: UInt8(ascii: "a"), count: (1 << 20) + 5)[...])
+        let lines = splitter.append(Array(repeating: UInt8(ascii: "a"), count: (1 << 20) + 5)[...])
         #expect(lines.map(\.utf8.count) == [1 << 20])
     }
 }
@@ -123,14 +130,17 @@ struct ChatDisplayTests {
         ChatMessage(id: id, sender: sender, content: content, sentAt: Timestamp(milliseconds: 0))
     }
 
-    @Test("of lines keeps each message on one line of standard output, and all else on standard error")
+    @Test(
+        "of lines keeps each message on one line of standard output, and all else on standard error"
+    )
     func lines() {
         var output = TerminalOutput()
         var display = LineDisplay()
         let edited = self.message("changed")
         for line in [
-            ChatLine.message(self.message("hi\n\u{1B}[2Jx", sender: "b\nob"), isMine: false), .edited(edited), .deleted(edited),
-            .status(id: 7, .read), .notice("carol is here."), .trouble("Not sent."),
+            ChatLine.message(self.message("hi\n\u{1B}[2Jx", sender: "b\nob"), isMine: false),
+            .edited(edited), .deleted(edited),
+            .status(id: 7, .read), .notice("carol is here."), .error("Not sent."),
         ] {
             display.show(line, into: &output)
         }
@@ -146,41 +156,53 @@ struct ChatDisplayTests {
                 """)
     }
 
-    private func screen(_ lines: [ChatLine], _ situation: ChatSituation = ChatSituation(), typed: String = "", columns: Int = 40) -> String
-    {
+    private func screen(
+        _ lines: [ChatLine], _ situation: ChatStatus = ChatStatus(), typed: String = "",
+        columns: Int = 40
+    ) -> String {
         var editor = LineEditor()
         var events: [LineEditor.Event] = []
-        editor.take(Array(typed.utf8), into: &events)
-        var screen = ScreenDisplay(hasColour: false, clock: ClockText { Timestamp(milliseconds: 0) })
+        editor.process(Array(typed.utf8), into: &events)
+        var screen = ScreenDisplay(
+            hasColour: false, clock: ClockText { Timestamp(milliseconds: 0) })
         var output = TerminalOutput()
         screen.update(lines, situation, editor, columns: columns, into: &output)
         #expect(output.errors == "")
         return output.out
     }
 
-    @Test("of a screen has messages above the line in which one types, with the cursor in its place")
+    @Test(
+        "of a screen has messages above the line in which one types, with the cursor in its place")
     func screen() {
-        let out = self.screen([.message(self.message("hi\nthere"), isMine: false)], typed: "abc\u{1B}[D")
+        let out = self.screen(
+            [.message(self.message("hi\nthere"), isMine: false)], typed: "abc\u{1B}[D")
         #expect(out.hasSuffix("#7 bob: hi\n    there\n> abc\r\u{1B}[4C"))
     }
 
     @Test("of a screen shows the situation above the line, and the ticks in front of it")
-    func situation() {
-        var situation = ChatSituation(connection: "connection lost; connecting again", typing: ["Ann", "Ben"], progress: .delivered)
+    func statusLine() {
+        var situation = ChatStatus(
+            connection: "connection lost; connecting again", typing: ["Ann", "Ben"],
+            progress: .delivered)
         #expect(
             self.screen([], situation, columns: 80)
                 == "connection lost; connecting again…  Ann, Ben are typing…\n✓✓ > \r\u{1B}[5C")
-        situation = ChatSituation(typing: ["Ann"], progress: .read)
+        situation = ChatStatus(typing: ["Ann"], progress: .read)
         #expect(self.screen([], situation) == "Ann is typing…\n✓✓ read > \r\u{1B}[10C")
-        situation = ChatSituation(typing: ["a", "b", "c", "d"], progress: .sending)
+        situation = ChatStatus(typing: ["a", "b", "c", "d"], progress: .sending)
         #expect(self.screen([], situation) == "4 people are typing…\n… > \r\u{1B}[4C")
     }
 
-    @Test("of a screen never makes the last line longer than the screen is wide", arguments: [10, 20, 40])
+    @Test(
+        "of a screen never makes the last line longer than the screen is wide",
+        arguments: [10, 20, 40])
     func longLines(columns: Int) {
         for length in 0..<60 {
-            for text in [String(repeating: "x", count: length), String(repeating: "世", count: length)] {
-                let out = self.screen([], ChatSituation(progress: .stored), typed: text, columns: columns)
+            for text in [
+                String(repeating: "x", count: length), String(repeating: "世", count: length),
+            ] {
+                let out = self.screen(
+                    [], ChatStatus(progress: .stored), typed: text, columns: columns)
                 let line = out.prefix { $0 != "\r" }
                 #expect(DisplayWidth.of(line) < columns)
                 let column = Int(out.drop { $0 != "[" }.dropFirst().dropLast()) ?? 0
@@ -195,11 +217,11 @@ struct ChatDisplayTests {
         var screen = ScreenDisplay(hasColour: true, clock: ClockText { Timestamp(milliseconds: 0) })
         var output = TerminalOutput()
         let editor = LineEditor()
-        screen.update([], ChatSituation(connection: "connecting"), editor, columns: 80, into: &output)
+        screen.update([], ChatStatus(connection: "connecting"), editor, columns: 80, into: &output)
         output = TerminalOutput()
-        screen.update([], ChatSituation(connection: "connecting"), editor, columns: 80, into: &output)
+        screen.update([], ChatStatus(connection: "connecting"), editor, columns: 80, into: &output)
         #expect(output.isEmpty)
-        screen.update([.status(id: 1, .read)], ChatSituation(), editor, columns: 80, into: &output)
+        screen.update([.status(id: 1, .read)], ChatStatus(), editor, columns: 80, into: &output)
         #expect(output.out == "\r\u{1B}[1A\u{1B}[J\u{1B}[1m> \u{1B}[0m\r\u{1B}[2C")
         output = TerminalOutput()
         screen.erase(into: &output)
@@ -209,10 +231,11 @@ struct ChatDisplayTests {
     }
 
     @Test("of a screen lets nobody's words move the cursor")
-    func hostileWords() {
+    func hostileText() {
         let hostile = "\u{1B}]0;title\u{7}\u{9B}2J\r\u{8}"
         let lines: [ChatLine] = [
-            .message(self.message(hostile, sender: hostile), isMine: true), .edited(self.message(hostile, sender: hostile)),
+            .message(self.message(hostile, sender: hostile), isMine: true),
+            .edited(self.message(hostile, sender: hostile)),
             .deleted(self.message("", sender: hostile)),
         ]
         let out = self.screen(lines)
@@ -228,7 +251,8 @@ struct ClockTextTests {
     @Test(
         "are read as our servers write them",
         arguments: [
-            ("2026-01-31T12:00:00.123Z", 1_769_860_800_123), ("1970-01-01T00:00:00Z", 0), ("2026-01-31T12:00:00.5Z", 1_769_860_800_500),
+            ("2026-01-31T12:00:00.123Z", 1_769_860_800_123), ("1970-01-01T00:00:00Z", 0),
+            ("2026-01-31T12:00:00.5Z", 1_769_860_800_500),
             ("2026-01-31T12:00:00.1239Z", 1_769_860_800_123),
         ] as [(String, Int64)])
     func parsing(text: String, milliseconds: Int64) {
@@ -236,7 +260,10 @@ struct ClockTextTests {
     }
 
     @Test(
-        "are nothing when they are none", arguments: ["", "Z", "2026-13-31T12:00:00Z", "2026-01-31T12:00:00+01:00", "2026-01-31T25:00:00Z"])
+        "are nothing when they are none",
+        arguments: [
+            "", "Z", "2026-13-31T12:00:00Z", "2026-01-31T12:00:00+01:00", "2026-01-31T25:00:00Z",
+        ])
     func malformed(text: String) {
         #expect(Timestamp(rfc3339: text) == nil)
     }
@@ -246,23 +273,31 @@ struct ClockTextTests {
         let noon = Timestamp(milliseconds: 1_769_860_800_000)
         let day: Int64 = 86_400_000
         #expect(ClockText { noon }.text(of: noon).count == 5)
-        #expect(ClockText { noon }.text(of: Timestamp(milliseconds: noon.milliseconds - 2 * day)).count == 11)
-        #expect(ClockText { noon }.text(of: Timestamp(milliseconds: noon.milliseconds - 400 * day)).hasPrefix("2024-12-"))
+        #expect(
+            ClockText { noon }.text(of: Timestamp(milliseconds: noon.milliseconds - 2 * day)).count
+                == 11)
+        #expect(
+            ClockText { noon }.text(of: Timestamp(milliseconds: noon.milliseconds - 400 * day))
+                .hasPrefix("2024-12-"))
     }
 }
 
 @Suite("A token")
-struct TokenTests {
+struct UnverifiedTokenClaimsTests {
     @Test("says who one is")
-    func owner() {
-        func token(_ payload: String) -> String { "e30.\(Base64URL.encode(Array(payload.utf8))).c2ln" }
-        #expect(TokenOwner(token: token(#"{"sub":"alice"}"#))?.user == "alice")
-        #expect(TokenOwner(token: token(#"{"sub":"alice"}"#))?.shownUser == "alice")
-        let guest = TokenOwner(token: token(#"{"sub":"alice","guest":"member"}"#))
-        #expect(guest?.user == "alice" && guest?.shownUser == "guest:alice" && guest?.agent == "guest:alice")
-        #expect(TokenOwner(token: token(#"{"name":"alice"}"#)) == nil)
-        #expect(TokenOwner(token: token("nonsense")) == nil)
-        #expect(TokenOwner(token: "a.b") == nil)
-        #expect(TokenOwner(token: "a.!.c") == nil)
+    func claims() {
+        func token(_ payload: String) -> String {
+            "e30.\(Base64URL.encode(Array(payload.utf8))).c2ln"
+        }
+        #expect(UnverifiedTokenClaims(token: token(#"{"sub":"alice"}"#))?.user == "alice")
+        #expect(UnverifiedTokenClaims(token: token(#"{"sub":"alice"}"#))?.displayedUser == "alice")
+        let guest = UnverifiedTokenClaims(token: token(#"{"sub":"alice","guest":"member"}"#))
+        #expect(
+            guest?.user == "alice" && guest?.displayedUser == "guest:alice"
+                && guest?.agent == "guest:alice")
+        #expect(UnverifiedTokenClaims(token: token(#"{"name":"alice"}"#)) == nil)
+        #expect(UnverifiedTokenClaims(token: token("nonsense")) == nil)
+        #expect(UnverifiedTokenClaims(token: "a.b") == nil)
+        #expect(UnverifiedTokenClaims(token: "a.!.c") == nil)
     }
 }

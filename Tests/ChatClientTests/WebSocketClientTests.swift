@@ -10,8 +10,10 @@ import class TestKit.TestCertificates
 
 /// A client on a loop of its own, told what to do when something happens: on that loop and at once, for it counts seconds,
 /// and a test may have to wait for many others.
-private final class Probe: EventLoopHandler {
-    typealias Act = @Sendable (inout WebSocketClient, WebSocketClient.Event, inout [WebSocketClient.Event]) -> Void
+private final class RecordingClient: EventLoopHandler {
+    typealias EventAction =
+        @Sendable (inout WebSocketClient, WebSocketClient.Event, inout [WebSocketClient.Event]) ->
+        Void
 
     struct State {
         var client: WebSocketClient
@@ -19,14 +21,19 @@ private final class Probe: EventLoopHandler {
     }
 
     let state: LoopBound<State>
-    let notes: AsyncStream<WebSocketClient.Event>
-    private let note: AsyncStream<WebSocketClient.Event>.Continuation
-    private let act: Act
+    let eventStream: AsyncStream<WebSocketClient.Event>
+    private let eventContinuation: AsyncStream<WebSocketClient.Event>.Continuation
+    private let onEvent: EventAction
 
-    init(_ url: WebSocketURL, tls: TLSContext?, on loop: EventLoop, act: @escaping Act = { _, _, _ in }) {
-        self.act = act
-        self.state = LoopBound(State(client: WebSocketClient(on: loop, url: url, tls: tls)), on: loop)
-        (self.notes, self.note) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1000))
+    init(
+        _ url: WebSocketURL, tls: TLSContext?, on loop: EventLoop,
+        onEvent act: @escaping EventAction = { _, _, _ in }
+    ) {
+        self.onEvent = act
+        self.state = LoopBound(
+            State(client: WebSocketClient(on: loop, url: url, tls: tls)), on: loop)
+        (self.eventStream, self.eventContinuation) = AsyncStream.makeStream(
+            bufferingPolicy: .bufferingNewest(1000))
     }
 
     func perform(_ work: @escaping @Sendable (inout State) -> Void) {
@@ -34,7 +41,9 @@ private final class Probe: EventLoopHandler {
     }
 
     func socketReady(_ token: SocketToken, readable: Bool, writable: Bool) {
-        self.state.with { $0.client.socketReady(token, readable: readable, writable: writable, into: &$0.events) }
+        self.state.with {
+            $0.client.socketReady(token, readable: readable, writable: writable, into: &$0.events)
+        }
     }
 
     func tick(now: MonotonicTime) {
@@ -46,24 +55,25 @@ private final class Probe: EventLoopHandler {
             while !state.events.isEmpty {
                 let events = state.events
                 state.events = []
-                for event in events where event != .heard {
-                    self.note.yield(event)
-                    self.act(&state.client, event, &state.events)
+                for event in events where event != .bytesReceived {
+                    self.eventContinuation.yield(event)
+                    self.onEvent(&state.client, event, &state.events)
                 }
             }
         }
     }
 
-    func loopStopping() { self.note.finish() }
+    func loopStopping() { self.eventContinuation.finish() }
 }
 
 @Suite("A WebSocket client")
 struct WebSocketClientTests {
     /// Connects, lets `act` go on with each event, and answers with all events up to the end.
     private func events(
-        _ server: TestServer, host: String = "127.0.0.1", scheme: String = "ws", tls: TLSContext? = nil, port: UInt16? = nil,
+        _ server: TestServer, host: String = "127.0.0.1", scheme: String = "ws",
+        tls: TLSContext? = nil, port: UInt16? = nil,
         addresses: [SocketAddress]? = nil,
-        act: @escaping Probe.Act = { _, _, _ in }
+        onEvent act: @escaping RecordingClient.EventAction = { _, _, _ in }
     ) async throws -> [WebSocketClient.Event] {
         let port = port ?? server.port
         let url = try WebSocketURL("\(scheme)://\(host):\(port)/x")
@@ -73,12 +83,12 @@ struct WebSocketClientTests {
             loop.join()
             server.stop()
         }
-        let probe = Probe(url, tls: tls, on: loop, act: act)
-        loop.attach(probe)
+        let probe = RecordingClient(url, tls: tls, on: loop, onEvent: act)
+        loop.setHandler(probe)
         let addresses = try addresses ?? Resolver.resolveBlocking(host: "127.0.0.1", port: port)
         probe.perform { $0.client.connect(to: addresses, as: url, now: .now, into: &$0.events) }
         var seen: [WebSocketClient.Event] = []
-        for await event in probe.notes {
+        for await event in probe.eventStream {
             seen.append(event)
             if case .closed = event { break }
         }
@@ -91,7 +101,9 @@ struct WebSocketClientTests {
         }
     }
 
-    @Test("sends, hears, and says goodbye", arguments: ["hello", "", "Grüße 👋", String(repeating: "long ", count: 100_000)])
+    @Test(
+        "sends, hears, and says goodbye",
+        arguments: ["hello", "", "Grüße 👋", String(repeating: "long ", count: 100_000)])
     func echo(text: String) async throws {
         let seen = try await self.events(self.echo()) { client, event, events in
             switch event {
@@ -106,10 +118,13 @@ struct WebSocketClientTests {
     @Test("does the same with TLS, and knows its server")
     func tls() async throws {
         let certificates = try TestCertificates()
-        let server = try TLSContext(serverCertificate: certificates.certificate, key: certificates.key)
+        let server = try TLSContext(
+            serverCertificate: certificates.certificate, key: certificates.key)
         let trusting = try TLSContext(clientTrusting: certificates.authority, offersHTTP: true)
         let text = String(repeating: "secret ", count: 30_000)
-        let seen = try await self.events(self.echo(tls: server), host: "localhost", scheme: "wss", tls: trusting) { client, event, events in
+        let seen = try await self.events(
+            self.echo(tls: server), host: "localhost", scheme: "wss", tls: trusting
+        ) { client, event, events in
             switch event {
             case .opened: client.send(text, into: &events)
             case .text: client.close(.normal, now: .now, into: &events)
@@ -121,7 +136,8 @@ struct WebSocketClientTests {
         // An authority that is not trusted, and a name that is not in the certificate.
         let strange = try TLSContext(clientTrusting: nil, offersHTTP: true)
         for (host, context) in [("localhost", strange), ("example.test", trusting)] {
-            let seen = try await self.events(self.echo(tls: server), host: host, scheme: "wss", tls: context)
+            let seen = try await self.events(
+                self.echo(tls: server), host: host, scheme: "wss", tls: context)
             guard case .closed(.tls(.certificateNotAccepted))? = seen.last, seen.count == 1 else {
                 Issue.record("\(seen)")
                 return
@@ -131,12 +147,14 @@ struct WebSocketClientTests {
 
     @Test("takes messages in pieces, between which it answers pings")
     func fragments() async throws {
-        let pongs = Notebook<Bool>()
+        let pongs = ConcurrentRecorder<Bool>()
         let server = try TestServer { server, token, happening in
             switch happening {
             case .opened:
                 // Two fragments, a ping between them, each byte on its own.
-                let frames: [UInt8] = [0x01, 3, 0x61, 0x62, 0x63, 0x89, 2, 0x70, 0x71, 0x80, 1, 0x64]
+                let frames: [UInt8] = [
+                    0x01, 3, 0x61, 0x62, 0x63, 0x89, 2, 0x70, 0x71, 0x80, 1, 0x64,
+                ]
                 for byte in frames { server.send([byte], to: token) }
             case .pong:
                 pongs.add(true)
@@ -146,7 +164,10 @@ struct WebSocketClientTests {
         }
         let seen = try await self.events(server)
         #expect(
-            seen == [.opened, .text(Array("abcd".utf8)), .closed(.closed(WebSocketCloseCode(rawValue: 4003), reason: "token expired"))])
+            seen == [
+                .opened, .text(Array("abcd".utf8)),
+                .closed(.closed(WebSocketCloseCode(rawValue: 4003), reason: "token expired")),
+            ])
         #expect(pongs.all == [true])
     }
 
@@ -154,26 +175,36 @@ struct WebSocketClientTests {
     func refusalWhileSending() async throws {
         for _ in 0..<20 {
             let server = try TestServer { server, token, happening in
-                if case .opened = happening { server.close(token, WebSocketCloseCode(rawValue: 4004), reason: "access denied") }
+                if case .opened = happening {
+                    server.close(token, WebSocketCloseCode(rawValue: 4004), reason: "access denied")
+                }
             }
             let seen = try await self.events(server) { client, event, events in
-                if case .opened = event { for _ in 0..<50 { client.send("much to say", into: &events) } }
+                if case .opened = event {
+                    for _ in 0..<50 { client.send("much to say", into: &events) }
+                }
             }
-            #expect(seen.last == .closed(.closed(WebSocketCloseCode(rawValue: 4004), reason: "access denied")))
+            #expect(
+                seen.last
+                    == .closed(.closed(WebSocketCloseCode(rawValue: 4004), reason: "access denied"))
+            )
         }
     }
 
     @Test("names a refusal before the WebSocket is open")
     func httpRefusal() async throws {
         let server = try TestServer(
-            welcome: { _ in .bytes("HTTP/1.1 403 Forbidden\r\nContent-Length: 19\r\n\r\n{\"error\":\"not you\"}") },
-            happened: { _, _, _ in })
-        #expect(try await self.events(server) == [.closed(.refused(.forbidden, sentence: "not you"))])
+            handshakeReply: { _ in
+                .bytes(
+                    "HTTP/1.1 403 Forbidden\r\nContent-Length: 19\r\n\r\n{\"error\":\"not you\"}")
+            },
+            onEvent: { _, _, _ in })
+        #expect(try await self.events(server) == [.closed(.refused(.forbidden, reason: "not you"))])
     }
 
     @Test("ends a connection on which frames are broken")
     func brokenFrames() async throws {
-        let codes = Notebook<WebSocketCloseCode?>()
+        let codes = ConcurrentRecorder<WebSocketCloseCode?>()
         let server = try TestServer { server, token, happening in
             switch happening {
             case .opened: server.send([0x81, 0x80, 0, 0, 0, 0], to: token)
@@ -181,7 +212,10 @@ struct WebSocketClientTests {
             default: break
             }
         }
-        #expect(try await self.events(server) == [.opened, .closed(.frames(.maskedServerFrame))])
+        #expect(
+            try await self.events(server) == [
+                .opened, .closed(.protocolViolation(.maskedServerFrame)),
+            ])
         #expect(codes.all.allSatisfy { $0 == .protocolError })
     }
 
@@ -200,7 +234,9 @@ struct WebSocketClientTests {
     @Test("tries the next address when nobody listens at the first")
     func secondAddress() async throws {
         let server = try self.echo()
-        let addresses = try ["127.0.0.9", "127.0.0.1"].map { try #require(SocketAddress(literal: $0, port: server.port)) }
+        let addresses = try ["127.0.0.9", "127.0.0.1"].map {
+            try #require(SocketAddress(literal: $0, port: server.port))
+        }
         let seen = try await self.events(server, addresses: addresses) { client, event, events in
             if case .opened = event { client.close(.normal, now: .now, into: &events) }
         }
@@ -210,7 +246,7 @@ struct WebSocketClientTests {
     @Test("says where nobody listens")
     func refused() async throws {
         let seen = try await self.events(self.echo(), port: 1)
-        #expect(seen == [.closed(.socket(.refused, place: "127.0.0.1:1"))])
+        #expect(seen == [.closed(.socket(.refused, endpoint: "127.0.0.1:1"))])
         guard case .closed(let error) = seen[0] else { return }
         #expect(error.description == "127.0.0.1:1 refuses the connection: nobody listens there.")
     }
@@ -225,7 +261,7 @@ struct WebSocketClientTests {
             }
         }
         #expect(seen.count == 2)
-        guard case .closed(.silent(let seconds))? = seen.last else {
+        guard case .closed(.unresponsive(let seconds))? = seen.last else {
             Issue.record("\(seen)")
             return
         }
@@ -233,8 +269,9 @@ struct WebSocketClientTests {
     }
 
     @Test("does not wait for ever for a server that does not answer")
-    func openingPatience() async throws {
-        let server = try TestServer(welcome: { _ in .bytes("HTTP/1.1 1") }, happened: { _, _, _ in })
+    func openTimeout() async throws {
+        let server = try TestServer(
+            handshakeReply: { _ in .bytes("HTTP/1.1 1") }, onEvent: { _, _, _ in })
         let loop = try EventLoop.start(name: "client", tickPeriod: .milliseconds(5))
         defer {
             loop.stop()
@@ -242,14 +279,15 @@ struct WebSocketClientTests {
             server.stop()
         }
         let url = try WebSocketURL("ws://127.0.0.1:\(server.port)/")
-        let probe = Probe(url, tls: nil, on: loop)
-        loop.attach(probe)
+        let probe = RecordingClient(url, tls: nil, on: loop)
+        loop.setHandler(probe)
         let address = try #require(SocketAddress(literal: "127.0.0.1", port: server.port))
         probe.perform {
             $0.client.connect(to: [address], as: url, now: .now, into: &$0.events)
             $0.client.tick(now: .now.advanced(by: .seconds(16)), into: &$0.events)
         }
-        var notes = probe.notes.makeAsyncIterator()
-        #expect(await notes.next() == .closed(.socket(.timedOut, place: "127.0.0.1:\(server.port)")))
+        var notes = probe.eventStream.makeAsyncIterator()
+        #expect(
+            await notes.next() == .closed(.socket(.timedOut, endpoint: "127.0.0.1:\(server.port)")))
     }
 }

@@ -8,15 +8,24 @@ struct WebSocketURLTests {
         "is taken apart",
         arguments: [
             ("ws://host", false, "host", 80, "/", nil, "host"),
-            ("WS://Host:8080/conversations/general/?after=1", false, "Host", 8080, "/conversations/general/", "after=1", "Host:8080"),
-            ("wss://chat.example.org/a%20b", true, "chat.example.org", 443, "/a%20b", nil, "chat.example.org"),
+            (
+                "WS://Host:8080/conversations/general/?after=1", false, "Host", 8080,
+                "/conversations/general/", "after=1", "Host:8080"
+            ),
+            (
+                "wss://chat.example.org/a%20b", true, "chat.example.org", 443, "/a%20b", nil,
+                "chat.example.org"
+            ),
             ("https://host:443?x", true, "host", 443, "/", "x", "host"),
             ("http://127.0.0.1:80/", false, "127.0.0.1", 80, "/", nil, "127.0.0.1"),
             ("ws://[::1]:9000/x?", false, "::1", 9000, "/x", "", "[::1]:9000"),
             ("wss://[2001:db8::1]", true, "2001:db8::1", 443, "/", nil, "[2001:db8::1]"),
             ("ws://host:", false, "host", 80, "/", nil, "host"),
         ] as [(String, Bool, String, UInt16, String, String?, String)])
-    func parts(text: String, isSecure: Bool, host: String, port: UInt16, path: String, query: String?, hostField: String) throws {
+    func parts(
+        text: String, isSecure: Bool, host: String, port: UInt16, path: String, query: String?,
+        hostField: String
+    ) throws {
         let url = try WebSocketURL(text)
         #expect(url.isSecure == isSecure)
         #expect(url.host == host)
@@ -30,13 +39,20 @@ struct WebSocketURLTests {
     @Test(
         "is refused in a sentence that says what is wrong",
         arguments: [
-            ("", "it must begin with ws://"), ("host:80", "it must begin with ws://"), ("ftp://host", "it must begin with ws://"),
-            ("ws://", "the host is missing"), ("ws://:80", "the host is missing"), ("ws:///path", "the host is missing"),
-            ("ws://host:0", "\"0\" is no port"), ("ws://host:65536", "\"65536\" is no port"), ("ws://host:8o", "\"8o\" is no port"),
-            ("ws://host:-1", "\"-1\" is no port"), ("ws://user:pass@host", "a user name"), ("ws://host/#top", "fragment"),
-            ("ws://ho st", "percent-encoded"), ("ws://höst", "percent-encoded"), ("ws://host/\r\nX: y", "percent-encoded"),
-            ("ws://[::1", "closing bracket"), ("ws://[host]", "no IPv6 address"), ("ws://[::1]80", "a colon must stand"),
-            ("ws://ho\"st", "no host name"), ("ws://::1/", "stands in brackets"), ("ws://[]", "no IPv6 address"),
+            ("", "it must begin with ws://"), ("host:80", "it must begin with ws://"),
+            ("ftp://host", "it must begin with ws://"),
+            ("ws://", "the host is missing"), ("ws://:80", "the host is missing"),
+            ("ws:///path", "the host is missing"),
+            ("ws://host:0", "\"0\" is no port"), ("ws://host:65536", "\"65536\" is no port"),
+            ("ws://host:8o", "\"8o\" is no port"),
+            ("ws://host:-1", "\"-1\" is no port"), ("ws://user:pass@host", "a user name"),
+            ("ws://host/#top", "fragment"),
+            ("ws://ho st", "percent-encoded"), ("ws://höst", "percent-encoded"),
+            ("ws://host/\r\nX: y", "percent-encoded"),
+            ("ws://[::1", "closing bracket"), ("ws://[host]", "no IPv6 address"),
+            ("ws://[::1]80", "a colon must stand"),
+            ("ws://ho\"st", "no host name"), ("ws://::1/", "stands in brackets"),
+            ("ws://[]", "no IPv6 address"),
             ("ws://[::1]x", "a colon must stand"),
         ])
     func refusals(text: String, words: String) {
@@ -65,6 +81,8 @@ struct WebSocketURLTests {
     @Test("leads below what it is mounted under")
     func appending() throws {
         #expect(try WebSocketURL("ws://host").appending(path: "/g/1").path == "/g/1")
-        #expect(try WebSocketURL("ws://host/chat/?a=1").appending(path: "/g/1").target == "/chat/g/1?a=1")
+        #expect(
+            try WebSocketURL("ws://host/chat/?a=1").appending(path: "/g/1").target
+                == "/chat/g/1?a=1")
     }
 }

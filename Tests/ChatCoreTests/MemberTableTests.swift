@@ -1,21 +1,26 @@
 import Bytes
 import ChatModel
 import ChatSimulation
-import RepeatableChance
+import SeededRandom
 import Testing
 
 @testable import ChatCore
 
 @Suite("The table of members")
 struct MemberTableTests {
-    private static func member(_ number: Int, read: SequenceNumber = 0, delivered: SequenceNumber = 0) -> Member {
+    private static func member(
+        _ number: Int, read: SequenceNumber = 0, delivered: SequenceNumber = 0
+    ) -> Member {
         let name = ByteString("p\(number)")
         let time = Timestamp(milliseconds: 0)
         return Member(
-            user: UserID(token: name), name: name, role: .member, joinedAt: time, readCursor: read, deliveredCursor: delivered)
+            user: UserID(tokenSubject: name), name: name, role: .member, joinedAt: time,
+            readCursor: read, deliveredCursor: delivered)
     }
 
-    @Test("tells what a plain list tells, whoever comes and goes", arguments: [4, 23, 24, 25, 60], [1, 2] as [UInt64])
+    @Test(
+        "tells what a plain list tells, whoever comes and goes", arguments: [4, 23, 24, 25, 60],
+        [1, 2] as [UInt64])
     func oracle(people: Int, seed: UInt64) {
         var chance = SeededGenerator(seed: seed)
         var table = MemberTable()
@@ -27,7 +32,11 @@ struct MemberTableTests {
                 let isMember = chance.happens(perMille: 800)
                 let number = table.insert(member, isMember: isMember)
                 #expect(Int(number) == known ?? everybody.count, "the number never changes")
-                if let known { everybody[known].isMember = isMember } else { everybody.append((member.user, isMember)) }
+                if let known {
+                    everybody[known].isMember = isMember
+                } else {
+                    everybody.append((member.user, isMember))
+                }
             } else if let known {
                 table.remove(UInt32(known))
                 everybody[known].isMember = false
@@ -38,7 +47,9 @@ struct MemberTableTests {
             let asked = Self.member(chance.number(1...people)).user
             let place = everybody.firstIndex { $0.user == asked }
             #expect(table.number(of: asked) == place.map(UInt32.init))
-            #expect(table.member(asked) == place.flatMap { everybody[$0].isMember ? UInt32($0) : nil })
+            #expect(
+                table.memberNumber(of: asked)
+                    == place.flatMap { everybody[$0].isMember ? UInt32($0) : nil })
         }
     }
 
@@ -52,25 +63,31 @@ struct MemberTableTests {
             switch chance.number(0...3) {
             case 0: table[number].loops.insert(east)
             case 1: table[number].loops.remove(east)
-            case 2: table[number].isAnnounced = true
-            default: table[number].isAnnounced = false
+            case 2: table[number].isAnnouncedOnline = true
+            default: table[number].isAnnouncedOnline = false
             }
             table.updateActive(number)
-            let expected = (0..<UInt32(20)).filter { table[$0].isPresent || table[$0].isAnnounced }
+            let expected = (0..<UInt32(20)).filter {
+                table[$0].isPresent || table[$0].isAnnouncedOnline
+            }
             #expect(table.active.sorted() == expected)
         }
     }
 
-    @Test("takes the members from the store, and keeps numbers, presence and cursors that are further", arguments: [2, 20])
+    @Test(
+        "takes the members from the store, and keeps numbers, presence and cursors that are further",
+        arguments: [2, 20])
     func reload(count: Int) {
         var table = MemberTable()
-        for number in 0..<count { _ = table.insert(Self.member(number, read: 3, delivered: 5), isMember: true) }
+        for number in 0..<count {
+            _ = table.insert(Self.member(number, read: 3, delivered: 5), isMember: true)
+        }
         table[1].loops.insert(east)
         table.reload([Self.member(100), Self.member(1, read: 2, delivered: 9)])
         #expect(table.members.map(\.user) == [Self.member(1).user, Self.member(100).user])
         #expect(table.memberCount == 2)
         #expect(table.number(of: Self.member(0).user) == 0)
-        #expect(table.member(Self.member(0).user) == nil)
+        #expect(table.memberNumber(of: Self.member(0).user) == nil)
         #expect(table[1].isPresent)
         #expect(table[1].member.readCursor == 3)
         #expect(table[1].member.deliveredCursor == 9)

@@ -1,7 +1,7 @@
 import Bytes
 import ChatModel
 import ChatSimulation
-import RepeatableChance
+import SeededRandom
 import Testing
 
 @testable import ChatCore
@@ -13,7 +13,7 @@ struct RecentMessagesTests {
         struct Item {
             let sequence: SequenceNumber
             let author: UInt32
-            let send: UInt64
+            let fingerprint: UInt64
             let at: Int64
             var isDelivered = false
             var isRead = false
@@ -21,8 +21,9 @@ struct RecentMessagesTests {
 
         private(set) var items: [Item] = []
 
-        mutating func append(author: UInt32, send: UInt64, at now: Int64) {
-            self.items.append(Item(sequence: self.items.count + 1, author: author, send: send, at: now))
+        mutating func append(author: UInt32, fingerprint send: UInt64, at now: Int64) {
+            self.items.append(
+                Item(sequence: self.items.count + 1, author: author, fingerprint: send, at: now))
         }
 
         mutating func mark(_ sequence: SequenceNumber, _ mark: RecentMessages.Mark) {
@@ -33,11 +34,15 @@ struct RecentMessagesTests {
         }
 
         func sequence(of send: UInt64, in range: Range<SequenceNumber>) -> SequenceNumber? {
-            self.items[(range.lowerBound - 1)..<(range.upperBound - 1)].last { $0.send == send }?.sequence
+            self.items[(range.lowerBound - 1)..<(range.upperBound - 1)].last {
+                $0.fingerprint == send
+            }?.sequence
         }
     }
 
-    @Test("tells what a plain list tells, whatever comes", arguments: [1, 3, 16, 50, 400], [1, 2, 3] as [UInt64])
+    @Test(
+        "tells what a plain list tells, whatever comes", arguments: [1, 3, 16, 50, 400],
+        [1, 2, 3] as [UInt64])
     func oracle(limit: Int, seed: UInt64) {
         var chance = SeededGenerator(seed: seed)
         var oracle = Oracle()
@@ -45,12 +50,15 @@ struct RecentMessagesTests {
         var now: Int64 = 1
         for round in 1...3000 {
             // Now many in a moment, now few in a long time.
-            now += chance.happens(perMille: round % 1000 < 500 ? 5 : 900) ? chance.number(0...500) : 0
+            now +=
+                chance.happens(perMille: round % 1000 < 500 ? 5 : 900) ? chance.number(0...500) : 0
             let author = UInt32(chance.number(0...5))
             // Few enough that the same come again, in places of the table that lie together.
-            let send = chance.happens(perMille: 200) ? 0 : UInt64(chance.number(1...300)) << UInt64(chance.number(0...3) * 16)
-            recents.append(author: author, send: send, at: now)
-            oracle.append(author: author, send: send, at: now)
+            let send =
+                chance.happens(perMille: 200)
+                ? 0 : UInt64(chance.number(1...300)) << UInt64(chance.number(0...3) * 16)
+            recents.append(author: author, fingerprint: send, at: now)
+            oracle.append(author: author, fingerprint: send, at: now)
             let range = recents.range
             #expect(range.upperBound == round + 1)
             if chance.happens(perMille: 500) {
@@ -77,7 +85,7 @@ struct RecentMessagesTests {
     func bound() {
         var recents = RecentMessages(next: 1, limit: 100)
         for number in 1...5000 {
-            recents.append(author: 0, send: UInt64(number), at: Int64(number) * 1000)
+            recents.append(author: 0, fingerprint: UInt64(number), at: Int64(number) * 1000)
             #expect(recents.range.count <= 125 || number < 200)
         }
         #expect(recents.range.upperBound == 5001)
@@ -87,7 +95,10 @@ struct RecentMessagesTests {
     @Test("holds all of the last ten seconds, however many they are")
     func busy() {
         var recents = RecentMessages(next: 1, limit: 100)
-        for number in 1...5000 { recents.append(author: 0, send: UInt64(number), at: 9999 * Int64(number) / 5000 + 1) }
+        for number in 1...5000 {
+            recents.append(
+                author: 0, fingerprint: UInt64(number), at: 9999 * Int64(number) / 5000 + 1)
+        }
         #expect(recents.sequence(of: 1) == 1)
         #expect(recents.range == 1..<5001)
     }
@@ -95,7 +106,7 @@ struct RecentMessagesTests {
     @Test("holds no more than its table has places for, however busy the last ten seconds are")
     func flood() {
         var recents = RecentMessages(next: 1, limit: 1000)
-        for number in 1...100_000 { recents.append(author: 0, send: UInt64(number), at: 1) }
+        for number in 1...100_000 { recents.append(author: 0, fingerprint: UInt64(number), at: 1) }
         #expect(recents.range.count <= 60_000)
         #expect(recents.range.upperBound == 100_001)
         #expect(recents.sequence(of: 1) == nil)
@@ -106,7 +117,7 @@ struct RecentMessagesTests {
     func next() {
         var recents = RecentMessages(next: 42, limit: 10)
         #expect(recents.range.isEmpty)
-        recents.append(author: 3, send: 7, at: 0)
+        recents.append(author: 3, fingerprint: 7, at: 0)
         #expect(recents.sequence(of: 7) == 42)
         #expect(recents.author(of: 42) == 3)
         #expect(recents.author(of: 41) == nil)
@@ -116,15 +127,21 @@ struct RecentMessagesTests {
     @Test("names the newest message of several with the same fingerprint", arguments: [2, 40])
     func newest(count: Int) {
         var recents = RecentMessages(next: 1, limit: 1000)
-        for number in 1...count { recents.append(author: 0, send: number % 2 == 0 ? 5 : 6, at: 0) }
+        for number in 1...count {
+            recents.append(author: 0, fingerprint: number % 2 == 0 ? 5 : 6, at: 0)
+        }
         #expect(recents.sequence(of: 5) == count)
     }
 
     @Test("gives no fingerprint the number that stands for none")
     func fingerprints() throws {
-        let client = try #require(ClientID(given: "a"))
-        #expect(RecentMessages.fingerprint(author: 1, client: client) != 0)
-        #expect(RecentMessages.fingerprint(author: 1, client: client) == RecentMessages.fingerprint(author: 1, client: client))
-        #expect(RecentMessages.fingerprint(author: 1, client: client) != RecentMessages.fingerprint(author: 2, client: client))
+        let client = try #require(ClientMessageID(given: "a"))
+        #expect(RecentMessages.fingerprint(author: 1, clientMessageID: client) != 0)
+        #expect(
+            RecentMessages.fingerprint(author: 1, clientMessageID: client)
+                == RecentMessages.fingerprint(author: 1, clientMessageID: client))
+        #expect(
+            RecentMessages.fingerprint(author: 1, clientMessageID: client)
+                != RecentMessages.fingerprint(author: 2, clientMessageID: client))
     }
 }

@@ -4,9 +4,9 @@ import Cluster
 /// One event-loop thread of one node: its chat, and what a gateway would keep beside it.
 struct SimulatedLoop {
     /// What a client waits for.
-    struct Question {
+    struct SimulatedRequest {
         enum Kind {
-            case entrance
+            case join
             case send(MessageBody)
             case amendment(SequenceNumber)
             case page
@@ -17,14 +17,14 @@ struct SimulatedLoop {
         let kind: Kind
         let client: Int
         let connection: Int
-        let askedAt: Int64
+        let requestedAt: Int64
         /// The newest message on the asker's screen.
         let through: SequenceNumber
         /// An entrance that was cancelled may be answered, or not.
         var isCancelled = false
     }
 
-    var id: OwnerID
+    var id: LoopID
     let node: Int
     var chat: ChatLoop
     var isTurnDue = false
@@ -33,20 +33,20 @@ struct SimulatedLoop {
     /// Until then nothing happens on it.
     var frozenUntil: Int64 = 0
     /// It has stood still for long and will notice when it goes on.
-    var hasSlept = false
-    var listeners: [FeedID: [Int]] = [:]
-    var questions: [UInt64: Question] = [:]
-    private var contexts: UInt64 = 0
+    var hasStalled = false
+    var subscribers: [FeedID: [Int]] = [:]
+    var requests: [UInt64: SimulatedRequest] = [:]
+    private var lastContext: UInt64 = 0
 
-    init(id: OwnerID, node: Int, view: View, limits: ChatLimits) {
+    init(id: LoopID, node: Int, view: View, limits: ChatLimits) {
         self.id = id
         self.node = node
         self.chat = ChatLoop(id: id, view: view, limits: limits)
     }
 
-    mutating func note(_ question: Question) -> UInt64 {
-        self.contexts += 1
-        self.questions[self.contexts] = question
-        return self.contexts
+    mutating func add(_ question: SimulatedRequest) -> UInt64 {
+        self.lastContext += 1
+        self.requests[self.lastContext] = question
+        return self.lastContext
     }
 }

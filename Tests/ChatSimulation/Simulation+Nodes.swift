@@ -1,6 +1,6 @@
 import ChatModel
 import Cluster
-import RepeatableChance
+import SeededRandom
 
 /// Nodes that come, drain and die, and the views that say so.
 extension Simulation {
@@ -8,35 +8,41 @@ extension Simulation {
     func start(_ node: View.Node) {
         let place = self.loops.last.map { $0.node + 1 } ?? 0
         for loop in 0..<node.loops {
-            let id = OwnerID(incarnation: node.incarnation, loop: UInt16(loop))
+            let id = LoopID(incarnation: node.incarnation, loop: UInt16(loop))
             self.loopNumbers[id] = self.loops.count
-            self.agenda.add(.tick(self.loops.count), at: self.now + self.chance.number(0...99))
-            self.loops.append(SimulatedLoop(id: id, node: place, view: self.view, limits: self.circumstances.limits))
+            self.queue.add(.tick(self.loops.count), at: self.now + self.random.number(0...99))
+            self.loops.append(
+                SimulatedLoop(id: id, node: place, view: self.view, limits: self.parameters.limits))
         }
     }
 
     /// The view changes, in one of the ways in which it does.
-    func shift() {
-        let someone = self.chance.pick(self.view.nodes)!
-        switch self.chance.number(0...9) {
+    func changeView() {
+        let someone = self.random.pick(self.view.nodes)!
+        switch self.random.number(0...9) {
         case 0 where self.view.nodes.count < 4:
             self.newestIncarnation += 1
-            let node = View.Node(incarnation: self.newestIncarnation, loops: self.chance.number(1...2))
-            self.tell("--- node \(self.name(of: node.incarnation)) comes")
-            self.publish(self.view.joined(by: node))
+            let node = View.Node(
+                incarnation: self.newestIncarnation, loops: self.random.number(1...2))
+            self.log("--- node \(self.name(of: node.incarnation)) comes")
+            self.publish(self.view.adding(node))
             self.start(node)
         case 1...3:
-            self.tell("--- node \(self.name(of: someone.incarnation)) \(someone.isDraining ? "stays after all" : "drains")")
+            self.log(
+                "--- node \(self.name(of: someone.incarnation)) \(someone.isDraining ? "stays after all" : "drains")"
+            )
             self.publish(self.view.setting(draining: !someone.isDraining, someone.incarnation))
         default:
-            self.publish(self.view.step(shards: self.chance.pick([1, 100, 2000, Shard.count])!))
+            self.publish(self.view.step(shards: self.random.pick([1, 100, 2000, Shard.count])!))
         }
     }
 
     /// Some node drains, or stays after all, and whatever has another owner by that is handed over.
-    func handOver() {
-        let someone = self.chance.pick(self.view.nodes)!
-        self.tell("--- node \(self.name(of: someone.incarnation)) \(someone.isDraining ? "takes back" : "hands over") all it can")
+    func handOverShards() {
+        let someone = self.random.pick(self.view.nodes)!
+        self.log(
+            "--- node \(self.name(of: someone.incarnation)) \(someone.isDraining ? "takes back" : "hands over") all it can"
+        )
         self.publish(self.view.setting(draining: !someone.isDraining, someone.incarnation))
         self.publish(self.view.step(shards: Shard.count))
     }
@@ -44,103 +50,121 @@ extension Simulation {
     /// Every loop learns of a view when it does; what the one has learnt the other has not.
     private func publish(_ view: View?) {
         guard let view else { return }
-        self.tell("--- view \(view.number): \(view.nodes.map { self.name(of: $0.incarnation) + ($0.isDraining ? " draining" : "") })")
+        self.log(
+            "--- view \(view.number): \(view.nodes.map { self.name(of: $0.incarnation) + ($0.isDraining ? " draining" : "") })"
+        )
         self.view = view
         for number in self.loops.indices where !self.loops[number].isDead {
-            self.agenda.add(.learn(number, view), at: self.now + self.chance.number(0...1500))
+            self.queue.add(.follow(number, view), at: self.now + self.random.number(0...1500))
         }
         // Cursors that an owner has not written down go with its ownership.
-        for conversation in self.conversations { self.historian.fenced(conversation) }
+        for conversation in self.conversations { self.checker.ownerReplaced(conversation) }
     }
 
-    func learn(_ number: Int, _ view: View) {
+    func follow(_ number: Int, _ view: View) {
         // Whoever is not in it any more is to be another before it goes by it.
-        guard !self.loops[number].isDead, view.node(self.loops[number].id.incarnation) != nil else { return }
-        self.loops[number].chat.follow(view, at: self.moment(of: number))
-        self.wantTurn(number)
+        guard !self.loops[number].isDead, view.node(self.loops[number].id.incarnation) != nil else {
+            return
+        }
+        self.loops[number].chat.follow(view, at: self.clock(of: number))
+        self.scheduleTurn(number)
     }
 
     /// A node is gone between two of its turns, with all that it knew, and its clients are on their own. What it has sent is on its way.
-    func killSomebody() {
+    func killNode() {
         let alive = Set(self.loops.filter { !$0.isDead }.map(\.node)).sorted()
-        guard alive.count > 1, let node = self.chance.pick(alive) else { return }
+        guard alive.count > 1, let node = self.random.pick(alive) else { return }
         let numbers = self.loops.indices.filter { self.loops[$0].node == node }
         let incarnation = self.loops[numbers[0]].id.incarnation
-        self.tell("--- node \(self.name(of: incarnation)) dies")
+        self.log("--- node \(self.name(of: incarnation)) dies")
         for number in numbers {
             self.loops[number].isDead = true
-            self.loops[number].questions = [:]
-            self.loops[number].listeners = [:]
+            self.loops[number].requests = [:]
+            self.loops[number].subscribers = [:]
         }
-        for client in self.clients where client.state != .away && numbers.contains(client.loop) {
-            client.state = .away
+        for client in self.clients where client.state != .offline && numbers.contains(client.loop) {
+            client.state = .offline
             client.feed = nil
             client.connection += 1
         }
-        self.agenda.add(.bury(incarnation), at: self.now + self.chance.number(500...3000))
+        self.queue.add(.evict(incarnation), at: self.now + self.random.number(500...3000))
     }
 
     /// The others have noticed, as soon as there are others; unless it goes on by then.
-    func bury(_ incarnation: UInt64) {
-        let isSilent = self.loops.contains { $0.id.incarnation == incarnation && ($0.isDead || self.now < $0.frozenUntil) }
+    func evict(_ incarnation: UInt64) {
+        let isSilent = self.loops.contains {
+            $0.id.incarnation == incarnation && ($0.isDead || self.now < $0.frozenUntil)
+        }
         guard self.view.node(incarnation) != nil, isSilent else { return }
-        if let view = self.view.without(incarnation) {
+        if let view = self.view.removing(incarnation) {
             self.publish(view)
         } else {
-            self.agenda.add(.bury(incarnation), at: self.now + 500)
+            self.queue.add(.evict(incarnation), at: self.now + 500)
         }
     }
 
     /// A node stands still: after three seconds the others take it for dead. Then it goes on where it stood, and does not know.
-    func freezeSomebody() {
-        let alive = Set(self.loops.filter { !$0.isDead && self.now >= $0.frozenUntil }.map(\.node)).sorted()
-        guard let node = self.chance.pick(alive) else { return }
-        let time = self.now + min(self.chance.number(200...20_000), max(1, self.start + self.circumstances.calmFrom - 2500 - self.now))
+    func freezeNode() {
+        let alive = Set(self.loops.filter { !$0.isDead && self.now >= $0.frozenUntil }.map(\.node))
+            .sorted()
+        guard let node = self.random.pick(alive) else { return }
+        let time =
+            self.now
+            + min(
+                self.random.number(200...20_000),
+                max(1, self.start + self.parameters.calmAfter - 2500 - self.now))
         let numbers = self.loops.indices.filter { self.loops[$0].node == node }
         let incarnation = self.loops[numbers[0]].id.incarnation
-        self.tell("--- node \(self.name(of: incarnation)) stands still for \(time - self.now) ms")
+        self.log("--- node \(self.name(of: incarnation)) stands still for \(time - self.now) ms")
         for number in numbers {
             self.loops[number].frozenUntil = time
-            self.loops[number].hasSlept = time - self.now > 1000
+            self.loops[number].hasStalled = time - self.now > 1000
         }
         // What its clients hear late they would else seem to hear twice.
-        for conversation in self.conversations { self.historian.fenced(conversation) }
+        for conversation in self.conversations { self.checker.ownerReplaced(conversation) }
         guard time > self.now + 3000, alive.count > 1 else { return }
-        self.agenda.add(.bury(incarnation), at: self.now + 3000)
-        self.agenda.add(.rejoin(node), at: time + self.chance.number(0...1000))
+        self.queue.add(.evict(incarnation), at: self.now + 3000)
+        self.queue.add(.joinAgain(node), at: time + self.random.number(0...1000))
     }
 
     /// A node finds itself taken for dead, and comes again as another; its loops hear of that one after the other.
-    func rejoin(_ node: Int) {
+    func joinAgain(_ node: Int) {
         let numbers = self.loops.indices.filter { self.loops[$0].node == node }
         // It is in the view, perhaps as one that its loops have not heard of yet.
-        let isThere = self.view.nodes.contains { self.loopNumbers[OwnerID(incarnation: $0.incarnation, loop: 0)] == numbers[0] }
+        let isThere = self.view.nodes.contains {
+            self.loopNumbers[LoopID(incarnation: $0.incarnation, loop: 0)] == numbers[0]
+        }
         guard !self.loops[numbers[0]].isDead, !isThere else { return }
         self.newestIncarnation += 1
         let incarnation = self.newestIncarnation
-        self.tell("--- node \(self.name(of: self.loops[numbers[0]].id.incarnation)) goes on as \(self.name(of: incarnation))")
-        self.publish(self.view.joined(by: View.Node(incarnation: incarnation, loops: numbers.count)))
+        self.log(
+            "--- node \(self.name(of: self.loops[numbers[0]].id.incarnation)) goes on as \(self.name(of: incarnation))"
+        )
+        self.publish(self.view.adding(View.Node(incarnation: incarnation, loops: numbers.count)))
         for number in numbers {
-            let id = OwnerID(incarnation: incarnation, loop: self.loops[number].id.loop)
+            let id = LoopID(incarnation: incarnation, loop: self.loops[number].id.loop)
             self.loopNumbers[id] = number
-            self.agenda.add(.become(number, id, self.view), at: self.now + self.chance.number(0...100))
+            self.queue.add(
+                .rejoin(number, id, self.view), at: self.now + self.random.number(0...100))
         }
     }
 
-    func become(_ number: Int, _ id: OwnerID, _ view: View) {
+    func rejoin(_ number: Int, as id: LoopID, _ view: View) {
         guard !self.loops[number].isDead else { return }
         self.loops[number].id = id
         // A loop that was another may have let a later view pass by, in which it was not.
         let newest = self.view.node(id.incarnation) == nil ? view : self.view
-        self.loops[number].chat.become(id, view: newest, at: self.moment(of: number))
-        self.wantTurn(number)
+        self.loops[number].chat.rejoin(as: id, view: newest, at: self.clock(of: number))
+        self.scheduleTurn(number)
     }
 
     /// A clock is put right, or wrong.
-    func jump() {
-        guard let node = self.chance.pick(Array(Set(self.loops.map(\.node))).sorted()) else { return }
-        self.clockErrors[node] = self.chance.number(-7_200_000...7_200_000)
-        self.tell("--- the clock of node \(node) goes wrong by \(self.clockErrors[node]!) ms")
+    func jumpClock() {
+        guard let node = self.random.pick(Array(Set(self.loops.map(\.node))).sorted()) else {
+            return
+        }
+        self.clockErrors[node] = self.random.number(-7_200_000...7_200_000)
+        self.log("--- the clock of node \(node) goes wrong by \(self.clockErrors[node]!) ms")
     }
 
     private func name(of incarnation: UInt64) -> String { String(incarnation, radix: 36) }

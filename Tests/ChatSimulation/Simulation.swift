@@ -2,7 +2,7 @@ import Bytes
 public import ChatCore
 import ChatModel
 import Cluster
-import RepeatableChance
+import SeededRandom
 
 /// A whole cluster with its store, its network and its users in one thread, under a clock of its own.
 ///
@@ -12,173 +12,209 @@ public final class Simulation {
         case tick(Int)
         case turn(Int)
         case arrive(Envelope)
-        case work(Int)
+        case runJob(Int)
         /// A write that was answered with a failure is done all the same.
-        case workUnheard(SimulatedStore.Job)
+        case runJobLate(SimulatedStore.StoreJob)
         case storeAnswer(Int, StoreAnswer, StoreTicket)
-        case act(Int)
-        case cut(Int, Int)
-        case restore(Int, Int)
-        case fail(SimulatedStore.Failure)
-        case claim
-        case shift
-        case die
-        case freeze
-        case rejoin(Int)
-        case become(Int, OwnerID, View)
-        case jump
-        case forget
-        case handOver
-        case split
-        case unite
-        case back(Int)
-        case bury(UInt64)
-        case learn(Int, View)
+        case clientActs(Int)
+        case cutLink(Int, Int)
+        case restoreLink(Int, Int)
+        case failStore(SimulatedStore.FailureMode)
+        case claimByAnotherOwner
+        case changeView
+        case killNode
+        case freezeNode
+        case joinAgain(Int)
+        case rejoin(Int, LoopID, View)
+        case jumpClock
+        case loseStoreData
+        case handOverShards
+        case splitMasters
+        case uniteMasters
+        case storeReconnected(Int)
+        case evict(UInt64)
+        case follow(Int, View)
         case calm
-        case look
-        case gather
-        case goodbye
-        case judge
-        case depart
-        case inspect
+        case checkQuietly
+        case reconnectClients
+        case sendFinalMessages
+        case checkAll
+        case disconnectClients
+        case checkNothingRetained
     }
 
     /// How a simulation ended.
-    public struct Outcome {
+    public struct SimulationResult {
         public let seed: UInt64
         /// What went wrong, if anything did.
         public let violation: String?
-        public let story: [String]
+        public let log: [String]
         public let messages: Int
         public let answers: Int
         /// What owners did about what their store had forgotten.
-        public let restored: RestoredChanges
+        public let recoveryCounts: RecoveryCounts
     }
 
     let seed: UInt64
-    var chance: SeededGenerator
-    let circumstances: Circumstances
-    var agenda = Agenda<Action>()
+    var random: SeededGenerator
+    let parameters: SimulationParameters
+    var queue = EventQueue<Action>()
     var now: Int64 = 1_000_000
     let start: Int64 = 1_000_000
-    var story: Story
-    var historian: Historian
+    var eventLog: SimulationLog
+    var checker: SimulationChecker
     var store: SimulatedStore
     /// The newest view; loops learn of it one after the other.
     var view: View
     /// Nobody ever gets the same again.
     var newestIncarnation: UInt64 = 10
     var loops: [SimulatedLoop] = []
-    var loopNumbers: [OwnerID: Int] = [:]
+    var loopNumbers: [LoopID: Int] = [:]
     var clients: [SimulatedClient] = []
     let conversations: [ConversationKey]
     /// Pairs of nodes between which nothing passes.
-    var cutPairs: Set<[Int]> = []
+    var cutNodePairs: Set<[Int]> = []
     var arrivals: [[Int]: Int64] = [:]
     /// By how many milliseconds the clocks of nodes are wrong.
     var clockErrors: [Int: Int64] = [:]
     var isCalm = false
     var isOver = false
-    var answers = 0
+    var answerCount = 0
 
-    public init(seed: UInt64, isTold: Bool) {
+    public init(seed: UInt64, isLogged isTold: Bool) {
         self.seed = seed
-        self.chance = SeededGenerator(seed: seed)
-        self.circumstances = Circumstances(from: &self.chance)
-        self.story = Story(isTold: isTold)
-        self.historian = Historian(limits: self.circumstances.limits)
-        self.store = SimulatedStore(history: self.circumstances.limits.history, isForgetful: self.circumstances.forgets > 0)
-        let nodes = self.circumstances.nodes.enumerated().map { View.Node(incarnation: 11 + UInt64($0.offset), loops: $0.element) }
+        self.random = SeededGenerator(seed: seed)
+        self.parameters = SimulationParameters(from: &self.random)
+        self.eventLog = SimulationLog(isEnabled: isTold)
+        self.checker = SimulationChecker(limits: self.parameters.limits)
+        self.store = SimulatedStore(
+            history: self.parameters.limits.historyLimit,
+            isForgetful: self.parameters.dataLosses > 0)
+        let nodes = self.parameters.nodes.enumerated().map {
+            View.Node(incarnation: 11 + UInt64($0.offset), loops: $0.element)
+        }
         self.view = View(number: 1, nodes: nodes)
-        self.conversations = (0..<self.circumstances.conversations).map { ConversationKey(tenant: "default", id: ByteString("talk-\($0)")) }
+        self.conversations = (0..<self.parameters.conversations).map {
+            ConversationKey(tenant: "default", id: ByteString("talk-\($0)"))
+        }
         self.newestIncarnation += UInt64(nodes.count)
         for node in nodes { self.start(node) }
         self.makeClients()
-        self.plan()
+        self.scheduleEvents()
     }
 
     /// The time as a loop knows it: its node's clock may go wrong.
-    func moment(of number: Int) -> Moment {
+    func clock(of number: Int) -> ClockReading {
         let error = self.clockErrors[self.loops[number].node] ?? 0
-        return Moment(monotonic: self.now, wall: Timestamp(milliseconds: 1_700_000_000_000 + self.now + error))
+        return ClockReading(
+            monotonic: self.now, wall: Timestamp(milliseconds: 1_700_000_000_000 + self.now + error)
+        )
     }
 
     /// Plays one seed; when something goes wrong it is played again, told line by line.
-    public static func play(_ seed: UInt64) -> Outcome {
-        let outcome = Simulation(seed: seed, isTold: false).run()
-        return outcome.violation == nil ? outcome : Simulation(seed: seed, isTold: true).run()
+    public static func play(_ seed: UInt64) -> SimulationResult {
+        let outcome = Simulation(seed: seed, isLogged: false).run()
+        return outcome.violation == nil ? outcome : Simulation(seed: seed, isLogged: true).run()
     }
 
-    public func run() -> Outcome {
-        while !self.isOver, self.historian.violation == nil, let (time, action) = self.agenda.next() {
+    public func run() -> SimulationResult {
+        while !self.isOver, self.checker.violation == nil, let (time, action) = self.queue.next() {
             self.now = time
             self.perform(action)
         }
-        if let violation = self.historian.violation { self.tell("WRONG: \(violation)") }
-        return Outcome(
-            seed: self.seed, violation: self.historian.violation, story: self.story.lines, messages: self.historian.messageCount,
-            answers: self.answers,
-            restored: self.loops.reduce(into: RestoredChanges()) { $0 += $1.chat.restored })
+        if let violation = self.checker.violation { self.log("WRONG: \(violation)") }
+        return SimulationResult(
+            seed: self.seed, violation: self.checker.violation, log: self.eventLog.lines,
+            messages: self.checker.messageCount,
+            answers: self.answerCount,
+            recoveryCounts: self.loops.reduce(into: RecoveryCounts()) {
+                $0 += $1.chat.recoveryCounts
+            })
     }
 
-    func tell(_ line: @autoclosure () -> String) {
-        self.story.tell(self.now - self.start, line)
+    func log(_ line: @autoclosure () -> String) {
+        self.eventLog.append(self.now - self.start, line)
     }
 
     // MARK: The beginning
 
     private func makeClients() {
-        for number in 0..<self.circumstances.clients {
-            let user = number < self.circumstances.users ? number : self.chance.number(0...(self.circumstances.users - 1))
+        for number in 0..<self.parameters.clients {
+            let user =
+                number < self.parameters.users
+                ? number : self.random.number(0...(self.parameters.users - 1))
             let name = "user\(user)"
             // Two devices of one user call it by two names now and then.
-            let shown = self.chance.happens(perMille: 100) ? "\(name)'s phone" : name
+            let shown = self.random.happens(perMille: 100) ? "\(name)'s phone" : name
             self.clients.append(
                 SimulatedClient(
-                    number: number, person: Person(id: UserID(token: ByteString(name)), name: ByteString(shown)),
-                    conversation: self.chance.pick(self.conversations)!, isListed: self.chance.happens(perMille: 850)))
+                    number: number,
+                    person: Person(
+                        id: UserID(tokenSubject: ByteString(name)), name: ByteString(shown)),
+                    conversation: self.random.pick(self.conversations)!,
+                    isListed: self.random.happens(perMille: 850)))
         }
     }
 
-    private func plan() {
-        for number in self.clients.indices { self.agenda.add(.act(number), at: self.now + self.chance.number(0...2000)) }
-        let end = self.start + self.circumstances.calmFrom
-        for _ in 0..<self.circumstances.cuts where self.circumstances.nodes.count > 1 {
-            let from = self.chance.number(0...(self.circumstances.nodes.count - 1))
-            let to = (from + self.chance.number(1...(self.circumstances.nodes.count - 1))) % self.circumstances.nodes.count
-            let time = self.chance.number(self.start...end)
-            self.agenda.add(.cut(from, to), at: time)
-            self.agenda.add(.restore(from, to), at: min(end, time + self.chance.number(100...9000)))
+    private func scheduleEvents() {
+        for number in self.clients.indices {
+            self.queue.add(.clientActs(number), at: self.now + self.random.number(0...2000))
         }
-        for _ in 0..<self.circumstances.storeFailures {
-            let time = self.chance.number(self.start...end)
-            self.agenda.add(.fail(self.chance.happens(perMille: 500) ? .writes : .everything), at: time)
-            self.agenda.add(.fail(.none), at: min(end, time + self.chance.number(50...8000)))
+        let end = self.start + self.parameters.calmAfter
+        for _ in 0..<self.parameters.linkCuts where self.parameters.nodes.count > 1 {
+            let from = self.random.number(0...(self.parameters.nodes.count - 1))
+            let to =
+                (from + self.random.number(1...(self.parameters.nodes.count - 1)))
+                % self.parameters.nodes.count
+            let time = self.random.number(self.start...end)
+            self.queue.add(.cutLink(from, to), at: time)
+            self.queue.add(
+                .restoreLink(from, to), at: min(end, time + self.random.number(100...9000)))
         }
-        for _ in 0..<self.circumstances.claims { self.agenda.add(.claim, at: self.chance.number(self.start...end)) }
-        for _ in 0..<self.circumstances.shifts { self.agenda.add(.shift, at: self.chance.number(self.start...end)) }
+        for _ in 0..<self.parameters.storeFailures {
+            let time = self.random.number(self.start...end)
+            self.queue.add(
+                .failStore(self.random.happens(perMille: 500) ? .writes : .everything), at: time)
+            self.queue.add(.failStore(.none), at: min(end, time + self.random.number(50...8000)))
+        }
+        for _ in 0..<self.parameters.claims {
+            self.queue.add(.claimByAnotherOwner, at: self.random.number(self.start...end))
+        }
+        for _ in 0..<self.parameters.viewChanges {
+            self.queue.add(.changeView, at: self.random.number(self.start...end))
+        }
         // Whoever dies is buried before it is calm.
-        for _ in 0..<self.circumstances.deaths { self.agenda.add(.die, at: self.chance.number(self.start...(end - 3000))) }
-        // So long at most that its absence has been noticed, and noticed to be over, when it is calm.
-        for _ in 0..<self.circumstances.freezes { self.agenda.add(.freeze, at: self.chance.number(self.start...(end - 3000))) }
-        for _ in 0..<self.circumstances.jumps { self.agenda.add(.jump, at: self.chance.number(self.start...end)) }
-        for _ in 0..<self.circumstances.forgets { self.agenda.add(.forget, at: self.chance.number(self.start...(end - 1000))) }
-        for _ in 0..<self.circumstances.splits {
-            let time = self.chance.number(self.start...(end - 6000))
-            let duration = Int64(self.chance.number(300...4500))
-            self.agenda.add(.split, at: time)
-            self.agenda.add(.unite, at: time + duration)
-            // Who owns what changes meanwhile: the last owner and the next believe for a moment that they are it, each with a master.
-            for _ in 0..<self.chance.number(1...4) { self.agenda.add(.handOver, at: time + self.chance.number(0...duration)) }
+        for _ in 0..<self.parameters.nodeDeaths {
+            self.queue.add(.killNode, at: self.random.number(self.start...(end - 3000)))
         }
-        self.agenda.add(.calm, at: end)
+        // So long at most that its absence has been noticed, and noticed to be over, when it is calm.
+        for _ in 0..<self.parameters.nodeFreezes {
+            self.queue.add(.freezeNode, at: self.random.number(self.start...(end - 3000)))
+        }
+        for _ in 0..<self.parameters.clockJumps {
+            self.queue.add(.jumpClock, at: self.random.number(self.start...end))
+        }
+        for _ in 0..<self.parameters.dataLosses {
+            self.queue.add(.loseStoreData, at: self.random.number(self.start...(end - 1000)))
+        }
+        for _ in 0..<self.parameters.splits {
+            let time = self.random.number(self.start...(end - 6000))
+            let duration = Int64(self.random.number(300...4500))
+            self.queue.add(.splitMasters, at: time)
+            self.queue.add(.uniteMasters, at: time + duration)
+            // Who owns what changes meanwhile: the last owner and the next believe for a moment that they are it, each with a master.
+            for _ in 0..<self.random.number(1...4) {
+                self.queue.add(.handOverShards, at: time + self.random.number(0...duration))
+            }
+        }
+        self.queue.add(.calm, at: end)
         // A request is asked again for five seconds; a lost last word shows with the next tick.
-        self.agenda.add(.look, at: end + 6999)
-        self.agenda.add(.gather, at: end + 7000)
-        self.agenda.add(.goodbye, at: end + 15_000)
-        self.agenda.add(.judge, at: end + 24_000)
-        self.agenda.add(.depart, at: end + 24_001)
-        self.agenda.add(.inspect, at: end + 35_000)
+        self.queue.add(.checkQuietly, at: end + 6999)
+        self.queue.add(.reconnectClients, at: end + 7000)
+        self.queue.add(.sendFinalMessages, at: end + 15_000)
+        self.queue.add(.checkAll, at: end + 24_000)
+        self.queue.add(.disconnectClients, at: end + 24_001)
+        self.queue.add(.checkNothingRetained, at: end + 35_000)
     }
 
     // MARK: What happens
@@ -186,100 +222,106 @@ public final class Simulation {
     private func perform(_ action: Action) {
         // What is for a frozen node waits for it.
         if let number = self.loop(of: action), self.now < self.loops[number].frozenUntil {
-            self.agenda.putOff(action, from: self.now, to: self.loops[number].frozenUntil)
+            self.queue.postpone(action, from: self.now, to: self.loops[number].frozenUntil)
             return
         }
-        if let number = self.loop(of: action), self.loops[number].hasSlept {
-            self.loops[number].hasSlept = false
-            if !self.loops[number].isDead { self.loops[number].chat.hasSlept(at: self.moment(of: number)) }
+        if let number = self.loop(of: action), self.loops[number].hasStalled {
+            self.loops[number].hasStalled = false
+            if !self.loops[number].isDead {
+                self.loops[number].chat.resumedAfterStall(at: self.clock(of: number))
+            }
         }
         switch action {
         case .tick(let number):
             guard !self.loops[number].isDead else { return }
-            self.loops[number].chat.tick(at: self.moment(of: number))
-            self.wantTurn(number)
-            self.agenda.add(.tick(number), at: self.now + 100)
+            self.loops[number].chat.tick(at: self.clock(of: number))
+            self.scheduleTurn(number)
+            self.queue.add(.tick(number), at: self.now + 100)
         case .turn(let number):
             self.turn(number)
         case .arrive(let envelope):
             self.arrive(envelope)
-        case .work(let job):
-            self.work(job)
-        case .workUnheard(let job):
-            self.note(self.store.execute(job), to: job, isHeard: false)
+        case .runJob(let job):
+            self.runJob(job)
+        case .runJobLate(let job):
+            self.record(self.store.execute(job), to: job, isAcknowledged: false)
         case .storeAnswer(let number, let answer, let ticket):
             guard !self.loops[number].isDead else { return }
-            self.loops[number].chat.storeAnswered(answer, ticket: ticket, at: self.moment(of: number))
-            self.wantTurn(number)
-        case .act(let number):
+            self.loops[number].chat.storeAnswered(
+                answer, ticket: ticket, at: self.clock(of: number))
+            self.scheduleTurn(number)
+        case .clientActs(let number):
             self.act(self.clients[number])
-        case .cut(let from, let to):
-            self.tell("--- nothing passes from node \(from) to node \(to)")
-            self.cutPairs.insert([from, to])
-        case .restore(let from, let to):
-            self.tell("--- node \(to) hears node \(from) again")
-            self.cutPairs.remove([from, to])
+        case .cutLink(let from, let to):
+            self.log("--- nothing passes from node \(from) to node \(to)")
+            self.cutNodePairs.insert([from, to])
+        case .restoreLink(let from, let to):
+            self.log("--- node \(to) hears node \(from) again")
+            self.cutNodePairs.remove([from, to])
             // A node knows of some of its losses, and of others not.
-            guard self.chance.happens(perMille: 500) else { return }
-            for number in self.loops.indices where self.loops[number].node == to && !self.loops[number].isDead {
-                self.loops[number].chat.mailWasLost(at: self.moment(of: number))
-                self.wantTurn(number)
+            guard self.random.happens(perMille: 500) else { return }
+            for number in self.loops.indices
+            where self.loops[number].node == to && !self.loops[number].isDead {
+                self.loops[number].chat.messagesMayBeLost(at: self.clock(of: number))
+                self.scheduleTurn(number)
             }
-        case .fail(let failure):
-            self.tell(failure == .none ? "--- the store works again" : "--- the store fails: \(failure)")
+        case .failStore(let failure):
+            self.log(
+                failure == .none ? "--- the store works again" : "--- the store fails: \(failure)")
             self.store.failure = failure
-        case .claim:
-            self.claimByStranger()
-        case .shift:
-            self.shift()
-        case .die:
-            self.killSomebody()
-        case .bury(let incarnation):
-            self.bury(incarnation)
-        case .freeze:
-            self.freezeSomebody()
-        case .rejoin(let node):
-            self.rejoin(node)
-        case .become(let number, let id, let view):
-            self.become(number, id, view)
-        case .jump:
-            self.jump()
-        case .forget:
-            self.forget()
-        case .handOver:
-            self.handOver()
-        case .split:
-            self.split()
-        case .unite:
-            self.unite()
-        case .back(let number):
+        case .claimByAnotherOwner:
+            self.claimByAnotherOwner()
+        case .changeView:
+            self.changeView()
+        case .killNode:
+            self.killNode()
+        case .evict(let incarnation):
+            self.evict(incarnation)
+        case .freezeNode:
+            self.freezeNode()
+        case .joinAgain(let node):
+            self.joinAgain(node)
+        case .rejoin(let number, let id, let view):
+            self.rejoin(number, as: id, view)
+        case .jumpClock:
+            self.jumpClock()
+        case .loseStoreData:
+            self.loseStoreData()
+        case .handOverShards:
+            self.handOverShards()
+        case .splitMasters:
+            self.splitMasters()
+        case .uniteMasters:
+            self.uniteMasters()
+        case .storeReconnected(let number):
             guard !self.loops[number].isDead else { return }
-            self.loops[number].chat.storeMayHaveForgotten(at: self.moment(of: number))
-            self.wantTurn(number)
-        case .learn(let number, let view):
-            self.learn(number, view)
+            self.loops[number].chat.storeMayHaveLostData(at: self.clock(of: number))
+            self.scheduleTurn(number)
+        case .follow(let number, let view):
+            self.follow(number, view)
         case .calm:
-            self.tell("--- calm")
+            self.log("--- calm")
             self.isCalm = true
-            self.cutPairs = []
+            self.cutNodePairs = []
             self.store.failure = .none
-        case .look:
-            self.look()
-        case .gather:
+        case .checkQuietly:
+            self.checkQuietly()
+        case .reconnectClients:
             // Some stay away, and are to be seen as away.
-            for client in self.clients where client.state == .away && self.chance.happens(perMille: 600) {
-                client.isExpected = true
+            for client in self.clients
+            where client.state == .offline && self.random.happens(perMille: 600) {
+                client.mustReturn = true
                 self.connect(client)
             }
-            for client in self.clients where client.state != .away { client.isExpected = true }
-        case .goodbye:
-            for client in self.clients where client.isIn { self.sayGoodbye(client) }
-        case .judge:
-            self.judge()
-        case .depart:
+            for client in self.clients where client.state != .offline { client.mustReturn = true }
+        case .sendFinalMessages:
+            for client in self.clients where client.isJoined { self.sendFinalMessage(client) }
+        case .checkAll:
+            self.checkAll()
+        case .disconnectClients:
             for client in self.clients { self.disconnect(client) }
-        case .inspect:
-            self.inspect()
+        case .checkNothingRetained:
+            self.checkNothingRetained()
             self.isOver = true
         }
     }
@@ -287,139 +329,183 @@ public final class Simulation {
     /// The loop that something happens on.
     private func loop(of action: Action) -> Int? {
         switch action {
-        case .tick(let number), .turn(let number), .storeAnswer(let number, _, _), .learn(let number, _), .become(let number, _, _),
-            .back(let number):
+        case .tick(let number), .turn(let number), .storeAnswer(let number, _, _),
+            .follow(let number, _), .rejoin(let number, _, _),
+            .storeReconnected(let number):
             number
         case .arrive(let envelope): self.loopNumbers[envelope.to]
-        case .rejoin(let node): self.loops.firstIndex { $0.node == node }
-        case .act(let number): self.clients[number].state == .away ? nil : self.clients[number].loop
+        case .joinAgain(let node): self.loops.firstIndex { $0.node == node }
+        case .clientActs(let number):
+            self.clients[number].state == .offline ? nil : self.clients[number].loop
         default: nil
         }
     }
 
-    func wantTurn(_ number: Int) {
+    func scheduleTurn(_ number: Int) {
         guard !self.loops[number].isTurnDue else { return }
         self.loops[number].isTurnDue = true
-        self.agenda.add(.turn(number), at: self.now + self.chance.number(self.circumstances.turn))
+        self.queue.add(.turn(number), at: self.now + self.random.number(self.parameters.turnDelay))
     }
 
     /// The end of a loop's turn, as the gateway has it.
     private func turn(_ number: Int) {
         self.loops[number].isTurnDue = false
         guard !self.loops[number].isDead else { return }
-        self.loops[number].chat.carriesNews = self.circumstances.carriesNews
+        self.loops[number].chat.publishesWithWrite = self.parameters.publishesWithWrite
         repeat {
             while self.loops[number].chat.hasWork {
-                self.loops[number].chat.settle(at: self.moment(of: number))
-                self.sendMail(of: number)
-                let news = self.loops[number].chat.takeNews()
-                for (request, ticket) in self.loops[number].chat.takeRequests() { self.submit(request, ticket, news, of: number) }
+                self.loops[number].chat.finishTurn(at: self.clock(of: number))
+                self.sendEnvelopes(of: number)
+                let news = self.loops[number].chat.takeEnvelopesWithWrite()
+                for (request, ticket) in self.loops[number].chat.takeRequests() {
+                    self.submit(request, ticket, news, of: number)
+                }
             }
-            self.sendMail(of: number)
-            for delivery in self.loops[number].chat.takeDeliveries() { self.deliver(delivery, on: number) }
-        } while self.historian.violation == nil && (self.loops[number].chat.hasWork || self.loops[number].chat.hasDeliveries)
+            self.sendEnvelopes(of: number)
+            for delivery in self.loops[number].chat.takeDeliveries() {
+                self.deliver(delivery, on: number)
+            }
+        } while self.checker.violation == nil
+            && (self.loops[number].chat.hasWork || self.loops[number].chat.hasDeliveries)
     }
 
-    private func sendMail(of number: Int) {
+    private func sendEnvelopes(of number: Int) {
         for envelope in self.loops[number].chat.takeEnvelopes() {
             // No parcel takes mail of two senders.
-            self.historian.expect(envelope.from == self.loops[number].id, "\(self.loops[number].id) sends mail of \(envelope.from)")
+            self.checker.expect(
+                envelope.from == self.loops[number].id,
+                "\(self.loops[number].id) sends mail of \(envelope.from)")
             self.send(envelope)
         }
     }
 
-    private func submit(_ request: StoreRequest, _ ticket: StoreTicket, _ news: [Envelope], of loop: Int) {
+    private func submit(
+        _ request: StoreRequest, _ ticket: StoreTicket, _ news: [Envelope], of loop: Int
+    ) {
         let carried = if case .write = request { news } else { [Envelope]() }
         let (job, time) = self.store.submit(
-            .init(loop: loop, node: self.loops[loop].node, request: request, ticket: ticket, news: carried), at: self.now,
-            within: self.circumstances.storeDelay, &self.chance)
-        self.agenda.add(.work(job), at: time)
+            .init(
+                loop: loop, node: self.loops[loop].node, request: request, ticket: ticket,
+                envelopesWithWrite: carried), at: self.now,
+            within: self.parameters.storeDelay, &self.random)
+        self.queue.add(.runJob(job), at: time)
     }
 
-    private func work(_ number: Int) {
-        let (job, answer, time) = self.store.work(number, at: self.now, within: self.circumstances.storeDelay, &self.chance)
-        self.note(answer, to: job)
-        self.agenda.add(.storeAnswer(job.loop, answer, job.ticket), at: time)
+    private func runJob(_ number: Int) {
+        let (job, answer, time) = self.store.run(
+            number, at: self.now, within: self.parameters.storeDelay, &self.random)
+        self.record(answer, to: job)
+        self.queue.add(.storeAnswer(job.loop, answer, job.ticket), at: time)
         // Of a server that does not answer any more nobody knows what it has done, or does yet.
-        guard case .failed(let failure) = answer, failure.effect == .unknown, case .write = job.request, self.chance.happens(perMille: 500)
+        guard case .failed(let failure) = answer, failure.effect == .unknown,
+            case .write = job.request, self.random.happens(perMille: 500)
         else { return }
-        self.agenda.add(.workUnheard(job), at: self.now + (self.chance.happens(perMille: 500) ? 0 : self.chance.number(0...600)))
+        self.queue.add(
+            .runJobLate(job),
+            at: self.now + (self.random.happens(perMille: 500) ? 0 : self.random.number(0...600)))
     }
 
     /// - Parameter isHeard: whether the owner hears the answer.
-    private func note(_ answer: StoreAnswer, to job: SimulatedStore.Job, isHeard: Bool = true) {
+    private func record(
+        _ answer: StoreAnswer, to job: SimulatedStore.StoreJob, isAcknowledged isHeard: Bool = true
+    ) {
         guard case .write(let batch) = job.request else { return }
-        self.tell("store: \(batch.owner) writes \(batch.writes.map(\.told).joined(separator: ", ")): \(answer.told)")
+        self.log(
+            "store: \(batch.owner) writes \(batch.writes.map(\.summary).joined(separator: ", ")): \(answer.summary)"
+        )
         guard case .written(let outcome) = answer else { return }
         for (place, write) in batch.writes.enumerated() where outcome.isStored(place) {
-            self.historian.stored(write, by: batch.owner, onOther: self.store.isOnOther(job.node), isHeard: isHeard)
+            self.checker.stored(
+                write, by: batch.owner, onOther: self.store.isOnOtherMaster(job.node),
+                isAcknowledged: isHeard)
         }
-        if outcome == .stored { for envelope in job.news { self.send(envelope) } }
+        if outcome == .stored { for envelope in job.envelopesWithWrite { self.send(envelope) } }
     }
 
     /// Redis loses a moment: every connection breaks, and each loop finds out when it does.
-    private func forget() {
+    private func loseStoreData() {
         guard !self.store.isSplit else { return }
-        let time = Int64(self.chance.number(0...1000))
-        self.tell("--- the store forgets the last \(time) ms")
-        self.store.forget(time, at: self.now)
-        for conversation in self.conversations { self.historian.forgot(conversation, down: self.store.loaded(conversation)) }
-        self.noticeAnotherStore()
+        let time = Int64(self.random.number(0...1000))
+        self.log("--- the store forgets the last \(time) ms")
+        self.store.loseData(time, at: self.now)
+        for conversation in self.conversations {
+            self.checker.lostData(conversation, downTo: self.store.loaded(conversation))
+        }
+        self.reconnectToStore()
     }
 
-    func noticeAnotherStore() {
+    func reconnectToStore() {
         for number in self.loops.indices where !self.loops[number].isDead {
-            self.agenda.add(.back(number), at: self.now + self.chance.number(0...500))
+            self.queue.add(.storeReconnected(number), at: self.now + self.random.number(0...500))
         }
     }
 
-    private func claimByStranger() {
-        guard let conversation = self.chance.pick(self.conversations) else { return }
-        self.tell("--- a stranger claims the shard of \(conversation)")
+    private func claimByAnotherOwner() {
+        guard let conversation = self.random.pick(self.conversations) else { return }
+        self.log("--- a stranger claims the shard of \(conversation)")
         self.store.claim(Shard.of(conversation), under: self.view.number)
-        self.historian.fenced(conversation)
+        self.checker.ownerReplaced(conversation)
     }
 
     // MARK: The end
 
     /// Nobody has said anything since it is calm: what was lost before has been noticed all the same.
-    private func look() {
+    private func checkQuietly() {
         for client in self.clients where client.state == .live {
-            self.historian.compareMessages(client, with: self.store.page(of: client.conversation))
+            self.checker.compareMessages(client, with: self.store.page(of: client.conversation))
         }
     }
 
-    private func judge() {
-        self.tell("--- judged")
+    private func checkAll() {
+        self.log("--- judged")
         for client in self.clients {
             // Who is no member and has no token for it stays outside; who has left is sent away on all its devices.
-            let mayBeAway = !client.isExpected || !client.isListed || self.historian.past(of: client.conversation).hasLostCursors
-            self.historian.expect(
-                client.state == .live || client.state == .away && mayBeAway, "\(client.name) is \(client.state) after all has been calm")
-            self.historian.expect(client.hasSaidGoodbye || client.state == .away, "\(client.name) has had no answer to its last word")
+            let mayBeAway =
+                !client.mustReturn || !client.isListed
+                || self.checker.history(of: client.conversation).hasLostCursors
+            self.checker.expect(
+                client.state == .live || client.state == .offline && mayBeAway,
+                "\(client.name) is \(client.state) after all has been calm")
+            self.checker.expect(
+                client.hasFinalAnswer || client.state == .offline,
+                "\(client.name) has had no answer to its last word")
             guard client.state == .live else { continue }
-            let present = Set(self.clients.filter { $0.isIn && $0.conversation == client.conversation }.map(\.person.id))
-            self.historian.compare(client, with: self.store.page(of: client.conversation), present: present)
+            let present = Set(
+                self.clients.filter { $0.isJoined && $0.conversation == client.conversation }.map(
+                    \.person.id))
+            self.checker.compareScreen(
+                client, with: self.store.page(of: client.conversation), present: present)
         }
         let dead = Set(self.loops.filter(\.isDead).map(\.id))
         for conversation in self.conversations {
-            self.historian.compareAnswers(in: conversation, with: self.store.page(of: conversation), dead: dead)
+            self.checker.compareAnswers(
+                in: conversation, with: self.store.page(of: conversation), dead: dead)
         }
         for loop in self.loops where !loop.isDead {
-            let owed = loop.questions.values.filter { !$0.isCancelled }.map { "\(self.clients[$0.client].name): \($0.kind)" }
-            self.historian.expect(owed.isEmpty, "loop \(loop.id) owes answers after all has been calm: \(owed.sorted())")
-            self.historian.expect(loop.chat.counts.waiting == 0, "loop \(loop.id) still waits for \(loop.chat.counts.waiting) answers")
+            let owed = loop.requests.values.filter { !$0.isCancelled }.map {
+                "\(self.clients[$0.client].name): \($0.kind)"
+            }
+            self.checker.expect(
+                owed.isEmpty,
+                "loop \(loop.id) owes answers after all has been calm: \(owed.sorted())")
+            self.checker.expect(
+                loop.chat.counts.waiting == 0,
+                "loop \(loop.id) still waits for \(loop.chat.counts.waiting) answers")
         }
     }
 
     /// When everybody has gone nothing is kept.
-    private func inspect() {
+    private func checkNothingRetained() {
         for loop in self.loops where !loop.isDead {
-            self.historian.expect(loop.chat.counts.heard == 0, "loop \(loop.id) keeps \(loop.chat.counts.heard) feeds of nobody")
-            self.historian.expect(loop.chat.counts.waiting == 0, "loop \(loop.id) waits for answers of nobody")
-            if self.circumstances.limits.idle <= .seconds(5) {
-                self.historian.expect(
-                    loop.chat.counts.owned == 0, "loop \(loop.id) keeps \(loop.chat.counts.owned) conversations of nobody")
+            self.checker.expect(
+                loop.chat.counts.heard == 0,
+                "loop \(loop.id) keeps \(loop.chat.counts.heard) feeds of nobody")
+            self.checker.expect(
+                loop.chat.counts.waiting == 0, "loop \(loop.id) waits for answers of nobody")
+            if self.parameters.limits.idleTimeout <= .seconds(5) {
+                self.checker.expect(
+                    loop.chat.counts.owned == 0,
+                    "loop \(loop.id) keeps \(loop.chat.counts.owned) conversations of nobody")
             }
         }
     }
@@ -435,7 +521,7 @@ extension WriteOutcome {
 }
 
 extension StoreAnswer {
-    var told: String {
+    var summary: String {
         switch self {
         case .written(.stored): "stored"
         case .written(.refused(let refusals)): "refused \(refusals.sorted { $0.key < $1.key })"

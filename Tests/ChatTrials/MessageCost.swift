@@ -5,12 +5,12 @@ import ChatSimulation
 import Cluster
 import EmbeddedStore
 import Glibc
-import RepeatableChance
+import SeededRandom
 
 /// What a message costs on the loop that owns its conversation and has its listener, and its store: once with few conversations,
 /// once with many. The number of messages is the same.
 struct MessageCost {
-    private struct Session {
+    private struct MeasuredSession {
         let key: ConversationKey
         let person: Person
         var feed: FeedID
@@ -20,13 +20,14 @@ struct MessageCost {
     private static let history = 16
 
     /// Which conversation is the next to be sent to.
-    enum Order { case byChance, inTurn }
+    enum ConversationOrder { case random, roundRobin }
 
     private var chat: ChatLoop
     private var store: TrialStore
-    private var sessions: [Session] = []
-    private var now = Moment(monotonic: 1_000_000, wall: Timestamp(milliseconds: 1_700_000_000_000))
-    private var chance = SeededGenerator(seed: 1)
+    private var sessions: [MeasuredSession] = []
+    private var now = ClockReading(
+        monotonic: 1_000_000, wall: Timestamp(milliseconds: 1_700_000_000_000))
+    private var random = SeededGenerator(seed: 1)
     private(set) var delivered = 0
     private var sends = 0
     /// Of the loop and its store; not of those who think of what to send.
@@ -34,33 +35,41 @@ struct MessageCost {
 
     /// - Parameter directory: where SQLite keeps its file; nil for a store in memory.
     init(conversations: Int, directory: String? = nil) {
-        let id = OwnerID(incarnation: 7, loop: 0)
+        let id = LoopID(incarnation: 7, loop: 0)
         var limits = ChatLimits()
-        limits.history = Self.history
+        limits.historyLimit = Self.history
         limits.recentMessages = Self.history
-        self.chat = ChatLoop(id: id, view: View(number: 1, nodes: [View.Node(incarnation: 7, loops: 1)]), limits: limits)
-        self.store = TrialStore(directory: directory, history: limits.history)
+        self.chat = ChatLoop(
+            id: id, view: View(number: 1, nodes: [View.Node(incarnation: 7, loops: 1)]),
+            limits: limits)
+        self.store = TrialStore(directory: directory, history: limits.historyLimit)
         for number in 0..<conversations {
             let key = ConversationKey(tenant: "default", id: ByteString(Self.uuid(number, "c")))
-            let person = Person(id: UserID(token: ByteString(Self.uuid(number, "a"))), name: ByteString("user \(number)"))
-            let entrance = Entrance(actor: Actor(person: person, isAdmin: false), isListed: true, kind: .conversations)
-            let (feed, _) = self.chat.enter(key, entrance, context: UInt64(number), at: self.now)
-            self.sessions.append(Session(key: key, person: person, feed: feed))
-            if number % 256 == 255 { self.settle() }
+            let person = Person(
+                id: UserID(tokenSubject: ByteString(Self.uuid(number, "a"))),
+                name: ByteString("user \(number)"))
+            let entrance = JoinRequest(
+                principal: Principal(person: person, isAdmin: false), isListedInToken: true,
+                kind: .conversations)
+            let (feed, _) = self.chat.subscribe(
+                to: key, with: entrance, context: UInt64(number), at: self.now)
+            self.sessions.append(MeasuredSession(key: key, person: person, feed: feed))
+            if number % 256 == 255 { self.finishTurn() }
         }
-        self.settle()
+        self.finishTurn()
     }
 
     private static func uuid(_ number: Int, _ letter: String) -> String {
         let digits = String(number)
-        return letter + "0000000-0000-4000-8000-" + String(repeating: "0", count: 12 - digits.count) + digits
+        return letter + "0000000-0000-4000-8000-" + String(repeating: "0", count: 12 - digits.count)
+            + digits
     }
 
     /// As a gateway has it at the end of a turn.
-    private mutating func settle() {
+    private mutating func finishTurn() {
         while true {
             while self.chat.hasWork {
-                self.chat.settle(at: self.now)
+                self.chat.finishTurn(at: self.now)
                 for (answer, ticket) in self.store.execute(self.chat.takeRequests()) {
                     self.chat.storeAnswered(answer, ticket: ticket, at: self.now)
                 }
@@ -73,28 +82,33 @@ struct MessageCost {
     }
 
     /// Sends so many messages, so many a turn.
-    mutating func send(_ count: Int, perTurn: Int, _ order: Order) {
+    mutating func send(_ count: Int, perTurn: Int, _ order: ConversationOrder) {
         let text = String(repeating: "x", count: 120)
         var left = count
         while left > 0 {
             var turn: [(session: Int, key: ConversationKey, feed: FeedID, body: MessageBody)] = []
             for _ in 0..<min(perTurn, left) {
-                let number = order == .inTurn ? self.sends % self.sessions.count : Int(self.chance.next() % UInt64(self.sessions.count))
+                let number =
+                    order == .roundRobin
+                    ? self.sends % self.sessions.count
+                    : Int(self.random.next() % UInt64(self.sessions.count))
                 self.sends += 1
                 let body = MessageBody(
-                    author: self.sessions[number].person, clientID: ClientID(given: ByteString(String(self.sends))),
+                    author: self.sessions[number].person,
+                    clientMessageID: ClientMessageID(given: ByteString(String(self.sends))),
                     content: text + String(10_000_000 + left))
                 turn.append((number, self.sessions[number].key, self.sessions[number].feed, body))
             }
             left -= min(perTurn, left)
             let start = Self.processorTime
-            self.chat.expect(turn[0].feed)
+            self.chat.prefetchFeed(turn[0].feed)
             for (place, (number, key, feed, body)) in turn.enumerated() {
                 // As long before as a gateway reads a frame.
-                if place + 1 < turn.count { self.chat.expect(turn[place + 1].feed) }
-                self.chat.ask(.post(body), in: key, through: feed, context: UInt64(number), at: self.now)
+                if place + 1 < turn.count { self.chat.prefetchFeed(turn[place + 1].feed) }
+                self.chat.submit(
+                    .post(body), in: key, through: feed, context: UInt64(number), at: self.now)
             }
-            self.settle()
+            self.finishTurn()
             self.nanoseconds += Self.processorTime - start
             self.now.monotonic += 10
             if self.now.monotonic % 100 == 0 { self.chat.tick(at: self.now) }
@@ -102,24 +116,29 @@ struct MessageCost {
     }
 
     /// Nanoseconds of processor time for each of so many messages.
-    mutating func measure(messages: Int, perTurn: Int, _ order: Order) -> Double {
+    mutating func measure(messages: Int, perTurn: Int, _ order: ConversationOrder) -> Double {
         self.send(max(self.sessions.count * Self.history * 3 / 2, 100_000), perTurn: perTurn, order)
         let before = self.delivered
         self.nanoseconds = 0
         self.send(messages, perTurn: perTurn, order)
-        precondition(self.delivered - before == messages, "\(self.delivered - before) of \(messages) messages were delivered")
+        precondition(
+            self.delivered - before == messages,
+            "\(self.delivered - before) of \(messages) messages were delivered")
         return self.nanoseconds / Double(messages)
     }
 
     /// Of the same number of messages in each of these numbers of conversations: the least of five rounds, taken in turns, so that
     /// what else the machine does meets all of them.
-    static func least(conversations: [Int], messages: Int, perTurn: Int, _ order: Order, isFile: Bool) -> [Double] {
+    static func least(
+        conversations: [Int], messages: Int, perTurn: Int, _ order: ConversationOrder, isFile: Bool
+    ) -> [Double] {
         var least = [Double](repeating: .infinity, count: conversations.count)
         for _ in 0..<5 {
             for place in conversations.indices {
                 let directory = isFile ? Self.makeDirectory() : nil
                 var cost = MessageCost(conversations: conversations[place], directory: directory)
-                least[place] = min(least[place], cost.measure(messages: messages, perTurn: perTurn, order))
+                least[place] = min(
+                    least[place], cost.measure(messages: messages, perTurn: perTurn, order))
                 cost.store.close()
                 directory.map(Self.removeDirectory)
             }
@@ -134,7 +153,9 @@ struct MessageCost {
     }
 
     private static func removeDirectory(_ path: String) {
-        for file in ["trial.db", "trial.db-wal", "trial.db-shm", "trial.db-lock"] { unlink(path + "/" + file) }
+        for file in ["trial.db", "trial.db-wal", "trial.db-shm", "trial.db-lock"] {
+            unlink(path + "/" + file)
+        }
         rmdir(path)
     }
 

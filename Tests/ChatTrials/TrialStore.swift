@@ -6,7 +6,7 @@ import Synchronization
 /// A store as trials use it: asked for something, it is waited for.
 enum TrialStore {
     case memory(MemoryTables)
-    case file(LocalStore, Answers)
+    case file(LocalStore, TrialAnswers)
 
     /// One in memory, or in a file of this directory.
     init(directory: String?, history: Int) {
@@ -15,13 +15,17 @@ enum TrialStore {
             return
         }
         do {
-            self = .file(try LocalStore.sqlite(path: directory + "/trial.db", history: history), Answers())
+            self = .file(
+                try LocalStore.sqlite(path: directory + "/trial.db", history: history),
+                TrialAnswers())
         } catch {
             fatalError("\(error)")
         }
     }
 
-    mutating func execute(_ requests: [(request: StoreRequest, ticket: StoreTicket)]) -> [(StoreAnswer, StoreTicket)] {
+    mutating func execute(_ requests: [(request: StoreRequest, ticket: StoreTicket)]) -> [(
+        StoreAnswer, StoreTicket
+    )] {
         switch self {
         case .memory(var tables):
             // Nobody else may hold the tables while they are written, or they would be copied.
@@ -30,7 +34,9 @@ enum TrialStore {
             self = .memory(tables)
             return answers
         case .file(let store, let answers):
-            for (request, ticket) in requests { store.submit(request, ticket: ticket, for: answers) }
+            for (request, ticket) in requests {
+                store.submit(request, ticket: ticket, for: answers)
+            }
             return answers.take(requests.count)
         }
     }
@@ -41,8 +47,8 @@ enum TrialStore {
 }
 
 /// Where a store's threads put their answers.
-final class Answers: StoreClient {
-    private let gathered = Mutex<[(StoreAnswer, StoreTicket)]>([])
+final class TrialAnswers: StoreClient {
+    private let answers = Mutex<[(StoreAnswer, StoreTicket)]>([])
     /// A byte for each answer.
     private let (reader, writer): (Int32, Int32)
 
@@ -53,7 +59,7 @@ final class Answers: StoreClient {
     }
 
     func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) {
-        self.gathered.withLock { $0.append((answer, ticket)) }
+        self.answers.withLock { $0.append((answer, ticket)) }
         var byte: UInt8 = 0
         precondition(write(self.writer, &byte, 1) == 1)
     }
@@ -62,7 +68,7 @@ final class Answers: StoreClient {
     func take(_ wanted: Int) -> [(StoreAnswer, StoreTicket)] {
         var byte: UInt8 = 0
         for _ in 0..<wanted { precondition(read(self.reader, &byte, 1) == 1) }
-        return self.gathered.withLock { gathered in
+        return self.answers.withLock { gathered in
             defer { gathered = [] }
             return gathered
         }

@@ -8,21 +8,28 @@ import Glibc
 /// What it costs a node to tell another of messages: to write a parcel of them, and to read it.
 enum WireCost {
     private static let key = ClusterKey(secret: [UInt8](repeating: 7, count: 32))!
-    private static let from = OwnerID(incarnation: 0x0123_4567_89AB_CDEF, loop: 0)
-    private static let to = OwnerID(incarnation: 0xFEDC_BA98_7654_3210, loop: 1)
+    private static let from = LoopID(incarnation: 0x0123_4567_89AB_CDEF, loop: 0)
+    private static let to = LoopID(incarnation: 0xFEDC_BA98_7654_3210, loop: 1)
 
     private static func envelope(messages: Int) -> Envelope {
-        let conversation = ConversationKey(tenant: "default", id: "c0000000-0000-4000-8000-000000000001")
+        let conversation = ConversationKey(
+            tenant: "default", id: "c0000000-0000-4000-8000-000000000001")
         let items = (0..<messages).map { number in
             let digits = String(100 + number)
             let author = Person(
-                id: UserID(token: ByteString("a0000000-0000-4000-8000-000000000\(digits)")), name: ByteString("user \(digits)"))
+                id: UserID(tokenSubject: ByteString("a0000000-0000-4000-8000-000000000\(digits)")),
+                name: ByteString("user \(digits)"))
             let body = MessageBody(
-                author: author, clientID: ClientID(mintedFrom: 7, count: UInt64(number)), content: String(repeating: "x", count: 200))
+                author: author,
+                clientMessageID: ClientMessageID(mintedFrom: 7, count: UInt64(number)),
+                content: String(repeating: "x", count: 200))
             let message = Message(
-                sequence: 1000 + number, revision: 2000 + number, sentAt: Timestamp(milliseconds: 1_700_000_000_000), body: body)
+                sequence: 1000 + number, revision: 2000 + number,
+                sentAt: Timestamp(milliseconds: 1_700_000_000_000), body: body)
             return Envelope.Item.event(
-                Envelope.News(conversation: conversation, event: .posted(message), revision: 2000 + number, answering: 0, feedPlace: 4711))
+                Envelope.EventNotification(
+                    conversation: conversation, event: .posted(message), revision: 2000 + number,
+                    answering: 0, feedSlot: 4711))
         }
         return Envelope(from: self.from, to: self.to, number: 123_456, view: 12, items: items)
     }
@@ -38,14 +45,18 @@ enum WireCost {
         var buffer = ByteBuffer(capacity: 1 << 16)
         let writing = self.least(rounds) {
             buffer.removeAll()
-            let writer = ParcelWriter(from: self.from.incarnation, to: self.to.incarnation, in: &buffer)
+            let writer = NodePacketWriter(
+                from: self.from.incarnation, to: self.to.incarnation, in: &buffer)
             precondition(writer.append(envelope, to: &buffer), "the parcel is full")
             writer.seal(with: self.key, in: &buffer)
         }
-        var known = KnownKeys()
+        var known = KeyInterning()
         let reading = self.least(rounds) {
-            let parcel = try? Parcel(buffer.bytes.span.bytes, for: self.to.incarnation, key: self.key, known: &known)
-            precondition(parcel?.envelopes.first?.items.count == messages, "the parcel is not what was written")
+            let parcel = try? NodePacket(
+                buffer.bytes.span.bytes, for: self.to.incarnation, key: self.key, interning: &known)
+            precondition(
+                parcel?.envelopes.first?.items.count == messages,
+                "the parcel is not what was written")
         }
         return (buffer.count, writing, reading)
     }

@@ -15,37 +15,42 @@ switch arguments.first {
 case "simulate":
     let count = UInt64(arguments.dropFirst().first ?? "1000") ?? 1000
     let first = UInt64(arguments.dropFirst(2).first ?? "1") ?? 1
-    var (messages, answers, restored, isSound) = (0, 0, RestoredChanges(), true)
+    var (messages, answers, restored, isSound) = (0, 0, RecoveryCounts(), true)
     for seed in first..<(first + count) {
         let outcome = Simulation.play(seed)
         messages += outcome.messages
         answers += outcome.answers
-        restored += outcome.restored
+        restored += outcome.recoveryCounts
         if let violation = outcome.violation {
-            for line in outcome.story { print(line) }
+            for line in outcome.log { print(line) }
             print("seed \(seed): \(violation)")
             isSound = false
             break
         }
     }
     print("\(messages) messages, \(answers) answers")
-    print("forgotten by stores: \(restored.inPlace) changes written again, \(restored.moved) under other numbers, \(restored.lost) lost")
+    print(
+        "forgotten by stores: \(restored.inPlace) changes written again, \(restored.moved) under other numbers, \(restored.lost) lost"
+    )
     if !isSound { exit(1) }
 case "tell":
-    let outcome = Simulation(seed: UInt64(arguments.dropFirst().first ?? "1") ?? 1, isTold: true).run()
-    for line in outcome.story { print(line) }
+    let outcome = Simulation(seed: UInt64(arguments.dropFirst().first ?? "1") ?? 1, isLogged: true)
+        .run()
+    for line in outcome.log { print(line) }
     if outcome.violation != nil { exit(1) }
 case "cost":
     let messages = Int(arguments.dropFirst().first ?? "1000000") ?? 1_000_000
     let perTurn = Int(arguments.dropFirst(2).first ?? "100") ?? 100
     for isFile in [false, true] {
-        for order in [MessageCost.Order.inTurn, .byChance] {
+        for order in [MessageCost.ConversationOrder.roundRobin, .random] {
             let count = isFile ? messages / 5 : messages
             let least = MessageCost.least(
-                conversations: [100, 100_000], messages: count, perTurn: perTurn, order, isFile: isFile)
+                conversations: [100, 100_000], messages: count, perTurn: perTurn, order,
+                isFile: isFile)
             print(
-                "\(isFile ? "SQLite" : "memory"), \(order == .inTurn ? "in turn" : "by chance"), \(perTurn) a turn: \(Int(least[0])) ns "
-                    + "in 100 conversations, \(Int(least[1])) ns in 100,000, \((least[1] / least[0] * 100).rounded() / 100) times")
+                "\(isFile ? "SQLite" : "memory"), \(order == .roundRobin ? "in turn" : "by chance"), \(perTurn) a turn: \(Int(least[0])) ns "
+                    + "in 100 conversations, \(Int(least[1])) ns in 100,000, \((least[1] / least[0] * 100).rounded() / 100) times"
+            )
         }
     }
 case "wire":
@@ -58,7 +63,9 @@ case "wire":
 case "cost-of":
     let numbers = arguments.dropFirst().compactMap { Int($0) }
     var cost = MessageCost(conversations: numbers[0])
-    print("\(Int(cost.measure(messages: numbers[1], perTurn: numbers[2], numbers.count > 3 ? .inTurn : .byChance))) ns")
+    print(
+        "\(Int(cost.measure(messages: numbers[1], perTurn: numbers[2], numbers.count > 3 ? .roundRobin : .random))) ns"
+    )
     // A profile of the run is not to show how it is taken down.
     exit(0)
 default:

@@ -11,7 +11,9 @@ enum ChatsProperty {
     @discardableResult
     static func check(_ bytes: [UInt8]) -> Bool {
         let identity = Identity(user: "alice", displayName: "Alice", grants: .all)
-        let request = DialectRequest(path: ["ws", "chats"], query: [], credentials: .bearer(identity), now: Timestamp(milliseconds: 0))
+        let request = DialectRequest(
+            path: ["ws", "chats"], query: [], credentials: .bearer(identity),
+            now: Timestamp(milliseconds: 0))
         return JSONFrames.check(bytes, ChatsDialect(), request)
     }
 }

@@ -7,20 +7,27 @@ import Identity
 
 extension SessionProbe {
     /// Ann, number 7, who has just come and hears the chat 5.
-    static func chats(grants: Grants = .listed(["5"]), isAdmin: Bool = false, limits: ChatLimits = ChatLimits()) -> SessionProbe {
-        let identity = Identity(user: "7", displayName: "Ann", tenant: "tenant", grants: grants, isAdmin: isAdmin)
+    static func chats(
+        grants: Grants = .listed(["5"]), isAdmin: Bool = false, limits: ChatLimits = ChatLimits()
+    ) -> SessionProbe {
+        let identity = Identity(
+            user: "7", displayName: "Ann", tenant: "tenant", grants: grants, isAdmin: isAdmin)
         var probe = SessionProbe(ChatsDialect(), .chats(.bearer(identity)), limits: limits)
         _ = probe.opened()
-        for place in probe.tags.indices { _ = probe.answer(.entered(.nobody), to: place) }
-        _ = probe.store(.memberships(MembershipPage()))
+        for place in probe.tags.indices { _ = probe.answer(.joined(.empty), to: place) }
+        _ = probe.storeAnswer(.memberships(MembershipPage()))
         return probe
     }
 }
 
 extension DialectRequest {
-    static func chats(_ credentials: Credentials, query: [(name: String, value: String)] = [], allowsAnonymous: Bool = false) -> Self {
+    static func chats(
+        _ credentials: Credentials, query: [(name: String, value: String)] = [],
+        allowsAnonymous: Bool = false
+    ) -> Self {
         DialectRequest(
-            path: ["ws", "chats"], query: query, credentials: credentials, allowsAnonymous: allowsAnonymous, now: Timestamp(milliseconds: 0)
+            path: ["ws", "chats"], query: query, credentials: credentials,
+            allowsAnonymous: allowsAnonymous, now: Timestamp(milliseconds: 0)
         )
     }
 }

@@ -8,7 +8,7 @@ public final class TestServer: EventLoopHandler, @unchecked Sendable {
     // Unchecked because everything but the loop and the port is touched on the loop only.
 
     /// What happens to a connection, told on the server's loop.
-    public enum Happening: Sendable {
+    public enum ConnectionEvent: Sendable {
         case opened
         case text(String)
         case pong
@@ -18,13 +18,13 @@ public final class TestServer: EventLoopHandler, @unchecked Sendable {
     }
 
     /// What is answered to a handshake.
-    public enum Welcome: Sendable {
+    public enum HandshakeReply: Sendable {
         case open
         /// With these bytes instead, after which the connection ends.
         case bytes(String)
     }
 
-    private struct Link {
+    private struct ServerConnection {
         let socket: Socket
         var tls: TLSConnection?
         var reader: WebSocketReader?
@@ -38,25 +38,26 @@ public final class TestServer: EventLoopHandler, @unchecked Sendable {
     private let loop: EventLoop
     private let listener: ListeningSocket
     private var listenerToken: SocketToken?
-    private var links: [SocketToken: Link] = [:]
+    private var connections: [SocketToken: ServerConnection] = [:]
     private let tls: TLSContext?
-    private let welcome: @Sendable (String) -> Welcome
-    private let happened: @Sendable (TestServer, SocketToken, Happening) -> Void
+    private let handshakeReply: @Sendable (String) -> HandshakeReply
+    private let onEvent: @Sendable (TestServer, SocketToken, ConnectionEvent) -> Void
 
     /// - Parameters:
     ///   - welcome: is given the target that a handshake asks for.
     ///   - happened: is given what happens, on the loop.
     public init(
-        port: UInt16 = 0, tls: TLSContext? = nil, welcome: @escaping @Sendable (String) -> Welcome = { _ in .open },
-        happened: @escaping @Sendable (TestServer, SocketToken, Happening) -> Void
+        port: UInt16 = 0, tls: TLSContext? = nil,
+        handshakeReply welcome: @escaping @Sendable (String) -> HandshakeReply = { _ in .open },
+        onEvent happened: @escaping @Sendable (TestServer, SocketToken, ConnectionEvent) -> Void
     ) throws {
         self.loop = try EventLoop.start(name: "server", tickPeriod: .milliseconds(5))
         self.listener = try ListeningSocket.open(host: "127.0.0.1", port: port)
         self.port = self.listener.address.port
         self.tls = tls
-        self.welcome = welcome
-        self.happened = happened
-        self.loop.attach(self)
+        self.handshakeReply = welcome
+        self.onEvent = happened
+        self.loop.setHandler(self)
         let loop = self.loop
         let descriptor = self.listener.descriptor
         loop.execute { [self] in self.listenerToken = try? loop.register(descriptor) }
@@ -69,10 +70,10 @@ public final class TestServer: EventLoopHandler, @unchecked Sendable {
 
     // MARK: On the loop
 
-    public func target(_ token: SocketToken) -> String { self.links[token]?.target ?? "" }
+    public func target(_ token: SocketToken) -> String { self.connections[token]?.target ?? "" }
 
     /// All that are open, in no order.
-    public var open: [SocketToken] { self.links.filter { $0.value.reader != nil }.map(\.key) }
+    public var open: [SocketToken] { self.connections.filter { $0.value.reader != nil }.map(\.key) }
 
     public func send(_ text: String, to token: SocketToken) {
         var frame = ByteBuffer()
@@ -81,8 +82,8 @@ public final class TestServer: EventLoopHandler, @unchecked Sendable {
     }
 
     public func send(_ bytes: [UInt8], to token: SocketToken) {
-        guard self.links[token] != nil else { return }
-        self.links[token]?.unsent += bytes
+        guard self.connections[token] != nil else { return }
+        self.connections[token]?.unsent += bytes
         self.flush(token)
     }
 
@@ -95,15 +96,15 @@ public final class TestServer: EventLoopHandler, @unchecked Sendable {
     public func close(_ token: SocketToken, _ code: WebSocketCloseCode?, reason: String = "") {
         var frame = ByteBuffer()
         frame.append(webSocketClose: code, reason: reason)
-        self.links[token]?.endsWhenSent = true
+        self.connections[token]?.endsWhenSent = true
         self.send(frame.bytes, to: token)
     }
 
     /// Ends the connection without a word.
     public func drop(_ token: SocketToken) {
-        guard self.links.removeValue(forKey: token) != nil else { return }
+        guard self.connections.removeValue(forKey: token) != nil else { return }
         self.loop.close(token)
-        self.happened(self, token, .ended)
+        self.onEvent(self, token, .ended)
     }
 
     // MARK: Events
@@ -111,8 +112,12 @@ public final class TestServer: EventLoopHandler, @unchecked Sendable {
     public func socketReady(_ token: SocketToken, readable: Bool, writable: Bool) {
         if token == self.listenerToken {
             while case .accepted(let socket, _) = self.listener.accept() {
-                guard let token = try? self.loop.register(socket.descriptor) else { return socket.close() }
-                self.links[token] = Link(socket: socket, tls: self.tls.flatMap { try? TLSConnection(accepting: socket.descriptor, $0) })
+                guard let token = try? self.loop.register(socket.descriptor) else {
+                    return socket.close()
+                }
+                self.connections[token] = ServerConnection(
+                    socket: socket,
+                    tls: self.tls.flatMap { try? TLSConnection(accepting: socket.descriptor, $0) })
             }
             return
         }
@@ -121,16 +126,16 @@ public final class TestServer: EventLoopHandler, @unchecked Sendable {
     }
 
     public func loopStopping() {
-        self.links = [:]
+        self.connections = [:]
     }
 
     private func flush(_ token: SocketToken) {
-        guard var link = self.links[token] else { return }
+        guard var link = self.connections[token] else { return }
         while !link.unsent.isEmpty {
             let count = link.unsent.withUnsafeBytes { bytes -> Int? in
                 if let tls = link.tls {
                     if case .bytes(let count) = tls.write(bytes) { return count }
-                } else if case .moved(let count) = link.socket.write(bytes) {
+                } else if case .bytes(let count) = link.socket.write(bytes) {
                     return count
                 }
                 return nil
@@ -138,13 +143,13 @@ public final class TestServer: EventLoopHandler, @unchecked Sendable {
             guard let count else { break }
             link.unsent.removeFirst(count)
         }
-        self.links[token] = link
+        self.connections[token] = link
         self.loop.setInterest(token, read: true, write: !link.unsent.isEmpty)
         if link.unsent.isEmpty, link.endsWhenSent { link.socket.shutdownWriting() }
     }
 
     private func read(_ token: SocketToken) {
-        guard let link = self.links[token] else { return }
+        guard let link = self.connections[token] else { return }
         if let tls = link.tls {
             switch tls.handshake() {
             case .done: break
@@ -159,41 +164,44 @@ public final class TestServer: EventLoopHandler, @unchecked Sendable {
                     return switch tls.read(into: room) {
                     case .bytes(let count): count
                     case .wantRead, .wantWrite: 0
-                    case .closed, .failed: nil
+                    case .endOfStream, .failed: nil
                     }
                 }
                 return switch link.socket.read(into: room) {
-                case .moved(let count): count
+                case .bytes(let count): count
                 case .wouldBlock: 0
-                case .ended, .failed: nil
+                case .endOfStream, .failed: nil
                 }
             }
             guard let count else { return self.drop(token) }
             if count == 0 { break }
-            self.links[token]?.unread += room[..<count]
+            self.connections[token]?.unread += room[..<count]
         }
-        if self.links[token]?.reader == nil { self.shakeHands(token) }
-        while let input = self.nextInput(token) { self.take(input, token) }
+        if self.connections[token]?.reader == nil { self.performHandshake(token) }
+        while let input = self.nextInput(token) { self.handle(input, token) }
     }
 
-    private func shakeHands(_ token: SocketToken) {
-        guard let unread = self.links[token]?.unread else { return }
+    private func performHandshake(_ token: SocketToken) {
+        guard let unread = self.connections[token]?.unread else { return }
         var parser = HTTPRequestParser()
         var head = HTTPRequestHead()
-        guard (try? parser.parse(unread.span.bytes, into: &head, limits: HTTPLimits())) == true else { return }
+        guard (try? parser.parse(unread.span.bytes, into: &head, limits: HTTPLimits())) == true
+        else { return }
         let target = String(decoding: unread[head.target], as: UTF8.self)
-        self.links[token]?.target = target
-        self.links[token]?.unread.removeFirst(head.byteCount)
-        switch self.welcome(target) {
+        self.connections[token]?.target = target
+        self.connections[token]?.unread.removeFirst(head.byteCount)
+        switch self.handshakeReply(target) {
         case .open:
-            guard let upgrade = try? WebSocketUpgrade(head, in: unread.span.bytes) else { return self.drop(token) }
+            guard let upgrade = try? WebSocketUpgrade(head, in: unread.span.bytes) else {
+                return self.drop(token)
+            }
             var response = ByteBuffer()
             upgrade.appendResponse(to: &response)
-            self.links[token]?.reader = WebSocketReader(role: .server)
+            self.connections[token]?.reader = WebSocketReader(role: .server)
             self.send(response.bytes, to: token)
-            self.happened(self, token, .opened)
+            self.onEvent(self, token, .opened)
         case .bytes(let text):
-            self.links[token]?.endsWhenSent = true
+            self.connections[token]?.endsWhenSent = true
             self.send(Array(text.utf8), to: token)
         }
     }
@@ -205,14 +213,17 @@ public final class TestServer: EventLoopHandler, @unchecked Sendable {
     }
 
     private func nextInput(_ token: SocketToken) -> Input? {
-        guard var link = self.links[token], link.reader != nil else { return nil }
+        guard var link = self.connections[token], link.reader != nil else { return nil }
         var offset = 0
         defer {
             link.unread.removeFirst(offset)
-            self.links[token] = link
+            self.connections[token] = link
         }
         let found = link.unread.withUnsafeMutableBytes { bytes -> Input? in
-            guard let input = try? link.reader?.next(in: bytes, from: &offset, limits: WebSocketLimits()) else { return nil }
+            guard
+                let input = try? link.reader?.next(
+                    in: bytes, from: &offset, limits: WebSocketLimits())
+            else { return nil }
             return switch input {
             case .message(_, let place): .text(String(decoding: bytes[place], as: UTF8.self))
             case .assembledMessage(_, let text): .text(String(decoding: text, as: UTF8.self))
@@ -225,14 +236,14 @@ public final class TestServer: EventLoopHandler, @unchecked Sendable {
         return found
     }
 
-    private func take(_ input: Input, _ token: SocketToken) {
+    private func handle(_ input: Input, _ token: SocketToken) {
         switch input {
-        case .text(let text): self.happened(self, token, .text(text))
-        case .pong: self.happened(self, token, .pong)
+        case .text(let text): self.onEvent(self, token, .text(text))
+        case .pong: self.onEvent(self, token, .pong)
         case .ping: break
         case .close(let code):
-            self.happened(self, token, .closing(code))
-            if self.links[token]?.endsWhenSent == false { self.close(token, code) }
+            self.onEvent(self, token, .closing(code))
+            if self.connections[token]?.endsWhenSent == false { self.close(token, code) }
         }
     }
 }

@@ -1,6 +1,6 @@
 import ChatModel
 import ChatSimulation
-import RepeatableChance
+import SeededRandom
 import Testing
 
 @testable import Cluster
@@ -9,10 +9,12 @@ import Testing
 struct FeedTableTests {
     private func open(_ number: Int, in table: inout FeedTable) -> FeedID {
         let slot = table.open(Feed(key: .numbered(number), owner: .far))
-        return table.name(slot)
+        return table.id(at: slot)
     }
 
-    @Test("has what a plain dictionary has, through every order of openings and closings", arguments: 0..<8 as Range<UInt64>)
+    @Test(
+        "has what a plain dictionary has, through every order of openings and closings",
+        arguments: 0..<8 as Range<UInt64>)
     func oracle(seed: UInt64) {
         var chance = SeededGenerator(seed: seed)
         var table = FeedTable()
@@ -29,7 +31,7 @@ struct FeedTableTests {
                 names[number] = self.open(number, in: &table)
             }
             #expect(table.count == names.count)
-            #expect(Set(table.open) == Set(names.values.map(\.slot)))
+            #expect(Set(table.openSlots) == Set(names.values.map(\.slot)))
         }
         for (number, name) in names {
             #expect(table.slot(of: .numbered(number)) == name.slot)
@@ -53,7 +55,7 @@ struct FeedTableTests {
     }
 
     @Test("believes where a feed was last only if it is still there")
-    func place() {
+    func slotHint() {
         var table = FeedTable()
         let one = self.open(1, in: &table).slot
         let two = self.open(2, in: &table).slot
@@ -66,7 +68,7 @@ struct FeedTableTests {
     }
 
     @Test("calls a slot that it never had not current")
-    func unknown() {
+    func unknownSlot() {
         #expect(!FeedTable().isCurrent(FeedID(slot: 5, generation: 1)))
     }
 }

@@ -3,17 +3,21 @@ import Testing
 
 @Suite("Membership")
 struct MembershipTests {
-    @Test("makes the first view of the first node, and gives each that comes its share, some shards at a time")
-    func coming() {
-        var stage = MembershipStage()
+    @Test(
+        "makes the first view of the first node, and gives each that comes its share, some shards at a time"
+    )
+    func joining() {
+        var stage = MembershipFixture()
         let first = stage.start(7)
-        stage.pass(1000)
-        #expect(stage.shares == [7: 4096])
+        stage.advance(by: 1000)
+        #expect(stage.shardCounts == [7: 4096])
         _ = stage.start(8)
         _ = stage.start(9)
-        stage.pass(10_000)
-        #expect(stage.isSettled)
-        #expect(stage.shares.count == 3 && stage.shares.values.allSatisfy { (1200...1500).contains($0) })
+        stage.advance(by: 10_000)
+        #expect(stage.isRebalanced)
+        #expect(
+            stage.shardCounts.count == 3
+                && stage.shardCounts.values.allSatisfy { (1200...1500).contains($0) })
         #expect(stage.events.filter { $0 == "joins" }.count == 3)
         #expect(stage.events.filter { $0 == "moves" }.count > 10)
         // Nobody has missed a view: whoever does must load all its conversations again.
@@ -21,125 +25,148 @@ struct MembershipTests {
         #expect(followed == Array(followed.first!...followed.last!))
     }
 
-    @Test("takes a killed node out of the view within two seconds, because nobody hears its mailbox")
-    func killed() {
-        var stage = Self.settled([7, 8, 9])
+    @Test(
+        "takes a killed node out of the view within two seconds, because nobody hears its mailbox")
+    func killedNode() {
+        var stage = Self.rebalanced([7, 8, 9])
         stage.nodes[1].isAlive = false
-        stage.pass(2000)
+        stage.advance(by: 2000)
         #expect(Set(stage.view!.nodes.map(\.incarnation)) == [7, 9])
         #expect(stage.events.last == "dies")
-        stage.pass(3000)
-        #expect(stage.isSettled)
+        stage.advance(by: 3000)
+        #expect(stage.isRebalanced)
     }
 
-    @Test("takes a node that stands still out of the view after three seconds; it comes again as another, and is let in")
-    func frozen() {
-        var stage = Self.settled([7, 8, 9])
+    @Test(
+        "takes a node that stands still out of the view after three seconds; it comes again as another, and is let in"
+    )
+    func frozenNode() {
+        var stage = Self.rebalanced([7, 8, 9])
         stage.nodes[2].isAlive = false
         // It stands still, but its mailbox's connection is there: somebody hears.
-        let incarnation = stage.nodes[2].membership.me.incarnation
-        stage.nodes[2].isHeard = true
-        var other = MembershipStage.Node(membership: Membership(View.Node(incarnation: incarnation, loops: 1)))
+        let incarnation = stage.nodes[2].membership.localNode.incarnation
+        stage.nodes[2].isMailboxSubscribed = true
+        var other = MembershipFixture.SimulatedNode(
+            membership: Membership(View.Node(incarnation: incarnation, loops: 1)))
         other.isConnected = false
         stage.nodes.append(other)
-        stage.pass(2500)
+        stage.advance(by: 2500)
         #expect(stage.view!.node(9) != nil)
-        stage.pass(1500)
+        stage.advance(by: 1500)
         #expect(stage.view!.node(9) == nil)
         stage.nodes.removeLast()
         stage.nodes[2].isAlive = true
-        stage.pass(15_000)
-        #expect(stage.nodes[2].becameAt.count == 1)
-        #expect(stage.nodes[2].membership.me.incarnation != 9)
-        #expect(stage.view!.nodes.count == 3 && stage.isSettled)
+        stage.advance(by: 15_000)
+        #expect(stage.nodes[2].rejoinedAs.count == 1)
+        #expect(stage.nodes[2].membership.localNode.incarnation != 9)
+        #expect(stage.view!.nodes.count == 3 && stage.isRebalanced)
     }
 
     @Test("takes nobody for dead while Redis has been away, or while it does not hear itself")
-    func patient() {
-        var stage = Self.settled([7, 8])
+    func noEvictionDuringOutage() {
+        var stage = Self.rebalanced([7, 8])
         // Redis is away for everybody, and nothing of its clock stands still.
-        for place in stage.nodes.indices { stage.nodes[place].isConnected = false; stage.nodes[place].membership.disconnected() }
-        stage.pass(20_000)
-        for place in stage.nodes.indices { stage.nodes[place].isConnected = true; stage.nodes[place].membership.connected(at: stage.now) }
-        stage.pass(10_000)
+        for place in stage.nodes.indices {
+            stage.nodes[place].isConnected = false; stage.nodes[place].membership.disconnected()
+        }
+        stage.advance(by: 20_000)
+        for place in stage.nodes.indices {
+            stage.nodes[place].isConnected = true;
+            stage.nodes[place].membership.connected(at: stage.now)
+        }
+        stage.advance(by: 10_000)
         #expect(!stage.events.contains("dies"))
         // Redis is there for everybody, and takes no beats.
-        stage.takesWrites = false
-        stage.pass(20_000)
-        stage.takesWrites = true
-        stage.pass(10_000)
+        stage.acceptsWrites = false
+        stage.advance(by: 20_000)
+        stage.acceptsWrites = true
+        stage.advance(by: 10_000)
         #expect(!stage.events.contains("dies"))
         // One node is ill itself: it may say nothing about others.
         stage.nodes[1].isAlive = false
-        stage.nodes[0].isHeard = false
-        stage.pass(20_000)
+        stage.nodes[0].isMailboxSubscribed = false
+        stage.advance(by: 20_000)
         #expect(!stage.events.contains("dies"))
     }
 
     @Test("goes by a view above any that somebody has heard of, where Redis has forgotten that one")
-    func heardOf() {
-        var stage = Self.settled([7, 8])
+    func newerViewMentioned() {
+        var stage = Self.rebalanced([7, 8])
         let before = stage.number
-        stage.nodes[0].membership.heard(ofView: before + 40, at: stage.now)
-        stage.pass(2000)
+        stage.nodes[0].membership.viewMentioned(number: before + 40, at: stage.now)
+        stage.advance(by: 2000)
         #expect(stage.number == before + 41)
         #expect(stage.events.last == "restores")
-        #expect(stage.isSettled)
+        #expect(stage.isRebalanced)
         // What is known to all is no reason.
-        stage.nodes[1].membership.heard(ofView: before + 41, at: stage.now)
-        stage.pass(2000)
+        stage.nodes[1].membership.viewMentioned(number: before + 41, at: stage.now)
+        stage.advance(by: 2000)
         #expect(stage.number == before + 41)
     }
 
     @Test("tells Redis again what it has forgotten, under a higher number")
-    func forgotten() {
-        var stage = Self.settled([7, 8, 9])
+    func lostViews() {
+        var stage = Self.rebalanced([7, 8, 9])
         let lost = stage.number
         // A failover: an older view is back.
         stage.view = stage.views[stage.views.count - 3]
         stage.views.removeLast(2)
         stage.number = stage.view!.number
-        stage.pass(5000)
+        stage.advance(by: 5000)
         #expect(stage.number > lost)
-        #expect(stage.isSettled && stage.view!.nodes.count == 3)
+        #expect(stage.isRebalanced && stage.view!.nodes.count == 3)
         // Everything is gone.
         stage.view = nil
         stage.views = []
         stage.number = 0
-        stage.beats = [:]
+        stage.heartbeats = [:]
         let before = stage.nodes[0].view!.number
-        stage.pass(5000)
+        stage.advance(by: 5000)
         #expect(stage.number > before)
-        #expect(stage.isSettled)
-        #expect(stage.view!.nodes.map(\.incarnation) == [7, 8, 9], "somebody was taken for dead because its record was gone")
+        #expect(stage.isRebalanced)
+        #expect(
+            stage.view!.nodes.map(\.incarnation) == [7, 8, 9],
+            "somebody was taken for dead because its record was gone")
     }
 
-    @Test("keeps the view again whose key is gone while the list of views is not, for nodes of the cluster and one that comes")
-    func forgottenNumber() {
+    @Test(
+        "keeps the view again whose key is gone while the list of views is not, for nodes of the cluster and one that comes"
+    )
+    func lostViewNumber() {
         // In the middle of a move, which must go on.
-        var stage = MembershipStage()
+        var stage = MembershipFixture()
         for incarnation: UInt64 in [7, 8] { _ = stage.start(incarnation) }
-        while stage.view?.waiting.isEmpty != false, stage.now < 15_000 { stage.pass(50) }
-        #expect(stage.view?.waiting.isEmpty == false)
+        while stage.view?.shardsToMove.isEmpty != false, stage.now < 15_000 {
+            stage.advance(by: 50)
+        }
+        #expect(stage.view?.shardsToMove.isEmpty == false)
         for isFirst in [true, false] {
             let lost = stage.views.last!.number
             stage.view = nil
             stage.number = 0
             if !isFirst { _ = stage.start(9) }
-            stage.pass(15_000)
+            stage.advance(by: 15_000)
             #expect(stage.number > lost)
-            #expect(stage.isSettled && stage.view?.nodes.map(\.incarnation) == (isFirst ? [7, 8] : [7, 8, 9]))
+            #expect(
+                stage.isRebalanced
+                    && stage.view?.nodes.map(\.incarnation) == (isFirst ? [7, 8] : [7, 8, 9]))
         }
-        #expect(stage.nodes.flatMap(\.becameAt) == [], "a node had to become another")
+        #expect(stage.nodes.flatMap(\.rejoinedAs) == [], "a node had to become another")
     }
 
-    @Test("joins only while it has its name to itself, and takes that on no young connection once another had it")
-    func named() {
+    @Test(
+        "joins only while it has its name to itself, and takes that on no young connection once another had it"
+    )
+    func nameLease() {
         var membership = Membership(View.Node(incarnation: 7, loops: 1))
-        func beat(_ membership: inout Membership, at now: Int64, hasName: Bool) -> [Membership.Directive] {
-            membership.probed(at: now)
+        func beat(_ membership: inout Membership, at now: Int64, hasName: Bool) -> [Membership
+            .Directive]
+        {
+            membership.probeReturned(at: now)
             _ = membership.tick(at: now)
-            return membership.heard(Membership.Pulse(time: now, number: 0, views: [], beats: [:], hasName: hasName), at: now)
+            return membership.receive(
+                Membership.HeartbeatReply(
+                    time: now, number: 0, views: [], heartbeats: [:], holdsName: hasName), at: now)
         }
         membership.connected(at: 1000)
         #expect(membership.mayHoldName(at: 1000))
@@ -151,7 +178,7 @@ struct MembershipTests {
         let third = beat(&membership, at: 4000, hasName: true)
         #expect(third.count == 1)
         // Its own name stays its own when it is in.
-        _ = membership.proposed(isKept: true, at: 4000)
+        _ = membership.proposalDecided(isAccepted: true, at: 4000)
         membership.connected(at: 5000)
         #expect(membership.mayHoldName(at: 5000))
         membership.leave()
@@ -160,37 +187,37 @@ struct MembershipTests {
 
     @Test("hands a draining node's shards over, and lets it go without a search for it")
     func leaving() {
-        var stage = Self.settled([7, 8, 9])
-        stage.nodes[0].membership.drain(true)
-        stage.pass(8000)
+        var stage = Self.rebalanced([7, 8, 9])
+        stage.nodes[0].membership.setDraining(true)
+        stage.advance(by: 8000)
         #expect(stage.nodes[0].membership.hasHandedOver)
-        #expect(stage.shares[7] == nil)
+        #expect(stage.shardCounts[7] == nil)
         stage.nodes[0].membership.leave()
-        stage.pass(1000)
-        #expect(stage.nodes[0].membership.isOutside)
+        stage.advance(by: 1000)
+        #expect(stage.nodes[0].membership.isOutsideCluster)
         #expect(stage.view!.nodes.count == 2)
         #expect(!stage.events.contains("dies"))
     }
 
     @Test("of the last node ends with a view of nobody, from which the next begins")
-    func lastOne() {
-        var stage = Self.settled([7])
+    func lastNode() {
+        var stage = Self.rebalanced([7])
         stage.nodes[0].membership.leave()
-        stage.pass(1000)
+        stage.advance(by: 1000)
         #expect(stage.view == nil)
         let number = stage.number
         stage.nodes[0].isAlive = false
         _ = stage.start(8)
-        stage.pass(1000)
+        stage.advance(by: 1000)
         #expect(stage.view?.nodes.map(\.incarnation) == [8])
         #expect(stage.number > number)
     }
 
-    private static func settled(_ incarnations: [UInt64]) -> MembershipStage {
-        var stage = MembershipStage()
+    private static func rebalanced(_ incarnations: [UInt64]) -> MembershipFixture {
+        var stage = MembershipFixture()
         for incarnation in incarnations { _ = stage.start(incarnation) }
-        stage.pass(15_000)
-        #expect(stage.isSettled)
+        stage.advance(by: 15_000)
+        #expect(stage.isRebalanced)
         return stage
     }
 }

@@ -9,14 +9,16 @@ struct OutboxTests {
     @Test("puts what goes to one loop in one turn into one envelope, in order")
     func oneEnvelope() {
         var outbox = Outbox(id: .near)
-        for number in 1...3 { outbox.send(.attachAgain(.numbered(number)), to: .far) }
+        for number in 1...3 { outbox.send(.reattach(.numbered(number)), to: .far) }
         outbox.send(.resynchronize, to: .third)
         var envelopes: [Envelope] = []
         outbox.seal(view: 1, into: &envelopes)
 
         #expect(envelopes.map(\.to) == [.far, .third])
         #expect(envelopes.map(\.number) == [1, 1])
-        let keys = envelopes[0].items.map { if case .attachAgain(let key) = $0 { key } else { nil } as ConversationKey? }
+        let keys = envelopes[0].items.map {
+            if case .reattach(let key) = $0 { key } else { nil } as ConversationKey?
+        }
         #expect(keys == [.numbered(1), .numbered(2), .numbered(3)])
     }
 
@@ -24,77 +26,97 @@ struct OutboxTests {
     func numbersPerPair() {
         var outbox = Outbox(id: .near)
         var envelopes: [Envelope] = []
-        for loop in [OwnerID.far, .third, .far, .far] {
+        for loop in [LoopID.far, .third, .far, .far] {
             outbox.send(.resynchronize, to: loop)
             outbox.seal(view: 1, into: &envelopes)
         }
         #expect(envelopes.map(\.to) == [.far, .third, .far, .far])
         #expect(envelopes.map(\.number) == [1, 1, 2, 3])
 
-        #expect(outbox.arrived(Envelope(from: .far, to: .near, number: 1, view: 1, items: [.resynchronize])) == .next)
-        #expect(outbox.arrived(Envelope(from: .third, to: .near, number: 2, view: 1, items: [.resynchronize])) == .gap)
-        #expect(outbox.arrived(Envelope(from: .far, to: .near, number: 2, view: 1, items: [.resynchronize])) == .next)
+        #expect(
+            outbox.recordArrival(
+                Envelope(from: .far, to: .near, number: 1, view: 1, items: [.resynchronize]))
+                == .next)
+        #expect(
+            outbox.recordArrival(
+                Envelope(from: .third, to: .near, number: 2, view: 1, items: [.resynchronize]))
+                == .gap)
+        #expect(
+            outbox.recordArrival(
+                Envelope(from: .far, to: .near, number: 2, view: 1, items: [.resynchronize]))
+                == .next)
     }
 
-    @Test("takes what is not urgent along with the next mail to the same loop, before it, and alone when it must not wait any longer")
-    func riders() {
+    @Test(
+        "takes what is not urgent along with the next mail to the same loop, before it, and alone when it must not wait any longer"
+    )
+    func deferredItems() {
         var outbox = Outbox(id: .near)
         var envelopes: [Envelope] = []
-        outbox.sendAlong(.attachAgain(.numbered(1)), to: .far)
+        outbox.sendDeferred(.reattach(.numbered(1)), to: .far)
         outbox.seal(view: 1, into: &envelopes)
         #expect(envelopes.isEmpty)
-        outbox.send(.attachAgain(.numbered(2)), to: .far)
-        outbox.sendAlong(.attachAgain(.numbered(3)), to: .third)
+        outbox.send(.reattach(.numbered(2)), to: .far)
+        outbox.sendDeferred(.reattach(.numbered(3)), to: .third)
         outbox.seal(view: 1, into: &envelopes)
         #expect(envelopes.map(\.to) == [.far])
-        let keys = envelopes[0].items.map { if case .attachAgain(let key) = $0 { key } else { nil } as ConversationKey? }
+        let keys = envelopes[0].items.map {
+            if case .reattach(let key) = $0 { key } else { nil } as ConversationKey?
+        }
         #expect(keys == [.numbered(1), .numbered(2)])
-        outbox.hurry()
+        outbox.flushDeferred()
         outbox.seal(view: 1, into: &envelopes)
         #expect(envelopes.map(\.to) == [.far, .third])
         // To itself nothing waits, and more than a number of them wait for nothing.
-        outbox.sendAlong(.resynchronize, to: .near)
+        outbox.sendDeferred(.resynchronize, to: .near)
         #expect(outbox.local.count == 1)
-        for _ in 0...Peer.riderLimit { outbox.sendAlong(.resynchronize, to: .far) }
+        for _ in 0...PeerLoop.deferredLimit { outbox.sendDeferred(.resynchronize, to: .far) }
         outbox.seal(view: 1, into: &envelopes)
-        #expect(envelopes.last?.items.count == Peer.riderLimit + 1)
+        #expect(envelopes.last?.items.count == PeerLoop.deferredLimit + 1)
     }
 
-    @Test("numbers what the writes carry behind what was sealed before, and before what comes after")
-    func news() {
+    @Test(
+        "numbers what the writes carry behind what was sealed before, and before what comes after")
+    func envelopesWithWrite() {
         var outbox = Outbox(id: .near)
         var envelopes: [Envelope] = []
-        outbox.sendWithWrites(.attachAgain(.numbered(1)), to: .far)
+        outbox.sendWithWrites(.reattach(.numbered(1)), to: .far)
         outbox.send(.resynchronize, to: .far)
         outbox.seal(view: 1, into: &envelopes)
         outbox.send(.resynchronize, to: .far)
         outbox.seal(view: 1, into: &envelopes)
         #expect(envelopes.map(\.number) == [1, 3])
-        #expect(outbox.takeNews().map(\.number) == [2])
-        #expect(outbox.takeNews().isEmpty)
+        #expect(outbox.takeEnvelopesWithWrite().map(\.number) == [2])
+        #expect(outbox.takeEnvelopesWithWrite().isEmpty)
     }
 
-    @Test("lets the writes carry what nobody asks for again, with what waits for other mail, and nothing that somebody waits for")
-    func company() {
+    @Test(
+        "lets the writes carry what nobody asks for again, with what waits for other mail, and nothing that somebody waits for"
+    )
+    func ephemeralItemsWithWrite() {
         let typing = Envelope.Item.event(
-            .init(conversation: .numbered(1), event: .typing(.alice, true), revision: 0, answering: 0, feedPlace: 0))
+            .init(
+                conversation: .numbered(1), event: .typing(.alice, true), revision: 0, answering: 0,
+                feedSlot: 0))
         var outbox = Outbox(id: .near)
         var envelopes: [Envelope] = []
         outbox.send(typing, to: .far)
-        outbox.sendAlong(.input(.init(conversation: .numbered(1), input: .delivered(Person.alice.id, 1...2))), to: .far)
-        outbox.sendWithWrites(.attachAgain(.numbered(1)), to: .far)
+        outbox.sendDeferred(
+            .input(.init(conversation: .numbered(1), input: .delivered(Person.alice.id, 1...2))),
+            to: .far)
+        outbox.sendWithWrites(.reattach(.numbered(1)), to: .far)
         outbox.send(typing, to: .third)
         outbox.seal(view: 1, into: &envelopes)
         #expect(envelopes.map(\.to) == [.third])
-        #expect(outbox.takeNews().map(\.items.count) == [3])
+        #expect(outbox.takeEnvelopesWithWrite().map(\.items.count) == [3])
 
         envelopes = []
         outbox.send(typing, to: .far)
-        outbox.send(.answer(1, .done, place: 0), to: .far)
-        outbox.sendWithWrites(.attachAgain(.numbered(1)), to: .far)
+        outbox.send(.answer(1, .done, slot: 0), to: .far)
+        outbox.sendWithWrites(.reattach(.numbered(1)), to: .far)
         outbox.seal(view: 1, into: &envelopes)
         #expect(envelopes.map(\.items.count) == [2])
-        #expect(outbox.takeNews().map(\.items.count) == [1])
+        #expect(outbox.takeEnvelopesWithWrite().map(\.items.count) == [1])
     }
 
     @Test("keeps mail of a loop to itself out of envelopes")
@@ -117,7 +139,8 @@ struct OutboxTests {
         var outbox = Outbox(id: .near)
         var envelopes: [Envelope] = []
         outbox.send(.resynchronize, to: .far)
-        _ = outbox.arrived(Envelope(from: .third, to: .near, number: 1, view: 1, items: [.resynchronize]))
+        _ = outbox.recordArrival(
+            Envelope(from: .third, to: .near, number: 1, view: 1, items: [.resynchronize]))
         outbox.seal(view: 1, into: &envelopes)
         envelopes = []
         outbox.tick(view: 1, into: &envelopes)
@@ -127,10 +150,10 @@ struct OutboxTests {
     @Test("gives every request to the store a ticket of its own, and hands it out once")
     func tickets() {
         var outbox = Outbox(id: .near)
-        let tickets = (0..<3).map { _ in outbox.request(.probe) }
+        let tickets = (0..<3).map { _ in outbox.submit(.probe) }
         #expect(outbox.takeRequests().map(\.ticket) == tickets)
         #expect(outbox.takeRequests().isEmpty)
-        #expect(!tickets.contains(outbox.request(.probe)))
+        #expect(!tickets.contains(outbox.submit(.probe)))
         #expect(Set(tickets).count == 3)
         #expect(!tickets.contains(0))
     }

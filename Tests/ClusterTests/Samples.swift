@@ -11,31 +11,41 @@ extension Person {
     static let carol = Person.named("carol")
 
     static func named(_ name: String) -> Person {
-        Person(id: UserID(token: ByteString(name)), name: ByteString(name))
+        Person(id: UserID(tokenSubject: ByteString(name)), name: ByteString(name))
     }
 
-    var isComing: PresenceChange { PresenceChange(person: self, isOnline: true, at: Moment.sample(0).wall) }
-    var isGoing: PresenceChange { PresenceChange(person: self, isOnline: false, at: Moment.sample(0).wall) }
+    var comesOnline: PresenceChange {
+        PresenceChange(person: self, isOnline: true, at: ClockReading.sample(0).wall)
+    }
+    var goesOffline: PresenceChange {
+        PresenceChange(person: self, isOnline: false, at: ClockReading.sample(0).wall)
+    }
 }
 
 extension MessageBody {
     static func said(_ content: String, by author: Person, id: String? = nil) -> MessageBody {
-        MessageBody(author: author, clientID: id.map { ClientID(given: ByteString($0))! }, content: content)
+        MessageBody(
+            author: author, clientMessageID: id.map { ClientMessageID(given: ByteString($0))! },
+            content: content)
     }
 }
 
 extension Message {
     /// The message with this number; written by the change of the same number, unless another is named.
-    static func sample(_ sequence: SequenceNumber, revision: Revision? = nil, by author: Person = .bob) -> Message {
+    static func sample(
+        _ sequence: SequenceNumber, revision: Revision? = nil, by author: Person = .bob
+    ) -> Message {
         Message(
             sequence: sequence, revision: revision ?? sequence, sentAt: Timestamp(milliseconds: 0),
             body: .said("words \(sequence)", by: author))
     }
 }
 
-extension Moment {
-    static func sample(_ milliseconds: Int64) -> Moment {
-        Moment(monotonic: milliseconds, wall: Timestamp(milliseconds: 1_700_000_000_000 + milliseconds))
+extension ClockReading {
+    static func sample(_ milliseconds: Int64) -> ClockReading {
+        ClockReading(
+            monotonic: milliseconds, wall: Timestamp(milliseconds: 1_700_000_000_000 + milliseconds)
+        )
     }
 }
 
@@ -45,8 +55,8 @@ extension ConversationKey {
     }
 }
 
-extension OwnerID {
-    static let near = OwnerID(incarnation: 1, loop: 0)
-    static let far = OwnerID(incarnation: 2, loop: 0)
-    static let third = OwnerID(incarnation: 3, loop: 0)
+extension LoopID {
+    static let near = LoopID(incarnation: 1, loop: 0)
+    static let far = LoopID(incarnation: 2, loop: 0)
+    static let third = LoopID(incarnation: 3, loop: 0)
 }

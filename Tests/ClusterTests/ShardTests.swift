@@ -7,11 +7,13 @@ import Testing
 struct ShardTests {
     /// Worked out apart from this code; a store knows conversations by these numbers.
     static let known: [(tenant: ByteString, id: ByteString, shard: Int)] = [
-        ("default", "general", 3142), ("default", "talk-1", 1436), ("default", "talk-2", 1564), ("acme", "general", 1837), ("", "", 1061),
+        ("default", "general", 3142), ("default", "talk-1", 1436), ("default", "talk-2", 1564),
+        ("acme", "general", 1837), ("", "", 1061),
         ("default", "été", 2909),
     ]
 
-    @Test("is the same for a conversation on every node and in every version", arguments: Self.known)
+    @Test(
+        "is the same for a conversation on every node and in every version", arguments: Self.known)
     func isFixed(tenant: ByteString, id: ByteString, shard: Int) {
         #expect(Shard.of(ConversationKey(tenant: tenant, id: id)) == shard)
     }
@@ -32,7 +34,9 @@ struct ShardTests {
         #expect(counts.min()! > 0)
         #expect(counts.max()! < perShard + 40)
         // Chi squared of a fair draw lies about the number of shards.
-        let excess = counts.reduce(0.0) { $0 + Double(($1 - perShard) * ($1 - perShard)) / Double(perShard) }
+        let excess = counts.reduce(0.0) {
+            $0 + Double(($1 - perShard) * ($1 - perShard)) / Double(perShard)
+        }
         #expect(excess < Double(Shard.count) * 1.15)
     }
 }

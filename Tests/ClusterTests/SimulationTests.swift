@@ -4,23 +4,31 @@ import Testing
 
 /// Which seeds are played: `CONFAB_SIMULATION_SEED=17` plays and tells that one, `CONFAB_SIMULATION_SEEDS=5000` so many.
 enum SimulationSeeds {
-    static let only = ProcessInfo.processInfo.environment["CONFAB_SIMULATION_SEED"].flatMap { UInt64($0) }
+    static let only = ProcessInfo.processInfo.environment["CONFAB_SIMULATION_SEED"].flatMap {
+        UInt64($0)
+    }
 
     static var all: [UInt64] {
         if let only { return [only] }
-        let count = ProcessInfo.processInfo.environment["CONFAB_SIMULATION_SEEDS"].flatMap { UInt64($0) } ?? 50
+        let count =
+            ProcessInfo.processInfo.environment["CONFAB_SIMULATION_SEEDS"].flatMap { UInt64($0) }
+            ?? 50
         return Array(1...max(1, count))
     }
 }
 
 @Suite("Simulation")
 struct SimulationTests {
-    @Test("A cluster that loses, doubles and delays, with a store that fails, keeps every promise", arguments: SimulationSeeds.all)
+    @Test(
+        "A cluster that loses, doubles and delays, with a store that fails, keeps every promise",
+        arguments: SimulationSeeds.all)
     func promises(seed: UInt64) {
         let outcome = Simulation.play(seed)
         if outcome.violation != nil {
-            let lines = SimulationSeeds.only == nil ? outcome.story.suffix(200) : outcome.story[...]
-            let hint = lines.count < outcome.story.count ? ", its end; CONFAB_SIMULATION_SEED=\(seed) tells all of it" : ""
+            let lines = SimulationSeeds.only == nil ? outcome.log.suffix(200) : outcome.log[...]
+            let hint =
+                lines.count < outcome.log.count
+                ? ", its end; CONFAB_SIMULATION_SEED=\(seed) tells all of it" : ""
             print("The story of seed \(seed)\(hint):")
             for line in lines { print(line) }
         }
@@ -30,7 +38,7 @@ struct SimulationTests {
 
     @Test("The same seed is the same story")
     func repetition() {
-        let tellings = (0..<2).map { _ in Simulation(seed: 7, isTold: true).run().story }
+        let tellings = (0..<2).map { _ in Simulation(seed: 7, isLogged: true).run().log }
         #expect(tellings[0] == tellings[1])
         #expect(tellings[0].count > 100)
     }

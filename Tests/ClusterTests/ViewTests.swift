@@ -6,26 +6,31 @@ import Testing
 @Suite("A view")
 struct ViewTests {
     static let three = [
-        View.Node(incarnation: 0x1001, loops: 2), View.Node(incarnation: 0x2002, loops: 4), View.Node(incarnation: 0x3003, loops: 1),
+        View.Node(incarnation: 0x1001, loops: 2), View.Node(incarnation: 0x2002, loops: 4),
+        View.Node(incarnation: 0x3003, loops: 1),
     ]
 
     /// Worked out apart from this code: nodes of two versions must agree.
     static let known: [(shard: Int, incarnation: UInt64, loop: UInt16)] = [
-        (0, 0x2002, 0), (1, 0x3003, 0), (2, 0x2002, 2), (3, 0x2002, 1), (1000, 0x3003, 0), (4094, 0x1001, 0), (4095, 0x3003, 0),
+        (0, 0x2002, 0), (1, 0x3003, 0), (2, 0x2002, 2), (3, 0x2002, 1), (1000, 0x3003, 0),
+        (4094, 0x1001, 0), (4095, 0x3003, 0),
     ]
 
     private func nodes(_ count: Int, loops: Int = 2) -> [View.Node] {
         (0..<count).map { View.Node(incarnation: 0x51_7A3B_0000 + UInt64($0), loops: loops) }
     }
 
-    private func owners(_ nodes: [View.Node]) -> [OwnerID] {
+    private func owners(_ nodes: [View.Node]) -> [LoopID] {
         let view = View(number: 1, nodes: nodes)
         return (0..<Shard.count).map { view.owner(of: $0) }
     }
 
-    @Test("names the same owner of a shard on every node and in every version", arguments: Self.known)
+    @Test(
+        "names the same owner of a shard on every node and in every version", arguments: Self.known)
     func isFixed(shard: Int, incarnation: UInt64, loop: UInt16) {
-        #expect(View(number: 1, nodes: Self.three).owner(of: shard) == OwnerID(incarnation: incarnation, loop: loop))
+        #expect(
+            View(number: 1, nodes: Self.three).owner(of: shard)
+                == LoopID(incarnation: incarnation, loop: loop))
     }
 
     @Test("names the owner of a conversation by its shard")
@@ -43,11 +48,13 @@ struct ViewTests {
         #expect((0..<Shard.count).map { turned.owner(of: $0) } == self.owners(Self.three))
     }
 
-    @Test("gives every node its share of the shards, and every loop of a node its share of those", arguments: [2, 3, 5, 8])
+    @Test(
+        "gives every node its share of the shards, and every loop of a node its share of those",
+        arguments: [2, 3, 5, 8])
     func spread(count: Int) {
         let loops = 2
         var perNode: [UInt64: Int] = [:]
-        var perLoop: [OwnerID: Int] = [:]
+        var perLoop: [LoopID: Int] = [:]
         for owner in self.owners(self.nodes(count, loops: loops)) {
             perNode[owner.incarnation, default: 0] += 1
             perLoop[owner, default: 0] += 1
@@ -55,12 +62,18 @@ struct ViewTests {
 
         #expect(perNode.count == count)
         #expect(perLoop.count == count * loops)
-        for share in perNode.values { #expect(abs(share - Shard.count / count) < Shard.count / count / 5) }
-        for share in perLoop.values { #expect(abs(share - Shard.count / count / loops) < Shard.count / count / loops / 4) }
+        for share in perNode.values {
+            #expect(abs(share - Shard.count / count) < Shard.count / count / 5)
+        }
+        for share in perLoop.values {
+            #expect(abs(share - Shard.count / count / loops) < Shard.count / count / loops / 4)
+        }
     }
 
-    @Test("moves to a node that comes its share, and nothing between the others", arguments: [1, 2, 3, 7])
-    func coming(count: Int) {
+    @Test(
+        "moves to a node that comes its share, and nothing between the others",
+        arguments: [1, 2, 3, 7])
+    func joiningNode(count: Int) {
         let before = self.owners(self.nodes(count))
         let after = self.owners(self.nodes(count + 1))
         let newcomer = self.nodes(count + 1)[count].incarnation
@@ -72,7 +85,7 @@ struct ViewTests {
     }
 
     @Test("moves from a node that goes what it had, to all the others", arguments: [2, 3, 7])
-    func going(count: Int) {
+    func leavingNode(count: Int) {
         let all = self.nodes(count)
         let gone = all[count / 2]
         let before = self.owners(all)
@@ -80,7 +93,10 @@ struct ViewTests {
 
         let moved = (0..<Shard.count).filter { before[$0] != after[$0] }
         #expect(moved.allSatisfy { before[$0].incarnation == gone.incarnation })
-        let heirs = Set((0..<Shard.count).filter { before[$0].incarnation == gone.incarnation }.map { after[$0].incarnation })
+        let heirs = Set(
+            (0..<Shard.count).filter { before[$0].incarnation == gone.incarnation }.map {
+                after[$0].incarnation
+            })
         #expect(heirs.count == count - 1)
     }
 
@@ -101,39 +117,50 @@ struct ViewTests {
         let (old, new) = (nodes.prefix(2).map(\.incarnation), nodes.map(\.incarnation))
         func name(_ incarnation: UInt64) -> String { "n\(incarnation - nodes[0].incarnation + 1)" }
         let settled = View(number: 1, nodes: nodes)
-        let shard = try #require((0..<Shard.count).first { settled.owner(of: $0).incarnation == new[2] })
-        #expect(settled.reason(for: shard, naming: name) == "n3 ranks highest of 3 nodes for shard \(shard)")
-        #expect(View(number: 1, nodes: [nodes[0]]).reason(for: 7, naming: name) == "n1 is the only node")
+        let shard = try #require(
+            (0..<Shard.count).first { settled.owner(of: $0).incarnation == new[2] })
+        #expect(
+            settled.reason(for: shard, naming: name)
+                == "n3 ranks highest of 3 nodes for shard \(shard)")
+        #expect(
+            View(number: 1, nodes: [nodes[0]]).reason(for: 7, naming: name) == "n1 is the only node"
+        )
 
         let moving = View(number: 2, nodes: nodes, oldList: old, newList: new, moved: ShardSet())
         #expect(moving.isMoving(shard) && !settled.isMoving(shard))
         let before = name(moving.owner(of: shard).incarnation)
-        #expect(moving.reason(for: shard, naming: name) == "\(before) had shard \(shard) before the present move, which gives it to n3")
+        #expect(
+            moving.reason(for: shard, naming: name)
+                == "\(before) had shard \(shard) before the present move, which gives it to n3")
         var moved = ShardSet()
         moved.insert(shard)
         let arrived = View(number: 3, nodes: nodes, oldList: old, newList: new, moved: moved)
         #expect(!arrived.isMoving(shard))
         #expect(
-            arrived.reason(for: shard, naming: name) == "n3 ranks highest of the 3 nodes that stay, and the shard has moved already")
-        #expect(settled.shardCounts.values.reduce(0, +) == Shard.count && settled.shardCounts.count == 3)
+            arrived.reason(for: shard, naming: name)
+                == "n3 ranks highest of the 3 nodes that stay, and the shard has moved already")
+        #expect(
+            settled.shardCounts.values.reduce(0, +) == Shard.count && settled.shardCounts.count == 3
+        )
     }
 
     @Test("gathers the listeners of a conversation on the loop that owns it, where the node does")
-    func home() {
+    func preferredLoop() {
         let view = View(number: 1, nodes: Self.three)
         for number in 0..<500 {
             let key = ConversationKey.numbered(number)
             let owner = view.owner(of: key)
             let loops = Self.three.first { $0.incarnation == owner.incarnation }!.loops
-            #expect(View.home(of: key, loops: loops) == Int(owner.loop))
+            #expect(View.preferredLoop(of: key, loops: loops) == Int(owner.loop))
         }
     }
 
     @Test(
         "has a conversation's home on the same loop in every version",
         arguments: [("general" as ByteString, 2), ("talk-1", 0), ("talk-2", 0), ("talk-3", 2)])
-    func homeIsFixed(id: ByteString, loop: Int) {
-        #expect(View.home(of: ConversationKey(tenant: "default", id: id), loops: 4) == loop)
-        #expect(View.home(of: ConversationKey(tenant: "default", id: id), loops: 1) == 0)
+    func preferredLoopIsFixed(id: ByteString, loop: Int) {
+        #expect(
+            View.preferredLoop(of: ConversationKey(tenant: "default", id: id), loops: 4) == loop)
+        #expect(View.preferredLoop(of: ConversationKey(tenant: "default", id: id), loops: 1) == 0)
     }
 }

@@ -1,5 +1,5 @@
 import Foundation
-import RepeatableChance
+import SeededRandom
 import TestKit
 
 /// How a torture is to be.
@@ -11,14 +11,14 @@ public struct TortureSettings: Sendable {
     /// Of each conversation; the last of them only reads.
     public var members = 3
     /// Mean time between two messages of a member.
-    public var pace = Duration.milliseconds(150)
+    public var messageInterval = Duration.milliseconds(150)
     public var binary = Checkout.confab
     /// Another version's program, which half of the nodes run; each start of a node changes which.
     public var otherBinary: String?
     /// Whether another cluster lives in the same Redis all the while.
-    public var hasNeighbour = false
+    public var hasBackgroundCluster = false
     /// Members stay with the node that is theirs, and are there again soon: for measuring.
-    public var isSteady = false
+    public var isMeasuring = false
     /// How `redis-server` syncs its file: always or everysec.
     public var appendfsync: String
 
@@ -40,217 +40,260 @@ public final class Torture {
         /// The longest time from a fault until every conversation had taken a message again.
         public var worst = Duration.zero
         /// The longest time that a conversation took none, the pauses of those who talk included.
-        public var silence = Duration.zero
+        public var longestSilence = Duration.zero
     }
 
     /// What came of it.
-    public struct Verdict: Sendable {
+    public struct TortureResult: Sendable {
         public var violations: [String] = []
         public var violationCount = 0
         public var messages = 0
-        public var counts = Journal.Counts()
+        public var counts = Journal.TortureCounts()
         public var gaps: [FaultKind: Gap] = [:]
     }
 
     /// After so long without a message a conversation hangs.
-    private static let patience = Duration.seconds(30)
+    private static let resumeTimeout = Duration.seconds(30)
     /// Of a gap as long as this it is told whether its members had a node to talk to.
-    private static let longGap = Duration.seconds(5)
-    private static let firstMessages = Duration.seconds(20)
+    private static let reportedGap = Duration.seconds(5)
+    private static let firstMessageTimeout = Duration.seconds(20)
 
     public let settings: TortureSettings
-    private let say: (String) -> Void
-    private let begin = ContinuousClock.now
+    private let printLine: (String) -> Void
+    private let startedAt = ContinuousClock.now
     private let store: any TortureStore
-    private let stage: Stage
-    private let fleet: Fleet
-    private let neighbour: Neighbour?
+    private let context: TortureContext
+    private let processes: ClusterProcesses
+    private let backgroundCluster: BackgroundCluster?
     private let conversations: [String]
-    private var plans: [MemberPlan] = []
+    private var memberPlans: [MemberPlan] = []
     private var gaps: [FaultKind: Gap] = [:]
-    private var lines: [String] = []
-    private var chance: SeededGenerator
+    private var logLines: [String] = []
+    private var random: SeededGenerator
 
-    private var journal: Journal { self.stage.journal }
+    private var journal: Journal { self.context.journal }
 
     /// - Parameter say: gets a line for everything that happens.
-    public init(_ settings: TortureSettings, say: @escaping (String) -> Void = { _ in }) throws {
+    public init(_ settings: TortureSettings, printLine say: @escaping (String) -> Void = { _ in })
+        throws
+    {
         self.settings = settings
-        self.say = say
-        self.chance = SeededGenerator(seed: settings.seed)
-        let options = ["--appendonly", "yes", "--appendfsync", settings.appendfsync, "--aof-timestamp-enabled", "yes"]
+        self.printLine = say
+        self.random = SeededGenerator(seed: settings.seed)
+        let options = [
+            "--appendonly", "yes", "--appendfsync", settings.appendfsync, "--aof-timestamp-enabled",
+            "yes",
+        ]
         self.store =
             switch settings.store {
             case .redis: try StandaloneStore(options)
             case .sentinel: try SentinelStore(options)
             case .cluster: try ClusterStore(options)
             }
-        self.stage = Stage(Journal())
-        self.fleet = try Fleet("torture", at: self.store.place, binaries: settings.binaries, on: self.stage)
-        self.neighbour = settings.hasNeighbour ? try Neighbour(at: self.store.place, binaries: settings.binaries, seed: settings.seed) : nil
+        self.context = TortureContext(Journal())
+        self.processes = try ClusterProcesses(
+            "torture", storeEndpoint: self.store.endpoint, binaries: settings.binaries,
+            context: self.context)
+        self.backgroundCluster =
+            settings.hasBackgroundCluster
+            ? try BackgroundCluster(
+                storeEndpoint: self.store.endpoint, binaries: settings.binaries, seed: settings.seed
+            ) : nil
         self.conversations = (1...settings.conversations).map { "c\($0)" }
     }
 
-    deinit { self.stage.act = .over }
+    deinit { self.context.phase = .ended }
 
     // MARK: The play
 
     /// Starts everything, and returns when every conversation has taken a message.
     public func start() throws {
         let names = (1...self.settings.nodes).map { "n\($0)" }
-        try self.fleet.start(names)
-        self.tell("\(names.joined(separator: ", ")) are ready; \(self.store.title), appendfsync \(self.settings.appendfsync)")
+        try self.processes.start(names)
+        self.log(
+            "\(names.joined(separator: ", ")) are ready; \(self.store.title), appendfsync \(self.settings.appendfsync)"
+        )
         for conversation in self.conversations {
             for number in 0..<self.settings.members {
                 var plan = MemberPlan(
-                    name: "\(conversation)-m\(number)", conversation: conversation, seed: self.chance.next(), pace: self.settings.pace,
-                    home: names[number % names.count])
-                if number > 1, number == self.settings.members - 1, !self.settings.isSteady { plan.pace = nil }
-                if self.settings.isSteady {
-                    plan.window = 100
-                    plan.stay = 2000...4000
-                    plan.patience = 30_000...30_000
+                    name: "\(conversation)-m\(number)", conversation: conversation,
+                    seed: self.random.next(), messageInterval: self.settings.messageInterval,
+                    homeNode: names[number % names.count])
+                if number > 1, number == self.settings.members - 1, !self.settings.isMeasuring {
+                    plan.messageInterval = nil
                 }
-                self.plans.append(plan)
+                if self.settings.isMeasuring {
+                    plan.pendingSendLimit = 100
+                    plan.millisecondsPerNode = 2000...4000
+                    plan.answerTimeoutMilliseconds = 30_000...30_000
+                }
+                self.memberPlans.append(plan)
             }
         }
-        self.journal.watch(self.conversations)
-        for plan in self.plans { Member.start(plan, on: self.stage) }
-        try self.neighbour?.start()
-        try self.awaitMessages("the start", within: Self.firstMessages)
+        self.journal.startGapMeasurement(self.conversations)
+        for plan in self.memberPlans { TortureMember.start(plan, context: self.context) }
+        try self.backgroundCluster?.start()
+        try self.awaitMessages("the start", within: Self.firstMessageTimeout)
     }
 
     /// Faults of these kinds, one after the other, for so long.
-    public func play(_ kinds: [FaultKind], for time: Duration) throws {
+    public func injectFaults(_ kinds: [FaultKind], for time: Duration) throws {
         let end = ContinuousClock.now + time
         while ContinuousClock.now < end, self.journal.violationCount == 0 {
             // Some strike what has hardly come back.
-            self.rest(.milliseconds(self.chance.happens(perMille: 300) ? self.chance.number(0...150) : self.chance.number(500...3000)))
-            let kind = self.chance.pick(kinds)!
+            self.sleep(
+                for: .milliseconds(
+                    self.random.happens(perMille: 300)
+                        ? self.random.number(0...150) : self.random.number(500...3000)))
+            let kind = self.random.pick(kinds)!
             let limit = self.settings.nodes + 2
-            guard let fault = Fault.draw(kind, among: self.fleet.names, upTo: limit, using: &self.chance) else { continue }
-            try self.strike(fault)
+            guard
+                let fault = ClusterFault.random(
+                    kind, among: self.processes.names, upTo: limit, using: &self.random)
+            else { continue }
+            try self.inject(fault)
         }
     }
 
     /// Does it, undoes it, and waits until every conversation has taken a message again; says how long that took.
     @discardableResult
-    public func strike(_ fault: Fault) throws -> Duration? {
-        self.tell("\(fault)")
-        if fault.hitsRedis { self.neighbour?.isHit() }
-        self.journal.watch(self.conversations)
+    public func inject(_ fault: ClusterFault) throws -> Duration? {
+        self.log("\(fault)")
+        if fault.affectsRedis { self.backgroundCluster?.recordDisturbance() }
+        self.journal.startGapMeasurement(self.conversations)
         try self.perform(fault)
-        let gap = try self.awaitMessages("\(fault)", within: Self.patience)
+        let gap = try self.awaitMessages("\(fault)", within: Self.resumeTimeout)
         if let gap {
             var all = self.gaps[fault.kind, default: Gap()]
             all.count += 1
             all.worst = max(all.worst, gap)
-            all.silence = max(all.silence, self.journal.silence)
+            all.longestSilence = max(all.longestSilence, self.journal.silence)
             self.gaps[fault.kind] = all
         }
-        for name in self.fleet.crashed { self.object("\(name) has ended by itself") }
+        for name in self.processes.crashed { self.recordViolation("\(name) has ended by itself") }
         return gap
     }
 
-    private func perform(_ fault: Fault) throws {
+    private func perform(_ fault: ClusterFault) throws {
         switch fault {
         case .kill(let node, let time):
-            try self.fleet.end([node], by: SIGKILL)
-            self.rest(time)
-            try self.fleet.start([node])
+            try self.processes.stop([node], by: SIGKILL)
+            self.sleep(for: time)
+            try self.processes.start([node])
         case .freeze(let node, let time):
-            try self.fleet.signal(node, SIGSTOP)
-            self.rest(time)
-            try self.fleet.signal(node, SIGCONT)
+            try self.processes.signal(node, SIGSTOP)
+            self.sleep(for: time)
+            try self.processes.signal(node, SIGCONT)
         case .drain(let node):
-            try self.fleet.end([node], by: SIGTERM)
-            try self.fleet.start([node])
+            try self.processes.stop([node], by: SIGTERM)
+            try self.processes.start([node])
         case .join(let node):
-            try self.fleet.start([node])
+            try self.processes.start([node])
         case .leave(let node):
-            try self.fleet.end([node], by: SIGTERM)
-            self.fleet.forget(node)
+            try self.processes.stop([node], by: SIGTERM)
+            self.processes.remove(node)
         case .restartAll(let isKilled):
-            let names = self.fleet.names
-            try self.fleet.end(names, by: isKilled ? SIGKILL : SIGTERM)
+            let names = self.processes.names
+            try self.processes.stop(names, by: isKilled ? SIGKILL : SIGTERM)
             // What was taken before the last of them ended says nothing.
-            if !isKilled { self.journal.watch(self.conversations) }
-            try self.fleet.start(names)
+            if !isKilled { self.journal.startGapMeasurement(self.conversations) }
+            try self.processes.start(names)
         case .store(let fault):
-            try self.store.perform(fault, self.scene)
+            try self.store.perform(fault, self.hooks)
         case .cut(let node, let condition, let time):
-            try self.fleet.set(condition, for: node)
-            self.rest(time)
-            try self.fleet.set(.good, for: node)
+            try self.processes.set(condition, for: node)
+            self.sleep(for: time)
+            try self.processes.set(.normal, for: node)
         case .twoClusters:
-            try self.neighbour?.comeAndGo()
+            try self.backgroundCluster?.startAndKillNode()
         }
-        self.tell("  over")
+        self.log("  over")
     }
 
-    private var scene: Scene {
-        Scene(
-            rest: { self.rest($0) },
-            await: { moment in
+    private var hooks: FaultHooks {
+        FaultHooks(
+            wait: { self.sleep(for: $0) },
+            awaitTiming: { moment in
                 if case .beforeAmendment = moment { self.awaitAmendment() }
-                self.journal.watch(self.conversations)
+                self.journal.startGapMeasurement(self.conversations)
             },
-            turn: { self.journal.watchOn() })
+            restartGapMeasurement: { self.journal.restartGapMeasurement() })
     }
 
     /// Where for a while nobody wants to amend anything it is any moment.
     private func awaitAmendment() {
-        let count = self.journal.intentions
+        let count = self.journal.plannedAmendments
         let deadline = Deadline(within: .seconds(5))
-        while self.journal.intentions == count, !deadline.isOver { self.rest(.milliseconds(1)) }
+        while self.journal.plannedAmendments == count, !deadline.isExpired {
+            self.sleep(for: .milliseconds(1))
+        }
     }
 
     @discardableResult
     private func awaitMessages(_ what: String, within time: Duration) throws -> Duration? {
         let deadline = Deadline(within: time)
-        while !deadline.isOver {
+        while !deadline.isExpired {
             if let gap = self.journal.gap {
                 let silence = self.journal.silence
-                self.tell("  every conversation has gone on \(seconds(gap)) after it began; one took nothing for \(seconds(silence))")
-                if gap > Self.longGap, let last = self.journal.lastToGoOn { self.tell("  the last was \(last)") }
+                self.log(
+                    "  every conversation has gone on \(seconds(gap)) after it began; one took nothing for \(seconds(silence))"
+                )
+                if gap > Self.reportedGap, let last = self.journal.lastToResume {
+                    self.log("  the last was \(last)")
+                }
                 return gap
             }
-            self.rest(.milliseconds(10))
+            self.sleep(for: .milliseconds(10))
         }
-        self.object("after \(what) nothing was stored for \(seconds(time)) in \(self.journal.waiting.joined(separator: ", "))")
+        self.recordViolation(
+            "after \(what) nothing was stored for \(seconds(time)) in \(self.journal.waitingConversations.joined(separator: ", "))"
+        )
         return nil
     }
 
     // MARK: The end
 
     /// Lets everybody come to an end, reads everything through every node, and judges.
-    public func finish() throws -> Verdict {
-        self.stage.act = .settling
-        let writers = Set(self.plans.filter { $0.pace != nil }.map(\.name))
+    public func finish() throws -> TortureResult {
+        self.context.phase = .finishing
+        let writers = Set(self.memberPlans.filter { $0.messageInterval != nil }.map(\.name))
         self.wait(for: "have no answer to what they sent, though all is well again") {
-            writers.subtracting(self.journal.settledMembers).sorted()
+            writers.subtracting(self.journal.finishedMembers).sorted()
         }
         self.wait(for: "were not shown everything, though all is well again") {
             self.journal.check { checker in
-                self.plans.filter { checker.position(of: $0.name) < checker.head(of: $0.conversation) }.map(\.name)
+                self.memberPlans.filter {
+                    checker.position(of: $0.name) < checker.head(of: $0.conversation)
+                }.map(\.name)
             }
         }
         for conversation in self.conversations {
-            for node in self.fleet.names {
+            for node in self.processes.names {
                 do {
-                    let history = try self.fleet.history(of: conversation, through: node)
-                    self.journal.check { $0.reads(history, of: conversation, through: node) }
+                    let history = try self.processes.history(of: conversation, through: node)
+                    self.journal.check {
+                        $0.recordHistory(history, of: conversation, through: node)
+                    }
                 } catch {
-                    self.object("\(conversation): through \(node): \(error)")
+                    self.recordViolation("\(conversation): through \(node): \(error)")
                 }
             }
         }
-        self.stage.act = .over
-        self.journal.check { $0.conclude() }
-        if let neighbour = self.neighbour { for violation in neighbour.finish() { self.object("the other cluster: \(violation)") } }
-        if let brokenAt = self.journal.brokenAt { self.tell("the first member heard something wrong at \(seconds(brokenAt - self.begin))") }
-        self.tell("\(self.journal.violationCount == 0 ? "nothing is wrong" : "\(self.journal.violationCount) violations")")
-        var verdict = Verdict()
+        self.context.phase = .ended
+        self.journal.check { $0.checkCompleteness() }
+        if let neighbour = self.backgroundCluster {
+            for violation in neighbour.finish() {
+                self.recordViolation("the other cluster: \(violation)")
+            }
+        }
+        if let brokenAt = self.journal.firstViolationAt {
+            self.log(
+                "the first member heard something wrong at \(seconds(brokenAt - self.startedAt))")
+        }
+        self.log(
+            "\(self.journal.violationCount == 0 ? "nothing is wrong" : "\(self.journal.violationCount) violations")"
+        )
+        var verdict = TortureResult()
         verdict.violations = self.journal.violations
         verdict.violationCount = self.journal.violationCount
         verdict.messages = self.journal.messageCount
@@ -262,36 +305,40 @@ public final class Torture {
     /// What every node and Redis have written, Redis' data, and what happened.
     public func writeLogs(to folder: String) throws {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        try self.fleet.writeLogs(to: folder)
-        try self.neighbour?.fleet.writeLogs(to: folder)
-        let story = self.lines + self.journal.violations.map { "VIOLATION \($0)" }
-        try story.joined(separator: "\n").write(toFile: "\(folder)/story.log", atomically: true, encoding: .utf8)
+        try self.processes.writeLogs(to: folder)
+        try self.backgroundCluster?.processes.writeLogs(to: folder)
+        let story = self.logLines + self.journal.violations.map { "VIOLATION \($0)" }
+        try story.joined(separator: "\n").write(
+            toFile: "\(folder)/story.log", atomically: true, encoding: .utf8)
         try self.store.writeLogs(to: folder)
     }
 
     private func wait(for what: String, _ names: () -> [String]) {
-        let deadline = Deadline(within: Self.patience)
+        let deadline = Deadline(within: Self.resumeTimeout)
         while true {
             let rest = names()
             if rest.isEmpty { return }
-            if deadline.isOver { return self.object("\(rest.joined(separator: ", ")) \(what)") }
-            self.rest(.milliseconds(20))
+            if deadline.isExpired {
+                return self.recordViolation("\(rest.joined(separator: ", ")) \(what)")
+            }
+            self.sleep(for: .milliseconds(20))
         }
     }
 
-    private func rest(_ time: Duration) {
+    private func sleep(for time: Duration) {
         let deadline = Deadline(within: time)
-        while !deadline.isOver { poll(nil, 0, deadline.milliseconds) }
+        while !deadline.isExpired { poll(nil, 0, deadline.milliseconds) }
     }
 
-    private func object(_ words: String) {
-        self.tell("VIOLATION \(words)")
-        self.journal.check { $0.object(words) }
+    private func recordViolation(_ words: String) {
+        self.log("VIOLATION \(words)")
+        self.journal.check { $0.recordViolation(words) }
     }
 
-    private func tell(_ words: String) {
-        let line = "\(Date().formatted(.iso8601.time(includingFractionalSeconds: true))) \(seconds(.now - self.begin)) \(words)"
-        self.lines.append(line)
-        self.say(line)
+    private func log(_ words: String) {
+        let line =
+            "\(Date().formatted(.iso8601.time(includingFractionalSeconds: true))) \(seconds(.now - self.startedAt)) \(words)"
+        self.logLines.append(line)
+        self.printLine(line)
     }
 }

@@ -8,9 +8,11 @@ struct StoreModeTests {
         #expect(FaultKind.cut.refusal(for: .redis) == nil)
         #expect(
             FaultKind.failover.refusal(for: .cluster)
-                == "--faults failover needs --store sentinel and cannot be played with --store cluster")
+                == "--faults failover needs --store sentinel and cannot be played with --store cluster"
+        )
         #expect(
-            FaultKind.cut.refusal(for: .sentinel) == "--faults cut needs --store redis and cannot be played with --store sentinel")
+            FaultKind.cut.refusal(for: .sentinel)
+                == "--faults cut needs --store redis and cannot be played with --store sentinel")
     }
 
     @Test("play all others, each of which has a store", arguments: StoreMode.allCases)

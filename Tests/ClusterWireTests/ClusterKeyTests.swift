@@ -13,22 +13,29 @@ struct ClusterKeyTests {
         #expect(ClusterKey(secret: [UInt8](repeating: 1, count: 32)) != nil)
     }
 
-    @Test("of the token secret is the same on every node, and another for another cluster or secret")
+    @Test(
+        "of the token secret is the same on every node, and another for another cluster or secret")
     func derived() throws {
         let secret = [UInt8](repeating: 7, count: 32)
         let key = ClusterKey(derivedFrom: secret, cluster: "blue")
-        let bytes = Parcel.bytes([], key: key)
-        #expect(try Parcel.read(bytes, key: ClusterKey(derivedFrom: secret, cluster: "blue")).envelopes.isEmpty)
+        let bytes = NodePacket.bytes([], key: key)
+        #expect(
+            try NodePacket.read(bytes, key: ClusterKey(derivedFrom: secret, cluster: "blue"))
+                .envelopes.isEmpty)
         let others = [
-            ClusterKey(derivedFrom: secret, cluster: "green"), ClusterKey(derivedFrom: secret + [7], cluster: "blue"),
+            ClusterKey(derivedFrom: secret, cluster: "green"),
+            ClusterKey(derivedFrom: secret + [7], cluster: "blue"),
             ClusterKey(secret: secret)!,
         ]
         for other in others {
-            #expect(throws: ParcelError.notAuthentic) { try Parcel.read(bytes, key: other) }
+            #expect(throws: NodePacketError.notAuthentic) { try NodePacket.read(bytes, key: other) }
         }
         // HMAC-SHA-256(secret, "confab cluster key v1 blue"), as any tool would make it.
-        let made = ClusterKey(secret: Array("confab cluster key v1 blue".utf8).withUnsafeBytes { HMACKey(secret).sign($0) })!
-        #expect(Parcel.bytes([], key: made) == bytes)
+        let made = ClusterKey(
+            secret: Array("confab cluster key v1 blue".utf8).withUnsafeBytes {
+                HMACKey(secret).sign($0)
+            })!
+        #expect(NodePacket.bytes([], key: made) == bytes)
     }
 
     @Test("signs as HMAC-SHA-256 does, cut to 16 bytes")
@@ -49,6 +56,8 @@ struct ClusterKeyTests {
         var dumped = ""
         dump(ClusterKey.sample, to: &dumped)
         #expect(dumped == "- a cluster key\n")
-        #expect("\(ClusterKey.sample) \(String(reflecting: ClusterKey.sample))" == "a cluster key a cluster key")
+        #expect(
+            "\(ClusterKey.sample) \(String(reflecting: ClusterKey.sample))"
+                == "a cluster key a cluster key")
     }
 }

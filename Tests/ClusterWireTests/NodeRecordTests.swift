@@ -8,7 +8,8 @@ import Testing
 @Suite("A node's record")
 struct NodeRecordTests {
     private static let record = NodeRecord(
-        incarnation: .max, name: "chat-1 \"é\"", address: "10.0.0.7:8080", adminAddress: "[::1]:9090", version: "0.3.0", loops: 4,
+        incarnation: .max, name: "chat-1 \"é\"", address: "10.0.0.7:8080",
+        adminAddress: "[::1]:9090", version: "0.3.0", loops: 4,
         startedAt: Timestamp(milliseconds: 1_700_000_000_123))
 
     @Test("is read as it was")
@@ -28,10 +29,12 @@ struct NodeRecordTests {
     }
 
     private func refusal(_ name: String, _ value: JSONTree?) throws -> String? {
-        var members = try JSONTree(parsing: Self.record.text).members!.filter { !["format", "hash", name].contains($0.name) }
+        var members = try JSONTree(parsing: Self.record.text).members!.filter {
+            !["format", "hash", name].contains($0.name)
+        }
         if let value { members.append(.init(name, value)) }
         do {
-            _ = try NodeRecord(text: KeptText.write(members))
+            _ = try NodeRecord(text: PersistentText.write(members))
             return nil
         } catch {
             return error.description
@@ -50,7 +53,9 @@ struct NodeRecordTests {
             #expect(try self.refusal(name, .string(String(repeating: "x", count: 256))) == notText)
             #expect(try self.refusal(name, "a\nb") == notText)
             #expect(try self.refusal(name, 5) == notText)
-            #expect(try self.refusal(name, nil) == (name == "admin_address" ? nil : "\(name): is missing"))
+            #expect(
+                try self.refusal(name, nil)
+                    == (name == "admin_address" ? nil : "\(name): is missing"))
         }
         #expect(try self.refusal("admin_address", .null) == nil)
         #expect(try self.refusal("loops", 0) == "loops: is no number from 1 to 65535")
@@ -66,14 +71,20 @@ struct NodeRecordTests {
         for place in bytes.indices {
             var changed = bytes
             changed[place] ^= 1
-            #expect(throws: KeptTextError.damaged) { try NodeRecord(text: String(decoding: changed, as: UTF8.self)) }
+            #expect(throws: PersistentTextError.damaged) {
+                try NodeRecord(text: String(decoding: changed, as: UTF8.self))
+            }
         }
     }
 
     @Test("is no view, and a view is none")
     func kinds() {
-        #expect(throws: KeptTextError.member("number", "is missing")) { try View(text: Self.record.text) }
+        #expect(throws: PersistentTextError.invalidMember("number", "is missing")) {
+            try View(text: Self.record.text)
+        }
         let view = View(number: 1, nodes: [View.Node(incarnation: 1, loops: 1)])
-        #expect(throws: KeptTextError.member("incarnation", "is missing")) { try NodeRecord(text: view.text) }
+        #expect(throws: PersistentTextError.invalidMember("incarnation", "is missing")) {
+            try NodeRecord(text: view.text)
+        }
     }
 }

@@ -12,24 +12,27 @@ extension ClusterKey {
     static let other = ClusterKey(secret: Array("another key of at least 32 bytes!".utf8))!
 }
 
-extension OwnerID {
-    static let near = OwnerID(incarnation: 0x0123_4567_89AB_CDEF, loop: 1)
-    static let far = OwnerID(incarnation: .max, loop: 300)
+extension LoopID {
+    static let near = LoopID(incarnation: 0x0123_4567_89AB_CDEF, loop: 1)
+    static let far = LoopID(incarnation: .max, loop: 300)
 }
 
 extension ConversationKey {
     static let lobby = ConversationKey(tenant: "default", id: "lobby")
-    static let long = ConversationKey(tenant: "a tenant with a long name", id: "7f3b2c9e-5a1d-4e8f-9b60-2d4c8e1f7a35")
+    static let long = ConversationKey(
+        tenant: "a tenant with a long name", id: "7f3b2c9e-5a1d-4e8f-9b60-2d4c8e1f7a35")
 }
 
 extension UserID {
-    static let alice = UserID(token: "alice")
+    static let alice = UserID(tokenSubject: "alice")
     static let anonymous = UserID(anonymous: "Bob")
 }
 
 extension Person {
     static let alice = Person(id: .alice, name: "Alice")
-    static let agent = Person(id: UserID(token: "c0ffee00-0000-4000-8000-000000000001"), name: "Ægir Ølgård 🚀", agent: "helper")
+    static let agent = Person(
+        id: UserID(tokenSubject: "c0ffee00-0000-4000-8000-000000000001"), name: "Ægir Ølgård 🚀",
+        agent: "helper")
     static let anonymous = Person(id: .anonymous, name: "Bob")
 }
 
@@ -39,107 +42,153 @@ extension Timestamp {
 }
 
 extension MessageBody {
-    static let plain = MessageBody(author: .alice, clientID: ClientID(given: "t1"), content: "Hello!")
+    static let plain = MessageBody(
+        author: .alice, clientMessageID: ClientMessageID(given: "t1"), content: "Hello!")
     static let rich = MessageBody(
-        author: .agent, clientID: ClientID(mintedFrom: 77, count: 5), content: String(repeating: "grüße 🌍 ", count: 40),
+        author: .agent, clientMessageID: ClientMessageID(mintedFrom: 77, count: 5),
+        content: String(repeating: "grüße 🌍 ", count: 40),
         metadata: Array(#"{"mood":"good"}"#.utf8))
-    static let bare = MessageBody(author: .anonymous, clientID: nil, content: "", metadata: [])
+    static let bare = MessageBody(
+        author: .anonymous, clientMessageID: nil, content: "", metadata: [])
 }
 
 extension Message {
     static let plain = Message(sequence: 1, revision: 2, sentAt: .sample, body: .plain)
-    static let edited = Message(sequence: 1 << 40, revision: 1 << 41, sentAt: .sample, state: .edited, body: .rich)
-    static let deleted = Message(sequence: 3, revision: 9, sentAt: .long, state: .deleted, body: .bare)
+    static let edited = Message(
+        sequence: 1 << 40, revision: 1 << 41, sentAt: .sample, state: .edited, body: .rich)
+    static let deleted = Message(
+        sequence: 3, revision: 9, sentAt: .long, state: .deleted, body: .bare)
 }
 
 extension Member {
-    static let alice = Member(user: .alice, name: "Alice", role: .creator, joinedAt: .sample, readCursor: 200, deliveredCursor: 300)
+    static let alice = Member(
+        user: .alice, name: "Alice", role: .creator, joinedAt: .sample, readCursor: 200,
+        deliveredCursor: 300)
     static let bob = Member(user: .anonymous, name: "Bob", role: .member, joinedAt: .long)
-    static let carol = Member(user: UserID(token: "carol"), name: "Carol", agent: "an agent", role: .admin, joinedAt: .sample)
+    static let carol = Member(
+        user: UserID(tokenSubject: "carol"), name: "Carol", agent: "an agent", role: .admin,
+        joinedAt: .sample)
 }
 
 enum Samples {
     static let changes = [
-        PresenceChange(person: .alice, isOnline: true, at: .sample), PresenceChange(person: .agent, isOnline: false, at: .long),
+        PresenceChange(person: .alice, isOnline: true, at: .sample),
+        PresenceChange(person: .agent, isOnline: false, at: .long),
         PresenceChange(person: .anonymous, isOnline: false, at: .sample, isMember: false),
     ]
 
     static let record: ConversationRecord = {
-        var record = ConversationRecord(access: .open, title: "Über uns", creator: .alice, createdAt: .sample)
+        var record = ConversationRecord(
+            joinPolicy: .open, title: "Über uns", creator: .alice, createdAt: .sample)
         record.endedAt = .long
         return record
     }()
 
     static let errors: [ChatError] = [
-        .noSuchConversation, .notAMember, .accessDenied, .conversationEnded, .noSuchMessage(-5), .messageDeleted(.max),
+        .noSuchConversation, .notAMember, .accessDenied, .conversationEnded, .noSuchMessage(-5),
+        .messageDeleted(.max),
         .notAllowed("admins"),
-        .contentEmpty, .contentTooLong(limit: 16_384), .metadataTooLong(limit: 0), .clientIDInvalid, .tooManyMembers(limit: 1_000_000),
+        .contentEmpty, .contentTooLong(limit: 16_384), .metadataTooLong(limit: 0),
+        .clientMessageIDInvalid, .tooManyMembers(limit: 1_000_000),
         .rateLimited(retryAfterSeconds: 0.25), .unavailable, .conversationExists,
     ]
 
     static let answers: [ChatAnswer] =
         [
-            .entered(
-                Entered(
-                    head: 12, oldest: 3, revision: 400, ended: Ending(by: .alice, at: .sample), present: Self.changes, presentCount: 3,
+            .joined(
+                JoinResult(
+                    head: 12, oldest: 3, revision: 400,
+                    ended: ConversationEnd(by: .alice, at: .sample), present: Self.changes,
+                    presentCount: 3,
                     isCrowd: false)),
-            .entered(Entered(head: 0, oldest: 1, revision: 0, ended: nil, present: [], presentCount: 5000, isCrowd: true)),
-            .entered(
+            .joined(
+                JoinResult(
+                    head: 0, oldest: 1, revision: 0, ended: nil, present: [], presentCount: 5000,
+                    isCrowd: true)),
+            .joined(
                 {
-                    var entered = Entered(
-                        head: 3, oldest: 1, revision: 9, ended: nil, present: [], presentCount: 1, isCrowd: false)
+                    var entered = JoinResult(
+                        head: 3, oldest: 1, revision: 9, ended: nil, present: [], presentCount: 1,
+                        isCrowd: false)
                     (entered.member, entered.isNewMember) = (.bob, true)
                     return entered
                 }()),
-            .posted(.plain), .amended(.edited), .read(unknown: []), .read(unknown: [0, -1, .min, .max, 128]), .done,
+            .posted(.plain), .amended(.edited), .read(unknown: []),
+            .read(unknown: [0, -1, .min, .max, 128]), .done,
             .described(
-                Description(
-                    record: Self.record, head: 12, members: [.alice, .bob, .carol], online: [.alice, .anonymous])),
+                ConversationDetails(
+                    record: Self.record, head: 12, members: [.alice, .bob, .carol],
+                    online: [.alice, .anonymous])),
             .described(
-                Description(
-                    record: ConversationRecord(access: .closed, creator: nil, createdAt: .sample), head: 0, members: [.bob],
-                    online: [UserID(token: "nobody"), UserID(token: "a guest"), .anonymous])),
+                ConversationDetails(
+                    record: ConversationRecord(
+                        joinPolicy: .closed, creator: nil, createdAt: .sample), head: 0,
+                    members: [.bob],
+                    online: [
+                        UserID(tokenSubject: "nobody"), UserID(tokenSubject: "a guest"), .anonymous,
+                    ])),
         ] + Self.errors.map { .failed($0) }
 
     static let commands: [ChatCommand] = [
-        .enter(Entrance(actor: Actor(person: .alice, isAdmin: true), isListed: false, kind: .rooms)),
-        .enter(Entrance(actor: Actor(person: .agent, isAdmin: false), isListed: true, kind: .chats, skipsHistory: true)),
-        .readThrough(7, by: .init(token: "alice")),
+        .joinAndSubscribe(
+            JoinRequest(
+                principal: Principal(person: .alice, isAdmin: true), isListedInToken: false,
+                kind: .rooms)),
+        .joinAndSubscribe(
+            JoinRequest(
+                principal: Principal(person: .agent, isAdmin: false), isListedInToken: true,
+                kind: .chats, marksHistoryRead: true)),
+        .readThrough(7, by: .init(tokenSubject: "alice")),
         .post(.plain), .post(.rich), .post(.bare),
-        .edit(7, content: "other words", by: Actor(person: .anonymous, isAdmin: false)),
-        .edit(.min, content: "", by: Actor(person: .alice, isAdmin: true)),
-        .delete(.max, by: Actor(person: .agent, isAdmin: false)),
+        .edit(7, content: "other words", by: Principal(person: .anonymous, isAdmin: false)),
+        .edit(.min, content: "", by: Principal(person: .alice, isAdmin: true)),
+        .delete(.max, by: Principal(person: .agent, isAdmin: false)),
         .read([1, 2, 300], by: .alice), .read([], by: .anonymous),
         .typing(true, by: .alice), .typing(false, by: .agent),
-        .join(Entrance(actor: Actor(person: .agent, isAdmin: false), isListed: true, kind: .conversations)),
-        .part(.anonymous), .end(by: Actor(person: .alice, isAdmin: false)), .describe(by: Actor(person: .alice, isAdmin: true)),
-        .describe(by: Actor(person: .anonymous, isAdmin: false), guests: .ofOpen),
-        .create(Founding(kind: .chats, creator: Actor(person: .alice, isAdmin: false), members: [])),
+        .join(
+            JoinRequest(
+                principal: Principal(person: .agent, isAdmin: false), isListedInToken: true,
+                kind: .conversations)),
+        .leave(.anonymous), .end(by: Principal(person: .alice, isAdmin: false)),
+        .describe(by: Principal(person: .alice, isAdmin: true)),
+        .describe(by: Principal(person: .anonymous, isAdmin: false), readAccess: .anyoneIfOpen),
         .create(
-            Founding(
-                kind: .pets, title: "Über uns", details: #"{"pet":"rex"}"#, creator: Actor(person: .agent, isAdmin: true),
+            NewConversation(
+                kind: .chats, creator: Principal(person: .alice, isAdmin: false), members: [])),
+        .create(
+            NewConversation(
+                kind: .pets, title: "Über uns", dialectData: #"{"pet":"rex"}"#,
+                creator: Principal(person: .agent, isAdmin: true),
                 members: [.agent, .anonymous])),
     ]
 
     static let inputs: [ConversationInput] =
         Self.commands.map { .command($0) } + [
-            .leave(.alice), .detach, .attach(Attachment(present: [])),
+            .unsubscribe(.alice), .detach, .attach(Attachment(present: [])),
             .attach(
                 Attachment(
-                    present: [.alice, .agent], entering: [.anonymous], heard: [.alice],
-                    delivered: [DeliveryReport(user: .alice, range: 1...1), DeliveryReport(user: .anonymous, range: 5...500)])),
-            .delivered(.alice, 1...1), .delivered(.anonymous, 100...1_000_000), .held([]), .held(Self.heldChanges),
+                    present: [.alice, .agent], joining: [.anonymous], knownOnline: [.alice],
+                    delivered: [
+                        DeliveryReport(user: .alice, range: 1...1),
+                        DeliveryReport(user: .anonymous, range: 5...500),
+                    ])),
+            .delivered(.alice, 1...1), .delivered(.anonymous, 100...1_000_000), .offerRetained([]),
+            .offerRetained(Self.retainedWrites),
         ]
 
-    static let heldChanges = [
-        Write.Change.create(Self.record), .message(.plain), .amend(.edited, at: .sample), .member(.alice), .remove(.anonymous),
+    static let retainedWrites = [
+        Write.Change.create(Self.record), .message(.plain), .amend(.edited, at: .sample),
+        .member(.alice), .remove(.anonymous),
         .cursors(.alice, read: 1, delivered: 300), .end(at: .long), .skip,
-    ].enumerated().map { HeldChange(revision: $0.offset * 100, change: $0.element, storedAt: 0) }
+    ].enumerated().map { RetainedWrite(revision: $0.offset * 100, change: $0.element, storedAt: 0) }
 
     static let events: [ChatEvent] = [
-        .created, .posted(.plain), .edited(.edited), .deleted(.deleted), .joined(.alice), .renamed(.bob), .left(.carol, at: .sample),
-        .ended(by: .anonymous, at: .sample), .typing(.alice, true), .typing(.agent, false), .read(.alice, [1, 2], through: 3),
-        .status(author: .alice, .delivered, [5], at: .sample), .status(author: .anonymous, .read, [], at: .long),
+        .created, .posted(.plain), .edited(.edited), .deleted(.deleted), .joined(.alice),
+        .renamed(.bob), .left(.carol, at: .sample),
+        .ended(by: .anonymous, at: .sample), .typing(.alice, true), .typing(.agent, false),
+        .read(.alice, [1, 2], through: 3),
+        .status(author: .alice, .delivered, [5], at: .sample),
+        .status(author: .anonymous, .read, [], at: .long),
         .presence(Self.changes), .presence([]), .crowd(online: 5000, Self.changes),
     ]
 
@@ -148,23 +197,35 @@ enum Samples {
         Self.inputs.enumerated().map { number, input in
             .input(
                 Envelope.Input(
-                    conversation: number % 2 == 0 ? .lobby : .long, input: input, request: number % 3 == 0 ? 0 : 5 << 32 | 7,
-                    isRepeat: number % 4 == 0, ownerPlace: number % 5 == 0 ? .max : 0, feedPlace: number % 2 == 0 ? .max : .max - 1,
-                    turn: number % 3 == 0 ? .none : Turn(number: 1 << 40, after: UInt64(number))))
+                    conversation: number % 2 == 0 ? .lobby : .long, input: input,
+                    request: number % 3 == 0 ? 0 : 5 << 32 | 7,
+                    isRetry: number % 4 == 0, ownerSlot: number % 5 == 0 ? .max : 0,
+                    feedSlot: number % 2 == 0 ? .max : .max - 1,
+                    sendOrder: number % 3 == 0
+                        ? .none : SendOrder(number: 1 << 40, after: UInt64(number))))
         }
-        + Self.answers.enumerated().map { number, answer in .answer(.max, answer, place: number % 2 == 0 ? .max : UInt32(number)) }
+        + Self.answers.enumerated().map { number, answer in
+            .answer(.max, answer, slot: number % 2 == 0 ? .max : UInt32(number))
+        }
         + Self.events.enumerated().map { number, event in
             .event(
-                Envelope.News(
+                Envelope.EventNotification(
                     conversation: number % 4 == 0 ? .long : .lobby, event: event, revision: number,
                     answering: number % 2 == 0 ? 0 : 1 << 40,
-                    feedPlace: UInt32(number)))
+                    feedSlot: UInt32(number)))
         }
-        + [.moved(0), .moved(.max), .attachAgain(.long), .attachAgain(.lobby), .resynchronize, .wanted(.long), .wanted(.lobby)]
+        + [
+            .notOwner(0), .notOwner(.max), .reattach(.long), .reattach(.lobby), .resynchronize,
+            .recoveryQuery(.long), .recoveryQuery(.lobby),
+        ]
 
     static let envelopes = [
         Envelope(from: .near, to: .far, number: 1, view: 12, items: Self.items),
-        Envelope(from: OwnerID(incarnation: OwnerID.near.incarnation, loop: 0), to: .far, number: .max, view: 0, items: []),
-        Envelope(from: .near, to: OwnerID(incarnation: .max, loop: .max), number: 300, view: 1 << 40, items: [.resynchronize]),
+        Envelope(
+            from: LoopID(incarnation: LoopID.near.incarnation, loop: 0), to: .far, number: .max,
+            view: 0, items: []),
+        Envelope(
+            from: .near, to: LoopID(incarnation: .max, loop: .max), number: 300, view: 1 << 40,
+            items: [.resynchronize]),
     ]
 }

@@ -2,7 +2,7 @@ import Bytes
 import ChatModel
 import Cluster
 import JSON
-import RepeatableChance
+import SeededRandom
 import Testing
 
 @testable import ClusterWire
@@ -10,7 +10,8 @@ import Testing
 @Suite("A view that is kept")
 struct ViewTextTests {
     private static let nodes = [
-        View.Node(incarnation: 1, loops: 2), View.Node(incarnation: .max, loops: 65_535, isDraining: true),
+        View.Node(incarnation: 1, loops: 2),
+        View.Node(incarnation: .max, loops: 65_535, isDraining: true),
         View.Node(incarnation: 1 << 60 + 1, loops: 1),
     ]
     private static let whole = View(number: 12, nodes: nodes)
@@ -19,13 +20,17 @@ struct ViewTextTests {
     @Test("is read as it was, whatever it has come through", arguments: 1...20)
     func roundTrip(seed: Int) throws {
         var chance = SeededGenerator(seed: UInt64(seed))
-        var view = View(number: chance.number(0...1 << 53 - 100), nodes: [View.Node(incarnation: chance.next(), loops: 4)])
+        var view = View(
+            number: chance.number(0...1 << 53 - 100),
+            nodes: [View.Node(incarnation: chance.next(), loops: 4)])
         for _ in 0..<20 {
             let known = chance.pick(view.nodes)!.incarnation
             switch chance.next(below: 4) {
-            case 0: view = view.joined(by: View.Node(incarnation: chance.next(), loops: chance.number(1...65_535)))
+            case 0:
+                view = view.adding(
+                    View.Node(incarnation: chance.next(), loops: chance.number(1...65_535)))
             case 1: view = view.setting(draining: chance.happens(perMille: 500), known) ?? view
-            case 2: view = view.without(known) ?? view
+            case 2: view = view.removing(known) ?? view
             default: view = view.step(shards: chance.number(1...3000)) ?? view
             }
             let again = try View(text: view.text)
@@ -44,24 +49,33 @@ struct ViewTextTests {
             #"{"format":1,"number":12,"nodes":[\#(nodes)],"old":\#(list),"new":\#(list),"moved":"","hash":"e9692bf096bda683"}"#
         #expect(Self.whole.text == text)
         #expect(
-            Self.moving.text.contains(#""old":["1","#) && Self.moving.text.count < 1200, "\(Self.moving.text)")
+            Self.moving.text.contains(#""old":["1","#) && Self.moving.text.count < 1200,
+            "\(Self.moving.text)")
     }
 
     @Test("may have members that a later version has added")
     func additions() throws {
-        #expect(try View(text: Self.changed { $0.append(.init("motto", .array(["new"]))) }) == Self.whole)
+        #expect(
+            try View(text: Self.changed { $0.append(.init("motto", .array(["new"]))) })
+                == Self.whole)
     }
 
     /// The text with other members, and the hash that belongs to it.
-    private static func changed(_ view: View = Self.whole, _ change: (inout [JSONTree.Member]) -> Void) throws -> String {
-        var members = try JSONTree(parsing: view.text).members!.filter { !["format", "hash"].contains($0.name) }
+    private static func changed(
+        _ view: View = Self.whole, _ change: (inout [JSONTree.ObjectMember]) -> Void
+    ) throws -> String {
+        var members = try JSONTree(parsing: view.text).members!.filter {
+            !["format", "hash"].contains($0.name)
+        }
         change(&members)
-        return KeptText.write(members)
+        return PersistentText.write(members)
     }
 
     private static func setting(_ name: String, _ value: JSONTree) throws -> String {
         try self.changed { members in
-            for place in members.indices where members[place].name == name { members[place] = .init(name, value) }
+            for place in members.indices where members[place].name == name {
+                members[place] = .init(name, value)
+            }
         }
     }
 
@@ -76,21 +90,28 @@ struct ViewTextTests {
 
     @Test("is refused for each of its members that cannot be")
     func members() throws {
-        func node(_ incarnation: JSONTree, _ loops: JSONTree = 1, _ isDraining: JSONTree = false) -> JSONTree {
+        func node(_ incarnation: JSONTree, _ loops: JSONTree = 1, _ isDraining: JSONTree = false)
+            -> JSONTree
+        {
             ["incarnation": incarnation, "loops": loops, "draining": isDraining]
         }
-        func refusal(_ name: String, _ value: JSONTree) throws -> String? { self.refusal(try Self.setting(name, value)) }
+        func refusal(_ name: String, _ value: JSONTree) throws -> String? {
+            self.refusal(try Self.setting(name, value))
+        }
         let notLoops = "loops: is no number from 1 to 65535"
         let notIncarnation = "an incarnation is a text of digits and small letters"
         #expect(try refusal("number", -1) == "number: is no number from 0 to 9007199254740992")
         #expect(try refusal("number", "12") == "number: is no number from 0 to 9007199254740992")
-        #expect(try refusal("number", .number("1.5")) == "number: is no number from 0 to 9007199254740992")
+        #expect(
+            try refusal("number", .number("1.5"))
+                == "number: is no number from 0 to 9007199254740992")
         #expect(try refusal("number", .null) == "number: is missing")
         #expect(try refusal("nodes", "all") == "nodes: is no list")
         #expect(try refusal("nodes", [node("1", 0)]) == notLoops)
         #expect(try refusal("nodes", [node("1", 65_536)]) == notLoops)
         #expect(try refusal("nodes", [node("1", -1)]) == notLoops)
-        #expect(try refusal("nodes", [node("1", 1, .null)]) == "draining: is neither true nor false")
+        #expect(
+            try refusal("nodes", [node("1", 1, .null)]) == "draining: is neither true nor false")
         #expect(try refusal("nodes", [node("1"), node("1")]) == "nodes: one stands there twice")
         #expect(try refusal("nodes", [5]) == "incarnation: is missing")
         for wrong: JSONTree in ["", "A", "01", "+1", "-1", " 1", "é", "3w5e11264sgsg", 1, true] {
@@ -110,13 +131,16 @@ struct ViewTextTests {
         #expect(try refusal("moved", .null) == notBits)
         #expect(try refusal("moved", "AAAA") == notBits)
         #expect(try refusal("moved", "ä") == notBits)
-        #expect(try refusal("moved", .string(Base64URL.encode([UInt8](repeating: 0, count: 513)))) == notBits)
+        #expect(
+            try refusal("moved", .string(Base64URL.encode([UInt8](repeating: 0, count: 513))))
+                == notBits)
     }
 
     @Test("is refused when no node is in it")
-    func nobody() throws {
+    func emptyLists() throws {
         let text = try Self.changed { members in
-            for place in members.indices where ["nodes", "old", "new"].contains(members[place].name) {
+            for place in members.indices
+            where ["nodes", "old", "new"].contains(members[place].name) {
                 members[place] = .init(members[place].name, [])
             }
         }
@@ -125,7 +149,7 @@ struct ViewTextTests {
 
     @Test("is refused when any of its letters is another, missing or new")
     func damage() {
-        let damaged = KeptTextError.damaged.description
+        let damaged = PersistentTextError.damaged.description
         let bytes = Array(Self.moving.text.utf8)
         for place in bytes.indices {
             var changed = bytes
@@ -140,19 +164,28 @@ struct ViewTextTests {
     }
 
     @Test("is refused when it was kept in another format, is no JSON, or too long")
-    func others() throws {
-        #expect(self.refusal(Self.sealed(#"{"format":2,"number":1"#)) == "it has format 2; this node understands format 1")
+    func otherFormats() throws {
+        #expect(
+            self.refusal(Self.sealed(#"{"format":2,"number":1"#))
+                == "it has format 2; this node understands format 1")
         #expect(self.refusal(Self.sealed(#"{"number":1"#)) == "format: is missing")
-        #expect(self.refusal(Self.sealed(#"{"number"1"#)) == "The JSON is malformed at byte 9: a colon was expected.")
-        #expect(self.refusal(Self.sealed(String(repeating: "[", count: 100)))?.hasPrefix("The JSON is malformed") == true)
-        #expect(self.refusal(String(repeating: " ", count: 2 << 20)) == "it has more than 1048576 bytes")
+        #expect(
+            self.refusal(Self.sealed(#"{"number"1"#))
+                == "The JSON is malformed at byte 9: a colon was expected.")
+        #expect(
+            self.refusal(Self.sealed(String(repeating: "[", count: 100)))?.hasPrefix(
+                "The JSON is malformed") == true)
+        #expect(
+            self.refusal(String(repeating: " ", count: 2 << 20)) == "it has more than 1048576 bytes"
+        )
     }
 
     /// Whatever it is, with the hash that belongs to it.
     private static func sealed(_ text: String) -> String {
         let hash = StableHash.mix(Array(text.utf8).withUnsafeBufferPointer { StableHash.fnv1a($0) })
         let digits = String(hash, radix: 16)
-        return text + #","hash":""# + String(repeating: "0", count: 16 - digits.count) + digits + #""}"#
+        return text + #","hash":""# + String(repeating: "0", count: 16 - digits.count) + digits
+            + #""}"#
     }
 
     @Test("never traps, whatever is in it under the right hash", arguments: 1...50)
@@ -166,10 +199,13 @@ struct ViewTextTests {
                 switch chance.next(below: 3) {
                 case 0: bytes[place] = chance.pick(Array(#"0159az"[]{},:-."#.utf8))!
                 case 1: bytes.insert(chance.pick(Array(#"09z"[]{},"#.utf8))!, at: place)
-                default: bytes.removeSubrange(place..<min(bytes.count - 1, place + chance.next(below: 12)))
+                default:
+                    bytes.removeSubrange(
+                        place..<min(bytes.count - 1, place + chance.next(below: 12)))
                 }
             }
-            guard let view = try? View(text: Self.sealed(String(decoding: bytes, as: UTF8.self))) else { continue }
+            guard let view = try? View(text: Self.sealed(String(decoding: bytes, as: UTF8.self)))
+            else { continue }
             #expect((try? View(text: view.text)) == view)
         }
     }

@@ -23,7 +23,9 @@ struct HelpTests {
         let text = HelpText.text(of: CommandTable.serve)
         for option in CommandTable.serve.options {
             #expect(text.contains("--\(option.name)"))
-            if let standard = option.defaultText { #expect(text.contains("[default: \(standard)]")) }
+            if let standard = option.defaultText {
+                #expect(text.contains("[default: \(standard)]"))
+            }
         }
         // A long one has its line to itself.
         for limit in LimitTable.all {
@@ -51,7 +53,9 @@ struct HelpTests {
             for example in command.examples {
                 let line = String(example.command.prefix { $0 != ">" }).replacing("'", with: "")
                 #expect(line.hasPrefix("confab \(command.name)"))
-                #expect(complaint(String(line.dropFirst(7)), files: ["confab.json": "{}"]) == nil, "\(line)")
+                #expect(
+                    errorText(String(line.dropFirst(7)), files: ["confab.json": "{}"]) == nil,
+                    "\(line)")
             }
         }
     }
@@ -73,14 +77,20 @@ struct HelpTests {
         for option in CommandTable.all.flatMap(\.options) where option.name != "help" {
             #expect(text.contains("| `--\(option.name)"), "\(option.name)")
         }
-        for limit in LimitTable.all { #expect(text.contains("| `\(limit.name)` | \(limit.defaultText) |")) }
-        for variable in ServeTable.options.compactMap(\.environment) { #expect(text.contains("`\(variable)`")) }
+        for limit in LimitTable.all {
+            #expect(text.contains("| `\(limit.name)` | \(limit.defaultText) |"))
+        }
+        for variable in ServeTable.options.compactMap(\.environment) {
+            #expect(text.contains("`\(variable)`"))
+        }
     }
 
     /// Where a program is; nil when it is not installed.
     static func program(_ name: String) -> String? {
-        (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map { "\($0)/\(name)" }
-            .first(where: FileManager.default.isExecutableFile(atPath:))
+        (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map {
+            "\($0)/\(name)"
+        }
+        .first(where: FileManager.default.isExecutableFile(atPath:))
     }
 
     @Test("are scripts that their shell can read", arguments: Shell.allCases)
@@ -95,14 +105,21 @@ struct HelpTests {
     @Test(
         "complete in bash",
         arguments: [
-            ("confab se", "serve send"), ("confab c", "chat config completion"), ("confab --v", "--version"),
+            ("confab se", "serve send"), ("confab c", "chat config completion"),
+            ("confab --v", "--version"),
             ("confab config ", "check show"),
-            ("confab chat --dialect ", "conversations pets chats rooms agents"), ("confab config s", "show"),
-            ("confab config show --outp", "--output"), ("confab config show --output ", "text json"),
-            ("confab serve --jwt-a", "--jwt-audience"), ("confab serve --log-level ", "debug info warning error"),
-            ("confab serve --log-level = d", "debug"), ("confab serve --log-level =", "debug info warning error"),
-            ("confab serve --limit js", "json-depth="), ("confab serve --listen ", ""), ("confab bench br", "broadcast"),
-            ("confab completion ", "bash zsh fish --help"), ("confab serve --loops 2 --tls-k", "--tls-key"),
+            ("confab chat --dialect ", "conversations pets chats rooms agents"),
+            ("confab config s", "show"),
+            ("confab config show --outp", "--output"),
+            ("confab config show --output ", "text json"),
+            ("confab serve --jwt-a", "--jwt-audience"),
+            ("confab serve --log-level ", "debug info warning error"),
+            ("confab serve --log-level = d", "debug"),
+            ("confab serve --log-level =", "debug info warning error"),
+            ("confab serve --limit js", "json-depth="), ("confab serve --listen ", ""),
+            ("confab bench br", "broadcast"),
+            ("confab completion ", "bash zsh fish --help"),
+            ("confab serve --loops 2 --tls-k", "--tls-key"),
             ("confab serve --config /etc/passw", "/etc/passwd"),
         ])
     func bash(line: String, expected: String) throws {
@@ -117,7 +134,11 @@ struct HelpTests {
             _confab
             echo "${COMPREPLY[*]}"
             """
-        let found = try run(program, ["--norc"], input: script).output.split(separator: "\n").last.map(String.init) ?? ""
-        #expect(found.split(separator: " ").filter { !$0.hasSuffix("-") } == expected.split(separator: " "))
+        let found =
+            try run(program, ["--norc"], input: script).output.split(separator: "\n").last.map(
+                String.init) ?? ""
+        #expect(
+            found.split(separator: " ").filter { !$0.hasSuffix("-") }
+                == expected.split(separator: " "))
     }
 }

@@ -5,13 +5,17 @@ import Testing
 
 @Suite("The command lines of operators")
 struct OperatorOptionsTests {
-    private func options(_ line: String, environment: [String: String] = [:]) throws(UsageError) -> OperatorOptions {
+    private func options(_ line: String, environment: [String: String] = [:]) throws(UsageError)
+        -> OperatorOptions
+    {
         let words = line.split(separator: " ").map(String.init)
-        guard case .operate(let options) = try Invocation(words, environment: environment) else { preconditionFailure(line) }
+        guard case .operate(let options) = try Invocation(words, environment: environment) else {
+            preconditionFailure(line)
+        }
         return options
     }
 
-    private func complaint(_ line: String) -> String? {
+    private func errorText(_ line: String) -> String? {
         do throws(UsageError) {
             _ = try self.options(line)
             return nil
@@ -21,10 +25,12 @@ struct OperatorOptionsTests {
     }
 
     @Test("have options before and after their arguments")
-    func places() throws {
+    func positions() throws {
         let send = try self.options("send --as ops lobby --tenant t1 hello --yes")
-        #expect(send.verb == .send && send.conversation == "lobby" && send.text == "hello" && send.user == "ops")
-        #expect(send.tenant == "t1" && send.isSure && !send.isDryRun)
+        #expect(
+            send.verb == .send && send.conversation == "lobby" && send.text == "hello"
+                && send.user == "ops")
+        #expect(send.tenant == "t1" && send.isConfirmed && !send.isDryRun)
         let drain = try self.options("drain n1 --rate 100/s --deadline 2.5 --dry-run --output json")
         #expect(drain.node == "n1" && drain.rate == 100 && drain.deadline == .milliseconds(2500))
         #expect(drain.isDryRun && drain.output == .json)
@@ -46,11 +52,17 @@ struct OperatorOptionsTests {
 
     @Test("read Redis itself where it is named")
     func via() throws {
-        let options = try self.options("shards --via redis://ops:secret@h:1/2 --cluster-name c2 --redis-ca-file ca.pem --node n1")
-        #expect(options.via?.places.first?.host == "h" && options.clusterName == "c2" && options.redisCAFile == "ca.pem")
-        let environment = ["CONFAB_VIA_URL": "redis+cluster://h:1,i:2", "CONFAB_CLUSTER_NAME": "c3"]
+        let options = try self.options(
+            "shards --via redis://ops:secret@h:1/2 --cluster-name c2 --redis-ca-file ca.pem --node n1"
+        )
+        #expect(
+            options.via?.endpoints.first?.host == "h" && options.clusterName == "c2"
+                && options.redisCAFile == "ca.pem")
+        let environment = [
+            "CONFAB_VIA_URL": "redis+cluster://h:1,i:2", "CONFAB_CLUSTER_NAME": "c3",
+        ]
         let kept = try self.options("redis", environment: environment)
-        #expect(kept.via?.places.count == 2 && kept.clusterName == "c3")
+        #expect(kept.via?.endpoints.count == 2 && kept.clusterName == "c3")
         #expect(try self.options("status", environment: environment).via == nil)
     }
 
@@ -60,7 +72,9 @@ struct OperatorOptionsTests {
         #expect(try self.options("nodes").url == "http://127.0.0.1:8090")
         #expect(try self.options("nodes", environment: environment).url == "http://10.0.0.1:1")
         #expect(try self.options("nodes", environment: environment).tokenFile == "t")
-        #expect(try self.options("nodes --admin http://[::1]:2", environment: environment).url == "http://[::1]:2")
+        #expect(
+            try self.options("nodes --admin http://[::1]:2", environment: environment).url
+                == "http://[::1]:2")
     }
 
     @Test(
@@ -72,8 +86,14 @@ struct OperatorOptionsTests {
             ("nodes n1", "confab: nodes: \"n1\" is one argument too many; see confab nodes --help"),
             ("nodes --tenant t", "confab: --tenant: no such option; see confab nodes --help"),
             ("history lobby --last 0", "confab: --last: 0 is not between 1 and 1000"),
-            ("history lobby --last 1 --after 1", "confab: history: --last and --after are two places to begin at; give one"),
-            ("status --admin ftp://x", "confab: --admin: \"ftp://x\" is no URL such as http://127.0.0.1:8090"),
+            (
+                "history lobby --last 1 --after 1",
+                "confab: history: --last and --after are two places to begin at; give one"
+            ),
+            (
+                "status --admin ftp://x",
+                "confab: --admin: \"ftp://x\" is no URL such as http://127.0.0.1:8090"
+            ),
             ("nodes --watch 0", "confab: --watch: 0 seconds is not between 0.1 and 86400"),
             ("verify lobby --watch", "confab: --watch: no such option; see confab verify --help"),
             (
@@ -81,10 +101,13 @@ struct OperatorOptionsTests {
                 "confab: --via: it must begin with redis://, redis+sentinel:// or redis+cluster://, or the same with rediss for TLS"
             ),
             ("status --via redis://h", "confab: --via: no such option; see confab status --help"),
-            ("nodes --cluster-name A", "confab: --cluster-name: \"A\" is not 1 to 32 of the characters a-z 0-9 -"),
+            (
+                "nodes --cluster-name A",
+                "confab: --cluster-name: \"A\" is not 1 to 32 of the characters a-z 0-9 -"
+            ),
             ("status --output xml", "confab: --output: \"xml\" is none of table, json, csv"),
         ])
     func mistakes(line: String, sentence: String) {
-        #expect(self.complaint(line) == sentence)
+        #expect(self.errorText(line) == sentence)
     }
 }

@@ -20,43 +20,77 @@ struct ServeOptionsTests {
     }
 
     static let samples: [Sample] = [
-        Sample(option: "listen", words: ["[::1]:0"], json: #""[::1]:0""#) { $0.listen == ListenAddress(host: "::1", port: 0) },
+        Sample(option: "listen", words: ["[::1]:0"], json: #""[::1]:0""#) {
+            $0.listen == ListenAddress(host: "::1", port: 0)
+        },
         Sample(option: "admin", words: ["off"], json: #""off""#) { $0.admin == nil },
-        Sample(option: "admin-token-file", words: ["a.token"], json: #""a.token""#) { $0.adminTokenFile == "a.token" },
+        Sample(option: "admin-token-file", words: ["a.token"], json: #""a.token""#) {
+            $0.adminTokenFile == "a.token"
+        },
         Sample(
-            option: "tls-cert", words: ["c.pem"], json: #""c.pem""#, isDone: { $0.tlsCertificateFile == "c.pem" }, others: "--tls-key k"),
-        Sample(option: "tls-key", words: ["k.pem"], json: #""k.pem""#, isDone: { $0.tlsKeyFile == "k.pem" }, others: "--tls-cert c"),
-        Sample(option: "origins", words: ["own", "https://Chat.Example:443"], json: #"["own", "https://chat.example"]"#) {
+            option: "tls-cert", words: ["c.pem"], json: #""c.pem""#,
+            isDone: { $0.tlsCertificateFile == "c.pem" }, others: "--tls-key k"),
+        Sample(
+            option: "tls-key", words: ["k.pem"], json: #""k.pem""#,
+            isDone: { $0.tlsKeyFile == "k.pem" }, others: "--tls-cert c"),
+        Sample(
+            option: "origins", words: ["own", "https://Chat.Example:443"],
+            json: #"["own", "https://chat.example"]"#
+        ) {
             $0.origins == AllowedOrigins(own: true, others: ["https://chat.example"])
         },
-        Sample(option: "cors-headers", words: ["TraceParent", "x-tea"], json: #"["traceparent", "X-Tea"]"#) {
+        Sample(
+            option: "cors-headers", words: ["TraceParent", "x-tea"],
+            json: #"["traceparent", "X-Tea"]"#
+        ) {
             $0.corsHeaders == ["traceparent", "x-tea"]
         },
-        Sample(option: "public-url", words: ["HTTPS://Chat.Example:443/Chat/"], json: #""https://chat.example/Chat""#) {
-            $0.publicURL?.description == "https://chat.example/Chat" && $0.publicURL?.origin == "https://chat.example"
+        Sample(
+            option: "public-url", words: ["HTTPS://Chat.Example:443/Chat/"],
+            json: #""https://chat.example/Chat""#
+        ) {
+            $0.publicURL?.description == "https://chat.example/Chat"
+                && $0.publicURL?.origin == "https://chat.example"
         },
-        Sample(option: "trusted-proxies", words: ["10.0.0.0/8", "::1"], json: #"["10.0.0.0/8", "::1"]"#) {
+        Sample(
+            option: "trusted-proxies", words: ["10.0.0.0/8", "::1"], json: #"["10.0.0.0/8", "::1"]"#
+        ) {
             $0.trustedProxies.map(\.description) == ["10.0.0.0/8", "::1/128"]
         },
         Sample(option: "store", words: ["memory:"], json: #""memory:""#) { $0.store == .memory },
         Sample(option: "history", words: ["77"], json: "77") { $0.history == 77 },
-        Sample(option: "cluster-name", words: ["chat-2"], json: #""chat-2""#) { $0.clusterName == "chat-2" },
-        Sample(option: "cluster-key-file", words: ["k"], json: #""k""#) { $0.clusterKeyFile == "k" },
-        Sample(option: "redis-ca-file", words: ["ca.pem"], json: #""ca.pem""#) { $0.redisCAFile == "ca.pem" },
+        Sample(option: "cluster-name", words: ["chat-2"], json: #""chat-2""#) {
+            $0.clusterName == "chat-2"
+        },
+        Sample(option: "cluster-key-file", words: ["k"], json: #""k""#) {
+            $0.clusterKeyFile == "k"
+        },
+        Sample(option: "redis-ca-file", words: ["ca.pem"], json: #""ca.pem""#) {
+            $0.redisCAFile == "ca.pem"
+        },
         Sample(option: "jwt-secret-file", words: ["s"], json: #""s""#) { $0.jwtSecretFile == "s" },
-        Sample(option: "jwt-public-key-file", words: ["a.pem", "b.pem"], json: #"["a.pem", "b.pem"]"#) {
+        Sample(
+            option: "jwt-public-key-file", words: ["a.pem", "b.pem"], json: #"["a.pem", "b.pem"]"#
+        ) {
             $0.jwtPublicKeyFiles == ["a.pem", "b.pem"]
         },
         Sample(option: "jwks-file", words: ["j"], json: #""j""#) { $0.jwksFile == "j" },
         Sample(option: "jwt-audience", words: ["aud"], json: #""aud""#) { $0.jwtAudience == "aud" },
         Sample(option: "jwt-issuer", words: ["iss"], json: #""iss""#) { $0.jwtIssuer == "iss" },
-        Sample(option: "jwt-leeway", words: ["2.5"], json: "2.5") { $0.jwtLeeway == .milliseconds(2500) },
+        Sample(option: "jwt-leeway", words: ["2.5"], json: "2.5") {
+            $0.jwtLeeway == .milliseconds(2500)
+        },
         Sample(option: "anonymous", words: ["off"], json: "false") { !$0.anonymous },
         Sample(option: "node-id", words: ["a-1"], json: #""a-1""#) { $0.nodeID == "a-1" },
         Sample(option: "loops", words: ["3"], json: "3") { $0.loops == 3 },
         Sample(option: "io-uring", words: ["off"], json: "false") { !$0.ioUring },
-        Sample(option: "drain-seconds", words: ["0.25"], json: "0.25") { $0.drain == .milliseconds(250) },
-        Sample(option: "limit", words: ["json-depth=9", "idle-seconds=90"], json: #"{"json-depth": 9, "idle-seconds": 90}"#) {
+        Sample(option: "drain-seconds", words: ["0.25"], json: "0.25") {
+            $0.drain == .milliseconds(250)
+        },
+        Sample(
+            option: "limit", words: ["json-depth=9", "idle-seconds=90"],
+            json: #"{"json-depth": 9, "idle-seconds": 90}"#
+        ) {
             $0.limits.jsonDepth == 9 && $0.limits.idle == .seconds(90)
         },
         Sample(option: "echo-path", words: ["/echo"], json: #""/echo""#) { $0.echoPath == "/echo" },
@@ -72,23 +106,28 @@ struct ServeOptionsTests {
         #expect(options.store == .sqlite(path: "confab.db"))
         #expect(options.limits == Limits())
         #expect(options.values == ServeOptions())
-        #expect(options.settings.allSatisfy { $0.origin == .standard })
+        #expect(options.settings.allSatisfy { $0.source == .standard })
     }
 
     @Test(
         "lets strangers in of its own accord only on loopback, where no other node shares the store",
         arguments: [
-            ("", true), ("--store memory:", true), ("--listen 127.7.0.1:80", true), ("--listen [::1]:80", true),
-            ("--listen localhost:80", true), ("--listen 0.0.0.0:80", false), ("--listen [::]:80", false), ("--listen 10.0.0.1:80", false),
-            ("--listen chat.example:80", false), ("--listen 0.0.0.0:80 --anonymous on", true), ("--anonymous off", false),
+            ("", true), ("--store memory:", true), ("--listen 127.7.0.1:80", true),
+            ("--listen [::1]:80", true),
+            ("--listen localhost:80", true), ("--listen 0.0.0.0:80", false),
+            ("--listen [::]:80", false), ("--listen 10.0.0.1:80", false),
+            ("--listen chat.example:80", false), ("--listen 0.0.0.0:80 --anonymous on", true),
+            ("--anonymous off", false),
             ("--store redis://localhost:6379 --jwt-secret-file s", false),
             ("--store redis://localhost:6379 --jwt-secret-file s --anonymous on", true),
         ])
-    func strangers(_ line: String, _ areLetIn: Bool) throws {
+    func anonymousDefault(_ line: String, _ areLetIn: Bool) throws {
         let options = try serve(line)
         #expect(options.anonymous == areLetIn)
         #expect(options.setting("anonymous")?.value == (areLetIn ? "on" : "off"))
-        #expect(options.setting("anonymous")?.origin == (line.contains("--anonymous") ? .commandLine : .standard))
+        #expect(
+            options.setting("anonymous")?.source
+                == (line.contains("--anonymous") ? .commandLine : .standard))
     }
 
     @Test("has a sample here for every option")
@@ -101,19 +140,29 @@ struct ServeOptionsTests {
         let isRepeated = ["limit", "jwt-public-key-file"].contains(sample.option)
         let values = isRepeated ? sample.words : [sample.words.joined(separator: ",")]
         for separator in [" ", "="] {
-            let options = try serve(values.map { "--\(sample.option)\(separator)\($0)" }.joined(separator: " ") + " " + sample.others)
+            let options = try serve(
+                values.map { "--\(sample.option)\(separator)\($0)" }.joined(separator: " ") + " "
+                    + sample.others)
             #expect(sample.isDone(options))
-            if sample.option != "limit" { #expect(options.setting(sample.option)?.origin == .commandLine) }
+            if sample.option != "limit" {
+                #expect(options.setting(sample.option)?.source == .commandLine)
+            }
         }
         #expect(!sample.isDone(ServeOptions()), "the sample must differ from the default")
     }
 
     @Test("takes every option from the environment", arguments: samples)
     func environment(sample: Sample) throws {
-        let variable = sample.option == "admin" ? "CONFAB_ADMIN_LISTEN" : "CONFAB_" + sample.option.uppercased().replacing("-", with: "_")
-        let options = try serve(sample.others, environment: [variable: sample.words.joined(separator: ",")])
+        let variable =
+            sample.option == "admin"
+            ? "CONFAB_ADMIN_LISTEN"
+            : "CONFAB_" + sample.option.uppercased().replacing("-", with: "_")
+        let options = try serve(
+            sample.others, environment: [variable: sample.words.joined(separator: ",")])
         #expect(sample.isDone(options))
-        if sample.option != "limit" { #expect(options.setting(sample.option)?.origin == .environment(variable)) }
+        if sample.option != "limit" {
+            #expect(options.setting(sample.option)?.source == .environment(variable))
+        }
         #expect(try serve(environment: [variable: ""]) == serve(), "an empty variable is none")
     }
 
@@ -126,49 +175,72 @@ struct ServeOptionsTests {
         ] {
             #expect(sample.isDone(options))
             #expect(options.configurationFile == "c.json")
-            if sample.option != "limit" { #expect(options.setting(sample.option)?.origin == .file("c.json")) }
+            if sample.option != "limit" {
+                #expect(options.setting(sample.option)?.source == .file("c.json"))
+            }
         }
     }
 
     @Test("believes the command line before the environment before the file")
     func precedence() throws {
-        let files = ["c.json": #"{"loops": 1, "history": 1, "origins": ["http://file"], "node-id": "file"}"#]
-        let environment = ["CONFAB_LOOPS": "2", "CONFAB_HISTORY": "2", "CONFAB_ORIGINS": "http://environment"]
+        let files = [
+            "c.json": #"{"loops": 1, "history": 1, "origins": ["http://file"], "node-id": "file"}"#
+        ]
+        let environment = [
+            "CONFAB_LOOPS": "2", "CONFAB_HISTORY": "2", "CONFAB_ORIGINS": "http://environment",
+        ]
         let options = try serve("--config c.json --loops 3", environment: environment, files: files)
         #expect(options.loops == 3)
         #expect(options.history == 2)
         #expect(options.origins == AllowedOrigins(own: true, others: ["http://environment"]))
         #expect(options.nodeID == "file")
-        #expect(options.setting("loops") == EffectiveSetting(name: "loops", value: "3", origin: .commandLine))
-        #expect(options.setting("history") == EffectiveSetting(name: "history", value: "2", origin: .environment("CONFAB_HISTORY")))
-        #expect(options.setting("node-id") == EffectiveSetting(name: "node-id", value: "file", origin: .file("c.json")))
-        #expect(options.setting("log-level") == EffectiveSetting(name: "log-level", value: "info", origin: .standard))
+        #expect(
+            options.setting("loops")
+                == EffectiveSetting(name: "loops", value: "3", source: .commandLine))
+        #expect(
+            options.setting("history")
+                == EffectiveSetting(
+                    name: "history", value: "2", source: .environment("CONFAB_HISTORY")))
+        #expect(
+            options.setting("node-id")
+                == EffectiveSetting(name: "node-id", value: "file", source: .file("c.json")))
+        #expect(
+            options.setting("log-level")
+                == EffectiveSetting(name: "log-level", value: "info", source: .standard))
     }
 
     @Test("takes each limit from the strongest source that names it")
     func limitPrecedence() throws {
         let options = try serve(
-            "--config c.json --limit json-depth=7", environment: ["CONFAB_LIMIT": "json-depth=6,connections=6,message-burst=6"],
-            files: ["c.json": #"{"limit": {"json-depth": 5, "connections": 5, "messages-per-second": 5}}"#])
+            "--config c.json --limit json-depth=7",
+            environment: ["CONFAB_LIMIT": "json-depth=6,connections=6,message-burst=6"],
+            files: [
+                "c.json":
+                    #"{"limit": {"json-depth": 5, "connections": 5, "messages-per-second": 5}}"#
+            ])
         #expect(options.limits.jsonDepth == 7)
         #expect(options.limits.connections == 6)
         #expect(options.limits.messageBurst == 6)
         #expect(options.limits.messagesPerSecond == 5)
-        #expect(options.setting("limit json-depth")?.origin == .commandLine)
-        #expect(options.setting("limit connections")?.origin == .environment("CONFAB_LIMIT"))
-        #expect(options.setting("limit messages-per-second")?.origin == .file("c.json"))
-        #expect(options.setting("limit idle-seconds")?.origin == .standard)
+        #expect(options.setting("limit json-depth")?.source == .commandLine)
+        #expect(options.setting("limit connections")?.source == .environment("CONFAB_LIMIT"))
+        #expect(options.setting("limit messages-per-second")?.source == .file("c.json"))
+        #expect(options.setting("limit idle-seconds")?.source == .standard)
     }
 
     @Test("lets default limits make room for those that are set")
-    func limitsSettle() throws {
+    func limitsAdjust() throws {
         #expect(try serve("--limit idle-seconds=20").limits.ping == .seconds(10))
         #expect(try serve("--limit idle-seconds=20").setting("limit ping-seconds")?.value == "10")
         #expect(try serve("--limit message-bytes=1000").limits.contentBytes == 1000)
-        #expect(try serve("--limit ping-seconds=30 --limit idle-seconds=60").limits.ping == .seconds(30))
+        #expect(
+            try serve("--limit ping-seconds=30 --limit idle-seconds=60").limits.ping == .seconds(30)
+        )
     }
 
-    @Test("takes each limit at both ends of its range, and nothing beyond", arguments: LimitTable.all.map(\.name))
+    @Test(
+        "takes each limit at both ends of its range, and nothing beyond",
+        arguments: LimitTable.all.map(\.name))
     func limitRanges(name: String) throws {
         let limit = try #require(LimitTable.named(name))
         let ends = limit.rangeText.components(separatedBy: " to ")
@@ -177,10 +249,13 @@ struct ServeOptionsTests {
             try LimitTable.apply("\(name)=\(end)", to: &limits)
             #expect(limit.text(in: limits) == end)
         }
-        let beyond = ["-1", "0", ends[1] + "0", "", "x", "1e3", "0x10", "99999999999999999999"].filter { !ends.contains($0) }
+        let beyond = ["-1", "0", ends[1] + "0", "", "x", "1e3", "0x10", "99999999999999999999"]
+            .filter { !ends.contains($0) }
         for text in beyond {
             var limits = Limits()
-            #expect(throws: ValueProblem.self, "\(text)") { try LimitTable.apply("\(name)=\(text)", to: &limits) }
+            #expect(throws: ValueProblem.self, "\(text)") {
+                try LimitTable.apply("\(name)=\(text)", to: &limits)
+            }
         }
         // The default is one that may be given, and giving it changes nothing.
         var limits = Limits()
@@ -192,17 +267,21 @@ struct ServeOptionsTests {
     func defaultTexts() throws {
         for binding in ServeTable.bindings {
             guard let text = binding.spec.defaultText, !text.contains(" ") else { continue }
-            #expect(try serve("--\(binding.spec.name) \(text)").values == ServeOptions(), "--\(binding.spec.name)")
+            #expect(
+                try serve("--\(binding.spec.name) \(text)").values == ServeOptions(),
+                "--\(binding.spec.name)")
         }
     }
 
     @Test("names the files that it needs, for whoever checks them")
     func files() throws {
         let options = try serve(
-            "--tls-cert c --tls-key k --jwt-public-key-file a --jwt-public-key-file b --jwks-file j --admin-token-file t")
+            "--tls-cert c --tls-key k --jwt-public-key-file a --jwt-public-key-file b --jwks-file j --admin-token-file t"
+        )
         #expect(options.namedFiles.map(\.path) == ["t", "c", "k", "a", "b", "j"])
         #expect(
-            options.fileProblems { option, path in option == "--tls-key" ? "\(path) is empty" : nil }.map(\.description) == [
+            options.fileProblems { option, path in option == "--tls-key" ? "\(path) is empty" : nil
+            }.map(\.description) == [
                 "confab: --tls-key: k: k is empty"
             ])
     }
@@ -211,22 +290,29 @@ struct ServeOptionsTests {
     func warnings() throws {
         let options = try serve(
             environment: [
-                "CONFAB_LISTN": "1", "CONFAB_ADMIN_URL": "http://x", "CONFAB_PORT": "tcp://1.2.3.4:5", "CONFAB_SERVICE_HOST": "h",
+                "CONFAB_LISTN": "1", "CONFAB_ADMIN_URL": "http://x",
+                "CONFAB_PORT": "tcp://1.2.3.4:5", "CONFAB_SERVICE_HOST": "h",
                 "CONFAB_PORT_8080_TCP": "t", "PATH": "p",
             ])
-        #expect(options.warnings == ["the environment's CONFAB_LISTN is no setting and ignored; did you mean CONFAB_LISTEN?"])
+        #expect(
+            options.warnings == [
+                "the environment's CONFAB_LISTN is no setting and ignored; did you mean CONFAB_LISTEN?"
+            ])
     }
 
     @Test("reports its settings as a table and as JSON")
     func report() throws {
         let options = try serve("--loops 3", environment: ["CONFAB_NODE_ID": "a"])
-        let lines = options.report(.text).split(separator: "\n").map { $0.split(separator: " ", omittingEmptySubsequences: true) }
+        let lines = options.report(.text).split(separator: "\n").map {
+            $0.split(separator: " ", omittingEmptySubsequences: true)
+        }
         #expect(lines.first == ["SETTING", "VALUE", "FROM"])
         #expect(lines.contains(["loops", "3", "command", "line"]))
         #expect(lines.contains(["node-id", "a", "environment", "CONFAB_NODE_ID"]))
         #expect(lines.contains(["limit", "json-depth", "32", "default"]))
         #expect(
             options.report(.json).hasPrefix(
-                #"{"schema_version":1,"settings":[{"name":"listen","value":"127.0.0.1:8080","from":"default"},"#))
+                #"{"schema_version":1,"settings":[{"name":"listen","value":"127.0.0.1:8080","from":"default"},"#
+            ))
     }
 }

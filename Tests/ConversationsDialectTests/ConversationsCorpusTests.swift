@@ -5,9 +5,13 @@ import Testing
 struct ConversationsCorpusTests {
     @Test("breaks no rule")
     func replay() throws {
-        let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../Fuzz/corpus/conversations")
-        let files = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
-        let asking = try files.filter { ConversationsProperty.check([UInt8](try Data(contentsOf: $0))) }
+        let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(
+            path: "../Fuzz/corpus/conversations")
+        let files = try FileManager.default.contentsOfDirectory(
+            at: folder, includingPropertiesForKeys: nil)
+        let asking = try files.filter {
+            ConversationsProperty.check([UInt8](try Data(contentsOf: $0)))
+        }
         #expect(!asking.isEmpty && asking.count < files.count)
     }
 }

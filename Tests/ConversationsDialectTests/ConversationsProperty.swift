@@ -15,43 +15,58 @@ enum ConversationsProperty {
     static func check(_ bytes: [UInt8]) -> Bool {
         let identity = Identity(user: "alice", grants: .all)
         let request = DialectRequest(
-            path: ["conversations", "lobby"], query: [], credentials: .bearer(identity), now: Timestamp(milliseconds: 0))
-        guard case .session(var session)? = ConversationsDialect().open(request) else { preconditionFailure("no session was opened") }
+            path: ["conversations", "lobby"], query: [], credentials: .bearer(identity),
+            now: Timestamp(milliseconds: 0))
+        guard case .session(var session)? = ConversationsDialect().open(request) else {
+            preconditionFailure("no session was opened")
+        }
         var document = JSONDocument()
         var steps = SessionSteps(limits: self.limits)
-        bytes.withUnsafeBytes { session.received($0.bytes, reading: &document, at: Timestamp(milliseconds: 0), into: &steps) }
+        bytes.withUnsafeBytes {
+            session.received(
+                $0.bytes, reading: &document, at: Timestamp(milliseconds: 0), into: &steps)
+        }
         var asks = false
         for step in steps.list {
             switch step {
             case .reply(let range):
                 self.checkReply(Array(steps.text.bytes[range]))
-            case .ask(.post(let body), let key, _):
+            case .submit(.post(let body), let key, _):
                 asks = true
                 precondition(key.id == "lobby", "a message for another conversation")
-                precondition((try? self.limits.check(content: body.content)) != nil, "a message that the limits forbid")
-                precondition(body.author.id == UserID(token: "alice"), "a message of another author")
-            case .ask, .authenticate:
+                precondition(
+                    (try? self.limits.check(content: body.content)) != nil,
+                    "a message that the limits forbid")
+                precondition(
+                    body.author.id == UserID(tokenSubject: "alice"), "a message of another author")
+            case .submit, .authenticate:
                 asks = true
-            case .read(_, _, let limit, _):
+            case .readPage(_, _, let limit, _):
                 asks = true
                 precondition((1...100).contains(limit), "a page of \(limit) messages")
-            case .enter, .leave, .fetch, .announce, .close:
+            case .enter, .unsubscribe, .fetch, .broadcast, .close:
                 preconditionFailure("a frame made the session enter or leave, or ask for lists")
             }
         }
-        precondition(!steps.list.isEmpty || self.isHeartbeat(bytes), "a frame was dropped in silence")
+        precondition(
+            !steps.list.isEmpty || self.isHeartbeat(bytes), "a frame was dropped in silence")
         return asks
     }
 
     private static func checkReply(_ text: [UInt8]) {
-        guard let reply = text.withUnsafeBytes({ try? JSONTree(parsing: $0.bytes) }) else { preconditionFailure("a reply that is no JSON") }
+        guard let reply = text.withUnsafeBytes({ try? JSONTree(parsing: $0.bytes) }) else {
+            preconditionFailure("a reply that is no JSON")
+        }
         let type = reply["type"]?.stringValue
-        precondition(type == "error" || type == "message.failed", "a reply of type \(type ?? "none")")
+        precondition(
+            type == "error" || type == "message.failed", "a reply of type \(type ?? "none")")
         precondition(reply["error"]?.stringValue?.isEmpty == false, "an error without words")
     }
 
     private static func isHeartbeat(_ bytes: [UInt8]) -> Bool {
-        guard let frame = bytes.withUnsafeBytes({ try? JSONTree(parsing: $0.bytes) }) else { return false }
+        guard let frame = bytes.withUnsafeBytes({ try? JSONTree(parsing: $0.bytes) }) else {
+            return false
+        }
         return ["heartbeat", "heartbeat_ack"].contains(frame["action"]?.stringValue)
     }
 }

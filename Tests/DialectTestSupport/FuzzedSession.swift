@@ -14,53 +14,60 @@ import JSON
 ///     !u  it cannot be done                     !l  a list comes, !k it does not  !b !t  a binary frame, one that is too long
 ///     !o  the user was put out of where it is   !s  a message is shown           !r     the rate is used up for the next frame
 public struct FuzzedSession {
-    private enum Pending {
-        case enter(ConversationKey, SessionTag)
-        case ask(ChatCommand, ConversationKey, SessionTag)
-        case read(ConversationKey, SessionTag)
-        case fetch(StoreRequest, SessionTag)
+    private enum PendingStep {
+        case enter(ConversationKey, RequestTag)
+        case ask(ChatCommand, ConversationKey, RequestTag)
+        case read(ConversationKey, RequestTag)
+        case fetch(StoreRequest, RequestTag)
     }
 
     private var session: any DialectSession
     private var document = JSONDocument()
     private var steps = SessionSteps(limits: ChatLimits())
-    private var pending: [Pending] = []
-    private var isTokenJudged = false
+    private var pending: [PendingStep] = []
+    private var isTokenPending = false
     /// What the connection hears, with the newest message that it was sent.
-    private var heard: [ConversationKey: SequenceNumber] = [:]
-    private let frame: ([UInt8]) -> Void
-    private let sending: ([UInt8]) -> Void
+    private var delivered: [ConversationKey: SequenceNumber] = [:]
+    private let checkServerFrame: ([UInt8]) -> Void
+    private let checkClientFrame: ([UInt8]) -> Void
     /// Whether the client's frames have asked for anything.
-    public private(set) var hasAsked = false
+    public private(set) var hasRequested = false
     private var isClosed = false
 
     /// - Parameters:
     ///   - sending: looks at a frame of the client's before the session does.
     ///   - frame: looks at a frame that the client is sent.
     public init(
-        _ dialect: some Dialect, _ request: DialectRequest, sending: @escaping ([UInt8]) -> Void = { _ in },
-        frame: @escaping ([UInt8]) -> Void
+        _ dialect: some Dialect, _ request: DialectRequest,
+        clientFrame sending: @escaping ([UInt8]) -> Void = { _ in },
+        serverFrame frame: @escaping ([UInt8]) -> Void
     ) {
-        guard case .session(let session) = dialect.open(request) else { preconditionFailure("The upgrade was refused.") }
+        guard case .session(let session) = dialect.open(request) else {
+            preconditionFailure("The upgrade was refused.")
+        }
         self.session = session
-        self.sending = sending
-        self.frame = frame
+        self.checkClientFrame = sending
+        self.checkServerFrame = frame
         self.session.opened(into: &self.steps)
-        self.take()
+        self.processSteps()
     }
 
-    public mutating func obey(_ line: [UInt8]) {
+    public mutating func execute(_ line: [UInt8]) {
         guard !self.isClosed else { return }
         guard line.first == UInt8(ascii: "!"), line.count == 2 else {
             guard String(validating: line, as: UTF8.self) != nil else { return }
             // Nothing is read from a client that waits to be let in, or for a page.
-            while let place = self.pending.firstIndex(where: { if case .ask = $0 { false } else { true } }), !self.isClosed {
+            while let place = self.pending.firstIndex(where: {
+                if case .ask = $0 { false } else { true }
+            }), !self.isClosed {
                 self.answer(self.pending.remove(at: place))
             }
             guard !self.isClosed else { return }
-            self.sending(line)
-            self.session.received(line.span.bytes, reading: &self.document, at: Timestamp(milliseconds: 0), into: &self.steps)
-            if self.take() { self.hasAsked = true }
+            self.checkClientFrame(line)
+            self.session.received(
+                line.span.bytes, reading: &self.document, at: Timestamp(milliseconds: 0),
+                into: &self.steps)
+            if self.processSteps() { self.hasRequested = true }
             return
         }
         switch line[1] {
@@ -68,91 +75,118 @@ public struct FuzzedSession {
         case UInt8(ascii: "f"): self.refuse(.accessDenied)
         case UInt8(ascii: "u"): self.refuse(.unavailable)
         case UInt8(ascii: "p"), UInt8(ascii: "n"):
-            guard let place = self.pending.firstIndex(where: { if case .read = $0 { true } else { false } }) else { break }
+            guard
+                let place = self.pending.firstIndex(where: {
+                    if case .read = $0 { true } else { false }
+                })
+            else { break }
             let read = self.pending.remove(at: place)
             if line[1] == UInt8(ascii: "p") { return self.answer(read) }
-            if case .read(_, let tag) = read { self.session.paged(nil, for: tag, into: &self.steps) }
+            if case .read(_, let tag) = read {
+                self.session.receivedPage(nil, for: tag, into: &self.steps)
+            }
         case UInt8(ascii: "l"), UInt8(ascii: "k"):
-            guard let place = self.pending.firstIndex(where: { if case .fetch = $0 { true } else { false } }) else { break }
+            guard
+                let place = self.pending.firstIndex(where: {
+                    if case .fetch = $0 { true } else { false }
+                })
+            else { break }
             let fetch = self.pending.remove(at: place)
             if line[1] == UInt8(ascii: "l") { return self.answer(fetch) }
-            if case .fetch(_, let tag) = fetch { self.session.fetched(nil, for: tag, into: &self.steps) }
+            if case .fetch(_, let tag) = fetch {
+                self.session.receivedStoreAnswer(nil, for: tag, into: &self.steps)
+            }
         case UInt8(ascii: "o"):
-            guard let key = self.heard.keys.min() else { break }
-            self.heard[key] = nil
-            self.session.left(key, into: &self.steps)
+            guard let key = self.delivered.keys.min() else { break }
+            self.delivered[key] = nil
+            self.session.leftConversation(key, into: &self.steps)
         case UInt8(ascii: "s"):
-            guard let key = self.heard.keys.min(), self.session.isPersonal else { break }
-            self.heard[key]! += 1
-            self.session.shown(Self.message(self.heard[key]!), in: key, into: &self.steps)
+            guard let key = self.delivered.keys.min(), self.session.tracksDeliveries else { break }
+            self.delivered[key]! += 1
+            self.session.delivered(Self.message(self.delivered[key]!), in: key, into: &self.steps)
         case UInt8(ascii: "y"), UInt8(ascii: "z"):
-            guard self.isTokenJudged else { break }
-            self.isTokenJudged = false
+            guard self.isTokenPending else { break }
+            self.isTokenPending = false
             if line[1] == UInt8(ascii: "z") {
-                self.session.authenticated(.failure(CredentialError("is forged")), into: &self.steps)
+                self.session.authenticated(
+                    .failure(CredentialError("is forged")), into: &self.steps)
                 break
             }
-            let user = self.session.actor.map { $0.person.id.isAnonymous ? "ann" : $0.person.id.shown } ?? "ann"
-            self.session.authenticated(.success(Identity(user: user, tenant: self.session.tenant)), into: &self.steps)
-        case UInt8(ascii: "x"): self.session.expired(into: &self.steps)
+            let user =
+                self.session.principal.map {
+                    $0.person.id.isAnonymous ? "ann" : $0.person.id.displayID
+                } ?? "ann"
+            self.session.authenticated(
+                .success(Identity(user: user, tenant: self.session.tenant)), into: &self.steps)
+        case UInt8(ascii: "x"): self.session.tokenExpired(into: &self.steps)
         case UInt8(ascii: "b"): self.session.receivedBinary(into: &self.steps)
-        case UInt8(ascii: "t"): self.steps.exceededBytes = 1
+        case UInt8(ascii: "t"): self.steps.exceededByteLimit = 1
         case UInt8(ascii: "r"): self.steps.retryAfter = 0.5
         default: break
         }
-        self.take(keepingRefusal: [UInt8(ascii: "r"), UInt8(ascii: "t")].contains(line[1]))
+        self.processSteps(keepingRefusal: [UInt8(ascii: "r"), UInt8(ascii: "t")].contains(line[1]))
     }
 
     // MARK: The chat
 
     private static func message(_ sequence: SequenceNumber, _ body: MessageBody? = nil) -> Message {
-        let bob = Person(id: UserID(token: "bob"), name: "Bob")
-        let body = body ?? MessageBody(author: bob, clientID: nil, content: "x")
-        return Message(sequence: sequence, revision: sequence, sentAt: Timestamp(milliseconds: 0), body: body)
+        let bob = Person(id: UserID(tokenSubject: "bob"), name: "Bob")
+        let body = body ?? MessageBody(author: bob, clientMessageID: nil, content: "x")
+        return Message(
+            sequence: sequence, revision: sequence, sentAt: Timestamp(milliseconds: 0), body: body)
     }
 
-    private static let described = Description(
-        record: ConversationRecord(access: .open, kind: .rooms, creator: nil, createdAt: Timestamp(milliseconds: 0)), head: 2, members: [],
+    private static let conversationDetails = ConversationDetails(
+        record: ConversationRecord(
+            joinPolicy: .open, kind: .rooms, creator: nil, createdAt: Timestamp(milliseconds: 0)),
+        head: 2, members: [],
         online: [])
 
-    private mutating func answer(_ pending: Pending) {
-        let page = Page(messages: [Self.message(1), Self.message(2)], head: 2, oldest: 1, revision: 3)
+    private mutating func answer(_ pending: PendingStep) {
+        let page = MessagePage(
+            messages: [Self.message(1), Self.message(2)], head: 2, oldest: 1, revision: 3)
         switch pending {
         case .enter(let key, let tag):
-            self.heard[key] = 2
-            self.session.answered(.entered(.nobody), to: tag, isShown: false, into: &self.steps)
+            self.delivered[key] = 2
+            self.session.answered(.joined(.empty), to: tag, isDelivered: false, into: &self.steps)
         case .ask(let command, let key, let tag):
-            if case .part = command, self.heard.removeValue(forKey: key) != nil { self.session.left(key, into: &self.steps) }
+            if case .leave = command, self.delivered.removeValue(forKey: key) != nil {
+                self.session.leftConversation(key, into: &self.steps)
+            }
             let answer: ChatAnswer =
                 switch command {
                 case .post(let body): .posted(Self.message(3, body))
-                case .edit(let sequence, _, _), .delete(let sequence, _): .amended(Self.message(sequence))
+                case .edit(let sequence, _, _), .delete(let sequence, _):
+                    .amended(Self.message(sequence))
                 case .read, .readThrough: .read(unknown: [])
-                case .create, .describe: .described(Self.described)
-                case .enter, .join: .entered(.nobody)
-                case .typing, .part, .end: .done
+                case .create, .describe: .described(Self.conversationDetails)
+                case .joinAndSubscribe, .join: .joined(.empty)
+                case .typing, .leave, .end: .done
                 }
-            self.session.answered(answer, to: tag, isShown: self.heard[key] != nil, into: &self.steps)
+            self.session.answered(
+                answer, to: tag, isDelivered: self.delivered[key] != nil, into: &self.steps)
         case .read(_, let tag):
-            self.session.paged(page, for: tag, into: &self.steps)
+            self.session.receivedPage(page, for: tag, into: &self.steps)
         case .fetch(let request, let tag):
             let answer: StoreAnswer? =
                 switch request {
                 case .memberships: .memberships(MembershipPage())
-                case .numbers(let users, _): .numbers(users.indices.map { StoreRequest.firstUserNumber + $0 })
+                case .numbers(let users, _):
+                    .numbers(users.indices.map { StoreRequest.firstUserNumber + $0 })
                 default: nil
                 }
-            self.session.fetched(answer, for: tag, into: &self.steps)
+            self.session.receivedStoreAnswer(answer, for: tag, into: &self.steps)
         }
-        self.take()
+        self.processSteps()
     }
 
     private mutating func refuse(_ error: ChatError) {
         guard !self.pending.isEmpty else { return }
         switch self.pending.removeFirst() {
-        case .enter(_, let tag), .ask(_, _, let tag): self.session.answered(.failed(error), to: tag, isShown: false, into: &self.steps)
-        case .read(_, let tag): self.session.paged(nil, for: tag, into: &self.steps)
-        case .fetch(_, let tag): self.session.fetched(nil, for: tag, into: &self.steps)
+        case .enter(_, let tag), .ask(_, _, let tag):
+            self.session.answered(.failed(error), to: tag, isDelivered: false, into: &self.steps)
+        case .read(_, let tag): self.session.receivedPage(nil, for: tag, into: &self.steps)
+        case .fetch(_, let tag): self.session.receivedStoreAnswer(nil, for: tag, into: &self.steps)
         }
     }
 
@@ -160,29 +194,35 @@ public struct FuzzedSession {
 
     /// - Returns: whether it asks for anything.
     @discardableResult
-    private mutating func take(keepingRefusal: Bool = false) -> Bool {
+    private mutating func processSteps(keepingRefusal: Bool = false) -> Bool {
         var asks = false
         let steps = self.steps
         self.steps.removeAll()
-        if keepingRefusal { (self.steps.retryAfter, self.steps.exceededBytes) = (steps.retryAfter, steps.exceededBytes) }
+        if keepingRefusal {
+            (self.steps.retryAfter, self.steps.exceededByteLimit) = (
+                steps.retryAfter, steps.exceededByteLimit
+            )
+        }
         for step in steps.list {
             precondition(!self.isClosed, "Something follows the end of the connection.")
             switch step {
-            case .reply(let range): self.frame(Array(steps.text.bytes[range]))
+            case .reply(let range): self.checkServerFrame(Array(steps.text.bytes[range]))
             case .enter(let key, let entrance, _, let tag):
                 asks = true
-                self.check(key)
-                precondition(entrance.actor.person.id == self.session.actor?.person.id, "Somebody else is let in.")
+                self.checkKey(key)
+                precondition(
+                    entrance.principal.person.id == self.session.principal?.person.id,
+                    "Somebody else is let in.")
                 self.pending.append(.enter(key, tag))
-            case .leave(let key): self.heard[key] = nil
-            case .ask(let command, let key, let tag):
+            case .unsubscribe(let key): self.delivered[key] = nil
+            case .submit(let command, let key, let tag):
                 asks = true
-                self.check(key)
-                if case .post(let body) = command { self.check(body) }
+                self.checkKey(key)
+                if case .post(let body) = command { self.checkMessage(body) }
                 if let tag { self.pending.append(.ask(command, key, tag)) }
-            case .read(let key, _, let limit, let tag):
+            case .readPage(let key, _, let limit, let tag):
                 asks = true
-                self.check(key)
+                self.checkKey(key)
                 precondition((1...1000).contains(limit), "A page of \(limit) messages.")
                 self.pending.append(.read(key, tag))
             case .fetch(let request, let tag):
@@ -190,36 +230,49 @@ public struct FuzzedSession {
                 self.pending.append(.fetch(request, tag))
             case .authenticate:
                 asks = true
-                self.isTokenJudged = true
-            case .announce(let word): precondition(word.utf8.count <= 64, "A long word for all nodes: \(word)")
+                self.isTokenPending = true
+            case .broadcast(let word):
+                precondition(word.utf8.count <= 64, "A long word for all nodes: \(word)")
             case .close: self.isClosed = true
             }
         }
         return asks
     }
 
-    private func check(_ key: ConversationKey) {
-        precondition(key.isInbox || IdentityRule.conversation.allows(key.id.string), "No id of a conversation: \(key)")
+    private func checkKey(_ key: ConversationKey) {
+        precondition(
+            key.isInbox || IdentityRule.conversation.allows(key.id.string),
+            "No id of a conversation: \(key)")
         precondition(key.tenant == self.session.tenant, "Another tenant's conversation: \(key)")
     }
 
-    private func check(_ body: MessageBody) {
-        precondition((try? ChatLimits().check(content: body.content)) != nil, "A message that the limits forbid.")
-        precondition(body.metadata.map { $0.count <= ChatLimits().metadataBytes } ?? true, "Metadata that the limits forbid.")
-        precondition(body.author.id == self.session.actor?.person.id, "A message of another author.")
+    private func checkMessage(_ body: MessageBody) {
+        precondition(
+            (try? ChatLimits().check(content: body.content)) != nil,
+            "A message that the limits forbid.")
+        precondition(
+            body.metadata.map { $0.count <= ChatLimits().metadataBytes } ?? true,
+            "Metadata that the limits forbid.")
+        precondition(
+            body.author.id == self.session.principal?.person.id, "A message of another author.")
     }
 }
 
 /// What holds of a dialect whose frames are JSON objects.
 public enum JSONFrames {
     /// - Returns: whether the client's frames have asked for anything.
-    public static func check(_ bytes: [UInt8], _ dialect: some Dialect, _ request: DialectRequest) -> Bool {
+    public static func check(_ bytes: [UInt8], _ dialect: some Dialect, _ request: DialectRequest)
+        -> Bool
+    {
         var session = FuzzedSession(dialect, request) { frame in
             guard let tree = try? JSONTree(parsing: frame.span.bytes), tree.members != nil else {
-                preconditionFailure("A frame that is no JSON object: \(String(decoding: frame, as: UTF8.self))")
+                preconditionFailure(
+                    "A frame that is no JSON object: \(String(decoding: frame, as: UTF8.self))")
             }
         }
-        for line in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) { session.obey(Array(line)) }
-        return session.hasAsked
+        for line in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
+            session.execute(Array(line))
+        }
+        return session.hasRequested
     }
 }

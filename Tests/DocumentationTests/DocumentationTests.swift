@@ -6,24 +6,36 @@ import Testing
 struct DocumentationTests {
     /// All pages of the checkout: those at its root, and everything under docs.
     static func pages() throws -> [MarkdownPage] {
-        let root = try FileManager.default.contentsOfDirectory(atPath: Checkout.path).filter { $0.hasSuffix(".md") }
-        let docs = FileManager.default.enumerator(atPath: Checkout.file("docs"))?.compactMap { $0 as? String } ?? []
-        return try (root + docs.filter { $0.hasSuffix(".md") }.map { "docs/\($0)" }).sorted().map { try MarkdownPage($0) }
+        let root = try FileManager.default.contentsOfDirectory(atPath: Checkout.path).filter {
+            $0.hasSuffix(".md")
+        }
+        let docs =
+            FileManager.default.enumerator(atPath: Checkout.file("docs"))?.compactMap {
+                $0 as? String
+            } ?? []
+        return try (root + docs.filter { $0.hasSuffix(".md") }.map { "docs/\($0)" }).sorted().map {
+            try MarkdownPage($0)
+        }
     }
 
     @Test("every link leads to a file, and to a heading where it names one")
-    func links() throws {
+    func linksResolve() throws {
         let pages = try Self.pages()
         #expect(pages.count > 10)
         let anchors = Dictionary(uniqueKeysWithValues: pages.map { ($0.name, $0.anchors) })
         for page in pages {
             for (target, line) in page.links where !target.contains("://") {
-                let parts = target.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false)
+                let parts = target.split(
+                    separator: "#", maxSplits: 1, omittingEmptySubsequences: false)
                 let folder = page.name.split(separator: "/").dropLast().joined(separator: "/")
                 let path = parts[0].isEmpty ? page.name : Self.resolve(String(parts[0]), in: folder)
-                #expect(FileManager.default.fileExists(atPath: Checkout.file(path)), "\(page.name):\(line): \(target) leads nowhere")
+                #expect(
+                    FileManager.default.fileExists(atPath: Checkout.file(path)),
+                    "\(page.name):\(line): \(target) leads nowhere")
                 if parts.count == 2 {
-                    #expect(anchors[path]?.contains(String(parts[1])) == true, "\(page.name):\(line): \(target) has no such heading")
+                    #expect(
+                        anchors[path]?.contains(String(parts[1])) == true,
+                        "\(page.name):\(line): \(target) has no such heading")
                 }
             }
         }
@@ -32,39 +44,55 @@ struct DocumentationTests {
     private static func resolve(_ target: String, in folder: String) -> String {
         var parts = folder.split(separator: "/").map(String.init)
         for part in target.split(separator: "/") {
-            if part == ".." { parts = parts.dropLast() } else if part != "." { parts.append(String(part)) }
+            if part == ".." {
+                parts = parts.dropLast()
+            } else if part != "." {
+                parts.append(String(part))
+            }
         }
         return parts.joined(separator: "/")
     }
 
     @Test("every file that a page names in backquotes is there")
-    func paths() throws {
+    func namedFilesExist() throws {
         for page in try Self.pages() {
             for (place, line) in page.prose.enumerated() {
-                for match in line.matches(of: /`((?:script|docs|Sources|Tests)\/[A-Za-z0-9_.\/+-]+)`/) {
+                for match in line.matches(
+                    of: /`((?:script|docs|Sources|Tests)\/[A-Za-z0-9_.\/+-]+)`/)
+                {
                     let path = String(match.1)
                     // Names that stand for those of the reader's own.
                     if path.contains("Your") || path.contains("your-") { continue }
-                    #expect(FileManager.default.fileExists(atPath: Checkout.file(path)), "\(page.name):\(place + 1): \(path) is not there")
+                    #expect(
+                        FileManager.default.fileExists(atPath: Checkout.file(path)),
+                        "\(page.name):\(place + 1): \(path) is not there")
                 }
             }
         }
     }
 
     @Test("the map names every module of the package, and none that is not there")
-    func modules() throws {
-        let declared = Set(try FileManager.default.contentsOfDirectory(atPath: Checkout.file("Sources")))
+    func modulesAreDocumented() throws {
+        let declared = Set(
+            try FileManager.default.contentsOfDirectory(atPath: Checkout.file("Sources")))
         let architecture = try MarkdownPage("docs/architecture.md").prose.joined(separator: "\n")
         let readme = try MarkdownPage("README.md").prose.joined(separator: "\n")
         for module in declared {
-            let isNamed = architecture.contains("| `\(module)`") || architecture.contains(", `\(module)`")
+            let isNamed =
+                architecture.contains("| `\(module)`") || architecture.contains(", `\(module)`")
             #expect(isNamed, "docs/architecture.md does not name \(module)")
             // Module maps of C libraries are no news for newcomers.
-            if FileManager.default.fileExists(atPath: Checkout.file("Sources/\(module)/module.modulemap")) { continue }
+            if FileManager.default.fileExists(
+                atPath: Checkout.file("Sources/\(module)/module.modulemap"))
+            {
+                continue
+            }
             #expect(readme.contains("`\(module)`"), "README.md does not name \(module)")
         }
         for row in architecture.matches(of: /\n\| ((?:`[A-Za-z]+`(?:, )?)+) \|/) {
-            for name in row.1.matches(of: /`([A-Za-z]+)`/) { #expect(declared.contains(String(name.1)), "there is no module \(name.1)") }
+            for name in row.1.matches(of: /`([A-Za-z]+)`/) {
+                #expect(declared.contains(String(name.1)), "there is no module \(name.1)")
+            }
         }
     }
 }

@@ -7,23 +7,29 @@ import Testing
 struct ReferenceTests {
     /// With `CONFAB_WRITE_REFERENCE` in the environment the page is written and not compared.
     @Test("is what the tables of the parser say")
-    func reference() throws {
+    func referenceIsCurrent() throws {
         let text = MarkdownReference.markdown()
         if ProcessInfo.processInfo.environment["CONFAB_WRITE_REFERENCE"] != nil {
-            try text.write(toFile: Checkout.file("docs/reference.md"), atomically: true, encoding: .utf8)
+            try text.write(
+                toFile: Checkout.file("docs/reference.md"), atomically: true, encoding: .utf8)
         }
         let isSame = try Checkout.read("docs/reference.md") == text
-        #expect(isSame, "docs/reference.md is out of date: CONFAB_WRITE_REFERENCE=1 script/test docs writes it anew")
+        #expect(
+            isSame,
+            "docs/reference.md is out of date: CONFAB_WRITE_REFERENCE=1 script/test docs writes it anew"
+        )
     }
 
     @Test("knows every limit and option that the other pages name")
-    func names() throws {
+    func namedOptionsExist() throws {
         let reference = try Checkout.read("docs/reference.md")
         for page in ["docs/operating.md", "docs/protocols/conversations.md", "README.md"] {
             for match in try MarkdownPage(page).prose.joined(separator: "\n").matches(
                 of: /`(--[a-z-]+|[a-z]+(?:-[a-z]+)*-(?:seconds|bytes|burst|second))`/)
             {
-                #expect(reference.contains("`\(match.1)`") || reference.contains("`\(match.1) "), "\(page) names \(match.1)")
+                #expect(
+                    reference.contains("`\(match.1)`") || reference.contains("`\(match.1) "),
+                    "\(page) names \(match.1)")
             }
         }
     }

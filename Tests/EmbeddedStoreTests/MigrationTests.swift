@@ -20,11 +20,12 @@ struct MigrationTests {
     private func write(layout: Int, _ rows: String) throws {
         let connection = try SQLiteConnection(path: self.path, access: .readWrite)
         for step in 0..<layout { try connection.execute(Schema.steps[step]) }
-        try connection.execute("PRAGMA application_id = \(Schema.applicationID); PRAGMA user_version = \(layout)")
+        try connection.execute(
+            "PRAGMA application_id = \(Schema.applicationID); PRAGMA user_version = \(layout)")
         try connection.execute(rows)
     }
 
-    private static let ofLayout1 = """
+    private static let layout1Rows = """
         INSERT INTO settings VALUES ('settled', 3, 8782914216836399248);
         INSERT INTO shards VALUES (2735, 1, -2795894114431219393, 0, -2772166769317848094);
         INSERT INTO conversations VALUES (1, 'acme', 'rex', 0, '', 'ann', 1795224713575, 1795224715558, NULL, 5, 1, -345982111718828695);
@@ -40,49 +41,57 @@ struct MigrationTests {
 
     @Test("1 has its members' lists, and keeps all else")
     func fromLayout1() async throws {
-        try self.write(layout: 1, Self.ofLayout1)
+        try self.write(layout: 1, Self.layout1Rows)
         var store = try LocalStore.sqlite(path: self.path, history: 100)
         let key = ConversationKey(tenant: "acme", id: "rex")
         let loaded = try #require(await store.load(key))
         #expect(loaded.record.kind == .conversations)
-        #expect(loaded.record.details == "")
+        #expect(loaded.record.dialectData == "")
         #expect(loaded.record.createdAt == Timestamp(milliseconds: 1_795_224_713_575))
         #expect(loaded.head == 3)
         #expect(loaded.revision == 6)
-        #expect(await store.page(key, .newest)?.messages.map(\.body.content) == ["one", "two", "three"])
+        #expect(
+            await store.page(key, .newest)?.messages.map(\.body.content) == ["one", "two", "three"])
         for (name, unread) in [("ann", 1), ("bob", 2)] {
             let page = try #require(await store.memberships(of: name))
             #expect(page.memberships.map(\.key) == [key])
             #expect(page.memberships.first?.member.name == ByteString("\(name)'s name"))
-            #expect(page.memberships.first?.unread == unread)
+            #expect(page.memberships.first?.unreadCount == unread)
             #expect(page.damaged.isEmpty)
         }
         #expect(await store.catalog()?.entries.count == 0)
 
         // It is written to as any other, and opened again.
-        let owner = OwnerID(incarnation: 7, loop: 0)
-        var scribe = Scribe(key: key, owner: owner, epoch: await store.claim(key.shard, by: owner))
+        let owner = LoopID(incarnation: 7, loop: 0)
+        var scribe = TestOwner(key: key, id: owner, epoch: await store.claim(key.shard, by: owner))
         #expect(scribe.epoch == 2)
         (scribe.head, scribe.revision) = (3, 6)
         #expect(
-            await store.write([scribe.cursors("ann", read: 3, delivered: 3), scribe.join("cat"), scribe.say("four")], by: owner) == .stored)
-        _ = await store.begin(ConversationKey(tenant: "acme", id: "room"), kind: .rooms)
+            await store.write(
+                [
+                    scribe.cursors("ann", read: 3, delivered: 3), scribe.join("cat"),
+                    scribe.post("four"),
+                ], by: owner) == .stored)
+        _ = await store.createConversation(
+            ConversationKey(tenant: "acme", id: "room"), kind: .rooms)
         store.close()
         store = try LocalStore.sqlite(path: self.path, history: 100)
-        #expect(await store.memberships(of: "ann")?.memberships.first?.unread == 0)
+        #expect(await store.memberships(of: "ann")?.memberships.first?.unreadCount == 0)
         #expect(await store.memberships(of: "cat")?.memberships.first?.head == 4)
         #expect(await store.catalog()?.entries.map(\.key.id) == ["room"])
         store.close()
     }
 
-    @Test("3 counts no message as unread that was deleted, be its place written or not", arguments: [false, true])
+    @Test(
+        "3 counts no message as unread that was deleted, be its place written or not",
+        arguments: [false, true])
     func fromLayout3(isKilled: Bool) async throws {
         var options = SQLiteOptions(history: 100)
         options.generationSize = 8
         var store = try SQLiteStore(path: self.path, options: options)
-        var scribe = await store.begin(ConversationKey(tenant: "acme", id: "rex"))
+        var scribe = await store.createConversation(ConversationKey(tenant: "acme", id: "rex"))
         _ = await store.write([scribe.join("bob")], by: scribe)
-        for number in 1...40 { _ = await store.write([scribe.say("\(number)")], by: scribe) }
+        for number in 1...40 { _ = await store.write([scribe.post("\(number)")], by: scribe) }
         let messages = try #require(await store.page(scribe.key, .after(0), limit: 40)).messages
         _ = await store.write([2, 39, 40].map { scribe.delete(messages[$0 - 1]) }, by: scribe)
         if !isKilled { store.close() }
@@ -92,10 +101,12 @@ struct MigrationTests {
         }
         store.close()
         let connection = try SQLiteConnection(path: copy, access: .readWrite)
-        #expect((try connection.number("SELECT count(*) FROM places WHERE sequence > 38") == 0) == isKilled)
+        #expect(
+            (try connection.number("SELECT count(*) FROM places WHERE sequence > 38") == 0)
+                == isKilled)
         try connection.execute("DROP TABLE deletions; PRAGMA user_version = 3")
         store = try SQLiteStore(path: copy, options: options)
-        #expect(await store.memberships(of: "bob")?.memberships.first?.unread == 37)
+        #expect(await store.memberships(of: "bob")?.memberships.first?.unreadCount == 37)
         store.close()
     }
 }

@@ -1,7 +1,7 @@
 import Bytes
 import ChatModel
 import EmbeddedStore
-import RepeatableChance
+import SeededRandom
 import StoreTestSupport
 import TestKit
 import Testing
@@ -27,7 +27,9 @@ struct ProcessTests {
         #expect(!answered.isEmpty)
         for (number, head) in answered {
             let page = try #require(
-                await store.page(ConversationKey(tenant: "acme", id: ByteString("burst-\(number)")), .after(0), limit: .max))
+                await store.page(
+                    ConversationKey(tenant: "acme", id: ByteString("burst-\(number)")), .after(0),
+                    limit: .max))
             #expect(page.head >= head)
             #expect(page.messages.map(\.body.content) == (1...page.head).map { "\(number)/\($0)" })
             #expect(page.revision == page.head + 1)
@@ -41,7 +43,9 @@ struct ProcessTests {
         let path = "\(folder.path)/confab.db"
         let process = try TortureProcess("hold", path)
         #expect(try process.line() == "open")
-        #expect(throws: StoreFailure("\(path) is in use by another process")) { try LocalStore.sqlite(path: path, history: 10) }
+        #expect(throws: StoreFailure("\(path) is in use by another process")) {
+            try LocalStore.sqlite(path: path, history: 10)
+        }
         try process.kill()
         let store = try LocalStore.sqlite(path: path, history: 10)
         let late = try TortureProcess("hold", path)
@@ -65,13 +69,15 @@ struct ProcessTests {
             #expect(line.contains(path))
             heads.insert(line.dropFirst(10).prefix { $0 != ":" })
         }
-        let head = try #require(heads.count == 1 ? heads.first : nil, "a write was stored between two that failed")
+        let head = try #require(
+            heads.count == 1 ? heads.first : nil, "a write was stored between two that failed")
         #expect(try process.line() == "readable \(head)")
         let next = try #require(Int(head)) + 1
         #expect(try process.line() == "healed \(next)")
         #expect(try process.line() == nil)
         let store = try LocalStore.sqlite(path: path, history: 0)
-        let page = try #require(await store.page(ConversationKey(tenant: "acme", id: "full"), .after(0), limit: .max))
+        let page = try #require(
+            await store.page(ConversationKey(tenant: "acme", id: "full"), .after(0), limit: .max))
         #expect(page.messages.count == next)
         #expect(page.messages.last?.body.content == "there is room again")
         store.close()

@@ -1,7 +1,7 @@
 import Bytes
 import ChatModel
 import Foundation
-import RepeatableChance
+import SeededRandom
 import StoreTestSupport
 import Synchronization
 import Telemetry
@@ -21,7 +21,9 @@ struct SQLiteStoreTests {
         self.folder = try TemporaryFolder()
     }
 
-    private func open(history: Int = 100, _ change: (inout SQLiteOptions) -> Void = { _ in }) throws -> SQLiteStore {
+    private func open(history: Int = 100, _ change: (inout SQLiteOptions) -> Void = { _ in }) throws
+        -> SQLiteStore
+    {
         var options = SQLiteOptions(history: history)
         change(&options)
         return try SQLiteStore(path: self.path, options: options)
@@ -30,14 +32,14 @@ struct SQLiteStoreTests {
     @Test(
         "answers as the model does, with places on their way into the file and the file closed and opened",
         arguments: [UInt64(11), 12, 13, 14])
-    func likeTheModel(seed: UInt64) async throws {
+    func matchesModel(seed: UInt64) async throws {
         let history = seed % 2 == 0 ? 70 : 400
         var chance = SeededGenerator(seed: seed)
         var model = MemoryTables(history: history)
         var requests = RandomRequests(seed: seed, tenant: "acme", conversations: 6)
         let change: (inout SQLiteOptions) -> Void = { options in
             options.generationSize = 37
-            options.knownConversations = 3
+            options.cachedConversationLimit = 3
         }
         var store = try self.open(history: history, change)
         for number in 0..<2000 {
@@ -47,13 +49,15 @@ struct SQLiteStoreTests {
             }
             let request = requests.next { model.execute($0) }
             let expected = model.execute(request)
-            let answer = await store.ask(request)
+            let answer = await store.request(request)
             guard answer.text == expected.text else {
-                Issue.record("seed \(seed), request \(number): \(request) was answered\n\(answer.text)\ninstead of\n\(expected.text)")
+                Issue.record(
+                    "seed \(seed), request \(number): \(request) was answered\n\(answer.text)\ninstead of\n\(expected.text)"
+                )
                 return
             }
             if case .claim(let shard, let owner, _) = request, case .claimed(let epoch) = answer {
-                requests.claimed(shard, epoch, by: owner)
+                requests.recordClaim(shard, epoch, by: owner)
             }
         }
         store.close()
@@ -62,36 +66,41 @@ struct SQLiteStoreTests {
     @Test("keeps owners, messages and members over a restart")
     func restart() async throws {
         var store = try self.open()
-        var scribe = await store.begin(rex, title: "kept")
-        _ = await store.write([scribe.say("one"), scribe.join("ann"), scribe.say("two")], by: scribe)
-        let before = await store.ask(.load(rex)).text
+        var scribe = await store.createConversation(rex, title: "kept")
+        _ = await store.write(
+            [scribe.post("one"), scribe.join("ann"), scribe.post("two")], by: scribe)
+        let before = await store.request(.load(rex)).text
         store.close()
         store = try self.open()
-        #expect(await store.ask(.load(rex)).text == before)
-        #expect(await store.write([scribe.say("three")], by: scribe) == .stored)
-        #expect(await store.claim(rex.shard, by: scribe.owner) == 2)
+        #expect(await store.request(.load(rex)).text == before)
+        #expect(await store.write([scribe.post("three")], by: scribe) == .stored)
+        #expect(await store.claim(rex.shard, by: scribe.id) == 2)
         store.close()
     }
 
     @Test("keeps lists and numbers over a restart")
     func restartOfLists() async throws {
         var store = try self.open()
-        var scribe = await store.begin(rex, title: "kept", kind: .rooms)
-        _ = await store.write([scribe.join("ann"), scribe.say("one")], by: scribe)
+        var scribe = await store.createConversation(rex, title: "kept", kind: .rooms)
+        _ = await store.write([scribe.join("ann"), scribe.post("one")], by: scribe)
         let numbers = await store.numbers(of: ["ann", "bob"])
         _ = await store.nextNumber()
-        let (memberships, catalog) = (await store.memberships(of: "ann")?.text, await store.catalog()?.text)
+        let (memberships, catalog) = (
+            await store.memberships(of: "ann")?.text, await store.catalog()?.text
+        )
         store.close()
         store = try self.open()
         #expect(await store.memberships(of: "ann")?.text == memberships)
         #expect(await store.catalog()?.text == catalog)
-        #expect(await store.numbers(of: ["bob", "cat", "ann"]) == [numbers?[1], (numbers?[1] ?? 0) + 1, numbers?[0]].compactMap { $0 })
+        #expect(
+            await store.numbers(of: ["bob", "cat", "ann"])
+                == [numbers?[1], (numbers?[1] ?? 0) + 1, numbers?[0]].compactMap { $0 })
         #expect(await store.nextNumber() == 2)
         store.close()
     }
 
     @Test("finds what is in a list by an index")
-    func plans() throws {
+    func queryPlans() throws {
         try self.open().close()
         let connection = try SQLiteConnection(path: self.path, access: .readOnly)
         func plan(_ statement: String) throws -> String {
@@ -101,24 +110,37 @@ struct SQLiteStoreTests {
             return plan.joined(separator: "; ")
         }
         #expect(
-            try plan(ListRows.membershipsOfUser).hasPrefix("SEARCH members USING COVERING INDEX memberships (user=? AND conversation>?)"))
-        #expect(try plan(ListRows.newestOfCatalog) == "SEARCH conversations USING INDEX catalog (tenant=?)")
-        #expect(try plan(ListRows.catalogBelow) == "SEARCH conversations USING INDEX catalog (tenant=? AND (created_at,name)<(?,?))")
+            try plan(ListRows.membershipsOfUser).hasPrefix(
+                "SEARCH members USING COVERING INDEX memberships (user=? AND conversation>?)"))
+        #expect(
+            try plan(ListRows.newestOfCatalog)
+                == "SEARCH conversations USING INDEX catalog (tenant=?)")
+        #expect(
+            try plan(ListRows.catalogBelow)
+                == "SEARCH conversations USING INDEX catalog (tenant=? AND (created_at,name)<(?,?))"
+        )
     }
 
     @Test("stores what gathers while it commits in one transaction")
-    func groups() async throws {
+    func groupCommit() async throws {
         let store = try self.open()
-        var scribes: [Scribe] = []
-        for number in 0..<64 { scribes.append(await store.begin(ConversationKey(tenant: "acme", id: ByteString("c\(number)")))) }
+        var scribes: [TestOwner] = []
+        for number in 0..<64 {
+            scribes.append(
+                await store.createConversation(
+                    ConversationKey(tenant: "acme", id: ByteString("c\(number)"))))
+        }
         let before = store.statistics
         let rounds = 20
         for _ in 0..<rounds {
-            let crowd = Crowd()
+            let crowd = AnswerCounter()
             for place in scribes.indices {
-                store.submit(.write(WriteBatch(owner: scribes[place].owner, writes: [scribes[place].say("hello")])), ticket: 0, for: crowd)
+                store.submit(
+                    .write(
+                        WriteBatch(owner: scribes[place].id, writes: [scribes[place].post("hello")])
+                    ), ticket: 0, for: crowd)
             }
-            await crowd.answered(64)
+            await crowd.waitForAnswers(64)
         }
         let after = store.statistics
         #expect(after.writes - before.writes == 64 * rounds)
@@ -128,17 +150,23 @@ struct SQLiteStoreTests {
         store.close()
     }
 
-    @Test("begins no commit sooner than the interval after the one before, so that what comes one by one shares one")
-    func interval() async throws {
+    @Test(
+        "begins no commit sooner than the interval after the one before, so that what comes one by one shares one"
+    )
+    func commitInterval() async throws {
         let interval = Duration.seconds(1)
         let store = try self.open { $0.commitInterval = interval }
         let clock = ContinuousClock()
         let start = clock.now
-        var scribe = await store.begin(rex)
+        var scribe = await store.createConversation(rex)
         let before = store.statistics
-        let crowd = Crowd()
-        for _ in 0..<64 { store.submit(.write(WriteBatch(owner: scribe.owner, writes: [scribe.say("hello")])), ticket: 0, for: crowd) }
-        await crowd.answered(64)
+        let crowd = AnswerCounter()
+        for _ in 0..<64 {
+            store.submit(
+                .write(WriteBatch(owner: scribe.id, writes: [scribe.post("hello")])), ticket: 0,
+                for: crowd)
+        }
+        await crowd.waitForAnswers(64)
         let commits = store.statistics.commits - before.commits
         #expect(store.statistics.writes - before.writes == 64)
         // One, unless this machine needs longer than the interval to submit them.
@@ -147,69 +175,83 @@ struct SQLiteStoreTests {
     }
 
     @Test("does all that was submitted before it closes, and fails what comes later")
-    func close() async throws {
+    func closeFlushesSubmittedWrites() async throws {
         var store = try self.open(history: 0)
-        var scribe = await store.begin(rex)
-        let crowd = Crowd()
-        for _ in 0..<500 { store.submit(.write(WriteBatch(owner: scribe.owner, writes: [scribe.say("hello")])), ticket: 0, for: crowd) }
+        var scribe = await store.createConversation(rex)
+        let crowd = AnswerCounter()
+        for _ in 0..<500 {
+            store.submit(
+                .write(WriteBatch(owner: scribe.id, writes: [scribe.post("hello")])), ticket: 0,
+                for: crowd)
+        }
         store.close()
         #expect(crowd.stored == 500)
-        #expect(await store.ask(.load(rex)).text == "failed")
-        #expect(await store.ask(.probe).text == "failed")
+        #expect(await store.request(.load(rex)).text == "failed")
+        #expect(await store.request(.probe).text == "failed")
         store.close()
-        #expect(try FileManager.default.contentsOfDirectory(atPath: self.folder.path).sorted() == ["confab.db", "confab.db-lock"])
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: self.folder.path).sorted() == [
+                "confab.db", "confab.db-lock",
+            ])
         store = try self.open(history: 0)
         #expect(await store.load(rex)?.head == 500)
         store.close()
     }
 
     @Test("turns requests away at once when too many wait, and does the others")
-    func bound() async throws {
-        let store = try self.open { $0.queuedRequests = 10 }
-        var scribe = await store.begin(rex)
-        let crowd = Crowd()
+    func requestLimit() async throws {
+        let store = try self.open { $0.queuedRequestLimit = 10 }
+        var scribe = await store.createConversation(rex)
+        let crowd = AnswerCounter()
         // Blocks the writer in its answer until all are submitted.
-        let gate = Gate()
+        let gate = BlockingClient()
         store.submit(.probe, ticket: 0, for: gate)
-        gate.waitUntilReached()
-        let batch = WriteBatch(owner: scribe.owner, writes: [scribe.cursors("ann", read: 1, delivered: 1)])
+        gate.waitForAnswer()
+        let batch = WriteBatch(
+            owner: scribe.id, writes: [scribe.cursors("ann", read: 1, delivered: 1)])
         for _ in 0..<25 { store.submit(.write(batch), ticket: 0, for: crowd) }
         #expect(crowd.failures.count == 15)
-        #expect(crowd.failures.first?.description == "\(self.path): too many requests wait for the disk")
+        #expect(
+            crowd.failures.first?.description == "\(self.path): too many requests wait for the disk"
+        )
         #expect(store.statistics.queuedWrites == 10)
-        #expect(store.statistics.turnedAway == 15)
-        gate.open()
-        await crowd.answered(25)
+        #expect(store.statistics.rejectedRequests == 15)
+        gate.release()
+        await crowd.waitForAnswers(25)
         #expect(crowd.stored == 10)
         store.close()
     }
 
     @Test("turns a request away that would hold too many bytes")
-    func byteBound() async throws {
-        let store = try self.open { $0.queuedBytes = 10_000 }
-        var scribe = await store.begin(rex)
-        let gate = Gate()
+    func byteLimit() async throws {
+        let store = try self.open { $0.queuedByteLimit = 10_000 }
+        var scribe = await store.createConversation(rex)
+        let gate = BlockingClient()
         store.submit(.probe, ticket: 0, for: gate)
-        gate.waitUntilReached()
-        let crowd = Crowd()
+        gate.waitForAnswer()
+        let crowd = AnswerCounter()
         for _ in 0..<3 {
-            let write = scribe.say(String(repeating: "x", count: 6000))
-            store.submit(.write(WriteBatch(owner: scribe.owner, writes: [write])), ticket: 0, for: crowd)
+            let write = scribe.post(String(repeating: "x", count: 6000))
+            store.submit(
+                .write(WriteBatch(owner: scribe.id, writes: [write])), ticket: 0, for: crowd)
         }
         #expect(crowd.failures.count == 2)
-        gate.open()
-        await crowd.answered(3)
+        gate.release()
+        await crowd.waitForAnswers(3)
         #expect(crowd.stored == 1)
         store.close()
     }
 
     @Test("takes the messages beyond the history out of the file, and a deleted one's words")
-    func words() async throws {
+    func deletedTextIsErased() async throws {
         let store = try self.open(history: 64) { $0.generationSize = 50 }
-        var scribe = await store.begin(rex)
-        _ = await store.write([scribe.say("forgotten-words")], by: scribe)
-        for _ in 0..<20 { _ = await store.write((0..<50).map { _ in scribe.say("ordinary") }, by: scribe) }
-        _ = await store.write([scribe.say("deleted-words"), scribe.say("kept-words")], by: scribe)
+        var scribe = await store.createConversation(rex)
+        _ = await store.write([scribe.post("forgotten-words")], by: scribe)
+        for _ in 0..<20 {
+            _ = await store.write((0..<50).map { _ in scribe.post("ordinary") }, by: scribe)
+        }
+        _ = await store.write(
+            [scribe.post("deleted-words"), scribe.post("kept-words")], by: scribe)
         let message = try #require(await store.page(rex, .newest, limit: 2)?.messages.first)
         _ = await store.write([scribe.delete(message)], by: scribe)
         store.close()
@@ -219,14 +261,17 @@ struct SQLiteStoreTests {
         #expect(bytes.range(of: Data("kept-words".utf8)) != nil)
         // 64 of 1,003 messages, the step of 64 that goes at once, and what was on its way to `places`.
         let connection = try SQLiteConnection(path: self.path, access: .readOnly)
-        #expect(try #require(try connection.number("SELECT count(*) FROM messages")) <= 64 + 64 + 150)
-        #expect(try connection.number("SELECT count(*) FROM places") == connection.number("SELECT count(*) FROM messages"))
+        #expect(
+            try #require(try connection.number("SELECT count(*) FROM messages")) <= 64 + 64 + 150)
+        #expect(
+            try connection.number("SELECT count(*) FROM places")
+                == connection.number("SELECT count(*) FROM messages"))
     }
 
     @Test("can be looked at by another connection while it serves")
-    func lookedAt() async throws {
+    func concurrentReader() async throws {
         let store = try self.open()
-        _ = await store.begin(rex, title: "seen")
+        _ = await store.createConversation(rex, title: "seen")
         let connection = try SQLiteConnection(path: self.path, access: .readOnly)
         #expect(try connection.text("SELECT title FROM conversations") == "seen")
         store.close()
@@ -234,7 +279,7 @@ struct SQLiteStoreTests {
 }
 
 /// Counts answers.
-final class Crowd: StoreClient {
+final class AnswerCounter: StoreClient {
     private struct State {
         var stored = 0
         var failures: [StoreFailure] = []
@@ -260,25 +305,29 @@ final class Crowd: StoreClient {
     }
 
     /// Waits for so many answers.
-    func answered(_ count: Int) async {
+    func waitForAnswers(_ count: Int) async {
         await withCheckedContinuation { continuation in
             self.state.withLock { state in
-                if state.count >= count { continuation.resume() } else { state.waiting = (count, continuation) }
+                if state.count >= count {
+                    continuation.resume()
+                } else {
+                    state.waiting = (count, continuation)
+                }
             }
         }
     }
 }
 
 /// Holds the thread that answers until it is opened.
-final class Gate: StoreClient {
-    private let reached = DispatchSemaphore(value: 0)
-    private let opened = DispatchSemaphore(value: 0)
+final class BlockingClient: StoreClient {
+    private let answerArrived = DispatchSemaphore(value: 0)
+    private let released = DispatchSemaphore(value: 0)
 
     func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) {
-        self.reached.signal()
-        self.opened.wait()
+        self.answerArrived.signal()
+        self.released.wait()
     }
 
-    func waitUntilReached() { self.reached.wait() }
-    func open() { self.opened.signal() }
+    func waitForAnswer() { self.answerArrived.wait() }
+    func release() { self.released.signal() }
 }

@@ -1,10 +1,10 @@
 import EngineIO
-import RepeatableChance
+import SeededRandom
 import Testing
 
 @Suite("An Engine.IO payload")
 struct EnginePayloadTests {
-    struct Read: Hashable {
+    struct ReadPacket: Hashable {
         let kind: EnginePacketKind
         let isBinary: Bool
         let data: String
@@ -16,12 +16,17 @@ struct EnginePayloadTests {
         }
     }
 
-    static func read(_ bytes: [UInt8], packetLimit: Int = 100) throws(EnginePacketError) -> [Read] {
-        let count = try EnginePayload.check(bytes.span.bytes, packetLimit: packetLimit)
+    static func read(_ bytes: [UInt8], packetLimit: Int = 100) throws(EnginePacketError)
+        -> [ReadPacket]
+    {
+        let count = try EnginePayload.validate(bytes.span.bytes, packetLimit: packetLimit)
         var reader = EnginePayloadReader()
-        var packets: [Read] = []
+        var packets: [ReadPacket] = []
         while let packet = try reader.next(in: bytes.span.bytes) {
-            packets.append(Read(packet.kind, String(decoding: bytes[packet.data], as: UTF8.self), isBinary: packet.isBinary))
+            packets.append(
+                ReadPacket(
+                    packet.kind, String(decoding: bytes[packet.data], as: UTF8.self),
+                    isBinary: packet.isBinary))
         }
         #expect(packets.count == count)
         return packets
@@ -30,35 +35,45 @@ struct EnginePayloadTests {
     @Test(
         "has packets of every type",
         arguments: [
-            ("0{}", .open, "{}"), ("1", .close, ""), ("2", .ping, ""), ("2probe", .ping, "probe"), ("3", .pong, ""),
-            ("4hello", .message, "hello"), ("4", .message, ""), ("4€é😀", .message, "€é😀"), ("4b", .message, "b"), ("5", .upgrade, ""),
+            ("0{}", .open, "{}"), ("1", .close, ""), ("2", .ping, ""), ("2probe", .ping, "probe"),
+            ("3", .pong, ""),
+            ("4hello", .message, "hello"), ("4", .message, ""), ("4€é😀", .message, "€é😀"),
+            ("4b", .message, "b"), ("5", .upgrade, ""),
             ("6", .noop, ""),
         ] as [(String, EnginePacketKind, String)])
-    func types(_ text: String, _ kind: EnginePacketKind, _ data: String) throws {
-        #expect(try Self.read(Array(text.utf8)) == [Read(kind, data)])
+    func packetTypes(_ text: String, _ kind: EnginePacketKind, _ data: String) throws {
+        #expect(try Self.read(Array(text.utf8)) == [ReadPacket(kind, data)])
     }
 
     @Test("has text and binary packets between separators")
-    func several() throws {
+    func severalPackets() throws {
         #expect(
             try Self.read(Array("4hello\u{1E}2\u{1E}bAQIDBA==\u{1E}b\u{1E}4€".utf8)) == [
-                Read(.message, "hello"), Read(.ping, ""), Read(.message, "AQIDBA==", isBinary: true), Read(.message, "", isBinary: true),
-                Read(.message, "€"),
+                ReadPacket(.message, "hello"), ReadPacket(.ping, ""),
+                ReadPacket(.message, "AQIDBA==", isBinary: true),
+                ReadPacket(.message, "", isBinary: true),
+                ReadPacket(.message, "€"),
             ])
     }
 
     @Test(
         "is refused in words",
         arguments: [
-            ([], .empty), ([0x1E], .empty), (Array("4a\u{1E}".utf8), .empty), (Array("\u{1E}4a".utf8), .empty),
-            (Array("4a\u{1E}\u{1E}4b".utf8), .empty), (Array("7".utf8), .unknownType(0x37)), (Array("4a\u{1E}9".utf8), .unknownType(0x39)),
-            (Array("/".utf8), .unknownType(0x2F)), (Array("B".utf8), .unknownType(0x42)), (Array(" 4a".utf8), .unknownType(0x20)),
-            (Array("\"4a\"".utf8), .unknownType(0x22)), (Array("6:4hello".utf8) + [0x1E, 0], .unknownType(0)), ([0xFF], .unknownType(0xFF)),
-            (Array("4".utf8) + [0xFF], .notUTF8), (Array("4".utf8) + [0xC3], .notUTF8), (Array("4".utf8) + [0xED, 0xA0, 0x80], .notUTF8),
-            (Array("4".utf8) + [0xC3, 0x1E] + Array("4".utf8) + [0xA9], .notUTF8), (Array("4".utf8) + [0xC0, 0x80], .notUTF8),
+            ([], .empty), ([0x1E], .empty), (Array("4a\u{1E}".utf8), .empty),
+            (Array("\u{1E}4a".utf8), .empty),
+            (Array("4a\u{1E}\u{1E}4b".utf8), .empty), (Array("7".utf8), .unknownType(0x37)),
+            (Array("4a\u{1E}9".utf8), .unknownType(0x39)),
+            (Array("/".utf8), .unknownType(0x2F)), (Array("B".utf8), .unknownType(0x42)),
+            (Array(" 4a".utf8), .unknownType(0x20)),
+            (Array("\"4a\"".utf8), .unknownType(0x22)),
+            (Array("6:4hello".utf8) + [0x1E, 0], .unknownType(0)), ([0xFF], .unknownType(0xFF)),
+            (Array("4".utf8) + [0xFF], .notUTF8), (Array("4".utf8) + [0xC3], .notUTF8),
+            (Array("4".utf8) + [0xED, 0xA0, 0x80], .notUTF8),
+            (Array("4".utf8) + [0xC3, 0x1E] + Array("4".utf8) + [0xA9], .notUTF8),
+            (Array("4".utf8) + [0xC0, 0x80], .notUTF8),
             (Array("4\u{1E}4\u{1E}4\u{1E}4".utf8), .tooManyPackets(limit: 3)),
         ] as [([UInt8], EnginePacketError)])
-    func refused(_ bytes: [UInt8], _ error: EnginePacketError) {
+    func rejected(_ bytes: [UInt8], _ error: EnginePacketError) {
         #expect(throws: error) { try Self.read(bytes, packetLimit: 3) }
         #expect(!error.description.isEmpty)
     }
@@ -68,7 +83,8 @@ struct EnginePayloadTests {
         let whole = Array("4hé\u{1E}bAQ==\u{1E}3\u{1E}4€".utf8)
         for length in 0..<whole.count {
             let cut = Array(whole.prefix(length))
-            let pieces = cut.split(separator: EnginePayload.separator, omittingEmptySubsequences: false)
+            let pieces = cut.split(
+                separator: EnginePayload.separator, omittingEmptySubsequences: false)
             do throws(EnginePacketError) {
                 let packets = try Self.read(cut)
                 #expect(packets.count == pieces.count)
@@ -101,7 +117,12 @@ struct EnginePayloadTests {
     func roundTrip(_ seed: UInt64) throws {
         var chance = SeededGenerator(seed: seed)
         let packets = (0...chance.number(0...20)).map { _ in
-            Read(.message, String((0..<chance.number(0...30)).map { _ in chance.pick(Array("aé€😀\u{1F}\u{1D}b4 \n")) ?? " " }))
+            ReadPacket(
+                .message,
+                String(
+                    (0..<chance.number(0...30)).map { _ in
+                        chance.pick(Array("aé€😀\u{1F}\u{1D}b4 \n")) ?? " "
+                    }))
         }
         let text = packets.map { "4\($0.data)" }.joined(separator: "\u{1E}")
         #expect(try Self.read(Array(text.utf8)) == packets)
@@ -112,12 +133,12 @@ struct EnginePayloadTests {
         var body = [UInt8](repeating: EnginePayload.separator, count: 1_999_999)
         for place in stride(from: 0, to: body.count, by: 2) { body[place] = UInt8(ascii: "4") }
         #expect(throws: EnginePacketError.tooManyPackets(limit: 16_384)) {
-            _ = try EnginePayload.check(body.span.bytes, packetLimit: 16_384)
+            _ = try EnginePayload.validate(body.span.bytes, packetLimit: 16_384)
         }
-        #expect((try? EnginePayload.check(body.span.bytes, packetLimit: 1_000_000)) == 1_000_000)
+        #expect((try? EnginePayload.validate(body.span.bytes, packetLimit: 1_000_000)) == 1_000_000)
 
-        var peer = EnginePeer(settings: EngineSettings(maxPayload: 2_000_000))
+        var peer = EngineSessionDriver(settings: EngineSettings(maxPayload: 2_000_000))
         #expect(peer.post(1, body) == [.refused(1, .payloadTooLarge)])
-        #expect(peer.post(2, "4still here") == [.message("still here"), .taken(2)])
+        #expect(peer.post(2, "4still here") == [.message("still here"), .accepted(2)])
     }
 }

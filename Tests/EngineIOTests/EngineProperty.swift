@@ -20,17 +20,27 @@ enum EngineProperty {
 
     /// A payload's packets are what stands between its separators.
     private static func checkPayload(_ bytes: [UInt8]) -> Bool {
-        let pieces = bytes.split(separator: EnginePayload.separator, omittingEmptySubsequences: false)
+        let pieces = bytes.split(
+            separator: EnginePayload.separator, omittingEmptySubsequences: false)
         do throws(EnginePacketError) {
-            let count = try EnginePayload.check(bytes.span.bytes, packetLimit: 1000)
-            precondition(count == pieces.count, "A payload of \(pieces.count) pieces has \(count) packets.")
+            let count = try EnginePayload.validate(bytes.span.bytes, packetLimit: 1000)
+            precondition(
+                count == pieces.count, "A payload of \(pieces.count) pieces has \(count) packets.")
             var reader = EnginePayloadReader()
             for piece in pieces {
-                guard let packet = try reader.next(in: bytes.span.bytes) else { preconditionFailure("A payload ends too early.") }
-                precondition(bytes[packet.data].elementsEqual(piece.dropFirst()), "A packet is read as another: \(packet)")
-                precondition(packet.isBinary ? piece.first == UInt8(ascii: "b") : piece.first == packet.kind.letter, "\(packet)")
+                guard let packet = try reader.next(in: bytes.span.bytes) else {
+                    preconditionFailure("A payload ends too early.")
+                }
+                precondition(
+                    bytes[packet.data].elementsEqual(piece.dropFirst()),
+                    "A packet is read as another: \(packet)")
+                precondition(
+                    packet.isBinary
+                        ? piece.first == UInt8(ascii: "b") : piece.first == packet.kind.typeByte,
+                    "\(packet)")
             }
-            precondition(String(validating: bytes, as: UTF8.self) != nil, "What is no UTF-8 was taken.")
+            precondition(
+                String(validating: bytes, as: UTF8.self) != nil, "What is no UTF-8 was taken.")
             return true
         } catch {
             precondition(!error.description.isEmpty)
@@ -43,7 +53,10 @@ enum EngineProperty {
         var isTaken = false
         for method in [EngineMethod.get, .post, .other] {
             for isWebSocket in [false, true] {
-                guard let request = try? EngineRequest(method, query: bytes.span.bytes, isWebSocket: isWebSocket) else { continue }
+                guard
+                    let request = try? EngineRequest(
+                        method, query: bytes.span.bytes, isWebSocket: isWebSocket)
+                else { continue }
                 isTaken = true
                 let query =
                     switch request {
@@ -51,16 +64,18 @@ enum EngineProperty {
                     case .poll(let id), .post(let id): "EIO=4&transport=polling&sid=\(id)"
                     case .upgrade(let id): "EIO=4&transport=websocket&sid=\(id)"
                     }
-                let again = try? EngineRequest(method, query: Array(query.utf8).span.bytes, isWebSocket: isWebSocket)
-                precondition(again == request, "\(request) is read as \(String(describing: again)).")
+                let again = try? EngineRequest(
+                    method, query: Array(query.utf8).span.bytes, isWebSocket: isWebSocket)
+                precondition(
+                    again == request, "\(request) is read as \(String(describing: again)).")
             }
         }
         return isTaken
     }
 
     private static func checkSession(_ bytes: [UInt8]) -> Bool {
-        var watched = WatchedEngineSession(bytes)
-        while watched.obeyNext() {}
+        var watched = CheckedEngineSession(bytes)
+        while watched.executeNext() {}
         return watched.isAlive
     }
 }

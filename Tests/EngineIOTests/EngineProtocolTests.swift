@@ -6,12 +6,15 @@ import Testing
 /// The expectations of the protocol's own test suite (socketio/engine.io-protocol, revision 4), under its names.
 enum EngineProtocolTests {
     @Suite("Engine.IO protocol: handshake")
-    struct Handshake {
+    struct EngineHandshakeTests {
         private func check(_ packet: String, upgrades: JSONTree) throws {
             #expect(packet.first == "0")
             let handshake = try JSONTree(parsing: String(packet.dropFirst()))
-            #expect(handshake.members?.map(\.name) == ["sid", "upgrades", "pingInterval", "pingTimeout", "maxPayload"])
-            #expect(handshake["sid"]?.stringValue == EnginePeer.id.text)
+            #expect(
+                handshake.members?.map(\.name) == [
+                    "sid", "upgrades", "pingInterval", "pingTimeout", "maxPayload",
+                ])
+            #expect(handshake["sid"]?.stringValue == EngineSessionDriver.id.text)
             #expect(handshake["upgrades"] == upgrades)
             #expect(handshake["pingInterval"] == 300)
             #expect(handshake["pingTimeout"] == 200)
@@ -21,21 +24,32 @@ enum EngineProtocolTests {
         @Test("HTTP long-polling: should successfully open a session")
         func polling() throws {
             #expect(try readRequest("EIO=4&transport=polling") == .handshake(.polling))
-            guard case .payload(0, let packet) = EnginePeer().opening.first else { throw Unexpected() }
+            guard case .payload(0, let packet) = EngineSessionDriver().openingSteps.first else {
+                throw UnexpectedEngineStep()
+            }
             try self.check(packet, upgrades: ["websocket"])
         }
 
         @Test("WebSocket: should successfully open a session")
         func webSocket() throws {
-            #expect(try readRequest("EIO=4&transport=websocket", isWebSocket: true) == .handshake(.webSocket))
-            guard case .sent(7, let packet) = EnginePeer(onSocket: 7).opening.first else { throw Unexpected() }
+            #expect(
+                try readRequest("EIO=4&transport=websocket", isWebSocket: true)
+                    == .handshake(.webSocket))
+            guard case .sent(7, let packet) = EngineSessionDriver(onSocket: 7).openingSteps.first
+            else { throw UnexpectedEngineStep() }
             try self.check(packet, upgrades: [])
         }
 
-        @Test("should fail with an invalid 'EIO' query parameter", arguments: ["", "&EIO=abc", "&EIO=", "&EIO=3", "&EIO=5", "&EIO=04"])
+        @Test(
+            "should fail with an invalid 'EIO' query parameter",
+            arguments: ["", "&EIO=abc", "&EIO=", "&EIO=3", "&EIO=5", "&EIO=04"])
         func version(_ parameter: String) {
-            #expect(throws: EngineRefusal.unsupportedVersion) { try readRequest("transport=polling\(parameter)") }
-            #expect(throws: EngineRefusal.unsupportedVersion) { try readRequest("transport=websocket\(parameter)", isWebSocket: true) }
+            #expect(throws: EngineRefusal.unsupportedVersion) {
+                try readRequest("transport=polling\(parameter)")
+            }
+            #expect(throws: EngineRefusal.unsupportedVersion) {
+                try readRequest("transport=websocket\(parameter)", isWebSocket: true)
+            }
         }
 
         @Test(
@@ -43,32 +57,36 @@ enum EngineProtocolTests {
             arguments: ["", "&transport=abc", "&transport", "&transport=Polling"])
         func transport(_ parameter: String) {
             #expect(throws: EngineRefusal.unknownTransport) { try readRequest("EIO=4\(parameter)") }
-            #expect(throws: EngineRefusal.unknownTransport) { try readRequest("EIO=4\(parameter)", isWebSocket: true) }
+            #expect(throws: EngineRefusal.unknownTransport) {
+                try readRequest("EIO=4\(parameter)", isWebSocket: true)
+            }
         }
 
         @Test("should fail with an invalid request method", arguments: [EngineMethod.post, .other])
         func method(_ method: EngineMethod) {
-            #expect(throws: EngineRefusal.badHandshakeMethod) { try readRequest("EIO=4&transport=polling", method) }
+            #expect(throws: EngineRefusal.badHandshakeMethod) {
+                try readRequest("EIO=4&transport=polling", method)
+            }
         }
     }
 
     @Suite("Engine.IO protocol: heartbeat")
-    struct Heartbeat {
+    struct EngineHeartbeatTests {
         @Test("HTTP long-polling: should send ping/pong packets")
         func polling() {
-            var peer = EnginePeer()
+            var peer = EngineSessionDriver()
             for round in 1...3 {
                 #expect(peer.poll(round) == [])
                 #expect(peer.session.deadline == peer.now + 300)
                 #expect(peer.tick(at: peer.now + 299) == [])
                 #expect(peer.tick(at: peer.now + 1) == [.payload(round, "2")])
-                #expect(peer.post(round + 100, "3") == [.taken(round + 100)])
+                #expect(peer.post(round + 100, "3") == [.accepted(round + 100)])
             }
         }
 
         @Test("HTTP long-polling: should close the session upon ping timeout")
         func pollingTimeout() {
-            var peer = EnginePeer()
+            var peer = EngineSessionDriver()
             #expect(peer.tick(at: 300) == [])
             #expect(peer.session.deadline == 500)
             #expect(peer.tick(at: 499) == [])
@@ -79,7 +97,7 @@ enum EngineProtocolTests {
 
         @Test("WebSocket: should send ping/pong packets")
         func webSocket() {
-            var peer = EnginePeer(onSocket: 1)
+            var peer = EngineSessionDriver(onSocket: 1)
             for _ in 1...3 {
                 #expect(peer.tick(at: peer.now + 300) == [.sent(1, "2")])
                 #expect(peer.receive("3", on: 1) == [])
@@ -88,42 +106,42 @@ enum EngineProtocolTests {
 
         @Test("WebSocket: should close the session upon ping timeout")
         func webSocketTimeout() {
-            var peer = EnginePeer(onSocket: 1)
+            var peer = EngineSessionDriver(onSocket: 1)
             #expect(peer.tick(at: 300) == [.sent(1, "2")])
             #expect(peer.tick(at: 500) == [.closedSocket(1, 1001), .closed(.pingTimeout)])
         }
     }
 
     @Suite("Engine.IO protocol: close")
-    struct Close {
+    struct EngineCloseTests {
         @Test("HTTP long-polling: should forcefully close the session")
         func polling() {
-            var peer = EnginePeer()
+            var peer = EngineSessionDriver()
             #expect(peer.poll(1) == [])
-            #expect(peer.post(2, "1") == [.taken(2), .payload(1, "6"), .closed(.byClient)])
+            #expect(peer.post(2, "1") == [.accepted(2), .payload(1, "6"), .closed(.byClient)])
             #expect(peer.poll(3) == [.refused(3, .unknownSession)])
         }
 
         @Test("WebSocket: should forcefully close the session")
         func webSocket() {
-            var peer = EnginePeer(onSocket: 1)
+            var peer = EngineSessionDriver(onSocket: 1)
             #expect(peer.receive("1", on: 1) == [.closedSocket(1, 1001), .closed(.byClient)])
         }
 
         @Test("should close the session upon cancelled polling request")
         func cancelled() {
-            var peer = EnginePeer()
+            var peer = EngineSessionDriver()
             _ = peer.poll(1)
-            #expect(peer.pollBroke(1) == [.closed(.transportClosed)])
+            #expect(peer.pollAborted(1) == [.closed(.transportClosed)])
             #expect(peer.poll(2) == [.refused(2, .unknownSession)])
         }
     }
 
     @Suite("Engine.IO protocol: upgrade")
-    struct Upgrade {
-        private func upgraded() -> EnginePeer {
-            var peer = EnginePeer()
-            _ = peer.open(1)
+    struct EngineUpgradeTests {
+        private func upgraded() -> EngineSessionDriver {
+            var peer = EngineSessionDriver()
+            _ = peer.openSocket(1)
             _ = peer.receive("2probe", on: 1)
             _ = peer.receive("5", on: 1)
             return peer
@@ -131,8 +149,8 @@ enum EngineProtocolTests {
 
         @Test("should successfully upgrade from HTTP long-polling to WebSocket")
         func success() {
-            var peer = EnginePeer()
-            #expect(peer.open(1) == [])
+            var peer = EngineSessionDriver()
+            #expect(peer.openSocket(1) == [])
             #expect(peer.receive("2probe", on: 1) == [.sent(1, "3probe")])
             #expect(peer.poll(1) == [.payload(1, "6")])
             #expect(peer.receive("5", on: 1) == [.upgraded(1)])
@@ -151,78 +169,94 @@ enum EngineProtocolTests {
         @Test("should ignore WebSocket connection with same sid after upgrade")
         func sockets() {
             var peer = self.upgraded()
-            #expect(peer.open(2) == [.closedSocket(2, 1008)])
-            #expect(peer.closed(2) == [])
+            #expect(peer.openSocket(2) == [.closedSocket(2, 1008)])
+            #expect(peer.socketClosed(2) == [])
             #expect(peer.receive("4hello", on: 1) == [.message("hello")])
         }
     }
 
     @Suite("Engine.IO protocol: payload")
-    struct Payload {
-        @Test("HTTP long-polling: should send and receive a payload containing one plain text packet")
+    struct EngineTransferTests {
+        @Test(
+            "HTTP long-polling: should send and receive a payload containing one plain text packet")
         func one() {
-            var peer = EnginePeer()
-            #expect(peer.post(1, "4hello") == [.message("hello"), .taken(1)])
+            var peer = EngineSessionDriver()
+            #expect(peer.post(1, "4hello") == [.message("hello"), .accepted(1)])
             #expect(peer.send("4hello") == [])
             #expect(peer.poll(2) == [.payload(2, "4hello")])
         }
 
-        @Test("HTTP long-polling: should send and receive a payload containing several plain text packets")
+        @Test(
+            "HTTP long-polling: should send and receive a payload containing several plain text packets"
+        )
         func several() {
-            var peer = EnginePeer()
+            var peer = EngineSessionDriver()
             #expect(
-                peer.post(1, "4test1\u{1E}4test2\u{1E}4test3") == [.message("test1"), .message("test2"), .message("test3"), .taken(1)])
+                peer.post(1, "4test1\u{1E}4test2\u{1E}4test3") == [
+                    .message("test1"), .message("test2"), .message("test3"), .accepted(1),
+                ])
             #expect(peer.poll(2) == [])
             for packet in ["4test1", "4test2", "4test3"] { #expect(peer.send(packet) == []) }
             #expect(peer.flush() == [.payload(2, "4test1\u{1E}4test2\u{1E}4test3")])
         }
 
-        @Test("HTTP long-polling: should send and receive a payload containing plain text and binary packets")
+        @Test(
+            "HTTP long-polling: should send and receive a payload containing plain text and binary packets"
+        )
         func binary() {
-            var peer = EnginePeer()
-            #expect(peer.post(1, "4hello\u{1E}bAQIDBA==") == [.message("hello"), .binary, .taken(1)])
+            var peer = EngineSessionDriver()
+            #expect(
+                peer.post(1, "4hello\u{1E}bAQIDBA==") == [.message("hello"), .binary, .accepted(1)])
         }
 
         @Test("HTTP long-polling: should close the session upon invalid packet format")
         func invalid() {
-            var peer = EnginePeer()
-            #expect(peer.post(1, "abc") == [.refused(1, .badRequest), .closed(.malformed(.unknownType(UInt8(ascii: "a"))))])
+            var peer = EngineSessionDriver()
+            #expect(
+                peer.post(1, "abc") == [
+                    .refused(1, .badRequest), .closed(.malformed(.unknownType(UInt8(ascii: "a")))),
+                ])
             #expect(peer.poll(2) == [.refused(2, .unknownSession)])
         }
 
         @Test("HTTP long-polling: should close the session upon duplicate poll requests")
         func duplicate() {
-            var peer = EnginePeer()
+            var peer = EngineSessionDriver()
             _ = peer.poll(1)
-            #expect(peer.poll(2) == [.refused(2, .badRequest), .payload(1, "1"), .closed(.secondPoll)])
+            #expect(
+                peer.poll(2) == [.refused(2, .badRequest), .payload(1, "1"), .closed(.secondPoll)])
             #expect(peer.poll(3) == [.refused(3, .unknownSession)])
         }
 
         @Test("WebSocket: should send and receive a plain text packet")
         func text() {
-            var peer = EnginePeer(onSocket: 1)
+            var peer = EngineSessionDriver(onSocket: 1)
             #expect(peer.receive("4hello", on: 1) == [.message("hello")])
             #expect(peer.send("4hello") == [.sent(1, "4hello")])
         }
 
         @Test("WebSocket: should send and receive a binary packet")
         func binaryFrame() {
-            var peer = EnginePeer(onSocket: 1)
+            var peer = EngineSessionDriver(onSocket: 1)
             #expect(peer.receiveBinary(on: 1) == [.binary])
         }
 
         @Test("WebSocket: should close the session upon invalid packet format")
         func invalidFrame() {
-            var peer = EnginePeer(onSocket: 1)
+            var peer = EngineSessionDriver(onSocket: 1)
             #expect(
-                peer.receive("abc", on: 1) == [.closedSocket(1, 1002), .closed(.malformed(.unknownType(UInt8(ascii: "a"))))])
+                peer.receive("abc", on: 1) == [
+                    .closedSocket(1, 1002), .closed(.malformed(.unknownType(UInt8(ascii: "a")))),
+                ])
         }
     }
 }
 
-struct Unexpected: Error {}
+struct UnexpectedEngineStep: Error {}
 
-func readRequest(_ query: String, _ method: EngineMethod = .get, isWebSocket: Bool = false) throws(EngineRefusal) -> EngineRequest {
+func readRequest(_ query: String, _ method: EngineMethod = .get, isWebSocket: Bool = false)
+    throws(EngineRefusal) -> EngineRequest
+{
     let bytes = Array(query.utf8)
     return try EngineRequest(method, query: bytes.span.bytes, isWebSocket: isWebSocket)
 }

@@ -4,21 +4,25 @@ import Testing
 
 @Suite("An Engine.IO request")
 struct EngineRequestTests {
-    private static let sid = EnginePeer.id.text
+    private static let sid = EngineSessionDriver.id.text
     private static let polling = "EIO=4&transport=polling&sid=\(sid)"
     private static let webSocket = "EIO=4&transport=websocket&sid=\(sid)"
 
     @Test("polls, posts or upgrades a session that it names")
     func sessions() throws {
-        #expect(try readRequest(Self.polling) == .poll(EnginePeer.id))
-        #expect(try readRequest(Self.polling, .post) == .post(EnginePeer.id))
-        #expect(try readRequest(Self.webSocket, isWebSocket: true) == .upgrade(EnginePeer.id))
+        #expect(try readRequest(Self.polling) == .poll(EngineSessionDriver.id))
+        #expect(try readRequest(Self.polling, .post) == .post(EngineSessionDriver.id))
+        #expect(
+            try readRequest(Self.webSocket, isWebSocket: true) == .upgrade(EngineSessionDriver.id))
     }
 
     @Test("may have its parameters in any order, percent-encoded, beside unknown ones")
     func spelling() throws {
-        #expect(try readRequest("t=P0x1&b64=1&transport=%70olling&x&&%45IO=4") == .handshake(.polling))
-        #expect(try readRequest("sid=\(Self.sid)&EIO=4&t=1&transport=polling&t=2") == .poll(EnginePeer.id))
+        #expect(
+            try readRequest("t=P0x1&b64=1&transport=%70olling&x&&%45IO=4") == .handshake(.polling))
+        #expect(
+            try readRequest("sid=\(Self.sid)&EIO=4&t=1&transport=polling&t=2")
+                == .poll(EngineSessionDriver.id))
     }
 
     @Test(
@@ -34,13 +38,17 @@ struct EngineRequestTests {
             ("EIO=4&transport=polling&transport=polling", .get, false, .badRequest),
             ("EIO=4&transport=polling&EIO=4", .get, false, .badRequest),
             ("EIO=4&transport=polling&sid=a&sid=a", .get, false, .badRequest),
-            ("EIO=4&transport=%zz", .get, false, .badRequest), ("EIO=4&transport=%ff", .get, false, .badRequest),
+            ("EIO=4&transport=%zz", .get, false, .badRequest),
+            ("EIO=4&transport=%ff", .get, false, .badRequest),
             ("%&EIO=4&transport=polling", .get, false, .badRequest),
             ("EIO=4&transport=polling&sid=", .get, false, .unknownSession),
             ("EIO=4&transport=polling&sid", .get, false, .unknownSession),
             ("EIO=4&transport=polling&sid=a%20b", .get, false, .unknownSession),
             ("EIO=4&transport=polling&sid=a%00", .get, false, .unknownSession),
-            ("EIO=4&transport=polling&sid=\(String(repeating: "a", count: 129))", .get, false, .unknownSession),
+            (
+                "EIO=4&transport=polling&sid=\(String(repeating: "a", count: 129))", .get, false,
+                .unknownSession
+            ),
             ("EIO=3&transport=polling&sid=a", .get, false, .unsupportedVersion),
             ("transport=polling&sid=a", .post, false, .unsupportedVersion),
             ("EIO=4&transport=polling&sid=a", .other, false, .badRequest),
@@ -48,11 +56,15 @@ struct EngineRequestTests {
             ("EIO=4&transport=websocket&sid=a", .get, false, .badRequest),
             ("EIO=4&transport=polling&sid=a", .get, true, .badRequest),
         ] as [(String, EngineMethod, Bool, EngineRefusal)])
-    func refusals(_ query: String, _ method: EngineMethod, _ isWebSocket: Bool, _ refusal: EngineRefusal) {
+    func rejected(
+        _ query: String, _ method: EngineMethod, _ isWebSocket: Bool, _ refusal: EngineRefusal
+    ) {
         #expect(throws: refusal) { try readRequest(query, method, isWebSocket: isWebSocket) }
     }
 
-    @Test("is something defined wherever it is cut off", arguments: [polling, "t=%41b&EIO=4&transport=polling"])
+    @Test(
+        "is something defined wherever it is cut off",
+        arguments: [polling, "t=%41b&EIO=4&transport=polling"])
     func truncated(_ query: String) {
         let refusals: [EngineRefusal?] = (0..<query.utf8.count).map { length in
             do throws(EngineRefusal) {
@@ -63,7 +75,10 @@ struct EngineRequestTests {
             }
         }
         #expect(refusals.first == .unknownTransport)
-        #expect(refusals.allSatisfy { $0 == nil || [.unknownTransport, .badRequest, .unknownSession].contains($0) })
+        #expect(
+            refusals.allSatisfy {
+                $0 == nil || [.unknownTransport, .badRequest, .unknownSession].contains($0)
+            })
     }
 
     @Test(
@@ -77,7 +92,7 @@ struct EngineRequestTests {
             (.unsupportedVersion, 400, #"{"code":5,"message":"Unsupported protocol version"}"#),
             (.payloadTooLarge, 413, #"{"code":3,"message":"Payload too large"}"#),
         ] as [(EngineRefusal, Int, String)])
-    func bodies(_ refusal: EngineRefusal, _ status: Int, _ body: String) {
+    func refusalBodies(_ refusal: EngineRefusal, _ status: Int, _ body: String) {
         var buffer = ByteBuffer()
         buffer.append(engineRefusal: refusal)
         #expect(buffer.text == body)
@@ -85,7 +100,7 @@ struct EngineRequestTests {
     }
 
     @Test("names a session by 128 bits as they were drawn")
-    func ids() {
+    func randomIDs() {
         #expect(EngineSessionID(random: (0, 0)).text == "AAAAAAAAAAAAAAAAAAAAAA")
         #expect(EngineSessionID(random: (.max, .max)).text == "_____________________w")
         #expect(EngineSessionID(random: (1, 0)) != EngineSessionID(random: (0, 1)))

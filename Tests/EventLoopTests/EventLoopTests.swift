@@ -8,7 +8,7 @@ struct EventLoopTests {
     func pinnedActors() async throws {
         let loop = try EventLoop.start(name: "pinned")
         defer { loop.stopAndJoin() }
-        let (first, second) = (Pinned(on: loop), Pinned(on: loop))
+        let (first, second) = (PinnedActor(on: loop), PinnedActor(on: loop))
 
         #expect(await first.isOnLoop())
         #expect(await second.isOnLoop())
@@ -20,13 +20,15 @@ struct EventLoopTests {
         #expect(await first.calls == 501)
     }
 
-    @Test("runs tasks that prefer it, with their children, and has them back from actors of elsewhere")
+    @Test(
+        "runs tasks that prefer it, with their children, and has them back from actors of elsewhere"
+    )
     func preferringTasks() async throws {
         let loop = try EventLoop.start(name: "preferred")
         defer { loop.stopAndJoin() }
         let other = try EventLoop.start(name: "elsewhere")
         defer { other.stopAndJoin() }
-        let pinned = Pinned(on: other)
+        let pinned = PinnedActor(on: other)
 
         let task = Task(executorPreference: loop) {
             var seen = [loop.isCurrent]
@@ -47,7 +49,7 @@ struct EventLoopTests {
     func assumeIsolated() async throws {
         let loop = try EventLoop.start(name: "enter")
         defer { loop.stopAndJoin() }
-        let actor = Pinned(on: loop)
+        let actor = PinnedActor(on: loop)
 
         #expect(try await loop.run { actor.assumeIsolated { $0.isOnLoop() } })
     }
@@ -56,22 +58,22 @@ struct EventLoopTests {
     func orderInATurn() async throws {
         let loop = try EventLoop.start(name: "order")
         defer { loop.stopAndJoin() }
-        let actor = Pinned(on: loop)
+        let actor = PinnedActor(on: loop)
         let mailbox = Mailbox<Int>(of: loop)
-        let log = Log<String>()
-        let hasBegun = Box(false)
-        loop.attach(
-            Probe(
-                ready: { token, _, _ in
-                    log.note("socket")
+        let log = EventLog<String>()
+        let hasBegun = LockedValue(false)
+        loop.setHandler(
+            ClosureHandler(
+                onSocketReady: { token, _, _ in
+                    log.record("socket")
                     loop.setInterest(token, read: false, write: false)
                     if hasBegun.value { return }
                     hasBegun.value = true
-                    actor.assumeIsolated { $0.spawn { log.note("job") } }
+                    actor.assumeIsolated { $0.spawn { log.record("job") } }
                     _ = mailbox.post(1)
                 },
-                mail: { if hasBegun.value { log.note("mail") } },
-                ending: { if hasBegun.value { log.note("end") } }))
+                onMessages: { if hasBegun.value { log.record("mail") } },
+                onTurnEnding: { if hasBegun.value { log.record("end") } }))
 
         let ends = [socketPair(), socketPair()]
         for (_, far) in ends { _ = far.write([1]) }
@@ -82,15 +84,15 @@ struct EventLoopTests {
     }
 
     @Test("turns again without sleeping when it is asked to")
-    func runAgain() async throws {
+    func requestedTurn() async throws {
         let loop = try EventLoop.start(name: "again", tickPeriod: .seconds(3600))
         defer { loop.stopAndJoin() }
-        let turns = Box(0)
-        let log = Log<Int>()
-        loop.attach(
-            Probe(ending: {
+        let turns = LockedValue(0)
+        let log = EventLog<Int>()
+        loop.setHandler(
+            ClosureHandler(onTurnEnding: {
                 turns.value += 1
-                if turns.value < 1000 { loop.runAgain() } else { log.note(turns.value) }
+                if turns.value < 1000 { loop.requestTurn() } else { log.record(turns.value) }
             }))
 
         // Nothing else would wake it for an hour.
@@ -98,17 +100,17 @@ struct EventLoopTests {
     }
 
     @Test("runs jobs that were made while the turn ended")
-    func jobsAtTheEnd() async throws {
+    func jobsFromTurnEnding() async throws {
         let loop = try EventLoop.start(name: "late", tickPeriod: .seconds(3600))
         defer { loop.stopAndJoin() }
-        let actor = Pinned(on: loop)
-        let isFirst = Box(true)
-        let log = Log<String>()
-        loop.attach(
-            Probe(ending: {
+        let actor = PinnedActor(on: loop)
+        let isFirst = LockedValue(true)
+        let log = EventLog<String>()
+        loop.setHandler(
+            ClosureHandler(onTurnEnding: {
                 guard isFirst.value else { return }
                 isFirst.value = false
-                actor.assumeIsolated { $0.spawn { log.note("ran") } }
+                actor.assumeIsolated { $0.spawn { log.record("ran") } }
             }))
 
         #expect(await log.next() == "ran")
@@ -118,8 +120,8 @@ struct EventLoopTests {
     func idle() async throws {
         let loop = try EventLoop.start(name: "idle", tickPeriod: .milliseconds(20))
         defer { loop.stopAndJoin() }
-        let log = Log<UInt64>()
-        loop.attach(Probe(ticked: { _ in log.note(loop.turns.count) }))
+        let log = EventLog<UInt64>()
+        loop.setHandler(ClosureHandler(onTick: { _ in log.record(loop.turnStatistics.count) }))
 
         let counts = await log.next(11)
         let turns = counts[10] - counts[0]
@@ -136,7 +138,7 @@ struct EventLoopTests {
             let start = MonotonicTime.exact
             while MonotonicTime.exact.nanoseconds - start.nanoseconds < slow {}
         }
-        let (turns, rest) = try await loop.run { (loop.takeTurns(), loop.turns) }
+        let (turns, rest) = try await loop.run { (loop.resetTurnStatistics(), loop.turnStatistics) }
 
         #expect(turns.count >= 1)
         #expect(turns.longestNanoseconds >= slow)
@@ -146,15 +148,15 @@ struct EventLoopTests {
 
     @Test("closes its sockets when it stops, tells its handler, and leaves nothing behind")
     func stop() async throws {
-        let log = Log<String>()
+        let log = EventLog<String>()
         let (near, far) = socketPair()
         weak var leftLoop: EventLoop?
-        weak var leftProbe: Probe?
+        weak var leftProbe: ClosureHandler?
         do {
             let loop = try EventLoop.start(name: "stop")
-            let probe = Probe(stopping: { log.note("stopping") })
+            let probe = ClosureHandler(onLoopStopping: { log.record("stopping") })
             (leftLoop, leftProbe) = (loop, probe)
-            loop.attach(probe)
+            loop.setHandler(probe)
             _ = try await loop.run { try loop.register(near.descriptor) }
             loop.stop()
             loop.stop()
@@ -170,10 +172,12 @@ struct EventLoopTests {
         far.close()
     }
 
-    @Test("still runs the jobs of its actors after its end, one after the other, so that nobody waits for ever")
-    func afterTheEnd() async throws {
+    @Test(
+        "still runs the jobs of its actors after its end, one after the other, so that nobody waits for ever"
+    )
+    func jobsAfterEnd() async throws {
         let loop = try EventLoop.start(name: "ended")
-        let actor = Pinned(on: loop)
+        let actor = PinnedActor(on: loop)
         loop.stopAndJoin()
 
         await withTaskGroup(of: Void.self) { group in
@@ -197,7 +201,7 @@ struct EventLoopTests {
     @Test("runs what it was given before it was told to stop")
     func workBeforeStop() async throws {
         let loop = try EventLoop.start(name: "work")
-        let done = Box(0)
+        let done = LockedValue(0)
         for _ in 0..<100 { loop.execute { done.value += 1 } }
         loop.stopAndJoin()
 
@@ -208,8 +212,10 @@ struct EventLoopTests {
     func signals() async throws {
         let loop = try EventLoop.start(name: "signals")
         defer { loop.stopAndJoin() }
-        let log = Log<(ProcessSignal, Bool)>()
-        try await SignalWatcher.watch([.hangUp, .terminate], on: loop) { log.note(($0, loop.isCurrent)) }
+        let log = EventLog<(ProcessSignal, Bool)>()
+        try await SignalWatcher.watch([.hangUp, .terminate], on: loop) {
+            log.record(($0, loop.isCurrent))
+        }
 
         kill(getpid(), SIGHUP)
         #expect(await log.next() == (.hangUp, true))
@@ -226,11 +232,11 @@ struct LoopBoundTests {
         defer { loop.stopAndJoin() }
         let state = LoopBound([Int](), on: loop)
         let (near, far) = socketPair()
-        let log = Log<[Int]>()
-        loop.attach(
-            Probe(ready: { token, _, _ in
+        let log = EventLog<[Int]>()
+        loop.setHandler(
+            ClosureHandler(onSocketReady: { token, _, _ in
                 state.with { $0.append(1) }
-                log.note(state.with { $0 })
+                log.record(state.with { $0 })
                 loop.close(token)
             }))
         _ = try await loop.run { try loop.register(near.descriptor) }

@@ -26,24 +26,24 @@ struct MailboxTests {
         let loop = try EventLoop.start(name: "once", tickPeriod: .seconds(3600))
         defer { loop.stopAndJoin() }
         let mailbox = Mailbox<Int>(of: loop)
-        let drains = Log<(calls: Int, count: Int)>()
-        let calls = Box(0)
-        let isBlocked = Box(false)
+        let drains = EventLog<(calls: Int, count: Int)>()
+        let calls = LockedValue(0)
+        let isBlocked = LockedValue(false)
         let gate = Mutex(())
-        loop.attach(
-            Probe(mail: {
+        loop.setHandler(
+            ClosureHandler(onMessages: {
                 calls.value += 1
                 var messages: [Int] = []
                 mailbox.drain(into: &messages)
-                if !messages.isEmpty { drains.note((calls.value, messages.count)) }
+                if !messages.isEmpty { drains.record((calls.value, messages.count)) }
             }))
         try await loop.run {}
 
         // The loop stands still while a thousand are posted.
-        let before = Log<Int>()
+        let before = EventLog<Int>()
         gate.withLock { _ in
             loop.execute {
-                before.note(calls.value)
+                before.record(calls.value)
                 isBlocked.value = true
                 gate.withLock { _ in }
             }
@@ -61,18 +61,18 @@ struct MailboxTests {
         defer { loop.stopAndJoin() }
         let (posters, each) = (4, 20_000)
         let mailbox = Mailbox<(poster: Int, number: Int)>(of: loop, limit: 1000)
-        let next = Box([Int](repeating: 0, count: posters))
-        let done = Log<Void>()
-        loop.attach(
-            Probe(mail: {
+        let next = LockedValue([Int](repeating: 0, count: posters))
+        let done = EventLog<Void>()
+        loop.setHandler(
+            ClosureHandler(onMessages: {
                 var messages: [(poster: Int, number: Int)] = []
                 mailbox.drain(into: &messages)
-                next.change { next in
+                next.update { next in
                     for message in messages {
                         #expect(next[message.poster] == message.number)
                         next[message.poster] += 1
                     }
-                    if next.reduce(0, +) == posters * each { done.note(()) }
+                    if next.reduce(0, +) == posters * each { done.record(()) }
                 }
             }))
 
@@ -110,18 +110,18 @@ struct MailboxTests {
     }
 
     @Test("that was filled before the loop had a handler is emptied when it gets one")
-    func lateHandler() async throws {
+    func handlerSetLater() async throws {
         let loop = try EventLoop.start(name: "lately", tickPeriod: .seconds(3600))
         defer { loop.stopAndJoin() }
         let mailbox = Mailbox<Int>(of: loop)
         _ = mailbox.post(7)
         try await loop.run {}
-        let log = Log<[Int]>()
-        loop.attach(
-            Probe(mail: {
+        let log = EventLog<[Int]>()
+        loop.setHandler(
+            ClosureHandler(onMessages: {
                 var messages: [Int] = []
                 mailbox.drain(into: &messages)
-                if !messages.isEmpty { log.note(messages) }
+                if !messages.isEmpty { log.record(messages) }
             }))
 
         #expect(await log.next() == [7])

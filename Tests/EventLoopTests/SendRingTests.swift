@@ -5,10 +5,12 @@ import Testing
 
 private func kernelHasRings() -> Bool { (try? SendRing()) != nil }
 
-@Suite("Sends that leave together", .enabled(if: kernelHasRings(), "the kernel has no io_uring, or forbids it"))
+@Suite(
+    "Sends that leave together",
+    .enabled(if: kernelHasRings(), "the kernel has no io_uring, or forbids it"))
 struct SendRingTests {
     /// Two ends of a stream, closed with it.
-    private final class Pair {
+    private final class StreamPair {
         let near: Socket
         let far: Socket
 
@@ -20,34 +22,42 @@ struct SendRingTests {
         }
 
         /// All that has come.
-        func heard() -> [UInt8] {
+        func received() -> [UInt8] {
             var bytes: [UInt8] = []
             let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 1)
             defer { buffer.deallocate() }
-            while case .moved(let count) = self.far.read(into: buffer) { bytes += buffer[..<count] }
+            while case .bytes(let count) = self.far.read(into: buffer) { bytes += buffer[..<count] }
             return bytes
         }
     }
 
-    @Test("reach each socket with its own bytes, as many at once as there is room for, again and again")
+    @Test(
+        "reach each socket with its own bytes, as many at once as there is room for, again and again"
+    )
     func many() throws {
         let ring = try SendRing()
-        let pairs = (0..<60).map { _ in Pair() }
+        let pairs = (0..<60).map { _ in StreamPair() }
         let words = (0..<pairs.count).map { number in Array("for \(number)".utf8) }
         for round in 1...20 {
-            for (pair, word) in zip(pairs, words) { word.withUnsafeBytes { ring.add($0, to: pair.near) } }
+            for (pair, word) in zip(pairs, words) {
+                word.withUnsafeBytes { ring.add($0, to: pair.near) }
+            }
             let outcomes = ring.submit()
-            #expect((0..<outcomes.count).map { outcomes[$0] } == words.map { .moved($0.count) }, "round \(round)")
+            #expect(
+                (0..<outcomes.count).map { outcomes[$0] } == words.map { .bytes($0.count) },
+                "round \(round)")
             #expect(ring.count == 0)
         }
-        for (pair, word) in zip(pairs, words) { #expect(pair.heard() == (0..<20).flatMap { _ in word }) }
+        for (pair, word) in zip(pairs, words) {
+            #expect(pair.received() == (0..<20).flatMap { _ in word })
+        }
     }
 
     @Test("fill the ring, and the next ones begin with its first place")
     func full() throws {
         let ring = try SendRing()
         // Of a stream's smallest pieces the kernel keeps some hundreds.
-        let pairs = (0..<8).map { _ in Pair() }
+        let pairs = (0..<8).map { _ in StreamPair() }
         let byte: [UInt8] = [7]
         byte.withUnsafeBytes { bytes in
             while !ring.isFull { ring.add(bytes, to: pairs[ring.count % 8].near) }
@@ -56,20 +66,24 @@ struct SendRingTests {
             #expect(ring.submit().count == 1)
         }
         #expect(ring.submit().count == 0)
-        #expect(pairs.map { $0.heard().count }.reduce(0, +) == SendRing.capacity + 1)
+        #expect(pairs.map { $0.received().count }.reduce(0, +) == SendRing.capacity + 1)
     }
 
-    @Test("wait for no socket: one takes what it has room for, a full one nothing, a dead one says why, and the others go on")
-    func unwilling() throws {
+    @Test(
+        "wait for no socket: one takes what it has room for, a full one nothing, a dead one says why, and the others go on"
+    )
+    func fullAndBrokenSockets() throws {
         let ring = try SendRing()
-        let (full, dead, well) = (Pair(), Pair(), Pair())
+        let (full, dead, well) = (StreamPair(), StreamPair(), StreamPair())
         dead.far.shutdownWriting()
         _ = shutdown(dead.near.descriptor, Int32(SHUT_RDWR))
         let much = [UInt8](repeating: 1, count: 4 << 20)
         try much.withUnsafeBytes { bytes in
             ring.add(bytes, to: full.near)
             let first = ring.submit()
-            guard case .moved(let count) = first[0] else { throw SocketError(call: "send", errno: 0) }
+            guard case .bytes(let count) = first[0] else {
+                throw SocketError(call: "send", errno: 0)
+            }
             #expect(count > 0 && count < bytes.count)
             ring.add(bytes, to: full.near)
             ring.add(UnsafeRawBufferPointer(rebasing: bytes[..<5]), to: dead.near)
@@ -77,27 +91,30 @@ struct SendRingTests {
             let second = ring.submit()
             #expect(second[0] == .wouldBlock)
             #expect(second[1] == .failed(EPIPE))
-            #expect(second[2] == .moved(5))
+            #expect(second[2] == .bytes(5))
         }
-        #expect(well.heard().count == 5)
+        #expect(well.received().count == 5)
         #expect(!ring.isBroken)
     }
 
     @Test("lend room for what is put together, as much as there is, until it has left")
-    func pieces() throws {
+    func scratchBuffers() throws {
         let ring = try SendRing()
-        let pair = Pair()
+        let pair = StreamPair()
         for round in 0..<3 {
             for number in 0..<4 {
-                let piece = try #require(ring.piece(of: SendRing.pieceCapacity / 4), "round \(round)")
+                let piece = try #require(
+                    ring.scratchBuffer(byteCount: SendRing.scratchCapacity / 4), "round \(round)")
                 piece.initializeMemory(as: UInt8.self, repeating: UInt8(10 * round + number))
                 ring.add(UnsafeRawBufferPointer(rebasing: piece[..<100]), to: pair.near)
             }
-            #expect(ring.freePieceBytes == 0 && ring.piece(of: 1) == nil)
+            #expect(ring.freeScratchBytes == 0 && ring.scratchBuffer(byteCount: 1) == nil)
             #expect(ring.submit().count == 4)
-            #expect(pair.heard() == (0..<4).flatMap { [UInt8](repeating: UInt8(10 * round + $0), count: 100) })
+            #expect(
+                pair.received()
+                    == (0..<4).flatMap { [UInt8](repeating: UInt8(10 * round + $0), count: 100) })
         }
-        #expect(ring.piece(of: SendRing.pieceCapacity + 1) == nil)
-        #expect(ring.freePieceBytes == SendRing.pieceCapacity)
+        #expect(ring.scratchBuffer(byteCount: SendRing.scratchCapacity + 1) == nil)
+        #expect(ring.freeScratchBytes == SendRing.scratchCapacity)
     }
 }

@@ -9,41 +9,41 @@ struct WatchedSocketTests {
         let loop = try EventLoop.start(name: "read")
         defer { loop.stopAndJoin() }
         let (near, far) = socketPair()
-        let log = Log<(bytes: [UInt8], ended: Bool)>()
-        loop.attach(
-            Probe(ready: { token, _, _ in
+        let log = EventLog<(bytes: [UInt8], ended: Bool)>()
+        loop.setHandler(
+            ClosureHandler(onSocketReady: { token, _, _ in
                 let read = loop.socket(token)!.readAll()
-                log.note(read)
+                log.record(read)
                 if read.ended { loop.close(token) }
             }))
         _ = try await loop.run { try loop.register(near.descriptor) }
 
-        #expect(far.write([1, 2, 3]) == .moved(3))
+        #expect(far.write([1, 2, 3]) == .bytes(3))
         #expect(await log.next() == ([1, 2, 3], false))
         far.close()
         #expect(await log.next() == ([], true))
     }
 
     @Test("of a guest is told to the guest alone; turns end for the handler first")
-    func guest() async throws {
+    func additionalHandler() async throws {
         let loop = try EventLoop.start(name: "guest")
         defer { loop.stopAndJoin() }
         let (near, far) = socketPair()
         let (mine, other) = socketPair()
-        let log = Log<String>()
-        let turns = Box<[String]>([])
-        func probe(_ name: String) -> Probe {
-            Probe(
-                ready: { token, _, _ in
+        let log = EventLog<String>()
+        let turns = LockedValue<[String]>([])
+        func probe(_ name: String) -> ClosureHandler {
+            ClosureHandler(
+                onSocketReady: { token, _, _ in
                     _ = loop.socket(token)!.readAll()
-                    log.note(name)
+                    log.record(name)
                 },
-                ending: { if turns.value.count < 100 { turns.value.append(name) } })
+                onTurnEnding: { if turns.value.count < 100 { turns.value.append(name) } })
         }
         let guest = probe("guest")
-        loop.attach(probe("handler"))
+        loop.setHandler(probe("handler"))
         try await loop.run {
-            loop.admit(guest)
+            loop.registerHandler(guest)
             turns.value = []
             _ = try loop.register(near.descriptor, for: guest)
             _ = try loop.register(mine.descriptor)
@@ -54,7 +54,8 @@ struct WatchedSocketTests {
         #expect(await log.next() == "handler")
         let order = try await loop.run { turns.value }
         #expect(order.count > 1 && order.count.isMultiple(of: 2))
-        #expect(order.enumerated().allSatisfy { $1 == ($0.isMultiple(of: 2) ? "handler" : "guest") })
+        #expect(
+            order.enumerated().allSatisfy { $1 == ($0.isMultiple(of: 2) ? "handler" : "guest") })
         far.close()
         other.close()
     }
@@ -64,16 +65,18 @@ struct WatchedSocketTests {
         let loop = try EventLoop.start(name: "interest", tickPeriod: .milliseconds(5))
         defer { loop.stopAndJoin() }
         let (near, far) = socketPair()
-        let (events, ticks) = (Log<String>(), Log<Void>())
-        let eventCount = Box(0)
-        loop.attach(
-            Probe(
-                ready: { token, readable, writable in
+        let (events, ticks) = (EventLog<String>(), EventLog<Void>())
+        let eventCount = LockedValue(0)
+        loop.setHandler(
+            ClosureHandler(
+                onSocketReady: { token, readable, writable in
                     eventCount.value += 1
-                    events.note("\(readable ? "r" : "")\(writable ? "w" : "")")
+                    events.record("\(readable ? "r" : "")\(writable ? "w" : "")")
                     loop.setInterest(token, read: false, write: false)
-                }, ticked: { _ in ticks.note(()) }))
-        let token = try await loop.run { try loop.register(near.descriptor, read: true, write: true) }
+                }, onTick: { _ in ticks.record(()) }))
+        let token = try await loop.run {
+            try loop.register(near.descriptor, read: true, write: true)
+        }
 
         #expect(await events.next() == "w")
         _ = far.write([1])
@@ -86,18 +89,20 @@ struct WatchedSocketTests {
         far.close()
     }
 
-    @Test("that nobody is interested in lets the loop sleep when its peer has gone, and says so when somebody asks again")
-    func goneWhilePaused() async throws {
+    @Test(
+        "that nobody is interested in lets the loop sleep when its peer has gone, and says so when somebody asks again"
+    )
+    func closedWhileNotWatched() async throws {
         let loop = try EventLoop.start(name: "paused", tickPeriod: .milliseconds(20))
         defer { loop.stopAndJoin() }
         let (near, far) = socketPair()
-        let (events, ticks) = (Log<String>(), Log<UInt64>())
-        loop.attach(
-            Probe(
-                ready: { token, readable, writable in
-                    events.note("\(readable ? "r" : "")\(writable ? "w" : "")")
+        let (events, ticks) = (EventLog<String>(), EventLog<UInt64>())
+        loop.setHandler(
+            ClosureHandler(
+                onSocketReady: { token, readable, writable in
+                    events.record("\(readable ? "r" : "")\(writable ? "w" : "")")
                     loop.close(token)
-                }, ticked: { _ in ticks.note(loop.turns.count) }))
+                }, onTick: { _ in ticks.record(loop.turnStatistics.count) }))
         let token = try await loop.run { try loop.register(near.descriptor, read: false) }
         far.close()
 
@@ -119,40 +124,44 @@ struct WatchedSocketTests {
             Issue.record("nobody to accept")
             return
         }
-        let log = Log<String>()
-        loop.attach(
-            Probe(ready: { token, readable, writable in
+        let log = EventLog<String>()
+        loop.setHandler(
+            ClosureHandler(onSocketReady: { token, readable, writable in
                 var buffer: [UInt8] = [0]
                 let outcome = buffer.withUnsafeMutableBytes { loop.socket(token)!.read(into: $0) }
-                log.note("\(readable) \(writable) \(outcome)")
+                log.record("\(readable) \(writable) \(outcome)")
                 loop.close(token)
             }))
         _ = try await loop.run { try loop.register(served.descriptor) }
         // Closing with a linger time of zero resets the connection.
         var lingering = linger(l_onoff: 1, l_linger: 0)
-        setsockopt(client.descriptor, SOL_SOCKET, SO_LINGER, &lingering, socklen_t(MemoryLayout<linger>.size))
+        setsockopt(
+            client.descriptor, SOL_SOCKET, SO_LINGER, &lingering,
+            socklen_t(MemoryLayout<linger>.size))
         client.close()
 
         #expect(await log.next() == "true true failed(\(ECONNRESET))")
     }
 
-    @Test("can be closed by its own event and by a neighbour's of the same turn, and is heard of no more")
+    @Test(
+        "can be closed by its own event and by a neighbour's of the same turn, and is heard of no more"
+    )
     func closeDuringCallback() async throws {
         let loop = try EventLoop.start(name: "close")
         defer { loop.stopAndJoin() }
         let ends = [socketPair(), socketPair(), socketPair()]
         for (_, far) in ends { _ = far.write([1]) }
-        let tokens = Box<[SocketToken]>([])
-        let (events, turns) = (Log<SocketToken>(), Log<Int>())
-        loop.attach(
-            Probe(
-                ready: { token, _, _ in
-                    events.note(token)
+        let tokens = LockedValue<[SocketToken]>([])
+        let (events, turns) = (EventLog<SocketToken>(), EventLog<Int>())
+        loop.setHandler(
+            ClosureHandler(
+                onSocketReady: { token, _, _ in
+                    events.record(token)
                     for other in tokens.value {
                         loop.close(other)
                         loop.close(other)
                     }
-                }, ending: { turns.note(loop.socketCount) }))
+                }, onTurnEnding: { turns.record(loop.socketCount) }))
         try await loop.run {
             tokens.value = try ends.map { near, _ in try loop.register(near.descriptor) }
         }
@@ -163,7 +172,7 @@ struct WatchedSocketTests {
         #expect(try await loop.run { loop.socketCount } == 0)
         #expect(ends.allSatisfy { _, far in far.readAll() == ([], true) })
         // Whoever was closed by the first one's event had one of its own in the same turn. It found nobody.
-        events.note(SocketToken(slot: 99, generation: 99))
+        events.record(SocketToken(slot: 99, generation: 99))
         #expect(await events.next() == SocketToken(slot: 99, generation: 99))
         for (_, far) in ends { far.close() }
     }
@@ -208,17 +217,17 @@ struct WatchedSocketTests {
         }
 
         let total = 200_000
-        let received = Box<[UInt8]>([])
-        let moves = Box(0)
-        let done = Log<Void>()
+        let received = LockedValue<[UInt8]>([])
+        let moves = LockedValue(0)
+        let done = EventLog<Void>()
         for (loop, other) in [(loops[0], loops[1]), (loops[1], loops[0])] {
-            loop.attach(
-                Probe(ready: { token, _, _ in
+            loop.setHandler(
+                ClosureHandler(onSocketReady: { token, _, _ in
                     var buffer = [UInt8](repeating: 0, count: 701)
                     switch buffer.withUnsafeMutableBytes({ loop.socket(token)!.read(into: $0) }) {
-                    case .moved(let count): received.change { $0 += buffer[..<count] }
+                    case .bytes(let count): received.update { $0 += buffer[..<count] }
                     case .wouldBlock: return
-                    case .ended, .failed: return done.note(())
+                    case .endOfStream, .failed: return done.record(())
                     }
                     moves.value += 1
                     #expect(
@@ -232,9 +241,9 @@ struct WatchedSocketTests {
         var offset = 0
         while offset < total {
             switch client.write(Array(sent[offset..<min(offset + 10_000, total)])) {
-            case .moved(let count): offset += count
+            case .bytes(let count): offset += count
             case .wouldBlock: await Task.yield()
-            case .ended, .failed: offset = total
+            case .endOfStream, .failed: offset = total
             }
         }
         client.shutdownWriting()
@@ -245,8 +254,10 @@ struct WatchedSocketTests {
         client.close()
     }
 
-    @Test("is refused when the loop watches the same descriptor already, or a file that has no readiness")
-    func refused() async throws {
+    @Test(
+        "is refused when the loop watches the same descriptor already, or a file that has no readiness"
+    )
+    func rejectedDescriptors() async throws {
         let loop = try EventLoop.start(name: "refused")
         defer { loop.stopAndJoin() }
         let (near, far) = socketPair()

@@ -1,6 +1,6 @@
 /// libFuzzer's way in: `script/fuzz parcel`.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    ParcelProperty.check(Array(UnsafeBufferPointer(start: start, count: count)))
+    PacketProperty.check(Array(UnsafeBufferPointer(start: start, count: count)))
     return 0
 }

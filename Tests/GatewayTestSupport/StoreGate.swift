@@ -5,7 +5,7 @@ import Synchronization
 public final class StoreGate: ChatStore {
     public enum Kind: Sendable { case page, write, probe, other }
 
-    private struct Held {
+    private struct BlockedRequest {
         let request: StoreRequest
         let ticket: StoreTicket
         let client: any StoreClient
@@ -14,7 +14,7 @@ public final class StoreGate: ChatStore {
     private struct State {
         var closed: Set<Kind> = []
         var failing: Set<Kind> = []
-        var held: [Held] = []
+        var blocked: [BlockedRequest] = []
         var passed: [Kind: Int] = [:]
     }
 
@@ -31,7 +31,7 @@ public final class StoreGate: ChatStore {
     }
 
     /// From here on nothing has to wait; what waits already goes on waiting.
-    public func letPass() {
+    public func stopBlocking() {
         self.state.withLock { $0.closed = [] }
     }
 
@@ -39,8 +39,8 @@ public final class StoreGate: ChatStore {
     public func open() {
         let held = self.state.withLock { state in
             state.closed = []
-            defer { state.held = [] }
-            return state.held
+            defer { state.blocked = [] }
+            return state.blocked
         }
         for held in held { self.store.submit(held.request, ticket: held.ticket, for: held.client) }
     }
@@ -51,7 +51,7 @@ public final class StoreGate: ChatStore {
     }
 
     /// Requests that wait.
-    public var heldCount: Int { self.state.withLock { $0.held.count } }
+    public var blockedCount: Int { self.state.withLock { $0.blocked.count } }
 
     /// Requests of a kind that went through.
     public func passed(_ kind: Kind) -> Int { self.state.withLock { $0.passed[kind, default: 0] } }
@@ -62,7 +62,8 @@ public final class StoreGate: ChatStore {
         let verdict: Verdict = self.state.withLock { state in
             if state.failing.contains(kind) { return .fail }
             if state.closed.contains(kind) {
-                state.held.append(Held(request: request, ticket: ticket, client: client))
+                state.blocked.append(
+                    BlockedRequest(request: request, ticket: ticket, client: client))
                 return .hold
             }
             state.passed[kind, default: 0] += 1
@@ -71,7 +72,8 @@ public final class StoreGate: ChatStore {
         switch verdict {
         case .pass: self.store.submit(request, ticket: ticket, for: client)
         case .hold: break
-        case .fail: client.storeAnswered(.failed(StoreFailure("the disk is on fire")), ticket: ticket)
+        case .fail:
+            client.storeAnswered(.failed(StoreFailure("the disk is on fire")), ticket: ticket)
         }
     }
 }
@@ -82,7 +84,9 @@ extension StoreRequest {
         case .page: .page
         case .write: .write
         case .probe: .probe
-        case .claim, .load, .recent, .changes, .amended, .unread, .memberships, .catalog, .numbers, .users, .nextNumber: .other
+        case .claim, .load, .recent, .changes, .amended, .unread, .memberships, .catalog, .numbers,
+            .users, .nextNumber:
+            .other
         }
     }
 }

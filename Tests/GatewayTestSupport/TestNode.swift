@@ -14,24 +14,24 @@ public import TestKit
 
 /// A node in this very process, on free ports of 127.0.0.1, with everything it writes in a folder of its own.
 public final class TestNode {
-    public enum Store: Sendable, CaseIterable {
+    public enum StoreKind: Sendable, CaseIterable {
         case memory
         /// In the node's folder.
         case sqlite
     }
 
     /// What a test may want otherwise.
-    public struct Setup {
+    public struct NodeOptions {
         public var settings: GatewaySettings
         public var live: LiveSettings
-        public var admin: (any SiteHandler)?
-        public var rest: (any SiteHandler)?
+        public var admin: (any RequestHandler)?
+        public var api: (any RequestHandler)?
     }
 
     public let gateway: Gateway
     public let folder: TemporaryFolder
     public let logger: Logger
-    public let board: MetricsBoard
+    public let board: PublishedMetrics
     /// Between the node and what really stores.
     public let store: StoreGate
     /// As the node was started with it.
@@ -44,35 +44,44 @@ public final class TestNode {
 
     /// - Parameter folder: of a node that was there before, to go on with what it left.
     public init(
-        loops: Int = 1, store: Store = .memory, in folder: TemporaryFolder? = nil, history: Int = 10_000,
+        loops: Int = 1, store: StoreKind = .memory, in folder: TemporaryFolder? = nil,
+        history: Int = 10_000,
         dialects: [any Dialect] = [ConversationsDialect()],
         logLevel: LogLevel = .info,
-        _ change: (inout Setup) throws -> Void = { _ in }
+        _ change: (inout NodeOptions) throws -> Void = { _ in }
     ) throws {
-        Resources.raiseDescriptorLimit()
+        ProcessSetup.raiseDescriptorLimit()
         let folder = try folder ?? TemporaryFolder()
         var chatLimits = ChatLimits()
-        chatLimits.history = history
+        chatLimits.historyLimit = history
         let settings = GatewaySettings(
-            nodeName: "test", incarnation: UInt64.random(in: 1...UInt64.max), version: "0", loopCount: loops, clientHost: "127.0.0.1",
+            nodeName: "test", incarnation: UInt64.random(in: 1...UInt64.max), version: "0",
+            loopCount: loops, clientHost: "127.0.0.1",
             clientPort: 0,
-            adminHost: nil, adminPort: 0, dialects: dialects, chatLimits: chatLimits, trustedProxies: IPNetwork.loopback, echoPath: "/echo")
+            adminHost: nil, adminPort: 0, dialects: dialects, chatLimits: chatLimits,
+            trustedProxies: IPNetwork.loopback, echoPath: "/echo")
         let live = LiveSettings(
             verifier: TokenVerifier(secret: Self.secret), tls: nil,
             origins: OriginPolicy(AllowedOrigins(own: true, others: ["https://page.test"])),
             limits: Limits())
-        var setup = Setup(settings: settings, live: live, admin: nil)
+        var setup = NodeOptions(settings: settings, live: live, admin: nil)
         try change(&setup)
         self.folder = folder
         self.live = setup.live
-        self.logDescriptor = open(folder.file("log"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
-        self.logger = Logger(level: logLevel, format: .json, writer: LogWriter(descriptor: self.logDescriptor))
-        self.board = MetricsBoard(loopCount: loops)
-        self.embedded = store == .memory ? .memory(history: history) : try .sqlite(path: folder.file("confab.db"), history: history)
+        self.logDescriptor = open(
+            folder.file("log"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        self.logger = Logger(
+            level: logLevel, format: .json, writer: LogWriter(descriptor: self.logDescriptor))
+        self.board = PublishedMetrics(loopCount: loops)
+        self.embedded =
+            store == .memory
+            ? .memory(history: history)
+            : try .sqlite(path: folder.file("confab.db"), history: history)
         self.store = StoreGate(before: self.embedded)
         let store = self.store
         self.gateway = try Gateway(
-            setup.settings, live: setup.live, logger: self.logger, board: self.board, admin: setup.admin ?? NoSite(), rest: setup.rest
+            setup.settings, live: setup.live, logger: self.logger, board: self.board,
+            admin: setup.admin ?? NotFoundHandler(), api: setup.api
         ) { _, _ in store }
     }
 
@@ -106,7 +115,9 @@ public final class TestNode {
     }
 
     /// The sum over all loops, once it is as the test wants it; loops publish once a second.
-    public func metrics(_ what: String, where isGood: (MetricsSnapshot) -> Bool) throws -> MetricsSnapshot {
+    public func metrics(_ what: String, where isGood: (MetricsSnapshot) -> Bool) throws
+        -> MetricsSnapshot
+    {
         try Deadline.wait(for: what) {
             let total = self.board.total()
             return isGood(total) ? total : nil
@@ -116,25 +127,36 @@ public final class TestNode {
     // MARK: Clients
 
     /// A token; all conversations unless told otherwise.
-    public static func token(_ user: String, grants: Grants = .all, isAdmin: Bool = false, lasting: Duration = .seconds(3600)) throws
+    public static func token(
+        _ user: String, grants: Grants = .all, isAdmin: Bool = false,
+        lasting: Duration = .seconds(3600)
+    ) throws
         -> String
     {
         let end = WallClock.now.milliseconds + Int64(lasting / .milliseconds(1))
-        let claims = Claims(subject: user, grants: grants, isAdmin: isAdmin, expiry: Timestamp(milliseconds: end))
+        let claims = Claims(
+            subject: user, grants: grants, isAdmin: isAdmin, expiry: Timestamp(milliseconds: end))
         return try TokenSigner(secret: Self.secret).sign(claims)
     }
 
     /// The path of a conversation for a user.
-    public static func path(_ user: String, in conversation: String, after: String? = nil) throws -> String {
-        "/conversations/\(conversation)/?token=\(try self.token(user))" + (after.map { "&after=\($0)" } ?? "")
+    public static func path(_ user: String, in conversation: String, after: String? = nil) throws
+        -> String
+    {
+        "/conversations/\(conversation)/?token=\(try self.token(user))"
+            + (after.map { "&after=\($0)" } ?? "")
     }
 
     /// Somebody who has come in.
-    public func talker(_ user: String, in conversation: String = "room", after: String? = nil, receiveBytes: Int32? = nil) throws -> Talker
-    {
-        let talker = Talker(
-            try WebSocketClient(Self.path(user, in: conversation, after: after), port: self.port, receiveBytes: receiveBytes))
-        if after == nil { try talker.settle() }
+    public func conversationClient(
+        _ user: String, in conversation: String = "room", after: String? = nil,
+        receiveBytes: Int32? = nil
+    ) throws -> ConversationClient {
+        let talker = ConversationClient(
+            try RawWebSocketClient(
+                Self.path(user, in: conversation, after: after), port: self.port,
+                receiveBytes: receiveBytes))
+        if after == nil { try talker.synchronize() }
         return talker
     }
 
@@ -142,27 +164,32 @@ public final class TestNode {
     ///
     /// - Parameter staysWhereItIs: whether it stays on the loop that has taken it, wherever its conversation lives.
     public func peer(
-        _ user: String, in conversation: String = "room", after: String? = nil, receiveBytes: Int32? = nil, staysWhereItIs: Bool = false
-    ) throws -> Peer {
-        try Peer(
-            Self.path(user, in: conversation, after: after), port: self.port, receiveBytes: receiveBytes, staysWhereItIs: staysWhereItIs)
+        _ user: String, in conversation: String = "room", after: String? = nil,
+        receiveBytes: Int32? = nil, preventsHandoff staysWhereItIs: Bool = false
+    ) throws -> TestPeer {
+        try TestPeer(
+            Self.path(user, in: conversation, after: after), port: self.port,
+            receiveBytes: receiveBytes, preventsHandoff: staysWhereItIs)
     }
 
     /// A WebSocket whose frames are sent back.
-    public func echo(fields: [String: String] = [:]) throws -> WebSocketClient {
-        try WebSocketClient("/echo", port: self.port, fields: fields)
+    public func echo(fields: [String: String] = [:]) throws -> RawWebSocketClient {
+        try RawWebSocketClient("/echo", port: self.port, fields: fields)
     }
 
     /// Waits until so many connections are open.
     public func waitForConnections(_ count: Int) throws {
         try Deadline.wait(
-            for: "\(count) connections, there are \(self.gateway.connectionCount)", untilTrue: { self.gateway.connectionCount == count })
+            for: "\(count) connections, there are \(self.gateway.connectionCount)",
+            untilTrue: { self.gateway.connectionCount == count })
     }
 }
 
 /// A site that has nothing.
-public struct NoSite: SiteHandler {
+public struct NotFoundHandler: RequestHandler {
     public init() {}
 
-    public func answer(_ request: SiteRequest, body: [UInt8]) throws(HTTPError) -> SiteResponse { throw .notFound }
+    public func answer(_ request: HTTPRequest, body: [UInt8]) throws(HTTPError) -> HTTPResponse {
+        throw .notFound
+    }
 }

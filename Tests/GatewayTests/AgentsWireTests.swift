@@ -11,106 +11,118 @@ import Testing
 @Suite("Agents at a node")
 struct AgentsWireTests {
     private func node(history: Int = 10_000) throws -> TestNode {
-        try TestNode(history: history, dialects: TestNode.allDialects) { $0.live.limits.allowEverything() }
+        try TestNode(history: history, dialects: TestNode.allDialects) {
+            $0.live.limits.allowEverything()
+        }
     }
 
     /// An agent, perhaps one that another user acts as.
-    private func connect(_ agent: String, as user: String? = nil, channel: String? = nil, at node: TestNode) throws -> FrameClient {
+    private func connect(
+        _ agent: String, as user: String? = nil, channel: String? = nil, at node: TestNode
+    ) throws -> FrameClient {
         let claims = Claims(
             subject: user ?? agent, agent: agent, grants: .all,
             expiry: Timestamp(milliseconds: WallClock.now.milliseconds + 3_600_000))
         let token = try TokenSigner(secret: TestNode.secret).sign(claims)
-        return try FrameClient("/v1/ws?token=\(token)\(channel.map { "&channel_id=\($0)" } ?? "")", port: node.port)
+        return try FrameClient(
+            "/v1/ws?token=\(token)\(channel.map { "&channel_id=\($0)" } ?? "")", port: node.port)
     }
 
-    private func say(_ content: String, to agent: String, by client: FrameClient) throws {
-        try client.ask(#"{"type":"message","to":"\#(agent)","content":"\#(content)"}"#, for: "ACK")
+    private func send(_ content: String, to agent: String, by client: FrameClient) throws {
+        try client.request(
+            #"{"type":"message","to":"\#(agent)","content":"\#(content)"}"#, for: "ACK")
     }
 
     /// What comes before a message of this content, which is told here.
-    private func hear(until last: String, by client: FrameClient) throws -> [String] {
+    private func receive(until last: String, by client: FrameClient) throws -> [String] {
         var contents: [String] = []
-        while contents.last != last { contents.append(try #require(try client.next("message")["content"])) }
+        while contents.last != last {
+            contents.append(try #require(try client.next("message")["content"]))
+        }
         return contents
     }
 
     /// Every ping that is on its way, and the one behind it, has been answered, and the answers have been taken.
-    private func settle(_ client: FrameClient) throws {
-        for _ in 1...3 { try client.ask(#"{"type":"nonsense"}"#, for: "ERROR") }
+    private func exchangePings(_ client: FrameClient) throws {
+        for _ in 1...3 { try client.request(#"{"type":"nonsense"}"#, for: "ERROR") }
     }
 
     @Test("who was away gets what was addressed to it in sending order, and once")
-    func away() throws {
+    func missedMessages() throws {
         let node = try self.node()
         let ann = try self.connect("ann", at: node)
         let names = (1...20).map { "message \($0)" }
-        for name in names { try self.say(name, to: "bob", by: ann) }
+        for name in names { try self.send(name, to: "bob", by: ann) }
         let bob = try self.connect("bob", at: node)
-        #expect(try self.hear(until: "message 20", by: bob) == names)
-        try self.settle(bob)
-        bob.socket.drop()
+        #expect(try self.receive(until: "message 20", by: bob) == names)
+        try self.exchangePings(bob)
+        bob.socket.dropConnection()
         let again = try self.connect("bob", at: node)
-        try self.say("marker", to: "bob", by: ann)
-        #expect(try self.hear(until: "marker", by: again) == ["marker"])
+        try self.send("marker", to: "bob", by: ann)
+        #expect(try self.receive(until: "marker", by: again) == ["marker"])
     }
 
     @Test("a connection that breaks before it has answered the ping gets everything again")
-    func broken() throws {
+    func brokenConnection() throws {
         let node = try self.node()
         let ann = try self.connect("ann", at: node)
-        for name in ["one", "two"] { try self.say(name, to: "bob", by: ann) }
+        for name in ["one", "two"] { try self.send(name, to: "bob", by: ann) }
         for _ in 1...2 {
             let bob = try self.connect("bob", at: node)
-            bob.socket.stopAnswering()
-            #expect(try self.hear(until: "two", by: bob) == ["one", "two"])
-            try self.settle(bob)
-            bob.socket.drop()
+            bob.socket.stopAnsweringPings()
+            #expect(try self.receive(until: "two", by: bob) == ["one", "two"])
+            try self.exchangePings(bob)
+            bob.socket.dropConnection()
         }
         let bob = try self.connect("bob", at: node)
-        #expect(try self.hear(until: "two", by: bob) == ["one", "two"])
+        #expect(try self.receive(until: "two", by: bob) == ["one", "two"])
     }
 
     @Test("what has come to an agent has come to it, whichever user acts as it next")
     func shared() throws {
         let node = try self.node()
         let ann = try self.connect("ann", at: node)
-        for name in ["one", "two"] { try self.say(name, to: "helper", by: ann) }
+        for name in ["one", "two"] { try self.send(name, to: "helper", by: ann) }
         let first = try self.connect("helper", as: "bob", at: node)
-        #expect(try self.hear(until: "two", by: first) == ["one", "two"])
-        try self.settle(first)
+        #expect(try self.receive(until: "two", by: first) == ["one", "two"])
+        try self.exchangePings(first)
         let second = try self.connect("helper", as: "cid", at: node)
-        try self.say("three", to: "helper", by: ann)
-        #expect(try self.hear(until: "three", by: second) == ["three"])
-        #expect(try self.hear(until: "three", by: first) == ["three"])
+        try self.send("three", to: "helper", by: ann)
+        #expect(try self.receive(until: "three", by: second) == ["three"])
+        #expect(try self.receive(until: "three", by: first) == ["three"])
     }
 
-    @Test("who was away for more than an inbox keeps is told so, and not by a number of the channel's")
+    @Test(
+        "who was away for more than an inbox keeps is told so, and not by a number of the channel's"
+    )
     func truncated() throws {
         let node = try self.node(history: 10)
         let ann = try self.connect("ann", at: node)
-        for number in 1...30 { try self.say("message \(number)", to: "bob", by: ann) }
+        for number in 1...30 { try self.send("message \(number)", to: "bob", by: ann) }
         let bob = try self.connect("bob", channel: "c", at: node)
         let error = try bob.next("ERROR")
         #expect(error["error"] == "direct messages truncated: the oldest are not kept any more")
         #expect(error.number("oldest_id") == nil)
-        let heard = try self.hear(until: "message 30", by: bob)
+        let heard = try self.receive(until: "message 30", by: bob)
         #expect(heard == (21...30).map { "message \($0)" })
     }
 
-    @Test("an admin comes in where anybody with its grants does, and is told 403 before the upgrade elsewhere")
+    @Test(
+        "an admin comes in where anybody with its grants does, and is told 403 before the upgrade elsewhere"
+    )
     func admins() throws {
         let node = try self.node()
         // One that is closed, and one that is open.
-        try node.talker("ann", in: "closed").post("secret")
+        try node.conversationClient("ann", in: "closed").post("secret")
         let chats = try FrameClient("/ws/chats/?token=\(TestNode.token("ann"))", port: node.port)
-        let made = try chats.ask(#"{"type":"createEmptyChat"}"#, for: "emptyChatCreated")
+        let made = try chats.request(#"{"type":"createEmptyChat"}"#, for: "emptyChatCreated")
         let open = Int(try #require(made.object("data")?.number("id")))
         func status(_ path: String, _ grants: Grants = .none) throws -> Int {
             let token = try TestNode.token("root", grants: grants, isAdmin: true)
             let path = "\(path)\(path.contains("?") ? "&" : "?")token=\(token)"
             let stream = try ByteStream(port: node.port)
-            try WebSocketClient.ask(path, port: node.port, on: stream)
-            return try HTTPReply(from: stream, within: Deadline.patience).status
+            try RawWebSocketClient.requestUpgrade(path, port: node.port, on: stream)
+            return try HTTPReply(from: stream, within: Deadline.defaultTimeout).status
         }
         let path = "/v1/ws/tenant/default/agent/root/channel"
         #expect(try status("/v1/ws?channel_id=closed") == 403)
@@ -123,9 +135,15 @@ struct AgentsWireTests {
         #expect(try status("\(path)/closed", .listed(["closed"])) == 101)
 
         // In Chats it reads what it has joined.
-        let other = try FrameClient("/ws/chats/?token=\(TestNode.token("eve", grants: .none, isAdmin: true))", port: node.port)
-        for (request, id) in [("getChatDetails", "\"closed\""), ("getChatMessages", "\"closed\""), ("getChatDetails", "\(open)")] {
-            let error = try other.ask(#"{"type":"\#(request)","data":{"chatId":\#(id)}}"#, for: "error")
+        let other = try FrameClient(
+            "/ws/chats/?token=\(TestNode.token("eve", grants: .none, isAdmin: true))",
+            port: node.port)
+        for (request, id) in [
+            ("getChatDetails", "\"closed\""), ("getChatMessages", "\"closed\""),
+            ("getChatDetails", "\(open)"),
+        ] {
+            let error = try other.request(
+                #"{"type":"\#(request)","data":{"chatId":\#(id)}}"#, for: "error")
             #expect(error.object("data")?["message"] == "chatId: not a member of this conversation")
         }
     }
@@ -143,29 +161,35 @@ struct AgentsWireTests {
             expiry: Timestamp(milliseconds: WallClock.now.milliseconds + 3_600_000))
         let token = try TokenSigner(secret: TestNode.secret).sign(claims)
         func list(by client: FrameClient) throws -> [String] {
-            let list = try client.ask(#"{"type":"status_query"}"#, for: "status_list").objects("agents") ?? []
+            let list =
+                try client.request(#"{"type":"status_query"}"#, for: "status_list").objects(
+                    "agents") ?? []
             return list.map { "\($0["agent_id"] ?? "") \($0["status"] ?? "")" }
         }
         do {
             let node = try node()
             let ann = try self.connect("ann", channel: "c", at: node)
             #expect(try list(by: ann) == ["ann online"])
-            let bob: WebSocketClient
+            let bob: RawWebSocketClient
             if path == "rooms" {
-                bob = try WebSocketClient("/socket.io/?EIO=4&transport=websocket&token=\(token)", port: node.port)
+                bob = try RawWebSocketClient(
+                    "/socket.io/?EIO=4&transport=websocket&token=\(token)", port: node.port)
                 try bob.send("40")
                 try bob.send(#"42["join_room",{"room_id":"c"}]"#)
             } else {
-                bob = try WebSocketClient("\(path)?token=\(token)", port: node.port)
+                bob = try RawWebSocketClient("\(path)?token=\(token)", port: node.port)
             }
             let status = try ann.next("status")
             #expect(status["agent_id"] == "helper")
-            bob.drop()
+            bob.dropConnection()
             let gone = try ann.next("status")
             #expect([gone["agent_id"], gone["status"]] == ["helper", "offline"])
             #expect(try list(by: ann) == ["ann online", "helper offline"])
         }
         let again = try node()
-        #expect(try list(by: self.connect("ann", channel: "c", at: again)) == ["ann online", "helper offline"])
+        #expect(
+            try list(by: self.connect("ann", channel: "c", at: again)) == [
+                "ann online", "helper offline",
+            ])
     }
 }

@@ -1,5 +1,5 @@
 import Bytes
-import RepeatableChance
+import SeededRandom
 import StoreTestSupport
 import Testing
 
@@ -35,7 +35,9 @@ struct BacklogTests {
     func pieces() {
         var backlog = Backlog()
         for text in ["abc", "defg", "hi"] { backlog.append(Self.frame(text)) }
-        #expect((0...10).map { Self.text(backlog, upTo: $0) } == (0...10).map { String("abcdefghi".prefix($0)) })
+        #expect(
+            (0...10).map { Self.text(backlog, upTo: $0) }
+                == (0...10).map { String("abcdefghi".prefix($0)) })
         backlog.remove(2)
         #expect(Self.text(backlog, upTo: 3) == "cde")
         #expect(backlog.frameCount == 3)
@@ -56,7 +58,7 @@ struct BacklogTests {
         var backlog = Backlog()
         for text in ["abc", "def"] { backlog.append(Self.frame(text)) }
         backlog.remove(1)
-        backlog.truncate(hasOffered: false)
+        backlog.truncate(firstWasOffered: false)
         backlog.append(Self.frame("!"))
         #expect(Self.text(backlog) == "bc!")
         #expect(backlog.totalBytes == 3 && backlog.countedBytes == 3)
@@ -68,7 +70,7 @@ struct BacklogTests {
             var backlog = Backlog()
             for text in ["abc", "def", "ghi"] { backlog.append(Self.frame(text), isPaced: true) }
             backlog.remove(3)
-            backlog.truncate(hasOffered: hasOffered)
+            backlog.truncate(firstWasOffered: hasOffered)
             backlog.append(Self.frame("!"))
             #expect(Self.text(backlog) == (hasOffered ? "def!" : "!"))
             #expect(backlog.countedBytes == 1)
@@ -76,7 +78,8 @@ struct BacklogTests {
         }
     }
 
-    @Test("is the same as one long text, whatever is taken of it", arguments: 0..<10 as Range<UInt64>)
+    @Test(
+        "is the same as one long text, whatever is taken of it", arguments: 0..<10 as Range<UInt64>)
     func oracle(seed: UInt64) {
         var chance = SeededGenerator(seed: seed)
         var backlog = Backlog()
@@ -85,7 +88,9 @@ struct BacklogTests {
         for step in 0..<3000 {
             switch Int.random(in: 0..<10, using: &chance) {
             case 0..<4:
-                let text = (0..<Int.random(in: 1..<20, using: &chance)).map { _ in UInt8.random(in: 97...122, using: &chance) }
+                let text = (0..<Int.random(in: 1..<20, using: &chance)).map { _ in
+                    UInt8.random(in: 97...122, using: &chance)
+                }
                 let offset = bytes.isEmpty ? Int.random(in: 0..<text.count, using: &chance) : 0
                 let isPaced = Bool.random(using: &chance)
                 backlog.append(SharedFrame(text), isPaced: isPaced, from: offset)
@@ -97,7 +102,9 @@ struct BacklogTests {
             default:
                 let count = Int.random(in: 0...60, using: &chance)
                 #expect(
-                    Self.text(backlog, upTo: count) == String(decoding: bytes.prefix(count).map(\.letter), as: UTF8.self), "step \(step)")
+                    Self.text(backlog, upTo: count)
+                        == String(decoding: bytes.prefix(count).map(\.letter), as: UTF8.self),
+                    "step \(step)")
             }
             #expect(backlog.isEmpty == bytes.isEmpty)
             #expect(backlog.totalBytes == bytes.count)

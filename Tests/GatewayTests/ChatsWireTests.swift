@@ -9,36 +9,46 @@ import Testing
 
 @Suite("Chats at a node")
 struct ChatsWireTests {
-    private func node(_ store: TestNode.Store = .memory) throws -> TestNode {
-        try TestNode(loops: 2, store: store, dialects: TestNode.allDialects) { $0.live.limits.allowEverything() }
+    private func node(_ store: TestNode.StoreKind = .memory) throws -> TestNode {
+        try TestNode(loops: 2, store: store, dialects: TestNode.allDialects) {
+            $0.live.limits.allowEverything()
+        }
     }
 
-    private func enter(_ user: String, _ grants: Grants = .none, at node: TestNode) throws -> FrameClient {
+    private func enter(_ user: String, _ grants: Grants = .none, at node: TestNode) throws
+        -> FrameClient
+    {
         try FrameClient("/ws/chats/?token=\(TestNode.token(user, grants: grants))", port: node.port)
     }
 
     private func make(by client: FrameClient) throws -> Int {
-        let made = try client.ask(#"{"type":"createEmptyChat"}"#, for: "emptyChatCreated")
+        let made = try client.request(#"{"type":"createEmptyChat"}"#, for: "emptyChatCreated")
         let chat = Int(try #require(made.object("data")?.number("id")))
-        try client.ask(#"{"type":"joinChat","data":{"chat":\#(chat)}}"#, for: "chatJoined")
+        try client.request(#"{"type":"joinChat","data":{"chat":\#(chat)}}"#, for: "chatJoined")
         return chat
     }
 
-    private func say(_ count: Int, in chat: String, by client: FrameClient) throws {
-        for number in 1...count { try client.send(#"{"type":"newMessage","data":{"chat":\#(chat),"text":"message \#(number)"}}"#) }
+    private func send(_ count: Int, in chat: String, by client: FrameClient) throws {
+        for number in 1...count {
+            try client.send(
+                #"{"type":"newMessage","data":{"chat":\#(chat),"text":"message \#(number)"}}"#)
+        }
         for _ in 1...count { try client.next("messageCreated") }
     }
 
     private func list(by client: FrameClient) throws -> [JSONObject] {
-        try #require(try client.ask(#"{"type":"getChats"}"#, for: "chatsList").objects("data"))
+        try #require(try client.request(#"{"type":"getChats"}"#, for: "chatsList").objects("data"))
     }
 
     private func updatedAt(_ chat: Int, by client: FrameClient) throws -> String {
-        let details = try client.ask(#"{"type":"getChatDetails","data":{"chatId":\#(chat)}}"#, for: "chatDetails")
+        let details = try client.request(
+            #"{"type":"getChatDetails","data":{"chatId":\#(chat)}}"#, for: "chatDetails")
         return try #require(details.object("data")?["updated_at"])
     }
 
-    @Test("updated_at moves with what is said, in the details as in the list, and the list goes by it")
+    @Test(
+        "updated_at moves with what is said, in the details as in the list, and the list goes by it"
+    )
     func activity() throws {
         let node = try self.node()
         let ann = try self.enter("7", at: node)
@@ -49,26 +59,28 @@ struct ChatsWireTests {
             try Deadline.wait(
                 for: "a later moment",
                 untilTrue: {
-                    try self.say(1, in: "\(chat)", by: ann)
+                    try self.send(1, in: "\(chat)", by: ann)
                     return try self.updatedAt(chat, by: ann) > before
                 })
             let list = try self.list(by: ann)
             #expect(list.first?.number("id") == Double(chat))
             #expect(try list.first?["updated_at"] == self.updatedAt(chat, by: ann))
             #expect(list.first?["updated_at"] == list.first?.object("last_message")?["timestamp"])
-            #expect(list.map { $0["updated_at"] ?? "" } == list.map { $0["updated_at"] ?? "" }.sorted(by: >))
+            #expect(
+                list.map { $0["updated_at"] ?? "" }
+                    == list.map { $0["updated_at"] ?? "" }.sorted(by: >))
         }
     }
 
     @Test(
         "what has just been read is not counted as unread, at once, however it was said",
-        arguments: TestNode.Store.allCases)
-    func unread(_ store: TestNode.Store) throws {
+        arguments: TestNode.StoreKind.allCases)
+    func unread(_ store: TestNode.StoreKind) throws {
         let node = try self.node(store)
         let ann = try self.enter("7", at: node)
         let bob = try self.enter("8", at: node)
         let chat = try self.make(by: ann)
-        try self.say(10, in: "\(chat)", by: ann)
+        try self.send(10, in: "\(chat)", by: ann)
         func unreadCount(behind frame: String) throws -> Double? {
             // In one breath.
             try bob.send(frame)
@@ -77,12 +89,21 @@ struct ChatsWireTests {
         for read in 0..<10 {
             // Ten chats more, so that each is joined with another message read.
             let other = try self.make(by: ann)
-            try self.say(10, in: "\(other)", by: ann)
+            try self.send(10, in: "\(other)", by: ann)
             #expect(
-                try unreadCount(behind: #"{"type":"joinChat","data":{"chat":\#(other),"last_read_message":\#(read)}}"#) == Double(10 - read)
+                try unreadCount(
+                    behind:
+                        #"{"type":"joinChat","data":{"chat":\#(other),"last_read_message":\#(read)}}"#
+                ) == Double(10 - read)
             )
-            #expect(try unreadCount(behind: #"{"type":"markRead","data":{"chat":\#(other),"last_read_message":9}}"#) == 1)
-            #expect(try unreadCount(behind: #"{"type":"markRead","data":{"chat":\#(other),"last_read_message":10}}"#) == 0)
+            #expect(
+                try unreadCount(
+                    behind: #"{"type":"markRead","data":{"chat":\#(other),"last_read_message":9}}"#)
+                    == 1)
+            #expect(
+                try unreadCount(
+                    behind: #"{"type":"markRead","data":{"chat":\#(other),"last_read_message":10}}"#
+                ) == 0)
         }
     }
 
@@ -96,9 +117,14 @@ struct ChatsWireTests {
             for chat in chats {
                 try ann.send(#"{"type":"newMessage","data":{"chat":\#(chat),"text":"\#(round)"}}"#)
                 try ann.send(#"{"type":"newMessage","data":{"chat":\#(chat),"text":"\#(round)"}}"#)
-                try ann.send(#"{"type":"markRead","data":{"chat":\#(chat),"last_read_message":\#(2 * round)}}"#)
+                try ann.send(
+                    #"{"type":"markRead","data":{"chat":\#(chat),"last_read_message":\#(2 * round)}}"#
+                )
                 try ann.send(#"{"type":"getChatDetails","data":{"chatId":\#(chat)}}"#)
-                expected += ["messageCreated \(chat)", "messageCreated \(chat)", "messagesRead \(chat)", "chatDetails \(chat)"]
+                expected += [
+                    "messageCreated \(chat)", "messageCreated \(chat)", "messagesRead \(chat)",
+                    "chatDetails \(chat)",
+                ]
             }
             try ann.send(#"{"type":"getChats"}"#)
             expected.append("chatsList")
@@ -117,13 +143,13 @@ struct ChatsWireTests {
     func listed() throws {
         let node = try self.node()
         let ann = try self.enter("7", .listed(["5"]), at: node)
-        try self.say(100, in: "5", by: ann)
+        try self.send(100, in: "5", by: ann)
         let bob = try self.enter("8", .listed(["5"]), at: node)
         try ann.next("chatJoined")
         #expect(try self.list(by: bob).first?.number("unread_count") == 0)
-        try bob.ask(#"{"type":"joinChat","data":{"chat":5}}"#, for: "chatJoined")
+        try bob.request(#"{"type":"joinChat","data":{"chat":5}}"#, for: "chatJoined")
         #expect(try self.list(by: bob).first?.number("unread_count") == 0)
-        try self.say(1, in: "5", by: ann)
+        try self.send(1, in: "5", by: ann)
         try bob.next("messageCreated")
         #expect(try self.list(by: bob).first?.number("unread_count") == 1)
     }

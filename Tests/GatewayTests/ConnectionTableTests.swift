@@ -1,6 +1,6 @@
 import Bytes
 import EventLoop
-import RepeatableChance
+import SeededRandom
 import StoreTestSupport
 import Testing
 
@@ -14,7 +14,9 @@ struct ConnectionTableTests {
 
     private static func table(of count: Int) -> ConnectionTable {
         var table = ConnectionTable()
-        for slot in 0..<count { table.open(Self.token(slot), descriptor: Int32(slot), isTLS: false, at: 0) }
+        for slot in 0..<count {
+            table.open(Self.token(slot), descriptor: Int32(slot), isTLS: false, at: 0)
+        }
         return table
     }
 
@@ -23,24 +25,28 @@ struct ConnectionTableTests {
     /// Everything that the turn has for a connection, as text.
     private static func text(_ table: inout ConnectionTable, of slot: UInt32) -> String {
         guard table.hot[Int(slot)].frameCount > 0 else { return "" }
-        var frames = table.takeFrames(of: slot)
+        var frames = table.dequeueFrames(of: slot)
         var text = ""
-        while let number = table.next(of: &frames) { text += table.frames[number].withBytes { String(decoding: $0, as: UTF8.self) } }
+        while let number = table.next(of: &frames) {
+            text += table.frames[number].withBytes { String(decoding: $0, as: UTF8.self) }
+        }
         return text
     }
 
     private static func dirty(_ table: inout ConnectionTable) -> [UInt32] {
         var list: [UInt32] = [9, 9]
-        table.takeDirty(into: &list)
+        table.drainDirty(into: &list)
         return list
     }
 
     @Test("are one run where everybody hears the same")
     func run() {
         var table = Self.table(of: 3)
-        for text in ["a", "b", "c"] { _ = table.broadcast(table.add(Self.frame(text)), to: [0, 2]) }
+        for text in ["a", "b", "c"] {
+            _ = table.broadcast(table.add(Self.frame(text)), to: [0, 2])
+        }
         #expect(Self.dirty(&table) == [0, 2])
-        guard case .run(0..<3) = table.takeFrames(of: 0) else {
+        guard case .run(0..<3) = table.dequeueFrames(of: 0) else {
             Issue.record("the frames of a listener of everything are no run")
             return
         }
@@ -50,7 +56,7 @@ struct ConnectionTableTests {
     }
 
     @Test("keep their order where a reply stands between broadcasts")
-    func scattered() {
+    func linked() {
         var table = Self.table(of: 2)
         _ = table.broadcast(table.add(Self.frame("a")), to: [0, 1])
         table.queue(table.add(Self.frame("reply")), to: 1)
@@ -63,7 +69,7 @@ struct ConnectionTableTests {
     }
 
     @Test("are forgotten once they are taken, and begin anew in the same turn")
-    func takenTwice() {
+    func dequeuedTwice() {
         var table = Self.table(of: 1)
         table.queue(table.add(Self.frame("a")), to: 0)
         _ = table.add(Self.frame("other"))
@@ -87,35 +93,51 @@ struct ConnectionTableTests {
         #expect(Self.text(&table, of: 1) == "")
         table.open(Self.token(1, 2), descriptor: 7, isTLS: true, at: 5)
         #expect(Self.text(&table, of: 1) == "")
-        #expect(table.hot[1].heardAt == 5)
-        #expect(table.isOpen(Self.token(1, 2)) && !table.isOpen(Self.token(1)) && !table.isOpen(Self.token(99)))
+        #expect(table.hot[1].lastReceivedTick == 5)
+        #expect(
+            table.isOpen(Self.token(1, 2)) && !table.isOpen(Self.token(1))
+                && !table.isOpen(Self.token(99)))
         #expect(table.hot[1].flags == [.isOpen, .isTLS])
         table.close(1)
         #expect(!table.isOpen(Self.token(1, 2)))
     }
 
     @Test("go to all, to the others, or to one user's connections")
-    func audiences() {
+    func recipients() {
         var table = Self.table(of: 4)
-        for (slot, user) in [7, 8, 7, UserTable.nobody].enumerated() { table.hot[slot].user = UInt32(user) }
+        for (slot, user) in [7, 8, 7, UserTable.noUser].enumerated() {
+            table.hot[slot].user = UInt32(user)
+        }
         #expect(table.broadcast(table.add(Self.frame("all ")), to: [0, 1, 2, 3]) == 0)
-        #expect(table.broadcast(table.add(Self.frame("others ")), to: [0, 1, 2, 3], .others(7)) == 0)
-        #expect(table.broadcast(table.add(Self.frame("own ")), to: [0, 1, 2, 3], .only(7)) == 0)
-        #expect((0..<4).map { Self.text(&table, of: $0) } == ["all own ", "all others ", "all own ", "all others "])
+        #expect(
+            table.broadcast(table.add(Self.frame("others ")), to: [0, 1, 2, 3], .allExceptUser(7))
+                == 0)
+        #expect(
+            table.broadcast(table.add(Self.frame("own ")), to: [0, 1, 2, 3], .onlyUser(7)) == 0)
+        #expect(
+            (0..<4).map { Self.text(&table, of: $0) } == [
+                "all own ", "all others ", "all own ", "all others ",
+            ])
     }
 
     @Test(
-        "leave out who is behind, and say how many that were", arguments: [.everybody, .others(1), .only(0)] as [ConnectionTable.Audience])
-    func behind(audience: ConnectionTable.Audience) {
+        "leave out who is behind, and say how many that were",
+        arguments: [.all, .allExceptUser(1), .onlyUser(0)] as [ConnectionTable.Recipients])
+    func behind(recipients audience: ConnectionTable.Recipients) {
         var table = Self.table(of: 3)
         for slot in 0..<3 { table.hot[slot].user = 0 }
         table.hot[0].pendingBytes = 101
         table.hot[2].pendingBytes = 100
-        #expect(table.broadcast(table.add(Self.frame("typing")), to: [0, 1, 2], audience, unlessPendingAbove: 100) == 1)
+        #expect(
+            table.broadcast(
+                table.add(Self.frame("typing")), to: [0, 1, 2], audience, unlessPendingAbove: 100)
+                == 1)
         #expect((0..<3).map { Self.text(&table, of: $0) } == ["", "typing", "typing"])
     }
 
-    @Test("are what a list for each connection would hold, whatever happens", arguments: 0..<20 as Range<UInt64>)
+    @Test(
+        "are what a list for each connection would hold, whatever happens",
+        arguments: 0..<20 as Range<UInt64>)
     func oracle(seed: UInt64) {
         var chance = SeededGenerator(seed: seed)
         let count = 12
@@ -125,7 +147,8 @@ struct ConnectionTableTests {
         for step in 0..<2000 {
             switch Int.random(in: 0..<20, using: &chance) {
             case 0..<8:
-                let members = (0..<UInt32(count)).filter { _ in Bool.random(using: &chance) }.shuffled(using: &chance)
+                let members = (0..<UInt32(count)).filter { _ in Bool.random(using: &chance) }
+                    .shuffled(using: &chance)
                 _ = table.broadcast(table.add(Self.frame("\(step),")), to: members)
                 for member in members where isOpen[Int(member)] { lists[Int(member)] += "\(step)," }
             case 8..<14:
@@ -138,12 +161,18 @@ struct ConnectionTableTests {
                 lists[slot] = ""
             case 17:
                 let slot = Int.random(in: 0..<count, using: &chance)
-                if isOpen[slot] { table.close(slot) } else { table.open(Self.token(slot), descriptor: 1, isTLS: false, at: 0) }
+                if isOpen[slot] {
+                    table.close(slot)
+                } else {
+                    table.open(Self.token(slot), descriptor: 1, isTLS: false, at: 0)
+                }
                 isOpen[slot].toggle()
                 lists[slot] = ""
             default:
                 let dirty = Set(Self.dirty(&table))
-                for slot in 0..<count where !lists[slot].isEmpty { #expect(dirty.contains(UInt32(slot))) }
+                for slot in 0..<count where !lists[slot].isEmpty {
+                    #expect(dirty.contains(UInt32(slot)))
+                }
                 for slot in 0..<count {
                     #expect(Self.text(&table, of: UInt32(slot)) == lists[slot])
                     lists[slot] = ""

@@ -9,12 +9,13 @@ import TestKit
 
 /// Somebody who speaks one of the protocols of JSON frames with a node, each frame with its kind in the same field.
 struct FrameClient {
-    let socket: WebSocketClient
+    let socket: RawWebSocketClient
     /// The field that says what a frame is.
     let kind: String
 
-    init(_ path: String, kind: String = "type", port: UInt16, fields: [String: String] = [:]) throws {
-        self.socket = try WebSocketClient(path, port: port, fields: fields)
+    init(_ path: String, kind: String = "type", port: UInt16, fields: [String: String] = [:]) throws
+    {
+        self.socket = try RawWebSocketClient(path, port: port, fields: fields)
         self.kind = kind
     }
 
@@ -38,13 +39,13 @@ struct FrameClient {
 
     /// Sends a frame and waits for the answer of this kind.
     @discardableResult
-    func ask(_ text: String, for wanted: String) throws -> JSONObject {
+    func request(_ text: String, for wanted: String) throws -> JSONObject {
         try self.send(text)
         return try self.next(wanted)
     }
 
     /// How the server ends the connection; frames before are left out.
-    func closing() throws -> WebSocketClient.Event {
+    func closeEvent() throws -> RawWebSocketClient.Event {
         while true {
             switch try self.socket.next() {
             case .text, .binary, .pong: continue
@@ -58,7 +59,8 @@ extension TestNode {
     static var allDialects: [any Dialect] {
         [
             ConversationsDialect(), PetsDialect(), ChatsDialect(),
-            RoomsDialect(key: RecoveryKey(derivedFrom: TestNode.secret, cluster: "test")), AgentsDialect(),
+            RoomsDialect(key: RecoveryKey(derivedFrom: TestNode.secret, cluster: "test")),
+            AgentsDialect(),
         ]
     }
 }

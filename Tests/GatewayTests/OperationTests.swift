@@ -9,7 +9,9 @@ import Testing
 
 @Suite("A drain")
 struct DrainTests {
-    @Test("closes clients with 1012, one after the other, takes no more, and leaves nothing", arguments: [1, 2])
+    @Test(
+        "closes clients with 1012, one after the other, takes no more, and leaves nothing",
+        arguments: [1, 2])
     func drain(loops: Int) throws {
         let node = try TestNode(loops: loops)
         let peers = try (0..<24).map { try node.peer("user\($0)", in: "room\($0 % 6)") }
@@ -25,32 +27,37 @@ struct DrainTests {
         node.gateway.drain(over: .milliseconds(1200))
         var ends: [ContinuousClock.Instant] = []
         var isClosed = [Bool](repeating: false, count: peers.count)
-        try Peer.wait(for: "all to be closed", among: peers) {
-            for (place, peer) in peers.enumerated() where !isClosed[place] && peer.closing != nil {
+        try TestPeer.wait(for: "all to be closed", among: peers) {
+            for (place, peer) in peers.enumerated() where !isClosed[place] && peer.closeEvent != nil
+            {
                 isClosed[place] = true
                 ends.append(.now)
-                try peer.send(bytes: WebSocketClient.frame(opcode: 8, [3, 0xF4]))
+                try peer.send(bytes: RawWebSocketClient.frame(opcode: 8, [3, 0xF4]))
             }
             return !isClosed.contains(false)
         }
-        #expect(peers.allSatisfy { $0.closing?.closeCode == 1012 })
+        #expect(peers.allSatisfy { $0.closeEvent?.closeCode == 1012 })
         #expect(ends.last! - ends.first! > .milliseconds(600))
         // An idle connection is just ended; a request under way is answered.
-        #expect(idle.drained())
+        #expect(idle.readToEnd())
         #expect(try idle.peek(atLeast: 0).isEmpty)
         for stream in half.prefix(2) { try stream.send("st: here\r\n\r\n") }
         try half[2].send("567890")
         let refused = try HTTPReply(from: half[0])
-        #expect(refused.status == 503 && refused.fields["retry-after"] == "1" && refused.fields["connection"] == "close")
+        #expect(
+            refused.status == 503 && refused.fields["retry-after"] == "1"
+                && refused.fields["connection"] == "close")
         let health = try HTTPReply(from: half[1])
         #expect(health.status == 503)
         #expect(try JSONObject(health.body)["status"] == "draining")
         let last = try HTTPReply(from: half[2])
         #expect(last.status == 404 && last.fields["connection"] == "close")
-        #expect(half.allSatisfy { $0.drained() })
+        #expect(half.allSatisfy { $0.readToEnd() })
         #expect(node.gateway.health.status == .draining)
         // A load balancer that asks is told so to the end; nobody else gets in.
-        #expect(try JSONObject(HTTPReply.get("/api/health", port: node.port).body)["status"] == "draining")
+        #expect(
+            try JSONObject(HTTPReply.get("/api/health", port: node.port).body)["status"]
+                == "draining")
         #expect(try HTTPReply.get("/elsewhere", port: node.port).status == 503)
         for stream in half + [idle] { stream.close() }
         try node.waitForConnections(0)
@@ -63,11 +70,14 @@ struct DrainTests {
         node.gateway.refuseClients()
         #expect(try HTTPReply.get("/elsewhere", port: node.port).status == 503)
         for path in ["/api/health", "/api/health/"] {
-            #expect(try JSONObject(HTTPReply.get(path, port: node.port).body)["status"] == "draining")
+            #expect(
+                try JSONObject(HTTPReply.get(path, port: node.port).body)["status"] == "draining")
         }
-        try peer.send(Say.message("still here"))
-        try Peer.wait(for: "the message", among: [peer]) { peer.texts.contains { $0.contains("still here") } }
-        #expect(peer.closing == nil)
+        try peer.send(ConversationsFrames.message("still here"))
+        try TestPeer.wait(for: "the message", among: [peer]) {
+            peer.texts.contains { $0.contains("still here") }
+        }
+        #expect(peer.closeEvent == nil)
     }
 
     @Test("reaches those, too, who are on their way from loop to loop", arguments: 0..<5)
@@ -85,10 +95,12 @@ struct DrainTests {
         for stream in streams {
             // Either there is no answer to the upgrade any more but 503, or a close frame with 1012 comes.
             var count = 1
-            while !stream.isOver {
+            while !stream.isClosed {
                 let bytes = Array(try stream.peek(atLeast: count))
                 if bytes.count > 4,
-                    bytes.indices.dropLast(3).contains(where: { bytes[$0] == 0x88 && bytes[$0 + 2] == 3 && bytes[$0 + 3] == 0xF4 })
+                    bytes.indices.dropLast(3).contains(where: {
+                        bytes[$0] == 0x88 && bytes[$0 + 2] == 3 && bytes[$0 + 3] == 0xF4
+                    })
                 {
                     break
                 }
@@ -105,7 +117,7 @@ struct ReloadTests {
     @Test("changes what living connections may do")
     func limits() throws {
         let node = try TestNode()
-        let ann = try node.talker("ann")
+        let ann = try node.conversationClient("ann")
         try ann.post("as long as this")
         var live = node.live
         live.limits.contentBytes = 5
@@ -115,10 +127,10 @@ struct ReloadTests {
         try Deadline.wait(
             for: "the new limits",
             untilTrue: {
-                try ann.say("as long as this")
+                try ann.sendMessage("as long as this")
                 return try ann.next()["type"] == "message.failed"
             })
-        try ann.say("short")
+        try ann.sendMessage("short")
         #expect(try ann.next("chat_message").object("message")?["content"] == "short")
         try ann.send(#"{"action":"typing","is_typing":\#(String(repeating: " ", count: 300))true}"#)
         #expect(try ann.next("error")["error"] == "the message is longer than 300 bytes")
@@ -131,10 +143,14 @@ struct ReloadTests {
         try Deadline.wait(
             for: "the new rate",
             untilTrue: {
-                try ann.say("quick", as: "q")
+                try ann.sendMessage("quick", as: "q")
                 let answer = try ann.next()
-                guard answer["type"] == "message.failed", answer["error"] == "rate limited" else { return false }
-                #expect(answer["local_id"] == "q" && answer.number("retry_after").map { $0 > 0 && $0 <= 1 } == true)
+                guard answer["type"] == "message.failed", answer["error"] == "rate limited" else {
+                    return false
+                }
+                #expect(
+                    answer["local_id"] == "q"
+                        && answer.number("retry_after").map { $0 > 0 && $0 <= 1 } == true)
                 return true
             })
     }
@@ -142,18 +158,23 @@ struct ReloadTests {
     @Test("changes who may come, and throws nobody out")
     func keys() throws {
         let node = try TestNode()
-        let ann = try node.talker("ann")
+        let ann = try node.conversationClient("ann")
         var live = node.live
-        live.verifier = TokenVerifier(secret: Array("another secret, which is long enough too".utf8))
+        live.verifier = TokenVerifier(
+            secret: Array("another secret, which is long enough too".utf8))
         live.origins = OriginPolicy(AllowedOrigins(others: ["https://other.test"]))
         node.gateway.reload(live)
         try Deadline.wait(
             for: "the new key",
             untilTrue: {
-                let bob = Talker(try WebSocketClient(TestNode.path("bob", in: "room"), port: node.port))
+                let bob = ConversationClient(
+                    try RawWebSocketClient(TestNode.path("bob", in: "room"), port: node.port))
                 return try bob.next()["error"] == "The token's signature is wrong."
             })
-        #expect(try WebSocketClient.refusal(of: "/echo", port: node.port, fields: ["Origin": "https://page.test"]).status == 403)
+        #expect(
+            try RawWebSocketClient.refusal(
+                of: "/echo", port: node.port, fields: ["Origin": "https://page.test"]
+            ).status == 403)
         _ = try node.echo(fields: ["Origin": "https://other.test"])
         try ann.post("still here")
     }
@@ -167,31 +188,44 @@ struct MessageTests {
             setup.live.limits.messagesPerSecond = 1
             setup.live.limits.messageBurst = 5
         }
-        let ann = try node.talker("ann")
+        let ann = try node.conversationClient("ann")
         try ann.socket.send(opcode: 2, [1, 2, 3])
         try ann.send(#"{"action":"dance"\#(String(repeating: " ", count: 70_000))}"#)
-        for number in 0..<10 { try ann.say("\(number)", as: "\(number)") }
+        for number in 0..<10 { try ann.sendMessage("\(number)", as: "\(number)") }
         let answers = try (0..<12).map { _ in try ann.next() }
-        #expect(answers[0].text == #"{"type":"error","action":null,"error":"binary frames are not taken; send JSON text"}"#)
-        #expect(answers[1].text == #"{"type":"error","action":"dance","error":"the message is longer than 65536 bytes"}"#)
+        #expect(
+            answers[0].text
+                == #"{"type":"error","action":null,"error":"binary frames are not taken; send JSON text"}"#
+        )
+        #expect(
+            answers[1].text
+                == #"{"type":"error","action":"dance","error":"the message is longer than 65536 bytes"}"#
+        )
         let stored = answers.filter { $0["type"] == "chat_message" }
         #expect(stored.count == 3)
         let failed = answers.filter { $0["type"] == "message.failed" }
-        #expect(failed.count == 7 && failed.allSatisfy { $0["error"] == "rate limited" && $0.number("retry_after") != nil })
-        let metrics = try node.metrics("the limit to be counted") { ($0.value(of: .dropped, labels: ["reason": "rate_limited"]) ?? 0) == 7 }
+        #expect(
+            failed.count == 7
+                && failed.allSatisfy {
+                    $0["error"] == "rate limited" && $0.number("retry_after") != nil
+                })
+        let metrics = try node.metrics("the limit to be counted") {
+            ($0.value(of: .dropped, labels: ["reason": "rate_limited"]) ?? 0) == 7
+        }
         #expect(metrics.value(of: .messagesIn, labels: ["dialect": "conversations"]) == 12)
     }
 
     @Test("wait while a page that was asked for is read")
     func pause() throws {
         let node = try TestNode()
-        let ann = try node.talker("ann")
-        let bob = try node.talker("bob")
+        let ann = try node.conversationClient("ann")
+        let bob = try node.conversationClient("bob")
         try ann.post("one")
         node.store.close(.page)
         try ann.send(#"{"action":"fetch_messages"}"#)
-        try ann.say("two")
-        try Deadline.wait(for: "the page to be asked for", untilTrue: { node.store.heldCount == 1 })
+        try ann.sendMessage("two")
+        try Deadline.wait(
+            for: "the page to be asked for", untilTrue: { node.store.blockedCount == 1 })
         for number in 0..<5 { try bob.post("bob's \(number)") }
         node.store.open()
         #expect(try ann.next("messages_fetched").objects("messages")?.count == 6)
@@ -204,12 +238,12 @@ struct MessageTests {
     }
 
     @Test("that fail because the store is away have an unknown outcome, within five seconds")
-    func storeAway() throws {
+    func storeUnavailable() throws {
         let node = try TestNode()
-        let ann = try node.talker("ann")
+        let ann = try node.conversationClient("ann")
         node.store.fail(.write)
         let start = ContinuousClock.now
-        try ann.say("lost", as: "l1")
+        try ann.sendMessage("lost", as: "l1")
         let failed = try ann.next("message.failed")
         #expect(failed["local_id"] == "l1" && failed["outcome"] == "unknown")
         #expect(ContinuousClock.now - start < .seconds(15))
@@ -220,10 +254,10 @@ struct MessageTests {
         #expect(lines <= Int((ContinuousClock.now - start) / .seconds(1)) + 2)
     }
 
-    @Test("may name numbers of any size", arguments: TestNode.Store.allCases)
-    func hugeNumbers(store: TestNode.Store) throws {
+    @Test("may name numbers of any size", arguments: TestNode.StoreKind.allCases)
+    func hugeNumbers(store: TestNode.StoreKind) throws {
         let node = try TestNode(store: store)
-        let ann = try node.talker("ann")
+        let ann = try node.conversationClient("ann")
         try ann.post("one")
         let huge = ["0", "2", "9223372036854775806", "9223372036854775807"]
         for number in huge {
@@ -231,7 +265,8 @@ struct MessageTests {
             #expect(try ann.history(#""before_id":"\#(number)""#).count == (number == "0" ? 0 : 1))
             for action in [#""edit_message","content":"x""#, #""delete_message""#] {
                 try ann.send(#"{"action":\#(action),"message_id":"\#(number)"}"#)
-                #expect(try ann.next("error")["error"] == "message_id: there is no message \(number)")
+                #expect(
+                    try ann.next("error")["error"] == "message_id: there is no message \(number)")
             }
             try ann.send(#"{"action":"read","message_ids":["\#(number)"]}"#)
             #expect(try ann.next("error")["error"] == "message_ids: there is no message \(number)")

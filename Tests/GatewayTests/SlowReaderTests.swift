@@ -11,7 +11,9 @@ import Testing
 struct SlowReaderTests {
     private let content = String(repeating: "m", count: 4000)
 
-    @Test("is closed with 1013 behind whole frames, and fifty others miss nothing", arguments: [1, 3], [true, false])
+    @Test(
+        "is closed with 1013 behind whole frames, and fifty others miss nothing",
+        arguments: [1, 3], [true, false])
     func closed(loops: Int, usesSendRing: Bool) throws {
         let node = try TestNode(loops: loops) { setup in
             setup.settings.usesSendRing = usesSendRing
@@ -24,22 +26,31 @@ struct SlowReaderTests {
         try node.waitForConnections(52)
         var said = 0
         while said < 3000, try !node.hasLogged("slow reader closed") {
-            for _ in 0..<20 { try author.send(Say.message(self.content)) }
+            for _ in 0..<20 { try author.send(ConversationsFrames.message(self.content)) }
             said += 20
-            try Peer.wait(for: "one's own messages", among: [author] + others) { Say.ids(of: author.texts).count == said }
+            try TestPeer.wait(for: "one's own messages", among: [author] + others) {
+                ConversationsFrames.ids(of: author.texts).count == said
+            }
         }
         try #require(said < 3000, "it was never closed")
-        try Peer.wait(for: "everybody's messages", among: [author] + others) { others.allSatisfy { Say.ids(of: $0.texts).count == said } }
-        #expect(([author] + others).allSatisfy { Say.ids(of: $0.texts) == Array(1...said) })
-        try Peer.wait(for: "the end", among: [slow]) { slow.isOver }
-        #expect(slow.closing?.closeCode == 1013)
-        let heard = Say.ids(of: slow.texts)
+        try TestPeer.wait(for: "everybody's messages", among: [author] + others) {
+            others.allSatisfy { ConversationsFrames.ids(of: $0.texts).count == said }
+        }
+        #expect(
+            ([author] + others).allSatisfy {
+                ConversationsFrames.ids(of: $0.texts) == Array(1...said)
+            })
+        try TestPeer.wait(for: "the end", among: [slow]) { slow.isClosed }
+        #expect(slow.closeEvent?.closeCode == 1013)
+        let heard = ConversationsFrames.ids(of: slow.texts)
         #expect(heard == Array(1...heard.count) && heard.count < said)
         try node.waitForConnections(51)
         // It resumes where it was.
         let again = try node.peer("slow", after: "\(heard.count)")
-        try Peer.wait(for: "the rest", among: [again]) { Say.ids(of: again.texts).count == said - heard.count }
-        #expect(Say.ids(of: again.texts) == Array(heard.count + 1...said))
+        try TestPeer.wait(for: "the rest", among: [again]) {
+            ConversationsFrames.ids(of: again.texts).count == said - heard.count
+        }
+        #expect(ConversationsFrames.ids(of: again.texts) == Array(heard.count + 1...said))
     }
 
     @Test("goes without typing first, and loses no message")
@@ -52,23 +63,33 @@ struct SlowReaderTests {
         let slow = try node.peer("slow", receiveBytes: 131_072)
         let author = try node.peer("author")
         try author.send(#"{"action":"typing","is_typing":true}"#)
-        try Peer.wait(for: "typing", among: [slow]) { slow.texts.contains { $0.contains(#""typing""#) } }
-        _ = slow.takeTexts()
-        for _ in 0..<200 { try author.send(Say.message(self.content)) }
-        try Peer.wait(for: "one's own messages", among: [author]) { Say.ids(of: author.texts).count == 200 }
+        try TestPeer.wait(for: "typing", among: [slow]) {
+            slow.texts.contains { $0.contains(#""typing""#) }
+        }
+        _ = slow.drainTexts()
+        for _ in 0..<200 { try author.send(ConversationsFrames.message(self.content)) }
+        try TestPeer.wait(for: "one's own messages", among: [author]) {
+            ConversationsFrames.ids(of: author.texts).count == 200
+        }
         for _ in 0..<5 {
             try author.send(#"{"action":"typing","is_typing":false}"#)
             try author.send(#"{"action":"typing","is_typing":true}"#)
         }
-        try author.send(Say.message("the last one"))
-        let metrics = try node.metrics("typing to be left out") { ($0.value(of: .dropped, labels: ["reason": "slow_reader"]) ?? 0) >= 10 }
+        try author.send(ConversationsFrames.message("the last one"))
+        let metrics = try node.metrics("typing to be left out") {
+            ($0.value(of: .dropped, labels: ["reason": "slow_reader"]) ?? 0) >= 10
+        }
         #expect(metrics.value(of: .closes, labels: ["code": "1013"]) == nil)
-        try Peer.wait(for: "all messages", among: [slow]) { Say.ids(of: slow.texts).count == 201 }
-        #expect(Say.ids(of: slow.texts) == Array(1...201))
+        try TestPeer.wait(for: "all messages", among: [slow]) {
+            ConversationsFrames.ids(of: slow.texts).count == 201
+        }
+        #expect(ConversationsFrames.ids(of: slow.texts) == Array(1...201))
         #expect(!slow.texts.contains { $0.contains(#""typing""#) })
         // Once it has caught up it is told again.
         try author.send(#"{"action":"typing","is_typing":false}"#)
-        try Peer.wait(for: "typing", among: [slow]) { slow.texts.contains { $0.contains(#""typing""#) } }
+        try TestPeer.wait(for: "typing", among: [slow]) {
+            slow.texts.contains { $0.contains(#""typing""#) }
+        }
     }
 
     @Test("gets a page as fast as it takes it, and its next request is read when the page has left")
@@ -82,17 +103,26 @@ struct SlowReaderTests {
         let slow = try node.peer("slow", receiveBytes: 131_072)
         for number in 0..<3 {
             try slow.send(#"{"action":"fetch_messages","limit":100}"#)
-            try slow.send(Say.message("behind page \(number)"))
+            try slow.send(ConversationsFrames.message("behind page \(number)"))
         }
         // The pages are four megabytes; none of the messages behind them is said before the first page has left.
         #expect(throws: TestFailure.self) {
-            try Peer.wait(for: "", among: [author], within: .milliseconds(300)) { !Say.ids(of: author.texts).isEmpty }
+            try TestPeer.wait(for: "", among: [author], within: .milliseconds(300)) {
+                !ConversationsFrames.ids(of: author.texts).isEmpty
+            }
         }
-        try Peer.wait(for: "pages and messages", among: [slow]) { Say.ids(of: slow.texts).count == 3 }
-        let pages = slow.texts.indices.filter { slow.texts[$0].hasPrefix(#"{"type":"messages_fetched""#) }
-        let messages = slow.texts.indices.filter { Say.id(of: slow.texts[$0]) != nil }
-        #expect(pages.count == 3 && messages.count == 3 && zip(pages, messages).allSatisfy { $0 < $1 })
-        #expect(slow.closing == nil)
+        try TestPeer.wait(for: "pages and messages", among: [slow]) {
+            ConversationsFrames.ids(of: slow.texts).count == 3
+        }
+        let pages = slow.texts.indices.filter {
+            slow.texts[$0].hasPrefix(#"{"type":"messages_fetched""#)
+        }
+        let messages = slow.texts.indices.filter {
+            ConversationsFrames.id(of: slow.texts[$0]) != nil
+        }
+        #expect(
+            pages.count == 3 && messages.count == 3 && zip(pages, messages).allSatisfy { $0 < $1 })
+        #expect(slow.closeEvent == nil)
     }
 
     @Test("that takes nothing of what it has asked for is not waited for for ever")
@@ -105,7 +135,9 @@ struct SlowReaderTests {
         try node.fill(100, bytes: 16_000)
         let dead = try node.peer("dead", receiveBytes: 131_072)
         try dead.send(#"{"action":"fetch_messages","limit":100}"#)
-        let metrics = try node.metrics("it to be closed") { ($0.value(of: .closes, labels: ["code": "1001"]) ?? 0) >= 1 }
+        let metrics = try node.metrics("it to be closed") {
+            ($0.value(of: .closes, labels: ["code": "1001"]) ?? 0) >= 1
+        }
         #expect(metrics.value(of: .closes, labels: ["code": "1013"]) == nil)
     }
 }

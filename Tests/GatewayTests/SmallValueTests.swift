@@ -2,7 +2,7 @@ import Bytes
 import ChatModel
 import Configuration
 import EventLoop
-import RepeatableChance
+import SeededRandom
 import StoreTestSupport
 import Synchronization
 import Testing
@@ -11,22 +11,23 @@ import Testing
 
 @Suite("The users of a loop")
 struct UserTableTests {
-    private static func user(_ name: String) -> UserID { UserID(token: .init(name)) }
+    private static func user(_ name: String) -> UserID { UserID(tokenSubject: .init(name)) }
 
     @Test("have one number for all their connections, until the last has gone")
     func numbers() {
         var users = UserTable()
-        let ann = users.enter(Self.user("ann"), of: "t")
-        let bob = users.enter(Self.user("bob"), of: "t")
-        #expect(users.enter(Self.user("ann"), of: "t") == ann)
+        let ann = users.addConnection(Self.user("ann"), of: "t")
+        let bob = users.addConnection(Self.user("bob"), of: "t")
+        #expect(users.addConnection(Self.user("ann"), of: "t") == ann)
         #expect(ann != bob)
         #expect(users.user(ann) == Self.user("ann"))
-        users.leave(ann)
+        users.removeConnection(ann)
         #expect(users.number(of: Self.user("ann"), in: "t") == ann)
-        users.leave(ann)
+        users.removeConnection(ann)
         #expect(users.number(of: Self.user("ann"), in: "t") == nil)
         #expect(users.count == 1)
-        #expect(users.enter(Self.user("cid"), of: "t") == ann, "the number is given out again")
+        #expect(
+            users.addConnection(Self.user("cid"), of: "t") == ann, "the number is given out again")
         #expect(users.user(ann) == Self.user("cid"))
     }
 
@@ -34,30 +35,33 @@ struct UserTableTests {
     func apart() {
         var users = UserTable()
         let numbers = [
-            users.enter(Self.user("ann"), of: "t"), users.enter(Self.user("ann"), of: "u"), users.enter(UserID(anonymous: "ann"), of: "t"),
+            users.addConnection(Self.user("ann"), of: "t"),
+            users.addConnection(Self.user("ann"), of: "u"),
+            users.addConnection(UserID(anonymous: "ann"), of: "t"),
         ]
         #expect(Set(numbers).count == 3)
         #expect(users.number(of: UserID(anonymous: "ann"), in: "u") == nil)
     }
 
     @Test("do not mind that nobody leaves")
-    func nobody() {
+    func noUser() {
         var users = UserTable()
-        users.leave(UserTable.nobody)
+        users.removeConnection(UserTable.noUser)
         #expect(users.count == 0)
     }
 
     @Test("leave no name behind")
     func noName() {
         var users = UserTable()
-        let number = users.enter(Self.user("a name that is too long to be held without an allocation"), of: "tenant")
-        users.leave(number)
-        #expect(users.user(number).shown == "")
+        let number = users.addConnection(
+            Self.user("a name that is too long to be held without an allocation"), of: "tenant")
+        users.removeConnection(number)
+        #expect(users.user(number).displayID == "")
     }
 }
 
 @Suite("What a connection may send")
-struct RateBucketTests {
+struct TokenBucketTests {
     private static func limits(perSecond: Int, burst: Int) -> Limits {
         var limits = Limits()
         limits.messagesPerSecond = perSecond
@@ -68,43 +72,49 @@ struct RateBucketTests {
     @Test("is a burst at once, then so many a second")
     func burst() {
         let limits = Self.limits(perSecond: 10, burst: 3)
-        var bucket = RateBucket(limits: limits, at: 1000)
-        #expect((0..<3).allSatisfy { _ in bucket.take(limits: limits, at: 1000) == nil })
-        let wait = bucket.take(limits: limits, at: 1000)
+        var bucket = TokenBucket(limits: limits, at: 1000)
+        #expect((0..<3).allSatisfy { _ in bucket.consume(limits: limits, at: 1000) == nil })
+        let wait = bucket.consume(limits: limits, at: 1000)
         #expect(wait.map { abs($0 - 0.1) < 0.001 } == true)
-        #expect(bucket.take(limits: limits, at: 1050).map { abs($0 - 0.05) < 0.001 } == true)
-        #expect(bucket.take(limits: limits, at: 1100) == nil)
-        #expect(bucket.take(limits: limits, at: 1100) != nil)
+        #expect(bucket.consume(limits: limits, at: 1050).map { abs($0 - 0.05) < 0.001 } == true)
+        #expect(bucket.consume(limits: limits, at: 1100) == nil)
+        #expect(bucket.consume(limits: limits, at: 1100) != nil)
     }
 
     @Test("does not gather beyond the burst")
     func bound() {
         let limits = Self.limits(perSecond: 1000, burst: 5)
-        var bucket = RateBucket(limits: limits, at: 0)
-        #expect((0..<100).count { _ in bucket.take(limits: limits, at: 1_000_000_000) == nil } == 5)
+        var bucket = TokenBucket(limits: limits, at: 0)
+        #expect(
+            (0..<100).count { _ in bucket.consume(limits: limits, at: 1_000_000_000) == nil } == 5)
     }
 
     @Test("follows limits that change, both ways")
     func changed() {
-        var bucket = RateBucket(limits: Self.limits(perSecond: 1, burst: 100), at: 0)
+        var bucket = TokenBucket(limits: Self.limits(perSecond: 1, burst: 100), at: 0)
         let fewer = Self.limits(perSecond: 1, burst: 2)
-        #expect((0..<10).count { _ in bucket.take(limits: fewer, at: 0) == nil } == 2)
+        #expect((0..<10).count { _ in bucket.consume(limits: fewer, at: 0) == nil } == 2)
         let more = Self.limits(perSecond: 1000, burst: 50)
-        #expect((0..<100).count { _ in bucket.take(limits: more, at: 40) == nil } == 40)
+        #expect((0..<100).count { _ in bucket.consume(limits: more, at: 40) == nil } == 40)
     }
 
-    @Test("in the long run never exceeds rate and burst, and never wastes any", arguments: 0..<5 as Range<UInt64>)
+    @Test(
+        "in the long run never exceeds rate and burst, and never wastes any",
+        arguments: 0..<5 as Range<UInt64>)
     func longRun(seed: UInt64) {
         var chance = SeededGenerator(seed: seed)
-        let limits = Self.limits(perSecond: Int.random(in: 1...200, using: &chance), burst: Int.random(in: 1...100, using: &chance))
-        var bucket = RateBucket(limits: limits, at: 0)
+        let limits = Self.limits(
+            perSecond: Int.random(in: 1...200, using: &chance),
+            burst: Int.random(in: 1...100, using: &chance))
+        var bucket = TokenBucket(limits: limits, at: 0)
         var now: Int64 = 0
         var taken = 0
         for _ in 0..<20_000 {
             now += Int64.random(in: 0...5, using: &chance)
-            if bucket.take(limits: limits, at: now) == nil { taken += 1 }
+            if bucket.consume(limits: limits, at: now) == nil { taken += 1 }
         }
-        let most = Double(limits.messageBurst) + Double(now) / 1000 * Double(limits.messagesPerSecond)
+        let most =
+            Double(limits.messageBurst) + Double(now) / 1000 * Double(limits.messagesPerSecond)
         #expect(Double(taken) <= most + 1)
         if limits.messagesPerSecond < 150 { #expect(Double(taken) >= most * 0.97 - 2) }
     }
@@ -113,7 +123,7 @@ struct RateBucketTests {
 @Suite("Numbers that are given out again")
 struct SlabTests {
     @Test("name only the life they were given for")
-    func lives() {
+    func generations() {
         var slab = Slab<String>()
         let first = slab.insert("a")
         let second = slab.insert("b")
@@ -132,21 +142,27 @@ struct SlabTests {
 
 @Suite("Pages that may connect")
 struct OriginPolicyTests {
-    private static let policy = OriginPolicy(AllowedOrigins(own: true, others: ["https://chat.example", "http://localhost:3000"]))
+    private static let policy = OriginPolicy(
+        AllowedOrigins(own: true, others: ["https://chat.example", "http://localhost:3000"]))
 
     @Test(
         "are the server's own and those that are named",
         arguments: [
-            ("http://here:8080", "here:8080", false, true), ("HTTP://Here:8080", "hERE:8080", false, true),
+            ("http://here:8080", "here:8080", false, true),
+            ("HTTP://Here:8080", "hERE:8080", false, true),
             ("http://here", "here:80", false, true),
             ("http://here:80", "here", false, true), ("https://here", "here:443", true, true),
             ("https://here:8080", "here:8080", false, false),
-            ("http://here:8080", "here:8080", true, false), ("http://here:8081", "here:8080", false, false),
+            ("http://here:8080", "here:8080", true, false),
+            ("http://here:8081", "here:8080", false, false),
             ("https://here:80", "here", true, false),
-            ("https://chat.example", "here", false, true), ("https://CHAT.example", "here", true, true),
+            ("https://chat.example", "here", false, true),
+            ("https://CHAT.example", "here", true, true),
             ("http://chat.example", "here", false, false),
-            ("https://chat.example.evil", "here", false, false), ("https://evil/chat.example", "here", false, false),
-            ("http://localhost:3000", "here", false, true), ("null", "here", false, false), ("", "here", false, false),
+            ("https://chat.example.evil", "here", false, false),
+            ("https://evil/chat.example", "here", false, false),
+            ("http://localhost:3000", "here", false, true), ("null", "here", false, false),
+            ("", "here", false, false),
             ("http://here:8080/", "here:8080", false, false),
         ])
     func table(origin: String, host: String, isSecure: Bool, isAllowed: Bool) {
@@ -156,12 +172,18 @@ struct OriginPolicyTests {
     @Test(
         "are those of subdomains at any depth, of other schemes, and of no origin where that is named",
         arguments: [
-            ("https://a.example.org", true), ("https://a.b.Example.org", true), ("https://a.example.org:443", true),
-            ("https://example.org", false), ("https://.example.org", false), ("https://a..example.org", false),
-            ("http://a.example.org", false), ("https://a.example.org:8443", false), ("https://a.example.org.evil", false),
-            ("https://evil-example.org", false), ("https://evil/.example.org", false), ("https://evil?.example.org", false),
-            ("https://user@a.example.org", false), ("https://a.example.org/", false), ("http://a.port.test:8080", true),
-            ("http://a.port.test", false), ("capacitor://localhost", true), ("CAPACITOR://localhost", true), ("capacitor://other", false),
+            ("https://a.example.org", true), ("https://a.b.Example.org", true),
+            ("https://a.example.org:443", true),
+            ("https://example.org", false), ("https://.example.org", false),
+            ("https://a..example.org", false),
+            ("http://a.example.org", false), ("https://a.example.org:8443", false),
+            ("https://a.example.org.evil", false),
+            ("https://evil-example.org", false), ("https://evil/.example.org", false),
+            ("https://evil?.example.org", false),
+            ("https://user@a.example.org", false), ("https://a.example.org/", false),
+            ("http://a.port.test:8080", true),
+            ("http://a.port.test", false), ("capacitor://localhost", true),
+            ("CAPACITOR://localhost", true), ("capacitor://other", false),
             ("file://", true), ("file:///etc", false), ("null", true), ("nulls", false),
         ])
     func kinds(origin: String, isAllowed: Bool) {
@@ -169,7 +191,8 @@ struct OriginPolicyTests {
             AllowedOrigins(
                 others: ["capacitor://localhost", "file://", "null"],
                 subdomains: [
-                    .init(scheme: "https", parent: "example.org"), .init(scheme: "http", parent: "port.test", port: 8080),
+                    .init(scheme: "https", parent: "example.org"),
+                    .init(scheme: "http", parent: "port.test", port: 8080),
                 ]))
         #expect(policy.allows(origin, host: "here", isSecure: false) == isAllowed)
     }
@@ -178,14 +201,20 @@ struct OriginPolicyTests {
     func credentials() {
         #expect(Self.policy.allowsCredentials("https://chat.example"))
         #expect(!OriginPolicy(AllowedOrigins(others: ["null"])).allowsCredentials("null"))
-        #expect(!OriginPolicy(AllowedOrigins(any: true, others: ["https://a"])).allowsCredentials("https://a"))
+        #expect(
+            !OriginPolicy(AllowedOrigins(any: true, others: ["https://a"])).allowsCredentials(
+                "https://a"))
     }
 
     @Test("are any where any may, and programs have no origin")
     func others() {
         #expect(Self.policy.allows(nil, host: "here", isSecure: false))
-        #expect(OriginPolicy(AllowedOrigins(any: true)).allows("https://evil.example", host: "here", isSecure: false))
-        #expect(OriginPolicy(AllowedOrigins()).allows("http://here", host: "here", isSecure: false) == false)
+        #expect(
+            OriginPolicy(AllowedOrigins(any: true)).allows(
+                "https://evil.example", host: "here", isSecure: false))
+        #expect(
+            OriginPolicy(AllowedOrigins()).allows("http://here", host: "here", isSecure: false)
+                == false)
         #expect(Self.policy.allows("http://here", host: nil, isSecure: false) == false)
     }
 }
@@ -209,15 +238,15 @@ struct HealthTests {
     }
 
     @Test("begins with the start, and a drain ends it for good")
-    func life() {
+    func lifecycle() {
         let health = self.health()
         #expect(health.status == .starting)
-        health.started()
+        health.markStarted()
         #expect(health.status == .healthy)
-        health.probed(0, "disk full")
-        health.draining()
+        health.recordProbe(0, "disk full")
+        health.setDraining()
         #expect(health.status == .draining)
-        health.probed(0, nil)
+        health.recordProbe(0, nil)
         #expect(health.status == .draining)
     }
 
@@ -225,95 +254,113 @@ struct HealthTests {
     func loops() {
         let health = self.health()
         #expect(health.stuckLoop == nil)
-        health.started()
-        self.clock.now += Health.patience
-        health.turned(0)
+        health.markStarted()
+        self.clock.now += Health.timeoutMilliseconds
+        health.recordTurn(0)
         #expect(health.status == .healthy && health.stuckLoop == nil)
         self.clock.now += 1
         #expect(health.status == .degraded("loop 1 does not turn") && health.stuckLoop == 1)
-        health.draining()
+        health.setDraining()
         #expect(health.stuckLoop == 1)
-        health.draining(false)
-        health.turned(1)
-        health.probed(0, "disk full")
-        health.linkFailed("no probe")
+        health.setDraining(false)
+        health.recordTurn(1)
+        health.recordProbe(0, "disk full")
+        health.setLinkFailure("no probe")
         #expect(health.stuckLoop == nil)
-        health.probed(0, nil)
-        health.linkFailed(nil)
+        health.recordProbe(0, nil)
+        health.setLinkFailure(nil)
         #expect(health.status == .healthy)
     }
 
-    @Test("says what the store says to each loop, until a probe of that succeeds", arguments: [0, 1])
+    @Test(
+        "says what the store says to each loop, until a probe of that succeeds", arguments: [0, 1])
     func store(loop: Int) {
         let health = self.health()
-        health.started()
-        #expect(health.probeIsDue(0))
-        #expect(health.probeIsDue(1))
-        health.probed(loop, "disk full")
-        health.probed(1 - loop, nil)
+        health.markStarted()
+        #expect(health.beginProbeIfDue(0))
+        #expect(health.beginProbeIfDue(1))
+        health.recordProbe(loop, "disk full")
+        health.recordProbe(1 - loop, nil)
         #expect(health.status == .degraded("store: disk full"))
         // The one that failed is asked again soon.
-        self.clock.now += Health.failedProbePause
-        #expect(health.probeIsDue(loop))
-        #expect(!health.probeIsDue(1 - loop))
+        self.clock.now += Health.failedProbeInterval
+        #expect(health.beginProbeIfDue(loop))
+        #expect(!health.beginProbeIfDue(1 - loop))
         #expect(health.status == .degraded("store: disk full"))
-        health.probed(loop, nil)
+        health.recordProbe(loop, nil)
         #expect(health.status == .healthy)
     }
 
     @Test("sends one probe at a time, and counts silence as an answer")
     func silence() {
         let health = self.health()
-        health.started()
-        #expect(health.probeIsDue(0))
-        self.clock.now += Health.patience + 1
-        health.turned(0)
-        health.turned(1)
+        health.markStarted()
+        #expect(health.beginProbeIfDue(0))
+        self.clock.now += Health.timeoutMilliseconds + 1
+        health.recordTurn(0)
+        health.recordTurn(1)
         #expect(health.status == .degraded("store: does not answer"))
-        #expect(!health.probeIsDue(0))
-        health.probed(0, nil)
+        #expect(!health.beginProbeIfDue(0))
+        health.recordProbe(0, nil)
         #expect(health.status == .healthy)
-        #expect(health.probeIsDue(0))
-        health.probed(0, nil)
-        self.clock.now += Health.probePause - 1
-        #expect(!health.probeIsDue(0))
+        #expect(health.beginProbeIfDue(0))
+        health.recordProbe(0, nil)
+        self.clock.now += Health.probeInterval - 1
+        #expect(!health.beginProbeIfDue(0))
         self.clock.now += 1
-        #expect(health.probeIsDue(0))
+        #expect(health.beginProbeIfDue(0))
     }
 }
 
 @Suite("What links lead to")
 struct LinkBaseTests {
-    private static func base(_ listenHost: String) -> LinkBase { LinkBase(publicURL: nil, listenHost: listenHost, machine: "node-7") }
+    private static func base(_ listenHost: String) -> LinkBase {
+        LinkBase(publicURL: nil, listenHost: listenHost, hostname: "node-7")
+    }
 
     @Test(
         "is what the request says, where that is the node or a proxy's word",
         arguments: [
-            ("evil.example", false, "http://192.0.2.1:8080"), ("192.0.2.1:8080", false, "http://192.0.2.1:8080"),
-            ("192.0.2.1", false, "http://192.0.2.1:8080"), ("192.0.2.2:8080", false, "http://192.0.2.1:8080"),
-            ("node-7:8080", false, "http://node-7:8080"), ("NODE-7:8080", false, "http://NODE-7:8080"),
-            ("node-7", false, "http://192.0.2.1:8080"), ("localhost", false, "http://localhost"), ("[::1]:80", false, "http://[::1]:80"),
-            ("127.1.2.3:1", false, "http://127.1.2.3:1"), ("localhost.evil.example", false, "http://192.0.2.1:8080"),
-            ("", false, "http://192.0.2.1:8080"), ("chat.example", true, "http://chat.example"), (nil, true, "http://192.0.2.1:8080"),
+            ("evil.example", false, "http://192.0.2.1:8080"),
+            ("192.0.2.1:8080", false, "http://192.0.2.1:8080"),
+            ("192.0.2.1", false, "http://192.0.2.1:8080"),
+            ("192.0.2.2:8080", false, "http://192.0.2.1:8080"),
+            ("node-7:8080", false, "http://node-7:8080"),
+            ("NODE-7:8080", false, "http://NODE-7:8080"),
+            ("node-7", false, "http://192.0.2.1:8080"), ("localhost", false, "http://localhost"),
+            ("[::1]:80", false, "http://[::1]:80"),
+            ("127.1.2.3:1", false, "http://127.1.2.3:1"),
+            ("localhost.evil.example", false, "http://192.0.2.1:8080"),
+            ("", false, "http://192.0.2.1:8080"), ("chat.example", true, "http://chat.example"),
+            (nil, true, "http://192.0.2.1:8080"),
         ] as [(String?, Bool, String)])
     func table(host: String?, isForwarded: Bool, expected: String) {
         let local = SocketAddress(literal: "192.0.2.1", port: 8080)
         for listenHost in ["0.0.0.0", "::", "192.0.2.1"] {
-            let link = Self.base(listenHost).text(host: host, isForwarded: isForwarded, isSecure: false, isTLS: false, local: local)
+            let link = Self.base(listenHost).url(
+                host: host, isForwarded: isForwarded, isSecure: false, isTLS: false, local: local)
             #expect(link == expected, "\(listenHost)")
         }
     }
 
     @Test("is the name that the node listens at, and has the scheme that the client used")
     func names() {
-        func text(_ base: LinkBase, _ host: String, isForwarded: Bool = false, isSecure: Bool = true, isTLS: Bool = true) -> String {
+        func text(
+            _ base: LinkBase, _ host: String, isForwarded: Bool = false, isSecure: Bool = true,
+            isTLS: Bool = true
+        ) -> String {
             let local = SocketAddress(literal: "2001:db8::1", port: 443)
-            return base.text(host: host, isForwarded: isForwarded, isSecure: isSecure, isTLS: isTLS, local: local)
+            return base.url(
+                host: host, isForwarded: isForwarded, isSecure: isSecure, isTLS: isTLS, local: local
+            )
         }
         let base = Self.base("chat1.internal")
         #expect(text(base, "Chat1.internal") == "https://Chat1.internal")
         #expect(text(base, "evil") == "https://chat1.internal:443")
-        #expect(text(Self.base("::"), "evil", isSecure: false, isTLS: false) == "http://[2001:db8::1]:443")
-        #expect(text(base, "chat.example", isForwarded: true, isTLS: false) == "https://chat.example")
+        #expect(
+            text(Self.base("::"), "evil", isSecure: false, isTLS: false)
+                == "http://[2001:db8::1]:443")
+        #expect(
+            text(base, "chat.example", isForwarded: true, isTLS: false) == "https://chat.example")
     }
 }

@@ -14,28 +14,34 @@ struct GatewayTLSTests {
 
     init() throws {
         self.certificates = try TestCertificates()
-        self.context = try TLSContext(serverCertificate: self.certificates.certificate, key: self.certificates.key)
+        self.context = try TLSContext(
+            serverCertificate: self.certificates.certificate, key: self.certificates.key)
         self.client = try TLSContext(clientTrusting: self.certificates.authority)
     }
 
-    private func node(loops: Int = 1, _ change: (inout TestNode.Setup) -> Void = { _ in }) throws -> TestNode {
+    private func node(loops: Int = 1, _ change: (inout TestNode.NodeOptions) -> Void = { _ in })
+        throws -> TestNode
+    {
         try TestNode(loops: loops) { setup in
             setup.live.tls = self.context
             change(&setup)
         }
     }
 
-    @Test("carries WebSockets, handed over between loops or not, with frames of every size", arguments: [1, 3])
+    @Test(
+        "carries WebSockets, handed over between loops or not, with frames of every size",
+        arguments: [1, 3])
     func frames(loops: Int) throws {
         let node = try self.node(loops: loops)
-        let echo = try Peer("/echo", port: node.port, tls: self.client, compresses: true)
+        let echo = try TestPeer("/echo", port: node.port, tls: self.client, compresses: true)
         for count in [0, 1, 125, 16_384, 16_385, 70_000, 300_000] {
             let text = String(repeating: "z", count: count)
             try echo.send(text, fragments: 3)
             #expect(try echo.next() == .text(text))
         }
         for number in 0..<6 {
-            let peer = try Peer(TestNode.path("ann", in: "room-\(number)"), port: node.port, tls: self.client)
+            let peer = try TestPeer(
+                TestNode.path("ann", in: "room-\(number)"), port: node.port, tls: self.client)
             try peer.send(#"{"action":"send_message","content":"hello"}"#)
             guard case .text(let text)? = try peer.next() else {
                 Issue.record("no message came")
@@ -48,7 +54,7 @@ struct GatewayTLSTests {
     @Test("lets the peer see why its connection ends, whatever it still sends")
     func violation() throws {
         let node = try self.node()
-        let peer = try Peer("/echo", port: node.port, tls: self.client)
+        let peer = try TestPeer("/echo", port: node.port, tls: self.client)
         try peer.send("good")
         try peer.send(bytes: [0x81, 1, 0x41] + [UInt8](repeating: 0x55, count: 500_000))
         #expect(try peer.next() == .text("good"))
@@ -62,38 +68,46 @@ struct GatewayTLSTests {
             setup.live.limits.allowEverything()
             setup.live.limits.outboundBytes = 300_000
         }
-        let slow = try Peer(TestNode.path("slow", in: "room"), port: node.port, tls: self.client, receiveBytes: 65_536)
-        let author = try Peer(TestNode.path("ann", in: "room"), port: node.port, tls: self.client)
+        let slow = try TestPeer(
+            TestNode.path("slow", in: "room"), port: node.port, tls: self.client,
+            receiveBytes: 65_536)
+        let author = try TestPeer(
+            TestNode.path("ann", in: "room"), port: node.port, tls: self.client)
         try node.waitForConnections(2)
         let content = String(repeating: "m", count: 15_000)
         var said = 0
         var heard = 0
         while said < 2000, try !node.hasLogged("slow reader closed") {
-            for _ in 0..<5 { try author.send(Say.message(content)) }
+            for _ in 0..<5 { try author.send(ConversationsFrames.message(content)) }
             said += 5
-            try Peer.wait(for: "one's own messages", among: [author]) {
-                heard += Say.ids(of: author.takeTexts()).count
+            try TestPeer.wait(for: "one's own messages", among: [author]) {
+                heard += ConversationsFrames.ids(of: author.drainTexts()).count
                 return heard == said
             }
         }
         #expect(said < 2000)
-        try Peer.wait(for: "the end", among: [slow]) { slow.isOver }
-        #expect(slow.closing?.closeCode == 1013)
+        try TestPeer.wait(for: "the end", among: [slow]) { slow.isClosed }
+        #expect(slow.closeEvent?.closeCode == 1013)
         let messages = slow.texts.filter { $0.contains("chat_message") }
         #expect(messages.allSatisfy { $0.contains(content) && $0.hasSuffix("}") })
     }
 
-    @Test("serves whoever comes after a reload with the new certificate, and leaves the others alone")
+    @Test(
+        "serves whoever comes after a reload with the new certificate, and leaves the others alone")
     func reload() throws {
         let node = try self.node()
-        let before = try Peer("/echo", port: node.port, tls: self.client)
+        let before = try TestPeer("/echo", port: node.port, tls: self.client)
         let other = try TestCertificates()
         var live = node.live
         live.tls = try TLSContext(serverCertificate: other.certificate, key: other.key)
         node.gateway.reload(live)
         let client = try TLSContext(clientTrusting: other.authority)
-        try Deadline.wait(for: "the new certificate", untilTrue: { (try? Peer("/echo", port: node.port, tls: client)) != nil })
-        #expect(throws: TestFailure.self) { try Peer("/echo", port: node.port, tls: self.client) }
+        try Deadline.wait(
+            for: "the new certificate",
+            untilTrue: { (try? TestPeer("/echo", port: node.port, tls: client)) != nil })
+        #expect(throws: TestFailure.self) {
+            try TestPeer("/echo", port: node.port, tls: self.client)
+        }
         try before.send("still here")
         #expect(try before.next() == .text("still here"))
     }
@@ -104,7 +118,7 @@ struct GatewayTLSTests {
         let silent = try ByteStream(port: node.port)
         let plain = try ByteStream(port: node.port)
         try plain.send("GET /api/health HTTP/1.1\r\nHost: here\r\n\r\n")
-        #expect(silent.drained() && plain.drained())
+        #expect(silent.readToEnd() && plain.readToEnd())
         for stream in [silent, plain] { stream.close() }
         try node.waitForConnections(0)
     }

@@ -16,7 +16,9 @@ struct WebSocketTests {
         }
     }
 
-    @Test("gets back what it sends, of every size and kind", arguments: [0, 1, 125, 126, 127, 65_535, 65_536, 99_999, 100_000])
+    @Test(
+        "gets back what it sends, of every size and kind",
+        arguments: [0, 1, 125, 126, 127, 65_535, 65_536, 99_999, 100_000])
     func echo(count: Int) throws {
         let socket = try self.node.echo()
         let text = String(repeating: "é", count: count / 2) + (count % 2 == 1 ? "x" : "")
@@ -42,21 +44,28 @@ struct WebSocketTests {
         #expect(try socket.next() == .text("Grüße!"))
     }
 
-    @Test("is read however its bytes are cut, from the first letter of the request on", arguments: [1, 2, 5])
+    @Test(
+        "is read however its bytes are cut, from the first letter of the request on",
+        arguments: [1, 2, 5])
     func cut(size: Int) throws {
         let stream = try ByteStream(port: self.node.port)
         var bytes = Array(Self.upgrade("/echo").utf8)
-        bytes += WebSocketClient.frame(opcode: 1, Array("one".utf8))
-        bytes += WebSocketClient.frame(opcode: 2, [UInt8](repeating: 7, count: 300))
-        bytes += WebSocketClient.frame(opcode: 9, Array("?".utf8))
-        bytes += WebSocketClient.frame(opcode: 1, Array("t".utf8), isFinal: false) + WebSocketClient.frame(opcode: 0, Array("wo".utf8))
-        bytes += WebSocketClient.frame(opcode: 8, [0x03, 0xE8])
-        for start in stride(from: 0, to: bytes.count, by: size) { try stream.send(Array(bytes[start..<min(start + size, bytes.count)])) }
+        bytes += RawWebSocketClient.frame(opcode: 1, Array("one".utf8))
+        bytes += RawWebSocketClient.frame(opcode: 2, [UInt8](repeating: 7, count: 300))
+        bytes += RawWebSocketClient.frame(opcode: 9, Array("?".utf8))
+        bytes +=
+            RawWebSocketClient.frame(opcode: 1, Array("t".utf8), isFinal: false)
+            + RawWebSocketClient.frame(opcode: 0, Array("wo".utf8))
+        bytes += RawWebSocketClient.frame(opcode: 8, [0x03, 0xE8])
+        for start in stride(from: 0, to: bytes.count, by: size) {
+            try stream.send(Array(bytes[start..<min(start + size, bytes.count)]))
+        }
         #expect(try HTTPReply(from: stream).status == 101)
-        #expect(stream.drained())
+        #expect(stream.readToEnd())
         let answers = try Array(stream.peek(atLeast: 0))
         let expected: [UInt8] =
-            [0x81, 3] + Array("one".utf8) + [0x82, 126, 1, 44] + [UInt8](repeating: 7, count: 300) + [0x8A, 1, 0x3F] + [0x81, 3]
+            [0x81, 3] + Array("one".utf8) + [0x82, 126, 1, 44] + [UInt8](repeating: 7, count: 300)
+            + [0x8A, 1, 0x3F] + [0x81, 3]
             + Array("two".utf8) + [0x88, 2, 0x03, 0xE8]
         #expect(answers == expected)
     }
@@ -64,25 +73,33 @@ struct WebSocketTests {
     @Test("may send ten thousand frames in one write")
     func manyFrames() throws {
         let socket = try self.node.echo()
-        try socket.stream.send((0..<10_000).flatMap { WebSocketClient.frame(opcode: 1, Array("\($0)".utf8)) })
+        try socket.stream.send(
+            (0..<10_000).flatMap { RawWebSocketClient.frame(opcode: 1, Array("\($0)".utf8)) })
         for number in 0..<10_000 { #expect(try socket.next() == .text("\(number)")) }
     }
 
-    @Test("may talk before it has read the answer to its request, over one loop or over several", arguments: [1, 3])
+    @Test(
+        "may talk before it has read the answer to its request, over one loop or over several",
+        arguments: [1, 3])
     func early(loops: Int) throws {
         let node = try TestNode(loops: loops)
         // Conversations live on different loops: most of these connections are handed over.
         for number in 0..<12 {
             let stream = try ByteStream(port: node.port)
             let path = try TestNode.path("ann", in: "room-\(number)")
-            let frames = (0..<20).flatMap { WebSocketClient.frame(opcode: 1, Array(#"{"action":"send_message","content":"\#($0)"}"#.utf8)) }
-            try stream.send(Array(Self.upgrade(path).utf8) + frames + WebSocketClient.frame(opcode: 9, [UInt8(number)]))
+            let frames = (0..<20).flatMap {
+                RawWebSocketClient.frame(
+                    opcode: 1, Array(#"{"action":"send_message","content":"\#($0)"}"#.utf8))
+            }
+            try stream.send(
+                Array(Self.upgrade(path).utf8) + frames
+                    + RawWebSocketClient.frame(opcode: 9, [UInt8(number)]))
             #expect(try HTTPReply(from: stream).status == 101)
             var text = ""
             while !text.contains(#""content":"19""#) {
                 let bytes = try stream.peek(atLeast: 1)
                 text += String(decoding: bytes, as: UTF8.self)
-                stream.take(bytes.count)
+                stream.consume(bytes.count)
                 guard !bytes.isEmpty else { break }
             }
             let places = (0..<20).compactMap { text.range(of: #""content":"\#($0)""#)?.lowerBound }
@@ -101,7 +118,8 @@ struct WebSocketTests {
     func closedByPeer(code: UInt16?) throws {
         let socket = try self.node.echo()
         try socket.send("last words")
-        try socket.send(opcode: 8, code.map { [UInt8($0 >> 8), UInt8($0 & 0xFF)] + Array("bye".utf8) } ?? [])
+        try socket.send(
+            opcode: 8, code.map { [UInt8($0 >> 8), UInt8($0 & 0xFF)] + Array("bye".utf8) } ?? [])
         #expect(try socket.next() == .text("last words"))
         #expect(try socket.next() == .close(code: code, reason: ""))
         #expect(try socket.next() == .end)
@@ -111,12 +129,12 @@ struct WebSocketTests {
     @Test("is forgotten when its peer vanishes, with or without a word to TCP")
     func vanished() throws {
         let sockets = try (0..<4).map { _ in try self.node.echo() }
-        sockets[0].drop()
+        sockets[0].dropConnection()
         sockets[1].stream.finishSending()
         // A client that dies with unread bytes resets the connection.
         try sockets[2].send(String(repeating: "x", count: 1000))
         _ = try sockets[2].stream.peek(atLeast: 1)
-        sockets[2].drop()
+        sockets[2].dropConnection()
         try self.node.waitForConnections(1)
         try sockets[3].send("still here")
         #expect(try sockets[3].next() == .text("still here"))
@@ -131,31 +149,53 @@ struct WebSocketTests {
         static let all: [Violation] = [
             .init(testDescription: "no mask", bytes: [0x81, 1, 0x41], code: 1002),
             .init(testDescription: "a reserved bit", bytes: [0xC1, 0x80, 0, 0, 0, 0], code: 1002),
-            .init(testDescription: "an unknown opcode", bytes: [0x83, 0x80, 0, 0, 0, 0], code: 1002),
-            .init(testDescription: "a ping in pieces", bytes: [0x09, 0x80, 0, 0, 0, 0], code: 1002),
+            .init(
+                testDescription: "an unknown opcode", bytes: [0x83, 0x80, 0, 0, 0, 0], code: 1002),
+            .init(
+                testDescription: "a ping in pieces", bytes: [0x09, 0x80, 0, 0, 0, 0], code: 1002),
             .init(testDescription: "a long ping", bytes: [0x89, 0xFE, 0, 126], code: 1002),
-            .init(testDescription: "a continuation of nothing", bytes: WebSocketClient.frame(opcode: 0, [0x41]), code: 1002),
+            .init(
+                testDescription: "a continuation of nothing",
+                bytes: RawWebSocketClient.frame(opcode: 0, [0x41]), code: 1002),
             .init(
                 testDescription: "a message inside of another",
-                bytes: WebSocketClient.frame(opcode: 1, [0x41], isFinal: false) + WebSocketClient.frame(opcode: 1, [0x41]), code: 1002),
-            .init(testDescription: "a length that is written too long", bytes: [0x81, 0xFE, 0, 5], code: 1002),
-            .init(testDescription: "a close of one byte", bytes: WebSocketClient.frame(opcode: 8, [3]), code: 1002),
+                bytes: RawWebSocketClient.frame(opcode: 1, [0x41], isFinal: false)
+                    + RawWebSocketClient.frame(opcode: 1, [0x41]), code: 1002),
             .init(
-                testDescription: "a close code that only says what was missing", bytes: WebSocketClient.frame(opcode: 8, [3, 0xED]),
+                testDescription: "a length that is written too long", bytes: [0x81, 0xFE, 0, 5],
                 code: 1002),
             .init(
-                testDescription: "a close reason that is no UTF-8", bytes: WebSocketClient.frame(opcode: 8, [3, 0xE8, 0xFF]), code: 1007),
-            .init(testDescription: "text that is no UTF-8", bytes: WebSocketClient.frame(opcode: 1, [0xC0, 0x80]), code: 1007),
-            .init(testDescription: "text that ends early", bytes: WebSocketClient.frame(opcode: 1, [0xE2, 0x82]), code: 1007),
-            .init(testDescription: "a frame that is too long", bytes: [0x82, 0xFF, 0, 0, 0, 0, 0, 1, 0x86, 0xA1], code: 1009),
+                testDescription: "a close of one byte",
+                bytes: RawWebSocketClient.frame(opcode: 8, [3]), code: 1002),
+            .init(
+                testDescription: "a close code that only says what was missing",
+                bytes: RawWebSocketClient.frame(opcode: 8, [3, 0xED]),
+                code: 1002),
+            .init(
+                testDescription: "a close reason that is no UTF-8",
+                bytes: RawWebSocketClient.frame(opcode: 8, [3, 0xE8, 0xFF]), code: 1007),
+            .init(
+                testDescription: "text that is no UTF-8",
+                bytes: RawWebSocketClient.frame(opcode: 1, [0xC0, 0x80]), code: 1007),
+            .init(
+                testDescription: "text that ends early",
+                bytes: RawWebSocketClient.frame(opcode: 1, [0xE2, 0x82]), code: 1007),
+            .init(
+                testDescription: "a frame that is too long",
+                bytes: [0x82, 0xFF, 0, 0, 0, 0, 0, 1, 0x86, 0xA1], code: 1009),
             .init(
                 testDescription: "a message that is too long",
-                bytes: WebSocketClient.frame(opcode: 2, [UInt8](repeating: 0, count: 60_000), isFinal: false) + [0x80, 0xFE, 0xC3, 0x50],
+                bytes: RawWebSocketClient.frame(
+                    opcode: 2, [UInt8](repeating: 0, count: 60_000), isFinal: false) + [
+                        0x80, 0xFE, 0xC3, 0x50,
+                    ],
                 code: 1009),
         ]
     }
 
-    @Test("is told what it did wrong before it ends, after answers to what was right, whatever follows", arguments: Violation.all)
+    @Test(
+        "is told what it did wrong before it ends, after answers to what was right, whatever follows",
+        arguments: Violation.all)
     func violation(_ violation: Violation) throws {
         let socket = try self.node.echo()
         try socket.send("good")
@@ -169,7 +209,7 @@ struct WebSocketTests {
         #expect(code == violation.code)
         #expect(reason.hasSuffix("."))
         #expect(try socket.next() == .end)
-        socket.drop()
+        socket.dropConnection()
         try self.node.waitForConnections(0)
     }
 
@@ -177,7 +217,7 @@ struct WebSocketTests {
     func silentPeer() throws {
         let socket = try self.node.echo()
         try socket.stream.send([0x81, 1, 0x41])
-        #expect(socket.stream.drained())
+        #expect(socket.stream.readToEnd())
         // Our side is closed at once, the connection when the peer closes, or after a while.
         try self.node.waitForConnections(0)
     }

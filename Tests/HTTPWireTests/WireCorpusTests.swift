@@ -5,8 +5,10 @@ import Testing
 struct WireCorpusTests {
     @Test("breaks no rule", arguments: ["http", "websocket", "inflate"])
     func replay(_ target: String) throws {
-        let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../Fuzz/corpus/\(target)")
-        let files = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
+        let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(
+            path: "../Fuzz/corpus/\(target)")
+        let files = try FileManager.default.contentsOfDirectory(
+            at: folder, includingPropertiesForKeys: nil)
         let accepted = try files.filter {
             let bytes = [UInt8](try Data(contentsOf: $0))
             return switch target {

@@ -24,7 +24,8 @@ struct KeyTests {
     /// How many keys a set with these entries has; the sentence when it cannot be used.
     private func outcome(keys entries: String...) throws -> String {
         do throws(KeyError) {
-            let path = try! self.folder.write(#"{"keys":[\#(entries.joined(separator: ","))]}"#, to: "keys.json")
+            let path = try! self.folder.write(
+                #"{"keys":[\#(entries.joined(separator: ","))]}"#, to: "keys.json")
             return try "\(KeyFiles(keySet: path).load().keys.map(\.algorithm.rawValue))"
         } catch {
             return error.description.replacing(self.folder.path + "/", with: "")
@@ -40,7 +41,10 @@ struct KeyTests {
 
     @Test("may hold several PEM keys, with text around them")
     func severalKeys() throws {
-        let verifier = try self.load(pem: "first:\n\(Vectors.rsaPEM)\nsecond:\n\(Vectors.p256PEM)\n\(Vectors.ed25519PEM)\nthat is all\n")
+        let verifier = try self.load(
+            pem:
+                "first:\n\(Vectors.rsaPEM)\nsecond:\n\(Vectors.p256PEM)\n\(Vectors.ed25519PEM)\nthat is all\n"
+        )
         #expect(verifier.keys.map(\.algorithm) == [.rs256, .es256, .edDSA])
         for token in [Vectors.rs256Token, Vectors.es256Token, Vectors.edDSAToken] {
             #expect(try verifier.verify(token, at: now).user == "alice")
@@ -53,16 +57,27 @@ struct KeyTests {
         (Vectors.secp256k1PEM, "it is an elliptic-curve key that is not on P-256."),
         (Vectors.ed448PEM, "it is neither an RSA, a P-256 nor an Ed25519 key."),
         (Vectors.p256PrivatePEM, "it holds a private key; give the public one."),
-        ("\(Vectors.p256PEM)\n\(Vectors.p256PrivatePEM)", "it holds a private key; give the public one."),
+        (
+            "\(Vectors.p256PEM)\n\(Vectors.p256PrivatePEM)",
+            "it holds a private key; give the public one."
+        ),
         (String(Vectors.p256PEM.dropLast(10)), "it holds a damaged PEM block."),
         ("\(Vectors.p256PEM)\n\(Vectors.rsaPEM.dropLast(10))", "it holds a damaged PEM block."),
-        ("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "it holds a damaged PEM block."),
-        ("-----BEGIN DH PARAMETERS-----\nAAAA\n-----END DH PARAMETERS-----\n", "it holds a PEM block that is no public key."),
+        (
+            "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
+            "it holds a damaged PEM block."
+        ),
+        (
+            "-----BEGIN DH PARAMETERS-----\nAAAA\n-----END DH PARAMETERS-----\n",
+            "it holds a PEM block that is no public key."
+        ),
         ("nothing here", "it holds no PEM public key."),
         ("", "it holds no PEM public key."),
     ]
 
-    @Test("are refused when a PEM key is weak, of another kind, private or damaged", arguments: Self.badPEMs)
+    @Test(
+        "are refused when a PEM key is weak, of another kind, private or damaged",
+        arguments: Self.badPEMs)
     func badPEM(pem: String, end: String) throws {
         let error = #expect(throws: KeyError.self) { try self.load(pem: pem) }
         #expect(error?.description == "\(self.folder.path)/key.pem cannot be used: \(end)")
@@ -72,7 +87,8 @@ struct KeyTests {
 
     @Test("may be a key set with one key of each kind")
     func keySet() throws {
-        let verifier = try self.load(keySet: #"{"keys":[\#(Self.oct),\#(Self.rsa),\#(Self.p256),\#(Self.ed25519)]}"#)
+        let verifier = try self.load(
+            keySet: #"{"keys":[\#(Self.oct),\#(Self.rsa),\#(Self.p256),\#(Self.ed25519)]}"#)
         #expect(verifier.keys.map(\.algorithm) == [.hs256, .rs256, .es256, .edDSA])
         for token in [token(), Vectors.rs256Token, Vectors.es256Token, Vectors.edDSAToken] {
             #expect(try verifier.verify(token, at: now).user == "alice")
@@ -82,11 +98,13 @@ struct KeyTests {
     @Test("give a token with a kid only the key of that name, or one without a name")
     func keyIDs() throws {
         let other = Array(secret.reversed())
-        let two = #"{"keys":[\#(Self.oct),{"kty":"oct","kid":"t","k":"\#(Base64URL.encode(other))"}]}"#
+        let two =
+            #"{"keys":[\#(Self.oct),{"kty":"oct","kid":"t","k":"\#(Base64URL.encode(other))"}]}"#
         let verifier = try self.load(keySet: two)
         func outcome(kid: String, key: [UInt8]) -> TokenError? {
             do throws(TokenError) {
-                _ = try verifier.verify(token(header: #"{"alg":"HS256"\#(kid)}"#, key: key), at: now)
+                _ = try verifier.verify(
+                    token(header: #"{"alg":"HS256"\#(kid)}"#, key: key), at: now)
                 return nil
             } catch {
                 return error
@@ -100,21 +118,39 @@ struct KeyTests {
         #expect(outcome(kid: "", key: secret) == nil)
         #expect(outcome(kid: "", key: other) == nil)
         #expect(throws: Never.self) {
-            try TokenVerifier(secret: secret).verify(token(header: #"{"alg":"HS256","kid":"s"}"#), at: now)
+            try TokenVerifier(secret: secret).verify(
+                token(header: #"{"alg":"HS256","kid":"s"}"#), at: now)
         }
     }
 
     @Test("pass over keys of a set that are for something else")
     func otherPurposes() throws {
-        #expect(try self.outcome(keys: Self.oct, #"{"kty":"EC","crv":"P-384","x":"AA","y":"AA"}"#) == #"["HS256"]"#)
-        #expect(try self.outcome(keys: Self.oct, #"{"kty":"OKP","crv":"X25519","x":"AA"}"#) == #"["HS256"]"#)
-        #expect(try self.outcome(keys: Self.oct, #"{"kty":"AKP","alg":"ML-DSA-44","pub":"AA"}"#) == #"["HS256"]"#)
-        #expect(try self.outcome(keys: Self.oct, "{\(Vectors.rsaNumbers),\"use\":\"enc\"}") == #"["HS256"]"#)
-        #expect(try self.outcome(keys: Self.oct, "{\(Vectors.rsaNumbers),\"alg\":\"RS512\"}") == #"["HS256"]"#)
-        #expect(try self.outcome(keys: Self.oct, "{\(Vectors.rsaNumbers),\"alg\":\"HS256\"}") == #"["HS256"]"#)
-        #expect(try self.outcome(keys: Self.oct, "{\(Vectors.rsaNumbers),\"key_ops\":[\"encrypt\"]}") == #"["HS256"]"#)
         #expect(
-            try self.outcome(keys: "{\(Vectors.rsaNumbers),\"use\":\"sig\",\"alg\":\"RS256\",\"key_ops\":[\"verify\"]}") == #"["RS256"]"#)
+            try self.outcome(keys: Self.oct, #"{"kty":"EC","crv":"P-384","x":"AA","y":"AA"}"#)
+                == #"["HS256"]"#)
+        #expect(
+            try self.outcome(keys: Self.oct, #"{"kty":"OKP","crv":"X25519","x":"AA"}"#)
+                == #"["HS256"]"#)
+        #expect(
+            try self.outcome(keys: Self.oct, #"{"kty":"AKP","alg":"ML-DSA-44","pub":"AA"}"#)
+                == #"["HS256"]"#)
+        #expect(
+            try self.outcome(keys: Self.oct, "{\(Vectors.rsaNumbers),\"use\":\"enc\"}")
+                == #"["HS256"]"#)
+        #expect(
+            try self.outcome(keys: Self.oct, "{\(Vectors.rsaNumbers),\"alg\":\"RS512\"}")
+                == #"["HS256"]"#)
+        #expect(
+            try self.outcome(keys: Self.oct, "{\(Vectors.rsaNumbers),\"alg\":\"HS256\"}")
+                == #"["HS256"]"#)
+        #expect(
+            try self.outcome(keys: Self.oct, "{\(Vectors.rsaNumbers),\"key_ops\":[\"encrypt\"]}")
+                == #"["HS256"]"#)
+        #expect(
+            try self.outcome(
+                keys:
+                    "{\(Vectors.rsaNumbers),\"use\":\"sig\",\"alg\":\"RS256\",\"key_ops\":[\"verify\"]}"
+            ) == #"["RS256"]"#)
     }
 
     @Test("are refused when a key of a set is broken, with its number")
@@ -124,16 +160,34 @@ struct KeyTests {
             let text = try self.outcome(keys: Self.oct, key)
             return text.hasPrefix(sentence) ? String(text.dropFirst(sentence.count)) : text
         }
-        #expect(try second("{\(Vectors.rsa1024Numbers)}") == "is an RSA key of 1024 bits, at least 2048 are needed.")
-        #expect(try second("{\(Vectors.rsaNumbers.replacing("AQAB", with: "AQ"))}") == "is no sound public key.")
-        #expect(try second("{\(Vectors.rsaNumbers.replacing("AQAB", with: "Ag"))}") == "is no sound public key.")
-        #expect(try second("{\(Vectors.rsaNumbers.replacing("AQAB", with: "AQAB="))}") == "has a \"e\" that is not base64url.")
-        #expect(try second("{\(Vectors.rsaNumbers),\"d\":\"AQAB\"}") == "holds a private key; give the public one.")
-        #expect(try second(#"{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}"#) == "must have 32 bytes in each of \"x\" and \"y\".")
+        #expect(
+            try second("{\(Vectors.rsa1024Numbers)}")
+                == "is an RSA key of 1024 bits, at least 2048 are needed.")
+        #expect(
+            try second("{\(Vectors.rsaNumbers.replacing("AQAB", with: "AQ"))}")
+                == "is no sound public key.")
+        #expect(
+            try second("{\(Vectors.rsaNumbers.replacing("AQAB", with: "Ag"))}")
+                == "is no sound public key.")
+        #expect(
+            try second("{\(Vectors.rsaNumbers.replacing("AQAB", with: "AQAB="))}")
+                == "has a \"e\" that is not base64url.")
+        #expect(
+            try second("{\(Vectors.rsaNumbers),\"d\":\"AQAB\"}")
+                == "holds a private key; give the public one.")
+        #expect(
+            try second(#"{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}"#)
+                == "must have 32 bytes in each of \"x\" and \"y\".")
         let offCurve = Base64URL.encode([UInt8](repeating: 1, count: 32))
-        #expect(try second(#"{"kty":"EC","crv":"P-256","x":"\#(offCurve)","y":"\#(offCurve)"}"#) == "has a point that is not on P-256.")
-        #expect(try second(#"{"kty":"OKP","crv":"Ed25519","x":"AA"}"#) == "must have 32 bytes in \"x\".")
-        #expect(try second(#"{"kty":"oct","k":"AAAA"}"#) == "is a secret of 3 bytes, at least 32 are needed.")
+        #expect(
+            try second(#"{"kty":"EC","crv":"P-256","x":"\#(offCurve)","y":"\#(offCurve)"}"#)
+                == "has a point that is not on P-256.")
+        #expect(
+            try second(#"{"kty":"OKP","crv":"Ed25519","x":"AA"}"#) == "must have 32 bytes in \"x\"."
+        )
+        #expect(
+            try second(#"{"kty":"oct","k":"AAAA"}"#)
+                == "is a secret of 3 bytes, at least 32 are needed.")
         #expect(try second(#"{"kty":"oct"}"#) == "has no \"k\".")
         #expect(try second(#"{"kty":"oct","k":7}"#) == "has a \"k\" that is no string.")
         #expect(try second(#"{"k":"AAAA"}"#) == "has no \"kty\".")
@@ -143,12 +197,19 @@ struct KeyTests {
     @Test("are refused when a set is no set, or empty")
     func noSet() throws {
         func sentence(_ text: String) -> String? {
-            #expect(throws: KeyError.self) { try self.load(keySet: text) }?.description.replacing(self.folder.path + "/", with: "")
+            #expect(throws: KeyError.self) { try self.load(keySet: text) }?.description.replacing(
+                self.folder.path + "/", with: "")
         }
         #expect(sentence("{") == "keys.json cannot be used: it is no JSON text, as byte 1 shows.")
-        #expect(sentence("[]") == "keys.json cannot be used: it is no JSON Web Key set: it has no list \"keys\".")
-        #expect(sentence(#"{"keys":{}}"#) == "keys.json cannot be used: it is no JSON Web Key set: it has no list \"keys\".")
-        #expect(sentence(#"{"keys":[]}"#) == "keys.json cannot be used: it has no key for HS256, RS256, ES256 or EdDSA.")
+        #expect(
+            sentence("[]")
+                == "keys.json cannot be used: it is no JSON Web Key set: it has no list \"keys\".")
+        #expect(
+            sentence(#"{"keys":{}}"#)
+                == "keys.json cannot be used: it is no JSON Web Key set: it has no list \"keys\".")
+        #expect(
+            sentence(#"{"keys":[]}"#)
+                == "keys.json cannot be used: it has no key for HS256, RS256, ES256 or EdDSA.")
     }
 
     // MARK: Secrets
@@ -172,7 +233,9 @@ struct KeyTests {
         let short = try self.folder.write(String(repeating: "a", count: 31) + "\n", to: "short")
         #expect(error(short) == .secretTooShort(path: short, bytes: 31))
         #expect(error(short)?.description.contains("at least 32") == true)
-        #expect(error(self.folder.path + "/none") == .file(path: self.folder.path + "/none", reason: "No such file or directory"))
+        #expect(
+            error(self.folder.path + "/none")
+                == .file(path: self.folder.path + "/none", reason: "No such file or directory"))
         #expect(error(self.folder.path) == .file(path: self.folder.path, reason: "Is a directory"))
         let pem = try self.folder.write(Vectors.rsaPEM, to: "pem")
         #expect(error(pem) == .secretIsPEM(path: pem))
@@ -186,7 +249,8 @@ struct KeyTests {
         let (made, isNew) = try file.readOrCreate()
         #expect(isNew)
         #expect(made.count == 64)
-        let mode = try FileManager.default.attributesOfItem(atPath: file.path)[.posixPermissions] as? Int
+        let mode =
+            try FileManager.default.attributesOfItem(atPath: file.path)[.posixPermissions] as? Int
         #expect(mode == 0o600)
         let (again, isNewAgain) = try file.readOrCreate()
         #expect(again == made && !isNewAgain)
@@ -213,7 +277,10 @@ struct KeyTests {
     @Test("are all read, and one bad file refuses them all")
     func together() throws {
         var files = KeyFiles(secret: SecretFile(path: try self.folder.write(secret, to: "secret")))
-        files.publicKeys = [try self.folder.write(Vectors.rsaPEM, to: "a.pem"), try self.folder.write(Vectors.p256PEM, to: "b.pem")]
+        files.publicKeys = [
+            try self.folder.write(Vectors.rsaPEM, to: "a.pem"),
+            try self.folder.write(Vectors.p256PEM, to: "b.pem"),
+        ]
         files.keySet = try self.folder.write(#"{"keys":[\#(Self.ed25519)]}"#, to: "keys.json")
         let verifier = try files.load(TokenRules(leewaySeconds: 1))
         #expect(verifier.keys.map(\.algorithm) == [.hs256, .rs256, .es256, .edDSA])
@@ -224,7 +291,8 @@ struct KeyTests {
 
     @Test("are refused when there are so many keys that a bad token would cost much")
     func manyKeys() throws {
-        let path = try self.folder.write(String(repeating: Vectors.ed25519PEM + "\n", count: 33), to: "many.pem")
+        let path = try self.folder.write(
+            String(repeating: Vectors.ed25519PEM + "\n", count: 33), to: "many.pem")
         #expect(throws: KeyError.tooManyKeys(limit: 32)) { try KeyFiles(publicKeys: [path]).load() }
     }
 

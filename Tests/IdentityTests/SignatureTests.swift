@@ -14,9 +14,10 @@ struct SignatureTests {
     }
 
     /// The tokens of RFC 7515 expire in 2011 and name no user: the answer shows that the signature was taken.
-    private func expectSignatureTaken(_ token: String, by key: VerificationKey) {
+    private func expectSignatureAccepted(_ token: String, by key: VerificationKey) {
         let error = #expect(throws: TokenError.self) {
-            try TokenVerifier(keys: [key], rules: TokenRules()).verify(token, at: Timestamp(milliseconds: 0))
+            try TokenVerifier(keys: [key], rules: TokenRules()).verify(
+                token, at: Timestamp(milliseconds: 0))
         }
         guard case .badClaim(name: "sub", mustBe: _) = error else {
             Issue.record("\(String(describing: error))")
@@ -26,26 +27,34 @@ struct SignatureTests {
 
     @Test("of the HS256 example in RFC 7515 is good")
     func standardHS256() {
-        self.expectSignatureTaken(StandardVectors.hs256Token, by: VerificationKey(secret: self.bytes(StandardVectors.hs256Key)))
+        self.expectSignatureAccepted(
+            StandardVectors.hs256Token,
+            by: VerificationKey(secret: self.bytes(StandardVectors.hs256Key)))
     }
 
     @Test("of the RS256 example in RFC 7515 is good")
     func standardRS256() throws {
-        let key = try PublicKey(rsaModulus: self.bytes(StandardVectors.rs256Modulus), exponent: [1, 0, 1])
-        self.expectSignatureTaken(StandardVectors.rs256Token, by: VerificationKey(publicKey: key))
+        let key = try PublicKey(
+            rsaModulus: self.bytes(StandardVectors.rs256Modulus), exponent: [1, 0, 1])
+        self.expectSignatureAccepted(
+            StandardVectors.rs256Token, by: VerificationKey(publicKey: key))
     }
 
     @Test("of the ES256 example in RFC 7515 is good")
     func standardES256() throws {
-        let key = try PublicKey(p256X: self.bytes(StandardVectors.es256X), y: self.bytes(StandardVectors.es256Y))
-        self.expectSignatureTaken(StandardVectors.es256Token, by: VerificationKey(publicKey: key))
+        let key = try PublicKey(
+            p256X: self.bytes(StandardVectors.es256X), y: self.bytes(StandardVectors.es256Y))
+        self.expectSignatureAccepted(
+            StandardVectors.es256Token, by: VerificationKey(publicKey: key))
     }
 
     @Test("of the Ed25519 example in RFC 8037 is good, though its payload is no JSON")
     func standardEdDSA() throws {
-        let key = VerificationKey(publicKey: try PublicKey(ed25519: self.bytes(StandardVectors.edDSAKey)))
+        let key = VerificationKey(
+            publicKey: try PublicKey(ed25519: self.bytes(StandardVectors.edDSAKey)))
         #expect(throws: TokenError.malformed(.payload)) {
-            try TokenVerifier(keys: [key], rules: TokenRules()).verify(StandardVectors.edDSAToken, at: now)
+            try TokenVerifier(keys: [key], rules: TokenRules()).verify(
+                StandardVectors.edDSAToken, at: now)
         }
     }
 
@@ -54,14 +63,18 @@ struct SignatureTests {
         let key = HMACKey([UInt8](repeating: 0xAA, count: 131))
         let text = Array("Test Using Larger Than Block-Size Key - Hash Key First".utf8)
         let signature = text.withUnsafeBytes { key.sign($0) }
-        #expect(Hex.encode(signature) == "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54")
+        #expect(
+            Hex.encode(signature)
+                == "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54")
     }
 
     @Test(
         "of another library is good, for each kind of key",
         arguments: [
-            (Vectors.rsaPEM, Vectors.rs256Token), (Vectors.rsaPKCS1PEM, Vectors.rs256Token), (Vectors.p256PEM, Vectors.es256Token),
-            (Vectors.p256CertificatePEM, Vectors.es256Token), (Vectors.ed25519PEM, Vectors.edDSAToken),
+            (Vectors.rsaPEM, Vectors.rs256Token), (Vectors.rsaPKCS1PEM, Vectors.rs256Token),
+            (Vectors.p256PEM, Vectors.es256Token),
+            (Vectors.p256CertificatePEM, Vectors.es256Token),
+            (Vectors.ed25519PEM, Vectors.edDSAToken),
         ])
     func otherLibrary(pem: String, token: String) throws {
         let verifier = TokenVerifier(keys: [try self.publicKey(pem)], rules: TokenRules())
@@ -70,12 +83,19 @@ struct SignatureTests {
         #expect(identity.expiry == Timestamp(milliseconds: 4_102_444_800_000))
     }
 
-    @Test("is refused when any single bit of it is turned", arguments: [Vectors.rs256Token, Vectors.es256Token, Vectors.edDSAToken])
-    func turnedBits(token: String) throws {
-        let keys = try [Vectors.rsaPEM, Vectors.p256PEM, Vectors.ed25519PEM].map { try self.publicKey($0) }
+    @Test(
+        "is refused when any single bit of it is turned",
+        arguments: [Vectors.rs256Token, Vectors.es256Token, Vectors.edDSAToken])
+    func flippedBits(token: String) throws {
+        let keys = try [Vectors.rsaPEM, Vectors.p256PEM, Vectors.ed25519PEM].map {
+            try self.publicKey($0)
+        }
         let parts = token.split(separator: ".")
         let message = Array((parts[0] + "." + parts[1]).utf8)
-        let key = try #require(keys.first { key in message.withUnsafeBytes { key.isValid(self.bytes(String(parts[2])), of: $0) } })
+        let key = try #require(
+            keys.first { key in
+                message.withUnsafeBytes { key.isValid(self.bytes(String(parts[2])), of: $0) }
+            })
         for bit in 0..<self.bytes(String(parts[2])).count * 8 {
             var signature = self.bytes(String(parts[2]))
             signature[bit / 8] ^= 1 << UInt8(bit % 8)
@@ -87,7 +107,8 @@ struct SignatureTests {
     func es256Shapes() throws {
         let key = try self.publicKey(Vectors.p256PEM)
         #expect(throws: TokenError.badSignature) {
-            try TokenVerifier(keys: [key], rules: TokenRules()).verify(Vectors.es256TokenWithDERSignature, at: now)
+            try TokenVerifier(keys: [key], rules: TokenRules()).verify(
+                Vectors.es256TokenWithDERSignature, at: now)
         }
         let message = Array("message".utf8)
         for count in [0, 1, 32, 63, 64, 65, 72] {
@@ -99,8 +120,9 @@ struct SignatureTests {
     @Test("is refused in RS256 when it is one of RSA-PSS")
     func pss() throws {
         #expect(throws: TokenError.badSignature) {
-            try TokenVerifier(keys: [try self.publicKey(Vectors.rsaPEM)], rules: TokenRules()).verify(
-                Vectors.rs256TokenWithPSSSignature, at: now)
+            try TokenVerifier(keys: [try self.publicKey(Vectors.rsaPEM)], rules: TokenRules())
+                .verify(
+                    Vectors.rs256TokenWithPSSSignature, at: now)
         }
     }
 
@@ -109,7 +131,9 @@ struct SignatureTests {
         for pem in [Vectors.rsaPEM, Vectors.p256PEM, Vectors.ed25519PEM] {
             let verifier = TokenVerifier(keys: [try self.publicKey(pem)], rules: TokenRules())
             for key in [pem, pem + "\n"] {
-                #expect(throws: TokenError.noKey) { try verifier.verify(token(key: Array(key.utf8)), at: now) }
+                #expect(throws: TokenError.noKey) {
+                    try verifier.verify(token(key: Array(key.utf8)), at: now)
+                }
             }
         }
     }
@@ -117,32 +141,40 @@ struct SignatureTests {
     @Test("is made by a signer as a verifier takes it, with every claim")
     func signer() throws {
         let claims = Claims(
-            subject: "alice", username: "Alïce \"A\"", tenant: "acme", agent: "a1", grants: .listed(["42", "general"]), isAdmin: true,
-            expiry: Timestamp(milliseconds: now.milliseconds + 1000), notBefore: now, audience: ["chat"], issuer: "https://id.example")
+            subject: "alice", username: "Alïce \"A\"", tenant: "acme", agent: "a1",
+            grants: .listed(["42", "general"]), isAdmin: true,
+            expiry: Timestamp(milliseconds: now.milliseconds + 1000), notBefore: now,
+            audience: ["chat"], issuer: "https://id.example")
         let text = try TokenSigner(secret: secret).sign(claims)
-        let verifier = TokenVerifier(secret: secret, rules: TokenRules(audience: "chat", issuer: "https://id.example"))
+        let verifier = TokenVerifier(
+            secret: secret, rules: TokenRules(audience: "chat", issuer: "https://id.example"))
         let identity = try verifier.verify(text, at: now)
         #expect(
             identity
                 == Identity(
-                    user: "alice", displayName: "Alïce \"A\"", tenant: "acme", agent: "a1", grants: .listed(["42", "general"]),
+                    user: "alice", displayName: "Alïce \"A\"", tenant: "acme", agent: "a1",
+                    grants: .listed(["42", "general"]),
                     isAdmin: true,
                     expiry: Timestamp(milliseconds: now.milliseconds + 1000)))
         #expect(
-            try TokenVerifier(secret: secret).verify(try TokenSigner(secret: secret).sign(Claims(subject: "b", grants: .all)), at: now)
-                .grants == .all)
+            try TokenVerifier(secret: secret).verify(
+                try TokenSigner(secret: secret).sign(Claims(subject: "b", grants: .all)), at: now
+            )
+            .grants == .all)
     }
 
     @Test("is not made for claims that a verifier would refuse")
     func signerRefusals() {
         let signer = TokenSigner(secret: secret)
         for claims in [
-            Claims(subject: ""), Claims(subject: "a", username: "\n"), Claims(subject: "a", tenant: "a b"),
+            Claims(subject: ""), Claims(subject: "a", username: "\n"),
+            Claims(subject: "a", tenant: "a b"),
             Claims(subject: "a", grants: .listed(["a/b"])),
         ] {
             #expect(throws: TokenError.self) { try signer.sign(claims) }
         }
-        let many = Claims(subject: "a", grants: .listed(Set((0..<1500).map { ByteString("room-\($0)") })))
+        let many = Claims(
+            subject: "a", grants: .listed(Set((0..<1500).map { ByteString("room-\($0)") })))
         #expect(throws: TokenError.tooLong(limitBytes: 8192)) { try signer.sign(many) }
     }
 }

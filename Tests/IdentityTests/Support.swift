@@ -10,10 +10,12 @@ let now = Timestamp(milliseconds: 1_769_860_800_000)
 
 /// A compact token of any header and payload, rightly signed with `key`: also what no `TokenSigner` would make.
 func token(
-    header: String = #"{"alg":"HS256"}"#, payload: String = #"{"sub":"alice"}"#, key: [UInt8] = secret
+    header: String = #"{"alg":"HS256"}"#, payload: String = #"{"sub":"alice"}"#,
+    key: [UInt8] = secret
 ) -> String {
     let message = Base64URL.encode(Array(header.utf8)) + "." + Base64URL.encode(Array(payload.utf8))
-    return message + "." + Base64URL.encode(Array(message.utf8).withUnsafeBytes { HMACKey(key).sign($0) })
+    return message + "."
+        + Base64URL.encode(Array(message.utf8).withUnsafeBytes { HMACKey(key).sign($0) })
 }
 
 extension TokenVerifier {
@@ -23,7 +25,7 @@ extension TokenVerifier {
     }
 
     /// Why a token of this payload, rightly signed, is refused; nil when it is taken.
-    func refusal(payload: String) -> TokenError? {
+    func rejection(payload: String) -> TokenError? {
         do throws(TokenError) {
             _ = try self.identity(payload: payload)
             return nil

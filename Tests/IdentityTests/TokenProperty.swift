@@ -17,17 +17,32 @@ enum TokenProperty {
         precondition(self.verify(bytes) == nil, "an unsigned token was accepted")
         // The first line as the header, the rest as the payload, signed as it should be: whatever is in it must be read safely.
         let line = bytes.firstIndex(of: UInt8(ascii: "\n")) ?? bytes.endIndex
-        let message = Base64URL.encode(Array(bytes[..<line])) + "." + Base64URL.encode(Array(bytes[line...].dropFirst()))
+        let message =
+            Base64URL.encode(Array(bytes[..<line])) + "."
+            + Base64URL.encode(Array(bytes[line...].dropFirst()))
         let signature = Array(message.utf8).withUnsafeBytes { HMACKey(self.secret).sign($0) }
-        guard let identity = self.verify(Array("\(message).\(Base64URL.encode(signature))".utf8)) else { return false }
-        precondition(IdentityRule.name.allows(identity.user.string), "a user with a name that is not allowed")
-        precondition(IdentityRule.name.allows(identity.displayName.string), "a display name that is not allowed")
-        precondition(IdentityRule.name.allows(identity.agent.string), "an agent with a name that is not allowed")
-        precondition(IdentityRule.tenant.allows(identity.tenant.string), "a tenant with a name that is not allowed")
+        guard let identity = self.verify(Array("\(message).\(Base64URL.encode(signature))".utf8))
+        else { return false }
+        precondition(
+            IdentityRule.name.allows(identity.user.string), "a user with a name that is not allowed"
+        )
+        precondition(
+            IdentityRule.name.allows(identity.displayName.string),
+            "a display name that is not allowed")
+        precondition(
+            IdentityRule.name.allows(identity.agent.string),
+            "an agent with a name that is not allowed")
+        precondition(
+            IdentityRule.tenant.allows(identity.tenant.string),
+            "a tenant with a name that is not allowed")
         if case .listed(let ids) = identity.grants {
-            precondition(ids.allSatisfy { IdentityRule.conversation.allows($0.string) }, "a conversation with an id that is not allowed")
+            precondition(
+                ids.allSatisfy { IdentityRule.conversation.allows($0.string) },
+                "a conversation with an id that is not allowed")
         }
-        if let expiry = identity.expiry { precondition(expiry > self.now, "a token was accepted after its end") }
+        if let expiry = identity.expiry {
+            precondition(expiry > self.now, "a token was accepted after its end")
+        }
         return true
     }
 

@@ -5,8 +5,10 @@ import Testing
 struct JSONCorpusTests {
     @Test("breaks no rule")
     func replay() throws {
-        let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../Fuzz/corpus/json")
-        let files = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
+        let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(
+            path: "../Fuzz/corpus/json")
+        let files = try FileManager.default.contentsOfDirectory(
+            at: folder, includingPropertiesForKeys: nil)
         let accepted = try files.filter { JSONProperty.check([UInt8](try Data(contentsOf: $0))) }
         #expect(!accepted.isEmpty && accepted.count < files.count)
     }

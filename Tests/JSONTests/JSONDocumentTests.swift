@@ -4,7 +4,7 @@ import Testing
 @Suite("A JSON document")
 struct JSONDocumentTests {
     /// A document with its bytes, so that tests can ask in one line.
-    struct Parsed {
+    struct ParsedDocument {
         let bytes: [UInt8]
         let document: JSONDocument
         var root: JSONValue { self.document.root }
@@ -17,59 +17,75 @@ struct JSONDocumentTests {
             self.document = document
         }
 
-        func member(_ name: StaticString) -> JSONValue? { self.document.member(name, of: self.root, in: self.bytes.span.bytes) }
-        func string(_ value: JSONValue?) -> String? { value.flatMap { self.document.string($0, in: self.bytes.span.bytes) } }
-        func integer(_ value: JSONValue?) -> Int? { value.flatMap { self.document.integer($0, in: self.bytes.span.bytes) } }
+        func member(_ name: StaticString) -> JSONValue? {
+            self.document.member(name, of: self.root, in: self.bytes.span.bytes)
+        }
+        func string(_ value: JSONValue?) -> String? {
+            value.flatMap { self.document.string($0, in: self.bytes.span.bytes) }
+        }
+        func integer(_ value: JSONValue?) -> Int? {
+            value.flatMap { self.document.integer($0, in: self.bytes.span.bytes) }
+        }
         func equals(_ value: JSONValue?, _ text: StaticString) -> Bool {
             value.map { self.document.equals($0, text, in: self.bytes.span.bytes) } ?? false
         }
-        func raw(_ value: JSONValue?) -> String? { value.map { String(decoding: self.bytes[self.document.range(of: $0)], as: UTF8.self) } }
+        func raw(_ value: JSONValue?) -> String? {
+            value.map { String(decoding: self.bytes[self.document.range(of: $0)], as: UTF8.self) }
+        }
     }
 
     @Test("finds members behind nested ones, and only the object's own")
     func members() throws {
-        let parsed = try Parsed(#"{"a":{"b":1,"x":[{"c":2}]},"b":"two","c":[],"d":null}"#)
+        let parsed = try ParsedDocument(#"{"a":{"b":1,"x":[{"c":2}]},"b":"two","c":[],"d":null}"#)
         #expect(parsed.string(parsed.member("b")) == "two")
         #expect(parsed.member("x") == nil)
         #expect(parsed.member("") == nil)
         #expect(parsed.member("c").map { parsed.document.kind(of: $0) } == .array)
         #expect(parsed.member("d").map { parsed.document.kind(of: $0) } == .null)
-        #expect(parsed.document.presentMember("d", of: parsed.root, in: parsed.bytes.span.bytes) == nil)
-        #expect(parsed.document.presentMember("b", of: parsed.root, in: parsed.bytes.span.bytes) == parsed.member("b"))
-        #expect(parsed.document.member("a", of: parsed.member("c")!, in: parsed.bytes.span.bytes) == nil)
+        #expect(
+            parsed.document.nonNullMember("d", of: parsed.root, in: parsed.bytes.span.bytes) == nil)
+        #expect(
+            parsed.document.nonNullMember("b", of: parsed.root, in: parsed.bytes.span.bytes)
+                == parsed.member("b"))
+        #expect(
+            parsed.document.member("a", of: parsed.member("c")!, in: parsed.bytes.span.bytes) == nil
+        )
     }
 
     @Test("takes the last of members with the same name, however it is written")
-    func doubleNames() throws {
-        let parsed = try Parsed(#"{"key":1,"other":0,"k\u0065y":2}"#)
+    func duplicateNames() throws {
+        let parsed = try ParsedDocument(#"{"key":1,"other":0,"k\u0065y":2}"#)
         #expect(parsed.integer(parsed.member("key")) == 2)
-        let prefix = try Parsed(#"{"ke\u0079s":1,"ke\u0079":2,"k\u0065":3}"#)
+        let prefix = try ParsedDocument(#"{"ke\u0079s":1,"ke\u0079":2,"k\u0065":3}"#)
         #expect(prefix.integer(prefix.member("key")) == 2)
     }
 
     @Test(
         "decodes strings, and counts and compares their decoded bytes",
         arguments: [
-            (#""""#, ""), (#""abc""#, "abc"), (#""é😀""#, "é😀"), (#""\u00e9\ud83d\ude00""#, "é😀"), (#""a\"\\\/b""#, "a\"\\/b"),
+            (#""""#, ""), (#""abc""#, "abc"), (#""é😀""#, "é😀"), (#""\u00e9\ud83d\ude00""#, "é😀"),
+            (#""a\"\\\/b""#, "a\"\\/b"),
             (#""\u0000x""#, "\0x"),
         ])
     func strings(_ text: String, _ decoded: String) throws {
-        let parsed = try Parsed(text)
+        let parsed = try ParsedDocument(text)
         #expect(parsed.string(parsed.root).map { Array($0.utf8) } == Array(decoded.utf8))
-        #expect(parsed.document.decodedByteCount(parsed.root, in: parsed.bytes.span.bytes) == decoded.utf8.count)
+        #expect(
+            parsed.document.decodedByteCount(parsed.root, in: parsed.bytes.span.bytes)
+                == decoded.utf8.count)
     }
 
     @Test("compares strings with and without escapes")
     func comparing() throws {
         for text in [#""send""#, #""s\u0065nd""#] {
-            let parsed = try Parsed(text)
+            let parsed = try ParsedDocument(text)
             #expect(parsed.equals(parsed.root, "send"))
             #expect(!parsed.equals(parsed.root, "sen"))
             #expect(!parsed.equals(parsed.root, "sends"))
             #expect(!parsed.equals(parsed.root, "sexd"))
             #expect(!parsed.equals(parsed.root, ""))
         }
-        let number = try Parsed("12")
+        let number = try ParsedDocument("12")
         #expect(!number.equals(number.root, "12"))
         #expect(!number.equals(number.root, ""))
         #expect(number.string(number.root) == nil)
@@ -79,40 +95,48 @@ struct JSONDocumentTests {
     @Test(
         "gives integers exactly or not at all",
         arguments: [
-            ("0", 0), ("-0", 0), ("42", 42), ("-42", -42), ("9223372036854775807", .max), ("-9223372036854775808", .min),
+            ("0", 0), ("-0", 0), ("42", 42), ("-42", -42), ("9223372036854775807", .max),
+            ("-9223372036854775808", .min),
             ("9223372036854775808", nil),
-            ("-9223372036854775809", nil), ("99999999999999999999999", nil), ("1.0", nil), ("1e2", nil), ("\"1\"", nil), ("true", nil),
+            ("-9223372036854775809", nil), ("99999999999999999999999", nil), ("1.0", nil),
+            ("1e2", nil), ("\"1\"", nil), ("true", nil),
         ] as [(String, Int?)])
     func integers(_ text: String, _ number: Int?) throws {
-        let parsed = try Parsed(text)
+        let parsed = try ParsedDocument(text)
         #expect(parsed.integer(parsed.root) == number)
     }
 
     @Test(
         "gives the nearest double",
-        arguments: [("1", 1), ("-1.5e3", -1500), ("0.1", 0.1), ("1e999", nil), ("\"1\"", nil)] as [(String, Double?)])
+        arguments: [("1", 1), ("-1.5e3", -1500), ("0.1", 0.1), ("1e999", nil), ("\"1\"", nil)]
+            as [(String, Double?)])
     func doubles(_ text: String, _ number: Double?) throws {
-        let parsed = try Parsed(text)
+        let parsed = try ParsedDocument(text)
         #expect(parsed.document.double(parsed.root, in: parsed.bytes.span.bytes) == number)
     }
 
     @Test("gives booleans for booleans only")
     func booleans() throws {
-        let parsed = try Parsed(#"{"t":true,"f":false,"n":null,"i":1}"#)
-        #expect(["t", "f", "n", "i"].map { parsed.document.bool(parsed.member($0)!) } == [true, false, nil, nil])
+        let parsed = try ParsedDocument(#"{"t":true,"f":false,"n":null,"i":1}"#)
+        #expect(
+            ["t", "f", "n", "i"].map { parsed.document.bool(parsed.member($0)!) } == [
+                true, false, nil, nil,
+            ])
     }
 
     @Test("gives raw slices as they were received")
     func slices() throws {
-        let parsed = try Parsed(#" { "metadata" : { "a" : [ 1 , 2 ] } , "text": "a\u0041" } "#)
+        let parsed = try ParsedDocument(
+            #" { "metadata" : { "a" : [ 1 , 2 ] } , "text": "a\u0041" } "#)
         #expect(parsed.raw(parsed.member("metadata")) == #"{ "a" : [ 1 , 2 ] }"#)
         #expect(parsed.raw(parsed.member("text")) == #""a\u0041""#)
-        #expect(parsed.raw(parsed.root) == #"{ "metadata" : { "a" : [ 1 , 2 ] } , "text": "a\u0041" }"#)
+        #expect(
+            parsed.raw(parsed.root) == #"{ "metadata" : { "a" : [ 1 , 2 ] } , "text": "a\u0041" }"#)
     }
 
     @Test("walks arrays and objects from child to child")
     func walking() throws {
-        let parsed = try Parsed(#"{"list":[1,[2,3],{"x":4},5],"empty":[],"none":{}}"#)
+        let parsed = try ParsedDocument(#"{"list":[1,[2,3],{"x":4},5],"empty":[],"none":{}}"#)
         let list = parsed.member("list")!
         var raw: [String] = []
         var next = parsed.document.firstElement(of: list)
@@ -134,9 +158,10 @@ struct JSONDocumentTests {
         #expect(parsed.document.firstElement(of: parsed.root) == nil)
         #expect(parsed.document.firstMember(of: list) == nil)
         #expect(
-            [parsed.root, list, parsed.member("empty")!, parsed.document.firstElement(of: list)!].map { parsed.document.count(of: $0) } == [
-                3, 4, 0, 0,
-            ])
+            [parsed.root, list, parsed.member("empty")!, parsed.document.firstElement(of: list)!]
+                .map { parsed.document.count(of: $0) } == [
+                    3, 4, 0, 0,
+                ])
     }
 
     @Test("forgets the text before, also after a bad one")

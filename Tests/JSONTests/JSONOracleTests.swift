@@ -1,6 +1,6 @@
 import Foundation
 import JSON
-import RepeatableChance
+import SeededRandom
 import Testing
 
 @Suite("JSON against Foundation")
@@ -13,7 +13,8 @@ struct JSONOracleTests {
 
     /// What Foundation makes of it; nil when it refuses. Its own strictness is asked for; JSON5 is off by default.
     static func foundation(_ bytes: [UInt8]) -> NSObject? {
-        (try? JSONSerialization.jsonObject(with: Data(bytes), options: [.fragmentsAllowed])) as? NSObject
+        (try? JSONSerialization.jsonObject(with: Data(bytes), options: [.fragmentsAllowed]))
+            as? NSObject
     }
 
     /// The same value in Foundation's types.
@@ -25,21 +26,30 @@ struct JSONOracleTests {
         case .string(let text): text as NSString
         case .array(let elements): elements.map { Self.bridged($0) } as NSArray
         case .object(let members):
-            NSDictionary(dictionary: Dictionary(members.map { ($0.name, Self.bridged($0.value)) }, uniquingKeysWith: { $1 }))
+            NSDictionary(
+                dictionary: Dictionary(
+                    members.map { ($0.name, Self.bridged($0.value)) }, uniquingKeysWith: { $1 }))
         }
     }
 
     static func isTrailingComma(_ error: JSONError, _ bytes: [UInt8]) -> Bool {
-        guard error.reason == .valueExpected || error.reason == .nameExpected, bytes[error.offset] | 0x20 == UInt8(ascii: "}") else {
+        guard error.reason == .valueExpected || error.reason == .nameExpected,
+            bytes[error.offset] | 0x20 == UInt8(ascii: "}")
+        else {
             return false
         }
         return bytes[..<error.offset].last { !" \t\r\n".utf8.contains($0) } == UInt8(ascii: ",")
     }
 
-    @Test("takes what Foundation takes and refuses what it refuses", arguments: [1, 2, 3, 4] as [UInt64])
+    @Test(
+        "takes what Foundation takes and refuses what it refuses",
+        arguments: [1, 2, 3, 4] as [UInt64])
     func mutations(_ seed: UInt64) {
         var chance = SeededGenerator(seed: seed)
-        let letters = Array("{}[]:,\"\\u0dD8cC/ntrue false.-+eE19\n\0é\u{1F}".utf8) + [0x80, 0xFF, 0xED, 0xA0]
+        let letters =
+            Array("{}[]:,\"\\u0dD8cC/ntrue false.-+eE19\n\0é\u{1F}".utf8) + [
+                0x80, 0xFF, 0xED, 0xA0,
+            ]
         var acceptedCount = 0
         for _ in 0..<6000 {
             var bytes = Array(Self.seeds[chance.next(below: Self.seeds.count)].utf8)
@@ -51,19 +61,27 @@ struct JSONOracleTests {
                 case 2: bytes.remove(at: place)
                 default:
                     let end = min(bytes.count, place + chance.next(below: 6))
-                    bytes.insert(contentsOf: bytes[place..<end], at: chance.next(below: bytes.count))
+                    bytes.insert(
+                        contentsOf: bytes[place..<end], at: chance.next(below: bytes.count))
                 }
             }
             let oracle = Self.foundation(bytes)
             switch parsed(bytes) {
             case .success(let tree):
                 acceptedCount += 1
-                #expect(oracle != nil, "Foundation refuses \(String(decoding: bytes, as: UTF8.self))")
-                if let oracle { #expect(oracle == Self.bridged(tree), "differs: \(String(decoding: bytes, as: UTF8.self))") }
+                #expect(
+                    oracle != nil, "Foundation refuses \(String(decoding: bytes, as: UTF8.self))")
+                if let oracle {
+                    #expect(
+                        oracle == Self.bridged(tree),
+                        "differs: \(String(decoding: bytes, as: UTF8.self))")
+                }
             case .failure(let error):
                 // Foundation reads a zero byte as a sign of UTF-16, and takes trailing commas.
                 if bytes.contains(0) || Self.isTrailingComma(error, bytes) { continue }
-                #expect(oracle == nil, "\(error) But Foundation takes \(String(decoding: bytes, as: UTF8.self))")
+                #expect(
+                    oracle == nil,
+                    "\(error) But Foundation takes \(String(decoding: bytes, as: UTF8.self))")
             }
         }
         #expect(acceptedCount > 500)

@@ -24,23 +24,34 @@ enum JSONProperty {
         } catch {
             preconditionFailure("What was written cannot be read: \(error) \(written.text)")
         }
-        precondition(again == tree && again?.text == written.text, "What was written is read as something else: \(written.text)")
+        precondition(
+            again == tree && again?.text == written.text,
+            "What was written is read as something else: \(written.text)")
         return true
     }
 
-    private static func check(_ value: JSONValue, _ tree: JSONTree, _ document: JSONDocument, _ bytes: [UInt8]) {
+    private static func check(
+        _ value: JSONValue, _ tree: JSONTree, _ document: JSONDocument, _ bytes: [UInt8]
+    ) {
         let range = document.range(of: value)
-        precondition(range.lowerBound < range.upperBound && range.upperBound <= bytes.count, "A value lies outside of the text.")
+        precondition(
+            range.lowerBound < range.upperBound && range.upperBound <= bytes.count,
+            "A value lies outside of the text.")
         switch tree {
         case .string(let text):
-            precondition(text.utf8.count == document.decodedByteCount(value, in: bytes.span.bytes), "A string's length is wrong: \(text)")
+            precondition(
+                text.utf8.count == document.decodedByteCount(value, in: bytes.span.bytes),
+                "A string's length is wrong: \(text)")
         case .number(let text):
             _ = document.double(value, in: bytes.span.bytes)
             if let number = document.integer(value, in: bytes.span.bytes) {
-                precondition(String(number) == text || text == "-0", "An integer is read as another: \(text)")
+                precondition(
+                    String(number) == text || text == "-0", "An integer is read as another: \(text)"
+                )
             }
         case .array(let elements):
-            precondition(document.count(of: value) == elements.count, "An array is counted wrongly.")
+            precondition(
+                document.count(of: value) == elements.count, "An array is counted wrongly.")
             var next = document.firstElement(of: value)
             for element in elements {
                 guard let place = next else { preconditionFailure("An array ends too early.") }
@@ -48,7 +59,8 @@ enum JSONProperty {
                 next = document.element(after: place, in: value)
             }
         case .object(let members):
-            precondition(document.count(of: value) == members.count, "An object is counted wrongly.")
+            precondition(
+                document.count(of: value) == members.count, "An object is counted wrongly.")
             var next = document.firstMember(of: value)
             for member in members {
                 guard let place = next else { preconditionFailure("An object ends too early.") }

@@ -2,8 +2,12 @@ import JSON
 import Testing
 
 /// Parses a text and gives its value, or the reason why it is none.
-func parsed(_ bytes: [UInt8], depthLimit: Int = 32, valueLimit: Int = 65_536) -> Result<JSONTree, JSONError> {
-    Result { () throws(JSONError) in try JSONTree(parsing: bytes.span.bytes, depthLimit: depthLimit, valueLimit: valueLimit) }
+func parsed(_ bytes: [UInt8], depthLimit: Int = 32, valueLimit: Int = 65_536) -> Result<
+    JSONTree, JSONError
+> {
+    Result { () throws(JSONError) in
+        try JSONTree(parsing: bytes.span.bytes, depthLimit: depthLimit, valueLimit: valueLimit)
+    }
 }
 
 func parsed(_ text: String) -> Result<JSONTree, JSONError> {
@@ -13,20 +17,32 @@ func parsed(_ text: String) -> Result<JSONTree, JSONError> {
 @Suite("JSON texts")
 struct JSONSyntaxTests {
     static let accepted: [(String, JSONTree)] = [
-        ("null", nil), ("true", true), ("false", false), (" \t\r\n1 \t\r\n", 1), ("\"\"", ""), ("[]", []), ("{}", [:]), ("[ ]", []),
+        ("null", nil), ("true", true), ("false", false), (" \t\r\n1 \t\r\n", 1), ("\"\"", ""),
+        ("[]", []), ("{}", [:]), ("[ ]", []),
         ("{ }", [:]),
-        ("0", 0), ("-0", .number("-0")), ("-1", -1), ("10", 10), ("1.5", .number("1.5")), ("0.10", .number("0.10")),
+        ("0", 0), ("-0", .number("-0")), ("-1", -1), ("10", 10), ("1.5", .number("1.5")),
+        ("0.10", .number("0.10")),
         ("1e5", .number("1e5")),
-        ("1E+5", .number("1E+5")), ("1e-05", .number("1e-05")), ("-0.0e0", .number("-0.0e0")), ("0e1", .number("0e1")),
-        ("123456789012345678901234567890", .number("123456789012345678901234567890")), ("1e999", .number("1e999")),
-        ("[1,2,3]", [1, 2, 3]), ("[ 1 , [ 2 ] , { } ]", [1, [2], [:]]), ("[[],[[]],[]]", [[], [[]], []]),
-        (#"{"a":1,"b":{"c":[true,null]}}"#, ["a": 1, "b": ["c": [true, nil]]]), (#"{"a":1,"a":2}"#, ["a": 1, "a": 2]),
+        ("1E+5", .number("1E+5")), ("1e-05", .number("1e-05")), ("-0.0e0", .number("-0.0e0")),
+        ("0e1", .number("0e1")),
+        ("123456789012345678901234567890", .number("123456789012345678901234567890")),
+        ("1e999", .number("1e999")),
+        ("[1,2,3]", [1, 2, 3]), ("[ 1 , [ 2 ] , { } ]", [1, [2], [:]]),
+        ("[[],[[]],[]]", [[], [[]], []]),
+        (#"{"a":1,"b":{"c":[true,null]}}"#, ["a": 1, "b": ["c": [true, nil]]]),
+        (#"{"a":1,"a":2}"#, ["a": 1, "a": 2]),
         (#"{"":0}"#, ["": 0]), ("{ \"a\" : 1 , \"b\" : 2 }", ["a": 1, "b": 2]),
-        (#""\"\\\/\b\f\n\r\t""#, "\"\\/\u{8}\u{C}\n\r\t"), (#""\u0041\u00e9\u20AC\uD83D\ude00""#, "Aé€😀"), (#""\u0000""#, "\0"),
-        (#""\uFFFE\uFFFF""#, "\u{FFFE}\u{FFFF}"), (#""\uDBFF\uDFFF""#, "\u{10FFFF}"), (#""\\u0041""#, "\\u0041"),
+        (#""\"\\\/\b\f\n\r\t""#, "\"\\/\u{8}\u{C}\n\r\t"),
+        (#""\u0041\u00e9\u20AC\uD83D\ude00""#, "Aé€😀"), (#""\u0000""#, "\0"),
+        (#""\uFFFE\uFFFF""#, "\u{FFFE}\u{FFFF}"), (#""\uDBFF\uDFFF""#, "\u{10FFFF}"),
+        (#""\\u0041""#, "\\u0041"),
         ("\"é€😀\u{10FFFF}\u{7F}\u{2028}\"", "é€😀\u{10FFFF}\u{7F}\u{2028}"),
-        ("\"a long text without anything to escape in it\"", "a long text without anything to escape in it"),
-        ("\"0123456\\n\"", "0123456\n"), ("\"01234567\\n\"", "01234567\n"), ("\"\u{FEFF}\"", "\u{FEFF}"),
+        (
+            "\"a long text without anything to escape in it\"",
+            "a long text without anything to escape in it"
+        ),
+        ("\"0123456\\n\"", "0123456\n"), ("\"01234567\\n\"", "01234567\n"),
+        ("\"\u{FEFF}\"", "\u{FEFF}"),
     ]
 
     @Test("are read as they are written", arguments: accepted)
@@ -34,58 +50,76 @@ struct JSONSyntaxTests {
         #expect(parsed(text) == .success(tree))
     }
 
-    static let refused: [(String, JSONError.Reason, Int)] = [
-        ("", .endsTooEarly, 0), (" ", .endsTooEarly, 1), ("[", .endsTooEarly, 1), ("{", .endsTooEarly, 1), ("[1", .endsTooEarly, 2),
-        ("[1,", .endsTooEarly, 3),
-        ("{\"a\"", .endsTooEarly, 4), ("{\"a\":", .endsTooEarly, 5), ("{\"a\":1", .endsTooEarly, 6), ("\"", .endsTooEarly, 1),
-        ("\"abc", .endsTooEarly, 4),
-        ("\"abc\\", .endsTooEarly, 5), ("\"\\u00", .endsTooEarly, 5), ("-", .endsTooEarly, 1), ("1.", .endsTooEarly, 2),
-        ("1e", .endsTooEarly, 2), ("1e+", .endsTooEarly, 3),
-        ("[1,]", .valueExpected, 3), ("[,1]", .valueExpected, 1), ("[1,,2]", .valueExpected, 3), ("{\"a\":}", .valueExpected, 5),
+    static let rejected: [(String, JSONError.Reason, Int)] = [
+        ("", .unexpectedEnd, 0), (" ", .unexpectedEnd, 1), ("[", .unexpectedEnd, 1),
+        ("{", .unexpectedEnd, 1), ("[1", .unexpectedEnd, 2),
+        ("[1,", .unexpectedEnd, 3),
+        ("{\"a\"", .unexpectedEnd, 4), ("{\"a\":", .unexpectedEnd, 5),
+        ("{\"a\":1", .unexpectedEnd, 6), ("\"", .unexpectedEnd, 1),
+        ("\"abc", .unexpectedEnd, 4),
+        ("\"abc\\", .unexpectedEnd, 5), ("\"\\u00", .unexpectedEnd, 5), ("-", .unexpectedEnd, 1),
+        ("1.", .unexpectedEnd, 2),
+        ("1e", .unexpectedEnd, 2), ("1e+", .unexpectedEnd, 3),
+        ("[1,]", .valueExpected, 3), ("[,1]", .valueExpected, 1), ("[1,,2]", .valueExpected, 3),
+        ("{\"a\":}", .valueExpected, 5),
         ("]", .valueExpected, 0),
-        ("tru", .valueExpected, 0), ("True", .valueExpected, 0), ("nul", .valueExpected, 0), ("NaN", .valueExpected, 0),
+        ("tru", .valueExpected, 0), ("True", .valueExpected, 0), ("nul", .valueExpected, 0),
+        ("NaN", .valueExpected, 0),
         ("Infinity", .valueExpected, 0),
-        ("'a'", .valueExpected, 0), ("+1", .valueExpected, 0), (".5", .valueExpected, 0), ("/**/1", .valueExpected, 0),
+        ("'a'", .valueExpected, 0), ("+1", .valueExpected, 0), (".5", .valueExpected, 0),
+        ("/**/1", .valueExpected, 0),
         ("\u{C}1", .valueExpected, 0), ("\u{A0}1", .valueExpected, 0),
-        ("{\"a\":1,}", .nameExpected, 7), ("{1:2}", .nameExpected, 1), ("{a:1}", .nameExpected, 1), ("{,}", .nameExpected, 1),
+        ("{\"a\":1,}", .nameExpected, 7), ("{1:2}", .nameExpected, 1), ("{a:1}", .nameExpected, 1),
+        ("{,}", .nameExpected, 1),
         ("{null:1}", .nameExpected, 1),
-        ("{\"a\" 1}", .colonExpected, 5), ("{\"a\",1}", .colonExpected, 4), ("{\"a\"}", .colonExpected, 4),
+        ("{\"a\" 1}", .colonExpected, 5), ("{\"a\",1}", .colonExpected, 4),
+        ("{\"a\"}", .colonExpected, 4),
         ("{\"a\"::1}", .valueExpected, 5),
-        ("[1 2]", .commaOrEndExpected, 3), ("[1:2]", .commaOrEndExpected, 2), ("{\"a\":1 \"b\":2}", .commaOrEndExpected, 7),
+        ("[1 2]", .commaOrEndExpected, 3), ("[1:2]", .commaOrEndExpected, 2),
+        ("{\"a\":1 \"b\":2}", .commaOrEndExpected, 7),
         ("[truefalse]", .commaOrEndExpected, 5),
-        ("[1}", .wrongBracket, 2), ("{\"a\":1]", .wrongBracket, 6), ("[}", .valueExpected, 1), ("{]", .nameExpected, 1),
-        ("1 2", .somethingBehindTheValue, 2), ("{}x", .somethingBehindTheValue, 2), ("[]]", .somethingBehindTheValue, 2),
-        ("null\0", .somethingBehindTheValue, 4), ("1//", .somethingBehindTheValue, 1),
-        ("trues", .somethingBehindTheValue, 4), ("\u{FEFF}{}", .byteOrderMark, 0),
-        ("01", .badNumber, 0), ("-01", .badNumber, 1), ("00", .badNumber, 0), ("-a", .badNumber, 1), ("[1.]", .badNumber, 3),
+        ("[1}", .mismatchedBracket, 2), ("{\"a\":1]", .mismatchedBracket, 6),
+        ("[}", .valueExpected, 1), ("{]", .nameExpected, 1),
+        ("1 2", .trailingContent, 2), ("{}x", .trailingContent, 2), ("[]]", .trailingContent, 2),
+        ("null\0", .trailingContent, 4), ("1//", .trailingContent, 1),
+        ("trues", .trailingContent, 4), ("\u{FEFF}{}", .byteOrderMark, 0),
+        ("01", .badNumber, 0), ("-01", .badNumber, 1), ("00", .badNumber, 0), ("-a", .badNumber, 1),
+        ("[1.]", .badNumber, 3),
         ("[1.e5]", .badNumber, 3), ("[1e]", .badNumber, 3), ("[-]", .badNumber, 2),
-        ("0x10", .somethingBehindTheValue, 1), ("1_000", .somethingBehindTheValue, 1), ("1.5.5", .somethingBehindTheValue, 3),
+        ("0x10", .trailingContent, 1), ("1_000", .trailingContent, 1),
+        ("1.5.5", .trailingContent, 3),
         ("--1", .badNumber, 1),
-        ("\"a\nb\"", .controlCharacter, 2), ("\"\0\"", .controlCharacter, 1), ("\"\u{1F}\"", .controlCharacter, 1),
+        ("\"a\nb\"", .controlCharacter, 2), ("\"\0\"", .controlCharacter, 1),
+        ("\"\u{1F}\"", .controlCharacter, 1),
         ("\"12345678\t\"", .controlCharacter, 9),
-        ("\"\\x41\"", .badEscape, 1), ("\"\\'\"", .badEscape, 1), ("\"\\U0041\"", .badEscape, 1), ("\"\\u00g0\"", .badEscape, 5),
+        ("\"\\x41\"", .badEscape, 1), ("\"\\'\"", .badEscape, 1), ("\"\\U0041\"", .badEscape, 1),
+        ("\"\\u00g0\"", .badEscape, 5),
         ("\"\\u 041\"", .badEscape, 3), ("\"\\\n\"", .badEscape, 1),
-        ("\"\\uD800\"", .loneSurrogate, 1), ("\"\\uDC00\"", .loneSurrogate, 1), ("\"\\uD800x\"", .loneSurrogate, 1),
+        ("\"\\uD800\"", .loneSurrogate, 1), ("\"\\uDC00\"", .loneSurrogate, 1),
+        ("\"\\uD800x\"", .loneSurrogate, 1),
         ("\"\\uD800\\n\"", .loneSurrogate, 1),
-        ("\"\\uD800\\uD800\"", .loneSurrogate, 1), ("\"\\uDC00\\uD800\"", .loneSurrogate, 1), ("\"a\\uDFFF\"", .loneSurrogate, 2),
+        ("\"\\uD800\\uD800\"", .loneSurrogate, 1), ("\"\\uDC00\\uD800\"", .loneSurrogate, 1),
+        ("\"a\\uDFFF\"", .loneSurrogate, 2),
         ("{\"\\uD800\":1}", .loneSurrogate, 2),
     ]
 
-    @Test("that are malformed are refused where they go wrong", arguments: refused)
-    func refuses(_ text: String, _ reason: JSONError.Reason, _ offset: Int) {
+    @Test("that are malformed are refused where they go wrong", arguments: rejected)
+    func rejects(_ text: String, _ reason: JSONError.Reason, _ offset: Int) {
         #expect(parsed(text) == .failure(JSONError(reason, at: offset)))
     }
 
     static let badUTF8: [[UInt8]] = [
-        [0x80], [0xBF], [0xC0, 0x80], [0xC1, 0xBF], [0xC2], [0xC2, 0x22], [0xE0, 0x80, 0x80], [0xE0, 0x9F, 0xBF], [0xE2, 0x82],
+        [0x80], [0xBF], [0xC0, 0x80], [0xC1, 0xBF], [0xC2], [0xC2, 0x22], [0xE0, 0x80, 0x80],
+        [0xE0, 0x9F, 0xBF], [0xE2, 0x82],
         [0xED, 0xA0, 0x80], [0xED, 0xBF, 0xBF],
-        [0xF0, 0x80, 0x80, 0x80], [0xF0, 0x8F, 0xBF, 0xBF], [0xF0, 0x9F, 0x98], [0xF4, 0x90, 0x80, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xFE],
+        [0xF0, 0x80, 0x80, 0x80], [0xF0, 0x8F, 0xBF, 0xBF], [0xF0, 0x9F, 0x98],
+        [0xF4, 0x90, 0x80, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xFE],
         [0xFF],
         [0xC3, 0xA9, 0xFF], [0xE2, 0x28, 0xA1], [0xE2, 0x82, 0x28], [0xF0, 0x28, 0x8C, 0xBC],
     ]
 
     @Test("with strings that are no UTF-8 are refused", arguments: badUTF8)
-    func refusesBadUTF8(_ bytes: [UInt8]) {
+    func rejectsBadUTF8(_ bytes: [UInt8]) {
         for text in [bytes, Array("0123456789".utf8) + bytes, bytes + Array("0123456789".utf8)] {
             let result = parsed([0x22] + text + [0x22])
             #expect(throws: JSONError.self) { try result.get() }
@@ -97,8 +131,12 @@ struct JSONSyntaxTests {
     @Test("are bounded in depth")
     func depth() {
         #expect(throws: Never.self) { try parsed(Array("[[[]]]".utf8), depthLimit: 3).get() }
-        #expect(parsed(Array("[[[[]]]]".utf8), depthLimit: 3) == .failure(JSONError(.tooDeep(limit: 3), at: 3)))
-        #expect(parsed(Array(#"{"a":[{"b":{}}]}"#.utf8), depthLimit: 3) == .failure(JSONError(.tooDeep(limit: 3), at: 11)))
+        #expect(
+            parsed(Array("[[[[]]]]".utf8), depthLimit: 3)
+                == .failure(JSONError(.tooDeep(limit: 3), at: 3)))
+        #expect(
+            parsed(Array(#"{"a":[{"b":{}}]}"#.utf8), depthLimit: 3)
+                == .failure(JSONError(.tooDeep(limit: 3), at: 11)))
         #expect(parsed(Array("[[],[],[]]".utf8), depthLimit: 2) == .success([[], [], []]))
         let bomb = [UInt8](repeating: UInt8(ascii: "["), count: 1_000_000)
         #expect(parsed(bomb) == .failure(JSONError(.tooDeep(limit: 32), at: 32)))
@@ -107,12 +145,16 @@ struct JSONSyntaxTests {
     @Test("are bounded in values")
     func values() {
         #expect(parsed(Array("[1,2,3]".utf8), valueLimit: 4) == .success([1, 2, 3]))
-        #expect(parsed(Array("[1,2,3,4]".utf8), valueLimit: 4) == .failure(JSONError(.tooManyValues(limit: 4), at: 7)))
+        #expect(
+            parsed(Array("[1,2,3,4]".utf8), valueLimit: 4)
+                == .failure(JSONError(.tooManyValues(limit: 4), at: 7)))
     }
 
     @Test("that end anywhere before their end are refused, and nothing is read behind")
     func prefixes() {
-        let text = Array(#"{"a":[1,-2.5e+3,"é\u20ac\uD83D\uDE00\n",true,false,null,{}],"bcdefghijk":"0123456789"}"#.utf8)
+        let text = Array(
+            #"{"a":[1,-2.5e+3,"é\u20ac\uD83D\uDE00\n",true,false,null,{}],"bcdefghijk":"0123456789"}"#
+                .utf8)
         #expect(throws: Never.self) { try parsed(text).get() }
         for count in 0..<text.count {
             #expect(throws: JSONError.self) { try parsed(Array(text[..<count])).get() }
@@ -120,9 +162,11 @@ struct JSONSyntaxTests {
     }
 
     @Test("are refused in a sentence")
-    func sentence() {
+    func errorText() {
         #expect(
             parsed("[1,]") == .failure(JSONError(.valueExpected, at: 3))
-                && JSONError(.valueExpected, at: 3).description == "The JSON is malformed at byte 3: a value was expected.")
+                && JSONError(.valueExpected, at: 3).description
+                    == "The JSON is malformed at byte 3: a value was expected."
+        )
     }
 }

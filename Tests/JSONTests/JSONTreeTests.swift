@@ -1,6 +1,6 @@
 import Bytes
 import JSON
-import RepeatableChance
+import SeededRandom
 import Testing
 
 @Suite("A JSON tree")
@@ -27,7 +27,8 @@ struct JSONTreeTests {
     @Test(
         "is written as it is read",
         arguments: [
-            "null", "true", "false", "-12.50e3", "\"a\\\"\\\\\\n\\u0001é\"", "[]", "{}", #"[1,[2,{"a":null}],"b"]"#,
+            "null", "true", "false", "-12.50e3", "\"a\\\"\\\\\\n\\u0001é\"", "[]", "{}",
+            #"[1,[2,{"a":null}],"b"]"#,
             #"{"z":1,"a":{"b":[]}}"#,
         ])
     func roundTrip(_ text: String) throws {
@@ -35,8 +36,10 @@ struct JSONTreeTests {
     }
 
     @Test("can be written down as a literal")
-    func literal() {
-        let tree: JSONTree = ["name": "x", "count": 3, "on": true, "none": nil, "list": [1, "two"]]
+    func literals() {
+        let tree: JSONTree = [
+            "name": "x", "count": 3, "on": true, "none": nil, "list": [1, "two"],
+        ]
         #expect(tree.text == #"{"name":"x","count":3,"on":true,"none":null,"list":[1,"two"]}"#)
     }
 }
@@ -46,9 +49,11 @@ struct JSONStringWriterTests {
     @Test(
         "is escaped only where it must be",
         arguments: [
-            ("", #""""#), ("plain", #""plain""#), ("a\"b\\c/d", #""a\"b\\c/d""#), ("\u{8}\u{9}\n\u{C}\r", #""\b\t\n\f\r""#),
+            ("", #""""#), ("plain", #""plain""#), ("a\"b\\c/d", #""a\"b\\c/d""#),
+            ("\u{8}\u{9}\n\u{C}\r", #""\b\t\n\f\r""#),
             ("\0\u{1F}\u{7F}", "\"\\u0000\\u001f\u{7F}\""),
-            ("é€😀\u{2028}", "\"é€😀\u{2028}\""), ("12345678\"12345678\"", #""12345678\"12345678\"""#),
+            ("é€😀\u{2028}", "\"é€😀\u{2028}\""),
+            ("12345678\"12345678\"", #""12345678\"12345678\"""#),
             ("\"\"\"\"\"\"\"\"\"", #""\"\"\"\"\"\"\"\"\"""#),
             ("éééé\u{1}éééé", "\"éééé\\u0001éééé\""),
         ])
@@ -65,11 +70,14 @@ struct JSONStringWriterTests {
     func roundTrip() throws {
         var chance = SeededGenerator(seed: 7)
         let alphabet: [Unicode.Scalar] = [
-            "a", "\"", "\\", "\n", "\0", "\u{1F}", " ", "/", "é", "€", "😀", "\u{7F}", "\u{D7FF}", "\u{10FFFF}", "u",
+            "a", "\"", "\\", "\n", "\0", "\u{1F}", " ", "/", "é", "€", "😀", "\u{7F}", "\u{D7FF}",
+            "\u{10FFFF}", "u",
         ]
         for _ in 0..<2000 {
             var text = ""
-            for _ in 0..<chance.next(below: 40) { text.unicodeScalars.append(alphabet[chance.next(below: alphabet.count)]) }
+            for _ in 0..<chance.next(below: 40) {
+                text.unicodeScalars.append(alphabet[chance.next(below: alphabet.count)])
+            }
             var buffer = ByteBuffer()
             buffer.append(jsonString: text)
             let read = try JSONTree(parsing: buffer.bytes.span.bytes).stringValue

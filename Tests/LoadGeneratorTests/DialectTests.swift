@@ -12,19 +12,24 @@ import Testing
 struct LoadDialectTests {
     private static let secret = Array("a secret of at least thirty-two bytes".utf8)
 
-    private func dialect(_ adapter: BenchmarkOptions.Adapter, url: String = "ws://127.0.0.1:1/chat") throws -> LoadDialect {
+    private func dialect(_ adapter: BenchmarkOptions.Adapter, url: String = "ws://127.0.0.1:1/chat")
+        throws -> LoadDialect
+    {
         var options = BenchmarkOptions(.groups, urls: [url])
         options.adapter = adapter
         let expiry = Timestamp(milliseconds: 1_900_000_000_000)
-        return LoadDialect(try LoadPlan(options, name: "run"), signer: TokenSigner(secret: Self.secret), tokenExpiry: expiry)
+        return LoadDialect(
+            try LoadPlan(options, name: "run"), signer: TokenSigner(secret: Self.secret),
+            tokenExpiry: expiry)
     }
 
     @Test("enters each conversation with a token that lists it")
-    func entrance() throws {
+    func joining() throws {
         let url = try self.dialect(.confab).url(member: 37, group: 3)
         #expect(url.path == "/chat/conversations/run-3/")
         let token = try #require(url.parameter("token"))
-        let payload = try #require(Base64URL.decode(Array(token.utf8.split(separator: UInt8(ascii: "."))[1])))
+        let payload = try #require(
+            Base64URL.decode(Array(token.utf8.split(separator: UInt8(ascii: "."))[1])))
         let claims = try JSONTree(parsing: String(decoding: payload, as: UTF8.self))
         #expect(claims["sub"] == .string("u37"))
         #expect(claims["conversations"] == .array([.string("run-3")]))
@@ -35,7 +40,7 @@ struct LoadDialectTests {
     @Test("sends JSON that says what the protocol asks for")
     func publishing() throws {
         var text = ByteBuffer()
-        let mark = LoadMark(group: 1, publisher: 0, number: 42, sentAt: 5)
+        let mark = MessageStamp(group: 1, publisher: 0, number: 42, sentAt: 5)
         try self.dialect(.confab).append(publishing: mark, by: 9, in: 0, to: &text)
         let tree = try JSONTree(parsing: text.text)
         #expect(tree["action"] == .string("send_message"))
@@ -46,15 +51,26 @@ struct LoadDialectTests {
     @Test(
         "takes errors and refused messages for what they are, and nothing else",
         arguments: [
-            (#"{"type":"message.failed","local_id":"1-1","error":"rate limited","retry_after":0.10}"#, true),
+            (
+                #"{"type":"message.failed","local_id":"1-1","error":"rate limited","retry_after":0.10}"#,
+                true
+            ),
             (#"{"type":"error","action":null,"error":"no"}"#, true),
-            (#"{"type":"user_status","user_id":"u1","status":"online","timestamp":"2026-01-31T12:00:00.123Z"}"#, false),
+            (
+                #"{"type":"user_status","user_id":"u1","status":"online","timestamp":"2026-01-31T12:00:00.123Z"}"#,
+                false
+            ),
             (#"{"type":"heartbeat"}"#, false),
-            (#"{"type":"message.status","message_id":"1","status":"delivered","timestamp":"2026-01-31T12:00:00.123Z"}"#, false),
+            (
+                #"{"type":"message.status","message_id":"1","status":"delivered","timestamp":"2026-01-31T12:00:00.123Z"}"#,
+                false
+            ),
         ])
-    func complaints(frame: String, isOne: Bool) throws {
+    func errors(frame: String, isOne: Bool) throws {
         let dialect = try self.dialect(.confab)
-        #expect((Array(frame.utf8).withUnsafeBytes { dialect.complaint(in: $0, to: 0, group: 0) } != nil) == isOne)
+        #expect(
+            (Array(frame.utf8).withUnsafeBytes { dialect.errorText(in: $0, to: 0, group: 0) } != nil)
+                == isOne)
     }
 
     @Test("counts chat messages whatever stands around their content")
@@ -63,15 +79,20 @@ struct LoadDialectTests {
         try Data(Self.secret).write(to: URL(fileURLWithPath: secretPath))
         defer { try? FileManager.default.removeItem(atPath: secretPath) }
         let server = try FanOutServer { text in
-            guard let sent = try? JSONTree(parsing: text), let content = sent["content"]?.stringValue else { return text }
-            return #"{"type":"chat_message","message":{"id":"1","sender_id":"x","content":"\#(content)","status":"sent"}}"#
+            guard let sent = try? JSONTree(parsing: text),
+                let content = sent["content"]?.stringValue
+            else { return text }
+            return
+                #"{"type":"chat_message","message":{"id":"1","sender_id":"x","content":"\#(content)","status":"sent"}}"#
         }
         defer { server.stop() }
         var options = BenchmarkOptions(.groups, urls: [server.url])
-        (options.connections, options.groups, options.rate, options.secretFile) = (6, 2, 200, secretPath)
+        (options.connections, options.groups, options.rate, options.secretFile) = (
+            6, 2, 200, secretPath
+        )
         (options.settle, options.warmup, options.duration) = (.zero, .zero, .milliseconds(200))
         let report = try Benchmark.report(of: options)
-        #expect(report.failures.sentences == [])
+        #expect(report.failures.descriptions == [])
         #expect(report.received == report.published * 3)
     }
 }

@@ -6,7 +6,7 @@ import TLS
 
 /// Gives each text to all connections of the same path, as the floor does; on purpose it can do it badly.
 final class FanOutServer: Sendable {
-    enum Fault: Sendable, Equatable {
+    enum DeliveryFault: Sendable, Equatable {
         case none
         /// Every so many deliveries one is left out, or made twice.
         case drops(every: Int)
@@ -24,18 +24,21 @@ final class FanOutServer: Sendable {
     fileprivate struct State: Sendable {
         var groups: [String: [SocketToken]] = [:]
         var deliveries = 0
-        var heldBack: [SocketToken: String] = [:]
-        var heard: [SocketToken: Int] = [:]
+        var delayed: [SocketToken: String] = [:]
+        var receivedCounts: [SocketToken: Int] = [:]
         var refusals = 0
     }
 
     let server: TestServer
 
-    init(_ fault: Fault = .none, tls: TLSContext? = nil, answer: (@Sendable (String) -> String)? = nil) throws {
+    init(
+        _ fault: DeliveryFault = .none, tls: TLSContext? = nil,
+        answer: (@Sendable (String) -> String)? = nil
+    ) throws {
         let state = Mutex(State())
         self.server = try TestServer(
             tls: tls,
-            welcome: { _ in
+            handshakeReply: { _ in
                 guard case .refuses(let count) = fault else { return .open }
                 let refuses = state.withLock {
                     $0.refusals += 1
@@ -43,9 +46,11 @@ final class FanOutServer: Sendable {
                 }
                 let body = #"{"error":"there is no room"}"#
                 return refuses
-                    ? .bytes("HTTP/1.1 503 Service Unavailable\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)") : .open
+                    ? .bytes(
+                        "HTTP/1.1 503 Service Unavailable\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+                    ) : .open
             },
-            happened: { server, token, happening in
+            onEvent: { server, token, happening in
                 let path = String(server.target(token).prefix { $0 != "?" })
                 switch happening {
                 case .opened:
@@ -53,9 +58,15 @@ final class FanOutServer: Sendable {
                 case .ended:
                     state.withLock { $0.groups[path]?.removeAll { $0 == token } }
                 case .text(let text):
-                    let sends = state.withLock { $0.deliver(answer?(text) ?? text, from: token, path, fault) }
+                    let sends = state.withLock {
+                        $0.deliver(answer?(text) ?? text, from: token, path, fault)
+                    }
                     for (token, text) in sends {
-                        if let text { server.send(text, to: token) } else { server.close(token, .goingAway, reason: "enough") }
+                        if let text {
+                            server.send(text, to: token)
+                        } else {
+                            server.close(token, .goingAway, reason: "enough")
+                        }
                     }
                 case .pong, .closing:
                     break
@@ -70,7 +81,8 @@ final class FanOutServer: Sendable {
 extension FanOutServer.State {
     /// Who gets which text; nil stands for a close frame.
     fileprivate mutating func deliver(
-        _ text: String, from sender: SocketToken, _ path: String, _ fault: FanOutServer.Fault
+        _ text: String, from sender: SocketToken, _ path: String,
+        _ fault: FanOutServer.DeliveryFault
     ) -> [(SocketToken, String?)] {
         var sends: [(SocketToken, String?)] = []
         let members = self.groups[path] ?? []
@@ -83,21 +95,23 @@ extension FanOutServer.State {
                 sends += [(member, text), (member, text)]
             case .swaps where member == members.first:
                 // Each second text goes in front of the one before it.
-                if let earlier = self.heldBack.removeValue(forKey: member) {
+                if let earlier = self.delayed.removeValue(forKey: member) {
                     sends += [(member, text), (member, earlier)]
                 } else {
-                    self.heldBack[member] = text
+                    self.delayed[member] = text
                 }
             default:
                 sends.append((member, text))
             }
         }
-        if fault == .misdirects, let stranger = self.groups.first(where: { $0.key != path })?.value.first {
+        if fault == .misdirects,
+            let stranger = self.groups.first(where: { $0.key != path })?.value.first
+        {
             sends.append((stranger, text))
         }
         if case .closes(let limit) = fault {
-            self.heard[sender, default: 0] += 1
-            if self.heard[sender] == limit { sends.append((sender, nil)) }
+            self.receivedCounts[sender, default: 0] += 1
+            if self.receivedCounts[sender] == limit { sends.append((sender, nil)) }
         }
         return sends
     }

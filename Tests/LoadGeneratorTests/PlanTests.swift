@@ -6,7 +6,9 @@ import Testing
 
 @Suite("A plan")
 struct LoadPlanTests {
-    private func plan(_ scenario: BenchmarkOptions.Scenario, _ change: (inout BenchmarkOptions) -> Void = { _ in }) throws -> LoadPlan {
+    private func plan(
+        _ scenario: BenchmarkOptions.Scenario, _ change: (inout BenchmarkOptions) -> Void = { _ in }
+    ) throws -> LoadPlan {
         var options = BenchmarkOptions(scenario, urls: ["ws://127.0.0.1:1"])
         change(&options)
         return try LoadPlan(options, name: "test")
@@ -20,21 +22,23 @@ struct LoadPlanTests {
     }
 
     @Test("gives each server a part of every conversation, and the publishers to the first")
-    func places() throws {
+    func serverShares() throws {
         let urls = ["ws://127.0.0.1:1", "ws://127.0.0.1:2"]
-        let plan = try self.plan(.groups) { ($0.urls, $0.connections, $0.groups, $0.publishers) = (urls, 11, 2, 2) }
+        let plan = try self.plan(.groups) {
+            ($0.urls, $0.connections, $0.groups, $0.publishers) = (urls, 11, 2, 2)
+        }
         #expect(plan.urls.map(\.port) == [1, 2])
-        #expect((0..<5).map { plan.place(of: $0, in: 0) } == [0, 0, 0, 1, 1])
-        #expect((5..<11).map { plan.place(of: $0, in: 1) } == [0, 0, 0, 1, 1, 1])
+        #expect((0..<5).map { plan.serverIndex(of: $0, in: 0) } == [0, 0, 0, 1, 1])
+        #expect((5..<11).map { plan.serverIndex(of: $0, in: 1) } == [0, 0, 0, 1, 1, 1])
     }
 
     @Test("leaves no server out where conversations have fewer members")
-    func lonelyPlaces() throws {
+    func fewMembers() throws {
         let urls = (1...3).map { "ws://127.0.0.1:\($0)" }
         let senders = try self.plan(.send) { ($0.urls, $0.connections) = (urls, 7) }
-        #expect((0..<7).map { senders.place(of: $0, in: $0) } == [0, 1, 2, 0, 1, 2, 0])
+        #expect((0..<7).map { senders.serverIndex(of: $0, in: $0) } == [0, 1, 2, 0, 1, 2, 0])
         let pairs = try self.plan(.groups) { ($0.urls, $0.connections, $0.groups) = (urls, 6, 3) }
-        #expect((0..<6).map { pairs.place(of: $0, in: $0 / 2) } == [0, 1, 1, 2, 2, 0])
+        #expect((0..<6).map { pairs.serverIndex(of: $0, in: $0 / 2) } == [0, 1, 1, 2, 2, 0])
     }
 
     @Test("has one conversation to broadcast, and one for every sender")
@@ -46,12 +50,15 @@ struct LoadPlanTests {
         #expect(try self.plan(.idle).warmup == .zero)
         #expect(try self.plan(.connect).duration == .zero)
         #expect(try self.plan(.groups) { $0.rate = 7 }.pacing == .rate(perSecond: 7))
-        #expect(try self.plan(.groups) { ($0.rate, $0.window) = (0, 9) }.pacing == .window(messages: 9))
+        #expect(
+            try self.plan(.groups) { ($0.rate, $0.window) = (0, 9) }.pacing == .window(messages: 9))
     }
 
     @Test("refuses what cannot be done, and names the option")
     func refusals() {
-        func words(_ scenario: BenchmarkOptions.Scenario, _ change: (inout BenchmarkOptions) -> Void) -> String {
+        func words(
+            _ scenario: BenchmarkOptions.Scenario, _ change: (inout BenchmarkOptions) -> Void
+        ) -> String {
             do {
                 _ = try self.plan(scenario, change)
                 return "none"
@@ -60,13 +67,23 @@ struct LoadPlanTests {
             }
         }
         #expect(words(.groups) { $0.groups = 101 } == "--groups: 101 is not within 1 to 100.")
-        #expect(words(.broadcast) { $0.publishers = 101 } == "--publishers: 101 is more than the 100 members of a conversation.")
-        #expect(words(.groups) { $0.publishers = 11 } == "--publishers: 11 is more than the 10 members of a conversation.")
-        #expect(words(.groups) { $0.messageBytes = 20 } == "--message-bytes: 20 is not within 28 to 1048576.")
-        #expect(words(.idle) { $0.connections = 0 } == "--connections: 0 is not within 1 to 1000000.")
-        #expect(words(.broadcast) { ($0.connections, $0.publishers) = (100_000, 10_000) }.hasPrefix("--publishers: so many"))
         #expect(
-            words(.idle) { $0.urls = ["127.0.0.1"] } == "The URL cannot be used: it must begin with ws://, wss://, http:// or https://.")
+            words(.broadcast) { $0.publishers = 101 }
+                == "--publishers: 101 is more than the 100 members of a conversation.")
+        #expect(
+            words(.groups) { $0.publishers = 11 }
+                == "--publishers: 11 is more than the 10 members of a conversation.")
+        #expect(
+            words(.groups) { $0.messageBytes = 20 }
+                == "--message-bytes: 20 is not within 28 to 1048576.")
+        #expect(
+            words(.idle) { $0.connections = 0 } == "--connections: 0 is not within 1 to 1000000.")
+        #expect(
+            words(.broadcast) { ($0.connections, $0.publishers) = (100_000, 10_000) }.hasPrefix(
+                "--publishers: so many"))
+        #expect(
+            words(.idle) { $0.urls = ["127.0.0.1"] }
+                == "The URL cannot be used: it must begin with ws://, wss://, http:// or https://.")
     }
 }
 
@@ -74,14 +91,16 @@ struct LoadPlanTests {
 struct PacerTests {
     private let start = MonotonicTime(nanoseconds: 1_000_000_000_000)
 
-    @Test("lets messages go at an even rate, however seldom it is asked", arguments: [1, 7, 50, 1000, 1_000_000], [1, 3, 250])
+    @Test(
+        "lets messages go at an even rate, however seldom it is asked",
+        arguments: [1, 7, 50, 1000, 1_000_000], [1, 3, 250])
     func rate(perSecond: Int, milliseconds: Int) {
         var pacer = Pacer(.rate(perSecond: perSecond), from: self.start)
         var total = 0
         for moment in stride(from: 0, through: 3000, by: milliseconds) {
             let now = self.start.advanced(by: .milliseconds(moment))
-            let due = pacer.due(at: now, onTheWay: 0, deliveriesPerMessage: 1)
-            for _ in 0..<due { pacer.noteOne(at: now) }
+            let due = pacer.due(at: now, inFlight: 0, deliveriesPerMessage: 1)
+            for _ in 0..<due { pacer.recordPublished(at: now) }
             total += due
             #expect(total == moment * perSecond / 1000 + 1)
         }
@@ -90,27 +109,28 @@ struct PacerTests {
     @Test("keeps its rate for a week without running over")
     func week() {
         let pacer = Pacer(.rate(perSecond: 10_000_000), from: self.start)
-        let due = pacer.due(at: self.start.advanced(by: .seconds(604_800)), onTheWay: 0, deliveriesPerMessage: 1)
+        let due = pacer.due(
+            at: self.start.advanced(by: .seconds(604_800)), inFlight: 0, deliveriesPerMessage: 1)
         #expect(due == 6_048_000_000_001)
     }
 
     @Test("says how late it was asked")
     func lag() {
         var pacer = Pacer(.rate(perSecond: 100), from: self.start)
-        pacer.noteOne(at: self.start)
+        pacer.recordPublished(at: self.start)
         #expect(pacer.longestLag == .zero)
-        pacer.noteOne(at: self.start.advanced(by: .milliseconds(35)))
-        pacer.noteOne(at: self.start.advanced(by: .milliseconds(35)))
+        pacer.recordPublished(at: self.start.advanced(by: .milliseconds(35)))
+        pacer.recordPublished(at: self.start.advanced(by: .milliseconds(35)))
         #expect(pacer.longestLag == .milliseconds(25))
     }
 
     @Test("fills its window and no more")
     func window() {
         let pacer = Pacer(.window(messages: 4), from: self.start)
-        #expect(pacer.due(at: self.start, onTheWay: 0, deliveriesPerMessage: 10) == 4)
-        #expect(pacer.due(at: self.start, onTheWay: 39, deliveriesPerMessage: 10) == 1)
-        #expect(pacer.due(at: self.start, onTheWay: 40, deliveriesPerMessage: 10) == 0)
-        #expect(pacer.due(at: self.start, onTheWay: 55, deliveriesPerMessage: 10) == 0)
+        #expect(pacer.due(at: self.start, inFlight: 0, deliveriesPerMessage: 10) == 4)
+        #expect(pacer.due(at: self.start, inFlight: 39, deliveriesPerMessage: 10) == 1)
+        #expect(pacer.due(at: self.start, inFlight: 40, deliveriesPerMessage: 10) == 0)
+        #expect(pacer.due(at: self.start, inFlight: 55, deliveriesPerMessage: 10) == 0)
     }
 }
 
@@ -118,25 +138,32 @@ struct PacerTests {
 struct LoadScheduleTests {
     private static let start = MonotonicTime(nanoseconds: 0)
 
-    private func plan(_ scenario: BenchmarkOptions.Scenario, _ change: (inout BenchmarkOptions) -> Void = { _ in }) throws -> LoadPlan {
+    private func plan(
+        _ scenario: BenchmarkOptions.Scenario, _ change: (inout BenchmarkOptions) -> Void = { _ in }
+    ) throws -> LoadPlan {
         var options = BenchmarkOptions(scenario, urls: ["ws://127.0.0.1:1"])
-        (options.settle, options.warmup, options.duration) = (.seconds(3), .seconds(2), .seconds(10))
+        (options.settle, options.warmup, options.duration) = (
+            .seconds(3), .seconds(2), .seconds(10)
+        )
         change(&options)
         return try LoadPlan(options, name: "test")
     }
 
-    private func reading(_ seconds: Double, open: Int = 100) -> LoadSchedule.Reading {
-        LoadSchedule.Reading(now: Self.start.advanced(by: .milliseconds(Int(seconds * 1000))), open: open)
+    private func observation(_ seconds: Double, open: Int = 100) -> LoadSchedule.Observation {
+        LoadSchedule.Observation(
+            now: Self.start.advanced(by: .milliseconds(Int(seconds * 1000))), open: open)
     }
 
     /// Lets time pass in steps of 10 ms; answers with the edges and the seconds at which they came.
-    private func edges(_ schedule: inout LoadSchedule, _ read: (Double) -> LoadSchedule.Reading) -> [String] {
+    private func phaseChanges(
+        _ schedule: inout LoadSchedule, _ read: (Double) -> LoadSchedule.Observation
+    ) -> [String] {
         var edges: [String] = []
         for step in 0..<20_000 {
             let seconds = Double(step) / 100
             while let edge = schedule.advance(read(seconds)) {
                 edges.append("\(edge) \(seconds)")
-                if edge == .over { return edges }
+                if edge == .ended { return edges }
             }
         }
         return edges
@@ -145,10 +172,11 @@ struct LoadScheduleTests {
     @Test("measures from quiet to quiet")
     func publishing() throws {
         var schedule = LoadSchedule(try self.plan(.groups), start: Self.start)
-        let edges = self.edges(&schedule) { self.reading($0) }
+        let edges = self.phaseChanges(&schedule) { self.observation($0) }
         #expect(
             edges == [
-                "settled 3.0", "measuringBegins 5.2", "publishingEnds 15.2", "measuringEnds 15.3", "over 15.6",
+                "settled 3.0", "measuringBegins 5.2", "publishingEnds 15.2", "measuringEnds 15.3",
+                "over 15.6",
             ])
     }
 
@@ -156,32 +184,42 @@ struct LoadScheduleTests {
     func draining() throws {
         var schedule = LoadSchedule(try self.plan(.groups), start: Self.start)
         // Until 7 s and from 16 s to 19 s a message is missing; something else arrives all the time.
-        let edges = self.edges(&schedule) { seconds in
-            var reading = self.reading(seconds)
+        let edges = self.phaseChanges(&schedule) { seconds in
+            var reading = self.observation(seconds)
             reading.expected = 1000
-            reading.received = seconds < 7 ? UInt64(seconds * 100) : (16..<19).contains(seconds) ? UInt64(seconds * 10) : 1000
+            reading.received =
+                seconds < 7
+                ? UInt64(seconds * 100) : (16..<19).contains(seconds) ? UInt64(seconds * 10) : 1000
             return reading
         }
-        #expect(edges == ["settled 3.0", "measuringBegins 7.2", "publishingEnds 17.2", "measuringEnds 19.1", "over 19.4"])
+        #expect(
+            edges == [
+                "settled 3.0", "measuringBegins 7.2", "publishingEnds 17.2", "measuringEnds 19.1",
+                "over 19.4",
+            ])
     }
 
     @Test("gives up what does not arrive")
     func loss() throws {
         var schedule = LoadSchedule(try self.plan(.send) { $0.warmup = .zero }, start: Self.start)
-        let edges = self.edges(&schedule) { seconds in
-            var reading = self.reading(seconds)
+        let edges = self.phaseChanges(&schedule) { seconds in
+            var reading = self.observation(seconds)
             reading.expected = 10
             reading.received = 9
             return reading
         }
-        #expect(edges == ["settled 3.0", "measuringBegins 3.2", "publishingEnds 13.2", "measuringEnds 18.3", "over 18.6"])
+        #expect(
+            edges == [
+                "settled 3.0", "measuringBegins 3.2", "publishingEnds 13.2", "measuringEnds 18.3",
+                "over 18.6",
+            ])
     }
 
     @Test("does not wait for ever for what trickles in")
     func trickle() throws {
         var schedule = LoadSchedule(try self.plan(.send) { $0.warmup = .zero }, start: Self.start)
-        let edges = self.edges(&schedule) { seconds in
-            var reading = self.reading(seconds)
+        let edges = self.phaseChanges(&schedule) { seconds in
+            var reading = self.observation(seconds)
             reading.expected = 1_000_000
             reading.received = UInt64(seconds * 100)
             return reading
@@ -189,11 +227,13 @@ struct LoadScheduleTests {
         #expect(edges[3] == "measuringEnds 73.3")
     }
 
-    @Test("lets the news of the entrances pass, but not for ever", arguments: [(5.0, 5.5), (100.0, 15.0)])
+    @Test(
+        "lets the news of the entrances pass, but not for ever",
+        arguments: [(5.0, 5.5), (100.0, 15.0)])
     func settling(noiseEnds: Double, settled: Double) throws {
         var schedule = LoadSchedule(try self.plan(.groups), start: Self.start)
-        let edges = self.edges(&schedule) { seconds in
-            var reading = self.reading(seconds)
+        let edges = self.phaseChanges(&schedule) { seconds in
+            var reading = self.observation(seconds)
             reading.frames = UInt64(min(seconds, noiseEnds) * 100)
             return reading
         }
@@ -203,39 +243,49 @@ struct LoadScheduleTests {
     @Test("measures quiet connections while they are quiet")
     func idle() throws {
         var schedule = LoadSchedule(try self.plan(.idle), start: Self.start)
-        #expect(self.edges(&schedule) { self.reading($0) } == ["settled 3.0", "restEnds 13.0", "over 13.0"])
+        #expect(
+            self.phaseChanges(&schedule) { self.observation($0) } == [
+                "settled 3.0", "restEnds 13.0", "over 13.0",
+            ])
     }
 
     @Test("ends after the connects when that is all")
     func connecting() throws {
         var schedule = LoadSchedule(try self.plan(.connect), start: Self.start)
-        #expect(self.edges(&schedule) { self.reading($0, open: min(100, Int($0 * 50))) } == ["settled 5.0", "over 5.0"])
+        #expect(
+            self.phaseChanges(&schedule) { self.observation($0, open: min(100, Int($0 * 50))) } == [
+                "settled 5.0", "over 5.0",
+            ])
     }
 
     @Test("does not begin with a connection missing")
     func refused() throws {
         var schedule = LoadSchedule(try self.plan(.groups), start: Self.start)
-        let edges = self.edges(&schedule) { seconds in
-            var reading = self.reading(seconds, open: 99)
+        let edges = self.phaseChanges(&schedule) { seconds in
+            var reading = self.observation(seconds, open: 99)
             reading.refused = 1
             return reading
         }
         #expect(edges == ["over 0.0"])
-        #expect(schedule.stall == nil)
+        #expect(schedule.stallReason == nil)
     }
 
     @Test("stops when handshakes stand still, or most are refused")
     func standstill() throws {
         var schedule = LoadSchedule(try self.plan(.groups), start: Self.start)
-        #expect(self.edges(&schedule) { self.reading($0, open: min(40, Int($0 * 10))) } == ["over 19.0"])
-        #expect(schedule.stall == "handshakes stand still, and 40 of 100 connections are open.")
+        #expect(
+            self.phaseChanges(&schedule) { self.observation($0, open: min(40, Int($0 * 10))) } == [
+                "over 19.0"
+            ])
+        #expect(
+            schedule.stallReason == "handshakes stand still, and 40 of 100 connections are open.")
 
         schedule = LoadSchedule(try self.plan(.groups), start: Self.start)
-        _ = self.edges(&schedule) { seconds in
-            var reading = self.reading(seconds, open: 10)
+        _ = self.phaseChanges(&schedule) { seconds in
+            var reading = self.observation(seconds, open: 10)
             reading.refused = min(60, Int(seconds * 10))
             return reading
         }
-        #expect(schedule.stall == "most connections are refused.")
+        #expect(schedule.stallReason == "most connections are refused.")
     }
 }

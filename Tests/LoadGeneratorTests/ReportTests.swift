@@ -7,11 +7,14 @@ import Testing
 
 @Suite("A report")
 struct BenchmarkReportTests {
-    private func sample(_ seconds: Double, cpu: Int, resident: UInt64) -> GaugeSample {
-        GaugeSample(
-            at: MonotonicTime(nanoseconds: Int64(seconds * 1e9)), generatorCPU: .milliseconds(cpu / 2),
+    private func sample(_ seconds: Double, cpu: Int, resident: UInt64) -> UsageSample {
+        UsageSample(
+            at: MonotonicTime(nanoseconds: Int64(seconds * 1e9)),
+            generatorCPU: .milliseconds(cpu / 2),
             server: ServerSample(
-                cpu: .milliseconds(cpu), processCPU: [.milliseconds(cpu / 4), .milliseconds(cpu - cpu / 4)], residentBytes: resident,
+                cpu: .milliseconds(cpu),
+                processCPU: [.milliseconds(cpu / 4), .milliseconds(cpu - cpu / 4)],
+                residentBytes: resident,
                 peakResidentBytes: resident + 1024, proportionalBytes: resident - 512,
                 threadCount: 3),
             redis: self.commands(cpu))
@@ -20,7 +23,8 @@ struct BenchmarkReportTests {
     /// As many of two kinds as milliseconds of CPU time.
     private func commands(_ count: Int) -> CommandSample {
         CommandSample(
-            stats: "# Stats\r\npubsub_channels:2\r\npubsub_patterns:0\r\npubsubshard_channels:1\r\n",
+            stats:
+                "# Stats\r\npubsub_channels:2\r\npubsub_patterns:0\r\npubsubshard_channels:1\r\n",
             commandStats: """
                 # Commandstats\r
                 cmdstat_evalsha:calls=\(count),usec=5,usec_per_call=1.00,rejected_calls=0,failed_calls=0\r
@@ -30,22 +34,27 @@ struct BenchmarkReportTests {
     }
 
     /// - Parameter lastCommands: what Redis says at the end; nil: it has counted on.
-    private func report(failures: LoadFailures = LoadFailures(), lastCommands: CommandSample?? = nil) throws -> BenchmarkReport {
+    private func report(
+        failures: LoadFailures = LoadFailures(), lastCommands: CommandSample?? = nil
+    ) throws -> BenchmarkReport {
         var options = BenchmarkOptions(.broadcast, urls: ["ws://127.0.0.1:8080/?token=secret"])
         (options.connections, options.publishers) = (4, 1)
         let plan = try LoadPlan(options, name: "test")
-        var ledger = DeliveryLedger(plan)
-        var record = LoadRecord(start: MonotonicTime(nanoseconds: 0), before: self.sample(0, cpu: 100, resident: 10_000))
+        var ledger = DeliveryRecorder(plan)
+        var record = LoadRecord(
+            start: MonotonicTime(nanoseconds: 0), before: self.sample(0, cpu: 100, resident: 10_000)
+        )
         record.lastConnect = MonotonicTime(nanoseconds: 2_000_000_000)
-        record.connected = self.sample(5, cpu: 300, resident: 18_000)
+        record.afterConnecting = self.sample(5, cpu: 300, resident: 18_000)
         // The warm-up, which counts for nothing.
         _ = ledger.publish(by: 0, in: 0)
         record.beginMeasuring(self.sample(8, cpu: 400, resident: 18_000), ledger)
         for number in 0..<5 as Range<UInt32> {
             _ = ledger.publish(by: 0, in: 0)
             for member in 0..<4 {
-                _ = ledger.hear(LoadMark(group: 0, publisher: 0, number: number + 1, sentAt: 0), by: member)
-                record.note(latency: 50_000, isAnswer: member == 0)
+                _ = ledger.receive(
+                    MessageStamp(group: 0, publisher: 0, number: number + 1, sentAt: 0), by: member)
+                record.recordDelivery(latency: 50_000, isAnswer: member == 0)
             }
         }
         record.bytesIn = 2000
@@ -76,9 +85,12 @@ struct BenchmarkReportTests {
         #expect(report.redis?.channelCount == 3)
     }
 
-    @Test("says that Redis was not counted where it has begun anew, or is gone", arguments: [3, 0, nil])
+    @Test(
+        "says that Redis was not counted where it has begun anew, or is gone",
+        arguments: [3, 0, nil])
     func uncounted(last: Int?) throws {
-        let report = try self.report(lastCommands: .some(last.map { $0 == 0 ? CommandSample() : self.commands($0) }))
+        let report = try self.report(
+            lastCommands: .some(last.map { $0 == 0 ? CommandSample() : self.commands($0) }))
         #expect(report.redis == nil)
         #expect(report.json["redis"] == .null)
         #expect(report.text.contains("Redis\n  commands                  not counted: "))
@@ -91,11 +103,15 @@ struct BenchmarkReportTests {
         #expect(tree["schema_version"] == .integer(1))
         #expect(
             tree.members?.map(\.name) == [
-                "schema_version", "scenario", "adapter", "url", "urls", "result", "failures", "connections", "connected", "groups",
-                "publishers", "message_bytes", "published", "deliveries_expected", "deliveries", "refused", "closed_early", "lost",
+                "schema_version", "scenario", "adapter", "url", "urls", "result", "failures",
+                "connections", "connected", "groups",
+                "publishers", "message_bytes", "published", "deliveries_expected", "deliveries",
+                "refused", "closed_early", "lost",
                 "repeated", "late", "foreign",
-                "out_of_order", "application_errors", "stalled", "answers", "connect_seconds", "publish_seconds", "measured_seconds",
-                "max_lag_ms", "connects_per_second", "deliveries_per_second", "answers_per_second", "bytes_per_delivery", "latency_us",
+                "out_of_order", "application_errors", "stalled", "answers", "connect_seconds",
+                "publish_seconds", "measured_seconds",
+                "max_lag_ms", "connects_per_second", "deliveries_per_second", "answers_per_second",
+                "bytes_per_delivery", "latency_us",
                 "answer_us", "connect_us", "generator_cpu_seconds", "server", "redis",
             ])
         #expect(tree["result"] == .string("ok"))
@@ -107,7 +123,9 @@ struct BenchmarkReportTests {
         #expect(tree["server"]?["cpu_seconds"] == .number("0.040"))
         #expect(tree["server"]?["peak_rss_bytes"] == .integer(21_024))
         #expect(tree["connect_us"] == .null)
-        #expect(tree["server"]?["processes"]?.elements?.last?["cpu_us_per_message"] == .number("6000.000"))
+        #expect(
+            tree["server"]?["processes"]?.elements?.last?["cpu_us_per_message"]
+                == .number("6000.000"))
         #expect(tree["redis"]?["commands"]?.members?.map(\.name) == ["xadd", "evalsha"])
         #expect(tree["redis"]?["commands_per_message"] == .number("8.0000"))
         #expect(tree["redis"]?["script_commands_per_message"] == .number("24.0000"))
@@ -126,16 +144,23 @@ struct BenchmarkReportTests {
         #expect(report.json["refused"] == .integer(2))
         #expect(
             report.json["failures"]
-                == .array([.string(#"2 connections were refused. no\u{1b}[31m"#), .string("3 deliveries were lost.")]))
-        #expect(report.text.contains("FAILED: these figures are not to be used.\n  2 connections were refused."))
+                == .array([
+                    .string(#"2 connections were refused. no\u{1b}[31m"#),
+                    .string("3 deliveries were lost."),
+                ]))
+        #expect(
+            report.text.contains(
+                "FAILED: these figures are not to be used.\n  2 connections were refused."))
         #expect(!report.text.utf8.contains(0x1B))
     }
 
     @Test(
         "writes numbers with the places asked for",
         arguments: [
-            (1.005, 2, false, "1.00"), (0, 1, false, "0.0"), (2.5, 0, false, "3"), (-1.26, 1, false, "-1.3"), (-0.001, 1, false, "0.0"),
-            (1_234_567.891, 1, true, "1,234,567.9"), (999, 0, true, "999"), (1000, 0, true, "1,000"), (0.05, 3, false, "0.050"),
+            (1.005, 2, false, "1.00"), (0, 1, false, "0.0"), (2.5, 0, false, "3"),
+            (-1.26, 1, false, "-1.3"), (-0.001, 1, false, "0.0"),
+            (1_234_567.891, 1, true, "1,234,567.9"), (999, 0, true, "999"),
+            (1000, 0, true, "1,000"), (0.05, 3, false, "0.050"),
             (.nan, 1, false, "0"), (.infinity, 1, false, "0"),
         ] as [(Double, Int, Bool, String)])
     func fixedPoint(value: Double, places: Int, groups: Bool, text: String) {

@@ -6,7 +6,8 @@ import Testing
 @Suite("A table")
 struct TextTableTests {
     private static let columns = [
-        TextTable.Column(title: "NODE", isNumber: false, importance: .max), TextTable.Column(title: "USERS", isNumber: true, importance: 1),
+        TextTable.Column(title: "NODE", isNumber: false, importance: .max),
+        TextTable.Column(title: "USERS", isNumber: true, importance: 1),
         TextTable.Column(title: "STATE", isNumber: false, importance: .max),
     ]
 
@@ -14,13 +15,18 @@ struct TextTableTests {
         TextTable(
             columns: self.columns,
             rows: [
-                [.init(text: "n1"), .init(text: "5"), .init(text: state, mood: .good)],
-                [.init(text: "n2 with a name"), .init(text: "12345"), .init(text: "gone 14s", mood: .bad)],
+                [.init(text: "n1"), .init(text: "5"), .init(text: state, severity: .good)],
+                [
+                    .init(text: "n2 with a name"), .init(text: "12345"),
+                    .init(text: "gone 14s", severity: .bad),
+                ],
             ],
             totals: [.init(text: "total"), .init(text: "12350"), .init(text: "")])
     }
 
-    @Test("has columns as wide as what is in them, numbers at the right, and no spaces at the ends of lines")
+    @Test(
+        "has columns as wide as what is in them, numbers at the right, and no spaces at the ends of lines"
+    )
     func layout() {
         #expect(
             Self.table().text(width: nil, isColoured: false) == """
@@ -45,10 +51,15 @@ struct TextTableTests {
                 """)
     }
 
-    @Test("cuts texts only where nothing else can give way, and never wider than the terminal", arguments: [18, 20, 24, 80])
+    @Test(
+        "cuts texts only where nothing else can give way, and never wider than the terminal",
+        arguments: [18, 20, 24, 80])
     func cut(width: Int) {
-        let text = Self.table("a state with quite a long name").text(width: width, isColoured: false)
-        for line in text.split(separator: "\n") where !line.hasPrefix("No room") { #expect(line.count <= width, "\(line)") }
+        let text = Self.table("a state with quite a long name").text(
+            width: width, isColoured: false)
+        for line in text.split(separator: "\n") where !line.hasPrefix("No room") {
+            #expect(line.count <= width, "\(line)")
+        }
     }
 
     @Test("has colours only where they are wanted, and they take no room")
@@ -62,36 +73,39 @@ struct TextTableTests {
 }
 
 @Suite("A sheet")
-struct SheetTests {
+struct RowTableTests {
     private static let rows: [JSONTree] = [
         ["node": "n1", "state": "active", "connections": 9, "rss": 5_000_000],
         ["node": "n2", "state": "gone", "silent": 14],
         ["node": "n10", "state": "active", "connections": 100, "imbalance": 83],
     ]
 
-    private static func nodes(_ sheet: Sheet) -> [String?] { sheet.rows.map { $0["node"]?.stringValue } }
+    private static func nodes(_ sheet: RowTable) -> [String?] {
+        sheet.rows.map { $0["node"]?.stringValue }
+    }
 
     @Test("is sorted by a column's title or key, numbers as numbers, and what is missing last")
     func order() throws {
-        var sheet = Sheet(Sheet.Column.nodes, Self.rows)
-        let rising = try #require(Sheet.order("connections", among: sheet.columns))
-        sheet.sort(by: rising.key, isFalling: rising.isFalling)
+        var sheet = RowTable(RowTable.Column.nodes, Self.rows)
+        let rising = try #require(RowTable.sortOrder("connections", among: sheet.columns))
+        sheet.sort(by: rising.key, isDescending: rising.isFalling)
         #expect(Self.nodes(sheet) == ["n1", "n10", "n2"])
-        let falling = try #require(Sheet.order("-CONNECTIONS", among: sheet.columns))
-        sheet.sort(by: falling.key, isFalling: falling.isFalling)
+        let falling = try #require(RowTable.sortOrder("-CONNECTIONS", among: sheet.columns))
+        sheet.sort(by: falling.key, isDescending: falling.isFalling)
         #expect(Self.nodes(sheet) == ["n10", "n1", "n2"])
-        #expect(Sheet.order("in/s", among: sheet.columns)?.key == "in_s")
-        #expect(Sheet.order("beauty", among: sheet.columns) == nil)
+        #expect(RowTable.sortOrder("in/s", among: sheet.columns)?.key == "in_s")
+        #expect(RowTable.sortOrder("beauty", among: sheet.columns) == nil)
         sheet.limit(to: 1)
         #expect(Self.nodes(sheet) == ["n10"])
     }
 
     @Test("has totals of what can be added up, of all rows and not of the shown ones")
     func totals() {
-        var sheet = Sheet(Sheet.Column.nodes, Self.rows)
+        var sheet = RowTable(RowTable.Column.nodes, Self.rows)
         sheet.limit(to: 1)
         let totals = sheet.table(totalsOf: Self.rows).totals ?? []
-        let shown = Dictionary(uniqueKeysWithValues: zip(sheet.columns.map(\.title), totals.map(\.text)))
+        let shown = Dictionary(
+            uniqueKeysWithValues: zip(sheet.columns.map(\.title), totals.map(\.text)))
         #expect(shown["NODE"] == "total")
         #expect(shown["CONNECTIONS"] == "109")
         #expect(shown["RSS"] == "4.8 MiB")
@@ -100,36 +114,49 @@ struct SheetTests {
 
     @Test("says of whom nothing is known for how long, and nothing else")
     func gone() {
-        let cells = Sheet(Sheet.Column.nodes, Self.rows).table().rows
+        let cells = RowTable(RowTable.Column.nodes, Self.rows).table().rows
         #expect(cells[1].map(\.text).prefix(3) == ["n2", "gone 14s", "-"])
         #expect(cells[2].last?.text == "+83 %")
     }
 
     @Test("is CSV that spreadsheets read, and never take for a formula")
     func csv() {
-        let columns: [Sheet.Column] = [.init("NAME", "name"), .init("COUNT", "count", .number)]
-        let rows: [JSONTree] = [["name": "a,b \"c\"", "count": -5], ["name": "=1+1"], ["name": "two\nlines", "count": 1]]
-        #expect(Sheet(columns, rows).csv() == "name,count\n\"a,b \"\"c\"\"\",-5\n'=1+1,\n\"two\nlines\",1\n")
+        let columns: [RowTable.Column] = [.init("NAME", "name"), .init("COUNT", "count", .number)]
+        let rows: [JSONTree] = [
+            ["name": "a,b \"c\"", "count": -5], ["name": "=1+1"],
+            ["name": "two\nlines", "count": 1],
+        ]
+        #expect(
+            RowTable(columns, rows).csv()
+                == "name,count\n\"a,b \"\"c\"\"\",-5\n'=1+1,\n\"two\nlines\",1\n")
     }
 }
 
 @Suite("Words for operators")
-struct WordingTests {
-    @Test("are short", arguments: [(0, "0s"), (14, "14s"), (200, "3m 20s"), (3600, "1h"), (187_200, "2d 4h"), (86_459, "1d")])
+struct FormattingTests {
+    @Test(
+        "are short",
+        arguments: [
+            (0, "0s"), (14, "14s"), (200, "3m 20s"), (3600, "1h"), (187_200, "2d 4h"),
+            (86_459, "1d"),
+        ])
     func times(seconds: Int, text: String) {
-        #expect(Wording.time(seconds) == text)
+        #expect(Formatting.time(seconds) == text)
     }
 
     @Test(
         "have units",
-        arguments: [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (40_000_000, "38 MiB"), (3.0e12, "2.7 TiB")] as [(Double, String)])
+        arguments: [
+            (0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (40_000_000, "38 MiB"),
+            (3.0e12, "2.7 TiB"),
+        ] as [(Double, String)])
     func bytes(number: Double, text: String) {
-        #expect(Wording.bytes(number) == text)
+        #expect(Formatting.bytes(number) == text)
     }
 
     @Test("cannot move the cursor")
     func safety() {
-        #expect(Wording.shown("a\u{1B}[2Jb\nc\u{202E}d") == "a\\u{1b}[2Jb\\nc\\u{202e}d")
-        #expect(Wording.shown("Grüße 👩‍👩‍👧") == "Grüße 👩‍👩‍👧")
+        #expect(Formatting.escaped("a\u{1B}[2Jb\nc\u{202E}d") == "a\\u{1b}[2Jb\\nc\\u{202e}d")
+        #expect(Formatting.escaped("Grüße 👩‍👩‍👧") == "Grüße 👩‍👩‍👧")
     }
 }

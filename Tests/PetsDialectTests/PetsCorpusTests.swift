@@ -5,8 +5,10 @@ import Testing
 struct PetsCorpusTests {
     @Test("breaks no rule")
     func replay() throws {
-        let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../Fuzz/corpus/pets")
-        let files = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
+        let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(
+            path: "../Fuzz/corpus/pets")
+        let files = try FileManager.default.contentsOfDirectory(
+            at: folder, includingPropertiesForKeys: nil)
         let asking = try files.filter { PetsProperty.check([UInt8](try Data(contentsOf: $0))) }
         #expect(!asking.isEmpty && asking.count < files.count)
     }

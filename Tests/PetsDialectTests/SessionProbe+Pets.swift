@@ -7,14 +7,20 @@ import PetsDialect
 
 extension SessionProbe {
     /// Ann, who has just come and hears the conversation "c".
-    static func pets(grants: Grants = .listed(["c"]), isAdmin: Bool = false, limits: ChatLimits = ChatLimits()) -> SessionProbe {
-        let identity = Identity(user: "ann", displayName: "Ann", tenant: "tenant", grants: grants, isAdmin: isAdmin)
+    static func pets(
+        grants: Grants = .listed(["c"]), isAdmin: Bool = false, limits: ChatLimits = ChatLimits()
+    ) -> SessionProbe {
+        let identity = Identity(
+            user: "ann", displayName: "Ann", tenant: "tenant", grants: grants, isAdmin: isAdmin)
         var probe = SessionProbe(
-            PetsDialect(), DialectRequest(path: ["ws"], query: [], credentials: .bearer(identity), now: Timestamp(milliseconds: 0)),
+            PetsDialect(),
+            DialectRequest(
+                path: ["ws"], query: [], credentials: .bearer(identity),
+                now: Timestamp(milliseconds: 0)),
             limits: limits)
         _ = probe.opened()
-        for place in probe.tags.indices { _ = probe.answer(.entered(.nobody), to: place) }
-        _ = probe.store(.memberships(MembershipPage()))
+        for place in probe.tags.indices { _ = probe.answer(.joined(.empty), to: place) }
+        _ = probe.storeAnswer(.memberships(MembershipPage()))
         return probe
     }
 }

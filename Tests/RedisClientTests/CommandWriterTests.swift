@@ -1,7 +1,7 @@
 import Bytes
 import CHiredis
 import Glibc
-import RepeatableChance
+import SeededRandom
 import Testing
 
 @testable import RedisClient
@@ -59,7 +59,8 @@ struct CommandWriterTests {
             $0.append(script, keyCount: 12)
         }
         let words = [
-            "SET", "text", "tëxt", "a:b", "-9223372036854775808", "18446744073709551615", "-10", "\u{1}\u{2}", "four", "EVALSHA",
+            "SET", "text", "tëxt", "a:b", "-9223372036854775808", "18446744073709551615", "-10",
+            "\u{1}\u{2}", "four", "EVALSHA",
             "e0e1f9fabfc9d4800c877a703b823ac0578ff8db", "12",
         ]
         #expect(bytes == Self.expected(words.map { Array($0.utf8) }))

@@ -5,63 +5,73 @@ import Testing
 
 @Suite("Sentinels")
 struct MasterSearchTests {
-    private static let (a, b) = (RedisPlace(host: "a", port: 1), RedisPlace(host: "b", port: 2))
+    private static let (a, b) = (
+        RedisEndpoint(host: "a", port: 1), RedisEndpoint(host: "b", port: 2)
+    )
     private var search = MasterSearch(name: "m", sentinelCount: 3)
     private let now = MonotonicTime(nanoseconds: 0)
 
     @Test("are believed from the first answer on, and where answers differ most of them are")
     mutating func majority() {
-        self.search.heard(Self.b, from: 0, now: self.now)
+        self.search.receivedAnswer(Self.b, from: 0, now: self.now)
         #expect(self.search.master == Self.b)
-        self.search.heard(Self.a, from: 1, now: self.now)
+        self.search.receivedAnswer(Self.a, from: 1, now: self.now)
         #expect(self.search.master == Self.b)
-        self.search.heard(Self.a, from: 2, now: self.now)
+        self.search.receivedAnswer(Self.a, from: 2, now: self.now)
         #expect(self.search.master == Self.a)
-        self.search.heard(nil, from: 2, now: self.now)
+        self.search.receivedAnswer(nil, from: 2, now: self.now)
         #expect(self.search.master == Self.a)
     }
 
-    @Test("tell of a switch, which counts at once; who has not heard of it is not believed for a while")
+    @Test(
+        "tell of a switch, which counts at once; who has not heard of it is not believed for a while"
+    )
     mutating func switching() {
-        for sentinel in 0..<3 { self.search.heard(Self.a, from: sentinel, now: self.now) }
-        self.search.switched(from: Self.a, to: Self.b, by: 1, now: self.now)
+        for sentinel in 0..<3 { self.search.receivedAnswer(Self.a, from: sentinel, now: self.now) }
+        self.search.receivedSwitch(from: Self.a, to: Self.b, by: 1, now: self.now)
         #expect(self.search.master == Self.b)
-        self.search.heard(Self.a, from: 0, now: self.now)
-        self.search.heard(Self.a, from: 2, now: self.now)
+        self.search.receivedAnswer(Self.a, from: 0, now: self.now)
+        self.search.receivedAnswer(Self.a, from: 2, now: self.now)
         #expect(self.search.master == Self.b)
         let later = self.now.advanced(by: .seconds(11))
-        self.search.heard(Self.a, from: 0, now: later)
+        self.search.receivedAnswer(Self.a, from: 0, now: later)
         #expect(self.search.master == Self.b)
-        self.search.heard(Self.a, from: 2, now: later)
+        self.search.receivedAnswer(Self.a, from: 2, now: later)
         #expect(self.search.master == Self.a)
         // And back: that is news again.
-        self.search.switched(from: Self.b, to: Self.a, by: 0, now: self.now)
-        self.search.switched(from: Self.a, to: Self.b, by: 0, now: self.now)
+        self.search.receivedSwitch(from: Self.b, to: Self.a, by: 0, now: self.now)
+        self.search.receivedSwitch(from: Self.a, to: Self.b, by: 0, now: self.now)
         #expect(self.search.master == Self.b)
     }
 
-    @Test("that know no such master, or cannot be asked, are a reason that is told once all have been asked")
+    @Test(
+        "that know no such master, or cannot be asked, are a reason that is told once all have been asked"
+    )
     mutating func reasons() {
-        self.search.heard(nil, from: 0, now: self.now)
-        self.search.lost(1, .ended)
+        self.search.receivedAnswer(nil, from: 0, now: self.now)
+        self.search.sentinelUnavailable(1, .ended)
         #expect(self.search.outage == nil)
-        self.search.lost(2, .ended)
+        self.search.sentinelUnavailable(2, .ended)
         #expect(self.search.outage == .unknownMaster(name: "m"))
-        self.search.lost(0, .socket(.refused, place: "x:1"))
-        #expect(self.search.outage == .noSentinel(reason: "x:1 refuses the connection: no Redis listens there."))
-        self.search.heard(Self.a, from: 0, now: self.now)
-        self.search.lost(0, .ended)
+        self.search.sentinelUnavailable(0, .socket(.refused, server: "x:1"))
+        #expect(
+            self.search.outage
+                == .noSentinel(reason: "x:1 refuses the connection: no Redis listens there."))
+        self.search.receivedAnswer(Self.a, from: 0, now: self.now)
+        self.search.sentinelUnavailable(0, .ended)
         #expect(self.search.outage == nil && self.search.master == Self.a)
     }
 
     @Test("say much that is not about this master")
-    mutating func news() throws {
+    mutating func messages() throws {
         let reader = RedisReplyReader()
-        func news(_ wire: String) throws -> MasterSearch.News? {
+        func news(_ wire: String) throws -> MasterSearch.SentinelMessage? {
             try Array(wire.utf8).withUnsafeBytes { try reader.feed($0) }
-            return try reader.next().flatMap { self.search.news(in: $0) }
+            return try reader.next().flatMap { self.search.message(in: $0) }
         }
-        func push(_ text: String) -> String { "*3\r\n$7\r\nmessage\r\n$14\r\n+switch-master\r\n$\(text.utf8.count)\r\n\(text)\r\n" }
+        func push(_ text: String) -> String {
+            "*3\r\n$7\r\nmessage\r\n$14\r\n+switch-master\r\n$\(text.utf8.count)\r\n\(text)\r\n"
+        }
         #expect(try news("*2\r\n$1\r\na\r\n$1\r\n1\r\n") == .answer(Self.a))
         #expect(try news("*-1\r\n") == .answer(nil))
         #expect(try news(push("m a 1 b 2")) == .switched(from: Self.a, to: Self.b))

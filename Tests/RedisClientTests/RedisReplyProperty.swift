@@ -12,22 +12,28 @@ enum RedisReplyProperty {
     static func check(_ bytes: [UInt8]) -> Bool {
         let whole = Self.read([bytes])
         let byteWise = Self.read(bytes.map { [$0] })
-        precondition(whole.replies == byteWise.replies && whole.isRefused == byteWise.isRefused, "\(whole) \(byteWise)")
+        precondition(
+            whole.replies == byteWise.replies && whole.isRefused == byteWise.isRefused,
+            "\(whole) \(byteWise)")
         // Its own tree would need memory for an array's elements before they come.
         if !bytes.contains(UInt8(ascii: "*")) {
             let oracle = Self.readByHiredis(bytes)
-            precondition(whole.replies == oracle.replies && whole.isRefused == oracle.isRefused, "\(whole) \(oracle)")
+            precondition(
+                whole.replies == oracle.replies && whole.isRefused == oracle.isRefused,
+                "\(whole) \(oracle)")
         }
         return !whole.isRefused
     }
 
-    static func read(_ pieces: [[UInt8]], byteLimit: Int = RedisReplyProperty.byteLimit) -> (replies: [Answer], isRefused: Bool) {
+    static func read(_ pieces: [[UInt8]], byteLimit: Int = RedisReplyProperty.byteLimit) -> (
+        replies: [RedisReplyValue], isRefused: Bool
+    ) {
         let reader = RedisReplyReader(byteLimit: byteLimit)
-        var replies: [Answer] = []
+        var replies: [RedisReplyValue] = []
         for piece in pieces {
             do throws(RedisReplyError) {
                 try Self.feed(piece, to: reader)
-                while let reply = try reader.next() { replies.append(Answer(reply)) }
+                while let reply = try reader.next() { replies.append(RedisReplyValue(reply)) }
             } catch {
                 return (replies, true)
             }
@@ -36,15 +42,21 @@ enum RedisReplyProperty {
     }
 
     static func feed(_ bytes: [UInt8], to reader: RedisReplyReader) throws(RedisReplyError) {
-        let result = bytes.withUnsafeBytes { bytes in Result { () throws(RedisReplyError) in try reader.feed(bytes) } }
+        let result = bytes.withUnsafeBytes { bytes in
+            Result { () throws(RedisReplyError) in try reader.feed(bytes) }
+        }
         try result.get()
     }
 
-    private static func readByHiredis(_ bytes: [UInt8]) -> (replies: [Answer], isRefused: Bool) {
+    private static func readByHiredis(_ bytes: [UInt8]) -> (
+        replies: [RedisReplyValue], isRefused: Bool
+    ) {
         guard let reader = redisReaderCreate() else { preconditionFailure("no memory") }
         defer { redisReaderFree(reader) }
-        var replies: [Answer] = []
-        _ = bytes.withUnsafeBytes { redisReaderFeed(reader, $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count) }
+        var replies: [RedisReplyValue] = []
+        _ = bytes.withUnsafeBytes {
+            redisReaderFeed(reader, $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count)
+        }
         while true {
             var reply: UnsafeMutableRawPointer?
             guard redisReaderGetReply(reader, &reply) == REDIS_OK else { return (replies, true) }
@@ -54,8 +66,9 @@ enum RedisReplyProperty {
         }
     }
 
-    private static func answer(_ reply: UnsafeMutablePointer<redisReply>) -> Answer {
-        let bytes = UnsafeRawBufferPointer(start: reply.pointee.str, count: reply.pointee.str == nil ? 0 : Int(reply.pointee.len))
+    private static func answer(_ reply: UnsafeMutablePointer<redisReply>) -> RedisReplyValue {
+        let bytes = UnsafeRawBufferPointer(
+            start: reply.pointee.str, count: reply.pointee.str == nil ? 0 : Int(reply.pointee.len))
         switch reply.pointee.type {
         case REDIS_REPLY_STATUS: return .status(String(decoding: bytes, as: UTF8.self))
         case REDIS_REPLY_ERROR: return .error(String(decoding: bytes, as: UTF8.self))

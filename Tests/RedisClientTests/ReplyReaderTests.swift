@@ -1,16 +1,20 @@
 import Bytes
 import Foundation
 import RedisClient
-import RepeatableChance
+import SeededRandom
 import Testing
 
 @Suite("Replies")
 struct ReplyReaderTests {
-    private static let samples: [Answer] = [
-        .status("OK"), .status(""), .error("ERR no"), .integer(0), .integer(-7), .integer(.max), .integer(.min), .null, .text(""),
+    private static let samples: [RedisReplyValue] = [
+        .status("OK"), .status(""), .error("ERR no"), .integer(0), .integer(-7), .integer(.max),
+        .integer(.min), .null, .text(""),
         .text("hello"), .bytes([0, 13, 10, 255]), .array([]),
         .array([.null, .integer(1), .array([]), .array([.text("a"), .array([.null])])]),
-        .array([.array([.array([.array([.array([.array([.array([.integer(7)])])])])])]), .text("behind")]),
+        .array([
+            .array([.array([.array([.array([.array([.array([.integer(7)])])])])])]),
+            .text("behind"),
+        ]),
     ]
 
     @Test("are the same wherever the network cuts them")
@@ -39,28 +43,38 @@ struct ReplyReaderTests {
         #expect(read.replies == answers && !read.isRefused)
     }
 
-    private static func answer(depth: Int, _ chance: inout SeededGenerator) -> Answer {
+    private static func answer(depth: Int, _ chance: inout SeededGenerator) -> RedisReplyValue {
         switch chance.next(below: depth > 0 ? 8 : 5) {
         case 0: return .null
         case 1: return .integer(Int64(bitPattern: chance.next()))
         case 2: return .status("S\(chance.next())")
         case 3: return .error("ERR \(chance.next())")
-        case 4: return .bytes((0..<chance.next(below: 2000)).map { _ in UInt8(truncatingIfNeeded: chance.next()) })
-        default: return .array((0..<chance.next(below: 6)).map { _ in Self.answer(depth: depth - 1, &chance) })
+        case 4:
+            return .bytes(
+                (0..<chance.next(below: 2000)).map { _ in UInt8(truncatingIfNeeded: chance.next()) }
+            )
+        default:
+            return .array(
+                (0..<chance.next(below: 6)).map { _ in Self.answer(depth: depth - 1, &chance) })
         }
     }
 
     @Test(
         "that are no RESP2 are refused",
         arguments: [
-            "hello\r\n", ":\r\n", ":1x\r\n", ":9223372036854775808\r\n", "$x\r\n", "$-2\r\n", "*-2\r\n", "*2147483648\r\n", "*x\r\n",
+            "hello\r\n", ":\r\n", ":1x\r\n", ":9223372036854775808\r\n", "$x\r\n", "$-2\r\n",
+            "*-2\r\n", "*2147483648\r\n", "*x\r\n",
             "%1\r\n+a\r\n",
             "_\r\n", "\r\n",
         ])
     func malformed(_ text: String) throws {
         let reader = RedisReplyReader()
         try RedisReplyProperty.feed(Array(text.utf8), to: reader)
-        guard case .malformed(let reason)? = Self.error({ () throws(RedisReplyError) in _ = try reader.next() }) else {
+        guard
+            case .malformed(let reason)? = Self.error({ () throws(RedisReplyError) in
+                _ = try reader.next()
+            })
+        else {
             Issue.record("\(text) was taken")
             return
         }
@@ -95,16 +109,27 @@ struct ReplyReaderTests {
         #expect(refusal(["$9000\r\n"] + Array(repeating: kilobyte, count: 9) + ["\r\n"]) == nil)
         #expect(refusal(["$1000000000\r\n"] + Array(repeating: kilobyte, count: 10)) == tooLarge)
         // Many small values take more here than on the way.
-        #expect(refusal(["*2000000000\r\n"] + Array(repeating: String(repeating: ":1\r\n", count: 100), count: 5)) == tooLarge)
-        #expect(refusal(["*20\r\n"] + Array(repeating: "$1000\r\n\(kilobyte)\r\n", count: 20)) == tooLarge)
+        #expect(
+            refusal(
+                ["*2000000000\r\n"]
+                    + Array(repeating: String(repeating: ":1\r\n", count: 100), count: 5))
+                == tooLarge)
+        #expect(
+            refusal(["*20\r\n"] + Array(repeating: "$1000\r\n\(kilobyte)\r\n", count: 20))
+                == tooLarge)
         // The limit is for each reply, not for all of them.
-        #expect(refusal(Array(repeating: "$9000\r\n\(String(repeating: kilobyte, count: 9))\r\n", count: 20)) == nil)
+        #expect(
+            refusal(
+                Array(repeating: "$9000\r\n\(String(repeating: kilobyte, count: 9))\r\n", count: 20)
+            ) == nil)
         #expect(refusal([String(repeating: "*1\r\n", count: 8) + ":1\r\n"]) == nil)
         guard case .malformed = refusal([String(repeating: "*1\r\n", count: 9) + ":1\r\n"]) else {
             Issue.record("a depth of nine was taken")
             return
         }
-        guard case .malformed = refusal(["+"] + Array(repeating: kilobyte, count: 70), limit: 1 << 20) else {
+        guard
+            case .malformed = refusal(["+"] + Array(repeating: kilobyte, count: 70), limit: 1 << 20)
+        else {
             Issue.record("a line without an end was taken")
             return
         }
@@ -113,24 +138,33 @@ struct ReplyReaderTests {
     @Test("are walked without being copied: kinds, numbers, texts, elements by number")
     func walking() throws {
         let reader = RedisReplyReader()
-        let wire = Answer.array([
-            .text("12"), .array([.integer(1), .array([.text("deep")]), .integer(2)]), .text("-9223372036854775808"), .status("OK"), .null,
+        let wire = RedisReplyValue.array([
+            .text("12"), .array([.integer(1), .array([.text("deep")]), .integer(2)]),
+            .text("-9223372036854775808"), .status("OK"), .null,
             .text("9223372036854775808"), .text("1a"), .text("-"), .error("ERR"),
         ]).wire
         try RedisReplyProperty.feed(wire, to: reader)
         let reply = try #require(try reader.next())
-        #expect(reply.kind == .array && reply.count == 9 && reply.integer == nil && reply.bytes.isEmpty)
+        #expect(
+            reply.kind == .array && reply.count == 9 && reply.integer == nil && reply.bytes.isEmpty)
         #expect(reply.elements.map(\.integer) == [12, nil, .min, nil, nil, nil, nil, nil, nil])
         #expect(reply[1]?[1]?[0]?.string == "deep" && reply[1]?[2]?.integer == 2)
-        #expect(reply[3]?.isText("OK") == true && reply[3]?.isText("O") == false && reply[8]?.isText("ERR") == false)
-        #expect(reply[4]?.isNull == true && reply[9] == nil && reply[-1] == nil && reply[0]?[0] == nil)
+        #expect(
+            reply[3]?.isText("OK") == true && reply[3]?.isText("O") == false
+                && reply[8]?.isText("ERR") == false)
+        #expect(
+            reply[4]?.isNull == true && reply[9] == nil && reply[-1] == nil && reply[0]?[0] == nil)
     }
 
     @Test("in the fuzzer's corpus break no rule")
     func corpus() throws {
-        let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../Fuzz/corpus/redis")
-        let files = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
-        let accepted = try files.filter { RedisReplyProperty.check([UInt8](try Data(contentsOf: $0))) }
+        let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(
+            path: "../Fuzz/corpus/redis")
+        let files = try FileManager.default.contentsOfDirectory(
+            at: folder, includingPropertiesForKeys: nil)
+        let accepted = try files.filter {
+            RedisReplyProperty.check([UInt8](try Data(contentsOf: $0)))
+        }
         #expect(!accepted.isEmpty && accepted.count < files.count)
     }
 }

@@ -13,7 +13,7 @@ import TestKit
 /// A node that answers as the test says, and writes down what it was asked, with the API in front of it.
 final class ScriptedNode: RoomsPort {
     private let api: RoomsAPI
-    private let asked = Mutex<[String]>([])
+    private let recorded = Mutex<[String]>([])
     private let command: @Sendable (String, ChatCommand, ByteString) -> ChatAnswer?
     private let read: @Sendable (StoreRequest) -> StoreAnswer?
 
@@ -23,20 +23,25 @@ final class ScriptedNode: RoomsPort {
     ///   - command: gets the command's name, the command and the conversation's id.
     init(
         isOpen: Bool = true, ids: [ByteString] = [],
-        command: @escaping @Sendable (String, ChatCommand, ByteString) -> ChatAnswer? = { _, _, _ in nil },
+        command: @escaping @Sendable (String, ChatCommand, ByteString) -> ChatAnswer? = { _, _, _ in
+            nil
+        },
         read: @escaping @Sendable (StoreRequest) -> StoreAnswer? = { _ in nil }
     ) {
         let left = Mutex(ids)
-        self.api = RoomsAPI(mint: { left.withLock { $0.isEmpty ? "abc12345" : $0.removeFirst() } })
+        self.api = RoomsAPI(makeID: { left.withLock { $0.isEmpty ? "abc12345" : $0.removeFirst() } }
+        )
         self.command = command
         self.read = read
         if isOpen { self.api.open(self) }
     }
 
     /// In their order: `create abc`.
-    var requests: [String] { self.asked.withLock { $0 } }
+    var requests: [String] { self.recorded.withLock { $0 } }
 
-    func command(_ command: ChatCommand, in key: ConversationKey, within time: Duration) async -> ChatAnswer? {
+    func command(_ command: ChatCommand, in key: ConversationKey, within time: Duration) async
+        -> ChatAnswer?
+    {
         let name =
             switch command {
             case .create: "create"
@@ -45,18 +50,18 @@ final class ScriptedNode: RoomsPort {
             case .end: "end"
             default: "?"
             }
-        self.asked.withLock { $0.append("\(name) \(key.id)") }
+        self.recorded.withLock { $0.append("\(name) \(key.id)") }
         return self.command(name, command, key.id)
     }
 
     func read(_ request: StoreRequest, within time: Duration) async -> StoreAnswer? {
-        self.asked.withLock { $0.append("read") }
+        self.recorded.withLock { $0.append("read") }
         return self.read(request)
     }
 }
 
 /// An answer as the tests look at it: refusals like everything else.
-struct Outcome {
+struct APIResponse {
     let status: Int
     let body: JSONObject
     let fields: [String: String]
@@ -66,50 +71,58 @@ struct Outcome {
 
 extension ScriptedNode {
     /// What the gateway does with a request.
-    func outcome(
+    func response(
         _ method: HTTPMethod = .get, _ path: String, _ body: String = "", query: String? = nil,
-        contentType: String? = "application/json", ifNoneMatch: String? = nil, base: String = "http://here",
+        contentType: String? = "application/json", ifNoneMatch: String? = nil,
+        base: String = "http://here",
         _ credentials: Credentials = .none, anonymous: Bool = true, isLoopback: Bool = true
-    ) async throws -> Outcome {
-        let request = SiteRequest(
-            method: method, path: path, query: query, contentType: method == .post ? contentType : nil,
-            ifNoneMatch: ifNoneMatch, peer: SocketAddress(literal: "127.0.0.1", port: 1)!, credentials: credentials,
-            allowsAnonymous: anonymous, isLoopback: isLoopback, base: base)
-        var response: SiteResponse
+    ) async throws -> APIResponse {
+        let request = HTTPRequest(
+            method: method, path: path, query: query,
+            contentType: method == .post ? contentType : nil,
+            ifNoneMatch: ifNoneMatch, peer: SocketAddress(literal: "127.0.0.1", port: 1)!,
+            credentials: credentials,
+            allowsAnonymous: anonymous, isLoopback: isLoopback, linkBase: base)
+        var response: HTTPResponse
         do throws(HTTPError) {
-            if let work = try self.api.work(for: request, body: Array(body.utf8)) {
+            if let work = try self.api.asyncResponse(for: request, body: Array(body.utf8)) {
                 response = try await work()
             } else {
                 response = try self.api.answer(request, body: Array(body.utf8))
             }
         } catch {
-            guard let refusal = self.api.refusal(error, path: path) else { throw error }
+            guard let refusal = self.api.errorResponse(error, path: path) else { throw error }
             response = refusal
         }
         let text = String(decoding: response.body, as: UTF8.self)
-        return Outcome(
+        return APIResponse(
             status: response.status.rawValue, body: try JSONObject(text.isEmpty ? "{}" : text),
             fields: Dictionary(uniqueKeysWithValues: response.fields.map { ($0.name, $0.value) }))
     }
 }
 
-extension Description {
+extension ConversationDetails {
     /// Of a conversation of this protocol's with one member, ann.
     static func room(
-        _ title: String = "Tea", kind: ConversationRecord.Kind = .rooms, at moment: Int64 = 1000, isEnded: Bool = false,
+        _ title: String = "Tea", kind: ConversationRecord.Kind = .rooms, at moment: Int64 = 1000,
+        isEnded: Bool = false,
         head: SequenceNumber = 0
-    ) -> Description {
-        let ann = UserID(token: "ann")
+    ) -> ConversationDetails {
+        let ann = UserID(tokenSubject: "ann")
         var record = ConversationRecord(
-            access: kind.access, kind: kind, title: title, creator: ann, createdAt: Timestamp(milliseconds: moment))
+            joinPolicy: kind.joinPolicy, kind: kind, title: title, creator: ann,
+            createdAt: Timestamp(milliseconds: moment))
         if isEnded { record.endedAt = Timestamp(milliseconds: moment + 1) }
         let member = Member(user: ann, name: "Ann", role: .creator, joinedAt: record.createdAt)
-        return Description(record: record, head: head, members: [member], online: [])
+        return ConversationDetails(record: record, head: head, members: [member], online: [])
     }
 }
 
 extension Credentials {
-    static func token(_ user: ByteString, grants: Grants = .none, isAdmin: Bool = false, tenant: ByteString = "default") -> Credentials {
+    static func token(
+        _ user: ByteString, grants: Grants = .none, isAdmin: Bool = false,
+        tenant: ByteString = "default"
+    ) -> Credentials {
         .bearer(Identity(user: user, tenant: tenant, grants: grants, isAdmin: isAdmin))
     }
 }

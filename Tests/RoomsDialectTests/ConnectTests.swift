@@ -9,22 +9,26 @@ import Testing
 struct ConnectTests {
     private static func refused(_ words: String) -> [String] { [#"44{"message":"\#(words)"}"#] }
 
-    @Test("is told its ids and where it is, each time another id", arguments: ["0", "0{}", #"0{"token":null}"#, #"0/,{"more":[1]}"#])
-    func admitted(_ packet: String) throws {
+    @Test(
+        "is told its ids and where it is, each time another id",
+        arguments: ["0", "0{}", #"0{"token":null}"#, #"0/,{"more":[1]}"#])
+    func accepted(_ packet: String) throws {
         var sids: Set<String> = []
         for _ in 0..<3 {
             var probe = RoomsProbe(.ann())
             let steps = probe.send(packet)
-            let ticket = try #require(Frame.connected(steps))
-            #expect(Array(steps.dropFirst()) == [Frame.offset("")])
+            let ticket = try #require(RoomsFrame.connected(steps))
+            #expect(Array(steps.dropFirst()) == [RoomsFrame.offset("")])
             #expect(ticket.sid.utf8.count == 20)
             sids.insert(ticket.sid)
-            #expect(probe.wakeAt == nil && !probe.isPersonal)
+            #expect(probe.wakeAt == nil && !probe.tracksDeliveries)
         }
         #expect(sids.count == 3)
     }
 
-    @Test("without a token is refused in words, and may come again, or is somebody without a name yet, where that is allowed")
+    @Test(
+        "without a token is refused in words, and may come again, or is somebody without a name yet, where that is allowed"
+    )
     func anonymous() throws {
         var closed = RoomsProbe(.none)
         #expect(closed.send("0") == Self.refused("a token is required"))
@@ -32,16 +36,20 @@ struct ConnectTests {
         #expect(closed.send(#"0{"token":"t"}"#) == ["authenticate t"])
 
         var open = RoomsProbe(.none, allowsAnonymous: true)
-        #expect(Frame.connected(open.send("0")) != nil)
-        #expect(open.session.actor == nil && open.session.tenant == "default")
+        #expect(RoomsFrame.connected(open.send("0")) != nil)
+        #expect(open.session.principal == nil && open.session.tenant == "default")
     }
 
-    @Test("with a bad token in the request is refused, also beside a good one and where nobody needs one")
+    @Test(
+        "with a bad token in the request is refused, also beside a good one and where nobody needs one"
+    )
     func badToken() {
         for allowsAnonymous in [false, true] {
-            var probe = RoomsProbe(.refused("The token has expired."), allowsAnonymous: allowsAnonymous)
+            var probe = RoomsProbe(
+                .invalid("The token has expired."), allowsAnonymous: allowsAnonymous)
             #expect(probe.send("0") == Self.refused("token: The token has expired."))
-            #expect(probe.send(#"0{"token":"good"}"#) == Self.refused("token: The token has expired."))
+            #expect(
+                probe.send(#"0{"token":"good"}"#) == Self.refused("token: The token has expired."))
         }
     }
 
@@ -50,18 +58,30 @@ struct ConnectTests {
         var probe = RoomsProbe(.none, allowsAnonymous: true)
         #expect(probe.send(#"0{"token":"first"}"#) == ["authenticate first"])
         #expect(
-            probe.tell { $0.authenticated(.failure(CredentialError("The token's signature is wrong.")), into: &$1) }
+            probe.perform {
+                $0.authenticated(
+                    .failure(CredentialError("The token's signature is wrong.")), into: &$1)
+            }
                 == Self.refused("token: The token's signature is wrong."))
-        #expect(probe.session.actor == nil)
+        #expect(probe.session.principal == nil)
         #expect(probe.send(#"0{"token":"second"}"#) == ["authenticate second"])
         let identity = Identity(user: "bob", displayName: "Bob", tenant: "elsewhere")
-        #expect(Frame.connected(probe.tell { $0.authenticated(.success(identity), into: &$1) }) != nil)
-        #expect(probe.session.actor?.person.id == UserID(token: "bob") && probe.session.tenant == "elsewhere")
-        #expect(probe.emit("join_room", #"{"room_id":"r"}"#) == ["enter elsewhere/r as bob Bob unlisted rooms from now"])
+        #expect(
+            RoomsFrame.connected(probe.perform { $0.authenticated(.success(identity), into: &$1) })
+                != nil)
+        #expect(
+            probe.session.principal?.person.id == UserID(tokenSubject: "bob")
+                && probe.session.tenant == "elsewhere")
+        #expect(
+            probe.emit("join_room", #"{"room_id":"r"}"#) == [
+                "enter elsewhere/r as bob Bob unlisted rooms from now"
+            ])
     }
 
-    @Test("with a token that is no string is told so, and may come again", arguments: ["7", "true", "[]", #"{"a":1}"#])
-    func oddToken(_ token: String) {
+    @Test(
+        "with a token that is no string is told so, and may come again",
+        arguments: ["7", "true", "[]", #"{"a":1}"#])
+    func tokenOfWrongType(_ token: String) {
         for allowsAnonymous in [false, true] {
             var probe = RoomsProbe(.none, allowsAnonymous: allowsAnonymous)
             #expect(probe.send(#"0{"token":\#(token)}"#) == Self.refused("token: must be a string"))
@@ -72,17 +92,21 @@ struct ConnectTests {
     @Test(
         "is refused in words where its CONNECT cannot be taken",
         arguments: [
-            (#"{"pid":7,"offset":""}"#, "pid: must be a string"), (#"{"pid":"x","offset":["r=1"]}"#, "offset: must be a string"),
-            (#"{"x":"\ud800"}"#, "The JSON is malformed at byte 6: an escaped surrogate stands alone."),
+            (#"{"pid":7,"offset":""}"#, "pid: must be a string"),
+            (#"{"pid":"x","offset":["r=1"]}"#, "offset: must be a string"),
+            (
+                #"{"x":"\ud800"}"#,
+                "The JSON is malformed at byte 6: an escaped surrogate stands alone."
+            ),
         ])
-    func oddAuth(_ auth: String, _ words: String) {
+    func authOfWrongType(_ auth: String, _ words: String) {
         var probe = RoomsProbe(.ann())
         #expect(probe.send("0\(auth)") == Self.refused(words))
-        #expect(Frame.connected(probe.send("0")) != nil)
+        #expect(RoomsFrame.connected(probe.send("0")) != nil)
     }
 
     @Test("is the same for as long as the connection lasts")
-    func samePerson() {
+    func sameIdentity() {
         var probe = RoomsProbe(.none, allowsAnonymous: true)
         _ = probe.send("0")
         _ = probe.join("r", as: #","user_id":"ann""#)
@@ -90,54 +114,62 @@ struct ConnectTests {
         // Another token on this connection would make somebody else of its user.
         _ = probe.send(#"0{"token":"t"}"#)
         let refusal = Self.refused("token: belongs to another user")
-        #expect(probe.tell { $0.authenticated(.success(Identity(user: "ann")), into: &$1) } == refusal)
-        #expect(probe.session.actor?.person.id == UserID(anonymous: "ann"))
-        #expect(Frame.connected(probe.send("0")) != nil)
+        #expect(
+            probe.perform { $0.authenticated(.success(Identity(user: "ann")), into: &$1) }
+                == refusal)
+        #expect(probe.session.principal?.person.id == UserID(anonymous: "ann"))
+        #expect(RoomsFrame.connected(probe.send("0")) != nil)
 
         // Nor is its token good for the next one who comes in here without.
         var named = RoomsProbe(.none, allowsAnonymous: true)
         _ = named.send(#"0{"token":"t"}"#)
-        _ = named.tell { $0.authenticated(.success(Identity(user: "ann")), into: &$1) }
+        _ = named.perform { $0.authenticated(.success(Identity(user: "ann")), into: &$1) }
         _ = named.send("1")
         #expect(named.send("0") == Self.refused("a token is required"))
         _ = named.send(#"0{"token":"t"}"#)
-        #expect(named.tell { $0.authenticated(.success(Identity(user: "bob")), into: &$1) } == refusal)
+        #expect(
+            named.perform { $0.authenticated(.success(Identity(user: "bob")), into: &$1) }
+                == refusal)
         _ = named.send(#"0{"token":"t"}"#)
         let other = Identity(user: "ann", tenant: "elsewhere")
-        #expect(named.tell { $0.authenticated(.success(other), into: &$1) } == refusal)
+        #expect(named.perform { $0.authenticated(.success(other), into: &$1) } == refusal)
         _ = named.send(#"0{"token":"t"}"#)
-        #expect(Frame.connected(named.tell { $0.authenticated(.success(Identity(user: "ann")), into: &$1) }) != nil)
+        #expect(
+            RoomsFrame.connected(
+                named.perform { $0.authenticated(.success(Identity(user: "ann")), into: &$1) })
+                != nil)
     }
 
     @Test("twice breaks the rules of Socket.IO")
-    func twice() {
+    func secondConnect() {
         var probe = RoomsProbe.ann()
         #expect(probe.send("0") == ["close 1002 a packet breaks the rules of Socket.IO"])
         var asked = RoomsProbe(.none)
         _ = asked.send(#"0{"token":"t"}"#)
-        #expect(asked.send(#"0{"token":"t"}"#) == ["close 1002 a packet breaks the rules of Socket.IO"])
+        #expect(
+            asked.send(#"0{"token":"t"}"#) == ["close 1002 a packet breaks the rules of Socket.IO"])
     }
 
     @Test("to another namespace is refused there, and lives on here")
     func namespaces() {
         var probe = RoomsProbe(.ann())
         #expect(probe.send("0/admin,{}") == [#"44/admin,{"message":"Invalid namespace"}"#])
-        #expect(Frame.connected(probe.send("0")) != nil)
+        #expect(RoomsFrame.connected(probe.send("0")) != nil)
         #expect(probe.send(#"0/a"b,"#) == [#"44/a"b,{"message":"Invalid namespace"}"#])
         #expect(probe.emit("join_room", #"{"room_id":"r"}"#).count == 1)
     }
 
     @Test("has 45 seconds for that")
-    func patience() throws {
+    func connectTimeout() throws {
         var probe = RoomsProbe(.ann())
         #expect(probe.wakeAt == 45_000)
-        let early = probe.tell { session, steps in
-            steps.monotonic = 44_999
+        let early = probe.perform { session, steps in
+            steps.monotonicMilliseconds = 44_999
             session.wake(into: &steps)
         }
         #expect(early.isEmpty)
-        let late = probe.tell { session, steps in
-            steps.monotonic = 45_000
+        let late = probe.perform { session, steps in
+            steps.monotonicMilliseconds = 45_000
             session.wake(into: &steps)
         }
         #expect(late == ["close 1002 no CONNECT packet came in time"])
@@ -150,78 +182,120 @@ struct ConnectTests {
         #expect(probe.send("1") == ["leave tenant/r", "leave tenant/s"])
         #expect(probe.wakeAt == 45_000)
         // What still comes of the rooms is not for a client that is out.
-        #expect(probe.show(.said(1), in: "r").isEmpty)
-        #expect(probe.stands(("r", 5)).isEmpty)
-        #expect(probe.tell { $0.left(.rooms("tenant", "r"), into: &$1) }.isEmpty)
-        #expect(probe.tell { $0.historyTruncated(in: .rooms("tenant", "r"), oldest: 1, into: &$1) }.isEmpty)
-        #expect(probe.send("0").last == Frame.offset(""))
-        #expect(probe.emit("join_room", #"{"room_id":"r"}"#) == ["enter tenant/r as ann Ann listed rooms from now"])
+        #expect(probe.deliver(.sent(1), in: "r").isEmpty)
+        #expect(probe.startTrackingDeliveries(("r", 5)).isEmpty)
+        #expect(probe.perform { $0.leftConversation(.rooms("tenant", "r"), into: &$1) }.isEmpty)
+        #expect(
+            probe.perform { $0.historyTruncated(in: .rooms("tenant", "r"), oldest: 1, into: &$1) }
+                .isEmpty)
+        #expect(probe.send("0").last == RoomsFrame.offset(""))
+        #expect(
+            probe.emit("join_room", #"{"room_id":"r"}"#) == [
+                "enter tenant/r as ann Ann listed rooms from now"
+            ])
     }
 
-    @Test("is told that its token has expired, and put out; it comes in again with a fresh one only")
+    @Test(
+        "is told that its token has expired, and put out; it comes in again with a fresh one only")
     func expiry() {
         var probe = RoomsProbe.ann(in: "r")
         #expect(
-            probe.tell { $0.expired(into: &$1) } == [Frame.error("token expired"), "leave tenant/r", "41"])
-        #expect(probe.emit("send_message", #"{"room_id":"r","content":"x"}"#).isEmpty, "sent before it knew")
+            probe.perform { $0.tokenExpired(into: &$1) } == [
+                RoomsFrame.error("token expired"), "leave tenant/r", "41",
+            ])
+        #expect(
+            probe.emit("send_message", #"{"room_id":"r","content":"x"}"#).isEmpty,
+            "sent before it knew")
         #expect(probe.send("0") == Self.refused("token: token expired"))
         #expect(probe.send(#"0{"token":"t"}"#) == ["authenticate t"])
-        #expect(Frame.connected(probe.tell { $0.authenticated(.success(Identity(user: "ann", tenant: "tenant")), into: &$1) }) != nil)
+        #expect(
+            RoomsFrame.connected(
+                probe.perform {
+                    $0.authenticated(.success(Identity(user: "ann", tenant: "tenant")), into: &$1)
+                }) != nil)
 
         var outside = RoomsProbe(.ann())
-        #expect(outside.tell { $0.expired(into: &$1) }.isEmpty, "a client that is not in hears no events")
+        #expect(
+            outside.perform { $0.tokenExpired(into: &$1) }.isEmpty,
+            "a client that is not in hears no events")
         #expect(outside.send("0") == Self.refused("token: token expired"))
     }
 
     @Test("may bring a fresh token before")
     func authenticate() {
         var probe = RoomsProbe.ann(in: "r")
-        let fresh = Identity(user: "ann", displayName: "Anna", tenant: "tenant", grants: .none, isAdmin: true)
+        let fresh = Identity(
+            user: "ann", displayName: "Anna", tenant: "tenant", grants: .none, isAdmin: true)
         #expect(probe.emit("authenticate", #"{"token":"t"}"#) == ["authenticate t"])
-        #expect(probe.emit("authenticate", #"{"token":"t"}"#) == [Frame.error("token: another one is being looked at", "authenticate")])
-        #expect(probe.tell { $0.authenticated(.success(fresh), into: &$1) } == [#"42["authenticated",{"user_id":"ann"}]"#])
+        #expect(
+            probe.emit("authenticate", #"{"token":"t"}"#) == [
+                RoomsFrame.error("token: another one is being looked at", "authenticate")
+            ])
+        #expect(
+            probe.perform { $0.authenticated(.success(fresh), into: &$1) } == [
+                #"42["authenticated",{"user_id":"ann"}]"#
+            ])
         #expect(probe.emit("authenticate", #"{"token":"t"}"#, ack: 3) == ["authenticate t"])
-        #expect(probe.tell { $0.authenticated(.success(fresh), into: &$1) } == [#"433[{"ok":true,"user_id":"ann"}]"#])
+        #expect(
+            probe.perform { $0.authenticated(.success(fresh), into: &$1) } == [
+                #"433[{"ok":true,"user_id":"ann"}]"#
+            ])
         // The name stays, as it stands among the members; what the token says otherwise does not.
-        #expect(probe.emit("join_room", #"{"room_id":"s"}"#) == ["enter tenant/s as ann Ann admin unlisted rooms from now"])
+        #expect(
+            probe.emit("join_room", #"{"room_id":"s"}"#) == [
+                "enter tenant/s as ann Ann admin unlisted rooms from now"
+            ])
 
         _ = probe.emit("authenticate", #"{"token":"t"}"#)
         #expect(
-            probe.tell { $0.authenticated(.failure(CredentialError("belongs to another user")), into: &$1) } == [
-                Frame.error("token: belongs to another user", "authenticate")
+            probe.perform {
+                $0.authenticated(.failure(CredentialError("belongs to another user")), into: &$1)
+            } == [
+                RoomsFrame.error("token: belongs to another user", "authenticate")
             ])
         _ = probe.emit("authenticate", #"{"token":"t"}"#, ack: 4)
         #expect(
-            probe.tell { $0.authenticated(.failure(CredentialError("belongs to another user")), into: &$1) } == [
-                Frame.refusal(4, "token: belongs to another user")
+            probe.perform {
+                $0.authenticated(.failure(CredentialError("belongs to another user")), into: &$1)
+            } == [
+                RoomsFrame.refusal(4, "token: belongs to another user")
             ])
 
-        var stranger = RoomsProbe.stranger()
+        var stranger = RoomsProbe.anonymous()
         #expect(
             stranger.emit("authenticate", #"{"token":"t"}"#) == [
-                Frame.error("token: the connection came without one; connect with it", "authenticate")
+                RoomsFrame.error(
+                    "token: the connection came without one; connect with it", "authenticate")
             ])
     }
 
     @Test("and leaves while its fresh token is looked at is told nothing")
-    func renewedAway() {
+    func leftDuringRenewal() {
         var probe = RoomsProbe.ann()
         _ = probe.emit("authenticate", #"{"token":"t"}"#, ack: 1)
         _ = probe.send("1")
-        #expect(probe.tell { $0.authenticated(.success(Identity(user: "ann", tenant: "tenant")), into: &$1) }.isEmpty)
-        #expect(Frame.connected(probe.send("0")) != nil)
+        #expect(
+            probe.perform {
+                $0.authenticated(.success(Identity(user: "ann", tenant: "tenant")), into: &$1)
+            }.isEmpty)
+        #expect(RoomsFrame.connected(probe.send("0")) != nil)
     }
 
     @Test("and moves to another node is there who it was, with its agent")
-    func movedElsewhere() throws {
+    func movedToOtherNode() throws {
         for agent: ByteString? in [nil, #"a "helper""#] {
-            let identity = Identity(user: "ann", displayName: "Ann", tenant: "tenant", agent: agent, grants: .listed(["r"]), isAdmin: true)
+            let identity = Identity(
+                user: "ann", displayName: "Ann", tenant: "tenant", agent: agent,
+                grants: .listed(["r"]), isAdmin: true)
             var probe = RoomsProbe(.bearer(identity))
             _ = probe.send("0")
-            let standing = try #require(probe.session.standing(at: [], now: 0))
-            let session = try #require(RoomsDialect(key: RoomsProbe.key).resume(standing, allowsAnonymous: false, at: 0))
-            #expect(session.actor?.person == Person(id: UserID(token: "ann"), name: "Ann", agent: agent))
-            #expect(session.actor?.isAdmin == true && session.tenant == "tenant")
+            let standing = try #require(probe.session.snapshot(at: [], now: 0))
+            let session = try #require(
+                RoomsDialect(key: RoomsProbe.key).resume(standing, allowsAnonymous: false, at: 0))
+            #expect(
+                session.principal?.person
+                    == Person(id: UserID(tokenSubject: "ann"), name: "Ann", agent: agent))
+            #expect(session.principal?.isAdmin == true && session.tenant == "tenant")
         }
     }
 }

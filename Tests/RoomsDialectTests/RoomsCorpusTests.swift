@@ -5,8 +5,10 @@ import Testing
 struct RoomsCorpusTests {
     @Test("breaks no rule")
     func replay() throws {
-        let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../Fuzz/corpus/rooms")
-        let files = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
+        let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(
+            path: "../Fuzz/corpus/rooms")
+        let files = try FileManager.default.contentsOfDirectory(
+            at: folder, includingPropertiesForKeys: nil)
         let asking = try files.filter { RoomsProperty.check([UInt8](try Data(contentsOf: $0))) }
         #expect(!asking.isEmpty && asking.count < files.count)
     }

@@ -11,7 +11,7 @@ import SocketIO
 /// fails stops the process.
 enum RoomsProperty {
     /// Of what the client was sent.
-    private final class Watch {
+    private final class ConnectionWatch {
         var isConnected = false
         var pid = ""
         var ackIDs: [Int: Int] = [:]
@@ -22,24 +22,31 @@ enum RoomsProperty {
     /// - Returns: whether something was asked of the chat.
     @discardableResult
     static func check(_ bytes: [UInt8]) -> Bool {
-        var lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map { Array($0) }
+        var lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map
+        { Array($0) }
         let isAnonymous = lines.first == Array("anonymous".utf8)
         if isAnonymous { lines.removeFirst() }
         let request = DialectRequest(
             path: ["socket.io"], query: [],
-            credentials: isAnonymous ? .none : .bearer(Identity(user: "alice", displayName: "Alice", grants: .all)),
+            credentials: isAnonymous
+                ? .none : .bearer(Identity(user: "alice", displayName: "Alice", grants: .all)),
             allowsAnonymous: isAnonymous, now: Timestamp(milliseconds: 0))
-        let watch = Watch()
+        let watch = ConnectionWatch()
         let key = RecoveryKey(derivedFrom: [1, 2, 3], cluster: "fuzz")
         var session = FuzzedSession(
-            RoomsDialect(key: key), request, sending: { self.note($0, watch) }, frame: { self.look(at: $0, watch) })
-        for line in lines { session.obey(line.flatMap { $0 == UInt8(ascii: "$") ? Array(watch.pid.utf8) : [$0] }) }
-        return session.hasAsked
+            RoomsDialect(key: key), request, clientFrame: { self.recordInput($0, watch) },
+            serverFrame: { self.checkFrame(at: $0, watch) })
+        for line in lines {
+            session.execute(line.flatMap { $0 == UInt8(ascii: "$") ? Array(watch.pid.utf8) : [$0] })
+        }
+        return session.hasRequested
     }
 
     /// What the client sends.
-    private static func note(_ line: [UInt8], _ watch: Watch) {
-        guard let packet = try? SocketPacket.read(line.span.bytes, limits: SocketLimits()), packet.namespace == nil else { return }
+    private static func recordInput(_ line: [UInt8], _ watch: ConnectionWatch) {
+        guard let packet = try? SocketPacket.parse(line.span.bytes, limits: SocketLimits()),
+            packet.namespace == nil
+        else { return }
         switch packet.kind {
         case .disconnect: watch.isConnected = false
         case .event, .binaryEvent: if let id = packet.ackID { watch.ackIDs[id, default: 0] += 1 }
@@ -47,14 +54,16 @@ enum RoomsProperty {
         }
     }
 
-    private static func look(at frame: [UInt8], _ watch: Watch) {
+    private static func checkFrame(at frame: [UInt8], _ watch: ConnectionWatch) {
         let text = String(decoding: frame, as: UTF8.self)
         precondition(!frame.contains(0x1E), "A separator is sent: \(text)")
-        guard let outer = try? EnginePacket.read(0..<frame.count, of: frame.span.bytes), outer.kind == .message, !outer.isBinary else {
+        guard let outer = try? EnginePacket.parse(0..<frame.count, of: frame.span.bytes),
+            outer.kind == .message, !outer.isBinary
+        else {
             preconditionFailure("No message of Engine.IO: \(text)")
         }
         let inner = Array(frame[outer.data])
-        guard let packet = try? SocketPacket.read(inner.span.bytes, limits: SocketLimits()) else {
+        guard let packet = try? SocketPacket.parse(inner.span.bytes, limits: SocketLimits()) else {
             preconditionFailure("No packet of Socket.IO: \(text)")
         }
         let payload = packet.payload.flatMap { try? JSONTree(parsing: Array(inner[$0]).span.bytes) }
@@ -71,9 +80,13 @@ enum RoomsProperty {
         case .event:
             precondition(watch.isConnected && payload?.elements?.count == 2, text)
             let isOffset = payload?.elements?[0].stringValue == "offset"
-            precondition((payload?.elements?[1].stringValue != nil) == isOffset, "A last string is an offset: \(text)")
+            precondition(
+                (payload?.elements?[1].stringValue != nil) == isOffset,
+                "A last string is an offset: \(text)")
         case .ack:
-            precondition(watch.isConnected && payload?.elements?.count == 1 && payload?.elements?[0]["ok"]?.boolValue != nil, text)
+            precondition(
+                watch.isConnected && payload?.elements?.count == 1
+                    && payload?.elements?[0]["ok"]?.boolValue != nil, text)
             let left = watch.ackIDs[packet.ackID ?? -1, default: 0] - 1
             precondition(left >= 0, "Answered more often than asked: \(text)")
             watch.ackIDs[packet.ackID ?? -1] = left

@@ -10,7 +10,7 @@ import RoomsDialect
 struct RoomsProbe {
     private var probe: SessionProbe
     /// What all nodes are told.
-    private(set) var announced: [String] = []
+    private(set) var broadcasts: [String] = []
     static let key = RecoveryKey(derivedFrom: Array("secret".utf8), cluster: "test")
     static let time = Timestamp(milliseconds: 1_769_860_800_123)
 
@@ -18,13 +18,15 @@ struct RoomsProbe {
     ///
     /// - Parameter dialect: the node's; nil for one of its own.
     init(
-        _ credentials: Credentials, allowsAnonymous: Bool = false, limits: ChatLimits = ChatLimits(), key: RecoveryKey = Self.key,
+        _ credentials: Credentials, allowsAnonymous: Bool = false,
+        limits: ChatLimits = ChatLimits(), key: RecoveryKey = Self.key,
         at dialect: RoomsDialect? = nil
     ) {
         let request = DialectRequest(
-            path: ["socket.io"], query: [], credentials: credentials, allowsAnonymous: allowsAnonymous, now: Timestamp(milliseconds: 0))
+            path: ["socket.io"], query: [], credentials: credentials,
+            allowsAnonymous: allowsAnonymous, now: Timestamp(milliseconds: 0))
         self.probe = SessionProbe(dialect ?? RoomsDialect(key: key), request, limits: limits)
-        _ = self.tell { session, steps in
+        _ = self.perform { session, steps in
             steps.now = Self.time
             session.opened(into: &steps)
         }
@@ -38,7 +40,7 @@ struct RoomsProbe {
     }
 
     /// Somebody without a token, who is in.
-    static func stranger() -> Self {
+    static func anonymous() -> Self {
         var probe = Self(.none, allowsAnonymous: true)
         _ = probe.send("0")
         return probe
@@ -52,43 +54,58 @@ struct RoomsProbe {
     }
 
     var session: any DialectSession { self.probe.session }
-    var isPersonal: Bool { self.probe.isPersonal }
+    var tracksDeliveries: Bool { self.probe.tracksDeliveries }
     var wakeAt: Int64? { self.probe.wakeAt }
 
-    mutating func send(_ packet: String, retryAfter: Double? = nil, exceededBytes: Int? = nil) -> [String] {
-        self.checked(self.probe.send(packet, retryAfter: retryAfter, exceededBytes: exceededBytes))
+    mutating func send(
+        _ packet: String, retryAfter: Double? = nil, exceededByteLimit exceededBytes: Int? = nil
+    ) -> [String] {
+        self.checked(
+            self.probe.send(packet, retryAfter: retryAfter, exceededByteLimit: exceededBytes))
     }
 
     /// What is announced stands apart.
     private mutating func checked(_ steps: [String]) -> [String] {
         let steps = PacketRule.checked(steps)
         let mark = "announce "
-        self.announced += steps.filter { $0.hasPrefix(mark) }.map { String($0.dropFirst(mark.count)) }
+        self.broadcasts += steps.filter { $0.hasPrefix(mark) }.map {
+            String($0.dropFirst(mark.count))
+        }
         return steps.filter { !$0.hasPrefix(mark) }
     }
 
     /// - Parameter ack: the acknowledgement's number, if one is wanted.
-    mutating func emit(_ event: String, _ argument: String?, ack: Int? = nil, retryAfter: Double? = nil) -> [String] {
-        self.send(#"2\#(ack.map(String.init) ?? "")["\#(event)"\#(argument.map { ",\($0)" } ?? "")]"#, retryAfter: retryAfter)
+    mutating func emit(
+        _ event: String, _ argument: String?, ack: Int? = nil, retryAfter: Double? = nil
+    ) -> [String] {
+        self.send(
+            #"2\#(ack.map(String.init) ?? "")["\#(event)"\#(argument.map { ",\($0)" } ?? "")]"#,
+            retryAfter: retryAfter)
     }
 
-    mutating func answer(_ answer: ChatAnswer, to place: Int? = nil, isShown: Bool = false) -> [String] {
-        self.checked(self.probe.answer(answer, to: place, isShown: isShown))
+    mutating func answer(
+        _ answer: ChatAnswer, to place: Int? = nil, isDelivered isShown: Bool = false
+    ) -> [String] {
+        self.checked(self.probe.answer(answer, to: place, isDelivered: isShown))
     }
 
-    mutating func page(_ page: Page?) -> [String] { self.checked(self.probe.page(page)) }
+    mutating func page(_ page: MessagePage?) -> [String] { self.checked(self.probe.page(page)) }
 
-    mutating func tell(_ body: (inout any DialectSession, inout SessionSteps) -> Void) -> [String] {
-        self.checked(self.probe.tell(body))
+    mutating func perform(_ body: (inout any DialectSession, inout SessionSteps) -> Void)
+        -> [String]
+    {
+        self.checked(self.probe.perform(body))
     }
 
-    mutating func show(_ message: Message, in room: String) -> [String] {
-        self.tell { $0.shown(message, in: .rooms($0.tenant, room), into: &$1) }
+    mutating func deliver(_ message: Message, in room: String) -> [String] {
+        self.perform { $0.delivered(message, in: .rooms($0.tenant, room), into: &$1) }
     }
 
-    mutating func stands(_ places: (String, Int)...) -> [String] {
-        self.tell { session, steps in
-            session.stands(at: places.map { (ConversationKey.rooms(session.tenant, $0.0), $0.1) }, into: &steps)
+    mutating func startTrackingDeliveries(_ places: (String, Int)...) -> [String] {
+        self.perform { session, steps in
+            session.startedTrackingDeliveries(
+                at: places.map { (ConversationKey.rooms(session.tenant, $0.0), $0.1) }, into: &steps
+            )
         }
     }
 
@@ -96,76 +113,106 @@ struct RoomsProbe {
     ///
     /// - Parameter who: `"user_id":"…"` and so on, with a comma in front.
     /// - Returns: what comes of the last step.
-    mutating func join(_ room: String, as who: String = "", head: Int = 0, ack: Int? = nil) -> [String] {
+    mutating func join(_ room: String, as who: String = "", head: Int = 0, ack: Int? = nil)
+        -> [String]
+    {
         _ = self.emit("join_room", #"{"room_id":"\#(room)"\#(who)}"#, ack: ack)
-        _ = self.answer(.entered(.at(head)))
+        _ = self.answer(.joined(.at(head)))
         _ = self.answer(.described(.room(head: head)))
         return self.page(.of([], head: head))
     }
 
-    var tags: [SessionTag] { self.probe.tags }
+    var tags: [RequestTag] { self.probe.tags }
 }
 
 extension Credentials {
-    static func ann(_ name: ByteString = "Ann", grants: Grants = .all, isAdmin: Bool = false) -> Self {
-        .bearer(Identity(user: "ann", displayName: name, tenant: "tenant", grants: grants, isAdmin: isAdmin))
+    static func ann(_ name: ByteString = "Ann", grants: Grants = .all, isAdmin: Bool = false)
+        -> Self
+    {
+        .bearer(
+            Identity(
+                user: "ann", displayName: name, tenant: "tenant", grants: grants, isAdmin: isAdmin))
     }
 }
 
 extension ConversationKey {
-    static func rooms(_ tenant: ByteString, _ room: String) -> Self { ConversationKey(tenant: tenant, id: ByteString(room)) }
-}
-
-extension Entered {
-    static func at(_ head: Int, ended: Ending? = nil) -> Entered {
-        Entered(head: head, oldest: 1, revision: head + 1, ended: ended, present: [], presentCount: 0, isCrowd: false)
+    static func rooms(_ tenant: ByteString, _ room: String) -> Self {
+        ConversationKey(tenant: tenant, id: ByteString(room))
     }
 }
 
-extension Description {
-    static func room(head: Int, members: [Member] = [], isEnded: Bool = false) -> Description {
+extension JoinResult {
+    static func at(_ head: Int, ended: ConversationEnd? = nil) -> JoinResult {
+        JoinResult(
+            head: head, oldest: 1, revision: head + 1, ended: ended, present: [], presentCount: 0,
+            isCrowd: false)
+    }
+}
+
+extension ConversationDetails {
+    static func room(head: Int, members: [Member] = [], isEnded: Bool = false)
+        -> ConversationDetails
+    {
         var record = ConversationRecord(
-            access: .open, kind: .rooms, title: "Tea", details: "at five", creator: UserID(token: "ann"), createdAt: RoomsProbe.time)
+            joinPolicy: .open, kind: .rooms, title: "Tea", dialectData: "at five",
+            creator: UserID(tokenSubject: "ann"), createdAt: RoomsProbe.time)
         record.endedAt = isEnded ? RoomsProbe.time : nil
-        return Description(record: record, head: head, members: members, online: Set(members.prefix(1).map(\.user)))
+        return ConversationDetails(
+            record: record, head: head, members: members, online: Set(members.prefix(1).map(\.user))
+        )
     }
 }
 
-extension Page {
-    static func of(_ messages: [Message], head: Int) -> Page { Page(messages: messages, head: head, oldest: 1, revision: head + 1) }
+extension MessagePage {
+    static func of(_ messages: [Message], head: Int) -> MessagePage {
+        MessagePage(messages: messages, head: head, oldest: 1, revision: head + 1)
+    }
 }
 
 extension Message {
-    static func said(_ sequence: Int, _ content: String = "x", by author: String = "ann") -> Message {
+    static func sent(_ sequence: Int, _ content: String = "x", by author: String = "ann") -> Message
+    {
         Message(
             sequence: sequence, revision: sequence, sentAt: RoomsProbe.time,
-            body: MessageBody(author: Person(id: UserID(token: .init(author)), name: .init(author)), clientID: nil, content: content))
+            body: MessageBody(
+                author: Person(id: UserID(tokenSubject: .init(author)), name: .init(author)),
+                clientMessageID: nil, content: content))
     }
 }
 
 /// What the server sends, as it stands on the wire.
-enum Frame {
+enum RoomsFrame {
     static let instant = "2026-01-31T12:00:00.123Z"
 
     static func offset(_ text: String) -> String { #"42["offset","\#(text)"]"# }
     static func error(_ words: String, _ event: String? = nil, localID: String? = nil) -> String {
         let send = event == "send_message" ? Self.failedSend(localID) : ""
-        return #"42["error",{"message":"\#(words)"\#(event.map { #","event":"\#($0)""# } ?? "")\#(send)}]"#
+        return
+            #"42["error",{"message":"\#(words)"\#(event.map { #","event":"\#($0)""# } ?? "")\#(send)}]"#
     }
-    static func refusal(_ ack: Int, _ words: String, isSend: Bool = false, localID: String? = nil) -> String {
+    static func refusal(_ ack: Int, _ words: String, isSend: Bool = false, localID: String? = nil)
+        -> String
+    {
         #"43\#(ack)[{"ok":false,"error":"\#(words)"\#(isSend ? Self.failedSend(localID) : "")}]"#
     }
     private static func failedSend(_ localID: String?) -> String {
         #","outcome":"refused""# + (localID.map { #","local_id":\#($0)"# } ?? "")
     }
-    static func message(_ sequence: Int, in room: String, _ content: String = "x", by author: String = "ann") -> String {
-        #"42["new_message",\#(Self.said(sequence, in: room, content, by: author))]"#
+    static func message(
+        _ sequence: Int, in room: String, _ content: String = "x", by author: String = "ann"
+    ) -> String {
+        #"42["new_message",\#(Self.messageFields(sequence, in: room, content, by: author))]"#
     }
-    static func said(_ sequence: Int, in room: String, _ content: String = "x", by author: String = "ann") -> String {
+    static func messageFields(
+        _ sequence: Int, in room: String, _ content: String = "x", by author: String = "ann"
+    ) -> String {
         #"{"id":"\#(sequence)","room_id":"\#(room)","user_id":"\#(author)","username":"\#(author)","content":"\#(content)","timestamp":"\#(Self.instant)"}"#
     }
     /// What stands in a `conversation_state`, and in its acknowledgement.
-    static func state(_ room: String, head: Int, _ messages: String = "", participants: String = "", isActive: Bool = true) -> String {
+    static func state(
+        _ room: String, head: Int, _ messages: String = "", participants: String = "",
+        isActive: Bool = true
+    ) -> String {
         #""conversation":{"room_id":"\#(room)","title":"Tea","description":"at five","created_by":"ann","created_at":"\#(Self.instant)","#
             + #""updated_at":"\#(Self.instant)","is_active":\#(isActive),"participants":[\#(participants)],"message_count":\#(head)},"#
             + #""participants":[\#(participants)],"messages":[\#(messages)]"#
@@ -173,7 +220,9 @@ enum Frame {
     static func stateEvent(_ room: String, head: Int, _ messages: String = "") -> String {
         #"42["conversation_state",{\#(Self.state(room, head: head, messages))}]"#
     }
-    static func moved(_ event: String, _ user: String, _ name: String, in room: String) -> String {
+    static func joinedOrLeft(_ event: String, _ user: String, _ name: String, in room: String)
+        -> String
+    {
         #"42["\#(event)",{"room_id":"\#(room)","user_id":"\#(user)","username":"\#(name)","timestamp":"\#(Self.instant)"}]"#
     }
 

@@ -5,45 +5,54 @@ import Testing
 /// `4` that Engine.IO puts before them. There is one namespace here, and binary events are refused.
 enum SocketProtocolTests {
     @Suite("Socket.IO protocol: connect")
-    struct Connect {
+    struct SocketConnectTests {
         @Test("should allow connection to the main namespace", arguments: ["0", "0/", "0/,"])
-        func main(_ packet: String) {
-            var peer = SocketPeer()
+        func mainNamespace(_ packet: String) {
+            var peer = SocketSessionDriver()
             #expect(peer.receive(packet) == [.connect(auth: nil, pid: nil, offset: nil)])
             #expect(!peer.session.isConnected)
             #expect(peer.accept(sid: "abc") == [.sent(#"0{"sid":"abc"}"#)])
             #expect(peer.session.isConnected)
         }
 
-        @Test("should allow connection to the main namespace with a payload", arguments: [#"0{"token":"123"}"#, #"0/,{"token":"123"}"#])
+        @Test(
+            "should allow connection to the main namespace with a payload",
+            arguments: [#"0{"token":"123"}"#, #"0/,{"token":"123"}"#])
         func payload(_ packet: String) {
-            var peer = SocketPeer()
-            #expect(peer.receive(packet) == [.connect(auth: #"{"token":"123"}"#, pid: nil, offset: nil)])
-            #expect(peer.accept(sid: "abc", pid: "p\"1") == [.sent(#"0{"sid":"abc","pid":"p\"1"}"#)])
+            var peer = SocketSessionDriver()
+            #expect(
+                peer.receive(packet) == [.connect(auth: #"{"token":"123"}"#, pid: nil, offset: nil)]
+            )
+            #expect(
+                peer.accept(sid: "abc", pid: "p\"1") == [.sent(#"0{"sid":"abc","pid":"p\"1"}"#)])
         }
 
         @Test(
             "should disallow connection to an unknown namespace",
             arguments: [
-                ("0/random", "/random"), ("0/random,", "/random"), (#"0/custom,{"token":"abc"}"#, "/custom"), ("0/é?x=1,", "/é?x=1"),
+                ("0/random", "/random"), ("0/random,", "/random"),
+                (#"0/custom,{"token":"abc"}"#, "/custom"), ("0/é?x=1,", "/é?x=1"),
             ])
-        func unknown(_ packet: String, _ namespace: String) {
-            for var peer in [SocketPeer(), SocketPeer.connected()] {
+        func unknownNamespace(_ packet: String, _ namespace: String) {
+            for var peer in [SocketSessionDriver(), SocketSessionDriver.connected()] {
                 let wasConnected = peer.session.isConnected
-                #expect(peer.receive(packet) == [.sent(#"4\#(namespace),{"message":"Invalid namespace"}"#)])
+                #expect(
+                    peer.receive(packet) == [
+                        .sent(#"4\#(namespace),{"message":"Invalid namespace"}"#)
+                    ])
                 #expect(peer.session.isConnected == wasConnected)
             }
         }
 
         @Test("should disallow connection with an invalid handshake")
         func invalid() {
-            var peer = SocketPeer()
+            var peer = SocketSessionDriver()
             #expect(peer.receive("abc") == [.end(.malformed(.unknownType(UInt8(ascii: "a"))))])
         }
 
         @Test("should close the connection if no handshake is received")
         func timeout() {
-            var peer = SocketPeer()
+            var peer = SocketSessionDriver()
             #expect(peer.session.deadline == 45_000)
             #expect(peer.tick(at: 44_999) == [])
             #expect(peer.tick(at: 45_000) == [.end(.connectTimeout)])
@@ -52,10 +61,10 @@ enum SocketProtocolTests {
     }
 
     @Suite("Socket.IO protocol: disconnect")
-    struct Disconnect {
+    struct SocketDisconnectTests {
         @Test("should disconnect from the main namespace", arguments: ["1", "1/", "1/,"])
-        func main(_ packet: String) {
-            var peer = SocketPeer.connected()
+        func mainNamespace(_ packet: String) {
+            var peer = SocketSessionDriver.connected()
             #expect(peer.receive(packet) == [.disconnected])
             #expect(!peer.session.isConnected)
             #expect(peer.receive("0") == [.connect(auth: nil, pid: nil, offset: nil)])
@@ -63,20 +72,32 @@ enum SocketProtocolTests {
     }
 
     @Suite("Socket.IO protocol: message")
-    struct Message {
+    struct SocketMessageTests {
         @Test("should send a plain-text packet")
         func plain() {
-            var peer = SocketPeer.connected()
+            var peer = SocketSessionDriver.connected()
             let payload = #"["message",1,"2",{"3":[true]}]"#
-            #expect(peer.receive("2\(payload)") == [.event(name: "message", payload: payload, ackID: nil)])
-            #expect(peer.receive("2/,\(payload)") == [.event(name: "message", payload: payload, ackID: nil)])
+            #expect(
+                peer.receive("2\(payload)") == [
+                    .event(name: "message", payload: payload, ackID: nil)
+                ])
+            #expect(
+                peer.receive("2/,\(payload)") == [
+                    .event(name: "message", payload: payload, ackID: nil)
+                ])
         }
 
-        @Test("should send a packet with binary attachments: refused in words, and the connection goes on")
+        @Test(
+            "should send a packet with binary attachments: refused in words, and the connection goes on"
+        )
         func binary() {
-            var peer = SocketPeer.connected()
-            let packet = #"52-["message",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#
-            #expect(peer.receive(packet) == [.refused(ackID: nil, event: "message", "binary events are not taken; send JSON")])
+            var peer = SocketSessionDriver.connected()
+            let packet =
+                #"52-["message",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#
+            #expect(
+                peer.receive(packet) == [
+                    .refused(ackID: nil, event: "message", "binary events are not taken; send JSON")
+                ])
             #expect(peer.receiveBinary() == [])
             #expect(peer.receiveBinary() == [])
             #expect(peer.receive(#"2["x"]"#) == [.event(name: "x", payload: #"["x"]"#, ackID: nil)])
@@ -84,17 +105,27 @@ enum SocketProtocolTests {
 
         @Test("should send a plain-text packet with an ack")
         func ack() {
-            var peer = SocketPeer.connected()
+            var peer = SocketSessionDriver.connected()
             let payload = #"["message-with-ack",1,"2",{"3":[false]}]"#
-            #expect(peer.receive("2456\(payload)") == [.event(name: "message-with-ack", payload: payload, ackID: 456)])
-            #expect(peer.receive(#"3456[1,"2",{"3":[false]}]"#) == [.acknowledged(456, #"[1,"2",{"3":[false]}]"#)])
+            #expect(
+                peer.receive("2456\(payload)") == [
+                    .event(name: "message-with-ack", payload: payload, ackID: 456)
+                ])
+            #expect(
+                peer.receive(#"3456[1,"2",{"3":[false]}]"#) == [
+                    .acknowledged(456, #"[1,"2",{"3":[false]}]"#)
+                ])
         }
 
         @Test("should send a packet with binary attachments and an ack: refused with the ack's id")
         func binaryAck() {
-            var peer = SocketPeer.connected()
-            let packet = #"52-789["message",{"_placeholder":true,"num":1},[{"a":{"num":0,"_placeholder":true}}]]"#
-            #expect(peer.receive(packet) == [.refused(ackID: 789, event: "message", "binary events are not taken; send JSON")])
+            var peer = SocketSessionDriver.connected()
+            let packet =
+                #"52-789["message",{"_placeholder":true,"num":1},[{"a":{"num":0,"_placeholder":true}}]]"#
+            #expect(
+                peer.receive(packet) == [
+                    .refused(ackID: 789, event: "message", "binary events are not taken; send JSON")
+                ])
         }
 
         @Test(
@@ -104,7 +135,7 @@ enum SocketProtocolTests {
                 (#"2abc["message-with-ack",1,"2",{"3":[false]}]"#, .badJSON(at: 0)),
             ] as [(String, SocketPacketError)])
         func invalid(_ packet: String, _ error: SocketPacketError) {
-            var peer = SocketPeer.connected()
+            var peer = SocketSessionDriver.connected()
             #expect(peer.receive(packet) == [.end(.malformed(error))])
         }
     }

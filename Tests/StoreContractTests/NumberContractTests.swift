@@ -7,21 +7,37 @@ import Testing
 struct NumberContractTests {
     private static let first = StoreRequest.firstUserNumber
 
-    @Test("gives each user of a tenant one, for good, and knows whose it is", arguments: StoreUnderTest.available)
+    @Test(
+        "gives each user of a tenant one, for good, and knows whose it is",
+        arguments: StoreUnderTest.available)
     func users(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
         let first = Self.first
         #expect(first == 1_099_511_627_776)
         #expect(await store.numbers(of: []) == [])
         #expect(await store.numbers(of: ["ann", "bob"]) == [first, first + 1])
-        #expect(await store.numbers(of: ["cat", "bob", "cat", "zoë", "ann"]) == [first + 2, first + 1, first + 2, first + 3, first])
+        #expect(
+            await store.numbers(of: ["cat", "bob", "cat", "zoë", "ann"]) == [
+                first + 2, first + 1, first + 2, first + 3, first,
+            ])
         #expect(await store.numbers(of: ["bob"], in: "other") == [first])
         // Not the token's user of that name.
         let guest = UserID(anonymous: "ann")
-        #expect(await store.ask(.numbers(of: [guest], tenant: "acme")).text == "numbers [\(first + 4)]")
-        let users = try #require(await store.users(numbered: [first + 3, first + 5, first + 4, first, 0, -1, .max, .min]))
-        #expect(users == [Scribe.person("zoë").id, nil, guest, Scribe.person("ann").id, nil, nil, nil, nil])
-        #expect(await store.users(numbered: [first, first + 1], in: "other") == [Scribe.person("bob").id, nil])
+        #expect(
+            await store.request(.numbers(of: [guest], tenant: "acme")).text
+                == "numbers [\(first + 4)]")
+        let users = try #require(
+            await store.users(numbered: [first + 3, first + 5, first + 4, first, 0, -1, .max, .min])
+        )
+        #expect(
+            users == [
+                TestOwner.person("zoë").id, nil, guest, TestOwner.person("ann").id, nil, nil, nil,
+                nil,
+            ])
+        #expect(
+            await store.users(numbered: [first, first + 1], in: "other") == [
+                TestOwner.person("bob").id, nil,
+            ])
         #expect(await store.users(numbered: []) == [])
         #expect(await store.users(numbered: [first], in: "nobody's") == [nil])
     }
@@ -39,24 +55,32 @@ struct NumberContractTests {
     func bounds(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
         let names = (0...1000).map { "user \($0)" }
-        #expect(await store.numbers(of: Array(names.dropLast())) == Array(Self.first..<Self.first + 1000))
-        #expect(await store.users(numbered: Array(Self.first..<Self.first + 1000))?.last == Scribe.person("user 999").id)
+        #expect(
+            await store.numbers(of: Array(names.dropLast()))
+                == Array(Self.first..<Self.first + 1000))
+        #expect(
+            await store.users(numbered: Array(Self.first..<Self.first + 1000))?.last
+                == TestOwner.person("user 999").id)
         for request in [
-            StoreRequest.numbers(of: names.map { Scribe.person($0).id }, tenant: "acme"),
+            StoreRequest.numbers(of: names.map { TestOwner.person($0).id }, tenant: "acme"),
             .users(numbered: Array(0...1000), tenant: "acme"),
         ] {
-            guard case .failed(let failure) = await store.ask(request) else { return _ = Issue.record("it was taken") }
+            guard case .failed(let failure) = await store.request(request) else {
+                return _ = Issue.record("it was taken")
+            }
             #expect(failure.description.hasPrefix("1001 "))
-            #expect(failure.isOfOneConversation)
+            #expect(failure.isRequestSpecific)
         }
         #expect(await store.numbers(of: ["user 1000"]) == [Self.first + 1000])
     }
 
-    @Test("gives nobody another's, and nobody two, to two clients at once", arguments: StoreUnderTest.available)
+    @Test(
+        "gives nobody another's, and nobody two, to two clients at once",
+        arguments: StoreUnderTest.available)
     func twoClients(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
         // Another node's, where there can be one.
-        let other = try (store as? RedisUnderTest)?.neighbour() ?? store
+        let other = try (store as? RedisUnderTest)?.otherNode() ?? store
         let names = (0..<60).map { "user \($0)" }
         let answers = try await withThrowingTaskGroup(of: ([String], [Int], Int).self) { group in
             for (place, client) in [store, other, store, other].enumerated() {
@@ -65,7 +89,10 @@ struct NumberContractTests {
                     let start = (place * 17 + round * 7) % 60
                     let asked = (0..<5).map { names[(start + $0 * (place + 1)) % 60] }
                     group.addTask {
-                        (asked, try #require(await client.numbers(of: asked)), try #require(await client.nextNumber()))
+                        (
+                            asked, try #require(await client.numbers(of: asked)),
+                            try #require(await client.nextNumber())
+                        )
                     }
                 }
             }
@@ -82,6 +109,8 @@ struct NumberContractTests {
         }
         #expect(Set(numbers.values) == Set(Self.first..<Self.first + numbers.count))
         #expect(answers.map(\.2).sorted() == Array(1...80))
-        for (name, number) in numbers { #expect(await other.users(numbered: [number]) == [Scribe.person(name).id]) }
+        for (name, number) in numbers {
+            #expect(await other.users(numbered: [number]) == [TestOwner.person(name).id])
+        }
     }
 }

@@ -9,37 +9,50 @@ private let rex = ConversationKey(tenant: "acme", id: "rex")
 @Suite("Every store, when read,")
 struct ReadingContractTests {
     /// A conversation with messages "1" to "count", by ann and bob in turn.
-    private func talk(_ store: any ChatStore, _ count: Int) async throws -> Scribe {
-        var scribe = await store.begin(rex)
-        let writes = (1...count).map { scribe.say("\($0)", by: $0 % 2 == 1 ? "ann" : "bob", clientID: "c\($0)") }
+    private func writeMessages(_ store: any ChatStore, _ count: Int) async throws -> TestOwner {
+        var scribe = await store.createConversation(rex)
+        let writes = (1...count).map {
+            scribe.post("\($0)", by: $0 % 2 == 1 ? "ann" : "bob", clientID: "c\($0)")
+        }
         #expect(await store.write(writes, by: scribe) == .stored)
         return scribe
     }
 
-    @Test("knows nothing of a conversation that does not exist", arguments: StoreUnderTest.available)
-    func nothing(_ kind: StoreUnderTest) async throws {
+    @Test(
+        "knows nothing of a conversation that does not exist", arguments: StoreUnderTest.available)
+    func missingConversation(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
-        #expect(await store.ask(.load(rex)).text == "no conversation")
-        #expect(await store.ask(.page(rex, .newest, limit: 9)).text == Page(messages: [], head: 0, oldest: 1, revision: 0).text)
+        #expect(await store.request(.load(rex)).text == "no conversation")
         #expect(
-            await store.ask(.changes(rex, after: 0, since: 0, limit: 9)).text == Page(messages: [], head: 0, oldest: 1, revision: 0).text)
+            await store.request(.page(rex, .newest, limit: 9)).text
+                == MessagePage(messages: [], head: 0, oldest: 1, revision: 0).text)
+        #expect(
+            await store.request(.changes(rex, after: 0, since: 0, limit: 9)).text
+                == MessagePage(messages: [], head: 0, oldest: 1, revision: 0).text)
         #expect(await store.recent(rex, limit: 9)?.count == 0)
-        #expect(await store.unread(rex, after: 0, by: Scribe.person("ann").id) == 0)
+        #expect(await store.unread(rex, after: 0, by: TestOwner.person("ann").id) == 0)
     }
 
-    @Test("knows a member's agent, whatever its cursors do, and until it has none any more", arguments: StoreUnderTest.available)
+    @Test(
+        "knows a member's agent, whatever its cursors do, and until it has none any more",
+        arguments: StoreUnderTest.available)
     func agents(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
-        var scribe = await store.begin(rex)
+        var scribe = await store.createConversation(rex)
         func member(_ agent: ByteString?) -> Write {
-            let person = Scribe.person("ann")
+            let person = TestOwner.person("ann")
             return scribe.write(
                 .member(
-                    Member(user: person.id, name: "Ann of the hill", agent: agent, role: .creator, joinedAt: Scribe.time(2), readCursor: 1))
+                    Member(
+                        user: person.id, name: "Ann of the hill", agent: agent, role: .creator,
+                        joinedAt: TestOwner.time(2), readCursor: 1))
             )
         }
         for agent: ByteString? in [nil, "helper 1", "another", nil, "ö"] {
-            #expect(await store.write([member(agent), scribe.cursors("ann", read: 3, delivered: 4)], by: scribe) == .stored)
+            #expect(
+                await store.write(
+                    [member(agent), scribe.cursors("ann", read: 3, delivered: 4)], by: scribe)
+                    == .stored)
             for member in [
                 try #require(await store.load(rex)?.members.first),
                 try #require(await store.memberships(of: "ann")?.memberships.first?.member),
@@ -51,10 +64,12 @@ struct ReadingContractTests {
         }
     }
 
-    @Test("shows an empty conversation as one whose oldest message would be the next", arguments: StoreUnderTest.available)
+    @Test(
+        "shows an empty conversation as one whose oldest message would be the next",
+        arguments: StoreUnderTest.available)
     func empty(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
-        _ = await store.begin(rex)
+        _ = await store.createConversation(rex)
         let loaded = try #require(await store.load(rex))
         #expect(loaded.head == 0)
         #expect(loaded.oldest == 1)
@@ -62,14 +77,19 @@ struct ReadingContractTests {
         #expect(await store.page(rex, .newest)?.messages.isEmpty == true)
     }
 
-    @Test("pages from the end, below a number and above one, always oldest first", arguments: StoreUnderTest.available)
+    @Test(
+        "pages from the end, below a number and above one, always oldest first",
+        arguments: StoreUnderTest.available)
     func pages(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
-        _ = try await self.talk(store, 10)
+        _ = try await self.writeMessages(store, 10)
         let expectations: [(PageRange, Int, [Int])] = [
-            (.newest, 3, [8, 9, 10]), (.newest, 100, Array(1...10)), (.newest, 0, []), (.newest, -1, []), (.newest, .max, Array(1...10)),
-            (.before(4), 2, [2, 3]), (.before(4), 9, [1, 2, 3]), (.before(1), 9, []), (.before(99), 2, [9, 10]), (.before(.max), 1, [10]),
-            (.before(.min), 9, []), (.after(7), 2, [8, 9]), (.after(7), 9, [8, 9, 10]), (.after(10), 9, []), (.after(.max), 9, []),
+            (.newest, 3, [8, 9, 10]), (.newest, 100, Array(1...10)), (.newest, 0, []),
+            (.newest, -1, []), (.newest, .max, Array(1...10)),
+            (.before(4), 2, [2, 3]), (.before(4), 9, [1, 2, 3]), (.before(1), 9, []),
+            (.before(99), 2, [9, 10]), (.before(.max), 1, [10]),
+            (.before(.min), 9, []), (.after(7), 2, [8, 9]), (.after(7), 9, [8, 9, 10]),
+            (.after(10), 9, []), (.after(.max), 9, []),
             (.after(-5), 2, [1, 2]), (.after(.min), .max, Array(1...10)), (.after(0), 1, [1]),
         ]
         for (range, limit, numbers) in expectations {
@@ -82,12 +102,14 @@ struct ReadingContractTests {
         }
     }
 
-    @Test("never shows more messages than its history, and no hole in them", arguments: StoreUnderTest.available, [1, 3, 64, 100])
+    @Test(
+        "never shows more messages than its history, and no hole in them",
+        arguments: StoreUnderTest.available, [1, 3, 64, 100])
     func history(_ kind: StoreUnderTest, limit: Int) async throws {
         let store = try kind.open(limit)
-        var scribe = await store.begin(rex)
+        var scribe = await store.createConversation(rex)
         for round in 1...30 {
-            _ = await store.write((0..<15).map { scribe.say("\(round).\($0)") }, by: scribe)
+            _ = await store.write((0..<15).map { scribe.post("\(round).\($0)") }, by: scribe)
             let head = round * 15
             let page = try #require(await store.page(rex, .after(0), limit: .max))
             #expect(page.messages.map(\.sequence) == Array(max(1, head - limit + 1)...head))
@@ -96,35 +118,44 @@ struct ReadingContractTests {
             #expect(await store.page(rex, .before(page.oldest))?.messages.count == 0)
         }
         #expect(await store.recent(rex, limit: .max)?.count == limit)
-        #expect(await store.unread(rex, after: 0, by: Scribe.person("bob").id) == limit)
+        #expect(await store.unread(rex, after: 0, by: TestOwner.person("bob").id) == limit)
     }
 
     @Test("keeps all messages where the history is 0", arguments: StoreUnderTest.unlimited)
     func unlimited(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(0)
-        _ = try await self.talk(store, 400)
+        _ = try await self.writeMessages(store, 400)
         #expect(await store.page(rex, .after(0))?.messages.map(\.sequence) == Array(1...400))
     }
 
-    @Test("counts the amendment of a message that is not kept any more, and shows nothing of it", arguments: StoreUnderTest.available)
+    @Test(
+        "counts the amendment of a message that is not kept any more, and shows nothing of it",
+        arguments: StoreUnderTest.available)
     func amendForgotten(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(5)
-        var scribe = await store.begin(rex)
-        _ = await store.write([scribe.say("1")], by: scribe)
+        var scribe = await store.createConversation(rex)
+        _ = await store.write([scribe.post("1")], by: scribe)
         let first = try #require(await store.page(rex, .newest)?.messages.first)
-        _ = await store.write((2...9).map { scribe.say("\($0)") } + [scribe.edit(first, to: "uno")], by: scribe)
+        _ = await store.write(
+            (2...9).map { scribe.post("\($0)") } + [scribe.edit(first, to: "uno")], by: scribe)
         let changes = try #require(await store.changes(rex, after: 9, since: 0))
         #expect(changes.amended.isEmpty)
         #expect(changes.revision == 11)
     }
 
-    @Test("tells what has changed: what is new, and what is older and was amended since", arguments: StoreUnderTest.available)
+    @Test(
+        "tells what has changed: what is new, and what is older and was amended since",
+        arguments: StoreUnderTest.available)
     func changes(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
-        var scribe = try await self.talk(store, 6)
+        var scribe = try await self.writeMessages(store, 6)
         let old = try #require(await store.page(rex, .newest)?.messages)
-        _ = await store.write([scribe.edit(old[3], to: "vier"), scribe.delete(old[0]), scribe.edit(old[3], to: "quattro")], by: scribe)
-        _ = await store.write([scribe.say("7"), scribe.edit(old[5], to: "sechs")], by: scribe)
+        _ = await store.write(
+            [
+                scribe.edit(old[3], to: "vier"), scribe.delete(old[0]),
+                scribe.edit(old[3], to: "quattro"),
+            ], by: scribe)
+        _ = await store.write([scribe.post("7"), scribe.edit(old[5], to: "sechs")], by: scribe)
 
         let all = try #require(await store.changes(rex, after: 5, since: 7))
         #expect(all.messages.map(\.sequence) == [6, 7])
@@ -135,77 +166,99 @@ struct ReadingContractTests {
 
         #expect(await store.changes(rex, after: 7, since: 9)?.amended.map(\.sequence) == [4, 6])
         #expect(await store.changes(rex, after: 7, since: 12)?.amended.count == 0)
-        #expect(await store.changes(rex, after: 0, since: 0, limit: 2)?.messages.map(\.sequence) == [1, 2])
-        #expect(await store.changes(rex, after: 3, since: 7, limit: 1)?.amended.map(\.sequence) == [1])
+        #expect(
+            await store.changes(rex, after: 0, since: 0, limit: 2)?.messages.map(\.sequence) == [
+                1, 2,
+            ])
+        #expect(
+            await store.changes(rex, after: 3, since: 7, limit: 1)?.amended.map(\.sequence) == [1])
     }
 
-    @Test("tells what was amended, in the order in which that was done, as much as is wanted", arguments: StoreUnderTest.available)
+    @Test(
+        "tells what was amended, in the order in which that was done, as much as is wanted",
+        arguments: StoreUnderTest.available)
     func amended(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
         #expect(
-            await store.ask(.amended(rex, through: 9, since: 0, limit: 9)).text
-                == Page(messages: [], head: 0, oldest: 1, revision: 0).text)
-        var scribe = try await self.talk(store, 6)
+            await store.request(.amended(rex, through: 9, since: 0, limit: 9)).text
+                == MessagePage(messages: [], head: 0, oldest: 1, revision: 0).text)
+        var scribe = try await self.writeMessages(store, 6)
         let old = try #require(await store.page(rex, .newest)?.messages)
-        _ = await store.write([scribe.edit(old[3], to: "vier"), scribe.delete(old[0]), scribe.edit(old[3], to: "quattro")], by: scribe)
-        _ = await store.write([scribe.say("7"), scribe.edit(old[5], to: "sechs")], by: scribe)
+        _ = await store.write(
+            [
+                scribe.edit(old[3], to: "vier"), scribe.delete(old[0]),
+                scribe.edit(old[3], to: "quattro"),
+            ], by: scribe)
+        _ = await store.write([scribe.post("7"), scribe.edit(old[5], to: "sechs")], by: scribe)
 
         let all = try #require(await store.amended(rex, through: 7, since: 7))
         #expect(all.amended.map(\.sequence) == [1, 4, 6])
         #expect(all.amended.map(\.body.content) == ["", "quattro", "sechs"])
         #expect(all.amended.map(\.revision) == all.amended.map(\.revision).sorted())
         #expect(all.messages.isEmpty && all.revision == 12 && all.head == 7 && all.oldest == 1)
-        #expect(await store.amended(rex, through: 7, since: 7, limit: 2)?.amended.map(\.sequence) == [1, 4])
-        #expect(await store.amended(rex, through: 7, since: all.amended[1].revision)?.amended.map(\.sequence) == [6])
+        #expect(
+            await store.amended(rex, through: 7, since: 7, limit: 2)?.amended.map(\.sequence) == [
+                1, 4,
+            ])
+        #expect(
+            await store.amended(rex, through: 7, since: all.amended[1].revision)?.amended.map(
+                \.sequence) == [6])
         #expect(await store.amended(rex, through: 5, since: 0)?.amended.map(\.sequence) == [1, 4])
         #expect(await store.amended(rex, through: 0, since: 0)?.amended.count == 0)
         #expect(await store.amended(rex, through: .max, since: .max)?.amended.count == 0)
         #expect(await store.amended(rex, through: .max, since: .min, limit: -1)?.amended.count == 0)
         // Without those that are not kept.
         let short = try kind.open(3)
-        var other = try await self.talk(short, 5)
+        var other = try await self.writeMessages(short, 5)
         let kept = try #require(await short.page(rex, .newest)?.messages)
-        _ = await short.write(kept.reversed().map { other.edit($0, to: "x") } + [other.say("6")], by: other)
+        _ = await short.write(
+            kept.reversed().map { other.edit($0, to: "x") } + [other.post("6")], by: other)
         #expect(await short.amended(rex, through: 6, since: 0)?.amended.map(\.sequence) == [5, 4])
     }
 
-    @Test("names the newest messages' authors and client ids, deleted ones too, oldest first", arguments: StoreUnderTest.available)
+    @Test(
+        "names the newest messages' authors and client ids, deleted ones too, oldest first",
+        arguments: StoreUnderTest.available)
     func recent(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
-        var scribe = try await self.talk(store, 6)
+        var scribe = try await self.writeMessages(store, 6)
         let last = try #require(await store.page(rex, .newest, limit: 1)?.messages.first)
         _ = await store.write([scribe.delete(last)], by: scribe)
         let recent = try #require(await store.recent(rex, limit: 2))
         #expect(recent.map(\.sequence) == [5, 6])
-        #expect(recent.map(\.author) == [Scribe.person("ann").id, Scribe.person("bob").id])
-        #expect(recent.map { $0.clientID?.text } == ["c5", "c6"])
-        #expect(recent.map(\.sentAt) == [Scribe.time(6), Scribe.time(7)])
+        #expect(recent.map(\.author) == [TestOwner.person("ann").id, TestOwner.person("bob").id])
+        #expect(recent.map { $0.clientMessageID?.text } == ["c5", "c6"])
+        #expect(recent.map(\.sentAt) == [TestOwner.time(6), TestOwner.time(7)])
         #expect(await store.recent(rex, limit: 0)?.count == 0)
     }
 
     @Test("counts what others wrote above a number", arguments: StoreUnderTest.available)
     func unread(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(100)
-        _ = try await self.talk(store, 9)
-        let ann = Scribe.person("ann").id
+        _ = try await self.writeMessages(store, 9)
+        let ann = TestOwner.person("ann").id
         #expect(await store.unread(rex, after: 0, by: ann) == 4)
         #expect(await store.unread(rex, after: 4, by: ann) == 2)
         #expect(await store.unread(rex, after: 9, by: ann) == 0)
         #expect(await store.unread(rex, after: .max, by: ann) == 0)
-        #expect(await store.unread(rex, after: .min, by: Scribe.person("stranger").id) == 9)
+        #expect(await store.unread(rex, after: .min, by: TestOwner.person("stranger").id) == 9)
     }
 
-    @Test("shows at once what was answered as stored, whoever asks", arguments: StoreUnderTest.available)
-    func readsItsWrites(_ kind: StoreUnderTest) async throws {
+    @Test(
+        "shows at once what was answered as stored, whoever asks",
+        arguments: StoreUnderTest.available)
+    func readYourWrites(_ kind: StoreUnderTest) async throws {
         let store = try kind.open(1000)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for number in 0..<8 {
                 group.addTask {
                     let key = ConversationKey(tenant: "acme", id: ByteString("c\(number)"))
-                    var scribe = await store.begin(key)
+                    var scribe = await store.createConversation(key)
                     for round in 1...60 {
-                        #expect(await store.write([scribe.say("\(round)")], by: scribe) == .stored)
-                        #expect(await store.page(key, .newest, limit: 1)?.messages.first?.body.content == "\(round)")
+                        #expect(await store.write([scribe.post("\(round)")], by: scribe) == .stored)
+                        #expect(
+                            await store.page(key, .newest, limit: 1)?.messages.first?.body.content
+                                == "\(round)")
                         #expect(await store.load(key)?.head == round)
                     }
                 }
@@ -214,8 +267,10 @@ struct ReadingContractTests {
         }
     }
 
-    @Test("answers thousands of requests of chance as the model does", arguments: StoreUnderTest.available, [UInt64(1), 2, 3])
-    func likeTheModel(_ kind: StoreUnderTest, seed: UInt64) async throws {
+    @Test(
+        "answers thousands of requests of chance as the model does",
+        arguments: StoreUnderTest.available, [UInt64(1), 2, 3])
+    func matchesModel(_ kind: StoreUnderTest, seed: UInt64) async throws {
         let history = 20
         let store = try kind.open(history)
         var model = MemoryTables(history: history)
@@ -224,14 +279,16 @@ struct ReadingContractTests {
         for number in 0..<3000 {
             let request = requests.next { model.execute($0) }
             let expected = model.execute(request)
-            let answer = await store.ask(request)
+            let answer = await store.request(request)
             if answer.text == "stored" { stored += 1 }
             guard answer.text == expected.text else {
-                Issue.record("seed \(seed), request \(number): \(request) was answered\n\(answer.text)\ninstead of\n\(expected.text)")
+                Issue.record(
+                    "seed \(seed), request \(number): \(request) was answered\n\(answer.text)\ninstead of\n\(expected.text)"
+                )
                 return
             }
             if case .claim(let shard, let owner, _) = request, case .claimed(let epoch) = answer {
-                requests.claimed(shard, epoch, by: owner)
+                requests.recordClaim(shard, epoch, by: owner)
             }
         }
         #expect(stored > 500, "chance made hardly a request that a store takes")

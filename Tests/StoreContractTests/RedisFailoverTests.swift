@@ -14,12 +14,13 @@ import Testing
 struct RedisFailoverTests {
     private static let key = ConversationKey(tenant: "acme", id: "rex")
     /// A master without its replica is believed to have none after this: sentinels on a slow machine may take longer than five seconds.
-    private static let patience: Duration = .seconds(60)
+    private static let confirmationTimeout: Duration = .seconds(60)
 
     @Test("by sentinels keeps what it answered as stored, and goes on by itself")
     func sentinel() async throws {
-        let trio = try SentinelTrio()
-        let store = try RedisUnderTest(at: trio.url, history: 10_000, patience: Self.patience)
+        let trio = try RedisSentinelServers()
+        let store = try RedisUnderTest(
+            at: trio.url, history: 10_000, confirmationTimeout: Self.confirmationTimeout)
         try await self.write(to: store) {
             try trio.failOver()
         } until: {
@@ -28,9 +29,10 @@ struct RedisFailoverTests {
     }
 
     @Test("by its death, and the sentinels find out, does so too")
-    func death() async throws {
-        let trio = try SentinelTrio()
-        let store = try RedisUnderTest(at: trio.url, history: 10_000, patience: Self.patience)
+    func masterCrash() async throws {
+        let trio = try RedisSentinelServers()
+        let store = try RedisUnderTest(
+            at: trio.url, history: 10_000, confirmationTimeout: Self.confirmationTimeout)
         try await self.write(to: store) {
             try trio.servers[0].crash()
         } until: {
@@ -41,12 +43,13 @@ struct RedisFailoverTests {
     @Test("in a cluster, by agreement, does so too")
     func cluster() async throws {
         let cluster = try RedisClusterServers()
-        let store = try RedisUnderTest(at: cluster.url(), history: 10_000, patience: Self.patience)
+        let store = try RedisUnderTest(
+            at: cluster.url(), history: 10_000, confirmationTimeout: Self.confirmationTimeout)
         let slot = Int(RedisSlot(key: ByteString("{s\(Self.key.shard)}")).number)
         let old = try cluster.master(of: slot)
         let new = try cluster.replica(of: old)
         try await self.write(to: store) {
-            _ = try cluster.server(of: new).ask("CLUSTER", "FAILOVER")
+            _ = try cluster.server(of: new).execute("CLUSTER", "FAILOVER")
         } until: {
             try cluster.master(of: slot).id == new.id
         }
@@ -54,10 +57,11 @@ struct RedisFailoverTests {
 
     /// A script that named only one of a conversation's keys would run where that one is, and begin the others there anew.
     @Test("in a cluster, while its slot goes to another master key by key, does so too")
-    func moving() async throws {
+    func slotMigration() async throws {
         // No server is started again here, and nothing else of them changes.
         nonisolated(unsafe) let cluster = try RedisClusterServers()
-        let store = try RedisUnderTest(at: cluster.url(), history: 10_000, patience: Self.patience)
+        let store = try RedisUnderTest(
+            at: cluster.url(), history: 10_000, confirmationTimeout: Self.confirmationTimeout)
         let slot = Int(RedisSlot(key: ByteString("{s\(Self.key.shard)}")).number)
         let old = try cluster.master(of: slot)
         let new = try #require(cluster.nodes().first { $0.isMaster && $0.id != old.id })
@@ -65,7 +69,9 @@ struct RedisFailoverTests {
         try await self.write(to: store) {
             Thread.detachNewThread {
                 do {
-                    try cluster.move(slot: "\(slot)", from: old, to: new) { Thread.sleep(forTimeInterval: 0.2) }
+                    try cluster.move(slot: "\(slot)", from: old, to: new) {
+                        Thread.sleep(forTimeInterval: 0.2)
+                    }
                 } catch {
                     failure.withLock { $0 = error }
                 }
@@ -81,7 +87,7 @@ struct RedisFailoverTests {
     private func write(
         to store: RedisUnderTest, fail: () throws -> Void, until isReplaced: () throws -> Bool
     ) async throws {
-        var scribe = await store.begin(Self.key)
+        var scribe = await store.createConversation(Self.key)
         #expect(scribe.epoch == 1)
         var stored: Set<String> = []
         var hasBeenReplaced = false
@@ -89,8 +95,10 @@ struct RedisFailoverTests {
         let deadline = Deadline(within: .seconds(300))
         var number = 0
         while afterwards < 200 {
-            guard !deadline.isOver else {
-                throw TestFailure("after \(number) writes \(stored.count) were stored, \(afterwards) of them since")
+            guard !deadline.isExpired else {
+                throw TestFailure(
+                    "after \(number) writes \(stored.count) were stored, \(afterwards) of them since"
+                )
             }
             number += 1
             if number == 200 {
@@ -98,7 +106,7 @@ struct RedisFailoverTests {
             } else if number > 200, number.isMultiple(of: 20), !hasBeenReplaced {
                 hasBeenReplaced = (try? isReplaced()) ?? false
             }
-            var writes = [scribe.say("message \(number)")]
+            var writes = [scribe.post("message \(number)")]
             // Lines in lists, which in a cluster lie on all masters.
             if number.isMultiple(of: 5) { writes.append(scribe.join("user \(number)")) }
             if await store.write(writes, by: scribe) == .stored {
@@ -108,7 +116,7 @@ struct RedisFailoverTests {
             }
             // As a new owner would: claim, and see how far it is stored.
             afterwards = 0
-            let epoch = await store.claim(Self.key.shard, by: scribe.owner)
+            let epoch = await store.claim(Self.key.shard, by: scribe.id)
             guard epoch > 0, let loaded = await store.load(Self.key) else {
                 try await Task.sleep(for: .milliseconds(50))
                 continue
@@ -124,9 +132,14 @@ struct RedisFailoverTests {
         let members = try #require(await store.load(Self.key)).members
         #expect(members.count >= 40)
         for member in members {
-            let request = StoreRequest.memberships(of: member.user, tenant: Self.key.tenant, after: nil, limit: 9, unreadLimit: 0)
-            guard case .memberships(let lists) = await store.ask(request) else { return _ = Issue.record("\(member.user) has no list") }
-            #expect(lists.memberships.map(\.key) == [Self.key], "a membership without a line: \(member.user)")
+            let request = StoreRequest.memberships(
+                of: member.user, tenant: Self.key.tenant, after: nil, limit: 9, unreadLimit: 0)
+            guard case .memberships(let lists) = await store.request(request) else {
+                return _ = Issue.record("\(member.user) has no list")
+            }
+            #expect(
+                lists.memberships.map(\.key) == [Self.key],
+                "a membership without a line: \(member.user)")
         }
     }
 }

@@ -7,90 +7,115 @@ import StoreTestSupport
 import TestKit
 import Testing
 
-private func acme(_ id: String) -> ConversationKey { ConversationKey(tenant: "acme", id: ByteString(id)) }
-private let bob = Scribe.person("bob").id
+private func acme(_ id: String) -> ConversationKey {
+    ConversationKey(tenant: "acme", id: ByteString(id))
+}
+private let bob = TestOwner.person("bob").id
 
 /// The lists of a Redis store are beside the conversations: what stands in one and not in the other, and what is under their names.
 @Suite("The lists of a Redis store")
 struct RedisListTests {
-    @Test("have a line for every membership, and for every conversation of a catalog", arguments: RedisUnderTest.Kind.allCases)
-    func lines(_ kind: RedisUnderTest.Kind) async throws {
+    @Test(
+        "have a line for every membership, and for every conversation of a catalog",
+        arguments: RedisUnderTest.Kind.allCases)
+    func indexEntries(_ kind: RedisUnderTest.Kind) async throws {
         let store = try RedisUnderTest(kind, history: 100)
-        var rex = await store.begin(acme("rex"), kind: .rooms)
-        _ = await store.write([rex.join("bob"), rex.join("zoë"), rex.say("hello")], by: rex)
-        var kim = await store.begin(acme("kim"))
+        var rex = await store.createConversation(acme("rex"), kind: .rooms)
+        _ = await store.write([rex.join("bob"), rex.join("zoë"), rex.post("hello")], by: rex)
+        var kim = await store.createConversation(acme("kim"))
         _ = await store.write([kim.join("bob")], by: kim)
         // By the time of their writes, which may be the same.
-        let mine = try store.ask(redis: "ZRANGE", "\(store.name):{u:acme:bob}:convs", "0", "-1")
+        let mine = try store.redisCLI("ZRANGE", "\(store.name):{u:acme:bob}:convs", "0", "-1")
         #expect(Set(mine.split(separator: "\n")) == ["rex", "kim"])
-        #expect(try store.ask(redis: "ZRANGE", "\(store.name):{u:acme:zo%C3%AB}:convs", "0", "-1") == "rex")
         #expect(
-            try store.ask(redis: "ZRANGE", "\(store.name):{t:acme}:rooms", "0", "-1", "WITHSCORES") == "rex\n\(Scribe.time(0).milliseconds)"
+            try store.redisCLI("ZRANGE", "\(store.name):{u:acme:zo%C3%AB}:convs", "0", "-1")
+                == "rex")
+        #expect(
+            try store.redisCLI("ZRANGE", "\(store.name):{t:acme}:rooms", "0", "-1", "WITHSCORES")
+                == "rex\n\(TestOwner.time(0).milliseconds)"
         )
-        #expect(try store.ask(redis: "HMGET", "\(store.name):{s\(kim.key.shard)}:conv:acme:kim", "kind", "details") == "")
+        #expect(
+            try store.redisCLI(
+                "HMGET", "\(store.name):{s\(kim.key.shard)}:conv:acme:kim", "kind", "details") == ""
+        )
     }
 
     @Test(
         "may have lines that stand for nothing, as a process leaves them that dies before the second write",
         arguments: RedisUnderTest.Kind.allCases)
-    func leftOver(_ kind: RedisUnderTest.Kind) async throws {
+    func orphanedEntries(_ kind: RedisUnderTest.Kind) async throws {
         let store = try RedisUnderTest(kind, history: 100)
         let (mine, rooms) = ("\(store.name):{u:acme:bob}:convs", "\(store.name):{t:acme}:rooms")
         let now = "4000000000000"
         // Of a conversation that nobody has made, of one where bob is no member, of one that is not for the catalog.
-        try store.ask(redis: "ZADD", mine, now, "nowhere", now, "strangers", now, "half")
-        try store.ask(redis: "ZADD", rooms, now, "nowhere", now, "strangers")
-        var strangers = await store.begin(acme("strangers"))
+        try store.redisCLI("ZADD", mine, now, "nowhere", now, "strangers", now, "half")
+        try store.redisCLI("ZADD", rooms, now, "nowhere", now, "strangers")
+        var strangers = await store.createConversation(acme("strangers"))
         _ = await store.write([strangers.join("ann")], by: strangers)
-        var rex = await store.begin(acme("rex"), kind: .rooms)
+        var rex = await store.createConversation(acme("rex"), kind: .rooms)
         _ = await store.write([rex.join("bob")], by: rex)
 
         #expect(await store.memberships(of: "bob")?.memberships.map(\.key.id) == ["rex"])
         #expect(await store.memberships(of: "bob", limit: 1)?.memberships.map(\.key.id) == ["rex"])
         #expect(await store.catalog(limit: 1)?.entries.map(\.key.id) == ["rex"])
         // The write that was to follow follows.
-        var half = await store.begin(acme("half"), kind: .rooms)
+        var half = await store.createConversation(acme("half"), kind: .rooms)
         _ = await store.write([half.join("bob")], by: half)
-        #expect(Set(try #require(await store.memberships(of: "bob")).memberships.map(\.key.id)) == ["rex", "half"])
+        #expect(
+            Set(try #require(await store.memberships(of: "bob")).memberships.map(\.key.id)) == [
+                "rex", "half",
+            ])
         #expect(Set(try #require(await store.catalog()).entries.map(\.key.id)) == ["rex", "half"])
-        #expect(try store.ask(redis: "ZCARD", mine) == "4")
+        #expect(try store.redisCLI("ZCARD", mine) == "4")
     }
 
-    @Test("lose such lines when they are old, and nothing else", arguments: RedisUnderTest.Kind.allCases)
-    func swept(_ kind: RedisUnderTest.Kind) async throws {
+    @Test(
+        "lose such lines when they are old, and nothing else",
+        arguments: RedisUnderTest.Kind.allCases)
+    func staleEntriesRemoved(_ kind: RedisUnderTest.Kind) async throws {
         let store = try RedisUnderTest(kind, history: 100)
         let (mine, rooms) = ("\(store.name):{u:acme:bob}:convs", "\(store.name):{t:acme}:rooms")
-        var rex = await store.begin(acme("rex"), kind: .rooms)
-        var over = await store.begin(acme("over"), kind: .rooms)
-        _ = await store.write([rex.join("bob"), over.join("bob"), over.write(.end(at: Scribe.time(9)))], by: rex)
+        var rex = await store.createConversation(acme("rex"), kind: .rooms)
+        var over = await store.createConversation(acme("over"), kind: .rooms)
+        _ = await store.write(
+            [rex.join("bob"), over.join("bob"), over.write(.end(at: TestOwner.time(9)))], by: rex)
         let young = "4000000000000"
-        try store.ask(redis: "ZADD", mine, "1", "nowhere", young, "soon")
-        try store.ask(redis: "ZADD", mine, "1", "rex")
-        try store.ask(redis: "ZADD", rooms, "1", "nowhere", young, "soon")
+        try store.redisCLI("ZADD", mine, "1", "nowhere", young, "soon")
+        try store.redisCLI("ZADD", mine, "1", "rex")
+        try store.redisCLI("ZADD", rooms, "1", "nowhere", young, "soon")
         #expect(await store.memberships(of: "bob")?.memberships.map(\.key.id) == ["rex", "over"])
         #expect(await store.catalog()?.entries.map(\.key.id) == ["rex"])
         try Deadline.wait(
             for: "old lines to be swept",
             untilTrue: {
-                try store.ask(redis: "ZRANGE", mine, "0", "-1") == "rex\nover\nsoon"
-                    && store.ask(redis: "ZRANGE", rooms, "0", "-1") == "rex\nsoon"
+                try store.redisCLI("ZRANGE", mine, "0", "-1") == "rex\nover\nsoon"
+                    && store.redisCLI("ZRANGE", rooms, "0", "-1") == "rex\nsoon"
             })
     }
 
-    @Test("refuse who cannot be listed, and nobody else, where something else is under their name", arguments: RedisUnderTest.Kind.allCases)
+    @Test(
+        "refuse who cannot be listed, and nobody else, where something else is under their name",
+        arguments: RedisUnderTest.Kind.allCases)
     func foreignList(_ kind: RedisUnderTest.Kind) async throws {
         let store = try RedisUnderTest(kind, history: 100)
-        try store.ask(redis: "SET", "\(store.name):{u:acme:bob}:convs", "mine")
-        try store.ask(redis: "SET", "\(store.name):{t:acme}:rooms", "mine")
-        var rex = await store.begin(acme("rex"))
-        var kim = await store.begin(acme("kim"))
-        let batch = [rex.say("one"), rex.join("ann"), kim.say("first"), rex.join("bob"), rex.say("two"), kim.join("ann")]
+        try store.redisCLI("SET", "\(store.name):{u:acme:bob}:convs", "mine")
+        try store.redisCLI("SET", "\(store.name):{t:acme}:rooms", "mine")
+        var rex = await store.createConversation(acme("rex"))
+        var kim = await store.createConversation(acme("kim"))
+        let batch = [
+            rex.post("one"), rex.join("ann"), kim.post("first"), rex.join("bob"), rex.post("two"),
+            kim.join("ann"),
+        ]
         #expect(await store.write(batch, by: rex) == .refused([3: .damaged, 4: .damaged]))
-        #expect(await store.load(rex.key)?.members.map(\.user) == [Scribe.person("ann").id])
+        #expect(await store.load(rex.key)?.members.map(\.user) == [TestOwner.person("ann").id])
         #expect(await store.load(rex.key)?.head == 1)
         #expect(await store.load(kim.key)?.head == 1)
-        #expect(Set(try #require(await store.memberships(of: "ann")).memberships.map(\.key.id)) == ["rex", "kim"])
-        var room = Scribe(key: acme("room"), owner: rex.owner, epoch: await store.claim(acme("room").shard, by: rex.owner))
+        #expect(
+            Set(try #require(await store.memberships(of: "ann")).memberships.map(\.key.id)) == [
+                "rex", "kim",
+            ])
+        var room = TestOwner(
+            key: acme("room"), id: rex.id, epoch: await store.claim(acme("room").shard, by: rex.id))
         #expect(await store.write([room.create(kind: .rooms)], by: room) == .refused([0: .damaged]))
         #expect(await store.load(room.key) == nil)
 
@@ -105,17 +130,20 @@ struct RedisListTests {
             ),
         ]
         try await self.expect(store, requests)
-        try store.ask(redis: "DEL", "\(store.name):{u:acme:bob}:convs")
+        try store.redisCLI("DEL", "\(store.name):{u:acme:bob}:convs")
         (rex.revision, rex.head) = (3, 1)
         #expect(await store.write([rex.join("bob")], by: rex) == .stored)
         #expect(await store.memberships(of: "bob")?.memberships.map(\.key.id) == ["rex"])
     }
 
-    private func expect(_ store: RedisUnderTest, _ requests: [(StoreRequest, String)]) async throws {
+    private func expect(_ store: RedisUnderTest, _ requests: [(StoreRequest, String)]) async throws
+    {
         for (request, sentence) in requests {
-            guard case .failed(let failure) = await store.ask(request) else { return _ = Issue.record("\(request) was done") }
+            guard case .failed(let failure) = await store.request(request) else {
+                return _ = Issue.record("\(request) was done")
+            }
             #expect(failure.description == sentence)
-            #expect(failure.isOfOneConversation)
+            #expect(failure.isRequestSpecific)
         }
     }
 
@@ -125,70 +153,100 @@ struct RedisListTests {
     func foreignNumbers(_ kind: RedisUnderTest.Kind) async throws {
         let store = try RedisUnderTest(kind, history: 100)
         let key = "\(store.name):{t:acme}:numbers"
-        try store.ask(redis: "HSET", key, "minted", "many", "counted", "few", "u:ann", "?")
+        try store.redisCLI("HSET", key, "minted", "many", "counted", "few", "u:ann", "?")
         try await self.expect(
             store,
             [
-                (.numbers(of: [bob], tenant: "acme"), "the numbers of acme: the Redis key \(key) has no count in minted"),
                 (
-                    .numbers(of: [Scribe.person("ann").id], tenant: "acme"),
+                    .numbers(of: [bob], tenant: "acme"),
+                    "the numbers of acme: the Redis key \(key) has no count in minted"
+                ),
+                (
+                    .numbers(of: [TestOwner.person("ann").id], tenant: "acme"),
                     "the numbers of acme: the Redis key \(key) has no number in u:ann"
                 ),
-                (.nextNumber(tenant: "acme"), "the numbers of acme: the Redis key \(key) has no count in counted"),
+                (
+                    .nextNumber(tenant: "acme"),
+                    "the numbers of acme: the Redis key \(key) has no count in counted"
+                ),
             ])
-        try store.ask(redis: "DEL", key)
-        try store.ask(redis: "SET", key, "mine")
+        try store.redisCLI("DEL", key)
+        try store.redisCLI("SET", key, "mine")
         try await self.expect(
             store,
             [
-                (.numbers(of: [bob], tenant: "acme"), "the numbers of acme: the Redis key \(key) is no hash"),
-                (.users(numbered: [1], tenant: "acme"), "the numbers of acme: the Redis key \(key) is no hash"),
-                (.nextNumber(tenant: "acme"), "the numbers of acme: the Redis key \(key) has no count in counted"),
                 (
-                    .memberships(of: bob, tenant: "acme", after: "behind", limit: 9, unreadLimit: 9),
+                    .numbers(of: [bob], tenant: "acme"),
+                    "the numbers of acme: the Redis key \(key) is no hash"
+                ),
+                (
+                    .users(numbered: [1], tenant: "acme"),
+                    "the numbers of acme: the Redis key \(key) is no hash"
+                ),
+                (
+                    .nextNumber(tenant: "acme"),
+                    "the numbers of acme: the Redis key \(key) has no count in counted"
+                ),
+                (
+                    .memberships(
+                        of: bob, tenant: "acme", after: "behind", limit: 9, unreadLimit: 9),
                     "after: it is no place in the conversations of acme/bob"
                 ),
             ])
         #expect(await store.numbers(of: ["bob"], in: "other") == [StoreRequest.firstUserNumber])
     }
 
-    @Test("show the others where a conversation is damaged, and name it", arguments: RedisUnderTest.Kind.allCases)
+    @Test(
+        "show the others where a conversation is damaged, and name it",
+        arguments: RedisUnderTest.Kind.allCases)
     func damaged(_ kind: RedisUnderTest.Kind) async throws {
         let store = try RedisUnderTest(kind, history: 100)
         for id in ["rex", "kim", "joe", "tom"] {
-            var scribe = await store.begin(acme(id), kind: .rooms)
-            _ = await store.write([scribe.join("bob"), scribe.say("hello")], by: scribe)
+            var scribe = await store.createConversation(acme(id), kind: .rooms)
+            _ = await store.write([scribe.join("bob"), scribe.post("hello")], by: scribe)
         }
         let log = "\(store.name):{s\(acme("tom").shard)}:log:acme:tom"
-        try store.ask(redis: "DEL", log)
-        try store.ask(redis: "XADD", log, "1-0", "m", "1 2 0 3 0 0 0 0 bo")
+        try store.redisCLI("DEL", log)
+        try store.redisCLI("XADD", log, "1-0", "m", "1 2 0 3 0 0 0 0 bo")
         let key = "\(store.name):{s\(acme("kim").shard)}:conv:acme:kim"
-        try store.ask(redis: "HSET", key, "at", "9 1 1 1")
-        try store.ask(redis: "HSET", "\(store.name):{s\(acme("joe").shard)}:members:acme:joe", "bob", "nonsense")
+        try store.redisCLI("HSET", key, "at", "9 1 1 1")
+        try store.redisCLI(
+            "HSET", "\(store.name):{s\(acme("joe").shard)}:members:acme:joe", "bob", "nonsense")
         let page = try #require(await store.memberships(of: "bob"))
         #expect(page.memberships.map(\.key.id) == ["rex"])
-        #expect(page.damaged.map(\.description).contains("acme/kim: the Redis key \(key) has the format 9, which is not ours"))
         #expect(
-            page.damaged.contains { $0.description.hasPrefix("acme/tom: ") && $0.description.hasSuffix("message 1 is not what was stored") }
+            page.damaged.map(\.description).contains(
+                "acme/kim: the Redis key \(key) has the format 9, which is not ours"))
+        #expect(
+            page.damaged.contains {
+                $0.description.hasPrefix("acme/tom: ")
+                    && $0.description.hasSuffix("message 1 is not what was stored")
+            }
         )
         #expect(page.damaged.count == 3)
-        #expect(page.damaged.allSatisfy { $0.isOfOneConversation })
+        #expect(page.damaged.allSatisfy { $0.isRequestSpecific })
         let catalog = try #require(await store.catalog())
         #expect(Set(catalog.entries.map(\.key.id)) == ["rex", "joe", "tom"])
-        #expect(catalog.damaged.map(\.description) == ["acme/kim: the Redis key \(key) has the format 9, which is not ours"])
+        #expect(
+            catalog.damaged.map(\.description) == [
+                "acme/kim: the Redis key \(key) has the format 9, which is not ours"
+            ])
     }
 
-    @Test("are the same for another node, and after all scripts were forgotten", arguments: RedisUnderTest.Kind.allCases)
+    @Test(
+        "are the same for another node, and after all scripts were forgotten",
+        arguments: RedisUnderTest.Kind.allCases)
     func otherNode(_ kind: RedisUnderTest.Kind) async throws {
         let store = try RedisUnderTest(kind, history: 100)
-        var rex = await store.begin(acme("rex"), kind: .rooms)
-        _ = await store.write([rex.join("bob"), rex.say("hello")], by: rex)
+        var rex = await store.createConversation(acme("rex"), kind: .rooms)
+        _ = await store.write([rex.join("bob"), rex.post("hello")], by: rex)
         let numbers = await store.numbers(of: ["ann", "bob"])
         _ = await store.nextNumber()
-        let other = try store.neighbour()
-        #expect(await other.ask(.probe).text == "done")
-        if kind != .cluster { try store.ask(redis: "SCRIPT", "FLUSH") }
-        #expect(await other.memberships(of: "bob")?.text == (await store.memberships(of: "bob"))?.text)
+        let other = try store.otherNode()
+        #expect(await other.request(.probe).text == "done")
+        if kind != .cluster { try store.redisCLI("SCRIPT", "FLUSH") }
+        #expect(
+            await other.memberships(of: "bob")?.text == (await store.memberships(of: "bob"))?.text)
         #expect(await other.catalog()?.entries.map(\.key.id) == ["rex"])
         #expect(await other.numbers(of: ["bob", "ann"]) == numbers?.reversed())
         #expect(await other.nextNumber() == 2)
@@ -198,54 +256,65 @@ struct RedisListTests {
     func restart() async throws {
         let server = try RedisServer(["--appendonly", "yes", "--appendfsync", "always"])
         let store = try RedisUnderTest(at: server.url, history: 100)
-        var rex = await store.begin(acme("rex"), kind: .rooms)
-        _ = await store.write([rex.join("bob"), rex.say("hello")], by: rex)
+        var rex = await store.createConversation(acme("rex"), kind: .rooms)
+        _ = await store.write([rex.join("bob"), rex.post("hello")], by: rex)
         let numbers = await store.numbers(of: ["ann", "bob"])
         _ = await store.nextNumber()
         let before = (await store.memberships(of: "bob")?.text, await store.catalog()?.text)
         try server.crash()
         try server.restart()
-        let other = try store.neighbour()
+        let other = try store.otherNode()
         #expect(await other.memberships(of: "bob")?.text == before.0)
         #expect(await other.catalog()?.text == before.1)
         #expect(
             await other.numbers(of: ["bob", "cat", "ann"]) == [
-                StoreRequest.firstUserNumber + 1, StoreRequest.firstUserNumber + 2, StoreRequest.firstUserNumber,
+                StoreRequest.firstUserNumber + 1, StoreRequest.firstUserNumber + 2,
+                StoreRequest.firstUserNumber,
             ])
         #expect(numbers == [StoreRequest.firstUserNumber, StoreRequest.firstUserNumber + 1])
         #expect(await other.nextNumber() == 2)
     }
 
     @Test("in a cluster, when their server is away, refuse who comes in and let all others speak")
-    func serverAway() async throws {
+    func serverUnavailable() async throws {
         let cluster = try RedisClusterServers()
         let store = try RedisUnderTest(at: cluster.url() + "?wait=0", history: 100)
         func server(of tag: String) throws -> RedisServer {
-            try cluster.server(of: cluster.master(of: Int(RedisSlot(key: ByteString("{\(tag)}")).number)))
+            try cluster.server(
+                of: cluster.master(of: Int(RedisSlot(key: ByteString("{\(tag)}")).number)))
         }
-        var rex = await store.begin(acme("rex"))
-        var kim = await store.begin(acme("kim"))
+        var rex = await store.createConversation(acme("rex"))
+        var kim = await store.createConversation(acme("kim"))
         let home = try server(of: "s\(acme("rex").shard)")
         let other = try #require(
             try (0..<100).lazy.map { "user \($0)" }.first {
                 let name = $0.replacingOccurrences(of: " ", with: "%20")
-                return try server(of: "u:acme:\(name)") !== home && server(of: "u:acme:\(name)") !== server(of: "s\(acme("kim").shard)")
+                return try server(of: "u:acme:\(name)") !== home
+                    && server(of: "u:acme:\(name)") !== server(of: "s\(acme("kim").shard)")
             })
         let away = try server(of: "u:acme:\(other.replacingOccurrences(of: " ", with: "%20"))")
         // Nobody takes over: there is nobody to.
-        for node in try cluster.nodes() where !node.isMaster { try cluster.server(of: node).crash() }
+        for node in try cluster.nodes() where !node.isMaster {
+            try cluster.server(of: node).crash()
+        }
         away.freeze()
-        defer { away.thaw() }
-        let answers = Questions()
-        store.submit(.write(WriteBatch(owner: rex.owner, writes: [rex.say("one"), rex.join(other)])), ticket: 1, for: answers)
-        store.submit(.write(WriteBatch(owner: kim.owner, writes: [kim.say("first")])), ticket: 2, for: answers)
+        defer { away.unfreeze() }
+        let answers = AnswerCollector()
+        store.submit(
+            .write(WriteBatch(owner: rex.id, writes: [rex.post("one"), rex.join(other)])),
+            ticket: 1, for: answers)
+        store.submit(
+            .write(WriteBatch(owner: kim.id, writes: [kim.post("first")])), ticket: 2, for: answers)
         let texts = await answers.answers(2).map(\.answer.text)
-        #expect(texts[0].hasPrefix("0: failed(Not written, because a list could not be written before it."), "\(texts)")
+        #expect(
+            texts[0].hasPrefix(
+                "0: failed(Not written, because a list could not be written before it."), "\(texts)"
+        )
         #expect(texts[1] == "stored", "\(texts)")
-        away.thaw()
+        away.unfreeze()
         var loaded: LoadedConversation?
         let deadline = Deadline()
-        while loaded == nil, !deadline.isOver {
+        while loaded == nil, !deadline.isExpired {
             loaded = await store.load(rex.key)
             try await Task.sleep(for: .milliseconds(50))
         }

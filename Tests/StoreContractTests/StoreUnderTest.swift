@@ -15,10 +15,16 @@ struct StoreUnderTest: Sendable, CustomTestStringConvertible {
     static let unlimited = [memory, sqlite]
 
     static let memory = StoreUnderTest(testDescription: "memory") { LocalStore.memory(history: $0) }
-    static let redis = StoreUnderTest(testDescription: "Redis") { try RedisUnderTest(.standalone, history: $0) }
-    static let redisSentinel = StoreUnderTest(testDescription: "Redis by Sentinel") { try RedisUnderTest(.sentinel, history: $0) }
-    static let redisCluster = StoreUnderTest(testDescription: "Redis Cluster") { try RedisUnderTest(.cluster, history: $0) }
+    static let redis = StoreUnderTest(testDescription: "Redis") {
+        try RedisUnderTest(.standalone, history: $0)
+    }
+    static let redisSentinel = StoreUnderTest(testDescription: "Redis by Sentinel") {
+        try RedisUnderTest(.sentinel, history: $0)
+    }
+    static let redisCluster = StoreUnderTest(testDescription: "Redis Cluster") {
+        try RedisUnderTest(.cluster, history: $0)
+    }
     static let sqlite = StoreUnderTest(testDescription: "SQLite") { history in
-        try HousedStore { try LocalStore.sqlite(path: "\($0.path)/confab.db", history: history) }
+        try TemporaryStore { try LocalStore.sqlite(path: "\($0.path)/confab.db", history: history) }
     }
 }

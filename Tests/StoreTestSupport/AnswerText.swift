@@ -12,10 +12,14 @@ extension StoreAnswer {
         case .loaded(nil): "no conversation"
         case .loaded(let loaded?): loaded.text
         case .recent(let messages):
-            messages.map { "\($0.sequence) \($0.author) \($0.clientID?.text.string ?? "-") \($0.sentAt.milliseconds)" }.joined(
+            messages.map {
+                "\($0.sequence) \($0.author) \($0.clientMessageID?.text.string ?? "-") \($0.sentAt.milliseconds)"
+            }.joined(
                 separator: "\n")
         case .written(.stored): "stored"
-        case .written(.refused(let places)): places.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }.joined(separator: ", ")
+        case .written(.refused(let places)):
+            places.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }.joined(
+                separator: ", ")
         case .page(let page): page.text
         case .unread(let count): "unread \(count)"
         case .memberships(let page): page.text
@@ -33,14 +37,15 @@ extension LoadedConversation {
     /// All of it but the order of the members.
     public var text: String {
         let members = self.members.sorted { $0.user < $1.user }.map(\.text)
-        return "\(self.head) \(self.revision) \(self.oldest) \(self.record.text)\n\(members.joined(separator: "\n"))"
+        return
+            "\(self.head) \(self.revision) \(self.oldest) \(self.record.text)\n\(members.joined(separator: "\n"))"
     }
 }
 
 extension ConversationRecord {
     public var text: String {
         """
-        \(self.access) \(self.kind) '\(self.title)' '\(self.details)' \(self.creator?.description ?? "-") \
+        \(self.joinPolicy) \(self.kind) '\(self.title)' '\(self.dialectData)' \(self.creator?.description ?? "-") \
         \(self.createdAt.milliseconds) \(self.updatedAt.milliseconds) \(self.endedAt?.milliseconds ?? 0)
         """
     }
@@ -57,8 +62,8 @@ extension MembershipPage {
     public var text: String {
         self.memberships.sorted { $0.key < $1.key }.map { membership in
             """
-            \(membership.key) \(membership.record.text) \(membership.head) \(membership.member.text) \(membership.last?.text ?? "-") \
-            unread \(membership.unread)
+            \(membership.key) \(membership.record.text) \(membership.head) \(membership.member.text) \(membership.lastMessage?.text ?? "-") \
+            unread \(membership.unreadCount)
             """
         }.joined(separator: "\n") + "\n\(self.damaged)"
     }
@@ -72,7 +77,7 @@ extension CatalogPage {
     }
 }
 
-extension Page {
+extension MessagePage {
     public var text: String {
         """
         \(self.head) \(self.oldest) \(self.revision)
@@ -88,7 +93,7 @@ extension Message {
         let body = self.body
         return """
             \(self.sequence) r\(self.revision) \(self.state) \(self.sentAt.milliseconds) \(body.author.id)/\(body.author.name)/\
-            \(body.author.agent?.string ?? "-") \(body.clientID?.text.string ?? "-") '\(body.content)' \(body.metadata?.description ?? "-")
+            \(body.author.agent?.string ?? "-") \(body.clientMessageID?.text.string ?? "-") '\(body.content)' \(body.metadata?.description ?? "-")
             """
     }
 }

@@ -8,9 +8,9 @@ import Synchronization
 
 let arguments = CommandLine.arguments
 guard arguments.count == 3 else { fatalError("usage: StoreTorture hold|burst|full FILE") }
-let owner = OwnerID(incarnation: UInt64(getpid()), loop: 0)
+let owner = LoopID(incarnation: UInt64(getpid()), loop: 0)
 
-func tell(_ line: String) {
+func printLine(_ line: String) {
     let line = "\(line)\n"
     _ = write(1, line, line.utf8.count)
 }
@@ -19,10 +19,10 @@ let store: SQLiteStore
 do {
     store = try SQLiteStore(path: arguments[2], options: SQLiteOptions(history: 0))
 } catch {
-    tell("refused: \(error)")
+    printLine("refused: \(error)")
     exit(1)
 }
-tell("open")
+printLine("open")
 
 switch arguments[1] {
 case "hold":
@@ -30,15 +30,15 @@ case "hold":
     _ = getchar()
     store.close()
 case "burst":
-    await Burst(store).run()
+    await BurstWriter(store).run()
 case "full":
-    await FullDisk(store).run()
+    await FullDiskWriter(store).run()
 default:
     fatalError("unknown act \(arguments[1])")
 }
 
 /// Sends without end in 20 conversations, many at once, and tells of each answer before it goes on.
-struct Burst {
+struct BurstWriter {
     let store: SQLiteStore
 
     init(_ store: SQLiteStore) {
@@ -49,14 +49,18 @@ struct Burst {
         await withTaskGroup(of: Void.self) { group in
             for number in 0..<20 {
                 group.addTask {
-                    var scribe = await self.store.begin(ConversationKey(tenant: "acme", id: ByteString("burst-\(number)")), by: owner)
+                    var scribe = await self.store.createConversation(
+                        ConversationKey(tenant: "acme", id: ByteString("burst-\(number)")),
+                        by: owner)
                     while true {
                         let first = scribe.head + 1
-                        let writes = (0..<(1 + scribe.head % 4)).map { scribe.say("\(number)/\(first + $0)") }
+                        let writes = (0..<(1 + scribe.head % 4)).map {
+                            scribe.post("\(number)/\(first + $0)")
+                        }
                         guard await self.store.write(writes, by: scribe) == .stored else {
                             fatalError("a write failed in conversation \(number)")
                         }
-                        tell("\(number) \(scribe.head)")
+                        printLine("\(number) \(scribe.head)")
                     }
                 }
             }
@@ -65,7 +69,7 @@ struct Burst {
 }
 
 /// Writes until there is no room, says what it heard, makes room, and goes on.
-struct FullDisk {
+struct FullDiskWriter {
     let store: SQLiteStore
 
     init(_ store: SQLiteStore) {
@@ -75,27 +79,33 @@ struct FullDisk {
     func run() async {
         // Instead of the signal, writes fail.
         signal(SIGXFSZ, SIG_IGN)
-        var scribe = await self.store.begin(ConversationKey(tenant: "acme", id: "full"), by: owner)
-        self.limit(bytes: 400_000)
+        var scribe = await self.store.createConversation(
+            ConversationKey(tenant: "acme", id: "full"), by: owner)
+        self.limitFileSize(bytes: 400_000)
         var failures = 0
         while failures < 3 {
             var attempt = scribe
-            switch await self.store.ask(.write(WriteBatch(owner: owner, writes: [attempt.say(String(repeating: "x", count: 5000))]))) {
+            switch await self.store.request(
+                .write(
+                    WriteBatch(
+                        owner: owner, writes: [attempt.post(String(repeating: "x", count: 5000))])))
+            {
             case .written(.stored): scribe = attempt
             case .failed(let failure):
                 failures += 1
-                tell("failed at \(scribe.head): \(failure)")
+                printLine("failed at \(scribe.head): \(failure)")
             case let answer: fatalError("unexpected: \(answer.text)")
             }
         }
-        tell("readable \(await self.store.load(scribe.key)?.head ?? -1)")
-        self.limit(bytes: .max)
-        guard await self.store.write([scribe.say("there is room again")], by: scribe) == .stored else { fatalError("did not heal") }
-        tell("healed \(scribe.head)")
+        printLine("readable \(await self.store.load(scribe.key)?.head ?? -1)")
+        self.limitFileSize(bytes: .max)
+        guard await self.store.write([scribe.post("there is room again")], by: scribe) == .stored
+        else { fatalError("did not heal") }
+        printLine("healed \(scribe.head)")
         self.store.close()
     }
 
-    private func limit(bytes: UInt) {
+    private func limitFileSize(bytes: UInt) {
         var limit = rlimit()
         getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
         limit.rlim_cur = min(bytes, limit.rlim_max)

@@ -20,8 +20,11 @@ private let ambiguousRequests = [
     RequestCase("a space before a colon", "GET /api/health HTTP/1.1\r\nHost : a\r\n\r\n"),
     RequestCase(
         "two framings of the body",
-        "POST /api/health HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-    RequestCase("two lengths", "POST /api/health HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
+        "POST /api/health HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    ),
+    RequestCase(
+        "two lengths",
+        "POST /api/health HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
     RequestCase("a folded line", "GET /api/health HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n"),
     RequestCase("two hosts", "GET /api/health HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
     RequestCase("no host", "GET /api/health HTTP/1.1\r\n\r\n"),
@@ -30,12 +33,22 @@ private let ambiguousRequests = [
 
 private let refusedRequests = [
     RequestCase("an unknown path", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 404),
-    RequestCase("a path of WebSockets without an upgrade", "GET /conversations/1/ HTTP/1.1\r\nHost: a\r\n\r\n", 426),
-    RequestCase("another method", "POST /api/health HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 405),
-    RequestCase("the metrics, on the clients' port", "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n", 404),
-    RequestCase("a long path", "GET /\(String(repeating: "x", count: 20_000)) HTTP/1.1\r\nHost: a\r\n\r\n", 414),
-    RequestCase("a long field", "GET / HTTP/1.1\r\nHost: a\r\nX: \(String(repeating: "x", count: 20_000))\r\n\r\n", 431),
-    RequestCase("a long body", "GET /api/health HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n", 413),
+    RequestCase(
+        "a path of WebSockets without an upgrade",
+        "GET /conversations/1/ HTTP/1.1\r\nHost: a\r\n\r\n", 426),
+    RequestCase(
+        "another method", "POST /api/health HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 405),
+    RequestCase(
+        "the metrics, on the clients' port", "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n", 404),
+    RequestCase(
+        "a long path", "GET /\(String(repeating: "x", count: 20_000)) HTTP/1.1\r\nHost: a\r\n\r\n",
+        414),
+    RequestCase(
+        "a long field",
+        "GET / HTTP/1.1\r\nHost: a\r\nX: \(String(repeating: "x", count: 20_000))\r\n\r\n", 431),
+    RequestCase(
+        "a long body", "GET /api/health HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n", 413
+    ),
 ]
 
 /// Bytes of a client that breaks RFC 6455, and the close code they must get.
@@ -47,12 +60,18 @@ struct FrameCase: Sendable, CustomTestStringConvertible {
 
 private let brokenFrames = [
     FrameCase(testDescription: "not masked", bytes: [0x81, 0x01, 0x41], code: 1002),
-    FrameCase(testDescription: "compressed, where that was not agreed", bytes: [0xC1, 0x80, 0, 0, 0, 0], code: 1002),
-    FrameCase(testDescription: "an opcode that nobody knows", bytes: [0x83, 0x80, 0, 0, 0, 0], code: 1002),
+    FrameCase(
+        testDescription: "compressed, where that was not agreed", bytes: [0xC1, 0x80, 0, 0, 0, 0],
+        code: 1002),
+    FrameCase(
+        testDescription: "an opcode that nobody knows", bytes: [0x83, 0x80, 0, 0, 0, 0], code: 1002),
     FrameCase(testDescription: "the rest of nothing", bytes: [0x80, 0x80, 0, 0, 0, 0], code: 1002),
     FrameCase(testDescription: "a long ping", bytes: [0x89, 0xFE, 0x00, 0x7E], code: 1002),
-    FrameCase(testDescription: "text that is no UTF-8", bytes: [0x81, 0x82, 0, 0, 0, 0, 0xC3, 0x28], code: 1007),
-    FrameCase(testDescription: "half a close code", bytes: [0x88, 0x81, 0, 0, 0, 0, 0x03], code: 1002),
+    FrameCase(
+        testDescription: "text that is no UTF-8", bytes: [0x81, 0x82, 0, 0, 0, 0, 0xC3, 0x28],
+        code: 1007),
+    FrameCase(
+        testDescription: "half a close code", bytes: [0x88, 0x81, 0, 0, 0, 0, 0x03], code: 1002),
 ]
 
 @Suite("What must not break a node")
@@ -61,12 +80,13 @@ struct AbuseTests {
     func slowReader() throws {
         // Who never reads answers no ping: on a slow machine it would be silent for too long before it is behind.
         let server = try ConfabServer([
-            "--limit", "outbound-bytes=65536", "--limit", "message-burst=1000", "--limit", "idle-seconds=3600",
+            "--limit", "outbound-bytes=65536", "--limit", "message-burst=1000", "--limit",
+            "idle-seconds=3600",
         ])
         let writer = try server.connect("writer")
         let others = try (0..<1000).map { try server.connect("other \($0)") }
         let slow = try server.connect("slow", receiveBytes: 4096)
-        for talker in others + [writer, slow] { try talker.settle() }
+        for talker in others + [writer, slow] { try talker.synchronize() }
 
         let content = String(repeating: "x", count: 16_000)
         var (count, last) = (0, 0)
@@ -78,24 +98,32 @@ struct AbuseTests {
             // Presence apart, everybody hears every message at once and in order.
             for other in others {
                 #expect(try other.next("chat_message").object("message")?["id"] == String(count))
-                guard !isClosed, server.process.errors.text.contains("slow reader closed") else { continue }
+                guard !isClosed, server.process.errors.text.contains("slow reader closed") else {
+                    continue
+                }
                 // At once: the close frame waits a few seconds for somebody who reads.
                 isClosed = true
-                #expect(try self.read(slow) { last = $0 } == 1013)
+                #expect(try self.readToClose(slow) { last = $0 } == 1013)
             }
         }
         #expect(last < count)
         let back = try server.connect("slow", query: "after=\(last)")
-        for number in (last + 1)...count { #expect(try back.next("chat_message").object("message")?["id"] == String(number)) }
+        for number in (last + 1)...count {
+            #expect(try back.next("chat_message").object("message")?["id"] == String(number))
+        }
     }
 
     /// Reads messages to the end; the close code.
-    private func read(_ talker: Talker, _ message: (Int) -> Void) throws -> UInt16? {
+    private func readToClose(_ talker: ConversationClient, _ message: (Int) -> Void) throws
+        -> UInt16?
+    {
         while true {
             switch try talker.socket.next() {
             case .text(let frame):
                 let event = try JSONObject(frame)
-                if event["type"] == "chat_message" { message(Int(event.object("message")?["id"] ?? "") ?? 0) }
+                if event["type"] == "chat_message" {
+                    message(Int(event.object("message")?["id"] ?? "") ?? 0)
+                }
             case .close(let code, _): return code
             case .end: return nil
             default: continue
@@ -104,7 +132,7 @@ struct AbuseTests {
     }
 
     /// Ten thousand where this process may have so many; what it needs for itself is little.
-    private func crowdSize() -> Int {
+    private func silentConnectionCount() -> Int {
         var limit = rlimit()
         getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         limit.rlim_cur = limit.rlim_max
@@ -112,20 +140,28 @@ struct AbuseTests {
         return min(10_000, Int(clamping: limit.rlim_cur) - 500)
     }
 
-    @Test("ten thousand connections that say nothing are closed in time and cost little, while others talk")
-    func silence() throws {
-        let server = try ConfabServer(["--limit", "header-seconds=3", "--limit", "connects-per-second=1000000"])
+    @Test(
+        "ten thousand connections that say nothing are closed in time and cost little, while others talk"
+    )
+    func silentConnections() throws {
+        let server = try ConfabServer([
+            "--limit", "header-seconds=3", "--limit", "connects-per-second=1000000",
+        ])
         let talker = try server.connect("alice")
-        try talker.settle()
+        try talker.synchronize()
         let before = try server.residentBytes()
 
-        let silent = try (0..<self.crowdSize()).map { _ in try ByteStream(port: server.port) }
+        let silent = try (0..<self.silentConnectionCount()).map { _ in
+            try ByteStream(port: server.port)
+        }
         try talker.post("in between")
         let perConnection = (try server.residentBytes() - before) / silent.count
 
         // The address sanitizer keeps what was freed, and room around all that was not: that is no memory of ours.
-        if getenv("ASAN_OPTIONS") == nil { #expect(perConnection < 4096, "\(perConnection) bytes for each") }
-        for stream in silent { #expect(stream.drained(within: .seconds(20))) }
+        if getenv("ASAN_OPTIONS") == nil {
+            #expect(perConnection < 4096, "\(perConnection) bytes for each")
+        }
+        for stream in silent { #expect(stream.readToEnd(within: .seconds(20))) }
         try talker.post("afterwards")
     }
 
@@ -133,7 +169,9 @@ struct AbuseTests {
     func slowHeader() throws {
         let server = try ConfabServer(["--limit", "header-seconds=3"])
         let stream = try ByteStream(port: server.port)
-        try self.drip("GET /api/health HTTP/1.1\r\nHost: 127.0.0.1\r\n" + String(repeating: "X-Slow: yes\r\n", count: 100), to: stream)
+        try self.drip(
+            "GET /api/health HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                + String(repeating: "X-Slow: yes\r\n", count: 100), to: stream)
         #expect(try HTTPReply(from: stream).status == 408)
     }
 
@@ -141,7 +179,8 @@ struct AbuseTests {
     func slowBody() throws {
         let server = try ConfabServer(["--limit", "body-seconds=3"])
         let stream = try ByteStream(port: server.port)
-        try stream.send("GET /api/health HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n")
+        try stream.send(
+            "GET /api/health HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n")
         try self.drip(String(repeating: "b", count: 1000), to: stream)
         #expect(try HTTPReply(from: stream).status == 408)
     }
@@ -160,10 +199,12 @@ struct AbuseTests {
         let server = try ConfabServer(["--limit", "idle-seconds=4"])
         let answering = try server.connect("answering")
         let silent = try server.connect("silent")
-        silent.socket.stopAnswering()
+        silent.socket.stopAnsweringPings()
         // Heartbeats come with the pings, twice in idle-seconds.
         for _ in 0..<3 { _ = try answering.next("heartbeat") }
-        #expect(try silent.closing() == .close(code: 1001, reason: "nothing was heard for 4.0 seconds"))
+        #expect(
+            try silent.closeEvent()
+                == .close(code: 1001, reason: "nothing was heard for 4.0 seconds"))
         try answering.post("still here")
     }
 
@@ -171,20 +212,21 @@ struct AbuseTests {
     func endlessFrame() throws {
         let server = try ConfabServer(["--limit", "idle-seconds=1"])
         let talker = try server.connect("dripping")
-        try talker.settle()
-        let frame = WebSocketClient.frame(opcode: 1, Array(repeating: UInt8(ascii: "x"), count: 1000))
+        try talker.synchronize()
+        let frame = RawWebSocketClient.frame(
+            opcode: 1, Array(repeating: UInt8(ascii: "x"), count: 1000))
         for byte in frame.prefix(200) {
             guard (try? talker.socket.stream.send([byte])) != nil else { break }
-            if talker.socket.stream.drained(within: .milliseconds(50)) { break }
+            if talker.socket.stream.readToEnd(within: .milliseconds(50)) { break }
         }
-        #expect(talker.socket.stream.isOver, "it was kept for ten seconds")
+        #expect(talker.socket.stream.isClosed, "it was kept for ten seconds")
     }
 
     @Test("without file descriptors accepting pauses, says so, and goes on later")
     func descriptors() throws {
         let server = try ConfabServer(["--loops", "1"], openFiles: 64)
         let talker = try server.connect("alice")
-        try talker.settle()
+        try talker.synchronize()
         var crowd = try (0..<100).map { _ in try ByteStream(port: server.port) }
         try server.process.errors.line(with: "no file descriptors left")
 
@@ -199,10 +241,10 @@ struct AbuseTests {
     func tooManyConnections() throws {
         let server = try ConfabServer(["--limit", "connections=3"])
         let talkers = try (0..<3).map { try server.connect("user \($0)") }
-        for talker in talkers { try talker.settle() }
+        for talker in talkers { try talker.synchronize() }
         let path = server.path(to: "lobby", token: try ConfabServer.token(for: "late"))
 
-        let refusal = try WebSocketClient.refusal(of: path, port: server.port)
+        let refusal = try RawWebSocketClient.refusal(of: path, port: server.port)
 
         #expect(refusal.status == 503)
         #expect(refusal.fields["retry-after"] != nil)
@@ -214,7 +256,7 @@ struct AbuseTests {
     @Test("the echo sends back what it gets, as fast as it is read, and is no slow reader's")
     func echo() throws {
         let server = try ConfabServer(["--echo-path", "/_echo", "--limit", "frame-bytes=8388608"])
-        let socket = try WebSocketClient("/_echo", port: server.port, receiveBytes: 65_536)
+        let socket = try RawWebSocketClient("/_echo", port: server.port, receiveBytes: 65_536)
         try socket.send("grüß dich")
         #expect(try socket.next() == .text("grüß dich"))
         try socket.send(opcode: 2, [0, 255], isFinal: false)
@@ -236,34 +278,46 @@ struct AbuseTests {
     func tooLongFrame() throws {
         let server = try ConfabServer(["--limit", "frame-bytes=2048"])
         let talker = try server.connect("alice")
-        try talker.settle()
+        try talker.synchronize()
         try talker.socket.send(opcode: 1, Array(repeating: UInt8(ascii: " "), count: 3000))
-        guard case .close(let code, _) = try talker.closing() else { throw TestFailure("no close frame") }
+        guard case .close(let code, _) = try talker.closeEvent() else {
+            throw TestFailure("no close frame")
+        }
         #expect(code == 1009)
 
         let fragments = try server.connect("alice")
-        try fragments.settle()
+        try fragments.synchronize()
         for number in 0..<3 {
-            try fragments.socket.send(opcode: number == 0 ? 1 : 0, Array(repeating: UInt8(ascii: " "), count: 1000), isFinal: false)
+            try fragments.socket.send(
+                opcode: number == 0 ? 1 : 0, Array(repeating: UInt8(ascii: " "), count: 1000),
+                isFinal: false)
         }
-        guard case .close(let second, _) = try fragments.closing() else { throw TestFailure("no close frame") }
+        guard case .close(let second, _) = try fragments.closeEvent() else {
+            throw TestFailure("no close frame")
+        }
         #expect(second == 1009)
     }
 
-    @Test("what no WebSocket client may send ends the connection with the right code", arguments: brokenFrames)
+    @Test(
+        "what no WebSocket client may send ends the connection with the right code",
+        arguments: brokenFrames)
     func brokenFrame(_ frame: FrameCase) throws {
         let server = try ConfabServer()
         let talker = try server.connect("alice")
-        try talker.settle()
+        try talker.synchronize()
         try talker.socket.stream.send(frame.bytes)
-        guard case .close(let code, _) = try talker.closing() else { throw TestFailure("no close frame") }
+        guard case .close(let code, _) = try talker.closeEvent() else {
+            throw TestFailure("no close frame")
+        }
         #expect(code == frame.code)
     }
 
-    @Test("requests that two servers could read differently are refused, and end the connection", arguments: ambiguousRequests)
+    @Test(
+        "requests that two servers could read differently are refused, and end the connection",
+        arguments: ambiguousRequests)
     func ambiguousRequest(_ request: RequestCase) throws {
         let server = try ConfabServer()
-        #expect(try self.answer(of: server, to: request).drained())
+        #expect(try self.answer(of: server, to: request).readToEnd())
     }
 
     @Test("requests for what is not there are told what is wrong", arguments: refusedRequests)

@@ -4,21 +4,23 @@ import Testing
 /// Agents as others write them: with node and Debian's `ws`, and with Python's `websockets`.
 @Suite("Agents in other languages")
 struct AgentClientTests {
-    private func url(at site: StockSite, _ user: String) throws -> String {
+    private func url(at site: DeployedSystem, _ user: String) throws -> String {
         "ws://127.0.0.1:\(site.port)/v1/ws?token=\(try site.token(user, conversations: ["channel-123"]))&channel_id=channel-123"
     }
 
     private static let node = ["NODE_PATH": "/usr/share/nodejs"]
 
-    @Test("talk with each other", arguments: StockPlace.allCases)
-    func own(_ place: StockPlace) throws {
-        let site = try StockSite(place)
+    @Test("talk with each other", arguments: Deployment.allCases)
+    func ownClients(_ place: Deployment) throws {
+        let site = try DeployedSystem(place)
         let client = Checkout.file("Tests/SystemTests/Clients/agent")
         let js = try ChildProcess(
-            "/usr/bin/node", ["\(client).js", url(at: site, "js-agent"), "Hello from JavaScript"], environment: Self.node)
+            "/usr/bin/node", ["\(client).js", url(at: site, "js-agent"), "Hello from JavaScript"],
+            environment: Self.node)
         defer { js.kill() }
         try js.output.line(with: "stored js-1 as 1")
-        let python = try ChildProcess(Checkout.python(), ["\(client).py", url(at: site, "py-agent"), "Hello from Python"])
+        let python = try ChildProcess(
+            Checkout.python(), ["\(client).py", url(at: site, "py-agent"), "Hello from Python"])
         defer { python.kill() }
         try python.output.line(with: "stored py-1 as 2")
         try js.output.line(with: #"py-agent: Hello from Python {"from":"py"}"#)
@@ -27,26 +29,38 @@ struct AgentClientTests {
     // MARK: As the document prints them
 
     /// The document's client, with the address and the token in their places and nothing else changed.
-    private func printed(_ language: String, at site: StockSite, as user: String) throws -> String {
-        let block = try #require(SeedDocument.agents.blocks(language).first { $0.contains("class ArtCafeWebSocketClient") })
-        return try block.replacing("wss://api.artcafe.ai/v1", with: "ws://127.0.0.1:\(site.port)/v1")
-            .replacing("your_jwt_token", with: site.token(user, conversations: ["channel-123"]))
+    private func publishedClient(_ language: String, at site: DeployedSystem, as user: String)
+        throws -> String
+    {
+        let block = try #require(
+            PublishedDocument.agents.blocks(language).first {
+                $0.contains("class ArtCafeWebSocketClient")
+            })
+        return try block.replacing(
+            "wss://api.artcafe.ai/v1", with: "ws://127.0.0.1:\(site.port)/v1"
+        )
+        .replacing("your_jwt_token", with: site.token(user, conversations: ["channel-123"]))
     }
 
-    @Test("are those of the document, unmodified", .enabled(if: SeedDocument.agents.isThere), arguments: StockPlace.allCases)
-    func documented(_ place: StockPlace) throws {
-        let site = try StockSite(place)
+    @Test(
+        "are those of the document, unmodified", .enabled(if: PublishedDocument.agents.exists),
+        arguments: Deployment.allCases)
+    func publishedClients(_ place: Deployment) throws {
+        let site = try DeployedSystem(place)
         let folder = try TemporaryFolder()
         // What browsers have by themselves.
         let global = try folder.write("globalThis.WebSocket = require(\"ws\");\n", to: "global.cjs")
-        let script = try folder.write(self.printed("javascript", at: site, as: "js-agent"), to: "client.cjs")
+        let script = try folder.write(
+            self.publishedClient("javascript", at: site, as: "js-agent"), to: "client.cjs")
         let js = try ChildProcess("/usr/bin/node", ["-r", global, script], environment: Self.node)
         defer { js.kill() }
         try js.output.line(with: "Message sent and acknowledged")
-        let program = try folder.write(self.printed("python", at: site, as: "py-agent"), to: "client.py")
+        let program = try folder.write(
+            self.publishedClient("python", at: site, as: "py-agent"), to: "client.py")
         let python = try ChildProcess(Checkout.python(), ["-u", program])
         defer { python.kill() }
-        try python.output.line(with: "Message sent and acknowledged: {'type': 'ACK', 'message_id': '")
+        try python.output.line(
+            with: "Message sent and acknowledged: {'type': 'ACK', 'message_id': '")
         // Each hears what was said after it came.
         try js.output.line(with: "Received message:")
         try js.output.line(with: "agent_id: 'py-agent'")

@@ -6,58 +6,71 @@ import Testing
 @Suite("confab chat in every protocol")
 struct ChatDialectTests {
     static let dialects = ["conversations", "pets", "chats", "agents", "rooms"]
-    static let pairs = dialects.enumerated().flatMap { place, left in dialects[place...].map { (left, $0) } }
+    static let pairs = dialects.enumerated().flatMap { place, left in
+        dialects[place...].map { (left, $0) }
+    }
 
     private func chat(
-        _ user: String, in dialect: String, _ conversation: String? = "lobby", at server: ConfabServer
+        _ user: String, in dialect: String, _ conversation: String? = "lobby",
+        at server: ConfabServer
     ) throws -> ChildProcess {
-        let token = try server.folder.write(ConfabServer.token(for: user, conversations: ["lobby"]), to: "\(user).jwt")
+        let token = try server.folder.write(
+            ConfabServer.token(for: user, conversations: ["lobby"]), to: "\(user).jwt")
         let named = conversation.map { ["--conversation", $0] } ?? []
         return try ChildProcess(
-            Checkout.confab, ["chat", "--dialect", dialect, "ws://127.0.0.1:\(server.port)", "--token-file", token] + named,
+            Checkout.confab,
+            ["chat", "--dialect", dialect, "ws://127.0.0.1:\(server.port)", "--token-file", token]
+                + named,
             folder: server.folder.path)
     }
 
     /// Says something, and waits until it is stored.
-    private func say(_ line: String, _ chat: ChildProcess, as user: String) throws {
-        try chat.type(line)
+    private func writeLine(_ line: String, _ chat: ChildProcess, as user: String) throws {
+        try chat.writeLine(line)
         try chat.output.line(with: "\(user): \(line)")
     }
 
-    @Test("two people in two of them talk, also when the server was killed meanwhile, and nothing is lost or repeated", arguments: pairs)
-    func story(_ left: String, _ right: String) throws {
+    @Test(
+        "two people in two of them talk, also when the server was killed meanwhile, and nothing is lost or repeated",
+        arguments: pairs)
+    func conversationOverCrash(_ left: String, _ right: String) throws {
         let port = try freePort()
         let server = try ConfabServer(["--listen", "127.0.0.1:\(port)"], store: .sqlite)
         let ann = try self.chat("ann", in: left, at: server)
         defer { ann.kill() }
-        try self.say("one", ann, as: "ann")
+        try self.writeLine("one", ann, as: "ann")
         let bob = try self.chat("bob", in: right, at: server)
         defer { bob.kill() }
-        try self.say("two", bob, as: "bob")
+        try self.writeLine("two", bob, as: "bob")
         try ann.output.line(with: "bob: two")
-        try self.say("three", ann, as: "ann")
+        try self.writeLine("three", ann, as: "ann")
         try bob.output.line(with: "ann: three")
 
         // Both lines may have reached the server that is killed, or none of them.
-        try ann.type("four")
-        try bob.type("five")
+        try ann.writeLine("four")
+        try bob.writeLine("five")
         try server.crash()
-        try ann.type("six")
-        let revived = try ConfabServer(["--listen", "127.0.0.1:\(port)"], store: .sqlite, in: server.folder)
+        try ann.writeLine("six")
+        let revived = try ConfabServer(
+            ["--listen", "127.0.0.1:\(port)"], store: .sqlite, in: server.folder)
         for chat in [ann, bob] {
-            for line in ["ann: four", "bob: five", "ann: six"] { try chat.output.line(with: line, within: .seconds(60)) }
+            for line in ["ann: four", "bob: five", "ann: six"] {
+                try chat.output.line(with: line, within: .seconds(60))
+            }
         }
-        try self.say("seven", bob, as: "bob")
+        try self.writeLine("seven", bob, as: "bob")
         try ann.output.line(with: "bob: seven")
 
-        let history = try revived.connect("reader").wholeHistory().map { "\($0["sender_id"] ?? ""): \($0["content"] ?? "")" }
+        let history = try revived.connect("reader").wholeHistory().map {
+            "\($0["sender_id"] ?? ""): \($0["content"] ?? "")"
+        }
         #expect(history.count == 7, "\(history)")
         #expect(Set(history).count == 7, "\(history)")
         // Each has seen what was said since it came, once and in the order of its numbers.
         ann.closeInput()
         bob.closeInput()
-        #expect(try ann.end() == .exited(0), "\(ann.errors.lines)")
-        #expect(try bob.end() == .exited(0), "\(bob.errors.lines)")
+        #expect(try ann.waitForExit() == .exited(0), "\(ann.errors.lines)")
+        #expect(try bob.waitForExit() == .exited(0), "\(bob.errors.lines)")
         #expect(ann.output.lines == history)
         #expect(bob.output.lines == Array(history.dropFirst()))
     }
@@ -68,9 +81,9 @@ struct ChatDialectTests {
         let lines = (1...150).map { "line \($0)" }
         let chat = try self.chat("ann", in: dialect, at: server)
         defer { chat.kill() }
-        for line in lines { try chat.type(line) }
+        for line in lines { try chat.writeLine(line) }
         chat.closeInput()
-        #expect(try chat.end() == .exited(0), "\(chat.errors.lines)")
+        #expect(try chat.waitForExit() == .exited(0), "\(chat.errors.lines)")
         #expect(chat.output.lines == lines.map { "ann: \($0)" })
         #expect(try server.connect("bob").wholeHistory().map { $0["content"] } == lines)
     }
@@ -78,11 +91,14 @@ struct ChatDialectTests {
     @Test("what was missed may be more than a page", arguments: dialects)
     func longAbsence(_ dialect: String) throws {
         let port = try freePort()
-        let options = ["--listen", "127.0.0.1:\(port)", "--limit", "messages-per-second=10000", "--limit", "message-burst=10000"]
+        let options = [
+            "--listen", "127.0.0.1:\(port)", "--limit", "messages-per-second=10000", "--limit",
+            "message-burst=10000",
+        ]
         let server = try ConfabServer(options, store: .sqlite)
         let chat = try self.chat("ann", in: dialect, at: server)
         defer { chat.kill() }
-        try self.say("before", chat, as: "ann")
+        try self.writeLine("before", chat, as: "ann")
         // The reader is stopped, and so misses what is said; its connection ends with the server.
         chat.send(SIGSTOP)
         let writer = try server.connect("writer")
@@ -90,13 +106,18 @@ struct ChatDialectTests {
         try server.crash()
         chat.send(SIGCONT)
         let revived = try ConfabServer(options, store: .sqlite, in: server.folder)
-        try self.say("after", chat, as: "ann")
-        #expect(chat.output.lines == ["ann: before"] + (1...250).map { "writer: message \($0)" } + ["ann: after"])
+        try self.writeLine("after", chat, as: "ann")
+        #expect(
+            chat.output.lines == ["ann: before"] + (1...250).map { "writer: message \($0)" } + [
+                "ann: after"
+            ])
         withExtendedLifetime(revived) {}
     }
 
-    @Test("who has heard nothing before the break misses nothing, and hears nothing of the past", arguments: dialects)
-    func nothingHeard(_ dialect: String) throws {
+    @Test(
+        "who has heard nothing before the break misses nothing, and hears nothing of the past",
+        arguments: dialects)
+    func resumeWithoutMessages(_ dialect: String) throws {
         let port = try freePort()
         let server = try ConfabServer(["--listen", "127.0.0.1:\(port)"], store: .sqlite)
         let writer = try server.connect("writer")
@@ -108,35 +129,40 @@ struct ChatDialectTests {
             try Deadline.wait(
                 for: "ann to see the writer",
                 untilTrue: {
-                    try? chat.type("/who")
+                    try? chat.writeLine("/who")
                     return chat.errors.text.contains("Here: writer.")
                 })
         } else {
-            try chat.type("/history 1")
+            try chat.writeLine("/history 1")
             try chat.output.line(with: "writer: old")
         }
         let before = chat.output.lines
         chat.send(SIGSTOP)
         try server.crash()
-        let revived = try ConfabServer(["--listen", "127.0.0.1:\(port)"], store: .sqlite, in: server.folder)
+        let revived = try ConfabServer(
+            ["--listen", "127.0.0.1:\(port)"], store: .sqlite, in: server.folder)
         try revived.connect("writer").post("news")
         chat.send(SIGCONT)
         try chat.output.line(with: "writer: news", within: .seconds(60))
-        try self.say("after", chat, as: "ann")
+        try self.writeLine("after", chat, as: "ann")
         #expect(chat.output.lines == before + ["writer: news", "ann: after"])
     }
 
-    @Test("a token that does not open the conversation is told, and it ends with 1", arguments: dialects)
+    @Test(
+        "a token that does not open the conversation is told, and it ends with 1",
+        arguments: dialects)
     func refusal(_ dialect: String) throws {
         let server = try ConfabServer()
         try server.connect("owner").post("mine")
         let token = try ConfabServer.token(for: "eve", conversations: ["elsewhere"])
         let url = "ws://127.0.0.1:\(server.port)/conversations/lobby/"
         let result = try run(
-            Checkout.confab, ["chat", url, "--dialect", dialect, "--token", token], folder: server.folder.path, input: "hello")
+            Checkout.confab, ["chat", url, "--dialect", dialect, "--token", token],
+            folder: server.folder.path, input: "hello")
         #expect(result.ending == .exited(1), "\(result)")
         let words = [
-            "conversations": "access denied", "pets": "access denied", "chats": "not a member of this conversation", "agents": "status 403",
+            "conversations": "access denied", "pets": "access denied",
+            "chats": "not a member of this conversation", "agents": "status 403",
             "rooms": "you may not enter it",
         ]
         #expect(result.errors.contains(words[dialect] ?? ""), "\(result.errors)")
@@ -144,23 +170,27 @@ struct ChatDialectTests {
     }
 
     @Test("a stranger makes a chat, and another joins it under a name")
-    func strangers() throws {
+    func anonymousUsers() throws {
         let server = try ConfabServer(["--anonymous", "on"])
         let url = "http://127.0.0.1:\(server.port)"
-        let ann = try ChildProcess(Checkout.confab, ["chat", "--dialect", "chats", url, "--name", "Ann"], folder: server.folder.path)
+        let ann = try ChildProcess(
+            Checkout.confab, ["chat", "--dialect", "chats", url, "--name", "Ann"],
+            folder: server.folder.path)
         defer { ann.kill() }
         let made = try ann.errors.line(with: "is made; others come in with --conversation ")
         let id = try #require(made.split(separator: " ").last?.dropLast())
-        try self.say("Is anybody there?", ann, as: "Ann")
+        try self.writeLine("Is anybody there?", ann, as: "Ann")
         let bob = try ChildProcess(
-            Checkout.confab, ["chat", "--dialect", "chats", url, "--name", "Bob", "--conversation", String(id)], folder: server.folder.path)
+            Checkout.confab,
+            ["chat", "--dialect", "chats", url, "--name", "Bob", "--conversation", String(id)],
+            folder: server.folder.path)
         defer { bob.kill() }
         try ann.errors.line(with: "Bob has joined.")
-        try bob.type("/who")
+        try bob.writeLine("/who")
         try bob.errors.line(with: "Members: guest:Ann, guest:Bob.")
-        try bob.type("/history")
+        try bob.writeLine("/history")
         try bob.output.line(with: "Ann: Is anybody there?")
-        try self.say("I am.", bob, as: "Bob")
+        try self.writeLine("I am.", bob, as: "Bob")
         try ann.output.line(with: "Bob: I am.")
     }
 
@@ -169,16 +199,17 @@ struct ChatDialectTests {
         let server = try ConfabServer()
         let ann = try self.chat("ann", in: "agents", at: server)
         defer { ann.kill() }
-        try ann.type("/to bob Are you there?")
+        try ann.writeLine("/to bob Are you there?")
         try ann.output.line(with: "ann (to bob): Are you there?")
         let bob = try self.chat("bob", in: "agents", nil, at: server)
         defer { bob.kill() }
         try bob.output.line(with: "ann (to bob): Are you there?")
-        try bob.type("/to ann I am.")
+        try bob.writeLine("/to ann I am.")
         try ann.output.line(with: "bob (to ann): I am.")
-        try bob.type("to everybody")
-        try bob.errors.line(with: "Not sent: to everybody (to: is missing, and the connection has no channel)")
+        try bob.writeLine("to everybody")
+        try bob.errors.line(
+            with: "Not sent: to everybody (to: is missing, and the connection has no channel)")
         bob.closeInput()
-        #expect(try bob.end() == .exited(1))
+        #expect(try bob.waitForExit() == .exited(1))
     }
 }

@@ -4,25 +4,31 @@ import Testing
 
 @Suite("The clients of the command line")
 struct ClientCommandTests {
-    private func chat(_ user: String, _ server: ConfabServer, port: UInt16? = nil) throws -> ChildProcess {
-        let token = try server.folder.write(ConfabServer.token(for: user, name: user.capitalized), to: "\(user).jwt")
+    private func chat(_ user: String, _ server: ConfabServer, port: UInt16? = nil) throws
+        -> ChildProcess
+    {
+        let token = try server.folder.write(
+            ConfabServer.token(for: user, name: user.capitalized), to: "\(user).jwt")
         let url = "ws://127.0.0.1:\(port ?? server.port)/conversations/lobby/"
-        return try ChildProcess(Checkout.confab, ["chat", url, "--token-file", token], folder: server.folder.path)
+        return try ChildProcess(
+            Checkout.confab, ["chat", url, "--token-file", token], folder: server.folder.path)
     }
 
-    @Test("two chats in pipes hear each other, and the one that comes later gets the history when it asks")
+    @Test(
+        "two chats in pipes hear each other, and the one that comes later gets the history when it asks"
+    )
     func pipes() throws {
         let server = try ConfabServer()
         let alice = try self.chat("alice", server)
         defer { alice.kill() }
-        try alice.type("first, alone")
+        try alice.writeLine("first, alone")
         try alice.output.line(with: "first, alone")
         let bob = try self.chat("bob", server)
         defer { bob.kill() }
-        try bob.type("/history 10")
+        try bob.writeLine("/history 10")
         try bob.output.line(with: "first, alone")
 
-        try bob.type("grüß dich 👋")
+        try bob.writeLine("grüß dich 👋")
         try alice.output.line(with: "grüß dich 👋")
         try bob.output.line(with: "grüß dich 👋")
     }
@@ -33,9 +39,9 @@ struct ClientCommandTests {
         let lines = (1...20).map { "line \($0)" }
         let chat = try self.chat("alice", server)
         defer { chat.kill() }
-        for line in lines { try chat.type(line) }
+        for line in lines { try chat.writeLine(line) }
         chat.closeInput()
-        #expect(try chat.end() == .exited(0))
+        #expect(try chat.waitForExit() == .exited(0))
         #expect(try server.connect("bob").wholeHistory().map { $0["content"] } == lines)
     }
 
@@ -45,14 +51,15 @@ struct ClientCommandTests {
         let server = try ConfabServer(["--listen", "127.0.0.1:\(port)"], store: .sqlite)
         let alice = try self.chat("alice", server)
         defer { alice.kill() }
-        try alice.type("before")
+        try alice.writeLine("before")
         try alice.output.line(with: "before")
 
         try server.crash()
-        try alice.type("while it was away")
-        let revived = try ConfabServer(["--listen", "127.0.0.1:\(port)"], store: .sqlite, in: server.folder)
+        try alice.writeLine("while it was away")
+        let revived = try ConfabServer(
+            ["--listen", "127.0.0.1:\(port)"], store: .sqlite, in: server.folder)
         try alice.output.line(with: "while it was away", within: .seconds(60))
-        try alice.type("after")
+        try alice.writeLine("after")
         try alice.output.line(with: "after")
 
         let contents = try revived.connect("bob").wholeHistory().map { $0["content"] }
@@ -64,28 +71,36 @@ struct ClientCommandTests {
         let server = try ConfabServer()
         let token = try ConfabServer.token(for: "alice", conversations: ["elsewhere"])
         let url = "ws://127.0.0.1:\(server.port)/conversations/lobby/"
-        let result = try run(Checkout.confab, ["chat", url, "--token", token], folder: server.folder.path)
+        let result = try run(
+            Checkout.confab, ["chat", url, "--token", token], folder: server.folder.path)
         #expect(result.ending == .exited(1))
         #expect((result.output + result.errors).contains("access denied"))
         #expect(!(result.output + result.errors).contains(token))
     }
 
-    @Test("bench counts every delivery of every scenario", arguments: ["broadcast", "groups", "idle", "connect", "send"])
+    @Test(
+        "bench counts every delivery of every scenario",
+        arguments: ["broadcast", "groups", "idle", "connect", "send"])
     func scenario(_ scenario: String) throws { try self.bench(scenario, adapter: "confab") }
 
-    @Test("bench counts every delivery in every protocol", arguments: ["pets", "chats", "rooms", "rooms-polling", "agents", "mixed"])
+    @Test(
+        "bench counts every delivery in every protocol",
+        arguments: ["pets", "chats", "rooms", "rooms-polling", "agents", "mixed"])
     func protocols(_ adapter: String) throws { try self.bench("groups", adapter: adapter) }
 
     private func bench(_ scenario: String, adapter: String) throws {
         let server = try ConfabServer([
-            "--limit", "messages-per-second=1000000", "--limit", "message-burst=1000000", "--limit", "connects-per-second=1000000",
+            "--limit", "messages-per-second=1000000", "--limit", "message-burst=1000000", "--limit",
+            "connects-per-second=1000000",
         ])
         let options = [
-            "--connections", "40", "--groups", "4", "--seconds", "1", "--warmup", "0", "--settle", "0", "--output", "json",
+            "--connections", "40", "--groups", "4", "--seconds", "1", "--warmup", "0", "--settle",
+            "0", "--output", "json",
             "--secret-file", server.folder.file("jwt.secret"), "--adapter", adapter,
         ]
         let result = try run(
-            Checkout.confab, ["bench", scenario, "ws://127.0.0.1:\(server.port)"] + options, folder: server.folder.path,
+            Checkout.confab, ["bench", scenario, "ws://127.0.0.1:\(server.port)"] + options,
+            folder: server.folder.path,
             within: .seconds(60))
         #expect(result.ending == .exited(0), "\(result.output)\(result.errors)")
         _ = try JSONObject(result.output)

@@ -6,7 +6,7 @@ import Testing
 /// dozen clients are enough for the machine.
 @Suite("A cluster keeps its promises", .serialized)
 struct ClusterFaultTests {
-    static let faults: [Fault] = [
+    static let faults: [ClusterFault] = [
         .kill("n2", restartAfter: .seconds(1)),
         .freeze("n3", for: .seconds(4)),
         .drain("n1"),
@@ -15,23 +15,23 @@ struct ClusterFaultTests {
         .store(.restart(after: .seconds(1))),
         .store(.freeze(0, for: .seconds(3))),
         .store(.pubsubKill),
-        .cut("n2", .cut, for: .seconds(2)),
+        .cut("n2", .reset, for: .seconds(2)),
         .cut("n1", .halfOpen(.both), for: .seconds(4)),
         .cut("n2", .halfOpen(.toServer), for: .seconds(4)),
         .cut("n3", .halfOpen(.toClient), for: .seconds(4)),
-        .cut("n1", .held(.toServer), for: .seconds(2)),
+        .cut("n1", .stalled(.toServer), for: .seconds(2)),
         .cut("n2", .slow(.both, .milliseconds(100)), for: .seconds(3)),
     ]
 
     @Test("through a fault", arguments: Self.faults)
-    func survives(_ fault: Fault) throws {
+    func survives(_ fault: ClusterFault) throws {
         var settings = TortureSettings(seed: 1)
         settings.conversations = 6
         let torture = try Torture(settings)
         try torture.start()
 
         // Nil after half a minute: then something hangs, and the verdict says what.
-        let gap = try torture.strike(fault)
+        let gap = try torture.inject(fault)
         let verdict = try torture.finish()
 
         #expect(gap != nil)
@@ -41,14 +41,15 @@ struct ClusterFaultTests {
     }
 
     @Test("through restarts of a Redis that syncs its file every second")
-    func everySecond() throws {
+    func everySecondSync() throws {
         var settings = TortureSettings(seed: 2)
         settings.conversations = 6
         #expect(settings.appendfsync == "everysec")
         let torture = try Torture(settings)
         try torture.start()
-        #expect(try torture.strike(.store(.restart(after: .seconds(1)))) != nil)
-        #expect(try torture.strike(.store(.kill(0, restartAfter: .seconds(1), .whenever))) != nil)
+        #expect(try torture.inject(.store(.restart(after: .seconds(1)))) != nil)
+        #expect(
+            try torture.inject(.store(.kill(0, restartAfter: .seconds(1), .immediately))) != nil)
         #expect(try torture.finish().violations == [])
     }
 
@@ -56,11 +57,11 @@ struct ClusterFaultTests {
     func twoClusters() throws {
         var settings = TortureSettings(seed: 2)
         settings.conversations = 4
-        settings.hasNeighbour = true
+        settings.hasBackgroundCluster = true
         let torture = try Torture(settings)
         try torture.start()
-        try torture.strike(.twoClusters)
-        try torture.strike(.restartAll(isKilled: true))
+        try torture.inject(.twoClusters)
+        try torture.inject(.restartAll(isKilled: true))
         #expect(try torture.finish().violations == [])
     }
 }

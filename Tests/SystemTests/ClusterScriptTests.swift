@@ -6,124 +6,151 @@ import Testing
 @Suite("script/cluster")
 struct ClusterScriptTests {
     /// The next messages of a client, as `sender: content`; other frames are left out.
-    private func hear(_ count: Int, by client: PythonClient) throws -> [String] {
+    private func receiveMessages(_ count: Int, by client: PythonClient) throws -> [String] {
         let deadline = Deadline()
         var heard: [String] = []
         while heard.count < count {
-            guard case .text(let frame) = try client.next(within: deadline.rest) else { throw TestFailure("closed after \(heard)") }
-            guard let message = try JSONObject(frame).object("message"), let sender = message["sender_id"] else { continue }
+            guard case .text(let frame) = try client.next(within: deadline.remaining) else {
+                throw TestFailure("closed after \(heard)")
+            }
+            guard let message = try JSONObject(frame).object("message"),
+                let sender = message["sender_id"]
+            else { continue }
             heard.append("\(sender): \(message["content"] ?? "")")
         }
         return heard
     }
 
-    private func closing(of client: PythonClient) throws -> WebSocketClient.Event {
+    private func closeEvent(of client: PythonClient) throws -> RawWebSocketClient.Event {
         let deadline = Deadline()
         while true {
-            let event = try client.next(within: deadline.rest)
+            let event = try client.next(within: deadline.remaining)
             if case .text = event { continue }
             return event
         }
     }
 
-    private func say(_ content: String, by client: PythonClient) throws {
+    private func send(_ content: String, by client: PythonClient) throws {
         try client.send(#"{"action":"send_message","content":"\#(content)"}"#)
     }
 
-    @Test("clients of a node that dies or drains go on at another, and come back to it", arguments: [[], ["--nginx"]])
+    @Test(
+        "clients of a node that dies or drains go on at another, and come back to it",
+        arguments: [[], ["--nginx"]])
     func rollingRestart(_ options: [String]) throws {
         let cluster = try LocalCluster(["2"] + options)
         let alice = try cluster.connect("alice")
-        let home = try #require(cluster.settle(at: 1).first { $0.connections == 1 }?.node)
+        let home = try #require(
+            cluster.awaitConnections(count: 1).first { $0.connections == 1 }?.node)
         var bob = try cluster.connect("bob")
         let other = try #require(cluster.nodes.first { $0 != home })
-        #expect(try cluster.settle(at: 2).map(\.connections) == [1, 1])
-        try self.say("one", by: alice)
-        #expect(try self.hear(1, by: alice) == ["alice: one"])
-        #expect(try self.hear(1, by: bob) == ["alice: one"])
+        #expect(try cluster.awaitConnections(count: 2).map(\.connections) == [1, 1])
+        try self.send("one", by: alice)
+        #expect(try self.receiveMessages(1, by: alice) == ["alice: one"])
+        #expect(try self.receiveMessages(1, by: bob) == ["alice: one"])
 
         kill(other.process, SIGKILL)
-        #expect(try self.closing(of: bob) == .close(code: 1006, reason: ""))
+        #expect(try self.closeEvent(of: bob) == .close(code: 1006, reason: ""))
         bob = try cluster.connect("bob", after: 1)
-        try self.say("two", by: alice)
-        try self.say("three", by: alice)
-        #expect(try self.hear(2, by: bob) == ["alice: two", "alice: three"])
-        #expect(try self.hear(2, by: alice) == ["alice: two", "alice: three"])
+        try self.send("two", by: alice)
+        try self.send("three", by: alice)
+        #expect(try self.receiveMessages(2, by: bob) == ["alice: two", "alice: three"])
+        #expect(try self.receiveMessages(2, by: alice) == ["alice: two", "alice: three"])
         #expect(cluster.connections(of: other) == nil)
-        try cluster.awaitReturn(of: other)
+        try cluster.awaitRestart(of: other)
         // The balancer may take a moment to notice.
         var others: [PythonClient] = []
         try Deadline.wait(for: "new clients to reach \(other.name)") {
             others.append(try cluster.connect("carol", to: "elsewhere"))
-            return try cluster.settle(at: 2 + others.count).first { $0.node == other }!.connections > 0
+            return try cluster.awaitConnections(count: 2 + others.count).first { $0.node == other }!
+                .connections > 0
         }
 
         kill(home.process, SIGTERM)
-        #expect(try self.closing(of: alice) == .close(code: 1012, reason: "the node is going down; connect again"))
+        #expect(
+            try self.closeEvent(of: alice)
+                == .close(code: 1012, reason: "the node is going down; connect again"))
         let back = try cluster.connect("alice", after: 3)
-        try self.say("four", by: back)
-        #expect(try self.hear(1, by: back) == ["alice: four"])
+        try self.send("four", by: back)
+        #expect(try self.receiveMessages(1, by: back) == ["alice: four"])
 
         #expect(try cluster.stop() == .exited(0))
-        #expect(try !LocalCluster.isAlive(in: cluster.folder))
+        #expect(try !LocalCluster.isRunning(in: cluster.folder))
     }
 
     @Test("a part that does not start ends the others, with the end of its log and status 1")
     func failure() throws {
         let folder = try TemporaryFolder()
-        let broken = try folder.write("#!/bin/sh\necho this program is broken\nexit 3\n", to: "broken")
+        let broken = try folder.write(
+            "#!/bin/sh\necho this program is broken\nexit 3\n", to: "broken")
         #expect(chmod(broken, 0o755) == 0)
 
         let script = try run(
-            Checkout.file("script/cluster"), ["2", "--folder", folder.path], environment: ["CONFAB_BINARY": broken], within: .seconds(90))
+            Checkout.file("script/cluster"), ["2", "--folder", folder.path],
+            environment: ["CONFAB_BINARY": broken], within: .seconds(90))
 
         #expect(script.ending == .exited(1))
-        #expect(script.errors.contains("n1 did not start. The end of \(folder.path)/n1.log:\nthis program is broken"))
-        #expect(try !LocalCluster.isAlive(in: folder))
+        #expect(
+            script.errors.contains(
+                "n1 did not start. The end of \(folder.path)/n1.log:\nthis program is broken"))
+        #expect(try !LocalCluster.isRunning(in: folder))
     }
 
-    @Test("SIGTERM ends it in the middle of its start, and nothing stays", arguments: [0, 500, 1000])
+    @Test(
+        "SIGTERM ends it in the middle of its start, and nothing stays", arguments: [0, 500, 1000])
     func earlyEnd(_ milliseconds: Int32) throws {
         let folder = try TemporaryFolder()
         let script = try ChildProcess(
-            Checkout.file("script/cluster"), ["2", "--folder", folder.path], environment: ["CONFAB_BINARY": Checkout.confab])
+            Checkout.file("script/cluster"), ["2", "--folder", folder.path],
+            environment: ["CONFAB_BINARY": Checkout.confab])
         try Deadline.wait(for: "the lock", untilTrue: { folder.hasFile("redis") })
         poll(nil, 0, milliseconds)
 
         script.send(SIGTERM)
 
-        #expect(try script.end(within: .seconds(90)) == .exited(0))
-        #expect(try !LocalCluster.isAlive(in: folder))
+        #expect(try script.waitForExit(within: .seconds(90)) == .exited(0))
+        #expect(try !LocalCluster.isRunning(in: folder))
     }
 
     @Test(
         "what it cannot take is a line and status 2",
         arguments: [
-            (["0"], "\"0\" is no number of nodes: 1 to 99"), (["3", "4"], "one number is enough; see --help"),
-            (["--port", "http"], "--port: \"http\" is no port"), (["--folder"], "--folder needs a value; see --help"),
+            (["0"], "\"0\" is no number of nodes: 1 to 99"),
+            (["3", "4"], "one number is enough; see --help"),
+            (["--port", "http"], "--port: \"http\" is no port"),
+            (["--folder"], "--folder needs a value; see --help"),
             (["--caddy"], "unknown option --caddy; see --help"),
         ])
     func usage(_ arguments: [String], _ complaint: String) throws {
-        let script = try run(Checkout.file("script/cluster"), arguments, environment: ["CONFAB_BINARY": Checkout.confab])
+        let script = try run(
+            Checkout.file("script/cluster"), arguments,
+            environment: ["CONFAB_BINARY": Checkout.confab])
         #expect(script.ending == .exited(2))
         #expect(script.errors == "script/cluster: \(complaint)")
     }
 
     @Test("a port that is taken, or a folder of a cluster that runs, is a line and status 1")
-    func taken() throws {
+    func portOrFolderInUse() throws {
         let redis = try RedisServer()
         let folder = try TemporaryFolder()
         func attempt(_ arguments: [String]) throws -> String {
-            let script = try run(Checkout.file("script/cluster"), arguments, environment: ["CONFAB_BINARY": Checkout.confab])
+            let script = try run(
+                Checkout.file("script/cluster"), arguments,
+                environment: ["CONFAB_BINARY": Checkout.confab])
             #expect(script.ending == .exited(1))
             return script.errors
         }
 
-        #expect(try attempt(["--port", "\(redis.port)"]) == "script/cluster: --port: somebody listens on \(redis.port) already")
-        let holder = try ChildProcess("/usr/bin/flock", [folder.file("lock"), "/bin/sh", "-c", "echo held; read -r line"])
+        #expect(
+            try attempt(["--port", "\(redis.port)"])
+                == "script/cluster: --port: somebody listens on \(redis.port) already")
+        let holder = try ChildProcess(
+            "/usr/bin/flock", [folder.file("lock"), "/bin/sh", "-c", "echo held; read -r line"])
         defer { holder.kill() }
         try holder.output.line(with: "held")
-        #expect(try attempt(["--folder", folder.path]) == "script/cluster: --folder: a cluster runs in \(folder.path) already")
+        #expect(
+            try attempt(["--folder", folder.path])
+                == "script/cluster: --folder: a cluster runs in \(folder.path) already")
         holder.closeInput()
     }
 }

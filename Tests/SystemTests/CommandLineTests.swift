@@ -3,65 +3,88 @@ import TestKit
 import Testing
 
 /// A command line that is wrong, and a word that the complaint must have.
-struct Mistake: Sendable, CustomTestStringConvertible {
-    let words: [String]
-    let says: String
-    var testDescription: String { self.words.joined(separator: " ") }
+struct InvalidCommandLine: Sendable, CustomTestStringConvertible {
+    let arguments: [String]
+    let expectedWord: String
+    var testDescription: String { self.arguments.joined(separator: " ") }
 }
 
 private let mistakes = [
-    Mistake(words: ["serv"], says: "serve"),
-    Mistake(words: ["serve", "--lissen", "127.0.0.1:0"], says: "--listen"),
-    Mistake(words: ["serve", "--listen", "nowhere"], says: "--listen"),
-    Mistake(words: ["serve", "--listen", "127.0.0.1:99999"], says: "--listen"),
-    Mistake(words: ["serve", "--listen"], says: "--listen"),
-    Mistake(words: ["serve", "--loops", "0"], says: "--loops"),
-    Mistake(words: ["serve", "--store", "mysql:x"], says: "--store"),
-    Mistake(words: ["serve", "--limit", "content-byte=1"], says: "content-bytes"),
-    Mistake(words: ["serve", "--limit", "content-bytes=none"], says: "content-bytes"),
-    Mistake(words: ["serve", "--admin", "0.0.0.0:0"], says: "--admin-token-file"),
-    Mistake(words: ["serve", "--tls-cert", "cert.pem"], says: "--tls-key"),
-    Mistake(words: ["serve", "--config", "missing.json"], says: "missing.json"),
-    Mistake(words: ["serve", "--jwt-secret-file", "missing.secret"], says: "missing.secret"),
-    Mistake(words: ["serve", "--admin-token-file", "missing.token"], says: "--admin-token-file: missing.token: No such file"),
-    Mistake(words: ["serve", "--admin-token-file", "/dev/null"], says: "--admin-token-file: /dev/null: is empty"),
-    Mistake(words: ["config", "check", "--admin-token-file", "/dev/null"], says: "--admin-token-file: /dev/null: is empty"),
-    Mistake(
-        words: ["serve", "--store", "memory:", "--admin", "off", "--listen", "127.0.0.1:0", "--cluster-key-file", "missing.key"],
-        says: "--cluster-key-file: missing.key: No such file"),
-    Mistake(
-        words: ["serve", "--store", "memory:", "--admin", "off", "--listen", "127.0.0.1:0", "--cluster-key-file", "/dev/null"],
-        says: "--cluster-key-file: /dev/null: has 0 bytes"),
-    Mistake(words: ["config", "check", "--cluster-key-file", "/dev/null"], says: "--cluster-key-file: /dev/null: has 0 bytes"),
-    Mistake(words: ["serve", "more"], says: "more"),
-    Mistake(words: ["token"], says: "--sub"),
-    Mistake(words: ["token", "--sub", "alice"], says: "--secret-file"),
-    Mistake(words: ["chat"], says: "URL"),
-    Mistake(words: ["chat", "gopher://127.0.0.1/"], says: "URL"),
-    Mistake(words: ["bench", "party", "ws://127.0.0.1:1"], says: "SCENARIO"),
-    Mistake(words: ["completion", "tcsh"], says: "SHELL"),
+    InvalidCommandLine(arguments: ["serv"], expectedWord: "serve"),
+    InvalidCommandLine(arguments: ["serve", "--lissen", "127.0.0.1:0"], expectedWord: "--listen"),
+    InvalidCommandLine(arguments: ["serve", "--listen", "nowhere"], expectedWord: "--listen"),
+    InvalidCommandLine(
+        arguments: ["serve", "--listen", "127.0.0.1:99999"], expectedWord: "--listen"),
+    InvalidCommandLine(arguments: ["serve", "--listen"], expectedWord: "--listen"),
+    InvalidCommandLine(arguments: ["serve", "--loops", "0"], expectedWord: "--loops"),
+    InvalidCommandLine(arguments: ["serve", "--store", "mysql:x"], expectedWord: "--store"),
+    InvalidCommandLine(
+        arguments: ["serve", "--limit", "content-byte=1"], expectedWord: "content-bytes"),
+    InvalidCommandLine(
+        arguments: ["serve", "--limit", "content-bytes=none"], expectedWord: "content-bytes"),
+    InvalidCommandLine(
+        arguments: ["serve", "--admin", "0.0.0.0:0"], expectedWord: "--admin-token-file"),
+    InvalidCommandLine(arguments: ["serve", "--tls-cert", "cert.pem"], expectedWord: "--tls-key"),
+    InvalidCommandLine(
+        arguments: ["serve", "--config", "missing.json"], expectedWord: "missing.json"),
+    InvalidCommandLine(
+        arguments: ["serve", "--jwt-secret-file", "missing.secret"], expectedWord: "missing.secret"),
+    InvalidCommandLine(
+        arguments: ["serve", "--admin-token-file", "missing.token"],
+        expectedWord: "--admin-token-file: missing.token: No such file"),
+    InvalidCommandLine(
+        arguments: ["serve", "--admin-token-file", "/dev/null"],
+        expectedWord: "--admin-token-file: /dev/null: is empty"),
+    InvalidCommandLine(
+        arguments: ["config", "check", "--admin-token-file", "/dev/null"],
+        expectedWord: "--admin-token-file: /dev/null: is empty"),
+    InvalidCommandLine(
+        arguments: [
+            "serve", "--store", "memory:", "--admin", "off", "--listen", "127.0.0.1:0",
+            "--cluster-key-file", "missing.key",
+        ],
+        expectedWord: "--cluster-key-file: missing.key: No such file"),
+    InvalidCommandLine(
+        arguments: [
+            "serve", "--store", "memory:", "--admin", "off", "--listen", "127.0.0.1:0",
+            "--cluster-key-file", "/dev/null",
+        ],
+        expectedWord: "--cluster-key-file: /dev/null: has 0 bytes"),
+    InvalidCommandLine(
+        arguments: ["config", "check", "--cluster-key-file", "/dev/null"],
+        expectedWord: "--cluster-key-file: /dev/null: has 0 bytes"),
+    InvalidCommandLine(arguments: ["serve", "more"], expectedWord: "more"),
+    InvalidCommandLine(arguments: ["token"], expectedWord: "--sub"),
+    InvalidCommandLine(arguments: ["token", "--sub", "alice"], expectedWord: "--secret-file"),
+    InvalidCommandLine(arguments: ["chat"], expectedWord: "URL"),
+    InvalidCommandLine(arguments: ["chat", "gopher://127.0.0.1/"], expectedWord: "URL"),
+    InvalidCommandLine(
+        arguments: ["bench", "party", "ws://127.0.0.1:1"], expectedWord: "SCENARIO"),
+    InvalidCommandLine(arguments: ["completion", "tcsh"], expectedWord: "SHELL"),
 ]
 
 @Suite("The command line")
 struct CommandLineTests {
     @Test("a mistake is one line that names it, and status 2", arguments: mistakes)
-    func mistake(_ mistake: Mistake) throws {
+    func mistake(_ mistake: InvalidCommandLine) throws {
         let folder = try TemporaryFolder()
-        let result = try run(Checkout.confab, mistake.words, folder: folder.path)
+        let result = try run(Checkout.confab, mistake.arguments, folder: folder.path)
         #expect(result.ending == .exited(2))
         #expect(result.output == "")
         #expect(result.errors.split(separator: "\n").count == 1)
-        #expect(result.errors.contains(mistake.says), "\(result.errors)")
+        #expect(result.errors.contains(mistake.expectedWord), "\(result.errors)")
     }
 
     @Test(
         "every subcommand has a help page with an example",
         arguments: [
-            "serve", "token", "chat", "bench", "status", "nodes", "shards", "owner", "history", "tail", "send", "verify", "redis", "drain",
+            "serve", "token", "chat", "bench", "status", "nodes", "shards", "owner", "history",
+            "tail", "send", "verify", "redis", "drain",
             "resume", "config check", "config show", "completion",
         ])
     func help(_ command: String) throws {
-        let result = try run(Checkout.confab, command.split(separator: " ").map(String.init) + ["--help"])
+        let result = try run(
+            Checkout.confab, command.split(separator: " ").map(String.init) + ["--help"])
         #expect(result.ending == .exited(0))
         #expect(result.output.contains("confab \(command)"))
         #expect(result.output.contains("xample"))
@@ -86,21 +109,26 @@ struct CommandLineTests {
         let script = try run(Checkout.confab, ["completion", "bash"]).output
         let folder = try TemporaryFolder()
         let file = try folder.write(
-            script + "\nCOMP_WORDS=(confab serve --lis); COMP_CWORD=2; _confab; echo \"${COMPREPLY[@]}\"\n", to: "try")
+            script
+                + "\nCOMP_WORDS=(confab serve --lis); COMP_CWORD=2; _confab; echo \"${COMPREPLY[@]}\"\n",
+            to: "try")
         #expect(try run("/bin/bash", [file]).output == "--listen")
     }
 
     @Test("the environment, the file and the command line: the nearer one wins")
     func sources() throws {
         let folder = try TemporaryFolder()
-        let file = try folder.write(#"{"history":1,"node-id":"file","log-level":"error"}"#, to: "confab.json")
+        let file = try folder.write(
+            #"{"history":1,"node-id":"file","log-level":"error"}"#, to: "confab.json")
         let result = try run(
-            Checkout.confab, ["config", "show", "--output", "json", "--config", file, "--node-id", "line"],
+            Checkout.confab,
+            ["config", "show", "--output", "json", "--config", file, "--node-id", "line"],
             environment: ["CONFAB_NODE_ID": "environment", "CONFAB_HISTORY": "2"])
         #expect(result.ending == .exited(0))
         #expect(result.output.contains("line"))
         #expect(!result.output.contains("environment\""))
-        let checked = try run(Checkout.confab, ["config", "check", "--config", file], folder: folder.path)
+        let checked = try run(
+            Checkout.confab, ["config", "check", "--config", file], folder: folder.path)
         #expect(checked.ending == .exited(0), "\(checked.errors)")
     }
 
@@ -109,7 +137,11 @@ struct CommandLineTests {
         let server = try ConfabServer()
         let folder = try TemporaryFolder()
         let result = try run(
-            Checkout.confab, ["serve", "--listen", "127.0.0.1:\(server.port)", "--admin", "off", "--store", "memory:"], folder: folder.path)
+            Checkout.confab,
+            [
+                "serve", "--listen", "127.0.0.1:\(server.port)", "--admin", "off", "--store",
+                "memory:",
+            ], folder: folder.path)
         #expect(result.ending == .exited(1))
         #expect(result.errors.contains("127.0.0.1:\(server.port)"), "\(result.errors)")
         #expect(result.errors.contains("in use"), "\(result.errors)")
@@ -121,7 +153,9 @@ struct CommandLineTests {
         let text = String(repeating: "This is a letter to my grandmother.\n", count: 200)
         try folder.write(text, to: "letter.db")
         let result = try run(
-            Checkout.confab, ["serve", "--listen", "127.0.0.1:0", "--admin", "off", "--store", "sqlite:letter.db"], folder: folder.path)
+            Checkout.confab,
+            ["serve", "--listen", "127.0.0.1:0", "--admin", "off", "--store", "sqlite:letter.db"],
+            folder: folder.path)
         #expect(result.ending == .exited(1))
         #expect(result.errors.contains("letter.db"), "\(result.errors)")
         #expect(try folder.read("letter.db") == text)
@@ -131,7 +165,8 @@ struct CommandLineTests {
     func lockedDatabase() throws {
         let server = try ConfabServer(store: .sqlite)
         let result = try run(
-            Checkout.confab, ["serve", "--listen", "127.0.0.1:0", "--admin", "off", "--store", "sqlite:confab.db"],
+            Checkout.confab,
+            ["serve", "--listen", "127.0.0.1:0", "--admin", "off", "--store", "sqlite:confab.db"],
             folder: server.folder.path)
         #expect(result.ending == .exited(1))
         #expect(result.errors.contains("confab.db"), "\(result.errors)")
@@ -144,7 +179,10 @@ struct CommandLineTests {
         let secret = try folder.write(ConfabServer.secret, to: "secret")
         let result = try run(
             Checkout.confab,
-            ["token", "--sub", "alice", "--username", "Alice", "--conversations", "1,2", "--ttl", "2h", "--secret-file", secret])
+            [
+                "token", "--sub", "alice", "--username", "Alice", "--conversations", "1,2", "--ttl",
+                "2h", "--secret-file", secret,
+            ])
         #expect(result.ending == .exited(0))
         let parts = result.output.split(separator: ".", omittingEmptySubsequences: false)
         #expect(parts.count == 3)

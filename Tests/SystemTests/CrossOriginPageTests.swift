@@ -6,12 +6,16 @@ import Testing
 @Suite("A page of another origin")
 struct CrossOriginPageTests {
     /// Connects with the stock client from a page of `site` and says how that went.
-    private func connect(_ server: ConfabServer, from site: WebFolder, _ options: String) throws -> String {
+    private func connect(_ server: ConfabServer, from site: StaticFileServer, _ options: String)
+        throws -> String
+    {
         let browser = try Browser()
         let tab = try browser.open("\(site.origin)/")
-        try tab.type(String(contentsOfFile: Checkout.tool("socket.io-", ".min.js"), encoding: .utf8) + "; undefined")
+        try tab.evaluate(
+            String(contentsOfFile: Checkout.tool("socket.io-", ".min.js"), encoding: .utf8)
+                + "; undefined")
         let token = try ConfabServer.token(for: "ann", conversations: ["r"])
-        return try tab.run(
+        return try tab.runFunctionBody(
             """
             return await new Promise((done) => {
                 const socket = io("http://127.0.0.1:\(server.port)",
@@ -22,43 +26,66 @@ struct CrossOriginPageTests {
             """)
     }
 
-    private static let headers = #"transports: ["polling"], extraHeaders: {"X-Tea": "green", traceparent: "00-1-2-01"}"#
+    private static let headers =
+        #"transports: ["polling"], extraHeaders: {"X-Tea": "green", traceparent: "00-1-2-01"}"#
 
     @Test("connects with headers of its own and with credentials, where the operator lists them")
     func stockClient() throws {
-        let site = try WebFolder()
-        let server = try ConfabServer(["--origins", site.origin, "--cors-headers", "traceparent,X-Tea"])
+        let site = try StaticFileServer()
+        let server = try ConfabServer([
+            "--origins", site.origin, "--cors-headers", "traceparent,X-Tea",
+        ])
         #expect(try self.connect(server, from: site, Self.headers) == "connected polling")
-        #expect(try self.connect(server, from: site, Self.headers + ", withCredentials: true") == "connected polling")
-        #expect(try self.connect(server, from: site, #"withCredentials: true, transports: ["websocket"]"#) == "connected websocket")
+        #expect(
+            try self.connect(server, from: site, Self.headers + ", withCredentials: true")
+                == "connected polling")
+        #expect(
+            try self.connect(
+                server, from: site, #"withCredentials: true, transports: ["websocket"]"#)
+                == "connected websocket")
         let closed = try ConfabServer(["--origins", site.origin])
         #expect(try self.connect(closed, from: site, Self.headers) == "refused")
-        #expect(try self.connect(closed, from: site, #"transports: ["polling"], withCredentials: true"#) == "connected polling")
+        #expect(
+            try self.connect(closed, from: site, #"transports: ["polling"], withCredentials: true"#)
+                == "connected polling")
         let open = try ConfabServer(["--origins", "*"])
-        #expect(try self.connect(open, from: site, #"transports: ["polling"]"#) == "connected polling")
-        #expect(try self.connect(open, from: site, #"transports: ["polling"], withCredentials: true"#) == "refused")
+        #expect(
+            try self.connect(open, from: site, #"transports: ["polling"]"#) == "connected polling")
+        #expect(
+            try self.connect(open, from: site, #"transports: ["polling"], withCredentials: true"#)
+                == "refused")
     }
 
     @Test(
         "connects from where it is listed",
-        arguments: ["capacitor://localhost", "chrome-extension://abcdefghijklmnop", "file://", "null", "https://chat.example.org"])
-    func listed(origin: String) throws {
+        arguments: [
+            "capacitor://localhost", "chrome-extension://abcdefghijklmnop", "file://", "null",
+            "https://chat.example.org",
+        ])
+    func allowedOrigin(origin: String) throws {
         let entry = origin.hasSuffix(".example.org") ? "https://*.example.org" : origin
         let server = try ConfabServer(["--origins", entry, "--anonymous", "on"])
         let token = try ConfabServer.token(for: "ann")
         let paths = [
-            "/ws/", "/ws/chats/", "/socket.io/?EIO=4&transport=websocket", "/v1/ws?token=\(token)", server.path(to: "r", token: token),
+            "/ws/", "/ws/chats/", "/socket.io/?EIO=4&transport=websocket", "/v1/ws?token=\(token)",
+            server.path(to: "r", token: token),
         ]
         for path in paths {
-            _ = try WebSocketClient(path, port: server.port, fields: ["Origin": origin])
+            _ = try RawWebSocketClient(path, port: server.port, fields: ["Origin": origin])
             // Its own pages are never foreign.
-            _ = try WebSocketClient(path, port: server.port, fields: ["Origin": "http://127.0.0.1:\(server.port)"])
-            for foreign in ["http://localhost:3000", "https://example.org", "https://evil-example.org", "\(origin).evil.test"] {
-                let reply = try WebSocketClient.refusal(of: path, port: server.port, fields: ["Origin": foreign])
+            _ = try RawWebSocketClient(
+                path, port: server.port, fields: ["Origin": "http://127.0.0.1:\(server.port)"])
+            for foreign in [
+                "http://localhost:3000", "https://example.org", "https://evil-example.org",
+                "\(origin).evil.test",
+            ] {
+                let reply = try RawWebSocketClient.refusal(
+                    of: path, port: server.port, fields: ["Origin": foreign])
                 #expect(reply.status == 403, "\(path) \(foreign)")
             }
         }
-        let listing = try HTTPReply.get("/api/conversations", port: server.port, fields: ["Origin": origin])
+        let listing = try HTTPReply.get(
+            "/api/conversations", port: server.port, fields: ["Origin": origin])
         #expect(listing.status == 200 && listing.fields["access-control-allow-origin"] == origin)
     }
 }

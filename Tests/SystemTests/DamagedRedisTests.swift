@@ -9,7 +9,9 @@ struct DamagedRedisTests {
     private let confab: ConfabServer
 
     init() throws {
-        self.redis = try RedisServer(["--appendonly", "yes", "--appendfsync", "always", "--aof-load-truncated", "yes"])
+        self.redis = try RedisServer([
+            "--appendonly", "yes", "--appendfsync", "always", "--aof-load-truncated", "yes",
+        ])
         self.confab = try ConfabServer(["--store", self.redis.url, "--node-id", "n1"])
     }
 
@@ -17,7 +19,9 @@ struct DamagedRedisTests {
     private func damage(_ change: (inout Data) -> Void) throws {
         try self.redis.crash()
         let folder = self.redis.folder.file("appendonlydir")
-        let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".incr.aof") }.sorted()
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter {
+            $0.hasSuffix(".incr.aof")
+        }.sorted()
         let file = URL(fileURLWithPath: "\(folder)/\(try #require(names.last))")
         var data = try Data(contentsOf: file)
         change(&data)
@@ -26,7 +30,7 @@ struct DamagedRedisTests {
 
     private static let thirty = (1...30).map { "message \($0)" }
 
-    private func history(of talker: Talker) throws -> [String] {
+    private func history(of talker: ConversationClient) throws -> [String] {
         try talker.send(#"{"action":"fetch_messages","after_id":"0","limit":100}"#)
         let messages = try talker.next("messages_fetched").objects("messages")
         #expect(messages?.map { $0["id"] } == messages?.indices.map { "\($0 + 1)" })
@@ -40,11 +44,15 @@ struct DamagedRedisTests {
         try self.damage { $0.removeLast($0.count / 3) }
         try self.redis.restart()
 
-        try Deadline.wait(for: "a send to be stored", untilTrue: { (try? alice.post("again", as: "again")) != nil })
+        try Deadline.wait(
+            for: "a send to be stored",
+            untilTrue: { (try? alice.post("again", as: "again")) != nil })
         #expect(try self.history(of: alice) == Self.thirty + ["again"])
     }
 
-    @Test("with a command that is none refuses to start, and sends are refused in words until it is whole")
+    @Test(
+        "with a command that is none refuses to start, and sends are refused in words until it is whole"
+    )
     func flippedBit() throws {
         let alice = try self.confab.connect("alice")
         for message in Self.thirty { try alice.post(message) }
@@ -59,14 +67,16 @@ struct DamagedRedisTests {
         #expect(flipped > 0)
         #expect(throws: TestFailure.self) { try self.redis.restart() }
 
-        try alice.say("meanwhile", as: "meanwhile")
+        try alice.sendMessage("meanwhile", as: "meanwhile")
         let refusal = try alice.next("message.failed")
         #expect(refusal["local_id"] == "meanwhile")
         #expect(refusal["error"] == "the message could not be stored; try again")
 
         try self.damage { $0[flipped - 1] ^= 0x40 }
         try self.redis.restart()
-        try Deadline.wait(for: "a send to be stored", untilTrue: { (try? alice.post("meanwhile", as: "meanwhile")) != nil })
+        try Deadline.wait(
+            for: "a send to be stored",
+            untilTrue: { (try? alice.post("meanwhile", as: "meanwhile")) != nil })
         #expect(try self.history(of: alice) == Self.thirty + ["meanwhile"])
     }
 }

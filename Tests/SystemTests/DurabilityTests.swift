@@ -1,4 +1,4 @@
-import RepeatableChance
+import SeededRandom
 import TestKit
 import Testing
 
@@ -6,27 +6,30 @@ import Testing
 struct DurabilityTests {
     /// Somebody who sends without waiting for answers.
     private final class Sender {
-        let talker: Talker
+        let client: ConversationClient
         let name: String
         private(set) var sent = 0
         /// Answered messages: id by client id.
         private(set) var answered: [String: String] = [:]
 
         init(_ server: ConfabServer, _ name: String) throws {
-            self.talker = try server.connect(name, to: "burst")
+            self.client = try server.connect(name, to: "burst")
             self.name = name
         }
 
         func send() throws {
             self.sent += 1
-            try self.talker.say("\(self.name) says \(self.sent)", as: "\(self.name)-\(self.sent)")
+            try self.client.sendMessage(
+                "\(self.name) says \(self.sent)", as: "\(self.name)-\(self.sent)")
         }
 
         /// Takes one answer; false at the end of the connection.
-        func hear() throws -> Bool {
-            guard case .text(let frame) = try self.talker.socket.next() else { return false }
+        func receiveAnswer() throws -> Bool {
+            guard case .text(let frame) = try self.client.socket.next() else { return false }
             let event = try JSONObject(frame)
-            guard event["type"] == "chat_message", let message = event.object("message"), message["sender_id"] == self.name else {
+            guard event["type"] == "chat_message", let message = event.object("message"),
+                message["sender_id"] == self.name
+            else {
                 return true
             }
             self.answered[message["local_id"] ?? ""] = message["id"]
@@ -40,18 +43,21 @@ struct DurabilityTests {
         let limits = ["--limit", "messages-per-second=1000000", "--limit", "message-burst=1000000"]
         let server = try ConfabServer(limits, store: .sqlite)
         let senders = [try Sender(server, "alice"), try Sender(server, "bob")]
-        for sender in senders { try sender.talker.settle() }
+        for sender in senders { try sender.client.synchronize() }
 
         let answersBeforeTheEnd = Int.random(in: 5...300, using: &chance)
         while senders.reduce(0, { $0 + $1.answered.count }) < answersBeforeTheEnd {
             let sender = senders.randomElement(using: &chance)!
             // A conversation remembers the client ids of its newest 1,000 messages, and all are sent once more below.
-            for _ in 0..<Int.random(in: 1...40, using: &chance) where sender.sent < 450 { try sender.send() }
-            for _ in 0..<Int.random(in: 1...10, using: &chance) where sender.answered.count < sender.sent { _ = try sender.hear() }
+            for _ in 0..<Int.random(in: 1...40, using: &chance) where sender.sent < 450 {
+                try sender.send()
+            }
+            for _ in 0..<Int.random(in: 1...10, using: &chance)
+            where sender.answered.count < sender.sent { _ = try sender.receiveAnswer() }
         }
         try server.crash()
         // What had left before is an answer as well.
-        for sender in senders { while try sender.hear() {} }
+        for sender in senders { while try sender.receiveAnswer() {} }
 
         let revived = try ConfabServer(limits, store: .sqlite, in: server.folder)
         try self.check(revived, senders)
@@ -61,12 +67,15 @@ struct DurabilityTests {
         let reader = try server.connect("reader", to: "burst")
         let history = try reader.wholeHistory()
         let ids = history.map { $0["id"] }
-        #expect(ids == history.indices.map { String($0 + 1) }, "the numbers have a hole or a repeat")
+        #expect(
+            ids == history.indices.map { String($0 + 1) }, "the numbers have a hole or a repeat")
         let contents = Dictionary(uniqueKeysWithValues: history.map { ($0["id"]!, $0["content"]!) })
         for sender in senders {
             for (localID, id) in sender.answered {
                 let number = localID.dropFirst(sender.name.count + 1)
-                #expect(contents[id] == "\(sender.name) says \(number)", "the answered message \(localID) is gone")
+                #expect(
+                    contents[id] == "\(sender.name) says \(number)",
+                    "the answered message \(localID) is gone")
             }
         }
         #expect(Set(contents.values).count == contents.count, "a message is there twice")
@@ -75,8 +84,11 @@ struct DurabilityTests {
         for sender in senders {
             let talker = try server.connect(sender.name, to: "burst")
             for number in (0..<sender.sent).map({ $0 + 1 }) {
-                let message = try talker.post("\(sender.name) says \(number)", as: "\(sender.name)-\(number)")
-                if let id = sender.answered["\(sender.name)-\(number)"] { #expect(message["id"] == id) }
+                let message = try talker.post(
+                    "\(sender.name) says \(number)", as: "\(sender.name)-\(number)")
+                if let id = sender.answered["\(sender.name)-\(number)"] {
+                    #expect(message["id"] == id)
+                }
             }
         }
         let everything = try reader.wholeHistory().compactMap { $0["content"] }
@@ -85,7 +97,7 @@ struct DurabilityTests {
     }
 
     @Test("edits, deletions, members and cursors outlive a kill -9, too")
-    func everythingElse() throws {
+    func editsMembersAndCursors() throws {
         let server = try ConfabServer(store: .sqlite)
         let alice = try server.connect("alice")
         try alice.post("first")
@@ -94,7 +106,8 @@ struct DurabilityTests {
         _ = try alice.next("message.edited")
         try alice.send(#"{"action":"delete_message","message_id":"2"}"#)
         _ = try alice.next("message.deleted")
-        let bob = try server.connect(token: ConfabServer.token(for: "bob", conversations: ["lobby"]))
+        let bob = try server.connect(
+            token: ConfabServer.token(for: "bob", conversations: ["lobby"]))
         try bob.post("third")
 
         try server.crash()
@@ -107,7 +120,7 @@ struct DurabilityTests {
         #expect(history.map { $0.bool("is_edited") } == [true, false, false])
         #expect(history.map { $0.bool("is_deleted") } == [false, true, false])
         let stranger = try revived.connect(token: ConfabServer.token(for: "eve", conversations: []))
-        #expect(try stranger.closing() == .close(code: 4004, reason: "access denied"))
+        #expect(try stranger.closeEvent() == .close(code: 4004, reason: "access denied"))
     }
 
     @Test("a reader that comes back with its last id hears the rest, once and in order")
@@ -115,14 +128,16 @@ struct DurabilityTests {
         let server = try ConfabServer(["--limit", "message-burst=1000"], store: .sqlite)
         let writer = try server.connect("writer")
         let reader = try server.connect("reader")
-        try reader.settle()
+        try reader.synchronize()
         for number in 1...250 {
-            try writer.say("message \(number)")
+            try writer.sendMessage("message \(number)")
             if number == 60 {
                 while try reader.next("chat_message").object("message")?["id"] != "60" {}
-                reader.socket.drop()
+                reader.socket.dropConnection()
             }
-            if number % 50 == 0 { while try writer.next("chat_message").object("message")?["id"] != String(number) {} }
+            if number % 50 == 0 {
+                while try writer.next("chat_message").object("message")?["id"] != String(number) {}
+            }
         }
 
         let back = try server.connect("reader", query: "after=60")

@@ -4,77 +4,104 @@ import Testing
 /// Somebody else has written under the keys of one conversation in Redis.
 @Suite("A conversation whose keys in Redis hold what is none of Confab's", .serialized)
 struct ForeignValueTests {
-    private static let damaged = "what is stored of this conversation is damaged; the service's log names the cause"
+    private static let damagedError =
+        "what is stored of this conversation is damaged; the service's log names the cause"
 
     private let redis: RedisServer
     private let confab: ConfabServer
-    private let lobby: Talker
+    private let lobby: ConversationClient
 
     init() throws {
         self.redis = try RedisServer()
-        self.confab = try ConfabServer(["--store", self.redis.url, "--node-id", "n1", "--loops", "1"])
+        self.confab = try ConfabServer([
+            "--store", self.redis.url, "--node-id", "n1", "--loops", "1",
+        ])
         self.lobby = try self.confab.connect("alice", to: "lobby")
         try self.lobby.post("well")
     }
 
     /// The key of what kind belongs to the conversation.
     private func key(_ kind: String, of conversation: String) throws -> String {
-        let reply = try HTTPReply.get("/api/cluster/owner?conversation=\(conversation)", port: self.confab.adminPort)
-        guard let shard = try JSONObject(reply.body).number("shard") else { throw TestFailure("no shard: \(reply.body)") }
-        return "confab:{s\(Int(shard))}:\(kind)" + (kind == "lease" ? "" : ":default:\(conversation)")
+        let reply = try HTTPReply.get(
+            "/api/cluster/owner?conversation=\(conversation)", port: self.confab.adminPort)
+        guard let shard = try JSONObject(reply.body).number("shard") else {
+            throw TestFailure("no shard: \(reply.body)")
+        }
+        return "confab:{s\(Int(shard))}:\(kind)"
+            + (kind == "lease" ? "" : ":default:\(conversation)")
     }
 
     /// Puts something else there.
-    private func spoil(_ key: String) throws {
-        try self.redis.ask("DEL", key)
-        try self.redis.ask("SET", key, "somebody else's")
+    private func overwrite(_ key: String) throws {
+        try self.redis.execute("DEL", key)
+        try self.redis.execute("SET", key, "somebody else's")
     }
 
-    @Test("is refused to whoever comes, in words that its log explains, and others go on", arguments: ["conv", "members", "log", "lease"])
-    func unopened(kind: String) throws {
+    @Test(
+        "is refused to whoever comes, in words that its log explains, and others go on",
+        arguments: ["conv", "members", "log", "lease"])
+    func damagedBeforeLoading(kind: String) throws {
         try self.confab.connect("bob", to: "broken").post("one")
         let key = try self.key(kind, of: "broken")
         try self.confab.crash()
-        try self.spoil(key)
+        try self.overwrite(key)
         // One that knows nothing of it.
         let next = try ConfabServer(["--store", self.redis.url, "--node-id", "n2", "--loops", "1"])
         for user in ["bob", "carol"] {
-            let ending = try next.connect(user, to: "broken").closing()
-            #expect(ending == .close(code: 1011, reason: "what is stored of this conversation is damaged"))
+            let ending = try next.connect(user, to: "broken").closeEvent()
+            #expect(
+                ending
+                    == .close(code: 1011, reason: "what is stored of this conversation is damaged"))
         }
         let token = try ConfabServer.token(for: "bob")
-        let reply = try HTTPReply.get("/api/conversations/broken", port: next.port, fields: ["Authorization": "Bearer \(token)"])
-        #expect(reply.status == 500 && reply.body.contains("room_id: \(Self.damaged)"), "\(reply.body)")
-        let agent = try WebSocketClient.refusal(
-            of: "/v1/ws?channel_id=broken&token=\(ConfabServer.token(for: "eve", conversations: []))", port: next.port)
-        #expect(agent.status == 500 && agent.body.contains("channel_id: \(Self.damaged)"), "\(agent.body)")
+        let reply = try HTTPReply.get(
+            "/api/conversations/broken", port: next.port,
+            fields: ["Authorization": "Bearer \(token)"])
+        #expect(
+            reply.status == 500 && reply.body.contains("room_id: \(Self.damagedError)"),
+            "\(reply.body)")
+        let agent = try RawWebSocketClient.refusal(
+            of:
+                "/v1/ws?channel_id=broken&token=\(ConfabServer.token(for: "eve", conversations: []))",
+            port: next.port)
+        #expect(
+            agent.status == 500 && agent.body.contains("channel_id: \(Self.damagedError)"),
+            "\(agent.body)")
         // A connection that hears more than the one stays.
-        let pets = try WebSocketClient("/ws/?token=\(token)", port: next.port)
-        try pets.send(#"{"event":"message","data":{"conversation_id":"lobby","content":"from Pets"}}"#)
+        let pets = try RawWebSocketClient("/ws/?token=\(token)", port: next.port)
+        try pets.send(
+            #"{"event":"message","data":{"conversation_id":"lobby","content":"from Pets"}}"#)
         while case .text(let text) = try pets.next(), !text.contains("message_sent") {}
         try next.connect("alice", to: "lobby").post("still well")
-        let line = try next.process.errors.line("why") { $0.contains("WRONGTYPE") || $0.contains("the Redis key") }
+        let line = try next.process.errors.line("why") {
+            $0.contains("WRONGTYPE") || $0.contains("the Redis key")
+        }
         let shard = key.dropFirst("confab:{s".count).prefix { $0 != "}" }
-        let cause = kind == "lease" ? "shard \(shard): A Redis key holds something else" : "default/broken: the Redis key \(key) is no "
+        let cause =
+            kind == "lease"
+            ? "shard \(shard): A Redis key holds something else"
+            : "default/broken: the Redis key \(key) is no "
         #expect(line.contains(cause), "\(line)")
     }
 
-    @Test("takes no more sends, says why at once, and goes on when it is whole again", arguments: ["conv", "log"])
-    func open(kind: String) throws {
+    @Test(
+        "takes no more sends, says why at once, and goes on when it is whole again",
+        arguments: ["conv", "log"])
+    func damagedWhileOpen(kind: String) throws {
         let bob = try self.confab.connect("bob", to: "broken")
         try bob.post("one")
         let key = try self.key(kind, of: "broken")
-        try self.redis.ask("COPY", key, "kept")
-        try self.spoil(key)
+        try self.redis.execute("COPY", key, "kept")
+        try self.overwrite(key)
         for number in 1...2 {
-            try bob.say("two", as: "two \(number)")
+            try bob.sendMessage("two", as: "two \(number)")
             let refusal = try bob.next("message.failed")
             #expect(refusal["local_id"] == "two \(number)")
-            #expect(refusal["error"] == Self.damaged)
+            #expect(refusal["error"] == Self.damagedError)
         }
         try self.lobby.post("still well")
 
-        try self.redis.ask("COPY", "kept", key, "REPLACE")
+        try self.redis.execute("COPY", "kept", key, "REPLACE")
         try bob.post("two", as: "two 1")
         #expect(try bob.wholeHistory().map { $0["content"] } == ["one", "two"])
     }
@@ -83,8 +110,10 @@ struct ForeignValueTests {
     func hole() throws {
         let bob = try self.confab.connect("bob", to: "broken")
         for number in 1...6 { try bob.post("\(number)") }
-        try self.redis.ask("XDEL", self.key("log", of: "broken"), "4-0")
-        for (after, limit, isWhole) in [(0, 3, true), (0, 4, false), (3, 2, false), (4, 2, true), (1, 4, false)] {
+        try self.redis.execute("XDEL", self.key("log", of: "broken"), "4-0")
+        for (after, limit, isWhole) in [
+            (0, 3, true), (0, 4, false), (3, 2, false), (4, 2, true), (1, 4, false),
+        ] {
             try bob.send(#"{"action":"fetch_messages","after_id":"\#(after)","limit":\#(limit)}"#)
             let answer = try Deadline.wait(for: "an answer") {
                 let answer = try bob.next()

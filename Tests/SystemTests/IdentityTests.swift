@@ -4,36 +4,49 @@ import Testing
 
 @Suite("Who may come in")
 struct IdentityTests {
-    private func code(_ event: WebSocketClient.Event) -> UInt16? {
+    private func code(_ event: RawWebSocketClient.Event) -> UInt16? {
         if case .close(let code, _) = event { code } else { nil }
     }
 
-    @Test("a token may stand in the URL or in the Authorization field, and both must be of the same user")
-    func places() throws {
+    @Test(
+        "a token may stand in the URL or in the Authorization field, and both must be of the same user"
+    )
+    func tokenLocations() throws {
         let server = try ConfabServer()
         let alice = try ConfabServer.token(for: "alice")
         let bob = try ConfabServer.token(for: "bob")
         let field = ["Authorization": "Bearer \(alice)"]
 
-        try Talker(WebSocketClient("/conversations/1", port: server.port, fields: field)).post("by field")
-        try Talker(WebSocketClient("/conversations/1/?token=\(alice)", port: server.port, fields: field)).post("by both")
-        let two = Talker(try WebSocketClient("/conversations/1/?token=\(bob)", port: server.port, fields: field))
-        #expect(try self.code(two.closing()) == 4003)
-        let broken = Talker(try WebSocketClient("/conversations/1/?token=\(alice)x", port: server.port))
-        #expect(try self.code(broken.closing()) == 4003)
+        try ConversationClient(
+            RawWebSocketClient("/conversations/1", port: server.port, fields: field)
+        ).post("by field")
+        try ConversationClient(
+            RawWebSocketClient("/conversations/1/?token=\(alice)", port: server.port, fields: field)
+        ).post("by both")
+        let two = ConversationClient(
+            try RawWebSocketClient(
+                "/conversations/1/?token=\(bob)", port: server.port, fields: field))
+        #expect(try self.code(two.closeEvent()) == 4003)
+        let broken = ConversationClient(
+            try RawWebSocketClient("/conversations/1/?token=\(alice)x", port: server.port))
+        #expect(try self.code(broken.closeEvent()) == 4003)
     }
 
     @Test("a page from elsewhere is refused before the upgrade, one of an allowed origin comes in")
     func origins() throws {
         let server = try ConfabServer(["--origins", "own,https://chat.example"])
         let path = server.path(to: "1", token: try ConfabServer.token(for: "alice"))
-        func connect(from origin: String) throws -> WebSocketClient {
-            try WebSocketClient(path, port: server.port, fields: ["Origin": origin])
+        func connect(from origin: String) throws -> RawWebSocketClient {
+            try RawWebSocketClient(path, port: server.port, fields: ["Origin": origin])
         }
         _ = try connect(from: "https://chat.example")
         _ = try connect(from: "http://127.0.0.1:\(server.port)")
-        for foreign in ["https://evil.example", "http://chat.example", "https://chat.example.evil.example", "null", "http://127.0.0.1:1"] {
-            let refusal = try WebSocketClient.refusal(of: path, port: server.port, fields: ["Origin": foreign])
+        for foreign in [
+            "https://evil.example", "http://chat.example", "https://chat.example.evil.example",
+            "null", "http://127.0.0.1:1",
+        ] {
+            let refusal = try RawWebSocketClient.refusal(
+                of: path, port: server.port, fields: ["Origin": foreign])
             #expect(refusal.status == 403)
             #expect(try JSONObject(refusal.body)["error"]?.isEmpty == false)
         }
@@ -44,8 +57,8 @@ struct IdentityTests {
         let server = try ConfabServer()
         let here = try server.connect(token: ConfabServer.token(for: "alice", tenant: "here"))
         let there = try server.connect(token: ConfabServer.token(for: "alice", tenant: "there"))
-        try here.settle()
-        try there.settle()
+        try here.synchronize()
+        try there.synchronize()
         #expect(try here.post("hello", as: "a1")["id"] == "1")
         #expect(try there.post("other", as: "a1")["content"] == "other")
         #expect(try there.wholeHistory().count == 1)
@@ -56,11 +69,13 @@ struct IdentityTests {
         let server = try ConfabServer()
         let ending = try server.connect(token: ConfabServer.token(for: "alice", validFor: 2))
         let renewing = try server.connect(token: ConfabServer.token(for: "bob", validFor: 2))
-        try renewing.send(#"{"action":"authenticate","token":"\#(try ConfabServer.token(for: "bob", validFor: 60))"}"#)
+        try renewing.send(
+            #"{"action":"authenticate","token":"\#(try ConfabServer.token(for: "bob", validFor: 60))"}"#
+        )
         _ = try renewing.next("authenticated")
 
         #expect(try ending.next("error")["error"] == "token expired")
-        #expect(try self.code(ending.closing()) == 4003)
+        #expect(try self.code(ending.closeEvent()) == 4003)
         try renewing.post("still here")
     }
 
@@ -68,45 +83,62 @@ struct IdentityTests {
     func audience() throws {
         let server = try ConfabServer(["--jwt-audience", "chat", "--jwt-issuer", "here"])
         func token(_ options: String...) throws -> String {
-            let words = ["token", "--sub", "alice", "--conversations", "*", "--secret-file", server.folder.file("jwt.secret")]
+            let words = [
+                "token", "--sub", "alice", "--conversations", "*", "--secret-file",
+                server.folder.file("jwt.secret"),
+            ]
             return try run(Checkout.confab, words + options).output
         }
         try server.connect(token: token("--audience", "chat", "--issuer", "here")).post("hello")
-        for options in [["--audience", "mail", "--issuer", "here"], ["--audience", "chat", "--issuer", "there"]] {
+        for options in [
+            ["--audience", "mail", "--issuer", "here"],
+            ["--audience", "chat", "--issuer", "there"],
+        ] {
             let made = try token(options[0], options[1], options[2], options[3])
-            #expect(try self.code(server.connect(token: made).closing()) == 4003)
+            #expect(try self.code(server.connect(token: made).closeEvent()) == 4003)
         }
-        #expect(try self.code(server.connect(token: token()).closing()) == 4003)
+        #expect(try self.code(server.connect(token: token()).closeEvent()) == 4003)
     }
 
-    @Test("the newline at the end of a cluster key's file is no part of it: a client goes on at a node whose file has none")
+    @Test(
+        "the newline at the end of a cluster key's file is no part of it: a client goes on at a node whose file has none"
+    )
     func clusterKeyNewline() throws {
         let folder = try TemporaryFolder()
         let key = "a cluster key of the tests, which is long enough"
         let token = try ConfabServer.token(for: "ann", conversations: ["lobby"])
-        func connect(_ server: ConfabServer, _ auth: String) throws -> (socket: WebSocketClient, answer: JSONObject) {
-            let socket = try WebSocketClient("/socket.io/?EIO=4&transport=websocket", port: server.port)
+        func connect(_ server: ConfabServer, _ auth: String) throws -> (
+            socket: RawWebSocketClient, answer: JSONObject
+        ) {
+            let socket = try RawWebSocketClient(
+                "/socket.io/?EIO=4&transport=websocket", port: server.port)
             try socket.send("40\(auth)")
             return (socket, try JSONObject(String(self.frame("40", of: socket).dropFirst(2))))
         }
-        let first = try ConfabServer(["--cluster-key-file", folder.write(key + "\n", to: "first.key")], store: .sqlite, in: folder)
+        let first = try ConfabServer(
+            ["--cluster-key-file", folder.write(key + "\n", to: "first.key")], store: .sqlite,
+            in: folder)
         let (socket, came) = try connect(first, #"{"token":"\#(token)"}"#)
         try socket.send(#"42["join_room",{"room_id":"lobby"}]"#)
         _ = try self.frame(#"42["offset","lobby="#, of: socket)
         try first.stop()
 
-        let second = try ConfabServer(["--cluster-key-file", folder.write(key, to: "second.key")], store: .sqlite, in: folder)
+        let second = try ConfabServer(
+            ["--cluster-key-file", folder.write(key, to: "second.key")], store: .sqlite, in: folder)
         let pid = try #require(came["pid"])
-        let (_, again) = try connect(second, #"{"token":"\#(token)","pid":"\#(pid)","offset":"lobby=0"}"#)
+        let (_, again) = try connect(
+            second, #"{"token":"\#(token)","pid":"\#(pid)","offset":"lobby=0"}"#)
         #expect(again["pid"] == pid)
         #expect(again["sid"] == came["sid"])
     }
 
     /// The next frame that begins so; others on the way to it are let pass.
-    private func frame(_ beginning: String, of socket: WebSocketClient) throws -> String {
+    private func frame(_ beginning: String, of socket: RawWebSocketClient) throws -> String {
         let deadline = Deadline()
         while true {
-            guard case .text(let text) = try socket.next(within: deadline.rest) else { throw TestFailure("no frame \(beginning)") }
+            guard case .text(let text) = try socket.next(within: deadline.remaining) else {
+                throw TestFailure("no frame \(beginning)")
+            }
             if text.hasPrefix(beginning) { return text }
         }
     }
@@ -125,11 +157,14 @@ struct IdentityTests {
     }
 
     private func makeKey(_ name: String, in folder: TemporaryFolder) throws {
-        let script = "openssl genrsa -out \(name).key 2048 && openssl rsa -in \(name).key -pubout -out \(name).pem"
+        let script =
+            "openssl genrsa -out \(name).key 2048 && openssl rsa -in \(name).key -pubout -out \(name).pem"
         #expect(try run("/bin/sh", ["-c", script], folder: folder.path).ending == .exited(0))
     }
 
-    @Test("RS256 tokens of a key in a PEM file come in, others do not; SIGHUP takes the file's next key")
+    @Test(
+        "RS256 tokens of a key in a PEM file come in, others do not; SIGHUP takes the file's next key"
+    )
     func publicKey() throws {
         let folder = try TemporaryFolder()
         try self.makeKey("first", in: folder)
@@ -137,30 +172,35 @@ struct IdentityTests {
         let first = try self.rsaToken(key: "first.key", in: folder)
         let second = try self.rsaToken(key: "second.key", in: folder)
         try folder.write(folder.read("first.pem"), to: "jwt.pem")
-        let server = try ConfabServer(["--jwt-public-key-file", folder.file("jwt.pem")], in: folder)
+        let server = try ConfabServer(
+            ["--jwt-public-key-file", folder.file("jwt.pem")], in: folder)
         try server.connect(token: first).post("hello")
-        #expect(try self.code(server.connect(token: second).closing()) == 4003)
+        #expect(try self.code(server.connect(token: second).closeEvent()) == 4003)
 
         try folder.write(folder.read("second.pem"), to: "jwt.pem")
         server.process.send(SIGHUP)
         try server.process.errors.line(with: "reloaded")
 
         try server.connect(token: second).post("hello")
-        #expect(try self.code(server.connect(token: first).closing()) == 4003)
+        #expect(try self.code(server.connect(token: first).closeEvent()) == 4003)
     }
 
     @Test("a key set is read again when its file changes")
     func keySet() throws {
         let folder = try TemporaryFolder()
         func publish(_ secret: String) throws {
-            let encoded = try run("/bin/sh", ["-c", "printf %s \"$0\" | openssl base64 -A | tr '+/' '-_' | tr -d '='", secret]).output
-            try folder.write(#"{"keys":[{"kty":"oct","alg":"HS256","k":"\#(encoded)"}]}"#, to: "keys.json")
+            let encoded = try run(
+                "/bin/sh",
+                ["-c", "printf %s \"$0\" | openssl base64 -A | tr '+/' '-_' | tr -d '='", secret]
+            ).output
+            try folder.write(
+                #"{"keys":[{"kty":"oct","alg":"HS256","k":"\#(encoded)"}]}"#, to: "keys.json")
         }
         let secret = "the second key of the key set, long enough"
         let token = try ConfabServer.token(for: "alice", secret: secret)
         try publish("the first key of the key set, long enough")
         let server = try ConfabServer(["--jwks-file", folder.file("keys.json")], in: folder)
-        #expect(try self.code(server.connect(token: token).closing()) == 4003)
+        #expect(try self.code(server.connect(token: token).closeEvent()) == 4003)
 
         try publish(secret)
         try server.process.errors.line(with: "reloaded")

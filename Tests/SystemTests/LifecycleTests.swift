@@ -19,52 +19,56 @@ struct LifecycleTests {
         #expect(health["version"]?.isEmpty == false)
     }
 
-    @Test("SIGTERM closes its clients with 1012, one after the other, and ends with 0", arguments: [SIGTERM, SIGINT])
+    @Test(
+        "SIGTERM closes its clients with 1012, one after the other, and ends with 0",
+        arguments: [SIGTERM, SIGINT])
     func drain(_ signal: Int32) throws {
         let server = try ConfabServer(store: .sqlite)
         let talkers = try (0..<3).map { try server.connect("user \($0)") }
-        for talker in talkers { try talker.settle() }
+        for talker in talkers { try talker.synchronize() }
 
         server.process.send(signal)
 
         for talker in talkers {
-            guard case .close(let code, _) = try talker.closing() else {
+            guard case .close(let code, _) = try talker.closeEvent() else {
                 Issue.record("a client was left without a close frame")
                 continue
             }
             #expect(code == 1012)
         }
-        #expect(try server.process.end() == .exited(0))
+        #expect(try server.process.waitForExit() == .exited(0))
         #expect(throws: TestFailure.self) { try ByteStream(port: server.port) }
     }
 
     @Test("a second SIGTERM does not wait for the drain")
-    func impatience() throws {
+    func secondSignal() throws {
         let server = try ConfabServer(["--drain-seconds", "3600"])
         let talkers = try (0..<4).map { try server.connect("user \($0)") }
-        for talker in talkers { try talker.settle() }
+        for talker in talkers { try talker.synchronize() }
 
         server.process.send(SIGTERM)
         try server.process.errors.line(with: "draining")
         server.process.send(SIGTERM)
 
-        #expect(try server.process.end() == .exited(0))
+        #expect(try server.process.waitForExit() == .exited(0))
     }
 
     @Test("a drain waits for a message that is under way")
     func lastMessage() throws {
         let server = try ConfabServer(["--drain-seconds", "1"], store: .sqlite)
         let talker = try server.connect("alice")
-        try talker.settle()
+        try talker.synchronize()
 
-        try talker.say("the last one", as: "last")
+        try talker.sendMessage("the last one", as: "last")
         server.process.send(SIGTERM)
-        try server.process.end()
+        try server.process.waitForExit()
 
         let revived = try ConfabServer(store: .sqlite, in: server.folder)
         let contents = try revived.connect("alice").wholeHistory().compactMap { $0["content"] }
         var isAnswered = false
-        while case .text(let frame) = try talker.socket.next() { isAnswered = isAnswered || frame.contains("the last one") }
+        while case .text(let frame) = try talker.socket.next() {
+            isAnswered = isAnswered || frame.contains("the last one")
+        }
         #expect(contents == (isAnswered ? ["the last one"] : []))
     }
 
@@ -72,14 +76,16 @@ struct LifecycleTests {
     func reloadSecret() throws {
         let server = try ConfabServer()
         let inside = try server.connect("alice")
-        try inside.settle()
+        try inside.synchronize()
         let secret = "another secret of the tests, long enough"
         try server.folder.write(secret, to: "jwt.secret")
 
         server.process.send(SIGHUP)
         try server.process.errors.line(with: "reloaded")
 
-        #expect(try server.connect("bob").closing() == .close(code: 4003, reason: "the token is not valid"))
+        #expect(
+            try server.connect("bob").closeEvent()
+                == .close(code: 4003, reason: "the token is not valid"))
         let carol = try server.connect(token: ConfabServer.token(for: "carol", secret: secret))
         try carol.post("hello")
         try inside.post("still here")
@@ -97,12 +103,12 @@ struct LifecycleTests {
 
         // A broken frame is worth a line to whoever looks for it, and to nobody else.
         let broken = try server.connect("alice")
-        try broken.settle()
+        try broken.synchronize()
         try broken.socket.stream.send([0x01, 0x00])
-        _ = try broken.closing()
+        _ = try broken.closeEvent()
         try server.process.errors.line(with: "debug protocol error")
         let talker = try server.connect("alice")
-        try talker.say("longer than five bytes")
+        try talker.sendMessage("longer than five bytes")
         #expect(try talker.next("message.failed")["error"] == "content: longer than 5 bytes")
     }
 
@@ -119,20 +125,25 @@ struct LifecycleTests {
     }
 
     @Test("makes a secret of its own beside the database, which nobody else may read, and keeps it")
-    func ownSecret() throws {
+    func generatedSecret() throws {
         let folder = try TemporaryFolder()
-        let options = ["serve", "--listen", "127.0.0.1:0", "--admin", "off", "--store", "sqlite:chat.db", "--drain-seconds", "0"]
+        let options = [
+            "serve", "--listen", "127.0.0.1:0", "--admin", "off", "--store", "sqlite:chat.db",
+            "--drain-seconds", "0",
+        ]
         func serve(_ work: (UInt16) throws -> Void) throws {
             let process = try ChildProcess(Checkout.confab, options, folder: folder.path)
             defer { process.kill() }
             let ready = try process.errors.line(with: "confab ready")
             try work(UInt16(ready.firstMatch(of: /:([0-9]+) \(/)?.1 ?? "") ?? 0)
             process.send(SIGTERM)
-            #expect(try process.end() == .exited(0))
+            #expect(try process.waitForExit() == .exited(0))
         }
         func token() throws -> String {
             let made = try run(
-                Checkout.confab, ["token", "--sub", "alice", "--conversations", "*", "--database", "chat.db"], folder: folder.path)
+                Checkout.confab,
+                ["token", "--sub", "alice", "--conversations", "*", "--database", "chat.db"],
+                folder: folder.path)
             #expect(made.ending == .exited(0))
             return made.output
         }
@@ -141,11 +152,15 @@ struct LifecycleTests {
             var status = stat()
             #expect(stat(folder.file("chat.db.secret"), &status) == 0)
             #expect(status.st_mode & 0o777 == 0o600)
-            try Talker(WebSocketClient("/conversations/1/?token=\(token())", port: port)).post("hello")
+            try ConversationClient(
+                RawWebSocketClient("/conversations/1/?token=\(token())", port: port)
+            ).post("hello")
         }
         let secret = try folder.read("chat.db.secret")
         try serve { port in
-            let history = try Talker(WebSocketClient("/conversations/1/?token=\(token())", port: port)).history()
+            let history = try ConversationClient(
+                RawWebSocketClient("/conversations/1/?token=\(token())", port: port)
+            ).history()
             #expect(history.count == 1)
         }
         #expect(try folder.read("chat.db.secret") == secret)

@@ -5,7 +5,7 @@ import Testing
 /// What becomes of a node whose database is taken from under it. Nothing that is said after that may be acknowledged: nobody would find it.
 @Suite("A node whose database file", .serialized)
 struct LostDatabaseTests {
-    enum Fault: String, CaseIterable, CustomTestStringConvertible {
+    enum DatabaseLoss: String, CaseIterable, CustomTestStringConvertible {
         /// `rm chat.db*`
         case removed
         /// `mv chat.db* elsewhere/`
@@ -26,30 +26,37 @@ struct LostDatabaseTests {
     private static let parts = ["confab.db", "confab.db-wal", "confab.db-shm"]
 
     private func move(_ folder: TemporaryFolder, to other: String, back: Bool = false) throws {
-        for part in Self.parts where FileManager.default.fileExists(atPath: back ? "\(other)/\(part)" : folder.file(part)) {
-            let (from, to) = back ? ("\(other)/\(part)", folder.file(part)) : (folder.file(part), "\(other)/\(part)")
+        for part in Self.parts
+        where FileManager.default.fileExists(atPath: back ? "\(other)/\(part)" : folder.file(part))
+        {
+            let (from, to) =
+                back
+                ? ("\(other)/\(part)", folder.file(part)) : (folder.file(part), "\(other)/\(part)")
             try FileManager.default.moveItem(atPath: from, toPath: to)
         }
     }
 
     /// Another node's database, whole and with a message.
-    private func other() throws -> Data {
+    private func otherDatabase() throws -> Data {
         let server = try ConfabServer(store: .sqlite)
         try server.connect("mallory", to: "lobby").post("of another node")
         try server.stop()
         return try Data(contentsOf: URL(fileURLWithPath: server.folder.file("confab.db")))
     }
 
-    private func strike(_ fault: Fault, _ folder: TemporaryFolder, away: String) throws {
+    private func apply(_ fault: DatabaseLoss, _ folder: TemporaryFolder, movingTo away: String)
+        throws
+    {
         switch fault {
-        case .removed: for part in Self.parts { try FileManager.default.removeItem(atPath: folder.file(part)) }
+        case .removed:
+            for part in Self.parts { try FileManager.default.removeItem(atPath: folder.file(part)) }
         case .moved: try self.move(folder, to: away)
         case .replaced:
-            let other = try self.other()
+            let other = try self.otherDatabase()
             try self.move(folder, to: away)
             try other.write(to: URL(fileURLWithPath: folder.file("confab.db")))
         case .overwritten:
-            let other = try self.other()
+            let other = try self.otherDatabase()
             let file = try #require(FileHandle(forWritingAtPath: folder.file("confab.db")))
             try file.truncate(atOffset: 0)
             try file.write(contentsOf: other)
@@ -65,35 +72,43 @@ struct LostDatabaseTests {
         try server.connect("reader").wholeHistory().compactMap { $0["content"] }
     }
 
-    @Test("is lost acknowledges nothing in any protocol, says so, and is honest after a restart", arguments: Fault.allCases)
-    func lost(_ fault: Fault) throws {
+    @Test(
+        "is lost acknowledges nothing in any protocol, says so, and is honest after a restart",
+        arguments: DatabaseLoss.allCases)
+    func lost(_ fault: DatabaseLoss) throws {
         let server = try ConfabServer(store: .sqlite)
         let path = server.folder.file("confab.db")
         // First, so that nobody has to be told of it, which asks the store, once that is lost.
         let witness = try server.connect("witness")
-        try witness.settle()
-        let people = try Speaker.all.map { speaker in
-            let person = try DialectPairTests.Person(
-                speaker, as: speaker.name, in: "lobby", at: server.port, secret: ConfabServer.secret)
-            try person.settle()
+        try witness.synchronize()
+        let people = try ProtocolAdapter.all.map { speaker in
+            let person = try DialectPairTests.DialectParticipant(
+                speaker, as: speaker.name, in: "lobby", at: server.port, secret: ConfabServer.secret
+            )
+            try person.synchronize()
             return person
         }
         for (number, person) in people.enumerated() {
-            try person.say("before")
+            try person.sendMessage("before")
             // All have heard it: nothing is asked of the store for it any more.
-            for listener in people where listener !== person { try listener.hear(number + 1, person.speaker.name, "before") }
+            for listener in people where listener !== person {
+                try listener.awaitMessage(number + 1, person.adapter.name, "before")
+            }
         }
         #expect(try witness.history().count == people.count)
 
         let away = try TemporaryFolder()
-        try self.strike(fault, server.folder, away: away.path)
-        for person in people { try person.say("lost") }
+        try self.apply(fault, server.folder, movingTo: away.path)
+        for person in people { try person.sendMessage("lost") }
         for person in people {
-            let words = try person.refusal(behind: people.count)
+            let words = try person.refusal(after: people.count)
             // On a machine that stands still for 5 s nobody knows.
-            #expect(words.hasPrefix("the message could not be stored") || words.hasPrefix("it is unknown"), "\(words)")
+            #expect(
+                words.hasPrefix("the message could not be stored")
+                    || words.hasPrefix("it is unknown"), "\(words)")
         }
-        let created = try HTTPReply.post("/api/conversations/create", #"{"title":"lost","user_id":"ann"}"#, port: server.port)
+        let created = try HTTPReply.post(
+            "/api/conversations/create", #"{"title":"lost","user_id":"ann"}"#, port: server.port)
         #expect(created.status == 503)
         #expect(created.body.contains(#""success":false"#))
 
@@ -121,7 +136,9 @@ struct LostDatabaseTests {
         try server.crash()
         // As the manual says: a log is of no use without its file.
         if fault == .overwritten {
-            for part in Self.parts.dropFirst() { try FileManager.default.removeItem(atPath: server.folder.file(part)) }
+            for part in Self.parts.dropFirst() {
+                try FileManager.default.removeItem(atPath: server.folder.file(part))
+            }
         }
         let restarted = try ConfabServer(store: .sqlite, in: server.folder)
         let contents = try self.contents(of: restarted)
@@ -135,7 +152,7 @@ struct LostDatabaseTests {
     }
 
     @Test("was replaced leaves what stands in its place alone when it stops")
-    func stops() throws {
+    func stopLeavesForeignFiles() throws {
         let server = try ConfabServer(store: .sqlite)
         try server.connect("ann").post("before")
         let away = try TemporaryFolder()
@@ -147,6 +164,8 @@ struct LostDatabaseTests {
         let bin = try TemporaryFolder()
         try self.move(server.folder, to: bin.path)
         try self.move(server.folder, to: away.path, back: true)
-        #expect(try self.contents(of: try ConfabServer(store: .sqlite, in: server.folder)) == ["before"])
+        #expect(
+            try self.contents(of: try ConfabServer(store: .sqlite, in: server.folder)) == ["before"]
+        )
     }
 }

@@ -16,7 +16,7 @@ struct MissingRedisTests {
     }
 
     /// A node that is to listen at the port, when it has said that it waits.
-    private func node() throws -> (process: ChildProcess, waiting: String) {
+    private func waitingNode() throws -> (process: ChildProcess, waiting: String) {
         let process = try self.start()
         return (process, try process.errors.line(with: "waiting for redis"))
     }
@@ -26,15 +26,18 @@ struct MissingRedisTests {
         return try ChildProcess(
             Checkout.confab,
             [
-                "serve", "--listen", "127.0.0.1:\(self.port)", "--admin", "127.0.0.1:0", "--jwt-secret-file", secret,
+                "serve", "--listen", "127.0.0.1:\(self.port)", "--admin", "127.0.0.1:0",
+                "--jwt-secret-file", secret,
                 "--store", self.redis.url,
             ],
             folder: self.folder.path)
     }
 
-    @Test("waits for it, says so, takes no clients, and comes up when it comes; and is alive with it and without it")
-    func waits() throws {
-        let (node, line) = try self.node()
+    @Test(
+        "waits for it, says so, takes no clients, and comes up when it comes; and is alive with it and without it"
+    )
+    func waitsForRedis() throws {
+        let (node, line) = try self.waitingNode()
         defer { node.kill() }
         #expect(line.contains("127.0.0.1:\(self.redis.port)"), "\(line)")
         func expectLive() throws {
@@ -43,37 +46,52 @@ struct MissingRedisTests {
         }
         try expectLive()
         let health = try HTTPReply.get("/api/health", port: self.port)
-        #expect(try health.status == 503 && JSONObject(health.body)["reason"] == "the node is starting")
-        for path in ["/api/conversations", "/socket.io/?EIO=4&transport=polling", "/socket.io/?EIO=4&transport=polling&sid=a.0.b", "/ws/"] {
+        #expect(
+            try health.status == 503 && JSONObject(health.body)["reason"] == "the node is starting")
+        for path in [
+            "/api/conversations", "/socket.io/?EIO=4&transport=polling",
+            "/socket.io/?EIO=4&transport=polling&sid=a.0.b", "/ws/",
+        ] {
             let reply = try HTTPReply.get(path, port: self.port)
             #expect(reply.status == 503 && reply.fields["retry-after"] == "1", "\(path)")
         }
-        for path in ["/ws/", "/ws/chats/", "/v1/ws", "/conversations/lobby/?token=x", "/socket.io/?EIO=4&transport=websocket"] {
-            #expect(try WebSocketClient.refusal(of: path, port: self.port).status == 503, "\(path)")
+        for path in [
+            "/ws/", "/ws/chats/", "/v1/ws", "/conversations/lobby/?token=x",
+            "/socket.io/?EIO=4&transport=websocket",
+        ] {
+            #expect(
+                try RawWebSocketClient.refusal(of: path, port: self.port).status == 503, "\(path)")
         }
 
         try self.redis.restart()
         try node.errors.line(with: "confab ready on ")
         // Each loop has its own way to Redis, and the last may be back a moment later.
-        try Deadline.wait(for: "health to be good", untilTrue: { try HTTPReply.get("/api/health", port: self.port).status == 200 })
+        try Deadline.wait(
+            for: "health to be good",
+            untilTrue: { try HTTPReply.get("/api/health", port: self.port).status == 200 })
         let token = try ConfabServer.token(for: "alice")
-        try Talker(try WebSocketClient("/conversations/lobby/?token=\(token)", port: self.port)).post("here")
+        try ConversationClient(
+            try RawWebSocketClient("/conversations/lobby/?token=\(token)", port: self.port)
+        ).post("here")
         try expectLive()
 
         // Neither a Redis that is gone nor one that hangs is a reason to restart the node.
         try self.redis.crash()
-        try Deadline.wait(for: "health to be bad", untilTrue: { try HTTPReply.get("/api/health", port: self.port).status == 503 })
+        try Deadline.wait(
+            for: "health to be bad",
+            untilTrue: { try HTTPReply.get("/api/health", port: self.port).status == 503 })
         try expectLive()
     }
 
     @Test("holds its address, so that a second one ends at once and says why")
-    func twice() throws {
-        let (first, _) = try self.node()
+    func secondNodeOnSameAddress() throws {
+        let (first, _) = try self.waitingNode()
         defer { first.kill() }
         let second = try self.start()
         defer { second.kill() }
-        #expect(try second.end() == .exited(1))
-        try second.errors.line(with: "confab: Cannot listen on 127.0.0.1:\(self.port): the address is already in use.")
+        #expect(try second.waitForExit() == .exited(1))
+        try second.errors.line(
+            with: "confab: Cannot listen on 127.0.0.1:\(self.port): the address is already in use.")
         try self.redis.restart()
         try first.errors.line(with: "confab ready on ")
         _ = try HTTPReply.get("/api/health", port: self.port)
@@ -83,16 +101,18 @@ struct MissingRedisTests {
 @Suite("A node that is to have each write on a replica")
 struct MissingReplicaTests {
     @Test("where there is none takes no sends, says so in its health, and heals when one comes")
-    func waits() throws {
+    func waitsForReplica() throws {
         let redis = try RedisServer()
         let node = try ConfabServer(["--store", "\(redis.url)?wait=1&wait-ms=100"])
-        try Deadline.wait(for: "health to be degraded", untilTrue: { try node.health().status == 503 })
+        try Deadline.wait(
+            for: "health to be degraded", untilTrue: { try node.health().status == 503 })
         #expect(try JSONObject(node.health().body)["status"] == "degraded")
         // Whoever asks while the first probe is at the end of its time is told that the store does not answer.
         try Deadline.wait(
             for: "health to name replicas",
             untilTrue: {
-                try JSONObject(node.health().body)["reason"] == "store: no replica has confirmed the write in time; it may be stored"
+                try JSONObject(node.health().body)["reason"]
+                    == "store: no replica has confirmed the write in time; it may be stored"
             })
 
         let replica = try RedisServer(["--replicaof", "127.0.0.1 \(redis.port)"])
@@ -100,13 +120,14 @@ struct MissingReplicaTests {
         try Deadline.wait(for: "health to be good", untilTrue: { try node.health().status == 200 })
         let alice = try node.connect("alice")
         try alice.post("safe")
-        #expect(try replica.ask("KEYS", "*:log:default:lobby").contains("lobby"))
+        #expect(try replica.execute("KEYS", "*:log:default:lobby").contains("lobby"))
 
         try replica.crash()
-        try alice.say("not safe", as: "a1")
+        try alice.sendMessage("not safe", as: "a1")
         let refusal = try alice.next("message.failed")
         #expect(refusal["local_id"] == "a1")
         #expect(refusal["outcome"] == "unknown")
-        try Deadline.wait(for: "health to be degraded", untilTrue: { try node.health().status == 503 })
+        try Deadline.wait(
+            for: "health to be degraded", untilTrue: { try node.health().status == 503 })
     }
 }

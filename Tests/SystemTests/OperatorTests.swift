@@ -8,22 +8,25 @@ struct OperatorTests {
     private func makeTraffic(on server: ConfabServer) throws {
         let alice = try server.connect("alice")
         let bob = try server.connect("bob")
-        try bob.settle()
+        try bob.synchronize()
         try alice.post("something private", as: "a1")
         try alice.post("something private", as: "a1")
-        try alice.send(#"{"action":"edit_message","message_id":"1","content":"something else that is private"}"#)
+        try alice.send(
+            #"{"action":"edit_message","message_id":"1","content":"something else that is private"}"#
+        )
         _ = try alice.next("message.edited")
         try alice.send(#"{"action":"typing","is_typing":true}"#)
         try alice.send("this private thing is no JSON")
         _ = try alice.next("error")
         try bob.send(#"{"action":"read","message_ids":["1"]}"#)
         _ = try alice.next("read")
-        let forged = try ConfabServer.token(for: "eve", secret: "another secret, which the server does not have")
-        _ = try server.connect(token: forged).closing()
+        let forged = try ConfabServer.token(
+            for: "eve", secret: "another secret, which the server does not have")
+        _ = try server.connect(token: forged).closeEvent()
         let broken = try server.connect("carol")
-        try broken.settle()
+        try broken.synchronize()
         try broken.socket.stream.send([0x83, 0x00])
-        _ = try broken.closing()
+        _ = try broken.closeEvent()
         try bob.socket.close()
         _ = try server.health()
         _ = try HTTPReply.get("/private?token=\(forged)", port: server.port)
@@ -34,8 +37,11 @@ struct OperatorTests {
         let server = try ConfabServer(["--echo-path", "/_echo"], store: .sqlite)
         try self.makeTraffic(on: server)
         // Loops publish once a second.
-        try Deadline.wait(for: "the message to be counted", untilTrue: { try server.metric("confab_store_writes_total") ?? 0 > 0 })
-        let verdict = try run(Checkout.program("promtool"), ["check", "metrics"], input: server.metrics())
+        try Deadline.wait(
+            for: "the message to be counted",
+            untilTrue: { try server.metric("confab_store_writes_total") ?? 0 > 0 })
+        let verdict = try run(
+            Checkout.program("promtool"), ["check", "metrics"], input: server.metrics())
         #expect(verdict.ending == .exited(0), "\(verdict.output)\(verdict.errors)")
     }
 
@@ -43,27 +49,35 @@ struct OperatorTests {
     func metrics() throws {
         let server = try ConfabServer(store: .sqlite)
         let talkers = try (0..<3).map { try server.connect("user \($0)") }
-        for talker in talkers { try talker.settle() }
+        for talker in talkers { try talker.synchronize() }
         try talkers[0].post("one")
         try talkers[1].post("two")
-        for talker in [talkers[0], talkers[2]] { while try talker.next("chat_message").object("message")?["content"] != "two" {} }
+        for talker in [talkers[0], talkers[2]] {
+            while try talker.next("chat_message").object("message")?["content"] != "two" {}
+        }
 
         let dialect = #"{dialect="conversations"}"#
-        try Deadline.wait(for: "six deliveries", untilTrue: { try server.metric("confab_messages_delivered_total\(dialect)") == 6 })
+        try Deadline.wait(
+            for: "six deliveries",
+            untilTrue: { try server.metric("confab_messages_delivered_total\(dialect)") == 6 })
         #expect(try server.metric("confab_connections\(dialect)") == 3)
         #expect(try server.metric("confab_messages_in_total\(dialect)") == 2)
         let text = try server.metrics()
         for name in [
-            "process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds", "confab_loop_turn_seconds_bucket",
+            "process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds",
+            "confab_loop_turn_seconds_bucket",
             "confab_store_write_seconds_bucket",
         ] {
             #expect(text.contains("\n\(name)"), "there is no \(name)")
         }
     }
 
-    @Test("a log never has a token or a content in it, at any level and in any format", arguments: ["text", "json"])
+    @Test(
+        "a log never has a token or a content in it, at any level and in any format",
+        arguments: ["text", "json"])
     func logs(_ format: String) throws {
-        let server = try ConfabServer(["--log-level", "debug", "--log-format", format], store: .sqlite)
+        let server = try ConfabServer(
+            ["--log-level", "debug", "--log-format", format], store: .sqlite)
         try self.makeTraffic(on: server)
         try server.stop()
 
@@ -86,9 +100,17 @@ struct OperatorTests {
     func adminListener() throws {
         let server = try ConfabServer()
         #expect(try HTTPReply.get("/metrics", port: server.adminPort).status == 200)
-        #expect(try HTTPReply.get("/metrics", port: server.adminPort, fields: ["Host": "localhost"]).status == 200)
-        #expect(try HTTPReply.get("/metrics", port: server.adminPort, fields: ["Host": "rebound.example"]).status == 403)
-        #expect(try HTTPReply.get("/metrics", port: server.adminPort, fields: ["Origin": "https://evil.example"]).status == 403)
+        #expect(
+            try HTTPReply.get("/metrics", port: server.adminPort, fields: ["Host": "localhost"])
+                .status == 200)
+        #expect(
+            try HTTPReply.get(
+                "/metrics", port: server.adminPort, fields: ["Host": "rebound.example"]
+            ).status == 403)
+        #expect(
+            try HTTPReply.get(
+                "/metrics", port: server.adminPort, fields: ["Origin": "https://evil.example"]
+            ).status == 403)
         // No conversations, and no health either: this is another site.
         #expect(try HTTPReply.get("/conversations/1/", port: server.adminPort).status == 404)
     }
@@ -97,9 +119,13 @@ struct OperatorTests {
     func adminToken() throws {
         let folder = try TemporaryFolder()
         try folder.write("let-me-in\n", to: "admin.token")
-        let server = try ConfabServer(["--admin-token-file", folder.file("admin.token")], in: folder)
+        let server = try ConfabServer(
+            ["--admin-token-file", folder.file("admin.token")], in: folder)
         func status(_ authorization: String?) throws -> Int {
-            try HTTPReply.get("/metrics", port: server.adminPort, fields: authorization.map { ["Authorization": $0] } ?? [:]).status
+            try HTTPReply.get(
+                "/metrics", port: server.adminPort,
+                fields: authorization.map { ["Authorization": $0] } ?? [:]
+            ).status
         }
         #expect(try status(nil) == 401)
         #expect(try status("Bearer wrong-one") == 401)

@@ -26,17 +26,22 @@ struct ReadmeTests {
     @Test("begins with its two commands, and both are programs")
     func commands() {
         #expect(self.blocks("sh").prefix(2) == ["script/server", "script/test"])
-        for command in self.blocks("sh").prefix(2) { #expect(access(Checkout.file(command), X_OK) == 0) }
+        for command in self.blocks("sh").prefix(2) {
+            #expect(access(Checkout.file(command), X_OK) == 0)
+        }
     }
 
     @Test("ends with three people who hear each other: a terminal, a script and a browser")
     func tour() throws {
         let folder = try TemporaryFolder()
         // Where script/server puts the program, and what it starts.
-        try FileManager.default.createDirectory(atPath: folder.file(".build/release"), withIntermediateDirectories: true)
-        try FileManager.default.createSymbolicLink(atPath: folder.file(".build/release/confab"), withDestinationPath: Checkout.confab)
+        try FileManager.default.createDirectory(
+            atPath: folder.file(".build/release"), withIntermediateDirectories: true)
+        try FileManager.default.createSymbolicLink(
+            atPath: folder.file(".build/release/confab"), withDestinationPath: Checkout.confab)
         let server = try ChildProcess(
-            Checkout.confab, ["serve", "--listen", "127.0.0.1:0", "--admin", "off"], folder: folder.path)
+            Checkout.confab, ["serve", "--listen", "127.0.0.1:0", "--admin", "off"],
+            folder: folder.path)
         defer { server.kill() }
         let ready = try server.errors.line(with: "confab ready")
         let address = "127.0.0.1:\(ready.firstMatch(of: /127\.0\.0\.1:([0-9]+)/)?.1 ?? "")"
@@ -46,14 +51,15 @@ struct ReadmeTests {
         let made = try run("/bin/sh", ["-e", "-c", tokens], folder: folder.path)
         #expect(made.ending == .exited(0), "\(made.errors)")
         func open(_ command: String) throws -> ChildProcess {
-            let path = try "\(URL(fileURLWithPath: Checkout.python()).deletingLastPathComponent().path):/usr/bin:/bin"
+            let path = try
+                "\(URL(fileURLWithPath: Checkout.python()).deletingLastPathComponent().path):/usr/bin:/bin"
             let script = "export PATH=\"$PWD/.build/release:\(path)\"\nexec " + here(command)
             return try ChildProcess("/bin/sh", ["-c", script], folder: folder.path)
         }
 
         let alice = try open(self.block("sh", with: "confab chat"))
         defer { alice.kill() }
-        try alice.type("Is anybody there?")
+        try alice.writeLine("Is anybody there?")
         // She is slower to come in than to type, and Bob may be quicker.
         try alice.output.line(with: "alice: Is anybody there?")
 
@@ -64,75 +70,98 @@ struct ReadmeTests {
         try alice.output.line(with: "Hello, this is Bob.")
 
         let carol = try Browser().open("http://\(address)/api/health")
-        try carol.type("const heard = []; console.log = (line) => heard.push(line);")
+        try carol.evaluate("const heard = []; console.log = (line) => heard.push(line);")
         let token = try folder.read("carol.jwt").trimmingCharacters(in: .newlines)
-        try carol.type(self.block("js", with: "WebSocket").replacing("TOKEN", with: token))
-        _ = try carol.run("while (ws.readyState === 0) await new Promise((r) => setTimeout(r, 10)); return 'open'")
-        try carol.type(self.block("js", with: "say(\""))
+        try carol.evaluate(self.block("js", with: "WebSocket").replacing("TOKEN", with: token))
+        _ = try carol.runFunctionBody(
+            "while (ws.readyState === 0) await new Promise((r) => setTimeout(r, 10)); return 'open'"
+        )
+        try carol.evaluate(self.block("js", with: "say(\""))
         try alice.output.line(with: "Hello from a browser")
         try bob.output.line(with: "carol: Hello from a browser")
 
-        try alice.type("Welcome, both of you.")
+        try alice.writeLine("Welcome, both of you.")
         try bob.output.line(with: "alice: Welcome, both of you.")
-        let heard = try carol.run("while (heard.length < 4) await new Promise((r) => setTimeout(r, 10)); return heard.join('|')")
-        #expect(heard == "alice: Is anybody there?|bob: Hello, this is Bob.|carol: Hello from a browser|alice: Welcome, both of you.")
+        let heard = try carol.runFunctionBody(
+            "while (heard.length < 4) await new Promise((r) => setTimeout(r, 10)); return heard.join('|')"
+        )
+        #expect(
+            heard
+                == "alice: Is anybody there?|bob: Hello, this is Bob.|carol: Hello from a browser|alice: Welcome, both of you."
+        )
     }
 
-    @Test("goes on with two people on two nodes, one of which is killed, and neither misses or hears twice a word")
+    @Test(
+        "goes on with two people on two nodes, one of which is killed, and neither misses or hears twice a word"
+    )
     func severalNodes() throws {
         let data = try TemporaryFolder()
         let port = try freePort()
         func here(_ text: String) -> String {
-            text.replacing("127.0.0.1:8080", with: "127.0.0.1:\(port)").replacing("--port 8080", with: "--port \(port)")
-                .replacing("/tmp/several", with: data.path)
+            text.replacing("127.0.0.1:8080", with: "127.0.0.1:\(port)").replacing(
+                "--port 8080", with: "--port \(port)"
+            )
+            .replacing("/tmp/several", with: data.path)
         }
-        let cluster = try LocalCluster(command: here(self.block("sh", with: "script/cluster 3")), in: data)
-        #expect(cluster.parts.map(\.name) == ["redis", "n1", "n2", "n3", "haproxy"])
+        let cluster = try LocalCluster(
+            command: here(self.block("sh", with: "script/cluster 3")), in: data)
+        #expect(cluster.services.map(\.name) == ["redis", "n1", "n2", "n3", "haproxy"])
         #expect(cluster.port == port)
 
         let folder = try TemporaryFolder()
-        try FileManager.default.createSymbolicLink(atPath: folder.file("confab"), withDestinationPath: Checkout.confab)
-        let path = try "\(folder.path):\(URL(fileURLWithPath: Checkout.python()).deletingLastPathComponent().path):/usr/bin:/bin"
+        try FileManager.default.createSymbolicLink(
+            atPath: folder.file("confab"), withDestinationPath: Checkout.confab)
+        let path = try
+            "\(folder.path):\(URL(fileURLWithPath: Checkout.python()).deletingLastPathComponent().path):/usr/bin:/bin"
         let tokens = try here(self.block("sh", with: "/tmp/several/jwt.secret"))
-        let made = try run("/bin/sh", ["-e", "-c", tokens], environment: ["PATH": path], folder: folder.path)
+        let made = try run(
+            "/bin/sh", ["-e", "-c", tokens], environment: ["PATH": path], folder: folder.path)
         #expect(made.ending == .exited(0), "\(made.errors)")
         try folder.write(here(self.block("python", with: "unanswered")), to: "talk.py")
         func open(_ user: String) throws -> ChildProcess {
             let command = try self.block("sh", with: "talk.py \(user)")
-            return try ChildProcess("/bin/sh", ["-c", "exec \(command)"], environment: ["PATH": path], folder: folder.path)
+            return try ChildProcess(
+                "/bin/sh", ["-c", "exec \(command)"], environment: ["PATH": path],
+                folder: folder.path)
         }
 
         let alice = try open("alice")
         defer { alice.kill() }
-        let home = try #require(cluster.settle(at: 1).first { $0.connections == 1 }?.node)
+        let home = try #require(
+            cluster.awaitConnections(count: 1).first { $0.connections == 1 }?.node)
         let bob = try open("bob")
         defer { bob.kill() }
-        #expect(try cluster.settle(at: 2).map(\.connections).sorted() == [0, 1, 1])
-        try alice.type("Hello, Bob.")
+        #expect(try cluster.awaitConnections(count: 2).map(\.connections).sorted() == [0, 1, 1])
+        try alice.writeLine("Hello, Bob.")
         try bob.output.line(with: "alice: Hello, Bob.")
-        try bob.type("Hello, Alice.")
+        try bob.writeLine("Hello, Alice.")
         try alice.output.line(with: "bob: Hello, Alice.")
 
         let kill = try self.block("sh", with: "kill -9").replacing("PID", with: "\(home.process)")
         #expect(try run("/bin/sh", ["-c", kill]).ending == .exited(0))
         for number in 1...20 {
-            try alice.type("A\(number)")
-            try bob.type("B\(number)")
+            try alice.writeLine("A\(number)")
+            try bob.writeLine("B\(number)")
         }
         for talker in [alice, bob] {
             try talker.output.line(with: "alice: A20", within: .seconds(20))
             try talker.output.line(with: "bob: B20", within: .seconds(20))
         }
         #expect(alice.output.lines == bob.output.lines)
-        let said = (1...20).flatMap { ["alice: A\($0)", "bob: B\($0)"] } + ["alice: Hello, Bob.", "bob: Hello, Alice."]
+        let said =
+            (1...20).flatMap { ["alice: A\($0)", "bob: B\($0)"] } + [
+                "alice: Hello, Bob.", "bob: Hello, Alice.",
+            ]
         #expect(alice.output.lines.sorted() == said.sorted())
         for user in ["alice", "bob"] {
             let own = alice.output.lines.filter { $0.hasPrefix(user) }
-            #expect(own.dropFirst() == (1...20).map { "\(user): \(user == "alice" ? "A" : "B")\($0)" }[...])
+            #expect(
+                own.dropFirst()
+                    == (1...20).map { "\(user): \(user == "alice" ? "A" : "B")\($0)" }[...])
         }
-        try cluster.awaitReturn(of: home)
+        try cluster.awaitRestart(of: home)
 
         #expect(try cluster.stop() == .exited(0))
-        #expect(try !LocalCluster.isAlive(in: data))
+        #expect(try !LocalCluster.isRunning(in: data))
     }
 }

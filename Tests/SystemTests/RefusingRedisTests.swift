@@ -11,70 +11,96 @@ struct RefusingRedisTests {
     init() throws {
         let redis = try RedisServer()
         self.redis = redis
-        self.nodes = try (1...2).map { try ConfabServer(["--store", redis.url, "--node-id", "n\($0)"]) }
-        try self.nodes[0].awaitBalance(of: 2)
+        self.nodes = try (1...2).map {
+            try ConfabServer(["--store", redis.url, "--node-id", "n\($0)"])
+        }
+        try self.nodes[0].awaitShardBalance(of: 2)
     }
 
     private func waitForHealth(_ status: Int) throws {
-        for node in self.nodes { try Deadline.wait(for: "health \(status)", untilTrue: { try node.health().status == status }) }
+        for node in self.nodes {
+            try Deadline.wait(
+                for: "health \(status)", untilTrue: { try node.health().status == status })
+        }
     }
 
     @Test(
         "every write has sends refused in words, and is named in health and log; no node takes the other for dead, and all heals",
         arguments: [("maxmemory", "1", "(OOM)"), ("min-replicas-to-write", "1", "(NOREPLICAS)")])
     func writes(_ setting: (name: String, value: String, word: String)) throws {
-        let talkers = try ["alice", "bob"].enumerated().map { try self.nodes[$0.offset].connect($0.element) }
+        let talkers = try ["alice", "bob"].enumerated().map {
+            try self.nodes[$0.offset].connect($0.element)
+        }
         for (number, talker) in talkers.enumerated() { try talker.post("before \(number)") }
-        try self.redis.ask("CONFIG", "SET", setting.name, setting.value)
+        try self.redis.execute("CONFIG", "SET", setting.name, setting.value)
         for (number, talker) in talkers.enumerated() {
-            try talker.say("meanwhile", as: "m\(number)")
+            try talker.sendMessage("meanwhile", as: "m\(number)")
             let failed = try talker.next("message.failed")
-            #expect(failed["error"] == "the message could not be stored, because the store takes no writes; try again")
+            #expect(
+                failed["error"]
+                    == "the message could not be stored, because the store takes no writes; try again"
+            )
             #expect(failed["outcome"] == "refused")
         }
         try self.waitForHealth(503)
         for node in self.nodes {
             #expect(try JSONObject(node.health().body)["reason"]?.contains(setting.word) == true)
-            try node.process.errors.line("what is refused") { $0.contains("records not kept") && $0.contains(setting.word) }
+            try node.process.errors.line("what is refused") {
+                $0.contains("records not kept") && $0.contains(setting.word)
+            }
         }
         // For longer than a node may be silent.
         usleep(4_000_000)
 
-        try self.redis.ask("CONFIG", "SET", setting.name, "0")
+        try self.redis.execute("CONFIG", "SET", setting.name, "0")
         try self.waitForHealth(200)
         for (number, talker) in talkers.enumerated() { try talker.post("after \(number)") }
-        #expect(try talkers[0].wholeHistory().map { $0["content"] ?? "" } == ["before 0", "before 1", "after 0", "after 1"])
-        #expect(try !self.redis.ask("XRANGE", "confab:{c}:events", "-", "+").contains("dies"))
+        #expect(
+            try talkers[0].wholeHistory().map { $0["content"] ?? "" } == [
+                "before 0", "before 1", "after 0", "after 1",
+            ])
+        #expect(try !self.redis.execute("XRANGE", "confab:{c}:events", "-", "+").contains("dies"))
     }
 
     @Test("because the view's key holds something else is named in the log, and messages go on")
-    func view() throws {
-        try self.redis.ask("DEL", "confab:{c}:view")
-        try self.redis.ask("SET", "confab:{c}:view", "somebody else's")
+    func foreignViewKey() throws {
+        try self.redis.execute("DEL", "confab:{c}:view")
+        try self.redis.execute("SET", "confab:{c}:view", "somebody else's")
         for node in self.nodes {
-            try node.process.errors.line("what is refused") { $0.contains("records not kept") && $0.contains("WRONGTYPE") }
+            try node.process.errors.line("what is refused") {
+                $0.contains("records not kept") && $0.contains("WRONGTYPE")
+            }
         }
         for node in self.nodes { try node.connect("alice").post("still there") }
-        try self.redis.ask("DEL", "confab:{c}:view")
-        try self.nodes[0].awaitBalance(of: 2)
+        try self.redis.execute("DEL", "confab:{c}:view")
+        try self.nodes[0].awaitShardBalance(of: 2)
     }
 
-    @Test("and then lacks the view's key: the nodes keep their view again, and one that leaves hands its shards over")
-    func lostView() throws {
-        try self.redis.ask("DEL", "confab:{c}:view")
-        try Deadline.wait(for: "the view to be kept", untilTrue: { try self.redis.ask("HGET", "confab:{c}:view", "number") != "" })
+    @Test(
+        "and then lacks the view's key: the nodes keep their view again, and one that leaves hands its shards over"
+    )
+    func deletedViewKey() throws {
+        try self.redis.execute("DEL", "confab:{c}:view")
+        try Deadline.wait(
+            for: "the view to be kept",
+            untilTrue: { try self.redis.execute("HGET", "confab:{c}:view", "number") != "" })
         #expect(try self.nodes[1].stop() == .exited(0))
-        try self.nodes[0].awaitBalance(of: 1)
-        #expect(try !self.redis.ask("XRANGE", "confab:{c}:events", "-", "+").contains("dies"))
+        try self.nodes[0].awaitShardBalance(of: 1)
+        #expect(try !self.redis.execute("XRANGE", "confab:{c}:events", "-", "+").contains("dies"))
     }
 
     @Test("and then lacks it in the middle of a move: the move goes on")
-    func lostViewInMove() throws {
-        let third = try ConfabServer(["--store", self.redis.url, "--node-id", "n3", "--log-level", "debug"])
+    func viewKeyDeletedDuringMove() throws {
+        let third = try ConfabServer([
+            "--store", self.redis.url, "--node-id", "n3", "--log-level", "debug",
+        ])
         try Deadline.wait(
             for: "shards to move",
-            untilTrue: { try self.redis.ask("XREVRANGE", "confab:{c}:events", "+", "-", "COUNT", "1").contains("moves") })
-        try self.redis.ask("DEL", "confab:{c}:view")
-        try third.awaitBalance(of: 3)
+            untilTrue: {
+                try self.redis.execute("XREVRANGE", "confab:{c}:events", "+", "-", "COUNT", "1")
+                    .contains("moves")
+            })
+        try self.redis.execute("DEL", "confab:{c}:view")
+        try third.awaitShardBalance(of: 3)
     }
 }

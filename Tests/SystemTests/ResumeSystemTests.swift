@@ -6,26 +6,35 @@ import Testing
 @Suite("Resuming at nodes and after restarts", .serialized)
 struct ResumeSystemTests {
     /// What a client is shown of messages, up to the message with this content, in a line each.
-    private func shown(_ reader: Talker, until content: String) throws -> [String] {
+    private func deliveredLines(_ reader: ConversationClient, until content: String) throws
+        -> [String]
+    {
         var lines: [String] = []
         while true {
             let frame = try reader.next()
-            if frame["type"] == "error" { lines.append("error \(frame["error"] ?? "") \(frame["oldest_id"] ?? frame["head"] ?? "")") }
-            guard let message = frame.object("message"), let type = frame["type"], let id = message["id"] else { continue }
+            if frame["type"] == "error" {
+                lines.append(
+                    "error \(frame["error"] ?? "") \(frame["oldest_id"] ?? frame["head"] ?? "")")
+            }
+            guard let message = frame.object("message"), let type = frame["type"],
+                let id = message["id"]
+            else { continue }
             if type == "chat_message", message["content"] == content { return lines }
             lines.append("\(type) \(id) \(message["content"] ?? "")")
         }
     }
 
     /// An agent in a channel, from a point on.
-    private func agent(_ query: String, at server: ConfabServer) throws -> WebSocketClient {
-        try WebSocketClient("/v1/ws?channel_id=lobby&token=\(ConfabServer.token(for: "agent"))&\(query)", port: server.port)
+    private func agent(_ query: String, at server: ConfabServer) throws -> RawWebSocketClient {
+        try RawWebSocketClient(
+            "/v1/ws?channel_id=lobby&token=\(ConfabServer.token(for: "agent"))&\(query)",
+            port: server.port)
     }
 
-    private func next(_ type: String, by agent: WebSocketClient) throws -> JSONObject {
+    private func next(_ type: String, by agent: RawWebSocketClient) throws -> JSONObject {
         let deadline = Deadline()
         while true {
-            guard case .text(let text) = try agent.next(within: deadline.rest) else {
+            guard case .text(let text) = try agent.next(within: deadline.remaining) else {
                 throw TestFailure("the connection ended before \(type)")
             }
             let frame = try JSONObject(text)
@@ -33,17 +42,19 @@ struct ResumeSystemTests {
         }
     }
 
-    private func revision(of message: JSONObject) throws -> Int { Int(try #require(message.number("rev"))) }
+    private func revision(of message: JSONObject) throws -> Int {
+        Int(try #require(message.number("rev")))
+    }
 
     @Test(
         "tells of edits and deletions at every node, whoever owns the conversation, and after its owner was killed",
         arguments: [false, true])
-    func nodes(isCluster: Bool) throws {
+    func resumeAtEveryNode(isCluster: Bool) throws {
         let redis = isCluster ? nil : try RedisServer()
-        let servers = isCluster ? try RedisClusterServers(silence: .seconds(60)) : nil
+        let servers = isCluster ? try RedisClusterServers(failureTimeout: .seconds(60)) : nil
         let url = redis?.url ?? servers!.url()
         let nodes = try ["n1", "n2"].map { try ConfabServer(["--store", url, "--node-id", $0]) }
-        try nodes[0].awaitBalance(of: 2)
+        try nodes[0].awaitShardBalance(of: 2)
         let author = try nodes[0].connect("author")
         for content in ["one", "two"] { try author.post(content) }
         let seen = try self.revision(of: author.post("three"))
@@ -55,13 +66,17 @@ struct ResumeSystemTests {
             for query in ["after=3&rev=\(seen)", "after=3"] {
                 let reader = try node.connect("reader", query: query)
                 try author.post("end")
-                #expect(try self.shown(reader, until: "end").prefix(2) == ["message.edited 2 zwei", "message.deleted 1 "])
+                #expect(
+                    try self.deliveredLines(reader, until: "end").prefix(2) == [
+                        "message.edited 2 zwei", "message.deleted 1 ",
+                    ])
                 let agent = try self.agent(query, at: node)
                 #expect(try self.next("message.edited", by: agent)["content"] == "zwei")
                 #expect(try self.next("message.deleted", by: agent).number("seq") == 1)
             }
             let upToDate = try node.connect("reader", query: "after=3&rev=\(now)")
-            #expect(try self.next("chat_message", by: upToDate.socket).object("message")?["id"] == "4")
+            #expect(
+                try self.next("chat_message", by: upToDate.socket).object("message")?["id"] == "4")
             for query in ["after=99", "after=99&rev=999"] {
                 let head = try #require(Int(author.history(#""limit":1"#).first?["id"] ?? ""))
                 let reader = try node.connect("reader", query: query)
@@ -70,31 +85,36 @@ struct ResumeSystemTests {
                 try author.post("live")
                 #expect(try reader.next("chat_message").object("message")?["id"] == "\(head + 1)")
                 let agent = try self.next("ERROR", by: self.agent(query, at: node))
-                #expect(agent["error"] == "history reset" && agent.number("head") == Double(head + 1))
+                #expect(
+                    agent["error"] == "history reset" && agent.number("head") == Double(head + 1))
             }
             let ahead = try node.connect("reader", query: "after=2&rev=999")
             try author.post("the end")
             #expect(
-                try self.shown(ahead, until: "the end").prefix(4) == [
-                    "error history truncated 1", "chat_message 1 ", "chat_message 2 zwei", "chat_message 3 three",
+                try self.deliveredLines(ahead, until: "the end").prefix(4) == [
+                    "error history truncated 1", "chat_message 1 ", "chat_message 2 zwei",
+                    "chat_message 3 three",
                 ])
         }
 
         // The owner dies, one or the other.
-        let owner = try confab("owner", "lobby", "--output", "json", at: nodes[0].adminPort).document["owner"]
+        let owner = try confab("owner", "lobby", "--output", "json", at: nodes[0].adminPort)
+            .document["owner"]
         let (dead, alive) = owner == "n1" ? (nodes[0], nodes[1]) : (nodes[1], nodes[0])
         try dead.crash()
         let survivor = try alive.connect("author")
         try survivor.send(#"{"action":"edit_message","message_id":"3","content":"drei"}"#)
         _ = try survivor.next("message.edited")
         let reader = try alive.connect("reader", query: "after=3&rev=\(now)")
-        #expect(try self.next("message.edited", by: reader.socket).object("message")?["content"] == "drei")
+        #expect(
+            try self.next("message.edited", by: reader.socket).object("message")?["content"]
+                == "drei")
         let agent = try self.agent("after=3&rev=\(now)", at: alive)
         #expect(try self.next("message.edited", by: agent)["content"] == "drei")
     }
 
     @Test("tells of a restored backup, and gives what is live from there")
-    func restored() throws {
+    func restoredBackup() throws {
         var server = try ConfabServer(store: .sqlite)
         let folder = server.folder
         let files = ["confab.db", "confab.db-wal", "confab.db-shm"]
@@ -113,12 +133,17 @@ struct ResumeSystemTests {
         #expect(try server.stop() == .exited(0))
         for file in files {
             try? FileManager.default.removeItem(atPath: folder.file(file))
-            if backup.hasFile(file) { try FileManager.default.copyItem(atPath: backup.file(file), toPath: folder.file(file)) }
+            if backup.hasFile(file) {
+                try FileManager.default.copyItem(
+                    atPath: backup.file(file), toPath: folder.file(file))
+            }
         }
 
         server = try ConfabServer(store: .sqlite, in: folder)
         author = try server.connect("author")
-        let readers = try ["after=10", "after=10&rev=\(revision)"].map { try server.connect("reader", query: $0) }
+        let readers = try ["after=10", "after=10&rev=\(revision)"].map {
+            try server.connect("reader", query: $0)
+        }
         for reader in readers {
             let error = try reader.next("error")
             #expect(error["error"] == "history reset" && error["head"] == "5")
@@ -130,27 +155,35 @@ struct ResumeSystemTests {
         for number in 6...10 { try author.post("another \(number)") }
         try author.post("end")
         for reader in readers {
-            #expect(try self.shown(reader, until: "end") == (6...10).map { "chat_message \($0) another \($0)" })
+            #expect(
+                try self.deliveredLines(reader, until: "end")
+                    == (6...10).map { "chat_message \($0) another \($0)" })
         }
         #expect(try self.next("message", by: agent).number("seq") == 6)
 
         // Who had less than the backup has, and heard of changes that it lacks.
         let behind = try server.connect("reader", query: "after=4&rev=\(revision + 100)")
         try author.post("the end")
-        #expect(try self.shown(behind, until: "the end").first == "error history truncated 1")
+        #expect(
+            try self.deliveredLines(behind, until: "the end").first == "error history truncated 1")
     }
 
     @Test("confab chat goes on where a server was restored from a backup")
-    func client() throws {
+    func chatCommand() throws {
         let server = try ConfabServer()
         let author = try server.connect("author")
         try author.post("one")
         let token = try server.folder.write(ConfabServer.token(for: "reader"), to: "reader.jwt")
         let chat = try ChildProcess(
             Checkout.confab,
-            ["chat", "ws://127.0.0.1:\(server.port)/conversations/lobby/?after=7", "--token-file", token])
+            [
+                "chat", "ws://127.0.0.1:\(server.port)/conversations/lobby/?after=7",
+                "--token-file", token,
+            ])
         defer { chat.kill() }
-        let line = try chat.errors.line("that the history is another") { $0.contains("another history") }
+        let line = try chat.errors.line("that the history is another") {
+            $0.contains("another history")
+        }
         #expect(line.contains("#1"))
         try author.post("two")
         _ = try chat.output.line(with: "two")

@@ -8,7 +8,7 @@ struct RoomsRESTTests {
 
     /// What the document cannot say: which cursors there are, that without a token the user must be named, and that a conversation may
     /// have been ended.
-    private static let allowances = """
+    private static let schemathesisConfig = """
         [[operations]]
         include-path = "\(root)"
         [operations.checks.positive_data_acceptance]
@@ -28,28 +28,36 @@ struct RoomsRESTTests {
 
     /// Some thousand requests that the document allows, and that it forbids, one behind the other and in stories; the answers are those
     /// that it names. Bounded in number, so that a slow machine tries as much.
-    private func holdToDocument(_ server: ConfabServer, fields: [String] = []) throws -> (ending: ChildProcess.Ending, output: String) {
-        let config = try server.folder.write(Self.allowances, to: "schemathesis.toml")
+    private func runSchemathesis(_ server: ConfabServer, fields: [String] = []) throws -> (
+        ending: ChildProcess.ExitStatus, output: String
+    ) {
+        let config = try server.folder.write(Self.schemathesisConfig, to: "schemathesis.toml")
         let arguments =
             [
                 "--config-file", config, "run", Checkout.file("docs/protocols/rooms.openapi.json"),
-                "--url", "http://127.0.0.1:\(server.port)", "--checks", "all", "--max-examples", "150", "--seed", "1",
+                "--url", "http://127.0.0.1:\(server.port)", "--checks", "all", "--max-examples",
+                "150", "--seed", "1",
                 "--generation-database", "none", "--no-color",
             ] + fields.flatMap { ["--header", $0] }
-        let trial = try run(Checkout.program("schemathesis"), arguments, folder: server.folder.path, within: .seconds(300))
+        let trial = try run(
+            Checkout.program("schemathesis"), arguments, folder: server.folder.path,
+            within: .seconds(300))
         return (trial.ending, trial.output + trial.errors)
     }
 
     /// The test's many requests come by few connections.
-    private static let limits = ["--limit", "messages-per-second=100000", "--limit", "message-burst=100000"]
+    private static let limits = [
+        "--limit", "messages-per-second=100000", "--limit", "message-burst=100000",
+    ]
 
     @Test("is as its document says, with a token and without")
-    func document() throws {
+    func matchesOpenAPIDocument() throws {
         let open = try ConfabServer(["--anonymous", "on"] + Self.limits)
-        let strangers = try self.holdToDocument(open)
+        let strangers = try self.runSchemathesis(open)
         #expect(strangers.ending == .exited(0), "\(strangers.output)")
         let closed = try ConfabServer(["--anonymous", "off"] + Self.limits)
-        let ann = try self.holdToDocument(closed, fields: ["Authorization: Bearer \(ConfabServer.token(for: "ann"))"])
+        let ann = try self.runSchemathesis(
+            closed, fields: ["Authorization: Bearer \(ConfabServer.token(for: "ann"))"])
         #expect(ann.ending == .exited(0), "\(ann.output)")
         for trial in [strangers, ann] {
             #expect(trial.output.contains("Tested: 13"), "\(trial.output)")
@@ -58,15 +66,21 @@ struct RoomsRESTTests {
         }
     }
 
-    @Test("takes the published examples as they are printed", .enabled(if: SeedDocument.rooms.isThere))
-    func seed() throws {
+    @Test(
+        "takes the published examples as they are printed",
+        .enabled(if: PublishedDocument.rooms.exists))
+    func publishedExamples() throws {
         let server = try ConfabServer(["--anonymous", "on"])
-        let bodies = try SeedDocument.rooms.blocks("bash").flatMap { block in block.matches(of: /-d '((?s).*?)'/).map { String($0.1) } }
+        let bodies = try PublishedDocument.rooms.blocks("bash").flatMap { block in
+            block.matches(of: /-d '((?s).*?)'/).map { String($0.1) }
+        }
         #expect(bodies.count == 2)
         let made = try HTTPReply.post("\(Self.root)/create", bodies[0], port: server.port)
         #expect(made.status == 201)
         let id = try #require(try JSONObject(made.body)["room_id"])
-        #expect(try HTTPReply.post("\(Self.root)/\(id)/join", bodies[1], port: server.port).status == 200)
+        #expect(
+            try HTTPReply.post("\(Self.root)/\(id)/join", bodies[1], port: server.port).status
+                == 200)
     }
 
     @Test("is one at two nodes")
@@ -74,11 +88,13 @@ struct RoomsRESTTests {
         let redis = try RedisServer()
         let options = ["--store", redis.url, "--anonymous", "on", "--origins", "own"]
         let servers = try [ConfabServer(options), ConfabServer(options)]
-        for server in servers { try server.awaitBalance(of: servers.count) }
+        for server in servers { try server.awaitShardBalance(of: servers.count) }
         let (east, west) = (servers[0].port, servers[1].port)
         func get(_ path: String, at port: UInt16) throws -> JSONObject {
             let reply = try HTTPReply.get(Self.root + path, port: port)
-            guard reply.status == 200 else { throw TestFailure("\(path): \(reply.status) \(reply.body)") }
+            guard reply.status == 200 else {
+                throw TestFailure("\(path): \(reply.status) \(reply.body)")
+            }
             return try JSONObject(reply.body)
         }
         func post(_ path: String, _ body: String, at port: UInt16) throws -> HTTPReply {
@@ -88,21 +104,28 @@ struct RoomsRESTTests {
         // Made at one, joined at the other, seen the same at both.
         var ids: [String] = []
         for number in 0..<13 {
-            let made = try post("/create", #"{"title":"room \#(number)","user_id":"ann"}"#, at: number % 2 == 0 ? east : west)
+            let made = try post(
+                "/create", #"{"title":"room \#(number)","user_id":"ann"}"#,
+                at: number % 2 == 0 ? east : west)
             #expect(made.status == 201)
             ids.insert(try #require(try JSONObject(made.body)["room_id"]), at: 0)
         }
         for (place, id) in ids.enumerated() {
-            let joined = try post("/\(id)/join", #"{"user_id":"bob","username":"Bob"}"#, at: place % 2 == 0 ? east : west)
+            let joined = try post(
+                "/\(id)/join", #"{"user_id":"bob","username":"Bob"}"#,
+                at: place % 2 == 0 ? east : west)
             #expect(joined.status == 200)
         }
         let reader = try servers[0].connect("carol", to: ids[0])
-        try reader.settle()
+        try reader.synchronize()
         try reader.post("heard everywhere")
         for id in ids { #expect(try get("/\(id)", at: east).text == get("/\(id)", at: west).text) }
         let shown = try get("/\(ids[0])", at: west)
         #expect(shown.objects("messages")?.map { $0["content"] } == ["heard everywhere"])
-        #expect(shown.object("conversation")?.objects("participants")?.map { $0["user_id"] } == ["ann", "bob", "carol"])
+        #expect(
+            shown.object("conversation")?.objects("participants")?.map { $0["user_id"] } == [
+                "ann", "bob", "carol",
+            ])
         #expect(shown.object("conversation")?.objects("participants")?.last?.bool("online") == true)
 
         // One page here, the next one there, while one that is still to come is ended and others are made.
@@ -110,12 +133,16 @@ struct RoomsRESTTests {
         var cursor: String?
         var turn = 0
         repeat {
-            let page = try get("?limit=4" + (cursor.map { "&cursor=\($0)" } ?? ""), at: turn % 2 == 0 ? east : west)
+            let page = try get(
+                "?limit=4" + (cursor.map { "&cursor=\($0)" } ?? ""), at: turn % 2 == 0 ? east : west
+            )
             seen += page.objects("conversations")?.compactMap { $0["room_id"] } ?? []
             cursor = page["next_cursor"]
             if turn == 0 {
                 #expect(try post("/\(ids[9])/end", #"{"user_id":"ann"}"#, at: west).status == 200)
-                #expect(try post("/create", #"{"title":"late","user_id":"ann"}"#, at: east).status == 201)
+                #expect(
+                    try post("/create", #"{"title":"late","user_id":"ann"}"#, at: east).status
+                        == 201)
             }
             turn += 1
         } while cursor != nil

@@ -11,11 +11,15 @@ struct StartTests {
     init() throws { self.folder = try TemporaryFolder() }
 
     private var files: [String] {
-        get throws { try FileManager.default.contentsOfDirectory(atPath: self.folder.path).sorted() }
+        get throws {
+            try FileManager.default.contentsOfDirectory(atPath: self.folder.path).sorted()
+        }
     }
 
     /// Runs the check and the start with the same settings: both name the reason, and neither leaves anything behind.
-    private func refused(_ options: [String], status: Int32 = 1, checkStatus: Int32 = 1, because words: String...) throws {
+    private func expectRefusal(
+        _ options: [String], status: Int32 = 1, checkStatus: Int32 = 1, because words: String...
+    ) throws {
         let before = try self.files
         let all = ["--listen", "127.0.0.1:0", "--admin", "off"] + options
         let check = try run(Checkout.confab, ["config", "check"] + all, folder: self.folder.path)
@@ -32,65 +36,97 @@ struct StartTests {
 
     @Test("because the database's folder is missing is named by its folder")
     func missingFolder() throws {
-        try self.refused(["--store", "sqlite:no/such/chat.db"], because: "--store: no/such/chat.db: the folder no/such does not exist")
+        try self.expectRefusal(
+            ["--store", "sqlite:no/such/chat.db"],
+            because: "--store: no/such/chat.db: the folder no/such does not exist")
     }
 
     @Test("because the database is another file, of somebody else or of a newer Confab")
     func foreignFile() throws {
-        try self.folder.write(String(repeating: "This is a letter to my grandmother.\n", count: 200), to: "letter.db")
-        try self.refused(["--store", "sqlite:letter.db"], because: "letter.db", "no SQLite database")
+        try self.folder.write(
+            String(repeating: "This is a letter to my grandmother.\n", count: 200), to: "letter.db")
+        try self.expectRefusal(
+            ["--store", "sqlite:letter.db"], because: "letter.db", "no SQLite database")
         let server = try ConfabServer(store: .sqlite)
         try server.connect("alice").post("one")
         #expect(try server.stop() == .exited(0))
         var data = try Data(contentsOf: URL(fileURLWithPath: server.folder.file("confab.db")))
         data.replaceSubrange(60..<64, with: [0, 0, 0, 99])
         try data.write(to: URL(fileURLWithPath: self.folder.file("newer.db")))
-        try self.refused(["--store", "sqlite:newer.db"], because: "newer.db: it was written by a newer Confab (layout 99)")
+        try self.expectRefusal(
+            ["--store", "sqlite:newer.db"],
+            because: "newer.db: it was written by a newer Confab (layout 99)")
         data.replaceSubrange(68..<72, with: [1, 2, 3, 4])
         try data.write(to: URL(fileURLWithPath: self.folder.file("other.db")))
-        try self.refused(["--store", "sqlite:other.db"], because: "other.db: it is not a Confab database")
-        try FileManager.default.createDirectory(atPath: self.folder.file("folder.db"), withIntermediateDirectories: false)
-        try self.refused(["--store", "sqlite:folder.db"], because: "folder.db: it is not a file")
+        try self.expectRefusal(
+            ["--store", "sqlite:other.db"], because: "other.db: it is not a Confab database")
+        try FileManager.default.createDirectory(
+            atPath: self.folder.file("folder.db"), withIntermediateDirectories: false)
+        try self.expectRefusal(
+            ["--store", "sqlite:folder.db"], because: "folder.db: it is not a file")
     }
 
-    @Test("because a port is taken or a database is in use, and both are named by the check at once")
-    func taken() throws {
+    @Test(
+        "because a port is taken or a database is in use, and both are named by the check at once")
+    func portOrDatabaseInUse() throws {
         let server = try ConfabServer(store: .sqlite)
         let port = "127.0.0.1:\(server.port)"
         // A database and a secret that the start has made are gone again.
-        try self.refused(["--listen", port, "--store", "sqlite:a.db"], because: port, "in use")
-        try self.refused(["--admin", "127.0.0.1:\(server.adminPort)", "--store", "sqlite:a.db"], because: "127.0.0.1:\(server.adminPort)")
-        try self.refused(["--listen", port, "--store", "memory:"], because: port, "in use")
+        try self.expectRefusal(
+            ["--listen", port, "--store", "sqlite:a.db"], because: port, "in use")
+        try self.expectRefusal(
+            ["--admin", "127.0.0.1:\(server.adminPort)", "--store", "sqlite:a.db"],
+            because: "127.0.0.1:\(server.adminPort)")
+        try self.expectRefusal(["--listen", port, "--store", "memory:"], because: port, "in use")
         let database = server.folder.file("confab.db")
         let secret = server.folder.file("jwt.secret")
-        try self.refused(["--store", "sqlite:\(database)", "--jwt-secret-file", secret], because: database, "in use by another process")
+        try self.expectRefusal(
+            ["--store", "sqlite:\(database)", "--jwt-secret-file", secret], because: database,
+            "in use by another process")
         let check = try run(
-            Checkout.confab, ["config", "check", "--listen", port, "--admin", "off", "--store", "sqlite:\(database)"],
+            Checkout.confab,
+            [
+                "config", "check", "--listen", port, "--admin", "off", "--store",
+                "sqlite:\(database)",
+            ],
             folder: self.folder.path)
-        #expect(check.errors.contains("--listen: ") && check.errors.contains("--store: "), "\(check.errors)")
+        #expect(
+            check.errors.contains("--listen: ") && check.errors.contains("--store: "),
+            "\(check.errors)")
         // What was there before a start that fails is there after it.
         let other = try ConfabServer(store: .sqlite)
         try other.connect("alice").post("kept")
         #expect(try other.stop() == .exited(0))
         let failed = try run(
-            Checkout.confab, ["serve", "--listen", port, "--admin", "off", "--store", "sqlite:confab.db"], folder: other.folder.path)
+            Checkout.confab,
+            ["serve", "--listen", port, "--admin", "off", "--store", "sqlite:confab.db"],
+            folder: other.folder.path)
         #expect(failed.ending == .exited(1))
         let again = try ConfabServer(store: .sqlite, in: other.folder)
-        #expect(try again.connect("alice", query: "after=0").next("chat_message").object("message")?["content"] == "kept")
+        #expect(
+            try again.connect("alice", query: "after=0").next("chat_message").object("message")?[
+                "content"] == "kept")
     }
 
     @Test("because Redis does not answer, or wants another password, is found by the check")
-    func redis() throws {
+    func unreachableRedis() throws {
         let secret = try self.folder.write(ConfabServer.secret, to: "jwt.secret")
         let redis = try RedisServer(["--requirepass", "right"])
-        func check(_ url: String) throws -> (ending: ChildProcess.Ending, output: String, errors: String) {
+        func check(_ url: String) throws -> (
+            ending: ChildProcess.ExitStatus, output: String, errors: String
+        ) {
             try run(
                 Checkout.confab,
-                ["config", "check", "--listen", "127.0.0.1:0", "--admin", "off", "--jwt-secret-file", secret, "--store", url],
+                [
+                    "config", "check", "--listen", "127.0.0.1:0", "--admin", "off",
+                    "--jwt-secret-file", secret, "--store", url,
+                ],
                 folder: self.folder.path)
         }
         let nowhere = try check("redis://127.0.0.1:\(freePort())")
-        #expect(nowhere.ending == .exited(3) && nowhere.errors.contains("refuses the connection"), "\(nowhere)")
+        #expect(
+            nowhere.ending == .exited(3) && nowhere.errors.contains("refuses the connection"),
+            "\(nowhere)")
         for (user, word) in [("", "NOAUTH"), (":wrong@", "WRONGPASS")] {
             let refused = try check("redis://\(user)127.0.0.1:\(redis.port)")
             #expect(refused.ending != .exited(0) && refused.errors.contains(word), "\(refused)")
@@ -100,7 +136,7 @@ struct StartTests {
     }
 
     @Test("is an event of the log where the log is JSON, whoever says so")
-    func json() throws {
+    func jsonLogEvent() throws {
         let server = try ConfabServer()
         let port = "127.0.0.1:\(server.port)"
         let config = try self.folder.write(#"{"log-format":"json","history":-1}"#, to: "bad.json")
@@ -108,28 +144,36 @@ struct StartTests {
         let json = ["--log-format", "json"]
         let environment = ["CONFAB_LOG_FORMAT": "json"]
         let start = ["serve", "--listen", port, "--admin", "off", "--store", "memory:"]
-        let cases: [(words: [String], environment: [String: String], status: Int32, reason: String)] = [
-            (start + json, [:], 1, "in use"),
-            (start, environment, 1, "in use"),
-            (start + ["--config", good], [:], 1, "in use"),
-            (["serve", "--store", "sqlite:no/such.db"] + json, [:], 1, "the folder no does not exist"),
-            (["serve", "--listen", "nowhere"] + json, [:], 2, "--listen"),
-            (["serve", "--log-format=json", "--lissen", "x"], [:], 2, "--lissen"),
-            (["serve", "--listen", "nowhere"], environment, 2, "--listen"),
-            (["serve", "--config", config], [:], 2, "history"),
-            (["serve", "--jwt-secret-file", "missing"] + json, [:], 2, "missing"),
-        ]
+        let cases:
+            [(words: [String], environment: [String: String], status: Int32, reason: String)] = [
+                (start + json, [:], 1, "in use"),
+                (start, environment, 1, "in use"),
+                (start + ["--config", good], [:], 1, "in use"),
+                (
+                    ["serve", "--store", "sqlite:no/such.db"] + json, [:], 1,
+                    "the folder no does not exist"
+                ),
+                (["serve", "--listen", "nowhere"] + json, [:], 2, "--listen"),
+                (["serve", "--log-format=json", "--lissen", "x"], [:], 2, "--lissen"),
+                (["serve", "--listen", "nowhere"], environment, 2, "--listen"),
+                (["serve", "--config", config], [:], 2, "history"),
+                (["serve", "--jwt-secret-file", "missing"] + json, [:], 2, "missing"),
+            ]
         for (words, environment, status, reason) in cases {
-            let result = try run(Checkout.confab, words, environment: environment, folder: self.folder.path)
+            let result = try run(
+                Checkout.confab, words, environment: environment, folder: self.folder.path)
             #expect(result.ending == .exited(status), "\(words)")
             let events = try result.errors.split(separator: "\n").map { try JSONObject(String($0)) }
-            #expect(events.last?["level"] == "error" && events.last?["msg"] == "fatal", "\(result.errors)")
+            #expect(
+                events.last?["level"] == "error" && events.last?["msg"] == "fatal",
+                "\(result.errors)")
             #expect(events.last?["reason"]?.contains(reason) == true, "\(result.errors)")
             #expect(events.last?["reason"]?.hasPrefix("confab: ") == false)
         }
         // The command line wins; and people are told in words.
         let text = try run(
-            Checkout.confab, ["serve", "--log-format", "text", "--listen", "nowhere"], environment: environment, folder: self.folder.path)
+            Checkout.confab, ["serve", "--log-format", "text", "--listen", "nowhere"],
+            environment: environment, folder: self.folder.path)
         #expect(text.errors.hasPrefix("confab: --listen"), "\(text.errors)")
     }
 }

@@ -18,7 +18,7 @@ struct StoreFaultTests {
             .cluster,
             [
                 .kill(0, restartAfter: .milliseconds(500), .beforeAmendment),
-                .clusterFailover(1, .whenever),
+                .clusterFailover(1, .immediately),
                 .reshard(from: 2, to: 1, pause: .milliseconds(50)),
                 .clusterFailover(0, .beforeAmendment),
             ]
@@ -34,7 +34,7 @@ struct StoreFaultTests {
         try torture.start()
 
         // Nil after half a minute: then something hangs, and the verdict says what.
-        for fault in faults { #expect(try torture.strike(.store(fault)) != nil, "\(fault)") }
+        for fault in faults { #expect(try torture.inject(.store(fault)) != nil, "\(fault)") }
         let verdict = try torture.finish()
 
         #expect(verdict.violations == [])

@@ -2,7 +2,9 @@ import TestKit
 import Testing
 
 private let pages = Result {
-    try ["conversations", "pets", "chats", "agents", "rooms"].flatMap { try Transcript.all(of: "docs/protocols/\($0).md") }
+    try ["conversations", "pets", "chats", "agents", "rooms"].flatMap {
+        try Transcript.all(of: "docs/protocols/\($0).md")
+    }
 }
 
 /// The pages of the protocols and the server say the same, whoever asks.

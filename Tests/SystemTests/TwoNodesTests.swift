@@ -6,22 +6,24 @@ import Testing
 @Suite("Pets, Chats and Agents at two nodes", .serialized)
 struct TwoNodesTests {
     /// Somebody who speaks a protocol of JSON frames.
-    private struct Client {
-        let socket: WebSocketClient
+    private struct JSONFrameClient {
+        let socket: RawWebSocketClient
         /// The field that says what a frame is.
-        let kind: String
+        let typeField: String
 
         @discardableResult
         func next(_ wanted: String) throws -> JSONObject {
             while true {
-                guard case .text(let text) = try self.socket.next() else { throw TestFailure("the connection ended before \(wanted)") }
+                guard case .text(let text) = try self.socket.next() else {
+                    throw TestFailure("the connection ended before \(wanted)")
+                }
                 let frame = try JSONObject(text)
-                if frame[self.kind] == wanted { return frame }
+                if frame[self.typeField] == wanted { return frame }
             }
         }
 
         @discardableResult
-        func ask(_ text: String, for wanted: String) throws -> JSONObject {
+        func request(_ text: String, for wanted: String) throws -> JSONObject {
             try self.socket.send(text)
             return try self.next(wanted)
         }
@@ -36,22 +38,29 @@ struct TwoNodesTests {
     }
 
     private func connect(
-        _ path: String, _ user: String, at node: Int, tenant: String? = nil, isAdmin: Bool = false, kind: String = "type"
-    ) throws -> Client {
-        let token = try ConfabServer.token(for: user, tenant: tenant, isAdmin: isAdmin, secret: self.secret)
-        return Client(socket: try WebSocketClient("\(path)?token=\(token)", port: self.cluster.nodes[node].port), kind: kind)
+        _ path: String, _ user: String, at node: Int, tenant: String? = nil, isAdmin: Bool = false,
+        typeField kind: String = "type"
+    ) throws -> JSONFrameClient {
+        let token = try ConfabServer.token(
+            for: user, tenant: tenant, isAdmin: isAdmin, secret: self.secret)
+        return JSONFrameClient(
+            socket: try RawWebSocketClient(
+                "\(path)?token=\(token)", port: self.cluster.nodes[node].port), typeField: kind)
     }
 
     @Test("a broadcast of Pets comes to everybody of the tenant at both, and to nobody of another")
     func broadcast() throws {
-        func connect(_ user: String, at node: Int, tenant: String, isAdmin: Bool = false) throws -> Client {
-            let client = try self.connect("/ws/", user, at: node, tenant: tenant, isAdmin: isAdmin, kind: "event")
+        func connect(_ user: String, at node: Int, tenant: String, isAdmin: Bool = false) throws
+            -> JSONFrameClient
+        {
+            let client = try self.connect(
+                "/ws/", user, at: node, tenant: tenant, isAdmin: isAdmin, typeField: "event")
             // Behind its entrances: what comes first is asked for last.
-            try client.ask(#"{"event":"conversations"}"#, for: "conversations")
+            try client.request(#"{"event":"conversations"}"#, for: "conversations")
             return client
         }
-        var here: [Client] = []
-        var there: [Client] = []
+        var here: [JSONFrameClient] = []
+        var there: [JSONFrameClient] = []
         for node in 0...1 {
             for number in 0...1 {
                 here.append(try connect("u\(number)", at: node, tenant: "here"))
@@ -69,7 +78,9 @@ struct TwoNodesTests {
         }
         try foreigner.socket.send(#"{"event":"broadcast","data":{"content":"there"}}"#)
         // The first that they hear.
-        for client in there + [foreigner] { #expect(try client.next("broadcast").object("data")?["content"] == "there") }
+        for client in there + [foreigner] {
+            #expect(try client.next("broadcast").object("data")?["content"] == "there")
+        }
     }
 
     @Test("users get their numbers once, whichever nodes they come to at the same moment")
@@ -81,14 +92,25 @@ struct TwoNodesTests {
             let path = "/ws/chats/?token=\(try ConfabServer.token(for: user, secret: self.secret))"
             for node in self.cluster.nodes {
                 let stream = try ByteStream(port: node.port)
-                try WebSocketClient.ask(path, port: node.port, on: stream)
+                try RawWebSocketClient.requestUpgrade(path, port: node.port, on: stream)
                 asked.append((user, stream))
             }
         }
-        let clients = try asked.map { (user: $0.user, client: Client(socket: try WebSocketClient(askedOn: $0.stream), kind: "type")) }
-        let chat = try clients[0].client.ask(#"{"type":"createEmptyChat"}"#, for: "emptyChatCreated").object("data")?.number("id")
+        let clients = try asked.map {
+            (
+                user: $0.user,
+                client: JSONFrameClient(
+                    socket: try RawWebSocketClient(upgradeRequestedOn: $0.stream), typeField: "type"
+                )
+            )
+        }
+        let chat = try clients[0].client.request(
+            #"{"type":"createEmptyChat"}"#, for: "emptyChatCreated"
+        ).object("data")?.number("id")
         let id = Int(try #require(chat))
-        for (_, client) in clients { try client.socket.send(#"{"type":"joinChat","data":{"chat":\#(id)}}"#) }
+        for (_, client) in clients {
+            try client.socket.send(#"{"type":"joinChat","data":{"chat":\#(id)}}"#)
+        }
         var numbers: [String: Set<Int>] = [:]
         for (user, client) in clients {
             // Of the user itself; others join meanwhile.
@@ -99,11 +121,14 @@ struct TwoNodesTests {
                 break
             }
         }
-        #expect(numbers.count == users.count && numbers.values.allSatisfy { $0.count == 1 }, "\(numbers)")
+        #expect(
+            numbers.count == users.count && numbers.values.allSatisfy { $0.count == 1 },
+            "\(numbers)")
         let all = numbers.values.flatMap { $0 }
         #expect(Set(all).count == users.count && all.allSatisfy { $0 >= 1 << 40 })
         // Everybody else goes by the same.
-        let details = try clients[1].client.ask(#"{"type":"getChatDetails","data":{"chatId":\#(id)}}"#, for: "chatDetails")
+        let details = try clients[1].client.request(
+            #"{"type":"getChatDetails","data":{"chatId":\#(id)}}"#, for: "chatDetails")
         for user in details.object("data")?.objects("participants") ?? [] {
             #expect(numbers[user["username"] ?? ""] == [Int(user.number("id") ?? 0)])
         }
@@ -113,33 +138,35 @@ struct TwoNodesTests {
     func direct() throws {
         let ann = try self.connect("/v1/ws", "ann", at: 0)
         func say(_ content: String) throws {
-            try ann.ask(#"{"type":"message","to":"bob","content":"\#(content)"}"#, for: "ACK")
+            try ann.request(#"{"type":"message","to":"bob","content":"\#(content)"}"#, for: "ACK")
         }
-        func hear(until last: String, by client: Client) throws -> [String] {
+        func hear(until last: String, by client: JSONFrameClient) throws -> [String] {
             var contents: [String] = []
-            while contents.last != last { contents.append(try #require(try client.next("message")["content"])) }
+            while contents.last != last {
+                contents.append(try #require(try client.next("message")["content"]))
+            }
             return contents
         }
         for number in 1...10 { try say("\(number)") }
         let first = try self.connect("/v1/ws", "bob", at: 1)
         #expect(try hear(until: "10", by: first) == (1...10).map(String.init))
-        first.socket.stopAnswering()
+        first.socket.stopAnsweringPings()
         try say("11")
         #expect(try hear(until: "11", by: first) == ["11"])
-        first.socket.drop()
+        first.socket.dropConnection()
         // It broke before the ping behind 11 was answered. That of those before may have been under way as well.
         let second = try self.connect("/v1/ws", "bob", at: 0)
         #expect(try hear(until: "11", by: second).last == "11")
         // Each ping that is on its way has been answered then, and the one behind it; the owner, which may be at the other node, hears of it in a moment.
-        for _ in 1...3 { try second.ask(#"{"type":"nonsense"}"#, for: "ERROR") }
+        for _ in 1...3 { try second.request(#"{"type":"nonsense"}"#, for: "ERROR") }
         try say("12")
         #expect(try hear(until: "12", by: second) == ["12"])
-        for _ in 1...3 { try second.ask(#"{"type":"nonsense"}"#, for: "ERROR") }
+        for _ in 1...3 { try second.request(#"{"type":"nonsense"}"#, for: "ERROR") }
         try Deadline.wait(
             for: "12 to be settled",
             untilTrue: {
                 let third = try self.connect("/v1/ws", "bob", at: 1)
-                third.socket.stopAnswering()
+                third.socket.stopAnsweringPings()
                 let marker = UUID().uuidString
                 try say(marker)
                 return try hear(until: marker, by: third).contains("12") == false

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("What operators read in Redis when no node answers")
 struct ViaRedisTests {
-    private func via(_ url: String, _ words: String...) throws -> Said {
+    private func runViaRedis(_ url: String, _ words: String...) throws -> CommandResult {
         // Nobody listens at this admin address.
         try confab(words + ["--via", url], at: freePort())
     }
@@ -13,11 +13,15 @@ struct ViaRedisTests {
         try confab(words + ["--via", url, "--output", "json"], at: freePort()).rows(key)
     }
 
-    @Test("is what the nodes say while they are there, and what is left of them when they were killed")
-    func killed() throws {
+    @Test(
+        "is what the nodes say while they are there, and what is left of them when they were killed"
+    )
+    func runningAndKilledNodes() throws {
         let redis = try RedisServer()
-        let nodes = try ["n1", "n2"].map { try ConfabServer(["--store", redis.url, "--node-id", $0, "--cluster-name", "c2"]) }
-        try nodes[0].awaitBalance(of: 2)
+        let nodes = try ["n1", "n2"].map {
+            try ConfabServer(["--store", redis.url, "--node-id", $0, "--cluster-name", "c2"])
+        }
+        try nodes[0].awaitShardBalance(of: 2)
         let port = nodes[0].adminPort
         let alice = try nodes[0].connect("alice")
         try alice.post("one")
@@ -27,21 +31,29 @@ struct ViaRedisTests {
         try Deadline.wait(for: "Redis and the nodes to say the same") {
             let asked = try confab("nodes", "--output", "json", at: port).rows("nodes")
             let read = try self.documents(["nodes"] + name, redis.url, "nodes")
-            return read.map { $0["node"] } == ["n1", "n2"] && read.allSatisfy { $0["state"] == "active" }
-                && ["address", "version"].allSatisfy { key in asked.map { $0[key] } == read.map { $0[key] } }
+            return read.map { $0["node"] } == ["n1", "n2"]
+                && read.allSatisfy { $0["state"] == "active" }
+                && ["address", "version"].allSatisfy { key in
+                    asked.map { $0[key] } == read.map { $0[key] }
+                }
                 && asked.map { $0.number("shards") } == read.map { $0.number("shards") }
         }
         var said = 1.0
         try Deadline.wait(for: "Redis and the owner to say the same of a conversation") {
             let asked = try confab("owner", "lobby", "--output", "json", at: port).document
-            let read = try confab(["owner", "lobby", "--via", redis.url, "--output", "json"] + name, at: freePort()).document
+            let read = try confab(
+                ["owner", "lobby", "--via", redis.url, "--output", "json"] + name, at: freePort()
+            ).document
             // On a busy machine a node is taken for dead for a moment; whoever owns the shard then claims it when it is needed.
             guard read.number("epoch") != nil, asked.number("epoch") != nil else {
                 try alice.post("again")
                 said += 1
                 return false
             }
-            return read.number("head") == said && ["shard", "epoch", "head", "revision"].allSatisfy { asked.number($0) == read.number($0) }
+            return read.number("head") == said
+                && ["shard", "epoch", "head", "revision"].allSatisfy {
+                    asked.number($0) == read.number($0)
+                }
                 && ["owner", "why", "state"].allSatisfy { asked[$0] == read[$0] }
         }
         for node in nodes { node.process.send(SIGKILL) }
@@ -52,43 +64,67 @@ struct ViaRedisTests {
         let table = try confab(["nodes", "--via", redis.url] + name, at: freePort())
         #expect(table.status == 0 && table.output.contains("     gone "), "\(table)")
         // Nobody is there who would change anything.
-        let owner = try confab(["owner", "lobby", "--via", redis.url, "--output", "json"] + name, at: freePort()).document
+        let owner = try confab(
+            ["owner", "lobby", "--via", redis.url, "--output", "json"] + name, at: freePort()
+        ).document
         let shards = try self.documents(["shards"] + name, redis.url, "shards")
         #expect(shards.count == 4096)
         let shard = try #require(shards.first { $0.number("shard") == owner.number("shard") })
         #expect(shard["owner"] == owner["owner"] && shard.number("epoch") == owner.number("epoch"))
-        let own = try self.documents(["shards", "--node", owner["owner"] ?? ""] + name, redis.url, "shards")
-        #expect(own.contains { $0.number("shard") == owner.number("shard") } && own.allSatisfy { $0["owner"] == owner["owner"] })
+        let own = try self.documents(
+            ["shards", "--node", owner["owner"] ?? ""] + name, redis.url, "shards")
+        #expect(
+            own.contains { $0.number("shard") == owner.number("shard") }
+                && own.allSatisfy { $0["owner"] == owner["owner"] })
     }
 
     @Test("comes from whichever master has it, in a Redis Cluster")
     func cluster() throws {
-        let servers = try RedisClusterServers(silence: .seconds(60))
+        let servers = try RedisClusterServers(failureTimeout: .seconds(60))
         let node = try ConfabServer(["--store", servers.url(), "--node-id", "n1"])
         try node.connect("alice").post("one")
         let rows = try self.documents(["redis"], servers.url(), "redis")
-        #expect(Set(rows.map { $0["servers"] }).count == 3 && rows.allSatisfy { $0["role"] == "master" && $0["mode"] == "cluster" })
-        #expect(try self.documents(["nodes"], servers.url(), "nodes").map { $0.number("shards") } == [4096])
-        let owner = try confab("owner", "lobby", "--via", servers.url(), "--output", "json", at: freePort()).document
+        #expect(
+            Set(rows.map { $0["servers"] }).count == 3
+                && rows.allSatisfy { $0["role"] == "master" && $0["mode"] == "cluster" })
+        #expect(
+            try self.documents(["nodes"], servers.url(), "nodes").map { $0.number("shards") } == [
+                4096
+            ])
+        let owner = try confab(
+            "owner", "lobby", "--via", servers.url(), "--output", "json", at: freePort()
+        ).document
         #expect(owner["owner"] == "n1" && owner.number("head") == 1)
-        #expect(try self.documents(["shards"], servers.url(), "shards").contains { $0.number("epoch") == owner.number("epoch") })
+        #expect(
+            try self.documents(["shards"], servers.url(), "shards").contains {
+                $0.number("epoch") == owner.number("epoch")
+            })
     }
 
     @Test("has a sentence and a status where there is nothing to read")
-    func nothing() throws {
+    func nothingToRead() throws {
         let redis = try RedisServer()
-        let nobody = try self.via(redis.url, "nodes")
+        let nobody = try self.runViaRedis(redis.url, "nodes")
         #expect(nobody.status == 1)
-        #expect(nobody.errors.contains("--via: no node of the cluster confab is there, nor has been since the last left by itself"))
+        #expect(
+            nobody.errors.contains(
+                "--via: no node of the cluster confab is there, nor has been since the last left by itself"
+            ))
         let node = try ConfabServer(["--store", redis.url, "--node-id", "n1"])
-        let unknown = try self.via(redis.url, "owner", "nowhere")
-        #expect(unknown.status == 1 && unknown.errors.contains("There is no conversation nowhere in tenant default."))
-        let stranger = try self.via(redis.url, "shards", "--node", "n7")
-        #expect(stranger.status == 1 && stranger.errors.contains("There is no node n7; there are n1."))
+        let unknown = try self.runViaRedis(redis.url, "owner", "nowhere")
+        #expect(
+            unknown.status == 1
+                && unknown.errors.contains("There is no conversation nowhere in tenant default."))
+        let stranger = try self.runViaRedis(redis.url, "shards", "--node", "n7")
+        #expect(
+            stranger.status == 1 && stranger.errors.contains("There is no node n7; there are n1."))
         #expect(try node.stop() == .exited(0))
-        let silent = try self.via("redis://127.0.0.1:\(freePort())", "redis")
-        #expect(silent.status == 3 && silent.errors.contains("refuses the connection: no Redis listens there."), "\(silent)")
-        #expect(try self.via("http://x", "nodes").status == 2)
+        let silent = try self.runViaRedis("redis://127.0.0.1:\(freePort())", "redis")
+        #expect(
+            silent.status == 3
+                && silent.errors.contains("refuses the connection: no Redis listens there."),
+            "\(silent)")
+        #expect(try self.runViaRedis("http://x", "nodes").status == 2)
     }
 
     @Test("and what nodes say comes again and again with --watch")
@@ -101,8 +137,12 @@ struct ViaRedisTests {
             defer { watcher.kill() }
             for round in 0..<3 {
                 #expect(
-                    try JSONObject(watcher.output.line(at: round, within: Deadline.patience) { watcher.errors.text }).objects("nodes")?
-                        .count == 1)
+                    try JSONObject(
+                        watcher.output.line(at: round, within: Deadline.defaultTimeout) {
+                            watcher.errors.text
+                        }
+                    ).objects("nodes")?
+                    .count == 1)
             }
         }
         // What was asked wrongly stays wrong.

@@ -11,11 +11,14 @@ struct ClientHello {
         extensions += Self.block(0x000B, [1, 0])  // uncompressed points
         extensions += Self.block(0x000D, Self.sized(Self.pair(0x0403) + Self.pair(0x0401)))  // ECDSA and RSA with SHA-256
         if !self.applicationProtocols.isEmpty {
-            let names = self.applicationProtocols.flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) }
+            let names = self.applicationProtocols.flatMap {
+                [UInt8($0.utf8.count)] + Array($0.utf8)
+            }
             extensions += Self.block(0x0010, Self.sized(names))
         }
         var body = Self.pair(self.version) + [UInt8](repeating: 7, count: 32) + [0]
-        body += Self.sized(self.ciphers.flatMap { Self.pair($0) }) + [1, 0] + Self.sized(extensions)
+        body +=
+            Self.sized(self.ciphers.flatMap { Self.pair($0) }) + [1, 0] + Self.sized(extensions)
         let message = [1, 0] + Self.pair(UInt16(body.count)) + body
         return [22, 3, 1] + Self.sized(message)
     }

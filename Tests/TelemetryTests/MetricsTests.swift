@@ -6,10 +6,14 @@ import Testing
 @testable import Telemetry
 
 extension MetricFamily {
-    fileprivate static let sent = MetricFamily("confab_messages_sent_total", .counter, help: "Messages that were stored.")
-    fileprivate static let open = MetricFamily("confab_connections", .gauge, help: "Open connections.")
-    fileprivate static let lag = MetricFamily("confab_loop_lag_seconds", .histogram(.durations), help: "How late a timer came.")
-    fileprivate static let size = MetricFamily("confab_frame_bytes", .histogram(.bytes), help: "Bytes of a frame.")
+    fileprivate static let sent = MetricFamily(
+        "confab_messages_sent_total", .counter, help: "Messages that were stored.")
+    fileprivate static let open = MetricFamily(
+        "confab_connections", .gauge, help: "Open connections.")
+    fileprivate static let lag = MetricFamily(
+        "confab_loop_lag_seconds", .histogram(.durations), help: "How late a timer came.")
+    fileprivate static let size = MetricFamily(
+        "confab_frame_bytes", .histogram(.bytes), help: "Bytes of a frame.")
 }
 
 @Suite("Metrics")
@@ -41,7 +45,9 @@ struct MetricsTests {
     func format() {
         var snapshot = MetricsSnapshot()
         snapshot.add(7, to: .sent, labels: ["dialect": "agents", "loop": "1"])
-        snapshot.add(0.25, to: MetricFamily("confab_load", .gauge, help: "Back\\slash\nand line."), labels: ["n": "a \"b\"\\\n"])
+        snapshot.add(
+            0.25, to: MetricFamily("confab_load", .gauge, help: "Back\\slash\nand line."),
+            labels: ["n": "a \"b\"\\\n"])
         #expect(
             self.page(snapshot) == """
                 # HELP confab_messages_sent_total Messages that were stored.
@@ -61,22 +67,29 @@ struct MetricsTests {
         #expect(page.contains("confab_loop_lag_seconds_bucket{loop=\"0\",le=\"+Inf\"} 3\n"))
         #expect(page.contains("confab_loop_lag_seconds_sum{loop=\"0\"} 100.005003\n"))
         #expect(page.contains("confab_loop_lag_seconds_count{loop=\"0\"} 3\n"))
-        #expect(page.contains("confab_frame_bytes_bucket{le=\"64\"} 1\nconfab_frame_bytes_bucket{le=\"256\"} 2\n"))
+        #expect(
+            page.contains(
+                "confab_frame_bytes_bucket{le=\"64\"} 1\nconfab_frame_bytes_bucket{le=\"256\"} 2\n")
+        )
     }
 
     @Test("write numbers as Prometheus reads them")
     func numbers() {
         var snapshot = MetricsSnapshot()
-        for (index, value) in [Double.infinity, -.infinity, .nan, 9_007_199_254_740_991, 1e300, -3].enumerated() {
+        for (index, value) in [Double.infinity, -.infinity, .nan, 9_007_199_254_740_991, 1e300, -3]
+            .enumerated()
+        {
             snapshot.add(value, to: .open, labels: ["n": "\(index)"])
         }
-        let values = self.page(snapshot).split(separator: "\n").dropFirst(2).compactMap { $0.split(separator: " ").last }
+        let values = self.page(snapshot).split(separator: "\n").dropFirst(2).compactMap {
+            $0.split(separator: " ").last
+        }
         #expect(values == ["+Inf", "-Inf", "NaN", "9007199254740991", "1e+300", "-3"])
     }
 
     @Test("of several loops are added up by family and labels")
-    func board() {
-        let board = MetricsBoard(loopCount: 2)
+    func publishedMetrics() {
+        let board = PublishedMetrics(loopCount: 2)
         var other = MetricsSnapshot()
         other.add(5, to: .open)
         other.add(2, to: .sent, labels: ["dialect": "rooms"])
@@ -95,7 +108,10 @@ struct MetricsTests {
     @Test("find nothing for promtool to complain about")
     func promtool() throws {
         let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
-        guard let tool = folders.map({ "\($0)/promtool" }).first(where: FileManager.default.isExecutableFile(atPath:)) else {
+        guard
+            let tool = folders.map({ "\($0)/promtool" }).first(
+                where: FileManager.default.isExecutableFile(atPath:))
+        else {
             print("promtool is not on the PATH: the check of the exposition format was left out")
             return
         }

@@ -8,9 +8,11 @@ import Testing
 struct ProcessStatisticsTests {
     @Test("of this process are what they can be")
     func own() throws {
-        var own = try #require(ProcessStatistics(countsProportionally: true))
+        var own = try #require(ProcessStatistics(includingPSS: true))
         // The kernel counts in hundredths of a second.
-        for _ in 0..<1_000_000 where own.cpuTime == .zero { own.cpuTime = ProcessStatistics()?.cpuTime ?? .zero }
+        for _ in 0..<1_000_000 where own.cpuTime == .zero {
+            own.cpuTime = ProcessStatistics()?.cpuTime ?? .zero
+        }
         #expect(own.cpuTime > .zero)
         #expect(own.residentBytes > 1 << 20)
         #expect(own.peakResidentBytes >= own.residentBytes)
@@ -29,27 +31,31 @@ struct ProcessStatisticsTests {
     func other() throws {
         let child = try ChildProcess("/bin/cat")
         // Once it has answered, it is the program it should be.
-        try child.type("hello")
+        try child.writeLine("hello")
         try child.output.line(with: "hello")
         let statistics = try #require(ProcessStatistics(of: child.id))
         #expect(statistics.residentBytes > 0)
         #expect(statistics.threadCount == 1)
         #expect(ProcessStatistics.treeCPUTime(of: child.id) != nil)
-        let whole = try #require(ProcessStatistics.treeCPUTime(of: ProcessInfo.processInfo.processIdentifier))
+        let whole = try #require(
+            ProcessStatistics.treeCPUTime(of: ProcessInfo.processInfo.processIdentifier))
         #expect(try #require(ProcessStatistics()).cpuTime >= .zero && whole > .zero)
         child.closeInput()
-        try child.end()
+        try child.waitForExit()
         #expect(ProcessStatistics(of: child.id) == nil)
         #expect(ProcessStatistics.treeCPUTime(of: child.id) == nil)
     }
 
     @Test("read a program's name with spaces and parentheses")
     func awkwardName() throws {
-        let line = "42 (a) (b c) S 7 1 1 0 -1 4 1 2 3 4 150 50 20 10 20 0 5 0 900 4096000 250 18446744073709551615 1 1\n"
+        let line =
+            "42 (a) (b c) S 7 1 1 0 -1 4 1 2 3 4 150 50 20 10 20 0 5 0 900 4096000 250 18446744073709551615 1 1\n"
         let stat = try #require(ProcessStat(line))
         #expect(stat.parent == 7)
-        #expect(stat.cpuTime == .nanoseconds(200 * (1_000_000_000 / ProcessFile.ticksPerSecond)))
-        #expect(stat.reapedChildrenCPUTime == .nanoseconds(30 * (1_000_000_000 / ProcessFile.ticksPerSecond)))
+        #expect(stat.cpuTime == .nanoseconds(200 * (1_000_000_000 / ProcFS.ticksPerSecond)))
+        #expect(
+            stat.reapedChildrenCPUTime == .nanoseconds(30 * (1_000_000_000 / ProcFS.ticksPerSecond))
+        )
         #expect(stat.threadCount == 5)
         #expect(stat.startTicks == 900)
         #expect(stat.virtualBytes == 4_096_000)

@@ -4,30 +4,36 @@ import Foundation
 public final class Browser {
     private let process: ChildProcess
     private let profile: TemporaryFolder
-    private let socket: WebSocketClient
+    private let socket: RawWebSocketClient
     private var lastID = 0
     /// Events that came while something else was waited for.
-    private var events: [JSONObject] = []
+    private var queuedEvents: [JSONObject] = []
 
     /// - Parameter options: more switches of Chromium's.
     public init(_ options: [String] = []) throws {
         self.profile = try TemporaryFolder()
         // Chromium's own sandbox does not start for root; what it opens here are pages of the tests.
         let needed = [
-            "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-extensions",
+            "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+            "--disable-extensions",
             "--disable-background-networking",
-            "--no-first-run", "--no-proxy-server", "--remote-debugging-port=0", "--user-data-dir=\(self.profile.path)",
+            "--no-first-run", "--no-proxy-server", "--remote-debugging-port=0",
+            "--user-data-dir=\(self.profile.path)",
         ]
         self.process = try ChildProcess(
-            Checkout.program("chromium", "chromium-headless-shell", "google-chrome"), needed + options + ["about:blank"],
-            environment: ["HOME": self.profile.path, "TMPDIR": self.profile.path], folder: self.profile.path)
+            Checkout.program("chromium", "chromium-headless-shell", "google-chrome"),
+            needed + options + ["about:blank"],
+            environment: ["HOME": self.profile.path, "TMPDIR": self.profile.path],
+            folder: self.profile.path)
         do {
-            let line = try self.process.errors.line(with: "DevTools listening on ws://", within: .seconds(60))
-            guard let url = URL(string: String(line.split(separator: " ").last ?? "")), let port = url.port.flatMap(UInt16.init(exactly:))
+            let line = try self.process.errors.line(
+                with: "DevTools listening on ws://", within: .seconds(60))
+            guard let url = URL(string: String(line.split(separator: " ").last ?? "")),
+                let port = url.port.flatMap(UInt16.init(exactly:))
             else {
                 throw TestFailure("no address in: \(line)")
             }
-            self.socket = try WebSocketClient(url.path, port: port)
+            self.socket = try RawWebSocketClient(url.path, port: port)
         } catch {
             self.process.kill()
             throw error
@@ -37,31 +43,37 @@ public final class Browser {
     deinit {
         // The profile is deleted afterwards: files that Chromium's other processes wrote meanwhile would be left behind.
         _ = try? self.call("Browser.close")
-        guard (try? self.process.end()) == nil else { return }
+        guard (try? self.process.waitForExit()) == nil else { return }
         self.process.kill()
-        _ = try? self.process.end()
+        _ = try? self.process.waitForExit()
     }
 
     /// Opens a tab and waits until the page is loaded.
     public func open(_ url: String) throws -> Tab {
-        let target = try self.call("Target.createTarget", #"{"url":"about:blank"}"#)["targetId"] ?? ""
-        let session = try self.call("Target.attachToTarget", #"{"targetId":"\#(target)","flatten":true}"#)["sessionId"] ?? ""
+        let target =
+            try self.call("Target.createTarget", #"{"url":"about:blank"}"#)["targetId"] ?? ""
+        let session =
+            try self.call("Target.attachToTarget", #"{"targetId":"\#(target)","flatten":true}"#)[
+                "sessionId"] ?? ""
         let tab = Tab(browser: self, session: session)
         _ = try self.call("Page.enable", in: session)
         _ = try self.call("Page.navigate", #"{"url":\#(jsonString(url))}"#, in: session)
-        try self.event("Page.loadEventFired", in: session)
+        try self.awaitEvent("Page.loadEventFired", in: session)
         return tab
     }
 
-    fileprivate func call(_ method: String, _ parameters: String = "{}", in session: String? = nil) throws -> JSONObject {
+    fileprivate func call(_ method: String, _ parameters: String = "{}", in session: String? = nil)
+        throws -> JSONObject
+    {
         self.lastID += 1
         let id = self.lastID
         let place = session.map { #","sessionId":"\#($0)""# } ?? ""
-        try self.socket.send(#"{"id":\#(id),"method":"\#(method)","params":\#(parameters)\#(place)}"#)
+        try self.socket.send(
+            #"{"id":\#(id),"method":"\#(method)","params":\#(parameters)\#(place)}"#)
         while true {
             let message = try self.next()
             guard message.number("id") == Double(id) else {
-                self.events.append(message)
+                self.queuedEvents.append(message)
                 continue
             }
             guard let result = message.object("result") else {
@@ -71,13 +83,15 @@ public final class Browser {
         }
     }
 
-    private func event(_ name: String, in session: String) throws {
+    private func awaitEvent(_ name: String, in session: String) throws {
         while true {
-            if let place = self.events.firstIndex(where: { $0["method"] == name && $0["sessionId"] == session }) {
-                self.events.remove(at: place)
+            if let place = self.queuedEvents.firstIndex(where: {
+                $0["method"] == name && $0["sessionId"] == session
+            }) {
+                self.queuedEvents.remove(at: place)
                 return
             }
-            self.events.append(try self.next())
+            self.queuedEvents.append(try self.next())
         }
     }
 
@@ -94,8 +108,8 @@ public final class Browser {
         fileprivate let session: String
 
         /// Runs the body of an async function in the page; what it returns must be a text.
-        public func run(_ body: String) throws -> String {
-            guard let value = try self.type("await (async () => { \(body) })()") else {
+        public func runFunctionBody(_ body: String) throws -> String {
+            guard let value = try self.evaluate("await (async () => { \(body) })()") else {
                 throw TestFailure("the page's script returned no text: \(body)")
             }
             return value
@@ -103,11 +117,14 @@ public final class Browser {
 
         /// Does what somebody does who types this into the page's console: what it declares stays. The result, where it is a text.
         @discardableResult
-        public func type(_ script: String) throws -> String? {
+        public func evaluate(_ script: String) throws -> String? {
             let answer = try self.browser.call(
-                "Runtime.evaluate", #"{"expression":\#(jsonString(script)),"awaitPromise":true,"returnByValue":true,"replMode":true}"#,
+                "Runtime.evaluate",
+                #"{"expression":\#(jsonString(script)),"awaitPromise":true,"returnByValue":true,"replMode":true}"#,
                 in: self.session)
-            if let problem = answer.object("exceptionDetails") { throw TestFailure("the page's script failed: \(problem)") }
+            if let problem = answer.object("exceptionDetails") {
+                throw TestFailure("the page's script failed: \(problem)")
+            }
             return answer.object("result")?["value"]
         }
     }

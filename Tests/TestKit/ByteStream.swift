@@ -5,7 +5,7 @@ public final class ByteStream {
     private var descriptor: Int32
     private var received: [UInt8] = []
     /// The peer has closed its side, or reset the connection.
-    public private(set) var isOver = false
+    public private(set) var isClosed = false
 
     /// - Parameter receiveBytes: bounds the kernel's buffer for what this side does not read; set before the connection is
     ///   made, or the window is negotiated without it.
@@ -13,7 +13,9 @@ public final class ByteStream {
         self.descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard self.descriptor >= 0 else { throw TestFailure("no socket: errno \(errno)") }
         if var size = receiveBytes {
-            setsockopt(self.descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout.size(ofValue: size)))
+            setsockopt(
+                self.descriptor, SOL_SOCKET, SO_RCVBUF, &size,
+                socklen_t(MemoryLayout.size(ofValue: size)))
         }
         var address = sockaddr_in.loopback(port: port)
         let result = withUnsafePointer(to: &address) {
@@ -23,14 +25,16 @@ public final class ByteStream {
         }
         let reason = result == 0 ? 0 : errno
         // Taken and reset before connect(2) came back, which is for the one who looks a moment later an end like any other.
-        self.isOver = reason == ECONNRESET
-        guard reason == 0 || self.isOver else {
+        self.isClosed = reason == ECONNRESET
+        guard reason == 0 || self.isClosed else {
             self.close()
             throw TestFailure("nobody takes connections on port \(port): errno \(reason)")
         }
         _ = fcntl(self.descriptor, F_SETFL, O_NONBLOCK)
         var on: Int32 = 1
-        setsockopt(self.descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout.size(ofValue: on)))
+        setsockopt(
+            self.descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on,
+            socklen_t(MemoryLayout.size(ofValue: on)))
     }
 
     deinit { self.close() }
@@ -46,15 +50,19 @@ public final class ByteStream {
 
     public func send(_ text: String) throws { try self.send(Array(text.utf8)) }
 
-    public func send(_ bytes: [UInt8], within time: Duration = Deadline.patience) throws {
+    public func send(_ bytes: [UInt8], within time: Duration = Deadline.defaultTimeout) throws {
         let deadline = Deadline(within: time)
         var rest = bytes[...]
         while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.send(self.descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            let count = rest.withUnsafeBytes {
+                Glibc.send(self.descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
             if count > 0 {
                 rest = rest.dropFirst(count)
             } else if count < 0, errno == EAGAIN {
-                guard self.wait(Int16(POLLOUT), deadline) else { throw TestFailure("the peer takes nothing any more") }
+                guard self.wait(Int16(POLLOUT), deadline) else {
+                    throw TestFailure("the peer takes nothing any more")
+                }
             } else {
                 throw TestFailure("the peer has closed the connection: errno \(errno)")
             }
@@ -62,30 +70,34 @@ public final class ByteStream {
     }
 
     /// Whether something is there to be taken, the end of the connection included; waits for it.
-    public func hasSomething(within time: Duration) -> Bool {
-        !self.received.isEmpty || self.isOver || self.wait(Int16(POLLIN), Deadline(within: time))
+    public func isReadable(within time: Duration) -> Bool {
+        !self.received.isEmpty || self.isClosed || self.wait(Int16(POLLIN), Deadline(within: time))
     }
 
     /// Bytes that have come and were not taken, after waiting for at least `count`. Fewer when the peer closes before.
-    public func peek(atLeast count: Int, within time: Duration = Deadline.patience) throws -> ArraySlice<UInt8> {
+    public func peek(atLeast count: Int, within time: Duration = Deadline.defaultTimeout) throws
+        -> ArraySlice<UInt8>
+    {
         let deadline = Deadline(within: time)
-        while self.received.count < count, !self.isOver {
+        while self.received.count < count, !self.isClosed {
             guard self.wait(Int16(POLLIN), deadline) else {
-                throw TestFailure("waited \(time) for \(count) bytes, and \(self.received.count) came: \(self.shown)")
+                throw TestFailure(
+                    "waited \(time) for \(count) bytes, and \(self.received.count) came: \(self.receivedPreview)"
+                )
             }
             self.read()
         }
         return self.received[...]
     }
 
-    public func take(_ count: Int) {
+    public func consume(_ count: Int) {
         self.received.removeFirst(count)
     }
 
     /// Reads to the end of the connection, and says whether it came in time.
-    public func drained(within time: Duration = Deadline.patience) -> Bool {
+    public func readToEnd(within time: Duration = Deadline.defaultTimeout) -> Bool {
         let deadline = Deadline(within: time)
-        while !self.isOver {
+        while !self.isClosed {
             guard self.wait(Int16(POLLIN), deadline) else { return false }
             self.read()
         }
@@ -93,13 +105,13 @@ public final class ByteStream {
     }
 
     /// A line without its end; nil at the end of the connection.
-    public func line(within time: Duration = Deadline.patience) throws -> String? {
+    public func line(within time: Duration = Deadline.defaultTimeout) throws -> String? {
         var count = 1
         while true {
             let bytes = try self.peek(atLeast: count, within: time)
             if let end = bytes.firstIndex(of: UInt8(ascii: "\n")) {
                 let line = String(decoding: bytes[..<end], as: UTF8.self)
-                self.take(end + 1)
+                self.consume(end + 1)
                 return line.hasSuffix("\r") ? String(line.dropLast()) : line
             }
             if bytes.count < count { return nil }
@@ -107,7 +119,9 @@ public final class ByteStream {
         }
     }
 
-    private var shown: String { String(decoding: self.received.suffix(400), as: UTF8.self) }
+    private var receivedPreview: String {
+        String(decoding: self.received.suffix(400), as: UTF8.self)
+    }
 
     private func wait(_ events: Int16, _ deadline: Deadline) -> Bool {
         var entry = pollfd(fd: self.descriptor, events: events, revents: 0)
@@ -124,7 +138,7 @@ public final class ByteStream {
         if count > 0 {
             self.received += buffer[..<count]
         } else if count == 0 || (errno != EAGAIN && errno != EINTR) {
-            self.isOver = true
+            self.isClosed = true
         }
     }
 }

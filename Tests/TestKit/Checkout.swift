@@ -7,7 +7,9 @@ public enum Checkout {
 
     /// `CONFAB_BINARY`, or the `confab` that was built with these tests.
     public static var confab: String {
-        if let given = ProcessInfo.processInfo.environment["CONFAB_BINARY"], !given.isEmpty { return given }
+        if let given = ProcessInfo.processInfo.environment["CONFAB_BINARY"], !given.isEmpty {
+            return given
+        }
         let tests = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         return tests.deletingLastPathComponent().appendingPathComponent("confab").path
     }
@@ -22,19 +24,28 @@ public enum Checkout {
     /// The first of these programs that the path has.
     public static func program(_ names: String...) throws -> String {
         let tools = ["\(self.path)/.build/tools/python/bin", "\(self.path)/.build/tools"]
-        let folders = tools + (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(String.init)
+        let folders =
+            tools
+            + (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(
+                String.init)
         for name in names {
-            if let folder = folders.first(where: { access("\($0)/\(name)", X_OK) == 0 }) { return "\(folder)/\(name)" }
+            if let folder = folders.first(where: { access("\($0)/\(name)", X_OK) == 0 }) {
+                return "\(folder)/\(name)"
+            }
         }
-        throw TestFailure("none of \(names) is on the path; script/bootstrap tests installs what the tests use")
+        throw TestFailure(
+            "none of \(names) is on the path; script/bootstrap tests installs what the tests use")
     }
 
     /// A file among the tools of the tests, by how its name begins and ends.
     public static func tool(_ prefix: String, _ suffix: String) throws -> String {
         let folder = "\(self.path)/.build/tools"
-        let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasPrefix(prefix) && $0.hasSuffix(suffix) }
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter {
+            $0.hasPrefix(prefix) && $0.hasSuffix(suffix)
+        }
         guard let name = names.max() else {
-            throw TestFailure("there is no \(prefix)…\(suffix) in \(folder); script/bootstrap tests fetches it")
+            throw TestFailure(
+                "there is no \(prefix)…\(suffix) in \(folder); script/bootstrap tests fetches it")
         }
         return "\(folder)/\(name)"
     }

@@ -4,7 +4,7 @@ import Synchronization
 /// A program that a test has started; it ends with the test at the latest.
 public final class ChildProcess: Sendable {
     /// How a process ended.
-    public enum Ending: Sendable, Equatable {
+    public enum ExitStatus: Sendable, Equatable {
         case exited(Int32)
         case killed(signal: Int32)
     }
@@ -13,26 +13,28 @@ public final class ChildProcess: Sendable {
     public let output: LineLog
     public let errors: LineLog
     private let input: Mutex<Int32?>
-    private let ending = Mutex<Ending?>(nil)
+    private let exitStatus = Mutex<ExitStatus?>(nil)
     private let name: String
 
     /// - Parameters:
     ///   - environment: added to the test's own, from which all settings of Confab's are taken away.
     ///   - openFiles: `ulimit -n` of the process.
     public init(
-        _ program: String, _ arguments: [String] = [], environment: [String: String] = [:], folder: String = "/", openFiles: Int? = nil
+        _ program: String, _ arguments: [String] = [], environment: [String: String] = [:],
+        folder: String = "/", openFiles: Int? = nil
     ) throws {
         self.name = program
         Self.ignoreBrokenPipes
         let limit = openFiles.map { "ulimit -n \($0) && " } ?? ""
-        let words = ["/bin/sh", "-c", "cd \"$0\" && \(limit)exec \"$@\"", folder, program] + arguments
+        let words =
+            ["/bin/sh", "-c", "cd \"$0\" && \(limit)exec \"$@\"", folder, program] + arguments
         let environment = Self.environment(with: environment)
         let (id, streams) = try Self.spawn(words, environment)
         self.id = id
         self.input = Mutex(streams.input)
         self.output = LineLog(streams.output)
         self.errors = LineLog(streams.errors)
-        Thread.detachNewThread { [self] in self.awaitEnd() }
+        Thread.detachNewThread { [self] in self.reap() }
     }
 
     /// Ends every child that is still there. The thread that waits for a child keeps it, so that this is not `deinit`.
@@ -43,24 +45,28 @@ public final class ChildProcess: Sendable {
 
     /// Does nothing when the process has ended.
     public func send(_ signal: Int32) {
-        self.ending.withLock { if $0 == nil { _ = Glibc.kill(self.id, signal) } }
+        self.exitStatus.withLock { if $0 == nil { _ = Glibc.kill(self.id, signal) } }
     }
 
-    public var isRunning: Bool { self.ending.withLock { $0 == nil } }
+    public var isRunning: Bool { self.exitStatus.withLock { $0 == nil } }
 
     /// Waits for the end.
     @discardableResult
-    public func end(within time: Duration = Deadline.patience) throws -> Ending {
+    public func waitForExit(within time: Duration = Deadline.defaultTimeout) throws -> ExitStatus {
         try Deadline.wait(
-            for: "\(self.name) to end; its last lines:\n\(self.errors.lines.suffix(20).joined(separator: "\n"))", within: time
-        ) { self.ending.withLock { $0 } }
+            for:
+                "\(self.name) to end; its last lines:\n\(self.errors.lines.suffix(20).joined(separator: "\n"))",
+            within: time
+        ) { self.exitStatus.withLock { $0 } }
     }
 
     /// Writes a line to its standard input.
-    public func type(_ line: String) throws {
+    public func writeLine(_ line: String) throws {
         let bytes = Array((line + "\n").utf8)
         let written = self.input.withLock { $0.map { write($0, bytes, bytes.count) } }
-        guard written == bytes.count else { throw TestFailure("\(self.name) does not read its standard input") }
+        guard written == bytes.count else {
+            throw TestFailure("\(self.name) does not read its standard input")
+        }
     }
 
     public func closeInput() {
@@ -70,14 +76,15 @@ public final class ChildProcess: Sendable {
         }
     }
 
-    private func awaitEnd() {
+    private func reap() {
         // Waits without reaping, so that the number is the child's own until everybody knows that it has ended.
         var info = siginfo_t()
         while waitid(P_PID, id_t(self.id), &info, WEXITED | WNOWAIT) != 0, errno == EINTR {}
-        self.ending.withLock { ending in
+        self.exitStatus.withLock { ending in
             var status: Int32 = 0
             while waitpid(self.id, &status, 0) < 0, errno == EINTR {}
-            ending = status & 0x7f == 0 ? .exited(status >> 8 & 0xff) : .killed(signal: status & 0x7f)
+            ending =
+                status & 0x7f == 0 ? .exited(status >> 8 & 0xff) : .killed(signal: status & 0x7f)
         }
     }
 
@@ -120,20 +127,23 @@ public final class ChildProcess: Sendable {
         defer { for text in argv + envp { free(text) } }
         var id: pid_t = 0
         let failure = posix_spawn(&id, words[0], &actions, &attributes, &argv, &envp)
-        guard failure == 0 else { throw TestFailure("\(words) could not be started: errno \(failure)") }
+        guard failure == 0 else {
+            throw TestFailure("\(words) could not be started: errno \(failure)")
+        }
         return (id, (input.writing, output.reading, errors.reading))
     }
 }
 
 /// Runs a program to its end.
 public func run(
-    _ program: String, _ arguments: [String], environment: [String: String] = [:], folder: String = "/", input: String? = nil,
-    within time: Duration = Deadline.patience
-) throws -> (ending: ChildProcess.Ending, output: String, errors: String) {
+    _ program: String, _ arguments: [String], environment: [String: String] = [:],
+    folder: String = "/", input: String? = nil,
+    within time: Duration = Deadline.defaultTimeout
+) throws -> (ending: ChildProcess.ExitStatus, output: String, errors: String) {
     let process = try ChildProcess(program, arguments, environment: environment, folder: folder)
     defer { process.kill() }
-    if let input { try process.type(input) }
+    if let input { try process.writeLine(input) }
     process.closeInput()
-    let ending = try process.end(within: time)
+    let ending = try process.waitForExit(within: time)
     return (ending, try process.output.wholeText(), try process.errors.wholeText())
 }

@@ -4,7 +4,7 @@ import Identity
 
 /// A running `confab serve` on free ports of 127.0.0.1, with everything it writes in a folder of its own.
 public final class ConfabServer {
-    public enum Store: Sendable {
+    public enum LocalStoreKind: Sendable {
         case memory
         /// In the server's folder.
         case sqlite
@@ -24,21 +24,27 @@ public final class ConfabServer {
     ///   - options: added to those that the tests need; a later one wins.
     ///   - folder: of a server that was there before, to go on with what it left.
     public init(
-        _ options: [String] = [], store: Store = .memory, in folder: TemporaryFolder? = nil, environment: [String: String] = [:],
+        _ options: [String] = [], store: LocalStoreKind = .memory,
+        in folder: TemporaryFolder? = nil, environment: [String: String] = [:],
         openFiles: Int? = nil
     ) throws {
         let folder = try folder ?? TemporaryFolder()
         self.folder = folder
         let secret = try folder.write(Self.secret, to: "jwt.secret")
         let needed = [
-            "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--jwt-secret-file", secret,
-            "--store", store == .memory ? "memory:" : "sqlite:\(folder.file("confab.db"))", "--drain-seconds", "1", "--loops", "3",
+            "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--jwt-secret-file",
+            secret,
+            "--store", store == .memory ? "memory:" : "sqlite:\(folder.file("confab.db"))",
+            "--drain-seconds", "1", "--loops", "3",
         ]
         let process = try ChildProcess(
-            Checkout.confab, needed + options, environment: environment, folder: folder.path, openFiles: openFiles)
+            Checkout.confab, needed + options, environment: environment, folder: folder.path,
+            openFiles: openFiles)
         self.process = process
         do {
-            let line = try process.errors.line("the ready line") { $0.contains("confab ready on ") || $0.contains(#""msg":"ready""#) }
+            let line = try process.errors.line("the ready line") {
+                $0.contains("confab ready on ") || $0.contains(#""msg":"ready""#)
+            }
             self.port = try Self.port(in: line)
             self.adminPort = try Self.port(in: process.errors.line(with: "admin listening"))
         } catch {
@@ -50,7 +56,9 @@ public final class ConfabServer {
     deinit { self.process.kill() }
 
     private static func port(in line: String) throws -> UInt16 {
-        guard let match = line.firstMatch(of: /(?:127\.0\.0\.1|0\.0\.0\.0):([0-9]+)/), let port = UInt16(match.1) else {
+        guard let match = line.firstMatch(of: /(?:127\.0\.0\.1|0\.0\.0\.0):([0-9]+)/),
+            let port = UInt16(match.1)
+        else {
             throw TestFailure("no address in: \(line)")
         }
         return port
@@ -60,7 +68,8 @@ public final class ConfabServer {
 
     /// A token that the server takes, unless told otherwise for everything.
     public static func token(
-        for user: String, name: String? = nil, tenant: String? = nil, conversations: [String]? = nil, isAdmin: Bool = false,
+        for user: String, name: String? = nil, tenant: String? = nil,
+        conversations: [String]? = nil, isAdmin: Bool = false,
         validFor seconds: Double = 3600, secret: String = ConfabServer.secret
     ) throws -> String {
         let grants: Grants = conversations.map { .listed(Set($0.map { .init($0) })) } ?? .all
@@ -78,16 +87,21 @@ public final class ConfabServer {
     }
 
     public func connect(
-        _ user: String, to conversation: String = "lobby", query: String = "", receiveBytes: Int32? = nil
-    ) throws -> Talker {
-        try self.connect(token: Self.token(for: user), to: conversation, query: query, receiveBytes: receiveBytes)
+        _ user: String, to conversation: String = "lobby", query: String = "",
+        receiveBytes: Int32? = nil
+    ) throws -> ConversationClient {
+        try self.connect(
+            token: Self.token(for: user), to: conversation, query: query, receiveBytes: receiveBytes
+        )
     }
 
     public func connect(
-        token: String, to conversation: String = "lobby", query: String = "", receiveBytes: Int32? = nil
-    ) throws -> Talker {
+        token: String, to conversation: String = "lobby", query: String = "",
+        receiveBytes: Int32? = nil
+    ) throws -> ConversationClient {
         let path = self.path(to: conversation, token: token, query: query)
-        return Talker(try WebSocketClient(path, port: self.port, receiveBytes: receiveBytes))
+        return ConversationClient(
+            try RawWebSocketClient(path, port: self.port, receiveBytes: receiveBytes))
     }
 
     public func health() throws -> HTTPReply { try .get("/api/health", port: self.port) }
@@ -107,14 +121,15 @@ public final class ConfabServer {
 
     /// Waits until so many nodes share all shards and none is on its way to another. While a node joins, conversations change their owner: for
     /// a moment the next one has yet to hear who is there, and what was asked of both is answered as a repeat.
-    public func awaitBalance(of nodes: Int) throws {
+    public func awaitShardBalance(of nodes: Int) throws {
         try Deadline.wait(
             for: "\(nodes) nodes to have their shares",
             untilTrue: {
                 let reply = try HTTPReply.get("/api/cluster/status", port: self.adminPort)
                 guard reply.status == 200 else { return false }
                 let status = try JSONObject(reply.body)
-                return status.number("nodes") == Double(nodes) && status.number("shards_moving") == 0
+                return status.number("nodes") == Double(nodes)
+                    && status.number("shards_moving") == 0
             })
     }
 
@@ -122,14 +137,14 @@ public final class ConfabServer {
 
     /// Asks it to drain, and waits for its end.
     @discardableResult
-    public func stop() throws -> ChildProcess.Ending {
+    public func stop() throws -> ChildProcess.ExitStatus {
         self.process.send(SIGTERM)
-        return try self.process.end()
+        return try self.process.waitForExit()
     }
 
     /// `kill -9`, and waits until it is gone.
     public func crash() throws {
         self.process.send(SIGKILL)
-        try self.process.end()
+        try self.process.waitForExit()
     }
 }

@@ -5,53 +5,67 @@ public struct HTTPReply: Sendable {
     public let fields: [String: String]
     public let body: String
 
-    public static func get(_ path: String, port: UInt16, fields: [String: String] = [:]) throws -> HTTPReply {
-        try self.asking("GET", path, port: port, fields: fields)
+    public static func get(_ path: String, port: UInt16, fields: [String: String] = [:]) throws
+        -> HTTPReply
+    {
+        try self.request("GET", path, port: port, fields: fields)
     }
 
     /// - Parameter body: JSON, unless the fields say something else.
-    public static func post(_ path: String, _ body: String, port: UInt16, fields: [String: String] = [:]) throws -> HTTPReply {
+    public static func post(
+        _ path: String, _ body: String, port: UInt16, fields: [String: String] = [:]
+    ) throws -> HTTPReply {
         let type = fields["Content-Type"] == nil ? ["Content-Type": "application/json"] : [:]
         let needed = ["Content-Length": "\(body.utf8.count)"].merging(type) { $1 }
-        return try self.asking("POST", path, port: port, fields: fields.merging(needed) { $1 }, body: body)
+        return try self.request(
+            "POST", path, port: port, fields: fields.merging(needed) { $1 }, body: body)
     }
 
     /// A request of any method, on a connection of its own.
-    public static func asking(
-        _ method: String, _ path: String, port: UInt16, fields: [String: String] = [:], body: String = ""
+    public static func request(
+        _ method: String, _ path: String, port: UInt16, fields: [String: String] = [:],
+        body: String = ""
     ) throws -> HTTPReply {
         let stream = try ByteStream(port: port)
         let lines = fields.map { "\($0.key): \($0.value)\r\n" }.joined()
         let host = fields["Host"] == nil ? "Host: 127.0.0.1:\(port)\r\n" : ""
-        try stream.send("\(method) \(path) HTTP/1.1\r\n\(host)\(lines)Connection: close\r\n\r\n\(body)")
+        try stream.send(
+            "\(method) \(path) HTTP/1.1\r\n\(host)\(lines)Connection: close\r\n\r\n\(body)")
         return try HTTPReply(from: stream)
     }
 
     /// Reads a response whose body has a length, or none, or lasts until the connection ends.
-    public init(from stream: ByteStream, within time: Duration = Deadline.patience) throws {
+    public init(from stream: ByteStream, within time: Duration = Deadline.defaultTimeout) throws {
         let deadline = Deadline(within: time)
-        guard let start = try stream.line(within: deadline.rest) else { throw TestFailure("the connection ended without a response") }
+        guard let start = try stream.line(within: deadline.remaining) else {
+            throw TestFailure("the connection ended without a response")
+        }
         guard start.hasPrefix("HTTP/1.1 "), let status = Int(start.dropFirst(9).prefix(3)) else {
             throw TestFailure("no status line: \(start)")
         }
         var fields: [String: String] = [:]
-        while let line = try stream.line(within: deadline.rest), !line.isEmpty {
-            guard let colon = line.firstIndex(of: ":") else { throw TestFailure("no field: \(line)") }
-            fields[line[..<colon].lowercased()] = line[line.index(after: colon)...].drop { $0 == " " }.description
+        while let line = try stream.line(within: deadline.remaining), !line.isEmpty {
+            guard let colon = line.firstIndex(of: ":") else {
+                throw TestFailure("no field: \(line)")
+            }
+            fields[line[..<colon].lowercased()] =
+                line[line.index(after: colon)...].drop { $0 == " " }.description
         }
         self.status = status
         self.fields = fields
         if status == 101 || status == 204 {
             self.body = ""
         } else if let length = fields["content-length"].flatMap({ Int($0) }) {
-            let bytes = try stream.peek(atLeast: length, within: deadline.rest)
+            let bytes = try stream.peek(atLeast: length, within: deadline.remaining)
             self.body = String(decoding: bytes.prefix(length), as: UTF8.self)
-            stream.take(min(length, bytes.count))
+            stream.consume(min(length, bytes.count))
         } else {
-            guard stream.drained(within: deadline.rest) else { throw TestFailure("the response has no end") }
+            guard stream.readToEnd(within: deadline.remaining) else {
+                throw TestFailure("the response has no end")
+            }
             let bytes = try stream.peek(atLeast: 0)
             self.body = String(decoding: bytes, as: UTF8.self)
-            stream.take(bytes.count)
+            stream.consume(bytes.count)
         }
     }
 }

@@ -7,8 +7,8 @@ public final class LineLog: Sendable {
 
     fileprivate struct State {
         var lines: [String] = []
-        var rest: [UInt8] = []
-        var isOver = false
+        var partialLine: [UInt8] = []
+        var isClosed = false
     }
 
     /// Reads `descriptor` to its end and closes it.
@@ -24,22 +24,30 @@ public final class LineLog: Sendable {
     /// The first line, of all that were ever written, that fits; waits for it.
     @discardableResult
     public func line(
-        _ what: String, within time: Duration = Deadline.patience, where fits: (String) -> Bool
+        _ what: String, within time: Duration = Deadline.defaultTimeout,
+        where fits: (String) -> Bool
     ) throws -> String {
         var seen = 0
-        return try Deadline.wait(for: "\(what); the last lines:\n\(self.lines.suffix(20).joined(separator: "\n"))", within: time) {
-            let (lines, isOver) = self.state.withLock { ($0.lines, $0.isOver) }
+        return try Deadline.wait(
+            for: "\(what); the last lines:\n\(self.lines.suffix(20).joined(separator: "\n"))",
+            within: time
+        ) {
+            let (lines, isOver) = self.state.withLock { ($0.lines, $0.isClosed) }
             if let line = lines[seen...].first(where: fits) { return line }
             seen = lines.count
             if isOver {
-                throw TestFailure("the output ended without \(what); its last lines:\n\(lines.suffix(20).joined(separator: "\n"))")
+                throw TestFailure(
+                    "the output ended without \(what); its last lines:\n\(lines.suffix(20).joined(separator: "\n"))"
+                )
             }
             return nil
         }
     }
 
     /// The line with this number; `explanation` is asked when it does not come.
-    public func line(at place: Int, within time: Duration, _ explanation: () -> String) throws -> String {
+    public func line(at place: Int, within time: Duration, _ explanation: () -> String) throws
+        -> String
+    {
         guard let line = try self.lineOrEnd(at: place, within: time, explanation) else {
             throw TestFailure("the output ended before line \(place + 1); \(explanation())")
         }
@@ -48,25 +56,31 @@ public final class LineLog: Sendable {
 
     /// The same; nil when the output ends before it.
     public func lineOrEnd(
-        at place: Int, within time: Duration = Deadline.patience, _ explanation: () -> String = { "" }
+        at place: Int, within time: Duration = Deadline.defaultTimeout,
+        _ explanation: () -> String = { "" }
     ) throws -> String? {
-        try Deadline.wait(for: "line \(place + 1) of the output; \(explanation())", within: time) { () -> String?? in
+        try Deadline.wait(for: "line \(place + 1) of the output; \(explanation())", within: time) {
+            () -> String?? in
             self.state.withLock { state in
                 if place < state.lines.count { return .some(state.lines[place]) }
-                return state.isOver ? .some(nil) : nil
+                return state.isClosed ? .some(nil) : nil
             }
         }
     }
 
     /// The first line that has this text in it; waits for it.
     @discardableResult
-    public func line(with text: String, within time: Duration = Deadline.patience) throws -> String {
+    public func line(with text: String, within time: Duration = Deadline.defaultTimeout) throws
+        -> String
+    {
         try self.line("a line with \"\(text)\"", within: time) { $0.contains(text) }
     }
 
     /// Waits until the process has closed its output, and gives everything.
-    public func wholeText(within time: Duration = Deadline.patience) throws -> String {
-        try Deadline.wait(for: "the end of the output", within: time, untilTrue: { self.state.withLock { $0.isOver } })
+    public func wholeText(within time: Duration = Deadline.defaultTimeout) throws -> String {
+        try Deadline.wait(
+            for: "the end of the output", within: time,
+            untilTrue: { self.state.withLock { $0.isClosed } })
         return self.text
     }
 
@@ -77,10 +91,12 @@ public final class LineLog: Sendable {
             if count < 0, errno == EINTR { continue }
             self.state.withLock { state in
                 if count <= 0 {
-                    state.isOver = true
-                    if !state.rest.isEmpty { state.lines.append(String(decoding: state.rest, as: UTF8.self)) }
+                    state.isClosed = true
+                    if !state.partialLine.isEmpty {
+                        state.lines.append(String(decoding: state.partialLine, as: UTF8.self))
+                    }
                 } else {
-                    state.take(buffer[..<count])
+                    state.append(buffer[..<count])
                 }
             }
             if count <= 0 { break }
@@ -90,13 +106,13 @@ public final class LineLog: Sendable {
 }
 
 extension LineLog.State {
-    fileprivate mutating func take(_ bytes: ArraySlice<UInt8>) {
+    fileprivate mutating func append(_ bytes: ArraySlice<UInt8>) {
         for byte in bytes {
             if byte == UInt8(ascii: "\n") {
-                self.lines.append(String(decoding: self.rest, as: UTF8.self))
-                self.rest.removeAll(keepingCapacity: true)
+                self.lines.append(String(decoding: self.partialLine, as: UTF8.self))
+                self.partialLine.removeAll(keepingCapacity: true)
             } else {
-                self.rest.append(byte)
+                self.partialLine.append(byte)
             }
         }
     }

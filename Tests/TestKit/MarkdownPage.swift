@@ -4,7 +4,7 @@ public struct MarkdownPage: Sendable {
     public struct Block: Sendable {
         public let language: String
         /// More words behind the fence.
-        public let words: [String]
+        public let arguments: [String]
         public let text: String
         /// Where its first line is.
         public let line: Int
@@ -19,13 +19,17 @@ public struct MarkdownPage: Sendable {
     public init(_ name: String) throws {
         self.name = name
         var open: (words: [String], lines: [String], start: Int)?
-        for (place, line) in try Checkout.read(name).split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+        for (place, line) in try Checkout.read(name).split(
+            separator: "\n", omittingEmptySubsequences: false
+        ).enumerated() {
             let isFence = line.hasPrefix("```")
             self.prose.append(isFence || open != nil ? "" : String(line))
             if let block = open, isFence {
                 self.blocks.append(
                     Block(
-                        language: block.words.first ?? "", words: Array(block.words.dropFirst()), text: block.lines.joined(separator: "\n"),
+                        language: block.words.first ?? "",
+                        arguments: Array(block.words.dropFirst()),
+                        text: block.lines.joined(separator: "\n"),
                         line: block.start))
                 open = nil
             } else if isFence {
@@ -43,7 +47,9 @@ public struct MarkdownPage: Sendable {
         var anchors: Set<String> = []
         for line in self.prose where line.hasPrefix("#") {
             let heading = line.drop { $0 == "#" }.drop { $0 == " " }
-            let kept = heading.lowercased().filter { $0.isLetter || $0.isNumber || $0 == " " || $0 == "-" || $0 == "_" }
+            let kept = heading.lowercased().filter {
+                $0.isLetter || $0.isNumber || $0 == " " || $0 == "-" || $0 == "_"
+            }
             let anchor = kept.replacing(" ", with: "-")
             let count = seen[anchor, default: 0]
             seen[anchor] = count + 1

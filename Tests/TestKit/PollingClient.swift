@@ -13,7 +13,9 @@ public struct PollingClient: Sendable {
     public init(port: UInt16, query: String = "") throws {
         self.port = port
         let reply = try HTTPReply.get("/socket.io/?EIO=4&transport=polling\(query)", port: port)
-        guard reply.status == 200, reply.body.hasPrefix("0"), let sid = try JSONObject(String(reply.body.dropFirst()))["sid"] else {
+        guard reply.status == 200, reply.body.hasPrefix("0"),
+            let sid = try JSONObject(String(reply.body.dropFirst()))["sid"]
+        else {
             throw TestFailure("no handshake: \(reply)")
         }
         self.sid = sid
@@ -25,18 +27,24 @@ public struct PollingClient: Sendable {
     }
 
     /// The same session by another node.
-    public func elsewhere(_ port: UInt16) -> PollingClient { PollingClient(sid: self.sid, port: port) }
+    public func throughNode(atPort port: UInt16) -> PollingClient {
+        PollingClient(sid: self.sid, port: port)
+    }
 
     /// What its requests ask for.
     public var path: String { "/socket.io/?EIO=4&transport=polling&sid=\(self.sid)\(self.query)" }
 
     /// Waits for packets.
-    public func poll(fields: [String: String] = [:]) throws -> HTTPReply { try .get(self.path, port: self.port, fields: fields) }
+    public func poll(fields: [String: String] = [:]) throws -> HTTPReply {
+        try .get(self.path, port: self.port, fields: fields)
+    }
 
     /// A poll that is not waited for.
     public func beginPoll() throws -> ByteStream {
         let stream = try ByteStream(port: self.port)
-        try stream.send("GET \(self.path) HTTP/1.1\r\nHost: 127.0.0.1:\(self.port)\r\nConnection: close\r\n\r\n")
+        try stream.send(
+            "GET \(self.path) HTTP/1.1\r\nHost: 127.0.0.1:\(self.port)\r\nConnection: close\r\n\r\n"
+        )
         return stream
     }
 
@@ -51,14 +59,17 @@ public struct PollingClient: Sendable {
     public func beginPost(_ body: [UInt8], of byteCount: Int) throws -> ByteStream {
         let stream = try ByteStream(port: self.port)
         try stream.send(
-            "POST \(self.path) HTTP/1.1\r\nHost: 127.0.0.1:\(self.port)\r\nContent-Length: \(byteCount)\r\nConnection: close\r\n\r\n")
+            "POST \(self.path) HTTP/1.1\r\nHost: 127.0.0.1:\(self.port)\r\nContent-Length: \(byteCount)\r\nConnection: close\r\n\r\n"
+        )
         try stream.send(body)
         return stream
     }
 
     /// A WebSocket that is to take over.
-    public func upgrade(fields: [String: String] = [:]) throws -> WebSocketClient {
-        try WebSocketClient("/socket.io/?EIO=4&transport=websocket&sid=\(self.sid)\(self.query)", port: self.port, fields: fields)
+    public func upgrade(fields: [String: String] = [:]) throws -> RawWebSocketClient {
+        try RawWebSocketClient(
+            "/socket.io/?EIO=4&transport=websocket&sid=\(self.sid)\(self.query)", port: self.port,
+            fields: fields)
     }
 
     /// Polls until so many packets have come.
@@ -75,10 +86,12 @@ public struct PollingClient: Sendable {
     /// Comes into the main namespace.
     ///
     /// - Parameter token: nil for somebody without one.
-    public func enter(token: String?) throws {
+    public func connectNamespace(token: String?) throws {
         let reply = try self.post(token.map { #"40{"token":"\#($0)"}"# } ?? "40")
         let packets = try self.packets(2)
-        guard reply.body == "ok", packets[0].hasPrefix(#"40{"sid":""#), packets[1].hasPrefix(#"42["offset",""#) else {
+        guard reply.body == "ok", packets[0].hasPrefix(#"40{"sid":""#),
+            packets[1].hasPrefix(#"42["offset",""#)
+        else {
             throw TestFailure("not let in: \(reply), \(packets)")
         }
     }

@@ -17,7 +17,9 @@ public struct PrivatePipe: Sendable {
     /// The two ends, for somebody who closes them.
     static func descriptors() throws -> (reading: Int32, writing: Int32) {
         var ends: [Int32] = [0, 0]
-        guard confab_pipe2(&ends, O_CLOEXEC) == 0 else { throw TestFailure("no pipe: errno \(errno)") }
+        guard confab_pipe2(&ends, O_CLOEXEC) == 0 else {
+            throw TestFailure("no pipe: errno \(errno)")
+        }
         return (ends[0], ends[1])
     }
 }

@@ -1,27 +1,42 @@
 extension RedisClusterServers {
     /// Moves a slot from one master to another, as `redis-cli --cluster reshard` does, but in the order of the keys' names, and with time
     /// between two keys.
-    public func move(slot: String, from source: Node, to target: Node, pause: () -> Void) throws {
+    public func move(
+        slot: String, from source: RedisClusterNode, to target: RedisClusterNode, pause: () -> Void
+    ) throws {
         let (from, to) = try (self.server(of: source), self.server(of: target))
         try Self.set(slot, at: to, "IMPORTING", source.id)
         try Self.set(slot, at: from, "MIGRATING", target.id)
         while true {
-            let keys = try from.ask("CLUSTER", "GETKEYSINSLOT", slot, "100").split(whereSeparator: \.isNewline).map(String.init).sorted()
+            let keys = try from.execute("CLUSTER", "GETKEYSINSLOT", slot, "100").split(
+                whereSeparator: \.isNewline
+            ).map(String.init).sorted()
             if keys.isEmpty { break }
             for key in keys {
                 pause()
-                let answer = try from.ask("MIGRATE", "127.0.0.1", "\(target.port)", key, "0", "5000", "REPLACE")
+                let answer = try from.execute(
+                    "MIGRATE", "127.0.0.1", "\(target.port)", key, "0", "5000", "REPLACE")
                 // A key may be deleted meanwhile.
-                guard answer == "OK" || answer == "NOKEY" else { throw TestFailure("\(key) does not move: \(answer)") }
+                guard answer == "OK" || answer == "NOKEY" else {
+                    throw TestFailure("\(key) does not move: \(answer)")
+                }
             }
         }
         // The new master first: it tells the others.
-        let others = try self.nodes().filter { $0.isMaster && !$0.isFailed && $0.id != source.id && $0.id != target.id }
-        for server in try [to, from] + others.map(self.server) { try Self.set(slot, at: server, "NODE", target.id) }
+        let others = try self.nodes().filter {
+            $0.isMaster && !$0.isFailed && $0.id != source.id && $0.id != target.id
+        }
+        for server in try [to, from] + others.map(self.server) {
+            try Self.set(slot, at: server, "NODE", target.id)
+        }
     }
 
-    private static func set(_ slot: String, at server: RedisServer, _ state: String, _ node: String) throws {
-        let answer = try server.ask("CLUSTER", "SETSLOT", slot, state, node)
-        guard answer == "OK" else { throw TestFailure("slot \(slot) is not \(state) \(node) at \(server.port): \(answer)") }
+    private static func set(_ slot: String, at server: RedisServer, _ state: String, _ node: String)
+        throws
+    {
+        let answer = try server.execute("CLUSTER", "SETSLOT", slot, state, node)
+        guard answer == "OK" else {
+            throw TestFailure("slot \(slot) is not \(state) \(node) at \(server.port): \(answer)")
+        }
     }
 }

@@ -5,7 +5,7 @@ public final class RedisClusterServers {
     public let servers: [RedisServer]
 
     /// A node of the cluster as the others see it.
-    public struct Node: Sendable {
+    public struct RedisClusterNode: Sendable {
         public let id: String
         public let port: UInt16
         public let isMaster: Bool
@@ -17,7 +17,9 @@ public final class RedisClusterServers {
 
         init?(line: Substring) {
             let words = line.split(separator: " ").map(String.init)
-            guard words.count >= 8, let place = words[1].split(separator: "@").first, let port = place.split(separator: ":").last else {
+            guard words.count >= 8, let place = words[1].split(separator: "@").first,
+                let port = place.split(separator: ":").last
+            else {
                 return nil
             }
             self.id = words[0]
@@ -39,7 +41,10 @@ public final class RedisClusterServers {
     ///   - silence: after this a server is taken for dead. Short where one dies; long where none does and the machine may stand still.
     ///   - options: of every server.
     ///   - certificates: all of them speak TLS, also with each other, and nothing else.
-    public init(silence: Duration = .seconds(1), _ options: [String] = [], certificates: TestCertificates? = nil) throws {
+    public init(
+        failureTimeout silence: Duration = .seconds(1), _ options: [String] = [],
+        certificates: TestCertificates? = nil
+    ) throws {
         let timeout = ["--cluster-node-timeout", "\(Int(silence / .milliseconds(1)))"]
         var servers: [RedisServer] = []
         for _ in 0..<6 { servers.append(try Self.server(timeout + options, certificates)) }
@@ -48,20 +53,25 @@ public final class RedisClusterServers {
         let places = servers.map { "127.0.0.1:\($0.port)" }
         let made = try run(
             Checkout.program("redis-cli"),
-            (certificates?.clientOptions ?? []) + ["--cluster", "create"] + places + ["--cluster-replicas", "1", "--cluster-yes"])
-        guard made.ending == .exited(0) else { throw TestFailure("no cluster could be made: \(made.output)") }
-        try self.awaitWhole()
+            (certificates?.clientOptions ?? []) + ["--cluster", "create"] + places + [
+                "--cluster-replicas", "1", "--cluster-yes",
+            ])
+        guard made.ending == .exited(0) else {
+            throw TestFailure("no cluster could be made: \(made.output)")
+        }
+        try self.awaitHealthy()
     }
 
     private let isSecure: Bool
 
     /// Waits until every node takes the cluster for whole and every master has a replica that follows.
-    public func awaitWhole(within time: Duration = Deadline.patience) throws {
+    public func awaitHealthy(within time: Duration = Deadline.defaultTimeout) throws {
         for server in self.servers {
             try Deadline.wait(
                 for: "the cluster to be whole", within: time,
                 untilTrue: {
-                    try server.process.isRunning && server.ask("CLUSTER", "INFO").contains("cluster_state:ok")
+                    try server.process.isRunning
+                        && server.execute("CLUSTER", "INFO").contains("cluster_state:ok")
                 })
         }
         try Deadline.wait(
@@ -69,50 +79,64 @@ public final class RedisClusterServers {
             untilTrue: {
                 let nodes = try self.nodes()
                 let masters = nodes.filter { $0.isMaster && !$0.isFailed && !$0.slots.isEmpty }
-                return masters.count == 3 && masters.allSatisfy { master in nodes.contains { $0.master == master.id && !$0.isFailed } }
+                return masters.count == 3
+                    && masters.allSatisfy { master in
+                        nodes.contains { $0.master == master.id && !$0.isFailed }
+                    }
             })
         for server in self.servers {
             try Deadline.wait(
                 for: "the replicas to follow", within: time,
                 untilTrue: {
-                    let role = try server.ask("INFO", "replication")
-                    return role.contains("role:master") ? role.contains("state=online") : role.contains("master_link_status:up")
+                    let role = try server.execute("INFO", "replication")
+                    return role.contains("role:master")
+                        ? role.contains("state=online") : role.contains("master_link_status:up")
                 })
         }
     }
 
-    private static func server(_ options: [String], _ certificates: TestCertificates?) throws -> RedisServer {
+    private static func server(_ options: [String], _ certificates: TestCertificates?) throws
+        -> RedisServer
+    {
         for _ in 0..<20 {
             // The nodes speak with each other on the port that is higher by 10,000.
             let port = UInt16.random(in: 20_000..<32_000)
             guard isFree(port), isFree(port + 10_000) else { continue }
             let needed = [
                 "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf",
-                "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1", "--cluster-replica-validity-factor", "0",
+                "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1",
+                "--cluster-replica-validity-factor", "0",
             ]
-            let security = certificates == nil ? [] : ["--tls-cluster", "yes", "--tls-replication", "yes"]
-            if let server = try? RedisServer(needed + security + options, port: port, certificates: certificates) { return server }
+            let security =
+                certificates == nil ? [] : ["--tls-cluster", "yes", "--tls-replication", "yes"]
+            if let server = try? RedisServer(
+                needed + security + options, port: port, certificates: certificates)
+            {
+                return server
+            }
         }
         throw TestFailure("no free port for a node of a cluster")
     }
 
     /// - Parameter dead: places before those of the cluster where nobody listens.
-    public func url(dead: [UInt16] = []) -> String {
+    public func url(unreachablePorts dead: [UInt16] = []) -> String {
         (self.isSecure ? "rediss" : "redis") + "+cluster://"
             + (dead + self.servers.map(\.port)).map { "127.0.0.1:\($0)" }.joined(separator: ",")
     }
 
     /// As a living node sees them.
-    public func nodes() throws -> [Node] {
+    public func nodes() throws -> [RedisClusterNode] {
         for server in self.servers where server.process.isRunning {
-            guard let list = try? server.ask("CLUSTER", "NODES") else { continue }
-            let nodes = list.split(whereSeparator: \.isNewline).compactMap { Node(line: $0) }
+            guard let list = try? server.execute("CLUSTER", "NODES") else { continue }
+            let nodes = list.split(whereSeparator: \.isNewline).compactMap {
+                RedisClusterNode(line: $0)
+            }
             if nodes.count == self.servers.count { return nodes }
         }
         throw TestFailure("no node says who is there")
     }
 
-    public func server(of node: Node) throws -> RedisServer {
+    public func server(of node: RedisClusterNode) throws -> RedisServer {
         guard let server = self.servers.first(where: { $0.port == node.port }) else {
             throw TestFailure("there is no node at \(node.port)")
         }
@@ -120,15 +144,20 @@ public final class RedisClusterServers {
     }
 
     /// The master that has a slot.
-    public func master(of slot: Int) throws -> Node {
-        guard let node = try self.nodes().first(where: { $0.isMaster && !$0.isFailed && $0.slots.contains { $0.contains(slot) } }) else {
+    public func master(of slot: Int) throws -> RedisClusterNode {
+        guard
+            let node = try self.nodes().first(where: {
+                $0.isMaster && !$0.isFailed && $0.slots.contains { $0.contains(slot) }
+            })
+        else {
             throw TestFailure("nobody has slot \(slot)")
         }
         return node
     }
 
-    public func replica(of master: Node) throws -> Node {
-        guard let node = try self.nodes().first(where: { $0.master == master.id && !$0.isFailed }) else {
+    public func replica(of master: RedisClusterNode) throws -> RedisClusterNode {
+        guard let node = try self.nodes().first(where: { $0.master == master.id && !$0.isFailed })
+        else {
             throw TestFailure("\(master.port) has no replica")
         }
         return node

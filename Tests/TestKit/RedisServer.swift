@@ -16,7 +16,8 @@ public final class RedisServer {
     ///   - folder: of a server that was there before, to go on with what it left.
     ///   - certificates: it speaks TLS with `server` of these, and nothing else.
     public init(
-        _ options: [String] = [], port: UInt16? = nil, in folder: TemporaryFolder? = nil, certificates: TestCertificates? = nil
+        _ options: [String] = [], port: UInt16? = nil, in folder: TemporaryFolder? = nil,
+        certificates: TestCertificates? = nil
     ) throws {
         let folder = try folder ?? TemporaryFolder()
         self.folder = folder
@@ -30,7 +31,9 @@ public final class RedisServer {
         // Between the finding of a port and its use somebody else may take it.
         for _ in 0..<5 {
             let port = try freePort()
-            guard let process = try? Self.start(port, options, folder, certificates) else { continue }
+            guard let process = try? Self.start(port, options, folder, certificates) else {
+                continue
+            }
             self.port = port
             self.process = process
             return
@@ -43,17 +46,22 @@ public final class RedisServer {
     deinit { self.process.kill() }
 
     private static func start(
-        _ port: UInt16, _ options: [String], _ folder: TemporaryFolder, _ certificates: TestCertificates?
+        _ port: UInt16, _ options: [String], _ folder: TemporaryFolder,
+        _ certificates: TestCertificates?
     ) throws -> ChildProcess {
         var needed = [
-            "--bind", "127.0.0.1", "--dir", folder.path, "--daemonize", "no", "--logfile", "", "--save", "", "--appendonly", "no",
+            "--bind", "127.0.0.1", "--dir", folder.path, "--daemonize", "no", "--logfile", "",
+            "--save", "", "--appendonly", "no",
         ]
         if let certificates {
-            needed += ["--port", "0", "--tls-port", "\(port)"] + certificates.redisOptions.flatMap { ["--\($0.name)", $0.value] }
+            needed +=
+                ["--port", "0", "--tls-port", "\(port)"]
+                + certificates.redisOptions.flatMap { ["--\($0.name)", $0.value] }
         } else {
             needed += ["--port", "\(port)"]
         }
-        let process = try ChildProcess(Checkout.program("redis-server"), needed + options, folder: folder.path)
+        let process = try ChildProcess(
+            Checkout.program("redis-server"), needed + options, folder: folder.path)
         do {
             try process.output.line("the line that it is ready") {
                 $0.contains("Ready to accept connections") || $0.contains("Sentinel ID is")
@@ -65,17 +73,23 @@ public final class RedisServer {
         return process
     }
 
-    public var url: String { "\(self.certificates == nil ? "redis" : "rediss")://127.0.0.1:\(self.port)" }
+    public var url: String {
+        "\(self.certificates == nil ? "redis" : "rediss")://127.0.0.1:\(self.port)"
+    }
 
     /// Gives a command by `redis-cli`, and says what that prints.
     @discardableResult
-    public func ask(_ words: String...) throws -> String { try self.ask(words) }
+    public func execute(_ words: String...) throws -> String { try self.execute(words) }
 
     @discardableResult
-    public func ask(_ words: [String]) throws -> String {
+    public func execute(_ words: [String]) throws -> String {
         let security = self.certificates?.clientOptions ?? []
-        let answer = try run(Checkout.program("redis-cli"), ["-h", "127.0.0.1", "-p", "\(self.port)"] + security + words)
-        guard answer.ending == .exited(0) else { throw TestFailure("redis-cli \(words.joined(separator: " ")): \(answer.errors)") }
+        let answer = try run(
+            Checkout.program("redis-cli"),
+            ["-h", "127.0.0.1", "-p", "\(self.port)"] + security + words)
+        guard answer.ending == .exited(0) else {
+            throw TestFailure("redis-cli \(words.joined(separator: " ")): \(answer.errors)")
+        }
         return answer.output.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
@@ -84,21 +98,21 @@ public final class RedisServer {
     /// Asks it to end, and waits for that.
     public func stop() throws {
         self.process.send(SIGTERM)
-        try self.process.end()
+        try self.process.waitForExit()
     }
 
     /// `kill -9`, and waits until it is gone.
     public func crash() throws {
         self.process.send(SIGKILL)
-        try self.process.end()
+        try self.process.waitForExit()
     }
 
-    /// It stays, with all its connections, and does nothing until `thaw()`.
+    /// It stays, with all its connections, and does nothing until `unfreeze()`.
     public func freeze() {
         self.process.send(SIGSTOP)
     }
 
-    public func thaw() {
+    public func unfreeze() {
         self.process.send(SIGCONT)
     }
 
@@ -106,6 +120,7 @@ public final class RedisServer {
     ///
     /// - Parameter options: for this life, over those of before.
     public func restart(_ options: [String] = []) throws {
-        self.process = try Self.start(self.port, self.options + options, self.folder, self.certificates)
+        self.process = try Self.start(
+            self.port, self.options + options, self.folder, self.certificates)
     }
 }

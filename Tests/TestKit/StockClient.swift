@@ -6,13 +6,13 @@ public protocol StockClient: AnyObject {
     func send(binary bytes: [UInt8]) throws
     func close(_ code: UInt16) throws
     /// What comes next; the end of the connection comes last, and again and again.
-    func next(within time: Duration) throws -> WebSocketClient.Event
+    func next(within time: Duration) throws -> RawWebSocketClient.Event
 }
 
 /// Which client plays an example.
 public enum StockClientKind: String, Sendable, CaseIterable, CustomStringConvertible {
     /// The tests' own, frame by frame.
-    case byHand = "our own client"
+    case testKit = "our own client"
     /// Python's `websockets`.
     case python = "Python websockets"
 
@@ -20,23 +20,26 @@ public enum StockClientKind: String, Sendable, CaseIterable, CustomStringConvert
 
     public func connect(_ path: String, port: UInt16) throws -> any StockClient {
         switch self {
-        case .byHand: try WebSocketClient(path, port: port)
+        case .testKit: try RawWebSocketClient(path, port: port)
         case .python: try PythonClient("ws://127.0.0.1:\(port)\(path)")
         }
     }
 }
 
-extension WebSocketClient: StockClient {
+extension RawWebSocketClient: StockClient {
     public func send(binary bytes: [UInt8]) throws { try self.send(opcode: 2, bytes) }
 }
 
-extension WebSocketClient.Event {
+extension RawWebSocketClient.Event {
     /// As the clients of other languages tell it: `text …`, `closed CODE REASON`.
     fileprivate init(line: String) throws {
         let words = line.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: false)
         switch words[0] {
         case "text": self = .text(String(line.dropFirst("text ".count)))
-        case "closed": self = .close(code: words.count > 1 ? UInt16(words[1]) : nil, reason: words.count > 2 ? String(words[2]) : "")
+        case "closed":
+            self = .close(
+                code: words.count > 1 ? UInt16(words[1]) : nil,
+                reason: words.count > 2 ? String(words[2]) : "")
         default: throw TestFailure("expected a frame and got: \(line)")
         }
     }
@@ -45,14 +48,15 @@ extension WebSocketClient.Event {
 /// Python's `websockets`, in a process of its own.
 public final class PythonClient: StockClient {
     public let process: ChildProcess
-    private var seen = 0
+    private var lineCount = 0
 
     /// - Parameter authority: a file with the certificate to trust, for `wss`.
     public init(_ url: String, authority: String? = nil) throws {
         let script = Checkout.file("Tests/SystemTests/Clients/relay.py")
-        self.process = try ChildProcess(Checkout.python(), [script, url] + (authority.map { [$0] } ?? []))
+        self.process = try ChildProcess(
+            Checkout.python(), [script, url] + (authority.map { [$0] } ?? []))
         do {
-            let first = try self.line(within: Deadline.patience)
+            let first = try self.line(within: Deadline.defaultTimeout)
             guard first == "opened" else { throw TestFailure("\(url): \(first)") }
         } catch {
             self.process.kill()
@@ -62,22 +66,24 @@ public final class PythonClient: StockClient {
 
     deinit { self.process.kill() }
 
-    public func send(_ text: String) throws { try self.process.type("text \(text)") }
+    public func send(_ text: String) throws { try self.process.writeLine("text \(text)") }
 
     public func send(binary bytes: [UInt8]) throws {
         let hex = bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
-        try self.process.type("binary \(hex)")
+        try self.process.writeLine("binary \(hex)")
     }
 
-    public func close(_ code: UInt16) throws { try self.process.type("close \(code)") }
+    public func close(_ code: UInt16) throws { try self.process.writeLine("close \(code)") }
 
-    public func next(within time: Duration) throws -> WebSocketClient.Event {
-        try WebSocketClient.Event(line: self.line(within: time))
+    public func next(within time: Duration) throws -> RawWebSocketClient.Event {
+        try RawWebSocketClient.Event(line: self.line(within: time))
     }
 
     private func line(within time: Duration) throws -> String {
-        let line = try self.process.output.line(at: self.seen, within: time) { self.process.errors.text }
-        self.seen += 1
+        let line = try self.process.output.line(at: self.lineCount, within: time) {
+            self.process.errors.text
+        }
+        self.lineCount += 1
         return line
     }
 }
@@ -89,7 +95,7 @@ public final class BrowserClient: StockClient {
     /// - Parameter tab: a page of an origin that the server allows.
     public init(_ path: String, in tab: Browser.Tab, port: UInt16) throws {
         self.tab = tab
-        let opened = try tab.run(
+        let opened = try tab.runFunctionBody(
             """
             window.heard = []; window.wake = () => {};
             const say = (line) => { window.heard.push(line); window.wake(); };
@@ -105,14 +111,16 @@ public final class BrowserClient: StockClient {
 
     public func send(_ text: String) throws { try self.run("window.ws.send(\(jsonString(text)));") }
 
-    public func send(binary bytes: [UInt8]) throws { try self.run("window.ws.send(new Uint8Array(\(bytes)));") }
+    public func send(binary bytes: [UInt8]) throws {
+        try self.run("window.ws.send(new Uint8Array(\(bytes)));")
+    }
 
     public func close(_ code: UInt16) throws { try self.run("window.ws.close(\(code));") }
 
-    public func next(within time: Duration) throws -> WebSocketClient.Event {
+    public func next(within time: Duration) throws -> RawWebSocketClient.Event {
         let milliseconds = Deadline(within: time).milliseconds
-        return try WebSocketClient.Event(
-            line: self.tab.run(
+        return try RawWebSocketClient.Event(
+            line: self.tab.runFunctionBody(
                 """
                 if (window.heard.length === 0) {
                     await Promise.race([new Promise((r) => window.wake = r), new Promise((r) => setTimeout(r, \(milliseconds)))]);
@@ -121,5 +129,7 @@ public final class BrowserClient: StockClient {
                 """))
     }
 
-    private func run(_ body: String) throws { _ = try self.tab.run(body + " return '';") }
+    private func run(_ body: String) throws {
+        _ = try self.tab.runFunctionBody(body + " return '';")
+    }
 }

@@ -5,9 +5,13 @@ public final class TemporaryFolder: Sendable {
     public let path: String
 
     public init() throws {
-        var template = Array((FileManager.default.temporaryDirectory.path + "/confab-test.XXXXXX").utf8CString)
-        guard mkdtemp(&template) != nil else { throw TestFailure("no temporary folder could be made: errno \(errno)") }
-        self.path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+        var template = Array(
+            (FileManager.default.temporaryDirectory.path + "/confab-test.XXXXXX").utf8CString)
+        guard mkdtemp(&template) != nil else {
+            throw TestFailure("no temporary folder could be made: errno \(errno)")
+        }
+        self.path = String(
+            decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
     deinit {

@@ -2,17 +2,17 @@
 ///
 /// `authority` signs `server`, for localhost, *.example.test and 127.0.0.1.
 public final class TestCertificates {
-    private let home: TemporaryFolder
+    private let temporaryFolder: TemporaryFolder
 
     public init() throws {
-        self.home = try TemporaryFolder()
+        self.temporaryFolder = try TemporaryFolder()
         try self.makeAuthority("authority")
         try self.makeServer("server")
     }
 
-    public var folder: String { self.home.path }
+    public var folder: String { self.temporaryFolder.path }
 
-    public func path(_ name: String) -> String { self.home.file(name) }
+    public func path(_ name: String) -> String { self.temporaryFolder.file(name) }
     public var authority: String { self.path("authority.pem") }
     public var certificate: String { self.path("server.pem") }
     public var key: String { self.path("server.key") }
@@ -20,7 +20,8 @@ public final class TestCertificates {
     /// What a Redis server or a sentinel needs to speak TLS with `server`: names of settings, and values.
     var redisOptions: [(name: String, value: String)] {
         [
-            ("tls-cert-file", self.certificate), ("tls-key-file", self.key), ("tls-ca-cert-file", self.authority),
+            ("tls-cert-file", self.certificate), ("tls-key-file", self.key),
+            ("tls-ca-cert-file", self.authority),
             ("tls-auth-clients", "no"),
         ]
     }
@@ -32,16 +33,24 @@ public final class TestCertificates {
 
     public func makeAuthority(_ name: String) throws {
         try self.openssl(
-            ["req", "-x509"] + Self.newKey + ["-keyout", "\(name).key", "-out", "\(name).pem", "-days", "2", "-subj", "/CN=\(name)"])
+            ["req", "-x509"] + Self.newKey + [
+                "-keyout", "\(name).key", "-out", "\(name).pem", "-days", "2", "-subj",
+                "/CN=\(name)",
+            ])
     }
 
     /// With `days` below zero: one that has ended.
-    public func makeServer(_ name: String, by authority: String = "authority", days: Int = 2) throws {
+    public func makeServer(_ name: String, by authority: String = "authority", days: Int = 2) throws
+    {
         let names = "subjectAltName=DNS:localhost,DNS:*.example.test,IP:127.0.0.1"
         try self.openssl(
-            ["req"] + Self.newKey + ["-keyout", "\(name).key", "-out", "\(name).csr", "-subj", "/CN=\(name)", "-addext", names])
+            ["req"] + Self.newKey + [
+                "-keyout", "\(name).key", "-out", "\(name).csr", "-subj", "/CN=\(name)", "-addext",
+                names,
+            ])
         try self.openssl([
-            "x509", "-req", "-in", "\(name).csr", "-CA", "\(authority).pem", "-CAkey", "\(authority).key", "-CAcreateserial", "-days",
+            "x509", "-req", "-in", "\(name).csr", "-CA", "\(authority).pem", "-CAkey",
+            "\(authority).key", "-CAcreateserial", "-days",
             "\(days)",
             "-copy_extensions", "copy", "-out", "\(name).pem",
         ])
@@ -49,6 +58,8 @@ public final class TestCertificates {
 
     public func openssl(_ arguments: [String]) throws {
         let made = try run(Checkout.program("openssl"), arguments, folder: self.folder)
-        guard made.ending == .exited(0) else { throw TestFailure("openssl \(arguments.joined(separator: " ")): \(made.errors)") }
+        guard made.ending == .exited(0) else {
+            throw TestFailure("openssl \(arguments.joined(separator: " ")): \(made.errors)")
+        }
     }
 }

@@ -6,60 +6,71 @@ import Foundation
 /// one type cannot overtake each other; presence, receipts and heartbeats that an example does not mention are let pass.
 public struct Transcript: Sendable, CustomStringConvertible {
     /// Where it stands: the page and the line.
-    public let place: String
+    public let location: String
     /// Added to `confab serve`.
     public let options: [String]
-    public let lines: [Line]
+    public let lines: [TranscriptLine]
 
-    public struct Line: Sendable {
+    public struct TranscriptLine: Sendable {
         public let client: String
         public let isFromServer: Bool
         public let text: String
     }
 
-    public var description: String { self.place }
+    public var description: String { self.location }
 
     /// All examples of a page of the checkout.
     public static func all(of page: String) throws -> [Transcript] {
         try MarkdownPage(page).blocks.filter { $0.language == "transcript" }.map { block in
             Transcript(
-                place: "\(page):\(block.line)", options: block.words,
-                lines: try block.text.split(separator: "\n").map { try Line(String($0), at: "\(page):\(block.line)") })
+                location: "\(page):\(block.line)", options: block.arguments,
+                lines: try block.text.split(separator: "\n").map {
+                    try TranscriptLine(String($0), at: "\(page):\(block.line)")
+                })
         }
     }
 
     /// Plays it against a server, with clients that `connect` makes for a path. Throws where the server says anything else.
     public func play(connecting connect: (String) throws -> any StockClient) throws {
         var clients: [String: TranscriptClient] = [:]
-        var names = Names()
+        var names = CapturedNames()
         let isAlone = Set(self.lines.map(\.client)).count == 1
         for line in self.lines {
             do {
-                try self.play(line, with: &clients, &names, isAlone: isAlone, connect)
+                try self.play(line, with: &clients, &names, hasOneClient: isAlone, connect)
             } catch {
-                throw TestFailure("\(self.place): \(line.client) \(line.isFromServer ? "S" : "C"): \(line.text)\n\(error)")
+                throw TestFailure(
+                    "\(self.location): \(line.client) \(line.isFromServer ? "S" : "C"): \(line.text)\n\(error)"
+                )
             }
         }
         for client in clients.values { try client.finish() }
     }
 
     private func play(
-        _ line: Line, with clients: inout [String: TranscriptClient], _ names: inout Names, isAlone: Bool,
+        _ line: TranscriptLine, with clients: inout [String: TranscriptClient],
+        _ names: inout CapturedNames, hasOneClient isAlone: Bool,
         _ connect: (String) throws -> any StockClient
     ) throws {
         if !line.isFromServer, line.text.hasPrefix("connect ") {
             let path = try Self.withTokens(String(line.text.dropFirst("connect ".count)))
-            clients[line.client] = TranscriptClient(line.client, try connect(path), speaksSocketIO: path.hasPrefix("/socket.io"))
+            clients[line.client] = TranscriptClient(
+                line.client, try connect(path), usesSocketIO: path.hasPrefix("/socket.io"))
             // Accepted is not yet inside: what others say in between would not be heard.
-            if !isAlone { try clients[line.client]?.settle() }
+            if !isAlone { try clients[line.client]?.synchronize() }
             return
         }
-        guard let client = clients[line.client] else { throw TestFailure("\(line.client) is not connected") }
+        guard let client = clients[line.client] else {
+            throw TestFailure("\(line.client) is not connected")
+        }
         if line.isFromServer {
             // Being accepted is what `connect` has waited for.
             if line.text != "accepted" { try client.expect(line.text, &names) }
         } else if line.text.hasPrefix("binary ") {
-            try client.socket.send(binary: line.text.split(separator: " ").dropFirst().compactMap { UInt8($0, radix: 16) })
+            try client.socket.send(
+                binary: line.text.split(separator: " ").dropFirst().compactMap {
+                    UInt8($0, radix: 16)
+                })
         } else if line.text.hasPrefix("close ") {
             try client.close(UInt16(line.text.dropFirst("close ".count)) ?? 1000)
         } else {
@@ -69,7 +80,7 @@ public struct Transcript: Sendable, CustomStringConvertible {
 
     /// What the server has named and a transcript calls `<the conversation>`, say: whatever it is where it comes first, the same from
     /// then on.
-    struct Names {
+    struct CapturedNames {
         private var values: [String: String] = [:]
 
         func replaced(in text: String) -> String {
@@ -77,14 +88,18 @@ public struct Transcript: Sendable, CustomStringConvertible {
         }
 
         /// Takes the values of the names that a frame is the first to have.
-        mutating func note(_ text: String, in frame: String, matching expression: Regex<AnyRegexOutput>) {
+        mutating func capture(
+            _ text: String, in frame: String, matching expression: Regex<AnyRegexOutput>
+        ) {
             guard let match = frame.wholeMatch(of: expression) else { return }
             for (name, output) in zip(Self.names(in: text), match.output.dropFirst()) {
                 self.values[name] = output.substring.map(String.init)
             }
         }
 
-        static func names(in text: String) -> [String] { text.matches(of: /<the ([a-z ]+)>/).map { String($0.1) } }
+        static func names(in text: String) -> [String] {
+            text.matches(of: /<the ([a-z ]+)>/).map { String($0.1) }
+        }
     }
 
     /// Puts real tokens in the place of `<token of alice>`, `<token of bob, only 123>`, `<token of bob, named Bob>`,
@@ -92,19 +107,22 @@ public struct Transcript: Sendable, CustomStringConvertible {
     static func withTokens(_ text: String) throws -> String {
         var text = text
         while let match = text.firstMatch(
-            of: /<(forged |expired )?token of ([a-z0-9-]+)(?:, named ([^,>]*))?(?:, only ([^,>]*))?(?:, ([0-9]+) s)?>/)
-        {
+            of:
+                /<(forged |expired )?token of ([a-z0-9-]+)(?:, named ([^,>]*))?(?:, only ([^,>]*))?(?:, ([0-9]+) s)?>/
+        ) {
             let token = try ConfabServer.token(
-                for: String(match.2), name: match.3.map(String.init), conversations: match.4.map { [String($0)] },
+                for: String(match.2), name: match.3.map(String.init),
+                conversations: match.4.map { [String($0)] },
                 validFor: match.1 == "expired " ? -10 : match.5.flatMap { Double($0) } ?? 3600,
-                secret: match.1 == "forged " ? "another secret, which the server does not have" : ConfabServer.secret)
+                secret: match.1 == "forged "
+                    ? "another secret, which the server does not have" : ConfabServer.secret)
             text.replaceSubrange(match.range, with: token)
         }
         return text
     }
 }
 
-extension Transcript.Line {
+extension Transcript.TranscriptLine {
     fileprivate init(_ text: String, at place: String) throws {
         guard let match = text.wholeMatch(of: /([a-z]+) ([CS]): (.*)/) else {
             throw TestFailure("\(place): no line of a transcript: \(text)")
@@ -118,16 +136,16 @@ final class TranscriptClient {
     let socket: any StockClient
     private let name: String
     /// Frames that have come and that no line has asked for yet.
-    private var unclaimed: [String] = []
+    private var unmatchedFrames: [String] = []
     private var isClosed = false
-    private let speaksSocketIO: Bool
+    private let usesSocketIO: Bool
     /// Before its CONNECT was answered a client of Socket.IO may not say anything.
-    private var isIn = false
+    private var isConnected = false
 
-    init(_ name: String, _ socket: any StockClient, speaksSocketIO: Bool) {
+    init(_ name: String, _ socket: any StockClient, usesSocketIO speaksSocketIO: Bool) {
         self.name = name
         self.socket = socket
-        self.speaksSocketIO = speaksSocketIO
+        self.usesSocketIO = speaksSocketIO
     }
 
     func close(_ code: UInt16) throws {
@@ -136,59 +154,63 @@ final class TranscriptClient {
     }
 
     /// Waits for a frame, or for the end, as a line has it.
-    func expect(_ text: String, _ names: inout Transcript.Names) throws {
+    func expect(_ text: String, _ names: inout Transcript.CapturedNames) throws {
         let text = names.replaced(in: text)
         let pattern = try Self.pattern(text)
         let wanted = Self.type(of: text)
         let deadline = Deadline()
         while true {
-            if let place = self.unclaimed.firstIndex(where: { Self.type(of: $0) == wanted }) {
-                let frame = self.unclaimed.remove(at: place)
-                guard frame.wholeMatch(of: pattern) != nil else { throw TestFailure("instead came: \(frame)") }
-                names.note(text, in: frame, matching: pattern)
+            if let place = self.unmatchedFrames.firstIndex(where: { Self.type(of: $0) == wanted }) {
+                let frame = self.unmatchedFrames.remove(at: place)
+                guard frame.wholeMatch(of: pattern) != nil else {
+                    throw TestFailure("instead came: \(frame)")
+                }
+                names.capture(text, in: frame, matching: pattern)
                 return
             }
-            try self.hear(deadline)
+            try self.receiveFrame(deadline)
         }
     }
 
     /// Nothing of importance may be left over.
     func finish() throws {
-        if !self.isClosed { try self.settle() }
+        if !self.isClosed { try self.synchronize() }
         let passing = ["heartbeat", "user_status", "message.status", "status", "offset"]
-        if let frame = self.unclaimed.first(where: { !passing.contains(Self.type(of: $0)) }) {
+        if let frame = self.unmatchedFrames.first(where: { !passing.contains(Self.type(of: $0)) }) {
             throw TestFailure("\(self.name) got something that the page does not mention: \(frame)")
         }
     }
 
     /// Asks for something that is refused: what was sent before has been done by then, and the client is inside.
-    func settle() throws {
-        guard !self.speaksSocketIO || self.isIn else { return }
+    func synchronize() throws {
+        guard !self.usesSocketIO || self.isConnected else { return }
         let mark = "are you done?"
         // Each protocol has its own word for what a client wants, and none knows this one.
         try self.socket.send(
-            self.speaksSocketIO ? #"42["\#(mark)",{}]"# : #"{"action":"\#(mark)","event":"\#(mark)","type":"\#(mark)"}"#)
+            self.usesSocketIO
+                ? #"42["\#(mark)",{}]"#
+                : #"{"action":"\#(mark)","event":"\#(mark)","type":"\#(mark)"}"#)
         let deadline = Deadline()
         while true {
-            try self.hear(deadline)
-            if self.unclaimed.last?.contains(mark) == true {
-                self.unclaimed.removeLast()
+            try self.receiveFrame(deadline)
+            if self.unmatchedFrames.last?.contains(mark) == true {
+                self.unmatchedFrames.removeLast()
                 return
             }
             if self.isClosed { return }
         }
     }
 
-    private func hear(_ deadline: Deadline) throws {
+    private func receiveFrame(_ deadline: Deadline) throws {
         guard !self.isClosed else { throw TestFailure("the connection ended before") }
-        switch try self.socket.next(within: deadline.rest) {
+        switch try self.socket.next(within: deadline.remaining) {
         case .text(let frame):
-            self.unclaimed.append(frame)
-            if frame.hasPrefix("40") { self.isIn = true }
-            if frame == "41" { self.isIn = false }
+            self.unmatchedFrames.append(frame)
+            if frame.hasPrefix("40") { self.isConnected = true }
+            if frame == "41" { self.isConnected = false }
         case .close(let code, let reason):
             self.isClosed = true
-            self.unclaimed.append("close \(code.map(String.init) ?? "") \(reason)")
+            self.unmatchedFrames.append("close \(code.map(String.init) ?? "") \(reason)")
         case .end: self.isClosed = true
         case let other: throw TestFailure("instead came: \(other)")
         }

@@ -8,11 +8,11 @@ struct Arguments {
     var minutes = 1.0
     var store = StoreMode.redis
     /// Nil for all that the store has.
-    private var namedFaults: [FaultKind]?
+    private var requestedFaults: [FaultKind]?
     var nodes = 3
     var binary: String?
     var otherBinary: String?
-    var measure: FaultKind?
+    var measuredFault: FaultKind?
     /// Where the logs go that are of interest even if nothing is wrong.
     var logs: String?
 
@@ -24,28 +24,40 @@ struct Arguments {
             case "--seed": self.seed = try Self.read(UInt64(value), word, value)
             case "--minutes": self.minutes = try Self.read(Double(value), word, value)
             case "--store": self.store = try Self.read(StoreMode(rawValue: value), word, value)
-            case "--nodes": self.nodes = try Self.read(Int(value).flatMap { (2...9).contains($0) ? $0 : nil }, word, value)
+            case "--nodes":
+                self.nodes = try Self.read(
+                    Int(value).flatMap { (2...9).contains($0) ? $0 : nil }, word, value)
             case "--binary": self.binary = value
             case "--other-binary": self.otherBinary = value
             case "--logs": self.logs = value
             case "--faults":
-                self.namedFaults = try value.split(separator: ",").map { try Self.read(FaultKind(rawValue: String($0)), word, String($0)) }
+                self.requestedFaults = try value.split(separator: ",").map {
+                    try Self.read(FaultKind(rawValue: String($0)), word, String($0))
+                }
             case "--measure":
-                self.measure = value == "takeover" ? .kill : value == "frozen" ? .freeze : nil
-                if self.measure == nil { throw TestFailure("--measure takes takeover or frozen, not \(value)") }
+                self.measuredFault = value == "takeover" ? .kill : value == "frozen" ? .freeze : nil
+                if self.measuredFault == nil {
+                    throw TestFailure("--measure takes takeover or frozen, not \(value)")
+                }
             default: throw TestFailure("there is no option \(word)")
             }
         }
         if self.faults.isEmpty { throw TestFailure("--faults names none") }
-        for fault in self.faults { if let refusal = fault.refusal(for: self.store) { throw TestFailure(refusal) } }
-        if let logs = self.logs, (try? FileManager.default.contentsOfDirectory(atPath: logs))?.isEmpty == false {
+        for fault in self.faults {
+            if let refusal = fault.refusal(for: self.store) { throw TestFailure(refusal) }
+        }
+        if let logs = self.logs,
+            (try? FileManager.default.contentsOfDirectory(atPath: logs))?.isEmpty == false
+        {
             throw TestFailure("--logs: there is something in \(logs)")
         }
     }
 
-    var faults: [FaultKind] { self.namedFaults ?? self.store.faults }
+    var faults: [FaultKind] { self.requestedFaults ?? self.store.faults }
 
-    private static func read<Value>(_ value: Value?, _ option: String, _ text: String) throws -> Value {
+    private static func read<Value>(_ value: Value?, _ option: String, _ text: String) throws
+        -> Value
+    {
         guard let value else { throw TestFailure("\(option) does not take \(text)") }
         return value
     }
@@ -56,38 +68,44 @@ struct Arguments {
         settings.store = self.store
         if let binary = self.binary { settings.binary = binary }
         settings.otherBinary = self.otherBinary
-        settings.hasNeighbour = self.measure == nil && self.faults.contains(.twoClusters)
+        settings.hasBackgroundCluster =
+            self.measuredFault == nil && self.faults.contains(.twoClusters)
         return settings
     }
 
-    var replay: String {
-        let binary = (self.binary.map { " --binary \($0)" } ?? "") + (self.otherBinary.map { " --other-binary \($0)" } ?? "")
+    var replayCommand: String {
+        let binary =
+            (self.binary.map { " --binary \($0)" } ?? "")
+            + (self.otherBinary.map { " --other-binary \($0)" } ?? "")
         return
             "script/torture --store \(self.store.rawValue) --seed \(self.seed) --minutes \(self.minutes) --faults \(self.faults.map(\.rawValue).joined(separator: ","))"
             + " --nodes \(self.nodes)\(binary)"
     }
 }
 
-func say(_ line: String) {
+func printLine(_ line: String) {
     FileHandle.standardOutput.write(Data("\(line)\n".utf8))
 }
 
 func seconds(_ time: Duration) -> String { String(format: "%.2f s", time / .seconds(1)) }
 
 /// Ten times the same fault to one node after the other; how long conversations stood still.
-func measure(_ kind: FaultKind, _ arguments: Arguments) throws -> Bool {
+func measureTakeover(_ kind: FaultKind, _ arguments: Arguments) throws -> Bool {
     var settings = arguments.settings
-    settings.isSteady = true
+    settings.isMeasuring = true
     settings.conversations = 12
     settings.members = settings.nodes
-    settings.pace = .milliseconds(100)
-    let torture = try Torture(settings, say: say)
+    settings.messageInterval = .milliseconds(100)
+    let torture = try Torture(settings, printLine: printLine)
     try torture.start()
     var gaps: [Duration] = []
     for round in 0..<10 {
         let node = "n\(round % settings.nodes + 1)"
-        let fault = kind == .kill ? Fault.kill(node, restartAfter: .seconds(3)) : Fault.freeze(node, for: .seconds(7))
-        if let gap = try torture.strike(fault) { gaps.append(gap) }
+        let fault =
+            kind == .kill
+            ? ClusterFault.kill(node, restartAfter: .seconds(3))
+            : ClusterFault.freeze(node, for: .seconds(7))
+        if let gap = try torture.inject(fault) { gaps.append(gap) }
         // Until everybody is with the node that is theirs, and that node has its share.
         Thread.sleep(forTimeInterval: 6)
     }
@@ -97,54 +115,59 @@ func measure(_ kind: FaultKind, _ arguments: Arguments) throws -> Bool {
     guard gaps.count == 10 else { return false }
     let median = (gaps[4] + gaps[5]) / 2
     let limit = Duration.seconds(kind == .kill ? 2 : 5)
-    say(
+    printLine(
         "\(kind == .kill ? "takeover after kill -9" : "takeover from a frozen owner"): median \(seconds(median)),"
             + " from \(seconds(gaps[0])) to \(seconds(gaps[9])); the limit is \(seconds(limit))")
     return median < limit && verdict.violationCount == 0
 }
 
-func report(_ verdict: Torture.Verdict) {
+func report(_ verdict: Torture.TortureResult) {
     let counts = verdict.counts
-    say("")
-    say(
+    printLine("")
+    printLine(
         "\(verdict.messages) messages; sends: \(counts.answered) answered, \(counts.refused) refused, \(counts.unknown) unknown;"
             + " \(counts.amended) edits and deletions; \(counts.reconnects) reconnects")
     for (kind, gap) in verdict.gaps.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
-        say("worst gap after \(kind.rawValue): \(seconds(gap.worst)), of \(gap.count); longest silence \(seconds(gap.silence))")
+        printLine(
+            "worst gap after \(kind.rawValue): \(seconds(gap.worst)), of \(gap.count); longest silence \(seconds(gap.longestSilence))"
+        )
     }
-    for (why, count) in counts.endings.sorted(by: { $0.key < $1.key }) { say("  \(count) × \(why)") }
-    for violation in verdict.violations.prefix(20) { say("VIOLATION \(violation)") }
-    if verdict.violationCount > 20 { say("… \(verdict.violationCount) violations in all") }
+    for (why, count) in counts.failureReasons.sorted(by: { $0.key < $1.key }) {
+        printLine("  \(count) × \(why)")
+    }
+    for violation in verdict.violations.prefix(20) { printLine("VIOLATION \(violation)") }
+    if verdict.violationCount > 20 { printLine("… \(verdict.violationCount) violations in all") }
 }
 
 func torture(_ arguments: Arguments) throws -> Bool {
-    say("seed \(arguments.seed)")
-    let torture = try Torture(arguments.settings, say: say)
+    printLine("seed \(arguments.seed)")
+    let torture = try Torture(arguments.settings, printLine: printLine)
     var failure: String?
     do {
         try torture.start()
-        try torture.play(arguments.faults, for: .seconds(arguments.minutes * 60))
+        try torture.injectFaults(arguments.faults, for: .seconds(arguments.minutes * 60))
     } catch {
         failure = "\(error)"
     }
     let verdict = try torture.finish()
     report(verdict)
-    if let failure { say("VIOLATION \(failure)") }
+    if let failure { printLine("VIOLATION \(failure)") }
     let isGood = failure == nil && verdict.violationCount == 0
     if !isGood || arguments.logs != nil {
         let name = "confab-torture-\(arguments.seed)-\(ProcessInfo.processInfo.processIdentifier)"
         let folder = arguments.logs ?? "\(FileManager.default.temporaryDirectory.path)/\(name)"
         try torture.writeLogs(to: folder)
-        say("logs: \(folder)")
+        printLine("logs: \(folder)")
     }
-    say("again: \(arguments.replay)")
-    say(isGood ? "verdict: every promise was kept" : "verdict: PROMISES WERE BROKEN")
+    printLine("again: \(arguments.replayCommand)")
+    printLine(isGood ? "verdict: every promise was kept" : "verdict: PROMISES WERE BROKEN")
     return isGood
 }
 
 do {
     let arguments = try Arguments(Array(CommandLine.arguments.dropFirst()))
-    let isGood = try arguments.measure.map { try measure($0, arguments) } ?? torture(arguments)
+    let isGood =
+        try arguments.measuredFault.map { try measureTakeover($0, arguments) } ?? torture(arguments)
     exit(isGood ? 0 : 1)
 } catch {
     FileHandle.standardError.write(Data("torture: \(error)\n".utf8))

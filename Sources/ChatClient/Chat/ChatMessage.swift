@@ -17,7 +17,7 @@ public struct ChatMessage: Sendable, Equatable {
     public var senderName: String?
 
     /// What is shown of the sender.
-    var author: String { self.senderName ?? self.sender }
+    var displayName: String { self.senderName ?? self.sender }
 }
 
 /// What became of a message of one's own.

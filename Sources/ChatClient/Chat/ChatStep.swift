@@ -24,16 +24,18 @@ enum ChatLine: Equatable {
     /// Who comes and goes, what commands answer.
     case notice(String)
     /// What went wrong.
-    case trouble(String)
+    case error(String)
 }
 
 /// How far one's own message has come.
 enum MessageProgress: Int, Comparable {
     case sending, stored, delivered, read
 
-    static func < (left: MessageProgress, right: MessageProgress) -> Bool { left.rawValue < right.rawValue }
+    static func < (left: MessageProgress, right: MessageProgress) -> Bool {
+        left.rawValue < right.rawValue
+    }
 
-    var words: String {
+    var label: String {
         switch self {
         case .sending: "sending"
         case .stored: "sent"
@@ -44,7 +46,7 @@ enum MessageProgress: Int, Comparable {
 }
 
 /// What is the case at the moment, for the lines at the screen's end.
-struct ChatSituation: Equatable {
+struct ChatStatus: Equatable {
     /// Nil while all is well.
     var connection: String?
     /// Names of those who type.

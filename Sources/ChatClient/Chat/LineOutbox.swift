@@ -2,23 +2,23 @@ import EventLoop
 
 /// Lines that were typed and are not known to be stored, in their order.
 struct LineOutbox {
-    struct Line: Sendable, Equatable {
+    struct OutgoingLine: Sendable, Equatable {
         let localID: String
         let text: String
         /// For whom alone it is; nil for everybody in the conversation.
         var to: String?
         /// How often the server could not store it for the moment.
-        var refusals = 0
+        var failureCount = 0
     }
 
-    private enum Head: Equatable {
+    private enum HeadState: Equatable {
         /// It may leave at this moment, or any later one.
         case ready(from: MonotonicTime)
         case sent(at: MonotonicTime)
     }
 
-    private var lines: [Line] = []
-    private var head = Head.ready(from: MonotonicTime(nanoseconds: .min))
+    private var lines: [OutgoingLine] = []
+    private var head = HeadState.ready(from: MonotonicTime(nanoseconds: .min))
     private var nextNumber = 1
 
     static let lineLimit = 1000
@@ -26,16 +26,18 @@ struct LineOutbox {
     var isEmpty: Bool { self.lines.isEmpty }
     var isFull: Bool { self.lines.count >= Self.lineLimit }
     var count: Int { self.lines.count }
-    var first: Line? { self.lines.first }
+    var first: OutgoingLine? { self.lines.first }
 
     mutating func add(_ text: String, to: String? = nil, prefix: String) {
-        self.lines.append(Line(localID: "\(prefix)-\(self.nextNumber)", text: text, to: to))
+        self.lines.append(OutgoingLine(localID: "\(prefix)-\(self.nextNumber)", text: text, to: to))
         self.nextNumber += 1
     }
 
     /// The line that is to leave; from here on it is on its way.
-    mutating func takeNext(at now: MonotonicTime) -> Line? {
-        guard let line = self.lines.first, case .ready(let from) = self.head, now >= from else { return nil }
+    mutating func beginSendingNext(at now: MonotonicTime) -> OutgoingLine? {
+        guard let line = self.lines.first, case .ready(let from) = self.head, now >= from else {
+            return nil
+        }
         self.head = .sent(at: now)
         return line
     }
@@ -54,11 +56,11 @@ struct LineOutbox {
     }
 
     /// Keeps the first line back until a moment. Answers with how often that has happened to it.
-    mutating func postpone(until moment: MonotonicTime, isRefusal: Bool) -> Int {
+    mutating func postpone(until moment: MonotonicTime, isFailure isRefusal: Bool) -> Int {
         guard !self.lines.isEmpty else { return 0 }
-        if isRefusal { self.lines[0].refusals += 1 }
+        if isRefusal { self.lines[0].failureCount += 1 }
         self.head = .ready(from: moment)
-        return self.lines[0].refusals
+        return self.lines[0].failureCount
     }
 
     /// How long the first line has been on its way; nil when it is not.

@@ -5,24 +5,24 @@ public import TLS
 /// Why there is no connection, or none any more. Each is a sentence for whoever typed the URL.
 public enum ClientError: Error, Sendable, Equatable, CustomStringConvertible {
     /// No connection came about; `place` is the URL or the address.
-    case socket(SocketError, place: String)
+    case socket(SocketError, endpoint: String)
     case tls(TLSError)
     /// The server answered the handshake with another status; `sentence` is its own, where it gave one.
-    case refused(HTTPStatus, sentence: String?)
+    case refused(HTTPStatus, reason: String?)
     /// What the server answered to the handshake is no good response.
     case handshake(HTTPResponseError)
     /// The server sent what no WebSocket may send.
-    case frames(WebSocketError)
+    case protocolViolation(WebSocketError)
     /// The server closed the WebSocket; nil stands for a close frame without a code.
     case closed(WebSocketCloseCode?, reason: String)
     /// The connection broke without a close frame (1006).
     case broken(reason: String)
     /// The other side has said nothing for so long that it must be gone.
-    case silent(seconds: Int)
+    case unresponsive(seconds: Int)
     /// More is waiting to be sent than a connection may hold back.
     case outboundFull(limitBytes: Int)
 
-    public init(_ failure: OutgoingTransport.Failure) {
+    public init(_ failure: OutgoingTransport.TransportFailure) {
         switch failure {
         case .broken(let reason): self = .broken(reason: reason)
         case .tls(let error): self = .tls(error)
@@ -36,13 +36,15 @@ public enum ClientError: Error, Sendable, Equatable, CustomStringConvertible {
         case .socket(.unreachable, let place): "\(place) cannot be reached from here."
         case .socket(let error, _): error.description
         case .tls(let error): error.description
-        case .refused(let status, let sentence): Self.words(of: status, sentence)
+        case .refused(let status, let sentence): Self.description(of: status, sentence)
         case .handshake(let error): error.description
-        case .frames(let error): "The server broke the WebSocket protocol: \(error)"
-        case .closed(let code, let reason): Self.words(of: code, reason)
+        case .protocolViolation(let error): "The server broke the WebSocket protocol: \(error)"
+        case .closed(let code, let reason): Self.description(of: code, reason)
         case .broken(let reason): "The connection was lost: \(reason)."
-        case .silent(let seconds): "The connection was lost: nothing was heard for \(seconds) seconds."
-        case .outboundFull(let limit): "The connection was given up: the server takes nothing, and \(limit) bytes are waiting for it."
+        case .unresponsive(let seconds):
+            "The connection was lost: nothing was heard for \(seconds) seconds."
+        case .outboundFull(let limit):
+            "The connection was given up: the server takes nothing, and \(limit) bytes are waiting for it."
         }
     }
 
@@ -50,10 +52,11 @@ public enum ClientError: Error, Sendable, Equatable, CustomStringConvertible {
     public var isTransient: Bool {
         switch self {
         case .socket(.unresolvable, _), .socket(.tooManyDescriptors, _): return false
-        case .socket, .broken, .silent, .outboundFull, .handshake: return true
+        case .socket, .broken, .unresponsive, .outboundFull, .handshake: return true
         case .tls(.handshakeFailed), .tls(.connectionFailed): return true
-        case .tls, .frames: return false
-        case .refused(let status, _): return status.rawValue >= 500 || status == .tooManyRequests || status == .requestTimeout
+        case .tls, .protocolViolation: return false
+        case .refused(let status, _):
+            return status.rawValue >= 500 || status == .tooManyRequests || status == .requestTimeout
         case .closed(let code, _):
             switch code?.rawValue ?? 1005 {
             // Unauthorised, no access, and what would only happen again (RFC 6455 section 7.4.1).
@@ -63,9 +66,9 @@ public enum ClientError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 
-    private static func words(of status: HTTPStatus, _ sentence: String?) -> String {
+    private static func description(of status: HTTPStatus, _ sentence: String?) -> String {
         let refusal = "The server refuses the WebSocket with status \(status.rawValue)"
-        if let sentence { return "\(refusal): \(sentence.endingWithAStop)" }
+        if let sentence { return "\(refusal): \(sentence.endingWithPeriod)" }
         return switch status {
         case .unauthorized: "\(refusal): the token is missing or not valid."
         case .forbidden: "\(refusal): this is not allowed."
@@ -74,7 +77,7 @@ public enum ClientError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 
-    private static func words(of code: WebSocketCloseCode?, _ reason: String) -> String {
+    private static func description(of code: WebSocketCloseCode?, _ reason: String) -> String {
         let said = reason.isEmpty ? "" : " (\(reason))"
         return switch code?.rawValue {
         case nil: "The server closed the connection without a reason."
@@ -82,7 +85,8 @@ public enum ClientError: Error, Sendable, Equatable, CustomStringConvertible {
         case 1001: "The server went away\(said)."
         case 1012: "The server is restarting\(said)."
         case 1013: "The server is overloaded\(said)."
-        case 4003: "The server does not accept the token: it is missing, malformed, expired or not signed by the server's key\(said)."
+        case 4003:
+            "The server does not accept the token: it is missing, malformed, expired or not signed by the server's key\(said)."
         case 4004: "Access denied: the token's user may not enter this conversation\(said)."
         case 4401: "The server does not accept the token\(said)."
         case let number?: "The server closed the connection with code \(number)\(said)."
@@ -92,7 +96,7 @@ public enum ClientError: Error, Sendable, Equatable, CustomStringConvertible {
 
 extension String {
     /// Servers' sentences come with and without one.
-    var endingWithAStop: String {
+    var endingWithPeriod: String {
         self.hasSuffix(".") || self.hasSuffix("!") || self.hasSuffix("?") ? self : self + "."
     }
 }

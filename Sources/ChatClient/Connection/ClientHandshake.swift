@@ -19,14 +19,18 @@ public struct ClientHandshake: Sendable {
     private static let refusalByteLimit = 16 << 10
 
     /// - Parameter fields: more of them for the request, such as `Authorization`.
-    public init(to url: WebSocketURL, fields: [HTTPField] = [], using chance: inout some RandomNumberGenerator) {
+    public init(
+        to url: WebSocketURL, fields: [HTTPField] = [],
+        using chance: inout some RandomNumberGenerator
+    ) {
         self.opening = WebSocketClientHandshake(using: &chance)
         self.url = url
         self.fields = fields
     }
 
     public func appendRequest(to buffer: inout ByteBuffer) {
-        self.opening.appendRequest(to: &buffer, target: self.url.target, host: self.url.hostField, fields: self.fields)
+        self.opening.appendRequest(
+            to: &buffer, target: self.url.target, host: self.url.hostField, fields: self.fields)
     }
 
     /// What became of the bytes so far.
@@ -54,8 +58,9 @@ public struct ClientHandshake: Sendable {
             } catch {
                 throw .handshake(error)
             }
-            guard let decoder = try? HTTPBodyDecoder(head.body, byteLimit: Self.refusalByteLimit) else {
-                throw .refused(head.status, sentence: nil)
+            guard let decoder = try? HTTPBodyDecoder(head.body, byteLimit: Self.refusalByteLimit)
+            else {
+                throw .refused(head.status, reason: nil)
             }
             self.state = .refusal(head.status, decoder, body: ByteBuffer())
             let rest = bytes.extracting(head.byteCount..<bytes.byteCount)
@@ -69,7 +74,8 @@ public struct ClientHandshake: Sendable {
     public func ended() -> ClientError {
         switch self.state {
         case .head: .broken(reason: "the server closed it before it answered")
-        case .refusal(let status, _, let body): .refused(status, sentence: Self.sentence(in: body))
+        case .refusal(let status, _, let body):
+            .refused(status, reason: Self.errorMessage(in: body))
         }
     }
 
@@ -77,16 +83,20 @@ public struct ClientHandshake: Sendable {
     private mutating func readRefusal(_ bytes: RawSpan) throws(ClientError) -> Int {
         guard case .refusal(let status, var decoder, var body) = self.state else { return 0 }
         guard let count = try? decoder.decode(bytes, into: &body) else {
-            throw .refused(status, sentence: Self.sentence(in: body))
+            throw .refused(status, reason: Self.errorMessage(in: body))
         }
-        guard !decoder.isComplete else { throw .refused(status, sentence: Self.sentence(in: body)) }
+        guard !decoder.isComplete else {
+            throw .refused(status, reason: Self.errorMessage(in: body))
+        }
         self.state = .refusal(status, decoder, body: body)
         return count
     }
 
     /// `{"error":"…"}`, which is how our servers say it; nil for any other body.
-    private static func sentence(in body: ByteBuffer) -> String? {
+    private static func errorMessage(in body: ByteBuffer) -> String? {
         guard let tree = try? JSONTree(parsing: body.bytes.span.bytes) else { return nil }
-        return (tree["error"] ?? tree["message"])?.stringValue.flatMap { $0.isEmpty ? nil : SafeText.line($0, limit: 500) }
+        return (tree["error"] ?? tree["message"])?.stringValue.flatMap {
+            $0.isEmpty ? nil : SafeText.line($0, limit: 500)
+        }
     }
 }

@@ -7,7 +7,7 @@ public struct OutboundBytes: Sendable {
     public let limitBytes: Int
 
     /// Capacity that is kept while nothing waits.
-    private static let keptByteCount = 64 << 10
+    private static let retainedCapacityBytes = 64 << 10
 
     public init(limitBytes: Int) {
         self.limitBytes = limitBytes
@@ -27,26 +27,28 @@ public struct OutboundBytes: Sendable {
     public mutating func flush(to transport: inout OutgoingTransport) -> ClientError? {
         while !self.isEmpty {
             let start = self.start
-            let result = self.bytes.withUnsafeBytes { transport.write(UnsafeRawBufferPointer(rebasing: $0[start...])) }
+            let result = self.bytes.withUnsafeBytes {
+                transport.write(UnsafeRawBufferPointer(rebasing: $0[start...]))
+            }
             switch result {
-            case .moved(let count):
+            case .bytes(let count):
                 self.start += count
             case .wouldBlock:
-                self.forgetSent()
+                self.compact()
                 return nil
-            case .ended:
+            case .endOfStream:
                 return .broken(reason: "the server closed it")
             case .failed(let failure):
                 return ClientError(failure)
             }
         }
-        self.bytes.removeAll(keepingCapacity: self.bytes.capacity <= Self.keptByteCount)
+        self.bytes.removeAll(keepingCapacity: self.bytes.capacity <= Self.retainedCapacityBytes)
         self.start = 0
         return nil
     }
 
     /// Moves what is left to the front once that is less than what has gone, so that each byte is moved once at most.
-    private mutating func forgetSent() {
+    private mutating func compact() {
         guard self.start > self.count else { return }
         self.bytes.removeFirst(self.start)
         self.start = 0

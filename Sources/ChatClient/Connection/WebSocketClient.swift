@@ -14,19 +14,19 @@ public struct WebSocketClient {
         /// A binary message, which no protocol of ours has.
         case binary
         /// Anything at all was heard.
-        case heard
+        case bytesReceived
         case closed(ClientError)
     }
 
     private enum State {
         case idle
         case connecting(rest: [SocketAddress])
-        case securing
+        case tlsHandshake
         case upgrading(ClientHandshake)
         case open
         /// Our close frame is sent, the other side's awaited.
         case closing
-        case over
+        case ended
     }
 
     private let loop: EventLoop
@@ -38,13 +38,13 @@ public struct WebSocketClient {
     private var transport: OutgoingTransport?
     private var reader = WebSocketReader(role: .client)
     private var unread: [UInt8] = []
-    private var room = [UInt8](repeating: 0, count: WebSocketClient.readByteCount)
+    private var readBuffer = [UInt8](repeating: 0, count: WebSocketClient.readByteCount)
     private var unsent = OutboundBytes(limitBytes: WebSocketClient.outboundByteLimit)
     private var writeFailure: ClientError?
     private var deadline = MonotonicTime(nanoseconds: .max)
-    private var heardAt = MonotonicTime(nanoseconds: 0)
-    private var isPinged = false
-    private var chance = SystemRandomNumberGenerator()
+    private var lastReadAt = MonotonicTime(nanoseconds: 0)
+    private var isPingPending = false
+    private var random = SystemRandomNumberGenerator()
 
     /// What may wait for a server that takes nothing.
     public static let outboundByteLimit = 1 << 20
@@ -52,11 +52,11 @@ public struct WebSocketClient {
     private static let inboundLimits = WebSocketLimits(frameBytes: 32 << 20, messageBytes: 32 << 20)
     private static let readByteCount = 64 << 10
     /// From the first packet to the open WebSocket.
-    private static let openingPatience = Duration.seconds(15)
-    private static let closingPatience = Duration.seconds(2)
+    private static let openTimeout = Duration.seconds(15)
+    private static let closeTimeout = Duration.seconds(2)
     /// After so much silence the other side is asked whether it is there, and after so much more given up.
     private static let pingAfter = Duration.seconds(35)
-    private static let silenceLimit = Duration.seconds(50)
+    private static let idleTimeout = Duration.seconds(50)
 
     /// - Parameter tls: needed for `wss`.
     public init(on loop: EventLoop, url: WebSocketURL, tls: TLSContext?) {
@@ -74,7 +74,8 @@ public struct WebSocketClient {
     ///
     /// - Parameter fields: more of them for the request, such as `Authorization`.
     public mutating func connect(
-        to addresses: [SocketAddress], as url: WebSocketURL, fields: [HTTPField] = [], now: MonotonicTime, into events: inout [Event]
+        to addresses: [SocketAddress], as url: WebSocketURL, fields: [HTTPField] = [],
+        now: MonotonicTime, into events: inout [Event]
     ) {
         self.url = url
         self.fields = fields
@@ -82,12 +83,15 @@ public struct WebSocketClient {
         self.unread = []
         self.unsent = OutboundBytes(limitBytes: Self.outboundByteLimit)
         self.writeFailure = nil
-        self.deadline = now.advanced(by: Self.openingPatience)
-        self.tryNext(of: addresses[...], after: nil, into: &events)
+        self.deadline = now.advanced(by: Self.openTimeout)
+        self.connectNext(of: addresses[...], after: nil, into: &events)
     }
 
-    private mutating func tryNext(of addresses: ArraySlice<SocketAddress>, after failure: SocketError?, into events: inout [Event]) {
-        self.forgetSocket()
+    private mutating func connectNext(
+        of addresses: ArraySlice<SocketAddress>, after failure: SocketError?,
+        into events: inout [Event]
+    ) {
+        self.closeSocket()
         var failure = failure
         for (place, address) in addresses.enumerated() {
             do throws(SocketError) {
@@ -106,27 +110,31 @@ public struct WebSocketClient {
                 failure = error
             }
         }
-        self.end(.socket(failure ?? .unreachable, place: self.place), into: &events)
+        self.end(.socket(failure ?? .unreachable, endpoint: self.endpoint), into: &events)
     }
 
     /// For sentences: host and port.
-    private var place: String { "\(self.url.host.contains(":") ? "[\(self.url.host)]" : self.url.host):\(self.url.port)" }
+    private var endpoint: String {
+        "\(self.url.host.contains(":") ? "[\(self.url.host)]" : self.url.host):\(self.url.port)"
+    }
 
     /// Sends a text. It is lost when there is no connection, or the connection ends before it left.
     public mutating func send(_ text: String, into events: inout [Event]) {
         guard self.isOpen else { return }
         var frame = ByteBuffer()
-        frame.append(webSocketText: text, mask: .random(in: .min ... .max, using: &self.chance))
+        frame.append(webSocketText: text, mask: .random(in: .min ... .max, using: &self.random))
         self.send(frame, into: &events)
     }
 
     /// Says goodbye; `closed` comes when the other side has answered, or after two seconds.
-    public mutating func close(_ code: WebSocketCloseCode, now: MonotonicTime, into events: inout [Event]) {
+    public mutating func close(
+        _ code: WebSocketCloseCode, now: MonotonicTime, into events: inout [Event]
+    ) {
         guard self.isOpen else { return self.end(.closed(code, reason: ""), into: &events) }
         self.sendClose(code, into: &events)
         guard self.isOpen else { return }
         self.state = .closing
-        self.deadline = now.advanced(by: Self.closingPatience)
+        self.deadline = now.advanced(by: Self.closeTimeout)
     }
 
     /// Ends the connection without a goodbye.
@@ -137,41 +145,45 @@ public struct WebSocketClient {
     /// To be called about once a second or more often.
     public mutating func tick(now: MonotonicTime, into events: inout [Event]) {
         switch self.state {
-        case .idle, .over:
+        case .idle, .ended:
             break
-        case .connecting, .securing, .upgrading:
-            if now >= self.deadline { self.end(.socket(.timedOut, place: self.place), into: &events) }
+        case .connecting, .tlsHandshake, .upgrading:
+            if now >= self.deadline {
+                self.end(.socket(.timedOut, endpoint: self.endpoint), into: &events)
+            }
         case .closing:
             if now >= self.deadline { self.end(.closed(.normal, reason: ""), into: &events) }
         case .open:
-            let silence = now.since(self.heardAt)
-            if silence >= Self.silenceLimit {
-                self.end(.silent(seconds: Int(silence.components.seconds)), into: &events)
-            } else if silence >= Self.pingAfter, !self.isPinged {
-                self.isPinged = true
+            let silence = now.since(self.lastReadAt)
+            if silence >= Self.idleTimeout {
+                self.end(.unresponsive(seconds: Int(silence.components.seconds)), into: &events)
+            } else if silence >= Self.pingAfter, !self.isPingPending {
+                self.isPingPending = true
                 var frame = ByteBuffer()
                 frame.append(
                     webSocketFrame: .ping, payload: UnsafeRawBufferPointer(start: nil, count: 0),
-                    mask: .random(in: .min ... .max, using: &self.chance))
+                    mask: .random(in: .min ... .max, using: &self.random))
                 self.send(frame, into: &events)
             }
         }
     }
 
     /// To be told of what the loop says of any socket; what is not this one's is let pass.
-    public mutating func socketReady(_ token: SocketToken, readable: Bool, writable: Bool, into events: inout [Event]) {
+    public mutating func socketReady(
+        _ token: SocketToken, readable: Bool, writable: Bool, into events: inout [Event]
+    ) {
         guard token == self.token else { return }
         switch self.state {
-        case .idle, .over:
+        case .idle, .ended:
             break
         case .connecting(let rest):
             if let error = self.transport?.socket.connectError {
-                self.tryNext(of: rest[...], after: error, into: &events)
+                self.connectNext(of: rest[...], after: error, into: &events)
             } else if writable {
-                self.secure(into: &events)
+                self.startTLS(into: &events)
             }
-        case .securing:
-            self.shakeHands(into: &events)
+        case .tlsHandshake:
+            self.performHandshake(into: &events)
         case .upgrading, .open, .closing:
             if readable { self.read(into: &events) }
             if writable || self.transport?.wantsWrite == true { self.flush(into: &events) }
@@ -180,7 +192,7 @@ public struct WebSocketClient {
 }
 
 extension WebSocketClient {
-    private mutating func secure(into events: inout [Event]) {
+    private mutating func startTLS(into events: inout [Event]) {
         if self.url.isSecure, let tls = self.tls, let socket = self.transport?.socket {
             do throws(TLSError) {
                 self.transport = try OutgoingTransport(socket, to: self.url.host, tls)
@@ -188,17 +200,17 @@ extension WebSocketClient {
                 return self.end(.tls(error), into: &events)
             }
         }
-        self.state = .securing
-        self.shakeHands(into: &events)
+        self.state = .tlsHandshake
+        self.performHandshake(into: &events)
     }
 
-    private mutating func shakeHands(into events: inout [Event]) {
+    private mutating func performHandshake(into events: inout [Event]) {
         do throws(TLSError) {
             guard try self.transport?.handshake() == true else { return self.updateInterest() }
         } catch {
             return self.end(.tls(error), into: &events)
         }
-        let handshake = ClientHandshake(to: self.url, fields: self.fields, using: &self.chance)
+        let handshake = ClientHandshake(to: self.url, fields: self.fields, using: &self.random)
         self.state = .upgrading(handshake)
         var request = ByteBuffer()
         handshake.appendRequest(to: &request)
@@ -207,30 +219,40 @@ extension WebSocketClient {
 
     private mutating func read(into events: inout [Event]) {
         repeat {
-            let transfer = self.room.withUnsafeMutableBytes { self.transport?.read(into: $0) }
-            guard case .moved(let count) = transfer else { return self.stop(reading: transfer ?? .ended, into: &events) }
-            self.room.withUnsafeBytes { self.unread.append(contentsOf: $0[..<count]) }
-            self.heardAt = .now
-            self.isPinged = false
-            self.take(into: &events)
+            let transfer = self.readBuffer.withUnsafeMutableBytes { self.transport?.read(into: $0) }
+            guard case .bytes(let count) = transfer else {
+                return self.readStopped(reading: transfer ?? .endOfStream, into: &events)
+            }
+            self.readBuffer.withUnsafeBytes { self.unread.append(contentsOf: $0[..<count]) }
+            self.lastReadAt = .now
+            self.isPingPending = false
+            self.processInput(into: &events)
         } while self.transport?.readsMustDrain == true
         self.updateInterest()
     }
 
-    private mutating func stop(reading transfer: OutgoingTransport.Transfer, into events: inout [Event]) {
+    private mutating func readStopped(
+        reading transfer: OutgoingTransport.TransportResult, into events: inout [Event]
+    ) {
         switch transfer {
-        case .wouldBlock, .moved:
+        case .wouldBlock, .bytes:
             self.updateInterest()
-        case .ended:
-            if case .upgrading(let handshake) = self.state { return self.end(handshake.ended(), into: &events) }
-            if case .closing = self.state { return self.end(.closed(.normal, reason: ""), into: &events) }
-            self.end(self.writeFailure ?? .broken(reason: "the server closed it without a goodbye"), into: &events)
+        case .endOfStream:
+            if case .upgrading(let handshake) = self.state {
+                return self.end(handshake.ended(), into: &events)
+            }
+            if case .closing = self.state {
+                return self.end(.closed(.normal, reason: ""), into: &events)
+            }
+            self.end(
+                self.writeFailure ?? .broken(reason: "the server closed it without a goodbye"),
+                into: &events)
         case .failed(let failure):
             self.end(self.writeFailure ?? ClientError(failure), into: &events)
         }
     }
 
-    private mutating func take(into events: inout [Event]) {
+    private mutating func processInput(into events: inout [Event]) {
         if case .upgrading(var handshake) = self.state {
             do throws(ClientError) {
                 let progress = try handshake.receive(self.unread.span.bytes)
@@ -250,14 +272,14 @@ extension WebSocketClient {
         }
         var offset = 0
         do throws(WebSocketError) {
-            while let input = try self.next(from: &offset) { self.take(input, into: &events) }
+            while let input = try self.next(from: &offset) { self.handle(input, into: &events) }
         } catch {
             self.sendClose(error.closeCode, into: &events)
-            return self.end(.frames(error), into: &events)
+            return self.end(.protocolViolation(error), into: &events)
         }
         self.unread.removeFirst(min(offset, self.unread.count))
-        if case .over = self.state { return }
-        events.append(.heard)
+        if case .ended = self.state { return }
+        events.append(.bytesReceived)
     }
 
     private enum Input {
@@ -266,7 +288,7 @@ extension WebSocketClient {
     }
 
     private mutating func next(from offset: inout Int) throws(WebSocketError) -> Input? {
-        if case .over = self.state { return nil }
+        if case .ended = self.state { return nil }
         let input = self.unread.withUnsafeMutableBytes { bytes -> Result<Input?, WebSocketError> in
             Result { () throws(WebSocketError) in
                 switch try self.reader.next(in: bytes, from: &offset, limits: Self.inboundLimits) {
@@ -275,7 +297,8 @@ extension WebSocketClient {
                 case .message(.binary, _), .assembledMessage(.binary, _), .inflatedMessage: .binary
                 case .ping(let place): .ping(Array(bytes[place]))
                 case .pong: .pong
-                case .close(let code, let reason): .close(code, String(decoding: bytes[reason], as: UTF8.self))
+                case .close(let code, let reason):
+                    .close(code, String(decoding: bytes[reason], as: UTF8.self))
                 case nil: nil
                 }
             }
@@ -283,26 +306,26 @@ extension WebSocketClient {
         return try input.get()
     }
 
-    private mutating func take(_ input: Input, into events: inout [Event]) {
+    private mutating func handle(_ input: Input, into events: inout [Event]) {
         switch input {
         case .text(let text): events.append(.text(text))
         case .binary: events.append(.binary)
         case .pong: break
         case .ping(let payload):
             var frame = ByteBuffer()
-            let mask = UInt32.random(in: .min ... .max, using: &self.chance)
+            let mask = UInt32.random(in: .min ... .max, using: &self.random)
             payload.withUnsafeBytes { frame.append(webSocketFrame: .pong, payload: $0, mask: mask) }
             self.send(frame, into: &events)
         case .close(let code, let reason):
             if self.isOpen { self.sendClose(code, into: &events) }
-            self.transport?.finish()
+            self.transport?.shutdownWriting()
             self.end(.closed(code, reason: SafeText.line(reason, limit: 200)), into: &events)
         }
     }
 
     private mutating func sendClose(_ code: WebSocketCloseCode?, into events: inout [Event]) {
         var frame = ByteBuffer()
-        frame.append(webSocketClose: code, mask: .random(in: .min ... .max, using: &self.chance))
+        frame.append(webSocketClose: code, mask: .random(in: .min ... .max, using: &self.random))
         self.send(frame, into: &events)
     }
 
@@ -328,17 +351,18 @@ extension WebSocketClient {
 
     private mutating func updateInterest() {
         guard let token = self.token else { return }
-        self.loop.setInterest(token, read: true, write: !self.unsent.isEmpty || self.transport?.wantsWrite == true)
+        self.loop.setInterest(
+            token, read: true, write: !self.unsent.isEmpty || self.transport?.wantsWrite == true)
     }
 
     private mutating func end(_ error: ClientError, into events: inout [Event]) {
-        if case .over = self.state { return }
-        self.state = .over
-        self.forgetSocket()
+        if case .ended = self.state { return }
+        self.state = .ended
+        self.closeSocket()
         events.append(.closed(error))
     }
 
-    private mutating func forgetSocket() {
+    private mutating func closeSocket() {
         if let token = self.token { self.loop.close(token) }
         self.token = nil
         self.transport = nil

@@ -17,7 +17,8 @@ public struct WebSocketURL: Sendable, Hashable, CustomStringConvertible {
     /// Reads a URL. Whatever would not be sent to the server as it stands is refused: blanks, user names, fragments.
     public init(_ text: String) throws(WebSocketURLError) {
         guard !text.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x7F }) else {
-            throw WebSocketURLError("blanks, control characters and letters beyond ASCII must be percent-encoded")
+            throw WebSocketURLError(
+                "blanks, control characters and letters beyond ASCII must be percent-encoded")
         }
         guard let colon = text.range(ofASCII: "://") else {
             throw WebSocketURLError("it must begin with ws://, wss://, http:// or https://")
@@ -28,13 +29,17 @@ public struct WebSocketURL: Sendable, Hashable, CustomStringConvertible {
         default: throw WebSocketURLError("it must begin with ws://, wss://, http:// or https://")
         }
         let rest = text[colon.upperBound...]
-        guard !rest.contains("#") else { throw WebSocketURLError("a WebSocket has no fragment (\"#…\")") }
+        guard !rest.contains("#") else {
+            throw WebSocketURLError("a WebSocket has no fragment (\"#…\")")
+        }
         let authority = rest.prefix { $0 != "/" && $0 != "?" }
-        (self.host, self.port) = try Self.hostAndPort(authority, defaultPort: self.isSecure ? 443 : 80)
+        (self.host, self.port) = try Self.hostAndPort(
+            authority, defaultPort: self.isSecure ? 443 : 80)
         let target = rest[authority.endIndex...]
         let path = target.prefix { $0 != "?" }
         self.path = path.isEmpty ? "/" : String(path)
-        self.query = path.endIndex == target.endIndex ? nil : String(target[path.endIndex...].dropFirst())
+        self.query =
+            path.endIndex == target.endIndex ? nil : String(target[path.endIndex...].dropFirst())
     }
 
     private init(isSecure: Bool, host: String, port: UInt16, path: String, query: String?) {
@@ -45,32 +50,47 @@ public struct WebSocketURL: Sendable, Hashable, CustomStringConvertible {
         self.query = query
     }
 
-    private static func hostAndPort(_ authority: Substring, defaultPort: UInt16) throws(WebSocketURLError) -> (String, UInt16) {
+    private static func hostAndPort(_ authority: Substring, defaultPort: UInt16)
+        throws(WebSocketURLError) -> (String, UInt16)
+    {
         guard !authority.contains("@") else {
-            throw WebSocketURLError("a user name or password (\"…@\") is not taken; the token is given apart")
+            throw WebSocketURLError(
+                "a user name or password (\"…@\") is not taken; the token is given apart")
         }
         let host: Substring
         let portText: Substring
         if authority.first == "[" {
-            guard let end = authority.firstIndex(of: "]") else { throw WebSocketURLError("the IPv6 address has no closing bracket") }
+            guard let end = authority.firstIndex(of: "]") else {
+                throw WebSocketURLError("the IPv6 address has no closing bracket")
+            }
             host = authority[authority.index(after: authority.startIndex)..<end]
             portText = authority[authority.index(after: end)...]
-            guard host.contains(":"), host.utf8.allSatisfy({ Hex.value($0) != nil || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: ".") })
+            guard host.contains(":"),
+                host.utf8.allSatisfy({
+                    Hex.value($0) != nil || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: ".")
+                })
             else { throw WebSocketURLError("\"[\(host)]\" is no IPv6 address") }
         } else {
             guard authority.count(where: { $0 == ":" }) < 2 else {
-                throw WebSocketURLError("an IPv6 address stands in brackets, as in ws://[::1]:8080/")
+                throw WebSocketURLError(
+                    "an IPv6 address stands in brackets, as in ws://[::1]:8080/")
             }
             host = authority.prefix { $0 != ":" }
             portText = authority[host.endIndex...]
-            guard host.utf8.allSatisfy({ Resolver.isHostLetter($0) }) else { throw WebSocketURLError("\"\(host)\" is no host name") }
+            guard host.utf8.allSatisfy({ Resolver.isHostNameByte($0) }) else {
+                throw WebSocketURLError("\"\(host)\" is no host name")
+            }
         }
         guard !host.isEmpty else { throw WebSocketURLError("the host is missing") }
-        guard portText.isEmpty || portText.first == ":" else { throw WebSocketURLError("a colon must stand between address and port") }
+        guard portText.isEmpty || portText.first == ":" else {
+            throw WebSocketURLError("a colon must stand between address and port")
+        }
         if portText.count < 2 { return (String(host), defaultPort) }
         guard portText.dropFirst().utf8.allSatisfy({ (0x30...0x39).contains($0) }),
             let port = UInt16(portText.dropFirst()), port > 0
-        else { throw WebSocketURLError("\"\(portText.dropFirst())\" is no port; ports are 1 to 65535") }
+        else {
+            throw WebSocketURLError("\"\(portText.dropFirst())\" is no port; ports are 1 to 65535")
+        }
         return (String(host), port)
     }
 
@@ -93,12 +113,16 @@ public struct WebSocketURL: Sendable, Hashable, CustomStringConvertible {
     /// The same place with another path below this one's, for a server that may be mounted somewhere.
     public func appending(path: String) -> WebSocketURL {
         let base = self.path.hasSuffix("/") ? String(self.path.dropLast()) : self.path
-        return WebSocketURL(isSecure: self.isSecure, host: self.host, port: self.port, path: base + path, query: self.query)
+        return WebSocketURL(
+            isSecure: self.isSecure, host: self.host, port: self.port, path: base + path,
+            query: self.query)
     }
 
     /// Another path of the same server, with the same parameters.
     func replacing(path: String) -> WebSocketURL {
-        WebSocketURL(isSecure: self.isSecure, host: self.host, port: self.port, path: path, query: self.query)
+        WebSocketURL(
+            isSecure: self.isSecure, host: self.host, port: self.port, path: path, query: self.query
+        )
     }
 
     /// The same with a parameter behind those that are there. One of the same name is taken out, so that there are never two.
@@ -107,13 +131,17 @@ public struct WebSocketURL: Sendable, Hashable, CustomStringConvertible {
         parameters.removeAll { $0 == name || $0.hasPrefix(name + "=") }
         parameters.append("\(name)=\(PercentEncoding.encode(value))")
         let query = parameters.joined(separator: "&")
-        return WebSocketURL(isSecure: self.isSecure, host: self.host, port: self.port, path: self.path, query: query)
+        return WebSocketURL(
+            isSecure: self.isSecure, host: self.host, port: self.port, path: self.path, query: query
+        )
     }
 
     /// The decoded value of a parameter; nil when it is not there or is no UTF-8.
     public func parameter(_ name: String) -> String? {
-        for parameter in self.query?.split(separator: "&") ?? [] where parameter.hasPrefix(name + "=") {
-            return PercentEncoding.decode(parameter.utf8.dropFirst(name.utf8.count + 1), plusIsSpace: true)
+        for parameter in self.query?.split(separator: "&") ?? []
+        where parameter.hasPrefix(name + "=") {
+            return PercentEncoding.decode(
+                parameter.utf8.dropFirst(name.utf8.count + 1), plusIsSpace: true)
         }
         return nil
     }
@@ -135,7 +163,9 @@ extension String {
     fileprivate func range(ofASCII text: String) -> Range<String.Index>? {
         var start = self.startIndex
         while start < self.endIndex {
-            if self[start...].hasPrefix(text) { return start..<self.index(start, offsetBy: text.count) }
+            if self[start...].hasPrefix(text) {
+                return start..<self.index(start, offsetBy: text.count)
+            }
             start = self.index(after: start)
         }
         return nil

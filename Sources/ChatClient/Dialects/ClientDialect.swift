@@ -5,40 +5,40 @@
 protocol ClientDialect: Sendable {
     var dialect: ChatDialect { get }
     /// What can be done besides talking.
-    var abilities: Set<ClientAbility> { get }
+    var capabilities: Set<ClientCapability> { get }
     /// Whether what was missed comes of itself on a new connection that goes on behind a message.
-    var replays: Bool { get }
+    var replaysMissedMessages: Bool { get }
     /// Whether nothing may be said before one is in.
-    var waitsAtTheDoor: Bool { get }
+    var mustJoinBeforeSending: Bool { get }
     /// Whether the token stands in a field of the WebSocket's request.
-    var sendsTokenField: Bool { get }
+    var sendsTokenInHeader: Bool { get }
     /// What others call oneself, where the answers to one's lines do not say it and it is not one's id.
     var ownName: String? { get }
     /// What is said before a connection is closed in good order.
-    var goodbye: [String] { get }
+    var closingFrames: [String] { get }
 
     /// Where to connect, to go on behind a message where there is one.
     func url(after: Int?) -> WebSocketURL
     /// There is a new connection; whatever was asked on the one before will not be answered.
-    mutating func connected()
+    mutating func connectionOpened()
     /// Asks to be let in, on a new connection or because the server could not do it the first time.
-    mutating func enter(_ entrance: Entrance) -> [DialectStep]
+    mutating func join(_ entrance: JoinOptions) -> [DialectStep]
     /// The frames for a wish; none where the protocol has no word for it.
-    mutating func frames(for wish: ClientWish) -> [String]
+    mutating func frames(for wish: ClientCommand) -> [String]
     /// The server has sent a text.
-    mutating func heard(_ text: [UInt8]) -> [DialectStep]
+    mutating func receive(_ text: [UInt8]) -> [DialectStep]
 }
 
 extension ClientDialect {
-    var replays: Bool { false }
-    var waitsAtTheDoor: Bool { true }
-    var sendsTokenField: Bool { true }
+    var replaysMissedMessages: Bool { false }
+    var mustJoinBeforeSending: Bool { true }
+    var sendsTokenInHeader: Bool { true }
     var ownName: String? { nil }
-    var goodbye: [String] { [] }
+    var closingFrames: [String] { [] }
 }
 
 /// What a protocol may have besides messages.
-enum ClientAbility: Sendable {
+enum ClientCapability: Sendable {
     /// The server says who comes and goes.
     case presence
     /// Members can be asked for.
@@ -49,7 +49,7 @@ enum ClientAbility: Sendable {
 }
 
 /// What is to be known on entering.
-struct Entrance: Sendable, Equatable {
+struct JoinOptions: Sendable, Equatable {
     /// The last message that was seen; nil the first time.
     var after: Int?
     /// So many of the newest messages, the first time.
@@ -63,7 +63,7 @@ enum DialectStep: Equatable {
 }
 
 extension [DialectStep] {
-    static let nonsense: [DialectStep] = [.event(.nonsense)]
+    static let malformed: [DialectStep] = [.event(.malformed)]
 
     init(sending frames: [String]) {
         self = frames.map { .send($0) }

@@ -6,13 +6,17 @@ extension JSONTree {
     ///
     /// - Parameter valueLimit: a history may have more values than a document has in general.
     static func frame(_ text: [UInt8], valueLimit: Int = 65_536) -> JSONTree? {
-        guard let tree = try? JSONTree(parsing: text.span.bytes, valueLimit: valueLimit), tree.members != nil else { return nil }
+        guard let tree = try? JSONTree(parsing: text.span.bytes, valueLimit: valueLimit),
+            tree.members != nil
+        else { return nil }
         return tree
     }
 
     /// A message's number: a decimal string, or an integer.
     var messageID: Int? {
-        guard let id = self.stringValue.flatMap({ Int($0) }) ?? self.integerValue, id > 0 else { return nil }
+        guard let id = self.stringValue.flatMap({ Int($0) }) ?? self.integerValue, id > 0 else {
+            return nil
+        }
         return id
     }
 
@@ -23,7 +27,7 @@ extension JSONTree {
     }
 
     /// The words of an error, which may be missing.
-    func sentence(_ name: String) -> String {
+    func errorMessage(_ name: String) -> String {
         self[name]?.stringValue ?? "no reason was given"
     }
 

@@ -3,14 +3,14 @@ import Bytes
 /// What a server said, in no protocol's words.
 enum ServerEvent: Equatable {
     /// One is in. What was missed, or the newest messages the first time, oldest first; nil where the protocol has no history.
-    case entered([ChatMessage]?)
+    case joined([ChatMessage]?)
     case message(ChatMessage)
     /// For this person alone.
     case direct(ChatMessage, to: String)
     /// The line is stored; nil for the number where it has none.
     case stored(localID: String, id: Int?, at: Timestamp?)
     /// The line is not stored, nil where it is not known which. `retryAfter` in seconds.
-    case failed(localID: String?, sentence: String, retryAfter: Double?)
+    case sendFailed(localID: String?, reason: String, retryAfter: Double?)
     /// What was asked for, oldest first.
     case history([ChatMessage])
     case members([String])
@@ -21,9 +21,9 @@ enum ServerEvent: Equatable {
     /// Somebody else has read everything up to this message.
     case readThrough(Int)
     case presence(user: String, name: String, isOnline: Bool)
-    case crowd(online: Int)
+    case onlineCount(online: Int)
     /// Any other error; nil where it is not known what it is about.
-    case refused(ClientRequest?, sentence: String, retryAfter: Double?)
+    case requestFailed(ClientRequestKind?, reason: String, retryAfter: Double?)
     /// What is below this number is gone.
     case truncated(oldestID: Int)
     /// What was seen is no history of this server's, a restored backup perhaps, whose newest message is this one. What follows is live.
@@ -34,12 +34,12 @@ enum ServerEvent: Equatable {
     /// The server wants no more of this client.
     case ended(String)
     /// Not of the protocol.
-    case nonsense
+    case malformed
 }
 
 /// What an error may be about.
-enum ClientRequest: Equatable {
-    case entrance, history, edit, delete, members
+enum ClientRequestKind: Equatable {
+    case join, history, edit, delete, members
     /// Typing and receipts, of which nobody needs to know that they came too often.
-    case aside
+    case ephemeral
 }

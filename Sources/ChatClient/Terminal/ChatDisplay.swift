@@ -11,18 +11,21 @@ struct LineDisplay {
     mutating func show(_ line: ChatLine, into output: inout TerminalOutput) {
         switch line {
         case .message(let message, _):
-            output.out += "\(SafeText.line(message.author)): \(SafeText.line(message.content))\n"
+            output.out +=
+                "\(SafeText.line(message.displayName)): \(SafeText.line(message.content))\n"
         case .direct(let message, let to, _):
-            output.out += "\(SafeText.line(message.author)) (to \(SafeText.line(to))): \(SafeText.line(message.content))\n"
+            output.out +=
+                "\(SafeText.line(message.displayName)) (to \(SafeText.line(to))): \(SafeText.line(message.content))\n"
         case .edited(let message):
-            output.errors += "#\(message.id) of \(SafeText.line(message.author)) is changed: \(SafeText.line(message.content))\n"
+            output.errors +=
+                "#\(message.id) of \(SafeText.line(message.displayName)) is changed: \(SafeText.line(message.content))\n"
         case .deleted(let message):
-            output.errors += "#\(message.id) of \(SafeText.line(message.author)) is deleted.\n"
+            output.errors += "#\(message.id) of \(SafeText.line(message.displayName)) is deleted.\n"
         case .status(let id, let progress):
-            output.errors += "#\(id) is \(progress.words).\n"
+            output.errors += "#\(id) is \(progress.label).\n"
         case .notice(let sentence):
             output.errors += "\(sentence)\n"
-        case .trouble(let sentence):
+        case .error(let sentence):
             output.errors += "confab: \(sentence)\n"
         }
     }
@@ -34,10 +37,10 @@ struct ScreenDisplay {
     let hasColour: Bool
     let clock: ClockText
     private var drawnLines = 0
-    private var drawn: Drawn?
+    private var drawn: DrawnPrompt?
 
-    private struct Drawn: Equatable {
-        let situation: ChatSituation
+    private struct DrawnPrompt: Equatable {
+        let situation: ChatStatus
         let characters: [Character]
         let cursor: Int
         let columns: Int
@@ -50,10 +53,13 @@ struct ScreenDisplay {
 
     /// Writes `lines` above the end, and the end anew where anything about it has changed.
     mutating func update(
-        _ lines: [ChatLine], _ situation: ChatSituation, _ editor: LineEditor, columns: Int, force: Bool = false,
+        _ lines: [ChatLine], _ situation: ChatStatus, _ editor: LineEditor, columns: Int,
+        force: Bool = false,
         into output: inout TerminalOutput
     ) {
-        let drawn = Drawn(situation: situation, characters: editor.characters, cursor: editor.cursor, columns: columns)
+        let drawn = DrawnPrompt(
+            situation: situation, characters: editor.characters, cursor: editor.cursor,
+            columns: columns)
         guard force || !lines.isEmpty || drawn != self.drawn else { return }
         self.erase(into: &output)
         for line in lines {
@@ -74,9 +80,9 @@ struct ScreenDisplay {
         self.drawn = nil
     }
 
-    private mutating func draw(_ drawn: Drawn, into output: inout TerminalOutput) {
+    private mutating func draw(_ drawn: DrawnPrompt, into output: inout TerminalOutput) {
         let room = max(drawn.columns - 1, 10)
-        if let words = Self.words(of: drawn.situation) {
+        if let words = Self.statusText(of: drawn.situation) {
             output.out += self.styled(.dim, Self.cut(words, to: room)) + "\n"
             self.drawnLines = 1
         }
@@ -108,7 +114,7 @@ struct ScreenDisplay {
         return cut
     }
 
-    private static func words(of situation: ChatSituation) -> String? {
+    private static func statusText(of situation: ChatStatus) -> String? {
         var parts: [String] = []
         if let connection = situation.connection { parts.append("\(connection)…") }
         switch situation.typing.count {
@@ -121,7 +127,7 @@ struct ScreenDisplay {
     }
 
     /// The ticks are those of the newest message of one's own.
-    private static func prompt(of situation: ChatSituation) -> String {
+    private static func prompt(of situation: ChatStatus) -> String {
         switch situation.progress {
         case nil: "> "
         case .sending: "… > "
@@ -135,34 +141,39 @@ struct ScreenDisplay {
         switch line {
         case .message(let message, let isMine):
             let mark = message.isEdited ? self.styled(.dim, " (changed)") : ""
-            let name = self.styled(isMine ? .mine : .name(message.author), SafeText.line(message.author))
-            return "\(self.place(of: message)) \(name): \(SafeText.block(message.content, indentation: "    "))\(mark)"
+            let name = self.styled(
+                isMine ? .mine : .name(message.displayName), SafeText.line(message.displayName))
+            return
+                "\(self.messagePrefix(of: message)) \(name): \(SafeText.block(message.content, indentation: "    "))\(mark)"
         case .direct(let message, let to, let isMine):
-            let name = self.styled(isMine ? .mine : .name(message.author), SafeText.line(message.author))
+            let name = self.styled(
+                isMine ? .mine : .name(message.displayName), SafeText.line(message.displayName))
             let time = message.sentAt.map { self.styled(.dim, self.clock.text(of: $0)) + " " } ?? ""
-            return "\(time)\(name) (to \(SafeText.line(to))): \(SafeText.block(message.content, indentation: "    "))"
+            return
+                "\(time)\(name) (to \(SafeText.line(to))): \(SafeText.block(message.content, indentation: "    "))"
         case .edited(let message):
             let words =
-                "\(SafeText.line(message.author)) has changed #\(message.id): \(SafeText.block(message.content, indentation: "    "))"
+                "\(SafeText.line(message.displayName)) has changed #\(message.id): \(SafeText.block(message.content, indentation: "    "))"
             return self.styled(.dim, words)
         case .deleted(let message):
-            return self.styled(.dim, "#\(message.id) of \(SafeText.line(message.author)) is deleted.")
+            return self.styled(
+                .dim, "#\(message.id) of \(SafeText.line(message.displayName)) is deleted.")
         case .status(let id, let progress):
-            return "#\(id) is \(progress.words)."
+            return "#\(id) is \(progress.label)."
         case .notice(let sentence):
             return self.styled(.dim, sentence)
-        case .trouble(let sentence):
-            return self.styled(.trouble, sentence)
+        case .error(let sentence):
+            return self.styled(.error, sentence)
         }
     }
 
-    private func place(of message: ChatMessage) -> String {
+    private func messagePrefix(of message: ChatMessage) -> String {
         let time = message.sentAt.map { self.clock.text(of: $0) + " " } ?? ""
         return self.styled(.dim, "\(time)#\(message.id)")
     }
 
     private enum Style {
-        case dim, bold, mine, trouble
+        case dim, bold, mine, error
         case name(String)
 
         /// SGR parameters (ECMA-48 section 8.3.117).
@@ -171,7 +182,7 @@ struct ScreenDisplay {
             case .dim: return "2"
             case .bold: return "1"
             case .mine: return "1;32"
-            case .trouble: return "31"
+            case .error: return "31"
             case .name(let name):
                 // The same colour for the same name; neither red nor green, which mean something.
                 let colours = ["33", "34", "35", "36", "93", "94", "95", "96"]

@@ -13,7 +13,7 @@ public enum ChatTerminal {
         do throws(ChatTerminalError) {
             return try self.chat(options)
         } catch {
-            self.complain(error.description, to: options.errors)
+            self.printError(error.description, to: options.errors)
             return 1
         }
     }
@@ -25,54 +25,73 @@ public enum ChatTerminal {
         } catch {
             throw .url(error)
         }
-        let address = try ChatAddress(ChatPlace(url), dialect: options.dialect, conversation: options.conversation)
-        if options.name != nil, !address.takesNames { throw .nameless(address.dialect) }
+        let address = try ChatTarget(
+            ChatURL(url), dialect: options.dialect, conversation: options.conversation)
+        if options.name != nil, !address.acceptsNames { throw .nameNotSupported(address.dialect) }
         let token = try TokenSource.token(options, url)
         guard token != nil || !address.needsToken else { throw .noToken }
-        let owner = token.flatMap { TokenOwner(token: $0) }
+        let owner = token.flatMap { UnverifiedTokenClaims(token: $0) }
         let tls = try self.tlsContext(url, options.authorities)
         let addresses: [SocketAddress]
         do throws(SocketError) {
-            addresses = try self.lookUp(url).get()
+            addresses = try self.resolve(url).get()
         } catch {
-            throw .client(.socket(error, place: url.host))
+            throw .client(.socket(error, endpoint: url.host))
         }
 
         let isInteractive = isatty(options.input) == 1 && isatty(options.output) == 1
-        let hasScreen = isInteractive && !options.isPlain && options.environment["TERM"].map { $0 != "dumb" && !$0.isEmpty } == true
-        guard let pump = InputPump(options.input) else { throw .system("Too many files are open (see ulimit -n).") }
+        let hasScreen =
+            isInteractive && !options.isPlain
+            && options.environment["TERM"].map { $0 != "dumb" && !$0.isEmpty } == true
+        guard let pump = InputReader(options.input) else {
+            throw .system("Too many files are open (see ulimit -n).")
+        }
         let loop = try self.startLoop()
         let ownID = Hex.encode((0..<8).map { _ in UInt8.random(in: 0...255) })
-        let client = address.client(token: token, owner: owner, name: options.name, guest: "guest-\(ownID)")
+        let client = address.client(
+            token: token, claims: owner, name: options.name, guest: "guest-\(ownID)")
         let settings = ChatSession.Settings(
-            user: address.user(owner, guest: "guest-\(ownID)"), isInteractive: isInteractive, localIDPrefix: ownID)
+            user: address.ownUser(owner, guest: "guest-\(ownID)"), isInteractive: isInteractive,
+            localIDPrefix: ownID)
         let hasColour = options.environment["NO_COLOR"].map { $0.isEmpty } ?? true
-        let setup = ChatLoop.Setup(
-            url: url, token: url.parameter("token") == token ? nil : token, tls: tls, addresses: addresses, output: options.output,
-            errors: options.errors, screen: hasScreen ? ScreenDisplay(hasColour: hasColour, clock: ClockText { WallClock.now }) : nil,
+        let setup = ChatTerminalLoop.Setup(
+            url: url, token: url.parameter("token") == token ? nil : token, tls: tls,
+            addresses: addresses, output: options.output,
+            errors: options.errors,
+            screen: hasScreen
+                ? ScreenDisplay(hasColour: hasColour, clock: ClockText { WallClock.now }) : nil,
             settings: settings, dialect: client)
-        let handler = ChatLoop(setup, pump: pump, on: loop)
-        loop.attach(handler)
-        Task { try? await SignalWatcher.watch(options.endingSignals, on: loop) { _ in handler.interrupted() } }
+        let handler = ChatTerminalLoop(setup, inputReader: pump, on: loop)
+        loop.setHandler(handler)
+        Task {
+            try? await SignalWatcher.watch(options.terminationSignals, on: loop) { _ in
+                handler.interrupted()
+            }
+        }
 
         let rawMode = hasScreen ? RawMode(options.input) : nil
         handler.start()
-        pump.run({ handler.typed($0) }, lookUp: { handler.lookedUp(Self.lookUp(url)) })
+        pump.run(
+            { handler.typed($0) }, resolveHost: { handler.addressesResolved(Self.resolve(url)) })
         loop.join()
         rawMode?.restore()
-        if let problem = handler.output.problem { self.complain("the output cannot be written: \(problem)", to: options.errors) }
-        return handler.output.hasFailed ? 1 : handler.status ?? 1
+        if let problem = handler.output.failureReason {
+            self.printError("the output cannot be written: \(problem)", to: options.errors)
+        }
+        return handler.output.hasFailed ? 1 : handler.exitStatus ?? 1
     }
 
     private static func startLoop() throws(ChatTerminalError) -> EventLoop {
         do throws(SocketError) {
             return try EventLoop.start(name: "chat")
         } catch {
-            throw .client(.socket(error, place: "This machine"))
+            throw .client(.socket(error, endpoint: "This machine"))
         }
     }
 
-    private static func tlsContext(_ url: WebSocketURL, _ authorities: String?) throws(ChatTerminalError) -> TLSContext? {
+    private static func tlsContext(_ url: WebSocketURL, _ authorities: String?)
+        throws(ChatTerminalError) -> TLSContext?
+    {
         guard url.isSecure else { return nil }
         do throws(TLSError) {
             return try TLSContext(clientTrusting: authorities, offersHTTP: true)
@@ -81,11 +100,13 @@ public enum ChatTerminal {
         }
     }
 
-    private static func lookUp(_ url: WebSocketURL) -> Result<[SocketAddress], SocketError> {
-        Result { () throws(SocketError) in try Resolver.resolveBlocking(host: url.host, port: url.port) }
+    private static func resolve(_ url: WebSocketURL) -> Result<[SocketAddress], SocketError> {
+        Result { () throws(SocketError) in
+            try Resolver.resolveBlocking(host: url.host, port: url.port)
+        }
     }
 
-    private static func complain(_ sentence: String, to descriptor: Int32) {
+    private static func printError(_ sentence: String, to descriptor: Int32) {
         let line = Array("confab: \(sentence)\n".utf8)
         _ = write(descriptor, line, line.count)
     }

@@ -24,7 +24,7 @@ public struct ChatTerminalOptions: Sendable {
     public var output: Int32 = 1
     public var errors: Int32 = 2
     /// What ends it; none where the process is not its own.
-    public var endingSignals: Set<ProcessSignal> = [.interrupt, .terminate, .hangUp]
+    public var terminationSignals: Set<ProcessSignal> = [.interrupt, .terminate, .hangUp]
 
     public init(url: String) {
         self.url = url
@@ -37,7 +37,7 @@ enum ChatTerminalError: Error, Equatable, CustomStringConvertible {
     case noConversation(ChatDialect)
     /// Of the option, and of the URL.
     case twoConversations(String, String)
-    case nameless(ChatDialect)
+    case nameNotSupported(ChatDialect)
     case noToken
     case tokenFile(path: String, reason: String)
     case client(ClientError)
@@ -48,10 +48,14 @@ enum ChatTerminalError: Error, Equatable, CustomStringConvertible {
         case .url(let error): error.description
         case .noConversation(.conversations):
             "The URL names no conversation, as ws://127.0.0.1:8080/conversations/general/ does; or give one with --conversation."
-        case .noConversation(let dialect): "The \(dialect.name) protocol needs a conversation: give one with --conversation."
-        case .twoConversations(let option, let url): "--conversation says \(option), and the URL says \(url)."
-        case .nameless(let dialect): "--name: nobody gives names in the \(dialect.name) protocol; it is for chats and rooms."
-        case .noToken: "A token is needed: give it with --token-file, --token, or in CONFAB_TOKEN; confab token makes one."
+        case .noConversation(let dialect):
+            "The \(dialect.name) protocol needs a conversation: give one with --conversation."
+        case .twoConversations(let option, let url):
+            "--conversation says \(option), and the URL says \(url)."
+        case .nameNotSupported(let dialect):
+            "--name: nobody gives names in the \(dialect.name) protocol; it is for chats and rooms."
+        case .noToken:
+            "A token is needed: give it with --token-file, --token, or in CONFAB_TOKEN; confab token makes one."
         case .tokenFile(let path, let reason): "--token-file: \(path): \(reason)."
         case .client(let error): error.description
         case .system(let sentence): sentence

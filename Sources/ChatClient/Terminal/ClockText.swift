@@ -16,7 +16,8 @@ struct ClockText: Sendable {
         let hour = "\(Self.twoDigits(then.tm_hour)):\(Self.twoDigits(then.tm_min))"
         if then.tm_year == today.tm_year, then.tm_yday == today.tm_yday { return hour }
         let day = "\(Self.twoDigits(then.tm_mon + 1))-\(Self.twoDigits(then.tm_mday))"
-        return then.tm_year == today.tm_year ? "\(day) \(hour)" : "\(1900 + then.tm_year)-\(day) \(hour)"
+        return then.tm_year == today.tm_year
+            ? "\(day) \(hour)" : "\(1900 + then.tm_year)-\(day) \(hour)"
     }
 
     private static func local(_ moment: Timestamp) -> tm {

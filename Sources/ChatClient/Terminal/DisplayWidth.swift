@@ -13,7 +13,11 @@ enum DisplayWidth {
             default: break
             }
             let emojiSelector: Unicode.Scalar = "\u{FE0F}"
-            if scalar.properties.isEmojiPresentation || character.unicodeScalars.contains(emojiSelector) { return 2 }
+            if scalar.properties.isEmojiPresentation
+                || character.unicodeScalars.contains(emojiSelector)
+            {
+                return 2
+            }
             return self.isWide(scalar.value) ? 2 : 1
         }
         return 0
@@ -22,7 +26,8 @@ enum DisplayWidth {
     /// The blocks that are wide from end to end.
     private static func isWide(_ value: UInt32) -> Bool {
         switch value {
-        case 0x1100...0x115F, 0x2E80...0x303E, 0x3041...0xA4CF, 0xA960...0xA97F, 0xAC00...0xD7A3, 0xF900...0xFAFF, 0xFE30...0xFE6F,
+        case 0x1100...0x115F, 0x2E80...0x303E, 0x3041...0xA4CF, 0xA960...0xA97F, 0xAC00...0xD7A3,
+            0xF900...0xFAFF, 0xFE30...0xFE6F,
             0xFF00...0xFF60, 0xFFE0...0xFFE6, 0x20000...0x3FFFD:
             true
         default: false

@@ -15,7 +15,7 @@ struct LineEditor {
 
     private var history: [String] = []
     /// The place in the history that is shown; its count for the line that is being typed.
-    private var historyPlace = 0
+    private var historyIndex = 0
     private var draft = ""
     private var pending: [UInt8] = []
 
@@ -27,15 +27,18 @@ struct LineEditor {
     var text: String { String(self.characters) }
 
     /// Takes what was typed, whole characters and escape sequences or parts of them.
-    mutating func take(_ bytes: some Sequence<UInt8>, into events: inout [Event]) {
+    mutating func process(_ bytes: some Sequence<UInt8>, into events: inout [Event]) {
         self.pending += bytes
         var place = 0
-        while place < self.pending.count, let count = self.takeOne(self.pending[place...], into: &events) { place += count }
+        while place < self.pending.count,
+            let count = self.processKey(self.pending[place...], into: &events)
+        { place += count }
         self.pending.removeFirst(place)
     }
 
     /// Takes the first key of `bytes`; answers with how many bytes that is, nil when it is not whole.
-    private mutating func takeOne(_ bytes: ArraySlice<UInt8>, into events: inout [Event]) -> Int? {
+    private mutating func processKey(_ bytes: ArraySlice<UInt8>, into events: inout [Event]) -> Int?
+    {
         guard let first = bytes.first else { return nil }
         switch first {
         case 0x0D, 0x0A: self.submit(into: &events)
@@ -50,22 +53,28 @@ struct LineEditor {
         case 0x0C: events.append(.redraw)
         case 0x15: self.remove(0..<self.cursor, into: &events)
         case 0x17: self.removeWord(into: &events)
-        case 0x0E: self.recall(self.historyPlace + 1, into: &events)
-        case 0x10: self.recall(self.historyPlace - 1, into: &events)
-        case 0x1B: return self.takeEscape(bytes, into: &events)
+        case 0x0E: self.recall(self.historyIndex + 1, into: &events)
+        case 0x10: self.recall(self.historyIndex - 1, into: &events)
+        case 0x1B: return self.processEscape(bytes, into: &events)
         case 0x09: self.insert(" ", into: &events)
         case 0x00...0x1F: break
         case 0x20...0x7E: self.insert(Character(Unicode.Scalar(first)), into: &events)
-        default: return self.takeBeyondASCII(bytes, into: &events)
+        default: return self.processNonASCII(bytes, into: &events)
         }
         return 1
     }
 
-    private mutating func takeBeyondASCII(_ bytes: ArraySlice<UInt8>, into events: inout [Event]) -> Int? {
-        let length = bytes[bytes.startIndex].leadingZeroBitCount == 0 ? (~bytes[bytes.startIndex]).leadingZeroBitCount : 1
+    private mutating func processNonASCII(_ bytes: ArraySlice<UInt8>, into events: inout [Event])
+        -> Int?
+    {
+        let length =
+            bytes[bytes.startIndex].leadingZeroBitCount == 0
+            ? (~bytes[bytes.startIndex]).leadingZeroBitCount : 1
         guard (2...4).contains(length) else { return 1 }
         guard bytes.count >= length else { return nil }
-        guard let text = String(validating: bytes.prefix(length), as: UTF8.self), let scalar = text.unicodeScalars.first else { return 1 }
+        guard let text = String(validating: bytes.prefix(length), as: UTF8.self),
+            let scalar = text.unicodeScalars.first
+        else { return 1 }
         // A mark, or what is joined, makes one character with what stands in front of the cursor.
         if self.cursor > 0 {
             let joined = String(self.characters[self.cursor - 1]) + text
@@ -76,28 +85,36 @@ struct LineEditor {
                 return length
             }
         }
-        if scalar.properties.generalCategory != .control { self.insert(Character(text), into: &events) }
+        if scalar.properties.generalCategory != .control {
+            self.insert(Character(text), into: &events)
+        }
         return length
     }
 
     /// Keys that send several bytes (ECMA-48): an escape and a letter, or a control sequence.
-    private mutating func takeEscape(_ bytes: ArraySlice<UInt8>, into events: inout [Event]) -> Int? {
+    private mutating func processEscape(_ bytes: ArraySlice<UInt8>, into events: inout [Event])
+        -> Int?
+    {
         let keys = Array(bytes.prefix(16))
         guard keys.count > 1 else { return nil }
         guard keys[1] == UInt8(ascii: "[") || keys[1] == UInt8(ascii: "O") else { return 2 }
-        guard let end = keys.indices.dropFirst(2).first(where: { (0x40...0x7E).contains(keys[$0]) }) else {
+        guard let end = keys.indices.dropFirst(2).first(where: { (0x40...0x7E).contains(keys[$0]) })
+        else {
             return keys.count == 16 ? 16 : nil
         }
         switch (keys[end], keys[2..<end].first) {
-        case (UInt8(ascii: "A"), _): self.recall(self.historyPlace - 1, into: &events)
-        case (UInt8(ascii: "B"), _): self.recall(self.historyPlace + 1, into: &events)
+        case (UInt8(ascii: "A"), _): self.recall(self.historyIndex - 1, into: &events)
+        case (UInt8(ascii: "B"), _): self.recall(self.historyIndex + 1, into: &events)
         case (UInt8(ascii: "C"), _): self.move(to: self.cursor + 1, into: &events)
         case (UInt8(ascii: "D"), _): self.move(to: self.cursor - 1, into: &events)
-        case (UInt8(ascii: "H"), _), (UInt8(ascii: "~"), UInt8(ascii: "1")), (UInt8(ascii: "~"), UInt8(ascii: "7")):
+        case (UInt8(ascii: "H"), _), (UInt8(ascii: "~"), UInt8(ascii: "1")),
+            (UInt8(ascii: "~"), UInt8(ascii: "7")):
             self.move(to: 0, into: &events)
-        case (UInt8(ascii: "F"), _), (UInt8(ascii: "~"), UInt8(ascii: "4")), (UInt8(ascii: "~"), UInt8(ascii: "8")):
+        case (UInt8(ascii: "F"), _), (UInt8(ascii: "~"), UInt8(ascii: "4")),
+            (UInt8(ascii: "~"), UInt8(ascii: "8")):
             self.move(to: self.characters.count, into: &events)
-        case (UInt8(ascii: "~"), UInt8(ascii: "3")): self.remove(self.cursor..<self.cursor + 1, into: &events)
+        case (UInt8(ascii: "~"), UInt8(ascii: "3")):
+            self.remove(self.cursor..<self.cursor + 1, into: &events)
         default: break
         }
         return end + 1
@@ -140,20 +157,20 @@ struct LineEditor {
             self.history.append(text)
             if self.history.count > Self.historyLimit { self.history.removeFirst() }
         }
-        self.historyPlace = self.history.count
-        self.show("")
+        self.historyIndex = self.history.count
+        self.replaceText("")
         events.append(.submitted(text))
     }
 
     private mutating func recall(_ place: Int, into events: inout [Event]) {
-        guard place != self.historyPlace, (0...self.history.count).contains(place) else { return }
-        if self.historyPlace == self.history.count { self.draft = self.text }
-        self.historyPlace = place
-        self.show(place == self.history.count ? self.draft : self.history[place])
+        guard place != self.historyIndex, (0...self.history.count).contains(place) else { return }
+        if self.historyIndex == self.history.count { self.draft = self.text }
+        self.historyIndex = place
+        self.replaceText(place == self.history.count ? self.draft : self.history[place])
         events.append(.changed)
     }
 
-    private mutating func show(_ text: String) {
+    private mutating func replaceText(_ text: String) {
         self.characters = Array(text)
         self.byteCount = text.utf8.count
         self.cursor = self.characters.count

@@ -1,19 +1,19 @@
 /// Cuts what comes in pieces into lines.
 struct LineSplitter {
-    private var rest: [UInt8] = []
+    private var partialLine: [UInt8] = []
 
     /// A line that is longer is cut there; no server takes it as one message.
     private static let byteLimit = 1 << 20
 
     /// The lines that have become whole.
-    mutating func take(_ piece: ArraySlice<UInt8>) -> [String] {
+    mutating func append(_ piece: ArraySlice<UInt8>) -> [String] {
         var lines: [String] = []
         for byte in piece {
             if byte == UInt8(ascii: "\n") {
-                lines.append(self.takeRest())
+                lines.append(self.finishLine())
             } else {
-                self.rest.append(byte)
-                if self.rest.count == Self.byteLimit { lines.append(self.takeRest()) }
+                self.partialLine.append(byte)
+                if self.partialLine.count == Self.byteLimit { lines.append(self.finishLine()) }
             }
         }
         return lines
@@ -21,13 +21,13 @@ struct LineSplitter {
 
     /// What stands behind the last line's end; nil when nothing does.
     mutating func finish() -> String? {
-        self.rest.isEmpty ? nil : self.takeRest()
+        self.partialLine.isEmpty ? nil : self.finishLine()
     }
 
-    private mutating func takeRest() -> String {
-        if self.rest.last == UInt8(ascii: "\r") { self.rest.removeLast() }
-        let line = String(decoding: self.rest, as: UTF8.self)
-        self.rest.removeAll(keepingCapacity: true)
+    private mutating func finishLine() -> String {
+        if self.partialLine.last == UInt8(ascii: "\r") { self.partialLine.removeLast() }
+        let line = String(decoding: self.partialLine, as: UTF8.self)
+        self.partialLine.removeAll(keepingCapacity: true)
         return line
     }
 }

@@ -3,14 +3,14 @@ internal import Glibc
 /// A terminal that hands over every key at once and shows none of them by itself, until `restore()`.
 struct RawMode {
     private let descriptor: Int32
-    private let before: termios
+    private let savedSettings: termios
 
     /// Nil when the descriptor is no terminal.
     init?(_ descriptor: Int32) {
         var settings = termios()
         guard tcgetattr(descriptor, &settings) == 0 else { return nil }
         self.descriptor = descriptor
-        self.before = settings
+        self.savedSettings = settings
         settings.c_lflag &= ~tcflag_t(ICANON | ECHO)
         settings.c_iflag &= ~tcflag_t(IXON)
         withUnsafeMutableBytes(of: &settings.c_cc) { keys in
@@ -23,7 +23,7 @@ struct RawMode {
     }
 
     func restore() {
-        var settings = self.before
+        var settings = self.savedSettings
         tcsetattr(self.descriptor, TCSADRAIN, &settings)
     }
 

@@ -17,7 +17,9 @@ public enum SafeText {
     }
 
     private static func escaped(_ text: String, limit: Int, newline: String) -> String {
-        if text.unicodeScalars.allSatisfy(self.isHarmless), limit == .max || text.count <= limit { return text }
+        if text.unicodeScalars.allSatisfy(self.isPrintable), limit == .max || text.count <= limit {
+            return text
+        }
         var safe = ""
         for (place, character) in text.enumerated() {
             if place == limit { return safe + "…" }
@@ -27,7 +29,7 @@ public enum SafeText {
                 continue
             }
             for scalar in character.unicodeScalars {
-                if self.isHarmless(scalar) {
+                if self.isPrintable(scalar) {
                     safe.unicodeScalars.append(scalar)
                 } else if scalar == "\t" {
                     safe += "    "
@@ -39,7 +41,7 @@ public enum SafeText {
         return safe
     }
 
-    private static func isHarmless(_ scalar: Unicode.Scalar) -> Bool {
+    private static func isPrintable(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
         case 0x20...0x7E: true
         case 0...0x9F: false

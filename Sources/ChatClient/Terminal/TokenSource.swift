@@ -5,30 +5,40 @@ enum TokenSource {
     private static let byteLimit = 64 << 10
 
     /// From the command line, the file, the environment, or the URL, in this order; nil when it stands in none.
-    static func token(_ options: ChatTerminalOptions, _ url: WebSocketURL) throws(ChatTerminalError) -> String? {
+    static func token(_ options: ChatTerminalOptions, _ url: WebSocketURL) throws(ChatTerminalError)
+        -> String?
+    {
         if let token = options.token { return Self.trimmed(token) }
         if let path = options.tokenFile { return try Self.read(path, options.input) }
         // Who says a name wants to be nobody that the environment has a token for.
-        if options.name == nil, let token = options.environment["CONFAB_TOKEN"], !token.isEmpty { return Self.trimmed(token) }
+        if options.name == nil, let token = options.environment["CONFAB_TOKEN"], !token.isEmpty {
+            return Self.trimmed(token)
+        }
         return url.parameter("token")
     }
 
     /// The first line; of standard input no byte behind it is taken, for there the lines begin that are to be sent.
     private static func read(_ path: String, _ input: Int32) throws(ChatTerminalError) -> String {
         let descriptor = path == "-" ? input : open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw .tokenFile(path: path, reason: String(cString: strerror(errno))) }
+        guard descriptor >= 0 else {
+            throw .tokenFile(path: path, reason: String(cString: strerror(errno)))
+        }
         defer { if path != "-" { close(descriptor) } }
         var line: [UInt8] = []
         var byte: UInt8 = 0
         while line.count < Self.byteLimit {
             let count = Glibc.read(descriptor, &byte, 1)
             if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw .tokenFile(path: path, reason: String(cString: strerror(errno))) }
+            guard count >= 0 else {
+                throw .tokenFile(path: path, reason: String(cString: strerror(errno)))
+            }
             if count == 0 || byte == UInt8(ascii: "\n") { break }
             line.append(byte)
         }
         let token = Self.trimmed(String(decoding: line, as: UTF8.self))
-        guard !token.isEmpty else { throw .tokenFile(path: path, reason: "its first line is empty") }
+        guard !token.isEmpty else {
+            throw .tokenFile(path: path, reason: "its first line is empty")
+        }
         return token
     }
 

@@ -4,7 +4,7 @@ internal import ChatModel
 extension ChatAnswer: WireValue {
     func write(to output: inout ByteBuffer) {
         switch self {
-        case .entered(let entered):
+        case .joined(let entered):
             output.append(1)
             output.append(record: entered)
         case .posted(let message):
@@ -27,9 +27,9 @@ extension ChatAnswer: WireValue {
         }
     }
 
-    static func read(from input: inout WireReader) throws(Misreading) -> Self {
+    static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
         switch try input.byte() {
-        case 1: return .entered(try input.record())
+        case 1: return .joined(try input.record())
         case 2: return .posted(try input.record())
         case 3: return .amended(try input.record())
         case 4: return .read(unknown: try input.numbers())
@@ -41,7 +41,7 @@ extension ChatAnswer: WireValue {
     }
 }
 
-extension Entered: WireValue {
+extension JoinResult: WireValue {
     func write(to output: inout ByteBuffer) {
         output.append(count: self.head)
         output.append(count: self.oldest)
@@ -54,15 +54,16 @@ extension Entered: WireValue {
         output.append(flag: self.isNewMember)
     }
 
-    static func read(from input: inout WireReader) throws(Misreading) -> Self {
+    static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
         let head = try input.count()
         let oldest = try input.count()
         let revision = try input.count()
-        let ended = try input.optionalRecord(Ending.self)
+        let ended = try input.optionalRecord(ConversationEnd.self)
         let present = try input.list(of: PresenceChange.self)
         let presentCount = try input.count()
         var entered = Self(
-            head: head, oldest: oldest, revision: revision, ended: ended, present: present, presentCount: presentCount,
+            head: head, oldest: oldest, revision: revision, ended: ended, present: present,
+            presentCount: presentCount,
             isCrowd: try input.flag())
         if input.isAtEnd { return entered }
         entered.member = try input.optionalRecord()
@@ -71,19 +72,19 @@ extension Entered: WireValue {
     }
 }
 
-extension Ending: WireValue {
+extension ConversationEnd: WireValue {
     func write(to output: inout ByteBuffer) {
         output.append(user: self.by)
-        output.append(moment: self.at)
+        output.append(milliseconds: self.at)
     }
 
-    static func read(from input: inout WireReader) throws(Misreading) -> Self {
+    static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
         let user = try input.user()
-        return Self(by: user, at: try input.moment())
+        return Self(by: user, at: try input.timestamp())
     }
 }
 
-extension Description: WireValue {
+extension ConversationDetails: WireValue {
     // Of members only the place among them says that they are online; their ids stand there already.
     func write(to output: inout ByteBuffer) {
         output.append(record: self.record)
@@ -98,7 +99,7 @@ extension Description: WireValue {
         for user in others { output.append(user: user) }
     }
 
-    static func read(from input: inout WireReader) throws(Misreading) -> Self {
+    static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
         let record = try input.record(ConversationRecord.self)
         let head = try input.count()
         let members = try input.list(of: Member.self)

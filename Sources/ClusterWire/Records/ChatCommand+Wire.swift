@@ -4,7 +4,7 @@ internal import ChatModel
 extension ChatCommand: WireValue {
     func write(to output: inout ByteBuffer) {
         switch self {
-        case .enter(let entrance):
+        case .joinAndSubscribe(let entrance):
             output.append(1)
             output.append(record: entrance)
         case .post(let body):
@@ -30,7 +30,7 @@ extension ChatCommand: WireValue {
         case .join(let entrance):
             output.append(7)
             output.append(record: entrance)
-        case .part(let user):
+        case .leave(let user):
             output.append(8)
             output.append(user: user)
         case .end(let actor):
@@ -50,9 +50,9 @@ extension ChatCommand: WireValue {
         }
     }
 
-    static func read(from input: inout WireReader) throws(Misreading) -> Self {
+    static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
         switch try input.byte() {
-        case 1: return .enter(try input.record())
+        case 1: return .joinAndSubscribe(try input.record())
         case 2: return .post(try input.record())
         case 3:
             let sequence = try input.signed()
@@ -68,11 +68,11 @@ extension ChatCommand: WireValue {
             let isTyping = try input.flag()
             return .typing(isTyping, by: try input.person())
         case 7: return .join(try input.record())
-        case 8: return .part(try input.user())
+        case 8: return .leave(try input.user())
         case 9: return .end(by: try input.record())
         case 10:
-            let actor = try input.record(Actor.self)
-            return .describe(by: actor, guests: input.isAtEnd ? .none : try input.byte())
+            let actor = try input.record(Principal.self)
+            return .describe(by: actor, readAccess: input.isAtEnd ? .membersOnly : try input.byte())
         case 11: return .create(try input.record())
         case 12:
             let sequence = try input.signed()
@@ -82,50 +82,54 @@ extension ChatCommand: WireValue {
     }
 }
 
-extension Actor: WireValue {
+extension Principal: WireValue {
     func write(to output: inout ByteBuffer) {
         output.append(record: self.person)
         output.append(flag: self.isAdmin)
     }
 
-    static func read(from input: inout WireReader) throws(Misreading) -> Self {
+    static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
         let person = try input.person()
         return Self(person: person, isAdmin: try input.flag())
     }
 }
 
-extension Entrance: WireValue {
+extension JoinRequest: WireValue {
     func write(to output: inout ByteBuffer) {
-        output.append(record: self.actor)
-        output.append(flag: self.isListed)
+        output.append(record: self.principal)
+        output.append(flag: self.isListedInToken)
         output.append(byte: self.kind)
-        output.append(flag: self.skipsHistory)
+        output.append(flag: self.marksHistoryRead)
     }
 
-    static func read(from input: inout WireReader) throws(Misreading) -> Self {
-        let actor = try input.record(Actor.self)
+    static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
+        let actor = try input.record(Principal.self)
         let isListed = try input.flag()
         let kind = try input.byte(ConversationRecord.Kind.self)
-        return Self(actor: actor, isListed: isListed, kind: kind, skipsHistory: input.isAtEnd ? false : try input.flag())
+        return Self(
+            principal: actor, isListedInToken: isListed, kind: kind,
+            marksHistoryRead: input.isAtEnd ? false : try input.flag())
     }
 }
 
-extension Guests: WireByte {}
+extension ReadAccess: WireByte {}
 
-extension Founding: WireValue {
+extension NewConversation: WireValue {
     func write(to output: inout ByteBuffer) {
         output.append(byte: self.kind)
         output.append(string: self.title)
-        output.append(string: self.details)
+        output.append(string: self.dialectData)
         output.append(record: self.creator)
         output.append(list: self.members)
     }
 
-    static func read(from input: inout WireReader) throws(Misreading) -> Self {
+    static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
         let kind = try input.byte(ConversationRecord.Kind.self)
         let title = try input.string()
         let details = try input.byteString()
-        let creator = try input.record(Actor.self)
-        return Self(kind: kind, title: title, details: details, creator: creator, members: try input.list(of: Person.self))
+        let creator = try input.record(Principal.self)
+        return Self(
+            kind: kind, title: title, dialectData: details, creator: creator,
+            members: try input.list(of: Person.self))
     }
 }

@@ -24,7 +24,7 @@ extension ChatError: WireValue {
         case .metadataTooLong(let limit):
             output.append(10)
             output.append(count: limit)
-        case .clientIDInvalid: output.append(11)
+        case .clientMessageIDInvalid: output.append(11)
         case .tooManyMembers(let limit):
             output.append(12)
             output.append(count: limit)
@@ -40,7 +40,7 @@ extension ChatError: WireValue {
         }
     }
 
-    static func read(from input: inout WireReader) throws(Misreading) -> Self {
+    static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
         switch try input.byte() {
         case 1: return .noSuchConversation
         case 2: return .notAMember
@@ -52,11 +52,13 @@ extension ChatError: WireValue {
         case 8: return .contentEmpty
         case 9: return .contentTooLong(limit: try input.count())
         case 10: return .metadataTooLong(limit: try input.count())
-        case 11: return .clientIDInvalid
+        case 11: return .clientMessageIDInvalid
         case 12: return .tooManyMembers(limit: try input.count())
         case 13:
             let seconds = Double(bitPattern: try input.number())
-            guard seconds >= 0, seconds <= Double(WireReader.countLimit) else { throw .malformed(.number) }
+            guard seconds >= 0, seconds <= Double(WireReader.countLimit) else {
+                throw .malformed(.number)
+            }
             return .rateLimited(retryAfterSeconds: seconds)
         case 14: return .unavailable
         case 15: return .conversationExists

@@ -24,11 +24,11 @@ extension ChatEvent: WireValue {
         case .left(let member, let moment):
             output.append(7)
             output.append(record: member)
-            output.append(moment: moment)
+            output.append(milliseconds: moment)
         case .ended(let user, let moment):
             output.append(8)
             output.append(user: user)
-            output.append(moment: moment)
+            output.append(milliseconds: moment)
         case .typing(let person, let isTyping):
             output.append(9)
             output.append(record: person)
@@ -43,7 +43,7 @@ extension ChatEvent: WireValue {
             output.append(user: author)
             output.append(byte: status)
             output.append(list: sequences)
-            output.append(moment: moment)
+            output.append(milliseconds: moment)
         case .presence(let changes):
             output.append(12)
             output.append(list: changes)
@@ -54,7 +54,7 @@ extension ChatEvent: WireValue {
         }
     }
 
-    static func read(from input: inout WireReader) throws(Misreading) -> Self {
+    static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
         switch try input.byte() {
         case 1: return .created
         case 2: return .posted(try input.record())
@@ -64,22 +64,24 @@ extension ChatEvent: WireValue {
         case 6: return .renamed(try input.record())
         case 7:
             let member = try input.record(Member.self)
-            return .left(member, at: try input.moment())
+            return .left(member, at: try input.timestamp())
         case 8:
             let user = try input.user()
-            return .ended(by: user, at: try input.moment())
+            return .ended(by: user, at: try input.timestamp())
         case 9:
             let person = try input.person()
             return .typing(person, try input.flag())
         case 10:
             let person = try input.person()
             let sequences = try input.numbers()
-            return .read(person, sequences, through: input.isAtEnd ? max(0, sequences.max() ?? 0) : try input.count())
+            return .read(
+                person, sequences,
+                through: input.isAtEnd ? max(0, sequences.max() ?? 0) : try input.count())
         case 11:
             let author = try input.user()
             let status = try input.byte(MessageStatus.self)
             let sequences = try input.numbers()
-            return .status(author: author, status, sequences, at: try input.moment())
+            return .status(author: author, status, sequences, at: try input.timestamp())
         case 12: return .presence(try input.list())
         case 13:
             let online = try input.count()
@@ -95,14 +97,16 @@ extension PresenceChange: WireValue {
     func write(to output: inout ByteBuffer) {
         output.append(record: self.person)
         output.append(flag: self.isOnline)
-        output.append(moment: self.at)
+        output.append(milliseconds: self.at)
         output.append(flag: self.isMember)
     }
 
-    static func read(from input: inout WireReader) throws(Misreading) -> Self {
+    static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
         let person = try input.person()
         let isOnline = try input.flag()
-        let moment = try input.moment()
-        return Self(person: person, isOnline: isOnline, at: moment, isMember: input.isAtEnd ? true : try input.flag())
+        let moment = try input.timestamp()
+        return Self(
+            person: person, isOnline: isOnline, at: moment,
+            isMember: input.isAtEnd ? true : try input.flag())
     }
 }

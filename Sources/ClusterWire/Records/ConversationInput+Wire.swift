@@ -8,7 +8,7 @@ extension ConversationInput: WireValue {
         case .command(let command):
             output.append(1)
             output.append(record: command)
-        case .leave(let user):
+        case .unsubscribe(let user):
             output.append(2)
             output.append(user: user)
         case .attach(let attachment):
@@ -20,22 +20,22 @@ extension ConversationInput: WireValue {
             output.append(5)
             output.append(user: user)
             output.append(range: range)
-        case .held(let changes):
+        case .offerRetained(let changes):
             output.append(6)
             output.append(list: changes)
         }
     }
 
-    static func read(from input: inout WireReader) throws(Misreading) -> Self {
+    static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
         switch try input.byte() {
         case 1: return .command(try input.record())
-        case 2: return .leave(try input.user())
+        case 2: return .unsubscribe(try input.user())
         case 3: return .attach(try .read(from: &input))
         case 4: return .detach
         case 5:
             let user = try input.user()
             return .delivered(user, try input.range())
-        case 6: return .held(try input.list(of: HeldChange.self))
+        case 6: return .offerRetained(try input.list(of: RetainedWrite.self))
         default: throw .unknownKind
         }
     }
@@ -44,21 +44,22 @@ extension ConversationInput: WireValue {
 extension Attachment: WireValue {
     func write(to output: inout ByteBuffer) {
         output.append(list: self.present)
-        output.append(list: self.entering)
-        output.append(list: self.heard)
+        output.append(list: self.joining)
+        output.append(list: self.knownOnline)
         output.append(list: self.delivered)
         output.append(signed: self.revision)
-        output.append(signed: self.through)
+        output.append(signed: self.head)
     }
 
-    static func read(from input: inout WireReader) throws(Misreading) -> Self {
+    static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
         let present = try input.list(of: Person.self)
         let entering = try input.list(of: Person.self)
         let heard = try input.list(of: Person.self)
         let delivered = try input.list(of: DeliveryReport.self)
         return Self(
-            present: present, entering: entering, heard: heard, delivered: delivered, revision: try input.signed(),
-            through: try input.signed())
+            present: present, joining: entering, knownOnline: heard, delivered: delivered,
+            revision: try input.signed(),
+            head: try input.signed())
     }
 }
 
@@ -68,7 +69,7 @@ extension DeliveryReport: WireValue {
         output.append(range: self.range)
     }
 
-    static func read(from input: inout WireReader) throws(Misreading) -> Self {
+    static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
         let user = try input.user()
         return Self(user: user, range: try input.range())
     }
@@ -83,7 +84,7 @@ extension ByteBuffer {
 }
 
 extension WireReader {
-    fileprivate mutating func range() throws(Misreading) -> ClosedRange<SequenceNumber> {
+    fileprivate mutating func range() throws(WireDecodingError) -> ClosedRange<SequenceNumber> {
         let first = try self.count()
         let upperBound = first + (try self.count())
         guard upperBound <= Self.countLimit else { throw .malformed(.number) }

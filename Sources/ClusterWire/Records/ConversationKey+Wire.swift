@@ -7,7 +7,7 @@ extension ConversationKey: WireValue {
         output.append(string: self.id)
     }
 
-    static func read(from input: inout WireReader) throws(Misreading) -> Self {
+    static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
         let tenant = try input.byteString()
         return Self(tenant: tenant, id: try input.byteString())
     }

@@ -3,32 +3,33 @@ internal import ChatModel
 
 extension ConversationRecord: WireValue {
     func write(to output: inout ByteBuffer) {
-        output.append(byte: self.access)
+        output.append(byte: self.joinPolicy)
         output.append(string: self.title)
-        output.append(string: self.creator?.key)
-        output.append(moment: self.createdAt)
-        output.append(moment: self.updatedAt)
+        output.append(string: self.creator?.storageKey)
+        output.append(milliseconds: self.createdAt)
+        output.append(milliseconds: self.updatedAt)
         output.append(flag: self.endedAt != nil)
-        if let moment = self.endedAt { output.append(moment: moment) }
+        if let moment = self.endedAt { output.append(milliseconds: moment) }
         output.append(byte: self.kind)
-        output.append(string: self.details)
+        output.append(string: self.dialectData)
     }
 
-    static func read(from input: inout WireReader) throws(Misreading) -> Self {
-        let access = try input.byte(Access.self)
+    static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
+        let access = try input.byte(JoinPolicy.self)
         let title = try input.string()
-        let creator = try input.optionalByteString().map { UserID(key: $0) }
-        var record = Self(access: access, title: title, creator: creator, createdAt: try input.moment())
-        record.updatedAt = try input.moment()
-        if try input.flag() { record.endedAt = try input.moment() }
+        let creator = try input.optionalByteString().map { UserID(storageKey: $0) }
+        var record = Self(
+            joinPolicy: access, title: title, creator: creator, createdAt: try input.timestamp())
+        record.updatedAt = try input.timestamp()
+        if try input.flag() { record.endedAt = try input.timestamp() }
         if input.isAtEnd { return record }
         record.kind = try input.byte()
-        record.details = try input.byteString()
+        record.dialectData = try input.byteString()
         return record
     }
 }
 
-extension ConversationRecord.Access: WireByte {}
+extension ConversationRecord.JoinPolicy: WireByte {}
 extension ConversationRecord.Kind: WireByte {}
 
 extension Member: WireValue {
@@ -36,21 +37,22 @@ extension Member: WireValue {
         output.append(user: self.user)
         output.append(string: self.name)
         output.append(byte: self.role)
-        output.append(moment: self.joinedAt)
+        output.append(milliseconds: self.joinedAt)
         output.append(count: self.readCursor)
         output.append(count: self.deliveredCursor)
         output.append(string: self.agent)
     }
 
-    static func read(from input: inout WireReader) throws(Misreading) -> Self {
+    static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
         let user = try input.user()
         let name = try input.byteString()
         let role = try input.byte(Role.self)
-        let joinedAt = try input.moment()
+        let joinedAt = try input.timestamp()
         let readCursor = try input.count()
         let deliveredCursor = try input.count()
         return Self(
-            user: user, name: name, agent: input.isAtEnd ? nil : try input.optionalByteString(), role: role, joinedAt: joinedAt,
+            user: user, name: name, agent: input.isAtEnd ? nil : try input.optionalByteString(),
+            role: role, joinedAt: joinedAt,
             readCursor: readCursor, deliveredCursor: deliveredCursor)
     }
 }

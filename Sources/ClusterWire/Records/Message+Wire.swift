@@ -5,17 +5,19 @@ extension Message: WireValue {
     func write(to output: inout ByteBuffer) {
         output.append(count: self.sequence)
         output.append(count: self.revision)
-        output.append(moment: self.sentAt)
+        output.append(milliseconds: self.sentAt)
         output.append(byte: self.state)
         output.append(record: self.body)
     }
 
-    static func read(from input: inout WireReader) throws(Misreading) -> Self {
+    static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
         let sequence = try input.count()
         let revision = try input.count()
-        let sentAt = try input.moment()
+        let sentAt = try input.timestamp()
         let state = try input.byte(Message.State.self)
-        return Self(sequence: sequence, revision: revision, sentAt: sentAt, state: state, body: try input.record())
+        return Self(
+            sequence: sequence, revision: revision, sentAt: sentAt, state: state,
+            body: try input.record())
     }
 }
 
@@ -24,15 +26,17 @@ extension Message.State: WireByte {}
 extension MessageBody: WireValue {
     func write(to output: inout ByteBuffer) {
         output.append(record: self.author)
-        output.append(string: self.clientID?.text)
+        output.append(string: self.clientMessageID?.text)
         output.append(string: self.content)
         output.append(bytes: self.metadata)
     }
 
-    static func read(from input: inout WireReader) throws(Misreading) -> MessageBody {
+    static func read(from input: inout WireReader) throws(WireDecodingError) -> MessageBody {
         let author = try input.person()
-        let clientID = try input.optionalByteString().map { ClientID(stored: $0) }
+        let clientID = try input.optionalByteString().map { ClientMessageID(stored: $0) }
         let content = try input.string()
-        return MessageBody(author: author, clientID: clientID, content: content, metadata: try input.optionalBytes())
+        return MessageBody(
+            author: author, clientMessageID: clientID, content: content,
+            metadata: try input.optionalBytes())
     }
 }

@@ -8,7 +8,7 @@ extension Person: WireValue {
         output.append(string: self.agent)
     }
 
-    static func read(from input: inout WireReader) throws(Misreading) -> Self {
+    static func read(from input: inout WireReader) throws(WireDecodingError) -> Self {
         let user = try input.user()
         let name = try input.byteString()
         return Self(id: user, name: name, agent: try input.optionalByteString())
@@ -17,12 +17,12 @@ extension Person: WireValue {
 
 extension ByteBuffer {
     mutating func append(user: UserID) {
-        self.append(string: user.key)
+        self.append(string: user.storageKey)
     }
 }
 
 extension WireReader {
-    mutating func user() throws(Misreading) -> UserID {
-        UserID(key: try self.byteString())
+    mutating func user() throws(WireDecodingError) -> UserID {
+        UserID(storageKey: try self.byteString())
     }
 }

@@ -1,21 +1,23 @@
 public import Bytes
 
 /// What a response must know of the request it answers, and of the time.
-public struct HTTPAnswering: Sendable, Hashable {
+public struct HTTPResponseContext: Sendable, Hashable {
     /// After a HEAD the body is left out; its length is not.
-    public var isHead: Bool
+    public var answersHead: Bool
     public var keepsAlive: Bool
     public var date: HTTPDate
 
-    public init(isHead: Bool, keepsAlive: Bool, date: HTTPDate) {
-        self.isHead = isHead
+    public init(answersHead isHead: Bool, keepsAlive: Bool, date: HTTPDate) {
+        self.answersHead = isHead
         self.keepsAlive = keepsAlive
         self.date = date
     }
 
     /// - Parameter willClose: whether the connection ends even if the client would keep it: after an error in the head, or at shutdown.
     public init(_ head: HTTPRequestHead, date: HTTPDate, willClose: Bool = false) {
-        self.init(isHead: head.method == .head, keepsAlive: head.keepsAlive && !willClose, date: date)
+        self.init(
+            answersHead: head.method == .head, keepsAlive: head.keepsAlive && !willClose, date: date
+        )
     }
 }
 
@@ -24,7 +26,8 @@ extension ByteBuffer {
     ///
     /// - Parameter contentType: left out when there is no body.
     public mutating func append(
-        httpResponse status: HTTPStatus, _ answering: HTTPAnswering, contentType: StaticString = "application/json",
+        httpResponse status: HTTPStatus, _ answering: HTTPResponseContext,
+        contentType: StaticString = "application/json",
         fields: [HTTPField] = [],
         body: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
     ) {
@@ -45,23 +48,27 @@ extension ByteBuffer {
         if !answering.keepsAlive { self.append("Connection: close\r\n") }
         for field in fields { self.append(httpField: field) }
         self.append("\r\n")
-        if !answering.isHead, !status.hasNoBody { self.append(contentsOf: body) }
+        if !answering.answersHead, !status.hasNoBody { self.append(contentsOf: body) }
     }
 
     /// A whole response with its body.
     public mutating func append(
-        httpResponse status: HTTPStatus, _ answering: HTTPAnswering, contentType: StaticString = "application/json",
+        httpResponse status: HTTPStatus, _ answering: HTTPResponseContext,
+        contentType: StaticString = "application/json",
         fields: [HTTPField] = [],
         body: [UInt8]
     ) {
-        body.withUnsafeBytes { self.append(httpResponse: status, answering, contentType: contentType, fields: fields, body: $0) }
+        body.withUnsafeBytes {
+            self.append(
+                httpResponse: status, answering, contentType: contentType, fields: fields, body: $0)
+        }
     }
 
     /// A response that says why a request is refused: `{"error":"…"}`.
-    public mutating func append(httpError error: HTTPError, _ answering: HTTPAnswering) {
-        var body = ByteBuffer(capacity: error.sentence.utf8.count + 16)
+    public mutating func append(httpError error: HTTPError, _ answering: HTTPResponseContext) {
+        var body = ByteBuffer(capacity: error.message.utf8.count + 16)
         body.append("{\"error\":\"")
-        for byte in error.sentence.utf8 {
+        for byte in error.message.utf8 {
             // Quotes and backslashes, and control characters that a request brought in; sentences have no others.
             switch byte {
             case UInt8(ascii: "\""), UInt8(ascii: "\\"):
@@ -87,7 +94,8 @@ extension ByteBuffer {
     ///   - target: a path with its query, percent-encoded.
     ///   - host: with the port unless it is the scheme's own.
     public mutating func append(
-        httpRequest method: StaticString, target: String, host: String, fields: [HTTPField] = [], body: [UInt8] = []
+        httpRequest method: StaticString, target: String, host: String, fields: [HTTPField] = [],
+        body: [UInt8] = []
     ) {
         self.append(method)
         self.append(UInt8(ascii: " "))
@@ -122,6 +130,8 @@ extension ByteBuffer {
 
     /// A control character would end the line early, and whoever chose it could write fields of his own: it becomes a space.
     private mutating func append(headText text: String) {
-        for byte in text.utf8 { self.append(byte < 0x20 || byte == 0x7F ? UInt8(ascii: " ") : byte) }
+        for byte in text.utf8 {
+            self.append(byte < 0x20 || byte == 0x7F ? UInt8(ascii: " ") : byte)
+        }
     }
 }

@@ -5,12 +5,12 @@ public import Bytes
 /// Chunk extensions and trailers are checked, bounded and dropped.
 public struct HTTPBodyDecoder: Sendable {
     private enum State: Sendable, Equatable {
-        case bytes(left: Int)
+        case bytes(remaining: Int)
         case untilClose
         case chunkSize(sum: Int, digitCount: Int)
         case chunkExtension(size: Int)
         case chunkLineFeed(size: Int)
-        case chunk(left: Int)
+        case chunk(remaining: Int)
         case chunkEnd
         case chunkEndLineFeed
         case trailer
@@ -23,9 +23,9 @@ public struct HTTPBodyDecoder: Sendable {
 
     private var state: State
     private let byteLimit: Int
-    private var taken = 0
+    private var decodedByteCount = 0
     /// Bytes of extensions and trailers.
-    private var extras = 0
+    private var extraByteCount = 0
 
     /// What all the extensions and trailers of a message may have together.
     private static let extraByteLimit = 4096
@@ -38,7 +38,7 @@ public struct HTTPBodyDecoder: Sendable {
         switch length {
         case .bytes(let count):
             guard count <= byteLimit else { throw .contentTooLarge(limit: byteLimit) }
-            self.state = count == 0 ? .done : .bytes(left: count)
+            self.state = count == 0 ? .done : .bytes(remaining: count)
         case .chunked:
             self.state = .chunkSize(sum: 0, digitCount: 0)
         case .untilClose:
@@ -52,20 +52,22 @@ public struct HTTPBodyDecoder: Sendable {
     /// Appends what `bytes` hold of the body.
     ///
     /// - Returns: how many of the bytes were used up. Once the body is complete, what follows belongs to the next message.
-    public mutating func decode(_ bytes: RawSpan, into body: inout ByteBuffer) throws(HTTPError) -> Int {
+    public mutating func decode(_ bytes: RawSpan, into body: inout ByteBuffer) throws(HTTPError)
+        -> Int
+    {
         var offset = 0
         while offset < bytes.byteCount {
             switch self.state {
             case .done:
                 return offset
             case .bytes(let left):
-                let count = try self.take(bytes, &offset, atMost: left, into: &body)
-                self.state = count == left ? .done : .bytes(left: left - count)
+                let count = try self.consume(bytes, &offset, atMost: left, into: &body)
+                self.state = count == left ? .done : .bytes(remaining: left - count)
             case .untilClose:
-                _ = try self.take(bytes, &offset, atMost: .max, into: &body)
+                _ = try self.consume(bytes, &offset, atMost: .max, into: &body)
             case .chunk(let left):
-                let count = try self.take(bytes, &offset, atMost: left, into: &body)
-                self.state = count == left ? .chunkEnd : .chunk(left: left - count)
+                let count = try self.consume(bytes, &offset, atMost: left, into: &body)
+                self.state = count == left ? .chunkEnd : .chunk(remaining: left - count)
             default:
                 try self.step(bytes[byteAt: offset])
                 offset += 1
@@ -74,13 +76,15 @@ public struct HTTPBodyDecoder: Sendable {
         return offset
     }
 
-    private mutating func take(
+    private mutating func consume(
         _ bytes: RawSpan, _ offset: inout Int, atMost limit: Int, into body: inout ByteBuffer
     ) throws(HTTPError) -> Int {
         let count = min(limit, bytes.byteCount - offset)
-        guard count <= self.byteLimit - self.taken else { throw .contentTooLarge(limit: self.byteLimit) }
+        guard count <= self.byteLimit - self.decodedByteCount else {
+            throw .contentTooLarge(limit: self.byteLimit)
+        }
         body.append(contentsOf: bytes.extracting(offset..<offset + count))
-        self.taken += count
+        self.decodedByteCount += count
         offset += count
         return count
     }
@@ -90,12 +94,16 @@ public struct HTTPBodyDecoder: Sendable {
         switch self.state {
         case .chunkSize(let sum, let digitCount):
             if let digit = Hex.value(byte) {
-                guard digitCount < Self.sizeDigitLimit else { throw .badRequest("A chunk's size is too long.") }
+                guard digitCount < Self.sizeDigitLimit else {
+                    throw .badRequest("A chunk's size is too long.")
+                }
                 self.state = .chunkSize(sum: sum << 4 | Int(digit), digitCount: digitCount + 1)
                 return
             }
             guard digitCount > 0 else { throw .badRequest("A chunk's size is malformed.") }
-            guard sum <= self.byteLimit - self.taken else { throw .contentTooLarge(limit: self.byteLimit) }
+            guard sum <= self.byteLimit - self.decodedByteCount else {
+                throw .contentTooLarge(limit: self.byteLimit)
+            }
             switch byte {
             case 0x0D: self.state = .chunkLineFeed(size: sum)
             case UInt8(ascii: ";"): self.state = .chunkExtension(size: sum)
@@ -108,19 +116,21 @@ public struct HTTPBodyDecoder: Sendable {
                 try self.checkExtra(byte)
             }
         case .chunkLineFeed(let size):
-            try Self.check(byte, isLineFeedBehind: "A chunk's size")
-            self.state = size == 0 ? .trailer : .chunk(left: size)
+            try Self.check(byte, isLineFeedAfter: "A chunk's size")
+            self.state = size == 0 ? .trailer : .chunk(remaining: size)
         case .chunkEnd:
             guard byte == 0x0D else { throw .badRequest("A chunk is longer than its size says.") }
             self.state = .chunkEndLineFeed
         case .chunkEndLineFeed:
-            try Self.check(byte, isLineFeedBehind: "A chunk")
+            try Self.check(byte, isLineFeedAfter: "A chunk")
             self.state = .chunkSize(sum: 0, digitCount: 0)
         case .trailer:
             if byte == 0x0D {
                 self.state = .lastLineFeed
             } else {
-                guard ByteSet.token.contains(byte) else { throw .badRequest("A trailer field's name is malformed.") }
+                guard ByteSet.token.contains(byte) else {
+                    throw .badRequest("A trailer field's name is malformed.")
+                }
                 try self.checkExtra(byte)
                 self.state = .trailerName
             }
@@ -137,13 +147,14 @@ public struct HTTPBodyDecoder: Sendable {
                 try self.checkExtra(byte)
             }
         case .trailerLineFeed:
-            try Self.check(byte, isLineFeedBehind: "A trailer field")
+            try Self.check(byte, isLineFeedAfter: "A trailer field")
             self.state = .trailer
         case .lastLineFeed:
-            try Self.check(byte, isLineFeedBehind: "The last chunk")
+            try Self.check(byte, isLineFeedAfter: "The last chunk")
             self.state = .done
         case .bytes, .untilClose, .chunk, .done:
-            preconditionFailure("The body's own bytes came where its chunks are marked off: \(self.state).")
+            preconditionFailure(
+                "The body's own bytes came where its chunks are marked off: \(self.state).")
         }
     }
 
@@ -151,13 +162,15 @@ public struct HTTPBodyDecoder: Sendable {
         guard byte >= 0x20 && byte != 0x7F || byte == 0x09 else {
             throw .badRequest("A chunk's extension or a trailer field has a control character.")
         }
-        self.extras += 1
-        guard self.extras <= Self.extraByteLimit else {
-            throw .badRequest("The body's chunk extensions and trailer fields have more than \(Self.extraByteLimit) bytes.")
+        self.extraByteCount += 1
+        guard self.extraByteCount <= Self.extraByteLimit else {
+            throw .badRequest(
+                "The body's chunk extensions and trailer fields have more than \(Self.extraByteLimit) bytes."
+            )
         }
     }
 
-    private static func check(_ byte: UInt8, isLineFeedBehind what: String) throws(HTTPError) {
+    private static func check(_ byte: UInt8, isLineFeedAfter what: String) throws(HTTPError) {
         guard byte == 0x0A else { throw .badRequest("\(what) does not end with CR and LF.") }
     }
 }

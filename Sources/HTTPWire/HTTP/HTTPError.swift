@@ -13,31 +13,35 @@ public struct HTTPField: Sendable, Hashable {
 public struct HTTPError: Error, Sendable, Hashable, CustomStringConvertible {
     public let status: HTTPStatus
     /// For the body, `{"error":"…"}`.
-    public let sentence: String
-    /// What the status asks for: `Allow` with 405, `Upgrade` with 426.
+    public let message: String
+    /// What the status asks for: `Allow` with 405, `EngineUpgradeTests` with 426.
     public let fields: [HTTPField]
 
     public init(_ status: HTTPStatus, _ sentence: String, fields: [HTTPField] = []) {
         self.status = status
-        self.sentence = sentence
+        self.message = sentence
         self.fields = fields
     }
 
-    public var description: String { self.sentence }
+    public var description: String { self.message }
 
     public static func badRequest(_ sentence: String) -> HTTPError {
         HTTPError(.badRequest, sentence)
     }
 
     public static let notFound = HTTPError(.notFound, "There is nothing at this path.")
-    public static let requestTimeout = HTTPError(.requestTimeout, "The request did not come in time.")
-    public static let serviceUnavailable = HTTPError(.serviceUnavailable, "The service cannot take requests at the moment.")
-    public static let internalServerError = HTTPError(.internalServerError, "Something went wrong inside the service.")
+    public static let requestTimeout = HTTPError(
+        .requestTimeout, "The request did not come in time.")
+    public static let serviceUnavailable = HTTPError(
+        .serviceUnavailable, "The service cannot take requests at the moment.")
+    public static let internalServerError = HTTPError(
+        .internalServerError, "Something went wrong inside the service.")
 
     /// - Parameter allowed: the methods that the path takes, in capitals.
     public static func methodNotAllowed(_ allowed: String...) -> HTTPError {
         let list = allowed.joined(separator: ", ")
-        return HTTPError(.methodNotAllowed, "This path takes \(list) only.", fields: [HTTPField("Allow", list)])
+        return HTTPError(
+            .methodNotAllowed, "This path takes \(list) only.", fields: [HTTPField("Allow", list)])
     }
 
     public static func contentTooLarge(limit: Int) -> HTTPError {

@@ -1,6 +1,6 @@
 /// The fields of a head: places of their names and values in the bytes of that head (RFC 9112 section 5).
 public struct HTTPFields: Sendable {
-    struct Place: Sendable {
+    struct FieldRange: Sendable {
         var nameStart: UInt32
         var nameEnd: UInt32
         var valueStart: UInt32
@@ -10,15 +10,17 @@ public struct HTTPFields: Sendable {
         var value: Range<Int> { Int(self.valueStart)..<Int(self.valueEnd) }
     }
 
-    var places: [Place] = []
+    var ranges: [FieldRange] = []
 
-    public var count: Int { self.places.count }
+    public var count: Int { self.ranges.count }
 
     /// Where the value of the first field of that name stands, without the blanks around it.
     ///
     /// - Parameter name: in lower case; fields match in any case.
     public func first(_ name: StaticString, in bytes: RawSpan) -> Range<Int>? {
-        for place in self.places where bytes.matches(lowerCase: name, at: place.name) { return place.value }
+        for place in self.ranges where bytes.matches(lowerCase: name, at: place.name) {
+            return place.value
+        }
         return nil
     }
 
@@ -34,20 +36,22 @@ public struct HTTPFields: Sendable {
     /// - Parameter name: in lower case.
     public func texts(_ name: StaticString, in bytes: RawSpan) -> [String] {
         var texts: [String] = []
-        for place in self.places where bytes.matches(lowerCase: name, at: place.name) { texts.append(bytes.text(at: place.value)) }
+        for place in self.ranges where bytes.matches(lowerCase: name, at: place.name) {
+            texts.append(bytes.text(at: place.value))
+        }
         return texts
     }
 
     /// How many fields have that name, which is given in lower case.
     public func count(of name: StaticString, in bytes: RawSpan) -> Int {
         var count = 0
-        for place in self.places where bytes.matches(lowerCase: name, at: place.name) { count += 1 }
+        for place in self.ranges where bytes.matches(lowerCase: name, at: place.name) { count += 1 }
         return count
     }
 
     /// Whether one of the lists in the fields of that name has the token; both are given in lower case.
     public func contains(_ token: StaticString, in name: StaticString, of bytes: RawSpan) -> Bool {
-        for place in self.places where bytes.matches(lowerCase: name, at: place.name) {
+        for place in self.ranges where bytes.matches(lowerCase: name, at: place.name) {
             if Self.list(at: place.value, of: bytes, contains: token) { return true }
         }
         return false
@@ -61,7 +65,8 @@ public struct HTTPFields: Sendable {
         return values.isEmpty ? nil : values.joined(separator: ", ")
     }
 
-    static func list(at place: Range<Int>, of bytes: RawSpan, contains token: StaticString) -> Bool {
+    static func list(at place: Range<Int>, of bytes: RawSpan, contains token: StaticString) -> Bool
+    {
         var start = place.lowerBound
         while start <= place.upperBound {
             var end = start
@@ -78,7 +83,7 @@ struct HTTPFraming {
     var contentLength: Int?
     var isChunked = false
     var closes = false
-    var hosts = 0
+    var hostCount = 0
     var host: Range<Int>?
     var expectsContinue = false
     var expectsOther = false
@@ -86,8 +91,10 @@ struct HTTPFraming {
 
 extension HTTPFields {
     /// Reads the field lines from `offset` on, up to the empty line that ends the head at `end` (the place behind it).
-    mutating func parse(_ bytes: RawSpan, from offset: Int, to end: Int, countLimit: Int) throws(HTTPError) -> HTTPFraming {
-        self.places.removeAll(keepingCapacity: true)
+    mutating func parse(_ bytes: RawSpan, from offset: Int, to end: Int, countLimit: Int)
+        throws(HTTPError) -> HTTPFraming
+    {
+        self.ranges.removeAll(keepingCapacity: true)
         var framing = HTTPFraming()
         var offset = offset
         let fieldsEnd = end - 2
@@ -103,18 +110,23 @@ extension HTTPFields {
             let valueStart = offset &+ 1
             offset = bytes.firstControl(from: valueStart, to: fieldsEnd)
             guard bytes[byteAt: offset] == 0x0D, bytes[byteAt: offset &+ 1] == 0x0A else {
-                throw .badRequest("The header field \(bytes.text(at: name)) has a control character in its value.")
+                throw .badRequest(
+                    "The header field \(bytes.text(at: name)) has a control character in its value."
+                )
             }
             let value = bytes.trimmed(valueStart..<offset)
             offset &+= 2
-            guard self.places.count < countLimit else {
-                throw HTTPError(.headerFieldsTooLarge, "The request has more than \(countLimit) header fields.")
+            guard self.ranges.count < countLimit else {
+                throw HTTPError(
+                    .headerFieldsTooLarge, "The request has more than \(countLimit) header fields.")
             }
-            self.places.append(
-                Place(
-                    nameStart: UInt32(truncatingIfNeeded: name.lowerBound), nameEnd: UInt32(truncatingIfNeeded: name.upperBound),
-                    valueStart: UInt32(truncatingIfNeeded: value.lowerBound), valueEnd: UInt32(truncatingIfNeeded: value.upperBound)))
-            try Self.note(name, value, bytes, &framing)
+            self.ranges.append(
+                FieldRange(
+                    nameStart: UInt32(truncatingIfNeeded: name.lowerBound),
+                    nameEnd: UInt32(truncatingIfNeeded: name.upperBound),
+                    valueStart: UInt32(truncatingIfNeeded: value.lowerBound),
+                    valueEnd: UInt32(truncatingIfNeeded: value.upperBound)))
+            try Self.recordFraming(name, value, bytes, &framing)
         }
         if framing.isChunked, framing.contentLength != nil {
             throw .badRequest("Content-Length and Transfer-Encoding must not come together.")
@@ -123,12 +135,12 @@ extension HTTPFields {
     }
 
     @inline(__always)
-    private static func note(
+    private static func recordFraming(
         _ name: Range<Int>, _ value: Range<Int>, _ bytes: RawSpan, _ framing: inout HTTPFraming
     ) throws(HTTPError) {
         switch name.count {
         case 4 where bytes.matches(lowerCase: "host", at: name):
-            framing.hosts += 1
+            framing.hostCount += 1
             framing.host = value
         case 6 where bytes.matches(lowerCase: "expect", at: name):
             let isContinue = bytes.matches(lowerCase: "100-continue", at: value)

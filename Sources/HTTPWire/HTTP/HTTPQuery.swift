@@ -16,9 +16,13 @@ extension HTTPRequestHead {
     }
 
     /// A name may be percent-encoded too, letter by letter.
-    private static func isName(_ name: StaticString, at place: Range<Int>, of bytes: RawSpan) -> Bool {
+    private static func isName(_ name: StaticString, at place: Range<Int>, of bytes: RawSpan)
+        -> Bool
+    {
         if bytes.matches(name, at: place) { return true }
-        guard place.contains(where: { bytes[byteAt: $0] == UInt8(ascii: "%") }) else { return false }
+        guard place.contains(where: { bytes[byteAt: $0] == UInt8(ascii: "%") }) else {
+            return false
+        }
         return bytes.queryText(at: place) == name.description
     }
 }

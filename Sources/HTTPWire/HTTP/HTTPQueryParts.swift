@@ -14,10 +14,14 @@ public struct HTTPQueryParts {
     /// The places of the next part's name and value, which is empty where there is no `=`; nil at the end. Empty parts are passed over.
     public mutating func next(in bytes: RawSpan) -> (name: Range<Int>, value: Range<Int>)? {
         while self.start < self.end {
-            let part = self.start..<(bytes.first(UInt8(ascii: "&"), from: self.start, to: self.end) ?? self.end)
+            let part =
+                self
+                .start..<(bytes.first(UInt8(ascii: "&"), from: self.start, to: self.end) ?? self.end)
             self.start = part.upperBound + 1
             guard !part.isEmpty else { continue }
-            let sign = bytes.first(UInt8(ascii: "="), from: part.lowerBound, to: part.upperBound) ?? part.upperBound
+            let sign =
+                bytes.first(UInt8(ascii: "="), from: part.lowerBound, to: part.upperBound)
+                ?? part.upperBound
             return (part.lowerBound..<sign, min(sign + 1, part.upperBound)..<part.upperBound)
         }
         return nil

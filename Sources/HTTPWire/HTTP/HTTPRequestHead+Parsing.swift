@@ -4,24 +4,36 @@ extension HTTPRequestHead {
     /// Reads the line that begins at `start` (RFC 9112 section 3); answers with the place behind it.
     ///
     /// - Parameter end: the place behind the head, which holds at least one line and the empty one.
-    mutating func parseRequestLine(_ bytes: RawSpan, from start: Int, to end: Int) throws(HTTPError) -> Int {
+    mutating func parseRequestLine(_ bytes: RawSpan, from start: Int, to end: Int) throws(HTTPError)
+        -> Int
+    {
         var offset = start
         while ByteSet.token.contains(bytes[byteAt: offset]) { offset &+= 1 }
-        guard offset > start, bytes[byteAt: offset] == 0x20 else { throw .badRequest("The request's method is malformed.") }
+        guard offset > start, bytes[byteAt: offset] == 0x20 else {
+            throw .badRequest("The request's method is malformed.")
+        }
         self.method = Self.method(bytes, start..<offset)
 
         let targetStart = offset + 1
-        guard let targetEnd = bytes.first(0x20, from: targetStart, to: end), targetEnd > targetStart else {
+        guard let targetEnd = bytes.first(0x20, from: targetStart, to: end), targetEnd > targetStart
+        else {
             throw .badRequest("The request's target is malformed.")
         }
         self.target = targetStart..<targetEnd
 
         let version = targetEnd + 1..<targetEnd + 9
-        guard version.upperBound + 2 <= end, bytes.matches("HTTP/", at: version.lowerBound..<version.lowerBound + 5),
-            isDigit(bytes[byteAt: version.lowerBound + 5]), bytes[byteAt: version.lowerBound + 6] == UInt8(ascii: "."),
-            isDigit(bytes[byteAt: version.lowerBound + 7]), bytes[byteAt: version.upperBound] == 0x0D,
+        guard version.upperBound + 2 <= end,
+            bytes.matches("HTTP/", at: version.lowerBound..<version.lowerBound + 5),
+            isDigit(bytes[byteAt: version.lowerBound + 5]),
+            bytes[byteAt: version.lowerBound + 6] == UInt8(ascii: "."),
+            isDigit(bytes[byteAt: version.lowerBound + 7]),
+            bytes[byteAt: version.upperBound] == 0x0D,
             bytes[byteAt: version.upperBound + 1] == 0x0A
-        else { throw .badRequest("The request line must be a method, a target and a version, with one space between them.") }
+        else {
+            throw .badRequest(
+                "The request line must be a method, a target and a version, with one space between them."
+            )
+        }
         if bytes.matches("HTTP/1.1", at: version) {
             self.version = .http11
         } else if bytes.matches("HTTP/1.0", at: version) {
@@ -59,21 +71,31 @@ extension HTTPRequestHead {
         }
 
         var offset = pathStart
-        while offset < self.target.upperBound, ByteSet.path.contains(bytes[byteAt: offset]) { offset &+= 1 }
+        while offset < self.target.upperBound, ByteSet.path.contains(bytes[byteAt: offset]) {
+            offset &+= 1
+        }
         self.path = pathStart..<offset
         self.query = nil
         if offset < self.target.upperBound, bytes[byteAt: offset] == UInt8(ascii: "?") {
             let queryStart = offset + 1
             offset = queryStart
-            while offset < self.target.upperBound, ByteSet.query.contains(bytes[byteAt: offset]) { offset &+= 1 }
+            while offset < self.target.upperBound, ByteSet.query.contains(bytes[byteAt: offset]) {
+                offset &+= 1
+            }
             self.query = queryStart..<offset
         }
         // A fragment, for one, never belongs into a request.
-        guard offset == self.target.upperBound else { throw .badRequest("The request's target has a letter that must be percent-encoded.") }
-        guard Self.hasGoodEscapes(bytes, self.target) else { throw .badRequest("The request's target has a malformed percent-encoding.") }
+        guard offset == self.target.upperBound else {
+            throw .badRequest("The request's target has a letter that must be percent-encoded.")
+        }
+        guard Self.hasValidEscapes(bytes, self.target) else {
+            throw .badRequest("The request's target has a malformed percent-encoding.")
+        }
         // An absolute target may have no path; what stands for it is a slash of its "//".
         if self.path.isEmpty {
-            guard let authority = self.authority else { throw .badRequest("The request's target is malformed.") }
+            guard let authority = self.authority else {
+                throw .badRequest("The request's target is malformed.")
+            }
             self.path = authority.lowerBound - 1..<authority.lowerBound
         }
     }
@@ -83,9 +105,13 @@ extension HTTPRequestHead {
         let start = self.target.lowerBound
         for scheme in ["http://", "https://"] as [StaticString] {
             let authorityStart = start + scheme.utf8CodeUnitCount
-            guard authorityStart <= self.target.upperBound, bytes.matches(lowerCase: scheme, at: start..<authorityStart) else { continue }
+            guard authorityStart <= self.target.upperBound,
+                bytes.matches(lowerCase: scheme, at: start..<authorityStart)
+            else { continue }
             var offset = authorityStart
-            while offset < self.target.upperBound, bytes[byteAt: offset] != UInt8(ascii: "/"), bytes[byteAt: offset] != UInt8(ascii: "?") {
+            while offset < self.target.upperBound, bytes[byteAt: offset] != UInt8(ascii: "/"),
+                bytes[byteAt: offset] != UInt8(ascii: "?")
+            {
                 offset += 1
             }
             guard Self.isAuthority(bytes, authorityStart..<offset) else {
@@ -97,10 +123,12 @@ extension HTTPRequestHead {
         throw .badRequest("The request's target must begin with a slash.")
     }
 
-    static func hasGoodEscapes(_ bytes: RawSpan, _ place: Range<Int>) -> Bool {
+    static func hasValidEscapes(_ bytes: RawSpan, _ place: Range<Int>) -> Bool {
         var start = place.lowerBound
         while let sign = bytes.first(UInt8(ascii: "%"), from: start, to: place.upperBound) {
-            guard sign + 2 < place.upperBound, Hex.value(bytes[byteAt: sign + 1]) != nil, Hex.value(bytes[byteAt: sign + 2]) != nil else {
+            guard sign + 2 < place.upperBound, Hex.value(bytes[byteAt: sign + 1]) != nil,
+                Hex.value(bytes[byteAt: sign + 2]) != nil
+            else {
                 return false
             }
             start = sign + 3
@@ -113,15 +141,24 @@ extension HTTPRequestHead {
         var offset = place.lowerBound
         if offset < place.upperBound, bytes[byteAt: offset] == UInt8(ascii: "[") {
             offset += 1
-            while offset < place.upperBound, ByteSet.ipv6.contains(bytes[byteAt: offset]) { offset += 1 }
-            guard offset > place.lowerBound + 2, offset < place.upperBound, bytes[byteAt: offset] == UInt8(ascii: "]") else { return false }
+            while offset < place.upperBound, ByteSet.ipv6.contains(bytes[byteAt: offset]) {
+                offset += 1
+            }
+            guard offset > place.lowerBound + 2, offset < place.upperBound,
+                bytes[byteAt: offset] == UInt8(ascii: "]")
+            else { return false }
             offset += 1
         } else {
-            while offset < place.upperBound, ByteSet.host.contains(bytes[byteAt: offset]) { offset &+= 1 }
-            guard offset > place.lowerBound, Self.hasGoodEscapes(bytes, place.lowerBound..<offset) else { return false }
+            while offset < place.upperBound, ByteSet.host.contains(bytes[byteAt: offset]) {
+                offset &+= 1
+            }
+            guard offset > place.lowerBound, Self.hasValidEscapes(bytes, place.lowerBound..<offset)
+            else { return false }
         }
         guard offset < place.upperBound else { return true }
-        guard bytes[byteAt: offset] == UInt8(ascii: ":"), place.upperBound - offset <= 6 else { return false }
+        guard bytes[byteAt: offset] == UInt8(ascii: ":"), place.upperBound - offset <= 6 else {
+            return false
+        }
         var port = 0
         for digit in offset + 1..<place.upperBound {
             guard isDigit(bytes[byteAt: digit]) else { return false }
@@ -131,17 +168,21 @@ extension HTTPRequestHead {
     }
 
     /// What the fields mean for this request.
-    mutating func take(_ framing: HTTPFraming, _ bytes: RawSpan) throws(HTTPError) {
-        guard framing.hosts == 1 || framing.hosts == 0 && self.version == .http10 else {
+    mutating func apply(_ framing: HTTPFraming, _ bytes: RawSpan) throws(HTTPError) {
+        guard framing.hostCount == 1 || framing.hostCount == 0 && self.version == .http10 else {
             throw .badRequest("The request must have exactly one Host field.")
         }
         if let host = framing.host {
-            guard Self.isAuthority(bytes, host) else { throw .badRequest("The Host field is malformed.") }
+            guard Self.isAuthority(bytes, host) else {
+                throw .badRequest("The Host field is malformed.")
+            }
             // The target's counts more than the field's (RFC 9112 section 3.2.2).
             if self.authority == nil { self.authority = host }
         }
         if framing.isChunked {
-            guard self.version == .http11 else { throw .badRequest("HTTP/1.0 knows no Transfer-Encoding.") }
+            guard self.version == .http11 else {
+                throw .badRequest("HTTP/1.0 knows no Transfer-Encoding.")
+            }
             self.body = .chunked
         } else {
             self.body = .bytes(framing.contentLength ?? 0)
@@ -149,7 +190,10 @@ extension HTTPRequestHead {
         self.keepsAlive = self.version == .http11 && !framing.closes
         self.expectsContinue = false
         if self.version == .http11 {
-            guard !framing.expectsOther else { throw HTTPError(.expectationFailed, "The Expect field may only ask for 100-continue.") }
+            guard !framing.expectsOther else {
+                throw HTTPError(
+                    .expectationFailed, "The Expect field may only ask for 100-continue.")
+            }
             self.expectsContinue = framing.expectsContinue && self.body != .bytes(0)
         }
     }

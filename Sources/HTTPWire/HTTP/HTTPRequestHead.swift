@@ -50,7 +50,8 @@ public struct HTTPRequestHead: Sendable {
     /// Whether the path begins with this.
     public func pathStarts(with text: StaticString, in bytes: RawSpan) -> Bool {
         guard self.path.count >= text.utf8CodeUnitCount else { return false }
-        return bytes.matches(text, at: self.path.lowerBound..<self.path.lowerBound + text.utf8CodeUnitCount)
+        return bytes.matches(
+            text, at: self.path.lowerBound..<self.path.lowerBound + text.utf8CodeUnitCount)
     }
 
     /// The path, with its percent-encoding.

@@ -22,7 +22,7 @@ public struct HTTPLimits: Sendable, Hashable {
 /// Whatever two readers may read differently is refused, because a proxy in front that reads it the other way would let a client smuggle
 /// requests past it: bare line ends, folded lines, blanks before colons, doubled lengths and hosts, any transfer coding but `chunked`.
 public struct HTTPRequestParser: Sendable {
-    private var search = HTTPHeadSearch()
+    private var headSearch = HTTPHeadSearch()
 
     public init() {}
 
@@ -33,13 +33,14 @@ public struct HTTPRequestParser: Sendable {
     public mutating func parse(
         _ bytes: RawSpan, into head: inout HTTPRequestHead, limits: HTTPLimits
     ) throws(HTTPError) -> Bool {
-        guard let end = try self.search.end(in: bytes, limits: limits) else { return false }
-        let start = self.search.start
-        self.search = HTTPHeadSearch()
+        guard let end = try self.headSearch.end(in: bytes, limits: limits) else { return false }
+        let start = self.headSearch.start
+        self.headSearch = HTTPHeadSearch()
         head.byteCount = end
         let lineEnd = try head.parseRequestLine(bytes, from: start, to: end)
-        let framing = try head.fields.parse(bytes, from: lineEnd, to: end, countLimit: limits.fieldCount)
-        try head.take(framing, bytes)
+        let framing = try head.fields.parse(
+            bytes, from: lineEnd, to: end, countLimit: limits.fieldCount)
+        try head.apply(framing, bytes)
         return true
     }
 }
@@ -68,7 +69,9 @@ struct HTTPHeadSearch: Sendable {
             if isEmpty, !isFirst { return self.searched }
             if isEmpty {
                 // One empty line in front of a request is let pass (RFC 9112 section 2.2).
-                guard self.start == 0 else { throw .badRequest("There are empty lines in front of the request.") }
+                guard self.start == 0 else {
+                    throw .badRequest("There are empty lines in front of the request.")
+                }
                 self.start = self.searched
             }
             self.lineStart = self.searched
@@ -80,12 +83,14 @@ struct HTTPHeadSearch: Sendable {
 
     private func checkLength(upTo end: Int, _ limits: HTTPLimits) throws(HTTPError) {
         if self.lineStart == self.start, end - self.start > limits.requestLineBytes {
-            throw HTTPError(.uriTooLong, "The request line has more than \(limits.requestLineBytes) bytes.")
+            throw HTTPError(
+                .uriTooLong, "The request line has more than \(limits.requestLineBytes) bytes.")
         }
         guard end <= limits.headBytes else { throw Self.headTooLong(limits) }
     }
 
     private static func headTooLong(_ limits: HTTPLimits) -> HTTPError {
-        HTTPError(.headerFieldsTooLarge, "The request's head has more than \(limits.headBytes) bytes.")
+        HTTPError(
+            .headerFieldsTooLarge, "The request's head has more than \(limits.headBytes) bytes.")
     }
 }

@@ -23,7 +23,7 @@ public struct HTTPResponseError: Error, Sendable, Hashable, CustomStringConverti
 
 /// Finds and reads the heads of responses, as strictly as those of requests.
 public struct HTTPResponseParser: Sendable {
-    private var search = HTTPHeadSearch()
+    private var headSearch = HTTPHeadSearch()
 
     public init() {}
 
@@ -34,30 +34,38 @@ public struct HTTPResponseParser: Sendable {
     ///   - answersHead: whether the request was a HEAD, whose response never has a body.
     /// - Returns: whether the head is whole; if not, come back with the same bytes and more behind them.
     public mutating func parse(
-        _ bytes: RawSpan, into head: inout HTTPResponseHead, limits: HTTPLimits = HTTPLimits(), answersHead: Bool = false
+        _ bytes: RawSpan, into head: inout HTTPResponseHead, limits: HTTPLimits = HTTPLimits(),
+        answersHead: Bool = false
     ) throws(HTTPResponseError) -> Bool {
         do throws(HTTPError) {
-            guard let end = try self.search.end(in: bytes, limits: limits) else { return false }
-            let start = self.search.start
-            self.search = HTTPHeadSearch()
+            guard let end = try self.headSearch.end(in: bytes, limits: limits) else { return false }
+            let start = self.headSearch.start
+            self.headSearch = HTTPHeadSearch()
             head.byteCount = end
             let lineEnd = try head.parseStatusLine(bytes, from: start, to: end)
-            let framing = try head.fields.parse(bytes, from: lineEnd, to: end, countLimit: limits.fieldCount)
-            head.take(framing, answersHead: answersHead)
+            let framing = try head.fields.parse(
+                bytes, from: lineEnd, to: end, countLimit: limits.fieldCount)
+            head.apply(framing, answersHead: answersHead)
             return true
         } catch {
-            throw HTTPResponseError("The server's response is malformed: \(error.sentence)")
+            throw HTTPResponseError("The server's response is malformed: \(error.message)")
         }
     }
 }
 
 extension HTTPResponseHead {
     /// Reads the line that begins at `start` (RFC 9112 section 4); answers with the place behind it.
-    fileprivate mutating func parseStatusLine(_ bytes: RawSpan, from start: Int, to end: Int) throws(HTTPError) -> Int {
+    fileprivate mutating func parseStatusLine(_ bytes: RawSpan, from start: Int, to end: Int)
+        throws(HTTPError) -> Int
+    {
         let codeStart = start + 9
         guard codeStart + 5 <= end, bytes[byteAt: start + 8] == 0x20,
-            bytes[byteAt: codeStart] != 0x30, (codeStart..<codeStart + 3).allSatisfy({ isDigit(bytes[byteAt: $0]) })
-        else { throw .badRequest("Its status line must begin with a version and a code of three digits.") }
+            bytes[byteAt: codeStart] != 0x30,
+            (codeStart..<codeStart + 3).allSatisfy({ isDigit(bytes[byteAt: $0]) })
+        else {
+            throw .badRequest(
+                "Its status line must begin with a version and a code of three digits.")
+        }
         if bytes.matches("HTTP/1.1", at: start..<start + 8) {
             self.version = .http11
         } else if bytes.matches("HTTP/1.0", at: start..<start + 8) {
@@ -65,17 +73,21 @@ extension HTTPResponseHead {
         } else {
             throw .badRequest("Its version is neither HTTP/1.1 nor HTTP/1.0.")
         }
-        self.status = HTTPStatus(rawValue: (codeStart..<codeStart + 3).reduce(0) { $0 * 10 + Int(bytes[byteAt: $1] &- 0x30) })
+        self.status = HTTPStatus(
+            rawValue: (codeStart..<codeStart + 3).reduce(0) {
+                $0 * 10 + Int(bytes[byteAt: $1] &- 0x30)
+            })
         // Some servers leave out the phrase with its space.
         let lineEnd = bytes.firstControl(from: codeStart + 3, to: end)
-        guard bytes[byteAt: codeStart + 3] == 0x20 || lineEnd == codeStart + 3, lineEnd + 1 < end, bytes[byteAt: lineEnd] == 0x0D,
+        guard bytes[byteAt: codeStart + 3] == 0x20 || lineEnd == codeStart + 3, lineEnd + 1 < end,
+            bytes[byteAt: lineEnd] == 0x0D,
             bytes[byteAt: lineEnd + 1] == 0x0A
         else { throw .badRequest("Its status line has letters that do not belong there.") }
         return lineEnd + 2
     }
 
     /// How long the body is (RFC 9112 section 6.3).
-    fileprivate mutating func take(_ framing: HTTPFraming, answersHead: Bool) {
+    fileprivate mutating func apply(_ framing: HTTPFraming, answersHead: Bool) {
         if answersHead || self.status.hasNoBody {
             self.body = .bytes(0)
         } else if framing.isChunked {

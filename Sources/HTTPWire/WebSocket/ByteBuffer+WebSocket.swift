@@ -2,10 +2,12 @@ public import Bytes
 
 extension ByteBuffer {
     /// The most bytes that the header of an unmasked frame has.
-    public static let webSocketHeaderRoom = 10
+    public static let webSocketHeaderByteLimit = 10
 
     /// How many bytes a frame's header has.
-    public static func webSocketHeaderByteCount(payloadByteCount: Int, isMasked: Bool = false) -> Int {
+    public static func webSocketHeaderByteCount(payloadByteCount: Int, isMasked: Bool = false)
+        -> Int
+    {
         (payloadByteCount <= 125 ? 2 : payloadByteCount <= 0xFFFF ? 4 : 10) + (isMasked ? 4 : 0)
     }
 
@@ -13,7 +15,8 @@ extension ByteBuffer {
     ///
     /// - Parameter mask: a client's, in the byte order of the wire, lowest byte first; the payload must be masked by the caller.
     public mutating func append(
-        webSocketHeader opcode: WebSocketOpcode, payloadByteCount: Int, isFinal: Bool = true, isCompressed: Bool = false,
+        webSocketHeader opcode: WebSocketOpcode, payloadByteCount: Int, isFinal: Bool = true,
+        isCompressed: Bool = false,
         mask: UInt32? = nil
     ) {
         self.append((isFinal ? 0x80 : 0) | (isCompressed ? 0x40 : 0) | opcode.rawValue)
@@ -35,11 +38,13 @@ extension ByteBuffer {
     ///
     /// - Parameter mask: what a client must give and a server must not: fresh chance for every frame.
     public mutating func append(
-        webSocketFrame opcode: WebSocketOpcode, payload: UnsafeRawBufferPointer, isFinal: Bool = true, isCompressed: Bool = false,
+        webSocketFrame opcode: WebSocketOpcode, payload: UnsafeRawBufferPointer,
+        isFinal: Bool = true, isCompressed: Bool = false,
         mask: UInt32? = nil
     ) {
         self.append(
-            webSocketHeader: opcode, payloadByteCount: payload.count, isFinal: isFinal, isCompressed: isCompressed, mask: mask)
+            webSocketHeader: opcode, payloadByteCount: payload.count, isFinal: isFinal,
+            isCompressed: isCompressed, mask: mask)
         let start = self.count
         self.append(contentsOf: payload)
         guard let mask else { return }
@@ -51,11 +56,15 @@ extension ByteBuffer {
     /// A whole frame with a text.
     public mutating func append(webSocketText text: String, mask: UInt32? = nil) {
         var text = text
-        text.withUTF8 { self.append(webSocketFrame: .text, payload: UnsafeRawBufferPointer($0), mask: mask) }
+        text.withUTF8 {
+            self.append(webSocketFrame: .text, payload: UnsafeRawBufferPointer($0), mask: mask)
+        }
     }
 
     /// A close frame. The reason is cut at a character's end where it does not fit into 123 bytes.
-    public mutating func append(webSocketClose code: WebSocketCloseCode?, reason: String = "", mask: UInt32? = nil) {
+    public mutating func append(
+        webSocketClose code: WebSocketCloseCode?, reason: String = "", mask: UInt32? = nil
+    ) {
         var payload: [UInt8] = []
         if let code {
             payload = [UInt8(code.rawValue >> 8), UInt8(code.rawValue & 0xFF)]
@@ -70,7 +79,7 @@ extension ByteBuffer {
     /// Leaves room for the header of a frame whose payload is written next; answers where the room begins.
     public mutating func reserveWebSocketHeader() -> Int {
         let start = self.count
-        for _ in 0..<Self.webSocketHeaderRoom { self.append(0) }
+        for _ in 0..<Self.webSocketHeaderByteLimit { self.append(0) }
         return start
     }
 
@@ -80,15 +89,18 @@ extension ByteBuffer {
     public mutating func finishWebSocketFrame(
         _ opcode: WebSocketOpcode, reservedAt start: Int, isCompressed: Bool = false
     ) -> Range<Int> {
-        let payloadStart = start + Self.webSocketHeaderRoom
+        let payloadStart = start + Self.webSocketHeaderByteLimit
         let payloadByteCount = self.count - payloadStart
         var place = payloadStart - Self.webSocketHeaderByteCount(payloadByteCount: payloadByteCount)
         let frame = place..<self.count
         self.bytes[place] = 0x80 | (isCompressed ? 0x40 : 0) | opcode.rawValue
-        self.bytes[place + 1] = payloadByteCount <= 125 ? UInt8(payloadByteCount) : payloadByteCount <= 0xFFFF ? 126 : 127
+        self.bytes[place + 1] =
+            payloadByteCount <= 125
+            ? UInt8(payloadByteCount) : payloadByteCount <= 0xFFFF ? 126 : 127
         place += 2
         while place < payloadStart {
-            self.bytes[place] = UInt8(truncatingIfNeeded: payloadByteCount >> (8 * (payloadStart - place - 1)))
+            self.bytes[place] = UInt8(
+                truncatingIfNeeded: payloadByteCount >> (8 * (payloadStart - place - 1)))
             place += 1
         }
         return frame

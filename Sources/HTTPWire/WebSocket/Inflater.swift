@@ -11,30 +11,33 @@ public enum InflateError: Error, Sendable, Hashable {
 /// One serves a whole loop, because no message may refer to the one before (`no_context_takeover`).
 public final class Inflater {
     /// What the last message was inflated to; good until the next one.
-    public var output: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: self.room[..<self.count]) }
+    public var output: UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(rebasing: self.storage[..<self.count])
+    }
 
     // At an address of its own: zlib remembers it.
     private let stream: UnsafeMutablePointer<z_stream>
-    private var room: UnsafeMutableRawBufferPointer
+    private var storage: UnsafeMutableRawBufferPointer
     private var count = 0
 
-    private static let firstByteCount = 16 << 10
+    private static let initialByteCount = 16 << 10
     /// What is kept between messages; more is given back.
-    private static let keptByteCount = 256 << 10
+    private static let retainedByteCount = 256 << 10
 
     public init() {
         self.stream = .allocate(capacity: 1)
         self.stream.initialize(to: z_stream())
-        self.room = .allocate(byteCount: Self.firstByteCount, alignment: 16)
+        self.storage = .allocate(byteCount: Self.initialByteCount, alignment: 16)
         // Negative window bits: no zlib header around it.
-        let status = inflateInit2_(self.stream, -15, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
+        let status = inflateInit2_(
+            self.stream, -15, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
         precondition(status == Z_OK, "zlib cannot begin to inflate: \(status).")
     }
 
     deinit {
         inflateEnd(self.stream)
         self.stream.deallocate()
-        self.room.deallocate()
+        self.storage.deallocate()
     }
 
     /// Inflates one message into `output`.
@@ -42,7 +45,7 @@ public final class Inflater {
     /// - Parameter byteLimit: what comes out may not have more bytes. It stops there, however much more there would be.
     public func inflate(_ message: UnsafeRawBufferPointer, byteLimit: Int) throws(InflateError) {
         self.count = 0
-        if self.room.count > Self.keptByteCount { self.resize(to: Self.firstByteCount) }
+        if self.storage.count > Self.retainedByteCount { self.resize(to: Self.initialByteCount) }
         if message.isEmpty { return }
         inflateReset(self.stream)
         do throws(InflateError) {
@@ -50,9 +53,13 @@ public final class Inflater {
             // What the sender took off the end.
             let tail: (UInt8, UInt8, UInt8, UInt8) = (0x00, 0x00, 0xFF, 0xFF)
             let messageByteCount = self.count
-            try withUnsafeBytes(of: tail) { bytes throws(InflateError) in try self.feed(bytes, byteLimit) }
+            try withUnsafeBytes(of: tail) { bytes throws(InflateError) in
+                try self.feed(bytes, byteLimit)
+            }
             // Bit 7 is set between two blocks. Where the message was cut off, the tail is read as something else.
-            guard self.stream.pointee.data_type & 128 != 0, self.count == messageByteCount else { throw .malformed }
+            guard self.stream.pointee.data_type & 128 != 0, self.count == messageByteCount else {
+                throw .malformed
+            }
         } catch {
             self.count = 0
             throw error
@@ -61,15 +68,19 @@ public final class Inflater {
 
     private func feed(_ input: UnsafeRawBufferPointer, _ byteLimit: Int) throws(InflateError) {
         guard let base = input.baseAddress, input.count <= Int(UInt32.max) else { throw .malformed }
-        self.stream.pointee.next_in = UnsafeMutablePointer(mutating: base.assumingMemoryBound(to: UInt8.self))
+        self.stream.pointee.next_in = UnsafeMutablePointer(
+            mutating: base.assumingMemoryBound(to: UInt8.self))
         self.stream.pointee.avail_in = UInt32(input.count)
         while true {
             // One byte more than allowed, to see whether there is one.
-            if self.count == self.room.count { self.resize(to: max(self.count + 1, min(self.count * 2, byteLimit + 1))) }
-            self.stream.pointee.next_out = self.room.baseAddress?.advanced(by: self.count).assumingMemoryBound(to: UInt8.self)
-            self.stream.pointee.avail_out = UInt32(self.room.count - self.count)
+            if self.count == self.storage.count {
+                self.resize(to: max(self.count + 1, min(self.count * 2, byteLimit + 1)))
+            }
+            self.stream.pointee.next_out = self.storage.baseAddress?.advanced(by: self.count)
+                .assumingMemoryBound(to: UInt8.self)
+            self.stream.pointee.avail_out = UInt32(self.storage.count - self.count)
             let status = CZlib.inflate(self.stream, Z_SYNC_FLUSH)
-            self.count = self.room.count - Int(self.stream.pointee.avail_out)
+            self.count = self.storage.count - Int(self.stream.pointee.avail_out)
             guard self.count <= byteLimit else { throw .tooBig }
             switch status {
             case Z_STREAM_END:
@@ -90,8 +101,8 @@ public final class Inflater {
 
     private func resize(to byteCount: Int) {
         let room = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: 16)
-        room.copyMemory(from: UnsafeRawBufferPointer(rebasing: self.room[..<self.count]))
-        self.room.deallocate()
-        self.room = room
+        room.copyMemory(from: UnsafeRawBufferPointer(rebasing: self.storage[..<self.count]))
+        self.storage.deallocate()
+        self.storage = room
     }
 }

@@ -7,8 +7,8 @@ public enum WebSocketError: Error, Sendable, Hashable, CustomStringConvertible {
     case fragmentedControlFrame
     case controlFrameTooLong
     case badLength
-    case continuationOfNothing
-    case messageInsideMessage
+    case unexpectedContinuation
+    case interleavedMessage
     case badClosePayload
     case badCloseCode(UInt16)
     case badText
@@ -35,8 +35,8 @@ public enum WebSocketError: Error, Sendable, Hashable, CustomStringConvertible {
         case .fragmentedControlFrame: "A control frame must not be fragmented."
         case .controlFrameTooLong: "A control frame carries at most 125 bytes."
         case .badLength: "The length of a frame is not written in its shortest form."
-        case .continuationOfNothing: "A continuation frame has no message to continue."
-        case .messageInsideMessage: "A message begins before the one before has ended."
+        case .unexpectedContinuation: "A continuation frame has no message to continue."
+        case .interleavedMessage: "A message begins before the one before has ended."
         case .badClosePayload: "A close frame's payload of one byte is no close code."
         case .badCloseCode(let code): "The close code \(code) must not be sent."
         case .badText: "A text message is not UTF-8."

@@ -10,14 +10,17 @@ enum WebSocketMask {
         var seen: UInt64 = 0
         var offset = 0
         while offset &+ 8 <= bytes.count {
-            let word = UInt64(littleEndian: base.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) ^ wideKey
+            let word =
+                UInt64(littleEndian: base.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+                ^ wideKey
             base.storeBytes(of: word.littleEndian, toByteOffset: offset, as: UInt64.self)
             seen |= word
             offset &+= 8
         }
         var rest = wideKey
         while offset < bytes.count {
-            let byte = base.load(fromByteOffset: offset, as: UInt8.self) ^ UInt8(truncatingIfNeeded: rest)
+            let byte =
+                base.load(fromByteOffset: offset, as: UInt8.self) ^ UInt8(truncatingIfNeeded: rest)
             base.storeBytes(of: byte, toByteOffset: offset, as: UInt8.self)
             seen |= UInt64(byte)
             rest >>= 8

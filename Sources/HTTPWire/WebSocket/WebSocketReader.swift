@@ -37,27 +37,27 @@ public struct WebSocketLimits: Sendable, Hashable {
 /// Only the fragments of a message that has not ended are kept here, so an idle connection costs no more than this struct.
 public struct WebSocketReader: Sendable {
     /// Whose side reads: a server demands masks, a client forbids them.
-    public enum Role: UInt8, Sendable, Hashable {
+    public enum EndpointRole: UInt8, Sendable, Hashable {
         case server, client
     }
 
     /// How many bytes, from the first unread one on, the buffer must hold before `next` can say more. Set when it answers nil.
-    public private(set) var bytesWanted = 2
+    public private(set) var neededByteCount = 2
 
     private var fragments: [UInt8] = []
-    private let role: Role
+    private let role: EndpointRole
     /// Whether permessage-deflate was agreed on.
-    public let takesCompression: Bool
+    public let acceptsCompression: Bool
     /// The kind of the message whose fragments are being gathered.
-    private var openKind: WebSocketMessageKind?
-    private var openIsCompressed = false
-    private var openText = UTF8Check()
+    private var fragmentedKind: WebSocketMessageKind?
+    private var isFragmentedCompressed = false
+    private var fragmentedUTF8 = UTF8Validator()
     private var isClosed = false
 
     /// - Parameter takesCompression: whether permessage-deflate was agreed on in the handshake.
-    public init(role: Role, takesCompression: Bool = false) {
+    public init(role: EndpointRole, acceptsCompression takesCompression: Bool = false) {
         self.role = role
-        self.takesCompression = takesCompression
+        self.acceptsCompression = takesCompression
     }
 
     /// The next thing in `buffer`, from `offset` on; moves `offset` behind it.
@@ -68,7 +68,8 @@ public struct WebSocketReader: Sendable {
     ///
     /// - Parameter inflater: the loop's; needed if compression was agreed on.
     public mutating func next(
-        in buffer: UnsafeMutableRawBufferPointer, from offset: inout Int, limits: WebSocketLimits, inflater: Inflater? = nil
+        in buffer: UnsafeMutableRawBufferPointer, from offset: inout Int, limits: WebSocketLimits,
+        inflater: Inflater? = nil
     ) throws(WebSocketError) -> WebSocketInput? {
         while true {
             if self.isClosed {
@@ -77,34 +78,42 @@ public struct WebSocketReader: Sendable {
             }
             let unread = UnsafeMutableRawBufferPointer(rebasing: buffer[offset...])
             let header: WebSocketFrameHeader
-            switch try WebSocketFrameHeader.read(
-                UnsafeRawBufferPointer(unread), by: self.role, takesCompression: self.takesCompression, frameByteLimit: limits.frameBytes)
+            switch try WebSocketFrameHeader.parse(
+                UnsafeRawBufferPointer(unread), as: self.role,
+                acceptsCompression: self.acceptsCompression, frameByteLimit: limits.frameBytes)
             {
-            case .needs(let byteCount):
-                self.bytesWanted = byteCount
+            case .incomplete(let byteCount):
+                self.neededByteCount = byteCount
                 return nil
-            case .whole(let whole):
+            case .complete(let whole):
                 header = whole
             }
             try self.check(header, limits)
             let frameByteCount = header.byteCount + header.payloadByteCount
             guard unread.count >= frameByteCount else {
-                self.bytesWanted = frameByteCount
+                self.neededByteCount = frameByteCount
                 return nil
             }
 
-            let payload = UnsafeMutableRawBufferPointer(rebasing: unread[header.byteCount..<frameByteCount])
+            let payload = UnsafeMutableRawBufferPointer(
+                rebasing: unread[header.byteCount..<frameByteCount])
             let place = offset + header.byteCount..<offset + frameByteCount
             let isASCII = header.mask != 0 && WebSocketMask.apply(header.mask, to: payload)
             offset += frameByteCount
             switch header.opcode {
             case .text where header.isFinal && !header.isCompressed:
-                guard isASCII || UTF8Check.isText(UnsafeRawBufferPointer(payload)) else { throw .badText }
+                guard isASCII || UTF8Validator.isValid(UnsafeRawBufferPointer(payload)) else {
+                    throw .badText
+                }
                 return .message(.text, place)
             case .binary where header.isFinal && !header.isCompressed:
                 return .message(.binary, place)
             case .text, .binary, .continuation:
-                if let message = try self.gather(header, UnsafeRawBufferPointer(payload), limits, inflater) { return message }
+                if let message = try self.assemble(
+                    header, UnsafeRawBufferPointer(payload), limits, inflater)
+                {
+                    return message
+                }
             case .ping:
                 return .ping(place)
             case .pong:
@@ -116,12 +125,14 @@ public struct WebSocketReader: Sendable {
     }
 
     /// What can be said before the payload is there.
-    private func check(_ header: WebSocketFrameHeader, _ limits: WebSocketLimits) throws(WebSocketError) {
+    private func check(_ header: WebSocketFrameHeader, _ limits: WebSocketLimits)
+        throws(WebSocketError)
+    {
         switch header.opcode {
         case .text, .binary:
-            guard self.openKind == nil else { throw .messageInsideMessage }
+            guard self.fragmentedKind == nil else { throw .interleavedMessage }
         case .continuation:
-            guard self.openKind != nil else { throw .continuationOfNothing }
+            guard self.fragmentedKind != nil else { throw .unexpectedContinuation }
         case .close, .ping, .pong:
             return
         }
@@ -131,56 +142,67 @@ public struct WebSocketReader: Sendable {
     }
 
     /// A fragment, or a compressed message; nil when more fragments follow.
-    private mutating func gather(
-        _ header: WebSocketFrameHeader, _ payload: UnsafeRawBufferPointer, _ limits: WebSocketLimits, _ inflater: Inflater?
+    private mutating func assemble(
+        _ header: WebSocketFrameHeader, _ payload: UnsafeRawBufferPointer,
+        _ limits: WebSocketLimits, _ inflater: Inflater?
     ) throws(WebSocketError) -> WebSocketInput? {
         if header.opcode != .continuation {
             let kind: WebSocketMessageKind = header.opcode == .text ? .text : .binary
             if header.isFinal { return try Self.inflate(kind, payload, limits, inflater) }
-            self.openKind = kind
-            self.openIsCompressed = header.isCompressed
-            self.openText = UTF8Check()
+            self.fragmentedKind = kind
+            self.isFragmentedCompressed = header.isCompressed
+            self.fragmentedUTF8 = UTF8Validator()
         }
-        guard let kind = self.openKind else { preconditionFailure("A continuation was let through without a message.") }
-        if kind == .text, !self.openIsCompressed {
-            guard self.openText.accept(payload) else { throw .badText }
+        guard let kind = self.fragmentedKind else {
+            preconditionFailure("A continuation was let through without a message.")
+        }
+        if kind == .text, !self.isFragmentedCompressed {
+            guard self.fragmentedUTF8.accept(payload) else { throw .badText }
         }
         self.fragments.append(contentsOf: payload)
         guard header.isFinal else { return nil }
 
         let whole = self.fragments
         self.fragments = []
-        self.openKind = nil
-        if self.openIsCompressed {
+        self.fragmentedKind = nil
+        if self.isFragmentedCompressed {
             return try whole.span.bytes.withUnsafeBytes { bytes throws(WebSocketError) in
                 try Self.inflate(kind, bytes, limits, inflater)
             }
         }
-        guard kind == .binary || self.openText.isComplete else { throw .badText }
+        guard kind == .binary || self.fragmentedUTF8.isComplete else { throw .badText }
         return .assembledMessage(kind, whole)
     }
 
     private static func inflate(
-        _ kind: WebSocketMessageKind, _ payload: UnsafeRawBufferPointer, _ limits: WebSocketLimits, _ inflater: Inflater?
+        _ kind: WebSocketMessageKind, _ payload: UnsafeRawBufferPointer, _ limits: WebSocketLimits,
+        _ inflater: Inflater?
     ) throws(WebSocketError) -> WebSocketInput {
-        guard let inflater else { preconditionFailure("Compression was agreed on, but there is nothing to inflate with.") }
+        guard let inflater else {
+            preconditionFailure("Compression was agreed on, but there is nothing to inflate with.")
+        }
         do {
             try inflater.inflate(payload, byteLimit: limits.messageBytes)
         } catch {
             throw error == .tooBig ? .messageTooBig(limit: limits.messageBytes) : .badCompression
         }
-        guard kind == .binary || UTF8Check.isText(inflater.output) else { throw .badText }
+        guard kind == .binary || UTF8Validator.isValid(inflater.output) else { throw .badText }
         return .inflatedMessage(kind)
     }
 
-    private mutating func close(_ payload: UnsafeRawBufferPointer, _ place: Range<Int>) throws(WebSocketError) -> WebSocketInput {
+    private mutating func close(_ payload: UnsafeRawBufferPointer, _ place: Range<Int>)
+        throws(WebSocketError) -> WebSocketInput
+    {
         self.isClosed = true
         self.fragments = []
         if payload.isEmpty { return .close(nil, reason: place) }
         guard payload.count >= 2 else { throw .badClosePayload }
-        let code = WebSocketCloseCode(rawValue: UInt16(bigEndian: payload.loadUnaligned(as: UInt16.self)))
+        let code = WebSocketCloseCode(
+            rawValue: UInt16(bigEndian: payload.loadUnaligned(as: UInt16.self)))
         guard code.mayBeSent else { throw .badCloseCode(code.rawValue) }
-        guard UTF8Check.isText(UnsafeRawBufferPointer(rebasing: payload[2...])) else { throw .badCloseReason }
+        guard UTF8Validator.isValid(UnsafeRawBufferPointer(rebasing: payload[2...])) else {
+            throw .badCloseReason
+        }
         return .close(code, reason: place.lowerBound + 2..<place.upperBound)
     }
 }

@@ -6,12 +6,12 @@ public struct WebSocketUpgrade: Sendable {
     /// The subprotocols that the client speaks, in its order.
     public let subprotocols: [String]
     /// Whether the client may compress its messages once the answer with compression was sent.
-    public var canCompress: Bool { self.compression != nil }
+    public var clientMayCompress: Bool { self.compression != nil }
     /// Whether ours may be, too: not for a client that takes only a smaller window than the `Deflater` uses.
-    public var takesDeflated: Bool { self.compression?.hasFullWindow == true }
+    public var serverMayCompress: Bool { self.compression?.hasFullWindow == true }
 
     private let acceptKey: String
-    private var compression: CompressionOffer.Agreement?
+    private var compression: CompressionNegotiation.AgreedCompression?
 
     /// The same without compression, whatever the client offers.
     public var uncompressed: WebSocketUpgrade {
@@ -21,7 +21,7 @@ public struct WebSocketUpgrade: Sendable {
     }
 
     /// Whether a request asks for a WebSocket at all, well or badly.
-    public static func isAsked(by head: HTTPRequestHead, in bytes: RawSpan) -> Bool {
+    public static func isRequested(by head: HTTPRequestHead, in bytes: RawSpan) -> Bool {
         head.fields.contains("websocket", in: "upgrade", of: bytes)
     }
 
@@ -29,23 +29,30 @@ public struct WebSocketUpgrade: Sendable {
     public init(_ head: HTTPRequestHead, in bytes: RawSpan) throws(HTTPError) {
         guard head.method == .get else { throw .methodNotAllowed("GET") }
         guard head.version == .http11 else { throw .badRequest("A WebSocket needs HTTP/1.1.") }
-        guard Self.isAsked(by: head, in: bytes) else {
-            throw Self.upgradeRequired("This path is for WebSockets: the Upgrade field must name websocket.")
+        guard Self.isRequested(by: head, in: bytes) else {
+            throw Self.upgradeRequired(
+                "This path is for WebSockets: the Upgrade field must name websocket.")
         }
         guard head.fields.contains("upgrade", in: "connection", of: bytes) else {
             throw .badRequest("The Connection field must name Upgrade.")
         }
-        guard head.body == .bytes(0) else { throw .badRequest("A request for a WebSocket has no body.") }
-        guard head.fields.count(of: "sec-websocket-version", in: bytes) == 1, let version = head.field("sec-websocket-version", in: bytes),
+        guard head.body == .bytes(0) else {
+            throw .badRequest("A request for a WebSocket has no body.")
+        }
+        guard head.fields.count(of: "sec-websocket-version", in: bytes) == 1,
+            let version = head.field("sec-websocket-version", in: bytes),
             bytes.matches("13", at: version)
         else { throw Self.upgradeRequired("Sec-WebSocket-Version must be 13.") }
-        guard head.fields.count(of: "sec-websocket-key", in: bytes) == 1, let key = head.field("sec-websocket-key", in: bytes),
+        guard head.fields.count(of: "sec-websocket-key", in: bytes) == 1,
+            let key = head.field("sec-websocket-key", in: bytes),
             Self.isKey(bytes, key)
         else { throw .badRequest("Sec-WebSocket-Key must be 16 bytes in Base64, once.") }
 
         var subprotocols: [String] = []
         if let list = head.fields.joined("sec-websocket-protocol", in: bytes) {
-            for item in list.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) {
+            for item in list.utf8.split(
+                separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
+            {
                 let item = item.drop(while: isBlank)
                 let token = item.prefix { ByteSet.token.contains($0) }
                 guard !token.isEmpty, item.dropFirst(token.count).allSatisfy(isBlank) else {
@@ -55,21 +62,28 @@ public struct WebSocketUpgrade: Sendable {
             }
         }
         self.subprotocols = subprotocols
-        self.compression = head.fields.joined("sec-websocket-extensions", in: bytes).flatMap { CompressionOffer.answer(to: $0) }
+        self.compression = head.fields.joined("sec-websocket-extensions", in: bytes).flatMap {
+            CompressionNegotiation.answer(to: $0)
+        }
         self.acceptKey = Self.acceptKey(for: bytes.text(at: key))
     }
 
     private static func upgradeRequired(_ sentence: String) -> HTTPError {
-        let fields = [HTTPField("Upgrade", "websocket"), HTTPField("Connection", "Upgrade"), HTTPField("Sec-WebSocket-Version", "13")]
+        let fields = [
+            HTTPField("Upgrade", "websocket"), HTTPField("Connection", "Upgrade"),
+            HTTPField("Sec-WebSocket-Version", "13"),
+        ]
         return HTTPError(.upgradeRequired, sentence, fields: fields)
     }
 
     /// 16 bytes are 22 letters and two signs of padding.
     private static func isKey(_ bytes: RawSpan, _ place: Range<Int>) -> Bool {
-        guard place.count == 24, bytes.matches("==", at: place.upperBound - 2..<place.upperBound) else { return false }
+        guard place.count == 24, bytes.matches("==", at: place.upperBound - 2..<place.upperBound)
+        else { return false }
         return place.dropLast(2).allSatisfy {
             switch bytes[byteAt: $0] {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"),
                 UInt8(ascii: "+"), UInt8(ascii: "/"):
                 true
             default: false
@@ -84,7 +98,8 @@ public struct WebSocketUpgrade: Sendable {
         var hash = SHA_CTX()
         SHA1_Init(&hash)
         text.withUTF8 { _ = SHA1_Update(&hash, $0.baseAddress, $0.count) }
-        return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Int(SHA_DIGEST_LENGTH)) { digest in
+        return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Int(SHA_DIGEST_LENGTH)) {
+            digest in
             SHA1_Final(digest.baseAddress, &hash)
             return Self.base64(digest)
         }
@@ -107,14 +122,19 @@ public struct WebSocketUpgrade: Sendable {
     ///   - compresses: whether to agree on compression if the client offers it.
     ///   - fields: more of them, such as cookies.
     public func appendResponse(
-        to buffer: inout ByteBuffer, subprotocol: String? = nil, compresses: Bool = true, fields: [HTTPField] = []
+        to buffer: inout ByteBuffer, subprotocol: String? = nil, compresses: Bool = true,
+        fields: [HTTPField] = []
     ) {
         buffer.append(httpStatusLine: .switchingProtocols)
         buffer.append("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ")
         buffer.append(text: self.acceptKey)
         buffer.append("\r\n")
-        if let subprotocol { buffer.append(httpField: HTTPField("Sec-WebSocket-Protocol", subprotocol)) }
-        if compresses, let compression { buffer.append(httpField: HTTPField("Sec-WebSocket-Extensions", compression.field)) }
+        if let subprotocol {
+            buffer.append(httpField: HTTPField("Sec-WebSocket-Protocol", subprotocol))
+        }
+        if compresses, let compression {
+            buffer.append(httpField: HTTPField("Sec-WebSocket-Extensions", compression.field))
+        }
         for field in fields { buffer.append(httpField: field) }
         buffer.append("\r\n")
     }

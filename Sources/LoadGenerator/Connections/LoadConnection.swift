@@ -5,30 +5,30 @@ import TLS
 
 /// One member's connection.
 struct LoadConnection {
-    enum Step: Equatable {
-        case unborn
+    enum State: Equatable {
+        case notStarted
         /// The kernel connects.
         case connecting
         /// TLS shakes hands.
-        case securing
+        case tlsHandshake
         /// The WebSocket's request is sent, its response awaited.
         case upgrading
         /// The WebSocket is open; what comes in by words is not in yet.
-        case entering
+        case joining
         case open
         /// Never let in, or lost.
-        case gone
+        case closed
 
         /// Whether what it says is read, and bytes leave.
-        var isTalking: Bool { self == .open || self == .entering }
+        var isEstablished: Bool { self == .open || self == .joining }
     }
 
-    var step = Step.unborn
+    var state = State.notStarted
     var token = SocketToken(slot: 0, generation: 0)
     var transport: OutgoingTransport?
     var reader = WebSocketReader(role: .client)
     /// Of a member that has no WebSocket.
-    var polling: PollingTalk?
+    var longPolling: LongPollingClient?
     /// The beginning of a frame whose end has not come.
     var unread: [UInt8] = []
     var unsent = OutboundBytes(limitBytes: LoadConnection.unsentByteLimit)

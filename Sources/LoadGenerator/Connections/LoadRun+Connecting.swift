@@ -9,27 +9,28 @@ extension LoadRun {
     /// Opens handshakes, up to the plan's number at a time.
     mutating func startConnections() {
         guard self.schedule.phase == .connecting else { return }
-        while self.started < self.plan.connections, self.openHandshakes < self.plan.concurrency {
-            let member = self.started
-            self.started += 1
+        while self.startedCount < self.plan.connections, self.openHandshakes < self.plan.concurrency
+        {
+            let member = self.startedCount
+            self.startedCount += 1
             self.openHandshakes += 1
             self.connections[member].connectedAt = .exact
             let address = self.address(of: member)
             do throws(SocketError) {
                 let socket = try LoopbackSource.connect(to: address, member: member)
                 socket.setNoDelay()
-                try self.watch(socket, member)
+                try self.register(socket, member)
             } catch {
-                self.lose(member, .socket(error, place: address.text))
+                self.closeFailed(member, .socket(error, endpoint: address.text))
             }
         }
     }
 
     private func address(of member: Int) -> SocketAddress {
-        self.addresses[self.plan.place(of: member, in: Int(self.groupOfMember[member]))]
+        self.addresses[self.plan.serverIndex(of: member, in: Int(self.groupOfMember[member]))]
     }
 
-    private mutating func watch(_ socket: Socket, _ member: Int) throws(SocketError) {
+    private mutating func register(_ socket: Socket, _ member: Int) throws(SocketError) {
         let token: SocketToken
         do throws(SocketError) {
             token = try self.loop.register(socket.descriptor, read: true, write: true)
@@ -39,69 +40,77 @@ extension LoadRun {
         }
         let slot = Int(token.slot)
         if slot >= self.memberOfSlot.count {
-            self.memberOfSlot.append(contentsOf: repeatElement(0, count: slot + 1 - self.memberOfSlot.count))
+            self.memberOfSlot.append(
+                contentsOf: repeatElement(0, count: slot + 1 - self.memberOfSlot.count))
         }
         self.memberOfSlot[slot] = UInt32(member)
         self.connections[member].token = token
         self.connections[member].transport = OutgoingTransport(socket)
-        self.connections[member].step = .connecting
+        self.connections[member].state = .connecting
     }
 
     mutating func socketReady(_ token: SocketToken, readable: Bool, writable: Bool) {
         let member = Int(self.memberOfSlot[Int(token.slot)])
         guard self.connections[member].token == token else { return }
-        switch self.connections[member].step {
+        switch self.connections[member].state {
         case .open:
             if readable { self.read(member) }
             if writable { self.flush(member) }
-        case .upgrading, .entering:
+        case .upgrading, .joining:
             self.read(member)
             if writable { self.flush(member) }
         case .connecting:
             if let error = self.connections[member].transport?.socket.connectError {
-                self.lose(member, .socket(error, place: self.address(of: member).text))
+                self.closeFailed(member, .socket(error, endpoint: self.address(of: member).text))
             } else if writable {
-                self.secure(member)
+                self.startTLS(member)
             }
-        case .securing:
-            self.shakeHands(member)
-        case .unborn, .gone:
+        case .tlsHandshake:
+            self.performHandshake(member)
+        case .notStarted, .closed:
             break
         }
     }
 
-    private mutating func secure(_ member: Int) {
-        let url = self.plan.urls[self.plan.place(of: member, in: Int(self.groupOfMember[member]))]
-        if url.isSecure, let tls = self.tls, let socket = self.connections[member].transport?.socket {
+    private mutating func startTLS(_ member: Int) {
+        let url = self.plan.urls[
+            self.plan.serverIndex(of: member, in: Int(self.groupOfMember[member]))]
+        if url.isSecure, let tls = self.tls, let socket = self.connections[member].transport?.socket
+        {
             do throws(TLSError) {
-                self.connections[member].transport = try OutgoingTransport(socket, to: url.host, tls)
+                self.connections[member].transport = try OutgoingTransport(
+                    socket, to: url.host, tls)
             } catch {
-                return self.lose(member, .tls(error))
+                return self.closeFailed(member, .tls(error))
             }
         }
-        self.connections[member].step = .securing
-        self.shakeHands(member)
+        self.connections[member].state = .tlsHandshake
+        self.performHandshake(member)
     }
 
-    private mutating func shakeHands(_ member: Int) {
+    private mutating func performHandshake(_ member: Int) {
         do throws(TLSError) {
-            guard try self.connections[member].transport?.handshake() == true else { return self.updateInterest(member) }
+            guard try self.connections[member].transport?.handshake() == true else {
+                return self.updateInterest(member)
+            }
         } catch {
-            return self.lose(member, .tls(error))
+            return self.closeFailed(member, .tls(error))
         }
-        if self.polls(member) { return self.beginPolling(member) }
+        if self.usesLongPolling(member) { return self.beginLongPolling(member) }
         let url = self.dialect.url(member: member, group: Int(self.groupOfMember[member]))
-        let handshake = ClientHandshake(to: url, using: &self.chance)
+        let handshake = ClientHandshake(to: url, using: &self.random)
         self.handshakes[member] = handshake
-        self.connections[member].step = .upgrading
+        self.connections[member].state = .upgrading
         self.frame.removeAll()
         handshake.appendRequest(to: &self.frame)
         self.sendFrame(to: member)
-        if self.connections[member].step == .upgrading { self.updateInterest(member) }
+        if self.connections[member].state == .upgrading { self.updateInterest(member) }
     }
 
     /// Reads the response to the handshake; answers with how many bytes of it are used up once the WebSocket is open.
-    mutating func receiveResponse(_ member: Int, _ bytes: UnsafeRawBufferPointer) -> (consumed: Int, isOpen: Bool)? {
+    mutating func receiveResponse(_ member: Int, _ bytes: UnsafeRawBufferPointer) -> (
+        consumed: Int, isOpen: Bool
+    )? {
         guard var handshake = self.handshakes.removeValue(forKey: member) else { return nil }
         do throws(ClientError) {
             switch try handshake.receive(bytes.bytes) {
@@ -110,22 +119,22 @@ extension LoadRun {
                 return (consumed, false)
             case .open(let consumed):
                 let group = Int(self.groupOfMember[member])
-                if self.dialect.isInByConnecting(member, group: group) {
-                    self.cameIn(member)
+                if self.dialect.joinsByConnecting(member, group: group) {
+                    self.joined(member)
                 } else {
-                    self.connections[member].step = .entering
-                    self.greet(member, self.dialect.greeting(of: member, group: group))
+                    self.connections[member].state = .joining
+                    self.perform(member, self.dialect.firstJoinStep(of: member, group: group))
                 }
                 return (consumed, true)
             }
         } catch {
-            self.lose(member, error)
+            self.closeFailed(member, error)
             return nil
         }
     }
 
-    private mutating func cameIn(_ member: Int) {
-        self.connections[member].step = .open
+    private mutating func joined(_ member: Int) {
+        self.connections[member].state = .open
         self.openHandshakes -= 1
         self.openCount += 1
         let now = MonotonicTime.exact
@@ -133,30 +142,32 @@ extension LoadRun {
         self.record.lastConnect = now
     }
 
-    mutating func greet(_ member: Int, _ greeting: LoadDialect.Greeting?) {
+    mutating func perform(_ member: Int, _ greeting: LoadDialect.JoinStep?) {
         switch greeting {
-        case .say(let text):
-            if self.connections[member].polling != nil {
+        case .send(let text):
+            if self.connections[member].longPolling != nil {
                 // It leaves with the next request.
-                self.connections[member].polling?.say(text)
+                self.connections[member].longPolling?.enqueue(text)
                 return
             }
             self.frame.removeAll()
-            Array(text.utf8).withUnsafeBytes { self.frame.append(webSocketFrame: .text, payload: $0, mask: self.chance.mask()) }
+            Array(text.utf8).withUnsafeBytes {
+                self.frame.append(webSocketFrame: .text, payload: $0, mask: self.random.mask())
+            }
             self.sendFrame(to: member)
-        case .isIn where self.connections[member].step == .entering: self.cameIn(member)
-        case .isIn, nil: break
+        case .joined where self.connections[member].state == .joining: self.joined(member)
+        case .joined, nil: break
         }
     }
 
     /// Ends a connection that should have lived.
-    mutating func lose(_ member: Int, _ error: ClientError) {
-        let step = self.connections[member].step
-        guard step != .gone else { return }
-        self.connections[member].step = .gone
+    mutating func closeFailed(_ member: Int, _ error: ClientError) {
+        let step = self.connections[member].state
+        guard step != .closed else { return }
+        self.connections[member].state = .closed
         if step == .open {
             self.openCount -= 1
-            self.goneCount += 1
+            self.lostCount += 1
             // Refusals of the Conversations protocol come as close codes behind the handshake.
             if case .closed(let code?, _) = error, code.rawValue == 4003 || code.rawValue == 4004 {
                 self.failures.add(.refused, example: error.description)

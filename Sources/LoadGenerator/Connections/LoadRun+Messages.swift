@@ -10,120 +10,149 @@ extension LoadRun {
     mutating func read(_ member: Int) {
         repeat {
             let kept = self.connections[member].unread.count
-            let space = UnsafeMutableRawBufferPointer(rebasing: self.room[kept..<kept + Self.readByteCount])
-            guard let transfer = self.connections[member].transport?.read(into: space) else { return }
+            let space = UnsafeMutableRawBufferPointer(
+                rebasing: self.readBuffer[kept..<kept + Self.readByteCount])
+            guard let transfer = self.connections[member].transport?.read(into: space) else {
+                return
+            }
             switch transfer {
-            case .moved(let count):
+            case .bytes(let count):
                 if kept > 0 {
                     self.connections[member].unread.withUnsafeBytes {
-                        self.room.baseAddress?.copyMemory(from: $0.baseAddress!, byteCount: kept)
+                        self.readBuffer.baseAddress?.copyMemory(
+                            from: $0.baseAddress!, byteCount: kept)
                     }
                 }
                 if self.record.isMeasuring { self.record.bytesIn += UInt64(count) }
-                self.take(member, UnsafeMutableRawBufferPointer(rebasing: self.room[..<(kept + count)]))
+                self.processInput(
+                    member,
+                    UnsafeMutableRawBufferPointer(rebasing: self.readBuffer[..<(kept + count)]))
             case .wouldBlock:
                 return self.updateInterest(member)
-            case .ended:
-                return self.lose(member, self.handshakes[member]?.ended() ?? .broken(reason: "the server closed it without a close frame"))
+            case .endOfStream:
+                return self.closeFailed(
+                    member,
+                    self.handshakes[member]?.ended()
+                        ?? .broken(reason: "the server closed it without a close frame"))
             case .failed(let failure):
-                return self.lose(member, ClientError(failure))
+                return self.closeFailed(member, ClientError(failure))
             }
         } while self.connections[member].transport?.readsMustDrain == true
     }
 
     /// All that has come and is not used up.
-    private mutating func take(_ member: Int, _ bytes: UnsafeMutableRawBufferPointer) {
-        if self.connections[member].polling != nil { return self.takeAnswer(member, bytes) }
+    private mutating func processInput(_ member: Int, _ bytes: UnsafeMutableRawBufferPointer) {
+        if self.connections[member].longPolling != nil {
+            return self.receivePollResponse(member, bytes)
+        }
         var offset = 0
-        if self.connections[member].step == .upgrading {
-            guard let (consumed, isOpen) = self.receiveResponse(member, UnsafeRawBufferPointer(bytes)) else { return }
+        if self.connections[member].state == .upgrading {
+            guard
+                let (consumed, isOpen) = self.receiveResponse(member, UnsafeRawBufferPointer(bytes))
+            else { return }
             offset = consumed
-            if !isOpen { return self.keep(member, bytes, from: offset) }
+            if !isOpen { return self.retainUnread(member, bytes, from: offset) }
         }
         let now = self.record.isMeasuring ? MonotonicTime.exact : self.record.start
-        let limits = WebSocketLimits(frameBytes: Self.frameByteLimit, messageBytes: Self.frameByteLimit)
+        let limits = WebSocketLimits(
+            frameBytes: Self.frameByteLimit, messageBytes: Self.frameByteLimit)
         do throws(WebSocketError) {
-            while let input = try self.connections[member].reader.next(in: bytes, from: &offset, limits: limits) {
+            while let input = try self.connections[member].reader.next(
+                in: bytes, from: &offset, limits: limits)
+            {
                 self.framesIn += 1
                 switch input {
                 case .message(.text, let place):
-                    self.hear(member, UnsafeRawBufferPointer(rebasing: bytes[place]), at: now)
+                    self.receive(member, UnsafeRawBufferPointer(rebasing: bytes[place]), at: now)
                 case .assembledMessage(.text, let text):
-                    text.withUnsafeBytes { self.hear(member, $0, at: now) }
+                    text.withUnsafeBytes { self.receive(member, $0, at: now) }
                 case .ping(let place):
                     self.frame.removeAll()
                     self.frame.append(
-                        webSocketFrame: .pong, payload: UnsafeRawBufferPointer(rebasing: bytes[place]), mask: self.chance.mask())
+                        webSocketFrame: .pong,
+                        payload: UnsafeRawBufferPointer(rebasing: bytes[place]),
+                        mask: self.random.mask())
                     self.sendFrame(to: member)
                 case .close(let code, let reason):
                     let text = String(decoding: bytes[reason], as: UTF8.self)
-                    return self.lose(member, .closed(code, reason: text))
+                    return self.closeFailed(member, .closed(code, reason: text))
                 case .message(.binary, _), .assembledMessage(.binary, _), .inflatedMessage, .pong:
                     break
                 }
-                guard self.connections[member].step.isTalking else { return }
+                guard self.connections[member].state.isEstablished else { return }
             }
         } catch {
-            return self.lose(member, .frames(error))
+            return self.closeFailed(member, .protocolViolation(error))
         }
-        self.keep(member, bytes, from: offset)
+        self.retainUnread(member, bytes, from: offset)
     }
 
-    mutating func keep(_ member: Int, _ bytes: UnsafeMutableRawBufferPointer, from offset: Int) {
+    mutating func retainUnread(
+        _ member: Int, _ bytes: UnsafeMutableRawBufferPointer, from offset: Int
+    ) {
         self.connections[member].unread.removeAll(keepingCapacity: true)
-        if offset < bytes.count { self.connections[member].unread.append(contentsOf: bytes[offset...]) }
+        if offset < bytes.count {
+            self.connections[member].unread.append(contentsOf: bytes[offset...])
+        }
     }
 
-    mutating func hear(_ member: Int, _ text: UnsafeRawBufferPointer, at now: MonotonicTime) {
-        guard let mark = self.markReader.read(text) else {
+    mutating func receive(_ member: Int, _ text: UnsafeRawBufferPointer, at now: MonotonicTime) {
+        guard let mark = self.stampReader.read(text) else {
             let group = Int(self.groupOfMember[member])
-            self.greet(member, self.dialect.greeting(of: member, to: text, group: group))
-            if let complaint = self.dialect.complaint(in: text, to: member, group: group) {
+            self.perform(member, self.dialect.joinStep(of: member, to: text, group: group))
+            if let complaint = self.dialect.errorText(in: text, to: member, group: group) {
                 self.failures.add(.applicationErrors, example: complaint)
             }
             return
         }
-        guard self.ledger.hear(mark, by: member) == .counted else { return }
+        guard self.recorder.receive(mark, by: member) == .counted else { return }
         let publisher = self.firstMembers[Int(mark.group)] + Int(mark.publisher)
         let isAnswer = publisher == member
         if self.record.isMeasuring {
-            self.record.note(latency: now.nanoseconds - self.record.start.nanoseconds - mark.sentAt, isAnswer: isAnswer)
+            self.record.recordDelivery(
+                latency: now.nanoseconds - self.record.start.nanoseconds - mark.sentAt,
+                isAnswer: isAnswer)
         }
-        if isAnswer, self.plan.pacing == .closedLoop { self.answered.append(member) }
+        if isAnswer, self.plan.pacing == .closedLoop { self.answeredPublishers.append(member) }
     }
 
     // MARK: Publishing
 
-    mutating func publishWhatIsDue(at now: MonotonicTime) {
+    mutating func publishDue(at now: MonotonicTime) {
         if self.plan.pacing == .closedLoop {
-            for member in self.answered where self.connections[member].step == .open {
+            for member in self.answeredPublishers where self.connections[member].state == .open {
                 self.publish(member, as: 0, in: Int(self.groupOfMember[member]))
             }
-            self.answered.removeAll(keepingCapacity: true)
+            self.answeredPublishers.removeAll(keepingCapacity: true)
             return
         }
-        let onTheWay = Int(self.ledger.expected - min(self.ledger.received, self.ledger.expected))
-        let due = self.pacer.due(at: now, onTheWay: onTheWay, deliveriesPerMessage: self.plan.connections / self.plan.groups)
+        let onTheWay = Int(
+            self.recorder.expected - min(self.recorder.received, self.recorder.expected))
+        let due = self.pacer.due(
+            at: now, inFlight: onTheWay,
+            deliveriesPerMessage: self.plan.connections / self.plan.groups)
         for _ in 0..<due {
             // Conversations take turns, and in each its publishers.
-            let group = self.nextTurn % self.plan.groups
-            let publisher = self.nextTurn / self.plan.groups % self.plan.publishersPerGroup
+            let group = self.nextPublisher % self.plan.groups
+            let publisher = self.nextPublisher / self.plan.groups % self.plan.publishersPerGroup
             let member = self.firstMembers[group] + publisher
             guard !self.connections[member].isBackedUp else { return }
-            self.nextTurn += 1
-            self.pacer.noteOne(at: now)
-            if self.connections[member].step == .open { self.publish(member, as: publisher, in: group) }
+            self.nextPublisher += 1
+            self.pacer.recordPublished(at: now)
+            if self.connections[member].state == .open {
+                self.publish(member, as: publisher, in: group)
+            }
         }
     }
 
     private mutating func publish(_ member: Int, as publisher: Int, in group: Int) {
-        let number = self.ledger.publish(by: publisher, in: group)
-        let mark = LoadMark(
+        let number = self.recorder.publish(by: publisher, in: group)
+        let mark = MessageStamp(
             group: UInt32(group), publisher: UInt32(publisher), number: number,
             sentAt: MonotonicTime.exact.nanoseconds - self.record.start.nanoseconds)
         self.text.removeAll()
         self.dialect.append(publishing: mark, by: member, in: group, to: &self.text)
-        let mask = self.chance.mask()
+        let mask = self.random.mask()
         self.frame.removeAll()
         self.frame.append(webSocketFrame: .text, payload: self.text, mask: mask)
         self.sendFrame(to: member)
@@ -135,40 +164,55 @@ extension LoadRun {
     mutating func sendFrame(to member: Int) {
         var sent = 0
         if self.connections[member].unsent.isEmpty {
-            let transfer = self.frame.bytes.withUnsafeBytes { self.connections[member].transport?.write($0) }
+            let transfer = self.frame.bytes.withUnsafeBytes {
+                self.connections[member].transport?.write($0)
+            }
             switch transfer {
-            case .moved(let count): sent = count
+            case .bytes(let count): sent = count
             case .wouldBlock: break
-            case .ended, nil: return self.lose(member, .broken(reason: "the server closed it"))
-            case .failed(let failure): return self.lose(member, ClientError(failure))
+            case .endOfStream, nil:
+                return self.closeFailed(member, .broken(reason: "the server closed it"))
+            case .failed(let failure): return self.closeFailed(member, ClientError(failure))
             }
             if sent == self.frame.count { return }
         }
         let isKept = self.frame.bytes.withUnsafeBytes {
             self.connections[member].unsent.append(UnsafeRawBufferPointer(rebasing: $0[sent...]))
         }
-        guard isKept else { return self.lose(member, .outboundFull(limitBytes: self.connections[member].unsent.limitBytes)) }
+        guard isKept else {
+            return self.closeFailed(
+                member, .outboundFull(limitBytes: self.connections[member].unsent.limitBytes))
+        }
         self.updateInterest(member)
     }
 
     mutating func flush(_ member: Int) {
-        guard self.connections[member].step.isTalking || self.connections[member].step == .upgrading else { return }
+        guard
+            self.connections[member].state.isEstablished
+                || self.connections[member].state == .upgrading
+        else { return }
         if var transport = self.connections[member].transport {
             let error = self.connections[member].unsent.flush(to: &transport)
             self.connections[member].transport = transport
-            if let error { return self.lose(member, error) }
+            if let error { return self.closeFailed(member, error) }
         }
         self.updateInterest(member)
     }
 
     mutating func updateInterest(_ member: Int) {
-        let needsWriting = !self.connections[member].unsent.isEmpty || self.connections[member].transport?.wantsWrite == true
+        let needsWriting =
+            !self.connections[member].unsent.isEmpty
+            || self.connections[member].transport?.wantsWrite == true
         self.loop.setInterest(self.connections[member].token, read: true, write: needsWriting)
     }
 }
 
 extension ByteBuffer {
-    fileprivate mutating func append(webSocketFrame opcode: WebSocketOpcode, payload: ByteBuffer, mask: UInt32) {
-        payload.bytes.withUnsafeBytes { self.append(webSocketFrame: opcode, payload: $0, mask: mask) }
+    fileprivate mutating func append(
+        webSocketFrame opcode: WebSocketOpcode, payload: ByteBuffer, mask: UInt32
+    ) {
+        payload.bytes.withUnsafeBytes {
+            self.append(webSocketFrame: opcode, payload: $0, mask: mask)
+        }
     }
 }

@@ -13,46 +13,47 @@ struct LoadRun {
     let addresses: [SocketAddress]
     let dialect: LoadDialect
     let tls: TLSContext?
-    let gauge: ServerGauge
+    let sampler: ServerSampler
     let groupOfMember: [UInt32]
     /// Of each conversation; its publishers are the first of its members.
     let firstMembers: [Int]
 
     var schedule: LoadSchedule
-    var ledger: DeliveryLedger
+    var recorder: DeliveryRecorder
     var failures = LoadFailures()
     var record: LoadRecord
     var pacer: Pacer
     /// Whose turn it is to publish, counted over all turns.
-    var nextTurn = 0
+    var nextPublisher = 0
     /// Publishers whose message was answered since the last turn's end.
-    var answered: [Int] = []
+    var answeredPublishers: [Int] = []
 
     var connections: [LoadConnection]
     /// The members of open handshakes.
     var handshakes: [Int: ClientHandshake] = [:]
     var openHandshakes = 0
-    var started = 0
+    var startedCount = 0
     var openCount = 0
     var refusedCount = 0
-    var goneCount = 0
+    var lostCount = 0
     var framesIn: UInt64 = 0
     /// Members by the slots of their sockets.
     var memberOfSlot: [UInt32] = []
 
     // Of the whole loop: a read, a frame, and a text go through them one after the other.
-    let room: UnsafeMutableRawBufferPointer
+    let readBuffer: UnsafeMutableRawBufferPointer
     var text = ByteBuffer(capacity: 4096)
     var frame = ByteBuffer(capacity: 4096)
-    var markReader = LoadMarkReader()
-    var chance = FastChance()
+    var stampReader = MessageStampReader()
+    var random = FastRandom()
 
     static let readByteCount = 256 << 10
     /// A message in JSON, and the pages and lists that a server may send besides.
     static let frameByteLimit = 4 << 20
 
     init(
-        _ plan: LoadPlan, on loop: EventLoop, addresses: [SocketAddress], dialect: LoadDialect, tls: TLSContext?, gauge: ServerGauge
+        _ plan: LoadPlan, on loop: EventLoop, addresses: [SocketAddress], dialect: LoadDialect,
+        tls: TLSContext?, sampler gauge: ServerSampler
     ) {
         let start = MonotonicTime.exact
         self.plan = plan
@@ -60,84 +61,90 @@ struct LoadRun {
         self.addresses = addresses
         self.dialect = dialect
         self.tls = tls
-        self.gauge = gauge
+        self.sampler = gauge
         self.groupOfMember = plan.groupOfMember
         self.firstMembers = (0..<plan.groups).map { plan.members(of: $0).lowerBound }
         self.schedule = LoadSchedule(plan, start: start)
-        self.ledger = DeliveryLedger(plan)
+        self.recorder = DeliveryRecorder(plan)
         self.record = LoadRecord(start: start, before: gauge.sample(withMemory: true))
         self.pacer = Pacer(.quiet, from: start)
         self.connections = Array(repeating: LoadConnection(), count: plan.connections)
-        self.room = .allocate(byteCount: Self.frameByteLimit + 16 + Self.readByteCount, alignment: 16)
+        self.readBuffer = .allocate(
+            byteCount: Self.frameByteLimit + 16 + Self.readByteCount, alignment: 16)
     }
 
     func deallocate() {
-        self.room.deallocate()
+        self.readBuffer.deallocate()
     }
 
     /// What a turn does when its events are through. Answers whether the run is over.
     mutating func turnEnding() -> Bool {
         let now = MonotonicTime.exact
         self.startConnections()
-        while let edge = self.schedule.advance(self.reading(at: now)) {
-            if edge == .over { return true }
-            self.pass(edge, at: .exact)
+        while let edge = self.schedule.advance(self.observation(at: now)) {
+            if edge == .ended { return true }
+            self.handle(edge, at: .exact)
         }
-        if self.schedule.isPublishing { self.publishWhatIsDue(at: now) }
+        if self.schedule.isPublishing { self.publishDue(at: now) }
         return false
     }
 
-    private func reading(at now: MonotonicTime) -> LoadSchedule.Reading {
-        LoadSchedule.Reading(
-            now: now, open: self.openCount, refused: self.refusedCount, gone: self.goneCount, frames: self.framesIn,
-            expected: self.ledger.expected, received: self.ledger.received, repeated: self.ledger.repeated)
+    private func observation(at now: MonotonicTime) -> LoadSchedule.Observation {
+        LoadSchedule.Observation(
+            now: now, open: self.openCount, refused: self.refusedCount, lost: self.lostCount,
+            frames: self.framesIn,
+            expected: self.recorder.expected, received: self.recorder.received,
+            repeated: self.recorder.repeated)
     }
 
-    private mutating func pass(_ edge: LoadSchedule.Edge, at now: MonotonicTime) {
+    private mutating func handle(_ edge: LoadSchedule.PhaseChange, at now: MonotonicTime) {
         switch edge {
-        case .settled:
-            self.record.connected = self.gauge.sample(withMemory: true)
+        case .connectionsSettled:
+            self.record.afterConnecting = self.sampler.sample(withMemory: true)
             if self.schedule.isPublishing { self.beginPublishing(at: .exact) }
-        case .restEnds:
-            self.record.rested = self.gauge.sample(withMemory: true)
-        case .measuringBegins:
-            self.record.beginMeasuring(self.gauge.sample(withMemory: false), self.ledger)
+        case .idleEnded:
+            self.record.afterIdle = self.sampler.sample(withMemory: true)
+        case .measuringBegan:
+            self.record.beginMeasuring(self.sampler.sample(withMemory: false), self.recorder)
             self.beginPublishing(at: .exact)
-        case .publishingEnds:
+        case .publishingEnded:
             self.record.publishingEnd = now
             self.record.longestLag = self.pacer.longestLag
-        case .measuringEnds:
-            self.record.endMeasuring(self.gauge.sample(withMemory: true), self.ledger)
-        case .over:
+        case .measuringEnded:
+            self.record.endMeasuring(self.sampler.sample(withMemory: true), self.recorder)
+        case .ended:
             break
         }
     }
 
     private mutating func beginPublishing(at now: MonotonicTime) {
         self.pacer = Pacer(self.plan.pacing, from: now)
-        self.answered.removeAll(keepingCapacity: true)
+        self.answeredPublishers.removeAll(keepingCapacity: true)
         guard self.plan.pacing == .closedLoop else { return }
-        self.answered.append(contentsOf: self.firstMembers)
+        self.answeredPublishers.append(contentsOf: self.firstMembers)
     }
 
     /// Says how it went.
     mutating func report() -> BenchmarkReport {
-        if let stall = self.schedule.stall { self.failures.add(.stalled, example: stall) }
-        self.failures.add(.lost, count: self.ledger.lost)
-        self.failures.add(.repeated, count: self.ledger.repeated)
-        self.failures.add(.late, count: self.ledger.late)
-        self.failures.add(.foreign, count: self.ledger.foreign)
-        self.failures.add(.outOfOrder, count: UInt64(self.ledger.membersInDisorder(self.plan)))
-        return BenchmarkReport(self.plan, self.record, self.failures, openConnections: self.openCount)
+        if let stall = self.schedule.stallReason { self.failures.add(.stalled, example: stall) }
+        self.failures.add(.lost, count: self.recorder.lost)
+        self.failures.add(.repeated, count: self.recorder.repeated)
+        self.failures.add(.late, count: self.recorder.late)
+        self.failures.add(.foreign, count: self.recorder.foreign)
+        self.failures.add(.outOfOrder, count: UInt64(self.recorder.membersOutOfOrder(self.plan)))
+        return BenchmarkReport(
+            self.plan, self.record, self.failures, openConnections: self.openCount)
     }
 
     /// Ends what is open in good order.
     mutating func closeAll() {
-        for member in self.connections.indices where self.connections[member].step == .open && self.connections[member].polling == nil {
+        for member in self.connections.indices
+        where self.connections[member].state == .open && self.connections[member].longPolling == nil
+        {
             self.frame.removeAll()
-            self.frame.append(webSocketClose: .normal, mask: self.chance.mask())
+            self.frame.append(webSocketClose: .normal, mask: self.random.mask())
             self.sendFrame(to: member)
-            self.connections[member].transport?.finish()
+            self.connections[member].transport?.shutdownWriting()
         }
     }
 }

@@ -9,18 +9,24 @@ enum LoopbackSource {
     static let addressCount = 8
 
     static func connect(to address: SocketAddress, member: Int) throws(SocketError) -> Socket {
-        guard address.family == .ipv4, address.host.hasPrefix("127.") else { return try Socket.connect(to: address) }
+        guard address.family == .ipv4, address.host.hasPrefix("127.") else {
+            return try Socket.connect(to: address)
+        }
         let kind = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
         let descriptor = Glibc.socket(AF_INET, kind, 0)
         guard descriptor >= 0 else {
-            throw errno == EMFILE || errno == ENFILE ? .tooManyDescriptors : .system(call: "socket", errno: errno)
+            throw errno == EMFILE || errno == ENFILE
+                ? .tooManyDescriptors : .system(call: "socket", errno: errno)
         }
         // The port is chosen when the other end is known, so that ports may serve several ends (ip(7)).
         var on: Int32 = 1
-        setsockopt(descriptor, Int32(IPPROTO_IP), IP_BIND_ADDRESS_NO_PORT, &on, socklen_t(MemoryLayout<Int32>.size))
+        setsockopt(
+            descriptor, Int32(IPPROTO_IP), IP_BIND_ADDRESS_NO_PORT, &on,
+            socklen_t(MemoryLayout<Int32>.size))
         var source = Self.address("127.0.0.\(1 + member % Self.addressCount)", port: 0)
         var target = Self.address(address.host, port: address.port)
-        guard Self.call(Glibc.bind, descriptor, &source) == 0, Self.call(Glibc.connect, descriptor, &target) == 0 || errno == EINPROGRESS
+        guard Self.call(Glibc.bind, descriptor, &source) == 0,
+            Self.call(Glibc.connect, descriptor, &target) == 0 || errno == EINPROGRESS
         else {
             let code = errno
             Socket(descriptor: descriptor).close()
@@ -38,7 +44,8 @@ enum LoopbackSource {
     }
 
     private static func call(
-        _ function: (Int32, UnsafePointer<sockaddr>?, socklen_t) -> Int32, _ descriptor: Int32, _ address: inout sockaddr_in
+        _ function: (Int32, UnsafePointer<sockaddr>?, socklen_t) -> Int32, _ descriptor: Int32,
+        _ address: inout sockaddr_in
     ) -> Int32 {
         withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {

@@ -7,22 +7,27 @@ struct CommandSample: Sendable, Equatable {
 
     /// What clients give and no script of a node calls. The rest is counted as called by scripts, in which nearly all of it is: Redis tells
     /// neither apart.
-    static let givenByClients: Set<String> = [
-        "auth", "client", "config", "eval", "evalsha", "fcall", "hello", "info", "ping", "psubscribe", "publish", "pubsub", "role",
+    static let clientCommands: Set<String> = [
+        "auth", "client", "config", "eval", "evalsha", "fcall", "hello", "info", "ping",
+        "psubscribe", "publish", "pubsub", "role",
         "script",
-        "select", "spublish", "ssubscribe", "subscribe", "sunsubscribe", "unsubscribe", "wait", "waitaof",
+        "select", "spublish", "ssubscribe", "subscribe", "sunsubscribe", "unsubscribe", "wait",
+        "waitaof",
     ]
 
     init() {}
 
     /// From the sections `stats` and `commandstats` of `INFO`.
     init(stats: String, commandStats: String) {
-        for (name, value) in Self.fields(stats) where ["pubsub_channels", "pubsubshard_channels"].contains(name) {
+        for (name, value) in Self.fields(stats)
+        where ["pubsub_channels", "pubsubshard_channels"].contains(name) {
             self.channelCount += UInt64(value) ?? 0
         }
         for (name, value) in Self.fields(commandStats) where name.hasPrefix("cmdstat_") {
             // calls=4,usec=12,usec_per_call=3.00,…
-            guard value.hasPrefix("calls="), let calls = UInt64(value.dropFirst(6).prefix { $0 != "," }) else { continue }
+            guard value.hasPrefix("calls="),
+                let calls = UInt64(value.dropFirst(6).prefix { $0 != "," })
+            else { continue }
             self.calls[String(name.dropFirst(8))] = calls
         }
     }
@@ -34,7 +39,7 @@ struct CommandSample: Sendable, Equatable {
         }
     }
 
-    /// What came after `earlier`, and the channels of this moment. Nil where a count is lower than it was: Redis has begun to count anew.
+    /// What came after `snapshots`, and the channels of this moment. Nil where a count is lower than it was: Redis has begun to count anew.
     func since(_ earlier: CommandSample) -> CommandSample? {
         var difference = self
         for (name, before) in earlier.calls {
@@ -45,19 +50,21 @@ struct CommandSample: Sendable, Equatable {
         return difference
     }
 
-    var given: UInt64 { self.sum { Self.isGivenByClients($0) } }
-    var calledByScripts: UInt64 { self.sum { !Self.isGivenByClients($0) } }
+    var calledByClients: UInt64 { self.sum { Self.isClientCommand($0) } }
+    var calledByScripts: UInt64 { self.sum { !Self.isClientCommand($0) } }
 
     /// The most frequent first.
     var sorted: [(name: String, calls: UInt64)] {
-        self.calls.map { (name: $0.key, calls: $0.value) }.sorted { ($1.calls, $0.name) < ($0.calls, $1.name) }
+        self.calls.map { (name: $0.key, calls: $0.value) }.sorted {
+            ($1.calls, $0.name) < ($0.calls, $1.name)
+        }
     }
 
     private func sum(_ counts: (String) -> Bool) -> UInt64 {
         self.calls.reduce(0) { counts($1.key) ? $0 + $1.value : $0 }
     }
 
-    private static func isGivenByClients(_ name: String) -> Bool {
-        self.givenByClients.contains(String(name.prefix { $0 != "|" }))
+    private static func isClientCommand(_ name: String) -> Bool {
+        self.clientCommands.contains(String(name.prefix { $0 != "|" }))
     }
 }

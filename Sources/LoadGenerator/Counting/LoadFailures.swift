@@ -34,19 +34,21 @@ struct LoadFailures: Sendable, Equatable {
     mutating func add(_ kind: Kind, count: UInt64 = 1, example: @autoclosure () -> String? = nil) {
         guard count > 0 else { return }
         self.entries[kind, default: Entry()].count += count
-        if self.entries[kind]?.example == nil { self.entries[kind]?.example = example().map { SafeText.line($0, limit: 300) } }
-    }
-
-    /// One sentence for each kind, the likeliest cause first.
-    var sentences: [String] {
-        Kind.allCases.compactMap { kind in
-            guard let entry = self.entries[kind] else { return nil }
-            let example = entry.example.map { " \($0)" } ?? ""
-            return Self.words(kind, entry.count) + example
+        if self.entries[kind]?.example == nil {
+            self.entries[kind]?.example = example().map { SafeText.line($0, limit: 300) }
         }
     }
 
-    private static func words(_ kind: Kind, _ count: UInt64) -> String {
+    /// One sentence for each kind, the likeliest cause first.
+    var descriptions: [String] {
+        Kind.allCases.compactMap { kind in
+            guard let entry = self.entries[kind] else { return nil }
+            let example = entry.example.map { " \($0)" } ?? ""
+            return Self.description(kind, entry.count) + example
+        }
+    }
+
+    private static func description(_ kind: Kind, _ count: UInt64) -> String {
         switch kind {
         case .refused: "\(count) connections were refused."
         case .closedEarly: "\(count) connections ended early."
@@ -54,7 +56,8 @@ struct LoadFailures: Sendable, Equatable {
         case .repeated: "\(count) deliveries were repeated."
         case .late: "\(count) deliveries came behind later ones of the same sender."
         case .foreign: "\(count) deliveries came to members of other conversations."
-        case .outOfOrder: "\(count) members heard something else, or in another order, than the first of their conversation."
+        case .outOfOrder:
+            "\(count) members heard something else, or in another order, than the first of their conversation."
         case .applicationErrors: "The server answered with \(count) errors."
         case .stalled: "The run was ended before its time:"
         }

@@ -21,7 +21,8 @@ public enum BenchmarkError: Error, Sendable, Equatable, CustomStringConvertible 
         case .secret(let error): error.description
         case .client(let error): error.description
         case .socket(let error): error.description
-        case .noSuchProcess(let process): "--server-pid: there is no process \(process) on this machine."
+        case .noSuchProcess(let process):
+            "--server-pid: there is no process \(process) on this machine."
         case .redis(let reason): "--redis: \(reason)."
         }
     }

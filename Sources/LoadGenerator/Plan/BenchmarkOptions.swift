@@ -52,7 +52,7 @@ public struct BenchmarkOptions: Sendable, Equatable {
     /// How long the server is left alone, at least, after the last connection was made.
     public var settle: Duration = .seconds(3)
     /// For so long nothing must have arrived before what is missing counts as lost.
-    public var patience: Duration = .seconds(5)
+    public var lossTimeout: Duration = .seconds(5)
     /// Of a message's content.
     public var messageBytes = 128
     /// Handshakes that are open at any time.

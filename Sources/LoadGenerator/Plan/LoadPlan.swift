@@ -28,7 +28,7 @@ struct LoadPlan: Sendable, Equatable {
     let settle: Duration
     let warmup: Duration
     let duration: Duration
-    let patience: Duration
+    let lossTimeout: Duration
     /// Begins the conversations' names, so that no run meets what another has left.
     let name: String
 
@@ -37,7 +37,9 @@ struct LoadPlan: Sendable, Equatable {
 
     init(_ options: BenchmarkOptions, name: String) throws(BenchmarkError) {
         do throws(WebSocketURLError) {
-            self.urls = try options.urls.map { text throws(WebSocketURLError) in try WebSocketURL(text) }
+            self.urls = try options.urls.map { text throws(WebSocketURLError) in
+                try WebSocketURL(text)
+            }
         } catch {
             throw .url(error)
         }
@@ -56,7 +58,9 @@ struct LoadPlan: Sendable, Equatable {
         switch options.scenario {
         case .broadcast, .groups:
             self.publishersPerGroup = options.publishers
-            self.pacing = options.rate == 0 ? .window(messages: options.window) : .rate(perSecond: options.rate)
+            self.pacing =
+                options.rate == 0
+                ? .window(messages: options.window) : .rate(perSecond: options.rate)
         case .send:
             self.publishersPerGroup = 1
             self.pacing = .closedLoop
@@ -65,27 +69,40 @@ struct LoadPlan: Sendable, Equatable {
             self.pacing = .quiet
         }
         guard self.publishersPerGroup <= smallestGroup else {
-            throw .option("--publishers", problem: "\(self.publishersPerGroup) is more than the \(smallestGroup) members of a conversation")
+            throw .option(
+                "--publishers",
+                problem:
+                    "\(self.publishersPerGroup) is more than the \(smallestGroup) members of a conversation"
+            )
         }
         guard self.connections * max(self.publishersPerGroup, 1) <= Self.counterLimit else {
-            throw .option("--publishers", problem: "so many publishers and connections need more counters than \(Self.counterLimit)")
+            throw .option(
+                "--publishers",
+                problem:
+                    "so many publishers and connections need more counters than \(Self.counterLimit)"
+            )
         }
         try Self.check("--rate", options.rate, in: 0...10_000_000)
         try Self.check("--window", options.window, in: 1...1_000_000)
-        try Self.check("--message-bytes", options.messageBytes, in: LoadMark.byteCount...LoadMark.contentByteLimit)
+        try Self.check(
+            "--message-bytes", options.messageBytes,
+            in: MessageStamp.byteCount...MessageStamp.contentByteLimit)
         try Self.check("--concurrency", options.concurrency, in: 1...10_000)
         self.messageBytes = options.messageBytes
         self.concurrency = options.concurrency
         self.settle = options.settle
         self.warmup = self.pacing == .quiet ? .zero : options.warmup
         self.duration = options.scenario == .connect ? .zero : options.duration
-        self.patience = options.patience
+        self.lossTimeout = options.lossTimeout
         self.name = name
     }
 
-    private static func check(_ option: String, _ value: Int, in range: ClosedRange<Int>) throws(BenchmarkError) {
+    private static func check(_ option: String, _ value: Int, in range: ClosedRange<Int>)
+        throws(BenchmarkError)
+    {
         guard !range.contains(value) else { return }
-        throw .option(option, problem: "\(value) is not within \(range.lowerBound) to \(range.upperBound)")
+        throw .option(
+            option, problem: "\(value) is not within \(range.lowerBound) to \(range.upperBound)")
     }
 
     /// The members of a conversation. Sizes differ by one at most.
@@ -97,9 +114,10 @@ struct LoadPlan: Sendable, Equatable {
     ///
     /// Each has an equal part of every conversation, the first one the publishers. Where there are fewer members than servers, every
     /// conversation begins at the next server, so that none is left out.
-    func place(of member: Int, in group: Int) -> Int {
+    func serverIndex(of member: Int, in group: Int) -> Int {
         let members = self.members(of: group)
-        let part = (member - members.lowerBound) * self.urls.count / max(members.count, self.urls.count)
+        let part =
+            (member - members.lowerBound) * self.urls.count / max(members.count, self.urls.count)
         return members.count < self.urls.count ? (group + part) % self.urls.count : part
     }
 

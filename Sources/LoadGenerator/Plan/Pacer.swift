@@ -18,7 +18,7 @@ struct Pacer {
     /// - Parameters:
     ///   - onTheWay: deliveries that have not arrived.
     ///   - deliveriesPerMessage: members of a conversation.
-    func due(at now: MonotonicTime, onTheWay: Int, deliveriesPerMessage: Int) -> Int {
+    func due(at now: MonotonicTime, inFlight onTheWay: Int, deliveriesPerMessage: Int) -> Int {
         switch self.pacing {
         case .quiet, .closedLoop:
             return 0
@@ -29,14 +29,18 @@ struct Pacer {
             let scheduled = seconds * Int64(perSecond) + rest * Int64(perSecond) / 1_000_000_000 + 1
             return max(0, Int(scheduled - Int64(self.published)))
         case .window(let messages):
-            return max(0, (messages * deliveriesPerMessage - onTheWay + deliveriesPerMessage - 1) / deliveriesPerMessage)
+            return max(
+                0,
+                (messages * deliveriesPerMessage - onTheWay + deliveriesPerMessage - 1)
+                    / deliveriesPerMessage)
         }
     }
 
     /// A message has left.
-    mutating func noteOne(at now: MonotonicTime) {
+    mutating func recordPublished(at now: MonotonicTime) {
         if case .rate(let perSecond) = self.pacing {
-            let due = self.start.advanced(by: .nanoseconds(Int64(Double(self.published) * 1e9 / Double(perSecond))))
+            let due = self.start.advanced(
+                by: .nanoseconds(Int64(Double(self.published) * 1e9 / Double(perSecond))))
             self.longestLag = max(self.longestLag, now.since(due))
         }
         self.published += 1

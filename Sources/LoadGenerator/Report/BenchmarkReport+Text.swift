@@ -5,43 +5,79 @@ extension BenchmarkReport {
     var text: String {
         var lines = [self.title]
         func add(_ name: String, _ value: String?) {
-            if let value { lines.append("  " + name + String(repeating: " ", count: max(1, 26 - name.count)) + value) }
+            if let value {
+                lines.append(
+                    "  " + name + String(repeating: " ", count: max(1, 26 - name.count)) + value)
+            }
         }
         add("connections", self.connectionText)
         if self.publishingTime != nil {
-            add("published", "\(Self.count(self.published)) in \(Self.seconds(self.publishingTime)), \(self.plan.messageBytes) bytes each")
+            add(
+                "published",
+                "\(Self.count(self.published)) in \(Self.seconds(self.publishingTime)), \(self.plan.messageBytes) bytes each"
+            )
             add("deliveries", self.deliveryText)
-            add("answers", self.rate(of: self.answers).map { "\(Self.count(self.answers)), \(Self.whole($0)) a second" })
+            add(
+                "answers",
+                self.rate(of: self.answers).map {
+                    "\(Self.count(self.answers)), \(Self.whole($0)) a second"
+                })
             add("latency", Self.latency(self.latency))
             add("answer latency", Self.latency(self.answerLatency))
-            if case .rate = self.plan.pacing { add("longest lag", "\(FixedPoint.text(self.longestLag / .milliseconds(1), places: 1)) ms") }
+            if case .rate = self.plan.pacing {
+                add(
+                    "longest lag",
+                    "\(FixedPoint.text(self.longestLag / .milliseconds(1), places: 1)) ms")
+            }
         }
-        add("connect latency", self.plan.scenario == .connect ? Self.latency(self.connectLatency) : nil)
+        add(
+            "connect latency",
+            self.plan.scenario == .connect ? Self.latency(self.connectLatency) : nil)
         if let server = self.server {
             lines.append("Server")
-            add("CPU", server.measuredCPU.map { "\(FixedPoint.text($0 / .seconds(1), places: 2)) s" })
+            add(
+                "CPU",
+                server.measuredCPU.map { "\(FixedPoint.text($0 / .seconds(1), places: 2)) s" })
             if server.measuredProcessCPU.count > 1 {
                 add(
                     "CPU of each process",
-                    server.measuredProcessCPU.map { FixedPoint.text($0 / .seconds(1), places: 2) + " s" }.joined(separator: ", "))
+                    server.measuredProcessCPU.map {
+                        FixedPoint.text($0 / .seconds(1), places: 2) + " s"
+                    }.joined(separator: ", "))
             }
             add("CPU per delivery", Self.microseconds(self.serverMicrosecondsPerDelivery))
             add("CPU per message", Self.microseconds(self.serverMicrosecondsPerMessage))
-            add("CPU per answer", self.plan.scenario == .send ? Self.microseconds(self.serverMicrosecondsPerAnswer) : nil)
-            add("CPU per connect", self.plan.scenario == .connect ? Self.microseconds(self.serverMicrosecondsPerConnect) : nil)
-            add("CPU per idle connection", Self.microseconds(self.serverMicrosecondsPerIdleConnectionSecond).map { "\($0) a second" })
+            add(
+                "CPU per answer",
+                self.plan.scenario == .send
+                    ? Self.microseconds(self.serverMicrosecondsPerAnswer) : nil)
+            add(
+                "CPU per connect",
+                self.plan.scenario == .connect
+                    ? Self.microseconds(self.serverMicrosecondsPerConnect) : nil)
+            add(
+                "CPU per idle connection",
+                Self.microseconds(self.serverMicrosecondsPerIdleConnectionSecond).map {
+                    "\($0) a second"
+                })
             add("memory", self.memoryText(server))
             add("memory per connection", self.connectionMemoryText)
         }
         if let redis = self.redis {
             lines.append("Redis")
-            add("commands from outside", self.commandText(redis.given))
+            add("commands from outside", self.commandText(redis.calledByClients))
             add("commands by scripts", self.commandText(redis.calledByScripts))
-            add("the most frequent", redis.sorted.prefix(6).map { "\($0.name) \(Self.count($0.calls))" }.joined(separator: ", "))
+            add(
+                "the most frequent",
+                redis.sorted.prefix(6).map { "\($0.name) \(Self.count($0.calls))" }.joined(
+                    separator: ", "))
             add("channels", Self.count(redis.channelCount))
-        } else if self.isRedisUncounted {
+        } else if self.isRedisCountMissing {
             lines.append("Redis")
-            add("commands", "not counted: Redis was restarted meanwhile, was not reached, or its statistics were reset")
+            add(
+                "commands",
+                "not counted: Redis was restarted meanwhile, was not reached, or its statistics were reset"
+            )
         }
         if let cpu = self.generatorCPU {
             lines.append("Generator")
@@ -51,13 +87,15 @@ extension BenchmarkReport {
             lines.append("Nothing was lost, repeated, refused or out of order.")
         } else {
             lines.append("FAILED: these figures are not to be used.")
-            lines += self.failures.sentences.map { "  " + $0 }
+            lines += self.failures.descriptions.map { "  " + $0 }
         }
         return lines.joined(separator: "\n") + "\n"
     }
 
     private var title: String {
-        let groups = self.plan.groups == 1 ? "1 conversation" : "\(Self.count(UInt64(self.plan.groups))) conversations"
+        let groups =
+            self.plan.groups == 1
+            ? "1 conversation" : "\(Self.count(UInt64(self.plan.groups))) conversations"
         let pacing =
             switch self.plan.pacing {
             case .quiet: ""
@@ -71,37 +109,56 @@ extension BenchmarkReport {
 
     private var connectionText: String {
         let rate = self.connectsPerSecond.map { ", \(Self.whole($0)) a second" } ?? ""
-        return "\(Self.count(UInt64(self.openConnections))) in \(Self.seconds(self.connectTime))\(rate)"
+        return
+            "\(Self.count(UInt64(self.openConnections))) in \(Self.seconds(self.connectTime))\(rate)"
     }
 
     private var deliveryText: String {
         let rate = self.rate(of: self.received).map { ", \(Self.whole($0)) a second" } ?? ""
-        let size = self.received > 0 ? ", \(Self.whole(Double(self.bytesIn) / Double(self.received))) bytes each" : ""
+        let size =
+            self.received > 0
+            ? ", \(Self.whole(Double(self.bytesIn) / Double(self.received))) bytes each" : ""
         return "\(Self.count(self.received)) of \(Self.count(self.expected))\(rate)\(size)"
     }
 
     private func commandText(_ count: UInt64) -> String {
-        Self.count(count) + (self.perMessage(count).map { ", \(FixedPoint.text($0, places: 3)) a message" } ?? "")
+        Self.count(count)
+            + (self.perMessage(count).map { ", \(FixedPoint.text($0, places: 3)) a message" } ?? "")
     }
 
     private func memoryText(_ server: Server) -> String {
         var text = "\(Self.mebibytes(server.residentBytesBefore)) empty"
-        if let connected = server.residentBytesConnected { text += ", \(Self.mebibytes(connected)) connected" }
+        if let connected = server.residentBytesConnected {
+            text += ", \(Self.mebibytes(connected)) connected"
+        }
         return text + ", \(Self.mebibytes(server.peakResidentBytes)) at most (RSS)"
     }
 
     private var connectionMemoryText: String? {
-        guard self.plan.scenario == .idle, let resident = self.residentBytesPerConnection else { return nil }
-        let proportional = self.proportionalBytesPerConnection.map { ", \(Self.kibibytes($0)) PSS" } ?? ""
+        guard self.plan.scenario == .idle, let resident = self.residentBytesPerConnection else {
+            return nil
+        }
+        let proportional =
+            self.proportionalBytesPerConnection.map { ", \(Self.kibibytes($0)) PSS" } ?? ""
         return "\(Self.kibibytes(resident)) RSS\(proportional)"
     }
 
     private static func count(_ number: UInt64) -> String { FixedPoint.grouped(number) }
-    private static func whole(_ number: Double) -> String { FixedPoint.text(number, places: 0, groups: true) }
-    private static func seconds(_ duration: Duration?) -> String { FixedPoint.text((duration ?? .zero) / .seconds(1), places: 2) + " s" }
-    private static func microseconds(_ value: Double?) -> String? { value.map { FixedPoint.text($0, places: 2) + " µs" } }
-    private static func kibibytes(_ bytes: Double) -> String { FixedPoint.text(bytes / 1024, places: 2) + " KiB" }
-    private static func mebibytes(_ bytes: UInt64) -> String { FixedPoint.text(Double(bytes) / 1_048_576, places: 1) + " MiB" }
+    private static func whole(_ number: Double) -> String {
+        FixedPoint.text(number, places: 0, groups: true)
+    }
+    private static func seconds(_ duration: Duration?) -> String {
+        FixedPoint.text((duration ?? .zero) / .seconds(1), places: 2) + " s"
+    }
+    private static func microseconds(_ value: Double?) -> String? {
+        value.map { FixedPoint.text($0, places: 2) + " µs" }
+    }
+    private static func kibibytes(_ bytes: Double) -> String {
+        FixedPoint.text(bytes / 1024, places: 2) + " KiB"
+    }
+    private static func mebibytes(_ bytes: UInt64) -> String {
+        FixedPoint.text(Double(bytes) / 1_048_576, places: 1) + " MiB"
+    }
 
     private static func latency(_ latency: Latency?) -> String? {
         guard let latency else { return nil }
@@ -110,6 +167,7 @@ extension BenchmarkReport {
                 ? FixedPoint.text(Double(nanoseconds) / 1000, places: 0) + " µs"
                 : FixedPoint.text(Double(nanoseconds) / 1e6, places: 1) + " ms"
         }
-        return "median \(text(latency.median)), 99 % below \(text(latency.p99)), longest \(text(latency.maximum))"
+        return
+            "median \(text(latency.median)), 99 % below \(text(latency.p99)), longest \(text(latency.maximum))"
     }
 }

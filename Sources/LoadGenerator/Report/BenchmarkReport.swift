@@ -13,7 +13,9 @@ struct BenchmarkReport: Sendable, Equatable {
 
         /// Nil when nothing was recorded.
         init?(_ histogram: Histogram) {
-            guard let median = histogram.quantile(0.5), let p99 = histogram.quantile(0.99) else { return nil }
+            guard let median = histogram.quantile(0.5), let p99 = histogram.quantile(0.99) else {
+                return nil
+            }
             self.median = median
             self.p99 = p99
             self.maximum = histogram.maximum
@@ -51,7 +53,7 @@ struct BenchmarkReport: Sendable, Equatable {
     /// From quiet to quiet.
     var measuredTime: Duration?
     var connectTime: Duration
-    var restTime: Duration?
+    var idleTime: Duration?
     var longestLag: Duration
     var latency: Latency?
     var answerLatency: Latency?
@@ -60,7 +62,7 @@ struct BenchmarkReport: Sendable, Equatable {
     /// What Redis was asked in the phase that is measured, and the channels at its end.
     var redis: CommandSample?
     /// It was to be counted, and Redis was gone or began to count anew.
-    var isRedisUncounted = false
+    var isRedisCountMissing = false
     /// This process' own CPU time in the measured phase.
     var generatorCPU: Duration?
 
@@ -81,29 +83,37 @@ struct BenchmarkReport: Sendable, Equatable {
             self.bytesIn = record.bytesIn
             self.measuredTime = end.sample.at.since(start.sample.at)
             self.generatorCPU = end.sample.generatorCPU - start.sample.generatorCPU
-            if let from = record.publishingStart, let to = record.publishingEnd { self.publishingTime = to.since(from) }
+            if let from = record.publishingStart, let to = record.publishingEnd {
+                self.publishingTime = to.since(from)
+            }
             self.latency = Latency(record.latency)
             self.answerLatency = Latency(record.answerLatency)
         }
-        if let from = record.connected, let to = record.rested {
-            self.restTime = to.at.since(from.at)
+        if let from = record.afterConnecting, let to = record.afterIdle {
+            self.idleTime = to.at.since(from.at)
             self.generatorCPU = to.generatorCPU - from.generatorCPU
         }
         self.server = Self.server(record)
-        if let from = record.measuredFrom?.redis, let to = record.measuredTo?.redis { self.redis = to.since(from) }
-        self.isRedisUncounted = record.before.redis != nil && record.measuredTo != nil && self.redis == nil
+        if let from = record.measuredFrom?.redis, let to = record.measuredTo?.redis {
+            self.redis = to.since(from)
+        }
+        self.isRedisCountMissing =
+            record.beforeConnecting.redis != nil && record.measuredTo != nil && self.redis == nil
     }
 
     private static func server(_ record: LoadRecord) -> Server? {
-        guard let before = record.before.server else { return nil }
-        let connected = (record.rested ?? record.connected)?.server
+        guard let before = record.beforeConnecting.server else { return nil }
+        let connected = (record.afterIdle ?? record.afterConnecting)?.server
         let last = record.measuringEnd?.sample.server ?? connected ?? before
         var server = Server(
-            residentBytesBefore: before.residentBytes, residentBytesConnected: connected?.residentBytes,
-            residentBytesAfter: record.measuringEnd?.sample.server?.residentBytes, proportionalBytesBefore: before.proportionalBytes,
-            proportionalBytesConnected: connected?.proportionalBytes, peakResidentBytes: last.peakResidentBytes,
+            residentBytesBefore: before.residentBytes,
+            residentBytesConnected: connected?.residentBytes,
+            residentBytesAfter: record.measuringEnd?.sample.server?.residentBytes,
+            proportionalBytesBefore: before.proportionalBytes,
+            proportionalBytesConnected: connected?.proportionalBytes,
+            peakResidentBytes: last.peakResidentBytes,
             threadCount: last.threadCount)
-        server.connectCPU = record.connected?.server.map { $0.cpu - before.cpu }
+        server.connectCPU = record.afterConnecting?.server.map { $0.cpu - before.cpu }
         if let from = record.measuredFrom?.server, let to = record.measuredTo?.server {
             server.measuredCPU = to.cpu - from.cpu
             server.measuredProcessCPU = zip(to.processCPU, from.processCPU).map { $0 - $1 }
@@ -119,22 +129,39 @@ extension BenchmarkReport {
         return cpu / .microseconds(1) / count
     }
 
-    var serverMicrosecondsPerDelivery: Double? { Self.microseconds(self.server?.measuredCPU, per: Double(self.received)) }
-    var serverMicrosecondsPerMessage: Double? { Self.microseconds(self.server?.measuredCPU, per: Double(self.published)) }
-    var processMicrosecondsPerMessage: [Double?] {
-        (self.server?.measuredProcessCPU ?? []).map { Self.microseconds($0, per: Double(self.published)) }
+    var serverMicrosecondsPerDelivery: Double? {
+        Self.microseconds(self.server?.measuredCPU, per: Double(self.received))
     }
-    var serverMicrosecondsPerAnswer: Double? { Self.microseconds(self.server?.measuredCPU, per: Double(self.answers)) }
-    var serverMicrosecondsPerConnect: Double? { Self.microseconds(self.server?.connectCPU, per: Double(self.openConnections)) }
+    var serverMicrosecondsPerMessage: Double? {
+        Self.microseconds(self.server?.measuredCPU, per: Double(self.published))
+    }
+    var processMicrosecondsPerMessage: [Double?] {
+        (self.server?.measuredProcessCPU ?? []).map {
+            Self.microseconds($0, per: Double(self.published))
+        }
+    }
+    var serverMicrosecondsPerAnswer: Double? {
+        Self.microseconds(self.server?.measuredCPU, per: Double(self.answers))
+    }
+    var serverMicrosecondsPerConnect: Double? {
+        Self.microseconds(self.server?.connectCPU, per: Double(self.openConnections))
+    }
     var serverMicrosecondsPerIdleConnectionSecond: Double? {
-        self.restTime.flatMap { Self.microseconds(self.server?.measuredCPU, per: Double(self.openConnections) * ($0 / .seconds(1))) }
+        self.idleTime.flatMap {
+            Self.microseconds(
+                self.server?.measuredCPU, per: Double(self.openConnections) * ($0 / .seconds(1)))
+        }
     }
 
     var residentBytesPerConnection: Double? {
-        Self.difference(self.server?.residentBytesBefore, self.server?.residentBytesConnected, per: self.openConnections)
+        Self.difference(
+            self.server?.residentBytesBefore, self.server?.residentBytesConnected,
+            per: self.openConnections)
     }
     var proportionalBytesPerConnection: Double? {
-        Self.difference(self.server?.proportionalBytesBefore, self.server?.proportionalBytesConnected, per: self.openConnections)
+        Self.difference(
+            self.server?.proportionalBytesBefore, self.server?.proportionalBytesConnected,
+            per: self.openConnections)
     }
 
     private static func difference(_ before: UInt64?, _ after: UInt64?, per count: Int) -> Double? {
@@ -154,6 +181,7 @@ extension BenchmarkReport {
     }
 
     var connectsPerSecond: Double? {
-        self.connectTime > .zero && self.openConnections > 0 ? Double(self.openConnections) / (self.connectTime / .seconds(1)) : nil
+        self.connectTime > .zero && self.openConnections > 0
+            ? Double(self.openConnections) / (self.connectTime / .seconds(1)) : nil
     }
 }

@@ -9,21 +9,25 @@ import RedisClient
 final class CommandCounter {
     private let context: UnsafeMutablePointer<redisContext>
     /// How often we have asked ourselves, which is taken off.
-    private var questionCount: UInt64 = 0
+    private var infoCommandCount: UInt64 = 0
 
-    private static let patience = timeval(tv_sec: 2, tv_usec: 0)
+    private static let timeout = timeval(tv_sec: 2, tv_usec: 0)
 
     /// Connects, and asks once.
     init(_ url: RedisURL) throws(BenchmarkError) {
-        let place = url.places[0]
-        guard let context = redisConnectWithTimeout(place.host, Int32(place.port), Self.patience) else { throw .redis(reason: "no memory") }
+        let place = url.endpoints[0]
+        guard let context = redisConnectWithTimeout(place.host, Int32(place.port), Self.timeout)
+        else { throw .redis(reason: "no memory") }
         self.context = context
-        guard context.pointee.err == 0, redisSetTimeout(context, Self.patience) == REDIS_OK else {
+        guard context.pointee.err == 0, redisSetTimeout(context, Self.timeout) == REDIS_OK else {
             throw .redis(reason: "\(place) is not reached: \(Self.problem(of: context))")
         }
         if let password = url.password {
-            let answer = self.ask(["AUTH"] + (url.user.map { [$0] } ?? []) + [password.text])
-            guard case .text? = answer else { throw .redis(reason: "\(place) does not take the password") }
+            let answer = self.sendCommand(
+                ["AUTH"] + (url.user.map { [$0] } ?? []) + [password.text])
+            guard case .text? = answer else {
+                throw .redis(reason: "\(place) does not take the password")
+            }
         }
         guard self.sample() != nil else { throw .redis(reason: "\(place) does not answer INFO") }
     }
@@ -31,41 +35,49 @@ final class CommandCounter {
     deinit { redisFree(self.context) }
 
     private static func problem(of context: UnsafeMutablePointer<redisContext>) -> String {
-        withUnsafeBytes(of: context.pointee.errstr) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        withUnsafeBytes(of: context.pointee.errstr) {
+            String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+        }
     }
 
     /// What has been counted so far, without our own questions; nil when there is no answer, or Redis has forgotten them (`CONFIG RESETSTAT`).
     func sample() -> CommandSample? {
-        guard case .text(let channels)? = self.inquire("stats"), case .text(let commands)? = self.inquire("commandstats") else {
+        guard case .text(let channels)? = self.requestInfo("stats"),
+            case .text(let commands)? = self.requestInfo("commandstats")
+        else {
             return nil
         }
         var sample = CommandSample(stats: channels, commandStats: commands)
         // The last question is not counted in its own answer.
-        let (calls, own) = (sample.calls["info"] ?? 0, self.questionCount - 1)
+        let (calls, own) = (sample.calls["info"] ?? 0, self.infoCommandCount - 1)
         guard calls >= own else { return nil }
         sample.calls["info"] = calls - own
         return sample
     }
 
-    private func inquire(_ section: String) -> Answer? {
-        self.questionCount += 1
-        return self.ask(["INFO", section])
+    private func requestInfo(_ section: String) -> InfoReply? {
+        self.infoCommandCount += 1
+        return self.sendCommand(["INFO", section])
     }
 
-    private enum Answer {
+    private enum InfoReply {
         case text(String)
         case error
     }
 
-    private func ask(_ words: [String]) -> Answer? {
+    private func sendCommand(_ words: [String]) -> InfoReply? {
         let copies = words.map { strdup($0) }
         defer { for copy in copies { free(copy) } }
         var pointers = copies.map { UnsafePointer<CChar>($0) }
         let lengths = words.map(\.utf8.count)
-        guard let answer = redisCommandArgv(self.context, Int32(words.count), &pointers, lengths) else { return nil }
+        guard let answer = redisCommandArgv(self.context, Int32(words.count), &pointers, lengths)
+        else { return nil }
         defer { freeReplyObject(answer) }
         let reply = answer.assumingMemoryBound(to: redisReply.self).pointee
-        guard reply.type == REDIS_REPLY_STRING || reply.type == REDIS_REPLY_STATUS, let text = reply.str else { return .error }
-        return .text(String(decoding: UnsafeRawBufferPointer(start: text, count: reply.len), as: UTF8.self))
+        guard reply.type == REDIS_REPLY_STRING || reply.type == REDIS_REPLY_STATUS,
+            let text = reply.str
+        else { return .error }
+        return .text(
+            String(decoding: UnsafeRawBufferPointer(start: text, count: reply.len), as: UTF8.self))
     }
 }

@@ -11,7 +11,7 @@ struct LoadRecord: Sendable {
 
         init() {}
 
-        init(_ ledger: DeliveryLedger) {
+        init(_ ledger: DeliveryRecorder) {
             self.published = ledger.published
             self.expected = ledger.expected
             self.received = ledger.received
@@ -19,13 +19,13 @@ struct LoadRecord: Sendable {
     }
 
     let start: MonotonicTime
-    let before: GaugeSample
+    let beforeConnecting: UsageSample
     /// When the server had settled after the last connection.
-    var connected: GaugeSample?
+    var afterConnecting: UsageSample?
     /// When the quiet of `idle` was over.
-    var rested: GaugeSample?
-    private(set) var measuringStart: (sample: GaugeSample, counts: Counts)?
-    private(set) var measuringEnd: (sample: GaugeSample, counts: Counts)?
+    var afterIdle: UsageSample?
+    private(set) var measuringStart: (sample: UsageSample, counts: Counts)?
+    private(set) var measuringEnd: (sample: UsageSample, counts: Counts)?
     private(set) var isMeasuring = false
     var publishingStart: MonotonicTime?
     var publishingEnd: MonotonicTime?
@@ -38,29 +38,31 @@ struct LoadRecord: Sendable {
     private(set) var answerLatency = Histogram()
     var connectLatency = Histogram()
 
-    init(start: MonotonicTime, before: GaugeSample) {
+    init(start: MonotonicTime, before: UsageSample) {
         self.start = start
-        self.before = before
+        self.beforeConnecting = before
         self.lastConnect = start
     }
 
-    mutating func beginMeasuring(_ sample: GaugeSample, _ ledger: DeliveryLedger) {
+    mutating func beginMeasuring(_ sample: UsageSample, _ ledger: DeliveryRecorder) {
         self.measuringStart = (sample, Counts(ledger))
         self.publishingStart = .exact
         self.isMeasuring = true
     }
 
-    mutating func endMeasuring(_ sample: GaugeSample, _ ledger: DeliveryLedger) {
+    mutating func endMeasuring(_ sample: UsageSample, _ ledger: DeliveryRecorder) {
         self.measuringEnd = (sample, Counts(ledger))
         self.isMeasuring = false
     }
 
     /// The edges of what is measured: the messages' phase, or the quiet of `idle`.
-    var measuredFrom: GaugeSample? { self.measuringStart?.sample ?? self.connected }
-    var measuredTo: GaugeSample? { self.measuringStart == nil ? self.rested : self.measuringEnd?.sample }
+    var measuredFrom: UsageSample? { self.measuringStart?.sample ?? self.afterConnecting }
+    var measuredTo: UsageSample? {
+        self.measuringStart == nil ? self.afterIdle : self.measuringEnd?.sample
+    }
 
     /// A delivery of the measured phase.
-    mutating func note(latency nanoseconds: Int64, isAnswer: Bool) {
+    mutating func recordDelivery(latency nanoseconds: Int64, isAnswer: Bool) {
         let latency = UInt64(max(0, nanoseconds))
         self.latency.record(latency)
         guard isAnswer else { return }

@@ -9,52 +9,56 @@ struct RedisLink {
         case unconnected
         /// A name is looked up; the number tells attempts apart.
         case resolving
-        case connecting(rest: ArraySlice<SocketAddress>)
-        case securing
+        case connecting(remaining: ArraySlice<SocketAddress>)
+        case tlsHandshake
         case open
     }
 
     /// Names the link to its guest, and is never given to another.
-    let number: Int
+    let id: Int
     private let loop: EventLoop
     private let settings: RedisSettings
     /// Nil while nobody knows where the server is.
-    private(set) var place: RedisPlace?
+    private(set) var endpoint: RedisEndpoint?
     var session: RedisSession
     private var phase = Phase.unconnected
-    private var attempt = 0
+    private var attemptNumber = 0
     private(set) var token: SocketToken?
     private var transport: OutgoingTransport?
     /// The other end takes nothing any more; it may still have said something.
-    private var isDeaf = false
+    private var isWriteClosed = false
     /// What was read last, and which of it the session has not had.
-    private var room: [UInt8]
-    private var unfed = 0..<0
+    private var readBuffer: [UInt8]
+    private var unparsedRange = 0..<0
 
     /// The reader moves what is behind a reply whenever a kilobyte is read, so that small pieces are cheaper than the whole.
-    private static let feedByteCount = 16 << 10
+    private static let parseChunkBytes = 16 << 10
 
     init(
-        _ settings: RedisSettings, session: RedisSession, to place: RedisPlace?, number: Int = 0, readByteCount: Int = 64 << 10,
+        _ settings: RedisSettings, session: RedisSession, to place: RedisEndpoint?,
+        id number: Int = 0, readByteCount: Int = 64 << 10,
         on loop: EventLoop
     ) {
-        self.number = number
+        self.id = number
         self.settings = settings
-        self.place = place
+        self.endpoint = place
         self.session = session
-        self.room = [UInt8](repeating: 0, count: readByteCount)
+        self.readBuffer = [UInt8](repeating: 0, count: readByteCount)
         self.loop = loop
-        if let place { self.session.name = place.description }
+        if let place { self.session.serverName = place.description }
     }
 
     /// The server is elsewhere from here on. Whatever connection there is, is lost for that reason.
     ///
     /// - Parameter atOnce: the next attempt is due, and not only after the wait that attempts have between them.
-    mutating func move(to place: RedisPlace, because outage: RedisOutage, now: MonotonicTime, atOnce: Bool = true) {
-        self.place = place
-        self.session.name = place.description
-        self.session.lose(outage, now: now)
-        if atOnce { self.session.hurry(now: now) }
+    mutating func changeEndpoint(
+        to place: RedisEndpoint, because outage: RedisOutage, now: MonotonicTime,
+        immediately atOnce: Bool = true
+    ) {
+        self.endpoint = place
+        self.session.serverName = place.description
+        self.session.disconnect(outage, now: now)
+        if atOnce { self.session.retryImmediately(now: now) }
     }
 
     // MARK: Connecting
@@ -62,65 +66,71 @@ struct RedisLink {
     /// To be called at every tick. An attempt to connect begins with the number that this answers: its `connect` is to be called, with the
     /// addresses of `place`.
     mutating func tick(now: MonotonicTime) -> Int? {
-        guard self.session.tick(now: now, mayConnect: self.place != nil) else { return nil }
-        self.attempt += 1
+        guard self.session.tick(now: now, mayConnect: self.endpoint != nil) else { return nil }
+        self.attemptNumber += 1
         self.phase = .resolving
-        return self.attempt
+        return self.attemptNumber
     }
 
     /// The addresses for an attempt, or why there are none.
     mutating func connect(
-        _ attempt: Int, to addresses: Result<[SocketAddress], SocketError>, for guest: any EventLoopHandler, now: MonotonicTime
+        _ attempt: Int, to addresses: Result<[SocketAddress], SocketError>,
+        for guest: any EventLoopHandler, now: MonotonicTime
     ) {
         // Another attempt may have begun since, or everything be over.
-        guard attempt == self.attempt, case .resolving = self.phase else { return }
+        guard attempt == self.attemptNumber, case .resolving = self.phase else { return }
         switch addresses {
-        case .success(let addresses): self.tryNext(of: addresses[...], after: .unreachable, for: guest, now: now)
-        case .failure(let error): self.session.lose(.socket(error, place: self.session.name), now: now)
+        case .success(let addresses):
+            self.tryNextAddress(of: addresses[...], after: .unreachable, for: guest, now: now)
+        case .failure(let error):
+            self.session.disconnect(.socket(error, server: self.session.serverName), now: now)
         }
     }
 
-    private mutating func tryNext(
-        of addresses: ArraySlice<SocketAddress>, after failure: SocketError, for guest: any EventLoopHandler, now: MonotonicTime
+    private mutating func tryNextAddress(
+        of addresses: ArraySlice<SocketAddress>, after failure: SocketError,
+        for guest: any EventLoopHandler, now: MonotonicTime
     ) {
-        self.dropSocket()
+        self.closeSocket()
         guard let address = addresses.first else {
-            return self.session.lose(.socket(failure, place: self.session.name), now: now)
+            return self.session.disconnect(
+                .socket(failure, server: self.session.serverName), now: now)
         }
         do throws(SocketError) {
             let socket = try Socket.connect(to: address)
             socket.setNoDelay()
             do throws(SocketError) {
-                self.token = try self.loop.register(socket.descriptor, read: true, write: true, for: guest)
+                self.token = try self.loop.register(
+                    socket.descriptor, read: true, write: true, for: guest)
             } catch {
                 socket.close()
                 throw error
             }
             self.transport = OutgoingTransport(socket)
-            self.phase = .connecting(rest: addresses.dropFirst())
+            self.phase = .connecting(remaining: addresses.dropFirst())
         } catch {
-            self.tryNext(of: addresses.dropFirst(), after: error, for: guest, now: now)
+            self.tryNextAddress(of: addresses.dropFirst(), after: error, for: guest, now: now)
         }
     }
 
-    private mutating func secure(now: MonotonicTime) {
+    private mutating func socketConnected(now: MonotonicTime) {
         if let tls = self.settings.tls, let socket = self.transport?.socket {
             do throws(TLSError) {
-                self.transport = try OutgoingTransport(socket, to: self.place?.host ?? "", tls)
+                self.transport = try OutgoingTransport(socket, to: self.endpoint?.host ?? "", tls)
             } catch {
-                return self.session.lose(.tls(error), now: now)
+                return self.session.disconnect(.tls(error), now: now)
             }
         }
-        self.phase = .securing
-        if self.settings.tls != nil { self.session.securing() }
-        self.shakeHands(now: now)
+        self.phase = .tlsHandshake
+        if self.settings.tls != nil { self.session.startedTLS() }
+        self.continueTLSHandshake(now: now)
     }
 
-    private mutating func shakeHands(now: MonotonicTime) {
+    private mutating func continueTLSHandshake(now: MonotonicTime) {
         do throws(TLSError) {
             guard try self.transport?.handshake() == true else { return self.updateInterest() }
         } catch {
-            return self.session.lose(.tls(error), now: now)
+            return self.session.disconnect(.tls(error), now: now)
         }
         self.phase = .open
         self.session.opened(now: now)
@@ -130,7 +140,8 @@ struct RedisLink {
 
     /// The socket is ready. All events are to be taken out afterwards, and when this answers true it is to be called again.
     mutating func socketReady(
-        _ token: SocketToken, readable: Bool, writable: Bool, for guest: any EventLoopHandler, now: MonotonicTime
+        _ token: SocketToken, readable: Bool, writable: Bool, for guest: any EventLoopHandler,
+        now: MonotonicTime
     ) -> Bool {
         guard token == self.token else { return false }
         switch self.phase {
@@ -138,13 +149,13 @@ struct RedisLink {
             return false
         case .connecting(let rest):
             if let error = self.transport?.socket.connectError {
-                self.tryNext(of: rest, after: error, for: guest, now: now)
+                self.tryNextAddress(of: rest, after: error, for: guest, now: now)
             } else if writable {
-                self.secure(now: now)
+                self.socketConnected(now: now)
             }
             return false
-        case .securing:
-            self.shakeHands(now: now)
+        case .tlsHandshake:
+            self.continueTLSHandshake(now: now)
             // The last packet of a handshake may bring the first reply with it.
             return self.transport?.readsMustDrain == true && self.isOpen
         case .open:
@@ -157,17 +168,20 @@ struct RedisLink {
 
     /// Reads once; answers whether there may be more that wakes nobody.
     private mutating func read(now: MonotonicTime) -> Bool {
-        guard let transfer = self.room.withUnsafeMutableBytes({ self.transport?.read(into: $0) }) else { return false }
+        guard
+            let transfer = self.readBuffer.withUnsafeMutableBytes({ self.transport?.read(into: $0) }
+            )
+        else { return false }
         switch transfer {
-        case .moved(let count):
-            self.unfed = 0..<count
+        case .bytes(let count):
+            self.unparsedRange = 0..<count
             return self.transport?.readsMustDrain == true
         case .wouldBlock:
             self.updateInterest()
-        case .ended:
-            self.session.lose(.ended, now: now)
+        case .endOfStream:
+            self.session.disconnect(.ended, now: now)
         case .failed(let failure):
-            self.session.lose(RedisOutage(failure), now: now)
+            self.session.disconnect(RedisOutage(failure), now: now)
         }
         return false
     }
@@ -180,25 +194,29 @@ struct RedisLink {
             let transfer = self.session.withUnsent { transport.write($0) }
             self.transport = transport
             switch transfer {
-            case .moved(let count): self.session.didSend(count)
+            case .bytes(let count): self.session.didSend(count)
             case .wouldBlock: return
-            case .ended: return self.goDeaf(.ended, transport, now: now)
-            case .failed(let failure): return self.goDeaf(RedisOutage(failure), transport, now: now)
+            case .endOfStream: return self.writeFailed(.ended, transport, now: now)
+            case .failed(let failure):
+                return self.writeFailed(RedisOutage(failure), transport, now: now)
             }
         }
     }
 
     /// What was answered before is still there to be read, and behind it the end; but OpenSSL reads nothing after a failure.
-    private mutating func goDeaf(_ outage: RedisOutage, _ transport: OutgoingTransport, now: MonotonicTime) {
-        self.isDeaf = true
-        if transport.readsMustDrain { self.session.lose(outage, now: now) }
+    private mutating func writeFailed(
+        _ outage: RedisOutage, _ transport: OutgoingTransport, now: MonotonicTime
+    ) {
+        self.isWriteClosed = true
+        if transport.readsMustDrain { self.session.disconnect(outage, now: now) }
     }
 
-    private var wantsToSend: Bool { self.session.hasUnsent && !self.isDeaf }
+    private var wantsToSend: Bool { self.session.hasUnsent && !self.isWriteClosed }
 
     private mutating func updateInterest() {
         guard let token = self.token else { return }
-        self.loop.setInterest(token, read: true, write: self.wantsToSend || self.transport?.wantsWrite == true)
+        self.loop.setInterest(
+            token, read: true, write: self.wantsToSend || self.transport?.wantsWrite == true)
     }
 
     /// What there is to be told next; nil when that is all.
@@ -206,27 +224,29 @@ struct RedisLink {
     mutating func next(now: MonotonicTime) -> RedisSession.Event? {
         while true {
             if let event = self.session.next(now: now) {
-                if case .away = event { self.dropSocket() }
+                if case .unavailable = event { self.closeSocket() }
                 return event
             }
-            if self.unfed.isEmpty { return nil }
-            let piece = self.unfed.prefix(Self.feedByteCount)
-            self.unfed = piece.endIndex..<self.unfed.endIndex
-            self.room.withUnsafeBytes { self.session.receive(UnsafeRawBufferPointer(rebasing: $0[piece]), now: now) }
+            if self.unparsedRange.isEmpty { return nil }
+            let piece = self.unparsedRange.prefix(Self.parseChunkBytes)
+            self.unparsedRange = piece.endIndex..<self.unparsedRange.endIndex
+            self.readBuffer.withUnsafeBytes {
+                self.session.receive(UnsafeRawBufferPointer(rebasing: $0[piece]), now: now)
+            }
         }
     }
 
     mutating func close() {
         self.session.close()
-        self.dropSocket()
+        self.closeSocket()
     }
 
-    private mutating func dropSocket() {
+    private mutating func closeSocket() {
         if let token = self.token { self.loop.close(token) }
         self.token = nil
         self.transport = nil
         self.phase = .unconnected
-        self.isDeaf = false
-        self.unfed = 0..<0
+        self.isWriteClosed = false
+        self.unparsedRange = 0..<0
     }
 }

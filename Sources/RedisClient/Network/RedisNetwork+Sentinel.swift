@@ -6,58 +6,68 @@ internal import EventLoop
 /// Each sentinel has a connection that listens to `+switch-master` and is asked once it is there, again whenever the master is away, and
 /// now and then in any case.
 extension RedisNetwork {
-    private static let searchPause = Duration.milliseconds(500)
-    private static let watchPause = Duration.seconds(10)
+    private static let searchInterval = Duration.milliseconds(500)
+    private static let watchInterval = Duration.seconds(10)
 
-    mutating func searchAgain(now: MonotonicTime) {
-        guard now >= self.searchAt else { return }
-        self.searchAt = now.advanced(by: self.servers[0].session.isReady ? Self.watchPause : Self.searchPause)
-        for place in self.informants.indices { self.informants[place].session.askForMaster(self.search?.name) }
+    mutating func querySentinelsIfDue(now: MonotonicTime) {
+        guard now >= self.nextSentinelQueryAt else { return }
+        self.nextSentinelQueryAt = now.advanced(
+            by: self.servers[0].session.isReady ? Self.watchInterval : Self.searchInterval)
+        for place in self.discoveryLinks.indices {
+            self.discoveryLinks[place].session.queryMaster(self.masterSearch?.name)
+        }
     }
 
-    mutating func hearSentinel(_ event: RedisSession.Event, from sentinel: Int, now: MonotonicTime) {
+    mutating func handleSentinelEvent(
+        _ event: RedisSession.Event, from sentinel: Int, now: MonotonicTime
+    ) {
         switch event {
-        case .ready: self.informants[sentinel].session.askForMaster(self.search?.name)
+        case .ready: self.discoveryLinks[sentinel].session.queryMaster(self.masterSearch?.name)
         case .push(let reply):
-            switch self.search?.news(in: reply) {
-            case .answer(let place): self.search?.heard(place, from: sentinel, now: now)
-            case .switched(let old, let new): self.search?.switched(from: old, to: new, by: sentinel, now: now)
+            switch self.masterSearch?.message(in: reply) {
+            case .answer(let place):
+                self.masterSearch?.receivedAnswer(place, from: sentinel, now: now)
+            case .switched(let old, let new):
+                self.masterSearch?.receivedSwitch(from: old, to: new, by: sentinel, now: now)
             case nil: break
             }
-        case .away(let outage):
+        case .unavailable(let outage):
             // The URL's password is for the servers. A sentinel gets it only when it asks for one.
             if outage == .refused(.notAuthenticated), self.settings.url.password != nil,
-                self.informants[sentinel].session.counterpart == .sentinel(knowsPassword: false)
+                self.discoveryLinks[sentinel].session.serverRole == .sentinel(authenticates: false)
             {
-                self.informants[sentinel].session.counterpart = .sentinel(knowsPassword: true)
-                self.informants[sentinel].session.hurry(now: now)
+                self.discoveryLinks[sentinel].session.serverRole = .sentinel(authenticates: true)
+                self.discoveryLinks[sentinel].session.retryImmediately(now: now)
             } else {
-                self.search?.lost(sentinel, outage)
+                self.masterSearch?.sentinelUnavailable(sentinel, outage)
             }
-        case .reply, .failed, .returned: break
+        case .reply, .failed, .notExecuted: break
         }
-        self.follow(now: now)
+        self.followMaster(now: now)
     }
 
-    private mutating func follow(now: MonotonicTime) {
-        if let master = self.search?.master {
-            if master != self.servers[0].place { self.servers[0].move(to: master, because: .masterChanged(to: master), now: now) }
-        } else if let outage = self.search?.outage {
-            self.servers[0].session.despair(outage)
+    private mutating func followMaster(now: MonotonicTime) {
+        if let master = self.masterSearch?.master {
+            if master != self.servers[0].endpoint {
+                self.servers[0].changeEndpoint(
+                    to: master, because: .masterChanged(to: master), now: now)
+            }
+        } else if let outage = self.masterSearch?.outage {
+            self.servers[0].session.reportOutage(outage)
         }
     }
 }
 
 extension RedisSession {
     /// In one write. Who is subscribed may not ask, so the subscription ends for as long as that takes.
-    fileprivate mutating func askForMaster(_ name: String?) {
+    fileprivate mutating func queryMaster(_ name: String?) {
         guard let name else { return }
-        self.say("UNSUBSCRIBE")
-        self.say {
+        self.send("UNSUBSCRIBE")
+        self.send {
             $0.append("SENTINEL")
             $0.append("GET-MASTER-ADDR-BY-NAME")
             $0.append(text: name)
         }
-        self.say("SUBSCRIBE", ["+switch-master"])
+        self.send("SUBSCRIBE", ["+switch-master"])
     }
 }

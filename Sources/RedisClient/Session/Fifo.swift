@@ -5,7 +5,7 @@ struct Fifo<Element> {
     private(set) var count = 0
 
     // A burst's room is given back when it is over.
-    private static var keptRoom: Int { 8192 }
+    private static var retainedCapacity: Int { 8192 }
 
     var isEmpty: Bool { self.count == 0 }
     var first: Element? { self.count == 0 ? nil : self.ring[self.head] }
@@ -24,7 +24,7 @@ struct Fifo<Element> {
 
     mutating func popFirst() -> Element? {
         guard self.count > 0 else { return nil }
-        defer { if self.count == 0, self.ring.count > Self.keptRoom { self = Fifo() } }
+        defer { if self.count == 0, self.ring.count > Self.retainedCapacity { self = Fifo() } }
         self.count -= 1
         defer { self.head = (self.head + 1) & (self.ring.count - 1) }
         return self.ring[self.head].take()
@@ -33,7 +33,9 @@ struct Fifo<Element> {
     private mutating func grow() {
         var larger: [Element?] = []
         larger.reserveCapacity(self.ring.count * 2)
-        for place in 0..<self.count { larger.append(self.ring[(self.head + place) & (self.ring.count - 1)]) }
+        for place in 0..<self.count {
+            larger.append(self.ring[(self.head + place) & (self.ring.count - 1)])
+        }
         larger.append(contentsOf: repeatElement(nil, count: self.ring.count * 2 - self.count))
         self.ring = larger
         self.head = 0

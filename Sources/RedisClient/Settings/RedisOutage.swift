@@ -3,18 +3,18 @@ public import TLS
 
 /// Why there is no connection to Redis. Each is a sentence for operators.
 public enum RedisOutage: Error, Sendable, Equatable, CustomStringConvertible {
-    case socket(SocketError, place: String)
+    case socket(SocketError, server: String)
     case tls(TLSError)
     /// The server refuses the password, the database or our scripts, or is not ready.
     case refused(RedisError)
     /// The server does not let its user have the database of this number.
     case noDatabase(Int, RedisError)
     /// TLS was wanted, and the other end does not speak it.
-    case notTLS(place: String, reason: String)
+    case notTLS(server: String, reason: String)
     /// The other end speaks TLS, which was not wanted.
-    case speaksTLS(place: String)
+    case speaksTLS(server: String)
     /// The server closed the connection before it had answered anything.
-    case unanswered(place: String)
+    case unanswered(server: String)
     /// The server closed the connection.
     case ended
     /// The connection broke; with the system's words.
@@ -25,7 +25,7 @@ public enum RedisOutage: Error, Sendable, Equatable, CustomStringConvertible {
     /// The server that the sentinels name says that it is no master.
     case notMaster
     /// The sentinels name another master now.
-    case masterChanged(to: RedisPlace)
+    case masterChanged(to: RedisEndpoint)
     /// Sentinels answer, and none of them knows a master of this name.
     case unknownMaster(name: String)
     /// No sentinel can be asked, and no master is known; with what is wrong with one of them.
@@ -33,7 +33,7 @@ public enum RedisOutage: Error, Sendable, Equatable, CustomStringConvertible {
     /// No node of the cluster can be asked where the slots are; with what is wrong with one of them.
     case noClusterNode(reason: String)
 
-    init(_ failure: OutgoingTransport.Failure) {
+    init(_ failure: OutgoingTransport.TransportFailure) {
         switch failure {
         case .broken(let reason): self = .broken(reason: reason)
         case .tls(let error): self = .tls(error)
@@ -42,16 +42,19 @@ public enum RedisOutage: Error, Sendable, Equatable, CustomStringConvertible {
 
     public var description: String {
         switch self {
-        case .socket(.refused, let place): "\(place) refuses the connection: no Redis listens there."
+        case .socket(.refused, let place):
+            "\(place) refuses the connection: no Redis listens there."
         case .socket(.timedOut, let place): "\(place) does not answer."
         case .socket(.unreachable, let place): "\(place) cannot be reached from here."
         case .socket(let error, _): error.description
         case .tls(let error): error.description
         case .refused(let error): error.description
-        case .noDatabase(let number, let error): "The database \(number) of the URL cannot be used. \(error)"
+        case .noDatabase(let number, let error):
+            "The database \(number) of the URL cannot be used. \(error)"
         case .notTLS(let place, let reason):
             "\(place) did not answer with TLS (\(reason)); is it a plain port? Then the URL begins with redis instead of rediss."
-        case .speaksTLS(let place): "\(place) speaks TLS; then the URL begins with rediss instead of redis."
+        case .speaksTLS(let place):
+            "\(place) speaks TLS; then the URL begins with rediss instead of redis."
         case .unanswered(let place):
             "\(place) closed the connection without an answer; does it speak TLS? Then the URL begins with rediss instead of redis."
         case .ended: "The Redis server closed the connection."
@@ -62,7 +65,8 @@ public enum RedisOutage: Error, Sendable, Equatable, CustomStringConvertible {
         case .masterChanged(let place): "The sentinels name another master: \(place)."
         case .unknownMaster(let name): "The sentinels do not know a master named \"\(name)\"."
         case .noSentinel(let reason): "No sentinel can be asked for the master: \(reason)"
-        case .noClusterNode(let reason): "No node of the Redis Cluster can be asked where the slots are: \(reason)"
+        case .noClusterNode(let reason):
+            "No node of the Redis Cluster can be asked where the slots are: \(reason)"
         }
     }
 }

@@ -1,5 +1,7 @@
 /// A password, which shows itself to nobody who prints it or what holds it.
-public struct RedisSecret: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+public struct RedisSecret: Sendable, Hashable, CustomStringConvertible,
+    CustomDebugStringConvertible, CustomReflectable
+{
     package let text: String
 
     public init(_ text: String) {

@@ -9,17 +9,17 @@ public struct RedisSettings: Sendable {
     public var name: String?
 
     /// Some commands are given whose replies nobody wants: the server is asked whether it can leave them out (CLIENT REPLY).
-    public var asksForSilence = false
+    public var suppressesReplies = false
 
     /// From the first packet to the first command: name, connection, TLS, password, scripts.
-    public var connectPatience = Duration.seconds(5)
+    public var connectTimeout = Duration.seconds(5)
     /// So long a command waits for a connection, and so long for its answer.
-    public var commandPatience = Duration.seconds(5)
+    public var commandTimeout = Duration.seconds(5)
     /// When a server owes an answer, or its greeting, and says nothing at all for so long, the connection is given up: networks forget
     /// connections without telling either end. One that is only slow is heard of meanwhile; one that is frozen loses a connection for
     /// nothing, and the next waits for its greeting as long again, so that nobody hammers it. WAIT, which is silent by right, has its time
     /// on top.
-    public var silencePatience = Duration.seconds(2)
+    public var silenceTimeout = Duration.seconds(2)
     /// After so much silence the server is asked whether it is there.
     public var pingAfter = Duration.seconds(5)
     /// The wait before the second attempt to connect; it doubles up to `longestRetryWait`, each less a part by chance.
@@ -36,7 +36,7 @@ public struct RedisSettings: Sendable {
     /// - Parameter authorities: a file (PEM) of those whom to believe for `rediss`; nil for the system's.
     public init(_ url: RedisURL, trusting authorities: String? = nil) throws(TLSError) {
         self.url = url
-        self.silencePatience += .milliseconds(url.waitMilliseconds ?? 0)
+        self.silenceTimeout += .milliseconds(url.waitMilliseconds ?? 0)
         self.tls = url.isSecure ? try TLSContext(clientTrusting: authorities) : nil
     }
 }

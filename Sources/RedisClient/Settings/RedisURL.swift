@@ -32,7 +32,7 @@ public struct RedisURL: Sendable, Hashable, CustomStringConvertible {
     public let kind: Kind
     public let isSecure: Bool
     /// Never empty; one only for `.standalone`.
-    public let places: [RedisPlace]
+    public let endpoints: [RedisEndpoint]
     /// The user of an access list (Redis 6); nil is the default user.
     public let user: String?
     public let password: RedisSecret?
@@ -46,32 +46,40 @@ public struct RedisURL: Sendable, Hashable, CustomStringConvertible {
         // A letter that means something in URLs and stands unencoded in a password ends the part that it is in. So nothing of what
         // stands before the path is ever shown, not even as the wrong host that it seems to be.
         guard !text.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x7F }) else {
-            throw RedisURLError("blanks, control characters and letters beyond ASCII must be percent-encoded")
+            throw RedisURLError(
+                "blanks, control characters and letters beyond ASCII must be percent-encoded")
         }
-        guard !text.contains("#") else { throw RedisURLError("it has no fragment; a \"#\" in a password is written %23") }
-        let (scheme, rest) = try Self.split(text)
+        guard !text.contains("#") else {
+            throw RedisURLError("it has no fragment; a \"#\" in a password is written %23")
+        }
+        let (scheme, rest) = try Self.splitScheme(text)
         let authority = rest.prefix { $0 != "/" && $0 != "?" }
         let behind = rest[authority.endIndex...]
         guard !behind.contains("@") else {
-            throw RedisURLError("a \"/\" or \"?\" in user or password must be percent-encoded, as %2F or %3F")
+            throw RedisURLError(
+                "a \"/\" or \"?\" in user or password must be percent-encoded, as %2F or %3F")
         }
         self.isSecure = scheme.isSecure
-        (self.user, self.password) = try Self.identity(authority)
-        let list = authority.lastIndex(of: "@").map { authority[authority.index(after: $0)...] } ?? authority
-        self.places = try Self.places(list, scheme)
+        (self.user, self.password) = try Self.credentials(authority)
+        let list =
+            authority.lastIndex(of: "@").map { authority[authority.index(after: $0)...] }
+            ?? authority
+        self.endpoints = try Self.endpoints(list, scheme)
         let path = behind.prefix { $0 != "?" }
         (self.kind, self.database) = try Self.path(path, scheme)
-        (self.waitReplicas, self.waitMilliseconds) = try Self.parameters(behind[path.endIndex...].dropFirst())
+        (self.waitReplicas, self.waitMilliseconds) = try Self.parameters(
+            behind[path.endIndex...].dropFirst())
     }
 
     /// The URL without user and password.
     public var description: String {
-        let places = self.places.map(\.description).joined(separator: ",")
+        let places = self.endpoints.map(\.description).joined(separator: ",")
         let scheme = self.isSecure ? "rediss" : "redis"
         let database = self.database == 0 ? "" : "/\(self.database)"
         return switch self.kind {
         case .standalone: "\(scheme)://\(places)\(database)"
-        case .sentinel(let master): "\(scheme)+sentinel://\(places)/\(PercentEncoding.encode(master))\(database)"
+        case .sentinel(let master):
+            "\(scheme)+sentinel://\(places)/\(PercentEncoding.encode(master))\(database)"
         case .cluster: "\(scheme)+cluster://\(places)"
         }
     }
@@ -79,94 +87,138 @@ public struct RedisURL: Sendable, Hashable, CustomStringConvertible {
 
 extension RedisURL {
     private struct Scheme {
-        enum Flavour { case standalone, sentinel, cluster }
+        enum Topology { case standalone, sentinel, cluster }
         var isSecure: Bool
-        var flavour: Flavour
+        var topology: Topology
     }
 
-    private static func split(_ text: String) throws(RedisURLError) -> (Scheme, Substring) {
+    private static func splitScheme(_ text: String) throws(RedisURLError) -> (Scheme, Substring) {
         let name = text.prefix { $0 != ":" }
         let rest = text[name.endIndex...]
         guard rest.hasPrefix("://") else { throw Self.unknownScheme }
-        let parts = name.lowercased().split(separator: "+", maxSplits: 1, omittingEmptySubsequences: false)
+        let parts = name.lowercased().split(
+            separator: "+", maxSplits: 1, omittingEmptySubsequences: false)
         guard parts[0] == "redis" || parts[0] == "rediss" else { throw Self.unknownScheme }
-        let flavour: Scheme.Flavour
+        let flavour: Scheme.Topology
         switch parts.dropFirst().first {
         case nil: flavour = .standalone
         case "sentinel": flavour = .sentinel
         case "cluster": flavour = .cluster
         default: throw Self.unknownScheme
         }
-        return (Scheme(isSecure: parts[0] == "rediss", flavour: flavour), rest.dropFirst(3))
+        return (Scheme(isSecure: parts[0] == "rediss", topology: flavour), rest.dropFirst(3))
     }
 
     private static let unknownScheme = RedisURLError(
-        "it must begin with redis://, redis+sentinel:// or redis+cluster://, or the same with rediss for TLS")
+        "it must begin with redis://, redis+sentinel:// or redis+cluster://, or the same with rediss for TLS"
+    )
 
-    private static func identity(_ authority: Substring) throws(RedisURLError) -> (user: String?, password: RedisSecret?) {
+    private static func credentials(_ authority: Substring) throws(RedisURLError) -> (
+        user: String?, password: RedisSecret?
+    ) {
         guard let end = authority.lastIndex(of: "@") else { return (nil, nil) }
         let whole = authority[..<end]
-        guard !whole.contains("@") else { throw RedisURLError("an \"@\" in user or password must be written %40") }
+        guard !whole.contains("@") else {
+            throw RedisURLError("an \"@\" in user or password must be written %40")
+        }
         guard let colon = whole.firstIndex(of: ":") else {
-            throw RedisURLError("what stands before the \"@\" must be user:password, or :password for the default user")
+            throw RedisURLError(
+                "what stands before the \"@\" must be user:password, or :password for the default user"
+            )
         }
         guard let user = PercentEncoding.decode(whole[..<colon].utf8),
             let password = PercentEncoding.decode(whole[colon...].utf8.dropFirst())
-        else { throw RedisURLError("user or password is not percent-encoded as it should be; a \"%\" is written %25") }
-        guard !password.isEmpty else { throw RedisURLError("the password before the \"@\" is empty") }
+        else {
+            throw RedisURLError(
+                "user or password is not percent-encoded as it should be; a \"%\" is written %25")
+        }
+        guard !password.isEmpty else {
+            throw RedisURLError("the password before the \"@\" is empty")
+        }
         return (user.isEmpty ? nil : user, RedisSecret(password))
     }
 
-    private static func places(_ list: Substring, _ scheme: Scheme) throws(RedisURLError) -> [RedisPlace] {
+    private static func endpoints(_ list: Substring, _ scheme: Scheme) throws(RedisURLError)
+        -> [RedisEndpoint]
+    {
         let parts = list.split(separator: ",", omittingEmptySubsequences: false)
-        if scheme.flavour == .standalone, parts.count > 1 {
-            throw RedisURLError("redis:// names one server; several need redis+sentinel:// or redis+cluster://")
+        if scheme.topology == .standalone, parts.count > 1 {
+            throw RedisURLError(
+                "redis:// names one server; several need redis+sentinel:// or redis+cluster://")
         }
-        var places: [RedisPlace] = []
-        for part in parts { places.append(try self.place(part, defaultPort: scheme.flavour == .sentinel ? 26_379 : 6379)) }
+        var places: [RedisEndpoint] = []
+        for part in parts {
+            places.append(
+                try self.endpoint(part, defaultPort: scheme.topology == .sentinel ? 26_379 : 6379))
+        }
         return places
     }
 
-    private static func place(_ text: Substring, defaultPort: UInt16) throws(RedisURLError) -> RedisPlace {
+    private static func endpoint(_ text: Substring, defaultPort: UInt16) throws(RedisURLError)
+        -> RedisEndpoint
+    {
         let host: Substring
         let portText: Substring
         if text.first == "[" {
-            guard let end = text.firstIndex(of: "]") else { throw RedisURLError("an IPv6 address has no closing bracket") }
+            guard let end = text.firstIndex(of: "]") else {
+                throw RedisURLError("an IPv6 address has no closing bracket")
+            }
             host = text[..<end].dropFirst()
             portText = text[end...].dropFirst()
-            guard IPAddress(host) != nil, host.contains(":") else { throw RedisURLError("what stands in brackets is no IPv6 address") }
-            guard portText.isEmpty || portText.first == ":" else { throw RedisURLError("a colon must stand between address and port") }
+            guard IPAddress(host) != nil, host.contains(":") else {
+                throw RedisURLError("what stands in brackets is no IPv6 address")
+            }
+            guard portText.isEmpty || portText.first == ":" else {
+                throw RedisURLError("a colon must stand between address and port")
+            }
         } else {
             guard text.count(where: { $0 == ":" }) < 2 else {
-                throw RedisURLError("an IPv6 address stands in brackets, as in redis://[::1]:6379, and a password ends with an \"@\"")
+                throw RedisURLError(
+                    "an IPv6 address stands in brackets, as in redis://[::1]:6379, and a password ends with an \"@\""
+                )
             }
             host = text.prefix { $0 != ":" }
             portText = text[host.endIndex...]
-            guard host.utf8.allSatisfy(Resolver.isHostLetter) else { throw RedisURLError("the host is no host name") }
+            guard host.utf8.allSatisfy(Resolver.isHostNameByte) else {
+                throw RedisURLError("the host is no host name")
+            }
         }
         guard !host.isEmpty else { throw RedisURLError("a host is missing") }
-        guard portText.isEmpty || (portText.count > 1 && portText.dropFirst().utf8.allSatisfy(Self.isDigit)),
+        guard
+            portText.isEmpty
+                || (portText.count > 1 && portText.dropFirst().utf8.allSatisfy(Self.isDigit)),
             let port = portText.isEmpty ? defaultPort : UInt16(portText.dropFirst()), port > 0
         else { throw RedisURLError("a port is no number from 1 to 65535") }
-        return RedisPlace(host: String(host), port: port)
+        return RedisEndpoint(host: String(host), port: port)
     }
 
-    private static func path(_ path: Substring, _ scheme: Scheme) throws(RedisURLError) -> (Kind, database: Int) {
+    private static func path(_ path: Substring, _ scheme: Scheme) throws(RedisURLError) -> (
+        Kind, database: Int
+    ) {
         var parts = path.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
         // One slash at the end says nothing.
         if parts.last == "" { parts.removeLast() }
-        switch scheme.flavour {
+        switch scheme.topology {
         case .standalone:
-            guard parts.count < 2 else { throw RedisURLError("only a database's number may stand behind the host") }
+            guard parts.count < 2 else {
+                throw RedisURLError("only a database's number may stand behind the host")
+            }
             return (.standalone, try self.database(parts.first))
         case .sentinel:
-            guard let first = parts.first, let master = PercentEncoding.decode(first.utf8), !master.isEmpty else {
-                throw RedisURLError("the master's name is missing: redis+sentinel://host:26379/NAME")
+            guard let first = parts.first, let master = PercentEncoding.decode(first.utf8),
+                !master.isEmpty
+            else {
+                throw RedisURLError(
+                    "the master's name is missing: redis+sentinel://host:26379/NAME")
             }
-            guard parts.count < 3 else { throw RedisURLError("only a database's number may stand behind the master's name") }
+            guard parts.count < 3 else {
+                throw RedisURLError("only a database's number may stand behind the master's name")
+            }
             return (.sentinel(master: master), try self.database(parts.dropFirst().first))
         case .cluster:
-            guard parts.isEmpty || parts.elementsEqual(["0"]) else { throw RedisURLError("a Redis Cluster has no databases but 0") }
+            guard parts.isEmpty || parts.elementsEqual(["0"]) else {
+                throw RedisURLError("a Redis Cluster has no databases but 0")
+            }
             return (.cluster, 0)
         }
     }
@@ -179,7 +231,9 @@ extension RedisURL {
         return number
     }
 
-    private static func parameters(_ query: Substring) throws(RedisURLError) -> (wait: Int?, waitMilliseconds: Int?) {
+    private static func parameters(_ query: Substring) throws(RedisURLError) -> (
+        wait: Int?, waitMilliseconds: Int?
+    ) {
         var wait: Int?
         var waitMilliseconds: Int?
         for parameter in query.split(separator: "&") {
@@ -189,16 +243,20 @@ extension RedisURL {
             switch name {
             case "wait":
                 guard let number, number <= 16, wait == nil else {
-                    throw RedisURLError("wait is how many replicas must have a write: one number from 0 to 16")
+                    throw RedisURLError(
+                        "wait is how many replicas must have a write: one number from 0 to 16")
                 }
                 wait = number
             case "wait-ms":
                 guard let number, (1...60_000).contains(number), waitMilliseconds == nil else {
-                    throw RedisURLError("wait-ms is how long to wait for replicas: one number of milliseconds from 1 to 60000")
+                    throw RedisURLError(
+                        "wait-ms is how long to wait for replicas: one number of milliseconds from 1 to 60000"
+                    )
                 }
                 waitMilliseconds = number
             default:
-                throw RedisURLError("it has a parameter that we do not know; there are wait and wait-ms")
+                throw RedisURLError(
+                    "it has a parameter that we do not know; there are wait and wait-ms")
             }
         }
         return (wait, waitMilliseconds)

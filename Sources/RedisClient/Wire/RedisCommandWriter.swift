@@ -7,7 +7,7 @@ public import Bytes
 public struct RedisCommandWriter: ~Copyable {
     @usableFromInline var buffer: ByteBuffer
     @usableFromInline let start: Int
-    @usableFromInline var wordCount = 0
+    @usableFromInline var argumentCount = 0
 
     /// Begins a command behind what is in `buffer`, which `finish()` gives back.
     init(into buffer: consuming ByteBuffer) {
@@ -71,7 +71,9 @@ public struct RedisCommandWriter: ~Copyable {
         let end = self.buffer.count + byteCount
         write(&self.buffer)
         precondition(
-            self.buffer.count == end, "A word of \(byteCount) bytes was announced, and \(self.buffer.count - end) more were written.")
+            self.buffer.count == end,
+            "A word of \(byteCount) bytes was announced, and \(self.buffer.count - end) more were written."
+        )
     }
 
     /// `EVALSHA`, the script's name, and how many keys follow. Keys and arguments are to be appended next.
@@ -86,7 +88,7 @@ public struct RedisCommandWriter: ~Copyable {
     @inlinable
     @inline(__always)
     mutating func begin(byteCount: Int) {
-        self.wordCount += 1
+        self.argumentCount += 1
         guard byteCount < 1000 else { return self.beginLong(byteCount: byteCount) }
         let size = UInt64(truncatingIfNeeded: byteCount)
         // Backwards: the first byte is the lowest.
@@ -99,7 +101,9 @@ public struct RedisCommandWriter: ~Copyable {
             count += 1
         } while rest != 0
         line = (line << 24 | 0x24_0A0D).littleEndian
-        withUnsafeBytes(of: &line) { self.buffer.append(contentsOf: UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+        withUnsafeBytes(of: &line) {
+            self.buffer.append(contentsOf: UnsafeRawBufferPointer(rebasing: $0[..<count]))
+        }
     }
 
     @usableFromInline
@@ -122,13 +126,13 @@ public struct RedisCommandWriter: ~Copyable {
 
     /// Puts the number of words where it belongs, and gives the buffer back.
     consuming func finish() -> ByteBuffer {
-        precondition(self.wordCount > 0, "A command without a word was written.")
+        precondition(self.argumentCount > 0, "A command without a word was written.")
         self.buffer.append("\r\n")
-        if self.wordCount < 10 {
-            self.buffer.bytes[self.start + 1] = UInt8(ascii: "0") + UInt8(self.wordCount)
+        if self.argumentCount < 10 {
+            self.buffer.bytes[self.start + 1] = UInt8(ascii: "0") + UInt8(self.argumentCount)
         } else {
             var count = ByteBuffer()
-            count.append(decimal: self.wordCount)
+            count.append(decimal: self.argumentCount)
             self.buffer.bytes.replaceSubrange(self.start + 1..<self.start + 2, with: count.bytes)
         }
         return self.buffer

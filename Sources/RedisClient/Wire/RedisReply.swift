@@ -7,17 +7,17 @@ public struct RedisReply {
 
     let nodes: UnsafePointer<ReplyNode>
     let text: UnsafeRawPointer
-    let place: Int
+    let index: Int
 
     @inline(__always)
-    init(nodes: UnsafePointer<ReplyNode>, text: UnsafeRawPointer, place: Int = 0) {
+    init(nodes: UnsafePointer<ReplyNode>, text: UnsafeRawPointer, index place: Int = 0) {
         self.nodes = nodes
         self.text = text
-        self.place = place
+        self.index = place
     }
 
     @inline(__always)
-    private var node: ReplyNode { self.nodes[self.place] }
+    private var node: ReplyNode { self.nodes[self.index] }
 
     public var kind: Kind { self.node.kind }
     public var isNull: Bool { self.kind == .null }
@@ -35,7 +35,8 @@ public struct RedisReply {
     public var bytes: UnsafeRawBufferPointer {
         switch self.kind {
         case .string, .status, .error:
-            UnsafeRawBufferPointer(start: self.text + Int(self.node.number), count: Int(self.node.byteCount))
+            UnsafeRawBufferPointer(
+                start: self.text + Int(self.node.number), count: Int(self.node.byteCount))
         case .integer, .array, .null:
             UnsafeRawBufferPointer(start: nil, count: 0)
         }
@@ -48,7 +49,8 @@ public struct RedisReply {
     public func isText(_ text: StaticString) -> Bool {
         let bytes = self.bytes
         let expected = UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
-        return (self.kind == .string || self.kind == .status) && bytes.count == expected.count && bytes.elementsEqual(expected)
+        return (self.kind == .string || self.kind == .status) && bytes.count == expected.count
+            && bytes.elementsEqual(expected)
     }
 
     /// An array's elements, in order; none for anything else.
@@ -70,21 +72,23 @@ public struct RedisReply {
     /// The elements of an array.
     public struct Elements: Sequence, IteratorProtocol {
         private var upcoming: RedisReply
-        private var left: Int
+        private var remaining: Int
 
         @inline(__always)
         fileprivate init(parent: RedisReply) {
-            self.left = parent.count
-            self.upcoming = RedisReply(nodes: parent.nodes, text: parent.text, place: parent.place + 1)
+            self.remaining = parent.count
+            self.upcoming = RedisReply(
+                nodes: parent.nodes, text: parent.text, index: parent.index + 1)
         }
 
-        public var underestimatedCount: Int { self.left }
+        public var underestimatedCount: Int { self.remaining }
 
         public mutating func next() -> RedisReply? {
-            guard self.left > 0 else { return nil }
+            guard self.remaining > 0 else { return nil }
             let element = self.upcoming
-            self.left -= 1
-            self.upcoming = RedisReply(nodes: element.nodes, text: element.text, place: Int(element.node.next))
+            self.remaining -= 1
+            self.upcoming = RedisReply(
+                nodes: element.nodes, text: element.text, index: Int(element.node.next))
             return element
         }
     }

@@ -17,10 +17,10 @@ public enum RedisReplyError: Error, Sendable, Hashable, CustomStringConvertible 
 
 /// Bytes of RESP2 to replies, in whatever pieces they come.
 ///
-/// hiredis reads; its callbacks write into a `ReplyStore`. One for each connection, and one loop owns it; it is not Sendable.
+/// hiredis reads; its callbacks write into a `ReplyStorage`. One for each connection, and one loop owns it; it is not Sendable.
 public final class RedisReplyReader {
     private var reader: UnsafeMutablePointer<redisReader>
-    private let store: UnsafeMutablePointer<ReplyStore>
+    private let storage: UnsafeMutablePointer<ReplyStorage>
     /// What one reply may take, in the buffer and in the store.
     private let byteLimit: Int
 
@@ -29,30 +29,35 @@ public final class RedisReplyReader {
 
     /// - Parameter byteLimit: at most 1 GiB; a reply beyond it is refused, mostly before its bytes are taken.
     public init(byteLimit: Int = 64 << 20) {
-        precondition(byteLimit > 0 && byteLimit <= 1 << 30, "Replies of \(byteLimit) bytes cannot be read.")
+        precondition(
+            byteLimit > 0 && byteLimit <= 1 << 30, "Replies of \(byteLimit) bytes cannot be read.")
         self.byteLimit = byteLimit
-        self.store = .allocate(capacity: 1)
-        self.store.initialize(to: ReplyStore(byteLimit: byteLimit))
-        self.reader = Self.make(self.store)
+        self.storage = .allocate(capacity: 1)
+        self.storage.initialize(to: ReplyStorage(byteLimit: byteLimit))
+        self.reader = Self.make(self.storage)
     }
 
     deinit {
         redisReaderFree(self.reader)
-        self.store.pointee.deallocate()
-        self.store.deinitialize(count: 1).deallocate()
+        self.storage.pointee.deallocate()
+        self.storage.deinitialize(count: 1).deallocate()
     }
 
     /// Forgets everything: for another connection.
     public func reset() {
         redisReaderFree(self.reader)
-        self.store.pointee.clear()
-        self.reader = Self.make(self.store)
+        self.storage.pointee.clear()
+        self.reader = Self.make(self.storage)
     }
 
     /// Takes what has arrived. Best in pieces of some kilobytes, each followed by `next()` until there is nothing more: what has been
     /// read is taken out of the buffer a kilobyte at a time, and the rest moved.
     public func feed(_ bytes: UnsafeRawBufferPointer) throws(RedisReplyError) {
-        guard redisReaderFeed(self.reader, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count) == REDIS_OK else {
+        guard
+            redisReaderFeed(
+                self.reader, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
+                == REDIS_OK
+        else {
             throw self.failure
         }
     }
@@ -60,29 +65,41 @@ public final class RedisReplyReader {
     /// The next whole reply; nil when more bytes are needed. It is good until the next call of anything here.
     @inline(__always)
     public func next() throws(RedisReplyError) -> RedisReply? {
-        if self.reader.pointee.ridx < 0 { self.store.pointee.clear() }
+        if self.reader.pointee.ridx < 0 { self.storage.pointee.clear() }
         var reply: UnsafeMutableRawPointer?
         guard redisReaderGetReply(self.reader, &reply) == REDIS_OK else { throw self.failure }
-        if reply != nil { return RedisReply(nodes: self.store.pointee.nodes, text: self.store.pointee.text) }
-        try self.checkWaiting()
+        if reply != nil {
+            return RedisReply(nodes: self.storage.pointee.nodes, text: self.storage.pointee.text)
+        }
+        try self.checkPendingSize()
         return nil
     }
 
     /// What a reply says of its size comes before its bytes, and a line may never end.
-    private func checkWaiting() throws(RedisReplyError) {
+    private func checkPendingSize() throws(RedisReplyError) {
         let waiting = confab_reader_waiting(self.reader)
-        guard waiting <= self.byteLimit - self.store.pointee.byteCount else { throw .tooLarge(limitBytes: self.byteLimit) }
-        guard confab_reader_endless(self.reader, Self.lineByteLimit) == 0 else { throw .malformed("a line does not end") }
+        guard waiting <= self.byteLimit - self.storage.pointee.byteCount else {
+            throw .tooLarge(limitBytes: self.byteLimit)
+        }
+        guard confab_reader_endless(self.reader, Self.lineByteLimit) == 0 else {
+            throw .malformed("a line does not end")
+        }
     }
 
     private var failure: RedisReplyError {
-        if self.store.pointee.isOverfull { return .tooLarge(limitBytes: self.byteLimit) }
-        let reason = withUnsafeBytes(of: self.reader.pointee.errstr) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        if self.storage.pointee.exceedsLimit { return .tooLarge(limitBytes: self.byteLimit) }
+        let reason = withUnsafeBytes(of: self.reader.pointee.errstr) {
+            String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+        }
         return .malformed(reason.isEmpty ? "error \(self.reader.pointee.err)" : reason)
     }
 
-    private static func make(_ store: UnsafeMutablePointer<ReplyStore>) -> UnsafeMutablePointer<redisReader> {
-        guard let reader = redisReaderCreateWithFunctions(Self.functions) else { preconditionFailure("There is no memory for a reader.") }
+    private static func make(_ store: UnsafeMutablePointer<ReplyStorage>) -> UnsafeMutablePointer<
+        redisReader
+    > {
+        guard let reader = redisReaderCreateWithFunctions(Self.functions) else {
+            preconditionFailure("There is no memory for a reader.")
+        }
         reader.pointee.privdata = UnsafeMutableRawPointer(store)
         // Else a buffer of more than 16 kB is given back, and asked for again, whenever it is empty.
         reader.pointee.maxbuf = 1 << 20
@@ -92,17 +109,20 @@ public final class RedisReplyReader {
 
 extension RedisReplyReader {
     // Written once and then only read; hiredis keeps its address.
-    nonisolated(unsafe) private static let functions: UnsafeMutablePointer<redisReplyObjectFunctions> = {
-        let functions = UnsafeMutablePointer<redisReplyObjectFunctions>.allocate(capacity: 1)
-        functions.initialize(
-            to: redisReplyObjectFunctions(
-                createString: RedisReplyReader.onString, createArray: RedisReplyReader.onArray, createInteger: RedisReplyReader.onInteger,
-                createNil: RedisReplyReader.onNil, freeObject: nil))
-        return functions
-    }()
+    nonisolated(unsafe) private static let functions:
+        UnsafeMutablePointer<redisReplyObjectFunctions> = {
+            let functions = UnsafeMutablePointer<redisReplyObjectFunctions>.allocate(capacity: 1)
+            functions.initialize(
+                to: redisReplyObjectFunctions(
+                    createString: RedisReplyReader.onString, createArray: RedisReplyReader.onArray,
+                    createInteger: RedisReplyReader.onInteger,
+                    createNil: RedisReplyReader.onNil, freeObject: nil))
+            return functions
+        }()
 
     private static let onString:
-        @convention(c) (UnsafePointer<redisReadTask>?, UnsafeMutablePointer<CChar>?, Int) -> UnsafeMutableRawPointer? =
+        @convention(c) (UnsafePointer<redisReadTask>?, UnsafeMutablePointer<CChar>?, Int) ->
+            UnsafeMutableRawPointer? =
             { task, text, count in
                 let kind: RedisReply.Kind =
                     switch task!.pointee.type {
@@ -110,31 +130,43 @@ extension RedisReplyReader {
                     case REDIS_REPLY_STATUS: .status
                     default: .string
                     }
-                return RedisReplyReader.add(task!) { $0.append(kind, UnsafeRawBufferPointer(start: text, count: count)) }
+                return RedisReplyReader.add(task!) {
+                    $0.append(kind, UnsafeRawBufferPointer(start: text, count: count))
+                }
             }
 
-    private static let onArray: @convention(c) (UnsafePointer<redisReadTask>?, Int32) -> UnsafeMutableRawPointer? = { task, count in
-        if count == 0 { return RedisReplyReader.add(task!) { $0.append(.array) } }
-        return RedisReplyReader.add(task!, isWhole: false) { $0.append(.array, number: Int64(count)) }
-    }
+    private static let onArray:
+        @convention(c) (UnsafePointer<redisReadTask>?, Int32) -> UnsafeMutableRawPointer? = {
+            task, count in
+            if count == 0 { return RedisReplyReader.add(task!) { $0.append(.array) } }
+            return RedisReplyReader.add(task!, isComplete: false) {
+                $0.append(.array, number: Int64(count))
+            }
+        }
 
-    private static let onInteger: @convention(c) (UnsafePointer<redisReadTask>?, Int64) -> UnsafeMutableRawPointer? = { task, number in
-        RedisReplyReader.add(task!) { $0.append(.integer, number: number) }
-    }
+    private static let onInteger:
+        @convention(c) (UnsafePointer<redisReadTask>?, Int64) -> UnsafeMutableRawPointer? = {
+            task, number in
+            RedisReplyReader.add(task!) { $0.append(.integer, number: number) }
+        }
 
-    private static let onNil: @convention(c) (UnsafePointer<redisReadTask>?) -> UnsafeMutableRawPointer? = { task in
-        RedisReplyReader.add(task!) { $0.append(.null) }
-    }
+    private static let onNil:
+        @convention(c) (UnsafePointer<redisReadTask>?) -> UnsafeMutableRawPointer? = { task in
+            RedisReplyReader.add(task!) { $0.append(.null) }
+        }
 
     /// Adds a value, and ends the arrays that it is the last of. hiredis gets its place and 1, for null means that memory has run out.
     @inline(__always)
     private static func add(
-        _ task: UnsafePointer<redisReadTask>, isWhole: Bool = true, _ append: (inout ReplyStore) -> Int?
+        _ task: UnsafePointer<redisReadTask>, isComplete isWhole: Bool = true,
+        _ append: (inout ReplyStorage) -> Int?
     ) -> UnsafeMutableRawPointer? {
-        let store = task.pointee.privdata.assumingMemoryBound(to: ReplyStore.self)
+        let store = task.pointee.privdata.assumingMemoryBound(to: ReplyStorage.self)
         guard let place = append(&store.pointee) else { return nil }
         var last = task
-        while isWhole, let parent = last.pointee.parent, last.pointee.idx == parent.pointee.elements - 1 {
+        while isWhole, let parent = last.pointee.parent,
+            last.pointee.idx == parent.pointee.elements - 1
+        {
             store.pointee.end(Int(bitPattern: parent.pointee.obj) - 1, with: place)
             last = UnsafePointer(parent)
         }

@@ -23,7 +23,8 @@ public struct RedisSlot: Sendable, Hashable {
     /// The slot of a key: of what stands between its first braces, if anything does.
     public init(key: UnsafeRawBufferPointer) {
         var hashed = key[...]
-        if let open = key.firstIndex(of: UInt8(ascii: "{")), let close = key[(open + 1)...].firstIndex(of: UInt8(ascii: "}")),
+        if let open = key.firstIndex(of: UInt8(ascii: "{")),
+            let close = key[(open + 1)...].firstIndex(of: UInt8(ascii: "}")),
             close > open + 1
         {
             hashed = key[(open + 1)..<close]
@@ -41,6 +42,8 @@ public struct RedisSlot: Sendable, Hashable {
     }
 
     private static let table: [UInt16] = (0..<256).map { byte in
-        (0..<8).reduce(UInt16(byte) << 8) { crc, _ in crc & 0x8000 == 0 ? crc << 1 : crc << 1 ^ 0x1021 }
+        (0..<8).reduce(UInt16(byte) << 8) { crc, _ in
+            crc & 0x8000 == 0 ? crc << 1 : crc << 1 ^ 0x1021
+        }
     }
 }

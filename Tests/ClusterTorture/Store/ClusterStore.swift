@@ -2,7 +2,7 @@ import TestKit
 
 /// Three masters of a Redis Cluster, with a replica each.
 final class ClusterStore: TortureStore {
-    private static let patience = Duration.seconds(60)
+    private static let timeout = Duration.seconds(60)
     private let cluster: RedisClusterServers
 
     init(_ options: [String]) throws {
@@ -10,48 +10,52 @@ final class ClusterStore: TortureStore {
     }
 
     var title: String { "Redis Cluster with three masters and their replicas" }
-    var place: StorePlace { .url(self.cluster.url()) }
+    var endpoint: StoreEndpoint { .url(self.cluster.url()) }
     var servers: [RedisServer] { self.cluster.servers }
 
-    func master(_ choice: UInt64) throws -> RedisServer { try self.cluster.server(of: self.masterNode(choice)) }
+    func master(_ choice: UInt64) throws -> RedisServer {
+        try self.cluster.server(of: self.masterNode(choice))
+    }
 
-    private func masterNode(_ choice: UInt64) throws -> RedisClusterServers.Node {
+    private func masterNode(_ choice: UInt64) throws -> RedisClusterServers.RedisClusterNode {
         let masters = try self.masters()
         return masters[Int(choice % UInt64(masters.count))]
     }
 
     /// Those that have slots, in an order that does not change while they are the same.
-    private func masters() throws -> [RedisClusterServers.Node] {
-        let masters = try self.cluster.nodes().filter { $0.isMaster && !$0.isFailed && !$0.slots.isEmpty }
+    private func masters() throws -> [RedisClusterServers.RedisClusterNode] {
+        let masters = try self.cluster.nodes().filter {
+            $0.isMaster && !$0.isFailed && !$0.slots.isEmpty
+        }
         guard !masters.isEmpty else { throw TestFailure("no master has slots") }
         return masters.sorted { $0.slots[0].lowerBound < $1.slots[0].lowerBound }
     }
 
-    func perform(_ fault: StoreFault, _ scene: Scene) throws {
+    func perform(_ fault: StoreFault, _ scene: FaultHooks) throws {
         switch fault {
         case .clusterFailover(let choice, let moment):
             let old = try self.masterNode(choice)
             let replica = try self.cluster.server(of: self.cluster.replica(of: old))
-            scene.await(moment)
+            scene.awaitTiming(moment)
             // It is refused while the replica and its master have lost sight of each other for a moment.
             try Deadline.wait(
-                for: "a failover to begin", within: Self.patience,
+                for: "a failover to begin", within: Self.timeout,
                 untilTrue: {
-                    try replica.ask("CLUSTER", "FAILOVER") == "OK"
+                    try replica.execute("CLUSTER", "FAILOVER") == "OK"
                 })
             try self.awaitSuccessor(of: old)
-            scene.turn()
-            try self.awaitWhole()
+            scene.restartGapMeasurement()
+            try self.awaitHealthy()
         case .kill(let choice, let time, let moment):
             let old = try self.masterNode(choice)
             let server = try self.cluster.server(of: old)
-            scene.await(moment)
+            scene.awaitTiming(moment)
             try server.crash()
-            scene.turn()
+            scene.restartGapMeasurement()
             try self.awaitSuccessor(of: old)
-            scene.rest(time)
+            scene.wait(time)
             try server.restart()
-            try self.awaitWhole()
+            try self.awaitHealthy()
         case .freeze(let choice, let time): try self.freeze(choice, for: time, scene)
         case .refuse(let choice, _, let time): try self.refuse(choice, .full, for: time, scene)
         case .pubsubKill: try self.killSubscriptions()
@@ -59,20 +63,22 @@ final class ClusterStore: TortureStore {
             let source = try self.masterNode(first)
             let others = try self.masters().filter { $0.id != source.id }
             let target = others[Int(second % UInt64(others.count))]
-            try SlotMove(cluster: self.cluster, source: source, target: target).run(second) { scene.rest(pause) }
-            scene.turn()
-            try self.awaitWhole()
+            try SlotMove(cluster: self.cluster, source: source, target: target).run(second) {
+                scene.wait(pause)
+            }
+            scene.restartGapMeasurement()
+            try self.awaitHealthy()
         case .restart, .failover: throw TestFailure("this is nothing that a Redis Cluster has")
         }
     }
 
-    private func awaitSuccessor(of old: RedisClusterServers.Node) throws {
+    private func awaitSuccessor(of old: RedisClusterServers.RedisClusterNode) throws {
         try Deadline.wait(
-            for: "the replica of \(old.port) to be master", within: Self.patience,
+            for: "the replica of \(old.port) to be master", within: Self.timeout,
             untilTrue: {
                 try self.masters().allSatisfy { $0.id != old.id }
             })
     }
 
-    func awaitWhole() throws { try self.cluster.awaitWhole(within: Self.patience) }
+    func awaitHealthy() throws { try self.cluster.awaitHealthy(within: Self.timeout) }
 }

@@ -4,56 +4,61 @@ import TestKit
 /// A master, two replicas, and three sentinels.
 final class SentinelStore: TortureStore {
     /// Sentinels wait twice their failover time-out of 3 s after a failover before the next.
-    private static let patience = Duration.seconds(60)
-    private let trio: SentinelTrio
+    private static let timeout = Duration.seconds(60)
+    private let sentinelServers: RedisSentinelServers
 
     init(_ options: [String]) throws {
-        self.trio = try SentinelTrio(replicas: 2, options)
+        self.sentinelServers = try RedisSentinelServers(replicas: 2, options)
     }
 
     var title: String { "Redis with a master, two replicas and three sentinels" }
-    var place: StorePlace { .url(self.trio.url) }
-    var servers: [RedisServer] { self.trio.servers }
+    var endpoint: StoreEndpoint { .url(self.sentinelServers.url) }
+    var servers: [RedisServer] { self.sentinelServers.servers }
 
-    func master(_ choice: UInt64) throws -> RedisServer { try self.trio.master() }
+    func master(_ choice: UInt64) throws -> RedisServer { try self.sentinelServers.master() }
 
-    func perform(_ fault: StoreFault, _ scene: Scene) throws {
+    func perform(_ fault: StoreFault, _ scene: FaultHooks) throws {
         switch fault {
         case .failover(let moment):
-            let old = try self.trio.master()
-            scene.await(moment)
-            try self.trio.failOver()
+            let old = try self.sentinelServers.master()
+            scene.awaitTiming(moment)
+            try self.sentinelServers.failOver()
             try self.awaitSuccessor(of: old)
-            scene.turn()
-            try self.awaitWhole()
+            scene.restartGapMeasurement()
+            try self.awaitHealthy()
         case .kill(let choice, let time, let moment):
-            let old = try self.trio.master()
-            scene.await(moment)
+            let old = try self.sentinelServers.master()
+            scene.awaitTiming(moment)
             try old.crash()
-            scene.turn()
+            scene.restartGapMeasurement()
             try self.awaitSuccessor(of: old)
-            scene.rest(time)
+            scene.wait(time)
             // As its own file may say when it comes back: a replica of who is master now, or the master that it was. Then sentinels tell it.
-            let port = "\(try self.trio.master().port)"
-            try old.restart(["--replicaof"] + (choice % 4 == 0 ? ["no", "one"] : ["127.0.0.1", port]))
-            try self.awaitWhole()
+            let port = "\(try self.sentinelServers.master().port)"
+            try old.restart(
+                ["--replicaof"] + (choice % 4 == 0 ? ["no", "one"] : ["127.0.0.1", port]))
+            try self.awaitHealthy()
         case .freeze(let choice, let time): try self.freeze(choice, for: time, scene)
         case .refuse(let choice, _, let time): try self.refuse(choice, .full, for: time, scene)
         case .pubsubKill: try self.killSubscriptions()
-        case .restart, .clusterFailover, .reshard: throw TestFailure("this is nothing that sentinels watch")
+        case .restart, .clusterFailover, .reshard:
+            throw TestFailure("this is nothing that sentinels watch")
         }
     }
 
     private func awaitSuccessor(of old: RedisServer) throws {
-        try Deadline.wait(for: "another master", within: Self.patience, untilTrue: { try self.trio.master() !== old })
+        try Deadline.wait(
+            for: "another master", within: Self.timeout,
+            untilTrue: { try self.sentinelServers.master() !== old })
     }
 
-    func awaitWhole() throws { try self.trio.awaitWhole(within: Self.patience) }
+    func awaitHealthy() throws { try self.sentinelServers.awaitHealthy(within: Self.timeout) }
 
     func writeLogs(to folder: String) throws {
-        try self.writeServers(to: folder)
-        for (number, sentinel) in self.trio.sentinels.enumerated() {
-            try sentinel.process.output.text.write(toFile: "\(folder)/sentinel-\(number + 1).log", atomically: true, encoding: .utf8)
+        try self.writeServerLogs(to: folder)
+        for (number, sentinel) in self.sentinelServers.sentinels.enumerated() {
+            try sentinel.process.output.text.write(
+                toFile: "\(folder)/sentinel-\(number + 1).log", atomically: true, encoding: .utf8)
         }
     }
 }

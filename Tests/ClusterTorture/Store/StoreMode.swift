@@ -30,6 +30,7 @@ extension FaultKind {
     public func refusal(for store: StoreMode) -> String? {
         guard !self.stores.contains(store) else { return nil }
         let others = self.stores.map { "--store \($0.rawValue)" }.joined(separator: " or ")
-        return "--faults \(self.rawValue) needs \(others) and cannot be played with --store \(store.rawValue)"
+        return
+            "--faults \(self.rawValue) needs \(others) and cannot be played with --store \(store.rawValue)"
     }
 }

@@ -7,7 +7,9 @@ struct HTTPResponseTests {
     static let date = HTTPDate(Timestamp(milliseconds: 1_769_860_800_123))
 
     /// Reads what was written with the client's own parser.
-    static func read(_ bytes: [UInt8], answersHead: Bool = false) throws -> (head: HTTPResponseHead, body: String) {
+    static func read(_ bytes: [UInt8], answersHead: Bool = false) throws -> (
+        head: HTTPResponseHead, body: String
+    ) {
         var parser = HTTPResponseParser()
         var head = HTTPResponseHead()
         #expect(try parser.parse(bytes.span.bytes, into: &head, answersHead: answersHead))
@@ -23,7 +25,9 @@ struct HTTPResponseTests {
     func writes() throws {
         var buffer = ByteBuffer()
         buffer.append(
-            httpResponse: .ok, HTTPAnswering(isHead: false, keepsAlive: true, date: Self.date), fields: [HTTPField("X-A", "b")],
+            httpResponse: .ok,
+            HTTPResponseContext(answersHead: false, keepsAlive: true, date: Self.date),
+            fields: [HTTPField("X-A", "b")],
             body: Array("{}".utf8))
         #expect(
             buffer.text
@@ -31,21 +35,26 @@ struct HTTPResponseTests {
         )
         buffer.removeAll()
         buffer.append(
-            httpResponse: .ok, HTTPAnswering(isHead: true, keepsAlive: false, date: Self.date), contentType: "text/plain",
+            httpResponse: .ok,
+            HTTPResponseContext(answersHead: true, keepsAlive: false, date: Self.date),
+            contentType: "text/plain",
             body: Array("{}".utf8))
         #expect(
             buffer.text
                 == "HTTP/1.1 200 OK\r\nDate: Sat, 31 Jan 2026 12:00:00 GMT\r\nContent-Type: text/plain\r\nContent-Length: 2\r\nConnection: close\r\n\r\n"
         )
         buffer.removeAll()
-        buffer.append(httpResponse: .noContent, HTTPAnswering(isHead: false, keepsAlive: true, date: Self.date))
-        #expect(buffer.text == "HTTP/1.1 204 No Content\r\nDate: Sat, 31 Jan 2026 12:00:00 GMT\r\n\r\n")
+        buffer.append(
+            httpResponse: .noContent,
+            HTTPResponseContext(answersHead: false, keepsAlive: true, date: Self.date))
+        #expect(
+            buffer.text == "HTTP/1.1 204 No Content\r\nDate: Sat, 31 Jan 2026 12:00:00 GMT\r\n\r\n")
     }
 
     @Test("that refuses says why in JSON")
     func errors() throws {
         var buffer = ByteBuffer()
-        let answering = HTTPAnswering(isHead: false, keepsAlive: false, date: Self.date)
+        let answering = HTTPResponseContext(answersHead: false, keepsAlive: false, date: Self.date)
         buffer.append(httpError: .methodNotAllowed("GET", "HEAD"), answering)
         let read = try Self.read(buffer.bytes)
         #expect(read.head.status == .methodNotAllowed && !read.head.keepsAlive)
@@ -60,11 +69,13 @@ struct HTTPResponseTests {
     func injection() throws {
         var buffer = ByteBuffer()
         buffer.append(
-            httpResponse: .found, HTTPAnswering(isHead: false, keepsAlive: true, date: Self.date),
+            httpResponse: .found,
+            HTTPResponseContext(answersHead: false, keepsAlive: true, date: Self.date),
             fields: [HTTPField("Location", "/a\r\nSet-Cookie: b")])
         let read = try Self.read(buffer.bytes)
         #expect(read.head.fields.text("set-cookie", in: buffer.bytes.span.bytes) == nil)
-        #expect(read.head.fields.text("location", in: buffer.bytes.span.bytes) == "/a  Set-Cookie: b")
+        #expect(
+            read.head.fields.text("location", in: buffer.bytes.span.bytes) == "/a  Set-Cookie: b")
     }
 
     static let accepted: [(String, Bool, Int, HTTPBodyLength, Bool)] = [
@@ -76,11 +87,17 @@ struct HTTPResponseTests {
         ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", true, 200, .bytes(0), true),
         ("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", false, 304, .bytes(0), true),
         ("HTTP/1.1 101 é\r\n\r\n", false, 101, .bytes(0), true),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\n", false, 200, .bytes(5), false),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\n", false, 200,
+            .bytes(5), false
+        ),
     ]
 
     @Test("is read however it is cut", arguments: accepted)
-    func reads(_ text: String, _ answersHead: Bool, _ status: Int, _ body: HTTPBodyLength, _ keepsAlive: Bool) throws {
+    func reads(
+        _ text: String, _ answersHead: Bool, _ status: Int, _ body: HTTPBodyLength,
+        _ keepsAlive: Bool
+    ) throws {
         let bytes = Array(text.utf8)
         for place in 0...bytes.count {
             var parser = HTTPResponseParser()
@@ -88,21 +105,28 @@ struct HTTPResponseTests {
             let first = Array(bytes[..<place])
             let isWhole = try parser.parse(first.span.bytes, into: &head, answersHead: answersHead)
             #expect(isWhole == (place == bytes.count))
-            if !isWhole { #expect(try parser.parse(bytes.span.bytes, into: &head, answersHead: answersHead)) }
-            #expect(head.status.rawValue == status && head.body == body && head.keepsAlive == keepsAlive && head.byteCount == bytes.count)
+            if !isWhole {
+                #expect(try parser.parse(bytes.span.bytes, into: &head, answersHead: answersHead))
+            }
+            #expect(
+                head.status.rawValue == status && head.body == body && head.keepsAlive == keepsAlive
+                    && head.byteCount == bytes.count)
         }
     }
 
     @Test(
         "that is malformed is refused",
         arguments: [
-            "HTTP/2.0 200 OK\r\n\r\n", "HTTP/1.1 20 OK\r\n\r\n", "HTTP/1.1 2000 OK\r\n\r\n", "HTTP/1.1  200 OK\r\n\r\n",
-            "HTTP/1.1 200\tOK\r\n\r\n", "HTTP/1.1 200 O\u{0}K\r\n\r\n", "HTTP/1.1\r\n\r\n", "200 OK\r\n\r\n", "HTTP/1.1 000 X\r\n\r\n",
+            "HTTP/2.0 200 OK\r\n\r\n", "HTTP/1.1 20 OK\r\n\r\n", "HTTP/1.1 2000 OK\r\n\r\n",
+            "HTTP/1.1  200 OK\r\n\r\n",
+            "HTTP/1.1 200\tOK\r\n\r\n", "HTTP/1.1 200 O\u{0}K\r\n\r\n", "HTTP/1.1\r\n\r\n",
+            "200 OK\r\n\r\n", "HTTP/1.1 000 X\r\n\r\n",
             "HTTP/1.1 200 OK\nA: b\n\n", "HTTP/1.1 200 OK\r\nA : b\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
-            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "X\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "X\r\n\r\n",
         ])
-    func refuses(_ text: String) {
+    func rejects(_ text: String) {
         let bytes = Array(text.utf8)
         var parser = HTTPResponseParser()
         var head = HTTPResponseHead()
@@ -112,8 +136,10 @@ struct HTTPResponseTests {
     @Test(
         "has the date of its second",
         arguments: [
-            (0, "Thu, 01 Jan 1970 00:00:00 GMT"), (784_111_777_999, "Sun, 06 Nov 1994 08:49:37 GMT"),
-            (1_709_164_800_000, "Thu, 29 Feb 2024 00:00:00 GMT"), (253_402_300_799_000, "Fri, 31 Dec 9999 23:59:59 GMT"),
+            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (784_111_777_999, "Sun, 06 Nov 1994 08:49:37 GMT"),
+            (1_709_164_800_000, "Thu, 29 Feb 2024 00:00:00 GMT"),
+            (253_402_300_799_000, "Fri, 31 Dec 9999 23:59:59 GMT"),
         ] as [(Int64, String)])
     func dates(_ milliseconds: Int64, _ text: String) {
         #expect(HTTPDate(Timestamp(milliseconds: milliseconds)).text == text)
@@ -123,12 +149,13 @@ struct HTTPResponseTests {
     func requests() throws {
         var buffer = ByteBuffer()
         buffer.append(
-            httpRequest: "POST", target: "/a?b", host: "h:1", fields: [HTTPField("X-One", "1\r\nHost: evil")], body: Array("hi".utf8))
+            httpRequest: "POST", target: "/a?b", host: "h:1",
+            fields: [HTTPField("X-One", "1\r\nHost: evil")], body: Array("hi".utf8))
         buffer.append(httpRequest: "GET", target: "/", host: "h")
-        var peer = HTTPPeer()
+        var peer = HTTPTestReader()
         try peer.receive(buffer.bytes)
-        #expect(peer.read.map(\.body) == ["hi", ""])
-        #expect(peer.read.map(\.authority) == ["h:1", "h"])
-        #expect(peer.read[0].fields == ["host=h:1", "content-length=2", "x-one=1  Host: evil"])
+        #expect(peer.requests.map(\.body) == ["hi", ""])
+        #expect(peer.requests.map(\.authority) == ["h:1", "h"])
+        #expect(peer.requests[0].fields == ["host=h:1", "content-length=2", "x-one=1  Host: evil"])
     }
 }

@@ -4,44 +4,60 @@ import Testing
 @Suite("A WebSocket text message")
 struct WebSocketTextTests {
     static let good: [[UInt8]] = [
-        Array("κόσμε".utf8), Array("Hello-µ@ßöäüàá-UTF-8!!".utf8), [0x00], [0x7F], [0xC2, 0x80], [0xDF, 0xBF], [0xE0, 0xA0, 0x80],
+        Array("κόσμε".utf8), Array("Hello-µ@ßöäüàá-UTF-8!!".utf8), [0x00], [0x7F], [0xC2, 0x80],
+        [0xDF, 0xBF], [0xE0, 0xA0, 0x80],
         [0xED, 0x9F, 0xBF], [0xEE, 0x80, 0x80],
-        [0xEF, 0xBF, 0xBD], [0xEF, 0xBF, 0xBE], [0xEF, 0xBF, 0xBF], [0xF0, 0x90, 0x80, 0x80], [0xF4, 0x8F, 0xBF, 0xBF],
+        [0xEF, 0xBF, 0xBD], [0xEF, 0xBF, 0xBE], [0xEF, 0xBF, 0xBF], [0xF0, 0x90, 0x80, 0x80],
+        [0xF4, 0x8F, 0xBF, 0xBF],
         Array("0123456789é0123456789😀".utf8),
     ]
     static let bad: [[UInt8]] = [
-        [0x80], [0xBF], [0xC0, 0xAF], [0xC1, 0xBF], [0xE0, 0x80, 0xAF], [0xE0, 0x9F, 0xBF], [0xF0, 0x80, 0x80, 0xAF],
+        [0x80], [0xBF], [0xC0, 0xAF], [0xC1, 0xBF], [0xE0, 0x80, 0xAF], [0xE0, 0x9F, 0xBF],
+        [0xF0, 0x80, 0x80, 0xAF],
         [0xF0, 0x8F, 0xBF, 0xBF], [0xF8, 0x88, 0x80, 0x80, 0x80],
-        [0xFC, 0x84, 0x80, 0x80, 0x80, 0x80], [0xED, 0xA0, 0x80], [0xED, 0xBF, 0xBF], [0xED, 0xA0, 0x80, 0xED, 0xB0, 0x80],
+        [0xFC, 0x84, 0x80, 0x80, 0x80, 0x80], [0xED, 0xA0, 0x80], [0xED, 0xBF, 0xBF],
+        [0xED, 0xA0, 0x80, 0xED, 0xB0, 0x80],
         [0xF4, 0x90, 0x80, 0x80], [0xF5, 0x80, 0x80, 0x80],
-        [0xFE], [0xFF], [0xC3], [0xE2, 0x82], [0xF0, 0x9F, 0x98], [0xC3, 0x28], [0xE2, 0x28, 0xA1], [0xF0, 0x9F, 0x28, 0x80],
+        [0xFE], [0xFF], [0xC3], [0xE2, 0x82], [0xF0, 0x9F, 0x98], [0xC3, 0x28], [0xE2, 0x28, 0xA1],
+        [0xF0, 0x9F, 0x28, 0x80],
         [0xCE, 0xBA, 0xE1, 0xBD, 0xB9, 0xCF, 0x83, 0xCE],
-        Array("κόσμε".utf8) + [0xED, 0xA0, 0x80] + Array("edited".utf8), Array("01234567".utf8) + [0xFF] + Array("01234567".utf8),
+        Array("κόσμε".utf8) + [0xED, 0xA0, 0x80] + Array("edited".utf8),
+        Array("01234567".utf8) + [0xFF] + Array("01234567".utf8),
     ]
 
-    @Test("is taken when it is UTF-8, in one frame and in any two, and byte by byte", arguments: good)
-    func isTaken(_ text: [UInt8]) {
-        let heard: Result<[Heard], WebSocketError> = .success([.text(String(decoding: text, as: UTF8.self))])
-        #expect(hear(frame(.text, text)) == heard)
-        #expect(hear(frame(.text, text, mask: nil), role: .client) == heard)
+    @Test(
+        "is taken when it is UTF-8, in one frame and in any two, and byte by byte", arguments: good)
+    func accepts(_ text: [UInt8]) {
+        let heard: Result<[ReceivedInput], WebSocketError> = .success([
+            .text(String(decoding: text, as: UTF8.self))
+        ])
+        #expect(readFrames(frame(.text, text)) == heard)
+        #expect(readFrames(frame(.text, text, mask: nil), role: .client) == heard)
         for place in 0...text.count {
-            #expect(hear(frame(.text, Array(text[..<place]), isFinal: false) + frame(.continuation, Array(text[place...]))) == heard)
+            #expect(
+                readFrames(
+                    frame(.text, Array(text[..<place]), isFinal: false)
+                        + frame(.continuation, Array(text[place...]))) == heard)
         }
-        let bytewise = text.enumerated().flatMap { frame($0 == 0 ? .text : .continuation, [$1], isFinal: $0 == text.count - 1) }
-        #expect(hear(bytewise) == heard)
+        let bytewise = text.enumerated().flatMap {
+            frame($0 == 0 ? .text : .continuation, [$1], isFinal: $0 == text.count - 1)
+        }
+        #expect(readFrames(bytewise) == heard)
     }
 
     @Test("is refused with 1007 when it is not", arguments: bad)
-    func isRefused(_ text: [UInt8]) {
-        #expect(hear(frame(.text, text)) == .failure(.badText))
-        #expect(hear(frame(.text, text, mask: nil), role: .client) == .failure(.badText))
+    func rejects(_ text: [UInt8]) {
+        #expect(readFrames(frame(.text, text)) == .failure(.badText))
+        #expect(readFrames(frame(.text, text, mask: nil), role: .client) == .failure(.badText))
         for place in 0...text.count {
             #expect(
-                hear(frame(.text, Array(text[..<place]), isFinal: false) + frame(.continuation, Array(text[place...])))
+                readFrames(
+                    frame(.text, Array(text[..<place]), isFinal: false)
+                        + frame(.continuation, Array(text[place...])))
                     == .failure(.badText))
         }
         #expect(WebSocketError.badText.closeCode == .invalidPayload)
-        #expect(hear(frame(.binary, text)) == .success([.binary(text)]))
+        #expect(readFrames(frame(.binary, text)) == .success([.binary(text)]))
     }
 
     @Test(
@@ -49,7 +65,7 @@ struct WebSocketTextTests {
         arguments: [
             [0xED, 0xA0], [0xF4, 0x90], [0xE0, 0x80], [0xF0, 0x80], [0xC0], [0x80], [0xC3, 0x28],
         ] as [[UInt8]])
-    func isRefusedEarly(_ text: [UInt8]) {
-        #expect(hear(frame(.text, text, isFinal: false)) == .failure(.badText))
+    func rejectsEarly(_ text: [UInt8]) {
+        #expect(readFrames(frame(.text, text, isFinal: false)) == .failure(.badText))
     }
 }

@@ -4,10 +4,16 @@ import Testing
 
 @Suite("A WebSocket frame")
 struct WebSocketWriterTests {
-    @Test("has the shortest header for its payload", arguments: [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10)])
+    @Test(
+        "has the shortest header for its payload",
+        arguments: [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10)])
     func headers(_ payloadByteCount: Int, _ headerByteCount: Int) {
-        #expect(ByteBuffer.webSocketHeaderByteCount(payloadByteCount: payloadByteCount) == headerByteCount)
-        #expect(ByteBuffer.webSocketHeaderByteCount(payloadByteCount: payloadByteCount, isMasked: true) == headerByteCount + 4)
+        #expect(
+            ByteBuffer.webSocketHeaderByteCount(payloadByteCount: payloadByteCount)
+                == headerByteCount)
+        #expect(
+            ByteBuffer.webSocketHeaderByteCount(payloadByteCount: payloadByteCount, isMasked: true)
+                == headerByteCount + 4)
         var buffer = ByteBuffer()
         buffer.append(webSocketHeader: .text, payloadByteCount: payloadByteCount)
         #expect(buffer.count == headerByteCount)
@@ -16,7 +22,9 @@ struct WebSocketWriterTests {
         #expect(buffer.count == headerByteCount + 4)
     }
 
-    @Test("can be written around a payload whose size shows only afterwards", arguments: [0, 1, 125, 126, 65_535, 65_536, 70_000])
+    @Test(
+        "can be written around a payload whose size shows only afterwards",
+        arguments: [0, 1, 125, 126, 65_535, 65_536, 70_000])
     func reserved(_ count: Int) {
         var buffer = ByteBuffer([1, 2, 3])
         let start = buffer.reserveWebSocketHeader()
@@ -31,12 +39,14 @@ struct WebSocketWriterTests {
     func closeReason() throws {
         var buffer = ByteBuffer()
         buffer.append(webSocketClose: .goingAway, reason: String(repeating: "é", count: 100))
-        #expect(hear(buffer.bytes, role: .client) == .success([.close(1001, String(repeating: "é", count: 61))]))
+        #expect(
+            readFrames(buffer.bytes, role: .client)
+                == .success([.close(1001, String(repeating: "é", count: 61))]))
         buffer.removeAll()
         buffer.append(webSocketClose: nil, mask: 0x0102_0304)
-        #expect(hear(buffer.bytes) == .success([.close(nil, "")]))
+        #expect(readFrames(buffer.bytes) == .success([.close(nil, "")]))
         buffer.removeAll()
         buffer.append(webSocketText: "é text", mask: 0x0102_0304)
-        #expect(hear(buffer.bytes) == .success([.text("é text")]))
+        #expect(readFrames(buffer.bytes) == .success([.text("é text")]))
     }
 }

@@ -3,17 +3,17 @@ import JSON
 
 /// The Agents protocol: a channel that goes on behind `after`, an inbox, and an acknowledgement for each line.
 struct AgentsClient: ClientDialect {
-    private let place: WebSocketURL
+    private let baseURL: WebSocketURL
     private let channel: String?
     /// The agent that one is; nil when the token cannot be read.
-    private let me: String?
+    private let ownAgent: String?
     /// Whether the question is open whose answer says that one is in.
-    private var isEntering = false
+    private var isJoining = false
     /// When one was in for the first time, by the server's clock.
-    private var enteredAt: Timestamp?
+    private var joinedAt: Timestamp?
     /// On this connection everything up to here is past.
-    private var floor: Timestamp?
-    private var directs = KnownDirects()
+    private var ignoredThrough: Timestamp?
+    private var seenDirectMessages = SeenDirectMessages()
     /// The highest revision of the channel that was seen; nil while none was.
     private var revision: Int?
 
@@ -21,44 +21,50 @@ struct AgentsClient: ClientDialect {
     ///   - place: with the channel in it, where there is one.
     ///   - channel: nil for an inbox alone.
     init(_ place: WebSocketURL, in channel: String?, as agent: String?) {
-        self.place = place
+        self.baseURL = place
         self.channel = channel
-        self.me = agent
+        self.ownAgent = agent
     }
 
     var dialect: ChatDialect { .agents }
-    var abilities: Set<ClientAbility> { self.channel == nil ? [.directMessages] : [.presence, .directMessages] }
-    var replays: Bool { true }
-    var waitsAtTheDoor: Bool { false }
+    var capabilities: Set<ClientCapability> {
+        self.channel == nil ? [.directMessages] : [.presence, .directMessages]
+    }
+    var replaysMissedMessages: Bool { true }
+    var mustJoinBeforeSending: Bool { false }
 
     /// Nobody says which message is the channel's newest. While none has been heard one goes on from the beginning, and lets pass what was
     /// said before one came.
     func url(after: Int?) -> WebSocketURL {
         if let after {
-            let place = self.place.setting("after", to: String(after))
+            let place = self.baseURL.setting("after", to: String(after))
             return self.revision.map { place.setting("rev", to: String($0)) } ?? place
         }
-        return self.startsOver ? self.place.setting("after", to: "0") : self.place
+        return self.replaysFromStart ? self.baseURL.setting("after", to: "0") : self.baseURL
     }
 
-    private var startsOver: Bool { self.channel != nil && self.enteredAt != nil && self.place.parameter("after") == nil }
-
-    mutating func connected() {
-        self.isEntering = false
-        self.floor = nil
+    private var replaysFromStart: Bool {
+        self.channel != nil && self.joinedAt != nil && self.baseURL.parameter("after") == nil
     }
 
-    mutating func enter(_ entrance: Entrance) -> [DialectStep] {
+    mutating func connectionOpened() {
+        self.isJoining = false
+        self.ignoredThrough = nil
+    }
+
+    mutating func join(_ entrance: JoinOptions) -> [DialectStep] {
         // Whoever was accepted is in; only a channel can be asked about.
-        guard self.channel != nil else { return [.event(.entered(nil))] }
-        self.floor = entrance.after == nil && self.startsOver ? self.enteredAt : nil
-        self.isEntering = true
+        guard self.channel != nil else { return [.event(.joined(nil))] }
+        self.ignoredThrough = entrance.after == nil && self.replaysFromStart ? self.joinedAt : nil
+        self.isJoining = true
         return [.send(#"{"type":"status_query"}"#)]
     }
 
-    mutating func frames(for wish: ClientWish) -> [String] {
+    mutating func frames(for wish: ClientCommand) -> [String] {
         guard case .send(let line) = wish else { return [] }
-        var frame: [JSONTree.Member] = [.init("id", .string(line.localID)), .init("type", "message")]
+        var frame: [JSONTree.ObjectMember] = [
+            .init("id", .string(line.localID)), .init("type", "message"),
+        ]
         if let to = line.to { frame.append(.init("to", .string(to))) }
         frame.append(.init("content", .string(line.text)))
         return [JSONTree.object(frame).text]
@@ -66,42 +72,57 @@ struct AgentsClient: ClientDialect {
 
     // MARK: What the server says
 
-    mutating func heard(_ text: [UInt8]) -> [DialectStep] {
-        guard let frame = JSONTree.frame(text), let type = frame["type"]?.stringValue else { return .nonsense }
-        if let revision = frame["rev"]?.integerValue { self.revision = max(self.revision ?? 0, revision) }
+    mutating func receive(_ text: [UInt8]) -> [DialectStep] {
+        guard let frame = JSONTree.frame(text), let type = frame["type"]?.stringValue else {
+            return .malformed
+        }
+        if let revision = frame["rev"]?.integerValue {
+            self.revision = max(self.revision ?? 0, revision)
+        }
         switch type {
         case "message", "message.edited", "message.deleted":
-            return self.heard(message: frame, type).map { [.event($0)] } ?? []
+            return self.receive(message: frame, type).map { [.event($0)] } ?? []
         case "ACK":
             guard let id = frame["message_id"]?.stringValue else { return [] }
-            return [.event(.stored(localID: id, id: frame["seq"]?.messageID, at: Self.timestamp(of: frame)))]
+            return [
+                .event(
+                    .stored(localID: id, id: frame["seq"]?.messageID, at: Self.timestamp(of: frame))
+                )
+            ]
         case "status":
             return Self.presence(frame).map { [.event($0)] } ?? []
         case "presence":
-            return frame["online"]?.integerValue.map { [.event(.crowd(online: $0))] } ?? []
+            return frame["online"]?.integerValue.map { [.event(.onlineCount(online: $0))] } ?? []
         case "status_list":
-            return self.entered(frame)
+            return self.joined(frame)
         case "ERROR":
-            return self.failed(frame).map { [.event($0)] } ?? []
+            return self.serverError(frame).map { [.event($0)] } ?? []
         default:
             return []
         }
     }
 
-    private mutating func heard(message frame: JSONTree, _ type: String) -> ServerEvent? {
+    private mutating func receive(message frame: JSONTree, _ type: String) -> ServerEvent? {
         guard let sender = frame["agent_id"]?.stringValue else { return nil }
-        var message = ChatMessage(id: 0, sender: sender, content: frame["content"]?.stringValue ?? "")
+        var message = ChatMessage(
+            id: 0, sender: sender, content: frame["content"]?.stringValue ?? "")
         message.sentAt = Self.timestamp(of: frame)
         if let to = frame["to"]?.stringValue {
-            guard self.directs.isNew(from: sender, frame["id"]?.stringValue, frame["timestamp"]?.stringValue) else { return nil }
+            guard
+                self.seenDirectMessages.isNew(
+                    from: sender, frame["id"]?.stringValue, frame["timestamp"]?.stringValue)
+            else { return nil }
             return .direct(message, to: to)
         }
-        guard let id = frame["seq"]?.messageID, frame["channel_id"]?.stringValue == self.channel else { return nil }
+        guard let id = frame["seq"]?.messageID, frame["channel_id"]?.stringValue == self.channel
+        else { return nil }
         message.id = id
         if type == "message.edited" { return .edited(message) }
         if type == "message.deleted" { return .deleted(message) }
-        if let floor = self.floor, let sentAt = message.sentAt, sentAt <= floor { return nil }
-        if sender == self.me { message.localID = frame["id"]?.stringValue }
+        if let floor = self.ignoredThrough, let sentAt = message.sentAt, sentAt <= floor {
+            return nil
+        }
+        if sender == self.ownAgent { message.localID = frame["id"]?.stringValue }
         message.isEdited = frame["is_edited"]?.boolValue ?? false
         message.isDeleted = frame["is_deleted"]?.boolValue ?? false
         return .message(message)
@@ -112,19 +133,22 @@ struct AgentsClient: ClientDialect {
     }
 
     private static func presence(_ tree: JSONTree) -> ServerEvent? {
-        guard let agent = tree["agent_id"]?.stringValue, let status = tree["status"]?.stringValue else { return nil }
+        guard let agent = tree["agent_id"]?.stringValue, let status = tree["status"]?.stringValue
+        else { return nil }
         return .presence(user: agent, name: agent, isOnline: status == "online")
     }
 
-    private mutating func entered(_ frame: JSONTree) -> [DialectStep] {
-        guard self.isEntering else { return [] }
-        self.isEntering = false
-        self.enteredAt = self.enteredAt ?? Self.timestamp(of: frame)
-        let others = (frame["agents"]?.elements ?? []).filter { $0["status"]?.stringValue == "online" }.compactMap(Self.presence)
-        return others.map { .event($0) } + [.event(.entered(nil))]
+    private mutating func joined(_ frame: JSONTree) -> [DialectStep] {
+        guard self.isJoining else { return [] }
+        self.isJoining = false
+        self.joinedAt = self.joinedAt ?? Self.timestamp(of: frame)
+        let others = (frame["agents"]?.elements ?? []).filter {
+            $0["status"]?.stringValue == "online"
+        }.compactMap(Self.presence)
+        return others.map { .event($0) } + [.event(.joined(nil))]
     }
 
-    private mutating func failed(_ frame: JSONTree) -> ServerEvent? {
+    private mutating func serverError(_ frame: JSONTree) -> ServerEvent? {
         if let head = frame.resetHead {
             self.revision = nil
             return .reset(head: head)
@@ -132,12 +156,15 @@ struct AgentsClient: ClientDialect {
         if let oldest = frame["oldest_id"]?.messageID {
             self.revision = nil
             // Whoever lets the past pass misses nothing of it.
-            return self.floor == nil ? .truncated(oldestID: oldest) : nil
+            return self.ignoredThrough == nil ? .truncated(oldestID: oldest) : nil
         }
-        let sentence = frame.sentence("error")
-        if let id = frame["message_id"]?.stringValue { return .failed(localID: id, sentence: sentence, retryAfter: frame.retryAfter) }
+        let sentence = frame.errorMessage("error")
+        if let id = frame["message_id"]?.stringValue {
+            return .sendFailed(localID: id, reason: sentence, retryAfter: frame.retryAfter)
+        }
         // What has no id is an answer to the one question that can be asked again, or news of the connection.
-        let isAnswer = self.isEntering && (frame.retryAfter != nil || sentence.asksToTryAgain)
-        return .refused(isAnswer ? .entrance : nil, sentence: sentence, retryAfter: frame.retryAfter)
+        let isAnswer = self.isJoining && (frame.retryAfter != nil || sentence.suggestsRetry)
+        return .requestFailed(
+            isAnswer ? .join : nil, reason: sentence, retryAfter: frame.retryAfter)
     }
 }

@@ -4,7 +4,9 @@ import JSON
 extension ChatMessage {
     /// As `messageCreated` and `chatMessages` have it.
     init?(chats tree: JSONTree) {
-        guard let id = tree["id"]?.messageID, let sender = tree["sender"], let number = sender["id"]?.integerValue else { return nil }
+        guard let id = tree["id"]?.messageID, let sender = tree["sender"],
+            let number = sender["id"]?.integerValue
+        else { return nil }
         self.init(id: id, sender: String(number), content: tree["text"]?.stringValue ?? "")
         self.senderName = sender["username"]?.stringValue
         self.sentAt = tree["timestamp"]?.stringValue.flatMap { Timestamp(rfc3339: $0) }

@@ -3,52 +3,62 @@ import JSON
 
 /// The Conversations protocol: a connection is one conversation, which goes on behind `after`.
 struct ConversationsClient: ClientDialect {
-    private let place: WebSocketURL
+    private let baseURL: WebSocketURL
     /// Histories that were asked for, in the order in which they are answered.
-    private var asked: [Asked] = []
+    private var pendingRequests: [FetchRequest] = []
     /// The highest revision that was seen; nil while none was.
     private var revision: Int?
 
-    private enum Asked: Equatable {
-        case entrance(isFirst: Bool)
+    private enum FetchRequest: Equatable {
+        case join(isFirst: Bool)
         case history
     }
 
     /// - Parameter place: the conversation's own URL.
     init(_ place: WebSocketURL) {
-        self.place = place
+        self.baseURL = place
     }
 
     var dialect: ChatDialect { .conversations }
-    var abilities: Set<ClientAbility> { [.presence, .history, .edits, .typing, .receipts] }
-    var replays: Bool { true }
-    var waitsAtTheDoor: Bool { false }
+    var capabilities: Set<ClientCapability> { [.presence, .history, .edits, .typing, .receipts] }
+    var replaysMissedMessages: Bool { true }
+    var mustJoinBeforeSending: Bool { false }
 
     func url(after: Int?) -> WebSocketURL {
-        guard let after else { return self.place }
-        let place = self.place.setting("after", to: String(after))
+        guard let after else { return self.baseURL }
+        let place = self.baseURL.setting("after", to: String(after))
         return self.revision.map { place.setting("rev", to: String($0)) } ?? place
     }
 
-    mutating func connected() {
-        self.asked = []
+    mutating func connectionOpened() {
+        self.pendingRequests = []
     }
 
     /// The server reads nothing before one is in: whatever it answers says so.
-    mutating func enter(_ entrance: Entrance) -> [DialectStep] {
-        self.asked.append(.entrance(isFirst: entrance.after == nil))
-        return [.send(Self.fetch(entrance.after == nil ? entrance.limit : 1))]
+    mutating func join(_ entrance: JoinOptions) -> [DialectStep] {
+        self.pendingRequests.append(.join(isFirst: entrance.after == nil))
+        return [.send(Self.fetchFrame(entrance.after == nil ? entrance.limit : 1))]
     }
 
-    mutating func frames(for wish: ClientWish) -> [String] {
+    mutating func frames(for wish: ClientCommand) -> [String] {
         switch wish {
         case .send(let line):
-            return [(["action": "send_message", "content": .string(line.text), "local_id": .string(line.localID)] as JSONTree).text]
+            return [
+                ([
+                    "action": "send_message", "content": .string(line.text),
+                    "local_id": .string(line.localID),
+                ] as JSONTree).text
+            ]
         case .history(let limit):
-            self.asked.append(.history)
-            return [Self.fetch(limit)]
+            self.pendingRequests.append(.history)
+            return [Self.fetchFrame(limit)]
         case .edit(let id, let content):
-            return [(["action": "edit_message", "message_id": .string(String(id)), "content": .string(content)] as JSONTree).text]
+            return [
+                ([
+                    "action": "edit_message", "message_id": .string(String(id)),
+                    "content": .string(content),
+                ] as JSONTree).text
+            ]
         case .delete(let id): return [#"{"action":"delete_message","message_id":"\#(id)"}"#]
         case .typing(let isTyping): return [#"{"action":"typing","is_typing":\#(isTyping)}"#]
         case .read(let id): return [#"{"action":"read","message_ids":["\#(id)"]}"#]
@@ -56,22 +66,30 @@ struct ConversationsClient: ClientDialect {
         }
     }
 
-    private static func fetch(_ limit: Int) -> String { #"{"action":"fetch_messages","limit":\#(limit)}"# }
+    private static func fetchFrame(_ limit: Int) -> String {
+        #"{"action":"fetch_messages","limit":\#(limit)}"#
+    }
 
-    mutating func heard(_ text: [UInt8]) -> [DialectStep] {
-        guard let tree = JSONTree.frame(text), let frame = ConversationsFrame(tree) else { return .nonsense }
-        if let revision = tree["rev"]?.integerValue { self.revision = max(self.revision ?? 0, revision) }
+    mutating func receive(_ text: [UInt8]) -> [DialectStep] {
+        guard let tree = JSONTree.frame(text), let frame = ConversationsFrame(tree) else {
+            return .malformed
+        }
+        if let revision = tree["rev"]?.integerValue {
+            self.revision = max(self.revision ?? 0, revision)
+        }
         switch frame {
         case .message(let message): return [.event(.message(message))]
-        case .fetched(let newestFirst): return self.answered(newestFirst)
-        case .failed(let localID, let sentence, let retryAfter):
-            return [.event(.failed(localID: localID, sentence: sentence, retryAfter: retryAfter))]
+        case .fetched(let newestFirst): return self.receivedMessages(newestFirst)
+        case .sendFailed(let localID, let sentence, let retryAfter):
+            return [.event(.sendFailed(localID: localID, reason: sentence, retryAfter: retryAfter))]
         case .edited(let message): return [.event(.edited(message))]
         case .deleted(let message): return [.event(.deleted(message))]
-        case .typing(let user, let name, let isTyping): return [.event(.typing(user: user, name: name, isTyping: isTyping))]
+        case .typing(let user, let name, let isTyping):
+            return [.event(.typing(user: user, name: name, isTyping: isTyping))]
         case .status(let id, let status): return [.event(.status(id: id, status))]
-        case .presence(let user, let isOnline): return [.event(.presence(user: user, name: user, isOnline: isOnline))]
-        case .crowd(let online): return [.event(.crowd(online: online))]
+        case .presence(let user, let isOnline):
+            return [.event(.presence(user: user, name: user, isOnline: isOnline))]
+        case .onlineCount(let online): return [.event(.onlineCount(online: online))]
         case .heartbeat: return [.send(#"{"action":"heartbeat_ack"}"#)]
         case .error(_, _, _, let oldestID?):
             self.revision = nil
@@ -80,29 +98,33 @@ struct ConversationsClient: ClientDialect {
             self.revision = nil
             return [.event(.reset(head: head))]
         case .error(let action, let sentence, let retryAfter, nil):
-            return [.event(.refused(self.request(action), sentence: sentence, retryAfter: retryAfter))]
+            return [
+                .event(
+                    .requestFailed(
+                        self.requestKind(action), reason: sentence, retryAfter: retryAfter))
+            ]
         case .other: return []
         }
     }
 
-    private mutating func answered(_ newestFirst: [ChatMessage]) -> [DialectStep] {
-        guard !self.asked.isEmpty else { return [] }
-        switch self.asked.removeFirst() {
-        case .entrance(isFirst: true): return [.event(.entered(newestFirst.reversed()))]
+    private mutating func receivedMessages(_ newestFirst: [ChatMessage]) -> [DialectStep] {
+        guard !self.pendingRequests.isEmpty else { return [] }
+        switch self.pendingRequests.removeFirst() {
+        case .join(isFirst: true): return [.event(.joined(newestFirst.reversed()))]
         // What was missed is replayed; this may be ahead of it.
-        case .entrance(isFirst: false): return [.event(.entered([]))]
+        case .join(isFirst: false): return [.event(.joined([]))]
         case .history: return [.event(.history(newestFirst.reversed()))]
         }
     }
 
-    private mutating func request(_ action: String?) -> ClientRequest? {
+    private mutating func requestKind(_ action: String?) -> ClientRequestKind? {
         switch action {
         case "fetch_messages":
-            guard !self.asked.isEmpty else { return .history }
-            return self.asked.removeFirst() == .history ? .history : .entrance
+            guard !self.pendingRequests.isEmpty else { return .history }
+            return self.pendingRequests.removeFirst() == .history ? .history : .join
         case "edit_message": return .edit
         case "delete_message": return .delete
-        case "typing", "read": return .aside
+        case "typing", "read": return .ephemeral
         default: return nil
         }
     }

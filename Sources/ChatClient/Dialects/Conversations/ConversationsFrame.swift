@@ -9,13 +9,13 @@ enum ConversationsFrame: Equatable {
     /// Newest first, as the protocol has it.
     case fetched([ChatMessage])
     /// `retryAfter` in seconds.
-    case failed(localID: String?, sentence: String, retryAfter: Double?)
+    case sendFailed(localID: String?, reason: String, retryAfter: Double?)
     case typing(user: String, name: String, isTyping: Bool)
     case status(id: Int, DeliveryStatus)
     case presence(user: String, isOnline: Bool)
-    case crowd(online: Int)
+    case onlineCount(online: Int)
     case heartbeat
-    case error(action: String?, sentence: String, retryAfter: Double?, oldestID: Int?)
+    case error(action: String?, reason: String, retryAfter: Double?, oldestID: Int?)
     /// What was said before is no history of this server's, whose newest message is this one.
     case reset(head: Int)
     /// Receipts of others, and what later servers may say.
@@ -30,16 +30,25 @@ enum ConversationsFrame: Equatable {
     /// Nil when a member is missing without which the frame says nothing.
     private static func read(_ type: String, _ tree: JSONTree) -> Self? {
         switch type {
-        case "chat_message": return tree["message"].flatMap(ChatMessage.init(conversations:)).map { .message($0) }
-        case "message.edited": return tree["message"].flatMap(ChatMessage.init(conversations:)).map { .edited($0) }
-        case "message.deleted": return tree["message"].flatMap(ChatMessage.init(conversations:)).map { .deleted($0) }
-        case "messages_fetched": return .fetched((tree["messages"]?.elements ?? []).compactMap(ChatMessage.init(conversations:)))
+        case "chat_message":
+            return tree["message"].flatMap(ChatMessage.init(conversations:)).map { .message($0) }
+        case "message.edited":
+            return tree["message"].flatMap(ChatMessage.init(conversations:)).map { .edited($0) }
+        case "message.deleted":
+            return tree["message"].flatMap(ChatMessage.init(conversations:)).map { .deleted($0) }
+        case "messages_fetched":
+            return .fetched(
+                (tree["messages"]?.elements ?? []).compactMap(ChatMessage.init(conversations:)))
         case "message.failed":
-            return .failed(
-                localID: tree["local_id"]?.stringValue, sentence: tree.sentence("error"), retryAfter: tree.retryAfter)
+            return .sendFailed(
+                localID: tree["local_id"]?.stringValue, reason: tree.errorMessage("error"),
+                retryAfter: tree.retryAfter)
         case "typing":
-            guard let user = tree["user_id"]?.stringValue, let isTyping = tree["is_typing"]?.boolValue else { return nil }
-            return .typing(user: user, name: tree["username"]?.stringValue ?? user, isTyping: isTyping)
+            guard let user = tree["user_id"]?.stringValue,
+                let isTyping = tree["is_typing"]?.boolValue
+            else { return nil }
+            return .typing(
+                user: user, name: tree["username"]?.stringValue ?? user, isTyping: isTyping)
         case "message.status":
             guard let id = tree["message_id"]?.messageID else { return nil }
             switch tree["status"]?.stringValue {
@@ -48,14 +57,16 @@ enum ConversationsFrame: Equatable {
             default: return nil
             }
         case "user_status":
-            guard let user = tree["user_id"]?.stringValue, let status = tree["status"]?.stringValue else { return nil }
+            guard let user = tree["user_id"]?.stringValue, let status = tree["status"]?.stringValue
+            else { return nil }
             return .presence(user: user, isOnline: status == "online")
-        case "presence": return tree["online"]?.integerValue.map { .crowd(online: $0) }
+        case "presence": return tree["online"]?.integerValue.map { .onlineCount(online: $0) }
         case "heartbeat": return .heartbeat
         case "error":
             if let head = tree.resetHead { return .reset(head: head) }
             return .error(
-                action: tree["action"]?.stringValue, sentence: tree.sentence("error"), retryAfter: tree.retryAfter,
+                action: tree["action"]?.stringValue, reason: tree.errorMessage("error"),
+                retryAfter: tree.retryAfter,
                 oldestID: tree["oldest_id"]?.messageID)
         default: return nil
         }
@@ -64,10 +75,14 @@ enum ConversationsFrame: Equatable {
 
 extension ChatMessage {
     fileprivate init?(conversations tree: JSONTree) {
-        guard let id = tree["id"]?.messageID, let sender = tree["sender_id"]?.stringValue else { return nil }
+        guard let id = tree["id"]?.messageID, let sender = tree["sender_id"]?.stringValue else {
+            return nil
+        }
         self.init(id: id, sender: sender, content: tree["content"]?.stringValue ?? "")
         // Live messages call it so, fetched ones so.
-        self.sentAt = (tree["timestamp"] ?? tree["sent_at"])?.stringValue.flatMap { Timestamp(rfc3339: $0) }
+        self.sentAt = (tree["timestamp"] ?? tree["sent_at"])?.stringValue.flatMap {
+            Timestamp(rfc3339: $0)
+        }
         self.localID = tree["local_id"]?.stringValue
         self.isEdited = tree["is_edited"]?.boolValue ?? false
         self.isDeleted = tree["is_deleted"]?.boolValue ?? false

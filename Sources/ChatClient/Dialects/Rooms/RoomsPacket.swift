@@ -22,7 +22,8 @@ enum RoomsPacket: Equatable {
     /// Nil when it is no packet.
     init?(_ text: [UInt8]) {
         let bytes = text.span.bytes
-        guard let engine = try? EnginePacket.read(0..<bytes.byteCount, of: bytes), !engine.isBinary else { return nil }
+        guard let engine = try? EnginePacket.parse(0..<bytes.byteCount, of: bytes), !engine.isBinary
+        else { return nil }
         let data = bytes.extracting(engine.data)
         switch engine.kind {
         case .open:
@@ -37,7 +38,7 @@ enum RoomsPacket: Equatable {
     }
 
     private static func message(_ data: RawSpan) -> RoomsPacket? {
-        guard let packet = try? SocketPacket.read(data, limits: SocketLimits()) else { return nil }
+        guard let packet = try? SocketPacket.parse(data, limits: SocketLimits()) else { return nil }
         // There is only the main namespace here.
         guard packet.namespace == nil else { return .other }
         let payload = packet.payload.flatMap { try? JSONTree(parsing: data.extracting($0)) }
@@ -47,14 +48,19 @@ enum RoomsPacket: Equatable {
             return .connected(pid: payload?["pid"]?.stringValue)
         case .connectError:
             guard let payload else { return nil }
-            return .refused(payload["message"]?.stringValue ?? payload.stringValue ?? "no reason was given")
+            return .refused(
+                payload["message"]?.stringValue ?? payload.stringValue ?? "no reason was given")
         case .disconnect: return .disconnected
         case .event:
-            guard let elements = payload?.elements, let name = elements.first?.stringValue else { return nil }
+            guard let elements = payload?.elements, let name = elements.first?.stringValue else {
+                return nil
+            }
             let arguments = elements.dropFirst()
             return .event(name: name, arguments.first, offset: arguments.last?.stringValue)
         case .ack:
-            guard let id = packet.ackID, let elements = payload?.elements, let answer = elements.first else { return nil }
+            guard let id = packet.ackID, let elements = payload?.elements,
+                let answer = elements.first
+            else { return nil }
             return .acknowledged(id: id, answer)
         case .binaryEvent, .binaryAck: return nil
         }
@@ -66,7 +72,7 @@ enum RoomsPacket: Equatable {
     static let disconnect = "41"
 
     /// Socket.IO's CONNECT in a message of Engine.IO's.
-    static func connect(_ auth: [JSONTree.Member]) -> String {
+    static func connect(_ auth: [JSONTree.ObjectMember]) -> String {
         auth.isEmpty ? "40" : "40\(JSONTree.object(auth).text)"
     }
 

@@ -1,0 +1,84 @@
+internal import Bytes
+internal import COpenSSL
+public import Gateway
+public import HTTPWire
+public import Telemetry
+
+/// What the admin listener answers: `/metrics`, for Prometheus, and under `/api/cluster/` what `confab nodes` and its like ask.
+///
+/// It is never on the client port, and no user's token opens it. On loopback, pages in a browser of the same machine are
+/// kept out by their `Origin`, and by a `PortReference` that is not loopback (DNS rebinding); elsewhere a bearer token is asked for.
+public struct AdminEndpoints: RequestHandler {
+    private let isLoopback: Bool
+    private let token: [UInt8]?
+    private let admin: ClusterAdmin?
+    private let snapshot: @Sendable () -> MetricsSnapshot
+
+    /// - Parameters:
+    ///   - isLoopback: whether only this machine reaches the listener.
+    ///   - token: the bearer token that every request must carry; nil for none.
+    ///   - desk: answers for the cluster.
+    ///   - snapshot: everything that is published.
+    public init(
+        isLoopback: Bool, token: [UInt8]?, admin desk: ClusterAdmin? = nil,
+        snapshot: @escaping @Sendable () -> MetricsSnapshot
+    ) {
+        self.isLoopback = isLoopback
+        self.token = token
+        self.admin = desk
+        self.snapshot = snapshot
+    }
+
+    public func asyncResponse(for request: HTTPRequest, body: [UInt8]) throws(HTTPError)
+        -> AsyncResponse?
+    {
+        guard let desk = self.admin, request.path.hasPrefix(ClusterAdmin.prefix) else { return nil }
+        try self.check(request)
+        return try desk.work(for: request, body: body)
+    }
+
+    public func answer(_ request: HTTPRequest, body: [UInt8]) throws(HTTPError) -> HTTPResponse {
+        try self.check(request)
+        guard request.path == "/metrics" else { throw .notFound }
+        guard request.method == .get || request.method == .head else {
+            throw .methodNotAllowed("GET", "HEAD")
+        }
+        var page = ByteBuffer()
+        self.snapshot().write(to: &page)
+        return HTTPResponse(
+            contentType: MetricsSnapshot.contentType,
+            fields: [HTTPField("Cache-Control", "no-store")], body: page.bytes)
+    }
+
+    private func check(_ request: HTTPRequest) throws(HTTPError) {
+        if let origin = request.origin {
+            // The listener has no pages of its own: whoever names an origin is a page from elsewhere.
+            throw HTTPError(
+                .forbidden, "The admin API is not for pages; the origin \(origin) may not ask.")
+        }
+        if self.isLoopback, let host = request.host, !Self.isLoopback(host) {
+            throw HTTPError(
+                .forbidden, "The Host field must name this machine: localhost, 127.0.0.1 or [::1].")
+        }
+        guard let token = self.token else { return }
+        let refusal = HTTPError(
+            .unauthorized, "The admin API needs its bearer token.",
+            fields: [HTTPField("WWW-Authenticate", "Bearer")])
+        let scheme = "bearer "
+        guard let field = request.authorization, field.lowercased().hasPrefix(scheme) else {
+            throw refusal
+        }
+        let given = Array(field.utf8.dropFirst(scheme.utf8.count))
+        // In constant time, so that the answer's time tells nothing of the token.
+        guard given.count == token.count, CRYPTO_memcmp(given, token, token.count) == 0 else {
+            throw refusal
+        }
+    }
+
+    static func isLoopback(_ host: String) -> Bool {
+        let name =
+            host.hasPrefix("[")
+            ? String(host.prefix { $0 != "]" }.dropFirst()) : String(host.prefix { $0 != ":" })
+        return name.lowercased() == "localhost" || IPAddress(name)?.isLoopback == true
+    }
+}

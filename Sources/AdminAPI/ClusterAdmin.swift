@@ -1,0 +1,250 @@
+internal import Bytes
+internal import ChatCore
+public import ChatModel
+internal import Cluster
+public import ClusterWire
+internal import EventLoop
+public import Gateway
+internal import JSON
+public import NodeLink
+internal import Synchronization
+public import Telemetry
+
+/// Where operators ask: any node's desk answers for the whole cluster.
+///
+/// It asks the others by their mailboxes, two seconds each, and says who did not answer. A node alone is a cluster of one. What it does
+/// itself is little: everything is read from loops, the store and the link, none of which waits for it.
+public final class ClusterAdmin: Sendable {
+    private struct State {
+        var record: NodeRecord
+        var gateway: Gateway?
+        var link: NodeLink?
+        var drain: Task<Void, Never>?
+        var isShuttingDown = false
+    }
+
+    /// How long this node's own loops and store may take: less than a question from another node may.
+    static let localTimeout = Duration.milliseconds(1500)
+    static let handOverTimeout = Duration.seconds(10)
+
+    let clusterName: String
+    /// `memory`, `sqlite` or `redis`.
+    let store: String
+    /// So many replicas must have a write before it is answered; nil: one, where there are any.
+    let waitReplicas: Int?
+    let limits: ChatLimits
+    private let defaultDrain: Duration
+    let logger: Logger
+    private let state: Mutex<State>
+
+    /// - Parameter drain: how long a drain spreads its closes where the operator does not say.
+    public init(
+        record: NodeRecord, clusterName: String, store: String, waitReplicas: Int?,
+        limits: ChatLimits, drain: Duration, logger: Logger
+    ) {
+        self.state = Mutex(State(record: record))
+        self.clusterName = clusterName
+        self.store = store
+        self.waitReplicas = waitReplicas
+        self.limits = limits
+        self.defaultDrain = drain
+        self.logger = logger
+    }
+
+    /// From here on questions are answered.
+    public func attach(_ gateway: Gateway) {
+        self.state.withLock { state in
+            state.record.address = gateway.clientAddress.text
+            state.record.adminAddress = gateway.adminAddress?.text
+            state.gateway = gateway
+        }
+    }
+
+    /// The node is one of several.
+    public func attach(_ link: NodeLink) { self.state.withLock { $0.link = link } }
+
+    /// The node goes down: nobody resumes it any more.
+    public func beginShutdown() { self.state.withLock { $0.isShuttingDown = true } }
+
+    /// What the node says of itself; in a cluster its incarnation may change.
+    var record: NodeRecord { self.state.withLock { $0.record } }
+    var gateway: Gateway? { self.state.withLock { $0.gateway } }
+    var link: NodeLink? { self.state.withLock { $0.link } }
+
+    // MARK: Drain
+
+    /// Goes on by itself: whoever asked need not stay.
+    func drain(_ gateway: Gateway, over time: Duration?, rate: Int?) async -> JSONTree {
+        let link = self.link
+        let connections = Self.connections(in: await gateway.reports(within: Self.localTimeout))
+        var over = time ?? self.defaultDrain
+        if let rate {
+            let paced = Duration.seconds(Double(connections) / Double(rate))
+            over = time.map { min($0, paced) } ?? paced
+        }
+        let limit = over
+        self.logger.info(
+            "drained by an operator",
+            ["connections": LogValue(connections), "over": LogValue(limit)])
+        let seconds = Self.decimal(limit / .seconds(1))
+        link?.record(
+            "drain", [.init("connections", String(connections)), .init("seconds", seconds)])
+        self.state.withLock { state in
+            state.drain?.cancel()
+            state.drain = Task {
+                gateway.refuseClients()
+                if let link {
+                    link.drain(true)
+                    // The standing is that of before until the node's agent has decided.
+                    let end = ContinuousClock.now + Self.handOverTimeout
+                    try? await Task.sleep(for: .milliseconds(200))
+                    while !link.joinState.hasHandedOver, ContinuousClock.now < end,
+                        !Task.isCancelled
+                    {
+                        try? await Task.sleep(for: .milliseconds(50))
+                    }
+                }
+                if !Task.isCancelled { gateway.drain(over: limit) }
+            }
+        }
+        return ["connections": .integer(connections), "seconds": .number(seconds)]
+    }
+
+    /// - Returns: whether the node takes clients again.
+    func resume() -> Bool {
+        guard let gateway = self.gateway else { return false }
+        let isEnding = self.state.withLock { state in
+            state.drain?.cancel()
+            state.drain = nil
+            return state.isShuttingDown
+        }
+        guard !isEnding else { return false }
+        self.logger.info("resumed by an operator")
+        self.link?.record("resume")
+        self.link?.drain(false)
+        gateway.resumeClients()
+        return true
+    }
+
+    // MARK: What others ask this node
+
+    /// Answers a question of this node's own, or of another's; nil for one that it does not understand.
+    public func answer(_ topic: String, _ body: String) async -> String? {
+        guard let question = try? JSONTree(parsing: body) else { return nil }
+        return await self.answer(topic, question)?.text
+    }
+
+    func answer(_ topic: String, _ question: JSONTree) async -> JSONTree? {
+        guard let gateway = self.gateway else { return nil }
+        switch topic {
+        case "node":
+            return await self.localNodeRow(gateway)
+        case "shards":
+            return .array(
+                await gateway.shards(within: Self.localTimeout).map(ShardRow.init).map(\.tree))
+        case "stored":
+            guard let id = question["conversation"]?.stringValue,
+                let tenant = question["tenant"]?.stringValue
+            else { return nil }
+            let key = ConversationKey(tenant: ByteString(tenant), id: ByteString(id))
+            guard let stored = await gateway.storedPosition(of: key, within: Self.localTimeout)
+            else { return .null }
+            return ["head": .integer(stored.head), "revision": .integer(stored.revision)]
+        case "redis":
+            return await self.localRedisRow()
+        case "drain":
+            let seconds = question["deadline"]?.doubleValue.map { Duration.seconds($0) }
+            return await self.drain(gateway, over: seconds, rate: question["rate"]?.integerValue)
+        case "resume":
+            return .bool(self.resume())
+        default:
+            return nil
+        }
+    }
+
+    /// Clients only, as `nodes` counts them: a load balancer's look at the node's health is none.
+    private static func connections(in reports: [LoopReport]) -> Int {
+        reports.map(\.connections).reduce(0, +)
+    }
+
+    /// What `nodes` shows of this node.
+    private func localNodeRow(_ gateway: Gateway) async -> JSONTree {
+        let reports = await gateway.reports(within: Self.localTimeout)
+        let connections = Self.connections(in: reports)
+        let process = ProcessStatistics()
+        var row: [JSONTree.ObjectMember] = [
+            .init(
+                "uptime",
+                .integer((WallClock.now.milliseconds - self.record.startedAt.milliseconds) / 1000)),
+            .init("connections", .integer(connections)),
+            .init("users", .integer(reports.map(\.users).reduce(0, +))),
+            .init("conversations", .integer(reports.map(\.conversations).reduce(0, +))),
+            .init("in_s", .number(Self.decimal(reports.map(\.messagesIn).reduce(0, +)))),
+            .init("out_s", .number(Self.decimal(reports.map(\.messagesOut).reduce(0, +)))),
+            .init("slow", .integer(reports.map(\.slowConnections).reduce(0, +))),
+            .init("pending", .integer(reports.map(\.pendingBytes).reduce(0, +))),
+        ]
+        if let link = self.link {
+            row.append(.init("mail_age", .integer(await link.clusterStatus().lastDeliveryAge)))
+        }
+        let lag = reports.compactMap { Self.percentile99($0.turns) }.max()
+        row.append(
+            .init("loop_lag_p99", lag.map { .number(Self.decimal(Double($0) / 1e6)) } ?? .null))
+        row.append(.init("rss", process.map { .integer($0.residentBytes) } ?? .null))
+        row.append(
+            .init(
+                "b_conn",
+                process.flatMap {
+                    connections == 0 ? nil : .integer(Int($0.residentBytes) / connections)
+                } ?? .null))
+        row.append(.init("cpu", .number(Self.decimal(100 * reports.map(\.cpu).reduce(0, +)))))
+        let health: (word: String, reason: String?) =
+            switch gateway.health.status {
+            case .healthy: ("healthy", nil)
+            case .starting: ("degraded", "the node is starting")
+            case .degraded(let reason): ("degraded", reason)
+            case .draining: ("draining", nil)
+            }
+        let restored = reports.reduce(into: RecoveryCounts()) { $0 += $1.restored }
+        row.append(.init("restored", .integer(restored.inPlace)))
+        row.append(.init("renumbered", .integer(restored.moved)))
+        row.append(.init("lost", .integer(restored.lost)))
+        row.append(.init("health", .string(health.word)))
+        row.append(.init("reason", health.reason.map { .string($0) } ?? .null))
+        if reports.count < gateway.loopCount {
+            row.append(.init("silent_loops", .integer(gateway.loopCount - reports.count)))
+        }
+        return .object(row)
+    }
+
+    static func percentile99(_ turns: [UInt64]) -> UInt64? {
+        guard !turns.isEmpty else { return nil }
+        return turns.sorted()[max(0, (turns.count * 99 + 99) / 100 - 1)]
+    }
+
+    /// A number with one digit behind the point at most.
+    static func decimal(_ number: Double) -> String {
+        guard number.isFinite else { return "0" }
+        let tenths = Int((number * 10).rounded())
+        return tenths % 10 == 0
+            ? String(tenths / 10)
+            : "\(tenths < 0 ? "-" : "")\(abs(tenths) / 10).\(abs(tenths) % 10)"
+    }
+
+    private func localRedisRow() async -> JSONTree? {
+        guard let link = self.link else { return nil }
+        let surroundings = await link.clusterStatus()
+        var row: [JSONTree.ObjectMember] = [
+            .init("mode", .string(surroundings.redisMode)),
+            .init("servers", .string(surroundings.redisServers.joined(separator: " "))),
+            .init("last_delivery", .integer(surroundings.lastDeliveryAge)),
+            .init("rebuilds", .integer(surroundings.mailboxResubscriptions)),
+        ]
+        guard let (info, microseconds) = await link.inspectRedis() else {
+            row.append(.init("failure", .string(link.joinState.outage ?? "Redis does not answer")))
+            return .object(row)
+        }
+        row.append(.init("round_trip", .number(Self.decimal(Double(microseconds) / 1000))))
+        return .object(row + RedisInfo(info).row)
+    }
+}

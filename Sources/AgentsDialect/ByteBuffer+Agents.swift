@@ -1,0 +1,168 @@
+import Bytes
+import ChatModel
+import DialectKit
+import JSON
+
+extension Person {
+    /// What the protocol calls somebody: the agent, where one acts for the user.
+    var agentDisplayID: ByteString { self.agent ?? self.id.displayID }
+}
+
+/// The server's frames, letter by letter as seed `004` prints them.
+extension ByteBuffer {
+    /// A message to a channel, as everybody but its sender's connection gets it.
+    ///
+    /// - Parameter type: what of it is told.
+    mutating func append(
+        message: Message, as type: StaticString = "message", in channel: ConversationKey
+    ) {
+        self.append(headOf: message, as: type)
+        self.append(#","tenant_id":"#)
+        self.append(jsonString: channel.tenant)
+        self.append(#","agent_id":"#)
+        self.append(jsonString: message.body.author.agentDisplayID)
+        self.append(#","channel_id":"#)
+        self.append(jsonString: channel.id)
+        self.append(tailOf: message)
+        self.append(#","seq":"#)
+        self.append(decimal: message.sequence)
+        self.append(#","rev":"#)
+        self.append(decimal: message.revision)
+        self.append(flagsOf: message.state)
+        self.append("}")
+    }
+
+    /// A message from agent to agent.
+    mutating func append(
+        directMessage message: Message, to agent: ByteString, in tenant: ByteString
+    ) {
+        self.append(headOf: message)
+        self.append(#","to":"#)
+        self.append(jsonString: agent)
+        self.append(#","tenant_id":"#)
+        self.append(jsonString: tenant)
+        self.append(#","agent_id":"#)
+        self.append(jsonString: message.body.author.agentDisplayID)
+        self.append(tailOf: message)
+        self.append("}")
+    }
+
+    private mutating func append(headOf message: Message, as type: StaticString = "message") {
+        self.append(#"{"id":"#)
+        self.append(idOf: message)
+        self.append(#","type":""#)
+        self.append(type)
+        self.append(#"","content":"#)
+        self.append(jsonString: message.body.content)
+    }
+
+    private mutating func append(tailOf message: Message) {
+        self.append(#","timestamp":""#)
+        self.append(timestamp: message.sentAt)
+        self.append(#"""#)
+        if let metadata = message.body.metadata {
+            self.append(#","metadata":"#)
+            self.append(contentsOf: metadata.span.bytes)
+        }
+    }
+
+    /// The sender's own id, or the message's number where there is none.
+    private mutating func append(idOf message: Message) {
+        if let id = message.body.clientMessageID?.displayID { return self.append(jsonString: id) }
+        self.append(#"""#)
+        self.append(decimal: message.sequence)
+        self.append(#"""#)
+    }
+
+    /// - Parameter hasNumber: messages to channels have one, to go on behind.
+    mutating func append(acknowledged message: Message, hasNumber: Bool) {
+        self.append(#"{"type":"ACK","message_id":"#)
+        self.append(idOf: message)
+        if hasNumber {
+            self.append(#","seq":"#)
+            self.append(decimal: message.sequence)
+            self.append(#","rev":"#)
+            self.append(decimal: message.revision)
+        }
+        self.append(#","timestamp":""#)
+        self.append(timestamp: message.sentAt)
+        self.append(#""}"#)
+    }
+
+    /// - Parameters:
+    ///   - id: of the message that it is about.
+    ///   - outcome: what became of the message, if it is about a send.
+    ///   - fields: what else stands in it, each with a comma in front.
+    mutating func append(
+        error sentence: String, id: ByteString? = nil, outcome: SendOutcome? = nil,
+        at now: Timestamp,
+        _ fields: (inout ByteBuffer) -> Void = { _ in }
+    ) {
+        self.append(#"{"type":"ERROR","error":"#)
+        self.append(jsonString: sentence)
+        if let id {
+            self.append(#","message_id":"#)
+            self.append(jsonString: id)
+        }
+        if let outcome { self.append(outcome: outcome) }
+        fields(&self)
+        self.append(#","timestamp":""#)
+        self.append(timestamp: now)
+        self.append(#""}"#)
+    }
+
+    // MARK: Presence
+
+    mutating func append(status change: PresenceChange) {
+        self.append(#"{"type":"status","agent_id":"#)
+        self.append(jsonString: change.person.agentDisplayID)
+        self.append(
+            change.isOnline
+                ? #","status":"online","timestamp":""# : #","status":"offline","timestamp":""#)
+        self.append(timestamp: change.at)
+        self.append(#""}"#)
+    }
+
+    mutating func append(
+        presenceSummary online: Int, _ changes: [PresenceChange], in channel: ByteString
+    ) {
+        self.append(#"{"type":"presence","channel_id":"#)
+        self.append(jsonString: channel)
+        self.append(#","online":"#)
+        self.append(decimal: online)
+        self.append(#","changes":["#)
+        for (place, change) in changes.enumerated() {
+            self.append(place > 0 ? #",{"user_id":"# : #"{"user_id":"#)
+            self.append(jsonString: change.person.id.displayID)
+            self.append(#","agent_id":"#)
+            self.append(jsonString: change.person.agentDisplayID)
+            self.append(
+                change.isOnline
+                    ? #","status":"online","timestamp":""# : #","status":"offline","timestamp":""#)
+            self.append(timestamp: change.at)
+            self.append(#""}"#)
+        }
+        self.append("]}")
+    }
+
+    mutating func append(
+        statusListOf description: ConversationDetails, in channel: ByteString, at now: Timestamp
+    ) {
+        self.append(#"{"type":"status_list","channel_id":"#)
+        self.append(jsonString: channel)
+        self.append(#","agents":["#)
+        for (place, member) in description.members.enumerated() {
+            self.append(place > 0 ? #",{"agent_id":"# : #"{"agent_id":"#)
+            self.append(jsonString: member.agent ?? member.user.displayID)
+            self.append(
+                description.online.contains(member.user)
+                    ? #","status":"online""# : #","status":"offline""#)
+            self.append(#","timestamp":""#)
+            self.append(timestamp: now)
+            self.append(#""}"#)
+        }
+        self.append(#"],"timestamp":""#)
+        self.append(timestamp: now)
+        self.append(#""}"#)
+    }
+}

@@ -1,0 +1,317 @@
+import ChatCore
+import ChatModel
+
+/// What a loop hears of the conversations that it listens to, and how it mends what it has missed.
+extension ConversationSubscriptions {
+    mutating func receive(
+        _ news: Envelope.EventNotification, from owner: LoopID, at now: ClockReading,
+        outbox: inout Outbox
+    ) {
+        guard let slot = self.feeds.slot(of: news.conversation, near: news.feedSlot) else {
+            // The farewell was lost: nobody listens here any more.
+            outbox.send(.input(.init(conversation: news.conversation, input: .detach)), to: owner)
+            if news.answering != 0 {
+                self.finish(news.answering, news.event.answer, at: now, outbox: &outbox)
+            }
+            return
+        }
+        if news.revision == 0 {
+            // Who is there and who is typing is for the owner to say, not for one that was it and whose last words come late.
+            if owner == self.feeds[slot].owner || !news.event.isOwnerState {
+                self.receiveEphemeral(news.event, slot, at: now)
+            }
+            return
+        }
+        switch self.feeds[slot].classify(
+            news.event, revision: news.revision, answering: news.answering)
+        {
+        case .deliver:
+            self.deliverChange(
+                news.event, news.revision, answering: news.answering, slot, at: now, outbox: &outbox
+            )
+            self.deliverOutOfOrder(slot, at: now, outbox: &outbox)
+            self.releasePages(slot, at: now, outbox: &outbox)
+        case .drop:
+            if news.answering != 0 {
+                self.finish(news.answering, news.event.answer, at: now, outbox: &outbox)
+            }
+        case .deferred(let mustRepair):
+            if news.answering != 0 {
+                self.deferAnswer(of: news, in: slot, at: now, outbox: &outbox)
+            }
+            if mustRepair { self.repair(slot, at: now, outbox: &outbox) }
+        }
+    }
+
+    private mutating func deferAnswer(
+        of news: Envelope.EventNotification, in slot: UInt32, at now: ClockReading,
+        outbox: inout Outbox
+    ) {
+        if self.feeds[slot].hasDelivered(news.event, revision: news.revision) {
+            self.finish(news.answering, news.event.answer, at: now, outbox: &outbox)
+        } else if case .posted(let message) = news.event {
+            self.deferAnswer(
+                to: news.answering, news.event.answer, until: message.sequence, in: slot)
+        } else {
+            self.requests.deferAnswer(to: news.answering, news.event.answer)
+        }
+    }
+
+    private mutating func receiveEphemeral(_ event: ChatEvent, _ slot: UInt32, at now: ClockReading)
+    {
+        if case .opening = self.feeds[slot].state { return }  // The answer that is under way says who is there.
+        switch event {
+        case .presence(let changes):
+            guard self.feeds[slot].pendingAttach == 0 else { return }
+            let news = self.feeds[slot].presenceChanges(in: changes, at: now)
+            if !news.isEmpty { self.deliver(.presence(news), slot) }
+            return
+        case .crowd(_, let changes):
+            guard self.feeds[slot].pendingAttach == 0 else { return }
+            self.feeds[slot].recordCrowd(changes)
+        case .typing(let person, let isTyping):
+            let place = self.feeds[slot].typingUsers.firstIndex { $0.id == person.id }
+            switch (place, isTyping) {
+            case (nil, true): self.feeds[slot].typingUsers.append(person)
+            case (nil, false): return
+            case (let place?, false): self.feeds[slot].typingUsers.remove(at: place)
+            case (_?, true): break
+            }
+        default:
+            break
+        }
+        self.deliver(event, slot)
+    }
+
+    private mutating func deliverChange(
+        _ event: ChatEvent, _ revision: Revision, answering request: RequestID, _ slot: UInt32,
+        at now: ClockReading, outbox: inout Outbox
+    ) {
+        if self.feeds[slot].hasDelivered(event, revision: revision) {
+            self.feeds[slot].revision = revision
+            if request != 0 { self.finish(request, event.answer, at: now, outbox: &outbox) }
+            return
+        }
+        self.feeds[slot].recordDelivered(event, revision: revision, at: now)
+        self.deliveryLog.record(event, revision, in: self.feeds.id(at: slot), at: now)
+        // What the sockets have taken so far rides with the next message: its status leaves in the same write.
+        if case .posted = event { self.flushReports(of: slot, outbox: &outbox) }
+        if case .posted(let message) = event, !self.feeds[slot].deferredAnswers.isEmpty {
+            self.deliverWithDeferredAnswers(message, first: request, slot, at: now, outbox: &outbox)
+        } else {
+            self.deliver(
+                event, slot, answering: request == 0 ? nil : self.requests.remove(request)?.context)
+        }
+    }
+
+    /// Shows what came early and whose time has come.
+    private mutating func deliverOutOfOrder(
+        _ slot: UInt32, at now: ClockReading, outbox: inout Outbox
+    ) {
+        while let early = self.feeds[slot].takeNextOutOfOrder() {
+            self.deliverChange(
+                early.event, self.feeds[slot].revision + 1, answering: early.answering, slot,
+                at: now, outbox: &outbox)
+        }
+    }
+
+    /// Shows a message with the answers that waited for it: one goes with it, the others follow.
+    ///
+    /// An answer that named another message under this number came from an owner that writes to another master: it is asked for again.
+    private mutating func deliverWithDeferredAnswers(
+        _ message: Message, first: RequestID, _ slot: UInt32, at now: ClockReading,
+        outbox: inout Outbox
+    ) {
+        let held = self.feeds[slot].takeDeferredAnswers(for: message.sequence)
+        var contexts: [UInt64] = []
+        for request in [first] + held.filter({ $0 != first }) where request != 0 {
+            if request != first, case .posted(let other) = self.requests[request]?.deferredAnswer,
+                !other.isOfSameSend(as: message)
+            {
+                self.resend(request, at: now, outbox: &outbox)
+                continue
+            }
+            if let context = self.requests.remove(request)?.context { contexts.append(context) }
+        }
+        self.deliver(.posted(message), slot, answering: contexts.first)
+        for context in contexts.dropFirst() {
+            self.deliveries.append(.answer(context: context, .posted(message), isAlsoEvent: true))
+        }
+    }
+
+    // MARK: Repair
+
+    mutating func repairAll(ownedBy owner: LoopID, at now: ClockReading, outbox: inout Outbox) {
+        for slot in self.feeds.openSlots where self.feeds[slot].owner == owner {
+            self.repair(slot, at: now, outbox: &outbox)
+        }
+    }
+
+    mutating func repair(_ key: ConversationKey, at now: ClockReading, outbox: inout Outbox) {
+        if let slot = self.feeds.slot(of: key) { self.repair(slot, at: now, outbox: &outbox) }
+    }
+
+    /// Something was missed: the owner is told who listens, and says what there is.
+    ///
+    /// A feed under repair is asked for again: what was missed last may lie behind the attachment that is under way,
+    /// whose answer is therefore no longer wanted.
+    ///
+    /// - Parameter isLater: the store has just failed, and is given a moment.
+    mutating func repair(
+        _ slot: UInt32, afterPause isLater: Bool = false, at now: ClockReading, outbox: inout Outbox
+    ) {
+        if case .opening = self.feeds[slot].state {
+            self.feeds[slot].mustRepair = true
+            return
+        }
+        if case .live = self.feeds[slot].state {
+            self.feeds[slot].state = .repairing
+            self.feeds[slot].repairedThrough = max(
+                self.feeds[slot].repairedThrough, self.feeds[slot].revision)
+        }
+        _ = self.requests.remove(self.feeds[slot].pendingAttach)
+        // That somebody has stopped typing may be what was missed.
+        for person in self.feeds[slot].typingUsers { self.deliver(.typing(person, false), slot) }
+        self.feeds[slot].typingUsers = []
+        let feed = self.feeds.id(at: slot)
+        let attachment = ConversationInput.attach(self.feeds[slot].currentAttachment)
+        let request = self.requests.insert(
+            OwnerRequests.OwnerRequest(
+                conversation: self.feeds[slot].key, input: attachment,
+                owner: self.feeds[slot].owner, feed: feed, context: nil,
+                deadline: .max,
+                retryAt: now.monotonic + (isLater ? Self.refusalBackoff : Self.retryInterval),
+                attempts: isLater ? 0 : 1,
+                deliveredThrough: self.feeds[slot].deliveredThrough))
+        self.feeds[slot].pendingAttach = request
+        if !isLater {
+            self.send(
+                attachment, in: self.feeds[slot].key, through: feed, owner: self.feeds[slot].owner,
+                request, isRetry: false,
+                outbox: &outbox)
+        }
+    }
+
+    /// The owner's answer to an attachment: who is there, and how far the conversation has come.
+    mutating func receiveAttachAnswer(
+        to request: RequestID, _ pending: OwnerRequests.OwnerRequest, _ answer: ChatAnswer,
+        at now: ClockReading, outbox: inout Outbox
+    ) {
+        guard let feed = pending.feed, self.feeds.isCurrent(feed),
+            self.feeds[feed.slot].pendingAttach == request
+        else { return }
+        let slot = feed.slot
+        self.feeds[slot].pendingAttach = 0
+        guard case .joined(let entered) = answer else {
+            self.feeds[slot].pendingFetch = 0
+            // Of what an earlier answer told something may not have been fetched.
+            self.feeds[slot].attachedAtRevision = self.feeds[slot].revision
+            self.goLive(slot, at: now, outbox: &outbox)
+            self.resendAnsweredJoins(slot, at: now, outbox: &outbox)
+            return
+        }
+        let news = self.feeds[slot].presenceChanges(toReach: entered, at: now)
+        if entered.isCrowd {
+            self.deliver(.crowd(online: entered.presentCount, []), slot)
+        } else if !news.isEmpty {
+            self.deliver(.presence(news), slot)
+        }
+        if entered.isEnded, !self.feeds[slot].isEnded { self.feeds[slot].missedEnd = entered.ended }
+        self.feeds[slot].attachedAtRevision = entered.revision
+        if entered.revision > self.feeds[slot].revision {
+            self.fetchMissing(slot, outbox: &outbox)
+        } else {
+            self.feeds[slot].pendingFetch = 0
+            self.goLive(slot, at: now, outbox: &outbox)
+        }
+        self.resendAnsweredJoins(slot, at: now, outbox: &outbox)
+    }
+
+    /// Those who were let in while the owner was asked who is there ask again: what they are told must begin where those
+    /// who are in have been told everything.
+    private mutating func resendAnsweredJoins(
+        _ slot: UInt32, at now: ClockReading, outbox: inout Outbox
+    ) {
+        let requests = self.feeds[slot].joinsAwaitingAttach
+        self.feeds[slot].joinsAwaitingAttach = []
+        for request in requests { self.resend(request, at: now, outbox: &outbox) }
+    }
+
+    private mutating func fetchMissing(_ slot: UInt32, outbox: inout Outbox) {
+        let request = StoreRequest.changes(
+            self.feeds[slot].key, after: self.feeds[slot].deliveredThrough,
+            since: self.feeds[slot].repairedThrough, limit: Self.repairPageLimit)
+        let ticket = outbox.submit(request)
+        self.feeds[slot].pendingFetch = ticket
+        self.reads[ticket] = .repair(self.feeds.id(at: slot))
+    }
+
+    /// Shows what was missed, and goes on.
+    mutating func applyRepair(
+        _ slot: UInt32, with page: MessagePage, at now: ClockReading, outbox: inout Outbox
+    ) {
+        self.feeds[slot].pendingFetch = 0
+        let shown = self.feeds[slot].deliveredThrough
+        for message in page.amended
+        where message.sequence <= shown && message.revision > self.feeds[slot].repairedThrough {
+            let event: ChatEvent = message.state == .deleted ? .deleted(message) : .edited(message)
+            self.deliveryLog.record(event, message.revision, in: self.feeds.id(at: slot), at: now)
+            self.deliver(event, slot)
+        }
+        for message in page.messages where message.sequence > shown {
+            self.feeds[slot].deliveredThrough = message.sequence
+            self.deliveryLog.record(
+                .posted(message), message.revision, in: self.feeds.id(at: slot), at: now)
+            self.deliverWithDeferredAnswers(message, first: 0, slot, at: now, outbox: &outbox)
+        }
+        self.feeds[slot].repairedThrough = max(self.feeds[slot].repairedThrough, page.revision)
+        self.feeds[slot].amendedThrough = max(
+            self.feeds[slot].amendedThrough, self.feeds[slot].repairedThrough)
+        if self.feeds[slot].deliveredThrough < page.head, !page.messages.isEmpty {
+            self.fetchMissing(slot, outbox: &outbox)
+        } else if self.feeds[slot].pendingAttach == 0 {
+            self.goLive(slot, at: now, outbox: &outbox)
+        }
+    }
+
+    private mutating func goLive(_ slot: UInt32, at now: ClockReading, outbox: inout Outbox) {
+        self.feeds[slot].state = .live
+        self.feeds[slot].revision = max(
+            self.feeds[slot].revision, self.feeds[slot].attachedAtRevision)
+        // What came early and has been shown by the repair: who asked for it is answered.
+        for early in self.feeds[slot].takeOutOfOrder(through: self.feeds[slot].revision)
+        where early.answering != 0 {
+            self.finish(early.answering, early.event.answer, at: now, outbox: &outbox)
+        }
+        self.deliverOutOfOrder(slot, at: now, outbox: &outbox)
+        if let ending = self.feeds[slot].missedEnd {
+            self.feeds[slot].missedEnd = nil
+            if !self.feeds[slot].isEnded {
+                self.deliver(.ended(by: ending.by, at: ending.at), slot)
+            }
+            self.feeds[slot].isEnded = true
+        }
+        self.releasePages(slot, at: now, outbox: &outbox)
+        // Something between is missing still; or the owner that answered knows less than another has told, and needs a moment to notice.
+        if self.feeds[slot].hasOutOfOrder {
+            self.repair(slot, afterPause: true, at: now, outbox: &outbox)
+        }
+    }
+}
+
+extension ChatEvent {
+    /// What holds until its owner takes it back.
+    fileprivate var isOwnerState: Bool {
+        switch self {
+        case .presence, .crowd, .typing: true
+        default: false
+        }
+    }
+}
+
+extension Message {
+    fileprivate func isOfSameSend(as other: Message) -> Bool {
+        self.body.clientMessageID == other.body.clientMessageID
+            && self.body.author.id == other.body.author.id
+    }
+}

@@ -1,0 +1,88 @@
+import ChatCore
+import ChatModel
+
+/// What was shown, held against a store that may have another history: two masters may have written for a moment.
+extension ConversationSubscriptions {
+    /// What was shown of late is compared, and once more when whoever wrote to the other master has noticed.
+    mutating func storeMayHaveLostData(at now: ClockReading, outbox: inout Outbox) {
+        guard self.deliveryLog.isEnabled else { return }
+        self.checkDeliveries(at: now, outbox: &outbox)
+        self.dueChecks.append(now.monotonic + Self.recheckDelay)
+    }
+
+    /// Something could not be decided yet.
+    mutating func scheduleRecheck(at now: ClockReading) {
+        let time = now.monotonic + Self.undecidedRecheckDelay
+        if !self.dueChecks.contains(where: { $0 <= time }) { self.dueChecks.append(time) }
+    }
+
+    mutating func checkIfDue(at now: ClockReading, outbox: inout Outbox) {
+        guard self.dueChecks.contains(where: { $0 <= now.monotonic }) else { return }
+        self.dueChecks.removeAll { $0 <= now.monotonic }
+        self.checkDeliveries(at: now, outbox: &outbox)
+    }
+
+    private mutating func checkDeliveries(at now: ClockReading, outbox: inout Outbox) {
+        for (feed, shown) in self.deliveryLog.recent(at: now) where self.feeds.isCurrent(feed) {
+            // A page may have been read behind what followed.
+            let items = shown.sorted { $0.revision < $1.revision }
+            let messages = items.lazy.filter { $0.identity != nil }.map(\.sequence)
+            let first = messages.min() ?? self.feeds[feed.slot].deliveredThrough + 1
+            let since = items.lazy.map(\.revision).min() ?? 0
+            let request = StoreRequest.changes(
+                self.feeds[feed.slot].key, after: first - 1, since: since - 1,
+                limit: max(1, (messages.max() ?? first) - first + 1))
+            self.reads[outbox.submit(request)] = .check(feed, items)
+        }
+    }
+
+    /// Where the store has another message than was shown, or an older version, the feed goes back to what both have in common, and shows
+    /// what follows there. What the store has not yet is being written again, or will be another: the next look tells.
+    mutating func compareDelivered(
+        in feed: FeedID, _ items: [DeliveryLog.Item], with page: MessagePage, at now: ClockReading,
+        outbox: inout Outbox
+    ) {
+        guard self.feeds.isCurrent(feed) else { return }
+        let changed = page.amended + page.messages
+        let stored = Dictionary(changed.map { ($0.sequence, $0) }) { $1 }
+        let changes = Dictionary(changed.map { ($0.revision, $0.sequence) }) { $1 }
+        var common: Revision = 0
+        for (place, item) in items.enumerated() {
+            guard item.sequence == 0 || item.sequence >= page.oldest else { continue }
+            if item.sequence > page.head || item.revision > page.revision {
+                self.scheduleRecheck(at: now)
+                break
+            }
+            if self.isSame(item, stored[item.sequence]),
+                changes[item.revision] ?? item.sequence == item.sequence
+            {
+                common = max(common, item.revision)
+                continue
+            }
+            let firstMessage = items[place...].first {
+                $0.identity != nil && $0.sequence <= page.head
+                    && !self.isSame($0, stored[$0.sequence])
+            }?.sequence
+            self.rollBack(feed, to: common, before: firstMessage, at: now, outbox: &outbox)
+            return
+        }
+    }
+
+    private func isSame(_ item: DeliveryLog.Item, _ message: Message?) -> Bool {
+        guard item.sequence > 0 else { return true }
+        guard let message else { return false }
+        return item.identity.map { $0 == DeliveryLog.identity(of: message) }
+            ?? (message.revision >= item.revision)
+    }
+
+    private mutating func rollBack(
+        _ feed: FeedID, to revision: Revision, before sequence: SequenceNumber?,
+        at now: ClockReading, outbox: inout Outbox
+    ) {
+        let slot = feed.slot
+        self.deliveryLog.remove(feed)
+        self.feeds[slot].rollBack(
+            to: revision, through: sequence.map { $0 - 1 } ?? self.feeds[slot].deliveredThrough)
+        self.repair(slot, at: now, outbox: &outbox)
+    }
+}

@@ -1,0 +1,333 @@
+import ChatCore
+import ChatModel
+
+/// What a loop asks of owners and of the store, and the answers.
+extension ConversationSubscriptions {
+    @discardableResult
+    mutating func submit(
+        _ input: ConversationInput, in key: ConversationKey, through feed: FeedID?, owner: LoopID,
+        context: UInt64?,
+        timeout patience: Int64 = Self.requestTimeout, at now: ClockReading, outbox: inout Outbox
+    ) -> RequestID {
+        let request = self.requests.insert(
+            OwnerRequests.OwnerRequest(
+                conversation: key, input: input, owner: owner, feed: feed, context: context,
+                deadline: now.monotonic + patience,
+                retryAt: now.monotonic + Self.retryInterval,
+                deliveredThrough: feed.map { self.shownThrough($0) } ?? 0))
+        if !self.requests.isBackedOff(request) {
+            self.send(
+                input, in: key, through: feed, owner: owner, request, isRetry: false,
+                outbox: &outbox)
+        }
+        return request
+    }
+
+    func send(
+        _ input: ConversationInput, in key: ConversationKey, through feed: FeedID?, owner: LoopID,
+        _ request: RequestID, isRetry isRepeat: Bool,
+        outbox: inout Outbox
+    ) {
+        let place = feed.map { self.feeds[$0.slot].ownerSlot } ?? .max
+        outbox.send(
+            .input(
+                .init(
+                    conversation: key, input: input, request: request, isRetry: isRepeat,
+                    ownerSlot: place, feedSlot: feed?.slot ?? .max,
+                    sendOrder: self.requests.sendOrder(of: request))),
+            to: owner)
+    }
+
+    /// Asks again what has waited for long, and gives up what has waited too long.
+    mutating func retryDue(at now: ClockReading, outbox: inout Outbox) {
+        for request in self.requests.takeDue(at: now.monotonic) {
+            guard let pending = self.requests[request] else { continue }
+            if pending.deadline <= now.monotonic {
+                self.finish(
+                    request, pending.deferredAnswer ?? .failed(pending.timeoutError), at: now,
+                    outbox: &outbox)
+            } else if pending.deferredAnswer != nil || pending.input.isTransient {
+                self.requests.postpone(request, until: pending.deadline)
+            } else {
+                self.resend(request, at: now, outbox: &outbox)
+            }
+        }
+    }
+
+    mutating func resend(_ request: RequestID, at now: ClockReading, outbox: inout Outbox) {
+        guard let pending = self.requests[request] else { return }
+        self.requests.postpone(request, until: now.monotonic + Self.retryInterval, isAttempt: true)
+        let feed = pending.feed.flatMap { self.feeds.isCurrent($0) ? $0 : nil }
+        self.send(
+            self.refreshed(pending.input, feed), in: pending.conversation, through: feed,
+            owner: pending.owner, request,
+            isRetry: pending.attempts > 0, outbox: &outbox)
+    }
+
+    /// An attachment is told as it is when it leaves, not as it was when it was first asked.
+    private func refreshed(_ input: ConversationInput, _ feed: FeedID?) -> ConversationInput {
+        guard case .attach = input, let feed else { return input }
+        return .attach(self.feeds[feed.slot].currentAttachment)
+    }
+
+    /// Another view: conversations that have another owner in it are attached there, and what waits for an answer is asked there.
+    ///
+    /// - Parameter isEverythingNew: who has the same owner as before does so too, because that does not know this loop.
+    mutating func follow(
+        _ view: View, reattachesAll isEverythingNew: Bool = false, at now: ClockReading,
+        outbox: inout Outbox
+    ) {
+        for slot in self.feeds.openSlots {
+            let owner = view.owner(of: self.feeds[slot].key)
+            guard isEverythingNew || owner != self.feeds[slot].owner else { continue }
+            self.feeds[slot].owner = owner
+            self.feeds[slot].ownerSlot = .max
+            self.repair(slot, at: now, outbox: &outbox)
+        }
+        for request in self.requests.all {
+            guard let pending = self.requests[request] else { continue }
+            let owner = view.owner(of: pending.conversation)
+            guard isEverythingNew || owner != pending.owner else { continue }
+            self.requests.redirect(request, to: owner)
+            if pending.input.isTransient {
+                self.handleNotOwner(request, at: now, outbox: &outbox)
+            } else if pending.deferredAnswer == nil {
+                // What the last owner has answered needs no other answer, only its place in what the feed shows.
+                self.resend(request, at: now, outbox: &outbox)
+            }
+        }
+    }
+
+    /// The answers of other nodes may have been lost.
+    mutating func resendAll(outside incarnation: UInt64, at now: ClockReading, outbox: inout Outbox)
+    {
+        for request in self.requests.all {
+            guard let pending = self.requests[request], pending.owner.incarnation != incarnation,
+                pending.deferredAnswer == nil,
+                !pending.input.isTransient
+            else { continue }
+            self.resend(request, at: now, outbox: &outbox)
+        }
+    }
+
+    /// Whoever was asked does not own the conversation, by its own view: it, or this loop, will have another in a moment.
+    mutating func handleNotOwner(_ request: RequestID, at now: ClockReading, outbox: inout Outbox) {
+        guard let pending = self.requests[request], pending.deferredAnswer == nil else { return }
+        self.requests.attemptFailed(request)
+        self.backOff(request, pending, by: Self.refusalBackoff, at: now, outbox: &outbox)
+    }
+
+    /// Whoever was asked could not, and is asked again after a pause; what was for the moment is over by then, and nobody waits for it.
+    private mutating func backOff(
+        _ request: RequestID, _ pending: OwnerRequests.OwnerRequest, by pause: Int64,
+        at now: ClockReading, outbox: inout Outbox
+    ) {
+        if pending.input.isTransient {
+            self.finish(request, .done, at: now, outbox: &outbox)
+        } else {
+            self.requests.backOff(request, until: now.monotonic + pause, at: now.monotonic)
+        }
+    }
+
+    // MARK: Answers
+
+    mutating func receiveAnswer(
+        to request: RequestID, _ answer: ChatAnswer, slot place: UInt32, at now: ClockReading,
+        outbox: inout Outbox
+    ) {
+        guard let pending = self.requests[request] else { return }
+        let feed = pending.feed.flatMap { self.feeds.isCurrent($0) ? $0 : nil }
+        if let feed { self.feeds[feed.slot].ownerSlot = place }
+        switch answer {
+        case .failed(.unavailable) where now.monotonic < pending.deadline,
+            .failed(.outcomeUnknown) where now.monotonic < pending.deadline,
+            .failed(.noSuchConversation) where pending.deadline == .max:
+            // The owner could not; it, or the next one, may be able to in a moment. And what is listened to was there: where the store has
+            // forgotten it, another holds it perhaps.
+            self.requests.attemptFailed(request, isInDoubt: answer.isOutcomeUnknown)
+            let pause =
+                pending.deadline == .max
+                ? min(
+                    Self.repairBackoffLimit, Self.refusalBackoff << Int64(min(pending.attempts, 8)))
+                : Self.refusalBackoff
+            self.backOff(request, pending, by: pause, at: now, outbox: &outbox)
+            return
+        case .failed(.unavailable), .failed(.outcomeUnknown), .failed(.rejected):
+            self.requests.attemptFailed(request, isInDoubt: answer.isOutcomeUnknown)
+            guard let pending = self.requests[request] else { return }
+            // Whatever an earlier attempt may have done, only that is certain which holds for all of them.
+            let isRejected =
+                if case .failed(.rejected) = answer { pending.timeoutError == .unavailable } else {
+                    false
+                }
+            self.finish(
+                request, .failed(isRejected ? pending.rejectedError : pending.timeoutError),
+                at: now, outbox: &outbox)
+            return
+        case .failed(let error)
+        where pending.isInDoubt && pending.input.isSend && error != .conversationEnded:
+            // Its author may have left since an earlier attempt was stored. After an end the first attempt is found all the same.
+            self.finish(request, .failed(.outcomeUnknown), at: now, outbox: &outbox)
+            return
+        case .posted(let message):
+            guard let feed, self.feeds[feed.slot].state != .opening,
+                message.sequence > self.feeds[feed.slot].deliveredThrough
+            else { break }
+            self.deferAnswer(to: request, answer, until: message.sequence, in: feed.slot)
+            // An event travels ahead of later answers: this one's was missed.
+            if self.feeds[feed.slot].state == .live {
+                self.repair(feed.slot, at: now, outbox: &outbox)
+            }
+            return
+        case .joined:
+            guard case .command(.joinAndSubscribe) = pending.input, let feed,
+                self.feeds[feed.slot].pendingAttach != 0
+            else { break }
+            if pending.deferredAnswer == nil {
+                self.feeds[feed.slot].joinsAwaitingAttach.append(request)
+            }
+            self.requests.deferAnswer(to: request, answer)
+            return
+        default:
+            break
+        }
+        self.finish(request, answer, at: now, outbox: &outbox)
+    }
+
+    /// The message has its place among those that the feed has still to show: the answer goes with it.
+    mutating func deferAnswer(
+        to request: RequestID, _ answer: ChatAnswer, until sequence: SequenceNumber, in slot: UInt32
+    ) {
+        guard self.requests[request] != nil,
+            !self.feeds[slot].deferredAnswers.contains(where: { $0.request == request })
+        else { return }
+        self.requests.deferAnswer(to: request, answer)
+        self.feeds[slot].deferredAnswers.append(
+            Feed.DeferredAnswer(sequence: sequence, request: request))
+    }
+
+    mutating func finish(
+        _ request: RequestID, _ answer: ChatAnswer, at now: ClockReading, outbox: inout Outbox
+    ) {
+        if self.isOutdated(answer, to: request) {
+            if let deadline = self.requests[request]?.deadline, now.monotonic < deadline {
+                self.resend(request, at: now, outbox: &outbox)
+            } else {
+                self.finish(request, .failed(.outcomeUnknown), at: now, outbox: &outbox)
+            }
+            return
+        }
+        guard let pending = self.requests.remove(request) else { return }
+        switch pending.input {
+        case .command(.joinAndSubscribe(let entrance)):
+            self.receiveJoinAnswer(to: request, pending, entrance, answer, at: now, outbox: &outbox)
+        case .attach:
+            self.receiveAttachAnswer(to: request, pending, answer, at: now, outbox: &outbox)
+        default:
+            self.deliver(answer, to: pending)
+        }
+    }
+
+    /// Whether the feed has shown an edit or a deletion of the message that an answer brings, which the answer knows nothing of: a repair
+    /// reads the store, and may be ahead of an answer that was given before and came late. Deleted words must not come back.
+    private func isOutdated(_ answer: ChatAnswer, to request: RequestID) -> Bool {
+        switch answer {
+        case .posted(let message), .amended(let message):
+            guard let feed = self.requests[request]?.feed, self.feeds.isCurrent(feed),
+                message.revision < self.feeds[feed.slot].amendedThrough
+            else { return false }
+            return self.deliveryLog.hasAmended(message.sequence, since: message.revision, in: feed)
+        default:
+            return false
+        }
+    }
+
+    private mutating func deliver(_ answer: ChatAnswer, to pending: OwnerRequests.OwnerRequest) {
+        guard let context = pending.context else { return }
+        var isShown = false
+        if case .posted(let message) = answer, let feed = pending.feed, self.feeds.isCurrent(feed) {
+            isShown = message.sequence > pending.deliveredThrough
+        }
+        self.deliveries.append(.answer(context: context, answer, isAlsoEvent: isShown))
+    }
+
+    // MARK: Reports
+
+    mutating func recordDelivery(
+        in feed: FeedID, to user: UserID, of range: ClosedRange<SequenceNumber>
+    ) {
+        guard self.feeds.isCurrent(feed) else { return }
+        if self.feeds[feed.slot].reports.isEmpty {
+            self.feeds[feed.slot].reportPeriods =
+                self.feeds[feed.slot].isBusy ? Feed.busyReportPeriods : 1
+        }
+        if !self.feeds[feed.slot].isInReportList {
+            self.feeds[feed.slot].isInReportList = true
+            self.feedsWithReports.append(feed)
+        }
+        self.feeds[feed.slot].addReport(DeliveryReport(user: user, range: range))
+    }
+
+    /// To be called once a period: what no message has taken along in its time leaves alone.
+    mutating func flushDueReports(outbox: inout Outbox) {
+        var waiting: [FeedID] = []
+        swap(&waiting, &self.feedsWithReports)
+        for feed in waiting where self.feeds.isCurrent(feed) {
+            if self.feeds[feed.slot].reports.isEmpty || self.feeds[feed.slot].reportPeriods == 0 {
+                self.feeds[feed.slot].isInReportList = false
+                self.flushReports(of: feed.slot, outbox: &outbox)
+            } else {
+                self.feeds[feed.slot].reportPeriods -= 1
+                self.feedsWithReports.append(feed)
+            }
+        }
+        outbox.flushDeferred()
+    }
+
+    /// To an owner elsewhere reports go along with other mail: by themselves each message would have a parcel more.
+    mutating func flushReports(of slot: UInt32, outbox: inout Outbox) {
+        guard !self.feeds[slot].reports.isEmpty else { return }
+        for report in self.feeds[slot].reports {
+            outbox.sendDeferred(
+                self.input(.delivered(report.user, report.range), slot), to: self.feeds[slot].owner)
+        }
+        self.feeds[slot].recordReportsSent()
+    }
+}
+
+extension OwnerRequests.OwnerRequest {
+    /// What is answered when its time is over.
+    fileprivate var timeoutError: ChatError {
+        self.input.changesConversation && (self.isOutstanding || self.isInDoubt)
+            ? .outcomeUnknown : .unavailable
+    }
+
+    /// What is answered when the store has rejected it, and no attempt is in doubt.
+    fileprivate var rejectedError: ChatError {
+        self.input.changesConversation ? .rejected : .unavailable
+    }
+}
+
+extension ChatAnswer {
+    fileprivate var isOutcomeUnknown: Bool {
+        if case .failed(.outcomeUnknown) = self { true } else { false }
+    }
+}
+
+extension ConversationInput {
+    /// Whether its sender has to know what became of it. To come in, or to look, may be asked again at any time.
+    fileprivate var changesConversation: Bool {
+        switch self {
+        case .command(.post), .command(.edit), .command(.delete), .command(.read),
+            .command(.readThrough), .command(.leave), .command(.end):
+            true
+        default:
+            false
+        }
+    }
+
+    /// Asked again it would come too late, or overtake what was said since.
+    var isTransient: Bool {
+        if case .command(.typing) = self { true } else { false }
+    }
+}

@@ -1,0 +1,340 @@
+import ChatCore
+import ChatModel
+
+/// What an owner asks of the store, and what the store says.
+extension ShardOwner {
+    mutating func load(_ number: UInt32, outbox: inout Outbox) {
+        let shard = Int(self.slots[Int(number)].shard)
+        let errand = self.continuation(for: number)
+        switch self.shards[shard] {
+        case .held(let epoch):
+            self.slots[Int(number)].epoch = epoch
+            self.pendingRequests[outbox.submit(.load(self.slots[Int(number)].key))] = .load(errand)
+        case .claiming(let waiting):
+            self.shards[shard] = .claiming(waiting + [errand])
+        case nil:
+            self.shards[shard] = .claiming([errand])
+            self.pendingRequests[
+                outbox.submit(.claim(shard: shard, owner: self.id, view: self.view.number))] =
+                .claim(shard: shard)
+        }
+    }
+
+    /// Whether the answer was for this owner.
+    mutating func storeAnswered(
+        _ answer: StoreAnswer, ticket: StoreTicket, at now: ClockReading, outbox: inout Outbox
+    ) -> Bool {
+        guard let purpose = self.pendingRequests.removeValue(forKey: ticket) else { return false }
+        switch (purpose, answer) {
+        case (.write(let writes, let asked), .written(let outcome)):
+            self.writesInFlight -= writes.count
+            self.applyWriteOutcome(writes, asked, outcome, at: now, outbox: &outbox)
+        case (.write(let writes, let asked), _):
+            self.writesInFlight -= writes.count
+            self.writesUnavailableUntil = now.monotonic + Self.storeBackoff
+            self.batchFailed(writes, asked, answer.writeEffect, at: now, outbox: &outbox)
+        case (.claim(let shard), .claimed(let epoch)):
+            guard case .claiming(let waiting) = self.shards[shard] else { break }
+            self.shards[shard] = .held(epoch)
+            for errand in waiting where self.isCurrent(errand) {
+                self.load(errand.conversation.slot, outbox: &outbox)
+            }
+        case (.claim(let shard), _):
+            // Where a later view holds, the store is well: it is this node that has not heard of it.
+            if case .outdated = answer {} else { self.recordFailedRead(answer, at: now) }
+            guard case .claiming(let waiting) = self.shards.removeValue(forKey: shard) else {
+                break
+            }
+            for errand in waiting where self.isCurrent(errand) {
+                self.abandon(
+                    errand.conversation.slot, because: answer.chatError, at: now, outbox: &outbox)
+            }
+        case (.load(let errand), .loaded(let loaded)):
+            guard self.isCurrent(errand) else { break }
+            self.update(errand.conversation.slot, at: now, outbox: &outbox) {
+                $0.loaded(loaded, at: now, into: &$1)
+            }
+        case (.loadRecents(let errand), .recent(let messages)):
+            guard self.isCurrent(errand) else { break }
+            self.update(errand.conversation.slot, at: now, outbox: &outbox) {
+                $0.loadedRecents(messages, at: now, into: &$1)
+            }
+        case (.readHistory(let errand), .page(let page)):
+            guard self.isCurrent(errand) else { break }
+            self.update(errand.conversation.slot, at: now, outbox: &outbox) {
+                $0.reconcile(page, at: now, into: &$1)
+            }
+        case (.load(let errand), _), (.loadRecents(let errand), _), (.readHistory(let errand), _):
+            self.recordFailedRead(answer, at: now)
+            if self.isCurrent(errand) {
+                self.abandon(
+                    errand.conversation.slot, because: answer.chatError, at: now, outbox: &outbox)
+            }
+        case (.lookUp(let errand, let sequence, let search), _):
+            self.applySearchResult(answer, errand, sequence, search, at: now, outbox: &outbox)
+        }
+        return true
+    }
+
+    /// The store has not answered: others wait as well, unless it is about one conversation, or one shard.
+    private mutating func recordFailedRead(_ answer: StoreAnswer, at now: ClockReading) {
+        if !answer.isOfOneConversation {
+            self.readsUnavailableUntil = now.monotonic + Self.storeBackoff
+        }
+    }
+
+    /// The store has not done a batch, or nobody knows whether it has: then its shards are claimed again before they are looked at, so that
+    /// the writes, should they still be on their way, are rejected by their epoch.
+    private mutating func batchFailed(
+        _ writes: [Write], _ asked: [WriteContext], _ effect: StoreFailure.Effect,
+        at now: ClockReading, outbox: inout Outbox
+    ) {
+        if effect != .unknown {
+            for place in writes.indices { self.stopRetaining(writes[place], asked[place]) }
+        }
+        for place in writes.indices {
+            self.applyNotStored(
+                writes[place], asked[place], because: effect.chatError, at: now, outbox: &outbox)
+        }
+        guard effect == .unknown else { return }
+        // Cursors may be written twice.
+        for shard in Set(writes.lazy.filter { $0.revision > 0 }.map(\.shard)).sorted() {
+            self.reclaim(shard, at: now, outbox: &outbox)
+        }
+    }
+
+    /// A write of this shard is in doubt: the shard is claimed again before its conversations are loaded.
+    private mutating func reclaim(_ shard: Int, at now: ClockReading, outbox: inout Outbox) {
+        guard case .held? = self.shards[shard] else { return }
+        self.shards[shard] = nil
+        for number in self.slots.indices
+        where self.slots[number].isUsed && self.slots[number].shard == Int32(shard) {
+            self.update(UInt32(number), at: now, outbox: &outbox) { $1.append(.invalidate) }
+        }
+    }
+
+    private mutating func stopRetaining(_ write: Write, _ asked: WriteContext) {
+        guard self.isCurrent(asked.continuation.conversation) else { return }
+        self.slots[Int(asked.continuation.conversation.slot)].conversation.discardRefused(
+            write.change, write.revision)
+    }
+
+    private mutating func applySearchResult(
+        _ answer: StoreAnswer, _ errand: StoreContinuation, _ sequence: SequenceNumber,
+        _ search: MessageLookup, at now: ClockReading, outbox: inout Outbox
+    ) {
+        guard self.isCurrent(errand) else {
+            self.refuse(search.origin, slot: errand.conversation.slot, outbox: &outbox)
+            return
+        }
+        self.update(errand.conversation.slot, at: now, outbox: &outbox) { conversation, effects in
+            if case .page(let page) = answer {
+                let message = page.messages.first { $0.sequence == sequence }
+                conversation.lookedUp(
+                    message, head: page.head, for: search, sequence: sequence, at: now,
+                    into: &effects)
+            } else {
+                conversation.lookupFailed(for: search, into: &effects)
+            }
+        }
+    }
+
+    private mutating func applyWriteOutcome(
+        _ writes: [Write], _ asked: [WriteContext], _ outcome: WriteOutcome, at now: ClockReading,
+        outbox: inout Outbox
+    ) {
+        switch outcome {
+        case .stored:
+            // Lent by the buffer; the array would hand out copies.
+            writes.withUnsafeBufferPointer { writes in
+                for place in writes.indices {
+                    if place % ChatLoop.prefetchBatch == 0, writes.count > 1 {
+                        self.prefetch(asked, from: place)
+                    }
+                    if !asked[place].alreadyNotified.isEmpty {
+                        self.alreadyNotified = (
+                            writes[place].revision, asked[place].alreadyNotified
+                        )
+                    }
+                    self.applyStored(writes[place], asked[place], at: now, outbox: &outbox)
+                    self.alreadyNotified = (0, LoopSet())
+                }
+            }
+        case .refused(let refusals):
+            for (place, refusal) in refusals where refusal.chatError != .outcomeUnknown {
+                self.stopRetaining(writes[place], asked[place])
+            }
+            for place in writes.indices {
+                guard let refusal = refusals[place] else {
+                    self.applyStored(writes[place], asked[place], at: now, outbox: &outbox)
+                    continue
+                }
+                let isCurrent = self.isCurrent(asked[place].continuation)
+                self.applyNotStored(
+                    writes[place], asked[place], because: refusal.chatError, at: now,
+                    outbox: &outbox)
+                switch refusal {
+                case .fenced, .unconfirmed:
+                    if isCurrent { self.loseShard(writes[place].shard, at: now, outbox: &outbox) }
+                case .failed(let failure):
+                    self.writesUnavailableUntil = now.monotonic + Self.storeBackoff
+                    if failure.effect == .unknown, writes[place].revision > 0 {
+                        self.reclaim(writes[place].shard, at: now, outbox: &outbox)
+                    }
+                case .revisionMismatch, .damaged: break
+                }
+            }
+        }
+    }
+
+    /// Fetches what the next answers will need, as a loop does for what comes in.
+    private mutating func prefetch(_ asked: [WriteContext], from first: Int) {
+        asked.withUnsafeBufferPointer { asked in
+            let next = first..<min(first + ChatLoop.prefetchBatch, asked.count)
+            for place in next { self.prefetch(asked[place].continuation.conversation.slot) }
+            for place in next {
+                self.prefetchConversation(asked[place].continuation.conversation.slot)
+            }
+        }
+    }
+
+    private mutating func applyStored(
+        _ write: Write, _ asked: WriteContext, at now: ClockReading, outbox: inout Outbox
+    ) {
+        guard self.isCurrent(asked.continuation) else {
+            // It was given up, and stored all the same: whoever listens hears of it when it attaches again. A store that forgets may have
+            // forgotten it: who asked asks again.
+            if self.limits.retention > .zero {
+                if self.isCurrent(asked.continuation.conversation) {
+                    self.update(asked.continuation.conversation.slot, at: now, outbox: &outbox) {
+                        $0.storedBeforeReload(
+                            write.change, revision: write.revision, at: now, into: &$1)
+                    }
+                } else {
+                    self.retain(write, at: now)
+                }
+                return
+            }
+            guard let origin = asked.origin, origin.request != 0 else { return }
+            switch write.change {
+            case .message(let message):
+                outbox.send(
+                    .answer(
+                        origin.request, .posted(message), slot: asked.continuation.conversation.slot
+                    ), to: origin.loop)
+            default:
+                break
+            }
+            return
+        }
+        self.update(asked.continuation.conversation.slot, at: now, outbox: &outbox) {
+            $0.stored(
+                write.change, revision: write.revision, origin: asked.origin, at: now, into: &$1)
+        }
+    }
+
+    private mutating func applyNotStored(
+        _ write: Write, _ asked: WriteContext, because cause: ChatError, at now: ClockReading,
+        outbox: inout Outbox
+    ) {
+        if let origin = asked.origin {
+            self.refuse(
+                origin, because: cause, slot: asked.continuation.conversation.slot, outbox: &outbox)
+        }
+        if case .cursors(let user, let read, _) = write.change {
+            guard self.isCurrent(asked.continuation.conversation) else { return }
+            self.update(asked.continuation.conversation.slot, at: now, outbox: &outbox) {
+                conversation, effects in
+                conversation.cursorsFailed(
+                    of: user, read: read, because: cause, at: now, into: &effects)
+            }
+        } else if self.isCurrent(asked.continuation) {
+            self.slots[Int(asked.continuation.conversation.slot)].loadTerm &+= 1
+            self.update(asked.continuation.conversation.slot, at: now, outbox: &outbox) {
+                $0.writeFailed(because: cause, at: now, into: &$1)
+            }
+        }
+    }
+
+    private func refuse(
+        _ origin: RequestOrigin, because cause: ChatError = .unavailable, slot place: UInt32,
+        outbox: inout Outbox
+    ) {
+        if origin.request != 0 {
+            outbox.send(.answer(origin.request, .failed(cause), slot: place), to: origin.loop)
+        }
+    }
+
+    /// What is known of the store's side of a conversation is given up: whoever needs it loads it again.
+    mutating func abandon(
+        _ number: UInt32, because cause: ChatError = .unavailable, at now: ClockReading,
+        outbox: inout Outbox
+    ) {
+        self.slots[Int(number)].loadTerm &+= 1
+        self.update(number, at: now, outbox: &outbox) {
+            $0.abandon(because: cause, at: now, into: &$1)
+        }
+    }
+
+    /// As `abandon`, of all conversations; and whether their shards are still this owner's is asked as well, by claiming them again: the
+    /// store says so if others have done that under a later view.
+    mutating func abandonAll(at now: ClockReading, outbox: inout Outbox) {
+        self.shards = self.shards.filter { if case .claiming = $0.value { true } else { false } }
+        for number in self.slots.indices where self.slots[number].isUsed {
+            self.abandon(UInt32(number), at: now, outbox: &outbox)
+        }
+    }
+
+    /// Another has claimed the shard, or the store has forgotten who has it: it is claimed again when it is needed.
+    ///
+    /// Where a store may forget, what was written is held on to: it is compared as soon as the shard is claimed.
+    private mutating func loseShard(_ shard: Int, at now: ClockReading, outbox: inout Outbox) {
+        guard self.shards.removeValue(forKey: shard) != nil else { return }
+        for number in self.slots.indices
+        where self.slots[number].isUsed && self.slots[number].shard == Int32(shard) {
+            if self.limits.retention > .zero {
+                self.update(UInt32(number), at: now, outbox: &outbox) { $1.append(.invalidate) }
+            } else {
+                self.handOver(UInt32(number), at: now, outbox: &outbox)
+            }
+        }
+    }
+}
+
+extension WriteRefusal {
+    /// What the sender is told.
+    fileprivate var chatError: ChatError {
+        switch self {
+        case .fenced, .revisionMismatch: .unavailable
+        case .unconfirmed: .outcomeUnknown
+        case .damaged: .damaged
+        case .failed(let failure): failure.effect.chatError
+        }
+    }
+}
+
+extension StoreFailure.Effect {
+    /// What the sender of a write is told.
+    fileprivate var chatError: ChatError {
+        switch self {
+        case .none: .unavailable
+        case .rejected: .rejected
+        case .unknown: .outcomeUnknown
+        }
+    }
+}
+
+extension StoreAnswer {
+    /// What became of the writes of a request that was answered with this.
+    fileprivate var writeEffect: StoreFailure.Effect {
+        if case .failed(let failure) = self { failure.effect } else { .unknown }
+    }
+
+    /// A failure that says nothing about other conversations.
+    var isOfOneConversation: Bool {
+        if case .failed(let failure) = self { failure.isRequestSpecific } else { false }
+    }
+
+    /// What those are told who waited for something else than a failure.
+    fileprivate var chatError: ChatError { self.isOfOneConversation ? .damaged : .unavailable }
+}

@@ -1,0 +1,83 @@
+import ChatCore
+import ChatModel
+
+/// What an owner does when time has passed.
+extension ShardOwner {
+    mutating func tick(at now: ClockReading, outbox: inout Outbox) {
+        while let due = self.timers.popDue(at: now.monotonic) {
+            guard self.isCurrent(ConversationReference(slot: due.slot, generation: due.generation))
+            else { continue }
+            self.slots[Int(due.slot)].conversation.areWritesUnavailable =
+                now.monotonic < self.writesUnavailableUntil
+            self.update(due.slot, at: now, outbox: &outbox) { $0.tick(at: now, into: &$1) }
+        }
+        let over = self.suspectedSubscribers.filter { $0.deadline <= now.monotonic }
+        self.suspectedSubscribers.removeAll { $0.deadline <= now.monotonic }
+        for doubt in over {
+            for place in doubt.conversations.sorted(by: { $0.slot < $1.slot })
+            where self.isCurrent(place) {
+                self.update(place.slot, at: now, outbox: &outbox) {
+                    $0.detach(doubt.loop, at: now, into: &$1)
+                }
+            }
+        }
+        self.expireRetained(at: now)
+        self.sweep(at: now)
+    }
+
+    /// Looks at some conversations each time. Those that nobody has needed for long are dropped where nobody listens;
+    /// where somebody does, they take as little room as they can.
+    private mutating func sweep(at now: ClockReading) {
+        let idle = self.limits.idleTimeout.wholeMilliseconds
+        for _ in 0..<min(self.slots.count, 256) {
+            self.sweepIndex = (self.sweepIndex + 1) % self.slots.count
+            guard self.slots[self.sweepIndex].isUsed,
+                self.slots[self.sweepIndex].lastUsed + idle < now.monotonic
+            else { continue }
+            if self.slots[self.sweepIndex].conversation.isIdle {
+                self.close(UInt32(self.sweepIndex), at: now)
+            } else {
+                self.slots[self.sweepIndex].conversation.trim()
+            }
+        }
+    }
+
+    // MARK: Loops that may be gone
+
+    /// Envelopes between this loop and that one were lost: what it listens to is asked for again.
+    mutating func suspect(_ loop: LoopID, at now: ClockReading) {
+        var places = Set<ConversationReference>()
+        for number in self.slots.indices
+        where self.slots[number].isUsed
+            && self.slots[number].conversation.subscribers.contains(loop)
+        {
+            places.insert(self.reference(to: UInt32(number)))
+        }
+        self.suspectedSubscribers.removeAll { $0.loop == loop }
+        if !places.isEmpty {
+            self.suspectedSubscribers.append(
+                SuspectedSubscriber(
+                    loop: loop, conversations: places,
+                    deadline: now.monotonic + Self.suspicionMilliseconds))
+        }
+    }
+
+    mutating func reviewSuspicion(
+        of loop: LoopID, _ number: UInt32, _ input: Envelope.Input, outbox: inout Outbox
+    ) {
+        guard let index = self.suspectedSubscribers.firstIndex(where: { $0.loop == loop }),
+            self.suspectedSubscribers[index].conversations.contains(self.reference(to: number))
+        else {
+            return
+        }
+        switch input.input {
+        case .attach:
+            self.suspectedSubscribers[index].conversations.remove(self.reference(to: number))
+        case .command(.joinAndSubscribe):
+            // It may have let go of the conversation, which was lost, and come back: it is to say who listens now.
+            outbox.send(.reattach(input.conversation), to: loop)
+        default:
+            break
+        }
+    }
+}

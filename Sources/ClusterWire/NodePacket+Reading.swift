@@ -1,0 +1,51 @@
+internal import Cluster
+
+extension NodePacket {
+    /// Reads a parcel that was received by the node `receiver`. Everything in it is copied out of `bytes`, but for what is known.
+    public init(
+        _ bytes: RawSpan, for receiver: UInt64, key: ClusterKey, interning known: inout KeyInterning
+    ) throws(NodePacketError) {
+        self = try bytes.withUnsafeBytes { bytes throws(NodePacketError) in
+            guard bytes.count <= Self.byteLimit else { throw .tooLong(limit: Self.byteLimit) }
+            guard bytes.count >= Self.headerBytes + Self.codeBytes else { throw .tooShort }
+            // Of another version nobody knows where its code stands.
+            guard bytes[0] == Self.version else { throw .unsupportedVersion(bytes[0]) }
+            guard key.isSealed(bytes) else { throw .notAuthentic }
+            let parcel = try Self(
+                unsealed: UnsafeRawBufferPointer(rebasing: bytes.dropLast(Self.codeBytes)),
+                interning: &known)
+            guard parcel.to == receiver else { throw .wrongReceiver(parcel.to) }
+            return parcel
+        }
+    }
+
+    /// Reads what stands before the code.
+    init(unsealed bytes: UnsafeRawBufferPointer, interning known: inout KeyInterning)
+        throws(NodePacketError)
+    {
+        guard bytes.count >= Self.headerBytes else { throw .tooShort }
+        guard bytes[0] == Self.version else { throw .unsupportedVersion(bytes[0]) }
+        guard bytes[1] & Self.mandatoryFlags == 0 else { throw .unknownFlags(bytes[1]) }
+        self.from = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 2, as: UInt64.self))
+        self.to = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 10, as: UInt64.self))
+        // Moved, or the reader would change a copy.
+        var reader = WireReader(
+            bytes, from: Self.headerBytes, interning: exchange(&known, with: KeyInterning()))
+        defer { known = reader.keyInterning }
+        var envelopes: [Envelope] = []
+        do throws(WireDecodingError) {
+            while !reader.isAtEnd {
+                envelopes.append(try reader.envelope(from: self.from, to: self.to))
+            }
+        } catch {
+            switch error {
+            case .malformed(let flaw): throw .malformed(flaw, at: reader.position)
+            case .unknownKind:
+                preconditionFailure(
+                    "an unknown kind outside of an item, at byte \(reader.position)")
+            }
+        }
+        self.envelopes = envelopes
+        self.unknownItemCount = reader.unknownItemCount
+    }
+}

@@ -1,0 +1,63 @@
+public import Bytes
+internal import Cluster
+internal import JSON
+
+/// What a node tells of itself in Redis, for the others and for operators.
+public struct NodeRecord: Sendable, Equatable {
+    public var incarnation: UInt64
+    /// What its operator calls it.
+    public var name: String
+    /// Where its clients connect: host and port.
+    public var address: String
+    /// Where its operators do; nil where it has no listener for them.
+    public var adminAddress: String?
+    /// The version of Confab that it runs.
+    public var version: String
+    public var loops: Int
+    public var startedAt: Timestamp
+
+    public static let textBytes = 1...255
+
+    public init(
+        incarnation: UInt64, name: String, address: String, adminAddress: String? = nil,
+        version: String, loops: Int, startedAt: Timestamp
+    ) {
+        self.incarnation = incarnation
+        self.name = name
+        self.address = address
+        self.adminAddress = adminAddress
+        self.version = version
+        self.loops = loops
+        self.startedAt = startedAt
+    }
+
+    /// As it is kept.
+    public var text: String {
+        var members: [JSONTree.ObjectMember] = [
+            .init("incarnation", .incarnation(self.incarnation)), .init("name", .string(self.name)),
+            .init("address", .string(self.address)),
+        ]
+        if let adminAddress = self.adminAddress {
+            members.append(.init("admin_address", .string(adminAddress)))
+        }
+        members += [
+            .init("version", .string(self.version)), .init("loops", .integer(self.loops)),
+            .init("started_at", .integer(self.startedAt.milliseconds)),
+        ]
+        return PersistentText.write(members)
+    }
+
+    /// Reads what `text` gave. Whatever else it is given is refused, and told why.
+    public init(text: String) throws(PersistentTextError) {
+        let tree = try PersistentText.read(text)
+        self.incarnation = try tree.incarnation("incarnation")
+        self.name = try tree.text("name", bytes: Self.textBytes)
+        self.address = try tree.text("address", bytes: Self.textBytes)
+        self.adminAddress = try tree.optionalText("admin_address", bytes: Self.textBytes)
+        self.version = try tree.text("version", bytes: Self.textBytes)
+        self.loops = try tree.integer("loops", in: 1...Int(UInt16.max))
+        let moments =
+            Int(WireReader.timestampRange.lowerBound)...Int(WireReader.timestampRange.upperBound)
+        self.startedAt = Timestamp(milliseconds: Int64(try tree.integer("started_at", in: moments)))
+    }
+}

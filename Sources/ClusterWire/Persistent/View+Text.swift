@@ -1,0 +1,103 @@
+internal import Bytes
+internal import ChatModel
+public import Cluster
+internal import JSON
+
+/// The view as it is kept in Redis, for all nodes to follow.
+extension View {
+    /// More nodes are in no view: ranking them would take longer than nodes wait for each other.
+    static let nodeLimit = 1024
+
+    /// The same view always has the same text.
+    public var text: String {
+        let nodes = self.nodes.map { node in
+            JSONTree.object([
+                .init("incarnation", .incarnation(node.incarnation)),
+                .init("loops", .integer(node.loops)),
+                .init("draining", .bool(node.isDraining)),
+            ])
+        }
+        return PersistentText.write([
+            .init("number", .integer(self.number)), .init("nodes", .array(nodes)),
+            .init("old", .array(self.oldList.map { .incarnation($0) })),
+            .init("new", .array(self.newList.map { .incarnation($0) })),
+            .init("moved", .string(self.moved.text)),
+        ])
+    }
+
+    /// Reads what `text` gave. Whatever else it is given is refused, and told why.
+    public init(text: String) throws(PersistentTextError) {
+        let tree = try PersistentText.read(text)
+        let number = try tree.integer("number", in: 0...(1 << 53))
+        var nodes: [Node] = []
+        for element in try tree.list("nodes") {
+            guard nodes.count < Self.nodeLimit else {
+                throw .invalidMember("nodes", "there are more than \(Self.nodeLimit)")
+            }
+            nodes.append(try Node(element))
+        }
+        let there = Set(nodes.map(\.incarnation))
+        guard there.count == nodes.count else {
+            throw .invalidMember("nodes", "one stands there twice")
+        }
+        let old = try Self.list("old", in: tree, of: there)
+        let new = try Self.list("new", in: tree, of: there)
+        guard let moved = tree["moved"]?.stringValue.flatMap({ ShardSet(text: $0) }) else {
+            throw .invalidMember("moved", "is not \(Shard.count) bits in base64url, or nothing")
+        }
+        self.init(number: number, nodes: nodes, oldList: old, newList: new, moved: moved)
+    }
+
+    private static func list(_ name: String, in tree: JSONTree, of there: Set<UInt64>)
+        throws(PersistentTextError) -> [UInt64]
+    {
+        var list: [UInt64] = []
+        for element in try tree.list(name) {
+            // As many as there are nodes, or the same one stands there twice.
+            guard list.count < there.count else {
+                throw .invalidMember(name, "one stands there twice")
+            }
+            list.append(try element.incarnation(of: name))
+        }
+        guard !list.isEmpty else { throw .invalidMember(name, "nobody stands there") }
+        guard Set(list).count == list.count else {
+            throw .invalidMember(name, "one stands there twice")
+        }
+        guard let stranger = list.first(where: { !there.contains($0) }) else { return list }
+        throw .invalidMember(name, "\(String(stranger, radix: 36)) is none of the nodes")
+    }
+}
+
+extension View.Node {
+    fileprivate init(_ tree: JSONTree) throws(PersistentTextError) {
+        let incarnation = try tree.incarnation("incarnation")
+        let loops = try tree.integer("loops", in: 1...Int(UInt16.max))
+        guard let isDraining = tree["draining"]?.boolValue else {
+            throw .invalidMember("draining", "is neither true nor false")
+        }
+        self.init(incarnation: incarnation, loops: loops, isDraining: isDraining)
+    }
+}
+
+extension ShardSet {
+    /// A bit for each shard, the lowest of the first byte being shard 0, in base64url; empty where there is none.
+    fileprivate var text: String {
+        guard !self.isEmpty else { return "" }
+        var bytes = [UInt8](repeating: 0, count: Shard.count / 8)
+        for shard in 0..<Shard.count where self.contains(shard) {
+            bytes[shard / 8] |= 1 << UInt8(shard % 8)
+        }
+        return Base64URL.encode(bytes)
+    }
+
+    fileprivate init?(text: String) {
+        self.init()
+        guard !text.isEmpty else { return }
+        guard let bytes = Base64URL.decode(text.utf8), bytes.count == Shard.count / 8 else {
+            return nil
+        }
+        for shard in 0..<Shard.count where bytes[shard / 8] & 1 << UInt8(shard % 8) != 0 {
+            self.insert(shard)
+        }
+    }
+}

@@ -1,0 +1,173 @@
+import Bytes
+import ChatModel
+import DialectKit
+import JSON
+
+/// The server's frames, letter by letter as seed `003` prints them.
+extension ByteBuffer {
+    mutating func append(chatMessage message: Message) {
+        self.append(#"{"type":"chat_message","message":"#)
+        self.append(messageEvent: message)
+    }
+
+    /// A message that was edited or deleted, as it is since.
+    mutating func append(amendedMessage message: Message) {
+        self.append(
+            message.state == .deleted
+                ? #"{"type":"message.deleted","message":"# : #"{"type":"message.edited","message":"#
+        )
+        self.append(messageEvent: message)
+    }
+
+    /// The revision stands beside the message, too, where every event has the one that it brings.
+    private mutating func append(messageEvent message: Message) {
+        self.append(message: message)
+        self.append(revision: message.revision)
+        self.append("}")
+    }
+
+    private mutating func append(revision: Revision) {
+        self.append(#","rev":"#)
+        self.append(decimal: revision)
+    }
+
+    private mutating func append(message: Message) {
+        self.append(#"{"id":""#)
+        self.append(decimal: message.sequence)
+        if let localID = message.body.clientMessageID?.displayID {
+            self.append(#"","local_id":"#)
+            self.append(jsonString: localID)
+            self.append(#","sender_id":"#)
+        } else {
+            self.append(#"","sender_id":"#)
+        }
+        self.append(jsonString: message.body.author.id.displayID)
+        self.append(#","content":"#)
+        self.append(jsonString: message.body.content)
+        self.append(#","timestamp":""#)
+        self.append(timestamp: message.sentAt)
+        self.append(#"","status":"sent""#)
+        self.append(flagsOf: message.state)
+        self.append(revision: message.revision)
+        self.append("}")
+    }
+
+    /// A message of a fetched page.
+    mutating func append(fetchedMessage message: Message) {
+        self.append(#"{"id":""#)
+        self.append(decimal: message.sequence)
+        self.append(#"","sender_id":"#)
+        self.append(jsonString: message.body.author.id.displayID)
+        self.append(#","content":"#)
+        self.append(jsonString: message.body.content)
+        self.append(#","sent_at":""#)
+        self.append(timestamp: message.sentAt)
+        self.append(#"","is_edited":"#)
+        self.append(message.state == .edited ? "true" : "false")
+        self.append(#","is_deleted":"#)
+        self.append(message.state == .deleted ? "true" : "false")
+        self.append(revision: message.revision)
+        self.append("}")
+    }
+
+    /// - Parameter revision: of the conversation, when the messages were read.
+    mutating func append(
+        messages: [Message], fetchedFrom conversation: ByteString, at revision: Revision
+    ) {
+        self.append(#"{"type":"messages_fetched","conversation_id":"#)
+        self.append(jsonString: conversation)
+        self.append(#","messages":["#)
+        for (place, message) in messages.enumerated() {
+            if place > 0 { self.append(",") }
+            self.append(fetchedMessage: message)
+        }
+        self.append("]")
+        self.append(revision: revision)
+        self.append("}")
+    }
+
+    mutating func append(typing isTyping: Bool, by person: Person) {
+        self.append(#"{"type":"typing","user_id":"#)
+        self.append(jsonString: person.id.displayID)
+        self.append(#","username":"#)
+        self.append(jsonString: person.name)
+        self.append(isTyping ? #","is_typing":true}"# : #","is_typing":false}"#)
+    }
+
+    mutating func append(read sequences: [SequenceNumber], by person: Person) {
+        self.append(#"{"type":"read","user_id":"#)
+        self.append(jsonString: person.id.displayID)
+        self.append(#","message_ids":["#)
+        for (place, sequence) in sequences.enumerated() {
+            self.append(place > 0 ? #",""# : #"""#)
+            self.append(decimal: sequence)
+            self.append(#"""#)
+        }
+        self.append("]}")
+    }
+
+    mutating func append(status: MessageStatus, of sequence: SequenceNumber, at time: Timestamp) {
+        self.append(#"{"type":"message.status","message_id":""#)
+        self.append(decimal: sequence)
+        self.append(
+            status == .read
+                ? #"","status":"read","timestamp":""# : #"","status":"delivered","timestamp":""#)
+        self.append(timestamp: time)
+        self.append(#""}"#)
+    }
+
+    mutating func append(userStatus change: PresenceChange) {
+        self.append(#"{"type":"user_status","#)
+        self.append(presenceChange: change)
+    }
+
+    mutating func append(
+        presenceSummary online: Int, _ changes: [PresenceChange], in conversation: ConversationKey
+    ) {
+        self.append(#"{"type":"presence","conversation_id":"#)
+        self.append(jsonString: conversation.id)
+        self.append(#","online":"#)
+        self.append(decimal: online)
+        self.append(#","changes":["#)
+        for (place, change) in changes.enumerated() {
+            self.append(place > 0 ? ",{" : "{")
+            self.append(presenceChange: change)
+        }
+        self.append("]}")
+    }
+
+    private mutating func append(presenceChange change: PresenceChange) {
+        self.append(#""user_id":"#)
+        self.append(jsonString: change.person.id.displayID)
+        self.append(
+            change.isOnline
+                ? #","status":"online","timestamp":""# : #","status":"offline","timestamp":""#)
+        self.append(timestamp: change.at)
+        self.append(#""}"#)
+    }
+
+    /// `action` is what the client asked for, where that is known.
+    mutating func append(
+        error sentence: String, action: ByteString?, extra: (inout ByteBuffer) -> Void = { _ in }
+    ) {
+        self.append(#"{"type":"error","action":"#)
+        if let action { self.append(jsonString: action) } else { self.append("null") }
+        self.append(#","error":"#)
+        self.append(jsonString: sentence)
+        extra(&self)
+        self.append("}")
+    }
+
+    mutating func append(
+        failedSend sentence: String, localID: ByteString?, outcome: SendOutcome = .refused,
+        retryAfter: Double? = nil
+    ) {
+        self.append(#"{"type":"message.failed","local_id":"#)
+        if let localID { self.append(jsonString: localID) } else { self.append("null") }
+        self.append(#","error":"#)
+        self.append(jsonString: sentence)
+        self.append(outcome: outcome)
+        if let retryAfter { self.append(retryAfter: retryAfter) }
+        self.append("}")
+    }
+}

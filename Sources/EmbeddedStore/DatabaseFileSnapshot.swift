@@ -1,0 +1,96 @@
+import ChatModel
+internal import Glibc
+
+/// Which files an open database consists of at one moment, as their paths lead to them: the database, its write-ahead log and the log's index.
+///
+/// SQLite goes on writing into a file that was deleted, and over one that was cut off, and says nothing.
+struct DatabaseFileSnapshot: Sendable, Equatable {
+    struct FileIdentity: Sendable, Equatable {
+        let device: UInt
+        let inode: UInt
+        let byteCount: Int
+        /// When it was last written, in nanoseconds.
+        let writtenAt: Int
+
+        func isSameFile(as other: FileIdentity) -> Bool {
+            self.device == other.device && self.inode == other.inode
+        }
+    }
+
+    let path: String
+    let database: FileIdentity?
+    let log: FileIdentity?
+    let index: FileIdentity?
+    /// Whether the log begins as one; true where that was not read.
+    let hasValidLogHeader: Bool
+
+    /// - Parameter readsLog: SQLite goes on at the end of a log that was cut off, so that its size tells nothing.
+    init(at path: String, readsLog: Bool) {
+        self.path = path
+        self.database = Self.identity(at: path)
+        self.log = Self.identity(at: "\(path)-wal")
+        self.index = Self.identity(at: "\(path)-shm")
+        self.hasValidLogHeader =
+            !readsLog || self.log?.byteCount == 0 || Self.hasLogMagic("\(path)-wal")
+    }
+
+    /// By the magic number (https://www.sqlite.org/fileformat2.html#the_write_ahead_log). SQLite has no locks on the log that closing it would end.
+    private static func hasLogMagic(_ path: String) -> Bool {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        var number: UInt32 = 0
+        return read(descriptor, &number, 4) == 4 && UInt32(bigEndian: number) | 1 == 0x377F_0683
+    }
+
+    private static func identity(at path: String) -> FileIdentity? {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return nil }
+        return FileIdentity(
+            device: UInt(status.st_dev), inode: UInt(status.st_ino), byteCount: Int(status.st_size),
+            writtenAt: status.st_mtim.tv_sec * 1_000_000_000 + status.st_mtim.tv_nsec)
+    }
+
+    /// Who may have written the database itself since the earlier moment.
+    enum AllowedWriter {
+        /// Only another program: the store has put nothing from its log into the database.
+        case none
+        case store
+    }
+
+    /// What others have done to the files since an earlier moment; nil if nothing.
+    ///
+    /// The database never becomes smaller, and the log never smaller than its limit.
+    func loss(since earlier: DatabaseFileSnapshot, allowedWriter writer: AllowedWriter)
+        -> StoreFailure?
+    {
+        for (now, before, suffix) in [
+            (self.database, earlier.database, ""), (self.log, earlier.log, "-wal"),
+            (self.index, earlier.index, "-shm"),
+        ] {
+            guard let now, let before, now.isSameFile(as: before) else {
+                return self.loss("removed or replaced", suffix)
+            }
+        }
+        guard let database, let log, let databaseBefore = earlier.database,
+            let logBefore = earlier.log
+        else { return nil }
+        if database.byteCount < databaseBefore.byteCount { return self.loss("truncated", "") }
+        if log.byteCount < min(logBefore.byteCount, Self.logLimit) || !self.hasValidLogHeader {
+            return self.loss("truncated", "-wal")
+        }
+        if writer == .none, database != databaseBefore {
+            return self.loss("written by another program", "")
+        }
+        return nil
+    }
+
+    /// To so many bytes SQLite cuts a log off that has become longer (`journal_size_limit`).
+    static let logLimit = 16 << 20
+
+    private func loss(_ what: String, _ suffix: String) -> StoreFailure {
+        StoreFailure(
+            "\(self.path)\(suffix) was \(what) while it was in use: put it back as it was, or restore a backup and restart",
+            effect: .rejected)
+    }
+}

@@ -1,0 +1,160 @@
+import Bytes
+import ChatModel
+
+/// The table `places`: where the settled messages lie in the log.
+struct MessageIndexRows {
+    private let newest: SQLiteStatement
+    private let window: SQLiteStatement
+    private let unread: SQLiteStatement
+    private let replacement: SQLiteStatement?
+    private let deletion: SQLiteStatement?
+
+    init(_ connection: SQLiteConnection, access: SQLiteConnection.AccessMode) throws(SQLiteFailure)
+    {
+        self.newest = try connection.prepare(
+            "SELECT sequence, position, author FROM places WHERE conversation = ? ORDER BY sequence DESC LIMIT 1"
+        )
+        self.window = try connection.prepare(
+            """
+            SELECT sequence, position, author FROM places
+            WHERE conversation = ? AND sequence >= ? AND sequence < ? ORDER BY sequence LIMIT ?
+            """)
+        self.unread = try connection.prepare(
+            """
+            SELECT count(*) FROM (SELECT 1 FROM places WHERE conversation = ? AND sequence >= ? AND sequence < ? AND author <> ? LIMIT ?)
+            """)
+        guard access == .readWrite else {
+            self.replacement = nil
+            self.deletion = nil
+            return
+        }
+        // What a crash left half settled is settled again.
+        self.replacement = try connection.prepare("REPLACE INTO places VALUES (?, ?, ?, ?)")
+        self.deletion = try connection.prepare(
+            "DELETE FROM places WHERE conversation = ? AND sequence < ?")
+    }
+
+    func newest(of conversation: Int) throws(StorageFault) -> MessageIndexEntry? {
+        self.newest.bind(1, conversation)
+        defer { self.newest.reset() }
+        return try self.newest.next() ? self.entry(self.newest, of: conversation) : nil
+    }
+
+    /// The places of the messages in a window, oldest first, `limit` at most.
+    func entries(of conversation: Int, in window: Range<SequenceNumber>, limit: Int = -1)
+        throws(StorageFault) -> [MessageIndexEntry]
+    {
+        self.window.bind(1, conversation)
+        self.window.bind(2, window.lowerBound)
+        self.window.bind(3, window.upperBound)
+        self.window.bind(4, limit)
+        defer { self.window.reset() }
+        var places: [MessageIndexEntry] = []
+        while try self.window.next() { places.append(self.entry(self.window, of: conversation)) }
+        return places
+    }
+
+    /// How many messages in a window others than this author wrote, counted up to a limit.
+    func count(
+        of conversation: Int, in window: Range<SequenceNumber>, notBy author: Int, limit: Int
+    ) throws(StorageFault) -> Int {
+        self.unread.bind(1, conversation)
+        self.unread.bind(2, window.lowerBound)
+        self.unread.bind(3, window.upperBound)
+        self.unread.bind(4, author)
+        self.unread.bind(5, limit)
+        defer { self.unread.reset() }
+        return try self.unread.next() ? self.unread.int(0) : 0
+    }
+
+    @inline(__always)
+    func put(_ place: MessageIndexEntry) throws(StorageFault) {
+        guard let statement = self.replacement else {
+            preconditionFailure("a reader's connection wrote a place")
+        }
+        statement.bind(1, place.conversation)
+        statement.bind(2, place.sequence)
+        statement.bind(3, place.position)
+        statement.bind(4, place.authorHash)
+        try statement.run()
+    }
+
+    func delete(of conversation: Int, below sequence: SequenceNumber) throws(StorageFault) {
+        guard let statement = self.deletion else {
+            preconditionFailure("a reader's connection deleted places")
+        }
+        statement.bind(1, conversation)
+        statement.bind(2, sequence)
+        try statement.run()
+    }
+
+    private func entry(_ row: SQLiteStatement, of conversation: Int) -> MessageIndexEntry {
+        MessageIndexEntry(
+            conversation: conversation, sequence: row.int(0), position: row.int(1),
+            authorHash: row.int(2))
+    }
+}
+
+/// The table `amendments`: the last edit or deletion of each message that had one.
+struct AmendmentRows {
+    private let since: SQLiteStatement
+    private let insertion: SQLiteStatement?
+    private let deletion: SQLiteStatement?
+    private let trim: SQLiteStatement?
+
+    init(_ connection: SQLiteConnection, access: SQLiteConnection.AccessMode) throws(SQLiteFailure)
+    {
+        self.since = try connection.prepare(
+            "SELECT sequence FROM amendments WHERE conversation = ? AND revision > ? ORDER BY revision"
+        )
+        guard access == .readWrite else {
+            self.insertion = nil
+            self.deletion = nil
+            self.trim = nil
+            return
+        }
+        self.insertion = try connection.prepare("REPLACE INTO amendments VALUES (?, ?, ?)")
+        self.deletion = try connection.prepare(
+            "DELETE FROM amendments WHERE conversation = ? AND revision = ?")
+        self.trim = try connection.prepare(
+            "DELETE FROM amendments WHERE conversation = ? AND sequence < ?")
+    }
+
+    /// The numbers of the messages that were amended since a revision, in the order of their last amendments.
+    func sequences(of conversation: Int, since revision: Revision) throws(StorageFault)
+        -> [SequenceNumber]
+    {
+        self.since.bind(1, conversation)
+        self.since.bind(2, revision)
+        defer { self.since.reset() }
+        var sequences: [SequenceNumber] = []
+        while try self.since.next() { sequences.append(self.since.int(0)) }
+        return sequences
+    }
+
+    /// Notes an amendment instead of the one that the message had at a revision before.
+    func put(
+        _ revision: Revision, of sequence: SequenceNumber, in conversation: Int,
+        insteadOf old: Revision?
+    ) throws(StorageFault) {
+        guard let insertion, let deletion else {
+            preconditionFailure("a reader's connection wrote an amendment")
+        }
+        if let old {
+            deletion.bind(1, conversation)
+            deletion.bind(2, old)
+            try deletion.run()
+        }
+        insertion.bind(1, conversation)
+        insertion.bind(2, revision)
+        insertion.bind(3, sequence)
+        try insertion.run()
+    }
+
+    func delete(of conversation: Int, below sequence: SequenceNumber) throws(StorageFault) {
+        guard let trim else { preconditionFailure("a reader's connection deleted amendments") }
+        trim.bind(1, conversation)
+        trim.bind(2, sequence)
+        try trim.run()
+    }
+}

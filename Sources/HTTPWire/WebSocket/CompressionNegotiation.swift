@@ -1,0 +1,153 @@
+/// The negotiation of permessage-deflate (RFC 7692 sections 5 and 7.1).
+///
+/// Agreed on is only what one deflater and one inflater for all connections can do: no message refers to the one before, in either
+/// direction. A client that can take only a smaller window than the full one of 15 bits is sent its messages as they are, which
+/// the extension leaves to the sender (section 6); what it compresses is inflated all the same.
+enum CompressionNegotiation {
+    /// What a client of ours asks for.
+    static let clientOffer =
+        "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+
+    /// What is agreed on: the field's value, and whether our messages may be compressed with the full window.
+    struct AgreedCompression: Equatable {
+        var field: String
+        var hasFullWindow = true
+    }
+
+    /// The answer to the first of the client's offers that can be taken, one with the full window before any other; nil when
+    /// there is none, or the field is malformed.
+    ///
+    /// - Parameter field: the value of `Sec-WebSocket-Extensions`; several fields are joined by commas.
+    static func answer(to field: String) -> AgreedCompression? {
+        guard let offers = ExtensionList(field) else { return nil }
+        let agreements = offers.items.filter { $0.name == "permessage-deflate" }.compactMap {
+            self.answer(to: $0.parameters)
+        }
+        return agreements.first { $0.hasFullWindow } ?? agreements.first
+    }
+
+    private static func answer(to parameters: [ExtensionList.Parameter]) -> AgreedCompression? {
+        var answer = AgreedCompression(field: self.clientOffer)
+        var seen: Set<String> = []
+        for parameter in parameters {
+            guard seen.insert(parameter.name).inserted else { return nil }
+            switch parameter.name {
+            case "server_no_context_takeover", "client_no_context_takeover":
+                guard parameter.value == nil else { return nil }
+            case "server_max_window_bits":
+                guard let bits = parameter.value.flatMap(self.windowBits) else { return nil }
+                answer.field += "; server_max_window_bits=\(bits)"
+                answer.hasFullWindow = bits == 15
+            case "client_max_window_bits":
+                // Says what the client could do; not to ask for it is always right.
+                guard parameter.value == nil || parameter.value.flatMap(self.windowBits) != nil
+                else { return nil }
+            default:
+                return nil
+            }
+        }
+        return answer
+    }
+
+    /// Whether a server's answer to our `request` is one that we can live with.
+    static func isAcceptable(_ field: String) -> Bool {
+        guard let answers = ExtensionList(field), answers.items.count == 1,
+            answers.items[0].name == "permessage-deflate"
+        else {
+            return false
+        }
+        var seen: Set<String> = []
+        for parameter in answers.items[0].parameters {
+            guard seen.insert(parameter.name).inserted else { return false }
+            switch parameter.name {
+            case "server_no_context_takeover", "client_no_context_takeover":
+                guard parameter.value == nil else { return false }
+            case "server_max_window_bits":
+                guard parameter.value.flatMap(self.windowBits) != nil else { return false }
+            default:
+                return false
+            }
+        }
+        // Asked for and not granted: its messages could refer to those before.
+        return seen.contains("server_no_context_takeover")
+    }
+
+    /// 8 to 15, without zeros in front (section 7.1.2).
+    private static func windowBits(_ text: String) -> Int? {
+        guard text.utf8.allSatisfy({ isDigit($0) }), let bits = Int(text), (8...15).contains(bits),
+            String(bits) == text
+        else { return nil }
+        return bits
+    }
+}
+
+/// The list in a `Sec-WebSocket-Extensions` field (RFC 6455 section 9.1).
+struct ExtensionList {
+    struct Parameter: Equatable {
+        let name: String
+        let value: String?
+    }
+
+    struct Item: Equatable {
+        let name: String
+        let parameters: [Parameter]
+    }
+
+    private(set) var items: [Item] = []
+
+    /// Nil when the field is malformed.
+    init?(_ field: String) {
+        var reader = ExtensionScanner(rest: Array(field.utf8)[...])
+        repeat {
+            guard let name = reader.token() else { return nil }
+            var parameters: [Parameter] = []
+            while reader.consume(";") {
+                guard let name = reader.token() else { return nil }
+                var value: String?
+                if reader.consume("=") {
+                    value = reader.value()
+                    guard value != nil else { return nil }
+                }
+                parameters.append(Parameter(name: name, value: value))
+            }
+            self.items.append(Item(name: name, parameters: parameters))
+        } while reader.consume(",")
+        guard reader.rest.isEmpty else { return nil }
+    }
+
+    private struct ExtensionScanner {
+        var rest: ArraySlice<UInt8>
+
+        private mutating func skipBlanks() {
+            self.rest = self.rest.drop(while: isBlank)
+        }
+
+        /// Goes behind the letter if it comes next, and behind the blanks around it.
+        mutating func consume(_ letter: Unicode.Scalar) -> Bool {
+            self.skipBlanks()
+            guard self.rest.first == UInt8(ascii: letter) else { return false }
+            self.rest.removeFirst()
+            return true
+        }
+
+        mutating func token() -> String? {
+            self.skipBlanks()
+            let token = self.rest.prefix { ByteSet.token.contains($0) }
+            self.rest = self.rest.dropFirst(token.count)
+            self.skipBlanks()
+            return token.isEmpty ? nil : String(decoding: token, as: UTF8.self)
+        }
+
+        /// A token, which may stand in quotes.
+        mutating func value() -> String? {
+            guard self.consume("\"") else { return self.token() }
+            let quoted = self.rest.prefix { $0 != UInt8(ascii: "\"") }
+            self.rest = self.rest.dropFirst(quoted.count)
+            guard self.consume("\""), !quoted.isEmpty,
+                quoted.allSatisfy({ ByteSet.token.contains($0) })
+            else { return nil }
+            self.skipBlanks()
+            return String(decoding: quoted, as: UTF8.self)
+        }
+    }
+}

@@ -1,0 +1,17 @@
+/// Chance for handshakes' keys and frames' masks (SplitMix64).
+///
+/// The protocol wants them to be hard to guess for a browser's pages (RFC 6455 section 10.3); nobody here writes frames but us, and the
+/// system's own generator is a call into the kernel each time: 16 of them for every key.
+struct FastRandom: RandomNumberGenerator {
+    private var state = UInt64.random(in: .min ... .max)
+
+    mutating func next() -> UInt64 {
+        self.state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = self.state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+
+    mutating func mask() -> UInt32 { UInt32(truncatingIfNeeded: self.next()) }
+}

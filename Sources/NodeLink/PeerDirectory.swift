@@ -1,0 +1,85 @@
+import Cluster
+import ClusterWire
+
+/// Whom a node knows: those who are in the view, and for a while those who have died.
+///
+/// Who leaves keeps its record in Redis until that expires; who is taken for dead loses it with the view that leaves it out. So a node that
+/// was stopped is no longer there, and one that was killed is missed.
+struct PeerDirectory {
+    private struct KnownPeer {
+        var record: NodeRecord?
+        var isFetching = false
+        /// It is in no view any more; whether it has left or died is still to be found out.
+        var isMissing = false
+        var evictedAt: Int64?
+    }
+
+    static let evictedRetention: Int64 = 60_000
+
+    private var knownPeers: [UInt64: KnownPeer] = [:]
+
+    /// - Returns: whose records are to be read; `told` is to follow for each.
+    mutating func follow(_ view: View?, at now: Int64) -> [UInt64] {
+        let present = Set(view?.nodes.map(\.incarnation) ?? [])
+        for node in present where self.knownPeers[node] == nil || self.knownPeers[node]!.isMissing {
+            self.knownPeers[node] = KnownPeer()
+        }
+        for node in self.knownPeers.keys where !present.contains(node) {
+            if let diedAt = self.knownPeers[node]!.evictedAt {
+                if now - diedAt > Self.evictedRetention { self.knownPeers[node] = nil }
+            } else {
+                self.knownPeers[node]!.isMissing = true
+            }
+        }
+        var wanted: [UInt64] = []
+        for (node, one) in self.knownPeers
+        where !one.isFetching && one.evictedAt == nil && (one.record == nil || one.isMissing) {
+            self.knownPeers[node]!.isFetching = true
+            wanted.append(node)
+        }
+        return wanted
+    }
+
+    /// What Redis has of a node; nil: nothing.
+    mutating func recordFetched(_ record: NodeRecord?, of node: UInt64, at now: Int64) {
+        guard var one = self.knownPeers[node] else { return }
+        one.isFetching = false
+        if one.isMissing {
+            guard record == nil, one.record != nil else { return self.knownPeers[node] = nil }
+            one.evictedAt = now
+        } else if let record {
+            one.record = record
+        }
+        self.knownPeers[node] = one
+    }
+
+    /// It could not be asked.
+    mutating func fetchFailed(of node: UInt64) {
+        self.knownPeers[node]?.isFetching = false
+    }
+
+    /// What its operators call a node; nil where that is not known.
+    func name(of node: UInt64) -> String? { self.knownPeers[node]?.record?.name }
+
+    /// Everybody, by name. Of whom a younger node has the name of nobody needs to hear.
+    func peers(in view: View?, suspects: [UInt64: Int64], at now: Int64) -> [NodeLink.PeerNode] {
+        var peers: [NodeLink.PeerNode] = []
+        for node in view?.nodes ?? [] {
+            peers.append(
+                NodeLink.PeerNode(
+                    incarnation: node.incarnation,
+                    record: self.knownPeers[node.incarnation]?.record, isDraining: node.isDraining,
+                    silentFor: suspects[node.incarnation], evictedFor: nil))
+        }
+        let names = Set(peers.map(\.name))
+        for (node, one) in self.knownPeers {
+            guard let diedAt = one.evictedAt, let record = one.record, !names.contains(record.name)
+            else { continue }
+            peers.append(
+                NodeLink.PeerNode(
+                    incarnation: node, record: record, isDraining: false, silentFor: nil,
+                    evictedFor: now - diedAt))
+        }
+        return peers.sorted { ($0.name, $0.incarnation) < ($1.name, $1.incarnation) }
+    }
+}

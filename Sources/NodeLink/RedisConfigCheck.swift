@@ -1,0 +1,81 @@
+import RedisClient
+
+/// What an operator should change about a Redis that keeps conversations, each in a sentence that says what may happen otherwise.
+///
+/// A value: it is told the settings by name, as CONFIG GET gives them.
+struct RedisConfigCheck {
+    /// The settings that it wants to know.
+    static let settings: [StaticString] = [
+        "maxmemory", "maxmemory-policy", "appendonly", "appendfsync", "save",
+        "client-output-buffer-limit",
+    ]
+
+    private var values: [String: String] = [:]
+
+    /// - Parameter reply: the answer to CONFIG GET: names and values, one behind the other.
+    init(_ reply: RedisReply) {
+        var parts = reply.elements
+        while let name = parts.next(), let value = parts.next() {
+            self.values[name.string] = value.string
+        }
+    }
+
+    init(_ values: [String: String]) {
+        self.values = values
+    }
+
+    /// Mail from another node may have so many bytes; a subscriber for whom more waits is cut off by Redis.
+    static let packetBytes = 16 << 20
+
+    /// Nothing where all is well.
+    var warnings: [String] {
+        var sentences: [String] = []
+        if let policy = self.values["maxmemory-policy"], policy != "noeviction" {
+            sentences.append(
+                "maxmemory-policy is \(policy): a full Redis throws stored messages away; it should be noeviction, which refuses writes instead"
+            )
+        }
+        if self.values["appendonly"] == "no" {
+            if self.values["save"]?.isEmpty == true {
+                sentences.append(
+                    "neither appendonly nor save is set: everything is lost when Redis ends; appendonly should be yes"
+                )
+            } else {
+                sentences.append(
+                    "appendonly is no: what was stored since the last snapshot is lost when Redis ends; it should be yes"
+                )
+            }
+        }
+        if let limit = self.pubSubLimit, limit > 0, limit < Self.packetBytes {
+            sentences.append(
+                "client-output-buffer-limit allows pubsub \(limit) bytes: nodes are cut off in bursts; it should be 64mb 32mb 60 or more"
+            )
+        }
+        return sentences
+    }
+
+    /// Where a write is that Redis has answered, its replicas apart; nil where Redis did not say.
+    var durability: String? {
+        switch (self.values["appendonly"], self.values["appendfsync"]) {
+        case ("yes", "always"): "on the disk of Redis"
+        case ("yes", "everysec"): "in the memory of Redis, on its disk within a second"
+        case ("yes", "no"): "in the memory of Redis, on its disk when its system writes it"
+        case ("no", _):
+            self.values["save"]?.isEmpty == true
+                ? "in the memory of Redis"
+                : "in the memory of Redis, on its disk with the next snapshot"
+        default: nil
+        }
+    }
+
+    /// `normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60`: class, hard limit, soft limit, seconds.
+    ///
+    /// The hard one: what Redis' own soft limit (8 MB for a minute) cuts off has not read for a minute, and is ill.
+    private var pubSubLimit: Int? {
+        guard let words = self.values["client-output-buffer-limit"]?.split(separator: " "),
+            let place = words.firstIndex(of: "pubsub"),
+            place + 1 < words.count
+        else { return nil }
+        return Int(words[place + 1])
+    }
+}

@@ -1,0 +1,37 @@
+internal import RedisClient
+
+/// What Redis has answered, for keeps.
+enum RedisValue: Sendable, Equatable {
+    case nothing
+    case number(Int)
+    case text(String)
+    case list([RedisValue])
+
+    init(_ reply: RedisReply) {
+        switch reply.kind {
+        case .null, .error: self = .nothing
+        case .integer: self = .number(Int(reply.integer ?? 0))
+        case .string, .status: self = .text(reply.string)
+        case .array: self = .list(reply.elements.map(RedisValue.init))
+        }
+    }
+
+    var text: String? { if case .text(let text) = self { text } else { nil } }
+
+    /// A number, also one that is a text.
+    var number: Int? {
+        switch self {
+        case .number(let number): number
+        case .text(let text): Int(text)
+        case .nothing, .list: nil
+        }
+    }
+
+    /// The element of a list; nothing where there is none.
+    subscript(place: Int) -> RedisValue {
+        guard case .list(let elements) = self, elements.indices.contains(place) else {
+            return .nothing
+        }
+        return elements[place]
+    }
+}

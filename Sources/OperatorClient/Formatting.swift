@@ -1,0 +1,59 @@
+/// How values are written for people.
+enum Formatting {
+    /// With one digit behind the point at most.
+    static func decimal(_ number: Double) -> String {
+        guard number.isFinite, abs(number) < 1e15 else { return "0" }
+        let tenths = Int((number * 10).rounded())
+        return tenths % 10 == 0
+            ? String(tenths / 10)
+            : "\(tenths < 0 ? "-" : "")\(abs(tenths) / 10).\(abs(tenths) % 10)"
+    }
+
+    /// `512 B`, `1.5 KiB`, `38 MiB`.
+    static func bytes(_ number: Double) -> String {
+        var number = number
+        for unit in ["B", "KiB", "MiB", "GiB"] {
+            if number < 1024 {
+                return
+                    "\(number < 10 ? self.decimal(number) : String(Int(number.rounded()))) \(unit)"
+            }
+            number /= 1024
+        }
+        return "\(self.decimal(number)) TiB"
+    }
+
+    /// The two highest of days, hours, minutes and seconds: `14s`, `3m 20s`, `2d 4h`.
+    static func time(_ seconds: Int) -> String {
+        let parts = [
+            (seconds / 86_400, "d"), (seconds / 3600 % 24, "h"), (seconds / 60 % 60, "m"),
+            (seconds % 60, "s"),
+        ]
+        guard let first = parts.firstIndex(where: { $0.0 > 0 }) else { return "0s" }
+        return parts[first..<min(first + 2, 4)].filter { $0.0 > 0 }.map { "\($0.0)\($0.1)" }.joined(
+            separator: " ")
+    }
+
+    /// A text as it may stand on a terminal: whatever could move its cursor, or turn the line around, is written out.
+    static func escaped(_ text: String) -> String {
+        guard text.unicodeScalars.contains(where: self.isUnsafe) else { return text }
+        return text.unicodeScalars.map { scalar in
+            guard self.isUnsafe(scalar) else { return String(scalar) }
+            return scalar == "\n"
+                ? "\\n" : scalar == "\t" ? "\\t" : "\\u{\(String(scalar.value, radix: 16))}"
+        }.joined()
+    }
+
+    private static func isUnsafe(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .control, .lineSeparator, .paragraphSeparator: true
+        // Joiners make one emoji of several.
+        case .format: scalar.value != 0x200D
+        default: false
+        }
+    }
+
+    /// `1 shard`, `2 shards`.
+    static func count(_ number: Int, _ thing: String) -> String {
+        "\(number) \(thing)\(number == 1 ? "" : "s")"
+    }
+}

@@ -1,0 +1,167 @@
+import JSON
+
+/// The rows of a document with their columns: the same as a table, as CSV and as the document itself.
+struct RowTable {
+    /// A column, from its key in the document to its words on the screen.
+    struct Column: Sendable {
+        let title: String
+        let key: String
+        let importance: Int
+        let format: CellFormat
+        /// Whether the totals row has its sum.
+        let isSummed: Bool
+
+        init(
+            _ title: String, _ key: String, _ form: CellFormat = .text, importance: Int = .max,
+            isSummed: Bool = false
+        ) {
+            self.title = title
+            self.key = key
+            self.importance = importance
+            self.format = form
+            self.isSummed = isSummed
+        }
+    }
+
+    /// How a value is written for people.
+    enum CellFormat: Sendable {
+        case text, number, bytes, seconds, milliseconds, percent, deviation, state, flag
+        var isNumber: Bool { ![.text, .state, .flag].contains(self) }
+    }
+
+    let columns: [Column]
+    private(set) var rows: [JSONTree]
+
+    init(_ columns: [Column], _ rows: [JSONTree]) {
+        self.columns = columns
+        self.rows = rows
+    }
+
+    // MARK: Order
+
+    /// The key of the column that somebody names by its title or key, and whether the highest come first; nil: there is no such column.
+    static func sortOrder(_ name: String, among columns: [Column]) -> (
+        key: String, isFalling: Bool
+    )? {
+        let isFalling = name.hasPrefix("-")
+        let wanted = (isFalling ? String(name.dropFirst()) : name).lowercased()
+        return columns.first { $0.title.lowercased() == wanted || $0.key == wanted }.map {
+            ($0.key, isFalling)
+        }
+    }
+
+    /// Rows without a value stand last, however they are sorted; equal ones stay as they were.
+    mutating func sort(by key: String, isDescending isFalling: Bool) {
+        self.rows = self.rows.enumerated().sorted { left, right in
+            switch (left.element[key], right.element[key]) {
+            case (nil, nil), (.null, .null), (nil, .null), (.null, nil):
+                return left.offset < right.offset
+            case (nil, _), (.null, _): return false
+            case (_, nil), (_, .null): return true
+            case (let one?, let other?):
+                let order = Self.compare(one, other)
+                return order == 0 ? left.offset < right.offset : (order < 0) != isFalling
+            }
+        }.map(\.element)
+    }
+
+    private static func compare(_ one: JSONTree, _ other: JSONTree) -> Int {
+        if let left = one.doubleValue, let right = other.doubleValue {
+            return left < right ? -1 : left > right ? 1 : 0
+        }
+        let (left, right) = (one.stringValue ?? one.text, other.stringValue ?? other.text)
+        return left < right ? -1 : left > right ? 1 : 0
+    }
+
+    mutating func limit(to count: Int) { self.rows = Array(self.rows.prefix(count)) }
+
+    // MARK: Output
+
+    /// - Parameter all: the rows that the totals are of.
+    func table(totalsOf all: [JSONTree]? = nil) -> TextTable {
+        TextTable(
+            columns: self.columns.map {
+                TextTable.Column(
+                    title: $0.title, isNumber: $0.format.isNumber, importance: $0.importance)
+            },
+            rows: self.rows.map { row in
+                self.columns.map { Self.cell(row[$0.key] ?? .null, $0.format, row) }
+            },
+            totals: all.map { self.totals(of: $0) })
+    }
+
+    private func totals(of rows: [JSONTree]) -> [TextTable.Cell] {
+        self.columns.enumerated().map { place, column in
+            if place == 0 { return TextTable.Cell(text: "total") }
+            guard column.isSummed else { return TextTable.Cell(text: "") }
+            let sum = rows.compactMap { $0[column.key]?.doubleValue }.reduce(0, +)
+            return Self.cell(.number(Formatting.decimal(sum)), column.format, .null)
+        }
+    }
+
+    /// One row as lines of a name and a value.
+    func record() -> String {
+        let width = self.columns.map(\.title.count).max() ?? 0
+        let row = self.rows.first ?? .null
+        return self.columns.map { column in
+            let text = Self.cell(row[column.key] ?? .null, column.format, row).text
+            return column.title + String(repeating: " ", count: width - column.title.count + 2)
+                + text + "\n"
+        }.joined()
+    }
+
+    /// RFC 4180, but for its line ends; numbers as they are in the document.
+    func csv() -> String {
+        var text = self.columns.map(\.key).joined(separator: ",") + "\n"
+        for row in self.rows {
+            text +=
+                self.columns.map { Self.quoted(Self.plain(row[$0.key] ?? .null)) }.joined(
+                    separator: ",") + "\n"
+        }
+        return text
+    }
+
+    private static func plain(_ value: JSONTree) -> String {
+        switch value {
+        case .null: ""
+        case .string(let text): text
+        case .array(let elements): elements.map(self.plain).joined(separator: "; ")
+        default: value.text
+        }
+    }
+
+    private static func quoted(_ text: String) -> String {
+        // What a spreadsheet would take for a formula is none.
+        let text =
+            text.first.map { "=+@".contains($0) || $0 == "-" && Double(text) == nil } == true
+            ? "'\(text)" : text
+        guard text.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) else { return text }
+        return "\"" + text.map { $0 == "\"" ? "\"\"" : String($0) }.joined() + "\""
+    }
+
+    static func cell(_ value: JSONTree, _ form: CellFormat, _ row: JSONTree) -> TextTable.Cell {
+        guard !value.isNull else { return TextTable.Cell(text: "-") }
+        let number = value.doubleValue ?? 0
+        switch form {
+        case .text, .number: return TextTable.Cell(text: Formatting.escaped(self.plain(value)))
+        case .bytes: return TextTable.Cell(text: Formatting.bytes(number))
+        case .seconds: return TextTable.Cell(text: Formatting.time(Int(number)))
+        case .milliseconds: return TextTable.Cell(text: "\(Formatting.decimal(number)) ms")
+        case .percent: return TextTable.Cell(text: "\(Formatting.decimal(number)) %")
+        case .deviation: return TextTable.Cell(text: "\(number > 0 ? "+" : "")\(Int(number)) %")
+        case .flag: return TextTable.Cell(text: value.boolValue == true ? "yes" : "no")
+        case .state: return self.state(value.stringValue ?? "", row)
+        }
+    }
+
+    private static func state(_ word: String, _ row: JSONTree) -> TextTable.Cell {
+        switch word {
+        case "active", "stable": return TextTable.Cell(text: word, severity: .good)
+        case "draining", "moving": return TextTable.Cell(text: word, severity: .warning)
+        case "gone":
+            return TextTable.Cell(
+                text: "gone \(Formatting.time(row["silent"]?.integerValue ?? 0))", severity: .bad)
+        default: return TextTable.Cell(text: Formatting.escaped(word), severity: .bad)
+        }
+    }
+}

@@ -1,0 +1,143 @@
+import Bytes
+import ChatModel
+import DialectKit
+import JSON
+
+extension UserID {
+    /// What the protocol calls somebody: a stranger of its own by the UUID that it was told, which nobody else can take; any other guest as
+    /// all protocols do.
+    var petsDisplayID: ByteString { self.isAssigned ? self.name : self.displayID }
+}
+
+/// The server's frames, letter by letter as seed `000` prints them.
+extension ByteBuffer {
+    mutating func append(connectedAs user: UserID) {
+        self.append(#"{"event":"connected","data":{"user_id":"#)
+        self.append(jsonString: user.petsDisplayID)
+        self.append("}}")
+    }
+
+    /// What everybody but its sender's connection gets of a message.
+    mutating func append(message: Message, in conversation: ByteString) {
+        self.append(#"{"event":"message","data":"#)
+        self.append(fieldsOf: message, in: conversation)
+        self.append("}")
+    }
+
+    private mutating func append(fieldsOf message: Message, in conversation: ByteString) {
+        self.append(#"{"conversation_id":"#)
+        self.append(jsonString: conversation)
+        self.append(#","message_id":""#)
+        self.append(decimal: message.sequence)
+        self.append(#"","sender_id":"#)
+        self.append(jsonString: message.body.author.id.petsDisplayID)
+        self.append(#","content":"#)
+        self.append(jsonString: message.body.content)
+        self.append(#","timestamp":""#)
+        self.append(timestamp: message.sentAt)
+        self.append(#"""#)
+        self.append(flagsOf: message.state)
+        self.append("}")
+    }
+
+    mutating func append(sent message: Message, in conversation: ByteString, localID: ByteString?) {
+        self.append(#"{"event":"message_sent","data":{"conversation_id":"#)
+        self.append(jsonString: conversation)
+        self.append(#","message_id":""#)
+        self.append(decimal: message.sequence)
+        if let localID {
+            self.append(#"","local_id":"#)
+            self.append(jsonString: localID)
+            self.append(#","content":"#)
+        } else {
+            self.append(#"","content":"#)
+        }
+        self.append(jsonString: message.body.content)
+        self.append(#","timestamp":""#)
+        self.append(timestamp: message.sentAt)
+        self.append(#""}}"#)
+    }
+
+    mutating func append(broadcast message: Message) {
+        self.append(#"{"event":"broadcast","data":{"sender_id":"#)
+        self.append(jsonString: message.body.author.id.petsDisplayID)
+        self.append(#","content":"#)
+        self.append(jsonString: message.body.content)
+        self.append(#","timestamp":""#)
+        self.append(timestamp: message.sentAt)
+        self.append(#""}}"#)
+    }
+
+    /// - Parameter fields: as `PetsDetails` writes them.
+    mutating func append(created conversation: ByteString, _ fields: ByteString, client: UserID) {
+        self.append(#"{"event":"conversation_created","data":{"conversation_id":"#)
+        self.append(jsonString: conversation)
+        self.append(",")
+        self.append(text: fields.string)
+        self.append(#","client_id":"#)
+        self.append(jsonString: client.petsDisplayID)
+        self.append("}}")
+    }
+
+    mutating func append(conversations: [ListedMembership]) {
+        self.append(#"{"event":"conversations","data":["#)
+        for (place, listed) in conversations.enumerated() {
+            self.append(place > 0 ? #",{"conversation_id":"# : #"{"conversation_id":"#)
+            self.append(jsonString: listed.key.id)
+            self.append(",")
+            self.append(text: PetsDetails.fields(of: listed.record).string)
+            self.append(#","client_id":"#)
+            if let creator = listed.record.creator {
+                self.append(jsonString: creator.petsDisplayID)
+            } else {
+                self.append("null")
+            }
+            self.append(#","created_at":""#)
+            self.append(timestamp: listed.record.createdAt)
+            self.append(#"","updated_at":""#)
+            self.append(timestamp: listed.record.updatedAt)
+            self.append(#"","last_message":"#)
+            if let last = listed.lastMessage {
+                self.append(fieldsOf: last, in: listed.key.id)
+            } else {
+                self.append("null")
+            }
+            self.append("}")
+        }
+        self.append("]}")
+    }
+
+    mutating func append(history messages: [Message], of conversation: ByteString) {
+        self.append(#"{"event":"history","data":{"conversation_id":"#)
+        self.append(jsonString: conversation)
+        self.append(#","messages":["#)
+        for (place, message) in messages.enumerated() {
+            if place > 0 { self.append(",") }
+            self.append(fieldsOf: message, in: conversation)
+        }
+        self.append("]}}")
+    }
+
+    /// - Parameters:
+    ///   - event: what the client asked for, where that is known.
+    ///   - localID: of a send that failed, where the client has given one.
+    ///   - outcome: of a send that failed.
+    mutating func append(
+        error sentence: String, event: ByteString?, localID: ByteString? = nil,
+        outcome: SendOutcome = .refused, retryAfter: Double? = nil
+    ) {
+        self.append(#"{"event":"error","data":{"message":"#)
+        self.append(jsonString: sentence)
+        if let event {
+            self.append(#","event":"#)
+            self.append(jsonString: event)
+            if event == "message" { self.append(outcome: outcome) }
+        }
+        if let localID {
+            self.append(#","local_id":"#)
+            self.append(jsonString: localID)
+        }
+        if let retryAfter { self.append(retryAfter: retryAfter) }
+        self.append("}}")
+    }
+}

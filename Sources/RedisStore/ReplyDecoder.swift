@@ -1,0 +1,251 @@
+import Bytes
+import ChatModel
+import RedisClient
+
+/// What is kept under a key and is not what we put there. The sentence names what is missing.
+struct DamagedValue: Error {
+    let reason: String
+
+    init(_ reason: String) {
+        self.reason = reason
+    }
+}
+
+/// Reads what the scripts answer back into the chat's own values.
+enum ReplyDecoder {
+    static func loaded(_ reply: RedisReply) throws(DamagedValue) -> LoadedConversation? {
+        if reply.isNull { return nil }
+        guard let fields = reply[0], let people = reply[1], let oldest = reply[2]?.integer else {
+            throw DamagedValue("the answer is cut")
+        }
+        let (record, head, revision) = try self.record(fields)
+        var members: [Member] = []
+        members.reserveCapacity(people.count / 2)
+        var pairs = people.elements
+        while let user = pairs.next(), let value = pairs.next() {
+            members.append(try self.member(UserID(storageKey: ByteString(user.string)), value))
+        }
+        return LoadedConversation(
+            record: record, head: head, revision: revision, oldest: Int(oldest), members: members)
+    }
+
+    /// A conversation's hash.
+    private static func record(
+        _ fields: RedisReply
+    ) throws(DamagedValue) -> (record: ConversationRecord, head: SequenceNumber, revision: Revision)
+    {
+        var (record, head, revision) = (
+            ConversationRecord(
+                joinPolicy: .closed, creator: nil, createdAt: .init(milliseconds: 0)), 0, 0
+        )
+        var pairs = fields.elements
+        while let name = pairs.next(), let value = pairs.next() {
+            if name.isText("title") {
+                record.title = value.string
+            } else if name.isText("details") {
+                record.dialectData = ByteString(value.string)
+            } else if name.isText("creator") {
+                record.creator = UserID(storageKey: ByteString(value.string))
+            } else if name.isText("at") {
+                var rest = FieldReader(value.bytes)
+                guard rest.nextNumber() != nil, let stored = rest.nextNumber(),
+                    let newest = rest.nextNumber(), let time = Int64(rest.text)
+                else {
+                    throw DamagedValue("at is \(value.string)")
+                }
+                (revision, head, record.updatedAt.milliseconds) = (Int(stored), Int(newest), time)
+            } else if let number = value.integer {
+                if name.isText("access") {
+                    guard
+                        let access = ConversationRecord.JoinPolicy(
+                            rawValue: UInt8(clamping: number))
+                    else {
+                        throw DamagedValue("access is \(number)")
+                    }
+                    record.joinPolicy = access
+                } else if name.isText("kind") {
+                    guard let kind = ConversationRecord.Kind(rawValue: UInt8(clamping: number))
+                    else {
+                        throw DamagedValue("kind is \(number)")
+                    }
+                    record.kind = kind
+                } else if name.isText("created") {
+                    record.createdAt.milliseconds = number
+                } else if name.isText("ended") {
+                    record.endedAt = Timestamp(milliseconds: number)
+                }
+            }
+        }
+        return (record, head, revision)
+    }
+
+    /// What a catalog shows of a conversation; nil where there is none.
+    static func catalogEntry(_ key: ConversationKey, _ reply: RedisReply) throws(DamagedValue)
+        -> CatalogEntry?
+    {
+        if reply.isNull { return nil }
+        guard let fields = reply[0] else { throw DamagedValue("the answer is cut") }
+        let (record, head, _) = try self.record(fields)
+        return CatalogEntry(key: key, record: record, head: head)
+    }
+
+    /// What a member's list shows of a conversation; nil where there is none, or the user is no member.
+    static func membership(_ key: ConversationKey, of user: UserID, _ reply: RedisReply)
+        throws(DamagedValue) -> ListedMembership?
+    {
+        if reply.isNull || reply.kind == .integer { return nil }
+        var parts = reply.elements
+        guard let fields = parts.next(), let member = parts.next(), let last = parts.next(),
+            let amendment = parts.next(),
+            let unread = parts.next()?.integer
+        else { throw DamagedValue("the answer is cut") }
+        let (record, head, _) = try self.record(fields)
+        let amendments = amendment.isNull ? [:] : [head: try self.amendment(amendment)]
+        return ListedMembership(
+            key: key, record: record, head: head, member: try self.member(user, member),
+            lastMessage: last.isNull ? nil : try self.message(last, amendments),
+            unreadCount: Int(unread))
+    }
+
+    /// Lines of a list, each by its name and its score.
+    static func indexEntries(_ reply: RedisReply) throws(DamagedValue) -> [PageCursor] {
+        var lines: [PageCursor] = []
+        lines.reserveCapacity(reply.count / 2)
+        var parts = reply.elements
+        while let name = parts.next(), let score = parts.next() {
+            guard let milliseconds = score.integer else {
+                throw DamagedValue("the line \(name.string) has the score \(score.string)")
+            }
+            lines.append(
+                PageCursor(time: Timestamp(milliseconds: milliseconds), id: ByteString(name.string))
+            )
+        }
+        return lines
+    }
+
+    static func numbers(_ reply: RedisReply) throws(DamagedValue) -> [Int] {
+        var numbers: [Int] = []
+        numbers.reserveCapacity(reply.count)
+        for part in reply.elements {
+            guard let number = part.integer else {
+                throw DamagedValue("\(part.string) is no number")
+            }
+            numbers.append(Int(number))
+        }
+        return numbers
+    }
+
+    static func users(_ reply: RedisReply) -> [UserID?] {
+        reply.elements.map { $0.isNull ? nil : UserID(storageKey: ByteString($0.string)) }
+    }
+
+    /// Parts a member's name from its agent, where it has one: neither may have control characters.
+    static let agentMark = UInt8(ascii: "\n")
+
+    /// `role joined read delivered name`, parted by blanks, and behind the name perhaps an agent.
+    private static func member(_ user: UserID, _ value: RedisReply) throws(DamagedValue) -> Member {
+        var rest = FieldReader(value.bytes)
+        guard let role = rest.nextNumber().flatMap({ Member.Role(rawValue: UInt8(clamping: $0)) }),
+            let joined = rest.nextNumber(),
+            let read = rest.nextNumber(), let delivered = rest.nextNumber()
+        else { throw DamagedValue("a member is not what was stored") }
+        let (name, agent) = rest.split(at: self.agentMark)
+        return Member(
+            user: user, name: ByteString(name), agent: agent.map { ByteString($0) }, role: role,
+            joinedAt: Timestamp(milliseconds: joined),
+            readCursor: Int(read), deliveredCursor: Int(delivered))
+    }
+
+    static func recent(_ reply: RedisReply) throws(DamagedValue) -> [RecentMessage] {
+        var messages: [RecentMessage] = []
+        messages.reserveCapacity(reply.count / 4)
+        var parts = reply.elements
+        while let sequence = parts.next(), let author = parts.next(), let clientID = parts.next(),
+            let time = parts.next()
+        {
+            guard let number = sequence.integer, let sentAt = time.integer else {
+                throw DamagedValue("a message is not what was stored")
+            }
+            messages.append(
+                RecentMessage(
+                    sequence: Int(number), author: UserID(storageKey: ByteString(author.string)),
+                    clientMessageID: clientID.bytes.isEmpty
+                        ? nil : ClientMessageID(stored: ByteString(clientID.string)),
+                    sentAt: Timestamp(milliseconds: sentAt)))
+        }
+        return messages
+    }
+
+    static func page(_ reply: RedisReply) throws(DamagedValue) -> MessagePage {
+        if reply.isNull { return MessagePage(messages: [], head: 0, oldest: 1, revision: 0) }
+        var parts = reply.elements
+        guard let head = parts.next()?.integer, let oldest = parts.next()?.integer,
+            let revision = parts.next()?.integer,
+            let entries = parts.next(), let overlays = parts.next(), let below = parts.next()
+        else { throw DamagedValue("the answer is cut") }
+        let amendments = try self.amendments(overlays)
+        var page = MessagePage(
+            messages: [], head: Int(head), oldest: Int(oldest), revision: Int(revision))
+        page.messages.reserveCapacity(entries.count)
+        for entry in entries.elements { page.messages.append(try self.message(entry, amendments)) }
+        for entry in below.elements { page.amended.append(try self.message(entry, amendments)) }
+        page.amended.sort { $0.sequence < $1.sequence }
+        return page
+    }
+
+    /// An edit or a deletion: what it makes of a message.
+    private struct StoredAmendment {
+        let revision: Revision
+        let state: Message.State
+        let content: String
+        let metadata: [UInt8]?
+    }
+
+    /// By number.
+    private static func amendments(_ overlays: RedisReply) throws(DamagedValue) -> [SequenceNumber:
+        StoredAmendment]
+    {
+        var amendments: [SequenceNumber: StoredAmendment] = [:]
+        var parts = overlays.elements
+        while let sequence = parts.next(), let value = parts.next() {
+            guard let number = sequence.integer else {
+                throw DamagedValue("an amendment is not what was stored")
+            }
+            amendments[Int(number)] = try self.amendment(value)
+        }
+        return amendments
+    }
+
+    /// `revision state byte-count content`, and behind that the metadata with a sign before it where there is any.
+    private static func amendment(_ value: RedisReply) throws(DamagedValue) -> StoredAmendment {
+        var rest = FieldReader(value.bytes)
+        guard let revision = rest.nextNumber(),
+            let state = rest.nextNumber().flatMap({ Message.State(rawValue: UInt8(clamping: $0)) }),
+            let size = rest.nextNumber(), let content = rest.nextField(byteCount: size)?.text
+        else { throw DamagedValue("an amendment is not what was stored") }
+        return StoredAmendment(
+            revision: Int(revision), state: state, content: content, metadata: rest.optionalBytes)
+    }
+
+    /// An entry of the stream: its id is `<sequence>-0`.
+    private static func message(
+        _ entry: RedisReply, _ amendments: [SequenceNumber: StoredAmendment]
+    ) throws(DamagedValue) -> Message {
+        guard let id = entry[0], let fields = entry[1],
+            let number = FieldReader(id.bytes).leadingNumber
+        else {
+            throw DamagedValue("an entry of the stream is not what was stored")
+        }
+        let sequence = Int(number)
+        guard fields[0]?.isText(StoredMessage.field) == true, let value = fields[1],
+            let message = StoredMessage.read(value.bytes, as: sequence)
+        else { throw DamagedValue("message \(sequence) is not what was stored") }
+        guard let amendment = amendments[sequence] else { return message }
+        let body = MessageBody(
+            author: message.body.author, clientMessageID: message.body.clientMessageID,
+            content: amendment.content, metadata: amendment.metadata)
+        return Message(
+            sequence: sequence, revision: amendment.revision, sentAt: message.sentAt,
+            state: amendment.state, body: body)
+    }
+}

@@ -1,0 +1,28 @@
+internal import ChatModel
+internal import Gateway
+internal import HTTPWire
+
+/// Which part of the list is asked for.
+struct ListQuery: Equatable {
+    static let limits = 1...100
+
+    var limit = 50
+    /// Nil: from the newest on.
+    var after: PageCursor?
+
+    init(_ query: String?) throws(HTTPError) {
+        let query = try QueryParameters(query)
+        if let text = query["limit"] { self.limit = try Self.parseLimit(text) }
+        if let text = query["cursor"] { self.after = try CatalogCursor.decode(text) }
+    }
+
+    /// What a page may have at most, as a query says it.
+    static func parseLimit(_ text: String) throws(HTTPError) -> Int {
+        guard let limit = Int(text), String(limit) == text, self.limits.contains(limit) else {
+            throw .badRequest(
+                "limit: must be a whole number from \(self.limits.lowerBound) to \(self.limits.upperBound)"
+            )
+        }
+        return limit
+    }
+}

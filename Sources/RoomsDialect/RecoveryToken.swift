@@ -1,0 +1,87 @@
+import Bytes
+import ChatModel
+import Identity
+
+/// What signs recovery passes; never printed.
+public struct RecoveryKey: Sendable, CustomStringConvertible {
+    private let key: HMACKey
+
+    /// - Parameter secret: of which nothing shows in what is signed; the same on all nodes.
+    public init(derivedFrom secret: [UInt8], cluster name: String) {
+        let label = Array("confab recovery key v1 \(name)".utf8)
+        self.key = HMACKey(label.withUnsafeBytes { HMACKey(secret).sign($0) })
+    }
+
+    func sign(_ bytes: [UInt8]) -> [UInt8] {
+        Array(bytes.withUnsafeBytes { self.key.sign($0) }.prefix(RecoveryToken.signatureBytes))
+    }
+
+    public var description: String { "a recovery key" }
+}
+
+/// What a client brings back when its connection broke (`pid`): that it was let in by one of the cluster's nodes, as whom, and as what.
+///
+/// It is no credential: who needs a token to come in needs one to come back. It serves its own user alone.
+struct RecoveryToken: Equatable {
+    static let signatureBytes = 16
+    private static let version: UInt8 = 1
+
+    /// What Socket.IO calls the client.
+    let sid: String
+    let tenant: ByteString
+    /// Nil for somebody without a token.
+    let user: UserID?
+
+    /// `<the fields in base64url>.<the signature>`.
+    func text(_ key: RecoveryKey) -> String {
+        let bytes = self.bytes
+        return Base64URL.encode(bytes) + "." + Base64URL.encode(key.sign(bytes))
+    }
+
+    private var bytes: [UInt8] {
+        var bytes: [UInt8] = [Self.version]
+        for field in [ByteString(self.sid), self.tenant, self.user?.storageKey ?? ""] {
+            bytes.append(UInt8(truncatingIfNeeded: field.byteCount >> 8))
+            bytes.append(UInt8(truncatingIfNeeded: field.byteCount))
+            field.withBytes { bytes.append(contentsOf: $0) }
+        }
+        return bytes
+    }
+
+    init(sid: String, tenant: ByteString, user: UserID?) {
+        self.sid = sid
+        self.tenant = tenant
+        self.user = user
+    }
+
+    /// Nil unless one of the cluster's nodes wrote it.
+    init?(_ text: String, _ key: RecoveryKey) {
+        guard text.utf8.count <= 2048 else { return nil }
+        let halves = text.split(separator: ".", omittingEmptySubsequences: false)
+        guard halves.count == 2, let bytes = Base64URL.decode(halves[0].utf8),
+            let signature = Base64URL.decode(halves[1].utf8),
+            Self.equalInConstantTime(signature, key.sign(bytes)), bytes.first == Self.version
+        else { return nil }
+        var fields: [ByteString] = []
+        var rest = bytes[1...]
+        while rest.count >= 2 {
+            let count = Int(rest[rest.startIndex]) << 8 | Int(rest[rest.startIndex + 1])
+            rest = rest.dropFirst(2)
+            guard rest.count >= count,
+                let field = String(validating: rest.prefix(count), as: UTF8.self)
+            else { return nil }
+            fields.append(ByteString(field))
+            rest = rest.dropFirst(count)
+        }
+        guard fields.count == 3, rest.isEmpty else { return nil }
+        self.init(
+            sid: fields[0].string, tenant: fields[1],
+            user: fields[2].byteCount == 0 ? nil : UserID(storageKey: fields[2]))
+    }
+
+    /// In a time that does not tell how much of it is right.
+    private static func equalInConstantTime(_ left: [UInt8], _ right: [UInt8]) -> Bool {
+        guard left.count == right.count else { return false }
+        return zip(left, right).reduce(into: 0 as UInt8) { $0 |= $1.0 ^ $1.1 } == 0
+    }
+}

@@ -1,0 +1,160 @@
+import Bytes
+public import ChatModel
+import DialectKit
+import Identity
+import JSON
+import SocketIO
+
+/// A session on its way to the node that has its WebSocket: everything that it is, as a JSON object that nodes alone read.
+extension RoomsSession {
+    public func snapshot(
+        at places: [(conversation: ConversationKey, through: SequenceNumber)], now: Int64
+    ) -> String? {
+        guard let standing = self.socket?.snapshot(at: now) else { return nil }
+        var text = ByteBuffer()
+        text.append(#"{"tenant":"#)
+        text.append(jsonString: self.tenant)
+        if let me = self.me {
+            text.append(#","user":"#)
+            text.append(jsonString: me.person.id.storageKey)
+            text.append(#","name":"#)
+            text.append(jsonString: me.person.name)
+            if let agent = me.person.agent {
+                text.append(#","agent":"#)
+                text.append(jsonString: agent)
+            }
+            text.append(me.isAdmin ? #","admin":true"# : #","admin":false"#)
+        }
+        switch self.grants {
+        case .all: text.append(#","all":true,"grants":["#)
+        case .listed(let conversations):
+            text.append(#","all":false,"grants":["#)
+            for (place, conversation) in conversations.sorted().enumerated() {
+                if place > 0 { text.append(",") }
+                text.append(jsonString: conversation)
+            }
+        }
+        text.append(#"],"visit":"#)
+        text.append(decimal: self.connectCount)
+        text.append(self.hasRequestToken ? #","bearer":true"# : #","bearer":false"#)
+        text.append(self.isTokenExpired ? #","expired":true"# : #","expired":false"#)
+        if let sid = self.sid {
+            text.append(#","sid":"#)
+            text.append(jsonString: sid)
+        }
+        if let refusal = self.tokenError {
+            text.append(#","refusal":"#)
+            text.append(jsonString: refusal)
+        }
+        let (phase, left): (StaticString, Int64) =
+            switch standing.phase {
+            case .awaitingConnect(let left): ("waiting", left)
+            case .connecting(let left): ("connecting", left)
+            case .connected: ("connected", 0)
+            case .disconnectSent(let left): ("dismissed", left)
+            }
+        text.append(#","phase":""#)
+        text.append(phase)
+        text.append(#"","left":"#)
+        text.append(decimal: left)
+        text.append(#","due":"#)
+        text.append(decimal: standing.attachmentsDue)
+        text.append(#","rooms":["#)
+        for (place, item) in places.enumerated() {
+            text.append(place > 0 ? #",{"room":"# : #"{"room":"#)
+            text.append(jsonString: item.conversation.id)
+            text.append(#","through":"#)
+            text.append(decimal: item.through)
+            text.append("}")
+        }
+        text.append("]}")
+        return text.text
+    }
+
+    /// Nil for what no node of this version writes.
+    init?(_ setting: RoomsContext, snapshot text: String, allowsAnonymous: Bool, at now: Int64) {
+        self.init(setting, .none, allowsAnonymous: allowsAnonymous)
+        var document = JSONDocument(depthLimit: 4)
+        let bytes = Array(text.utf8)
+        let span = bytes.span.bytes
+        do {
+            try document.parse(span)
+            let root = document.root
+            guard let tenant = try document.optionalString("tenant", of: root, in: span) else {
+                return nil
+            }
+            let user = try document.optionalString("user", of: root, in: span)
+            let name = try document.optionalString("name", of: root, in: span)
+            let agent = try document.optionalString("agent", of: root, in: span)
+            self.restoreIdentity(
+                tenant: ByteString(tenant), user: user.map { UserID(storageKey: ByteString($0)) },
+                name: name.map { ByteString($0) },
+                agent: agent.map { ByteString($0) },
+                isAdmin: try document.optionalBool("admin", of: root, in: span) ?? false,
+                grants: try document.optionalBool("all", of: root, in: span) == true
+                    ? .all
+                    : .listed(
+                        Set(try Self.strings("grants", document, span).map { ByteString($0) })))
+            let limits = 0...Int(Int32.max)
+            self.connectCount =
+                try document.optionalInteger("visit", within: limits, of: root, in: span) ?? 0
+            self.hasRequestToken = try document.optionalBool("bearer", of: root, in: span) ?? false
+            self.isTokenExpired = try document.optionalBool("expired", of: root, in: span) ?? false
+            self.sid = try document.optionalString("sid", of: root, in: span)
+            self.tokenError = try document.optionalString("refusal", of: root, in: span)
+            let left = Int64(
+                try document.optionalInteger("left", within: limits, of: root, in: span) ?? 0)
+            let phase: SocketSnapshot.Phase =
+                switch try document.optionalString("phase", of: root, in: span) {
+                case "waiting": .awaitingConnect(remaining: left)
+                case "connecting": .connecting(remaining: left)
+                case "dismissed": .disconnectSent(remaining: left)
+                default: .connected
+                }
+            let due = try document.optionalInteger("due", within: limits, of: root, in: span) ?? 0
+            self.socket = SocketSession(
+                limits: setting.limits, snapshot: SocketSnapshot(phase, attachmentsDue: due),
+                at: now)
+            guard let rooms = document.nonNullMember("rooms", of: root, in: span) else {
+                return nil
+            }
+            var next = document.firstElement(of: rooms)
+            while let room = next {
+                let place = RoomOffset.RoomPosition(
+                    room: try document.requiredConversationID("room", of: room, in: span),
+                    through: try document.optionalInteger(
+                        "through", within: 0...Int.max, of: room, in: span) ?? 0)
+                self.transferredPositions.append(place)
+                next = document.element(after: room, in: rooms)
+            }
+        } catch {
+            return nil
+        }
+    }
+
+    private static func strings(
+        _ name: StaticString, _ document: borrowing JSONDocument, _ bytes: RawSpan
+    ) throws -> [String] {
+        guard let list = document.nonNullMember(name, of: document.root, in: bytes) else {
+            return []
+        }
+        var strings: [String] = []
+        var next = document.firstElement(of: list)
+        while let element = next {
+            if let string = document.string(element, in: bytes) { strings.append(string) }
+            next = document.element(after: element, in: list)
+        }
+        return strings
+    }
+
+    private mutating func restoreIdentity(
+        tenant: ByteString, user: UserID?, name: ByteString?, agent: ByteString?, isAdmin: Bool,
+        grants: Grants
+    ) {
+        self.tenant = tenant
+        self.grants = grants
+        guard let user else { return }
+        self.me = Principal(
+            person: Person(id: user, name: name ?? user.name, agent: agent), isAdmin: isAdmin)
+    }
+}

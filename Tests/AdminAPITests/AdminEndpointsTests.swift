@@ -1,0 +1,188 @@
+import Bytes
+import EventLoop
+import Foundation
+import GatewayTestSupport
+import HTTPWire
+import Telemetry
+import TestKit
+import Testing
+
+@testable import AdminAPI
+@testable import Gateway
+
+@Suite("The admin API")
+struct AdminEndpointsTests {
+    private static let token = Array("an admin's secret".utf8)
+
+    private static func endpoints(isLoopback: Bool = true, token: [UInt8]? = nil) -> AdminEndpoints
+    {
+        AdminEndpoints(isLoopback: isLoopback, token: token) {
+            var snapshot = MetricsSnapshot()
+            snapshot.add(1, to: MetricFamily("confab_test", .gauge, help: "A test."))
+            return snapshot
+        }
+    }
+
+    private static func status(
+        _ site: AdminEndpoints, method: HTTPMethod = .get, path: String = "/metrics",
+        host: String? = "localhost:8090", origin: String? = nil,
+        authorization: String? = nil
+    ) -> Int {
+        let peer = SocketAddress(literal: "127.0.0.1", port: 1)!
+        let request = HTTPRequest(
+            method: method, path: path, host: host, origin: origin, authorization: authorization,
+            peer: peer)
+        do throws(HTTPError) {
+            return try site.answer(request, body: []).status.rawValue
+        } catch {
+            return error.status.rawValue
+        }
+    }
+
+    @Test(
+        "on loopback believes only a Host that is this machine's, so that no name of a page's choice leads here",
+        arguments: [
+            ("localhost", 200), ("localhost:8090", 200), ("LocalHost:1", 200),
+            ("127.0.0.1:8090", 200), ("127.9.8.7", 200),
+            ("[::1]:8090", 200),
+            ("[::1]", 200), (nil, 200), ("evil.example", 403), ("evil.example:8090", 403),
+            ("localhost.evil.example", 403),
+            ("127.0.0.1.evil.example", 403), ("192.0.2.1:8090", 403), ("[2001:db8::1]:8090", 403),
+            ("0.0.0.0:8090", 403), ("", 403),
+            ("localhost.", 403), ("[::ffff:127.0.0.1]", 200),
+        ] as [(String?, Int)])
+    func hosts(host: String?, status: Int) {
+        #expect(Self.status(Self.endpoints(), host: host) == status)
+        // Elsewhere the name is the operator's, and the token decides.
+        #expect(
+            Self.status(
+                Self.endpoints(isLoopback: false, token: Self.token), host: host,
+                authorization: "Bearer an admin's secret") == 200)
+    }
+
+    @Test(
+        "is for no page at all",
+        arguments: ["http://localhost:8090", "http://evil.example", "null", ""])
+    func origins(origin: String) {
+        #expect(Self.status(Self.endpoints(), origin: origin) == 403)
+        #expect(
+            Self.status(
+                Self.endpoints(isLoopback: false, token: Self.token), origin: origin,
+                authorization: "Bearer an admin's secret") == 403)
+    }
+
+    @Test(
+        "asks for its token where it has one",
+        arguments: [
+            ("Bearer an admin's secret", 200), ("bearer an admin's secret", 200),
+            ("BEARER an admin's secret", 200), (nil, 401), ("", 401),
+            ("Bearer", 401), ("Bearer ", 401), ("Bearer an admin's secre", 401),
+            ("Bearer an admin's secrets", 401),
+            ("Bearer An admin's secret", 401),
+            ("Basic an admin's secret", 401), ("an admin's secret", 401),
+            ("Bearer  an admin's secret", 401),
+        ] as [(String?, Int)])
+    func tokens(authorization: String?, status: Int) {
+        for isLoopback in [true, false] {
+            #expect(
+                Self.status(
+                    Self.endpoints(isLoopback: isLoopback, token: Self.token),
+                    authorization: authorization) == status)
+        }
+        #expect(Self.status(Self.endpoints(), authorization: authorization) == 200)
+    }
+
+    @Test("has one page")
+    func paths() {
+        #expect(Self.status(Self.endpoints(), path: "/") == 404)
+        #expect(Self.status(Self.endpoints(), path: "/metrics/") == 404)
+        #expect(Self.status(Self.endpoints(), method: .post) == 405)
+        #expect(Self.status(Self.endpoints(), method: .head) == 200)
+        #expect(
+            Self.status(Self.endpoints(token: Self.token), path: "/nothing") == 401,
+            "who may not ask learns nothing")
+    }
+
+    // MARK: Over sockets
+
+    private static func node(token: [UInt8]? = nil) throws -> TestNode {
+        let board = MetricsBoardBox()
+        let node = try TestNode(loops: 2) { setup in
+            setup.settings.adminHost = "127.0.0.1"
+            setup.live.limits.allowEverything()
+            setup.admin = AdminEndpoints(isLoopback: true, token: token) {
+                var snapshot = board.value?.total() ?? MetricsSnapshot()
+                ProcessStatistics()?.add(to: &snapshot)
+                return snapshot
+            }
+        }
+        board.value = node.board
+        return node
+    }
+
+    /// The board of a node that is made after its admin site.
+    private final class MetricsBoardBox: @unchecked Sendable {
+        // Unchecked because it is set before anybody asks.
+        var value: PublishedMetrics?
+    }
+
+    @Test("serves metrics as Prometheus wants them, on its own listener only")
+    func metrics() throws {
+        let node = try Self.node()
+        try node.fill(20)
+        let peer = try node.peer("bob", after: "0")
+        try peer.send(bytes: [0x81, 1, 0x41])
+        _ = try node.metrics("messages to be counted") {
+            ($0.histogram(of: .storeSeconds)?.count ?? 0) > 0
+                && $0.value(of: .closes, labels: ["code": "1002"]) == 1
+        }
+        let port = try #require(node.gateway.adminAddress).port
+        let reply = try HTTPReply.get("/metrics", port: port)
+        #expect(reply.status == 200)
+        #expect(reply.fields["content-type"] == "text/plain; version=0.0.4; charset=utf-8")
+        #expect(reply.fields["cache-control"] == "no-store")
+        for line in [
+            #"confab_messages_in_total{dialect="conversations"} 20"#,
+            #"confab_closes_total{code="1002"} 1"#,
+            "# TYPE confab_store_write_seconds histogram",
+            "# TYPE confab_loop_turn_seconds histogram",
+        ] {
+            #expect(reply.body.contains(line + "\n"), "\(line)")
+        }
+        #expect(try HTTPReply.get("/metrics", port: node.port).status == 404)
+        #expect(try HTTPReply.get("/api/health", port: port).status == 404)
+        #expect(
+            try HTTPReply.get("/metrics", port: port, fields: ["Host": "evil.example"]).status
+                == 403)
+        #expect(
+            try HTTPReply.get("/metrics", port: port, fields: ["Origin": "http://evil.example"])
+                .status == 403)
+        // No upgrade, and no user's token, leads anywhere here.
+        #expect(try RawWebSocketClient.refusal(of: "/echo", port: port).status == 404)
+        let closed = try Self.node(token: Self.token)
+        let closedPort = try #require(closed.gateway.adminAddress).port
+        let refused = try HTTPReply.get(
+            "/metrics", port: closedPort,
+            fields: ["Authorization": "Bearer \(TestNode.token("ann", isAdmin: true))"])
+        #expect(refused.status == 401 && refused.fields["www-authenticate"] == "Bearer")
+    }
+
+    private static let hasPromtool = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(
+        separator: ":"
+    ).contains {
+        FileManager.default.isExecutableFile(atPath: "\($0)/promtool")
+    }
+
+    @Test("publishes what promtool finds no fault with", .enabled(if: hasPromtool))
+    func promtool() throws {
+        let node = try Self.node()
+        try node.fill(5)
+        _ = try node.metrics("writes to be counted") {
+            ($0.histogram(of: .storeSeconds)?.count ?? 0) > 0
+        }
+        let page = try HTTPReply.get("/metrics", port: #require(node.gateway.adminAddress).port)
+            .body
+        let checked = try run("/usr/bin/env", ["promtool", "check", "metrics"], input: page)
+        #expect(checked.ending == .exited(0), "\(checked.output)\(checked.errors)")
+    }
+}

@@ -1,0 +1,107 @@
+import Testing
+
+@testable import ChatClient
+
+@Suite("Where a chat goes")
+struct ChatTargetTests {
+    private static let claims = UnverifiedTokenClaims(token: "e30.eyJzdWIiOiJhbGljZSJ9.c2ln")
+
+    private func target(_ url: String, _ dialect: ChatDialect? = nil, _ conversation: String? = nil)
+        throws -> ChatTarget
+    {
+        try ChatTarget(ChatURL(WebSocketURL(url)), dialect: dialect, conversation: conversation)
+    }
+
+    @Test(
+        "one URL of a conversation does for every protocol",
+        arguments: [
+            ("ws://h:8080/conversations/lobby/", nil), ("ws://h:8080/conversations/lobby", nil),
+            ("http://h:8080/conversation/lobby", nil),
+            ("ws://h:8080", "lobby"), ("ws://h:8080/conversations/", "lobby"),
+            ("ws://h:8080/", "lobby"), ("ws://h:8080/ws/", "lobby"),
+            ("ws://h:8080/ws/chats", "lobby"),
+            ("ws://h:8080/v1/ws?channel_id=lobby", nil),
+            ("ws://h:8080/v1/ws/tenant/t/agent/a/channel/lobby", nil),
+            ("ws://h:8080/socket.io/", "lobby"), ("ws://h:8080/conversations/lobby/", "lobby"),
+        ] as [(String, String?)])
+    func targets(url: String, conversation: String?) throws {
+        for dialect in ChatDialect.allCases {
+            let address = try self.target(url, dialect, conversation)
+            #expect(address.dialect == dialect)
+            #expect(address.conversation == "lobby")
+            let client = address.client(token: "t", claims: Self.claims, name: nil, guest: "g")
+            #expect(client.dialect == dialect)
+            let path = client.url(after: nil).path
+            switch dialect {
+            case .conversations:
+                #expect(path == "/conversations/lobby/" || path == "/conversations/lobby")
+            case .pets: #expect(path == "/ws/")
+            case .chats: #expect(path == "/ws/chats/")
+            case .agents:
+                let url = client.url(after: nil)
+                #expect(url.path.hasPrefix("/v1/ws"))
+                #expect(
+                    url.path.hasSuffix("/channel/lobby") || url.parameter("channel_id") == "lobby")
+            case .rooms:
+                #expect(path == "/socket.io/")
+                #expect(client.url(after: 3).query?.contains("EIO=4&transport=websocket") == true)
+            }
+        }
+    }
+
+    @Test(
+        "a URL's path says which protocol is meant",
+        arguments: [
+            ("ws://h/conversations/x/", .conversations), ("ws://h/", .conversations),
+            ("ws://h/ws/", .pets), ("ws://h/ws/chats/", .chats),
+            ("ws://h/v1/ws", .agents), ("ws://h/v1/ws/tenant/t/agent/a/channel/c", .agents),
+            ("ws://h/socket.io/", .rooms),
+            ("https://h/conversation/abc12345", .rooms), ("ws://h/below/ws/chats/", .chats),
+        ] as [(String, ChatDialect)])
+    func ownPath(url: String, dialect: ChatDialect) throws {
+        let place = ChatURL(try WebSocketURL(url))
+        #expect(place.dialect ?? .conversations == dialect)
+        #expect(place.mountPath == (url.contains("below") ? "/below" : ""))
+    }
+
+    @Test("a server may be mounted below a path, and its parameters stay")
+    func mounted() throws {
+        let client = try self.target(
+            "wss://h/chat/conversations/x%3A1/?token=t&channel_id=y", .chats
+        )
+        .client(token: "t", claims: Self.claims, name: "Ann Lee", guest: "g")
+        #expect(
+            client.url(after: nil).target
+                == "/chat/ws/chats/?token=t&channel_id=y&username=Ann%20Lee")
+    }
+
+    @Test("what is missing, or said twice, is told")
+    func missing() throws {
+        for dialect in [ChatDialect.conversations, .pets, .rooms] {
+            #expect(throws: ChatTerminalError.noConversation(dialect)) {
+                try self.target("ws://h/", dialect)
+            }
+        }
+        #expect(try self.target("ws://h/", .chats).conversation == nil)
+        #expect(try self.target("ws://h/", .agents).conversation == nil)
+        #expect(throws: ChatTerminalError.twoConversations("a", "b")) {
+            try self.target("ws://h/conversations/b/", nil, "a")
+        }
+    }
+
+    @Test("strangers of Rooms have an id of their own, and the name that they give")
+    func guest() throws {
+        let address = try self.target("ws://h/conversation/abc12345")
+        var client = address.client(token: nil, claims: nil, name: "Ann", guest: "guest-1")
+        #expect(address.ownUser(nil, guest: "guest-1") == "guest:guest-1")
+        _ = client.join(JoinOptions(after: nil, limit: 1))
+        _ = client.receive(Array(#"0{"sid":"x"}"#.utf8))
+        #expect(
+            client.receive(Array(#"40{"sid":"x"}"#.utf8))
+                == [
+                    .send(
+                        #"420["join_room",{"room_id":"abc12345","user_id":"guest-1","username":"Ann"}]"#
+                    )
+                ])
+    }
+}

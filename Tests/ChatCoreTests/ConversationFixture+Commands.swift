@@ -1,0 +1,109 @@
+import Bytes
+import ChatModel
+
+@testable import ChatCore
+
+/// What people and loops ask, in the words of the tests.
+extension ConversationFixture {
+    mutating func joinAndSubscribe(
+        _ person: Person, listed: Bool = true, admin: Bool = false,
+        kind: ConversationRecord.Kind = .conversations, on loop: LoopID = east,
+        request: RequestID? = nil
+    ) -> [String] {
+        let actor = Principal(person: person, isAdmin: admin)
+        return self.submit(
+            .joinAndSubscribe(JoinRequest(principal: actor, isListedInToken: listed, kind: kind)),
+            on: loop, request: request)
+    }
+
+    mutating func join(_ person: Person, listed: Bool = false, request: RequestID? = nil)
+        -> [String]
+    {
+        let actor = Principal(person: person, isAdmin: false)
+        return self.submit(
+            .join(JoinRequest(principal: actor, isListedInToken: listed, kind: .conversations)),
+            request: request)
+    }
+
+    mutating func post(
+        _ words: String, by person: Person, id: String? = nil, on loop: LoopID = east,
+        request: RequestID? = nil, retry again: Bool = false
+    ) -> [String] {
+        self.submit(
+            .post(.text(words, by: person, id: id)), on: loop, request: request, retry: again)
+    }
+
+    mutating func edit(
+        _ sequence: SequenceNumber, to words: String, by person: Person, admin: Bool = false,
+        request: RequestID? = nil, retry again: Bool = false
+    ) -> [String] {
+        self.submit(
+            .edit(sequence, content: words, by: Principal(person: person, isAdmin: admin)),
+            request: request, retry: again)
+    }
+
+    mutating func delete(
+        _ sequence: SequenceNumber, by person: Person, admin: Bool = false,
+        request: RequestID? = nil, retry again: Bool = false
+    )
+        -> [String]
+    {
+        self.submit(
+            .delete(sequence, by: Principal(person: person, isAdmin: admin)), request: request,
+            retry: again)
+    }
+
+    mutating func read(_ sequences: SequenceNumber..., by person: Person) -> [String] {
+        self.submit(.read(sequences, by: person.id))
+    }
+
+    mutating func setTyping(_ isTyping: Bool = true, by person: Person) -> [String] {
+        self.submit(.typing(isTyping, by: person))
+    }
+
+    mutating func leave(_ person: Person, request: RequestID? = nil, retry again: Bool = false)
+        -> [String]
+    {
+        self.submit(.leave(person.id), request: request, retry: again)
+    }
+
+    mutating func end(
+        by person: Person, admin: Bool = false, request: RequestID? = nil, retry again: Bool = false
+    ) -> [String] {
+        self.submit(
+            .end(by: Principal(person: person, isAdmin: admin)), request: request, retry: again)
+    }
+
+    mutating func describe(by person: Person, admin: Bool = false) -> [String] {
+        self.submit(.describe(by: Principal(person: person, isAdmin: admin)))
+    }
+
+    // MARK: What loops tell
+
+    mutating func unsubscribe(_ person: Person, on loop: LoopID = east) -> [String] {
+        self.handle(.unsubscribe(person.id), from: RequestOrigin(loop: loop, request: 0))
+    }
+
+    mutating func detach(_ loop: LoopID) -> [String] {
+        self.handle(.detach, from: RequestOrigin(loop: loop, request: 0))
+    }
+
+    mutating func reportDelivered(
+        _ range: ClosedRange<SequenceNumber>, to person: Person, on loop: LoopID = east
+    ) -> [String] {
+        self.handle(.delivered(person.id, range), from: RequestOrigin(loop: loop, request: 0))
+    }
+
+    mutating func attach(
+        _ loop: LoopID, present: [Person] = [], joining entering: [Person] = [],
+        knownOnline heard: [Person] = [], delivered: [DeliveryReport] = [],
+        revision: Revision = 0, head through: SequenceNumber = 0
+    ) -> [String] {
+        self.handle(
+            .attach(
+                Attachment(
+                    present: present, joining: entering, knownOnline: heard, delivered: delivered,
+                    revision: revision, head: through)),
+            from: RequestOrigin(loop: loop, request: 1))
+    }
+}

@@ -1,0 +1,264 @@
+import Bytes
+import ChatModel
+
+@testable import ChatCore
+
+/// One conversation with a store and a clock of its own: it does what an owner does with the effects.
+///
+/// The store answers at once, or when it is told to while `isStoreSlow`. Every function says what was heard meanwhile,
+/// one line for each answer and event, as `Line` writes them.
+struct ConversationFixture {
+    var conversation: Conversation
+    var store = StoreFixture()
+    let rules: ConversationRules
+    /// Requests to the store wait until `answerStore` or `failStore`.
+    var isStoreSlow = false
+    var now: ClockReading
+    /// What was asked of the store, oldest first.
+    private(set) var storeRequests: [String] = []
+    private(set) var lastJoinResult: JoinResult?
+    private(set) var lastDetails: ConversationDetails?
+    /// Every message that was announced, in that order.
+    private(set) var announcedMessages: [Message] = []
+    private var pendingStoreRequests: [PendingStoreRequest] = []
+    private var wakeTimes: [Int64] = []
+    private var output: [String] = []
+    private var lastRequest: RequestID = 1000
+
+    enum PendingStoreRequest {
+        case write(Write.Change, Revision, RequestOrigin?)
+        /// With the message as it was when the store was asked.
+        case lookUp(SequenceNumber, MessageLookup, Message?)
+        case load, loadRecents
+        case readHistory(SequenceNumber, Int)
+    }
+
+    private let isInbox: Bool
+
+    init(_ limits: ChatLimits = ChatLimits(), isInbox: Bool = false) {
+        self.rules = ConversationRules(limits)
+        self.isInbox = isInbox
+        self.conversation = Conversation(rules: self.rules, isInbox: isInbox)
+        self.now = ClockReading(
+            monotonic: 100_000, wall: Timestamp(milliseconds: 1_800_000_000_000))
+    }
+
+    /// A conversation that the first of these has made; all are members, and nobody is there.
+    init(of people: [Person], open: Bool = false, _ limits: ChatLimits = ChatLimits()) {
+        self.init(limits)
+        for person in people {
+            _ = self.joinAndSubscribe(person, kind: open ? .chats : .conversations)
+        }
+        _ = self.detach(east)
+        _ = self.advance(by: .seconds(10))
+        self.storeRequests = []
+        self.announcedMessages = []
+    }
+
+    // MARK: What reaches the conversation
+
+    mutating func handle(_ input: ConversationInput, from origin: RequestOrigin) -> [String] {
+        self.run { $0.handle(input, from: origin, at: $1, into: &$2) }
+    }
+
+    /// Numbers of requests are made up unless the test wants to see them.
+    mutating func submit(
+        _ command: ChatCommand, on loop: LoopID = east, request: RequestID? = nil,
+        retry again: Bool = false
+    ) -> [String] {
+        self.lastRequest += 1
+        return self.handle(
+            .command(command),
+            from: RequestOrigin(loop: loop, request: request ?? self.lastRequest, isRetry: again))
+    }
+
+    mutating func run(
+        _ body: (inout Conversation, ClockReading, inout [ConversationEffect]) -> Void
+    ) -> [String] {
+        self.output = []
+        self.work(body)
+        return self.output
+    }
+
+    private mutating func work(
+        _ body: (inout Conversation, ClockReading, inout [ConversationEffect]) -> Void
+    ) {
+        var effects: [ConversationEffect] = []
+        body(&self.conversation, self.now, &effects)
+        var next = 0
+        while next < effects.count {
+            self.perform(effects[next], into: &effects)
+            next += 1
+        }
+    }
+
+    private mutating func perform(
+        _ effect: ConversationEffect, into effects: inout [ConversationEffect]
+    ) {
+        switch effect {
+        case .answer(let answer, let origin):
+            if case .joined(let entered) = answer { self.lastJoinResult = entered }
+            if case .described(let description) = answer { self.lastDetails = description }
+            self.output.append(EffectText.answer(answer, to: origin))
+        case .event(let event, _, let asked):
+            if case .posted(let message) = event { self.announcedMessages.append(message) }
+            self.output.append(EffectText.event(event, asked: asked))
+        case .notify(let event, let loops):
+            self.output.append(EffectText.notification(event, loops))
+        case .requestReattach: self.output.append("call again")
+        case .wake(let time): self.wakeTimes.append(time)
+        case .write(let change, let revision, let asked):
+            self.conversation.retain(change, revision, at: self.now)
+            self.sendToStore(.write(change, revision, asked), into: &effects)
+        case .lookUp(let sequence, let search):
+            self.sendToStore(
+                .lookUp(sequence, search, self.store.message(sequence)), into: &effects)
+        case .load: self.sendToStore(.load, into: &effects)
+        case .loadRecents: self.sendToStore(.loadRecents, into: &effects)
+        case .readHistory(let sequence, let limit):
+            self.sendToStore(.readHistory(sequence, limit), into: &effects)
+        case .queryHolders: self.output.append("who holds it")
+        case .recovered(let changes):
+            self.output.append(
+                "restored \(changes.inPlace), moved \(changes.moved), lost \(changes.lost)")
+        case .invalidate:
+            self.conversation.abandon(at: self.now, into: &effects)
+            self.conversation.reload(into: &effects)
+        }
+    }
+
+    // MARK: The store
+
+    private mutating func sendToStore(
+        _ errand: PendingStoreRequest, into effects: inout [ConversationEffect]
+    ) {
+        self.storeRequests.append(EffectText.storeRequest(errand))
+        if self.isStoreSlow {
+            self.pendingStoreRequests.append(errand)
+        } else {
+            self.answer(errand, into: &effects)
+        }
+    }
+
+    private mutating func answer(
+        _ errand: PendingStoreRequest, into effects: inout [ConversationEffect]
+    ) {
+        switch errand {
+        case .write(let change, let revision, let asked):
+            self.store.write(change, revision)
+            self.conversation.stored(
+                change, revision: revision, origin: asked, at: self.now, into: &effects)
+        case .lookUp(let sequence, let search, let message):
+            self.conversation.lookedUp(
+                message, head: self.store.messages.count, for: search, sequence: sequence,
+                at: self.now, into: &effects)
+        case .load: self.conversation.loaded(self.store.loaded, at: self.now, into: &effects)
+        case .loadRecents:
+            self.conversation.loadedRecents(self.store.recent, at: self.now, into: &effects)
+        case .readHistory(let sequence, let limit):
+            self.conversation.reconcile(
+                self.store.page(after: sequence, limit: limit), at: self.now, into: &effects)
+        }
+    }
+
+    /// The slow store answers the oldest of what it was asked; all of it unless told how much.
+    mutating func answerStore(_ count: Int = .max) -> [String] {
+        self.output = []
+        for _ in 0..<min(count, self.pendingStoreRequests.count) {
+            self.answer(self.pendingStoreRequests.removeFirst())
+        }
+        return self.output
+    }
+
+    /// The slow store answers what it was asked last: reads and writes may overtake each other.
+    mutating func answerStoreNewest() -> [String] {
+        self.output = []
+        self.answer(self.pendingStoreRequests.removeLast())
+        return self.output
+    }
+
+    private mutating func answer(_ errand: PendingStoreRequest) {
+        var effects: [ConversationEffect] = []
+        self.answer(errand, into: &effects)
+        self.work { $2 = effects }
+    }
+
+    /// The store fails in all that this asks of it, and works again afterwards.
+    mutating func failingStore(_ ask: (inout ConversationFixture) -> [String]) -> [String] {
+        self.isStoreSlow = true
+        defer { self.isStoreSlow = false }
+        _ = ask(&self)
+        return self.failStore()
+    }
+
+    /// The slow store fails in all it was asked.
+    ///
+    /// - Parameters:
+    ///   - cause: what became of the writes.
+    ///   - isDone: the store does them all the same, and only its answer is lost.
+    mutating func failStore(_ cause: ChatError = .unavailable, isDone: Bool = false) -> [String] {
+        self.output = []
+        let held = self.pendingStoreRequests
+        self.pendingStoreRequests = []
+        var isAbandoned = false
+        for errand in held {
+            switch errand {
+            case .write(.cursors(let user, let read, _), _, _):
+                self.work {
+                    $0.cursorsFailed(of: user, read: read, because: cause, at: $1, into: &$2)
+                }
+            case .lookUp(_, let search, _): self.work { $0.lookupFailed(for: search, into: &$2) }
+            case .write(let change, let revision, let asked):
+                if isDone { self.store.write(change, revision) }
+                if cause != .outcomeUnknown { self.conversation.discardRefused(change, revision) }
+                if let asked { self.output.append(EffectText.answer(.failed(cause), to: asked)) }
+                if !isAbandoned { self.work { $0.writeFailed(because: cause, at: $1, into: &$2) } }
+                isAbandoned = true
+            case .load, .loadRecents, .readHistory:
+                if !isAbandoned { self.work { $0.abandon(at: $1, into: &$2) } }
+                isAbandoned = true
+            }
+        }
+        return self.output
+    }
+
+    /// Forgets what the store was asked so far.
+    mutating func clearStoreRequests() {
+        self.storeRequests = []
+    }
+
+    // MARK: Time and owners
+
+    /// Time passes, and the conversation is woken whenever it asked for it.
+    mutating func advance(by duration: Duration) -> [String] {
+        self.output = []
+        let end = self.now.after(duration)
+        while let next = self.wakeTimes.min(), next <= end {
+            self.setClock(to: next)
+            self.wakeTimes.removeAll { $0 <= next }
+            self.work { $0.tick(at: $1, into: &$2) }
+        }
+        self.setClock(to: end)
+        return self.output
+    }
+
+    private mutating func setClock(to monotonic: Int64) {
+        let ahead = max(0, monotonic - self.now.monotonic)
+        self.now = ClockReading(
+            monotonic: self.now.monotonic + ahead,
+            wall: Timestamp(milliseconds: self.now.wall.milliseconds + ahead))
+    }
+
+    /// When the conversation next wants to be woken, in milliseconds from now.
+    var nextWake: Int64? {
+        self.wakeTimes.min().map { $0 - self.now.monotonic }
+    }
+
+    /// The owner dies: another begins with what the store has.
+    mutating func changeOwner() {
+        self.conversation = Conversation(rules: self.rules, isInbox: self.isInbox)
+        self.wakeTimes = []
+        self.pendingStoreRequests = []
+        self.storeRequests = []
+    }
+}

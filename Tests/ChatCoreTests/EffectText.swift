@@ -1,0 +1,124 @@
+import Bytes
+import ChatModel
+
+@testable import ChatCore
+
+let ann = Person(id: UserID(tokenSubject: "ann"), name: "Ann")
+let bob = Person(id: UserID(tokenSubject: "bob"), name: "Bob")
+let cid = Person(id: UserID(tokenSubject: "cid"), name: "Cid")
+let dan = Person(id: UserID(tokenSubject: "dan"), name: "Dan")
+
+/// Loops of two nodes.
+let east = LoopID(incarnation: 1, loop: 0)
+let west = LoopID(incarnation: 2, loop: 0)
+
+/// So many people that nobody has a name.
+func makePeople(_ count: Int) -> [Person] {
+    (1...count).map {
+        Person(id: UserID(tokenSubject: ByteString("p\($0)")), name: ByteString("P\($0)"))
+    }
+}
+
+/// The line of an answer that refuses.
+func refused(_ error: ChatError) -> String { "answer: refused, \(error)" }
+
+extension MessageBody {
+    static func text(_ words: String, by person: Person, id: String? = nil) -> MessageBody {
+        MessageBody(
+            author: person, clientMessageID: id.flatMap { ClientMessageID(given: ByteString($0)) },
+            content: words)
+    }
+}
+
+/// How tests read what a conversation does: `answer: posted 1 hi`, `event: joined bob`, `tell east: read 1 of ann`.
+/// Who asked is named by the number of the request, where the test has given one.
+enum EffectText {
+    static func answer(_ answer: ChatAnswer, to origin: RequestOrigin) -> String {
+        "answer\(Self.name(of: origin, before: " ")): \(Self.text(answer))"
+    }
+
+    static func event(_ event: ChatEvent, asked: RequestOrigin?) -> String {
+        let name = asked.map { Self.name(of: $0, before: ", answers ") } ?? ""
+        return "event: \(Self.text(event))\(name)"
+    }
+
+    static func notification(_ event: ChatEvent, _ loops: LoopSet) -> String {
+        var names: [String] = []
+        loops.forEach { names.append($0 == east ? "east" : "west") }
+        return "tell \(names.sorted().joined(separator: " ")): \(Self.text(event))"
+    }
+
+    static func storeRequest(_ errand: ConversationFixture.PendingStoreRequest) -> String {
+        switch errand {
+        case .load: "load"
+        case .loadRecents: "recall"
+        case .readHistory(let sequence, let limit): "compare \(limit) after \(sequence)"
+        case .lookUp(let sequence, _, _): "find \(sequence)"
+        case .write(let change, let revision, _):
+            revision == 0 ? Self.text(change) : "\(revision) \(Self.text(change))"
+        }
+    }
+
+    private static func name(of origin: RequestOrigin, before: String) -> String {
+        (1..<1000).contains(origin.request) ? "\(before)\(origin.request)" : ""
+    }
+
+    private static func text(_ answer: ChatAnswer) -> String {
+        switch answer {
+        case .joined: "entered"
+        case .posted(let message): "posted \(Self.text(message))"
+        case .amended(let message): "\(message.state) \(Self.text(message))"
+        case .read(let unknown): unknown.isEmpty ? "read" : "read, unknown \(Self.list(unknown))"
+        case .done: "done"
+        case .described: "described"
+        case .failed(let error): "refused, \(error)"
+        }
+    }
+
+    private static func text(_ event: ChatEvent) -> String {
+        switch event {
+        case .created: "created"
+        case .posted(let message): "posted \(Self.text(message))"
+        case .edited(let message): "edited \(Self.text(message))"
+        case .deleted(let message): "deleted \(Self.text(message))"
+        case .joined(let member): "joined \(member.user)"
+        case .renamed(let member): "renamed \(member.user) \(member.name)"
+        case .left(let member, _): "left \(member.user)"
+        case .ended(let user, _): "ended by \(user)"
+        case .typing(let person, let isTyping):
+            "\(person.id) \(isTyping ? "types" : "stops typing")"
+        case .read(let person, let sequences, _): "\(person.id) read \(Self.list(sequences))"
+        case .status(let author, let status, let sequences, _):
+            "\(status) \(Self.list(sequences)) of \(author)"
+        case .presence(let changes): "presence\(Self.text(changes))"
+        case .crowd(let online, let changes): "crowd of \(online)\(Self.text(changes))"
+        }
+    }
+
+    private static func text(_ change: Write.Change) -> String {
+        switch change {
+        case .create: "create"
+        case .message(let message): "message \(Self.text(message))"
+        case .amend(let message, _): "amend \(Self.text(message))"
+        case .member(let member): "member \(member.user) \(member.name)"
+        case .remove(let user): "remove \(user)"
+        case .cursors(let user, let read, let delivered):
+            "cursors \(user) read \(read) delivered \(delivered)"
+        case .end: "end"
+        case .skip: "skip"
+        }
+    }
+
+    private static func text(_ message: Message) -> String {
+        message.body.content.isEmpty
+            ? "\(message.sequence)" : "\(message.sequence) \(message.body.content)"
+    }
+
+    private static func text(_ changes: [PresenceChange]) -> String {
+        changes.map { " \($0.isOnline ? "+" : "-")\($0.person.id)" }.sorted().joined()
+    }
+
+    private static func list(_ sequences: [SequenceNumber]) -> String {
+        sequences.map(String.init).joined(separator: ",")
+    }
+}

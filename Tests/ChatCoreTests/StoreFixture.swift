@@ -1,0 +1,81 @@
+import ChatModel
+
+/// What a store has of one conversation.
+struct StoreFixture {
+    var record: ConversationRecord?
+    var members: [Member] = []
+    var messages: [Message] = []
+    var revision: Revision = 0
+    /// Where the kept messages begin.
+    var oldest: SequenceNumber = 1
+
+    mutating func write(_ change: Write.Change, _ revision: Revision) {
+        if revision != 0 {
+            precondition(
+                revision == self.revision + 1, "revision \(revision) after \(self.revision)")
+            self.revision = revision
+        }
+        switch change {
+        case .create(let record): self.record = record
+        case .message(let message):
+            precondition(
+                message.sequence == self.messages.count + 1,
+                "message \(message.sequence) after \(self.messages.count)")
+            self.messages.append(message)
+            self.record?.updatedAt = message.sentAt
+        case .amend(let message, let time):
+            self.messages[message.sequence - 1] = message
+            self.record?.updatedAt = time
+        case .member(let member):
+            if let place = self.members.firstIndex(where: { $0.user == member.user }) {
+                self.members[place] = member
+            } else {
+                self.members.append(member)
+            }
+        case .remove(let user): self.members.removeAll { $0.user == user }
+        case .cursors(let user, let read, let delivered):
+            for place in self.members.indices where self.members[place].user == user {
+                self.members[place].readCursor = read
+                self.members[place].deliveredCursor = delivered
+            }
+        case .end(let time):
+            self.record?.endedAt = time
+            self.record?.updatedAt = time
+        case .skip: break
+        }
+    }
+
+    func message(_ sequence: SequenceNumber) -> Message? {
+        sequence >= self.oldest && sequence <= self.messages.count
+            ? self.messages[sequence - 1] : nil
+    }
+
+    func page(after sequence: SequenceNumber, limit: Int) -> MessagePage {
+        let messages = self.messages.filter { $0.sequence > sequence && $0.sequence >= self.oldest }
+            .prefix(limit)
+        return MessagePage(
+            messages: Array(messages), head: self.messages.count, oldest: self.oldest,
+            revision: self.revision)
+    }
+
+    var loaded: LoadedConversation? {
+        self.record.map {
+            LoadedConversation(
+                record: $0, head: self.messages.count, revision: self.revision, oldest: self.oldest,
+                members: self.members)
+        }
+    }
+
+    /// The messages are gone, and all else is there.
+    var losesRecents = false
+
+    var recent: [RecentMessage] {
+        self.losesRecents
+            ? []
+            : self.messages.dropFirst(self.oldest - 1).map {
+                RecentMessage(
+                    sequence: $0.sequence, author: $0.body.author.id,
+                    clientMessageID: $0.body.clientMessageID, sentAt: $0.sentAt)
+            }
+    }
+}

@@ -1,0 +1,92 @@
+import ChatCore
+import ChatModel
+
+// How the story calls what travels.
+
+extension ConversationInput {
+    var summary: String {
+        switch self {
+        case .command(let command): command.summary
+        case .unsubscribe(let user): "\(user) leaves"
+        case .attach(let attachment):
+            "attach \(attachment.present.map(\.id)) (\(attachment.joining.map(\.id)) at the door)"
+        case .detach: "detach"
+        case .delivered(let user, let range): "\(user) has \(range)"
+        case .offerRetained(let changes): "holds \(changes.map(\.revision))"
+        }
+    }
+}
+
+extension ChatCommand {
+    var summary: String {
+        switch self {
+        case .joinAndSubscribe(let entrance): "\(entrance.principal.person.id) enters"
+        case .create(let founding): "\(founding.creator.person.id) makes it"
+        case .post(let body): "\(body.author.id) says \"\(body.content)\""
+        case .edit(let sequence, let content, let actor):
+            "\(actor.person.id) edits \(sequence) to \"\(content)\""
+        case .delete(let sequence, let actor): "\(actor.person.id) deletes \(sequence)"
+        case .read(let sequences, let user): "\(user) reads \(sequences)"
+        case .readThrough(let sequence, let user): "\(user) reads all up to \(sequence)"
+        case .typing(let isTyping, let person): "\(person.id) types: \(isTyping)"
+        case .join(let entrance): "\(entrance.principal.person.id) joins"
+        case .leave(let user): "\(user) parts"
+        case .end(let actor): "\(actor.person.id) ends it"
+        case .describe: "describe"
+        }
+    }
+}
+
+extension ChatAnswer {
+    var summary: String {
+        switch self {
+        case .joined(let entered):
+            "entered at \(entered.head) r\(entered.revision), \(entered.present.map(\.person.id)) there"
+        case .posted(let message): "posted \(message.sequence)"
+        case .amended(let message): "amended \(message.sequence)"
+        case .read: "read"
+        case .done: "done"
+        case .described: "described"
+        case .failed(let error): "failed: \(error)"
+        }
+    }
+}
+
+extension ChatEvent {
+    var summary: String {
+        switch self {
+        case .created: "created"
+        case .posted(let message): "\(message.sequence) \"\(message.body.content)\""
+        case .edited(let message): "\(message.sequence) edited"
+        case .deleted(let message): "\(message.sequence) deleted"
+        case .joined(let member): "\(member.user) joined"
+        case .renamed(let member): "\(member.user) renamed"
+        case .left(let member, _): "\(member.user) left"
+        case .ended: "ended"
+        case .typing(let person, let isTyping): "\(person.id) typing \(isTyping)"
+        case .read(let person, let sequences, _): "\(person.id) read \(sequences)"
+        case .status(let author, let status, let sequences, _): "\(author)'s \(sequences) \(status)"
+        case .presence(let changes):
+            "presence \(changes.map { ($0.isOnline ? "+" : "-") + $0.person.id.description })"
+        case .crowd(let online, _): "crowd of \(online)"
+        }
+    }
+}
+
+extension Write {
+    var summary: String {
+        let change =
+            switch self.change {
+            case .create: "the conversation"
+            case .message(let message): "\(message.sequence) \"\(message.body.content)\""
+            case .amend(let message, _): "\(message.sequence) as \(message.state)"
+            case .member(let member): "member \(member.user)"
+            case .remove(let user): "no member \(user)"
+            case .cursors(let user, let read, let delivered):
+                "\(user)'s \(read) read and \(delivered) delivered"
+            case .skip: "nothing"
+            case .end: "the end"
+            }
+        return "\(self.conversation.id) r\(self.revision) \(change)"
+    }
+}

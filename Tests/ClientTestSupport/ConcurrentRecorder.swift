@@ -1,0 +1,14 @@
+import Synchronization
+
+/// What is noted on any thread, to be read on another.
+public final class ConcurrentRecorder<Element: Sendable>: Sendable {
+    private let elements = Mutex<[Element]>([])
+
+    public init() {}
+
+    public func add(_ note: Element) {
+        self.elements.withLock { $0.append(note) }
+    }
+
+    public var all: [Element] { self.elements.withLock { $0 } }
+}

@@ -1,0 +1,121 @@
+import ChatModel
+import Cluster
+
+/// Some nodes and what Redis keeps of them, under a clock of their own: does what memberships want done.
+struct MembershipFixture {
+    struct SimulatedNode {
+        var membership: Membership
+        /// What its loops go by.
+        var view: View?
+        var followed: [Int] = []
+        var rejoinedAs: [UInt64] = []
+        var isAlive = true
+        /// It has its connection to Redis.
+        var isConnected = true
+        /// Its mailbox is heard.
+        var isMailboxSubscribed = true
+    }
+
+    var now: Int64 = 0
+    var nodes: [SimulatedNode] = []
+    // What Redis keeps.
+    var number = 0
+    var view: View?
+    var views: [View] = []
+    var heartbeats: [UInt64: Int64] = [:]
+    /// Whether Redis does.
+    var acceptsWrites = true
+    var events: [String] = []
+
+    /// A node comes; its place in `nodes`.
+    mutating func start(_ incarnation: UInt64, loops: Int = 1) -> Int {
+        var membership = Membership(View.Node(incarnation: incarnation, loops: loops))
+        membership.connected(at: self.now)
+        self.nodes.append(SimulatedNode(membership: membership))
+        return self.nodes.count - 1
+    }
+
+    /// Time passes, in steps of 50 ms.
+    mutating func advance(by milliseconds: Int64) {
+        let end = self.now + milliseconds
+        while self.now < end {
+            self.now += 50
+            for place in self.nodes.indices where self.nodes[place].isAlive {
+                if self.nodes[place].isConnected, self.nodes[place].isMailboxSubscribed {
+                    self.nodes[place].membership.probeReturned(at: self.now)
+                }
+                self.perform(self.nodes[place].membership.tick(at: self.now), by: place)
+            }
+        }
+    }
+
+    private mutating func perform(_ directives: [Membership.Directive], by place: Int) {
+        guard self.nodes[place].isConnected else { return }
+        for directive in directives {
+            switch directive {
+            case .sendHeartbeat:
+                guard self.acceptsWrites else {
+                    return self.nodes[place].membership.heartbeatFailed(at: self.now)
+                }
+                self.heartbeats[self.nodes[place].membership.localNode.incarnation] = self.now
+                let known = self.nodes[place].membership.storedView
+                let fresh =
+                    known == nil
+                    ? self.views.suffix(1) : self.views.filter { $0.number > known!.number }[...]
+                let isOther = known != self.view
+                let pulse = Membership.HeartbeatReply(
+                    time: self.now, number: self.number,
+                    views: fresh.isEmpty && isOther ? Array(self.views.suffix(1)) : Array(fresh),
+                    heartbeats: self.heartbeats)
+                self.perform(self.nodes[place].membership.receive(pulse, at: self.now), by: place)
+            case .propose(let proposal):
+                self.perform(
+                    self.nodes[place].membership.proposalDecided(
+                        isAccepted: self.accept(proposal), at: self.now), by: place)
+            case .follow(let view):
+                self.nodes[place].view = view
+                self.nodes[place].followed.append(view.number)
+            case .rejoin(let incarnation, let view):
+                self.nodes[place].view = view
+                self.nodes[place].rejoinedAs.append(incarnation)
+            case .probe(let incarnation):
+                let isHeard = self.nodes.contains {
+                    $0.membership.localNode.incarnation == incarnation && $0.isAlive
+                        && $0.isMailboxSubscribed
+                }
+                self.nodes[place].membership.mailbox(
+                    of: incarnation, hasSubscriber: isHeard, at: self.now)
+            case .announceView:
+                for other in self.nodes.indices where other != place {
+                    self.nodes[other].membership.viewAnnounced(at: self.now)
+                }
+            }
+        }
+    }
+
+    private mutating func accept(_ proposal: Membership.Proposal) -> Bool {
+        guard proposal.replacing == self.number else { return false }
+        if let age = proposal.age, let beat = self.heartbeats[proposal.incarnation],
+            self.now - beat < age
+        {
+            return false
+        }
+        self.number = proposal.number
+        self.view = proposal.view
+        self.views = proposal.view.map { self.views + [$0] } ?? []
+        self.events.append(proposal.reason.rawValue)
+        return true
+    }
+
+    /// How many shards each node owns, by the view that holds.
+    var shardCounts: [UInt64: Int] {
+        guard let view = self.view else { return [:] }
+        return Dictionary(grouping: 0..<4096) { view.owner(of: $0).incarnation }.mapValues(\.count)
+    }
+
+    /// Nothing moves, and all who live go by what holds.
+    var isRebalanced: Bool {
+        self.nodes.allSatisfy { !$0.isAlive || !$0.isConnected || $0.view == self.view }
+            && self.view?.step(shards: 4096) == nil
+    }
+}

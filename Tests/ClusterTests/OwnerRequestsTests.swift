@@ -1,0 +1,229 @@
+import ChatCore
+import ChatModel
+import ChatSimulation
+import SeededRandom
+import Testing
+
+@testable import Cluster
+
+@Suite("Requests")
+struct OwnerRequestsTests {
+    private func request(
+        _ context: UInt64?, deadline: Int64 = 5000, retryAt askAgainAt: Int64 = 1000
+    ) -> OwnerRequests.OwnerRequest {
+        OwnerRequests.OwnerRequest(
+            conversation: .numbered(1), input: .command(.leave(Person.alice.id)), owner: .far,
+            feed: nil, context: context,
+            deadline: deadline,
+            retryAt: askAgainAt, deliveredThrough: 0)
+    }
+
+    @Test(
+        "are due when a plain dictionary says so, none lost and none early, under every order of acts",
+        arguments: 0..<12 as Range<UInt64>)
+    func oracle(seed: UInt64) {
+        var chance = SeededGenerator(seed: seed)
+        var requests = OwnerRequests()
+        struct Known {
+            let context: UInt64
+            let deadline: Int64
+            var due: Int64 { min(self.askAgainAt, self.deadline) }
+            var askAgainAt: Int64
+        }
+        var known: [RequestID: Known] = [:]
+        var gone: [RequestID] = []
+        var now: Int64 = 50_000
+        for context in 1...600 as ClosedRange<UInt64> {
+            let askAgainAt = now + chance.number(0...12_000)
+            let deadline = chance.happens(perMille: 100) ? .max : now + chance.number(0...9000)
+            let id = requests.insert(self.request(context, deadline: deadline, retryAt: askAgainAt))
+            #expect(known[id] == nil && !gone.contains(id) && id != 0)
+            known[id] = Known(context: context, deadline: deadline, askAgainAt: askAgainAt)
+
+            if chance.happens(perMille: 600), let id = chance.pick(known.keys.sorted()) {
+                #expect(requests.remove(id)?.context == known[id]?.context)
+                known[id] = nil
+                gone.append(id)
+            }
+            if chance.happens(perMille: 500), let id = chance.pick(known.keys.sorted()) {
+                let time = now + chance.number(0...12_000)
+                requests.postpone(id, until: time)
+                known[id]?.askAgainAt = time
+            }
+            now += chance.pick([0, 3, 50, 200, 900])!
+            let due = requests.takeDue(at: now)
+            #expect(Set(due).count == due.count)
+            for id in due {
+                #expect(known[id].map { $0.due <= now } == true)
+                // A request that is due is asked again or ended; else nothing would remind of it.
+                requests.postpone(id, until: now + 1000)
+                known[id]?.askAgainAt = now + 1000
+            }
+            #expect(known.values.allSatisfy { $0.due > now - 100 || $0.deadline <= now })
+            #expect(requests.count == known.count)
+        }
+        for id in gone { #expect(requests[id] == nil) }
+        for (id, request) in known { #expect(requests[id]?.context == request.context) }
+    }
+
+    @Test(
+        "that are sends through a feed name the one before them that has no answer",
+        arguments: 0..<12 as Range<UInt64>)
+    func order(seed: UInt64) {
+        var chance = SeededGenerator(seed: seed)
+        var requests = OwnerRequests()
+        var feeds = FeedTable()
+        let slots = (0..<3).map { feeds.open(Feed(key: .numbered($0), owner: .far)) }
+        let names = slots.map { feeds.id(at: $0) }
+        var lines: [FeedID: [RequestID]] = [:]
+        var now: Int64 = 1000
+        for number in 0..<800 {
+            let feed = chance.pick(names)!
+            now += chance.number(0...120)
+            switch chance.number(0...9) {
+            case 0...4:
+                let isSend = chance.happens(perMille: 800)
+                let command: ChatCommand =
+                    isSend ? .post(.said("\(number)", by: .alice)) : .leave(Person.alice.id)
+                let id = requests.insert(
+                    OwnerRequests.OwnerRequest(
+                        conversation: .numbered(1), input: .command(command), owner: .far,
+                        feed: feed, context: nil, deadline: .max,
+                        retryAt: now + 1000, deliveredThrough: 0))
+                if isSend {
+                    lines[feed, default: []].append(id)
+                } else {
+                    #expect(requests.sendOrder(of: id) == .none)
+                }
+            case 5...7:
+                guard let id = chance.pick(lines[feed] ?? []) else { continue }
+                if chance.happens(perMille: 500) {
+                    _ = requests.remove(id)
+                } else {
+                    requests.deferAnswer(to: id, .done)
+                }
+                lines[feed]!.removeAll { $0 == id }
+            case 8:
+                guard let id = chance.pick(lines[feed] ?? []) else { continue }
+                requests.backOff(id, until: now + 250, at: now)
+            default:
+                if chance.happens(perMille: 100) {
+                    requests.removeQueue(of: feed.slot)
+                    for id in lines[feed] ?? [] { #expect(requests.sendOrder(of: id) == .none) }
+                    lines[feed] = []
+                }
+                let due = requests.takeDue(at: now)
+                for id in due { requests.postpone(id, until: now + 1000, isAttempt: true) }
+                let turns = due.map { requests.sendOrder(of: $0).number }
+                #expect(turns == turns.sorted())
+            }
+            for line in lines.values where !line.isEmpty {
+                let turns = line.map { requests.sendOrder(of: $0) }
+                #expect(turns.map(\.after) == [0] + turns.dropLast().map(\.number))
+                #expect(
+                    turns.map(\.number) == turns.map(\.number).sorted()
+                        && !turns.contains { $0.number == 0 })
+            }
+        }
+    }
+
+    @Test(
+        "that are sends are put off together, also those that come later, and are due in their order"
+    )
+    func backOff() {
+        var requests = OwnerRequests()
+        var feeds = FeedTable()
+        let slot = feeds.open(Feed(key: .numbered(1), owner: .far))
+        let feed = feeds.id(at: slot)
+        func send(at now: Int64) -> RequestID {
+            requests.insert(
+                OwnerRequests.OwnerRequest(
+                    conversation: .numbered(1), input: .command(.post(.said("x", by: .alice))),
+                    owner: .far, feed: feed, context: nil,
+                    deadline: .max, retryAt: now + 1000, deliveredThrough: 0))
+        }
+        let first = [send(at: 0), send(at: 10), send(at: 20)]
+        #expect(!first.contains { requests.isBackedOff($0) })
+        requests.backOff(first[2], until: 300, at: 50)
+        requests.backOff(first[1], until: 400, at: 150)
+        let later = send(at: 200)
+        #expect(requests.isBackedOff(later))
+        #expect(requests.takeDue(at: 250) == [])
+        #expect(requests.takeDue(at: 300) == first + [later])
+        requests.postpone(first[0], until: 1300, isAttempt: true)
+        #expect(!requests.isBackedOff(send(at: 310)))
+    }
+
+    @Test("do not take an answer to one that is over for the one that stands in its place")
+    func reuse() {
+        var requests = OwnerRequests()
+        let first = requests.insert(self.request(1))
+        _ = requests.remove(first)
+        let second = requests.insert(self.request(2))
+
+        #expect(second & 0xFFFF_FFFF == first & 0xFFFF_FFFF)
+        #expect(requests[first] == nil)
+        #expect(requests.remove(first) == nil)
+        requests.cancel(first)
+        requests.deferAnswer(to: first, .done)
+        requests.postpone(first, until: 0, isAttempt: true)
+        #expect(requests[second]?.isCancelled == false)
+        #expect(requests[second]?.deferredAnswer == nil)
+        #expect(requests[second]?.attempts == 1)
+        #expect(requests.remove(second)?.context == 2)
+    }
+
+    @Test("know nothing by the number 0, which says that no answer is wanted")
+    func zero() {
+        var requests = OwnerRequests()
+        #expect(requests[0] == nil)
+        _ = requests.insert(self.request(1))
+        #expect(requests.remove(0) == nil)
+    }
+
+    @Test("are due at the end of their time, however far they are postponed")
+    func deadline() {
+        var requests = OwnerRequests()
+        let id = requests.insert(self.request(1, deadline: 3000))
+        #expect(requests.takeDue(at: 1000) == [id])
+        requests.postpone(id, until: 60_000)
+        #expect(requests.takeDue(at: 2900) == [])
+        #expect(requests.takeDue(at: 3000) == [id])
+    }
+
+    @Test(
+        "are due once at a time, however often they were postponed to it",
+        arguments: [[2000, 2000], [2000, 1500, 2000], [2000, 1950, 1910]])
+    func postponedTwice(times: [Int64]) {
+        var requests = OwnerRequests()
+        let id = requests.insert(self.request(1))
+        for time in times { requests.postpone(id, until: time) }
+        var due: [Int64] = []
+        for time in stride(from: Int64(100), through: 4900, by: 100) {
+            due += requests.takeDue(at: time).map { _ in time }
+        }
+        #expect(due == [2000])
+    }
+
+    @Test("lie far ahead without being forgotten")
+    func farAhead() {
+        var requests = OwnerRequests()
+        let id = requests.insert(self.request(1, deadline: .max, retryAt: 60_000))
+        #expect(
+            stride(from: Int64(0), through: 70_000, by: 500).filter {
+                requests.takeDue(at: $0) == [id]
+            } == [60_000])
+    }
+
+    @Test("forget the answer that was held for them when they are asked again")
+    func deferredAnswer() {
+        var requests = OwnerRequests()
+        let id = requests.insert(self.request(1))
+        requests.deferAnswer(to: id, .done)
+        requests.postpone(id, until: 2000)
+        #expect(requests[id]?.deferredAnswer != nil)
+        requests.postpone(id, until: 2000, isAttempt: true)
+        #expect(requests[id]?.deferredAnswer == nil)
+        #expect(requests[id]?.attempts == 2)
+    }
+}

@@ -1,0 +1,42 @@
+import ChatSimulation
+import SeededRandom
+import Testing
+
+@testable import Cluster
+
+@Suite("Wake-ups")
+struct TimerHeapTests {
+    @Test(
+        "come as from a sorted list: the earliest first, none before its time, none lost",
+        arguments: 0..<8 as Range<UInt64>)
+    func oracle(seed: UInt64) {
+        var chance = SeededGenerator(seed: seed)
+        var wakeups = TimerHeap()
+        var waiting: [(time: Int64, slot: UInt32)] = []
+        var now: Int64 = 0
+        for round in 0..<300 as Range<UInt32> {
+            for place in 0..<UInt32(chance.number(0...5)) {
+                let entry = (time: now + chance.number(0...40), slot: round * 10 + place)
+                waiting.append(entry)
+                wakeups.insert(.init(time: entry.time, slot: entry.slot, generation: 3))
+            }
+            now += chance.number(0...20)
+            var popped: [(time: Int64, slot: UInt32)] = []
+            while let entry = wakeups.popDue(at: now) { popped.append((entry.time, entry.slot)) }
+            #expect(popped.map(\.time) == waiting.map(\.time).filter { $0 <= now }.sorted())
+            #expect(Set(popped.map(\.slot)) == Set(waiting.filter { $0.time <= now }.map(\.slot)))
+            waiting.removeAll { $0.time <= now }
+        }
+    }
+
+    @Test("come at their very millisecond")
+    func exact() {
+        var wakeups = TimerHeap()
+        wakeups.insert(.init(time: 100, slot: 5, generation: 2))
+        #expect(wakeups.popDue(at: 99) == nil)
+        let entry = wakeups.popDue(at: 100)
+        #expect(entry?.slot == 5)
+        #expect(entry?.generation == 2)
+        #expect(wakeups.popDue(at: 1000) == nil)
+    }
+}

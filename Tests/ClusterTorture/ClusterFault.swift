@@ -1,0 +1,144 @@
+import SeededRandom
+public import TestKit
+
+/// What is done to a cluster, as it is named on the command line.
+public enum FaultKind: String, Sendable, CaseIterable {
+    case kill, freeze, drain, join, leave
+    case restartAll = "restart-all"
+    case redisRestart = "redis-restart"
+    case redisFreeze = "redis-freeze"
+    case redisKill = "redis-kill"
+    case redisRefuse = "redis-refuse"
+    case pubsubKill = "pubsub-kill"
+    case cut
+    case failover
+    case clusterFailover = "cluster-failover"
+    case reshard
+    case twoClusters = "two-clusters"
+}
+
+/// One thing that is done to a cluster, with everything that chance has to say about it.
+public enum ClusterFault: Sendable, CustomStringConvertible {
+    /// `kill -9`, and a start after so long.
+    case kill(String, restartAfter: Duration)
+    /// SIGSTOP, and SIGCONT after so long.
+    case freeze(String, for: Duration)
+    /// SIGTERM, its end, and a start.
+    case drain(String)
+    case join(String)
+    /// SIGTERM, and it does not come back.
+    case leave(String)
+    case restartAll(isKilled: Bool)
+    case store(StoreFault)
+    case cut(String, FaultProxy.Condition, for: Duration)
+    /// A node of another cluster comes to the same Redis, and goes again by `kill -9`.
+    case twoClusters
+
+    public var kind: FaultKind {
+        switch self {
+        case .kill: .kill
+        case .freeze: .freeze
+        case .drain: .drain
+        case .join: .join
+        case .leave: .leave
+        case .restartAll: .restartAll
+        case .store(let fault): fault.kind
+        case .cut: .cut
+        case .twoClusters: .twoClusters
+        }
+    }
+
+    public var description: String {
+        switch self {
+        case .kill(let node, let time): "kill \(node), start it \(seconds(time)) later"
+        case .freeze(let node, let time): "freeze \(node) for \(seconds(time))"
+        case .drain(let node): "drain \(node) and start it again"
+        case .join(let node): "join \(node)"
+        case .leave(let node): "leave \(node)"
+        case .restartAll(let isKilled): "restart-all, \(isKilled ? "killed" : "drained")"
+        case .store(let fault): fault.description
+        case .cut(let node, let condition, let time):
+            "cut \(node) from Redis for \(seconds(time)): \(Self.text(condition))"
+        case .twoClusters: "two-clusters: a node of the other one comes and is killed"
+        }
+    }
+
+    private static func text(_ condition: FaultProxy.Condition) -> String {
+        switch condition {
+        case .normal: "nothing"
+        case .reset: "reset"
+        case .halfOpen(let way): "half-open, bytes vanish \(way.rawValue)"
+        case .stalled(let way): "bytes are held back \(way.rawValue)"
+        case .slow(let way, let time): "slow by \(seconds(time)) \(way.rawValue)"
+        }
+    }
+
+    /// Whether a cluster beside it on the same Redis notices.
+    var affectsRedis: Bool {
+        if case .store = self { true } else { false }
+    }
+
+    /// What chance makes of a kind; nil where it cannot be now.
+    ///
+    /// - Parameter limit: between so many nodes and two the cluster grows and shrinks.
+    static func random(
+        _ kind: FaultKind, among nodes: [String], upTo limit: Int,
+        using chance: inout SeededGenerator
+    ) -> ClusterFault? {
+        // Always as many draws, so that what follows does not depend on what there is.
+        let first = chance.next()
+        let time = chance.number(0...1000)
+        let choice = chance.next(below: 8)
+        let node = nodes[Int(first % UInt64(nodes.count))]
+        switch kind {
+        case .kill: return .kill(node, restartAfter: .milliseconds(time * 4))
+        case .freeze: return .freeze(node, for: .milliseconds(1000 + time * 19))
+        case .drain: return .drain(node)
+        case .join:
+            return (1...limit).map { "n\($0)" }.first { !nodes.contains($0) }.map { .join($0) }
+        case .leave: return nodes.count > 2 ? .leave(node) : nil
+        case .restartAll: return .restartAll(isKilled: choice % 2 == 0)
+        case .redisRestart: return .store(.restart(after: .milliseconds(time * 5)))
+        case .redisFreeze: return .store(.freeze(first, for: .milliseconds(500 + time * 8)))
+        case .redisRefuse:
+            return .store(
+                .refuse(first, self.rejectionCause(choice), for: .milliseconds(500 + time * 8)))
+        case .redisKill:
+            return .store(.kill(first, restartAfter: .milliseconds(time * 4), self.timing(choice)))
+        case .pubsubKill: return .store(.pubsubKill)
+        case .failover: return .store(.failover(self.timing(choice)))
+        case .clusterFailover: return .store(.clusterFailover(first, self.timing(choice)))
+        case .reshard:
+            return .store(.reshard(from: first, to: UInt64(time), pause: .milliseconds(time / 5)))
+        case .cut:
+            return .cut(node, self.condition(choice, time), for: .milliseconds(1000 + time * 9))
+        case .twoClusters: return .twoClusters
+        }
+    }
+
+    private static func rejectionCause(_ choice: Int) -> StoreFault.RejectionCause {
+        choice < 4 ? .full : .readOnly
+    }
+
+    private static func timing(_ choice: Int) -> StoreFault.FaultTiming {
+        choice < 4 ? .immediately : .beforeAmendment
+    }
+
+    private static func condition(_ choice: Int, _ time: Int) -> FaultProxy.Condition {
+        let way = FaultProxy.TrafficDirection.allCases[
+            time % FaultProxy.TrafficDirection.allCases.count]
+        return switch choice {
+        case 0, 1: .reset
+        case 2, 3: .halfOpen(way)
+        case 4, 5: .stalled(way)
+        default: .slow(way, .milliseconds(20 + time / 2))
+        }
+    }
+}
+
+/// `1.53 s`.
+func seconds(_ time: Duration) -> String {
+    let (seconds, attoseconds) = time.components
+    let hundredths = seconds * 100 + attoseconds / 10_000_000_000_000_000
+    return "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100) s"
+}

@@ -1,0 +1,163 @@
+import Foundation
+import Synchronization
+import TestKit
+
+/// The nodes of a cluster: processes, each with a proxy of its own between it and a single Redis.
+///
+/// Used by one thread, the one that plays the faults; members only read the stage's directory of nodes that take clients.
+final class ClusterProcesses {
+    private struct NodeProcess {
+        let proxy: FaultProxy?
+        var process: ChildProcess
+        /// Of this process and those before it.
+        var startCount = 1
+    }
+
+    let clusterName: String
+    private let context: TortureContext
+    private let storeEndpoint: StoreEndpoint
+    private let folder: TemporaryFolder
+    private let binaries: [String]
+    private var nodes: [String: NodeProcess] = [:]
+    private var logs: [(name: String, process: ChildProcess)] = []
+
+    /// - Parameter binaries: nodes that stand beside each other run different ones, and each start of a node takes the next.
+    init(
+        _ clusterName: String, storeEndpoint place: StoreEndpoint, binaries: [String],
+        context stage: TortureContext
+    ) throws {
+        self.clusterName = clusterName
+        self.storeEndpoint = place
+        self.binaries = binaries
+        self.context = stage
+        self.folder = try TemporaryFolder()
+        try self.folder.write(ConfabServer.secret, to: "jwt.secret")
+    }
+
+    deinit { self.killAll() }
+
+    /// All that have been started and have not left.
+    var names: [String] { self.nodes.keys.sorted() }
+
+    var ports: [String: UInt16] { self.context.clientPorts.withLock { $0 } }
+
+    // MARK: Starting and ending
+
+    /// Starts them at the same time, and waits until all are ready.
+    func start(_ names: [String]) throws {
+        for name in names {
+            let (url, proxy) = try self.storeConnection(of: name)
+            let lives = (self.nodes[name]?.startCount ?? 0) + 1
+            let process = try ChildProcess(
+                self.binaries[
+                    ((Int(name.drop { !$0.isNumber }) ?? 0) + lives) % self.binaries.count],
+                [
+                    "serve", "--store", url, "--cluster-name", self.clusterName, "--node-id", name,
+                    "--jwt-secret-file", self.folder.file("jwt.secret"), "--listen", "127.0.0.1:0",
+                    "--admin", "off",
+                    "--drain-seconds", "1", "--loops", "2", "--history", "1000000",
+                    "--limit", "messages-per-second=100000", "--limit", "message-burst=100000",
+                ], folder: self.folder.path)
+            self.nodes[name] = NodeProcess(proxy: proxy, process: process, startCount: lives)
+            self.logs.append(("\(name)-\(lives)", process))
+        }
+        for name in names {
+            let line = try self.node(name).process.errors.line(with: "confab ready on ")
+            guard let port = line.firstMatch(of: /127\.0\.0\.1:([0-9]+)/).flatMap({ UInt16($0.1) })
+            else {
+                throw TestFailure("no address in: \(line)")
+            }
+            self.context.clientPorts.withLock { $0[name] = port }
+        }
+    }
+
+    private func storeConnection(of name: String) throws -> (url: String, FaultProxy?) {
+        switch self.storeEndpoint {
+        case .url(let url): return (url, nil)
+        case .server(let port):
+            let proxy = try self.nodes[name]?.proxy ?? FaultProxy(to: port)
+            return ("redis://127.0.0.1:\(proxy.port)", proxy)
+        }
+    }
+
+    private func node(_ name: String) throws -> NodeProcess {
+        guard let node = self.nodes[name] else { throw TestFailure("there is no node \(name)") }
+        return node
+    }
+
+    /// Waits for the end of processes that were told to end. Who was asked and not killed must say that all is well.
+    func stop(_ names: [String], by signal: Int32) throws {
+        for name in names {
+            self.context.clientPorts.withLock { _ = $0.removeValue(forKey: name) }
+            try self.node(name).process.send(signal)
+        }
+        for name in names {
+            let ending = try self.node(name).process.waitForExit()
+            if signal == SIGTERM, ending != .exited(0) {
+                throw TestFailure("\(name) was asked to end, and the end is: \(ending)")
+            }
+        }
+    }
+
+    /// Takes out of the list those that have ended for good.
+    func remove(_ name: String) { self.nodes[name] = nil }
+
+    func signal(_ name: String, _ signal: Int32) throws { try self.node(name).process.send(signal) }
+
+    func set(_ condition: FaultProxy.Condition, for name: String) throws {
+        guard let proxy = try self.node(name).proxy else {
+            throw TestFailure("nothing stands between \(name) and its store")
+        }
+        proxy.set(condition)
+    }
+
+    /// Those whose process has ended by itself.
+    var crashed: [String] { self.nodes.filter { !$0.value.process.isRunning }.keys.sorted() }
+
+    func killAll() {
+        for (_, process) in self.logs { process.kill() }
+        self.context.clientPorts.withLock { $0 = [:] }
+    }
+
+    // MARK: What they leave
+
+    /// Everything that every life of every node has written.
+    func writeLogs(to folder: String) throws {
+        for (name, process) in self.logs {
+            try process.errors.text.write(
+                toFile: "\(folder)/\(self.clusterName)-\(name).log", atomically: true,
+                encoding: .utf8)
+        }
+    }
+
+    /// The whole history of a conversation as a node gives it.
+    func history(of conversation: String, through name: String) throws -> [HistoryChecker
+        .ReceivedMessage]
+    {
+        guard let port = self.ports[name] else { throw TestFailure("\(name) takes no clients") }
+        let token = try ConfabServer.token(for: "reader")
+        let socket = try RawWebSocketClient(
+            "/conversations/\(conversation)/?token=\(token)", port: port)
+        defer { socket.dropConnection() }
+        var history: [HistoryChecker.ReceivedMessage] = []
+        while true {
+            let after = history.last?.number ?? 0
+            try socket.send(#"{"action":"fetch_messages","after_id":"\#(after)","limit":100}"#)
+            let page = try self.page(from: socket)
+            if page.isEmpty { return history }
+            history += page
+        }
+    }
+
+    private func page(from socket: RawWebSocketClient) throws -> [HistoryChecker.ReceivedMessage] {
+        let deadline = Deadline()
+        while true {
+            guard case .text(let text) = try socket.next(within: deadline.remaining) else {
+                throw TestFailure("the history has no end")
+            }
+            let frame = try ServerFrame(text)
+            if frame.type == "error" { throw TestFailure("the history cannot be read: \(text)") }
+            if let messages = frame.messages { return messages.compactMap(\.receivedMessage) }
+        }
+    }
+}

@@ -1,0 +1,368 @@
+import Foundation
+import SeededRandom
+import Synchronization
+import TestKit
+
+/// What a member of a conversation does.
+struct MemberPlan: Sendable {
+    var name: String
+    var conversation: String
+    var seed: UInt64
+    /// Mean time between two messages of its own; nil for one that only reads.
+    var messageInterval: Duration?
+    /// How many of its sends may be unanswered.
+    var pendingSendLimit = 20
+    /// It connects to this one while it can.
+    var homeNode: String
+    /// How often it goes to another node of its own accord, and how long it waits for answers before it takes the node for dead.
+    var millisecondsPerNode: ClosedRange<Int>? = 5000...15_000
+    var answerTimeoutMilliseconds: ClosedRange<Int> = 1000...7000
+}
+
+/// What all members of a torture know.
+final class TortureContext: Sendable {
+    enum Phase: Sendable { case running, finishing, ended }
+
+    let clientPorts = Mutex<[String: UInt16]>([:])
+    private let state = Mutex(Phase.running)
+    let journal: Journal
+
+    init(_ journal: Journal) {
+        self.journal = journal
+    }
+
+    var phase: Phase {
+        get { self.state.withLock { $0 } }
+        set { self.state.withLock { $0 = newValue } }
+    }
+}
+
+/// Somebody in a conversation, with a thread of its own: sends, reads, and comes back with its last id whatever happens to the connection.
+///
+/// It is as impatient as clients are: whom it gets no answers from it leaves, and sends the same again elsewhere.
+final class TortureMember {
+    private struct PendingSend {
+        let content: String
+        var sentAt: ContinuousClock.Instant
+        /// Nil while its answer is waited for; else when it is sent again.
+        var retryAt: ContinuousClock.Instant?
+    }
+
+    private let plan: MemberPlan
+    private let context: TortureContext
+    private let token: String
+    private var random: SeededGenerator
+    private var sent = 0
+    private var pending: [String: PendingSend] = [:]
+    private var order: [String] = []
+    /// One after the other; only the first is under way.
+    private var amendments: [PlannedAmendment] = []
+    /// Messages up to this one are not thought of again: their amendments may be under way, or done.
+    private var amendmentsPlannedThrough = 0
+    private var connections = 0
+    /// The highest that was seen.
+    private var revision = 0
+    private var nextSend: ContinuousClock.Instant
+
+    private var journal: Journal { self.context.journal }
+
+    private init(_ plan: MemberPlan, context stage: TortureContext) throws {
+        self.plan = plan
+        self.context = stage
+        self.token = try ConfabServer.token(for: plan.name)
+        self.random = SeededGenerator(seed: plan.seed)
+        self.nextSend = .now
+    }
+
+    static func start(_ plan: MemberPlan, context stage: TortureContext) {
+        Thread.detachNewThread {
+            do {
+                try TortureMember(plan, context: stage).run()
+            } catch {
+                stage.journal.check { $0.recordViolation("\(plan.name): \(error)") }
+            }
+        }
+    }
+
+    private func run() {
+        while self.context.phase != .ended {
+            if let socket = self.connect() {
+                self.serveConnection(over: socket)
+                socket.dropConnection()
+            }
+            if self.context.phase != .ended { self.pause(self.random.number(20...200)) }
+        }
+    }
+
+    private func pause(_ milliseconds: Int) { usleep(UInt32(milliseconds) * 1000) }
+
+    // MARK: Coming
+
+    private func connect() -> RawWebSocketClient? {
+        let nodes = self.context.clientPorts.withLock { $0 }
+        let stays = self.plan.millisecondsPerNode == nil || self.random.happens(perMille: 700)
+        guard
+            let node = stays && nodes[self.plan.homeNode] != nil
+                ? self.plan.homeNode : self.random.pick(nodes.keys.sorted()),
+            let port = nodes[node]
+        else { return nil }
+        var point = self.journal.check { $0.position(of: self.plan.name) }
+        // Some remember less than they were shown.
+        if point > 0, self.random.happens(perMille: 200) {
+            point -= self.random.next(below: min(point, 30))
+        }
+        // And some do not say which revision they have seen.
+        let revision =
+            self.revision > 0 && self.random.happens(perMille: 800) ? "&rev=\(self.revision)" : ""
+        let path =
+            "/conversations/\(self.plan.conversation)/?token=\(self.token)&after=\(point)\(revision)"
+        self.journal.recordConnectionAttempt(of: self.plan.name, to: node)
+        do {
+            let socket = try RawWebSocketClient(path, port: port, within: .seconds(2))
+            self.journal.check {
+                $0.recordResume(
+                    self.plan.name, in: self.plan.conversation, after: point, through: node)
+            }
+            if self.connections > 0 { self.journal.count { $0.reconnects += 1 } }
+            self.connections += 1
+            return socket
+        } catch {
+            self.journal.recordFailure("not connected: \(Self.kind(of: error))")
+            return nil
+        }
+    }
+
+    /// Without numbers, so that the like count together.
+    private static func kind(of error: Any) -> String {
+        let words = "\(error)".prefix { $0 != ":" && !$0.isNumber }
+        return words.trimmingCharacters(in: .whitespaces)
+    }
+
+    // MARK: Being there
+
+    private func serveConnection(over socket: RawWebSocketClient) {
+        let leaveAt = self.plan.millisecondsPerNode.map {
+            ContinuousClock.now + .milliseconds(self.random.number($0))
+        }
+        let patience = Duration.milliseconds(
+            self.random.number(self.plan.answerTimeoutMilliseconds))
+        do {
+            for localID in self.order { try self.send(localID, over: socket) }
+            if !self.amendments.isEmpty, self.amendments[0].nextAttemptAt == nil {
+                self.amendments[0].nextAttemptAt = .now
+            }
+            while true {
+                let act = self.context.phase
+                if act == .ended { return }
+                if act == .finishing, self.pending.isEmpty, self.amendments.isEmpty {
+                    self.journal.recordFinished(self.plan.name)
+                }
+                let now = ContinuousClock.now
+                if act == .running, let leaveAt, now >= leaveAt { return self.countUnknownSends() }
+                let isIgnored =
+                    self.amendments.first.map {
+                        $0.nextAttemptAt == nil && $0.requestedAt + patience < now
+                    } ?? false
+                if isIgnored
+                    || self.order.contains(where: {
+                        self.pending[$0].map { $0.retryAt == nil && $0.sentAt + patience < now }
+                            ?? false
+                    })
+                {
+                    self.journal.recordFailure("given up: no answer")
+                    return self.countUnknownSends()
+                }
+                for localID in self.order
+                where self.pending[localID]?.retryAt.map({ $0 <= now }) ?? false {
+                    try self.send(localID, over: socket)
+                }
+                try self.sendAmendmentWhenDue(over: socket, at: now)
+                if act == .running { try self.sendWhenDue(over: socket, at: now) }
+                let wait =
+                    self.plan.messageInterval == nil || act != .running
+                    ? .milliseconds(100) : min(.milliseconds(100), self.nextSend - .now)
+                guard let event = try socket.nextIfAny(within: max(.milliseconds(1), wait)) else {
+                    continue
+                }
+                guard try self.handleEvent(event) else { return self.countUnknownSends() }
+            }
+        } catch {
+            self.journal.recordFailure("broken: \(Self.kind(of: error))")
+            self.countUnknownSends()
+        }
+    }
+
+    private func countUnknownSends() {
+        let unknown = self.pending.values.filter { $0.retryAt == nil }.count
+        if unknown > 0 { self.journal.count { $0.unknown += unknown } }
+    }
+
+    /// Says something new when it is time to, and now and then something again that was answered long ago.
+    private func sendWhenDue(over socket: RawWebSocketClient, at now: ContinuousClock.Instant)
+        throws
+    {
+        guard let pace = self.plan.messageInterval, now >= self.nextSend else { return }
+        self.nextSend = now + pace * Double(self.random.number(500...1500)) / 1000
+        guard self.pending.count < self.plan.pendingSendLimit else { return }
+        if self.sent > 0, self.random.happens(perMille: 30) {
+            let number = max(1, self.sent - self.random.next(below: 50))
+            return try self.addSend(number, over: socket)
+        }
+        self.sent += 1
+        try self.addSend(self.sent, over: socket)
+    }
+
+    private func addSend(_ number: Int, over socket: RawWebSocketClient) throws {
+        let localID = "\(self.plan.name)-\(number)"
+        guard self.pending[localID] == nil else { return }
+        self.pending[localID] = PendingSend(
+            content: "\(self.plan.name) says \(number)", sentAt: .now)
+        self.order.append(localID)
+        try self.send(localID, over: socket)
+    }
+
+    private func send(_ localID: String, over socket: RawWebSocketClient) throws {
+        guard var send = self.pending[localID] else { return }
+        send.sentAt = .now
+        send.retryAt = nil
+        self.pending[localID] = send
+        self.journal.check { $0.recordSend(send.content, as: localID, by: self.plan.name) }
+        try socket.send(
+            #"{"action":"send_message","content":"\#(send.content)","local_id":"\#(localID)"}"#)
+    }
+
+    // MARK: Having second thoughts
+
+    /// Some messages are edited or deleted soon after they were answered, some both.
+    private func planAmendments(of message: HistoryChecker.ReceivedMessage) {
+        guard message.number > self.amendmentsPlannedThrough else { return }
+        self.amendmentsPlannedThrough = message.number
+        guard self.context.phase == .running, self.amendments.count < 4,
+            self.random.happens(perMille: 150)
+        else { return }
+        let isEdited = self.random.happens(perMille: 600)
+        let isDeleted = !isEdited || self.random.happens(perMille: 300)
+        let at = ContinuousClock.now + .milliseconds(self.random.number(0...300))
+        if isEdited {
+            self.amendments.append(
+                PlannedAmendment(
+                    number: message.number, content: "\(message.content), or not", nextAttemptAt: at
+                ))
+        }
+        if isDeleted {
+            self.amendments.append(
+                PlannedAmendment(number: message.number, content: nil, nextAttemptAt: at))
+        }
+        self.journal.recordPlannedAmendment()
+    }
+
+    private func sendAmendmentWhenDue(
+        over socket: RawWebSocketClient, at now: ContinuousClock.Instant
+    ) throws {
+        guard let first = self.amendments.first, let at = first.nextAttemptAt, at <= now else {
+            return
+        }
+        self.amendments[0].nextAttemptAt = nil
+        self.amendments[0].requestedAt = now
+        self.journal.check {
+            $0.recordAmendmentRequest(first.number, in: self.plan.conversation, to: first.content)
+        }
+        try socket.send(first.frame)
+    }
+
+    private func completeAmendment() {
+        self.amendments.removeFirst()
+        self.journal.count { $0.amended += 1 }
+    }
+
+    private func handleAmendmentError(_ error: String) {
+        guard let first = self.amendments.first, first.nextAttemptAt == nil else { return }
+        switch first.meaning(ofError: error) {
+        case .ofEarlierRequest: return
+        case .alreadyDone: self.completeAmendment()
+        case .retryLater:
+            self.amendments[0].nextAttemptAt = .now + .milliseconds(self.random.number(100...500))
+        case .unexpected:
+            self.amendments.removeFirst()
+            let place = "\(self.plan.conversation): \(self.plan.name)"
+            self.journal.check {
+                $0.recordViolation(
+                    "\(place) was answered with message \(first.number), and to \(first.action): \(error)"
+                )
+            }
+        }
+    }
+
+    /// False when the connection is at its end.
+    private func handleEvent(_ event: RawWebSocketClient.Event) throws -> Bool {
+        switch event {
+        case .text(let text): try self.handleFrame(ServerFrame(text), text)
+        case .binary, .pong: break
+        case .close(let code, let reason):
+            self.journal.recordFailure("closed: \(code.map(String.init) ?? "no code") \(reason)")
+            return false
+        case .end:
+            self.journal.recordFailure("ended without a close frame")
+            return false
+        }
+        return true
+    }
+
+    private func handleFrame(_ frame: ServerFrame, _ text: String) throws {
+        self.revision = max(self.revision, frame.rev ?? 0)
+        switch frame.type {
+        case "chat_message":
+            guard let message = frame.message?.receivedMessage else {
+                throw TestFailure("no message: \(text)")
+            }
+            var asked: ContinuousClock.Instant?
+            if message.sender == self.plan.name, let localID = message.localID,
+                let send = self.pending.removeValue(forKey: localID)
+            {
+                asked = send.sentAt
+                self.order.removeAll { $0 == localID }
+                if message.state == .sent { self.planAmendments(of: message) }
+            }
+            self.journal.recordDelivery(
+                message, self.plan.name, in: self.plan.conversation, sentAt: asked)
+        case "message.edited", "message.deleted":
+            guard let message = frame.message?.receivedMessage else {
+                throw TestFailure("no message: \(text)")
+            }
+            self.journal.check { $0.recordAmendmentDelivery(message, reader: self.plan.name) }
+            if let first = self.amendments.first, first.nextAttemptAt == nil,
+                first.isAnswered(by: message)
+            {
+                self.completeAmendment()
+            }
+        case "message.failed":
+            let isRefused = frame.outcome == "refused"
+            self.journal.count {
+                if isRefused { $0.refused += 1 } else { $0.unknown += 1 }
+                $0.failureReasons[
+                    "\(frame.outcome ?? "no outcome"): \(frame.error ?? "")", default: 0] += 1
+            }
+            guard let localID = frame.localID else { return }
+            self.journal.check {
+                $0.recordFailure(localID, of: self.plan.name, isRefused: isRefused)
+            }
+            // Some take a refusal for the end of it: it must be.
+            if isRefused, self.random.happens(perMille: 500) {
+                self.pending[localID] = nil
+                self.order.removeAll { $0 == localID }
+            } else {
+                self.pending[localID]?.retryAt = .now + .milliseconds(self.random.number(100...500))
+            }
+        case "error":
+            // Nothing that a member does is wrong, and everything is kept.
+            self.journal.recordFailure("error: \(Self.kind(of: frame.error ?? text))")
+            if frame.action == "edit_message" || frame.action == "delete_message" {
+                return self.handleAmendmentError(frame.error ?? text)
+            }
+            if ["history truncated", "history reset"].contains(frame.error) {
+                self.journal.check { $0.recordViolation("\(self.plan.name): \(text)") }
+            }
+        default: break
+        }
+    }
+}

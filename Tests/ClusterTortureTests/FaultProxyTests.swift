@@ -1,0 +1,92 @@
+import Glibc
+import Synchronization
+import TestKit
+import Testing
+
+@Suite("The proxy")
+struct FaultProxyTests {
+    /// A server that says back whatever it hears, as Redis does with ECHO.
+    private final class ProxyTestBench {
+        let redis: RedisServer
+        let proxy: FaultProxy
+
+        init() throws {
+            self.redis = try RedisServer()
+            self.proxy = try FaultProxy(to: self.redis.port)
+        }
+
+        func connect() throws -> ByteStream { try ByteStream(port: self.proxy.port) }
+
+        func echo(_ word: String, over stream: ByteStream) throws -> String? {
+            try stream.send("ECHO \(word)\r\n")
+            _ = try stream.line()
+            return try stream.line()
+        }
+    }
+
+    @Test("passes everything on while all is well, and ends what ends")
+    func normal() throws {
+        let bench = try ProxyTestBench()
+        let stream = try bench.connect()
+        #expect(try bench.echo("hello", over: stream) == "hello")
+        let long = String(repeating: "x", count: 60_000)
+        #expect(try bench.echo(long, over: stream) == long)
+        try stream.send("QUIT\r\n")
+        #expect(try stream.line() == "+OK")
+        #expect(stream.readToEnd())
+    }
+
+    @Test("cuts every connection, and takes none until that is over")
+    func reset() throws {
+        let bench = try ProxyTestBench()
+        let stream = try bench.connect()
+        #expect(try bench.echo("hello", over: stream) == "hello")
+        bench.proxy.set(.reset)
+        #expect(stream.readToEnd())
+        #expect(try bench.connect().readToEnd())
+        bench.proxy.set(.normal)
+        #expect(try bench.echo("again", over: bench.connect()) == "again")
+    }
+
+    @Test(
+        "loses bytes for good, without anybody hearing of an end",
+        arguments: FaultProxy.TrafficDirection.allCases)
+    func halfOpen(_ way: FaultProxy.TrafficDirection) throws {
+        let bench = try ProxyTestBench()
+        let stream = try bench.connect()
+        #expect(try bench.echo("hello", over: stream) == "hello")
+        bench.proxy.set(.halfOpen(way))
+        try stream.send("ECHO lost\r\n")
+        #expect(!stream.readToEnd(within: .milliseconds(200)))
+        bench.proxy.set(.normal)
+        try stream.send("ECHO more\r\n")
+        #expect(!stream.readToEnd(within: .milliseconds(200)))
+        #expect(try stream.peek(atLeast: 0).isEmpty)
+        #expect(try bench.echo("again", over: bench.connect()) == "again")
+    }
+
+    @Test(
+        "holds bytes back, and lets them go in order",
+        arguments: FaultProxy.TrafficDirection.allCases)
+    func stalled(_ way: FaultProxy.TrafficDirection) throws {
+        let bench = try ProxyTestBench()
+        let stream = try bench.connect()
+        #expect(try bench.echo("hello", over: stream) == "hello")
+        bench.proxy.set(.stalled(way))
+        try stream.send("ECHO first\r\n")
+        try stream.send("ECHO second\r\n")
+        #expect(!stream.isReadable(within: .milliseconds(200)))
+        bench.proxy.set(.normal)
+        #expect(try (0..<4).map { _ in try stream.line() } == ["$5", "first", "$6", "second"])
+    }
+
+    @Test("slows bytes down")
+    func slow() throws {
+        let bench = try ProxyTestBench()
+        bench.proxy.set(.slow(.both, .milliseconds(100)))
+        let stream = try bench.connect()
+        let begin = ContinuousClock.now
+        #expect(try bench.echo("hello", over: stream) == "hello")
+        #expect(ContinuousClock.now - begin >= .milliseconds(200))
+    }
+}

@@ -1,0 +1,86 @@
+import Bytes
+import ChatCore
+import ChatModel
+import Cluster
+import SeededRandom
+import Testing
+
+@testable import ClusterWire
+
+@Suite("A parcel")
+struct PacketRoundTripTests {
+    @Test("brings every kind of item as it was sent", arguments: Samples.items.indices)
+    func everyItem(_ place: Int) throws {
+        let sent = Envelope.carrying([Samples.items[place]])
+        let parcel = try NodePacket.read(NodePacket.bytes([sent]))
+        #expect(parcel.envelopes.map(dumpText) == [dumpText(sent)])
+        #expect(parcel.unknownItemCount == 0)
+    }
+
+    @Test("brings the envelopes of all loops, in order, and ticks")
+    func envelopes() throws {
+        let parcel = try NodePacket.read(NodePacket.bytes(Samples.envelopes))
+        #expect(parcel.from == LoopID.near.incarnation && parcel.to == LoopID.far.incarnation)
+        #expect(parcel.envelopes.map(dumpText) == Samples.envelopes.map(dumpText))
+    }
+
+    @Test("may be empty: it shows that mail comes through")
+    func emptyPacket() throws {
+        #expect(try NodePacket.read(NodePacket.bytes([])).envelopes.isEmpty)
+    }
+
+    @Test(
+        "brings whatever chance puts in, and is the same bytes when it is sent again",
+        arguments: 1...200)
+    func randomEnvelopes(seed: Int) throws {
+        var chance = RandomValues(seed: UInt64(seed))
+        let sent = (0..<chance.generator.next(below: 4)).map { _ in
+            chance.envelope(from: LoopID.near.incarnation, to: LoopID.far.incarnation)
+        }
+        let bytes = NodePacket.bytes(sent)
+        let parcel = try NodePacket.read(bytes)
+        #expect(parcel.envelopes.map(dumpText) == sent.map(dumpText))
+        #expect(NodePacket.bytes(parcel.envelopes) == bytes)
+    }
+
+    @Test("is written behind what the buffer has already")
+    func afterOtherBytes() throws {
+        var buffer = ByteBuffer(Array("PUBLISH ".utf8))
+        let writer = NodePacketWriter(
+            from: LoopID.near.incarnation, to: LoopID.far.incarnation, in: &buffer)
+        #expect(writer.append(.carrying([.resynchronize]), to: &buffer))
+        writer.seal(with: .sample, in: &buffer)
+        #expect(Array(buffer.bytes.dropFirst(8)) == NodePacket.bytes([.carrying([.resynchronize])]))
+    }
+
+    @Test("that is full takes no more, and is whole without what it did not take")
+    func fullPacket() throws {
+        let body = MessageBody(
+            author: .alice, clientMessageID: nil, content: String(repeating: "x", count: 6 << 20))
+        let large = Envelope.carrying([
+            .input(Envelope.Input(conversation: .lobby, input: .command(.post(body))))
+        ])
+        var buffer = ByteBuffer()
+        let writer = NodePacketWriter(
+            from: LoopID.near.incarnation, to: LoopID.far.incarnation, in: &buffer)
+        #expect(writer.append(large, to: &buffer))
+        #expect(writer.append(large, to: &buffer))
+        #expect(!writer.append(large, to: &buffer))
+        #expect(writer.append(.carrying([.resynchronize]), to: &buffer))
+        writer.seal(with: .sample, in: &buffer)
+        #expect(try NodePacket.read(buffer.bytes).envelopes.map(\.items.count) == [1, 1, 1])
+    }
+
+    @Test(
+        "makes the texts of a person who speaks again once", arguments: [Person.agent, .anonymous])
+    func repeatedPerson(_ person: Person) throws {
+        let items = (1...3).map { number in
+            Envelope.Item.event(
+                Envelope.EventNotification(
+                    conversation: .long, event: .typing(number == 2 ? .alice : person, true),
+                    revision: 0, answering: 0, feedSlot: .max))
+        }
+        let parcel = try NodePacket.read(NodePacket.bytes([.carrying(items + items)]))
+        #expect(parcel.envelopes.map(dumpText) == [dumpText(Envelope.carrying(items + items))])
+    }
+}

@@ -1,0 +1,192 @@
+import Bytes
+import ChatCore
+import ChatModel
+import Cluster
+import Testing
+
+@testable import ClusterWire
+
+@Suite("A parcel of a later version")
+struct PacketVersionTests {
+    /// Behind its fields the value has some that this version does not know.
+    private func addsUnknownFields(_ value: some WireValue) throws {
+        var plain = ByteBuffer()
+        value.write(to: &plain)
+        var buffer = ByteBuffer()
+        buffer.appendRecord {
+            value.write(to: &$0)
+            $0.append(contentsOf: [UInt8](repeating: 0xFF, count: 200))
+        }
+        buffer.append(0x2A)
+        let (again, next) = try buffer.bytes.withUnsafeBytes { bytes in
+            var reader = WireReader(bytes, from: 0)
+            return (try reader.record(type(of: value)), try reader.byte())
+        }
+        #expect(next == 0x2A, "\(type(of: value))")
+        var written = ByteBuffer()
+        again.write(to: &written)
+        #expect(written == plain)
+    }
+
+    @Test("may have added fields to any record")
+    func fields() throws {
+        for item in Samples.items { try self.addsUnknownFields(item) }
+        for input in Samples.inputs { try self.addsUnknownFields(input) }
+        for command in Samples.commands { try self.addsUnknownFields(command) }
+        for answer in Samples.answers { try self.addsUnknownFields(answer) }
+        for error in Samples.errors { try self.addsUnknownFields(error) }
+        for event in Samples.events { try self.addsUnknownFields(event) }
+        for message in [Message.plain, .edited, .deleted] { try self.addsUnknownFields(message) }
+        for body in [MessageBody.plain, .rich, .bare] { try self.addsUnknownFields(body) }
+        for person in [Person.alice, .agent, .anonymous] { try self.addsUnknownFields(person) }
+        for change in Samples.changes { try self.addsUnknownFields(change) }
+        try self.addsUnknownFields(ConversationKey.long)
+        try self.addsUnknownFields(Samples.record)
+        try self.addsUnknownFields(Member.alice)
+        try self.addsUnknownFields(ConversationEnd(by: .alice, at: .sample))
+        try self.addsUnknownFields(Principal(person: .agent, isAdmin: true))
+        try self.addsUnknownFields(DeliveryReport(user: .alice, range: 1...2))
+    }
+
+    @Test(
+        "has a kind and details in the record of a conversation, which are the usual where an earlier one had none"
+    )
+    func earlierRecord() throws {
+        var whole = ByteBuffer()
+        Samples.record.write(to: &whole)
+        var buffer = ByteBuffer()
+        buffer.appendRecord { $0.append(contentsOf: whole.bytes.dropLast(2)) }
+        let read = try buffer.bytes.withUnsafeBytes { bytes in
+            var reader = WireReader(bytes, from: 0)
+            return try reader.record(ConversationRecord.self)
+        }
+        #expect(read == Samples.record)
+    }
+
+    @Test("may have added fields to envelopes, and to what repeats in them")
+    func envelopes() throws {
+        func item(_ output: inout ByteBuffer, extra: UInt8) {
+            output.appendRecord {
+                $0.append(5)
+                $0.appendRecord {
+                    ConversationKey.lobby.write(to: &$0)
+                    $0.append(contentsOf: [9, 9, extra])
+                }
+            }
+        }
+        let bytes = NodePacket.unsealed {
+            $0.append(contentsOf: [1, 2, 3, 4, 3])
+            item(&$0, extra: 1)
+            item(&$0, extra: 1)
+            item(&$0, extra: 2)
+            $0.append(contentsOf: [0xFF, 0xFF])
+        }
+        let parcel = try NodePacket(unsealed: bytes + bytes.dropFirst(NodePacket.headerBytes))
+        #expect(parcel.envelopes.count == 2 && parcel.unknownItemCount == 0)
+        for envelope in parcel.envelopes {
+            #expect(
+                envelope.from.loop == 1 && envelope.to.loop == 2 && envelope.number == 3
+                    && envelope.view == 4)
+            #expect(
+                envelope.items.map(dumpText)
+                    == [Envelope.Item](repeating: .reattach(.lobby), count: 3).map(dumpText))
+        }
+    }
+
+    struct UnknownKind: CustomTestStringConvertible, Sendable {
+        let testDescription: String
+        let item: @Sendable (inout ByteBuffer) -> Void
+    }
+
+    private static let unknownKinds: [UnknownKind] = [
+        UnknownKind(testDescription: "item") { $0.append(contentsOf: [77, 1, 2, 3]) },
+        UnknownKind(testDescription: "input") {
+            $0.appendInput { $0.append(contentsOf: [77, 1, 2, 3]) }
+        },
+        UnknownKind(testDescription: "command") {
+            $0.appendInput {
+                $0.append(1)
+                $0.appendRecord { $0.append(contentsOf: [77, 0xFF, 0xFF]) }
+            }
+        },
+        UnknownKind(testDescription: "answer") { $0.appendAnswer { $0.append(77) } },
+        UnknownKind(testDescription: "error") {
+            $0.appendAnswer {
+                $0.append(7)
+                $0.appendRecord { $0.append(77) }
+            }
+        },
+        UnknownKind(testDescription: "event") {
+            $0.append(4)
+            $0.append(record: ConversationKey.lobby)
+            $0.appendRecord { $0.append(contentsOf: [77, 1]) }
+        },
+        UnknownKind(testDescription: "state of a message") {
+            $0.appendAnswer {
+                $0.append(2)
+                $0.appendRecord { $0.append(contentsOf: [1, 1, 0, 77]) }
+            }
+        },
+        UnknownKind(testDescription: "held change") {
+            $0.appendInput {
+                $0.append(6)
+                $0.append(2)
+                $0.append(record: Samples.retainedWrites[1])
+                $0.appendRecord {
+                    $0.append(1)
+                    $0.appendRecord { $0.append(77) }
+                }
+            }
+        },
+        UnknownKind(testDescription: "access") {
+            $0.appendInput {
+                $0.append(1)
+                $0.appendRecord {
+                    $0.append(1)
+                    $0.appendRecord {
+                        $0.append(record: Principal(person: .alice, isAdmin: false))
+                        $0.append(contentsOf: [0, 77])
+                    }
+                }
+            }
+        },
+        UnknownKind(testDescription: "third truth") {
+            $0.appendInput {
+                $0.append(1)
+                $0.appendRecord { $0.append(contentsOf: [6, 2]) }
+            }
+        },
+    ]
+
+    @Test(
+        "may have invented any kind of anything: the items beside it are delivered",
+        arguments: Self.unknownKinds)
+    func kinds(_ invention: UnknownKind) throws {
+        let bytes = NodePacket.unsealed {
+            $0.append(contentsOf: [0, 0, 1, 1, 3])
+            $0.append(record: Samples.items[1])
+            $0.appendRecord(invention.item)
+            $0.append(record: Envelope.Item.reattach(.lobby))
+        }
+        let parcel = try NodePacket(unsealed: bytes + bytes.dropFirst(NodePacket.headerBytes))
+        #expect(parcel.unknownItemCount == 2)
+        for envelope in parcel.envelopes {
+            #expect(
+                envelope.items.map(dumpText) == [Samples.items[1], .reattach(.lobby)].map(dumpText))
+        }
+    }
+
+    @Test(
+        "may have nothing in an envelope that is understood, which is no tick for that",
+        arguments: Self.unknownKinds)
+    func onlyUnknownItems(_ invention: UnknownKind) throws {
+        let bytes = NodePacket.unsealed {
+            $0.append(contentsOf: [0, 0, 1, 1, 1])
+            $0.appendRecord(invention.item)
+        }
+        let parcel = try NodePacket(unsealed: bytes)
+        #expect(parcel.unknownItemCount == 1)
+        // The receiver counts it, and does nothing.
+        #expect(parcel.envelopes[0].items.map(dumpText) == [dumpText(Envelope.Item.notOwner(0))])
+    }
+}

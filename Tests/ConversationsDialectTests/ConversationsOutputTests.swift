@@ -1,0 +1,402 @@
+import Bytes
+import ChatModel
+import ConversationsDialect
+import DialectKit
+import DialectTestSupport
+import Identity
+import Testing
+
+@Suite("What a client is told")
+struct ConversationsOutputTests {
+    private static let ann = Person(id: UserID(tokenSubject: "ann"), name: "Ann \"the\" An")
+    private static let bob = Person(id: UserID(tokenSubject: "bob"), name: "Bob", agent: "robot")
+    private static let guest = Person(id: UserID(anonymous: "Guest\n1"), name: "Guest 1")
+    private static let time = Timestamp(milliseconds: 1_769_860_800_123)
+    private static let key = ConversationKey(tenant: "tenant", id: "room-1")
+
+    private static func message(
+        _ number: Int, _ content: String = "Hi", by author: Person = ann, localID: String? = nil,
+        _ state: Message.State = .asSent
+    ) -> Message {
+        let body = MessageBody(
+            author: author, clientMessageID: localID.flatMap { ClientMessageID(given: .init($0)) },
+            content: content)
+        return Message(
+            sequence: number, revision: number, sentAt: Self.time, state: state, body: body)
+    }
+
+    struct Event: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        let event: ChatEvent
+        let frames: [String]
+        let audiences: [Audience]
+
+        init(_ description: String, _ event: ChatEvent, _ frames: (String, Audience)...) {
+            self.testDescription = description
+            self.event = event
+            self.frames = frames.map(\.0)
+            self.audiences = frames.map(\.1)
+        }
+
+        private static let now = #""timestamp":"2026-01-31T12:00:00.123Z""#
+
+        static let all = [
+            Event(
+                "a message", .posted(message(7)),
+                (
+                    #"{"type":"chat_message","message":{"id":"7","sender_id":"ann","content":"Hi",\#(now),"status":"sent","rev":7},"rev":7}"#,
+                    .everybody
+                )),
+            Event(
+                "a message with its sender's id",
+                .posted(message(8, "\u{0}\u{1F}\"\\\u{7F}\u{2028}😀é\u{301}", localID: "n \"1\"")),
+                (
+                    #"{"type":"chat_message","message":{"id":"8","local_id":"n \"1\"","sender_id":"ann","content":"\u0000\u001f\"\\"#
+                        + "\u{7F}\u{2028}😀é\u{301}"
+                        + #"",\#(now),"status":"sent","rev":8},"rev":8}"#, .everybody
+                )),
+            Event(
+                "a message whose id the node has made",
+                .posted(
+                    Message(
+                        sequence: 9, revision: 9, sentAt: time,
+                        body: MessageBody(
+                            author: bob, clientMessageID: ClientMessageID(mintedFrom: 7, count: 1),
+                            content: "x"))),
+                (
+                    #"{"type":"chat_message","message":{"id":"9","sender_id":"bob","content":"x",\#(now),"status":"sent","rev":9},"rev":9}"#,
+                    .everybody
+                )),
+            Event(
+                "a message of a guest", .posted(message(10, "x", by: guest)),
+                (
+                    #"{"type":"chat_message","message":{"id":"10","sender_id":"guest:Guest\n1","content":"x",\#(now),"status":"sent","rev":10},"rev":10}"#,
+                    .everybody
+                )
+            ),
+            Event(
+                "a message that was edited before it was heard", .posted(message(11, "x", .edited)),
+                (
+                    #"{"type":"chat_message","message":{"id":"11","sender_id":"ann","content":"x",\#(now),"status":"sent","is_edited":true,"is_deleted":false,"rev":11},"rev":11}"#,
+                    .everybody
+                )),
+            Event(
+                "an edit", .edited(message(7, "Hello", localID: "n", .edited)),
+                (
+                    #"{"type":"message.edited","message":{"id":"7","local_id":"n","sender_id":"ann","content":"Hello",\#(now),"status":"sent","is_edited":true,"is_deleted":false,"rev":7},"rev":7}"#,
+                    .everybody
+                )),
+            Event(
+                "a deletion", .deleted(message(7).deleted(revision: 9)),
+                (
+                    #"{"type":"message.deleted","message":{"id":"7","sender_id":"ann","content":"",\#(now),"status":"sent","is_edited":false,"is_deleted":true,"rev":9},"rev":9}"#,
+                    .everybody
+                )),
+            Event(
+                "typing", .typing(ann, true),
+                (
+                    #"{"type":"typing","user_id":"ann","username":"Ann \"the\" An","is_typing":true}"#,
+                    .others(ann.id)
+                )),
+            Event(
+                "the end of typing", .typing(bob, false),
+                (
+                    #"{"type":"typing","user_id":"bob","username":"Bob","is_typing":false}"#,
+                    .others(bob.id)
+                )),
+            Event(
+                "reading", .read(bob, [3, 1], through: 3),
+                (#"{"type":"read","user_id":"bob","message_ids":["3","1"]}"#, .everybody)),
+            Event(
+                "marks", .status(author: ann.id, .delivered, [1, 2], at: time),
+                (
+                    #"{"type":"message.status","message_id":"1","status":"delivered",\#(now)}"#,
+                    .only(ann.id)
+                ),
+                (
+                    #"{"type":"message.status","message_id":"2","status":"delivered",\#(now)}"#,
+                    .only(ann.id)
+                )),
+            Event(
+                "a mark of reading", .status(author: bob.id, .read, [1], at: time),
+                (
+                    #"{"type":"message.status","message_id":"1","status":"read",\#(now)}"#,
+                    .only(bob.id)
+                )),
+            Event(
+                "comings and goings",
+                .presence([
+                    .init(person: ann, isOnline: true, at: time),
+                    .init(person: guest, isOnline: false, at: time),
+                ]),
+                (
+                    #"{"type":"user_status","user_id":"ann","status":"online",\#(now)}"#,
+                    .others(ann.id)
+                ),
+                (
+                    #"{"type":"user_status","user_id":"guest:Guest\n1","status":"offline",\#(now)}"#,
+                    .others(guest.id)
+                )),
+            Event(
+                "a crowd",
+                .crowd(
+                    online: 231,
+                    [
+                        .init(person: ann, isOnline: true, at: time),
+                        .init(person: bob, isOnline: false, at: time),
+                    ]),
+                (
+                    #"{"type":"presence","conversation_id":"room-1","online":231,"changes":[{"user_id":"ann","status":"online",\#(now)},{"user_id":"bob","status":"offline",\#(now)}]}"#,
+                    .everybody
+                )),
+            Event(
+                "an empty crowd", .crowd(online: 0, []),
+                (
+                    #"{"type":"presence","conversation_id":"room-1","online":0,"changes":[]}"#,
+                    .everybody
+                )),
+            Event("a creation", .created),
+            Event("a new member", .joined(member)), Event("another name", .renamed(member)),
+            Event("a farewell", .left(member, at: time)),
+            Event("an end", .ended(by: ann.id, at: time)),
+        ]
+
+        private static let member = Member(user: ann.id, name: "Ann", role: .member, joinedAt: time)
+    }
+
+    @Test("of each event stands in these frames, for these people", arguments: Event.all)
+    func events(_ example: Event) {
+        var rendering = Rendering()
+        // Something stands before it, as in a turn with several events.
+        for _ in 0..<2 {
+            rendering.removeAll()
+            ConversationsDialect().render(example.event, in: Self.key, into: &rendering)
+        }
+        let frames = rendering.frames.indices.map {
+            String(decoding: rendering.text.bytes[rendering.textRange(ofFrame: $0)], as: UTF8.self)
+        }
+        #expect(frames == example.frames)
+        #expect(rendering.frames.map(\.audience) == example.audiences)
+    }
+
+    // MARK: Coming in
+
+    @Test("when it comes in: who is there, or how many; and why not")
+    func entering() {
+        var probe = SessionProbe(agent: "bot", isAdmin: true)
+        #expect(
+            probe.opened() == [
+                "enter tenant/room-1 as ann Ann for bot admin listed conversations from now"
+            ])
+        func entered(_ present: [Person], count: Int, isCrowd: Bool) -> ChatAnswer {
+            .joined(
+                JoinResult(
+                    head: 5, oldest: 1, revision: 9, ended: nil,
+                    present: present.map {
+                        PresenceChange(person: $0, isOnline: true, at: Self.time)
+                    },
+                    presentCount: count, isCrowd: isCrowd))
+        }
+        #expect(probe.answer(entered([], count: 1, isCrowd: false)).isEmpty)
+        #expect(
+            probe.answer(entered([Self.bob, Self.guest], count: 3, isCrowd: false)) == [
+                #"{"type":"user_status","user_id":"bob","status":"online","timestamp":"2026-01-31T12:00:00.123Z"}"#,
+                #"{"type":"user_status","user_id":"guest:Guest\n1","status":"online","timestamp":"2026-01-31T12:00:00.123Z"}"#,
+            ])
+        #expect(
+            probe.answer(entered([], count: 300, isCrowd: true)) == [
+                #"{"type":"presence","conversation_id":"room-1","online":300,"changes":[]}"#
+            ])
+        #expect(probe.answer(.failed(.accessDenied)) == ["close 4004 access denied"])
+        #expect(probe.answer(.failed(.tooManyMembers(limit: 5))) == ["close 4004 access denied"])
+        #expect(
+            probe.answer(.failed(.unavailable)) == [
+                "close 1013 the conversation cannot be entered at the moment; try again"
+            ])
+    }
+
+    @Test(
+        "when it names the point from which to go on",
+        arguments: [("0", "0"), ("17", "17"), ("9223372036854775807", "9223372036854775807")])
+    func resuming(after: String, point: String) {
+        var probe = SessionProbe(after: after, grants: .listed(["room-2"]))
+        #expect(
+            probe.opened() == [
+                "enter tenant/room-1 as ann Ann unlisted conversations after \(point)"
+            ])
+    }
+
+    @Test(
+        "when the point is none",
+        arguments: ["", "x", "-1", "1.5", "007", "9223372036854775808", "１"])
+    func invalidResumePoint(after: String) {
+        var probe = SessionProbe(after: after)
+        #expect(
+            probe.opened() == [
+                #"{"type":"error","action":"connect","error":"after: is no message id"}"#,
+                "enter tenant/room-1 as ann Ann listed conversations from now",
+            ])
+        #expect(
+            probe.perform {
+                $0.historyReset(in: ConversationKey(tenant: "tenant", id: "r"), head: 0, into: &$1)
+            } == [
+                #"{"type":"error","action":"connect","error":"history reset","head":"0"}"#
+            ])
+        #expect(
+            probe.perform {
+                $0.historyTruncated(
+                    in: ConversationKey(tenant: "tenant", id: "r"), oldest: 151, into: &$1)
+            } == [
+                #"{"type":"error","action":"connect","error":"history truncated","oldest_id":"151"}"#
+            ])
+    }
+
+    @Test("when its token ends")
+    func expiry() {
+        var probe = SessionProbe()
+        #expect(
+            probe.perform { $0.tokenExpired(into: &$1) } == [
+                #"{"type":"error","action":null,"error":"token expired"}"#,
+                "close 4003 token expired",
+            ])
+    }
+
+    /// A request for a connection, and what becomes of it.
+    @Test(
+        "when it may not come in at all",
+        arguments: [
+            ("room-1", Credentials.none, ["close 4003 a token is required"]),
+            ("no/room", Credentials.none, ["close 4003 a token is required"]),
+            (
+                "room-1", .invalid("The token has expired."),
+                [
+                    #"{"type":"error","action":"connect","error":"The token has expired."}"#,
+                    "close 4003 the token is not valid",
+                ]
+            ),
+            ("no/room", .bearer(Identity(user: "ann")), ["close 4004 access denied"]),
+            ("", .bearer(Identity(user: "ann")), ["close 4004 access denied"]),
+            ("räume", .bearer(Identity(user: "ann")), ["close 4004 access denied"]),
+            (
+                String(repeating: "x", count: 129), .bearer(Identity(user: "ann")),
+                ["close 4004 access denied"]
+            ),
+        ])
+    func refusals(conversation: String, credentials: Credentials, expected: [String]) throws {
+        let request = DialectRequest(
+            path: ["conversations", conversation], query: [], credentials: credentials,
+            now: Timestamp(milliseconds: 0))
+        guard case .session(var session)? = ConversationsDialect().open(request) else {
+            Issue.record("the upgrade is refused, so that browsers do not see why")
+            return
+        }
+        var steps = SessionSteps(limits: ChatLimits())
+        session.opened(into: &steps)
+        let lines = steps.list.map { step in
+            switch step {
+            case .reply(let range): String(decoding: steps.text.bytes[range], as: UTF8.self)
+            case .close(let code, let reason): "close \(code) \(reason)"
+            default: "more than a refusal"
+            }
+        }
+        #expect(lines == expected)
+        #expect(session.principal == nil && session.homeConversation == nil)
+    }
+
+    @Test(
+        "nothing at other paths",
+        arguments: [
+            [], ["conversations"], ["conversation", "1"], ["conversations", "1", "2"],
+            ["", "conversations", "1"],
+        ])
+    func otherPaths(path: [String]) {
+        let request = DialectRequest(
+            path: path, query: [], credentials: .bearer(Identity(user: "ann")),
+            now: Timestamp(milliseconds: 0))
+        #expect(ConversationsDialect().open(request) == nil)
+    }
+
+    // MARK: Answers
+
+    @Test("when what it asked for is done, or not")
+    func answers() {
+        var probe = SessionProbe()
+        _ = probe.send(#"{"action":"send_message","content":"Hi","local_id":"n"}"#)
+        let message = Self.message(7, localID: "n")
+        let frame =
+            #"{"type":"chat_message","message":{"id":"7","local_id":"n","sender_id":"ann","content":"Hi","timestamp":"2026-01-31T12:00:00.123Z","status":"sent","rev":7},"rev":7}"#
+        #expect(probe.answer(.posted(message), isDelivered: false) == [frame])
+        #expect(
+            probe.answer(.posted(message), isDelivered: true).isEmpty,
+            "it is heard like everybody's")
+        #expect(
+            probe.answer(.failed(.conversationEnded)) == [
+                #"{"type":"message.failed","local_id":"n","error":"conversation ended","outcome":"refused"}"#
+            ])
+        #expect(
+            probe.answer(.failed(.unavailable)) == [
+                #"{"type":"message.failed","local_id":"n","error":"the message could not be stored; try again","outcome":"refused"}"#
+            ])
+        _ = probe.send(#"{"action":"read","message_ids":["1"]}"#)
+        #expect(probe.answer(.read(unknown: [])).isEmpty)
+        #expect(
+            probe.answer(.read(unknown: [8, 9])) == [
+                #"{"type":"error","action":"read","error":"message_ids: there is no message 8, 9"}"#
+            ])
+        #expect(
+            probe.answer(.failed(.notAMember)) == [
+                #"{"type":"error","action":"read","error":"not a member of this conversation"}"#
+            ])
+        _ = probe.send(#"{"action":"edit_message","message_id":"4","content":"x"}"#)
+        #expect(probe.answer(.amended(message)).isEmpty)
+        #expect(
+            probe.answer(.failed(.noSuchMessage(4))) == [
+                #"{"type":"error","action":"edit_message","error":"message_id: there is no message 4"}"#
+            ])
+        _ = probe.send(#"{"action":"delete_message","message_id":"4"}"#)
+        #expect(
+            probe.answer(.failed(.messageDeleted(4))) == [
+                #"{"type":"error","action":"delete_message","error":"message_id: message 4 is deleted"}"#
+            ])
+        _ = probe.send(#"{"action":"typing","is_typing":true}"#)
+        #expect(probe.answer(.done).isEmpty)
+        #expect(
+            probe.answer(.failed(.conversationEnded)) == [
+                #"{"type":"error","action":"typing","error":"conversation ended"}"#
+            ])
+    }
+
+    @Test("of history: newest first, but forwards from a point on")
+    func pages() {
+        var probe = SessionProbe()
+        let page = MessagePage(
+            messages: [
+                Self.message(1), Self.message(2, "Ho", by: Self.bob, localID: "n", .edited),
+                Self.message(3).deleted(revision: 4),
+            ],
+            head: 3, oldest: 1,
+            revision: 4)
+        let frames = [
+            #"{"id":"1","sender_id":"ann","content":"Hi","sent_at":"2026-01-31T12:00:00.123Z","is_edited":false,"is_deleted":false,"rev":1}"#,
+            #"{"id":"2","sender_id":"bob","content":"Ho","sent_at":"2026-01-31T12:00:00.123Z","is_edited":true,"is_deleted":false,"rev":2}"#,
+            #"{"id":"3","sender_id":"ann","content":"","sent_at":"2026-01-31T12:00:00.123Z","is_edited":false,"is_deleted":true,"rev":4}"#,
+        ]
+        let start = #"{"type":"messages_fetched","conversation_id":"room-1","messages":["#
+        _ = probe.send(#"{"action":"fetch_messages"}"#)
+        #expect(
+            probe.page(page) == [start + frames.reversed().joined(separator: ",") + #"],"rev":4}"#])
+        _ = probe.send(#"{"action":"fetch_messages","before_id":"4"}"#)
+        #expect(
+            probe.page(page) == [start + frames.reversed().joined(separator: ",") + #"],"rev":4}"#])
+        #expect(
+            probe.page(MessagePage(messages: [], head: 0, oldest: 1, revision: 0)) == [
+                start + #"],"rev":0}"#
+            ])
+        _ = probe.send(#"{"action":"fetch_messages","after_id":"0"}"#)
+        #expect(probe.page(page) == [start + frames.joined(separator: ",") + #"],"rev":4}"#])
+        #expect(
+            probe.page(nil) == [
+                #"{"type":"error","action":"fetch_messages","error":"the history cannot be read at the moment; try again"}"#
+            ])
+    }
+}

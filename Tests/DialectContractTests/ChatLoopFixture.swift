@@ -1,0 +1,365 @@
+import Bytes
+import ChatCore
+import ChatModel
+import ChatSimulation
+import Cluster
+import DialectKit
+import EmbeddedStore
+import Foundation
+import Identity
+import JSON
+import Synchronization
+
+/// One loop's chat over a store in memory, with sessions of any dialects: what the gateway does, without sockets and clocks.
+final class ChatLoopFixture {
+    /// A client: what it was sent, and how its connection ended.
+    final class DialectClient {
+        let dialect: DialectUnderTest
+        fileprivate var session: any DialectSession
+        /// What it hears.
+        fileprivate var feeds: [FeedID: ConversationKey] = [:]
+        /// Whether it gets something of its own with each message, and the newest that it was sent of each conversation.
+        fileprivate var tracksDeliveries = false
+        fileprivate var deliveredThrough: [ConversationKey: SequenceNumber] = [:]
+        fileprivate(set) var frames: [String] = []
+        fileprivate(set) var closed: UInt16?
+
+        fileprivate init(_ tongue: DialectUnderTest, _ session: any DialectSession) {
+            self.dialect = tongue
+            self.session = session
+        }
+
+        fileprivate var objects: [[String: Any]] {
+            self.frames.map(self.dialect.parseFrame)
+        }
+
+        /// The messages that it has been sent, in their order.
+        var received: [DialectUnderTest.DeliveredMessage] {
+            self.objects.compactMap {
+                self.dialect.message($0, self.session.principal?.person.id.displayID.string ?? "")
+            }
+        }
+        var errors: [String] {
+            self.objects.indices.filter { self.dialect.isError(self.objects[$0]) }.map {
+                self.frames[$0]
+            }
+        }
+    }
+
+    private enum FixtureRequest {
+        case command(DialectClient, RequestTag)
+        case entrance(DialectClient, FeedID, ConversationKey, from: StartPosition, RequestTag)
+        case page(DialectClient, RequestTag)
+        case fetch(DialectClient, RequestTag)
+        case replay(DialectClient, ConversationKey)
+        /// Before there is a client.
+        case openDecision((ChatAnswer) -> Void)
+    }
+
+    private var chat: ChatLoop
+    private let store = MemoryStore(history: 1000)
+    /// The store's answers to the chat, and those to sessions.
+    private let chatAnswers = AnswerQueue()
+    private let sessionAnswers = AnswerQueue()
+    private var clients: [DialectClient] = []
+    private var requests: [UInt64: FixtureRequest] = [:]
+    private var lastRequest: UInt64 = 0
+    private var now = ClockReading(
+        monotonic: 1000, wall: Timestamp(milliseconds: 1_700_000_000_000))
+    private var document = JSONDocument()
+    private var steps = SessionSteps(limits: ChatLimits())
+    private var rendering = Rendering()
+
+    private final class AnswerQueue: StoreClient {
+        let list = Mutex<[(StoreAnswer, StoreTicket)]>([])
+        func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) {
+            self.list.withLock { $0.append((answer, ticket)) }
+        }
+        func removeAll() -> [(StoreAnswer, StoreTicket)] {
+            self.list.withLock { list in
+                defer { list = [] }
+                return list
+            }
+        }
+    }
+
+    init() {
+        let view = View(number: 1, nodes: [View.Node(incarnation: 1, loops: 1)])
+        self.chat = ChatLoop(id: LoopID(incarnation: 1, loop: 0), view: view, limits: ChatLimits())
+    }
+
+    // MARK: What clients do
+
+    /// Connects; nil when the request is refused before the upgrade.
+    func connect(
+        _ tongue: DialectUnderTest, to conversation: String, after: Int? = nil,
+        as credentials: Credentials
+    ) -> DialectClient? {
+        switch tongue.dialect.open(tongue.request(conversation, after, credentials)) {
+        case .session(let session):
+            return self.begin(session, tongue, conversation)
+        case .awaitingAnswer(let command, let key, let then):
+            var answer: ChatAnswer?
+            self.chat.submit(
+                command, in: key, context: self.addRequest(.openDecision { answer = $0 }),
+                at: self.now)
+            self.runUntilIdle()
+            guard let answer, case .session(let session) = then(answer) else { return nil }
+            return self.begin(session, tongue, conversation)
+        case .refused, nil:
+            return nil
+        }
+    }
+
+    private func begin(
+        _ session: any DialectSession, _ tongue: DialectUnderTest, _ conversation: String
+    ) -> DialectClient {
+        let client = DialectClient(tongue, session)
+        self.clients.append(client)
+        client.session.opened(into: &self.steps)
+        self.runSteps(of: client)
+        self.runUntilIdle()
+        if let hello = tongue.connectFrame {
+            self.send(hello, from: client)
+            guard client.errors.isEmpty else { return client }
+        }
+        if let enter = tongue.enterFrame { self.send(enter(conversation), from: client) }
+        return client
+    }
+
+    func send(_ text: String, from client: DialectClient) {
+        guard client.closed == nil else { return }
+        let bytes = Array(text.utf8)
+        client.session.received(
+            bytes.span.bytes, reading: &self.document, at: self.now.wall, into: &self.steps)
+        self.runSteps(of: client)
+        self.runUntilIdle()
+    }
+
+    func post(
+        _ content: String, in conversation: String, as id: String? = nil, from client: DialectClient
+    ) {
+        self.send(client.dialect.postFrame(conversation, content, id), from: client)
+    }
+
+    /// The connection is gone.
+    func disconnect(_ client: DialectClient) {
+        client.closed = client.closed ?? 1006
+        if let user = client.session.principal?.person.id {
+            for feed in client.feeds.keys { self.chat.unsubscribe(from: feed, user: user) }
+        }
+        client.feeds = [:]
+        self.runUntilIdle()
+    }
+
+    // MARK: What a gateway does
+
+    private func addRequest(_ question: FixtureRequest) -> UInt64 {
+        self.lastRequest += 1
+        self.requests[self.lastRequest] = question
+        return self.lastRequest
+    }
+
+    private func runSteps(of client: DialectClient) {
+        let steps = self.steps
+        self.steps.removeAll()
+        for step in steps.list where client.closed == nil {
+            switch step {
+            case .reply(let range):
+                client.frames.append(String(decoding: steps.text.bytes[range], as: UTF8.self))
+            case .enter(let key, let entrance, let beginning, let tag):
+                let context = self.lastRequest + 1
+                let (feed, _) = self.chat.subscribe(
+                    to: key, with: entrance, context: context, at: self.now)
+                _ = self.addRequest(.entrance(client, feed, key, from: beginning, tag))
+            case .unsubscribe(let key):
+                guard let feed = client.feeds.first(where: { $0.value == key })?.key,
+                    let user = client.session.principal?.person.id
+                else {
+                    break
+                }
+                client.feeds[feed] = nil
+                self.chat.unsubscribe(from: feed, user: user)
+            case .fetch(let request, let tag):
+                self.store.submit(
+                    request, ticket: self.addRequest(.fetch(client, tag)), for: self.sessionAnswers)
+            case .submit(let command, let key, let tag):
+                let context = tag.map { self.addRequest(.command(client, $0)) }
+                self.chat.submit(command, in: key, context: context, at: self.now)
+            case .readPage(let key, let range, let limit, let tag):
+                self.chat.readPage(
+                    key, range, limit: limit, context: self.addRequest(.page(client, tag)))
+            case .authenticate:
+                client.session.authenticated(
+                    .failure(CredentialError("nobody looks at tokens here")), into: &self.steps)
+                self.runSteps(of: client)
+            case .broadcast: break  // There is no other node.
+            case .close(let code, _):
+                self.disconnect(client)
+                client.closed = code
+            }
+        }
+        self.updateTracking(client)
+    }
+
+    private func updateTracking(_ client: DialectClient) {
+        guard client.session.tracksDeliveries != client.tracksDeliveries else { return }
+        client.tracksDeliveries = client.session.tracksDeliveries
+        guard client.tracksDeliveries else { return }
+        client.session.startedTrackingDeliveries(
+            at: client.feeds.values.map { ($0, client.deliveredThrough[$0] ?? 0) },
+            into: &self.steps)
+        self.runSteps(of: client)
+    }
+
+    /// A second goes by, and everything that follows from it and from before.
+    private func runUntilIdle() {
+        for _ in 0..<3 {
+            self.now.monotonic += 1000
+            self.now.wall = Timestamp(milliseconds: self.now.wall.milliseconds + 1000)
+            self.chat.tick(at: self.now)
+            repeat {
+                while self.chat.hasWork {
+                    self.chat.finishTurn(at: self.now)
+                    for (request, ticket) in self.chat.takeRequests() {
+                        self.store.submit(request, ticket: ticket, for: self.chatAnswers)
+                    }
+                    for (answer, ticket) in self.chatAnswers.removeAll() {
+                        self.chat.storeAnswered(answer, ticket: ticket, at: self.now)
+                    }
+                }
+                for delivery in self.chat.takeDeliveries() { self.deliver(delivery) }
+                for (answer, ticket) in self.sessionAnswers.removeAll() {
+                    self.receivedStoreAnswer(ticket, answer)
+                }
+            } while self.chat.hasWork || self.chat.hasDeliveries
+        }
+    }
+
+    private func deliver(_ delivery: Delivery) {
+        switch delivery {
+        case .event(let feed, let event, let context):
+            let asker = context.flatMap { self.requester($0) }
+            for client in self.clients {
+                if let key = client.feeds[feed] {
+                    self.deliver(event, in: key, to: client, askedBy: asker)
+                }
+            }
+            if let context, asker?.closed == nil {
+                self.answered(context, event.answer, isDelivered: asker?.feeds[feed] != nil)
+            }
+        case .answer(let context, let answer, let isShown):
+            self.answered(
+                context, answer,
+                isDelivered: isShown && self.requester(context)?.feeds.isEmpty == false)
+        case .page(let context, let page): self.receivedPage(context, page)
+        case .pageFailed(let context): self.receivedPage(context, nil)
+        }
+    }
+
+    private func requester(_ context: UInt64) -> DialectClient? {
+        switch self.requests[context] {
+        case .command(let client, _), .entrance(let client, _, _, _, _), .page(let client, _),
+            .fetch(let client, _),
+            .replay(let client, _):
+            client
+        case .openDecision, nil: nil
+        }
+    }
+
+    private func deliver(
+        _ event: ChatEvent, in key: ConversationKey, to client: DialectClient,
+        askedBy asker: DialectClient? = nil
+    ) {
+        guard let me = client.session.principal?.person.id else { return }
+        if key.isPersonalInbox, case .posted(let message) = event {
+            client.session.receivedInboxMessage(message, in: key, into: &self.steps)
+            self.runSteps(of: client)
+            return
+        }
+        self.rendering.removeAll()
+        client.dialect.dialect.render(event, in: key, into: &self.rendering)
+        if !self.rendering.usersWithoutNumber.isEmpty {
+            // This store answers at once.
+            let users = self.rendering.usersWithoutNumber
+            let numbers = AnswerQueue()
+            self.store.submit(.numbers(of: users, tenant: key.tenant), ticket: 0, for: numbers)
+            if case .numbers(let found)? = numbers.removeAll().first?.0 {
+                self.rendering.userNumbers.record(found, of: users, in: key.tenant)
+            }
+            self.rendering.removeAll()
+            client.dialect.dialect.render(event, in: key, into: &self.rendering)
+        }
+        for place in self.rendering.frames.indices
+        where !(client.tracksDeliveries && self.rendering.frames[place].unlessPersonal) {
+            let isForMe =
+                switch self.rendering.frames[place].audience {
+                case .everybody: true
+                case .others(let user): user != me
+                case .only(let user): user == me
+                case .otherConnections: client !== asker
+                }
+            if isForMe {
+                client.frames.append(
+                    String(
+                        decoding: self.rendering.text.bytes[
+                            self.rendering.textRange(ofFrame: place)], as: UTF8.self))
+            }
+        }
+        guard case .posted(let message) = event else { return }
+        client.deliveredThrough[key] = message.sequence
+        guard client.tracksDeliveries else { return }
+        client.session.delivered(message, in: key, into: &self.steps)
+        self.runSteps(of: client)
+    }
+
+    private func answered(_ context: UInt64, _ answer: ChatAnswer, isDelivered isShown: Bool) {
+        switch self.requests.removeValue(forKey: context) {
+        case .command(let client, let tag):
+            client.session.answered(answer, to: tag, isDelivered: isShown, into: &self.steps)
+            self.runSteps(of: client)
+        case .entrance(let client, let feed, let key, let beginning, let tag):
+            if case .joined(let entered) = answer {
+                // Who resumes hears everything else when it has been sent what it missed: nobody talks meanwhile.
+                client.feeds[feed] = key
+                let after =
+                    switch beginning {
+                    case .now: entered.head
+                    case .after(let sequence, _): sequence
+                    case .unread: entered.member?.readCursor ?? 0
+                    }
+                client.deliveredThrough[key] = min(after, entered.head)
+                if after < entered.head {
+                    self.chat.readPage(
+                        key, .after(after), limit: 1000,
+                        context: self.addRequest(.replay(client, key)))
+                }
+            }
+            client.session.answered(answer, to: tag, isDelivered: false, into: &self.steps)
+            self.runSteps(of: client)
+        case .openDecision(let reply): reply(answer)
+        case .page, .fetch, .replay, nil: break
+        }
+    }
+
+    private func receivedStoreAnswer(_ context: UInt64, _ answer: StoreAnswer) {
+        guard case .fetch(let client, let tag)? = self.requests.removeValue(forKey: context),
+            client.closed == nil
+        else { return }
+        client.session.receivedStoreAnswer(answer, for: tag, into: &self.steps)
+        self.runSteps(of: client)
+    }
+
+    private func receivedPage(_ context: UInt64, _ page: MessagePage?) {
+        switch self.requests.removeValue(forKey: context) {
+        case .page(let client, let tag):
+            client.session.receivedPage(page, for: tag, into: &self.steps)
+            self.runSteps(of: client)
+        case .replay(let client, let key):
+            for message in page?.messages ?? [] {
+                self.deliver(.posted(message), in: key, to: client)
+            }
+        case .command, .entrance, .fetch, .openDecision, nil: break
+        }
+    }
+}

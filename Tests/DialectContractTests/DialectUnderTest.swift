@@ -1,0 +1,215 @@
+import AgentsDialect
+import Bytes
+import ChatsDialect
+import ConversationsDialect
+import DialectKit
+import Foundation
+import Identity
+import PetsDialect
+import RoomsDialect
+import Testing
+
+/// A dialect that has to tell the same story as all others, and how a test speaks it.
+///
+/// Another dialect is another value in `all`; the stories stay as they are.
+struct DialectUnderTest: Sendable, CustomTestStringConvertible {
+    let dialect: any Dialect
+    /// The request of somebody who wants to come into a conversation, from behind this message on.
+    let request: @Sendable (_ conversation: String, _ after: Int?, Credentials) -> DialectRequest
+    /// The frame with which a client comes in, where connecting is not enough. Whoever is refused then says no more.
+    var connectFrame: String?
+    /// The frame by which a conversation is entered, where that is not done by connecting.
+    var enterFrame: (@Sendable (_ conversation: String) -> String)?
+    /// Whether a connection hears all of its user's conversations, and not only those that it has entered.
+    var receivesAllConversations = false
+    /// Whether one can go on behind a message.
+    var canResume = true
+    /// Whether anybody of the tenant may come into what it makes.
+    var createsOpenConversations = false
+    /// The frame that says something there.
+    let postFrame: @Sendable (_ conversation: String, _ content: String, _ id: String?) -> String
+    /// The frame that says something with a field of a wrong type.
+    let wrongTypeFrame: String
+    /// Text that is no frame, where a client can send it and live on.
+    var frameWithText: @Sendable (String) -> String = { $0 }
+    /// What a frame says.
+    var parseFrame: @Sendable (_ frame: String) -> [String: Any] = {
+        (try? JSONSerialization.jsonObject(with: Data($0.utf8))) as? [String: Any] ?? [:]
+    }
+    /// What of a frame to `me` is somebody's message, or the answer to one's own.
+    let message: @Sendable (_ frame: [String: Any], _ me: String) -> DeliveredMessage?
+    /// Whether a frame says that something went wrong.
+    let isError: @Sendable ([String: Any]) -> Bool
+
+    var testDescription: String { self.dialect.name.description }
+
+    /// A message as a client gets it.
+    struct DeliveredMessage: Equatable, CustomStringConvertible {
+        let id: Int
+        let author: String
+        /// Nil in an answer that does not repeat it.
+        let content: String?
+        var description: String { "\(self.id) \(self.author): \(self.content ?? "…")" }
+
+        static func == (left: Self, right: Self) -> Bool {
+            left.id == right.id && left.author == right.author
+                && (left.content == right.content || left.content == nil || right.content == nil)
+        }
+    }
+
+    static let all = [conversations, pets, chats, agents, rooms]
+
+    static let conversations = DialectUnderTest(
+        dialect: ConversationsDialect(),
+        request: { conversation, after, credentials in
+            DialectRequest(
+                path: ["conversations", conversation],
+                query: after.map { [("after", "\($0)")] } ?? [], credentials: credentials,
+                now: Timestamp(milliseconds: 0))
+        },
+        postFrame: { _, content, id in
+            Self.json(["action": "send_message", "content": content, "local_id": id as Any?])
+        },
+        wrongTypeFrame: #"{"action":"typing","is_typing":"perhaps"}"#,
+        message: { frame, _ in
+            guard frame["type"] as? String == "chat_message",
+                let message = frame["message"] as? [String: Any],
+                let id = (message["id"] as? String).flatMap({ Int($0) }),
+                let author = message["sender_id"] as? String,
+                let content = message["content"] as? String
+            else { return nil }
+            return DeliveredMessage(id: id, author: author, content: content)
+        },
+        isError: { ["error", "message.failed"].contains($0["type"] as? String) })
+
+    static let pets = DialectUnderTest(
+        dialect: PetsDialect(),
+        request: { _, _, credentials in
+            DialectRequest(
+                path: ["ws"], query: [], credentials: credentials, now: Timestamp(milliseconds: 0))
+        },
+        enterFrame: { Self.json(["event": "history", "data": ["conversation_id": $0]]) },
+        receivesAllConversations: true,
+        canResume: false,
+        postFrame: { conversation, content, id in
+            Self.json([
+                "event": "message",
+                "data": [
+                    "conversation_id": conversation, "content": content, "local_id": id as Any?,
+                ].compactMapValues { $0 },
+            ])
+        },
+        wrongTypeFrame: #"{"event":"history","data":{"conversation_id":7}}"#,
+        message: { frame, me in
+            guard let event = frame["event"] as? String,
+                ["message", "message_sent"].contains(event),
+                let data = frame["data"] as? [String: Any],
+                let id = (data["message_id"] as? String).flatMap({ Int($0) }),
+                let content = data["content"] as? String
+            else { return nil }
+            return DeliveredMessage(
+                id: id, author: event == "message" ? data["sender_id"] as? String ?? "" : me,
+                content: content)
+        },
+        isError: { $0["event"] as? String == "error" })
+
+    static let chats = DialectUnderTest(
+        dialect: ChatsDialect(),
+        request: { _, _, credentials in
+            DialectRequest(
+                path: ["ws", "chats"], query: [], credentials: credentials,
+                now: Timestamp(milliseconds: 0))
+        },
+        enterFrame: { Self.json(["type": "joinChat", "data": ["chat": $0]]) },
+        receivesAllConversations: true,
+        canResume: false,
+        createsOpenConversations: true,
+        postFrame: { conversation, content, id in
+            Self.json([
+                "type": "newMessage",
+                "data": ["chat": conversation, "text": content, "local_id": id as Any?]
+                    .compactMapValues { $0 },
+            ])
+        },
+        wrongTypeFrame: #"{"type":"joinChat","data":{"chat":[7]}}"#,
+        message: { frame, _ in
+            guard frame["type"] as? String == "messageCreated",
+                let data = frame["data"] as? [String: Any], let id = data["id"] as? Int,
+                let author = (data["sender"] as? [String: Any])?["username"] as? String,
+                let content = data["text"] as? String
+            else { return nil }
+            return DeliveredMessage(id: id, author: author, content: content)
+        },
+        isError: { $0["type"] as? String == "error" })
+
+    static let agents = DialectUnderTest(
+        dialect: AgentsDialect(),
+        request: { conversation, after, credentials in
+            DialectRequest(
+                path: ["v1", "ws"],
+                query: [("channel_id", conversation)] + (after.map { [("after", "\($0)")] } ?? []),
+                credentials: credentials, now: Timestamp(milliseconds: 0))
+        },
+        postFrame: { _, content, id in
+            Self.json(["type": "message", "content": content, "id": id as Any?])
+        },
+        wrongTypeFrame: #"{"type":"message","content":"x","metadata":7}"#,
+        message: { frame, me in
+            guard let seq = frame["seq"] as? Int else { return nil }
+            if frame["type"] as? String == "ACK" {
+                return DeliveredMessage(id: seq, author: me, content: nil)
+            }
+            guard frame["type"] as? String == "message", let author = frame["agent_id"] as? String,
+                let content = frame["content"] as? String
+            else { return nil }
+            return DeliveredMessage(id: seq, author: author, content: content)
+        },
+        isError: { $0["type"] as? String == "ERROR" })
+
+    static let rooms = DialectUnderTest(
+        dialect: RoomsDialect(key: RecoveryKey(derivedFrom: Array("secret".utf8), cluster: "test")),
+        request: { _, _, credentials in
+            DialectRequest(
+                path: ["socket.io"], query: [], credentials: credentials,
+                now: Timestamp(milliseconds: 0))
+        },
+        connectFrame: "0",
+        enterFrame: { "2[\"join_room\",\(Self.json(["room_id": $0]))]" },
+        // It goes on with what CONNECT was answered, and not with a number.
+        canResume: false,
+        createsOpenConversations: true,
+        postFrame: { conversation, content, id in
+            "2[\"send_message\",\(Self.json(["room_id": conversation, "content": content, "local_id": id as Any?]))]"
+        },
+        wrongTypeFrame: #"2["typing",{"room_id":"room","is_typing":"perhaps"}]"#,
+        frameWithText: { text in
+            let data = try? JSONSerialization.data(withJSONObject: ["send_message", text])
+            return "2" + String(decoding: data ?? Data(), as: UTF8.self)
+        },
+        parseFrame: { frame in
+            // Engine.IO's letter, and Socket.IO's.
+            let payload = try? JSONSerialization.jsonObject(with: Data(frame.utf8.dropFirst(2)))
+            switch frame.prefix(2) {
+            case "42":
+                guard let parts = payload as? [Any], parts.count == 2 else { return [:] }
+                return ["event": parts[0], "data": parts[1]]
+            case "44": return ["event": "connect_error", "data": payload ?? [:]]
+            default: return [:]
+            }
+        },
+        message: { frame, _ in
+            guard frame["event"] as? String == "new_message",
+                let data = frame["data"] as? [String: Any],
+                let id = (data["id"] as? String).flatMap({ Int($0) }),
+                let author = data["user_id"] as? String,
+                let content = data["content"] as? String
+            else { return nil }
+            return DeliveredMessage(id: id, author: author, content: content)
+        },
+        isError: { ["error", "connect_error"].contains($0["event"] as? String) })
+
+    static func json(_ members: [String: Any?]) -> String {
+        let data = try? JSONSerialization.data(withJSONObject: members.compactMapValues { $0 })
+        return String(decoding: data ?? Data(), as: UTF8.self)
+    }
+}

@@ -1,0 +1,158 @@
+import Bytes
+import DialectKit
+import Identity
+import Testing
+
+@Suite("Every dialect")
+struct EveryDialectTests {
+    private let fixture = ChatLoopFixture()
+
+    private static func token(_ user: String, _ grants: Grants = .all) -> Credentials {
+        .bearer(Identity(user: .init(user), grants: grants))
+    }
+
+    private func enter(_ tongue: DialectUnderTest, _ user: String, after: Int? = nil) throws
+        -> ChatLoopFixture.DialectClient
+    {
+        let client = try #require(
+            self.fixture.connect(tongue, to: "room", after: after, as: Self.token(user)))
+        try #require(client.closed == nil)
+        return client
+    }
+
+    private static func messages(_ range: ClosedRange<Int>, by user: String) -> [DialectUnderTest
+        .DeliveredMessage]
+    {
+        range.map {
+            DialectUnderTest.DeliveredMessage(id: $0, author: user, content: "message \($0)")
+        }
+    }
+
+    @Test(
+        "tells everybody in a conversation what is said there, once, in order, its sender too",
+        arguments: DialectUnderTest.all, DialectUnderTest.all)
+    func delivery(_ left: DialectUnderTest, _ right: DialectUnderTest) throws {
+        let ann = try self.enter(left, "ann")
+        let bob = try self.enter(right, "bob")
+        let elsewhere = try #require(self.fixture.connect(left, to: "other", as: Self.token("ann")))
+        var expected: [DialectUnderTest.DeliveredMessage] = []
+        for number in 1...10 {
+            let (client, user) = number % 3 == 0 ? (bob, "bob") : (ann, "ann")
+            self.fixture.post("message \(number)", in: "room", from: client)
+            expected += Self.messages(number...number, by: user)
+        }
+        #expect(ann.received == expected)
+        #expect(bob.received == expected)
+        // A connection for one conversation hears no other; the others hear all of their user's.
+        #expect(elsewhere.received == (left.receivesAllConversations ? expected : []))
+        #expect(ann.errors.isEmpty && bob.errors.isEmpty)
+    }
+
+    @Test(
+        "makes one message of one id, however often it is sent, and over whichever connection",
+        arguments: DialectUnderTest.all, DialectUnderTest.all)
+    func repeatedSends(_ left: DialectUnderTest, _ right: DialectUnderTest) throws {
+        let ann = try self.enter(left, "ann")
+        let bob = try self.enter(right, "bob")
+        self.fixture.post("message 1", in: "room", as: "id-1", from: ann)
+        let again = try self.enter(right, "ann")
+        for client in [ann, again] {
+            self.fixture.post("message 1", in: "room", as: "id-1", from: client)
+        }
+        #expect(bob.received == Self.messages(1...1, by: "ann"))
+        #expect(
+            ann.received == Self.messages(1...1, by: "ann") + Self.messages(1...1, by: "ann"),
+            "the repeat is answered with the first message")
+        #expect(again.received == Self.messages(1...1, by: "ann"))
+        // Somebody else's id is another one.
+        self.fixture.post("message 2", in: "room", as: "id-1", from: bob)
+        #expect(bob.received == Self.messages(1...1, by: "ann") + Self.messages(2...2, by: "bob"))
+    }
+
+    @Test(
+        "goes on where a client was, its own messages too",
+        arguments: DialectUnderTest.all.filter(\.canResume))
+    func resuming(_ tongue: DialectUnderTest) throws {
+        let ann = try self.enter(tongue, "ann")
+        for number in 1...4 { self.fixture.post("message \(number)", in: "room", from: ann) }
+        self.fixture.disconnect(ann)
+        let bob = try self.enter(tongue, "bob")
+        for number in 5...6 { self.fixture.post("message \(number)", in: "room", from: bob) }
+        for (after, first) in [(0, 1), (3, 4), (5, 6), (6, 7), (100, 7)] {
+            let again = try self.enter(tongue, "ann", after: after)
+            let missed = (Self.messages(1...4, by: "ann") + Self.messages(5...6, by: "bob")).filter
+            { $0.id >= first }
+            #expect(again.received == missed, "after \(after)")
+            self.fixture.disconnect(again)
+        }
+        let live = try self.enter(tongue, "ann", after: 5)
+        self.fixture.post("message 7", in: "room", from: bob)
+        #expect(live.received == Self.messages(6...7, by: "bob"))
+    }
+
+    @Test(
+        "lets nobody in without a good token, or where it is not meant to be",
+        arguments: DialectUnderTest.all)
+    func refusals(_ tongue: DialectUnderTest) throws {
+        _ = try self.enter(tongue, "ann")
+        var strangers: [Credentials] = [.none, .invalid("it is forged")]
+        if !tongue.createsOpenConversations {
+            strangers.append(Self.token("eve", .listed(["another room"])))
+        }
+        for credentials in strangers {
+            let client = self.fixture.connect(tongue, to: "room", as: credentials)
+            if let client { self.fixture.post("I am in", in: "room", from: client) }
+            let errorCount = tongue.connectFrame == nil ? 2 : 1
+            #expect(
+                client == nil || client?.closed.map { $0 >= 4000 } == true
+                    || client?.errors.count == errorCount, "\(credentials)")
+            #expect(client?.received.isEmpty != false)
+        }
+        let bob = try self.enter(tongue, "bob")
+        self.fixture.post("message 1", in: "room", from: bob)
+        #expect(bob.received == Self.messages(1...1, by: "bob"))
+        // Who has been let in once is a member and needs no listing any more.
+        let carol = try #require(
+            self.fixture.connect(tongue, to: "room", as: Self.token("carol", .listed(["room"]))))
+        #expect(carol.closed == nil && carol.errors.isEmpty)
+        self.fixture.disconnect(carol)
+        let again = try #require(
+            self.fixture.connect(tongue, to: "room", as: Self.token("carol", .none)))
+        #expect(again.closed == nil && again.errors.isEmpty)
+    }
+
+    @Test(
+        "answers what it cannot take with an error, and lives on", arguments: DialectUnderTest.all,
+        ["", "no JSON", "[]", "5", #"{"a":}"#, "nonsense", "blank", "too long"])
+    func badInput(_ tongue: DialectUnderTest, _ kind: String) throws {
+        let ann = try self.enter(tongue, "ann")
+        let bob = try self.enter(tongue, "bob")
+        let bytes = String(repeating: "é", count: 8193)
+        switch kind {
+        case "nonsense": self.fixture.send(tongue.wrongTypeFrame, from: ann)
+        case "blank": self.fixture.post(" \u{3000}\n", in: "room", from: ann)
+        case "too long": self.fixture.post(bytes, in: "room", from: ann)
+        default: self.fixture.send(tongue.frameWithText(kind), from: ann)
+        }
+        #expect(ann.errors.count == 1, "\(ann.frames)")
+        #expect(bob.received.isEmpty && bob.errors.isEmpty)
+        self.fixture.post("message 1", in: "room", from: ann)
+        #expect(ann.received == Self.messages(1...1, by: "ann"))
+        #expect(ann.errors.count == 1)
+        #expect(bob.received == ann.received)
+    }
+
+    @Test(
+        "carries every text as it is", arguments: DialectUnderTest.all,
+        ["é", "e\u{301}", "\u{0}", "\"\\/", "😀\u{200D}👩", "\u{2028}x", "\u{7F}"])
+    func texts(_ tongue: DialectUnderTest, _ content: String) throws {
+        let ann = try self.enter(tongue, "ann")
+        let bob = try self.enter(tongue, "bob")
+        self.fixture.post(content, in: "room", from: ann)
+        #expect(
+            bob.received.map { Array(($0.content ?? "").unicodeScalars) } == [
+                Array(content.unicodeScalars)
+            ])
+        #expect(ann.received == bob.received)
+    }
+}

@@ -1,0 +1,296 @@
+import Bytes
+import ChatModel
+import Configuration
+import ConversationsDialect
+import GatewayTestSupport
+import Identity
+import RoomsDialect
+import TestKit
+import Testing
+
+@testable import Gateway
+
+/// Engine.IO sessions that poll, at one node.
+@Suite("A client that polls")
+struct EnginePollingTests {
+    private static func node(
+        loops: Int = 1, _ change: (inout TestNode.NodeOptions) -> Void = { _ in }
+    ) throws -> TestNode {
+        let rooms = RoomsDialect(key: RecoveryKey(derivedFrom: TestNode.secret, cluster: "test"))
+        return try TestNode(loops: loops, dialects: [rooms, ConversationsDialect()]) { setup in
+            setup.live.limits.allowEverything()
+            change(&setup)
+        }
+    }
+
+    /// Somebody in these rooms who has been shown what is there.
+    private static func member(_ user: String, of rooms: [String], at node: TestNode) throws
+        -> PollingClient
+    {
+        let client = try PollingClient(port: node.port)
+        try client.connectNamespace(token: TestNode.token(user))
+        for room in rooms {
+            try client.post(#"420["join_room",{"room_id":"\#(room)"}]"#)
+            var packets: [String] = []
+            while packets.last?.hasPrefix(#"42["offset","#) != true || packets.count < 3 {
+                packets += try client.packets(1)
+            }
+        }
+        return client
+    }
+
+    private static func isOffset(_ packet: Substring) -> Bool { packet.hasPrefix(#"42["offset","#) }
+    private static func isMessage(_ packet: Substring) -> Bool {
+        packet.hasPrefix(#"42["new_message","#)
+    }
+
+    // MARK: What it is sent
+
+    @Test(
+        "gets each message with its offset, sixteen packets at a time, however much was missed, wherever it waited",
+        arguments: [1, 2],
+        [(60, bytes: 12_000), (12, bytes: 90_000)])
+    func pairs(roomCount: Int, said: (count: Int, bytes: Int)) throws {
+        let node = try Self.node {
+            $0.settings.chatLimits.contentBytes = 100_000
+            $0.live.limits.messageBytes = 200_000
+        }
+        let rooms = ["one", "two"].prefix(roomCount)
+        let reader = try PollingClient(port: node.port)
+        try reader.post(#"40{"token":"\#(TestNode.token("reader"))"}"#)
+        let hello = try reader.packets(2)
+        let pid = try #require(try JSONObject(String(hello[0].dropFirst(2)))["pid"])
+        let author = try node.peer("author", in: "one")
+        // Of this size a few fill what may wait for a poll; the rest waits behind it.
+        for number in 1...said.count {
+            try author.send(ConversationsFrames.message(String(repeating: "x", count: said.bytes)))
+            try TestPeer.wait(for: "one's own message", among: [author]) {
+                ConversationsFrames.ids(of: author.texts).count == number
+            }
+        }
+
+        let again = try PollingClient(port: node.port)
+        let offset = rooms.map { "\($0)=0" }.joined(separator: ",")
+        // With one answer more than there are pairs, sixteen packets end in the middle of one.
+        try again.post(
+            #"40{"token":"\#(TestNode.token("reader"))","pid":"\#(pid)","offset":"\#(offset)"}"#
+                + "\u{1E}" + #"421["nothing",{}]"#)
+        var ids: [Int] = []
+        while ids.count < said.count {
+            let reply = try again.poll()
+            try #require(reply.status == 200, "\(reply)")
+            let packets = reply.body.split(separator: "\u{1E}")
+            #expect(packets.count <= 16)
+            for (place, packet) in packets.enumerated() where Self.isMessage(packet) {
+                #expect(
+                    place + 1 < packets.count && Self.isOffset(packets[place + 1]),
+                    "behind \(packets.map { $0.prefix(40) })")
+                let message = try JSONObject(
+                    packet.dropFirst(#"42["new_message",{"#.count - 1).dropLast().description)
+                ids.append(Int(message["id"] ?? "") ?? 0)
+            }
+        }
+        #expect(ids == Array(1...said.count))
+    }
+
+    @Test("has been delivered what its polls have taken, and not what waits for one")
+    func delivered() throws {
+        let node = try Self.node()
+        let bob = try Self.member("bob", of: ["room"], at: node)
+        let ann = try node.peer("ann", in: "room")
+        let eve = try node.peer("eve", in: "other")
+        let carl = try node.peer("carl", in: "other")
+        try ann.send(ConversationsFrames.message("hello"))
+        try TestPeer.wait(for: "ann's message", among: [ann]) {
+            ConversationsFrames.ids(of: ann.texts) == [1]
+        }
+        // Receipts are told now and then, all at once: with that of a later message, which a WebSocket takes, would come the earlier one's.
+        try eve.send(ConversationsFrames.message("hello"))
+        try TestPeer.wait(for: "eve's receipt", among: [eve, carl]) {
+            eve.texts.contains { $0.contains(#""status":"delivered""#) }
+        }
+        try ann.send("?")
+        try TestPeer.wait(for: "an answer", among: [ann]) {
+            ann.texts.contains { $0.contains(#""type":"error""#) }
+        }
+        #expect(!ann.texts.contains { $0.contains("delivered") }, "\(ann.texts)")
+        var packets: [String] = []
+        while !packets.contains(where: { Self.isMessage($0[...]) }) {
+            packets += try bob.packets(1)
+        }
+        try TestPeer.wait(for: "the receipt", among: [ann]) {
+            ann.texts.contains {
+                $0.contains(#""type":"message.status","message_id":"1","status":"delivered""#)
+            }
+        }
+        // A poll that waits takes it at once.
+        let poll = try bob.beginPoll()
+        try ann.send(ConversationsFrames.message("again"))
+        try TestPeer.wait(for: "the receipt", among: [ann]) {
+            ann.texts.contains { $0.contains(#""message_id":"2","status":"delivered""#) }
+        }
+        #expect(try HTTPReply(from: poll).body.contains(#""content":"again""#))
+    }
+
+    @Test(
+        "leaves a room for its user's every connection: one of another protocol is closed with 4004"
+    )
+    func leaving() throws {
+        let node = try Self.node()
+        let polling = try Self.member("ann", of: ["room"], at: node)
+        let talker = try node.conversationClient("ann", in: "room")
+        let bob = try node.conversationClient("bob", in: "room")
+        try polling.post(#"421["leave_room",{"room_id":"room"}]"#)
+        #expect(
+            try talker.closeEvent()
+                == .close(code: 4004, reason: "no member of this conversation any more"))
+        var packets: [String] = []
+        while !packets.contains(#"431[{"ok":true}]"#) { packets += try polling.packets(1) }
+        #expect(!packets.contains { $0.hasPrefix(#"42["user_left""#) }, "that is for the others")
+        #expect(try bob.post("still here")["content"] == "still here")
+    }
+
+    // MARK: Its end
+
+    @Test("is closed with too much waiting for it, and told so by the poll that comes too late")
+    func tooSlow() throws {
+        let node = try Self.node { $0.live.limits.outboundBytes = 100_000 }
+        let bob = try Self.member("bob", of: ["room"], at: node)
+        let ann = try node.peer("ann", in: "room")
+        var said = 0
+        while said < 500, try !node.hasLogged("slow reader closed") {
+            for _ in 0..<10 {
+                try ann.send(ConversationsFrames.message(String(repeating: "x", count: 4000)))
+            }
+            said += 10
+            try TestPeer.wait(for: "one's own messages", among: [ann]) {
+                ConversationsFrames.ids(of: ann.texts).count == said
+            }
+        }
+        try #require(said < 500, "it was never closed")
+        // What it was sent before comes, without a hole; then it is over.
+        var last = ""
+        while true {
+            let reply = try bob.poll()
+            guard reply.status == 200 else { break }
+            last = reply.body.split(separator: "\u{1E}").last.map(String.init) ?? ""
+        }
+        #expect(last == "1")
+        #expect(try bob.post("6").body == #"{"code":1,"message":"Session ID unknown"}"#)
+    }
+
+    @Test(
+        "is closed by a drain, by the poll that waits or by its next one, and comes in nowhere",
+        arguments: [true, false])
+    func drain(isPolling: Bool) throws {
+        let node = try Self.node()
+        let bob = try Self.member("bob", of: ["room"], at: node)
+        let ann = try node.conversationClient("ann", in: "other")
+        let stream = try ByteStream(port: node.port)
+        if isPolling {
+            // Both are read in one piece: with the first one's answer the poll is where its session is.
+            try stream.send(
+                "GET /api/health HTTP/1.1\r\nHost: here\r\n\r\nGET \(bob.path) HTTP/1.1\r\nHost: here\r\n\r\n"
+            )
+            #expect(try HTTPReply(from: stream).status == 200)
+        }
+        node.gateway.drain(over: .milliseconds(1))
+        #expect(
+            try ann.closeEvent()
+                == .close(code: 1012, reason: "the node is going down; connect again"))
+        let last = isPolling ? try HTTPReply(from: stream) : try bob.poll()
+        #expect(
+            last.status == 200 && last.body.hasSuffix("1") && last.fields["connection"] == "close",
+            "\(last)")
+        #expect(try bob.poll().body == #"{"code":1,"message":"Session ID unknown"}"#)
+        let refused = try HTTPReply.get("/socket.io/?EIO=4&transport=polling", port: node.port)
+        #expect(refused.status == 503 && refused.fields["retry-after"] == "1")
+        #expect(refused.body == #"{"code":4,"message":"Unavailable; come again"}"#)
+    }
+
+    @Test("is told to come again where too many come in a second, over either transport")
+    func tooManyHandshakes() throws {
+        let node = try Self.node { $0.live.limits.connectsPerSecond = 1 }
+        // Two of them are in the same second at the latest when a second begins between the first two.
+        let path = "/socket.io/?EIO=4&transport=polling"
+        let refused = try Deadline.wait(for: "a refusal") {
+            let reply = try HTTPReply.get(path, port: node.port)
+            return reply.status == 200 ? nil : reply
+        }
+        #expect(refused.status == 503 && refused.fields["retry-after"] == "1")
+        #expect(refused.body == #"{"code":4,"message":"Unavailable; come again"}"#)
+        let webSocket = try Deadline.wait(for: "another refusal") {
+            try? RawWebSocketClient.refusal(
+                of: "/socket.io/?EIO=4&transport=websocket", port: node.port)
+        }
+        #expect(webSocket.status == 503 && webSocket.fields["retry-after"] == "1")
+    }
+
+    // MARK: Whose it is
+
+    private static let forbidden = #"{"code":4,"message":"Forbidden"}"#
+
+    /// A token with one letter of its signature changed.
+    private static func forged(_ token: String) -> String {
+        token.dropLast(2) + (token.hasSuffix("AA") ? "BA" : "AA")
+    }
+
+    @Test(
+        "is nobody else's: a request with another user's token, or a bad one, is refused, and the session goes on",
+        arguments: [1, 3])
+    func otherTokens(loops: Int) throws {
+        let node = try Self.node(loops: loops)
+        let ann = try Self.member("ann", of: ["room"], at: node)
+        for token in [
+            try TestNode.token("bob"), Self.forged(try TestNode.token("ann")), "nonsense",
+        ] {
+            var other = ann
+            other.query = "&token=\(token)"
+            for reply in [
+                try other.poll(), try other.post("6"),
+                try ann.poll(fields: ["Authorization": "Bearer \(token)"]),
+                try ann.post("6", fields: ["Authorization": "Bearer \(token)"]),
+                try RawWebSocketClient.refusal(
+                    of: "/socket.io/?EIO=4&transport=websocket&sid=\(ann.sid)&token=\(token)",
+                    port: node.port),
+            ] {
+                #expect(reply.status == 403 && reply.body == Self.forbidden, "\(reply)")
+            }
+        }
+        var own = ann
+        own.query = "&token=\(try TestNode.token("ann"))"
+        for client in [ann, own] {
+            try client.post(#"421["nothing",{}]"#)
+            #expect(try client.packets(1)[0].hasPrefix("431"))
+        }
+    }
+
+    @Test("may show the token with which it came after that has expired")
+    func expiredToken() throws {
+        let node = try Self.node()
+        let token = try TestNode.token("ann", lasting: .seconds(6))
+        var ann = try PollingClient(port: node.port, query: "&token=\(token)")
+        ann.query = "&token=\(token)"
+        try ann.connectNamespace(token: nil)
+        try ann.post(#"421["authenticate",{"token":"\#(TestNode.token("ann"))"}]"#)
+        #expect(try ann.packets(1)[0].hasPrefix(#"431[{"ok":true"#))
+        func comesIn() throws -> Bool {
+            let late = try PollingClient(port: node.port, query: "&token=\(token)")
+            try late.post("40")
+            return try late.packets(1)[0].hasPrefix("40")
+        }
+        try Deadline.wait(for: "the token's end", untilTrue: { try !comesIn() })
+        try ann.post(#"422["nothing",{}]"#)
+        #expect(try ann.packets(1)[0].hasPrefix("432"))
+    }
+
+    @Test("that came with a bad token hears so when it connects")
+    func refusedToken() throws {
+        let node = try Self.node()
+        let query = "&token=\(Self.forged(try TestNode.token("ann")))"
+        var client = try PollingClient(port: node.port, query: query)
+        client.query = query
+        #expect(try client.post("40").body == "ok")
+        #expect(try client.packets(1)[0].hasPrefix(#"44{"message":"token: "#))
+    }
+}

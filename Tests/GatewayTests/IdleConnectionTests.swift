@@ -1,0 +1,270 @@
+import Configuration
+import GatewayTestSupport
+import Telemetry
+import TestKit
+import Testing
+
+@testable import Gateway
+
+@Suite("Quiet connections")
+struct IdleConnectionTests {
+    @Test("are closed with 1001, also where they have sent only a part of a frame")
+    func idle() throws {
+        let node = try TestNode { setup in
+            setup.live.limits.idle = .milliseconds(600)
+            setup.live.limits.ping = .seconds(100)
+        }
+        let silent = try node.echo()
+        let dripping = try ByteStream(port: node.port)
+        let half = try RawWebSocketClient("/echo", port: node.port)
+        try half.stream.send([0x81])
+        guard case .close(code: 1001, let reason) = try silent.next() else {
+            Issue.record("it was not closed with 1001")
+            return
+        }
+        #expect(reason.hasPrefix("nothing was heard for"))
+        #expect(try silent.next() == .end)
+        #expect(try half.next() == .close(code: 1001, reason: reason))
+        dripping.close()
+    }
+
+    @Test("are pinged, with the protocol's own heartbeat, and live as long as they answer")
+    func ping() throws {
+        let node = try TestNode { setup in
+            // So long that an answer comes in time although the machine stands still for a moment.
+            setup.live.limits.idle = .seconds(4)
+            setup.live.limits.ping = .seconds(1)
+        }
+        let peer = try node.peer("ann")
+        // Longer than the idle time.
+        for _ in 0..<5 {
+            var events: [TestPeer.Event] = []
+            while events.count < 2 { events.append(try #require(try peer.next())) }
+            #expect(events == [.ping([]), .text(#"{"type":"heartbeat"}"#)])
+            try peer.send(bytes: RawWebSocketClient.frame(opcode: 10))
+        }
+        // Now it is silent.
+        while let event = try peer.next() {
+            if event.closeCode != nil { break }
+        }
+        #expect(peer.closeEvent?.closeCode == 1001)
+    }
+
+    @Test("are closed with 4003 when the token ends, unless there is a fresh one")
+    func expiry() throws {
+        let node = try TestNode()
+        let expiring = { (user: String) in
+            "/conversations/room/?token=\(try TestNode.token(user, lasting: .seconds(5)))"
+        }
+        let first = ConversationClient(try RawWebSocketClient(expiring("ann"), port: node.port))
+        let second = ConversationClient(try RawWebSocketClient(expiring("bob"), port: node.port))
+        let fresh = { (user: String) in
+            #"{"action":"authenticate","token":"\#(try TestNode.token(user))"}"#
+        }
+        try second.send(fresh("bob"))
+        #expect(try second.next("authenticated").text == #"{"type":"authenticated"}"#)
+        #expect(
+            try first.next("error").text
+                == #"{"type":"error","action":null,"error":"token expired"}"#)
+        #expect(try first.closeEvent() == .close(code: 4003, reason: "token expired"))
+        try second.post("still here")
+        // Of somebody else, or of nobody, it is refused, and nothing else happens.
+        try second.send(fresh("ann"))
+        #expect(
+            try second.next("error").text
+                == #"{"type":"error","action":"authenticate","error":"token: belongs to another user"}"#
+        )
+        try second.send(#"{"action":"authenticate","token":"x.y.z"}"#)
+        #expect(try second.next("error")["error"]?.hasPrefix("token: ") == true)
+        try second.post("still here")
+    }
+}
+
+@Suite("What a node has of connections")
+struct ConnectionLifecycleTests {
+    @Test("goes with them, however they go")
+    func releasesEverything() throws {
+        let node = try TestNode(loops: 2) { $0.live.limits.allowEverything() }
+        for round in 0..<3 {
+            for number in 0..<30 {
+                let peer = try node.peer(
+                    "user\(number % 5)", in: "room\(number % 4)", after: number % 3 == 0 ? "0" : nil
+                )
+                try peer.send(ConversationsFrames.message("round \(round)"))
+                try peer.send(#"{"action":"fetch_messages","limit":100}"#)
+                if number % 2 == 0 {
+                    try peer.send(bytes: RawWebSocketClient.frame(opcode: 8, [3, 232]))
+                }
+            }
+        }
+        try node.waitForConnections(0)
+        _ = try node.metrics("nothing to be left") { metrics in
+            let gauges = [
+                MetricFamily.users, .conversationsSubscribed, .requestsWaiting, .answersPending,
+            ].map { metrics.value(of: $0) }
+            return gauges == [0, 0, 0, 0]
+                && metrics.value(of: .connections, labels: ["dialect": "conversations"]) == 0
+        }
+    }
+
+    @Test("goes with those, too, who are sent away before they are let in")
+    func closedBeforeJoin() throws {
+        let node = try TestNode(loops: 2)
+        node.store.close(.other)
+        let peers = try (0..<20).map { try node.peer("user\($0)", in: "room\($0 % 4)") }
+        _ = try node.metrics("questions to be open") { $0.value(of: .answersPending) == 20 }
+        node.gateway.drain(over: .zero)
+        try TestPeer.wait(for: "their end", among: peers) {
+            peers.allSatisfy { $0.closeEvent?.closeCode == 1012 }
+        }
+        // The owner is still being asked, but nobody waits for what it says.
+        _ = try node.metrics("no question to be open") {
+            $0.value(of: .answersPending) == 0 && $0.value(of: .requestsWaiting) == 20
+        }
+        node.store.open()
+        _ = try node.metrics("nothing to be left") {
+            $0.value(of: .requestsWaiting) == 0 && $0.value(of: .conversationsSubscribed) == 0
+        }
+    }
+
+    @Test("is told in the log, where debugging is on: whence, how long, and how it ended")
+    func log() throws {
+        let node = try TestNode(logLevel: .debug)
+        let one = try RawWebSocketClient("/echo", port: node.port)
+        try one.close(1000)
+        let two = try RawWebSocketClient(
+            "/echo", port: node.port,
+            fields: ["X-Forwarded-For": "10.9.9.9, 203.0.113.7:4711 , 127.0.0.9"])
+        try two.stream.send([0x81, 1, 0x41])
+        #expect(two.stream.readToEnd())
+        two.dropConnection()
+        let three = try RawWebSocketClient(
+            TestNode.path("ann", in: "secret-room"), port: node.port,
+            fields: ["X-Forwarded-For": "[2001:db8::7]:80"])
+        try three.send(ConversationsFrames.message("a secret of ann's"))
+        _ = try three.next()
+        three.dropConnection()
+        try node.waitForConnections(0)
+        let opened = try node.log("connection opened", atLeast: 3)
+        let closed = try node.log("connection closed", atLeast: 3)
+        #expect(opened.map { $0["dialect"] } == ["echo", "echo", "conversations"])
+        #expect(opened[0]["address"]?.hasPrefix("127.0.0.1:") == true)
+        #expect(
+            opened[1]["address"] == "203.0.113.7",
+            "of what proxies say the last that is no proxy counts")
+        #expect(opened[2]["address"] == "2001:db8::7")
+        #expect(closed.map { $0.number("code") } == [1000, 1002, 1006])
+        #expect(closed.map { $0["connection"] } == opened.map { $0["connection"] })
+        #expect(closed.allSatisfy { $0.number("seconds").map { $0 >= 0 && $0 < 60 } == true })
+        #expect(try node.log("protocol error", atLeast: 1)[0]["address"] == "203.0.113.7")
+        let text = try node.folder.read("log")
+        #expect(
+            !text.contains("secret of ann") && !text.contains("eyJ"),
+            "what is said and what lets one in is nobody's business")
+    }
+
+    @Test("tells of proxies only where they are believed")
+    func untrusted() throws {
+        let node = try TestNode(logLevel: .debug) { $0.settings.trustedProxies = [] }
+        let socket = try RawWebSocketClient(
+            "/echo", port: node.port,
+            fields: [
+                "X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https",
+                "Origin": "http://127.0.0.1:\(node.port)",
+            ])
+        try socket.close()
+        #expect(
+            try node.log("connection opened", atLeast: 1)[0]["address"]?.hasPrefix("127.0.0.1:")
+                == true)
+        let behind = try TestNode()
+        let fields = ["X-Forwarded-Proto": "https", "Host": "chat.test"]
+        _ = try RawWebSocketClient(
+            "/echo", port: behind.port,
+            fields: fields.merging(["Origin": "https://chat.test"]) { $1 })
+        #expect(
+            try RawWebSocketClient.refusal(
+                of: "/echo", port: behind.port,
+                fields: fields.merging(["Origin": "http://chat.test"]) { $1 }
+            )
+            .status == 403)
+    }
+
+    @Test(
+        "is bounded: who comes when it is full is told to come again, the others stay, and health is always told"
+    )
+    func full() throws {
+        let node = try TestNode { $0.live.limits.connections = 3 }
+        let kept = try ByteStream(port: node.port)
+        try kept.send("GET /api/health HTTP/1.1\r\nHost: here\r\n\r\n")
+        #expect(try HTTPReply(from: kept).status == 200)
+        let sockets = try (0..<2).map { _ in try node.echo() }
+        for _ in 0..<3 {
+            let reply = try RawWebSocketClient.refusal(of: "/echo", port: node.port)
+            #expect(reply.status == 503 && reply.fields["retry-after"] == "1")
+            #expect(try JSONObject(reply.body)["error"] != nil)
+        }
+        #expect(try HTTPReply.get("/api/health", port: node.port).status == 200)
+        try kept.send("GET /nothing HTTP/1.1\r\nHost: here\r\n\r\n")
+        #expect(try HTTPReply(from: kept).status == 404, "who was there first is served")
+        try sockets[0].close()
+        try node.waitForConnections(2)
+        _ = try node.echo()
+    }
+
+    @Test("takes no longer to write than is told by its metrics")
+    func storeTimes() throws {
+        let node = try TestNode(store: .sqlite) { $0.live.limits.allowEverything() }
+        try node.fill(50)
+        let metrics = try node.metrics("writes to be measured") {
+            ($0.histogram(of: .storeSeconds)?.count ?? 0) >= 1
+        }
+        let times = try #require(metrics.histogram(of: .storeSeconds))
+        #expect(times.count <= UInt64(node.store.passed(.write)))
+        #expect(times.maximum > 1000 && times.maximum < 60_000_000_000)
+        #expect(metrics.value(of: .messagesIn, labels: ["dialect": "conversations"]) == 50)
+    }
+}
+
+@Suite("A connection that the server closes")
+struct ServerCloseTests {
+    @Test(
+        "ends with the peer's own close frame, whatever that says, and ignores what comes before it"
+    )
+    func crossing() throws {
+        let node = try TestNode { setup in
+            setup.live.limits.idle = .milliseconds(400)
+            setup.live.limits.ping = .seconds(100)
+        }
+        let socket = try ByteStream(port: node.port)
+        try socket.send(
+            "GET /echo HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+        #expect(try HTTPReply(from: socket).status == 101)
+        #expect(
+            try Array(
+                socket.peek(atLeast: 4).prefix(1) + socket.peek(atLeast: 4).dropFirst(2).prefix(2))
+                == [0x88, 0x03, 0xE9])
+        try socket.send(
+            RawWebSocketClient.frame(opcode: 1, Array("too late".utf8))
+                + RawWebSocketClient.frame(opcode: 9, [1]))
+        try socket.send(RawWebSocketClient.frame(opcode: 8, [0x0F, 0xA0]))
+        #expect(socket.readToEnd())
+        // One close frame, and nothing behind it.
+        let bytes = try Array(socket.peek(atLeast: 0))
+        #expect(bytes.count == 2 + Int(bytes[1]))
+        try node.waitForConnections(0)
+    }
+
+    @Test("waits for its peer's answer, but not for ever")
+    func noAnswer() throws {
+        let node = try TestNode(logLevel: .debug) { $0.live.limits.idle = .milliseconds(400) }
+        let socket = try node.echo()
+        socket.stopAnsweringPings()
+        let bytes = try socket.stream.peek(atLeast: 4)
+        #expect(bytes.contains(0x88))
+        #expect(node.gateway.connectionCount == 1)
+        #expect(socket.stream.readToEnd(within: .seconds(20)))
+        try node.waitForConnections(0)
+        #expect(try node.log("connection closed", atLeast: 1)[0].number("code") == 1001)
+    }
+}

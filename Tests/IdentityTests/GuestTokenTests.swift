@@ -1,0 +1,94 @@
+import Bytes
+import Testing
+
+@testable import Identity
+
+@Suite("A guest token")
+struct GuestTokenTests {
+    private static let key = GuestKey(derivedFrom: secret, cluster: "confab")
+
+    private static func guestToken(_ user: ByteString = "alice", as role: GuestRole = .member)
+        throws -> String
+    {
+        try self.key.token(for: user, named: "Alice", in: "room", as: role, at: now)
+    }
+
+    @Test(
+        "names a guest and one conversation, for an hour", arguments: [GuestRole.member, .creator])
+    func identity(_ role: GuestRole) throws {
+        let verifier = TokenVerifier(secret: secret, guestKey: Self.key)
+        let identity = try verifier.verify(Self.guestToken(as: role), at: now)
+        #expect(
+            identity
+                == Identity(
+                    user: "alice", displayName: "Alice", agent: "guest:alice",
+                    grants: .listed(["room"]), guest: role,
+                    expiry: Timestamp(milliseconds: now.milliseconds + 3_600_000)))
+        #expect(throws: TokenError.expired) {
+            try verifier.verify(
+                Self.guestToken(), at: Timestamp(milliseconds: now.milliseconds + 3_600_000))
+        }
+        // It may call itself what it likes: others see it behind the mark of guests.
+        #expect(
+            try verifier.verify(Self.guestToken("guest:alice"), at: now).agent
+                == "guest:guest:alice")
+    }
+
+    @Test("is held to no rule for tokens of others")
+    func rules() throws {
+        let verifier = TokenVerifier(
+            secret: secret, rules: TokenRules(audience: "chat", issuer: "here", leewaySeconds: 60),
+            guestKey: Self.key)
+        #expect(try verifier.verify(Self.guestToken(), at: now).guest == .member)
+        #expect(throws: TokenError.expired) {
+            try verifier.verify(
+                Self.guestToken(), at: Timestamp(milliseconds: now.milliseconds + 3_600_000))
+        }
+    }
+
+    @Test("is none where there are no guests, of another cluster, or by any other key")
+    func otherKeys() throws {
+        let made = try Self.guestToken()
+        #expect(throws: TokenError.badSignature) {
+            try TokenVerifier(secret: secret).verify(made, at: now)
+        }
+        let other = GuestKey(derivedFrom: secret, cluster: "other")
+        #expect(throws: TokenError.badSignature) {
+            try TokenVerifier(secret: secret, guestKey: other).verify(made, at: now)
+        }
+        let verifier = TokenVerifier(secret: secret, guestKey: Self.key)
+        let payload = #"{"sub":"alice","conversations":["room"],"guest":"creator"}"#
+        let forged = token(header: #"{"alg":"HS256","kid":"confab-guest"}"#, payload: payload)
+        #expect(throws: TokenError.badSignature) { try verifier.verify(forged, at: now) }
+        #expect(throws: TokenError.badSignature) {
+            try verifier.verify(
+                token(header: #"{"alg":"EdDSA","kid":"confab-guest"}"#, payload: payload), at: now)
+        }
+        // What issuers mean by a claim of that name makes no guest.
+        #expect(try verifier.verify(token(payload: payload), at: now).guest == nil)
+        #expect(
+            try verifier.verify(token(payload: #"{"sub":"alice","guest":true}"#), at: now).guest
+                == nil)
+    }
+
+    @Test(
+        "is what no other token can say",
+        arguments: [
+            (#"{"sub":"guest:alice"}"#, "sub"), (#"{"sub":"guest:"}"#, "sub"),
+            (#"{"sub":"eve","agent_id":"guest:alice"}"#, "agent_id"),
+        ])
+    func reserved(_ payload: String, _ name: String) throws {
+        let error = try #require(TokenVerifier(secret: secret).rejection(payload: payload))
+        #expect(
+            error.description.contains("\"\(name)\"") && error.description.contains("guest:"),
+            "\(error)")
+        #expect(throws: TokenError.self) {
+            try TokenSigner(secret: secret).sign(Claims(subject: "guest:alice"))
+        }
+        for user in ["guest", "Guest:alice", "a guest:"] {
+            #expect(
+                try TokenVerifier(secret: secret).identity(payload: #"{"sub":"\#(user)"}"#).user
+                    == ByteString(user))
+        }
+    }
+}

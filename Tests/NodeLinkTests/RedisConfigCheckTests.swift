@@ -1,0 +1,69 @@
+import Testing
+
+@testable import NodeLink
+
+@Suite("Advice about Redis")
+struct RedisConfigCheckTests {
+    private static let goodSettings = [
+        "maxmemory": "0", "maxmemory-policy": "noeviction", "appendonly": "yes", "save": "",
+        "client-output-buffer-limit":
+            "normal 0 0 0 slave 268435456 67108864 60 pubsub 67108864 33554432 60",
+    ]
+
+    @Test("is silent where all is well, and where nothing could be asked")
+    func good() {
+        #expect(RedisConfigCheck(Self.goodSettings).warnings.isEmpty)
+        #expect(RedisConfigCheck([:]).warnings.isEmpty)
+    }
+
+    @Test(
+        "names each setting under which messages are lost",
+        arguments: [
+            ("maxmemory-policy", "allkeys-lru", "maxmemory-policy is allkeys-lru"),
+            ("appendonly", "no", "neither appendonly nor save is set"),
+            (
+                "client-output-buffer-limit", "normal 0 0 0 slave 0 0 0 pubsub 1048576 8388608 60",
+                "allows pubsub 1048576 bytes"
+            ),
+        ])
+    func bad(name: String, value: String, warning words: String) {
+        var settings = Self.goodSettings
+        settings[name] = value
+        let sentences = RedisConfigCheck(settings).warnings
+        #expect(sentences.count == 1)
+        #expect(sentences[0].contains(words))
+    }
+
+    @Test(
+        "says where a write is that was answered",
+        arguments: [
+            (["appendonly": "yes", "appendfsync": "always"], "on the disk of Redis"),
+            (
+                ["appendonly": "yes", "appendfsync": "everysec"],
+                "in the memory of Redis, on its disk within a second"
+            ),
+            (
+                ["appendonly": "yes", "appendfsync": "no"],
+                "in the memory of Redis, on its disk when its system writes it"
+            ),
+            (["appendonly": "no", "save": ""], "in the memory of Redis"),
+            (
+                ["appendonly": "no", "save": "60 1"],
+                "in the memory of Redis, on its disk with the next snapshot"
+            ), ([:], nil),
+        ])
+    func durability(settings: [String: String], text words: String?) {
+        #expect(RedisConfigCheck(settings).durability == words)
+    }
+
+    @Test("says of snapshots alone how much is lost")
+    func snapshots() {
+        var settings = Self.goodSettings
+        settings["appendonly"] = "no"
+        settings["save"] = "3600 1"
+        #expect(
+            RedisConfigCheck(settings).warnings == [
+                "appendonly is no: what was stored since the last snapshot is lost when Redis ends; it should be yes"
+            ])
+    }
+}

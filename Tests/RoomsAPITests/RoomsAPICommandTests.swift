@@ -1,0 +1,268 @@
+import Bytes
+import ChatModel
+import DialectKit
+import HTTPWire
+import Identity
+import Synchronization
+import TestKit
+import Testing
+
+@testable import RoomsAPI
+
+@Suite("The REST API does")
+struct RoomsAPICommandTests {
+    private static let root = "/api/conversations"
+
+    @Test("another id take where one is taken, and gives up when all seem to be")
+    func takenIDs() async throws {
+        let node = ScriptedNode(ids: ["taken", "taken", "free"]) { _, _, id in
+            id == "free" ? .described(.room()) : .failed(.conversationExists)
+        }
+        let made = try await node.response(.post, "\(Self.root)/create", #"{"title":"Tea"}"#)
+        #expect(made.status == 201)
+        #expect(made.body["room_id"] == "free")
+        #expect(made.fields["Location"] == "/api/conversations/free")
+        #expect(node.requests == ["create taken", "create taken", "create free"])
+
+        let full = ScriptedNode { _, _, _ in .failed(.conversationExists) }
+        #expect(
+            try await full.response(.post, "\(Self.root)/create", #"{"title":"Tea"}"#).status == 503
+        )
+        #expect(full.requests.count == 8)
+    }
+
+    @Test(
+        "messages of a conversation of any protocol, oldest first, with its revision, for who may look at it"
+    )
+    func messages() async throws {
+        let asked = Mutex<[StoreRequest]>([])
+        let body = MessageBody(
+            author: Person(id: UserID(tokenSubject: "ann"), name: "Ann"), clientMessageID: nil,
+            content: "hi")
+        let said = Message(sequence: 3, revision: 7, sentAt: Timestamp(milliseconds: 0), body: body)
+        let node = ScriptedNode { _, _, id in
+            id == "closed" ? .failed(.notAMember) : .described(.room(kind: .conversations, head: 3))
+        } read: { request in
+            asked.withLock { $0.append(request) }
+            return .page(MessagePage(messages: [said], head: 3, oldest: 1, revision: 9))
+        }
+        func ranges() -> [String] {
+            asked.withLock { requests in
+                defer { requests = [] }
+                return requests.map {
+                    if case .page(let key, let range, let limit) = $0 {
+                        "\(key.id) \(range) \(limit)"
+                    } else {
+                        "?"
+                    }
+                }
+            }
+        }
+        let page = try await node.response(.get, "\(Self.root)/room/messages", "", .token("ann"))
+        #expect(
+            page.status == 200 && page.body.bool("success") == true && page.body.number("rev") == 9)
+        #expect(page.body.objects("messages")?.map { $0["id"] } == ["3"])
+        _ = try await node.response(
+            .get, "\(Self.root)/room/messages/", query: "before=3&limit=2", .token("ann"))
+        _ = try await node.response(
+            .get, "\(Self.root)/room/messages", query: "after=1&limit=100", .token("ann"))
+        #expect(ranges() == ["room newest 50", "room before(3) 2", "room after(1) 100"])
+        for (query, words) in [
+            ("limit=0", "limit: must be a whole number from 1 to 100"),
+            ("limit=101", "limit: must be a whole number from 1 to 100"),
+            ("before=x", "before: is no message id"), ("after=-1", "after: is no message id"),
+            ("after=1&before=3", "after: cannot stand beside before"),
+        ] {
+            let refused = try await node.response(
+                .get, "\(Self.root)/room/messages", query: query, .token("ann"))
+            #expect(refused.status == 400 && refused.error == words)
+        }
+        #expect(
+            try await node.response(.get, "\(Self.root)/closed/messages", "", .token("ann")).status
+                == 403)
+        #expect(
+            try await node.response(.post, "\(Self.root)/room/messages", "{}", .token("ann")).status
+                == 405)
+        #expect(ranges().isEmpty)
+    }
+
+    @Test("in links name the service as the gateway says that it is reached")
+    func links() async throws {
+        let node = ScriptedNode { _, _, _ in .described(.room()) }
+        for base in ["http://chat.test:8080", "https://chat.test/chat"] {
+            let made = try await node.response(
+                .post, "\(Self.root)/create", #"{"title":"Tea"}"#, base: base)
+            #expect(made.body["link"] == "\(base)/conversation/abc12345")
+        }
+    }
+
+    @Test("make conversations for whom the token or the body names, and else for a guest")
+    func creators() async throws {
+        let seen = Mutex<[NewConversation]>([])
+        let node = ScriptedNode { _, command, _ in
+            if case .create(let founding) = command { seen.withLock { $0.append(founding) } }
+            return .described(.room())
+        }
+        _ = try await node.response(
+            .post, "\(Self.root)/create", #"{"title":"Tea","description":"d","user_id":"ann"}"#)
+        _ = try await node.response(.post, "\(Self.root)/create", #"{"title":"Tea"}"#)
+        let ann = Credentials.bearer(
+            Identity(user: "ann", displayName: "Ann", agent: "bot", isAdmin: true))
+        _ = try await node.response(
+            .post, "\(Self.root)/create", #"{"title":"Tea","user_id":"ann"}"#, ann)
+        let made = seen.withLock { $0 }
+        #expect(made[0].creator.person == Person(id: UserID(anonymous: "ann"), name: "ann"))
+        #expect(made[0].members == [made[0].creator.person])
+        #expect(
+            made[0].title == "Tea" && made[0].dialectData == "d" && made[0].kind == .rooms
+                && !made[0].creator.isAdmin)
+        #expect(made[1].creator.person.id.isAnonymous)
+        #expect(made[1].creator.person.id.name.string.wholeMatch(of: /guest-[a-z0-9]{8}/) != nil)
+        #expect(
+            made[2].creator.person
+                == Person(id: UserID(tokenSubject: "ann"), name: "Ann", agent: "bot"))
+        #expect(made[2].creator.isAdmin)
+    }
+
+    @Test(
+        "join only what is there and goes on; a token that names a conversation makes it, one that has the star does not"
+    )
+    func joining() async throws {
+        let isMade = Mutex(false)
+        let node = ScriptedNode { name, _, id in
+            switch (name, id) {
+            case ("describe", "ended"): .described(.room(isEnded: true))
+            case ("describe", "ending"), ("describe", "tea"): .described(.room())
+            case ("describe", _):
+                isMade.withLock { $0 } ? .described(.room()) : .failed(.noSuchConversation)
+            case ("join", "ending"):
+                .joined(
+                    JoinResult(
+                        head: 0, oldest: 1, revision: 1,
+                        ended: ConversationEnd(
+                            by: UserID(tokenSubject: "x"), at: Timestamp(milliseconds: 1)),
+                        present: [],
+                        presentCount: 0, isCrowd: false))
+            case ("join", _):
+                isMade.withLock { made in
+                    made = true
+                    return .joined(
+                        JoinResult(
+                            head: 0, oldest: 1, revision: 1, ended: nil, present: [],
+                            presentCount: 0, isCrowd: false))
+                }
+            default: nil
+            }
+        }
+        let body = #"{"username":"Ann"}"#
+        #expect(
+            try await node.response(.post, "\(Self.root)/ended/join", body, .token("ann")).status
+                == 410)
+        #expect(
+            try await node.response(.post, "\(Self.root)/ending/join", body, .token("ann")).status
+                == 410)
+        #expect(
+            try await node.response(.post, "\(Self.root)/none/join", body, .token("ann")).status
+                == 404)
+        #expect(
+            try await node.response(
+                .post, "\(Self.root)/none/join", body, .token("ann", grants: .all)
+            ).status == 404)
+        #expect(
+            node.requests == [
+                "describe ended", "describe ending", "join ending", "describe none",
+                "describe none",
+            ])
+        let named = try await node.response(
+            .post, "\(Self.root)/none/join", body, .token("ann", grants: .listed(["none"])))
+        #expect(named.status == 200)
+        #expect(named.body.object("participant")?["user_id"] == "ann")
+        // Shown out before the answer: no member, whatever was said meanwhile.
+        #expect(
+            try await node.response(.post, "\(Self.root)/tea/join", body, .token("bob")).status
+                == 403)
+    }
+
+    @Test(
+        "show messages up to those that the count counts, and say in a line that nothing has changed"
+    )
+    func showing() async throws {
+        let isMore = Mutex(false)
+        let node = ScriptedNode { _, _, _ in
+            .described(.room(head: isMore.withLock { $0 } ? 4 : 3))
+        } read: { request in
+            guard case .page(_, .before(let end), let limit) = request, limit == 50 else {
+                return nil
+            }
+            let body = MessageBody(
+                author: Person(id: UserID(tokenSubject: "ann"), name: "Ann"), clientMessageID: nil,
+                content: "hi")
+            let message = Message(
+                sequence: end - 1, revision: end, sentAt: Timestamp(milliseconds: 1), body: body)
+            return .page(
+                MessagePage(messages: [message], head: end + 5, oldest: 1, revision: end + 5))
+        }
+        let first = try await node.response(.get, "\(Self.root)/x")
+        #expect(first.body.objects("messages")?.map { $0["id"] } == ["3"])
+        #expect(first.body.object("conversation")?.number("message_count") == 3)
+        #expect(first.fields["Cache-Control"] == "private, no-cache")
+        let tag = try #require(first.fields["ETag"])
+        let again = try await node.response(.get, "\(Self.root)/x", ifNoneMatch: "W/\(tag)")
+        #expect(again.status == 304 && again.body.text == "{}" && again.fields["ETag"] == tag)
+        isMore.withLock { $0 = true }
+        let later = try await node.response(.get, "\(Self.root)/x", ifNoneMatch: tag)
+        #expect(later.status == 200 && later.fields["ETag"] != tag)
+    }
+
+    @Test("leave out of the list what has ended or gone since, and fill the page behind it")
+    func listing() async throws {
+        // Ten in the catalog, of which the even ones are over.
+        let node = ScriptedNode { _, _, id in
+            let number = Int64(id.string.dropFirst())!
+            if number == 4 { return .failed(.noSuchConversation) }
+            return .described(.room("\(number)", at: number, isEnded: number % 2 == 0))
+        } read: { request in
+            guard case .catalog(_, let after, let limit) = request else { return nil }
+            let all = (1...10).reversed().map {
+                PageCursor(time: Timestamp(milliseconds: Int64($0)), id: ByteString("r\($0)"))
+            }
+            let rest = all.filter { place in after.map { place < $0 } ?? true }
+            var page = CatalogPage()
+            page.entries = rest.prefix(limit).map {
+                CatalogEntry(
+                    key: ConversationKey(tenant: "default", id: $0.id),
+                    record: ConversationRecord(
+                        joinPolicy: .open, kind: .rooms, creator: nil, createdAt: $0.time), head: 0)
+            }
+            page.next = rest.count > limit ? rest[limit - 1] : nil
+            return .catalog(page)
+        }
+        let first = try await node.response(.get, Self.root, query: "limit=3")
+        #expect(first.body.objects("conversations")?.map { $0["room_id"] } == ["r9", "r7", "r5"])
+        let cursor = try #require(first.body["next_cursor"])
+        let second = try await node.response(.get, Self.root, query: "limit=3&cursor=\(cursor)")
+        #expect(second.body.objects("conversations")?.map { $0["room_id"] } == ["r3", "r1"])
+        #expect(second.body.text.hasSuffix(#""next_cursor":null}"#))
+        let all = try await node.response(.get, Self.root, query: "limit=5")
+        #expect(all.body.objects("conversations")?.count == 5)
+        #expect(all.body.text.hasSuffix(#""next_cursor":null}"#))
+    }
+
+    @Test("say 503 for a list of which one conversation cannot be asked, rather than leave it out")
+    func unreachableConversation() async throws {
+        let node = ScriptedNode { _, _, id in
+            id == "a" ? .described(.room()) : .failed(.unavailable)
+        } read: { _ in
+            var page = CatalogPage()
+            page.entries = ["a", "b"].map {
+                CatalogEntry(
+                    key: ConversationKey(tenant: "default", id: $0),
+                    record: ConversationRecord(
+                        joinPolicy: .open, kind: .rooms, creator: nil,
+                        createdAt: Timestamp(milliseconds: 1)), head: 0)
+            }
+            return .catalog(page)
+        }
+        #expect(try await node.response(.get, Self.root).status == 503)
+    }
+}

@@ -1,0 +1,106 @@
+import Bytes
+import ChatModel
+import HTTPWire
+import Testing
+
+@testable import RoomsAPI
+
+@Suite("The values of the REST API")
+struct RoomsAPIValueTests {
+    @Test(
+        "a path leads to what it names, with a slash at the end and without",
+        arguments: [
+            ("", .list), ("/", .list), ("/create", .create), ("/create/", .create),
+            ("/abc12345", .conversation("abc12345")),
+            ("/abc12345/", .conversation("abc12345")), ("/a%3Ab", .conversation("a:b")),
+            ("/x/join", .join("x")), ("/x/join/", .join("x")),
+            ("/x/end", .end("x")), ("/create/join", .join("create")),
+            ("/join", .conversation("join")), ("/..", .conversation("..")),
+            ("/x/y", nil), ("/x/join/y", nil), ("//", nil), ("//join", nil), ("/x//", nil),
+            ("/a b", nil), ("/a%20b", nil), ("/%FF", nil),
+            ("/%2", nil), ("/a%2Fjoin", nil), ("/@user:ann", nil),
+            ("/" + String(repeating: "x", count: 129), nil),
+            (
+                "/" + String(repeating: "x", count: 128),
+                .conversation(ByteString(String(repeating: "x", count: 128)))
+            ), ("s", nil),
+        ] as [(String, RoomsRoute?)])
+    func routes(path: String, route: RoomsRoute?) {
+        do throws(HTTPError) {
+            #expect(try RoomsRoute("/api/conversations" + path) == route)
+        } catch {
+            #expect(route == nil)
+            #expect(error.status == .notFound)
+        }
+    }
+
+    @Test("a place in the list comes back as it was given away, and nothing else is one")
+    func cursors() throws {
+        let place = PageCursor(time: Timestamp(milliseconds: 1_763_000_000_123), id: "a_b:c.d-e")
+        let text = CatalogCursor.encode(place)
+        #expect(try CatalogCursor.decode(text) == place)
+        #expect(
+            text.utf8.allSatisfy {
+                Character(Unicode.Scalar($0)).isLetter || Character(Unicode.Scalar($0)).isNumber
+                    || "-_".utf8.contains($0)
+            })
+        let nonsense = [
+            "", "0", "=", "null", text + "=", text + "A", String(text.dropLast()), "!",
+            Base64URL.encode(Array("1_a b".utf8)),
+        ]
+        for bad in nonsense where (try? CatalogCursor.decode(bad)) != nil {
+            // What is left of a cursor may still be a place, but then it is the one that it says.
+            #expect(try CatalogCursor.encode(CatalogCursor.decode(bad)) == bad)
+        }
+        for bad in [
+            "", "0", "=", "null", text + "=", "!", Base64URL.encode(Array("1_a b".utf8)),
+            Base64URL.encode(Array("01_a".utf8)),
+        ] {
+            #expect(throws: HTTPError.badRequest("cursor: is none that was given away")) {
+                try CatalogCursor.decode(bad)
+            }
+        }
+    }
+
+    @Test("a tag is of the bytes, and is found in every way in which a client may name it")
+    func tags() {
+        let tag = EntityTag(Array("one".utf8))
+        #expect(tag == EntityTag(Array("one".utf8)))
+        #expect(tag != EntityTag(Array("two".utf8)))
+        for field in [
+            tag.text, "W/\(tag.text)", "\"x\", \(tag.text)", " \(tag.text) ,\"y\"", "*",
+            "\"x\",W/\(tag.text)",
+        ] {
+            #expect(tag.matches(field), "\(field)")
+        }
+        for field in [nil, "", "\"x\"", String(tag.text.dropFirst()), "w/\(tag.text)", "**"] {
+            #expect(!tag.matches(field))
+        }
+    }
+
+    @Test("an id is eight of a-z and 0-9, and no two are the same")
+    func ids() {
+        let ids = (0..<1000).map { _ in RoomID.random().string }
+        #expect(ids.allSatisfy { $0.wholeMatch(of: /[a-z0-9]{8}/) != nil })
+        #expect(Set(ids).count == 1000)
+    }
+
+    @Test(
+        "each refusal of the chat has its status",
+        arguments: [
+            (.noSuchConversation, 404), (.conversationExists, 409), (.notAMember, 403),
+            (.accessDenied, 403), (.conversationEnded, 410),
+            (.noSuchMessage(1), 404), (.messageDeleted(1), 410), (.notAllowed("admins"), 403),
+            (.contentEmpty, 400),
+            (.contentTooLong(limit: 1), 413), (.metadataTooLong(limit: 1), 413),
+            (.clientMessageIDInvalid, 400), (.tooManyMembers(limit: 1), 409),
+            (.idTaken, 409),
+            (.rateLimited(retryAfterSeconds: 1.2), 429), (.unavailable, 503),
+        ] as [(ChatError, Int)])
+    func statuses(error: ChatError, status: Int) {
+        let refusal = HTTPError(error)
+        #expect(refusal.status.rawValue == status)
+        let wait = refusal.fields.first { $0.name == "Retry-After" }?.value
+        #expect(wait == (status == 429 ? "2" : status == 503 ? "1" : nil))
+    }
+}

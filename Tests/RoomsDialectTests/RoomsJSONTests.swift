@@ -1,0 +1,83 @@
+import Bytes
+import ChatModel
+import Testing
+
+@testable import RoomsDialect
+
+@Suite("What Rooms shows of a conversation")
+struct RoomsJSONTests {
+    @Test("has every field, and of another protocol's no description")
+    func room() {
+        var record = ConversationRecord(
+            joinPolicy: .open, kind: .rooms, title: "Tea \"time\"", dialectData: "a\nb",
+            creator: UserID(tokenSubject: "ann"),
+            createdAt: Timestamp(milliseconds: 1_000))
+        record.updatedAt = Timestamp(milliseconds: 2_000)
+        let ann = Member(
+            user: UserID(tokenSubject: "ann"), name: "Ann", role: .creator,
+            joinedAt: record.createdAt)
+        let guest = Member(
+            user: UserID(anonymous: "bob"), name: "Bob", role: .member, joinedAt: record.createdAt)
+        let description = ConversationDetails(
+            record: record, head: 7, members: [ann, guest], online: [guest.user])
+        var text = ByteBuffer()
+        text.append(room: "abc12345", description)
+        let participants =
+            #"[{"user_id":"ann","username":"Ann","online":false},{"user_id":"bob","username":"Bob","online":true,"guest":true}]"#
+        #expect(
+            text.text
+                == #"{"room_id":"abc12345","title":"Tea \"time\"","description":"a\nb","created_by":"ann","#
+                + #""created_at":"1970-01-01T00:00:01.000Z","updated_at":"1970-01-01T00:00:02.000Z","is_active":true,"#
+                + #""participants":\#(participants),"message_count":7}"#)
+
+        record.creator = guest.user
+        text.removeAll()
+        text.append(
+            room: "g", ConversationDetails(record: record, head: 0, members: [], online: []))
+        #expect(text.text.contains(#""created_by":"bob","guest":true,"created_at""#))
+
+        record.kind = .pets
+        record.endedAt = record.updatedAt
+        text.removeAll()
+        text.append(
+            room: "p", ConversationDetails(record: record, head: 0, members: [], online: []))
+        #expect(text.text.contains(#""description":"","#))
+        #expect(text.text.contains(#""is_active":false,"participants":[],"message_count":0"#))
+    }
+
+    @Test("are a thousand participants at most, and those who are there before the others")
+    func manyParticipants() {
+        let members = (0..<1100).map {
+            Member(
+                user: UserID(tokenSubject: ByteString("u\($0)")), name: "U", role: .member,
+                joinedAt: Timestamp(milliseconds: 0))
+        }
+        func shown(online: Range<Int>) -> [String] {
+            var text = ByteBuffer()
+            text.append(participants: members, online: Set(members[online].map(\Member.user)))
+            return text.text.split(separator: #"{"user_id":""#).dropFirst().map {
+                String($0.prefix { $0 != "\"" })
+            }
+        }
+        #expect(
+            shown(online: 1050..<1100) == (Array(1050..<1100) + Array(0..<950)).map { "u\($0)" })
+        #expect(shown(online: 0..<1100) == (0..<1000).map { "u\($0)" })
+        #expect(shown(online: 5..<5) == (0..<1000).map { "u\($0)" })
+    }
+
+    @Test("are messages as the event brings them")
+    func messages() {
+        let body = MessageBody(
+            author: Person(id: UserID(tokenSubject: "ann"), name: "Ann"), clientMessageID: nil,
+            content: "hi")
+        let message = Message(
+            sequence: 3, revision: 5, sentAt: Timestamp(milliseconds: 1), body: body)
+        var text = ByteBuffer()
+        text.append(messages: [message, message.deleted(revision: 6)], inRoom: "r")
+        let head = #"{"id":"3","room_id":"r","user_id":"ann","username":"Ann","content":"#
+        let time = #""timestamp":"1970-01-01T00:00:00.001Z""#
+        #expect(
+            text.text == "[" + head + #""hi",\#(time)},"# + head
+                + #""",\#(time),"is_edited":false,"is_deleted":true}]"#)
+    }
+}

@@ -1,0 +1,29 @@
+import Bytes
+import ChatModel
+import RedisStore
+import Testing
+
+@Suite("What stands in Redis, for who is no store")
+struct LayoutReaderTests {
+    @Test("stands under the store's own names")
+    func names() {
+        let glance = LayoutReader(of: "c2")
+        let key = ConversationKey(tenant: "t", id: "a b")
+        #expect(glance.leaseKey(of: 7) == "c2:{s7}:lease")
+        #expect(glance.conversationKey(key) == ByteString("c2:{s\(Shard.of(key))}:conv:t:a%20b"))
+    }
+
+    @Test("is read where it is what was stored, and else is nothing")
+    func values() {
+        let lease = LayoutReader.parseLease("12 abc.1")
+        #expect(lease?.epoch == 12 && lease?.owner == "abc.1")
+        for text in ["", "12", "x abc.1", "0 abc.1", "1 abc.1 more"] {
+            #expect(LayoutReader.parseLease(text) == nil, "\(text)")
+        }
+        let head = LayoutReader.parseHead("1 40 12 1700000000000")
+        #expect(head?.revision == 40 && head?.head == 12)
+        for text in ["", "2 40 12 0", "1 40 12", "1 x 12 0", "1 40 12 0 1"] {
+            #expect(LayoutReader.parseHead(text) == nil, "\(text)")
+        }
+    }
+}

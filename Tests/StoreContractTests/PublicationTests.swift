@@ -1,0 +1,41 @@
+import Bytes
+import ChatModel
+import StoreTestSupport
+import TestKit
+import Testing
+
+@Suite("A Redis store publishes the notices of a batch")
+struct PublicationTests {
+    private static let key = ConversationKey(tenant: "acme", id: "rex")
+
+    @Test("in the step that stores it, and only if all of it is stored")
+    func published() async throws {
+        let server = try RedisServer()
+        let listener = try ChildProcess(
+            Checkout.program("redis-cli"), ["-p", "\(server.port)", "SUBSCRIBE", "mail"])
+        defer { listener.kill() }
+        try listener.output.line("the subscription") { $0 == "subscribe" }
+        let store = try RedisUnderTest(at: server.url + "?wait=0", history: 100)
+        var scribe = await store.createConversation(Self.key)
+        var stale = scribe
+        stale.epoch = 99
+        func write(_ write: Write, _ payload: String) async -> String {
+            var batch = WriteBatch(owner: scribe.id, writes: [write])
+            batch.publications = [
+                Publication(channel: "mail", payload: Array(payload.utf8)),
+                Publication(channel: "elsewhere", payload: []),
+            ]
+            return await store.request(.write(batch)).text
+        }
+        #expect(await write(stale.post("late"), "of a refused one") == "0: fenced(1)")
+        #expect(await write(scribe.post("one"), "of the first") == "stored")
+        #expect(await write(scribe.post("two"), "of the second") == "stored")
+        try listener.output.line("the second notice") { $0 == "of the second" }
+        #expect(
+            listener.output.lines.filter { $0.hasPrefix("of ") } == [
+                "of the first", "of the second",
+            ])
+        #expect(
+            await store.page(Self.key, .newest)?.messages.map(\.body.content) == ["one", "two"])
+    }
+}

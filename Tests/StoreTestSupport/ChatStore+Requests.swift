@@ -1,0 +1,186 @@
+public import Bytes
+public import ChatModel
+import Synchronization
+
+/// Waits for one answer.
+private final class AnswerWaiter: StoreClient {
+    private let continuation: Mutex<CheckedContinuation<StoreAnswer, Never>?>
+
+    init(_ continuation: CheckedContinuation<StoreAnswer, Never>) {
+        self.continuation = Mutex(continuation)
+    }
+
+    func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) {
+        guard let continuation = self.continuation.withLock({ $0.take() }) else {
+            preconditionFailure("ticket \(ticket) was answered twice")
+        }
+        continuation.resume(returning: answer)
+    }
+}
+
+/// Gathers answers in the order in which they come.
+public final class AnswerCollector: StoreClient {
+    private struct State {
+        var answers: [(ticket: StoreTicket, answer: StoreAnswer)] = []
+        var waiter: (count: Int, continuation: CheckedContinuation<Void, Never>)?
+    }
+
+    private let state = Mutex(State())
+
+    public init() {}
+
+    public func storeAnswered(_ answer: StoreAnswer, ticket: StoreTicket) {
+        self.state.withLock { state in
+            state.answers.append((ticket, answer))
+            if let waiting = state.waiter, state.answers.count >= waiting.count {
+                state.waiter = nil
+                waiting.continuation.resume()
+            }
+        }
+    }
+
+    /// Waits until so many have come.
+    public func answers(_ count: Int) async -> [(ticket: StoreTicket, answer: StoreAnswer)] {
+        await withCheckedContinuation { continuation in
+            self.state.withLock { state in
+                if state.answers.count >= count {
+                    continuation.resume()
+                } else {
+                    state.waiter = (count, continuation)
+                }
+            }
+        }
+        return self.state.withLock { $0.answers }
+    }
+}
+
+extension ChatStore {
+    /// Submits a request and waits for its answer.
+    public func request(_ request: StoreRequest) async -> StoreAnswer {
+        await withCheckedContinuation { self.submit(request, ticket: 1, for: AnswerWaiter($0)) }
+    }
+
+    /// Claims a shard; 0 if that failed.
+    public func claim(_ shard: Int, by owner: LoopID) async -> Epoch {
+        if case .claimed(let epoch) = await self.request(.claim(shard: shard, owner: owner)) {
+            epoch
+        } else {
+            0
+        }
+    }
+
+    public func load(_ key: ConversationKey) async -> LoadedConversation? {
+        if case .loaded(let loaded) = await self.request(.load(key)) { loaded } else { nil }
+    }
+
+    public func page(_ key: ConversationKey, _ range: PageRange, limit: Int = 1000) async
+        -> MessagePage?
+    {
+        if case .page(let page) = await self.request(.page(key, range, limit: limit)) {
+            page
+        } else {
+            nil
+        }
+    }
+
+    public func changes(
+        _ key: ConversationKey, after: SequenceNumber, since: Revision, limit: Int = 1000
+    ) async -> MessagePage? {
+        if case .page(let page) = await self.request(
+            .changes(key, after: after, since: since, limit: limit))
+        {
+            page
+        } else {
+            nil
+        }
+    }
+
+    public func amended(
+        _ key: ConversationKey, through: SequenceNumber, since: Revision, limit: Int = 1000
+    ) async -> MessagePage? {
+        if case .page(let page) = await self.request(
+            .amended(key, through: through, since: since, limit: limit))
+        {
+            page
+        } else {
+            nil
+        }
+    }
+
+    public func unread(_ key: ConversationKey, after: SequenceNumber, by user: UserID) async -> Int?
+    {
+        if case .unread(let count) = await self.request(.unread(key, after: after, by: user)) {
+            count
+        } else {
+            nil
+        }
+    }
+
+    public func recent(_ key: ConversationKey, limit: Int) async -> [RecentMessage]? {
+        if case .recent(let messages) = await self.request(.recent(key, limit: limit)) {
+            messages
+        } else {
+            nil
+        }
+    }
+
+    public func memberships(
+        of name: String, in tenant: ByteString = "acme", after: ByteString? = nil, limit: Int = 100,
+        unreadLimit: Int = 100
+    ) async -> MembershipPage? {
+        let request = StoreRequest.memberships(
+            of: TestOwner.person(name).id, tenant: tenant, after: after, limit: limit,
+            unreadLimit: unreadLimit)
+        return if case .memberships(let page) = await self.request(request) { page } else { nil }
+    }
+
+    public func catalog(of tenant: ByteString = "acme", after: PageCursor? = nil, limit: Int = 100)
+        async -> CatalogPage?
+    {
+        if case .catalog(let page) = await self.request(
+            .catalog(tenant: tenant, after: after, limit: limit))
+        {
+            page
+        } else {
+            nil
+        }
+    }
+
+    public func numbers(of names: [String], in tenant: ByteString = "acme") async -> [Int]? {
+        let request = StoreRequest.numbers(
+            of: names.map { TestOwner.person($0).id }, tenant: tenant)
+        return if case .numbers(let numbers) = await self.request(request) { numbers } else { nil }
+    }
+
+    public func users(numbered numbers: [Int], in tenant: ByteString = "acme") async -> [UserID?]? {
+        if case .users(let users) = await self.request(.users(numbered: numbers, tenant: tenant)) {
+            users
+        } else {
+            nil
+        }
+    }
+
+    public func nextNumber(in tenant: ByteString = "acme") async -> Int? {
+        if case .number(let number) = await self.request(.nextNumber(tenant: tenant)) {
+            number
+        } else {
+            nil
+        }
+    }
+
+    /// Nil if the store failed.
+    public func write(_ writes: [Write], by owner: LoopID) async -> WriteOutcome? {
+        if case .written(let outcome) = await self.request(
+            .write(WriteBatch(owner: owner, writes: writes)))
+        {
+            outcome
+        } else {
+            nil
+        }
+    }
+}
+
+extension ConversationKey {
+    /// The shard that a conversation belongs to.
+    public var shard: Int { Shard.of(self) }
+}

@@ -1,0 +1,115 @@
+public import Bytes
+public import ChatModel
+
+/// An owner that keeps count of one conversation, and makes the writes of it.
+public struct TestOwner {
+    public let key: ConversationKey
+    public let id: LoopID
+    public var epoch: Epoch
+    public var revision: Revision = 0
+    public var head: SequenceNumber = 0
+
+    public init(key: ConversationKey, id owner: LoopID, epoch: Epoch) {
+        self.key = key
+        self.id = owner
+        self.epoch = epoch
+    }
+
+    public static func person(_ name: String) -> Person {
+        Person(
+            id: UserID(tokenSubject: ByteString(name)), name: ByteString("\(name)'s name"),
+            agent: name == "robot" ? "agent 7" : nil)
+    }
+
+    /// A write of a change that counts as the next one.
+    public mutating func write(_ change: Write.Change) -> Write {
+        if case .cursors = change {
+            return Write(
+                conversation: self.key, shard: self.key.shard, epoch: self.epoch, revision: 0,
+                change: change)
+        }
+        self.revision += 1
+        return Write(
+            conversation: self.key, shard: self.key.shard, epoch: self.epoch,
+            revision: self.revision, change: change)
+    }
+
+    public mutating func create(
+        _ title: String = "", kind: ConversationRecord.Kind = .conversations,
+        details: ByteString = "", at time: Timestamp = Self.time(0)
+    ) -> Write {
+        let creator = Self.person("ann").id
+        return self.write(
+            .create(
+                ConversationRecord(
+                    joinPolicy: .open, kind: kind, title: title, dialectData: details,
+                    creator: creator, createdAt: time)))
+    }
+
+    /// The next message.
+    public mutating func post(
+        _ content: String, by author: String = "ann", clientID: String? = nil,
+        metadata: [UInt8]? = nil
+    ) -> Write {
+        self.head += 1
+        let body = MessageBody(
+            author: Self.person(author),
+            clientMessageID: clientID.map { ClientMessageID(stored: ByteString($0)) },
+            content: content, metadata: metadata)
+        return self.write(
+            .message(
+                Message(
+                    sequence: self.head, revision: self.revision + 1,
+                    sentAt: Self.time(self.revision + 1), body: body)))
+    }
+
+    public mutating func edit(_ message: Message, to content: String) -> Write {
+        self.write(
+            .amend(
+                message.edited(to: content, revision: self.revision + 1),
+                at: Self.time(self.revision + 1)))
+    }
+
+    public mutating func delete(_ message: Message) -> Write {
+        self.write(
+            .amend(message.deleted(revision: self.revision + 1), at: Self.time(self.revision + 1)))
+    }
+
+    public mutating func join(_ name: String, role: Member.Role = .member, read: Int = 0) -> Write {
+        let person = Self.person(name)
+        return self.write(
+            .member(
+                Member(
+                    user: person.id, name: person.name, agent: person.agent, role: role,
+                    joinedAt: Self.time(self.revision + 1),
+                    readCursor: read)))
+    }
+
+    public mutating func cursors(_ name: String, read: SequenceNumber, delivered: SequenceNumber)
+        -> Write
+    {
+        self.write(.cursors(Self.person(name).id, read: read, delivered: delivered))
+    }
+
+    /// The moment of a change.
+    public static func time(_ revision: Revision) -> Timestamp {
+        Timestamp(milliseconds: 1_700_000_000_000 + Int64(revision))
+    }
+}
+
+extension ChatStore {
+    /// A conversation that has been claimed and made.
+    public func createConversation(
+        _ key: ConversationKey, by owner: LoopID = LoopID(incarnation: 1, loop: 0),
+        title: String = "",
+        kind: ConversationRecord.Kind = .conversations, at time: Timestamp = TestOwner.time(0)
+    ) async -> TestOwner {
+        var scribe = TestOwner(key: key, id: owner, epoch: await self.claim(key.shard, by: owner))
+        _ = await self.write([scribe.create(title, kind: kind, at: time)], by: owner)
+        return scribe
+    }
+
+    public func write(_ writes: [Write], by scribe: TestOwner) async -> WriteOutcome? {
+        await self.write(writes, by: scribe.id)
+    }
+}

@@ -1,0 +1,49 @@
+import Foundation
+import TestKit
+import Testing
+
+/// Where stock clients connect: to one node, or by a load balancer to several.
+enum Deployment: CaseIterable, CustomTestStringConvertible {
+    case node, cluster
+    var testDescription: String { self == .node ? "at one node" : "at three nodes behind HAProxy" }
+}
+
+/// A server for them, and tokens that it takes.
+final class DeployedSystem {
+    let port: UInt16
+    /// Where there are several nodes.
+    let cluster: LocalCluster?
+    private let secret: String
+    private let server: ConfabServer?
+
+    init(_ place: Deployment) throws {
+        switch place {
+        case .node:
+            let server = try ConfabServer()
+            (self.port, self.secret, self.server, self.cluster) = (
+                server.port, ConfabServer.secret, server, nil
+            )
+        case .cluster:
+            let cluster = try LocalCluster(["3"])
+            self.secret = try cluster.folder.read("jwt.secret").trimmingCharacters(in: .newlines)
+            (self.port, self.server, self.cluster) = (cluster.port, nil, cluster)
+        }
+    }
+
+    var address: String { "http://127.0.0.1:\(self.port)" }
+
+    func token(_ user: String, name: String? = nil, conversations: [String]? = nil) throws -> String
+    {
+        try ConfabServer.token(
+            for: user, name: name, conversations: conversations, secret: self.secret)
+    }
+
+    /// Where somebody enters a conversation with the Conversations protocol.
+    func path(
+        to conversation: String, as user: String, name: String? = nil,
+        conversations: [String]? = nil
+    ) throws -> String {
+        try
+            "/conversations/\(conversation)/?token=\(self.token(user, name: name, conversations: conversations))"
+    }
+}

@@ -1,0 +1,410 @@
+import Foundation
+import Glibc
+import TestKit
+import Testing
+
+/// What a verb printed and how it ended.
+struct CommandResult {
+    let status: Int32
+    let output: String
+    let errors: String
+
+    var document: JSONObject { get throws { try JSONObject(self.output) } }
+    func rows(_ key: String) throws -> [JSONObject] { try self.document.objects(key) ?? [] }
+}
+
+/// Runs a verb against an admin listener.
+func confab(_ words: String..., at port: UInt16, environment: [String: String] = [:]) throws
+    -> CommandResult
+{
+    try confab(words, at: port, environment: environment)
+}
+
+func confab(_ words: [String], at port: UInt16, environment: [String: String] = [:]) throws
+    -> CommandResult
+{
+    var environment = environment
+    environment["CONFAB_ADMIN_URL"] = "http://127.0.0.1:\(port)"
+    let result = try run(Checkout.confab, words, environment: environment)
+    guard case .exited(let status) = result.ending else {
+        throw TestFailure("\(words) was killed: \(result.errors)")
+    }
+    return CommandResult(status: status, output: result.output, errors: result.errors)
+}
+
+@Suite("What operators ask of a cluster")
+struct ClusterCommandTests {
+    private func connect(
+        _ user: String, to node: LocalCluster.ServiceProcess, of cluster: LocalCluster
+    ) throws -> ConversationClient {
+        let secret = try cluster.folder.read("jwt.secret").trimmingCharacters(in: .newlines)
+        let token = try ConfabServer.token(for: user, secret: secret)
+        let talker = ConversationClient(
+            try RawWebSocketClient("/conversations/lobby/?token=\(token)", port: node.port))
+        try talker.synchronize()
+        return talker
+    }
+
+    /// Of a row of `nodes`.
+    private func row(_ node: String, at port: UInt16) throws -> JSONObject? {
+        try confab("nodes", "--output", "json", at: port).rows("nodes").first { $0["node"] == node }
+    }
+
+    @Test("any node answers for all, as tables and as JSON")
+    func commands() throws {
+        let cluster = try LocalCluster(["3"])
+        let ports = try cluster.nodes.map { try #require($0.adminPort) }
+        let alice = try self.connect("alice", to: cluster.nodes[0], of: cluster)
+        try alice.post("one")
+
+        // Until all shards are where they belong.
+        try Deadline.wait(
+            for: "all to be well",
+            untilTrue: { try confab("status", at: ports[1]).output.hasSuffix("\nAll is well.") })
+        let status = try confab("status", at: ports[1])
+        #expect(status.status == 0)
+        #expect(status.output.contains("STORE          redis\n"), "\(status.output)")
+        #expect(
+            status.output.contains(
+                "ANSWERED IS    in the memory of Redis, on its disk within a second\n"),
+            "\(status.output)")
+        #expect(
+            try confab("status", "--output", "json", at: ports[2]).document.number("connections")
+                == 1)
+
+        let nodes = try confab("nodes", at: ports[2])
+        #expect(nodes.output.hasPrefix("NODE   STATE "))
+        #expect(
+            nodes.output.split(separator: "\n").map { $0.prefix(5) } == [
+                "NODE ", "n1   ", "n2   ", "n3   ", "total",
+            ])
+        let rows = try Deadline.wait(for: "all to be heard") { () -> [JSONObject]? in
+            let rows = try confab(
+                "nodes", "--output", "json", "--sort", "-connections", at: ports[1]
+            ).rows("nodes")
+            return rows.allSatisfy { $0["state"] == "active" } ? rows : nil
+        }
+        #expect(rows.map { $0["node"] } == ["n1", "n2", "n3"])
+        #expect(rows.compactMap { $0.number("connections") } == [1, 0, 0])
+        #expect(rows.compactMap { $0.number("shards") }.reduce(0, +) == 4096)
+        #expect(rows[0].number("imbalance") == 200 && rows[1].number("imbalance") == -100)
+        #expect(rows[0]["address"] == "127.0.0.1:\(cluster.nodes[0].port)")
+
+        // A busy machine may have a node taken for dead for a moment: asked again until nothing has moved meanwhile.
+        let (owner, shards, shard, own) = try Deadline.wait(for: "an owner to stay one") {
+            () -> (JSONObject, [JSONObject], JSONObject, CommandResult)? in
+            let owner = try confab("owner", "lobby", "--output", "json", at: ports[0]).document
+            let shards = try confab("shards", "--output", "json", at: ports[1]).rows("shards")
+            let own = try confab(
+                "shards", "--node", owner["owner"] ?? "?", "--sort", "-conversations", "--limit",
+                "1", at: ports[2])
+            let isSame = try confab("owner", "lobby", at: ports[2]).output.contains(
+                "OWNER         \(owner["owner"] ?? "?")\n")
+            let shard = shards.first { $0.number("shard") == owner.number("shard") }
+            guard let shard, isSame, owner.number("head") != nil, let epoch = owner.number("epoch"),
+                shard.number("epoch") == epoch,
+                own.output.contains("  SINCE  ")
+            else {
+                // Whoever is owner again claims the shard when somebody needs it, such as one who enters.
+                if owner.number("epoch") == nil {
+                    _ = try self.connect("bob", to: cluster.nodes[0], of: cluster)
+                }
+                return nil
+            }
+            return (owner, shards, shard, own)
+        }
+        #expect(shards.count == 4096)
+        #expect(shard["owner"] == owner["owner"])
+        // The nodes came one after the other: it may have had an owner before.
+        #expect(shard.number("epoch") ?? 0 >= 1)
+        #expect(shard["since"]?.hasSuffix("Z") == true && shard.number("msg_s") != nil)
+        #expect(owner.number("head") == 1)
+        #expect(
+            own.output.hasPrefix(
+                "SHARD  OWNER  LOOP  EPOCH  SINCE                     CONVERSATIONS  MSG/S  STATE\n"
+            ))
+
+        let said = try confab(
+            "send", "lobby", "two", "--as", "ops", "--output", "json", at: ports[2])
+        #expect(try said.rows("messages").map { $0["id"] } == ["2"])
+        #expect(try alice.next("chat_message").object("message")?["content"] == "two")
+        #expect(
+            try confab("send", "--dry-run", "lobby", "three", "--as", "ops", at: ports[2]).status
+                == 0)
+
+        let history = try confab("history", "lobby", "--output", "json", at: ports[1]).rows(
+            "messages")
+        #expect(
+            history.map { "\($0["id"] ?? "")\($0["sender_id"] ?? "")\($0["content"] ?? "")" } == [
+                "1aliceone", "2opstwo",
+            ])
+        #expect(history.allSatisfy { $0["timestamp"]?.hasSuffix("Z") == true })
+        #expect(
+            try confab("history", "lobby", "--after", "1", at: ports[0]).output.split(
+                separator: "\n"
+            ).count == 2)
+
+        let whole = try confab("verify", "lobby", at: ports[1])
+        #expect(
+            whole.status == 0 && whole.output.contains("The stream is whole."), "\(whole.output)")
+        let verified = try confab("verify", "lobby", "--output", "json", at: ports[0]).document
+        #expect(
+            verified.bool("whole") == true && verified.number("messages") == 2
+                && verified.number("owner_head") == 2)
+
+        let redis = try confab("redis", "--output", "json", at: ports[0]).rows("redis")
+        #expect(
+            redis.count == 3
+                && redis.allSatisfy { $0["role"] == "master" && $0.number("round_trip") != nil })
+        #expect(redis.allSatisfy { $0.number("stream_bytes") ?? 0 > 100 })
+        let server = try #require(cluster.services.first { $0.name == "redis" })
+        #expect(
+            redis.allSatisfy {
+                $0["mode"] == "standalone" && $0["servers"] == "127.0.0.1:\(server.port)"
+            })
+        #expect(try confab("redis", at: ports[0]).output.contains("STREAM BYTES"))
+
+        let events = try confab("events", "--last", "1000", "--output", "json", at: ports[2]).rows(
+            "events")
+        #expect(events.last?["event"] == "send" && events.last?["node"] == "n3", "\(events)")
+        #expect(events.last?["detail"] == "message 2 of lobby in tenant default, as ops")
+        #expect(
+            events.filter { $0["event"] == "joins" }.compactMap { $0["node"] }.sorted() == [
+                "n1", "n2", "n3",
+            ], "\(events)")
+        #expect(
+            events.allSatisfy {
+                $0["timestamp"]?.hasSuffix("Z") == true && $0.number("view") != nil
+            })
+        #expect(
+            try confab("events", "--last", "1", at: ports[0]).output.split(separator: "\n").count
+                == 2)
+    }
+
+    @Test("a hole in a stream is found, and named")
+    func hole() throws {
+        let cluster = try LocalCluster(["2"])
+        let port = try #require(cluster.nodes[0].adminPort)
+        let alice = try self.connect("alice", to: cluster.nodes[0], of: cluster)
+        for number in 1...3 { try alice.post("message \(number)") }
+        let owner = try confab("owner", "lobby", "--output", "json", at: port).document
+        let shard = try #require(owner.number("shard"))
+        let redis = try #require(cluster.services.first { $0.name == "redis" })
+        let key = "confab:{s\(Int(shard))}:log:default:lobby"
+        let deleted = try run(
+            Checkout.program("redis-cli"), ["-p", "\(redis.port)", "XDEL", key, "2-0"])
+        #expect(deleted.output == "1", "\(deleted.errors)")
+
+        let broken = try confab("verify", "lobby", at: port)
+        #expect(broken.status == 1)
+        #expect(
+            broken.output.hasSuffix("\n\n! default/lobby: the Redis key \(key) lacks message 2"),
+            "\(broken.output)")
+    }
+
+    @Test("a node that is killed is a row, a footer and status 3, and nothing hangs")
+    func killedNode() throws {
+        let cluster = try LocalCluster(["3"])
+        let port = try #require(cluster.nodes[0].adminPort)
+        try Deadline.wait(
+            for: "the nodes to know each other", untilTrue: { try self.row("n3", at: port) != nil })
+
+        kill(cluster.nodes[2].process, SIGKILL)
+
+        let gone = try confab("nodes", "--output", "json", at: port)
+        #expect(gone.status == 3 && gone.errors == "2 of 3 nodes answered")
+        #expect(try confab("status", at: port).output.contains("! n3 "))
+        // The script starts it again after five seconds.
+        for _ in 0..<4 {
+            let began = ContinuousClock.now
+            let nodes = try confab("nodes", at: port)
+            #expect(ContinuousClock.now - began < .seconds(10))
+            #expect(nodes.status == 3)
+            #expect(nodes.output.hasSuffix("2 of 3 nodes answered"), "\(nodes.output)")
+            let line = nodes.output.split(separator: "\n").first { $0.hasPrefix("n3") } ?? ""
+            #expect(line.contains("gone") || line.contains("suspect"), "\(line)")
+            poll(nil, 0, 400)
+        }
+        try cluster.awaitRestart(of: cluster.nodes[2])
+        try Deadline.wait(
+            for: "everybody to answer", untilTrue: { try confab("nodes", at: port).status == 0 })
+    }
+
+    @Test("a drained node owns nothing and takes nobody, until it is resumed")
+    func drain() throws {
+        let cluster = try LocalCluster(["2"])
+        let port = try #require(cluster.nodes[0].adminPort)
+        let node = cluster.nodes[1]
+        try Deadline.wait(
+            for: "the nodes to know each other", untilTrue: { try self.row("n2", at: port) != nil })
+        let alice = try self.connect("alice", to: node, of: cluster)
+        try alice.post("one")
+        // Such as a load balancer's, that looks at the node's health: no client.
+        let other = try ByteStream(port: node.port)
+        defer { other.close() }
+
+        let plan = try confab("drain", "n2", "--dry-run", at: port)
+        #expect(
+            plan.status == 0 && plan.output.contains("n2 would hand over")
+                && plan.output.contains("1 client"), "\(plan.output)")
+        try Deadline.wait(
+            for: "n2 to be as it was",
+            untilTrue: { try self.row("n2", at: port)?["state"] == "active" })
+        let drained = try confab("drain", "n2", "--yes", "--deadline", "0.2", at: port)
+        #expect(
+            drained.status == 0 && drained.output.contains("n2 is drained: it owns nothing"),
+            "\(drained)")
+        guard case .close(let code, _) = try alice.closeEvent() else {
+            throw TestFailure("no close frame")
+        }
+        #expect(code == 1012)
+        // While it is silent for a moment, that is what is known of it.
+        let row = try Deadline.wait(for: "n2 to be heard") {
+            try self.row("n2", at: port).flatMap { $0["state"] == "suspect" ? nil : $0 }
+        }
+        #expect(
+            row["state"] == "draining" && row.number("shards") == 0
+                && row.number("connections") == 0, "\(row)")
+        let health = try HTTPReply.get("/api/health", port: node.port)
+        #expect(health.status == 503 && health.body.contains("draining"))
+        let secret = try cluster.folder.read("jwt.secret").trimmingCharacters(in: .newlines)
+        let token = try ConfabServer.token(for: "bob", secret: secret)
+        #expect(
+            try RawWebSocketClient.refusal(
+                of: "/conversations/lobby/?token=\(token)", port: node.port
+            ).status == 503)
+
+        let follower = try ChildProcess(
+            Checkout.confab,
+            ["events", "--follow", "--last", "500", "--admin", "http://127.0.0.1:\(port)"])
+        defer { follower.kill() }
+        let drain = try follower.output.line(with: "  drain: ")
+        #expect(drain.hasSuffix("n2  drain: 1 connection to be closed within 0.2 s"), "\(drain)")
+        let resumed = try confab("resume", "n2", "--yes", "--output", "json", at: port)
+        #expect(resumed.status == 0, "\(resumed)")
+        try Deadline.wait(
+            for: "n2 to be well",
+            untilTrue: { try HTTPReply.get("/api/health", port: node.port).status == 200 })
+        #expect(try follower.output.line(with: "  resume").hasSuffix("  n2  resume"))
+        let bob = try self.connect("bob", to: node, of: cluster)
+        try bob.post("two")
+        try Deadline.wait(
+            for: "its shards to come back",
+            untilTrue: { try self.row("n2", at: port)?.number("shards") ?? 0 > 1000 })
+        try bob.post("three")
+        #expect(try confab("verify", "lobby", at: port).status == 0)
+    }
+}
+
+@Suite("What operators ask of a node that stands alone")
+struct SingleNodeCommandTests {
+    @Test("is answered as by a cluster of one")
+    func commands() throws {
+        let server = try ConfabServer(["--node-id", "solo"], store: .sqlite)
+        let alice = try server.connect("alice")
+        try alice.synchronize()
+        try alice.post("one")
+        let port = server.adminPort
+
+        let rows = try confab("nodes", "--output", "json", at: port).rows("nodes")
+        #expect(rows.map { $0["node"] } == ["solo"])
+        #expect(
+            rows[0].number("connections") == 1 && rows[0].number("shards") == 4096
+                && rows[0]["state"] == "active")
+        #expect(try confab("status", at: port).output.contains("All is well."))
+        #expect(
+            try confab("shards", "--limit", "2", at: port).output.split(separator: "\n").count == 4)
+        #expect(
+            try confab("owner", "lobby", "--output", "json", at: port).document["why"]
+                == "solo is the only node")
+        #expect(
+            try confab("send", "lobby", "two", "--as", "alice", at: port).output
+                == "message 2 of lobby")
+        #expect(try alice.next("chat_message").object("message")?["content"] == "two")
+        #expect(
+            try confab("history", "lobby", "--last", "1", "--output", "csv", at: port).output
+                .contains("2,20"))
+        #expect(try confab("verify", "lobby", at: port).status == 0)
+        let redis = try confab("redis", at: port)
+        #expect(redis.status == 1)
+        #expect(
+            redis.errors
+                == "confab: There is no Redis: this node stands alone and keeps its messages in SQLite."
+        )
+        #expect(try confab("events", at: port).errors == redis.errors)
+
+        let plan = try confab("drain", "solo", "--dry-run", at: port)
+        #expect(
+            plan.output
+                == "solo would keep 4096 shards, for nobody else is there, and close 1 client")
+        let drained = try confab("drain", "solo", "--yes", "--deadline", "0", at: port)
+        #expect(drained.status == 0, "\(drained)")
+        guard case .close(let code, _) = try alice.closeEvent() else {
+            throw TestFailure("no close frame")
+        }
+        #expect(code == 1012)
+        #expect(try server.health().status == 503)
+        #expect(try confab("resume", "solo", "--yes", at: port).status == 0)
+        let again = try server.connect("alice")
+        try again.post("three")
+    }
+
+    @Test("what does not exist is a sentence and status 1")
+    func unknown() throws {
+        let server = try ConfabServer(["--node-id", "solo"])
+        for words in [
+            ["owner", "nowhere"], ["history", "nowhere"], ["verify", "nowhere"],
+            ["send", "nowhere", "x", "--as", "ops"],
+        ] {
+            let result = try run(
+                Checkout.confab, words + ["--admin", "http://127.0.0.1:\(server.adminPort)"])
+            #expect(result.ending == .exited(1))
+            #expect(result.errors == "confab: There is no conversation nowhere in tenant default.")
+        }
+        #expect(
+            try confab("drain", "other", at: server.adminPort).errors
+                == "confab: There is no node other; there are solo.")
+        #expect(try confab("shards", "--node", "other", at: server.adminPort).status == 1)
+        #expect(try confab("nodes", "--sort", "beauty", at: server.adminPort).status == 2)
+    }
+
+    @Test("who asks nobody, or without the token, is told so")
+    func refusals() throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.write("let-me-in\n", to: "admin.token")
+        let server = try ConfabServer(["--admin-token-file", file], in: folder)
+        let refused = try confab("nodes", at: server.adminPort)
+        #expect(
+            refused.status == 1 && refused.errors == "confab: The admin API needs its bearer token."
+        )
+        #expect(
+            try confab(
+                "nodes", at: server.adminPort, environment: ["CONFAB_ADMIN_TOKEN_FILE": file]
+            ).status == 0)
+        let silent = try confab("nodes", at: freePort())
+        #expect(silent.status == 3 && silent.errors.contains("Connection refused"), "\(silent)")
+        // A page of the browser, and a form, change nothing.
+        let path = "/api/cluster/drain"
+        #expect(
+            try HTTPReply.get(
+                path, port: server.adminPort, fields: ["Authorization": "Bearer let-me-in"]
+            ).status == 405)
+        #expect(try HTTPReply.get("/api/cluster/nodes", port: server.port).status == 404)
+    }
+
+    @Test("tail shows what is said, as it is said")
+    func tail() throws {
+        let server = try ConfabServer()
+        let alice = try server.connect("alice")
+        try alice.post("before")
+        let tail = try ChildProcess(
+            Checkout.confab,
+            ["tail", "lobby", "--after", "0", "--admin", "http://127.0.0.1:\(server.adminPort)"])
+        defer { tail.kill() }
+        #expect(try tail.output.line(with: "before").hasPrefix("1  "))
+        try alice.post("a \u{1B}[2J line\nand another")
+        #expect(
+            try tail.output.line(with: "another").hasSuffix(
+                "alice: a \\u{1b}[2J line\\nand another"))
+    }
+}

@@ -1,0 +1,124 @@
+import Glibc
+import TestKit
+import Testing
+
+/// What becomes of a command whose output cannot be written.
+@Suite("An output that cannot be written", .serialized)
+struct OutputFailureTests {
+    private static let problem = "confab: the output cannot be written: No space left on device"
+
+    /// Runs a command with its output on a disk that is full.
+    private func runWithFullDisk(
+        _ words: [String], environment: [String: String] = [:], input: String? = nil
+    ) throws -> (ending: ChildProcess.ExitStatus, errors: String) {
+        let result = try run(
+            "/bin/sh", ["-c", "exec \"$0\" \"$@\" > /dev/full", Checkout.confab] + words,
+            environment: environment, folder: "/tmp",
+            input: input)
+        return (result.ending, result.errors)
+    }
+
+    @Test(
+        "is a sentence and status 1 for everything that is printed without a node",
+        arguments: [
+            ["--help"], ["--version"], ["help"], ["config", "--help"], ["serve", "--help"],
+            ["help", "drain"], ["completion", "bash"],
+            ["completion", "zsh"], ["completion", "fish"], ["config", "show"],
+            ["config", "show", "--output", "json"],
+        ])
+    func commandsWithoutNode(_ words: [String]) throws {
+        let result = try self.runWithFullDisk(words)
+        #expect(result.ending == .exited(1))
+        #expect(result.errors == Self.problem)
+    }
+
+    @Test("is one for a token and for a configuration that was checked")
+    func files() throws {
+        let folder = try TemporaryFolder()
+        let secret = try folder.write(ConfabServer.secret, to: "secret")
+        let listen = [
+            "--listen", "127.0.0.1:0", "--admin", "off", "--store", "sqlite:\(folder.file("a.db"))",
+            "--jwt-secret-file", secret,
+        ]
+        for words in [
+            ["token", "--sub", "alice", "--secret-file", secret], ["config", "check"] + listen,
+        ] {
+            let result = try self.runWithFullDisk(words)
+            #expect(result.ending == .exited(1), "\(words)")
+            #expect(result.errors == Self.problem, "\(words)")
+        }
+    }
+
+    @Test("is one for every verb of operators, in every format, and ends those that go on for ever")
+    func operatorCommands() throws {
+        let node = try ConfabServer(["--node-id", "n1"], store: .sqlite)
+        try node.connect("alice").post("one")
+        let environment = ["CONFAB_ADMIN_URL": "http://127.0.0.1:\(node.adminPort)"]
+        var commands = [
+            ["status"], ["nodes"], ["shards"], ["owner", "lobby"], ["history", "lobby"],
+            ["verify", "lobby"],
+        ].flatMap { words in
+            [words] + ["json", "csv"].map { words + ["--output", $0] }
+        }
+        commands += [
+            ["drain", "n1", "--dry-run"], ["resume", "n1", "--dry-run"],
+            ["send", "lobby", "two", "--as", "ops", "--dry-run"],
+            ["send", "lobby", "two", "--as", "ops", "--yes"], ["tail", "lobby", "--after", "0"],
+            ["nodes", "--watch", "0.1"],
+        ]
+        for words in commands {
+            let result = try self.runWithFullDisk(words, environment: environment)
+            #expect(result.ending == .exited(1), "\(words)")
+            #expect(result.errors == Self.problem, "\(words)")
+        }
+    }
+
+    @Test("is one for events that are followed, and for what is read in Redis")
+    func cluster() throws {
+        let redis = try RedisServer()
+        let node = try ConfabServer(["--store", redis.url, "--node-id", "n1"])
+        let environment = ["CONFAB_ADMIN_URL": "http://127.0.0.1:\(node.adminPort)"]
+        for words in [
+            ["events"], ["events", "--follow"], ["redis"], ["nodes", "--via", redis.url],
+        ] {
+            let result = try self.runWithFullDisk(words, environment: environment)
+            #expect(result.ending == .exited(1), "\(words)")
+            #expect(result.errors == Self.problem, "\(words)")
+        }
+    }
+
+    @Test("ends a chat, and a benchmark's report is missed")
+    func clients() throws {
+        let node = try ConfabServer()
+        let url = "ws://127.0.0.1:\(node.port)"
+        try node.connect("bob").post("one")
+        let token = try ConfabServer.token(for: "alice")
+        let chat = try self.runWithFullDisk(
+            ["chat", "\(url)/conversations/lobby/", "--token", token], input: "two")
+        #expect(chat.ending == .exited(1))
+        #expect(chat.errors.hasSuffix(Self.problem), "\(chat.errors)")
+        let bench = try self.runWithFullDisk([
+            "bench", "send", url, "--secret-file", node.folder.file("jwt.secret"), "--connections",
+            "2", "--seconds", "0.2", "--warmup",
+            "0", "--settle", "0",
+        ])
+        #expect(bench.ending == .exited(1))
+        #expect(bench.errors.hasSuffix(Self.problem), "\(bench.errors)")
+    }
+
+    @Test("because it is closed is a sentence; because its reader has gone it is none")
+    func closed() throws {
+        let closed = try run("/bin/sh", ["-c", "exec \"$0\" --version >&-", Checkout.confab])
+        #expect(closed.ending == .exited(1))
+        #expect(closed.errors == "confab: the output cannot be written: Bad file descriptor")
+        // The reader closes its end before the command begins; whoever started the command ignores SIGPIPE, as Python does.
+        let folder = try TemporaryFolder()
+        let script = """
+            mkfifo go
+            { read line < go; trap "" PIPE; "$0" completion bash; echo "status $?" >&2; } | { exec <&-; echo > go; }
+            """
+        #expect(
+            try run("/bin/bash", ["-c", script, Checkout.confab], folder: folder.path).errors
+                == "status 1")
+    }
+}

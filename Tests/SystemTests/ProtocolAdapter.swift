@@ -1,0 +1,218 @@
+import Foundation
+import TestKit
+import Testing
+
+/// How a client of one protocol says and hears what all protocols have; in texts as they travel.
+struct ProtocolAdapter: Sendable, CustomTestStringConvertible {
+    /// What somebody hears, in no protocol's words.
+    enum ReceivedEvent: Equatable, CustomStringConvertible {
+        case message(id: Int, author: String, content: String)
+        case typing(String)
+        /// Somebody has read everything up to a message.
+        case read(String, through: Int)
+        case left(String)
+        case ended
+        /// One's own send was refused, in these words.
+        case refused(String)
+
+        var description: String {
+            switch self {
+            case .message(let id, let author, let content): "\(id) \(author): \(content)"
+            case .typing(let user): "\(user) types"
+            case .read(let user, let through): "\(user) has read \(through)"
+            case .left(let user): "\(user) is gone"
+            case .ended: "the end"
+            case .refused(let words): "refused: \(words)"
+            }
+        }
+    }
+
+    let name: String
+    /// Where somebody connects who wants to come into a conversation, from behind this message on if the protocol can do that.
+    let path: @Sendable (_ conversation: String, _ token: String, _ after: Int?) -> String
+    /// What is sent to come in, where that is not done by connecting, each when a frame has come that begins so.
+    var entryFrames: @Sendable (_ conversation: String) -> [(behind: String, text: String)] = { _ in
+        []
+    }
+    /// Something that the server knows no answer to but an error with these words.
+    var unknownRequest: @Sendable (_ words: String) -> String = {
+        Self.text(["action": $0, "event": $0, "type": $0])
+    }
+    let messageFrame: @Sendable (_ conversation: String, _ content: String) -> String
+    /// What is sent to read what was said behind a message, where that does not come by itself.
+    var catchUpFrame: (@Sendable (_ conversation: String, _ after: Int) -> String)?
+    /// Nil where the protocol has no words for it.
+    var typingFrame: (@Sendable (_ conversation: String) -> String)?
+    var readFrame: (@Sendable (_ conversation: String, _ id: Int) -> String)?
+    /// What of all that this protocol tells.
+    let deliveredTopics: Set<Topic>
+    /// What a frame says that came to this user; an answer to one's own send is a message.
+    let events: @Sendable (_ text: String, _ me: String) -> [ReceivedEvent]
+
+    enum Topic: Sendable { case typing, reading, presence, end }
+
+    var testDescription: String { self.name }
+
+    static let all = [conversations, pets, chats, rooms, agents]
+
+    static func text(_ frame: [String: Any]) -> String {
+        String(
+            decoding: (try? JSONSerialization.data(withJSONObject: frame)) ?? Data(), as: UTF8.self)
+    }
+
+    private static func frame(_ text: Substring) -> Any? {
+        try? JSONSerialization.jsonObject(with: Data(text.utf8))
+    }
+
+    private static func message(
+        _ fields: Any?, id: String, author: String = "sender_id", content: String = "content",
+        by me: String? = nil
+    ) -> [ReceivedEvent] {
+        guard let fields = fields as? [String: Any],
+            let number = (fields[id] as? Int) ?? (fields[id] as? String).flatMap({ Int($0) })
+        else { return [] }
+        let sender = (fields["sender"] as? [String: Any])?["username"] as? String
+        return [
+            .message(
+                id: number, author: me ?? sender ?? fields[author] as? String ?? "",
+                content: fields[content] as? String ?? "")
+        ]
+    }
+
+    private static func refused(_ words: Any?) -> [ReceivedEvent] {
+        (words as? String).map { [.refused($0)] } ?? []
+    }
+
+    static let conversations = ProtocolAdapter(
+        name: "Conversations",
+        path: { "/conversations/\($0)/?token=\($1)" + ($2.map { "&after=\($0)" } ?? "") },
+        messageFrame: { Self.text(["action": "send_message", "content": $1]) },
+        typingFrame: { _ in Self.text(["action": "typing", "is_typing": true]) },
+        readFrame: { Self.text(["action": "read", "message_ids": ["\($1)"]]) },
+        deliveredTopics: [.typing, .reading, .presence],
+        events: { text, _ in
+            guard let frame = Self.frame(text[...]) as? [String: Any] else { return [] }
+            switch frame["type"] as? String {
+            case "chat_message": return Self.message(frame["message"], id: "id")
+            case "typing":
+                return frame["is_typing"] as? Bool == true
+                    ? [.typing(frame["user_id"] as? String ?? "")] : []
+            case "read":
+                let ids = (frame["message_ids"] as? [String] ?? []).compactMap { Int($0) }
+                return [
+                    .read(
+                        frame["user_id"] as? String ?? frame["reader_id"] as? String ?? "",
+                        through: ids.max() ?? 0)
+                ]
+            case "user_status":
+                return frame["status"] as? String == "offline"
+                    ? [.left(frame["user_id"] as? String ?? "")] : []
+            case "message.failed": return Self.refused(frame["error"] ?? frame["reason"])
+            default: return []
+            }
+        })
+
+    static let pets = ProtocolAdapter(
+        name: "Pets",
+        path: { _, token, _ in "/ws/?token=\(token)" },
+        entryFrames: { [("", Self.text(["event": "history", "data": ["conversation_id": $0]]))] },
+        messageFrame: {
+            Self.text(["event": "message", "data": ["conversation_id": $0, "content": $1]])
+        },
+        catchUpFrame: {
+            Self.text(["event": "history", "data": ["conversation_id": $0, "after": "\($1)"]])
+        },
+        deliveredTopics: [],
+        events: { text, me in
+            guard let frame = Self.frame(text[...]) as? [String: Any] else { return [] }
+            let data = frame["data"] as? [String: Any]
+            switch frame["event"] as? String {
+            case "message": return Self.message(data, id: "message_id")
+            case "message_sent": return Self.message(data, id: "message_id", by: me)
+            case "history":
+                return (data?["messages"] as? [Any] ?? []).flatMap {
+                    Self.message($0, id: "message_id")
+                }
+            case "error": return Self.refused(data?["message"])
+            default: return []
+            }
+        })
+
+    static let chats = ProtocolAdapter(
+        name: "Chats",
+        path: { _, token, _ in "/ws/chats/?token=\(token)" },
+        entryFrames: { [("", Self.text(["type": "joinChat", "data": ["chat": $0]]))] },
+        messageFrame: { Self.text(["type": "newMessage", "data": ["chat": $0, "text": $1]]) },
+        catchUpFrame: { conversation, _ in
+            Self.text(["type": "getChatMessages", "data": ["chatId": conversation, "last": 1]])
+        },
+        readFrame: {
+            Self.text(["type": "markRead", "data": ["chat": $0, "last_read_message": $1]])
+        },
+        deliveredTopics: [.reading],
+        events: { text, _ in
+            guard let frame = Self.frame(text[...]) as? [String: Any] else { return [] }
+            let data = frame["data"] as? [String: Any]
+            switch frame["type"] as? String {
+            case "messageCreated": return Self.message(data, id: "id", content: "text")
+            case "chatMessages":
+                return (frame["data"] as? [Any] ?? []).flatMap {
+                    Self.message($0, id: "id", content: "text")
+                }
+            case "messagesRead":
+                let user = (data?["user"] as? [String: Any])?["username"] as? String
+                return [.read(user ?? "", through: data?["last_read_message"] as? Int ?? 0)]
+            case "error": return Self.refused(data?["message"])
+            default: return []
+            }
+        })
+
+    static let rooms = ProtocolAdapter(
+        name: "Rooms",
+        path: { _, token, _ in "/socket.io/?EIO=4&transport=websocket&token=\(token)" },
+        entryFrames: { [("0{", "40"), ("40{", #"42["join_room",{"room_id":"\#($0)"}]"#)] },
+        unknownRequest: { #"42["\#($0)",{}]"# },
+        messageFrame: { "42[\"send_message\",\(Self.text(["room_id": $0, "content": $1]))]" },
+        // What was missed stands in what a join is answered with.
+        catchUpFrame: { conversation, _ in #"42["join_room",{"room_id":"\#(conversation)"}]"# },
+        typingFrame: { #"42["typing",{"room_id":"\#($0)","is_typing":true}]"# },
+        deliveredTopics: [.typing, .presence, .end],
+        events: { text, _ in
+            guard text.hasPrefix("42["), let event = Self.frame(text.dropFirst(2)) as? [Any],
+                let data = event.last as? [String: Any]
+            else {
+                return []
+            }
+            let user = data["user_id"] as? String ?? ""
+            switch event.first as? String {
+            case "new_message": return Self.message(data, id: "id", author: "user_id")
+            case "conversation_state":
+                return (data["messages"] as? [Any] ?? []).flatMap {
+                    Self.message($0, id: "id", author: "user_id")
+                }
+            case "user_typing": return data["is_typing"] as? Bool == true ? [.typing(user)] : []
+            case "user_left": return [.left(user)]
+            case "conversation_ended": return [.ended]
+            case "error": return Self.refused(data["message"])
+            default: return []
+            }
+        })
+
+    static let agents = ProtocolAdapter(
+        name: "Agents",
+        path: { "/v1/ws?channel_id=\($0)&token=\($1)" + ($2.map { "&after=\($0)" } ?? "") },
+        messageFrame: { Self.text(["type": "message", "content": $1]) },
+        deliveredTopics: [.presence],
+        events: { text, me in
+            guard let frame = Self.frame(text[...]) as? [String: Any] else { return [] }
+            switch frame["type"] as? String {
+            case "message": return Self.message(frame, id: "seq", author: "agent_id")
+            case "ACK": return Self.message(frame, id: "seq", by: me)
+            case "status":
+                return frame["status"] as? String == "offline"
+                    ? [.left(frame["agent_id"] as? String ?? "")] : []
+            case "ERROR": return Self.refused(frame["error"])
+            default: return []
+            }
+        })
+}

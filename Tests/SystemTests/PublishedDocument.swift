@@ -1,0 +1,111 @@
+import Foundation
+import TestKit
+
+/// A published document that a protocol comes from, where it is at hand: in `CONFAB_SEEDS`, or beside the checkout.
+struct PublishedDocument: Sendable {
+    private let path: String
+
+    /// - Parameter name: the file's, in the folder of the documents.
+    init(_ name: String) {
+        self.path =
+            (ProcessInfo.processInfo.environment["CONFAB_SEEDS"] ?? Checkout.file("../shared/seeds"))
+            + "/" + name
+    }
+
+    static let pets = PublishedDocument("000_5612c7282f4469c5.txt")
+    static let chats = PublishedDocument("001_c85dcde09b712ec8.txt")
+    static let rooms = PublishedDocument("002_6eb78b2e6f6c751c.txt")
+    static let conversations = PublishedDocument("003_d41484937f228627.txt")
+    static let agents = PublishedDocument("004_e95525f358d61785.txt")
+
+    var exists: Bool { access(self.path, R_OK) == 0 }
+
+    /// The texts of its blocks in this language, in their order.
+    func blocks(_ language: String) throws -> [String] {
+        let text = try String(contentsOfFile: self.path, encoding: .utf8)
+        return try text.matches(of: Regex(#"(?s)```\#(language)\n(.*?)```"#)).map {
+            String($0.output[1].substring ?? "")
+        }
+    }
+
+    /// The JSON objects of its blocks, in their order, without their comments.
+    func objects(in language: String) throws -> [JSONObject] {
+        try self.blocks(language).flatMap { block in
+            let lines = block.split(separator: "\n").map { line in
+                line.firstRange(of: /(^|\s)\/\/.*/).map { String(line[..<$0.lowerBound]) }
+                    ?? String(line)
+            }
+            // What ends with an object's last brace; blocks in lists stand further in.
+            let margin =
+                lines.first { !$0.allSatisfy(\.isWhitespace) }?.prefix { $0 == " " }.count ?? 0
+            let bodies = lines.map { String($0.dropFirst(margin)) }.joined(separator: "\n").matches(
+                of: /(?m)^\{(?s).*?^\}/
+            ).map {
+                String($0.0)
+            }
+            return try bodies.map { try JSONObject($0.replacing(/,(\s*[\]}])/) { $0.1 }) }
+        }
+    }
+}
+
+/// What an object looks like: its fields, and of what kind each is. Documents print words where numbers stand, `"int"` say.
+enum Shape: Equatable, CustomStringConvertible {
+    case text, number, bool, null
+    case list(of: [Shape])
+    case object([String: Shape])
+
+    init(_ value: Any) {
+        switch value {
+        case let text as String:
+            switch text {
+            case "int": self = .number
+            case "boolean": self = .bool
+            default: self = .text
+            }
+        case is Bool where type(of: value) == Bool.self: self = .bool
+        case let number as NSNumber:
+            self = String(cString: number.objCType) == "c" ? .bool : .number
+        case let list as [Any]:
+            var shapes: [Shape] = []
+            for element in list.map({ Shape($0) }) where !shapes.contains(element) {
+                shapes.append(element)
+            }
+            self = .list(of: shapes)
+        case let object as [String: Any]: self = .object(object.mapValues { Shape($0) })
+        default: self = .null
+        }
+    }
+
+    init(_ object: JSONObject) throws {
+        self.init(try JSONSerialization.jsonObject(with: Data(object.text.utf8)))
+    }
+
+    /// What is missing here of a documented shape, or of another kind; more fields are no harm.
+    func differences(from documented: Shape, at place: String = "") -> [String] {
+        switch (documented, self) {
+        case (.object(let wanted), .object(let found)):
+            wanted.sorted { $0.key < $1.key }.flatMap { name, shape in
+                found[name].map { $0.differences(from: shape, at: "\(place).\(name)") } ?? [
+                    "\(place).\(name) is missing"
+                ]
+            }
+        case (.list(let wanted), .list(let found)):
+            wanted.first.map { shape in
+                found.flatMap { $0.differences(from: shape, at: "\(place)[]") }
+            } ?? []
+        default:
+            documented == self ? [] : ["\(place) is \(self), and documented as \(documented)"]
+        }
+    }
+
+    var description: String {
+        switch self {
+        case .text: "a text"
+        case .number: "a number"
+        case .bool: "true or false"
+        case .null: "null"
+        case .list: "a list"
+        case .object: "an object"
+        }
+    }
+}

@@ -1,0 +1,80 @@
+import Foundation
+import TestKit
+import Testing
+
+/// The client that the document prints, with a stock `socket.io-client` in Chromium: it has no token and says nothing of transports.
+@Suite("The published client of Rooms, unmodified but for the address")
+struct PublishedRoomsClientTests {
+    /// What such a client says, in our words.
+    private static let equivalentClient = """
+        const socket = io('http://localhost:8081');
+        socket.emit('join_room', { room_id: 'abc12345', user_id: 'user123', username: 'John Doe' });
+        socket.on('new_message', (message) => console.log('New message:', message));
+        """
+
+    @Test("joins without a token, and shows what is said")
+    func runEquivalentClient() throws { try self.run(Self.equivalentClient) }
+
+    @Test("as the document prints it", .enabled(if: PublishedDocument.rooms.exists))
+    func runPublishedClient() throws {
+        let block = try #require(
+            PublishedDocument.rooms.blocks("javascript").first { $0.contains("join_room") })
+        // A page gets the library otherwise than a bundler does.
+        try self.run(
+            block.split(separator: "\n").filter { !$0.hasPrefix("import ") }.joined(separator: "\n")
+        )
+    }
+
+    private func run(_ script: String) throws {
+        let server = try ConfabServer(["--anonymous", "on"])
+        let maker = try PollingClient(port: server.port)
+        try maker.connectNamespace(
+            token: ConfabServer.token(for: "maker", conversations: ["abc12345"]))
+        try maker.post(#"42["join_room",{"room_id":"abc12345"}]"#)
+        func hear(_ start: String) throws -> String {
+            let deadline = Deadline(within: .seconds(30))
+            while true {
+                if let packet = try maker.packets(1).first(where: { $0.hasPrefix(start) }) {
+                    return packet
+                }
+                if deadline.isExpired { throw TestFailure("no \(start)") }
+            }
+        }
+        _ = try hear(#"42["conversation_state""#)
+
+        let tab = try Browser().open("http://127.0.0.1:\(server.port)/api/health")
+        try tab.evaluate(
+            String(contentsOfFile: Checkout.tool("socket.io-", ".min.js"), encoding: .utf8)
+                + "; undefined")
+        try tab.evaluate(
+            "var lines = []; console.log = (...words) => lines.push(words.map((word) => JSON.stringify(word)).join(' ')); undefined"
+        )
+        try tab.evaluate(
+            script.replacing("http://localhost:8081", with: "http://127.0.0.1:\(server.port)")
+                + "\n; undefined")
+        let joined = try hear(#"42["user_joined""#)
+        #expect(
+            joined.hasPrefix(
+                #"42["user_joined",{"room_id":"abc12345","user_id":"user123","username":"John Doe","#
+            ), "\(joined)")
+        func isShown(_ content: String, by user: String, named name: String) throws -> Bool {
+            let start = #""New message:" {"id":"#
+            let lines = try tab.runFunctionBody("return lines.join(\"\\n\");").split(
+                separator: "\n")
+            return lines.contains {
+                $0.hasPrefix(start)
+                    && $0.contains(
+                        #""user_id":"\#(user)","username":"\#(name)","content":"\#(content)""#)
+            }
+        }
+        try maker.post(#"42["send_message",{"room_id":"abc12345","content":"Hello"}]"#)
+        try Deadline.wait(
+            for: "the message", within: .seconds(30),
+            untilTrue: { try isShown("Hello", by: "maker", named: "maker") })
+        try tab.evaluate(
+            "socket.emit('send_message', { room_id: 'abc12345', content: 'Hi' }); undefined")
+        try Deadline.wait(
+            for: "its own", within: .seconds(30),
+            untilTrue: { try isShown("Hi", by: "user123", named: "John Doe") })
+    }
+}

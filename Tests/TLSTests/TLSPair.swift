@@ -1,0 +1,126 @@
+import Glibc
+import TLS
+import Testing
+
+/// Two ends of a non-blocking stream, closed with it.
+final class SocketPair {
+    let client: Int32
+    let server: Int32
+    private var isClientOpen = true
+
+    init(bufferBytes: Int32? = nil) {
+        signal(SIGPIPE, SIG_IGN)
+        var ends: [Int32] = [0, 0]
+        // Not for children: a program started by another test would hold an end open after its close.
+        precondition(
+            socketpair(
+                AF_UNIX,
+                Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0,
+                &ends) == 0)
+        if var size = bufferBytes {
+            for end in ends {
+                setsockopt(end, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+            }
+        }
+        (self.client, self.server) = (ends[0], ends[1])
+    }
+
+    deinit {
+        self.closeClient()
+        close(self.server)
+    }
+
+    func closeClient() {
+        guard self.isClientOpen else { return }
+        self.isClientOpen = false
+        // Ended, and not only closed: a program that another test starts holds a copy of the end until it is its own program.
+        shutdown(self.client, Int32(SHUT_RDWR))
+        close(self.client)
+    }
+
+    /// Writes past TLS, as an attacker or a lost client does.
+    func sendFromClient(_ bytes: [UInt8]) {
+        precondition(write(self.client, bytes, bytes.count) == bytes.count)
+    }
+
+    func sendFromServer(_ bytes: [UInt8]) {
+        precondition(write(self.server, bytes, bytes.count) == bytes.count)
+    }
+
+    /// What has arrived at the client's end, past TLS.
+    func receivedByClient() -> [UInt8] {
+        Self.read(from: self.client, atMost: 1 << 16)
+    }
+
+    static func read(from descriptor: Int32, atMost limit: Int) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: limit)
+        let count = Glibc.read(descriptor, &bytes, limit)
+        return Array(bytes.prefix(max(count, 0)))
+    }
+}
+
+/// A server's and a client's connection, and what both have come to.
+struct TLSPair {
+    let server: TLSConnection
+    let client: TLSConnection
+    /// Kept open for as long as the pair is used.
+    private let socketPairs: [SocketPair]
+    var serverProgress = TLSProgress.wantRead
+    var clientProgress = TLSProgress.wantRead
+
+    init(_ link: SocketPair, _ server: TLSContext, _ client: TLSContext, name: String = "localhost")
+        throws
+    {
+        try self.init([link, link], server, client, name: name)
+    }
+
+    /// The client at the first link's one end, the server at the second one's other end; with two, someone carries between them.
+    init(
+        _ links: [SocketPair], _ server: TLSContext, _ client: TLSContext,
+        name: String = "localhost"
+    ) throws {
+        self.client = try TLSConnection(connecting: links[0].client, to: name, client)
+        self.server = try TLSConnection(accepting: links[1].server, server)
+        self.socketPairs = links
+    }
+
+    /// Lets both go on by turns until neither has anything to wait for; `between` carries bytes where nobody else does.
+    mutating func performHandshake(rounds: Int = 20, between: () -> Void = {}) {
+        for _ in 0..<rounds {
+            if self.clientProgress.isWaiting { self.clientProgress = self.client.handshake() }
+            between()
+            if self.serverProgress.isWaiting { self.serverProgress = self.server.handshake() }
+            between()
+            if !self.clientProgress.isWaiting, !self.serverProgress.isWaiting { return }
+        }
+    }
+}
+
+extension TLSProgress {
+    var isWaiting: Bool { self == .wantRead || self == .wantWrite }
+
+    var error: TLSError? {
+        if case .failed(let error) = self { error } else { nil }
+    }
+}
+
+extension TLSConnection {
+    /// One read of at most `limit` bytes.
+    func receive(_ limit: Int = 1 << 16) -> (TLSResult, [UInt8]) {
+        var bytes = [UInt8](repeating: 0, count: limit)
+        let result = bytes.withUnsafeMutableBytes { self.read(into: $0) }
+        if case .bytes(let count) = result { return (result, Array(bytes.prefix(count))) }
+        return (result, [])
+    }
+
+    /// One write.
+    func send(_ bytes: some Collection<UInt8>) -> TLSResult {
+        Array(bytes).withUnsafeBytes { self.write($0) }
+    }
+}
+
+extension TLSResult {
+    var error: TLSError? {
+        if case .failed(let error) = self { error } else { nil }
+    }
+}

@@ -1,0 +1,332 @@
+import Foundation
+import Synchronization
+
+/// Stands between clients and a server of 127.0.0.1, and does to their connections what networks do.
+///
+/// One thread for all of them, and copies of everything: it is for links, not for loads.
+public final class FaultProxy: Sendable {
+    /// In which direction something happens to bytes.
+    public enum TrafficDirection: String, Sendable, CaseIterable {
+        case toServer = "to the server"
+        case toClient = "to the client"
+        case both = "both ways"
+    }
+
+    public enum Condition: Sendable, Equatable {
+        case normal
+        /// Connections are reset, and so is every new one.
+        case reset
+        /// Bytes vanish and nobody hears of an end, on new connections either. What has lost bytes is never whole again, also
+        /// when this is over: as with a firewall that has forgotten a connection, only its ends can give it up.
+        case halfOpen(TrafficDirection)
+        /// Bytes wait until this is over, and arrive then: what packets that are lost and sent again are to TCP.
+        case stalled(TrafficDirection)
+        case slow(TrafficDirection, Duration)
+    }
+
+    public let port: UInt16
+    private let control: Control
+
+    public init(to server: UInt16) throws {
+        let listener = socket(
+            AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0
+        )
+        var address = sockaddr_in.loopback(port: 0)
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let result = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(listener, $0, size) == 0 && listen(listener, 64) == 0
+                    ? getsockname(listener, $0, &size) : -1
+            }
+        }
+        var ends: [Int32] = [-1, -1]
+        guard result == 0, pipe(&ends) == 0 else { throw TestFailure("no proxy: errno \(errno)") }
+        for end in ends {
+            _ = fcntl(end, F_SETFD, FD_CLOEXEC)
+            _ = fcntl(end, F_SETFL, O_NONBLOCK)
+        }
+        self.port = UInt16(bigEndian: address.sin_port)
+        let control = Control(wakeDescriptor: ends[1])
+        self.control = control
+        let (bell, port) = (ends[0], server)
+        Thread.detachNewThread {
+            var switchboard = ProxyLoop(listener: listener, wakeDescriptor: bell, server: port)
+            switchboard.run(control)
+        }
+    }
+
+    deinit { self.close() }
+
+    /// What becomes of bytes from here on; connections that were lost stay lost.
+    public func set(_ condition: Condition) {
+        self.control.state.withLock { $0.condition = condition }
+        self.control.wake()
+        while self.control.state.withLock({ $0.applied != condition && !$0.isClosed }) {
+            usleep(500)
+        }
+    }
+
+    public var condition: Condition { self.control.state.withLock { $0.condition } }
+
+    public func close() {
+        self.control.state.withLock { $0.isClosed = true }
+        self.control.wake()
+    }
+
+    /// What the thread is told.
+    fileprivate final class Control: Sendable {
+        struct State {
+            var condition = Condition.normal
+            /// What the thread goes by.
+            var applied = Condition.normal
+            var isClosed = false
+        }
+
+        let state = Mutex(State())
+        private let wakeDescriptor: Int32
+
+        init(wakeDescriptor bell: Int32) {
+            self.wakeDescriptor = bell
+        }
+
+        deinit { Glibc.close(self.wakeDescriptor) }
+
+        func wake() {
+            var byte: UInt8 = 1
+            _ = write(self.wakeDescriptor, &byte, 1)
+        }
+    }
+}
+
+/// What comes out of one socket and goes into another.
+private struct ByteFlow {
+    var queue: [(due: ContinuousClock.Instant, bytes: ArraySlice<UInt8>)] = []
+    var hasLostBytes = false
+    var isAtEnd = false
+
+    /// Beyond this the sender has to wait, as it would for a network.
+    static let queueLimit = 64
+}
+
+private struct ProxiedConnection {
+    /// The client's socket and the server's; -1 where one is closed and the other does not know.
+    var client: Int32
+    var server: Int32
+    var toServer = ByteFlow()
+    var toClient = ByteFlow()
+    var isClosed = false
+}
+
+/// The sockets, all in one thread.
+private struct ProxyLoop {
+    let listener: Int32
+    let wakeDescriptor: Int32
+    let server: UInt16
+    var connections: [ProxiedConnection] = []
+    var condition = FaultProxy.Condition.normal
+
+    mutating func run(_ control: FaultProxy.Control) {
+        while true {
+            let (condition, isOver) = control.state.withLock { ($0.condition, $0.isClosed) }
+            if isOver { break }
+            self.apply(to: condition)
+            control.state.withLock { $0.applied = condition }
+            self.pollOnce()
+        }
+        for link in self.connections { self.reset(link) }
+        close(self.listener)
+        close(self.wakeDescriptor)
+    }
+
+    private mutating func apply(to condition: FaultProxy.Condition) {
+        guard condition != self.condition else { return }
+        self.condition = condition
+        for place in self.connections.indices
+        where condition == .reset || self.connections[place].client < 0
+            || self.connections[place].server < 0
+        {
+            self.connections[place].isClosed = true
+        }
+    }
+
+    private mutating func pollOnce() {
+        for link in self.connections where link.isClosed { self.reset(link) }
+        self.connections.removeAll { $0.isClosed }
+        var entries = [
+            pollfd(fd: self.listener, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: self.wakeDescriptor, events: Int16(POLLIN), revents: 0),
+        ]
+        var wait: Int32 = 1000
+        for link in self.connections {
+            entries.append(
+                self.pollEntry(
+                    link.client, reading: link.toServer, writing: link.toClient, .toClient, &wait))
+            entries.append(
+                self.pollEntry(
+                    link.server, reading: link.toClient, writing: link.toServer, .toServer, &wait))
+        }
+        guard poll(&entries, nfds_t(entries.count), wait) >= 0 else { return }
+        if entries[1].revents != 0 {
+            var bytes = [UInt8](repeating: 0, count: 64)
+            _ = read(self.wakeDescriptor, &bytes, bytes.count)
+        }
+        for place in self.connections.indices {
+            if entries[2 + 2 * place].revents & ~Int16(POLLOUT) != 0 {
+                self.receiveFromClient(place)
+            }
+            if entries[3 + 2 * place].revents & ~Int16(POLLOUT) != 0 {
+                self.receiveFromServer(place)
+            }
+            self.forward(place)
+        }
+        if entries[0].revents != 0 { self.accept() }
+    }
+
+    private func pollEntry(
+        _ socket: Int32, reading: ByteFlow, writing: ByteFlow, _ way: FaultProxy.TrafficDirection,
+        _ wait: inout Int32
+    ) -> pollfd {
+        var events: Int16 = 0
+        if reading.queue.count < ByteFlow.queueLimit, !reading.isAtEnd { events |= Int16(POLLIN) }
+        if let first = writing.queue.first, !self.stallsBytes(way) {
+            let (seconds, attoseconds) = (first.due - .now).components
+            let milliseconds = Int32(clamping: seconds * 1000 + attoseconds / 1_000_000_000_000_000)
+            if milliseconds <= 0 {
+                events |= Int16(POLLOUT)
+            } else {
+                wait = min(wait, milliseconds)
+            }
+        }
+        // A socket of which nothing is wanted would report its end for ever.
+        return pollfd(fd: events == 0 ? -1 : socket, events: events, revents: 0)
+    }
+
+    private mutating func accept() {
+        while true {
+            let client = Glibc.accept(self.listener, nil, nil)
+            guard client >= 0 else { return }
+            let server = self.condition == .reset ? -1 : self.connect()
+            var link = ProxiedConnection(client: client, server: server)
+            link.isClosed = server < 0
+            for socket in [client, server] where socket >= 0 {
+                _ = fcntl(socket, F_SETFL, O_NONBLOCK)
+                _ = fcntl(socket, F_SETFD, FD_CLOEXEC)
+                var on: Int32 = 1
+                setsockopt(
+                    socket, Int32(IPPROTO_TCP), TCP_NODELAY, &on,
+                    socklen_t(MemoryLayout.size(ofValue: on)))
+            }
+            self.connections.append(link)
+        }
+    }
+
+    private func connect() -> Int32 {
+        let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        var address = sockaddr_in.loopback(port: self.server)
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        if result == 0 { return socket }
+        close(socket)
+        return -1
+    }
+
+    /// Both ends hear that the connection is gone, and not in an orderly way.
+    private func reset(_ link: ProxiedConnection) {
+        for socket in [link.client, link.server] where socket >= 0 {
+            var hard = linger(l_onoff: 1, l_linger: 0)
+            setsockopt(
+                socket, SOL_SOCKET, SO_LINGER, &hard, socklen_t(MemoryLayout.size(ofValue: hard)))
+            close(socket)
+        }
+    }
+
+    // MARK: Bytes
+
+    private mutating func receiveFromClient(_ place: Int) {
+        var link = self.connections[place]
+        if self.receive(from: link.client, into: &link.toServer, .toServer) {
+            close(link.client)
+            link.client = -1
+        }
+        self.connections[place] = link
+    }
+
+    private mutating func receiveFromServer(_ place: Int) {
+        var link = self.connections[place]
+        if self.receive(from: link.server, into: &link.toClient, .toClient) {
+            close(link.server)
+            link.server = -1
+        }
+        self.connections[place] = link
+    }
+
+    /// True where the socket has ended and the other end shall not know.
+    private func receive(
+        from socket: Int32, into flow: inout ByteFlow, _ way: FaultProxy.TrafficDirection
+    ) -> Bool {
+        guard socket >= 0 else { return false }
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        let count = recv(socket, &buffer, buffer.count, 0)
+        if count > 0 {
+            if self.dropsBytes(way) { flow.hasLostBytes = true }
+            if !flow.hasLostBytes { flow.queue.append((.now + self.delay(way), buffer[..<count])) }
+            return false
+        }
+        if count < 0, errno == EAGAIN || errno == EINTR { return false }
+        if self.dropsBytes(way) { return true }
+        flow.isAtEnd = true
+        return false
+    }
+
+    private mutating func forward(_ place: Int) {
+        var link = self.connections[place]
+        let hasClientEnded = self.flush(&link.toServer, to: link.server, .toServer)
+        let hasServerEnded = self.flush(&link.toClient, to: link.client, .toClient)
+        // Where one end is gone and the other does not know, there is nobody to tell any more.
+        let isKnown = (hasClientEnded && link.server >= 0) || (hasServerEnded && link.client >= 0)
+        link.isClosed = link.isClosed || isKnown || (link.client < 0 && link.server < 0)
+        self.connections[place] = link
+    }
+
+    /// True when the flow has come to its end.
+    private func flush(_ flow: inout ByteFlow, to socket: Int32, _ way: FaultProxy.TrafficDirection)
+        -> Bool
+    {
+        guard !self.stallsBytes(way) else { return false }
+        guard socket >= 0 else {
+            flow.queue = []
+            return flow.isAtEnd
+        }
+        while let first = flow.queue.first, first.due <= .now {
+            let count = first.bytes.withUnsafeBytes {
+                send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
+            if count < 0 { return errno != EAGAIN && errno != EINTR }
+            if count < first.bytes.count {
+                flow.queue[0].bytes = first.bytes.dropFirst(count)
+                return false
+            }
+            flow.queue.removeFirst()
+        }
+        return flow.isAtEnd && flow.queue.isEmpty
+    }
+
+    private func dropsBytes(_ way: FaultProxy.TrafficDirection) -> Bool {
+        if case .halfOpen(let lost) = self.condition { lost == .both || lost == way } else { false }
+    }
+
+    private func stallsBytes(_ way: FaultProxy.TrafficDirection) -> Bool {
+        if case .stalled(let held) = self.condition { held == .both || held == way } else { false }
+    }
+
+    private func delay(_ way: FaultProxy.TrafficDirection) -> Duration {
+        if case .slow(let slowed, let time) = self.condition, slowed == .both || slowed == way {
+            time
+        } else {
+            .zero
+        }
+    }
+}
