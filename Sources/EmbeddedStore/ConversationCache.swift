@@ -1,16 +1,17 @@
 import Bytes
 import ChatModel
 
-/// What the writer must know of a conversation to judge its next write without asking the file.
+/// The part of a conversation that the writer needs to check the next write without reading the
+/// file.
 struct CachedConversation {
     let id: Int
     var head: SequenceNumber
     var revision: Revision
     var updatedAt: Timestamp
     var retainedFrom: SequenceNumber
-    /// The head at which it is next worth looking for messages to take out.
+    /// The head at which the writer next checks whether it can trim messages.
     var nextTrimHead: SequenceNumber = 0
-    /// The transaction in which it last changed.
+    /// The number of the last transaction that changed it.
     fileprivate var changedInTransaction = 0
     fileprivate var wasUsed = true
 
@@ -26,9 +27,11 @@ struct CachedConversation {
     }
 }
 
-/// The conversations that the writer knows: it alone writes, so what it knows is what is stored.
+/// The conversations that the writer keeps in memory. The writer is the only one that changes the
+/// file, so the cache always matches the file.
 ///
-/// A transaction that fails takes back what it changed here. Beyond `limit` those are forgotten that were not used for longest, roughly.
+/// A failed transaction reverts its changes here. Above `limit`, the cache evicts conversations
+/// that were not used recently.
 struct ConversationCache {
     private var slotByKey: [ConversationKey: Int] = [:]
     private var keys: [ConversationKey?] = []
@@ -48,7 +51,7 @@ struct ConversationCache {
 
     subscript(slot: Int) -> CachedConversation { self.slots[slot] }
 
-    /// Whose slot it is.
+    /// The key of the conversation in a slot.
     func key(_ slot: Int) -> ConversationKey {
         guard let key = self.keys[slot] else { preconditionFailure("slot \(slot) is free") }
         return key
@@ -61,7 +64,7 @@ struct ConversationCache {
         return slot
     }
 
-    /// Notes a conversation; one that this transaction makes is forgotten if it fails.
+    /// Adds a conversation. If this transaction created it, a rollback evicts it.
     mutating func insert(_ known: CachedConversation, for key: ConversationKey, isNew isMade: Bool)
         -> Int
     {
@@ -80,7 +83,7 @@ struct ConversationCache {
         return slot
     }
 
-    /// Changes what is known, until the transaction fails.
+    /// Changes a cached conversation. A rollback reverts the change.
     @inline(__always)
     mutating func update(_ slot: Int, _ body: (inout CachedConversation) -> Void) {
         if self.slots[slot].changedInTransaction != self.transaction {
@@ -90,7 +93,7 @@ struct ConversationCache {
         body(&self.slots[slot])
     }
 
-    /// The transaction is stored.
+    /// Makes the transaction's changes final.
     mutating func commit() {
         self.transaction += 1
         self.undoLog.removeAll(keepingCapacity: true)
@@ -98,7 +101,7 @@ struct ConversationCache {
         while self.count > self.limit { self.evictOne() }
     }
 
-    /// The transaction is not stored: everything is as it was before.
+    /// Reverts the transaction's changes.
     mutating func rollBack() {
         for (slot, was) in self.undoLog { self.slots[slot] = was }
         for slot in self.createdSlots { self.evict(slot) }
@@ -107,7 +110,7 @@ struct ConversationCache {
         self.createdSlots.removeAll(keepingCapacity: true)
     }
 
-    /// The clock algorithm: the hand passes those that were used since it last came by.
+    /// Evicts by the clock algorithm: the hand skips each entry that was used since its last pass.
     private mutating func evictOne() {
         while true {
             self.clockHand = (self.clockHand + 1) % self.slots.count

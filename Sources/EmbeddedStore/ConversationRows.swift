@@ -6,9 +6,10 @@ struct StoredConversation {
     let id: Int
     let key: ConversationKey
     var record: ConversationRecord
-    /// Of the last change that was no message; the newest message may have a higher one.
+    /// The revision of the last change other than a message. The newest message can have a higher
+    /// one.
     var revision: Revision
-    /// Messages below this have been taken out of the file.
+    /// The first message that is still in the file.
     var retainedFrom: SequenceNumber
 }
 
@@ -77,7 +78,7 @@ struct ConversationRows {
         try self.write(conversation, with: self.replacement)
     }
 
-    /// The id that a conversation gets which is made after all others.
+    /// The row id for a new conversation.
     func nextID() throws(SQLiteFailure) -> Int {
         (try self.connection.number("SELECT max(id) FROM conversations") ?? 0) + 1
     }

@@ -2,7 +2,8 @@ import ChatModel
 internal import Glibc
 
 extension DatabaseFile {
-    /// Finds out whether the file could be opened, and leaves everything as it is: SQLite itself would make a log and an index of it.
+    /// Checks whether the file can be opened, and changes nothing. SQLite is not used, because it
+    /// would create a log and an index.
     static func check(_ path: String) throws(StoreFailure) {
         let folder = try self.checkLocation(path)
         guard access(folder, W_OK | X_OK) == 0 else {
@@ -17,7 +18,7 @@ extension DatabaseFile {
         defer { close(file) }
         var header = [UInt8](repeating: 0, count: 100)
         let count = read(file, &header, header.count)
-        // Where the log of writes has something, it may have what the file's beginning lacks.
+        // If the write-ahead log has content, the log can hold what the database header lacks.
         var log = stat()
         let hasLog = stat("\(path)-wal", &log) == 0 && log.st_size > 0
         guard count > 0 else { return }
@@ -38,7 +39,8 @@ extension DatabaseFile {
         flock(lock, LOCK_UN)
     }
 
-    /// What is wrong with the first hundred bytes of a file (https://www.sqlite.org/fileformat.html, 1.3); nil: nothing.
+    /// The problem with the first 100 bytes of a file (https://www.sqlite.org/fileformat.html,
+    /// 1.3); nil if there is none.
     static func formatProblem(ofHeader header: ArraySlice<UInt8>, hasLog: Bool) -> String? {
         guard header.count == 100, header.starts(with: "SQLite format 3\0".utf8) else {
             return "it is no SQLite database, or its beginning is damaged"

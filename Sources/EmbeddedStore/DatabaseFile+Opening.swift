@@ -1,14 +1,16 @@
 import ChatModel
 
 extension DatabaseFile {
-    /// The connection that writes: makes the file if there is none, checks that it is one of ours, brings it to our version.
+    /// Opens the connection that writes. Creates the file if needed, checks that it is a Confab
+    /// database, and migrates it to the current layout.
     func openForWriting(_ options: SQLiteOptions) throws(StoreFailure) -> SQLiteConnection {
         do {
             let isNew = self.byteCount == 0
             let connection = try SQLiteConnection(path: self.path, access: .readWrite)
             try self.checkFormat(connection, isNew: isNew)
             if !isNew { try self.checkIntegrity(connection, options) }
-            // FULL: what is answered as stored has been through fsync. Deleted words are overwritten with zeros (secure_delete).
+            // FULL: an answered write has been through fsync. secure_delete overwrites deleted text
+            // with zeros.
             try connection.execute(
                 """
                 PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
@@ -22,7 +24,7 @@ extension DatabaseFile {
                 )
             }
             try Schema.migrate(connection, from: try connection.number("PRAGMA user_version") ?? 0)
-            // A write, so that the write-ahead log is there and a read-only disk shows at once.
+            // This write creates the write-ahead log, and fails at once on a read-only disk.
             try connection.execute(
                 "BEGIN IMMEDIATE; PRAGMA user_version = \(Schema.version); COMMIT")
             return connection
@@ -33,7 +35,7 @@ extension DatabaseFile {
         }
     }
 
-    /// A connection that only reads.
+    /// Opens a read-only connection.
     func openForReading(_ options: SQLiteOptions) throws(SQLiteFailure) -> SQLiteConnection {
         let connection = try SQLiteConnection(path: self.path, access: .readOnly)
         try connection.execute(
@@ -45,7 +47,7 @@ extension DatabaseFile {
     private func checkFormat(_ connection: SQLiteConnection, isNew: Bool) throws {
         let application = try connection.number("PRAGMA application_id") ?? 0
         let version = try connection.number("PRAGMA user_version") ?? 0
-        // A crash while the file was made leaves one with nothing in it.
+        // A crash during creation can leave an empty database.
         let isEmpty = try connection.number("SELECT count(*) FROM sqlite_schema") == 0
         if isNew || (isEmpty && application == 0 && version == 0) { return }
         guard application == Schema.applicationID else {
@@ -58,7 +60,7 @@ extension DatabaseFile {
         }
     }
 
-    /// Looks whether the pages of a file that is not too large fit together.
+    /// Checks the page structure of a file up to the size limit.
     private func checkIntegrity(_ connection: SQLiteConnection, _ options: SQLiteOptions) throws {
         guard self.byteCount <= options.integrityCheckByteLimit else { return }
         let verdict = try connection.text("PRAGMA quick_check(1)")

@@ -2,20 +2,21 @@ import ChatModel
 internal import Glibc
 import Synchronization
 
-/// A database file that this process alone serves.
+/// A database file that only this process serves.
 ///
-/// Whoever serves it holds a lock on a file beside it, which ends with the process however that ends. Not SQLite's
-/// exclusive mode: that would keep out our own readers, and those who only look.
+/// The process holds a lock on a separate file, and the kernel releases the lock when the process
+/// ends. SQLite's exclusive mode is not used, because it would also exclude Confab's own readers
+/// and external read-only tools.
 final class DatabaseFile: Sendable {
     let path: String
     private let lock: Int32
-    /// Whether there was a file, of a database or a lock, before this one was opened.
+    /// Whether the database, and its lock file, existed before this process opened them.
     private let databaseExisted: Bool
     private let lockExisted: Bool
-    /// What the writer has left, and what it has found wrong with that since.
+    /// The files as the writer last left them, and the loss that the writer has found since.
     private let state = Mutex<(left: DatabaseFileSnapshot?, loss: StoreFailure?)>((nil, nil))
 
-    /// Takes the lock, or says who is in the way.
+    /// Takes the lock, or throws an error that names the conflict.
     init(path: String) throws(StoreFailure) {
         self.path = path
         _ = try Self.checkLocation(path)
@@ -32,7 +33,8 @@ final class DatabaseFile: Sendable {
             throw StoreFailure(
                 isHeld ? Self.inUseMessage(path) : "\(lockPath): it cannot be locked: \(reason)")
         }
-        // Whoever held it before may have taken it away, after a start that failed: then this one locks nothing.
+        // After a failed start, the previous owner may have deleted the lock file. Then this
+        // descriptor locks a file that nobody else can open.
         var (held, found) = (stat(), stat())
         guard fstat(self.lock, &held) == 0, stat(lockPath, &found) == 0,
             held.st_ino == found.st_ino, held.st_dev == found.st_dev
@@ -44,7 +46,8 @@ final class DatabaseFile: Sendable {
     }
 
     deinit {
-        // Closing alone leaves it locked for as long as a child process, between its fork and its exec, has the descriptor too.
+        // A child process between fork and exec also has the descriptor, so close() does not
+        // release the lock at once.
         flock(self.lock, LOCK_UN)
         close(self.lock)
     }
@@ -54,18 +57,19 @@ final class DatabaseFile: Sendable {
         return stat(self.path, &status) == 0 ? Int(status.st_size) : 0
     }
 
-    /// For the writer, before and after a transaction: why what it writes would be lost; nil while the files are as it has left them.
+    /// Checks, before and after a transaction, whether the files are still those that the writer
+    /// left. Returns the reason if writes would be lost.
     func checkForLoss() -> StoreFailure? {
         let files = DatabaseFileSnapshot(at: self.path, readsLog: true)
         return self.state.withLock { state in
             state.loss = state.left.flatMap { files.loss(since: $0, allowedWriter: .none) }
-            // The log has grown.
+            // The writer itself has appended to the log.
             if state.loss == nil { state.left = files }
             return state.loss
         }
     }
 
-    /// For the writer, after it has written the database itself.
+    /// As `checkForLoss()`, after a checkpoint has written the database file.
     func checkForLossAfterCheckpoint() -> StoreFailure? {
         let files = DatabaseFileSnapshot(at: self.path, readsLog: true)
         return self.state.withLock { state in
@@ -75,10 +79,10 @@ final class DatabaseFile: Sendable {
         }
     }
 
-    /// For readers: why what they read would be out of files that are lost.
+    /// The reason why reads would use lost files; nil if the files are intact.
     ///
-    /// They cannot tell who has written, so that they also believe what the writer has found; it looks at least as often as the store is
-    /// probed.
+    /// Readers cannot tell which process wrote the database, so they also use the result of the
+    /// writer's check. The writer checks at least once per store probe.
     func lossForReaders() -> StoreFailure? {
         let (left, loss) = self.state.withLock { $0 }
         return loss
@@ -88,7 +92,8 @@ final class DatabaseFile: Sendable {
             }
     }
 
-    /// Removes what opening has made: a database, with all that belongs to it, and a lock, where there were none before.
+    /// Removes the files that opening created: the database with its log and index, and the lock
+    /// file.
     func removeCreatedFiles() {
         if !self.databaseExisted {
             for suffix in ["", "-wal", "-shm"] { unlink(self.path + suffix) }
@@ -98,7 +103,7 @@ final class DatabaseFile: Sendable {
 
     static func inUseMessage(_ path: String) -> String { "\(path) is in use by another process" }
 
-    /// Whether a database may be at the path, or be made there.
+    /// Checks that a database exists at the path or can be created there.
     ///
     /// - Returns: the folder.
     static func checkLocation(_ path: String) throws(StoreFailure) -> String {

@@ -1,15 +1,17 @@
 import ChatModel
 internal import Glibc
 
-/// Which files an open database consists of at one moment, as their paths lead to them: the database, its write-ahead log and the log's index.
+/// The files of an open database at one point in time, as found by path: the database, its
+/// write-ahead log and the log's index.
 ///
-/// SQLite goes on writing into a file that was deleted, and over one that was cut off, and says nothing.
+/// Without these checks, loss goes unnoticed: SQLite silently keeps writing to a deleted file or
+/// over a truncated one.
 struct DatabaseFileSnapshot: Sendable, Equatable {
     struct FileIdentity: Sendable, Equatable {
         let device: UInt
         let inode: UInt
         let byteCount: Int
-        /// When it was last written, in nanoseconds.
+        /// The modification time, in nanoseconds.
         let writtenAt: Int
 
         func isSameFile(as other: FileIdentity) -> Bool {
@@ -21,10 +23,11 @@ struct DatabaseFileSnapshot: Sendable, Equatable {
     let database: FileIdentity?
     let log: FileIdentity?
     let index: FileIdentity?
-    /// Whether the log begins as one; true where that was not read.
+    /// Whether the log starts with a log header; true if the log was not read.
     let hasValidLogHeader: Bool
 
-    /// - Parameter readsLog: SQLite goes on at the end of a log that was cut off, so that its size tells nothing.
+    /// - Parameter readsLog: whether to check the log's header. SQLite extends a truncated log to
+    ///   its old size, so the size does not show the truncation.
     init(at path: String, readsLog: Bool) {
         self.path = path
         self.database = Self.identity(at: path)
@@ -34,7 +37,8 @@ struct DatabaseFileSnapshot: Sendable, Equatable {
             !readsLog || self.log?.byteCount == 0 || Self.hasLogMagic("\(path)-wal")
     }
 
-    /// By the magic number (https://www.sqlite.org/fileformat2.html#the_write_ahead_log). SQLite has no locks on the log that closing it would end.
+    /// Checks the magic number (https://www.sqlite.org/fileformat2.html#the_write_ahead_log).
+    /// Closing this descriptor releases no lock of SQLite, because SQLite has no locks on the log.
     private static func hasLogMagic(_ path: String) -> Bool {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return false }
@@ -51,16 +55,16 @@ struct DatabaseFileSnapshot: Sendable, Equatable {
             writtenAt: status.st_mtim.tv_sec * 1_000_000_000 + status.st_mtim.tv_nsec)
     }
 
-    /// Who may have written the database itself since the earlier moment.
+    /// The process that may have written the database file since the earlier snapshot.
     enum AllowedWriter {
-        /// Only another program: the store has put nothing from its log into the database.
+        /// No process: the store has run no checkpoint, so any change is another program's.
         case none
         case store
     }
 
-    /// What others have done to the files since an earlier moment; nil if nothing.
+    /// The damage that other programs have done since an earlier snapshot; nil if there is none.
     ///
-    /// The database never becomes smaller, and the log never smaller than its limit.
+    /// The database never shrinks, and the log never shrinks below its limit.
     func loss(since earlier: DatabaseFileSnapshot, allowedWriter writer: AllowedWriter)
         -> StoreFailure?
     {
@@ -85,7 +89,7 @@ struct DatabaseFileSnapshot: Sendable, Equatable {
         return nil
     }
 
-    /// To so many bytes SQLite cuts a log off that has become longer (`journal_size_limit`).
+    /// SQLite truncates a longer log to this many bytes (`journal_size_limit`).
     static let logLimit = 16 << 20
 
     private func loss(_ what: String, _ suffix: String) -> StoreFailure {

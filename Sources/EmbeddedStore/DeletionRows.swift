@@ -1,7 +1,8 @@
 import Bytes
 import ChatModel
 
-/// The table `deletions`: which messages are deleted, and whose they were, so that unread ones are counted without reading messages.
+/// The table `deletions`: the deleted messages and their authors. It allows counting unread
+/// messages without reading messages.
 struct DeletionRows {
     private let counting: SQLiteStatement
     private let insertion: SQLiteStatement?
@@ -23,7 +24,7 @@ struct DeletionRows {
             "DELETE FROM deletions WHERE conversation = ? AND sequence < ?")
     }
 
-    /// How many messages in a window are deleted that others than this author wrote.
+    /// The number of deleted messages in a window, without those of this author.
     func count(of conversation: Int, in window: Range<SequenceNumber>, notBy author: UserID)
         throws(StorageFault) -> Int
     {
@@ -36,7 +37,7 @@ struct DeletionRows {
         return try self.counting.next() ? self.counting.int(0) : 0
     }
 
-    /// Notes that a message is deleted.
+    /// Records that a message is deleted.
     func insert(_ sequence: SequenceNumber, of conversation: Int, by author: UserID)
         throws(StorageFault)
     {

@@ -1,7 +1,8 @@
 import Bytes
 import ChatModel
 
-/// Which conversations of a store in memory are in which lists, in the order in which they are paged.
+/// The lists of an in-memory store: each user's conversations and each tenant's catalog, in paging
+/// order.
 struct ListIndex {
     private struct TenantUser: Hashable {
         let tenant: ByteString
@@ -11,14 +12,14 @@ struct ListIndex {
     private var memberships: [TenantUser: [ByteString]] = [:]
     private var catalogs: [ByteString: [PageCursor]] = [:]
 
-    /// A conversation was made.
+    /// Adds a new conversation to the catalog.
     mutating func recordCreation(_ record: ConversationRecord, at key: ConversationKey) {
         guard record.isInCatalog else { return }
         self.catalogs[key.tenant, default: []].insertSorted(
             PageCursor(time: record.createdAt, id: key.id))
     }
 
-    /// A conversation of this record was changed.
+    /// Updates the lists after a change to a conversation.
     mutating func recordChange(
         _ change: Write.Change, of record: ConversationRecord, at key: ConversationKey
     ) {
@@ -38,7 +39,7 @@ struct ListIndex {
         }
     }
 
-    /// A user's conversations by rising ids above one.
+    /// A user's conversations after an id, in ascending order of ids.
     func memberships(of user: UserID, in tenant: ByteString, after id: ByteString?, limit: Int)
         -> ArraySlice<ByteString>
     {
@@ -46,7 +47,7 @@ struct ListIndex {
         return all[(id.map { all.firstSortedIndex(after: $0) } ?? 0)...].prefix(limit)
     }
 
-    /// A tenant's catalog below a place, newest first.
+    /// A tenant's catalog after a cursor, newest first.
     func catalog(of tenant: ByteString, after place: PageCursor?, limit: Int) -> ReversedCollection<
         ArraySlice<PageCursor>
     > {
@@ -72,7 +73,7 @@ extension Array where Element: Comparable {
         return place < self.count && self[place] == element ? place + 1 : place
     }
 
-    /// Once only.
+    /// Inserts the element unless the array already contains it.
     fileprivate mutating func insertSorted(_ element: Element) {
         let place = self.firstSortedIndex(notBefore: element)
         if place == self.count || self[place] != element { self.insert(element, at: place) }

@@ -1,7 +1,8 @@
 import Bytes
 import ChatModel
 
-/// What lists are made of: names and nothing else. Whatever they name is read from its own row, which has a checksum.
+/// The queries for lists. They return only names; each named conversation is read from its own row,
+/// which has a checksum.
 struct ListRows {
     private let memberships: SQLiteStatement
     private let newest: SQLiteStatement
@@ -12,7 +13,7 @@ struct ListRows {
         SELECT conversations.id, conversations.name FROM members CROSS JOIN conversations ON conversations.id = members.conversation
         WHERE members.user = ? AND members.conversation > ? AND conversations.tenant = ? ORDER BY members.conversation LIMIT ?
         """
-    /// The condition stands as the index has it, so that SQLite sees that it may be used.
+    /// This condition repeats that of the partial index; otherwise SQLite does not use the index.
     private static let catalog =
         "SELECT created_at, name FROM conversations WHERE kind = 3 AND ended_at IS NULL AND tenant = ?"
     static let newestOfCatalog = "\(catalog) ORDER BY created_at DESC, name DESC LIMIT ?"
@@ -25,7 +26,7 @@ struct ListRows {
         self.below = try connection.prepare(Self.catalogBelow)
     }
 
-    /// The conversations of a tenant that a user is a member of, by rising row ids above one.
+    /// A user's conversations in a tenant after a row id, in ascending order of row ids.
     func memberships(
         of user: UserID, in tenant: ByteString, after id: Int, limit: Int
     ) throws(StorageFault) -> [(id: Int, name: ByteString)] {
@@ -41,7 +42,7 @@ struct ListRows {
         return found
     }
 
-    /// A tenant's catalog below a place, newest first.
+    /// A tenant's catalog after a cursor, newest first.
     func catalog(of tenant: ByteString, after place: PageCursor?, limit: Int) throws(StorageFault)
         -> [PageCursor]
     {

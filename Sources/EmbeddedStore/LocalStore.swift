@@ -1,18 +1,19 @@
 public import ChatModel
 
-/// The store of a node that stands alone.
+/// The store of a node without a cluster.
 public enum LocalStore: ChatStore {
     case memory(MemoryStore)
     case sqlite(SQLiteStore)
 
-    /// A store that lives as long as its process and keeps the newest `history` messages of each conversation (0: all).
+    /// An in-memory store that retains the newest `history` messages of each conversation (0: all).
     public static func memory(history: Int) -> LocalStore {
         .memory(MemoryStore(history: history))
     }
 
-    /// Opens the file or makes it, and keeps the newest `history` messages of each conversation (0: all).
+    /// Opens or creates the file. The store retains the newest `history` messages of each
+    /// conversation (0: all).
     ///
-    /// The failure's sentence names the file and what is wrong with it.
+    /// The failure names the file and the problem.
     public static func sqlite(path: String, history: Int) throws(StoreFailure) -> LocalStore {
         .sqlite(try SQLiteStore(path: path, options: SQLiteOptions(history: history)))
     }
@@ -24,25 +25,25 @@ public enum LocalStore: ChatStore {
         }
     }
 
-    /// Does what has been submitted, then lets the file go; requests that come later fail.
+    /// Completes the submitted requests, then closes the file. Later requests fail.
     public func close() {
         if case .sqlite(let store) = self { store.close() }
     }
 
-    /// Takes the files away again that opening the store has made, for a start that fails after it; then closes it. A database that was there
-    /// before stays as it is.
+    /// Closes the store and removes the files that opening it created, for a start that fails
+    /// later. A database that existed before stays unchanged.
     public func discard() {
         if case .sqlite(let store) = self { store.discard() }
     }
 
-    /// Finds out whether `sqlite(path:history:)` would open the file. Nothing is made, and nothing is written.
+    /// Checks whether `sqlite(path:history:)` would open the file. Creates and writes nothing.
     ///
-    /// The failure's sentence names the file, or the folder, and what is wrong with it.
+    /// The failure names the file or folder and the problem.
     public static func checkSQLite(path: String) throws(StoreFailure) {
         try DatabaseFile.check(path)
     }
 
-    /// What the store has done so far, for telemetry; all zero in memory.
+    /// Counters for telemetry; all zero for an in-memory store.
     public var statistics: StoreStatistics {
         switch self {
         case .memory: StoreStatistics()

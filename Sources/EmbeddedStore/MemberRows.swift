@@ -22,7 +22,7 @@ struct MemberRows {
             self.deletion = nil
             return
         }
-        // Not REPLACE, which takes the old row out of every index and puts it in again, for each cursor that moves.
+        // Not REPLACE: it would delete and insert the row in every index each time a cursor moves.
         self.replacement = try connection.prepare(
             """
             INSERT INTO members VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO UPDATE SET name = ?3, role = ?4, joined_at = ?5,
@@ -50,7 +50,7 @@ struct MemberRows {
         return try self.member(self.one, of: conversation)
     }
 
-    /// Writes a member, new or over its old row.
+    /// Inserts or replaces a member's row.
     func put(_ member: Member, of conversation: Int) throws(StorageFault) {
         guard let statement = self.replacement else {
             preconditionFailure("a reader's connection wrote a member")

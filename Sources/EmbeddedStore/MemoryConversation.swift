@@ -1,20 +1,22 @@
 import Bytes
 import ChatModel
 
-/// One conversation of a store in memory. What an append touches stands together at the beginning.
+/// One conversation of an in-memory store. The fields that an append uses come first, so that they
+/// share cache lines.
 struct MemoryConversation {
     let key: ConversationKey
     private(set) var revision: Revision
     private(set) var head: SequenceNumber = 0
     private var messages = MessageRing()
     private var updatedAt: Timestamp
-    /// What the above takes.
+    /// The size of the fields above.
     static var hotBytes: Int { MemoryLayout<Self>.offset(of: \.record)! }
 
-    /// As it is, but for the time of its last change.
+    /// The record, except for `updatedAt`, which is stored above.
     private(set) var record: ConversationRecord
     private var members: [UserID: Member] = [:]
-    /// Edits and deletions by rising revision; one whose message has changed again since, or is gone, is stale.
+    /// Edits and deletions in ascending order of revision. An entry is stale if its message was
+    /// amended again or trimmed.
     private var amendments: [AmendmentEntry] = []
 
     private struct AmendmentEntry {
@@ -29,8 +31,8 @@ struct MemoryConversation {
         self.updatedAt = record.updatedAt
     }
 
-    /// The next message is on its way: what that will touch beyond the conversation itself is fetched.
-    /// Mutating, for so it is called without a copy.
+    /// Prefetches the memory that appending the next message will use. Mutating, so that the call
+    /// makes no copy.
     mutating func prefetch(history: Int) {
         self.messages.prefetch(self.head, capacity: history)
     }
@@ -47,11 +49,12 @@ struct MemoryConversation {
         LoadedConversation(
             record: self.loadedRecord, head: self.head, revision: self.revision,
             oldest: self.oldest,
-            // In order of their ids: a dictionary's own order differs from run to run, and simulations must not.
+            // Sorted by id: the order of a dictionary differs between runs, and simulations must be
+            // reproducible.
             members: self.members.values.sorted { $0.user < $1.user })
     }
 
-    /// As it stands in a member's list; nil where the user is no member.
+    /// The conversation's entry in a member's list; nil if the user is not a member.
     func membership(of user: UserID, unreadLimit: Int) -> ListedMembership? {
         guard let member = self.members[user] else { return nil }
         return ListedMembership(
@@ -64,7 +67,7 @@ struct MemoryConversation {
         CatalogEntry(key: self.key, record: self.loadedRecord, head: self.head)
     }
 
-    /// Does a write that has been found to be the next one.
+    /// Applies a write whose revision and sequence number have been checked.
     @inline(__always)
     mutating func apply(_ write: Write, history: Int) {
         switch write.change {
@@ -116,7 +119,7 @@ struct MemoryConversation {
         guard stored.state != .deleted else { return }
         self.messages[place] = stored.amended(as: message, revision: revision)
         self.amendments.append(AmendmentEntry(revision: revision, sequence: message.sequence))
-        // Never more stale ones than there are messages.
+        // Bounds the stale entries to the number of messages.
         if self.amendments.count > 2 * self.messages.count {
             self.amendments = self.amendments.filter(self.isCurrent)
         }
@@ -159,7 +162,7 @@ struct MemoryConversation {
         }
     }
 
-    /// - Parameter limit: so far is counted.
+    /// - Parameter limit: counting stops at this number.
     func unread(after: SequenceNumber, by user: UserID, limit: Int = .max) -> Int {
         PageRange.after(after).window(oldest: self.oldest, head: self.head, limit: .max).lazy
             .filter {

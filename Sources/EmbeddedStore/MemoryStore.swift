@@ -2,9 +2,10 @@ import Bytes
 public import ChatModel
 import Synchronization
 
-/// A store that lives as long as its process, for trials and tests; it answers from within `submit`.
+/// An in-memory store, for trials and tests. It answers synchronously within `submit`.
 ///
-/// Conversations are spread over stripes with a lock each, so that loops hardly ever wait for each other.
+/// Conversations are spread over stripes with one lock each, so that event loops rarely wait for
+/// each other.
 public final class MemoryStore: ChatStore {
     private final class Stripe: Sendable {
         let tables: Mutex<MemoryTables>
@@ -14,13 +15,15 @@ public final class MemoryStore: ChatStore {
         }
     }
 
-    /// A batch holds a lock for less than a microsecond a message; every stripe has a fence of 24 bytes for each shard.
+    /// A batch holds a lock for less than a microsecond per message. Every stripe has a fence of 24
+    /// bytes per shard.
     private static let stripeCount = 8
     private let stripes: [Stripe]
-    /// One claim at a time. Every stripe has all the shards' fences, and they must rise in step.
+    /// Serializes claims: every stripe has the fences of all shards, and they must advance
+    /// together.
     private let claims = Mutex(())
 
-    /// A store that keeps the newest `history` messages of each conversation (0: all).
+    /// A store that retains the newest `history` messages of each conversation (0: all).
     public init(history: Int) {
         self.stripes = (0..<Self.stripeCount).map { _ in Stripe(history: history) }
     }
@@ -78,14 +81,15 @@ public final class MemoryStore: ChatStore {
 
     private func claim(_ request: StoreRequest) -> StoreAnswer {
         self.claims.withLock { _ in
-            // A write that the old owner has in flight is done before its stripe is told, or refused after.
+            // A concurrent write of the old owner completes before its stripe learns of the claim,
+            // or is refused after it.
             var answer = StoreAnswer.done
             for stripe in self.stripes { answer = stripe.tables.withLock { $0.execute(request) } }
             return answer
         }
     }
 
-    /// From the hash's lowest bits: the directories inside use the upper half.
+    /// Uses the lowest bits of the hash, because the hash tables inside use the upper half.
     private func stripe(_ hash: Int) -> Stripe {
         self.stripes[hash & (Self.stripeCount - 1)]
     }

@@ -2,7 +2,7 @@ import Bytes
 import ChatModel
 
 extension MemoryTables {
-    /// A page by rising ids.
+    /// One page, in ascending order of ids.
     func memberships(
         of user: UserID, in tenant: ByteString, after id: ByteString?, limit: Int, unreadLimit: Int
     ) -> MembershipPage {
@@ -34,7 +34,7 @@ extension MemoryTables {
 }
 
 extension MembershipPage {
-    /// One page of those of several parts of a store.
+    /// Merges the pages of several stripes into one.
     init(joining pages: [MembershipPage], limit: Int) {
         self.init()
         self.memberships = pages.flatMap(\.memberships).sorted { $0.key.id < $1.key.id }
@@ -42,7 +42,7 @@ extension MembershipPage {
             to: StoreRequest.clampedListLimit(limit), hasMore: pages.contains { $0.next != nil })
     }
 
-    /// - Parameter isMore: what is left out of this is followed by more.
+    /// - Parameter isMore: whether more entries follow those in this page.
     fileprivate mutating func truncate(to limit: Int, hasMore isMore: Bool) {
         if isMore || self.memberships.count > limit {
             self.next = self.memberships.prefix(limit).last?.key.id
@@ -52,7 +52,7 @@ extension MembershipPage {
 }
 
 extension CatalogPage {
-    /// One page of those of several parts of a store.
+    /// Merges the pages of several stripes into one.
     init(joining pages: [CatalogPage], limit: Int) {
         self.init()
         self.entries = pages.flatMap(\.entries).sorted { $0.cursor > $1.cursor }

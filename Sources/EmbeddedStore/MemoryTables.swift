@@ -1,10 +1,10 @@
 import Bytes
 public import ChatModel
 
-/// A whole store as a value: it does a request at once and answers.
+/// A complete store as a value: it executes a request synchronously and returns the answer.
 ///
-/// The rules of the port in their plainest form. `MemoryStore` puts locks around it, simulations use it as it is,
-/// and tests hold other stores against it.
+/// This is the simplest implementation of the port's rules. `MemoryStore` adds locks, simulations
+/// use it directly, and tests compare other stores with it.
 public struct MemoryTables: Sendable {
     private var directory = SlotIndex()
     private var conversations: [MemoryConversation] = []
@@ -13,10 +13,10 @@ public struct MemoryTables: Sendable {
     var tenants: [ByteString: TenantNumbers] = [:]
     private let history: Int
 
-    /// Shards are numbered from 0 to below this.
+    /// Shard numbers are below this.
     static let shardLimit = 65_536
 
-    /// A store that keeps the newest `history` messages of each conversation (0: all).
+    /// A store that retains the newest `history` messages of each conversation (0: all).
     public init(history: Int) {
         precondition(history >= 0, "history \(history) is below 0")
         self.history = history
@@ -56,7 +56,7 @@ public struct MemoryTables: Sendable {
         }
     }
 
-    /// Does one write, or says why not.
+    /// Applies one write, or returns the reason for its refusal.
     @inline(__always)
     mutating func apply(_ write: Write, by owner: LoopID) -> WriteRefusal? {
         if let refusal = self.fence(of: write.shard).refusal(of: owner, under: write.epoch) {
@@ -88,7 +88,8 @@ public struct MemoryTables: Sendable {
     }
 
     private mutating func write(_ batch: WriteBatch) -> WriteOutcome {
-        // A span lends the writes: an array's iterator copies each, with a reference counted for every text in it.
+        // The span avoids copies: an array's iterator copies each write and retains every string in
+        // it.
         let writes = batch.writes.span
         var refused = RefusedWrites()
         self.prefetch(writes)
@@ -100,8 +101,10 @@ public struct MemoryTables: Sendable {
         return refused.outcome
     }
 
-    /// Fetches what the writes of a batch will need, for all of them before the first is done: with a hundred thousand conversations
-    /// next to nothing of it is in the processor's cache. In three rounds, because each place is known by the one before.
+    /// Prefetches the memory that the writes of a batch will use. With 100,000 conversations,
+    /// almost none of it is in the CPU cache.
+    ///
+    /// There are three rounds, because each address depends on the round before.
     private mutating func prefetch(_ writes: Span<Write>) {
         guard writes.count > 1 else { return }
         for place in writes.indices {
@@ -148,6 +151,6 @@ public struct MemoryTables: Sendable {
 }
 
 extension MessagePage {
-    /// Of a conversation that does not exist.
+    /// The page of a conversation that does not exist.
     static let empty = MessagePage(messages: [], head: 0, oldest: 1, revision: 0)
 }

@@ -1,7 +1,7 @@
 import Bytes
 import ChatModel
 
-/// The table `places`: where the settled messages lie in the log.
+/// The table `places`: the log positions of the indexed messages.
 struct MessageIndexRows {
     private let newest: SQLiteStatement
     private let window: SQLiteStatement
@@ -28,7 +28,7 @@ struct MessageIndexRows {
             self.deletion = nil
             return
         }
-        // What a crash left half settled is settled again.
+        // REPLACE, because after a crash a partial flush is written again.
         self.replacement = try connection.prepare("REPLACE INTO places VALUES (?, ?, ?, ?)")
         self.deletion = try connection.prepare(
             "DELETE FROM places WHERE conversation = ? AND sequence < ?")
@@ -40,7 +40,7 @@ struct MessageIndexRows {
         return try self.newest.next() ? self.entry(self.newest, of: conversation) : nil
     }
 
-    /// The places of the messages in a window, oldest first, `limit` at most.
+    /// The entries of the messages in a window, oldest first, at most `limit`.
     func entries(of conversation: Int, in window: Range<SequenceNumber>, limit: Int = -1)
         throws(StorageFault) -> [MessageIndexEntry]
     {
@@ -54,7 +54,7 @@ struct MessageIndexRows {
         return places
     }
 
-    /// How many messages in a window others than this author wrote, counted up to a limit.
+    /// The number of messages in a window, without those of this author. Counting stops at `limit`.
     func count(
         of conversation: Int, in window: Range<SequenceNumber>, notBy author: Int, limit: Int
     ) throws(StorageFault) -> Int {
@@ -95,7 +95,7 @@ struct MessageIndexRows {
     }
 }
 
-/// The table `amendments`: the last edit or deletion of each message that had one.
+/// The table `amendments`: the last edit or deletion of each amended message.
 struct AmendmentRows {
     private let since: SQLiteStatement
     private let insertion: SQLiteStatement?
@@ -120,7 +120,8 @@ struct AmendmentRows {
             "DELETE FROM amendments WHERE conversation = ? AND sequence < ?")
     }
 
-    /// The numbers of the messages that were amended since a revision, in the order of their last amendments.
+    /// The sequence numbers of the messages amended since a revision, in the order of their last
+    /// amendments.
     func sequences(of conversation: Int, since revision: Revision) throws(StorageFault)
         -> [SequenceNumber]
     {
@@ -132,7 +133,7 @@ struct AmendmentRows {
         return sequences
     }
 
-    /// Notes an amendment instead of the one that the message had at a revision before.
+    /// Records an amendment, and deletes the message's previous one.
     func put(
         _ revision: Revision, of sequence: SequenceNumber, in conversation: Int,
         insteadOf old: Revision?

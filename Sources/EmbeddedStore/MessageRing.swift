@@ -1,27 +1,28 @@
 import Bytes
 import ChatModel
 
-/// The newest messages of a conversation, in order; it grows up to its capacity and then forgets the oldest.
+/// The newest messages of a conversation, in order. At its capacity, each new message replaces the
+/// oldest.
 struct MessageRing {
     private var storage: [Message] = []
-    /// Where the oldest is, once the storage is full.
+    /// The index of the oldest message once the storage is full.
     private var start = 0
 
     var count: Int { self.storage.count }
 
-    /// The message at this place, 0 being the oldest.
+    /// The message at an index; 0 is the oldest.
     subscript(place: Int) -> Message {
         get { self.storage[self.index(place)] }
         set { self.storage[self.index(place)] = newValue }
     }
 
-    /// Fetches the place of the next message, where so many have ever been added.
+    /// Prefetches the slot of the next message. `added` is the number of messages ever added.
     @inline(__always)
     func prefetch(_ added: Int, capacity: Int) {
         Prefetch.element(capacity == 0 || added < capacity ? added : self.start, of: self.storage)
     }
 
-    /// Adds a message; with `capacity` there already, instead of the oldest. 0 keeps all.
+    /// Appends a message. At the capacity it replaces the oldest message; 0 means no limit.
     @inline(__always)
     mutating func append(_ message: Message, capacity: Int) {
         if capacity == 0 || self.storage.count < capacity {

@@ -1,7 +1,7 @@
 import Bytes
 import ChatModel
 
-/// The table `messages`: the log of all of them.
+/// The table `messages`: the log of all messages.
 struct MessageRows {
     private let select: SQLiteStatement
     private let insertion: SQLiteStatement?
@@ -33,12 +33,12 @@ struct MessageRows {
         self.deletion = try connection.prepare("DELETE FROM messages WHERE position = ?")
     }
 
-    /// The 48 bits by which `places` tells authors apart.
+    /// A 48-bit hash that identifies an author in `places`.
     static func authorHash(of author: UserID) -> Int {
         Int(StableHash.of(author.storageKey) >> 16)
     }
 
-    /// The message at a position, which must be this one of this conversation.
+    /// Reads the message at a position, and checks that it is the expected one.
     func message(at position: Int, of conversation: Int, sequence: SequenceNumber)
         throws(StorageFault) -> Message
     {
@@ -55,7 +55,7 @@ struct MessageRows {
         return message
     }
 
-    /// Whose message is at a position.
+    /// Reads the index entry for the message at a position.
     func indexEntry(at position: Int) throws(StorageFault) -> MessageIndexEntry {
         defer { self.select.reset() }
         guard let fields = try self.fields(at: position), let message = fields.message else {
@@ -66,7 +66,8 @@ struct MessageRows {
             authorHash: Self.authorHash(of: message.body.author.id))
     }
 
-    /// The row at a position, if it is what was stored there; its texts stay until `select` is reset.
+    /// Reads the row at a position and verifies its checksum. Its texts are valid until `select` is
+    /// reset.
     private func fields(at position: Int) throws(StorageFault) -> MessageFields? {
         let row = self.select
         row.bind(1, position)
@@ -87,7 +88,7 @@ struct MessageRows {
         try self.write(message, of: conversation, at: position, with: self.insertion)
     }
 
-    /// Writes a message over itself.
+    /// Overwrites a message's row.
     func replace(_ message: Message, of conversation: Int, at position: Int) throws(StorageFault) {
         try self.write(message, of: conversation, at: position, with: self.update)
     }
@@ -137,7 +138,7 @@ struct MessageRows {
     }
 }
 
-/// A message's row, as it goes in and comes out.
+/// The columns of a message's row, for reading and writing.
 private struct MessageFields {
     let conversation: Int
     let sequence: SequenceNumber
@@ -167,7 +168,7 @@ private struct MessageFields {
         return sum.value
     }
 
-    /// Nil where a value is none that was ever written.
+    /// Nil if a column has a value that Confab never writes.
     var message: Message? {
         guard let author, let authorName, let content,
             let state = UInt8(exactly: self.state).flatMap(Message.State.init(rawValue:))

@@ -1,7 +1,8 @@
 import Bytes
 import ChatModel
 
-/// The tables `numbers`, which number a tenant's users belongs to, and `counters`, how far a tenant has counted.
+/// The tables `numbers` (the number of each user of a tenant) and `counters` (each tenant's
+/// counter).
 struct NumberRows {
     private let byUser: SQLiteStatement
     private let byNumber: SQLiteStatement
@@ -26,8 +27,10 @@ struct NumberRows {
             isWriting ? try connection.prepare("REPLACE INTO counters VALUES (?, ?, ?)") : nil
     }
 
-    /// The numbers of users; those who have none get one. Everything is read before anything is written, so that what is refused for
-    /// damage leaves nothing.
+    /// The numbers of users; assigns one to each user without a number.
+    ///
+    /// Everything is read before anything is written, so that a failure because of damage writes
+    /// nothing.
     func numbers(of users: [UserID], in tenant: ByteString) throws(StorageFault) -> StoreAnswer {
         if let excess = StoreRequest.numbers(of: users, tenant: tenant).limitViolation {
             return .failed(excess)
@@ -69,7 +72,7 @@ struct NumberRows {
         return .users(users)
     }
 
-    /// Counts on by one.
+    /// Increments the tenant's counter.
     func incrementCounter(in tenant: ByteString) throws(StorageFault) -> Int {
         guard let replacement else { preconditionFailure("a reader's connection counted") }
         self.text.begin(byteCount: tenant.byteCount)

@@ -1,18 +1,20 @@
 import ChatModel
 internal import Glibc
 
-/// A request on its way to a thread of the store.
+/// A request that is queued for a thread of the store.
 struct Submission {
     let request: StoreRequest
     let ticket: StoreTicket
     let client: any StoreClient
 }
 
-/// What waits for one thread, in order, up to a number of requests and of bytes; beyond that it takes nothing.
+/// The requests queued for one thread, in order. The queue is bounded by a number of requests and
+/// of bytes, and rejects requests beyond that.
 ///
-/// A lock and a condition of the C library: Synchronization has no condition.
+/// It uses a mutex and a condition variable of the C library, because Synchronization has no
+/// condition variable.
 final class RequestQueue: @unchecked Sendable {
-    // Unchecked because everything below is touched under `lock` only.
+    // Unchecked: all properties below are accessed only while `lock` is held.
     private let lock: UnsafeMutablePointer<pthread_mutex_t>
     private let arrival: UnsafeMutablePointer<pthread_cond_t>
     private let countLimit: Int
@@ -61,7 +63,8 @@ final class RequestQueue: @unchecked Sendable {
         return .accepted
     }
 
-    /// Waits for requests and takes them, up to about this many writes; false when the queue is closed and empty.
+    /// Waits for requests and dequeues them, up to about this many writes. Returns false when the
+    /// queue is closed and empty.
     func dequeue(into taken: inout [Submission], writeLimit: Int) -> Bool {
         pthread_mutex_lock(self.lock)
         defer { pthread_mutex_unlock(self.lock) }
@@ -87,7 +90,7 @@ final class RequestQueue: @unchecked Sendable {
         return true
     }
 
-    /// Takes nothing from here on; what waits is still done.
+    /// Rejects further requests; queued ones are still executed.
     func close() {
         pthread_mutex_lock(self.lock)
         self.isClosed = true
@@ -107,7 +110,7 @@ extension StoreRequest {
         if case .write(let batch) = self { max(1, batch.writes.count) } else { 1 }
     }
 
-    /// Roughly what a waiting request keeps in memory.
+    /// The approximate memory use of a queued request.
     fileprivate var estimatedBytes: Int {
         guard case .write(let batch) = self else { return 256 }
         return batch.writes.reduce(256) { $0 + $1.estimatedBytes }

@@ -1,13 +1,16 @@
 import Bytes
 
-/// A sum over a row's values, kept beside them: SQLite notices a damaged page's structure, but not a flipped bit in a text.
+/// A checksum over a row's values, stored with the row. SQLite detects a damaged page structure,
+/// but not a flipped bit in a text.
 ///
-/// Each step is a bijection of the sum so far: rows which differ in one value, or in eight bytes of a text, never have the same sum.
-/// Part of the file format: it must not change within a schema version.
+/// Each step is a bijection of the previous sum. Therefore rows that differ in one value, or in
+/// eight bytes of a text, never have the same checksum.
+///
+/// The checksum is part of the file format: it must not change within a schema version.
 struct RowChecksum {
     private var state: UInt64 = 0x9E37_79B9_7F4A_7C15
 
-    /// As the file has it.
+    /// The value as stored in the file.
     var value: Int { Int(truncatingIfNeeded: StableHash.mix(self.state)) }
 
     @inline(__always)
@@ -21,7 +24,7 @@ struct RowChecksum {
         self.fold(number ?? 0)
     }
 
-    /// A text or blob; nil and an empty one differ.
+    /// Adds a text or blob; nil and an empty one differ.
     @inline(__always)
     mutating func fold(_ bytes: UnsafeRawBufferPointer?) {
         guard let bytes else { return self.fold(UInt64.max) }

@@ -1,8 +1,7 @@
 import Bytes
 
-/// Holds one row's texts in a fixed place while SQLite takes them: short Swift strings have no address of their own.
-///
-/// Used again for every row.
+/// A buffer for one row's texts while SQLite binds them; short Swift strings have no address. It is
+/// reused for every row.
 final class RowTextBuffer {
     private var storage: UnsafeMutableRawBufferPointer
     private var used = 0
@@ -15,7 +14,7 @@ final class RowTextBuffer {
         self.storage.deallocate()
     }
 
-    /// Begins a row whose texts have this many bytes together.
+    /// Starts a row whose texts have this many bytes in total.
     func begin(byteCount: Int) {
         self.used = 0
         guard byteCount > self.storage.count else { return }
@@ -23,7 +22,7 @@ final class RowTextBuffer {
         self.storage = .allocate(byteCount: byteCount * 2, alignment: 8)
     }
 
-    /// The text's UTF-8, until the next row begins.
+    /// Copies the text's UTF-8 into the buffer. The bytes are valid until the next row starts.
     func copy(_ text: String) -> UnsafeRawBufferPointer {
         ByteString(text).withBytes { self.copy(UnsafeRawBufferPointer($0)) }
     }

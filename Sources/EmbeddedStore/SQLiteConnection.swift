@@ -1,19 +1,19 @@
 internal import CSQLite
 import ChatModel
 
-/// What SQLite answered instead of doing what it was asked.
+/// An error that SQLite returned.
 struct SQLiteFailure: Error {
     /// The extended result code (https://www.sqlite.org/rescode.html).
     let code: Int32
     let message: String
 
     var primaryCode: Int32 { self.code & 0xFF }
-    /// The file's content makes no sense.
+    /// Whether SQLite found the file's content to be invalid.
     var isCorruption: Bool {
         self.primaryCode == SQLITE_CORRUPT || self.primaryCode == SQLITE_NOTADB
     }
 
-    /// What it means for who runs the service.
+    /// The cause, in words for an operator.
     var cause: String {
         switch self.primaryCode {
         case SQLITE_FULL: "the disk is full"
@@ -28,7 +28,8 @@ struct SQLiteFailure: Error {
         }
     }
 
-    /// What became of the transaction. After an input or output error its commit may have reached the disk.
+    /// The outcome of the transaction. After an I/O error, its commit may still have reached the
+    /// disk.
     var effect: StoreFailure.Effect {
         switch self.primaryCode {
         case SQLITE_FULL, SQLITE_READONLY, SQLITE_PERM, SQLITE_CANTOPEN, SQLITE_CORRUPT,
@@ -42,14 +43,15 @@ struct SQLiteFailure: Error {
     var summary: String { "\(self.cause) (SQLite: \(self.message), code \(self.code))" }
 }
 
-/// One connection to a database file. Used by one thread at a time.
+/// One connection to a database file, used by one thread at a time.
 final class SQLiteConnection {
     enum AccessMode { case readWrite, readOnly }
 
     let handle: OpaquePointer
-    /// Left open for good, because closing would write into, or delete, files that are another database's.
+    /// Whether the connection stays open until the process exits. Closing it could write to or
+    /// delete the files of another database.
     var isAbandoned = false
-    /// How many pages the write-ahead log had after the last commit, where that is watched.
+    /// The number of pages in the write-ahead log after the last commit, if tracked.
     private var logPages: UnsafeMutablePointer<Int32>?
     private static let disableMemoryStatistics: Void = {
         _ = confab_sqlite_without_memory_statistics()
@@ -73,11 +75,12 @@ final class SQLiteConnection {
 
     deinit {
         if !self.isAbandoned { sqlite3_close_v2(self.handle) }
-        // An abandoned connection commits nothing any more.
+        // Safe even for an abandoned connection, because it commits no more.
         self.logPages?.deallocate()
     }
 
-    /// Counts the pages of the write-ahead log from here on, instead of putting it into the database by itself (`wal_autocheckpoint`).
+    /// Tracks the size of the write-ahead log from here on. This replaces SQLite's automatic
+    /// checkpoints (`wal_autocheckpoint`).
     func trackLogPages() {
         let pages = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
         pages.initialize(to: 0)
@@ -90,20 +93,20 @@ final class SQLiteConnection {
             }, pages)
     }
 
-    /// How many pages the write-ahead log had after the last commit; 0 where that is not watched.
+    /// The number of pages in the write-ahead log after the last commit; 0 if not tracked.
     var logPageCount: Int { Int(self.logPages?.pointee ?? 0) }
 
     func failure(_ code: Int32) -> SQLiteFailure {
         SQLiteFailure(code: code, message: String(cString: sqlite3_errmsg(self.handle)))
     }
 
-    /// Runs statements that answer nothing of interest.
+    /// Executes statements and ignores their rows.
     func execute(_ sql: String) throws(SQLiteFailure) {
         let code = sqlite3_exec(self.handle, sql, nil, nil, nil)
         guard code == SQLITE_OK else { throw self.failure(code) }
     }
 
-    /// A statement that is kept and run again and again.
+    /// Prepares a statement for repeated use.
     func prepare(_ sql: String) throws(SQLiteFailure) -> SQLiteStatement {
         var statement: OpaquePointer?
         let code = sqlite3_prepare_v3(
@@ -112,7 +115,7 @@ final class SQLiteConnection {
         return SQLiteStatement(statement, of: self)
     }
 
-    /// The number in the first column of a query's first row; nil where there is none.
+    /// The number in the first column of a query's first row; nil if there is no row.
     func number(_ sql: String) throws(SQLiteFailure) -> Int? {
         let statement = try self.prepare(sql)
         return try statement.step() ? statement.optionalInt(0) : nil

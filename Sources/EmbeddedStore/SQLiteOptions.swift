@@ -1,22 +1,24 @@
-/// How a SQLite store is set up. The defaults are for a node that serves alone.
+/// The settings of a SQLite store. The defaults suit a node without a cluster.
 public struct SQLiteOptions: Sendable {
-    /// Messages kept of each conversation; 0 keeps all.
+    /// The number of messages retained per conversation; 0 retains all.
     public var history: Int
-    /// What may wait for the writer; beyond either bound a request fails at once.
+    /// The limits of the writer's queue; above either limit, a request fails at once.
     public var queuedRequestLimit = 65_536
     public var queuedByteLimit = 64 << 20
-    /// How many conversations the writer knows without asking the file.
+    /// The number of conversations that the writer keeps in memory.
     public var cachedConversationLimit = 131_072
-    /// The most writes in one transaction: what came later waits for the next.
+    /// The maximum number of writes in one transaction; later writes wait for the next one.
     public var commitWriteLimit = 8192
-    /// No commit begins sooner than this after the one before it, so that messages that come one by one share one, too: each costs an
-    /// `fdatasync` and two wake-ups, whatever is in it. One that took longer is followed at once by the next.
+    /// The minimum time between the starts of two commits, so that separate messages share a
+    /// commit. Each commit costs an `fdatasync` and two thread wake-ups, regardless of its size.
+    /// After a commit that took longer, the next one starts at once.
     public var commitInterval = Duration.milliseconds(1)
-    /// How much of the file each connection keeps in memory, in KiB.
+    /// The page cache of each connection, in KiB.
     public var cacheKiB = 16_384
-    /// Files up to this size are checked from end to end when they are opened.
+    /// Files up to this size are checked completely when they are opened.
     public var integrityCheckByteLimit = 64 << 20
-    /// How many messages gather before their places are written (see `UnindexedMessages`).
+    /// The number of messages that collect before their index entries are written (see
+    /// `UnindexedMessages`).
     var generationSize = UnindexedMessages.generationSize
 
     public init(history: Int) {
@@ -24,10 +26,11 @@ public struct SQLiteOptions: Sendable {
         self.history = history
     }
 
-    /// How many messages become invisible before they are taken out of the file together.
+    /// The number of expired messages that are deleted together.
     var trimStep: Int { max(64, min(256, self.history / 4)) }
 
-    /// The oldest message that is shown: of those in the file never more than the history has.
+    /// The oldest message that clients can read. The file can hold older ones, because trimming is
+    /// batched.
     func oldest(retainedFrom keptFrom: Int, head: Int) -> Int {
         self.history == 0 ? keptFrom : max(keptFrom, head - self.history + 1)
     }

@@ -2,7 +2,7 @@ import Bytes
 import ChatModel
 
 extension SQLiteReader {
-    /// A page by rising row ids: one that was made later comes behind all others.
+    /// One page, in ascending order of row ids; conversations created later come last.
     func memberships(
         of user: UserID, in tenant: ByteString, after: ByteString?, limit: Int, unreadLimit: Int
     ) throws(StorageFault) -> StoreAnswer {
@@ -53,7 +53,7 @@ extension SQLiteReader {
 }
 
 extension StoreFailure {
-    /// A page was asked for behind what no page has named.
+    /// The failure for a cursor that no page has returned.
     static func invalidCursor(_ after: ByteString?) -> StoreFailure {
         StoreFailure(
             "after: \"\(after?.string ?? "")\" is no place in a list of memberships",

@@ -1,7 +1,7 @@
 internal import CSQLite
 import ChatModel
 
-/// Answers what only reads, on a connection of its own beside the writer.
+/// Answers read requests on a connection of its own, concurrently with the writer.
 final class SQLiteReader {
     private let conversations: ConversationRows
     let members: MemberRows
@@ -39,14 +39,15 @@ final class SQLiteReader {
         for _ in 0..<16 {
             let generation = self.unindexed.flushedGenerations
             let answer = self.answerInTransaction(request)
-            // Else places have gone from memory into the file since our look at the file began, and we may have seen them in neither.
+            // Otherwise entries moved from memory to the file during this read, and the read may
+            // have missed them in both.
             if self.unindexed.flushedGenerations == generation { return try answer.get() }
         }
         throw .database(
             SQLiteFailure(code: SQLITE_BUSY, message: "the file changes faster than it is read"))
     }
 
-    /// Looks at one state of the file.
+    /// Answers from one consistent state of the file.
     private func answerInTransaction(_ request: StoreRequest) -> Result<StoreAnswer, StorageFault> {
         do {
             try self.begin.run()
@@ -113,14 +114,14 @@ final class SQLiteReader {
         }
     }
 
-    /// A conversation at one state of the file.
+    /// A conversation in one consistent state of the file.
     struct ConversationSnapshot {
         let id: Int
         var record: ConversationRecord
         var head: SequenceNumber
         var revision: Revision
         var oldest: SequenceNumber
-        /// The end of the log. Memory may be ahead of it by what was committed since we look.
+        /// The last position of the log in this state. Memory can already hold later messages.
         let lastPosition: Int
 
         func page(_ messages: [Message]) -> MessagePage {
@@ -178,7 +179,7 @@ final class SQLiteReader {
         return messages
     }
 
-    /// - Parameter limit: so far is counted.
+    /// - Parameter limit: counting stops at this number.
     func unread(
         in view: ConversationSnapshot, after: SequenceNumber, by user: UserID, limit: Int = .max
     ) throws(StorageFault) -> Int {
@@ -188,7 +189,7 @@ final class SQLiteReader {
         let mark = MessageRows.authorHash(of: user)
         let fresh = self.unindexed.entries(of: view.id, in: window, upTo: view.lastPosition)
         let settled = window.lowerBound..<(fresh.last?.sequence ?? window.upperBound)
-        // Places are of deleted messages as well.
+        // The index includes deleted messages.
         let deleted = try self.deletions.count(of: view.id, in: window, notBy: user)
         let limit = limit > .max - deleted ? .max : limit + deleted
         var count = fresh.count { $0.authorHash != mark }

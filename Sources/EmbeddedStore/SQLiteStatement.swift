@@ -1,9 +1,9 @@
 internal import CSQLite
 
-/// A prepared statement. Parameters count from 1, columns from 0, as SQLite has them.
+/// A prepared statement. As in SQLite, parameters count from 1 and columns from 0.
 final class SQLiteStatement {
     private let handle: OpaquePointer
-    /// Outlives its statements.
+    /// Retained, because a connection must outlive its statements.
     private let connection: SQLiteConnection
 
     init(_ handle: OpaquePointer, of connection: SQLiteConnection) {
@@ -28,7 +28,7 @@ final class SQLiteStatement {
         }
     }
 
-    /// The bytes must stay where they are until the statement has been run and reset (SQLITE_STATIC).
+    /// Binds bytes that must stay valid until the statement has run and been reset (SQLITE_STATIC).
     @inline(__always)
     func bind(_ parameter: Int32, text: UnsafeRawBufferPointer?) {
         guard let text else { return _ = sqlite3_bind_null(self.handle, parameter) }
@@ -37,14 +37,14 @@ final class SQLiteStatement {
             Int32(text.count), nil)
     }
 
-    /// As `bind(_:text:)`, for bytes that are no text.
+    /// As `bind(_:text:)`, for a blob.
     @inline(__always)
     func bind(_ parameter: Int32, blob: UnsafeRawBufferPointer?) {
         guard let blob else { return _ = sqlite3_bind_null(self.handle, parameter) }
         sqlite3_bind_blob(self.handle, parameter, blob.baseAddress, Int32(blob.count), nil)
     }
 
-    /// Goes to the next row; false when there is none.
+    /// Steps to the next row; returns false if there is none.
     @inline(__always)
     func step() throws(SQLiteFailure) -> Bool {
         let code = sqlite3_step(self.handle)
@@ -66,7 +66,7 @@ final class SQLiteStatement {
         sqlite3_column_type(self.handle, column) == SQLITE_NULL ? nil : self.int(column)
     }
 
-    /// The bytes of a text or blob, until the next step; nil for NULL.
+    /// The bytes of a text or blob, valid until the next step; nil for NULL.
     func bytes(_ column: Int32) -> UnsafeRawBufferPointer? {
         guard sqlite3_column_type(self.handle, column) != SQLITE_NULL else { return nil }
         let bytes = sqlite3_column_blob(self.handle, column)

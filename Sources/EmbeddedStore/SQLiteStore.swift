@@ -1,34 +1,38 @@
 public import ChatModel
 import Synchronization
 
-/// A store in a SQLite file, for a node that serves alone.
+/// A store in a SQLite file, for a node without a cluster.
 ///
-/// One thread writes: it takes all that has gathered, stores it in one transaction, answers, and takes the next. So a commit's fsync
-/// is shared by as many as wait. What comes after a quiet time is stored at once; in a stream no commit begins sooner than
-/// `SQLiteOptions.commitInterval` after the one before. Two threads read: one what owners need to begin, one pages of history,
-/// which may be many.
+/// One thread writes. It dequeues all queued requests, executes them in one transaction, answers
+/// them, and repeats. Thus concurrent requests share the fsync of one commit. A write after an idle
+/// period is committed at once; under load, commits start at least `SQLiteOptions.commitInterval`
+/// apart.
+///
+/// Two threads read: one loads conversations for their owners, and one reads pages of history,
+/// which can be slow.
 public final class SQLiteStore: ChatStore {
     private let path: String
     private let writes: RequestQueue
     private let loads: RequestQueue
     private let pages: RequestQueue
     private let statisticsCollector = StatisticsCollector()
-    /// Nil once closed.
+    /// Nil after the store is closed.
     private let threads: Mutex<Threads?>
 
     private struct Threads {
         let writer: StoreThread
         let readers: [StoreThread]
-        /// Not the store's own: the file is free again when the store is closed, however long somebody has the store.
+        /// Owned here and not by the store, so that closing releases the file even while the store
+        /// is still referenced.
         let file: DatabaseFile
     }
 
-    /// What the threads count.
+    /// The counters that the threads update.
     final class StatisticsCollector: Sendable {
         let statistics = Mutex(StoreStatistics())
     }
 
-    /// Opens the file or makes it. The failure's sentence names the file and says what is wrong.
+    /// Opens or creates the file. The failure names the file and the problem.
     public init(path: String, options: SQLiteOptions) throws(StoreFailure) {
         let file = try DatabaseFile(path: path)
         let fresh = UnindexedMessages()
@@ -97,25 +101,27 @@ public final class SQLiteStore: ChatStore {
         }
     }
 
-    /// Takes the files away that opening has made, if it has made the database, and closes the store.
+    /// Closes the store and removes the files that opening it created.
     func discard() {
-        // Before the lock ends: another process may wait for it.
+        // Removed while the lock is held, because another process may be waiting for it.
         self.threads.withLock { $0?.file }?.removeCreatedFiles()
         self.close()
     }
 
-    /// Does what has been submitted, puts everything into the file, and lets it go. Requests that come later fail.
+    /// Completes the submitted requests, flushes everything into the file, and closes it. Later
+    /// requests fail.
     public func close() {
         guard let threads = self.threads.withLock({ $0.take() }) else { return }
         self.loads.close()
         self.pages.close()
-        // The last answer may have been what kept this store: then this is one of its own threads.
+        // The last answer can release the last reference to this store, so close() can run on a
+        // store thread.
         for reader in threads.readers { reader.isCurrent ? reader.detach() : reader.join() }
         self.writes.close()
         threads.writer.isCurrent ? threads.writer.detach() : threads.writer.join()
     }
 
-    /// What the store has done since it was opened.
+    /// The counters since the store was opened.
     public var statistics: StoreStatistics {
         var statistics = self.statisticsCollector.statistics.withLock { $0 }
         let writes = self.writes.state

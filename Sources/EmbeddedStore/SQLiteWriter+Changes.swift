@@ -2,9 +2,10 @@ import Bytes
 import ChatModel
 
 extension SQLiteWriter {
-    /// Does one write of an owner, or says why not.
+    /// Applies one write of an owner, or returns the reason for its refusal.
     ///
-    /// A change reads all it needs before it writes, so that one which is refused for damage leaves nothing.
+    /// A change reads everything before it writes, so that a refusal because of damage writes
+    /// nothing.
     @inline(__always)
     func apply(_ write: Write) throws(StorageFault) -> WriteRefusal? {
         do {
@@ -27,7 +28,8 @@ extension SQLiteWriter {
         }
     }
 
-    /// Where the ledger has a conversation, which is read from the file if need be; nil if there is none.
+    /// The cache slot of a conversation, which is read from the file if needed; nil if the
+    /// conversation does not exist.
     @inline(__always)
     private func slot(of key: ConversationKey) throws(StorageFault) -> Int? {
         if let slot = self.conversationCache.slot(of: key) { return slot }
@@ -56,7 +58,7 @@ extension SQLiteWriter {
             id: self.nextConversation, key: write.conversation, record: record, revision: 1,
             retainedFrom: 1)
         try self.conversations.insert(row)
-        // Not taken back when the transaction fails: ids may have holes.
+        // Not reverted by a rollback: ids may have gaps.
         self.nextConversation += 1
         let known = CachedConversation(
             id: row.id, head: 0, revision: 1, updatedAt: record.updatedAt, retainedFrom: 1)
@@ -156,7 +158,8 @@ extension SQLiteWriter {
         return place.position
     }
 
-    /// The conversation's row, with what its newest message has changed since it was written.
+    /// The conversation's row, updated with what its newest message has changed since the row was
+    /// written.
     private func row(of key: ConversationKey) throws(StorageFault) -> StoredConversation {
         guard let slot = self.conversationCache.slot(of: key),
             var row = try self.conversations.conversation(key),
@@ -182,9 +185,10 @@ extension SQLiteWriter {
         }
     }
 
-    /// Takes messages that nobody sees any more out of the file, many at a time: each lies on a page of its own, perhaps.
+    /// Deletes messages that are no longer readable, in batches, because each can be on a page of
+    /// its own.
     ///
-    /// Only settled ones, so that `places` never names a message that is gone.
+    /// Only indexed messages are deleted, so that `places` never refers to a deleted message.
     private func trim(_ slot: Int) throws(StorageFault) {
         let known = self.conversationCache[slot]
         let step = self.options.trimStep
@@ -196,7 +200,7 @@ extension SQLiteWriter {
                     next = known.head + 1
                 }
             } catch .damaged {
-                // The message itself is stored; what cannot be read is left where it is.
+                // The new message itself is stored; an unreadable row stays in the file.
             }
         } else {
             next = known.head + step - (oldest - known.retainedFrom)
@@ -204,7 +208,8 @@ extension SQLiteWriter {
         self.conversationCache.update(slot) { $0.nextTrimHead = next }
     }
 
-    /// The most messages that are taken out at a time: one step more than came in between.
+    /// The maximum number of messages deleted at a time, larger than the number that arrive in
+    /// between.
     private static let messagesPerTrim = 512
 
     private func deleteMessages(below oldest: SequenceNumber, _ slot: Int) throws(StorageFault)

@@ -1,7 +1,8 @@
 import Bytes
 import ChatModel
 
-/// The one hand that writes a store's file: does requests in a transaction, and knows what is stored.
+/// The only writer of a store's file. It executes requests in a transaction and tracks what is
+/// stored.
 final class SQLiteWriter {
     let file: DatabaseFile
     let options: SQLiteOptions
@@ -19,36 +20,36 @@ final class SQLiteWriter {
     private let commit: SQLiteStatement
     private let rollback: SQLiteStatement
     private let checkpoint: SQLiteStatement
-    /// So many pages gather in the write-ahead log before they are put into the database.
+    /// The size of the write-ahead log, in pages, that triggers a checkpoint.
     private static let checkpointPages = 2000
 
     private var fences: [Int: ShardFence]
     private var replacedFences: [(shard: Int, fence: ShardFence?)] = []
     var conversationCache: ConversationCache
     let unindexed: UnindexedMessages
-    /// The messages of this transaction.
+    /// The index entries of this transaction's messages.
     var transactionEntries: [MessageIndexEntry] = []
     var nextPosition = 1
     var nextConversation = 1
     private var indexFlush = IndexFlush()
     private var unindexedCount = 0
-    /// How many places each transaction settles at least.
+    /// The minimum number of index entries that each transaction flushes.
     private var minimumFlushCount = 16
-    /// The writes of this transaction, for telemetry.
+    /// The number of writes in this transaction, for telemetry.
     private(set) var writeCount = 0
 
-    /// A sealed generation on its way into the file.
+    /// The progress of writing a sealed generation to the index.
     private struct IndexFlush {
         var entries: [MessageIndexEntry] = []
         var flushedCount = 0
-        /// What was done when the last transaction was stored.
+        /// The value of `flushedCount` at the last commit.
         var committedCount = 0
         var lastPosition = 0
 
         var isActive: Bool { !self.entries.isEmpty }
     }
 
-    /// Reads what a writer has to know; afterwards `unindexed` has all messages that `places` has not.
+    /// Reads the writer's state. Afterwards `unindexed` has all messages that `places` lacks.
     init(
         file: DatabaseFile, connection: SQLiteConnection, unindexed fresh: UnindexedMessages,
         options: SQLiteOptions
@@ -100,7 +101,7 @@ final class SQLiteWriter {
         }
     }
 
-    /// Does requests together: all are stored and answered, or all failed.
+    /// Executes requests in one transaction: all of them succeed, or all fail.
     func perform(_ requests: [StoreRequest]) throws(StorageFault) -> [StoreAnswer] {
         self.writeCount = 0
         if let loss = self.file.checkForLoss() { throw .lost(loss) }
@@ -118,24 +119,26 @@ final class SQLiteWriter {
             throw .lost(loss)
         } catch {
             self.revertTransaction()
-            // Whatever SQLite says of files that are not its own any more, this is why.
+            // Lost files explain the error better than SQLite's message.
             if let loss = self.file.checkForLoss() { throw .lost(loss.withUnknownEffect) }
             throw error
         }
     }
 
-    /// The files may have been taken away while the transaction was under way. It may be found all the same when they are put back.
+    /// Other programs can remove the files during the transaction. Its effect is unknown: restored
+    /// files may contain it.
     private func checkCommitted() throws(StorageFault) {
         var loss = self.file.checkForLoss()
         if loss == nil, self.connection.logPageCount >= Self.checkpointPages {
-            // As with `wal_autocheckpoint`, the next commit tries again if this fails.
+            // As with `wal_autocheckpoint`, a failed checkpoint is retried after the next commit.
             try? self.checkpoint.run()
             loss = self.file.checkForLossAfterCheckpoint()
         }
         if let loss { throw .lost(loss.withUnknownEffect) }
     }
 
-    /// Lets the file go. Lost files are left as they are: SQLite would delete a log that stands under its name.
+    /// Closes the file. Lost files stay untouched, because SQLite would delete any log under the
+    /// old name.
     func close() {
         do {
             try self.finish()
@@ -144,7 +147,7 @@ final class SQLiteWriter {
         }
     }
 
-    /// Brings all of the log into `places`, and the write-ahead log into the file.
+    /// Flushes all messages to `places`, and the write-ahead log to the database.
     func finish() throws(StorageFault) {
         self.minimumFlushCount = 4096
         repeat {
@@ -172,7 +175,7 @@ final class SQLiteWriter {
         }
     }
 
-    /// What is damaged in one tenant must not fail the transaction, which is everybody's.
+    /// Damage in one tenant must not fail the transaction, which is shared by all tenants.
     private func answerNumberRequest(_ request: StoreRequest) throws(StorageFault) -> StoreAnswer {
         do {
             switch request {
@@ -219,7 +222,8 @@ final class SQLiteWriter {
 
     // MARK: - Settling
 
-    /// Puts some of a sealed generation into `places`: twice as many as came, so that it is done before the next is full.
+    /// Writes a part of a sealed generation to `places`: twice as many entries as the transaction
+    /// added, so that it completes before the next generation is full.
     private func flushIndex() throws(StorageFault) {
         if !self.indexFlush.isActive,
             self.unindexedCount + self.transactionEntries.count >= self.options.generationSize
@@ -240,7 +244,7 @@ final class SQLiteWriter {
         }
     }
 
-    /// Takes what has been committed; what this transaction stores belongs to the next generation.
+    /// Seals the committed entries; those of the current transaction belong to the next generation.
     private func startIndexFlush() {
         self.indexFlush = IndexFlush(
             entries: self.unindexed.seal(),
@@ -249,9 +253,9 @@ final class SQLiteWriter {
         if self.indexFlush.entries.isEmpty { self.unindexed.discardSealed() }
     }
 
-    /// The transaction is stored.
+    /// Updates the state in memory after a commit.
     private func applyCommit() {
-        // Readers may look for the new messages from here on, before anybody has an answer.
+        // Readers can find the new messages from here on, before any client is answered.
         self.unindexedCount = self.unindexed.add(self.transactionEntries)
         if self.indexFlush.isActive, self.indexFlush.flushedCount == self.indexFlush.entries.count {
             self.unindexed.discardSealed()
@@ -264,7 +268,7 @@ final class SQLiteWriter {
         self.conversationCache.commit()
     }
 
-    /// The transaction failed: what it did here is undone, as SQLite has undone it in the file.
+    /// Reverts the state in memory after SQLite has rolled back the transaction.
     private func revertTransaction() {
         self.begin.reset()
         self.commit.reset()

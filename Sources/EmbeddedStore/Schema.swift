@@ -1,18 +1,22 @@
-/// The file's layout, and the steps that lead to it from every older one.
+/// The layout of the file, and the migration steps from every older layout.
 ///
-/// Messages lie in `messages` in the order in which they were stored, one behind the other, whatever their conversation; `places` says
-/// where each is. Laid out by conversation, a thousand messages of a thousand conversations changed a thousand pages and cost
-/// 25 µs each; one behind the other they change seventy, for 3 µs. `places` follows in the background (see UnindexedMessages), up to
-/// the position in `settled`.
+/// The table `messages` is a log: messages of all conversations, in the order in which they were
+/// stored. The table `places` is its index by conversation.
 ///
-/// A message writes nothing but its own row: head, revision and last change of a conversation are those of its newest message,
-/// unless `conversations` has a higher revision, which every other change writes there.
+/// If the messages were clustered by conversation, 1,000 messages of 1,000 conversations would
+/// change 1,000 pages and cost 25 µs each. In a log they change 70 pages and cost 3 µs each.
+/// `places` is updated in the background (see UnindexedMessages), up to the position in the setting
+/// `settled`.
+///
+/// A message writes only its own row. The head, revision and last change of a conversation are
+/// those of its newest message, unless its row in `conversations` has a higher revision. All other
+/// changes write that row.
 enum Schema {
-    /// "Cnfb" in the file's header, so that `file` and we know our own.
+    /// "Cnfb" in the file's header, which identifies a Confab database.
     static let applicationID = 0x436E_6662
     static var version: Int { self.steps.count }
 
-    /// The statements that lead from version n to n + 1.
+    /// The statements that migrate from version n to n + 1.
     static let steps: [String] = [
         """
         CREATE TABLE settings (name TEXT PRIMARY KEY, value INTEGER NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID;
@@ -44,7 +48,8 @@ enum Schema {
             PRIMARY KEY (conversation, user)
         ) WITHOUT ROWID;
         """,
-        // Rows of before keep their checksums: kind and details are summed up only where they are there.
+        // Existing rows keep their checksums: the checksum covers kind and details only if they are
+        // set.
         """
         ALTER TABLE conversations ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE conversations ADD COLUMN details TEXT NOT NULL DEFAULT '';
@@ -56,9 +61,10 @@ enum Schema {
         CREATE UNIQUE INDEX numbered ON numbers (tenant, number);
         CREATE TABLE counters (tenant TEXT PRIMARY KEY, value INTEGER NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID;
         """,
-        // Again an agent is summed up only where there is one.
+        // Again, the checksum covers the agent only if it is set.
         "ALTER TABLE members ADD COLUMN agent TEXT",
-        // Deleted messages are found by their amendments, but for the newest ones, whose places are not written yet.
+        // Deleted messages are found by their amendments. The newest ones have no index entries
+        // yet, so the log is searched.
         """
         CREATE TABLE deletions (
             conversation INTEGER, sequence INTEGER, author TEXT NOT NULL, PRIMARY KEY (conversation, sequence)
@@ -70,7 +76,7 @@ enum Schema {
         """,
     ]
 
-    /// Brings the file to our version, each step in a transaction of its own.
+    /// Migrates the file to the current version, each step in a transaction of its own.
     static func migrate(_ connection: SQLiteConnection, from version: Int) throws(SQLiteFailure) {
         for step in version..<self.version {
             try connection.execute("BEGIN IMMEDIATE")

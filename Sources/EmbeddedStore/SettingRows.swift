@@ -1,11 +1,11 @@
 import Bytes
 
-/// The table `settings`: numbers of the whole file.
+/// The table `settings`: numbers that apply to the whole file.
 struct SettingRows {
     enum Key: String {
-        /// The position in the log up to which `places` is complete.
+        /// The log position up to which `places` is complete.
         case settled
-        /// Changed by every probe, so that a probe is a real write.
+        /// Incremented by every probe, so that a probe is a real write.
         case probes
     }
 
@@ -19,7 +19,7 @@ struct SettingRows {
         self.replacement = try connection.prepare("REPLACE INTO settings VALUES (?, ?, ?)")
     }
 
-    /// 0 where it was never set.
+    /// The value of a setting; 0 if it was never set.
     func value(_ name: Key) throws(StorageFault) -> Int {
         self.text.begin(byteCount: name.rawValue.utf8.count)
         self.selection.bind(1, text: self.text.copy(name.rawValue))

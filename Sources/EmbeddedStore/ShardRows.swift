@@ -1,6 +1,6 @@
 import ChatModel
 
-/// The table `shards`: who may write. Read once when the file is opened, and held in memory from then on.
+/// The table `shards`: the owner of each shard. It is read once at opening and then kept in memory.
 struct ShardRows {
     private let replacement: SQLiteStatement
     private let selection: SQLiteStatement

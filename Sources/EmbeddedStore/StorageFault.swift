@@ -1,11 +1,11 @@
 import ChatModel
 
-/// Why something stored could not be read.
+/// The reason why a stored value could not be read.
 enum StorageFault: Error {
     case database(SQLiteFailure)
-    /// A row is missing, or is not what was written.
+    /// A row is missing or differs from what was written.
     case damaged(String)
-    /// The files are not those that were opened.
+    /// The files are no longer those that were opened.
     case lost(StoreFailure)
 
     init(_ failure: SQLiteFailure) {
@@ -23,7 +23,7 @@ enum StorageFault: Error {
 }
 
 extension SQLiteStatement {
-    /// As `step()`, for reading: a page that makes no sense is damage to what it holds, not a failure of the database.
+    /// As `step()`, for reading: an invalid page means damaged data, not a failed database.
     @inline(__always)
     func next() throws(StorageFault) -> Bool {
         do {
@@ -33,7 +33,8 @@ extension SQLiteStatement {
         }
     }
 
-    /// Runs a statement that answers no rows, and makes it ready for its next run. Whatever goes wrong, the transaction cannot go on.
+    /// Runs a statement without rows, and resets it. After any error the transaction must be rolled
+    /// back.
     @inline(__always)
     func run() throws(StorageFault) {
         defer { self.reset() }
@@ -46,7 +47,7 @@ extension SQLiteStatement {
 }
 
 extension StoreFailure {
-    /// The same, where nobody can say what became of the writes.
+    /// The same failure, with an unknown effect on the writes.
     var withUnknownEffect: StoreFailure {
         StoreFailure(self.description, isRequestSpecific: self.isRequestSpecific, effect: .unknown)
     }

@@ -3,7 +3,7 @@ internal import Glibc
 import Synchronization
 import Telemetry
 
-/// What the writer's thread does.
+/// The loop of the writer's thread.
 final class WriterLoop {
     private let writer: SQLiteWriter
     private let queue: RequestQueue
@@ -24,15 +24,16 @@ final class WriterLoop {
         while self.queue.dequeue(into: &group, writeLimit: self.writer.options.commitWriteLimit) {
             let start = self.clock.now
             self.commit(group[...])
-            // After a burst the room is given back.
+            // Frees the memory of a burst.
             group.removeAll(keepingCapacity: group.capacity <= 16_384)
             self.awaitCommitInterval(since: start)
         }
-        // What is left to settle would be settled when the file is opened again.
+        // Messages that are still unindexed would be read from the log at the next opening.
         self.writer.close()
     }
 
-    /// Lets the next commit gather until one may begin: one that came alone has waited for nothing.
+    /// Waits until the next commit may start, so that requests collect. A request after an idle
+    /// period has already been committed at once.
     private func awaitCommitInterval(since start: ContinuousClock.Instant) {
         let left = self.writer.options.commitInterval - (self.clock.now - start)
         if left > .zero { usleep(UInt32(left / .microseconds(1))) }
@@ -48,7 +49,8 @@ final class WriterLoop {
             }
         } catch {
             self.statisticsCollector.statistics.withLock { $0.failedCommits += 1 }
-            // One conversation on a damaged page must not fail the others: each request for itself.
+            // A damaged page must fail only its own conversation, so each request is retried
+            // separately.
             if case .database(let failure) = error, failure.isCorruption, group.count > 1 {
                 for place in group.indices { self.commit(group[place...place]) }
                 return
@@ -75,7 +77,7 @@ final class WriterLoop {
     }
 }
 
-/// What a reader's thread does.
+/// The loop of a reader's thread.
 final class ReaderLoop {
     private let reader: SQLiteReader
     private let queue: RequestQueue

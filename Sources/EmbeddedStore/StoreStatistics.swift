@@ -1,21 +1,21 @@
 public import Telemetry
 
-/// What a store has done since it was opened.
+/// The counters of a store since it was opened.
 public struct StoreStatistics: Sendable {
-    /// Requests that wait for the writer, and for the readers.
+    /// Requests queued for the writer, and for the readers.
     public var queuedWrites = 0
     public var queuedReads = 0
-    /// Estimated bytes of what waits for the writer.
+    /// Estimated size of the requests queued for the writer.
     public var queuedBytes = 0
     /// Requests that failed at once because a queue was full.
     public var rejectedRequests = 0
-    /// Transactions that were committed, and the writes in them.
+    /// Committed transactions, and the writes in them.
     public var commits = 0
     public var writes = 0
-    /// Transactions that were rolled back for a fault of the disk or the file.
+    /// Transactions rolled back because of a disk or file error.
     public var failedCommits = 0
     public var writesPerCommit = Histogram()
-    /// From the begin of a transaction until it was safe, in nanoseconds.
+    /// The time from the start of a transaction until it was durable, in nanoseconds.
     public var commitTimes = Histogram()
 
     public init() {}

@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// A thread of its own for what blocks.
+/// A dedicated thread for blocking calls.
 final class StoreThread: Sendable {
     private let thread: pthread_t
 
@@ -14,7 +14,8 @@ final class StoreThread: Sendable {
         }
 
         func run() {
-            // As pthread_setname_np does, which Swift does not see: what `top -H` shows.
+            // As pthread_setname_np, which Swift does not import: sets the name that `top -H`
+            // shows.
             let descriptor = open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)
             if descriptor >= 0 {
                 _ = write(descriptor, self.name, self.name.utf8.count)
@@ -24,7 +25,7 @@ final class StoreThread: Sendable {
         }
     }
 
-    /// Starts a thread; `body` has what it uses for itself.
+    /// Starts a thread that runs `body`.
     init(name: String, _ body: sending @escaping () -> Void) {
         var thread = pthread_t()
         let start = Unmanaged.passRetained(ThreadBody(name: name, body))
@@ -39,14 +40,14 @@ final class StoreThread: Sendable {
         self.thread = thread
     }
 
-    /// Waits until the thread has ended. Once only, and not from within it.
+    /// Waits for the thread to end. To be called once, and not on the thread itself.
     func join() {
         pthread_join(self.thread, nil)
     }
 
     var isCurrent: Bool { pthread_equal(self.thread, pthread_self()) != 0 }
 
-    /// Lets the thread end by itself.
+    /// Lets the system free the thread's resources when it ends.
     func detach() {
         pthread_detach(self.thread)
     }

@@ -1,13 +1,13 @@
 import ChatModel
 
-/// The numbers of one tenant's users, and how far the tenant has counted, of a store in memory.
+/// The user numbers and the counter of one tenant, in an in-memory store.
 struct TenantNumbers {
     private var numbers: [UserID: Int] = [:]
-    /// By their numbers, from the first on.
+    /// The users in the order of their numbers.
     private var users: [UserID] = []
     private var counter = 0
 
-    /// The user's number, which it gets if it has none.
+    /// The user's number, assigned on the first request.
     mutating func number(of user: UserID) -> Int {
         if let number = self.numbers[user] { return number }
         let number = StoreRequest.firstUserNumber + self.users.count
@@ -22,7 +22,7 @@ struct TenantNumbers {
             ? self.users[place.partialValue] : nil
     }
 
-    /// Counts on by one.
+    /// Increments the counter.
     mutating func incrementCounter() -> Int {
         self.counter += 1
         return self.counter

@@ -1,27 +1,29 @@
 import ChatModel
 import Synchronization
 
-/// Where one message lies in the log.
+/// The log position of one message.
 struct MessageIndexEntry {
     let conversation: Int
     let sequence: SequenceNumber
     let position: Int
-    /// A hash of who wrote it, by which unread messages are counted without reading them.
+    /// A hash of the author's id, used to count unread messages without reading them.
     let authorHash: Int
 }
 
-/// Knows where the newest messages lie, until `places` in the file does.
+/// The positions of the newest messages, until the table `places` in the file has them.
 ///
-/// Written to `places` at once, every message would change a page of its own. So places gather here until there are `generationSize`,
-/// are sorted, and go into the file in that order, some with each transaction, while the next ones gather. After a crash they are
-/// read again from the log behind the `settled` position.
+/// If each message were written to `places` at once, it would change a page of its own. So entries
+/// collect here until there are `generationSize`. Then they are sorted and flushed to the file in
+/// that order, a part in each transaction, while the next generation collects.
+///
+/// After a crash, they are read again from the log after the `settled` position.
 final class UnindexedMessages: Sendable {
     static let generationSize = 32_768
 
     private struct Generation {
         struct Row {
             let entry: MessageIndexEntry
-            /// The row of the same conversation's message before, or -1.
+            /// The row of the same conversation's previous message, or -1.
             let previous: Int32
         }
 
@@ -34,7 +36,8 @@ final class UnindexedMessages: Sendable {
             self.rows.append(Row(entry: place, previous: previous ?? -1))
         }
 
-        /// Calls `connectCount` for a conversation's messages, newest first, until it answers false, and says whether it went to the end.
+        /// Calls `visit` for a conversation's messages, newest first, until it returns false.
+        /// Returns whether all messages were visited.
         @inline(__always)
         func walk(_ conversation: Int, _ visit: (MessageIndexEntry) -> Bool) -> Bool {
             var row = self.newest[conversation] ?? -1
@@ -61,7 +64,7 @@ final class UnindexedMessages: Sendable {
 
     private let state = Mutex(State())
 
-    /// Takes what a transaction has stored; says how many gather.
+    /// Adds the messages of a committed transaction, and returns the number that have collected.
     func add(_ places: [MessageIndexEntry]) -> Int {
         self.state.withLock { state in
             for place in places { state.collecting.append(place) }
@@ -69,7 +72,7 @@ final class UnindexedMessages: Sendable {
         }
     }
 
-    /// Ends a generation, and answers it in the order of `places`.
+    /// Seals a generation, and returns its entries in the order of `places`.
     func seal() -> [MessageIndexEntry] {
         let rows = self.state.withLock { state in
             precondition(
@@ -83,9 +86,9 @@ final class UnindexedMessages: Sendable {
         }
     }
 
-    /// Forgets the sealed generation: the file has it.
+    /// Discards the sealed generation, because the file has its entries.
     func discardSealed() {
-        // Freed behind the lock, which readers wait for.
+        // Returned out of the lock, so that readers do not wait for the deallocation.
         let done = self.state.withLock { state in
             let done = state.sealed
             state.sealed = nil
@@ -95,11 +98,11 @@ final class UnindexedMessages: Sendable {
         _ = done
     }
 
-    /// How many generations have been forgotten. What was committed before a look at the file began, and is not in `places` there, is found
-    /// here as long as this stays the same.
+    /// The number of discarded generations. While this number stays the same, every message
+    /// committed before a read began is in `places` or here.
     var flushedGenerations: Int { self.state.withLock { $0.flushedGenerations } }
 
-    /// The place of a conversation's newest message up to a position in the log, if that is fresh.
+    /// The entry of a conversation's newest message up to a log position, if it is unindexed.
     func newest(of conversation: Int, upTo position: Int = .max) -> MessageIndexEntry? {
         self.state.withLock { state in
             var newest: MessageIndexEntry?
@@ -111,7 +114,7 @@ final class UnindexedMessages: Sendable {
         }
     }
 
-    /// The fresh ones of these messages up to a position in the log, newest first.
+    /// The entries of the unindexed messages in a window, up to a log position, newest first.
     func entries(of conversation: Int, in window: Range<SequenceNumber>, upTo position: Int = .max)
         -> [MessageIndexEntry]
     {

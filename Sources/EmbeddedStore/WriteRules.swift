@@ -1,9 +1,10 @@
 import ChatModel
 
 extension Write {
-    /// Whether this is the next change of a conversation that is stored up to here.
+    /// Whether this write is the next change of a conversation with this revision and head.
     ///
-    /// Cursors are no change of the conversation and fit everywhere; a conversation is made only where there is none.
+    /// Cursors have no revision and always follow. A creation never follows, because the
+    /// conversation exists.
     func follows(revision stored: Revision, head: SequenceNumber) -> Bool {
         switch self.change {
         case .cursors: true
@@ -15,7 +16,8 @@ extension Write {
         }
     }
 
-    /// What becomes of this where there is no such conversation: only making one, or nothing, can be done.
+    /// The result for a conversation that does not exist: only a creation, or a change of cursors,
+    /// which has no effect, is accepted.
     var refusalWithoutConversation: WriteRefusal? {
         switch self.change {
         case .create: self.revision == 1 ? nil : .revisionMismatch(stored: 0)
@@ -26,7 +28,8 @@ extension Write {
 }
 
 extension Message {
-    /// The stored message with the words of an amendment, which changes nothing else: not the author, the client id or the time.
+    /// The stored message with the content of an amendment. The author, client id and time stay
+    /// unchanged.
     func amended(as change: Message, revision: Revision) -> Message {
         var amended = self
         amended.state = change.state
@@ -44,12 +47,12 @@ extension Message {
     }
 }
 
-/// The writes of a batch that were refused: with one all later ones of its conversation.
+/// The refused writes of a batch. A refusal applies to all later writes of the same conversation.
 struct RefusedWrites {
     private var refusals: [Int: WriteRefusal] = [:]
     private var conversations: [ConversationKey: WriteRefusal] = [:]
 
-    /// Whether the write at this place is refused for an earlier one of its conversation.
+    /// Whether the write at this index is refused because of an earlier write of its conversation.
     mutating func refuses(_ conversation: ConversationKey, at place: Int) -> Bool {
         guard !self.conversations.isEmpty, let refusal = self.conversations[conversation] else {
             return false
@@ -67,7 +70,7 @@ struct RefusedWrites {
 }
 
 extension PageRange {
-    /// The numbers of a page's messages, where those from `oldest` to `head` are kept.
+    /// The sequence numbers of a page's messages, if those from `oldest` to `head` are stored.
     func window(oldest: SequenceNumber, head: SequenceNumber, limit: Int) -> Range<SequenceNumber> {
         let nothing = oldest..<oldest
         guard limit > 0, oldest <= head else { return nothing }
@@ -86,17 +89,18 @@ extension PageRange {
     }
 }
 
-/// Who owns a shard.
+/// The owner of a shard.
 struct ShardFence: Equatable {
     var epoch: Epoch
     var owner: LoopID
-    /// Under which view it was claimed. Not kept in a file: a node that serves alone has one view for all its life.
+    /// The view under which the shard was claimed. It is not stored in a file, because a node
+    /// without a cluster has only one view.
     var view = 0
 
-    /// A shard that nobody has claimed; no write carries its epoch.
+    /// The fence of an unclaimed shard; no write has its epoch.
     static let unclaimed = ShardFence(epoch: 0, owner: LoopID(incarnation: 0, loop: 0))
 
-    /// Nil if this owner may write under this epoch.
+    /// Nil if this owner may write in this epoch.
     func refusal(of owner: LoopID, under epoch: Epoch) -> WriteRefusal? {
         self.epoch == epoch && self.owner == owner && epoch > 0 ? nil : .fenced(self.epoch)
     }

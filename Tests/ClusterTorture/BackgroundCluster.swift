@@ -1,7 +1,8 @@
 import Glibc
 import TestKit
 
-/// Another cluster on the same Redis, whose conversations have the same names: nothing that is done to the first may be felt there.
+/// A second cluster on the same Redis, with the same conversation names. Faults of the first
+/// cluster must not affect it.
 final class BackgroundCluster {
     let processes: ClusterProcesses
     private let context: TortureContext
@@ -32,7 +33,7 @@ final class BackgroundCluster {
         }
     }
 
-    /// Something happens that it may notice.
+    /// Records that a fault may affect this cluster.
     func recordDisturbance() { self.isDisturbed = true }
 
     func startAndKillNode() throws {

@@ -1,7 +1,7 @@
 import SeededRandom
 public import TestKit
 
-/// What is done to a cluster, as it is named on the command line.
+/// The kind of a fault, as named on the command line.
 public enum FaultKind: String, Sendable, CaseIterable {
     case kill, freeze, drain, join, leave
     case restartAll = "restart-all"
@@ -17,21 +17,21 @@ public enum FaultKind: String, Sendable, CaseIterable {
     case twoClusters = "two-clusters"
 }
 
-/// One thing that is done to a cluster, with everything that chance has to say about it.
+/// A fault of a cluster, with its random parameters.
 public enum ClusterFault: Sendable, CustomStringConvertible {
-    /// `kill -9`, and a start after so long.
+    /// `kill -9`, and a restart after this time.
     case kill(String, restartAfter: Duration)
-    /// SIGSTOP, and SIGCONT after so long.
+    /// SIGSTOP, and SIGCONT after this time.
     case freeze(String, for: Duration)
-    /// SIGTERM, its end, and a start.
+    /// SIGTERM, and a restart after the process has ended.
     case drain(String)
     case join(String)
-    /// SIGTERM, and it does not come back.
+    /// SIGTERM without a restart.
     case leave(String)
     case restartAll(isKilled: Bool)
     case store(StoreFault)
     case cut(String, FaultProxy.Condition, for: Duration)
-    /// A node of another cluster comes to the same Redis, and goes again by `kill -9`.
+    /// A node of another cluster starts on the same Redis and is killed with `kill -9`.
     case twoClusters
 
     public var kind: FaultKind {
@@ -73,19 +73,19 @@ public enum ClusterFault: Sendable, CustomStringConvertible {
         }
     }
 
-    /// Whether a cluster beside it on the same Redis notices.
+    /// Whether the fault affects other clusters on the same Redis.
     var affectsRedis: Bool {
         if case .store = self { true } else { false }
     }
 
-    /// What chance makes of a kind; nil where it cannot be now.
+    /// A random fault of a kind; nil if it is impossible at present.
     ///
-    /// - Parameter limit: between so many nodes and two the cluster grows and shrinks.
+    /// - Parameter limit: the maximum number of nodes; the minimum is two.
     static func random(
         _ kind: FaultKind, among nodes: [String], upTo limit: Int,
         using chance: inout SeededGenerator
     ) -> ClusterFault? {
-        // Always as many draws, so that what follows does not depend on what there is.
+        // The number of draws is always the same, so that later faults do not depend on this one.
         let first = chance.next()
         let time = chance.number(0...1000)
         let choice = chance.next(below: 8)
@@ -136,7 +136,7 @@ public enum ClusterFault: Sendable, CustomStringConvertible {
     }
 }
 
-/// `1.53 s`.
+/// Formats a duration: `1.53 s`.
 func seconds(_ time: Duration) -> String {
     let (seconds, attoseconds) = time.components
     let hundredths = seconds * 100 + attoseconds / 10_000_000_000_000_000

@@ -2,14 +2,15 @@ import Foundation
 import Synchronization
 import TestKit
 
-/// The nodes of a cluster: processes, each with a proxy of its own between it and a single Redis.
+/// The node processes of a cluster. With a single Redis, each node has its own proxy.
 ///
-/// Used by one thread, the one that plays the faults; members only read the stage's directory of nodes that take clients.
+/// Only the thread that injects the faults uses this object. Members read only the ports in the
+/// context.
 final class ClusterProcesses {
     private struct NodeProcess {
         let proxy: FaultProxy?
         var process: ChildProcess
-        /// Of this process and those before it.
+        /// The number of starts of this node.
         var startCount = 1
     }
 
@@ -21,7 +22,7 @@ final class ClusterProcesses {
     private var nodes: [String: NodeProcess] = [:]
     private var logs: [(name: String, process: ChildProcess)] = []
 
-    /// - Parameter binaries: nodes that stand beside each other run different ones, and each start of a node takes the next.
+    /// - Parameter binaries: node numbers and starts alternate between them.
     init(
         _ clusterName: String, storeEndpoint place: StoreEndpoint, binaries: [String],
         context stage: TortureContext
@@ -36,14 +37,14 @@ final class ClusterProcesses {
 
     deinit { self.killAll() }
 
-    /// All that have been started and have not left.
+    /// The nodes that have been started and have not left.
     var names: [String] { self.nodes.keys.sorted() }
 
     var ports: [String: UInt16] { self.context.clientPorts.withLock { $0 } }
 
     // MARK: Starting and ending
 
-    /// Starts them at the same time, and waits until all are ready.
+    /// Starts nodes at the same time, and waits until all are ready.
     func start(_ names: [String]) throws {
         for name in names {
             let (url, proxy) = try self.storeConnection(of: name)
@@ -85,7 +86,7 @@ final class ClusterProcesses {
         return node
     }
 
-    /// Waits for the end of processes that were told to end. Who was asked and not killed must say that all is well.
+    /// Signals processes and waits for them to end. After SIGTERM, the exit status must be 0.
     func stop(_ names: [String], by signal: Int32) throws {
         for name in names {
             self.context.clientPorts.withLock { _ = $0.removeValue(forKey: name) }
@@ -99,7 +100,7 @@ final class ClusterProcesses {
         }
     }
 
-    /// Takes out of the list those that have ended for good.
+    /// Removes a node that has left for good.
     func remove(_ name: String) { self.nodes[name] = nil }
 
     func signal(_ name: String, _ signal: Int32) throws { try self.node(name).process.send(signal) }
@@ -111,7 +112,7 @@ final class ClusterProcesses {
         proxy.set(condition)
     }
 
-    /// Those whose process has ended by itself.
+    /// The nodes whose processes have ended unexpectedly.
     var crashed: [String] { self.nodes.filter { !$0.value.process.isRunning }.keys.sorted() }
 
     func killAll() {
@@ -121,7 +122,7 @@ final class ClusterProcesses {
 
     // MARK: What they leave
 
-    /// Everything that every life of every node has written.
+    /// Writes the logs of all starts of all nodes.
     func writeLogs(to folder: String) throws {
         for (name, process) in self.logs {
             try process.errors.text.write(
@@ -130,7 +131,7 @@ final class ClusterProcesses {
         }
     }
 
-    /// The whole history of a conversation as a node gives it.
+    /// The complete history of a conversation, as read from a node.
     func history(of conversation: String, through name: String) throws -> [HistoryChecker
         .ReceivedMessage]
     {

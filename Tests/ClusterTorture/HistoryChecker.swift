@@ -1,10 +1,15 @@
-/// Judges what the members of conversations were told: takes everything that happened, in any conversation, and says what is wrong.
+/// Checks the guarantees of the service against everything that clients observed.
 ///
-/// It knows only what clients can know, and the promises: what was answered is stored, numbers are 1, 2, 3 … and mean the same message
-/// for everybody, nobody misses or hears one twice, what one connection sends has the order in which it was sent, a send that is repeated is
-/// answered with the first message, a refused message is in no history, and neither an edit nor a deletion is ever taken back.
+/// It uses only what clients can know. The guarantees are:
+/// - An answered message is stored.
+/// - Numbers are 1, 2, 3 … and identify the same message for all clients.
+/// - No client misses a message or receives one twice.
+/// - The messages of one connection keep the order in which they were sent.
+/// - A repeated send is answered with the first message.
+/// - A refused message is in no history.
+/// - An edit or a deletion is never reverted.
 public struct HistoryChecker: Sendable {
-    /// A message as somebody was told it.
+    /// A message as a client received it.
     public struct ReceivedMessage: Sendable, Equatable {
         public var number: Int
         public var sender: String
@@ -14,7 +19,7 @@ public struct HistoryChecker: Sendable {
         public var time: String
         public var state: State
 
-        /// In the order in which a message goes through them.
+        /// The states, in the order in which a message goes through them.
         public enum State: Int, Sendable, Comparable {
             case sent, edited, deleted
 
@@ -36,11 +41,11 @@ public struct HistoryChecker: Sendable {
         }
     }
 
-    /// A message as everybody knows it.
+    /// A message as all clients must see it.
     private struct CanonicalMessage {
-        /// As it was told first.
+        /// The first version that a client received.
         var message: ReceivedMessage
-        /// Its words in each state that somebody was told.
+        /// The content in each state that a client received.
         var contents: [ReceivedMessage.State: String]
 
         func inState(of other: ReceivedMessage) -> ReceivedMessage {
@@ -51,13 +56,13 @@ public struct HistoryChecker: Sendable {
         }
     }
 
-    /// What a message's author wants it to become; one edit at most.
+    /// The amendments that a message's author requested; at most one edit.
     private struct RequestedAmendment {
         var edit: String?
         var deletion = false
     }
 
-    /// What somebody said, before anybody answered.
+    /// A message that a member sends, identified by its client id.
     private struct MemberSend: Hashable {
         let conversation: String
         let sender: String
@@ -66,31 +71,32 @@ public struct HistoryChecker: Sendable {
 
     private struct ReaderState {
         let conversation: String
-        /// Over which connection, and from where on.
+        /// The node and the position of the connection.
         let connection: String
-        /// The last message that it was shown.
+        /// The last message that it received.
         var through: Int
-        /// Sends that it has repeated on this connection: the answer comes out of turn.
+        /// Sends that it repeated on this connection; their answers may be out of order.
         var repeatedSends: [String: Int] = [:]
-        /// What it has sent on this connection for the first time and has no answer to, in order.
+        /// Its first sends on this connection without an answer, in order.
         var unansweredSends: [String] = []
     }
 
-    /// The promise is for the newest 1,000 messages.
+    /// The guarantee for repeated sends covers the newest 1,000 messages.
     private static let rememberedMessages = 1000
-    /// What follows from one fault would fill pages.
+    /// One fault can cause very many violations.
     private static let violationLimit = 100
 
     private var contents: [MemberSend: String] = [:]
     private var numbers: [MemberSend: Int] = [:]
     private var answered: Set<MemberSend> = []
-    /// How often each was sent without an answer that refused it.
+    /// The number of attempts of each send that were not refused.
     private var openAttempts: [MemberSend: Int] = [:]
-    /// What refused sends said, by conversation and sender: histories have no client ids.
+    /// The contents of refused sends, by conversation and sender, because histories have no client
+    /// ids.
     private var refusedContents: [String: [String: Set<String>]] = [:]
     private var messages: [String: [Int: CanonicalMessage]] = [:]
     private var requestedAmendments: [String: [Int: RequestedAmendment]] = [:]
-    /// By reader, the edits and deletions that it was told of, over whatever connection.
+    /// By reader: the last state of each message that it received, on any connection.
     private var deliveredStates: [String: [Int: ReceivedMessage.State]] = [:]
     private var lost: [String: Set<Int>] = [:]
     private var heads: [String: Int] = [:]
@@ -102,17 +108,17 @@ public struct HistoryChecker: Sendable {
 
     public init() {}
 
-    /// The highest number that anybody has heard of.
+    /// The highest number that any client received.
     public func head(of conversation: String) -> Int { self.heads[conversation, default: 0] }
 
     public var conversations: [String] { self.heads.keys.sorted() }
 
-    /// The last message that a reader was shown.
+    /// The last message that a reader received.
     public func position(of reader: String) -> Int { self.readers[reader]?.through ?? 0 }
 
     public var messageCount: Int { self.heads.values.reduce(0, +) }
 
-    /// Something that is wrong and that somebody else has seen.
+    /// Records a violation, also one that another component has detected.
     public mutating func recordViolation(_ words: String) {
         self.violationCount += 1
         if self.violations.count < Self.violationLimit { self.violations.append(words) }
@@ -120,7 +126,7 @@ public struct HistoryChecker: Sendable {
 
     // MARK: What happened
 
-    /// A reader begins, or begins again, after this message.
+    /// A reader connects, or reconnects, and resumes after this message.
     public mutating func recordResume(
         _ reader: String, in conversation: String, after number: Int, through node: String = "n1"
     ) {
@@ -128,7 +134,7 @@ public struct HistoryChecker: Sendable {
             conversation: conversation, connection: "\(node) after \(number)", through: number)
     }
 
-    /// A reader sends; not for the first time where the same id went out before, over this connection or another.
+    /// A reader sends. If the same id was sent before, on any connection, it is a repeated send.
     public mutating func recordSend(_ content: String, as localID: String, by reader: String) {
         guard let conversation = self.readers[reader]?.conversation else {
             preconditionFailure("\(reader) sends from nowhere")
@@ -143,10 +149,11 @@ public struct HistoryChecker: Sendable {
         }
     }
 
-    /// A reader was told that its send could not be done, and that it may try again: others may come before it then.
+    /// A reader received an error for its send and may retry it; other messages may come before the
+    /// retry.
     ///
-    /// - Parameter isRefused: whether it was told that the message is not stored and never will be. That is judged when no other try of the
-    ///   same send is open.
+    /// - Parameter isRefused: whether the error promises that the message is not and will not be
+    ///   stored. This is checked when no other attempt of the send is open.
     public mutating func recordFailure(_ localID: String, of reader: String, isRefused: Bool) {
         self.readers[reader]?.unansweredSends.removeAll { $0 == localID }
         guard isRefused, let conversation = self.readers[reader]?.conversation else { return }
@@ -160,7 +167,7 @@ public struct HistoryChecker: Sendable {
         self.refusedContents[conversation, default: [:]][reader, default: []].insert(content)
     }
 
-    /// A reader was shown a message, as one of its own or of somebody else.
+    /// A reader received a message, its own or another member's.
     public mutating func recordDelivery(_ message: ReceivedMessage, reader name: String) {
         guard var reader = self.readers[name] else {
             preconditionFailure("\(name) hears something and is nowhere")
@@ -199,7 +206,7 @@ public struct HistoryChecker: Sendable {
         }
     }
 
-    /// The author of a message asks for other words, or for its deletion.
+    /// The author of a message requests an edit or a deletion.
     public mutating func recordAmendmentRequest(
         _ number: Int, in conversation: String, to content: String?
     ) {
@@ -214,7 +221,7 @@ public struct HistoryChecker: Sendable {
         }
     }
 
-    /// A reader was told of an edit or a deletion.
+    /// A reader received an edit or a deletion.
     public mutating func recordAmendmentDelivery(_ message: ReceivedMessage, reader name: String) {
         guard let reader = self.readers[name] else {
             preconditionFailure("\(name) hears something and is nowhere")
@@ -224,7 +231,7 @@ public struct HistoryChecker: Sendable {
         self.checkState(of: message, reader: name, place)
     }
 
-    /// The whole history of a conversation as a node gives it, oldest first.
+    /// The complete history of a conversation, oldest first, as read from a node.
     public mutating func recordHistory(
         _ history: [ReceivedMessage], of conversation: String, through node: String
     ) {
@@ -247,7 +254,7 @@ public struct HistoryChecker: Sendable {
         self.historyCounts[conversation, default: [:]][node] = history.count
     }
 
-    /// At the end, when all is quiet: everybody has everything.
+    /// At the end, when no messages are in flight: every reader and node has all messages.
     public mutating func checkCompleteness() {
         for conversation in self.conversations {
             let head = self.head(of: conversation)
@@ -276,7 +283,8 @@ public struct HistoryChecker: Sendable {
 
     // MARK: What may be
 
-    /// The same number is the same message for everybody, somebody has sent it, and the same send has made no other.
+    /// Checks that a number identifies one message, that a member sent it, and that the send has no
+    /// other number.
     private mutating func check(
         _ message: ReceivedMessage, in conversation: String, _ place: String
     ) {
@@ -294,7 +302,7 @@ public struct HistoryChecker: Sendable {
         }
         let expected = known.inState(of: message)
         var shown = message
-        // History has no client ids; whoever told of it first may have been history.
+        // Pages of history have no client ids, and the first version may come from a page.
         if shown.localID == nil { shown.localID = expected.localID }
         guard shown == expected || expected.localID == nil else {
             if shown.sender == Self.placeholderSender {
@@ -311,13 +319,13 @@ public struct HistoryChecker: Sendable {
         if isFirstLive { self.matchToSend(shown, in: conversation, place) }
     }
 
-    /// Once for each message, whoever is told of it.
+    /// Recorded once per message.
     private mutating func recordLoss(_ message: ReceivedMessage, in conversation: String) {
         guard self.lost[conversation, default: []].insert(message.number).inserted else { return }
         self.recordViolation(
             "\(conversation): message \(message.number), \(Self.text(message)), was shown and is lost: nobody had it any more after the store"
                 + " forgot it, and an empty one of nobody's has its number")
-        // Its author may send it again, and then it is another message.
+        // The author may send it again, as another message.
         if let localID = message.localID {
             self.numbers[
                 MemberSend(conversation: conversation, sender: message.sender, localID: localID)] =
@@ -325,7 +333,7 @@ public struct HistoryChecker: Sendable {
         }
     }
 
-    /// Only what its author wanted becomes of a message.
+    /// Checks that the author requested this state of the message.
     private mutating func checkAmendment(
         _ message: ReceivedMessage, in conversation: String, _ place: String
     ) {
@@ -345,7 +353,7 @@ public struct HistoryChecker: Sendable {
         )
     }
 
-    /// Nobody is shown again what was taken away before their eyes.
+    /// Checks that a reader does not receive an older state than before.
     private mutating func checkState(of message: ReceivedMessage, reader: String, _ place: String) {
         let last = self.deliveredStates[reader]?[message.number] ?? .sent
         if message.state < last {
@@ -358,7 +366,7 @@ public struct HistoryChecker: Sendable {
         }
     }
 
-    /// Whose messages stand for those that the store has forgotten and nobody has any more.
+    /// The sender of placeholders for messages that the store and all nodes have lost.
     private static let placeholderSender = "nobody"
 
     private mutating func matchToSend(

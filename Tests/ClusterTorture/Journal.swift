@@ -1,37 +1,39 @@
 import Synchronization
 
-/// What all members of a torture tell, from their threads: for the checker, for the counts, and for how long conversations stood still.
+/// The observations of all members, from their threads. It feeds the checker, the counts, and the
+/// measurement of interruptions.
 public final class Journal: Sendable {
-    /// What there is to be told at the end.
+    /// The counts for the final report.
     public struct TortureCounts: Sendable {
-        /// Sends that were answered, each once.
+        /// Answered sends, each counted once.
         public var answered = 0
-        /// Edits and deletions that were answered.
+        /// Answered edits and deletions.
         public var amended = 0
-        /// Answers that a send is not done and never will be; half of them were tried again.
+        /// Answers that a message was refused; the members retry half of them.
         public var refused = 0
-        /// Sends whose outcome was said to be unknown, or whose connection ended or was given up before the answer; they were sent again.
+        /// Sends with an unknown outcome: the server said so, or the connection ended before the
+        /// answer. The members retry them.
         public var unknown = 0
-        /// Connections that were made after the first.
+        /// Connections after each member's first one.
         public var reconnects = 0
-        /// Why connections ended that no member wanted to end, and what errors said.
+        /// The reasons of unexpected disconnections, and the texts of errors.
         public var failureReasons: [String: Int] = [:]
     }
 
-    /// Something that stops conversations for a while, or should not.
+    /// The measurement of how long a fault interrupts the conversations.
     private struct GapMeasurement {
         let begin: ContinuousClock.Instant
-        /// What was sent earlier does not count.
+        /// Messages sent before this time do not count.
         var since: ContinuousClock.Instant
         var heads: [String: Int]
         var waitingConversations: Set<String>
         var gap: Duration?
-        /// When each of them took its last message, and the longest time that one of them took none.
+        /// The time of each conversation's last message, and the longest time without one.
         var lastAt: [String: ContinuousClock.Instant] = [:]
         var silence = Duration.zero
-        /// The conversation that was waited for longest.
+        /// The conversation that resumed last.
         var lastConversation = ""
-        /// The nodes that each member has tried: where it was when it began, and where it went since.
+        /// The nodes that each member tried, starting with the one at the beginning.
         var triedNodes: [String: [String]]
 
         mutating func recordMessage(in conversation: String, at now: ContinuousClock.Instant) {
@@ -45,14 +47,14 @@ public final class Journal: Sendable {
     }
 
     private struct State {
-        /// When the first violation was seen.
+        /// The time of the first violation.
         var firstViolationAt: ContinuousClock.Instant?
         var checker = HistoryChecker()
         var counts = TortureCounts()
         var measurement: GapMeasurement?
         var finishedMembers: Set<String> = []
         var plannedAmendments = 0
-        /// Where each member is, or was last.
+        /// The current or last node of each member.
         var currentNodes: [String: String] = [:]
     }
 
@@ -72,9 +74,9 @@ public final class Journal: Sendable {
 
     func recordFailure(_ why: String) { self.count { $0.failureReasons[why, default: 0] += 1 } }
 
-    /// A member was shown a message.
+    /// A member received a message.
     ///
-    /// - Parameter asked: when the member sent it for the last time, where it is an answer that was waited for.
+    /// - Parameter sentAt: the time of the member's last attempt, if this answers its send.
     func recordDelivery(
         _ message: HistoryChecker.ReceivedMessage, _ member: String, in conversation: String,
         sentAt asked: ContinuousClock.Instant?
@@ -87,7 +89,8 @@ public final class Journal: Sendable {
             }
             guard let asked else { return }
             state.counts.answered += 1
-            // What was under way when it began, or repeats something older, says nothing about how it is now.
+            // An older send, or a repeat of an older message, does not show that the conversation
+            // works now.
             guard var watch = state.measurement, asked >= watch.since,
                 message.number > watch.heads[conversation, default: 0]
             else { return }
@@ -96,17 +99,17 @@ public final class Journal: Sendable {
         }
     }
 
-    /// When somebody heard for the first time what should not be.
+    /// The time of the first violation.
     var firstViolationAt: ContinuousClock.Instant? { self.state.withLock { $0.firstViolationAt } }
 
-    /// A member has the answer to a message, and is about to edit or delete it.
+    /// A member's message is answered, and it is about to edit or delete the message.
     func recordPlannedAmendment() { self.state.withLock { $0.plannedAmendments += 1 } }
 
     var plannedAmendments: Int { self.state.withLock { $0.plannedAmendments } }
 
     // MARK: Gaps
 
-    /// From here on each of the conversations has to take a message.
+    /// Starts a measurement: each of the conversations has to store a message.
     func startGapMeasurement(_ conversations: [String]) {
         self.state.withLock { state in
             let heads = Dictionary(
@@ -118,7 +121,7 @@ public final class Journal: Sendable {
         }
     }
 
-    /// From here on all of them have to take a message once more; the gap is still counted from the first time.
+    /// Requires one more message from each conversation. The gap still counts from the start.
     func restartGapMeasurement() {
         self.state.withLock { state in
             guard var watch = state.measurement else { return }
@@ -132,13 +135,13 @@ public final class Journal: Sendable {
         }
     }
 
-    /// How long it took until each of them had; nil while some have not.
+    /// The time until all conversations had stored a message; nil if some have not.
     var gap: Duration? { self.state.withLock { $0.measurement?.gap } }
 
-    /// The longest time that one of them took none, so far.
+    /// The longest time without a message in one conversation so far.
     var silence: Duration { self.state.withLock { $0.measurement?.silence ?? .zero } }
 
-    /// The conversation that was waited for longest, and where its members were and went meanwhile.
+    /// The conversation that resumed last, with the nodes that its members tried.
     var lastToResume: String? {
         self.state.withLock { state in
             guard let watch = state.measurement, watch.gap != nil else { return nil }
@@ -164,7 +167,7 @@ public final class Journal: Sendable {
 
     // MARK: The end
 
-    /// Everything that this member has sent is answered.
+    /// All sends of this member are answered.
     func recordFinished(_ member: String) {
         self.state.withLock { _ = $0.finishedMembers.insert(member) }
     }

@@ -1,18 +1,18 @@
 import TestKit
 
-/// What a member does to one of its messages after it was answered: an edit, a deletion, or the one and then the other.
+/// An edit or a deletion that a member makes after its message was answered.
 struct PlannedAmendment {
     let number: Int
-    /// The other words; nil for a deletion.
+    /// The new content; nil for a deletion.
     let content: String?
-    /// When it is sent, for the first time or again; nil while its answer is waited for.
+    /// The time of the next attempt; nil while the request waits for its answer.
     var nextAttemptAt: ContinuousClock.Instant?
     var requestedAt = ContinuousClock.now
 
-    /// What an error that answers it means.
+    /// The meaning of an error that answers the request.
     enum ErrorMeaning: Equatable {
         case alreadyDone, retryLater, unexpected
-        /// It is about one before, which was sent again and answered twice.
+        /// The error belongs to an earlier request that was sent and answered twice.
         case ofEarlierRequest
     }
 
@@ -33,7 +33,7 @@ struct PlannedAmendment {
         if let match = error.firstMatch(of: /message ([0-9]+)/), Int(match.1) != self.number {
             return .ofEarlierRequest
         }
-        // A deletion whose answer was lost, and that is asked for again.
+        // A retried deletion whose first answer was lost.
         if error.hasSuffix("is deleted") { return self.content == nil ? .alreadyDone : .unexpected }
         return error.contains("try again") || error.contains("slow down")
             ? .retryLater : .unexpected

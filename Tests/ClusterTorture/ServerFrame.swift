@@ -1,13 +1,13 @@
 import Foundation
 
-/// What a server of the Conversations protocol sends, as far as members of a torture look at it.
+/// The fields of the Conversations protocol's frames that the members use.
 struct ServerFrame: Decodable {
     struct FrameMessage: Decodable {
         let id: String
         let localID: String?
         let senderID: String
         let content: String
-        /// Live messages have the one, those of a page the other.
+        /// Live messages have `timestamp`, those of a page `sent_at`.
         let timestamp: String?
         let sentAt: String?
         let isEdited: Bool?
@@ -40,7 +40,7 @@ struct ServerFrame: Decodable {
     let action: String?
     let error: String?
     let outcome: String?
-    /// The conversation's revision, of what shows a message.
+    /// The revision of the conversation, in frames with messages.
     let rev: Int?
 
     private enum CodingKeys: String, CodingKey {

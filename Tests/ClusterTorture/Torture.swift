@@ -2,24 +2,25 @@ import Foundation
 import SeededRandom
 import TestKit
 
-/// How a torture is to be.
+/// The settings of a torture run.
 public struct TortureSettings: Sendable {
     public var seed: UInt64
     public var store = StoreMode.redis
     public var nodes = 3
     public var conversations = 8
-    /// Of each conversation; the last of them only reads.
+    /// The members of each conversation; the last one only reads.
     public var members = 3
-    /// Mean time between two messages of a member.
+    /// The mean time between two messages of a member.
     public var messageInterval = Duration.milliseconds(150)
     public var binary = Checkout.confab
-    /// Another version's program, which half of the nodes run; each start of a node changes which.
+    /// The program of another version for half of the nodes; each start of a node switches the
+    /// program.
     public var otherBinary: String?
-    /// Whether another cluster lives in the same Redis all the while.
+    /// Whether a second cluster uses the same Redis.
     public var hasBackgroundCluster = false
-    /// Members stay with the node that is theirs, and are there again soon: for measuring.
+    /// For measurements: members stay at their home node, and reconnect to it quickly.
     public var isMeasuring = false
-    /// How `redis-server` syncs its file: always or everysec.
+    /// The setting `appendfsync` of redis-server: always or everysec.
     public var appendfsync: String
 
     var binaries: [String] { [self.binary] + (self.otherBinary.map { [$0] } ?? []) }
@@ -30,20 +31,22 @@ public struct TortureSettings: Sendable {
     }
 }
 
-/// A cluster of real processes on a Redis of its own, people who talk through all of its nodes without end, and faults.
+/// A cluster of real processes with its own Redis, clients that send through all nodes, and faults.
 ///
-/// One thread plays the faults, one after the other. After each of them every conversation has to take a message again.
+/// One thread injects the faults one after the other. After each fault, every conversation has to
+/// store a message again.
 public final class Torture {
-    /// How bad a kind of fault was.
+    /// The effect of a kind of fault.
     public struct Gap: Sendable {
         public var count = 0
-        /// The longest time from a fault until every conversation had taken a message again.
+        /// The longest time from a fault until every conversation had stored a message again.
         public var worst = Duration.zero
-        /// The longest time that a conversation took none, the pauses of those who talk included.
+        /// The longest time without a message in one conversation, including the pauses of its
+        /// members.
         public var longestSilence = Duration.zero
     }
 
-    /// What came of it.
+    /// The result of a torture run.
     public struct TortureResult: Sendable {
         public var violations: [String] = []
         public var violationCount = 0
@@ -52,9 +55,9 @@ public final class Torture {
         public var gaps: [FaultKind: Gap] = [:]
     }
 
-    /// After so long without a message a conversation hangs.
+    /// A conversation without a message for this long counts as hung.
     private static let resumeTimeout = Duration.seconds(30)
-    /// Of a gap as long as this it is told whether its members had a node to talk to.
+    /// For a gap longer than this, the log names the nodes that the last members tried.
     private static let reportedGap = Duration.seconds(5)
     private static let firstMessageTimeout = Duration.seconds(20)
 
@@ -73,7 +76,7 @@ public final class Torture {
 
     private var journal: Journal { self.context.journal }
 
-    /// - Parameter say: gets a line for everything that happens.
+    /// - Parameter printLine: called with each line of the log.
     public init(_ settings: TortureSettings, printLine say: @escaping (String) -> Void = { _ in })
         throws
     {
@@ -106,7 +109,7 @@ public final class Torture {
 
     // MARK: The play
 
-    /// Starts everything, and returns when every conversation has taken a message.
+    /// Starts everything, and returns when every conversation has stored a message.
     public func start() throws {
         let names = (1...self.settings.nodes).map { "n\($0)" }
         try self.processes.start(names)
@@ -136,11 +139,11 @@ public final class Torture {
         try self.awaitMessages("the start", within: Self.firstMessageTimeout)
     }
 
-    /// Faults of these kinds, one after the other, for so long.
+    /// Injects random faults of these kinds for this time.
     public func injectFaults(_ kinds: [FaultKind], for time: Duration) throws {
         let end = ContinuousClock.now + time
         while ContinuousClock.now < end, self.journal.violationCount == 0 {
-            // Some strike what has hardly come back.
+            // Some faults follow before the cluster has fully recovered.
             self.sleep(
                 for: .milliseconds(
                     self.random.happens(perMille: 300)
@@ -155,7 +158,8 @@ public final class Torture {
         }
     }
 
-    /// Does it, undoes it, and waits until every conversation has taken a message again; says how long that took.
+    /// Injects a fault, reverts it, and waits until every conversation has stored a message.
+    /// Returns how long that took.
     @discardableResult
     public func inject(_ fault: ClusterFault) throws -> Duration? {
         self.log("\(fault)")
@@ -195,7 +199,7 @@ public final class Torture {
         case .restartAll(let isKilled):
             let names = self.processes.names
             try self.processes.stop(names, by: isKilled ? SIGKILL : SIGTERM)
-            // What was taken before the last of them ended says nothing.
+            // Messages stored before the last node ended do not count.
             if !isKilled { self.journal.startGapMeasurement(self.conversations) }
             try self.processes.start(names)
         case .store(let fault):
@@ -220,7 +224,7 @@ public final class Torture {
             restartGapMeasurement: { self.journal.restartGapMeasurement() })
     }
 
-    /// Where for a while nobody wants to amend anything it is any moment.
+    /// Waits for a member's amendment, for at most 5 s.
     private func awaitAmendment() {
         let count = self.journal.plannedAmendments
         let deadline = Deadline(within: .seconds(5))
@@ -253,7 +257,7 @@ public final class Torture {
 
     // MARK: The end
 
-    /// Lets everybody come to an end, reads everything through every node, and judges.
+    /// Lets the members finish, reads all histories from all nodes, and checks them.
     public func finish() throws -> TortureResult {
         self.context.phase = .finishing
         let writers = Set(self.memberPlans.filter { $0.messageInterval != nil }.map(\.name))
@@ -302,7 +306,7 @@ public final class Torture {
         return verdict
     }
 
-    /// What every node and Redis have written, Redis' data, and what happened.
+    /// Writes the logs of nodes and Redis, Redis' data, and the log of this run.
     public func writeLogs(to folder: String) throws {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         try self.processes.writeLogs(to: folder)

@@ -3,23 +3,24 @@ import SeededRandom
 import Synchronization
 import TestKit
 
-/// What a member of a conversation does.
+/// The settings of a member of a conversation.
 struct MemberPlan: Sendable {
     var name: String
     var conversation: String
     var seed: UInt64
-    /// Mean time between two messages of its own; nil for one that only reads.
+    /// The mean time between two messages; nil for a member that only reads.
     var messageInterval: Duration?
-    /// How many of its sends may be unanswered.
+    /// The maximum number of unanswered sends.
     var pendingSendLimit = 20
-    /// It connects to this one while it can.
+    /// The node that the member prefers.
     var homeNode: String
-    /// How often it goes to another node of its own accord, and how long it waits for answers before it takes the node for dead.
+    /// The time until it moves to another node, and the time it waits for an answer before it
+    /// leaves the node.
     var millisecondsPerNode: ClosedRange<Int>? = 5000...15_000
     var answerTimeoutMilliseconds: ClosedRange<Int> = 1000...7000
 }
 
-/// What all members of a torture know.
+/// The state that all members of a torture run share.
 final class TortureContext: Sendable {
     enum Phase: Sendable { case running, finishing, ended }
 
@@ -37,14 +38,15 @@ final class TortureContext: Sendable {
     }
 }
 
-/// Somebody in a conversation, with a thread of its own: sends, reads, and comes back with its last id whatever happens to the connection.
+/// A member of a conversation, with its own thread. It sends and reads, and after each lost
+/// connection it resumes with its last id.
 ///
-/// It is as impatient as clients are: whom it gets no answers from it leaves, and sends the same again elsewhere.
+/// As real clients do, it leaves a node that does not answer, and sends the same again to another.
 final class TortureMember {
     private struct PendingSend {
         let content: String
         var sentAt: ContinuousClock.Instant
-        /// Nil while its answer is waited for; else when it is sent again.
+        /// The time of the next attempt; nil while the send waits for its answer.
         var retryAt: ContinuousClock.Instant?
     }
 
@@ -55,12 +57,12 @@ final class TortureMember {
     private var sent = 0
     private var pending: [String: PendingSend] = [:]
     private var order: [String] = []
-    /// One after the other; only the first is under way.
+    /// Requested one after the other; only the first can be in flight.
     private var amendments: [PlannedAmendment] = []
-    /// Messages up to this one are not thought of again: their amendments may be under way, or done.
+    /// No amendments are planned for messages up to this one.
     private var amendmentsPlannedThrough = 0
     private var connections = 0
-    /// The highest that was seen.
+    /// The highest revision received.
     private var revision = 0
     private var nextSend: ContinuousClock.Instant
 
@@ -107,11 +109,11 @@ final class TortureMember {
             let port = nodes[node]
         else { return nil }
         var point = self.journal.check { $0.position(of: self.plan.name) }
-        // Some remember less than they were shown.
+        // Some clients remember less than they received.
         if point > 0, self.random.happens(perMille: 200) {
             point -= self.random.next(below: min(point, 30))
         }
-        // And some do not say which revision they have seen.
+        // Some clients do not send a revision.
         let revision =
             self.revision > 0 && self.random.happens(perMille: 800) ? "&rev=\(self.revision)" : ""
         let path =
@@ -132,7 +134,7 @@ final class TortureMember {
         }
     }
 
-    /// Without numbers, so that the like count together.
+    /// The text of an error without numbers, so that equal errors count together.
     private static func kind(of error: Any) -> String {
         let words = "\(error)".prefix { $0 != ":" && !$0.isNumber }
         return words.trimmingCharacters(in: .whitespaces)
@@ -197,7 +199,7 @@ final class TortureMember {
         if unknown > 0 { self.journal.count { $0.unknown += unknown } }
     }
 
-    /// Says something new when it is time to, and now and then something again that was answered long ago.
+    /// Sends a new message when it is due, and sometimes repeats one that was answered long ago.
     private func sendWhenDue(over socket: RawWebSocketClient, at now: ContinuousClock.Instant)
         throws
     {
@@ -233,7 +235,7 @@ final class TortureMember {
 
     // MARK: Having second thoughts
 
-    /// Some messages are edited or deleted soon after they were answered, some both.
+    /// Plans an edit, a deletion or both for some answered messages.
     private func planAmendments(of message: HistoryChecker.ReceivedMessage) {
         guard message.number > self.amendmentsPlannedThrough else { return }
         self.amendmentsPlannedThrough = message.number
@@ -293,7 +295,7 @@ final class TortureMember {
         }
     }
 
-    /// False when the connection is at its end.
+    /// Returns false at the end of the connection.
     private func handleEvent(_ event: RawWebSocketClient.Event) throws -> Bool {
         switch event {
         case .text(let text): try self.handleFrame(ServerFrame(text), text)
@@ -346,7 +348,7 @@ final class TortureMember {
             self.journal.check {
                 $0.recordFailure(localID, of: self.plan.name, isRefused: isRefused)
             }
-            // Some take a refusal for the end of it: it must be.
+            // Some members do not retry a refused send: it must never appear.
             if isRefused, self.random.happens(perMille: 500) {
                 self.pending[localID] = nil
                 self.order.removeAll { $0 == localID }
@@ -354,7 +356,7 @@ final class TortureMember {
                 self.pending[localID]?.retryAt = .now + .milliseconds(self.random.number(100...500))
             }
         case "error":
-            // Nothing that a member does is wrong, and everything is kept.
+            // A member sends nothing invalid, and the history is never trimmed.
             self.journal.recordFailure("error: \(Self.kind(of: frame.error ?? text))")
             if frame.action == "edit_message" || frame.action == "delete_message" {
                 return self.handleAmendmentError(frame.error ?? text)

@@ -3,9 +3,9 @@ import Synchronization
 import TestKit
 import Testing
 
-@Suite("The proxy")
+@Suite("The fault proxy")
 struct FaultProxyTests {
-    /// A server that says back whatever it hears, as Redis does with ECHO.
+    /// A proxy with a Redis server behind it, which echoes with ECHO.
     private final class ProxyTestBench {
         let redis: RedisServer
         let proxy: FaultProxy
@@ -24,7 +24,7 @@ struct FaultProxyTests {
         }
     }
 
-    @Test("passes everything on while all is well, and ends what ends")
+    @Test("passes bytes and ends of connections on in its normal condition")
     func normal() throws {
         let bench = try ProxyTestBench()
         let stream = try bench.connect()
@@ -36,7 +36,7 @@ struct FaultProxyTests {
         #expect(stream.readToEnd())
     }
 
-    @Test("cuts every connection, and takes none until that is over")
+    @Test("resets every connection, including new ones, until that is over")
     func reset() throws {
         let bench = try ProxyTestBench()
         let stream = try bench.connect()
@@ -49,7 +49,7 @@ struct FaultProxyTests {
     }
 
     @Test(
-        "loses bytes for good, without anybody hearing of an end",
+        "drops bytes of half-open connections, which never recover",
         arguments: FaultProxy.TrafficDirection.allCases)
     func halfOpen(_ way: FaultProxy.TrafficDirection) throws {
         let bench = try ProxyTestBench()
@@ -66,7 +66,7 @@ struct FaultProxyTests {
     }
 
     @Test(
-        "holds bytes back, and lets them go in order",
+        "stalls bytes, and delivers them in order afterwards",
         arguments: FaultProxy.TrafficDirection.allCases)
     func stalled(_ way: FaultProxy.TrafficDirection) throws {
         let bench = try ProxyTestBench()
@@ -80,7 +80,7 @@ struct FaultProxyTests {
         #expect(try (0..<4).map { _ in try stream.line() } == ["$5", "first", "$6", "second"])
     }
 
-    @Test("slows bytes down")
+    @Test("delays bytes")
     func slow() throws {
         let bench = try ProxyTestBench()
         bench.proxy.set(.slow(.both, .milliseconds(100)))

@@ -1,7 +1,7 @@
 import ClusterTorture
 import Testing
 
-@Suite("The checker of histories")
+@Suite("The history checker")
 struct HistoryCheckerTests {
     private func message(
         _ number: Int, _ sender: String = "ann", _ place: Int? = nil, at time: String = "noon"
@@ -11,7 +11,7 @@ struct HistoryCheckerTests {
             number, by: sender, as: "\(sender)-\(place)", "\(sender) says \(place)", at: time)
     }
 
-    /// Ann says so many things, which she and Bob hear.
+    /// A checker after ann has sent `count` messages, which ann and bob received.
     private func checker(messages count: Int, inHistory kept: Int? = nil) -> HistoryChecker {
         var checker = HistoryChecker()
         checker.recordResume("ann", in: "c", after: 0)
@@ -39,7 +39,7 @@ struct HistoryCheckerTests {
         return checker.violations
     }
 
-    @Test("finds nothing where nothing is wrong, resumes and repeated sends included")
+    @Test("accepts a valid history with resumes and repeated sends")
     func validHistory() {
         var checker = self.checker(messages: 5)
         checker.recordResume("bob", in: "c", after: 3)
@@ -51,7 +51,7 @@ struct HistoryCheckerTests {
         #expect(self.violations(of: checker) == [])
     }
 
-    @Test("sees that what one connection sent has another order, unless it was told to try again")
+    @Test("detects a changed order of one connection's sends, except after a retry")
     func senderOrder() {
         var checker = self.checker(messages: 1)
         for number in 2...4 {
@@ -66,7 +66,7 @@ struct HistoryCheckerTests {
             checker.violations == [
                 "c: ann (n1 after 0) heard its own ann-4 before ann-3, which it had sent earlier"
             ])
-        // Over another connection it is for the client to keep an order.
+        // Over several connections, the client is responsible for the order.
         for number in 5...6 {
             checker.recordSend("ann says \(number)", as: "ann-\(number)", by: "ann")
         }
@@ -78,7 +78,7 @@ struct HistoryCheckerTests {
     }
 
     @Test(
-        "sees a refused message, whether a reader or a history has it, and whether it was shown before or after"
+        "detects a refused message in deliveries and histories, in any order of events"
     )
     func refused() {
         let words = "as \"ann says 4\" by ann"
@@ -107,7 +107,7 @@ struct HistoryCheckerTests {
     }
 
     @Test(
-        "finds nothing wrong with a message of which one try was refused, and another is open or was stored"
+        "accepts a message with a refused attempt and another that is open or stored"
     )
     func refusedInPart() {
         var checker = self.checker(messages: 3)
@@ -123,7 +123,7 @@ struct HistoryCheckerTests {
         #expect(checker.violations == [])
     }
 
-    @Test("misses an answered message that no history has")
+    @Test("detects an answered message that is missing in the history")
     func lost() {
         #expect(
             self.violations(of: self.checker(messages: 5, inHistory: 4)) == [
@@ -131,14 +131,14 @@ struct HistoryCheckerTests {
             ])
     }
 
-    @Test("sees a hole in the numbers")
+    @Test("detects a gap in the numbers")
     func hole() {
         var checker = self.checker(messages: 5)
         checker.recordHistory(self.history(1...2) + self.history(4...5), of: "c", through: "n2")
         #expect(checker.violations == ["c: the history through n2 has message 4 in place 3"])
     }
 
-    @Test("sees a gap and a repeat in what a reader is shown")
+    @Test("detects a gap and a repeat in a reader's messages")
     func gapAndRepeat() {
         var checker = self.checker(messages: 5)
         checker.recordResume("bob", in: "c", after: 2)
@@ -152,7 +152,7 @@ struct HistoryCheckerTests {
     }
 
     @Test(
-        "takes the second answer to a repeated send once, and not for a repeat of somebody else's")
+        "accepts one second answer to a repeated send, and only for its sender")
     func repeatedAnswer() {
         var checker = self.checker(messages: 5)
         checker.recordSend("ann says 2", as: "ann-2", by: "ann")
@@ -166,7 +166,7 @@ struct HistoryCheckerTests {
             ])
     }
 
-    @Test("sees that a send was stored twice")
+    @Test("detects a send that was stored twice")
     func storedTwice() {
         var checker = self.checker(messages: 5)
         checker.recordDelivery(self.message(6, "ann", 3), reader: "bob")
@@ -176,7 +176,7 @@ struct HistoryCheckerTests {
             ])
     }
 
-    @Test("sees two messages under one number, and one at two times")
+    @Test("detects two messages with one number, and one with two times")
     func disagreement() {
         var checker = self.checker(messages: 5)
         checker.recordSend("ann says 6", as: "ann-6", by: "ann")
@@ -187,7 +187,7 @@ struct HistoryCheckerTests {
         #expect(checker.violations.allSatisfy { $0.contains("others have") })
     }
 
-    @Test("sees a message that nobody has sent, and one with other words")
+    @Test("detects a message that no member sent, and one with other content")
     func unsentMessage() {
         var checker = self.checker(messages: 5)
         checker.recordDelivery(self.message(6, "eve", 1), reader: "bob")
@@ -200,7 +200,7 @@ struct HistoryCheckerTests {
         #expect(checker.violations[1].hasSuffix("and what was sent is \"ann says 7\""))
     }
 
-    @Test("sees who was not shown everything, and a history that nobody has read")
+    @Test("detects a reader with missing messages, and a history that was not read")
     func incomplete() {
         var checker = self.checker(messages: 5)
         checker.recordResume("carol", in: "c", after: 4)
@@ -215,14 +215,14 @@ struct HistoryCheckerTests {
             ])
     }
 
-    /// What Ann makes of her second message.
+    /// An amended version of ann's second message.
     private func amended(_ content: String, _ state: HistoryChecker.ReceivedMessage.State)
         -> HistoryChecker.ReceivedMessage
     {
         HistoryChecker.ReceivedMessage(2, by: "ann", as: "ann-2", content, at: "noon", state)
     }
 
-    @Test("takes edits and deletions that the author wanted, also from those who were not there")
+    @Test("accepts requested edits and deletions, also after a reconnect")
     func amendments() {
         var checker = self.checker(messages: 3)
         checker.recordAmendmentRequest(2, in: "c", to: "ann says no")
@@ -243,7 +243,7 @@ struct HistoryCheckerTests {
         #expect(self.violations(of: checker) == [])
     }
 
-    @Test("sees words that are back after their deletion, with a reader and in a history")
+    @Test("detects deleted content that reappears, for a reader and in a history")
     func deletedIsBack() {
         var checker = self.checker(messages: 3)
         checker.recordAmendmentRequest(2, in: "c", to: nil)
@@ -258,7 +258,7 @@ struct HistoryCheckerTests {
             ])
     }
 
-    @Test("sees an edit and a deletion that nobody wanted")
+    @Test("detects an edit and a deletion that were not requested")
     func unrequestedAmendments() {
         var checker = self.checker(messages: 3)
         checker.recordAmendmentRequest(2, in: "c", to: "ann says no")
@@ -268,7 +268,7 @@ struct HistoryCheckerTests {
         #expect(checker.violations.allSatisfy { $0.hasSuffix("which nobody wanted") })
     }
 
-    @Test("says once of a message that was shown that an empty one of nobody's stands in its place")
+    @Test("reports once that a delivered message was replaced by a placeholder")
     func replaced() {
         var checker = self.checker(messages: 3)
         var history = self.history(1...3)

@@ -1,9 +1,9 @@
 import ClusterTorture
 import Testing
 
-@Suite("The stores of a torture")
+@Suite("The stores of a torture run")
 struct StoreModeTests {
-    @Test("refuse the faults that make no sense for them, in a sentence that names both options")
+    @Test("reject unsupported faults with an error that names both options")
     func refusals() {
         #expect(FaultKind.cut.refusal(for: .redis) == nil)
         #expect(
@@ -15,7 +15,7 @@ struct StoreModeTests {
                 == "--faults cut needs --store redis and cannot be played with --store sentinel")
     }
 
-    @Test("play all others, each of which has a store", arguments: StoreMode.allCases)
+    @Test("support all other faults, and each fault has a store", arguments: StoreMode.allCases)
     func faults(of store: StoreMode) {
         #expect(store.faults.allSatisfy { $0.refusal(for: store) == nil })
         #expect(Set(StoreMode.allCases.flatMap(\.faults)) == Set(FaultKind.allCases))

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("The documentation")
 struct DocumentationTests {
-    /// All pages of the checkout: those at its root, and everything under docs.
+    /// All pages of the checkout: at its root and under docs.
     static func pages() throws -> [MarkdownPage] {
         let root = try FileManager.default.contentsOfDirectory(atPath: Checkout.path).filter {
             $0.hasSuffix(".md")
@@ -18,7 +18,7 @@ struct DocumentationTests {
         }
     }
 
-    @Test("every link leads to a file, and to a heading where it names one")
+    @Test("links only to existing files and headings")
     func linksResolve() throws {
         let pages = try Self.pages()
         #expect(pages.count > 10)
@@ -53,7 +53,7 @@ struct DocumentationTests {
         return parts.joined(separator: "/")
     }
 
-    @Test("every file that a page names in backquotes is there")
+    @Test("names only existing files in backquotes")
     func namedFilesExist() throws {
         for page in try Self.pages() {
             for (place, line) in page.prose.enumerated() {
@@ -61,7 +61,7 @@ struct DocumentationTests {
                     of: /`((?:script|docs|Sources|Tests)\/[A-Za-z0-9_.\/+-]+)`/)
                 {
                     let path = String(match.1)
-                    // Names that stand for those of the reader's own.
+                    // Placeholders for names that the reader chooses.
                     if path.contains("Your") || path.contains("your-") { continue }
                     #expect(
                         FileManager.default.fileExists(atPath: Checkout.file(path)),
@@ -71,7 +71,7 @@ struct DocumentationTests {
         }
     }
 
-    @Test("the map names every module of the package, and none that is not there")
+    @Test("lists exactly the modules of the package")
     func modulesAreDocumented() throws {
         let declared = Set(
             try FileManager.default.contentsOfDirectory(atPath: Checkout.file("Sources")))
@@ -81,7 +81,7 @@ struct DocumentationTests {
             let isNamed =
                 architecture.contains("| `\(module)`") || architecture.contains(", `\(module)`")
             #expect(isNamed, "docs/architecture.md does not name \(module)")
-            // Module maps of C libraries are no news for newcomers.
+            // Newcomers do not need the module maps of C libraries.
             if FileManager.default.fileExists(
                 atPath: Checkout.file("Sources/\(module)/module.modulemap"))
             {

@@ -3,10 +3,11 @@ import Foundation
 import TestKit
 import Testing
 
-@Suite("The reference of the command line")
+@Suite("The command-line reference")
 struct ReferenceTests {
-    /// With `CONFAB_WRITE_REFERENCE` in the environment the page is written and not compared.
-    @Test("is what the tables of the parser say")
+    /// With `CONFAB_WRITE_REFERENCE` in the environment, this test writes the page instead of
+    /// comparing it.
+    @Test("matches the parser's tables")
     func referenceIsCurrent() throws {
         let text = MarkdownReference.markdown()
         if ProcessInfo.processInfo.environment["CONFAB_WRITE_REFERENCE"] != nil {
@@ -20,7 +21,7 @@ struct ReferenceTests {
         )
     }
 
-    @Test("knows every limit and option that the other pages name")
+    @Test("contains every limit and option that other pages name")
     func namedOptionsExist() throws {
         let reference = try Checkout.read("docs/reference.md")
         for page in ["docs/operating.md", "docs/protocols/conversations.md", "README.md"] {

@@ -8,7 +8,7 @@ import Testing
 
 @testable import EmbeddedStore
 
-@Suite("A SQLite store's file, when something is wrong with it,")
+@Suite("A damaged or foreign SQLite file")
 struct DamagedFileTests {
     private let folder: TemporaryFolder
     private var path: String { "\(self.folder.path)/confab.db" }
@@ -30,7 +30,7 @@ struct DamagedFileTests {
         try SQLiteConnection(path: self.path, access: .readWrite).execute(sql)
     }
 
-    @Test("is named when its folder does not exist")
+    @Test("is reported with its folder if the folder does not exist")
     func missingFolder() {
         let path = "\(self.folder.path)/nowhere/confab.db"
         #expect(
@@ -38,13 +38,13 @@ struct DamagedFileTests {
                 == "\(path): the folder \(self.folder.path)/nowhere does not exist")
     }
 
-    @Test("is named when it is a folder")
+    @Test("is reported if it is a folder")
     func isFolder() {
         #expect(
             self.openingFailure(path: self.folder.path) == "\(self.folder.path): it is not a file")
     }
 
-    @Test("is refused when a newer Confab wrote it")
+    @Test("is rejected if a newer Confab wrote it")
     func newerLayout() throws {
         try LocalStore.sqlite(path: self.path, history: 100).close()
         try self.execute("PRAGMA user_version = 1000")
@@ -54,7 +54,7 @@ struct DamagedFileTests {
         )
     }
 
-    @Test("is refused, and left as it is, when it is another program's")
+    @Test("is rejected and unchanged if it belongs to another program")
     func foreignFile() throws {
         try self.execute("CREATE TABLE recipes (name TEXT)")
         let before = try Data(contentsOf: URL(fileURLWithPath: self.path))
@@ -71,7 +71,7 @@ struct DamagedFileTests {
     }
 
     @Test(
-        "is refused when it cannot be written",
+        "is rejected if it is not writable",
         .enabled(if: geteuid() != 0, "the superuser may write everything"))
     func readOnly() throws {
         try LocalStore.sqlite(path: self.path, history: 100).close()
@@ -79,7 +79,7 @@ struct DamagedFileTests {
         #expect(self.openingFailure() == "\(self.path): this user may not write it")
     }
 
-    @Test("is brought to our layout from every older one")
+    @Test("is migrated to the current layout from every older one")
     func migration() async throws {
         for version in 1...Schema.version {
             let path = "\(self.folder.path)/from-\(version).db"
@@ -98,7 +98,7 @@ struct DamagedFileTests {
     }
 
     @Test(
-        "fails writes once it was deleted or replaced, rather than write where nobody will find it",
+        "rejects writes after it was deleted or replaced",
         arguments: ["", "-wal", "-shm"])
     func removedOrReplaced(suffix: String) async throws {
         let store = try LocalStore.sqlite(path: self.path, history: 100)
@@ -124,7 +124,7 @@ struct DamagedFileTests {
     }
 
     @Test(
-        "fails writes and reads once others have cut it off or written it, and leaves it as it is when it is closed",
+        "rejects reads and writes after others changed it, and stays unchanged on close",
         arguments: [
             "truncated", "truncated log", "log without beginning", "another database",
             "another page",
@@ -173,12 +173,12 @@ struct DamagedFileTests {
             } == before)
     }
 
-    @Test("is its own still after its log has been put into it again and again")
+    @Test("stays valid after many checkpoints")
     func checkpoints() async throws {
         let store = try LocalStore.sqlite(path: self.path, history: 10)
         var scribe = await store.createConversation(ConversationKey(tenant: "acme", id: "rex"))
         let words = String(repeating: "x", count: 16_000)
-        // Each batch is longer than the log may become.
+        // Each batch exceeds the size limit of the log.
         for _ in 0..<4 {
             #expect(
                 await store.write((0..<700).map { _ in scribe.post(words) }, by: scribe) == .stored)
@@ -189,7 +189,7 @@ struct DamagedFileTests {
         store.close()
     }
 
-    @Test("has what it had before, when a transaction finds no room and is tried again")
+    @Test("is unchanged by a transaction that finds no space and is retried")
     func fullDatabase() async throws {
         let file = try DatabaseFile(path: self.path)
         let options = SQLiteOptions(history: 100)
@@ -239,7 +239,7 @@ struct DamagedFileTests {
         #expect(page.messages.map(\.body.content) == ["one", "two"])
     }
 
-    @Test("names the user or the tenant whose number is damaged, and serves all others")
+    @Test("names the user or tenant with a damaged number, and serves all others")
     func damagedNumbers() async throws {
         var store = try LocalStore.sqlite(path: self.path, history: 100)
         let first = StoreRequest.firstUserNumber
@@ -255,7 +255,7 @@ struct DamagedFileTests {
                 .numbers(of: [TestOwner.person("ann").id], tenant: "acme"),
                 "the number of user ann of tenant acme"
             ),
-            // The highest number is hers now: nobody gets the one behind it.
+            // ann has the highest number, which is damaged, so no number can be assigned after it.
             (
                 .numbers(of: [TestOwner.person("cat").id], tenant: "acme"),
                 "the number of user ann of tenant acme"
@@ -281,7 +281,7 @@ struct DamagedFileTests {
     }
 
     @Test(
-        "is refused, or has the first messages and no hole, when its tail is cut off",
+        "is rejected, or has a prefix of the messages, if its tail is cut off",
         arguments: ["", "-wal"], UInt64(1)...20)
     func cutTail(of part: String, seed: UInt64) async throws {
         var chance = SeededGenerator(seed: seed)
@@ -296,7 +296,7 @@ struct DamagedFileTests {
         }
         let stored = try #require(await store.page(key, .after(0), limit: .max)).messages.map(
             \.text)
-        // As kill -9 leaves them; closed, it has no log beside it.
+        // The state after kill -9. A closed database has no log.
         if part.isEmpty { store.close() }
         let copy = "\(self.folder.path)/copy.db"
         for part in ["", "-wal"] where access(self.path + part, F_OK) == 0 {
@@ -322,7 +322,7 @@ struct DamagedFileTests {
     }
 
     @Test(
-        "never yields a message that was not stored, whichever bits flip", arguments: UInt64(1)...30
+        "never returns a message that was not stored, for any flipped bits", arguments: UInt64(1)...30
     )
     func flippedBits(seed: UInt64) async throws {
         var chance = SeededGenerator(seed: seed)
@@ -360,7 +360,7 @@ struct DamagedFileTests {
                 1 << UInt8.random(in: 0..<8, using: &chance)
         }
         try bytes.write(to: URL(fileURLWithPath: self.path))
-        // Every other seed without the check at the start, as large files are opened.
+        // Every other seed skips the integrity check at the start, as large files do.
         options.integrityCheckByteLimit = seed % 2 == 0 ? 0 : 64 << 20
         guard let damaged = try? SQLiteStore(path: self.path, options: options) else { return }
         for key in keys {

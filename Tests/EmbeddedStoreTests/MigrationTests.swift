@@ -7,8 +7,9 @@ import Testing
 
 @testable import EmbeddedStore
 
-/// What was stored in an older layout is what is read in ours. The rows are what that layout's Confab wrote.
-@Suite("A SQLite store's file of an older layout")
+/// Data in an older layout is readable in the current one. The rows were written by the Confab of
+/// that layout.
+@Suite("A SQLite file with an older layout")
 struct MigrationTests {
     private let folder: TemporaryFolder
     private var path: String { "\(self.folder.path)/confab.db" }
@@ -39,7 +40,7 @@ struct MigrationTests {
             (1, 'bob', 'bob''s name', 0, 1795224716609, 0, 0, 6600836933592435216);
         """
 
-    @Test("1 has its members' lists, and keeps all else")
+    @Test("1 gains lists of members, and keeps all other data")
     func fromLayout1() async throws {
         try self.write(layout: 1, Self.layout1Rows)
         var store = try LocalStore.sqlite(path: self.path, history: 100)
@@ -61,7 +62,7 @@ struct MigrationTests {
         }
         #expect(await store.catalog()?.entries.count == 0)
 
-        // It is written to as any other, and opened again.
+        // The migrated file accepts writes, and opens again.
         let owner = LoopID(incarnation: 7, loop: 0)
         var scribe = TestOwner(key: key, id: owner, epoch: await store.claim(key.shard, by: owner))
         #expect(scribe.epoch == 2)
@@ -83,7 +84,7 @@ struct MigrationTests {
     }
 
     @Test(
-        "3 counts no message as unread that was deleted, be its place written or not",
+        "3 counts no deleted message as unread, indexed or not",
         arguments: [false, true])
     func fromLayout3(isKilled: Bool) async throws {
         var options = SQLiteOptions(history: 100)

@@ -6,7 +6,7 @@ import StoreTestSupport
 import TestKit
 import Testing
 
-@Suite("A SQLite store, when processes die or meet,")
+@Suite("A SQLite store with several processes or crashes")
 struct ProcessTests {
     @Test("has everything that it answered before it was killed", arguments: [UInt64(1), 2, 3])
     func killed(seed: UInt64) async throws {
@@ -37,7 +37,7 @@ struct ProcessTests {
         store.close()
     }
 
-    @Test("is refused to a second process, and free again when the first is killed")
+    @Test("is locked for a second process, and free after the first is killed")
     func twoProcesses() throws {
         let folder = try TemporaryFolder()
         let path = "\(folder.path)/confab.db"
@@ -56,7 +56,7 @@ struct ProcessTests {
         try next.closeInput()
     }
 
-    @Test("fails writes while the disk is full, reads on, and heals by itself when there is room")
+    @Test("rejects writes while the disk is full, still reads, and recovers")
     func fullDisk() async throws {
         let folder = try TemporaryFolder()
         let path = "\(folder.path)/confab.db"

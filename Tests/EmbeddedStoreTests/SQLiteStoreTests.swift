@@ -30,7 +30,7 @@ struct SQLiteStoreTests {
     }
 
     @Test(
-        "answers as the model does, with places on their way into the file and the file closed and opened",
+        "answers as the model does, also during index flushes and across restarts",
         arguments: [UInt64(11), 12, 13, 14])
     func matchesModel(seed: UInt64) async throws {
         let history = seed % 2 == 0 ? 70 : 400
@@ -63,7 +63,7 @@ struct SQLiteStoreTests {
         store.close()
     }
 
-    @Test("keeps owners, messages and members over a restart")
+    @Test("keeps owners, messages and members across a restart")
     func restart() async throws {
         var store = try self.open()
         var scribe = await store.createConversation(rex, title: "kept")
@@ -78,7 +78,7 @@ struct SQLiteStoreTests {
         store.close()
     }
 
-    @Test("keeps lists and numbers over a restart")
+    @Test("keeps lists and numbers across a restart")
     func restartOfLists() async throws {
         var store = try self.open()
         var scribe = await store.createConversation(rex, title: "kept", kind: .rooms)
@@ -99,7 +99,7 @@ struct SQLiteStoreTests {
         store.close()
     }
 
-    @Test("finds what is in a list by an index")
+    @Test("finds list entries with an index")
     func queryPlans() throws {
         try self.open().close()
         let connection = try SQLiteConnection(path: self.path, access: .readOnly)
@@ -121,7 +121,7 @@ struct SQLiteStoreTests {
         )
     }
 
-    @Test("stores what gathers while it commits in one transaction")
+    @Test("commits writes that arrive during a commit in one transaction")
     func groupCommit() async throws {
         let store = try self.open()
         var scribes: [TestOwner] = []
@@ -144,14 +144,15 @@ struct SQLiteStoreTests {
         }
         let after = store.statistics
         #expect(after.writes - before.writes == 64 * rounds)
-        // The first goes alone, perhaps some go with the second: far fewer than one each.
+        // The first write is committed separately, perhaps with a few others. The rest share far
+        // fewer commits.
         #expect(after.commits - before.commits <= 16 * rounds)
         #expect(after.writesPerCommit.sum - before.writesPerCommit.sum == 64 * rounds)
         store.close()
     }
 
     @Test(
-        "begins no commit sooner than the interval after the one before, so that what comes one by one shares one"
+        "starts commits at least one interval apart, so that single writes share one"
     )
     func commitInterval() async throws {
         let interval = Duration.seconds(1)
@@ -169,12 +170,12 @@ struct SQLiteStoreTests {
         await crowd.waitForAnswers(64)
         let commits = store.statistics.commits - before.commits
         #expect(store.statistics.writes - before.writes == 64)
-        // One, unless this machine needs longer than the interval to submit them.
+        // One commit, unless the machine needs longer than the interval to submit the writes.
         #expect(commits >= 1 && commits <= Int((clock.now - start) / interval))
         store.close()
     }
 
-    @Test("does all that was submitted before it closes, and fails what comes later")
+    @Test("completes submitted requests on close, and fails later ones")
     func closeFlushesSubmittedWrites() async throws {
         var store = try self.open(history: 0)
         var scribe = await store.createConversation(rex)
@@ -198,12 +199,12 @@ struct SQLiteStoreTests {
         store.close()
     }
 
-    @Test("turns requests away at once when too many wait, and does the others")
+    @Test("rejects requests at once when too many are queued, and completes the others")
     func requestLimit() async throws {
         let store = try self.open { $0.queuedRequestLimit = 10 }
         var scribe = await store.createConversation(rex)
         let crowd = AnswerCounter()
-        // Blocks the writer in its answer until all are submitted.
+        // Blocks the writer in the callback until all requests are submitted.
         let gate = BlockingClient()
         store.submit(.probe, ticket: 0, for: gate)
         gate.waitForAnswer()
@@ -222,7 +223,7 @@ struct SQLiteStoreTests {
         store.close()
     }
 
-    @Test("turns a request away that would hold too many bytes")
+    @Test("rejects a request that exceeds the limit of queued bytes")
     func byteLimit() async throws {
         let store = try self.open { $0.queuedByteLimit = 10_000 }
         var scribe = await store.createConversation(rex)
@@ -242,7 +243,7 @@ struct SQLiteStoreTests {
         store.close()
     }
 
-    @Test("takes the messages beyond the history out of the file, and a deleted one's words")
+    @Test("erases messages beyond the history, and the text of deleted ones")
     func deletedTextIsErased() async throws {
         let store = try self.open(history: 64) { $0.generationSize = 50 }
         var scribe = await store.createConversation(rex)
@@ -259,7 +260,8 @@ struct SQLiteStoreTests {
         #expect(bytes.range(of: Data("forgotten-words".utf8)) == nil)
         #expect(bytes.range(of: Data("deleted-words".utf8)) == nil)
         #expect(bytes.range(of: Data("kept-words".utf8)) != nil)
-        // 64 of 1,003 messages, the step of 64 that goes at once, and what was on its way to `places`.
+        // The file holds 64 of 1,003 messages, one trim step of 64, and those that are not yet
+        // indexed.
         let connection = try SQLiteConnection(path: self.path, access: .readOnly)
         #expect(
             try #require(try connection.number("SELECT count(*) FROM messages")) <= 64 + 64 + 150)
@@ -268,7 +270,7 @@ struct SQLiteStoreTests {
                 == connection.number("SELECT count(*) FROM messages"))
     }
 
-    @Test("can be looked at by another connection while it serves")
+    @Test("allows reads by another connection while it runs")
     func concurrentReader() async throws {
         let store = try self.open()
         _ = await store.createConversation(rex, title: "seen")
@@ -278,7 +280,7 @@ struct SQLiteStoreTests {
     }
 }
 
-/// Counts answers.
+/// A store client that counts answers.
 final class AnswerCounter: StoreClient {
     private struct State {
         var stored = 0
@@ -304,7 +306,7 @@ final class AnswerCounter: StoreClient {
         }
     }
 
-    /// Waits for so many answers.
+    /// Waits for this number of answers.
     func waitForAnswers(_ count: Int) async {
         await withCheckedContinuation { continuation in
             self.state.withLock { state in
@@ -318,7 +320,7 @@ final class AnswerCounter: StoreClient {
     }
 }
 
-/// Holds the thread that answers until it is opened.
+/// A store client that blocks the answering thread until it is released.
 final class BlockingClient: StoreClient {
     private let answerArrived = DispatchSemaphore(value: 0)
     private let released = DispatchSemaphore(value: 0)

@@ -1,13 +1,13 @@
 import Foundation
 import TestKit
 
-/// A StoreTorture process of a test's.
+/// A StoreTorture process.
 final class TortureProcess {
     private let process: ChildProcess
     private var lineCount = 0
 
     init(_ act: String, _ path: String) throws {
-        // Beside the program that runs the tests.
+        // The program is in the folder of the test runner.
         let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         let program = URL(filePath: own).deletingLastPathComponent().appending(path: "StoreTorture")
             .path
@@ -18,13 +18,13 @@ final class TortureProcess {
         self.process.kill()
     }
 
-    /// The next whole line it said; nil once it is gone and everything is read.
+    /// The next line of its output; nil after the process has ended and all lines are read.
     func line() throws -> String? {
         defer { self.lineCount += 1 }
         return try self.process.output.lineOrEnd(at: self.lineCount)
     }
 
-    /// Ends it as a power cut would, but for the disk's own memory.
+    /// Kills the process. Unlike a power failure, this does not lose the disk's cache.
     func kill() throws {
         self.process.kill()
         try self.process.waitForExit()

@@ -1,4 +1,5 @@
-// A process that tests start to kill it, or to let its disk be full. What it says on its standard output is what a client was answered.
+// A process that tests kill, or for which they limit the disk space. It prints the answers that a
+// client received.
 import Bytes
 import ChatModel
 import EmbeddedStore
@@ -26,7 +27,7 @@ printLine("open")
 
 switch arguments[1] {
 case "hold":
-    // Until the test closes our input.
+    // Blocks until the test closes standard input.
     _ = getchar()
     store.close()
 case "burst":
@@ -37,7 +38,7 @@ default:
     fatalError("unknown act \(arguments[1])")
 }
 
-/// Sends without end in 20 conversations, many at once, and tells of each answer before it goes on.
+/// Writes continuously to 20 conversations at once, and prints each answer before the next write.
 struct BurstWriter {
     let store: SQLiteStore
 
@@ -68,7 +69,7 @@ struct BurstWriter {
     }
 }
 
-/// Writes until there is no room, says what it heard, makes room, and goes on.
+/// Writes until the disk is full, prints the failures, makes room, and writes again.
 struct FullDiskWriter {
     let store: SQLiteStore
 
@@ -77,7 +78,7 @@ struct FullDiskWriter {
     }
 
     func run() async {
-        // Instead of the signal, writes fail.
+        // Ignored, so that a write beyond the limit fails instead of ending the process.
         signal(SIGXFSZ, SIG_IGN)
         var scribe = await self.store.createConversation(
             ConversationKey(tenant: "acme", id: "full"), by: owner)

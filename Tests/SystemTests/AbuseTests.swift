@@ -2,7 +2,7 @@ import Glibc
 import TestKit
 import Testing
 
-/// A request that is sent as it stands, and the status it must get.
+/// A raw request and its expected status.
 struct RequestCase: Sendable, CustomTestStringConvertible {
     let testDescription: String
     let text: String
@@ -51,7 +51,7 @@ private let refusedRequests = [
     ),
 ]
 
-/// Bytes of a client that breaks RFC 6455, and the close code they must get.
+/// Bytes that violate RFC 6455, and the expected close code.
 struct FrameCase: Sendable, CustomTestStringConvertible {
     let testDescription: String
     let bytes: [UInt8]
@@ -74,11 +74,12 @@ private let brokenFrames = [
         testDescription: "half a close code", bytes: [0x88, 0x81, 0, 0, 0, 0, 0x03], code: 1002),
 ]
 
-@Suite("What must not break a node")
+@Suite("A node resists abuse:")
 struct AbuseTests {
-    @Test("who never reads is closed with 1013, the others notice nothing, and it may resume")
+    @Test("a client that never reads is closed with 1013, without effect on others, and can resume")
     func slowReader() throws {
-        // Who never reads answers no ping: on a slow machine it would be silent for too long before it is behind.
+        // A client that never reads also answers no ping. On a slow machine, the default idle limit
+        // could close it first.
         let server = try ConfabServer([
             "--limit", "outbound-bytes=65536", "--limit", "message-burst=1000", "--limit",
             "idle-seconds=3600",
@@ -95,13 +96,14 @@ struct AbuseTests {
             count += 1
             try #require(count < 500, "the buffers of both kernels cannot be so large")
             #expect(try writer.post(content)["id"] == String(count))
-            // Presence apart, everybody hears every message at once and in order.
+            // Apart from presence events, all clients receive every message at once and in order.
             for other in others {
                 #expect(try other.next("chat_message").object("message")?["id"] == String(count))
                 guard !isClosed, server.process.errors.text.contains("slow reader closed") else {
                     continue
                 }
-                // At once: the close frame waits a few seconds for somebody who reads.
+                // Read at once, because the server waits only a few seconds for the close
+                // handshake.
                 isClosed = true
                 #expect(try self.readToClose(slow) { last = $0 } == 1013)
             }
@@ -113,7 +115,7 @@ struct AbuseTests {
         }
     }
 
-    /// Reads messages to the end; the close code.
+    /// Reads messages to the end of the connection, and returns the close code.
     private func readToClose(_ talker: ConversationClient, _ message: (Int) -> Void) throws
         -> UInt16?
     {
@@ -131,7 +133,7 @@ struct AbuseTests {
         }
     }
 
-    /// Ten thousand where this process may have so many; what it needs for itself is little.
+    /// 10,000, or fewer if the limit of open files is lower. The test process itself needs few.
     private func silentConnectionCount() -> Int {
         var limit = rlimit()
         getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
@@ -141,7 +143,7 @@ struct AbuseTests {
     }
 
     @Test(
-        "ten thousand connections that say nothing are closed in time and cost little, while others talk"
+        "10,000 silent connections are closed in time and cost little memory"
     )
     func silentConnections() throws {
         let server = try ConfabServer([
@@ -157,7 +159,8 @@ struct AbuseTests {
         try talker.post("in between")
         let perConnection = (try server.residentBytes() - before) / silent.count
 
-        // The address sanitizer keeps what was freed, and room around all that was not: that is no memory of ours.
+        // The address sanitizer retains freed memory and pads allocations, so this limit does not
+        // apply.
         if getenv("ASAN_OPTIONS") == nil {
             #expect(perConnection < 4096, "\(perConnection) bytes for each")
         }
@@ -165,7 +168,7 @@ struct AbuseTests {
         try talker.post("afterwards")
     }
 
-    @Test("a request that comes a byte at a time is answered with 408")
+    @Test("a request that arrives byte by byte is answered with 408")
     func slowHeader() throws {
         let server = try ConfabServer(["--limit", "header-seconds=3"])
         let stream = try ByteStream(port: server.port)
@@ -175,7 +178,7 @@ struct AbuseTests {
         #expect(try HTTPReply(from: stream).status == 408)
     }
 
-    @Test("a body that comes a byte at a time is answered with 408")
+    @Test("a body that arrives byte by byte is answered with 408")
     func slowBody() throws {
         let server = try ConfabServer(["--limit", "body-seconds=3"])
         let stream = try ByteStream(port: server.port)
@@ -185,7 +188,7 @@ struct AbuseTests {
         #expect(try HTTPReply(from: stream).status == 408)
     }
 
-    /// Sends twenty bytes a second until there is an answer.
+    /// Sends 20 bytes per second until there is a response.
     private func drip(_ text: String, to stream: ByteStream) throws {
         for byte in Array(text.utf8) {
             guard (try? stream.send([byte])) != nil else { return }
@@ -193,14 +196,14 @@ struct AbuseTests {
         }
     }
 
-    @Test("a WebSocket of which nothing is heard is closed with 1001")
+    @Test("a silent WebSocket is closed with 1001")
     func idleWebSocket() throws {
-        // So long that an answer comes in time although the machine stands still for a moment.
+        // Long enough that pings are answered in time even if the machine pauses.
         let server = try ConfabServer(["--limit", "idle-seconds=4"])
         let answering = try server.connect("answering")
         let silent = try server.connect("silent")
         silent.socket.stopAnsweringPings()
-        // Heartbeats come with the pings, twice in idle-seconds.
+        // Heartbeats are sent with the pings, twice per idle period.
         for _ in 0..<3 { _ = try answering.next("heartbeat") }
         #expect(
             try silent.closeEvent()
@@ -208,7 +211,7 @@ struct AbuseTests {
         try answering.post("still here")
     }
 
-    @Test("a frame that never ends does not keep a WebSocket")
+    @Test("an endless frame does not keep a WebSocket open")
     func endlessFrame() throws {
         let server = try ConfabServer(["--limit", "idle-seconds=1"])
         let talker = try server.connect("dripping")
@@ -222,7 +225,7 @@ struct AbuseTests {
         #expect(talker.socket.stream.isClosed, "it was kept for ten seconds")
     }
 
-    @Test("without file descriptors accepting pauses, says so, and goes on later")
+    @Test("without file descriptors, accepting pauses, is logged, and continues later")
     func descriptors() throws {
         let server = try ConfabServer(["--loops", "1"], openFiles: 64)
         let talker = try server.connect("alice")
@@ -237,7 +240,7 @@ struct AbuseTests {
         try server.connect("bob").post("and others come in again")
     }
 
-    @Test("one connection more than the node may have is told to come again")
+    @Test("a connection above the limit is answered with 503 and Retry-After")
     func tooManyConnections() throws {
         let server = try ConfabServer(["--limit", "connections=3"])
         let talkers = try (0..<3).map { try server.connect("user \($0)") }
@@ -253,7 +256,7 @@ struct AbuseTests {
         try late.post("hello")
     }
 
-    @Test("the echo sends back what it gets, as fast as it is read, and is no slow reader's")
+    @Test("the echo returns large frames without counting as a slow reader")
     func echo() throws {
         let server = try ConfabServer(["--echo-path", "/_echo", "--limit", "frame-bytes=8388608"])
         let socket = try RawWebSocketClient("/_echo", port: server.port, receiveBytes: 65_536)
@@ -265,7 +268,8 @@ struct AbuseTests {
         #expect(try socket.next() == .pong([1]))
         #expect(try socket.next() == .binary([0, 255, 128]))
 
-        // Larger than what may wait for a connection, and nobody reads before all of it is on its way.
+        // More than the limit of a connection's buffer; the client reads only after sending all of
+        // it.
         let large = [UInt8](repeating: 7, count: 4 << 20)
         try socket.send(opcode: 2, large)
         try socket.send("afterwards")
@@ -274,7 +278,7 @@ struct AbuseTests {
         #expect(try socket.next() == .text("afterwards"))
     }
 
-    @Test("a frame above the limit ends the connection with 1009, and with nothing else")
+    @Test("a frame above the limit closes the connection with 1009")
     func tooLongFrame() throws {
         let server = try ConfabServer(["--limit", "frame-bytes=2048"])
         let talker = try server.connect("alice")
@@ -299,7 +303,7 @@ struct AbuseTests {
     }
 
     @Test(
-        "what no WebSocket client may send ends the connection with the right code",
+        "an invalid frame closes the connection with the right code",
         arguments: brokenFrames)
     func brokenFrame(_ frame: FrameCase) throws {
         let server = try ConfabServer()
@@ -313,14 +317,14 @@ struct AbuseTests {
     }
 
     @Test(
-        "requests that two servers could read differently are refused, and end the connection",
+        "ambiguous requests are rejected and close the connection",
         arguments: ambiguousRequests)
     func ambiguousRequest(_ request: RequestCase) throws {
         let server = try ConfabServer()
         #expect(try self.answer(of: server, to: request).readToEnd())
     }
 
-    @Test("requests for what is not there are told what is wrong", arguments: refusedRequests)
+    @Test("invalid requests are answered with an error that names the problem", arguments: refusedRequests)
     func refusal(_ request: RequestCase) throws {
         let server = try ConfabServer()
         _ = try self.answer(of: server, to: request)
@@ -336,14 +340,14 @@ struct AbuseTests {
         return stream
     }
 
-    @Test("several requests of one connection are answered in order")
+    @Test("pipelined requests are answered in order")
     func pipelining() throws {
         let server = try ConfabServer()
         let stream = try ByteStream(port: server.port)
         let get = "GET /api/health HTTP/1.1\r\nHost: a\r\n\r\n"
         try stream.send(get + "HEAD /api/health HTTP/1.1\r\nHost: a\r\n\r\n")
         #expect(try HTTPReply(from: stream).status == 200)
-        // The answer to HEAD has the length of the body that it does not have.
+        // The response to HEAD has a Content-Length but no body.
         #expect(try stream.line() == "HTTP/1.1 200 OK")
         while let line = try stream.line(), !line.isEmpty {}
         try stream.send(get)
@@ -352,7 +356,7 @@ struct AbuseTests {
 }
 
 extension ConfabServer {
-    /// Memory that the process holds.
+    /// The resident memory of the process.
     fileprivate func residentBytes() throws -> Int {
         let status = try String(contentsOfProcFile: "/proc/\(self.process.id)/status")
         guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmRSS:") }),

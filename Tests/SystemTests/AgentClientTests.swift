@@ -1,7 +1,8 @@
 import TestKit
 import Testing
 
-/// Agents as others write them: with node and Debian's `ws`, and with Python's `websockets`.
+/// Agents written with third-party libraries: Node.js with Debian's `ws`, and Python's
+/// `websockets`.
 @Suite("Agents in other languages")
 struct AgentClientTests {
     private func url(at site: DeployedSystem, _ user: String) throws -> String {
@@ -10,7 +11,7 @@ struct AgentClientTests {
 
     private static let node = ["NODE_PATH": "/usr/share/nodejs"]
 
-    @Test("talk with each other", arguments: Deployment.allCases)
+    @Test("exchange messages", arguments: Deployment.allCases)
     func ownClients(_ place: Deployment) throws {
         let site = try DeployedSystem(place)
         let client = Checkout.file("Tests/SystemTests/Clients/agent")
@@ -28,7 +29,7 @@ struct AgentClientTests {
 
     // MARK: As the document prints them
 
-    /// The document's client, with the address and the token in their places and nothing else changed.
+    /// The published client, with only the address and the token replaced.
     private func publishedClient(_ language: String, at site: DeployedSystem, as user: String)
         throws -> String
     {
@@ -43,12 +44,12 @@ struct AgentClientTests {
     }
 
     @Test(
-        "are those of the document, unmodified", .enabled(if: PublishedDocument.agents.exists),
+        "work with the published clients, unmodified", .enabled(if: PublishedDocument.agents.exists),
         arguments: Deployment.allCases)
     func publishedClients(_ place: Deployment) throws {
         let site = try DeployedSystem(place)
         let folder = try TemporaryFolder()
-        // What browsers have by themselves.
+        // Browsers provide WebSocket as a global.
         let global = try folder.write("globalThis.WebSocket = require(\"ws\");\n", to: "global.cjs")
         let script = try folder.write(
             self.publishedClient("javascript", at: site, as: "js-agent"), to: "client.cjs")
@@ -61,7 +62,7 @@ struct AgentClientTests {
         defer { python.kill() }
         try python.output.line(
             with: "Message sent and acknowledged: {'type': 'ACK', 'message_id': '")
-        // Each hears what was said after it came.
+        // Each agent receives the messages after its arrival.
         try js.output.line(with: "Received message:")
         try js.output.line(with: "agent_id: 'py-agent'")
         #expect(python.output.lines.allSatisfy { !$0.contains("Error") })

@@ -2,7 +2,7 @@ import Foundation
 import TestKit
 import Testing
 
-/// `confab chat` in each protocol, through pipes, against a server.
+/// `confab chat` in each protocol, through pipes, with a real server.
 @Suite("confab chat in every protocol")
 struct ChatDialectTests {
     static let dialects = ["conversations", "pets", "chats", "agents", "rooms"]
@@ -24,14 +24,14 @@ struct ChatDialectTests {
             folder: server.folder.path)
     }
 
-    /// Says something, and waits until it is stored.
+    /// Sends a line and waits until the message is stored.
     private func writeLine(_ line: String, _ chat: ChildProcess, as user: String) throws {
         try chat.writeLine(line)
         try chat.output.line(with: "\(user): \(line)")
     }
 
     @Test(
-        "two people in two of them talk, also when the server was killed meanwhile, and nothing is lost or repeated",
+        "exchanges messages between two protocols, also over a crash, without loss or repeat",
         arguments: pairs)
     func conversationOverCrash(_ left: String, _ right: String) throws {
         let port = try freePort()
@@ -46,7 +46,7 @@ struct ChatDialectTests {
         try self.writeLine("three", ann, as: "ann")
         try bob.output.line(with: "ann: three")
 
-        // Both lines may have reached the server that is killed, or none of them.
+        // The server that is killed may have received both lines, one or none.
         try ann.writeLine("four")
         try bob.writeLine("five")
         try server.crash()
@@ -66,7 +66,7 @@ struct ChatDialectTests {
         }
         #expect(history.count == 7, "\(history)")
         #expect(Set(history).count == 7, "\(history)")
-        // Each has seen what was said since it came, once and in the order of its numbers.
+        // Each client has received all messages after its arrival, once and in order.
         ann.closeInput()
         bob.closeInput()
         #expect(try ann.waitForExit() == .exited(0), "\(ann.errors.lines)")
@@ -75,7 +75,7 @@ struct ChatDialectTests {
         #expect(bob.output.lines == Array(history.dropFirst()))
     }
 
-    @Test("lines from a file are sent, answered, and then it ends with 0", arguments: dialects)
+    @Test("sends the lines of a file, waits for the answers, and exits with 0", arguments: dialects)
     func file(_ dialect: String) throws {
         let server = try ConfabServer()
         let lines = (1...150).map { "line \($0)" }
@@ -88,7 +88,7 @@ struct ChatDialectTests {
         #expect(try server.connect("bob").wholeHistory().map { $0["content"] } == lines)
     }
 
-    @Test("what was missed may be more than a page", arguments: dialects)
+    @Test("fetches more than one page of missed messages", arguments: dialects)
     func longAbsence(_ dialect: String) throws {
         let port = try freePort()
         let options = [
@@ -99,7 +99,8 @@ struct ChatDialectTests {
         let chat = try self.chat("ann", in: dialect, at: server)
         defer { chat.kill() }
         try self.writeLine("before", chat, as: "ann")
-        // The reader is stopped, and so misses what is said; its connection ends with the server.
+        // The reader is suspended and misses the messages. The crash of the server ends its
+        // connection.
         chat.send(SIGSTOP)
         let writer = try server.connect("writer")
         for number in 1...250 { try writer.post("message \(number)") }
@@ -115,7 +116,7 @@ struct ChatDialectTests {
     }
 
     @Test(
-        "who has heard nothing before the break misses nothing, and hears nothing of the past",
+        "misses nothing if it received nothing before the break, and repeats no old messages",
         arguments: dialects)
     func resumeWithoutMessages(_ dialect: String) throws {
         let port = try freePort()
@@ -124,7 +125,7 @@ struct ChatDialectTests {
         try writer.post("old")
         let chat = try self.chat("ann", in: dialect, at: server)
         defer { chat.kill() }
-        // Until it is in.
+        // Waits until the client has joined.
         if dialect == "agents" {
             try Deadline.wait(
                 for: "ann to see the writer",
@@ -149,7 +150,7 @@ struct ChatDialectTests {
     }
 
     @Test(
-        "a token that does not open the conversation is told, and it ends with 1",
+        "reports a token without access to the conversation, and exits with 1",
         arguments: dialects)
     func refusal(_ dialect: String) throws {
         let server = try ConfabServer()
@@ -169,7 +170,7 @@ struct ChatDialectTests {
         #expect(result.output == "")
     }
 
-    @Test("a stranger makes a chat, and another joins it under a name")
+    @Test("lets anonymous users create a chat and join it")
     func anonymousUsers() throws {
         let server = try ConfabServer(["--anonymous", "on"])
         let url = "http://127.0.0.1:\(server.port)"
@@ -194,7 +195,7 @@ struct ChatDialectTests {
         try ann.output.line(with: "Bob: I am.")
     }
 
-    @Test("agents write to one another, present or not")
+    @Test("exchanges direct messages of agents, present or not")
     func direct() throws {
         let server = try ConfabServer()
         let ann = try self.chat("ann", in: "agents", at: server)

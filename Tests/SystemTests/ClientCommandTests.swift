@@ -2,7 +2,7 @@ import Foundation
 import TestKit
 import Testing
 
-@Suite("The clients of the command line")
+@Suite("The client commands")
 struct ClientCommandTests {
     private func chat(_ user: String, _ server: ConfabServer, port: UInt16? = nil) throws
         -> ChildProcess
@@ -15,7 +15,7 @@ struct ClientCommandTests {
     }
 
     @Test(
-        "two chats in pipes hear each other, and the one that comes later gets the history when it asks"
+        "exchange messages through pipes, and fetch the history on request"
     )
     func pipes() throws {
         let server = try ConfabServer()
@@ -33,7 +33,7 @@ struct ClientCommandTests {
         try bob.output.line(with: "grüß dich 👋")
     }
 
-    @Test("lines from a file are sent, answered, and then it ends with 0")
+    @Test("send the lines of a file, wait for the answers, and exit with 0")
     func file() throws {
         let server = try ConfabServer()
         let lines = (1...20).map { "line \($0)" }
@@ -45,7 +45,7 @@ struct ClientCommandTests {
         #expect(try server.connect("bob").wholeHistory().map { $0["content"] } == lines)
     }
 
-    @Test("a chat outlives its server: what was said meanwhile arrives once")
+    @Test("survive a crash of the server, and deliver meanwhile typed lines once")
     func reconnect() throws {
         let port = try freePort()
         let server = try ConfabServer(["--listen", "127.0.0.1:\(port)"], store: .sqlite)
@@ -66,7 +66,7 @@ struct ClientCommandTests {
         #expect(contents == ["before", "while it was away", "after"])
     }
 
-    @Test("a chat that is refused says why and ends with 1")
+    @Test("report a refusal and exit with 1")
     func refusal() throws {
         let server = try ConfabServer()
         let token = try ConfabServer.token(for: "alice", conversations: ["elsewhere"])
@@ -79,12 +79,12 @@ struct ClientCommandTests {
     }
 
     @Test(
-        "bench counts every delivery of every scenario",
+        "count every delivery of every bench scenario",
         arguments: ["broadcast", "groups", "idle", "connect", "send"])
     func scenario(_ scenario: String) throws { try self.bench(scenario, adapter: "confab") }
 
     @Test(
-        "bench counts every delivery in every protocol",
+        "count every delivery of bench in every protocol",
         arguments: ["pets", "chats", "rooms", "rooms-polling", "agents", "mixed"])
     func protocols(_ adapter: String) throws { try self.bench("groups", adapter: adapter) }
 

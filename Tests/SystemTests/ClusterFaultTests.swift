@@ -2,9 +2,9 @@ import ClusterTorture
 import TestKit
 import Testing
 
-/// A few seconds each of what `script/torture` does for hours, with the same judge. One after the other: three nodes, Redis and two
-/// dozen clients are enough for the machine.
-@Suite("A cluster keeps its promises", .serialized)
+/// Short runs of `script/torture`, with the same checker. Serialized, because three nodes, Redis
+/// and two dozen clients use the whole machine.
+@Suite("A cluster keeps its guarantees", .serialized)
 struct ClusterFaultTests {
     static let faults: [ClusterFault] = [
         .kill("n2", restartAfter: .seconds(1)),
@@ -30,13 +30,14 @@ struct ClusterFaultTests {
         let torture = try Torture(settings)
         try torture.start()
 
-        // Nil after half a minute: then something hangs, and the verdict says what.
+        // Nil after 30 s without messages; the result then names the conversations that hang.
         let gap = try torture.inject(fault)
         let verdict = try torture.finish()
 
         #expect(gap != nil)
         #expect(verdict.violations == [])
-        // Every conversation has taken one at the start, and one after the fault; some faults are over in no time.
+        // Each conversation has stored one message at the start and one after the fault. Some
+        // faults end at once.
         #expect(verdict.messages >= 2 * settings.conversations)
     }
 
@@ -53,7 +54,7 @@ struct ClusterFaultTests {
         #expect(try torture.finish().violations == [])
     }
 
-    @Test("beside another one in the same Redis")
+    @Test("beside another cluster on the same Redis")
     func twoClusters() throws {
         var settings = TortureSettings(seed: 2)
         settings.conversations = 4

@@ -2,10 +2,11 @@ import Glibc
 import TestKit
 import Testing
 
-/// `script/cluster`, and with it the settings in the folder cluster/. The README's tour of it is in `ReadmeTests`.
+/// `script/cluster` with the configuration in cluster/. `ReadmeTests` covers the README's tour of
+/// it.
 @Suite("script/cluster")
 struct ClusterScriptTests {
-    /// The next messages of a client, as `sender: content`; other frames are left out.
+    /// The next messages of a client, as `sender: content`; other frames are skipped.
     private func receiveMessages(_ count: Int, by client: PythonClient) throws -> [String] {
         let deadline = Deadline()
         var heard: [String] = []
@@ -35,7 +36,7 @@ struct ClusterScriptTests {
     }
 
     @Test(
-        "clients of a node that dies or drains go on at another, and come back to it",
+        "moves clients of a killed or drained node to another, and back",
         arguments: [[], ["--nginx"]])
     func rollingRestart(_ options: [String]) throws {
         let cluster = try LocalCluster(["2"] + options)
@@ -58,7 +59,7 @@ struct ClusterScriptTests {
         #expect(try self.receiveMessages(2, by: alice) == ["alice: two", "alice: three"])
         #expect(cluster.connections(of: other) == nil)
         try cluster.awaitRestart(of: other)
-        // The balancer may take a moment to notice.
+        // The load balancer may notice the restart with a delay.
         var others: [PythonClient] = []
         try Deadline.wait(for: "new clients to reach \(other.name)") {
             others.append(try cluster.connect("carol", to: "elsewhere"))
@@ -78,7 +79,7 @@ struct ClusterScriptTests {
         #expect(try !LocalCluster.isRunning(in: cluster.folder))
     }
 
-    @Test("a part that does not start ends the others, with the end of its log and status 1")
+    @Test("ends with the log's tail and status 1 if a process does not start")
     func failure() throws {
         let folder = try TemporaryFolder()
         let broken = try folder.write(
@@ -97,7 +98,7 @@ struct ClusterScriptTests {
     }
 
     @Test(
-        "SIGTERM ends it in the middle of its start, and nothing stays", arguments: [0, 500, 1000])
+        "ends all processes on SIGTERM, even during its start", arguments: [0, 500, 1000])
     func earlyEnd(_ milliseconds: Int32) throws {
         let folder = try TemporaryFolder()
         let script = try ChildProcess(
@@ -113,7 +114,7 @@ struct ClusterScriptTests {
     }
 
     @Test(
-        "what it cannot take is a line and status 2",
+        "reports invalid arguments in one line and exits with 2",
         arguments: [
             (["0"], "\"0\" is no number of nodes: 1 to 99"),
             (["3", "4"], "one number is enough; see --help"),
@@ -129,7 +130,7 @@ struct ClusterScriptTests {
         #expect(script.errors == "script/cluster: \(complaint)")
     }
 
-    @Test("a port that is taken, or a folder of a cluster that runs, is a line and status 1")
+    @Test("reports a port or folder in use in one line and exits with 1")
     func portOrFolderInUse() throws {
         let redis = try RedisServer()
         let folder = try TemporaryFolder()

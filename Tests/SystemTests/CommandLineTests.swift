@@ -2,7 +2,7 @@ import Glibc
 import TestKit
 import Testing
 
-/// A command line that is wrong, and a word that the complaint must have.
+/// An invalid command line, and a word that the error must contain.
 struct InvalidCommandLine: Sendable, CustomTestStringConvertible {
     let arguments: [String]
     let expectedWord: String
@@ -65,7 +65,7 @@ private let mistakes = [
 
 @Suite("The command line")
 struct CommandLineTests {
-    @Test("a mistake is one line that names it, and status 2", arguments: mistakes)
+    @Test("reports a mistake in one line and exits with 2", arguments: mistakes)
     func mistake(_ mistake: InvalidCommandLine) throws {
         let folder = try TemporaryFolder()
         let result = try run(Checkout.confab, mistake.arguments, folder: folder.path)
@@ -76,7 +76,7 @@ struct CommandLineTests {
     }
 
     @Test(
-        "every subcommand has a help page with an example",
+        "has a help page with an example for every subcommand",
         arguments: [
             "serve", "token", "chat", "bench", "status", "nodes", "shards", "owner", "history",
             "tail", "send", "verify", "redis", "drain",
@@ -91,20 +91,20 @@ struct CommandLineTests {
         #expect(result.errors == "")
     }
 
-    @Test("the completion scripts are understood by their shells")
+    @Test("prints completion scripts that the shells accept")
     func completion() throws {
         let folder = try TemporaryFolder()
         for shell in ["bash", "zsh", "fish"] {
             let script = try run(Checkout.confab, ["completion", shell])
             #expect(script.ending == .exited(0))
             let file = try folder.write(script.output, to: shell)
-            // Only bash is on every machine.
+            // Only bash is installed on every machine.
             guard let program = try? Checkout.program(shell) else { continue }
             #expect(try run(program, ["-n", file]).ending == .exited(0), "\(shell)")
         }
     }
 
-    @Test("bash completes an option that has been begun")
+    @Test("completes an option in bash")
     func bashCompletion() throws {
         let script = try run(Checkout.confab, ["completion", "bash"]).output
         let folder = try TemporaryFolder()
@@ -115,7 +115,7 @@ struct CommandLineTests {
         #expect(try run("/bin/bash", [file]).output == "--listen")
     }
 
-    @Test("the environment, the file and the command line: the nearer one wins")
+    @Test("prefers its own options over the file and the environment")
     func sources() throws {
         let folder = try TemporaryFolder()
         let file = try folder.write(
@@ -132,7 +132,7 @@ struct CommandLineTests {
         #expect(checked.ending == .exited(0), "\(checked.errors)")
     }
 
-    @Test("a port that is taken is a sentence and status 1")
+    @Test("reports a port in use and exits with 1")
     func portInUse() throws {
         let server = try ConfabServer()
         let folder = try TemporaryFolder()
@@ -147,7 +147,7 @@ struct CommandLineTests {
         #expect(result.errors.contains("in use"), "\(result.errors)")
     }
 
-    @Test("a file that is no database is a sentence and status 1, and stays as it is")
+    @Test("reports a foreign file as database, leaves it unchanged, and exits with 1")
     func foreignFile() throws {
         let folder = try TemporaryFolder()
         let text = String(repeating: "This is a letter to my grandmother.\n", count: 200)
@@ -161,7 +161,7 @@ struct CommandLineTests {
         #expect(try folder.read("letter.db") == text)
     }
 
-    @Test("a database that another node has open is a sentence and status 1")
+    @Test("reports a database in use and exits with 1")
     func lockedDatabase() throws {
         let server = try ConfabServer(store: .sqlite)
         let result = try run(
@@ -173,7 +173,7 @@ struct CommandLineTests {
         try server.connect("alice").post("undisturbed")
     }
 
-    @Test("a token is one line, and says what was asked for")
+    @Test("prints a token with the requested claims in one line")
     func token() throws {
         let folder = try TemporaryFolder()
         let secret = try folder.write(ConfabServer.secret, to: "secret")

@@ -2,10 +2,10 @@ import Foundation
 import TestKit
 import Testing
 
-/// A page of another origin in a real browser, which asks before it sends what a form could not.
+/// A page of another origin in a real browser, which sends CORS preflight requests.
 @Suite("A page of another origin")
 struct CrossOriginPageTests {
-    /// Connects with the stock client from a page of `site` and says how that went.
+    /// Connects with the stock client from a page of `site`, and returns the outcome.
     private func connect(_ server: ConfabServer, from site: StaticFileServer, _ options: String)
         throws -> String
     {
@@ -29,7 +29,7 @@ struct CrossOriginPageTests {
     private static let headers =
         #"transports: ["polling"], extraHeaders: {"X-Tea": "green", traceparent: "00-1-2-01"}"#
 
-    @Test("connects with headers of its own and with credentials, where the operator lists them")
+    @Test("connects with custom headers and credentials if the operator lists them")
     func stockClient() throws {
         let site = try StaticFileServer()
         let server = try ConfabServer([
@@ -57,7 +57,7 @@ struct CrossOriginPageTests {
     }
 
     @Test(
-        "connects from where it is listed",
+        "connects from a listed origin",
         arguments: [
             "capacitor://localhost", "chrome-extension://abcdefghijklmnop", "file://", "null",
             "https://chat.example.org",
@@ -72,7 +72,7 @@ struct CrossOriginPageTests {
         ]
         for path in paths {
             _ = try RawWebSocketClient(path, port: server.port, fields: ["Origin": origin])
-            // Its own pages are never foreign.
+            // The server's own origin is always allowed.
             _ = try RawWebSocketClient(
                 path, port: server.port, fields: ["Origin": "http://127.0.0.1:\(server.port)"])
             for foreign in [

@@ -2,7 +2,8 @@ import Foundation
 import TestKit
 import Testing
 
-/// What Redis has on its disk is damaged while it is away. Either Redis says so, or it forgets and the owner writes again: never a hole.
+/// Redis' data on disk is damaged while Redis is down. Redis either reports the damage, or loses
+/// data that the owner writes again. A history never has a gap.
 @Suite("A Redis whose append-only file is damaged", .serialized)
 struct DamagedRedisTests {
     private let redis: RedisServer
@@ -15,7 +16,7 @@ struct DamagedRedisTests {
         self.confab = try ConfabServer(["--store", self.redis.url, "--node-id", "n1"])
     }
 
-    /// Kills Redis and changes the file that it wrote last.
+    /// Kills Redis and changes the last file that it wrote.
     private func damage(_ change: (inout Data) -> Void) throws {
         try self.redis.crash()
         let folder = self.redis.folder.file("appendonlydir")
@@ -37,7 +38,7 @@ struct DamagedRedisTests {
         return messages?.compactMap { $0["content"] } ?? []
     }
 
-    @Test("with a tail cut off forgets it, and the owner writes again what it holds")
+    @Test("loses a truncated tail, and the owner writes it again")
     func cutTail() throws {
         let alice = try self.confab.connect("alice")
         for message in Self.thirty { try alice.post(message) }
@@ -51,14 +52,14 @@ struct DamagedRedisTests {
     }
 
     @Test(
-        "with a command that is none refuses to start, and sends are refused in words until it is whole"
+        "does not start with an invalid command, and sends fail until the file is repaired"
     )
     func flippedBit() throws {
         let alice = try self.confab.connect("alice")
         for message in Self.thirty { try alice.post(message) }
         var flipped = 0
         let flip = { (data: inout Data) in
-            // The mark of a command in the middle: within a text Redis would take another letter for the letter.
+            // The marker of a command, not a text: Redis would not notice another letter in a text.
             let mark = Data("\r\n*".utf8)
             flipped = data.range(of: mark, in: data.count / 2..<data.count)?.upperBound ?? 0
             data[flipped - 1] ^= 0x40

@@ -2,16 +2,16 @@ import Foundation
 import TestKit
 import Testing
 
-/// Where stock clients connect: to one node, or by a load balancer to several.
+/// The deployment that clients connect to: one node, or a load balancer with several nodes.
 enum Deployment: CaseIterable, CustomTestStringConvertible {
     case node, cluster
     var testDescription: String { self == .node ? "at one node" : "at three nodes behind HAProxy" }
 }
 
-/// A server for them, and tokens that it takes.
+/// A running deployment, and tokens for it.
 final class DeployedSystem {
     let port: UInt16
-    /// Where there are several nodes.
+    /// Nil for a single node.
     let cluster: LocalCluster?
     private let secret: String
     private let server: ConfabServer?
@@ -38,7 +38,7 @@ final class DeployedSystem {
             for: user, name: name, conversations: conversations, secret: self.secret)
     }
 
-    /// Where somebody enters a conversation with the Conversations protocol.
+    /// The path for a conversation with the Conversations protocol.
     func path(
         to conversation: String, as user: String, name: String? = nil,
         conversations: [String]? = nil

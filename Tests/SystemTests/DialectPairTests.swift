@@ -2,10 +2,10 @@ import Foundation
 import TestKit
 import Testing
 
-/// Every protocol with every other in one conversation, with real connections.
-@Suite("Two people who speak different protocols")
+/// Each pair of protocols in one conversation, with real connections.
+@Suite("Two users with different protocols")
 struct DialectPairTests {
-    /// One of them, connected.
+    /// A connected user of one protocol.
     final class DialectParticipant {
         let adapter: ProtocolAdapter
         private let user: String
@@ -41,7 +41,7 @@ struct DialectPairTests {
             try self.socket.send(self.adapter.messageFrame(self.conversation, content))
         }
 
-        /// Asks for what was said behind a message, where it does not come by itself.
+        /// Requests the messages after an id, if the protocol does not send them by itself.
         func catchUp(after id: Int) throws {
             if let missed = self.adapter.catchUpFrame {
                 try self.socket.send(missed(self.conversation, id))
@@ -57,7 +57,7 @@ struct DialectPairTests {
             }
         }
 
-        /// Waits for this; what comes before it is let pass.
+        /// Waits for an event; earlier events are skipped.
         func awaitEvent(_ wanted: ProtocolAdapter.ReceivedEvent) throws {
             let deadline = Deadline()
             var passed: [String] = []
@@ -79,7 +79,7 @@ struct DialectPairTests {
             try self.awaitEvent(.message(id: id, author: author, content: content))
         }
 
-        /// Waits until this user is inside: what others say from here on comes.
+        /// Waits until this user is subscribed and receives further messages.
         func synchronize() throws {
             let mark = "are you inside?"
             try self.socket.send(self.adapter.unknownRequest(mark))
@@ -88,7 +88,8 @@ struct DialectPairTests {
             self.unmatchedEvents = []
         }
 
-        /// Waits until this user's send is refused, and says in which words; a message behind this one is an error.
+        /// Waits until this user's send is refused, and returns the error text. Throws if a message
+        /// after `id` arrives.
         func refusal(after id: Int) throws -> String {
             let deadline = Deadline()
             while true {
@@ -106,7 +107,8 @@ struct DialectPairTests {
         func leave() throws { try self.socket.close(1000) }
     }
 
-    /// The conversation is ended by its creator, by REST: no other protocol has a word for that.
+    /// Ends the conversation as its creator, through REST, because no protocol has a request for
+    /// that.
     private func end(_ conversation: String, by user: String, at port: UInt16, secret: String)
         throws
     {
@@ -119,7 +121,7 @@ struct DialectPairTests {
         }
     }
 
-    /// Enter, send, type, read, leave, be offline, come back and hear what was missed, end.
+    /// Join, send, type, read, leave, miss a message, return and receive it, end.
     private func conversation(
         _ left: ProtocolAdapter, _ right: ProtocolAdapter, at ports: (UInt16, UInt16),
         secret: String
@@ -143,7 +145,7 @@ struct DialectPairTests {
             try bob.awaitEvent(.read("ann", through: 2))
         }
 
-        // Ann is away, and comes back: what was said meanwhile is there, once.
+        // Ann leaves and returns, and receives the missed message once.
         try ann.leave()
         if right.deliveredTopics.contains(.presence) { try bob.awaitEvent(.left("ann")) }
         try bob.sendMessage("three")
@@ -166,7 +168,7 @@ struct DialectPairTests {
     }
 
     @Test(
-        "tell each other the whole story at one node", arguments: ProtocolAdapter.all,
+        "share a conversation at one node", arguments: ProtocolAdapter.all,
         ProtocolAdapter.all)
     func oneNode(_ left: ProtocolAdapter, _ right: ProtocolAdapter) throws {
         let server = try ConfabServer()
@@ -174,7 +176,7 @@ struct DialectPairTests {
             left, right, at: (server.port, server.port), secret: ConfabServer.secret)
     }
 
-    @Test("tell each other the whole story at two nodes")
+    @Test("share a conversation at two nodes")
     func twoNodes() throws {
         let cluster = try LocalCluster(["2"])
         let secret = try cluster.folder.read("jwt.secret").trimmingCharacters(in: .newlines)

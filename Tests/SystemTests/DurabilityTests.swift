@@ -2,14 +2,14 @@ import SeededRandom
 import TestKit
 import Testing
 
-@Suite("What was answered is stored")
+@Suite("Answered messages are stored:")
 struct DurabilityTests {
-    /// Somebody who sends without waiting for answers.
+    /// A client that sends without waiting for answers.
     private final class Sender {
         let client: ConversationClient
         let name: String
         private(set) var sent = 0
-        /// Answered messages: id by client id.
+        /// The id of each answered message, by client id.
         private(set) var answered: [String: String] = [:]
 
         init(_ server: ConfabServer, _ name: String) throws {
@@ -23,7 +23,7 @@ struct DurabilityTests {
                 "\(self.name) says \(self.sent)", as: "\(self.name)-\(self.sent)")
         }
 
-        /// Takes one answer; false at the end of the connection.
+        /// Receives one answer. Returns false at the end of the connection.
         func receiveAnswer() throws -> Bool {
             guard case .text(let frame) = try self.client.socket.next() else { return false }
             let event = try JSONObject(frame)
@@ -37,7 +37,7 @@ struct DurabilityTests {
         }
     }
 
-    @Test("kill -9 in the middle of a burst takes nothing of it back", arguments: 1...10)
+    @Test("kill -9 in the middle of a burst loses none of them", arguments: 1...10)
     func burst(seed: Int) throws {
         var chance = SeededGenerator(seed: UInt64(seed))
         let limits = ["--limit", "messages-per-second=1000000", "--limit", "message-burst=1000000"]
@@ -48,7 +48,8 @@ struct DurabilityTests {
         let answersBeforeTheEnd = Int.random(in: 5...300, using: &chance)
         while senders.reduce(0, { $0 + $1.answered.count }) < answersBeforeTheEnd {
             let sender = senders.randomElement(using: &chance)!
-            // A conversation remembers the client ids of its newest 1,000 messages, and all are sent once more below.
+            // Below the limit of 1,000 remembered client ids per conversation, because all messages
+            // are sent again below.
             for _ in 0..<Int.random(in: 1...40, using: &chance) where sender.sent < 450 {
                 try sender.send()
             }
@@ -56,7 +57,7 @@ struct DurabilityTests {
             where sender.answered.count < sender.sent { _ = try sender.receiveAnswer() }
         }
         try server.crash()
-        // What had left before is an answer as well.
+        // Answers that were sent before the crash also count.
         for sender in senders { while try sender.receiveAnswer() {} }
 
         let revived = try ConfabServer(limits, store: .sqlite, in: server.folder)
@@ -80,7 +81,8 @@ struct DurabilityTests {
         }
         #expect(Set(contents.values).count == contents.count, "a message is there twice")
 
-        // Who does not know sends again: what was stored gets its first number, and nothing is there twice.
+        // A client without an answer sends again. A stored message keeps its number and is stored
+        // only once.
         for sender in senders {
             let talker = try server.connect(sender.name, to: "burst")
             for number in (0..<sender.sent).map({ $0 + 1 }) {
@@ -96,7 +98,7 @@ struct DurabilityTests {
         #expect(Set(everything).count == everything.count)
     }
 
-    @Test("edits, deletions, members and cursors outlive a kill -9, too")
+    @Test("edits, deletions, members and cursors survive kill -9")
     func editsMembersAndCursors() throws {
         let server = try ConfabServer(store: .sqlite)
         let alice = try server.connect("alice")
@@ -113,7 +115,7 @@ struct DurabilityTests {
         try server.crash()
         let revived = try ConfabServer(store: .sqlite, in: server.folder)
 
-        // A member by now, whatever the token lists.
+        // bob is now a member, regardless of the token.
         let again = try revived.connect(token: ConfabServer.token(for: "bob", conversations: []))
         let history = try again.wholeHistory()
         #expect(history.map { $0["content"] } == ["edited", "", "third"])
@@ -123,7 +125,7 @@ struct DurabilityTests {
         #expect(try stranger.closeEvent() == .close(code: 4004, reason: "access denied"))
     }
 
-    @Test("a reader that comes back with its last id hears the rest, once and in order")
+    @Test("a client that resumes with its last id receives the rest, once and in order")
     func resume() throws {
         let server = try ConfabServer(["--limit", "message-burst=1000"], store: .sqlite)
         let writer = try server.connect("writer")

@@ -2,12 +2,13 @@ import Foundation
 import TestKit
 import Testing
 
-/// What the Engine.IO v4 protocol expects of a server, case by case and named as its own test suite names them.
+/// The requirements of the Engine.IO v4 protocol on a server, with the names of its own test suite.
 ///
-/// Each request of the polling transport is a connection of its own: by a load balancer each comes to another node than the last.
+/// Each request of the polling transport uses its own connection, so a load balancer sends each to
+/// another node.
 @Suite("Engine.IO protocol")
 struct EngineIOConformanceTests {
-    /// As the reference server says it.
+    /// Expects an error in the format of the reference server.
     private func expect(_ reply: HTTPReply, _ code: Int, _ message: String, status: Int = 400) {
         #expect(
             reply.status == status && reply.body == #"{"code":\#(code),"message":"\#(message)"}"#,
@@ -98,7 +99,7 @@ struct EngineIOConformanceTests {
             ])
         try session.post((2...4).map { #"42\#($0)["nothing",{}]"# }.joined(separator: "\u{1E}"))
         #expect(try session.packets(3).map { $0.prefix(3) } == ["432", "433", "434"])
-        // Binary packets are letters in a payload; Socket.IO takes none that was not announced.
+        // Binary packets are base64 in a payload. Socket.IO accepts none without an announcement.
         #expect(try session.post("bAQIDBA==").body == "ok")
         #expect(try session.poll().body == "1")
         self.expect(try session.poll(), 1, "Session ID unknown")
@@ -124,7 +125,7 @@ struct EngineIOConformanceTests {
         let site = try DeployedSystem(place)
         let session = try PollingClient(port: site.port)
         let first = try session.beginPoll()
-        // The first one must be where the session is.
+        // The first poll may still be on its way to the session's node.
         let second = try Deadline.wait(for: "the second poll to be refused") {
             let reply = try session.poll()
             return reply.status == 400 ? reply : nil
@@ -157,7 +158,7 @@ struct EngineIOConformanceTests {
     }
 
     @Test(
-        "message, HTTP long-polling: a payload beyond the limits is refused, and nothing of it is taken"
+        "message, HTTP long-polling: rejects a payload above the limits completely"
     )
     func largePayloads() throws {
         let server = try ConfabServer(["--limit", "engineio-payload-bytes=10000"])
@@ -177,7 +178,7 @@ struct EngineIOConformanceTests {
     }
 
     @Test(
-        "message, HTTP long-polling: what comes by another node is answered, and ends the session, as at the session's own"
+        "message, HTTP long-polling: answers POSTs through another node as at the session's node"
     )
     func forwardedPosts() throws {
         let cluster = try LocalCluster(["2"])
@@ -188,7 +189,7 @@ struct EngineIOConformanceTests {
                 try session.post(Array(repeating: "6", count: 40_000).joined(separator: "\u{1E}")),
                 3, "Payload too large", status: 413)
             #expect(try session.post("6").body == "ok")
-            // No UTF-8.
+            // The body is not valid UTF-8.
             let poll = try session.beginPoll()
             self.expect(
                 try HTTPReply(from: session.beginPost([0x34, 0xFF], of: 2)), 3, "Bad request")
@@ -206,7 +207,7 @@ struct EngineIOConformanceTests {
     }
 
     @Test(
-        "message, HTTP long-polling: a poll that is cancelled, here or at another node, is the session's end"
+        "message, HTTP long-polling: closes the session after a cancelled poll, at any node"
     )
     func cancelledPoll() throws {
         let cluster = try LocalCluster(["2"])
@@ -248,7 +249,7 @@ struct EngineIOConformanceTests {
             "/socket.io/?EIO=4&transport=websocket", port: server.port)
         _ = try self.text(client)
         #expect(try session.packets(1) == ["2"])
-        // The poll that waits for more hears that it is over.
+        // The waiting poll receives the close packet.
         #expect(try session.poll().body == "1")
         self.expect(try session.poll(), 1, "Session ID unknown")
         #expect(try self.text(client) == "2")
@@ -266,7 +267,7 @@ struct EngineIOConformanceTests {
             try session.post("1")
             let reply = try HTTPReply(from: poll)
             if reply.body == "6" { return session }
-            // The close was where the session is before the poll.
+            // The close arrived at the session's node before the poll.
             self.expect(reply, 1, "Session ID unknown")
             return nil
         }
@@ -291,9 +292,9 @@ struct EngineIOConformanceTests {
             let client = try session.upgrade()
             try client.send("2probe")
             #expect(try self.text(client) == "3probe")
-            // A poll is released, so that the client can go on.
+            // The waiting poll is answered, so that the client can continue with the upgrade.
             #expect(try session.poll().body == "6")
-            // What comes at once behind it is not lost.
+            // A packet directly after the upgrade packet is not lost.
             try client.send("5")
             try client.send(#"427["nothing",{}]"#)
             #expect(
@@ -322,7 +323,7 @@ struct EngineIOConformanceTests {
     }
 
     @Test(
-        "upgrade: the same at the other node, to which it has gone, and at the one that it came from"
+        "upgrade: the same after an upgrade at another node, at both nodes"
     )
     func afterForwardedUpgrade() throws {
         let cluster = try LocalCluster(["2"])
@@ -337,7 +338,7 @@ struct EngineIOConformanceTests {
         try client.send("5")
         try client.send(#"421["nothing",{}]"#)
         #expect(try self.text(client).hasPrefix("431"))
-        // What is wrong with them a node may say only as long as it has the session.
+        // Only a node that still has the session can name the exact error.
         for port in [home, other] {
             let late = session.throughNode(atPort: port)
             #expect(try late.poll().status == 400)
@@ -349,7 +350,7 @@ struct EngineIOConformanceTests {
     }
 
     @Test(
-        "upgrade: a WebSocket that says something else, or ends, leaves the session polling",
+        "upgrade: keeps polling after a failed or aborted upgrade",
         arguments: Deployment.allCases)
     func failedUpgrade(_ place: Deployment) throws {
         let site = try DeployedSystem(place)
@@ -372,7 +373,7 @@ struct EngineIOConformanceTests {
 
     // MARK: who may ask
 
-    @Test("a token that is bad, or somebody else's, speaks for no session, at whatever node")
+    @Test("rejects requests with an invalid or another user's token, at any node")
     func otherTokens() throws {
         let cluster = try LocalCluster(["2"])
         let (home, other) = (cluster.nodes[0].port, cluster.nodes[1].port)
@@ -404,7 +405,7 @@ struct EngineIOConformanceTests {
         }
     }
 
-    @Test("a session that nobody knows, a guess, and a name that is none")
+    @Test("rejects unknown and invalid session ids")
     func unknown() throws {
         let server = try ConfabServer()
         for sid in [
@@ -419,7 +420,7 @@ struct EngineIOConformanceTests {
         }
     }
 
-    @Test("a page of a foreign origin is refused, and one of an allowed one may read the answers")
+    @Test("rejects a page of a foreign origin, and adds CORS fields for an allowed one")
     func origins() throws {
         let server = try ConfabServer()
         let path = "/socket.io/?EIO=4&transport=polling"

@@ -2,10 +2,11 @@ import Foundation
 import TestKit
 import Testing
 
-/// What clients are told of sends that fail, and what becomes of their messages: one client of each protocol, on two nodes.
-@Suite("A send that fails", .serialized)
+/// The answers to failed sends, and the fate of the messages, with one client per protocol on two
+/// nodes.
+@Suite("A failed send", .serialized)
 struct FailedSendTests {
-    /// What keeps the messages, and what is done to it.
+    /// The deployment of Redis.
     enum Kind: String, CaseIterable {
         case redis, sentinel, cluster
     }
@@ -22,7 +23,8 @@ struct FailedSendTests {
                 let server = try RedisServer()
                 (self.url, self.masters, self.owner) = (server.url, { [server] }, server)
             case .sentinel:
-                // Nobody dies here: a machine that stands still for a while is no reason for a failover.
+                // No server fails in this test. The long timeout avoids a failover if the machine
+                // pauses.
                 let trio = try RedisSentinelServers(failureTimeout: .seconds(30))
                 (self.url, self.masters, self.owner) = (trio.url, { [try trio.master()] }, trio)
             case .cluster:
@@ -39,7 +41,7 @@ struct FailedSendTests {
         }
     }
 
-    /// Somebody in the conversation that all are in.
+    /// A client in the shared conversation.
     private final class FailedSendClient {
         static let conversation = "lobby"
         let adapter: ProtocolAdapter
@@ -72,7 +74,7 @@ struct FailedSendTests {
             try self.socket.send(self.adapter.messageFrame(Self.conversation, content))
         }
 
-        /// Says it, and waits until it is stored.
+        /// Sends a message and waits until it is stored.
         func post(_ content: String) throws {
             try self.sendMessage(content)
             let me = self.adapter.name.lowercased()
@@ -86,7 +88,7 @@ struct FailedSendTests {
             if text.contains(#""outcome""#) { throw TestFailure("\(content): \(text)") }
         }
 
-        /// What it is told of a send that fails, in whatever object of its protocol that stands.
+        /// The outcome of a failed send, in any object of the protocol.
         func outcome() throws -> String {
             let text = try self.awaitFrame("an outcome") { $0.contains(#""outcome":"#) }
             return text.contains(#""outcome":"refused""#)
@@ -109,7 +111,7 @@ struct FailedSendTests {
     }
 
     @Test(
-        "because the store takes no writes is refused, and its message never appears",
+        "is refused if the store rejects writes, and its message never appears",
         arguments: [
             (.redis, ["CONFIG", "SET", "maxmemory", "1"], ["CONFIG", "SET", "maxmemory", "0"]),
             (.redis, ["REPLICAOF", "127.0.0.1", "1"], ["REPLICAOF", "NO", "ONE"]),
@@ -131,9 +133,10 @@ struct FailedSendTests {
                 inDoubt.append("\(client.adapter.name) meanwhile")
             }
         }
-        // Who answers READONLY is left, and what was under way to it is in doubt.
+        // A node disconnects from a server that answers READONLY. The outcome of commands in flight
+        // is unknown.
         #expect(inDoubt == [] || begin[0] == "REPLICAOF")
-        // The authors are gone before the store takes writes again.
+        // The authors disconnect before the store accepts writes again.
         clients = []
         for master in try store.masters() { try master.execute(end) }
         for node in nodes {
@@ -150,14 +153,14 @@ struct FailedSendTests {
         for node in nodes {
             #expect(try self.history(through: node).filter { !inDoubt.contains($0) } == expected)
         }
-        // Nor does anybody have it who takes the conversation over.
+        // A new owner does not have the refused messages either.
         for node in nodes { try node.crash() }
         nodes = try self.nodes(store)
         #expect(try self.history(through: nodes[0]).filter { !inDoubt.contains($0) } == expected)
     }
 
     @Test(
-        "because the store stands still has an unknown outcome at most: what was stored is stored once, and the rest never appears"
+        "has an unknown outcome at most if the store hangs, and is stored once or never"
     )
     func unknown() throws {
         let store = try FailedSendStore(.redis)
@@ -192,7 +195,7 @@ struct FailedSendTests {
         #expect(
             Set(stored).count == stored.count && Set(stored).isSubset(of: inDoubt),
             "\(stored) of \(inDoubt)")
-        // That is settled: whoever loads the conversation finds the same.
+        // The outcome is final: a new owner loads the same history.
         for node in nodes { try node.crash() }
         #expect(try self.history(through: self.nodes(store)[0]) == histories[0])
     }

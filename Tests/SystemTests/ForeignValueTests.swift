@@ -1,8 +1,8 @@
 import TestKit
 import Testing
 
-/// Somebody else has written under the keys of one conversation in Redis.
-@Suite("A conversation whose keys in Redis hold what is none of Confab's", .serialized)
+/// Another program has written to the Redis keys of one conversation.
+@Suite("A conversation with foreign values in its Redis keys", .serialized)
 struct ForeignValueTests {
     private static let damagedError =
         "what is stored of this conversation is damaged; the service's log names the cause"
@@ -20,7 +20,7 @@ struct ForeignValueTests {
         try self.lobby.post("well")
     }
 
-    /// The key of what kind belongs to the conversation.
+    /// The conversation's key of this kind.
     private func key(_ kind: String, of conversation: String) throws -> String {
         let reply = try HTTPReply.get(
             "/api/cluster/owner?conversation=\(conversation)", port: self.confab.adminPort)
@@ -31,21 +31,21 @@ struct ForeignValueTests {
             + (kind == "lease" ? "" : ":default:\(conversation)")
     }
 
-    /// Puts something else there.
+    /// Replaces the value with a foreign one.
     private func overwrite(_ key: String) throws {
         try self.redis.execute("DEL", key)
         try self.redis.execute("SET", key, "somebody else's")
     }
 
     @Test(
-        "is refused to whoever comes, in words that its log explains, and others go on",
+        "is refused to all clients, logged with its cause, and affects no other",
         arguments: ["conv", "members", "log", "lease"])
     func damagedBeforeLoading(kind: String) throws {
         try self.confab.connect("bob", to: "broken").post("one")
         let key = try self.key(kind, of: "broken")
         try self.confab.crash()
         try self.overwrite(key)
-        // One that knows nothing of it.
+        // A node without the conversation in memory.
         let next = try ConfabServer(["--store", self.redis.url, "--node-id", "n2", "--loops", "1"])
         for user in ["bob", "carol"] {
             let ending = try next.connect(user, to: "broken").closeEvent()
@@ -67,7 +67,7 @@ struct ForeignValueTests {
         #expect(
             agent.status == 500 && agent.body.contains("channel_id: \(Self.damagedError)"),
             "\(agent.body)")
-        // A connection that hears more than the one stays.
+        // A connection with several conversations stays open.
         let pets = try RawWebSocketClient("/ws/?token=\(token)", port: next.port)
         try pets.send(
             #"{"event":"message","data":{"conversation_id":"lobby","content":"from Pets"}}"#)
@@ -85,7 +85,7 @@ struct ForeignValueTests {
     }
 
     @Test(
-        "takes no more sends, says why at once, and goes on when it is whole again",
+        "rejects sends at once with a reason, and recovers when it is repaired",
         arguments: ["conv", "log"])
     func damagedWhileOpen(kind: String) throws {
         let bob = try self.confab.connect("bob", to: "broken")
@@ -106,7 +106,7 @@ struct ForeignValueTests {
         #expect(try bob.wholeHistory().map { $0["content"] } == ["one", "two"])
     }
 
-    @Test("whose stream has a hole gives no page across it, and every other one")
+    @Test("returns no page across a gap in its stream, and all other pages")
     func hole() throws {
         let bob = try self.confab.connect("bob", to: "broken")
         for number in 1...6 { try bob.post("\(number)") }

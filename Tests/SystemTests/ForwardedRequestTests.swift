@@ -2,10 +2,11 @@ import Foundation
 import TestKit
 import Testing
 
-/// Engine.IO's requests come by a load balancer to any node, and the session's node answers them: to a client it must be all the same.
-@Suite("A request that comes by another node")
+/// A load balancer sends Engine.IO requests to any node, and the session's node answers them.
+/// Clients must not notice the difference.
+@Suite("A request through another node")
 struct ForwardedRequestTests {
-    /// A session, and the node by which a client reaches it.
+    /// A session, and the node that receives its requests.
     struct EngineClientSession {
         let client: PollingClient
         let token: String
@@ -17,7 +18,7 @@ struct ForwardedRequestTests {
 
         var sid: String { self.client.sid }
 
-        /// Asks, and leaves the connection open for another request.
+        /// Sends a request and keeps the connection open for another one.
         func begin(
             _ method: String, _ query: String? = nil, _ fields: [String] = [], body: [UInt8]? = nil
         ) throws -> ByteStream {
@@ -34,10 +35,10 @@ struct ForwardedRequestTests {
             return stream
         }
 
-        /// What a client sees of the answer.
+        /// The response as a client sees it.
         func summary(of stream: ByteStream) throws -> String {
             var reply = try HTTPReply(from: stream)
-            // What comes before a POST's body.
+            // The interim response before a POST's body.
             if reply.status == 100 { reply = try HTTPReply(from: stream) }
             let fields = reply.fields.filter { $0.key != "date" }.map { "\($0.key): \($0.value)" }
                 .sorted()
@@ -54,7 +55,7 @@ struct ForwardedRequestTests {
             try self.summary(of: self.begin("POST", nil, fields, body: body))
         }
 
-        /// A POST whose body is missing, when the node has read its head.
+        /// A POST without its body, after the node has read its header.
         func beginPost(_ length: Int, _ fields: [String] = []) throws -> ByteStream {
             let stream = try self.begin(
                 "POST", nil, ["Content-Length: \(length)", "Expect: 100-continue"] + fields)
@@ -63,7 +64,7 @@ struct ForwardedRequestTests {
             return stream
         }
 
-        /// What a WebSocket that is to take over is told, up to its end or to `3probe`.
+        /// The answers to a WebSocket that tries to upgrade, up to its end or to `3probe`.
         func upgrade(
             _ packet: String? = "2probe", _ query: String? = nil, _ fields: [String: String] = [:]
         ) throws -> [String] {
@@ -100,10 +101,10 @@ struct ForwardedRequestTests {
         }
     }
 
-    /// A POST beside a poll that waits, what that is told, and what the session says afterwards.
+    /// A POST, its answer, and the later answers of the session.
     private static func postCase(_ name: String, _ body: String) -> Case {
         Case("POST of \(name)") { session in
-            // Entered, the session has something to say, which a poll fetches.
+            // After CONNECT, the session has packets for a poll.
             var seen = [try session.post(#"40{"token":"\#(session.token)"}"#)]
             _ = try session.client.packets(2)
             seen.append(try session.post(body))
@@ -131,7 +132,7 @@ struct ForwardedRequestTests {
             postCase("a long message", "4" + String(repeating: "x", count: 900_000)),
             Case("no UTF-8") { [try $0.post([0x34, 0xFF]), try $0.get()] },
             Case("a close beside a poll") { session in
-                // Whichever of them is there first.
+                // The poll and the POST can arrive in either order.
                 let poll = try session.begin("GET")
                 let post = try session.post("1")
                 let answer = try session.summary(of: poll)
@@ -172,7 +173,7 @@ struct ForwardedRequestTests {
                 return [second, try session.summary(of: first), try session.get()]
             },
             Case("a second poll beside one") { session in
-                // The first one must be where the session is.
+                // The first poll may still be on its way to the session's node.
                 let first = try session.begin("GET")
                 let second = try session.get()
                 return [second, try session.summary(of: first)].sorted() + [try session.get()]
@@ -259,7 +260,7 @@ struct ForwardedRequestTests {
             },
         ]
 
-    @Test("is answered as at the session's own node: status, fields and body")
+    @Test("gets the same status, fields and body as at the session's node")
     func sameResponses() throws {
         let cluster = try LocalCluster(["2"])
         let (home, other) = (cluster.nodes[0].port, cluster.nodes[1].port)

@@ -2,7 +2,7 @@ import Foundation
 import TestKit
 import Testing
 
-/// Where the members of one conversation are connected.
+/// The store and number of nodes for the members of one conversation.
 enum StoreDeployment: CaseIterable, CustomTestStringConvertible {
     case memory, sqlite, redis, sentinel, cluster
 
@@ -17,11 +17,11 @@ enum StoreDeployment: CaseIterable, CustomTestStringConvertible {
     }
 }
 
-/// Nodes that anonymous users reach: at the first are the guests, at the last are the readers.
+/// Nodes that accept anonymous users. Guests connect to the first node, readers to the last.
 private final class AnonymousDeployment {
     static let root = "/api/conversations"
 
-    /// The servers of Redis, which live as long as this.
+    /// Keeps the Redis servers alive.
     private let redis: Any?
     let servers: [ConfabServer]
     var guestServer: ConfabServer { self.servers[0] }
@@ -48,7 +48,7 @@ private final class AnonymousDeployment {
         for server in self.servers { try server.awaitShardBalance(of: 2) }
     }
 
-    /// An open conversation that this user of a token has made.
+    /// Creates an open conversation as a user with a token.
     func createConversation(by user: String) throws -> String {
         let reply = try HTTPReply.post(
             "\(Self.root)/create", #"{"title":"Tea"}"#, port: self.readerServer.port,
@@ -70,7 +70,7 @@ private final class AnonymousDeployment {
     }
 }
 
-/// A connection that a test speaks a protocol's own frames with.
+/// A connection for raw frames of any protocol.
 private final class ProtocolConnection {
     private let socket: RawWebSocketClient
     private(set) var receivedFrames: [String] = []
@@ -79,7 +79,7 @@ private final class ProtocolConnection {
         self.socket = try RawWebSocketClient(path, port: server.port)
     }
 
-    /// Somebody with a token, in a conversation.
+    /// Connects with a token and joins a conversation.
     convenience init(
         _ speaker: ProtocolAdapter, _ user: String, in room: String, at server: ConfabServer
     ) throws {
@@ -89,13 +89,13 @@ private final class ProtocolConnection {
             if !behind.isEmpty { try self.awaitFrame(behind) }
             try self.send(text)
         }
-        // Inside: what others say from here on comes.
+        // After this answer, the connection is subscribed to the conversation.
         let mark = "are you inside?"
         try self.send(speaker.unknownRequest(mark))
         try self.awaitFrame(mark)
     }
 
-    /// A guest of Rooms, in a room.
+    /// Connects as a guest with the Rooms protocol and joins a room.
     convenience init(
         guest user: String, named name: String, in room: String, at server: ConfabServer
     ) throws {
@@ -109,7 +109,7 @@ private final class ProtocolConnection {
 
     func send(_ text: String) throws { try self.socket.send(text) }
 
-    /// Waits for a frame with all of these words.
+    /// Waits for a frame that contains all of these texts.
     @discardableResult
     func awaitFrame(_ words: String...) throws -> String {
         let deadline = Deadline()
@@ -134,7 +134,7 @@ private final class ProtocolConnection {
 @Suite("A guest")
 struct GuestSystemTests {
     @Test(
-        "is never shown as the token user of the same id, in any protocol",
+        "never appears as the token user with the same id, in any protocol",
         arguments: StoreDeployment.allCases)
     func guestIdentityInEveryProtocol(_ place: StoreDeployment) throws {
         let site = try AnonymousDeployment(place)
@@ -147,7 +147,7 @@ struct GuestSystemTests {
             )
         }
 
-        // In Chats, by its name.
+        // Chats identifies guests by name.
         let alice = try ProtocolConnection("/ws/chats/?username=alice", at: site.guestServer)
         try alice.send(#"{"type":"joinChat","data":{"chat":"\#(room)"}}"#)
         try alice.awaitFrame("chatJoined", #""username":"guest:alice""#)
@@ -167,7 +167,7 @@ struct GuestSystemTests {
                 "\(speaker.name): \(frame)")
         }
 
-        // In Rooms, by `user_id`: a message, typing, coming and going.
+        // Rooms identifies guests by `user_id`: a message, typing, joining and leaving.
         let bob = try ProtocolConnection(guest: "bob", named: "Bob", in: room, at: site.guestServer)
         #expect(
             try bob.awaitFrame("conversation_state").contains(
@@ -192,12 +192,12 @@ struct GuestSystemTests {
             default: #expect(frame.contains("guest:bob"), "\(frame)")
             }
         }
-        // A receipt.
+        // A read receipt.
         try alice.send(#"{"type":"markRead","data":{"chat":"\#(room)","last_read_message":2}}"#)
         try readers[0].line.awaitFrame(#""type":"read","user_id":"guest:alice""#)
         try readers[2].line.awaitFrame("messagesRead", #""username":"guest:alice""#)
 
-        // Lists, REST and operators.
+        // Lists, REST and operator commands.
         let shown = try JSONObject(site.get("/\(room)").body)
         let participants = shown.object("conversation")?.objects("participants") ?? []
         #expect(
@@ -235,7 +235,7 @@ struct GuestSystemTests {
     }
 
     @Test(
-        "does not get into a conversation in which a token's user of its id is a member",
+        "cannot join a conversation with a member who has its id and a token",
         arguments: StoreDeployment.allCases)
     func idOfMember(_ place: StoreDeployment) throws {
         let site = try AnonymousDeployment(place)
@@ -251,7 +251,7 @@ struct GuestSystemTests {
         let joined = try site.post("/\(room)/join", #"{"user_id":"alice","username":"Alice"}"#)
         #expect(joined.status == 409)
         #expect(try JSONObject(joined.body)["error"]?.hasPrefix("user_id: ") == true)
-        // By another id it does.
+        // The guest can join with another id.
         #expect(
             try site.post("/\(room)/join", #"{"user_id":"alice2","username":"Alice"}"#).status
                 == 200)
@@ -259,7 +259,7 @@ struct GuestSystemTests {
         #expect(messages?.isEmpty == true)
     }
 
-    @Test("who has made a conversation is no token's user of that id, and the other way round")
+    @Test("is not the token user with its id as a creator, nor the other way round")
     func creatorIsGuest() throws {
         let site = try AnonymousDeployment()
         let made = try JSONObject(site.post("/create", #"{"title":"Tea","user_id":"alice"}"#).body)
@@ -276,7 +276,7 @@ struct GuestSystemTests {
                 == 200)
     }
 
-    @Test("gets a token of its own by joining, and is the same guest with it, everywhere")
+    @Test("gets a token by joining, and is the same guest with it everywhere")
     func guestToken() throws {
         let site = try AnonymousDeployment()
         let room = try site.createConversation(by: "owner")
@@ -311,19 +311,19 @@ struct GuestSystemTests {
         try rooms.awaitFrame(#"430[{"ok":true"#)
         try reader.awaitFrame("by Rooms", #""sender_id":"guest:user456""#)
 
-        // It is good for this conversation, and for nothing that is an admin's.
+        // The token is valid only for this conversation and grants no admin rights.
         let other = try ProtocolConnection(
             "/conversations/elsewhere/?token=\(token)", at: site.guestServer)
         try other.awaitFrame("close 4004")
         #expect(try site.post("/\(room)/end", "{}", token: token).status == 403)
-        // Where strangers may not come in, it is none.
+        // A server without anonymous access rejects the token.
         let closed = try ConfabServer(["--anonymous", "off"])
         let refused = try ProtocolConnection("/conversations/\(room)/?token=\(token)", at: closed)
         try refused.awaitFrame("close 4003")
     }
 
     @Test(
-        "is nobody whom a token names",
+        "cannot be the subject of an ordinary token",
         arguments: [#"{"sub":"guest:alice"}"#, #"{"sub":"eve","agent_id":"guest:alice"}"#])
     func guestPrefixIsReserved(_ claims: String) throws {
         let site = try AnonymousDeployment()
@@ -350,7 +350,7 @@ struct GuestSystemTests {
         try rooms.awaitFrame("44{")
     }
 
-    /// A token with these claims, signed by OpenSSL's own program: Confab's signs no such thing.
+    /// A token with these claims, signed by OpenSSL, because Confab refuses to sign them.
     private static func signed(_ claims: String) throws -> String {
         let script = """
             b64() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
@@ -362,7 +362,7 @@ struct GuestSystemTests {
 
     // MARK: Listeners that others reach
 
-    @Test("does not come in where others than this machine reach the listener, unless told so")
+    @Test("is rejected by default on a listener that other machines reach")
     func closedByDefault() throws {
         let site = try AnonymousDeployment(.memory, ["--listen", "0.0.0.0:0"])
         #expect(try site.get("").status == 401)
@@ -381,7 +381,7 @@ struct GuestSystemTests {
         #expect(try home.get("").status == 200)
     }
 
-    @Test("may not do everything there, and the log says what it may")
+    @Test("has restricted rights on such a listener, and the log lists them")
     func openToOthers() throws {
         let site = try AnonymousDeployment(.memory, ["--listen", "0.0.0.0:0", "--anonymous", "on"])
         let warning = try site.guestServer.process.errors.line(
@@ -399,7 +399,7 @@ struct GuestSystemTests {
         try admin.send(#"{"event":"broadcast","data":{"content":"We close at noon."}}"#)
         try pets.awaitFrame("We close at noon.")
 
-        // Naming the creator, or joining under its id, does not make one the creator.
+        // Naming the creator, or joining with its id, does not grant the creator's rights.
         let made = try JSONObject(
             site.post("/create", #"{"title":"Tea","user_id":"user123"}"#).body)
         let id = try #require(made["room_id"])
@@ -408,7 +408,7 @@ struct GuestSystemTests {
             site.post("/\(id)/join", #"{"user_id":"user123","username":"Eve"}"#).body)
         #expect(try site.post("/\(id)/end", "{}", token: joined["token"]).status == 403)
         let token = try #require(made["token"])
-        // A fresh one says the same.
+        // A new token has the same rights.
         let again = try JSONObject(site.post("/\(id)/join", "{}", token: token).body)
         #expect(try site.post("/\(id)/end", "{}", token: again["token"]).status == 200)
         let other = try JSONObject(site.post("/create", #"{"title":"Tea"}"#).body)

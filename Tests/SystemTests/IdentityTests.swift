@@ -2,14 +2,14 @@ import Glibc
 import TestKit
 import Testing
 
-@Suite("Who may come in")
+@Suite("Authentication")
 struct IdentityTests {
     private func code(_ event: RawWebSocketClient.Event) -> UInt16? {
         if case .close(let code, _) = event { code } else { nil }
     }
 
     @Test(
-        "a token may stand in the URL or in the Authorization field, and both must be of the same user"
+        "accepts a token in the URL or the Authorization field, for the same user in both"
     )
     func tokenLocations() throws {
         let server = try ConfabServer()
@@ -32,7 +32,7 @@ struct IdentityTests {
         #expect(try self.code(broken.closeEvent()) == 4003)
     }
 
-    @Test("a page from elsewhere is refused before the upgrade, one of an allowed origin comes in")
+    @Test("rejects a page of a foreign origin before the upgrade")
     func origins() throws {
         let server = try ConfabServer(["--origins", "own,https://chat.example"])
         let path = server.path(to: "1", token: try ConfabServer.token(for: "alice"))
@@ -52,7 +52,7 @@ struct IdentityTests {
         }
     }
 
-    @Test("conversations of two tenants have nothing to do with each other")
+    @Test("separates the conversations of two tenants")
     func tenants() throws {
         let server = try ConfabServer()
         let here = try server.connect(token: ConfabServer.token(for: "alice", tenant: "here"))
@@ -64,7 +64,7 @@ struct IdentityTests {
         #expect(try there.wholeHistory().count == 1)
     }
 
-    @Test("an expired socket is told so and closed with 4003; one that sent a fresh token goes on")
+    @Test("closes an expired connection with 4003 unless it sends a new token")
     func expiry() throws {
         let server = try ConfabServer()
         let ending = try server.connect(token: ConfabServer.token(for: "alice", validFor: 2))
@@ -79,7 +79,7 @@ struct IdentityTests {
         try renewing.post("still here")
     }
 
-    @Test("tokens for another audience or of another issuer are refused")
+    @Test("rejects tokens for another audience or of another issuer")
     func audience() throws {
         let server = try ConfabServer(["--jwt-audience", "chat", "--jwt-issuer", "here"])
         func token(_ options: String...) throws -> String {
@@ -101,7 +101,7 @@ struct IdentityTests {
     }
 
     @Test(
-        "the newline at the end of a cluster key's file is no part of it: a client goes on at a node whose file has none"
+        "ignores the newline at the end of a cluster key file"
     )
     func clusterKeyNewline() throws {
         let folder = try TemporaryFolder()
@@ -132,7 +132,7 @@ struct IdentityTests {
         #expect(again["sid"] == came["sid"])
     }
 
-    /// The next frame that begins so; others on the way to it are let pass.
+    /// The next frame with this prefix; other frames are skipped.
     private func frame(_ beginning: String, of socket: RawWebSocketClient) throws -> String {
         let deadline = Deadline()
         while true {
@@ -143,7 +143,7 @@ struct IdentityTests {
         }
     }
 
-    /// A token signed with RS256 by OpenSSL's own program.
+    /// A token signed with RS256 by OpenSSL.
     private func rsaToken(key: String, in folder: TemporaryFolder) throws -> String {
         let script = """
             b64() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
@@ -163,7 +163,7 @@ struct IdentityTests {
     }
 
     @Test(
-        "RS256 tokens of a key in a PEM file come in, others do not; SIGHUP takes the file's next key"
+        "accepts RS256 tokens of the key in a PEM file, and reloads it on SIGHUP"
     )
     func publicKey() throws {
         let folder = try TemporaryFolder()
@@ -185,7 +185,7 @@ struct IdentityTests {
         #expect(try self.code(server.connect(token: first).closeEvent()) == 4003)
     }
 
-    @Test("a key set is read again when its file changes")
+    @Test("reloads a key set when its file changes")
     func keySet() throws {
         let folder = try TemporaryFolder()
         func publish(_ secret: String) throws {

@@ -2,9 +2,9 @@ import Glibc
 import TestKit
 import Testing
 
-@Suite("A node from its start to its end")
+@Suite("A node")
 struct LifecycleTests {
-    @Test("says that it is ready, on one line, and then it is healthy")
+    @Test("reports that it is ready in one line, and is then healthy")
     func ready() throws {
         let server = try ConfabServer(["--node-id", "n1"])
         let line = try server.process.errors.line(with: "confab ready")
@@ -20,7 +20,7 @@ struct LifecycleTests {
     }
 
     @Test(
-        "SIGTERM closes its clients with 1012, one after the other, and ends with 0",
+        "closes its clients with 1012 on SIGTERM, and exits with 0",
         arguments: [SIGTERM, SIGINT])
     func drain(_ signal: Int32) throws {
         let server = try ConfabServer(store: .sqlite)
@@ -40,7 +40,7 @@ struct LifecycleTests {
         #expect(throws: TestFailure.self) { try ByteStream(port: server.port) }
     }
 
-    @Test("a second SIGTERM does not wait for the drain")
+    @Test("does not wait for the drain after a second SIGTERM")
     func secondSignal() throws {
         let server = try ConfabServer(["--drain-seconds", "3600"])
         let talkers = try (0..<4).map { try server.connect("user \($0)") }
@@ -53,7 +53,7 @@ struct LifecycleTests {
         #expect(try server.process.waitForExit() == .exited(0))
     }
 
-    @Test("a drain waits for a message that is under way")
+    @Test("waits for a message in flight while it drains")
     func lastMessage() throws {
         let server = try ConfabServer(["--drain-seconds", "1"], store: .sqlite)
         let talker = try server.connect("alice")
@@ -72,7 +72,7 @@ struct LifecycleTests {
         #expect(contents == (isAnswered ? ["the last one"] : []))
     }
 
-    @Test("SIGHUP reads the secret again: tokens of the old one are refused, who is inside stays")
+    @Test("reloads the secret on SIGHUP, rejects old tokens, and keeps connections")
     func reloadSecret() throws {
         let server = try ConfabServer()
         let inside = try server.connect("alice")
@@ -91,7 +91,7 @@ struct LifecycleTests {
         try inside.post("still here")
     }
 
-    @Test("SIGHUP reads limits and the log level again")
+    @Test("reloads limits and the log level on SIGHUP")
     func reloadConfiguration() throws {
         let folder = try TemporaryFolder()
         let file = try folder.write(#"{"log-level":"info"}"#, to: "confab.json")
@@ -101,7 +101,7 @@ struct LifecycleTests {
         server.process.send(SIGHUP)
         try server.process.errors.line(with: "reloaded")
 
-        // A broken frame is worth a line to whoever looks for it, and to nobody else.
+        // A protocol error is logged only at the debug level.
         let broken = try server.connect("alice")
         try broken.synchronize()
         try broken.socket.stream.send([0x01, 0x00])
@@ -112,7 +112,7 @@ struct LifecycleTests {
         #expect(try talker.next("message.failed")["error"] == "content: longer than 5 bytes")
     }
 
-    @Test("a reload that fails leaves everything as it was")
+    @Test("keeps its configuration after a failed reload")
     func failedReload() throws {
         let server = try ConfabServer()
         try server.folder.write("short", to: "jwt.secret")
@@ -124,7 +124,7 @@ struct LifecycleTests {
         #expect(try server.health().status == 200)
     }
 
-    @Test("makes a secret of its own beside the database, which nobody else may read, and keeps it")
+    @Test("creates a private secret beside the database, and keeps it")
     func generatedSecret() throws {
         let folder = try TemporaryFolder()
         let options = [

@@ -2,7 +2,8 @@ import Foundation
 import TestKit
 import Testing
 
-/// What becomes of a node whose database is taken from under it. Nothing that is said after that may be acknowledged: nobody would find it.
+/// The database of a running node is removed or changed. Later messages must not be acknowledged,
+/// because they would be lost.
 @Suite("A node whose database file", .serialized)
 struct LostDatabaseTests {
     enum DatabaseLoss: String, CaseIterable, CustomTestStringConvertible {
@@ -10,13 +11,13 @@ struct LostDatabaseTests {
         case removed
         /// `mv chat.db* elsewhere/`
         case moved
-        /// All of it moved away, and another node's database in its place.
+        /// All files are moved away, and another node's database is in their place.
         case replaced
-        /// `cp other.db chat.db`: the same file with other content.
+        /// `cp other.db chat.db`: the same file with different content.
         case overwritten
         /// `truncate -s 0 chat.db`
         case truncated
-        /// Only the write-ahead log is gone, which has the newest messages.
+        /// Only the write-ahead log, with the newest messages, is removed.
         case withoutLog
         case withTruncatedLog
 
@@ -36,7 +37,7 @@ struct LostDatabaseTests {
         }
     }
 
-    /// Another node's database, whole and with a message.
+    /// Another node's complete database with one message.
     private func otherDatabase() throws -> Data {
         let server = try ConfabServer(store: .sqlite)
         try server.connect("mallory", to: "lobby").post("of another node")
@@ -67,18 +68,19 @@ struct LostDatabaseTests {
         }
     }
 
-    /// What somebody who comes anew reads of the conversation.
+    /// The messages that a new client reads.
     private func contents(of server: ConfabServer) throws -> [String] {
         try server.connect("reader").wholeHistory().compactMap { $0["content"] }
     }
 
     @Test(
-        "is lost acknowledges nothing in any protocol, says so, and is honest after a restart",
+        "is lost acknowledges nothing, reports it, and has no false data after a restart",
         arguments: DatabaseLoss.allCases)
     func lost(_ fault: DatabaseLoss) throws {
         let server = try ConfabServer(store: .sqlite)
         let path = server.folder.file("confab.db")
-        // First, so that nobody has to be told of it, which asks the store, once that is lost.
+        // Connected first, because notifying it of others' arrivals later would need the lost
+        // store.
         let witness = try server.connect("witness")
         try witness.synchronize()
         let people = try ProtocolAdapter.all.map { speaker in
@@ -90,7 +92,7 @@ struct LostDatabaseTests {
         }
         for (number, person) in people.enumerated() {
             try person.sendMessage("before")
-            // All have heard it: nothing is asked of the store for it any more.
+            // After all clients have received the message, none of them reads it from the store.
             for listener in people where listener !== person {
                 try listener.awaitMessage(number + 1, person.adapter.name, "before")
             }
@@ -102,7 +104,7 @@ struct LostDatabaseTests {
         for person in people { try person.sendMessage("lost") }
         for person in people {
             let words = try person.refusal(after: people.count)
-            // On a machine that stands still for 5 s nobody knows.
+            // If the machine pauses for 5 s, the outcome is unknown.
             #expect(
                 words.hasPrefix("the message could not be stored")
                     || words.hasPrefix("it is unknown"), "\(words)")
@@ -116,7 +118,7 @@ struct LostDatabaseTests {
         let health = try JSONObject(server.health().body)
         #expect(health["status"] == "degraded")
         #expect(health["reason"]?.contains(path) == true, "\(health)")
-        // What is read would be out of a file that nobody else has.
+        // Reads fail too, because the data would come from a lost file.
         try witness.send(#"{"action":"fetch_messages"}"#)
         #expect(try witness.next("error")["action"] == "fetch_messages")
         try Deadline.wait(for: "verify to name the file") {
@@ -127,14 +129,14 @@ struct LostDatabaseTests {
         }
 
         if fault == .moved {
-            // Back in its place, it is as it was.
+            // Once the files are back, the node recovers.
             try self.move(server.folder, to: away.path, back: true)
             try Deadline.wait(for: "health 200", untilTrue: { try server.health().status == 200 })
             try witness.post("after")
             #expect(try confab("verify", "lobby", at: server.adminPort).status == 0)
         }
         try server.crash()
-        // As the manual says: a log is of no use without its file.
+        // As the manual says, a log is useless without its database.
         if fault == .overwritten {
             for part in Self.parts.dropFirst() {
                 try FileManager.default.removeItem(atPath: server.folder.file(part))
@@ -151,7 +153,7 @@ struct LostDatabaseTests {
         try restarted.connect("reader").post("after the restart")
     }
 
-    @Test("was replaced leaves what stands in its place alone when it stops")
+    @Test("was replaced leaves the new file unchanged when it stops")
     func stopLeavesForeignFiles() throws {
         let server = try ConfabServer(store: .sqlite)
         try server.connect("ann").post("before")

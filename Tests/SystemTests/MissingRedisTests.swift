@@ -1,7 +1,7 @@
 import TestKit
 import Testing
 
-/// Redis is not there yet.
+/// Redis is not running at the start of the node.
 @Suite("A node that is started before its Redis")
 struct MissingRedisTests {
     private let redis: RedisServer
@@ -15,7 +15,7 @@ struct MissingRedisTests {
         self.port = try freePort()
     }
 
-    /// A node that is to listen at the port, when it has said that it waits.
+    /// Starts a node at the port, and waits until it reports that it is waiting.
     private func waitingNode() throws -> (process: ChildProcess, waiting: String) {
         let process = try self.start()
         return (process, try process.errors.line(with: "waiting for redis"))
@@ -34,7 +34,7 @@ struct MissingRedisTests {
     }
 
     @Test(
-        "waits for it, says so, takes no clients, and comes up when it comes; and is alive with it and without it"
+        "waits for it, logs that, rejects clients, and is live with and without it"
     )
     func waitsForRedis() throws {
         let (node, line) = try self.waitingNode()
@@ -65,7 +65,7 @@ struct MissingRedisTests {
 
         try self.redis.restart()
         try node.errors.line(with: "confab ready on ")
-        // Each loop has its own way to Redis, and the last may be back a moment later.
+        // Each loop has its own connection to Redis, and the last one may recover later.
         try Deadline.wait(
             for: "health to be good",
             untilTrue: { try HTTPReply.get("/api/health", port: self.port).status == 200 })
@@ -75,7 +75,7 @@ struct MissingRedisTests {
         ).post("here")
         try expectLive()
 
-        // Neither a Redis that is gone nor one that hangs is a reason to restart the node.
+        // The node is live even if Redis is down or hangs.
         try self.redis.crash()
         try Deadline.wait(
             for: "health to be bad",
@@ -83,7 +83,7 @@ struct MissingRedisTests {
         try expectLive()
     }
 
-    @Test("holds its address, so that a second one ends at once and says why")
+    @Test("keeps its address, so that a second node on it exits with an error")
     func secondNodeOnSameAddress() throws {
         let (first, _) = try self.waitingNode()
         defer { first.kill() }
@@ -98,16 +98,16 @@ struct MissingRedisTests {
     }
 }
 
-@Suite("A node that is to have each write on a replica")
+@Suite("A node that requires a replica for each write")
 struct MissingReplicaTests {
-    @Test("where there is none takes no sends, says so in its health, and heals when one comes")
+    @Test("rejects sends without a replica, reports that in its health, and recovers")
     func waitsForReplica() throws {
         let redis = try RedisServer()
         let node = try ConfabServer(["--store", "\(redis.url)?wait=1&wait-ms=100"])
         try Deadline.wait(
             for: "health to be degraded", untilTrue: { try node.health().status == 503 })
         #expect(try JSONObject(node.health().body)["status"] == "degraded")
-        // Whoever asks while the first probe is at the end of its time is told that the store does not answer.
+        // Until the first probe times out, the reason is that the store does not answer.
         try Deadline.wait(
             for: "health to name replicas",
             untilTrue: {

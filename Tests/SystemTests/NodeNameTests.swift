@@ -2,10 +2,10 @@ import Glibc
 import TestKit
 import Testing
 
-/// Nodes that were given one name.
+/// Several nodes with the same name.
 @Suite("A node's name", .serialized)
 struct NodeNameTests {
-    /// A Redis of some kind, kept for as long as the test lasts.
+    /// A Redis deployment, alive for the duration of a test.
     private struct RedisDeployment {
         let url: String
         let servers: AnyObject
@@ -48,7 +48,7 @@ struct NodeNameTests {
     }
 
     @Test(
-        "is one living node's: of two that start at once one waits and says so, and joins when the other was killed",
+        "belongs to one node: a second one waits, and joins after the first is killed",
         arguments: Kind.allCases)
     func secondNodeWaits(_ kind: Kind) throws {
         let place = try Self.redisDeployment(kind)
@@ -71,7 +71,7 @@ struct NodeNameTests {
         winner.send(SIGKILL)
         try winner.waitForExit()
         try loser.errors.line(with: "confab ready on ")
-        // And a third time: under the same name after a kill, and at once after an end in good order.
+        // The name is free again after a kill, and immediately after an orderly stop.
         loser.send(SIGKILL)
         try loser.waitForExit()
         let third = try self.node(place.url)
@@ -86,7 +86,7 @@ struct NodeNameTests {
     }
 
     @Test(
-        "stays a node's own when Redis was away, forgot everything, or the node stood still and is another to the cluster"
+        "stays with its node when Redis is unavailable and loses its data"
     )
     func nameSurvivesRedisRestart() throws {
         let redis = try RedisServer()
@@ -108,13 +108,14 @@ struct NodeNameTests {
         #expect(!Self.isReady(other))
     }
 
-    @Test("that two living nodes have is an error of every verb that names one, and lists them")
+    @Test("causes an error in every command if two nodes have it")
     func ambiguousName() throws {
         let redis = try RedisServer()
         let first = try ConfabServer(["--store", redis.url, "--node-id", "web"])
         let second = try self.node(redis.url)
         defer { second.kill() }
-        // The first node's process, and then the second's: as if Redis had forgotten, and a node of an older Confab had come.
+        // Give the name to the second process, as if Redis had lost its data, or a node of an older
+        // Confab had joined.
         let holder = try redis.execute("GET", "confab:{c}:name:web")
         try second.errors.line(with: "name is in use")
         let beats = try Deadline.wait(for: "both to beat") { () -> [String]? in

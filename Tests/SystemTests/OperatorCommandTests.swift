@@ -3,7 +3,7 @@ import Glibc
 import TestKit
 import Testing
 
-/// What a verb printed and how it ended.
+/// The output and exit status of a command.
 struct CommandResult {
     let status: Int32
     let output: String
@@ -13,7 +13,7 @@ struct CommandResult {
     func rows(_ key: String) throws -> [JSONObject] { try self.document.objects(key) ?? [] }
 }
 
-/// Runs a verb against an admin listener.
+/// Runs an operator command with an admin listener.
 func confab(_ words: String..., at port: UInt16, environment: [String: String] = [:]) throws
     -> CommandResult
 {
@@ -32,7 +32,7 @@ func confab(_ words: [String], at port: UInt16, environment: [String: String] = 
     return CommandResult(status: status, output: result.output, errors: result.errors)
 }
 
-@Suite("What operators ask of a cluster")
+@Suite("Operator commands for a cluster")
 struct ClusterCommandTests {
     private func connect(
         _ user: String, to node: LocalCluster.ServiceProcess, of cluster: LocalCluster
@@ -45,19 +45,19 @@ struct ClusterCommandTests {
         return talker
     }
 
-    /// Of a row of `nodes`.
+    /// The row of a node in `nodes`.
     private func row(_ node: String, at port: UInt16) throws -> JSONObject? {
         try confab("nodes", "--output", "json", at: port).rows("nodes").first { $0["node"] == node }
     }
 
-    @Test("any node answers for all, as tables and as JSON")
+    @Test("get answers for all nodes from any node, as tables and as JSON")
     func commands() throws {
         let cluster = try LocalCluster(["3"])
         let ports = try cluster.nodes.map { try #require($0.adminPort) }
         let alice = try self.connect("alice", to: cluster.nodes[0], of: cluster)
         try alice.post("one")
 
-        // Until all shards are where they belong.
+        // Waits until all shards have moved to their owners.
         try Deadline.wait(
             for: "all to be well",
             untilTrue: { try confab("status", at: ports[1]).output.hasSuffix("\nAll is well.") })
@@ -90,7 +90,8 @@ struct ClusterCommandTests {
         #expect(rows[0].number("imbalance") == 200 && rows[1].number("imbalance") == -100)
         #expect(rows[0]["address"] == "127.0.0.1:\(cluster.nodes[0].port)")
 
-        // A busy machine may have a node taken for dead for a moment: asked again until nothing has moved meanwhile.
+        // On a busy machine, a node may be evicted for a moment. Repeated until no shard has moved
+        // meanwhile.
         let (owner, shards, shard, own) = try Deadline.wait(for: "an owner to stay one") {
             () -> (JSONObject, [JSONObject], JSONObject, CommandResult)? in
             let owner = try confab("owner", "lobby", "--output", "json", at: ports[0]).document
@@ -105,7 +106,8 @@ struct ClusterCommandTests {
                 shard.number("epoch") == epoch,
                 own.output.contains("  SINCE  ")
             else {
-                // Whoever is owner again claims the shard when somebody needs it, such as one who enters.
+                // A returning owner claims a shard only when a client needs it, such as one that
+                // joins.
                 if owner.number("epoch") == nil {
                     _ = try self.connect("bob", to: cluster.nodes[0], of: cluster)
                 }
@@ -115,7 +117,7 @@ struct ClusterCommandTests {
         }
         #expect(shards.count == 4096)
         #expect(shard["owner"] == owner["owner"])
-        // The nodes came one after the other: it may have had an owner before.
+        // The nodes started one after the other, so the shard may have had another owner.
         #expect(shard.number("epoch") ?? 0 >= 1)
         #expect(shard["since"]?.hasSuffix("Z") == true && shard.number("msg_s") != nil)
         #expect(owner.number("head") == 1)
@@ -181,7 +183,7 @@ struct ClusterCommandTests {
                 == 2)
     }
 
-    @Test("a hole in a stream is found, and named")
+    @Test("find and name a gap in a stream")
     func hole() throws {
         let cluster = try LocalCluster(["2"])
         let port = try #require(cluster.nodes[0].adminPort)
@@ -202,7 +204,7 @@ struct ClusterCommandTests {
             "\(broken.output)")
     }
 
-    @Test("a node that is killed is a row, a footer and status 3, and nothing hangs")
+    @Test("show a killed node as a row, with a footer and status 3, without hanging")
     func killedNode() throws {
         let cluster = try LocalCluster(["3"])
         let port = try #require(cluster.nodes[0].adminPort)
@@ -214,7 +216,7 @@ struct ClusterCommandTests {
         let gone = try confab("nodes", "--output", "json", at: port)
         #expect(gone.status == 3 && gone.errors == "2 of 3 nodes answered")
         #expect(try confab("status", at: port).output.contains("! n3 "))
-        // The script starts it again after five seconds.
+        // The script restarts the node after 5 s.
         for _ in 0..<4 {
             let began = ContinuousClock.now
             let nodes = try confab("nodes", at: port)
@@ -230,7 +232,7 @@ struct ClusterCommandTests {
             for: "everybody to answer", untilTrue: { try confab("nodes", at: port).status == 0 })
     }
 
-    @Test("a drained node owns nothing and takes nobody, until it is resumed")
+    @Test("drain a node, which then owns no shard and rejects clients until it is resumed")
     func drain() throws {
         let cluster = try LocalCluster(["2"])
         let port = try #require(cluster.nodes[0].adminPort)
@@ -239,7 +241,7 @@ struct ClusterCommandTests {
             for: "the nodes to know each other", untilTrue: { try self.row("n2", at: port) != nil })
         let alice = try self.connect("alice", to: node, of: cluster)
         try alice.post("one")
-        // Such as a load balancer's, that looks at the node's health: no client.
+        // Such as a load balancer's health check, which is not a client.
         let other = try ByteStream(port: node.port)
         defer { other.close() }
 
@@ -258,7 +260,7 @@ struct ClusterCommandTests {
             throw TestFailure("no close frame")
         }
         #expect(code == 1012)
-        // While it is silent for a moment, that is what is known of it.
+        // The node may be suspect for a moment; its data are then older.
         let row = try Deadline.wait(for: "n2 to be heard") {
             try self.row("n2", at: port).flatMap { $0["state"] == "suspect" ? nil : $0 }
         }
@@ -296,9 +298,9 @@ struct ClusterCommandTests {
     }
 }
 
-@Suite("What operators ask of a node that stands alone")
+@Suite("Operator commands for a single node")
 struct SingleNodeCommandTests {
-    @Test("is answered as by a cluster of one")
+    @Test("are answered as by a cluster of one node")
     func commands() throws {
         let server = try ConfabServer(["--node-id", "solo"], store: .sqlite)
         let alice = try server.connect("alice")
@@ -349,7 +351,7 @@ struct SingleNodeCommandTests {
         try again.post("three")
     }
 
-    @Test("what does not exist is a sentence and status 1")
+    @Test("report unknown names in one sentence and exit with 1")
     func unknown() throws {
         let server = try ConfabServer(["--node-id", "solo"])
         for words in [
@@ -368,7 +370,7 @@ struct SingleNodeCommandTests {
         #expect(try confab("nodes", "--sort", "beauty", at: server.adminPort).status == 2)
     }
 
-    @Test("who asks nobody, or without the token, is told so")
+    @Test("report a missing node or admin token")
     func refusals() throws {
         let folder = try TemporaryFolder()
         let file = try folder.write("let-me-in\n", to: "admin.token")
@@ -383,7 +385,7 @@ struct SingleNodeCommandTests {
             ).status == 0)
         let silent = try confab("nodes", at: freePort())
         #expect(silent.status == 3 && silent.errors.contains("Connection refused"), "\(silent)")
-        // A page of the browser, and a form, change nothing.
+        // A GET, as from a browser, changes nothing.
         let path = "/api/cluster/drain"
         #expect(
             try HTTPReply.get(
@@ -392,7 +394,7 @@ struct SingleNodeCommandTests {
         #expect(try HTTPReply.get("/api/cluster/nodes", port: server.port).status == 404)
     }
 
-    @Test("tail shows what is said, as it is said")
+    @Test("show new messages in tail")
     func tail() throws {
         let server = try ConfabServer()
         let alice = try server.connect("alice")

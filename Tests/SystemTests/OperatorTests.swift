@@ -2,9 +2,9 @@ import Glibc
 import TestKit
 import Testing
 
-@Suite("What operators see")
+@Suite("Metrics, logs and the admin listener:")
 struct OperatorTests {
-    /// People who come, talk, err and go.
+    /// Clients that join, send, make errors and leave.
     private func makeTraffic(on server: ConfabServer) throws {
         let alice = try server.connect("alice")
         let bob = try server.connect("bob")
@@ -32,11 +32,11 @@ struct OperatorTests {
         _ = try HTTPReply.get("/private?token=\(forged)", port: server.port)
     }
 
-    @Test("promtool has nothing to say against the metrics")
+    @Test("promtool accepts the metrics")
     func promtool() throws {
         let server = try ConfabServer(["--echo-path", "/_echo"], store: .sqlite)
         try self.makeTraffic(on: server)
-        // Loops publish once a second.
+        // Loops publish their metrics once per second.
         try Deadline.wait(
             for: "the message to be counted",
             untilTrue: { try server.metric("confab_store_writes_total") ?? 0 > 0 })
@@ -45,7 +45,7 @@ struct OperatorTests {
         #expect(verdict.ending == .exited(0), "\(verdict.output)\(verdict.errors)")
     }
 
-    @Test("the metrics count what happened")
+    @Test("the metrics count connections, messages and deliveries")
     func metrics() throws {
         let server = try ConfabServer(store: .sqlite)
         let talkers = try (0..<3).map { try server.connect("user \($0)") }
@@ -73,7 +73,7 @@ struct OperatorTests {
     }
 
     @Test(
-        "a log never has a token or a content in it, at any level and in any format",
+        "a log contains no token or content, at any level and in any format",
         arguments: ["text", "json"])
     func logs(_ format: String) throws {
         let server = try ConfabServer(
@@ -96,7 +96,7 @@ struct OperatorTests {
         }
     }
 
-    @Test("the admin listener keeps pages and strangers out")
+    @Test("the admin listener rejects browser pages and foreign hosts")
     func adminListener() throws {
         let server = try ConfabServer()
         #expect(try HTTPReply.get("/metrics", port: server.adminPort).status == 200)
@@ -111,11 +111,11 @@ struct OperatorTests {
             try HTTPReply.get(
                 "/metrics", port: server.adminPort, fields: ["Origin": "https://evil.example"]
             ).status == 403)
-        // No conversations, and no health either: this is another site.
+        // The admin listener serves neither conversations nor health.
         #expect(try HTTPReply.get("/conversations/1/", port: server.adminPort).status == 404)
     }
 
-    @Test("with a token file, the admin listener asks for that token and takes no other")
+    @Test("with a token file, the admin listener accepts only that token")
     func adminToken() throws {
         let folder = try TemporaryFolder()
         try folder.write("let-me-in\n", to: "admin.token")

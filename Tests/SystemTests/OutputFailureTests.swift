@@ -2,12 +2,12 @@ import Glibc
 import TestKit
 import Testing
 
-/// What becomes of a command whose output cannot be written.
-@Suite("An output that cannot be written", .serialized)
+/// Commands whose output cannot be written.
+@Suite("Output that cannot be written", .serialized)
 struct OutputFailureTests {
     private static let problem = "confab: the output cannot be written: No space left on device"
 
-    /// Runs a command with its output on a disk that is full.
+    /// Runs a command with its output on /dev/full.
     private func runWithFullDisk(
         _ words: [String], environment: [String: String] = [:], input: String? = nil
     ) throws -> (ending: ChildProcess.ExitStatus, errors: String) {
@@ -19,7 +19,7 @@ struct OutputFailureTests {
     }
 
     @Test(
-        "is a sentence and status 1 for everything that is printed without a node",
+        "causes an error and status 1 for every command without a node",
         arguments: [
             ["--help"], ["--version"], ["help"], ["config", "--help"], ["serve", "--help"],
             ["help", "drain"], ["completion", "bash"],
@@ -32,7 +32,7 @@ struct OutputFailureTests {
         #expect(result.errors == Self.problem)
     }
 
-    @Test("is one for a token and for a configuration that was checked")
+    @Test("causes an error for a token and a checked configuration")
     func files() throws {
         let folder = try TemporaryFolder()
         let secret = try folder.write(ConfabServer.secret, to: "secret")
@@ -49,7 +49,7 @@ struct OutputFailureTests {
         }
     }
 
-    @Test("is one for every verb of operators, in every format, and ends those that go on for ever")
+    @Test("causes an error for every operator command, and ends endless ones")
     func operatorCommands() throws {
         let node = try ConfabServer(["--node-id", "n1"], store: .sqlite)
         try node.connect("alice").post("one")
@@ -73,7 +73,7 @@ struct OutputFailureTests {
         }
     }
 
-    @Test("is one for events that are followed, and for what is read in Redis")
+    @Test("causes an error for followed events, and for commands that read Redis")
     func cluster() throws {
         let redis = try RedisServer()
         let node = try ConfabServer(["--store", redis.url, "--node-id", "n1"])
@@ -87,7 +87,7 @@ struct OutputFailureTests {
         }
     }
 
-    @Test("ends a chat, and a benchmark's report is missed")
+    @Test("ends a chat and a benchmark")
     func clients() throws {
         let node = try ConfabServer()
         let url = "ws://127.0.0.1:\(node.port)"
@@ -106,12 +106,13 @@ struct OutputFailureTests {
         #expect(bench.errors.hasSuffix(Self.problem), "\(bench.errors)")
     }
 
-    @Test("because it is closed is a sentence; because its reader has gone it is none")
+    @Test("causes an error if it is closed, and none if the reader has gone")
     func closed() throws {
         let closed = try run("/bin/sh", ["-c", "exec \"$0\" --version >&-", Checkout.confab])
         #expect(closed.ending == .exited(1))
         #expect(closed.errors == "confab: the output cannot be written: Bad file descriptor")
-        // The reader closes its end before the command begins; whoever started the command ignores SIGPIPE, as Python does.
+        // The reader closes its end before the command starts. The parent ignores SIGPIPE, as
+        // Python does.
         let folder = try TemporaryFolder()
         let script = """
             mkfifo go

@@ -2,17 +2,17 @@ import Foundation
 import TestKit
 import Testing
 
-/// How a client of one protocol says and hears what all protocols have; in texts as they travel.
+/// The frames of one protocol for the operations that all protocols share.
 struct ProtocolAdapter: Sendable, CustomTestStringConvertible {
-    /// What somebody hears, in no protocol's words.
+    /// An event, independent of the protocol.
     enum ReceivedEvent: Equatable, CustomStringConvertible {
         case message(id: Int, author: String, content: String)
         case typing(String)
-        /// Somebody has read everything up to a message.
+        /// A user has read all messages up to this one.
         case read(String, through: Int)
         case left(String)
         case ended
-        /// One's own send was refused, in these words.
+        /// The user's own send was refused, with this error.
         case refused(String)
 
         var description: String {
@@ -28,25 +28,28 @@ struct ProtocolAdapter: Sendable, CustomTestStringConvertible {
     }
 
     let name: String
-    /// Where somebody connects who wants to come into a conversation, from behind this message on if the protocol can do that.
+    /// The path of the connection for a conversation. It resumes after a message if the protocol
+    /// supports that.
     let path: @Sendable (_ conversation: String, _ token: String, _ after: Int?) -> String
-    /// What is sent to come in, where that is not done by connecting, each when a frame has come that begins so.
+    /// The frames that join the conversation, if connecting does not. Each is sent after a frame
+    /// with the prefix `behind` has arrived.
     var entryFrames: @Sendable (_ conversation: String) -> [(behind: String, text: String)] = { _ in
         []
     }
-    /// Something that the server knows no answer to but an error with these words.
+    /// A request that the server answers with an error that contains these words.
     var unknownRequest: @Sendable (_ words: String) -> String = {
         Self.text(["action": $0, "event": $0, "type": $0])
     }
     let messageFrame: @Sendable (_ conversation: String, _ content: String) -> String
-    /// What is sent to read what was said behind a message, where that does not come by itself.
+    /// The frame that requests the messages after an id, if the protocol does not send them by
+    /// itself.
     var catchUpFrame: (@Sendable (_ conversation: String, _ after: Int) -> String)?
-    /// Nil where the protocol has no words for it.
+    /// Nil if the protocol has no such frame.
     var typingFrame: (@Sendable (_ conversation: String) -> String)?
     var readFrame: (@Sendable (_ conversation: String, _ id: Int) -> String)?
-    /// What of all that this protocol tells.
+    /// The topics that the protocol delivers.
     let deliveredTopics: Set<Topic>
-    /// What a frame says that came to this user; an answer to one's own send is a message.
+    /// The events in a frame for this user. The answer to the user's own send is a message.
     let events: @Sendable (_ text: String, _ me: String) -> [ReceivedEvent]
 
     enum Topic: Sendable { case typing, reading, presence, end }
@@ -173,7 +176,7 @@ struct ProtocolAdapter: Sendable, CustomTestStringConvertible {
         entryFrames: { [("0{", "40"), ("40{", #"42["join_room",{"room_id":"\#($0)"}]"#)] },
         unknownRequest: { #"42["\#($0)",{}]"# },
         messageFrame: { "42[\"send_message\",\(Self.text(["room_id": $0, "content": $1]))]" },
-        // What was missed stands in what a join is answered with.
+        // The answer to a join contains the missed messages.
         catchUpFrame: { conversation, _ in #"42["join_room",{"room_id":"\#(conversation)"}]"# },
         typingFrame: { #"42["typing",{"room_id":"\#($0)","is_typing":true}]"# },
         deliveredTopics: [.typing, .presence, .end],

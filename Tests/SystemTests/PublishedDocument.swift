@@ -1,11 +1,12 @@
 import Foundation
 import TestKit
 
-/// A published document that a protocol comes from, where it is at hand: in `CONFAB_SEEDS`, or beside the checkout.
+/// The published document that a protocol is based on, if available: in the folder `CONFAB_SEEDS`,
+/// or next to the checkout.
 struct PublishedDocument: Sendable {
     private let path: String
 
-    /// - Parameter name: the file's, in the folder of the documents.
+    /// - Parameter name: the name of the file in that folder.
     init(_ name: String) {
         self.path =
             (ProcessInfo.processInfo.environment["CONFAB_SEEDS"] ?? Checkout.file("../shared/seeds"))
@@ -20,7 +21,7 @@ struct PublishedDocument: Sendable {
 
     var exists: Bool { access(self.path, R_OK) == 0 }
 
-    /// The texts of its blocks in this language, in their order.
+    /// The texts of the blocks in this language, in order.
     func blocks(_ language: String) throws -> [String] {
         let text = try String(contentsOfFile: self.path, encoding: .utf8)
         return try text.matches(of: Regex(#"(?s)```\#(language)\n(.*?)```"#)).map {
@@ -28,14 +29,14 @@ struct PublishedDocument: Sendable {
         }
     }
 
-    /// The JSON objects of its blocks, in their order, without their comments.
+    /// The JSON objects in the blocks of this language, in order, without comments.
     func objects(in language: String) throws -> [JSONObject] {
         try self.blocks(language).flatMap { block in
             let lines = block.split(separator: "\n").map { line in
                 line.firstRange(of: /(^|\s)\/\/.*/).map { String(line[..<$0.lowerBound]) }
                     ?? String(line)
             }
-            // What ends with an object's last brace; blocks in lists stand further in.
+            // An object ends with its last brace at the margin; blocks in lists are indented.
             let margin =
                 lines.first { !$0.allSatisfy(\.isWhitespace) }?.prefix { $0 == " " }.count ?? 0
             let bodies = lines.map { String($0.dropFirst(margin)) }.joined(separator: "\n").matches(
@@ -48,7 +49,8 @@ struct PublishedDocument: Sendable {
     }
 }
 
-/// What an object looks like: its fields, and of what kind each is. Documents print words where numbers stand, `"int"` say.
+/// The shape of a JSON value: its fields and their types. Documents show placeholders for values,
+/// such as `"int"`.
 enum Shape: Equatable, CustomStringConvertible {
     case text, number, bool, null
     case list(of: [Shape])
@@ -80,7 +82,8 @@ enum Shape: Equatable, CustomStringConvertible {
         self.init(try JSONSerialization.jsonObject(with: Data(object.text.utf8)))
     }
 
-    /// What is missing here of a documented shape, or of another kind; more fields are no harm.
+    /// The fields that are missing or have another type than documented. Additional fields are
+    /// allowed.
     func differences(from documented: Shape, at place: String = "") -> [String] {
         switch (documented, self) {
         case (.object(let wanted), .object(let found)):

@@ -2,19 +2,20 @@ import Foundation
 import TestKit
 import Testing
 
-/// The numbers in the document's examples are those of a conversation with 455 messages before: that is what they are tried in.
+/// The document's examples have numbers from a conversation with 455 earlier messages, so the test
+/// creates those first.
 @Suite(
-    "The published examples, letter by letter but for times",
+    "The published examples match exactly, except for times,",
     .enabled(if: PublishedDocument.conversations.exists))
 struct PublishedExampleTests {
-    /// What takes part: the user of the examples, and somebody else.
+    /// The user of the examples, and another user.
     private struct ExampleSession {
         let john: any StockClient
         let other: any StockClient
 
         init(_ site: DeployedSystem, _ connect: (String) throws -> any StockClient) throws {
             let john = try site.path(to: "123", as: "789", name: "john_doe")
-            // Each of them sends less than a connection may at once.
+            // Each connection sends fewer messages than the rate limit allows at once.
             for first in stride(from: 1, through: 455, by: 91) {
                 let talker = ConversationClient(try RawWebSocketClient(john, port: site.port))
                 for number in first..<first + 91 {
@@ -23,7 +24,7 @@ struct PublishedExampleTests {
                 try talker.socket.close()
             }
             let other = try site.path(to: "123", as: "other")
-            // An absence that is not announced yet would hide that he comes again.
+            // Until john's departure is announced, his return would not be announced either.
             try Deadline.wait(
                 for: "john to be gone",
                 untilTrue: {
@@ -54,7 +55,7 @@ struct PublishedExampleTests {
                 examples.first { $0["action"] == action }, "the document has no \(action)")
             return example.text.replacing("\n", with: " ")
         }
-        /// What the document says that comes, in order.
+        /// Expects the documented frame as the next one of its type.
         func expect(_ type: String, by client: any StockClient) throws {
             let example = try #require(
                 examples.first { $0["type"] == type }, "the document has no \(type)")
@@ -64,9 +65,9 @@ struct PublishedExampleTests {
                 "\(frame) is not as the document has it")
         }
 
-        // Somebody has come.
+        // The arrival of a user.
         try expect("user_status", by: scene.other)
-        // Sending: john's message is number 456, and everybody hears it as the document has it.
+        // Sending: john's message has the number 456, and all members receive it as documented.
         try scene.john.send(request("send_message"))
         try expect("chat_message", by: scene.john)
         try expect("chat_message", by: scene.other)
@@ -89,17 +90,17 @@ struct PublishedExampleTests {
             try #require(wanted.objects("messages")?.first)
         )
         #expect(try Self.comparable(first) == Self.comparable(second))
-        // No response is expected of these; what comes next is the answer to something else.
+        // These requests have no response, so the next frame answers another request.
         try scene.john.send(request("heartbeat_ack"))
         try scene.john.send(request("heartbeat"))
-        // A failure names the client's own id.
+        // A failure contains the client's own id.
         let failing = try request("send_message").replacing("Hello!", with: " ")
         try scene.john.send(failing)
         let failure = try scene.john.next("message.failed")
         let shown = try #require(examples.first { $0["type"] == "message.failed" })
         #expect(failure["local_id"] == shown["local_id"])
         #expect(failure["error"]?.isEmpty == false)
-        // The documented codes.
+        // The documented close codes.
         #expect(try Self.code(connect("/conversations/123/?token=nonsense", site.port)) == 4003)
         let elsewhere = try site.path(to: "123", as: "eve", conversations: ["124"])
         #expect(try Self.code(connect(elsewhere, site.port)) == 4004)
@@ -115,7 +116,8 @@ struct PublishedExampleTests {
         }
     }
 
-    /// The object without what differs each time, and without the revision, which is added to the document's fields.
+    /// The object without values that differ in each run, and without `rev`, which Confab adds to
+    /// the documented fields.
     private static func comparable(_ object: JSONObject) throws -> String {
         let text = object.text.replacing(/"(timestamp|sent_at)"\s*:\s*"[^"]*"/) {
             "\"\($0.1)\":\"\""
@@ -127,13 +129,13 @@ struct PublishedExampleTests {
     }
 
     @Test(
-        "with our own client and with Python's", arguments: Deployment.allCases,
+        "with TestKit's and Python's clients", arguments: Deployment.allCases,
         StockClientKind.allCases)
     func stock(_ place: Deployment, _ kind: StockClientKind) throws {
         try self.play(at: place) { try kind.connect($0, port: $1) }
     }
 
-    @Test("in Chromium", arguments: Deployment.allCases)
+    @Test("with Chromium", arguments: Deployment.allCases)
     func browser(_ place: Deployment) throws {
         let browser = try Browser()
         try self.play(at: place) { path, port in
@@ -144,7 +146,7 @@ struct PublishedExampleTests {
 }
 
 extension StockClient {
-    /// The next message of this type; others on the way to it are left out.
+    /// The next message of this type; others are skipped.
     func next(_ type: String) throws -> JSONObject {
         let deadline = Deadline()
         while true {
@@ -156,7 +158,7 @@ extension StockClient {
         }
     }
 
-    /// Waits until the client is inside and hears what is said.
+    /// Waits until the client is subscribed.
     func synchronize() throws {
         try self.send(#"{"action":"are you done?"}"#)
         _ = try self.next("error")

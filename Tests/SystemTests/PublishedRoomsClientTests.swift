@@ -2,24 +2,25 @@ import Foundation
 import TestKit
 import Testing
 
-/// The client that the document prints, with a stock `socket.io-client` in Chromium: it has no token and says nothing of transports.
-@Suite("The published client of Rooms, unmodified but for the address")
+/// The client in the published document, with a stock `socket.io-client` in Chromium. It has no
+/// token and default transports.
+@Suite("The published client of Rooms")
 struct PublishedRoomsClientTests {
-    /// What such a client says, in our words.
+    /// A client equivalent to the published one.
     private static let equivalentClient = """
         const socket = io('http://localhost:8081');
         socket.emit('join_room', { room_id: 'abc12345', user_id: 'user123', username: 'John Doe' });
         socket.on('new_message', (message) => console.log('New message:', message));
         """
 
-    @Test("joins without a token, and shows what is said")
+    @Test("joins without a token, and shows messages")
     func runEquivalentClient() throws { try self.run(Self.equivalentClient) }
 
-    @Test("as the document prints it", .enabled(if: PublishedDocument.rooms.exists))
+    @Test("works as printed, except for the address", .enabled(if: PublishedDocument.rooms.exists))
     func runPublishedClient() throws {
         let block = try #require(
             PublishedDocument.rooms.blocks("javascript").first { $0.contains("join_room") })
-        // A page gets the library otherwise than a bundler does.
+        // The page loads the library with a script instead of an import.
         try self.run(
             block.split(separator: "\n").filter { !$0.hasPrefix("import ") }.joined(separator: "\n")
         )

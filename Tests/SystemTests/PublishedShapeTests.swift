@@ -2,13 +2,14 @@ import Foundation
 import TestKit
 import Testing
 
-/// What documents print of other protocols has words where values stand: what comes must have their fields, each of its kind.
-@Suite("The published shapes")
+/// Other documents show placeholders instead of values. The server's frames must have the
+/// documented fields with the documented types.
+@Suite("The published shapes of frames")
 struct PublishedShapeTests {
-    /// Everybody, and a frame's payload by the name that stands before it.
+    /// The clients of a test, and the field that names the type of a frame.
     private struct PublishedShapeSession {
         let system: DeployedSystem
-        /// The field that says what a frame is.
+        /// The field that contains the type of a frame.
         let typeField: String
 
         func connect(
@@ -21,7 +22,7 @@ struct PublishedShapeTests {
             return try kind.connect("\(path)?token=\(token)", port: self.system.port)
         }
 
-        /// The next frame of this name; others on the way to it are left out.
+        /// The next frame of this type; others are skipped.
         func next(_ wanted: String, by client: any StockClient) throws -> JSONObject {
             let deadline = Deadline()
             var passed: [String] = []
@@ -52,7 +53,7 @@ struct PublishedShapeTests {
             return frame
         }
 
-        /// The document's request, with other values in the places of its words.
+        /// The documented request, with real values for the placeholders.
         func request(
             _ wanted: String, of document: PublishedDocument, _ values: [String: String] = [:]
         ) throws -> String {
@@ -68,7 +69,7 @@ struct PublishedShapeTests {
     }
 
     @Test(
-        "of Pets come", .enabled(if: PublishedDocument.pets.exists), arguments: Deployment.allCases,
+        "match those of Pets", .enabled(if: PublishedDocument.pets.exists), arguments: Deployment.allCases,
         StockClientKind.allCases)
     func pets(_ place: Deployment, _ kind: StockClientKind) throws {
         let seed = PublishedDocument.pets
@@ -78,7 +79,7 @@ struct PublishedShapeTests {
         let client = try talk.connect(
             "/ws/", "alice", conversations: ["123e4567-e89b-12d3-a456-426614174000"], kind)
         _ = try talk.next("connected", by: client)
-        // As the last part of the document has them: with values.
+        // The last part of the document has requests with real values.
         try client.send(talk.request("conversations", of: seed))
         _ = try talk.next("conversations", by: client)
         try client.send(talk.request("message", of: seed))
@@ -93,7 +94,7 @@ struct PublishedShapeTests {
     }
 
     @Test(
-        "of Chats come", .enabled(if: PublishedDocument.chats.exists),
+        "match those of Chats", .enabled(if: PublishedDocument.chats.exists),
         arguments: Deployment.allCases, StockClientKind.allCases)
     func chats(_ place: Deployment, _ kind: StockClientKind) throws {
         let seed = PublishedDocument.chats

@@ -2,12 +2,12 @@ import Foundation
 import TestKit
 import Testing
 
-/// Lists count from what their reader has read, whoever answers them.
-@Suite("What somebody has read")
+/// The unread counts in lists consider what the user has read, regardless of which node answers.
+@Suite("A message that a user has read")
 struct ReadListTests {
     enum PersistentStore: CaseIterable { case sqlite, redis }
 
-    /// A connection of the Chats protocol.
+    /// A client of the Chats protocol.
     private struct ChatsReader {
         let socket: RawWebSocketClient
 
@@ -37,7 +37,7 @@ struct ReadListTests {
         }
     }
 
-    /// Servers that stay while their store does.
+    /// Servers that run one after the other on the same store.
     private final class RestartableNode {
         private let store: PersistentStore
         private let redis: RedisServer?
@@ -51,7 +51,7 @@ struct ReadListTests {
                 ? try RedisServer(["--appendonly", "yes", "--appendfsync", "always"]) : nil
         }
 
-        /// The first of them, or one that has what those before it left.
+        /// Starts the first server, or the next one with the data of the earlier ones.
         func start() throws -> ConfabServer {
             self.startCount += 1
             guard let redis = self.redis else {
@@ -62,7 +62,7 @@ struct ReadListTests {
     }
 
     @Test(
-        "in whatever protocol, is not unread in the next list, nor after a kill -9 right behind the answer",
+        "is not unread in the next list, even after kill -9, in any protocol",
         arguments: PersistentStore.allCases,
         ["chats", "conversations"])
     func afterCrash(_ store: PersistentStore, _ dialect: String) throws {
@@ -91,7 +91,7 @@ struct ReadListTests {
     }
 
     @Test(
-        "on one node is not unread in a list of another; nor is what was deleted before it was read"
+        "is not unread at another node; nor is one deleted before"
     )
     func onAnotherNode() throws {
         let redis = try RedisServer()

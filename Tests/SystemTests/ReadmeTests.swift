@@ -2,7 +2,7 @@ import Foundation
 import TestKit
 import Testing
 
-/// The README's tour, taken as it is printed but for host and port.
+/// The README's tour, with only host and port replaced.
 @Suite("The README")
 struct ReadmeTests {
     private let page: MarkdownPage
@@ -15,7 +15,7 @@ struct ReadmeTests {
         self.page.blocks.filter { $0.language == language }.map(\.text)
     }
 
-    /// The block of this language that has this text in it.
+    /// The block in this language that contains this text.
     private func block(_ language: String, with text: String) throws -> String {
         guard let block = self.blocks(language).first(where: { $0.contains(text) }) else {
             throw TestFailure("the README has no \(language) block with \(text)")
@@ -23,7 +23,7 @@ struct ReadmeTests {
         return block
     }
 
-    @Test("begins with its two commands, and both are programs")
+    @Test("starts with its two commands, and both exist")
     func commands() {
         #expect(self.blocks("sh").prefix(2) == ["script/server", "script/test"])
         for command in self.blocks("sh").prefix(2) {
@@ -31,10 +31,10 @@ struct ReadmeTests {
         }
     }
 
-    @Test("ends with three people who hear each other: a terminal, a script and a browser")
+    @Test("connects three users: a terminal, a script and a browser")
     func tour() throws {
         let folder = try TemporaryFolder()
-        // Where script/server puts the program, and what it starts.
+        // The place where script/server puts the program, and the program that it starts.
         try FileManager.default.createDirectory(
             atPath: folder.file(".build/release"), withIntermediateDirectories: true)
         try FileManager.default.createSymbolicLink(
@@ -60,7 +60,7 @@ struct ReadmeTests {
         let alice = try open(self.block("sh", with: "confab chat"))
         defer { alice.kill() }
         try alice.writeLine("Is anybody there?")
-        // She is slower to come in than to type, and Bob may be quicker.
+        // Alice needs some time to join, and Bob could otherwise join first.
         try alice.output.line(with: "alice: Is anybody there?")
 
         try folder.write(here(self.block("python", with: "websockets")), to: "bob.py")
@@ -92,7 +92,7 @@ struct ReadmeTests {
     }
 
     @Test(
-        "goes on with two people on two nodes, one of which is killed, and neither misses or hears twice a word"
+        "continues with two users on two nodes, and a kill that loses and repeats nothing"
     )
     func severalNodes() throws {
         let data = try TemporaryFolder()

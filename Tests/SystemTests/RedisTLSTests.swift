@@ -1,10 +1,10 @@
 import TestKit
 import Testing
 
-/// Redis with replicas, where everything speaks TLS: nodes, servers and sentinels.
-@Suite("Two nodes over TLS", .serialized)
+/// Replicated Redis with TLS for all connections: nodes, servers and sentinels.
+@Suite("Two nodes with TLS to Redis", .serialized)
 struct RedisTLSTests {
-    @Test("find the master by sentinels, share a conversation, and follow a failover")
+    @Test("find the master with sentinels, share a conversation, and follow a failover")
     func sentinel() throws {
         let certificates = try TestCertificates()
         let trio = try RedisSentinelServers(certificates: certificates)
@@ -16,7 +16,7 @@ struct RedisTLSTests {
     }
 
     @Test(
-        "find their way in a Redis Cluster, share a conversation, and follow the failover of every master"
+        "share a conversation on a Redis Cluster, and follow failovers of all masters"
     )
     func cluster() throws {
         let certificates = try TestCertificates()
@@ -46,14 +46,14 @@ struct RedisTLSTests {
         }
         let alice = try nodes[0].connect("alice")
         let bob = try nodes[1].connect("bob")
-        // Who has said something has come in; the handshake alone does not say so.
+        // A client with a stored message is subscribed; the handshake does not guarantee that.
         try bob.post("I am here")
         try alice.post("before", as: "a1")
         #expect(try bob.next("chat_message").object("message")?["content"] == "before")
 
         try failOver()
 
-        // While the master is being replaced a send may fail, and is tried again as clients do.
+        // During the failover a send may fail, and is repeated as clients do.
         try Deadline.wait(
             for: "a send to be stored", untilTrue: { (try? alice.post("after", as: "a2")) != nil })
         #expect(try bob.next("chat_message").object("message")?["content"] == "after")

@@ -2,9 +2,9 @@ import Foundation
 import TestKit
 import Testing
 
-@Suite("A user of Redis that may do what docs/operating.md lists", .serialized)
+@Suite("A Redis user with the permissions in docs/operating.md", .serialized)
 struct RedisUserTests {
-    /// `ACL SETUSER …`, as the page has it.
+    /// The rule `ACL SETUSER …` in docs/operating.md.
     private static var rule: [String] {
         get throws {
             let page = try String(
@@ -17,10 +17,10 @@ struct RedisUserTests {
         }
     }
 
-    /// A permission that is taken away from the rule, and what the log must say.
+    /// A permission that is removed from the rule, and the words that the log must contain.
     struct MissingPermission: Sendable, CustomTestStringConvertible {
         let name: String
-        /// Words behind those of the rule.
+        /// Words appended to the rule.
         let ruleChanges: [String]
         let expectedWords: [String]
         var testDescription: String { self.name }
@@ -68,7 +68,7 @@ struct RedisUserTests {
     }
 
     @Test(
-        "and lacks one of these permissions is told which, for which command, and gets in when it has it",
+        "waits with a log line that names a missing permission, and starts with it",
         arguments: Self.missingPermissions)
     func missingPermission(_ lack: MissingPermission) throws {
         let redis = try RedisServer()
@@ -82,7 +82,7 @@ struct RedisUserTests {
         try node.errors.line(with: "confab ready on ")
     }
 
-    @Test("and loses its channels while the node runs: health names that, and heals")
+    @Test("reports lost channel permissions in its health, and recovers")
     func losesChannels() throws {
         let redis = try RedisServer()
         try redis.execute(["ACL", "SETUSER"] + Self.rule)
@@ -100,7 +100,7 @@ struct RedisUserTests {
         try Deadline.wait(for: "health to be good", untilTrue: { try node.health().status == 200 })
     }
 
-    @Test("is not there, has another password or no database: the log says which")
+    @Test("is logged if its name, password or database is wrong")
     func wrongURL() throws {
         let redis = try RedisServer()
         try redis.execute(["ACL", "SETUSER"] + Self.rule)
@@ -119,7 +119,7 @@ struct RedisUserTests {
         }
     }
 
-    @Test("and a URL with TLS for a plain port, or the other way round, is told that")
+    @Test("is logged if TLS is used on a plain port, or the reverse")
     func wrongTLS() throws {
         let certificates = try TestCertificates()
         let plain = try RedisServer()
@@ -133,7 +133,7 @@ struct RedisUserTests {
         for (url, word) in cases {
             let node = try self.node(url, ["--redis-ca-file", certificates.authority])
             defer { node.kill() }
-            // The first line may come before the attempt has ended.
+            // The first line may be logged before the attempt has failed.
             let line = try node.errors.line("the reason") {
                 $0.contains("waiting for redis") && $0.contains(word)
             }
@@ -142,13 +142,13 @@ struct RedisUserTests {
     }
 
     @Test(
-        "is enough for nodes, for what all protocols ask and for what operators do, in a database of its own"
+        "suffices for nodes, all protocols and operators, in its own database"
     )
     func documentedRuleSuffices() throws {
         let redis = try RedisServer()
         let rule = try Self.rule
         try redis.execute(["ACL", "SETUSER"] + rule)
-        // Nobody else may do anything.
+        // No other user has permissions.
         let url = "redis://confab:secret%20word@127.0.0.1:\(redis.port)/3"
         let nodes = try (1...2).map { number in
             try ConfabServer(["--store", url, "--node-id", "n\(number)", "--anonymous", "on"])

@@ -2,8 +2,8 @@ import Glibc
 import TestKit
 import Testing
 
-/// Redis is there, and refuses what it is asked.
-@Suite("A Redis that refuses", .serialized)
+/// Redis is available, and rejects commands.
+@Suite("A Redis that rejects", .serialized)
 struct RefusingRedisTests {
     private let redis: RedisServer
     private let nodes: [ConfabServer]
@@ -25,7 +25,7 @@ struct RefusingRedisTests {
     }
 
     @Test(
-        "every write has sends refused in words, and is named in health and log; no node takes the other for dead, and all heals",
+        "all writes causes failed sends, but no eviction, and recovers",
         arguments: [("maxmemory", "1", "(OOM)"), ("min-replicas-to-write", "1", "(NOREPLICAS)")])
     func writes(_ setting: (name: String, value: String, word: String)) throws {
         let talkers = try ["alice", "bob"].enumerated().map {
@@ -49,7 +49,7 @@ struct RefusingRedisTests {
                 $0.contains("records not kept") && $0.contains(setting.word)
             }
         }
-        // For longer than a node may be silent.
+        // Longer than the time after which a silent node is evicted.
         usleep(4_000_000)
 
         try self.redis.execute("CONFIG", "SET", setting.name, "0")
@@ -62,7 +62,7 @@ struct RefusingRedisTests {
         #expect(try !self.redis.execute("XRANGE", "confab:{c}:events", "-", "+").contains("dies"))
     }
 
-    @Test("because the view's key holds something else is named in the log, and messages go on")
+    @Test("the view's key is logged, and messages continue")
     func foreignViewKey() throws {
         try self.redis.execute("DEL", "confab:{c}:view")
         try self.redis.execute("SET", "confab:{c}:view", "somebody else's")
@@ -77,7 +77,7 @@ struct RefusingRedisTests {
     }
 
     @Test(
-        "and then lacks the view's key: the nodes keep their view again, and one that leaves hands its shards over"
+        "the view's key and loses it gets the view again, and shards can still move"
     )
     func deletedViewKey() throws {
         try self.redis.execute("DEL", "confab:{c}:view")
@@ -89,7 +89,7 @@ struct RefusingRedisTests {
         #expect(try !self.redis.execute("XRANGE", "confab:{c}:events", "-", "+").contains("dies"))
     }
 
-    @Test("and then lacks it in the middle of a move: the move goes on")
+    @Test("the view's key and loses it during a move does not stop the move")
     func viewKeyDeletedDuringMove() throws {
         let third = try ConfabServer([
             "--store", self.redis.url, "--node-id", "n3", "--log-level", "debug",

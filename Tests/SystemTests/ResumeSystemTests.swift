@@ -2,10 +2,11 @@ import Foundation
 import TestKit
 import Testing
 
-/// What a client is told that resumes: at another node, after an owner's death, and at a server that was restored from a backup.
+/// The answers to a client that resumes: at another node, after the failure of an owner, and at a
+/// server restored from a backup.
 @Suite("Resuming at nodes and after restarts", .serialized)
 struct ResumeSystemTests {
-    /// What a client is shown of messages, up to the message with this content, in a line each.
+    /// The messages that a client receives before the one with this content, one per line.
     private func deliveredLines(_ reader: ConversationClient, until content: String) throws
         -> [String]
     {
@@ -24,7 +25,7 @@ struct ResumeSystemTests {
         }
     }
 
-    /// An agent in a channel, from a point on.
+    /// An agent that joins the channel at a position.
     private func agent(_ query: String, at server: ConfabServer) throws -> RawWebSocketClient {
         try RawWebSocketClient(
             "/v1/ws?channel_id=lobby&token=\(ConfabServer.token(for: "agent"))&\(query)",
@@ -47,7 +48,7 @@ struct ResumeSystemTests {
     }
 
     @Test(
-        "tells of edits and deletions at every node, whoever owns the conversation, and after its owner was killed",
+        "delivers edits and deletions at every node, also after the owner was killed",
         arguments: [false, true])
     func resumeAtEveryNode(isCluster: Bool) throws {
         let redis = isCluster ? nil : try RedisServer()
@@ -97,7 +98,7 @@ struct ResumeSystemTests {
                 ])
         }
 
-        // The owner dies, one or the other.
+        // Crash the owner, which may be either node.
         let owner = try confab("owner", "lobby", "--output", "json", at: nodes[0].adminPort)
             .document["owner"]
         let (dead, alive) = owner == "n1" ? (nodes[0], nodes[1]) : (nodes[1], nodes[0])
@@ -113,7 +114,7 @@ struct ResumeSystemTests {
         #expect(try self.next("message.edited", by: agent)["content"] == "drei")
     }
 
-    @Test("tells of a restored backup, and gives what is live from there")
+    @Test("reports a restored backup, and continues with live messages")
     func restoredBackup() throws {
         var server = try ConfabServer(store: .sqlite)
         let folder = server.folder
@@ -151,7 +152,7 @@ struct ResumeSystemTests {
         let agent = try self.agent("after=10&rev=\(revision)", at: server)
         let error = try self.next("ERROR", by: agent)
         #expect(error["error"] == "history reset" && error.number("head") == 5)
-        // The five that were skipped.
+        // The messages that were lost with the backup.
         for number in 6...10 { try author.post("another \(number)") }
         try author.post("end")
         for reader in readers {
@@ -161,14 +162,14 @@ struct ResumeSystemTests {
         }
         #expect(try self.next("message", by: agent).number("seq") == 6)
 
-        // Who had less than the backup has, and heard of changes that it lacks.
+        // A client with fewer messages than the backup, and with changes that the backup lacks.
         let behind = try server.connect("reader", query: "after=4&rev=\(revision + 100)")
         try author.post("the end")
         #expect(
             try self.deliveredLines(behind, until: "the end").first == "error history truncated 1")
     }
 
-    @Test("confab chat goes on where a server was restored from a backup")
+    @Test("works in confab chat after a server was restored from a backup")
     func chatCommand() throws {
         let server = try ConfabServer()
         let author = try server.connect("author")

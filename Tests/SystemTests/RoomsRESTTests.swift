@@ -6,8 +6,8 @@ import Testing
 struct RoomsRESTTests {
     private static let root = "/api/conversations"
 
-    /// What the document cannot say: which cursors there are, that without a token the user must be named, and that a conversation may
-    /// have been ended.
+    /// Rules that the OpenAPI document cannot express: valid cursors, that a user must be named
+    /// without a token, and that a conversation may have ended.
     private static let schemathesisConfig = """
         [[operations]]
         include-path = "\(root)"
@@ -26,8 +26,8 @@ struct RoomsRESTTests {
         expected-statuses = ["2xx", 400, 401, 403, 404, 409, 410]
         """
 
-    /// Some thousand requests that the document allows, and that it forbids, one behind the other and in stories; the answers are those
-    /// that it names. Bounded in number, so that a slow machine tries as much.
+    /// Sends some thousand valid and invalid requests, single and in sequences, and checks the
+    /// responses against the document. The number is fixed, so that a slow machine tests as much.
     private func runSchemathesis(_ server: ConfabServer, fields: [String] = []) throws -> (
         ending: ChildProcess.ExitStatus, output: String
     ) {
@@ -45,12 +45,12 @@ struct RoomsRESTTests {
         return (trial.ending, trial.output + trial.errors)
     }
 
-    /// The test's many requests come by few connections.
+    /// The many requests of the test come from few connections.
     private static let limits = [
         "--limit", "messages-per-second=100000", "--limit", "message-burst=100000",
     ]
 
-    @Test("is as its document says, with a token and without")
+    @Test("matches its OpenAPI document, with a token and without")
     func matchesOpenAPIDocument() throws {
         let open = try ConfabServer(["--anonymous", "on"] + Self.limits)
         let strangers = try self.runSchemathesis(open)
@@ -61,13 +61,13 @@ struct RoomsRESTTests {
         #expect(ann.ending == .exited(0), "\(ann.output)")
         for trial in [strangers, ann] {
             #expect(trial.output.contains("Tested: 13"), "\(trial.output)")
-            // It has been inside, and not only at the door.
+            // Requests passed authentication.
             #expect(!trial.output.contains("Authentication failed"))
         }
     }
 
     @Test(
-        "takes the published examples as they are printed",
+        "accepts the published examples as printed",
         .enabled(if: PublishedDocument.rooms.exists))
     func publishedExamples() throws {
         let server = try ConfabServer(["--anonymous", "on"])
@@ -83,7 +83,7 @@ struct RoomsRESTTests {
                 == 200)
     }
 
-    @Test("is one at two nodes")
+    @Test("gives the same answers at two nodes")
     func twoNodes() throws {
         let redis = try RedisServer()
         let options = ["--store", redis.url, "--anonymous", "on", "--origins", "own"]
@@ -101,7 +101,7 @@ struct RoomsRESTTests {
             try HTTPReply.post(Self.root + path, body, port: port)
         }
 
-        // Made at one, joined at the other, seen the same at both.
+        // Created at one node, joined at the other, and equal at both.
         var ids: [String] = []
         for number in 0..<13 {
             let made = try post(
@@ -128,7 +128,8 @@ struct RoomsRESTTests {
             ])
         #expect(shown.object("conversation")?.objects("participants")?.last?.bool("online") == true)
 
-        // One page here, the next one there, while one that is still to come is ended and others are made.
+        // The pages come from both nodes in turn. Meanwhile one listed conversation is ended and
+        // others are created.
         var seen: [String] = []
         var cursor: String?
         var turn = 0
@@ -153,7 +154,7 @@ struct RoomsRESTTests {
         #expect(try post("/\(ids[9])/end", #"{"user_id":"ann"}"#, at: east).status == 410)
         #expect(try get("/\(ids[9])", at: east).object("conversation")?.bool("is_active") == false)
 
-        // The store goes: an answer, and that soon.
+        // Without the store, the response is a prompt error.
         try redis.stop()
         #expect(try HTTPReply.get(Self.root, port: east, fields: [:]).status == 503)
     }

@@ -2,10 +2,10 @@ import Foundation
 import TestKit
 import Testing
 
-/// What the Socket.IO v5 protocol expects of a server, case by case and named as its own test suite names them.
+/// The requirements of the Socket.IO v5 protocol on a server, with the names of its own test suite.
 @Suite("Socket.IO protocol")
 struct SocketIOConformanceTests {
-    /// A client that has its WebSocket and has not said CONNECT.
+    /// A client with an open WebSocket that has not sent CONNECT.
     private final class SocketIOTestClient {
         let socket: RawWebSocketClient
 
@@ -29,7 +29,7 @@ struct SocketIOConformanceTests {
             #expect(try self.next() == #"42["offset",""]"#)
         }
 
-        /// Something that is answered, whatever it is: the connection lives.
+        /// Sends a request that is always answered, to check that the connection is open.
         func isAlive() throws -> Bool {
             try self.socket.send(#"4299["nothing",{}]"#)
             return try self.next().hasPrefix("4399[")
@@ -87,7 +87,7 @@ struct SocketIOConformanceTests {
         let client = try SocketIOTestClient(server)
         try client.connect()
         try client.socket.send("41")
-        // It may come in again; what it says before that ends the connection.
+        // The client may connect again. Anything that it sends before ends the connection.
         try client.connect()
         #expect(try client.isAlive())
         try client.socket.send("41")
@@ -114,7 +114,7 @@ struct SocketIOConformanceTests {
     }
 
     @Test(
-        "message: packets with binary attachments are refused in words, and their attachments dropped"
+        "message: packets with binary attachments are refused, and the attachments dropped"
     )
     func binary() throws {
         let server = try ConfabServer()
@@ -138,7 +138,8 @@ struct SocketIOConformanceTests {
         #expect(try client.isClosed())
     }
 
-    /// In the order: unknown packet types, payloads, ack ids, what nobody may send, and placeholders that name no attachment.
+    /// In this order: unknown packet types, payloads, ack ids, packets that clients may not send,
+    /// and placeholders without an attachment.
     private static let invalid = [
         "4abc", "47", "4",
         "42{}", "42abc", #"42"message""#, "42[]", "42[{}]", "42", #"42["message""#, "40[]", "41{}",

@@ -3,7 +3,7 @@ import Glibc
 import TestKit
 import Testing
 
-/// A start that cannot succeed: `config check` finds out why, and `serve` leaves nothing behind.
+/// Starts that must fail: `config check` finds the reason, and `serve` leaves no files behind.
 @Suite("A start that cannot succeed", .serialized)
 struct StartTests {
     private let folder: TemporaryFolder
@@ -16,7 +16,8 @@ struct StartTests {
         }
     }
 
-    /// Runs the check and the start with the same settings: both name the reason, and neither leaves anything behind.
+    /// Runs the check and the start with the same options. Both must name the reason and leave no
+    /// files behind.
     private func expectRefusal(
         _ options: [String], status: Int32 = 1, checkStatus: Int32 = 1, because words: String...
     ) throws {
@@ -34,14 +35,14 @@ struct StartTests {
         }
     }
 
-    @Test("because the database's folder is missing is named by its folder")
+    @Test("names the missing folder of the database")
     func missingFolder() throws {
         try self.expectRefusal(
             ["--store", "sqlite:no/such/chat.db"],
             because: "--store: no/such/chat.db: the folder no/such does not exist")
     }
 
-    @Test("because the database is another file, of somebody else or of a newer Confab")
+    @Test("names a database file of another program or a newer Confab")
     func foreignFile() throws {
         try self.folder.write(
             String(repeating: "This is a letter to my grandmother.\n", count: 200), to: "letter.db")
@@ -67,11 +68,11 @@ struct StartTests {
     }
 
     @Test(
-        "because a port is taken or a database is in use, and both are named by the check at once")
+        "names a port and a database in use, both at once in the check")
     func portOrDatabaseInUse() throws {
         let server = try ConfabServer(store: .sqlite)
         let port = "127.0.0.1:\(server.port)"
-        // A database and a secret that the start has made are gone again.
+        // The database and the secret that the start created are removed.
         try self.expectRefusal(
             ["--listen", port, "--store", "sqlite:a.db"], because: port, "in use")
         try self.expectRefusal(
@@ -93,7 +94,7 @@ struct StartTests {
         #expect(
             check.errors.contains("--listen: ") && check.errors.contains("--store: "),
             "\(check.errors)")
-        // What was there before a start that fails is there after it.
+        // A failed start does not change existing files.
         let other = try ConfabServer(store: .sqlite)
         try other.connect("alice").post("kept")
         #expect(try other.stop() == .exited(0))
@@ -108,7 +109,7 @@ struct StartTests {
                 "content"] == "kept")
     }
 
-    @Test("because Redis does not answer, or wants another password, is found by the check")
+    @Test("is found by the check if Redis does not answer or rejects the password")
     func unreachableRedis() throws {
         let secret = try self.folder.write(ConfabServer.secret, to: "jwt.secret")
         let redis = try RedisServer(["--requirepass", "right"])
@@ -135,7 +136,7 @@ struct StartTests {
         #expect(good.ending == .exited(0) && good.output == "the configuration is good", "\(good)")
     }
 
-    @Test("is an event of the log where the log is JSON, whoever says so")
+    @Test("logs a JSON event if the log format is JSON")
     func jsonLogEvent() throws {
         let server = try ConfabServer()
         let port = "127.0.0.1:\(server.port)"
@@ -170,7 +171,7 @@ struct StartTests {
             #expect(events.last?["reason"]?.contains(reason) == true, "\(result.errors)")
             #expect(events.last?["reason"]?.hasPrefix("confab: ") == false)
         }
-        // The command line wins; and people are told in words.
+        // The command line has priority, and the text format is for people.
         let text = try run(
             Checkout.confab, ["serve", "--log-format", "text", "--listen", "nowhere"],
             environment: environment, folder: self.folder.path)

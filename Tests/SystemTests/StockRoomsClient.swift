@@ -2,35 +2,36 @@ import Foundation
 import TestKit
 import Testing
 
-/// A stock client of Socket.IO.
+/// A third-party client library for Socket.IO.
 enum StockRoomsKind: String, CaseIterable, CustomTestStringConvertible {
     case python = "python-socketio"
     case browser = "socket.io-client in Chromium"
     var testDescription: String { self.rawValue }
 }
 
-/// Over what it connects.
+/// The transports that the client uses.
 enum StockTransport: String, CaseIterable, CustomTestStringConvertible {
     case polling, websocket
-    /// Polling first, and then a WebSocket, as clients do unless told otherwise.
+    /// Polling first, and then an upgrade to WebSocket: the default of the clients.
     case upgrading = "default"
     var testDescription: String { self.rawValue }
     var finalTransport: String { self == .polling ? "polling" : "websocket" }
 }
 
-/// A stock client in a room, driven by a test: every event is a line, `event NAME JSON`.
+/// A third-party client in a room, controlled by a test. Every event is a line `event NAME JSON`.
 protocol StockRoomsClient: AnyObject {
     func emit(_ name: String, _ data: String) throws
     /// - Returns: the acknowledgement.
     func call(_ name: String, _ data: String) throws -> JSONObject
     /// All lines so far.
     var lines: [String] { get throws }
-    /// Whether handlers are called in the order in which events come.
+    /// Whether the client calls handlers in the order of the events.
     var keepsOrder: Bool { get }
 }
 
 extension StockRoomsClient {
-    /// The contents of a room's messages that were shown, each once for every time it was; in their order, if the client tells that.
+    /// The contents of the messages of a room, each as often as it was delivered. They are in the
+    /// order of delivery if the client keeps the order.
     func deliveredContents(in room: String) throws -> [String] {
         var messages = try self.lines.filter { $0.hasPrefix("event new_message ") }.map {
             try JSONObject(String($0.dropFirst("event new_message ".count)))
@@ -77,7 +78,7 @@ final class PythonRooms: StockRoomsClient {
     }
 
     var lines: [String] { self.process.output.lines }
-    /// It has a thread for each event.
+    /// It calls each handler in a separate thread.
     var keepsOrder: Bool { false }
 }
 
@@ -85,7 +86,7 @@ final class PythonRooms: StockRoomsClient {
 final class BrowserRooms: StockRoomsClient {
     private let tab: Browser.Tab
 
-    /// - Parameter tab: a page of the server's own.
+    /// - Parameter tab: a page of the server's origin.
     init(_ site: DeployedSystem, _ transport: StockTransport, token: String, in tab: Browser.Tab)
         throws
     {
@@ -119,7 +120,7 @@ final class BrowserRooms: StockRoomsClient {
             ))
     }
 
-    /// Breaks the connection as a network does, so that the client comes back by itself.
+    /// Closes the connection as a network failure would, so that the client reconnects by itself.
     func breakConnection() throws { try self.tab.evaluate("socket.io.engine.close(); undefined") }
 
     var keepsOrder: Bool { true }

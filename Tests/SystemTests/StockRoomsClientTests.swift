@@ -2,10 +2,11 @@ import Foundation
 import TestKit
 import Testing
 
-/// Stock clients of Socket.IO with default options, over every transport, with and without a load balancer that sends each request elsewhere.
-@Suite("Rooms with a stock client")
+/// Third-party Socket.IO clients with default options, over every transport, at one node and behind
+/// a load balancer.
+@Suite("Rooms with a third-party client")
 struct StockRoomsClientTests {
-    /// What connects, over what, to where.
+    /// The client library, its transport and the deployment.
     struct Case: CustomTestStringConvertible {
         let kind: StockRoomsKind
         let transport: StockTransport
@@ -34,7 +35,7 @@ struct StockRoomsClientTests {
     }
 
     @Test(
-        "two people talk: everything comes once and in order, and every question is answered",
+        "delivers messages once and in order, and answers every request",
         arguments: Case.all)
     func exchangeMessages(_ example: Case) throws {
         let site = try DeployedSystem(example.deployment)
@@ -58,7 +59,7 @@ struct StockRoomsClientTests {
             let content = "message \(number)"
             if number % 3 == 0 {
                 try sender.emit("send_message", #"{"room_id":"tea12345","content":"\#(content)"}"#)
-                // Without an acknowledgement nobody says when it is stored.
+                // Without an acknowledgement, the sender does not know when the message is stored.
                 try Deadline.wait(for: content) {
                     try ann.deliveredContents(in: "tea12345").contains(content)
                 }
@@ -79,8 +80,8 @@ struct StockRoomsClientTests {
             #expect(try client.deliveredContents(in: "tea12345") == wanted)
         }
 
-        // Typing is of the moment, and is said again as keys are pressed: who is just on the way to another node, with an upgrade that
-        // took its time, hears none of it.
+        // Typing is transient and is repeated with each key press. A client that is moving to
+        // another node with an upgrade may miss it.
         try Deadline.wait(for: "typing") {
             try bob.emit("typing", #"{"room_id":"tea12345","is_typing":true}"#)
             let line =
@@ -109,7 +110,7 @@ struct StockRoomsClientTests {
             })
     }
 
-    @Test("goes on where its connection broke, and a node that was killed is another's to replace")
+    @Test("recovers after a broken connection and after a node was killed")
     func recovery() throws {
         let site = try DeployedSystem(.cluster)
         let cluster = try #require(site.cluster)
@@ -125,10 +126,10 @@ struct StockRoomsClientTests {
             #expect(try reader.call("join_room", #"{"room_id":"\#(room)"}"#).bool("ok") == true)
             #expect(try writer.call("join_room", #"{"room_id":"\#(room)"}"#).bool("ok") == true)
         }
-        // Each room has its order; between two of them there is none.
+        // Each room has its own order; there is none between rooms.
         var wanted: [String: [String]] = [:]
         func say(_ content: String, in room: String) throws {
-            // A node may just be dying: the same again, under the same id.
+            // A node may be failing, so the send is repeated with the same id.
             try Deadline.wait(for: "\(content) to be stored", within: .seconds(60)) {
                 let data =
                     #"{"room_id":"\#(room)","content":"\#(content)","local_id":"\#(content)"}"#
@@ -152,7 +153,7 @@ struct StockRoomsClientTests {
 
         try reader.breakConnection()
         try say("third", in: "two")
-        // Whether the answer comes before the upgrade or after it is nobody's promise.
+        // The acknowledgement may come before or after the upgrade.
         try Deadline.wait(
             for: "a recovered session in \((try? reader.lines) ?? [])", within: .seconds(30)
         ) {

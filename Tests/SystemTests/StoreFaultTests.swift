@@ -2,10 +2,12 @@ import ClusterTorture
 import TestKit
 import Testing
 
-/// As `ClusterFaultTests`, where Redis has replicas: half a minute of `script/torture --store sentinel` and `--store cluster` each.
-@Suite("A cluster on a Redis with replicas keeps its promises", .serialized)
+/// As `ClusterFaultTests`, with replicas: 30 s each of `script/torture --store sentinel` and
+/// `--store cluster`.
+@Suite("A cluster on a replicated Redis keeps its guarantees", .serialized)
 struct StoreFaultTests {
-    /// Without `failover`, of which docs/reliability.md tells the limit: while shards still move to their nodes it may lose something.
+    /// Without `failover`, which may lose messages while shards are moving; docs/reliability.md
+    /// describes that limit.
     static let stores: [(StoreMode, [StoreFault])] = [
         (
             .sentinel,
@@ -25,7 +27,7 @@ struct StoreFaultTests {
         ),
     ]
 
-    @Test("through the loss of masters and moves of slots", arguments: Self.stores)
+    @Test("through lost masters and moving slots", arguments: Self.stores)
     func survives(_ store: StoreMode, _ faults: [StoreFault]) throws {
         var settings = TortureSettings(seed: 1)
         settings.store = store
@@ -33,7 +35,7 @@ struct StoreFaultTests {
         let torture = try Torture(settings)
         try torture.start()
 
-        // Nil after half a minute: then something hangs, and the verdict says what.
+        // Nil after 30 s without messages; the result then names the conversations that hang.
         for fault in faults { #expect(try torture.inject(.store(fault)) != nil, "\(fault)") }
         let verdict = try torture.finish()
 

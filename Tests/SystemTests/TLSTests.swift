@@ -14,7 +14,7 @@ struct TLSTests {
             try run(Checkout.program("openssl"), words, folder: folder.path).ending == .exited(0))
     }
 
-    /// The common name of the certificate that the server shows.
+    /// The common name of the server's certificate.
     private func certificateName(at port: UInt16) throws -> String {
         let script =
             "openssl s_client -connect 127.0.0.1:\(port) </dev/null 2>/dev/null | openssl x509 -noout -subject"
@@ -22,7 +22,7 @@ struct TLSTests {
     }
 
     @Test(
-        "clients talk over wss with a certificate of one's own, and SIGHUP takes the next one while they stay"
+        "works with a custom certificate, and SIGHUP reloads it without disconnecting clients"
     )
     func certificate() throws {
         let folder = try TemporaryFolder()
@@ -46,7 +46,7 @@ struct TLSTests {
 
         #expect(try self.certificateName(at: server.port).contains("second"))
         let bob = try connect("bob")
-        // Beyond a TLS record, and what one reading takes.
+        // Longer than a TLS record, and than one read.
         let content = String(repeating: "long ", count: 3000)
         try alice.send(#"{"action":"send_message","content":"\#(content)"}"#)
         try alice.expectMessage(content)
@@ -55,7 +55,7 @@ struct TLSTests {
         try alice.expectMessage("short")
     }
 
-    @Test("who speaks plain HTTP to a TLS port, or only says hello, costs it nothing")
+    @Test("closes connections with plain HTTP or without a handshake")
     func plainText() throws {
         let folder = try TemporaryFolder()
         try self.makeCertificate("only", in: folder)
@@ -70,7 +70,7 @@ struct TLSTests {
         #expect(try self.certificateName(at: server.port).contains("only"))
     }
 
-    @Test("a certificate without its key is a sentence and status 2")
+    @Test("reports a certificate without its key, and exits with 2")
     func foreignKey() throws {
         let folder = try TemporaryFolder()
         try self.makeCertificate("first", in: folder)

@@ -7,22 +7,22 @@ private let pages = Result {
     }
 }
 
-/// The pages of the protocols and the server say the same, whoever asks.
-@Suite("What the pages show happens")
+/// The examples on the protocol pages match the server's behaviour, with every client.
+@Suite("The examples on the protocol pages")
 struct TranscriptTests {
-    @Test("to stock clients", arguments: try pages.get(), StockClientKind.allCases)
+    @Test("work with third-party clients", arguments: try pages.get(), StockClientKind.allCases)
     func stock(_ transcript: Transcript, with client: StockClientKind) throws {
         let server = try ConfabServer(transcript.options)
         try transcript.play { try client.connect($0, port: server.port) }
     }
 
-    @Test("in Chromium, with the close codes that it sees")
+    @Test("work in Chromium, with the close codes that it reports")
     func browser() throws {
         let browser = try Browser()
         for transcript in try pages.get() {
             let server = try ConfabServer(transcript.options)
             try transcript.play { path in
-                // A page of the server's own origin, a tab for every client.
+                // A page of the server's origin, in one tab per client.
                 let tab = try browser.open("http://127.0.0.1:\(server.port)/api/health")
                 return try BrowserClient(path, in: tab, port: server.port)
             }

@@ -2,13 +2,14 @@ import Foundation
 import TestKit
 import Testing
 
-/// What Pets, Chats and Agents do beyond a conversation, where those who take part are at different nodes.
+/// Features of Pets, Chats and Agents beyond a single conversation, with clients on different
+/// nodes.
 @Suite("Pets, Chats and Agents at two nodes", .serialized)
 struct TwoNodesTests {
-    /// Somebody who speaks a protocol of JSON frames.
+    /// A client of a protocol with JSON frames.
     private struct JSONFrameClient {
         let socket: RawWebSocketClient
-        /// The field that says what a frame is.
+        /// The field that contains the type of a frame.
         let typeField: String
 
         @discardableResult
@@ -48,14 +49,14 @@ struct TwoNodesTests {
                 "\(path)?token=\(token)", port: self.cluster.nodes[node].port), typeField: kind)
     }
 
-    @Test("a broadcast of Pets comes to everybody of the tenant at both, and to nobody of another")
+    @Test("deliver a broadcast of Pets to all users of the tenant, and to no others")
     func broadcast() throws {
         func connect(_ user: String, at node: Int, tenant: String, isAdmin: Bool = false) throws
             -> JSONFrameClient
         {
             let client = try self.connect(
                 "/ws/", user, at: node, tenant: tenant, isAdmin: isAdmin, typeField: "event")
-            // Behind its entrances: what comes first is asked for last.
+            // This answer comes after the frames for the client's own arrival.
             try client.request(#"{"event":"conversations"}"#, for: "conversations")
             return client
         }
@@ -77,16 +78,16 @@ struct TwoNodesTests {
             }
         }
         try foreigner.socket.send(#"{"event":"broadcast","data":{"content":"there"}}"#)
-        // The first that they hear.
+        // The first broadcast that they receive.
         for client in there + [foreigner] {
             #expect(try client.next("broadcast").object("data")?["content"] == "there")
         }
     }
 
-    @Test("users get their numbers once, whichever nodes they come to at the same moment")
+    @Test("assign one number per user, even if several nodes do so at once")
     func numbers() throws {
         let users = (0..<24).map { "user \($0)" }
-        // In one breath: all have asked before anybody is answered.
+        // All upgrade requests are sent before the first response is read.
         var asked: [(user: String, stream: ByteStream)] = []
         for user in users {
             let path = "/ws/chats/?token=\(try ConfabServer.token(for: user, secret: self.secret))"
@@ -113,7 +114,7 @@ struct TwoNodesTests {
         }
         var numbers: [String: Set<Int>] = [:]
         for (user, client) in clients {
-            // Of the user itself; others join meanwhile.
+            // Joins of other users arrive in between.
             while true {
                 let joined = try client.next("chatJoined").object("data")?.object("user")
                 guard joined?["username"] == user else { continue }
@@ -126,7 +127,7 @@ struct TwoNodesTests {
             "\(numbers)")
         let all = numbers.values.flatMap { $0 }
         #expect(Set(all).count == users.count && all.allSatisfy { $0 >= 1 << 40 })
-        // Everybody else goes by the same.
+        // The chat's details have the same numbers.
         let details = try clients[1].client.request(
             #"{"type":"getChatDetails","data":{"chatId":\#(id)}}"#, for: "chatDetails")
         for user in details.object("data")?.objects("participants") ?? [] {
@@ -134,7 +135,7 @@ struct TwoNodesTests {
         }
     }
 
-    @Test("direct messages of Agents wait for their agent, and come once, at whichever node it is")
+    @Test("keep direct messages for an agent, and deliver them once at any node")
     func direct() throws {
         let ann = try self.connect("/v1/ws", "ann", at: 0)
         func say(_ content: String) throws {
@@ -154,10 +155,12 @@ struct TwoNodesTests {
         try say("11")
         #expect(try hear(until: "11", by: first) == ["11"])
         first.socket.dropConnection()
-        // It broke before the ping behind 11 was answered. That of those before may have been under way as well.
+        // The connection broke before the ping after 11 was answered. The answers for earlier
+        // messages may also be lost.
         let second = try self.connect("/v1/ws", "bob", at: 0)
         #expect(try hear(until: "11", by: second).last == "11")
-        // Each ping that is on its way has been answered then, and the one behind it; the owner, which may be at the other node, hears of it in a moment.
+        // By then all pings have been answered. The owner, possibly on the other node, is notified
+        // shortly after.
         for _ in 1...3 { try second.request(#"{"type":"nonsense"}"#, for: "ERROR") }
         try say("12")
         #expect(try hear(until: "12", by: second) == ["12"])

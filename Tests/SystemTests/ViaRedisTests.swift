@@ -2,10 +2,10 @@ import Glibc
 import TestKit
 import Testing
 
-@Suite("What operators read in Redis when no node answers")
+@Suite("Operator commands with --via")
 struct ViaRedisTests {
     private func runViaRedis(_ url: String, _ words: String...) throws -> CommandResult {
-        // Nobody listens at this admin address.
+        // No node listens at this admin address.
         try confab(words + ["--via", url], at: freePort())
     }
 
@@ -14,7 +14,7 @@ struct ViaRedisTests {
     }
 
     @Test(
-        "is what the nodes say while they are there, and what is left of them when they were killed"
+        "match the nodes' answers, and work after all nodes were killed"
     )
     func runningAndKilledNodes() throws {
         let redis = try RedisServer()
@@ -27,7 +27,7 @@ struct ViaRedisTests {
         try alice.post("one")
         let name = ["--cluster-name", "c2"]
 
-        // Asked again until nothing has moved meanwhile.
+        // Repeated until no shard has moved meanwhile.
         try Deadline.wait(for: "Redis and the nodes to say the same") {
             let asked = try confab("nodes", "--output", "json", at: port).rows("nodes")
             let read = try self.documents(["nodes"] + name, redis.url, "nodes")
@@ -44,7 +44,8 @@ struct ViaRedisTests {
             let read = try confab(
                 ["owner", "lobby", "--via", redis.url, "--output", "json"] + name, at: freePort()
             ).document
-            // On a busy machine a node is taken for dead for a moment; whoever owns the shard then claims it when it is needed.
+            // On a busy machine a node may be evicted for a moment. The next owner claims the shard
+            // only when a client needs it.
             guard read.number("epoch") != nil, asked.number("epoch") != nil else {
                 try alice.post("again")
                 said += 1
@@ -63,7 +64,7 @@ struct ViaRedisTests {
         }
         let table = try confab(["nodes", "--via", redis.url] + name, at: freePort())
         #expect(table.status == 0 && table.output.contains("     gone "), "\(table)")
-        // Nobody is there who would change anything.
+        // No node is left that could change the data.
         let owner = try confab(
             ["owner", "lobby", "--via", redis.url, "--output", "json"] + name, at: freePort()
         ).document
@@ -78,7 +79,7 @@ struct ViaRedisTests {
                 && own.allSatisfy { $0["owner"] == owner["owner"] })
     }
 
-    @Test("comes from whichever master has it, in a Redis Cluster")
+    @Test("read from every master of a Redis Cluster")
     func cluster() throws {
         let servers = try RedisClusterServers(failureTimeout: .seconds(60))
         let node = try ConfabServer(["--store", servers.url(), "--node-id", "n1"])
@@ -101,7 +102,7 @@ struct ViaRedisTests {
             })
     }
 
-    @Test("has a sentence and a status where there is nothing to read")
+    @Test("report an error with its status if there is nothing to read")
     func nothingToRead() throws {
         let redis = try RedisServer()
         let nobody = try self.runViaRedis(redis.url, "nodes")
@@ -127,7 +128,7 @@ struct ViaRedisTests {
         #expect(try self.runViaRedis("http://x", "nodes").status == 2)
     }
 
-    @Test("and what nodes say comes again and again with --watch")
+    @Test("repeat with --watch")
     func watch() throws {
         let redis = try RedisServer()
         let node = try ConfabServer(["--store", redis.url, "--node-id", "n1"])
@@ -145,7 +146,7 @@ struct ViaRedisTests {
                     .count == 1)
             }
         }
-        // What was asked wrongly stays wrong.
+        // An invalid command is not repeated.
         #expect(try confab("nodes", "--watch", "--sort", "colour", at: node.adminPort).status == 2)
     }
 }

@@ -1,18 +1,18 @@
 import Foundation
 
-/// A headless Chromium, driven over its DevTools protocol.
+/// A headless Chromium, controlled through its DevTools protocol.
 public final class Browser {
     private let process: ChildProcess
     private let profile: TemporaryFolder
     private let socket: RawWebSocketClient
     private var lastID = 0
-    /// Events that came while something else was waited for.
+    /// Events that arrived during a wait for another message.
     private var queuedEvents: [JSONObject] = []
 
-    /// - Parameter options: more switches of Chromium's.
+    /// - Parameter options: additional command-line switches of Chromium.
     public init(_ options: [String] = []) throws {
         self.profile = try TemporaryFolder()
-        // Chromium's own sandbox does not start for root; what it opens here are pages of the tests.
+        // Chromium's sandbox does not start as root. The browser opens only pages of the tests.
         let needed = [
             "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
             "--disable-extensions",
@@ -41,14 +41,15 @@ public final class Browser {
     }
 
     deinit {
-        // The profile is deleted afterwards: files that Chromium's other processes wrote meanwhile would be left behind.
+        // Closed before the profile is deleted; otherwise files that Chromium's other processes
+        // write meanwhile would remain.
         _ = try? self.call("Browser.close")
         guard (try? self.process.waitForExit()) == nil else { return }
         self.process.kill()
         _ = try? self.process.waitForExit()
     }
 
-    /// Opens a tab and waits until the page is loaded.
+    /// Opens a tab and waits until the page has loaded.
     public func open(_ url: String) throws -> Tab {
         let target =
             try self.call("Target.createTarget", #"{"url":"about:blank"}"#)["targetId"] ?? ""
@@ -102,12 +103,12 @@ public final class Browser {
         }
     }
 
-    /// One page.
+    /// A browser tab with one page.
     public struct Tab {
         fileprivate let browser: Browser
         fileprivate let session: String
 
-        /// Runs the body of an async function in the page; what it returns must be a text.
+        /// Runs the body of an async function in the page. The function must return a string.
         public func runFunctionBody(_ body: String) throws -> String {
             guard let value = try self.evaluate("await (async () => { \(body) })()") else {
                 throw TestFailure("the page's script returned no text: \(body)")
@@ -115,7 +116,8 @@ public final class Browser {
             return value
         }
 
-        /// Does what somebody does who types this into the page's console: what it declares stays. The result, where it is a text.
+        /// Evaluates a script as if it were typed into the page's console: its declarations
+        /// persist. Returns the result if it is a string.
         @discardableResult
         public func evaluate(_ script: String) throws -> String? {
             let answer = try self.browser.call(

@@ -1,14 +1,14 @@
 import Glibc
 
-/// A TCP connection by hand: what is sent is what the test says, to the byte, and every wait has an end.
+/// A TCP connection that sends exactly the bytes that the test specifies. Every wait has a timeout.
 public final class ByteStream {
     private var descriptor: Int32
     private var received: [UInt8] = []
-    /// The peer has closed its side, or reset the connection.
+    /// Whether the peer has closed its side or reset the connection.
     public private(set) var isClosed = false
 
-    /// - Parameter receiveBytes: bounds the kernel's buffer for what this side does not read; set before the connection is
-    ///   made, or the window is negotiated without it.
+    /// - Parameter receiveBytes: the size of the kernel's receive buffer. It is set before
+    ///   connecting, because the TCP window is negotiated then.
     public init(port: UInt16, receiveBytes: Int32? = nil) throws {
         self.descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard self.descriptor >= 0 else { throw TestFailure("no socket: errno \(errno)") }
@@ -24,7 +24,8 @@ public final class ByteStream {
             }
         }
         let reason = result == 0 ? 0 : errno
-        // Taken and reset before connect(2) came back, which is for the one who looks a moment later an end like any other.
+        // The server can reset the connection before connect(2) returns. That counts as a closed
+        // connection.
         self.isClosed = reason == ECONNRESET
         guard reason == 0 || self.isClosed else {
             self.close()
@@ -45,7 +46,7 @@ public final class ByteStream {
         self.descriptor = -1
     }
 
-    /// Ends only this side: the peer reads to the end and may still answer.
+    /// Closes only the sending side. The peer reads to the end and can still answer.
     public func finishSending() { shutdown(self.descriptor, Int32(SHUT_WR)) }
 
     public func send(_ text: String) throws { try self.send(Array(text.utf8)) }
@@ -69,12 +70,14 @@ public final class ByteStream {
         }
     }
 
-    /// Whether something is there to be taken, the end of the connection included; waits for it.
+    /// Waits until there are bytes to read or the connection has ended. Returns false after the
+    /// timeout.
     public func isReadable(within time: Duration) -> Bool {
         !self.received.isEmpty || self.isClosed || self.wait(Int16(POLLIN), Deadline(within: time))
     }
 
-    /// Bytes that have come and were not taken, after waiting for at least `count`. Fewer when the peer closes before.
+    /// Waits for at least `count` bytes, and returns all unconsumed bytes. They are fewer if the
+    /// peer closes first.
     public func peek(atLeast count: Int, within time: Duration = Deadline.defaultTimeout) throws
         -> ArraySlice<UInt8>
     {
@@ -94,7 +97,7 @@ public final class ByteStream {
         self.received.removeFirst(count)
     }
 
-    /// Reads to the end of the connection, and says whether it came in time.
+    /// Reads to the end of the connection. Returns false after the timeout.
     public func readToEnd(within time: Duration = Deadline.defaultTimeout) -> Bool {
         let deadline = Deadline(within: time)
         while !self.isClosed {
@@ -104,7 +107,7 @@ public final class ByteStream {
         return true
     }
 
-    /// A line without its end; nil at the end of the connection.
+    /// A line without its line break; nil at the end of the connection.
     public func line(within time: Duration = Deadline.defaultTimeout) throws -> String? {
         var count = 1
         while true {
@@ -153,7 +156,7 @@ extension sockaddr_in {
     }
 }
 
-/// A port of 127.0.0.1 that nobody had a moment ago: for what cannot be told to pick one itself.
+/// A port of 127.0.0.1 that was free at the time of the call, for programs that cannot choose one.
 public func freePort() throws -> UInt16 {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     defer { close(descriptor) }

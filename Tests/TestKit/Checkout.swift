@@ -1,6 +1,6 @@
 import Foundation
 
-/// The checkout that the tests were built from, and what was built in it.
+/// The checkout that the tests were built from, and the programs built in it.
 public enum Checkout {
     /// Its root folder.
     public static let path = String(#filePath.dropLast("/Tests/TestKit/Checkout.swift".utf8.count))
@@ -21,7 +21,7 @@ public enum Checkout {
         try String(contentsOfFile: self.file(name), encoding: .utf8)
     }
 
-    /// The first of these programs that the path has.
+    /// The path of the first of these programs in `PATH`.
     public static func program(_ names: String...) throws -> String {
         let tools = ["\(self.path)/.build/tools/python/bin", "\(self.path)/.build/tools"]
         let folders =
@@ -37,7 +37,7 @@ public enum Checkout {
             "none of \(names) is on the path; script/bootstrap tests installs what the tests use")
     }
 
-    /// A file among the tools of the tests, by how its name begins and ends.
+    /// A file among the test tools, found by the start and end of its name.
     public static func tool(_ prefix: String, _ suffix: String) throws -> String {
         let folder = "\(self.path)/.build/tools"
         let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter {
@@ -50,6 +50,6 @@ public enum Checkout {
         return "\(folder)/\(name)"
     }
 
-    /// A Python 3 that has `websockets` and `socketio`.
+    /// A Python 3 with the packages `websockets` and `socketio`.
     public static func python() throws -> String { try self.program("python3") }
 }

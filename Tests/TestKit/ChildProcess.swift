@@ -1,9 +1,9 @@
 import Foundation
 import Synchronization
 
-/// A program that a test has started; it ends with the test at the latest.
+/// A program that a test starts.
 public final class ChildProcess: Sendable {
-    /// How a process ended.
+    /// The way a process ended.
     public enum ExitStatus: Sendable, Equatable {
         case exited(Int32)
         case killed(signal: Int32)
@@ -17,8 +17,8 @@ public final class ChildProcess: Sendable {
     private let name: String
 
     /// - Parameters:
-    ///   - environment: added to the test's own, from which all settings of Confab's are taken away.
-    ///   - openFiles: `ulimit -n` of the process.
+    ///    - environment: added to the environment of the test, without its `CONFAB_` variables.
+    ///    - openFiles: `ulimit -n` of the process.
     public init(
         _ program: String, _ arguments: [String] = [], environment: [String: String] = [:],
         folder: String = "/", openFiles: Int? = nil
@@ -37,20 +37,21 @@ public final class ChildProcess: Sendable {
         Thread.detachNewThread { [self] in self.reap() }
     }
 
-    /// Ends every child that is still there. The thread that waits for a child keeps it, so that this is not `deinit`.
+    /// Kills the process if it is still running. Not in `deinit`, because the waiting thread
+    /// retains the object.
     public func kill() {
         self.closeInput()
         self.send(SIGKILL)
     }
 
-    /// Does nothing when the process has ended.
+    /// Sends a signal. Has no effect after the process has ended.
     public func send(_ signal: Int32) {
         self.exitStatus.withLock { if $0 == nil { _ = Glibc.kill(self.id, signal) } }
     }
 
     public var isRunning: Bool { self.exitStatus.withLock { $0 == nil } }
 
-    /// Waits for the end.
+    /// Waits for the process to end.
     @discardableResult
     public func waitForExit(within time: Duration = Deadline.defaultTimeout) throws -> ExitStatus {
         try Deadline.wait(
@@ -77,7 +78,8 @@ public final class ChildProcess: Sendable {
     }
 
     private func reap() {
-        // Waits without reaping, so that the number is the child's own until everybody knows that it has ended.
+        // Waits without reaping, so that the process id cannot be reused before the exit status is
+        // set.
         var info = siginfo_t()
         while waitid(P_PID, id_t(self.id), &info, WEXITED | WNOWAIT) != 0, errno == EINTR {}
         self.exitStatus.withLock { ending in
@@ -88,7 +90,7 @@ public final class ChildProcess: Sendable {
         }
     }
 
-    /// Writing to a process that has ended is an error of the write's, not the end of the tests.
+    /// Ignores SIGPIPE: a write to a process that has ended must fail and not end the tests.
     private static let ignoreBrokenPipes: Void = { _ = signal(SIGPIPE, SIG_IGN) }()
 
     private static func environment(with added: [String: String]) -> [String] {
@@ -117,7 +119,7 @@ public final class ChildProcess: Sendable {
         sigemptyset(&standard)
         sigaddset(&standard, SIGPIPE)
         posix_spawnattr_setsigdefault(&attributes, &standard)
-        // The threads that tests run on block SIGTERM, and a child would inherit that.
+        // The threads of tests block SIGTERM, and a child would inherit that mask.
         var blocked = sigset_t()
         sigemptyset(&blocked)
         posix_spawnattr_setsigmask(&attributes, &blocked)
@@ -134,7 +136,7 @@ public final class ChildProcess: Sendable {
     }
 }
 
-/// Runs a program to its end.
+/// Runs a program to completion.
 public func run(
     _ program: String, _ arguments: [String], environment: [String: String] = [:],
     folder: String = "/", input: String? = nil,

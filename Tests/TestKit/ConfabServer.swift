@@ -2,11 +2,11 @@ import Bytes
 import Foundation
 import Identity
 
-/// A running `confab serve` on free ports of 127.0.0.1, with everything it writes in a folder of its own.
+/// A running `confab serve` on free ports of 127.0.0.1. It keeps all its files in its own folder.
 public final class ConfabServer {
     public enum LocalStoreKind: Sendable {
         case memory
-        /// In the server's folder.
+        /// A database file in the server's folder.
         case sqlite
     }
 
@@ -15,14 +15,14 @@ public final class ConfabServer {
     public let port: UInt16
     public let adminPort: UInt16
 
-    /// HS256, at least 32 bytes.
+    /// The HS256 secret; at least 32 bytes.
     public static let secret = "a secret of the tests, long enough"
 
-    /// Starts the server and waits until it says that it is ready.
+    /// Starts the server and waits until it reports that it is ready.
     ///
     /// - Parameters:
-    ///   - options: added to those that the tests need; a later one wins.
-    ///   - folder: of a server that was there before, to go on with what it left.
+    ///    - options: added to the options that the tests need; the last one wins.
+    ///    - folder: the folder of an earlier server, to continue with its files.
     public init(
         _ options: [String] = [], store: LocalStoreKind = .memory,
         in folder: TemporaryFolder? = nil, environment: [String: String] = [:],
@@ -66,7 +66,7 @@ public final class ConfabServer {
 
     // MARK: Identity
 
-    /// A token that the server takes, unless told otherwise for everything.
+    /// A token that the server accepts. By default it grants access to all conversations.
     public static func token(
         for user: String, name: String? = nil, tenant: String? = nil,
         conversations: [String]? = nil, isAdmin: Bool = false,
@@ -112,15 +112,17 @@ public final class ConfabServer {
         return reply.body
     }
 
-    /// The value of a sample, by its name and labels as they are written: `confab_connections{dialect="conversations"}`.
+    /// The value of a sample, by its name and labels as printed:
+    /// `confab_connections{dialect="conversations"}`.
     public func metric(_ sample: String) throws -> Double? {
         try self.metrics().split(separator: "\n").first { $0.hasPrefix(sample + " ") }.flatMap {
             Double($0.split(separator: " ").last ?? "")
         }
     }
 
-    /// Waits until so many nodes share all shards and none is on its way to another. While a node joins, conversations change their owner: for
-    /// a moment the next one has yet to hear who is there, and what was asked of both is answered as a repeat.
+    /// Waits until the nodes share all shards and no shard is moving. While a node joins,
+    /// conversations move to a new owner. Until that owner knows all nodes, an event that both
+    /// owners sent can arrive twice.
     public func awaitShardBalance(of nodes: Int) throws {
         try Deadline.wait(
             for: "\(nodes) nodes to have their shares",
@@ -135,14 +137,14 @@ public final class ConfabServer {
 
     // MARK: Its end
 
-    /// Asks it to drain, and waits for its end.
+    /// Sends SIGTERM, which drains the server, and waits for the process to end.
     @discardableResult
     public func stop() throws -> ChildProcess.ExitStatus {
         self.process.send(SIGTERM)
         return try self.process.waitForExit()
     }
 
-    /// `kill -9`, and waits until it is gone.
+    /// Sends SIGKILL and waits for the process to end.
     public func crash() throws {
         self.process.send(SIGKILL)
         try self.process.waitForExit()

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Somebody in a conversation, over the Conversations protocol, by hand.
+/// A client of the Conversations protocol that sends and receives single frames.
 public final class ConversationClient {
     public let socket: RawWebSocketClient
     private static let postCount = Atomic(0)
@@ -9,7 +9,7 @@ public final class ConversationClient {
         self.socket = socket
     }
 
-    /// The next message of the server, whatever it is.
+    /// The next frame from the server, of any type.
     public func next(within time: Duration = Deadline.defaultTimeout) throws -> JSONObject {
         switch try self.socket.next(within: time) {
         case .text(let text): return try JSONObject(text)
@@ -17,7 +17,7 @@ public final class ConversationClient {
         }
     }
 
-    /// The next message of this type; others on the way to it are left out.
+    /// The next frame of this type; frames of other types are skipped.
     public func next(_ type: String, within time: Duration = Deadline.defaultTimeout) throws
         -> JSONObject
     {
@@ -28,7 +28,7 @@ public final class ConversationClient {
         }
     }
 
-    /// How the server ends the connection; what it sends before is left out.
+    /// The way the server ends the connection; frames before that are skipped.
     public func closeEvent(within time: Duration = Deadline.defaultTimeout) throws
         -> RawWebSocketClient.Event
     {
@@ -43,13 +43,14 @@ public final class ConversationClient {
 
     public func send(_ json: String) throws { try self.socket.send(json) }
 
-    /// Says something; `answer` waits for what becomes of it.
+    /// Sends a message without waiting for the answer.
     public func sendMessage(_ content: String, as localID: String? = nil) throws {
         let id = localID.map { #","local_id":\#(jsonString($0))"# } ?? ""
         try self.send(#"{"action":"send_message","content":\#(jsonString(content))\#(id)}"#)
     }
 
-    /// Says something and waits until it is stored. By its `local_id` it is told from another's who says the same.
+    /// Sends a message and waits until it is stored. Its `local_id` distinguishes it from another
+    /// user's message with the same content.
     @discardableResult
     public func post(_ content: String, as localID: String? = nil) throws -> JSONObject {
         let id = localID ?? "post-\(Self.postCount.wrappingAdd(1, ordering: .relaxed).newValue)"
@@ -71,13 +72,13 @@ public final class ConversationClient {
         }
     }
 
-    /// A page of messages as `fetch_messages` gives it.
+    /// A page of messages from `fetch_messages`.
     public func history(_ fields: String = "") throws -> [JSONObject] {
         try self.send(#"{"action":"fetch_messages"\#(fields.isEmpty ? "" : ",")\#(fields)}"#)
         return try self.next("messages_fetched").objects("messages") ?? []
     }
 
-    /// Everything that is kept, oldest first, page by page.
+    /// The complete retained history, oldest first, fetched in pages.
     public func wholeHistory() throws -> [JSONObject] {
         var all: [JSONObject] = []
         while true {
@@ -87,7 +88,8 @@ public final class ConversationClient {
         }
     }
 
-    /// Waits until the server has read everything that was sent before.
+    /// Waits until the server has read everything that was sent before: sends a ping and waits for
+    /// the pong.
     public func synchronize() throws {
         try self.socket.send(opcode: 9, Array("settled".utf8))
         let deadline = Deadline()

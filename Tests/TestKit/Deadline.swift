@@ -1,11 +1,12 @@
 import Glibc
 
-/// A moment until which a test waits for something that should happen at once.
+/// The end of the time that a test waits for an event.
 public struct Deadline: Sendable {
     private let end: ContinuousClock.Instant
 
-    /// Machines that run tests are slow at times: this is the time after which something hangs, not how long it takes. Longer than the 30 s
-    /// for which Redis' sentinels decide nothing after a machine has stood still (TILT).
+    /// The time after which an event counts as missing. It is generous, because test machines can
+    /// be slow. It exceeds the 30 s during which Redis sentinels make no decision after a pause of
+    /// the machine (TILT mode).
     public static let defaultTimeout: Duration = .seconds(60)
 
     public init(within time: Duration = Self.defaultTimeout) {
@@ -14,10 +15,10 @@ public struct Deadline: Sendable {
 
     public var isExpired: Bool { .now >= self.end }
 
-    /// What is left of it, for what waits in its turn.
+    /// The time that is left, for the timeout of a further wait.
     public var remaining: Duration { max(.zero, self.end - .now) }
 
-    /// For `poll`: 0 when the time is over, and never less.
+    /// The timeout for `poll`: 0 after the deadline, and never negative.
     public var milliseconds: Int32 {
         let left = self.end - .now
         let (seconds, attoseconds) = left.components
@@ -25,7 +26,7 @@ public struct Deadline: Sendable {
         return Int32(clamping: seconds * 1000 + attoseconds / 1_000_000_000_000_000 + 1)
     }
 
-    /// Asks again and again, a hundred times a second, until there is an answer.
+    /// Polls 100 times per second until `answer` returns a value.
     public static func wait<Answer>(
         for what: @autoclosure () -> String, within time: Duration = Self.defaultTimeout,
         until answer: () throws -> Answer?
@@ -38,7 +39,7 @@ public struct Deadline: Sendable {
         }
     }
 
-    /// The same for a question of yes or no.
+    /// Polls until the condition is true.
     public static func wait(
         for what: @autoclosure () -> String, within time: Duration = Self.defaultTimeout,
         untilTrue isSo: () throws -> Bool

@@ -1,11 +1,12 @@
 import Foundation
 import Synchronization
 
-/// Stands between clients and a server of 127.0.0.1, and does to their connections what networks do.
+/// A TCP proxy between clients and a server on 127.0.0.1 that injects network faults.
 ///
-/// One thread for all of them, and copies of everything: it is for links, not for loads.
+/// One thread serves all connections and copies all bytes, so the proxy suits a few connections,
+/// not load tests.
 public final class FaultProxy: Sendable {
-    /// In which direction something happens to bytes.
+    /// The direction of the bytes that a fault affects.
     public enum TrafficDirection: String, Sendable, CaseIterable {
         case toServer = "to the server"
         case toClient = "to the client"
@@ -14,12 +15,14 @@ public final class FaultProxy: Sendable {
 
     public enum Condition: Sendable, Equatable {
         case normal
-        /// Connections are reset, and so is every new one.
+        /// Connections are reset, including new ones.
         case reset
-        /// Bytes vanish and nobody hears of an end, on new connections either. What has lost bytes is never whole again, also
-        /// when this is over: as with a firewall that has forgotten a connection, only its ends can give it up.
+        /// Bytes are dropped and no end of a connection is passed on, also on new connections. A
+        /// connection that has lost bytes never recovers, even after the fault, as with a firewall
+        /// that has lost its state.
         case halfOpen(TrafficDirection)
-        /// Bytes wait until this is over, and arrive then: what packets that are lost and sent again are to TCP.
+        /// Bytes are delayed until the fault ends. TCP shows lost and retransmitted packets in the
+        /// same way.
         case stalled(TrafficDirection)
         case slow(TrafficDirection, Duration)
     }
@@ -57,7 +60,7 @@ public final class FaultProxy: Sendable {
 
     deinit { self.close() }
 
-    /// What becomes of bytes from here on; connections that were lost stay lost.
+    /// Changes the condition for all connections. Closed connections stay closed.
     public func set(_ condition: Condition) {
         self.control.state.withLock { $0.condition = condition }
         self.control.wake()
@@ -73,11 +76,11 @@ public final class FaultProxy: Sendable {
         self.control.wake()
     }
 
-    /// What the thread is told.
+    /// The state that the proxy shares with its thread.
     fileprivate final class Control: Sendable {
         struct State {
             var condition = Condition.normal
-            /// What the thread goes by.
+            /// The condition that the thread currently applies.
             var applied = Condition.normal
             var isClosed = false
         }
@@ -98,18 +101,20 @@ public final class FaultProxy: Sendable {
     }
 }
 
-/// What comes out of one socket and goes into another.
+/// The bytes from one socket to the other.
 private struct ByteFlow {
     var queue: [(due: ContinuousClock.Instant, bytes: ArraySlice<UInt8>)] = []
     var hasLostBytes = false
     var isAtEnd = false
 
-    /// Beyond this the sender has to wait, as it would for a network.
+    /// The maximum number of queued chunks. At this limit the proxy stops reading, which slows the
+    /// sender down.
     static let queueLimit = 64
 }
 
 private struct ProxiedConnection {
-    /// The client's socket and the server's; -1 where one is closed and the other does not know.
+    /// The sockets of the client and the server; -1 for a socket that is closed while its peer does
+    /// not know.
     var client: Int32
     var server: Int32
     var toServer = ByteFlow()
@@ -117,7 +122,7 @@ private struct ProxiedConnection {
     var isClosed = false
 }
 
-/// The sockets, all in one thread.
+/// The event loop of the proxy, which runs in one thread.
 private struct ProxyLoop {
     let listener: Int32
     let wakeDescriptor: Int32
@@ -197,7 +202,7 @@ private struct ProxyLoop {
                 wait = min(wait, milliseconds)
             }
         }
-        // A socket of which nothing is wanted would report its end for ever.
+        // An entry without events would still report the end of its socket in every poll.
         return pollfd(fd: events == 0 ? -1 : socket, events: events, revents: 0)
     }
 
@@ -233,7 +238,7 @@ private struct ProxyLoop {
         return -1
     }
 
-    /// Both ends hear that the connection is gone, and not in an orderly way.
+    /// Resets both sockets, so that both ends see an abnormal end.
     private func reset(_ link: ProxiedConnection) {
         for socket in [link.client, link.server] where socket >= 0 {
             var hard = linger(l_onoff: 1, l_linger: 0)
@@ -263,7 +268,7 @@ private struct ProxyLoop {
         self.connections[place] = link
     }
 
-    /// True where the socket has ended and the other end shall not know.
+    /// Receives bytes into a flow. Returns true if the socket has ended and its peer must not know.
     private func receive(
         from socket: Int32, into flow: inout ByteFlow, _ way: FaultProxy.TrafficDirection
     ) -> Bool {
@@ -285,13 +290,13 @@ private struct ProxyLoop {
         var link = self.connections[place]
         let hasClientEnded = self.flush(&link.toServer, to: link.server, .toServer)
         let hasServerEnded = self.flush(&link.toClient, to: link.client, .toClient)
-        // Where one end is gone and the other does not know, there is nobody to tell any more.
+        // If one socket is already closed, the end of the other cannot be passed on.
         let isKnown = (hasClientEnded && link.server >= 0) || (hasServerEnded && link.client >= 0)
         link.isClosed = link.isClosed || isKnown || (link.client < 0 && link.server < 0)
         self.connections[place] = link
     }
 
-    /// True when the flow has come to its end.
+    /// Sends the queued bytes of a flow. Returns true at the end of the flow.
     private func flush(_ flow: inout ByteFlow, to socket: Int32, _ way: FaultProxy.TrafficDirection)
         -> Bool
     {

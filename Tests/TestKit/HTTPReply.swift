@@ -1,7 +1,7 @@
-/// A response to a plain HTTP request that was sent by hand.
+/// The response to an HTTP request, read without an HTTP library.
 public struct HTTPReply: Sendable {
     public let status: Int
-    /// Names in lower case.
+    /// The header fields; names are in lower case.
     public let fields: [String: String]
     public let body: String
 
@@ -11,7 +11,7 @@ public struct HTTPReply: Sendable {
         try self.request("GET", path, port: port, fields: fields)
     }
 
-    /// - Parameter body: JSON, unless the fields say something else.
+    /// - Parameter body: JSON, unless the fields name another type.
     public static func post(
         _ path: String, _ body: String, port: UInt16, fields: [String: String] = [:]
     ) throws -> HTTPReply {
@@ -21,7 +21,7 @@ public struct HTTPReply: Sendable {
             "POST", path, port: port, fields: fields.merging(needed) { $1 }, body: body)
     }
 
-    /// A request of any method, on a connection of its own.
+    /// Sends a request with any method, on a connection of its own.
     public static func request(
         _ method: String, _ path: String, port: UInt16, fields: [String: String] = [:],
         body: String = ""
@@ -34,7 +34,8 @@ public struct HTTPReply: Sendable {
         return try HTTPReply(from: stream)
     }
 
-    /// Reads a response whose body has a length, or none, or lasts until the connection ends.
+    /// Reads a response with a body of known length, without a body, or with a body until the end
+    /// of the connection.
     public init(from stream: ByteStream, within time: Duration = Deadline.defaultTimeout) throws {
         let deadline = Deadline(within: time)
         guard let start = try stream.line(within: deadline.remaining) else {

@@ -1,6 +1,7 @@
 import Foundation
 
-/// A JSON object as a test looks at it. Read by Foundation and not by Confab's own reader, so that the one judges the other.
+/// A JSON object in a test. Foundation parses it, so that tests do not depend on Confab's own
+/// parser.
 public struct JSONObject: Sendable, CustomStringConvertible {
     public let text: String
     private let data: Data
@@ -13,7 +14,7 @@ public struct JSONObject: Sendable, CustomStringConvertible {
         }
     }
 
-    /// A part of a token.
+    /// Decodes a part of a token.
     public init(base64URL text: String) throws {
         let standard = text.replacing("-", with: "+").replacing("_", with: "/")
         guard
@@ -51,7 +52,7 @@ public struct JSONObject: Sendable, CustomStringConvertible {
     }
 }
 
-/// A text as a JSON string, with its quotes.
+/// Encodes a text as a JSON string, with quotes.
 public func jsonString(_ text: String) -> String {
     let data =
         (try? JSONSerialization.data(

@@ -1,7 +1,8 @@
 import Foundation
 import Synchronization
 
-/// The lines that a process writes, collected by a thread of its own so that the process never waits for the test.
+/// The lines that a process writes. A thread collects them, so that the process never blocks on its
+/// output.
 public final class LineLog: Sendable {
     private let state = Mutex(State())
 
@@ -16,12 +17,12 @@ public final class LineLog: Sendable {
         Thread.detachNewThread { self.collect(descriptor) }
     }
 
-    /// What has been written so far, without the line that is still being written.
+    /// The complete lines so far.
     public var lines: [String] { self.state.withLock { $0.lines } }
 
     public var text: String { self.lines.joined(separator: "\n") }
 
-    /// The first line, of all that were ever written, that fits; waits for it.
+    /// Waits for a line that matches, and returns the first one. Earlier lines are included.
     @discardableResult
     public func line(
         _ what: String, within time: Duration = Deadline.defaultTimeout,
@@ -44,7 +45,8 @@ public final class LineLog: Sendable {
         }
     }
 
-    /// The line with this number; `explanation` is asked when it does not come.
+    /// Waits for the line with this index. `explanation` becomes part of the error if it does not
+    /// arrive.
     public func line(at place: Int, within time: Duration, _ explanation: () -> String) throws
         -> String
     {
@@ -54,7 +56,7 @@ public final class LineLog: Sendable {
         return line
     }
 
-    /// The same; nil when the output ends before it.
+    /// Waits for the line with this index; nil if the output ends before it.
     public func lineOrEnd(
         at place: Int, within time: Duration = Deadline.defaultTimeout,
         _ explanation: () -> String = { "" }
@@ -68,7 +70,7 @@ public final class LineLog: Sendable {
         }
     }
 
-    /// The first line that has this text in it; waits for it.
+    /// Waits for a line that contains this text, and returns the first one.
     @discardableResult
     public func line(with text: String, within time: Duration = Deadline.defaultTimeout) throws
         -> String
@@ -76,7 +78,7 @@ public final class LineLog: Sendable {
         try self.line("a line with \"\(text)\"", within: time) { $0.contains(text) }
     }
 
-    /// Waits until the process has closed its output, and gives everything.
+    /// Waits until the process has closed its output, and returns all of it.
     public func wholeText(within time: Duration = Deadline.defaultTimeout) throws -> String {
         try Deadline.wait(
             for: "the end of the output", within: time,

@@ -1,26 +1,27 @@
 import Foundation
 
-/// A running `script/cluster` with the program of the tests.
+/// A running `script/cluster` with the program under test.
 public final class LocalCluster {
-    /// What the script has started, and says of it.
+    /// A process that the script has started, as the script prints it.
     public struct ServiceProcess: Sendable, Equatable {
         public let name: String
         public let port: UInt16
-        /// Of nodes.
+        /// The admin port; only nodes have one.
         public let adminPort: UInt16?
         public let process: Int32
     }
 
     public let folder: TemporaryFolder
     public let script: ChildProcess
-    /// As it was at the start.
+    /// The processes at the start of the cluster.
     public let services: [ServiceProcess]
 
     /// Starts the script and waits until everything runs.
     ///
     /// - Parameters:
-    ///   - command: as somebody types it in the checkout; nil for `script/cluster` with `options`.
-    ///   - folder: the script's, if `command` names it already.
+    ///    - command: the shell command, run in the checkout; nil for `script/cluster` with
+    ///      `options`.
+    ///    - folder: the script's folder, if `command` already names it.
     public init(_ options: [String] = [], command: String? = nil, in folder: TemporaryFolder? = nil)
         throws
     {
@@ -41,7 +42,7 @@ public final class LocalCluster {
         }
     }
 
-    // Not killed, so that it can end the others; the end of the tests does not wait for it.
+    // SIGTERM, so that the script can stop its processes. The test does not wait for that.
     deinit { self.script.send(SIGTERM) }
 
     private static func service(_ line: String) throws -> ServiceProcess? {
@@ -58,10 +59,10 @@ public final class LocalCluster {
 
     public var nodes: [ServiceProcess] { self.services.filter { $0.adminPort != nil } }
 
-    /// Where clients connect: the last of the parts.
+    /// The port for clients, which is that of the last service.
     public var port: UInt16 { self.services.last?.port ?? 0 }
 
-    /// A stock client in a conversation, by the load balancer.
+    /// Connects a client to a conversation through the load balancer.
     public func connect(_ user: String, to conversation: String = "lobby", after: Int = 0) throws
         -> PythonClient
     {
@@ -74,7 +75,7 @@ public final class LocalCluster {
 
     // MARK: Nodes
 
-    /// How many WebSockets a node has; nil when it does not answer.
+    /// The number of WebSockets of a node; nil if the node does not answer.
     public func connections(of node: ServiceProcess) -> Int? {
         guard let port = node.adminPort, let reply = try? HTTPReply.get("/metrics", port: port),
             reply.status == 200
@@ -83,7 +84,7 @@ public final class LocalCluster {
             .flatMap { Int($0.1) }
     }
 
-    /// Waits until the nodes together have so many clients, and says who has how many.
+    /// Waits until the nodes have this number of clients in total, and returns the number per node.
     public func awaitConnections(count: Int) throws -> [(node: ServiceProcess, connections: Int)] {
         try Deadline.wait(for: "\(count) connections") {
             let found = self.nodes.map { (node: $0, connections: self.connections(of: $0) ?? 0) }
@@ -91,7 +92,7 @@ public final class LocalCluster {
         }
     }
 
-    /// Waits until the script has started a node again that has ended, and the node serves.
+    /// Waits until the script has restarted a node that ended, and the node is healthy.
     public func awaitRestart(of node: ServiceProcess) throws {
         try self.script.output.line("a line that \(node.name) is started again") {
             $0.hasPrefix("\(node.name) ") && $0.contains("is started again, PID")
@@ -103,14 +104,14 @@ public final class LocalCluster {
 
     // MARK: Its end
 
-    /// Asks the script to end, and waits until it has.
+    /// Sends SIGTERM to the script and waits for it to end.
     @discardableResult
     public func stop() throws -> ChildProcess.ExitStatus {
         self.script.send(SIGTERM)
         return try self.script.waitForExit(within: .seconds(90))
     }
 
-    /// Whether something still runs that a script with this folder has started: all of them hold the lock.
+    /// Whether a process of a script with this folder still runs: every process holds the lock.
     public static func isRunning(in folder: TemporaryFolder) throws -> Bool {
         try run("/usr/bin/flock", ["--nonblock", folder.file("lock"), "/bin/true"]).ending
             != .exited(0)

@@ -1,21 +1,22 @@
-/// A page of the documentation, as far as tests look at it.
+/// A page of the documentation: its fenced blocks, prose, anchors and links.
 public struct MarkdownPage: Sendable {
-    /// A fenced block: what stands behind the fence, and what is in it.
+    /// A fenced block.
     public struct Block: Sendable {
         public let language: String
-        /// More words behind the fence.
+        /// The words after the language on the opening fence.
         public let arguments: [String]
         public let text: String
-        /// Where its first line is.
+        /// The line number of its first line.
         public let line: Int
     }
 
     public let name: String
     public private(set) var blocks: [Block] = []
-    /// The lines outside of all blocks, empty ones in the place of the blocks'.
+    /// The lines outside of blocks. Lines of blocks are replaced by empty ones, so that line
+    /// numbers stay correct.
     public private(set) var prose: [String] = []
 
-    /// - Parameter name: its path in the checkout.
+    /// - Parameter name: the path in the checkout.
     public init(_ name: String) throws {
         self.name = name
         var open: (words: [String], lines: [String], start: Int)?
@@ -41,7 +42,7 @@ public struct MarkdownPage: Sendable {
         guard open == nil else { throw TestFailure("\(name): a fenced block has no end") }
     }
 
-    /// The names that links may have behind `#`, as GitHub makes them of headings.
+    /// The anchors that links can name after `#`, as GitHub derives them from headings.
     public var anchors: Set<String> {
         var seen: [String: Int] = [:]
         var anchors: Set<String> = []
@@ -58,7 +59,7 @@ public struct MarkdownPage: Sendable {
         return anchors
     }
 
-    /// The targets of its links, each with the number of its line.
+    /// The targets of the links, with their line numbers.
     public var links: [(target: String, line: Int)] {
         self.prose.enumerated().flatMap { place, line in
             line.matches(of: /\]\(([^)\s]+)\)/).map { (String($0.1), place + 1) }

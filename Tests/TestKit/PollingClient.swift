@@ -1,15 +1,15 @@
-/// A session of Engine.IO over long polling, by hand. Each request is a connection of its own.
+/// An Engine.IO session over HTTP long polling. Each request uses a connection of its own.
 public struct PollingClient: Sendable {
-    /// Where its requests go.
+    /// The port for its requests.
     public let port: UInt16
-    /// What the server calls the session.
+    /// The session id.
     public let sid: String
-    /// Behind `sid` in the query of every request.
+    /// Appended to the query of every request after `sid`.
     public var query = ""
 
-    /// A handshake.
+    /// Opens a session with a handshake.
     ///
-    /// - Parameter query: behind the handshake's own, `&` first.
+    /// - Parameter query: appended to the query of the handshake, with a leading `&`.
     public init(port: UInt16, query: String = "") throws {
         self.port = port
         let reply = try HTTPReply.get("/socket.io/?EIO=4&transport=polling\(query)", port: port)
@@ -26,20 +26,20 @@ public struct PollingClient: Sendable {
         self.port = port
     }
 
-    /// The same session by another node.
+    /// The same session, with requests through another node.
     public func throughNode(atPort port: UInt16) -> PollingClient {
         PollingClient(sid: self.sid, port: port)
     }
 
-    /// What its requests ask for.
+    /// The path and query of its requests.
     public var path: String { "/socket.io/?EIO=4&transport=polling&sid=\(self.sid)\(self.query)" }
 
-    /// Waits for packets.
+    /// Polls for packets.
     public func poll(fields: [String: String] = [:]) throws -> HTTPReply {
         try .get(self.path, port: self.port, fields: fields)
     }
 
-    /// A poll that is not waited for.
+    /// Starts a poll without waiting for the response.
     public func beginPoll() throws -> ByteStream {
         let stream = try ByteStream(port: self.port)
         try stream.send(
@@ -48,14 +48,14 @@ public struct PollingClient: Sendable {
         return stream
     }
 
-    /// Brings packets.
+    /// Posts packets.
     @discardableResult
     public func post(_ body: String, fields: [String: String] = [:]) throws -> HTTPReply {
         let type = ["Content-Type": "text/plain;charset=UTF-8"]
         return try .post(self.path, body, port: self.port, fields: fields.merging(type) { $1 })
     }
 
-    /// A POST with the beginning of its body; the rest is the test's to send.
+    /// Starts a POST with the first part of its body. The test sends the rest.
     public func beginPost(_ body: [UInt8], of byteCount: Int) throws -> ByteStream {
         let stream = try ByteStream(port: self.port)
         try stream.send(
@@ -65,14 +65,14 @@ public struct PollingClient: Sendable {
         return stream
     }
 
-    /// A WebSocket that is to take over.
+    /// Opens a WebSocket to which the session can upgrade.
     public func upgrade(fields: [String: String] = [:]) throws -> RawWebSocketClient {
         try RawWebSocketClient(
             "/socket.io/?EIO=4&transport=websocket&sid=\(self.sid)\(self.query)", port: self.port,
             fields: fields)
     }
 
-    /// Polls until so many packets have come.
+    /// Polls until this number of packets has arrived.
     public func packets(_ count: Int) throws -> [String] {
         var packets: [String] = []
         while packets.count < count {
@@ -83,9 +83,9 @@ public struct PollingClient: Sendable {
         return packets
     }
 
-    /// Comes into the main namespace.
+    /// Connects to the main namespace.
     ///
-    /// - Parameter token: nil for somebody without one.
+    /// - Parameter token: nil for an anonymous user.
     public func connectNamespace(token: String?) throws {
         let reply = try self.post(token.map { #"40{"token":"\#($0)"}"# } ?? "40")
         let packets = try self.packets(2)

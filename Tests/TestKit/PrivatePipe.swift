@@ -1,9 +1,11 @@
 internal import CLinux
 public import Foundation
 
-/// A pipe that no process inherits but the one that is given an end of it. A pipe of Foundation's goes along into every process that is
-/// started beside this one, and whoever reads to the end then waits for the end of all of those. So does a `Process` of Foundation's, for
-/// the socket by which it hears of an end: tests start theirs by `ChildProcess`.
+/// A pipe that only the process that is given an end of it inherits.
+///
+/// Processes that are started concurrently inherit a pipe of Foundation. A reader then waits for
+/// all of them to end before it sees the end of the pipe. Foundation's `Process` has the same
+/// problem with its internal socket, so tests start processes with `ChildProcess`.
 public struct PrivatePipe: Sendable {
     public let reading: FileHandle
     public let writing: FileHandle
@@ -14,7 +16,7 @@ public struct PrivatePipe: Sendable {
         self.writing = FileHandle(fileDescriptor: ends.writing, closeOnDealloc: true)
     }
 
-    /// The two ends, for somebody who closes them.
+    /// The descriptors of both ends. The caller closes them.
     static func descriptors() throws -> (reading: Int32, writing: Int32) {
         var ends: [Int32] = [0, 0]
         guard confab_pipe2(&ends, O_CLOEXEC) == 0 else {

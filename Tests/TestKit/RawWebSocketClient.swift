@@ -1,25 +1,27 @@
-/// A WebSocket client that shares no code with the server: it sends every frame exactly as it is told, right or wrong.
+/// A WebSocket client that shares no code with the server. It sends every frame as specified, valid
+/// or not.
 public final class RawWebSocketClient {
-    /// What the server sent. Pings are answered on the way and not shown.
+    /// An event from the server. Pings are answered and not reported.
     public enum Event: Sendable, Equatable {
         case text(String)
         case binary([UInt8])
         case pong([UInt8])
         case close(code: UInt16?, reason: String)
-        /// The connection is gone, without another frame.
+        /// The connection ended without a close frame.
         case end
     }
 
     public let stream: ByteStream
-    /// The response to the upgrade.
+    /// The response to the upgrade request.
     public let reply: HTTPReply
     private var answersPings = true
 
-    // The key and its answer of RFC 6455 section 1.3: right for every connection, and no SHA-1 is needed to check it.
+    // The key and accept value of RFC 6455 section 1.3. Every connection uses them, so the client
+    // needs no SHA-1.
     private static let key = "dGhlIHNhbXBsZSBub25jZQ=="
     private static let accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
-    /// Makes the upgrade; throws when it is refused.
+    /// Connects and upgrades; throws if the server refuses the upgrade.
     public convenience init(
         _ path: String, port: UInt16, fields: [String: String] = [:], receiveBytes: Int32? = nil,
         within time: Duration = Deadline.defaultTimeout
@@ -29,7 +31,7 @@ public final class RawWebSocketClient {
         try self.init(upgradeRequestedOn: stream, within: time)
     }
 
-    /// Waits for the answer to an upgrade that was asked for; throws when it is refused.
+    /// Waits for the response to an upgrade request; throws if the server refuses the upgrade.
     public init(
         upgradeRequestedOn stream: ByteStream, within time: Duration = Deadline.defaultTimeout
     ) throws {
@@ -41,7 +43,7 @@ public final class RawWebSocketClient {
         self.reply = reply
     }
 
-    /// The response to an upgrade that should be refused.
+    /// The response to an upgrade request that the server must refuse.
     public static func refusal(of path: String, port: UInt16, fields: [String: String] = [:]) throws
         -> HTTPReply
     {
@@ -54,7 +56,7 @@ public final class RawWebSocketClient {
         return reply
     }
 
-    /// Asks for the upgrade, and waits for nothing.
+    /// Sends an upgrade request without waiting for the response.
     public static func requestUpgrade(
         _ path: String, port: UInt16, fields: [String: String] = [:], on stream: ByteStream
     ) throws {
@@ -72,12 +74,12 @@ public final class RawWebSocketClient {
         try self.send(opcode: 1, Array(text.utf8))
     }
 
-    /// Sends one frame, masked as a client must.
+    /// Sends one frame, masked as RFC 6455 requires of clients.
     public func send(opcode: UInt8, _ payload: [UInt8] = [], isFinal: Bool = true) throws {
         try self.stream.send(Self.frame(opcode: opcode, payload, isFinal: isFinal))
     }
 
-    /// A frame as bytes, to be sent together with others or cut in pieces.
+    /// The bytes of a frame, for a test that sends several at once or in pieces.
     public static func frame(opcode: UInt8, _ payload: [UInt8] = [], isFinal: Bool = true)
         -> [UInt8]
     {
@@ -96,7 +98,7 @@ public final class RawWebSocketClient {
         return frame
     }
 
-    /// Ends the connection as RFC 6455 wants it, and waits for the server to do the same.
+    /// Performs the close handshake of RFC 6455.
     public func close(_ code: UInt16 = 1000) throws {
         try self.send(opcode: 8, [UInt8(code >> 8), UInt8(code & 0xFF)])
         let deadline = Deadline()
@@ -108,13 +110,13 @@ public final class RawWebSocketClient {
         }
     }
 
-    /// Vanishes without a word.
+    /// Closes the TCP connection without a close frame.
     public func dropConnection() { self.stream.close() }
 
-    /// From now on pings are left unanswered.
+    /// Leaves further pings unanswered.
     public func stopAnsweringPings() { self.answersPings = false }
 
-    /// What comes next.
+    /// The next event.
     public func next(within time: Duration = Deadline.defaultTimeout) throws -> Event {
         let deadline = Deadline(within: time)
         while true {
@@ -123,11 +125,11 @@ public final class RawWebSocketClient {
         }
     }
 
-    /// What comes next, if anything comes in that time: for who has something else to do meanwhile.
+    /// The next event; nil if none arrives in time.
     public func nextIfAny(within time: Duration) throws -> Event? {
         let deadline = Deadline(within: time)
         while self.stream.isReadable(within: deadline.remaining) {
-            // The rest of a frame comes soon after its beginning, or the server stands still.
+            // The rest of a frame must follow quickly after its start.
             guard let (opcode, payload) = try self.nextFrame(Deadline(within: .seconds(5))) else {
                 return .end
             }
@@ -136,13 +138,13 @@ public final class RawWebSocketClient {
         return nil
     }
 
-    /// Nil for what is of no interest to a test.
+    /// The event of a frame; nil for a ping.
     private func event(_ opcode: UInt8, _ payload: [UInt8]) throws -> Event? {
         switch opcode {
         case 1: return .text(String(decoding: payload, as: UTF8.self))
         case 2: return .binary(payload)
         case 8:
-            // Answered at once: the server waits for it before it closes the connection.
+            // The server waits for the answer before it closes the connection.
             try? self.send(opcode: 8, Array(payload.prefix(2)))
             let code = payload.count >= 2 ? UInt16(payload[0]) << 8 | UInt16(payload[1]) : nil
             return .close(code: code, reason: String(decoding: payload.dropFirst(2), as: UTF8.self))
@@ -154,7 +156,7 @@ public final class RawWebSocketClient {
         }
     }
 
-    /// The server never fragments: whatever it sends is one frame.
+    /// Reads one frame. The server never fragments messages, so a frame is a message.
     private func nextFrame(_ deadline: Deadline) throws -> (opcode: UInt8, payload: [UInt8])? {
         var wanted = 2
         while true {

@@ -1,6 +1,6 @@
 extension RedisClusterServers {
-    /// Moves a slot from one master to another, as `redis-cli --cluster reshard` does, but in the order of the keys' names, and with time
-    /// between two keys.
+    /// Moves a slot to another master as `redis-cli --cluster reshard` does, but in the order of
+    /// the key names and with a pause before each key.
     public func move(
         slot: String, from source: RedisClusterNode, to target: RedisClusterNode, pause: () -> Void
     ) throws {
@@ -16,13 +16,13 @@ extension RedisClusterServers {
                 pause()
                 let answer = try from.execute(
                     "MIGRATE", "127.0.0.1", "\(target.port)", key, "0", "5000", "REPLACE")
-                // A key may be deleted meanwhile.
+                // The key may have been deleted meanwhile.
                 guard answer == "OK" || answer == "NOKEY" else {
                     throw TestFailure("\(key) does not move: \(answer)")
                 }
             }
         }
-        // The new master first: it tells the others.
+        // The new master comes first, because it informs the other nodes.
         let others = try self.nodes().filter {
             $0.isMaster && !$0.isFailed && $0.id != source.id && $0.id != target.id
         }

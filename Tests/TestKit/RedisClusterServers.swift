@@ -1,18 +1,18 @@
 import Foundation
 
-/// Three masters of a Redis Cluster and a replica of each, on free ports of 127.0.0.1.
+/// A Redis Cluster of three masters with one replica each, on free ports of 127.0.0.1.
 public final class RedisClusterServers {
     public let servers: [RedisServer]
 
-    /// A node of the cluster as the others see it.
+    /// A node of the cluster, as reported by CLUSTER NODES.
     public struct RedisClusterNode: Sendable {
         public let id: String
         public let port: UInt16
         public let isMaster: Bool
         public let isFailed: Bool
-        /// The id of its master.
+        /// The id of its master; nil for a master.
         public let master: String?
-        /// `first-last`, as they stand in CLUSTER NODES, without those on the move.
+        /// The slot ranges in CLUSTER NODES, without slots that are moving.
         public let slots: [ClosedRange<Int>]
 
         init?(line: Substring) {
@@ -35,12 +35,13 @@ public final class RedisClusterServers {
         }
     }
 
-    /// Waits until every node takes the cluster for whole and every replica follows.
+    /// Waits until every node reports a healthy cluster and every replica follows its master.
     ///
     /// - Parameters:
-    ///   - silence: after this a server is taken for dead. Short where one dies; long where none does and the machine may stand still.
-    ///   - options: of every server.
-    ///   - certificates: all of them speak TLS, also with each other, and nothing else.
+    ///    - failureTimeout: the time without contact after which a server counts as failed. Short
+    ///      for tests of failover; long for other tests, because the machine may pause.
+    ///    - options: for every server.
+    ///    - certificates: if set, all servers use only TLS, also with each other.
     public init(
         failureTimeout silence: Duration = .seconds(1), _ options: [String] = [],
         certificates: TestCertificates? = nil
@@ -64,7 +65,8 @@ public final class RedisClusterServers {
 
     private let isSecure: Bool
 
-    /// Waits until every node takes the cluster for whole and every master has a replica that follows.
+    /// Waits until every node reports a healthy cluster and every master has a replica that follows
+    /// it.
     public func awaitHealthy(within time: Duration = Deadline.defaultTimeout) throws {
         for server in self.servers {
             try Deadline.wait(
@@ -99,7 +101,7 @@ public final class RedisClusterServers {
         -> RedisServer
     {
         for _ in 0..<20 {
-            // The nodes speak with each other on the port that is higher by 10,000.
+            // The port of the cluster bus is higher by 10,000.
             let port = UInt16.random(in: 20_000..<32_000)
             guard isFree(port), isFree(port + 10_000) else { continue }
             let needed = [
@@ -118,13 +120,13 @@ public final class RedisClusterServers {
         throw TestFailure("no free port for a node of a cluster")
     }
 
-    /// - Parameter dead: places before those of the cluster where nobody listens.
+    /// - Parameter unreachablePorts: ports without a server, listed before those of the cluster.
     public func url(unreachablePorts dead: [UInt16] = []) -> String {
         (self.isSecure ? "rediss" : "redis") + "+cluster://"
             + (dead + self.servers.map(\.port)).map { "127.0.0.1:\($0)" }.joined(separator: ",")
     }
 
-    /// As a living node sees them.
+    /// The nodes, as reported by a running node.
     public func nodes() throws -> [RedisClusterNode] {
         for server in self.servers where server.process.isRunning {
             guard let list = try? server.execute("CLUSTER", "NODES") else { continue }
@@ -143,7 +145,7 @@ public final class RedisClusterServers {
         return server
     }
 
-    /// The master that has a slot.
+    /// The master of a slot.
     public func master(of slot: Int) throws -> RedisClusterNode {
         guard
             let node = try self.nodes().first(where: {
@@ -164,7 +166,7 @@ public final class RedisClusterServers {
     }
 }
 
-/// Whether nobody listens on a port of 127.0.0.1.
+/// Whether a port of 127.0.0.1 is free.
 public func isFree(_ port: UInt16) -> Bool {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     defer { close(descriptor) }

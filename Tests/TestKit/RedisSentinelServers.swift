@@ -1,13 +1,13 @@
 import Foundation
 
-/// A master, its replicas and three sentinels that watch them, all on free ports of 127.0.0.1.
+/// A master, its replicas and three sentinels that monitor them, on free ports of 127.0.0.1.
 public final class RedisSentinelServers {
     public static let masterName = "test-master"
-    /// The one that is the master at first, and its replicas.
+    /// The initial master, and its replicas.
     public let servers: [RedisServer]
     public private(set) var sentinels: [Sentinel] = []
 
-    /// One sentinel; as a server it is asked and frozen in the same way.
+    /// One sentinel.
     public final class Sentinel {
         public let port: UInt16
         public let process: ChildProcess
@@ -72,13 +72,14 @@ public final class RedisSentinelServers {
         }
     }
 
-    /// Waits until the replicas follow and every sentinel knows all the others.
+    /// Waits until the replicas follow and every sentinel knows the others.
     ///
     /// - Parameters:
-    ///   - replicas: how many there are beside the master.
-    ///   - silence: after this a server is taken for dead. Short where one dies; long where none does and the machine may stand still.
-    ///   - options: of every server.
-    ///   - certificates: all of them speak TLS, also with each other, and nothing else.
+    ///    - replicas: the number of replicas of the master.
+    ///    - failureTimeout: the time without contact after which a server counts as failed. Short
+    ///      for tests of failover; long for other tests, because the machine may pause.
+    ///    - options: for every server.
+    ///    - certificates: if set, all servers use only TLS, also with each other.
     public init(
         replicas: Int = 1, failureTimeout silence: Duration = .seconds(1), _ options: [String] = [],
         password: String? = nil,
@@ -104,7 +105,7 @@ public final class RedisSentinelServers {
                 monitoring: master.port, Self.masterName, failureTimeout: silence,
                 password: sentinelPassword, serverPassword: password,
                 certificates: certificates)
-            // As it comes, all of this takes seconds.
+            // The default periods of sentinels add up to seconds.
             try sentinel.execute(
                 "SENTINEL", "DEBUG", "info-period", "300", "publish-period", "200", "ask-period",
                 "200", "ping-period", "200",
@@ -114,7 +115,8 @@ public final class RedisSentinelServers {
         try self.awaitHealthy()
     }
 
-    /// Waits until there is one master for all sentinels, all others follow it, and every sentinel knows that.
+    /// Waits until all sentinels agree on one master, all other servers follow it, and every
+    /// sentinel knows that.
     public func awaitHealthy(within time: Duration = Deadline.defaultTimeout) throws {
         try Deadline.wait(
             for: "the replicas to follow", within: time,
@@ -124,7 +126,8 @@ public final class RedisSentinelServers {
                 let lines = try sentinel.execute("SENTINEL", "MASTER", Self.masterName).split(
                     whereSeparator: \.isNewline
                 ).map(String.init)
-                // Without a failover that is still being told: until it is over there is no other.
+                // No failover may be in progress, because sentinels start no other until it has
+                // ended.
                 let master = try self.master()
                 return Self.field("num-slaves", lines) == "\(self.servers.count - 1)"
                     && Self.field("num-other-sentinels", lines) == "2"
@@ -134,7 +137,7 @@ public final class RedisSentinelServers {
         }
     }
 
-    /// Whether all others have everything that a server has.
+    /// Whether all other servers replicate this one.
     private func isFullyReplicated(_ master: RedisServer) throws -> Bool {
         for server in self.servers {
             guard server.process.isRunning else { return false }
@@ -164,8 +167,8 @@ public final class RedisSentinelServers {
     public var url: String { self.url() }
 
     /// - Parameters:
-    ///   - identity: `:password@`.
-    ///   - master: the name that the sentinels are asked for.
+    ///    - identity: `:password@`.
+    ///    - master: the name of the master.
     public func url(_ identity: String = "", master: String = RedisSentinelServers.masterName)
         -> String
     {
@@ -173,7 +176,7 @@ public final class RedisSentinelServers {
             + self.sentinels.map { "127.0.0.1:\($0.port)" }.joined(separator: ",") + "/\(master)"
     }
 
-    /// Gives a server a command, with the password that all of them have.
+    /// Executes a command on a server, with the servers' password.
     @discardableResult
     public func execute(_ server: RedisServer, _ words: String...) throws -> String {
         let identity = self.password.map { ["-a", $0, "--no-auth-warning"] } ?? []
@@ -184,7 +187,7 @@ public final class RedisSentinelServers {
         return answer.output.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
-    /// The server that the first living sentinel names.
+    /// The server that the first running sentinel names as master.
     public func master() throws -> RedisServer {
         for sentinel in self.sentinels where sentinel.process.isRunning {
             let lines = try sentinel.execute("SENTINEL", "GET-MASTER-ADDR-BY-NAME", Self.masterName)
@@ -198,7 +201,7 @@ public final class RedisSentinelServers {
         throw TestFailure("no sentinel names the master")
     }
 
-    /// Has a replica promoted, as soon as the sentinels agree to.
+    /// Starts a failover as soon as the sentinels accept one.
     public func failOver() throws {
         try Deadline.wait(for: "a failover to begin") {
             try self.sentinels[0].execute("SENTINEL", "FAILOVER", Self.masterName) == "OK"

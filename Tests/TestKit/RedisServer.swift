@@ -1,6 +1,6 @@
 import Foundation
 
-/// A running `redis-server` on a free port of 127.0.0.1, with its data in a folder of its own.
+/// A running `redis-server` on a free port of 127.0.0.1, with its data in its own folder.
 public final class RedisServer {
     public let folder: TemporaryFolder
     public let port: UInt16
@@ -8,13 +8,14 @@ public final class RedisServer {
     private let options: [String]
     private let certificates: TestCertificates?
 
-    /// Starts the server and waits until it takes connections.
+    /// Starts the server and waits until it accepts connections.
     ///
     /// - Parameters:
-    ///   - options: of redis-server, `["--appendonly", "yes"]`; a later one wins over those that the tests need.
-    ///   - port: nil for a free one.
-    ///   - folder: of a server that was there before, to go on with what it left.
-    ///   - certificates: it speaks TLS with `server` of these, and nothing else.
+    ///    - options: options of redis-server, such as `["--appendonly", "yes"]`; they override
+    ///      those of the tests.
+    ///    - port: nil for a free one.
+    ///    - folder: the folder of an earlier server, to continue with its data.
+    ///    - certificates: if set, the server uses only TLS, with the certificate `server`.
     public init(
         _ options: [String] = [], port: UInt16? = nil, in folder: TemporaryFolder? = nil,
         certificates: TestCertificates? = nil
@@ -28,7 +29,7 @@ public final class RedisServer {
             self.process = try Self.start(port, options, folder, certificates)
             return
         }
-        // Between the finding of a port and its use somebody else may take it.
+        // Another process can take a port between its choice and its use.
         for _ in 0..<5 {
             let port = try freePort()
             guard let process = try? Self.start(port, options, folder, certificates) else {
@@ -77,7 +78,7 @@ public final class RedisServer {
         "\(self.certificates == nil ? "redis" : "rediss")://127.0.0.1:\(self.port)"
     }
 
-    /// Gives a command by `redis-cli`, and says what that prints.
+    /// Executes a command with `redis-cli`, and returns what it prints.
     @discardableResult
     public func execute(_ words: String...) throws -> String { try self.execute(words) }
 
@@ -95,19 +96,19 @@ public final class RedisServer {
 
     // MARK: Its end
 
-    /// Asks it to end, and waits for that.
+    /// Sends SIGTERM and waits for the process to end.
     public func stop() throws {
         self.process.send(SIGTERM)
         try self.process.waitForExit()
     }
 
-    /// `kill -9`, and waits until it is gone.
+    /// Sends SIGKILL and waits for the process to end.
     public func crash() throws {
         self.process.send(SIGKILL)
         try self.process.waitForExit()
     }
 
-    /// It stays, with all its connections, and does nothing until `unfreeze()`.
+    /// Stops the process with SIGSTOP until `unfreeze()`. Its connections stay open.
     public func freeze() {
         self.process.send(SIGSTOP)
     }
@@ -116,9 +117,9 @@ public final class RedisServer {
         self.process.send(SIGCONT)
     }
 
-    /// Starts it again after its end, on the same port and with what is in its folder.
+    /// Restarts the server after its end, with the same port and folder.
     ///
-    /// - Parameter options: for this life, over those of before.
+    /// - Parameter options: additional options for this start, which override the earlier ones.
     public func restart(_ options: [String] = []) throws {
         self.process = try Self.start(
             self.port, self.options + options, self.folder, self.certificates)

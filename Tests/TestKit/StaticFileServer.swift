@@ -1,4 +1,4 @@
-/// Serves the files of a folder over HTTP, as a web site of somebody else's would.
+/// An HTTP server for the files of a folder, in the role of another web site.
 public final class StaticFileServer {
     public let folder: TemporaryFolder
     public let port: UInt16

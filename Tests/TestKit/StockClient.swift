@@ -1,17 +1,17 @@
 import Glibc
 
-/// A client as users have it, driven by a test: frames in and out, and how the connection ended.
+/// A WebSocket client library as users have it, controlled by a test.
 public protocol StockClient: AnyObject {
     func send(_ text: String) throws
     func send(binary bytes: [UInt8]) throws
     func close(_ code: UInt16) throws
-    /// What comes next; the end of the connection comes last, and again and again.
+    /// The next event. The end of the connection comes last, and repeats.
     func next(within time: Duration) throws -> RawWebSocketClient.Event
 }
 
-/// Which client plays an example.
+/// The client library that plays an example.
 public enum StockClientKind: String, Sendable, CaseIterable, CustomStringConvertible {
-    /// The tests' own, frame by frame.
+    /// The client of TestKit.
     case testKit = "our own client"
     /// Python's `websockets`.
     case python = "Python websockets"
@@ -31,7 +31,7 @@ extension RawWebSocketClient: StockClient {
 }
 
 extension RawWebSocketClient.Event {
-    /// As the clients of other languages tell it: `text …`, `closed CODE REASON`.
+    /// Parses a line of a client in another language: `text …`, `closed CODE REASON`.
     fileprivate init(line: String) throws {
         let words = line.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: false)
         switch words[0] {
@@ -88,7 +88,7 @@ public final class PythonClient: StockClient {
     }
 }
 
-/// A `WebSocket` of a page in a browser.
+/// The `WebSocket` of a page in a browser.
 public final class BrowserClient: StockClient {
     private let tab: Browser.Tab
 

@@ -1,6 +1,6 @@
 import Foundation
 
-/// A folder of a test's own, which goes with it.
+/// A folder for one test, deleted with this object.
 public final class TemporaryFolder: Sendable {
     public let path: String
 
@@ -18,10 +18,10 @@ public final class TemporaryFolder: Sendable {
         try? FileManager.default.removeItem(atPath: self.path)
     }
 
-    /// The path of a file in it.
+    /// The path of a file in the folder.
     public func file(_ name: String) -> String { self.path + "/" + name }
 
-    /// Writes a file and says where it is.
+    /// Writes a file and returns its path.
     @discardableResult
     public func write(_ text: String, to name: String) throws -> String {
         try self.write(Array(text.utf8), to: name)

@@ -1,6 +1,6 @@
-/// Certificates made for one test, in a folder that is gone afterwards.
+/// Certificates for one test, in a temporary folder.
 ///
-/// `authority` signs `server`, for localhost, *.example.test and 127.0.0.1.
+/// `authority` signs `server`, which is valid for localhost, *.example.test and 127.0.0.1.
 public final class TestCertificates {
     private let temporaryFolder: TemporaryFolder
 
@@ -17,7 +17,8 @@ public final class TestCertificates {
     public var certificate: String { self.path("server.pem") }
     public var key: String { self.path("server.key") }
 
-    /// What a Redis server or a sentinel needs to speak TLS with `server`: names of settings, and values.
+    /// The settings, by name and value, with which a Redis server or sentinel uses TLS with
+    /// `server`.
     var redisOptions: [(name: String, value: String)] {
         [
             ("tls-cert-file", self.certificate), ("tls-key-file", self.key),
@@ -26,7 +27,7 @@ public final class TestCertificates {
         ]
     }
 
-    /// Of redis-cli.
+    /// The TLS options of redis-cli.
     var clientOptions: [String] { ["--tls", "--cacert", self.authority] }
 
     private static let newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc"]
@@ -39,7 +40,7 @@ public final class TestCertificates {
             ])
     }
 
-    /// With `days` below zero: one that has ended.
+    /// Creates a server certificate. With negative `days`, it has expired.
     public func makeServer(_ name: String, by authority: String = "authority", days: Int = 2) throws
     {
         let names = "subjectAltName=DNS:localhost,DNS:*.example.test,IP:127.0.0.1"

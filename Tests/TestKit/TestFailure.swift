@@ -1,4 +1,4 @@
-/// Why a test could not get what it waits for, with what it saw instead.
+/// The reason why a test cannot continue, with what it saw instead.
 public struct TestFailure: Error, Sendable, CustomStringConvertible {
     public let description: String
 

@@ -1,13 +1,15 @@
 import Foundation
 
-/// An example of a page under `docs/protocols`: what clients send and what the server must answer, letter by letter.
+/// An example on a page under `docs/protocols`: the frames that clients send and the exact answers
+/// of the server.
 ///
-/// The page explains the form. Lines of the server are matched in order for each client and type of frame, so that frames of
-/// one type cannot overtake each other; presence, receipts and heartbeats that an example does not mention are let pass.
+/// The page explains the format. For each client and type of frame, the server's lines are matched
+/// in order, so that frames of one type cannot overtake each other. Presence, receipts and
+/// heartbeats that an example does not mention are ignored.
 public struct Transcript: Sendable, CustomStringConvertible {
-    /// Where it stands: the page and the line.
+    /// The page and line of the example.
     public let location: String
-    /// Added to `confab serve`.
+    /// Options for `confab serve`.
     public let options: [String]
     public let lines: [TranscriptLine]
 
@@ -19,7 +21,7 @@ public struct Transcript: Sendable, CustomStringConvertible {
 
     public var description: String { self.location }
 
-    /// All examples of a page of the checkout.
+    /// All examples of a page in the checkout.
     public static func all(of page: String) throws -> [Transcript] {
         try MarkdownPage(page).blocks.filter { $0.language == "transcript" }.map { block in
             Transcript(
@@ -30,7 +32,8 @@ public struct Transcript: Sendable, CustomStringConvertible {
         }
     }
 
-    /// Plays it against a server, with clients that `connect` makes for a path. Throws where the server says anything else.
+    /// Plays the example against a server. `connect` creates a client for a path. Throws if the
+    /// server answers differently.
     public func play(connecting connect: (String) throws -> any StockClient) throws {
         var clients: [String: TranscriptClient] = [:]
         var names = CapturedNames()
@@ -56,7 +59,8 @@ public struct Transcript: Sendable, CustomStringConvertible {
             let path = try Self.withTokens(String(line.text.dropFirst("connect ".count)))
             clients[line.client] = TranscriptClient(
                 line.client, try connect(path), usesSocketIO: path.hasPrefix("/socket.io"))
-            // Accepted is not yet inside: what others say in between would not be heard.
+            // An accepted client is not yet subscribed. Without this wait it could miss messages of
+            // other clients.
             if !isAlone { try clients[line.client]?.synchronize() }
             return
         }
@@ -64,7 +68,7 @@ public struct Transcript: Sendable, CustomStringConvertible {
             throw TestFailure("\(line.client) is not connected")
         }
         if line.isFromServer {
-            // Being accepted is what `connect` has waited for.
+            // `connect` has already waited for the acceptance.
             if line.text != "accepted" { try client.expect(line.text, &names) }
         } else if line.text.hasPrefix("binary ") {
             try client.socket.send(
@@ -78,8 +82,8 @@ public struct Transcript: Sendable, CustomStringConvertible {
         }
     }
 
-    /// What the server has named and a transcript calls `<the conversation>`, say: whatever it is where it comes first, the same from
-    /// then on.
+    /// The values of names such as `<the conversation>`. A name takes the server's value at its
+    /// first use, and keeps it.
     struct CapturedNames {
         private var values: [String: String] = [:]
 
@@ -87,7 +91,7 @@ public struct Transcript: Sendable, CustomStringConvertible {
             self.values.reduce(text) { $0.replacing("<the \($1.key)>", with: $1.value) }
         }
 
-        /// Takes the values of the names that a frame is the first to have.
+        /// Captures the values of names that this frame is the first to use.
         mutating func capture(
             _ text: String, in frame: String, matching expression: Regex<AnyRegexOutput>
         ) {
@@ -102,8 +106,9 @@ public struct Transcript: Sendable, CustomStringConvertible {
         }
     }
 
-    /// Puts real tokens in the place of `<token of alice>`, `<token of bob, only 123>`, `<token of bob, named Bob>`,
-    /// `<token of bob, 3 s>`, `<expired token of bob>` and `<forged token of bob>`.
+    /// Replaces placeholders by real tokens: `<token of alice>`, `<token of bob, only 123>`,
+    /// `<token of bob, named Bob>`, `<token of bob, 3 s>`, `<expired token of bob>` and `<forged
+    /// token of bob>`.
     static func withTokens(_ text: String) throws -> String {
         var text = text
         while let match = text.firstMatch(
@@ -131,15 +136,15 @@ extension Transcript.TranscriptLine {
     }
 }
 
-/// One client of a transcript that is being played.
+/// A client of a transcript.
 final class TranscriptClient {
     let socket: any StockClient
     private let name: String
-    /// Frames that have come and that no line has asked for yet.
+    /// Received frames that no line has matched yet.
     private var unmatchedFrames: [String] = []
     private var isClosed = false
     private let usesSocketIO: Bool
-    /// Before its CONNECT was answered a client of Socket.IO may not say anything.
+    /// Whether Socket.IO's CONNECT was answered. Before that, a client may send nothing else.
     private var isConnected = false
 
     init(_ name: String, _ socket: any StockClient, usesSocketIO speaksSocketIO: Bool) {
@@ -153,7 +158,7 @@ final class TranscriptClient {
         self.isClosed = true
     }
 
-    /// Waits for a frame, or for the end, as a line has it.
+    /// Waits for the frame, or the end of the connection, that a line expects.
     func expect(_ text: String, _ names: inout Transcript.CapturedNames) throws {
         let text = names.replaced(in: text)
         let pattern = try Self.pattern(text)
@@ -172,7 +177,7 @@ final class TranscriptClient {
         }
     }
 
-    /// Nothing of importance may be left over.
+    /// Checks that no relevant frame is left.
     func finish() throws {
         if !self.isClosed { try self.synchronize() }
         let passing = ["heartbeat", "user_status", "message.status", "status", "offset"]
@@ -181,11 +186,12 @@ final class TranscriptClient {
         }
     }
 
-    /// Asks for something that is refused: what was sent before has been done by then, and the client is inside.
+    /// Sends an unknown request and waits for its error. By then, everything sent before is done
+    /// and the client is subscribed.
     func synchronize() throws {
         guard !self.usesSocketIO || self.isConnected else { return }
         let mark = "are you done?"
-        // Each protocol has its own word for what a client wants, and none knows this one.
+        // Each protocol names a request in another field, and none knows this one.
         try self.socket.send(
             self.usesSocketIO
                 ? #"42["\#(mark)",{}]"#
@@ -216,7 +222,7 @@ final class TranscriptClient {
         }
     }
 
-    /// The text, with its placeholders as what they stand for.
+    /// The text as a pattern, with expressions for its placeholders.
     private static func pattern(_ text: String) throws -> Regex<AnyRegexOutput> {
         var pattern = NSRegularExpression.escapedPattern(for: text)
         for (placeholder, expression) in [
@@ -230,7 +236,7 @@ final class TranscriptClient {
 
     private static func type(of frame: String) -> String {
         if frame.hasPrefix("close ") { return "close" }
-        // Of Socket.IO an event's name, and of other packets their types.
+        // For Socket.IO, an event has its name as type; other packets have their numbers.
         if let event = frame.firstMatch(of: /^42\["([^"]*)"/) { return String(event.1) }
         if frame.first?.isNumber == true { return String(frame.prefix { $0.isNumber }.prefix(2)) }
         return frame.firstMatch(of: /^\{"(?:type|event)":"([^"]*)"/).map { String($0.1) } ?? ""

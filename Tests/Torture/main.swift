@@ -1,4 +1,5 @@
-// Plays faults against a cluster of real processes, and judges what its clients were told: script/torture.
+// Injects faults into a cluster of real processes and checks what its clients received:
+// script/torture.
 import ClusterTorture
 import Foundation
 import TestKit
@@ -7,13 +8,13 @@ struct Arguments {
     var seed = UInt64.random(in: 1...999_999)
     var minutes = 1.0
     var store = StoreMode.redis
-    /// Nil for all that the store has.
+    /// Nil for all faults that the store supports.
     private var requestedFaults: [FaultKind]?
     var nodes = 3
     var binary: String?
     var otherBinary: String?
     var measuredFault: FaultKind?
-    /// Where the logs go that are of interest even if nothing is wrong.
+    /// The folder for the logs of a run without violations.
     var logs: String?
 
     init(_ words: [String]) throws {
@@ -89,7 +90,8 @@ func printLine(_ line: String) {
 
 func seconds(_ time: Duration) -> String { String(format: "%.2f s", time / .seconds(1)) }
 
-/// Ten times the same fault to one node after the other; how long conversations stood still.
+/// Injects the same fault ten times, into one node after the other, and measures how long
+/// conversations stood still.
 func measureTakeover(_ kind: FaultKind, _ arguments: Arguments) throws -> Bool {
     var settings = arguments.settings
     settings.isMeasuring = true
@@ -106,7 +108,7 @@ func measureTakeover(_ kind: FaultKind, _ arguments: Arguments) throws -> Bool {
             ? ClusterFault.kill(node, restartAfter: .seconds(3))
             : ClusterFault.freeze(node, for: .seconds(7))
         if let gap = try torture.inject(fault) { gaps.append(gap) }
-        // Until everybody is with the node that is theirs, and that node has its share.
+        // Until all clients are back at their home nodes, and the node has its shards.
         Thread.sleep(forTimeInterval: 6)
     }
     let verdict = try torture.finish()

@@ -22,7 +22,7 @@ final class ClusterStore: TortureStore {
         return masters[Int(choice % UInt64(masters.count))]
     }
 
-    /// Those that have slots, in an order that does not change while they are the same.
+    /// The masters with slots, in a stable order.
     private func masters() throws -> [RedisClusterServers.RedisClusterNode] {
         let masters = try self.cluster.nodes().filter {
             $0.isMaster && !$0.isFailed && !$0.slots.isEmpty
@@ -37,7 +37,7 @@ final class ClusterStore: TortureStore {
             let old = try self.masterNode(choice)
             let replica = try self.cluster.server(of: self.cluster.replica(of: old))
             scene.awaitTiming(moment)
-            // It is refused while the replica and its master have lost sight of each other for a moment.
+            // Redis refuses it while the replica and its master have lost contact.
             try Deadline.wait(
                 for: "a failover to begin", within: Self.timeout,
                 untilTrue: {

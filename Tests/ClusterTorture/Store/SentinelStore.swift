@@ -3,7 +3,7 @@ import TestKit
 
 /// A master, two replicas, and three sentinels.
 final class SentinelStore: TortureStore {
-    /// Sentinels wait twice their failover time-out of 3 s after a failover before the next.
+    /// After a failover, sentinels wait twice their timeout of 3 s before the next.
     private static let timeout = Duration.seconds(60)
     private let sentinelServers: RedisSentinelServers
 
@@ -33,7 +33,8 @@ final class SentinelStore: TortureStore {
             scene.restartGapMeasurement()
             try self.awaitSuccessor(of: old)
             scene.wait(time)
-            // As its own file may say when it comes back: a replica of who is master now, or the master that it was. Then sentinels tell it.
+            // The old master restarts with its own configuration: as a replica of the new master,
+            // or still as a master. In the second case the sentinels reconfigure it.
             let port = "\(try self.sentinelServers.master().port)"
             try old.restart(
                 ["--replicaof"] + (choice % 4 == 0 ? ["no", "one"] : ["127.0.0.1", port]))

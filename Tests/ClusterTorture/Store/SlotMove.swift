@@ -1,21 +1,21 @@
 import TestKit
 
-/// Moves some slots with keys in them from one master of a Redis Cluster to another, slowly: between two keys of a conversation there is
-/// time for messages.
+/// Moves some used slots from one master of a Redis Cluster to another. Pauses between keys let
+/// messages arrive while a conversation's keys are split.
 struct SlotMove {
-    /// At most so many at a time.
+    /// The maximum number of slots per move.
     private static let slotLimit = 4
     let cluster: RedisClusterServers
     let source: RedisClusterServers.RedisClusterNode
     let target: RedisClusterServers.RedisClusterNode
 
     /// - Parameters:
-    ///   - choice: which of the slots.
-    ///   - pause: between two keys.
+    ///    - choice: selects the slots.
+    ///    - pause: called before each key.
     func run(_ choice: UInt64, _ pause: () -> Void) throws {
         let server = try self.cluster.server(of: self.source)
         let keys = try server.execute("KEYS", "*").split(whereSeparator: \.isNewline)
-        // What is published to nodes goes by slots as well.
+        // The channels of the nodes belong to slots as well.
         let channels = try server.execute("PUBSUB", "SHARDCHANNELS").split(
             whereSeparator: \.isNewline)
         let slots = Set(

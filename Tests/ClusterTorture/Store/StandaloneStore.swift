@@ -1,6 +1,6 @@
 import TestKit
 
-/// One server, which is away while it is away.
+/// A single server without a replica.
 final class StandaloneStore: TortureStore {
     private let server: RedisServer
 

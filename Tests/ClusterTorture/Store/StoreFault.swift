@@ -1,34 +1,37 @@
-/// What is done to servers of Redis.
+/// A fault of the Redis servers.
 public enum StoreFault: Sendable, CustomStringConvertible {
-    /// `kill -9` of a master, and a start after so long.
+    /// `kill -9` of a master, and a restart after this time.
     case kill(UInt64, restartAfter: Duration, FaultTiming)
-    /// SIGSTOP of a master. Where it has replicas one of them takes over meanwhile, and the old master does not know it when it goes on.
+    /// SIGSTOP of a master. A replica takes over if there is one, and the old master does not know
+    /// that when it continues.
     case freeze(UInt64, for: Duration)
-    /// A master answers, and takes no writes for so long.
+    /// A master answers, and rejects writes for this time.
     case refuse(UInt64, RejectionCause, for: Duration)
-    /// Every subscription is cut off, and mail with it.
+    /// All subscriptions are cut, which stops the messages between nodes.
     case pubsubKill
-    /// SIGTERM, and a start with its data after so long.
+    /// SIGTERM, and a restart with its data after this time.
     case restart(after: Duration)
-    /// SENTINEL FAILOVER: for seconds the old master takes writes that nobody will keep.
+    /// SENTINEL FAILOVER: for some seconds the old master accepts writes that will be lost.
     case failover(FaultTiming)
-    /// CLUSTER FAILOVER of a master's replica: the two agree.
+    /// CLUSTER FAILOVER of a master's replica, which the two servers coordinate.
     case clusterFailover(UInt64, FaultTiming)
-    /// Slots with conversations in them move from a master to another, key by key, with so long between two keys.
+    /// Slots with conversations move from one master to another, key by key, with this pause
+    /// between keys.
     case reshard(from: UInt64, to: UInt64, pause: Duration)
 
-    /// When it strikes.
+    /// The time at which the fault starts.
     public enum FaultTiming: Sendable {
         case immediately
-        /// Somebody's message was just answered, and its author is about to edit or delete it.
+        /// After a message was answered, and before its author edits or deletes it.
         case beforeAmendment
     }
 
-    /// Why a server takes no writes.
+    /// The reason why a server rejects writes.
     public enum RejectionCause: String, Sendable {
-        /// It has more than `maxmemory` (OOM).
+        /// It uses more than `maxmemory` (OOM).
         case full
-        /// It is a replica of a server that is not there (READONLY). Where others decide who is master, it is full instead.
+        /// It is a replica of a missing server (READONLY). With sentinels or a Redis Cluster, it is
+        /// full instead.
         case readOnly = "read-only"
     }
 

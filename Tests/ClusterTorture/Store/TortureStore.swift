@@ -1,40 +1,41 @@
 import Foundation
 import TestKit
 
-/// The Redis of a torture: its servers, and what is done to them.
+/// The Redis servers of a torture run, and the faults injected into them.
 protocol TortureStore: AnyObject {
-    /// `a master with two replicas`, for the story.
+    /// The title for the log, such as `Redis with a master, two replicas and three sentinels`.
     var title: String { get }
     var endpoint: StoreEndpoint { get }
-    /// All of them, whatever they are at the moment.
+    /// All servers, in any role.
     var servers: [RedisServer] { get }
 
-    /// The master that chance picks, or the only one.
+    /// The master selected by a random number, or the only one.
     func master(_ choice: UInt64) throws -> RedisServer
 
-    /// Does what only this kind of store can have happen to it.
+    /// Injects a fault in the way of this kind of store.
     func perform(_ fault: StoreFault, _ scene: FaultHooks) throws
 
-    /// Waits until whatever fails next can be replaced again.
+    /// Waits until the store can survive the next failure.
     func awaitHealthy() throws
 
     func writeLogs(to folder: String) throws
 }
 
-/// Where the nodes of a torture find their store.
+/// The address of the store for the nodes.
 enum StoreEndpoint {
-    /// Each node through a proxy of its own.
+    /// One server; each node reaches it through its own proxy.
     case server(UInt16)
-    /// As it is: these servers tell of each other, and nothing can stand between.
+    /// Several servers, without a proxy, because they tell clients each other's addresses.
     case url(String)
 }
 
-/// What a store asks of the torture that it is in.
+/// The functions of the torture run that a store needs.
 struct FaultHooks {
     let wait: (Duration) -> Void
-    /// Returns when it is that moment: the fault begins.
+    /// Returns when the fault has to start.
     let awaitTiming: (StoreFault.FaultTiming) -> Void
-    /// The worst has happened. What conversations took before, since the fault began, says nothing about whether they go on.
+    /// Called after the worst moment of the fault. Messages before it do not show that the
+    /// conversations have recovered.
     let restartGapMeasurement: () -> Void
 }
 
@@ -67,7 +68,7 @@ extension TortureStore {
         for server in self.servers { try server.execute("CLIENT", "KILL", "TYPE", "pubsub") }
     }
 
-    /// What each server has written, and its data.
+    /// Writes the log and copies the data of each server.
     func writeServerLogs(to folder: String) throws {
         for (number, server) in self.servers.enumerated() {
             try server.process.output.text.write(
