@@ -1,19 +1,20 @@
 internal import ChatCore
 public import ChatModel
 
-/// What operators want to know of a loop.
+/// State of a loop that operators can inspect.
 extension ChatLoop {
-    /// A shard of which this loop has something.
+    /// A shard that this loop has claimed, or that has conversations in the loop's memory.
     public struct OwnedShard: Sendable, Equatable {
         public let shard: Int
-        /// Nil where it is not claimed, or no longer certain to be this loop's: whoever needs it next claims it again.
+        /// Nil if the shard is not claimed, or if the claim has become uncertain. The next request
+        /// for one of its conversations claims it again.
         public let epoch: Epoch?
-        /// Conversations of it that are in memory.
+        /// Conversations of the shard that are in memory.
         public let conversationCount: Int
     }
 
-    /// The shards that this loop has claimed or of which conversations are in memory: those that somebody needed. In order; looks at every
-    /// conversation.
+    /// The shards that this loop has claimed, and those with conversations in memory, in ascending
+    /// order. Visits every conversation.
     public var ownedShards: [OwnedShard] {
         var counts: [Int: Int] = [:]
         for slot in self.owner.slots where slot.isUsed { counts[Int(slot.shard), default: 0] += 1 }
@@ -25,8 +26,9 @@ extension ChatLoop {
         }
     }
 
-    /// What the owner takes for stored of a conversation: its newest message and its last change. Nil where it is not in memory here, or
-    /// has not been read from the store yet.
+    /// The newest message and the newest revision of a conversation that the owner knows to be
+    /// stored. Nil if the conversation is not in memory here, or has not been read from the store
+    /// yet.
     public func storedPosition(of key: ConversationKey) -> (
         head: SequenceNumber, revision: Revision
     )? {

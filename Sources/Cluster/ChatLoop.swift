@@ -2,32 +2,39 @@ import Bytes
 public import ChatCore
 public import ChatModel
 
-/// The chat of one loop: the conversations it owns and those it listens to, and its mail with the other loops.
+/// The chat engine of one event loop: the conversations that it owns, the conversations that it
+/// subscribes to, and its envelopes to and from other loops.
 ///
-/// It is a value: it is told what happened (envelopes, store answers, the time, what sessions ask) and says what is to
-/// be done (envelopes, store requests, deliveries). The simulation drives it exactly as the gateway does.
+/// It is a value. It receives events (envelopes, store answers, clock ticks, commands of sessions)
+/// and produces envelopes, store requests and deliveries. The simulation drives it exactly as the
+/// gateway does.
 public struct ChatLoop: Sendable {
     public private(set) var id: LoopID
     private let limits: ChatLimits
     private(set) var outbox: Outbox
     private(set) var owner: ShardOwner
     private var subscriptions: ConversationSubscriptions
-    /// The highest number of a view that this loop has heard of, be it its own. Where it is higher than the followed one's the node is
-    /// to look for it.
+    /// The highest view number that this loop has seen, in envelopes, store answers or its own
+    /// views. If it is higher than the number of the followed view, the node must look for that
+    /// view.
     public private(set) var newestViewNumber: Int
-    /// Whether the store lets other nodes hear of what it stores in the same step; then what `takeEnvelopesWithWrite` gives goes along with the writes.
+    /// Whether the store publishes to other nodes in the same step that stores a write. If so, the
+    /// result of `takeEnvelopesWithWrite` travels with the writes.
     public var publishesWithWrite = false
     private var nextTick: Int64 = 0
     private var nextReport: Int64 = 0
 
-    /// What gathered; take it with `takeEnvelopes` and its like after every `settle`.
+    /// Envelopes that are ready to leave. Take them, and the other outputs, after every
+    /// `finishTurn`.
     private var envelopes: [Envelope] = []
-    /// The emptied array of this loop's last mail to itself.
+    /// An emptied array, kept from the last round of items that this loop sent to itself.
     private var spareItems: [Envelope.Item] = []
 
-    /// For so many items at once memory is fetched: the more, the less each waits, as long as the processor's cache holds it all.
+    /// The number of items whose memory is prefetched together. Larger batches hide more latency,
+    /// as long as the data fits in the processor's cache.
     static let prefetchBatch = 32
-    /// So many changes travel in one offer: the longest texts leave room for them in a parcel.
+    /// The number of changes in one offer. With this number, even changes with texts of the maximum
+    /// length fit in one packet.
     private static let changesPerOffer = 128
 
     public init(id: LoopID, view: View, limits: ChatLimits) {
@@ -39,10 +46,10 @@ public struct ChatLoop: Sendable {
         self.subscriptions = ConversationSubscriptions(id: id, retention: limits.retention)
     }
 
-    /// What this loop goes by.
+    /// The view that this loop follows.
     public var view: View { self.owner.view }
 
-    /// Conversations held in memory, as owner and as listener, and requests that wait for an answer.
+    /// Conversations in memory, as owner and as subscriber, and requests that have no answer yet.
     public var counts: (owned: Int, heard: Int, waiting: Int) {
         (
             self.owner.conversationCount, self.subscriptions.feeds.count,
@@ -50,12 +57,13 @@ public struct ChatLoop: Sendable {
         )
     }
 
-    /// What this loop had to do because its store had forgotten something, since it began.
+    /// What this loop has repaired since it started, after its store had lost data.
     public var recoveryCounts: RecoveryCounts { self.owner.recoveryCounts }
 
-    // MARK: What sessions ask
+    // MARK: Commands from sessions
 
-    /// Somebody wants to come in; the answer says whether. Until then, and as long as it listens, the feed is kept.
+    /// Subscribes a connection to a conversation. The answer says whether the owner accepts it. The
+    /// feed stays open until the refusal arrives or the connection unsubscribes.
     public mutating func subscribe(
         to key: ConversationKey, with entrance: JoinRequest, context: UInt64,
         requestedAt askedAt: Int64? = nil, at now: ClockReading
@@ -65,27 +73,30 @@ public struct ChatLoop: Sendable {
             requestedAt: askedAt, at: now, outbox: &self.outbox)
     }
 
-    /// Whoever asked to come in is gone before it has seen the answer; should that come all the same, it is for nobody.
+    /// Cancels a subscribe whose connection closed before it saw the answer. A later answer is
+    /// discarded.
     public mutating func cancelSubscribe(_ request: RequestID) {
         self.subscriptions.cancelSubscribe(request, outbox: &self.outbox)
     }
 
-    /// A connection of this user's no longer listens.
+    /// Unsubscribes one connection of this user.
     public mutating func unsubscribe(from feed: FeedID, user: UserID) {
         self.subscriptions.unsubscribe(from: feed, user: user, outbox: &self.outbox)
     }
 
-    /// Something that the owner decides. Its answer comes as a delivery; with `context` nil nobody waits for one.
+    /// Submits a command to the conversation's owner. The answer arrives as a delivery, or not at
+    /// all if `context` is nil.
     ///
     /// - Parameters:
-    ///   - feed: the asker's own feed of the conversation, where it has one: it spares the search for it.
-    ///   - askedAt: the monotonic millisecond at which the client asked; nil for now. The answer comes within 5 s from then on.
+    ///   - feed: the requester's feed of the conversation, if it has one; it saves a lookup.
+    ///   - requestedAt: the monotonic millisecond at which the client sent the request; nil means
+    ///     now. The answer arrives within 5 s of this time.
     public mutating func submit(
         _ command: consuming ChatCommand, in key: ConversationKey, through feed: FeedID? = nil,
         context: UInt64?, requestedAt askedAt: Int64? = nil,
         at now: ClockReading
     ) {
-        // A send that may have to be tried again needs an id to be known by.
+        // A retried send needs an id, so that the owner can recognise it.
         if case .post(let body) = command, body.clientMessageID == nil {
             command = .post(body.withClientMessageID(self.subscriptions.generateClientID()))
         }
@@ -107,12 +118,13 @@ public struct ChatLoop: Sendable {
         }
     }
 
-    /// A connection that listens to this feed has sent something: what it will ask is being read. Nothing depends on it.
+    /// Prefetches a feed while a frame of one of its subscribers is being parsed. Correctness does
+    /// not depend on it.
     public func prefetchFeed(_ feed: FeedID) {
         self.subscriptions.feeds.prefetch(feed.slot)
     }
 
-    /// Messages, straight from the store: whoever has come in may read.
+    /// Reads messages directly from the store. Every subscriber may read.
     public mutating func readPage(
         _ key: ConversationKey, _ range: PageRange, limit: Int, context: UInt64
     ) {
@@ -121,8 +133,9 @@ public struct ChatLoop: Sendable {
             .init(context: context, conversation: key, request: request), outbox: &self.outbox)
     }
 
-    /// Edits and deletions of messages up to a number since a revision, as pages too: see `StoreRequest.amended`. Every one that the feed
-    /// has shown by then is in the page that is handed out.
+    /// Reads, as pages, the edits and deletions of messages up to `through` that happened after a
+    /// revision; see `StoreRequest.amended`. The delivered page contains every one that the feed
+    /// has delivered by then.
     public mutating func readAmendments(
         _ key: ConversationKey, through: SequenceNumber, since: Revision, limit: Int,
         context: UInt64
@@ -132,32 +145,35 @@ public struct ChatLoop: Sendable {
             .init(context: context, conversation: key, request: request), outbox: &self.outbox)
     }
 
-    /// The newest message that the feed has shown.
+    /// The newest message that the feed has delivered.
     public func deliveredThrough(_ feed: FeedID) -> SequenceNumber {
         self.subscriptions.shownThrough(feed)
     }
 
-    /// The newest edit or deletion that the feed has shown, or may have been shown when it was opened.
+    /// The newest edit or deletion that the feed has delivered, or that was already stored when the
+    /// feed opened.
     public func amendedThrough(_ feed: FeedID) -> Revision {
         self.subscriptions.feeds.isCurrent(feed)
             ? self.subscriptions.feeds[feed.slot].amendedThrough : 0
     }
 
-    /// A socket of this user's has taken these messages. Not urgent: reports leave together. Where many take the same
-    /// message, two users who report it are enough: it is delivered as soon as anybody but its author has it.
+    /// Records that a socket of this user accepted these messages. The report is not urgent;
+    /// reports are sent in batches. Two reporting users per message suffice, because a message
+    /// counts as delivered as soon as anyone but its author has it.
     public mutating func recordDelivery(
         in feed: FeedID, to user: UserID, of range: ClosedRange<SequenceNumber>
     ) {
         self.subscriptions.recordDelivery(in: feed, to: user, of: range)
     }
 
-    // MARK: What happens
+    // MARK: Events
 
-    /// Who is there and who owns what has changed. A view that is no newer than the followed one is of the past.
+    /// Follows a newer view. A view that is not newer than the followed one is ignored.
     public mutating func follow(_ view: View, at now: ClockReading) {
         guard view.number > self.view.number else { return }
         self.newestViewNumber = max(self.newestViewNumber, view.number)
-        // Not all that are not there: whoever has come since a view that is itself of the past may be heard already.
+        // Only nodes that left since the followed view. A node that joined after a view that is
+        // itself outdated may already be sending envelopes.
         let gone = Set(self.view.nodes.map(\.incarnation)).subtracting(
             view.nodes.map(\.incarnation))
         self.outbox.removePeers(of: gone)
@@ -165,16 +181,19 @@ public struct ChatLoop: Sendable {
         self.subscriptions.follow(view, at: now, outbox: &self.outbox)
     }
 
-    /// This node was taken for dead and goes on as another: what it owned is others', who listens here stays and attaches again.
+    /// Continues under a new incarnation after the other nodes evicted this node. Other nodes own
+    /// its conversations now; its subscribers stay and attach again.
     ///
-    /// Writes that the store has not answered are stored or refused, and nobody here hears which: whoever asked asks again.
+    /// Writes without an answer are stored or rejected, and this loop never learns which. The
+    /// requests that caused them are retried.
     ///
-    /// - Parameter view: one that has the new incarnation. It may have the old one again, where the store has forgotten that it was
-    ///   taken for dead: that one's lease ends.
+    /// - Parameter view: contains the new incarnation. It may also contain the old one, if the
+    ///   store lost the eviction; then the old incarnation's lease expires.
     public mutating func rejoin(as id: LoopID, view: View, at now: ClockReading) {
         precondition(view.node(id.incarnation) != nil, "\(self.id) cannot be \(id) in this view")
         self.id = id
-        // What a tick of this turn has made, too: nobody takes mail of the last one, and no parcel has mail of both.
+        // Discards what a tick of this turn produced as well. Nobody accepts envelopes of the old
+        // incarnation, and a packet has only one sender.
         self.envelopes = []
         self.newestViewNumber = max(self.newestViewNumber, view.number)
         self.outbox.rejoin(as: id)
@@ -183,14 +202,17 @@ public struct ChatLoop: Sendable {
         self.subscriptions.rejoin(as: id, view: view, at: now, outbox: &self.outbox)
     }
 
-    /// Mail to an incarnation of before is for nobody, and mail from a node that is gone is of no use: that may not know it yet.
+    /// Receives an envelope. Envelopes for an earlier incarnation, and envelopes from removed
+    /// nodes, are dropped. A removed node may not know yet that it was removed.
     public mutating func receive(_ envelope: Envelope, at now: ClockReading) {
         guard envelope.to == self.id, !self.isFromRemovedNode(envelope) else { return }
         self.newestViewNumber = max(self.newestViewNumber, envelope.view)
         var items = envelope.items
         switch self.outbox.recordArrival(envelope) {
         case .duplicate:
-            // Or late: then its gap was seen and mended, perhaps before what the store carried was stored. Revisions tell the two apart.
+            // It may also be late: its gap was noticed and repaired, perhaps before the store
+            // applied the write that carried it. For durable events the revision tells a duplicate
+            // from a late one.
             items.removeAll { !$0.isDurableEvent }
         case .gap:
             self.suspectLoss(from: envelope.from, at: now)
@@ -200,14 +222,15 @@ public struct ChatLoop: Sendable {
         self.dispatch(&items, from: envelope.from, at: now)
     }
 
-    /// Whoever is not in the followed view has either come since, and then goes by a later one, or is gone.
+    /// Whether the sender was removed. A sender that is missing from the followed view either
+    /// joined later, and then follows a later view, or was removed.
     private func isFromRemovedNode(_ envelope: Envelope) -> Bool {
         envelope.from.incarnation != self.id.incarnation && envelope.view <= self.view.number
             && self.view.node(envelope.from.incarnation) == nil
     }
 
-    /// What other nodes have sent may not have come: everything between them and this loop is made sure of again, and what waits for
-    /// their answers is asked again.
+    /// Repairs everything that depends on other nodes' envelopes, because some may be lost, and
+    /// retries the requests that wait for their answers.
     public mutating func messagesMayBeLost(at now: ClockReading) {
         for node in self.view.nodes where node.incarnation != self.id.incarnation {
             for loop in 0..<node.loops {
@@ -218,26 +241,28 @@ public struct ChatLoop: Sendable {
         self.subscriptions.resendAll(outside: self.id.incarnation, at: now, outbox: &self.outbox)
     }
 
-    /// What was lost between this loop and another is not known: everything between the two is made sure of again.
+    /// Attaches again in both directions between this loop and another one, because what was lost
+    /// between them is unknown.
     private mutating func suspectLoss(from loop: LoopID, at now: ClockReading) {
         self.subscriptions.repairAll(ownedBy: loop, at: now, outbox: &self.outbox)
         self.owner.suspect(loop, at: now)
         self.outbox.send(.resynchronize, to: loop)
     }
 
-    /// This loop has stood still for so long that others may have taken over what it owns: neither that nor what it knows of the store's side
-    /// is to be believed, or whoever comes in now would be told of a time that is over.
+    /// Discards everything that this loop knew of the store. It was stalled for so long that other
+    /// nodes may own its shards now, and new subscribers must not receive an outdated state.
     public mutating func resumedAfterStall(at now: ClockReading) {
         self.owner.abandonAll(at: now, outbox: &self.outbox)
     }
 
-    /// The connection to the store is another than before, and what it leads to may have forgotten what it had said to have.
+    /// Compares with the store after a reconnect, because the new connection may lead to a store
+    /// that lost acknowledged writes.
     public mutating func storeMayHaveLostData(at now: ClockReading) {
         self.owner.compareWithStore(at: now, outbox: &self.outbox)
         self.subscriptions.storeMayHaveLostData(at: now, outbox: &self.outbox)
     }
 
-    /// Tells the owners of these conversations what their store may have forgotten.
+    /// Offers these histories to the owners of their conversations, whose store may have lost them.
     private mutating func offerRetained(
         _ keepsakes: [ShardOwner.RetainedHistory], at now: ClockReading
     ) {
@@ -266,7 +291,7 @@ public struct ChatLoop: Sendable {
         }
     }
 
-    /// To be called some times a second.
+    /// Call it several times a second.
     public mutating func tick(at now: ClockReading) {
         self.owner.tick(at: now, outbox: &self.outbox)
         self.subscriptions.retryDue(at: now, outbox: &self.outbox)
@@ -282,8 +307,9 @@ public struct ChatLoop: Sendable {
         }
     }
 
-    /// Does what has gathered: this loop's own mail, the batch for the store, envelopes. To be called at the end of a
-    /// turn for as long as it `hasWork`; what comes of it is taken after every call.
+    /// Processes pending work: this loop's items for itself, the batch for the store, envelopes.
+    /// Call it at the end of a turn, repeatedly while `hasWork` is true, and take its outputs after
+    /// every call.
     public mutating func finishTurn(at now: ClockReading) {
         if self.owner.unofferedCount > 0 { self.offerRetained(self.owner.takeUnoffered(), at: now) }
         while !self.outbox.local.isEmpty {
@@ -291,7 +317,7 @@ public struct ChatLoop: Sendable {
             swap(&items, &self.spareItems)
             self.outbox.swapLocal(with: &items)
             self.dispatch(&items, from: self.id, at: now)
-            // Room for a burst is given back after it.
+            // Releases the memory of a burst.
             items.clear()
             swap(&items, &self.spareItems)
         }
@@ -299,7 +325,7 @@ public struct ChatLoop: Sendable {
         self.outbox.seal(view: self.owner.view.number, into: &self.envelopes)
     }
 
-    /// Whether something has gathered that `settle` or whoever takes the store's requests has to do.
+    /// Whether there is work for `finishTurn`, or store requests to take.
     public var hasWork: Bool { self.outbox.hasWork || self.owner.hasWork }
 
     private mutating func dispatch(
@@ -309,14 +335,15 @@ public struct ChatLoop: Sendable {
             if place % Self.prefetchBatch == 0, items.count > 1 {
                 self.prefetch(items, from: place)
             }
-            // Moved out: a copy would count a reference for every text in it.
+            // Moves the item out. A copy would retain every text in it.
             self.dispatch(exchange(&items[place], with: .resynchronize), from: loop, at: now)
         }
     }
 
-    /// Fetches what the next items will need, for all of them at once. In two rounds, for the second's places are known by the first.
+    /// Prefetches the memory that the next items need, in two rounds: the first round loads the
+    /// addresses that the second one needs.
     private mutating func prefetch(_ items: [Envelope.Item], from first: Int) {
-        // Lent by the buffer; the array would hand out copies.
+        // The buffer lends its elements; the array would hand out copies.
         items.withUnsafeBufferPointer { items in
             let next = first..<min(first + Self.prefetchBatch, items.count)
             for place in next {
@@ -349,34 +376,36 @@ public struct ChatLoop: Sendable {
         }
     }
 
-    // MARK: What is to be done
+    // MARK: Outputs
 
     public mutating func takeEnvelopes() -> [Envelope] {
         defer { self.envelopes = [] }
         return self.envelopes
     }
 
-    /// Replaces what is in `requests` by what the store is to be asked. To be called with the same array every time, so that nothing is
-    /// allocated.
+    /// Replaces the contents of `requests` with the new requests to the store. Pass the same array
+    /// every time, so that nothing is allocated.
     public mutating func takeRequests(
         into requests: inout [(request: StoreRequest, ticket: StoreTicket)]
     ) {
         self.outbox.takeRequests(into: &requests)
     }
 
-    /// What the write among the requests carries, if all of it is stored: for loops of other nodes. Where `publishesWithWrite` is off, nothing.
+    /// The envelopes for loops of other nodes that the write in these requests publishes if all of
+    /// it is stored. Empty if `publishesWithWrite` is false.
     ///
-    /// Envelopes that were taken at the same time are to leave before it.
+    /// Send the envelopes of `takeEnvelopes` before the write.
     public mutating func takeEnvelopesWithWrite() -> [Envelope] {
         self.outbox.takeEnvelopesWithWrite()
     }
 
-    /// Replaces what is in `deliveries` by what there is for listeners, up to the first message behind an entrance or a page: while there
-    /// are `hasDeliveries`, there is more. To be called with the same array every time, so that nothing is allocated.
+    /// Replaces the contents of `deliveries` with the next deliveries, up to the first message
+    /// after a join or a page. While `hasDeliveries` is true, there are more. Pass the same array
+    /// every time, so that nothing is allocated.
     public mutating func takeDeliveries(into deliveries: inout [Delivery]) {
         self.subscriptions.takeDeliveries(into: &deliveries)
     }
 
-    /// Whether there is anything to take for listeners.
+    /// Whether there are deliveries to take.
     public var hasDeliveries: Bool { !self.subscriptions.deliveries.isEmpty }
 }

@@ -1,14 +1,14 @@
 import ChatCore
 import ChatModel
 
-/// What a loop hears of the conversations that it listens to, and how it mends what it has missed.
+/// Events from owners, and the repair of a feed that has missed some.
 extension ConversationSubscriptions {
     mutating func receive(
         _ news: Envelope.EventNotification, from owner: LoopID, at now: ClockReading,
         outbox: inout Outbox
     ) {
         guard let slot = self.feeds.slot(of: news.conversation, near: news.feedSlot) else {
-            // The farewell was lost: nobody listens here any more.
+            // The departure was lost: this loop has no subscriber any more.
             outbox.send(.input(.init(conversation: news.conversation, input: .detach)), to: owner)
             if news.answering != 0 {
                 self.finish(news.answering, news.event.answer, at: now, outbox: &outbox)
@@ -16,7 +16,8 @@ extension ConversationSubscriptions {
             return
         }
         if news.revision == 0 {
-            // Who is there and who is typing is for the owner to say, not for one that was it and whose last words come late.
+            // Presence and typing are accepted from the current owner only, not from a former one
+            // whose last envelopes arrive late.
             if owner == self.feeds[slot].owner || !news.event.isOwnerState {
                 self.receiveEphemeral(news.event, slot, at: now)
             }
@@ -59,7 +60,7 @@ extension ConversationSubscriptions {
 
     private mutating func receiveEphemeral(_ event: ChatEvent, _ slot: UInt32, at now: ClockReading)
     {
-        if case .opening = self.feeds[slot].state { return }  // The answer that is under way says who is there.
+        if case .opening = self.feeds[slot].state { return }  // The pending answer contains who is online.
         switch event {
         case .presence(let changes):
             guard self.feeds[slot].pendingAttach == 0 else { return }
@@ -94,7 +95,8 @@ extension ConversationSubscriptions {
         }
         self.feeds[slot].recordDelivered(event, revision: revision, at: now)
         self.deliveryLog.record(event, revision, in: self.feeds.id(at: slot), at: now)
-        // What the sockets have taken so far rides with the next message: its status leaves in the same write.
+        // Pending receipts travel with the next message, so that their status update shares its
+        // write.
         if case .posted = event { self.flushReports(of: slot, outbox: &outbox) }
         if case .posted(let message) = event, !self.feeds[slot].deferredAnswers.isEmpty {
             self.deliverWithDeferredAnswers(message, first: request, slot, at: now, outbox: &outbox)
@@ -104,7 +106,7 @@ extension ConversationSubscriptions {
         }
     }
 
-    /// Shows what came early and whose time has come.
+    /// Delivers the out-of-order events that are next in sequence now.
     private mutating func deliverOutOfOrder(
         _ slot: UInt32, at now: ClockReading, outbox: inout Outbox
     ) {
@@ -115,9 +117,11 @@ extension ConversationSubscriptions {
         }
     }
 
-    /// Shows a message with the answers that waited for it: one goes with it, the others follow.
+    /// Delivers a message together with the answers that were deferred until it. The first answer
+    /// is part of the event, the others follow.
     ///
-    /// An answer that named another message under this number came from an owner that writes to another master: it is asked for again.
+    /// An answer with a different message under the same number came from an owner that wrote to
+    /// another Redis master. Its request is retried.
     private mutating func deliverWithDeferredAnswers(
         _ message: Message, first: RequestID, _ slot: UInt32, at now: ClockReading,
         outbox: inout Outbox
@@ -151,12 +155,13 @@ extension ConversationSubscriptions {
         if let slot = self.feeds.slot(of: key) { self.repair(slot, at: now, outbox: &outbox) }
     }
 
-    /// Something was missed: the owner is told who listens, and says what there is.
+    /// Attaches to the owner again because something was missed. The owner learns who subscribes,
+    /// and answers with the conversation's current state.
     ///
-    /// A feed under repair is asked for again: what was missed last may lie behind the attachment that is under way,
-    /// whose answer is therefore no longer wanted.
+    /// If a repair is already in progress, its attach request is replaced: the newest gap may lie
+    /// after it, so its answer is no longer useful.
     ///
-    /// - Parameter isLater: the store has just failed, and is given a moment.
+    /// - Parameter isLater: the store has just failed, so the attach request waits for a backoff.
     mutating func repair(
         _ slot: UInt32, afterPause isLater: Bool = false, at now: ClockReading, outbox: inout Outbox
     ) {
@@ -170,7 +175,7 @@ extension ConversationSubscriptions {
                 self.feeds[slot].repairedThrough, self.feeds[slot].revision)
         }
         _ = self.requests.remove(self.feeds[slot].pendingAttach)
-        // That somebody has stopped typing may be what was missed.
+        // The end of typing may be among the missed events.
         for person in self.feeds[slot].typingUsers { self.deliver(.typing(person, false), slot) }
         self.feeds[slot].typingUsers = []
         let feed = self.feeds.id(at: slot)
@@ -192,7 +197,8 @@ extension ConversationSubscriptions {
         }
     }
 
-    /// The owner's answer to an attachment: who is there, and how far the conversation has come.
+    /// Handles the owner's answer to an attach request: who is online, and the conversation's head
+    /// and revision.
     mutating func receiveAttachAnswer(
         to request: RequestID, _ pending: OwnerRequests.OwnerRequest, _ answer: ChatAnswer,
         at now: ClockReading, outbox: inout Outbox
@@ -204,7 +210,7 @@ extension ConversationSubscriptions {
         self.feeds[slot].pendingAttach = 0
         guard case .joined(let entered) = answer else {
             self.feeds[slot].pendingFetch = 0
-            // Of what an earlier answer told something may not have been fetched.
+            // Changes that an earlier attach answer announced may not have been fetched.
             self.feeds[slot].attachedAtRevision = self.feeds[slot].revision
             self.goLive(slot, at: now, outbox: &outbox)
             self.resendAnsweredJoins(slot, at: now, outbox: &outbox)
@@ -227,8 +233,8 @@ extension ConversationSubscriptions {
         self.resendAnsweredJoins(slot, at: now, outbox: &outbox)
     }
 
-    /// Those who were let in while the owner was asked who is there ask again: what they are told must begin where those
-    /// who are in have been told everything.
+    /// Retries the joins that were answered while an attach request was pending. Their answers must
+    /// start at a point where the existing subscribers have received everything.
     private mutating func resendAnsweredJoins(
         _ slot: UInt32, at now: ClockReading, outbox: inout Outbox
     ) {
@@ -246,7 +252,7 @@ extension ConversationSubscriptions {
         self.reads[ticket] = .repair(self.feeds.id(at: slot))
     }
 
-    /// Shows what was missed, and goes on.
+    /// Delivers what was missed, then continues.
     mutating func applyRepair(
         _ slot: UInt32, with page: MessagePage, at now: ClockReading, outbox: inout Outbox
     ) {
@@ -278,7 +284,7 @@ extension ConversationSubscriptions {
         self.feeds[slot].state = .live
         self.feeds[slot].revision = max(
             self.feeds[slot].revision, self.feeds[slot].attachedAtRevision)
-        // What came early and has been shown by the repair: who asked for it is answered.
+        // Requests whose event arrived out of order and was delivered by the repair.
         for early in self.feeds[slot].takeOutOfOrder(through: self.feeds[slot].revision)
         where early.answering != 0 {
             self.finish(early.answering, early.event.answer, at: now, outbox: &outbox)
@@ -292,7 +298,8 @@ extension ConversationSubscriptions {
             self.feeds[slot].isEnded = true
         }
         self.releasePages(slot, at: now, outbox: &outbox)
-        // Something between is missing still; or the owner that answered knows less than another has told, and needs a moment to notice.
+        // An event in between is still missing, or the owner that answered is behind another owner
+        // and needs a moment to notice.
         if self.feeds[slot].hasOutOfOrder {
             self.repair(slot, afterPause: true, at: now, outbox: &outbox)
         }
@@ -300,7 +307,7 @@ extension ConversationSubscriptions {
 }
 
 extension ChatEvent {
-    /// What holds until its owner takes it back.
+    /// State that stays valid until the owner revokes it.
     fileprivate var isOwnerState: Bool {
         switch self {
         case .presence, .crowd, .typing: true

@@ -1,10 +1,11 @@
 import ChatCore
 import ChatModel
 
-/// Pages of messages, straight from the store, in step with what the feed shows.
+/// Pages of messages, read directly from the store and delivered in step with the feed.
 ///
-/// A page is what the store had when it was read, and the feed tells of changes somewhat later. Handed out as it comes,
-/// a page would show a message as deleted and the feed, a moment later, an earlier edit of it; or the other way round.
+/// A page shows the store at the time of the read, and the feed delivers changes slightly later. If
+/// pages were delivered immediately, a client could see a message as deleted and then an earlier
+/// edit of it, or the other way round.
 extension ConversationSubscriptions {
     mutating func read(_ read: Feed.PageRequest, outbox: inout Outbox) {
         self.reads[outbox.submit(read.request)] = .page(read)
@@ -28,14 +29,15 @@ extension ConversationSubscriptions {
             guard self.feeds.isCurrent(feed), self.feeds[feed.slot].pendingFetch == ticket else {
                 return
             }
-            // What is older than what the owner has said shows that the store has forgotten; the owner will write it again.
+            // A page older than the owner's attach answer shows that the store lost data. The owner
+            // will write it again.
             if case .page(let page) = answer,
                 page.revision >= self.feeds[feed.slot].attachedAtRevision
             {
                 self.applyRepair(feed.slot, with: page, at: now, outbox: &outbox)
                 return
             }
-            // The store is away: asked again by way of the owner, in a while.
+            // The store is unavailable: attach to the owner again after a backoff.
             self.feeds[feed.slot].pendingFetch = 0
             if self.feeds[feed.slot].pendingAttach == 0 {
                 self.repair(feed.slot, afterPause: true, at: now, outbox: &outbox)
@@ -61,7 +63,8 @@ extension ConversationSubscriptions {
         self.feeds[slot].waitingPages.append(read)
     }
 
-    /// Hands a page out, unless the feed has shown an edit or a deletion since it was read: then it is read again.
+    /// Delivers a page, or reads it again if the feed has delivered an edit or a deletion since the
+    /// read.
     private mutating func deliverPage(
         _ read: Feed.PageRequest, at now: ClockReading, outbox: inout Outbox
     ) {
@@ -81,7 +84,8 @@ extension ConversationSubscriptions {
         }
     }
 
-    /// What is in a page and is so young that the store may forget it. Each message once, however many come in and read it.
+    /// Logs the page's messages that are young enough for the store to lose. Each message is logged
+    /// once, however many subscribers read it.
     private mutating func logDelivered(_ page: MessagePage, _ slot: UInt32, at now: ClockReading) {
         guard self.deliveryLog.isEnabled else { return }
         let noted = min(self.feeds[slot].loggedFrom, self.feeds[slot].deliveredThrough + 1)
@@ -93,7 +97,7 @@ extension ConversationSubscriptions {
         }
     }
 
-    /// The feed has gone on: pages that were ahead of it may not be any more.
+    /// Delivers the pages that waited for the feed to catch up with them.
     mutating func releasePages(_ slot: UInt32, at now: ClockReading, outbox: inout Outbox) {
         guard !self.feeds[slot].waitingPages.isEmpty else { return }
         for read in self.feeds[slot].takeReleasablePages() {
@@ -101,7 +105,7 @@ extension ConversationSubscriptions {
         }
     }
 
-    /// Pages do not wait for a feed that is in trouble. To be called some times a second.
+    /// Delivers pages that waited too long for a feed under repair. Call it several times a second.
     mutating func releaseExpiredPages(at now: ClockReading, outbox: inout Outbox) {
         let pause = now.monotonic - self.pagesCheckedAt
         self.pagesCheckedAt = now.monotonic
@@ -110,7 +114,8 @@ extension ConversationSubscriptions {
             !self.feeds.isCurrent($0) || self.feeds[$0.slot].waitingPages.isEmpty
         }
         for feed in self.feedsWithWaitingPages {
-            // A loop that stood still has yet to hear what came meanwhile: the feed is in no trouble.
+            // After a stall, the loop has yet to process pending envelopes, so the feed is not
+            // late.
             if pause > Self.pageTimeout / 2 { self.feeds[feed.slot].extendPageDeadlines(by: pause) }
             for read in self.feeds[feed.slot].takeReleasablePages(at: now.monotonic) {
                 self.deliverPage(read, at: now, outbox: &outbox)

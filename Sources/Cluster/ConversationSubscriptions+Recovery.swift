@@ -1,16 +1,18 @@
 import ChatCore
 import ChatModel
 
-/// What was shown, held against a store that may have another history: two masters may have written for a moment.
+/// Compares delivered messages with a store that may have a different history, because two Redis
+/// masters may have accepted writes for a moment.
 extension ConversationSubscriptions {
-    /// What was shown of late is compared, and once more when whoever wrote to the other master has noticed.
+    /// Compares recent deliveries now, and again later, when the owners that wrote to the other
+    /// master have noticed.
     mutating func storeMayHaveLostData(at now: ClockReading, outbox: inout Outbox) {
         guard self.deliveryLog.isEnabled else { return }
         self.checkDeliveries(at: now, outbox: &outbox)
         self.dueChecks.append(now.monotonic + Self.recheckDelay)
     }
 
-    /// Something could not be decided yet.
+    /// Schedules another comparison, because this one could not be decided.
     mutating func scheduleRecheck(at now: ClockReading) {
         let time = now.monotonic + Self.undecidedRecheckDelay
         if !self.dueChecks.contains(where: { $0 <= time }) { self.dueChecks.append(time) }
@@ -24,7 +26,7 @@ extension ConversationSubscriptions {
 
     private mutating func checkDeliveries(at now: ClockReading, outbox: inout Outbox) {
         for (feed, shown) in self.deliveryLog.recent(at: now) where self.feeds.isCurrent(feed) {
-            // A page may have been read behind what followed.
+            // A page may have been logged after later events.
             let items = shown.sorted { $0.revision < $1.revision }
             let messages = items.lazy.filter { $0.identity != nil }.map(\.sequence)
             let first = messages.min() ?? self.feeds[feed.slot].deliveredThrough + 1
@@ -36,8 +38,9 @@ extension ConversationSubscriptions {
         }
     }
 
-    /// Where the store has another message than was shown, or an older version, the feed goes back to what both have in common, and shows
-    /// what follows there. What the store has not yet is being written again, or will be another: the next look tells.
+    /// Compares delivered items with a page of the store. At the first difference the feed rolls
+    /// back to the common history and delivers the store's version from there. Items beyond the
+    /// store's head are undecided: their owner writes them again, or others take their place.
     mutating func compareDelivered(
         in feed: FeedID, _ items: [DeliveryLog.Item], with page: MessagePage, at now: ClockReading,
         outbox: inout Outbox

@@ -1,7 +1,7 @@
 import ChatCore
 import ChatModel
 
-/// What a loop asks of owners and of the store, and the answers.
+/// Requests to owners and to the store, and their answers.
 extension ConversationSubscriptions {
     @discardableResult
     mutating func submit(
@@ -38,7 +38,7 @@ extension ConversationSubscriptions {
             to: owner)
     }
 
-    /// Asks again what has waited for long, and gives up what has waited too long.
+    /// Retries requests without an answer, and ends those that timed out.
     mutating func retryDue(at now: ClockReading, outbox: inout Outbox) {
         for request in self.requests.takeDue(at: now.monotonic) {
             guard let pending = self.requests[request] else { continue }
@@ -64,15 +64,17 @@ extension ConversationSubscriptions {
             isRetry: pending.attempts > 0, outbox: &outbox)
     }
 
-    /// An attachment is told as it is when it leaves, not as it was when it was first asked.
+    /// An attach request carries the feed's state at the time of sending, not of the first attempt.
     private func refreshed(_ input: ConversationInput, _ feed: FeedID?) -> ConversationInput {
         guard case .attach = input, let feed else { return input }
         return .attach(self.feeds[feed.slot].currentAttachment)
     }
 
-    /// Another view: conversations that have another owner in it are attached there, and what waits for an answer is asked there.
+    /// Follows a new view: attaches conversations to their new owners, and sends pending requests
+    /// there.
     ///
-    /// - Parameter isEverythingNew: who has the same owner as before does so too, because that does not know this loop.
+    /// - Parameter isEverythingNew: repeats this for unchanged owners too, because they do not know
+    ///   this loop's new incarnation.
     mutating func follow(
         _ view: View, reattachesAll isEverythingNew: Bool = false, at now: ClockReading,
         outbox: inout Outbox
@@ -92,13 +94,14 @@ extension ConversationSubscriptions {
             if pending.input.isTransient {
                 self.handleNotOwner(request, at: now, outbox: &outbox)
             } else if pending.deferredAnswer == nil {
-                // What the last owner has answered needs no other answer, only its place in what the feed shows.
+                // A request that the former owner answered needs no other answer, only its place in
+                // the feed's order.
                 self.resend(request, at: now, outbox: &outbox)
             }
         }
     }
 
-    /// The answers of other nodes may have been lost.
+    /// Retries all requests to other nodes, because their answers may have been lost.
     mutating func resendAll(outside incarnation: UInt64, at now: ClockReading, outbox: inout Outbox)
     {
         for request in self.requests.all {
@@ -110,14 +113,16 @@ extension ConversationSubscriptions {
         }
     }
 
-    /// Whoever was asked does not own the conversation, by its own view: it, or this loop, will have another in a moment.
+    /// Handles an answer from a loop that does not own the conversation by its view. That loop, or
+    /// this one, will follow another view soon.
     mutating func handleNotOwner(_ request: RequestID, at now: ClockReading, outbox: inout Outbox) {
         guard let pending = self.requests[request], pending.deferredAnswer == nil else { return }
         self.requests.attemptFailed(request)
         self.backOff(request, pending, by: Self.refusalBackoff, at: now, outbox: &outbox)
     }
 
-    /// Whoever was asked could not, and is asked again after a pause; what was for the moment is over by then, and nobody waits for it.
+    /// Retries a refused request after a backoff. A transient one is outdated by then, so it ends
+    /// as done.
     private mutating func backOff(
         _ request: RequestID, _ pending: OwnerRequests.OwnerRequest, by pause: Int64,
         at now: ClockReading, outbox: inout Outbox
@@ -142,8 +147,8 @@ extension ConversationSubscriptions {
         case .failed(.unavailable) where now.monotonic < pending.deadline,
             .failed(.outcomeUnknown) where now.monotonic < pending.deadline,
             .failed(.noSuchConversation) where pending.deadline == .max:
-            // The owner could not; it, or the next one, may be able to in a moment. And what is listened to was there: where the store has
-            // forgotten it, another holds it perhaps.
+            // The owner was unavailable; it, or the next one, may succeed soon. A subscribed
+            // conversation did exist, so if the store lost it, another loop may have retained it.
             self.requests.attemptFailed(request, isInDoubt: answer.isOutcomeUnknown)
             let pause =
                 pending.deadline == .max
@@ -155,7 +160,7 @@ extension ConversationSubscriptions {
         case .failed(.unavailable), .failed(.outcomeUnknown), .failed(.rejected):
             self.requests.attemptFailed(request, isInDoubt: answer.isOutcomeUnknown)
             guard let pending = self.requests[request] else { return }
-            // Whatever an earlier attempt may have done, only that is certain which holds for all of them.
+            // An earlier attempt may have succeeded; the error must be true for all attempts.
             let isRejected =
                 if case .failed(.rejected) = answer { pending.timeoutError == .unavailable } else {
                     false
@@ -166,7 +171,8 @@ extension ConversationSubscriptions {
             return
         case .failed(let error)
         where pending.isInDoubt && pending.input.isSend && error != .conversationEnded:
-            // Its author may have left since an earlier attempt was stored. After an end the first attempt is found all the same.
+            // The author may have left after an earlier attempt was stored. After the end of a
+            // conversation the first attempt is still found.
             self.finish(request, .failed(.outcomeUnknown), at: now, outbox: &outbox)
             return
         case .posted(let message):
@@ -174,7 +180,7 @@ extension ConversationSubscriptions {
                 message.sequence > self.feeds[feed.slot].deliveredThrough
             else { break }
             self.deferAnswer(to: request, answer, until: message.sequence, in: feed.slot)
-            // An event travels ahead of later answers: this one's was missed.
+            // An event is sent before later answers, so this message's event was lost.
             if self.feeds[feed.slot].state == .live {
                 self.repair(feed.slot, at: now, outbox: &outbox)
             }
@@ -194,7 +200,7 @@ extension ConversationSubscriptions {
         self.finish(request, answer, at: now, outbox: &outbox)
     }
 
-    /// The message has its place among those that the feed has still to show: the answer goes with it.
+    /// Defers an answer until the feed has delivered the message that it names.
     mutating func deferAnswer(
         to request: RequestID, _ answer: ChatAnswer, until sequence: SequenceNumber, in slot: UInt32
     ) {
@@ -228,8 +234,9 @@ extension ConversationSubscriptions {
         }
     }
 
-    /// Whether the feed has shown an edit or a deletion of the message that an answer brings, which the answer knows nothing of: a repair
-    /// reads the store, and may be ahead of an answer that was given before and came late. Deleted words must not come back.
+    /// Whether the feed has delivered an edit or a deletion that the answer's message lacks. A
+    /// repair reads the store and can be ahead of an answer that was sent earlier. Deleted content
+    /// must not reappear.
     private func isOutdated(_ answer: ChatAnswer, to request: RequestID) -> Bool {
         switch answer {
         case .posted(let message), .amended(let message):
@@ -268,7 +275,7 @@ extension ConversationSubscriptions {
         self.feeds[feed.slot].addReport(DeliveryReport(user: user, range: range))
     }
 
-    /// To be called once a period: what no message has taken along in its time leaves alone.
+    /// Sends the reports that no message carried in time. Call it once per period.
     mutating func flushDueReports(outbox: inout Outbox) {
         var waiting: [FeedID] = []
         swap(&waiting, &self.feedsWithReports)
@@ -284,7 +291,8 @@ extension ConversationSubscriptions {
         outbox.flushDeferred()
     }
 
-    /// To an owner elsewhere reports go along with other mail: by themselves each message would have a parcel more.
+    /// Queues the reports behind other items to the owner. Sent on their own, they would cost one
+    /// packet per message.
     mutating func flushReports(of slot: UInt32, outbox: inout Outbox) {
         guard !self.feeds[slot].reports.isEmpty else { return }
         for report in self.feeds[slot].reports {
@@ -296,13 +304,13 @@ extension ConversationSubscriptions {
 }
 
 extension OwnerRequests.OwnerRequest {
-    /// What is answered when its time is over.
+    /// The error that a timed-out request ends with.
     fileprivate var timeoutError: ChatError {
         self.input.changesConversation && (self.isOutstanding || self.isInDoubt)
             ? .outcomeUnknown : .unavailable
     }
 
-    /// What is answered when the store has rejected it, and no attempt is in doubt.
+    /// The error for a rejected write, if no attempt is in doubt.
     fileprivate var rejectedError: ChatError {
         self.input.changesConversation ? .rejected : .unavailable
     }
@@ -315,7 +323,8 @@ extension ChatAnswer {
 }
 
 extension ConversationInput {
-    /// Whether its sender has to know what became of it. To come in, or to look, may be asked again at any time.
+    /// Whether the sender must learn the outcome. Subscribing and reading can be repeated at any
+    /// time.
     fileprivate var changesConversation: Bool {
         switch self {
         case .command(.post), .command(.edit), .command(.delete), .command(.read),
@@ -326,7 +335,7 @@ extension ConversationInput {
         }
     }
 
-    /// Asked again it would come too late, or overtake what was said since.
+    /// Whether a retry would be outdated, or would overtake newer input.
     var isTransient: Bool {
         if case .command(.typing) = self { true } else { false }
     }

@@ -2,33 +2,33 @@ import Bytes
 import ChatCore
 import ChatModel
 
-/// The conversations that a loop listens to, and what it has asked of their owners.
+/// The conversations that a loop subscribes to, and its pending requests to their owners.
 struct ConversationSubscriptions: Sendable {
     private(set) var id: LoopID
     var feeds = FeedTable()
     var requests = OwnerRequests()
     var reads: [StoreTicket: ReadPurpose] = [:]
     var deliveries: [Delivery] = []
-    /// How often deliveries have been taken.
+    /// The number of the current batch of deliveries.
     private var batchNumber: UInt64 = 1
-    /// Entrances whose answers nobody may have seen yet.
+    /// Answered joins that their connection may not have seen yet.
     private var answeredJoins: [AnsweredJoin] = []
-    /// Feeds with reports of deliveries that have not left, or had some since the last look.
+    /// Feeds with unsent delivery reports, or that had some at the last check.
     var feedsWithReports: [FeedID] = []
-    /// Feeds with pages that wait for them.
+    /// Feeds that have to catch up with a page before it is delivered.
     var feedsWithWaitingPages: [FeedID] = []
     var pagesCheckedAt: Int64 = 0
-    /// What may have to be shown otherwise, because the store has forgotten it.
+    /// Recent deliveries that the store may lose.
     var deliveryLog: DeliveryLog
-    /// When that is looked at again.
+    /// When the next comparisons with the store are due.
     var dueChecks: [Int64] = []
     private var generatedIDs: UInt64 = 0
 
-    /// What a page of the store is for.
+    /// Why a page was requested from the store.
     enum ReadPurpose: Sendable {
         case page(Feed.PageRequest)
         case repair(FeedID)
-        /// Of what was shown, which is held against it.
+        /// A comparison with these delivered items.
         case check(FeedID, [DeliveryLog.Item])
     }
 
@@ -36,20 +36,21 @@ struct ConversationSubscriptions: Sendable {
         let request: RequestID
         let feed: FeedID
         let user: UserID
-        /// Taken with the last deliveries: when the next are taken it has been seen.
+        /// It left with the last batch. Once the next batch is taken, its connection has seen it.
         var isInLastBatch = false
     }
 
-    /// A request is over after this, whatever became of it: the answer has two ticks to reach its client within 5 s, promise 5 of the design.
+    /// A request ends after this time at the latest. The rest of the 5 s that the design promises
+    /// is two ticks, for the answer to reach its client.
     static let requestTimeout: Int64 = 4800
-    /// Enough for a store that works, however long the client has waited for something else.
+    /// Enough for a working store, however long the client has already waited.
     private static let minimumTimeout: Int64 = 100
 
     static func timeout(since askedAt: Int64?, at now: ClockReading) -> Int64 {
         guard let askedAt else { return Self.requestTimeout }
         return max(Self.minimumTimeout, Self.requestTimeout - (now.monotonic - askedAt))
     }
-    /// An offer of what the store may have forgotten is of use for as long as it is held.
+    /// The time for which an offer of retained changes is useful: as long as they are retained.
     static let offerTimeout: Int64 = 60_000
     static let retryInterval: Int64 = 1000
     static let refusalBackoff: Int64 = 250
@@ -65,16 +66,17 @@ struct ConversationSubscriptions: Sendable {
         self.deliveryLog = DeliveryLog(within: hold)
     }
 
-    /// Another incarnation listens: every owner hears so.
+    /// Tells every owner about the new incarnation.
     mutating func rejoin(as id: LoopID, view: View, at now: ClockReading, outbox: inout Outbox) {
         self.id = id
         self.follow(view, reattachesAll: true, at: now, outbox: &outbox)
     }
 
-    /// What there is for listeners, up to the first message behind an entrance or a page.
+    /// Takes the next deliveries, up to the first message after a join or a page.
     ///
-    /// Whoever comes in or reads a page asks at once how far the feed has shown, and that must be what has been taken:
-    /// with a message further on in the same list it would be shown that message twice.
+    /// A connection that joins or reads a page immediately asks for `deliveredThrough`. A message
+    /// later in the same batch would count as delivered there, and the connection would receive it
+    /// twice.
     mutating func takeDeliveries(into deliveries: inout [Delivery]) {
         deliveries.clear()
         if let cut = self.deliveries.firstMessageAfterJoinOrPage {
@@ -118,10 +120,10 @@ struct ConversationSubscriptions: Sendable {
         self.feeds[feed.slot].queuedFrom = message.sequence
     }
 
-    // MARK: Coming and going
+    // MARK: Subscribing and unsubscribing
 
-    /// Whoever asked to come in is gone. The answer may be among the deliveries that are just being looked at: then it
-    /// has come in, and leaves.
+    /// Cancels a join. If its answer is in the batch that is being processed, the connection is
+    /// subscribed, and unsubscribes now.
     mutating func cancelSubscribe(_ request: RequestID, outbox: inout Outbox) {
         self.requests.cancel(request)
         guard let place = self.answeredJoins.firstIndex(where: { $0.request == request }) else {
@@ -158,7 +160,8 @@ struct ConversationSubscriptions: Sendable {
         self.releaseConnection(of: user, feed.slot, outbox: &outbox)
     }
 
-    /// One connection of this user's, or entrance, less: the last of them is the farewell, unless another is at the door.
+    /// Releases one connection or pending join of this user. The last one of a user is its
+    /// departure.
     private mutating func releaseConnection(of user: UserID, _ slot: UInt32, outbox: inout Outbox) {
         if let listener = self.feeds[slot].subscribers[user], listener.connections == 0,
             listener.pendingJoins == 0
@@ -173,7 +176,7 @@ struct ConversationSubscriptions: Sendable {
 
     private mutating func close(_ slot: UInt32, outbox: inout Outbox) {
         self.notifyOwner(.detach, slot, outbox: &outbox)
-        // An attachment that were asked again would bring back listeners that are gone.
+        // A retried attach request would subscribe this loop again.
         _ = self.requests.remove(self.feeds[slot].pendingAttach)
         let held =
             self.feeds[slot].takeDeferredAnswers(for: nil)
@@ -184,7 +187,7 @@ struct ConversationSubscriptions: Sendable {
         }
         self.feeds.close(slot)
         for request in held {
-            // One without an answer has been asked again.
+            // A request without an answer has been sent again.
             guard let answer = self.requests[request]?.deferredAnswer,
                 let context = self.requests.remove(request)?.context
             else { continue }
@@ -192,7 +195,7 @@ struct ConversationSubscriptions: Sendable {
         }
     }
 
-    /// Tells the owner something that wants no answer.
+    /// Sends an input that needs no answer to the owner.
     func notifyOwner(_ input: ConversationInput, _ slot: UInt32, outbox: inout Outbox) {
         outbox.send(self.input(input, slot), to: self.feeds[slot].owner)
     }
@@ -204,7 +207,7 @@ struct ConversationSubscriptions: Sendable {
                 ownerSlot: self.feeds[slot].ownerSlot, feedSlot: slot))
     }
 
-    /// The owner's answer to somebody who wants to come in.
+    /// Handles the owner's answer to a join.
     mutating func receiveJoinAnswer(
         to request: RequestID, _ pending: OwnerRequests.OwnerRequest, _ entrance: JoinRequest,
         _ answer: ChatAnswer, at now: ClockReading, outbox: inout Outbox
@@ -217,7 +220,8 @@ struct ConversationSubscriptions: Sendable {
             if let context = pending.context, !pending.isCancelled {
                 self.deliveries.append(.answer(context: context, answer, isAlsoEvent: false))
             }
-            // It may have been let in all the same, and the answer lost: it takes its leave as if it had been.
+            // An earlier attempt may have joined, and its answer was lost; leaving covers both
+            // cases.
             self.releaseConnection(of: person.id, slot, outbox: &outbox)
             return
         }
@@ -243,7 +247,7 @@ struct ConversationSubscriptions: Sendable {
         case .opening:
             self.feeds[slot].state = .live
             self.feeds[slot].revision = entered.revision
-            // A page that is older than that is of a store that has forgotten something.
+            // An older page comes from a store that lost data.
             self.feeds[slot].amendedThrough = entered.revision
             self.feeds[slot].deliveredThrough = entered.head
             self.feeds[slot].loggedFrom = entered.head + 1
@@ -257,7 +261,7 @@ struct ConversationSubscriptions: Sendable {
         }
     }
 
-    /// For everybody who listens.
+    /// Queues an event for all subscribers of the feed.
     mutating func deliver(_ event: ChatEvent, _ slot: UInt32, answering context: UInt64? = nil) {
         if case .posted(let message) = event { self.recordQueued(message, self.feeds.id(at: slot)) }
         self.deliveries.append(.event(self.feeds.id(at: slot), event, answering: context))

@@ -1,20 +1,21 @@
 public import ChatModel
 
-/// What a loop's chat has for its listeners.
+/// Output of a loop's chat engine for its subscribers.
 public enum Delivery: Sendable {
-    /// For everybody who listens to the feed; `answering` is the context of the connection that asked for it, which
-    /// may or may not be one of those.
+    /// An event for all subscribers of the feed. `answering` is the context of the connection whose
+    /// request caused it; that connection need not be a subscriber.
     case event(FeedID, ChatEvent, answering: UInt64?)
-    /// For the one who asked. Marked is a message that the conversation's feed shows as an event as well, at a place
-    /// behind what it had shown when this was asked.
+    /// An answer for the requester. `isAlsoEvent` marks a message that the feed also delivers as an
+    /// event, after the messages that it had delivered when the request was made.
     case answer(context: UInt64, ChatAnswer, isAlsoEvent: Bool)
-    /// A page that was read for somebody. It has every edit and deletion that the conversation's feed has shown.
+    /// A requested page. It contains every edit and deletion that the conversation's feed has
+    /// delivered.
     case page(context: UInt64, MessagePage)
     case pageFailed(context: UInt64)
 }
 
 extension [Delivery] {
-    /// Where the first message stands that follows an entrance or a page.
+    /// The index of the first message after a join or a page.
     var firstMessageAfterJoinOrPage: Int? {
         var hasArrival = false
         for (place, delivery) in self.enumerated() {

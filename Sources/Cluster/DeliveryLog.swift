@@ -2,16 +2,18 @@ import Bytes
 import ChatCore
 import ChatModel
 
-/// What a loop has shown within the time that a store may forget, so that it sees when the store has other messages in the end.
+/// What a loop has delivered within the time that a store may lose, so that it notices when the
+/// store ends up with other messages.
 ///
-/// One ring for all feeds and not a list for each: of a hundred thousand quiet conversations each would else keep its last ones for ever.
+/// It is one ring for all feeds. With a list per feed, each of a hundred thousand quiet
+/// conversations would keep its last messages forever.
 struct DeliveryLog: Sendable {
     struct Item: Sendable {
         let feed: FeedID
-        /// 0 for a change that is of no message.
+        /// 0 if the change does not belong to a message.
         let sequence: SequenceNumber
         let revision: Revision
-        /// Of what makes a message this one; nil for an edit or a deletion.
+        /// A hash of what identifies a message; nil for an edit or a deletion.
         let identity: Int?
         let at: Int64
     }
@@ -21,7 +23,7 @@ struct DeliveryLog: Sendable {
     private var next = 0
     static let limit = 16_384
 
-    /// - Parameter within: zero of a store that forgets nothing: then nothing is kept.
+    /// - Parameter within: the time that the store may lose; with zero, nothing is logged.
     init(within hold: Duration) {
         self.window = hold.wholeMilliseconds
     }
@@ -53,12 +55,13 @@ struct DeliveryLog: Sendable {
         }
     }
 
-    /// Whether it was sent within that time, by the clocks of its owner and this loop.
+    /// Whether the message was sent within that time, by the clocks of its owner and of this loop.
     func mayBeLost(_ message: Message, at now: ClockReading) -> Bool {
         message.sentAt.milliseconds >= now.wall.milliseconds - self.window
     }
 
-    /// Says of two messages under one number that they are one, whatever became of its words.
+    /// Identifies a message among those that two masters may have stored under one number,
+    /// independent of later edits.
     static func identity(of message: Message) -> Int {
         var hasher = Hasher()
         hasher.combine(message.sentAt.milliseconds)
@@ -67,12 +70,12 @@ struct DeliveryLog: Sendable {
         return hasher.finalize()
     }
 
-    /// Whether a message was shown as it became after this revision: edited or deleted, by itself or with what was missed.
+    /// Whether the feed delivered an edit or a deletion of this message after this revision.
     func hasAmended(_ sequence: SequenceNumber, since revision: Revision, in feed: FeedID) -> Bool {
         self.items.contains { $0.feed == feed && $0.sequence == sequence && $0.revision > revision }
     }
 
-    /// What may be shown otherwise, by feed, each in the order in which it was shown.
+    /// The recent items, by feed, in the order of their delivery.
     func recent(at now: ClockReading) -> [(feed: FeedID, items: [Item])] {
         var places: [FeedID: Int] = [:]
         var feeds: [(feed: FeedID, items: [Item])] = []
@@ -88,7 +91,7 @@ struct DeliveryLog: Sendable {
         return feeds
     }
 
-    /// It is shown anew.
+    /// Removes the items of a feed that delivers them again.
     mutating func remove(_ feed: FeedID) {
         self.items = (self.items[self.next...] + self.items[..<self.next]).filter {
             $0.feed != feed

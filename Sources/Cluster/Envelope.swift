@@ -1,15 +1,16 @@
 public import ChatCore
 public import ChatModel
 
-/// What travels between two loops, of one node or of two: the same letter and the same road for both.
+/// A batch of items from one loop to another, within a node or between nodes.
 public struct Envelope: Sendable {
     public let from: LoopID
     public let to: LoopID
-    /// 1, 2, 3 … for this pair, so that the receiver sees what never came.
+    /// 1, 2, 3 … per pair of loops, so that the receiver notices lost envelopes.
     public let number: UInt64
-    /// The number of the sender's view: a receiver whose own is older learns that there is another.
+    /// The number of the sender's view. A receiver with an older view learns that a newer one
+    /// exists.
     public let view: Int
-    /// Empty in a tick, which repeats the last number and takes none.
+    /// Empty in a tick, which repeats the last number.
     public var items: [Item]
 
     public init(from: LoopID, to: LoopID, number: UInt64, view: Int, items: [Item]) {
@@ -21,27 +22,32 @@ public struct Envelope: Sendable {
     }
 
     public enum Item: Sendable {
-        /// For an owner: what a session asks, or what a loop tells of its listeners.
+        /// To an owner: a command of a session, or a loop's state as a subscriber.
         case input(Input)
-        /// From an owner: the answer to a request, and where the owner has the conversation.
+        /// From an owner: the answer to a request, and the slot in which the owner holds the
+        /// conversation.
         case answer(RequestID, ChatAnswer, slot: UInt32)
-        /// From somebody who does not own what a request is for, by its own view.
+        /// From a loop that does not own the request's conversation, by its own view.
         case notOwner(RequestID)
-        /// From an owner to a loop that listens.
+        /// From an owner to a subscribed loop.
         case event(EventNotification)
-        /// From an owner that has lost what it knew of a conversation's listeners, or has not told them everything.
+        /// From an owner that has lost its subscriber list of a conversation, or has not sent it
+        /// every event.
         case reattach(ConversationKey)
-        /// From anybody who has missed envelopes of yours: attach again whatever I own.
+        /// From a loop that missed envelopes from the receiver: attach again to every conversation
+        /// that the sender owns.
         case resynchronize
-        /// From an owner whose store has forgotten something of a conversation: who holds changes of it is to offer them.
+        /// From an owner whose store has lost data: loops that retain changes of the conversation
+        /// offer them.
         case recoveryQuery(ConversationKey)
 
-        /// Of a change that is stored, and that its revision lets nobody take in twice.
+        /// Whether it is a stored change. Its revision prevents it from being applied twice.
         var isDurableEvent: Bool {
             if case .event(let news) = self { news.revision != 0 } else { false }
         }
 
-        /// Nobody asks for it again where it is lost: the repair of the gap that it leaves says what holds.
+        /// Whether it can be lost without a retry, because the repair of the gap restores the
+        /// current state.
         var isEphemeral: Bool {
             switch self {
             case .event(let news): news.revision == 0
@@ -50,25 +56,27 @@ public struct Envelope: Sendable {
             }
         }
 
-        /// Where the owner that it is for has the conversation; `.max` is nowhere.
+        /// The slot in which the receiving owner holds the conversation; `.max` if unknown.
         var ownerSlot: UInt32 {
             if case .input(let input) = self { input.ownerSlot } else { .max }
         }
 
-        /// Where the listener that it is for has its feed; `.max` is nowhere.
+        /// The slot in which the receiving subscriber holds its feed; `.max` if unknown.
         var feedSlot: UInt32 {
             if case .event(let news) = self { news.feedSlot } else { .max }
         }
     }
 
-    /// Where the other side has the conversation is said as it was last known, which spares it a search; it compares the
-    /// key before it believes it. `UInt32.max` is nowhere.
+    /// An input for a conversation's owner.
+    ///
+    /// The slots are hints from earlier envelopes. They save a lookup; the receiver compares the
+    /// key before it uses them. `UInt32.max` means unknown.
     public struct Input: Sendable {
         public let conversation: ConversationKey
         public let input: ConversationInput
-        /// 0 wants no answer.
+        /// 0 if no answer is needed.
         public let request: RequestID
-        /// It was asked before, and may have been done.
+        /// It was sent before, and may have been executed.
         public let isRetry: Bool
         public let ownerSlot: UInt32
         public let feedSlot: UInt32
@@ -93,9 +101,9 @@ public struct Envelope: Sendable {
     public struct EventNotification: Sendable {
         public let conversation: ConversationKey
         public let event: ChatEvent
-        /// 0 for what is no durable change.
+        /// 0 for an event that is not a durable change.
         public let revision: Revision
-        /// The request of the receiver's that asked for it, or 0.
+        /// The receiver's request that caused it, or 0.
         public let answering: RequestID
         public let feedSlot: UInt32
 

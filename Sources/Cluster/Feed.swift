@@ -2,30 +2,32 @@ import Bytes
 import ChatCore
 import ChatModel
 
-/// Names a conversation that a loop listens to, while it does.
+/// Identifies a feed while it is open.
 public struct FeedID: Sendable, Hashable {
     public let slot: UInt32
     let generation: UInt32
 }
 
-/// One conversation as a loop hears it: what came last, what came too early, who listens.
+/// One loop's subscription to one conversation: the newest change, out-of-order changes,
+/// subscribers.
 ///
-/// The owner numbers every durable change; this sees to it that the listeners get each once and in order.
+/// The owner numbers every durable change. The feed delivers each change exactly once and in order.
 struct Feed: Sendable {
     enum State: Sendable {
-        /// Nobody has come in yet: what is said before the first answer is in that answer.
+        /// No join has been answered yet. Events before the first answer are contained in that
+        /// answer.
         case opening
         case live
-        /// Something was missed: the owner has been asked, or the store.
+        /// Something was missed; a request to the owner or to the store is pending.
         case repairing
     }
 
-    /// What is to be done with something that came.
+    /// How a received event is handled.
     enum EventDisposition {
         case deliver
-        /// It has been shown already.
+        /// It has been delivered already.
         case drop
-        /// It came too early and is kept; whether a repair has to begin.
+        /// It arrived too early and waits. `startsRepair` says whether a repair must begin.
         case deferred(startsRepair: Bool)
     }
 
@@ -34,96 +36,99 @@ struct Feed: Sendable {
         let answering: RequestID
     }
 
-    /// Somebody who listens, or is about to.
+    /// A user of this loop who subscribes or joins.
     struct Subscriber: UserKeyed {
         var person: Person
         var connections: Int32 = 0
-        /// Entrances that the owner has not answered.
+        /// Joins that the owner has not answered.
         var pendingJoins: Int32 = 0
         var user: UserID { self.person.id }
     }
 
-    /// A page that was read for somebody.
+    /// A page of messages on its way to a requester.
     struct PageRequest: Sendable {
         let context: UInt64
         let conversation: ConversationKey
         let request: StoreRequest
         var attempts = 1
         var page: MessagePage?
-        /// When it is handed out even if it is ahead.
+        /// When it is delivered even if the feed has not caught up with it.
         var deadline: Int64 = 0
     }
 
-    /// An answer that waits until the feed has shown what comes before it.
+    /// An answer that waits until the feed has delivered the messages before it.
     struct DeferredAnswer: Sendable {
         let sequence: SequenceNumber
         let request: RequestID
     }
 
-    // What every message touches stands first.
+    // The fields that every message uses come first.
     var state: State = .opening
     /// The owner has ended the conversation.
     var isEnded = false
-    /// The owner tells of numbers, not of people.
+    /// The owner publishes the number of people online, not their names.
     var isCrowd = false
-    /// Something was missed while nobody had come in yet: the repair follows the first answer.
+    /// Something was missed before the first join was answered; the repair starts after that
+    /// answer.
     var mustRepair = false
-    /// Where the owner has the conversation.
+    /// The slot in which the owner holds the conversation.
     var ownerSlot = UInt32.max
     var owner: LoopID
-    /// The newest change and message shown.
+    /// The newest change and the newest message delivered.
     var revision: Revision = 0
     var deliveredThrough: SequenceNumber = 0
-    /// The first message shown since the deliveries were taken for the so-manieth time.
+    /// The first message queued in the current batch of deliveries, and the number of that batch.
     var queuedFrom: SequenceNumber = 0
     var queuedInBatch: UInt64 = 0
     private(set) var outOfOrder: [Revision: OutOfOrderEvent] = [:]
     var deferredAnswers: [DeferredAnswer] = []
-    /// Pages that are ahead of what the feed has shown, and wait for it.
+    /// Pages that are ahead of the feed.
     var waitingPages: [PageRequest] = []
-    /// Reports of deliveries that have not left, and for how many periods more they may wait for company.
+    /// Unsent delivery reports, and the number of periods that they may still wait for other items.
     var reports: [DeliveryReport] = []
     var reportPeriods: UInt8 = 0
-    /// It stands in the loop's list of feeds with reports.
+    /// It is in the loop's list of feeds with reports.
     var isInReportList = false
-    /// When the newest message was shown, and whether the one before it was less than a second older.
+    /// When the newest message was delivered, and whether it followed the previous one within a
+    /// second.
     var deliveredAt = -Self.busyMilliseconds
     var isBusy = false
     let key: ConversationKey
-    /// What the above takes.
+    /// The size of the fields above.
     static var hotBytes: Int { MemoryLayout<Self>.offset(of: \.amendedThrough)! }
 
-    /// The newest edit or deletion shown: a page that was read before would bring back what it took away.
+    /// The newest edit or deletion delivered. A page that was read earlier could undo it.
     var amendedThrough: Revision = 0
-    /// While repairing: the attachment that the owner has not answered, and the page that the store has not.
+    /// While repairing: the attach request without an answer, and the page request without one.
     var pendingAttach: RequestID = 0
     var pendingFetch: StoreTicket = 0
-    /// Entrances that were answered while the attachment was not. They wait for it: whoever came in now would know
-    /// other people to be online than those who are in.
+    /// Joins that were answered while an attach request was pending. They wait for it: otherwise
+    /// new subscribers would have another list of online users than the existing ones.
     var joinsAwaitingAttach: [RequestID] = []
-    /// The change up to which a repair has shown edits. It may be ahead of `revision`: a page tells of messages alone,
-    /// and the other changes come as the owner tells them.
+    /// The change up to which a repair has delivered edits. It can be ahead of `revision`: a page
+    /// contains messages only, and the other changes arrive from the owner.
     var repairedThrough: Revision = 0
-    /// While repairing: the change from which on the owner tells everything.
+    /// While repairing: the revision after which the owner sends every change.
     var attachedAtRevision: Revision = 0
-    /// Who listens or is about to. Nobody: the feed is closed.
+    /// The subscribers, including pending joins. The feed closes when there are none.
     var subscribers = UserMap<Subscriber>()
-    /// Connections and entrances under way.
+    /// Connections and pending joins.
     var connectionCount = 0
-    /// Whom the listeners believe to be online; of a crowd only those whom they were told by name.
+    /// The users that the subscribers know to be online; in a crowd, only those delivered by name.
     var knownOnline = UserMap<Person>()
-    /// Of whom the listeners believe that they are typing.
+    /// The users that the subscribers know to be typing.
     var typingUsers: [Person] = []
-    /// An end that was missed, while what came before it is being fetched.
+    /// A missed end of the conversation, while the changes before it are being fetched.
     var missedEnd: ConversationEnd?
-    /// Reports of deliveries that have left last.
+    /// The reports that were sent last.
     var lastReports: [DeliveryReport] = []
-    /// All messages from here on that were shown are noted among the loop's `DeliveryLog`, be it from a page.
+    /// All delivered messages from here on are in the loop's `DeliveryLog`, including those from
+    /// pages.
     var loggedFrom: SequenceNumber = .max
     static let outOfOrderLimit = 1024
     static let reportLimit = 64
-    /// So many periods of a quarter of a second a report waits for the next message of a busy conversation: a status that leaves
-    /// alone is a write of its own.
+    /// The number of periods, of a quarter of a second, for which a report waits for the next
+    /// message of a busy conversation. A status that is sent on its own costs a separate write.
     static let busyReportPeriods: UInt8 = 4
     private static let busyMilliseconds: Int64 = 1000
     static let knownOnlineLimit = 4096
@@ -135,7 +140,7 @@ struct Feed: Sendable {
 
     // MARK: Changes
 
-    /// Judges a change by its revision.
+    /// Classifies a durable change by its revision.
     mutating func classify(_ event: ChatEvent, revision: Revision, answering: RequestID)
         -> EventDisposition
     {
@@ -145,7 +150,8 @@ struct Feed: Sendable {
         case .live, .repairing:
             if revision <= self.revision {
                 guard self.distance(to: event) > 0 else { return .drop }
-                // The owner has another history than was shown: two masters, for a moment.
+                // The owner has another history than the one delivered: two masters accepted
+                // writes.
                 if case .repairing = self.state { return .deferred(startsRepair: false) }
                 return .deferred(startsRepair: true)
             }
@@ -153,7 +159,8 @@ struct Feed: Sendable {
             {
                 return .deliver
             }
-            // At the bound what came early is forgotten; the repair reads it from the store.
+            // Beyond the limit, out-of-order changes are dropped; the repair reads them from the
+            // store.
             if self.outOfOrder.count < Self.outOfOrderLimit {
                 self.outOfOrder[revision] = OutOfOrderEvent(event: event, answering: answering)
             }
@@ -162,12 +169,12 @@ struct Feed: Sendable {
         }
     }
 
-    /// By how many messages this one is ahead of what was shown.
+    /// How many messages this one is ahead of the newest one delivered.
     private func distance(to event: ChatEvent) -> Int {
         if case .posted(let message) = event { message.sequence - self.deliveredThrough } else { 0 }
     }
 
-    /// Whether a repair has shown it before.
+    /// Whether a repair has already delivered it.
     func hasDelivered(_ event: ChatEvent, revision: Revision) -> Bool {
         switch event {
         case .posted(let message): message.sequence <= self.deliveredThrough
@@ -177,7 +184,8 @@ struct Feed: Sendable {
         }
     }
 
-    /// What follows has come to nothing, and is shown as the store has it.
+    /// Rolls back to a point of a history that was lost. The store's version is delivered from
+    /// there.
     mutating func rollBack(to revision: Revision, through sequence: SequenceNumber) {
         self.revision = min(self.revision, revision)
         self.repairedThrough = min(self.repairedThrough, revision)
@@ -186,13 +194,13 @@ struct Feed: Sendable {
         self.deliveredThrough = min(self.deliveredThrough, sequence)
         self.loggedFrom = self.deliveredThrough + 1
         self.outOfOrder = [:]
-        // What was being fetched begins behind that.
+        // A fetch in progress starts after that point.
         self.pendingFetch = 0
     }
 
     var hasOutOfOrder: Bool { !self.outOfOrder.isEmpty }
 
-    /// Notes that a change is shown.
+    /// Records that a change was delivered.
     mutating func recordDelivered(_ event: ChatEvent, revision: Revision, at now: ClockReading) {
         self.revision = revision
         switch event {
@@ -206,8 +214,9 @@ struct Feed: Sendable {
         }
     }
 
-    /// The next change, if it came early. A message that is not the next one is of another history than was shown, under a number
-    /// that both have: it stays until a repair has shown what holds.
+    /// The next change in sequence, if it arrived early. A message that is not next belongs to
+    /// another master's history, with a revision that both use. It stays until a repair has
+    /// delivered the history that remains.
     mutating func takeNextOutOfOrder() -> OutOfOrderEvent? {
         guard !self.outOfOrder.isEmpty, let next = self.outOfOrder[self.revision + 1],
             self.distance(to: next.event) <= 1
@@ -215,14 +224,14 @@ struct Feed: Sendable {
         return self.outOfOrder.removeValue(forKey: self.revision + 1)
     }
 
-    /// A repair has shown everything up to here: what is left of the early ones is in it, or follows it.
+    /// Removes the out-of-order changes that a repair has covered.
     mutating func takeOutOfOrder(through revision: Revision) -> [OutOfOrderEvent] {
         let covered = self.outOfOrder.filter { $0.key <= revision }.sorted { $0.key < $1.key }
         for (revision, _) in covered { self.outOfOrder[revision] = nil }
         return covered.map(\.value)
     }
 
-    /// The requests that wait for this message to be shown; nil: for any.
+    /// Removes the requests that wait for this message, or all of them if `sequence` is nil.
     mutating func takeDeferredAnswers(for sequence: SequenceNumber?) -> [RequestID] {
         guard !self.deferredAnswers.isEmpty else { return [] }
         let due = self.deferredAnswers.filter { sequence == nil || $0.sequence == sequence }
@@ -230,7 +239,7 @@ struct Feed: Sendable {
         return due.map(\.request)
     }
 
-    /// The pages that the feed has caught up with, or that have waited too long.
+    /// Removes the pages that the feed has caught up with, and those whose deadline has passed.
     mutating func takeReleasablePages(at now: Int64 = .min) -> [PageRequest] {
         let due = self.waitingPages.filter {
             $0.page!.revision <= self.revision || $0.deadline <= now
@@ -241,14 +250,14 @@ struct Feed: Sendable {
         return due
     }
 
-    /// What waits for the feed may wait so much longer.
+    /// Extends the deadlines of waiting pages.
     mutating func extendPageDeadlines(by milliseconds: Int64) {
         for place in self.waitingPages.indices { self.waitingPages[place].deadline += milliseconds }
     }
 
     // MARK: Presence
 
-    /// What of these changes the listeners have not been told; it counts as told.
+    /// The changes that are new to the subscribers. They count as delivered.
     mutating func presenceChanges(in changes: [PresenceChange], at now: ClockReading)
         -> [PresenceChange]
     {
@@ -260,9 +269,9 @@ struct Feed: Sendable {
         return news
     }
 
-    /// What listeners have to be told for them to know what the owner says of who is there.
+    /// The changes that bring the subscribers to the presence state in the owner's answer.
     ///
-    /// - Parameter newcomer: whom the owner has left out, because the answer is its own.
+    /// - Parameter newcomer: the joining user, whom the owner leaves out of its answer.
     mutating func presenceChanges(
         toReach entered: JoinResult, newcomer: UserID? = nil, at now: ClockReading
     ) -> [PresenceChange] {
@@ -274,7 +283,7 @@ struct Feed: Sendable {
             return self.presenceChangesAfterCrowd(entered.present, newcomer: newcomer, at: now)
         }
         let come = entered.present.filter { self.knownOnline[$0.person.id] == nil }
-        // Unless somebody is gone there are as many as before.
+        // If nobody has left, the number cannot have shrunk.
         let known =
             self.knownOnline.count + come.count
             - (newcomer.map { self.knownOnline[$0] == nil ? 0 : 1 } ?? 0)
@@ -286,7 +295,7 @@ struct Feed: Sendable {
         return news
     }
 
-    /// Everybody is named again: those who came in while it was a crowd know nobody.
+    /// Names all users again, because subscribers that joined during the crowd know none of them.
     private mutating func presenceChangesAfterCrowd(
         _ present: [PresenceChange], newcomer: UserID? = nil, at now: ClockReading
     ) -> [PresenceChange] {
@@ -305,11 +314,11 @@ struct Feed: Sendable {
             .map { PresenceChange(person: $0, isOnline: false, at: now.wall) }
     }
 
-    /// The owner tells of a crowd: how many, and some of those who came and went.
+    /// Records a crowd: the owner publishes its size and some of its joins and departures.
     mutating func recordCrowd(_ changes: [PresenceChange]) {
         self.isCrowd = true
         self.recordPresence(changes)
-        // Of a large crowd it is no longer known whom the listeners believe to be there.
+        // For a large crowd, the list of known users is dropped.
         if self.knownOnline.count > Self.knownOnlineLimit { self.knownOnline = UserMap() }
     }
 
@@ -319,7 +328,7 @@ struct Feed: Sendable {
         }
     }
 
-    /// What the owner is told of who listens here. In order: simulations must run the same way every time.
+    /// The subscriber state for the owner. It is sorted, so that simulations are reproducible.
     var currentAttachment: Attachment {
         let listeners = self.subscribers.values.sorted { $0.person.id < $1.person.id }
         return Attachment(
@@ -332,7 +341,7 @@ struct Feed: Sendable {
 
     // MARK: Reports
 
-    /// A socket of this user's has taken these messages.
+    /// Adds a report that a socket of this user accepted messages.
     mutating func addReport(_ report: DeliveryReport) {
         if let last = self.reports.lastIndex(where: { $0.user == report.user }),
             self.reports[last].range.touches(report.range)
@@ -341,10 +350,10 @@ struct Feed: Sendable {
         } else if self.reports.count < Self.reportLimit {
             self.reports.append(report)
         }
-        // Beyond the limit nobody is waiting for just this one: two of those who took a message are enough.
+        // Beyond the limit the report is dropped: two users per message are enough.
     }
 
-    /// The reports have left; the last two are kept.
+    /// Records that the reports were sent. The last two are kept.
     mutating func recordReportsSent() {
         for report in self.reports {
             if let known = self.lastReports.firstIndex(where: {

@@ -2,10 +2,10 @@ import Bytes
 import ChatCore
 import ChatModel
 
-/// The feeds of a loop, each in a slot that is its name while it is open.
+/// The feeds of a loop. A slot and its generation identify an open feed.
 struct FeedTable: Sendable {
     private struct FeedSlot: Sendable {
-        /// Which of the feeds it is that stood here.
+        /// Counts the feeds that have used this slot.
         var generation: UInt32
         var feed: Feed?
     }
@@ -17,12 +17,12 @@ struct FeedTable: Sendable {
     var count: Int { self.index.count }
 
     subscript(slot: UInt32) -> Feed {
-        // Not `get`, which would copy the feed for one field of it.
+        // Not `get`, which would copy the whole feed to read one field.
         _read { yield self.slots[Int(slot)].feed! }
         _modify { yield &self.slots[Int(slot)].feed! }
     }
 
-    /// The feed that stands here, if the place is right, will be asked or told something in this turn.
+    /// Prefetches the feed in this slot, which this turn will use if the hint is right.
     func prefetch(_ place: UInt32) {
         guard Int(place) < self.slots.count else { return }
         Prefetch.element(
@@ -34,7 +34,7 @@ struct FeedTable: Sendable {
         self.slots.indices.lazy.filter { self.slots[$0].feed != nil }.map { UInt32($0) }
     }
 
-    /// - Parameter place: where it was last.
+    /// - Parameter place: the slot of the last lookup, as a hint.
     func slot(of key: ConversationKey, near place: UInt32 = .max) -> UInt32? {
         if Int(place) < self.slots.count, self.slots[Int(place)].feed?.key == key { return place }
         return self.index.slot(hash: key.hash) { self.slots[Int($0)].feed?.key == key }

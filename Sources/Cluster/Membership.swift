@@ -1,23 +1,28 @@
 import Bytes
 
-/// A node's place in the cluster: what it hears of the others, and what it does about the view.
+/// Decides how a node takes part in the cluster: its heartbeats, its view, and its proposals for
+/// new views.
 ///
-/// It beats twice a second, takes part in every change of the view, and takes others for dead that have not beaten for three seconds by
-/// Redis' clock, or for one while nobody hears their mailbox for just as long: a killed process shows at once. It takes nobody for dead
-/// while it may be itself, or Redis, that is ill: on a young connection, soon after a beat was refused, or without having heard its own
-/// probe. Nothing here makes a write safe, which the epochs do; this only says where to go.
+/// The node sends a heartbeat twice a second and may propose every change of the view. It evicts a
+/// node without a heartbeat for three seconds by Redis' clock. One second is enough if that node's
+/// mailbox has had no subscriber for the same time, so the crash of a process is noticed quickly.
+///
+/// It evicts no node while the node itself or Redis may be at fault: on a young connection, soon
+/// after a rejected heartbeat, or without its own probe. Membership does not make writes safe;
+/// epochs do that. It only decides which node owns which shard.
 public struct Membership: Sendable {
-    /// What Redis says to a beat.
+    /// Redis' reply to a heartbeat.
     public struct HeartbeatReply: Sendable {
         /// Redis' clock, in milliseconds.
         public let time: Int64
-        /// The number of the view that is kept; 0 where none ever was.
+        /// The number of the stored view; 0 if there never was one.
         public let number: Int
-        /// Kept views that are not known yet, oldest first; the last is the one that holds. None where everybody has left.
+        /// The stored views that this node does not know, oldest first; the last one is current.
+        /// Empty if all nodes have left.
         public let views: [View]
-        /// When each of the others beat last, by Redis' clock.
+        /// The time of every other node's last heartbeat, by Redis' clock.
         public let heartbeats: [UInt64: Int64]
-        /// This node's process holds its name, which no other living node then goes by.
+        /// This process holds its node name, so no other living node uses it.
         public let holdsName: Bool
 
         public init(
@@ -32,103 +37,110 @@ public struct Membership: Sendable {
         }
     }
 
-    /// Why a view is to follow another; for the log and for the cluster's own record of events.
+    /// The reason for a new view, for the log and for the cluster's event stream.
     public enum Reason: String, Sendable {
         case joins, dies, moves, drains, stays, leaves, restores
     }
 
-    /// A view that is to take the place of another, unless somebody was quicker.
+    /// A view that replaces another one, unless another node's proposal was first.
     public struct Proposal: Sendable, Equatable {
-        /// Nil where nobody is left in it.
+        /// Nil if no node is left.
         public let view: View?
-        /// The number of the view that it follows; it holds only where that is kept.
+        /// The number of the replaced view. Redis accepts the proposal only while that view is
+        /// current.
         public let replacing: Int
         public let reason: Reason
-        /// Whom it is about.
+        /// The node that joins, leaves or changes.
         public let incarnation: UInt64
-        /// It holds only while that node's last beat is at least so old, in milliseconds.
+        /// If set, Redis accepts the proposal only if this node's last heartbeat is at least this
+        /// old, in milliseconds.
         public let age: Int64?
 
-        /// What is kept has this number when it has taken its place.
+        /// The number of the stored view after the proposal was accepted.
         public var number: Int { self.view?.number ?? self.replacing + 1 }
     }
 
-    /// What is to be done.
+    /// What the node has to do.
     public enum Directive: Sendable, Equatable {
-        /// Say that this node lives, and ask what holds.
+        /// Send a heartbeat and ask for the current view.
         case sendHeartbeat
         case propose(Proposal)
-        /// The node's loops go by this view from here on. Views come in order.
+        /// The node's loops follow this view. Views arrive in order.
         case follow(View)
-        /// They do so under another incarnation: the one before is taken for dead.
+        /// The node's loops follow this view under a new incarnation, because the old one was
+        /// evicted.
         case rejoin(UInt64, View)
-        /// Find out whether anybody hears the mailbox of that node, and say so by `mailbox(of:isMailboxSubscribed:at:)`.
+        /// Check whether the mailbox of that node has a subscriber, and report it with
+        /// `mailbox(of:hasSubscriber:at:)`.
         case probe(UInt64)
-        /// The others are to look at the view.
+        /// Tell the other nodes to read the view.
         case announceView
     }
 
     public static let heartbeatPeriod: Int64 = 500
-    /// So many shards change their owner with one view, and the next follows after so long.
+    /// The number of shards that move with one view, and the pause until the next such view.
     public static let stepShards = 128
     public static let stepPeriod: Int64 = 100
-    /// Who has not beaten for so long, in milliseconds, is taken for dead.
+    /// A node without a heartbeat for this time, in milliseconds, is evicted.
     public static let evictionTimeout: Int64 = 3000
     private static let unreachableTimeout: Int64 = 1000
     private static let suspicionTimeout: Int64 = 600
 
-    /// This node, as the others know it or are to know it.
+    /// This node, as the other nodes know it or will know it.
     public private(set) var localNode: View.Node
-    /// What this node's loops go by; nil before it is one of the cluster's.
+    /// The view that this node's loops follow; nil before the node has joined.
     public private(set) var view: View?
-    /// What holds, as this node last heard: the loops' own view, or one that this node is not in.
+    /// The current view at the last heartbeat. It is the loops' view, or one that lacks this node.
     private var lastStoredView: View?
     private var storedNumber = 0
-    /// The number of a view that was kept once: heard of, named by the last beat that left, and by the last that was answered.
+    /// View numbers that were stored once: the highest one mentioned, its value when the last
+    /// heartbeat was sent, and its value when the last answered heartbeat was sent.
     private var newestNumberSeen = 0
     private var numberAtHeartbeat = 0
     private var confirmedNumber = 0
     private var isHeartbeatAnswered = true
-    /// Under which incarnation it has beaten last, and been answered: who is in the view and has never beaten is taken for dead.
+    /// The incarnation of the last heartbeat sent, and of the last one answered. A node that joined
+    /// without a heartbeat would be evicted.
     private var heartbeatIncarnation: UInt64 = 0
     private var answeredIncarnation: UInt64 = 0
     private var nextHeartbeat: Int64 = 0
     private var nextStep: Int64 = 0
     private var connectedAt: Int64?
     private var probeReturnedAt: Int64 = .min
-    /// What was proposed, and is not decided.
+    /// The proposal that Redis has not decided yet.
     public private(set) var proposal: Proposal?
-    /// Others whose last beat is old: how old, by their incarnation.
+    /// The ages of other nodes' heartbeats, by incarnation.
     private var heartbeatAges: [UInt64: Int64] = [:]
-    /// Others who have no record, and since when.
+    /// Other nodes without a record in Redis, and since when.
     private var nodesWithoutRecord: [UInt64: Int64] = [:]
-    /// Since when nobody hears a mailbox.
+    /// Nodes whose mailbox has no subscriber, and since when.
     private var unreachableSince: [UInt64: Int64] = [:]
-    /// As of the last beat, and whether another process was ever found to hold the name.
+    /// Whether this process held its name at the last heartbeat, and whether another process ever
+    /// held it.
     private var holdsName = false
     private var nameWasTaken = false
     private var isDrainRequested = false
     private var isLeaving = false
 
-    /// - Parameter me: its incarnation is random: nobody else has, or ever had, the same.
+    /// - Parameter me: has a random incarnation that no other node has or had.
     public init(_ me: View.Node) {
         self.localNode = me
     }
 
-    /// What holds, as this node last heard.
+    /// The current view at the last heartbeat.
     public var storedView: View? { self.lastStoredView }
 
-    /// It has left, or was never in.
+    /// The node has left, or has not joined yet.
     public var isOutsideCluster: Bool { self.view == nil }
 
-    /// How long each node has not beaten, in milliseconds, where that is longer than it should be.
+    /// The ages of overdue heartbeats, in milliseconds, by node.
     public var suspects: [UInt64: Int64] {
         self.heartbeatAges.filter { $0.value >= Self.suspicionTimeout }
     }
 
-    // MARK: What happens
+    // MARK: Events
 
-    /// There is a connection to a Redis that has not been known to be the same as before.
+    /// A connection to Redis was established. It may lead to another server than before.
     public mutating func connected(at now: Int64) {
         self.connectedAt = now
         self.isHeartbeatAnswered = true
@@ -144,20 +156,21 @@ public struct Membership: Sendable {
         self.unreachableSince = [:]
     }
 
-    /// This node's own mailbox has brought it what it had sent there.
+    /// This node's own probe has returned through its mailbox.
     public mutating func probeReturned(at now: Int64) {
         self.probeReturnedAt = now
     }
 
-    /// Somebody goes by a view of this number, or has claimed a shard under it: it was kept once. Should Redis know only of earlier ones,
-    /// it has forgotten it, and this node's view is told it under a later number, or its claims would be refused for ever.
+    /// A node follows a view with this number, or claimed a shard under it, so it was stored once.
+    /// If Redis only knows earlier ones, it lost that view. This node then stores its view under a
+    /// higher number; otherwise its claims would be rejected forever.
     public mutating func viewMentioned(number: Int, at now: Int64) {
         guard number > max(self.newestNumberSeen, self.storedNumber) else { return }
         self.newestNumberSeen = number
         self.nextHeartbeat = min(self.nextHeartbeat, now)
     }
 
-    /// Somebody has said that there is another view.
+    /// Another node announced a new view.
     public mutating func viewAnnounced(at now: Int64) {
         self.nextHeartbeat = min(self.nextHeartbeat, now)
     }
@@ -171,7 +184,7 @@ public struct Membership: Sendable {
         }
     }
 
-    /// To be called some times a second.
+    /// Call it several times a second.
     public mutating func tick(at now: Int64) -> [Directive] {
         guard self.connectedAt != nil else { return [] }
         var directives: [Directive] = []
@@ -186,8 +199,8 @@ public struct Membership: Sendable {
         return directives
     }
 
-    /// The beat was not answered, or refused: then the others' beats are, too, and their age says nothing until they have had time to
-    /// beat again.
+    /// A heartbeat failed or was rejected. The heartbeats of other nodes probably failed too, so
+    /// their ages mean nothing until they had time to send another one.
     public mutating func heartbeatFailed(at now: Int64) {
         self.isHeartbeatAnswered = true
         if self.connectedAt != nil { self.connectedAt = now }
@@ -207,7 +220,7 @@ public struct Membership: Sendable {
             if let beat = pulse.heartbeats[node.incarnation] {
                 self.heartbeatAges[node.incarnation] = pulse.time - beat
             } else {
-                // Redis may have forgotten its record: it has as much time as anybody to say that it lives.
+                // Redis may have lost its record. The node gets the usual time to send a heartbeat.
                 recordless[node.incarnation] = self.nodesWithoutRecord[node.incarnation] ?? now
                 self.heartbeatAges[node.incarnation] = now - recordless[node.incarnation]!
             }
@@ -221,7 +234,7 @@ public struct Membership: Sendable {
         return directives
     }
 
-    /// What became of the view that was proposed. Nothing is wrong with a refusal: somebody was quicker.
+    /// Redis decided the proposal. A rejection is normal: another node was faster.
     public mutating func proposalDecided(isAccepted isKept: Bool, at now: Int64) -> [Directive] {
         guard let proposal = self.proposal else { return [] }
         self.proposal = nil
@@ -235,45 +248,46 @@ public struct Membership: Sendable {
         return (proposal.view.map { self.adopt($0) } ?? []) + [.announceView]
     }
 
-    /// Whether the next beat is to take this node's name, or to hold it longer.
+    /// Whether the next heartbeat may claim this node's name, or extend its lease.
     ///
-    /// A node that waits for the name does not take it on a young connection: while Redis was away the holder's lease ended, and the holder
-    /// may be alive and about to renew it.
+    /// A node that waits for the name does not claim it on a young connection. The holder's lease
+    /// may have expired while Redis was unavailable, and the holder may be alive and about to renew
+    /// it.
     public func mayHoldName(at now: Int64) -> Bool {
         if self.isLeaving { return false }
         guard self.nameWasTaken, self.isOutsideCluster else { return true }
         return self.connectedAt.map { now - $0 >= Self.evictionTimeout } ?? false
     }
 
-    /// This node is about to go, or stays after all.
+    /// Starts or stops draining this node.
     public mutating func setDraining(_ wantsToDrain: Bool) {
         self.isDrainRequested = wantsToDrain
     }
 
-    /// This node goes: the others need not find out.
+    /// Removes this node from the view, so that the other nodes need not detect its departure.
     public mutating func leave() {
         self.isLeaving = true
     }
 
-    /// Nothing of this node's is left to be handed over, or there is nobody to whom.
+    /// No shard is left to hand over, or no other node can take one.
     public var hasHandedOver: Bool {
         guard let view = self.view else { return true }
         return !view.ownsShards(self.localNode.incarnation) || view.nodes.allSatisfy(\.isDraining)
     }
 
-    // MARK: What follows from it
+    // MARK: Consequences
 
     private mutating func apply(_ pulse: HeartbeatReply, at now: Int64) -> [Directive] {
         self.storedNumber = pulse.number
         guard let newest = pulse.views.last else {
-            // Either it is the one that is known, or there is none.
+            // Either the current view is known already, or there is none.
             if pulse.number != self.lastStoredView?.number { self.lastStoredView = nil }
             return []
         }
         self.lastStoredView = newest
         guard newest.number > self.view?.number ?? 0 else { return [] }
         if newest.node(self.localNode.incarnation) == nil {
-            // Taken for dead: it comes again as another.
+            // This node was evicted; it joins again under a new incarnation.
             if self.view?.node(self.localNode.incarnation) != nil {
                 self.localNode = View.Node(
                     incarnation: self.nextIncarnation, loops: self.localNode.loops)
@@ -300,7 +314,7 @@ public struct Membership: Sendable {
         return [.rejoin(self.localNode.incarnation, view)]
     }
 
-    /// What this node would change about the view, if anything.
+    /// Proposes a change of the view, if one is needed.
     private mutating func proposeIfNeeded(at now: Int64) -> [Directive] {
         guard self.proposal == nil, self.isHeartbeatAnswered,
             let proposal = self.nextProposal(at: now)
@@ -341,15 +355,18 @@ public struct Membership: Sendable {
         return self.makeProposal(view, .moves)
     }
 
-    /// Redis has the texts of views but no number that holds. A proposal that replaces the newest of them would be refused for ever.
+    /// Redis has views but no current number. A proposal that replaces the newest view would be
+    /// rejected forever.
     private var isNumberLost: Bool {
         self.lastStoredView.map { $0.number != self.storedNumber } ?? false
     }
 
-    /// Where nothing is kept, or something older than what this node goes by: Redis has forgotten, and is told again.
+    /// Restores the view if Redis has none, or an older one than this node follows, because Redis
+    /// lost data.
     private func restoringProposal(at now: Int64) -> Proposal? {
         if self.isLeaving || !self.mayJoin(at: now) { return nil }
-        // A node that is in the view is known to live under its name; one that comes must have it to itself.
+        // A node in the view is known to be alive under its name. A joining node must hold its name
+        // alone.
         if self.view?.node(self.localNode.incarnation) == nil, !self.holdsName { return nil }
         if self.isNumberLost, let kept = self.lastStoredView,
             kept.node(self.localNode.incarnation) == nil
@@ -362,7 +379,7 @@ public struct Membership: Sendable {
                 ? View(number: $0.number, nodes: [self.localNode]) : $0
         }
         guard let view else {
-            // The first of all, or the first after everybody has left.
+            // The first node ever, or the first one after all nodes have left.
             return self.makeProposal(
                 View(number: self.storedNumber + 1, nodes: [self.localNode]), .joins,
                 replacing: self.storedNumber)
@@ -378,7 +395,7 @@ public struct Membership: Sendable {
             incarnation: self.localNode.incarnation, age: nil)
     }
 
-    /// Whoever comes must be able to hear the others, and must be known to live.
+    /// A joining node must be able to receive messages, and its heartbeat must have been answered.
     private func mayJoin(at now: Int64) -> Bool {
         self.receivesOwnProbe(at: now) && self.answeredIncarnation == self.localNode.incarnation
     }
@@ -391,7 +408,7 @@ public struct Membership: Sendable {
         guard let connectedAt = self.connectedAt, now - connectedAt >= Self.evictionTimeout,
             self.receivesOwnProbe(at: now)
         else { return nil }
-        // Until the next beat the ages tell of a node, too, that has just been taken out.
+        // Until the next heartbeat, the ages still contain a node that was just removed.
         for (incarnation, age) in self.heartbeatAges.sorted(by: { $0.key < $1.key })
         where self.lastStoredView?.node(incarnation) != nil {
             if age >= Self.evictionTimeout { return (incarnation, Self.evictionTimeout) }
@@ -404,7 +421,8 @@ public struct Membership: Sendable {
         return nil
     }
 
-    /// The one who moves shards: of those who live the first. If two take themselves for it, the quicker one is.
+    /// Whether this node moves the shards: the first live node does. If two nodes consider
+    /// themselves first, the faster proposal wins.
     private var isFirstLiveNode: Bool {
         let living = (self.lastStoredView?.nodes ?? []).filter {
             self.heartbeatAges[$0.incarnation, default: 0] < Self.unreachableTimeout

@@ -1,28 +1,29 @@
 import Bytes
 import ChatModel
 
-/// What a loop's chat has decided to send: to other loops, to itself, to the store.
+/// Outgoing items of a loop's chat engine: to other loops, to itself, to the store.
 struct Outbox: Sendable {
     private(set) var id: LoopID
-    /// For this very loop: the same items, without an envelope around them.
+    /// Items for this loop itself, without an envelope.
     private(set) var local: [Envelope.Item] = []
     private var peers: [PeerLoop] = []
     private var index: [LoopID: Int] = [:]
-    /// Where mail went last: it mostly goes there again.
+    /// The index of the last peer used; consecutive items mostly have the same receiver.
     private var lastPeer = 0
     private(set) var requests: [(request: StoreRequest, ticket: StoreTicket)] = []
     private var lastTicket: StoreTicket = 0
-    /// Nothing for other loops has gathered since the last `seal`, but for what may wait.
+    /// There are no new items for other loops since the last `seal`, except deferred ones.
     private var isSealed = true
-    /// What leaves with the writes of this turn, if they are stored.
+    /// Envelopes that leave with this turn's writes, if they are stored.
     private var envelopesWithWrite: [Envelope] = []
 
     init(id: LoopID) {
         self.id = id
     }
 
-    /// Nobody knows who this is from here on: every exchange begins anew. What the store is asked stays asked, because pages are among
-    /// it, and tickets go on, so that answers to the old owner are for nobody.
+    /// Starts all exchanges anew, because no peer knows the new incarnation. Store requests stay
+    /// pending, because page reads are among them. Tickets keep increasing, so answers to the old
+    /// owner match no request.
     mutating func rejoin(as id: LoopID) {
         self.id = id
         self.local = []
@@ -33,10 +34,10 @@ struct Outbox: Sendable {
         self.isSealed = true
     }
 
-    /// Whether something is to be done with what has gathered.
+    /// Whether `finishTurn` has work to do.
     var hasWork: Bool { !self.local.isEmpty || !self.requests.isEmpty || !self.isSealed }
 
-    /// What was for nodes that are gone is forgotten with them.
+    /// Drops the state and the items for removed nodes.
     mutating func removePeers(of gone: Set<UInt64>) {
         guard self.peers.contains(where: { gone.contains($0.id.incarnation) }) else { return }
         self.peers.removeAll { gone.contains($0.id.incarnation) }
@@ -53,7 +54,7 @@ struct Outbox: Sendable {
         }
     }
 
-    /// Sends what may wait for other mail to the same loop, at most until the next `hurry`.
+    /// Sends an item that may wait for other items to the same loop, at most until `flushDeferred`.
     mutating func sendDeferred(_ item: consuming Envelope.Item, to loop: LoopID) {
         guard loop != self.id else { return self.local.append(consume item) }
         let place = self.peerIndex(of: loop)
@@ -65,7 +66,7 @@ struct Outbox: Sendable {
         }
     }
 
-    /// For a loop of another node: leaves with the writes that are asked for next.
+    /// Sends an item to a loop of another node together with the next writes.
     mutating func sendWithWrites(_ item: consuming Envelope.Item, to loop: LoopID) {
         self.isSealed = false
         self.peers[self.peerIndex(of: loop)].itemsWithWrite.append(consume item)
@@ -77,7 +78,7 @@ struct Outbox: Sendable {
         return self.envelopesWithWrite
     }
 
-    /// What still waits for other mail leaves by itself, all for one loop in one envelope.
+    /// Sends the deferred items, all for one loop in one envelope.
     mutating func flushDeferred() {
         for place in self.peers.indices {
             self.peers[place].flushDeferred()
@@ -85,7 +86,7 @@ struct Outbox: Sendable {
         }
     }
 
-    /// Takes this loop's mail to itself, and leaves the emptied array of the last time for the next.
+    /// Takes this loop's items for itself, and leaves the passed empty array in their place.
     mutating func swapLocal(with items: inout [Envelope.Item]) {
         swap(&self.local, &items)
     }
@@ -108,9 +109,10 @@ struct Outbox: Sendable {
         return self.lastPeer
     }
 
-    /// What has gathered is numbered; what leaves with the writes is what `takeEnvelopesWithWrite` gives next.
+    /// Numbers the pending items and seals them in envelopes. `takeEnvelopesWithWrite` returns
+    /// those that leave with the writes.
     ///
-    /// - Parameter view: the number of the one that this loop follows.
+    /// - Parameter view: the number of the view that this loop follows.
     mutating func seal(view: Int, into envelopes: inout [Envelope]) {
         guard !self.isSealed else { return }
         self.isSealed = true
@@ -135,7 +137,8 @@ struct Outbox: Sendable {
         return self.lastTicket
     }
 
-    /// Replaces what is in `requests` by what the store is to be asked. The emptied array is used for the next.
+    /// Replaces the contents of `requests` with the new requests to the store, and reuses the
+    /// passed array.
     mutating func takeRequests(into requests: inout [(request: StoreRequest, ticket: StoreTicket)])
     {
         requests.clear(keepingCapacityUpTo: 64)

@@ -1,33 +1,33 @@
 import ChatCore
 import ChatModel
 
-/// What a loop has asked of owners and waits for.
+/// A loop's pending requests to owners.
 ///
-/// A request is asked again, under the same number and client id, until it is answered or its time is over: the
-/// owner may have died with it.
+/// A request is retried under the same number and client message id until it is answered or times
+/// out, because the owner may have crashed with it.
 struct OwnerRequests: Sendable {
     struct OwnerRequest: Sendable {
         let conversation: ConversationKey
         let input: ConversationInput
         var owner: LoopID
-        /// The conversation's feed on this loop, where there is one.
+        /// The conversation's feed on this loop, if there is one.
         let feed: FeedID?
-        /// What the asker knows it by; nil for the loop's own.
+        /// The requester's id of the request; nil for the loop's own requests.
         let context: UInt64?
         let deadline: Int64
         var retryAt: Int64
         var attempts: Int32 = 1
-        /// The last attempt has left, and no answer says that it has changed nothing.
+        /// The last attempt was sent, and no answer says that it changed nothing.
         var isOutstanding = true
         /// An earlier attempt may have changed something, or may still do so.
         var isInDoubt = false
-        /// Whoever asked is gone; the answer is only cleared away.
+        /// The requester is gone; the answer only ends the request.
         var isCancelled = false
-        /// The newest message that this loop's feed had shown when it was asked.
+        /// The newest message that the feed had delivered when the request was made.
         let deliveredThrough: SequenceNumber
-        /// Where it stands in the timetable; other places that name it are of the past.
+        /// Its current bucket in the retry wheel; entries in other buckets are outdated.
         var bucket: UInt8 = 0
-        /// What the owner has said, while the feed has not yet shown what comes before it.
+        /// The owner's answer, while the feed has not yet delivered the messages before it.
         var deferredAnswer: ChatAnswer?
 
         var dueAt: Int64 { min(self.retryAt, self.deadline) }
@@ -40,7 +40,8 @@ struct OwnerRequests: Sendable {
     private var sendQueues = SendQueues()
     private(set) var count = 0
 
-    /// A send waits with those before it where they are put off: then it is not to be asked now.
+    /// Inserts a request. If the earlier sends of its feed are backed off, a send waits with them
+    /// and must not be sent now.
     mutating func insert(_ pending: consuming OwnerRequest) -> RequestID {
         let slot: UInt32
         if let reused = self.free.popLast() {
@@ -51,7 +52,7 @@ struct OwnerRequests: Sendable {
             self.generations.append(0)
         }
         self.generations[Int(slot)] &+= 1
-        // 0 says that no answer is wanted.
+        // 0 means that no answer is needed.
         if self.generations[Int(slot)] == 0 { self.generations[Int(slot)] = 1 }
         if pending.input.isSend, let feed = pending.feed,
             let time = self.sendQueues.append(Int(slot), to: feed.slot)
@@ -59,7 +60,7 @@ struct OwnerRequests: Sendable {
             pending.retryAt = time
             pending.attempts = 0
         }
-        // Not sent yet.
+        // It has not been sent yet.
         if pending.attempts == 0 { pending.isOutstanding = false }
         self.slots[Int(slot)] = consume pending
         self.count += 1
@@ -70,28 +71,28 @@ struct OwnerRequests: Sendable {
 
     // MARK: Order
 
-    /// The feed is closed: its sends have no order any more.
+    /// The feed has closed: its sends have no order any more.
     mutating func removeQueue(of feed: UInt32) { self.sendQueues.removeAll(of: feed) }
 
-    /// Which send this is, and which it must not overtake; none for what has no order.
+    /// The position of a send and of its predecessor; `.none` for a request without an order.
     func sendOrder(of id: RequestID) -> SendOrder {
         self.slot(of: id).map { self.sendQueues.order(of: $0) } ?? .none
     }
 
-    /// Whether it has never been sent, because those before it are put off.
+    /// Whether it has not been sent because earlier sends are backed off.
     func isBackedOff(_ id: RequestID) -> Bool {
         self.slot(of: id).flatMap { self.slots[$0]?.attempts } == 0
     }
 
-    /// Refused for now: to be asked again at this time. So are the sends before it, of which one may be what the owner misses, and no send
-    /// that follows is asked earlier.
+    /// Backs off a temporarily refused request until this time. The sends before it are backed off
+    /// too, because the owner may be missing one of them, and later sends wait for them.
     mutating func backOff(_ id: RequestID, until time: Int64, at now: Int64) {
         guard let slot = self.slot(of: id) else { return }
         guard let until = self.sendQueues.backOff(slot, until: time, at: now) else {
             return self.postpone(id, until: time)
         }
         var next = Optional(slot)
-        // Before one that is put off already all others are.
+        // If one send is backed off already, all earlier ones are.
         while let slot = next, self.slots[slot]!.retryAt != until {
             self.postpone(self.id(of: slot), until: until)
             next = self.sendQueues.predecessor(of: slot)
@@ -114,7 +115,7 @@ struct OwnerRequests: Sendable {
         self.slot(of: id).flatMap { self.slots[$0] }
     }
 
-    /// All that wait for an answer, sends in their order.
+    /// All pending requests; sends in their order.
     var all: [RequestID] {
         self.inOrder(self.slots.indices.lazy.filter { self.slots[$0] != nil }.map(self.id))
     }
@@ -126,7 +127,7 @@ struct OwnerRequests: Sendable {
         return turns.sorted { ($0.turn, $0.place) < ($1.turn, $1.place) }.map(\.id)
     }
 
-    /// Another is to be asked from here on.
+    /// The next attempt goes to another owner.
     mutating func redirect(_ id: RequestID, to owner: LoopID) {
         guard let slot = self.slot(of: id) else { return }
         self.slots[slot]!.owner = owner
@@ -142,7 +143,7 @@ struct OwnerRequests: Sendable {
         return pending
     }
 
-    /// To be asked again at this time, unless its own time is over before.
+    /// Retries the request at this time, unless it times out first.
     mutating func postpone(_ id: RequestID, until time: Int64, isAttempt: Bool = false) {
         guard let slot = self.slot(of: id) else { return }
         self.slots[slot]?.retryAt = time
@@ -161,16 +162,17 @@ struct OwnerRequests: Sendable {
         self.slots[slot]?.bucket = self.retryWheel.insert(id, at: due)
     }
 
-    /// The owner has answered the last attempt without doing what was asked.
+    /// The owner answered the last attempt without executing it.
     ///
-    /// - Parameter isInDoubt: it does not know whether it was done.
+    /// - Parameter isInDoubt: the owner does not know whether it was executed.
     mutating func attemptFailed(_ id: RequestID, isInDoubt: Bool = false) {
         guard let slot = self.slot(of: id) else { return }
         self.slots[slot]!.isOutstanding = false
         if isInDoubt { self.slots[slot]!.isInDoubt = true }
     }
 
-    /// The owner has answered, and the feed will show it in its place: it is not asked again.
+    /// Defers the owner's answer until the feed has delivered what comes before it. The request is
+    /// not retried.
     mutating func deferAnswer(to id: RequestID, _ answer: ChatAnswer) {
         guard let slot = self.slot(of: id) else { return }
         self.sendQueues.remove(slot)
@@ -182,7 +184,7 @@ struct OwnerRequests: Sendable {
         self.slots[slot]?.isCancelled = true
     }
 
-    /// Those that are due to be asked again, or over; sends in their order.
+    /// The requests that are due for a retry or have timed out; sends in their order.
     mutating func takeDue(at time: Int64) -> [RequestID] {
         var due: [RequestID] = []
         for (id, bucket) in self.retryWheel.takeDue(at: time) {
@@ -193,7 +195,8 @@ struct OwnerRequests: Sendable {
                 self.schedule(id)
                 continue
             }
-            // It may stand in this bucket twice, put off to the same tenth of a second by two refusals.
+            // It can be in this bucket twice, if two refusals postponed it to the same tenth of a
+            // second.
             self.slots[slot]?.bucket = .max
             due.append(id)
         }

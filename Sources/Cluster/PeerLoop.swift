@@ -1,14 +1,15 @@
 import Bytes
 import ChatModel
 
-/// What a loop knows of its exchange with one other loop.
+/// A loop's exchange with one other loop.
 struct PeerLoop: Sendable {
     let id: LoopID
-    /// What leaves at the end of the turn.
+    /// Items that leave at the end of the turn.
     var items: [Envelope.Item] = []
-    /// What is not urgent: leaves with the next envelope, whose publish and wake-up are paid for already.
+    /// Items without urgency. They leave with the next envelope, whose publish and wake-up are
+    /// needed anyway.
     var deferredItems: [Envelope.Item] = []
-    /// What leaves with this turn's writes, in the step that stores them.
+    /// Items that leave with this turn's writes, in the step that stores them.
     var itemsWithWrite: [Envelope.Item] = []
     static let deferredLimit = 1024
     private(set) var sent: UInt64 = 0
@@ -20,12 +21,14 @@ struct PeerLoop: Sendable {
         self.id = id
     }
 
-    /// What has gathered, as an envelope for now, and one that leaves with this turn's writes; nil where there is nothing to say.
+    /// Seals the pending items: one envelope to send now, and one that leaves with this turn's
+    /// writes; nil if there is nothing to send.
     mutating func seal(from: LoopID, view: Int) -> (mail: Envelope?, news: Envelope?) {
-        // A publish, and two wake-ups, are saved where nobody waits for it should the write fail.
+        // If no item needs to arrive when the write fails, the items leave with the write. This
+        // saves one publish and two wake-ups.
         let rides = !self.itemsWithWrite.isEmpty && self.items.allSatisfy(\.isEphemeral)
         if !self.items.isEmpty || rides, !self.deferredItems.isEmpty {
-            // They were said earlier.
+            // The deferred items are older.
             swap(&self.items, &self.deferredItems)
             self.items.append(contentsOf: self.deferredItems)
             self.deferredItems.clear(keepingCapacityUpTo: 64)
@@ -35,7 +38,7 @@ struct PeerLoop: Sendable {
             self.itemsWithWrite.append(contentsOf: self.items)
             self.items = []
         }
-        // Numbered in the order in which they leave.
+        // Envelopes are numbered in the order in which they leave.
         let mail = self.envelope(of: exchange(&self.items, with: []), from: from, view: view)
         return (
             mail,
@@ -51,19 +54,20 @@ struct PeerLoop: Sendable {
         return Envelope(from: from, to: self.id, number: self.sent, view: view, items: items)
     }
 
-    /// What still waits for other mail leaves at the end of this turn.
+    /// Moves the deferred items to the envelope at the end of this turn.
     mutating func flushDeferred() {
         if self.items.isEmpty { swap(&self.items, &self.deferredItems) }
     }
 
-    /// A lost *last* envelope shows only to who is told what the last one was.
+    /// An empty envelope with the last number, without which the loss of the last envelope would go
+    /// unnoticed.
     func tick(from: LoopID, view: Int) -> Envelope? {
         guard self.sent > 0 else { return nil }
         return Envelope(from: from, to: self.id, number: self.sent, view: view, items: [])
     }
 
-    /// Judges an envelope by its number. One that comes after a later one counts as lost: its work is repaired, not done
-    /// (but for news, which can be told apart by themselves).
+    /// Classifies an envelope by its number. One that arrives after a later one counts as lost: its
+    /// effects are repaired instead of applied, except durable events, which have revisions.
     mutating func recordArrival(_ envelope: Envelope) -> Arrival {
         if envelope.items.isEmpty {
             guard envelope.number > self.received else { return .duplicate }

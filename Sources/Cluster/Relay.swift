@@ -1,37 +1,41 @@
 public import ChatModel
 
-/// What carries mail to the other nodes of a cluster: the port that Redis fills. A node that stands alone has none.
+/// Carries envelopes to the other nodes of a cluster. Redis implements this port. A single node has
+/// none.
 public protocol Relay: AnyObject, Sendable {
-    /// On the loop of this number: sends what is for loops of other nodes. Whatever does not arrive is lost mail, which its receiver misses.
+    /// On the loop with this number: sends envelopes to loops of other nodes. The receiver notices
+    /// lost envelopes and repairs them.
     func send(_ envelopes: [Envelope], from loop: Int)
 
-    /// On the sender's loop: sends a letter to another node. One that is too long for the way is lost.
+    /// On the sender's loop: sends a message to a loop of another node. A message above the size
+    /// limit is dropped.
     func send(_ letter: RemoteLoopMessage, to node: UInt64, from sender: LoopID)
 
-    /// From any thread: there is, or was, a view of this number, and the loops go by an earlier one.
+    /// From any thread: a view with this number exists or existed, and the loops follow an earlier
+    /// one.
     func viewMentioned(number: Int)
 
-    /// On the loop of this number: whether its store can let other nodes hear of what it stores in the same step.
+    /// On the loop with this number: whether its store can publish in the step that stores a write.
     func storePublishesWithWrite(of loop: Int) -> Bool
 
-    /// On the loop of this number: the same mail as a store can carry it, a notice for each node.
+    /// On the loop with this number: the envelopes as publications of the store, one per packet.
     func publications(of news: [Envelope], from loop: Int) -> [Publication]
 }
 
-/// What a relay tells the node: any thread may call it.
+/// The node's side of a relay. Every method may be called from any thread.
 public protocol RelayReceiver: AnyObject, Sendable {
-    /// Mail for one of the node's loops.
+    /// An envelope for one of the node's loops.
     func receive(_ envelope: Envelope)
-    /// A letter from another node.
+    /// A message from a loop of another node.
     func receive(_ letter: RemoteLoopMessage, from node: UInt64)
-    /// The loops go by this view from here on; views come in order.
+    /// The loops follow this view; views arrive in order.
     func follow(_ view: View)
-    /// The node was taken for dead and goes on under another incarnation.
+    /// The node was evicted and continues under another incarnation.
     func rejoin(as incarnation: UInt64, in view: View)
-    /// Whatever other nodes have sent in the last moments may not have come.
+    /// Recent messages of other nodes may be lost.
     func messagesMayBeLost()
-    /// The connection of this loop to the store is another than before, and what it leads to may have forgotten something.
+    /// This loop's connection to the store is a new one, and it may lead to a store that lost data.
     func storeMayHaveLostData(on loop: Int)
-    /// Whether mail flows; nil: it does. The sentence says what is wrong.
+    /// Reports why no messages arrive from other nodes, in a sentence; nil if they do.
     func linkProblemChanged(_ reason: String?)
 }

@@ -1,8 +1,8 @@
-/// What a loop says to one of another node's that is no mail between conversations and those who hear them.
+/// A message to a loop of another node that does not belong to a conversation.
 ///
-/// It may get lost, and nobody notices: whoever needs an answer asks again.
+/// It may be lost without notice. A sender that needs an answer retries.
 public struct RemoteLoopMessage: Sendable, Equatable {
-    /// For which of the receiver's loops.
+    /// The receiving loop's number.
     public let loop: UInt16
     public let text: String
 

@@ -1,20 +1,20 @@
 import Bytes
 import ChatCore
 
-/// Which requests are to be looked at when: tenths of a second, used again in turn.
+/// Schedules retries of requests, in a ring of buckets of a tenth of a second.
 ///
-/// Not a heap: nearly every request is answered long before its time, and what is written down here for it costs eight
-/// bytes and no comparison. Looking at one that has been answered, or too early, is harmless.
+/// It is not a heap: nearly every request is answered long before it is due, and an entry costs
+/// eight bytes and no comparison. An outdated or early entry is harmless.
 struct RetryWheel: Sendable {
     private var buckets: [[RequestID]] = Array(repeating: [], count: Self.bucketCount)
-    /// The last tenth of a second that has been looked at.
+    /// The last tenth of a second that was processed.
     private var processedThrough: Int64 = -1
     private static let bucketCount = 64
     private static let bucketMilliseconds: Int64 = 100
 
-    /// What lies further ahead than the table reaches is looked at before its time.
+    /// Inserts a request. A time beyond the range of the wheel is due too early.
     ///
-    /// - Returns: the bucket it stands in.
+    /// - Returns: the bucket that contains the entry.
     mutating func insert(_ id: RequestID, at time: Int64) -> UInt8 {
         let tenth = (time + Self.bucketMilliseconds - 1) / Self.bucketMilliseconds
         let place = min(
@@ -24,7 +24,7 @@ struct RetryWheel: Sendable {
         return UInt8(bucket)
     }
 
-    /// Those whose time has come, each with the bucket in which it stood.
+    /// Removes the due entries, each with its bucket.
     mutating func takeDue(at time: Int64) -> [(id: RequestID, bucket: UInt8)] {
         let last = time / Self.bucketMilliseconds
         guard last > self.processedThrough else { return [] }
@@ -34,7 +34,7 @@ struct RetryWheel: Sendable {
             let bucket = Int(tenth % Int64(Self.bucketCount))
             guard !self.buckets[bucket].isEmpty else { continue }
             for id in self.buckets[bucket] { due.append((id, UInt8(bucket))) }
-            // What a burst has taken is given back.
+            // Releases the memory of a burst.
             self.buckets[bucket].clear(keepingCapacityUpTo: 1024)
         }
         self.processedThrough = last

@@ -1,11 +1,13 @@
 import ChatCore
 
-/// The sends of each feed that wait for an answer, in the order in which they were asked: requests by their slots, feeds by theirs.
+/// The unanswered sends of each feed, in the order of their requests. Requests and feeds are
+/// identified by their slots.
 ///
-/// Beside the requests, because all of it is numbers: it is looked at for every message, and copied nowhere.
+/// It is separate from the requests because it contains only numbers: it is read for every message,
+/// and nothing of it is copied.
 struct SendQueues: Sendable {
     private struct QueuePosition: Sendable {
-        /// The send's number among all of this loop's; 0 where the request stands in no line.
+        /// The position among all sends of this loop; 0 if the request is in no queue.
         var number: UInt64 = 0
         var feed: UInt32 = 0
         var previous = UInt32.max
@@ -14,7 +16,7 @@ struct SendQueues: Sendable {
 
     private struct SendQueue: Sendable {
         var last = UInt32.max
-        /// One of them was refused: all others wait with it until then.
+        /// One of the sends was refused; all others wait with it until then.
         var backedOffUntil: Int64 = 0
     }
 
@@ -22,9 +24,9 @@ struct SendQueues: Sendable {
     private var queues: [SendQueue] = []
     private var lastNumber: UInt64 = 0
 
-    /// A send stands behind those that came before it through the same feed.
+    /// Appends a send behind the earlier ones of the same feed.
     ///
-    /// - Returns: until when it waits with them, where they are put off.
+    /// - Returns: the time until which the queue is backed off, if it is.
     mutating func append(_ request: Int, to feed: UInt32) -> Int64? {
         while self.positions.count <= request { self.positions.append(QueuePosition()) }
         while self.queues.count <= Int(feed) { self.queues.append(SendQueue()) }
@@ -42,7 +44,7 @@ struct SendQueues: Sendable {
             ? nil : self.queues[Int(feed)].backedOffUntil
     }
 
-    /// A request that needs no place among the others any more, if it has one.
+    /// Removes a request from its queue, if it is in one.
     mutating func remove(_ request: Int) {
         guard self.contains(request) else { return }
         let place = self.positions[request]
@@ -55,7 +57,7 @@ struct SendQueues: Sendable {
         self.positions[request].number = 0
     }
 
-    /// The feed is closed: its sends have no order any more.
+    /// The feed has closed: its sends have no order any more.
     mutating func removeAll(of feed: UInt32) {
         guard Int(feed) < self.queues.count else { return }
         while self.queues[Int(feed)].last != .max { self.remove(Int(self.queues[Int(feed)].last)) }
@@ -65,7 +67,7 @@ struct SendQueues: Sendable {
         request < self.positions.count && self.positions[request].number != 0
     }
 
-    /// Which send this is, and which it must not overtake.
+    /// The send's position and that of its predecessor.
     func order(of request: Int) -> SendOrder {
         guard self.contains(request) else { return .none }
         let before = self.positions[request].previous
@@ -80,9 +82,9 @@ struct SendQueues: Sendable {
             ? Int(self.positions[request].previous) : nil
     }
 
-    /// Puts off the line in which this request stands, unless it is put off already.
+    /// Backs off this request's queue, unless it is backed off already.
     ///
-    /// - Returns: until when; nil where it stands in none.
+    /// - Returns: the time until which it is backed off; nil if the request is in no queue.
     mutating func backOff(_ request: Int, until time: Int64, at now: Int64) -> Int64? {
         guard self.contains(request) else { return nil }
         let feed = Int(self.positions[request].feed)
@@ -90,7 +92,7 @@ struct SendQueues: Sendable {
         return self.queues[feed].backedOffUntil
     }
 
-    /// This request is asked again: its line waits no longer.
+    /// Ends the backoff of this request's queue, because the request is being sent again.
     mutating func resume(_ request: Int) {
         if self.contains(request) {
             self.queues[Int(self.positions[request].feed)].backedOffUntil = 0

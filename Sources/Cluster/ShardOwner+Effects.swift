@@ -2,7 +2,7 @@ import Bytes
 import ChatCore
 import ChatModel
 
-/// What conversations want done.
+/// Execution of the effects that conversations request.
 extension ShardOwner {
     mutating func takeEffectBuffer() -> [ConversationEffect] {
         var effects: [ConversationEffect] = []
@@ -10,7 +10,7 @@ extension ShardOwner {
         return effects
     }
 
-    /// Has a conversation do something, and does what it wants done.
+    /// Calls a conversation and executes the effects that it requests.
     mutating func update(
         _ number: UInt32, at now: ClockReading, outbox: inout Outbox,
         _ body: (inout Conversation, inout [ConversationEffect]) -> Void
@@ -26,9 +26,9 @@ extension ShardOwner {
     ) {
         let slot = Int(number)
         var next = 0
-        // One effect may bring others: a load that cannot be asked for.
+        // An effect can cause others, such as a load that is not possible now.
         while next < effects.count {
-            // Moved out: a copy would count a reference for every text in it.
+            // Moves the effect out. A copy would retain every text in it.
             let effect = exchange(&effects[next], with: .loadRecents)
             next += 1
             switch consume effect {
@@ -55,7 +55,8 @@ extension ShardOwner {
                         .init(
                             conversation: key, event: event, revision: 0, answering: 0,
                             feedSlot: place))
-                    // What the report of it waited for, it may wait for too: by itself each message would have a parcel more.
+                    // A status update may wait like the report that caused it. Sent on its own, it
+                    // would cost one packet per message.
                     if event.isDeliveredStatus {
                         outbox.sendDeferred(news, to: loop)
                     } else {
@@ -68,7 +69,8 @@ extension ShardOwner {
                 self.pendingRequests[ticket] = .lookUp(
                     self.continuation(for: number), sequence, search)
             case .load:
-                // A store that has just failed a write is looked at a little later: what it has lost would be written again at once.
+                // After a failed write, the load waits. Otherwise the writes that the store lost
+                // would be repeated at once.
                 let waits =
                     now.monotonic < self.writesUnavailableUntil
                     && self.slots[slot].conversation.hasFailedWrites
@@ -105,13 +107,13 @@ extension ShardOwner {
             }
         }
         effects.clear(keepingCapacityUpTo: .max)
-        // The room is used again, so that a message allocates none.
+        // The array is reused, so that a message allocates none.
         self.effects = effects
     }
 }
 
 extension ChatEvent {
-    /// That a message has been taken by somebody's sockets, which nobody waits for.
+    /// Whether it reports that sockets accepted a message; no client waits for that.
     fileprivate var isDeliveredStatus: Bool {
         if case .status(_, .delivered, _, _) = self { true } else { false }
     }

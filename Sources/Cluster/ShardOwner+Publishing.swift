@@ -1,7 +1,7 @@
 import ChatCore
 import ChatModel
 
-/// What is stored leaves in batches, and those who listen hear of it.
+/// Batches of writes, and the publication of stored changes to subscribers.
 extension ShardOwner {
     func publish(
         _ event: ChatEvent, _ revision: Revision, _ asked: RequestOrigin?, of number: UInt32,
@@ -15,7 +15,8 @@ extension ShardOwner {
             let listener = self.slots[slot].conversation.subscribers[place]
             let answering = asked?.loop == listener.loop ? asked?.request ?? 0 : 0
             if answering != 0 { isAnswered = true }
-            // Who has asked since the write left may have missed what it carried: only for others the numbers tell.
+            // A loop that attached after the write was sent may have missed its publication; for
+            // the others, envelope numbers reveal a loss.
             if !told.isEmpty, listener.attachedAtRevision < revision, told.contains(listener.loop) {
                 continue
             }
@@ -32,17 +33,19 @@ extension ShardOwner {
         }
     }
 
-    /// Loops of other nodes hear of a message in the step that stores it: a publish, and the way back for the owner to ask for it, are
-    /// saved. Should the step fail, nothing is said, and the gap in the envelopes' numbers makes sure that nobody relies on it.
+    /// Publishes a change to loops of other nodes in the step that stores it. This saves a publish,
+    /// and the owner's round trip before it. If the write fails, nothing is published, and the gap
+    /// in the envelope numbers starts a repair.
     private mutating func publishWithWrite(_ place: Int, outbox: inout Outbox) {
         let write = self.batch[place]
-        // Cursors have no revision, and nothing waits for them.
+        // Cursors have no revision, and no request waits for them.
         guard write.revision > 0, self.isCurrent(self.writeContexts[place].continuation) else {
             return
         }
         let slot = Int(self.writeContexts[place].continuation.conversation.slot)
-        // Behind a change that is announced once it is known to be stored, it would come too early: before the answer, perhaps, to somebody
-        // who has come in with that change, and who would never hear of it.
+        // Behind a change that is published only after it is stored, this event would arrive too
+        // early. A user that joins with that change could receive it before the answer, and would
+        // then miss it.
         let isNext =
             self.slots[slot].conversation.storedRevision + 1 == write.revision
             || self.slots[slot].publishedThrough + 1 == write.revision
@@ -71,8 +74,9 @@ extension ShardOwner {
         }
     }
 
-    /// A change may be stored, and heard of, without its owner's learning of it, and be forgotten after that: it is held from the moment at
-    /// which it leaves. Nothing is held where the store does not forget.
+    /// Retains a change from the moment it is sent. It may be stored and delivered, and then lost
+    /// by the store, before the owner learns that it was stored. Nothing is retained if the store
+    /// loses no data.
     private mutating func retainBeforeWrite(_ place: Int, at now: ClockReading) {
         let write = self.batch[place]
         guard write.revision > 0, self.isCurrent(self.writeContexts[place].continuation) else {
@@ -82,12 +86,12 @@ extension ShardOwner {
             .retain(write.change, write.revision, at: now)
     }
 
-    /// Whether something has gathered that is to be stored, or offered to others.
+    /// Whether there are writes to send or retained changes to offer.
     var hasWork: Bool { !self.batch.isEmpty || self.unofferedCount > 0 }
 
-    /// What has gathered since the last time leaves as one batch; nothing waits for company.
+    /// Sends the pending writes as one batch. Writes never wait for other writes.
     ///
-    /// - Parameter carriesNews: the store lets other nodes hear of what it stores in the same step.
+    /// - Parameter carriesNews: the store publishes to other nodes in the step that stores a write.
     mutating func flush(
         publishesWithWrite carriesNews: Bool = false, at now: ClockReading, outbox: inout Outbox
     ) {

@@ -1,12 +1,13 @@
 import ChatCore
 import ChatModel
 
-/// What an owner keeps of conversations that are not here any more: the changes of its time that the store may forget.
+/// Changes that an owner retains of conversations that it no longer owns, because the store may
+/// lose them.
 ///
-/// It is offered to whoever owns the conversation when the store may have forgotten something, and when an owner asks for it. The owner
-/// compares: it alone knows what has been written since.
+/// They are offered to the current owner when the store may have lost data, and when that owner
+/// queries them. Only the current owner knows what was written since, so it does the comparison.
 extension ShardOwner {
-    /// What is kept of one time in which a conversation was here.
+    /// Retained changes of one period of ownership.
     struct RetainedHistory: Sendable {
         let key: ConversationKey
         let changes: [RetainedWrite]
@@ -19,7 +20,8 @@ extension ShardOwner {
             of: self.slots[Int(number)].key, at: now)
     }
 
-    /// A write was stored when its conversation was let go already: who repeats the request that it was for is answered by the next owner.
+    /// Retains a write that was stored after its conversation was handed over. The next owner
+    /// answers the retry of its request.
     mutating func retain(_ write: Write, at now: ClockReading) {
         guard write.revision > 0 else { return }
         self.retain(
@@ -47,7 +49,7 @@ extension ShardOwner {
         self.unofferedCount = min(self.unofferedCount, self.retainedHistories.count)
     }
 
-    /// What its owners are to hear of without asking, each once.
+    /// Takes the histories to offer without a query, each once.
     mutating func takeUnoffered() -> [RetainedHistory] {
         defer { self.unofferedCount = 0 }
         return self.retainedHistories.suffix(self.unofferedCount)
@@ -57,14 +59,14 @@ extension ShardOwner {
         self.retainedHistories.filter { $0.key == key }
     }
 
-    /// All that has to be kept when this loop is another owner from here on.
+    /// Retains the changes of all conversations, because this loop becomes another owner.
     mutating func retainAll(at now: ClockReading) {
         for number in self.slots.indices where self.slots[number].isUsed {
             self.retain(UInt32(number), at: now)
         }
     }
 
-    /// Asks every loop, this one too, for what it keeps.
+    /// Queries every loop, including this one, for retained changes.
     func queryHolders(of key: ConversationKey, outbox: inout Outbox) {
         for node in self.view.nodes {
             for loop in 0..<node.loops {

@@ -1,7 +1,7 @@
 import ChatCore
 import ChatModel
 
-/// What an owner asks of the store, and what the store says.
+/// An owner's requests to the store, and their answers.
 extension ShardOwner {
     mutating func load(_ number: UInt32, outbox: inout Outbox) {
         let shard = Int(self.slots[Int(number)].shard)
@@ -20,7 +20,9 @@ extension ShardOwner {
         }
     }
 
-    /// Whether the answer was for this owner.
+    /// Handles a store answer.
+    ///
+    /// - Returns: whether the request was this owner's.
     mutating func storeAnswered(
         _ answer: StoreAnswer, ticket: StoreTicket, at now: ClockReading, outbox: inout Outbox
     ) -> Bool {
@@ -40,7 +42,7 @@ extension ShardOwner {
                 self.load(errand.conversation.slot, outbox: &outbox)
             }
         case (.claim(let shard), _):
-            // Where a later view holds, the store is well: it is this node that has not heard of it.
+            // If a later view is stored, the store works; this node has not followed that view yet.
             if case .outdated = answer {} else { self.recordFailedRead(answer, at: now) }
             guard case .claiming(let waiting) = self.shards.removeValue(forKey: shard) else {
                 break
@@ -76,15 +78,16 @@ extension ShardOwner {
         return true
     }
 
-    /// The store has not answered: others wait as well, unless it is about one conversation, or one shard.
+    /// Backs off all reads, unless the failure concerns only one conversation or shard.
     private mutating func recordFailedRead(_ answer: StoreAnswer, at now: ClockReading) {
         if !answer.isOfOneConversation {
             self.readsUnavailableUntil = now.monotonic + Self.storeBackoff
         }
     }
 
-    /// The store has not done a batch, or nobody knows whether it has: then its shards are claimed again before they are looked at, so that
-    /// the writes, should they still be on their way, are rejected by their epoch.
+    /// Handles a batch that failed or whose outcome is unknown. In the latter case its shards are
+    /// claimed again before they are read, so that the new epoch rejects writes that are still in
+    /// transit.
     private mutating func batchFailed(
         _ writes: [Write], _ asked: [WriteContext], _ effect: StoreFailure.Effect,
         at now: ClockReading, outbox: inout Outbox
@@ -103,7 +106,8 @@ extension ShardOwner {
         }
     }
 
-    /// A write of this shard is in doubt: the shard is claimed again before its conversations are loaded.
+    /// Claims a shard again before its conversations are loaded, because one of its writes is in
+    /// doubt.
     private mutating func reclaim(_ shard: Int, at now: ClockReading, outbox: inout Outbox) {
         guard case .held? = self.shards[shard] else { return }
         self.shards[shard] = nil
@@ -145,7 +149,7 @@ extension ShardOwner {
     ) {
         switch outcome {
         case .stored:
-            // Lent by the buffer; the array would hand out copies.
+            // The buffer lends its elements; the array would hand out copies.
             writes.withUnsafeBufferPointer { writes in
                 for place in writes.indices {
                     if place % ChatLoop.prefetchBatch == 0, writes.count > 1 {
@@ -187,7 +191,7 @@ extension ShardOwner {
         }
     }
 
-    /// Fetches what the next answers will need, as a loop does for what comes in.
+    /// Prefetches the memory that the next answers need, as `ChatLoop` does for items.
     private mutating func prefetch(_ asked: [WriteContext], from first: Int) {
         asked.withUnsafeBufferPointer { asked in
             let next = first..<min(first + ChatLoop.prefetchBatch, asked.count)
@@ -202,8 +206,9 @@ extension ShardOwner {
         _ write: Write, _ asked: WriteContext, at now: ClockReading, outbox: inout Outbox
     ) {
         guard self.isCurrent(asked.continuation) else {
-            // It was given up, and stored all the same: whoever listens hears of it when it attaches again. A store that forgets may have
-            // forgotten it: who asked asks again.
+            // The conversation was reloaded, but the write was stored. Subscribers receive it when
+            // they attach again. A store that can lose data may have lost it, so the requester
+            // retries.
             if self.limits.retention > .zero {
                 if self.isCurrent(asked.continuation.conversation) {
                     self.update(asked.continuation.conversation.slot, at: now, outbox: &outbox) {
@@ -265,7 +270,7 @@ extension ShardOwner {
         }
     }
 
-    /// What is known of the store's side of a conversation is given up: whoever needs it loads it again.
+    /// Discards the stored state of a conversation. The next request loads it again.
     mutating func abandon(
         _ number: UInt32, because cause: ChatError = .unavailable, at now: ClockReading,
         outbox: inout Outbox
@@ -276,8 +281,8 @@ extension ShardOwner {
         }
     }
 
-    /// As `abandon`, of all conversations; and whether their shards are still this owner's is asked as well, by claiming them again: the
-    /// store says so if others have done that under a later view.
+    /// Calls `abandon` for all conversations and drops all claims. The next claim finds out whether
+    /// another node claimed the shard under a later view.
     mutating func abandonAll(at now: ClockReading, outbox: inout Outbox) {
         self.shards = self.shards.filter { if case .claiming = $0.value { true } else { false } }
         for number in self.slots.indices where self.slots[number].isUsed {
@@ -285,9 +290,11 @@ extension ShardOwner {
         }
     }
 
-    /// Another has claimed the shard, or the store has forgotten who has it: it is claimed again when it is needed.
+    /// Drops the claim of a shard, because another owner claimed it or the store lost the claim.
+    /// The next request claims it again.
     ///
-    /// Where a store may forget, what was written is held on to: it is compared as soon as the shard is claimed.
+    /// If the store can lose data, the written changes stay retained, and are compared with the
+    /// store after the next claim.
     private mutating func loseShard(_ shard: Int, at now: ClockReading, outbox: inout Outbox) {
         guard self.shards.removeValue(forKey: shard) != nil else { return }
         for number in self.slots.indices
@@ -302,7 +309,7 @@ extension ShardOwner {
 }
 
 extension WriteRefusal {
-    /// What the sender is told.
+    /// The error for the sender of the write.
     fileprivate var chatError: ChatError {
         switch self {
         case .fenced, .revisionMismatch: .unavailable
@@ -314,7 +321,7 @@ extension WriteRefusal {
 }
 
 extension StoreFailure.Effect {
-    /// What the sender of a write is told.
+    /// The error for the sender of the write.
     fileprivate var chatError: ChatError {
         switch self {
         case .none: .unavailable
@@ -325,16 +332,16 @@ extension StoreFailure.Effect {
 }
 
 extension StoreAnswer {
-    /// What became of the writes of a request that was answered with this.
+    /// The effect on the writes of a request with this answer.
     fileprivate var writeEffect: StoreFailure.Effect {
         if case .failed(let failure) = self { failure.effect } else { .unknown }
     }
 
-    /// A failure that says nothing about other conversations.
+    /// Whether it is a failure that says nothing about other conversations.
     var isOfOneConversation: Bool {
         if case .failed(let failure) = self { failure.isRequestSpecific } else { false }
     }
 
-    /// What those are told who waited for something else than a failure.
+    /// The error for requests that waited for another answer than a failure.
     fileprivate var chatError: ChatError { self.isOfOneConversation ? .damaged : .unavailable }
 }

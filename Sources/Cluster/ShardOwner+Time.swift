@@ -1,7 +1,7 @@
 import ChatCore
 import ChatModel
 
-/// What an owner does when time has passed.
+/// Timers of an owner.
 extension ShardOwner {
     mutating func tick(at now: ClockReading, outbox: inout Outbox) {
         while let due = self.timers.popDue(at: now.monotonic) {
@@ -25,8 +25,8 @@ extension ShardOwner {
         self.sweep(at: now)
     }
 
-    /// Looks at some conversations each time. Those that nobody has needed for long are dropped where nobody listens;
-    /// where somebody does, they take as little room as they can.
+    /// Visits some conversations per call. Conversations that were idle for long are closed if they
+    /// have no subscribers; otherwise their memory is trimmed.
     private mutating func sweep(at now: ClockReading) {
         let idle = self.limits.idleTimeout.wholeMilliseconds
         for _ in 0..<min(self.slots.count, 256) {
@@ -42,9 +42,10 @@ extension ShardOwner {
         }
     }
 
-    // MARK: Loops that may be gone
+    // MARK: Suspected loops
 
-    /// Envelopes between this loop and that one were lost: what it listens to is asked for again.
+    /// Suspects a loop as a subscriber because envelopes between the two loops were lost. It must
+    /// attach again to the conversations that it subscribes to.
     mutating func suspect(_ loop: LoopID, at now: ClockReading) {
         var places = Set<ConversationReference>()
         for number in self.slots.indices
@@ -74,7 +75,8 @@ extension ShardOwner {
         case .attach:
             self.suspectedSubscribers[index].conversations.remove(self.reference(to: number))
         case .command(.joinAndSubscribe):
-            // It may have let go of the conversation, which was lost, and come back: it is to say who listens now.
+            // The loop may have unsubscribed, in a lost envelope, and joined again: ask it for its
+            // subscribers.
             outbox.send(.reattach(input.conversation), to: loop)
         default:
             break

@@ -2,23 +2,27 @@ import Bytes
 import ChatCore
 import ChatModel
 
-/// The conversations that a loop owns: loads them when they are first needed, numbers what is said, batches what is
-/// to be stored, and lets answers and events go when it is.
+/// The conversations that a loop owns.
+///
+/// It loads them when they are first needed, numbers their messages, batches the writes, and
+/// publishes answers and events once they are stored.
 struct ShardOwner: Sendable {
     struct ConversationSlot: Sendable {
         let key: ConversationKey
-        /// Of the shard, since the conversation was last loaded.
+        /// The shard's epoch when the conversation was last loaded.
         var epoch: Epoch = 0
         var lastUsed: Int64
         let shard: Int32
-        /// Which of the conversations it is that stood here.
+        /// Counts the conversations that have used this slot.
         let generation: UInt32
-        /// How often what was known of the store's side had to be given up: what was asked before is of no use after.
+        /// Counts how often the loaded state was discarded. Answers to earlier store requests are
+        /// ignored.
         var loadTerm: UInt32 = 0
         var isUsed = true
-        /// The newest change that other nodes hear of as soon as the store has it.
+        /// The newest change that is published in the step that stores it.
         var publishedThrough: Revision = 0
-        // Last, for what every message touches stands at its beginning: one stretch of memory with the above.
+        // It is last because the fields that every message uses are at its beginning: together with
+        // the fields above they form one stretch of memory.
         var conversation: Conversation
 
         init(key: ConversationKey, conversation: Conversation, lastUsed: Int64, generation: UInt32)
@@ -30,7 +34,7 @@ struct ShardOwner: Sendable {
             self.conversation = conversation
         }
 
-        /// What a message touches of a slot.
+        /// The bytes of a slot that a message uses.
         static var hotBytes: Int {
             MemoryLayout<Self>.offset(of: \.conversation)! + Conversation.hotBytes
         }
@@ -41,17 +45,17 @@ struct ShardOwner: Sendable {
         let generation: UInt32
     }
 
-    /// A conversation, and since when what is asked for it is of use.
+    /// A conversation and its load term, to which a store answer belongs.
     struct StoreContinuation: Sendable {
         let conversation: ConversationReference
         let loadTerm: UInt32
     }
 
-    /// Whose a write of a batch is.
+    /// The origin of a write in a batch.
     struct WriteContext: Sendable {
         let continuation: StoreContinuation
         let origin: RequestOrigin?
-        /// Loops of other nodes that hear of it in the step that stores it.
+        /// Loops of other nodes that are notified in the step that stores the write.
         var alreadyNotified = LoopSet()
     }
 
@@ -60,7 +64,7 @@ struct ShardOwner: Sendable {
         case held(Epoch)
     }
 
-    /// What a store answer is for.
+    /// What a store request is for.
     enum StoreRequestPurpose: Sendable {
         case claim(shard: Int)
         case load(StoreContinuation)
@@ -70,7 +74,7 @@ struct ShardOwner: Sendable {
         case write([Write], [WriteContext])
     }
 
-    /// Envelopes to or from a loop were lost: the conversations that it heard are its own no longer unless it says so in time.
+    /// A loop whose envelopes were lost. Unless it attaches again in time, its subscriptions end.
     struct SuspectedSubscriber: Sendable {
         let loop: LoopID
         var conversations: Set<ConversationReference>
@@ -88,26 +92,26 @@ struct ShardOwner: Sendable {
     var pendingRequests: [StoreTicket: StoreRequestPurpose] = [:]
     var batch: [Write] = []
     var writeContexts: [WriteContext] = []
-    /// Writes that the store has and has not answered.
+    /// Writes that the store has not answered.
     var writesInFlight = 0
-    /// Until when the store is spared, because it has just failed.
+    /// The end of the backoff after a store failure, for writes and for reads.
     var writesUnavailableUntil: Int64 = 0
     var readsUnavailableUntil: Int64 = 0
     var timers = TimerHeap()
     var effects: [ConversationEffect] = []
-    /// Who has heard of this change from the store's step already.
+    /// The loops that the store's step has already notified of the current change.
     var alreadyNotified: (revision: Revision, loops: LoopSet) = (0, LoopSet())
     var suspectedSubscribers: [SuspectedSubscriber] = []
-    /// Of conversations that were let go; oldest first.
+    /// Histories of conversations that were handed over; oldest first.
     var retainedHistories: [RetainedHistory] = []
-    /// So many of them were offered to nobody while the store was in doubt.
+    /// How many of them were not offered yet since the store became doubtful.
     var unofferedCount = 0
-    /// Until when what is let go may be what the store has just forgotten.
+    /// Until this time, a history that is handed over may be missing in the store.
     var storeInDoubtUntil: Int64 = .min
-    /// What was done about what the store had forgotten.
+    /// What was repaired after the store lost data.
     var recoveryCounts = RecoveryCounts()
     var sweepIndex = 0
-    /// Above this many writes that the store has not answered, sends are told to try again.
+    /// Above this number of unanswered writes, sends are refused temporarily.
     static let writesInFlightLimit = 65_536
     static let storeBackoff: Int64 = 250
     static let suspicionMilliseconds: Int64 = 5000
@@ -119,7 +123,7 @@ struct ShardOwner: Sendable {
         self.rules = ConversationRules(limits)
     }
 
-    /// Another owner in the same loop, who keeps what the last one kept.
+    /// Creates the loop's next owner, which keeps the retained histories of the last one.
     init(id: LoopID, view: View, limits: ChatLimits, replacing last: ShardOwner) {
         self.init(id: id, view: view, limits: limits)
         self.retainedHistories = last.retainedHistories
@@ -130,7 +134,7 @@ struct ShardOwner: Sendable {
 
     var conversationCount: Int { self.index.count }
 
-    // MARK: What comes in
+    // MARK: Input
 
     mutating func handle(
         _ input: Envelope.Input, from loop: LoopID, at now: ClockReading, outbox: inout Outbox
@@ -157,14 +161,14 @@ struct ShardOwner: Sendable {
         self.run(&effects, of: number, at: now, outbox: &outbox)
     }
 
-    /// A conversation that stands here, if the place is right, will be asked for something in this turn.
+    /// Prefetches the conversation in this slot, which this turn will use if the hint is right.
     func prefetch(_ place: UInt32) {
         if Int(place) < self.slots.count {
             Prefetch.element(Int(place), of: self.slots, bytes: ConversationSlot.hotBytes)
         }
     }
 
-    /// The same for what its slot points to, which has to be there by then.
+    /// Prefetches the memory that the slot points to. The slot itself must be in the cache by then.
     mutating func prefetchConversation(_ place: UInt32) {
         if Int(place) < self.slots.count { self.slots[Int(place)].conversation.prefetch() }
     }
@@ -181,19 +185,19 @@ struct ShardOwner: Sendable {
         }
     }
 
-    /// Where a conversation stands; nil where it is not in memory.
+    /// The slot of a conversation; nil if it is not in memory.
     func slot(of key: ConversationKey) -> UInt32? {
         self.index.slot(hash: key.hash) { self.slots[Int($0)].key == key }
     }
 
-    /// Nil where there is nothing to be done here.
+    /// Opens a slot for the input's conversation; nil if there is nothing to do here.
     private mutating func open(
         _ input: Envelope.Input, from loop: LoopID, at now: ClockReading, outbox: inout Outbox
     ) -> UInt32? {
-        // Of a conversation that is not here nobody is known to listen: there is nobody to take away.
+        // A conversation that is not in memory has no subscribers, so none can leave.
         guard !input.input.isDeparture else { return nil }
         let key = input.conversation
-        // What is here is this loop's own: `follow` lets go of everything else.
+        // Every conversation in memory is this loop's own: `follow` hands over all others.
         guard self.view.owner(of: key) == self.id else {
             if input.request != 0 { outbox.send(.notOwner(input.request), to: loop) }
             return nil
@@ -209,7 +213,7 @@ struct ShardOwner: Sendable {
         return number
     }
 
-    /// Forgets the conversation in this slot, but for what its store may forget as well.
+    /// Removes the conversation from memory. The changes that the store may lose stay retained.
     mutating func close(_ number: UInt32, at now: ClockReading) {
         self.retain(number, at: now)
         self.index.remove(number, hash: self.slots[Int(number)].key.hash)
@@ -220,10 +224,12 @@ struct ShardOwner: Sendable {
 
     // MARK: Views
 
-    /// Another view: what is another's in it is let go, and loops of nodes that are gone listen no more.
+    /// Follows a new view: hands over the conversations of other owners, and removes the
+    /// subscribers of removed nodes.
     ///
-    /// Writes that are in flight stay so: they are stored before the next owner claims the shard, or refused after. When a view between
-    /// has been missed, a shard may have been another's meanwhile: it is claimed again, and its conversations are loaded again.
+    /// Writes in flight are either stored before the next owner claims the shard, or rejected after
+    /// that. If a view was skipped, a shard may have had another owner in between, so it is claimed
+    /// and its conversations are loaded again.
     mutating func follow(
         _ view: View, gone: Set<UInt64>, at now: ClockReading, outbox: inout Outbox
     ) {
@@ -234,7 +240,8 @@ struct ShardOwner: Sendable {
         }
         for number in self.slots.indices where self.slots[number].isUsed {
             if view.owner(of: Int(self.slots[number].shard)) != self.id {
-                // Stored before the next owner claims the shard, or refused: then a reader's next receipt says it again.
+                // They are stored before the next owner claims the shard, or rejected; then the
+                // reader's next receipt repeats them.
                 self.update(UInt32(number), at: now, outbox: &outbox) {
                     $0.flushCursorsNow(at: now, into: &$1)
                 }
@@ -251,7 +258,8 @@ struct ShardOwner: Sendable {
         self.suspectedSubscribers.removeAll { gone.contains($0.loop.incarnation) }
     }
 
-    /// The store may be another than before, or an earlier one: whatever it may have forgotten is compared, and written again.
+    /// Compares all conversations with a store that may be another one or an earlier state, and
+    /// writes what it lost again.
     mutating func compareWithStore(at now: ClockReading, outbox: inout Outbox) {
         self.storeInDoubtUntil = now.after(self.limits.retention)
         self.unofferedCount = self.retainedHistories.count
@@ -262,7 +270,7 @@ struct ShardOwner: Sendable {
         }
     }
 
-    /// A conversation is another's from here on: its listeners are sent there.
+    /// Hands a conversation over to another owner, and sends its subscribers there.
     mutating func handOver(_ number: UInt32, at now: ClockReading, outbox: inout Outbox) {
         self.update(number, at: now, outbox: &outbox) { $0.close(at: now, into: &$1) }
         self.close(number, at: now)

@@ -1,11 +1,11 @@
 import ChatModel
 
-/// Some of the shards: a bit for each.
+/// A set of shards, with one bit per shard.
 public struct ShardSet: Sendable, Equatable {
     /// The lowest bit of the first word is shard 0.
     private var words: [UInt64]
 
-    /// No shard.
+    /// An empty set.
     public init() {
         self.words = [UInt64](repeating: 0, count: Shard.count / 64)
     }

@@ -1,4 +1,4 @@
-/// When which conversation wants its `tick`: a binary heap, earliest first.
+/// Wake-up times of conversations, in a binary heap, earliest first.
 struct TimerHeap: Sendable {
     struct Entry: Sendable {
         let time: Int64
@@ -19,7 +19,7 @@ struct TimerHeap: Sendable {
         }
     }
 
-    /// The earliest entry whose time has come.
+    /// Removes the earliest entry that is due.
     mutating func popDue(at time: Int64) -> Entry? {
         guard let first = self.heap.first, first.time <= time else { return nil }
         let last = self.heap.removeLast()

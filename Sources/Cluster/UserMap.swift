@@ -1,12 +1,12 @@
 import ChatModel
 
-/// What is known of some people, by their ids.
+/// A map from users to values, in no particular order.
 ///
-/// A list while they are few, as in most conversations: half of what a dictionary takes, and there may be very many of these tables. In no
-/// order that means anything.
+/// While it is small, as in most conversations, it is a list: half the size of a dictionary, and
+/// there can be very many of these maps.
 struct UserMap<Element: UserKeyed>: Sendable {
     private var elements: [Element] = []
-    /// Empty while they are few.
+    /// Empty while the map is small.
     private var index: [UserID: Int] = [:]
     private static var scanLimit: Int { 32 }
 
@@ -15,7 +15,7 @@ struct UserMap<Element: UserKeyed>: Sendable {
     var count: Int { self.elements.count }
     var values: [Element] { self.elements }
 
-    /// What is set for somebody must be of that user.
+    /// A value must belong to the user under whose id it is set.
     subscript(user: UserID) -> Element? {
         get { self.position(of: user).map { self.elements[$0] } }
         set {
@@ -30,19 +30,20 @@ struct UserMap<Element: UserKeyed>: Sendable {
 
     private func position(of user: UserID) -> Int? {
         guard self.elements.count <= Self.scanLimit else { return self.index[user] }
-        // By number, not by `firstIndex(where:)`, which would copy each of them.
+        // By index, not with `firstIndex(where:)`, which would copy each element.
         for place in self.elements.indices where self.elements[place].user == user { return place }
         return nil
     }
 
-    /// Changes what is known of somebody, in place; of whom nothing is known, nothing happens.
+    /// Changes a user's value in place, if there is one.
     mutating func update(_ user: UserID, _ change: (inout Element) -> Void) {
         guard let place = self.position(of: user) else { return }
         change(&self.elements[place])
     }
 
     private mutating func insert(_ element: Element) {
-        // By a quarter, not by doubling: most of these tables have done growing.
+        // It grows by a quarter instead of doubling, because most of these maps have reached their
+        // final size.
         if self.elements.count == self.elements.capacity {
             self.elements.reserveCapacity(self.elements.count + self.elements.count / 4 + 1)
         }
@@ -54,7 +55,7 @@ struct UserMap<Element: UserKeyed>: Sendable {
         }
     }
 
-    /// The last one takes the place.
+    /// The last element takes its position.
     private mutating func remove(at place: Int) {
         let (gone, last) = (self.elements[place].user, self.elements.removeLast())
         if place < self.elements.count { self.elements[place] = last }
@@ -68,7 +69,7 @@ struct UserMap<Element: UserKeyed>: Sendable {
     }
 }
 
-/// Something about a user.
+/// A value that belongs to a user.
 protocol UserKeyed: Sendable {
     var user: UserID { get }
 }

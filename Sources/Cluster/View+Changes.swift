@@ -1,13 +1,13 @@
 import ChatModel
 
-/// How one view follows another: values in, values out. Who keeps them sees to it that nobody else has made the same number.
+/// Successors of a view. The caller ensures that no two views get the same number.
 extension View {
-    /// A node has come, or says again who it is. It owns nothing before a step gives it something.
+    /// Adds a node, or updates it. It owns no shards until a step assigns some to it.
     public func adding(_ node: Node) -> View {
         self.next(nodes: self.nodes.filter { $0.incarnation != node.incarnation } + [node])
     }
 
-    /// A node wants to go, or to stay after all; nil where that is nothing new.
+    /// Starts or stops draining a node; nil if nothing changes.
     public func setting(draining isDraining: Bool, _ incarnation: UInt64) -> View? {
         guard let place = self.nodes.firstIndex(where: { $0.incarnation == incarnation }),
             self.nodes[place].isDraining != isDraining
@@ -19,13 +19,14 @@ extension View {
         return self.next(nodes: nodes)
     }
 
-    /// A node is gone: it leaves both lists at once, and only its own shards get other owners. Nil where nobody is left.
+    /// Removes a node from both lists at once; only its shards get other owners. Nil if no node is
+    /// left.
     public func removing(_ incarnation: UInt64) -> View? {
         let nodes = self.nodes.filter { $0.incarnation != incarnation }
         guard !nodes.isEmpty else { return nil }
         var old = self.oldList.filter { $0 != incarnation }
         var new = self.newList.filter { $0 != incarnation }
-        // The move that had begun has lost the list that it came from, or the one that it went to.
+        // The removed node was the last one of the old list or of the new one, so the move ends.
         if old.isEmpty, new.isEmpty {
             new = Self.targetNodes(among: nodes) ?? nodes.map(\.incarnation)
         }
@@ -36,10 +37,10 @@ extension View {
             nodes: nodes, oldList: old, newList: new, moved: isMoveOver ? ShardSet() : self.moved)
     }
 
-    /// The next step of a move: a few shards follow the new list, or the move is over and another begins. Nil where every shard is
-    /// where it belongs.
+    /// The next step of a move: some shards follow the new list, or the move is complete and
+    /// another one begins. Nil if every shard has its final owner.
     ///
-    /// - Parameter limit: so many shards change their owner at most.
+    /// - Parameter limit: the maximum number of shards that change owner.
     public func step(shards limit: Int) -> View? {
         var (old, new, moved) = (self.oldList, self.newList, self.moved)
         var waiting = self.shardsToMove
@@ -54,22 +55,22 @@ extension View {
         return self.next(oldList: old, newList: new, moved: moved)
     }
 
-    /// The same under a number above another's: a store that lost it is told again.
+    /// The same view under a number above `number`, for a store that lost it.
     public func renumbered(above number: Int) -> View {
         View(
             number: max(self.number, number) + 1, nodes: self.nodes, oldList: self.oldList,
             newList: self.newList, moved: self.moved)
     }
 
-    /// Whether every shard is where it belongs, and nobody is there who is still to get a share.
+    /// Whether every shard has its final owner, and no node still waits for its share.
     public var isRebalanced: Bool {
         self.oldList == self.newList && self.newList == self.targetList
     }
 
-    /// Where everybody drains, everybody keeps what it has: there is nobody to give it to.
+    /// If all nodes drain, the shards stay, because no other node can take them.
     private var targetList: [UInt64] { Self.targetNodes(among: self.nodes) ?? self.newList }
 
-    /// The shards whose owner by the new list is another one, and that do not follow it yet.
+    /// The shards that do not follow the new list yet and have another owner there.
     public var shardsToMove: [Int] {
         guard self.oldList != self.newList else { return [] }
         let new = RendezvousRanking(self.nodes, self.newList)
@@ -78,7 +79,7 @@ extension View {
         }
     }
 
-    /// Those who are to share the shards, by rising incarnation; nil where everybody is about to go.
+    /// The nodes that are to share the shards, in ascending order; nil if all nodes drain.
     private static func targetNodes(among nodes: [Node]) -> [UInt64]? {
         let staying = nodes.filter { !$0.isDraining }.map(\.incarnation)
         return staying.isEmpty ? nil : staying.sorted()

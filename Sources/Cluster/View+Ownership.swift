@@ -1,26 +1,26 @@
 import ChatModel
 
-/// What operators ask of a view.
+/// Ownership as operators see it.
 extension View {
-    /// Whether the shard follows the old list and will follow another.
+    /// Whether the shard still follows the old list and has another owner in the new one.
     public func isMoving(_ shard: Int) -> Bool {
         self.oldList != self.newList && !self.moved.contains(shard)
             && self.nextOwner(of: shard).incarnation != self.owner(of: shard).incarnation
     }
 
-    /// As operators are shown it.
+    /// The state as operators see it.
     public func state(of shard: Int) -> String { self.isMoving(shard) ? "moving" : "stable" }
 
-    /// How many shards each node owns; who owns none is missing.
+    /// The number of shards per node; nodes without shards are missing.
     public var shardCounts: [UInt64: Int] {
         (0..<Shard.count).reduce(into: [:]) { counts, shard in
             counts[self.owner(of: shard).incarnation, default: 0] += 1
         }
     }
 
-    /// Why a shard's owner is its owner, in a sentence.
+    /// Why a shard has its owner, in a sentence.
     ///
-    /// - Parameter name: what operators call a node.
+    /// - Parameter name: returns a node's name for operators.
     public func reason(for shard: Int, naming name: (UInt64) -> String) -> String {
         let owner = name(self.owner(of: shard).incarnation)
         if self.isMoving(shard) {

@@ -1,18 +1,20 @@
 import Bytes
 public import ChatModel
 
-/// Who is there and, by that alone, who owns what: the same on every node that has a view of this number.
+/// The members of a cluster. A view alone determines the owner of every shard, so all nodes with
+/// the same view number agree.
 ///
-/// Ranking is by rendezvous (Thaler and Ravishankar, 1998): of all nodes of a list the one whose hash with the shard is highest owns
-/// it, so a node that comes or goes moves its own shards only. Within a node a shard always has the same loop.
+/// Ranking is by rendezvous hashing (Thaler and Ravishankar, 1998): the node of a list whose hash
+/// with the shard is highest owns it. A node that joins or leaves moves only its own shards. Within
+/// a node, a shard always has the same loop.
 ///
-/// While nodes come or drain there are two lists, and bits that say which shards follow the new one already: every view moves a few.
-/// Without such a move both lists are the same.
+/// While nodes join or drain there are two lists, and a bit per shard says whether it follows the
+/// new one; every view moves some shards. Without a move, both lists are the same.
 public struct View: Sendable, Equatable {
     public struct Node: Sendable, Equatable {
         public let incarnation: UInt64
         public let loops: Int
-        /// It is about to go: its shards move to others.
+        /// It is being drained: its shards move to other nodes.
         public var isDraining: Bool
 
         public init(incarnation: UInt64, loops: Int, isDraining: Bool = false) {
@@ -22,26 +24,26 @@ public struct View: Sendable, Equatable {
         }
     }
 
-    /// Every change makes the next number.
+    /// Every change increments the number.
     public let number: Int
-    /// Everybody who is there, by rising incarnation.
+    /// All nodes, in ascending order of incarnation.
     public let nodes: [Node]
-    /// Those among whom the shards have their owners that do not follow the new list yet.
+    /// The nodes among which the shards that have not moved yet have their owners.
     public let oldList: [UInt64]
-    /// Those among whom the others have theirs.
+    /// The nodes among which the moved shards have their owners.
     public let newList: [UInt64]
     /// The shards that follow the new list.
     public let moved: ShardSet
-    /// The owner of every shard, worked out once.
+    /// The owner of every shard, computed once.
     private let shardOwners: [LoopID]
 
-    /// A view in which nothing moves: everybody owns its share.
+    /// A view without a move: every node owns its share.
     public init(number: Int, nodes: [Node]) {
         let all = nodes.map(\.incarnation)
         self.init(number: number, nodes: nodes, oldList: all, newList: all, moved: ShardSet())
     }
 
-    /// A view as it was kept. Lists may name nodes that are there, and at least one.
+    /// A stored view. Each list contains at least one node, and only nodes of the view.
     public init(number: Int, nodes: [Node], oldList: [UInt64], newList: [UInt64], moved: ShardSet) {
         precondition(!oldList.isEmpty && !newList.isEmpty, "a view without nodes owns nothing")
         self.number = number
@@ -62,7 +64,7 @@ public struct View: Sendable, Equatable {
         self.shardOwners[Shard.of(conversation)]
     }
 
-    /// Who owns the shard when the present move is over; now, where none is.
+    /// The owner after the current move; without a move, the current owner.
     public func nextOwner(of shard: Int) -> LoopID {
         if self.oldList == self.newList || self.moved.contains(shard) {
             return self.owner(of: shard)
@@ -70,18 +72,20 @@ public struct View: Sendable, Equatable {
         return RendezvousRanking(self.nodes, self.newList).owner(of: shard)
     }
 
-    /// Whether a node owns any shard. Asked several times a second, and mostly answered by the first few.
+    /// Whether a node owns any shard. It is called several times a second, and mostly decided by
+    /// the first few shards.
     func ownsShards(_ incarnation: UInt64) -> Bool {
         self.shardOwners.contains { $0.incarnation == incarnation }
     }
 
-    /// The node of an incarnation; nil when it is not there.
+    /// The node with an incarnation; nil if it is not in the view.
     public func node(_ incarnation: UInt64) -> Node? {
         self.nodes.first { $0.incarnation == incarnation }
     }
 
-    /// The loop of a node that a conversation's listeners gather on, whoever owns it: the one that owns it, where
-    /// that node does. Listeners that sit together cost one envelope, and none where the owner is their own loop.
+    /// The loop of a node on which the subscribers of a conversation are gathered: the one that
+    /// would own it on that node. Gathered subscribers need one envelope, or none if the owner is
+    /// their own loop.
     public static func preferredLoop(of conversation: ConversationKey, loops: Int) -> Int {
         self.loop(of: Shard.of(conversation), loops: loops)
     }
@@ -90,7 +94,7 @@ public struct View: Sendable, Equatable {
         Int(truncatingIfNeeded: StableHash.mix(UInt64(shard) &+ 1) % UInt64(loops))
     }
 
-    /// The nodes of a list, ready to be ranked.
+    /// The nodes of a list, prepared for ranking.
     struct RendezvousRanking {
         private let nodes: [(node: Node, hash: UInt64)]
 

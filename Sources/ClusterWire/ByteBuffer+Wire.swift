@@ -1,6 +1,6 @@
 internal import Bytes
 
-/// What the layout is made of; `Parcel` says how.
+/// Writes the elements of the layout that `NodePacket` describes.
 extension ByteBuffer {
     mutating func append(incarnation: UInt64) {
         withUnsafeBytes(of: incarnation.littleEndian) { self.append(contentsOf: $0) }
@@ -15,12 +15,12 @@ extension ByteBuffer {
         self.append(UInt8(truncatingIfNeeded: rest))
     }
 
-    /// Of something that is counted: sequences, revisions, members.
+    /// A count or position: sequences, revisions, numbers of members.
     mutating func append(count: Int) {
         self.append(number: UInt64(bitPattern: Int64(count)))
     }
 
-    /// A number that may be negative, such as one that a client names.
+    /// A number that may be negative, such as one from a client.
     mutating func append(signed number: Int) {
         self.append(number: UInt64(bitPattern: Int64(number << 1 ^ number >> (Int.bitWidth - 1))))
     }
@@ -37,7 +37,7 @@ extension ByteBuffer {
         self.append(value.rawValue)
     }
 
-    /// A place in a table; `.max` is nowhere and takes the shortest.
+    /// A slot in a table. `.max` means unknown and has the shortest encoding.
     mutating func append(slot place: UInt32) {
         self.append(number: UInt64(place &+ 1))
     }
@@ -51,14 +51,14 @@ extension ByteBuffer {
         self.append(string: string.string)
     }
 
-    /// A text that may be missing: 0, or one more than the number of its bytes.
+    /// An optional text: 0, or one more than its byte count.
     mutating func append(string: ByteString?) {
         guard let string else { return self.append(0) }
         self.append(count: string.byteCount + 1)
         self.append(text: string.string)
     }
 
-    /// Bytes that may be missing.
+    /// Optional bytes.
     mutating func append(bytes: [UInt8]?) {
         guard let bytes else { return self.append(0) }
         self.append(count: bytes.count + 1)
@@ -85,7 +85,9 @@ extension ByteBuffer {
         for number in list { self.append(signed: number) }
     }
 
-    /// Leaves one byte for the length of what follows; answers with where that begins.
+    /// Reserves one byte for the length of a record.
+    ///
+    /// - Returns: the position at which the record's fields begin.
     mutating func openRecord() -> Int {
         self.append(0)
         return self.count
@@ -97,7 +99,7 @@ extension ByteBuffer {
             self.bytes[start - 1] = UInt8(truncatingIfNeeded: length)
             return
         }
-        // One byte was too little: what was written moves on, to make room for the others.
+        // The length needs more than one byte, so the fields move back to make room.
         let more = (Int.bitWidth - length.leadingZeroBitCount + 6) / 7 - 1
         for _ in 0..<more { self.append(0) }
         self.bytes.withUnsafeMutableBytes { bytes in

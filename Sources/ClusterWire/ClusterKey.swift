@@ -1,7 +1,8 @@
 internal import Bytes
 internal import Identity
 
-/// The secret that all nodes of a cluster share: whoever can publish in Redis and does not have it cannot speak as a node.
+/// The secret that all nodes of a cluster share. A client that can publish in Redis but lacks the
+/// secret cannot impersonate a node.
 public struct ClusterKey: Sendable {
     private let key: HMACKey
 
@@ -13,14 +14,15 @@ public struct ClusterKey: Sendable {
         self.key = HMACKey(secret)
     }
 
-    /// A key for clusters that were given none: all their nodes verify tokens with the same secret. Two clusters of different names have
-    /// different keys, and none of them tells the secret.
+    /// A key for clusters without a configured one. All nodes verify tokens with the same secret,
+    /// so the key is derived from it. Clusters with different names get different keys, and no key
+    /// reveals the secret.
     public init(derivedFrom tokenSecret: [UInt8], cluster name: String) {
         let label = Array("confab cluster key v1 \(name)".utf8)
         self.key = HMACKey(label.withUnsafeBytes { HMACKey(tokenSecret).sign($0) })
     }
 
-    /// Appends the code of everything from `start` on.
+    /// Appends the authentication code of all bytes from `start` on.
     func seal(_ buffer: inout ByteBuffer, from start: Int) {
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: HMACKey.signatureBytes) { code in
             buffer.bytes.withUnsafeBytes {
@@ -33,7 +35,8 @@ public struct ClusterKey: Sendable {
         }
     }
 
-    /// Whether the last bytes are the code of those before. Compares in a time that does not tell how much of it is right.
+    /// Whether the last bytes are the authentication code of the bytes before them. The comparison
+    /// takes the same time however many bytes match.
     func isSealed(_ bytes: UnsafeRawBufferPointer) -> Bool {
         let end = bytes.count - NodePacket.codeBytes
         guard end >= 0 else { return false }
@@ -47,7 +50,7 @@ public struct ClusterKey: Sendable {
     }
 }
 
-/// It is never printed, not even by accident.
+/// The key is never printed, not even by accident.
 extension ClusterKey: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     public var description: String { "a cluster key" }
     public var debugDescription: String { self.description }

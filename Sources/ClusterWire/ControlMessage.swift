@@ -1,33 +1,36 @@
 public import Bytes
 
-/// A question that one node asks another for an operator, the answer to it, or a letter from loop to loop.
+/// A request from one node to another, its reply, or a message from a loop to a loop of another
+/// node.
 ///
-/// It goes through the same mailboxes as parcels, and its first byte tells it from them. What is said in it is JSON and not records: it is
-/// rare, and nodes of two versions must understand as much of each other as there is.
+/// It travels through the same mailboxes as packets and differs from them in its first byte. Its
+/// body is JSON instead of records, because it is rare, and nodes of different versions should
+/// understand as much of it as possible.
 ///
 /// The layout:
 ///
-///     mark           1 byte, which is the version of no parcel
+///     marker         1 byte, which is not a version of a packet
 ///     kind           1 byte
-///     from, to       8 bytes each, lowest first: the incarnation that sends, and the one that it is for
-///     id             8 bytes: rises with each question of an incarnation; that of an answer is its question's; 0 of a letter
-///     topic, body    texts, as in a parcel
-///     code           16 bytes, as in a parcel
+///     from, to       8 bytes each, little-endian: the sender's and the receiver's incarnation
+///     id             8 bytes: increases with each request of an incarnation; a reply repeats its
+///                    request's id; 0 in a loop message
+///     topic, body    texts, as in a packet
+///     code           16 bytes, as in a packet
 public struct ControlMessage: Sendable, Equatable {
     public enum Kind: UInt8, Sendable { case request = 1, reply = 2, loopMessage = 3 }
 
     public let kind: Kind
-    /// The incarnation that has sent it.
+    /// The sender's incarnation.
     public let from: UInt64
-    /// The incarnation that it is for.
+    /// The receiver's incarnation.
     public let to: UInt64
     public let id: UInt64
-    /// What is asked; of a letter, the number of the loop that it is for.
+    /// The name of the request; in a loop message, the receiving loop's number.
     public let topic: String
-    /// JSON, which who gets it has still to read.
+    /// JSON. The receiver parses and validates it.
     public let body: String
 
-    /// A whole memo.
+    /// The maximum size of a whole message.
     public static let byteLimit = 1 << 20
     public static let topicByteLimit = 64
 
@@ -43,18 +46,18 @@ public struct ControlMessage: Sendable, Equatable {
         self.body = body
     }
 
-    /// Whether these bytes, from a mailbox, are to be read as a memo and not as a parcel.
+    /// Whether bytes from a mailbox are a control message and not a packet.
     public static func isControlMessage(_ bytes: RawSpan) -> Bool {
         bytes.withUnsafeBytes { $0.first == Self.marker }
     }
 
-    /// Whether it may be sent: its reader would refuse a longer one.
+    /// Whether it may be sent. A receiver rejects a longer one.
     public var isWithinLimits: Bool {
         self.topic.utf8.count <= Self.topicByteLimit
             && self.body.utf8.count <= Self.byteLimit - Self.headerBytes - 128
     }
 
-    /// Appends the memo, sealed.
+    /// Appends the message with its authentication code.
     public func write(to buffer: inout ByteBuffer, key: ClusterKey) {
         let start = buffer.count
         buffer.append(Self.marker)
@@ -67,7 +70,7 @@ public struct ControlMessage: Sendable, Equatable {
         key.seal(&buffer, from: start)
     }
 
-    /// Reads a memo that was received by the node `receiver`. Everything in it is copied out of `bytes`.
+    /// Reads a message that the node `receiver` received. All contents are copied out of `bytes`.
     public init(_ bytes: RawSpan, for receiver: UInt64, key: ClusterKey) throws(NodePacketError) {
         self = try bytes.withUnsafeBytes { bytes throws(NodePacketError) in
             guard bytes.count <= Self.byteLimit else { throw .tooLong(limit: Self.byteLimit) }

@@ -2,19 +2,20 @@ internal import Bytes
 internal import ChatModel
 internal import Glibc
 
-/// Names of conversations that were read before: one that is spoken of again is neither made nor hashed again.
+/// A cache of conversation keys that were read before, so that a repeated key is neither created
+/// nor hashed again.
 ///
-/// Each has its place by the bytes in which it travels, and whichever was read last is there. So there is a bound, and names that have the
-/// same place cost no more than all names would without this.
+/// A key's index depends on its encoded bytes, and each index holds the key that was read last. The
+/// memory is therefore bounded, and keys with the same index cost no more than without the cache.
 public struct KeyInterning: Sendable {
     private var keys: [ConversationKey?] = []
 
-    /// A power of two. What is kept takes 40 bytes, and what the texts take.
+    /// A power of two. An entry takes 40 bytes, plus its texts.
     private static let count = 4096
 
     public init() {}
 
-    /// - Parameter bytes: the fields of a key, as they travel.
+    /// - Parameter bytes: the encoded fields of a key.
     func index(of bytes: UnsafeRawBufferPointer) -> Int {
         var hash = UInt64(bytes.count)
         var position = 0
@@ -31,11 +32,12 @@ public struct KeyInterning: Sendable {
         return Int(truncatingIfNeeded: hash) & (Self.count - 1)
     }
 
-    /// The key that stands at this place, if it is the one that these bytes are.
+    /// The key at this index, if these bytes are its encoding.
     func key(at place: Int, in bytes: UnsafeRawBufferPointer) -> ConversationKey? {
         guard !self.keys.isEmpty, let key = self.keys[place] else { return nil }
         let (tenant, id) = (key.tenant.byteCount, key.id.byteCount)
-        // Each text has its length before it, in one byte: longer ones, which have two, are not found here.
+        // Each text has its length before it, in one byte. Longer texts have two length bytes and
+        // are not interned.
         guard tenant < 0x80, id < 0x80, bytes.count == 2 + tenant + id, bytes[0] == UInt8(tenant),
             bytes[1 + tenant] == UInt8(id),
             key.tenant.matches(bytes, at: 1), key.id.matches(bytes, at: 2 + tenant)
@@ -50,7 +52,7 @@ public struct KeyInterning: Sendable {
 }
 
 extension ByteString {
-    /// - Parameter bytes: of which so many follow the place as this text has.
+    /// - Parameter bytes: contain at least this text's length after `place`.
     fileprivate func matches(_ bytes: UnsafeRawBufferPointer, at place: Int) -> Bool {
         self.withBytes {
             $0.isEmpty || memcmp($0.baseAddress!, bytes.baseAddress! + place, $0.count) == 0

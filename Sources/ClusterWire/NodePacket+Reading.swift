@@ -1,14 +1,15 @@
 internal import Cluster
 
 extension NodePacket {
-    /// Reads a parcel that was received by the node `receiver`. Everything in it is copied out of `bytes`, but for what is known.
+    /// Reads a packet that the node `receiver` received. All contents are copied out of `bytes`,
+    /// except interned keys.
     public init(
         _ bytes: RawSpan, for receiver: UInt64, key: ClusterKey, interning known: inout KeyInterning
     ) throws(NodePacketError) {
         self = try bytes.withUnsafeBytes { bytes throws(NodePacketError) in
             guard bytes.count <= Self.byteLimit else { throw .tooLong(limit: Self.byteLimit) }
             guard bytes.count >= Self.headerBytes + Self.codeBytes else { throw .tooShort }
-            // Of another version nobody knows where its code stands.
+            // The position of the code is only known for this version.
             guard bytes[0] == Self.version else { throw .unsupportedVersion(bytes[0]) }
             guard key.isSealed(bytes) else { throw .notAuthentic }
             let parcel = try Self(
@@ -19,7 +20,7 @@ extension NodePacket {
         }
     }
 
-    /// Reads what stands before the code.
+    /// Reads a packet without its authentication code.
     init(unsealed bytes: UnsafeRawBufferPointer, interning known: inout KeyInterning)
         throws(NodePacketError)
     {
@@ -28,7 +29,7 @@ extension NodePacket {
         guard bytes[1] & Self.mandatoryFlags == 0 else { throw .unknownFlags(bytes[1]) }
         self.from = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 2, as: UInt64.self))
         self.to = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 10, as: UInt64.self))
-        // Moved, or the reader would change a copy.
+        // Moved, so that the reader does not modify a copy.
         var reader = WireReader(
             bytes, from: Self.headerBytes, interning: exchange(&known, with: KeyInterning()))
         defer { known = reader.keyInterning }

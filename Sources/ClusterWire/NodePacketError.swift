@@ -1,26 +1,26 @@
-/// Why bytes are no parcel for this node.
+/// Why bytes are not a packet for this node.
 public enum NodePacketError: Error, Sendable, Equatable, CustomStringConvertible {
     case tooShort
     case tooLong(limit: Int)
-    /// From a node whose version speaks otherwise.
+    /// The sender uses an incompatible version.
     case unsupportedVersion(UInt8)
     case unknownFlags(UInt8)
-    /// From a node with another key, or changed on its way.
+    /// The sender has another key, or the packet was changed in transit.
     case notAuthentic
     case wrongReceiver(UInt64)
-    /// What stands at this byte breaks the layout.
+    /// The layout is broken at this byte.
     case malformed(Defect, at: Int)
 
     public enum Defect: Sendable, Equatable {
-        /// A field reaches beyond the end of what it is in.
+        /// A field extends beyond the end of its record.
         case cutShort
-        /// A number is larger than what it counts can be.
+        /// A number exceeds its range.
         case number
         /// A text is not UTF-8.
         case text
-        /// A list has more elements than there are bytes for.
+        /// A list has more elements than remaining bytes.
         case count
-        /// A moment is in no year from 0 to 9999.
+        /// A timestamp is outside of the years 0 to 9999.
         case timestamp
     }
 
@@ -53,10 +53,11 @@ extension NodePacketError.Defect {
     }
 }
 
-/// Why a value cannot be read.
+/// Why a value cannot be decoded.
 enum WireDecodingError: Error {
-    /// It breaks the layout: nothing behind it can be trusted.
+    /// The layout is broken; the rest of the packet cannot be trusted.
     case malformed(NodePacketError.Defect)
-    /// It is of a kind that a later version has brought: the item that it is in cannot be understood, the others can.
+    /// The value has an unknown kind of a later version. Its item is skipped, the others are
+    /// readable.
     case unknownKind
 }

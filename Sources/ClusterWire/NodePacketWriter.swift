@@ -2,10 +2,10 @@ public import Bytes
 internal import ChatModel
 public import Cluster
 
-/// Writes one parcel behind what a buffer holds already.
+/// Writes one packet at the end of a buffer.
 ///
-/// Begin it, append envelopes, and seal it; nothing else may be written into the buffer meanwhile. Once the buffer is warm, that allocates
-/// nothing.
+/// Create it, append envelopes, and seal the packet; write nothing else to the buffer in between.
+/// With a buffer of sufficient capacity, no memory is allocated.
 public struct NodePacketWriter: Sendable {
     private let from: UInt64
     private let to: UInt64
@@ -23,8 +23,8 @@ public struct NodePacketWriter: Sendable {
 
     /// Appends an envelope from a loop of the sender to a loop of the receiver.
     ///
-    /// - Returns: whether there was room for it; if not, it belongs into the next parcel. One for which an empty parcel has no room is
-    ///   the caller's to drop, as mail that is lost.
+    /// - Returns: whether the envelope fit; if not, it belongs in the next packet. The caller drops
+    ///   an envelope that does not fit in an empty packet, as a lost one.
     public func append(_ envelope: borrowing Envelope, to buffer: inout ByteBuffer) -> Bool {
         precondition(
             envelope.from.incarnation == self.from && envelope.to.incarnation == self.to,
@@ -38,7 +38,7 @@ public struct NodePacketWriter: Sendable {
         return true
     }
 
-    /// The parcel is whole: from where it was begun to the buffer's end.
+    /// Completes the packet with its authentication code.
     public func seal(with key: ClusterKey, in buffer: inout ByteBuffer) {
         key.seal(&buffer, from: self.start)
     }

@@ -2,26 +2,27 @@ internal import Bytes
 internal import ChatModel
 internal import Glibc
 
-/// Reads what `ByteBuffer+Wire` writes, out of bytes that it only borrows: it must not outlive them.
+/// Reads what `ByteBuffer+Wire` writes. It borrows the bytes and must not outlive them.
 ///
-/// It trusts nothing: every field is checked against the end of the record that it is in, and nothing is made room for before
-/// it is there.
+/// It trusts no input: every field is checked against the end of its record, and no memory is
+/// reserved for data that is not there.
 struct WireReader {
     private let bytes: UnsafeRawBufferPointer
     private(set) var position: Int
-    /// Where the record ends that is being read.
+    /// The end of the current record.
     private var end: Int
-    /// Items that a later version has brought.
+    /// The number of skipped items of unknown kinds.
     private(set) var unknownItemCount = 0
     private(set) var keyInterning: KeyInterning
-    // Whoever speaks in a parcel mostly speaks again: the texts are made once.
+    // Consecutive items of a packet often have the same person, whose texts are then created once.
     private var lastPerson: (place: Range<Int>, value: Person)?
 
-    /// The number of a message or a change, and whatever else is counted: far from what overflows when it is counted on.
+    /// The maximum of sequence numbers, revisions and counts, far below an overflow in
+    /// calculations.
     static let countLimit = 1 << 53
     /// From year 0 to year 9999.
     static let timestampRange: ClosedRange<Int64> = -62_167_219_200_000...253_402_300_799_999
-    /// Lists get room for so many elements at once; for more when they are there.
+    /// The maximum number of list elements for which memory is reserved in advance.
     static let reserveLimit = 64
 
     init(
@@ -34,7 +35,7 @@ struct WireReader {
         self.end = bytes.count
     }
 
-    /// Whether the record has no more fields: those that a later version has added are missing in one of an earlier.
+    /// Whether the record has no more fields. A record of an earlier version lacks later fields.
     var isAtEnd: Bool { self.position == self.end }
 
     private var remaining: Int { self.end - self.position }
@@ -54,7 +55,7 @@ struct WireReader {
         var shift: UInt64 = 7
         while true {
             let byte = try self.byte()
-            // The tenth byte has the highest bit alone.
+            // The tenth byte has only the highest bit.
             guard shift < 63 || shift == 63 && byte <= 1 else { throw .malformed(.number) }
             number |= UInt64(byte & 0x7F) << shift
             if byte < 0x80 { return number }
@@ -146,9 +147,9 @@ struct WireReader {
 
     // MARK: Records and lists
 
-    /// From here to `leave` only the record's own fields can be read.
+    /// Restricts reading to the next record's fields, until `leaveRecord`.
     ///
-    /// - Returns: where the record ends that this one is in.
+    /// - Returns: the end of the outer record.
     mutating func enterRecord() throws(WireDecodingError) -> Int {
         let length = try self.number()
         guard length <= UInt64(self.remaining) else { throw .malformed(.cutShort) }
@@ -156,7 +157,7 @@ struct WireReader {
         return self.end
     }
 
-    /// Skips what is left of the record.
+    /// Skips the remaining fields of the record.
     mutating func leaveRecord(to outer: Int) {
         self.position = self.end
         self.end = outer
@@ -198,14 +199,14 @@ struct WireReader {
         return list
     }
 
-    /// Every element has at least one byte.
+    /// Every element has at least one byte, which limits the count.
     mutating func listCount() throws(WireDecodingError) -> Int {
         let count = try self.number()
         guard count <= UInt64(self.remaining) else { throw .malformed(.count) }
         return Int(count)
     }
 
-    /// The items of an envelope; one of an unknown kind is left out and counted.
+    /// An item of an envelope; nil, and counted, if its kind is unknown.
     mutating func item<Value: WireValue>(_: Value.Type = Value.self) throws(WireDecodingError)
         -> Value?
     {
@@ -217,7 +218,7 @@ struct WireReader {
             return value
         } catch {
             guard case .unknownKind = error else { throw error }
-            // It may have stood in a record of the item's.
+            // The unknown kind may be in a nested record.
             self.end = end
             self.leaveRecord(to: outer)
             self.unknownItemCount += 1
@@ -225,7 +226,7 @@ struct WireReader {
         }
     }
 
-    // MARK: What repeats
+    // MARK: Repeated values
 
     mutating func conversation() throws(WireDecodingError) -> ConversationKey {
         let (outer, place) = try self.enterRepeatedRecord()

@@ -1,12 +1,12 @@
 internal import Bytes
 
-/// What travels as a record: its fields one behind the other, in an order that never changes.
+/// A value that is encoded as a record: a sequence of fields whose order never changes.
 protocol WireValue {
-    /// Appends the fields; those of a later version come last.
+    /// Appends the fields. Fields of later versions come last.
     func write(to output: inout ByteBuffer)
-    /// Reads them back. What a later version has put behind them is not looked at.
+    /// Reads the fields, and ignores additional fields of later versions.
     static func read(from input: inout WireReader) throws(WireDecodingError) -> Self
 }
 
-/// An enumeration that travels as a byte.
+/// An enumeration that is encoded as a byte.
 protocol WireByte: RawRepresentable<UInt8> {}

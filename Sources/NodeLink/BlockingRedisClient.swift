@@ -4,7 +4,7 @@ internal import Glibc
 internal import RedisClient
 internal import Synchronization
 
-/// A command of words, for one slot.
+/// A command for one slot, as a list of arguments.
 struct RedisQuery: Sendable {
     let slot: RedisSlot
     let arguments: [ByteString]
@@ -15,7 +15,8 @@ struct RedisQuery: Sendable {
     }
 }
 
-/// Asks Redis some commands, and waits: for who has nothing else to do, on a thread of its own.
+/// Sends commands to Redis and blocks until all replies have arrived. Use it on a thread without
+/// other work.
 final class BlockingRedisClient: RedisClientUser {
     private struct State {
         var client: RedisClient?
@@ -38,7 +39,7 @@ final class BlockingRedisClient: RedisClientUser {
         }
     }
 
-    /// - Returns: the answers, in order.
+    /// - Returns: the replies, in the order of the commands.
     func send(_ questions: [RedisQuery]) throws(ClusterReader.ClusterReadError) -> [RedisValue] {
         try self.wait {
             self.state.with { body in
@@ -61,7 +62,7 @@ final class BlockingRedisClient: RedisClientUser {
         }
     }
 
-    /// Where each of the servers is that take commands, and a slot of it.
+    /// The address of every server that accepts commands, with one of its slots.
     func masters() throws(ClusterReader.ClusterReadError) -> [(place: String, slot: RedisSlot)] {
         let found = Mutex<[(place: String, slot: RedisSlot)]>([])
         _ = try self.wait {
@@ -75,7 +76,7 @@ final class BlockingRedisClient: RedisClientUser {
         return found.withLock { $0 }
     }
 
-    /// Every question ends, by the client's own patience.
+    /// Every command ends, at the latest with the client's timeout.
     private func wait(for work: @escaping @Sendable () -> Void) throws(ClusterReader
         .ClusterReadError) -> [RedisValue]
     {

@@ -6,14 +6,14 @@ internal import EventLoop
 public import RedisClient
 internal import RedisStore
 
-/// Reads in Redis what a cluster keeps there of itself, for somebody who is none of its nodes: for operators when none of them answers.
+/// Reads a cluster's state directly from Redis, for operators who cannot reach any of its nodes.
 ///
-/// It writes nothing, and waits for each answer.
+/// It writes nothing, and blocks until each reply has arrived.
 public final class ClusterReader: Sendable {
-    /// Redis does not answer, or what stands there is no cluster's.
+    /// Redis is unreachable, or does not contain a valid cluster state.
     public struct ClusterReadError: Error, Sendable, CustomStringConvertible {
         public let description: String
-        /// Redis has answered: to ask again is of no use.
+        /// Redis has replied, so a retry is useless.
         public let isPermanent: Bool
 
         static func unreachable(_ description: String) -> ClusterReadError {
@@ -24,18 +24,18 @@ public final class ClusterReader: Sendable {
         }
     }
 
-    /// Who is in the view that holds, and how they are.
+    /// The nodes of the current view, and their state.
     public struct Members: Sendable {
         public let view: View
-        /// By name.
+        /// Sorted by name.
         public let peers: [NodeLink.PeerNode]
-        /// By Redis' clock, in milliseconds.
+        /// Redis' clock, in milliseconds.
         public let now: Int64
 
         public func name(of node: UInt64) -> String { self.peers.name(of: node) }
     }
 
-    /// One of the servers that take commands.
+    /// A Redis server that accepts commands.
     public struct RedisServerReport: Sendable {
         public let endpoint: String
         public let info: RedisInfo
@@ -48,9 +48,10 @@ public final class ClusterReader: Sendable {
     private let loop: EventLoop
     private let redis: BlockingRedisClient
 
-    /// Connects; the first question waits for that.
+    /// Starts to connect; the first command waits for the connection.
     ///
-    /// - Parameter authorities: a file (PEM) of those whom to believe for `rediss`; nil for the system's.
+    /// - Parameter authorities: a PEM file with the trusted authorities for `rediss`; nil for the
+    ///   system's.
     public init(_ url: RedisURL, trusting authorities: String?, clusterName: String) throws {
         var settings = try RedisSettings(url, trusting: authorities)
         settings.name = "confab-operator"
@@ -69,7 +70,7 @@ public final class ClusterReader: Sendable {
 
     // MARK: Access
 
-    /// Finds out whether Redis answers, and lets the user of the URL read what a cluster keeps there. Throws why not.
+    /// Checks that Redis replies, and that the URL's user may read the cluster's keys.
     public func checkAccess() throws(ClusterReadError) {
         let slot = RedisSlot(key: self.redisKeys.view)
         _ = try self.redis.send([RedisQuery(slot, "HGET", self.redisKeys.view, "number")])
@@ -115,7 +116,8 @@ public final class ClusterReader: Sendable {
 
     // MARK: Shards and conversations
 
-    /// Who has claimed these shards last, and under which epoch; who has never been claimed is missing.
+    /// The last owner of each of these shards and its epoch. Shards that were never claimed are
+    /// missing.
     public func leases(of shards: [Int]) throws(ClusterReadError) -> [Int: (
         epoch: Int, owner: String
     )] {
@@ -130,7 +132,7 @@ public final class ClusterReader: Sendable {
             })
     }
 
-    /// How far a conversation is stored; nil where there is none.
+    /// The stored head and revision of a conversation; nil if it does not exist.
     public func head(of key: ConversationKey) throws(ClusterReadError) -> (
         head: Int, revision: Int
     )? {
@@ -150,9 +152,9 @@ public final class ClusterReader: Sendable {
     /// `standalone`, `sentinel` or `cluster`.
     public var mode: String { self.settings.url.kind.name }
 
-    /// The servers that take commands, as they say themselves how they are, by where they are.
+    /// The state of each server that accepts commands, sorted by address.
     public func servers() throws(ClusterReadError) -> [RedisServerReport] {
-        // Who they are is known once they are connected.
+        // The servers are known once the client is connected.
         _ = try self.redis.send([RedisQuery(.any, "PING")])
         return try self.redis.masters().map { place, slot throws(ClusterReadError) in
             let begin = MonotonicTime.exact.nanoseconds

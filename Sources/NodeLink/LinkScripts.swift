@@ -2,14 +2,18 @@ import Cluster
 import RedisClient
 import RedisStore
 
-/// What Redis does for the cluster, each in one step.
+/// The atomic operations of a cluster in Redis.
 enum LinkScripts {
-    /// A node says that it lives, and asks what holds. KEYS: the view, the views, the node's own record, the holder of its name, the records
-    /// of the others whom it knows. ARGV: the number and the hash of the view that it knows, its record, for how many milliseconds records are
-    /// kept, the process (empty: it wants no name), and for how many milliseconds it holds its name.
+    /// Records a heartbeat and returns the current state.
     ///
-    /// Answers Redis' time in milliseconds, the number that holds, the texts that the node does not know, oldest first, when each of
-    /// the others beat last, and which process holds the name.
+    /// KEYS: the view, the views, the node's record, the holder of its name, the records of the
+    /// other known nodes. ARGV: the number and the hash of the known view, the record, the lifetime
+    /// of records in milliseconds, the process (empty: it does not claim the name), and the
+    /// lifetime of a name's lease in milliseconds.
+    ///
+    /// Returns Redis' time in milliseconds, the current view number, the texts of the views that
+    /// the node does not know, oldest first, the time of each other node's last heartbeat, and the
+    /// process that holds the name.
     static let heartbeat = RedisScript(
         """
         #!lua
@@ -35,12 +39,17 @@ enum LinkScripts {
         return {now, number, texts, beats, holder}
         """)
 
-    /// A view takes the place of another, if that holds. KEYS: the view, the views, the events; and the record of the node that is taken for
-    /// dead, or else the holder of the proposer's name. ARGV: the number that must hold, the view's number, text (empty: nobody is left) and hash, how many views are
-    /// kept, the event's name, its node, how old in milliseconds the dead node's last beat must be, what operators call the node, and the
-    /// process that proposes: a node joins only while its process holds its name, and gives that up when it leaves.
+    /// Replaces the current view if it has the expected number.
     ///
-    /// Answers 1 when it is done, 0 when another view holds, the node lives, or another process holds the name.
+    /// KEYS: the view, the views, the events, and the record of the evicted node, or else the
+    /// holder of the proposer's name. ARGV: the expected number; the new view's number, text
+    /// (empty: no node is left) and hash; the number of views to keep; the event's name and node;
+    /// the minimum age in milliseconds of the evicted node's last heartbeat; the node's name; the
+    /// proposing process. A node may join only while its process holds its name, and releases the
+    /// name when it leaves.
+    ///
+    /// Returns 1 if it was replaced, and 0 if another view is current, the node is alive, or
+    /// another process holds the name.
     static let propose = RedisScript(
         """
         #!lua
@@ -66,12 +75,14 @@ enum LinkScripts {
         """)
 
     static let all = [heartbeat, propose, StreamSizeEstimator.script]
-    /// So many events are kept at least; not many more.
+    /// The number of events that are retained; Redis trims them approximately.
     static let eventLimit = 10_000
-    /// So many views are kept for nodes that have missed some.
+    /// The number of views that are retained for nodes that have missed some.
     static let viewLimit = 64
-    /// So long a record outlives its node's last beat: operators see for a while who was there.
+    /// A record outlives its node's last heartbeat by this time, so that operators still see the
+    /// node.
     static let recordMilliseconds = 60_000
-    /// So long after its last beat a node holds its name: another of that name waits until then.
+    /// A node holds its name for this time after its last heartbeat. Another node with the name
+    /// waits.
     static let nameMilliseconds = Int(Membership.evictionTimeout)
 }

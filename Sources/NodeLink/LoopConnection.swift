@@ -2,13 +2,13 @@ public import EventLoop
 public import RedisClient
 public import RedisStore
 
-/// One loop's connection to Redis, shared by its store and its mail to other nodes.
+/// One loop's connection to Redis, which its store and its packets to other nodes share.
 public final class LoopConnection: Sendable {
     public let store: RedisStore
     let client: RedisClient
     private let replyRouter: ReplyRouter
 
-    /// - Parameter seed: of the waits between attempts to connect; another for each loop.
+    /// - Parameter seed: for the random backoff of reconnects; different for each loop.
     public init(
         _ settings: RedisSettings, store: RedisStoreSettings, on loop: EventLoop, seed: UInt64
     ) {
@@ -27,7 +27,7 @@ public final class LoopConnection: Sendable {
         }
     }
 
-    /// Knows whose a reply is.
+    /// Routes replies to the store or the publisher.
     private final class ReplyRouter: RedisClientUser {
         let store: RedisStore
 

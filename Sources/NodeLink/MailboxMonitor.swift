@@ -1,34 +1,36 @@
-/// A node's mailbox in Redis as the node knows it: which it listens to, and whether it hears what it sends there itself.
+/// Monitors the node's own mailbox in Redis: the subscription to it, and whether the node's own
+/// probes return through it.
 ///
-/// A value: it is told what happens, in milliseconds of one clock, and says what is to be done.
+/// It is a value. It receives events with the milliseconds of one clock, and decides what to do.
 struct MailboxMonitor {
-    /// After so much silence of its own mailbox a node is ill, and listens anew: unless it is Redis that says nothing.
+    /// Without a returned probe for this time, a node is unhealthy. It subscribes again, unless
+    /// Redis does not reply at all.
     static let silenceLimit: Int64 = 1000
-    /// What Redis has taken is here after so long, or does not come.
+    /// A probe that Redis accepted returns within this time, or is lost.
     private static let deliveryDelay: Int64 = 400
 
-    /// Whose mailbox is listened to; 0 before any is.
+    /// The incarnation whose mailbox is subscribed; 0 before the first one.
     private(set) var incarnation: UInt64 = 0
-    /// The one that was listened to when a subscription was heard of last.
+    /// The incarnation at the last confirmed subscription.
     private var subscribedIncarnation: UInt64 = 0
     private var probeReturnedAt: Int64
-    /// When Redis took the first probe that has not been heard; nil where none is missing.
+    /// When Redis accepted the first probe that has not returned; nil if none is missing.
     private var probeMissingSince: Int64?
-    /// Until then what was listened to anew is given its time.
+    /// A new subscription gets time until then.
     private var resubscribeNotBefore: Int64 = .min
-    /// As `change` found it last.
+    /// The result of the last `healthChange`.
     private(set) var isHealthy = true
-    /// How often it was listened to anew because nothing came.
+    /// How often the mailbox was subscribed again because no probe returned.
     private(set) var resubscriptions = 0
 
     init(at now: Int64) {
         self.probeReturnedAt = now
     }
 
-    /// How long ago something came last.
+    /// The time since a probe returned.
     func age(at now: Int64) -> Int64 { now - self.probeReturnedAt }
 
-    /// The mailbox is named by the incarnation. Nil where that is listened to already.
+    /// Changes the mailbox to that of a new incarnation; nil if it is subscribed already.
     mutating func move(to incarnation: UInt64, at now: Int64) -> (old: UInt64?, new: UInt64)? {
         guard self.incarnation != incarnation else { return nil }
         defer {
@@ -38,29 +40,32 @@ struct MailboxMonitor {
         return (self.incarnation == 0 ? nil : self.incarnation, incarnation)
     }
 
-    /// It is listened to from here on.
+    /// Redis has confirmed the subscription.
     ///
-    /// - Returns: whether it was before, so that something may have been missed between.
+    /// - Returns: whether the same mailbox was subscribed before, so that messages may have been
+    ///   missed.
     mutating func subscribed(at now: Int64) -> Bool {
         self.probeReturned(at: now)
         defer { self.subscribedIncarnation = self.incarnation }
         return self.subscribedIncarnation == self.incarnation
     }
 
-    /// The node has heard itself.
+    /// A probe has returned.
     mutating func probeReturned(at now: Int64) {
         self.probeReturnedAt = now
         self.probeMissingSince = nil
     }
 
-    /// Redis has taken what the node sends to itself twice a second. It may have been heard before this is known.
+    /// Redis has accepted a probe, which is sent twice a second. The probe may have returned
+    /// before.
     mutating func probeAccepted(at now: Int64) {
         if self.probeMissingSince == nil, self.age(at: now) >= Self.deliveryDelay {
             self.probeMissingSince = now
         }
     }
 
-    /// To be asked where the connections are there. When this answers true, another is given a second before it does so again.
+    /// Whether to subscribe again. Call it while the connections are ready. After `true`, the next
+    /// one follows after a second at the earliest.
     mutating func mustResubscribe(at now: Int64) -> Bool {
         guard self.age(at: now) > Self.silenceLimit, now >= self.resubscribeNotBefore,
             let since = self.probeMissingSince, now - since >= Self.deliveryDelay
@@ -73,7 +78,7 @@ struct MailboxMonitor {
         return true
     }
 
-    /// Whether mail flows, where that has changed.
+    /// Whether the mailbox is healthy, if that has changed.
     mutating func healthChange(at now: Int64) -> Bool? {
         let isGood = self.age(at: now) <= Self.silenceLimit
         guard isGood != self.isHealthy else { return nil }

@@ -5,9 +5,9 @@ import EventLoop
 import RedisClient
 import Telemetry
 
-/// Questions between nodes, and to Redis, for operators.
+/// Calls between nodes, and queries to Redis, for operators.
 extension NodeAgent {
-    /// From any thread; the answer comes on the loop.
+    /// From any thread; the reply arrives on the loop.
     func call(_ node: UInt64, _ topic: String, _ text: String, reply: @escaping PendingCalls.Reply)
     {
         self.loop.execute {
@@ -34,7 +34,7 @@ extension NodeAgent {
         }
     }
 
-    /// From any thread; the answer comes on the loop.
+    /// From any thread; the reply arrives on the loop.
     func clusterStatus(_ reply: @escaping @Sendable (NodeLink.ClusterStatus) -> Void) {
         self.loop.execute {
             let now = Self.now
@@ -75,7 +75,7 @@ extension NodeAgent {
         }
     }
 
-    /// Reads what nodes say of themselves, where that is not known.
+    /// Reads the records of nodes whose record is unknown.
     func fetchPeerRecords(at now: Int64) {
         self.state.with { body in
             for node in body.peerDirectory.follow(body.membership.storedView, at: now) {
@@ -98,7 +98,7 @@ extension NodeAgent {
         }
     }
 
-    /// - Parameter reply: nil where Redis could not be asked.
+    /// - Parameter reply: nil if the command failed.
     func complete(_ errand: ReplyContinuation, with reply: RedisReply?) {
         let now = Self.now
         switch errand {
@@ -111,7 +111,7 @@ extension NodeAgent {
                     reply.isNull ? nil : try? NodeRecord(text: reply.string), of: node, at: now)
             }
         case .call(let id):
-            // A killed process shows at once.
+            // A crashed process has no subscription, so the call fails at once.
             guard reply?.integer ?? 0 == 0 else { return }
             self.state.with { $0.pendingCalls.remove(id) }?(.failure(.noAnswer))
         case .redisInfo(let id):
@@ -135,7 +135,7 @@ extension NodeAgent {
     func receive(_ memo: ControlMessage) {
         switch memo.kind {
         case .loopMessage:
-            // As with questions: nothing is taken of whom is not there.
+            // As for requests, a message from a node outside the view is dropped.
             guard let loop = UInt16(memo.topic),
                 self.state.with({ $0.membership.storedView?.node(memo.from) != nil })
             else { return }
@@ -144,7 +144,8 @@ extension NodeAgent {
             self.state.with { $0.pendingCalls.finish(memo.id, from: memo.from) }?(
                 .success(memo.body))
         case .request:
-            // Of whom is not there nothing is taken: what it once said could be said again by anybody who has heard it.
+            // Requests from nodes outside the view are dropped, because a recorded packet could be
+            // replayed.
             let isTaken = self.state.with { body in
                 body.membership.storedView?.node(memo.from) != nil
                     && body.pendingCalls.acceptRequest(memo.id, from: memo.from)

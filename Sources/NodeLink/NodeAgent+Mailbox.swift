@@ -4,7 +4,7 @@ import EventLoop
 import RedisClient
 import Telemetry
 
-/// What comes by the node's mailbox, and whether anything does.
+/// The node's mailbox: its subscription, its messages and its health.
 extension NodeAgent: RedisSubscriberUser {
     func subscribeToMailbox() {
         self.state.with { body in
@@ -19,7 +19,8 @@ extension NodeAgent: RedisSubscriberUser {
 
     func redisSubscribed(to channel: UnsafeRawBufferPointer) {
         self.state.with { $0.subscribeProblem = nil }
-        // What was published while nobody listened is lost, and nothing needs to wait until that is noticed.
+        // Messages that were published without a subscription are lost; their repair starts at
+        // once.
         if self.state.with({ $0.mailbox.subscribed(at: Self.now) }) {
             self.receiver.messagesMayBeLost()
         }
@@ -59,7 +60,8 @@ extension NodeAgent: RedisSubscriberUser {
         self.recordLinkProblem(error, self.subscribeCommand, at: \.subscribeProblem)
     }
 
-    /// A node that does not hear itself hears nobody: it listens anew, and says that it is ill until it does.
+    /// A node whose probes do not return receives no messages. It subscribes again, and reports a
+    /// problem until they return.
     func checkMailbox(at now: Int64) {
         let (change, problem, isOtherProblem) = self.state.with { body in
             if case .ready? = body.subscriber?.state, case .ready? = body.client?.state,

@@ -5,14 +5,14 @@ import EventLoop
 import RedisClient
 import RedisStore
 
-/// What is kept in Redis and looked at for operators: what happened in the cluster, and how much room conversations take.
+/// Cluster state in Redis that operators read: the event stream, and the memory of conversations.
 extension NodeAgent {
-    /// A survey that takes longer ends with what it has seen.
+    /// An estimate that takes longer ends with a partial result.
     private static let estimateTimeout: Int64 = 1000
 
-    // MARK: What happened
+    // MARK: Events
 
-    /// From any thread. Nobody hears what becomes of it: the node's log has it, too.
+    /// From any thread. The result is not checked, because the node's log contains the event too.
     func record(_ event: String, _ details: [NodeLink.Event.Detail]) {
         self.loop.execute {
             self.state.with { body in
@@ -40,11 +40,11 @@ extension NodeAgent {
         }
     }
 
-    /// From any thread; the answer comes on the loop.
+    /// From any thread; the reply arrives on the loop.
     ///
     /// - Parameters:
-    ///   - id: what came after this event; nil: the newest.
-    ///   - reply: told nil where Redis does not say.
+    ///   - id: returns the events after this one; nil for the newest ones.
+    ///   - reply: receives nil if Redis does not reply.
     func events(
         after id: String?, limit: Int, reply: @escaping @Sendable ([NodeLink.Event]?) -> Void
     ) {
@@ -68,9 +68,10 @@ extension NodeAgent {
         }
     }
 
-    // MARK: How much room
+    // MARK: Memory
 
-    /// From any thread; the answer comes on the loop: the bytes of all streams, nil where Redis does not say.
+    /// From any thread; the reply arrives on the loop. It receives the bytes of all streams, or nil
+    /// if Redis does not reply.
     func measureStreams(_ reply: @escaping @Sendable (Int?) -> Void) {
         self.loop.execute {
             self.state.with { body in
@@ -105,7 +106,7 @@ extension NodeAgent {
         }
     }
 
-    /// Asks Redis; where it cannot be asked, whoever waits hears that when its patience ends.
+    /// Sends a command to Redis. If that fails, the request ends with its timeout.
     private func sendCommand(
         _ errand: ReplyContinuation, slot: RedisSlot, _ body: inout State,
         _ write: (inout RedisCommandWriter) -> Void
@@ -116,7 +117,7 @@ extension NodeAgent {
         }
     }
 
-    // MARK: Answers
+    // MARK: Replies
 
     func estimateReplied(_ survey: StreamSizeEstimate, _ reply: RedisReply?) {
         self.state.with { body in

@@ -6,9 +6,10 @@ import RedisClient
 import Synchronization
 import Telemetry
 
-/// Does what `Membership` decides: beats, proposes views, reads the node's mailbox. Lives on the node's first loop.
+/// Executes the decisions of `Membership`: heartbeats, proposals of views, the mailbox. It runs on
+/// the node's first loop.
 ///
-/// It has a connection of its own: what is said about who lives must not wait behind messages.
+/// It has its own connection, so that heartbeats do not wait behind messages.
 final class NodeAgent: EventLoopHandler, RedisClientUser {
     struct State {
         var membership: Membership
@@ -16,45 +17,45 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
         var client: RedisClient?
         var subscriber: RedisSubscriber?
         var publisher: PacketPublisher?
-        /// The hash of the view that is known, as Redis keeps it.
+        /// The hash of the known view, as stored in Redis.
         var knownHash = ""
         var proposedHash = ""
         var mailbox: MailboxMonitor
-        /// Of the conversations of which mail has come.
+        /// The keys of conversations in received packets.
         var knownKeys = KeyInterning()
-        /// Whose record stands where in the answer to the beat that is under way.
+        /// The nodes whose heartbeat times the pending heartbeat reply contains, in order.
         var queriedNodes: [UInt64] = []
         var probes: [UInt64: UInt64] = [:]
         var lastTag: UInt64 = 1 << 32
-        /// Why the cluster's own records cannot be read, or kept.
+        /// Why the cluster's state in Redis cannot be read or written.
         var recordsProblem: String?
-        /// Why mail cannot come in, or go out: Redis refuses to have the node subscribe, or publish.
+        /// Why messages cannot be received or sent: Redis rejects the subscription or the publish.
         var subscribeProblem: String?
         var publishProblem: String?
         var linkProblem: String? { self.subscribeProblem ?? self.publishProblem }
-        /// What was told of the mail last.
+        /// The last reported problem of the link.
         var reportedLinkProblem: String?
         /// The other process that holds this node's name.
         var nameHolder: String?
         var loggedNodes: [View.Node] = []
-        /// Where Redis has what it has answered, in words; nil where it does not say.
+        /// Where Redis keeps acknowledged writes, as a phrase; nil if Redis does not say.
         var durability: String?
-        /// Advice about Redis' settings that the log has.
+        /// The warnings about Redis' settings that were logged.
         var loggedWarnings: Set<String> = []
         var peerDirectory = PeerDirectory()
         var pendingCalls = PendingCalls()
-        /// What was asked of Redis for others, by tag.
+        /// Pending queries to Redis, by command tag.
         var replyContinuations: [UInt64: ReplyContinuation] = [:]
     }
 
     enum ReplyContinuation {
-        /// What a node says of itself.
+        /// A node's record.
         case nodeRecord(UInt64)
-        /// Whether anybody heard a question to another node.
+        /// Whether a call reached a subscriber.
         case call(UInt64)
-        /// What Redis says of itself.
+        /// Redis' `INFO`.
         case redisInfo(UInt64)
-        /// What happened in the cluster.
+        /// The cluster's events.
         case events(UInt64, @Sendable ([NodeLink.Event]?) -> Void)
         case streamSizes(StreamSizeEstimate)
     }
@@ -125,7 +126,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
 
     static var now: Int64 { MonotonicTime.now.nanoseconds / 1_000_000 }
 
-    // MARK: The loop
+    // MARK: Loop
 
     func socketReady(_ token: SocketToken, readable: Bool, writable: Bool) {}
 
@@ -138,7 +139,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
         self.updateJoinState()
     }
 
-    /// Has the membership decide, and does what it says, and what follows from that.
+    /// Executes the directives that `decide` returns.
     func perform(_ decide: (inout State) -> [Membership.Directive]) {
         for directive in self.state.with(decide) {
             switch directive {
@@ -173,7 +174,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
         }
     }
 
-    /// Who comes and goes is news; that some shards move is not.
+    /// Joining and leaving nodes are logged at a higher level than moved shards.
     private func log(view: View) {
         let fields: LogFields = [
             "number": LogValue(view.number), "nodes": LogValue(view.nodes.count),
@@ -215,7 +216,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
         self.joinState.withLock { $0 = standing }
     }
 
-    // MARK: Beats and views
+    // MARK: Heartbeats and views
 
     private func sendHeartbeat() {
         self.state.with { body in
@@ -290,7 +291,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
         }
     }
 
-    /// Tells this process from every other that goes by its name, in all its lives as a node.
+    /// Distinguishes this process from others with its node name, in all its incarnations.
     private var process: String { ClusterRedisKeys.text(self.settings.record.incarnation) }
 
     private static func hash(_ text: String) -> String {
@@ -315,7 +316,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
                 }
                 return body.membership.proposalDecided(isAccepted: isKept, at: now)
             }
-            // At once: until it is known whether who is no longer there has left or died, nobody misses it.
+            // Without delay: until this is known, a crashed node is not shown as missing.
             self.fetchPeerRecords(at: now)
         case Tag.probe:
             self.state.with {
@@ -370,7 +371,8 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
     private var publishCommand: String { self.isRedisCluster ? "SPUBLISH" : "PUBLISH" }
     var subscribeCommand: String { self.isRedisCluster ? "SSUBSCRIBE" : "SUBSCRIBE" }
 
-    /// Redis refuses what mail needs: in the log once, and why the node does not get in or is not well.
+    /// Records that Redis rejects a command that messages need. It is logged once, and is the
+    /// reason why the node cannot join or is unhealthy.
     func recordLinkProblem(
         _ error: RedisError, _ command: String, at place: WritableKeyPath<State, String?>
     ) {
@@ -383,7 +385,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
             reason += " (\(command) \(channel))"
         }
         let isNews = self.state.with { body in
-            // The channel is another one in every life of a node; what is wrong is the same.
+            // The channel changes with every incarnation, but the problem is the same.
             defer { body[keyPath: place] = reason }
             return body[keyPath: place] == nil
         }
@@ -391,7 +393,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
         self.updateJoinState()
     }
 
-    /// In the log once, not twice a second.
+    /// Logs a problem once, not twice a second.
     private func recordProblem(_ name: StaticString, _ reason: String) {
         let isNews = self.state.with { body in
             defer { body.recordsProblem = reason }
@@ -401,7 +403,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
         self.updateJoinState()
     }
 
-    /// Nil where what is kept is no view of ours: then nothing is done about it, and the log says so.
+    /// Nil if the stored view is unreadable; then this is logged, and nothing else happens.
     private func heartbeatReply(_ reply: RedisReply) -> Membership.HeartbeatReply? {
         guard let time = reply[0]?.integer, let number = reply[1]?.integer, let texts = reply[2],
             let beats = reply[3]
@@ -430,7 +432,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
         }
     }
 
-    /// In the log when it changes.
+    /// Logs changes of the holder.
     private func recordNameHolder(_ holder: String?) {
         let (before, isIn) = self.state.with { body in
             defer { body.nameHolder = holder }
@@ -462,7 +464,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
         self.state.with { body in
             guard case .ready = state else { return body.membership.disconnected() }
             body.membership.connected(at: now)
-            // A user of Redis that may not ask this is told nothing.
+            // A Redis user without this permission gets no reply.
             for master in body.client?.masterSlots ?? [] {
                 try? body.client?.command(tag: Tag.settings, slot: master) { command in
                     command.append("CONFIG")
@@ -474,7 +476,7 @@ final class NodeAgent: EventLoopHandler, RedisClientUser {
         self.updateJoinState()
     }
 
-    /// Once for each thing that is wrong: it is as wrong after every reconnection.
+    /// Each warning is logged once, because it applies after every reconnect.
     private func apply(_ advice: RedisConfigCheck) {
         let news = self.state.with { body in
             body.durability = advice.durability

@@ -2,16 +2,16 @@ public import Cluster
 public import ClusterWire
 
 extension NodeLink {
-    /// A node as the others see it.
+    /// A node as the other nodes see it.
     public struct PeerNode: Sendable, Equatable {
         public let incarnation: UInt64
-        /// What it says of itself; nil while that has not been read yet.
+        /// The node's own description; nil until it has been read.
         public let record: NodeRecord?
-        /// It hands its shards over, or has done so.
+        /// It is handing its shards over, or has done so.
         public let isDraining: Bool
-        /// For so many milliseconds it has not said that it lives, where that is longer than it should be.
+        /// The milliseconds since its last heartbeat, if it is overdue.
         public let silentFor: Int64?
-        /// It was taken for dead so many milliseconds ago.
+        /// The milliseconds since its eviction.
         public let evictedFor: Int64?
 
         public init(
@@ -27,7 +27,7 @@ extension NodeLink {
 
         public var name: String { self.record?.name ?? ClusterRedisKeys.text(self.incarnation) }
 
-        /// As operators are shown it: `gone`, `suspect`, `draining` or `active`.
+        /// The state that operators see: `gone`, `suspect`, `draining` or `active`.
         public var state: String {
             if self.evictedFor != nil { return "gone" }
             if self.silentFor ?? 0 >= 1000 { return "suspect" }
@@ -35,27 +35,28 @@ extension NodeLink {
         }
     }
 
-    /// What a node knows of its cluster.
+    /// A node's knowledge of its cluster.
     public struct ClusterStatus: Sendable {
-        /// This node.
+        /// This node's incarnation.
         public var localNode: UInt64 = 0
-        /// What holds, as this node last heard.
+        /// The view that this node follows.
         public var view: View?
-        /// Everybody, this node too, and those who have died lately; by name.
+        /// All nodes, including this one and recently evicted ones, sorted by name.
         public var peers: [PeerNode] = []
-        /// So many milliseconds ago this node's own mailbox brought it what it had sent there.
+        /// The milliseconds since this node's own probe returned through its mailbox.
         public var lastDeliveryAge: Int64 = 0
-        /// How often it had to listen anew because nothing came.
+        /// How often the mailbox was subscribed again because no probe returned.
         public var mailboxResubscriptions = 0
         /// `standalone`, `sentinel` or `cluster`.
         public var redisMode = ""
-        /// Where the Redis servers are that this node writes to, `host:port` each.
+        /// The Redis servers that this node writes to, each as `host:port`.
         public var redisServers: [String] = []
-        /// Where a write is that Redis has answered, its replicas apart: "on the disk of Redis". Nil where Redis does not say.
+        /// Where Redis keeps acknowledged writes, apart from replicas, such as "on the disk of
+        /// Redis". Nil if Redis does not say.
         public var durability: String?
     }
 
-    /// Answers the questions of other nodes, each once; nil for one that it does not understand.
+    /// Answers requests of other nodes, each once; returns nil for an unknown topic.
     public typealias CallHandler = @Sendable (_ topic: String, _ body: String) async -> String?
 
     public func clusterStatus() async -> ClusterStatus {
@@ -64,7 +65,7 @@ extension NodeLink {
         }
     }
 
-    /// Asks another node; it has two seconds to answer.
+    /// Sends a request to another node. It fails after two seconds without a reply.
     public func call(_ node: UInt64, _ topic: String, _ body: String) async -> Result<
         String, NodeCallError
     > {
@@ -73,7 +74,7 @@ extension NodeLink {
         }
     }
 
-    /// Asks several nodes at once; who does not answer in time is missing.
+    /// Sends a request to several nodes in parallel. Nodes without a reply in time are missing.
     public func callAll(_ nodes: [UInt64], _ topic: String, _ body: String) async -> [UInt64:
         String]
     {
@@ -87,7 +88,8 @@ extension NodeLink {
         }
     }
 
-    /// What `INFO` says of the Redis that this node talks to, and how long that took, in microseconds. Nil when it does not answer.
+    /// The `INFO` of this node's Redis, and the microseconds until its reply. Nil if Redis does not
+    /// reply.
     public func inspectRedis() async -> (info: String, microseconds: Int64)? {
         await withCheckedContinuation { continuation in
             self.agent.inspectRedis { continuation.resume(returning: $0) }
@@ -96,12 +98,12 @@ extension NodeLink {
 }
 
 extension [NodeLink.PeerNode] {
-    /// What operators call a node.
+    /// The name of a node for operators.
     public func name(of node: UInt64) -> String {
         self.first { $0.incarnation == node }?.name ?? ClusterRedisKeys.text(node)
     }
 
-    /// A sentence for who asks for a node by a name that several living nodes have; nil where one at most has it.
+    /// An error sentence if several living nodes have the name; nil otherwise.
     public func ambiguity(of name: String) -> String? {
         let candidates = self.filter { $0.name == name && $0.evictedFor == nil }
         guard candidates.count > 1 else { return nil }
@@ -113,7 +115,7 @@ extension [NodeLink.PeerNode] {
             "\(candidates.count) nodes have the name \(name): \(places). Restart all but one with another --node-id."
     }
 
-    /// A sentence for who asks for a node of a name that none has.
+    /// An error sentence for a name that no node has.
     public func absence(of name: String) -> String {
         "There is no node \(name); there are \(self.map(\.name).joined(separator: ", "))."
     }

@@ -2,7 +2,7 @@ public import Bytes
 import RedisClient
 
 extension NodeLink {
-    /// Something that happened in the cluster, as Redis keeps it: what nodes did, and what operators had them do.
+    /// An event of the cluster in Redis: what a node did, or what an operator ordered.
     public struct Event: Sendable, Equatable {
         public struct Detail: Sendable, Equatable {
             public let name: String
@@ -14,9 +14,9 @@ extension NodeLink {
             }
         }
 
-        /// Rises from event to event: milliseconds, and a number among those of the same one.
+        /// Increases with every event: milliseconds, and a number within the millisecond.
         public let id: String
-        /// In no certain order.
+        /// In no particular order.
         public let details: [Detail]
 
         public init(id: String, details: [Detail]) {
@@ -26,7 +26,7 @@ extension NodeLink {
 
         public subscript(name: String) -> String? { self.details.first { $0.name == name }?.value }
 
-        /// When it was kept, by Redis' clock.
+        /// When it was stored, by Redis' clock.
         public var time: Timestamp { Timestamp(milliseconds: Int64(clamping: self.order.0)) }
 
         var order: (UInt64, UInt64) {
@@ -36,7 +36,7 @@ extension NodeLink {
             )
         }
 
-        /// Nil where it is no entry of a stream.
+        /// Nil if the reply is not a stream entry.
         init?(_ entry: RedisReply) {
             guard let id = entry[0]?.string, let words = entry[1]?.elements else { return nil }
             var details: [Detail] = []
@@ -48,21 +48,23 @@ extension NodeLink {
         }
     }
 
-    /// Notes for operators what this node was told to do. What cannot be noted is not: the log has it, too.
+    /// Records an order of an operator. A failure is ignored, because the log contains the order
+    /// too.
     public func record(_ event: String, _ details: [Event.Detail] = []) {
         self.agent.record(event, details)
     }
 
-    /// What happened, oldest first. Nil where Redis does not say.
+    /// The events, oldest first. Nil if Redis does not reply.
     ///
-    /// - Parameter id: what came after this event; nil: the newest.
+    /// - Parameter id: returns the events after this one; nil for the newest ones.
     public func events(after id: String?, limit: Int) async -> [Event]? {
         await withCheckedContinuation { continuation in
             self.agent.events(after: id, limit: limit) { continuation.resume(returning: $0) }
         }
     }
 
-    /// The bytes that all conversations' streams take in Redis; of many it is an estimate. Nil where Redis does not say.
+    /// The bytes of all conversations' streams in Redis; estimated if there are many. Nil if Redis
+    /// does not reply.
     public func measureStreams() async -> Int? {
         await withCheckedContinuation { continuation in
             self.agent.measureStreams { continuation.resume(returning: $0) }

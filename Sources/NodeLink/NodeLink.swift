@@ -8,16 +8,18 @@ import RedisStore
 import Synchronization
 public import Telemetry
 
-/// A node's link to the others, over Redis: carries mail between loops, and keeps the node in the view.
+/// A node's link to the other nodes over Redis. It carries envelopes between loops and keeps the
+/// node in the view.
 ///
-/// The first loop reads the node's mailbox and beats; every loop publishes over its own connection.
+/// The first loop receives messages and sends heartbeats; every loop publishes over its own
+/// connection.
 public final class NodeLink: Relay {
     private let publishers: [LoopBound<PacketPublisher>]
     let agent: NodeAgent
     private let connections: [LoopConnection]
 
-    /// Begins to join. The loops and their connections are the node's, in order; `receiver` is told what comes, and
-    /// `answering` answers what other nodes ask.
+    /// Starts to join. `loops` and `connections` are the node's, in order. `receiver` receives
+    /// messages and views, and `callHandler` answers the requests of other nodes.
     public init(
         _ settings: NodeLinkSettings, loops: [EventLoop], connections: [LoopConnection],
         receiver: any RelayReceiver, logger: Logger,
@@ -62,30 +64,31 @@ public final class NodeLink: Relay {
         self.publishers[loop].with { $0.publications(of: news) }
     }
 
-    /// What is known of the node's place.
+    /// How far the node has joined or left the cluster.
     public struct JoinState: Sendable, Equatable {
-        /// It is in the view that its loops go by.
+        /// It is in the view that its loops follow.
         public var isJoined = false
-        /// No shard is its own, or nobody is there who could take it.
+        /// It owns no shard, or no other node can take one.
         public var hasHandedOver = true
-        /// Why there is no Redis, or what is wrong with what the cluster keeps there; nil where all is well.
+        /// Why Redis is unavailable, or what is wrong with the cluster's state there; nil if there
+        /// is no problem.
         public var outage: String?
 
-        /// Another living node goes by this node's name, which therefore may not join.
+        /// Another living node uses this node's name, so this node may not join.
         public var isNameTaken = false
 
-        /// Of a node that has only begun.
+        /// The state of a node that has just started.
         public init() {}
     }
 
     public var joinState: JoinState { self.agent.joinState.withLock { $0 } }
 
-    /// Hands the node's shards over, some at a time, to the others; or takes its share again.
+    /// Hands the node's shards over to other nodes step by step, or takes its share back.
     public func drain(_ isDraining: Bool) {
         self.agent.change { $0.setDraining(isDraining) }
     }
 
-    /// Takes the node out of the view, so that the others need not find out.
+    /// Removes the node from the view, so that the others need not detect its departure.
     public func leave() {
         self.agent.change { $0.leave() }
     }

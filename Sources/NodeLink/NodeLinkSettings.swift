@@ -1,13 +1,13 @@
 public import ClusterWire
 public import RedisClient
 
-/// What a node needs to be one of a cluster.
+/// The settings of a cluster node.
 public struct NodeLinkSettings: Sendable {
     public var clusterName: String
     public var redis: RedisSettings
-    /// What all its nodes sign their mail with.
+    /// The key that authenticates messages between nodes.
     public var key: ClusterKey
-    /// What the node says of itself; its incarnation changes when it was taken for dead.
+    /// The node's description. Its incarnation changes after an eviction.
     public var record: NodeRecord
 
     public init(clusterName: String, redis: RedisSettings, key: ClusterKey, record: NodeRecord) {

@@ -4,7 +4,8 @@ import Cluster
 import ClusterWire
 import RedisClient
 
-/// One loop's mail to other nodes: one publish for each of them and turn, over the loop's own connection.
+/// Publishes one loop's packets: one publish per receiving node and turn, over the loop's own
+/// connection.
 struct PacketPublisher {
     private let redisKeys: ClusterRedisKeys
     private let key: ClusterKey
@@ -12,7 +13,7 @@ struct PacketPublisher {
     private var mailboxes: [UInt64: (name: ByteString, slot: RedisSlot)] = [:]
     private var buffer = ByteBuffer(capacity: 4096)
 
-    /// Nobody hears what becomes of a publish: lost mail is missed by its receiver.
+    /// The reply to a publish is ignored, because the receiver notices lost packets.
     static let tag = UInt64.max
 
     init(redisKeys names: ClusterRedisKeys, key: ClusterKey, client: RedisClient) {
@@ -25,7 +26,7 @@ struct PacketPublisher {
         self.pack(envelopes) { outlet, node in outlet.publish(to: node, tag: Self.tag) }
     }
 
-    /// The same mail for the store to carry.
+    /// The same packets, as publications of the store.
     mutating func publications(of envelopes: [Envelope]) -> [Publication] {
         var notices: [Publication] = []
         self.pack(envelopes) { outlet, node in
@@ -36,11 +37,12 @@ struct PacketPublisher {
         return notices
     }
 
-    /// Packs a parcel for each node; `done` is called with the node when one is whole, and leaves the buffer empty.
+    /// Packs the envelopes, one packet per node. `done` receives each complete packet in the buffer
+    /// and empties the buffer.
     private mutating func pack(
         _ envelopes: [Envelope], done: (inout PacketPublisher, UInt64) -> Void
     ) {
-        // Mostly all of them go to the same node, or to one of a few.
+        // There are few distinct receivers, often only one.
         var packed: [UInt64] = []
         for place in envelopes.indices where !packed.contains(envelopes[place].to.incarnation) {
             let node = envelopes[place].to.incarnation
@@ -66,7 +68,7 @@ struct PacketPublisher {
             done(&self, node)
             writer = NodePacketWriter(
                 from: envelopes[first].from.incarnation, to: node, in: &self.buffer)
-            // One that is too large for a parcel of its own is lost mail.
+            // An envelope that is too large for an empty packet is lost.
             isEmpty = !writer.append(envelopes[place], to: &self.buffer)
         }
         if isEmpty { return self.buffer.removeAll() }
@@ -74,7 +76,8 @@ struct PacketPublisher {
         done(&self, node)
     }
 
-    /// A parcel without mail: whoever gets it knows that mail flows, and looks at the view.
+    /// Publishes a packet without envelopes. It proves that messages arrive, and makes other nodes
+    /// read the view.
     mutating func probe(from me: UInt64, to node: UInt64, tag: UInt64 = Self.tag) {
         self.buffer.removeAll()
         let writer = NodePacketWriter(from: me, to: node, in: &self.buffer)
@@ -82,9 +85,9 @@ struct PacketPublisher {
         self.publish(to: node, tag: tag)
     }
 
-    /// A question to another node, or an answer.
+    /// Publishes a control message.
     ///
-    /// - Returns: whether it left; only then the tag is heard of again.
+    /// - Returns: whether it was sent; only then a reply with the tag follows.
     @discardableResult
     mutating func send(_ memo: ControlMessage, tag: UInt64 = Self.tag) -> Bool {
         self.buffer.removeAll()
@@ -102,14 +105,14 @@ struct PacketPublisher {
             ) { $0.append(self.buffer) }
             return true
         } catch {
-            // Where too much waits for Redis already, mail is lost like any other.
+            // If Redis' send queue is full, the packet is lost.
             return false
         }
     }
 
     private mutating func mailbox(of node: UInt64) -> (name: ByteString, slot: RedisSlot) {
         if let known = self.mailboxes[node] { return known }
-        // Nodes come and go for as long as this one lives.
+        // Nodes come and go during this node's lifetime.
         if self.mailboxes.count > 1000 { self.mailboxes = [:] }
         let name = self.redisKeys.mailbox(node)
         self.mailboxes[node] = (name, RedisSlot(key: name))

@@ -1,15 +1,16 @@
 import Cluster
 import ClusterWire
 
-/// Whom a node knows: those who are in the view, and for a while those who have died.
+/// The nodes that a node knows: those in the view, and for a while those that were evicted.
 ///
-/// Who leaves keeps its record in Redis until that expires; who is taken for dead loses it with the view that leaves it out. So a node that
-/// was stopped is no longer there, and one that was killed is missed.
+/// A node that leaves keeps its record in Redis until the record expires. An evicted node loses its
+/// record together with its place in the view. So a stopped node disappears from the list, and a
+/// crashed one is shown as missing.
 struct PeerDirectory {
     private struct KnownPeer {
         var record: NodeRecord?
         var isFetching = false
-        /// It is in no view any more; whether it has left or died is still to be found out.
+        /// It is in no view any more; whether it left or was evicted is still unknown.
         var isMissing = false
         var evictedAt: Int64?
     }
@@ -18,7 +19,7 @@ struct PeerDirectory {
 
     private var knownPeers: [UInt64: KnownPeer] = [:]
 
-    /// - Returns: whose records are to be read; `told` is to follow for each.
+    /// - Returns: the nodes whose records must be read; `recordFetched` follows for each.
     mutating func follow(_ view: View?, at now: Int64) -> [UInt64] {
         let present = Set(view?.nodes.map(\.incarnation) ?? [])
         for node in present where self.knownPeers[node] == nil || self.knownPeers[node]!.isMissing {
@@ -40,7 +41,7 @@ struct PeerDirectory {
         return wanted
     }
 
-    /// What Redis has of a node; nil: nothing.
+    /// Handles a node's record from Redis; nil if there is none.
     mutating func recordFetched(_ record: NodeRecord?, of node: UInt64, at now: Int64) {
         guard var one = self.knownPeers[node] else { return }
         one.isFetching = false
@@ -53,15 +54,15 @@ struct PeerDirectory {
         self.knownPeers[node] = one
     }
 
-    /// It could not be asked.
+    /// The record could not be read.
     mutating func fetchFailed(of node: UInt64) {
         self.knownPeers[node]?.isFetching = false
     }
 
-    /// What its operators call a node; nil where that is not known.
+    /// The node's name for operators; nil if unknown.
     func name(of node: UInt64) -> String? { self.knownPeers[node]?.record?.name }
 
-    /// Everybody, by name. Of whom a younger node has the name of nobody needs to hear.
+    /// All nodes, sorted by name. An evicted node whose name a newer node uses is left out.
     func peers(in view: View?, suspects: [UInt64: Int64], at now: Int64) -> [NodeLink.PeerNode] {
         var peers: [NodeLink.PeerNode] = []
         for node in view?.nodes ?? [] {

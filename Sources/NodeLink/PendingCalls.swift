@@ -1,19 +1,19 @@
 import ClusterWire
 
-/// Why a question to another node has no answer.
+/// Why a call to another node failed.
 public enum NodeCallError: Error, Sendable, Equatable {
-    /// It did not come in time, or nobody hears that node's mailbox.
+    /// The reply did not arrive in time, or that node's mailbox has no subscriber.
     case noAnswer
-    /// Too many questions are under way.
+    /// Too many calls are pending.
     case tooMany
-    /// The question, or the answer, is larger than a memo may be.
+    /// The request exceeds the size limit of a control message.
     case tooLong
 }
 
-/// The questions that a node has asked others, and those that it was asked.
+/// A node's pending calls to other nodes, and the requests that it is answering.
 ///
-/// Every question ends after its patience, answered or not: a dead node is an absence and never a wait. A question is answered once, so
-/// that whoever can publish in Redis cannot have a node do again what it was asked before.
+/// Every call ends with its timeout, so a dead node never blocks a caller. Every request is
+/// answered only once; otherwise a client of Redis could replay a recorded one.
 struct PendingCalls {
     typealias Reply = @Sendable (Result<String, NodeCallError>) -> Void
 
@@ -29,11 +29,11 @@ struct PendingCalls {
 
     private var calls: [UInt64: PendingCall] = [:]
     private var lastID: UInt64 = 0
-    /// The newest question of each node.
+    /// The id of each node's newest request.
     private var newestRequests: [UInt64: UInt64] = [:]
     private var requestsInProgress = 0
 
-    /// - Returns: the question's id; nil when too many are under way.
+    /// - Returns: the call's id; nil if too many calls are pending.
     mutating func start(_ node: UInt64, at now: Int64, reply: @escaping Reply) -> UInt64? {
         guard self.calls.count < Self.callLimit else { return nil }
         self.lastID += 1
@@ -42,19 +42,19 @@ struct PendingCalls {
         return self.lastID
     }
 
-    /// Whose answer this is; nil when nobody waits for it, or another was asked.
+    /// The completion of a replied call; nil if it is not pending, or if another node was called.
     mutating func finish(_ id: UInt64, from node: UInt64) -> Reply? {
         guard let question = self.calls[id], question.node == node else { return nil }
         self.calls[id] = nil
         return question.reply
     }
 
-    /// Nobody will answer.
+    /// Removes a call that gets no reply.
     mutating func remove(_ id: UInt64) -> Reply? {
         self.calls.removeValue(forKey: id)?.reply
     }
 
-    /// Those who have waited long enough.
+    /// Removes the calls that have timed out.
     mutating func takeExpired(at now: Int64) -> [Reply] {
         guard !self.calls.isEmpty else { return [] }
         let over = self.calls.filter { $0.value.deadline <= now }
@@ -62,7 +62,7 @@ struct PendingCalls {
         return over.values.map(\.reply)
     }
 
-    /// Whether a question is to be answered; if so, `requestFinished` follows.
+    /// Whether to answer a request. If so, `requestFinished` must follow.
     mutating func acceptRequest(_ id: UInt64, from node: UInt64) -> Bool {
         guard self.requestsInProgress < Self.requestLimit,
             id > self.newestRequests[node, default: 0]
@@ -76,7 +76,7 @@ struct PendingCalls {
         self.requestsInProgress -= 1
     }
 
-    /// Nodes that are gone ask nothing any more.
+    /// Forgets the requests of removed nodes.
     mutating func removeRequests(allBut nodes: Set<UInt64>) {
         if self.newestRequests.count > nodes.count {
             self.newestRequests = self.newestRequests.filter { nodes.contains($0.key) }

@@ -1,10 +1,11 @@
 import RedisClient
 
-/// What an operator should change about a Redis that keeps conversations, each in a sentence that says what may happen otherwise.
+/// Checks the settings of a Redis server that stores conversations. Each warning says what to
+/// change and what may happen otherwise.
 ///
-/// A value: it is told the settings by name, as CONFIG GET gives them.
+/// It is a value that receives the settings by name, as CONFIG GET returns them.
 struct RedisConfigCheck {
-    /// The settings that it wants to know.
+    /// The settings to read.
     static let settings: [StaticString] = [
         "maxmemory", "maxmemory-policy", "appendonly", "appendfsync", "save",
         "client-output-buffer-limit",
@@ -12,7 +13,7 @@ struct RedisConfigCheck {
 
     private var values: [String: String] = [:]
 
-    /// - Parameter reply: the answer to CONFIG GET: names and values, one behind the other.
+    /// - Parameter reply: the reply to CONFIG GET: alternating names and values.
     init(_ reply: RedisReply) {
         var parts = reply.elements
         while let name = parts.next(), let value = parts.next() {
@@ -24,10 +25,11 @@ struct RedisConfigCheck {
         self.values = values
     }
 
-    /// Mail from another node may have so many bytes; a subscriber for whom more waits is cut off by Redis.
+    /// The maximum size of a packet from another node. Redis disconnects a subscriber whose unread
+    /// data exceeds its limit.
     static let packetBytes = 16 << 20
 
-    /// Nothing where all is well.
+    /// Empty if all settings are good.
     var warnings: [String] {
         var sentences: [String] = []
         if let policy = self.values["maxmemory-policy"], policy != "noeviction" {
@@ -54,7 +56,7 @@ struct RedisConfigCheck {
         return sentences
     }
 
-    /// Where a write is that Redis has answered, its replicas apart; nil where Redis did not say.
+    /// Where acknowledged writes are, apart from replicas; nil if Redis did not say.
     var durability: String? {
         switch (self.values["appendonly"], self.values["appendfsync"]) {
         case ("yes", "always"): "on the disk of Redis"
@@ -68,9 +70,11 @@ struct RedisConfigCheck {
         }
     }
 
-    /// `normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60`: class, hard limit, soft limit, seconds.
+    /// `normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60`: class, hard limit,
+    /// soft limit, seconds.
     ///
-    /// The hard one: what Redis' own soft limit (8 MB for a minute) cuts off has not read for a minute, and is ill.
+    /// This is the hard limit. A subscriber that exceeds Redis' soft limit (8 MB for a minute) has
+    /// not read for a minute and is faulty anyway.
     private var pubSubLimit: Int? {
         guard let words = self.values["client-output-buffer-limit"]?.split(separator: " "),
             let place = words.firstIndex(of: "pubsub"),

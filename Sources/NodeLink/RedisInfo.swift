@@ -1,8 +1,8 @@
 public import JSON
 
-/// What Redis' `INFO` says: lines of `name:value` under headings.
+/// Redis' `INFO`: lines of `name:value` under headings.
 public struct RedisInfo: Sendable {
-    /// Our names for what is shown of it, and its own.
+    /// The names that operators see, and Redis' own.
     private static let texts = [
         ("version", "redis_version"), ("role", "role"), ("eviction", "maxmemory_policy"),
     ]
@@ -23,7 +23,7 @@ public struct RedisInfo: Sendable {
 
     public subscript(name: String) -> String? { self.facts[name] }
 
-    /// What operators are shown.
+    /// The values that operators see.
     public var row: [JSONTree.ObjectMember] {
         var row = Self.texts.map {
             JSONTree.ObjectMember($0, self[$1].map { .string($0) } ?? .null)
@@ -33,7 +33,7 @@ public struct RedisInfo: Sendable {
         return row
     }
 
-    /// No limit is none, and not 0.
+    /// A limit of 0 means no limit, so it is null.
     private func number(_ key: String, named name: String) -> JSONTree {
         guard let number = self[key].flatMap({ Int($0) }), name != "memory_limit" || number > 0
         else { return .null }

@@ -1,6 +1,6 @@
 internal import RedisClient
 
-/// What Redis has answered, for keeps.
+/// A Redis reply, copied so that it outlives the reply buffer.
 enum RedisValue: Sendable, Equatable {
     case nothing
     case number(Int)
@@ -18,7 +18,7 @@ enum RedisValue: Sendable, Equatable {
 
     var text: String? { if case .text(let text) = self { text } else { nil } }
 
-    /// A number, also one that is a text.
+    /// The number, also if it is a text.
     var number: Int? {
         switch self {
         case .number(let number): number
@@ -27,7 +27,7 @@ enum RedisValue: Sendable, Equatable {
         }
     }
 
-    /// The element of a list; nothing where there is none.
+    /// The element of a list; `nothing` if there is none.
     subscript(place: Int) -> RedisValue {
         guard case .list(let elements) = self, elements.indices.contains(place) else {
             return .nothing

@@ -1,7 +1,7 @@
 public import ChatModel
 public import Cluster
 
-/// What a loop has for others, in arrays of its own: a test has no room to lend.
+/// Outputs of a loop in new arrays, because tests need not reuse arrays.
 extension ChatLoop {
     public mutating func takeRequests() -> [(request: StoreRequest, ticket: StoreTicket)] {
         var requests: [(request: StoreRequest, ticket: StoreTicket)] = []

@@ -1,9 +1,9 @@
-/// What is to happen when, by the simulation's own clock; things of the same millisecond in the order in which they were put down, behind
-/// those that were put off to it.
+/// The pending actions of a simulation, by its own clock. Actions of the same millisecond keep the
+/// order of insertion, after those that were postponed to it.
 struct EventQueue<Action> {
     private struct Entry {
         let time: Int64
-        /// Before it was put off.
+        /// The time before it was postponed.
         let due: Int64
         let order: Int
         let action: Action

@@ -2,7 +2,7 @@ import Bytes
 import ChatModel
 import Cluster
 
-/// A user's device: one connection at a time to one conversation, and what it has been shown on it.
+/// A user's device: one connection at a time to one conversation, and its screen.
 final class SimulatedClient {
     enum State: Equatable {
         case offline
@@ -20,21 +20,21 @@ final class SimulatedClient {
     let isListed: Bool
 
     var state = State.offline
-    /// Counts its connections: what was asked on an earlier one is no longer waited for.
+    /// Counts the connections. Answers to requests of an earlier one are ignored.
     var connection = 0
     var loop = 0
     var feed: FeedID?
-    /// The point to resume from; nil before anything was seen.
+    /// The position to resume from; nil before the first message.
     var lastSeen: SequenceNumber?
     var resumesAfter: SequenceNumber?
     var screen = ClientScreen()
     var sends = 0
     var hasEdited: Set<SequenceNumber> = []
-    /// Its sends on this connection that were answered: when each was asked, and its number.
+    /// The answered sends of this connection: when each was requested, and its message's number.
     var answeredSends: [(asked: UInt64, sequence: SequenceNumber)] = []
-    /// It is to be there at the end.
+    /// It must be connected at the end.
     var mustReturn = false
-    /// It says what it has to say at the end, and nothing more.
+    /// Its final message was answered.
     var hasFinalAnswer = false
 
     init(number: Int, person: Person, conversation: ConversationKey, isListed: Bool) {
@@ -49,15 +49,16 @@ final class SimulatedClient {
     var isJoined: Bool { self.state == .replaying || self.state == .live }
 }
 
-/// What a client's screen shows.
+/// The content of a client's screen.
 struct ClientScreen {
-    /// The newest message shown; the next one must be the next number.
+    /// The newest message delivered; the next one must have the next number.
     var through: SequenceNumber = 0
-    /// As they came one after the other: a page that was read meanwhile may have been another master's.
+    /// Messages in the order of delivery; a page that was read in between may come from another
+    /// master.
     var delivered: [SequenceNumber: Message] = [:]
-    /// As they stand on the screen.
+    /// Messages as the screen shows them.
     var messages: [SequenceNumber: Message] = [:]
-    /// Edits of messages that have not been shown.
+    /// Edits of messages that were not delivered yet.
     var amendedBeforeDelivery: [SequenceNumber: Message] = [:]
     var online: Set<UserID> = []
     var crowd: Int?

@@ -1,9 +1,9 @@
 import ChatModel
 import Cluster
 
-/// One event-loop thread of one node: its chat, and what a gateway would keep beside it.
+/// One event loop of a node: its chat engine, and the state that a gateway would keep for it.
 struct SimulatedLoop {
-    /// What a client waits for.
+    /// A request that a client waits for.
     struct SimulatedRequest {
         enum Kind {
             case join
@@ -18,9 +18,9 @@ struct SimulatedLoop {
         let client: Int
         let connection: Int
         let requestedAt: Int64
-        /// The newest message on the asker's screen.
+        /// The newest message on the requester's screen.
         let through: SequenceNumber
-        /// An entrance that was cancelled may be answered, or not.
+        /// A cancelled join may be answered or not.
         var isCancelled = false
     }
 
@@ -28,11 +28,11 @@ struct SimulatedLoop {
     let node: Int
     var chat: ChatLoop
     var isTurnDue = false
-    /// Its node has died: nothing happens on it any more.
+    /// Its node has crashed, so it executes no actions any more.
     var isDead = false
-    /// Until then nothing happens on it.
+    /// It executes no actions until then.
     var frozenUntil: Int64 = 0
-    /// It has stood still for long and will notice when it goes on.
+    /// It was stalled for long and notices it when it resumes.
     var hasStalled = false
     var subscribers: [FeedID: [Int]] = [:]
     var requests: [UInt64: SimulatedRequest] = [:]

@@ -3,10 +3,10 @@ import Cluster
 import EmbeddedStore
 import SeededRandom
 
-/// A store in memory that takes its time, and sometimes has none.
+/// An in-memory store with delays and failures.
 ///
-/// Writes are done in the order in which a loop submitted them; reads are done when they like. What a request finds is
-/// decided when it is done, which is neither when it was asked nor when it is answered.
+/// Writes of a loop are executed in the order of their submission, reads in any order. The result
+/// is determined at the execution, which happens between the request and its answer.
 struct SimulatedStore {
     enum FailureMode { case none, writes, everything }
 
@@ -15,16 +15,16 @@ struct SimulatedStore {
         let node: Int
         let request: StoreRequest
         let ticket: StoreTicket
-        /// What it carries to other nodes if all of it is stored.
+        /// Envelopes that are published if all of it is stored.
         var envelopesWithWrite: [Envelope] = []
     }
 
     private var tables: MemoryTables
-    /// While there are two masters: what the other one has, and the nodes that write to it.
+    /// The state of the second master, and the nodes that write to it, while there are two.
     private var otherMaster: (tables: MemoryTables, nodes: Set<Int>)?
-    /// What was there at some times of the last second, oldest first.
+    /// Snapshots of the last second, oldest first.
     private var snapshots: [(time: Int64, tables: MemoryTables)] = []
-    /// Whether such times are kept.
+    /// Whether snapshots are taken.
     let losesData: Bool
     private var jobs: [Int: StoreJob] = [:]
     private var jobCount = 0
@@ -37,7 +37,7 @@ struct SimulatedStore {
         self.losesData = isForgetful
     }
 
-    /// A failover: what was stored within so many milliseconds is gone, claims too.
+    /// A failover: the writes and claims of the last milliseconds are lost.
     mutating func loseData(_ milliseconds: Int64, at now: Int64) {
         if let state = self.snapshots.last(where: { $0.time <= now - milliseconds })
             ?? self.snapshots.first
@@ -51,10 +51,10 @@ struct SimulatedStore {
 
     func isOnOtherMaster(_ node: Int) -> Bool { self.otherMaster?.nodes.contains(node) ?? false }
 
-    /// From here on there are two masters.
+    /// Splits the store into two masters.
     mutating func splitMasters(other nodes: Set<Int>) { self.otherMaster = (self.tables, nodes) }
 
-    /// One master is left, and what was written to the other one only is gone.
+    /// Ends the split; the writes to the other master are lost.
     mutating func uniteMasters(keepingOther: Bool) {
         if keepingOther, let otherMaster { self.tables = otherMaster.tables }
         self.otherMaster = nil
@@ -67,7 +67,7 @@ struct SimulatedStore {
         self.snapshots.append((now, self.tables))
     }
 
-    /// - Returns: the job, and when it is to be done.
+    /// - Returns: the job's number, and when it is executed.
     mutating func submit(
         _ job: StoreJob, at now: Int64, within delay: ClosedRange<Int64>,
         _ chance: inout SeededGenerator
@@ -84,7 +84,9 @@ struct SimulatedStore {
         return (self.jobCount, time)
     }
 
-    /// Does a job; the answer leaves at that time.
+    /// Executes a job.
+    ///
+    /// - Returns: its answer, and when the answer leaves.
     mutating func run(
         _ number: Int, at now: Int64, within delay: ClosedRange<Int64>,
         _ chance: inout SeededGenerator
@@ -111,13 +113,13 @@ struct SimulatedStore {
         return (job, self.execute(job), time)
     }
 
-    /// Does what a job asks for, whether or not anybody hears of it.
+    /// Executes a job, even if its answer is lost.
     mutating func execute(_ job: StoreJob) -> StoreAnswer {
         self.isOnOtherMaster(job.node)
             ? self.otherMaster!.tables.execute(job.request) : self.tables.execute(job.request)
     }
 
-    /// What is stored, as a check reads it.
+    /// The stored messages, for checks.
     func page(of conversation: ConversationKey) -> MessagePage {
         var tables = self.tables
         guard case .page(let page) = tables.execute(.page(conversation, .after(0), limit: .max))
@@ -135,7 +137,7 @@ struct SimulatedStore {
         return loaded
     }
 
-    /// Somebody else becomes the owner of a shard.
+    /// Another owner claims a shard.
     mutating func claim(_ shard: Int, under view: Int) {
         _ = self.tables.execute(
             .claim(shard: shard, owner: LoopID(incarnation: 999, loop: 0), view: view))

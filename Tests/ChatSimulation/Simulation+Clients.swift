@@ -3,7 +3,7 @@ import ChatModel
 import Cluster
 import SeededRandom
 
-/// What users do.
+/// Actions of users.
 extension Simulation {
     func act(_ client: SimulatedClient) {
         guard !self.isCalm else { return }
@@ -37,7 +37,7 @@ extension Simulation {
         }
     }
 
-    // MARK: Coming and going
+    // MARK: Connecting and disconnecting
 
     func connect(_ client: SimulatedClient) {
         client.connection += 1
@@ -85,7 +85,7 @@ extension Simulation {
         self.scheduleTurn(client.loop)
     }
 
-    // MARK: Acts
+    // MARK: Actions
 
     private func addRequest(_ kind: SimulatedLoop.SimulatedRequest.Kind, of client: SimulatedClient)
         -> UInt64
@@ -116,7 +116,7 @@ extension Simulation {
         let content = "\(client.number) says \(client.sends)"
         var id: ClientMessageID?
         let choice = self.random.number(0...99)
-        // Ids belong to the user: another device of the same user may repeat them.
+        // Ids belong to the user, so another device of the same user may repeat them.
         if choice < 50 {
             id = ClientMessageID(given: ByteString("\(client.number)-\(client.sends)"))
         }
@@ -130,7 +130,7 @@ extension Simulation {
         let body = MessageBody(author: client.person, clientMessageID: id, content: content)
         self.submit(.post(body), by: client, .send(body))
         if id != nil, self.random.happens(perMille: 100) {
-            // Sent twice at once, with other words.
+            // Two sends with the same id and different content.
             let again = MessageBody(
                 author: client.person, clientMessageID: id, content: content + ", or not")
             self.submit(.post(again), by: client, .send(again))
@@ -187,7 +187,7 @@ extension Simulation {
         self.scheduleTurn(client.loop)
     }
 
-    /// The last thing that a client says, which everybody is to hear and it is to be answered.
+    /// Sends the client's last message. It must be answered, and delivered to all subscribers.
     func sendFinalMessage(_ client: SimulatedClient) {
         client.sends += 1
         let body = MessageBody(

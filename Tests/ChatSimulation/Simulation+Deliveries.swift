@@ -2,12 +2,13 @@ import ChatModel
 import Cluster
 import SeededRandom
 
-/// What loops have for their clients: shown, and held against the historian's knowledge.
+/// Deliveries to clients, which the checker compares with the stored history.
 extension Simulation {
     func deliver(_ delivery: Delivery, on loop: Int) {
         switch delivery {
         case .event(let feed, let event, let context):
-            // Whoever asked is answered by the event; where it stood before it says whether that is true.
+            // The event is the requester's answer. Its position before the event decides whether
+            // `isAlsoEvent` is correct.
             let asker = context.flatMap { self.loops[loop].requests[$0] }
             for number in self.loops[loop].subscribers[feed] ?? [] {
                 self.receive(event, by: self.clients[number])
@@ -51,7 +52,7 @@ extension Simulation {
         }
         self.answerCount += 1
         let patience: Int64 = 5300
-        // A node that stood still could not say anything, and gives up right after.
+        // A stalled node cannot answer, and times its requests out when it resumes.
         let waited = self.now - max(question.requestedAt, self.loops[loop].frozenUntil)
         self.checker.expect(
             waited <= patience, "\(client.name) waited \(waited) ms for \(answer.summary)")
@@ -72,7 +73,8 @@ extension Simulation {
                 self.checker.checkOrder(message, requested: context, as: body, of: client)
             }
             if isThere, client.state == .live, question.connection == client.connection,
-                // Who has gone back stands elsewhere than its loop; of what two masters have taken one's numbers come to nothing.
+                // After a rollback, a client's position differs from its loop's, and after a split
+                // one of two histories is discarded.
                 self.checker.history(of: client.conversation).rewritten.isEmpty, !self.store.isSplit
             {
                 self.checker.expect(
@@ -141,7 +143,7 @@ extension Simulation {
         case (.replay, let page?):
             self.replayed(page, to: client)
         case (.replay, nil):
-            // Better no connection than one with a gap.
+            // A disconnect is better than a gap.
             self.disconnect(client)
         default:
             break
@@ -159,7 +161,7 @@ extension Simulation {
             self.checker.delivered(message, to: client)
             through = message.sequence
         }
-        // Everything between has been dropped meanwhile.
+        // All messages in between were trimmed.
         if due.isEmpty { through = shown }
         self.report(due, by: client)
         self.continueReplay(client, through: through)
@@ -204,7 +206,7 @@ extension Simulation {
             self.log("\(client.name) hears that \(sequences) are \(status)")
             self.checker.status(status, of: sequences, for: client, at: self.now)
         case .left(let member, _):
-            // As the gateway has it: who is no member hears no more.
+            // As in the gateway, a user who is not a member any more receives nothing.
             if member.user == client.person.id { self.disconnect(client) }
         case .ended:
             client.screen.isEnded = true
@@ -240,7 +242,7 @@ extension ClientScreen {
 }
 
 extension ChatEvent {
-    /// What it answers to the one who asked for it.
+    /// The answer to the request that caused the event.
     var answer: ChatAnswer {
         switch self {
         case .posted(let message): .posted(message)

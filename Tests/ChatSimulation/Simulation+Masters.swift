@@ -2,7 +2,8 @@ import ChatModel
 import Cluster
 import SeededRandom
 
-/// Two masters for a moment: some nodes write to the one and some to the other, and in the end one has never been.
+/// Two masters for a while: some nodes write to one and some to the other, and in the end the
+/// writes to one of them are lost.
 extension Simulation {
     func splitMasters() {
         let nodes = Set(self.loops.filter { !$0.isDead }.map(\.node)).sorted()

@@ -2,7 +2,7 @@ import ChatModel
 import Cluster
 import SeededRandom
 
-/// The way between loops: within a node it hardly ever loses anything, between nodes it does what networks do.
+/// The network: it rarely loses envelopes within a node, and often between nodes.
 extension Simulation {
     func send(_ envelope: Envelope) {
         guard let from = self.loopNumbers[envelope.from], let to = self.loopNumbers[envelope.to]
@@ -28,7 +28,7 @@ extension Simulation {
         var time = max(self.now + self.random.number(delay), self.arrivals[[from, to]] ?? 0)
         self.arrivals[[from, to]] = time
         if !self.isCalm, !isNear, self.random.happens(perMille: self.parameters.delayed) {
-            // It comes after others that were sent later.
+            // It arrives after envelopes that were sent later.
             time += self.random.number(1...500)
         }
         self.queue.add(.arrive(envelope), at: time)

@@ -2,9 +2,9 @@ import ChatModel
 import Cluster
 import SeededRandom
 
-/// Nodes that come, drain and die, and the views that say so.
+/// Nodes that join, drain and crash, and the views that follow.
 extension Simulation {
-    /// A node begins to work; what it owns the view says.
+    /// Starts a node. Its shards depend on the view.
     func start(_ node: View.Node) {
         let place = self.loops.last.map { $0.node + 1 } ?? 0
         for loop in 0..<node.loops {
@@ -16,7 +16,7 @@ extension Simulation {
         }
     }
 
-    /// The view changes, in one of the ways in which it does.
+    /// Changes the view in one of the possible ways.
     func changeView() {
         let someone = self.random.pick(self.view.nodes)!
         switch self.random.number(0...9) {
@@ -37,7 +37,7 @@ extension Simulation {
         }
     }
 
-    /// Some node drains, or stays after all, and whatever has another owner by that is handed over.
+    /// Starts or stops draining a node, and moves all affected shards at once.
     func handOverShards() {
         let someone = self.random.pick(self.view.nodes)!
         self.log(
@@ -47,7 +47,7 @@ extension Simulation {
         self.publish(self.view.step(shards: Shard.count))
     }
 
-    /// Every loop learns of a view when it does; what the one has learnt the other has not.
+    /// Loops learn about a view at different times.
     private func publish(_ view: View?) {
         guard let view else { return }
         self.log(
@@ -57,12 +57,12 @@ extension Simulation {
         for number in self.loops.indices where !self.loops[number].isDead {
             self.queue.add(.follow(number, view), at: self.now + self.random.number(0...1500))
         }
-        // Cursors that an owner has not written down go with its ownership.
+        // Cursors that an owner has not stored are lost with its ownership.
         for conversation in self.conversations { self.checker.ownerReplaced(conversation) }
     }
 
     func follow(_ number: Int, _ view: View) {
-        // Whoever is not in it any more is to be another before it goes by it.
+        // A loop that is not in the view must rejoin before it follows one.
         guard !self.loops[number].isDead, view.node(self.loops[number].id.incarnation) != nil else {
             return
         }
@@ -70,7 +70,8 @@ extension Simulation {
         self.scheduleTurn(number)
     }
 
-    /// A node is gone between two of its turns, with all that it knew, and its clients are on their own. What it has sent is on its way.
+    /// A node crashes between two turns. Its state is lost, its clients are disconnected, and its
+    /// sent envelopes still arrive.
     func killNode() {
         let alive = Set(self.loops.filter { !$0.isDead }.map(\.node)).sorted()
         guard alive.count > 1, let node = self.random.pick(alive) else { return }
@@ -90,7 +91,7 @@ extension Simulation {
         self.queue.add(.evict(incarnation), at: self.now + self.random.number(500...3000))
     }
 
-    /// The others have noticed, as soon as there are others; unless it goes on by then.
+    /// The other nodes evict a node, if there are others and it has not resumed by then.
     func evict(_ incarnation: UInt64) {
         let isSilent = self.loops.contains {
             $0.id.incarnation == incarnation && ($0.isDead || self.now < $0.frozenUntil)
@@ -103,7 +104,8 @@ extension Simulation {
         }
     }
 
-    /// A node stands still: after three seconds the others take it for dead. Then it goes on where it stood, and does not know.
+    /// Freezes a node. After three seconds the other nodes evict it; then it resumes without
+    /// knowing that.
     func freezeNode() {
         let alive = Set(self.loops.filter { !$0.isDead && self.now >= $0.frozenUntil }.map(\.node))
             .sorted()
@@ -120,17 +122,17 @@ extension Simulation {
             self.loops[number].frozenUntil = time
             self.loops[number].hasStalled = time - self.now > 1000
         }
-        // What its clients hear late they would else seem to hear twice.
+        // Clients of the node receive delayed events, which would look like duplicates.
         for conversation in self.conversations { self.checker.ownerReplaced(conversation) }
         guard time > self.now + 3000, alive.count > 1 else { return }
         self.queue.add(.evict(incarnation), at: self.now + 3000)
         self.queue.add(.joinAgain(node), at: time + self.random.number(0...1000))
     }
 
-    /// A node finds itself taken for dead, and comes again as another; its loops hear of that one after the other.
+    /// An evicted node joins under a new incarnation; its loops learn about it one after another.
     func joinAgain(_ node: Int) {
         let numbers = self.loops.indices.filter { self.loops[$0].node == node }
-        // It is in the view, perhaps as one that its loops have not heard of yet.
+        // It may already be in the view under an incarnation that its loops do not know yet.
         let isThere = self.view.nodes.contains {
             self.loopNumbers[LoopID(incarnation: $0.incarnation, loop: 0)] == numbers[0]
         }
@@ -152,13 +154,13 @@ extension Simulation {
     func rejoin(_ number: Int, as id: LoopID, _ view: View) {
         guard !self.loops[number].isDead else { return }
         self.loops[number].id = id
-        // A loop that was another may have let a later view pass by, in which it was not.
+        // A loop with an evicted incarnation may have skipped later views that did not contain it.
         let newest = self.view.node(id.incarnation) == nil ? view : self.view
         self.loops[number].chat.rejoin(as: id, view: newest, at: self.clock(of: number))
         self.scheduleTurn(number)
     }
 
-    /// A clock is put right, or wrong.
+    /// Sets a node's clock to a wrong time.
     func jumpClock() {
         guard let node = self.random.pick(Array(Set(self.loops.map(\.node))).sorted()) else {
             return

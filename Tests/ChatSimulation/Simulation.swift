@@ -4,16 +4,16 @@ import ChatModel
 import Cluster
 import SeededRandom
 
-/// A whole cluster with its store, its network and its users in one thread, under a clock of its own.
+/// A whole cluster with its store, network and users in one thread, with a simulated clock.
 ///
-/// Everything that happens is drawn from the seed: the same seed is the same story, whenever it is told.
+/// All random decisions depend on the seed, so a seed always produces the same run.
 public final class Simulation {
     enum Action {
         case tick(Int)
         case turn(Int)
         case arrive(Envelope)
         case runJob(Int)
-        /// A write that was answered with a failure is done all the same.
+        /// A write that was answered with a failure is executed later all the same.
         case runJobLate(SimulatedStore.StoreJob)
         case storeAnswer(Int, StoreAnswer, StoreTicket)
         case clientActs(Int)
@@ -43,15 +43,15 @@ public final class Simulation {
         case checkNothingRetained
     }
 
-    /// How a simulation ended.
+    /// The result of a simulation.
     public struct SimulationResult {
         public let seed: UInt64
-        /// What went wrong, if anything did.
+        /// The first violated promise, if any.
         public let violation: String?
         public let log: [String]
         public let messages: Int
         public let answers: Int
-        /// What owners did about what their store had forgotten.
+        /// What owners repaired after the store had lost data.
         public let recoveryCounts: RecoveryCounts
     }
 
@@ -64,18 +64,18 @@ public final class Simulation {
     var eventLog: SimulationLog
     var checker: SimulationChecker
     var store: SimulatedStore
-    /// The newest view; loops learn of it one after the other.
+    /// The newest view; loops learn about it at different times.
     var view: View
-    /// Nobody ever gets the same again.
+    /// Incarnations are never reused.
     var newestIncarnation: UInt64 = 10
     var loops: [SimulatedLoop] = []
     var loopNumbers: [LoopID: Int] = [:]
     var clients: [SimulatedClient] = []
     let conversations: [ConversationKey]
-    /// Pairs of nodes between which nothing passes.
+    /// Pairs of nodes whose link is cut.
     var cutNodePairs: Set<[Int]> = []
     var arrivals: [[Int]: Int64] = [:]
-    /// By how many milliseconds the clocks of nodes are wrong.
+    /// The errors of the nodes' clocks, in milliseconds.
     var clockErrors: [Int: Int64] = [:]
     var isCalm = false
     var isOver = false
@@ -103,7 +103,7 @@ public final class Simulation {
         self.scheduleEvents()
     }
 
-    /// The time as a loop knows it: its node's clock may go wrong.
+    /// The time on a loop's node, whose clock may be wrong.
     func clock(of number: Int) -> ClockReading {
         let error = self.clockErrors[self.loops[number].node] ?? 0
         return ClockReading(
@@ -111,7 +111,7 @@ public final class Simulation {
         )
     }
 
-    /// Plays one seed; when something goes wrong it is played again, told line by line.
+    /// Runs a simulation. If it violates a promise, it runs again with a log.
     public static func play(_ seed: UInt64) -> SimulationResult {
         let outcome = Simulation(seed: seed, isLogged: false).run()
         return outcome.violation == nil ? outcome : Simulation(seed: seed, isLogged: true).run()
@@ -136,7 +136,7 @@ public final class Simulation {
         self.eventLog.append(self.now - self.start, line)
     }
 
-    // MARK: The beginning
+    // MARK: Setup
 
     private func makeClients() {
         for number in 0..<self.parameters.clients {
@@ -144,7 +144,7 @@ public final class Simulation {
                 number < self.parameters.users
                 ? number : self.random.number(0...(self.parameters.users - 1))
             let name = "user\(user)"
-            // Two devices of one user call it by two names now and then.
+            // Two devices of a user sometimes have different names for it.
             let shown = self.random.happens(perMille: 100) ? "\(name)'s phone" : name
             self.clients.append(
                 SimulatedClient(
@@ -183,11 +183,11 @@ public final class Simulation {
         for _ in 0..<self.parameters.viewChanges {
             self.queue.add(.changeView, at: self.random.number(self.start...end))
         }
-        // Whoever dies is buried before it is calm.
+        // Crashed nodes are evicted before the calm.
         for _ in 0..<self.parameters.nodeDeaths {
             self.queue.add(.killNode, at: self.random.number(self.start...(end - 3000)))
         }
-        // So long at most that its absence has been noticed, and noticed to be over, when it is calm.
+        // A freeze ends early enough for the eviction and the return to complete before the calm.
         for _ in 0..<self.parameters.nodeFreezes {
             self.queue.add(.freezeNode, at: self.random.number(self.start...(end - 3000)))
         }
@@ -202,13 +202,14 @@ public final class Simulation {
             let duration = Int64(self.random.number(300...4500))
             self.queue.add(.splitMasters, at: time)
             self.queue.add(.uniteMasters, at: time + duration)
-            // Who owns what changes meanwhile: the last owner and the next believe for a moment that they are it, each with a master.
+            // Ownership moves meanwhile, so that two owners briefly coexist, each with its own
+            // master.
             for _ in 0..<self.random.number(1...4) {
                 self.queue.add(.handOverShards, at: time + self.random.number(0...duration))
             }
         }
         self.queue.add(.calm, at: end)
-        // A request is asked again for five seconds; a lost last word shows with the next tick.
+        // A request is retried for five seconds, and the next tick reveals a lost last envelope.
         self.queue.add(.checkQuietly, at: end + 6999)
         self.queue.add(.reconnectClients, at: end + 7000)
         self.queue.add(.sendFinalMessages, at: end + 15_000)
@@ -217,10 +218,10 @@ public final class Simulation {
         self.queue.add(.checkNothingRetained, at: end + 35_000)
     }
 
-    // MARK: What happens
+    // MARK: Actions
 
     private func perform(_ action: Action) {
-        // What is for a frozen node waits for it.
+        // Actions of a frozen node wait until it resumes.
         if let number = self.loop(of: action), self.now < self.loops[number].frozenUntil {
             self.queue.postpone(action, from: self.now, to: self.loops[number].frozenUntil)
             return
@@ -258,7 +259,7 @@ public final class Simulation {
         case .restoreLink(let from, let to):
             self.log("--- node \(to) hears node \(from) again")
             self.cutNodePairs.remove([from, to])
-            // A node knows of some of its losses, and of others not.
+            // A node notices only some of its losses.
             guard self.random.happens(perMille: 500) else { return }
             for number in self.loops.indices
             where self.loops[number].node == to && !self.loops[number].isDead {
@@ -307,7 +308,7 @@ public final class Simulation {
         case .checkQuietly:
             self.checkQuietly()
         case .reconnectClients:
-            // Some stay away, and are to be seen as away.
+            // Some clients stay offline, and must be shown as offline.
             for client in self.clients
             where client.state == .offline && self.random.happens(perMille: 600) {
                 client.mustReturn = true
@@ -326,7 +327,7 @@ public final class Simulation {
         }
     }
 
-    /// The loop that something happens on.
+    /// The loop that executes an action.
     private func loop(of action: Action) -> Int? {
         switch action {
         case .tick(let number), .turn(let number), .storeAnswer(let number, _, _),
@@ -347,7 +348,7 @@ public final class Simulation {
         self.queue.add(.turn(number), at: self.now + self.random.number(self.parameters.turnDelay))
     }
 
-    /// The end of a loop's turn, as the gateway has it.
+    /// The end of a loop's turn, as in the gateway.
     private func turn(_ number: Int) {
         self.loops[number].isTurnDue = false
         guard !self.loops[number].isDead else { return }
@@ -371,7 +372,7 @@ public final class Simulation {
 
     private func sendEnvelopes(of number: Int) {
         for envelope in self.loops[number].chat.takeEnvelopes() {
-            // No parcel takes mail of two senders.
+            // A packet has only one sender.
             self.checker.expect(
                 envelope.from == self.loops[number].id,
                 "\(self.loops[number].id) sends mail of \(envelope.from)")
@@ -396,7 +397,7 @@ public final class Simulation {
             number, at: self.now, within: self.parameters.storeDelay, &self.random)
         self.record(answer, to: job)
         self.queue.add(.storeAnswer(job.loop, answer, job.ticket), at: time)
-        // Of a server that does not answer any more nobody knows what it has done, or does yet.
+        // If the outcome is unknown, the write may have been executed or may be executed later.
         guard case .failed(let failure) = answer, failure.effect == .unknown,
             case .write = job.request, self.random.happens(perMille: 500)
         else { return }
@@ -405,7 +406,7 @@ public final class Simulation {
             at: self.now + (self.random.happens(perMille: 500) ? 0 : self.random.number(0...600)))
     }
 
-    /// - Parameter isHeard: whether the owner hears the answer.
+    /// - Parameter isHeard: whether the owner receives the answer.
     private func record(
         _ answer: StoreAnswer, to job: SimulatedStore.StoreJob, isAcknowledged isHeard: Bool = true
     ) {
@@ -422,7 +423,8 @@ public final class Simulation {
         if outcome == .stored { for envelope in job.envelopesWithWrite { self.send(envelope) } }
     }
 
-    /// Redis loses a moment: every connection breaks, and each loop finds out when it does.
+    /// A Redis failover that loses recent writes: every connection breaks, and loops notice it at
+    /// different times.
     private func loseStoreData() {
         guard !self.store.isSplit else { return }
         let time = Int64(self.random.number(0...1000))
@@ -447,9 +449,10 @@ public final class Simulation {
         self.checker.ownerReplaced(conversation)
     }
 
-    // MARK: The end
+    // MARK: Final checks
 
-    /// Nobody has said anything since it is calm: what was lost before has been noticed all the same.
+    /// No message was sent since the calm began, so earlier losses must have been noticed without
+    /// one.
     private func checkQuietly() {
         for client in self.clients where client.state == .live {
             self.checker.compareMessages(client, with: self.store.page(of: client.conversation))
@@ -459,7 +462,8 @@ public final class Simulation {
     private func checkAll() {
         self.log("--- judged")
         for client in self.clients {
-            // Who is no member and has no token for it stays outside; who has left is sent away on all its devices.
+            // A user who is no member and whose token does not list the conversation cannot join. A
+            // user who left is disconnected on all devices.
             let mayBeAway =
                 !client.mustReturn || !client.isListed
                 || self.checker.history(of: client.conversation).hasLostCursors
@@ -494,7 +498,7 @@ public final class Simulation {
         }
     }
 
-    /// When everybody has gone nothing is kept.
+    /// After all clients have disconnected, nothing may be retained.
     private func checkNothingRetained() {
         for loop in self.loops where !loop.isDead {
             self.checker.expect(

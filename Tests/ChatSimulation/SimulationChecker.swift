@@ -1,34 +1,37 @@
 import ChatModel
 
-/// Knows what was stored, and holds every picture and every answer against it.
+/// Knows the stored history, and compares every screen and every answer with it.
 ///
-/// The rules are the promises of the design, each in the words of what went wrong.
+/// The rules are the promises of the design; each has a message that describes its violation.
 struct SimulationChecker {
     struct ConversationHistory {
-        /// Every version of every message, by number and revision.
+        /// All versions of all messages, by number and revision.
         var versions: [SequenceNumber: [Revision: Message]] = [:]
         var head: SequenceNumber = 0
-        /// Where the history began last: a page may have been read before the store forgot what came after.
+        /// The latest start of the history. A page may have been read before the store lost later
+        /// messages.
         var oldest: SequenceNumber = 1
-        /// The messages that a user's send under an id has made.
+        /// The messages that sends with a client message id created.
         var sends: [CheckedSend: [SequenceNumber]] = [:]
         var contents: Set<String> = []
-        /// An owner was replaced, or a member left: its cursors may be lost, and what they told is told again.
+        /// An owner was replaced, or a member left. Its cursors may be lost, and status updates may
+        /// be repeated.
         var hasLostCursors = false
         var ended: Bool = false
-        /// What the store had once and lost: it may be shown while it is written again.
+        /// Messages that the store had and lost; they may be delivered while they are written
+        /// again.
         var lost: [SequenceNumber: [Message]] = [:]
-        /// Numbers that stood for another message before: who has seen that goes back to them.
+        /// Numbers that another message had before; clients that saw it roll back to them.
         var rewritten: Set<SequenceNumber> = []
-        /// Who wrote what a send has made.
+        /// The owner that wrote a send's message.
         var writers: [CheckedSend: LoopID] = [:]
-        /// The sends that were answered, with the numbers that were told.
+        /// The answered sends, and the numbers in their answers.
         var answeredSends: [CheckedSend: SequenceNumber] = [:]
         var hasLostData = false
-        /// How often a deletion of a message was asked for, and an end.
+        /// How often the deletion of a message, and the end, were requested.
         var deletionRequests: [SequenceNumber: Int] = [:]
         var endRequests = 0
-        /// When somebody was first told how far a message has come.
+        /// When a status was first reported.
         var firstStatusReports: [StatusReport: Int64] = [:]
     }
 
@@ -44,11 +47,12 @@ struct SimulationChecker {
     }
 
     private(set) var histories: [ConversationKey: ConversationHistory] = [:]
-    /// While there are two masters: what the other one was told.
+    /// The history of the other master, while there are two.
     private var otherHistories: [ConversationKey: ConversationHistory]?
-    /// What senders were told is not stored and never will be. No two sends have the same words.
+    /// Contents whose senders were told that they are not stored and never will be. No two sends
+    /// have the same content.
     private var refusedTexts: [ConversationKey: Set<String>] = [:]
-    /// Sends that were stored, and whose owner has had no answer.
+    /// Stored sends whose owner received no answer from the store.
     private var unacknowledged: [ConversationKey: Set<CheckedSend>] = [:]
     private(set) var violation: String?
     private let limits: ChatLimits
@@ -59,7 +63,7 @@ struct SimulationChecker {
 
     var messageCount: Int { self.histories.values.reduce(0) { $0 + $1.head } }
 
-    /// Notes the first thing that went wrong.
+    /// Records the first violation.
     mutating func expect(_ isSo: Bool, _ why: @autoclosure () -> String) {
         if !isSo, self.violation == nil { self.violation = why() }
     }
@@ -70,7 +74,7 @@ struct SimulationChecker {
 
     // MARK: The store
 
-    /// - Parameter isHeard: whether the owner hears that it is stored.
+    /// - Parameter isHeard: whether the owner learns that it is stored.
     mutating func stored(
         _ write: Write, by owner: LoopID, onOther: Bool, isAcknowledged isHeard: Bool
     ) {
@@ -114,7 +118,8 @@ struct SimulationChecker {
         self.expect(
             message.sequence == past.head + 1,
             "\(key): message \(message.sequence) was stored behind \(past.head)")
-        // What is written again keeps its time, and may stand behind what another master let in later.
+        // A message that is written again keeps its time, and may follow a later message of another
+        // master.
         if let before = past.versions[past.head]?.values.first, !self.mayBeOfTwoMasters(past) {
             self.expect(
                 before.sentAt <= message.sentAt,
@@ -158,7 +163,8 @@ struct SimulationChecker {
         self.histories[key] = past
     }
 
-    /// The store has lost what came after this: it is to be there again, with the numbers under which anybody has seen it.
+    /// The store lost everything after this point. It must be written again, under the numbers that
+    /// clients have seen.
     mutating func lostData(_ key: ConversationKey, downTo loaded: LoadedConversation?) {
         var past = self.history(of: key)
         let head = loaded?.head ?? 0
@@ -182,13 +188,13 @@ struct SimulationChecker {
         self.histories[conversation, default: ConversationHistory()].hasLostCursors = true
     }
 
-    /// From here on there are two masters, and who hears of one may have heard of the other.
+    /// From now on there are two masters, and a client may see the histories of both.
     mutating func splitMasters() {
         for key in self.histories.keys { self.histories[key]!.hasLostCursors = true }
         self.otherHistories = self.histories
     }
 
-    /// What one was told has come to nothing; it may have been answered and shown.
+    /// The history of one master is lost, although it may have been answered and delivered.
     mutating func uniteMasters(keepingOther: Bool) {
         guard let others = self.otherHistories else { return }
         let (kept, lost) = keepingOther ? (others, self.histories) : (self.histories, others)
@@ -216,7 +222,7 @@ struct SimulationChecker {
             past.rewritten.formUnion(lost.rewritten)
             past.writers.merge(lost.writers) { mine, _ in mine }
             past.answeredSends.merge(lost.answeredSends) { mine, _ in mine }
-            // What was asked and told does not depend on who was told to store it.
+            // Requests and status reports do not depend on the master.
             past.deletionRequests = asked[key]?.deletionRequests ?? [:]
             past.endRequests = asked[key]?.endRequests ?? 0
             past.hasLostCursors = true
@@ -225,14 +231,14 @@ struct SimulationChecker {
         }
     }
 
-    /// Every version of a message that any master was ever told.
+    /// All versions of a message that any master has stored.
     func versions(of sequence: SequenceNumber, in key: ConversationKey) -> [Message] {
         [self.histories[key], self.otherHistories?[key]].compactMap { $0 }.flatMap { past in
             Array(past.versions[sequence, default: [:]].values) + past.lost[sequence, default: []]
         }
     }
 
-    /// Whether a version is of a history that has come to nothing, or may yet.
+    /// Whether a version belongs to a history that is lost, or may become lost.
     private func isInDoubt(_ message: Message, in key: ConversationKey) -> Bool {
         if self.otherHistories != nil { return true }
         guard let kept = self.history(of: key).versions[message.sequence]?[message.revision] else {
@@ -253,16 +259,18 @@ struct SimulationChecker {
         }
     }
 
-    /// Somebody was refused. Who asked for something alone, once, is not told that it has been done already.
+    /// Checks an error. A client that made a request alone and once must not be told that it was
+    /// already done.
     mutating func refused(_ error: ChatError, to client: SimulatedClient, askedToEnd: Bool) {
         let past = self.history(of: client.conversation)
-        // A number that the history of another master has taken may have had its deletion under another one.
+        // The deletion may have applied to another message, if another master's history took the
+        // number.
         if case .messageDeleted(let sequence) = error, past.deletionRequests[sequence] == 1,
             !past.rewritten.contains(sequence)
         {
             let versions = past.versions[sequence]?.values
             let isItself = versions?.first?.body.author.id == client.person.id
-            // What was deleted at another master comes to this one without its words.
+            // A message that was deleted at another master is written here without content.
             let hadWords = versions?.contains { $0.state != .deleted } ?? false
             self.expect(
                 !isItself || !hadWords || client.hasEdited.contains(sequence),
@@ -275,7 +283,7 @@ struct SimulationChecker {
         }
     }
 
-    /// Somebody was told that this message is stored.
+    /// Checks an answer that says that a message is stored.
     mutating func answered(_ message: Message, to body: MessageBody, of client: SimulatedClient) {
         let past = self.history(of: client.conversation)
         let stored = self.versions(of: message.sequence, in: client.conversation).filter {
@@ -308,7 +316,7 @@ struct SimulationChecker {
         }
     }
 
-    /// Somebody was told that a send has failed: one that was refused is in no history, and never comes into one.
+    /// Checks an answer that says that a send has failed. A refused send is never stored.
     mutating func failed(_ error: ChatError, _ body: MessageBody, of client: SimulatedClient) {
         guard error.outcome == .refused else { return }
         let stored = [
@@ -320,13 +328,14 @@ struct SimulationChecker {
         self.refusedTexts[client.conversation, default: []].insert(body.content)
     }
 
-    /// What somebody says on one connection is numbered as it was said, however much is on its way at once.
+    /// Checks that the messages of one connection have numbers in the order of their sends, even if
+    /// several were in flight.
     mutating func checkOrder(
         _ message: Message, requested asked: UInt64, as body: MessageBody,
         of client: SimulatedClient
     ) {
         let past = self.history(of: client.conversation)
-        // An id may be a repetition, whose number is older; and what was written to two masters has two orders.
+        // With an id, the answer may be an older message; two masters have two orders.
         guard body.clientMessageID == nil, message.body.content == body.content,
             self.otherHistories == nil, !past.hasLostData
         else { return }
@@ -339,17 +348,17 @@ struct SimulationChecker {
         client.answeredSends.append((asked, message.sequence))
     }
 
-    // MARK: Pictures
+    // MARK: Screens
 
-    /// A message is shown to a live listener, or replayed.
+    /// A message is delivered live or by a replay.
     mutating func delivered(_ message: Message, to client: SimulatedClient) {
         let past = self.history(of: client.conversation)
         let next = client.screen.through + 1
         if message.sequence != next {
-            // The newest of either master decides what is kept no more.
+            // The newest message of both masters determines which ones are trimmed.
             let oldest = max(past.oldest, self.otherHistories?[client.conversation]?.oldest ?? 0)
             let isDropped = message.sequence > next && oldest >= message.sequence
-            // What was shown before this connection came may have been of another master.
+            // Deliveries before this connection may come from another master.
             let isAnother =
                 client.screen.delivered[message.sequence].map {
                     self.areOfTwoMasters($0, message, past)
@@ -366,7 +375,8 @@ struct SimulationChecker {
         self.check(message, seenBy: client)
     }
 
-    /// What two masters gave one number are two messages, with two times: neither is a version of the other.
+    /// Messages with one number from two masters have different times; neither is a version of the
+    /// other.
     private func areOfTwoMasters(_ one: Message, _ other: Message, _ past: ConversationHistory)
         -> Bool
     {
@@ -377,7 +387,7 @@ struct SimulationChecker {
         self.otherHistories != nil || past.hasLostData
     }
 
-    /// A message is on the screen, newly or again: it may be newer than what stood there, never older.
+    /// A message appears on a screen. It may be newer than the version shown before, never older.
     mutating func check(_ message: Message, seenBy client: SimulatedClient) {
         let stored = self.versions(of: message.sequence, in: client.conversation)
         self.expect(
@@ -391,7 +401,7 @@ struct SimulationChecker {
             client.screen.messages[message.sequence]
             ?? client.screen.amendedBeforeDelivery[message.sequence]
         if let known {
-            // What both masters have done, each under its own revision.
+            // A change that both masters executed has two revisions.
             let past = self.history(of: client.conversation)
             let looksTheSame =
                 known.state == message.state && known.body.content == message.body.content
@@ -438,7 +448,8 @@ struct SimulationChecker {
                     client.screen.readSequences.insert(sequence).inserted,
                     "\(client.name) was told twice that \(sequence) is read")
             }
-            // The same word reaches several connections, some of them late; a second one comes much later.
+            // A status reaches several connections, some of them late. A repetition comes much
+            // later.
             let told = StatusReport(author: client.person.id, sequence: sequence, status: status)
             let first = self.histories[client.conversation]?.firstStatusReports[told] ?? now
             self.histories[client.conversation]?.firstStatusReports[told] = first
@@ -449,7 +460,7 @@ struct SimulationChecker {
         }
     }
 
-    /// At the end, when all is quiet, every picture is the stored one.
+    /// At the end, every screen must show the stored history.
     mutating func compareScreen(
         _ client: SimulatedClient, with page: MessagePage, present: Set<UserID>
     ) {
@@ -474,8 +485,9 @@ struct SimulationChecker {
             "\(client.name) does not know whether the conversation has ended")
     }
 
-    /// Every send that was answered is in the history that is left, once; unless its owner has died with what it held, or never heard that
-    /// it was stored, so that only the storing step itself has answered it, and the store has forgotten it then.
+    /// Every answered send must be stored exactly once at the end. Exceptions: its owner crashed
+    /// with the retained write, or the owner never learned that it was stored, and the store lost
+    /// it.
     mutating func compareAnswers(in key: ConversationKey, with page: MessagePage, dead: Set<LoopID>)
     {
         let past = self.history(of: key)
@@ -500,7 +512,7 @@ struct SimulationChecker {
         }
     }
 
-    /// Every message is shown as the store has it.
+    /// Every message must be shown as it is stored.
     mutating func compareMessages(_ client: SimulatedClient, with page: MessagePage) {
         let picture = client.screen
         self.expect(
@@ -508,7 +520,7 @@ struct SimulationChecker {
             "\(client.name) was shown \(picture.through) messages of \(page.head)")
         for message in page.messages {
             guard let shown = picture.messages[message.sequence] else { continue }
-            // What a master that is no more had under this number is the same to the eye, where only its revision is another.
+            // A message of a lost master can look the same and differ only in its revision.
             let isSameToSee =
                 shown.isSameMessage(as: message) && shown.state == message.state
                 && shown.body.content == message.body.content
@@ -522,7 +534,7 @@ struct SimulationChecker {
 }
 
 extension Message {
-    /// Whether both are one message, whatever became of its words.
+    /// Whether both are the same message, independent of edits.
     func isSameMessage(as other: Message) -> Bool {
         self.sequence == other.sequence && self.sentAt == other.sentAt
             && self.body.author.id == other.body.author.id

@@ -1,4 +1,4 @@
-/// What happened, line by line, for whoever has to understand a failure. Told only when somebody listens.
+/// A log of a simulation, line by line, for debugging a violation.
 struct SimulationLog {
     let isEnabled: Bool
     private(set) var lines: [String] = []

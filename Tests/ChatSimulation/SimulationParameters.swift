@@ -1,7 +1,7 @@
 import ChatModel
 import SeededRandom
 
-/// Under what a simulation runs: everything is drawn from its seed.
+/// The parameters of a simulation, all derived from its seed.
 struct SimulationParameters {
     var nodes: [Int]
     let conversations: Int
@@ -10,37 +10,39 @@ struct SimulationParameters {
     /// When the disturbances end.
     let calmAfter: Int64
     var limits = ChatLimits()
-    /// Between nodes: milliseconds, and how many in a thousand envelopes are lost, doubled or held up.
+    /// Between nodes: the delay in milliseconds, and how many of a thousand envelopes are lost,
+    /// duplicated or delayed.
     let delay: ClosedRange<Int64>
     let lost: Int
     let duplicated: Int
     let delayed: Int
-    /// Pauses of a pair of loops, failures of the store, and claims of a stranger during the disturbances.
+    /// The numbers of cut links, store failures, and claims by other owners.
     let linkCuts: Int
     let storeFailures: Int
     let claims: Int
-    /// Changes of the view: nodes that come, drain, stay after all, and shards that move.
+    /// The number of view changes: joins, drains, cancelled drains, moved shards.
     let viewChanges: Int
-    /// Nodes that die.
+    /// The number of crashes.
     let nodeDeaths: Int
-    /// Nodes that stand still for some seconds and go on; and whose clocks go wrong.
+    /// The numbers of nodes that freeze for some seconds, and of clocks that jump.
     let nodeFreezes: Int
     let clockJumps: Int
-    /// So many milliseconds before the calm nothing passes between any two loops: last words are lost that nothing follows.
+    /// The milliseconds before the calm in which no envelope arrives, so that last envelopes are
+    /// lost without a successor.
     let silenceBeforeCalm: Int64
-    /// Failovers at which the store forgets what it had stored in the last moments.
+    /// The number of failovers that lose recent writes.
     let dataLosses: Int
-    /// Moments in which there are two masters, of which one is given up with all that was written to it.
+    /// The number of periods with two masters, of which one is then lost.
     let splits: Int
     let storeDelay: ClosedRange<Int64>
-    /// Whether other nodes hear of a message in the step that stores it.
+    /// Whether the store publishes to other nodes in the step that stores a message.
     let publishesWithWrite: Bool
-    /// How long a loop may be busy with other things before it ends its turn.
+    /// The delay before a loop ends its turn.
     let turnDelay: ClosedRange<Int64>
-    /// How long clients wait between two acts.
+    /// The pause between two actions of a client.
     let pause: ClosedRange<Int64>
 
-    /// Nothing is lost and nothing fails: then nobody is turned away.
+    /// Nothing is lost and nothing fails, so no request may be refused as unavailable.
     var isFaultFree: Bool {
         self.lost == 0 && self.silenceBeforeCalm == 0 && self.linkCuts == 0 && self.delayed == 0
             && self.storeFailures == 0 && self.claims == 0
@@ -74,7 +76,7 @@ struct SimulationParameters {
         self.nodeDeaths = chance.happens(perMille: 400) ? chance.number(1...2) : 0
         self.nodeFreezes = chance.happens(perMille: 300) ? chance.number(1...2) : 0
         self.clockJumps = chance.happens(perMille: 250) ? chance.number(1...3) : 0
-        // Where owners change as well, what the last one wrote may be gone with it.
+        // If owners change too, the last owner's retained writes may be lost with it.
         let isSteady =
             self.nodeDeaths == 0 && self.viewChanges == 0 && self.nodeFreezes == 0
             && self.claims == 0
@@ -86,7 +88,8 @@ struct SimulationParameters {
         self.storeDelay = 0...(chance.pick([0, 3, 30, 400])!)
         self.publishesWithWrite = chance.happens(perMille: 500)
         self.turnDelay = 0...(chance.pick([1, 1, 30])!)
-        // What is asked again after five seconds must be remembered, also by an owner that has just loaded.
+        // A send that is retried after five seconds must still be among the recent messages, even
+        // if the owner has just loaded.
         let pace = chance.pick([(60, 900), (400, 150), (1500, 40), (1500, 20)])!
         self.pause = 1...Int64(pace.0)
         self.limits.recentMessages = pace.1

@@ -1,7 +1,7 @@
 import ChatCore
 import ChatModel
 
-// How the story calls what travels.
+// Descriptions for the log.
 
 extension ConversationInput {
     var summary: String {

@@ -7,8 +7,8 @@ import EmbeddedStore
 import Glibc
 import SeededRandom
 
-/// What a message costs on the loop that owns its conversation and has its listener, and its store: once with few conversations,
-/// once with many. The number of messages is the same.
+/// The cost of a message on the loop that owns its conversation and has its subscriber, including
+/// the store. It is measured with few conversations and with many, and the same number of messages.
 struct MessageCost {
     private struct MeasuredSession {
         let key: ConversationKey
@@ -16,10 +16,11 @@ struct MessageCost {
         var feed: FeedID
     }
 
-    /// So many messages a conversation keeps: it has them before anything is measured, so that no memory grows, here or there.
+    /// The history limit of a conversation. Conversations are full before the measurement, so that
+    /// no memory grows.
     private static let history = 16
 
-    /// Which conversation is the next to be sent to.
+    /// The order in which conversations are sent to.
     enum ConversationOrder { case random, roundRobin }
 
     private var chat: ChatLoop
@@ -30,7 +31,7 @@ struct MessageCost {
     private var random = SeededGenerator(seed: 1)
     private(set) var delivered = 0
     private var sends = 0
-    /// Of the loop and its store; not of those who think of what to send.
+    /// The time of the loop and its store, without the time for generating messages.
     private var nanoseconds = 0.0
 
     /// - Parameter directory: where SQLite keeps its file; nil for a store in memory.
@@ -65,7 +66,7 @@ struct MessageCost {
             + digits
     }
 
-    /// As a gateway has it at the end of a turn.
+    /// The end of a turn, as in the gateway.
     private mutating func finishTurn() {
         while true {
             while self.chat.hasWork {
@@ -81,7 +82,7 @@ struct MessageCost {
         }
     }
 
-    /// Sends so many messages, so many a turn.
+    /// Sends messages, `perTurn` of them in each turn.
     mutating func send(_ count: Int, perTurn: Int, _ order: ConversationOrder) {
         let text = String(repeating: "x", count: 120)
         var left = count
@@ -103,7 +104,7 @@ struct MessageCost {
             let start = Self.processorTime
             self.chat.prefetchFeed(turn[0].feed)
             for (place, (number, key, feed, body)) in turn.enumerated() {
-                // As long before as a gateway reads a frame.
+                // As early as a gateway that parses a frame.
                 if place + 1 < turn.count { self.chat.prefetchFeed(turn[place + 1].feed) }
                 self.chat.submit(
                     .post(body), in: key, through: feed, context: UInt64(number), at: self.now)
@@ -115,7 +116,7 @@ struct MessageCost {
         }
     }
 
-    /// Nanoseconds of processor time for each of so many messages.
+    /// Nanoseconds of processor time per message.
     mutating func measure(messages: Int, perTurn: Int, _ order: ConversationOrder) -> Double {
         self.send(max(self.sessions.count * Self.history * 3 / 2, 100_000), perTurn: perTurn, order)
         let before = self.delivered
@@ -127,8 +128,8 @@ struct MessageCost {
         return self.nanoseconds / Double(messages)
     }
 
-    /// Of the same number of messages in each of these numbers of conversations: the least of five rounds, taken in turns, so that
-    /// what else the machine does meets all of them.
+    /// The minimum of five rounds for each number of conversations. The numbers take turns, so that
+    /// other load on the machine affects all of them.
     static func least(
         conversations: [Int], messages: Int, perTurn: Int, _ order: ConversationOrder, isFile: Bool
     ) -> [Double] {

@@ -3,12 +3,12 @@ import EmbeddedStore
 import Glibc
 import Synchronization
 
-/// A store as trials use it: asked for something, it is waited for.
+/// A store for trials that blocks until a request is answered.
 enum TrialStore {
     case memory(MemoryTables)
     case file(LocalStore, TrialAnswers)
 
-    /// One in memory, or in a file of this directory.
+    /// A store in memory, or in a file of this directory.
     init(directory: String?, history: Int) {
         guard let directory else {
             self = .memory(MemoryTables(history: history))
@@ -28,7 +28,8 @@ enum TrialStore {
     )] {
         switch self {
         case .memory(var tables):
-            // Nobody else may hold the tables while they are written, or they would be copied.
+            // The tables must have only one reference while they are written; otherwise they would
+            // be copied.
             self = .memory(MemoryTables(history: 0))
             let answers = requests.map { (tables.execute($0.request), $0.ticket) }
             self = .memory(tables)
@@ -46,10 +47,10 @@ enum TrialStore {
     }
 }
 
-/// Where a store's threads put their answers.
+/// Collects the answers of a store's threads.
 final class TrialAnswers: StoreClient {
     private let answers = Mutex<[(StoreAnswer, StoreTicket)]>([])
-    /// A byte for each answer.
+    /// A pipe with one byte per answer.
     private let (reader, writer): (Int32, Int32)
 
     init() {
@@ -64,7 +65,7 @@ final class TrialAnswers: StoreClient {
         precondition(write(self.writer, &byte, 1) == 1)
     }
 
-    /// So many answers, when they are there.
+    /// Blocks until this number of answers has arrived.
     func take(_ wanted: Int) -> [(StoreAnswer, StoreTicket)] {
         var byte: UInt8 = 0
         for _ in 0..<wanted { precondition(read(self.reader, &byte, 1) == 1) }

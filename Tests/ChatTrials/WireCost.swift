@@ -5,7 +5,7 @@ import Cluster
 import ClusterWire
 import Glibc
 
-/// What it costs a node to tell another of messages: to write a parcel of them, and to read it.
+/// The cost of writing and reading a packet of messages for another node.
 enum WireCost {
     private static let key = ClusterKey(secret: [UInt8](repeating: 7, count: 32))!
     private static let from = LoopID(incarnation: 0x0123_4567_89AB_CDEF, loop: 0)
@@ -39,7 +39,8 @@ enum WireCost {
         let allocations: UInt
     }
 
-    /// - Returns: the parcel's bytes, and what writing and reading cost: the least of ten times so many rounds.
+    /// - Returns: the packet's size, and the costs of writing and reading: the minimum of ten
+    ///   measurements.
     static func measure(messages: Int, rounds: Int) -> (bytes: Int, writing: Cost, reading: Cost) {
         let envelope = self.envelope(messages: messages)
         var buffer = ByteBuffer(capacity: 1 << 16)

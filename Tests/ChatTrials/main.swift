@@ -1,11 +1,12 @@
-// Trials of the chat as values: many seeds of the simulation, and what a message costs.
+// Trials of the chat engine: simulations with many seeds, and the cost of a message.
 //
-//   ChatTrials simulate [seeds] [first]   plays so many seeds and tells the story of the first that fails
-//   ChatTrials tell <seed>                tells the story of one seed
-//   ChatTrials cost [messages] [a turn]   processor time of a message, in 100 and in 100,000 conversations, one after the
-//                                         other and drawn by chance, in memory and (a fifth of the messages) in SQLite
-//   ChatTrials wire                       what it costs to write and to read a parcel for another node
-//   ChatTrials cost-of <conversations> <messages> <a turn> [1: in turn]
+//   ChatTrials simulate [seeds] [first]   runs simulations, and prints the log of the first failure
+//   ChatTrials tell <seed>                prints the log of one seed
+//   ChatTrials cost [messages] [a turn]   processor time of a message in 100 and in 100,000
+//                                         conversations, round robin and random, in memory and
+//                                         (a fifth of the messages) in SQLite
+//   ChatTrials wire                       the cost of writing and reading a packet for another node
+//   ChatTrials cost-of <conversations> <messages> <a turn> [1: round robin]
 import ChatCore
 import ChatSimulation
 import Glibc
@@ -66,7 +67,7 @@ case "cost-of":
     print(
         "\(Int(cost.measure(messages: numbers[1], perTurn: numbers[2], numbers.count > 3 ? .roundRobin : .random))) ns"
     )
-    // A profile of the run is not to show how it is taken down.
+    // The final steps of the process must not appear in a profile.
     exit(0)
 default:
     print("ChatTrials simulate [seeds] [first] | tell <seed> | cost | wire | cost-of")

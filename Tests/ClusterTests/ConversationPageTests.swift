@@ -8,7 +8,7 @@ import Testing
 struct ConversationPageTests {
     let cluster = ThreeNodeCluster()
 
-    @Test("comes straight from the store, on whatever loop it is read")
+    @Test("comes directly from the store, on any loop")
     func plain() {
         let (_, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.say("one", by: bob)
@@ -20,7 +20,7 @@ struct ConversationPageTests {
         #expect(self.cluster.takeDeliveries(on: .far) == ["8: page [\"1 one\", \"2 two\"]"])
     }
 
-    @Test("that is ahead of what the feed has shown waits until the feed has caught up")
+    @Test("that is ahead of the feed waits until the feed has caught up")
     func aheadOfFeed() {
         let (_, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.set(.holding, from: .far, to: .near)
@@ -31,7 +31,7 @@ struct ConversationPageTests {
         #expect(self.cluster.takeDeliveries(on: .near) == ["1 one", "7: page [\"1 one\"]"])
     }
 
-    @Test("waits two seconds and no more for a feed that is in trouble")
+    @Test("waits at most two seconds for a feed under repair")
     func pageTimeout() {
         let (_, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.set(.holding, from: .far, to: .near)
@@ -43,7 +43,7 @@ struct ConversationPageTests {
         #expect(self.cluster.takeDeliveries(on: .near) == ["7: page [\"1 one\"]"])
     }
 
-    @Test("that waits is handed out when the last listener goes")
+    @Test("that waits is delivered when the last subscriber leaves")
     func feedClosed() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.set(.holding, from: .far, to: .near)
@@ -54,7 +54,7 @@ struct ConversationPageTests {
     }
 
     @Test(
-        "that was read before a change which the feed has shown is read again",
+        "that was read before an amendment that the feed has delivered is read again",
         arguments: [true, false])
     func behindAmendment(isDeletion: Bool) {
         let (_, bob) = self.cluster.subscribeAliceAndBob()
@@ -75,7 +75,7 @@ struct ConversationPageTests {
     }
 
     @Test(
-        "that was read before a message which the feed has shown is good: messages come as events")
+        "that was read before a message that the feed has delivered is valid")
     func behindMessages() {
         let (_, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.say("one", by: bob)
@@ -87,7 +87,7 @@ struct ConversationPageTests {
             self.cluster.takeDeliveries(on: .near) == ["1 one", "2 two", "7: page [\"1 one\"]"])
     }
 
-    @Test("is read so many times and no more where edits come faster than the store answers")
+    @Test("is read a limited number of times if edits are faster than the store")
     func attempts() {
         let (_, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.say("one", by: bob)
@@ -108,7 +108,7 @@ struct ConversationPageTests {
                 == ConversationSubscriptions.pageAttempts)
     }
 
-    @Test("that the store cannot read is said to have failed, at once")
+    @Test("that the store cannot read fails at once")
     func failure() {
         _ = self.cluster.subscribeAliceAndBob()
         self.cluster.storeBehaviors[.near] = .failing

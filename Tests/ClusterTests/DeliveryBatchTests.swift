@@ -5,14 +5,14 @@ import Testing
 
 @testable import Cluster
 
-@Suite("Deliveries")
+@Suite("A batch of deliveries")
 struct DeliveryBatchTests {
     private let feed: FeedID
     private var chat: ChatLoop
     private let key = ThreeNodeCluster.keys(1)[0]
     private let requests: [RequestID]
 
-    /// A loop on which alice and carol have asked to come in; the owner is this test.
+    /// A loop on which alice and carol have requested to join; this test is the owner.
     init() {
         var chat = ChatLoop(id: .near, view: ThreeNodeCluster.view, limits: .init())
         let names = [Person.alice, .carol].enumerated().map { place, person in
@@ -49,7 +49,7 @@ struct DeliveryBatchTests {
     }
 
     @Test(
-        "end before the first message behind an entrance, so that whoever came in may ask how far the feed has shown"
+        "ends before the first message after a join, so that `deliveredThrough` is exact"
     )
     mutating func endsBeforeFirstMessageAfterJoin() {
         self.receive(self.joinAnswer(0, at: 3), self.postedEvent(4), self.postedEvent(5))
@@ -60,7 +60,7 @@ struct DeliveryBatchTests {
         #expect(self.chat.takeDeliveries().isEmpty)
     }
 
-    @Test("are cut behind each of several entrances")
+    @Test("ends after each of several joins")
     mutating func endsAtEachJoin() {
         self.receive(
             self.joinAnswer(0, at: 3), self.postedEvent(4), self.joinAnswer(1, at: 4),
@@ -71,7 +71,7 @@ struct DeliveryBatchTests {
         #expect(self.chat.takeDeliveries().map(\.summary) == ["5 words 5"])
     }
 
-    @Test("of messages alone come all at once")
+    @Test("contains all messages if there is no join")
     mutating func messagesOnly() {
         self.receive(self.joinAnswer(0, at: 0))
         _ = self.chat.takeDeliveries()
@@ -82,7 +82,7 @@ struct DeliveryBatchTests {
         #expect(self.chat.deliveredThrough(self.feed) == 3)
     }
 
-    @Test("know of a feed that is closed that nothing was shown")
+    @Test("leaves nothing delivered in a closed feed")
     mutating func closedFeed() {
         self.receive(self.joinAnswer(0, at: 3), self.joinAnswer(1, at: 3))
         _ = self.chat.takeDeliveries()
@@ -92,7 +92,7 @@ struct DeliveryBatchTests {
         #expect(self.chat.deliveredThrough(self.feed) == 0)
     }
 
-    @Test("have nothing of an answer to what nobody has asked")
+    @Test("ignores answers to unknown requests")
     mutating func answerToUnknownRequest() {
         self.receive(.answer(0, .done, slot: 0), .answer(self.requests[0] + 5, .done, slot: 0))
         #expect(self.chat.takeDeliveries().isEmpty)
@@ -104,7 +104,8 @@ struct DeliveryBatchTests {
 struct LateAnswerTests {
     private let key = ThreeNodeCluster.keys(1)[0]
 
-    /// A loop on which bob has said message 1 again, and then hears of its deletion; the owner, and the store, are this test.
+    /// A loop on which bob has repeated the send of message 1, and then receives its deletion. This
+    /// test is the owner and the store.
     private func chatWithPendingSend() -> (chat: ChatLoop, feed: FeedID, request: RequestID) {
         var limits = ChatLimits()
         limits.retention = .seconds(60)
@@ -153,7 +154,7 @@ struct LateAnswerTests {
         }
     }
 
-    @Test("that knows nothing of a deletion which was shown is not handed out, and asked for again")
+    @Test("without a delivered deletion is not delivered, and its request is retried")
     func outdated() {
         var (chat, _, request) = self.chatWithPendingSend()
         self.receive(&chat, [.answer(request, .posted(.sample(1)), slot: 0)], number: 3)
@@ -164,10 +165,11 @@ struct LateAnswerTests {
         #expect(chat.takeDeliveries().map(\.summary) == ["7: posted 1"])
     }
 
-    @Test("that is asked for again is handed out after who asked has left as well")
+    @Test("to a retried request is delivered even if the requester has unsubscribed")
     func outdatedAndGone() {
         var (chat, feed, request) = self.chatWithPendingSend()
-        // It comes with a change that is ahead of others, and is kept for a repair that nobody waits for any more.
+        // The answer is part of an out-of-order change, and waits for a repair that never ends
+        // because the feed closes.
         let early = Envelope.EventNotification(
             conversation: self.key, event: .posted(.sample(1)), revision: 9, answering: request,
             feedSlot: feed.slot)
@@ -180,7 +182,7 @@ struct LateAnswerTests {
         #expect(chat.counts.waiting == 0)
     }
 
-    @Test("that knows of it is handed out")
+    @Test("with the deletion is delivered")
     func current() {
         var (chat, _, request) = self.chatWithPendingSend()
         self.receive(
@@ -189,7 +191,7 @@ struct LateAnswerTests {
     }
 }
 
-@Suite("Reports of what sockets have taken")
+@Suite("Delivery reports")
 struct DeliveryReportTests {
     let cluster = ThreeNodeCluster()
 
@@ -197,7 +199,7 @@ struct DeliveryReportTests {
         self.cluster.takeItems(from: .third, to: .far).filter { $0.contains(" has ") }
     }
 
-    @Test("leave with the next mail to the owner")
+    @Test("leave with the next items to the owner")
     func withNextEnvelope() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.say("one", by: alice)
@@ -214,7 +216,7 @@ struct DeliveryReportTests {
     }
 
     @Test(
-        "leave alone after a quarter of a second at the earliest and half a second at the latest, several as one"
+        "leave on their own after a quarter to half a second, several as one"
     )
     func onTheirOwn() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
@@ -232,7 +234,7 @@ struct DeliveryReportTests {
     }
 
     @Test(
-        "wait for a second, and a quarter more at the latest, where messages follow each other in less: the next may take them along"
+        "wait up to 1.25 s in a busy conversation, because the next message may take them along"
     )
     func busyConversation() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
@@ -254,7 +256,7 @@ struct DeliveryReportTests {
         #expect(self.reports() == [])
     }
 
-    @Test("leave before the last listener does")
+    @Test("leave before the last subscriber does")
     func beforeUnsubscribe() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.say("one", by: alice)
@@ -265,12 +267,13 @@ struct DeliveryReportTests {
                 "bob has 1...1", "bob leaves", "detach",
             ])
         #expect(self.cluster.takeDeliveries(on: .near) == ["1 one"])
-        // To its author on another node a report waits for other mail, for a quarter of a second at most.
+        // To its author on another node, a status waits up to a quarter of a second for other
+        // items.
         self.cluster.advance(by: 300)
         #expect(self.cluster.takeDeliveries(on: .near).contains("[1] delivered"))
     }
 
-    @Test("that were lost are told again with the next attachment")
+    @Test("that were lost are repeated in the next attach request")
     func lost() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.say("one", by: alice)

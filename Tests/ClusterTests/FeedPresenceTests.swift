@@ -22,7 +22,7 @@ struct FeedPresenceTests {
         changes.map { ($0.isOnline ? "+" : "-") + $0.person.id.description }
     }
 
-    @Test("tells what listeners do not know already, once")
+    @Test("delivers only changes that are new to the subscribers, once")
     func unknownChangesOnly() {
         var feed = self.feed(knowingOnline: .alice)
         let changes = [Person.alice.comesOnline, Person.bob.comesOnline, Person.carol.goesOffline]
@@ -35,7 +35,7 @@ struct FeedPresenceTests {
         #expect(Set(feed.knownOnline.values.map(\.id)) == [Person.bob.id])
     }
 
-    @Test("makes of an owner's list of those present who has come and who is gone")
+    @Test("derives joins and departures from the owner's list")
     func difference() {
         var feed = self.feed(knowingOnline: .alice, .bob)
         let news = feed.presenceChanges(
@@ -50,7 +50,7 @@ struct FeedPresenceTests {
             ).isEmpty)
     }
 
-    @Test("does not take a newcomer, whom the owner leaves out of its own answer, for gone")
+    @Test("does not consider a newcomer gone whom the owner leaves out of its answer")
     func newcomer() {
         var feed = self.feed(knowingOnline: .alice, .bob)
         let list = self.joinResult([Person.bob.comesOnline])
@@ -64,14 +64,14 @@ struct FeedPresenceTests {
                 == ["-alice"])
     }
 
-    @Test("names nobody of a crowd, and everybody again when it has ended")
+    @Test("names no users of a crowd, and all of them when it ends")
     func crowd() {
         var feed = self.feed(knowingOnline: .alice, .bob)
         #expect(
             feed.presenceChanges(toReach: self.joinResult([], isCrowd: true), at: .sample(0))
                 .isEmpty)
         #expect(feed.isCrowd)
-        // Those who came in meanwhile know nobody: who stayed is named too.
+        // Subscribers that joined during the crowd know no names, so everyone is named.
         #expect(
             self.signs(
                 feed.presenceChanges(
@@ -81,7 +81,7 @@ struct FeedPresenceTests {
         #expect(!feed.isCrowd)
     }
 
-    @Test("learns from an answer, too, that a crowd has ended")
+    @Test("also learns from an answer that a crowd has ended")
     func crowdEndsInAnswer() {
         var feed = self.feed(knowingOnline: .alice)
         feed.isCrowd = true
@@ -92,7 +92,7 @@ struct FeedPresenceTests {
         #expect(!feed.isCrowd)
     }
 
-    @Test("of a crowd knows those who were told by name, up to a bound")
+    @Test("knows the users of a crowd that were named, up to a limit")
     func crowdLimit() {
         var feed = self.feed()
         feed.recordCrowd([Person.alice.comesOnline])
@@ -105,7 +105,7 @@ struct FeedPresenceTests {
     }
 }
 
-@Suite("A feed's reports of deliveries")
+@Suite("A feed's delivery reports")
 struct FeedReportTests {
     private func report(_ person: Person, _ range: ClosedRange<SequenceNumber>) -> DeliveryReport {
         .init(user: person.id, range: range)
@@ -117,7 +117,7 @@ struct FeedReportTests {
         return feed
     }
 
-    @Test("join ranges of one user that touch")
+    @Test("join touching ranges of one user")
     func joinsTouchingRanges() {
         var feed = self.feed(
             self.report(.alice, 1...2), self.report(.bob, 1...1), self.report(.alice, 3...5),
@@ -126,13 +126,13 @@ struct FeedReportTests {
         #expect(feed.sendReports().isEmpty)
     }
 
-    @Test("claim nothing between ranges that do not touch")
+    @Test("keep ranges apart that do not touch")
     func keepsSeparateRanges() {
         var feed = self.feed(self.report(.alice, 1...2), self.report(.alice, 4...5))
         #expect(feed.sendReports() == [self.report(.alice, 1...2), self.report(.alice, 4...5)])
     }
 
-    @Test("are so many and no more, but what touches one that is there is still taken")
+    @Test("are limited in number, but still grow by touching ranges")
     func reportLimit() {
         var feed = self.feed()
         for number in 0..<(Feed.reportLimit + 10) {
@@ -144,7 +144,7 @@ struct FeedReportTests {
     }
 
     @Test(
-        "that left last are told again in an attachment: the two newest, for those may be what was lost"
+        "that were sent last are repeated in an attach request: the two newest ones"
     )
     func repeatedInAttachment() {
         var feed = self.feed(
@@ -163,7 +163,7 @@ struct FeedReportTests {
             ])
     }
 
-    @Test("touch where one range goes on behind the other, from either side, or overlaps it")
+    @Test("touch if one range follows the other, from either side, or overlaps it")
     func rangesTouch() {
         let range: ClosedRange<SequenceNumber> = 3...5
         #expect(
@@ -176,7 +176,7 @@ struct FeedReportTests {
 }
 
 extension Feed {
-    /// The reports, as if they had left.
+    /// Returns the reports, as if they had been sent.
     fileprivate mutating func sendReports() -> [DeliveryReport] {
         defer { self.recordReportsSent() }
         return self.reports

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Cluster
 
-@Suite("A table of feeds")
+@Suite("A feed table")
 struct FeedTableTests {
     private func open(_ number: Int, in table: inout FeedTable) -> FeedID {
         let slot = table.open(Feed(key: .numbered(number), owner: .far))
@@ -13,7 +13,7 @@ struct FeedTableTests {
     }
 
     @Test(
-        "has what a plain dictionary has, through every order of openings and closings",
+        "behaves like a dictionary, in any order of openings and closings",
         arguments: 0..<8 as Range<UInt64>)
     func oracle(seed: UInt64) {
         var chance = SeededGenerator(seed: seed)
@@ -40,7 +40,7 @@ struct FeedTableTests {
         #expect(past.allSatisfy { !table.isCurrent($0) })
     }
 
-    @Test("does not take a feed for the one that stood in its slot before")
+    @Test("distinguishes a feed from the previous one in its slot")
     func reuse() {
         var table = FeedTable()
         let first = self.open(1, in: &table)
@@ -54,7 +54,7 @@ struct FeedTableTests {
         #expect(table.isCurrent(second))
     }
 
-    @Test("believes where a feed was last only if it is still there")
+    @Test("uses a slot hint only if the feed is still there")
     func slotHint() {
         var table = FeedTable()
         let one = self.open(1, in: &table).slot
@@ -67,7 +67,7 @@ struct FeedTableTests {
         #expect(table.slot(of: .numbered(1), near: one) == nil)
     }
 
-    @Test("calls a slot that it never had not current")
+    @Test("treats an unknown slot as not current")
     func unknownSlot() {
         #expect(!FeedTable().isCurrent(FeedID(slot: 5, generation: 1)))
     }

@@ -26,7 +26,7 @@ struct FeedTests {
         }
     }
 
-    @Test("delivers the next change, drops what it has shown, and holds what came too early")
+    @Test("delivers the next change, drops delivered ones, and defers early ones")
     func classification() {
         var feed = self.feed(at: 5)
         #expect(
@@ -35,7 +35,7 @@ struct FeedTests {
             ])
     }
 
-    @Test("drops everything until somebody has come in: it is in the answer")
+    @Test("drops all events until the first join is answered, because the answer contains them")
     func opening() {
         var feed = self.feed(.opening)
         #expect(self.classify(1, by: &feed) == "drop")
@@ -43,7 +43,7 @@ struct FeedTests {
         #expect(!feed.hasOutOfOrder)
     }
 
-    @Test("holds even the next change while it is repaired, and asks for no second repair")
+    @Test("defers even the next change during a repair, and starts no second repair")
     func repairing() {
         var feed = self.feed(.repairing, at: 5)
         #expect(self.classify(5, by: &feed) == "drop")
@@ -51,7 +51,7 @@ struct FeedTests {
         #expect(self.classify(9, by: &feed) == "hold")
     }
 
-    @Test("takes changes that came early when their turn has come")
+    @Test("delivers early changes when they are next")
     func outOfOrder() {
         var feed = self.feed(at: 5)
         for revision in [8, 7, 10] { _ = self.classify(revision, by: &feed) }
@@ -67,7 +67,7 @@ struct FeedTests {
     }
 
     @Test(
-        "takes no message early that does not follow the last one: it is another master's, under a revision that both have given"
+        "defers an early message of another master that does not follow the last one"
     )
     func otherMastersHistory() {
         var feed = self.feed(at: 5)
@@ -79,14 +79,14 @@ struct FeedTests {
         feed.recordDelivered(.posted(.sample(6)), revision: 6, at: .sample(0))
         #expect(feed.takeNextOutOfOrder() == nil)
         #expect(feed.hasOutOfOrder)
-        // The repair has shown what holds.
+        // The repair has delivered the final history.
         feed.recordDelivered(.posted(.sample(9)), revision: 8, at: .sample(0))
         #expect(feed.takeOutOfOrder(through: 8).map(\.answering) == revisions.map { RequestID($0) })
         #expect(!feed.hasOutOfOrder)
     }
 
     @Test(
-        "keeps so many early changes and forgets those beyond, which its repair reads from the store"
+        "limits early changes and drops the rest, which its repair reads from the store"
     )
     func outOfOrderLimit() {
         var feed = self.feed(.repairing, at: 0)
@@ -97,7 +97,7 @@ struct FeedTests {
         #expect(feed.outOfOrder.keys.max() == Feed.outOfOrderLimit + 1)
     }
 
-    @Test("gives back in order the early changes that a repair has covered, and keeps the others")
+    @Test("removes the early changes that a repair has covered, in order")
     func coveredByRepair() {
         var feed = self.feed(.repairing, at: 0)
         for revision in [9, 3, 7, 5] { _ = self.classify(revision, by: &feed) }
@@ -105,7 +105,7 @@ struct FeedTests {
         #expect(Array(feed.outOfOrder.keys) == [9])
     }
 
-    @Test("notes of each change what later ones are held against")
+    @Test("records what later changes are compared with")
     func recordsDelivered() {
         var feed = self.feed(at: 3)
         feed.recordDelivered(.posted(.sample(4)), revision: 4, at: .sample(0))
@@ -123,7 +123,7 @@ struct FeedTests {
     }
 
     @Test(
-        "knows what a repair has shown: messages by number, amendments by revision, the end by itself"
+        "knows what a repair delivered: messages by number, amendments by revision, the end"
     )
     func deliveredByRepair() {
         var feed = self.feed(at: 10)
@@ -142,7 +142,7 @@ struct FeedTests {
     }
 
     @Test(
-        "gives out the requests that wait for a message, once, and all of them when asked for any")
+        "removes the requests that wait for a message, or all of them")
     func deferredAnswers() {
         var feed = self.feed()
         feed.deferredAnswers = [
@@ -157,7 +157,7 @@ struct FeedTests {
         #expect(feed.deferredAnswers.isEmpty)
     }
 
-    @Test("gives out a page when it has caught up with it, or when the page has waited long enough")
+    @Test("removes a page when it has caught up with it, or at its deadline")
     func waitingPages() {
         var feed = self.feed(at: 5)
         for (context, revision, patience) in [(1, 5, 1000), (2, 6, 1000), (3, 9, 800)]
@@ -179,7 +179,7 @@ struct FeedTests {
     }
 
     @Test(
-        "tells its owner who listens, who is at the door, and whom they believe to be there, each in order"
+        "tells its owner the subscribers, pending joins and known online users, sorted"
     )
     func currentAttachment() {
         var feed = self.feed()
@@ -193,7 +193,7 @@ struct FeedTests {
         #expect(feed.currentAttachment.present == [.alice, .carol])
         #expect(feed.currentAttachment.joining == [.bob])
         #expect(feed.currentAttachment.knownOnline == [.bob, .carol])
-        // Of a crowd nobody knows who is there.
+        // In a crowd, the online users are unknown.
         feed.isCrowd = true
         #expect(feed.currentAttachment.knownOnline == [])
     }

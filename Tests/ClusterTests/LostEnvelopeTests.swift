@@ -15,7 +15,7 @@ struct LostEnvelopeTests {
     }
 
     @Test(
-        "is seen by the next one: the loop attaches again, and what was missed is shown once and in order"
+        "is noticed at the next one, and what was missed is delivered once and in order"
     )
     func gap() {
         let (_, bob) = self.cluster.subscribeAliceAndBob()
@@ -32,7 +32,7 @@ struct LostEnvelopeTests {
         #expect(self.cluster.counts(of: .near).waiting == 0)
     }
 
-    @Test("is seen by a tick within a second where it was the last")
+    @Test("is noticed by a tick within a second if it was the last one")
     func lostLast() {
         let (_, bob) = self.cluster.subscribeAliceAndBob()
         self.sayUndelivered("one", by: bob)
@@ -41,7 +41,7 @@ struct LostEnvelopeTests {
     }
 
     @Test(
-        "that had the answer is made up for by the answer to the repeated request, and nothing is done twice"
+        "with an answer is replaced by the answer to the retry, and nothing is done twice"
     )
     func lostAnswer() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
@@ -51,7 +51,7 @@ struct LostEnvelopeTests {
         self.cluster.say("yours", by: bob)
         self.cluster.advance(by: 2000)
 
-        // Shown by the repair first: then the answer says that it has been shown.
+        // The repair delivers the message first, so the answer says that it is also an event.
         #expect(
             self.cluster.takeDeliveries(on: .near) == ["1 mine", "2 yours", "7: posted 1, shown"])
         #expect(self.cluster.takeDeliveries(on: .third) == ["1 mine", "2 yours"])
@@ -59,7 +59,7 @@ struct LostEnvelopeTests {
     }
 
     @Test(
-        "that had a message before one's own holds the answer back until that message has been shown"
+        "with an earlier message defers an answer until that message is delivered"
     )
     func deferredAnswer() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
@@ -72,7 +72,7 @@ struct LostEnvelopeTests {
         #expect(self.cluster.takeDeliveries(on: .near) == ["1 theirs", "2 mine ← 7"])
     }
 
-    @Test("with edits, deletions and the end is made up for too")
+    @Test("with edits, deletions and the end is repaired")
     func amendments() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
         for words in ["one", "two"] { self.cluster.say(words, by: bob) }
@@ -97,7 +97,7 @@ struct LostEnvelopeTests {
         #expect(self.cluster.takeDeliveries(on: .near) == [])
     }
 
-    @Test("does not bring back what was deleted before the repair")
+    @Test("does not bring back a message that was deleted before the repair")
     func deletedBeforeRepair() {
         let (_, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.set(.losing, from: .far, to: .near)
@@ -109,7 +109,7 @@ struct LostEnvelopeTests {
         #expect(self.cluster.takeDeliveries(on: .near) == ["1 deleted"])
     }
 
-    @Test("with who came and went is made up for by the difference")
+    @Test("with presence changes is repaired by the difference")
     func presence() {
         let (_, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.set(.losing, from: .far, to: .near)
@@ -121,7 +121,7 @@ struct LostEnvelopeTests {
         #expect(self.cluster.takeDeliveries(on: .near) == ["-bob +carol"])
     }
 
-    @Test("may have said that somebody types no more: so everybody does who typed")
+    @Test("may contain the end of typing, so the repair ends all typing")
     func typing() {
         let (_, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.submit(.typing(true, by: .bob), by: bob)
@@ -132,7 +132,7 @@ struct LostEnvelopeTests {
             self.cluster.takeDeliveries(on: .near) == ["bob types", "bob types no more", "1 one"])
     }
 
-    @Test("among hundreds costs as many pages as it takes, and breaks no order")
+    @Test("among hundreds needs several pages, and the order is kept")
     func manyMissed() {
         let (_, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.set(.losing, from: .far, to: .near)
@@ -149,7 +149,7 @@ struct LostEnvelopeTests {
         #expect(self.cluster.takeStoreRequests(by: .near) == ["changes", "changes", "changes"])
     }
 
-    @Test("on the way to the owner makes the owner call the loop back")
+    @Test("to the owner makes the owner request a resynchronization")
     func lostOnTheWayToOwner() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
         self.cluster.set(.losing, from: .near, to: .far)
@@ -161,11 +161,11 @@ struct LostEnvelopeTests {
         #expect(self.cluster.takeItems(from: .near, to: .far).contains("attach alice"))
         #expect(self.cluster.storedText == [])
         self.cluster.advance(by: 300)
-        // What was lost is asked again first, as soon as it is missed.
+        // The lost send is retried first, as soon as it is missed.
         #expect(self.cluster.takeDeliveries(on: .near) == ["1 lost ← 7", "2 next ← 8"])
     }
 
-    @Test("that loses the repair itself is repaired like any other")
+    @Test("of a repair is repaired too")
     func repairLost() {
         let (_, bob) = self.cluster.subscribeAliceAndBob()
         self.sayUndelivered("one", by: bob)
@@ -178,7 +178,7 @@ struct LostEnvelopeTests {
         #expect(self.cluster.takeDeliveries(on: .near) == ["1 one", "2 two"])
     }
 
-    @Test("is one that comes after a later one: repaired, and not shown twice when it comes")
+    @Test("that arrives after a later one is repaired, and not delivered twice")
     func overtaken() {
         let (_, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.set(.holding, from: .far, to: .near)
@@ -191,7 +191,7 @@ struct LostEnvelopeTests {
         #expect(self.cluster.takeDeliveries(on: .near) == [])
     }
 
-    @Test("is not what a doubled one is: that is taken once, by the owner and by listeners")
+    @Test("differs from a duplicate, which owner and subscribers process once")
     func doubled() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
         for loop in [LoopID.near, .third] { self.cluster.set(.doubling, between: loop, and: .far) }

@@ -1,33 +1,36 @@
 import ChatModel
 import Cluster
 
-/// Some nodes and what Redis keeps of them, under a clock of their own: does what memberships want done.
+/// Several nodes and a simulated Redis, with a simulated clock. It executes the directives of the
+/// nodes' memberships.
 struct MembershipFixture {
     struct SimulatedNode {
         var membership: Membership
-        /// What its loops go by.
+        /// The view that its loops follow.
         var view: View?
         var followed: [Int] = []
         var rejoinedAs: [UInt64] = []
         var isAlive = true
-        /// It has its connection to Redis.
+        /// It is connected to Redis.
         var isConnected = true
-        /// Its mailbox is heard.
+        /// Its mailbox has a subscriber.
         var isMailboxSubscribed = true
     }
 
     var now: Int64 = 0
     var nodes: [SimulatedNode] = []
-    // What Redis keeps.
+    // The state in Redis.
     var number = 0
     var view: View?
     var views: [View] = []
     var heartbeats: [UInt64: Int64] = [:]
-    /// Whether Redis does.
+    /// Whether Redis accepts heartbeats.
     var acceptsWrites = true
     var events: [String] = []
 
-    /// A node comes; its place in `nodes`.
+    /// Starts a node.
+    ///
+    /// - Returns: its index in `nodes`.
     mutating func start(_ incarnation: UInt64, loops: Int = 1) -> Int {
         var membership = Membership(View.Node(incarnation: incarnation, loops: loops))
         membership.connected(at: self.now)
@@ -35,7 +38,7 @@ struct MembershipFixture {
         return self.nodes.count - 1
     }
 
-    /// Time passes, in steps of 50 ms.
+    /// Advances the clock in steps of 50 ms.
     mutating func advance(by milliseconds: Int64) {
         let end = self.now + milliseconds
         while self.now < end {
@@ -107,13 +110,13 @@ struct MembershipFixture {
         return true
     }
 
-    /// How many shards each node owns, by the view that holds.
+    /// The number of shards per node in the stored view.
     var shardCounts: [UInt64: Int] {
         guard let view = self.view else { return [:] }
         return Dictionary(grouping: 0..<4096) { view.owner(of: $0).incarnation }.mapValues(\.count)
     }
 
-    /// Nothing moves, and all who live go by what holds.
+    /// No shard is moving, and all live nodes follow the stored view.
     var isRebalanced: Bool {
         self.nodes.allSatisfy { !$0.isAlive || !$0.isConnected || $0.view == self.view }
             && self.view?.step(shards: 4096) == nil

@@ -4,7 +4,7 @@ import Testing
 @Suite("Membership")
 struct MembershipTests {
     @Test(
-        "makes the first view of the first node, and gives each that comes its share, some shards at a time"
+        "creates a view for the first node, and gives each further node its share stepwise"
     )
     func joining() {
         var stage = MembershipFixture()
@@ -20,13 +20,13 @@ struct MembershipTests {
                 && stage.shardCounts.values.allSatisfy { (1200...1500).contains($0) })
         #expect(stage.events.filter { $0 == "joins" }.count == 3)
         #expect(stage.events.filter { $0 == "moves" }.count > 10)
-        // Nobody has missed a view: whoever does must load all its conversations again.
+        // No node has skipped a view. A node that skips one must load all its conversations again.
         let followed = stage.nodes[first].followed
         #expect(followed == Array(followed.first!...followed.last!))
     }
 
     @Test(
-        "takes a killed node out of the view within two seconds, because nobody hears its mailbox")
+        "evicts a crashed node within two seconds, because its mailbox has no subscriber")
     func killedNode() {
         var stage = Self.rebalanced([7, 8, 9])
         stage.nodes[1].isAlive = false
@@ -38,12 +38,12 @@ struct MembershipTests {
     }
 
     @Test(
-        "takes a node that stands still out of the view after three seconds; it comes again as another, and is let in"
+        "evicts a frozen node after three seconds, and readmits it under a new incarnation"
     )
     func frozenNode() {
         var stage = Self.rebalanced([7, 8, 9])
         stage.nodes[2].isAlive = false
-        // It stands still, but its mailbox's connection is there: somebody hears.
+        // It is frozen, but its mailbox is still subscribed.
         let incarnation = stage.nodes[2].membership.localNode.incarnation
         stage.nodes[2].isMailboxSubscribed = true
         var other = MembershipFixture.SimulatedNode(
@@ -62,10 +62,10 @@ struct MembershipTests {
         #expect(stage.view!.nodes.count == 3 && stage.isRebalanced)
     }
 
-    @Test("takes nobody for dead while Redis has been away, or while it does not hear itself")
+    @Test("evicts no node after an outage of Redis, or while its own probe is missing")
     func noEvictionDuringOutage() {
         var stage = Self.rebalanced([7, 8])
-        // Redis is away for everybody, and nothing of its clock stands still.
+        // Redis is unreachable for all nodes, while its clock continues.
         for place in stage.nodes.indices {
             stage.nodes[place].isConnected = false; stage.nodes[place].membership.disconnected()
         }
@@ -76,20 +76,20 @@ struct MembershipTests {
         }
         stage.advance(by: 10_000)
         #expect(!stage.events.contains("dies"))
-        // Redis is there for everybody, and takes no beats.
+        // Redis is reachable, but rejects heartbeats.
         stage.acceptsWrites = false
         stage.advance(by: 20_000)
         stage.acceptsWrites = true
         stage.advance(by: 10_000)
         #expect(!stage.events.contains("dies"))
-        // One node is ill itself: it may say nothing about others.
+        // One node itself is faulty, so it must not judge others.
         stage.nodes[1].isAlive = false
         stage.nodes[0].isMailboxSubscribed = false
         stage.advance(by: 20_000)
         #expect(!stage.events.contains("dies"))
     }
 
-    @Test("goes by a view above any that somebody has heard of, where Redis has forgotten that one")
+    @Test("stores a view above any number that was mentioned, if Redis has lost that view")
     func newerViewMentioned() {
         var stage = Self.rebalanced([7, 8])
         let before = stage.number
@@ -98,24 +98,24 @@ struct MembershipTests {
         #expect(stage.number == before + 41)
         #expect(stage.events.last == "restores")
         #expect(stage.isRebalanced)
-        // What is known to all is no reason.
+        // A number that all nodes know changes nothing.
         stage.nodes[1].membership.viewMentioned(number: before + 41, at: stage.now)
         stage.advance(by: 2000)
         #expect(stage.number == before + 41)
     }
 
-    @Test("tells Redis again what it has forgotten, under a higher number")
+    @Test("restores a lost view in Redis under a higher number")
     func lostViews() {
         var stage = Self.rebalanced([7, 8, 9])
         let lost = stage.number
-        // A failover: an older view is back.
+        // A failover to an older state.
         stage.view = stage.views[stage.views.count - 3]
         stage.views.removeLast(2)
         stage.number = stage.view!.number
         stage.advance(by: 5000)
         #expect(stage.number > lost)
         #expect(stage.isRebalanced && stage.view!.nodes.count == 3)
-        // Everything is gone.
+        // All data is lost.
         stage.view = nil
         stage.views = []
         stage.number = 0
@@ -130,10 +130,10 @@ struct MembershipTests {
     }
 
     @Test(
-        "keeps the view again whose key is gone while the list of views is not, for nodes of the cluster and one that comes"
+        "restores the view if only its key is lost, for members and for a joining node"
     )
     func lostViewNumber() {
-        // In the middle of a move, which must go on.
+        // In the middle of a move, which must continue.
         var stage = MembershipFixture()
         for incarnation: UInt64 in [7, 8] { _ = stage.start(incarnation) }
         while stage.view?.shardsToMove.isEmpty != false, stage.now < 15_000 {
@@ -155,7 +155,7 @@ struct MembershipTests {
     }
 
     @Test(
-        "joins only while it has its name to itself, and takes that on no young connection once another had it"
+        "joins only while it holds its name, and never claims a taken name on a new connection"
     )
     func nameLease() {
         var membership = Membership(View.Node(incarnation: 7, loops: 1))
@@ -177,7 +177,7 @@ struct MembershipTests {
         #expect(membership.mayHoldName(at: 4000))
         let third = beat(&membership, at: 4000, hasName: true)
         #expect(third.count == 1)
-        // Its own name stays its own when it is in.
+        // A member keeps its name.
         _ = membership.proposalDecided(isAccepted: true, at: 4000)
         membership.connected(at: 5000)
         #expect(membership.mayHoldName(at: 5000))
@@ -185,7 +185,7 @@ struct MembershipTests {
         #expect(!membership.mayHoldName(at: 9000))
     }
 
-    @Test("hands a draining node's shards over, and lets it go without a search for it")
+    @Test("hands the shards of a draining node over, and lets it leave without an eviction")
     func leaving() {
         var stage = Self.rebalanced([7, 8, 9])
         stage.nodes[0].membership.setDraining(true)
@@ -199,7 +199,7 @@ struct MembershipTests {
         #expect(!stage.events.contains("dies"))
     }
 
-    @Test("of the last node ends with a view of nobody, from which the next begins")
+    @Test("of the last node ends with an empty view, from which the next node continues")
     func lastNode() {
         var stage = Self.rebalanced([7])
         stage.nodes[0].membership.leave()

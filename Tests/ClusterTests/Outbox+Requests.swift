@@ -3,7 +3,7 @@ import ChatModel
 @testable import Cluster
 
 extension Outbox {
-    /// In an array of its own: a test has no room to lend.
+    /// Returns the requests in a new array, because tests need not reuse arrays.
     mutating func takeRequests() -> [(request: StoreRequest, ticket: StoreTicket)] {
         var requests: [(request: StoreRequest, ticket: StoreTicket)] = []
         self.takeRequests(into: &requests)

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("An outbox")
 struct OutboxTests {
-    @Test("puts what goes to one loop in one turn into one envelope, in order")
+    @Test("puts the items for one loop in one turn into one envelope, in order")
     func oneEnvelope() {
         var outbox = Outbox(id: .near)
         for number in 1...3 { outbox.send(.reattach(.numbered(number)), to: .far) }
@@ -22,7 +22,7 @@ struct OutboxTests {
         #expect(keys == [.numbered(1), .numbered(2), .numbered(3)])
     }
 
-    @Test("numbers every pair of loops by itself")
+    @Test("numbers each pair of loops separately")
     func numbersPerPair() {
         var outbox = Outbox(id: .near)
         var envelopes: [Envelope] = []
@@ -48,7 +48,7 @@ struct OutboxTests {
     }
 
     @Test(
-        "takes what is not urgent along with the next mail to the same loop, before it, and alone when it must not wait any longer"
+        "sends deferred items before the next ones to the same loop, or alone when flushed"
     )
     func deferredItems() {
         var outbox = Outbox(id: .near)
@@ -67,7 +67,7 @@ struct OutboxTests {
         outbox.flushDeferred()
         outbox.seal(view: 1, into: &envelopes)
         #expect(envelopes.map(\.to) == [.far, .third])
-        // To itself nothing waits, and more than a number of them wait for nothing.
+        // Items for the loop itself never wait, and the number of deferred items is limited.
         outbox.sendDeferred(.resynchronize, to: .near)
         #expect(outbox.local.count == 1)
         for _ in 0...PeerLoop.deferredLimit { outbox.sendDeferred(.resynchronize, to: .far) }
@@ -76,7 +76,7 @@ struct OutboxTests {
     }
 
     @Test(
-        "numbers what the writes carry behind what was sealed before, and before what comes after")
+        "numbers the envelopes with writes after those sealed before, and before later ones")
     func envelopesWithWrite() {
         var outbox = Outbox(id: .near)
         var envelopes: [Envelope] = []
@@ -91,7 +91,7 @@ struct OutboxTests {
     }
 
     @Test(
-        "lets the writes carry what nobody asks for again, with what waits for other mail, and nothing that somebody waits for"
+        "moves ephemeral and deferred items to the writes, but no items that are awaited"
     )
     func ephemeralItemsWithWrite() {
         let typing = Envelope.Item.event(
@@ -119,7 +119,7 @@ struct OutboxTests {
         #expect(outbox.takeEnvelopesWithWrite().map(\.items.count) == [1])
     }
 
-    @Test("keeps mail of a loop to itself out of envelopes")
+    @Test("does not put items of a loop for itself into envelopes")
     func local() {
         var outbox = Outbox(id: .near)
         outbox.send(.resynchronize, to: .near)
@@ -134,7 +134,7 @@ struct OutboxTests {
         #expect(outbox.local.isEmpty)
     }
 
-    @Test("ticks for every loop that it has written to, and for no other")
+    @Test("ticks only for loops that it has sent envelopes to")
     func ticks() {
         var outbox = Outbox(id: .near)
         var envelopes: [Envelope] = []
@@ -147,7 +147,7 @@ struct OutboxTests {
         #expect(envelopes.map(\.to) == [.far])
     }
 
-    @Test("gives every request to the store a ticket of its own, and hands it out once")
+    @Test("gives every store request its own ticket, and returns it once")
     func tickets() {
         var outbox = Outbox(id: .near)
         let tickets = (0..<3).map { _ in outbox.submit(.probe) }

@@ -5,12 +5,12 @@ import Testing
 
 @testable import Cluster
 
-@Suite("Whoever asks")
+@Suite("A requester")
 struct OwnerRequestFlowTests {
     let cluster = ThreeNodeCluster()
 
     @Test(
-        "finds the answer in the event that everybody hears: one item for each loop, however many listen there"
+        "gets its answer as the event for all subscribers: one item per loop"
     )
     func answerInEvent() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
@@ -25,7 +25,7 @@ struct OwnerRequestFlowTests {
         #expect(self.cluster.takeItems(from: .far, to: .third) == ["event 1 hello"])
     }
 
-    @Test("has the same course where the owner is its own loop, without an envelope")
+    @Test("gets the same answer without an envelope if its loop is the owner")
     func ownLoop() {
         let alice = self.cluster.subscribe(.alice, on: .far)
         self.cluster.advance(by: 3000)
@@ -37,7 +37,7 @@ struct OwnerRequestFlowTests {
         #expect(self.cluster.counts(of: .far) == (owned: 1, heard: 1, waiting: 0))
     }
 
-    @Test("has an answer of its own where its loop does not listen")
+    @Test("gets a separate answer if its loop does not subscribe")
     func withoutSubscription() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
         self.cluster.unsubscribe(alice)
@@ -49,7 +49,7 @@ struct OwnerRequestFlowTests {
         #expect(self.cluster.takeDeliveries(on: .third) == ["1 by the by"])
     }
 
-    @Test("is found by the conversation, where its feed has been closed meanwhile")
+    @Test("gets its answer through the conversation's new feed if its own has closed")
     func closedFeed() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
         self.cluster.unsubscribe(alice)
@@ -60,7 +60,7 @@ struct OwnerRequestFlowTests {
         #expect(self.cluster.takeDeliveries(on: .near).last == "1 hello ← 7")
     }
 
-    @Test("need not want an answer: then none comes, and the event all the same")
+    @Test("gets no answer without a context, but the event")
     func withoutContext() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
         self.cluster.say("hello", by: alice)
@@ -70,7 +70,7 @@ struct OwnerRequestFlowTests {
         #expect(self.cluster.takeDeliveries(on: .near) == ["1 hello", "alice types"])
     }
 
-    @Test("is told at once what the owner refuses")
+    @Test("gets a refusal of the owner at once")
     func refusal() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
         self.cluster.submit(.post(.said("hello", by: .carol)), by: alice, context: 7)
@@ -90,7 +90,7 @@ struct OwnerRequestFlowTests {
         #expect(self.cluster.stored.head == 0)
     }
 
-    @Test("sends under an id: its own, or one that the loop makes and nobody is shown")
+    @Test("sends under its own id, or under a generated one that is never displayed")
     func clientIDs() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.say("one", by: alice, id: "mine")
@@ -105,7 +105,7 @@ struct OwnerRequestFlowTests {
         #expect(Set(ids).count == 4)
     }
 
-    @Test("twice under one id gets the same message, also while the first send is on its way")
+    @Test("gets the same message for two sends with one id, even while the first is in flight")
     func sameID() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
         self.cluster.submit(.post(.said("hello", by: .alice, id: "a")), by: alice, context: 7)
@@ -113,7 +113,8 @@ struct OwnerRequestFlowTests {
         self.cluster.runUntilIdle()
         self.cluster.say("hello", by: alice, id: "a", context: 9)
 
-        // Answer 8 is of a message that the feed has shown since it was asked; answer 9 of one that had been shown before.
+        // Answer 8 names a message that the feed delivered after the request, answer 9 one
+        // delivered before.
         #expect(
             self.cluster.takeDeliveries(on: .near) == [
                 "1 hello ← 7", "8: posted 1, shown", "9: posted 1",
@@ -122,7 +123,7 @@ struct OwnerRequestFlowTests {
         #expect(self.cluster.storedText == ["1 hello"])
     }
 
-    @Test("edits, deletes and ends by events that answer it")
+    @Test("gets events as answers to edits, deletions and the end")
     func amendmentsAnsweredByEvents() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
         let actor = Principal(person: .alice, isAdmin: false)
@@ -145,7 +146,7 @@ struct OwnerRequestFlowTests {
     }
 
     @Test(
-        "leaves with others of the same turn as one batch, and with later ones while that is under way"
+        "shares a batch with other sends of its turn, and not with later ones"
     )
     func batches() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()

@@ -19,7 +19,7 @@ struct OwnerRequestsTests {
     }
 
     @Test(
-        "are due when a plain dictionary says so, none lost and none early, under every order of acts",
+        "are due as in a dictionary, none lost and none early, in any order of operations",
         arguments: 0..<12 as Range<UInt64>)
     func oracle(seed: UInt64) {
         var chance = SeededGenerator(seed: seed)
@@ -55,7 +55,7 @@ struct OwnerRequestsTests {
             #expect(Set(due).count == due.count)
             for id in due {
                 #expect(known[id].map { $0.due <= now } == true)
-                // A request that is due is asked again or ended; else nothing would remind of it.
+                // A request that is due is retried or ended; otherwise it would never be due again.
                 requests.postpone(id, until: now + 1000)
                 known[id]?.askAgainAt = now + 1000
             }
@@ -67,7 +67,7 @@ struct OwnerRequestsTests {
     }
 
     @Test(
-        "that are sends through a feed name the one before them that has no answer",
+        "that are sends through a feed name their unanswered predecessor",
         arguments: 0..<12 as Range<UInt64>)
     func order(seed: UInt64) {
         var chance = SeededGenerator(seed: seed)
@@ -128,7 +128,7 @@ struct OwnerRequestsTests {
     }
 
     @Test(
-        "that are sends are put off together, also those that come later, and are due in their order"
+        "that are sends back off together, including later ones, and are due in order"
     )
     func backOff() {
         var requests = OwnerRequests()
@@ -154,7 +154,7 @@ struct OwnerRequestsTests {
         #expect(!requests.isBackedOff(send(at: 310)))
     }
 
-    @Test("do not take an answer to one that is over for the one that stands in its place")
+    @Test("are not confused with an earlier request in the same slot")
     func reuse() {
         var requests = OwnerRequests()
         let first = requests.insert(self.request(1))
@@ -173,7 +173,7 @@ struct OwnerRequestsTests {
         #expect(requests.remove(second)?.context == 2)
     }
 
-    @Test("know nothing by the number 0, which says that no answer is wanted")
+    @Test("do not include the number 0, which means that no answer is needed")
     func zero() {
         var requests = OwnerRequests()
         #expect(requests[0] == nil)
@@ -181,7 +181,7 @@ struct OwnerRequestsTests {
         #expect(requests.remove(0) == nil)
     }
 
-    @Test("are due at the end of their time, however far they are postponed")
+    @Test("are due at their deadline, however far they are postponed")
     func deadline() {
         var requests = OwnerRequests()
         let id = requests.insert(self.request(1, deadline: 3000))
@@ -192,7 +192,7 @@ struct OwnerRequestsTests {
     }
 
     @Test(
-        "are due once at a time, however often they were postponed to it",
+        "are due once, however often they were postponed to the same time",
         arguments: [[2000, 2000], [2000, 1500, 2000], [2000, 1950, 1910]])
     func postponedTwice(times: [Int64]) {
         var requests = OwnerRequests()
@@ -205,7 +205,7 @@ struct OwnerRequestsTests {
         #expect(due == [2000])
     }
 
-    @Test("lie far ahead without being forgotten")
+    @Test("that are due far in the future are not lost")
     func farAhead() {
         var requests = OwnerRequests()
         let id = requests.insert(self.request(1, deadline: .max, retryAt: 60_000))
@@ -215,7 +215,7 @@ struct OwnerRequestsTests {
             } == [60_000])
     }
 
-    @Test("forget the answer that was held for them when they are asked again")
+    @Test("drop their deferred answer when they are retried")
     func deferredAnswer() {
         var requests = OwnerRequests()
         let id = requests.insert(self.request(1))

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Cluster
 
-@Suite("A peer")
+@Suite("A peer loop")
 struct PeerLoopTests {
     private func envelope(_ number: UInt64, isTick: Bool = false) -> Envelope {
         Envelope(
@@ -15,7 +15,7 @@ struct PeerLoopTests {
         return envelopes.map { peer.recordArrival($0) }
     }
 
-    @Test("numbers what leaves 1, 2, 3, and sends nothing where nothing has gathered")
+    @Test("numbers envelopes 1, 2, 3, and sends none without items")
     func numbering() {
         var peer = PeerLoop(id: .far)
         #expect(peer.seal(from: .near, view: 1).mail == nil)
@@ -30,7 +30,7 @@ struct PeerLoopTests {
         }
     }
 
-    @Test("repeats in a tick the last number, takes none for it, and is silent before the first")
+    @Test("repeats the last number in a tick, and sends no tick before the first envelope")
     func ticking() {
         var peer = PeerLoop(id: .far)
         #expect(peer.tick(from: .near, view: 1) == nil)
@@ -45,7 +45,7 @@ struct PeerLoopTests {
         #expect(peer.seal(from: .near, view: 1).mail?.number == 2)
     }
 
-    @Test("takes envelopes that follow each other as the next")
+    @Test("accepts consecutive envelopes as next")
     func inOrder() {
         #expect(
             self.classify(self.envelope(1), self.envelope(2), self.envelope(3)) == [
@@ -53,7 +53,7 @@ struct PeerLoopTests {
             ])
     }
 
-    @Test("sees a gap where a number is left out, once")
+    @Test("detects a gap once")
     func gap() {
         #expect(
             self.classify(self.envelope(1), self.envelope(4), self.envelope(5)) == [
@@ -61,19 +61,19 @@ struct PeerLoopTests {
             ])
     }
 
-    @Test("sees a gap where the first number it meets is not 1")
+    @Test("detects a gap if the first number is not 1")
     func firstNumberMissed() {
         #expect(self.classify(self.envelope(7)) == [.gap])
     }
 
-    @Test("takes an envelope once, and counts one that was overtaken as lost")
+    @Test("accepts an envelope once, and treats an overtaken one as lost")
     func duplicates() {
         #expect(
             self.classify(self.envelope(1), self.envelope(1), self.envelope(3), self.envelope(2))
                 == [.next, .duplicate, .gap, .duplicate])
     }
 
-    @Test("sees by a tick that the last envelope never came")
+    @Test("detects the loss of the last envelope by a tick")
     func lostLastEnvelope() {
         #expect(
             self.classify(self.envelope(1), self.envelope(2, isTick: true), self.envelope(3)) == [
@@ -81,7 +81,7 @@ struct PeerLoopTests {
             ])
     }
 
-    @Test("has nothing to do for a tick that repeats what has come, or is late")
+    @Test("ignores a tick that repeats a known number, or is late")
     func repeatedTick() {
         #expect(
             self.classify(

@@ -4,8 +4,8 @@ import Testing
 
 @testable import Cluster
 
-/// `near` and `third` listen, `far` owns.
-@Suite("A message that other nodes hear of in the step that stores it")
+/// `near` and `third` subscribe, `far` owns.
+@Suite("A message that is published in the step that stores it")
 struct PublishWithWriteTests {
     let cluster = ThreeNodeCluster()
     private let alice: ThreeNodeCluster.TestSubscriber
@@ -17,7 +17,7 @@ struct PublishWithWriteTests {
     }
 
     @Test(
-        "is heard before the owner knows that it is stored, answers who sent it, and is told once")
+        "is delivered before the owner knows that it is stored, and only once")
     func deliveredBeforeOwnerKnows() {
         self.cluster.storeBehaviors[.far] = .late
         self.cluster.say("one", by: self.alice, context: 7)
@@ -31,7 +31,7 @@ struct PublishWithWriteTests {
         #expect(self.cluster.takeStoreRequests(by: .near) == [])
     }
 
-    @Test("answers who sent it and does not listen")
+    @Test("answers a sender that does not subscribe")
     func senderWithoutSubscription() {
         self.cluster.unsubscribe(self.alice)
         self.cluster.advance(by: 3000)
@@ -42,7 +42,7 @@ struct PublishWithWriteTests {
         #expect(self.cluster.takeItems(from: .far, to: .near) == ["answer posted 1"])
     }
 
-    @Test("is not heard of where it is refused, and is heard once when it is stored after all")
+    @Test("is not delivered if it is refused, and once if it is stored after all")
     func refused() {
         self.cluster.claimByAnotherOwner()
         self.cluster.say("one", by: self.alice, context: 7)
@@ -55,21 +55,22 @@ struct PublishWithWriteTests {
             }.count == 1)
     }
 
-    @Test("is told by the owner to a loop that has asked where the conversation stands meanwhile")
+    @Test("is published by the owner to a loop that attached meanwhile")
     func reattachedMeanwhile() {
         self.cluster.storeBehaviors[.far] = .late
         self.cluster.set(.losing, from: .far, to: .third)
         self.cluster.say("one", by: self.alice)
         self.cluster.set(.open, from: .far, to: .third)
         #expect(self.cluster.takeDeliveries(on: .third) == [])
-        // The gap is found, and the owner asked, before it knows that the message is stored.
+        // The gap is found, and the attach request sent, before the owner knows that the message is
+        // stored.
         self.cluster.advance(by: 1000)
         self.cluster.answerHeldRequests()
         self.cluster.advance(by: 1000)
         #expect(self.cluster.takeDeliveries(on: .third) == ["1 one"])
     }
 
-    @Test("waits for the owner's word behind a change that does")
+    @Test("is published by the owner if it follows a change that the owner publishes")
     func behindUnpublishedChange() {
         self.cluster.say("one", by: self.alice)
         self.cluster.clearRecords()
@@ -78,7 +79,7 @@ struct PublishWithWriteTests {
             .edit(1, content: "first", by: Principal(person: .alice, isAdmin: false)),
             by: self.alice)
         self.cluster.runUntilIdle()
-        // The message is found; the edit is on its way to the store.
+        // The message was found; the edit is on its way to the store.
         self.cluster.answerHeldRequests()
         self.cluster.say("two", by: self.bob)
         self.cluster.storeBehaviors[.far] = .working
@@ -89,7 +90,7 @@ struct PublishWithWriteTests {
     }
 
     @Test(
-        "waits behind somebody's coming in for the owner's word, even where one that was not stored had the number of that"
+        "is published by the owner behind a join, even if a failed write had the join's revision"
     )
     func behindJoin() {
         self.cluster.unsubscribe(self.bob)

@@ -5,12 +5,12 @@ import Testing
 
 @testable import Cluster
 
-@Suite("A loop that is another from now on")
+@Suite("A loop that rejoins under a new incarnation")
 struct RejoiningLoopTests {
     private var chat: ChatLoop
     private let newID = LoopID(incarnation: 77, loop: 0)
 
-    /// A loop on which alice has asked to come in; the owner hears nothing.
+    /// A loop on which alice has requested to join; the owner receives nothing.
     init() {
         self.chat = ChatLoop(id: .near, view: ThreeNodeCluster.view, limits: .init())
         let entrance = JoinRequest(
@@ -26,13 +26,13 @@ struct RejoiningLoopTests {
         self.chat.tick(at: .sample(1000))
         self.chat.rejoin(as: self.newID, view: view, at: .sample(1000))
         self.chat.finishTurn(at: .sample(1000))
-        // Who waits for an owner asks again.
+        // Requests without an answer are retried.
         self.chat.tick(at: .sample(3000))
         self.chat.finishTurn(at: .sample(3000))
         return self.chat.takeEnvelopes()
     }
 
-    @Test("sends nothing more as what it was, not even of the turn that it is in")
+    @Test("sends nothing under the old incarnation, not even from the current turn")
     mutating func sendsOnlyAsNewIncarnation() {
         let envelopes = self.envelopesAfterRejoin(
             in: View(
@@ -42,7 +42,7 @@ struct RejoiningLoopTests {
         #expect(envelopes.allSatisfy { $0.from == self.newID })
     }
 
-    @Test("goes on where what it was is there once more")
+    @Test("works even if the old incarnation is in the view again")
     mutating func oldIncarnationStillInView() {
         let nodes: [View.Node] = [77, LoopID.far.incarnation, LoopID.near.incarnation].map {
             .init(incarnation: $0, loops: 1)

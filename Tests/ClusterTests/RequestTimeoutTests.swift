@@ -8,7 +8,7 @@ import Testing
 struct RequestTimeoutTests {
     let cluster = ThreeNodeCluster()
 
-    @Test("is asked again each second of silence, and its outcome is unknown after five")
+    @Test("is retried every second, and after five seconds its outcome is unknown")
     func retriesUntilTimeout() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
         self.cluster.set(.losing, between: .near, and: .far)
@@ -24,7 +24,7 @@ struct RequestTimeoutTests {
         #expect(self.cluster.counts(of: .near).waiting == 0)
     }
 
-    @Test("that arrives after its time is done, and answers nobody")
+    @Test("that arrives after its timeout is executed, without an answer")
     func tooLate() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
         self.cluster.set(.holding, from: .near, to: .far)
@@ -38,7 +38,7 @@ struct RequestTimeoutTests {
     }
 
     @Test(
-        "that is repeated while it is on its way to the store makes one message and gets one answer"
+        "that is retried while its write is in flight makes one message and gets one answer"
     )
     func retriedWhileInFlight() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
@@ -51,14 +51,14 @@ struct RequestTimeoutTests {
         #expect(self.cluster.storedText == ["1 hello"])
     }
 
-    @Test("that was refused twice at one moment is asked again once")
+    @Test("that was refused twice at one moment is retried once")
     func refusedTwiceAtOnce() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
         self.cluster.storeBehaviors[.far] = .holding
         self.cluster.say("hello", by: alice, context: 7)
         self.cluster.advance(by: 1000)
         self.cluster.clearRecords()
-        // The batch fails: the send and its repetition are both refused.
+        // The batch fails: the send and its retry are both refused.
         self.cluster.failOldestHeldRequest()
         #expect(
             self.cluster.takeItems(from: .far, to: .near) == [
@@ -69,7 +69,7 @@ struct RequestTimeoutTests {
     }
 
     @Test(
-        "that was done, and whose answer was lost, is answered as done when it is repeated",
+        "that was executed and whose answer was lost is answered as done when it is retried",
         arguments: [
             (.delete(1, by: Principal(person: .alice, isAdmin: false)), "7: amended 1"),
             (
@@ -92,7 +92,7 @@ struct RequestTimeoutTests {
         #expect(self.cluster.stored.revision == revision)
     }
 
-    @Test("that asks for what somebody else has done is told so, for it is no repetition")
+    @Test("for something that another request has done gets a refusal, because it is no retry")
     func doneByAnotherUser() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
         let end = ChatCommand.end(by: Principal(person: .alice, isAdmin: false))
@@ -106,7 +106,7 @@ struct RequestTimeoutTests {
             ])
     }
 
-    @Test("of the moment is not repeated: it would come too late")
+    @Test("that is transient is not retried")
     func transientNotRetried() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
         self.cluster.set(.losing, from: .near, to: .far)
@@ -117,7 +117,7 @@ struct RequestTimeoutTests {
         #expect(self.cluster.takeDeliveries(on: .near) == ["7: unavailable"])
     }
 
-    @Test("that the owner could not do is asked again after a quarter of a second, until it can")
+    @Test("that the owner cannot execute is retried after a quarter of a second")
     func refusedTemporarily() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
         self.cluster.storeBehaviors[.far] = .failingWrites
@@ -134,7 +134,7 @@ struct RequestTimeoutTests {
     }
 
     @Test(
-        "that the store rejects for certain is refused at once, and never stored",
+        "that the store rejects is refused at once, and never stored",
         arguments: [LoopID.near, .far] as [LoopID])
     func rejected(sender: LoopID) {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
@@ -151,7 +151,7 @@ struct RequestTimeoutTests {
         #expect(self.cluster.takeDeliveries(on: .third).allSatisfy { !$0.contains("hello") })
     }
 
-    @Test("of which an earlier attempt is in doubt is never called refused")
+    @Test("with an earlier attempt in doubt is never reported as refused")
     func rejectedAfterDoubt() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
         self.cluster.set(.holding, from: .near, to: .far)
@@ -165,7 +165,7 @@ struct RequestTimeoutTests {
     }
 
     @Test(
-        "has an outcome after five seconds, where the store first takes no writes and then stands still"
+        "has an outcome after five seconds, even if the store first fails and then hangs"
     )
     func successiveFaults() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
@@ -182,7 +182,7 @@ struct RequestTimeoutTests {
         #expect(self.cluster.takeDeliveries(on: .third) == ["8: outcome unknown"])
     }
 
-    @Test("whose client has waited for something else already has the rest of the five seconds")
+    @Test("of a client that has already waited has the rest of the five seconds")
     func timeoutSinceRequest() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
         self.cluster.storeBehaviors[.far] = .failingWrites
@@ -193,7 +193,7 @@ struct RequestTimeoutTests {
         #expect(self.cluster.takeDeliveries(on: .near) == ["7: unavailable"])
     }
 
-    @Test("whose answer waits for a message that cannot be shown is answered when its time is over")
+    @Test("whose answer waits for an undeliverable message is answered at its timeout")
     func deferredTooLong() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.set(.losing, from: .far, to: .near)

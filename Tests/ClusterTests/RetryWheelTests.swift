@@ -5,10 +5,10 @@ import Testing
 
 @testable import Cluster
 
-@Suite("A timetable")
+@Suite("A retry wheel")
 struct RetryWheelTests {
     @Test(
-        "gives out each request once, never before its time within its reach, and at most a tenth of a second after",
+        "returns each request once, not early within its range, and at most 0.1 s late",
         arguments: 0..<8 as Range<UInt64>)
     func oracle(seed: UInt64) {
         var chance = SeededGenerator(seed: seed)
@@ -34,7 +34,7 @@ struct RetryWheelTests {
         #expect(table.takeDue(at: now + 10_000).isEmpty)
     }
 
-    @Test("gives out what lies further ahead than it reaches before its time, and never forgets it")
+    @Test("returns a request beyond its range early, and never loses it")
     func beyondRange() {
         var table = RetryWheel()
         _ = table.takeDue(at: 1000)
@@ -45,7 +45,7 @@ struct RetryWheelTests {
         #expect(seen == 7400)
     }
 
-    @Test("gives out with each request the bucket it was written down in")
+    @Test("returns each request with its bucket")
     func buckets() {
         var table = RetryWheel()
         let first = table.insert(7, at: 300)
@@ -55,14 +55,14 @@ struct RetryWheelTests {
         #expect(table.takeDue(at: 500).map(\.bucket) == [second])
     }
 
-    @Test("looks at each tenth of a second once")
+    @Test("processes each tenth of a second once")
     func once() {
         var table = RetryWheel()
         _ = table.insert(1, at: 200)
         #expect(table.takeDue(at: 199).isEmpty)
         #expect(table.takeDue(at: 200).map(\.id) == [1])
         #expect(table.takeDue(at: 200).isEmpty)
-        // What is late already stands in the next tenth.
+        // A time in the past is due in the next tenth.
         _ = table.insert(2, at: 0)
         #expect(table.takeDue(at: 250).isEmpty)
         #expect(table.takeDue(at: 300).map(\.id) == [2])

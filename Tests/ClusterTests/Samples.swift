@@ -3,7 +3,7 @@ import ChatCore
 import ChatModel
 import Cluster
 
-// The people, messages and times that tests speak of.
+// People, messages and times for tests.
 
 extension Person {
     static let alice = Person.named("alice")
@@ -31,7 +31,7 @@ extension MessageBody {
 }
 
 extension Message {
-    /// The message with this number; written by the change of the same number, unless another is named.
+    /// The message with this number, and with the same revision unless another is given.
     static func sample(
         _ sequence: SequenceNumber, revision: Revision? = nil, by author: Person = .bob
     ) -> Message {

@@ -4,11 +4,11 @@ import Testing
 
 @testable import Cluster
 
-@Suite("Sends that are on their way at once")
+@Suite("Sends in flight")
 struct SendOrderTests {
     let cluster = ThreeNodeCluster()
 
-    @Test("keep their order when the first is refused for now, and those that follow wait with it")
+    @Test("keep their order if the first is temporarily refused, and later ones wait with it")
     func refused() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.storeBehaviors[.far] = .holding
@@ -17,7 +17,7 @@ struct SendOrderTests {
         self.cluster.failOldestHeldRequest()
         self.cluster.storeBehaviors[.far] = .working
         self.cluster.advance(by: 300)
-        // Refused with the first, and asked again with it; but the second write fails only here.
+        // Refused with the first, and retried with it; but the second write fails only now.
         self.cluster.failOldestHeldRequest()
         self.cluster.say("three", by: alice, context: 3)
         self.cluster.advance(by: 2000)
@@ -30,7 +30,7 @@ struct SendOrderTests {
     }
 
     @Test(
-        "are not taken by an owner that has refused one before them, although their loop does not know that yet"
+        "are refused by an owner that refused their predecessor, even if their loop does not know"
     )
     func refusedWhileInFlight() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
@@ -40,7 +40,7 @@ struct SendOrderTests {
         self.cluster.storeBehaviors[.far] = .working
         self.cluster.advance(by: 300)
         self.cluster.say("two", by: alice, context: 2)
-        // Somebody else has nothing to do with it.
+        // Sends of other users are not affected.
         self.cluster.say("theirs", by: bob)
         #expect(self.cluster.storedText == ["1 theirs"])
         self.cluster.set(.open, from: .far, to: .near)
@@ -54,7 +54,7 @@ struct SendOrderTests {
     }
 
     @Test(
-        "keep it when another becomes the owner, whoever learns of that first",
+        "keep their order when the owner changes, in any order of learning the new view",
         arguments: [[LoopID.near, .third, .far], [.far, .third, .near]])
     func ownerChanges(loops: [LoopID]) {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
@@ -73,7 +73,7 @@ struct SendOrderTests {
         #expect(self.cluster.storedText == words.enumerated().map { "\($0 + 1) \($1)" })
     }
 
-    @Test("go on when one before them is given up")
+    @Test("continue when their predecessor times out")
     func predecessorTimesOut() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
         self.cluster.set(.losing, from: .near, to: .far)
@@ -87,7 +87,7 @@ struct SendOrderTests {
         #expect(self.cluster.takeDeliveries(on: .near) == ["1 two ← 2"])
     }
 
-    @Test("are refused for good one by one")
+    @Test("are permanently refused one by one")
     func refusedPermanently() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
         self.cluster.submit(.end(by: Principal(person: .alice, isAdmin: false)), by: alice)
@@ -103,7 +103,7 @@ struct SendOrderTests {
     }
 
     @Test(
-        "lose their order with the feed through which they were asked, and are stored all the same")
+        "lose their order when their feed closes, and are still stored")
     func feedClosed() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
         self.cluster.set(.losing, from: .near, to: .far)

@@ -9,7 +9,7 @@ import Testing
 struct ShardOwnerStoreTests {
     let cluster = ThreeNodeCluster()
 
-    @Test("claims a shard when it is first needed, once for all its conversations, and loads each")
+    @Test("claim a shard when it is first needed, once for all its conversations")
     func claimsAndLoads() {
         let keys = ThreeNodeCluster.keys(2) { Shard.of($0) == Shard.of(self.cluster.key) }
         self.cluster.storeBehaviors[.far] = .holding
@@ -34,7 +34,7 @@ struct ShardOwnerStoreTests {
     }
 
     @Test(
-        "names a shard with its conversations to operators, with an epoch as long as its claim holds"
+        "show operators a shard with its conversations, and an epoch while the claim holds"
     )
     func ownedShards() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
@@ -55,7 +55,7 @@ struct ShardOwnerStoreTests {
             ])
     }
 
-    @Test("tells nobody of a message before it is stored")
+    @Test("publish no message before it is stored")
     func publishesAfterStoring() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
         self.cluster.storeBehaviors[.far] = .late
@@ -67,7 +67,7 @@ struct ShardOwnerStoreTests {
         #expect(self.cluster.takeDeliveries(on: .near) == ["1 hello ← 7"])
     }
 
-    @Test("that takes no writes for a while loses no send that is asked again, and makes it once")
+    @Test("lose no retried send while writes fail for a while, and store it once")
     func writesFail() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.storeBehaviors[.far] = .failingWrites
@@ -82,7 +82,7 @@ struct ShardOwnerStoreTests {
     }
 
     @Test(
-        "that takes no writes for long ends sends with `unavailable`, keeps connections, and heals by itself"
+        "end sends with `unavailable` while writes fail for long, and recover"
     )
     func writesFailForLong() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
@@ -98,12 +98,13 @@ struct ShardOwnerStoreTests {
         #expect(self.cluster.takeDeliveries(on: .third) == ["1 two"])
     }
 
-    @Test("that has just failed is spared for a quarter of a second")
+    @Test("pause for a quarter of a second after a failure")
     func pausesAfterFailure() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.storeBehaviors[.far] = .failingWrites
         self.cluster.say("one", by: alice, context: 7)
-        // The conversation was given up, and is loaded again by whoever needs it; of writes none is tried.
+        // The conversation was discarded, and is loaded again by the next request; no other write
+        // is sent.
         self.cluster.takeStoreRequests(by: .far).forEach { #expect($0 == "write 1") }
         self.cluster.say("two", by: bob, context: 8)
         #expect(!self.cluster.takeStoreRequests(by: .far).contains { $0.hasPrefix("write") })
@@ -111,20 +112,20 @@ struct ShardOwnerStoreTests {
         #expect(self.cluster.takeStoreRequests(by: .far).contains { $0.hasPrefix("write") })
     }
 
-    @Test("that cannot be read is asked again until somebody who wants to come in is let in")
+    @Test("retry failed reads until a join succeeds")
     func readsFail() {
         self.cluster.storeBehaviors[.far] = .failing
         _ = self.cluster.subscribe(.alice, on: .near, context: 7)
         self.cluster.advance(by: 4000)
         #expect(self.cluster.takeDeliveries(on: .near) == [])
-        // Reads are spared as well.
+        // Reads back off as well.
         #expect(self.cluster.takeStoreRequests(by: .far).count <= 4000 / 250 + 1)
         self.cluster.storeBehaviors[.far] = .working
         self.cluster.advance(by: 1000)
         #expect(self.cluster.takeDeliveries(on: .near) == ["7: entered at 0"])
     }
 
-    @Test("that cannot look a message up lets its edit be asked again")
+    @Test("retry an edit whose message could not be looked up")
     func searchFails() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
         self.cluster.say("one", by: alice)
@@ -139,7 +140,7 @@ struct ShardOwnerStoreTests {
     }
 
     @Test(
-        "that refuses a write because another has claimed the shard makes it claim again, load again and go on"
+        "claim and load again after a write was fenced by another claim"
     )
     func fenced() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
@@ -152,14 +153,14 @@ struct ShardOwnerStoreTests {
         #expect(self.cluster.takeDeliveries(on: .near) == ["2 two ← 7"])
         #expect(self.cluster.takeDeliveries(on: .third) == ["2 two"])
         #expect(self.cluster.takeStoreRequests(by: .far).prefix(3) == ["write 1", "claim", "load"])
-        // Its listeners were called back, and are there as before.
+        // Its subscribers attached again.
         #expect(self.cluster.takeItems(from: .far, to: .third).contains("attach again"))
         self.cluster.say("three", by: bob, context: 8)
         self.cluster.advance(by: 10_000)
         #expect(self.cluster.takeDeliveries(on: .near) == ["3 three"])
     }
 
-    @Test("that is fenced loses all conversations of that shard, and none of another")
+    @Test("drop all conversations of a fenced shard, and none of another")
     func fencedShard() {
         let same = ThreeNodeCluster.keys(2) { Shard.of($0) == Shard.of(self.cluster.key) }[1]
         let other = ThreeNodeCluster.keys(1) { Shard.of($0) != Shard.of(self.cluster.key) }[0]
@@ -179,7 +180,7 @@ struct ShardOwnerStoreTests {
     }
 
     @Test(
-        "that has more than it knew refuses, and is loaded again: what it has is shown, then what was refused"
+        "load again if the store has more than the owner knew, and then repeat the refused send"
     )
     func outOfStep() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
@@ -188,11 +189,11 @@ struct ShardOwnerStoreTests {
         self.cluster.advance(by: 2000)
         #expect(self.cluster.takeDeliveries(on: .near) == ["1 unknown", "2 mine ← 7"])
         #expect(self.cluster.takeDeliveries(on: .third) == ["1 unknown", "2 mine"])
-        // The shard is still its own.
+        // The claim of the shard still holds.
         #expect(!self.cluster.takeStoreRequests(by: .far).contains("claim"))
     }
 
-    @Test("that said a write had failed, and had done it, made one message all the same")
+    @Test("make one message if the store reported a failure of a write that it had executed")
     func storedDespiteError() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.storeBehaviors[.far] = .late
@@ -200,7 +201,7 @@ struct ShardOwnerStoreTests {
         self.cluster.say("two", by: bob, context: 8)
         self.cluster.failOldestHeldRequest()
         self.cluster.storeBehaviors[.far] = .working
-        // The second is answered as stored after the conversation was given up.
+        // The second write is answered as stored after the conversation was discarded.
         self.cluster.answerHeldRequests()
         self.cluster.advance(by: 3000)
         #expect(self.cluster.storedText == ["1 one", "2 two"])
@@ -208,7 +209,7 @@ struct ShardOwnerStoreTests {
         #expect(self.cluster.takeDeliveries(on: .third) == ["1 one", "2 two ← 8"])
     }
 
-    @Test("gets cursors again that it did not take")
+    @Test("write cursors again that the store did not accept")
     func cursors() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.say("one", by: alice)
@@ -221,7 +222,7 @@ struct ShardOwnerStoreTests {
     }
 
     @Test(
-        "part from a conversation that nobody hears when it has rested, and load it again when it is needed"
+        "close an idle conversation without subscribers, and load it when it is needed"
     )
     func idle() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
@@ -240,7 +241,7 @@ struct ShardOwnerStoreTests {
     }
 }
 
-@Suite("An owner with too many writes under way")
+@Suite("An owner with too many writes in flight")
 struct WriteLimitTests {
     @Test("refuses sends until the store has caught up")
     func limit() {

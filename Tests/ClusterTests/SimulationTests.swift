@@ -2,7 +2,8 @@ import ChatSimulation
 import Foundation
 import Testing
 
-/// Which seeds are played: `CONFAB_SIMULATION_SEED=17` plays and tells that one, `CONFAB_SIMULATION_SEEDS=5000` so many.
+/// The seeds: `CONFAB_SIMULATION_SEED=17` runs and logs one, `CONFAB_SIMULATION_SEEDS=5000` runs
+/// that many.
 enum SimulationSeeds {
     static let only = ProcessInfo.processInfo.environment["CONFAB_SIMULATION_SEED"].flatMap {
         UInt64($0)
@@ -20,7 +21,7 @@ enum SimulationSeeds {
 @Suite("Simulation")
 struct SimulationTests {
     @Test(
-        "A cluster that loses, doubles and delays, with a store that fails, keeps every promise",
+        "A cluster that loses, duplicates and delays envelopes keeps every promise",
         arguments: SimulationSeeds.all)
     func promises(seed: UInt64) {
         let outcome = Simulation.play(seed)
@@ -36,7 +37,7 @@ struct SimulationTests {
         #expect(outcome.answers > 0)
     }
 
-    @Test("The same seed is the same story")
+    @Test("The same seed has the same log")
     func repetition() {
         let tellings = (0..<2).map { _ in Simulation(seed: 7, isLogged: true).run().log }
         #expect(tellings[0] == tellings[1])

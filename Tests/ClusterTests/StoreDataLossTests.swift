@@ -4,7 +4,7 @@ import Testing
 
 @testable import Cluster
 
-@Suite("When the store has forgotten what was answered")
+@Suite("After the store has lost acknowledged data")
 struct StoreDataLossTests {
     let cluster: ThreeNodeCluster
 
@@ -14,7 +14,7 @@ struct StoreDataLossTests {
         self.cluster = ThreeNodeCluster(limits: limits)
     }
 
-    /// Far gives away all that it owns.
+    /// Moves all shards away from `far`.
     private func changeOwner() throws {
         let draining = try #require(
             ThreeNodeCluster.view.setting(draining: true, LoopID.far.incarnation))
@@ -25,7 +25,7 @@ struct StoreDataLossTests {
     }
 
     @Test(
-        "by an owner that is one no more, that one hands it over: nothing is lost, and every number stays"
+        "a former owner offers it: nothing is lost, and every number stays"
     )
     func retainedByFormerOwner() throws {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
@@ -46,7 +46,7 @@ struct StoreDataLossTests {
     }
 
     @Test(
-        "nothing that was never stored is taken for lost: a send is refused, and what becomes of the one behind it nobody knows"
+        "a send that was never stored is not treated as lost"
     )
     func refusedAndUnknownWrites() throws {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
@@ -63,7 +63,7 @@ struct StoreDataLossTests {
         #expect(self.cluster.recoveryCounts(of: .far) == RecoveryCounts())
     }
 
-    @Test("is not asked again and again, without a pause, for what it has just refused")
+    @Test("it is not read again and again without a pause after a refused write")
     func pausesAfterRefusal() {
         self.cluster.publishesWithWrite = true
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
@@ -79,7 +79,7 @@ struct StoreDataLossTests {
     }
 
     @Test(
-        "and the former owner has not noticed, it is asked for what it holds before its numbers are given up"
+        "the former owner is queried before its numbers are given up"
     )
     func queriesFormerOwner() throws {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
@@ -87,7 +87,7 @@ struct StoreDataLossTests {
         self.cluster.say("one", by: alice)
         try self.changeOwner()
         self.cluster.tables = before
-        // A loop that listens tells the next owner of a message that the store does not have.
+        // A subscriber tells the next owner about a message that the store does not have.
         self.cluster.set(.losing, between: .near, and: .third)
         self.cluster.advance(by: 2000)
         self.cluster.set(.open, between: .near, and: .third)
@@ -98,7 +98,7 @@ struct StoreDataLossTests {
     }
 
     @Test(
-        "because another master has other messages under its numbers, loops show those, and then what was appended again"
+        "another master's messages are delivered under its numbers, then the displaced ones"
     )
     func displacedByOtherMaster() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
@@ -111,7 +111,7 @@ struct StoreDataLossTests {
         self.cluster.reconnectStore()
         self.cluster.advance(by: 10_000)
         #expect(self.cluster.storedText == ["1 one", "2 theirs", "3 mine"])
-        // A loop may hear of what was appended before it has seen what came in between.
+        // A loop may receive an appended message before those in between.
         #expect(self.cluster.takeDeliveries(on: .near).suffix(2) == ["2 theirs", "3 mine"])
         #expect(self.cluster.takeDeliveries(on: .third).suffix(2) == ["2 theirs", "3 mine"])
         #expect(self.cluster.recoveryCounts(of: .far).moved == 1)
@@ -120,7 +120,7 @@ struct StoreDataLossTests {
     }
 
     @Test(
-        "because another master has other messages under its numbers, who has read them in a page sees those as well"
+        "another master's messages reach subscribers that read the lost ones in a page"
     )
     func displacedInPage() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
@@ -141,7 +141,7 @@ struct StoreDataLossTests {
     }
 
     @Test(
-        "before its owner has heard that it is stored, and others have, it is written again under its number"
+        "a message that others received before the owner knew is written under its number"
     )
     func deliveredBeforeOwnerKnew() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
@@ -161,7 +161,7 @@ struct StoreDataLossTests {
     }
 
     @Test(
-        "what its owner has found there after an answer that was lost, it is written again under its number"
+        "a message that the owner found after a lost answer is written under its number"
     )
     func foundAfterLostAnswer() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
@@ -183,7 +183,7 @@ struct StoreDataLossTests {
     }
 
     @Test(
-        "nothing comes of a write in doubt that reaches the store late: its shard has been claimed again"
+        "a late write in doubt has no effect, because its shard was claimed again"
     )
     func lateWriteIsFenced() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
@@ -196,7 +196,7 @@ struct StoreDataLossTests {
         #expect(self.cluster.takeStoreRequests(by: .far) == ["claim", "load"])
         self.cluster.executeLateRequests()
         #expect(self.cluster.storedText == [])
-        // The node asks again under the same id, as long as its client waits.
+        // The node retries under the same id until the request times out.
         self.cluster.storeBehaviors[.far] = .working
         self.cluster.answerHeldRequests()
         self.cluster.advance(by: 2000)
@@ -207,7 +207,7 @@ struct StoreDataLossTests {
     }
 
     @Test(
-        "what no replica has confirmed, and was found there all the same, it is written again under its number"
+        "a found message that no replica had confirmed is written under its number"
     )
     func unconfirmedWrite() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
@@ -217,7 +217,7 @@ struct StoreDataLossTests {
         self.cluster.storeBehaviors[.far] = .working
         self.cluster.clearRecords()
         self.cluster.leaveOldestHeldRequestUnconfirmed()
-        // Nothing is done before the shard is claimed anew.
+        // The shard is claimed before anything else.
         #expect(self.cluster.takeStoreRequests(by: .far).first == "claim")
         self.cluster.advance(by: 3000)
         #expect(self.cluster.takeDeliveries(on: .third) == ["1 one"])

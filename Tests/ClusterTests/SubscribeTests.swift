@@ -5,11 +5,11 @@ import Testing
 
 @testable import Cluster
 
-@Suite("An entrance")
+@Suite("A subscribe request")
 struct SubscribeTests {
     let cluster = ThreeNodeCluster()
 
-    @Test("is answered with where the conversation stands, and shows nothing from before")
+    @Test("is answered with the conversation's head, and delivers no earlier messages")
     func startsAtHead() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.say("one", by: bob)
@@ -23,7 +23,7 @@ struct SubscribeTests {
     }
 
     @Test(
-        "shows in its answer, and not as events, what happens while the first on its loop is at the door"
+        "gets earlier events in its answer while the first join of its loop is pending"
     )
     func eventsWhileOpening() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
@@ -31,7 +31,7 @@ struct SubscribeTests {
         self.cluster.clearRecords()
         self.cluster.storeBehaviors[.far] = .holding
         self.cluster.say("meanwhile", by: bob)
-        // Carol becomes a member behind that message, and her loop hears of both.
+        // Carol becomes a member after that message, and her loop receives both.
         let carol = self.cluster.subscribe(.carol, on: .near, context: 7)
         self.cluster.runUntilIdle()
         self.cluster.answerHeldRequests()
@@ -39,7 +39,7 @@ struct SubscribeTests {
         #expect(self.cluster.deliveredThrough(carol) == 1)
     }
 
-    @Test("into a feed that others hear already costs them nothing, and opens no second feed")
+    @Test("for an open feed costs the other subscribers nothing, and opens no second feed")
     func secondSubscriber() {
         _ = self.cluster.subscribeAliceAndBob()
         let carol = self.cluster.subscribe(.carol, on: .near, context: 7)
@@ -65,7 +65,7 @@ struct SubscribeTests {
     }
 
     @Test(
-        "that never gets an answer ends as unavailable, and takes its leave: the answer may have been lost"
+        "without an answer ends as unavailable, and unsubscribes in case the answer was lost"
     )
     func unanswered() {
         _ = self.cluster.subscribeAliceAndBob()
@@ -80,7 +80,7 @@ struct SubscribeTests {
         #expect(self.cluster.counts(of: .near).heard == 1)
     }
 
-    @Test("that is cancelled before its answer answers nobody and leaves nothing behind")
+    @Test("that is cancelled before its answer gets none, and leaves nothing behind")
     func cancelledBeforeAnswer() {
         let (_, bob) = self.cluster.subscribeAliceAndBob()
         let carol = self.cluster.subscribe(.carol, on: .far, context: 7)
@@ -93,7 +93,7 @@ struct SubscribeTests {
         #expect(self.cluster.takeDeliveries(on: .far) == [])
     }
 
-    @Test("that is cancelled with its answer in hand takes its leave")
+    @Test("that is cancelled while its answer is delivered unsubscribes")
     func cancelledBeforeAnswerWasRead() {
         _ = self.cluster.subscribeAliceAndBob()
         let carol = self.cluster.subscribe(.carol, on: .far, context: 7)
@@ -106,7 +106,7 @@ struct SubscribeTests {
     }
 
     @Test(
-        "cannot be cancelled once its answer has been seen: whoever came in leaves as everybody does"
+        "cannot be cancelled after its answer was delivered"
     )
     func cancelledAfterAnswer() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
@@ -118,11 +118,11 @@ struct SubscribeTests {
     }
 
     @Test(
-        "waits while its loop asks the owner who is there, or it would begin where the others are not"
+        "waits for a pending attach, so that it starts where the other subscribers are"
     )
     func duringRepair() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
-        // The owner sees at carol's entrance that it has missed something, and asks to be attached before it answers.
+        // The owner notices a gap at carol's join, and requests a reattach before it answers.
         self.cluster.set(.losing, from: .near, to: .far)
         self.cluster.submit(.typing(true, by: .alice), by: alice)
         self.cluster.runUntilIdle()
@@ -137,7 +137,7 @@ struct SubscribeTests {
             ])
     }
 
-    @Test("after its owner has stood still leads to where the store is by then")
+    @Test("after a stall of the owner starts at the store's head")
     func afterStall() {
         let (_, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.say("one", by: bob)
@@ -147,16 +147,16 @@ struct SubscribeTests {
         _ = self.cluster.subscribe(.alice, on: .near, context: 9)
         self.cluster.runUntilIdle()
         #expect(self.cluster.takeDeliveries(on: .near).contains("9: entered at 2"))
-        // Whether it is still the owner it asks first.
+        // The owner first checks its claim.
         #expect(self.cluster.takeStoreRequests(by: .far).prefix(2) == ["claim", "load"])
     }
 }
 
-@Suite("A farewell")
+@Suite("An unsubscribe")
 struct UnsubscribeTests {
     let cluster = ThreeNodeCluster()
 
-    @Test("of the last listener closes the feed, and the owner sends nothing more")
+    @Test("of the last subscriber closes the feed, and the owner sends nothing more")
     func lastSubscriber() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.unsubscribe(alice)
@@ -169,7 +169,7 @@ struct UnsubscribeTests {
         #expect(self.cluster.takeDeliveries(on: .third) == ["1 one", "-alice"])
     }
 
-    @Test("of one of a user's two connections is none")
+    @Test("of one of a user's two connections does not notify the owner")
     func oneOfTwoConnections() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
         _ = self.cluster.subscribe(.alice, on: .near)
@@ -181,7 +181,7 @@ struct UnsubscribeTests {
         #expect(self.cluster.takeDeliveries(on: .near) == ["1 one"])
     }
 
-    @Test("of one of two users is told of that user alone")
+    @Test("of one of two users notifies the owner about that user only")
     func oneOfTwoUsers() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
         _ = self.cluster.subscribe(.carol, on: .near)
@@ -192,7 +192,7 @@ struct UnsubscribeTests {
         #expect(self.cluster.counts(of: .near).heard == 1)
     }
 
-    @Test("twice is once")
+    @Test("that is repeated has no effect")
     func twice() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.unsubscribe(alice)
@@ -204,7 +204,7 @@ struct UnsubscribeTests {
         #expect(self.cluster.takeDeliveries(on: .near) == ["1 one"])
     }
 
-    @Test("that was lost is said again when an event comes for nobody")
+    @Test("that was lost is repeated when an event arrives without a subscriber")
     func lost() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.set(.losing, from: .near, to: .far)
@@ -220,7 +220,7 @@ struct UnsubscribeTests {
         #expect(self.cluster.takeDeliveries(on: .third).contains("-alice"))
     }
 
-    @Test("before the answer to a send that is on its way leaves the answer to whoever asked")
+    @Test("before the answer to a pending send keeps the answer for the requester")
     func withPendingAnswer() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
         self.cluster.storeBehaviors[.far] = .holding
@@ -231,7 +231,7 @@ struct UnsubscribeTests {
         #expect(self.cluster.takeDeliveries(on: .near) == ["7: posted 1"])
     }
 
-    @Test("while an answer waits for what comes before it hands the answer out")
+    @Test("releases an answer that waits for earlier messages")
     func withDeferredAnswer() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.set(.losing, from: .far, to: .near)

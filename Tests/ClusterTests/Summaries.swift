@@ -3,10 +3,11 @@ import ChatModel
 
 @testable import Cluster
 
-// What tests call that which travels and is shown: short, so that a whole course of events is one list.
+// Short descriptions, so that a test can compare a whole sequence of events as one list.
 
 extension Delivery {
-    /// `3 "connectFrame" ← 7`: message 3, which is also the answer to 7. `7: posted 3, shown`: an answer whose message the feed shows as well.
+    /// `3 hello ← 7`: message 3, which is also the answer to request 7. `7: posted 3, shown`: an
+    /// answer whose message is also an event.
     var summary: String {
         switch self {
         case .event(_, let event, let context): event.summary + (context.map { " ← \($0)" } ?? "")

@@ -4,11 +4,11 @@ import Testing
 
 @testable import Cluster
 
-@Suite("An owner's doubt")
+@Suite("A suspected subscriber")
 struct SuspectedSubscriberTests {
     let cluster = ThreeNodeCluster()
 
-    /// Loses an envelope of alice's loop, and what the owner says when it sees that.
+    /// Loses an envelope of alice's loop, and the owner's reaction.
     private func loseEnvelope(of alice: ThreeNodeCluster.TestSubscriber) {
         self.cluster.set(.losing, from: .near, to: .far)
         self.cluster.submit(.typing(true, by: .alice), by: alice)
@@ -19,7 +19,7 @@ struct SuspectedSubscriberTests {
         self.cluster.runUntilIdle()
     }
 
-    @Test("is over when the loop attaches again in time: nobody notices it")
+    @Test("that attaches again in time stays, without visible effects")
     func clearedByReattach() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
         self.loseEnvelope(of: alice)
@@ -28,7 +28,7 @@ struct SuspectedSubscriberTests {
         #expect(self.cluster.takeDeliveries(on: .third) == [])
     }
 
-    @Test("that lasts five seconds takes the loop's people away")
+    @Test("is removed with its users after five seconds")
     func confirmedAfterTimeout() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
         self.loseEnvelope(of: alice)
@@ -44,7 +44,7 @@ struct SuspectedSubscriberTests {
         #expect(self.cluster.takeItems(from: .far, to: .near) == [])
     }
 
-    @Test("that proved right ends when the loop is heard again: it missed nothing in the end")
+    @Test("that was removed returns when its envelopes arrive again, and misses nothing")
     func returnsAfterEviction() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
         self.loseEnvelope(of: alice)
@@ -57,7 +57,7 @@ struct SuspectedSubscriberTests {
         #expect(self.cluster.takeDeliveries(on: .near).filter { $0.hasSuffix("one") } == ["1 one"])
     }
 
-    @Test("is spoken out when somebody comes in there: the loop is to say who listens")
+    @Test("is asked to attach again when one of its users joins")
     func joinDuringSuspicion() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
         self.loseEnvelope(of: alice)

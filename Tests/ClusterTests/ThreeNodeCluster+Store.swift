@@ -5,9 +5,9 @@ import EmbeddedStore
 
 @testable import Cluster
 
-/// What lies in the stage's store, and what others do there.
+/// The contents of the cluster's store, and changes by others.
 extension ThreeNodeCluster {
-    /// Somebody else becomes the owner of the conversation's shard.
+    /// Another owner claims the conversation's shard.
     func claimByAnotherOwner() {
         _ = self.tables.execute(
             .claim(
@@ -15,7 +15,7 @@ extension ThreeNodeCluster {
                 view: ThreeNodeCluster.view.number))
     }
 
-    /// A message that is in the store without its owner's knowledge.
+    /// Stores a message without the owner's knowledge.
     func storeBehindOwner(_ content: String, by person: Person = .bob) {
         let page = self.stored
         let message = Message(

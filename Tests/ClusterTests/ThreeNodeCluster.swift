@@ -6,14 +6,15 @@ import EmbeddedStore
 
 @testable import Cluster
 
-/// Three loops of three nodes, the roads between them and the store: nothing moves and no time passes unless a test says so.
+/// Three loops on three nodes, the links between them, and a store. Nothing happens, and no time
+/// passes, unless a test says so.
 ///
-/// Each conversation of the stage's belongs to the loop `far`; mostly alice sits on `near` and bob on `third`.
+/// The loop `far` owns the conversation; mostly alice subscribes on `near` and bob on `third`.
 final class ThreeNodeCluster {
-    /// What becomes of envelopes from one loop to another.
+    /// What happens to envelopes from one loop to another.
     enum LinkBehavior { case open, losing, doubling, holding }
 
-    /// What becomes of requests to the store. Late: they are done, and the answers are kept back.
+    /// What happens to requests to the store. `late` executes them but keeps their answers back.
     enum StoreBehavior { case working, failing, failingReads, failingWrites, holding, late }
 
     struct LoopPair: Hashable {
@@ -21,7 +22,7 @@ final class ThreeNodeCluster {
         let to: LoopID
     }
 
-    /// A connection of somebody's.
+    /// A connection of a user.
     struct TestSubscriber {
         let person: Person
         let loop: LoopID
@@ -33,7 +34,7 @@ final class ThreeNodeCluster {
         let loop: LoopID
         let request: StoreRequest
         let ticket: StoreTicket
-        /// What the store carries to other nodes if all of it is stored.
+        /// Envelopes that the store publishes if all of it is stored.
         var envelopesWithWrite: [Envelope] = []
         var answer: StoreAnswer?
     }
@@ -48,17 +49,17 @@ final class ThreeNodeCluster {
     var tables: MemoryTables
     var links: [LoopPair: LinkBehavior] = [:]
     var storeBehaviors: [LoopID: StoreBehavior] = [:]
-    /// What the store says of writes that fail.
+    /// The effect of failed writes.
     var writeFailureEffect = StoreFailure.Effect.none
-    /// Whether the store lets other nodes hear of what it stores in the same step.
+    /// Whether the store publishes to other nodes in the step that stores a write.
     var publishesWithWrite = false
     private var chats: [LoopID: ChatLoop] = [:]
     private var heldEnvelopes: [Envelope] = []
     private var heldRequests: [SubmittedRequest] = []
     private var lateRequests: [SubmittedRequest] = []
-    /// Called while a loop's deliveries are being looked at.
+    /// Called while a loop's deliveries are being processed.
     var onDelivery: ((String) -> Void)?
-    /// Who has asked to come in, and who was let in.
+    /// Users that requested to join, and users that have joined.
     private var joiningUsers: [UInt64: UserID] = [:]
     private var subscribedUsers: [LoopID: Set<UserID>] = [:]
     private var deliveries: [LoopID: [String]] = [:]
@@ -73,7 +74,7 @@ final class ThreeNodeCluster {
         }
     }
 
-    /// The first conversations of `far` for which this is true.
+    /// The first conversations of `far` that satisfy a condition.
     static func keys(_ count: Int, where isWanted: (ConversationKey) -> Bool = { _ in true })
         -> [ConversationKey]
     {
@@ -88,7 +89,7 @@ final class ThreeNodeCluster {
 
     var clock: ClockReading { .sample(self.now) }
 
-    // MARK: What sessions do
+    // MARK: Sessions
 
     func subscribe(_ person: Person, on loop: LoopID, context: UInt64 = 1, isListed: Bool = true)
         -> TestSubscriber
@@ -102,7 +103,7 @@ final class ThreeNodeCluster {
         return TestSubscriber(person: person, loop: loop, feed: names.feed, request: names.request)
     }
 
-    /// Lets alice in on `near` and bob on `third`, and waits until nothing is left to be told.
+    /// Subscribes alice on `near` and bob on `third`, and runs until all events are delivered.
     func subscribeAliceAndBob() -> (alice: TestSubscriber, bob: TestSubscriber) {
         let seats = (
             self.subscribe(.alice, on: .near, context: 1),
@@ -122,7 +123,7 @@ final class ThreeNodeCluster {
             requestedAt: self.now - askedAgo, at: self.clock)
     }
 
-    /// Asks from a loop that need not listen.
+    /// Submits a command from a loop that need not subscribe.
     func submit(
         _ command: ChatCommand, in key: ConversationKey? = nil, from loop: LoopID,
         context: UInt64? = nil
@@ -130,9 +131,9 @@ final class ThreeNodeCluster {
         self.chats[loop]!.submit(command, in: key ?? self.key, context: context, at: self.clock)
     }
 
-    /// Says something, and waits until everybody has heard it who can.
+    /// Sends a message, and runs until it is delivered.
     ///
-    /// - Parameter askedAgo: so many milliseconds ago the client has asked for it.
+    /// - Parameter askedAgo: how many milliseconds ago the client sent the request.
     func say(
         _ words: String, by seat: TestSubscriber, id: String? = nil, context: UInt64? = nil,
         requestedAgo askedAgo: Int64 = 0
@@ -163,9 +164,9 @@ final class ThreeNodeCluster {
         self.runUntilIdle()
     }
 
-    // MARK: What moves
+    // MARK: Execution
 
-    /// Until nothing is left to be done at this moment.
+    /// Runs until there is no work left at the current time.
     func runUntilIdle() {
         var isBusy = true
         var rounds = 0
@@ -204,7 +205,8 @@ final class ThreeNodeCluster {
     private func deliver(_ delivery: Delivery, on loop: LoopID) {
         var delivery = delivery
         if case .event(let feed, .presence(let changes), let context) = delivery {
-            // Nobody is told of itself: of whoever sits alone on its loop nobody is told.
+            // Users are not told about themselves, so the change of the only user of a loop is
+            // delivered to nobody.
             let others = changes.filter { self.subscribedUsers[loop] != [$0.person.id] }
             if others.isEmpty { return }
             delivery = .event(feed, .presence(others), answering: context)
@@ -217,7 +219,7 @@ final class ThreeNodeCluster {
         self.onDelivery?(delivery.summary)
     }
 
-    /// Time passes in steps of 100 ms, and every loop ticks at each.
+    /// Advances the clock in steps of 100 ms, with a tick of every loop at each step.
     func advance(by milliseconds: Int64) {
         self.runUntilIdle()
         for _ in 0..<milliseconds / 100 {
@@ -227,19 +229,19 @@ final class ThreeNodeCluster {
         }
     }
 
-    /// A loop wakes up after it has stood still.
+    /// Resumes a loop after a stall.
     func resumeAfterStall(_ loop: LoopID) {
         self.chats[loop]!.resumedAfterStall(at: self.clock)
         self.runUntilIdle()
     }
 
-    /// A loop learns of another view.
+    /// A loop follows another view.
     func follow(_ view: View, on loop: LoopID) {
         self.chats[loop]!.follow(view, at: self.clock)
         self.runUntilIdle()
     }
 
-    /// All of them do, one after the other.
+    /// All loops follow another view, one after another.
     func follow(_ view: View) {
         for loop in Self.loops { self.follow(view, on: loop) }
     }
@@ -248,7 +250,7 @@ final class ThreeNodeCluster {
         self.links[LoopPair(from: from, to: to)] = road
     }
 
-    /// No way between two loops, in either direction; or all is well again.
+    /// Sets the behavior of a link in both directions.
     func set(_ road: LinkBehavior, between left: LoopID, and right: LoopID) {
         self.set(road, from: left, to: right)
         self.set(road, from: right, to: left)
@@ -271,7 +273,7 @@ final class ThreeNodeCluster {
         self.chats[envelope.to]!.receive(envelope, at: self.clock)
     }
 
-    /// The envelopes that were held arrive, in order.
+    /// Delivers the held envelopes, in order.
     func releaseEnvelopes() {
         let envelopes = self.heldEnvelopes
         self.heldEnvelopes = []
@@ -279,7 +281,7 @@ final class ThreeNodeCluster {
         self.runUntilIdle()
     }
 
-    // MARK: The store
+    // MARK: Store
 
     private func submit(_ errand: SubmittedRequest) {
         self.storeRequests[errand.loop, default: []].append(errand.request.summary)
@@ -318,7 +320,8 @@ final class ThreeNodeCluster {
             .failed(failure), ticket: errand.ticket, at: self.clock)
     }
 
-    /// The store does and answers what it has held; as long as it holds, what follows from that is held again.
+    /// Executes and answers the held requests. While the behavior is `holding`, the requests that
+    /// follow are held again.
     func answerHeldRequests() {
         let errands = self.heldRequests
         self.heldRequests = []
@@ -326,7 +329,7 @@ final class ThreeNodeCluster {
         self.runUntilIdle()
     }
 
-    /// The same, of the oldest request that it has held alone.
+    /// Executes and answers only the oldest held request.
     func answerOldestHeldRequest() {
         self.finish(self.heldRequests.removeFirst())
         self.runUntilIdle()
@@ -334,13 +337,13 @@ final class ThreeNodeCluster {
 
     var hasHeldRequests: Bool { !self.heldRequests.isEmpty }
 
-    /// The store says of the oldest request that it has held that it failed.
+    /// Fails the oldest held request.
     func failOldestHeldRequest() {
         self.fail(self.heldRequests.removeFirst())
         self.runUntilIdle()
     }
 
-    /// As `failOldestHeldRequest`, of a request that is done all the same, when `executeLateRequests` is called.
+    /// Fails the oldest held request, which `executeLateRequests` executes later.
     func failOldestHeldRequestButExecuteLater() {
         self.lateRequests.append(self.heldRequests[0])
         let effect = self.writeFailureEffect
@@ -349,7 +352,7 @@ final class ThreeNodeCluster {
         self.failOldestHeldRequest()
     }
 
-    /// The oldest request that was held is done; but of a write it is said that it may not outlive a failover.
+    /// Executes the oldest held request, but reports that a failover may lose it.
     func leaveOldestHeldRequestUnconfirmed() {
         let errand = self.heldRequests.removeFirst()
         _ = self.execute(errand)
@@ -363,9 +366,9 @@ final class ThreeNodeCluster {
         self.lateRequests = []
     }
 
-    // MARK: What is to be seen
+    // MARK: Inspection
 
-    /// Every loop's connection to the store is another than before.
+    /// Reconnects every loop to the store.
     func reconnectStore() {
         for loop in Self.loops { self.chats[loop]!.storeMayHaveLostData(at: self.clock) }
         self.runUntilIdle()
@@ -385,19 +388,19 @@ final class ThreeNodeCluster {
         self.chats[seat.loop]!.deliveredThrough(seat.feed)
     }
 
-    /// What the listeners of a loop were shown since the last look.
+    /// The deliveries of a loop since the last call.
     func takeDeliveries(on loop: LoopID) -> [String] {
         defer { self.deliveries[loop] = [] }
         return self.deliveries[loop] ?? []
     }
 
-    /// What one loop has written to another since the last look.
+    /// The items from one loop to another since the last call.
     func takeItems(from: LoopID, to: LoopID) -> [String] {
         defer { self.sentItems[LoopPair(from: from, to: to)] = [] }
         return self.sentItems[LoopPair(from: from, to: to)] ?? []
     }
 
-    /// What a loop has asked of the store since the last look.
+    /// The store requests of a loop since the last call.
     func takeStoreRequests(by loop: LoopID) -> [String] {
         defer { self.storeRequests[loop] = [] }
         return self.storeRequests[loop] ?? []

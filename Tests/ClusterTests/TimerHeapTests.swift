@@ -4,10 +4,10 @@ import Testing
 
 @testable import Cluster
 
-@Suite("Wake-ups")
+@Suite("A timer heap")
 struct TimerHeapTests {
     @Test(
-        "come as from a sorted list: the earliest first, none before its time, none lost",
+        "returns entries like a sorted list: earliest first, none early, none lost",
         arguments: 0..<8 as Range<UInt64>)
     func oracle(seed: UInt64) {
         var chance = SeededGenerator(seed: seed)
@@ -29,7 +29,7 @@ struct TimerHeapTests {
         }
     }
 
-    @Test("come at their very millisecond")
+    @Test("returns an entry in its exact millisecond")
     func exact() {
         var wakeups = TimerHeap()
         wakeups.insert(.init(time: 100, slot: 5, generation: 2))

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Cluster
 
-@Suite("A table of people")
+@Suite("A user map")
 struct UserMapTests {
     private static func person(_ number: Int, name: Int = 0) -> Person {
         Person(
@@ -13,14 +13,14 @@ struct UserMapTests {
         )
     }
 
-    @Test("says what a dictionary would, few or many", arguments: [3, 30, 40, 200])
+    @Test("behaves like a dictionary, small or large", arguments: [3, 30, 40, 200])
     func matchesDictionary(people: Int) {
         var chance = SeededGenerator(seed: UInt64(people))
         var table = UserMap<Person>()
         var model: [UserID: Person] = [:]
         for step in 0..<2000 {
             let person = Self.person(chance.next(below: people), name: step)
-            // Now and then nearly all go.
+            // From time to time nearly all are removed.
             let goes = step % 500 > 350 ? chance.next(below: 10) > 1 : chance.next(below: 3) == 0
             table[person.id] = goes ? nil : person
             model[person.id] = goes ? nil : person

@@ -4,8 +4,9 @@ import Testing
 
 @testable import Cluster
 
-/// `far` owns the stage's conversation in the first view; in the second it has drained, and the conversation is another's.
-@Suite("Loops that follow another view")
+/// `far` owns the conversation in the first view. In the second one it has been drained, and
+/// another loop is the owner.
+@Suite("Loops that follow a new view")
 struct ViewChangeTests {
     let cluster = ThreeNodeCluster()
     private let drainedView: View
@@ -18,7 +19,7 @@ struct ViewChangeTests {
         self.nextOwner = view.owner(of: self.cluster.key)
     }
 
-    @Test("go on talking: everybody sees everything once, and the last owner keeps nothing")
+    @Test("deliver every message once, and the former owner keeps nothing")
     func handOver() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.say("one", by: alice)
@@ -33,7 +34,7 @@ struct ViewChangeTests {
     }
 
     @Test(
-        "in whatever order they learn of it",
+        "may learn about it in any order",
         arguments: [[LoopID.far, .near, .third], [.third, .far, .near], [.near, .third, .far]])
     func anyOrder(loops: [LoopID]) {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
@@ -58,7 +59,7 @@ struct ViewChangeTests {
     }
 
     @Test(
-        "are told that a conversation has moved by who does not own it, and ask again until they know better"
+        "get `notOwner` from a former owner, and retry until they follow the view too"
     )
     func requestsToFormerOwner() {
         self.cluster.follow(self.drainedView, on: .far)
@@ -73,7 +74,7 @@ struct ViewChangeTests {
         #expect(self.cluster.counts(of: .near).waiting == 0)
     }
 
-    @Test("ask the next owner for what the last one, which died, has not answered")
+    @Test("send pending requests of a crashed owner to the next one")
     func ownerDies() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
         self.cluster.set(.losing, between: .near, and: .far)
@@ -90,7 +91,7 @@ struct ViewChangeTests {
         #expect(self.cluster.counts(of: .near).waiting == 0)
     }
 
-    @Test("forget who listened on a node that is gone")
+    @Test("remove the subscribers of a removed node")
     func subscribersOfRemovedNode() {
         _ = self.cluster.subscribeAliceAndBob()
         self.cluster.set(.losing, between: .near, and: .far)
@@ -101,7 +102,7 @@ struct ViewChangeTests {
         #expect(self.cluster.takeDeliveries(on: .third) == ["-alice"])
     }
 
-    @Test("write down what they know of readers before they let go")
+    @Test("store cursors before they hand a conversation over")
     func cursors() {
         let (alice, bob) = self.cluster.subscribeAliceAndBob()
         self.cluster.say("one", by: alice)
@@ -111,7 +112,7 @@ struct ViewChangeTests {
         #expect(self.cluster.storedMembers.first { $0.user == bob.person.id }?.readCursor == 1)
     }
 
-    @Test("have nobody wait for an answer to what was for the moment", arguments: [true, false])
+    @Test("answer transient requests at once", arguments: [true, false])
     func transientInput(isMoved: Bool) {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
         if isMoved {
@@ -125,7 +126,7 @@ struct ViewChangeTests {
         #expect(self.cluster.takeDeliveries(on: .near).contains("9: done"))
     }
 
-    @Test("do not go back to a view that is older than theirs")
+    @Test("ignore an older view")
     func olderView() {
         let (alice, _) = self.cluster.subscribeAliceAndBob()
         self.cluster.follow(self.drainedView)

@@ -3,7 +3,7 @@ import Cluster
 import SeededRandom
 import Testing
 
-@Suite("Views one after the other")
+@Suite("A sequence of views")
 struct ViewSequenceTests {
     private func node(_ number: Int, isDraining: Bool = false) -> View.Node {
         View.Node(
@@ -23,7 +23,7 @@ struct ViewSequenceTests {
         (0..<Shard.count).filter { before.owner(of: $0) != after.owner(of: $0) }
     }
 
-    /// All steps that follow, the last of which is at rest.
+    /// All steps that follow, up to the final one.
     private func moveAll(_ view: View, shards: Int = 64) -> [View] {
         var views: [View] = []
         while let next = (views.last ?? view).step(shards: shards) {
@@ -34,7 +34,7 @@ struct ViewSequenceTests {
     }
 
     @Test(
-        "give a node that has come nothing at first, then a few shards a view, and in the end its share"
+        "gives a joining node nothing at first, then some shards per view, up to its share"
     )
     func joining() {
         let joined = self.view(of: 2).adding(self.node(2))
@@ -53,7 +53,7 @@ struct ViewSequenceTests {
         #expect(views.count > Shard.count / 3 / 64)
     }
 
-    @Test("take from a node that drains a few shards a view, until it has none")
+    @Test("moves some shards per view away from a draining node, until it has none")
     func draining() {
         let going = self.node(1).incarnation
         let views = self.moveAll(self.view(of: 3).setting(draining: true, going)!)
@@ -64,7 +64,7 @@ struct ViewSequenceTests {
         #expect(last.removing(going).map(self.owners) == self.owners(last))
     }
 
-    @Test("give its shards back to a node that stays after all")
+    @Test("returns the shards of a node whose drain was cancelled")
     func staying() {
         let one = self.node(1).incarnation
         let draining = self.moveAll(self.view(of: 3).setting(draining: true, one)!)
@@ -75,7 +75,7 @@ struct ViewSequenceTests {
                 == self.owners(self.view(of: 3)))
     }
 
-    @Test("leave everything where it is when everybody drains")
+    @Test("moves nothing if all nodes drain")
     func allNodesDrain() {
         var view = self.view(of: 2)
         for number in 0..<2 { view = view.setting(draining: true, self.node(number).incarnation)! }
@@ -83,14 +83,14 @@ struct ViewSequenceTests {
         #expect(self.owners(view) == self.owners(self.view(of: 2)))
     }
 
-    @Test("move nothing when everybody is where they belong")
+    @Test("moves nothing if every shard has its final owner")
     func nothingToMove() {
         #expect(self.view(of: 3).step(shards: 64) == nil)
         #expect(self.view(of: 1).shardsToMove.isEmpty)
     }
 
     @Test(
-        "give the shards of a node that died, and no others, new owners, also in the middle of a move"
+        "gives only the shards of a removed node new owners, even in the middle of a move"
     )
     func dying() {
         let views = self.moveAll(self.view(of: 3).adding(self.node(3)))
@@ -104,7 +104,7 @@ struct ViewSequenceTests {
         }
     }
 
-    @Test("go on with whoever is left, when one of the two lists has died out")
+    @Test("continues with the remaining nodes if one of the two lists becomes empty")
     func listBecomesEmpty() {
         let joined = self.moveAll(self.view(of: 1).adding(self.node(1)))
         let half = joined[joined.count / 2]
@@ -118,7 +118,7 @@ struct ViewSequenceTests {
     }
 
     @Test(
-        "make a node that has just come the owner of everything, when all others die before it got anything"
+        "makes a new node the owner of all shards if all others are removed"
     )
     func onlyNewNodeLeft() {
         let view = self.view(of: 1).adding(self.node(1)).removing(self.node(0).incarnation)!
@@ -126,7 +126,7 @@ struct ViewSequenceTests {
         #expect(view.removing(self.node(1).incarnation) == nil)
     }
 
-    @Test("are told again above any number that a store has, when it has lost them")
+    @Test("is renumbered above any number in a store that lost it")
     func renumbered() {
         let half = self.moveAll(self.view(of: 2).adding(self.node(2)))[5]
         let again = half.renumbered(above: 400)
@@ -136,7 +136,7 @@ struct ViewSequenceTests {
     }
 
     @Test(
-        "always name an owner that is there, whatever comes and goes, and come to rest with all who stay",
+        "always names an owner in the view, and ends with all staying nodes in the list",
         arguments: 1...20)
     func randomChanges(seed: Int) {
         var chance = SeededGenerator(seed: UInt64(seed))

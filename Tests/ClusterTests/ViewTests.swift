@@ -10,7 +10,7 @@ struct ViewTests {
         View.Node(incarnation: 0x3003, loops: 1),
     ]
 
-    /// Worked out apart from this code: nodes of two versions must agree.
+    /// Computed independently of this code, because nodes of different versions must agree.
     static let known: [(shard: Int, incarnation: UInt64, loop: UInt16)] = [
         (0, 0x2002, 0), (1, 0x3003, 0), (2, 0x2002, 2), (3, 0x2002, 1), (1000, 0x3003, 0),
         (4094, 0x1001, 0), (4095, 0x3003, 0),
@@ -42,14 +42,14 @@ struct ViewTests {
         }
     }
 
-    @Test("does not ask in which order the nodes are named, nor which number it has")
+    @Test("does not depend on the order of the nodes, nor on its number")
     func orderOfNodes() {
         let turned = View(number: 9, nodes: Self.three.reversed())
         #expect((0..<Shard.count).map { turned.owner(of: $0) } == self.owners(Self.three))
     }
 
     @Test(
-        "gives every node its share of the shards, and every loop of a node its share of those",
+        "gives every node its share of the shards, and every loop its share of those",
         arguments: [2, 3, 5, 8])
     func spread(count: Int) {
         let loops = 2
@@ -71,7 +71,7 @@ struct ViewTests {
     }
 
     @Test(
-        "moves to a node that comes its share, and nothing between the others",
+        "gives a joining node its share, and moves nothing between the others",
         arguments: [1, 2, 3, 7])
     func joiningNode(count: Int) {
         let before = self.owners(self.nodes(count))
@@ -84,7 +84,7 @@ struct ViewTests {
         #expect(abs(moved.count - share) < share / 5)
     }
 
-    @Test("moves from a node that goes what it had, to all the others", arguments: [2, 3, 7])
+    @Test("distributes the shards of a leaving node among all others", arguments: [2, 3, 7])
     func leavingNode(count: Int) {
         let all = self.nodes(count)
         let gone = all[count / 2]
@@ -100,7 +100,7 @@ struct ViewTests {
         #expect(heirs.count == count - 1)
     }
 
-    @Test("leaves shards at their node when another changes its number of loops")
+    @Test("keeps shards on their nodes if another node changes its number of loops")
     func loopsOfOthers() {
         var changed = self.nodes(3)
         changed[0] = View.Node(incarnation: changed[0].incarnation, loops: 7)
@@ -111,7 +111,7 @@ struct ViewTests {
         #expect(moved.allSatisfy { before[$0].incarnation == changed[0].incarnation })
     }
 
-    @Test("says why a shard has its owner, before its move, after it, and without one")
+    @Test("explains the owner of a shard before, after and without a move")
     func reasons() throws {
         let nodes = self.nodes(3)
         let (old, new) = (nodes.prefix(2).map(\.incarnation), nodes.map(\.incarnation))
@@ -144,7 +144,7 @@ struct ViewTests {
         )
     }
 
-    @Test("gathers the listeners of a conversation on the loop that owns it, where the node does")
+    @Test("gathers the subscribers of a conversation on the loop that would own it")
     func preferredLoop() {
         let view = View(number: 1, nodes: Self.three)
         for number in 0..<500 {
@@ -156,7 +156,7 @@ struct ViewTests {
     }
 
     @Test(
-        "has a conversation's home on the same loop in every version",
+        "prefers the same loop for a conversation in every version",
         arguments: [("general" as ByteString, 2), ("talk-1", 0), ("talk-2", 0), ("talk-3", 2)])
     func preferredLoopIsFixed(id: ByteString, loop: Int) {
         #expect(

@@ -14,7 +14,7 @@ struct ClusterKeyTests {
     }
 
     @Test(
-        "of the token secret is the same on every node, and another for another cluster or secret")
+        "from a token secret is the same on every node, and differs by cluster and secret")
     func derived() throws {
         let secret = [UInt8](repeating: 7, count: 32)
         let key = ClusterKey(derivedFrom: secret, cluster: "blue")
@@ -30,7 +30,7 @@ struct ClusterKeyTests {
         for other in others {
             #expect(throws: NodePacketError.notAuthentic) { try NodePacket.read(bytes, key: other) }
         }
-        // HMAC-SHA-256(secret, "confab cluster key v1 blue"), as any tool would make it.
+        // HMAC-SHA-256(secret, "confab cluster key v1 blue"), as any tool would compute it.
         let made = ClusterKey(
             secret: Array("confab cluster key v1 blue".utf8).withUnsafeBytes {
                 HMACKey(secret).sign($0)
@@ -38,9 +38,9 @@ struct ClusterKeyTests {
         #expect(NodePacket.bytes([], key: made) == bytes)
     }
 
-    @Test("signs as HMAC-SHA-256 does, cut to 16 bytes")
+    @Test("signs with HMAC-SHA-256, truncated to 16 bytes")
     func standard() {
-        // RFC 4231, test case 7: the longest of its keys.
+        // RFC 4231, test case 7, with the longest of its keys.
         let key = ClusterKey(secret: [UInt8](repeating: 0xAA, count: 131))!
         let text =
             "This is a test using a larger than block-size key and a larger than block-size data. "

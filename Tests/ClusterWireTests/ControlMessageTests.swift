@@ -4,7 +4,7 @@ import Testing
 
 @testable import ClusterWire
 
-@Suite("A memo between nodes")
+@Suite("A control message")
 struct ControlMessageTests {
     private static let message = ControlMessage(
         .request, from: 7, to: UInt64.max, id: 1 << 40, topic: "node", body: #"{"grüße":[1,2]}"#)
@@ -23,7 +23,7 @@ struct ControlMessageTests {
         try ControlMessage(bytes.span.bytes, for: receiver, key: key)
     }
 
-    @Test("is read as it was written, and is no parcel")
+    @Test("is read as it was written, and is not a packet")
     func roundTrip() throws {
         let answer = ControlMessage(.reply, from: 1, to: .max, id: 0, topic: "", body: "")
         for memo in [Self.message, answer] { #expect(try Self.read(Self.bytes(memo)) == memo) }
@@ -42,7 +42,7 @@ struct ControlMessageTests {
     }
 
     @Test(
-        "is refused with any bit changed, cut at any byte, with another key, and by whom it is not for"
+        "is rejected if it is changed or truncated, has another key, or another receiver"
     )
     func refusals() {
         let bytes = Self.bytes()
@@ -65,7 +65,7 @@ struct ControlMessageTests {
         }
     }
 
-    @Test("that somebody with the key has written wrongly is refused, and crashes nobody")
+    @Test("with invalid content and a valid code is rejected without a crash")
     func hostileContent() {
         let whole = Self.bytes().dropLast(NodePacket.codeBytes)
         var chance = SeededGenerator(seed: 11)
@@ -84,7 +84,7 @@ struct ControlMessageTests {
         #expect(throws: NodePacketError.unknownFlags(9)) { try Self.read(unknown.bytes) }
     }
 
-    @Test("is sent only where its reader would take it")
+    @Test("is sent only within its size limits")
     func sizeLimit() throws {
         let largest = ControlMessage(
             .reply, from: 1, to: .max, id: 1, topic: "t",

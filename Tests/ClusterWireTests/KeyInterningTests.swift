@@ -5,7 +5,7 @@ import Testing
 
 @testable import ClusterWire
 
-@Suite("Names that were read before")
+@Suite("Interned keys")
 struct KeyInterningTests {
     private static func packet(_ keys: [ConversationKey]) -> [UInt8] {
         NodePacket.bytes([.carrying(keys.map { .recoveryQuery($0) })])
@@ -23,7 +23,7 @@ struct KeyInterningTests {
     }
 
     @Test(
-        "are what was written, also where there are more than are kept, and whatever their length")
+        "are read as they were written, even beyond the capacity, and with any length")
     func readsBackUnchanged() throws {
         var known = KeyInterning()
         let many = (0..<10_000).map {
@@ -37,14 +37,14 @@ struct KeyInterningTests {
         }
     }
 
-    @Test("are told apart by where the tenant ends")
+    @Test("are distinguished by where the tenant ends")
     func tenantBoundary() throws {
         let keys = [("ab", "c"), ("a", "bc"), ("", "abc"), ("abc", "")].map {
             ConversationKey(tenant: ByteString($0), id: ByteString($1))
         }
         for first in keys {
             for second in keys {
-                // Whichever place the second has, the first stands there.
+                // Whatever the second key's index is, the first key is stored there.
                 let bytes = Array(
                     [UInt8(second.tenant.byteCount)] + second.tenant.string.utf8 + [
                         UInt8(second.id.byteCount)
@@ -60,7 +60,7 @@ struct KeyInterningTests {
         }
     }
 
-    @Test("are made once, and no bytes are read beyond their end")
+    @Test("are created once, and no bytes beyond their end are read")
     func internedOnce() throws {
         var known = KeyInterning()
         let key = ConversationKey(tenant: "acme", id: "a room with a name that is not short")

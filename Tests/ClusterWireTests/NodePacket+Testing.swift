@@ -4,10 +4,11 @@ import Cluster
 
 @testable import ClusterWire
 
-/// Everything that is in a value, as text: two values that are told alike are alike, byte by byte.
+/// The complete contents of a value as text, so that two values with equal texts are equal byte by
+/// byte.
 func dumpText(_ value: Any) -> String {
     switch value {
-    // A String is equal to others that are written otherwise.
+    // Strings with different Unicode encodings can be equal.
     case let text as String: return "\(Array(text.utf8))"
     case let text as ByteString: return "\(Array(text.string.utf8))"
     case let number as any BinaryInteger: return "\(number)"
@@ -23,7 +24,7 @@ func dumpText(_ value: Any) -> String {
 }
 
 extension NodePacket {
-    /// Envelopes of the first one's sender to its receiver.
+    /// Envelopes from the first one's sender to its receiver.
     static func bytes(_ envelopes: [Envelope], key: ClusterKey = .sample) -> [UInt8] {
         var buffer = ByteBuffer()
         let writer = NodePacketWriter(
@@ -35,7 +36,7 @@ extension NodePacket {
         return buffer.bytes
     }
 
-    /// A parcel with one envelope, whose fields the test writes itself.
+    /// A packet with one envelope whose fields the test writes.
     static func unsealed(_ write: (inout ByteBuffer) -> Void) -> [UInt8] {
         var buffer = ByteBuffer()
         _ = NodePacketWriter(from: LoopID.near.incarnation, to: LoopID.far.incarnation, in: &buffer)

@@ -5,14 +5,14 @@ import Testing
 
 @testable import ClusterWire
 
-@Suite("A node's record")
+@Suite("A node record")
 struct NodeRecordTests {
     private static let record = NodeRecord(
         incarnation: .max, name: "chat-1 \"é\"", address: "10.0.0.7:8080",
         adminAddress: "[::1]:9090", version: "0.3.0", loops: 4,
         startedAt: Timestamp(milliseconds: 1_700_000_000_123))
 
-    @Test("is read as it was")
+    @Test("is read as it was written")
     func roundTrip() throws {
         #expect(try NodeRecord(text: Self.record.text) == Self.record)
         var plain = Self.record
@@ -41,7 +41,7 @@ struct NodeRecordTests {
         }
     }
 
-    @Test("is refused for each of its members that cannot be")
+    @Test("is rejected if a member is invalid")
     func members() throws {
         let notIncarnation = "incarnation: an incarnation is a text of digits and small letters"
         #expect(try self.refusal("incarnation", 5) == notIncarnation)
@@ -65,7 +65,7 @@ struct NodeRecordTests {
         #expect(try self.refusal("started_at", .number("9223372036854775808")) == notMoment)
     }
 
-    @Test("is refused when any of its letters is another")
+    @Test("is rejected if any character was changed")
     func damage() {
         let bytes = Array(Self.record.text.utf8)
         for place in bytes.indices {
@@ -77,7 +77,7 @@ struct NodeRecordTests {
         }
     }
 
-    @Test("is no view, and a view is none")
+    @Test("is not a view, and a view is not a node record")
     func kinds() {
         #expect(throws: PersistentTextError.invalidMember("number", "is missing")) {
             try View(text: Self.record.text)

@@ -7,10 +7,10 @@ import Testing
 
 @testable import ClusterWire
 
-@Suite("A parcel of messages")
+@Suite("A packet of messages")
 struct PacketAllocationTests {
     private static func allocations(_ body: () throws -> Void) rethrows -> Int {
-        // The first time makes what is made once.
+        // The first call allocates what is allocated once.
         try body()
         let before = allocation_counter_count()
         try body()
@@ -28,7 +28,7 @@ struct PacketAllocationTests {
     }
 
     @Test(
-        "is written without asking for memory, once its buffer is warm",
+        "is written without allocations, once its buffer is large enough",
         .enabled(if: allocation_counter_works()))
     func writing() {
         var buffer = ByteBuffer(capacity: 1 << 16)
@@ -40,12 +40,12 @@ struct PacketAllocationTests {
             _ = writer.append(envelope, to: &buffer)
             writer.seal(with: .sample, in: &buffer)
         }
-        // None; but where nothing is optimised, Swift puts each item into a box of its own.
+        // None; but without optimization, Swift boxes each item.
         #expect(count == 0 || count == envelope.items.count)
     }
 
     @Test(
-        "is read with the memory of what is new in each message: who speaks and where is made once",
+        "is read with allocations for new content only; keys and people are created once",
         .enabled(if: allocation_counter_works()))
     func reading() throws {
         let one = NodePacket.bytes([Self.events(1)])

@@ -1,9 +1,9 @@
 import Foundation
 import Testing
 
-@Suite("The parcel fuzzer's corpus")
+@Suite("The fuzzer's corpus of packets")
 struct PacketCorpusTests {
-    @Test("breaks no rule")
+    @Test("violates no property")
     func replay() throws {
         let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(
             path: "../Fuzz/corpus/parcel")

@@ -6,10 +6,11 @@ import Testing
 
 @testable import ClusterWire
 
-/// What has been sent by nodes that others run is not to be changed: a test that fails here says that the layout is another.
-@Suite("The layout of a parcel")
+/// The layout must not change, because other nodes may run an earlier version. A failing test here
+/// means that it changed.
+@Suite("The layout of a packet")
 struct PacketLayoutTests {
-    @Test("is what it was, byte by byte")
+    @Test("is unchanged, byte by byte")
     func bytes() throws {
         let news = Envelope.EventNotification(
             conversation: .lobby, event: .posted(.plain), revision: 2, answering: 5 << 32,
@@ -20,7 +21,8 @@ struct PacketLayoutTests {
         // Version and flags, the two nodes, the first envelope.
         let layout =
             "0100" + "efcdab8967452301ffffffffffffffff" + "4701ac02ac020302"
-            // An event: whose conversation, posted, the message, its body, its author, what is behind it.
+            // An event: its conversation, `posted`, the message, its body, its author, the
+            // remaining fields.
             + "3d04" + "0e0764656661756c74056c6f626279" + "2502" + "230102f6a1abfef96200"
             + "19" + "0d05616c69636505416c69636500" + "03743106" + "48656c6c6f21" + "00"
             + "02808080805005"
@@ -29,10 +31,10 @@ struct PacketLayoutTests {
         #expect(Hex.encode(parcel) == layout)
     }
 
-    @Test("is what it was for every kind of item")
+    @Test("is unchanged for every kind of item")
     func everyKindOfItem() {
         #expect(self.hash(of: Samples.envelopes) == "acc2f200d160b476")
-        // Kinds that came later have changed nothing of those before.
+        // Later kinds have not changed the earlier ones.
         let first = Samples.envelopes.map { envelope in
             Envelope(
                 from: envelope.from, to: envelope.to, number: envelope.number, view: envelope.view,
@@ -48,7 +50,7 @@ struct PacketLayoutTests {
 }
 
 extension Envelope.Item {
-    /// Every node of this version of the layout understands it.
+    /// Whether every node with this version of the layout knows it.
     fileprivate var isInFirstVersion: Bool {
         switch self {
         case .recoveryQuery: false

@@ -4,13 +4,13 @@ import Cluster
 
 @testable import ClusterWire
 
-/// What must hold of any bytes that come as a parcel: fed by the fuzzer (`script/fuzz parcel`) and by the corpus in the ordinary tests.
-/// A check that fails stops the process.
+/// Properties that hold for arbitrary bytes in place of a packet. The fuzzer (`script/fuzz parcel`)
+/// generates them, and a test checks its corpus. A failed check ends the process.
 enum PacketProperty {
     private static let key = ClusterKey(secret: [UInt8](repeating: 7, count: 32))!
 
-    /// - Parameter bytes: the parcel up to its code.
-    /// - Returns: whether it is one.
+    /// - Parameter bytes: a packet without its authentication code.
+    /// - Returns: whether it is valid.
     @discardableResult
     static func check(_ bytes: [UInt8]) -> Bool {
         var known = KeyInterning()
@@ -21,7 +21,7 @@ enum PacketProperty {
             "a parcel without a code was accepted")
         guard let parcel = self.read(bytes, &known) else { return false }
         let written = self.write(parcel)
-        // The second time every name is known.
+        // The second time, every key is interned.
         guard let again = self.read(written, &known) else {
             preconditionFailure("what was read cannot be read again once it is written")
         }

@@ -6,13 +6,13 @@ import Testing
 
 @testable import ClusterWire
 
-@Suite("A parcel is refused")
+@Suite("A packet is rejected")
 struct PacketRefusalTests {
     private static let bytes = NodePacket.bytes([
         .carrying([Samples.items[1], Samples.items[3], .resynchronize])
     ])
 
-    @Test("when any bit of it is another")
+    @Test("if any bit has changed")
     func flips() {
         for place in Self.bytes.indices {
             for bit in 0..<8 {
@@ -26,7 +26,7 @@ struct PacketRefusalTests {
         }
     }
 
-    @Test("when it is cut at any byte, or has one more")
+    @Test("if it is truncated at any byte, or has an additional one")
     func cuts() {
         for count in Self.bytes.indices {
             let expected: NodePacketError =
@@ -36,21 +36,21 @@ struct PacketRefusalTests {
         #expect(throws: NodePacketError.notAuthentic) { try NodePacket.read(Self.bytes + [0]) }
     }
 
-    @Test("when it was sent with another key")
+    @Test("if it was sent with another key")
     func key() {
         #expect(throws: NodePacketError.notAuthentic) {
             try NodePacket.read(Self.bytes, key: .other)
         }
     }
 
-    @Test("when it is for another node")
+    @Test("if it is for another node")
     func receiver() {
         #expect(throws: NodePacketError.wrongReceiver(LoopID.far.incarnation)) {
             try NodePacket.read(Self.bytes, for: 5)
         }
     }
 
-    @Test("when it is of another version, whatever its code is")
+    @Test("if it has another version, whatever its code is")
     func version() {
         #expect(throws: NodePacketError.unsupportedVersion(2)) {
             try NodePacket.read([2] + Self.bytes.dropFirst())
@@ -60,7 +60,7 @@ struct PacketRefusalTests {
         }
     }
 
-    @Test("when it has flags that may not be ignored, and not for the others")
+    @Test("if it has unknown mandatory flags, and not for other flags")
     func flags() throws {
         func parcel(flags: UInt8) throws(NodePacketError) -> NodePacket {
             var buffer = ByteBuffer(Array(Self.bytes.dropLast(NodePacket.codeBytes)))
@@ -72,7 +72,7 @@ struct PacketRefusalTests {
         #expect(try parcel(flags: 0xF0).envelopes.count == 1)
     }
 
-    @Test("when it is longer than any may be")
+    @Test("if it exceeds the maximum length")
     func long() {
         let bytes = [UInt8](repeating: NodePacket.version, count: NodePacket.byteLimit + 1)
         #expect(throws: NodePacketError.tooLong(limit: NodePacket.byteLimit)) {
@@ -80,7 +80,7 @@ struct PacketRefusalTests {
         }
     }
 
-    @Test("and says why in words")
+    @Test("with a reason in plain words")
     func description() {
         #expect(
             NodePacketError.unsupportedVersion(2).description
@@ -92,9 +92,9 @@ struct PacketRefusalTests {
     }
 }
 
-@Suite("A parcel with the right code and the wrong content")
+@Suite("A packet with a valid code and invalid content")
 struct MalformedPacketTests {
-    @Test("is refused or has fewer envelopes when it is cut at any byte, and never traps")
+    @Test("is rejected or has fewer envelopes if it is truncated, and never traps")
     func cuts() {
         let whole = Array(NodePacket.bytes(Samples.envelopes).dropLast(NodePacket.codeBytes))
         for count in whole.indices {
@@ -103,7 +103,7 @@ struct MalformedPacketTests {
         }
     }
 
-    @Test("never traps when single bits of it are others")
+    @Test("never traps if single bits are changed")
     func flips() {
         for item in Samples.items {
             var bytes = Array(NodePacket.bytes([.carrying([item])]).dropLast(NodePacket.codeBytes))
@@ -117,7 +117,7 @@ struct MalformedPacketTests {
         }
     }
 
-    @Test("never traps whatever chance does to it", arguments: 1...50)
+    @Test("never traps if random bytes are changed", arguments: 1...50)
     func randomDamage(seed: Int) {
         var chance = RandomValues(seed: UInt64(seed))
         let envelope = chance.envelope(from: LoopID.near.incarnation, to: LoopID.far.incarnation)
@@ -266,7 +266,7 @@ struct MalformedPacketTests {
         },
     ]
 
-    @Test("is refused for what it is", arguments: Self.malformedItems)
+    @Test("is rejected with the right reason", arguments: Self.malformedItems)
     func refused(_ lie: MalformedItem) throws {
         let bytes = NodePacket.unsealed {
             $0.append(contentsOf: [0, 0, 1, 1, 1])
@@ -281,7 +281,7 @@ struct MalformedPacketTests {
         #expect((NodePacket.headerBytes...bytes.count).contains(place))
     }
 
-    @Test("is refused when a loop has a number that none can have")
+    @Test("is rejected if a loop number is out of range")
     func loop() {
         let bytes = NodePacket.unsealed {
             $0.append(number: 65_536)
@@ -300,7 +300,7 @@ extension ByteBuffer {
         self.closeRecord(from: start)
     }
 
-    /// The fields of an item with an answer that the test writes itself.
+    /// The fields of an item with an answer that the test writes.
     mutating func appendAnswer(_ write: (inout ByteBuffer) -> Void) {
         self.append(2)
         self.append(number: 7)
@@ -308,7 +308,7 @@ extension ByteBuffer {
         self.append(slot: .max)
     }
 
-    /// The same with an input.
+    /// The fields of an item with an input that the test writes.
     mutating func appendInput(_ write: (inout ByteBuffer) -> Void) {
         self.append(1)
         self.append(record: ConversationKey.lobby)

@@ -7,9 +7,9 @@ import Testing
 
 @testable import ClusterWire
 
-@Suite("A parcel")
+@Suite("A packet")
 struct PacketRoundTripTests {
-    @Test("brings every kind of item as it was sent", arguments: Samples.items.indices)
+    @Test("keeps every kind of item", arguments: Samples.items.indices)
     func everyItem(_ place: Int) throws {
         let sent = Envelope.carrying([Samples.items[place]])
         let parcel = try NodePacket.read(NodePacket.bytes([sent]))
@@ -17,20 +17,20 @@ struct PacketRoundTripTests {
         #expect(parcel.unknownItemCount == 0)
     }
 
-    @Test("brings the envelopes of all loops, in order, and ticks")
+    @Test("keeps the envelopes of all loops, in order, and ticks")
     func envelopes() throws {
         let parcel = try NodePacket.read(NodePacket.bytes(Samples.envelopes))
         #expect(parcel.from == LoopID.near.incarnation && parcel.to == LoopID.far.incarnation)
         #expect(parcel.envelopes.map(dumpText) == Samples.envelopes.map(dumpText))
     }
 
-    @Test("may be empty: it shows that mail comes through")
+    @Test("may be empty, as a probe")
     func emptyPacket() throws {
         #expect(try NodePacket.read(NodePacket.bytes([])).envelopes.isEmpty)
     }
 
     @Test(
-        "brings whatever chance puts in, and is the same bytes when it is sent again",
+        "keeps random items, and is the same bytes when it is written again",
         arguments: 1...200)
     func randomEnvelopes(seed: Int) throws {
         var chance = RandomValues(seed: UInt64(seed))
@@ -43,7 +43,7 @@ struct PacketRoundTripTests {
         #expect(NodePacket.bytes(parcel.envelopes) == bytes)
     }
 
-    @Test("is written behind what the buffer has already")
+    @Test("is written after other bytes in the buffer")
     func afterOtherBytes() throws {
         var buffer = ByteBuffer(Array("PUBLISH ".utf8))
         let writer = NodePacketWriter(
@@ -53,7 +53,7 @@ struct PacketRoundTripTests {
         #expect(Array(buffer.bytes.dropFirst(8)) == NodePacket.bytes([.carrying([.resynchronize])]))
     }
 
-    @Test("that is full takes no more, and is whole without what it did not take")
+    @Test("that is full accepts no more envelopes, and is valid without them")
     func fullPacket() throws {
         let body = MessageBody(
             author: .alice, clientMessageID: nil, content: String(repeating: "x", count: 6 << 20))
@@ -72,7 +72,7 @@ struct PacketRoundTripTests {
     }
 
     @Test(
-        "makes the texts of a person who speaks again once", arguments: [Person.agent, .anonymous])
+        "creates the texts of a repeated person once", arguments: [Person.agent, .anonymous])
     func repeatedPerson(_ person: Person) throws {
         let items = (1...3).map { number in
             Envelope.Item.event(

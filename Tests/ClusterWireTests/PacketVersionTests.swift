@@ -6,9 +6,9 @@ import Testing
 
 @testable import ClusterWire
 
-@Suite("A parcel of a later version")
+@Suite("A packet of a later version")
 struct PacketVersionTests {
-    /// Behind its fields the value has some that this version does not know.
+    /// Checks that additional fields after the value's own are skipped.
     private func addsUnknownFields(_ value: some WireValue) throws {
         var plain = ByteBuffer()
         value.write(to: &plain)
@@ -28,7 +28,7 @@ struct PacketVersionTests {
         #expect(written == plain)
     }
 
-    @Test("may have added fields to any record")
+    @Test("may have additional fields in any record")
     func fields() throws {
         for item in Samples.items { try self.addsUnknownFields(item) }
         for input in Samples.inputs { try self.addsUnknownFields(input) }
@@ -49,7 +49,7 @@ struct PacketVersionTests {
     }
 
     @Test(
-        "has a kind and details in the record of a conversation, which are the usual where an earlier one had none"
+        "of an earlier version lacks a conversation's kind and details, which get defaults"
     )
     func earlierRecord() throws {
         var whole = ByteBuffer()
@@ -63,7 +63,7 @@ struct PacketVersionTests {
         #expect(read == Samples.record)
     }
 
-    @Test("may have added fields to envelopes, and to what repeats in them")
+    @Test("may have additional fields in envelopes, and in repeated values")
     func envelopes() throws {
         func item(_ output: inout ByteBuffer, extra: UInt8) {
             output.appendRecord {
@@ -159,7 +159,7 @@ struct PacketVersionTests {
     ]
 
     @Test(
-        "may have invented any kind of anything: the items beside it are delivered",
+        "may have any unknown kind: the items next to it are delivered",
         arguments: Self.unknownKinds)
     func kinds(_ invention: UnknownKind) throws {
         let bytes = NodePacket.unsealed {
@@ -177,7 +177,7 @@ struct PacketVersionTests {
     }
 
     @Test(
-        "may have nothing in an envelope that is understood, which is no tick for that",
+        "may have an envelope with unknown items only, which is not a tick",
         arguments: Self.unknownKinds)
     func onlyUnknownItems(_ invention: UnknownKind) throws {
         let bytes = NodePacket.unsealed {
@@ -186,7 +186,7 @@ struct PacketVersionTests {
         }
         let parcel = try NodePacket(unsealed: bytes)
         #expect(parcel.unknownItemCount == 1)
-        // The receiver counts it, and does nothing.
+        // The receiver counts the envelope and does nothing.
         #expect(parcel.envelopes[0].items.map(dumpText) == [dumpText(Envelope.Item.notOwner(0))])
     }
 }

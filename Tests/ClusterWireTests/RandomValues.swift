@@ -4,7 +4,7 @@ import ChatModel
 import Cluster
 import SeededRandom
 
-/// Items, by chance, of every kind.
+/// Random values of every kind of item.
 struct RandomValues {
     var generator: SeededGenerator
 

@@ -5,7 +5,7 @@ import Cluster
 
 @testable import ClusterWire
 
-// What tests send: one of everything, with texts short and long, beyond ASCII, empty and missing.
+// One value of everything, with short and long texts, beyond ASCII, empty and missing.
 
 extension ClusterKey {
     static let sample = ClusterKey(secret: Array("a cluster key of thirty-two bytes".utf8))!
@@ -192,7 +192,7 @@ enum Samples {
         .presence(Self.changes), .presence([]), .crowd(online: 5000, Self.changes),
     ]
 
-    /// Every kind of item with everything that it can have in it.
+    /// Every kind of item with all possible contents.
     static let items: [Envelope.Item] =
         Self.inputs.enumerated().map { number, input in
             .input(

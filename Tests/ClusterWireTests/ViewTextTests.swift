@@ -7,7 +7,7 @@ import Testing
 
 @testable import ClusterWire
 
-@Suite("A view that is kept")
+@Suite("A stored view")
 struct ViewTextTests {
     private static let nodes = [
         View.Node(incarnation: 1, loops: 2),
@@ -17,7 +17,7 @@ struct ViewTextTests {
     private static let whole = View(number: 12, nodes: nodes)
     private static let moving = whole.setting(draining: true, 1)!.step(shards: 100)!
 
-    @Test("is read as it was, whatever it has come through", arguments: 1...20)
+    @Test("is read as it was written, after any changes", arguments: 1...20)
     func roundTrip(seed: Int) throws {
         var chance = SeededGenerator(seed: UInt64(seed))
         var view = View(
@@ -53,14 +53,14 @@ struct ViewTextTests {
             "\(Self.moving.text)")
     }
 
-    @Test("may have members that a later version has added")
+    @Test("may have additional members of a later version")
     func additions() throws {
         #expect(
             try View(text: Self.changed { $0.append(.init("motto", .array(["new"]))) })
                 == Self.whole)
     }
 
-    /// The text with other members, and the hash that belongs to it.
+    /// The text with changed members and a valid hash.
     private static func changed(
         _ view: View = Self.whole, _ change: (inout [JSONTree.ObjectMember]) -> Void
     ) throws -> String {
@@ -88,7 +88,7 @@ struct ViewTextTests {
         }
     }
 
-    @Test("is refused for each of its members that cannot be")
+    @Test("is rejected if a member is invalid")
     func members() throws {
         func node(_ incarnation: JSONTree, _ loops: JSONTree = 1, _ isDraining: JSONTree = false)
             -> JSONTree
@@ -136,7 +136,7 @@ struct ViewTextTests {
                 == notBits)
     }
 
-    @Test("is refused when no node is in it")
+    @Test("is rejected if it has no node")
     func emptyLists() throws {
         let text = try Self.changed { members in
             for place in members.indices
@@ -147,7 +147,7 @@ struct ViewTextTests {
         #expect(self.refusal(text) == "old: nobody stands there")
     }
 
-    @Test("is refused when any of its letters is another, missing or new")
+    @Test("is rejected if any character was changed, removed or added")
     func damage() {
         let damaged = PersistentTextError.damaged.description
         let bytes = Array(Self.moving.text.utf8)
@@ -163,7 +163,7 @@ struct ViewTextTests {
         #expect(self.refusal("") == damaged)
     }
 
-    @Test("is refused when it was kept in another format, is no JSON, or too long")
+    @Test("is rejected if it has another format, is not JSON, or is too long")
     func otherFormats() throws {
         #expect(
             self.refusal(Self.sealed(#"{"format":2,"number":1"#))
@@ -180,7 +180,7 @@ struct ViewTextTests {
         )
     }
 
-    /// Whatever it is, with the hash that belongs to it.
+    /// Any text with a valid hash.
     private static func sealed(_ text: String) -> String {
         let hash = StableHash.mix(Array(text.utf8).withUnsafeBufferPointer { StableHash.fnv1a($0) })
         let digits = String(hash, radix: 16)
@@ -188,7 +188,7 @@ struct ViewTextTests {
             + #""}"#
     }
 
-    @Test("never traps, whatever is in it under the right hash", arguments: 1...50)
+    @Test("never traps on any contents with a valid hash", arguments: 1...50)
     func chance(seed: Int) {
         var chance = SeededGenerator(seed: UInt64(seed))
         let whole = Array(Self.moving.text.utf8.dropLast(27))

@@ -2,9 +2,9 @@ import Testing
 
 @testable import NodeLink
 
-@Suite("A node's own mailbox")
+@Suite("A mailbox monitor")
 struct MailboxMonitorTests {
-    /// One that was listened to and heard at 1,000.
+    /// A monitor whose mailbox was subscribed, and whose probe returned, at 1000.
     private static func monitor() -> MailboxMonitor {
         var mailbox = MailboxMonitor(at: 0)
         _ = mailbox.move(to: 7, at: 900)
@@ -13,7 +13,7 @@ struct MailboxMonitorTests {
         return mailbox
     }
 
-    @Test("is named by the incarnation, and the old one is left with it")
+    @Test("changes to the mailbox of a new incarnation, and leaves the old one")
     func newIncarnation() {
         var mailbox = MailboxMonitor(at: 0)
         var move = mailbox.move(to: 7, at: 0)
@@ -24,7 +24,7 @@ struct MailboxMonitorTests {
         #expect(move?.old == 7 && move?.new == 8)
     }
 
-    @Test("may have missed something when it is listened to again, and not the first time")
+    @Test("reports possible losses after a repeated subscription, not after the first")
     func resubscribed() {
         var mailbox = MailboxMonitor(at: 0)
         _ = mailbox.move(to: 7, at: 0)
@@ -37,7 +37,7 @@ struct MailboxMonitorTests {
         #expect(!isAgain)
     }
 
-    @Test("is ill after a second of silence, which is said once, and well when something comes")
+    @Test("is unhealthy after a second without a probe, and healthy when one returns")
     func health() {
         var mailbox = Self.monitor()
         let changes = [1500, 2000, 2001, 2500].map { mailbox.healthChange(at: $0) }
@@ -47,7 +47,7 @@ struct MailboxMonitorTests {
         #expect(change == true)
     }
 
-    /// Looks every tenth of a second; every half second Redis takes a probe, where it does.
+    /// Checks every 100 ms. Every 500 ms Redis accepts a probe, if it responds.
     private static func resubscriptions(
         of mailbox: inout MailboxMonitor, isRedisResponsive isRedisAwake: Bool, from: Int64,
         through end: Int64
@@ -60,7 +60,7 @@ struct MailboxMonitorTests {
     }
 
     @Test(
-        "is listened to anew after a second, and once a second from then on, and is ill meanwhile")
+        "subscribes again once per second without a probe, and is unhealthy meanwhile")
     func resubscribing() {
         var mailbox = Self.monitor()
         let times = Self.resubscriptions(
@@ -72,11 +72,11 @@ struct MailboxMonitorTests {
     }
 
     @Test(
-        "is ill, and not listened to anew, while Redis takes nothing: what it will take then is not lost"
+        "does not subscribe again while Redis does not respond, because no probe is lost"
     )
     func stall() {
         var mailbox = Self.monitor()
-        // Heard first: the answer came by another connection.
+        // The probe returned first, because the reply uses another connection.
         mailbox.probeAccepted(at: 1010)
         #expect(
             Self.resubscriptions(of: &mailbox, isRedisResponsive: false, from: 1100, through: 6000)

@@ -6,15 +6,15 @@ import Testing
 
 @testable import NodeLink
 
-/// A value that `#expect` may change: it cannot call a mutating function of a variable.
+/// A mutable value for `#expect`, which cannot call mutating functions of a variable.
 private final class ReplyRecorder<Value> {
     var value: Value
     init(_ value: Value) { self.value = value }
 }
 
-@Suite("Questions between nodes")
+@Suite("Calls between nodes")
 struct PendingCallsTests {
-    @Test("end with the answer of whom they were put to, and once")
+    @Test("end once, with the reply of the called node")
     func answers() throws {
         let correspondence = ReplyRecorder(PendingCalls())
         let id = try #require(correspondence.value.start(7, at: 0) { _ in })
@@ -25,7 +25,7 @@ struct PendingCallsTests {
         #expect(correspondence.value.takeExpired(at: .max).isEmpty)
     }
 
-    @Test("end after two seconds without one")
+    @Test("end after two seconds without a reply")
     func timeout() throws {
         let correspondence = ReplyRecorder(PendingCalls())
         _ = correspondence.value.start(7, at: 1000) { _ in }
@@ -35,7 +35,7 @@ struct PendingCallsTests {
         #expect(correspondence.value.takeExpired(at: 3500).count == 1)
     }
 
-    @Test("are refused when too many are under way")
+    @Test("are refused if too many are pending")
     func limits() {
         let correspondence = ReplyRecorder(PendingCalls())
         for _ in 0..<PendingCalls.callLimit {
@@ -50,7 +50,7 @@ struct PendingCallsTests {
         #expect(correspondence.value.acceptRequest(1000, from: 7) == true)
     }
 
-    @Test("are answered once, whoever says them again")
+    @Test("are answered once, even if they are replayed")
     func repeatedRequests() {
         let correspondence = ReplyRecorder(PendingCalls())
         #expect(correspondence.value.acceptRequest(5, from: 7) == true)
@@ -63,7 +63,7 @@ struct PendingCallsTests {
     }
 }
 
-@Suite("Who a node knows")
+@Suite("A peer directory")
 struct PeerDirectoryTests {
     private static func view(_ nodes: UInt64...) -> View {
         View(number: 1, nodes: nodes.map { View.Node(incarnation: $0, loops: 1) })
@@ -75,7 +75,7 @@ struct PeerDirectoryTests {
             startedAt: Timestamp(milliseconds: 0))
     }
 
-    /// Two nodes, both known by name.
+    /// Two nodes with known names.
     private static func directoryOfTwo() -> PeerDirectory {
         let known = ReplyRecorder(PeerDirectory())
         #expect(Set(known.value.follow(Self.view(1, 2), at: 0)) == [1, 2])
@@ -85,7 +85,7 @@ struct PeerDirectoryTests {
         return known.value
     }
 
-    @Test("is named by its record, and until that is read by its incarnation")
+    @Test("names a node by its record, and by its incarnation until that is read")
     func names() {
         let known = ReplyRecorder(PeerDirectory())
         _ = known.value.follow(Self.view(1, 35), at: 0)
@@ -99,7 +99,7 @@ struct PeerDirectoryTests {
         #expect(known.value.follow(Self.view(1, 35), at: 0) == [35])
     }
 
-    @Test("is missed for a minute when it was taken for dead")
+    @Test("keeps an evicted node for a minute")
     func evictedNode() {
         let known = ReplyRecorder(Self.directoryOfTwo())
         #expect(known.value.follow(Self.view(1), at: 1000) == [2])
@@ -112,7 +112,7 @@ struct PeerDirectoryTests {
         #expect(known.value.peers(in: Self.view(1), suspects: [:], at: 61_001).count == 1)
     }
 
-    @Test("is not missed when it has left, or is there again under its name")
+    @Test("drops a node that has left, or whose name a new node uses")
     func leaving() {
         let known = ReplyRecorder(Self.directoryOfTwo())
         _ = known.value.follow(Self.view(1), at: 1000)

@@ -2,7 +2,7 @@ import Testing
 
 @testable import NodeLink
 
-@Suite("Advice about Redis")
+@Suite("A check of Redis' settings")
 struct RedisConfigCheckTests {
     private static let goodSettings = [
         "maxmemory": "0", "maxmemory-policy": "noeviction", "appendonly": "yes", "save": "",
@@ -10,14 +10,14 @@ struct RedisConfigCheckTests {
             "normal 0 0 0 slave 268435456 67108864 60 pubsub 67108864 33554432 60",
     ]
 
-    @Test("is silent where all is well, and where nothing could be asked")
+    @Test("has no warnings if all settings are good, or unknown")
     func good() {
         #expect(RedisConfigCheck(Self.goodSettings).warnings.isEmpty)
         #expect(RedisConfigCheck([:]).warnings.isEmpty)
     }
 
     @Test(
-        "names each setting under which messages are lost",
+        "warns about each setting that can lose messages",
         arguments: [
             ("maxmemory-policy", "allkeys-lru", "maxmemory-policy is allkeys-lru"),
             ("appendonly", "no", "neither appendonly nor save is set"),
@@ -35,7 +35,7 @@ struct RedisConfigCheckTests {
     }
 
     @Test(
-        "says where a write is that was answered",
+        "says where an acknowledged write is",
         arguments: [
             (["appendonly": "yes", "appendfsync": "always"], "on the disk of Redis"),
             (
@@ -56,7 +56,7 @@ struct RedisConfigCheckTests {
         #expect(RedisConfigCheck(settings).durability == words)
     }
 
-    @Test("says of snapshots alone how much is lost")
+    @Test("says how much is lost with snapshots only")
     func snapshots() {
         var settings = Self.goodSettings
         settings["appendonly"] = "no"

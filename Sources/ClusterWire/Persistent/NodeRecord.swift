@@ -2,16 +2,16 @@ public import Bytes
 internal import Cluster
 internal import JSON
 
-/// What a node tells of itself in Redis, for the others and for operators.
+/// A node's description of itself in Redis, for other nodes and for operators.
 public struct NodeRecord: Sendable, Equatable {
     public var incarnation: UInt64
-    /// What its operator calls it.
+    /// The node's name for operators.
     public var name: String
-    /// Where its clients connect: host and port.
+    /// The host and port for clients.
     public var address: String
-    /// Where its operators do; nil where it has no listener for them.
+    /// The host and port for operators; nil if the node has no admin listener.
     public var adminAddress: String?
-    /// The version of Confab that it runs.
+    /// The version of Confab.
     public var version: String
     public var loops: Int
     public var startedAt: Timestamp
@@ -31,7 +31,7 @@ public struct NodeRecord: Sendable, Equatable {
         self.startedAt = startedAt
     }
 
-    /// As it is kept.
+    /// The stored form.
     public var text: String {
         var members: [JSONTree.ObjectMember] = [
             .init("incarnation", .incarnation(self.incarnation)), .init("name", .string(self.name)),
@@ -47,7 +47,7 @@ public struct NodeRecord: Sendable, Equatable {
         return PersistentText.write(members)
     }
 
-    /// Reads what `text` gave. Whatever else it is given is refused, and told why.
+    /// Reads the stored form, and throws the reason if it is invalid.
     public init(text: String) throws(PersistentTextError) {
         let tree = try PersistentText.read(text)
         self.incarnation = try tree.incarnation("incarnation")

@@ -1,10 +1,11 @@
 internal import Bytes
 internal import JSON
 
-/// A JSON object as it is kept in Redis, with a hash of all its other bytes for its last member: `…,"hash":"0123456789abcdef"}`.
+/// A JSON object as it is stored in Redis. Its last member is a hash of all bytes before it:
+/// `…,"hash":"0123456789abcdef"}`.
 ///
-/// The hash notices what is damaged; it keeps nobody out. It is of the text and not of what that means, so that members that a later version
-/// has added are in it.
+/// The hash detects damage, not attacks. It covers the text instead of its meaning, and so it
+/// includes members that a later version has added.
 enum PersistentText {
     static let format = 1
     static let byteLimit = 1 << 20
@@ -52,7 +53,7 @@ enum PersistentText {
 }
 
 extension JSONTree {
-    /// A member that must be there and not be `null`.
+    /// A member that must exist and not be `null`.
     private func required(_ name: String) throws(PersistentTextError) -> JSONTree {
         guard let value = self[name], !value.isNull else {
             throw .invalidMember(name, "is missing")
@@ -98,8 +99,8 @@ extension JSONTree {
         return elements
     }
 
-    /// This value as an incarnation. They are texts, of base 36 as in `LoopID.description`: most readers of JSON lose the last digits of
-    /// numbers as large as these.
+    /// This value as an incarnation. Incarnations are texts in base 36, as in `LoopID.description`,
+    /// because most JSON parsers lose the last digits of such large numbers.
     func incarnation(of name: String) throws(PersistentTextError) -> UInt64 {
         guard let text = self.stringValue, let incarnation = UInt64(text, radix: 36),
             String(incarnation, radix: 36) == text

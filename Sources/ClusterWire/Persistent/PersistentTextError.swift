@@ -1,14 +1,14 @@
 public import JSON
 
-/// Why a text that was kept in Redis cannot be used.
+/// Why a text from Redis cannot be used.
 public enum PersistentTextError: Error, Sendable, Equatable, CustomStringConvertible {
     case tooLong(limit: Int)
-    /// Its hash is missing or not that of what stands before it: it was changed by somebody else, or is not whole.
+    /// The hash is missing or does not match: the text was changed or truncated.
     case damaged
     case json(JSONError)
-    /// It was kept by a version that says it otherwise.
+    /// It was written by an incompatible version.
     case unsupportedFormat(Int)
-    /// What is wrong with one member: `nodes: "x" stands there twice`.
+    /// The error in one member, such as `nodes: the same node is listed twice`.
     case invalidMember(String, String)
 
     public var description: String {

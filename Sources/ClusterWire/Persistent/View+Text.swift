@@ -3,12 +3,13 @@ internal import ChatModel
 public import Cluster
 internal import JSON
 
-/// The view as it is kept in Redis, for all nodes to follow.
+/// The stored form of a view in Redis.
 extension View {
-    /// More nodes are in no view: ranking them would take longer than nodes wait for each other.
+    /// The maximum number of nodes in a view. Ranking more would take longer than nodes wait for
+    /// each other.
     static let nodeLimit = 1024
 
-    /// The same view always has the same text.
+    /// Equal views have equal texts.
     public var text: String {
         let nodes = self.nodes.map { node in
             JSONTree.object([
@@ -25,7 +26,7 @@ extension View {
         ])
     }
 
-    /// Reads what `text` gave. Whatever else it is given is refused, and told why.
+    /// Reads the stored form, and throws the reason if it is invalid.
     public init(text: String) throws(PersistentTextError) {
         let tree = try PersistentText.read(text)
         let number = try tree.integer("number", in: 0...(1 << 53))
@@ -53,7 +54,7 @@ extension View {
     {
         var list: [UInt64] = []
         for element in try tree.list(name) {
-            // As many as there are nodes, or the same one stands there twice.
+            // With more elements than nodes, one is listed twice.
             guard list.count < there.count else {
                 throw .invalidMember(name, "one stands there twice")
             }
@@ -80,7 +81,8 @@ extension View.Node {
 }
 
 extension ShardSet {
-    /// A bit for each shard, the lowest of the first byte being shard 0, in base64url; empty where there is none.
+    /// One bit per shard in base64url, where the lowest bit of the first byte is shard 0. Empty if
+    /// no shard has moved.
     fileprivate var text: String {
         guard !self.isEmpty else { return "" }
         var bytes = [UInt8](repeating: 0, count: Shard.count / 8)

@@ -85,7 +85,7 @@ extension ConversationEnd: WireValue {
 }
 
 extension ConversationDetails: WireValue {
-    // Of members only the place among them says that they are online; their ids stand there already.
+    // Online members are written as indices, because the member list contains their ids.
     func write(to output: inout ByteBuffer) {
         output.append(record: self.record)
         output.append(count: self.head)

@@ -76,7 +76,7 @@ extension DeliveryReport: WireValue {
 }
 
 extension ByteBuffer {
-    /// Its first number, and how many follow: a range cannot be written upside down.
+    /// The first number, and how many follow: a reversed range cannot be expressed.
     fileprivate mutating func append(range: ClosedRange<SequenceNumber>) {
         self.append(count: range.lowerBound)
         self.append(count: range.upperBound - range.lowerBound)

@@ -4,7 +4,7 @@ internal import ChatModel
 internal import Cluster
 
 extension ByteBuffer {
-    /// The incarnations are the parcel's.
+    /// Incarnations are not written, because the packet has them.
     mutating func append(envelope: borrowing Envelope) {
         let start = self.openRecord()
         self.append(number: UInt64(envelope.from.loop))
@@ -30,7 +30,7 @@ extension WireReader {
             if let item = try self.item(Envelope.Item.self) { items.append(item) }
         }
         self.leaveRecord(to: outer)
-        // An envelope without items repeats a number, and this one has its own. Nobody waits for request 0: the item does nothing.
+        // An envelope without items would be read as a tick. An item for request 0 has no effect.
         if items.isEmpty, count > 0 { items.append(.notOwner(0)) }
         return Envelope(from: sender, to: receiver, number: number, view: view, items: items)
     }
@@ -100,7 +100,7 @@ extension Envelope.Input: WireValue {
         let isRepeat = try input.flag()
         let ownerPlace = try input.slot()
         let feedPlace = try input.slot()
-        // An earlier version's sends have no order.
+        // Sends of an earlier version have no order.
         var turn = SendOrder.none
         if !input.isAtEnd {
             turn = SendOrder(number: try input.number(), after: try input.number())

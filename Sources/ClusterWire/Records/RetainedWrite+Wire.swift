@@ -2,7 +2,7 @@ internal import Bytes
 internal import ChatCore
 internal import ChatModel
 
-/// When it was stored is a moment of the sender's clock, and stays there.
+/// `storedAt` is a reading of the sender's clock, so it is not sent.
 extension RetainedWrite: WireValue {
     func write(to output: inout ByteBuffer) {
         output.append(count: self.revision)
