@@ -1,10 +1,10 @@
 public import Bytes
 
-/// When something happens: by a clock that never jumps, for deadlines, and by the wall's, for what people read.
+/// A point in time: by a monotonic clock for deadlines, and by the wall clock for people.
 ///
-/// Values never read a clock; whoever drives them says what time it is.
+/// Values never read a clock; their caller passes the time.
 public struct ClockReading: Sendable, Equatable {
-    /// Milliseconds of a clock that only goes forward.
+    /// Milliseconds of a clock that never goes back.
     public var monotonic: Int64
     public var wall: Timestamp
 
@@ -13,7 +13,7 @@ public struct ClockReading: Sendable, Equatable {
         self.wall = wall
     }
 
-    /// The monotonic millisecond that lies this far ahead.
+    /// The monotonic millisecond at the end of this duration.
     public func after(_ duration: Duration) -> Int64 {
         self.monotonic + duration.wholeMilliseconds
     }

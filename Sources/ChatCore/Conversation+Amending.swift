@@ -1,29 +1,31 @@
 import Bytes
 public import ChatModel
 
-/// Edits and deletions, and the look into the store that comes before each.
+/// Edits and deletions. Each reads the message from the store first.
 extension Conversation {
-    /// Asks the store for a message that is to be amended, also for one above the head where another may have been the owner meanwhile.
+    /// Reads a message from the store to amend it. The number may be above the head, because
+    /// another loop may have been the owner meanwhile.
     mutating func lookUp(
-        _ sequence: SequenceNumber, for actor: Principal, _ search: MessageLookup,
+        _ sequence: SequenceNumber, for principal: Principal, _ lookup: MessageLookup,
         into effects: inout [ConversationEffect]
     ) throws(ChatError) {
-        try self.checkExists(sequence, for: actor, orElsewhere: true)
-        self.lookUp(sequence, search, into: &effects)
+        try self.checkExists(sequence, for: principal, orElsewhere: true)
+        self.lookUp(sequence, lookup, into: &effects)
     }
 
-    /// Whether a number was never given out here, and may have been elsewhere.
+    /// Whether this owner never assigned the number, but another owner may have.
     private func mayExistElsewhere(_ sequence: SequenceNumber) -> Bool {
         self.rules.retention > 0 && sequence > self.head
     }
 
     private func checkExists(
-        _ sequence: SequenceNumber, for actor: Principal, orElsewhere: Bool = false
+        _ sequence: SequenceNumber, for principal: Principal, orElsewhere: Bool = false
     ) throws(ChatError) {
-        let record = try self.checkedRecord(for: actor.person.id, orIf: actor.isAdmin)
+        let record = try self.checkedRecord(for: principal.person.id, orIf: principal.isAdmin)
         guard record.endedAt == nil else { throw .conversationEnded }
         if orElsewhere, self.mayExistElsewhere(sequence) { return }
-        // It is being stored, and somebody may have read it in a store that others read as well.
+        // The message is being stored. A client may have read it already, if other nodes read the
+        // same store.
         if self.rules.retention > 0, sequence > self.storedHead, sequence <= self.head {
             throw .unavailable
         }
@@ -33,45 +35,47 @@ extension Conversation {
     }
 
     mutating func lookUp(
-        _ sequence: SequenceNumber, _ search: MessageLookup,
+        _ sequence: SequenceNumber, _ lookup: MessageLookup,
         into effects: inout [ConversationEffect]
     ) {
         self.pendingLookups += 1
-        effects.append(.lookUp(sequence, search))
+        effects.append(.lookUp(sequence, lookup))
     }
 
-    /// What the store said of a message that was looked up; nil when it has it no longer.
+    /// The store's answer to a lookup; nil if it no longer has the message.
     ///
-    /// - Parameter head: the newest message that the store has.
+    /// - Parameter head: the newest message in the store.
     public mutating func lookedUp(
-        _ message: Message?, head: SequenceNumber, for search: MessageLookup,
+        _ message: Message?, head: SequenceNumber, for lookup: MessageLookup,
         sequence: SequenceNumber, at now: ClockReading,
         into effects: inout [ConversationEffect]
     ) {
         let deleted = self.deletedDuringLookup.first { $0.sequence == sequence }
         self.finishLookup()
-        // This owner slept while another was it; or the store has forgotten what it had said to have. To say that there is no such message
-        // would be wrong, and to send it again would make two.
+        // Either another loop was the owner while this one was suspended, or the store has lost
+        // what it acknowledged. "No such message" would be wrong, and another send would create a
+        // second message.
         let isForgotten = self.rules.retention > 0 && head < sequence && sequence <= self.storedHead
         guard !isForgotten, message == nil || !self.mayExistElsewhere(sequence) else {
-            self.refuseTemporarily(search.origin, isSend: search.isOfSend, into: &effects)
+            self.refuseTemporarily(lookup.origin, isSend: lookup.isOfSend, into: &effects)
             effects.append(.invalidate)
             return
         }
-        switch search {
+        switch lookup {
         case .repeatedSend(let body, let origin):
-            // It may have been deleted while the answer was on its way, and deleted words must not come back.
+            // The message may have been deleted while the answer was in flight. Deleted text must
+            // not come back.
             self.answerRepeatedSend(
                 body, deleted ?? message, sequence: sequence, from: origin, at: now, into: &effects)
-        case .edit(let content, let actor, let origin):
+        case .edit(let content, let principal, let origin):
             self.amend(
-                deleted ?? message, sequence, by: actor, from: origin, at: now, into: &effects
+                deleted ?? message, sequence, by: principal, from: origin, at: now, into: &effects
             ) { message, revision in
                 message.edited(to: content, revision: revision)
             }
-        case .delete(let actor, let origin):
+        case .delete(let principal, let origin):
             self.amend(
-                deleted ?? message, sequence, by: actor, from: origin, at: now, into: &effects
+                deleted ?? message, sequence, by: principal, from: origin, at: now, into: &effects
             ) { message, revision in
                 message.deleted(revision: revision)
             }
@@ -80,10 +84,10 @@ extension Conversation {
 
     /// The store could not look a message up.
     public mutating func lookupFailed(
-        for search: MessageLookup, into effects: inout [ConversationEffect]
+        for lookup: MessageLookup, into effects: inout [ConversationEffect]
     ) {
         self.finishLookup()
-        self.refuseTemporarily(search.origin, isSend: search.isOfSend, into: &effects)
+        self.refuseTemporarily(lookup.origin, isSend: lookup.isOfSend, into: &effects)
     }
 
     private mutating func finishLookup() {
@@ -92,28 +96,28 @@ extension Conversation {
     }
 
     private mutating func amend(
-        _ message: Message?, _ sequence: SequenceNumber, by actor: Principal,
+        _ message: Message?, _ sequence: SequenceNumber, by principal: Principal,
         from origin: RequestOrigin, at now: ClockReading,
         into effects: inout [ConversationEffect], change: (Message, Revision) -> Message
     ) {
         do throws(ChatError) {
-            // While the store was asked the conversation may have ended, and the author left.
-            try self.checkExists(sequence, for: actor)
+            // During the lookup the conversation may have ended, and the author may have left.
+            try self.checkExists(sequence, for: principal)
             guard let message else { throw .noSuchMessage(sequence) }
-            guard actor.isAdmin || message.body.author.id == actor.person.id else {
+            guard principal.isAdmin || message.body.author.id == principal.person.id else {
                 throw .notAllowed("the author of a message or an admin")
             }
             let amended = change(message, self.revision + 1)
             let isDeletion = amended.state == .deleted
-            if let place = self.pendingChanges.lastIndex(where: { $0.amended?.sequence == sequence }
-            ), let other = self.pendingChanges[place].amended {
-                // The same is on its way: a deletion, or this very edit, asked for again.
+            if let index = self.pendingChanges.lastIndex(where: { $0.amended?.sequence == sequence }
+            ), let other = self.pendingChanges[index].amended {
+                // The same change is pending: a deletion, or a retry of this edit.
                 let isSame =
                     isDeletion
                     ? other.state == .deleted
                     : origin.isRetry && other.body.content == amended.body.content
                 if isSame {
-                    self.pendingChanges[place].addRequester(origin)
+                    self.pendingChanges[index].addRequester(origin)
                     return
                 }
                 guard other.state != .deleted else { throw .messageDeleted(sequence) }

@@ -1,8 +1,8 @@
 import ChatModel
 
-/// Changes of a conversation that are no messages: written first, announced when they are stored.
+/// Changes other than messages: they are written first and announced when they are stored.
 extension Conversation {
-    /// Takes the next revision for a change that is no message, and remembers what is to be said once it is stored.
+    /// Assigns the next revision to a change and records what to announce when it is stored.
     mutating func write(
         _ change: Write.Change, then kind: PendingChange.Kind, from origin: RequestOrigin? = nil,
         into effects: inout [ConversationEffect]
@@ -14,28 +14,28 @@ extension Conversation {
                 revision: self.revision, kind: kind, requesters: origin.map { [$0] } ?? []))
     }
 
-    /// It is stored: everybody hears of it, and whoever asked for it is answered.
+    /// Announces a stored change to the subscribers and answers its requesters.
     mutating func announce(
         _ change: PendingChange, at now: ClockReading, into effects: inout [ConversationEffect]
     ) {
         defer {
-            for founder in change.creationRequesters {
-                self.answerDetails(to: founder, into: &effects)
+            for requester in change.creationRequesters {
+                self.answerDetails(to: requester, into: &effects)
             }
         }
-        let asker = change.requesters.first
+        let requester = change.requesters.first
         let answer: ChatAnswer
         switch change.kind {
         case .created:
             effects.append(.event(.created, revision: change.revision, origin: nil))
             return
-        case .member(let number, let isArrival):
+        case .member(let number, let isJoin):
             let event: ChatEvent =
-                isArrival
+                isJoin
                 ? .joined(self.members[number].member) : .renamed(self.members[number].member)
             effects.append(.event(event, revision: change.revision, origin: nil))
-            for asker in change.requesters {
-                effects.append(.answer(self.joinAnswer(for: number, isNew: isArrival), to: asker))
+            for requester in change.requesters {
+                effects.append(.answer(self.joinAnswer(for: number, isNew: isJoin), to: requester))
             }
             return
         case .amended(let message):
@@ -45,16 +45,19 @@ extension Conversation {
             effects.append(
                 .event(
                     message.state == .deleted ? .deleted(message) : .edited(message),
-                    revision: change.revision, origin: asker))
+                    revision: change.revision, origin: requester))
             answer = .amended(message)
         case .left(let member, let at):
-            effects.append(.event(.left(member, at: at), revision: change.revision, origin: asker))
+            effects.append(
+                .event(.left(member, at: at), revision: change.revision, origin: requester))
             answer = .done
         case .ended(let user, let at):
             effects.append(
-                .event(.ended(by: user, at: at), revision: change.revision, origin: asker))
+                .event(.ended(by: user, at: at), revision: change.revision, origin: requester))
             answer = .done
         }
-        for asker in change.requesters.dropFirst() { effects.append(.answer(answer, to: asker)) }
+        for requester in change.requesters.dropFirst() {
+            effects.append(.answer(answer, to: requester))
+        }
     }
 }

@@ -15,67 +15,74 @@ extension Conversation {
         }
         guard self.lifecycle != .missing else { throw .noSuchConversation }
         let author = try self.author(of: body)
-        let send = self.fingerprint(of: body.clientMessageID, by: body.author.id, author: author)
-        // Before `ended`: what was answered before the end is answered again after it.
-        if send != 0, let sequence = self.recents.sequence(of: send) {
+        let fingerprint = self.fingerprint(
+            of: body.clientMessageID, by: body.author.id, author: author)
+        // Before the check for the end: a send that was answered before the end gets the same
+        // answer after it.
+        if fingerprint != 0, let sequence = self.recents.sequence(of: fingerprint) {
             self.handleRepeatedSend(body, of: sequence, from: origin, into: &effects)
             return
         }
         try self.assignNumber(
-            to: body, author: author, fingerprint: send, from: origin, at: now, into: &effects)
+            to: body, author: author, fingerprint: fingerprint, from: origin, at: now,
+            into: &effects)
     }
 
-    /// A member; where anybody may deliver, they are one to their sends' ids, of which the stored message says whose it was.
+    /// The author's number in the member table. In an inbox all authors share one number, and the
+    /// stored message tells which user it was.
     private mutating func author(of body: MessageBody) throws(ChatError) -> UInt32 {
         if self.isInbox { return self.sharedAuthor }
         guard let author = self.members.memberNumber(of: body.author.id) else { throw .notAMember }
         return author
     }
 
-    /// What a send is known by; 0 for one without an id.
+    /// The fingerprint of a send; 0 for a send without an id.
     private func fingerprint(of id: ClientMessageID?, by user: UserID, author: UInt32) -> UInt64 {
         guard let id else { return 0 }
         guard self.isInbox else {
             return RecentMessages.fingerprint(author: author, clientMessageID: id)
         }
-        // There all share one number: their ids tell them apart.
+        // All authors of an inbox share one number; their storage keys tell them apart.
         let hash = user.storageKey.withBytes { StableHash.fnv1a($0) }
         return RecentMessages.fingerprint(
             author: UInt32(truncatingIfNeeded: hash), clientMessageID: id)
     }
 
-    /// One entry for all who are no members and may deliver: there is no end to them.
+    /// The one entry for all users that may post to an inbox without being members, whose number is
+    /// unlimited.
     private var sharedAuthor: UInt32 {
         mutating get {
-            let nobody = UserID(storageKey: "")
-            return self.members.number(of: nobody)
+            let nonMember = UserID(storageKey: "")
+            return self.members.number(of: nonMember)
                 ?? self.members.insert(
                     Member(
-                        user: nobody, name: "", role: .member, joinedAt: Timestamp(milliseconds: 0)),
+                        user: nonMember, name: "", role: .member,
+                        joinedAt: Timestamp(milliseconds: 0)),
                     isMember: false)
         }
     }
 
     private mutating func assignNumber(
-        to body: MessageBody, author: UInt32, fingerprint send: UInt64, from origin: RequestOrigin,
+        to body: MessageBody, author: UInt32, fingerprint: UInt64, from origin: RequestOrigin,
         at now: ClockReading, into effects: inout [ConversationEffect]
     ) throws(ChatError) {
         guard self.lifecycle == .active else { throw .conversationEnded }
         guard !self.areWritesUnavailable else { throw .unavailable }
         self.head += 1
         self.revision += 1
-        // A wall clock that is set back must not put a later message before an earlier one.
+        // If the wall clock is set back, a later message must not get an earlier time.
         self.lastSentAt = max(now.wall.milliseconds, self.lastSentAt)
         let message = Message(
             sequence: self.head, revision: self.revision,
             sentAt: Timestamp(milliseconds: self.lastSentAt), body: body)
-        self.recents.append(author: author, fingerprint: send, at: now.monotonic)
+        self.recents.append(author: author, fingerprint: fingerprint, at: now.monotonic)
         effects.append(.write(.message(message), revision: self.revision, origin: origin))
     }
 
     // MARK: Repeated sends
 
-    /// A send that seems to be the one that made this message. Its words decide: the fingerprint may deceive.
+    /// Handles a send that seems to have created this message already. The message itself decides,
+    /// because fingerprints may collide.
     private mutating func handleRepeatedSend(
         _ body: MessageBody, of sequence: SequenceNumber, from origin: RequestOrigin,
         into effects: inout [ConversationEffect]
@@ -87,20 +94,21 @@ extension Conversation {
         }
     }
 
-    /// Answers those who asked for the same message again while it was on its way.
+    /// Answers the repeated sends that waited until this message was stored.
     mutating func answerRepeatedSends(
         of message: Message, at now: ClockReading, into effects: inout [ConversationEffect]
     ) {
         let due = self.repeatedSends.filter { $0.sequence <= message.sequence }
         self.repeatedSends.removeAll { $0.sequence <= message.sequence }
-        for again in due {
+        for repeated in due {
             self.answerRepeatedSend(
-                again.body, message, sequence: again.sequence, from: again.origin, at: now,
+                repeated.body, message, sequence: repeated.sequence, from: repeated.origin, at: now,
                 into: &effects)
         }
     }
 
-    /// Says to a repeated send what it made; if that is another's message, or there is none any more, the send goes on.
+    /// Answers a repeated send with its message. If the message is another one or no longer exists,
+    /// the send is executed.
     mutating func answerRepeatedSend(
         _ body: MessageBody, _ message: Message?, sequence: SequenceNumber,
         from origin: RequestOrigin, at now: ClockReading,
@@ -115,14 +123,14 @@ extension Conversation {
         do throws(ChatError) {
             guard self.lifecycle != .missing else { throw .noSuchConversation }
             let author = try self.author(of: body)
-            let send = self.fingerprint(
+            let fingerprint = self.fingerprint(
                 of: body.clientMessageID, by: body.author.id, author: author)
-            // Somebody with the same repeat was first.
-            if let newer = self.recents.sequence(of: send), newer > sequence {
+            // Another repeat of the same send came first.
+            if let newer = self.recents.sequence(of: fingerprint), newer > sequence {
                 self.handleRepeatedSend(body, of: newer, from: origin, into: &effects)
             } else {
                 try self.assignNumber(
-                    to: body, author: author, fingerprint: send, from: origin, at: now,
+                    to: body, author: author, fingerprint: fingerprint, from: origin, at: now,
                     into: &effects)
             }
         } catch {
@@ -138,7 +146,7 @@ extension Conversation {
                     joinedAt: message.sentAt), isMember: false)
     }
 
-    /// Whether these are the newest messages, one behind the other.
+    /// Whether these are the newest messages, without gaps.
     func areNewest(_ messages: [RecentMessage]) -> Bool {
         guard let first = messages.first, let last = messages.last else {
             return self.storedHead == 0
@@ -147,9 +155,9 @@ extension Conversation {
             && messages.count == last.sequence + 1 - first.sequence
     }
 
-    /// What the store remembers of the newest messages, with what the cursors tell of who has had them.
+    /// Restores the recent messages from the store, with marks derived from the members' cursors.
     ///
-    /// Of messages that are not the newest nothing is believed.
+    /// Messages that are not the newest are ignored.
     mutating func fillRecents(_ messages: [RecentMessage], at now: ClockReading) {
         let messages = self.areNewest(messages) ? messages : []
         var recents = RecentMessages(
@@ -164,7 +172,8 @@ extension Conversation {
                 at: now.monotonic)
             self.lastSentAt = max(self.lastSentAt, message.sentAt.milliseconds)
         }
-        // Who has had which message is kept as cursors only: the two highest tell of every author whether another has it.
+        // Receipts are stored as cursors only. The two highest cursors tell for every author
+        // whether another member has a message.
         var (delivered, read) = (HighestCursors<UInt32>(), HighestCursors<UInt32>())
         for number in 0..<UInt32(self.members.count) {
             delivered.record(self.members[number].member.deliveredCursor, of: number)

@@ -1,29 +1,32 @@
 import Bytes
 import ChatModel
 
-/// Who of a conversation's people has come or gone without the others having been told.
+/// The presence of a conversation's members: counts, and changes that are not announced yet.
 struct PresenceState: Sendable {
-    /// Members whose announcement is due at a time of theirs.
+    /// Members with a scheduled announcement, each with its own due time.
     var dueMembers: [UInt32] = []
-    /// Users with at least one connection that hears the conversation.
+    /// Users with at least one subscribed connection.
     var presentCount = 0
-    /// Those of whom the others know: what they are told as the number present, so that it is always that of a moment.
+    /// Members announced as online. Events report this number, so that it is consistent with the
+    /// announced changes.
     var announcedCount = 0
-    /// Too many to tell of each.
+    /// Too many users are present to announce each of them.
     var isCrowd = false
-    /// It was a crowd, which knows numbers only: everybody is to be named again.
+    /// The conversation was a crowd, and its subscribers know counts only: the next event lists
+    /// every member that is online.
     var needsFullList = false
-    /// More are known to be online, of whom those who listen to this crowd have heard no number.
+    /// More members are known to be online, and the subscribers of the crowd have not received the
+    /// count.
     var isCountDue = false
-    /// No announcement leaves before this monotonic millisecond.
+    /// Nothing is announced before this monotonic millisecond.
     var nextAnnouncement: Int64 = 0
-    /// When the last announcement left, as people read it.
+    /// The wall clock at the last announcement.
     var lastAnnouncedAt = Timestamp(milliseconds: 0)
-    /// Whoever comes in is told of a crowd until everybody has been named to those who are in.
+    /// A new subscriber gets counts until the other subscribers have got the full list.
     var isReportedAsCrowd: Bool { self.isCrowd || self.needsFullList }
-    /// When this owner began; 0 before.
+    /// The monotonic millisecond when this owner first loaded the conversation; 0 before.
     var startedAt: Int64 = 0
-    /// Until then a new owner waits for whom the loops know to be online before it calls them offline.
+    /// Until then a new owner waits for the loops' reports before it announces members as offline.
     var graceEnds: Int64 = 0
 }
 
@@ -44,7 +47,7 @@ extension Conversation {
         self.scheduleAnnouncement(number, at: now, into: &effects)
     }
 
-    /// A loop on which this member was present has it no more.
+    /// The loop has no connection of this member any more.
     mutating func markAbsent(
         _ number: UInt32, from loop: LoopID, at now: ClockReading,
         into effects: inout [ConversationEffect]
@@ -53,7 +56,9 @@ extension Conversation {
         guard !self.members[number].isPresent else { return }
         self.members.updateActive(number)
         self.presence.presentCount -= 1
-        if self.presence.isCrowd, self.presence.presentCount < self.rules.limits.crowdEndsBelow {
+        if self.presence.isCrowd,
+            self.presence.presentCount < self.rules.limits.crowdEndsBelow
+        {
             self.presence.isCrowd = false
             self.presence.needsFullList = true
             self.wake(at: max(now.monotonic, self.presence.nextAnnouncement), into: &effects)
@@ -70,7 +75,8 @@ extension Conversation {
         self.members.updateActive(number)
     }
 
-    /// What the others believe of this member is compared with what is so; a blip ends before it is told.
+    /// Schedules an announcement if a member's presence differs from the announced one. A short
+    /// absence ends before it is announced.
     mutating func scheduleAnnouncement(
         _ number: UInt32, at now: ClockReading, into effects: inout [ConversationEffect]
     ) {
@@ -96,7 +102,7 @@ extension Conversation {
         }
     }
 
-    /// Tells everybody, in one event, of all whose time has come.
+    /// Announces all due changes in one event.
     mutating func announcePresence(at now: ClockReading, into effects: inout [ConversationEffect]) {
         guard
             !self.presence.dueMembers.isEmpty || self.presence.needsFullList
@@ -116,23 +122,24 @@ extension Conversation {
         if self.presence.isCrowd {
             self.presence.nextAnnouncement = now.monotonic + self.rules.crowdInterval
         } else if self.presence.presentCount > 1 {
-            // Who is alone has nobody to spare: the next one who comes is announced at once.
+            // While only one user is present, a burst disturbs no other user: the next arrival is
+            // announced at once.
             self.presence.nextAnnouncement = now.monotonic + self.rules.arrivalInterval
         }
         if self.presence.isCrowd {
-            let told = changed.suffix(self.rules.limits.crowdChangeLimit)
+            let newest = changed.suffix(self.rules.limits.crowdChangeLimit)
+            let changes = self.presenceChanges(of: newest, at: now)
             effects.append(
                 .event(
-                    .crowd(
-                        online: self.presence.announcedCount,
-                        self.presenceChanges(of: told, at: now)), revision: 0, origin: nil))
+                    .crowd(online: self.presence.announcedCount, changes), revision: 0, origin: nil)
+            )
         } else if self.presence.needsFullList {
             self.presence.needsFullList = false
-            // Loops know whom they were told of and miss in this list.
-            let there = self.members.active.filter { self.members[$0].isAnnouncedOnline }
+            // Loops mark the members offline that they know as online and that this list lacks.
+            let online = self.members.active.filter { self.members[$0].isAnnouncedOnline }
             effects.append(
                 .event(
-                    .presence(self.presenceChanges(of: there, at: now)), revision: 0, origin: nil))
+                    .presence(self.presenceChanges(of: online, at: now)), revision: 0, origin: nil))
         } else {
             effects.append(
                 .event(
@@ -141,7 +148,7 @@ extension Conversation {
         }
     }
 
-    /// The members whose announcement is due; they count as announced.
+    /// Removes the members whose announcement is due, and marks them as announced.
     private mutating func removeDue(at now: ClockReading, into effects: inout [ConversationEffect])
         -> [UInt32]
     {

@@ -1,7 +1,7 @@
 public import ChatModel
 
 extension Conversation {
-    /// A member has read these, and with the highest of them everything below.
+    /// Marks these messages as read, and all below the highest of them.
     mutating func read(
         _ sequences: [SequenceNumber], by user: UserID, from origin: RequestOrigin,
         at now: ClockReading, into effects: inout [ConversationEffect]
@@ -22,7 +22,7 @@ extension Conversation {
             at: now, into: &effects)
     }
 
-    /// A member has read everything up to a message; 0 is before the first.
+    /// Marks all messages up to a number as read; 0 is before the first.
     mutating func read(
         through sequence: SequenceNumber, by user: UserID, from origin: RequestOrigin,
         at now: ClockReading, into effects: inout [ConversationEffect]
@@ -43,7 +43,8 @@ extension Conversation {
             at: now, into: &effects)
     }
 
-    /// Whoever says so looks next at what is unread, which the store counts: the reader and all others hear of it when it is there.
+    /// Queues a read until the store has the cursor. A client reads unread counts from the store
+    /// next, so neither the answer nor the event may come earlier.
     private mutating func queueRead(
         _ read: UnstoredReads.UnstoredRead, at now: ClockReading,
         into effects: inout [ConversationEffect]
@@ -60,15 +61,15 @@ extension Conversation {
 
     private mutating func writeQueuedReads(into effects: inout [ConversationEffect]) {
         for (reader, through) in self.unstoredReads.beginRound() {
-            // What was delivered to this reader goes along.
+            // The write includes the reader's delivered cursor.
             self.members[reader].isCursorDirty = false
             self.dirtyCursors.removeAll { $0 == reader }
             let member = self.members[reader].member
+            let delivered = max(member.deliveredCursor, through)
             effects.append(
                 .write(
-                    .cursors(
-                        member.user, read: through, delivered: max(member.deliveredCursor, through)),
-                    revision: 0, origin: nil))
+                    .cursors(member.user, read: through, delivered: delivered), revision: 0,
+                    origin: nil))
         }
     }
 
@@ -106,7 +107,7 @@ extension Conversation {
         effects.append(.answer(.read(unknown: read.unknown), to: read.origin))
     }
 
-    /// What is read and not stored is given up: whoever asked asks again.
+    /// Fails the reads that are not stored; the requesters retry.
     mutating func failReads(because cause: ChatError, into effects: inout [ConversationEffect]) {
         guard !self.unstoredReads.isEmpty else { return }
         for read in self.unstoredReads.removeInFlight() {
@@ -118,7 +119,8 @@ extension Conversation {
         }
     }
 
-    /// What a cursor newly covers that moves up to `highest`, the newest of it; empty where it does not move.
+    /// The messages that a cursor newly covers if it moves up to `highest`, limited to the newest
+    /// ones. Empty if the cursor does not move.
     private func newlyCovered(by highest: SequenceNumber, from cursor: SequenceNumber) -> Range<
         SequenceNumber
     > {
@@ -127,8 +129,8 @@ extension Conversation {
     }
 
     /// - Parameters:
-    ///   - named: what everybody is told of.
-    ///   - covered: what counts as read too.
+    ///   - named: the messages that the event lists.
+    ///   - covered: the messages that count as read too.
     private mutating func applyRead(
         _ named: [SequenceNumber], covering covered: Range<SequenceNumber>,
         upTo highest: SequenceNumber, by reader: UInt32, at now: ClockReading,
@@ -146,7 +148,8 @@ extension Conversation {
         self.moveDelivered(reader, to: highest, at: now, into: &effects)
     }
 
-    /// What came into an inbox has arrived. Whoever has something to remember becomes a member by it.
+    /// Records that messages of an inbox have arrived. A user with a cursor to store becomes a
+    /// member.
     private mutating func acknowledgeInbox(
         _ sequences: [SequenceNumber], by user: UserID, from origin: RequestOrigin,
         at now: ClockReading, into effects: inout [ConversationEffect]
@@ -158,7 +161,8 @@ extension Conversation {
         if let reader = self.members.memberNumber(of: user) {
             guard self.members[reader].member.readCursor < highest else { return }
             self.members[reader].member.readCursor = highest
-            // At once: until the store has it, an owner's death would bring everything again.
+            // Written at once: without the stored cursor, the next owner would deliver everything
+            // again.
             self.markCursorDirty(reader, within: 0, at: now, into: &effects)
             self.flushCursors(at: now, into: &effects)
         } else if !self.areWritesUnavailable {
@@ -171,7 +175,7 @@ extension Conversation {
         }
     }
 
-    /// A socket of this user's has taken these messages.
+    /// A socket of this user has received these messages.
     mutating func delivered(
         _ range: ClosedRange<SequenceNumber>, to user: UserID, at now: ClockReading,
         into effects: inout [ConversationEffect]
@@ -184,7 +188,8 @@ extension Conversation {
         self.moveDelivered(receiver, to: upper, at: now, into: &effects)
     }
 
-    /// Tells the authors of those messages that bear the mark for the first time; one's own do not count.
+    /// Notifies the authors of the messages that get the mark for the first time. A mark by the
+    /// author does not count.
     private mutating func mark(
         _ sequences: some Collection<SequenceNumber>, _ mark: RecentMessages.Mark,
         by member: UInt32, at now: ClockReading,
@@ -196,8 +201,8 @@ extension Conversation {
                 !self.recents.isMarked(sequence, mark)
             else { continue }
             self.recents.mark(sequence, mark)
-            if let place = byAuthor.firstIndex(where: { $0.author == author }) {
-                byAuthor[place].sequences.append(sequence)
+            if let index = byAuthor.firstIndex(where: { $0.author == author }) {
+                byAuthor[index].sequences.append(sequence)
             } else {
                 byAuthor.append((author, [sequence]))
             }
@@ -220,7 +225,7 @@ extension Conversation {
             number, within: self.rules.deliveredFlushDelay, at: now, into: &effects)
     }
 
-    /// - Parameter delay: how many milliseconds it may take at most until the store has it.
+    /// - Parameter delay: the most milliseconds until the cursor is written.
     private mutating func markCursorDirty(
         _ number: UInt32, within delay: Int64, at now: ClockReading,
         into effects: inout [ConversationEffect]
@@ -235,7 +240,7 @@ extension Conversation {
         self.wake(at: self.cursorFlushDue, into: &effects)
     }
 
-    /// Cursors that have moved go to the store at once: another will own the conversation.
+    /// Writes the moved cursors at once, because another loop is about to own the conversation.
     public mutating func flushCursorsNow(
         at now: ClockReading, into effects: inout [ConversationEffect]
     ) {
@@ -243,7 +248,7 @@ extension Conversation {
         self.flushCursors(at: now, into: &effects)
     }
 
-    /// Moved cursors go to the store together.
+    /// Writes the moved cursors together, when they are due.
     mutating func flushCursors(at now: ClockReading, into effects: inout [ConversationEffect]) {
         guard !self.dirtyCursors.isEmpty else { return }
         if self.areWritesUnavailable || self.loadState == .unloaded || self.loadState == .loading {
@@ -267,7 +272,8 @@ extension Conversation {
         self.dirtyCursors.removeAll()
     }
 
-    /// The store has not taken a member's cursors. What was read is refused; what else has moved is written again in a while.
+    /// The store has not stored a member's cursors. Its reads fail; other moved cursors are written
+    /// again later.
     public mutating func cursorsFailed(
         of user: UserID, read: SequenceNumber, because cause: ChatError, at now: ClockReading,
         into effects: inout [ConversationEffect]

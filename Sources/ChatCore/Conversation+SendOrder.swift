@@ -1,8 +1,9 @@
 public import ChatModel
 
-/// The order of what one loop sends: nothing is taken before what it names.
+/// The order of the sends of one loop: a send is accepted only after the send that it names.
 extension Conversation {
-    /// It will be asked again. Of a send: what its loop sends behind it is not taken before.
+    /// Refuses a request that the loop will retry. After a refused send, later sends of the loop
+    /// are refused until that one is retried.
     mutating func refuseTemporarily(
         _ origin: RequestOrigin, isSend: Bool, into effects: inout [ConversationEffect]
     ) {
@@ -10,8 +11,9 @@ extension Conversation {
         effects.append(.answer(.failed(.unavailable), to: origin))
     }
 
-    /// Whether a send comes in its turn. Else one before it was lost or refused, and it is to be asked again behind that one.
-    public mutating func accepts(_ turn: SendOrder, from loop: LoopID) -> Bool {
-        turn == .none || self.subscribers.accepts(turn, from: loop)
+    /// Whether a send is next in order. Otherwise an earlier send was lost or refused, and the loop
+    /// retries both in order.
+    public mutating func accepts(_ order: SendOrder, from loop: LoopID) -> Bool {
+        order == .none || self.subscribers.accepts(order, from: loop)
     }
 }

@@ -1,6 +1,6 @@
 import ChatModel
 
-/// Somebody who is writing, until when unless it is said again.
+/// A user that is typing, and when that expires unless it is renewed.
 struct TypingUser: Sendable {
     let person: Person
     var until: Int64
@@ -17,14 +17,14 @@ extension Conversation {
             self.stopTyping(person.id, into: &effects)
             return
         }
-        let until = now.monotonic + self.rules.typing
-        if let place = self.typingUsers.firstIndex(where: { $0.person.id == person.id }) {
-            self.typingUsers[place].until = until
+        let until = now.monotonic + self.rules.typingTimeout
+        if let index = self.typingUsers.firstIndex(where: { $0.person.id == person.id }) {
+            self.typingUsers[index].until = until
         } else {
-            // Where very many write at once nobody reads who they are: the rest is not told.
-            guard self.typingUsers.count < self.rules.limits.typingUsersPerConversation else {
-                return
-            }
+            // If very many users type at once, their names are of no use to readers: the rest is
+            // not announced.
+            guard self.typingUsers.count < self.rules.limits.typingUsersPerConversation
+            else { return }
             self.typingUsers.append(TypingUser(person: person, until: until))
         }
         effects.append(.event(.typing(person, true), revision: 0, origin: nil))
@@ -32,12 +32,12 @@ extension Conversation {
     }
 
     mutating func stopTyping(_ user: UserID, into effects: inout [ConversationEffect]) {
-        guard let place = self.typingUsers.firstIndex(where: { $0.person.id == user }) else {
+        guard let index = self.typingUsers.firstIndex(where: { $0.person.id == user }) else {
             return
         }
         effects.append(
             .event(
-                .typing(self.typingUsers.remove(at: place).person, false), revision: 0, origin: nil)
+                .typing(self.typingUsers.remove(at: index).person, false), revision: 0, origin: nil)
         )
     }
 

@@ -1,20 +1,21 @@
 public import ChatModel
 
-/// What reaches a conversation: what a session asks, and what a loop tells of its listeners.
+/// An input to a conversation: a session's command, or a loop's report about its subscribers.
 public enum ConversationInput: Sendable {
     case command(ChatCommand)
-    /// The last connection of this user on that loop no longer hears the conversation.
+    /// The last connection of this user on that loop has unsubscribed.
     case unsubscribe(UserID)
-    /// A loop that has listeners says what it knows: after a gap, after the owner's death.
+    /// A loop reports its subscribers, after a gap or a change of owners.
     case attach(Attachment)
-    /// A loop has no listeners any more.
+    /// The loop has no subscribers any more.
     case detach
-    /// A socket of this user's has taken these messages.
+    /// A socket of this user has received these messages.
     case delivered(UserID, ClosedRange<SequenceNumber>)
-    /// A former owner says what it holds of its time, oldest first: the store may have forgotten it.
+    /// A former owner offers the changes that it has retained, oldest first. The store may have
+    /// lost them.
     case offerRetained([RetainedWrite])
 
-    /// It asks what has been sent before, or who has had it.
+    /// Whether the input depends on earlier sends or on their receipts.
     var needsRecents: Bool {
         switch self {
         case .command(.post), .command(.read), .command(.readThrough), .delivered: true
@@ -22,7 +23,7 @@ public enum ConversationInput: Sendable {
         }
     }
 
-    /// What a former owner holds.
+    /// The changes that a former owner offers.
     var offeredWrites: [RetainedWrite]? {
         if case .offerRetained(let changes) = self { changes } else { nil }
     }
@@ -31,10 +32,11 @@ public enum ConversationInput: Sendable {
         if case .offerRetained = self { true } else { false }
     }
 
-    /// It says something, and has its place among what else is said.
+    /// Whether the input is a send, which has a position among the other sends.
     public var isSend: Bool { if case .command(.post) = self { true } else { false } }
 
-    /// It takes somebody away. Nothing has to be known for that: where nothing is known nobody is present.
+    /// Whether the input ends a user's presence. It needs no loaded state, because an unloaded
+    /// conversation has no presence.
     public var isDeparture: Bool {
         switch self {
         case .unsubscribe, .detach: true
@@ -43,35 +45,37 @@ public enum ConversationInput: Sendable {
     }
 }
 
-/// A loop's knowledge of a conversation that it listens to.
+/// A loop's knowledge of a conversation that it subscribes to.
 public struct Attachment: Sendable {
-    /// Who hears the conversation through this loop.
+    /// Users with a subscribed connection on this loop.
     public let present: [Person]
-    /// Who has asked to and not been answered: perhaps let in already.
+    /// Users whose join is not answered yet. The previous owner may have admitted them.
     public let joining: [Person]
-    /// Whom the loop has been told to be online.
+    /// Users that the loop knows to be online.
     public let knownOnline: [Person]
-    /// What the loop reported last of messages that its sockets have taken: the report may be what was lost.
+    /// The loop's last reports of delivered messages: the previous owner may not have received
+    /// them.
     public let delivered: [DeliveryReport]
-    /// The newest change and message that it has shown: an owner who knows less is behind, or the store is.
+    /// The newest change and message that the loop has delivered. If the owner knows less, the
+    /// owner or the store is behind.
     public let revision: Revision
     public let head: SequenceNumber
 
     public init(
-        present: [Person], joining entering: [Person] = [], knownOnline heard: [Person] = [],
+        present: [Person], joining: [Person] = [], knownOnline: [Person] = [],
         delivered: [DeliveryReport] = [], revision: Revision = 0,
-        head through: SequenceNumber = 0
+        head: SequenceNumber = 0
     ) {
         self.present = present
-        self.joining = entering
-        self.knownOnline = heard
+        self.joining = joining
+        self.knownOnline = knownOnline
         self.delivered = delivered
         self.revision = revision
-        self.head = through
+        self.head = head
     }
 }
 
-/// A socket of this user's has taken these messages.
+/// Messages that a socket of this user has received.
 public struct DeliveryReport: Sendable, Equatable {
     public let user: UserID
     public var range: ClosedRange<SequenceNumber>

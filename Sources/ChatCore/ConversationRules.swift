@@ -1,29 +1,31 @@
 public import ChatModel
 
-/// The limits of the chat in the units in which conversations reckon; one for all conversations of a loop.
+/// The limits of the chat, with durations in milliseconds. One instance serves all conversations of
+/// a loop.
 ///
 /// A class, so that a conversation holds one reference and not its own copy of every limit.
 public final class ConversationRules: Sendable {
     let limits: ChatLimits
-    let typing: Int64
+    let typingTimeout: Int64
     let minimumAbsence: Int64
     let arrivalInterval: Int64
     let crowdInterval: Int64
     let deliveredFlushDelay: Int64
     let retention: Int64
-    /// Commands that wait until the store has told about the conversation; those beyond are told to try again.
+    /// The most inputs that wait for the store; further ones are refused and must be retried.
     static let waitingLimit = 4096
-    /// A new owner waits so long, in milliseconds, for whom the loops know to be online before it calls them offline.
+    /// How long a new owner waits for the loops' reports before it announces members as offline, in
+    /// milliseconds.
     static let presenceGrace: Int64 = 5000
-    /// Cursors that could not be stored are tried again after this many milliseconds.
+    /// The delay before cursors that could not be stored are written again, in milliseconds.
     static let cursorRetryDelay: Int64 = 1000
 
-    /// What the store has forgotten is waited for so long, in milliseconds, before its numbers are given up.
+    /// How long an owner waits for lost changes before it gives up their numbers, in milliseconds.
     static let holderTimeout: Int64 = 2000
 
     public init(_ limits: ChatLimits) {
         self.limits = limits
-        self.typing = limits.typingTimeout.wholeMilliseconds
+        self.typingTimeout = limits.typingTimeout.wholeMilliseconds
         self.minimumAbsence = limits.minimumAbsence.wholeMilliseconds
         self.arrivalInterval = limits.arrivalInterval.wholeMilliseconds
         self.crowdInterval = limits.crowdInterval.wholeMilliseconds

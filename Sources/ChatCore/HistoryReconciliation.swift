@@ -1,118 +1,125 @@
 import Bytes
 import ChatModel
 
-/// What holders of changes and the store have in common, and what the store lacks.
+/// Compares retained changes with the store: what both have, and what the store lacks.
 ///
-/// Two histories with one beginning are equal up to the last change that both have. Where the store has another message under a number, or
-/// an older version, two masters have written: then whatever follows the common part has come to nothing, whether or not it can be told from
-/// the store's. A history that was put together from two may have more in common with the store further up: each message below is looked at.
+/// Two histories with one beginning are equal up to the last change that both have. If the store
+/// has another message under a number, or an older version, two masters have accepted writes.
+/// Everything after the common part then counts as displaced, even if it cannot be told from the
+/// store's.
+///
+/// A history that was merged from two may match the store again further up, so each message below
+/// is checked.
 struct HistoryReconciliation {
     enum HistoryMatch { case same, different, unknown }
 
-    /// So many of the owner's own changes are in the store.
+    /// The store has this many of the owner's changes, except those at `ownLostIndices`.
     private(set) var ownStoredCount: Int
-    /// But for these of them, by their places.
     private(set) var ownLostIndices: [Int] = []
-    /// What is missing above the store's revision, by revision: it is written again under the numbers that it has.
+    /// Changes above the store's revision, in order. They are written again under their own
+    /// numbers.
     private(set) var missing: [RetainedWrite] = []
-    /// What another history has taken the numbers of, each holder's in order.
+    /// Changes whose numbers another history has taken, in the order of each holder.
     private(set) var displaced: [RetainedWrite] = []
 
     private let record: ConversationRecord?
     private let messages: [SequenceNumber: Message]
-    /// What lies outside was not read, or is kept no more.
+    /// Other messages were not read or are no longer kept.
     private let coveredSequences: ClosedRange<SequenceNumber>
     private let storedRevision: Revision
 
     /// - Parameters:
-    ///   - record: what the store has of the conversation itself.
-    ///   - page: what the store has from the oldest message on of which any of the changes is, or from the newest on of which one of the
-    ///     owner's own is, when that one alone is to be looked at.
-    ///   - stored: the store's revision.
-    ///   - isWhole: whether the page has all that follows as well.
+    ///   - record: the stored record.
+    ///   - page: the stored messages from the oldest that any change concerns. If only one is to be
+    ///     checked, the newest that a change of this owner concerns.
+    ///   - isWhole: whether the page contains all later messages as well.
+    ///   - storedRevision: the store's revision.
     init(
         own: [RetainedWrite], offered: [[RetainedWrite]], record: ConversationRecord?,
-        page: MessagePage, isWhole: Bool, storedRevision stored: Revision
+        page: MessagePage, isWhole: Bool, storedRevision: Revision
     ) {
         self.record = record
         self.messages = Dictionary(page.messages.map { ($0.sequence, $0) }) { $1 }
         let first = page.messages.first?.sequence ?? page.head + 1
         self.coveredSequences =
             first...(isWhole ? .max : max(first, page.messages.last?.sequence ?? 0))
-        self.storedRevision = stored
+        self.storedRevision = storedRevision
         self.ownStoredCount = 0
         let common = self.commonHistory(of: own)
-        self.ownStoredCount = common.kept
+        self.ownStoredCount = common.storedCount
         self.ownLostIndices = common.lost
-        var taken: [Revision: RetainedWrite] = [:]
+        var changesByRevision: [Revision: RetainedWrite] = [:]
         for (source, common) in [(own, common)] + offered.map({ ($0, self.commonHistory(of: $0)) })
         {
             self.displaced += common.lost.map { source[$0] }.filter(\.isAcknowledged)
-            var isDisplaced = common.isOther
-            for change in source[common.kept...] where change.isAcknowledged {
-                if !isDisplaced, let other = taken[change.revision] {
+            var isDisplaced = common.isDifferent
+            for change in source[common.storedCount...] where change.isAcknowledged {
+                if !isDisplaced, let other = changesByRevision[change.revision] {
                     if other.isSame(as: change) { continue }
                     isDisplaced = true
                 }
                 if isDisplaced {
                     self.displaced.append(change)
                 } else {
-                    taken[change.revision] = change
+                    changesByRevision[change.revision] = change
                 }
             }
         }
-        self.missing = taken.values.sorted { $0.revision < $1.revision }
+        self.missing = changesByRevision.values.sorted { $0.revision < $1.revision }
     }
 
-    /// How many of a holder's changes the store has, but for the lost ones, and whether it has others instead of the rest.
+    /// How many of a holder's changes the store has, which of those it lacks, and whether it has
+    /// others in place of the rest.
     private func commonHistory(of changes: [RetainedWrite]) -> (
-        kept: Int, lost: [Int], isOther: Bool
+        storedCount: Int, lost: [Int], isDifferent: Bool
     ) {
-        var isOther = false
-        for place in changes.indices.reversed() {
-            guard changes[place].revision <= self.storedRevision else { continue }
-            switch self.match(changes[place]) {
+        var isDifferent = false
+        for index in changes.indices.reversed() {
+            guard changes[index].revision <= self.storedRevision else { continue }
+            switch self.match(changes[index]) {
             case .same:
-                let lost = changes[..<place].indices.filter {
+                let lost = changes[..<index].indices.filter {
                     self.match(changes[$0]) == .different
                 }
-                return (isOther ? place + 1 : self.indexAboveStored(changes), lost, isOther)
-            case .different: isOther = true
+                return (isDifferent ? index + 1 : self.indexAboveStored(changes), lost, isDifferent)
+            case .different: isDifferent = true
             case .unknown: break
             }
         }
-        return (isOther ? 0 : self.indexAboveStored(changes), [], isOther)
+        return (isDifferent ? 0 : self.indexAboveStored(changes), [], isDifferent)
     }
 
-    /// Where what lies above the store's revision begins.
+    /// The index of the first change above the store's revision.
     private func indexAboveStored(_ changes: [RetainedWrite]) -> Int {
         changes.firstIndex { $0.revision > self.storedRevision } ?? changes.count
     }
 
-    func match(_ held: RetainedWrite) -> HistoryMatch {
-        if case .create(let made) = held.change, let record = self.record {
-            return made.createdAt == record.createdAt && made.creator == record.creator
+    func match(_ change: RetainedWrite) -> HistoryMatch {
+        if case .create(let created) = change.change, let record = self.record {
+            return created.createdAt == record.createdAt && created.creator == record.creator
                 ? .same : .different
         }
-        if case .end = held.change, let record = self.record {
+        if case .end = change.change, let record = self.record {
             return record.endedAt == nil ? .different : .unknown
         }
-        guard let message = held.message, self.coveredSequences.contains(message.sequence) else {
+        guard let message = change.message, self.coveredSequences.contains(message.sequence) else {
             return .unknown
         }
         guard let stored = self.messages[message.sequence], stored.isSame(as: message) else {
             return .different
         }
-        if held.posted != nil || stored.revision == held.revision { return .same }
-        // What is deleted stays deleted, whatever else was wanted. A later edit may follow upon this one, or be of another history.
+        if change.posted != nil || stored.revision == change.revision { return .same }
+        // A deleted message stays deleted, whatever other changes say. A later edit may follow this
+        // one, or be of another history.
         if stored.state == .deleted { return .unknown }
-        return stored.revision > held.revision && message.state != .deleted ? .unknown : .different
+        return stored.revision > change.revision && message.state != .deleted
+            ? .unknown : .different
     }
 
-    /// Whether nobody has all that was written above the store's revision, up to this one.
-    func isIncomplete(through told: Revision) -> Bool {
+    /// Whether no holder has all changes above the store's revision, up to this one.
+    func isIncomplete(through revision: Revision) -> Bool {
         let last = self.missing.last?.revision ?? self.storedRevision
         return last > self.storedRevision + self.missing.count
-            || told > max(last, self.storedRevision) + self.displaced.count
+            || revision > max(last, self.storedRevision) + self.displaced.count
     }
 }

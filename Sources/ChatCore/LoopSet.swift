@@ -1,6 +1,7 @@
 public import ChatModel
 
-/// Some loops, as those on which one user is present: hardly ever more than one, so one is held without an allocation.
+/// A set of loops, such as those on which one user is present: rarely more than one, so the first
+/// needs no allocation.
 public struct LoopSet: Sendable {
     private var first: LoopID?
     private var others: [LoopID] = []

@@ -1,11 +1,13 @@
 import Bytes
 import ChatModel
 
-/// Everybody a conversation knows, by a small number that never changes while the table lives.
+/// The members and former members of a conversation, by a small number that never changes while the
+/// table exists.
 ///
-/// Who has left keeps the number, because messages and receipts still name its author.
+/// A former member keeps its number, because messages and receipts still name their author.
 struct MemberTable: Sendable {
-    /// What every message asks of its author, apart from the rest: a few people stand in one line of the cache.
+    /// The part of an entry that every message reads, apart from the rest: a few members share one
+    /// cache line.
     private struct MemberKey: Sendable {
         var user: UserID
         var isMember: Bool
@@ -15,17 +17,17 @@ struct MemberTable: Sendable {
         var member: Member
         /// The loops on which this user is present.
         var loops = LoopSet()
-        /// What the others were last told: that this user is online.
+        /// The last announcement said that this user is online.
         var isAnnouncedOnline = false
-        /// This owner has told the others something of this user: it knows better than any loop.
+        /// This owner has announced something of this user, and so knows better than any loop.
         var hasBeenAnnounced = false
         /// A cursor has moved and is not yet stored.
         var isCursorDirty = false
-        /// It stands in the list of those whose announcement is due, where a blip that has ended stays until a tick.
+        /// The member is in `dueMembers`. After a short absence it stays there until the next tick.
         var isListedAsDue = false
-        /// Where it stands among those who are there; -1 for those who are not.
+        /// The index in `active`; -1 if the member is not there.
         fileprivate var activeIndex: Int32 = -1
-        /// When a change of presence is due to be announced; 0 when there is none.
+        /// When a presence change is to be announced; 0 if there is none.
         var announcementDue: Int64 = 0
 
         var person: Person {
@@ -37,15 +39,16 @@ struct MemberTable: Sendable {
     private var keys: [MemberKey] = []
     private var entries: [Entry] = []
     private(set) var memberCount = 0
-    /// Who is present, or was announced to be: few of many members.
+    /// Members that are present or announced as online: few of many.
     private(set) var active: [UInt32] = []
-    /// Kept only where there are more than `scanLimit`: most conversations have a handful of members, and a scan of those takes no memory.
+    /// Filled only above `scanLimit` entries. Most conversations have a handful of members, and a
+    /// scan of those needs no memory.
     private var index: [UserID: UInt32] = [:]
     private static let scanLimit = 24
 
     var count: Int { self.keys.count }
 
-    /// Fetches what a search for somebody among a few reads.
+    /// Prefetches the memory that a search among few members reads.
     @inline(__always)
     func prefetch() {
         Prefetch.element(0, of: self.keys, bytes: 2 * MemoryLayout<MemberKey>.stride)
@@ -56,23 +59,23 @@ struct MemberTable: Sendable {
         _modify { yield &self.entries[Int(number)] }
     }
 
-    /// Everybody who is a member, in the order of their coming.
+    /// All members, in the order in which they joined.
     var members: [Member] {
         self.keys.indices.lazy.filter { self.keys[$0].isMember }.map { self.entries[$0].member }
     }
 
-    /// The number of somebody who is or was a member.
+    /// The number of a member or former member.
     func number(of user: UserID) -> UInt32? {
         if self.keys.count <= Self.scanLimit {
-            for place in self.keys.indices where self.keys[place].user == user {
-                return UInt32(place)
+            for index in self.keys.indices where self.keys[index].user == user {
+                return UInt32(index)
             }
             return nil
         }
         return self.index[user]
     }
 
-    /// The number of somebody who is a member.
+    /// The number of a member.
     func memberNumber(of user: UserID) -> UInt32? {
         guard let number = self.number(of: user), self.keys[Int(number)].isMember else {
             return nil
@@ -84,7 +87,7 @@ struct MemberTable: Sendable {
         self.keys[Int(number)].isMember
     }
 
-    /// Adds somebody, or says again who it is.
+    /// Adds a user, or updates its entry.
     mutating func insert(_ member: Member, isMember: Bool) -> UInt32 {
         if let number = self.number(of: member.user) {
             if isMember != self.isMember(number) { self.memberCount += isMember ? 1 : -1 }
@@ -95,38 +98,39 @@ struct MemberTable: Sendable {
         let number = UInt32(self.keys.count)
         self.keys.append(MemberKey(user: member.user, isMember: isMember))
         if self.entries.count == self.entries.capacity {
-            // By a quarter, not by doubling: there may be very many conversations, and most of them have done growing.
+            // By a quarter, not by doubling: there may be very many conversations, and most of them
+            // do not grow any more.
             self.entries.reserveCapacity(self.entries.count + self.entries.count / 4 + 1)
         }
         self.entries.append(Entry(member: member))
         if isMember { self.memberCount += 1 }
         if self.keys.count == Self.scanLimit + 1 {
-            for (place, name) in self.keys.enumerated() { self.index[name.user] = UInt32(place) }
+            for (index, key) in self.keys.enumerated() { self.index[key.user] = UInt32(index) }
         } else if self.keys.count > Self.scanLimit {
             self.index[member.user] = number
         }
         return number
     }
 
-    /// Somebody is no member any more.
+    /// Ends a membership.
     mutating func remove(_ number: UInt32) {
         guard self.isMember(number) else { return }
         self.keys[Int(number)].isMember = false
         self.memberCount -= 1
     }
 
-    /// Takes over who is a member according to the store. Numbers, presence and cursors that are further stay.
+    /// Replaces the memberships with those in the store. Numbers, presence and higher cursors stay.
     mutating func reload(_ members: [Member]) {
         if self.keys.isEmpty {
             self.keys.reserveCapacity(members.count)
             self.entries.reserveCapacity(members.count)
         }
-        for place in self.keys.indices { self.keys[place].isMember = false }
+        for index in self.keys.indices { self.keys[index].isMember = false }
         self.memberCount = 0
         for member in members { _ = self.insert(self.withKnownCursors(member), isMember: true) }
     }
 
-    /// The member with cursors that do not stand behind those that are known: neither ever moves back.
+    /// The member with the known cursors where they are higher: neither ever moves back.
     func withKnownCursors(_ member: Member) -> Member {
         guard let known = self.number(of: member.user).map({ self[$0].member }) else {
             return member
@@ -137,23 +141,23 @@ struct MemberTable: Sendable {
         return member
     }
 
-    /// Says that the member's text is this very object: comparing it with itself reads no bytes.
+    /// Stores this very object as the member's id: comparing it with itself reads no bytes.
     mutating func reuseUserID(_ user: UserID, for number: UInt32) {
         self.keys[Int(number)].user = user
     }
 
-    /// Notes whether somebody is to be found in `active`.
+    /// Adds the member to `active` or removes it.
     mutating func updateActive(_ number: UInt32) {
         let isActive = self[number].isPresent || self[number].isAnnouncedOnline
-        let place = self[number].activeIndex
-        if isActive, place < 0 {
+        let index = self[number].activeIndex
+        if isActive, index < 0 {
             self[number].activeIndex = Int32(self.active.count)
             self.active.append(number)
-        } else if !isActive, place >= 0 {
+        } else if !isActive, index >= 0 {
             let last = self.active.removeLast()
             if last != number {
-                self.active[Int(place)] = last
-                self[last].activeIndex = place
+                self.active[Int(index)] = last
+                self[last].activeIndex = index
             }
             self[number].activeIndex = -1
         }

@@ -1,9 +1,10 @@
 import Bytes
 import ChatModel
 
-/// A change that is on its way to the store and is no message: what is to be said, and to whom, once it is there.
+/// A change in flight that is not a message: what to announce, and which requests to answer, once
+/// it is stored.
 ///
-/// Messages come back from the store with all that is to be said of them, so the many need no list of their own.
+/// The store's answer for a message carries all that is needed, so messages need no list.
 struct PendingChange: Sendable {
     enum Kind: Sendable {
         case created
@@ -15,15 +16,15 @@ struct PendingChange: Sendable {
 
     let revision: Revision
     let kind: Kind
-    /// Who asked for it, then who asked for the same.
+    /// The request that caused the change, then the requests for the same change.
     var requesters: [RequestOrigin]
-    /// Who asked for the conversation, of which this was the last to be made.
+    /// The requests that create the conversation, if this change is the last of the creation.
     var creationRequesters: [RequestOrigin] = []
 
-    /// The same request, asked again, gets one answer.
-    mutating func addRequester(_ asker: RequestOrigin) {
-        if !self.requesters.contains(where: { $0.isSame(as: asker) }) {
-            self.requesters.append(asker)
+    /// A retry of a request gets no second answer.
+    mutating func addRequester(_ requester: RequestOrigin) {
+        if !self.requesters.contains(where: { $0.isSame(as: requester) }) {
+            self.requesters.append(requester)
         }
     }
 

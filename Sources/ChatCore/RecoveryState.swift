@@ -1,22 +1,23 @@
-/// How far a conversation has come with what its store has forgotten.
+/// The state of a conversation's recovery from a store that lost changes.
 struct RecoveryState: Sendable {
-    /// Of the store's messages only the newest is read of which something is held.
+    /// Only the newest stored message is read that corresponds to a retained one.
     var readsNewestOnly = false
-    /// Something is missing, and the loops have been asked who holds it.
+    /// Changes are missing, and the loops have been queried for them.
     var isAwaitingHolders = false
-    /// Until when it is waited for; 0 before anybody was asked.
+    /// The end of the wait for the loops' offers; 0 before the query.
     var holdersDeadline: Int64 = 0
     var counts = RecoveryCounts()
-    /// What was written again says nothing to those who listen when it is stored, and perhaps they have not heard of it.
+    /// Changes were written again that cause no event when they are stored, and subscribers may
+    /// lack them.
     var needsReattach = false
-    /// How often the store's newest messages were not those that it was loaded with.
+    /// How often the store's newest messages were not those of the loaded state.
     var staleReads: UInt8 = 0
     static let staleReadLimit: UInt8 = 3
 
-    /// The store has all that is held.
+    /// Resets everything but `staleReads`: the store has every retained change.
     mutating func reset() {
-        let vain = self.staleReads
+        let staleReads = self.staleReads
         self = RecoveryState()
-        self.staleReads = vain
+        self.staleReads = staleReads
     }
 }

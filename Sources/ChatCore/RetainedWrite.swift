@@ -1,15 +1,18 @@
 public import ChatModel
 
-/// A change that the store has said it has, and may forget all the same: a Redis that lost a failover, or its last second.
+/// A change that the store has acknowledged and may still lose, as Redis may at a failover, or with
+/// its last second of data.
 ///
-/// A change is held from the moment at which it leaves for the store, because other nodes may hear of it before its owner learns that it is
-/// stored. Only an acknowledged one is ever written again: the sender of any other may have been told that it is not stored.
+/// A change is retained as soon as it is sent to the store, because other nodes may receive it
+/// before its owner learns that it is stored. Only acknowledged changes are ever written again: the
+/// sender of any other may have got the answer that it is not stored.
 public struct RetainedWrite: Sendable {
     public let revision: Revision
     public let change: Write.Change
-    /// A monotonic millisecond of whoever holds it; for one that came from another loop, of when it came.
+    /// A monotonic millisecond of the loop that retains it; for a change from another loop, the
+    /// time of its arrival.
     let storedAt: Int64
-    /// The store has said that it has it, or has had it when it was looked up.
+    /// The store has acknowledged the change, or had it when it was looked up.
     var isAcknowledged: Bool
 
     public init(
@@ -21,7 +24,7 @@ public struct RetainedWrite: Sendable {
         self.isAcknowledged = isAcknowledged
     }
 
-    /// The message that it wrote or amended.
+    /// The message that the change wrote or amended.
     var message: Message? {
         switch self.change {
         case .message(let message), .amend(let message, _): message
@@ -29,12 +32,12 @@ public struct RetainedWrite: Sendable {
         }
     }
 
-    /// The message that it wrote.
+    /// The message that the change wrote.
     var posted: Message? {
         if case .message(let message) = self.change { message } else { nil }
     }
 
-    /// Whether both are one change of one history; of what cannot be told apart that is assumed.
+    /// Whether both are one change of one history. Changes that cannot be told apart count as one.
     func isSame(as other: RetainedWrite) -> Bool {
         guard self.revision == other.revision, (self.posted == nil) == (other.posted == nil) else {
             return false
@@ -47,23 +50,24 @@ public struct RetainedWrite: Sendable {
 }
 
 extension Message {
-    /// Whether they are one message, whatever became of its words. What has its number from two masters has not the same.
+    /// Whether both are one message, whatever became of its text. Messages that got one number from
+    /// two masters differ.
     func isSame(as other: Message) -> Bool {
         guard self.sequence == other.sequence && self.sentAt == other.sentAt else { return false }
-        // Mostly one object, which need not be looked into.
+        // Usually both are one object, which needs no comparison.
         return self.body === other.body
             || self.body.author.id == other.body.author.id
                 && self.body.clientMessageID == other.body.clientMessageID
     }
 }
 
-/// What owners had to do because their store had forgotten something, in changes.
+/// The changes that owners had to recover because their store had lost them.
 public struct RecoveryCounts: Sendable, Equatable {
     /// Written again under the same numbers.
     public var inPlace = 0
-    /// Appended again under the next numbers, because the store had others under theirs.
+    /// Appended under the next numbers, because the store had other changes under theirs.
     public var moved = 0
-    /// Nobody had them any more: their numbers are taken by empty messages, or by nothing.
+    /// No loop had them any more: empty messages or skipped revisions have taken their numbers.
     public var lost = 0
 
     public init() {}

@@ -1,12 +1,12 @@
-/// The place of a send among the others that a loop has sent to the same conversation.
+/// The position of a send among the sends of one loop to the same conversation.
 ///
-/// A sender may have several on their way at once, and one of them may be lost or refused for now while those behind it come through. So
-/// that they are numbered as they were sent, each names the one before it that its loop has no answer to, and the owner takes none before
-/// that one.
+/// A sender may have several sends in flight, and one of them may be lost or refused while later
+/// ones arrive. So that messages are numbered in the order of sending, each send names the previous
+/// one without an answer. The owner accepts no send before the one that it names.
 public struct SendOrder: Sendable, Hashable {
-    /// Grows with every send of the loop's; 0 for what has no order.
+    /// Increases with every send of the loop; 0 for sends without an order.
     public let number: UInt64
-    /// The send before this one that was not answered when this one left; 0 for none.
+    /// The previous send that had no answer when this one left; 0 for none.
     public let after: UInt64
 
     public static let none = SendOrder(number: 0, after: 0)

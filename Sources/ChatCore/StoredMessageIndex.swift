@@ -1,12 +1,13 @@
 import Bytes
 import ChatModel
 
-/// The messages that a store has since two histories parted, by their numbers and by the sends that made them.
+/// The stored messages from the point where two histories parted, by number and by the send that
+/// created them.
 struct StoredMessageIndex {
     private struct SendKey: Hashable {
         let author: UserID
         let clientMessageID: ClientMessageID?
-        /// Tells those apart that came without a client id.
+        /// Distinguishes sends without a client message id.
         let content: String?
 
         init(_ message: Message) {
@@ -31,15 +32,16 @@ struct StoredMessageIndex {
 
     subscript(sequence: SequenceNumber) -> Message? { self.messages[sequence] }
 
-    /// The message that the same send has made.
+    /// The number of the message that the same send created.
     func sequence(of message: Message) -> SequenceNumber? { self.sends[SendKey(message)] }
 
-    /// Whether the same send has made one of them, by its client id.
+    /// Whether the same send, by its client message id, created one of the messages.
     func hasSend(of message: Message) -> Bool {
         message.body.clientMessageID != nil && self.sequence(of: message) != nil
     }
 
-    /// Whether another message has this one's number, or nobody's has, or this one has another number.
+    /// Whether this number belongs to another message or to none, or the message has another
+    /// number.
     func isDisplaced(_ message: Message) -> Bool {
         guard let known = self.messages[message.sequence] else {
             return message.sequence > self.head || self.sequence(of: message) != nil
@@ -47,7 +49,8 @@ struct StoredMessageIndex {
         return !known.isSame(as: message)
     }
 
-    /// The number of one that is older than all of these: no history has another under it.
+    /// The message's number if it is below all of these. Every history has the same message under
+    /// it.
     func sequenceIfOlder(_ message: Message) -> SequenceNumber? {
         message.sequence < self.first ? message.sequence : nil
     }

@@ -1,21 +1,22 @@
 public import ChatModel
 
-/// The loops that hear a conversation: mostly one, which is held without an allocation.
+/// The loops that subscribe to a conversation: usually one, which needs no allocation.
 public struct SubscriberLoops: Sendable {
     public struct SubscribedLoop: Sendable {
         public let loop: LoopID
-        /// Where that loop keeps its feed of the conversation.
+        /// The slot of the conversation's feed in that loop's table.
         public var feedSlot: UInt32
-        /// The newest change, be it stored or not, when the loop asked last where the conversation stands.
+        /// The newest revision, stored or not, when the loop last asked for the state of the
+        /// conversation.
         public var attachedAtRevision: Revision
-        /// The last of its sends that was taken in its turn.
+        /// The last of the loop's sends that was accepted in order.
         fileprivate(set) var lastSend: UInt64 = 0
     }
 
     private var first: SubscribedLoop?
     private var others: [SubscribedLoop] = []
-    /// The last sends that were taken in their turn of loops that do not listen, or not yet: after a change of owners they may send before
-    /// they are heard.
+    /// The last accepted sends of loops that do not subscribe, or not yet: after a change of owners
+    /// a loop may send before it attaches.
     private var unsubscribedSenders: [LoopID: UInt64] = [:]
 
     init() {}
@@ -39,21 +40,21 @@ public struct SubscriberLoops: Sendable {
 
     public func contains(_ loop: LoopID) -> Bool { self.index(of: loop) != nil }
 
-    /// Where this loop keeps its feed of the conversation; nil when it does not listen.
+    /// The slot of the conversation's feed in the loop's table; nil if the loop does not subscribe.
     public func feedSlot(of loop: LoopID) -> UInt32? {
         self.index(of: loop).map { self[$0].feedSlot }
     }
 
-    mutating func insert(_ loop: LoopID, feedSlot place: UInt32, attachedAtRevision since: Revision)
-    {
-        var element = SubscribedLoop(loop: loop, feedSlot: place, attachedAtRevision: since)
+    mutating func insert(_ loop: LoopID, feedSlot: UInt32, attachedAtRevision revision: Revision) {
+        var subscribed = SubscribedLoop(
+            loop: loop, feedSlot: feedSlot, attachedAtRevision: revision)
         if let index = self.index(of: loop) {
-            element.lastSend = self[index].lastSend
-            self[index] = element
+            subscribed.lastSend = self[index].lastSend
+            self[index] = subscribed
             return
         }
-        element.lastSend = self.removeUnsubscribedSender(loop)
-        if self.first == nil { self.first = element } else { self.others.append(element) }
+        subscribed.lastSend = self.removeUnsubscribedSender(loop)
+        if self.first == nil { self.first = subscribed } else { self.others.append(subscribed) }
     }
 
     private mutating func removeUnsubscribedSender(_ loop: LoopID) -> UInt64 {
@@ -61,17 +62,18 @@ public struct SubscriberLoops: Sendable {
             ? 0 : self.unsubscribedSenders.removeValue(forKey: loop) ?? 0
     }
 
-    /// Whether a send comes in its turn: the one that it names was taken, or it names none.
-    mutating func accepts(_ turn: SendOrder, from loop: LoopID) -> Bool {
-        // On the way of every send: through an index it would cost an allocation.
-        if self.first?.loop == loop { return self.first!.lastSend.accepts(turn) }
-        for place in self.others.indices where self.others[place].loop == loop {
-            return self.others[place].lastSend.accepts(turn)
+    /// Whether a send is next in order: the send that it names was accepted, or it names none.
+    mutating func accepts(_ order: SendOrder, from loop: LoopID) -> Bool {
+        // On the path of every send: the subscript would cost an allocation.
+        if self.first?.loop == loop { return self.first!.lastSend.accepts(order) }
+        for index in self.others.indices where self.others[index].loop == loop {
+            return self.others[index].lastSend.accepts(order)
         }
-        return self.unsubscribedSenders[loop, default: 0].accepts(turn)
+        return self.unsubscribedSenders[loop, default: 0].accepts(order)
     }
 
-    /// What was taken last has been given up: of this loop's sends, or of all, the next has to be one that nothing is before.
+    /// The last accepted sends, of this loop or of all, have been abandoned. The next send must be
+    /// one that names none.
     mutating func resetSendOrder(of loop: LoopID? = nil) {
         if loop == nil || self.first?.loop == loop { self.first?.lastSend = 0 }
         for index in self.others.indices where loop == nil || self.others[index].loop == loop {
@@ -90,10 +92,10 @@ public struct SubscriberLoops: Sendable {
 }
 
 extension UInt64 {
-    /// The last turn that was taken: whether this one may follow.
-    fileprivate mutating func accepts(_ turn: SendOrder) -> Bool {
-        guard turn.after <= self else { return false }
-        self = Swift.max(self, turn.number)
+    /// On the number of the last accepted send: whether this send may follow it.
+    fileprivate mutating func accepts(_ order: SendOrder) -> Bool {
+        guard order.after <= self else { return false }
+        self = Swift.max(self, order.number)
         return true
     }
 }

@@ -1,16 +1,17 @@
 import ChatModel
 
-/// What members have read and the store does not have yet.
+/// Reads that the store does not have yet.
 ///
-/// Nobody hears of it before: a list that is asked for next counts from what the store has. Of each conversation one round of cursors is on
-/// its way at a time, and what is read meanwhile gathers for the next, so that a crowd of readers costs few writes.
+/// They are announced only when they are stored, because a client that reads a list next gets
+/// counts from the store. Each conversation has one round of cursors in flight at a time. Later
+/// reads gather for the next round, so that many readers cost few writes.
 struct UnstoredReads: Sendable {
     struct UnstoredRead: Sendable {
         let reader: UInt32
-        /// The messages that everybody is told of; nil: all that it covers.
+        /// The messages that the event lists; nil for all that the cursor newly covers.
         let named: [SequenceNumber]?
         let through: SequenceNumber
-        /// What the reader has named and is not there.
+        /// The numbers that the reader named and that do not exist.
         let unknown: [SequenceNumber]
         let origin: RequestOrigin
     }
@@ -26,14 +27,14 @@ struct UnstoredReads: Sendable {
         self.count += 1
     }
 
-    /// Whether this very request is here already.
+    /// Whether this request is already queued or in flight.
     func contains(_ read: UnstoredRead) -> Bool {
         func isSame(_ other: UnstoredRead) -> Bool { other.origin.isSame(as: read.origin) }
         return self.queued.contains(where: isSame)
             || self.inFlight[read.reader]?.contains(where: isSame) == true
     }
 
-    /// Begins the next round, unless one is under way: how far each reader has read.
+    /// Begins the next round, unless one is in flight, and returns how far each reader has read.
     mutating func beginRound() -> [(reader: UInt32, through: SequenceNumber)] {
         guard self.inFlight.isEmpty, !self.queued.isEmpty else { return [] }
         var readers: [UInt32] = []
@@ -45,7 +46,8 @@ struct UnstoredReads: Sendable {
         return readers.map { reader in (reader, self.inFlight[reader]?.map(\.through).max() ?? 0) }
     }
 
-    /// The store has answered for a cursor of this reader's at this place, which may have been written for something else before.
+    /// The store has answered for a cursor of this reader up to this number. The cursor may have
+    /// been written earlier for another reason.
     mutating func finishRound(of reader: UInt32, through sequence: SequenceNumber) -> [UnstoredRead]
     {
         guard let reads = self.inFlight[reader], reads.allSatisfy({ $0.through <= sequence }) else {
@@ -62,7 +64,7 @@ struct UnstoredReads: Sendable {
         return self.queued
     }
 
-    /// Gives up what is under way, in an order that is the same in every run.
+    /// Removes the reads in flight, in an order that is the same in every run.
     mutating func removeInFlight() -> [UnstoredRead] {
         let reads = self.inFlight.sorted { $0.key < $1.key }.flatMap(\.value)
         self.inFlight.removeAll()

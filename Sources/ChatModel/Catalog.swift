@@ -1,4 +1,5 @@
-/// A conversation as it stands in its tenant's catalog, which has those that are to be found by anybody and are not ended.
+/// A conversation in its tenant's catalog. The catalog lists the conversations of the Rooms
+/// protocol that have not ended.
 public struct CatalogEntry: Sendable {
     public var key: ConversationKey
     public var record: ConversationRecord
@@ -11,13 +12,13 @@ public struct CatalogEntry: Sendable {
     }
 }
 
-/// Some of a tenant's catalog.
+/// A page of a tenant's catalog.
 public struct CatalogPage: Sendable {
-    /// Newest made first.
+    /// Newest conversation first.
     public var entries: [CatalogEntry] = []
-    /// Behind which the next page begins; nil: this is the last one. A page that is not the last may have nothing in it.
+    /// The cursor of the next page; nil on the last page. A page that is not the last may be empty.
     public var next: PageCursor?
-    /// Conversations that cannot be shown, because what is kept of them is not what was stored.
+    /// Conversations that are left out because their stored data is damaged.
     public var damaged: [StoreFailure] = []
 
     public init() {}

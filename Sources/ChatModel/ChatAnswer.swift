@@ -1,21 +1,22 @@
 public import Bytes
 
-/// What the owner answers to a command.
+/// The owner's answer to a command.
 public enum ChatAnswer: Sendable {
-    // Apart are those that are rare and larger than a message.
+    // Indirect: these cases are rare and larger than a message.
     indirect case joined(JoinResult)
-    /// Stored; of a repeated send, the message of the first one.
+    /// The message is stored. A repeated send gets the message of the first one.
     case posted(Message)
     case amended(Message)
-    /// Done; the ids named are those that exist not.
+    /// The reads are stored, except those of message ids that do not exist.
     case read(unknown: [SequenceNumber])
     case done
-    /// Of a conversation that is there, or has just been made.
+    /// The details of a conversation that exists or was just created.
     indirect case described(ConversationDetails)
     case failed(ChatError)
 }
 
-/// Who ended a conversation, and when. Of one that ended long ago its creator is named.
+/// The end of a conversation. The store does not record who ended it, so an owner that loaded an
+/// ended conversation names the creator.
 public struct ConversationEnd: Sendable, Equatable {
     public let by: UserID
     public let at: Timestamp
@@ -26,21 +27,21 @@ public struct ConversationEnd: Sendable, Equatable {
     }
 }
 
-/// What somebody who came in has to know.
+/// The state of a conversation that a new subscriber needs.
 public struct JoinResult: Sendable {
-    /// The newest message, and the oldest that is kept (head + 1 where none is).
+    /// The newest message, and the oldest that is kept (head + 1 if none is).
     public let head: SequenceNumber
     public let oldest: SequenceNumber
     public let revision: Revision
-    /// Nil while it can be written in.
+    /// Nil while the conversation accepts messages.
     public let ended: ConversationEnd?
-    /// The others who are there; empty in a large conversation, which has the count alone.
+    /// The other members that are present. Empty in a crowd, which has only the count.
     public let present: [PresenceChange]
     public let presentCount: Int
     public let isCrowd: Bool
-    /// What the one who came in is as a member; nil for whom an inbox has nothing to remember of.
+    /// The user's membership. Nil in the answer to an attachment, and for an inbox without members.
     public var member: Member?
-    /// It has become one by this.
+    /// The join made the user a member.
     public var isNewMember = false
 
     public init(

@@ -1,65 +1,68 @@
 public import Bytes
 
-/// What a session asks of the owner of a conversation.
+/// A session's request to the owner of a conversation.
 public enum ChatCommand: Sendable {
-    /// A connection of this person comes in: membership is judged, presence counted.
+    /// Joins, if the user is not a member yet, and subscribes a connection. The user then counts as
+    /// present.
     case joinAndSubscribe(JoinRequest)
-    /// Make a conversation that is not there yet. Apart, for it is larger than what is common.
+    /// Creates a conversation. Indirect: larger than the common cases.
     indirect case create(NewConversation)
-    /// Say something.
+    /// Sends a message.
     case post(MessageBody)
-    /// Other words for a message; its author's or an admin's right.
+    /// Replaces the text of a message. Only its author and admins may do this.
     case edit(SequenceNumber, content: String, by: Principal)
-    /// Take a message's words away; its author's or an admin's right.
+    /// Deletes the text of a message. Only its author and admins may do this.
     case delete(SequenceNumber, by: Principal)
-    /// These messages have been read, and so has everything below the highest of them. Answered, and told to others, when that is stored.
+    /// Marks these messages, and all below the highest of them, as read. The answer and the event
+    /// follow when the store has the cursor.
     case read([SequenceNumber], by: UserID)
-    /// Everything up to this message has been read. Answered, and told to others, when that is stored: what is unread is then counted from
-    /// there.
+    /// Marks all messages up to this one as read. The answer and the event follow when the store
+    /// has the cursor, because unread counts start from it.
     case readThrough(SequenceNumber, by: UserID)
     case typing(Bool, by: Person)
-    /// Become a member of an open conversation without listening to it.
+    /// Joins without subscribing.
     case join(JoinRequest)
-    /// Be no member any more.
+    /// Ends the user's membership.
     case leave(UserID)
-    /// Nobody may write from now on; its creator's or an admin's right.
+    /// Ends the conversation: it becomes read-only. Only its creator and admins may do this.
     case end(by: Principal)
-    /// Who is there and what it is about: for members, and for the guests that are admitted. An admin is neither by being one.
+    /// Returns the record, the members and their presence. Members may always read them, and
+    /// `readAccess` may admit others. An admin needs the same permission.
     case describe(by: Principal, readAccess: ReadAccess = .membersOnly)
 }
 
-/// Who but members may look at a conversation.
+/// The users besides members that may describe a conversation.
 public enum ReadAccess: UInt8, Sendable {
     case membersOnly = 0
-    /// Whoever asks, if the conversation is open.
+    /// Any user, if the conversation is open.
     case anyoneIfOpen = 1
-    /// Whoever asks: the bearer of a token that lists it, say.
+    /// Any user: for example, the bearer of a token that lists the conversation.
     case anyone = 2
 }
 
-/// A conversation that is to be made, with its first members.
+/// A conversation to create, with its first members.
 public struct NewConversation: Sendable {
     public let kind: ConversationRecord.Kind
     public let title: String
-    /// See `ConversationRecord.details`.
+    /// See `ConversationRecord.dialectData`.
     public let dialectData: ByteString
     public let creator: Principal
-    /// The creator too, where that is to be one.
+    /// Includes the creator if the creator is to be a member.
     public let members: [Person]
 
     public init(
-        kind: ConversationRecord.Kind, title: String = "", dialectData details: ByteString = "",
+        kind: ConversationRecord.Kind, title: String = "", dialectData: ByteString = "",
         creator: Principal, members: [Person]
     ) {
         self.kind = kind
         self.title = title
-        self.dialectData = details
+        self.dialectData = dialectData
         self.creator = creator
         self.members = members
     }
 }
 
-/// Who acts, and whether a token says that it may do everything.
+/// The user that acts, and whether its token grants admin rights.
 public struct Principal: Sendable {
     public let person: Person
     public let isAdmin: Bool
@@ -70,23 +73,24 @@ public struct Principal: Sendable {
     }
 }
 
-/// Somebody at a conversation's door.
+/// A request to join a conversation.
 public struct JoinRequest: Sendable {
     public let principal: Principal
-    /// The bearer's token lists the conversation: it makes one a member, and the conversation if there is none.
+    /// The token lists the conversation. Its bearer may join, and creates the conversation if it
+    /// does not exist.
     public let isListedInToken: Bool
-    /// What a conversation is made as, where entering makes it.
+    /// The kind of the conversation if the join creates it.
     public let kind: ConversationRecord.Kind
-    /// Whoever becomes a member by this has nothing unread: what was said before counts as read.
+    /// A new member starts with all earlier messages marked as read.
     public let marksHistoryRead: Bool
 
     public init(
-        principal actor: Principal, isListedInToken isListed: Bool, kind: ConversationRecord.Kind,
-        marksHistoryRead skipsHistory: Bool = false
+        principal: Principal, isListedInToken: Bool, kind: ConversationRecord.Kind,
+        marksHistoryRead: Bool = false
     ) {
-        self.principal = actor
-        self.isListedInToken = isListed
+        self.principal = principal
+        self.isListedInToken = isListedInToken
         self.kind = kind
-        self.marksHistoryRead = skipsHistory
+        self.marksHistoryRead = marksHistoryRead
     }
 }

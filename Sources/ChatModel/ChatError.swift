@@ -1,17 +1,18 @@
-/// Why the chat refused something. Dialects turn it into their own shape; the words are the same in all of them.
+/// Why the chat refused a request. Each dialect has its own error format; the texts are the same in
+/// all of them.
 public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
     case noSuchConversation
-    /// One that is to be made is there already.
+    /// The conversation to create exists already.
     case conversationExists
     case notAMember
-    /// An anonymous user says to be somebody of this id, and a member whom a token names has it.
+    /// An anonymous user claims an id that belongs to a member with a token.
     case idTaken
-    /// Neither listed in the token nor a member, and the conversation is closed.
+    /// The conversation is closed, and the user is neither a member nor listed in the token.
     case accessDenied
     case conversationEnded
     case noSuchMessage(SequenceNumber)
     case messageDeleted(SequenceNumber)
-    /// The act belongs to others: `edit_message` to the author and admins, say.
+    /// Other users may do this: for example, `edit_message` is for the author and admins.
     case notAllowed(String)
     case contentEmpty
     case contentTooLong(limit: Int)
@@ -19,13 +20,16 @@ public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
     case clientMessageIDInvalid
     case tooManyMembers(limit: Int)
     case rateLimited(retryAfterSeconds: Double)
-    /// The store or the owner is unavailable. Nothing was done, and nothing will be: the same request may be sent again.
+    /// The store or the owner is unavailable. The request had no effect and never will; the client
+    /// may retry it.
     case unavailable
-    /// The store has rejected the write for certain: it is full or read-only, say. Nothing was done, and nothing will be.
+    /// The store has definitely rejected the write: for example, it is full or read-only. The
+    /// request had no effect and never will.
     case rejected
-    /// No answer came in time: the change may be stored or not. The same request, sent again with the same id, resolves this.
+    /// No answer came in time: the change may or may not be stored. A retry with the same id
+    /// resolves this.
     case outcomeUnknown
-    /// What the store has of the conversation is not what was stored. To try again is of no use.
+    /// The stored data of the conversation is damaged. A retry does not help.
     case damaged
 
     public var description: String {
@@ -55,15 +59,15 @@ public enum ChatError: Error, Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-/// What became of a send that failed.
+/// The outcome of a failed send.
 public enum SendOutcome: String, Sendable {
     /// The message is not stored and never will be.
     case refused
-    /// The message may be stored or not.
+    /// The message may or may not be stored.
     case unknown
 }
 
 extension ChatError {
-    /// What an error says of the send that failed with it.
+    /// The outcome of a send that failed with this error.
     public var outcome: SendOutcome { self == .outcomeUnknown ? .unknown : .refused }
 }

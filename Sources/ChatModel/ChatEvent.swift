@@ -1,28 +1,30 @@
 public import Bytes
 
-/// What happened in a conversation, as the owner tells it to every loop that listens.
+/// An event of a conversation, as the owner publishes it to every subscribed loop.
 public enum ChatEvent: Sendable {
     case created
     case posted(Message)
     case edited(Message)
     case deleted(Message)
     case joined(Member)
-    /// A member goes by another name.
+    /// The name or the agent of a member changed.
     case renamed(Member)
     case left(Member, at: Timestamp)
     case ended(by: UserID, at: Timestamp)
-    /// Addressed to every connection but the typist's.
+    /// For every connection except those of the user that types.
     case typing(Person, Bool)
-    /// These messages have been read by this member, whose cursor stands at the last number.
+    /// The member has read these messages; its cursor is now at the last number.
     case read(Person, [SequenceNumber], through: SequenceNumber)
-    /// Addressed to the connections of the messages' author.
+    /// For the connections of the messages' author.
     case status(author: UserID, MessageStatus, [SequenceNumber], at: Timestamp)
-    /// Who came and went; addressed to every connection but those of the person itself.
+    /// Members that came online or went offline. For every connection except those of the members
+    /// themselves.
     case presence([PresenceChange])
-    /// In a large conversation: how many are there, and the newest changes.
+    /// In a crowd (see `ChatLimits.crowdAbove`): the number of users online, and the newest
+    /// changes.
     case crowd(online: Int, [PresenceChange])
 
-    /// What it answers to the one who asked for it.
+    /// The answer to the command that caused the event.
     public var answer: ChatAnswer {
         switch self {
         case .posted(let message): .posted(message)
@@ -31,7 +33,7 @@ public enum ChatEvent: Sendable {
         }
     }
 
-    /// Whether it changes a message.
+    /// Whether the event changes a message.
     public var isAmendment: Bool {
         switch self {
         case .edited, .deleted: true
@@ -39,7 +41,7 @@ public enum ChatEvent: Sendable {
         }
     }
 
-    /// Whether it may be merged or dropped for a reader who is slow.
+    /// Whether the event may be merged or dropped for a slow reader.
     public var isEphemeral: Bool {
         switch self {
         case .typing, .presence, .crowd: true
@@ -49,15 +51,15 @@ public enum ChatEvent: Sendable {
     }
 }
 
-/// How far a message has come on its way to the others.
+/// The progress of a message to the other members.
 public enum MessageStatus: UInt8, Sendable { case delivered, read }
 
-/// Somebody came or went.
+/// A member came online or went offline.
 public struct PresenceChange: Sendable, Equatable {
     public let person: Person
     public let isOnline: Bool
     public let at: Timestamp
-    /// False of somebody who has left the conversation for good, as was told before.
+    /// False for a user that has left the conversation, as an earlier event reported.
     public var isMember: Bool
 
     public init(person: Person, isOnline: Bool, at: Timestamp, isMember: Bool = true) {

@@ -1,35 +1,38 @@
-/// The bounds and times of the chat itself.
+/// The limits and times of the chat itself.
 public struct ChatLimits: Sendable {
     /// UTF-8 bytes of a message's decoded text.
     public var contentBytes = 16_384
     /// Bytes of `metadata` as received.
     public var metadataBytes = 8192
-    /// Messages kept of each conversation; 0 keeps all.
+    /// Messages kept per conversation; 0 keeps all.
     public var historyLimit = 10_000
-    /// How many of the newest messages are remembered by their client ids, and have delivered and read marks.
+    /// The number of newest messages that an owner remembers to recognize repeated sends and to
+    /// mark receipts.
     public var recentMessages = 1000
     public var membersPerConversation = 1_000_000
-    /// A typing state ends by itself after this.
+    /// A typing state expires after this time unless it is renewed.
     public var typingTimeout: Duration = .seconds(6)
     public var typingUsersPerConversation = 50
     /// An absence shorter than this is not announced.
     public var minimumAbsence: Duration = .seconds(2)
-    /// After an announcement of who came, the next waits this long for company.
+    /// The minimum time between two presence announcements, so that arrivals are batched.
     public var arrivalInterval: Duration = .seconds(1)
-    /// Above the first number of people present events per person stop, until there are fewer than the second.
+    /// A conversation becomes a crowd above the first number of present users: it announces counts
+    /// in place of single users. It stops being one below the second number.
     public var crowdAbove = 200
     public var crowdEndsBelow = 150
-    /// How often a crowd hears of itself, and how many changes it is told at once.
+    /// The minimum time between two announcements in a crowd, and the most changes in each.
     public var crowdInterval: Duration = .seconds(2)
     public var crowdChangeLimit = 100
-    /// How many ids a `read` tells of at most.
+    /// The most messages that one move of a read cursor marks as read.
     public var readReceiptLimit = 100
-    /// How long cursors of what has only been delivered wait for company before they are stored: they move with every message, and loops name
-    /// them to a new owner by themselves.
+    /// How long delivered cursors wait to be stored together. They move with every message, and
+    /// loops report them to a new owner again.
     public var deliveredFlushDelay: Duration = .seconds(5)
-    /// How long what was stored is held in case the store forgets it, as Redis may at a failover; zero for a store that does not forget.
+    /// How long owners retain stored changes in case the store loses them, as Redis may at a
+    /// failover. Zero for a store that loses nothing.
     public var retention: Duration = .zero
-    /// How long a conversation that nobody hears stays in memory.
+    /// How long a conversation without subscribers stays in memory.
     public var idleTimeout: Duration = .seconds(60)
 
     public init() {}

@@ -1,8 +1,9 @@
 public import Bytes
 
-/// Which conversation: its id is an opaque text inside a tenant.
+/// Identifies a conversation by an opaque id inside a tenant.
 public struct ConversationKey: Sendable, Hashable, Comparable, CustomStringConvertible {
-    /// Of the rest, in this process: tables on the way of a message are searched by it, and it is compared first.
+    /// The hash of `tenant` and `id` in this process. Every message searches tables by it, and
+    /// equality compares it first.
     public let hash: Int
     public let tenant: ByteString
     public let id: ByteString
@@ -18,26 +19,26 @@ public struct ConversationKey: Sendable, Hashable, Comparable, CustomStringConve
 
     public func hash(into hasher: inout Hasher) { hasher.combine(self.hash) }
 
-    /// What is addressed to a user, and not to a conversation. No client can write such an id: theirs have no "@".
+    /// The inbox of a user. No client can write such an id: the ids of clients contain no "@".
     public static func inbox(of user: UserID, in tenant: ByteString) -> Self {
         Self(tenant: tenant, id: ByteString("@user:\(user.storageKey)"))
     }
 
-    /// What is addressed to an agent, whoever acts as it.
+    /// The inbox of an agent, whichever user acts as the agent.
     public static func inbox(ofAgent agent: ByteString, in tenant: ByteString) -> Self {
         Self(tenant: tenant, id: ByteString("@agent:\(agent)"))
     }
 
-    /// What is addressed to everybody of a tenant who speaks this protocol.
+    /// The inbox of all users of a tenant that use this protocol.
     public static func inbox(ofAll dialect: StaticString, in tenant: ByteString) -> Self {
         Self(tenant: tenant, id: ByteString("@all:\(dialect)"))
     }
 
-    /// Clients know of it by what it brings and cannot name it. Nobody is present there, and nobody has to be a member: only Confab itself
-    /// listens and writes, for whom it may.
+    /// Clients receive the contents of an inbox but cannot name it. An inbox has no presence and
+    /// needs no members: only Confab itself subscribes and posts, for users that may do so.
     public var isInbox: Bool { self.id.string.utf8.first == UInt8(ascii: "@") }
 
-    /// An inbox of one user or agent.
+    /// Whether this is the inbox of one user or one agent.
     public var isPersonalInbox: Bool { self.isInbox && !self.id.string.hasPrefix("@all:") }
 
     public var description: String { "\(self.tenant)/\(self.id)" }
@@ -47,8 +48,9 @@ public struct ConversationKey: Sendable, Hashable, Comparable, CustomStringConve
     }
 }
 
-/// The number of a message in its conversation: 1, 2, 3 … without holes. 0 stands before the first.
+/// The number of a message in its conversation: 1, 2, 3 … without gaps. 0 is before the first.
 public typealias SequenceNumber = Int
 
-/// The number of a durable change of a conversation (message, edit, deletion, member, end): 1, 2, 3 … without holes.
+/// The number of a durable change of a conversation (message, edit, deletion, member, end): 1, 2, 3
+/// … without gaps.
 public typealias Revision = Int

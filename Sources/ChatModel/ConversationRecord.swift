@@ -1,61 +1,64 @@
 public import Bytes
 
-/// What is kept of a conversation beside its messages and members.
+/// The stored properties of a conversation besides its messages and members.
 public struct ConversationRecord: Sendable, Equatable {
-    /// Who may become a member: anybody of the tenant, or only whom a token or a member lets in.
+    /// Whether any user of the tenant may join, or only users that a token or a member admits.
     public enum JoinPolicy: UInt8, Sendable { case closed = 0, open = 1 }
 
-    /// What it was made as: by which client protocol, or as an inbox, which clients know by what it brings and cannot name. Which lists it
-    /// is in hangs on that.
+    /// The client protocol that created the conversation, or `inbox`. The kind decides which lists
+    /// contain the conversation.
     public enum Kind: UInt8, Sendable {
         case conversations = 0, pets = 1, chats = 2, rooms = 3, agents = 4, inbox = 5
 
-        /// Whoever has the link may come into what is made to be shared; anything else is for those who are let in.
+        /// Rooms and chats are shared by a link, so any user may join. The other kinds need an
+        /// admission.
         public var joinPolicy: JoinPolicy { self == .rooms || self == .chats ? .open : .closed }
     }
 
     public var joinPolicy: JoinPolicy
     public var kind: Kind
     public var title: String
-    /// What the protocol that made it keeps of it beyond the title, in its own writing: nobody else reads it.
+    /// Data of the protocol that created the conversation, in its own format. Only that protocol
+    /// reads it.
     public var dialectData: ByteString
     public var creator: UserID?
     public var createdAt: Timestamp
-    /// Of the last message, edit, deletion or end; who comes and goes changes nothing.
+    /// The time of the last message, edit, deletion or end. Changes of members do not count.
     public var updatedAt: Timestamp
-    /// When it was ended; from then on it can be read only.
+    /// The time of the end, after which the conversation is read-only.
     public var endedAt: Timestamp?
 
     public init(
-        joinPolicy access: JoinPolicy, kind: Kind = .conversations, title: String = "",
-        dialectData details: ByteString = "", creator: UserID?, createdAt: Timestamp
+        joinPolicy: JoinPolicy, kind: Kind = .conversations, title: String = "",
+        dialectData: ByteString = "", creator: UserID?, createdAt: Timestamp
     ) {
-        self.joinPolicy = access
+        self.joinPolicy = joinPolicy
         self.kind = kind
         self.title = title
-        self.dialectData = details
+        self.dialectData = dialectData
         self.creator = creator
         self.createdAt = createdAt
         self.updatedAt = createdAt
         self.endedAt = nil
     }
 
-    /// Whether the tenant's catalog has it for as long as it is not ended.
+    /// Whether the tenant's catalog lists the conversation until it ends.
     public var isCatalogKind: Bool { self.kind == .rooms }
     public var isInCatalog: Bool { self.isCatalogKind && self.endedAt == nil }
 }
 
-/// A user's place in a conversation.
+/// A user's membership in a conversation.
 public struct Member: Sendable, Equatable {
     public enum Role: UInt8, Sendable { case member = 0, creator = 1, admin = 2 }
 
     public var user: UserID
     public var name: ByteString
-    /// The agent that acts for the user, as the member last came in; nil where that is the user itself.
+    /// The agent that acted for the user at the last join; nil if the user acted itself.
     public var agent: ByteString?
     public var role: Role
     public var joinedAt: Timestamp
-    /// The highest message that this member has read, and that a socket of this member's has taken. Neither moves back.
+    /// The highest message that the member has read, and the highest that was delivered to a socket
+    /// of the member. Neither moves back.
     public var readCursor: SequenceNumber
     public var deliveredCursor: SequenceNumber
 

@@ -1,4 +1,4 @@
-/// The two highest of some cursors, so that one can ask for the highest of everybody but one.
+/// The two highest of several cursors: enough to know the highest cursor of all holders but one.
 public struct HighestCursors<Holder: Equatable & Sendable>: Sendable {
     private var first: (holder: Holder, cursor: SequenceNumber)?
     private var second = 0

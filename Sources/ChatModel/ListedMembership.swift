@@ -1,38 +1,40 @@
 public import Bytes
 
-/// A conversation as it stands in a list of its member's.
+/// A conversation in the list of one of its members.
 public struct ListedMembership: Sendable {
     public var key: ConversationKey
-    /// Its `updatedAt` is what "newest activity first" goes by.
+    /// Lists with the newest activity first are sorted by its `updatedAt`.
     public var record: ConversationRecord
     public var head: SequenceNumber
-    /// Whose list it is, with its cursors.
+    /// The member whose list it is, with its cursors.
     public var member: Member
-    /// The newest message; nil where none is kept. A deleted one has no content.
+    /// The newest message; nil if none is kept. A deleted one has no content.
     public var lastMessage: Message?
-    /// Messages by others above the member's read cursor that are not deleted, counted up to what was asked for.
+    /// The messages above the member's read cursor that other users wrote and that are not deleted,
+    /// counted up to the requested limit.
     public var unreadCount: Int
 
     public init(
         key: ConversationKey, record: ConversationRecord, head: SequenceNumber, member: Member,
-        lastMessage last: Message?, unreadCount unread: Int
+        lastMessage: Message?, unreadCount: Int
     ) {
         self.key = key
         self.record = record
         self.head = head
         self.member = member
-        self.lastMessage = last
-        self.unreadCount = unread
+        self.lastMessage = lastMessage
+        self.unreadCount = unreadCount
     }
 }
 
-/// Some of a user's conversations.
+/// A page of a user's conversations.
 public struct MembershipPage: Sendable {
-    /// In the store's own order, which says nothing.
+    /// In the store's own order, which has no meaning.
     public var memberships: [ListedMembership] = []
-    /// What to name to get the next page; nil: this is the last one. A page that is not the last may have nothing in it.
+    /// The `after` of the next page; nil on the last page. A page that is not the last may be
+    /// empty.
     public var next: ByteString?
-    /// Conversations that cannot be shown, because what is kept of them is not what was stored.
+    /// Conversations that are left out because their stored data is damaged.
     public var damaged: [StoreFailure] = []
 
     public init() {}

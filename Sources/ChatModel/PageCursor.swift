@@ -1,17 +1,19 @@
 public import Bytes
 
-/// A place in a list that is ordered by moments, and by ids where those are the same: in a catalog by when a conversation was made.
-/// Whatever comes and goes, what stands below a place stays below it.
+/// A position in a list that is ordered by time, and by id where times are equal. A catalog is
+/// ordered by the time of creation.
+///
+/// An entry below a position stays below it, whatever other entries come and go.
 public struct PageCursor: Sendable, Hashable, Comparable {
     public let time: Timestamp
     public let id: ByteString
 
-    public init(time moment: Timestamp, id: ByteString) {
-        self.time = moment
+    public init(time: Timestamp, id: ByteString) {
+        self.time = time
         self.id = id
     }
 
-    /// The place that was given away as `text`; nil where it is none.
+    /// Parses the `text` of a cursor; nil if it is not valid.
     public init?(_ text: ByteString) {
         let parts = text.string.split(
             separator: "_", maxSplits: 1, omittingEmptySubsequences: false)
@@ -21,7 +23,8 @@ public struct PageCursor: Sendable, Hashable, Comparable {
         self.init(time: Timestamp(milliseconds: milliseconds), id: ByteString(String(parts[1])))
     }
 
-    /// For a client to hand back. It needs no escaping in a URL where the id needs none.
+    /// The form in which clients return the cursor. It needs no escaping in a URL if the id needs
+    /// none.
     public var text: ByteString { ByteString("\(self.time.milliseconds)_\(self.id)") }
 
     public static func < (left: PageCursor, right: PageCursor) -> Bool {

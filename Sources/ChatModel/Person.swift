@@ -1,37 +1,39 @@
 public import Bytes
 
-/// Who a user is inside its tenant.
+/// Identifies a user inside its tenant.
 ///
-/// An anonymous user is keyed apart from the token user of the same name, so that nobody becomes `alice` by
-/// saying so: its key starts with a control character, which no token may have. What others are shown differs, too: `guest:alice`.
+/// An anonymous user never equals the token user of the same name, so that a client cannot become
+/// `alice` by claiming that name. The storage key of an anonymous user starts with a control
+/// character, which no token may contain. The id that other users see differs too: `guest:alice`.
 public struct UserID: Sendable, Hashable, Comparable, CustomStringConvertible {
-    /// Of users who say themselves who they are, and of those whom the server has named: the id of the latter nobody can take.
+    /// The first bytes of the storage keys of anonymous users. The first is for names that users
+    /// claim. The second is for names that the server assigned, so that no user can claim them.
     private static let claimedMark: UInt8 = 1
     private static let assignedMark: UInt8 = 2
 
-    /// What the id of an anonymous user begins with where others see it. No token names a user so.
+    /// The prefix of an anonymous user's id as other users see it. No token names such a user.
     public static let guestPrefix = "guest:"
 
-    /// The text that stores and maps know the user by.
+    /// The text by which stores and maps know the user.
     public let storageKey: ByteString
 
     /// The user that a token names in `sub`.
-    public init(tokenSubject sub: ByteString) {
-        self.storageKey = sub
+    public init(tokenSubject subject: ByteString) {
+        self.storageKey = subject
     }
 
-    /// A user without a token, who says to be `name`.
+    /// A user without a token that claims `name`.
     public init(anonymous name: ByteString) {
         self.storageKey = ByteString("\(Character(Unicode.Scalar(Self.claimedMark)))\(name.string)")
     }
 
-    /// A user without a token, whom the server calls `name`.
+    /// A user without a token that the server named `name`.
     public init(assigned name: ByteString) {
         self.storageKey = ByteString(
             "\(Character(Unicode.Scalar(Self.assignedMark)))\(name.string)")
     }
 
-    /// The user that others are shown by this text.
+    /// The user that other users see under this id.
     public init(displayID text: ByteString) {
         let name = text.string.utf8.dropFirst(Self.guestPrefix.utf8.count)
         self =
@@ -49,20 +51,21 @@ public struct UserID: Sendable, Hashable, Comparable, CustomStringConvertible {
         return mark == Self.claimedMark || mark == Self.assignedMark
     }
 
-    /// Whether the server has named this anonymous user.
+    /// Whether the server named this anonymous user.
     public var isAssigned: Bool { self.storageKey.string.utf8.first == Self.assignedMark }
 
-    /// The id without a mark: what a token says, or what an anonymous user says or is told. Two users may have the same.
+    /// The id without a mark: the token's `sub`, or the name of an anonymous user. Two users may
+    /// have the same.
     public var name: ByteString {
         self.isAnonymous
             ? ByteString(String(self.storageKey.string.unicodeScalars.dropFirst()))
             : self.storageKey
     }
 
-    /// What other people see as this user's id: no two users have the same, but for anonymous ones.
+    /// The id that other users see. It is unique, except among anonymous users.
     public var displayID: ByteString { self.displayID(named: self.name) }
 
-    /// What other people see of this user, where a protocol shows a name in the place of an id.
+    /// The id that other users see in a protocol that shows a name in place of an id.
     public func displayID(named name: ByteString) -> ByteString {
         self.isAnonymous ? ByteString("\(Self.guestPrefix)\(name)") : name
     }
@@ -76,12 +79,12 @@ public struct UserID: Sendable, Hashable, Comparable, CustomStringConvertible {
     }
 }
 
-/// A user as others meet it.
+/// A user as other users see it.
 public struct Person: Sendable, Hashable {
     public let id: UserID
     /// The display name.
     public let name: ByteString
-    /// The agent that acts for the user; nil where that is the user itself.
+    /// The agent that acts for the user; nil if the user acts itself.
     public let agent: ByteString?
 
     public init(id: UserID, name: ByteString, agent: ByteString? = nil) {

@@ -1,18 +1,18 @@
-/// The bounds that hold in every store.
+/// The limits that apply to every store.
 extension StoreRequest {
-    /// The most that a page of memberships, or of a catalog, has: a limit above it is taken for it, one below 1 for 1.
+    /// The most entries in a page of memberships or of a catalog.
     public static let listLimit = 200
-    /// The most users, or numbers of users, in one request: with more it fails.
+    /// The most users, or user numbers, in one request. A request with more fails.
     public static let usersPerRequestLimit = 1000
-    /// The lowest number that is given to a user.
+    /// The lowest number that a user can get.
     public static let firstUserNumber = 1 << 40
 
-    /// The limit of a page of a list that was asked for with this one.
+    /// The limit of a list page, clamped to 1 … `listLimit`.
     public static func clampedListLimit(_ limit: Int) -> Int {
         max(1, min(limit, self.listLimit))
     }
 
-    /// The failure of a request that names more than any store takes at a time.
+    /// The failure of a request with more users or numbers than any store accepts.
     public var limitViolation: StoreFailure? {
         let (count, what) =
             switch self {
@@ -22,7 +22,7 @@ extension StoreRequest {
             }
         guard count > Self.usersPerRequestLimit else { return nil }
         return StoreFailure(
-            "\(count) \(what) were named, and at most \(Self.usersPerRequestLimit) may be at a time",
+            "\(count) \(what) in one request; the limit is \(Self.usersPerRequestLimit)",
             isRequestSpecific: true)
     }
 }

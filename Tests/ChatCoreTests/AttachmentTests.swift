@@ -5,138 +5,138 @@ import Testing
 
 @Suite("A loop that attaches")
 struct AttachmentTests {
-    /// What the next owner of a conversation finds, who has been asked nothing yet.
+    /// A conversation under a new owner that has received no request yet.
     private static var fixture: ConversationFixture {
-        var stage = ConversationFixture(of: [ann, bob, cid])
-        for number in 1...3 { _ = stage.post("\(number)", by: ann) }
-        stage.changeOwner()
-        return stage
+        var fixture = ConversationFixture(of: [ann, bob, cid])
+        for number in 1...3 { _ = fixture.post("\(number)", by: ann) }
+        fixture.changeOwner()
+        return fixture
     }
 
-    @Test("is answered how far the conversation has come and who is there, its own people too")
+    @Test("gets the head of the conversation and the present members, including its own")
     func answered() {
-        var stage = Self.fixture
+        var fixture = Self.fixture
         #expect(
-            stage.attach(east, present: [ann]) == ["event: presence +ann", "answer 1: entered"])
-        #expect(stage.lastJoinResult?.head == 3)
-        #expect(stage.lastJoinResult?.present.map(\.person) == [ann])
-        #expect(stage.conversation.subscribers.contains(east))
+            fixture.attach(east, present: [ann]) == ["event: presence +ann", "answer 1: joined"])
+        #expect(fixture.lastJoinResult?.head == 3)
+        #expect(fixture.lastJoinResult?.present.map(\.person) == [ann])
+        #expect(fixture.conversation.subscribers.contains(east))
     }
 
-    @Test("to what does not exist is told so")
+    @Test("to a missing conversation is refused")
     func missing() {
-        var stage = ConversationFixture()
+        var fixture = ConversationFixture()
         #expect(
-            stage.attach(east, present: [ann]) == [
+            fixture.attach(east, present: [ann]) == [
                 "answer 1: refused, \(ChatError.noSuchConversation)"
             ])
-        #expect(stage.conversation.subscribers.isEmpty)
+        #expect(fixture.conversation.subscribers.isEmpty)
     }
 
-    @Test("brings its people to a new owner, who announces nobody that the loops knew")
+    @Test("reports its users to a new owner, which does not announce users that the loops knew")
     func knownOnline() {
-        var stage = Self.fixture
+        var fixture = Self.fixture
         #expect(
-            stage.attach(east, present: [ann], knownOnline: [ann, bob]) == [
-                "event: presence +ann +bob", "answer 1: entered",
+            fixture.attach(east, present: [ann], knownOnline: [ann, bob]) == [
+                "event: presence +ann +bob", "answer 1: joined",
             ],
-            "for those who came in since the owner began")
+            "for subscribers that joined under this owner")
         #expect(
-            stage.attach(west, present: [bob], knownOnline: [ann, bob]) == ["answer 1: entered"])
-        #expect(stage.advance(by: .seconds(30)) == [])
+            fixture.attach(west, present: [bob], knownOnline: [ann, bob]) == ["answer 1: joined"])
+        #expect(fixture.advance(by: .seconds(30)) == [])
     }
 
     @Test(
-        "makes a new owner tell, 5 s after its beginning, of those who were heard of and whom no loop has"
+        "makes a new owner announce after 5 s that users known to be online have no loop"
     )
     func missedPresence() {
-        var stage = Self.fixture
-        _ = stage.attach(east, present: [ann], knownOnline: [ann, bob])
-        _ = stage.advance(by: .seconds(1))
-        #expect(stage.advance(by: .milliseconds(3999)) == [])
-        #expect(stage.advance(by: .milliseconds(1)) == ["event: presence -bob"])
+        var fixture = Self.fixture
+        _ = fixture.attach(east, present: [ann], knownOnline: [ann, bob])
+        _ = fixture.advance(by: .seconds(1))
+        #expect(fixture.advance(by: .milliseconds(3999)) == [])
+        #expect(fixture.advance(by: .milliseconds(1)) == ["event: presence -bob"])
     }
 
-    @Test("is not believed about others when the owner has been there for 5 s")
+    @Test("is not believed about users elsewhere once the owner has run for 5 s")
     func reportsLate() {
-        var stage = Self.fixture
-        _ = stage.attach(east, present: [ann])
-        _ = stage.advance(by: .seconds(5))
-        #expect(stage.attach(west, knownOnline: [bob]) == ["answer 1: entered"])
+        var fixture = Self.fixture
+        _ = fixture.attach(east, present: [ann])
+        _ = fixture.advance(by: .seconds(5))
+        #expect(fixture.attach(west, knownOnline: [bob]) == ["answer 1: joined"])
     }
 
-    @Test("is not believed about those of whom the owner has told something itself")
+    @Test("is not believed about users whose presence the owner has announced itself")
     func ownerKnowsBetter() {
-        var stage = Self.fixture
-        _ = stage.joinAndSubscribe(ann)
-        _ = stage.joinAndSubscribe(bob)
-        _ = stage.unsubscribe(bob)
-        _ = stage.advance(by: .seconds(3))
-        #expect(stage.attach(west, knownOnline: [bob]) == ["answer 1: entered"])
-        #expect(stage.advance(by: .seconds(10)) == [])
+        var fixture = Self.fixture
+        _ = fixture.joinAndSubscribe(ann)
+        _ = fixture.joinAndSubscribe(bob)
+        _ = fixture.unsubscribe(bob)
+        _ = fixture.advance(by: .seconds(3))
+        #expect(fixture.attach(west, knownOnline: [bob]) == ["answer 1: joined"])
+        #expect(fixture.advance(by: .seconds(10)) == [])
     }
 
-    @Test("has the owner forget those on it whom it does not name, and those alone")
+    @Test("makes the owner forget only the users on this loop that it does not list")
     func forgets() {
-        var stage = Self.fixture
-        _ = stage.joinAndSubscribe(ann, on: east)
-        _ = stage.joinAndSubscribe(bob, on: east)
-        _ = stage.joinAndSubscribe(cid, on: west)
-        _ = stage.advance(by: .seconds(10))
-        #expect(stage.attach(east, present: [ann]) == ["answer 1: entered"])
-        #expect(stage.advance(by: .seconds(10)) == ["event: presence -bob"])
+        var fixture = Self.fixture
+        _ = fixture.joinAndSubscribe(ann, on: east)
+        _ = fixture.joinAndSubscribe(bob, on: east)
+        _ = fixture.joinAndSubscribe(cid, on: west)
+        _ = fixture.advance(by: .seconds(10))
+        #expect(fixture.attach(east, present: [ann]) == ["answer 1: joined"])
+        #expect(fixture.advance(by: .seconds(10)) == ["event: presence -bob"])
     }
 
-    @Test("keeps those who wait for their answer")
+    @Test("keeps users whose join is not answered yet")
     func joining() {
-        var stage = Self.fixture
-        _ = stage.joinAndSubscribe(bob)
-        #expect(stage.attach(east, joining: [bob]) == ["answer 1: entered"])
-        _ = stage.describe(by: ann)
-        #expect(stage.lastDetails?.online == [bob.id])
+        var fixture = Self.fixture
+        _ = fixture.joinAndSubscribe(bob)
+        #expect(fixture.attach(east, joining: [bob]) == ["answer 1: joined"])
+        _ = fixture.describe(by: ann)
+        #expect(fixture.lastDetails?.online == [bob.id])
     }
 
-    @Test("is told of its people who are no members any more, but not of those who wait to come in")
+    @Test("is notified of its users that are no longer members, but not of users that are joining")
     func leftDuringGap() {
-        var stage = Self.fixture
-        _ = stage.leave(bob)
+        var fixture = Self.fixture
+        _ = fixture.leave(bob)
         #expect(
-            stage.attach(east, present: [bob], joining: [dan]) == [
-                "tell east: left bob", "answer 1: entered",
+            fixture.attach(east, present: [bob], joining: [dan]) == [
+                "notify east: left bob", "answer 1: joined",
             ])
     }
 
-    @Test("may have lost its last reports of deliveries, which it brings again")
+    @Test("repeats its last delivery reports, which may have been lost")
     func reports() {
-        var stage = Self.fixture
-        _ = stage.joinAndSubscribe(ann, on: west)
-        _ = stage.read(by: bob)
+        var fixture = Self.fixture
+        _ = fixture.joinAndSubscribe(ann, on: west)
+        _ = fixture.read(by: bob)
         let report = DeliveryReport(user: bob.id, range: 1...2)
         #expect(
-            stage.attach(east, delivered: [report]) == [
-                "answer 1: entered", "tell west: delivered 1,2 of ann",
+            fixture.attach(east, delivered: [report]) == [
+                "answer 1: joined", "notify west: delivered 1,2 of ann",
             ])
-        #expect(stage.attach(east, delivered: [report]) == ["answer 1: entered"])
+        #expect(fixture.attach(east, delivered: [report]) == ["answer 1: joined"])
     }
 
-    @Test("brings its reports to a new owner too, who first has to recall whose the messages are")
+    @Test("repeats its reports to a new owner, which must load the authors of the messages first")
     func reportsToNewOwner() {
-        var stage = Self.fixture
-        _ = stage.joinAndSubscribe(ann, on: west)
+        var fixture = Self.fixture
+        _ = fixture.joinAndSubscribe(ann, on: west)
         let report = DeliveryReport(user: bob.id, range: 1...2)
         #expect(
-            stage.attach(east, delivered: [report]) == [
-                "answer 1: entered", "tell west: delivered 1,2 of ann",
+            fixture.attach(east, delivered: [report]) == [
+                "answer 1: joined", "notify west: delivered 1,2 of ann",
             ])
     }
 
-    @Test("names the place of its feed, which later attachments change")
+    @Test("reports the slot of its feed, which a later attachment replaces")
     func feedSlot() {
-        var stage = Self.fixture
+        var fixture = Self.fixture
         let attachment = ConversationInput.attach(Attachment(present: []))
-        _ = stage.handle(attachment, from: RequestOrigin(loop: east, request: 1, feedSlot: 7))
-        _ = stage.handle(attachment, from: RequestOrigin(loop: east, request: 2, feedSlot: 8))
-        #expect(stage.conversation.subscribers.count == 1)
-        #expect(stage.conversation.subscribers[0].feedSlot == 8)
+        _ = fixture.handle(attachment, from: RequestOrigin(loop: east, request: 1, feedSlot: 7))
+        _ = fixture.handle(attachment, from: RequestOrigin(loop: east, request: 2, feedSlot: 8))
+        #expect(fixture.conversation.subscribers.count == 1)
+        #expect(fixture.conversation.subscribers[0].feedSlot == 8)
     }
 }

@@ -3,19 +3,19 @@ import Testing
 
 @testable import ChatCore
 
-@Suite("A conversation that another owns from now on")
+@Suite("A conversation that another loop owns from now on")
 struct ClosingTests {
-    @Test("takes back who types, tells askers to try again, and sends the listeners there")
+    @Test("ends typing states, answers requests with unavailable, and asks the loops to reattach")
     func close() {
-        var stage = ConversationFixture(of: [ann, bob])
-        _ = stage.joinAndSubscribe(ann)
-        _ = stage.setTyping(by: bob)
-        stage.isStoreSlow = true
-        _ = stage.end(by: ann)
+        var fixture = ConversationFixture(of: [ann, bob])
+        _ = fixture.joinAndSubscribe(ann)
+        _ = fixture.setTyping(by: bob)
+        fixture.isStoreSlow = true
+        _ = fixture.end(by: ann)
         #expect(
-            stage.run { $0.close(at: $1, into: &$2) } == [
-                refused(.outcomeUnknown), "event: bob stops typing", "call again",
+            fixture.run { $0.close(at: $1, into: &$2) } == [
+                refused(.outcomeUnknown), "event: bob stops typing", "request reattach",
             ])
-        #expect(stage.advance(by: .seconds(10)) == [])
+        #expect(fixture.advance(by: .seconds(10)) == [])
     }
 }

@@ -3,9 +3,10 @@ import Testing
 
 @testable import ChatCore
 
-@Suite("Bob is refused")
+@Suite("A command of Bob is refused")
 struct CommandRefusalTests {
-    /// Everything that somebody can ask but to come in; `edit` and `delete` are of message 1, which is Bob's.
+    /// All commands except joins and creation. `edit` and `delete` concern message 1, which is
+    /// Bob's.
     private static let commands: [(name: String, command: ChatCommand)] = [
         ("post", .post(.text("hi", by: bob))),
         ("edit", .edit(1, content: "ho", by: Principal(person: bob, isAdmin: false))),
@@ -18,63 +19,64 @@ struct CommandRefusalTests {
     ]
     private static let names = commands.map(\.name)
 
-    private static func submit(_ name: String, to stage: inout ConversationFixture) throws
+    private static func submit(_ name: String, to fixture: inout ConversationFixture) throws
         -> [String]
     {
-        stage.submit(try #require(Self.commands.first { $0.name == name }).command)
+        fixture.submit(try #require(Self.commands.first { $0.name == name }).command)
     }
 
-    /// Bob's conversation, in which he has said something.
+    /// A conversation of Bob's, with one message by him.
     private static var bobsConversation: ConversationFixture {
-        var stage = ConversationFixture(of: [bob, ann])
-        _ = stage.post("hi", by: bob)
-        return stage
+        var fixture = ConversationFixture(of: [bob, ann])
+        _ = fixture.post("hi", by: bob)
+        return fixture
     }
 
-    @Test("everything where there is no such conversation", arguments: names)
+    @Test("always if the conversation does not exist", arguments: names)
     func missing(_ name: String) throws {
-        var stage = ConversationFixture()
-        #expect(try Self.submit(name, to: &stage) == [refused(.noSuchConversation)])
+        var fixture = ConversationFixture()
+        #expect(try Self.submit(name, to: &fixture) == [refused(.noSuchConversation)])
     }
 
-    @Test("everything where he is no member", arguments: names)
+    @Test("always if he is not a member", arguments: names)
     func nonMember(_ name: String) throws {
-        var stage = Self.bobsConversation
-        _ = stage.leave(bob)
-        #expect(try Self.submit(name, to: &stage) == [refused(.notAMember)])
+        var fixture = Self.bobsConversation
+        _ = fixture.leave(bob)
+        #expect(try Self.submit(name, to: &fixture) == [refused(.notAMember)])
     }
 
     @Test(
-        "what writes when the conversation has ended",
+        "if it writes and the conversation has ended",
         arguments: ["post", "edit", "delete", "type", "end"])
     func ended(_ name: String) throws {
-        var stage = Self.bobsConversation
-        _ = stage.end(by: bob)
-        #expect(try Self.submit(name, to: &stage) == [refused(.conversationEnded)])
-    }
-
-    @Test("nothing else when it has ended", arguments: ["read", "part", "describe"])
-    func notEnded(_ name: String) throws {
-        var stage = Self.bobsConversation
-        _ = stage.end(by: bob)
-        #expect(try !Self.submit(name, to: &stage).contains(refused(.conversationEnded)))
+        var fixture = Self.bobsConversation
+        _ = fixture.end(by: bob)
+        #expect(try Self.submit(name, to: &fixture) == [refused(.conversationEnded)])
     }
 
     @Test(
-        "what must be stored while the store is away",
-        arguments: ["post", "edit", "delete", "read", "part", "end"])
-    func storeUnavailable(_ name: String) throws {
-        var stage = Self.bobsConversation
-        stage.conversation.areWritesUnavailable = true
-        stage.clearStoreRequests()
-        #expect(try Self.submit(name, to: &stage) == [refused(.unavailable)])
-        #expect(!stage.storeRequests.contains { !$0.hasPrefix("find") })
+        "in no other case when the conversation has ended", arguments: ["read", "part", "describe"])
+    func notEnded(_ name: String) throws {
+        var fixture = Self.bobsConversation
+        _ = fixture.end(by: bob)
+        #expect(try !Self.submit(name, to: &fixture).contains(refused(.conversationEnded)))
     }
 
-    @Test("nothing else while it is away", arguments: ["type", "describe"])
+    @Test(
+        "if it must be stored and writes are unavailable",
+        arguments: ["post", "edit", "delete", "read", "part", "end"])
+    func storeUnavailable(_ name: String) throws {
+        var fixture = Self.bobsConversation
+        fixture.conversation.areWritesUnavailable = true
+        fixture.clearStoreRequests()
+        #expect(try Self.submit(name, to: &fixture) == [refused(.unavailable)])
+        #expect(!fixture.storeRequests.contains { !$0.hasPrefix("find") })
+    }
+
+    @Test("in no other case when writes are unavailable", arguments: ["type", "describe"])
     func notStoreUnavailable(_ name: String) throws {
-        var stage = Self.bobsConversation
-        stage.conversation.areWritesUnavailable = true
-        #expect(try !Self.submit(name, to: &stage).contains(refused(.unavailable)))
+        var fixture = Self.bobsConversation
+        fixture.conversation.areWritesUnavailable = true
+        #expect(try !Self.submit(name, to: &fixture).contains(refused(.unavailable)))
     }
 }

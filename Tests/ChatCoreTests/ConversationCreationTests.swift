@@ -4,145 +4,149 @@ import Testing
 
 @testable import ChatCore
 
-@Suite("Making a conversation")
+@Suite("The creation of a conversation")
 struct ConversationCreationTests {
     private func newConversation(
         by person: Person = ann, of members: [Person], kind: ConversationRecord.Kind = .pets,
         title: String = "",
-        dialectData details: ByteString = "rex"
+        dialectData: ByteString = "rex"
     ) -> ChatCommand {
         .create(
             NewConversation(
-                kind: kind, title: title, dialectData: details,
+                kind: kind, title: title, dialectData: dialectData,
                 creator: Principal(person: person, isAdmin: false), members: members))
     }
 
     @Test(
-        "has all its members from the first moment, and is described to its creator when the last of them is stored"
+        "includes all members, and its creator gets the details when the last one is stored"
     )
     func members() {
-        var stage = ConversationFixture()
-        stage.isStoreSlow = true
-        _ = stage.submit(self.newConversation(of: [ann, bob, cid, bob], title: "Rex"), request: 1)
-        #expect(stage.answerStore(1) == [])
+        var fixture = ConversationFixture()
+        fixture.isStoreSlow = true
+        _ = fixture.submit(
+            self.newConversation(of: [ann, bob, cid, bob], title: "Rex"), request: 1)
+        #expect(fixture.answerStore(1) == [])
         #expect(
-            stage.storeRequests == [
+            fixture.storeRequests == [
                 "load", "1 create", "2 member ann Ann", "3 member bob Bob", "4 member cid Cid",
             ])
         #expect(
-            stage.answerStore(3) == ["event: created", "event: joined ann", "event: joined bob"])
-        #expect(stage.answerStore() == ["event: joined cid", "answer 1: described"])
-        #expect(stage.store.members.map(\.role) == [.creator, .member, .member])
-        #expect(stage.store.record?.title == "Rex")
-        #expect(stage.store.record?.dialectData == "rex")
-        #expect(stage.lastDetails?.members.map(\.user) == [ann.id, bob.id, cid.id])
-        stage.isStoreSlow = false
+            fixture.answerStore(3) == ["event: created", "event: joined ann", "event: joined bob"])
+        #expect(fixture.answerStore() == ["event: joined cid", "answer 1: described"])
+        #expect(fixture.store.members.map(\.role) == [.creator, .member, .member])
+        #expect(fixture.store.record?.title == "Rex")
+        #expect(fixture.store.record?.dialectData == "rex")
+        #expect(fixture.lastDetails?.members.map(\.user) == [ann.id, bob.id, cid.id])
+        fixture.isStoreSlow = false
         #expect(
-            stage.post("hi", by: cid) == ["event: posted 1 hi, answers"]
-                || stage.announcedMessages.count == 1)
+            fixture.post("hi", by: cid) == ["event: posted 1 hi, answers"]
+                || fixture.announcedMessages.count == 1)
     }
 
-    @Test("without members is possible, and its creator is none of them then")
+    @Test("without members is possible, and then the creator is not a member")
     func empty() {
-        var stage = ConversationFixture()
+        var fixture = ConversationFixture()
         #expect(
-            stage.submit(self.newConversation(of: [], kind: .chats), request: 1) == [
+            fixture.submit(self.newConversation(of: [], kind: .chats), request: 1) == [
                 "event: created", "answer 1: described",
             ])
-        #expect(stage.store.record?.creator == ann.id)
-        #expect(stage.post("hi", by: ann) == [ChatCoreTests.refused(.notAMember)])
+        #expect(fixture.store.record?.creator == ann.id)
+        #expect(fixture.post("hi", by: ann) == [ChatCoreTests.refused(.notAMember)])
     }
 
     @Test(
-        "is open or closed by what it is made as",
+        "makes it open or closed according to its kind",
         arguments: [ConversationRecord.Kind.pets, .conversations, .agents, .chats, .rooms])
     func joinPolicy(kind: ConversationRecord.Kind) {
-        var stage = ConversationFixture()
-        _ = stage.submit(self.newConversation(of: [ann], kind: kind))
+        var fixture = ConversationFixture()
+        _ = fixture.submit(self.newConversation(of: [ann], kind: kind))
         #expect(
-            stage.store.record?.joinPolicy == (kind == .chats || kind == .rooms ? .open : .closed))
-        #expect(stage.store.record?.kind == kind)
+            fixture.store.record?.joinPolicy == (kind == .chats || kind == .rooms ? .open : .closed)
+        )
+        #expect(fixture.store.record?.kind == kind)
     }
 
-    @Test("is done once: again it is refused, unless it is the same request")
+    @Test("is done once: a second one is refused unless it is a retry")
     func twice() {
-        var stage = ConversationFixture()
-        _ = stage.submit(self.newConversation(of: [ann]), request: 1)
+        var fixture = ConversationFixture()
+        _ = fixture.submit(self.newConversation(of: [ann]), request: 1)
         #expect(
-            stage.submit(self.newConversation(of: [ann]), request: 2) == [
+            fixture.submit(self.newConversation(of: [ann]), request: 2) == [
                 "answer 2: refused, \(ChatError.conversationExists)"
             ])
         #expect(
-            stage.submit(self.newConversation(of: [ann]), request: 1, retry: true) == [
+            fixture.submit(self.newConversation(of: [ann]), request: 1, retry: true) == [
                 "answer 1: described"
             ])
         #expect(
-            stage.submit(self.newConversation(by: bob, of: [ann]), request: 3, retry: true)
+            fixture.submit(self.newConversation(by: bob, of: [ann]), request: 3, retry: true)
                 == ["answer 3: refused, \(ChatError.conversationExists)"])
         #expect(
-            stage.submit(
+            fixture.submit(
                 self.newConversation(of: [ann], dialectData: "tom"), request: 4, retry: true)
                 == ["answer 4: refused, \(ChatError.conversationExists)"])
     }
 
-    @Test("asked again while it is stored is answered once")
+    @Test("that is retried while it is in flight is answered once")
     func repeatedWhilePending() {
-        var stage = ConversationFixture()
-        stage.isStoreSlow = true
-        _ = stage.submit(self.newConversation(of: [ann]), request: 1)
-        _ = stage.answerStore(1)
-        #expect(stage.submit(self.newConversation(of: [ann]), request: 1, retry: true) == [])
+        var fixture = ConversationFixture()
+        fixture.isStoreSlow = true
+        _ = fixture.submit(self.newConversation(of: [ann]), request: 1)
+        _ = fixture.answerStore(1)
+        #expect(fixture.submit(self.newConversation(of: [ann]), request: 1, retry: true) == [])
         #expect(
-            stage.answerStore() == ["event: created", "event: joined ann", "answer 1: described"])
+            fixture.answerStore() == ["event: created", "event: joined ann", "answer 1: described"])
     }
 
-    @Test("that the store does not take may be tried again")
+    @Test("that the store refuses may be retried")
     func refused() {
-        var stage = ConversationFixture()
+        var fixture = ConversationFixture()
         #expect(
-            stage.failingStore { $0.submit(self.newConversation(of: [ann]), request: 1) } == [
+            fixture.failingStore { $0.submit(self.newConversation(of: [ann]), request: 1) } == [
                 "answer 1: refused, \(ChatError.unavailable)"
             ])
-        stage.conversation.areWritesUnavailable = true
+        fixture.conversation.areWritesUnavailable = true
         #expect(
-            stage.submit(self.newConversation(of: [ann]), request: 1) == [
+            fixture.submit(self.newConversation(of: [ann]), request: 1) == [
                 "answer 1: refused, \(ChatError.unavailable)"
             ])
-        stage.conversation.areWritesUnavailable = false
+        fixture.conversation.areWritesUnavailable = false
         #expect(
-            stage.submit(self.newConversation(of: [ann]), request: 1).last == "answer 1: described")
+            fixture.submit(self.newConversation(of: [ann]), request: 1).last
+                == "answer 1: described")
     }
 
-    @Test("may have as many members as a conversation may have")
+    @Test("is limited to the members that a conversation may have")
     func tooMany() {
         var limits = ChatLimits()
         limits.membersPerConversation = 2
-        var stage = ConversationFixture(limits)
+        var fixture = ConversationFixture(limits)
         #expect(
-            stage.submit(self.newConversation(of: [ann, bob, cid]), request: 1) == [
+            fixture.submit(self.newConversation(of: [ann, bob, cid]), request: 1) == [
                 "answer 1: refused, \(ChatError.tooManyMembers(limit: 2))"
             ])
-        #expect(stage.storeRequests == ["load"])
+        #expect(fixture.storeRequests == ["load"])
     }
 
-    @Test("tells who comes in whether that made it a member, and what it has read")
+    @Test("lets a join report whether it made the user a member, and the member's cursors")
     func newMember() {
-        var stage = ConversationFixture()
-        _ = stage.submit(self.newConversation(of: [ann, bob]))
-        _ = stage.post("hi", by: ann)
-        _ = stage.read(1, by: bob)
-        _ = stage.joinAndSubscribe(bob)
-        #expect(stage.lastJoinResult?.isNewMember == false)
-        #expect(stage.lastJoinResult?.member?.readCursor == 1)
-        _ = stage.joinAndSubscribe(cid, listed: true)
-        #expect(stage.lastJoinResult?.isNewMember == true)
-        #expect(stage.lastJoinResult?.member?.user == cid.id)
+        var fixture = ConversationFixture()
+        _ = fixture.submit(self.newConversation(of: [ann, bob]))
+        _ = fixture.post("hi", by: ann)
+        _ = fixture.read(1, by: bob)
+        _ = fixture.joinAndSubscribe(bob)
+        #expect(fixture.lastJoinResult?.isNewMember == false)
+        #expect(fixture.lastJoinResult?.member?.readCursor == 1)
+        _ = fixture.joinAndSubscribe(cid, listed: true)
+        #expect(fixture.lastJoinResult?.isNewMember == true)
+        #expect(fixture.lastJoinResult?.member?.user == cid.id)
     }
 
-    @Test("shows itself to guests as far as they are admitted")
+    @Test("lets other users read the details as far as they have read access")
     func readAccess() {
-        func describe(_ stage: inout ConversationFixture, _ guests: ReadAccess) -> [String] {
-            stage.submit(.describe(by: Principal(person: dan, isAdmin: false), readAccess: guests))
+        func describe(_ fixture: inout ConversationFixture, _ guests: ReadAccess) -> [String] {
+            fixture.submit(
+                .describe(by: Principal(person: dan, isAdmin: false), readAccess: guests))
         }
         var open = ConversationFixture()
         #expect(describe(&open, .anyone) == [ChatCoreTests.refused(.noSuchConversation)])

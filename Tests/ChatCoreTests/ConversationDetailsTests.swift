@@ -4,101 +4,101 @@ import Testing
 
 @testable import ChatCore
 
-@Suite("A description")
+@Suite("The details of a conversation")
 struct ConversationDetailsTests {
-    @Test("names the members in the order of their coming, and who is there")
+    @Test("list the members in the order in which they joined, and who is online")
     func describes() {
-        var stage = ConversationFixture(of: [bob, ann, cid])
-        _ = stage.post("hi", by: ann)
-        _ = stage.leave(cid)
-        _ = stage.joinAndSubscribe(ann)
-        #expect(stage.describe(by: bob) == ["answer: described"])
-        #expect(stage.lastDetails?.members.map(\.user) == [bob.id, ann.id])
-        #expect(stage.lastDetails?.online == [ann.id])
-        #expect(stage.lastDetails?.head == 1)
-        #expect(stage.lastDetails?.record == stage.store.record)
+        var fixture = ConversationFixture(of: [bob, ann, cid])
+        _ = fixture.post("hi", by: ann)
+        _ = fixture.leave(cid)
+        _ = fixture.joinAndSubscribe(ann)
+        #expect(fixture.describe(by: bob) == ["answer: described"])
+        #expect(fixture.lastDetails?.members.map(\.user) == [bob.id, ann.id])
+        #expect(fixture.lastDetails?.online == [ann.id])
+        #expect(fixture.lastDetails?.head == 1)
+        #expect(fixture.lastDetails?.record == fixture.store.record)
     }
 
-    @Test("says when something was said, changed or ended last; who comes and goes changes nothing")
+    @Test("contain the time of the last message, edit or end, which joins and leaves do not change")
     func activity() {
-        var stage = ConversationFixture(of: [ann, bob])
+        var fixture = ConversationFixture(of: [ann, bob])
         func updatedAt() -> Timestamp? {
-            _ = stage.describe(by: ann)
-            #expect(stage.lastDetails?.record == stage.store.record)
-            return stage.lastDetails?.record.updatedAt
+            _ = fixture.describe(by: ann)
+            #expect(fixture.lastDetails?.record == fixture.store.record)
+            return fixture.lastDetails?.record.updatedAt
         }
-        let made = stage.store.record?.createdAt
+        let made = fixture.store.record?.createdAt
         #expect(updatedAt() == made)
-        for act: (inout ConversationFixture) -> [String] in [
+        for action: (inout ConversationFixture) -> [String] in [
             { $0.post("hi", by: ann) }, { $0.edit(1, to: "ho", by: ann) },
             { $0.delete(1, by: ann) }, { $0.end(by: ann) },
         ] {
-            _ = stage.advance(by: .seconds(3))
-            let now = stage.now.wall
-            _ = act(&stage)
+            _ = fixture.advance(by: .seconds(3))
+            let now = fixture.now.wall
+            _ = action(&fixture)
             #expect(updatedAt() == now)
-            _ = stage.advance(by: .seconds(3))
-            _ = stage.joinAndSubscribe(cid, listed: true)
-            _ = stage.read(1, by: bob)
-            _ = stage.leave(cid)
+            _ = fixture.advance(by: .seconds(3))
+            _ = fixture.joinAndSubscribe(cid, listed: true)
+            _ = fixture.read(1, by: bob)
+            _ = fixture.leave(cid)
             #expect(updatedAt() == now)
         }
         let ended = updatedAt()
-        stage.changeOwner()
+        fixture.changeOwner()
         #expect(updatedAt() == ended)
     }
 
     @Test(
-        "knows the agent as which a member last came in, also of who is gone, and also after its owner has died"
+        "contain the agent of a member's last join, after a leave and a change of owners too"
     )
     func agents() {
-        var stage = ConversationFixture(of: [ann])
+        var fixture = ConversationFixture(of: [ann])
         func agent() -> ByteString? {
-            _ = stage.describe(by: ann)
-            return stage.lastDetails?.members.last?.agent
+            _ = fixture.describe(by: ann)
+            return fixture.lastDetails?.members.last?.agent
         }
         for name: ByteString? in ["helper", "other", nil, "helper"] {
-            stage.clearStoreRequests()
-            _ = stage.joinAndSubscribe(
+            fixture.clearStoreRequests()
+            _ = fixture.joinAndSubscribe(
                 Person(id: bob.id, name: bob.name, agent: name), listed: true)
-            #expect(stage.storeRequests.count == 1)
-            _ = stage.unsubscribe(bob)
-            _ = stage.advance(by: .seconds(10))
+            #expect(fixture.storeRequests.count == 1)
+            _ = fixture.unsubscribe(bob)
+            _ = fixture.advance(by: .seconds(10))
             #expect(agent() == name)
-            // It comes in as it is known.
-            stage.clearStoreRequests()
-            _ = stage.joinAndSubscribe(
+            // The user joins under the known name and agent.
+            fixture.clearStoreRequests()
+            _ = fixture.joinAndSubscribe(
                 Person(id: bob.id, name: bob.name, agent: name), listed: true)
-            #expect(stage.storeRequests.isEmpty)
-            _ = stage.unsubscribe(bob)
+            #expect(fixture.storeRequests.isEmpty)
+            _ = fixture.unsubscribe(bob)
         }
-        stage.changeOwner()
+        fixture.changeOwner()
         #expect(agent() == "helper")
     }
 
-    @Test("does not say that something happened which is not stored yet")
+    @Test("do not contain changes that are not stored yet")
     func pendingChanges() {
-        var stage = ConversationFixture(of: [ann])
-        let made = stage.store.record?.createdAt
-        _ = stage.advance(by: .seconds(3))
-        stage.isStoreSlow = true
-        _ = stage.post("hi", by: ann)
-        _ = stage.describe(by: ann)
-        #expect(stage.lastDetails?.record.updatedAt == made)
-        let now = stage.now.wall
-        _ = stage.advance(by: .seconds(3))
-        _ = stage.answerStore()
-        _ = stage.describe(by: ann)
-        #expect(stage.lastDetails?.record.updatedAt == now)
+        var fixture = ConversationFixture(of: [ann])
+        let made = fixture.store.record?.createdAt
+        _ = fixture.advance(by: .seconds(3))
+        fixture.isStoreSlow = true
+        _ = fixture.post("hi", by: ann)
+        _ = fixture.describe(by: ann)
+        #expect(fixture.lastDetails?.record.updatedAt == made)
+        let now = fixture.now.wall
+        _ = fixture.advance(by: .seconds(3))
+        _ = fixture.answerStore()
+        _ = fixture.describe(by: ann)
+        #expect(fixture.lastDetails?.record.updatedAt == now)
     }
 
-    @Test("is for members and whom their guests are; admins are neither")
+    @Test("are for members and users with read access; an admin needs the same")
     func permission() {
-        var stage = ConversationFixture(of: [ann])
-        #expect(stage.describe(by: bob) == [refused(.notAMember)])
-        #expect(stage.describe(by: bob, admin: true) == [refused(.notAMember)])
+        var fixture = ConversationFixture(of: [ann])
+        #expect(fixture.describe(by: bob) == [refused(.notAMember)])
+        #expect(fixture.describe(by: bob, admin: true) == [refused(.notAMember)])
         func ask(_ guests: ReadAccess) -> [String] {
-            stage.submit(.describe(by: Principal(person: bob, isAdmin: true), readAccess: guests))
+            fixture.submit(.describe(by: Principal(person: bob, isAdmin: true), readAccess: guests))
         }
         #expect(ask(.anyoneIfOpen) == [refused(.notAMember)])
         #expect(ask(.anyone) == ["answer: described"])

@@ -3,29 +3,29 @@ import Testing
 
 @testable import ChatCore
 
-@Suite("Ending a conversation")
+@Suite("The end of a conversation")
 struct ConversationEndTests {
-    @Test("is its creator's right and an admin's, member or not")
+    @Test("is allowed for its creator and for admins, members or not")
     func permission() {
-        var stage = ConversationFixture(of: [ann, bob])
+        var fixture = ConversationFixture(of: [ann, bob])
         #expect(
-            stage.end(by: bob) == [
+            fixture.end(by: bob) == [
                 refused(.notAllowed("the creator of a conversation or an admin"))
             ])
-        #expect(stage.end(by: cid) == [refused(.notAMember)])
-        var other = stage
-        #expect(stage.end(by: ann, request: 1) == ["event: ended by ann, answers 1"])
+        #expect(fixture.end(by: cid) == [refused(.notAMember)])
+        var other = fixture
+        #expect(fixture.end(by: ann, request: 1) == ["event: ended by ann, answers 1"])
         #expect(other.end(by: cid, admin: true, request: 1) == ["event: ended by cid, answers 1"])
     }
 
-    @Test("is done once: again it is refused, unless it is the same request")
+    @Test("is done once: a second one is refused unless it is a retry")
     func twice() {
-        var stage = ConversationFixture(of: [ann])
-        stage.isStoreSlow = true
-        _ = stage.end(by: ann, request: 1)
-        #expect(stage.end(by: ann, request: 2, retry: true) == [])
-        #expect(stage.answerStore() == ["event: ended by ann, answers 1", "answer 2: done"])
-        #expect(stage.end(by: ann, request: 1, retry: true) == ["answer 1: done"])
-        #expect(stage.end(by: ann) == [refused(.conversationEnded)])
+        var fixture = ConversationFixture(of: [ann])
+        fixture.isStoreSlow = true
+        _ = fixture.end(by: ann, request: 1)
+        #expect(fixture.end(by: ann, request: 2, retry: true) == [])
+        #expect(fixture.answerStore() == ["event: ended by ann, answers 1", "answer 2: done"])
+        #expect(fixture.end(by: ann, request: 1, retry: true) == ["answer 1: done"])
+        #expect(fixture.end(by: ann) == [refused(.conversationEnded)])
     }
 }

@@ -3,54 +3,55 @@ import ChatModel
 
 @testable import ChatCore
 
-/// What people and loops ask, in the words of the tests.
+/// Commands of users and reports of loops, in short form.
 extension ConversationFixture {
     mutating func joinAndSubscribe(
         _ person: Person, listed: Bool = true, admin: Bool = false,
         kind: ConversationRecord.Kind = .conversations, on loop: LoopID = east,
         request: RequestID? = nil
     ) -> [String] {
-        let actor = Principal(person: person, isAdmin: admin)
+        let principal = Principal(person: person, isAdmin: admin)
         return self.submit(
-            .joinAndSubscribe(JoinRequest(principal: actor, isListedInToken: listed, kind: kind)),
+            .joinAndSubscribe(
+                JoinRequest(principal: principal, isListedInToken: listed, kind: kind)),
             on: loop, request: request)
     }
 
     mutating func join(_ person: Person, listed: Bool = false, request: RequestID? = nil)
         -> [String]
     {
-        let actor = Principal(person: person, isAdmin: false)
+        let principal = Principal(person: person, isAdmin: false)
         return self.submit(
-            .join(JoinRequest(principal: actor, isListedInToken: listed, kind: .conversations)),
+            .join(JoinRequest(principal: principal, isListedInToken: listed, kind: .conversations)),
             request: request)
     }
 
     mutating func post(
-        _ words: String, by person: Person, id: String? = nil, on loop: LoopID = east,
-        request: RequestID? = nil, retry again: Bool = false
+        _ content: String, by person: Person, id: String? = nil, on loop: LoopID = east,
+        request: RequestID? = nil, retry isRetry: Bool = false
     ) -> [String] {
         self.submit(
-            .post(.text(words, by: person, id: id)), on: loop, request: request, retry: again)
+            .post(.text(content, by: person, id: id)), on: loop, request: request, retry: isRetry)
     }
 
     mutating func edit(
-        _ sequence: SequenceNumber, to words: String, by person: Person, admin: Bool = false,
-        request: RequestID? = nil, retry again: Bool = false
+        _ sequence: SequenceNumber, to content: String, by person: Person, admin: Bool = false,
+        request: RequestID? = nil, retry isRetry: Bool = false
     ) -> [String] {
         self.submit(
-            .edit(sequence, content: words, by: Principal(person: person, isAdmin: admin)),
-            request: request, retry: again)
+            .edit(sequence, content: content, by: Principal(person: person, isAdmin: admin)),
+            request: request, retry: isRetry)
     }
 
     mutating func delete(
         _ sequence: SequenceNumber, by person: Person, admin: Bool = false,
-        request: RequestID? = nil, retry again: Bool = false
+        request: RequestID? = nil, retry isRetry: Bool = false
     )
         -> [String]
     {
         self.submit(
             .delete(sequence, by: Principal(person: person, isAdmin: admin)), request: request,
-            retry: again)
+            retry: isRetry)
     }
 
     mutating func read(_ sequences: SequenceNumber..., by person: Person) -> [String] {
@@ -61,24 +62,25 @@ extension ConversationFixture {
         self.submit(.typing(isTyping, by: person))
     }
 
-    mutating func leave(_ person: Person, request: RequestID? = nil, retry again: Bool = false)
+    mutating func leave(_ person: Person, request: RequestID? = nil, retry isRetry: Bool = false)
         -> [String]
     {
-        self.submit(.leave(person.id), request: request, retry: again)
+        self.submit(.leave(person.id), request: request, retry: isRetry)
     }
 
     mutating func end(
-        by person: Person, admin: Bool = false, request: RequestID? = nil, retry again: Bool = false
+        by person: Person, admin: Bool = false, request: RequestID? = nil,
+        retry isRetry: Bool = false
     ) -> [String] {
         self.submit(
-            .end(by: Principal(person: person, isAdmin: admin)), request: request, retry: again)
+            .end(by: Principal(person: person, isAdmin: admin)), request: request, retry: isRetry)
     }
 
     mutating func describe(by person: Person, admin: Bool = false) -> [String] {
         self.submit(.describe(by: Principal(person: person, isAdmin: admin)))
     }
 
-    // MARK: What loops tell
+    // MARK: Reports of loops
 
     mutating func unsubscribe(_ person: Person, on loop: LoopID = east) -> [String] {
         self.handle(.unsubscribe(person.id), from: RequestOrigin(loop: loop, request: 0))
@@ -95,15 +97,16 @@ extension ConversationFixture {
     }
 
     mutating func attach(
-        _ loop: LoopID, present: [Person] = [], joining entering: [Person] = [],
-        knownOnline heard: [Person] = [], delivered: [DeliveryReport] = [],
-        revision: Revision = 0, head through: SequenceNumber = 0
+        _ loop: LoopID, present: [Person] = [], joining: [Person] = [],
+        knownOnline: [Person] = [], delivered: [DeliveryReport] = [],
+        revision: Revision = 0, head: SequenceNumber = 0
     ) -> [String] {
         self.handle(
             .attach(
                 Attachment(
-                    present: present, joining: entering, knownOnline: heard, delivered: delivered,
-                    revision: revision, head: through)),
+                    present: present, joining: joining, knownOnline: knownOnline,
+                    delivered: delivered,
+                    revision: revision, head: head)),
             from: RequestOrigin(loop: loop, request: 1))
     }
 }

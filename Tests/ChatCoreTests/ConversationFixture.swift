@@ -3,10 +3,10 @@ import ChatModel
 
 @testable import ChatCore
 
-/// One conversation with a store and a clock of its own: it does what an owner does with the effects.
+/// A conversation with its own store and clock. It executes effects like an owner.
 ///
-/// The store answers at once, or when it is told to while `isStoreSlow`. Every function says what was heard meanwhile,
-/// one line for each answer and event, as `Line` writes them.
+/// The store answers at once or, while `isStoreSlow`, on request. Every function returns what the
+/// conversation published meanwhile: one line per answer and event, in the form of `EffectText`.
 struct ConversationFixture {
     var conversation: Conversation
     var store = StoreFixture()
@@ -14,11 +14,11 @@ struct ConversationFixture {
     /// Requests to the store wait until `answerStore` or `failStore`.
     var isStoreSlow = false
     var now: ClockReading
-    /// What was asked of the store, oldest first.
+    /// The requests to the store, oldest first.
     private(set) var storeRequests: [String] = []
     private(set) var lastJoinResult: JoinResult?
     private(set) var lastDetails: ConversationDetails?
-    /// Every message that was announced, in that order.
+    /// All published messages, in order.
     private(set) var announcedMessages: [Message] = []
     private var pendingStoreRequests: [PendingStoreRequest] = []
     private var wakeTimes: [Int64] = []
@@ -27,7 +27,7 @@ struct ConversationFixture {
 
     enum PendingStoreRequest {
         case write(Write.Change, Revision, RequestOrigin?)
-        /// With the message as it was when the store was asked.
+        /// With the message at the time of the request.
         case lookUp(SequenceNumber, MessageLookup, Message?)
         case load, loadRecents
         case readHistory(SequenceNumber, Int)
@@ -43,7 +43,7 @@ struct ConversationFixture {
             monotonic: 100_000, wall: Timestamp(milliseconds: 1_800_000_000_000))
     }
 
-    /// A conversation that the first of these has made; all are members, and nobody is there.
+    /// A conversation that the first person created. All are members, and none is present.
     init(of people: [Person], open: Bool = false, _ limits: ChatLimits = ChatLimits()) {
         self.init(limits)
         for person in people {
@@ -55,21 +55,21 @@ struct ConversationFixture {
         self.announcedMessages = []
     }
 
-    // MARK: What reaches the conversation
+    // MARK: Inputs
 
     mutating func handle(_ input: ConversationInput, from origin: RequestOrigin) -> [String] {
         self.run { $0.handle(input, from: origin, at: $1, into: &$2) }
     }
 
-    /// Numbers of requests are made up unless the test wants to see them.
+    /// Request ids are generated unless a test needs to see them.
     mutating func submit(
         _ command: ChatCommand, on loop: LoopID = east, request: RequestID? = nil,
-        retry again: Bool = false
+        retry isRetry: Bool = false
     ) -> [String] {
         self.lastRequest += 1
         return self.handle(
             .command(command),
-            from: RequestOrigin(loop: loop, request: request ?? self.lastRequest, isRetry: again))
+            from: RequestOrigin(loop: loop, request: request ?? self.lastRequest, isRetry: isRetry))
     }
 
     mutating func run(
@@ -100,16 +100,16 @@ struct ConversationFixture {
             if case .joined(let entered) = answer { self.lastJoinResult = entered }
             if case .described(let description) = answer { self.lastDetails = description }
             self.output.append(EffectText.answer(answer, to: origin))
-        case .event(let event, _, let asked):
+        case .event(let event, _, let origin):
             if case .posted(let message) = event { self.announcedMessages.append(message) }
-            self.output.append(EffectText.event(event, asked: asked))
+            self.output.append(EffectText.event(event, origin: origin))
         case .notify(let event, let loops):
             self.output.append(EffectText.notification(event, loops))
-        case .requestReattach: self.output.append("call again")
+        case .requestReattach: self.output.append("request reattach")
         case .wake(let time): self.wakeTimes.append(time)
-        case .write(let change, let revision, let asked):
+        case .write(let change, let revision, let origin):
             self.conversation.retain(change, revision, at: self.now)
-            self.sendToStore(.write(change, revision, asked), into: &effects)
+            self.sendToStore(.write(change, revision, origin), into: &effects)
         case .lookUp(let sequence, let search):
             self.sendToStore(
                 .lookUp(sequence, search, self.store.message(sequence)), into: &effects)
@@ -117,10 +117,10 @@ struct ConversationFixture {
         case .loadRecents: self.sendToStore(.loadRecents, into: &effects)
         case .readHistory(let sequence, let limit):
             self.sendToStore(.readHistory(sequence, limit), into: &effects)
-        case .queryHolders: self.output.append("who holds it")
+        case .queryHolders: self.output.append("query holders")
         case .recovered(let changes):
             self.output.append(
-                "restored \(changes.inPlace), moved \(changes.moved), lost \(changes.lost)")
+                "recovered \(changes.inPlace), moved \(changes.moved), lost \(changes.lost)")
         case .invalidate:
             self.conversation.abandon(at: self.now, into: &effects)
             self.conversation.reload(into: &effects)
@@ -130,24 +130,24 @@ struct ConversationFixture {
     // MARK: The store
 
     private mutating func sendToStore(
-        _ errand: PendingStoreRequest, into effects: inout [ConversationEffect]
+        _ request: PendingStoreRequest, into effects: inout [ConversationEffect]
     ) {
-        self.storeRequests.append(EffectText.storeRequest(errand))
+        self.storeRequests.append(EffectText.storeRequest(request))
         if self.isStoreSlow {
-            self.pendingStoreRequests.append(errand)
+            self.pendingStoreRequests.append(request)
         } else {
-            self.answer(errand, into: &effects)
+            self.answer(request, into: &effects)
         }
     }
 
     private mutating func answer(
-        _ errand: PendingStoreRequest, into effects: inout [ConversationEffect]
+        _ request: PendingStoreRequest, into effects: inout [ConversationEffect]
     ) {
-        switch errand {
-        case .write(let change, let revision, let asked):
+        switch request {
+        case .write(let change, let revision, let origin):
             self.store.write(change, revision)
             self.conversation.stored(
-                change, revision: revision, origin: asked, at: self.now, into: &effects)
+                change, revision: revision, origin: origin, at: self.now, into: &effects)
         case .lookUp(let sequence, let search, let message):
             self.conversation.lookedUp(
                 message, head: self.store.messages.count, for: search, sequence: sequence,
@@ -161,7 +161,7 @@ struct ConversationFixture {
         }
     }
 
-    /// The slow store answers the oldest of what it was asked; all of it unless told how much.
+    /// The slow store answers its oldest requests; all of them by default.
     mutating func answerStore(_ count: Int = .max) -> [String] {
         self.output = []
         for _ in 0..<min(count, self.pendingStoreRequests.count) {
@@ -170,20 +170,20 @@ struct ConversationFixture {
         return self.output
     }
 
-    /// The slow store answers what it was asked last: reads and writes may overtake each other.
+    /// The slow store answers its newest request: reads and writes may overtake each other.
     mutating func answerStoreNewest() -> [String] {
         self.output = []
         self.answer(self.pendingStoreRequests.removeLast())
         return self.output
     }
 
-    private mutating func answer(_ errand: PendingStoreRequest) {
+    private mutating func answer(_ request: PendingStoreRequest) {
         var effects: [ConversationEffect] = []
-        self.answer(errand, into: &effects)
+        self.answer(request, into: &effects)
         self.work { $2 = effects }
     }
 
-    /// The store fails in all that this asks of it, and works again afterwards.
+    /// The store fails all requests of this body and works again afterwards.
     mutating func failingStore(_ ask: (inout ConversationFixture) -> [String]) -> [String] {
         self.isStoreSlow = true
         defer { self.isStoreSlow = false }
@@ -191,27 +191,27 @@ struct ConversationFixture {
         return self.failStore()
     }
 
-    /// The slow store fails in all it was asked.
+    /// The slow store fails all its requests.
     ///
     /// - Parameters:
     ///   - cause: what became of the writes.
-    ///   - isDone: the store does them all the same, and only its answer is lost.
+    ///   - isDone: the store applies the writes, and only its answer is lost.
     mutating func failStore(_ cause: ChatError = .unavailable, isDone: Bool = false) -> [String] {
         self.output = []
-        let held = self.pendingStoreRequests
+        let requests = self.pendingStoreRequests
         self.pendingStoreRequests = []
         var isAbandoned = false
-        for errand in held {
-            switch errand {
+        for request in requests {
+            switch request {
             case .write(.cursors(let user, let read, _), _, _):
                 self.work {
                     $0.cursorsFailed(of: user, read: read, because: cause, at: $1, into: &$2)
                 }
             case .lookUp(_, let search, _): self.work { $0.lookupFailed(for: search, into: &$2) }
-            case .write(let change, let revision, let asked):
+            case .write(let change, let revision, let origin):
                 if isDone { self.store.write(change, revision) }
                 if cause != .outcomeUnknown { self.conversation.discardRefused(change, revision) }
-                if let asked { self.output.append(EffectText.answer(.failed(cause), to: asked)) }
+                if let origin { self.output.append(EffectText.answer(.failed(cause), to: origin)) }
                 if !isAbandoned { self.work { $0.writeFailed(because: cause, at: $1, into: &$2) } }
                 isAbandoned = true
             case .load, .loadRecents, .readHistory:
@@ -222,14 +222,14 @@ struct ConversationFixture {
         return self.output
     }
 
-    /// Forgets what the store was asked so far.
+    /// Forgets the store requests up to now.
     mutating func clearStoreRequests() {
         self.storeRequests = []
     }
 
     // MARK: Time and owners
 
-    /// Time passes, and the conversation is woken whenever it asked for it.
+    /// Time passes, with a tick at every requested time.
     mutating func advance(by duration: Duration) -> [String] {
         self.output = []
         let end = self.now.after(duration)
@@ -249,12 +249,12 @@ struct ConversationFixture {
             wall: Timestamp(milliseconds: self.now.wall.milliseconds + ahead))
     }
 
-    /// When the conversation next wants to be woken, in milliseconds from now.
+    /// The time until the next requested tick, in milliseconds.
     var nextWake: Int64? {
         self.wakeTimes.min().map { $0 - self.now.monotonic }
     }
 
-    /// The owner dies: another begins with what the store has.
+    /// The owner dies, and another one starts with the stored state.
     mutating func changeOwner() {
         self.conversation = Conversation(rules: self.rules, isInbox: self.isInbox)
         self.wakeTimes = []

@@ -4,170 +4,170 @@ import Testing
 
 @testable import ChatCore
 
-@Suite("Coming into a conversation")
+@Suite("A join")
 struct ConversationJoinTests {
-    @Test("makes it where there is none, for whom its token lists, who is its creator")
+    @Test("creates a missing conversation if the token lists it, and the user is its creator")
     func creates() {
-        var stage = ConversationFixture()
+        var fixture = ConversationFixture()
         #expect(
-            stage.joinAndSubscribe(ann, kind: .chats, request: 1)
+            fixture.joinAndSubscribe(ann, kind: .chats, request: 1)
                 == [
                     "event: presence +ann", "event: created", "event: joined ann",
-                    "answer 1: entered",
+                    "answer 1: joined",
                 ])
-        #expect(stage.storeRequests == ["load", "1 create", "2 member ann Ann"])
-        #expect(stage.store.record?.joinPolicy == .open)
-        #expect(stage.store.record?.creator == ann.id)
-        #expect(stage.store.members.map(\.role) == [.creator])
+        #expect(fixture.storeRequests == ["load", "1 create", "2 member ann Ann"])
+        #expect(fixture.store.record?.joinPolicy == .open)
+        #expect(fixture.store.record?.creator == ann.id)
+        #expect(fixture.store.members.map(\.role) == [.creator])
     }
 
-    @Test("makes none for whom no token lists")
+    @Test("does not create a conversation that no token lists")
     func createsNothing() {
-        var stage = ConversationFixture()
-        #expect(stage.joinAndSubscribe(ann, listed: false) == [refused(.accessDenied)])
-        #expect(stage.join(ann) == [refused(.noSuchConversation)])
-        #expect(stage.storeRequests == ["load"])
+        var fixture = ConversationFixture()
+        #expect(fixture.joinAndSubscribe(ann, listed: false) == [refused(.accessDenied)])
+        #expect(fixture.join(ann) == [refused(.noSuchConversation)])
+        #expect(fixture.storeRequests == ["load"])
     }
 
-    @Test("that is closed needs a token that lists it, or membership")
+    @Test("of a closed conversation needs a token that lists it, or a membership")
     func closed() {
-        var stage = ConversationFixture(of: [ann])
-        #expect(stage.joinAndSubscribe(bob, listed: false) == [refused(.accessDenied)])
-        #expect(stage.joinAndSubscribe(bob, listed: true).contains("event: joined bob"))
-        #expect(stage.joinAndSubscribe(bob, listed: false) == ["answer: entered"])
-        #expect(stage.store.members.map(\.role) == [.creator, .member])
+        var fixture = ConversationFixture(of: [ann])
+        #expect(fixture.joinAndSubscribe(bob, listed: false) == [refused(.accessDenied)])
+        #expect(fixture.joinAndSubscribe(bob, listed: true).contains("event: joined bob"))
+        #expect(fixture.joinAndSubscribe(bob, listed: false) == ["answer: joined"])
+        #expect(fixture.store.members.map(\.role) == [.creator, .member])
     }
 
-    @Test("that is open needs nothing")
+    @Test("of an open conversation needs neither")
     func open() {
-        var stage = ConversationFixture(of: [ann], open: true)
-        #expect(stage.joinAndSubscribe(bob, listed: false).contains("event: joined bob"))
-        #expect(stage.join(cid, listed: false).contains("event: joined cid"))
+        var fixture = ConversationFixture(of: [ann], open: true)
+        #expect(fixture.joinAndSubscribe(bob, listed: false).contains("event: joined bob"))
+        #expect(fixture.join(cid, listed: false).contains("event: joined cid"))
     }
 
     @Test(
-        "is for no anonymous user of an id that a member has by a token, also where that one came later"
+        "of an anonymous user is refused if a token user with this id is a member or becomes one"
     )
     func takenID() {
         let guest = Person(id: UserID(anonymous: "ann"), name: "Ann")
-        var stage = ConversationFixture(of: [ann], open: true)
-        #expect(stage.joinAndSubscribe(guest, listed: false) == [refused(.idTaken)])
-        #expect(stage.join(guest, listed: true) == [refused(.idTaken)])
-        // A member's display name is no id.
+        var fixture = ConversationFixture(of: [ann], open: true)
+        #expect(fixture.joinAndSubscribe(guest, listed: false) == [refused(.idTaken)])
+        #expect(fixture.join(guest, listed: true) == [refused(.idTaken)])
+        // The display name of a member is not an id.
         #expect(
-            stage.join(Person(id: UserID(anonymous: "Ann"), name: "ann")) != [refused(.idTaken)])
+            fixture.join(Person(id: UserID(anonymous: "Ann"), name: "ann")) != [refused(.idTaken)])
         let other = Person(id: UserID(anonymous: "bob"), name: "Bob")
-        #expect(stage.join(other, listed: false) != [refused(.idTaken)])
-        _ = stage.joinAndSubscribe(bob, listed: true)
-        #expect(stage.joinAndSubscribe(other, listed: false) == [refused(.idTaken)])
-        // Who has left has no id any more that somebody else could be taken for.
-        _ = stage.leave(ann)
-        #expect(stage.join(guest, listed: false) != [refused(.idTaken)])
+        #expect(fixture.join(other, listed: false) != [refused(.idTaken)])
+        _ = fixture.joinAndSubscribe(bob, listed: true)
+        #expect(fixture.joinAndSubscribe(other, listed: false) == [refused(.idTaken)])
+        // An id without a current member cannot be mistaken for another user.
+        _ = fixture.leave(ann)
+        #expect(fixture.join(guest, listed: false) != [refused(.idTaken)])
     }
 
-    @Test("stays possible for whom it knows when it has ended")
+    @Test("of a known member is possible after the end")
     func ended() {
-        var stage = ConversationFixture(of: [ann, bob])
-        _ = stage.end(by: ann)
-        #expect(stage.joinAndSubscribe(bob, listed: false).contains("answer: entered"))
-        #expect(stage.lastJoinResult?.ended == ConversationEnd(by: ann.id, at: stage.now.wall))
+        var fixture = ConversationFixture(of: [ann, bob])
+        _ = fixture.end(by: ann)
+        #expect(fixture.joinAndSubscribe(bob, listed: false).contains("answer: joined"))
+        #expect(fixture.lastJoinResult?.ended == ConversationEnd(by: ann.id, at: fixture.now.wall))
     }
 
-    @Test("is answered with what is stored, not with what is on its way")
+    @Test("is answered with what is stored, not with what is in flight")
     func storedMessagesOnly() {
-        var stage = ConversationFixture(of: [ann])
-        _ = stage.post("one", by: ann)
-        stage.isStoreSlow = true
-        _ = stage.post("two", by: ann)
-        _ = stage.end(by: ann)
-        _ = stage.joinAndSubscribe(ann)
-        #expect(stage.lastJoinResult?.head == 1)
-        #expect(stage.lastJoinResult?.oldest == 1)
-        #expect(stage.lastJoinResult?.revision == stage.store.revision)
-        #expect(stage.lastJoinResult?.ended == nil)
+        var fixture = ConversationFixture(of: [ann])
+        _ = fixture.post("one", by: ann)
+        fixture.isStoreSlow = true
+        _ = fixture.post("two", by: ann)
+        _ = fixture.end(by: ann)
+        _ = fixture.joinAndSubscribe(ann)
+        #expect(fixture.lastJoinResult?.head == 1)
+        #expect(fixture.lastJoinResult?.oldest == 1)
+        #expect(fixture.lastJoinResult?.revision == fixture.store.revision)
+        #expect(fixture.lastJoinResult?.ended == nil)
     }
 
-    @Test("is told the oldest message that is kept: by the store, and by the limit of the history")
+    @Test("returns the oldest message that is kept: by the store, and by the history limit")
     func oldest() {
         var limits = ChatLimits()
         limits.historyLimit = 3
-        var stage = ConversationFixture(of: [ann], limits)
-        for number in 1...5 { _ = stage.post("\(number)", by: ann) }
-        _ = stage.joinAndSubscribe(ann)
-        #expect(stage.lastJoinResult?.oldest == 3)
-        stage.store.oldest = 5
-        stage.changeOwner()
-        _ = stage.joinAndSubscribe(ann)
-        #expect(stage.lastJoinResult?.oldest == 5)
+        var fixture = ConversationFixture(of: [ann], limits)
+        for number in 1...5 { _ = fixture.post("\(number)", by: ann) }
+        _ = fixture.joinAndSubscribe(ann)
+        #expect(fixture.lastJoinResult?.oldest == 3)
+        fixture.store.oldest = 5
+        fixture.changeOwner()
+        _ = fixture.joinAndSubscribe(ann)
+        #expect(fixture.lastJoinResult?.oldest == 5)
     }
 
-    @Test("names the creator to a next owner's people as who ended it")
+    @Test("under a new owner reports the creator as the user that ended the conversation")
     func endedLongAgo() {
-        var stage = ConversationFixture(of: [ann, bob])
-        _ = stage.end(by: bob, admin: true)
-        let time = stage.now.wall
-        _ = stage.joinAndSubscribe(ann)
-        #expect(stage.lastJoinResult?.ended == ConversationEnd(by: bob.id, at: time))
-        stage.changeOwner()
-        _ = stage.joinAndSubscribe(ann)
-        #expect(stage.lastJoinResult?.ended == ConversationEnd(by: ann.id, at: time))
+        var fixture = ConversationFixture(of: [ann, bob])
+        _ = fixture.end(by: bob, admin: true)
+        let time = fixture.now.wall
+        _ = fixture.joinAndSubscribe(ann)
+        #expect(fixture.lastJoinResult?.ended == ConversationEnd(by: bob.id, at: time))
+        fixture.changeOwner()
+        _ = fixture.joinAndSubscribe(ann)
+        #expect(fixture.lastJoinResult?.ended == ConversationEnd(by: ann.id, at: time))
     }
 
-    @Test("by joining makes a member who does not listen and is not there")
+    @Test("without a subscription makes a member that is not present")
     func join() {
-        var stage = ConversationFixture(of: [ann], open: true)
-        #expect(stage.join(bob, request: 1) == ["event: joined bob", "answer 1: entered"])
-        #expect(stage.conversation.subscribers.isEmpty)
-        _ = stage.describe(by: bob)
-        #expect(stage.lastDetails?.online == [])
+        var fixture = ConversationFixture(of: [ann], open: true)
+        #expect(fixture.join(bob, request: 1) == ["event: joined bob", "answer 1: joined"])
+        #expect(fixture.conversation.subscribers.isEmpty)
+        _ = fixture.describe(by: bob)
+        #expect(fixture.lastDetails?.online == [])
     }
 
-    @Test("twice changes nothing")
+    @Test("has no effect the second time")
     func twice() {
-        var stage = ConversationFixture(of: [ann], open: true)
-        stage.clearStoreRequests()
-        #expect(stage.join(ann) == ["answer: entered"])
-        #expect(stage.storeRequests == [])
+        var fixture = ConversationFixture(of: [ann], open: true)
+        fixture.clearStoreRequests()
+        #expect(fixture.join(ann) == ["answer: joined"])
+        #expect(fixture.storeRequests == [])
     }
 
-    @Test("twice while the first time is stored is told once and answered twice")
+    @Test("that is repeated while the first is in flight makes one event and two answers")
     func twiceWhilePending() {
-        var stage = ConversationFixture(of: [ann])
-        stage.isStoreSlow = true
-        _ = stage.join(bob, listed: true, request: 1)
-        _ = stage.join(bob, listed: true, request: 2)
+        var fixture = ConversationFixture(of: [ann])
+        fixture.isStoreSlow = true
+        _ = fixture.join(bob, listed: true, request: 1)
+        _ = fixture.join(bob, listed: true, request: 2)
         #expect(
-            stage.answerStore() == ["event: joined bob", "answer 1: entered", "answer 2: entered"])
+            fixture.answerStore() == ["event: joined bob", "answer 1: joined", "answer 2: joined"])
     }
 
     @Test("under another name renames the member")
     func renames() {
-        var stage = ConversationFixture(of: [ann, bob])
+        var fixture = ConversationFixture(of: [ann, bob])
         #expect(
-            stage.joinAndSubscribe(Person(id: bob.id, name: "Robert"), request: 1)
-                == ["event: presence +bob", "event: renamed bob Robert", "answer 1: entered"])
-        #expect(stage.store.members.map(\.name) == ["Ann", "Robert"])
+            fixture.joinAndSubscribe(Person(id: bob.id, name: "Robert"), request: 1)
+                == ["event: presence +bob", "event: renamed bob Robert", "answer 1: joined"])
+        #expect(fixture.store.members.map(\.name) == ["Ann", "Robert"])
     }
 
-    @Test("is refused beyond the members that a conversation may have, and never to a member")
+    @Test("is refused above the member limit, but never to a member")
     func full() {
         var limits = ChatLimits()
         limits.membersPerConversation = 2
-        var stage = ConversationFixture(of: [ann, bob], limits)
-        #expect(stage.joinAndSubscribe(cid) == [refused(.tooManyMembers(limit: 2))])
-        #expect(stage.joinAndSubscribe(bob).contains("answer: entered"))
-        _ = stage.leave(bob)
-        #expect(stage.joinAndSubscribe(cid).contains("answer: entered"))
+        var fixture = ConversationFixture(of: [ann, bob], limits)
+        #expect(fixture.joinAndSubscribe(cid) == [refused(.tooManyMembers(limit: 2))])
+        #expect(fixture.joinAndSubscribe(bob).contains("answer: joined"))
+        _ = fixture.leave(bob)
+        #expect(fixture.joinAndSubscribe(cid).contains("answer: joined"))
     }
 
-    @Test("is possible for members alone while the store is away, under the names that they have")
+    @Test("is only possible for members while writes are unavailable, and keeps their names")
     func storeUnavailable() {
-        var stage = ConversationFixture(of: [ann])
-        stage.conversation.areWritesUnavailable = true
-        #expect(stage.joinAndSubscribe(bob) == [refused(.unavailable)])
+        var fixture = ConversationFixture(of: [ann])
+        fixture.conversation.areWritesUnavailable = true
+        #expect(fixture.joinAndSubscribe(bob) == [refused(.unavailable)])
         #expect(
-            stage.joinAndSubscribe(Person(id: ann.id, name: "Anna")).contains("answer: entered"))
-        _ = stage.describe(by: ann)
-        #expect(stage.lastDetails?.members.map(\.name) == ["Ann"])
+            fixture.joinAndSubscribe(Person(id: ann.id, name: "Anna")).contains("answer: joined"))
+        _ = fixture.describe(by: ann)
+        #expect(fixture.lastDetails?.members.map(\.name) == ["Ann"])
     }
 }

@@ -5,83 +5,84 @@ import Testing
 
 @Suite("A crowd")
 struct CrowdTests {
-    /// Ten members; above three it is a crowd, until there are fewer than two.
+    /// Ten members. The conversation is a crowd above three present users, until there are fewer
+    /// than two.
     private static func fixture(present count: Int, changes: Int = 100) -> ConversationFixture {
         var limits = ChatLimits()
         (limits.crowdAbove, limits.crowdEndsBelow, limits.crowdChangeLimit) = (3, 2, changes)
-        var stage = ConversationFixture(of: makePeople(10), limits)
-        for person in makePeople(count) { _ = stage.joinAndSubscribe(person) }
-        _ = stage.advance(by: .seconds(10))
-        return stage
+        var fixture = ConversationFixture(of: makePeople(10), limits)
+        for person in makePeople(count) { _ = fixture.joinAndSubscribe(person) }
+        _ = fixture.advance(by: .seconds(10))
+        return fixture
     }
 
-    @Test("begins above the limit and hears numbers")
+    @Test("begins above the limit and receives counts")
     func begins() {
-        var stage = Self.fixture(present: 3)
+        var fixture = Self.fixture(present: 3)
         #expect(
-            stage.joinAndSubscribe(makePeople(4)[3]) == [
-                "event: crowd of 4 +p4", "answer: entered",
+            fixture.joinAndSubscribe(makePeople(4)[3]) == [
+                "event: crowd of 4 +p4", "answer: joined",
             ])
     }
 
-    @Test("hears of itself every 2 s at most")
+    @Test("receives a count at most every 2 s")
     func interval() {
-        var stage = Self.fixture(present: 4)
+        var fixture = Self.fixture(present: 4)
         #expect(
-            stage.joinAndSubscribe(makePeople(5)[4]) == [
-                "event: crowd of 5 +p5", "answer: entered",
+            fixture.joinAndSubscribe(makePeople(5)[4]) == [
+                "event: crowd of 5 +p5", "answer: joined",
             ])
-        _ = stage.advance(by: .milliseconds(1))
-        #expect(stage.joinAndSubscribe(makePeople(6)[5]) == ["answer: entered"])
-        #expect(stage.joinAndSubscribe(makePeople(7)[6]) == ["answer: entered"])
-        #expect(stage.advance(by: .milliseconds(1998)) == [])
-        #expect(stage.advance(by: .milliseconds(1)) == ["event: crowd of 7 +p6 +p7"])
+        _ = fixture.advance(by: .milliseconds(1))
+        #expect(fixture.joinAndSubscribe(makePeople(6)[5]) == ["answer: joined"])
+        #expect(fixture.joinAndSubscribe(makePeople(7)[6]) == ["answer: joined"])
+        #expect(fixture.advance(by: .milliseconds(1998)) == [])
+        #expect(fixture.advance(by: .milliseconds(1)) == ["event: crowd of 7 +p6 +p7"])
     }
 
-    @Test("hears of the newest changes only, and of the number of all")
+    @Test("receives only the newest changes, and the count of all")
     func changes() {
-        var stage = Self.fixture(present: 4, changes: 2)
-        _ = stage.joinAndSubscribe(makePeople(5)[4])
-        for person in makePeople(9)[5...] { _ = stage.joinAndSubscribe(person) }
-        #expect(stage.advance(by: .seconds(2)) == ["event: crowd of 9 +p8 +p9"])
+        var fixture = Self.fixture(present: 4, changes: 2)
+        _ = fixture.joinAndSubscribe(makePeople(5)[4])
+        for person in makePeople(9)[5...] { _ = fixture.joinAndSubscribe(person) }
+        #expect(fixture.advance(by: .seconds(2)) == ["event: crowd of 9 +p8 +p9"])
     }
 
-    @Test("is told to whom comes in as a number without names")
+    @Test("is reported to a new subscriber as a count without names")
     func entered() {
-        var stage = Self.fixture(present: 4)
-        _ = stage.joinAndSubscribe(makePeople(5)[4])
-        #expect(stage.lastJoinResult?.isCrowd == true)
-        #expect(stage.lastJoinResult?.present == [])
-        #expect(stage.lastJoinResult?.presentCount == 5)
+        var fixture = Self.fixture(present: 4)
+        _ = fixture.joinAndSubscribe(makePeople(5)[4])
+        #expect(fixture.lastJoinResult?.isCrowd == true)
+        #expect(fixture.lastJoinResult?.present == [])
+        #expect(fixture.lastJoinResult?.presentCount == 5)
     }
 
-    @Test("stays one until there are fewer than the lower limit")
+    @Test("lasts until there are fewer users than the lower limit")
     func hysteresis() {
-        var stage = Self.fixture(present: 4)
-        for person in makePeople(4)[2...] { _ = stage.unsubscribe(person) }
-        #expect(stage.advance(by: .seconds(10)) == ["event: crowd of 2 -p3 -p4"])
-        _ = stage.joinAndSubscribe(makePeople(1)[0])
-        #expect(stage.lastJoinResult?.isCrowd == true)
+        var fixture = Self.fixture(present: 4)
+        for person in makePeople(4)[2...] { _ = fixture.unsubscribe(person) }
+        #expect(fixture.advance(by: .seconds(10)) == ["event: crowd of 2 -p3 -p4"])
+        _ = fixture.joinAndSubscribe(makePeople(1)[0])
+        #expect(fixture.lastJoinResult?.isCrowd == true)
     }
 
-    @Test("that is one again at once hears nothing of it")
+    @Test("that shrinks and grows again at once receives nothing")
     func blip() {
-        var stage = Self.fixture(present: 4)
-        for person in makePeople(4)[1...] { _ = stage.unsubscribe(person) }
+        var fixture = Self.fixture(present: 4)
+        for person in makePeople(4)[1...] { _ = fixture.unsubscribe(person) }
         for person in makePeople(4)[1...] {
-            #expect(stage.joinAndSubscribe(person) == ["answer: entered"])
+            #expect(fixture.joinAndSubscribe(person) == ["answer: joined"])
         }
-        #expect(stage.advance(by: .seconds(10)) == [])
+        #expect(fixture.advance(by: .seconds(10)) == [])
     }
 
-    @Test("names everybody when it is one no more")
+    @Test("gets the names of all present users when it ends")
     func ends() {
-        var stage = Self.fixture(present: 4)
-        for person in makePeople(4)[1...] { _ = stage.unsubscribe(person) }
-        #expect(stage.advance(by: .milliseconds(1)) == ["event: presence +p1 +p2 +p3 +p4"])
-        #expect(stage.advance(by: .seconds(2)) == ["event: presence -p2 -p3 -p4"])
-        _ = stage.joinAndSubscribe(makePeople(2)[1])
-        #expect(stage.lastJoinResult?.isCrowd == false)
-        #expect(stage.lastJoinResult?.present.map(\.person) == [makePeople(1)[0]])
+        var fixture = Self.fixture(present: 4)
+        for person in makePeople(4)[1...] { _ = fixture.unsubscribe(person) }
+        #expect(fixture.advance(by: .milliseconds(1)) == ["event: presence +p1 +p2 +p3 +p4"])
+        #expect(fixture.advance(by: .seconds(2)) == ["event: presence -p2 -p3 -p4"])
+        _ = fixture.joinAndSubscribe(makePeople(2)[1])
+        #expect(fixture.lastJoinResult?.isCrowd == false)
+        #expect(fixture.lastJoinResult?.present.map(\.person) == [makePeople(1)[0]])
     }
 }

@@ -12,48 +12,48 @@ let dan = Person(id: UserID(tokenSubject: "dan"), name: "Dan")
 let east = LoopID(incarnation: 1, loop: 0)
 let west = LoopID(incarnation: 2, loop: 0)
 
-/// So many people that nobody has a name.
+/// Many users with generated names.
 func makePeople(_ count: Int) -> [Person] {
     (1...count).map {
         Person(id: UserID(tokenSubject: ByteString("p\($0)")), name: ByteString("P\($0)"))
     }
 }
 
-/// The line of an answer that refuses.
+/// The line of an answer with an error.
 func refused(_ error: ChatError) -> String { "answer: refused, \(error)" }
 
 extension MessageBody {
-    static func text(_ words: String, by person: Person, id: String? = nil) -> MessageBody {
+    static func text(_ content: String, by person: Person, id: String? = nil) -> MessageBody {
         MessageBody(
             author: person, clientMessageID: id.flatMap { ClientMessageID(given: ByteString($0)) },
-            content: words)
+            content: content)
     }
 }
 
-/// How tests read what a conversation does: `answer: posted 1 hi`, `event: joined bob`, `tell east: read 1 of ann`.
-/// Who asked is named by the number of the request, where the test has given one.
+/// The text of a conversation's effects in tests: `answer: posted 1 hi`, `event: joined bob`,
+/// `notify east: read 1 of ann`. A request's id follows if the test chose it.
 enum EffectText {
     static func answer(_ answer: ChatAnswer, to origin: RequestOrigin) -> String {
         "answer\(Self.name(of: origin, before: " ")): \(Self.text(answer))"
     }
 
-    static func event(_ event: ChatEvent, asked: RequestOrigin?) -> String {
-        let name = asked.map { Self.name(of: $0, before: ", answers ") } ?? ""
+    static func event(_ event: ChatEvent, origin: RequestOrigin?) -> String {
+        let name = origin.map { Self.name(of: $0, before: ", answers ") } ?? ""
         return "event: \(Self.text(event))\(name)"
     }
 
     static func notification(_ event: ChatEvent, _ loops: LoopSet) -> String {
         var names: [String] = []
         loops.forEach { names.append($0 == east ? "east" : "west") }
-        return "tell \(names.sorted().joined(separator: " ")): \(Self.text(event))"
+        return "notify \(names.sorted().joined(separator: " ")): \(Self.text(event))"
     }
 
-    static func storeRequest(_ errand: ConversationFixture.PendingStoreRequest) -> String {
-        switch errand {
+    static func storeRequest(_ request: ConversationFixture.PendingStoreRequest) -> String {
+        switch request {
         case .load: "load"
-        case .loadRecents: "recall"
-        case .readHistory(let sequence, let limit): "compare \(limit) after \(sequence)"
-        case .lookUp(let sequence, _, _): "find \(sequence)"
+        case .loadRecents: "load recents"
+        case .readHistory(let sequence, let limit): "read \(limit) after \(sequence)"
+        case .lookUp(let sequence, _, _): "look up \(sequence)"
         case .write(let change, let revision, _):
             revision == 0 ? Self.text(change) : "\(revision) \(Self.text(change))"
         }
@@ -65,7 +65,7 @@ enum EffectText {
 
     private static func text(_ answer: ChatAnswer) -> String {
         switch answer {
-        case .joined: "entered"
+        case .joined: "joined"
         case .posted(let message): "posted \(Self.text(message))"
         case .amended(let message): "\(message.state) \(Self.text(message))"
         case .read(let unknown): unknown.isEmpty ? "read" : "read, unknown \(Self.list(unknown))"

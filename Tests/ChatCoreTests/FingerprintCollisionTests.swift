@@ -4,39 +4,40 @@ import Testing
 
 @testable import ChatCore
 
-/// A fingerprint of 64 bits hardly ever deceives. The store can: what it has under the number is not what the owner wrote there.
-@Suite("A send that is known as the one of another message")
+/// Fingerprints of 64 bits hardly ever collide. The test changes the stored message instead, so
+/// that it is not the one that the owner wrote.
+@Suite("A send whose fingerprint collides with that of another message")
 struct FingerprintCollisionTests {
-    /// Ann has said something under the id "b", of which the store says that it was made under "a".
+    /// Ann has sent a message with the id "b", and the store claims that its id is "a".
     private static func fixture() -> ConversationFixture {
-        var stage = ConversationFixture(of: [ann])
-        _ = stage.post("mine", by: ann, id: "b")
-        stage.store.messages[0].body = MessageBody(
+        var fixture = ConversationFixture(of: [ann])
+        _ = fixture.post("mine", by: ann, id: "b")
+        fixture.store.messages[0].body = MessageBody(
             author: ann, clientMessageID: ClientMessageID(stored: "a"), content: "mine")
-        return stage
+        return fixture
     }
 
-    @Test("becomes a message of its own, and the other's words are not its answer")
+    @Test("becomes a message of its own, and its answer is not the other message")
     func ownMessage() {
-        var stage = Self.fixture()
-        #expect(stage.post("another", by: ann, id: "b") == ["event: posted 2 another"])
-        #expect(stage.post("another", by: ann, id: "b") == ["answer: posted 2 another"])
+        var fixture = Self.fixture()
+        #expect(fixture.post("another", by: ann, id: "b") == ["event: posted 2 another"])
+        #expect(fixture.post("another", by: ann, id: "b") == ["answer: posted 2 another"])
     }
 
-    @Test("becomes one message, though two sends of it look the other up at once")
+    @Test("becomes one message, even if two repeats look up the other one at once")
     func lookedUpTwice() {
-        var stage = Self.fixture()
-        stage.isStoreSlow = true
-        _ = stage.post("another", by: ann, id: "b", request: 1)
-        _ = stage.post("another", by: ann, id: "b", request: 2)
-        #expect(stage.answerStore() == [])
+        var fixture = Self.fixture()
+        fixture.isStoreSlow = true
+        _ = fixture.post("another", by: ann, id: "b", request: 1)
+        _ = fixture.post("another", by: ann, id: "b", request: 2)
+        #expect(fixture.answerStore() == [])
         #expect(
-            stage.answerStore() == [
+            fixture.answerStore() == [
                 "event: posted 2 another, answers 1", "answer 2: posted 2 another",
             ])
     }
 
-    @Test("is none of a hundred thousand others: what a sender says keeps its order")
+    @Test("does not occur among 100,000 others, so the sends of a client stay in order")
     func fingerprints() {
         let prints = Set(
             (0..<100_000).map {

@@ -5,80 +5,80 @@ import Testing
 
 @Suite("A conversation may be dropped")
 struct IdleTests {
-    /// Nobody is there, nothing is under way.
+    /// No user is present and nothing is in flight.
     private static var fixture: ConversationFixture {
-        var stage = ConversationFixture(of: [ann, bob])
-        _ = stage.post("hi", by: ann, id: "a")
-        return stage
+        var fixture = ConversationFixture(of: [ann, bob])
+        _ = fixture.post("hi", by: ann, id: "a")
+        return fixture
     }
 
-    @Test("when nobody hears it and nothing is under way")
+    @Test("when no loop subscribes and nothing is in flight")
     func idle() {
         #expect(Self.fixture.conversation.isIdle)
         #expect(ConversationFixture().conversation.isIdle)
     }
 
-    @Test("not while a loop listens")
+    @Test("not while a loop subscribes")
     func subscribers() {
-        var stage = Self.fixture
-        _ = stage.attach(east)
-        #expect(!stage.conversation.isIdle)
-        _ = stage.detach(east)
-        #expect(stage.conversation.isIdle)
+        var fixture = Self.fixture
+        _ = fixture.attach(east)
+        #expect(!fixture.conversation.isIdle)
+        _ = fixture.detach(east)
+        #expect(fixture.conversation.isIdle)
     }
 
-    @Test("not while the store is asked for it")
+    @Test("not while the store is loading it")
     func loading() {
-        var stage = Self.fixture
-        stage.changeOwner()
-        stage.isStoreSlow = true
-        _ = stage.describe(by: ann)
-        #expect(!stage.conversation.isIdle)
-        _ = stage.answerStore()
-        #expect(stage.conversation.isIdle)
-        _ = stage.post("hi", by: ann, id: "a")
-        #expect(!stage.conversation.isIdle, "the senders are asked for")
-        _ = stage.answerStore()
-        #expect(!stage.conversation.isIdle, "the first message is looked up")
-        _ = stage.answerStore()
-        #expect(stage.conversation.isIdle)
+        var fixture = Self.fixture
+        fixture.changeOwner()
+        fixture.isStoreSlow = true
+        _ = fixture.describe(by: ann)
+        #expect(!fixture.conversation.isIdle)
+        _ = fixture.answerStore()
+        #expect(fixture.conversation.isIdle)
+        _ = fixture.post("hi", by: ann, id: "a")
+        #expect(!fixture.conversation.isIdle, "the recent messages are being loaded")
+        _ = fixture.answerStore()
+        #expect(!fixture.conversation.isIdle, "the first message is looked up")
+        _ = fixture.answerStore()
+        #expect(fixture.conversation.isIdle)
     }
 
-    @Test("not while a change is on its way", arguments: [true, false])
+    @Test("not while a change is in flight", arguments: [true, false])
     func changes(isStored: Bool) {
-        var stage = Self.fixture
-        stage.isStoreSlow = true
-        _ = stage.post("more", by: ann)
-        #expect(!stage.conversation.isIdle)
-        _ = isStored ? stage.answerStore() : stage.failStore()
-        #expect(stage.conversation.isIdle)
+        var fixture = Self.fixture
+        fixture.isStoreSlow = true
+        _ = fixture.post("more", by: ann)
+        #expect(!fixture.conversation.isIdle)
+        _ = isStored ? fixture.answerStore() : fixture.failStore()
+        #expect(fixture.conversation.isIdle)
     }
 
-    @Test("not while cursors are to be stored")
+    @Test("not while cursors are waiting to be stored")
     func cursors() {
-        var stage = Self.fixture
-        _ = stage.reportDelivered(1...1, to: bob)
-        #expect(!stage.conversation.isIdle)
-        _ = stage.advance(by: .seconds(5))
-        #expect(stage.conversation.isIdle)
+        var fixture = Self.fixture
+        _ = fixture.reportDelivered(1...1, to: bob)
+        #expect(!fixture.conversation.isIdle)
+        _ = fixture.advance(by: .seconds(5))
+        #expect(fixture.conversation.isIdle)
     }
 
-    @Test("not while somebody's going is to be told")
+    @Test("not while an absence is waiting to be announced")
     func presence() {
-        var stage = Self.fixture
-        _ = stage.joinAndSubscribe(bob)
-        _ = stage.detach(east)
-        #expect(!stage.conversation.isIdle)
-        _ = stage.advance(by: .seconds(2))
-        #expect(stage.conversation.isIdle)
+        var fixture = Self.fixture
+        _ = fixture.joinAndSubscribe(bob)
+        _ = fixture.detach(east)
+        #expect(!fixture.conversation.isIdle)
+        _ = fixture.advance(by: .seconds(2))
+        #expect(fixture.conversation.isIdle)
     }
 
-    @Test("not while somebody types")
+    @Test("not while a user is typing")
     func typing() {
-        var stage = Self.fixture
-        _ = stage.setTyping(by: bob)
-        #expect(!stage.conversation.isIdle)
-        _ = stage.advance(by: .seconds(6))
-        #expect(stage.conversation.isIdle)
+        var fixture = Self.fixture
+        _ = fixture.setTyping(by: bob)
+        #expect(!fixture.conversation.isIdle)
+        _ = fixture.advance(by: .seconds(6))
+        #expect(fixture.conversation.isIdle)
     }
 }

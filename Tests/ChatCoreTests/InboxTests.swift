@@ -6,110 +6,114 @@ import Testing
 
 @Suite("An inbox")
 struct InboxTests {
-    @Test("is made by what first comes in, and takes from everybody")
+    @Test("is created by the first message, and accepts messages of every user")
     func created() {
-        var stage = ConversationFixture(isInbox: true)
+        var fixture = ConversationFixture(isInbox: true)
         #expect(
-            stage.post("hi", by: ann, id: "1", request: 1) == [
+            fixture.post("hi", by: ann, id: "1", request: 1) == [
                 "event: created", "event: posted 1 hi, answers 1",
             ])
-        #expect(stage.post("ho", by: bob, id: "1", request: 2) == ["event: posted 2 ho, answers 2"])
-        #expect(stage.store.record?.kind == .inbox)
-        #expect(stage.store.record?.joinPolicy == .closed)
-        #expect(stage.store.members.isEmpty)
         #expect(
-            stage.submit(
+            fixture.post("ho", by: bob, id: "1", request: 2) == ["event: posted 2 ho, answers 2"])
+        #expect(fixture.store.record?.kind == .inbox)
+        #expect(fixture.store.record?.joinPolicy == .closed)
+        #expect(fixture.store.members.isEmpty)
+        #expect(
+            fixture.submit(
                 .create(
                     NewConversation(
                         kind: .pets, creator: Principal(person: ann, isAdmin: true), members: [])))
                 == [refused(.accessDenied)])
     }
 
-    @Test("lets listen without a write, also before anything has come")
+    @Test("accepts subscriptions without a write, even before the first message")
     func subscribing() {
-        var stage = ConversationFixture(isInbox: true)
-        #expect(stage.joinAndSubscribe(ann, listed: false, request: 1) == ["answer 1: entered"])
+        var fixture = ConversationFixture(isInbox: true)
+        #expect(fixture.joinAndSubscribe(ann, listed: false, request: 1) == ["answer 1: joined"])
         #expect(
-            stage.joinAndSubscribe(bob, listed: false, on: west, request: 2) == [
-                "answer 2: entered"
+            fixture.joinAndSubscribe(bob, listed: false, on: west, request: 2) == [
+                "answer 2: joined"
             ])
-        #expect(stage.lastJoinResult?.member == nil)
-        #expect(stage.storeRequests == ["load"])
+        #expect(fixture.lastJoinResult?.member == nil)
+        #expect(fixture.storeRequests == ["load"])
         #expect(
-            stage.attach(west, present: [bob, cid], knownOnline: [dan]) == ["answer 1: entered"])
-        #expect(stage.unsubscribe(ann) == [])
-        #expect(stage.advance(by: .seconds(60)) == [])
+            fixture.attach(west, present: [bob, cid], knownOnline: [dan]) == ["answer 1: joined"])
+        #expect(fixture.unsubscribe(ann) == [])
+        #expect(fixture.advance(by: .seconds(60)) == [])
         #expect(
-            stage.post("hi", by: cid, request: 3) == [
+            fixture.post("hi", by: cid, request: 3) == [
                 "event: created", "event: posted 1 hi, answers 3",
             ])
-        _ = stage.detach(east)
-        _ = stage.detach(west)
-        #expect(stage.conversation.isIdle)
+        _ = fixture.detach(east)
+        _ = fixture.detach(west)
+        #expect(fixture.conversation.isIdle)
     }
 
-    @Test("remembers how far everybody has got, and tells nobody who is there")
+    @Test("stores each user's read cursor, and announces no presence")
     func acknowledged() {
-        var stage = ConversationFixture(isInbox: true)
-        _ = stage.post("hi", by: ann)
-        _ = stage.post("ho", by: ann)
-        _ = stage.joinAndSubscribe(bob)
-        #expect(stage.lastJoinResult?.head == 2)
-        #expect(stage.read(1, by: bob) == ["answer: read", "event: joined bob"])
-        _ = stage.read(2, by: bob)
-        _ = stage.read(1, by: bob)
-        _ = stage.unsubscribe(bob)
-        _ = stage.advance(by: .seconds(60))
-        stage.changeOwner()
-        _ = stage.joinAndSubscribe(bob)
-        #expect(stage.lastJoinResult?.member?.readCursor == 2)
-        #expect(stage.store.members.map(\.user) == [bob.id])
+        var fixture = ConversationFixture(isInbox: true)
+        _ = fixture.post("hi", by: ann)
+        _ = fixture.post("ho", by: ann)
+        _ = fixture.joinAndSubscribe(bob)
+        #expect(fixture.lastJoinResult?.head == 2)
+        #expect(fixture.read(1, by: bob) == ["answer: read", "event: joined bob"])
+        _ = fixture.read(2, by: bob)
+        _ = fixture.read(1, by: bob)
+        _ = fixture.unsubscribe(bob)
+        _ = fixture.advance(by: .seconds(60))
+        fixture.changeOwner()
+        _ = fixture.joinAndSubscribe(bob)
+        #expect(fixture.lastJoinResult?.member?.readCursor == 2)
+        #expect(fixture.store.members.map(\.user) == [bob.id])
     }
 
     @Test(
-        "that several users read as one has brought to all of them what it has brought to one, also after its owner has died"
+        "shared by several users has one read position, which a new owner keeps"
     )
     func shared() {
-        var stage = ConversationFixture(isInbox: true)
-        for words in ["1", "2", "3"] { _ = stage.post(words, by: ann) }
-        _ = stage.joinAndSubscribe(bob)
-        #expect(stage.lastJoinResult?.member == nil)
-        _ = stage.submit(.readThrough(2, by: bob.id))
-        _ = stage.joinAndSubscribe(cid)
-        #expect(stage.lastJoinResult?.member?.readCursor == 2)
-        _ = stage.submit(.readThrough(1, by: cid.id))
-        stage.clearStoreRequests()
-        _ = stage.submit(.readThrough(3, by: bob.id))
-        #expect(stage.storeRequests == ["cursors bob read 3 delivered 0"])
-        stage.changeOwner()
-        _ = stage.joinAndSubscribe(cid)
-        #expect(stage.lastJoinResult?.member?.readCursor == 3)
-        #expect(stage.lastJoinResult?.member?.user == cid.id)
+        var fixture = ConversationFixture(isInbox: true)
+        for content in ["1", "2", "3"] { _ = fixture.post(content, by: ann) }
+        _ = fixture.joinAndSubscribe(bob)
+        #expect(fixture.lastJoinResult?.member == nil)
+        _ = fixture.submit(.readThrough(2, by: bob.id))
+        _ = fixture.joinAndSubscribe(cid)
+        #expect(fixture.lastJoinResult?.member?.readCursor == 2)
+        _ = fixture.submit(.readThrough(1, by: cid.id))
+        fixture.clearStoreRequests()
+        _ = fixture.submit(.readThrough(3, by: bob.id))
+        #expect(fixture.storeRequests == ["cursors bob read 3 delivered 0"])
+        fixture.changeOwner()
+        _ = fixture.joinAndSubscribe(cid)
+        #expect(fixture.lastJoinResult?.member?.readCursor == 3)
+        #expect(fixture.lastJoinResult?.member?.user == cid.id)
     }
 
-    @Test("takes the same thing once, from each who sends it, also after its owner has changed")
+    @Test("stores a repeated send once per author, under a new owner too")
     func once() {
-        var stage = ConversationFixture(isInbox: true)
-        _ = stage.post("hi", by: ann, id: "1")
-        stage.changeOwner()
-        #expect(stage.post("hi", by: ann, id: "1", request: 1) == ["answer 1: posted 1 hi"])
-        #expect(stage.post("ho", by: bob, id: "1", request: 2) == ["event: posted 2 ho, answers 2"])
-        stage.changeOwner()
-        #expect(stage.post("ho", by: bob, id: "1", request: 3) == ["answer 3: posted 2 ho"])
-        #expect(stage.post("hi", by: ann, id: "1", request: 4) == ["answer 4: posted 1 hi"])
+        var fixture = ConversationFixture(isInbox: true)
+        _ = fixture.post("hi", by: ann, id: "1")
+        fixture.changeOwner()
+        #expect(fixture.post("hi", by: ann, id: "1", request: 1) == ["answer 1: posted 1 hi"])
+        #expect(
+            fixture.post("ho", by: bob, id: "1", request: 2) == ["event: posted 2 ho, answers 2"])
+        fixture.changeOwner()
+        #expect(fixture.post("ho", by: bob, id: "1", request: 3) == ["answer 3: posted 2 ho"])
+        #expect(fixture.post("hi", by: ann, id: "1", request: 4) == ["answer 4: posted 1 hi"])
     }
 
-    @Test("that cannot be made while the store is away may be tried again")
+    @Test("that cannot be created while writes are unavailable may be retried")
     func storeUnavailable() {
-        var stage = ConversationFixture(isInbox: true)
-        _ = stage.joinAndSubscribe(bob)
-        stage.conversation.areWritesUnavailable = true
+        var fixture = ConversationFixture(isInbox: true)
+        _ = fixture.joinAndSubscribe(bob)
+        fixture.conversation.areWritesUnavailable = true
         #expect(
-            stage.post("hi", by: ann, request: 1) == ["answer 1: refused, \(ChatError.unavailable)"]
+            fixture.post("hi", by: ann, request: 1) == [
+                "answer 1: refused, \(ChatError.unavailable)"
+            ]
         )
-        stage.conversation.areWritesUnavailable = false
+        fixture.conversation.areWritesUnavailable = false
         #expect(
-            stage.post("hi", by: ann, request: 1) == [
+            fixture.post("hi", by: ann, request: 1) == [
                 "event: created", "event: posted 1 hi, answers 1",
             ])
     }

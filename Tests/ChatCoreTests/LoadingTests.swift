@@ -3,111 +3,111 @@ import Testing
 
 @testable import ChatCore
 
-@Suite("A conversation of which nothing is known")
+@Suite("A conversation without loaded state")
 struct LoadingTests {
     /// A new owner of a conversation with one message, whose store is slow.
-    private static func unloaded(content words: String? = "before") -> ConversationFixture {
-        var stage = ConversationFixture(of: [ann, bob])
-        if let words { _ = stage.post(words, by: ann) }
-        stage.changeOwner()
-        stage.isStoreSlow = true
-        return stage
+    private static func unloaded(content: String? = "before") -> ConversationFixture {
+        var fixture = ConversationFixture(of: [ann, bob])
+        if let content { _ = fixture.post(content, by: ann) }
+        fixture.changeOwner()
+        fixture.isStoreSlow = true
+        return fixture
     }
 
-    @Test("asks the store once, however many wait")
+    @Test("is loaded once, however many inputs wait")
     func loadsOnce() {
-        var stage = Self.unloaded()
-        #expect(stage.post("hi", by: ann) == [])
-        #expect(stage.describe(by: bob) == [])
-        #expect(stage.joinAndSubscribe(bob) == [])
-        #expect(stage.storeRequests == ["load"])
+        var fixture = Self.unloaded()
+        #expect(fixture.post("hi", by: ann) == [])
+        #expect(fixture.describe(by: bob) == [])
+        #expect(fixture.joinAndSubscribe(bob) == [])
+        #expect(fixture.storeRequests == ["load"])
     }
 
-    @Test("does what waits in the order in which it came")
+    @Test("handles waiting inputs in the order of their arrival")
     func order() {
-        var stage = Self.unloaded(content: nil)
-        _ = stage.post("first", by: bob)
-        _ = stage.describe(by: ann)
-        _ = stage.post("second", by: ann)
-        #expect(stage.answerStore() == ["answer: described"])
-        #expect(stage.answerStore() == ["event: posted 1 first", "event: posted 2 second"])
+        var fixture = Self.unloaded(content: nil)
+        _ = fixture.post("first", by: bob)
+        _ = fixture.describe(by: ann)
+        _ = fixture.post("second", by: ann)
+        #expect(fixture.answerStore() == ["answer: described"])
+        #expect(fixture.answerStore() == ["event: posted 1 first", "event: posted 2 second"])
     }
 
-    @Test("asks for the newest messages' senders only when somebody needs them")
+    @Test("loads the recent messages only when an input needs them")
     func loadsRecentsLate() {
-        var stage = Self.unloaded()
-        stage.isStoreSlow = false
-        _ = stage.joinAndSubscribe(ann)
-        _ = stage.setTyping(by: ann)
-        #expect(stage.storeRequests == ["load"])
-        _ = stage.post("hi", by: ann)
-        #expect(stage.storeRequests == ["load", "recall", "5 message 2 hi"])
+        var fixture = Self.unloaded()
+        fixture.isStoreSlow = false
+        _ = fixture.joinAndSubscribe(ann)
+        _ = fixture.setTyping(by: ann)
+        #expect(fixture.storeRequests == ["load"])
+        _ = fixture.post("hi", by: ann)
+        #expect(fixture.storeRequests == ["load", "load recents", "5 message 2 hi"])
     }
 
-    @Test("asks for no senders where there are no messages")
+    @Test("loads no recent messages if there are no messages")
     func noRecentsToLoad() {
-        var stage = Self.unloaded(content: nil)
-        stage.isStoreSlow = false
-        _ = stage.post("hi", by: ann)
-        #expect(stage.storeRequests == ["load", "4 message 1 hi"])
+        var fixture = Self.unloaded(content: nil)
+        fixture.isStoreSlow = false
+        _ = fixture.post("hi", by: ann)
+        #expect(fixture.storeRequests == ["load", "4 message 1 hi"])
     }
 
-    @Test("lets nothing overtake a send that waits for the senders")
+    @Test("lets no input overtake a send that waits for the recent messages")
     func nothingOvertakes() {
-        var stage = Self.unloaded()
-        _ = stage.post("hi", by: ann)
-        _ = stage.end(by: ann)
-        #expect(stage.answerStore() == [])
-        _ = stage.describe(by: bob)
-        #expect(stage.answerStore() == ["answer: described"])
-        #expect(stage.answerStore() == ["event: posted 2 hi", "event: ended by ann"])
+        var fixture = Self.unloaded()
+        _ = fixture.post("hi", by: ann)
+        _ = fixture.end(by: ann)
+        #expect(fixture.answerStore() == [])
+        _ = fixture.describe(by: bob)
+        #expect(fixture.answerStore() == ["answer: described"])
+        #expect(fixture.answerStore() == ["event: posted 2 hi", "event: ended by ann"])
     }
 
-    @Test("takes a farewell without asking the store")
+    @Test("accepts a departure without loading")
     func departure() {
-        var stage = Self.unloaded()
-        #expect(stage.unsubscribe(ann) == [])
-        #expect(stage.detach(east) == [])
-        #expect(stage.storeRequests == [])
+        var fixture = Self.unloaded()
+        #expect(fixture.unsubscribe(ann) == [])
+        #expect(fixture.detach(east) == [])
+        #expect(fixture.storeRequests == [])
     }
 
-    @Test("takes a farewell in its turn while the store is asked")
+    @Test("handles a departure in order while it is being loaded")
     func departureInOrder() {
-        var stage = Self.unloaded()
-        _ = stage.joinAndSubscribe(ann)
-        _ = stage.joinAndSubscribe(bob)
-        _ = stage.unsubscribe(ann)
-        _ = stage.describe(by: bob)
-        _ = stage.answerStore()
-        #expect(stage.lastDetails?.online == [bob.id])
+        var fixture = Self.unloaded()
+        _ = fixture.joinAndSubscribe(ann)
+        _ = fixture.joinAndSubscribe(bob)
+        _ = fixture.unsubscribe(ann)
+        _ = fixture.describe(by: bob)
+        _ = fixture.answerStore()
+        #expect(fixture.lastDetails?.online == [bob.id])
     }
 
-    @Test("has 4096 wait, tells the next one to try again, and takes every farewell")
+    @Test("lets 4,096 inputs wait, refuses the next one, and accepts every departure")
     func bound() {
-        var stage = Self.unloaded()
-        for _ in 0..<4096 { #expect(stage.joinAndSubscribe(ann) == []) }
-        #expect(stage.joinAndSubscribe(bob) == [refused(.unavailable)])
-        #expect(stage.unsubscribe(ann) == [])
-        _ = stage.answerStore()
-        _ = stage.describe(by: ann)
-        #expect(stage.lastDetails?.online == [])
+        var fixture = Self.unloaded()
+        for _ in 0..<4096 { #expect(fixture.joinAndSubscribe(ann) == []) }
+        #expect(fixture.joinAndSubscribe(bob) == [refused(.unavailable)])
+        #expect(fixture.unsubscribe(ann) == [])
+        _ = fixture.answerStore()
+        _ = fixture.describe(by: ann)
+        #expect(fixture.lastDetails?.online == [])
     }
 
-    @Test("that does not exist either is refused to whoever waits")
+    @Test("that does not exist refuses every waiting input")
     func missing() {
-        var stage = ConversationFixture()
-        stage.isStoreSlow = true
-        _ = stage.post("hi", by: ann)
-        #expect(stage.answerStore() == [refused(.noSuchConversation)])
+        var fixture = ConversationFixture()
+        fixture.isStoreSlow = true
+        _ = fixture.post("hi", by: ann)
+        #expect(fixture.answerStore() == [refused(.noSuchConversation)])
     }
 
-    @Test("takes no answer that it has not asked for")
+    @Test("ignores an answer of the store that it did not request")
     func unrequested() {
-        var stage = Self.unloaded()
-        stage.isStoreSlow = false
-        _ = stage.post("hi", by: ann)
-        #expect(stage.run { $0.loaded(nil, at: $1, into: &$2) } == [])
-        #expect(stage.run { $0.loadedRecents([], at: $1, into: &$2) } == [])
-        #expect(stage.post("more", by: ann) == ["event: posted 3 more"])
+        var fixture = Self.unloaded()
+        fixture.isStoreSlow = false
+        _ = fixture.post("hi", by: ann)
+        #expect(fixture.run { $0.loaded(nil, at: $1, into: &$2) } == [])
+        #expect(fixture.run { $0.loadedRecents([], at: $1, into: &$2) } == [])
+        #expect(fixture.post("more", by: ann) == ["event: posted 3 more"])
     }
 }

@@ -9,14 +9,14 @@ private let loops = (0..<5).map { LoopID(incarnation: 1, loop: UInt16($0)) }
 
 @Suite("The loops of a user")
 struct LoopSetTests {
-    @Test("are a set, whatever comes and goes", arguments: [1, 2] as [UInt64])
+    @Test("behave like a set", arguments: [1, 2] as [UInt64])
     func oracle(seed: UInt64) {
-        var chance = SeededGenerator(seed: seed)
+        var random = SeededGenerator(seed: seed)
         var set = LoopSet()
         var oracle = Set<LoopID>()
         for _ in 0..<1000 {
-            let loop = loops[chance.number(0...4)]
-            if chance.happens(perMille: 500) {
+            let loop = loops[random.number(0...4)]
+            if random.happens(perMille: 500) {
                 set.insert(loop)
                 oracle.insert(loop)
             } else {
@@ -33,26 +33,28 @@ struct LoopSetTests {
     }
 }
 
-@Suite("The loops that listen")
+@Suite("The subscribed loops")
 struct SubscriberLoopsTests {
-    @Test("are known with the place that each named last", arguments: [1, 2] as [UInt64])
+    @Test("have the feed slot that each reported last", arguments: [1, 2] as [UInt64])
     func oracle(seed: UInt64) {
-        var chance = SeededGenerator(seed: seed)
-        var listeners = SubscriberLoops()
+        var random = SeededGenerator(seed: seed)
+        var subscribers = SubscriberLoops()
         var oracle: [LoopID: UInt32] = [:]
-        for place in 0..<UInt32(1000) {
-            let loop = loops[chance.number(0...4)]
-            if chance.happens(perMille: 500) {
-                listeners.insert(loop, feedSlot: place, attachedAtRevision: 0)
-                oracle[loop] = place
+        for feedSlot in 0..<UInt32(1000) {
+            let loop = loops[random.number(0...4)]
+            if random.happens(perMille: 500) {
+                subscribers.insert(loop, feedSlot: feedSlot, attachedAtRevision: 0)
+                oracle[loop] = feedSlot
             } else {
-                listeners.remove(loop)
+                subscribers.remove(loop)
                 oracle[loop] = nil
             }
-            #expect(listeners.isEmpty == oracle.isEmpty)
-            #expect(listeners.count == oracle.count)
-            #expect(loops.filter(listeners.contains) == loops.filter { oracle[$0] != nil })
-            let pairs = (0..<listeners.count).map { (listeners[$0].loop, listeners[$0].feedSlot) }
+            #expect(subscribers.isEmpty == oracle.isEmpty)
+            #expect(subscribers.count == oracle.count)
+            #expect(loops.filter(subscribers.contains) == loops.filter { oracle[$0] != nil })
+            let pairs = (0..<subscribers.count).map {
+                (subscribers[$0].loop, subscribers[$0].feedSlot)
+            }
             #expect(Dictionary(pairs) { first, _ in first } == oracle)
         }
     }

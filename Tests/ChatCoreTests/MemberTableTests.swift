@@ -19,48 +19,50 @@ struct MemberTableTests {
     }
 
     @Test(
-        "tells what a plain list tells, whoever comes and goes", arguments: [4, 23, 24, 25, 60],
+        "behaves like a plain list", arguments: [4, 23, 24, 25, 60],
         [1, 2] as [UInt64])
     func oracle(people: Int, seed: UInt64) {
-        var chance = SeededGenerator(seed: seed)
+        var random = SeededGenerator(seed: seed)
         var table = MemberTable()
-        var everybody: [(user: UserID, isMember: Bool)] = []
+        var expected: [(user: UserID, isMember: Bool)] = []
         for _ in 0..<500 {
-            let member = Self.member(chance.number(1...people))
-            let known = everybody.firstIndex { $0.user == member.user }
-            if chance.happens(perMille: 600) {
-                let isMember = chance.happens(perMille: 800)
+            let member = Self.member(random.number(1...people))
+            let known = expected.firstIndex { $0.user == member.user }
+            if random.happens(perMille: 600) {
+                let isMember = random.happens(perMille: 800)
                 let number = table.insert(member, isMember: isMember)
-                #expect(Int(number) == known ?? everybody.count, "the number never changes")
+                #expect(Int(number) == known ?? expected.count, "the number never changes")
                 if let known {
-                    everybody[known].isMember = isMember
+                    expected[known].isMember = isMember
                 } else {
-                    everybody.append((member.user, isMember))
+                    expected.append((member.user, isMember))
                 }
             } else if let known {
                 table.remove(UInt32(known))
-                everybody[known].isMember = false
+                expected[known].isMember = false
             }
-            #expect(table.count == everybody.count)
-            #expect(table.members.map(\.user) == everybody.filter(\.isMember).map(\.user))
-            #expect(table.memberCount == everybody.filter(\.isMember).count)
-            let asked = Self.member(chance.number(1...people)).user
-            let place = everybody.firstIndex { $0.user == asked }
-            #expect(table.number(of: asked) == place.map(UInt32.init))
+            #expect(table.count == expected.count)
+            #expect(table.members.map(\.user) == expected.filter(\.isMember).map(\.user))
+            #expect(table.memberCount == expected.filter(\.isMember).count)
+            let user = Self.member(random.number(1...people)).user
+            let index = expected.firstIndex { $0.user == user }
+            #expect(table.number(of: user) == index.map(UInt32.init))
             #expect(
-                table.memberNumber(of: asked)
-                    == place.flatMap { everybody[$0].isMember ? UInt32($0) : nil })
+                table.memberNumber(of: user)
+                    == index.flatMap { expected[$0].isMember ? UInt32($0) : nil })
         }
     }
 
-    @Test("knows who is present or announced, and nobody else", arguments: [1, 2] as [UInt64])
+    @Test(
+        "lists exactly the members that are present or announced as online",
+        arguments: [1, 2] as [UInt64])
     func active(seed: UInt64) {
-        var chance = SeededGenerator(seed: seed)
+        var random = SeededGenerator(seed: seed)
         var table = MemberTable()
         for number in 0..<20 { _ = table.insert(Self.member(number), isMember: true) }
         for _ in 0..<1000 {
-            let number = UInt32(chance.number(0...19))
-            switch chance.number(0...3) {
+            let number = UInt32(random.number(0...19))
+            switch random.number(0...3) {
             case 0: table[number].loops.insert(east)
             case 1: table[number].loops.remove(east)
             case 2: table[number].isAnnouncedOnline = true
@@ -75,7 +77,7 @@ struct MemberTableTests {
     }
 
     @Test(
-        "takes the members from the store, and keeps numbers, presence and cursors that are further",
+        "takes the members from the store, and keeps numbers, presence and higher cursors",
         arguments: [2, 20])
     func reload(count: Int) {
         var table = MemberTable()

@@ -6,141 +6,141 @@ import Testing
 
 @Suite("Presence")
 struct PresenceTests {
-    /// Everybody is a member; who is named there has come in, long ago.
+    /// All users are members; these have been present for a long time.
     private static func fixture(present people: Person...) -> ConversationFixture {
-        var stage = ConversationFixture(of: [ann, bob, cid, dan])
-        for person in people { _ = stage.joinAndSubscribe(person) }
-        _ = stage.advance(by: .seconds(10))
-        return stage
+        var fixture = ConversationFixture(of: [ann, bob, cid, dan])
+        for person in people { _ = fixture.joinAndSubscribe(person) }
+        _ = fixture.advance(by: .seconds(10))
+        return fixture
     }
 
-    @Test("of the first who come is told at once")
+    @Test("of the first users is announced at once")
     func first() {
-        var stage = Self.fixture()
-        #expect(stage.joinAndSubscribe(ann) == ["event: presence +ann", "answer: entered"])
-        #expect(stage.joinAndSubscribe(bob) == ["event: presence +bob", "answer: entered"])
+        var fixture = Self.fixture()
+        #expect(fixture.joinAndSubscribe(ann) == ["event: presence +ann", "answer: joined"])
+        #expect(fixture.joinAndSubscribe(bob) == ["event: presence +bob", "answer: joined"])
     }
 
-    @Test("of those who come within a second after others is told together, in one event")
+    @Test("of users that arrive within a second after others is announced in one event")
     func secondArrival() {
-        var stage = Self.fixture(present: ann)
-        #expect(stage.joinAndSubscribe(bob) == ["event: presence +bob", "answer: entered"])
-        #expect(stage.joinAndSubscribe(cid) == ["answer: entered"])
-        _ = stage.advance(by: .milliseconds(500))
-        #expect(stage.joinAndSubscribe(dan) == ["answer: entered"])
-        #expect(stage.advance(by: .milliseconds(499)) == [])
-        #expect(stage.advance(by: .milliseconds(1)) == ["event: presence +cid +dan"])
+        var fixture = Self.fixture(present: ann)
+        #expect(fixture.joinAndSubscribe(bob) == ["event: presence +bob", "answer: joined"])
+        #expect(fixture.joinAndSubscribe(cid) == ["answer: joined"])
+        _ = fixture.advance(by: .milliseconds(500))
+        #expect(fixture.joinAndSubscribe(dan) == ["answer: joined"])
+        #expect(fixture.advance(by: .milliseconds(499)) == [])
+        #expect(fixture.advance(by: .milliseconds(1)) == ["event: presence +cid +dan"])
     }
 
-    @Test("names the person as it is, with its agent")
+    @Test("contains the user with its agent")
     func person() {
-        var stage = Self.fixture(present: ann)
+        var fixture = Self.fixture(present: ann)
         let agent = Person(id: bob.id, name: bob.name, agent: "helper")
-        _ = stage.joinAndSubscribe(agent)
-        _ = stage.joinAndSubscribe(cid)
-        #expect(stage.lastJoinResult?.present.map(\.person) == [ann, agent])
+        _ = fixture.joinAndSubscribe(agent)
+        _ = fixture.joinAndSubscribe(cid)
+        #expect(fixture.lastJoinResult?.present.map(\.person) == [ann, agent])
     }
 
-    @Test("that ends is told after 2 s")
+    @Test("that ends is announced after 2 s")
     func leaves() {
-        var stage = Self.fixture(present: ann, bob)
-        #expect(stage.unsubscribe(bob) == [])
-        #expect(stage.advance(by: .milliseconds(1999)) == [])
-        #expect(stage.advance(by: .milliseconds(1)) == ["event: presence -bob"])
+        var fixture = Self.fixture(present: ann, bob)
+        #expect(fixture.unsubscribe(bob) == [])
+        #expect(fixture.advance(by: .milliseconds(1999)) == [])
+        #expect(fixture.advance(by: .milliseconds(1)) == ["event: presence -bob"])
     }
 
-    @Test("has blips that nobody is told of")
+    @Test("that is interrupted briefly is not announced")
     func shortAbsence() {
-        var stage = Self.fixture(present: ann, bob)
-        _ = stage.unsubscribe(bob)
-        _ = stage.advance(by: .milliseconds(1999))
-        #expect(stage.joinAndSubscribe(bob) == ["answer: entered"])
-        #expect(stage.advance(by: .seconds(10)) == [])
+        var fixture = Self.fixture(present: ann, bob)
+        _ = fixture.unsubscribe(bob)
+        _ = fixture.advance(by: .milliseconds(1999))
+        #expect(fixture.joinAndSubscribe(bob) == ["answer: joined"])
+        #expect(fixture.advance(by: .seconds(10)) == [])
     }
 
-    @Test("that ends a second time is told 2 s after that, not after the first")
+    @Test("that ends a second time is announced 2 s after that, not after the first time")
     func secondShortAbsence() {
-        var stage = Self.fixture(present: ann, bob)
-        _ = stage.unsubscribe(bob)
-        _ = stage.advance(by: .seconds(1))
-        _ = stage.joinAndSubscribe(bob)
-        _ = stage.unsubscribe(bob)
-        #expect(stage.advance(by: .milliseconds(1999)) == [])
-        #expect(stage.advance(by: .milliseconds(1)) == ["event: presence -bob"])
+        var fixture = Self.fixture(present: ann, bob)
+        _ = fixture.unsubscribe(bob)
+        _ = fixture.advance(by: .seconds(1))
+        _ = fixture.joinAndSubscribe(bob)
+        _ = fixture.unsubscribe(bob)
+        #expect(fixture.advance(by: .milliseconds(1999)) == [])
+        #expect(fixture.advance(by: .milliseconds(1)) == ["event: presence -bob"])
     }
 
-    @Test("of a visit that was over before it was told is not told at all")
+    @Test("of a visit that ended before it was announced is not announced at all")
     func shortVisit() {
-        var stage = Self.fixture(present: ann)
-        _ = stage.joinAndSubscribe(bob)
-        _ = stage.joinAndSubscribe(cid)
-        _ = stage.unsubscribe(cid)
-        #expect(stage.advance(by: .seconds(10)) == [])
+        var fixture = Self.fixture(present: ann)
+        _ = fixture.joinAndSubscribe(bob)
+        _ = fixture.joinAndSubscribe(cid)
+        _ = fixture.unsubscribe(cid)
+        #expect(fixture.advance(by: .seconds(10)) == [])
     }
 
-    @Test("lasts as long as the user is there on any loop")
+    @Test("lasts as long as the user is present on any loop")
     func loops() {
-        var stage = Self.fixture(present: ann, bob)
-        #expect(stage.joinAndSubscribe(bob, on: west) == ["answer: entered"])
-        _ = stage.unsubscribe(bob, on: east)
-        #expect(stage.advance(by: .seconds(10)) == [])
-        _ = stage.unsubscribe(bob, on: west)
-        #expect(stage.advance(by: .seconds(2)) == ["event: presence -bob"])
+        var fixture = Self.fixture(present: ann, bob)
+        #expect(fixture.joinAndSubscribe(bob, on: west) == ["answer: joined"])
+        _ = fixture.unsubscribe(bob, on: east)
+        #expect(fixture.advance(by: .seconds(10)) == [])
+        _ = fixture.unsubscribe(bob, on: west)
+        #expect(fixture.advance(by: .seconds(2)) == ["event: presence -bob"])
     }
 
-    @Test("is not ended by a loop on which the user is not")
+    @Test("is not ended by a loop on which the user is not present")
     func otherLoop() {
-        var stage = Self.fixture(present: ann, bob)
-        _ = stage.unsubscribe(bob, on: west)
-        _ = stage.detach(west)
-        #expect(stage.advance(by: .seconds(10)) == [])
+        var fixture = Self.fixture(present: ann, bob)
+        _ = fixture.unsubscribe(bob, on: west)
+        _ = fixture.detach(west)
+        #expect(fixture.advance(by: .seconds(10)) == [])
     }
 
-    @Test("ends for all who were there on a loop that is gone")
+    @Test("ends for all users of a loop that is gone")
     func loopGone() {
-        var stage = Self.fixture(present: ann, bob)
-        _ = stage.joinAndSubscribe(cid, on: west)
-        _ = stage.advance(by: .seconds(2))
-        _ = stage.run { $0.detach(east, at: $1, into: &$2) }
-        #expect(stage.advance(by: .seconds(2)) == ["event: presence -ann -bob"])
-        #expect(!stage.conversation.subscribers.contains(east))
-        #expect(stage.conversation.subscribers.contains(west))
+        var fixture = Self.fixture(present: ann, bob)
+        _ = fixture.joinAndSubscribe(cid, on: west)
+        _ = fixture.advance(by: .seconds(2))
+        _ = fixture.run { $0.detach(east, at: $1, into: &$2) }
+        #expect(fixture.advance(by: .seconds(2)) == ["event: presence -ann -bob"])
+        #expect(!fixture.conversation.subscribers.contains(east))
+        #expect(fixture.conversation.subscribers.contains(west))
     }
 
-    @Test("of the others, not one's own, is told to whom comes in, with their number")
+    @Test("of the other members is in the answer to a join, with their number")
     func entered() {
-        var stage = Self.fixture(present: ann, bob)
-        _ = stage.joinAndSubscribe(cid)
-        #expect(stage.lastJoinResult?.present.map(\.person) == [ann, bob])
-        #expect(stage.lastJoinResult?.present.allSatisfy(\.isOnline) == true)
-        #expect(stage.lastJoinResult?.presentCount == 3)
-        #expect(stage.lastJoinResult?.isCrowd == false)
+        var fixture = Self.fixture(present: ann, bob)
+        _ = fixture.joinAndSubscribe(cid)
+        #expect(fixture.lastJoinResult?.present.map(\.person) == [ann, bob])
+        #expect(fixture.lastJoinResult?.present.allSatisfy(\.isOnline) == true)
+        #expect(fixture.lastJoinResult?.presentCount == 3)
+        #expect(fixture.lastJoinResult?.isCrowd == false)
     }
 
     @Test(
-        "is told to whom comes in as the others know it: who is not announced yet follows in an event"
+        "in the answer to a join is what was announced; later events contain the rest"
     )
     func notAnnounced() {
-        var stage = Self.fixture(present: ann)
-        _ = stage.joinAndSubscribe(bob)
-        _ = stage.joinAndSubscribe(cid)
-        _ = stage.joinAndSubscribe(dan)
-        #expect(stage.lastJoinResult?.present.map(\.person) == [ann, bob])
-        #expect(stage.lastJoinResult?.presentCount == 2)
-        #expect(stage.advance(by: .seconds(1)) == ["event: presence +cid +dan"])
+        var fixture = Self.fixture(present: ann)
+        _ = fixture.joinAndSubscribe(bob)
+        _ = fixture.joinAndSubscribe(cid)
+        _ = fixture.joinAndSubscribe(dan)
+        #expect(fixture.lastJoinResult?.present.map(\.person) == [ann, bob])
+        #expect(fixture.lastJoinResult?.presentCount == 2)
+        #expect(fixture.advance(by: .seconds(1)) == ["event: presence +cid +dan"])
     }
 
-    @Test("of somebody who comes and goes quickly waits in one place")
+    @Test("of a user that comes and goes quickly has one scheduled announcement")
     func flapping() {
-        var stage = Self.fixture(present: ann, bob)
+        var fixture = Self.fixture(present: ann, bob)
         for _ in 0..<100 {
-            _ = stage.unsubscribe(bob)
-            _ = stage.advance(by: .milliseconds(1500))
-            _ = stage.joinAndSubscribe(bob)
-            _ = stage.unsubscribe(bob)
-            _ = stage.advance(by: .milliseconds(100))
-            _ = stage.joinAndSubscribe(bob)
+            _ = fixture.unsubscribe(bob)
+            _ = fixture.advance(by: .milliseconds(1500))
+            _ = fixture.joinAndSubscribe(bob)
+            _ = fixture.unsubscribe(bob)
+            _ = fixture.advance(by: .milliseconds(100))
+            _ = fixture.joinAndSubscribe(bob)
         }
-        #expect(stage.conversation.presence.dueMembers.count <= 1)
+        #expect(fixture.conversation.presence.dueMembers.count <= 1)
     }
 }

@@ -6,165 +6,165 @@ import Testing
 
 @Suite("Receipts")
 struct ReceiptTests {
-    /// Ann is there and has said so much; Bob, Cid and Dan are members.
+    /// Ann is present and has sent this many messages; Bob, Cid and Dan are members.
     private static func fixture(messages: Int = 3, _ limits: ChatLimits = ChatLimits())
         -> ConversationFixture
     {
-        var stage = ConversationFixture(of: [ann, bob, cid, dan], limits)
-        _ = stage.joinAndSubscribe(ann)
-        for number in 1...messages { _ = stage.post("\(number)", by: ann) }
-        return stage
+        var fixture = ConversationFixture(of: [ann, bob, cid, dan], limits)
+        _ = fixture.joinAndSubscribe(ann)
+        for number in 1...messages { _ = fixture.post("\(number)", by: ann) }
+        return fixture
     }
 
-    @Test("tell the author's loops alone that a message was delivered, once, whoever else has it")
+    @Test("of a delivery go once to the author's loops only, whoever receives the message later")
     func delivered() {
-        var stage = Self.fixture()
-        #expect(stage.reportDelivered(1...2, to: bob) == ["tell east: delivered 1,2 of ann"])
-        #expect(stage.reportDelivered(1...2, to: bob) == [])
-        #expect(stage.reportDelivered(1...3, to: cid) == ["tell east: delivered 3 of ann"])
+        var fixture = Self.fixture()
+        #expect(fixture.reportDelivered(1...2, to: bob) == ["notify east: delivered 1,2 of ann"])
+        #expect(fixture.reportDelivered(1...2, to: bob) == [])
+        #expect(fixture.reportDelivered(1...3, to: cid) == ["notify east: delivered 3 of ann"])
     }
 
-    @Test("are told on every loop on which the author is there")
+    @Test("go to every loop on which the author is present")
     func loops() {
-        var stage = Self.fixture()
-        _ = stage.joinAndSubscribe(ann, on: west)
-        #expect(stage.reportDelivered(1...1, to: bob) == ["tell east west: delivered 1 of ann"])
-        _ = stage.unsubscribe(ann, on: east)
-        #expect(stage.reportDelivered(2...2, to: bob) == ["tell west: delivered 2 of ann"])
+        var fixture = Self.fixture()
+        _ = fixture.joinAndSubscribe(ann, on: west)
+        #expect(fixture.reportDelivered(1...1, to: bob) == ["notify east west: delivered 1 of ann"])
+        _ = fixture.unsubscribe(ann, on: east)
+        #expect(fixture.reportDelivered(2...2, to: bob) == ["notify west: delivered 2 of ann"])
     }
 
-    @Test("are told to nobody while the author is away")
+    @Test("are not sent while the author is absent")
     func authorAbsent() {
-        var stage = Self.fixture()
-        _ = stage.unsubscribe(ann)
-        #expect(stage.reportDelivered(1...3, to: bob) == [])
+        var fixture = Self.fixture()
+        _ = fixture.unsubscribe(ann)
+        #expect(fixture.reportDelivered(1...3, to: bob) == [])
     }
 
-    @Test("do not count one's own messages")
+    @Test("do not count the author's own cursors")
     func ownMessages() {
-        var stage = Self.fixture()
-        #expect(stage.reportDelivered(1...3, to: ann) == [])
-        #expect(stage.read(3, by: ann) == ["event: ann read 3", "answer: read"])
-        #expect(stage.reportDelivered(1...3, to: bob) == ["tell east: delivered 1,2,3 of ann"])
+        var fixture = Self.fixture()
+        #expect(fixture.reportDelivered(1...3, to: ann) == [])
+        #expect(fixture.read(3, by: ann) == ["event: ann read 3", "answer: read"])
+        #expect(fixture.reportDelivered(1...3, to: bob) == ["notify east: delivered 1,2,3 of ann"])
     }
 
-    @Test("are told to each author for the messages that are its own")
+    @Test("go to each author for its own messages")
     func authors() {
-        var stage = Self.fixture(messages: 1)
-        _ = stage.joinAndSubscribe(bob, on: west)
-        _ = stage.post("2", by: bob)
-        _ = stage.post("3", by: ann)
+        var fixture = Self.fixture(messages: 1)
+        _ = fixture.joinAndSubscribe(bob, on: west)
+        _ = fixture.post("2", by: bob)
+        _ = fixture.post("3", by: ann)
         #expect(
-            stage.reportDelivered(1...3, to: cid) == [
-                "tell east: delivered 1,3 of ann", "tell west: delivered 2 of bob",
+            fixture.reportDelivered(1...3, to: cid) == [
+                "notify east: delivered 1,3 of ann", "notify west: delivered 2 of bob",
             ])
     }
 
     @Test(
-        "tell everybody who has read which messages, and the author that they and all below are delivered and read"
+        "of a read list its messages, and mark these and all below for the author"
     )
     func read() {
-        var stage = Self.fixture()
+        var fixture = Self.fixture()
         #expect(
-            stage.read(2, by: bob)
+            fixture.read(2, by: bob)
                 == [
-                    "event: bob read 2", "tell east: delivered 1,2 of ann",
-                    "tell east: read 1,2 of ann", "answer: read",
+                    "event: bob read 2", "notify east: delivered 1,2 of ann",
+                    "notify east: read 1,2 of ann", "answer: read",
                 ])
     }
 
-    @Test("tell of what was delivered before only that it is read")
+    @Test("of a read after a delivery report only the read")
     func readAfterDelivered() {
-        var stage = Self.fixture()
-        _ = stage.reportDelivered(1...3, to: cid)
+        var fixture = Self.fixture()
+        _ = fixture.reportDelivered(1...3, to: cid)
         #expect(
-            stage.read(2, by: bob) == [
-                "event: bob read 2", "tell east: read 1,2 of ann", "answer: read",
+            fixture.read(2, by: bob) == [
+                "event: bob read 2", "notify east: read 1,2 of ann", "answer: read",
             ])
     }
 
-    @Test("tell the author once, whoever reads after the first")
+    @Test("of a read go to the author once, whoever reads later")
     func readOnce() {
-        var stage = Self.fixture()
-        _ = stage.read(2, by: bob)
-        #expect(stage.read(2, by: cid) == ["event: cid read 2", "answer: read"])
-        #expect(stage.read(1, by: bob) == ["event: bob read 1", "answer: read"])
+        var fixture = Self.fixture()
+        _ = fixture.read(2, by: bob)
+        #expect(fixture.read(2, by: cid) == ["event: cid read 2", "answer: read"])
+        #expect(fixture.read(1, by: bob) == ["event: bob read 1", "answer: read"])
     }
 
-    @Test("of messages that are not there name these to the reader, and nothing to the others")
+    @Test("of missing messages list these for the reader, and cause no event")
     func unknown() {
-        var stage = Self.fixture()
+        var fixture = Self.fixture()
         #expect(
-            stage.read(0, 1, 4, by: bob)
+            fixture.read(0, 1, 4, by: bob)
                 == [
-                    "event: bob read 1", "tell east: delivered 1 of ann",
-                    "tell east: read 1 of ann", "answer: read, unknown 0,4",
+                    "event: bob read 1", "notify east: delivered 1 of ann",
+                    "notify east: read 1 of ann", "answer: read, unknown 0,4",
                 ])
-        #expect(stage.read(9, by: bob) == ["answer: read, unknown 9"])
+        #expect(fixture.read(9, by: bob) == ["answer: read, unknown 9"])
     }
 
     @Test("are not given for a message that is not stored yet")
     func notStored() {
-        var stage = Self.fixture()
-        stage.isStoreSlow = true
-        _ = stage.post("4", by: ann)
-        #expect(stage.reportDelivered(3...4, to: bob) == ["tell east: delivered 3 of ann"])
-        #expect(stage.read(4, by: bob) == ["answer: read, unknown 4"])
+        var fixture = Self.fixture()
+        fixture.isStoreSlow = true
+        _ = fixture.post("4", by: ann)
+        #expect(fixture.reportDelivered(3...4, to: bob) == ["notify east: delivered 3 of ann"])
+        #expect(fixture.read(4, by: bob) == ["answer: read, unknown 4"])
     }
 
     @Test(
-        "of one read tell of the newest hundred below it, or so many as the limit says, and of those that it names"
+        "of one read cover the newest 100 below it, or as many as the limit, and those it lists"
     )
     func bound() {
         var limits = ChatLimits()
         limits.readReceiptLimit = 2
-        var stage = Self.fixture(messages: 9, limits)
+        var fixture = Self.fixture(messages: 9, limits)
         #expect(
-            stage.read(3, 9, by: bob)
+            fixture.read(3, 9, by: bob)
                 == [
-                    "event: bob read 3,9", "tell east: delivered 3,8,9 of ann",
-                    "tell east: read 3,8,9 of ann", "answer: read",
+                    "event: bob read 3,9", "notify east: delivered 3,8,9 of ann",
+                    "notify east: read 3,8,9 of ann", "answer: read",
                 ])
-        #expect(stage.conversation.members[1].member.readCursor == 9)
+        #expect(fixture.conversation.members[1].member.readCursor == 9)
     }
 
-    @Test("are taken from members alone")
+    @Test("are only accepted from members")
     func nonMembers() {
-        var stage = Self.fixture()
-        let stranger = Person(id: UserID(tokenSubject: "eve"), name: "Eve")
-        #expect(stage.reportDelivered(1...3, to: stranger) == [])
-        #expect(stage.read(1, by: stranger) == [refused(.notAMember)])
+        var fixture = Self.fixture()
+        let nonMember = Person(id: UserID(tokenSubject: "eve"), name: "Eve")
+        #expect(fixture.reportDelivered(1...3, to: nonMember) == [])
+        #expect(fixture.read(1, by: nonMember) == [refused(.notAMember)])
     }
 
-    @Test("of deliveries come late, and count though the receiver has left meanwhile")
+    @Test("of late deliveries count even if the receiver has left meanwhile")
     func late() {
-        var stage = Self.fixture()
-        _ = stage.leave(bob)
-        #expect(stage.reportDelivered(1...3, to: bob) == ["tell east: delivered 1,2,3 of ann"])
+        var fixture = Self.fixture()
+        _ = fixture.leave(bob)
+        #expect(fixture.reportDelivered(1...3, to: bob) == ["notify east: delivered 1,2,3 of ann"])
     }
 
-    @Test("are not repeated by the next owner, who has the cursors from the store")
+    @Test("are not repeated by the next owner, which has the cursors from the store")
     func nextOwner() {
-        var stage = Self.fixture()
-        _ = stage.reportDelivered(1...2, to: bob)
-        _ = stage.read(1, by: cid)
-        _ = stage.advance(by: .seconds(5))
-        stage.changeOwner()
-        _ = stage.joinAndSubscribe(ann)
-        #expect(stage.reportDelivered(1...3, to: dan) == ["tell east: delivered 3 of ann"])
+        var fixture = Self.fixture()
+        _ = fixture.reportDelivered(1...2, to: bob)
+        _ = fixture.read(1, by: cid)
+        _ = fixture.advance(by: .seconds(5))
+        fixture.changeOwner()
+        _ = fixture.joinAndSubscribe(ann)
+        #expect(fixture.reportDelivered(1...3, to: dan) == ["notify east: delivered 3 of ann"])
         #expect(
-            stage.read(3, by: dan) == [
-                "event: dan read 3", "tell east: read 2,3 of ann", "answer: read",
+            fixture.read(3, by: dan) == [
+                "event: dan read 3", "notify east: read 2,3 of ann", "answer: read",
             ])
     }
 
-    @Test("of the author's own cursors the next owner takes no notice")
+    @Test("under the next owner ignore the author's own cursors")
     func ownCursor() {
-        var stage = Self.fixture()
-        _ = stage.read(3, by: ann)
-        _ = stage.advance(by: .seconds(1))
-        stage.changeOwner()
-        _ = stage.joinAndSubscribe(ann)
-        #expect(stage.reportDelivered(1...1, to: bob) == ["tell east: delivered 1 of ann"])
+        var fixture = Self.fixture()
+        _ = fixture.read(3, by: ann)
+        _ = fixture.advance(by: .seconds(1))
+        fixture.changeOwner()
+        _ = fixture.joinAndSubscribe(ann)
+        #expect(fixture.reportDelivered(1...1, to: bob) == ["notify east: delivered 1 of ann"])
     }
 }

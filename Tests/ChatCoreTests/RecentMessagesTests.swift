@@ -8,7 +8,7 @@ import Testing
 
 @Suite("The memory of the newest messages")
 struct RecentMessagesTests {
-    /// What it must know, kept as plainly as can be.
+    /// The expected behavior, in the simplest form.
     private struct Oracle {
         struct Item {
             let sequence: SequenceNumber
@@ -41,39 +41,40 @@ struct RecentMessagesTests {
     }
 
     @Test(
-        "tells what a plain list tells, whatever comes", arguments: [1, 3, 16, 50, 400],
+        "behaves like a plain list", arguments: [1, 3, 16, 50, 400],
         [1, 2, 3] as [UInt64])
     func oracle(limit: Int, seed: UInt64) {
-        var chance = SeededGenerator(seed: seed)
+        var random = SeededGenerator(seed: seed)
         var oracle = Oracle()
         var recents = RecentMessages(next: 1, limit: limit)
         var now: Int64 = 1
         for round in 1...3000 {
-            // Now many in a moment, now few in a long time.
+            // Sometimes many in a moment, sometimes few in a long time.
             now +=
-                chance.happens(perMille: round % 1000 < 500 ? 5 : 900) ? chance.number(0...500) : 0
-            let author = UInt32(chance.number(0...5))
-            // Few enough that the same come again, in places of the table that lie together.
+                random.happens(perMille: round % 1000 < 500 ? 5 : 900) ? random.number(0...500) : 0
+            let author = UInt32(random.number(0...5))
+            // Few different values, so that they repeat and share neighboring slots of the table.
             let send =
-                chance.happens(perMille: 200)
-                ? 0 : UInt64(chance.number(1...300)) << UInt64(chance.number(0...3) * 16)
+                random.happens(perMille: 200)
+                ? 0 : UInt64(random.number(1...300)) << UInt64(random.number(0...3) * 16)
             recents.append(author: author, fingerprint: send, at: now)
             oracle.append(author: author, fingerprint: send, at: now)
             let range = recents.range
             #expect(range.upperBound == round + 1)
-            if chance.happens(perMille: 500) {
-                let sequence = chance.number(max(1, range.lowerBound - 3)...round)
-                let mark: RecentMessages.Mark = chance.happens(perMille: 500) ? .read : .delivered
+            if random.happens(perMille: 500) {
+                let sequence = random.number(max(1, range.lowerBound - 3)...round)
+                let mark: RecentMessages.Mark = random.happens(perMille: 500) ? .read : .delivered
                 recents.mark(sequence, mark)
                 if range.contains(sequence) { oracle.mark(sequence, mark) }
             }
-            let wanted = UInt64(chance.number(1...300)) << UInt64(chance.number(0...3) * 16)
+            let wanted = UInt64(random.number(1...300)) << UInt64(random.number(0...3) * 16)
             #expect(recents.sequence(of: wanted) == oracle.sequence(of: wanted, in: range))
-            let asked = chance.number(range.lowerBound...round)
-            #expect(recents.author(of: asked) == oracle.items[asked - 1].author)
-            #expect(recents.isMarked(asked, .delivered) == oracle.items[asked - 1].isDelivered)
-            #expect(recents.isMarked(asked, .read) == oracle.items[asked - 1].isRead)
-            // What has been forgotten was beyond the limit, and ten seconds old.
+            let sequence = random.number(range.lowerBound...round)
+            #expect(recents.author(of: sequence) == oracle.items[sequence - 1].author)
+            #expect(
+                recents.isMarked(sequence, .delivered) == oracle.items[sequence - 1].isDelivered)
+            #expect(recents.isMarked(sequence, .read) == oracle.items[sequence - 1].isRead)
+            // Forgotten messages were beyond the limit and ten seconds old.
             if range.lowerBound > 1 {
                 #expect(range.count >= limit)
                 #expect(now - oracle.items[range.lowerBound - 2].at >= 10_000)
@@ -81,7 +82,7 @@ struct RecentMessagesTests {
         }
     }
 
-    @Test("holds at most a quarter more than its limit when messages come slowly")
+    @Test("keeps at most a quarter more than its limit when messages are rare")
     func bound() {
         var recents = RecentMessages(next: 1, limit: 100)
         for number in 1...5000 {
@@ -92,7 +93,7 @@ struct RecentMessagesTests {
         #expect(recents.range.count >= 100)
     }
 
-    @Test("holds all of the last ten seconds, however many they are")
+    @Test("keeps all messages of the last ten seconds, however many they are")
     func busy() {
         var recents = RecentMessages(next: 1, limit: 100)
         for number in 1...5000 {
@@ -103,7 +104,7 @@ struct RecentMessagesTests {
         #expect(recents.range == 1..<5001)
     }
 
-    @Test("holds no more than its table has places for, however busy the last ten seconds are")
+    @Test("keeps no more than its table has room for, however busy the last ten seconds are")
     func flood() {
         var recents = RecentMessages(next: 1, limit: 1000)
         for number in 1...100_000 { recents.append(author: 0, fingerprint: UInt64(number), at: 1) }
@@ -124,7 +125,7 @@ struct RecentMessagesTests {
         #expect(recents.author(of: 43) == nil)
     }
 
-    @Test("names the newest message of several with the same fingerprint", arguments: [2, 40])
+    @Test("finds the newest of several messages with the same fingerprint", arguments: [2, 40])
     func newest(count: Int) {
         var recents = RecentMessages(next: 1, limit: 1000)
         for number in 1...count {
@@ -133,7 +134,7 @@ struct RecentMessagesTests {
         #expect(recents.sequence(of: 5) == count)
     }
 
-    @Test("gives no fingerprint the number that stands for none")
+    @Test("never uses the fingerprint that stands for none")
     func fingerprints() throws {
         let client = try #require(ClientMessageID(given: "a"))
         #expect(RecentMessages.fingerprint(author: 1, clientMessageID: client) != 0)

@@ -3,164 +3,165 @@ import Testing
 
 @testable import ChatCore
 
-@Suite("A send that is repeated")
+@Suite("A repeated send")
 struct RepeatedSendTests {
-    @Test("gets the first answer again, whatever its words, and nobody else hears of it")
+    @Test("gets the first answer again, whatever its text, and causes no event")
     func stored() {
-        var stage = ConversationFixture(of: [ann])
-        #expect(stage.post("first", by: ann, id: "a") == ["event: posted 1 first"])
-        _ = stage.advance(by: .seconds(1))
-        #expect(stage.post("second", by: ann, id: "a") == ["answer: posted 1 first"])
-        #expect(stage.store.messages.count == 1)
+        var fixture = ConversationFixture(of: [ann])
+        #expect(fixture.post("first", by: ann, id: "a") == ["event: posted 1 first"])
+        _ = fixture.advance(by: .seconds(1))
+        #expect(fixture.post("second", by: ann, id: "a") == ["answer: posted 1 first"])
+        #expect(fixture.store.messages.count == 1)
     }
 
-    @Test("waits for the first one that is on its way")
+    @Test("waits for the first one that is in flight")
     func whilePending() {
-        var stage = ConversationFixture(of: [ann])
-        stage.isStoreSlow = true
-        _ = stage.post("hi", by: ann, id: "a", request: 1)
-        #expect(stage.post("hi", by: ann, id: "a", request: 2) == [])
-        #expect(stage.answerStore() == ["event: posted 1 hi, answers 1", "answer 2: posted 1 hi"])
+        var fixture = ConversationFixture(of: [ann])
+        fixture.isStoreSlow = true
+        _ = fixture.post("hi", by: ann, id: "a", request: 1)
+        #expect(fixture.post("hi", by: ann, id: "a", request: 2) == [])
+        #expect(
+            fixture.answerStore() == ["event: posted 1 hi, answers 1", "answer 2: posted 1 hi"])
     }
 
-    @Test("waits for its own first one, and not for another that is stored earlier")
+    @Test("waits for its own first one, and not for another one that is stored earlier")
     func eachWhilePending() {
-        var stage = ConversationFixture(of: [ann])
-        stage.isStoreSlow = true
-        _ = stage.post("one", by: ann, id: "a", request: 1)
-        _ = stage.post("two", by: ann, id: "b", request: 2)
-        _ = stage.post("two", by: ann, id: "b", request: 3)
-        _ = stage.post("one", by: ann, id: "a", request: 4)
+        var fixture = ConversationFixture(of: [ann])
+        fixture.isStoreSlow = true
+        _ = fixture.post("one", by: ann, id: "a", request: 1)
+        _ = fixture.post("two", by: ann, id: "b", request: 2)
+        _ = fixture.post("two", by: ann, id: "b", request: 3)
+        _ = fixture.post("one", by: ann, id: "a", request: 4)
         #expect(
-            stage.answerStore(1) == ["event: posted 1 one, answers 1", "answer 4: posted 1 one"])
+            fixture.answerStore(1) == ["event: posted 1 one, answers 1", "answer 4: posted 1 one"])
         #expect(
-            stage.answerStore(1) == ["event: posted 2 two, answers 2", "answer 3: posted 2 two"])
+            fixture.answerStore(1) == ["event: posted 2 two, answers 2", "answer 3: posted 2 two"])
     }
 
     @Test(
-        "is known among the newest thousand messages, by this owner and the next",
+        "is recognized among the newest 1,000 messages, by this owner and the next",
         arguments: [false, true])
     func newestThousand(ownerChanges: Bool) {
-        var stage = ConversationFixture(of: [ann])
+        var fixture = ConversationFixture(of: [ann])
         for number in 1...3000 {
-            _ = stage.post("\(number)", by: ann, id: "\(number)")
-            _ = stage.advance(by: .seconds(1))
+            _ = fixture.post("\(number)", by: ann, id: "\(number)")
+            _ = fixture.advance(by: .seconds(1))
         }
-        if ownerChanges { stage.changeOwner() }
+        if ownerChanges { fixture.changeOwner() }
         for number in [2001, 2500, 3000] {
             #expect(
-                stage.post("again", by: ann, id: "\(number)") == [
+                fixture.post("again", by: ann, id: "\(number)") == [
                     "answer: posted \(number) \(number)"
                 ])
         }
     }
 
-    @Test("by the same request gets one answer, however often it was asked again")
+    @Test("of the same request gets one answer, however often it is retried")
     func sameRequest() {
-        var stage = ConversationFixture(of: [ann])
-        stage.isStoreSlow = true
-        _ = stage.post("hi", by: ann, id: "a", request: 1)
-        _ = stage.post("hi", by: ann, id: "a", request: 2, retry: true)
-        _ = stage.post("hi", by: ann, id: "a", request: 2, retry: true)
-        _ = stage.post("hi", by: ann, id: "a", on: west, request: 2, retry: true)
+        var fixture = ConversationFixture(of: [ann])
+        fixture.isStoreSlow = true
+        _ = fixture.post("hi", by: ann, id: "a", request: 1)
+        _ = fixture.post("hi", by: ann, id: "a", request: 2, retry: true)
+        _ = fixture.post("hi", by: ann, id: "a", request: 2, retry: true)
+        _ = fixture.post("hi", by: ann, id: "a", on: west, request: 2, retry: true)
         #expect(
-            stage.answerStore() == [
+            fixture.answerStore() == [
                 "event: posted 1 hi, answers 1", "answer 2: posted 1 hi", "answer 2: posted 1 hi",
             ])
     }
 
-    @Test("is another message where its client gave no id")
+    @Test("is a new message if the client gave no id")
     func withoutID() {
-        var stage = ConversationFixture(of: [ann])
-        _ = stage.post("hi", by: ann)
-        #expect(stage.post("hi", by: ann) == ["event: posted 2 hi"])
+        var fixture = ConversationFixture(of: [ann])
+        _ = fixture.post("hi", by: ann)
+        #expect(fixture.post("hi", by: ann) == ["event: posted 2 hi"])
     }
 
-    @Test("is another message where another user sends it")
+    @Test("is a new message if another user sends it")
     func otherAuthor() {
-        var stage = ConversationFixture(of: [ann, bob])
-        _ = stage.post("hi", by: ann, id: "a")
-        #expect(stage.post("hi", by: bob, id: "a") == ["event: posted 2 hi"])
+        var fixture = ConversationFixture(of: [ann, bob])
+        _ = fixture.post("hi", by: ann, id: "a")
+        #expect(fixture.post("hi", by: bob, id: "a") == ["event: posted 2 hi"])
     }
 
-    @Test("is known to the next owner")
+    @Test("is recognized by the next owner")
     func nextOwner() {
-        var stage = ConversationFixture(of: [ann])
-        _ = stage.post("hi", by: ann, id: "a")
-        _ = stage.post("more", by: ann, id: "b")
-        stage.changeOwner()
-        #expect(stage.post("hi", by: ann, id: "a") == ["answer: posted 1 hi"])
+        var fixture = ConversationFixture(of: [ann])
+        _ = fixture.post("hi", by: ann, id: "a")
+        _ = fixture.post("more", by: ann, id: "b")
+        fixture.changeOwner()
+        #expect(fixture.post("hi", by: ann, id: "a") == ["answer: posted 1 hi"])
     }
 
     @Test("is answered after the end, and a first one is not")
     func afterTheEnd() {
-        var stage = ConversationFixture(of: [ann])
-        _ = stage.post("hi", by: ann, id: "a")
-        _ = stage.end(by: ann)
-        #expect(stage.post("hi", by: ann, id: "a") == ["answer: posted 1 hi"])
-        #expect(stage.post("hi", by: ann, id: "b") == [refused(.conversationEnded)])
+        var fixture = ConversationFixture(of: [ann])
+        _ = fixture.post("hi", by: ann, id: "a")
+        _ = fixture.end(by: ann)
+        #expect(fixture.post("hi", by: ann, id: "a") == ["answer: posted 1 hi"])
+        #expect(fixture.post("hi", by: ann, id: "b") == [refused(.conversationEnded)])
     }
 
-    @Test("is answered while the store takes no writes")
+    @Test("is answered while writes are unavailable")
     func storeUnavailable() {
-        var stage = ConversationFixture(of: [ann])
-        _ = stage.post("hi", by: ann, id: "a")
-        stage.conversation.areWritesUnavailable = true
-        #expect(stage.post("hi", by: ann, id: "a") == ["answer: posted 1 hi"])
+        var fixture = ConversationFixture(of: [ann])
+        _ = fixture.post("hi", by: ann, id: "a")
+        fixture.conversation.areWritesUnavailable = true
+        #expect(fixture.post("hi", by: ann, id: "a") == ["answer: posted 1 hi"])
     }
 
-    @Test("may be tried again when the store cannot look up the first one")
+    @Test("may be retried when the store cannot look up the first one")
     func storeFails() {
-        var stage = ConversationFixture(of: [ann])
-        _ = stage.post("hi", by: ann, id: "a")
-        stage.isStoreSlow = true
-        _ = stage.post("hi", by: ann, id: "a")
-        #expect(stage.failStore() == [refused(.unavailable)])
+        var fixture = ConversationFixture(of: [ann])
+        _ = fixture.post("hi", by: ann, id: "a")
+        fixture.isStoreSlow = true
+        _ = fixture.post("hi", by: ann, id: "a")
+        #expect(fixture.failStore() == [refused(.unavailable)])
     }
 
-    @Test("is another message when the first one is not kept any more")
+    @Test("is a new message when the first one is no longer kept")
     func trimmedMessage() {
-        var stage = ConversationFixture(of: [ann])
-        _ = stage.post("hi", by: ann, id: "a")
-        stage.store.oldest = 2
-        #expect(stage.post("hi", by: ann, id: "a") == ["event: posted 2 hi"])
+        var fixture = ConversationFixture(of: [ann])
+        _ = fixture.post("hi", by: ann, id: "a")
+        fixture.store.oldest = 2
+        #expect(fixture.post("hi", by: ann, id: "a") == ["event: posted 2 hi"])
     }
 
-    @Test("does not bring back words that were deleted while the first one was looked up")
+    @Test("does not bring back text that was deleted during the lookup")
     func deletedDuringLookup() {
-        var stage = ConversationFixture(of: [ann])
-        _ = stage.post("regret", by: ann, id: "a")
-        stage.isStoreSlow = true
-        _ = stage.post("regret", by: ann, id: "a")
-        _ = stage.delete(1, by: ann)
-        _ = stage.answerStoreNewest()
-        #expect(stage.answerStoreNewest() == ["event: deleted 1"])
-        #expect(stage.answerStore() == ["answer: posted 1"])
+        var fixture = ConversationFixture(of: [ann])
+        _ = fixture.post("regret", by: ann, id: "a")
+        fixture.isStoreSlow = true
+        _ = fixture.post("regret", by: ann, id: "a")
+        _ = fixture.delete(1, by: ann)
+        _ = fixture.answerStoreNewest()
+        #expect(fixture.answerStoreNewest() == ["event: deleted 1"])
+        #expect(fixture.answerStore() == ["answer: posted 1"])
     }
 
-    @Test("does not bring them back either when another message was found in between")
+    @Test("does not bring it back either if another message was found in between")
     func deletedLongDuringLookup() {
-        var stage = ConversationFixture(of: [ann])
-        _ = stage.post("regret", by: ann, id: "a")
-        _ = stage.post("more", by: ann, id: "b")
-        stage.isStoreSlow = true
-        _ = stage.post("regret", by: ann, id: "a")
-        _ = stage.post("more", by: ann, id: "b")
-        _ = stage.delete(1, by: ann)
-        _ = stage.answerStoreNewest()
-        #expect(stage.answerStoreNewest() == ["event: deleted 1"])
-        #expect(stage.answerStoreNewest() == ["answer: posted 2 more"])
-        #expect(stage.answerStoreNewest() == ["answer: posted 1"])
+        var fixture = ConversationFixture(of: [ann])
+        _ = fixture.post("regret", by: ann, id: "a")
+        _ = fixture.post("more", by: ann, id: "b")
+        fixture.isStoreSlow = true
+        _ = fixture.post("regret", by: ann, id: "a")
+        _ = fixture.post("more", by: ann, id: "b")
+        _ = fixture.delete(1, by: ann)
+        _ = fixture.answerStoreNewest()
+        #expect(fixture.answerStoreNewest() == ["event: deleted 1"])
+        #expect(fixture.answerStoreNewest() == ["answer: posted 2 more"])
+        #expect(fixture.answerStoreNewest() == ["answer: posted 1"])
     }
 
-    @Test("is refused when its author has left meanwhile")
+    @Test("is refused if its author has left meanwhile")
     func leftDuringLookup() {
-        var stage = ConversationFixture(of: [ann, bob])
-        _ = stage.post("hi", by: bob, id: "a")
-        stage.store.oldest = 2
-        stage.isStoreSlow = true
-        _ = stage.post("hi", by: bob, id: "a")
-        _ = stage.leave(bob)
-        #expect(stage.answerStore(1) == [refused(.notAMember)])
+        var fixture = ConversationFixture(of: [ann, bob])
+        _ = fixture.post("hi", by: bob, id: "a")
+        fixture.store.oldest = 2
+        fixture.isStoreSlow = true
+        _ = fixture.post("hi", by: bob, id: "a")
+        _ = fixture.leave(bob)
+        #expect(fixture.answerStore(1) == [refused(.notAMember)])
     }
 }

@@ -5,135 +5,137 @@ import Testing
 
 @Suite("When the store fails, a conversation")
 struct StoreFailureTests {
-    @Test("tells whoever waits for it to try again, and asks again when somebody does")
+    @Test("refuses waiting inputs, and loads again on the next one")
     func failedLoad() {
-        var stage = ConversationFixture(of: [ann, bob])
-        stage.changeOwner()
-        stage.isStoreSlow = true
-        _ = stage.post("hi", by: ann, request: 1)
-        _ = stage.attach(east, present: [ann])
+        var fixture = ConversationFixture(of: [ann, bob])
+        fixture.changeOwner()
+        fixture.isStoreSlow = true
+        _ = fixture.post("hi", by: ann, request: 1)
+        _ = fixture.attach(east, present: [ann])
         #expect(
-            stage.failStore() == [
+            fixture.failStore() == [
                 "answer 1: refused, \(ChatError.unavailable)",
                 "answer 1: refused, \(ChatError.unavailable)",
             ])
-        #expect(stage.describe(by: bob) == [])
-        #expect(stage.storeRequests == ["load", "load"])
-        #expect(stage.answerStore() == ["answer: described"])
+        #expect(fixture.describe(by: bob) == [])
+        #expect(fixture.storeRequests == ["load", "load"])
+        #expect(fixture.answerStore() == ["answer: described"])
     }
 
     @Test("gives the number of a send that was not stored to the next one")
     func failedSend() {
-        var stage = ConversationFixture(of: [ann])
-        #expect(stage.failingStore { $0.post("lost", by: ann) } == [refused(.unavailable)])
-        #expect(stage.post("kept", by: ann) == ["event: posted 1 kept"])
+        var fixture = ConversationFixture(of: [ann])
+        #expect(fixture.failingStore { $0.post("lost", by: ann) } == [refused(.unavailable)])
+        #expect(fixture.post("kept", by: ann) == ["event: posted 1 kept"])
     }
 
-    @Test("tells everybody who asked for the same change to try again")
+    @Test("refuses every requester of the same change")
     func failedChange() {
-        var stage = ConversationFixture(of: [ann])
-        stage.isStoreSlow = true
-        _ = stage.joinAndSubscribe(bob, request: 1)
-        _ = stage.joinAndSubscribe(bob, request: 2)
-        _ = stage.post("hi", by: ann, id: "a", request: 3)
-        _ = stage.post("hi", by: ann, id: "a", request: 4, retry: true)
+        var fixture = ConversationFixture(of: [ann])
+        fixture.isStoreSlow = true
+        _ = fixture.joinAndSubscribe(bob, request: 1)
+        _ = fixture.joinAndSubscribe(bob, request: 2)
+        _ = fixture.post("hi", by: ann, id: "a", request: 3)
+        _ = fixture.post("hi", by: ann, id: "a", request: 4, retry: true)
         let refusals = (1...4).map { "answer \($0): refused, \(ChatError.unavailable)" }
-        #expect(stage.failStore().sorted() == refusals)
+        #expect(fixture.failStore().sorted() == refusals)
     }
 
-    @Test("keeps who listens and who is there")
+    @Test("keeps subscribers and presence")
     func keepsSubscribers() {
-        var stage = ConversationFixture(of: [ann])
-        _ = stage.joinAndSubscribe(ann)
-        _ = stage.failingStore { $0.post("lost", by: ann) }
-        #expect(stage.conversation.subscribers.contains(east))
-        #expect(stage.describe(by: ann) == ["answer: described"])
-        #expect(stage.lastDetails?.online == [ann.id])
+        var fixture = ConversationFixture(of: [ann])
+        _ = fixture.joinAndSubscribe(ann)
+        _ = fixture.failingStore { $0.post("lost", by: ann) }
+        #expect(fixture.conversation.subscribers.contains(east))
+        #expect(fixture.describe(by: ann) == ["answer: described"])
+        #expect(fixture.lastDetails?.online == [ann.id])
     }
 
-    @Test("calls the listeners again when something was stored of which they have not heard")
+    @Test("asks the loops to reattach if something was stored that was not announced")
     func storedButUnannounced() {
-        var stage = ConversationFixture(of: [ann])
-        _ = stage.joinAndSubscribe(ann)
-        stage.isStoreSlow = true
-        _ = stage.post("stored all the same", by: ann)
-        let revision = stage.store.revision + 1
-        _ = stage.failStore()
+        var fixture = ConversationFixture(of: [ann])
+        _ = fixture.joinAndSubscribe(ann)
+        fixture.isStoreSlow = true
+        _ = fixture.post("stored all the same", by: ann)
+        let revision = fixture.store.revision + 1
+        _ = fixture.failStore()
         let body = MessageBody.text("stored all the same", by: ann)
-        stage.store.write(
-            .message(Message(sequence: 1, revision: revision, sentAt: stage.now.wall, body: body)),
+        fixture.store.write(
+            .message(
+                Message(sequence: 1, revision: revision, sentAt: fixture.now.wall, body: body)),
             revision)
-        stage.isStoreSlow = false
-        #expect(stage.describe(by: ann) == ["call again", "answer: described"])
-        #expect(stage.post("next", by: ann) == ["event: posted 2 next"])
+        fixture.isStoreSlow = false
+        #expect(fixture.describe(by: ann) == ["request reattach", "answer: described"])
+        #expect(fixture.post("next", by: ann) == ["event: posted 2 next"])
     }
 
-    @Test("calls nobody again where nothing else was stored")
+    @Test("asks no loop to reattach if nothing else was stored")
     func nothingUnannounced() {
-        var stage = ConversationFixture(of: [ann])
-        _ = stage.joinAndSubscribe(ann)
-        _ = stage.failingStore { $0.post("lost", by: ann) }
-        #expect(stage.describe(by: ann) == ["answer: described"])
+        var fixture = ConversationFixture(of: [ann])
+        _ = fixture.joinAndSubscribe(ann)
+        _ = fixture.failingStore { $0.post("lost", by: ann) }
+        #expect(fixture.describe(by: ann) == ["answer: described"])
     }
 
-    @Test("still lets those go who said farewell while they waited")
+    @Test("handles departures that were waiting")
     func departures() {
-        var stage = ConversationFixture(of: [ann])
-        _ = stage.joinAndSubscribe(ann)
-        stage.isStoreSlow = true
-        _ = stage.post("lost", by: ann)
-        _ = stage.failStore()
-        _ = stage.describe(by: ann)
-        _ = stage.unsubscribe(ann)
-        _ = stage.detach(east)
-        _ = stage.failStore()
-        #expect(stage.conversation.subscribers.isEmpty)
+        var fixture = ConversationFixture(of: [ann])
+        _ = fixture.joinAndSubscribe(ann)
+        fixture.isStoreSlow = true
+        _ = fixture.post("lost", by: ann)
+        _ = fixture.failStore()
+        _ = fixture.describe(by: ann)
+        _ = fixture.unsubscribe(ann)
+        _ = fixture.detach(east)
+        _ = fixture.failStore()
+        #expect(fixture.conversation.subscribers.isEmpty)
     }
 
-    @Test("keeps the reports of deliveries that waited")
+    @Test("keeps delivery reports that were waiting")
     func reports() {
-        var stage = ConversationFixture(of: [ann, bob])
-        _ = stage.post("hi", by: ann)
-        stage.changeOwner()
-        _ = stage.joinAndSubscribe(ann)
-        #expect(stage.failingStore { $0.reportDelivered(1...1, to: bob) } == [])
-        #expect(stage.describe(by: ann) == ["tell east: delivered 1 of ann", "answer: described"])
+        var fixture = ConversationFixture(of: [ann, bob])
+        _ = fixture.post("hi", by: ann)
+        fixture.changeOwner()
+        _ = fixture.joinAndSubscribe(ann)
+        #expect(fixture.failingStore { $0.reportDelivered(1...1, to: bob) } == [])
+        #expect(
+            fixture.describe(by: ann) == ["notify east: delivered 1 of ann", "answer: described"])
     }
 
-    @Test("asks the store again in a second for what waits without an asker: reports of deliveries")
+    @Test("loads again after a second for delivery reports, which have no requester that retries")
     func reportsOnly() {
-        var stage = ConversationFixture(of: [ann, bob])
-        _ = stage.post("hi", by: ann)
-        stage.changeOwner()
-        _ = stage.failingStore { $0.reportDelivered(1...1, to: bob) }
-        _ = stage.advance(by: .seconds(8))
-        #expect(stage.store.members.map(\.deliveredCursor) == [0, 1])
-        #expect(stage.conversation.isIdle)
+        var fixture = ConversationFixture(of: [ann, bob])
+        _ = fixture.post("hi", by: ann)
+        fixture.changeOwner()
+        _ = fixture.failingStore { $0.reportDelivered(1...1, to: bob) }
+        _ = fixture.advance(by: .seconds(8))
+        #expect(fixture.store.members.map(\.deliveredCursor) == [0, 1])
+        #expect(fixture.conversation.isIdle)
     }
 
-    @Test("stores the cursors that had moved, though nobody asks for anything any more")
+    @Test("stores the cursors that had moved, even without another request")
     func cursorsOnly() {
-        var stage = ConversationFixture(of: [ann, bob])
-        _ = stage.post("hi", by: ann)
-        _ = stage.reportDelivered(1...1, to: bob)
-        _ = stage.failingStore { $0.post("lost", by: ann) }
-        _ = stage.advance(by: .seconds(8))
-        #expect(stage.store.members.map(\.deliveredCursor) == [0, 1])
-        #expect(stage.conversation.isIdle)
+        var fixture = ConversationFixture(of: [ann, bob])
+        _ = fixture.post("hi", by: ann)
+        _ = fixture.reportDelivered(1...1, to: bob)
+        _ = fixture.failingStore { $0.post("lost", by: ann) }
+        _ = fixture.advance(by: .seconds(8))
+        #expect(fixture.store.members.map(\.deliveredCursor) == [0, 1])
+        #expect(fixture.conversation.isIdle)
     }
 
-    @Test("forgets who came in by a change that was not stored")
+    @Test("forgets a member whose join was not stored")
     func failedJoin() {
-        var stage = ConversationFixture(of: [ann])
-        _ = stage.failingStore { $0.join(bob, listed: true) }
-        #expect(stage.post("hi", by: bob) == [refused(.notAMember)])
+        var fixture = ConversationFixture(of: [ann])
+        _ = fixture.failingStore { $0.join(bob, listed: true) }
+        #expect(fixture.post("hi", by: bob) == [refused(.notAMember)])
     }
 
-    @Test("may be ended by somebody after an end that was not stored")
+    @Test("can be ended again after an end that was not stored")
     func failedEnd() {
-        var stage = ConversationFixture(of: [ann])
-        #expect(stage.failingStore { $0.end(by: ann) } == [refused(.unavailable)])
-        #expect(stage.post("hi", by: ann) == ["event: posted 1 hi"])
-        #expect(stage.end(by: ann) == ["event: ended by ann"])
+        var fixture = ConversationFixture(of: [ann])
+        #expect(fixture.failingStore { $0.end(by: ann) } == [refused(.unavailable)])
+        #expect(fixture.post("hi", by: ann) == ["event: posted 1 hi"])
+        #expect(fixture.end(by: ann) == ["event: ended by ann"])
     }
 }

@@ -1,12 +1,12 @@
 import ChatModel
 
-/// What a store has of one conversation.
+/// The stored state of one conversation.
 struct StoreFixture {
     var record: ConversationRecord?
     var members: [Member] = []
     var messages: [Message] = []
     var revision: Revision = 0
-    /// Where the kept messages begin.
+    /// The oldest message that is kept.
     var oldest: SequenceNumber = 1
 
     mutating func write(_ change: Write.Change, _ revision: Revision) {
@@ -66,7 +66,7 @@ struct StoreFixture {
         }
     }
 
-    /// The messages are gone, and all else is there.
+    /// The messages are lost, but no other state.
     var losesRecents = false
 
     var recent: [RecentMessage] {

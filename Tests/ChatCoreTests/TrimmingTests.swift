@@ -3,52 +3,52 @@ import Testing
 
 @testable import ChatCore
 
-@Suite("A conversation that rests")
+@Suite("An idle conversation")
 struct TrimmingTests {
     private static func fixture(messages: Int) -> ConversationFixture {
-        var stage = ConversationFixture(of: [ann, bob])
-        _ = stage.joinAndSubscribe(ann)
-        for number in 1...messages { _ = stage.post("\(number)", by: ann, id: "\(number)") }
-        stage.clearStoreRequests()
-        return stage
+        var fixture = ConversationFixture(of: [ann, bob])
+        _ = fixture.joinAndSubscribe(ann)
+        for number in 1...messages { _ = fixture.post("\(number)", by: ann, id: "\(number)") }
+        fixture.clearStoreRequests()
+        return fixture
     }
 
-    @Test("forgets the newest messages' senders, and asks for them when a send needs them")
+    @Test("discards the recent messages, and loads them when a send needs them")
     func forgets() {
-        var stage = Self.fixture(messages: 65)
-        stage.conversation.trim()
-        #expect(stage.conversation.recents.range.isEmpty)
-        #expect(stage.post("again", by: ann, id: "1") == ["answer: posted 1 1"])
-        #expect(stage.storeRequests == ["recall", "find 1"])
+        var fixture = Self.fixture(messages: 65)
+        fixture.conversation.trim()
+        #expect(fixture.conversation.recents.range.isEmpty)
+        #expect(fixture.post("again", by: ann, id: "1") == ["answer: posted 1 1"])
+        #expect(fixture.storeRequests == ["load recents", "look up 1"])
     }
 
-    @Test("keeps a few senders, which take no room")
+    @Test("keeps a few recent messages, which need little memory")
     func few() {
-        var stage = Self.fixture(messages: 64)
-        stage.conversation.trim()
-        #expect(stage.conversation.recents.range.count == 64)
+        var fixture = Self.fixture(messages: 64)
+        fixture.conversation.trim()
+        #expect(fixture.conversation.recents.range.count == 64)
     }
 
-    @Test("keeps everything while a change is on its way")
+    @Test("keeps everything while a change is in flight")
     func busy() {
-        var stage = Self.fixture(messages: 65)
-        stage.isStoreSlow = true
-        _ = stage.post("on its way", by: ann)
-        stage.conversation.trim()
-        #expect(stage.conversation.recents.range.count == 66)
+        var fixture = Self.fixture(messages: 65)
+        fixture.isStoreSlow = true
+        _ = fixture.post("on its way", by: ann)
+        fixture.conversation.trim()
+        #expect(fixture.conversation.recents.range.count == 66)
     }
 
-    @Test("keeps everything until the cursors are stored, which tell who has had what")
+    @Test("keeps everything until the cursors are stored, because receipts depend on them")
     func cursors() {
-        var stage = Self.fixture(messages: 65)
-        _ = stage.reportDelivered(1...65, to: bob)
-        stage.conversation.trim()
-        #expect(stage.conversation.recents.range.count == 65)
-        _ = stage.advance(by: .seconds(5))
-        stage.conversation.trim()
-        #expect(stage.conversation.recents.range.isEmpty)
+        var fixture = Self.fixture(messages: 65)
+        _ = fixture.reportDelivered(1...65, to: bob)
+        fixture.conversation.trim()
+        #expect(fixture.conversation.recents.range.count == 65)
+        _ = fixture.advance(by: .seconds(5))
+        fixture.conversation.trim()
+        #expect(fixture.conversation.recents.range.isEmpty)
         #expect(
-            stage.reportDelivered(1...65, to: bob) == [],
-            "what was told before the rest is not told after it")
+            fixture.reportDelivered(1...65, to: bob) == [],
+            "receipts that were announced before are not announced again")
     }
 }

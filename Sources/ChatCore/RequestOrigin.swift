@@ -1,0 +1,30 @@
+public import ChatModel
+
+/// The loop that sent a request, and the request's id. Request 0 expects no answer.
+public struct RequestOrigin: Sendable {
+    public let loop: LoopID
+    public let request: RequestID
+    /// The request was sent before and may have been executed. It is not an error if its change is
+    /// already done.
+    public let isRetry: Bool
+    /// The slot of the conversation's feed in the loop's table.
+    public let feedSlot: UInt32
+
+    public init(
+        loop: LoopID, request: RequestID, isRetry: Bool = false,
+        feedSlot: UInt32 = .max
+    ) {
+        self.loop = loop
+        self.request = request
+        self.isRetry = isRetry
+        self.feedSlot = feedSlot
+    }
+
+    /// Whether it is the same request, perhaps as a retry.
+    func isSame(as other: RequestOrigin) -> Bool {
+        self.request == other.request && self.loop == other.loop
+    }
+}
+
+/// A loop's id for a request that expects an answer.
+public typealias RequestID = UInt64
