@@ -1,8 +1,9 @@
 extension Array {
-    /// Forgets all elements and keeps the room, unless there were more than `limit`: a burst's room is given back.
+    /// Removes all elements. Keeps the capacity if the array has at most `limit` elements, so a
+    /// burst does not hold memory for ever.
     ///
-    /// For lists that are filled and emptied in every turn of a loop. Those are mostly empty or hold one element, for which
-    /// `removeAll(keepingCapacity:)` takes ten times as long.
+    /// For arrays that are filled and emptied in every turn of a loop. They usually hold no element
+    /// or one. For these, `removeAll(keepingCapacity:)` takes ten times as long.
     @inlinable
     public mutating func clear(keepingCapacityUpTo limit: Int = 4096) {
         switch self.count {

@@ -4,7 +4,9 @@ public enum Base64URL {
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
     private static let sextetOfLetter: [UInt8] = {
         var values = [UInt8](repeating: 0xFF, count: 256)
-        for (value, letter) in Self.alphabet.enumerated() { values[Int(letter)] = UInt8(value) }
+        for (value, character) in Self.alphabet.enumerated() {
+            values[Int(character)] = UInt8(value)
+        }
         return values
     }()
 
@@ -17,15 +19,16 @@ public enum Base64URL {
             let group =
                 UInt32(bytes[index]) << 16 | (left > 1 ? UInt32(bytes[index + 1]) << 8 : 0)
                 | (left > 2 ? UInt32(bytes[index + 2]) : 0)
-            for place in 0..<min(left + 1, 4) {
-                text.append(self.alphabet[Int(group >> UInt32(18 - 6 * place)) & 63])
+            for position in 0..<min(left + 1, 4) {
+                text.append(self.alphabet[Int(group >> UInt32(18 - 6 * position)) & 63])
             }
             index += 3
         }
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// Nil for anything but canonical text: a foreign letter, padding, a length that no bytes have, stray last bits.
+    /// Decodes canonical text only. Returns nil for a character outside the alphabet, for padding,
+    /// for an impossible length and for unused bits that are not zero.
     public static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
         if let bytes = text.withContiguousStorageIfAvailable({
             self.decode(UnsafeRawBufferPointer($0))
@@ -35,37 +38,39 @@ public enum Base64URL {
         return Array(text).withUnsafeBytes { self.decode($0) }
     }
 
-    /// Nil for anything but canonical text.
+    /// Decodes canonical text only. Returns nil for any other text.
     public static func decode(_ text: UnsafeRawBufferPointer) -> [UInt8]? {
         let leftover = text.count % 4
         guard leftover != 1 else { return nil }
-        var isGood = true
+        var isValid = true
         let bytes = self.sextetOfLetter.withUnsafeBufferPointer { values in
             [UInt8](unsafeUninitializedCapacity: text.count / 4 * 3 + 2) { bytes, count in
-                // A foreign letter's value is 0xFF, whose high bits no good letter sets: looked at once, at the end.
-                var seen: UInt32 = 0
-                var place = 0
-                while place + 4 <= text.count {
+                // A character outside the alphabet has the value 0xFF. Its high bits are set,
+                // unlike those of all valid characters, so one check after the loop is enough.
+                var combined: UInt32 = 0
+                var position = 0
+                while position + 4 <= text.count {
                     let (a, b) = (
-                        UInt32(values[Int(text[place])]), UInt32(values[Int(text[place + 1])])
+                        UInt32(values[Int(text[position])]), UInt32(values[Int(text[position + 1])])
                     )
                     let (c, d) = (
-                        UInt32(values[Int(text[place + 2])]), UInt32(values[Int(text[place + 3])])
+                        UInt32(values[Int(text[position + 2])]),
+                        UInt32(values[Int(text[position + 3])])
                     )
-                    seen |= a | b | c | d
+                    combined |= a | b | c | d
                     let group = a << 18 | b << 12 | c << 6 | d
                     bytes[count] = UInt8(truncatingIfNeeded: group >> 16)
                     bytes[count + 1] = UInt8(truncatingIfNeeded: group >> 8)
                     bytes[count + 2] = UInt8(truncatingIfNeeded: group)
                     count += 3
-                    place += 4
+                    position += 4
                 }
                 if leftover > 0 {
                     let (a, b) = (
-                        UInt32(values[Int(text[place])]), UInt32(values[Int(text[place + 1])])
+                        UInt32(values[Int(text[position])]), UInt32(values[Int(text[position + 1])])
                     )
-                    let c = leftover == 3 ? UInt32(values[Int(text[place + 2])]) : 0
-                    seen |= a | b | c
+                    let c = leftover == 3 ? UInt32(values[Int(text[position + 2])]) : 0
+                    combined |= a | b | c
                     let group = a << 18 | b << 12 | c << 6
                     bytes[count] = UInt8(truncatingIfNeeded: group >> 16)
                     count += 1
@@ -73,11 +78,11 @@ public enum Base64URL {
                         bytes[count] = UInt8(truncatingIfNeeded: group >> 8)
                         count += 1
                     }
-                    isGood = group & (leftover == 3 ? 0xFF : 0xFFFF) == 0
+                    isValid = group & (leftover == 3 ? 0xFF : 0xFFFF) == 0
                 }
-                isGood = isGood && seen < 64
+                isValid = isValid && combined < 64
             }
         }
-        return isGood ? bytes : nil
+        return isValid ? bytes : nil
     }
 }

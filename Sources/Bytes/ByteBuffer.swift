@@ -1,17 +1,19 @@
-/// Bytes that grow at the end: what every writer (JSON, HTTP, frames) writes into.
+/// A byte buffer that grows at the end. All writers (JSON, HTTP, WebSocket frames) append to it.
 ///
-/// One is kept per loop and used again, so that writing allocates nothing once it is warm.
+/// Each loop keeps one buffer and reuses it, so writing allocates nothing once the buffer has
+/// grown.
 public struct ByteBuffer: Sendable, Equatable {
-    /// What has been written so far. Open to change, so that the writers below are inlined everywhere.
+    /// The bytes written so far. Public and mutable, so that the methods below can be inlined in
+    /// other modules.
     public var bytes: [UInt8]
 
-    /// An empty buffer with room for `capacity` bytes.
+    /// Creates an empty buffer with a capacity of `capacity` bytes.
     public init(capacity: Int = 0) {
         self.bytes = []
         self.bytes.reserveCapacity(capacity)
     }
 
-    /// A buffer that starts with `bytes`.
+    /// Creates a buffer that starts with `bytes`.
     public init(_ bytes: [UInt8]) {
         self.bytes = bytes
     }
@@ -19,7 +21,7 @@ public struct ByteBuffer: Sendable, Equatable {
     public var count: Int { self.bytes.count }
     public var isEmpty: Bool { self.bytes.isEmpty }
 
-    /// What has been written, as text; bytes that are no UTF-8 are replaced.
+    /// The written bytes as text. Invalid UTF-8 is replaced.
     public var text: String { String(decoding: self.bytes, as: UTF8.self) }
 
     @inlinable
@@ -34,7 +36,7 @@ public struct ByteBuffer: Sendable, Equatable {
                 start: literal.utf8Start, count: literal.utf8CodeUnitCount))
     }
 
-    /// The text's UTF-8, as it is.
+    /// Appends the UTF-8 bytes of the text, without escaping.
     @inlinable
     public mutating func append(text: String) {
         if text.utf8.withContiguousStorageIfAvailable({ self.bytes.append(contentsOf: $0) }) == nil
@@ -58,13 +60,13 @@ public struct ByteBuffer: Sendable, Equatable {
         more.withUnsafeBytes { self.bytes.append(contentsOf: $0) }
     }
 
-    /// The number in decimal digits.
+    /// Appends the number in decimal digits.
     public mutating func append(decimal number: some FixedWidthInteger) {
         if number >= 0, number < 10 {
             self.bytes.append(0x30 + UInt8(truncatingIfNeeded: number))
             return
         }
-        // Twenty digits and a sign hold every 64-bit number.
+        // A 64-bit number has at most 20 characters, sign included.
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
             var rest = number.magnitude
             var first = digits.count
@@ -79,14 +81,14 @@ public struct ByteBuffer: Sendable, Equatable {
         }
     }
 
-    /// Forgets what was written and keeps the room, unless that has grown beyond `capacityLimit`.
+    /// Removes all bytes. Keeps the capacity unless it exceeds `capacityLimit`.
     public mutating func removeAll(keepingCapacityUpTo capacityLimit: Int = 1 << 20) {
         if !self.bytes.isEmpty {
             self.bytes.removeAll(keepingCapacity: self.bytes.capacity <= capacityLimit)
         }
     }
 
-    /// Drops everything behind the first `count` bytes.
+    /// Removes all bytes after the first `count`.
     public mutating func truncate(to count: Int) {
         self.bytes.removeLast(self.bytes.count - count)
     }

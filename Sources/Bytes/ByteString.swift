@@ -1,7 +1,7 @@
-/// Text whose identity is its bytes.
+/// A text that is compared byte by byte.
 ///
-/// Not `String`, which calls "é" written as one scalar and as two the same: as ids they are two different
-/// users in every store, and must be here.
+/// `String` compares by canonical equivalence: it treats "é" as one scalar and "é" as two scalars
+/// as equal. As ids these are two different users in every store, so they must differ here too.
 public struct ByteString: Sendable, Hashable, Comparable, ExpressibleByStringLiteral,
     CustomStringConvertible
 {
@@ -21,16 +21,17 @@ public struct ByteString: Sendable, Hashable, Comparable, ExpressibleByStringLit
 
     @inlinable
     public static func == (left: ByteString, right: ByteString) -> Bool {
-        // Equal bits are equal texts, be they a short text itself or the same object: so are most of those that are compared.
+        // Strings with equal bits are equal: both hold the same short text inline, or both refer to
+        // the same object. Most compared strings are of this kind.
         let leftBits = unsafeBitCast(left.string, to: (UInt64, UInt64).self)
         let rightBits = unsafeBitCast(right.string, to: (UInt64, UInt64).self)
         if leftBits == rightBits { return true }
-        // Two short texts with other bits are two texts.
+        // Two inline strings with different bits are different texts.
         if leftBits.1 & rightBits.1 & Self.inlineStringFlag != 0 { return false }
         return left.hasSameBytes(as: right)
     }
 
-    /// Set in the second word of a `String` that holds its text itself: up to 15 bytes.
+    /// The flag in the second word of a `String` that stores its text inline (up to 15 bytes).
     @usableFromInline static let inlineStringFlag: UInt64 = 1 << 61
 
     @inlinable
@@ -43,21 +44,21 @@ public struct ByteString: Sendable, Hashable, Comparable, ExpressibleByStringLit
         }
     }
 
-    /// Whether two buffers of the same size have the same bytes: eight at a time.
+    /// Compares two buffers of the same size, eight bytes at a time.
     @inlinable
     static func areEqual(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
-        var place = 0
-        while place + 8 <= left.count {
-            if left.loadUnaligned(fromByteOffset: place, as: UInt64.self)
-                != right.loadUnaligned(fromByteOffset: place, as: UInt64.self)
+        var offset = 0
+        while offset + 8 <= left.count {
+            if left.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+                != right.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
             {
                 return false
             }
-            place += 8
+            offset += 8
         }
-        while place < left.count {
-            if left[place] != right[place] { return false }
-            place += 1
+        while offset < left.count {
+            if left[offset] != right[offset] { return false }
+            offset += 1
         }
         return true
     }
@@ -69,10 +70,11 @@ public struct ByteString: Sendable, Hashable, Comparable, ExpressibleByStringLit
     @inlinable
     public func hash(into hasher: inout Hasher) {
         self.withBytes { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
-        hasher.combine(UInt8(0xFF))  // No UTF-8 has this byte: two texts side by side cannot be read as two others.
+        // UTF-8 never contains 0xFF, so ("a", "bc") and ("ab", "c") hash differently.
+        hasher.combine(UInt8(0xFF))
     }
 
-    /// Its UTF-8, for as long as `body` runs.
+    /// Calls `body` with the UTF-8 bytes, which are valid only during the call.
     @inlinable
     public func withBytes<R>(_ body: (UnsafeBufferPointer<UInt8>) -> R) -> R {
         if let result = self.string.utf8.withContiguousStorageIfAvailable(body) { return result }

@@ -1,15 +1,16 @@
 internal import Glibc
 
-/// An address of IPv4 or IPv6.
+/// An IPv4 or IPv6 address.
 ///
-/// An IPv4 address that came wrapped in IPv6 (`::ffff:192.0.2.1`, RFC 4291 section 2.5.5.2) is the IPv4 address: a socket
-/// that listens on both families names its clients that way, and they are the same clients.
+/// An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`, RFC 4291 section 2.5.5.2) is stored as the IPv4
+/// address. A socket that listens on both families reports its IPv4 clients in the mapped form.
 public struct IPAddress: Sendable, Hashable, CustomStringConvertible {
     public let isIPv6: Bool
-    /// The address in host byte order; IPv4 in the lower 32 bits.
+    /// The address in host byte order. IPv4 uses the lower 32 bits.
     let value: UInt128
 
-    /// Reads `192.0.2.1` or `2001:db8::1`; nil for anything else, a zone (`%eth0`) included.
+    /// Parses `192.0.2.1` or `2001:db8::1`. Returns nil for any other text, also for an address
+    /// with a zone (`%eth0`).
     public init?(_ text: some StringProtocol) {
         let text = String(text)
         var four = in_addr()
@@ -25,12 +26,13 @@ public struct IPAddress: Sendable, Hashable, CustomStringConvertible {
             })
     }
 
-    /// The IPv4 address of this number: `0x7F000001` is 127.0.0.1.
+    /// Creates an IPv4 address from a number: `0x7F000001` is 127.0.0.1.
     public init(ipv4 value: UInt32) {
         self.init(isIPv6: false, value: UInt128(value))
     }
 
-    /// The IPv6 address of this number, or the IPv4 address that is wrapped in it.
+    /// Creates an IPv6 address from a number, or the IPv4 address if the number is an IPv4-mapped
+    /// address.
     public init(ipv6 value: UInt128) {
         if value >> 32 == 0xFFFF {
             self.init(ipv4: UInt32(truncatingIfNeeded: value))
@@ -64,14 +66,14 @@ public struct IPAddress: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// Addresses that begin alike: `10.0.0.0/8` (RFC 4632), or a single one.
+/// A range of addresses with a common prefix, such as `10.0.0.0/8` (RFC 4632), or a single address.
 public struct IPNetwork: Sendable, Hashable, CustomStringConvertible {
     public let address: IPAddress
-    /// How many bits its addresses have in common.
+    /// The number of leading bits that all addresses of the network share.
     public let prefixLength: Int
 
-    /// Reads `ADDRESS/BITS` or `ADDRESS`; nil for anything else, and when a bit behind the prefix is set, which would be a
-    /// mistake in one of the two.
+    /// Parses `ADDRESS/BITS` or `ADDRESS`. Returns nil for any other text. A bit set after the
+    /// prefix is also rejected, because either the address or the length is then a mistake.
     public init?(_ text: some StringProtocol) {
         let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
         guard let address = IPAddress(parts[0]) else { return nil }
@@ -97,7 +99,8 @@ public struct IPNetwork: Sendable, Hashable, CustomStringConvertible {
     public func contains(_ other: IPAddress) -> Bool {
         guard other.isIPv6 == self.address.isIPv6 else { return false }
         let shift = UInt128((other.isIPv6 ? 128 : 32) - self.prefixLength)
-        // Swift's >> gives 0 for a shift by the whole width, as it must here.
+        // Swift's `>>` returns 0 for a shift by the whole width, so a prefix length of 0 contains
+        // every address.
         return other.value >> shift == self.address.value >> shift
     }
 

@@ -1,6 +1,6 @@
 /// Percent-encoding of URLs (RFC 3986 section 2.1).
 public enum PercentEncoding {
-    /// The text with every `%XX` replaced; nil when one is malformed or what comes out is no UTF-8.
+    /// Decodes every `%XX`. Returns nil if an escape is malformed or the result is not UTF-8.
     public static func decode(_ text: some Collection<UInt8>, plusIsSpace: Bool = false) -> String?
     {
         if let decoded = text.withContiguousStorageIfAvailable({ self.decode($0, plusIsSpace) }) {
@@ -10,11 +10,12 @@ public enum PercentEncoding {
     }
 
     private static func decode(_ text: UnsafeBufferPointer<UInt8>, _ plusIsSpace: Bool) -> String? {
-        // Most texts say what they mean. All of it is looked at, many letters at once, rather than one after the other up to a mark.
-        var marks: UInt8 = 0
+        // Most texts contain no escape. This loop examines all bytes without an early exit, so that
+        // the compiler can vectorize it.
+        var found: UInt8 = 0
         let space = UInt8(ascii: plusIsSpace ? "+" : "%")
-        for byte in text { marks |= (byte == UInt8(ascii: "%") ? 1 : 0) | (byte == space ? 1 : 0) }
-        guard marks != 0 else { return self.text(text.span) }
+        for byte in text { found |= (byte == UInt8(ascii: "%") ? 1 : 0) | (byte == space ? 1 : 0) }
+        guard found != 0 else { return self.text(text.span) }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.count)
         var rest = text.makeIterator()
@@ -36,7 +37,7 @@ public enum PercentEncoding {
         return String(copying: text)
     }
 
-    /// Everything but unreserved letters (RFC 3986 section 2.3) as `%XX`.
+    /// Encodes all bytes except unreserved characters (RFC 3986 section 2.3) as `%XX`.
     public static func encode(_ text: String) -> String {
         var buffer = ByteBuffer(capacity: text.utf8.count)
         buffer.append(percentEncoding: ByteString(text))
@@ -45,7 +46,8 @@ public enum PercentEncoding {
 }
 
 extension ByteBuffer {
-    /// The text with everything but unreserved letters (RFC 3986 section 2.3) as `%XX`.
+    /// Appends the text with all bytes except unreserved characters (RFC 3986 section 2.3) encoded
+    /// as `%XX`.
     public mutating func append(percentEncoding text: ByteString) {
         text.withBytes { bytes in
             for byte in bytes {
@@ -68,7 +70,7 @@ extension ByteBuffer {
 public enum Hex {
     static let upperDigits = Array("0123456789ABCDEF".utf8)
 
-    /// The digit's value, 0 to 15; nil for any other letter.
+    /// The value of the digit, 0 to 15. Nil for any other byte.
     public static func value(_ digit: UInt8) -> UInt8? {
         switch digit {
         case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
@@ -78,7 +80,7 @@ public enum Hex {
         }
     }
 
-    /// Two lower-case digits a byte.
+    /// Encodes each byte as two lower-case digits.
     public static func encode(_ bytes: some Sequence<UInt8>) -> String {
         var text: [UInt8] = []
         for byte in bytes {

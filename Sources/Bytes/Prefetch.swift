@@ -1,31 +1,35 @@
 public import CPrefetch
 
-/// Asks the processor for memory that is needed in a moment, so that it waits for many places at once and not for one
-/// after the other: with a hundred thousand conversations nearly nothing of the next one is in its cache.
+/// Asks the processor to load memory that is needed soon.
 ///
-/// It never fails and changes nothing: a place that is not there is passed over.
+/// Several loads then overlap instead of following one another. With a hundred thousand
+/// conversations, almost nothing of the next one is in the processor's cache.
+///
+/// A prefetch never fails and changes nothing. The processor ignores an invalid address.
 public enum Prefetch {
-    /// The first bytes of an element of an array, and the array's own count.
+    /// Prefetches the first `bytes` bytes of an array element, and the array's own count.
     @inlinable
     @inline(__always)
     public static func element<Element>(
-        _ place: Int, of array: borrowing [Element], bytes: Int = MemoryLayout<Element>.stride
+        _ index: Int, of array: borrowing [Element], bytes: Int = MemoryLayout<Element>.stride
     ) {
-        // Not `withUnsafeBufferPointer`, which reads the count first and so waits for what is to be fetched.
+        // Not `withUnsafeBufferPointer`: it reads the count first and waits for the memory that
+        // should be prefetched.
         let storage = unsafeBitCast(copy array, to: UnsafeRawPointer.self)
         confab_prefetch(storage)
-        // Wrapping: a place that cannot be is no reason to stop.
-        let address = storage + (Self.headerBytes &+ place &* MemoryLayout<Element>.stride)
+        // Wrapping arithmetic: an index out of range must not trap here.
+        let address = storage + (Self.headerBytes &+ index &* MemoryLayout<Element>.stride)
         var offset = 0
         while offset < bytes {
             confab_prefetch(address + offset)
             offset += Self.lineBytes
         }
-        // The last byte's line, where the first does not stand at a line's beginning.
+        // The element may not start at the beginning of a cache line, so its last byte can be in
+        // one more line.
         confab_prefetch(address + bytes - 1)
     }
 
     @usableFromInline static var lineBytes: Int { 64 }
-    /// What stands before an array's first element: the object's header, count and capacity.
+    /// The bytes before an array's first element: object header, count and capacity.
     @usableFromInline static var headerBytes: Int { 32 }
 }

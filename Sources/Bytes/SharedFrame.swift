@@ -1,11 +1,11 @@
-/// Bytes ready for a socket, made once and written to any number of sockets.
+/// The bytes of one frame, created once and written to any number of sockets.
 ///
-/// Immutable after its making, so every loop and connection may hold it; holding it costs one reference.
+/// A frame is immutable, so every loop and connection may hold it. Each holder costs one reference.
 public struct SharedFrame: @unchecked Sendable {
-    // Unchecked because ManagedBuffer is open to writing; nothing here writes after `init`.
+    // Unchecked because ManagedBuffer is mutable. Nothing here writes to it after `init`.
     private let storage: ManagedBuffer<Int, UInt8>
 
-    /// A frame of exactly these bytes, in one allocation.
+    /// Copies the bytes into one allocation.
     public init(_ bytes: UnsafeRawBufferPointer) {
         self.storage = ManagedBuffer.create(minimumCapacity: bytes.count) { _ in bytes.count }
         self.storage.withUnsafeMutablePointerToElements { elements in
@@ -14,15 +14,15 @@ public struct SharedFrame: @unchecked Sendable {
         }
     }
 
-    /// A frame of exactly these bytes, in one allocation.
+    /// Copies the bytes into one allocation.
     public init(_ bytes: [UInt8]) {
         self = bytes.withUnsafeBytes { SharedFrame($0) }
     }
 
-    /// How many bytes it has.
+    /// The number of bytes.
     public var count: Int { self.storage.withUnsafeMutablePointerToHeader { $0.pointee } }
 
-    /// Its bytes, for as long as `body` runs.
+    /// Calls `body` with the bytes, which are valid only during the call.
     public func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
         self.storage.withUnsafeMutablePointers { count, elements in
             body(UnsafeRawBufferPointer(start: elements, count: count.pointee))

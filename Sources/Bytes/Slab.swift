@@ -1,4 +1,7 @@
-/// Values under small numbers that are given out again; a key says which life of its number it means.
+/// Stores values under small numeric slots that are reused.
+///
+/// A key contains the slot and its generation, so the key of a removed value does not match the
+/// next value in the same slot.
 public struct Slab<Element> {
     private var elements: [Element?] = []
     private var generations: [UInt32] = []
@@ -6,10 +9,12 @@ public struct Slab<Element> {
 
     public init() {}
 
-    /// Values that are there.
+    /// The number of stored values.
     public var count: Int { self.elements.count - self.freeSlots.count }
 
-    /// - Returns: the value's key.
+    /// Stores a value.
+    ///
+    /// - Returns: the key of the value.
     public mutating func insert(_ element: consuming Element) -> UInt64 {
         if let slot = self.freeSlots.popLast() {
             self.generations[Int(slot)] &+= 1
@@ -21,12 +26,12 @@ public struct Slab<Element> {
         return 1 << 32 | UInt64(self.elements.count - 1)
     }
 
-    /// Puts another value under a key that `insert` gave and `remove` has not taken.
+    /// Replaces the value of a key. The key must still be valid.
     public mutating func replace(_ key: UInt64, with element: consuming Element) {
         self.elements[Int(key & 0xFFFF_FFFF)] = consume element
     }
 
-    /// The value that is there; nil when it was removed. Only what is there can be changed.
+    /// The value of the key, or nil if the value was removed. Only a stored value can be modified.
     public subscript(key: UInt64) -> Element? {
         get {
             let slot = Int(key & 0xFFFF_FFFF)
@@ -37,12 +42,12 @@ public struct Slab<Element> {
             let slot = Int(key & 0xFFFF_FFFF)
             precondition(
                 self.generations[slot] == UInt32(key >> 32),
-                "a value that is not there was to be changed")
+                "the value of an invalid key was accessed")
             yield &self.elements[slot]
         }
     }
 
-    /// The value, which is there no longer; nil when it was not.
+    /// Removes the value and returns it. Returns nil if the key is not valid any more.
     public mutating func remove(_ key: UInt64) -> Element? {
         let slot = Int(key & 0xFFFF_FFFF)
         guard slot < self.elements.count, self.generations[slot] == UInt32(key >> 32),

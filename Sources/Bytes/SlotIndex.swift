@@ -1,41 +1,44 @@
-/// Finds the slot of something by its key's hash. The keys stand in the slots, not here.
+/// Finds a slot by the hash of its key. The keys are stored in the slots, not in the index.
 ///
-/// A flat table of 8-byte entries, half of it empty: a look-up misses the processor's cache once, where a dictionary
-/// misses for its bitmap, its key and its value, and keeps every key a second time.
+/// The index is a flat table of 8-byte entries, and half of them are empty. A lookup costs one
+/// cache miss. A dictionary costs one each for its bitmap, its key and its value, and it stores
+/// every key a second time.
 public struct SlotIndex: Sendable {
-    /// The hash's lower half (in the upper 32 bits) and slot + 1 (in the lower 32 bits); 0 is free.
+    /// The lower half of the hash (in the upper 32 bits) and slot + 1 (in the lower 32 bits). 0 is
+    /// a free entry.
     @usableFromInline private(set) var entries: [UInt64] = []
     public private(set) var count = 0
 
     public init() {}
 
-    /// The slot for which `isWanted` is true, among those with this hash.
+    /// The slot with this hash for which `isWanted` returns true.
     @inlinable
     @inline(__always)
     public func slot(hash: Int, where isWanted: (UInt32) -> Bool) -> UInt32? {
         guard self.count > 0 else { return nil }
         let mask = self.entries.count - 1
         let tag = UInt32(truncatingIfNeeded: hash)
-        var place = Int(tag) & mask
-        while self.entries[place] != 0 {
-            let entry = self.entries[place]
+        var position = Int(tag) & mask
+        while self.entries[position] != 0 {
+            let entry = self.entries[position]
             if UInt32(entry >> 32) == tag {
                 let slot = UInt32(truncatingIfNeeded: entry) - 1
                 if isWanted(slot) { return slot }
             }
-            place = (place + 1) & mask
+            position = (position + 1) & mask
         }
         return nil
     }
 
-    /// A slot with this hash, without a look at its key: another's, once in four thousand million.
+    /// A slot with this hash. The key is not compared: the slot can belong to another key, with a
+    /// probability of about 1 in 4 billion.
     @inlinable
     @inline(__always)
     public func likelySlot(hash: Int) -> UInt32? {
         self.slot(hash: hash) { _ in true }
     }
 
-    /// Fetches what the search for this hash will read.
+    /// Prefetches the entry at which the search for this hash begins.
     public func prefetch(hash: Int) {
         guard self.count > 0 else { return }
         Prefetch.element(
@@ -50,7 +53,7 @@ public struct SlotIndex: Sendable {
         self.count += 1
     }
 
-    /// The slot must be there under this hash.
+    /// Removes a slot, which must be in the index under this hash.
     public mutating func remove(_ slot: UInt32, hash: Int) {
         let entry = UInt64(UInt32(truncatingIfNeeded: hash)) << 32 | UInt64(slot + 1)
         let mask = self.entries.count - 1
@@ -59,7 +62,8 @@ public struct SlotIndex: Sendable {
             precondition(self.entries[hole] != 0, "slot \(slot) is not in the index")
             hole = (hole + 1) & mask
         }
-        // Those behind move up, unless that would put them before the place where the search for them begins.
+        // Later entries move up into the hole. An entry must not move before its home position,
+        // where its search begins.
         var next = (hole + 1) & mask
         while self.entries[next] != 0 {
             let distance = (next - self.home(of: self.entries[next])) & mask
@@ -88,8 +92,8 @@ public struct SlotIndex: Sendable {
 
     private mutating func put(_ entry: UInt64) {
         let mask = self.entries.count - 1
-        var place = self.home(of: entry)
-        while self.entries[place] != 0 { place = (place + 1) & mask }
-        self.entries[place] = entry
+        var position = self.home(of: entry)
+        while self.entries[position] != 0 { position = (position + 1) & mask }
+        self.entries[position] = entry
     }
 }

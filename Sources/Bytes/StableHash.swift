@@ -1,9 +1,11 @@
-/// The hash by which conversations find their shard: the same on every node, in every version.
+/// The hash that assigns conversations to shards. It is the same on every node and in every
+/// version.
 ///
-/// Not Hasher, which Swift seeds per process. FNV-1a over 64 bits (http://www.isthe.com/chongo/tech/comp/fnv/),
-/// then the finaliser of MurmurHash3: ids differ in their last byte, and plain FNV hardly mixes that one.
+/// Not Hasher: Swift seeds it per process. The hash is 64-bit FNV-1a
+/// (http://www.isthe.com/chongo/tech/comp/fnv/) followed by the finaliser of MurmurHash3. Ids
+/// differ in their last byte, and plain FNV hardly mixes that byte.
 public enum StableHash {
-    /// FNV-1a, continued from `state` so that several texts can be hashed one behind the other.
+    /// FNV-1a. Pass the previous result as `state` to hash several texts one after the other.
     @inlinable
     public static func fnv1a(
         _ bytes: UnsafeBufferPointer<UInt8>, from state: UInt64 = 0xCBF2_9CE4_8422_2325
@@ -15,7 +17,7 @@ public enum StableHash {
         return hash
     }
 
-    /// Every bit of the input moves every bit of the output (MurmurHash3's `fmix64`).
+    /// Mixes the bits so that every input bit affects every output bit (MurmurHash3's `fmix64`).
     @inlinable
     public static func mix(_ value: UInt64) -> UInt64 {
         var mixed = value
@@ -24,7 +26,7 @@ public enum StableHash {
         return mixed ^ (mixed >> 33)
     }
 
-    /// Of texts one behind the other, each ended by a byte that no UTF-8 has.
+    /// The hash of a sequence of texts. A byte that UTF-8 never contains ends each text.
     @inlinable
     public static func of(_ texts: ByteString...) -> UInt64 {
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325

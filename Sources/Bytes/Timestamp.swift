@@ -1,4 +1,4 @@
-/// A moment: milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
+/// A point in time: milliseconds since 1970-01-01T00:00:00Z, without leap seconds.
 public struct Timestamp: Sendable, Hashable, Comparable {
     public var milliseconds: Int64
 
@@ -16,7 +16,7 @@ public struct Timestamp: Sendable, Hashable, Comparable {
         return remainder < 0 ? quotient - 1 : quotient
     }
 
-    /// RFC 3339 in UTC with milliseconds: `2026-01-31T12:00:00.123Z`.
+    /// The RFC 3339 form in UTC with milliseconds: `2026-01-31T12:00:00.123Z`.
     public var text: String {
         var buffer = ByteBuffer(capacity: 24)
         buffer.append(timestamp: self)
@@ -25,12 +25,13 @@ public struct Timestamp: Sendable, Hashable, Comparable {
 }
 
 extension ByteBuffer {
-    /// The moment as RFC 3339 has it, in UTC with milliseconds, for the years 0 to 9999.
+    /// Appends the RFC 3339 form in UTC with milliseconds, for the years 0 to 9999.
     public mutating func append(timestamp: Timestamp) {
         let day = CivilDay(daysSince1970: Int(timestamp.seconds.flooredDivision(by: 86_400)))
         let secondOfDay = Int(timestamp.seconds - Int64(day.daysSince1970) * 86_400)
         let millisecond = Int(timestamp.milliseconds - timestamp.seconds * 1000)
-        // Every message has one or two: the digits are put into the pattern where it stands, two at a time.
+        // Every message contains one or two timestamps. The digits therefore overwrite a template
+        // in place, two at a time.
         let start = self.bytes.count
         self.append("0000-00-00T00:00:00.000Z")
         self.bytes.withUnsafeMutableBytes { bytes in
@@ -47,29 +48,29 @@ extension ByteBuffer {
         }
     }
 
-    /// The last `digits` digits of a number, with zeros in front.
+    /// Appends the last `digits` digits of the number, padded with zeros.
     public mutating func append(zeroPadded number: Int, digits: Int) {
         for _ in 0..<digits { self.bytes.append(0x30) }
         var rest = UInt(truncatingIfNeeded: number)
-        var place = self.bytes.count
+        var position = self.bytes.count
         for _ in 0..<digits {
-            place -= 1
-            self.bytes[place] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
+            position -= 1
+            self.bytes[position] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
             rest /= 10
         }
     }
 }
 
 extension UnsafeMutableRawBufferPointer {
-    /// A number below 100.
+    /// Stores a number below 100 as two digits.
     @inline(__always)
-    fileprivate func put(twoDigits number: Int, at place: Int) {
+    fileprivate func put(twoDigits number: Int, at position: Int) {
         let number = UInt16(truncatingIfNeeded: number)
-        // Exact below 179, and no division.
+        // Exact for numbers below 179, and faster than a division.
         let tens = ((number &* 205) >> 11) & 15
         let ones = number &- tens &* 10
         self.storeBytes(
-            of: (0x3030 | tens | (ones << 8)).littleEndian, toByteOffset: place, as: UInt16.self)
+            of: (0x3030 | tens | (ones << 8)).littleEndian, toByteOffset: position, as: UInt16.self)
     }
 }
 
@@ -96,7 +97,7 @@ public struct CivilDay: Sendable, Equatable {
         self.daysSince1970 = daysSince1970
     }
 
-    /// Nil for a day that is not in the calendar (month 13, 30 February).
+    /// Returns nil for a day that does not exist (month 13, 30 February).
     public init?(year: Int, month: Int, day: Int) {
         guard (0...9999).contains(year), (1...12).contains(month), (1...31).contains(day) else {
             return nil
@@ -106,9 +107,9 @@ public struct CivilDay: Sendable, Equatable {
         let yearOfEra = marchYear - era * 400
         let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
         let dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
-        let made = CivilDay(daysSince1970: era * 146_097 + dayOfEra - 719_468)
-        guard made.month == month, made.day == day else { return nil }
-        self = made
+        let candidate = CivilDay(daysSince1970: era * 146_097 + dayOfEra - 719_468)
+        guard candidate.month == month, candidate.day == day else { return nil }
+        self = candidate
     }
 }
 

@@ -1,2 +1,2 @@
-// An instruction that Swift has no word for: the processor fetches a line of memory and does not wait for it.
+// Swift has no prefetch instruction: the processor loads a cache line and does not wait for it.
 static inline void confab_prefetch(const void *address) { __builtin_prefetch(address, 1, 3); }

@@ -1,19 +1,21 @@
 public import Bytes
 
 extension ByteBuffer {
-    /// The text as a JSON string with its quotes (RFC 8259 section 7). Only what must be escaped is.
+    /// Appends the text as a JSON string in quotes (RFC 8259 section 7). Escapes only the
+    /// characters that must be escaped.
     public mutating func append(jsonString text: String) {
         self.append(UInt8(ascii: "\""))
         self.append(jsonEscaped: text)
         self.append(UInt8(ascii: "\""))
     }
 
-    /// The text as a JSON string with its quotes.
+    /// Appends the text as a JSON string in quotes.
     public mutating func append(jsonString text: ByteString) {
         self.append(jsonString: text.string)
     }
 
-    /// The text as it stands between the quotes of a JSON string: for strings put together of several parts.
+    /// Appends the text as it appears between the quotes of a JSON string. For strings that are
+    /// composed of several parts.
     public mutating func append(jsonEscaped text: String) {
         let wasContiguous: Void? = text.utf8.withContiguousStorageIfAvailable {
             self.appendEscaped($0)

@@ -1,12 +1,13 @@
 extension JSONDocument {
-    /// The number, if it is written as an integer (no fraction, no exponent) and fits; nil for any other value.
+    /// The number, if it is written as an integer (no fraction, no exponent) and fits. Nil for any
+    /// other value.
     public func integer(_ value: JSONValue, in bytes: RawSpan) -> Int? {
         let node = self.nodes[Int(value.index)]
         guard node.kind == .number, !node.hasEscapeOrFraction else { return nil }
         var offset = Int(node.start)
         let isNegative = bytes[byteAt: offset] == UInt8(ascii: "-")
         if isNegative { offset += 1 }
-        // Summed up below zero, where there is one number more.
+        // The sum is negative, because the negative range has one more number.
         var sum = 0
         while offset < Int(node.end) {
             let (product, overflow) = sum.multipliedReportingOverflow(by: 10)
@@ -20,7 +21,8 @@ extension JSONDocument {
         return sum == .min ? nil : -sum
     }
 
-    /// The nearest number that a `Double` holds; nil for any other value, and beyond its range. Not for hot paths.
+    /// The nearest `Double`. Nil for any other value and for a number out of range. Too slow for
+    /// hot paths.
     public func double(_ value: JSONValue, in bytes: RawSpan) -> Double? {
         let node = self.nodes[Int(value.index)]
         guard node.kind == .number else { return nil }

@@ -1,10 +1,11 @@
 extension JSONDocument {
-    /// Reads a whole JSON text in place of the one before.
+    /// Parses a complete JSON text. It replaces the previous one.
     ///
     /// After an error the document has no value.
     public mutating func parse(_ bytes: RawSpan) throws(JSONError) {
         self.nodes.removeAll(keepingCapacity: true)
-        // A frame or a token has hardly more values; by itself the array would come to that in five steps.
+        // A frame or a token rarely has more values. Without this, the array would reallocate five
+        // times to reach this size.
         if self.nodes.capacity == 0 { self.nodes.reserveCapacity(32) }
         do {
             try self.parseText(bytes)
@@ -14,7 +15,8 @@ extension JSONDocument {
         }
     }
 
-    // No recursion and no stack: an open container keeps the place of the one around it where its end will be written.
+    // There is no recursion and no stack. While a container is open, its `next` stores the
+    // container around it.
     private mutating func parseText(_ bytes: RawSpan) throws(JSONError) {
         guard bytes.byteCount < Int(Int32.max) else {
             throw JSONError(.tooLong, at: Int(Int32.max))
@@ -29,7 +31,7 @@ extension JSONDocument {
         var containerIsObject = false
         var depth = 0
         repeat {
-            // Here a value begins.
+            // A value begins here.
             let opened: Bool
             switch try Self.skipWhitespace(bytes, &offset) {
             case UInt8(ascii: "\""):
@@ -41,10 +43,10 @@ extension JSONDocument {
                     throw JSONError(.tooDeep(limit: self.depthLimit), at: offset)
                 }
                 containerIsObject = bytes[byteAt: offset] == UInt8(ascii: "{")
-                let place = self.nodes.count
+                let index = self.nodes.count
                 try self.append(
                     containerIsObject ? .object : .array, from: offset, to: offset, next: container)
-                container = place
+                container = index
                 offset += 1
                 opened = true
             case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
@@ -63,10 +65,11 @@ extension JSONDocument {
                 throw JSONError(.valueExpected, at: offset)
             }
 
-            // Behind a value containers may end; behind an opening bracket, this one only.
+            // After a value, any number of containers may end. After an opening bracket, only this
+            // container may end.
             if opened {
-                let letter = try Self.skipWhitespace(bytes, &offset)
-                if letter != (containerIsObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) {
+                let byte = try Self.skipWhitespace(bytes, &offset)
+                if byte != (containerIsObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) {
                     if containerIsObject { try self.parseName(bytes, &offset) }
                     continue
                 }
@@ -77,8 +80,8 @@ extension JSONDocument {
                     offset += 1
                     if containerIsObject { try self.parseName(bytes, &offset) }
                     break closing
-                case let letter where letter == UInt8(ascii: "}") || letter == UInt8(ascii: "]"):
-                    guard containerIsObject == (letter == UInt8(ascii: "}")) else {
+                case let byte where byte == UInt8(ascii: "}") || byte == UInt8(ascii: "]"):
+                    guard containerIsObject == (byte == UInt8(ascii: "}")) else {
                         throw JSONError(.mismatchedBracket, at: offset)
                     }
                     offset += 1
@@ -107,7 +110,7 @@ extension JSONDocument {
         byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09
     }
 
-    /// Goes to the next byte that is no space and answers with it.
+    /// Moves to the next byte that is not whitespace and returns it.
     @inline(__always)
     private static func skipWhitespace(_ bytes: RawSpan, _ offset: inout Int) throws(JSONError)
         -> UInt8
@@ -123,7 +126,7 @@ extension JSONDocument {
     @inline(__always)
     private mutating func append(
         _ kind: JSONKind, from start: Int, to end: Int, next: Int,
-        hasEscapeOrFraction isMarked: Bool = false
+        hasEscapeOrFraction: Bool = false
     ) throws(JSONError) {
         guard self.nodes.count < self.valueLimit else {
             throw JSONError(.tooManyValues(limit: self.valueLimit), at: start)
@@ -131,7 +134,8 @@ extension JSONDocument {
         self.nodes.append(
             ValueNode(
                 start: Int32(truncatingIfNeeded: start), end: Int32(truncatingIfNeeded: end),
-                next: Int32(truncatingIfNeeded: next), kind: kind, hasEscapeOrFraction: isMarked))
+                next: Int32(truncatingIfNeeded: next), kind: kind,
+                hasEscapeOrFraction: hasEscapeOrFraction))
     }
 
     @inline(__always)
@@ -165,14 +169,14 @@ extension JSONDocument {
         if bytes[byteAt: firstDigit] == UInt8(ascii: "0"), offset > firstDigit + 1 {
             throw JSONError(.badNumber, at: firstDigit)
         }
-        var isMarked = false
+        var hasEscapeOrFraction = false
         if offset < bytes.byteCount, bytes[byteAt: offset] == UInt8(ascii: ".") {
-            isMarked = true
+            hasEscapeOrFraction = true
             offset += 1
             try Self.skipDigits(bytes, &offset)
         }
         if offset < bytes.byteCount, bytes[byteAt: offset] | 0x20 == UInt8(ascii: "e") {
-            isMarked = true
+            hasEscapeOrFraction = true
             offset += 1
             if offset < bytes.byteCount,
                 bytes[byteAt: offset] == UInt8(ascii: "+")
@@ -184,7 +188,7 @@ extension JSONDocument {
         }
         try self.append(
             .number, from: start, to: offset, next: self.nodes.count + 1,
-            hasEscapeOrFraction: isMarked)
+            hasEscapeOrFraction: hasEscapeOrFraction)
     }
 
     private static func skipDigits(_ bytes: RawSpan, _ offset: inout Int) throws(JSONError) {

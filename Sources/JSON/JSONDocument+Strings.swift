@@ -1,7 +1,7 @@
 internal import Bytes
 
 extension JSONDocument {
-    /// The string's text with its escapes undone; nil for any other value.
+    /// The decoded text of the string. Nil for any other value.
     public func string(_ value: JSONValue, in bytes: RawSpan) -> String? {
         let node = self.nodes[Int(value.index)]
         guard node.kind == .string else { return nil }
@@ -22,7 +22,8 @@ extension JSONDocument {
         }
     }
 
-    /// How many bytes of UTF-8 `string` would have, without making it; 0 for any other value.
+    /// The number of UTF-8 bytes of the decoded string, computed without creating it. 0 for any
+    /// other value.
     public func decodedByteCount(_ value: JSONValue, in bytes: RawSpan) -> Int {
         let node = self.nodes[Int(value.index)]
         guard node.kind == .string else { return 0 }
@@ -35,7 +36,7 @@ extension JSONDocument {
         return count
     }
 
-    /// Whether the value is a string with exactly this text. Allocates nothing.
+    /// Whether the value is a string that is equal to `text`. Allocates nothing.
     public func equals(_ value: JSONValue, _ text: StaticString, in bytes: RawSpan) -> Bool {
         let node = self.nodes[Int(value.index)]
         return node.kind == .string && self.equals(node, text, in: bytes)
@@ -65,26 +66,26 @@ extension JSONDocument {
         return count == text.utf8CodeUnitCount
     }
 
-    /// Hands out the string's UTF-8 with its escapes undone, until `take` answers no.
-    private static func decode(_ string: ValueNode, in bytes: RawSpan, _ take: (UInt8) -> Bool) {
+    /// Passes the decoded UTF-8 bytes to `body` one by one, until `body` returns false.
+    private static func decode(_ string: ValueNode, in bytes: RawSpan, _ body: (UInt8) -> Bool) {
         var offset = Int(string.start) + 1
         let end = Int(string.end) - 1
         while offset < end {
             let byte = bytes[byteAt: offset]
             guard byte == UInt8(ascii: "\\") else {
-                guard take(byte) else { return }
+                guard body(byte) else { return }
                 offset += 1
                 continue
             }
-            // What was parsed without an error has only good escapes, unless the caller handed in other bytes.
+            // After a successful parse all escapes are valid, unless the caller passes other bytes.
             guard let scalar = try? Self.scalar(ofEscapeIn: bytes, &offset) else { return }
             for byte in Unicode.UTF8.encode(scalar)! {
-                guard take(byte) else { return }
+                guard body(byte) else { return }
             }
         }
     }
 
-    /// Goes behind a string that begins at `offset`; answers whether it has escapes.
+    /// Skips the string at `offset` and returns whether it has escapes.
     @inline(__always)
     static func skipString(_ bytes: RawSpan, _ offset: inout Int) throws(JSONError) -> Bool {
         offset += 1
@@ -115,7 +116,8 @@ extension JSONDocument {
         }
     }
 
-    /// Goes behind the characters beyond ASCII at `offset`; refuses what is no UTF-8 (Unicode 16.0, table 3-7).
+    /// Skips the non-ASCII characters at `offset` and rejects invalid UTF-8 (Unicode 16.0, table
+    /// 3-7).
     private static func skipNonASCII(_ bytes: RawSpan, _ offset: inout Int) throws(JSONError) {
         while offset < bytes.byteCount {
             let first = bytes[byteAt: offset]
@@ -128,7 +130,8 @@ extension JSONDocument {
                 guard second & 0xC0 == 0x80 else { throw JSONError(.badUTF8, at: offset) }
                 length = 2
             case 0xE0...0xEF:
-                // The first half of the second byte's values would be overlong behind E0, the second half surrogates behind ED.
+                // After E0, the first half of the second byte's range would be an overlong form.
+                // After ED, the second half would be a surrogate.
                 let range: ClosedRange<UInt8> =
                     first == 0xE0 ? 0xA0...0xBF : first == 0xED ? 0x80...0x9F : 0x80...0xBF
                 guard left > 2, range.contains(second), bytes[byteAt: offset &+ 2] & 0xC0 == 0x80
@@ -150,7 +153,7 @@ extension JSONDocument {
         }
     }
 
-    /// What the escape at `offset` stands for; goes behind it, and behind the second one of a surrogate pair.
+    /// Decodes the escape at `offset` and moves after it. A surrogate pair consists of two escapes.
     private static func scalar(ofEscapeIn bytes: RawSpan, _ offset: inout Int) throws(JSONError)
         -> Unicode.Scalar
     {
@@ -158,11 +161,11 @@ extension JSONDocument {
         guard offset + 1 < bytes.byteCount else {
             throw JSONError(.unexpectedEnd, at: bytes.byteCount)
         }
-        let letter = bytes[byteAt: offset + 1]
+        let character = bytes[byteAt: offset + 1]
         offset += 2
-        switch letter {
+        switch character {
         case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"):
-            return Unicode.Scalar(letter)
+            return Unicode.Scalar(character)
         case UInt8(ascii: "b"): return "\u{8}"
         case UInt8(ascii: "f"): return "\u{C}"
         case UInt8(ascii: "n"): return "\n"
@@ -191,9 +194,9 @@ extension JSONDocument {
             throw JSONError(.unexpectedEnd, at: bytes.byteCount)
         }
         var unit: UInt32 = 0
-        for place in 0..<4 {
-            guard let digit = Hex.value(bytes[byteAt: offset + place]) else {
-                throw JSONError(.badEscape, at: offset + place)
+        for index in 0..<4 {
+            guard let digit = Hex.value(bytes[byteAt: offset + index]) else {
+                throw JSONError(.badEscape, at: offset + index)
             }
             unit = unit << 4 | UInt32(digit)
         }

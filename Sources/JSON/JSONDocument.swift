@@ -1,19 +1,25 @@
-/// A JSON text, read in one strict pass (RFC 8259) into a flat list of its values.
+/// A JSON text, parsed strictly in one pass (RFC 8259) into a flat list of values.
 ///
-/// The list holds places, not contents: whoever asks for a text or a number hands in the same bytes again. So nothing is
-/// copied that nobody reads, and a document that is used again allocates nothing once it is warm. What other readers let
-/// pass or mend is refused, because two readers that differ are a hole: byte order marks, trailing commas, lone
-/// surrogates, anything behind the value. Of members with the same name the last one counts.
+/// The list contains positions, so the caller passes the same bytes again to read a text or a
+/// number. Values that are not read are not copied. A reused document allocates nothing once it has
+/// grown.
+///
+/// Input that other parsers tolerate is rejected, because two parsers that disagree are a security
+/// risk. This includes byte order marks, trailing commas, lone surrogates and content after the
+/// value. If a name repeats in an object, the last member counts.
 public struct JSONDocument: Sendable {
-    /// One value. A container's members or elements follow it directly, so its own place plus one is its first child.
+    /// One value. A container's members or elements follow it directly, so the next index is its
+    /// first child.
     struct ValueNode: Sendable {
-        /// The raw text's first byte and the byte behind it: below 2 GiB.
+        /// The position of the raw text's first byte, and the position after its last one. Less
+        /// than 2 GiB.
         var start: Int32
         var end: Int32
-        /// The place behind the value and everything in it. While a container is open: the container around it.
+        /// The index after the value and all its children. While a container is open: the index of
+        /// the container around it.
         var next: Int32
         var kind: JSONKind
-        /// A string with escapes; a number with a fraction or an exponent.
+        /// Whether a string has escapes, or a number has a fraction or an exponent.
         var hasEscapeOrFraction: Bool
     }
 
@@ -22,18 +28,18 @@ public struct JSONDocument: Sendable {
     let valueLimit: Int
 
     /// - Parameters:
-    ///   - depthLimit: how many objects and arrays may stand inside each other.
-    ///   - valueLimit: how many values there may be, members' names counted too. Storage for so many (16 bytes each) is the
-    ///     most that a document keeps.
+    ///   - depthLimit: the maximum nesting of objects and arrays.
+    ///   - valueLimit: the maximum number of values, including member names. The document keeps at
+    ///     most this many entries of 16 bytes.
     public init(depthLimit: Int = 32, valueLimit: Int = 65_536) {
         self.depthLimit = depthLimit
         self.valueLimit = min(valueLimit, Int(Int32.max))
     }
 
-    /// The outermost value. There is one only after a `parse` that did not throw.
+    /// The outermost value. It exists only after a successful `parse`.
     public var root: JSONValue {
         precondition(
-            !self.nodes.isEmpty, "A JSON document was asked for its value before one was parsed.")
+            !self.nodes.isEmpty, "The root of a JSON document was read before a parse.")
         return JSONValue(index: 0)
     }
 
@@ -41,13 +47,13 @@ public struct JSONDocument: Sendable {
         self.nodes[Int(value.index)].kind
     }
 
-    /// Where the value's raw text stands: to pass it on as it was, or to count its bytes as received.
+    /// The range of the raw text, to forward it unchanged or to count its bytes.
     public func range(of value: JSONValue) -> Range<Int> {
         let node = self.nodes[Int(value.index)]
         return Int(node.start)..<Int(node.end)
     }
 
-    /// The member of that name; nil when there is none, and when `object` is no object.
+    /// The member with this name. Nil if there is none or if `object` is not an object.
     public func member(_ name: StaticString, of object: JSONValue, in bytes: RawSpan) -> JSONValue?
     {
         let parent = self.nodes[Int(object.index)]
@@ -63,7 +69,8 @@ public struct JSONDocument: Sendable {
         return found
     }
 
-    /// The member of that name unless it is `null`: for fields where `null` means the same as nothing.
+    /// The member with this name, or nil if it is missing or `null`. For fields in which `null`
+    /// means the same as a missing value.
     public func nonNullMember(_ name: StaticString, of object: JSONValue, in bytes: RawSpan)
         -> JSONValue?
     {
@@ -72,20 +79,20 @@ public struct JSONDocument: Sendable {
         return value
     }
 
-    /// The array's first element; nil when it is empty or no array.
+    /// The first element of the array. Nil if it is empty or not an array.
     public func firstElement(of array: JSONValue) -> JSONValue? {
         let parent = self.nodes[Int(array.index)]
         guard parent.kind == .array, array.index + 1 < parent.next else { return nil }
         return JSONValue(index: Int(array.index) + 1)
     }
 
-    /// The element that follows `element` in `array`; nil behind the last one.
+    /// The element after `element` in `array`. Nil after the last one.
     public func element(after element: JSONValue, in array: JSONValue) -> JSONValue? {
         let next = self.nodes[Int(element.index)].next
         return next < self.nodes[Int(array.index)].next ? JSONValue(index: Int(next)) : nil
     }
 
-    /// The object's first member; nil when it is empty or no object.
+    /// The first member of the object. Nil if it is empty or not an object.
     public func firstMember(of object: JSONValue) -> JSONMember? {
         let parent = self.nodes[Int(object.index)]
         guard parent.kind == .object, object.index + 1 < parent.next else { return nil }
@@ -94,14 +101,15 @@ public struct JSONDocument: Sendable {
             value: JSONValue(index: Int(object.index) + 2))
     }
 
-    /// The member that follows `member` in `object`; nil behind the last one.
+    /// The member after `member` in `object`. Nil after the last one.
     public func member(after member: JSONMember, in object: JSONValue) -> JSONMember? {
         let next = self.nodes[Int(member.value.index)].next
         guard next < self.nodes[Int(object.index)].next else { return nil }
         return JSONMember(name: JSONValue(index: Int(next)), value: JSONValue(index: Int(next) + 1))
     }
 
-    /// How many elements an array or members an object has; 0 for any other value. Counts them one by one.
+    /// The number of elements or members. 0 for any other value. The cost is proportional to the
+    /// result.
     public func count(of container: JSONValue) -> Int {
         let parent = self.nodes[Int(container.index)]
         guard parent.kind == .array || parent.kind == .object else { return 0 }
@@ -115,7 +123,7 @@ public struct JSONDocument: Sendable {
         return count
     }
 
-    /// Nil for anything but `true` and `false`.
+    /// Returns nil for all values except `true` and `false`.
     public func bool(_ value: JSONValue) -> Bool? {
         switch self.kind(of: value) {
         case .true: true

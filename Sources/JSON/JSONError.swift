@@ -1,4 +1,4 @@
-/// Why bytes are no JSON text that we take, and where that shows.
+/// The reason why a JSON text is rejected, and the position of the error.
 public struct JSONError: Error, Sendable, Hashable, CustomStringConvertible {
     public enum Reason: Sendable, Hashable {
         case unexpectedEnd
@@ -20,7 +20,7 @@ public struct JSONError: Error, Sendable, Hashable, CustomStringConvertible {
     }
 
     public let reason: Reason
-    /// The byte at which it shows, counted from 0.
+    /// The position of the error in bytes, from 0.
     public let offset: Int
 
     public init(_ reason: Reason, at offset: Int) {

@@ -1,15 +1,15 @@
 public import Bytes
 
-/// A JSON value with everything in it: for what is read or written now and then (configuration, key sets, claims, the
-/// admin API), where convenience counts and not nanoseconds.
+/// A complete JSON value. For data that is rarely read or written (configuration, key sets, claims,
+/// the admin API), where convenience is more important than speed.
 public indirect enum JSONTree: Sendable, Hashable {
     case null
     case bool(Bool)
-    /// As it was written: no digit is lost.
+    /// The number as it was written, so no digit is lost.
     case number(String)
     case string(String)
     case array([JSONTree])
-    /// In the order of the text; names may repeat.
+    /// The members in the order of the text. Names may repeat.
     case object([ObjectMember])
 
     public struct ObjectMember: Sendable, Hashable {
@@ -26,7 +26,8 @@ public indirect enum JSONTree: Sendable, Hashable {
         .number(String(number))
     }
 
-    /// The member of that name, compared byte by byte, the last one if it repeats; nil when there is none or this is no object.
+    /// The member with this name, compared byte by byte. If the name repeats, the last one. Nil if
+    /// there is none or if this is not an object.
     public subscript(name: String) -> JSONTree? {
         self.members?.last { $0.name.utf8.elementsEqual(name.utf8) }?.value
     }
@@ -41,12 +42,12 @@ public indirect enum JSONTree: Sendable, Hashable {
         if case .string(let text) = self { text } else { nil }
     }
 
-    /// The number if it is written as an integer and fits.
+    /// The number, if it is written as an integer and fits.
     public var integerValue: Int? {
         if case .number(let text) = self { Int(text) } else { nil }
     }
 
-    /// The nearest `Double`, if it is in its range.
+    /// The nearest `Double`, if the number is in its range.
     public var doubleValue: Double? {
         guard case .number(let text) = self, let number = Double(text), number.isFinite else {
             return nil
@@ -64,7 +65,7 @@ public indirect enum JSONTree: Sendable, Hashable {
 }
 
 extension JSONTree {
-    /// Reads a whole JSON text, as strictly as `JSONDocument`.
+    /// Parses a complete JSON text, as strictly as `JSONDocument`.
     public init(parsing bytes: RawSpan, depthLimit: Int = 32, valueLimit: Int = 65_536)
         throws(JSONError)
     {
@@ -73,7 +74,7 @@ extension JSONTree {
         self = document.tree(document.root, in: bytes)
     }
 
-    /// Reads a whole JSON text, as strictly as `JSONDocument`.
+    /// Parses a complete JSON text, as strictly as `JSONDocument`.
     public init(parsing text: String, depthLimit: Int = 32, valueLimit: Int = 65_536)
         throws(JSONError)
     {
@@ -81,7 +82,7 @@ extension JSONTree {
         try self.init(parsing: bytes.span.bytes, depthLimit: depthLimit, valueLimit: valueLimit)
     }
 
-    /// The value as JSON without spaces.
+    /// The value as JSON without whitespace.
     public var text: String {
         var buffer = ByteBuffer()
         buffer.append(json: self)
@@ -90,7 +91,7 @@ extension JSONTree {
 }
 
 extension JSONDocument {
-    /// The value with everything in it, copied.
+    /// Copies the value with all its children.
     public func tree(_ value: JSONValue, in bytes: RawSpan) -> JSONTree {
         switch self.kind(of: value) {
         case .null:
@@ -130,7 +131,7 @@ extension JSONDocument {
 }
 
 extension ByteBuffer {
-    /// The value as JSON without spaces.
+    /// Appends the value as JSON without whitespace.
     public mutating func append(json tree: JSONTree) {
         switch tree {
         case .null: self.append("null")
@@ -139,15 +140,15 @@ extension ByteBuffer {
         case .string(let text): self.append(jsonString: text)
         case .array(let elements):
             self.append(UInt8(ascii: "["))
-            for (place, element) in elements.enumerated() {
-                if place > 0 { self.append(UInt8(ascii: ",")) }
+            for (index, element) in elements.enumerated() {
+                if index > 0 { self.append(UInt8(ascii: ",")) }
                 self.append(json: element)
             }
             self.append(UInt8(ascii: "]"))
         case .object(let members):
             self.append(UInt8(ascii: "{"))
-            for (place, member) in members.enumerated() {
-                if place > 0 { self.append(UInt8(ascii: ",")) }
+            for (index, member) in members.enumerated() {
+                if index > 0 { self.append(UInt8(ascii: ",")) }
                 self.append(jsonString: member.name)
                 self.append(UInt8(ascii: ":"))
                 self.append(json: member.value)

@@ -1,6 +1,6 @@
-/// A value's place in a `JSONDocument`: a name for it, not the value itself.
+/// A reference to a value in a `JSONDocument`.
 ///
-/// It means something only to the document that gave it, and only until that document parses again.
+/// It is valid only for the document that returned it, and only until that document parses again.
 public struct JSONValue: Sendable, Hashable {
     let index: Int32
 
@@ -9,14 +9,14 @@ public struct JSONValue: Sendable, Hashable {
     }
 }
 
-/// What a JSON value is (RFC 8259 section 3).
+/// The type of a JSON value (RFC 8259 section 3).
 public enum JSONKind: UInt8, Sendable, Hashable {
     case object, array, string, number, `true`, `false`, null
 }
 
-/// One name and its value in a JSON object.
+/// A name and its value in a JSON object.
 public struct JSONMember: Sendable, Hashable {
-    /// The name: a string of the document.
+    /// The name, which is a string of the document.
     public let name: JSONValue
     public let value: JSONValue
 }

@@ -1,11 +1,11 @@
-/// Reading bytes of a span; every load is checked against its end.
+/// Reads bytes of a span. Every access is bounds-checked.
 extension RawSpan {
     @inline(__always)
     subscript(byteAt offset: Int) -> UInt8 {
         self.unsafeLoad(fromByteOffset: offset, as: UInt8.self)
     }
 
-    /// Whether the bytes from `start` to `end` are those of `text`.
+    /// Whether the bytes from `start` to `end` are equal to `text`.
     @inline(__always)
     func matches(_ text: StaticString, from start: Int, to end: Int) -> Bool {
         let count = text.utf8CodeUnitCount
@@ -28,14 +28,16 @@ extension RawSpan {
     }
 }
 
-/// Eight bytes looked at in one go.
+/// Examines eight bytes at a time.
 enum ByteWord {
     private static let ones: UInt64 = 0x0101_0101_0101_0101
     private static let highBits: UInt64 = 0x8080_8080_8080_8080
 
-    /// How many of the word's bytes, from its first in memory on, are ASCII that a JSON string may hold as it is: 0 to 8.
+    /// The number of leading bytes, in memory order, that a JSON string may contain without
+    /// escaping and that are ASCII: 0 to 8.
     ///
-    /// A byte that is none of these borrows from the one behind it in the subtractions, so only the lowest mark can be trusted; it is the one asked for.
+    /// In the subtractions, such a byte can borrow from the next one. So only the lowest flag is
+    /// reliable, and only that one is used.
     @inline(__always)
     static func plainByteCount(_ loaded: UInt64) -> Int {
         let word = UInt64(littleEndian: loaded)
@@ -45,7 +47,8 @@ enum ByteWord {
         return ((controls | quotes | backslashes | word) & self.highBits).trailingZeroBitCount >> 3
     }
 
-    /// The same with every byte beyond ASCII counted as plain: what a writer of text that is known to be UTF-8 asks.
+    /// The same, but non-ASCII bytes also count as plain. For a writer whose text is known to be
+    /// UTF-8.
     @inline(__always)
     static func plainOrNonASCIIByteCount(_ loaded: UInt64) -> Int {
         let word = UInt64(littleEndian: loaded)

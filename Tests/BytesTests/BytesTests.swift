@@ -13,7 +13,7 @@ struct BytesTests {
     }
 
     @Test(
-        "moments read as RFC 3339 has them",
+        "timestamps are written in RFC 3339 format",
         arguments: [
             (0, "1970-01-01T00:00:00.000Z"), (1_769_860_800_123, "2026-01-31T12:00:00.123Z"),
             (951_827_696_999, "2000-02-29T12:34:56.999Z"),
@@ -23,7 +23,7 @@ struct BytesTests {
         #expect(Timestamp(milliseconds: milliseconds).text == text)
     }
 
-    @Test("days that are not in the calendar are refused")
+    @Test("days that do not exist are rejected")
     func days() {
         #expect(CivilDay(year: 2026, month: 2, day: 29) == nil)
         #expect(CivilDay(year: 2024, month: 2, day: 29)?.daysSince1970 == 19_782)
@@ -36,7 +36,7 @@ struct BytesTests {
         }
     }
 
-    @Test("canonically equivalent texts are two ids")
+    @Test("canonically equivalent texts are different ids")
     func bytewiseEquality() {
         #expect("\u{E9}" == "e\u{301}")
         #expect(ByteString("\u{E9}") != ByteString("e\u{301}"))
@@ -44,7 +44,7 @@ struct BytesTests {
             Set([ByteString("\u{E9}"), ByteString("e\u{301}"), ByteString("\u{E9}")]).count == 2)
     }
 
-    @Test("base64url goes both ways and refuses what is not canonical")
+    @Test("base64url encodes and decodes, and rejects text that is not canonical")
     func base64() {
         for length in 0..<40 {
             let bytes = (0..<length).map { UInt8(truncatingIfNeeded: $0 * 37 + length) }
@@ -56,7 +56,7 @@ struct BytesTests {
         #expect(Base64URL.decode("AA".utf8) == [0])
     }
 
-    @Test("percent-encoding goes both ways and refuses halves")
+    @Test("percent-encoding encodes and decodes, and rejects malformed escapes")
     func percent() {
         #expect(PercentEncoding.decode("a%20b%C3%A9".utf8) == "a bé")
         for bad in ["%", "%2", "%zz", "%FF"] {
@@ -67,7 +67,8 @@ struct BytesTests {
 
     @Test("the stable hash does not change between versions")
     func stableHash() {
-        // Shards are named in Redis keys: another value here would orphan every stored conversation.
+        // Redis keys contain the shard numbers, so another value would orphan every stored
+        // conversation.
         #expect(StableHash.of("default", "1") == StableHash.of("default", "1"))
         #expect(StableHash.of("default", "1") != StableHash.of("default1", ""))
         #expect(
@@ -79,7 +80,7 @@ struct BytesTests {
         #expect(counts.max()! < 160 && counts.min()! > 50)
     }
 
-    @Test("a shared frame holds what it was made of")
+    @Test("a shared frame contains the bytes it was created with")
     func frames() {
         let frame = SharedFrame([1, 2, 3])
         #expect(frame.count == 3)

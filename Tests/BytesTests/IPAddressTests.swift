@@ -4,7 +4,7 @@ import Testing
 @Suite("IP addresses")
 struct IPAddressTests {
     @Test(
-        "read back as they are written",
+        "parse the text that they write",
         arguments: [
             "127.0.0.1", "0.0.0.0", "255.255.255.255", "::1", "::", "2001:db8::1", "fe80::ff",
         ])
@@ -12,12 +12,12 @@ struct IPAddressTests {
         #expect(IPAddress(text)?.description == text)
     }
 
-    @Test("of IPv4 are the same when wrapped in IPv6")
+    @Test("of IPv4 are equal to their IPv4-mapped form")
     func mapped() {
         #expect(IPAddress("::ffff:192.0.2.1") == IPAddress("192.0.2.1"))
     }
 
-    @Test("are numbers, in the order in which they are written")
+    @Test("can be created from numbers in host byte order")
     func numbers() {
         #expect(IPAddress(ipv4: 0xC000_0201) == IPAddress("192.0.2.1"))
         #expect(IPAddress(ipv6: 0xFFFF_C000_0201) == IPAddress("192.0.2.1"))
@@ -25,7 +25,7 @@ struct IPAddressTests {
     }
 
     @Test(
-        "refuse what is none",
+        "reject text that is not an address",
         arguments: [
             "", "localhost", "1.2.3", "1.2.3.4.5", "256.1.1.1", "01.2.3.4", ":::", "fe80::1%eth0",
             "1.2.3.4 ",
@@ -35,7 +35,7 @@ struct IPAddressTests {
     }
 
     @Test(
-        "know loopback",
+        "recognize loopback",
         arguments: [
             ("127.0.0.1", true), ("127.9.9.9", true), ("::1", true), ("128.0.0.1", false),
             ("::2", false), ("::", false),
@@ -47,7 +47,7 @@ struct IPAddressTests {
     }
 
     @Test(
-        "belong to a network when they begin like it",
+        "belong to a network with the same prefix",
         arguments: [
             ("10.0.0.0/8", "10.255.0.1", true), ("10.0.0.0/8", "11.0.0.0", false),
             ("10.0.0.0/8", "::a00:1", false),
@@ -63,7 +63,7 @@ struct IPAddressTests {
     }
 
     @Test(
-        "refuse a network that is none",
+        "reject text that is not a network",
         arguments: [
             "", "/", "10.0.0.0/", "10.0.0.0/33", "10.0.0.1/8", "::/129", "10.0.0.0/+8",
             "10.0.0.0/8/8", "/8",

@@ -4,26 +4,27 @@ import Testing
 
 @Suite("A slot index")
 struct SlotIndexTests {
-    /// Hashes of which many are the same, wrap around the end of the table, or differ in their upper half only.
+    /// Hash functions with many collisions, with wrap-around at the end of the table, or with
+    /// differences only in the upper half.
     static let hashFunctions: [@Sendable (Int) -> Int] = [
         { $0 &* 0x9E37_79B9 }, { $0 % 3 }, { 0xFFFF_FFF0 + $0 % 20 }, { $0 << 32 | 7 }, { -$0 },
     ]
 
     @Test(
-        "finds what a plain dictionary finds, through every order of comings and goings",
+        "finds the same slots as a dictionary after random inserts and removals",
         arguments: 0..<20 as Range<Int>)
     func oracle(seed: Int) {
-        var chance = SeededGenerator(seed: UInt64(seed))
+        var random = SeededGenerator(seed: UInt64(seed))
         let hash = Self.hashFunctions[seed % Self.hashFunctions.count]
         var index = SlotIndex()
         var keys: [UInt32: Int] = [:]
         for round in 0..<1500 {
-            let slot = UInt32(chance.number(0...400))
+            let slot = UInt32(random.number(0...400))
             if keys[slot] != nil {
                 index.remove(slot, hash: hash(keys[slot]!))
                 keys[slot] = nil
             } else {
-                let key = chance.number(0...5000)
+                let key = random.number(0...5000)
                 keys[slot] = key
                 index.insert(slot, hash: hash(key))
             }
@@ -43,20 +44,20 @@ struct SlotIndexTests {
         #expect(wrong == [])
     }
 
-    @Test("asks only of slots whose hash is the one sought")
+    @Test("checks only slots with the same hash")
     func checksMatchingHashesOnly() {
         var index = SlotIndex()
         for slot in 0..<8 as Range<UInt32> { index.insert(slot, hash: Int(slot) * 16) }
-        var asked: [UInt32] = []
+        var checked: [UInt32] = []
         let found = index.slot(hash: 48) { slot in
-            asked.append(slot)
+            checked.append(slot)
             return true
         }
         #expect(found == 3)
-        #expect(asked == [3])
+        #expect(checked == [3])
     }
 
-    @Test("of two slots with one hash finds the one that is wanted")
+    @Test("finds the wanted slot among two with the same hash")
     func collision() {
         var index = SlotIndex()
         index.insert(4, hash: 99)
@@ -68,7 +69,7 @@ struct SlotIndexTests {
         #expect(index.slot(hash: 99) { _ in true } == 9)
     }
 
-    @Test("finds nothing while it is empty, and what is left after many have gone")
+    @Test("finds nothing while it is empty, and the remaining slots after many removals")
     func afterManyRemovals() {
         var index = SlotIndex()
         #expect(index.slot(hash: 1) { _ in true } == nil)

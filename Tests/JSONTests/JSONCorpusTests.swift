@@ -3,7 +3,7 @@ import Testing
 
 @Suite("The JSON fuzzer's corpus")
 struct JSONCorpusTests {
-    @Test("breaks no rule")
+    @Test("violates no property")
     func replay() throws {
         let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(
             path: "../Fuzz/corpus/json")

@@ -3,7 +3,7 @@ import Testing
 
 @Suite("A JSON document")
 struct JSONDocumentTests {
-    /// A document with its bytes, so that tests can ask in one line.
+    /// A document with its bytes, so that a test can read a value in one line.
     struct ParsedDocument {
         let bytes: [UInt8]
         let document: JSONDocument
@@ -34,7 +34,7 @@ struct JSONDocumentTests {
         }
     }
 
-    @Test("finds members behind nested ones, and only the object's own")
+    @Test("finds members after nested values, and only those of the object itself")
     func members() throws {
         let parsed = try ParsedDocument(#"{"a":{"b":1,"x":[{"c":2}]},"b":"two","c":[],"d":null}"#)
         #expect(parsed.string(parsed.member("b")) == "two")
@@ -52,7 +52,7 @@ struct JSONDocumentTests {
         )
     }
 
-    @Test("takes the last of members with the same name, however it is written")
+    @Test("uses the last member with a name, even if the name is escaped")
     func duplicateNames() throws {
         let parsed = try ParsedDocument(#"{"key":1,"other":0,"k\u0065y":2}"#)
         #expect(parsed.integer(parsed.member("key")) == 2)
@@ -61,7 +61,7 @@ struct JSONDocumentTests {
     }
 
     @Test(
-        "decodes strings, and counts and compares their decoded bytes",
+        "decodes strings and counts their decoded bytes",
         arguments: [
             (#""""#, ""), (#""abc""#, "abc"), (#""é😀""#, "é😀"), (#""\u00e9\ud83d\ude00""#, "é😀"),
             (#""a\"\\\/b""#, "a\"\\/b"),
@@ -93,7 +93,7 @@ struct JSONDocumentTests {
     }
 
     @Test(
-        "gives integers exactly or not at all",
+        "returns integers exactly or not at all",
         arguments: [
             ("0", 0), ("-0", 0), ("42", 42), ("-42", -42), ("9223372036854775807", .max),
             ("-9223372036854775808", .min),
@@ -107,7 +107,7 @@ struct JSONDocumentTests {
     }
 
     @Test(
-        "gives the nearest double",
+        "returns the nearest double",
         arguments: [("1", 1), ("-1.5e3", -1500), ("0.1", 0.1), ("1e999", nil), ("\"1\"", nil)]
             as [(String, Double?)])
     func doubles(_ text: String, _ number: Double?) throws {
@@ -115,7 +115,7 @@ struct JSONDocumentTests {
         #expect(parsed.document.double(parsed.root, in: parsed.bytes.span.bytes) == number)
     }
 
-    @Test("gives booleans for booleans only")
+    @Test("returns a Boolean only for true and false")
     func booleans() throws {
         let parsed = try ParsedDocument(#"{"t":true,"f":false,"n":null,"i":1}"#)
         #expect(
@@ -124,7 +124,7 @@ struct JSONDocumentTests {
             ])
     }
 
-    @Test("gives raw slices as they were received")
+    @Test("returns raw slices as they were received")
     func slices() throws {
         let parsed = try ParsedDocument(
             #" { "metadata" : { "a" : [ 1 , 2 ] } , "text": "a\u0041" } "#)
@@ -134,7 +134,7 @@ struct JSONDocumentTests {
             parsed.raw(parsed.root) == #"{ "metadata" : { "a" : [ 1 , 2 ] } , "text": "a\u0041" }"#)
     }
 
-    @Test("walks arrays and objects from child to child")
+    @Test("iterates over arrays and objects")
     func walking() throws {
         let parsed = try ParsedDocument(#"{"list":[1,[2,3],{"x":4},5],"empty":[],"none":{}}"#)
         let list = parsed.member("list")!
@@ -164,7 +164,7 @@ struct JSONDocumentTests {
                 ])
     }
 
-    @Test("forgets the text before, also after a bad one")
+    @Test("drops the previous text, also after an invalid one")
     func reuse() throws {
         var document = JSONDocument()
         let first = Array(#"{"a":1,"b":2}"#.utf8)

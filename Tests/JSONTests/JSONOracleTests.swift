@@ -6,12 +6,15 @@ import Testing
 @Suite("JSON against Foundation")
 struct JSONOracleTests {
     static let seeds: [String] = [
-        #"{"action":"send_message","conversation_id":"123","content":"Hello!","local_id":"temp_123"}"#,
+        #"""
+        {"action":"send_message","conversation_id":"123","content":"Hello!","local_id":"temp_123"}
+        """#,
         #"{"a":[1,-2.5e+3,"é\u20ac\uD83D\uDE00\n",true,false,null,{}],"b":{"c":[[],[0]]}}"#,
         #"[0,-0,1.0,10e1,"","\\","\"","\/"," ",{"":""}]"#,
     ]
 
-    /// What Foundation makes of it; nil when it refuses. Its own strictness is asked for; JSON5 is off by default.
+    /// Foundation's result, or nil if it rejects the text. It parses strictly by default, without
+    /// JSON5.
     static func foundation(_ bytes: [UInt8]) -> NSObject? {
         (try? JSONSerialization.jsonObject(with: Data(bytes), options: [.fragmentsAllowed]))
             as? NSObject
@@ -42,27 +45,27 @@ struct JSONOracleTests {
     }
 
     @Test(
-        "takes what Foundation takes and refuses what it refuses",
+        "accepts and rejects the same texts as Foundation",
         arguments: [1, 2, 3, 4] as [UInt64])
     func mutations(_ seed: UInt64) {
-        var chance = SeededGenerator(seed: seed)
-        let letters =
+        var random = SeededGenerator(seed: seed)
+        let characters =
             Array("{}[]:,\"\\u0dD8cC/ntrue false.-+eE19\n\0é\u{1F}".utf8) + [
                 0x80, 0xFF, 0xED, 0xA0,
             ]
         var acceptedCount = 0
         for _ in 0..<6000 {
-            var bytes = Array(Self.seeds[chance.next(below: Self.seeds.count)].utf8)
-            for _ in 0...chance.next(below: 3) {
-                let place = chance.next(below: bytes.count)
-                switch chance.next(below: 4) {
-                case 0: bytes[place] = letters[chance.next(below: letters.count)]
-                case 1: bytes.insert(letters[chance.next(below: letters.count)], at: place)
-                case 2: bytes.remove(at: place)
+            var bytes = Array(Self.seeds[random.next(below: Self.seeds.count)].utf8)
+            for _ in 0...random.next(below: 3) {
+                let index = random.next(below: bytes.count)
+                switch random.next(below: 4) {
+                case 0: bytes[index] = characters[random.next(below: characters.count)]
+                case 1: bytes.insert(characters[random.next(below: characters.count)], at: index)
+                case 2: bytes.remove(at: index)
                 default:
-                    let end = min(bytes.count, place + chance.next(below: 6))
+                    let end = min(bytes.count, index + random.next(below: 6))
                     bytes.insert(
-                        contentsOf: bytes[place..<end], at: chance.next(below: bytes.count))
+                        contentsOf: bytes[index..<end], at: random.next(below: bytes.count))
                 }
             }
             let oracle = Self.foundation(bytes)
@@ -70,18 +73,18 @@ struct JSONOracleTests {
             case .success(let tree):
                 acceptedCount += 1
                 #expect(
-                    oracle != nil, "Foundation refuses \(String(decoding: bytes, as: UTF8.self))")
+                    oracle != nil, "Foundation rejects \(String(decoding: bytes, as: UTF8.self))")
                 if let oracle {
                     #expect(
                         oracle == Self.bridged(tree),
                         "differs: \(String(decoding: bytes, as: UTF8.self))")
                 }
             case .failure(let error):
-                // Foundation reads a zero byte as a sign of UTF-16, and takes trailing commas.
+                // Foundation interprets a zero byte as UTF-16 and accepts trailing commas.
                 if bytes.contains(0) || Self.isTrailingComma(error, bytes) { continue }
                 #expect(
                     oracle == nil,
-                    "\(error) But Foundation takes \(String(decoding: bytes, as: UTF8.self))")
+                    "\(error) But Foundation accepts \(String(decoding: bytes, as: UTF8.self))")
             }
         }
         #expect(acceptedCount > 500)

@@ -1,16 +1,17 @@
 import Bytes
 import JSON
 
-/// What must hold of any bytes: fed by the fuzzer (`script/fuzz json`) and by the corpus in the ordinary tests.
+/// Properties that hold for any bytes. The fuzzer (`script/fuzz json`) and the corpus in the
+/// ordinary tests supply the bytes.
 enum JSONProperty {
-    /// Whether the bytes are JSON; stops the process when a rule is broken.
+    /// Returns whether the bytes are JSON. A violation ends the process.
     @discardableResult
     static func check(_ bytes: [UInt8]) -> Bool {
         var document = JSONDocument()
         do throws(JSONError) {
             try document.parse(bytes.span.bytes)
         } catch {
-            precondition(error.offset <= bytes.count, "An error lies outside of the text: \(error)")
+            precondition(error.offset <= bytes.count, "An error is outside of the text: \(error)")
             return false
         }
         let tree = document.tree(document.root, in: bytes.span.bytes)
@@ -18,15 +19,15 @@ enum JSONProperty {
 
         var written = ByteBuffer()
         written.append(json: tree)
-        var again: JSONTree?
+        var reparsed: JSONTree?
         do throws(JSONError) {
-            again = try JSONTree(parsing: written.bytes.span.bytes)
+            reparsed = try JSONTree(parsing: written.bytes.span.bytes)
         } catch {
-            preconditionFailure("What was written cannot be read: \(error) \(written.text)")
+            preconditionFailure("The written JSON cannot be parsed: \(error) \(written.text)")
         }
         precondition(
-            again == tree && again?.text == written.text,
-            "What was written is read as something else: \(written.text)")
+            reparsed == tree && reparsed?.text == written.text,
+            "The written JSON is parsed to another value: \(written.text)")
         return true
     }
 
@@ -36,7 +37,7 @@ enum JSONProperty {
         let range = document.range(of: value)
         precondition(
             range.lowerBound < range.upperBound && range.upperBound <= bytes.count,
-            "A value lies outside of the text.")
+            "A value is outside of the text.")
         switch tree {
         case .string(let text):
             precondition(
@@ -46,26 +47,27 @@ enum JSONProperty {
             _ = document.double(value, in: bytes.span.bytes)
             if let number = document.integer(value, in: bytes.span.bytes) {
                 precondition(
-                    String(number) == text || text == "-0", "An integer is read as another: \(text)"
+                    String(number) == text || text == "-0",
+                    "An integer is parsed to another number: \(text)"
                 )
             }
         case .array(let elements):
             precondition(
-                document.count(of: value) == elements.count, "An array is counted wrongly.")
+                document.count(of: value) == elements.count, "The count of an array is wrong.")
             var next = document.firstElement(of: value)
             for element in elements {
-                guard let place = next else { preconditionFailure("An array ends too early.") }
-                self.check(place, element, document, bytes)
-                next = document.element(after: place, in: value)
+                guard let current = next else { preconditionFailure("An array ends too early.") }
+                self.check(current, element, document, bytes)
+                next = document.element(after: current, in: value)
             }
         case .object(let members):
             precondition(
-                document.count(of: value) == members.count, "An object is counted wrongly.")
+                document.count(of: value) == members.count, "The count of an object is wrong.")
             var next = document.firstMember(of: value)
             for member in members {
-                guard let place = next else { preconditionFailure("An object ends too early.") }
-                self.check(place.value, member.value, document, bytes)
-                next = document.member(after: place, in: value)
+                guard let current = next else { preconditionFailure("An object ends too early.") }
+                self.check(current.value, member.value, document, bytes)
+                next = document.member(after: current, in: value)
             }
         case .null, .bool:
             break

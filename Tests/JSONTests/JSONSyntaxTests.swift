@@ -1,7 +1,7 @@
 import JSON
 import Testing
 
-/// Parses a text and gives its value, or the reason why it is none.
+/// Parses a text. Returns its value or the error.
 func parsed(_ bytes: [UInt8], depthLimit: Int = 32, valueLimit: Int = 65_536) -> Result<
     JSONTree, JSONError
 > {
@@ -45,7 +45,7 @@ struct JSONSyntaxTests {
         ("\"\u{FEFF}\"", "\u{FEFF}"),
     ]
 
-    @Test("are read as they are written", arguments: accepted)
+    @Test("are parsed to the expected values", arguments: accepted)
     func accepts(_ text: String, _ tree: JSONTree) {
         #expect(parsed(text) == .success(tree))
     }
@@ -103,7 +103,7 @@ struct JSONSyntaxTests {
         ("{\"\\uD800\":1}", .loneSurrogate, 2),
     ]
 
-    @Test("that are malformed are refused where they go wrong", arguments: rejected)
+    @Test("that are malformed are rejected at the position of the error", arguments: rejected)
     func rejects(_ text: String, _ reason: JSONError.Reason, _ offset: Int) {
         #expect(parsed(text) == .failure(JSONError(reason, at: offset)))
     }
@@ -118,7 +118,7 @@ struct JSONSyntaxTests {
         [0xC3, 0xA9, 0xFF], [0xE2, 0x28, 0xA1], [0xE2, 0x82, 0x28], [0xF0, 0x28, 0x8C, 0xBC],
     ]
 
-    @Test("with strings that are no UTF-8 are refused", arguments: badUTF8)
+    @Test("with strings that are not UTF-8 are rejected", arguments: badUTF8)
     func rejectsBadUTF8(_ bytes: [UInt8]) {
         for text in [bytes, Array("0123456789".utf8) + bytes, bytes + Array("0123456789".utf8)] {
             let result = parsed([0x22] + text + [0x22])
@@ -150,18 +150,20 @@ struct JSONSyntaxTests {
                 == .failure(JSONError(.tooManyValues(limit: 4), at: 7)))
     }
 
-    @Test("that end anywhere before their end are refused, and nothing is read behind")
+    @Test("that are truncated anywhere are rejected, and no byte after the end is read")
     func prefixes() {
         let text = Array(
-            #"{"a":[1,-2.5e+3,"é\u20ac\uD83D\uDE00\n",true,false,null,{}],"bcdefghijk":"0123456789"}"#
-                .utf8)
+            #"""
+            {"a":[1,-2.5e+3,"é\u20ac\uD83D\uDE00\n",true,false,null,{}],"bcdefghijk":"0123456789"}
+            """#
+            .utf8)
         #expect(throws: Never.self) { try parsed(text).get() }
         for count in 0..<text.count {
             #expect(throws: JSONError.self) { try parsed(Array(text[..<count])).get() }
         }
     }
 
-    @Test("are refused in a sentence")
+    @Test("are rejected with a readable message")
     func errorText() {
         #expect(
             parsed("[1,]") == .failure(JSONError(.valueExpected, at: 3))

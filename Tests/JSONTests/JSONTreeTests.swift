@@ -5,7 +5,7 @@ import Testing
 
 @Suite("A JSON tree")
 struct JSONTreeTests {
-    @Test("keeps members' order and takes the last of a name")
+    @Test("keeps the order of members and uses the last one with a name")
     func members() throws {
         let tree = try JSONTree(parsing: #"{"z":1,"a":"x","z":[true,1.5]}"#)
         #expect(tree.members?.map(\.name) == ["z", "a", "z"])
@@ -17,7 +17,7 @@ struct JSONTreeTests {
         #expect(tree["z"]?.elements?[0].boolValue == true)
     }
 
-    @Test("does not take a name for another that only looks the same")
+    @Test("tells names apart that only look the same")
     func canonicalEquivalence() throws {
         let tree = try JSONTree(parsing: "{\"e\u{301}\":1}")
         #expect(tree["\u{E9}"] == nil)
@@ -25,7 +25,7 @@ struct JSONTreeTests {
     }
 
     @Test(
-        "is written as it is read",
+        "is written as it was parsed",
         arguments: [
             "null", "true", "false", "-12.50e3", "\"a\\\"\\\\\\n\\u0001é\"", "[]", "{}",
             #"[1,[2,{"a":null}],"b"]"#,
@@ -35,7 +35,7 @@ struct JSONTreeTests {
         #expect(try JSONTree(parsing: text).text == text)
     }
 
-    @Test("can be written down as a literal")
+    @Test("can be created from a literal")
     func literals() {
         let tree: JSONTree = [
             "name": "x", "count": 3, "on": true, "none": nil, "list": [1, "two"],
@@ -66,17 +66,17 @@ struct JSONStringWriterTests {
         #expect(buffer.text == written)
     }
 
-    @Test("comes back as it was, whatever it holds")
+    @Test("is parsed to the text from which it was written")
     func roundTrip() throws {
-        var chance = SeededGenerator(seed: 7)
+        var random = SeededGenerator(seed: 7)
         let alphabet: [Unicode.Scalar] = [
             "a", "\"", "\\", "\n", "\0", "\u{1F}", " ", "/", "é", "€", "😀", "\u{7F}", "\u{D7FF}",
             "\u{10FFFF}", "u",
         ]
         for _ in 0..<2000 {
             var text = ""
-            for _ in 0..<chance.next(below: 40) {
-                text.unicodeScalars.append(alphabet[chance.next(below: alphabet.count)])
+            for _ in 0..<random.next(below: 40) {
+                text.unicodeScalars.append(alphabet[random.next(below: alphabet.count)])
             }
             var buffer = ByteBuffer()
             buffer.append(jsonString: text)
