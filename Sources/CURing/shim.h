@@ -1,4 +1,5 @@
-// First of all, so that what <liburing.h> includes of the C library stays Swift's Glibc's.
+// This import comes first: the C library types that <liburing.h> includes must stay in the
+// SwiftGlibc module. See CLinux/shim.h.
 #pragma clang module import SwiftGlibc
 
 #include <stdint.h>

@@ -2,11 +2,11 @@ internal import CLinux
 import Glibc
 
 extension EventLoop {
-    /// Sleeps until something happens or the tick is due, or looks only what has happened, and begins the next turn: the tick first, then the
-    /// sockets.
+    /// Waits for events, or only polls for them, and begins the next turn. The tick is handled
+    /// first, then the sockets.
     func wait(sleeping: Bool) {
         let events = self.state.pointee.events
-        // -1 is a signal's doing: nothing has happened.
+        // epoll_wait returns -1 when a signal interrupts it: there are no events.
         let count = Int(
             max(
                 epoll_wait(
@@ -14,8 +14,8 @@ extension EventLoop {
                     sleeping ? -1 : 0), 0))
         self.beginTurn()
         self.tickIfDue()
-        for place in 0..<count {
-            self.dispatch(events[place].events, SocketToken(bits: events[place].data.u64))
+        for index in 0..<count {
+            self.dispatch(events[index].events, SocketToken(bits: events[index].data.u64))
         }
     }
 
@@ -34,10 +34,10 @@ extension EventLoop {
 
     @inline(__always)
     private func dispatch(_ events: UInt32, _ token: SocketToken) {
-        // The token of alarm and ticker names nothing: they have ended the sleep, and that is all. Nor does the token of what was closed in
-        // this turn before its own event was looked at.
+        // The tokens of the wake-up event and the ticker refer to no socket: these descriptors only
+        // end the sleep. A socket that was closed earlier in this turn has no valid token either.
         guard self.state.pointee.sockets.contains(token, in: .watched) else { return }
-        let (interest, listener) = (
+        let (interest, handlerIndex) = (
             self.state.pointee.sockets[token.slot].interest,
             Int(self.state.pointee.sockets[token.slot].handlerIndex)
         )
@@ -51,24 +51,25 @@ extension EventLoop {
             ready.formUnion(interest)
         }
         let handler =
-            listener == 0
-            ? self.state.pointee.handler : self.state.pointee.additionalHandlers[listener - 1]
+            handlerIndex == 0
+            ? self.state.pointee.handler : self.state.pointee.additionalHandlers[handlerIndex - 1]
         handler?.socketReady(
             token, readable: ready.contains(.read), writable: ready.contains(.write))
     }
 
-    /// The handler first, then its guests: what they do is for it.
+    /// Notifies the main handler first and then the additional ones, because they work for it.
     @inline(__always)
-    func notifyHandlers(_ tell: (any EventLoopHandler) -> Void) {
-        if let handler = self.state.pointee.handler { tell(handler) }
-        var place = 0
-        while place < self.state.pointee.additionalHandlers.count {
-            tell(self.state.pointee.additionalHandlers[place])
-            place += 1
+    func notifyHandlers(_ notify: (any EventLoopHandler) -> Void) {
+        if let handler = self.state.pointee.handler { notify(handler) }
+        var index = 0
+        while index < self.state.pointee.additionalHandlers.count {
+            notify(self.state.pointee.additionalHandlers[index])
+            index += 1
         }
     }
 
-    /// Has alarm and ticker end the loop's sleep. At their edges: nobody need read them empty.
+    /// Registers the wake-up event and the ticker with epoll. They are edge-triggered, so they need
+    /// not be read.
     func registerWakeupSources() throws(SocketError) {
         for descriptor in [self.wakeupEvent.descriptor, self.state.pointee.ticker] {
             let code = self.control(

@@ -2,27 +2,29 @@ internal import CLinux
 import Glibc
 
 extension EventLoop {
-    /// On the loop: watches a non-blocking descriptor, which belongs to the loop from here on unless this throws.
+    /// On the loop: watches a non-blocking descriptor. From now on the loop owns the descriptor,
+    /// unless this method throws.
     ///
-    /// The handler hears of it under the token, or the guest that it is for. `tooManyDescriptors` and whatever epoll says otherwise are
-    /// thrown.
+    /// Events are passed to `handler`, or to the loop's main handler if it is nil.
+    ///
+    /// - Throws: `tooManyDescriptors`, or any other error of epoll.
     public func register(
         _ descriptor: Int32, read: Bool = true, write: Bool = false,
-        for guest: (any EventLoopHandler)? = nil
+        for handler: (any EventLoopHandler)? = nil
     ) throws(SocketError) -> SocketToken {
         self.expectCurrent()
         guard !self.state.pointee.isClosed else { throw .loopEnded }
-        let listener = guest.map { guest in
-            let place = self.state.pointee.additionalHandlers.firstIndex { $0 === guest }
-            guard let place else {
+        let handlerIndex = handler.map { handler in
+            let index = self.state.pointee.additionalHandlers.firstIndex { $0 === handler }
+            guard let index else {
                 preconditionFailure(
-                    "A socket was registered for somebody who is no guest of the loop \(self.name)."
+                    "A socket was registered for an unknown handler of the loop \(self.name)."
                 )
             }
-            return UInt8(place + 1)
+            return UInt8(index + 1)
         }
         let token = self.state.pointee.sockets.reserve()
-        self.state.pointee.sockets[token.slot].handlerIndex = listener ?? 0
+        self.state.pointee.sockets[token.slot].handlerIndex = handlerIndex ?? 0
         do throws(SocketError) {
             try self.attach(descriptor, to: token, read: read, write: write)
         } catch {
@@ -32,13 +34,15 @@ extension EventLoop {
         return token
     }
 
-    /// On the loop: a token for a socket that may come later. Nothing is watched under it until `attach`; `close` gives it back.
+    /// On the loop: reserves a token for a socket that is opened later. `attach` starts watching a
+    /// socket under it, and `close` releases it.
     public func reserve() -> SocketToken {
         self.expectCurrent()
         return self.state.pointee.sockets.reserve()
     }
 
-    /// On the loop: watches a non-blocking descriptor under a token of `reserve`; as `register` otherwise.
+    /// On the loop: watches a non-blocking descriptor under a token from `reserve`. Otherwise the
+    /// same as `register`.
     public func attach(
         _ descriptor: Int32, to token: SocketToken, read: Bool = true, write: Bool = false
     ) throws(SocketError) {
@@ -55,9 +59,10 @@ extension EventLoop {
         self.state.pointee.sockets.watch(descriptor, under: token, for: interest)
     }
 
-    /// On the loop: what the socket is watched for. Says nothing to the kernel where nothing changes.
+    /// On the loop: sets the events for which the socket is watched. Makes no system call if
+    /// nothing changes.
     ///
-    /// With neither, even a connection's end is not noticed.
+    /// With neither event, the loop does not notice the end of the connection.
     public func setInterest(_ token: SocketToken, read: Bool, write: Bool) {
         self.expectCurrent()
         guard self.state.pointee.sockets.contains(token, in: .watched) else { return }
@@ -68,38 +73,42 @@ extension EventLoop {
             EPOLL_CTL_MOD, self.state.pointee.sockets[token.slot].descriptor, interest.events, token
         )
         precondition(
-            code == 0, "Somebody else closed a descriptor of the loop \(self.name): error \(code).")
+            code == 0, "Other code closed a descriptor of the loop \(self.name): error \(code).")
     }
 
-    /// On the loop: the descriptor a token names; nil when it names none any more.
+    /// On the loop: the socket of a token, or nil if the token is not valid any more.
     public func socket(_ token: SocketToken) -> Socket? {
         self.expectCurrent()
         guard self.state.pointee.sockets.contains(token, in: .watched) else { return nil }
         return Socket(descriptor: self.state.pointee.sockets[token.slot].descriptor)
     }
 
-    /// On the loop: ends the watching at once and closes the descriptor at the end of the turn. Then the slot may be used again.
+    /// On the loop: stops watching the socket at once and closes the descriptor at the end of the
+    /// turn. Then the slot can be reused.
     public func close(_ token: SocketToken) {
         self.expectCurrent()
         guard self.state.pointee.sockets.contains(token) else { return }
-        // Closing a descriptor takes it out of the set as well.
+        // The kernel removes a closed descriptor from the epoll set.
         self.state.pointee.sockets.retire(token.slot)
     }
 
-    /// On the loop: ends the watching at once and gives the open socket to `taker` at the end of the turn, on this loop.
+    /// On the loop: stops watching the socket at once. At the end of the turn, passes the open
+    /// socket to `receiver` on this loop.
     ///
-    /// It may then be registered with another loop: what arrives meanwhile waits in the kernel. False, and `taker` is never
-    /// called, when the token names nothing.
+    /// The receiver may register the socket with another loop. Data that arrives in between waits
+    /// in the kernel.
+    ///
+    /// - Returns: false if the token is not valid. The receiver is then never called.
     @discardableResult
-    public func detach(_ token: SocketToken, then taker: @escaping (Socket) -> Void) -> Bool {
+    public func detach(_ token: SocketToken, then receiver: @escaping (Socket) -> Void) -> Bool {
         self.expectCurrent()
         guard self.state.pointee.sockets.contains(token, in: .watched) else { return false }
         _ = self.control(EPOLL_CTL_DEL, self.state.pointee.sockets[token.slot].descriptor, 0, token)
-        self.state.pointee.sockets.retire(token.slot) { taker(Socket(descriptor: $0)) }
+        self.state.pointee.sockets.retire(token.slot) { receiver(Socket(descriptor: $0)) }
         return true
     }
 
-    /// On the loop: how many descriptors it watches.
+    /// On the loop: the number of watched descriptors.
     public var socketCount: Int {
         self.expectCurrent()
         return self.state.pointee.sockets.watchedCount
@@ -109,7 +118,7 @@ extension EventLoop {
         (read ? .read : SocketInterest()).union(write ? .write : SocketInterest())
     }
 
-    /// Changes what the kernel watches; 0 or the `errno`.
+    /// Changes the epoll set. Returns 0 or the `errno`.
     func control(_ change: Int32, _ descriptor: Int32, _ events: UInt32, _ token: SocketToken)
         -> Int32
     {
@@ -119,10 +128,15 @@ extension EventLoop {
         return epoll_ctl(self.state.pointee.poll, change, descriptor, &event) == 0 ? 0 : errno
     }
 
-    /// Closes what was closed since the last call, and gives away what was detached.
+    /// Closes all sockets that were closed since the last call, and passes detached ones to their
+    /// receivers.
     func closeRetired() {
-        while let (descriptor, taker) = self.state.pointee.sockets.popRetired() {
-            if let taker { taker(descriptor) } else if descriptor >= 0 { Glibc.close(descriptor) }
+        while let (descriptor, receiver) = self.state.pointee.sockets.popRetired() {
+            if let receiver {
+                receiver(descriptor)
+            } else if descriptor >= 0 {
+                Glibc.close(descriptor)
+            }
         }
     }
 }

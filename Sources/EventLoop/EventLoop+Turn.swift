@@ -1,7 +1,8 @@
 import Synchronization
 
 extension EventLoop {
-    /// How long this loop's turns took, from the first event to the last write. While one lasts, everybody else on the loop waits.
+    /// How long the turns of this loop took, from the first event to the last write. During a turn,
+    /// everything else on the loop waits.
     public struct TurnStatistics: Sendable, Equatable {
         public var count: UInt64 = 0
         public var lastNanoseconds: Int64 = 0
@@ -9,13 +10,13 @@ extension EventLoop {
         public var totalNanoseconds: Int64 = 0
     }
 
-    /// On the loop: all turns before this one.
+    /// On the loop: the statistics of all turns before this one.
     public var turnStatistics: TurnStatistics {
         self.expectCurrent()
         return self.state.pointee.turnStatistics
     }
 
-    /// On the loop: as `turns`, and counts anew from here.
+    /// On the loop: returns the statistics and resets them.
     public func resetTurnStatistics() -> TurnStatistics {
         self.expectCurrent()
         defer { self.state.pointee.turnStatistics = TurnStatistics() }
@@ -24,18 +25,20 @@ extension EventLoop {
 }
 
 extension EventLoop {
-    /// What comes first after the loop slept.
+    /// The first step after the loop slept.
     func beginTurn() {
         self.state.pointee.turnStart = MonotonicTime.exact.nanoseconds
-        // From here on nobody needs to wake this loop by a system call.
+        // From now on other threads need no system call to wake this loop.
         if self.wakeupEvent.consumeWakeup() { self.state.pointee.hasPendingMessages = true }
     }
 
-    /// All but the sockets' events and the tick: what runs just before the loop sleeps.
+    /// The part of a turn that runs after the tick and the socket events, just before the loop
+    /// sleeps.
     ///
-    /// - Returns: whether it may sleep; nil when it has stopped.
+    /// - Returns: whether the loop may sleep, or nil if it has stopped.
     private func endTurn() -> Bool? {
-        // So many times what came up while jobs ran is run too; then the sockets must have their turn.
+        // Jobs can create more jobs and messages. At most eight rounds run before the sockets get
+        // their turn.
         for _ in 0..<8 {
             if self.wakeupEvent.consumeWakeup() { self.state.pointee.hasPendingMessages = true }
             if self.state.pointee.hasPendingMessages {
@@ -71,7 +74,8 @@ extension EventLoop {
         }
     }
 
-    /// Runs the jobs that are here, not those that they make. False when there were none.
+    /// Runs the jobs that are queued now, not the ones that these jobs create. Returns false if
+    /// there were none.
     private func runJobs() -> Bool {
         if self.state.pointee.jobs.isEmpty { return false }
         var batch: [UnownedJob] = []
@@ -82,30 +86,31 @@ extension EventLoop {
                 isolatedTo: self.asUnownedSerialExecutor(),
                 taskExecutor: self.asUnownedTaskExecutor())
         }
-        // Room for an ordinary turn is kept; what a burst took is given back.
+        // Keeps the capacity of an ordinary turn and releases that of a burst.
         batch.removeAll(keepingCapacity: batch.capacity <= 4096)
         self.state.pointee.spareJobs = batch
         return true
     }
 
-    /// Takes the jobs over and runs the closures.
+    /// Moves the jobs from the inbox to the loop and runs the closures.
     private func drainInbox() {
-        let (works, isStopping) = self.inbox.withLock { inbox in
+        let (closures, isStopping) = self.inbox.withLock { inbox in
             if self.state.pointee.jobs.isEmpty {
                 swap(&inbox.jobs, &self.state.pointee.jobs)
             } else {
                 self.state.pointee.jobs.append(contentsOf: inbox.jobs)
                 inbox.jobs.removeAll(keepingCapacity: inbox.jobs.capacity <= 4096)
             }
-            let works = inbox.closures
-            if !works.isEmpty { inbox.closures = [] }
-            return (works, inbox.lifecycle != .running)
+            let closures = inbox.closures
+            if !closures.isEmpty { inbox.closures = [] }
+            return (closures, inbox.lifecycle != .running)
         }
         if isStopping { self.state.pointee.isStopping = true }
-        for work in works { work() }
+        for closure in closures { closure() }
     }
 
-    /// The thread: turns until the loop is stopped, then what is left.
+    /// The thread's main function: runs turns until the loop is stopped, and then the remaining
+    /// jobs.
     func run() {
         self.becomeCurrent()
         self.beginTurn()
@@ -114,7 +119,7 @@ extension EventLoop {
         self.runRemainingJobs()
     }
 
-    /// No socket is open afterwards, and none can be opened.
+    /// Afterwards no socket is open, and none can be opened.
     private func closeAllSockets() {
         self.state.pointee.isClosed = true
         for slot in self.state.pointee.sockets.occupiedSlots {
@@ -123,7 +128,8 @@ extension EventLoop {
         self.closeRetired()
     }
 
-    /// Runs jobs that came too late for a turn, until there are none. Whoever awaits them must not wait for ever.
+    /// Runs jobs that arrived too late for a turn, until none is left. Otherwise tasks that await
+    /// them would wait for ever.
     func runRemainingJobs() {
         self.becomeCurrent()
         defer { self.resignCurrent() }

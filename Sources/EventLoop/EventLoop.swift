@@ -1,33 +1,38 @@
 import Glibc
 import Synchronization
 
-/// A thread that waits for sockets, and on which actors run.
+/// A thread that waits for socket events and runs actors.
 ///
-/// An actor whose `unownedExecutor` is the loop's runs on its thread only, and so does a task that prefers the loop, wherever it is in
-/// no actor. The one object that the loop tells of sockets, mailboxes and time is its handler, usually such an actor. What is marked
-/// "on the loop" below must be called from there, which is checked.
+/// An actor whose `unownedExecutor` is a loop runs only on that loop's thread. A task that prefers
+/// the loop also runs there while it is not isolated to an actor.
+///
+/// The loop notifies its handler, usually such an actor, of socket events, messages and time.
+/// Methods marked "on the loop" must be called on the loop's thread, and they check this.
 public final class EventLoop: SerialExecutor, TaskExecutor, Sendable {
     public let name: String
 
-    // Everything but the inbox and the alarm belongs to the loop's thread; `isCurrent` guards every way in.
+    // Everything except the inbox and the wake-up event belongs to the loop's thread. Every entry
+    // point checks `isCurrent`.
     nonisolated(unsafe) let state: UnsafeMutablePointer<LoopThreadState>
     let inbox = Mutex(LoopInbox())
     let wakeupEvent: WakeupEvent
     private let thread = Mutex<LoopThread?>(nil)
 
-    /// Starts a loop that ticks every `tickPeriod`, which must be at least a millisecond. Whoever starts it stops and joins it.
+    /// Starts a loop that ticks every `tickPeriod`, at least one millisecond. The caller must stop
+    /// and join the loop.
     public static func start(name: String, tickPeriod: Duration = .milliseconds(100))
         throws(SocketError) -> EventLoop
     {
         ProcessSetup.ignoreBrokenPipes()
         let loop = try EventLoop(name: name, tickPeriod: tickPeriod)
-        // The thread holds the loop until it ends.
+        // The thread keeps a reference to the loop until it ends.
         let thread = try LoopThread(name: name) { loop.run() }
         loop.thread.withLock { $0 = thread }
         return loop
     }
 
-    /// Lets the loop run what it was given, close its sockets and end. Returns at once; any thread may call it, more than once.
+    /// Makes the loop run its queued work, close its sockets and end. Returns at once. May be
+    /// called from any thread and more than once.
     public func stop() {
         let isFirst = self.inbox.withLock {
             guard $0.lifecycle == .running else { return false }
@@ -37,42 +42,48 @@ public final class EventLoop: SerialExecutor, TaskExecutor, Sendable {
         if isFirst { self.wakeUp() }
     }
 
-    /// Waits for the thread to end, which `stop()` must have asked for. Never on a loop that others wait for, least of all this one.
+    /// Waits until the thread ends. Call `stop()` first. Never call it on this loop or on a loop
+    /// for which others wait.
     public func join() {
         precondition(!self.isCurrent, "The loop \(self.name) cannot wait for its own end.")
         self.thread.withLock { $0 }?.join()
     }
 
-    /// Runs `work` on the loop, later in this turn or in the next. A closure each: for once in a while, never per message.
+    /// Runs `work` on the loop, later in this turn or in the next one. Each call allocates a
+    /// closure, so use a `Mailbox` for messages.
     public func execute(_ work: @escaping @Sendable () -> Void) {
         self.addToInbox { $0.closures.append(work) }
     }
 
-    /// Makes `handler` the one whom this loop tells, in place of any other, until the loop ends.
+    /// Makes `handler` the main handler of this loop until the loop ends. It replaces the previous
+    /// one.
     public func setHandler(_ handler: any EventLoopHandler) {
         self.execute {
             self.state.pointee.handler = handler
-            // Whatever was posted before has rung already and found nobody.
+            // Messages that were posted earlier have already woken the loop, and no handler
+            // received them.
             self.state.pointee.hasPendingMessages = true
             self.state.pointee.isTurnRequested = true
         }
     }
 
-    /// On the loop: has `guest` told of the sockets that are registered for it, and of everything else right after the handler, until
-    /// the loop ends. At most 255.
+    /// On the loop: adds a handler, until the loop ends. It is notified of the sockets registered
+    /// for it, and of all other events right after the main handler. A loop has at most 255
+    /// additional handlers.
     ///
-    /// For what serves the handler with sockets of its own, such as the connection to a store.
-    public func registerHandler(_ guest: any EventLoopHandler) {
+    /// For services that use sockets of their own on behalf of the main handler, such as the
+    /// connection to a store.
+    public func registerHandler(_ handler: any EventLoopHandler) {
         self.expectCurrent()
         precondition(
             self.state.pointee.additionalHandlers.count < 255,
-            "The loop \(self.name) has no room for another guest.")
-        self.state.pointee.additionalHandlers.append(guest)
+            "The loop \(self.name) has too many handlers.")
+        self.state.pointee.additionalHandlers.append(handler)
         self.state.pointee.hasPendingMessages = true
         self.state.pointee.isTurnRequested = true
     }
 
-    /// On the loop: has the next turn follow at once, after a look at the sockets, without sleep.
+    /// On the loop: makes the next turn follow without sleep, after a poll of the sockets.
     public func requestTurn() {
         self.expectCurrent()
         self.state.pointee.isTurnRequested = true
@@ -82,12 +93,12 @@ public final class EventLoop: SerialExecutor, TaskExecutor, Sendable {
         precondition(
             tickPeriod >= .milliseconds(1),
             "A tick period of \(tickPeriod) is less than a millisecond.")
-        let alarm = try WakeupEvent()
-        let body = try LoopThreadState(tickNanoseconds: tickPeriod.wholeNanoseconds)
+        let wakeupEvent = try WakeupEvent()
+        let state = try LoopThreadState(tickNanoseconds: tickPeriod.wholeNanoseconds)
         self.name = name
-        self.wakeupEvent = alarm
+        self.wakeupEvent = wakeupEvent
         self.state = .allocate(capacity: 1)
-        self.state.initialize(to: body)
+        self.state.initialize(to: state)
         try self.registerWakeupSources()
     }
 
@@ -98,7 +109,8 @@ public final class EventLoop: SerialExecutor, TaskExecutor, Sendable {
 }
 
 extension EventLoop {
-    // One of these calls per job or event: a thread's own value, because reading who runs the loop from a property is a race.
+    // Called for every job and event. The value is thread-specific, because reading the running
+    // thread from a property of the loop would be a data race.
     private static let currentKey: pthread_key_t = {
         var key = pthread_key_t()
         precondition(pthread_key_create(&key, nil) == 0, "No key for thread values is left.")
@@ -121,12 +133,13 @@ extension EventLoop {
 
     func expectCurrent(_ function: StaticString = #function) {
         precondition(
-            self.isCurrent, "\(function) was called from outside of the loop \(self.name).")
+            self.isCurrent, "\(function) was called outside of the loop \(self.name).")
     }
 }
 
 extension EventLoop {
-    // The standard library's own looks for conformances every time, and is called for every job.
+    // The default implementations of the standard library look up protocol conformances on every
+    // call, and they are called for every job.
     @inlinable
     public func asUnownedSerialExecutor() -> UnownedSerialExecutor {
         UnownedSerialExecutor(ordinary: self)
@@ -154,11 +167,11 @@ extension EventLoop {
         self.isCurrent
     }
 
-    /// Puts something into the inbox and sees to it that somebody takes it out, be it after the loop's end.
-    private func addToInbox(_ put: (inout LoopInbox) -> Void) {
+    /// Adds something to the inbox and makes sure that it is run, even after the loop has ended.
+    private func addToInbox(_ add: (inout LoopInbox) -> Void) {
         enum Need { case nothing, wake, thread }
         let need: Need = self.inbox.withLock {
-            put(&$0)
+            add(&$0)
             if $0.lifecycle == .ended {
                 $0.lifecycle = .drainingAfterEnd
                 return .thread
@@ -172,7 +185,7 @@ extension EventLoop {
         }
     }
 
-    /// Makes the loop look at its inbox and mailboxes before it sleeps.
+    /// Makes the loop check its inbox and mailboxes before it sleeps.
     func wakeUp() {
         if self.isCurrent {
             self.state.pointee.hasPendingMessages = true

@@ -1,25 +1,28 @@
-/// What happens on a loop, told to the one object that lives there, and to the guests that serve it.
+/// Receives the events of a loop.
 ///
-/// Everything is called on the loop's thread, so an actor pinned to the loop answers with `assumeIsolated`. In a turn the order is:
-/// `tick` and the sockets' events, `messagesWaiting`, the actors' jobs, `turnEnding`.
+/// All methods are called on the loop's thread, so an actor pinned to the loop implements them with
+/// `assumeIsolated`. The order within a turn is: `tick` and socket events, `messagesWaiting`, the
+/// actors' jobs, `turnEnding`.
 public protocol EventLoopHandler: AnyObject, Sendable {
-    /// The socket can be read or written. After an error both are true: reading says what it was.
+    /// The socket can be read or written. After an error both flags are true, and reading returns
+    /// the error.
     ///
-    /// Comes again in the next turn while it is so and the interest stands.
+    /// Called again in every turn while the socket stays ready and the interest is unchanged.
     func socketReady(_ token: SocketToken, readable: Bool, writable: Bool)
 
-    /// Somebody posted into a mailbox of this loop: drain every one of them. May come for nothing.
+    /// A mailbox of this loop received a message: drain all mailboxes. May be called without a
+    /// message.
     func messagesWaiting()
 
-    /// The last call of a turn, before the loop sleeps: write what the turn gathered.
+    /// The last call of a turn, before the loop sleeps: write the output that the turn gathered.
     ///
-    /// What is left for another turn asks for one with `EventLoop.runAgain()`.
+    /// If work is left for another turn, call `EventLoop.requestTurn()`.
     func turnEnding()
 
-    /// Once per period of the loop. A loop that was busy for longer ticks once, not as often as it missed.
+    /// Called once per tick period. If the loop was busy for several periods, it ticks only once.
     func tick(now: MonotonicTime)
 
-    /// The loop was told to stop. All its sockets are closed when this returns; nothing is called afterwards.
+    /// The loop stops. It closes all its sockets when this returns, and calls no method afterwards.
     func loopStopping()
 }
 

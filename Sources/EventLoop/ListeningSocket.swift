@@ -1,27 +1,28 @@
 internal import CLinux
 import Glibc
 
-/// A socket that takes connections. Like `Socket`, a name for a descriptor and not its owner.
+/// A listening socket. Like `Socket`, it refers to a descriptor and does not own it.
 public struct ListeningSocket: Sendable, Hashable {
     public let socket: Socket
-    /// Where it listens, with the real port where 0 was asked for.
+    /// The address on which it listens. If port 0 was requested, this contains the real port.
     public let address: SocketAddress
 
     public var descriptor: Int32 { self.socket.descriptor }
 
-    /// What became of `accept()`.
+    /// The result of `accept()`.
     public enum AcceptResult: Equatable, Sendable {
         case accepted(Socket, peer: SocketAddress)
-        /// Nobody is waiting.
+        /// No connection is waiting.
         case wouldBlock
-        /// No descriptor, or no memory for one, is left. The caller waits in the kernel and the socket stays readable: stop watching it
-        /// for a while.
+        /// The process has no descriptor, or no memory for one, left. The connection stays in the
+        /// kernel's queue and the socket stays readable, so stop watching it for a while.
         case tooManyDescriptors
-        /// The socket is broken; with the `errno`.
+        /// The socket is broken. The value is the `errno`.
         case failed(Int32)
     }
 
-    /// Takes the next waiting connection: non-blocking, without delay, with the unsent bytes bounded, closed in child processes.
+    /// Accepts the next connection. The new socket is non-blocking, has TCP_NODELAY and a bound on
+    /// unsent bytes, and is closed in child processes.
     public func accept() -> AcceptResult {
         while true {
             var descriptor: Int32 = -1
@@ -39,7 +40,8 @@ public struct ListeningSocket: Sendable, Hashable {
             switch code {
             case EAGAIN: return .wouldBlock
             case EMFILE, ENFILE, ENOBUFS, ENOMEM: return .tooManyDescriptors
-            // accept(2): pending errors of the connection that was waiting come out here. It is gone; the next one is not.
+            // accept(2) reports pending errors of the waiting connection here. That connection is
+            // gone, so try the next one.
             case EINTR, ECONNABORTED, EPROTO, ENETDOWN, ENETUNREACH, EHOSTDOWN, EHOSTUNREACH,
                 ENONET, EPERM:
                 continue
@@ -50,7 +52,8 @@ public struct ListeningSocket: Sendable, Hashable {
 }
 
 extension ListeningSocket {
-    /// Listens on `host` (a literal or a name of this machine) and `port` (0 lets the kernel choose), with one socket.
+    /// Listens with one socket on `host` (a literal or a name of this machine) and `port` (0 lets
+    /// the kernel choose).
     public static func open(host: String, port: UInt16, backlog: Int32 = 4096) throws(SocketError)
         -> ListeningSocket
     {
@@ -59,12 +62,14 @@ extension ListeningSocket {
         return group[0]
     }
 
-    /// Holds an address with `count` sockets, among which the kernel shares the connections: one for each loop. Whoever connects is refused
-    /// until `listen(with:)`.
+    /// Binds `count` sockets to one address, one per loop. The kernel distributes the connections
+    /// among them. Until `listen(with:)`, clients are refused.
     ///
-    /// Sharing (SO_REUSEPORT) also lets a second process in, which would silently take half of the connections. So a socket that
-    /// does not share is bound first, fails where anybody listens, and holds the address until ours are bound.
-    /// Of a name with several addresses the first that can be bound counts.
+    /// SO_REUSEPORT also allows a second process to bind, and it would silently receive half of the
+    /// connections. Therefore a socket without this option is bound first. It fails if another
+    /// process listens, and it reserves the address until the group is bound.
+    ///
+    /// If a name has several addresses, the first one that can be bound is used.
     public static func bindGroup(host: String, port: UInt16, count: Int) throws(SocketError)
         -> [ListeningSocket]
     {
@@ -84,8 +89,10 @@ extension ListeningSocket {
         throw failure ?? .unresolvable(host: host, reason: "it has no address")
     }
 
-    /// From here on connections come in, and wait for whoever accepts them. Fails where somebody else has begun to listen at the address
-    /// since the group holds it: what is held in silence can be held twice. The group is closed then.
+    /// Starts listening with a bound group. New connections wait until they are accepted.
+    ///
+    /// Fails and closes the group if another process has started to listen at the address. This is
+    /// possible because two groups can be bound to the same address as long as neither listens.
     public static func listen(with group: [ListeningSocket], backlog: Int32 = 4096)
         throws(SocketError)
     {
@@ -119,14 +126,14 @@ extension ListeningSocket {
         return group
     }
 
-    private static func bind(_ address: SocketAddress, sharesPort share: Bool) throws(SocketError)
+    private static func bind(_ address: SocketAddress, sharesPort: Bool) throws(SocketError)
         -> Socket
     {
         let socket = try Socket.open(address)
-        // Connections of an earlier process that still linger (TIME_WAIT) must not hinder a restart.
+        // Connections of an earlier process in TIME_WAIT must not prevent a restart.
         socket.set(SOL_SOCKET, SO_REUSEADDR, to: 1)
-        if share { socket.set(SOL_SOCKET, SO_REUSEPORT, to: 1) }
-        // Accepted sockets inherit both: two system calls less for each connection.
+        if sharesPort { socket.set(SOL_SOCKET, SO_REUSEPORT, to: 1) }
+        // Accepted sockets inherit both options, which saves two system calls per connection.
         socket.setNoDelay()
         socket.setUnsentLowWater()
         guard address.withSystemAddress({ Glibc.bind(socket.descriptor, $0, $1) }) == 0 else {

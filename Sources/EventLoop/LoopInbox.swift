@@ -1,7 +1,8 @@
-/// What other threads gave a loop to run, and whether it still runs at all.
+/// Work that other threads passed to a loop, and whether the loop still runs.
 ///
-/// The one list here without a bound: a job that is refused is a task that never ends. It holds at most one for each task that is
-/// waiting for an actor of the loop, so whoever starts tasks bounds it. Messages go through a `Mailbox`.
+/// This list has no bound, because a rejected job is a task that never ends. It contains at most
+/// one job per task that waits for an actor of the loop, so the code that starts tasks bounds it.
+/// Messages use a `Mailbox`.
 struct LoopInbox {
     enum LoopLifecycle { case running, stopping, ended, drainingAfterEnd }
 
@@ -10,6 +11,6 @@ struct LoopInbox {
     var lifecycle = LoopLifecycle.running
 
     var isEmpty: Bool { self.jobs.isEmpty && self.closures.isEmpty }
-    /// One thing in it: whoever put it there rings.
+    /// The inbox was empty before: the caller must wake the loop.
     var hasExactlyOne: Bool { self.jobs.count + self.closures.count == 1 }
 }

@@ -2,13 +2,13 @@ internal import CLinux
 import Glibc
 import Synchronization
 
-/// A thread with a name, that can be waited for.
+/// A named thread that can be joined.
 final class LoopThread: Sendable {
     private enum State { case running(pthread_t), joined }
 
     private let state: Mutex<State>
 
-    /// Starts it; it ends with `body`.
+    /// Starts the thread. It ends when `body` returns.
     init(name: String, _ body: @escaping @Sendable () -> Void) throws(SocketError) {
         self.state = Mutex(.running(try Self.spawn(name: name, body)))
     }
@@ -17,7 +17,7 @@ final class LoopThread: Sendable {
         if case .running(let thread) = self.state.withLock({ $0 }) { pthread_detach(thread) }
     }
 
-    /// Waits until it has ended. Whoever comes second waits as long.
+    /// Waits until the thread has ended. Several callers may wait at the same time.
     func join() {
         self.state.withLock {
             guard case .running(let thread) = $0 else { return }
@@ -26,7 +26,7 @@ final class LoopThread: Sendable {
         }
     }
 
-    /// Runs `body` on a thread that nobody waits for; on this one when the system gives no more threads.
+    /// Runs `body` on a detached thread, or on the calling thread if the system cannot create one.
     static func runDetached(name: String, _ body: @escaping @Sendable () -> Void) {
         if let thread = try? Self.spawn(name: name, body) { pthread_detach(thread) } else { body() }
     }
@@ -37,8 +37,8 @@ final class LoopThread: Sendable {
     }
 
     private static let main: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? =
-        { start in
-            Unmanaged<ThreadClosure>.fromOpaque(start!).takeRetainedValue().body()
+        { context in
+            Unmanaged<ThreadClosure>.fromOpaque(context!).takeRetainedValue().body()
             return nil
         }
 
@@ -46,13 +46,13 @@ final class LoopThread: Sendable {
         throws(SocketError) -> pthread_t
     {
         var thread = pthread_t()
-        let start = Unmanaged.passRetained(ThreadClosure(body: body))
-        let code = pthread_create(&thread, nil, Self.main, start.toOpaque())
+        let context = Unmanaged.passRetained(ThreadClosure(body: body))
+        let code = pthread_create(&thread, nil, Self.main, context.toOpaque())
         guard code == 0 else {
-            start.release()
+            context.release()
             throw .system(call: "pthread_create", errno: code)
         }
-        // The kernel keeps 15 letters.
+        // The kernel keeps 15 characters of the name.
         _ = String(name.prefix(15)).withCString { confab_set_thread_name(thread, $0) }
         return thread
     }

@@ -1,43 +1,47 @@
 internal import CLinux
 import Glibc
 
-/// What belongs to the loop's thread alone.
+/// The state that only the loop's thread uses.
 ///
-/// It lives behind a pointer and not in the class: every access to a class's property is checked for exclusivity, which costs more
-/// than the rest of handing on an event. Nothing here calls out, so no access is ever inside another.
+/// It is stored behind a pointer and not in the class. Each access to a class property is checked
+/// for exclusivity, and these checks cost more than the rest of an event's dispatch. No method here
+/// calls other code, so accesses never overlap.
 struct LoopThreadState {
-    /// What the kernel watches for the loop (epoll(7)).
+    /// The epoll descriptor (epoll(7)).
     let poll: Int32
-    /// Ends the loop's sleep when a tick is due (timerfd_create(2)). It is set once for each tick: for a time-out the kernel would set a timer
-    /// for each sleep, and take it back again.
+    /// The timer descriptor that ends the sleep when a tick is due (timerfd_create(2)). It is set
+    /// once per tick. With a timeout of epoll_wait, the kernel would set and cancel a timer for
+    /// every sleep.
     let ticker: Int32
-    /// Where the kernel says what happened.
+    /// The buffer to which the kernel writes events.
     let events = UnsafeMutableBufferPointer<epoll_event>.allocate(capacity: Self.eventLimit)
     let tickNanoseconds: Int64
 
     var handler: (any EventLoopHandler)?
-    /// Others whom the loop tells of their own sockets, and of everything else after the handler.
+    /// Handlers besides the main one. They are notified of their own sockets, and of all other
+    /// events after the main handler.
     var additionalHandlers: [any EventLoopHandler] = []
     var sockets = SocketTable()
 
-    /// Jobs that were enqueued on the loop's own thread, or taken from the inbox.
+    /// Jobs that were enqueued on the loop's own thread or moved here from the inbox.
     var jobs: [UnownedJob] = []
-    /// An empty array with room, to change for `jobs` while those run.
+    /// An empty array with capacity. It is swapped with `jobs` while the jobs run.
     var spareJobs: [UnownedJob] = []
 
     var hasPendingMessages = false
     var isTurnRequested = false
     var isStopping = false
-    /// Every socket is closed, or about to be: no other may be opened.
+    /// All sockets are closed or about to be, so no other may be opened.
     var isClosed = false
 
-    /// When the turn began, when the next tick is due: of `MonotonicTime.exact`.
+    /// The start of the turn and the time of the next tick, both from `MonotonicTime.exact`.
     var turnStart: Int64 = 0
     var nextTick: Int64
     var turnStatistics = EventLoop.TurnStatistics()
     var heapPrefault = HeapPrefault()
 
-    /// So many sockets are told of their events in a turn at most; the others come first in the next one.
+    /// The number of socket events that one turn handles. The remaining ones come first in the next
+    /// turn.
     static let eventLimit = 1024
 
     init(tickNanoseconds: Int64) throws(SocketError) {
@@ -58,7 +62,7 @@ struct LoopThreadState {
         self.armTicker()
     }
 
-    /// For the next tick.
+    /// Sets the timer to the next tick.
     func armTicker() {
         let due = timespec(
             tv_sec: Int(self.nextTick / 1_000_000_000), tv_nsec: Int(self.nextTick % 1_000_000_000))
@@ -66,7 +70,7 @@ struct LoopThreadState {
         timerfd_settime(self.ticker, Int32(TFD_TIMER_ABSTIME), &times, nil)
     }
 
-    /// Lets go of everybody whom the loop told of something: they may hold the loop.
+    /// Releases all handlers, because they may hold a reference to the loop.
     mutating func releaseHandlers() {
         self.handler = nil
         self.additionalHandlers = []

@@ -1,20 +1,24 @@
 import Glibc
 
-/// A moment on a clock that never goes back and that means nothing outside this machine's uptime.
+/// A point in time on a clock that never goes back. It is valid only on this machine until its next
+/// restart.
 public struct MonotonicTime: Sendable, Hashable, Comparable {
-    /// Nanoseconds since a moment that the kernel chose.
+    /// Nanoseconds since an arbitrary time that the kernel chose.
     public var nanoseconds: Int64
 
     public init(nanoseconds: Int64) {
         self.nanoseconds = nanoseconds
     }
 
-    /// As of the kernel's last tick, so up to 10 ms old (CLOCK_MONOTONIC_COARSE), for a few nanoseconds: for timeouts and idle times.
+    /// The time of the kernel's last tick (CLOCK_MONOTONIC_COARSE), up to 10 ms old. Reading it
+    /// costs a few nanoseconds. For timeouts and idle times.
     public static var now: MonotonicTime { MonotonicTime(clock: CLOCK_MONOTONIC_COARSE) }
 
-    /// To the nanosecond (CLOCK_MONOTONIC), for ten times the price: for histograms.
+    /// The time with nanosecond precision (CLOCK_MONOTONIC). Reading it costs ten times as much as
+    /// `now`. For histograms.
     ///
-    /// Never less than a `now` that was read before it: both are the same clock, one of them rounded down.
+    /// It is never earlier than a `now` that was read before: both read the same clock, and `now`
+    /// is rounded down.
     public static var exact: MonotonicTime { MonotonicTime(clock: CLOCK_MONOTONIC) }
 
     private init(clock: clockid_t) {
@@ -27,19 +31,19 @@ public struct MonotonicTime: Sendable, Hashable, Comparable {
         left.nanoseconds < right.nanoseconds
     }
 
-    /// The moment `duration` later.
+    /// The time that is `duration` later.
     public func advanced(by duration: Duration) -> MonotonicTime {
         MonotonicTime(nanoseconds: self.nanoseconds &+ duration.wholeNanoseconds)
     }
 
-    /// How long it is from `snapshots` until here; negative when `snapshots` is the later one.
+    /// The duration from `earlier` to this time. Negative if `earlier` is later.
     public func since(_ earlier: MonotonicTime) -> Duration {
         .nanoseconds(self.nanoseconds &- earlier.nanoseconds)
     }
 }
 
 extension Duration {
-    /// In nanoseconds, what is less cut off; bounds are 292 years.
+    /// The whole nanoseconds; smaller fractions are cut off. Covers 292 years.
     public var wholeNanoseconds: Int64 {
         let parts = self.components
         return parts.seconds &* 1_000_000_000 &+ parts.attoseconds / 1_000_000_000

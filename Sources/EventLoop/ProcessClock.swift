@@ -1,8 +1,8 @@
 import Glibc
 
-/// What the process has used of the processors.
+/// The CPU time that the process has used.
 public enum ProcessClock {
-    /// User and system time of all its threads, in nanoseconds; costs a microsecond.
+    /// User and system time of all threads, in nanoseconds. Reading it costs a microsecond.
     public static var nanoseconds: Int64 {
         var time = timespec()
         clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)

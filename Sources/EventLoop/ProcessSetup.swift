@@ -1,10 +1,10 @@
 import Glibc
 
-/// What the process may use.
+/// Settings of the whole process that a server needs.
 public enum ProcessSetup {
-    /// Raises the number of files this process may open to the most it is allowed, and answers with it.
+    /// Raises the limit of open files to the maximum that the process may have, and returns it.
     ///
-    /// Each connection is one, and the usual first limit is 1,024.
+    /// Each connection is one open file, and the usual default limit is 1,024.
     @discardableResult
     public static func raiseDescriptorLimit() -> Int {
         var limit = rlimit()
@@ -21,9 +21,10 @@ public enum ProcessSetup {
         return Int(clamping: limit.rlim_cur)
     }
 
-    /// Makes a write to a closed connection an error instead of the end of the process; every loop's start does it.
+    /// Makes a write to a closed connection return an error instead of ending the process. Every
+    /// loop calls this when it starts.
     ///
-    /// Our own writes ask for that one by one, OpenSSL's do not.
+    /// Our own writes request this individually, but OpenSSL's do not.
     public static func ignoreBrokenPipes() {
         _ = self.brokenPipesIgnored
     }

@@ -1,8 +1,9 @@
 import Glibc
 
-/// Host names to addresses, by the system's resolver.
+/// Resolves host names to addresses with the system's resolver.
 public enum Resolver {
-    /// Whether the name of a host may have this letter: those of DNS, and the underscore, which some networks use.
+    /// Whether a host name may contain this byte: the characters of DNS, and the underscore, which
+    /// some networks use.
     public static func isHostNameByte(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
@@ -13,7 +14,8 @@ public enum Resolver {
         }
     }
 
-    /// The addresses of a literal or a name, best first, never none. May take seconds for a name.
+    /// The addresses of a literal or a name, best first. The result is never empty. A name may take
+    /// seconds.
     public static func resolveBlocking(host: String, port: UInt16) throws(SocketError)
         -> [SocketAddress]
     {
@@ -41,8 +43,8 @@ public enum Resolver {
         return addresses
     }
 
-    /// The same for a loop, which goes on meanwhile: an address is answered at once, within the call, and a name later on the loop. It is
-    /// looked up on a thread of its own.
+    /// Resolves without blocking the loop. For a literal, `answer` is called at once, within this
+    /// call. A name is looked up on a separate thread, and `answer` is called later on the loop.
     public static func resolve(
         host: String, port: UInt16, on loop: EventLoop,
         then answer: @escaping @Sendable (Result<[SocketAddress], SocketError>) -> Void

@@ -1,30 +1,33 @@
 import CURing
 import Glibc
 
-/// Sends to many sockets with one call of the kernel: what was added leaves with `submit`, in io_uring's way.
+/// Sends to many sockets with one system call, by io_uring. `submit` sends everything that was
+/// added before.
 ///
-/// A broadcast costs one entry into the kernel instead of one for each listener, and its listeners wake up together. Every send is told
-/// not to wait, so the kernel has done all of them when `submit` returns, and what was sent need not live longer. Of one thread: the
-/// one that makes it.
+/// A broadcast then enters the kernel once and not once per receiver, and the receivers wake up
+/// together. All sends are non-blocking, so the kernel has finished them when `submit` returns, and
+/// the bytes need not live longer. Only the thread that created the ring may use it.
 public final class SendRing {
-    // Behind a pointer, and the count without checks: every access to a class's property is checked for exclusivity, which costs more than
-    // adding a send.
+    // The ring is behind a pointer and the counters are unchecked. Each access to a class property
+    // is otherwise checked for exclusivity, which costs more than adding a send.
     private let ring: UnsafeMutablePointer<io_uring>
     private let codes: UnsafeMutableBufferPointer<Int32>
     private let scratch: UnsafeMutableRawBufferPointer
     @exclusivity(unchecked) private var scratchUsed = 0
-    /// How many sends have been added since the last `submit`.
+    /// The number of sends added since the last `submit`.
     @exclusivity(unchecked) public private(set) var count = 0
 
-    /// The kernel has refused to go on, and keeps what it did not take: the ring must not be used any more.
+    /// The kernel failed and still holds sends that it did not complete. The ring must not be used
+    /// any more.
     @exclusivity(unchecked) public private(set) var isBroken = false
 
-    /// More in one call gain nothing; 50 kB.
+    /// More sends per call gain nothing. The ring takes 50 kB.
     public static let capacity = 512
-    /// So many bytes of pieces gather at most.
+    /// The maximum number of scratch bytes between two submits.
     public static let scratchCapacity = 65_536
 
-    /// - Throws: where the kernel has no io_uring, or whoever runs the process forbids it, as the profiles of many containers do.
+    /// - Throws: if the kernel has no io_uring or its use is forbidden, as in the profiles of many
+    ///   containers.
     public init() throws(SocketError) {
         var parameters = io_uring_params()
         parameters.flags = UInt32(IORING_SETUP_SINGLE_ISSUER) | UInt32(IORING_SETUP_DEFER_TASKRUN)
@@ -49,15 +52,15 @@ public final class SendRing {
 
     public var isFull: Bool { self.count == Self.capacity }
 
-    /// How many bytes of pieces there is room for.
+    /// The number of free scratch bytes.
     public var freeScratchBytes: Int {
         Self.scratchCapacity - (self.count == 0 ? 0 : self.scratchUsed)
     }
 
-    /// A place for bytes that are put together only to be sent: add it before the next one is asked for. It is theirs until the first one
-    /// that is asked for after `submit`.
+    /// Returns a scratch buffer for bytes that are assembled only for one send. Add the send before
+    /// you request the next buffer. The buffer is valid until the first request after `submit`.
     ///
-    /// - Returns: nil where there is not so much room.
+    /// - Returns: nil if fewer bytes are free.
     public func scratchBuffer(byteCount: Int) -> UnsafeMutableRawBufferPointer? {
         guard byteCount <= self.freeScratchBytes else { return nil }
         if self.count == 0 { self.scratchUsed = 0 }
@@ -66,7 +69,7 @@ public final class SendRing {
             rebasing: self.scratch[self.scratchUsed..<self.scratchUsed + byteCount])
     }
 
-    /// Adds a send; there must be room. The bytes must live until `submit`.
+    /// Adds a send. The ring must not be full, and the bytes must live until `submit`.
     public func add(_ bytes: UnsafeRawBufferPointer, to socket: Socket) {
         let entry = io_uring_get_sqe(self.ring)
         io_uring_prep_send(
@@ -77,9 +80,9 @@ public final class SendRing {
         self.count += 1
     }
 
-    /// Does what was added.
+    /// Performs the added sends.
     ///
-    /// - Returns: what became of each, in the order in which they were added; valid until the next `add`.
+    /// - Returns: their results in the order in which they were added, valid until the next `add`.
     public func submit() -> SendResults {
         let outcomes = SendResults(codes: UnsafeBufferPointer(rebasing: self.codes[..<self.count]))
         var open = self.count
@@ -87,7 +90,8 @@ public final class SendRing {
         while open > 0 {
             let result = io_uring_submit_and_wait(self.ring, UInt32(open))
             open -= self.reap()
-            // What the kernel would not take, for want of memory, is as if the socket had no room.
+            // A send that the kernel did not accept for lack of memory counts as a send to a full
+            // socket.
             if result < 0, result != -EINTR, open > 0 {
                 self.isBroken = true
                 break
@@ -107,14 +111,14 @@ public final class SendRing {
         return reaped
     }
 
-    /// What became of some sends.
+    /// The results of the sends of one `submit`.
     public struct SendResults {
         let codes: UnsafeBufferPointer<Int32>
 
         public var count: Int { self.codes.count }
 
-        public subscript(place: Int) -> Socket.SocketResult {
-            let result = self.codes[place]
+        public subscript(index: Int) -> Socket.SocketResult {
+            let result = self.codes[index]
             if result >= 0 { return .bytes(Int(result)) }
             return result == -EAGAIN || result == -EINTR ? .wouldBlock : .failed(-result)
         }

@@ -2,13 +2,13 @@ internal import CLinux
 import Glibc
 import Synchronization
 
-/// Signals of the operating system that ask a service for something.
+/// Signals that ask a service to do something.
 public enum ProcessSignal: Sendable, Hashable, CaseIterable {
-    /// SIGTERM: end in good order.
+    /// SIGTERM: shut down gracefully.
     case terminate
     /// SIGINT: the same, from a keyboard.
     case interrupt
-    /// SIGHUP: read the configuration again.
+    /// SIGHUP: reload the configuration.
     case hangUp
 
     public var number: Int32 {
@@ -20,11 +20,12 @@ public enum ProcessSignal: Sendable, Hashable, CaseIterable {
     }
 }
 
-/// Turns signals into calls on a loop.
+/// Delivers signals as calls on a loop.
 public enum SignalWatcher {
-    /// Calls `received` on `loop` whenever one of `signals` comes, instead of what the system would do, until the loop ends.
+    /// Calls `received` on `loop` for every signal in `signals`, instead of the system's default
+    /// action, until the loop ends.
     ///
-    /// A signal is one loop's at a time.
+    /// Only one loop at a time can watch a signal.
     public static func watch(
         _ signals: Set<ProcessSignal>, on loop: EventLoop,
         received: @escaping @Sendable (ProcessSignal) -> Void
@@ -41,18 +42,18 @@ public enum SignalWatcher {
         _ signals: Set<ProcessSignal>, on loop: EventLoop,
         _ received: @escaping @Sendable (ProcessSignal) -> Void
     ) -> SocketError? {
-        let listener = SignalForwarder(received: received)
-        loop.registerHandler(listener)
+        let forwarder = SignalForwarder(received: received)
+        loop.registerHandler(forwarder)
         do throws(SocketError) {
             for signal in signals {
                 let descriptor = try SignalDescriptors.open(signal)
                 do throws(SocketError) {
-                    listener.signals[try loop.register(descriptor, for: listener)] = signal
+                    forwarder.signals[try loop.register(descriptor, for: forwarder)] = signal
                 } catch {
                     close(descriptor)
                     throw error
                 }
-                try SignalDescriptors.installHandler(signal)
+                try SignalDescriptors.installHandler(for: signal)
             }
             return nil
         } catch {
@@ -61,9 +62,9 @@ public enum SignalWatcher {
     }
 }
 
-/// Hears of signals on its loop.
+/// Receives signals on its loop.
 private final class SignalForwarder: EventLoopHandler {
-    // Of the loop's thread alone, like every call of a handler.
+    // Used only on the loop's thread, like every handler.
     nonisolated(unsafe) var signals: [SocketToken: ProcessSignal] = [:]
     private let received: @Sendable (ProcessSignal) -> Void
 
@@ -78,15 +79,18 @@ private final class SignalForwarder: EventLoopHandler {
     }
 
     func loopStopping() {
-        for signal in self.signals.values { SignalDescriptors.restoreDefault(signal) }
+        for signal in self.signals.values { SignalDescriptors.restoreDefault(for: signal) }
     }
 }
 
-/// Where the handler of a signal, which may do next to nothing (signal-safety(7)), leaves word that it came: an eventfd for each.
+/// The eventfd of each signal. A signal handler may do very little (signal-safety(7)), so it only
+/// writes to this descriptor.
 ///
-/// Opened once and never closed, because a handler may be about to write to it on any thread at any time. A loop watches a duplicate.
+/// The descriptors are opened once and never closed, because a signal handler can run on any thread
+/// at any time. Each loop watches a duplicate.
 private enum SignalDescriptors {
-    /// By the signal's number: read by handlers, so written only before they are set.
+    /// Indexed by the signal's number. Signal handlers read the table, so an entry is written
+    /// before the handler is installed.
     nonisolated(unsafe) private static let byNumber: UnsafeMutablePointer<Int32> = {
         let table = UnsafeMutablePointer<Int32>.allocate(capacity: 65)
         table.initialize(repeating: -1, count: 65)
@@ -101,36 +105,36 @@ private enum SignalDescriptors {
         errno = interrupted
     }
 
-    /// A descriptor that can be read when the signal has come; the caller's.
+    /// Returns a descriptor that becomes readable when the signal arrives. The caller owns it.
     static func open(_ signal: ProcessSignal) throws(SocketError) -> Int32 {
         let number = Int(signal.number)
-        let post = self.openLock.withLock { _ in
+        let shared = self.openLock.withLock { _ in
             if self.byNumber[number] < 0 {
                 self.byNumber[number] = eventfd(0, Int32(EFD_NONBLOCK | EFD_CLOEXEC))
             }
             return self.byNumber[number]
         }
-        guard post >= 0 else { throw SocketError(call: "eventfd", errno: errno) }
-        let duplicate = fcntl(post, F_DUPFD_CLOEXEC, 0)
+        guard shared >= 0 else { throw SocketError(call: "eventfd", errno: errno) }
+        let duplicate = fcntl(shared, F_DUPFD_CLOEXEC, 0)
         guard duplicate >= 0 else { throw SocketError(call: "fcntl", errno: errno) }
         return duplicate
     }
 
-    /// Forgets that it came.
+    /// Resets the descriptor, so that it is not readable any more.
     static func clear(_ signal: ProcessSignal) {
         var count: UInt64 = 0
         read(self.byNumber[Int(signal.number)], &count, 8)
     }
 
-    static func installHandler(_ signal: ProcessSignal) throws(SocketError) {
+    static func installHandler(for signal: ProcessSignal) throws(SocketError) {
         self.clear(signal)
         guard self.setAction(of: signal, to: self.handler) else {
             throw SocketError(call: "sigaction", errno: errno)
         }
     }
 
-    /// The system does again what it would do by itself.
-    static func restoreDefault(_ signal: ProcessSignal) {
+    /// Restores the system's default action.
+    static func restoreDefault(for signal: ProcessSignal) {
         _ = self.setAction(of: signal, to: SIG_DFL)
     }
 

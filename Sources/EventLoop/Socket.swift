@@ -1,6 +1,9 @@
 public import Glibc
 
-/// The calls on a non-blocking stream socket. A name for a descriptor, not its owner: whoever opened it closes it, or the loop does.
+/// Calls on a non-blocking stream socket.
+///
+/// The value refers to a descriptor and does not own it. The code that opened it, or the loop that
+/// watches it, closes it.
 public struct Socket: Sendable, Hashable {
     public let descriptor: Int32
 
@@ -8,19 +11,19 @@ public struct Socket: Sendable, Hashable {
         self.descriptor = descriptor
     }
 
-    /// What became of a read or write.
+    /// The result of a read or write.
     public enum SocketResult: Equatable, Sendable {
-        /// So many bytes went over, at least one.
+        /// The number of bytes transferred, at least one.
         case bytes(Int)
-        /// The kernel has nothing, or no room: wait for the socket to be ready.
+        /// The kernel has no data or no buffer space: wait until the socket is ready.
         case wouldBlock
-        /// The peer sends no more.
+        /// The peer has ended its side of the stream.
         case endOfStream
-        /// The connection is gone; with the `errno`.
+        /// The connection is lost. The value is the `errno`.
         case failed(Int32)
     }
 
-    /// Takes what has arrived, up to the buffer's size, which must not be 0.
+    /// Reads the available bytes, up to the buffer's size, which must not be 0.
     @inline(__always)
     public func read(into buffer: UnsafeMutableRawBufferPointer) -> SocketResult {
         while true {
@@ -31,7 +34,8 @@ public struct Socket: Sendable, Hashable {
         }
     }
 
-    /// Gives bytes to the kernel, as many as it takes. A dead peer is an error, never a signal.
+    /// Writes as many bytes as the kernel accepts. A closed connection returns an error and raises
+    /// no signal.
     @inline(__always)
     public func write(_ bytes: UnsafeRawBufferPointer) -> SocketResult {
         while true {
@@ -41,10 +45,10 @@ public struct Socket: Sendable, Hashable {
         }
     }
 
-    /// As `write`, from several places (at most 1,024) in one call.
+    /// Writes from several buffers (at most 1,024) in one call. Otherwise the same as `write`.
     @inline(__always)
     public func write(_ vectors: UnsafeMutableBufferPointer<iovec>) -> SocketResult {
-        // Not writev, which cannot be told to raise no SIGPIPE.
+        // Not writev: it has no flag to suppress SIGPIPE.
         var message = msghdr()
         message.msg_iov = vectors.baseAddress
         message.msg_iovlen = vectors.count
@@ -59,36 +63,40 @@ public struct Socket: Sendable, Hashable {
         errno == EAGAIN || errno == EWOULDBLOCK ? .wouldBlock : .failed(errno)
     }
 
-    /// Says to the peer that nothing more comes, after what was written; reading goes on.
+    /// Ends the outgoing side of the stream, after everything that was written. Reading remains
+    /// possible.
     public func shutdownWriting() {
         _ = shutdown(self.descriptor, Int32(SHUT_WR))
     }
 
-    /// Closes the descriptor. Only for one that no loop watches: there, `EventLoop.close(_:)` does it.
+    /// Closes the descriptor. If a loop watches it, call `EventLoop.close(_:)` instead.
     public func close() {
         _ = Glibc.close(self.descriptor)
     }
 
-    /// This end's address; nil when the socket has none.
+    /// The local address, or nil if the socket has none.
     public var localAddress: SocketAddress? {
         SocketAddress { _ = getsockname(self.descriptor, $0, $1) }
     }
 
-    /// The other end's address; nil when there is none.
+    /// The peer's address, or nil if the socket has none.
     public var peerAddress: SocketAddress? {
         SocketAddress { _ = getpeername(self.descriptor, $0, $1) }
     }
 }
 
 extension Socket {
-    /// Sends small writes at once instead of waiting for the last one's acknowledgement (TCP_NODELAY).
+    /// Sends small writes at once instead of waiting for the acknowledgement of the previous one
+    /// (TCP_NODELAY).
     public func setNoDelay() {
         self.set(Int32(IPPROTO_TCP), TCP_NODELAY, to: 1)
     }
 
-    /// Calls a socket writable only while fewer than `bytes` of what it took are unsent (TCP_NOTSENT_LOWAT).
+    /// Reports the socket as writable only while fewer than `bytes` of the written data are unsent
+    /// (TCP_NOTSENT_LOWAT).
     ///
-    /// Else the kernel takes 4 MB per stalled reader before any limit of ours begins to count.
+    /// Otherwise the kernel buffers up to 4 MB per stalled reader before our own limits have an
+    /// effect.
     public func setUnsentLowWater(bytes: Int32 = 131_072) {
         self.set(Int32(IPPROTO_TCP), TCP_NOTSENT_LOWAT, to: bytes)
     }
@@ -100,7 +108,7 @@ extension Socket {
             self.descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size)) == 0
     }
 
-    /// A new non-blocking TCP socket that no child process inherits.
+    /// Opens a non-blocking TCP socket that child processes do not inherit.
     static func open(_ address: SocketAddress) throws(SocketError) -> Socket {
         let kind = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
         let descriptor = Glibc.socket(address.systemFamily, kind, 0)
@@ -110,7 +118,8 @@ extension Socket {
 }
 
 extension Socket {
-    /// Begins to connect. The socket is ready for writing when that is decided; `connectError` then says how.
+    /// Begins to connect. The socket becomes writable when the attempt has ended. `connectError`
+    /// then returns the result.
     public static func connect(to address: SocketAddress) throws(SocketError) -> Socket {
         let socket = try Socket.open(address)
         let result = address.withSystemAddress { Glibc.connect(socket.descriptor, $0, $1) }
@@ -120,7 +129,8 @@ extension Socket {
         throw SocketError(call: "connect", errno: code)
     }
 
-    /// Why connecting failed; nil when it did not. Reading it takes the error off the socket.
+    /// The error of the connection attempt, or nil if it succeeded. Reading it clears the error of
+    /// the socket.
     public var connectError: SocketError? {
         var code: Int32 = 0
         var length = socklen_t(MemoryLayout<Int32>.size)

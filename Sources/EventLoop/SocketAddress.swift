@@ -1,19 +1,20 @@
 public import Bytes
 import Glibc
 
-/// An IPv4 or IPv6 address with a port, in 32 bytes and without an allocation.
+/// An IPv4 or IPv6 address with a port. It takes 32 bytes and needs no allocation.
 public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     public enum Family: UInt8, Sendable { case ipv4, ipv6 }
 
-    /// An IPv4 address that came in by an IPv6 socket (`::ffff:192.0.2.1`) counts, and is written, as IPv4.
+    /// An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`), as an IPv6 socket reports it, is stored
+    /// and written as IPv4.
     public let family: Family
     public let port: UInt16
-    /// The interface of a link-local IPv6 address; else 0.
+    /// The interface of a link-local IPv6 address, otherwise 0.
     private let scope: UInt32
-    /// The address as it stands in a packet; IPv4 uses the first four bytes.
+    /// The address in network byte order. IPv4 uses the first four bytes.
     private let bytes: (UInt64, UInt64)
 
-    /// The address of a literal such as `127.0.0.1` or `::1`; nil for a name.
+    /// Parses a literal such as `127.0.0.1` or `::1`. Returns nil for a name.
     public init?(literal host: String, port: UInt16) {
         var v4 = in_addr()
         var v6 = in6_addr()
@@ -37,7 +38,7 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// The address without the port, to compare with networks.
+    /// The address without the port, to compare it with networks.
     public var ip: IPAddress {
         withUnsafeBytes(of: self.bytes) { bytes in
             switch self.family {
@@ -98,7 +99,8 @@ extension SocketAddress {
         }
     }
 
-    /// What a call such as `getsockname` fills in; nil for a family that is neither IPv4 nor IPv6.
+    /// Creates an address from a call such as `getsockname` that fills it in. Returns nil for other
+    /// families than IPv4 and IPv6.
     init?(filledBy call: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Void)
     {
         var storage = sockaddr_storage()
@@ -113,7 +115,7 @@ extension SocketAddress {
         self = address
     }
 
-    /// Nil when `address` is null or of a family that is neither IPv4 nor IPv6.
+    /// Returns nil if `address` is null or its family is neither IPv4 nor IPv6.
     init?(_ address: UnsafePointer<sockaddr>?) {
         guard let address else { return nil }
         switch Int32(address.pointee.sa_family) {
@@ -130,7 +132,7 @@ extension SocketAddress {
 
     var systemFamily: Int32 { self.family == .ipv4 ? AF_INET : AF_INET6 }
 
-    /// The address as the kernel takes it, for as long as `body` runs.
+    /// Calls `body` with the address in the kernel's format, which is valid only during the call.
     func withSystemAddress<R>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> R) -> R {
         func call<T>(_ address: T) -> R {
             withUnsafePointer(to: address) { pointer in

@@ -2,25 +2,25 @@ import Glibc
 
 /// Why a socket could not be opened, bound, connected or watched.
 public enum SocketError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// Another socket listens at the address.
+    /// Another socket is listening at the address.
     case addressInUse(String)
     /// No interface of this machine has the address.
     case addressNotAvailable(String)
-    /// Ports below 1024 need a privilege.
+    /// A port below 1024 needs a privilege.
     case notPermitted(String)
-    /// The name has no address; with the resolver's words.
+    /// The name has no address. `reason` is the resolver's message.
     case unresolvable(host: String, reason: String)
-    /// Nobody listens there.
+    /// No process listens at the address.
     case refused
-    /// No route, or the network is down.
+    /// There is no route, or the network is down.
     case unreachable
-    /// No answer within the kernel's patience.
+    /// The peer did not answer within the kernel's timeout.
     case timedOut
     /// The process or the system has no descriptor left (EMFILE, ENFILE).
     case tooManyDescriptors
     /// The loop has ended.
     case loopEnded
-    /// Whatever else `call` said.
+    /// Any other error of `call`.
     case system(call: String, errno: Int32)
 
     public var description: String {
@@ -30,10 +30,11 @@ public enum SocketError: Error, Hashable, Sendable, CustomStringConvertible {
         case .addressNotAvailable(let address):
             "Cannot listen on \(address): no interface of this machine has this address."
         case .notPermitted(let address):
-            "Cannot listen on \(address): the port needs a privilege that this process does not have."
+            "Cannot listen on \(address): "
+                + "the port needs a privilege that this process does not have."
         case .unresolvable(let host, let reason): "The host \(host) cannot be resolved: \(reason)."
-        case .refused: "The connection was refused: nobody listens there."
-        case .unreachable: "The address cannot be reached from here."
+        case .refused: "The connection was refused: no process listens at the address."
+        case .unreachable: "The address is unreachable."
         case .timedOut: "The connection attempt timed out."
         case .tooManyDescriptors: "Too many files are open (see ulimit -n)."
         case .loopEnded: "The event loop has ended."
@@ -41,7 +42,7 @@ public enum SocketError: Error, Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// The error of a call that is not about a listening address.
+    /// The error of a call other than bind and listen.
     init(call: String, errno code: Int32) {
         switch code {
         case ECONNREFUSED: self = .refused

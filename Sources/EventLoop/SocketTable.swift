@@ -1,60 +1,63 @@
 internal import CLinux
 
-/// One descriptor that a loop watches, in 12 bytes.
+/// The entry of one descriptor that a loop watches, in 12 bytes.
 struct WatchedSocket {
     enum State: UInt8 { case free, reserved, watched, retired }
 
-    /// -1 while reserved. While free: the next free slot.
+    /// The descriptor, or -1 while the slot is reserved. In a free slot: the next free slot.
     var descriptor: Int32
-    /// That of this life's token, or while free of the next one's. At least 1: nothing that is watched has a token of zeros.
+    /// The generation of the current token, or of the next one while the slot is free. At least 1,
+    /// so a token whose bits are all 0 is never valid.
     var generation: UInt32 = 1
     var interest = SocketInterest()
-    /// Who is told of it: 0 is the loop's handler, n its n-th guest.
+    /// The handler to notify: 0 is the loop's main handler, n is additional handler n.
     var handlerIndex: UInt8 = 0
     var state = State.free
 }
 
-/// What a socket is watched for.
+/// The events for which a socket is watched.
 struct SocketInterest: OptionSet {
     let rawValue: UInt8
 
     static let read = SocketInterest(rawValue: UInt8(EPOLLIN.rawValue))
     static let write = SocketInterest(rawValue: UInt8(EPOLLOUT.rawValue))
 
-    /// What epoll is told. It reports errors and hang-ups whatever it is asked for: who wants nothing is told of those at their edge
-    /// only, else the loop could not sleep.
+    /// The events to pass to epoll. epoll always reports errors and hang-ups. Without any interest
+    /// they are requested edge-triggered, because the loop could not sleep otherwise.
     var events: UInt32 { self.isEmpty ? EPOLLET.rawValue : UInt32(self.rawValue) }
 }
 
-/// The descriptors a loop watches, by slot.
+/// The descriptors that a loop watches, by slot.
 struct SocketTable {
     private static let noSlot: Int32 = -1
 
     private var entries: [WatchedSocket] = []
     private var firstFree = Self.noSlot
-    /// Slots whose tokens name nothing any more, and who gets the descriptor: nil means that it is to be closed.
-    private var retired: [(slot: UInt32, taker: ((Int32) -> Void)?)] = []
+    /// Slots whose tokens are not valid any more, with the receiver of the descriptor. Without a
+    /// receiver, the descriptor is closed.
+    private var retired: [(slot: UInt32, receiver: ((Int32) -> Void)?)] = []
     private(set) var watchedCount = 0
 
-    /// The entry of a slot that has been given out at least once.
+    /// The entry of a slot that has been used at least once.
     subscript(slot: UInt32) -> WatchedSocket {
         @inline(__always) get { self.entries[Int(slot)] }
         @inline(__always) _modify { yield &self.entries[Int(slot)] }
     }
 
-    /// Whether the token still names something: what is retired has another generation, and that of a free slot was never given out.
+    /// Whether the token is valid. A retired slot has a new generation, and the generation of a
+    /// free slot has not been issued yet.
     @inline(__always)
     func contains(_ token: SocketToken) -> Bool {
         token.slot < self.entries.count && self[token.slot].generation == token.generation
     }
 
-    /// Whether the token still names something in that state.
+    /// Whether the token is valid and its slot is in this state.
     @inline(__always)
     func contains(_ token: SocketToken, in state: WatchedSocket.State) -> Bool {
         self.contains(token) && self[token.slot].state == state
     }
 
-    /// A token without a descriptor: `watch` gives it one.
+    /// Reserves a slot without a descriptor. `watch` assigns one.
     mutating func reserve() -> SocketToken {
         let slot: UInt32
         if self.firstFree != Self.noSlot {
@@ -79,22 +82,24 @@ struct SocketTable {
         self.watchedCount += 1
     }
 
-    /// From here on the token names nothing. The slot stays taken until `popRetired`, so that nobody else is meant by what is on its way.
-    mutating func retire(_ slot: UInt32, receiver taker: ((Int32) -> Void)? = nil) {
+    /// Invalidates the token. The slot is not reused before `popRetired`, so that pending events
+    /// cannot refer to another socket.
+    mutating func retire(_ slot: UInt32, receiver: ((Int32) -> Void)? = nil) {
         if self[slot].state == .watched { self.watchedCount -= 1 }
         self[slot].generation = max(self[slot].generation &+ 1, 1)
         self[slot].state = .retired
-        self.retired.append((slot, taker))
+        self.retired.append((slot, receiver))
     }
 
-    /// Frees a slot that was retired. Answers with its descriptor, -1 if it never had one, and who gets it; nil when there is none left.
-    mutating func popRetired() -> (descriptor: Int32, taker: ((Int32) -> Void)?)? {
-        guard let (slot, taker) = self.retired.popLast() else { return nil }
+    /// Frees a retired slot and returns its descriptor (-1 if it never had one) and its receiver.
+    /// Returns nil if no retired slot is left.
+    mutating func popRetired() -> (descriptor: Int32, receiver: ((Int32) -> Void)?)? {
+        guard let (slot, receiver) = self.retired.popLast() else { return nil }
         let descriptor = self[slot].descriptor
         self[slot].state = .free
         self[slot].descriptor = self.firstFree
         self.firstFree = Int32(slot)
-        return (descriptor, taker)
+        return (descriptor, receiver)
     }
 
     /// The slots that are watched or reserved.

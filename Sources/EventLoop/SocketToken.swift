@@ -1,7 +1,8 @@
-/// Names a descriptor that a loop watches, for as long as it does.
+/// Identifies a descriptor while a loop watches it.
 ///
-/// Slots are small numbers that are given out again, so they can index the owner's arrays; the generation tells the lives of a
-/// slot apart. A token that has been closed names nothing: every call with it does nothing.
+/// Slots are small and reused, so the owner can use them as array indices. The generation tells
+/// successive uses of a slot apart. After the socket was closed, its token is not valid, and calls
+/// with it do nothing.
 public struct SocketToken: Sendable, Hashable {
     public let slot: UInt32
     public let generation: UInt32
@@ -13,7 +14,7 @@ public struct SocketToken: Sendable, Hashable {
 }
 
 extension SocketToken {
-    /// As epoll carries it.
+    /// The value stored in an epoll event.
     var bits: UInt64 { UInt64(self.generation) << 32 | UInt64(self.slot) }
 
     init(bits: UInt64) {

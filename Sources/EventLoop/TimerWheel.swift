@@ -1,11 +1,15 @@
-/// Timers of a whole loop in one value: who is to be looked at, and at which tick.
+/// All timers of a loop in one value.
 ///
-/// Four hierarchical wheels of 64 slots (Varghese and Lauck, "Hashed and Hierarchical Timing Wheels", 1987): setting and firing
-/// cost the same however many there are. There is no cancelling and no moving: a connection notes when it was last heard, and its
-/// owner looks at that note when the timer fires and sets the next one. A timer that fires for somebody long gone is recognised
-/// by its generation. So a frame costs no timer work, and there is one entry of 16 bytes for each connection.
+/// Four hierarchical wheels of 64 slots (Varghese and Lauck, "Hashed and Hierarchical Timing
+/// Wheels", 1987). Setting and firing cost the same for any number of timers.
+///
+/// Timers cannot be cancelled or moved. A connection records the time of its last activity. When
+/// its timer fires, the owner compares that time and sets the next timer. A timer of a closed
+/// connection is recognised by its generation. So a frame causes no timer work, and each connection
+/// has one entry of 16 bytes.
 public struct TimerWheel: Sendable {
-    /// Whose timer it is: an index and generation as in `SocketToken`, or whatever else the owner counts.
+    /// The owner of a timer: an index and a generation as in `SocketToken`, or other numbers of the
+    /// caller's choice.
     public struct Entry: Sendable, Hashable {
         public let index: UInt32
         public let generation: UInt32
@@ -26,44 +30,48 @@ public struct TimerWheel: Sendable {
     private static let slotMask: UInt32 = 63
     private static let levelCount: UInt32 = 4
     private static let noNode = UInt32.max
-    /// Ticks that the wheels reach; what is further away waits on the outermost wheel and goes round again.
+    /// The number of ticks that the wheels cover. A timer further away stays on the outermost wheel
+    /// and is inserted again.
     private static let horizon: UInt32 = 1 << (slotBits * levelCount)
 
     private var nodes: [TimerNode] = []
     private var firstFree = Self.noNode
     private var slots = [UInt32](repeating: Self.noNode, count: 256)
-    /// How many timers hang on each wheel.
+    /// The number of timers on each wheel.
     private var levelCounts = [0, 0, 0, 0]
 
-    /// The tick up to which everything has fired.
+    /// The current tick. All timers up to it have fired.
     public private(set) var tick: UInt32
-    /// How many timers are set.
+    /// The number of timers that are set.
     public private(set) var count = 0
 
-    /// An empty wheel at `tick`. Ticks are the owner's unit; at 100 ms they last for 13 years.
+    /// Creates an empty wheel at `tick`. The caller chooses the unit. Ticks of 100 ms last for 13
+    /// years.
     public init(tick: UInt32 = 0) {
         self.tick = tick
     }
 
-    /// Lets `index` with `generation` come out of `advance(to:into:)` when the wheel reaches `tick`; the past means the next tick.
+    /// Sets a timer for `tick`. `advance(to:into:)` then returns it. A tick in the past means the
+    /// next tick.
     public mutating func schedule(_ index: UInt32, generation: UInt32, at tick: UInt32) {
         let node = TimerNode(
             entry: Entry(index: index, generation: generation), tick: max(tick, self.tick + 1),
             next: Self.noNode)
-        let place: UInt32
+        let position: UInt32
         if self.firstFree != Self.noNode {
-            place = self.firstFree
-            self.firstFree = self.nodes[Int(place)].next
-            self.nodes[Int(place)] = node
+            position = self.firstFree
+            self.firstFree = self.nodes[Int(position)].next
+            self.nodes[Int(position)] = node
         } else {
-            place = UInt32(self.nodes.count)
+            position = UInt32(self.nodes.count)
             self.nodes.append(node)
         }
         self.count += 1
-        self.link(place)
+        self.link(position)
     }
 
-    /// Appends everything that is due at `tick` or before, in the order of the ticks; of one tick in any order.
+    /// Advances to `tick` and appends all timers that are due, ordered by tick. Timers of the same
+    /// tick are in no particular order.
     public mutating func advance(to tick: UInt32, into expired: inout [Entry]) {
         while self.tick < tick {
             if self.count == 0 {
@@ -76,53 +84,54 @@ public struct TimerWheel: Sendable {
         }
     }
 
-    /// The next tick, or where only outer wheels hold anything, the one at which the innermost of those turns.
+    /// The next tick of the innermost wheel. If inner wheels are empty, the next tick at which the
+    /// first non-empty wheel advances.
     private var nextBusyTick: UInt32 {
         var level: UInt32 = 0
         while level < Self.levelCount - 1, self.levelCounts[Int(level)] == 0 { level += 1 }
         return (self.tick >> (Self.slotBits * level) + 1) << (Self.slotBits * level)
     }
 
-    /// Where an inner wheel begins a new round, the next slot of the wheel outside it is spread over it.
+    /// When an inner wheel starts a new round, distributes the next slot of the wheel outside it.
     private mutating func cascadeOuterWheels() {
         for level in 1..<Self.levelCount {
             guard self.tick & ((1 << (Self.slotBits * level)) - 1) == 0 else { return }
             let slot = Int(
                 level << Self.slotBits | (self.tick >> (Self.slotBits * level)) & Self.slotMask)
-            var place = self.slots[slot]
+            var position = self.slots[slot]
             self.slots[slot] = Self.noNode
-            while place != Self.noNode {
-                let next = self.nodes[Int(place)].next
+            while position != Self.noNode {
+                let next = self.nodes[Int(position)].next
                 self.levelCounts[Int(level)] -= 1
-                self.link(place)
-                place = next
+                self.link(position)
+                position = next
             }
         }
     }
 
     private mutating func fire(slot: Int, into expired: inout [Entry]) {
-        var place = self.slots[slot]
+        var position = self.slots[slot]
         self.slots[slot] = Self.noNode
-        while place != Self.noNode {
-            let node = self.nodes[Int(place)]
+        while position != Self.noNode {
+            let node = self.nodes[Int(position)]
             expired.append(node.entry)
-            self.nodes[Int(place)].next = self.firstFree
-            self.firstFree = place
+            self.nodes[Int(position)].next = self.firstFree
+            self.firstFree = position
             self.levelCounts[0] -= 1
             self.count -= 1
-            place = node.next
+            position = node.next
         }
     }
 
-    private mutating func link(_ place: UInt32) {
-        let distance = self.nodes[Int(place)].tick - self.tick
+    private mutating func link(_ position: UInt32) {
+        let distance = self.nodes[Int(position)].tick - self.tick
         let tick =
-            distance < Self.horizon ? self.nodes[Int(place)].tick : self.tick + Self.horizon - 1
+            distance < Self.horizon ? self.nodes[Int(position)].tick : self.tick + Self.horizon - 1
         var level: UInt32 = 0
         while min(distance, Self.horizon - 1) >> (Self.slotBits * (level + 1)) != 0 { level += 1 }
         let slot = Int(level << Self.slotBits | (tick >> (Self.slotBits * level)) & Self.slotMask)
         self.levelCounts[Int(level)] += 1
-        self.nodes[Int(place)].next = self.slots[slot]
-        self.slots[slot] = place
+        self.nodes[Int(position)].next = self.slots[slot]
+        self.slots[slot] = position
     }
 }

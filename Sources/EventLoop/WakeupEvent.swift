@@ -2,12 +2,13 @@ internal import CLinux
 import Glibc
 import Synchronization
 
-/// Wakes a loop from other threads, with a system call only when it really sleeps.
+/// Wakes a loop from other threads. It makes a system call only if the loop is really asleep.
 ///
-/// Its descriptor stays open for as long as anybody holds the loop: another thread cannot know that the loop has ended.
+/// The descriptor stays open as long as any reference to the loop exists, because another thread
+/// cannot know that the loop has ended.
 struct WakeupEvent: ~Copyable {
     private enum State {
-        static let awake: UInt8 = 0  // will look at its lists before it sleeps
+        static let awake: UInt8 = 0  // checks its queues before it sleeps
         static let asleep: UInt8 = 1
         static let pending: UInt8 = 2
     }
@@ -25,7 +26,7 @@ struct WakeupEvent: ~Copyable {
         close(self.descriptor)
     }
 
-    /// Makes the loop look at its lists. Called after something was put into one.
+    /// Makes the loop check its queues. Call it after something was added to one of them.
     func wake() {
         guard self.state.exchange(State.pending, ordering: .acquiringAndReleasing) == State.asleep
         else { return }
@@ -33,12 +34,14 @@ struct WakeupEvent: ~Copyable {
         write(self.descriptor, &one, 8)
     }
 
-    /// Whether it was rung since the last call. To be followed by a look at the lists.
+    /// Whether `wake()` was called since the last call of this method. The loop must check its
+    /// queues afterwards.
     func consumeWakeup() -> Bool {
         self.state.exchange(State.awake, ordering: .acquiringAndReleasing) == State.pending
     }
 
-    /// From here on a ring costs a system call and ends the sleep; false when one came before.
+    /// Announces that the loop goes to sleep: from now on, `wake()` makes a system call. Returns
+    /// false if a wake-up is already pending; the loop must then not sleep.
     func prepareToSleep() -> Bool {
         self.state.compareExchange(
             expected: State.awake, desired: State.asleep, ordering: .acquiringAndReleasing

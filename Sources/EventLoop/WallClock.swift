@@ -1,9 +1,9 @@
 public import Bytes
 import Glibc
 
-/// The time of day, which may jump: for what people read, never for timeouts.
+/// The time of day. It may jump, so use it for display and never for timeouts.
 public enum WallClock {
-    /// The moment by CLOCK_REALTIME, in whole milliseconds.
+    /// The current time of CLOCK_REALTIME, in whole milliseconds.
     public static var now: Timestamp {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)

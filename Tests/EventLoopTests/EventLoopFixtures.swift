@@ -3,7 +3,7 @@ import Glibc
 import Synchronization
 import Testing
 
-/// A handler that calls back, so that each test says for itself what happens on the loop.
+/// A handler made of closures, so that each test defines what happens on the loop.
 final class ClosureHandler: EventLoopHandler {
     let onSocketReady: @Sendable (SocketToken, _ readable: Bool, _ writable: Bool) -> Void
     let onMessages: @Sendable () -> Void
@@ -34,7 +34,7 @@ final class ClosureHandler: EventLoopHandler {
     func loopStopping() { self.onLoopStopping() }
 }
 
-/// What was noted, in order, by whatever thread; a test waits for it without a clock.
+/// Recorded entries in order, from any thread. A test awaits them without a clock.
 final class EventLog<Entry: Sendable>: Sendable {
     private let stream: AsyncStream<Entry>
     private let continuation: AsyncStream<Entry>.Continuation
@@ -97,7 +97,7 @@ actor PinnedActor {
 }
 
 extension EventLoop {
-    /// What `body` answers, run on the loop.
+    /// Runs `body` on the loop and returns its result.
     func run<R: Sendable>(_ body: @escaping @Sendable () throws -> R) async throws -> R {
         let result: Result<R, any Error> = await withCheckedContinuation { continuation in
             self.execute { continuation.resume(returning: Result(catching: body)) }
@@ -111,7 +111,7 @@ extension EventLoop {
     }
 }
 
-/// Two ends of a non-blocking stream.
+/// Two connected non-blocking stream sockets.
 func socketPair() -> (Socket, Socket) {
     var ends: [Int32] = [-1, -1]
     let made = socketpair(
@@ -126,7 +126,7 @@ extension Socket {
         bytes.withUnsafeBytes { self.write($0) }
     }
 
-    /// Everything that is there, and whether the peer has ended.
+    /// All available bytes, and whether the peer has ended the stream.
     func readAll() -> (bytes: [UInt8], ended: Bool) {
         var all: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 4096)
@@ -139,7 +139,7 @@ extension Socket {
         }
     }
 
-    /// Waits, on the test's thread, until the socket can be read.
+    /// Blocks the test's thread until the socket is readable.
     func waitUntilReadable() {
         var watched = pollfd(fd: self.descriptor, events: Int16(POLLIN), revents: 0)
         poll(&watched, 1, -1)
@@ -147,7 +147,7 @@ extension Socket {
 }
 
 extension SocketAddress {
-    /// Whether somebody listens there.
+    /// Whether a process listens at the address.
     var acceptsConnections: Bool {
         guard let socket = try? Socket.connect(to: self) else { return false }
         defer { socket.close() }

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("A loop")
 struct EventLoopTests {
-    @Test("runs the actors that are pinned to it, and nobody else's")
+    @Test("runs only the actors that are pinned to it")
     func pinnedActors() async throws {
         let loop = try EventLoop.start(name: "pinned")
         defer { loop.stopAndJoin() }
@@ -21,7 +21,7 @@ struct EventLoopTests {
     }
 
     @Test(
-        "runs tasks that prefer it, with their children, and has them back from actors of elsewhere"
+        "runs tasks that prefer it and their children, also after a call to another loop"
     )
     func preferringTasks() async throws {
         let loop = try EventLoop.start(name: "preferred")
@@ -45,7 +45,7 @@ struct EventLoopTests {
         #expect(!loop.isCurrent)
     }
 
-    @Test("lets its actors be entered from what happens on it")
+    @Test("lets callbacks enter its actors with assumeIsolated")
     func assumeIsolated() async throws {
         let loop = try EventLoop.start(name: "enter")
         defer { loop.stopAndJoin() }
@@ -54,7 +54,7 @@ struct EventLoopTests {
         #expect(try await loop.run { actor.assumeIsolated { $0.isOnLoop() } })
     }
 
-    @Test("keeps the order of a turn: sockets, mailboxes, jobs, the end")
+    @Test("keeps the order of a turn: sockets, mailboxes, jobs, end")
     func orderInATurn() async throws {
         let loop = try EventLoop.start(name: "order")
         defer { loop.stopAndJoin() }
@@ -83,7 +83,7 @@ struct EventLoopTests {
         for (_, far) in ends { far.close() }
     }
 
-    @Test("turns again without sleeping when it is asked to")
+    @Test("runs another turn without sleep when a handler requests it")
     func requestedTurn() async throws {
         let loop = try EventLoop.start(name: "again", tickPeriod: .seconds(3600))
         defer { loop.stopAndJoin() }
@@ -95,11 +95,11 @@ struct EventLoopTests {
                 if turns.value < 1000 { loop.requestTurn() } else { log.record(turns.value) }
             }))
 
-        // Nothing else would wake it for an hour.
+        // Without the request, nothing would wake the loop for an hour.
         #expect(await log.next() == 1000)
     }
 
-    @Test("runs jobs that were made while the turn ended")
+    @Test("runs jobs that were enqueued at the end of the turn")
     func jobsFromTurnEnding() async throws {
         let loop = try EventLoop.start(name: "late", tickPeriod: .seconds(3600))
         defer { loop.stopAndJoin() }
@@ -125,7 +125,8 @@ struct EventLoopTests {
 
         let counts = await log.next(11)
         let turns = counts[10] - counts[0]
-        // The kernel counts in milliseconds and may wake a little early; more than that is a loop that spins.
+        // The kernel counts in milliseconds and may wake a little early. A larger number means that
+        // the loop spins.
         #expect((10...30).contains(turns), "\(turns) turns for 10 ticks")
     }
 
@@ -146,17 +147,17 @@ struct EventLoopTests {
         #expect(rest.count == 0 && rest.longestNanoseconds == 0 && rest.totalNanoseconds == 0)
     }
 
-    @Test("closes its sockets when it stops, tells its handler, and leaves nothing behind")
+    @Test("closes its sockets when it stops, notifies its handler, and is released")
     func stop() async throws {
         let log = EventLog<String>()
         let (near, far) = socketPair()
-        weak var leftLoop: EventLoop?
-        weak var leftProbe: ClosureHandler?
+        weak var weakLoop: EventLoop?
+        weak var weakHandler: ClosureHandler?
         do {
             let loop = try EventLoop.start(name: "stop")
-            let probe = ClosureHandler(onLoopStopping: { log.record("stopping") })
-            (leftLoop, leftProbe) = (loop, probe)
-            loop.setHandler(probe)
+            let handler = ClosureHandler(onLoopStopping: { log.record("stopping") })
+            (weakLoop, weakHandler) = (loop, handler)
+            loop.setHandler(handler)
             _ = try await loop.run { try loop.register(near.descriptor) }
             loop.stop()
             loop.stop()
@@ -167,13 +168,13 @@ struct EventLoopTests {
         #expect(await log.next() == "stopping")
         far.waitUntilReadable()
         #expect(far.readAll() == ([], true))
-        #expect(leftProbe == nil)
-        #expect(leftLoop == nil)
+        #expect(weakHandler == nil)
+        #expect(weakLoop == nil)
         far.close()
     }
 
     @Test(
-        "still runs the jobs of its actors after its end, one after the other, so that nobody waits for ever"
+        "runs the jobs of its actors even after its end, one after the other"
     )
     func jobsAfterEnd() async throws {
         let loop = try EventLoop.start(name: "ended")
@@ -198,7 +199,7 @@ struct EventLoopTests {
         }
     }
 
-    @Test("runs what it was given before it was told to stop")
+    @Test("runs all closures that were passed before it was stopped")
     func workBeforeStop() async throws {
         let loop = try EventLoop.start(name: "work")
         let done = LockedValue(0)
@@ -226,7 +227,7 @@ struct EventLoopTests {
 
 @Suite("State bound to a loop")
 struct LoopBoundTests {
-    @Test("is changed on the loop, from callbacks and from its actors alike")
+    @Test("can be changed from callbacks and actors on the loop")
     func entered() async throws {
         let loop = try EventLoop.start(name: "bound")
         defer { loop.stopAndJoin() }
@@ -250,7 +251,7 @@ struct LoopBoundTests {
             } == 2)
     }
 
-    @Test("ends the process when it is entered from elsewhere")
+    @Test("ends the process on access from another thread")
     func elsewhere() async {
         await #expect(processExitsWith: .failure) {
             let loop = try EventLoop.start(name: "elsewhere")
@@ -258,7 +259,7 @@ struct LoopBoundTests {
         }
     }
 
-    @Test("ends the process when it is entered twice at a time")
+    @Test("ends the process on overlapping access")
     func twice() async {
         await #expect(processExitsWith: .failure) {
             let loop = try EventLoop.start(name: "twice")

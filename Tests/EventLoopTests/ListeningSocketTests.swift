@@ -4,7 +4,7 @@ import Testing
 
 @Suite("A listening socket")
 struct ListeningSocketTests {
-    @Test("tells the real port, and who has come", arguments: ["127.0.0.1", "::1"])
+    @Test("reports the real port and the peer's address", arguments: ["127.0.0.1", "::1"])
     func accept(host: String) throws {
         let listener = try ListeningSocket.open(host: host, port: 0)
         defer { listener.socket.close() }
@@ -15,21 +15,21 @@ struct ListeningSocketTests {
         let client = try Socket.connect(to: listener.address)
         defer { client.close() }
         listener.socket.waitUntilReadable()
-        guard case .accepted(let served, let peer) = listener.accept() else {
-            Issue.record("nobody to accept")
+        guard case .accepted(let accepted, let peer) = listener.accept() else {
+            Issue.record("no connection to accept")
             return
         }
-        defer { served.close() }
+        defer { accepted.close() }
         #expect(peer == client.localAddress)
         #expect(client.connectError == nil)
-        served.setNoDelay()
-        served.setUnsentLowWater()
-        #expect(served.write([1, 2]) == .bytes(2))
+        accepted.setNoDelay()
+        accepted.setUnsentLowWater()
+        #expect(accepted.write([1, 2]) == .bytes(2))
         client.waitUntilReadable()
         #expect(client.readAll() == ([1, 2], false))
     }
 
-    @Test("shares its address with those of its group and with nobody else")
+    @Test("shares its address only with the sockets of its group")
     func conflict() throws {
         let group = try ListeningSocket.bindGroup(host: "127.0.0.1", port: 0, count: 3)
         try ListeningSocket.listen(with: group)
@@ -50,7 +50,7 @@ struct ListeningSocketTests {
     }
 
     @Test(
-        "holds its address in silence until it is to listen; of two that hold the same, the first to listen has it"
+        "refuses connections until it listens; if two groups are bound, the first to listen wins"
     )
     func bindBeforeListen() throws {
         let group = try ListeningSocket.bindGroup(host: "127.0.0.1", port: 0, count: 2)
@@ -59,7 +59,7 @@ struct ListeningSocketTests {
         let other = try ListeningSocket.bindGroup(host: "127.0.0.1", port: address.port, count: 2)
 
         try ListeningSocket.listen(with: group)
-        // Though nobody accepts yet.
+        // Connections are accepted by the kernel before `accept` is called.
         #expect(address.acceptsConnections)
         #expect(throws: SocketError.addressInUse(address.text)) {
             try ListeningSocket.listen(with: other)
@@ -67,17 +67,17 @@ struct ListeningSocketTests {
         for member in group { member.socket.close() }
     }
 
-    @Test("can have the port of connections that still linger")
+    @Test("can be bound while connections of its port are in TIME_WAIT")
     func timeWait() throws {
         let first = try ListeningSocket.open(host: "127.0.0.1", port: 0)
         let client = try Socket.connect(to: first.address)
         first.socket.waitUntilReadable()
-        guard case .accepted(let served, _) = first.accept() else {
-            Issue.record("nobody to accept")
+        guard case .accepted(let accepted, _) = first.accept() else {
+            Issue.record("no connection to accept")
             return
         }
-        // Whoever closes first is left in TIME_WAIT, on this port.
-        served.close()
+        // The side that closes first stays in TIME_WAIT, here on this port.
+        accepted.close()
         first.socket.close()
         client.waitUntilReadable()
         client.close()
@@ -86,7 +86,7 @@ struct ListeningSocketTests {
         second.socket.close()
     }
 
-    @Test("hears of connections on every socket of a group")
+    @Test("receives connections on every socket of a group")
     func sharedConnections() throws {
         let group = try ListeningSocket.bindGroup(host: "127.0.0.1", port: 0, count: 2)
         try ListeningSocket.listen(with: group)
@@ -94,9 +94,9 @@ struct ListeningSocketTests {
         var counts = [0, 0]
         while counts[0] + counts[1] < clients.count {
             for (index, member) in group.enumerated() {
-                while case .accepted(let served, _) = member.accept() {
+                while case .accepted(let accepted, _) = member.accept() {
                     counts[index] += 1
-                    served.close()
+                    accepted.close()
                 }
             }
         }
@@ -105,7 +105,7 @@ struct ListeningSocketTests {
         for member in group { member.socket.close() }
     }
 
-    @Test("says why it cannot be opened")
+    @Test("reports why it cannot be opened")
     func failures() {
         #expect(throws: SocketError.addressNotAvailable("192.0.2.1:0")) {
             try ListeningSocket.open(host: "192.0.2.1", port: 0)
@@ -119,7 +119,7 @@ struct ListeningSocketTests {
         }
     }
 
-    @Test("tells apart that this process has no descriptor left")
+    @Test("reports that the process has no descriptor left")
     func tooManyDescriptors() async throws {
         let listener = try ListeningSocket.open(host: "127.0.0.1", port: 0)
         let client = try Socket.connect(to: listener.address)
@@ -127,7 +127,8 @@ struct ListeningSocketTests {
 
         let outcome: ListeningSocket.AcceptResult? = await withCheckedContinuation { continuation in
             let thread = PlainThread {
-                // A table of descriptors for this thread only: filling it takes them from no other test.
+                // This thread gets its own descriptor table, so filling it does not affect other
+                // tests.
                 guard let kept = PlainThread.isolateDescriptors(listener.descriptor) else {
                     return continuation.resume(returning: nil)
                 }
@@ -137,18 +138,18 @@ struct ListeningSocketTests {
             thread.start()
         }
         #expect(outcome == .tooManyDescriptors)
-        // The caller still waits.
-        guard case .accepted(let served, _) = listener.accept() else {
+        // The connection is still waiting.
+        guard case .accepted(let accepted, _) = listener.accept() else {
             Issue.record("the connection was lost")
             return
         }
-        for socket in [served, client, listener.socket] { socket.close() }
+        for socket in [accepted, client, listener.socket] { socket.close() }
     }
 }
 
 @Suite("A connecting socket")
 struct ConnectingSocketTests {
-    @Test("becomes writable and says that nobody listens")
+    @Test("becomes writable and reports that the connection was refused")
     func refused() async throws {
         let loop = try EventLoop.start(name: "connect")
         defer { loop.stopAndJoin() }
@@ -166,7 +167,7 @@ struct ConnectingSocketTests {
         #expect(await log.next() == .refused)
     }
 
-    @Test("gets what does not fit in one piece from several places")
+    @Test("writes from several buffers in one call")
     func gatheredWrite() throws {
         let (near, far) = socketPair()
         var (one, two): ([UInt8], [UInt8]) = ([1, 2], [3])
@@ -187,7 +188,7 @@ struct ConnectingSocketTests {
     }
 }
 
-/// A thread outside of every pool.
+/// A thread outside of all thread pools.
 final class PlainThread: Sendable {
     private let body: @Sendable () -> Void
 
@@ -205,8 +206,9 @@ final class PlainThread: Sendable {
         pthread_detach(thread)
     }
 
-    /// Gives this thread a table of descriptors of its own, with only `descriptor` in it: a copy of another test's socket would
-    /// keep that open. By unshare(2) with CLONE_FILES and close_range(2), which Swift's Glibc does not show.
+    /// Gives this thread its own descriptor table that contains only `descriptor`. A copy of
+    /// another test's socket would keep that socket open. Uses unshare(2) with CLONE_FILES and
+    /// close_range(2), which Swift's Glibc does not declare.
     static func isolateDescriptors(_ descriptor: Int32) -> Int32? {
         guard let unshare = dlsym(nil, "unshare"), let closeRange = dlsym(nil, "close_range") else {
             return nil

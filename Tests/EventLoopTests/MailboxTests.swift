@@ -4,7 +4,7 @@ import Testing
 
 @Suite("A mailbox")
 struct MailboxTests {
-    @Test("takes messages up to its limit, in order, and then no more until it is drained")
+    @Test("accepts messages up to its limit, in order, and more only after it was drained")
     func limit() async throws {
         let loop = try EventLoop.start(name: "limit")
         defer { loop.stopAndJoin() }
@@ -21,7 +21,7 @@ struct MailboxTests {
         #expect(messages.isEmpty)
     }
 
-    @Test("wakes its loop once for however many messages")
+    @Test("wakes its loop once for any number of messages")
     func oneWakeUp() async throws {
         let loop = try EventLoop.start(name: "once", tickPeriod: .seconds(3600))
         defer { loop.stopAndJoin() }
@@ -39,7 +39,7 @@ struct MailboxTests {
             }))
         try await loop.run {}
 
-        // The loop stands still while a thousand are posted.
+        // The loop is blocked while a thousand messages are posted.
         let before = EventLog<Int>()
         gate.withLock { _ in
             loop.execute {
@@ -55,7 +55,7 @@ struct MailboxTests {
         #expect(drain.calls == callsBefore + 1)
     }
 
-    @Test("delivers everything from many threads, each one's in order")
+    @Test("delivers all messages from many threads, in the order of each thread")
     func manyPosters() async throws {
         let loop = try EventLoop.start(name: "many", tickPeriod: .seconds(3600))
         defer { loop.stopAndJoin() }
@@ -85,12 +85,12 @@ struct MailboxTests {
                 }
             }
         }
-        // Nothing but the mailbox would wake the loop for an hour: a lost wake-up hangs here.
+        // For an hour only the mailbox wakes the loop, so the test hangs here if a wake-up is lost.
         _ = await done.next()
         #expect(next.value == [Int](repeating: each, count: posters))
     }
 
-    @Test("keeps the room of ordinary traffic and gives a burst's back")
+    @Test("keeps the capacity of ordinary traffic and releases that of a burst")
     func capacity() async throws {
         let loop = try EventLoop.start(name: "room")
         defer { loop.stopAndJoin() }
@@ -109,7 +109,7 @@ struct MailboxTests {
         #expect(messages.capacity < 1024)
     }
 
-    @Test("that was filled before the loop had a handler is emptied when it gets one")
+    @Test("that was filled before the loop had a handler is drained when it gets one")
     func handlerSetLater() async throws {
         let loop = try EventLoop.start(name: "lately", tickPeriod: .seconds(3600))
         defer { loop.stopAndJoin() }

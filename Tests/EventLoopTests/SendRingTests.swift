@@ -6,10 +6,10 @@ import Testing
 private func kernelHasRings() -> Bool { (try? SendRing()) != nil }
 
 @Suite(
-    "Sends that leave together",
+    "Sends in one system call",
     .enabled(if: kernelHasRings(), "the kernel has no io_uring, or forbids it"))
 struct SendRingTests {
-    /// Two ends of a stream, closed with it.
+    /// Two connected stream sockets, closed together.
     private final class StreamPair {
         let near: Socket
         let far: Socket
@@ -21,7 +21,7 @@ struct SendRingTests {
             self.far.close()
         }
 
-        /// All that has come.
+        /// All bytes that have arrived.
         func received() -> [UInt8] {
             var bytes: [UInt8] = []
             let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 1)
@@ -32,7 +32,7 @@ struct SendRingTests {
     }
 
     @Test(
-        "reach each socket with its own bytes, as many at once as there is room for, again and again"
+        "deliver the right bytes to each socket, over several rounds"
     )
     func many() throws {
         let ring = try SendRing()
@@ -53,10 +53,11 @@ struct SendRingTests {
         }
     }
 
-    @Test("fill the ring, and the next ones begin with its first place")
+    @Test("fill the ring, which is empty again after submit")
     func full() throws {
         let ring = try SendRing()
-        // Of a stream's smallest pieces the kernel keeps some hundreds.
+        // The kernel buffers only some hundreds of the smallest sends per stream, so eight streams
+        // share them.
         let pairs = (0..<8).map { _ in StreamPair() }
         let byte: [UInt8] = [7]
         byte.withUnsafeBytes { bytes in
@@ -70,13 +71,13 @@ struct SendRingTests {
     }
 
     @Test(
-        "wait for no socket: one takes what it has room for, a full one nothing, a dead one says why, and the others go on"
+        "never block: full and broken sockets return their result, and others are served"
     )
     func fullAndBrokenSockets() throws {
         let ring = try SendRing()
-        let (full, dead, well) = (StreamPair(), StreamPair(), StreamPair())
-        dead.far.shutdownWriting()
-        _ = shutdown(dead.near.descriptor, Int32(SHUT_RDWR))
+        let (full, broken, healthy) = (StreamPair(), StreamPair(), StreamPair())
+        broken.far.shutdownWriting()
+        _ = shutdown(broken.near.descriptor, Int32(SHUT_RDWR))
         let much = [UInt8](repeating: 1, count: 4 << 20)
         try much.withUnsafeBytes { bytes in
             ring.add(bytes, to: full.near)
@@ -86,18 +87,18 @@ struct SendRingTests {
             }
             #expect(count > 0 && count < bytes.count)
             ring.add(bytes, to: full.near)
-            ring.add(UnsafeRawBufferPointer(rebasing: bytes[..<5]), to: dead.near)
-            ring.add(UnsafeRawBufferPointer(rebasing: bytes[..<5]), to: well.near)
+            ring.add(UnsafeRawBufferPointer(rebasing: bytes[..<5]), to: broken.near)
+            ring.add(UnsafeRawBufferPointer(rebasing: bytes[..<5]), to: healthy.near)
             let second = ring.submit()
             #expect(second[0] == .wouldBlock)
             #expect(second[1] == .failed(EPIPE))
             #expect(second[2] == .bytes(5))
         }
-        #expect(well.received().count == 5)
+        #expect(healthy.received().count == 5)
         #expect(!ring.isBroken)
     }
 
-    @Test("lend room for what is put together, as much as there is, until it has left")
+    @Test("provide scratch buffers up to the capacity, until submit")
     func scratchBuffers() throws {
         let ring = try SendRing()
         let pair = StreamPair()

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("A watched socket")
 struct WatchedSocketTests {
-    @Test("is reported when it can be read, and when its peer has gone")
+    @Test("is reported when it can be read and when its peer has closed it")
     func readable() async throws {
         let loop = try EventLoop.start(name: "read")
         defer { loop.stopAndJoin() }
@@ -24,15 +24,15 @@ struct WatchedSocketTests {
         #expect(await log.next() == ([], true))
     }
 
-    @Test("of a guest is told to the guest alone; turns end for the handler first")
+    @Test("of an additional handler is reported only to it; turns end for the main handler first")
     func additionalHandler() async throws {
         let loop = try EventLoop.start(name: "guest")
         defer { loop.stopAndJoin() }
         let (near, far) = socketPair()
-        let (mine, other) = socketPair()
+        let (main, other) = socketPair()
         let log = EventLog<String>()
         let turns = LockedValue<[String]>([])
-        func probe(_ name: String) -> ClosureHandler {
+        func handler(_ name: String) -> ClosureHandler {
             ClosureHandler(
                 onSocketReady: { token, _, _ in
                     _ = loop.socket(token)!.readAll()
@@ -40,13 +40,13 @@ struct WatchedSocketTests {
                 },
                 onTurnEnding: { if turns.value.count < 100 { turns.value.append(name) } })
         }
-        let guest = probe("guest")
-        loop.setHandler(probe("handler"))
+        let additional = handler("guest")
+        loop.setHandler(handler("handler"))
         try await loop.run {
-            loop.registerHandler(guest)
+            loop.registerHandler(additional)
             turns.value = []
-            _ = try loop.register(near.descriptor, for: guest)
-            _ = try loop.register(mine.descriptor)
+            _ = try loop.register(near.descriptor, for: additional)
+            _ = try loop.register(main.descriptor)
         }
         _ = far.write([1])
         #expect(await log.next() == "guest")
@@ -60,7 +60,7 @@ struct WatchedSocketTests {
         other.close()
     }
 
-    @Test("is watched for what its owner is interested in, and for nothing else")
+    @Test("is reported only for the events of its interest")
     func interest() async throws {
         let loop = try EventLoop.start(name: "interest", tickPeriod: .milliseconds(5))
         defer { loop.stopAndJoin() }
@@ -90,7 +90,7 @@ struct WatchedSocketTests {
     }
 
     @Test(
-        "that nobody is interested in lets the loop sleep when its peer has gone, and says so when somebody asks again"
+        "without interest does not wake the loop for a closed peer, but reports it later"
     )
     func closedWhileNotWatched() async throws {
         let loop = try EventLoop.start(name: "paused", tickPeriod: .milliseconds(20))
@@ -112,7 +112,7 @@ struct WatchedSocketTests {
         #expect(await events.next().contains("r"))
     }
 
-    @Test("is ready for both after an error, so that reading says what it was")
+    @Test("is readable and writable after an error, so that reading returns the error")
     func resetByPeer() async throws {
         let loop = try EventLoop.start(name: "reset")
         defer { loop.stopAndJoin() }
@@ -121,7 +121,7 @@ struct WatchedSocketTests {
         let client = try Socket.connect(to: listener.address)
         listener.socket.waitUntilReadable()
         guard case .accepted(let served, _) = listener.accept() else {
-            Issue.record("nobody to accept")
+            Issue.record("no connection to accept")
             return
         }
         let log = EventLog<String>()
@@ -144,7 +144,7 @@ struct WatchedSocketTests {
     }
 
     @Test(
-        "can be closed by its own event and by a neighbour's of the same turn, and is heard of no more"
+        "can be closed during any event of a turn, and is not reported again"
     )
     func closeDuringCallback() async throws {
         let loop = try EventLoop.start(name: "close")
@@ -171,13 +171,14 @@ struct WatchedSocketTests {
         for (_, far) in ends { far.waitUntilReadable() }
         #expect(try await loop.run { loop.socketCount } == 0)
         #expect(ends.allSatisfy { _, far in far.readAll() == ([], true) })
-        // Whoever was closed by the first one's event had one of its own in the same turn. It found nobody.
+        // The other sockets had events in the same turn, but they were closed by the first event
+        // and received no callback.
         events.record(SocketToken(slot: 99, generation: 99))
         #expect(await events.next() == SocketToken(slot: 99, generation: 99))
         for (_, far) in ends { far.close() }
     }
 
-    @Test("gives its slot to the next one, whom old tokens do not touch")
+    @Test("leaves its slot to the next socket, which old tokens do not affect")
     func generations() async throws {
         let loop = try EventLoop.start(name: "slots")
         defer { loop.stopAndJoin() }
@@ -185,7 +186,8 @@ struct WatchedSocketTests {
         let (second, secondFar) = socketPair()
         let old = try await loop.run { try loop.register(first.descriptor) }
         try await loop.run { loop.close(old) }
-        // In a later turn, because the slot is not free before the end of the turn that closed it.
+        // This runs in a later turn, because the slot is freed at the end of the turn that closed
+        // it.
         firstFar.waitUntilReadable()
         let new = try await loop.run { try loop.register(second.descriptor) }
 
@@ -203,7 +205,7 @@ struct WatchedSocketTests {
         secondFar.close()
     }
 
-    @Test("moves to another loop, as often as one likes, and loses no byte")
+    @Test("can move to another loop many times without losing a byte")
     func detach() async throws {
         let loops = [try EventLoop.start(name: "left"), try EventLoop.start(name: "right")]
         defer { for loop in loops { loop.stopAndJoin() } }
@@ -212,7 +214,7 @@ struct WatchedSocketTests {
         let client = try Socket.connect(to: listener.address)
         listener.socket.waitUntilReadable()
         guard case .accepted(let served, _) = listener.accept() else {
-            Issue.record("nobody to accept")
+            Issue.record("no connection to accept")
             return
         }
 
@@ -255,7 +257,7 @@ struct WatchedSocketTests {
     }
 
     @Test(
-        "is refused when the loop watches the same descriptor already, or a file that has no readiness"
+        "is rejected if the loop already watches the descriptor, or if it is a regular file"
     )
     func rejectedDescriptors() async throws {
         let loop = try EventLoop.start(name: "refused")
